@@ -1,4 +1,4 @@
-"""The command line: `hvops ask | audit | run | doctor | record | manifest | demo`."""
+"""The command line: `hvops ask | audit | run | runs | stop | go | doctor | record | manifest | demo`."""
 
 # ruff: noqa: PLC0415 - each command imports what it needs when it runs, so that --help answers at once
 
@@ -96,6 +96,42 @@ def run(settings: SettingsFile = None) -> None:
     from bot.app import run as serve
 
     serve(_ready(settings))
+
+
+@app.command()
+def runs(settings: SettingsFile = None) -> None:
+    """Open tickets, and whether changes are stopped. Needs no Slack and no running bot."""
+    from bot.cli import break_glass
+
+    raise typer.Exit(break_glass.runs(_ready(settings)))
+
+
+@app.command(context_settings={"ignore_unknown_options": True})
+def stop(
+    words: Annotated[
+        list[str] | None, typer.Argument(metavar="WHY", help="The reason, which everybody is shown.")
+    ] = None,
+    *,
+    settings: SettingsFile = None,
+) -> None:
+    """Stop changes: nothing new starts. For system users with the role operator. Needs no Slack.
+
+    Exit code: 0 changes are stopped, now or already; 2 refused.
+    """
+    from bot.cli import break_glass
+
+    raise typer.Exit(break_glass.stop(_ready(settings), words or ()))
+
+
+@app.command()
+def go(settings: SettingsFile = None) -> None:
+    """Let changes start again. For system users named in [roles.approver], never the bot's own account.
+
+    Exit code: 0 changes can start; 2 refused.
+    """
+    from bot.cli import break_glass
+
+    raise typer.Exit(break_glass.go(_ready(settings)))
 
 
 @app.command()

@@ -35,6 +35,7 @@ from bot.slack.outbound.outbox import Outbox
 from bot.slack.roles import RoleResolver
 from bot.slack.socket import SocketConnections
 from bot.slack.tickets.change_service import Changes
+from bot.slack.tickets.stop_notices import StopNotices
 from bot.slack.tickets.ticket_messages import TicketMessages
 
 log = structlog.get_logger()
@@ -83,7 +84,7 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[Servic
         client = make_client(slack.bot_token.get_secret_value(), slack.base_url)
         async with AsyncExitStack() as closing:
             accounts = Accounts(settings.people.same_person)
-            people = RoleResolver(client, settings.roles.rules(), accounts=accounts)
+            people = RoleResolver(client, settings.roles.rules(), accounts=accounts, contact=settings.roles.contact)
             closing.push_async_callback(people.close)
             outbox = Outbox(
                 client,
@@ -93,7 +94,12 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[Servic
             )
             closing.push_async_callback(outbox.close)
             board = TicketMessages(
-                client, outbox, people, parts.ledger, channel=partial(ops_channel, parts.inventory_file)
+                client,
+                outbox,
+                people,
+                parts.ledger,
+                channel=partial(ops_channel, parts.inventory_file),
+                resuming=parts.decisions.resuming_role,
             )
             closing.push_async_callback(board.close)
             reader = Reader(parts.ledger.path)  # of its own: nobody else waits for a long search
@@ -118,6 +124,9 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[Servic
                 may=lambda: running.is_leader,
                 keeps_back=outside.may_post if outside is not None else None,
             )
+            notices = StopNotices(
+                outbox, parts.ledger, board, ops_channels(parts.inventory_file), may=lambda: running.is_leader
+            )
             changes = Changes(parts.proposals, parts.decisions, board, outbox, running.parts, running.wake)
             desk = RequestHandler(
                 HandlerDeps(
@@ -127,7 +136,7 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[Servic
                     pipeline=parts.pipeline,
                     registry=parts.registry,
                     ledger=parts.ledger,
-                    status=_status(parts, sockets.sentence, audit, running),
+                    status=_status(parts, sockets.sentence, audit, running, notices),
                     base_url=slack.base_url,
                     seconds=settings.limits.overall_seconds,
                     changes=changes,
@@ -147,6 +156,7 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[Servic
                 board.run(stop),
                 running.run(stop),
                 audit.run(stop),
+                notices.run(stop),
             ):  # whoever leaves stops by `stop`, and is waited for
                 closing.push_async_callback(_ended, asyncio.create_task(work))
             closing.callback(stop.set)
@@ -170,8 +180,19 @@ def ops_channel(inventory_file: InventoryFile, places: Iterable[str]) -> str:
     return next((channel for channel in told if channel), "")
 
 
+def ops_channels(inventory_file: InventoryFile) -> tuple[str, ...]:
+    """Every channel where changes are decided, each once."""
+    clusters = (one.ops_channel for one in inventory_file.clusters.values())
+    hosts = (one.ops_channel for one in inventory_file.hosts.values())
+    return tuple(dict.fromkeys(channel for channel in (*clusters, *hosts) if channel))
+
+
 def _status(
-    parts: Services, connections: Callable[[], Awaitable[str]], audit: AuditChannel, running: Scheduler
+    parts: Services,
+    connections: Callable[[], Awaitable[str]],
+    audit: AuditChannel,
+    running: Scheduler,
+    notices: StopNotices,
 ) -> Callable[[Person], Awaitable[Status]]:
     """How the bot is, for whoever asks."""
 
@@ -186,6 +207,7 @@ def _status(
                 *_troubles(running),
                 ("Slack", await connections()),
                 ("Audit channel", audit.sentence()),
+                *(("Ops channels", says) for says in notices.troubles()),
                 *clusters,
             ),
             ledger=ledger_status_text(parts),

@@ -4,7 +4,8 @@
       UsageError                 they typed something else than the command takes
       PermissionDenied           closed door: says who may; RolesUnknown: nobody can say now who holds which role
       TooManyQuestions           of one person at a time; this one was not asked
-      TicketError                Expired, AlreadyDecided, ChangesStopped, Locked, Unanswered
+      TicketError                NoSuchTicket, NoPlan, Expired (and DeadlinePassed), AlreadyDecided, MovedOn, ChangesStopped,
+                                 SwitchUnchanged, Locked, Unanswered, PlanNotShown
       TargetError(target)        ConnectionFailed, AuthenticationFailed (and LoginNotChecked), TargetTimeout,
                                  TargetFault (and NotFound), MalformedResponse (and IncompleteResponse), QuotaExceeded, PolicyViolation,
                                  OutcomeUnknown
@@ -14,13 +15,35 @@
       RecordUnavailable              an external record of the ledger cannot be read now
 
 Anything else is an internal error (`InternalError`): the person gets a short id, the log the traceback under that id.
+
+What was refused is told apart by `refused_as`, for the ledger and whoever reviews it:
+
+    not allowed      the role, the account, or a rule of the settings forbids it; so does a press outside of the ticket's message
+    not understood   the words cannot be read: no such command, target, option or ticket; too few or too many of them
+    no plan          the environment was asked, and no plan comes of it: a gate does not pass, something is unknown, or there is
+                     nothing to do. A command says so in an answer with `no_plan`, an undo refuses
+    blocked          a plan is there, and what is so in hvops forbids its next step: changes are stopped, another ticket holds the
+                     lock or has undone it, its deadline has passed, the ticket is in no state for it, the very same
+                     plan is open already
+    too late         somebody decided first, the time for a decision is over, or the ticket has moved on since the button was shown
+    redelivered      Slack delivered it twice, or a button was pressed twice; the first one is answered
+    not answered     nobody can say: hosts, Slack or a queue did not answer in time. Also who holds which role
+    our bug          something that should not happen
 """
 
 from __future__ import annotations
 
+from typing import ClassVar, Literal
+
+Refusal = Literal[
+    "not allowed", "not understood", "no plan", "blocked", "too late", "redelivered", "not answered", "our bug"
+]
+
 
 class HvopsError(Exception):
     """The root. Its text is a whole sentence: what happened, where, and what to do."""
+
+    refused_as: ClassVar[Refusal] = "not answered"
 
 
 class UsageError(HvopsError):
@@ -31,6 +54,8 @@ class UsageError(HvopsError):
         suggestions: near-miss names, best first.
     """
 
+    refused_as: ClassVar[Refusal] = "not understood"
+
     def __init__(self, says: str, usage: str = "", suggestions: tuple[str, ...] = ()) -> None:
         super().__init__(says)
         self.usage = usage
@@ -40,6 +65,8 @@ class UsageError(HvopsError):
 class PermissionDenied(HvopsError):
     """This person may not ask or decide this here. The text says who may."""
 
+    refused_as: ClassVar[Refusal] = "not allowed"
+
 
 class TooManyQuestions(HvopsError):
     """One person has too many questions in progress; this one was not run."""
@@ -48,21 +75,65 @@ class TooManyQuestions(HvopsError):
 class RolesUnknown(PermissionDenied):
     """Slack does not answer, so nobody knows whether this person holds the role. Try again in a minute."""
 
+    refused_as: ClassVar[Refusal] = "not answered"
+
 
 class TicketError(HvopsError):
     """A ticket cannot make the transition that was asked of it."""
+
+    refused_as: ClassVar[Refusal] = "blocked"
+
+
+class NoPlan(TicketError):
+    """Nothing can be undone: a gate does not pass, or there is nothing to undo."""
+
+    refused_as: ClassVar[Refusal] = "no plan"
+
+
+class NoSuchTicket(TicketError):
+    """There is no ticket of that number."""
+
+    refused_as: ClassVar[Refusal] = "not understood"
 
 
 class Expired(TicketError):
     """Nobody decided, or nobody started, in time."""
 
+    refused_as: ClassVar[Refusal] = "too late"
+
+
+class DeadlinePassed(Expired):
+    """A run has no time left: no step of it starts any more."""
+
+    refused_as: ClassVar[Refusal] = "blocked"
+
 
 class AlreadyDecided(TicketError):
     """Somebody else decided first."""
 
+    refused_as: ClassVar[Refusal] = "too late"
+
+
+class MovedOn(TicketError):
+    """The ticket no longer stands where it stood when the button was shown."""
+
+    refused_as: ClassVar[Refusal] = "too late"
+
 
 class ChangesStopped(TicketError):
     """`/hvops stop` is in force."""
+
+
+class SwitchUnchanged(TicketError):
+    """A stop while changes are stopped, or a go while they are not: nothing was written.
+
+    Attributes:
+        seq: the number of the entry by which it is so; 0 where nobody has ever stopped anything.
+    """
+
+    def __init__(self, says: str, seq: int = 0) -> None:
+        super().__init__(says)
+        self.seq = seq
 
 
 class Locked(TicketError):
@@ -70,7 +141,9 @@ class Locked(TicketError):
 
 
 class Unanswered(TicketError):
-    """An approval leaves open what the plan asks."""
+    """An approval leaves open what the plan asks, or a decision its reason."""
+
+    refused_as: ClassVar[Refusal] = "not understood"
 
 
 class PlanNotShown(TicketError):
@@ -195,6 +268,8 @@ class UnreadableEntry(LedgerError):
 
 class InternalError(HvopsError):
     """Something that should not happen. Carries a short id; the traceback is in the log under it."""
+
+    refused_as: ClassVar[Refusal] = "our bug"
 
     def __init__(self, bug: str) -> None:
         super().__init__(

@@ -13,7 +13,7 @@ from bot.dispatch.argument_parser import Parameter
 from bot.dispatch.builtins import AUDIT
 from bot.errors import UsageError
 from bot.formatting import duration
-from bot.ledger import OUTCOMES, Filter, Visibility
+from bot.ledger import OUTCOMES, Filter, Visibility, as_typed
 
 NAME, HINT, USAGE, HELP = AUDIT.name, AUDIT.hint, AUDIT.usage, AUDIT.help
 DAY = timedelta(hours=24)
@@ -60,9 +60,9 @@ class Outcome(str):
     @classmethod
     def parse(cls, word: str) -> Outcome:
         """Read it. Raises ValueError."""
-        if word.casefold() not in OUTCOMES:
+        if as_typed(word) not in OUTCOMES:
             raise ValueError(word)
-        return cls(word.casefold())
+        return cls(as_typed(word))
 
 
 def _parameter(name: str, kind: Literal["option", "rest"], of: type) -> Parameter:
@@ -177,12 +177,12 @@ def read(text: str) -> AuditQuery:
 
 def outcome(word: str) -> str:
     """A word of OUTCOMES. Raises UsageError with those that look like it."""
-    if word.casefold() not in OUTCOMES:
+    if as_typed(word) not in OUTCOMES:
         raise UsageError(
             f"{argument_parser.quoted(word)} is not {Outcome.wants}.",
-            suggestions=argument_parser.suggest(word, OUTCOMES),
+            suggestions=argument_parser.suggest(as_typed(word), OUTCOMES),
         )
-    return word.casefold()
+    return as_typed(word)
 
 
 def _shown(value: Any) -> str:

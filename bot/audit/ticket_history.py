@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bot.api.plan import Gate
-from bot.audit.rows import named
+from bot.audit.rows import NO_NAMES, kind_in_words, name_in, named
 from bot.errors import HvopsError, LedgerError
 from bot.formatting import format_time
 from bot.ledger import Entry
@@ -35,6 +35,7 @@ from bot.ledger.entries import (
     Voided,
 )
 from bot.tickets.answers import question_line, statement
+from bot.tickets.decisions import CONFIRM
 from bot.tickets.plan_text import plan_lines
 from bot.tickets.proposal import proposal_from
 from bot.tickets.readings import NOT_MEASURED
@@ -60,22 +61,34 @@ class HistoryLine:
 
 
 def story_of(entries: Iterable[Entry]) -> tuple[HistoryLine, ...]:
-    """All of them, in their order."""
-    return tuple(told(entry) for entry in entries)
+    """All entries of a ticket, in their order. Who is named in one of them is named in all."""
+    story = tuple(entries)
+    names = {entry.actor: name for entry in story if (name := name_in(entry))}
+    policy = next((str(entry.fields.get("policy") or "") for entry in story if entry.kind == Proposed.kind), "")
+    return tuple(told(entry, names, policy) for entry in story)
 
 
-def told(entry: Entry) -> HistoryLine:
-    """One entry in words; one of a kind that this version does not know, with its data as it is."""
+def told(entry: Entry, names: Mapping[str, str] = NO_NAMES, policy: str = "") -> HistoryLine:
+    """One entry in words; one of a kind that this version does not know, with its data as it is.
+
+    Args:
+        entry: it.
+        names: the name that is known for an id, for entries that tell none.
+        policy: of its proposal: a plan of "confirm" is confirmed, and not approved.
+    """
+    kind = kind_in_words(entry, policy)
     try:
-        says, lines = _says(entry.data), tuple(_lines(entry))
+        says, lines = _says(entry.data, kind, policy), tuple(_lines(entry))
     except LedgerError:
         says, lines = json.dumps(entry.fields, ensure_ascii=False, sort_keys=True), ()
-    return HistoryLine(entry.seq, entry.at, entry.kind, named(entry), says, lines)
+    return HistoryLine(entry.seq, entry.at, kind, named(entry, names), says, lines)
 
 
 def story_text(ticket: str, entries: Iterable[Entry]) -> str:
     """The whole of it for a file: in words, the plan line by line, and each entry's data as it stands in the ledger."""
-    return f"{ticket}\n\n" + "\n\n".join(_in_a_file(entry) for entry in entries) + "\n"
+    story = tuple(entries)
+    told_lines = zip(story, story_of(story), strict=True)
+    return f"{ticket}\n\n" + "\n\n".join(_in_a_file(entry, one) for entry, one in told_lines) + "\n"
 
 
 def format_rows(rows: Any) -> str:
@@ -156,10 +169,9 @@ def _word(gate: Gate) -> str:
     return "yes" if gate.passed else "NOT KNOWN" if gate.is_open else "NO"
 
 
-def _in_a_file(entry: Entry) -> str:
-    one = told(entry)
+def _in_a_file(entry: Entry, one: HistoryLine) -> str:
     who = one.by[1] if one.by[0] == one.by[1] else f"{one.by[1]} ({one.by[0]})"
-    lines = [f"{entry.seq}  {entry.at}  {entry.kind}  {who}", one.says]
+    lines = [f"{entry.seq}  {entry.at}  {one.kind}  {who}", one.says]
     lines += [f"  {label}: {text}".replace("\n", "\n    ") for label, text in one.lines if text]
     if entry.kind == "proposed":
         lines += [f"  {line}" for line in _whole_plan(entry)]
@@ -179,19 +191,19 @@ def _pairs(row: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in row.items())
 
 
-def _says(said: EntryData) -> str:
-    """An entry in a sentence."""
+def _says(said: EntryData, kind: str, policy: str) -> str:
+    """An entry in a sentence; `kind` as people read it."""
     if isinstance(said, (Intent, Outcome, StepConfirmed)):
         return _about_step(said)
     if isinstance(said, Proposed):
         return f"asked for {said.line}; open until {format_time(said.open_until)}"
     if isinstance(said, Approved):
-        return f"approved; it may start until {format_time(said.start_by)}"
+        return f"{kind}; it may start until {format_time(said.start_by)}"
     if isinstance(said, Started):
         return f"looked again, unchanged; started with the locks {', '.join(said.locks)}"
     if isinstance(said, Resumed):
         return f"lets it go on, attempt {said.attempt}"
-    return _SENTENCES.get(said.kind) or _about(said)
+    return _SENTENCES.get(said.kind) or _about(said, policy)
 
 
 def _about_step(said: Intent | Outcome | StepConfirmed) -> str:
@@ -203,11 +215,12 @@ def _about_step(said: Intent | Outcome | StepConfirmed) -> str:
     return f"begins step {step}, attempt {said.attempt}" + (f": {said.description}" if said.description else "")
 
 
-def _about(said: EntryData) -> str:
+def _about(said: EntryData, policy: str) -> str:
     """What does not move a ticket."""
     match said:
         case Clicked():
-            return f"pressed {said.button.removeprefix('t-').removesuffix('-why')}"
+            pressed = said.button.removeprefix("t-").removesuffix("-why")
+            return f"pressed {'confirm' if (pressed, policy) == ('approve', CONFIRM) else pressed}"
         case Refused():
             return f"was refused: {said.line}"
         case Shown():

@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
+from bot.api.command import Role
 from bot.api.report import Report
 from bot.cli.console import console, format_time, styled, visible
 from bot.cli.os_user import current_user
@@ -24,14 +25,17 @@ from bot.cli.plan_preview import approver_names, as_json, print_preview, refuse_
 from bot.cli.render import head_as_json, print_evidence, print_report
 from bot.config.settings import Roles, Settings
 from bot.control_chars import escape_control_chars, spreadsheet_cell
-from bot.dispatch.authorization import Person
+from bot.dispatch.authorization import Person, no_role
 from bot.dispatch.builtins import HELP, STATUS, Builtin
 from bot.dispatch.command_line import EntryPoint, TypedLine, read_typed
 from bot.dispatch.help import help_for, role_name, roles_of
 from bot.dispatch.pipeline import AnsweredRequest, Request
 from bot.dispatch.query_session import Progress as Step
-from bot.errors import HvopsError, TargetError, UsageError
+from bot.errors import HvopsError, LedgerError, TargetError, UsageError
 from bot.executor.external_records import NOT_ASKED
+from bot.ledger import Entry, Ledger
+from bot.ledger.entries import Stopped
+from bot.ledger.proved import switch_in_words
 from bot.private_files import private_text
 from bot.services import Services, build_services
 from bot.tickets.create import Preview
@@ -59,15 +63,37 @@ class Outcome:
 def ask(settings: Settings, line: str, shape: OutputOptions) -> int:
     """Ask one line and draw the answer. Returns the exit code."""
     person = current_user(settings.roles)
+    stop = ""
     with build_services(settings) as made:
         typed = read_typed(line, EntryPoint.TERMINAL)
         own = _OWN.get(typed.builtin) if typed.builtin and not typed.rest else None
+        if own is not None and person.highest_role is Role.NOBODY:
+            console(errors=True).print(styled(no_role(person)))
+            return REFUSED
         if own is not None:
             own(person, made)
             return WELL
         outcome = asyncio.run(outcome_of(made, person, typed))
-    draw(outcome, person, shape, settings.roles)
+        if isinstance(outcome.ended, Preview):
+            stop = stop_in_force(made.ledger)
+    draw(outcome, person, shape, settings.roles, stop)
     return outcome.code
+
+
+def stop_in_force(ledger: Ledger) -> str:
+    """That changes are stopped, by whom and why, or that nobody can say; "" where they are not."""
+    try:
+        newest = ledger.newest_switch()
+    except LedgerError as error:
+        return f"Whether changes are stopped is not known, and nothing starts: {error}"
+    return stopped_in_words(newest)
+
+
+def stopped_in_words(newest: Entry | None) -> str:
+    """That changes are stopped, where the newest of stop and go says so."""
+    if newest is None or newest.kind != Stopped.kind:
+        return ""
+    return f"Changes are stopped, {switch_in_words(newest)} Nothing starts until hvops go."
 
 
 async def outcome_of(made: Services, person: Person, typed: TypedLine) -> Outcome:
@@ -81,14 +107,24 @@ async def outcome_of(made: Services, person: Person, typed: TypedLine) -> Outcom
     return Outcome(ended, exit_code(ended.report))
 
 
-def draw(outcome: Outcome, person: Person, shape: OutputOptions, roles: Roles) -> None:
-    """Draw what came of a line; write its table, where that is wanted. Raises UsageError where there is none."""
+def draw(outcome: Outcome, person: Person, shape: OutputOptions, roles: Roles, stop: str = "") -> None:
+    """Draw what came of a line; write its table, where that is wanted. Raises UsageError where there is none.
+
+    Args:
+        outcome: what came of it.
+        person: who asked.
+        shape: how it is wanted.
+        roles: who would decide about a plan.
+        stop: that changes are stopped, which stands before a plan; "" where they are not.
+    """
     ended = outcome.ended
     if isinstance(ended, HvopsError):
         _print_refusal(ended, shape)
         return
     if isinstance(ended, Preview):
-        _print_preview(ended, person, shape, approver_names(roles, ended), outcome.code)
+        if stop and not shape.json:
+            console().print(styled(stop, "bold red"))
+        _print_preview(ended, person, shape, approver_names(roles, ended), outcome.code, stop)
         report = ended.answered.report
     else:
         _print_answer(ended, person, shape)
@@ -154,10 +190,12 @@ def _print_answer(answered: AnsweredRequest, person: Person, shape: OutputOption
         print_evidence(out, answered.evidence)
 
 
-def _print_preview(shown: Preview, person: Person, shape: OutputOptions, named: str, code: int) -> None:
+def _print_preview(  # noqa: PLR0917 - all that is drawn
+    shown: Preview, person: Person, shape: OutputOptions, named: str, code: int, stop: str
+) -> None:
     """What would be proposed, or why nothing."""
     if shape.json:
-        print(escape_control_chars(as_json(shown, person, named, code)))  # noqa: T201 - the answer itself
+        print(escape_control_chars(as_json(shown, person, named, code, stop)))  # noqa: T201 - the answer itself
     elif shown.decides:
         print_preview(console(), shown, named)
         if shape.evidence:
@@ -219,6 +257,7 @@ def _print_status(person: Person, made: Services) -> None:
     roles = "; ".join(f"{role} ({', '.join(places)})" for role, places in roles_of(person)) or "no role"
     may = [command.usage for command in made.registry if person.highest_role >= command.role]
     rows = [
+        *((("Changes", stop),) if (stop := stop_in_force(made.ledger)) else ()),
         ("You", f"{person.name}, {roles}"),
         ("You may", "\n".join(may) or "only read the help"),
         ("Ledger", f"entry {head.seq}, {format_time(head.at)}" if head else "empty"),

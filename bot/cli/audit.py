@@ -7,7 +7,7 @@ import csv
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bot.audit import filter_syntax
+from bot.audit.rows import KINDS, kind_in_words, name_in, named, outcome_of, row_of
 from bot.cli.console import console, format_short_time, format_time, styled, visible
 from bot.cli.render import print_evidence, print_report
 from bot.config.settings import load
@@ -35,6 +36,7 @@ from bot.ledger.entries import (
     Proposed,
     Refused,
 )
+from bot.ledger.ticket_state import TicketState
 from bot.private_files import private_text
 from bot.serialization import evidence_from_bytes, report_from_bytes
 from bot.tickets.answers import statement
@@ -43,7 +45,7 @@ from bot.tickets.run_history import result_in_words
 _NUMBER = re.compile(r"[0-9]{1,18}")  # what SQLite can hold
 MOST_NOTES = 20
 _HEADS = 100  # `anchor` entries, for the newest that can be read
-COLUMNS = ("seq", "at", "kind", "actor", "ticket", "target", "line", "says")
+COLUMNS = (*("seq", "at", "kind", "outcome", "why", "name", "actor", "ticket", "what", "target", "line", "says"),)
 
 
 @contextmanager
@@ -73,17 +75,20 @@ def build_filter(who: str | None, what: str | None, word: str | None) -> FilterK
 
 
 def print_list(reader: Reader, wanted: Filter, limit: int) -> None:
-    """The newest matching entries, oldest of them first, one line each."""
+    """The newest matching entries, oldest of them first, one line each. Raises UsageError where there is no such ticket."""
+    _must_exist(reader, wanted)
     found = list(reversed(reader.find(wanted, limit)))
     out = console()
     table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False)
     table.add_column("Entry", justify="right")
-    for name in ("When", "What", "Who"):
-        table.add_column(name, no_wrap=True, max_width=16)
+    for name, width in (("When", 16), ("What", 16), ("Who", 24)):
+        table.add_column(name, no_wrap=True, max_width=width)
     table.add_column("Says", overflow="fold")
-    for entry in found:
-        who = entry.actor.rpartition("/")[2]  # the team stands in the entry itself: `audit show`
-        row = (str(entry.seq), format_short_time(entry.at), entry.kind, who, says(entry))
+    book = _Book(reader)
+    for entry, who, policy in book.told(found):
+        id_ = entry.actor.rpartition("/")[2]  # the team stands in the entry itself: `audit show`
+        told = f"{who} ({id_})" if who != id_ else id_
+        row = (str(entry.seq), format_short_time(entry.at), kind_in_words(entry, policy), told, says(entry))
         table.add_row(*map(styled, row))
     out.print(table)
     more = " Older ones: --limit, --until." if len(found) == limit else ""
@@ -99,7 +104,9 @@ def print_one(reader: Reader, what: str, *, evidence: bool) -> None:
     entry = reader.entry(int(what)) if _NUMBER.fullmatch(what) else None
     if entry is None:
         raise UsageError(f"There is no entry “{what}”. Write a number such as 1285, or a ticket such as T-412.")
-    out.print(styled(f"Entry {entry.seq}, {format_time(entry.at)}: {entry.kind} by {entry.actor}", "bold"))
+    ((_, who, policy),) = _Book(reader).told([entry])
+    head = f"Entry {entry.seq}, {format_time(entry.at)}: {kind_in_words(entry, policy)} by {_with_id(who, entry.actor)}"
+    out.print(styled(head, "bold"))
     for name, value in entry.fields.items():
         if name not in ("report", "evidence", "samples", "answer") and value not in (None, ""):
             out.print(styled(f"  {name:<14} {_short(value)}"))
@@ -109,7 +116,8 @@ def print_one(reader: Reader, what: str, *, evidence: bool) -> None:
 
 
 def export(reader: Reader, wanted: Filter, shape: str, output: Path | None) -> None:
-    """Write every matching entry, oldest first."""
+    """Write every matching entry, oldest first. Raises UsageError where there is no such ticket."""
+    _must_exist(reader, wanted)
     if output is None:
         _write(reader, wanted, shape, sys.stdout)
         return
@@ -128,9 +136,9 @@ def says(entry: Entry) -> str:
         return str(error)
     match said:
         case Answered():
-            return said.verdict or said.title
+            return f"{'no plan: ' if said.no_plan else ''}{said.verdict or said.title}"
         case Refused():
-            return f"{said.line}: {said.reason}"
+            return f"{said.category}: {said.line}: {said.reason}"
         case Intent() | Outcome():
             return _of_step(said)
         case Done() if said.measured:
@@ -138,6 +146,12 @@ def says(entry: Entry) -> str:
     known = said.known if isinstance(said, Interrupted) else ""
     digest = f"plan {said.digest[:8]}" if isinstance(said, (Proposed, Approved)) else ""
     return "  ".join(one for one in (entry.line, entry.reason, known, entry.message, digest, *_open(said)) if one)
+
+
+def _must_exist(reader: Reader, wanted: Filter) -> None:
+    """An empty list would say that nothing happened to a ticket that was mistyped."""
+    if wanted.ticket is not None and reader.proposal(wanted.ticket) is None:
+        raise UsageError(f"There is no ticket {wanted.ticket}.")
 
 
 def _open(said: EntryData) -> tuple[str, ...]:
@@ -162,11 +176,14 @@ def _print_ticket(out: Console, reader: Reader, ticket: str) -> None:
     for _ in range(3):
         table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
-    for entry in entries:
-        row = (str(entry.seq), format_time(entry.at), entry.kind, entry.actor, says(entry))
+    for entry, who, policy in _Book(reader).told(entries):
+        by = _with_id(who, entry.actor)
+        row = (str(entry.seq), format_time(entry.at), kind_in_words(entry, policy), by, says(entry))
         table.add_row(*map(styled, row))
     state = reader.ticket(ticket)
     now = (state.end or str(state.state)) if state else "unknown"
+    if state and now == TicketState.APPROVED and not state.second_person:
+        now = "confirmed"
     out.print(styled(f"{ticket}: {now}", "bold"))
     out.print(table)
 
@@ -229,23 +246,60 @@ def _when(path: Path, seq: int) -> str:
 
 def _write(reader: Reader, wanted: Filter, shape: str, file: IO[str]) -> None:
     if shape == "jsonl":
-        for entry in reader.every(wanted):
-            file.write(
-                escape_control_chars(json.dumps(_plain(entry), ensure_ascii=False, separators=(",", ":"))) + "\n"
-            )
+        for entry, who, policy in _Book(reader).told(reader.every(wanted)):
+            told = _plain(entry, who, policy)
+            file.write(escape_control_chars(json.dumps(told, ensure_ascii=False, separators=(",", ":"))) + "\n")
         return
     writer = csv.writer(file)
     writer.writerow((*COLUMNS, "mac"))
-    for entry in reader.every(wanted):
-        told = _plain(entry) | {"target": entry.target, "line": entry.line, "says": says(entry)}
+    for entry, who, policy in _Book(reader).told(reader.every(wanted)):
+        told = _plain(entry, who, policy) | {"target": entry.target, "line": entry.line, "says": says(entry)}
         writer.writerow([*(spreadsheet_cell(visible(str(told[name] or ""))) for name in COLUMNS), entry.mac.hex()])
 
 
-def _plain(entry: Entry) -> dict[str, Any]:
+class _Book:
+    """What entries do not tell of themselves: the name of who wrote one, and whether its ticket asks for a second person."""
+
+    def __init__(self, reader: Reader) -> None:
+        """Take the ledger."""
+        self._reader = reader
+        self._names: dict[str, str] = {}
+        self._policies: dict[str, str] = {}
+
+    def told(self, entries: Iterable[Entry]) -> Iterator[tuple[Entry, str, str]]:
+        """Each entry, with the name of who wrote it, and the policy of its ticket ("" without one)."""
+        for entry in entries:
+            yield entry, named(entry, self._known(entry))[1], self._policy(entry)
+
+    def _known(self, entry: Entry) -> Mapping[str, str]:
+        if not name_in(entry) and entry.actor not in self._names:
+            self._names[entry.actor] = self._reader.names({entry.actor}).get(entry.actor, "")
+        return self._names
+
+    def _policy(self, entry: Entry) -> str:
+        if entry.kind != Approved.kind or entry.ticket is None:
+            return ""
+        if entry.ticket not in self._policies:
+            proposal = self._reader.proposal(entry.ticket)
+            self._policies[entry.ticket] = str(proposal.fields.get("policy") or "") if proposal else ""
+        return self._policies[entry.ticket]
+
+
+def _with_id(name: str, actor: str) -> str:
+    return f"{name} ({actor})" if name != actor else actor
+
+
+def _plain(entry: Entry, name: str, policy: str) -> dict[str, Any]:
+    """An entry for a file: what stands in it, and before that what people look for."""
+    row = row_of(entry) if entry.kind in KINDS else None
     return {
         "seq": entry.seq,
         "at": entry.at,
         "kind": entry.kind,
+        "outcome": outcome_of(entry, policy),
+        "why": entry.reason if row is None else row.why,
+        "what": "" if row is None else row.what,
+        "name": name,
         "actor": entry.actor,
         "ticket": entry.ticket,
         "data": entry.fields,

@@ -29,9 +29,16 @@ TicketId = Annotated[str | None, typer.Option("--ticket", help="T-412")]
 Target = Annotated[str | None, typer.Option("--target", help="Cluster or host.")]
 Command = Annotated[str | None, typer.Option("--what", help="A command, of the entry or of its ticket: drain-node.")]
 Outcome = Annotated[
-    str | None, typer.Option("--outcome", help="answered, unanswered, refused, open, done, failed, rejected, expired …")
+    str | None,
+    typer.Option(
+        "--outcome",
+        help="answered, no-plan, refused (or not-allowed, not-understood, blocked, too-late …), open, done, failed …",
+    ),
 ]
-Who = Annotated[str | None, typer.Option("--who", help="A person by name or id; of a proposal, also who decided.")]
+Who = Annotated[
+    str | None,
+    typer.Option("--who", help="A person by name or id, however they asked; of a proposal, also who decided."),
+]
 Since = Annotated[datetime | None, typer.Option("--since", help="Not before that local time.")]
 Until = Annotated[datetime | None, typer.Option("--until", help="Before that local time.")]
 
@@ -64,7 +71,13 @@ def list_entries(
     from bot.ledger import Filter
 
     wanted = Filter(
-        kind, actor, ticket, target, work.to_utc(since), work.to_utc(until), **work.build_filter(who, what, outcome)
+        kind,
+        actor,
+        ticket.upper() if ticket else None,
+        target,
+        work.to_utc(since),
+        work.to_utc(until),
+        **work.build_filter(who, what, outcome),
     )
     with work.open_reader(file, settings) as reader:
         work.print_list(reader, wanted, limit)
@@ -122,7 +135,13 @@ def export(
     from bot.ledger import Filter
 
     wanted = Filter(
-        kind, actor, ticket, target, work.to_utc(since), work.to_utc(until), **work.build_filter(who, what, outcome)
+        kind,
+        actor,
+        ticket.upper() if ticket else None,
+        target,
+        work.to_utc(since),
+        work.to_utc(until),
+        **work.build_filter(who, what, outcome),
     )
     with work.open_reader(file, settings) as reader:
         work.export(reader, wanted, shape.value, output)

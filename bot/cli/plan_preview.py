@@ -2,7 +2,8 @@
 
 Plans are proposed and decided in Slack only. At a terminal a person is an operating-system user, in Slack a member of
 a workspace, and nothing ties the two together: the same human could ask as one and approve as the other. So there is
-no word here that proposes, approves, stops or lets anything go on; this only shows what a proposal would say.
+no word here that proposes or approves; this only shows what a proposal would say. `hvops stop` and `hvops go` are commands
+of their own.
 """
 
 from __future__ import annotations
@@ -35,8 +36,12 @@ def refuse_decision(pipeline: Pipeline, request: Request) -> None:
     if word not in IN_SLACK:
         return
     with pipeline.recording_refusals(request):
-        where = f"type /hvops {word}" if word in BUILTINS else "press the button beside the plan"
-        raise PermissionDenied(f"Nothing is decided at a terminal: {where} in Slack, where people are known by one id.")
+        if (builtin := BUILTINS.get(word)) is not None:
+            usage = builtin.usage.removeprefix("/")
+            raise PermissionDenied(f"hvops ask decides nothing: run {usage}, or type {builtin.usage} in Slack.")
+        raise PermissionDenied(
+            "hvops ask decides nothing: press the button beside the plan in Slack, where people are known by one id."
+        )
 
 
 def print_preview(out: Console, shown: Preview, named: str) -> None:
@@ -80,12 +85,13 @@ def approver_names(roles: Roles, shown: Preview) -> str:
     return f"[roles.{role.name.lower()}]: {who}."
 
 
-def as_json(shown: Preview, person: Person, named: str, exit_code: int) -> str:
+def as_json(shown: Preview, person: Person, named: str, exit_code: int, stop: str = "") -> str:
     """The whole of it as JSON."""
     answered, made = shown.answered, shown.made
     told: dict[str, Any] = {
         **head_as_json(answered, person, exit_code),
         "proposed": False,
+        "stopped": stop,
         "asked_before": shown.asked_before,
         "says": not_proposed(shown) if shown.decides else answered.report.summary,
         "decides": f"{shown.decides} {named}".strip(),

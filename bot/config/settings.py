@@ -116,11 +116,23 @@ class Rule(Section):
 
 
 class Roles(Section):
-    """The three roles. An unset rule refuses."""
+    """The three roles, and whom to ask for one. An unset rule refuses."""
 
+    contact: str = Field(
+        default="",
+        max_length=200,
+        description='contact = "#it-oncall or @jane", whom people are told to ask for a role; nothing else is told to who has none',
+    )
     viewer: Rule | None = Field(default=None, description="a table [roles.viewer]")
     operator: Rule | None = Field(default=None, description="a table [roles.operator]")
     approver: Rule | None = Field(default=None, description="a table [roles.approver]")
+
+    @field_validator("contact")
+    @classmethod
+    def _one_line(cls, contact: str) -> str:
+        if not contact.isprintable():
+            raise ValueError("it is shown in the middle of a sentence: write one line of text")
+        return contact.removeprefix("Ask ").removeprefix("ask ").rstrip(".")
 
     def rules(self) -> Iterator[tuple[Role, Rule]]:
         """The rules that are set, lowest role first."""

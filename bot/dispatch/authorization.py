@@ -6,12 +6,13 @@ a message or a handle: membership of a channel is no authority.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from bot.api.command import Role
 from bot.config.settings import Rule
-from bot.errors import PermissionDenied, RolesUnknown
+from bot.errors import NoSuchTicket, PermissionDenied, RolesUnknown, UsageError
 from bot.ledger.ticket_state import same_person
 
 EVERYWHERE = "*"
@@ -28,6 +29,7 @@ class Person:
         roles: role -> the clusters (or names of hosts that stand alone) it holds for; "*" for all.
         unknown: why more roles may be held than are known now, as a sentence; "" where all are known.
         barred: why the settings' roles do not count for this account, as a sentence; "" where they do.
+        contact: whom the settings tell people to ask for a role; "" where they name nobody.
     """
 
     id: str
@@ -35,6 +37,7 @@ class Person:
     roles: Mapping[Role, frozenset[str]] = field(default_factory=dict)
     unknown: str = ""
     barred: str = ""
+    contact: str = ""
 
     def role_on(self, place: str) -> Role:
         """The highest role this person has on that cluster or host."""
@@ -65,6 +68,8 @@ def require_role(person: Person, role: Role, place: str | None = None) -> None:
     held = person.highest_role if place is None else person.role_on(place)
     if role is not Role.NOBODY and held >= role:
         return
+    if person.highest_role is Role.NOBODY and not person.unknown:
+        raise PermissionDenied(no_role(person))
     where = f" on {place}" if place else ""
     needs = f"This needs the role {role.name.lower()}{where}"
     if person.barred:
@@ -75,10 +80,29 @@ def require_role(person: Person, role: Role, place: str | None = None) -> None:
             f"Try again in a minute; /hvops status says more."
         )
     has = f"you are {held.name.lower()}" if held else "you have no role"
-    raise PermissionDenied(
-        f"{needs}; {has}{where or ' in hvops'}. "
-        f"Whoever keeps settings.toml can add you, or a group of yours, under [roles.{role.name.lower()}]."
-    )
+    adds = f"add you, or a group of yours, under [roles.{role.name.lower()}]."
+    ask = f"Ask {person.contact} to {adds}" if person.contact else f"Whoever keeps settings.toml can {adds}"
+    raise PermissionDenied(f"{needs}; {has}{where or ' in hvops'}. {ask}")
+
+
+def no_role(person: Person) -> str:
+    """What somebody without any role is told, by every way in: whom to ask, and nothing of what hvops knows or can do."""
+    why = f" {person.barred}" if person.barred else ""
+    return f"You have no role in hvops.{why} Ask {person.contact or 'whoever runs hvops here'} if you need one."
+
+
+@contextmanager
+def no_hints_for_strangers(person: Person) -> Iterator[None]:
+    """Within it, who has no role is told that, and not what is wrong with the line: usage and suggestions name commands.
+
+    Raises:
+        PermissionDenied: in place of a UsageError, or of there being no such ticket.
+    """
+    try:
+        yield
+    except (UsageError, NoSuchTicket):
+        require_role(person, Role.VIEWER)
+        raise
 
 
 def require_everywhere(person: Person, role: Role, places: Iterable[str]) -> None:
@@ -92,13 +116,13 @@ def require_everywhere(person: Person, role: Role, places: Iterable[str]) -> Non
         require_role(person, role, place)
 
 
-def system_person(rules: Iterable[tuple[Role, Rule]], user: str) -> Person:
-    """An account of this machine, with the roles that the settings give it."""
+def system_person(rules: Iterable[tuple[Role, Rule]], user: str, contact: str = "") -> Person:
+    """An account of this machine, with the roles that the settings give it, and whom they tell people to ask."""
     held: dict[Role, frozenset[str]] = {}
     for role, rule in rules:
         if user in rule.system_users:
             held[role] = held.get(role, frozenset()) | frozenset(rule.clusters)
-    return Person(f"{SYSTEM}{user}", user, held)
+    return Person(f"{SYSTEM}{user}", user, held, contact=contact)
 
 
 class Accounts:

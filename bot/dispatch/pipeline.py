@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any
 
 import structlog
 
@@ -28,7 +28,7 @@ from bot.dispatch.inventory import Inventory
 from bot.dispatch.query_session import Progress, QuerySession
 from bot.dispatch.registry import Registry
 from bot.dispatch.turns import Turns
-from bot.errors import HvopsError, InternalError, LedgerError, PermissionDenied, UsageError
+from bot.errors import HvopsError, InternalError, LedgerError, UsageError
 from bot.ledger import Entry, Ledger
 from bot.ledger.entries import Answered, Asked, Refused
 from bot.redaction import Redactor
@@ -185,10 +185,11 @@ class Pipeline:
         self, request: Request, asking: RequestContext, kind: type[Diagnostic[Any, Any] | Remediation[Any, Any]]
     ) -> CommandLine:
         """Read a line, write down that it was asked, and find its targets. Raises HvopsError."""
-        typed = asking.reads(self._read(request.reading))
-        if not isinstance(typed.command.spec, kind):
-            does = "changes things, and this way in only asks" if typed.command.changes else "changes nothing"
-            raise UsageError(f"/{typed.command.name} {does}.", typed.command.usage)
+        with authorization.no_hints_for_strangers(request.person):
+            typed = asking.reads(self._read(request.reading))
+            if not isinstance(typed.command.spec, kind):
+                does = "changes things, and this way in only asks" if typed.command.changes else "changes nothing"
+                raise UsageError(f"/{typed.command.name} {does}.", typed.command.usage)
         authorization.require_role(request.person, typed.command.role)
         asking.entry = await asyncio.to_thread(self.ledger.append, request.person.id, _asked(request, typed))
         return await resolve(self.inventory, typed, request.person)
@@ -254,9 +255,16 @@ class Pipeline:
         )
 
     def store_answer(
-        self, asking: RequestContext, line: CommandLine, report: Report, evidence: tuple[Evidence, ...], seconds: float
+        self,
+        asking: RequestContext,
+        line: CommandLine,
+        report: Report,
+        evidence: tuple[Evidence, ...],
+        seconds: float,
+        *,
+        no_plan: bool = False,
     ) -> AnsweredRequest:
-        """Keep a report and its evidence, and write down that the line was answered."""
+        """Keep a report and its evidence, and write down that the line was answered, or that no plan came of it."""
         asked = asking.entry
         assert asked is not None
         token = secrets.token_urlsafe(12)
@@ -280,6 +288,7 @@ class Pipeline:
             evidence=evidence_blob,
             samples=samples_to_json(report.samples),
             seconds_tenths=round(seconds * 10),
+            no_plan=no_plan,
         )
         entry = self.ledger.append(asked.actor, answered)
         at = datetime.fromisoformat(entry.at)
@@ -300,18 +309,10 @@ class Pipeline:
             line=argument_parser.truncate(request.line),
             via=request.via,
             place=request.place,
-            category=_category(error),
+            category=error.refused_as,
             reason=str(error),
         )
         self.ledger.append(request.person.id, refused)
-
-
-def _category(error: HvopsError) -> Literal["usage", "not allowed", "our bug", "not answered"]:
-    if type(error) is UsageError:
-        return "usage"
-    if type(error) is PermissionDenied:
-        return "not allowed"
-    return "our bug" if type(error) is InternalError else "not answered"
 
 
 async def run_diagnostic(line: CommandLine, look: QuerySession) -> Report:

@@ -237,7 +237,7 @@ def _note(run: Run, at: StepInstance, result: StepResult) -> str:
     proposal = run.proposal
     return (
         f"hvops {run.ticket}: {at.step.description}: {result.verdict}. Asked for by {proposal.requester_name} "
-        f"({proposal.requester}), approved by {run.approver}. Plan {proposal.digest[:16]}."
+        f"({proposal.requester}), {proposal.decided} by {run.approver}. Plan {proposal.digest[:16]}."
     )
 
 

@@ -18,8 +18,6 @@ from bot.ledger.entries import Approved
 from bot.tickets.decisions import CONFIRM
 from bot.tickets.proposal import forbidden_by
 
-_APPROVED = "approved it"
-
 
 @dataclass(frozen=True, slots=True)
 class RoleCheck:
@@ -59,8 +57,9 @@ async def recheck_roles(run: Run) -> RoleCheck:
             missing = str(error).rstrip(".")
         if missing:
             lost.append(f"{part.name} ({part.person}), who {part.did}, {missing}")
-    if not any(part.did.startswith(_APPROVED) for part in parts):
-        lost.append("nobody approved it")
+    decided = f"{run.proposal.decided} it"
+    if not any(part.did.startswith(decided) for part in parts):
+        lost.append(f"nobody {decided}")
     if (one := _one_person(run, parts)) and not lost:
         lost.append(one)
     if (why := forbidden_by(run.parts.policy, run.proposal) or _refused_answers(run)) and not lost:
@@ -94,7 +93,7 @@ def _parts(run: Run) -> Iterator[_Part]:
         if entry.kind == Approved.kind:
             said = entry.read(Approved)
             answered = " and answered its unknowns" if said.answers else ""
-            yield _Part(said.by, entry.name or said.by, f"{_APPROVED}{answered}", decides)
+            yield _Part(said.by, entry.name or said.by, f"{proposal.decided} it{answered}", decides)
         elif entry.kind == "resumed" and entry.actor != BOT:
             yield _Part(entry.actor, entry.name or entry.actor, "resumed it", decides)
 

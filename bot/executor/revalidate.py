@@ -28,7 +28,7 @@ from bot.tickets.run_history import StepInstance
 
 log = structlog.get_logger()
 
-_ANOTHER_PLAN = "the recalculated plan is not the one that was approved"
+_ANOTHER_PLAN = "the recalculated plan is not the one that was {}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,11 +190,12 @@ def _why(run: Run, made: PlannedChange) -> str:
 
 
 def _what_else(run: Run, made: PlannedChange) -> str:
+    decided = run.proposal.decided
     if _reaches_too_many(run, made):
-        return f"it would now move more guests and other roles than the {run.proposal.plan.at_most} that were approved"
+        return f"it would now move more guests and other roles than the {run.proposal.plan.at_most} that were {decided}"
     if not made.plan.groups:
         return f"there is nothing to do any more: {made.plan.reason}"
     if gone := _vanished(run, made):
-        return f"the plan no longer makes a check that was approved: {gone[0].description}"
+        return f"the plan no longer makes a check that was {decided}: {gone[0].description}"
     places = ", ".join(_new_places(run, made))
-    return f"it now affects {places}, which nobody approved" if places else _ANOTHER_PLAN
+    return f"it now affects {places}, which nobody {decided}" if places else _ANOTHER_PLAN.format(decided)

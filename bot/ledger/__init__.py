@@ -17,7 +17,7 @@ incremental   look at the chain so cheaply that every answer about it can say ho
 """
 
 from bot.ledger.envelope import Entry, EntryDraft
-from bot.ledger.filters import OUTCOMES, Filter, Visibility
+from bot.ledger.filters import OUTCOMES, Filter, Visibility, as_typed
 from bot.ledger.incremental import ChainStatus
 from bot.ledger.ledger import Ledger
 from bot.ledger.queries import Reader, TicketRow, TicketSummary
@@ -35,4 +35,5 @@ __all__ = [
     "TicketSummary",
     "Verification",
     "Visibility",
+    "as_typed",
 ]

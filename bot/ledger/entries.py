@@ -15,7 +15,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
 
-from bot.errors import LedgerError
+from bot.errors import LedgerError, Refusal
 
 RULES_VERSION = 1  # of the transitions in ticket_state
 
@@ -135,6 +135,8 @@ class Answered(EntryData):
         answer: the token of its buttons.
         places: the clusters, and hosts that stand alone, that it is about.
         report, evidence: SHA-256 of the blobs.
+        no_plan: of the line of a remediation: a gate that does not pass, something unknown, or that there is nothing to
+            do, kept a plan from being made. `verdict` says which.
         rows, chain_holds_to: of `/audit` only: how many rows were shown, and up to where the chain was seen to hold.
     """
 
@@ -155,6 +157,7 @@ class Answered(EntryData):
     evidence: str | None = None
     samples: Json = None
     seconds_tenths: int = 0
+    no_plan: bool = False
     rows: int = 0
     chain_holds_to: int | None = None
 
@@ -163,7 +166,8 @@ class Refused(_Addressed):
     """What was not done, and why.
 
     Attributes:
-        category: "usage", "not allowed", "too late", "redelivered", "not answered" or "our bug".
+        category: which kind of refusal; `bot.errors` says what each means.
+        reason: why, as the sentence that the person was told.
         asked: the number of the `asked` entry, where it came so far.
         deliveries: the ids that Slack gave the delivery.
     """
@@ -171,7 +175,7 @@ class Refused(_Addressed):
     kind: ClassVar[str] = "refused"
 
     line: str
-    category: Literal["usage", "not allowed", "too late", "redelivered", "not answered", "our bug"]
+    category: Refusal
     reason: str
     asked: int | None = None
     command: str | None = None
@@ -184,6 +188,7 @@ class Clicked(EntryData):
 
     Attributes:
         button: what it does, and its argument.
+        name: of who pressed it, where it is known at that moment: an acknowledgement does not wait for it.
         answer: the token or the ticket that it belongs to.
         reason: what was typed into the window.
         answers: what was typed into a window that asks for more than one thing, in its order.
@@ -193,6 +198,7 @@ class Clicked(EntryData):
     kind: ClassVar[str] = "clicked"
 
     button: str
+    name: str = ""
     answer: str = ""
     place: str = ""
     reason: str = ""
@@ -279,6 +285,19 @@ class AuditPublished(Shown):
 
     what: Literal["audit", "audit-begin"] = "audit"
     last_published: int
+    channel: str
+    ts: str = ""
+
+
+class StopShown(Shown):
+    """A channel was told of a stop or a go.
+
+    Attributes:
+        entry: its number. What was switched before that is over, and the channel need not hear of it any more.
+    """
+
+    what: Literal["stop"] = "stop"
+    entry: Count
     channel: str
     ts: str = ""
 
@@ -610,6 +629,7 @@ SHOWN: Mapping[str, type[Shown]] = {
     "reminder": ReminderShown,
     "audit": AuditPublished,
     "audit-begin": AuditPublished,
+    "stop": StopShown,
 }
 
 

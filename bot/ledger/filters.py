@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, get_args
 
+from bot.errors import Refusal
 from bot.ledger.envelope import to_timestamp
 from bot.ledger.ticket_state import ENDS
+
+
+def as_typed(outcome: str) -> str:
+    """An outcome as one word, as people type it: "not-allowed"."""
+    return outcome.strip().casefold().replace(" ", "-")
+
 
 FOREVER = "9999"  # sorts behind every time
 _OPEN = ("proposed", "approved", "running", "interrupted")  # states of a ticket
@@ -18,13 +25,25 @@ _TICKET_IS = "EXISTS (SELECT 1 FROM ticket WHERE ticket.id = entry.ticket AND {}
 _UNANSWERED = """kind = 'asked' AND json_extract(body, '$.data.command') IS NOT 'hvops' AND NOT EXISTS (
     SELECT 1 FROM entry AS later WHERE later.seq > entry.seq AND later.seq < entry.seq + 1000
     AND json_extract(later.body, '$.data.asked') = entry.seq)"""
-_OF_ENTRIES = {
-    "answered": ("answered", "kind = 'answered'"),
-    "unanswered": ("asked", _UNANSWERED),
-    "refused": ("refused", "kind = 'refused'"),
+_NO_PLAN = "json_extract(body, '$.data.no_plan') IS 1"
+_CATEGORY = "json_extract(body, '$.data.category')"
+_OF_REFUSALS = [one for one in get_args(Refusal) if one != "no plan"]
+# A word, the kinds that can begin a row of it, and its condition.
+_OF_ENTRIES: Mapping[str, tuple[tuple[str, ...], str]] = {
+    "answered": (("answered",), f"kind = 'answered' AND NOT {_NO_PLAN}"),
+    "no-plan": (
+        ("answered", "refused"),
+        f"kind = 'answered' AND {_NO_PLAN} OR kind = 'refused' AND {_CATEGORY} = 'no plan'",
+    ),
+    "unanswered": (("asked",), _UNANSWERED),
+    "refused": (("refused",), "kind = 'refused'"),
+    **{as_typed(one): (("refused",), f"kind = 'refused' AND {_CATEGORY} = '{one}'") for one in _OF_REFUSALS},
 }
+_POLICY = "(SELECT json_extract(begun.body, '$.data.policy') FROM entry AS begun WHERE begun.seq = ticket.first_entry)"
 _OF_TICKETS = {
     **{state: f"ticket.state = '{state}'" for state in _OPEN},
+    "approved": f"ticket.state = 'approved' AND {_POLICY} IS NOT 'confirm'",
+    "confirmed": f"ticket.state = 'approved' AND {_POLICY} IS 'confirm'",
     **{end: f"ticket.state = 'ended' AND ticket.ending = '{end}'" for end in sorted(ENDS)},
     "open": f"ticket.state IN {_OPEN}",
     "ended": "ticket.state = 'ended'",
@@ -32,11 +51,24 @@ _OF_TICKETS = {
 OUTCOMES = {word: condition for word, (_, condition) in _OF_ENTRIES.items()} | {
     word: _TICKET_IS.format(condition) for word, condition in _OF_TICKETS.items()
 }
-"""What became of something, in one word, and the condition for it: of an entry, or of the ticket that it belongs to."""
+"""What became of something, as it is typed, and the condition for it: of an entry, or of the ticket that it belongs to.
+
+"refused" is every kind of refusal, and each kind has a word of its own (`bot.errors` says what it means); "open" and
+"ended" are every ticket that is. A row has exactly one of the others.
+"""
+OUTCOME = f"""CASE kind
+    WHEN 'answered' THEN iif({_NO_PLAN}, 'no plan', 'answered')
+    WHEN 'refused' THEN {_CATEGORY}
+    WHEN 'asked' THEN 'unanswered'
+    WHEN 'proposed' THEN (SELECT CASE WHEN ticket.state = 'ended' THEN ticket.ending
+        WHEN ticket.state = 'approved' AND {_POLICY} IS 'confirm' THEN 'confirmed' ELSE ticket.state END
+        FROM ticket WHERE ticket.id = entry.ticket)
+    ELSE kind END"""  # noqa: S608 - constants of this file
+"""The outcome of a row of a review, by the entry that it begins with: in words, with blanks."""
 
 # One row of a review is a question, a refusal, a switch, or a ticket by its proposal: the entry that it begins with.
-ROWS = f"""kind IN ('answered', 'stop', 'go', 'proposed')
-    OR kind = 'refused' AND json_extract(body, '$.data.category') IS NOT 'redelivered' OR {_UNANSWERED}"""
+_ROWS = f"""kind IN ('answered', 'stop', 'go', 'proposed')
+    OR kind = 'refused' AND ({_CATEGORY} IS NOT 'redelivered' OR {{}}) OR {_UNANSWERED}"""
 _ABOUT = """EXISTS (SELECT 1 FROM entry AS about
     WHERE about.seq IN (entry.seq, (SELECT first_entry FROM ticket WHERE ticket.id = entry.ticket)) AND ({}))"""
 _TARGET = _ABOUT.format(
@@ -47,9 +79,14 @@ _TARGET = _ABOUT.format(
         WHERE instr(' ' || lower(about.target) || ' ', ' ' || name.value || ' '))"""
 )
 _COMMAND = _ABOUT.format("""json_extract(about.body, '$.data.command') = ?
-    OR json_extract(about.body, '$.data.command') IS NULL AND (lower(about.line) || ' ') LIKE ? ESCAPE '\\'""")
-_PERSON = """({0}.actor IN (?, 'os:' || ?) OR substr({0}.actor, instr({0}.actor, '/') + 1) = ?
-    OR lower(json_extract({0}.body, '$.data.name')) = lower(?))"""
+    OR json_extract(about.body, '$.data.command') IS NULL AND (lower(about.line) || ' ') LIKE ? ESCAPE '\\'
+    OR about.kind IN ('stop', 'go') AND ? IN (about.kind, 'hvops', 'hvops ' || about.kind)""")
+# By id, by the last part of it, by a name in the entry, or by the id of whoever had that name in any entry.
+NAME = "json_extract(body, '$.data.name')"
+NAMED = f"{NAME} > ''"  # as the index says it, so that it is used
+_PERSON = f"""({{0}}.actor IN (?, 'os:' || ?) OR substr({{0}}.actor, instr({{0}}.actor, '/') + 1) = ?
+    OR lower(json_extract({{0}}.body, '$.data.name')) = lower(?)
+    OR {{0}}.actor IN (SELECT actor FROM entry WHERE {NAMED} AND lower({NAME}) = lower(?)))"""  # noqa: S608 - constants
 _WHO = f"""({_PERSON.format("entry")} OR kind = 'proposed' AND EXISTS (SELECT 1 FROM entry AS other
     WHERE other.ticket = entry.ticket AND other.kind NOT IN ('shown', 'clicked', 'refused') AND {_PERSON.format("other")}))"""  # noqa: S608 - constants of this file
 _ALL_SEEN = """json_array_length({0}.body, '$.data.places') > 0 AND NOT EXISTS (
@@ -96,7 +133,8 @@ class Filter:
         after: only numbers above this one.
         command: its name, without the slash; of the entry, or of its ticket.
         outcome: a word of OUTCOMES.
-        who: a person by id, by the last part of it, or by name; of a proposal, also who decided.
+        who: a person by id, by the last part of it, or by a name that the ledger knows for that id; of a proposal,
+            also who decided.
         sight: only what this person may see; None for somebody who may see all.
     """
 
@@ -141,11 +179,12 @@ class Filter:
         if self.outcome is not None:
             yield OUTCOMES[self.outcome], ()
         if self.who is not None:
-            yield _WHO, (self.who,) * 8
+            yield _WHO, (self.who,) * 10
         if self.target is not None:
             yield _TARGET, (_lower([self.target] if isinstance(self.target, str) else self.target),) * 3
         if self.command is not None:
-            yield _COMMAND, (self.command.casefold(), _like(f"/{self.command.casefold()} ").removeprefix("%"))
+            name = self.command.casefold()
+            yield _COMMAND, (name, _like(f"/{name} ").removeprefix("%"), name)
         if self.sight is not None:
             places = _lower(self.sight.places)
             yield _SEEN, (places, places, self.sight.actor, _lower(self.sight.names))
@@ -154,11 +193,16 @@ class Filter:
     @property
     def begins(self) -> tuple[tuple[str, ...], str]:
         """Which kinds of entries can begin a row of a review, and a condition for tickets, so that few are looked at."""
-        if self.outcome in _OF_ENTRIES:
-            return (_OF_ENTRIES[self.outcome][0],), "0"
+        if self.outcome is not None and self.outcome in _OF_ENTRIES:
+            return _OF_ENTRIES[self.outcome][0], "0"
         if self.outcome is not None:
             return (), _OF_TICKETS[self.outcome]
         return ("answered", "refused", "asked", "stop", "go"), "1"
+
+    @property
+    def rows(self) -> str:
+        """Which entries are a row of a review. What came twice is one only for whoever asks for just that."""
+        return _ROWS.format("1" if self.outcome == "redelivered" else "0")
 
     @property
     def bounds(self) -> tuple[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -86,7 +86,7 @@ class Ledger(Reader):
 
         Raises:
             LedgerError: nothing was written.
-            TicketError: the ticket cannot make this transition; nothing was written.
+            TicketError: the ticket cannot make this transition, or changes are stopped, or not, already; nothing was written.
         """
         return self.append_together(EntryDraft(actor, data, ticket))[0]
 
@@ -96,6 +96,9 @@ class Ledger(Reader):
         A stop that cannot be written down is in force in this process all the same, until a stop or a go is written.
         """
         switches = [draft.kind for draft in drafts if draft.kind in SWITCHES]
+        if switches:
+            with suppress(LedgerError):  # here, where nobody waits: within the transaction only what is new is proved
+                self.prove()
         try:
             entries = self._append(drafts)
         except LedgerError:
@@ -125,6 +128,11 @@ class Ledger(Reader):
         """Whether `/hvops stop` is in force. Raises LedgerError where nothing is proved."""
         with self._proved() as state:
             return state.is_stopped or self._owes_a_stop
+
+    def newest_switch(self) -> Entry | None:
+        """The newest of the entries stop and go; None before the first. Raises LedgerError where nothing is proved."""
+        with self._proved() as state:
+            return state.switch
 
     def locks(self) -> dict[str, str]:
         """Which ticket holds which lock. Raises LedgerError where nothing is proved."""
@@ -265,12 +273,25 @@ class Ledger(Reader):
                 yield self._state
 
     def _state_before(self, drafts: Collection[EntryDraft]) -> ProvedState:
-        """What a transaction goes by, to be changed by it. Entries that move no ticket hang on nothing, and need none."""
-        if all(draft.ticket is None and draft.kind not in TICKETED for draft in drafts):
+        """What a transaction goes by, to be changed by it. Entries that move no ticket hang on nothing, and need none.
+
+        A stop or a go hangs on the one before. Where nothing is proved it is written all the same: nothing hinders a stop.
+        """
+        moves = any(draft.ticket is not None or draft.kind in TICKETED for draft in drafts)
+        switches = [draft.kind for draft in drafts if draft.kind in SWITCHES]
+        if not moves and not switches:
             return ProvedState()
-        with self._proving, self._explained():
-            self._follow(self._store, self._seen)
-            return self._state.fork(is_stopped=self._owes_a_stop)
+        try:
+            with self._proving, self._explained():
+                self._follow(self._store, self._seen)
+                state = self._state.fork(is_stopped=self._owes_a_stop)
+        except LedgerError:
+            if moves:
+                raise
+            return ProvedState()
+        for kind in switches:
+            state.allow_switch(kind)
+        return state
 
     def _follow(self, store: Store, seen: int) -> None:
         """Prove what is new, and take it in. In a snapshot or a transaction, before anything of it is written."""

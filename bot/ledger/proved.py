@@ -17,9 +17,10 @@ from collections.abc import Collection, Iterable, Mapping, MutableMapping, Seque
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from bot.errors import LedgerError, TicketError, UnreadableEntry
+from bot.errors import LedgerError, NoSuchTicket, SwitchUnchanged, TicketError, UnreadableEntry
+from bot.formatting import format_time
 from bot.ledger.anchors import Anchor
-from bot.ledger.entries import RULES_VERSION, Proposed, Resumed, Started
+from bot.ledger.entries import RULES_VERSION, Proposed, Released, Resumed, Started, Stopped
 from bot.ledger.envelope import FIRST, Entry, EntryDraft, decode
 from bot.ledger.ticket_state import (
     ENDS,
@@ -37,7 +38,7 @@ from bot.ledger.ticket_state import (
 # Canonical JSON sorts its keys, so these are the last bytes; inside of a text a quotation mark is escaped.
 _ENDS_WITH = re.compile(rb'"kind":"([a-z-]+)","seq":[0-9]+,"ticket":(?:null|"([^"\\]+)")\}\Z')
 _LONGEST_END = 200
-SWITCHES = frozenset({"stop", "go"})
+SWITCHES = frozenset({Stopped.kind, Released.kind})
 _SHOWN_AS: Mapping[str, str] = {
     "proposed": "proposed",
     "approved": "approved",
@@ -88,11 +89,12 @@ class _Memory:
 
     Attributes:
         counts: how many tickets are shown in each state.
+        switch: the newest of the entries stop and go.
         undos: the proposals to take a ticket back, oldest first.
     """
 
     head: Anchor = _BEGINNING
-    switch: str = ""
+    switch: Entry | None = None
     last_number: int = 0
     locks: dict[str, str] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
@@ -106,6 +108,7 @@ class ProvedState:
     def __init__(self, memory: _Memory | None = None) -> None:
         """Begin before the first entry."""
         self._memory = memory or _Memory()
+        self._owes_a_stop = False
 
     def fork(self, *, is_stopped: bool = False) -> ProvedState:
         """One that goes on from here without changing this one: for a transaction, which may come to nothing.
@@ -114,16 +117,17 @@ class ProvedState:
             is_stopped: a stop is in force that no entry says.
         """
         old = self._memory
-        return ProvedState(
+        made = ProvedState(
             replace(
                 old,
-                switch="stop" if is_stopped else old.switch,
                 locks=dict(old.locks),
                 counts=dict(old.counts),
                 tickets=ChainMap({}, old.tickets),
                 undos=ChainMap({}, old.undos),
             )
         )
+        made._owes_a_stop = is_stopped
+        return made
 
     @property
     def head(self) -> Anchor:
@@ -138,7 +142,12 @@ class ProvedState:
     @property
     def is_stopped(self) -> bool:
         """Whether `/hvops stop` is in force."""
-        return self._memory.switch == "stop"
+        return self._owes_a_stop or self._is(Stopped.kind)
+
+    @property
+    def switch(self) -> Entry | None:
+        """The newest of the entries stop and go; None before the first."""
+        return self._memory.switch
 
     @property
     def notes(self) -> list[str]:
@@ -175,7 +184,7 @@ class ProvedState:
     def add(self, entry: Entry) -> None:
         """Take in what an entry says. Raises RefusedTransition."""
         if entry.kind in SWITCHES:
-            self._memory.switch = entry.kind
+            self._memory.switch, self._owes_a_stop = entry, False
         if entry.ticket is None:
             return
         if entry.kind in MAY_NAME_A_TICKET:
@@ -206,10 +215,25 @@ class ProvedState:
         self._judge(ticket, TicketEvent(draft.actor, at, draft.data))
         return ticket
 
+    def allow_switch(self, kind: str) -> None:
+        """Let a stop or a go pass that changes something: of two people at once, one hears of the other. Raises SwitchUnchanged.
+
+        A stop that could not be written down is followed by a stop that can, and by a go.
+        """
+        newest = self._memory.switch
+        if kind == Stopped.kind and newest is not None and self._is(Stopped.kind):
+            raise SwitchUnchanged(f"Changes are already stopped, {switch_in_words(newest)}", newest.seq)
+        if kind != Stopped.kind and not self.is_stopped:
+            since = f" {switch_in_words(newest)}" if newest is not None else ""
+            raise SwitchUnchanged(f"Nothing is stopped.{since}", newest.seq if newest is not None else 0)
+
+    def _is(self, kind: str) -> bool:
+        return self._memory.switch is not None and self._memory.switch.kind == kind
+
     def must_have_ticket(self, ticket: str) -> None:
         """An entry about a ticket is about one that there is. Raises TicketError."""
         if not self.has_ticket(ticket):
-            raise TicketError(f"There is no ticket {ticket}.")
+            raise NoSuchTicket(f"There is no ticket {ticket}.")
 
     def check_story(self, ticket: str, entries: Sequence[Entry]) -> None:
         """These are all entries that name the ticket, in their order, and no other. Raises LedgerError."""
@@ -308,6 +332,15 @@ class ProvedState:
         if ticket is None or ticket.state is not TicketState.INTERRUPTED:
             raise TicketError(f"{other} is not interrupted; its locks cannot be taken over.")
         return other
+
+
+def switch_in_words(entry: Entry) -> str:
+    """Who stopped changes, or let them start again, when and why, as a sentence: "by anna at 23:53 UTC on …: power work."."""
+    who = entry.name or entry.actor
+    if entry.kind != Stopped.kind:
+        return f"{who} let changes start again at {format_time(entry.at)}."
+    why = f": {entry.reason.rstrip('.')}" if entry.reason else ""
+    return f"by {who} at {format_time(entry.at)}{why}."
 
 
 def replay_ticket(ticket_id: str, entries: Iterable[Entry]) -> Ticket | None:

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from bot.ledger.anchors import Anchor
+from bot.ledger.entries import Stopped, StopShown
 from bot.ledger.envelope import Entry, ledger_id, to_timestamp
-from bot.ledger.filters import ROWS, Filter
+from bot.ledger.filters import NAME, NAMED, OUTCOME, Filter
 from bot.ledger.proved import replay_ticket
 from bot.ledger.store import Store
 from bot.ledger.ticket_state import Ticket
@@ -80,12 +81,19 @@ def audit_rows(store: Store, wanted: Filter, limit: int, skip: int = 0) -> list[
     return sorted(found, key=lambda entry: -entry.seq)
 
 
-def count_audit_rows(store: Store, wanted: Filter, limit: int) -> dict[str, int]:
-    """How many of each kind there are among the newest so many of them."""
+def count_audit_rows(store: Store, wanted: Filter, limit: int) -> dict[tuple[str, str], int]:
+    """How many of each kind and outcome there are among the newest so many of them."""
     where, parameters = _begun(store, wanted)
-    sql = f"""SELECT kind, count(*) FROM (SELECT kind {where} LIMIT ?)
-        GROUP BY kind"""  # noqa: S608 - ours
-    return dict(store.rows(sql, (*parameters, limit)))
+    sql = f"""SELECT kind, outcome, count(*) FROM (SELECT kind, {OUTCOME} AS outcome {where} LIMIT ?)
+        GROUP BY kind, outcome"""  # noqa: S608 - ours
+    return {(kind, str(outcome)): count for kind, outcome, count in store.rows(sql, (*parameters, limit))}
+
+
+def names_of(store: Store, actors: Collection[str]) -> dict[str, str]:
+    """The newest name that the ledger knows for each of these ids; without those that it knows none for."""
+    sql = f"""SELECT actor, {NAME}, max(seq) FROM entry WHERE {NAMED} AND actor = ?
+        AND {NAME} <> substr(actor, instr(actor, '/') + 1) GROUP BY {NAME} ORDER BY max(seq) DESC LIMIT 1"""  # noqa: S608
+    return {actor: name for one in sorted(set(actors)) for actor, name, _ in store.rows(sql, (one,))}
 
 
 def _begun(store: Store, wanted: Filter) -> tuple[str, list[Any]]:
@@ -99,7 +107,7 @@ def _begun(store: Store, wanted: Filter) -> tuple[str, list[Any]]:
         told = (json.dumps(kinds), *wanted.bounds, *(_first_since(store, at) for at in wanted.bounds))
     # The limit keeps the order inside, so that the join stops at enough of them and sorts no entry.
     sql = f"""FROM (SELECT number FROM ({begins}) ORDER BY number DESC LIMIT -1) CROSS JOIN entry ON entry.seq = number
-        WHERE {where} AND ({ROWS})"""  # noqa: S608 - our conditions
+        WHERE {where} AND ({wanted.rows})"""  # noqa: S608 - our conditions
     return sql, [*told, *parameters]
 
 
@@ -219,9 +227,13 @@ class Reader:
         """
         return audit_rows(self._reader, wanted, limit, skip)
 
-    def count(self, wanted: Filter, most: int) -> dict[str, int]:
-        """How many of the newest `most` rows of a review are of which kind."""
+    def count(self, wanted: Filter, most: int) -> dict[tuple[str, str], int]:
+        """How many of the newest `most` rows of a review are of which kind and outcome."""
         return count_audit_rows(self._reader, wanted, most)
+
+    def names(self, actors: Collection[str]) -> dict[str, str]:
+        """The newest name that is known for each of these ids; without those that none is known for."""
+        return names_of(self._reader, actors)
 
     def tickets(self, states: Collection[str] = ("proposed", "approved", "running", "interrupted")) -> list[str]:
         """The ids of the tickets in those states, oldest first."""
@@ -273,7 +285,17 @@ class Reader:
 
     def is_stopped(self) -> bool:
         """Whether `/hvops stop` is in force."""
-        return self._reader.last_switch() == "stop"
+        newest = self.newest_switch()
+        return newest is not None and newest.kind == Stopped.kind
+
+    def newest_switch(self) -> Entry | None:
+        """The newest of the entries stop and go; None before the first."""
+        return self._reader.newest_switch()
+
+    def stops_shown(self) -> dict[str, int]:
+        """Channel -> the newest stop or go that it was told of."""
+        told = [shown for one in self._reader.stops_shown() if (shown := one.read_if(StopShown)) is not None]
+        return {one.channel: max(each.entry for each in told if each.channel == one.channel) for one in told}
 
     def story(self, ticket: str) -> list[Entry]:
         """All entries of a ticket, oldest first."""

@@ -71,6 +71,8 @@ INDEXES = {
     "entry_kind": "CREATE INDEX entry_kind ON entry (kind, at)",
     "entry_ticket": "CREATE INDEX entry_ticket ON entry (ticket) WHERE ticket IS NOT NULL",
     "entry_answer": "CREATE UNIQUE INDEX entry_answer ON entry (answer) WHERE kind = 'answered'",
+    "entry_person": """CREATE INDEX entry_person ON entry (actor, json_extract(body, '$.data.name'))
+    WHERE json_extract(body, '$.data.name') > ''""",
     "one_proposal": "CREATE UNIQUE INDEX one_proposal ON entry (ticket) WHERE kind = 'proposed'",
     "one_decision": """CREATE UNIQUE INDEX one_decision ON entry (ticket)
     WHERE kind IN ('approved', 'rejected', 'expired')""",

@@ -226,10 +226,15 @@ class Store:
         """All entries of a ticket, oldest first, as the index has them."""
         return self.select("ticket = ?", (ticket,), -1, newest_first=False, ticket=ticket)
 
-    def last_switch(self) -> str:
-        """The newest of the entries stop and go, by its kind; empty before the first."""
+    def newest_switch(self) -> Entry | None:
+        """The newest of the entries stop and go; None before the first."""
         found = self.select("kind IN ('stop', 'go')", (), 1, kinds=("stop", "go"))
-        return found[0].kind if found else ""
+        return found[0] if found else None
+
+    def stops_shown(self) -> list[Entry]:
+        """The entries that say which channel was told of which stop or go, oldest first: few, among very many others."""
+        where = "kind = 'shown' AND json_extract(body, '$.data.what') = 'stop'"
+        return self.select(where, (), -1, newest_first=False, kinds=("shown",))
 
     def following(self, kinds: Collection[str], after: int, limit: int) -> list[Entry]:
         """The next entries of some kinds, oldest first.

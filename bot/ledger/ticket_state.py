@@ -22,7 +22,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TypeVar
 
-from bot.errors import AlreadyDecided, ChangesStopped, Expired, Locked, TicketError, Unanswered
+from bot.errors import AlreadyDecided, ChangesStopped, Expired, Locked, NoSuchTicket, TicketError, Unanswered
 from bot.ledger.entries import (
     Answer,
     Approved,
@@ -142,7 +142,7 @@ def apply(ticket_id: str, ticket: Ticket | None, step: TicketEvent) -> Ticket:
             raise TicketError(f"{ticket_id} has been proposed already.")
         return _proposed(ticket_id, step)
     if ticket is None:
-        raise TicketError(f"There is no ticket {ticket_id}.")
+        raise NoSuchTicket(f"There is no ticket {ticket_id}.")
     move = _MOVES.get((ticket.state, step.kind))
     if move is None:
         raise _no_such_move(ticket, step.kind)
@@ -241,7 +241,8 @@ def _must_be_in_time(ticket: Ticket, step: TicketEvent) -> None:
 def _started(ticket: Ticket, step: TicketEvent) -> Ticket:
     _must_be_in_time(ticket, step)
     if _moment(step.at) > _moment(ticket.start_by):
-        raise Expired(f"{ticket.id} had to start by {ticket.start_by}; the approval has lapsed.")
+        decision = "approval" if ticket.second_person else "confirmation"
+        raise Expired(f"{ticket.id} had to start by {ticket.start_by}; the {decision} has lapsed.")
     start = step.read(Started)
     return _next_attempt(replace(ticket, locks=frozenset(start.locks)), start.attempt)
 

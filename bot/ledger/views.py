@@ -18,12 +18,15 @@ SELECT seq, at, kind, actor, ticket, target, line,
 FROM entry ORDER BY seq DESC""",
     "refusals": """
 CREATE VIEW refusals AS
-SELECT seq, at, actor, line, json_extract(body, '$.data.category') AS category,
+SELECT seq, at, coalesce(json_extract(body, '$.data.name'), actor) AS who, actor, line,
+    json_extract(body, '$.data.category') AS category,
     json_extract(body, '$.data.reason') AS reason
 FROM entry WHERE kind = 'refused' ORDER BY seq DESC""",
     "questions": """
 CREATE VIEW questions AS
-SELECT asked.seq, asked.at, asked.actor, asked.line, asked.target, later.kind AS outcome,
+SELECT asked.seq, asked.at, asked.actor, asked.line, asked.target,
+    CASE later.kind WHEN 'refused' THEN json_extract(later.body, '$.data.category')
+        WHEN 'answered' THEN iif(json_extract(later.body, '$.data.no_plan') IS 1, 'no plan', 'answered') END AS outcome,
     coalesce(later.verdict, json_extract(later.body, '$.data.reason')) AS message,
     json_extract(later.body, '$.data.seconds_tenths') / 10.0 AS seconds
 FROM entry AS asked NOT INDEXED
@@ -35,7 +38,9 @@ WHERE asked.kind = 'asked' ORDER BY asked.seq DESC""",
     "tickets_readable": """
 CREATE VIEW tickets_readable AS
 SELECT ticket.id AS ticket,
-    CASE ticket.state WHEN 'ended' THEN ticket.ending ELSE ticket.state END AS status,
+    CASE WHEN ticket.state = 'ended' THEN ticket.ending
+        WHEN ticket.state = 'approved' AND json_extract(proposed.body, '$.data.policy') = 'confirm' THEN 'confirmed'
+        ELSE ticket.state END AS status,
     ticket.line, ticket.target,
     json_extract(proposed.body, '$.data.risk') AS risk,
     coalesce(json_extract(proposed.body, '$.data.name'), ticket.requester) AS asked_by,
@@ -55,7 +60,9 @@ JOIN entry AS newest ON newest.seq = ticket.last_entry
 ORDER BY ticket.number DESC""",
     "decisions": f"""
 CREATE VIEW decisions AS
-SELECT entry.seq, entry.at, entry.ticket, entry.kind AS decision,
+SELECT entry.seq, entry.at, entry.ticket,
+    iif(entry.kind = 'approved' AND json_extract(proposed.body, '$.data.policy') = 'confirm', 'confirmed', entry.kind)
+        AS decision,
     coalesce(json_extract(entry.body, '$.data.name'), entry.actor) AS decided_by, entry.actor,
     json_extract(entry.body, '$.data.via') AS via,
     proposed.line, proposed.target,

@@ -4,6 +4,9 @@ Membership is asked of Slack and kept for a minute; then it is asked again befor
 an account that could decide: guests, bots and deactivated members cannot. A refresh that fails, or takes too long,
 keeps the last answer for a bounded time and then refuses (fail closed). A person is (team, user): the same user id out
 of another workspace is a stranger, and so is an id that comes without a workspace.
+
+A name is only for showing. A slash command carries it [doc], a mention does not, so it is asked for once and remembered;
+where Slack does not say it in time, the id stands in its place, and nothing waits or fails for it.
 """
 
 from __future__ import annotations
@@ -11,10 +14,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 from slack_sdk.web.async_client import AsyncWebClient
@@ -27,9 +31,13 @@ from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent, classify_err
 
 log = structlog.get_logger()
 
+T = TypeVar("T")
+
 FRESH = 60.0  # usergroups.users.list is Tier 2: 20 calls a minute
 STALE = 600.0  # after this an old membership counts no more
 _PATIENCE = 10.0
+_NAMING = 1.5  # how long an answer waits for the name of who asked
+_NAMES = 2_000  # people whose names are remembered
 _BRIEFLY = 3.0  # how long a refresh is waited for while the last answer may still count
 LOOKED_UP = 20  # people who are asked for at once; users.info is Tier 4: 100 calls a minute
 _TEAM = "team:"
@@ -43,6 +51,7 @@ _BARS: Mapping[str, str] = {  # flags of Slack's user object -> why such an acco
     "is_stranger": "This account belongs to another workspace and shares no channel with this one.",
 }
 _MAY_LOOK = frozenset({"is_restricted", "is_ultra_restricted"})
+_LONGEST_NAME = 80
 _NO_MEMBER = ("user_not_found", "users_not_found")
 
 
@@ -73,15 +82,27 @@ class RoleResolver:
         rules: Iterable[tuple[Role, Rule]],
         clock: Callable[[], float] = time.monotonic,
         accounts: Accounts | None = None,
+        contact: str = "",
     ) -> None:
-        """Take a client made by `calls.make_client`, the rules of the settings, and which accounts are one person's."""
+        """Take the parts.
+
+        Args:
+            client: made by `api_errors.make_client`.
+            rules: of the settings.
+            clock: seconds.
+            accounts: which accounts are one person's.
+            contact: whom people are told to ask for a role; "" for nobody by name.
+        """
         self._client = client
         self._rules = tuple(rules)
         self._clock = clock
         self._accounts = accounts or Accounts()
+        self._contact = contact
         self._groups: dict[str, _Heard] = {}
         self._people: dict[str, _Heard] = {}
         self._home = _Home()
+        self._names: OrderedDict[str, str] = OrderedDict()  # id of a member -> name
+        self._unnamed: OrderedDict[str, float] = OrderedDict()  # id -> when Slack last did not say
 
     async def lookup(self, person_id: str, name: str = "") -> Person:
         """Who an id of the ledger is now: a member of Slack, or an account of this machine.
@@ -90,7 +111,7 @@ class RoleResolver:
             RolesUnknown: memberships cannot be read, and without them this person holds no role.
         """
         if person_id.startswith(SYSTEM):
-            return system_person(self._rules, person_id.removeprefix(SYSTEM))
+            return system_person(self._rules, person_id.removeprefix(SYSTEM), self._contact)
         team, _, user = person_id.rpartition("/")
         return await self.person(team, user, name)
 
@@ -103,7 +124,9 @@ class RoleResolver:
             RolesUnknown: memberships cannot be read, and without them this person holds no role.
         """
         if not team or not user:
-            return Person(f"{team}/{user}", name or user, barred=_NO_TEAM)
+            return Person(f"{team}/{user}", name or user, barred=_NO_TEAM, contact=self._contact)
+        if name:
+            _remember(self._names, user, name)
         home = await self._team()
         members = await asyncio.gather(*(self._members(group) for _, rule in self._rules for group in rule.groups))
         known = {group: users for group, users in members if users is not None}
@@ -118,8 +141,14 @@ class RoleResolver:
             raise RolesUnknown(
                 f"{_capital(unknown)}, so nobody gets a role from them. Try again in a minute; /hvops status says more."
             )
-        found = Person(f"{team}/{user}", name or user, held, f"{unknown}." if unknown else "")
-        return await self._if_may_decide(found, team == home) if found.highest_role > Role.VIEWER else found
+        found = Person(f"{team}/{user}", name or user, held, f"{unknown}." if unknown else "", contact=self._contact)
+        if found.highest_role > Role.VIEWER:
+            found = await self._if_may_decide(found, team == home)
+        return found if name else replace(found, name=await self._ask_name(user) or user)
+
+    def known_name(self, user: str) -> str:
+        """The name of a member, where it is known already; else "". Asks nobody."""
+        return self._names.get(user, "")
 
     def configured_ids(self, role: Role, places: Iterable[str]) -> tuple[str, ...]:
         """The ids of the groups and members whom the settings give a role on all of these places."""
@@ -199,6 +228,8 @@ class RoleResolver:
         async def ask() -> frozenset[str]:
             try:
                 answer = await _call(self._client.users_info(user=user))
+                if name := _name_in(answer.get("user")):
+                    _remember(self._names, user, name)
             except NotSent as refused:
                 if refused.code in _NO_MEMBER:
                     return frozenset({"user_not_found"})
@@ -206,6 +237,15 @@ class RoleResolver:
             return _marks_in(answer.get("user"))
 
         return await self._heard(self._people.setdefault(user, _Heard()), ask, f"member {user}")
+
+    async def _ask_name(self, user: str) -> str:
+        """What a member is called; "" where Slack does not say so soon. Asked once, and again after a minute without answer."""
+        if user not in self._names and self._clock() - self._unnamed.get(user, -FRESH) >= FRESH:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._marks(user), _NAMING)
+            if user not in self._names:
+                _remember(self._unnamed, user, self._clock())
+        return self._names.get(user, "")
 
     async def _heard(
         self, one: _Heard, ask: Callable[[], Awaitable[frozenset[str]]], what: str
@@ -245,6 +285,23 @@ class RoleResolver:
             if not self._home.team:
                 raise RolesUnknown("Slack did not say which workspace this is. Try again.")
         return self._home.team
+
+
+def _remember(book: OrderedDict[str, T], key: str, value: T) -> None:
+    book[key] = value
+    book.move_to_end(key)
+    while len(book) > _NAMES:
+        book.popitem(last=False)
+
+
+def _name_in(user: Any) -> str:
+    """The name of a user object: `name`, which a slash command carries as `user_name` [doc]; else how they show themselves."""
+    if not isinstance(user, Mapping):
+        return ""
+    profile = user.get("profile")
+    shown = profile if isinstance(profile, Mapping) else {}
+    told = (user.get("name"), shown.get("display_name"), user.get("real_name"))
+    return next((name[:_LONGEST_NAME] for name in told if isinstance(name, str) and name), "")
 
 
 def _marks_in(user: Any) -> frozenset[str]:

@@ -12,14 +12,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 
 from bot.api.command import Remediation, Role
 from bot.config.settings import Policy
-from bot.dispatch.authorization import Accounts, require_everywhere
+from bot.dispatch.authorization import Accounts, no_hints_for_strangers, require_everywhere
 from bot.dispatch.pipeline import AnsweredRequest, Pipeline, Request, RequestContext
 from bot.dispatch.query_session import Progress
-from bot.errors import TicketError, UnreadableEntry
+from bot.errors import NoPlan, TicketError, UnreadableEntry
 from bot.formatting import plural
 from bot.ledger import Entry, EntryDraft
 from bot.ledger.entries import Refused
@@ -124,7 +124,8 @@ class ProposalService:
             report = no_plan(made, look.unanswered)
         seconds = time.monotonic() - began
         # On a thread: megabytes of evidence are searched for secrets, and acknowledgements must not wait for it.
-        return await asyncio.to_thread(self._pipeline.store_answer, asking, line, report, tuple(look.evidence), seconds)
+        store = partial(self._pipeline.store_answer, no_plan=True)
+        return await asyncio.to_thread(store, asking, line, report, tuple(look.evidence), seconds)
 
     async def preview(self, request: Request, progress: Callable[[Progress], None] | None = None) -> Preview:
         """Answer the line of a remediation without proposing it: what a proposal would be, by the very same rules.
@@ -146,9 +147,8 @@ class ProposalService:
                 decides = _decides(self._policy, made)
             report = would_be(made, decides) if made.can_run else no_plan(made, look.unanswered)
         seconds = time.monotonic() - began
-        answered = await asyncio.to_thread(
-            self._pipeline.store_answer, asking, line, report, tuple(look.evidence), seconds
-        )
+        store = partial(self._pipeline.store_answer, no_plan=not made.can_run)
+        answered = await asyncio.to_thread(store, asking, line, report, tuple(look.evidence), seconds)
         return Preview(answered, made, decides, (first.ticket or "") if first else "")
 
     async def undo(self, request: Request, ticket: str) -> Proposed:
@@ -159,7 +159,9 @@ class ProposalService:
             TicketError: it still runs, it never began, nothing of it can be taken back, or a gate holds it.
         """
         with self._pipeline.recording_refusals(request) as asking:
-            require_everywhere(request.person, Role.OPERATOR, proposal_of(self._ledger, ticket).places)
+            with no_hints_for_strangers(request.person):
+                places = proposal_of(self._ledger, ticket).places
+            require_everywhere(request.person, Role.OPERATOR, places)
             self._must_have_ended(ticket)
             with asking_as(request.person.id):
                 made = await self._planner.undo(ticket)
@@ -177,11 +179,11 @@ class ProposalService:
         now = self._ledger.ticket(ticket)
         assert now is not None
         if now.end in NOT_STARTED or not made.plan.groups:
-            raise TicketError(made.plan.reason)
+            raise NoPlan(made.plan.reason)
         if made.plan.is_held:
             blocking = made.plan.blocking_gates
             said = "; ".join(f"“{gate.description}” is not so: {gate.measured or 'not known'}" for gate in blocking)
-            raise TicketError(f"{ticket} cannot be taken back now. {said}. Try again when that has changed.")
+            raise NoPlan(f"{ticket} cannot be taken back now. {said}. Try again when that has changed.")
 
     def _write(self, request: Request, asking: RequestContext, made: PlannedChange) -> Proposed:
         (entry,) = self._ledger.append_together(self._draft(request, made, _origin(request, asking)))
@@ -214,7 +216,7 @@ class ProposalService:
             name=request.person.name,
             line=request.line[:200],
             reason=f"{first.ticket} already requests this and is waiting for a decision.",
-            category="usage",
+            category="blocked",
             asked=asking.entry.seq if asking.entry else None,
             via=request.via,
             place=request.place,

@@ -10,22 +10,28 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal, TypedDict
+from typing import TypedDict
 
 from bot.api.actions import ManualStep
 from bot.api.command import Role
 from bot.config.settings import Policy
 from bot.dispatch import authorization
 from bot.dispatch.authorization import Accounts, Person, require_everywhere
+from bot.dispatch.builtins import STOP
 from bot.errors import (
     AlreadyDecided,
+    DeadlinePassed,
     Expired,
     HvopsError,
     LedgerError,
+    MovedOn,
+    NoSuchTicket,
     PermissionDenied,
     PlanNotShown,
+    SwitchUnchanged,
     TicketError,
     Unanswered,
+    UsageError,
 )
 from bot.formatting import format_time
 from bot.ledger import Entry, Ledger, TicketSummary
@@ -46,6 +52,7 @@ from bot.ledger.entries import (
     Withdrawn,
 )
 from bot.ledger.envelope import to_timestamp
+from bot.ledger.proved import switch_in_words
 from bot.ledger.ticket_state import ENDS, Ticket, TicketState
 from bot.tickets.answers import answers_from
 from bot.tickets.proposal import Proposal, forbidden_by, proposal_of
@@ -53,6 +60,7 @@ from bot.tickets.run_history import positions, story_of
 
 CONFIRM = "confirm"
 LONGEST_REASON = 500
+NO_REASON = "Nothing was stopped: say why, in a few words, behind the command. Everybody is shown the reason."
 WAYPOINTS = ENDS | {"proposed", "approved", "started", "resumed", "interrupted"}  # what a ticket's state hangs on
 
 
@@ -80,13 +88,27 @@ class ApprovalService:
     """Every decision about tickets. Blocking: each call is one or two short transactions."""
 
     def __init__(
-        self, ledger: Ledger, policy: Policy, clock: Callable[[], datetime], accounts: Accounts | None = None
+        self,
+        ledger: Ledger,
+        policy: Policy,
+        clock: Callable[[], datetime],
+        accounts: Accounts | None = None,
+        can_be_read: Callable[[Sequence[Entry]], bool] | None = None,
     ) -> None:
-        """Take the ledger, the rules, the clock (the same as the ledger's), and which accounts are one person's."""
+        """Take the parts.
+
+        Args:
+            ledger: the state, and the judge of who came first.
+            policy: the rules.
+            clock: the same as the ledger's.
+            accounts: which accounts are one person's.
+            can_be_read: whether the whole plan stands before those who decide, by the ticket's entries; None: in Slack.
+        """
         self._ledger = ledger
         self._policy = policy
         self._clock = clock
         self._accounts = accounts or Accounts()
+        self._can_be_read = can_be_read or is_plan_shown
 
     def approve(self, press: UserAction, said: Sequence[str] = ()) -> Entry:
         """Approve, or confirm one's own plan of low risk. The runner starts it.
@@ -141,6 +163,7 @@ class ApprovalService:
         with self._refusals(press, "withdraw"):
             proposal = proposal_of(self._ledger, press.ticket)
             if press.person.id != proposal.requester:
+                authorization.require_role(press.person, Role.VIEWER)
                 ticket = self._ticket(press.ticket)
                 if ticket.state is TicketState.PROPOSED:
                     raise PermissionDenied(
@@ -155,7 +178,7 @@ class ApprovalService:
             proposal = proposal_of(self._ledger, press.ticket)
             _allow(press.person, Role.OPERATOR, proposal)
             if self._ticket(press.ticket).cancel_asked:
-                raise TicketError(f"{press.ticket} has been asked to stop already; it ends before its next act.")
+                raise MovedOn(f"{press.ticket} has been asked to stop already; it ends before its next act.")
             return self._write(press, CancelAsked(**_by(press)))
 
     def confirm_manual_step(self, press: UserAction) -> Entry:
@@ -166,11 +189,12 @@ class ApprovalService:
             TicketError: nothing waits for anybody, or what waits is not what was shown.
         """
         with self._refusals(press, "confirm_manual_step"):
+            authorization.require_role(press.person, Role.VIEWER)
             proposal = proposal_of(self._ledger, press.ticket)
             story = story_of(self._ledger.story(press.ticket))
             waiting = next((one for one in positions(proposal.plan) if one.key == story.in_flight), None)
             if waiting is None or not isinstance(waiting.step.act, ManualStep):
-                raise TicketError(f"{press.ticket} does not wait for anything to be done by hand now.")
+                raise MovedOn(f"{press.ticket} does not wait for anything to be done by hand now.")
             _allow(press.person, Role[waiting.step.act.role.upper()], proposal)
             _must_be_shown(press, waiting.number, f"it waits for step {waiting.number} now, {waiting.step.description}")
             return self._write(press, StepConfirmed(step=waiting.key[0], round=waiting.key[1], **_by(press)))
@@ -192,10 +216,10 @@ class ApprovalService:
             self._may_approve(press.person, proposal)
             ticket = self._ticket(press.ticket)
             if ticket.state is not TicketState.INTERRUPTED:
-                raise TicketError(f"It is not interrupted: {self.describe_status(press.ticket)}")
+                raise MovedOn(f"It is not interrupted: {self.describe_status(press.ticket)}")
             _must_be_shown(press, ticket.attempt, "it went on, and was interrupted once more")
             if ticket.run_until and self._now() > datetime.fromisoformat(ticket.run_until):
-                raise Expired(past_its_time(ticket))
+                raise DeadlinePassed(past_its_time(ticket))
             if hindered:
                 raise TicketError(f"{press.ticket} cannot go on: {hindered.rstrip('.')}.")
             locks = tuple(sorted(ticket.locks)) if ticket.yields_locks else ()
@@ -208,15 +232,44 @@ class ApprovalService:
             _allow(press.person, Role.OPERATOR, proposal)
             return self._write(press, Closed(reason=_reason(why), **_by(press)))
 
-    def stop_changes(self, person: Person, why: str, click: int | None = None) -> Entry:
-        """Nothing begins any more, anywhere, until `go`. Raises PermissionDenied."""
-        return self._switch(
-            self._policy.stop, person, Stopped(name=person.name, reason=why[:LONGEST_REASON], click=click)
-        )
+    def stop_changes(
+        self, person: Person, why: str, click: int | None = None, *, via: str = "", place: str = ""
+    ) -> Entry:
+        """Nothing begins any more, anywhere, until `go`.
 
-    def allow_changes(self, person: Person, click: int | None = None) -> Entry:
-        """Things may begin again. Raises PermissionDenied."""
-        return self._switch(self._policy.go, person, Released(name=person.name, click=click))
+        Raises:
+            PermissionDenied: this person may not.
+            SwitchUnchanged: somebody did already; the sentence says who.
+            UsageError: there is no reason.
+        """
+        with self._may_switch(person, Stopped.kind, click, via, place):
+            said = _one_line(why)
+            if not said:
+                self._must_go_on()
+                raise UsageError(NO_REASON, STOP.usage)
+            return self._ledger.append(
+                person.id, Stopped(name=person.name, reason=said, click=click, **_where(via, place))
+            )
+
+    def check_stop(self, person: Person, *, via: str = "", place: str = "") -> None:
+        """What a stop would be refused with whatever its reason, before somebody is asked for one. Raises as `stop_changes`."""
+        with self._may_switch(person, Stopped.kind, None, via, place):
+            self._must_go_on()
+
+    def allow_changes(self, person: Person, click: int | None = None, *, via: str = "", place: str = "") -> Entry:
+        """Things may begin again.
+
+        Raises:
+            PermissionDenied: this person may not.
+            SwitchUnchanged: nothing is stopped.
+        """
+        with self._may_switch(person, Released.kind, click, via, place):
+            return self._ledger.append(person.id, Released(name=person.name, click=click, **_where(via, place)))
+
+    @property
+    def resuming_role(self) -> Role:
+        """Who may let things begin again."""
+        return Role[self._policy.go.upper()]
 
     def may_approve(self, person: Person, proposal: Proposal | TicketSummary) -> bool:
         """Whether this person could approve, or confirm. For saying at once that nobody can; writes nothing."""
@@ -230,12 +283,22 @@ class ApprovalService:
         """How a ticket stands, in a sentence: "T-7 was approved by approver at 23:08 UTC." Raises TicketError."""
         return describe_status(ticket, self._ledger.story(ticket))
 
-    def _switch(self, role: str, person: Person, switch: Stopped | Released) -> Entry:
-        with self._refusals(UserAction(person, ""), f"/hvops {switch.kind}"):
+    @contextmanager
+    def _may_switch(self, person: Person, kind: str, click: int | None, via: str, place: str) -> Iterator[None]:
+        """For whoever may stop changes, or let them start again; a refusal is written down. Raises PermissionDenied."""
+        with self._refusals(UserAction(person, "", via, place, click), f"/hvops {kind}"):
+            role = self._policy.stop if kind == Stopped.kind else self._policy.go
             authorization.require_role(person, Role[role.upper()])
-            return self._ledger.append(person.id, switch)
+            yield
+
+    def _must_go_on(self) -> None:
+        """Whoever stops what is stopped is told so, and not asked why. Raises SwitchUnchanged."""
+        newest = self._ledger.newest_switch()
+        if newest is not None and newest.kind == Stopped.kind:
+            raise SwitchUnchanged(f"Changes are already stopped, {switch_in_words(newest)}", newest.seq)
 
     def _may_approve(self, person: Person, proposal: Proposal | TicketSummary) -> None:
+        authorization.require_role(person, Role.VIEWER)  # who has no role is told nothing of the ticket
         if proposal.policy == CONFIRM:
             if person.id != proposal.requester:
                 raise PermissionDenied(
@@ -255,7 +318,7 @@ class ApprovalService:
 
     def _must_be_shown_whole(self, ticket: str) -> None:
         """That all of the plan stands in Slack, as a proved entry says: nobody approves what could not be read."""
-        if self._ticket(ticket).state is TicketState.PROPOSED and not is_plan_shown(self._ledger.story(ticket)):
+        if self._ticket(ticket).state is TicketState.PROPOSED and not self._can_be_read(self._ledger.story(ticket)):
             raise PlanNotShown(
                 f"{ticket} is not approved: its whole plan is not in Slack yet. hvops goes on posting it into the "
                 "thread; read it there, then press again."
@@ -284,7 +347,7 @@ class ApprovalService:
     def _ticket(self, ticket: str) -> Ticket:
         found = self._ledger.ticket(ticket)
         if found is None:
-            raise TicketError(f"There is no ticket {ticket}.")
+            raise NoSuchTicket(f"There is no ticket {ticket}.")
         return found
 
     def _write(self, press: UserAction, transition: Transition) -> Entry:
@@ -294,7 +357,8 @@ class ApprovalService:
     def _refusals(self, press: UserAction, wanted: str) -> Iterator[None]:
         """Say who came first where somebody did, and write every refusal down before it is raised on."""
         try:
-            yield
+            with authorization.no_hints_for_strangers(press.person):
+                yield
         except LedgerError:
             raise
         except HvopsError as error:
@@ -309,12 +373,14 @@ class ApprovalService:
         return AlreadyDecided(f"Too late: {self.describe_status(ticket)}")
 
     def _write_refusal(self, press: UserAction, wanted: str, error: HvopsError) -> None:
-        known = press.ticket and self._ledger.entries(ticket=press.ticket, kind="proposed", limit=1)
+        known = self._ledger.entries(ticket=press.ticket, kind="proposed", limit=1) if press.ticket else []
+        if wanted == "approve" and known and known[0].fields.get("policy") == CONFIRM:
+            wanted = "confirm"
         refused = Refused(
             name=press.person.name,
             line=f"{wanted} {press.ticket}".strip(),
             reason=str(error),
-            category=_category(error),
+            category=error.refused_as,
             via=press.via,
             place=press.place,
             click=press.click,
@@ -345,7 +411,7 @@ def describe_status(ticket: str, entries: list[Entry]) -> str:
     """How a ticket stands, in a sentence, by its entries, oldest first."""
     telling = [entry for entry in entries if entry.kind in WAYPOINTS]
     if not telling:
-        raise TicketError(f"There is no ticket {ticket}.")
+        raise NoSuchTicket(f"There is no ticket {ticket}.")
     last = telling[-1]
     by = last.name or last.actor
     why = f": {last.reason}" if last.reason else ""
@@ -354,14 +420,19 @@ def describe_status(ticket: str, entries: list[Entry]) -> str:
     if last.kind in ("started", "resumed", "interrupted"):
         verb = "is interrupted since" if last.kind == "interrupted" else "runs since"
         return f"{ticket} {verb} {format_time(last.at)}."
-    sentence = f"{ticket} was {last.kind} by {by} at {format_time(last.at)}{why}".rstrip(".")
+    policy = next((one.fields.get("policy") for one in telling if one.kind == Proposed.kind), "")
+    verb = "confirmed" if last.kind == Approved.kind and policy == CONFIRM else last.kind
+    sentence = f"{ticket} was {verb} by {by} at {format_time(last.at)}{why}".rstrip(".")
     return f"{sentence}."
 
 
-def _category(error: HvopsError) -> Literal["not allowed", "usage", "too late"]:
-    if isinstance(error, PermissionDenied):
-        return "not allowed"
-    return "usage" if isinstance(error, (Unanswered, PlanNotShown)) else "too late"
+class _Where(TypedDict, total=False):
+    via: str
+    place: str
+
+
+def _where(via: str, place: str) -> _Where:
+    return _Where(via=via, place=place) if via else _Where()
 
 
 class _By(TypedDict):
@@ -385,11 +456,15 @@ def _allow(person: Person, role: Role, proposal: Proposal | TicketSummary) -> No
 def _must_be_shown(press: UserAction, now: int, so: str) -> None:
     """A card may be old, a click may come late or twice: it counts for what its person saw, and for nothing after it."""
     if press.shown is not None and press.shown != now:
-        raise TicketError(f"{press.ticket} has moved on since that button was shown: {so}. Look at its message again.")
+        raise MovedOn(f"{press.ticket} has moved on since that button was shown: {so}. Look at its message again.")
 
 
 def _reason(why: str) -> str:
-    said = " ".join(why.split())
+    said = _one_line(why)
     if not said:
-        raise TicketError("Say why, in a few words: the reason stands in the ledger.")
-    return said[:LONGEST_REASON]
+        raise Unanswered("Say why, in a few words: the reason stands in the ledger.")
+    return said
+
+
+def _one_line(why: str) -> str:
+    return " ".join(why.split())[:LONGEST_REASON]

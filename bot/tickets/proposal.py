@@ -16,7 +16,7 @@ from bot.api.command import Risk, Role
 from bot.api.plan import Check, Plan, Step
 from bot.config.settings import Policy
 from bot.dispatch.authorization import Accounts, Person, require_everywhere
-from bot.errors import LedgerError, PermissionDenied, TicketError, UnreadableEntry
+from bot.errors import LedgerError, NoSuchTicket, PermissionDenied, TicketError, UnreadableEntry
 from bot.ledger import Entry, EntryDraft, Reader
 from bot.ledger.entries import Proposed
 from bot.ledger.envelope import to_timestamp
@@ -100,6 +100,11 @@ class Proposal:
     def plan(self) -> Plan:
         """The plan."""
         return self.made.plan
+
+    @property
+    def decided(self) -> str:
+        """What letting it start is called: a requester confirms their own plan, and nobody approves it."""
+        return "confirmed" if self.policy == "confirm" else "approved"
 
     @property
     def places(self) -> tuple[str, ...]:
@@ -289,7 +294,7 @@ def proposal_of(ledger: Reader, ticket: str) -> Proposal:
     """The proposal of a ticket. Raises TicketError where there is no such ticket, UnreadableEntry."""
     entry = ledger.proposal(ticket)
     if entry is None:
-        raise TicketError(f"There is no ticket {ticket}.")
+        raise NoSuchTicket(f"There is no ticket {ticket}.")
     return proposal_from(entry)
 
 

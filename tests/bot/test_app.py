@@ -16,7 +16,9 @@ def ledger(tmp_path, monkeypatch):
     monkeypatch.setattr(incremental, "AT_ONCE", 3)
     with Ledger(tmp_path / "ledger.db", tmp_path / "ledger.key", tmp_path / "anchors.txt") as made:
         for number in range(10):
-            made.append("U1", entry_data("refused", {"line": f"/x {number}", "reason": "no", "category": "usage"}))
+            made.append(
+                "U1", entry_data("refused", {"line": f"/x {number}", "reason": "no", "category": "not understood"})
+            )
         yield made
 
 
@@ -24,7 +26,7 @@ async def test_the_whole_chain_is_looked_over_when_the_bot_starts(ledger):
     first = ledger.check_recent()
     assert (first.to, first.of) == (3, 10)
     await precheck_ledger(ledger)
-    ledger.append("U1", entry_data("refused", {"line": "/x", "reason": "no", "category": "usage"}))
+    ledger.append("U1", entry_data("refused", {"line": "/x", "reason": "no", "category": "not understood"}))
     assert (ledger.check_recent().to, ledger.check_recent().of) == (11, 11)
 
 

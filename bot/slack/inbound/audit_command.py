@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -93,7 +93,8 @@ class AuditCommand:
     def _answer(self, request: Request) -> Message:
         with self._pipeline.recording_refusals(request) as asking:
             asking.command = filter_syntax.NAME
-            wanted = filter_syntax.read(request.reading.rest)
+            with authorization.no_hints_for_strangers(request.person):
+                wanted = filter_syntax.read(request.reading.rest)
             asking.target = wanted.place
             authorization.require_role(request.person, Role.VIEWER)
             asking.entry = asked = self._ledger.append(request.person.id, _asked(request, wanted))
@@ -104,19 +105,25 @@ class AuditCommand:
             return audit_message(answer)
 
     def _turn(self, request: Request, token: str, number: int) -> Message:
-        with self._pipeline.recording_refusals(request):
+        with self._recording(request):
             kept = self._kept(token)
             page = self._page(request.person, kept, max(number, 0))
             return audit_message(AuditAnswer(token, kept.wanted, page, self._look()))
 
     def _csv(self, request: Request, token: str) -> tuple[File, int]:
-        with self._pipeline.recording_refusals(request):
+        with self._recording(request):
             kept = self._kept(token)
             return audit_csv(kept.wanted, self.review.iter_all(request.person, kept.wanted, kept.at, kept.asked))
 
     def _story(self, request: Request, ticket: str) -> tuple[Entry, ...]:
         with self._pipeline.recording_refusals(request):
             return self.review.story(request.person, ticket)
+
+    @contextmanager
+    def _recording(self, request: Request) -> Iterator[None]:
+        """What goes wrong stands in the ledger; who has no role is told no more than that."""
+        with self._pipeline.recording_refusals(request), authorization.no_hints_for_strangers(request.person):
+            yield
 
     def _page(self, person: Person, kept: EarlierAnswer, number: int) -> AuditPage:
         return self.review.page(person, kept.wanted, kept.at, kept.asked, number)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from bot.api.command import Role
@@ -10,31 +11,66 @@ from bot.dispatch import authorization
 from bot.dispatch.authorization import Person
 from bot.dispatch.builtins import GO, RUNS, STOP
 from bot.dispatch.command_line import TypedLine
-from bot.errors import HvopsError
+from bot.errors import HvopsError, LedgerError, SwitchUnchanged
 from bot.ledger import TicketSummary
 from bot.ledger.ticket_state import TicketState
 from bot.slack.outbound.message import Message
 from bot.slack.render.home import LISTED, OpenTickets
+from bot.slack.render.stop import switched_message, unchanged_message, with_stop
 from bot.slack.render.ticket import ticket_message
-from bot.slack.render.ticket_list import runs_message, stop_message, waiting_line
+from bot.slack.render.ticket_list import runs_message, waiting_line
+from bot.slack.render.ticket_view_model import StopView
 from bot.slack.tickets.change_service import Changes
 
 SWITCHES = (STOP, GO, RUNS)
 
 
-async def switch(changes: Changes, typed: TypedLine, person: Person) -> Message:
-    """Stop everything, let it go on, or list what is open. Raises PermissionDenied."""
-    if typed.builtin is STOP:
-        entry = await asyncio.to_thread(changes.decisions.stop_changes, person, typed.rest)
-    elif typed.builtin is GO:
-        entry = await asyncio.to_thread(changes.decisions.allow_changes, person)
-    else:
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """How a line came in, for the ledger.
+
+    Attributes:
+        via: "slack", "mention", "modal".
+        place: the channel, or "home".
+        click: the number of the `clicked` entry that it answers, or None.
+    """
+
+    via: str = ""
+    place: str = ""
+    click: int | None = None
+
+
+async def switch(changes: Changes, typed: TypedLine, person: Person, origin: Origin) -> Message:
+    """Stop everything, let it go on, or list what is open. Raises PermissionDenied, UsageError for a stop without a reason."""
+    if typed.builtin is RUNS:
         authorization.require_role(person, RUNS.role)
-        stopped = await asyncio.to_thread(changes.run.ledger.is_stopped)
         listed, count = await changes.open_tickets(person)
-        return runs_message(listed, count, stopped=stopped)
+        return with_stop(runs_message(listed, count), await changes.board.stop())
+    decisions, how = changes.decisions, {"via": origin.via, "place": origin.place}
+    try:
+        if typed.builtin is STOP:
+            entry = await asyncio.to_thread(decisions.stop_changes, person, typed.rest, origin.click, **how)
+        else:
+            entry = await asyncio.to_thread(decisions.allow_changes, person, origin.click, **how)
+    except SwitchUnchanged as same:
+        return await unchanged(changes, same)
     changes.decided(entry)
-    return stop_message(entry)
+    return switched_message(entry)
+
+
+async def unchanged(changes: Changes, same: SwitchUnchanged) -> Message:
+    """What is so already, and by whom."""
+    return unchanged_message(await asyncio.to_thread(changes.run.ledger.entry, same.seq))
+
+
+async def stop_for(changes: Changes | None, person: Person) -> StopView | None:
+    """The stop in force, for whoever holds a role: why things are stopped tells of the environment."""
+    if changes is None or person.highest_role is Role.NOBODY:
+        return None
+    try:
+        return await changes.board.stop()
+    except LedgerError as error:
+        return StopView(None, unknown=str(error))
 
 
 async def open_tickets(changes: Changes, person: Person) -> tuple[OpenTickets, ...]:
@@ -64,6 +100,7 @@ async def _says(changes: Changes, one: TicketSummary, now: datetime) -> str:
     if one.state == TicketState.PROPOSED:
         return waiting_line(one, now)
     try:
-        return ticket_message(await changes.board.card(one.ticket)).text
+        card = await changes.board.card(one.ticket)
+        return ticket_message(replace(card, stop=None)).text  # that stands above all of them
     except HvopsError:
         return f"{one.ticket} {one.state}"  # it cannot be read; its message says why

@@ -83,7 +83,9 @@ class Clicks:
     async def _pressed_twice(self, click: Click) -> None:
         """Answered by an entry of its own, so that no later life of the bot takes it for one that nobody answered."""
         why = "Pressed again while the first press was being answered."
-        refused = Refused(line=f"button {click.verb}", reason=why, category="redelivered", click=click.seq)
+        refused = Refused(
+            name=click.who.name, line=f"button {click.verb}", reason=why, category="redelivered", click=click.seq
+        )
         ticket = click.token if click.verb.removesuffix(REASONED) in TICKET_VERBS else None
         with contextlib.suppress(TicketError):  # there is no such ticket
             await self._desk.write(click.who.id, refused, ticket)

@@ -19,6 +19,7 @@ from slack_bolt.async_app import AsyncApp
 from slack_bolt.authorization import AuthorizeResult
 from slack_bolt.response import BoltResponse
 
+from bot.dispatch.builtins import FRONT_DOOR, STOP
 from bot.dispatch.command_line import EntryPoint, read_typed
 from bot.errors import LedgerError, TicketError
 from bot.ledger import Entry
@@ -36,6 +37,7 @@ from bot.slack.render.audit_results import FIELDS, line_of
 from bot.slack.render.home import ARGUMENTS, CALLBACK
 from bot.slack.render.reason_modal import CALLBACK as TICKET_CALLBACK
 from bot.slack.render.reason_modal import REASON
+from bot.slack.render.stop import CALLBACK as STOP_CALLBACK
 from bot.slack.render.ticket_buttons import ANSWER, REASONED, TICKET_VERBS
 from bot.slack.socket import ACKNOWLEDGED
 from bot.tickets.answers import ONE_BY_ONE
@@ -117,7 +119,8 @@ class Listener:
             return
         said = self._desk.ack_message(line)
         await (ack(text=said.text, response_type="ephemeral") if said else ack())
-        self._start(context, lambda: self._desk.handle_line(who, where, line, "slack"))
+        trigger = get_str(body, "trigger_id")
+        self._start(context, lambda: self._desk.handle_line(who, where, line, "slack", trigger=trigger))
 
     async def action(self, ack: Callable[..., Awaitable[Any]], body: dict[str, Any], context: Any) -> None:
         """A button, in a message, a modal or Home."""
@@ -135,6 +138,9 @@ class Listener:
             return
         if callback == AUDIT_CALLBACK:
             await self._filtered(ack, body, context)
+            return
+        if callback == STOP_CALLBACK:
+            await self._stopped(ack, body, context)
             return
         command = callback.removeprefix(f"{CALLBACK}:")
         line = read_typed(f"/{command} {parse_field(body, ARGUMENTS)}", EntryPoint.MODAL)
@@ -157,6 +163,16 @@ class Listener:
         reviews = self._clicks.reviews
         if noted is not None and reviews is not None:
             self._start(context, lambda: reviews.filtered(noted, line))
+
+    async def _stopped(self, ack: Callable[..., Awaitable[Any]], body: dict[str, Any], context: Any) -> None:
+        """The window that `/hvops stop` opens: its reason is read like one that was typed behind the command."""
+        who, view = parse_person(body), body.get("view") or {}
+        why = parse_field(body, REASON)
+        line = read_typed(f"/{FRONT_DOOR} {STOP.name} {why}", EntryPoint.MODAL)
+        where = ReplyTarget(who.user, get_str(view, "private_metadata")[:80])
+        noted = await self._taken(ack, body, context, Click(who, where, "submit", STOP.name, "", why=why), line.text)
+        if noted is not None:
+            self._start(context, lambda: self._desk.handle_line(who, where, line, "modal", noted.seq))
 
     async def _reasoned(self, ack: Callable[..., Awaitable[Any]], body: dict[str, Any], context: Any) -> None:
         """The window that asked for a reason. The reason stands in the entry of the click, so a crash loses nothing."""
@@ -243,7 +259,8 @@ class Listener:
         if not self._seen.check_and_add(ids):
             return False
         why = "Slack delivered this twice; the first one is being answered."
-        refused = Refused(line=line[:200], reason=why, category="redelivered", deliveries=ids)
+        name = who.name or self._desk.parts.people.known_name(who.user)
+        refused = Refused(name=name, line=line[:200], reason=why, category="redelivered", deliveries=ids)
         try:
             await self._desk.write(who.id, refused)
         except LedgerError as error:
@@ -271,7 +288,8 @@ class Listener:
 
     async def _write_click(self, click: Click, ids: tuple[str, ...]) -> Entry:
         """About its ticket, where it is one of a ticket's buttons and there is such a ticket."""
-        rare: dict[str, Any] = {"answers": click.said, "forged": click.forged}
+        name = click.who.name or self._desk.parts.people.known_name(click.who.user)
+        rare: dict[str, Any] = {"name": name, "answers": click.said, "forged": click.forged}
         clicked = Clicked(
             button=f"{click.verb} {click.argument}".strip(),
             answer=click.token,

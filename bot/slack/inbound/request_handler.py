@@ -19,26 +19,27 @@ import structlog
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.api.command import Role
-from bot.dispatch.authorization import EVERYWHERE, Person
-from bot.dispatch.builtins import AUDIT, FRONT_DOOR, STATUS
+from bot.dispatch.authorization import EVERYWHERE, Person, no_role
+from bot.dispatch.builtins import AUDIT, FRONT_DOOR, STATUS, STOP
 from bot.dispatch.command_line import TypedLine
 from bot.dispatch.help import Status, help_for
 from bot.dispatch.pipeline import AnsweredRequest, Pipeline, Request
 from bot.dispatch.query_session import Progress
 from bot.dispatch.registry import Registry
-from bot.errors import HvopsError, InternalError, LedgerError
+from bot.errors import HvopsError, InternalError, LedgerError, SwitchUnchanged
 from bot.ledger import Entry, Ledger
 from bot.ledger.entries import Answered, AnswerShown, Asked, EntryData, Refused
 from bot.slack.inbound.audit_command import AuditCommand
-from bot.slack.inbound.builtin_commands import SWITCHES, open_tickets, switch
+from bot.slack.inbound.builtin_commands import SWITCHES, Origin, open_tickets, stop_for, switch, unchanged
 from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent
-from bot.slack.outbound.message import Message
+from bot.slack.outbound.message import Message, View
 from bot.slack.outbound.outbox import Outbox
 from bot.slack.outbound.responder import Reply, ReplyTarget
 from bot.slack.render import errors, progress
 from bot.slack.render import help as help_renderer
-from bot.slack.render.home import LastAnswer, RecentChanges, home_view
+from bot.slack.render.home import LastAnswer, RecentChanges, home_view, no_role_view
 from bot.slack.render.report import report_message
+from bot.slack.render.stop import stop_view
 from bot.slack.roles import RoleResolver
 from bot.slack.tickets.change_service import Changes
 
@@ -133,9 +134,16 @@ class RequestHandler:
         return progress.started_message(line.text, self.parts.seconds) if asks else None
 
     async def handle_line(
-        self, who: SlackUser, where: ReplyTarget, line: TypedLine, via: str, answers: int | None = None
+        self,
+        who: SlackUser,
+        where: ReplyTarget,
+        line: TypedLine,
+        via: str,
+        answers: int | None = None,
+        *,
+        trigger: str = "",
     ) -> None:
-        """Answer a line that somebody typed or pressed."""
+        """Answer a line that somebody typed or pressed; `trigger` opens a window for them, for three seconds."""
         reply = self.reply(where)
 
         async def work() -> None:
@@ -145,7 +153,7 @@ class RequestHandler:
                 await reply.result(await self.parts.reviews.answer(asked))
                 return
             if line.builtin is not None and line.by_front_door:
-                await self._front_door(line, person, reply, via)
+                await self._front_door(line, person, reply, Origin(via, where.channel or "home", answers), trigger)
                 return
             request = Request.of(person, line, via, where.channel or "home", answers)
             answered = await self._answer(request, reply)
@@ -166,7 +174,12 @@ class RequestHandler:
             return await self.parts.people.person(who.team, who.user, who.name)
         except HvopsError as error:
             refused = Refused(
-                line=line[:200], reason=str(error), category="not allowed", via="slack", place=where.channel
+                name=who.name,
+                line=line[:200],
+                reason=str(error),
+                category=error.refused_as,
+                via="slack",
+                place=where.channel,
             )
             await self.write(who.id, refused)
             raise
@@ -207,6 +220,9 @@ class RequestHandler:
     async def home(self, who: SlackUser) -> None:
         """Show somebody their Home tab."""
         person = await self.parts.people.person(who.team, who.user, who.name)
+        if person.highest_role is Role.NOBODY:
+            await self.parts.outbox.publish_home(who.user, no_role_view(no_role(person)))
+            return
         entries = await asyncio.to_thread(self.parts.ledger.entries, kind="answered", actor=who.id, limit=_LAST)
         told = [(one, one.read_if(Answered)) for one in sorted(entries, key=lambda one: -int(one.seq))]
         last = [
@@ -216,18 +232,18 @@ class RequestHandler:
         ]
         changes = self.parts.changes
         open_now = await open_tickets(changes, person) if changes else ()
-        lately = await self._lately(person)
+        stop = await stop_for(changes, person)
+        lately = await self._lately(person, stopped=stop is not None)
         help_shown = help_for(person, self.parts.registry)
-        view = home_view(await self.parts.status(person), help_shown, last, open_now, lately)
+        view = home_view(await self.parts.status(person), help_shown, last, open_now, lately, stop=stop)
         await self.parts.outbox.publish_home(who.user, view)
 
-    async def _lately(self, person: Person) -> RecentChanges | None:
+    async def _lately(self, person: Person, *, stopped: bool) -> RecentChanges | None:
         """The last changes that ended, as far as this person may see them, and how the chain is."""
         if self.parts.reviews is None or person.highest_role is Role.NOBODY:
             return None
         ended, chain = await self.parts.reviews.recent(person, _LAST)
-        stopped = await asyncio.to_thread(self.parts.ledger.is_stopped)
-        bot = "read-only" if self.parts.changes is None else "STOPPED until /hvops go" if stopped else "read-write"
+        bot = "read-only" if self.parts.changes is None else "stopped until /hvops go" if stopped else "read-write"
         return RecentChanges(ended, chain, bot)
 
     async def _answer(self, request: Request, reply: Reply) -> AnsweredRequest | Message:
@@ -255,17 +271,44 @@ class RequestHandler:
                 said = now
             del latest[:-1]
 
-    async def _front_door(self, line: TypedLine, person: Person, reply: Reply, via: str) -> None:
+    async def _front_door(self, line: TypedLine, person: Person, reply: Reply, origin: Origin, trigger: str) -> None:
         """Answer /hvops itself. Questions about the bot are questions: they stand in the ledger too."""
-        asked = Asked(line=line.text[:200], command=FRONT_DOOR, target="", via=via, place=reply.where.channel)
+        asked = Asked(
+            name=person.name,
+            line=line.text[:200],
+            command=FRONT_DOOR,
+            target="",
+            via=origin.via,
+            place=reply.where.channel,
+        )
         await self.write(person.id, asked)
-        if line.builtin in SWITCHES and self.parts.changes is not None:
-            message = await switch(self.parts.changes, line, person)
+        changes = self.parts.changes
+        if line.builtin in SWITCHES and changes is not None:
+            if line.builtin is STOP and not line.rest and trigger:
+                try:
+                    await asyncio.to_thread(changes.decisions.check_stop, person, via=origin.via, place=origin.place)
+                except SwitchUnchanged as same:
+                    await reply.result(await unchanged(changes, same))
+                    return
+                if await self._has_opened(stop_view(reply.where.channel), trigger):
+                    return  # the window asks why, and is the answer
+            message = await switch(changes, line, person, origin)
+        elif person.highest_role is Role.NOBODY:
+            message = help_renderer.no_role_message(no_role(person))
         elif line.builtin is STATUS:
-            message = help_renderer.status_message(await self.parts.status(person))
+            message = help_renderer.status_message(await self.parts.status(person), await stop_for(changes, person))
         else:
             message = help_renderer.help_message(help_for(person, self.parts.registry))
         await reply.result(message)
+
+    async def _has_opened(self, view: View, trigger: str) -> bool:
+        """Whether a window is open. Slack may be too slow for one: whoever typed is then asked in a sentence."""
+        try:
+            await self.parts.client.views_open(trigger_id=trigger, view=view)
+        except Exception as error:  # noqa: BLE001 - foreign errors; the sentence says what to type instead
+            log.info("no window for a reason", why=str(error)[:200])
+            return False
+        return True
 
     async def _say(self, reply: Reply, message: Message) -> None:
         """The last thing that can be done for somebody."""

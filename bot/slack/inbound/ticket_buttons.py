@@ -51,7 +51,7 @@ log = structlog.get_logger()
 
 # Said once it is in the ledger. What follows is shown by the ticket itself.
 _SAYS = {
-    APPROVE: "approved. It looks again, then it starts.",
+    APPROVE: "{decided}. It looks again, then it starts.",
     ANSWER: "approved, with your answers signed. It looks again, then it starts.",
     WITHDRAW: "withdrawn. Nothing is done.",
     STOP_STEP: "asked to stop. The step in progress will finish; nothing else starts.",
@@ -203,7 +203,7 @@ class TicketClicks:
             "a press in a message that is not ours", ticket=ticket, user=click.who.id, place=click.where.channel
         )
         refused = Refused(
-            line=f"{click.verb} {ticket}", reason=why, category="not allowed", via="button",
+            name=click.who.name, line=f"{click.verb} {ticket}", reason=why, category="not allowed", via="button",
             place=click.where.channel, click=click.seq,
         )  # fmt: skip
         await self._desk.write(click.who.id, refused, ticket)
@@ -236,7 +236,11 @@ class TicketClicks:
             await self._desk.reply(where).result(errors.not_decided(error))
             return
         self._changes.decided(entry)
-        await self._desk.reply(where).result(decision_message(click.token, _SAYS[click.verb.removesuffix(REASONED)]))
+        says = _SAYS[click.verb.removesuffix(REASONED)]
+        if click.verb == APPROVE:
+            says = says.format(decided=(await self._changes.board.card(click.token)).approved_by)
+        told = decision_message(click.token, says)
+        await self._desk.reply(where).result(await self._changes.beside_a_stop(told))
 
     async def _ask_why(self, click: Click) -> None:
         await self._open(click, reason_view(click.verb, click.token))
@@ -308,7 +312,10 @@ class TicketClicks:
         try:
             return await self._desk.parts.people.person(click.who.team, click.who.user, click.who.name)
         except HvopsError as error:
-            refused = Refused(line=click.verb, reason=str(error), category="not allowed", via="button", click=click.seq)
+            refused = Refused(
+                name=click.who.name, line=click.verb, reason=str(error), category=error.refused_as, via="button",
+                click=click.seq,
+            )  # fmt: skip
             ledger = self._desk.parts.ledger
             known = await asyncio.to_thread(ledger.entries, ticket=click.token, kind="proposed", limit=1)
             await asyncio.to_thread(ledger.append, click.who.id, refused, click.token if known else None)

@@ -12,10 +12,11 @@ import hashlib
 import logging
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import aiohttp
 import structlog
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
@@ -71,7 +72,7 @@ class _Job:
     key: str  # the ts of the message it updates; "" for everything else
     done: asyncio.Future[Any]
     look: _Look | None = None  # Slack's answer to it, out of what stands in the channel; None where it is not there
-    looks_first: bool = False
+    first: str = ""  # why to look before it is sent: _PERHAPS, _SENT or ""
     name: str = ""  # what it is, to whoever asks whether it may stand there twice
 
 
@@ -132,7 +133,14 @@ class Outbox:
         return Message(text, tuple(blocks), files, instead)
 
     async def post(
-        self, channel: str, message: Message, thread_ts: str = "", key: str = "", *, looks_first: bool = False
+        self,
+        channel: str,
+        message: Message,
+        thread_ts: str = "",
+        key: str = "",
+        *,
+        looks_first: bool = False,
+        was_sent: bool = False,
     ) -> str:
         """Post a message, then its files into its thread. Returns its ts.
 
@@ -143,7 +151,8 @@ class Outbox:
             message: what to say.
             thread_ts: the thread it goes into, or "".
             key: what it is, where it must not be said twice: its fate is then looked up in the channel.
-            looks_first: it may have been sent before, by an earlier life of the bot or an attempt that was given up.
+            looks_first: an earlier life of the bot may have sent it. Where Slack lets nobody look, it is sent.
+            was_sent: it was sent, and its fate was unknown. Where Slack lets nobody look, it still is.
 
         Raises:
             NotSent: Slack refuses or cannot be reached.
@@ -161,18 +170,18 @@ class Outbox:
                 "unfurl_media": False,
             }
             try:
-                return await self._client.chat_postMessage(**said, metadata=metadata(mark))
+                return _with_ts(await self._client.chat_postMessage(**said, metadata=metadata(mark)))
             except SlackApiError as error:
                 if not mark or not _refuses_metadata(error):
                     raise
-            return await self._client.chat_postMessage(**said)
+            return _with_ts(await self._client.chat_postMessage(**said))
 
         async def look() -> Any:
             found = await self._sent.with_mark(channel, mark, thread_ts)
             return {"ts": found[0]} if found else None
 
         answer, sent = await self._send(
-            channel, send, message, look=look if mark else None, looks_first=looks_first, name=key
+            channel, send, message, look=look if mark else None, first=_first(looks_first, was_sent), name=key
         )
         ts = str(answer["ts"])
         await self.attach_quietly(channel, sent.files, thread_ts or ts)
@@ -245,9 +254,12 @@ class Outbox:
         if sent.files:
             await self.attach_quietly(await self.conversation(user), sent.files)
 
-    async def direct(self, user: str, message: Message, key: str = "", *, looks_first: bool = False) -> str:
+    async def direct(
+        self, user: str, message: Message, key: str = "", *, looks_first: bool = False, was_sent: bool = False
+    ) -> str:
         """Post a message to one person. Returns its ts. Raises NotSent or DeliveryUnknown."""
-        return await self.post(await self.conversation(user), message, key=key, looks_first=looks_first)
+        place = await self.conversation(user)
+        return await self.post(place, message, key=key, looks_first=looks_first, was_sent=was_sent)
 
     async def conversation(self, user: str) -> str:
         """The id of the conversation with one person. Raises NotSent."""
@@ -373,7 +385,7 @@ class Outbox:
         key: str = "",
         idempotent: bool = False,
         look: _Look | None = None,
-        looks_first: bool = False,
+        first: str = "",
         name: str = "",
     ) -> tuple[Any, Message]:
         """Queue one call and wait until its fate is known: Slack's answer, and the message as it was taken."""
@@ -383,7 +395,7 @@ class Outbox:
             job.send, job.message = send, message
         else:
             made: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-            job = _Job(send, message, idempotent or bool(key), key, made, look, looks_first, name)
+            job = _Job(send, message, idempotent or bool(key), key, made, look, first, name)
             lane.waiting.append(job)
         if lane.task is None:
             lane.task = asyncio.create_task(self._empty(channel, lane), name=f"outbox {channel}")
@@ -409,42 +421,38 @@ class Outbox:
     async def _deliver(self, channel: str, lane: _Lane) -> None:
         """Try the head of the queue until its fate is known. It leaves the queue before it is first sent."""
         job = lane.waiting.popleft()
-        message: Message = job.message
-        until = self._tempo.clock() + self._tempo.give_up_after
-        tries = 0
-        unsure = "it may have been sent before" if job.looks_first and job.look is not None else ""
-        is_unsure = bool(unsure)
-        pauses: tuple[float, ...] = (0.0,)
-        fitting = message
         try:
-            while True:
-                if is_unsure:
-                    fate = await self._looked(job, pauses, unsure, until)
-                    if fate is not None:
-                        fate = (fate, fitting) if isinstance(fate, dict) else fate
-                        break
-                    is_unsure = False
-                fitting = message if message is _NOTHING else await self.prepare(message)
-                fate = await _attempt(job, fitting)
-                if isinstance(fate, DeliveryUnknown) and job.look is not None:
-                    is_unsure, unsure, pauses = True, str(fate), self._tempo.looks
-                    self._note_repeated(job.name)
-                    continue
-                if isinstance(fate, Retry):
-                    tries += 1
-                    fate = await self._rest(fate, tries, until)
-                elif isinstance(fate, NotSent) and fate.code in _BLOCKS_REFUSED and (lower := downgrade(fitting)):
-                    log.warning("slack refused blocks", channel=channel, code=fate.code, blocks=len(fitting.blocks))
-                    message, fate = lower, None
-                if fate is not None:
-                    break
+            fate, fitting = await self._settled(channel, job)
         except asyncio.CancelledError:
             _tell(job, NotSent("closing", "The bot is shutting down."))
             raise
         if isinstance(fate, DeliveryUnknown):
             log.warning("fate of a message unknown", channel=channel, text=fitting.text[:80])
             self._on_unknown(channel, fitting)
-        _tell(job, fate)
+        _tell(job, (fate, fitting) if isinstance(fate, Mapping) else fate)
+
+    async def _settled(self, channel: str, job: _Job) -> tuple[Any, Message]:
+        """What became of a call, and the message as it was sent last."""
+        message, until, tries = job.message, self._tempo.clock() + self._tempo.give_up_after, 0
+        if job.first and job.look is not None:
+            fate = await self._looked(job, (0.0,), job.first, until)
+            nobody_can_look = isinstance(fate, DeliveryUnknown) and fate.unreadable
+            if fate is not None and not (nobody_can_look and job.first == _PERHAPS):
+                return fate, message
+        while True:
+            fitting = message if message is _NOTHING else await self.prepare(message)
+            fate = await _attempt(job, fitting)
+            if isinstance(fate, DeliveryUnknown) and job.look is not None:
+                self._note_repeated(job.name)
+                fate = await self._looked(job, self._tempo.looks, str(fate), until)
+            elif isinstance(fate, Retry):
+                tries += 1
+                fate = await self._rest(fate, tries, until)
+            elif isinstance(fate, NotSent) and fate.code in _BLOCKS_REFUSED and (lower := downgrade(fitting)):
+                log.warning("slack refused blocks", channel=channel, code=fate.code, blocks=len(fitting.blocks))
+                message, fate = lower, None
+            if fate is not None:
+                return fate, fitting
 
     async def _looked(self, job: _Job, pauses: Sequence[float], why: str, until: float) -> Any:
         """Look whether a message has arrived: what Slack would have answered, None where it has not, or why nobody knows."""
@@ -487,13 +495,15 @@ class Outbox:
 
 
 _NOTHING = Message("")
+_PERHAPS, _SENT = "It may have been sent before.", "It was sent, and Slack did not say what became of it."
 _OK = 200
 
 
 async def _attempt(job: _Job, fitting: Message) -> Any:
-    """One try: (answer, message), or what its error means."""
+    """One try: what Slack answers, or what its error means."""
     try:
-        return await job.send(fitting), fitting
+        answer = await job.send(fitting)
+        return getattr(answer, "data", answer)
     except Exception as error:  # noqa: BLE001 - foreign errors are translated here, and `judge` knows them all
         return classify_error(error, idempotent=job.idempotent)
 
@@ -517,12 +527,23 @@ class _Status:
     status_code: int
 
 
+def _first(looks_first: bool, was_sent: bool) -> str:  # noqa: FBT001 - as `post` has them
+    return _SENT if was_sent else _PERHAPS if looks_first else ""
+
+
 def _digest(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()[:32]
 
 
 def _why(fate: Retry | DeliveryUnknown) -> str:
     return fate.why if isinstance(fate, Retry) else str(fate)
+
+
+def _with_ts(answer: Any) -> Any:
+    """The answer to a post. Raises ClientPayloadError where it does not say which message it is about."""
+    if not answer.get("ts"):
+        raise aiohttp.ClientPayloadError("Slack's answer names no message")
+    return answer
 
 
 def _refuses_metadata(error: SlackApiError) -> bool:

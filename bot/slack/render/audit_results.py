@@ -26,10 +26,10 @@ _WORDS = {
     QUESTION: ("question", "questions"),
     SWITCH: ("stop or go", "stops and goes"),
 }
-_COLUMNS = ("When", "What", "Target", "Outcome", "Ticket", "Asked by", "Decided by")  # a phone shows four
+_COLUMNS = ("When", "What", "Target", "Outcome", "Why", "Ticket", "Asked by", "Decided by")  # a phone shows four
 _IN_CSV = (
-    *("Entry", "When (UTC)", "Ticket", "What", "Target", "Asked by", "Asked by (id)"),
-    *("Decided by", "Decided by (id)", "Outcome", "Says"),
+    *("Entry", "When (UTC)", "Ticket", "What", "Line", "Target", "Asked by", "Asked by (id)"),
+    *("Decision", "Decided by", "Decided by (id)", "Outcome", "Why"),
 )
 FIELDS = ("about", "who", "what", "outcome", "when", "since", "until")  # of the window, as block_id and action_id
 _DAY = "24h"
@@ -68,6 +68,7 @@ def audit_message(one: AuditAnswer) -> Message:
     blocks = (
         header(title),
         *contexts(" · ".join(escape(part) if plain else part for part, plain in _above(one))),
+        *contexts(escape(_outcomes(page))),
         *(sections(broken(one.chain)) if one.chain and not one.chain.holds else ()),
         *(table_blocks(rows_table(caption, page.rows), page=len(page.rows)) if page.rows else sections(_nothing(page))),
         *actions(_stories(page.rows)),
@@ -84,7 +85,9 @@ def audit_csv(wanted: AuditQuery, rows: Iterable[Row]) -> tuple[File, int]:
         if len(kept) == MOST_IN_CSV:
             more = 1
             break
-        kept.append((str(row.seq), row.at, row.ticket, row.what, row.target, *_people(row), row.outcome, row.says))
+        about = (str(row.seq), row.at, row.ticket, row.what, row.line, row.target)
+        people = (*row.asked_by[::-1], row.decision, *row.decided_by[::-1])
+        kept.append((*about, *people, row.outcome, row.why))
     name = "-".join(["audit", *(part for part in (wanted.about, wanted.what, wanted.outcome) if part)])
     safe = "".join(character if character.isascii() and character.isalnum() else "-" for character in name)
     table = Table("Audit", tuple(Column(one) for one in _IN_CSV), tuple(kept))
@@ -99,7 +102,7 @@ def filter_view(token: str, wanted: AuditQuery) -> View:
         when = _DAY
     if when:
         spans.setdefault(when, f"The last {when}")
-    words = {word: word for word in OUTCOMES}
+    words = {word: word.replace("-", " ") for word in OUTCOMES}
     return {
         "type": "modal",
         "callback_id": CALLBACK,
@@ -136,6 +139,11 @@ def _counted(page: AuditPage) -> Iterator[str]:
             yield f"{count:,} {one if count == 1 else many}"
 
 
+def _outcomes(page: AuditPage) -> str:
+    """How many of each outcome: "3 answered · 2 not allowed · 1 no plan"; "" where there is nothing."""
+    return " · ".join(f"{count:,} {outcome}" for outcome, count in page.outcomes.items())
+
+
 def _above(one: AuditAnswer) -> Iterator[tuple[str, bool]]:
     """Parts of the small line, and whether they still have to be escaped."""
     yield chain_status(one.chain), False
@@ -143,7 +151,7 @@ def _above(one: AuditAnswer) -> Iterator[tuple[str, bool]]:
         if value:
             yield f"{label}: {truncate(value, 60)}", True
     if one.wanted.outcome:
-        yield f"outcome: {one.wanted.outcome}", True
+        yield f"outcome: {one.wanted.outcome.replace('-', ' ')}", True
     if one.page.number or one.page.older:
         yield f"page {one.page.number + 1}", True
     yield "only you see this", False
@@ -189,15 +197,11 @@ def rows_table(caption: str, rows: Iterable[Row]) -> Table:
     told = tuple(
         (
             f"{datetime.fromisoformat(row.at).astimezone(UTC):%m-%d %H:%M}",
-            *(row.what, row.target, row.outcome.partition(":")[0], row.ticket, row.asked_by[1], row.decided_by[1]),
+            *(row.what, row.target, row.outcome, row.why, row.ticket, row.asked_by[1], row.decided_by[1]),
         )
         for row in rows
     )
     return Table(f"{caption} · times in UTC", tuple(Column(name) for name in _COLUMNS), told)
-
-
-def _people(row: Row) -> tuple[str, ...]:
-    return (row.asked_by[1], row.asked_by[0], row.decided_by[1], row.decided_by[0])
 
 
 def _stories(rows: Iterable[Row]) -> list[Block]:

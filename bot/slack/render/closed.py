@@ -176,7 +176,7 @@ def _difference(card: TicketView) -> Iterator[Block]:
     text = difference_text(card)
     if not text:
         return
-    yield from sections("*What is different* (- was approved, + is so now):")
+    yield from sections(f"*What is different* (- was {card.approved_by}, + is so now):")
     if utf16_length(text) > _DIFFERENCE:
         yield from sections("It is long: all of it is in difference.txt in the thread.")
     else:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from bot.dispatch.help import Help, HelpLine, Status, format_roles
 from bot.slack.outbound.message import Message, escape
 from bot.slack.render.blocks import contexts, header, sections
+from bot.slack.render.stop import with_stop
+from bot.slack.render.ticket_view_model import StopView
 
 
 def help_message(told: Help) -> Message:
@@ -22,8 +24,13 @@ def help_message(told: Help) -> Message:
     return Message(f"You are {escape(told.role)} and can use: {escape(usable)}, /hvops.", blocks)
 
 
-def status_message(status: Status) -> Message:
-    """How the bot is, and who is asking."""
+def no_role_message(says: str) -> Message:
+    """What /hvops, its help and its status answer somebody without a role; `says` is plain text."""
+    return Message(escape(says), sections(escape(says)))
+
+
+def status_message(status: Status, stop: StopView | None = None) -> Message:
+    """How the bot is, and who is asking; before everything else, that changes are stopped."""
     roles = format_roles(status.roles)
     lines = [
         *(f"*{escape(label)}:* {escape(says)}" for label, says in status.connections),
@@ -33,7 +40,7 @@ def status_message(status: Status) -> Message:
     ]
     said = f"hvops {status.version}: ledger {status.ledger}; you are {roles}"
     blocks = (header("hvops"), *sections("\n".join(lines)), *contexts(f"Version {escape(status.version)}"))
-    return Message(escape(said), blocks)
+    return with_stop(Message(escape(said), blocks), stop)
 
 
 def _together(lines: tuple[HelpLine, ...]) -> str:

@@ -16,8 +16,10 @@ from bot.slack.outbound.message import Block, View, escape, truncate
 from bot.slack.render.audit_results import OPEN as AUDIT
 from bot.slack.render.audit_results import broken, broken_title, chain_status, rows_table
 from bot.slack.render.blocks import ASK_AGAIN, SHOW, TYPED, actions, button, contexts, header, moment, sections
+from bot.slack.render.stop import stopped_blocks
 from bot.slack.render.tables_and_charts import table_blocks
 from bot.slack.render.ticket_buttons import open_button
+from bot.slack.render.ticket_view_model import StopView
 
 CALLBACK = "hvops:ask"
 ARGUMENTS = "arguments"  # block_id and action_id of the modal's input
@@ -74,22 +76,22 @@ def home_view(
     last: Sequence[LastAnswer],
     open_now: Sequence[OpenTickets] = (),
     lately: RecentChanges | None = None,
+    *,
+    stop: StopView | None = None,
 ) -> View:
-    """What waits, what happened, who you are and what you may do, your last answers, and a button per command."""
+    """That changes are stopped, where they are; what waits, what happened, who you are and what you may do, your last answers, and a button per command."""
     usable = [line for line in told.lines if line.allowed]
     starts = [button(f"{_spoken(line.usage)}…", f"{TYPED}:{line.usage.split()[0].lstrip('/')}") for line in usable]
     audit = [button("Audit", AUDIT)] if lately is not None and usable else []
     blocks = [
+        *stopped_blocks(stop),
         *_broken(lately),
         *(block for one in open_now if one.count or one.not_looked_at for block in _open(one)),
         *sections(" ".join(f"Nothing {_verb(one)}." for one in open_now if not (one.count or one.not_looked_at))),
         *_ended(lately),
         header("hvops"),
         *sections(f"*You:* {escape(format_roles(status.roles))}{_bot(lately)}"),
-        *(
-            actions([*starts, *audit])
-            or sections("You have no role in hvops yet. /hvops status says who can give you one.")
-        ),
+        *actions([*starts, *audit]),
         header("Your last answers"),
         *(block for one in last[:_LAST] for block in _answer(one)),
         *(() if last else sections("None yet.")),
@@ -97,6 +99,11 @@ def home_view(
         *contexts(" · ".join(f"{escape(label)}: {escape(says)}" for label, says in status.connections)),
     ]
     return fit_view({"type": "home", "blocks": blocks})
+
+
+def no_role_view(says: str) -> View:
+    """The Home tab of somebody without a role: whom to ask, and nothing else. `says` is plain text."""
+    return fit_view({"type": "home", "blocks": [header("hvops"), *sections(escape(says))]})
 
 
 def ask_view(command: str, usage: str, says: str) -> View:

@@ -27,18 +27,23 @@ def reason_view(verb: str, ticket: str) -> View:
         "close": _plain("Back"),
         "blocks": [
             *sections(says),
-            {
-                "type": "input",
-                "block_id": REASON,
-                "label": _plain("Why?"),
-                "element": {
-                    "type": "plain_text_input",
-                    "action_id": REASON,
-                    "multiline": True,
-                    "max_length": LONGEST_REASON,
-                },
-            },
+            reason_input(),
         ],
+    }
+
+
+def reason_input() -> Block:
+    """The field that asks why."""
+    return {
+        "type": "input",
+        "block_id": REASON,
+        "label": _plain("Why?"),
+        "element": {
+            "type": "plain_text_input",
+            "action_id": REASON,
+            "multiline": True,
+            "max_length": LONGEST_REASON,
+        },
     }
 
 

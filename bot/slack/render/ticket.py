@@ -10,6 +10,7 @@ from bot.slack.render.blocks import sections
 from bot.slack.render.closed import ended_message
 from bot.slack.render.proposed import approved_message, plan_file, proposed_message
 from bot.slack.render.running import interrupted_message, running_message
+from bot.slack.render.stop import with_stop
 from bot.slack.render.ticket_buttons import with_seal
 from bot.slack.render.ticket_view_model import TicketView
 
@@ -25,6 +26,8 @@ _BY_STATE = {
 def ticket_message(card: TicketView) -> Message:
     """The message of a ticket as it stands now. Within Slack's limits whatever the plan holds, and never without its buttons."""
     message = _BY_STATE[card.ticket.state](card)
+    if card.ticket.state is not TicketState.ENDED:
+        message = with_stop(message, card.stop)
     sealed = replace(message, blocks=with_seal(message.blocks, card.id, card.seal))
     return replace(sealed, instead=_plainest(card, sealed))
 

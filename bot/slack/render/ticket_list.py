@@ -1,4 +1,4 @@
-"""Tickets in lists and short answers: `/hvops runs`, stop and go, where a plan is shown."""
+"""Tickets in lists and short answers: `/hvops runs`, where a plan is shown."""
 
 from __future__ import annotations
 
@@ -6,25 +6,29 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from bot.formatting import duration
-from bot.ledger import Entry, TicketRow, TicketSummary
+from bot.ledger import TicketRow, TicketSummary
 from bot.slack.outbound.message import Message, escape, truncate
 from bot.slack.render.blocks import actions, button, contexts, header, sections
 from bot.slack.render.ticket_buttons import SHOW
 from bot.slack.render.ticket_view_model import DATE, at_time, person, what_of
 
 _LINE = 300
-_WORDS = {"proposed": "waits for a decision", "approved": "approved, starts", "running": "runs"}
+_WORDS = {
+    "proposed": "waits for a decision",
+    "approved": "approved, starts",
+    "confirmed": "confirmed, starts",
+    "running": "runs",
+}
 
 
-def runs_message(tickets: Sequence[tuple[TicketRow, str, str]], count: int, *, stopped: bool) -> Message:
+def runs_message(tickets: Sequence[tuple[TicketRow, str, str]], count: int) -> Message:
     """The open tickets, newest first, each with its last time and a link; `count` is how many there are in all."""
     title = f"{f'{count:,}' if count else 'No'} open {'ticket' if count == 1 else 'tickets'}"
     lines = [_listed(*one) for one in tickets]
-    halt = sections("*/hvops stop is in force: nothing starts until /hvops go.*") if stopped else ()
     older = count - len(tickets)
     rest = contexts(f"The newest {len(tickets)} are shown; {older:,} are older.") if older > 0 else ()
     text = f"{title}: {', '.join(f'{one.id} {one.state}' for one, *_ in tickets)}" if tickets else f"{title}."
-    return Message(truncate(escape(text), 3_000), (header(title), *halt, *sections("\n".join(lines)), *rest))
+    return Message(truncate(escape(text), 3_000), (header(title), *sections("\n".join(lines)), *rest))
 
 
 def waiting_line(one: TicketSummary, now: datetime) -> str:
@@ -63,15 +67,6 @@ def fate_unknown(ticket: str, channel: str, says: str) -> Message:
     )
     blocks = sections(f"*{ticket}* {told}")
     return Message(f"{ticket} {told}", (*blocks, *actions([button("Show Plan", SHOW, ticket, primary=True)])))
-
-
-def stop_message(entry: Entry) -> Message:
-    """The answer to stop and go."""
-    if entry.kind == "stop":
-        says = "Changes are stopped. Steps in progress will finish; nothing new starts until someone runs /hvops go."
-    else:
-        says = "Changes can start again."
-    return Message(f"{says} (entry {entry.seq:,})", sections(f"*{says}* (entry {entry.seq:,})"))
 
 
 def decision_message(ticket: str, says: str) -> Message:

@@ -19,7 +19,6 @@ from bot.ledger.ticket_state import Ticket, TicketState
 from bot.slack.outbound.message import escape
 from bot.slack.render.blocks import moment
 from bot.tickets.answers import statement
-from bot.tickets.decisions import CONFIRM
 from bot.tickets.proposal import Proposal, answers_until
 from bot.tickets.run_history import DONE, RunHistory, StepInstance, positions, result_in_words, story_of
 
@@ -27,6 +26,21 @@ _SLACK_ID = re.compile(r"(?:[TE][A-Z0-9]+/)?([UW][A-Z0-9]+)")
 _KINDS = (" node", " VM", " backup")  # ends of a command's name that say what its target is
 DATE = "{date_short_pretty} {time}"
 _GROUP_ID = re.compile(r"S[A-Z0-9]+")
+
+
+@dataclass(frozen=True, slots=True)
+class StopView:
+    """The stop in force.
+
+    Attributes:
+        entry: its entry; None where it could not be written down and holds in this process alone.
+        resumed_by: ids of the user groups and members who may type `/hvops go`, as Slack names them.
+        unknown: why nobody can say whether there is one, or "".
+    """
+
+    entry: Entry | None
+    resumed_by: tuple[str, ...] = ()
+    unknown: str = ""
 
 
 @dataclass(frozen=True)
@@ -41,6 +55,7 @@ class TicketView:
         successor: the ticket whose plan replaces this one, or "".
         successor_link: where that one is shown, or "".
         seal: what the buttons that decide carry beside the number of the ticket; "" in no channel.
+        stop: the stop in force; None where changes may start.
     """
 
     proposal: Proposal
@@ -52,6 +67,7 @@ class TicketView:
     successor: str = ""
     successor_link: str = ""
     seal: str = ""
+    stop: StopView | None = None
 
     @cached_property
     def story(self) -> RunHistory:
@@ -120,7 +136,7 @@ class TicketView:
     @property
     def approved_by(self) -> str:
         """What the decision is called: a requester confirms, an approver approves."""
-        return "confirmed" if self.proposal.policy == CONFIRM else "approved"
+        return self.proposal.decided
 
     @property
     def is_taking_back(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bot.api.command import Role
 from bot.audit.visibility import can_view, visibility_of
@@ -13,7 +13,7 @@ from bot.dispatch import authorization
 from bot.dispatch.authorization import Person
 from bot.dispatch.pipeline import AnsweredRequest, Request
 from bot.dispatch.query_session import Progress
-from bot.errors import HvopsError, TicketError
+from bot.errors import HvopsError, LedgerError, TicketError
 from bot.executor.context import RunContext, TicketChange
 from bot.executor.permissions import recheck_roles
 from bot.executor.polling import CheckState, look_at
@@ -23,12 +23,13 @@ from bot.ledger.ticket_state import OPEN, TicketState
 from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent
 from bot.slack.outbound.message import Message
 from bot.slack.outbound.outbox import Outbox
+from bot.slack.render.stop import with_stop
 from bot.slack.render.ticket_list import fate_unknown, not_shown, proposed_for
 from bot.slack.render.ticket_thread import looked_message
 from bot.slack.render.ticket_view_model import TicketView
 from bot.slack.tickets.ticket_messages import TicketMessages
 from bot.tickets.create import ProposalService
-from bot.tickets.decisions import ApprovalService, is_plan_shown
+from bot.tickets.decisions import CONFIRM, ApprovalService, is_plan_shown
 from bot.tickets.proposal import proposal_of
 from bot.tickets.run_history import story_of
 
@@ -70,10 +71,19 @@ class Changes:
             place = await self.board.refresh(ticket)
         except NotSent as refused:
             card = await self.board.card(ticket)
-            return not_shown(ticket, self.board.channel_of(card), refused.code, str(refused))
+            return await self.beside_a_stop(not_shown(ticket, self.board.channel_of(card), refused.code, str(refused)))
         except DeliveryUnknown as unknown:
-            return fate_unknown(ticket, self.board.channel_of(await self.board.card(ticket)), str(unknown))
-        return proposed_for(ticket, place.channel, await self.board.permalink(ticket), is_new=is_new)
+            channel = self.board.channel_of(await self.board.card(ticket))
+            return await self.beside_a_stop(fate_unknown(ticket, channel, str(unknown)))
+        link = await self.board.permalink(ticket)
+        return await self.beside_a_stop(proposed_for(ticket, place.channel, link, is_new=is_new))
+
+    async def beside_a_stop(self, message: Message) -> Message:
+        """The message, and above it that changes are stopped, where they are. What cannot be proved is not said."""
+        try:
+            return with_stop(message, await self.board.stop())
+        except LedgerError:
+            return message
 
     async def show_plan(self, ticket: str) -> None:
         """Bring the whole plan of a proposal into Slack if it is not there yet: a press may come before its thread is told."""
@@ -107,7 +117,8 @@ class Changes:
 
     async def seen_by(self, person: Person, ticket: str) -> TicketView:
         """The card, for whoever may look at all that it is about. Raises PermissionDenied, TicketError."""
-        card = await self.board.card(ticket)
+        with authorization.no_hints_for_strangers(person):
+            card = await self.board.card(ticket)
         for place in card.proposal.made.places or (authorization.EVERYWHERE,):
             authorization.require_role(person, Role.VIEWER, place)
         return card
@@ -156,7 +167,9 @@ class Changes:
         for one in rows:
             proposal = self.run.ledger.entry(one.first_entry)
             if proposal is not None and can_view(person, proposal.places):
-                yield one, str(proposal.fields.get("run_until") or "")
+                is_confirmed = one.state == TicketState.APPROVED and proposal.fields.get("policy") == CONFIRM
+                shown = replace(one, state="confirmed") if is_confirmed else one
+                yield shown, str(proposal.fields.get("run_until") or "")
 
     async def waits_for(
         self, person: Person

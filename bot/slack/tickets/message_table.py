@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from bot.errors import TicketError
+from bot.errors import NoSuchTicket
 from bot.executor.context import TicketChange
 from bot.ledger import Entry, Ledger, Reader
 from bot.ledger.entries import (
@@ -106,7 +106,7 @@ def read_card(ledger: Reader, ticket: str, happening: TicketChange | None = None
     """A ticket as the ledger says it stands. Raises TicketError where there is none, UnreadableEntry."""
     entries, now = ledger.story(ticket), ledger.ticket(ticket)
     if not entries or now is None:
-        raise TicketError(f"There is no ticket {ticket}.")
+        raise NoSuchTicket(f"There is no ticket {ticket}.")
     return TicketView(proposal_from(entries[0]), now, tuple(entries), happening, successor=_successor(ledger, entries))
 
 

@@ -18,8 +18,9 @@ from bot.ledger.entries import DirectMessageShown, MissingPartShown, Outcome, Sh
 from bot.ledger.ticket_state import ENDS
 from bot.serialization import Evidence, evidence_from_bytes
 from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent
-from bot.slack.outbound.message import File
+from bot.slack.outbound.message import File, Message
 from bot.slack.outbound.outbox import Outbox
+from bot.slack.render.blocks import contexts
 from bot.slack.render.evidence import evidence_file
 from bot.slack.render.ticket_thread import direct_message, entry_message, thread_kinds
 from bot.slack.render.ticket_view_model import TicketView, slack_id
@@ -30,6 +31,7 @@ log = structlog.get_logger()
 
 MUST_HEAR = ENDS | {"interrupted"}  # what whoever asked and whoever decided are told whatever becomes of the channel
 CARD, FILES = "card", "files"
+_AGAIN = "You may read this for the second time: Slack did not say whether the first arrived."
 
 
 class ThreadDelivery:
@@ -94,9 +96,9 @@ class ThreadDelivery:
         if message is not None:
             line = replace(message, files=())
             key = f"{card.id} {place.ts} entry {entry.seq}"
-            first = self.may_be_sent(entry) or key in kept.unsure
+            old, sent = self.may_be_sent(entry), key in kept.unsure
             error = await kept.once(
-                key, lambda: self._outbox.post(place.channel, line, place.ts, key, looks_first=first)
+                key, lambda: self._outbox.post(place.channel, line, place.ts, key, looks_first=old, was_sent=sent)
             )
             if error is not None:
                 return error
@@ -153,10 +155,23 @@ class ThreadDelivery:
         return trouble
 
     def _direct(
-        self, member: str, message: object, key: str, entry: Entry, kept: MessageState
+        self, member: str, message: Message, key: str, entry: Entry, kept: MessageState
     ) -> Callable[[], Awaitable[object]]:
-        first = self.may_be_sent(entry) or key in kept.unsure
-        return lambda: self._outbox.direct(member, message, key, looks_first=first)  # type: ignore[arg-type]
+        old, sent = self.may_be_sent(entry), key in kept.unsure
+
+        async def send() -> None:
+            try:
+                await self._outbox.direct(member, message, key, looks_first=old, was_sent=sent)
+            except DeliveryUnknown as unknown:
+                if not (sent and unknown.unreadable):
+                    raise
+                # nobody can look, and it must be heard: the second time it says what it is
+                await self._outbox.direct(
+                    member,
+                    replace(message, text=f"{_AGAIN} {message.text}", blocks=(*message.blocks, *contexts(_AGAIN))),
+                )
+
+        return send
 
     @staticmethod
     def _people(card: TicketView) -> Iterator[str]:

@@ -18,10 +18,11 @@ from datetime import UTC, datetime, timedelta
 import structlog
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.api.command import Role
 from bot.errors import HvopsError, UnreadableEntry
 from bot.executor.context import BOT, TicketChange
 from bot.ledger import Ledger, TicketRow
-from bot.ledger.entries import ReminderShown, Shown, TicketMessageShown
+from bot.ledger.entries import ReminderShown, Shown, Stopped, TicketMessageShown
 from bot.ledger.ticket_state import OPEN, TicketState
 from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent
 from bot.slack.outbound.message import Message
@@ -29,7 +30,7 @@ from bot.slack.outbound.outbox import Outbox
 from bot.slack.outbound.shielded_tasks import ShieldedTasks
 from bot.slack.render.ticket import copy_message, ticket_message
 from bot.slack.render.ticket_thread import reminder_message, thread_kinds
-from bot.slack.render.ticket_view_model import TicketView
+from bot.slack.render.ticket_view_model import StopView, TicketView
 from bot.slack.roles import RoleResolver
 from bot.slack.tickets.message_state import MessageState, MessageStates
 from bot.slack.tickets.message_table import (
@@ -100,14 +101,19 @@ class TicketMessages:
         *,
         channel: Callable[[Iterable[str]], str],
         pace: ReminderSchedule | None = None,
+        resuming: Role = Role.APPROVER,
     ) -> None:
-        """Take the parts; `channel` names the ops channel of the clusters and hosts that a ticket reaches, or ""."""
+        """Take the parts; `channel` names the ops channel of the clusters and hosts that a ticket reaches, or "".
+
+        `resuming` is the least role that may type `/hvops go`.
+        """
         self._client = client
         self._outbox = outbox
         self._people = people
         self._ledger = ledger
         self._channel = channel
         self._pace = pace or ReminderSchedule()
+        self._resuming = resuming
         self._turns = TicketLocks(ledger.path)
         self._keeping = MessageStates()
         self._links: dict[MessageRef, str] = {}
@@ -122,6 +128,23 @@ class TicketMessages:
             kept.urgent.set()
         if kept.worker is None:
             kept.worker = asyncio.get_running_loop().create_task(self._keep_up(happening.ticket, kept))
+
+    def touch(self, ticket: str) -> None:
+        """Something beside a ticket changed that its message shows, and nothing happened to it. Never raises, never waits."""
+        kept = self._keeping.get(ticket)
+        self.notify(kept.newest or TicketChange(ticket, "shown"))
+
+    async def stop(self) -> StopView | None:
+        """The stop in force, and who can end it; None where changes may start. Raises LedgerError where nothing is proved."""
+        newest = await asyncio.to_thread(self._ledger.newest_switch)
+        if newest is not None and newest.kind == Stopped.kind:
+            return StopView(newest, self.resumed_by())
+        return StopView(None, self.resumed_by()) if await asyncio.to_thread(self._ledger.is_stopped) else None
+
+    def resumed_by(self) -> tuple[str, ...]:
+        """The ids of the groups and members who may type `/hvops go`."""
+        roles = [role for role in Role if role >= self._resuming]
+        return tuple(dict.fromkeys(one for role in roles for one in self._people.configured_ids(role, ())))
 
     async def run(self, stop: asyncio.Event) -> None:
         """Catch up with what was not delivered, again and again, and remind, until `stop` is set."""
@@ -325,6 +348,7 @@ class TicketMessages:
 
     async def _card(self, ticket: str) -> TicketView:
         card = await asyncio.to_thread(read_card, self._ledger, ticket, self._keeping.newest(ticket))
+        card = replace(card, stop=await self.stop())
         place = message_ref(card.entries)
         return await self._with_people(self._sealed(card, place.channel if place else self.channel_of(card)))
 
@@ -356,7 +380,7 @@ class TicketMessages:
         is_old = self._threads.may_be_sent(card.entries[0])
         try:
             ts = await self._outbox.post(
-                channel, replace(message, files=()), key=key, looks_first=is_old or key in kept.unsure
+                channel, replace(message, files=()), key=key, looks_first=is_old, was_sent=key in kept.unsure
             )
         except DeliveryUnknown:
             kept.unsure.add(key)

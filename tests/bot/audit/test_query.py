@@ -5,9 +5,13 @@ import pytest
 from entry_samples import entry_data
 
 from bot.audit import filter_syntax
+from bot.audit.rows import spelled
 from bot.dispatch.authorization import Person
 from bot.errors import PermissionDenied, UsageError
 from bot.ledger import Filter, queries
+from bot.ledger.filters import NAME, NAMED
+
+OPERATOR = "T1/U1"
 
 
 def page(review, person, typed, clock, **more):
@@ -24,31 +28,37 @@ def test_a_question_a_refusal_and_a_change_are_one_row_each(told, review, everyb
     told.runs(told.proposes("drain-node", "hv03", ["prod"]), message="hv03 is drained")
     found = page(review, everybody, "prod", clock)
     assert told_of(found) == [
-        ("T-1", "drain-node", "hv03", "operator", "approver", "done"),
-        ("", "drain-node", "hv03", "nobody", "", "refused: not allowed"),
-        ("", "check-writers", "prod", "operator", "", "answered"),
+        ("T-1", "/drain-node", "hv03", "operator", "approver", "done"),
+        ("", "/drain-node", "hv03", "nobody", "", "not allowed"),
+        ("", "/check-writers", "prod", "operator", "", "answered"),
     ]
     assert found.counts == {"change": 1, "refusal": 1, "question": 1, "switch": 0}
+    assert found.outcomes == {"done": 1, "not allowed": 1, "answered": 1}
+    assert [row.why for row in found.rows] == ["hv03 is drained", "Not you.", "2 stuck"]
     assert not found.older
 
 
 @pytest.mark.parametrize(
     ("typed", "rows"),
     [
-        ("prod", ["too late", "T-2", "T-1", "usage", "answered"]),
+        ("prod", ["too late", "T-2", "T-1", "not understood", "answered"]),
         ("hv03", ["too late", "T-1"]),
-        ("HV01", ["T-2", "usage"]),
+        ("HV01", ["T-2", "not understood"]),
         ("branch", ["T-3", "answered"]),
         ("T-1", ["too late", "T-1"]),
         ("--what drain-node", ["too late", "T-3", "T-2", "T-1"]),
         ("--who approver", ["T-2", "T-1"]),
         ("--who <@U2>", ["T-2", "T-1"]),
-        ("--who U3", ["too late", "usage"]),
+        ("--who U3", ["too late", "not understood"]),
         ("--who T1/U1 --outcome open", ["T-3"]),
         ("--outcome done", ["T-1"]),
         ("--outcome rejected", ["T-2"]),
         ("--outcome ended", ["T-2", "T-1"]),
-        ("--outcome refused", ["too late", "usage"]),
+        ("--outcome refused", ["too late", "not understood"]),
+        ("--outcome not-understood", ["not understood"]),
+        ("--outcome too-late", ["too late"]),
+        ("--outcome not-allowed", []),
+        ("--outcome no-plan", []),
         ("--outcome answered", ["answered", "answered"]),
         ("--outcome unanswered", ["unanswered"]),
         ("--until 2026-03-01", []),
@@ -58,7 +68,7 @@ def test_rows_are_narrowed(told, review, everybody, typed, rows):
     ledger, clock = told.ledger, told.clock
     told.answers("check-writers", "prod", ["prod"])
     told.answers("check-writers", "branch", ["branch"])
-    told.refuses("check-writers", "hv01", kind="usage")
+    told.refuses("check-writers", "hv01", kind="not understood")
     told.asks("check-writers", "nowhere")
     told.asks("hvops", "")  # about the bot itself: never answered in the ledger
     told.runs(told.proposes("drain-node", "hv03", ["prod"]))
@@ -69,15 +79,52 @@ def test_rows_are_narrowed(told, review, everybody, typed, rows):
     )
     ledger.append("T1/U1", entry_data("stop", {"name": "operator", "reason": "storm"}))
     found = page(review, everybody, typed, clock).rows
-    assert [row.ticket if row.kind == "change" else row.outcome.removeprefix("refused: ") for row in found] == rows
+    assert [row.ticket if row.kind == "change" else row.outcome for row in found] == rows
+
+
+def test_an_entry_without_a_name_shows_the_one_that_is_known_for_its_id(told, review, everybody, clock, ledger):
+    told.answers("check-writers", "prod", ["prod"], name="")
+    told.answers("check-writers", "prod", ["prod"], name="U1")  # the id once more is no name
+    told.answers("check-writers", "prod", ["prod"], by="T1/U5", name="")
+    assert [row.asked_by[1] for row in page(review, everybody, "", clock).rows] == ["U5", "U1", "U1"]
+    told.answers("check-writers", "prod", ["prod"], name="olga")
+    told.answers("check-writers", "prod", ["prod"], name="operator")
+    rows = page(review, everybody, "", clock).rows
+    assert [row.asked_by for row in rows] == [
+        (OPERATOR, "operator"), (OPERATOR, "olga"), ("T1/U5", "U5"), (OPERATOR, "operator"), (OPERATOR, "operator")
+    ]  # fmt: skip
+    assert [row.seq for row in page(review, everybody, "--who olga", clock).rows] == [
+        row.seq for row in rows if row.asked_by[0] == OPERATOR
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "via", "ticket", "says"),
+    [
+        ("/chek-writers prod", "slack", "", "/chek-writers"),
+        ("/HVOPS Frob", "slack", "", "/hvops frob"),
+        ("/hvops stop the storage burns", "", "", "/hvops stop"),
+        ("chek-writers prod", "terminal", "", "/chek-writers"),
+        ("/audit csv", "button", "", "/audit"),
+        ("approve T-1", "button", "T-1", "press approve"),
+        ("t-reject-why T-1", "button", "T-1", "press reject"),
+        ("t-go-on", "button", "T-1", "press go on"),
+        ("button csv", "button", "", "press csv"),
+        ("story T-1", "button", "", "press story T-1"),
+        ("confirm_manual_step T-1", "button", "T-1", "press confirm manual step"),
+        ("", "slack", "", ""),
+    ],
+)
+def test_what_was_wanted_has_one_spelling(line, via, ticket, says):
+    assert spelled(line, via, ticket) == says
 
 
 def test_a_switch_and_a_question_without_an_answer_are_shown(told, review, everybody, clock, ledger):
     ledger.append("T1/U1", entry_data("stop", {"name": "operator", "reason": "storm"}))
     told.asks("check-writers", "prod")
-    assert [(row.what, row.outcome, row.says) for row in page(review, everybody, "", clock).rows] == [
-        ("check-writers", "unanswered", ""),
-        ("hvops stop", "stop", "storm"),
+    assert [(row.what, row.outcome, row.why) for row in page(review, everybody, "", clock).rows] == [
+        ("/check-writers", "unanswered", ""),
+        ("/hvops stop", "stop", "storm"),
     ]
 
 
@@ -127,10 +174,10 @@ def test_who_may_see_one_cluster_sees_nothing_of_another(told, review, of_prod, 
     told.refuses("approve", "hv03", ticket=both)  # what it is about is the ticket's, whatever it says
     found = page(review, of_prod, "", clock)
     assert [(row.what, row.target, row.asked_by[1]) for row in found.rows] == [
-        ("drain-node", "hv03", "operator"),
-        ("drain-node", "br01", "viewer"),  # refused to themselves
-        ("drain-node", "hv03", "nobody"),
-        ("check-writers", "prod", "operator"),
+        ("/drain-node", "hv03", "operator"),
+        ("/drain-node", "br01", "viewer"),  # refused to themselves
+        ("/drain-node", "hv03", "nobody"),
+        ("/check-writers", "prod", "operator"),
     ]
     assert sum(found.counts.values()) == 4
     assert [row.target for row in review.iter_all(of_prod, filter_syntax.read(""), clock.now)] == [
@@ -168,11 +215,25 @@ def test_a_story_is_for_those_who_may_see_all_of_its_places(told, review, everyb
     assert [one.kind for one in review.story(of_prod, "T-1")] == [
         *("proposed", "approved", "started", "intent", "outcome", "done")
     ]
-    with pytest.raises(PermissionDenied):
-        review.story(of_prod, "T-2")
     assert review.story(everybody, "T-2")
-    with pytest.raises(UsageError, match="no ticket"):
+    with pytest.raises(UsageError, match=r"There is no ticket “T-99”\.$"):
         review.story(everybody, "T-99")
+
+
+def test_a_ticket_that_one_may_not_see_is_none(told, review, of_prod, everybody, clock):
+    """Neither the sentence nor its kind says whether there is one elsewhere."""
+    told.proposes("drain-node", "hv03", ["prod"])
+    told.proposes("fix-missing-vm", "vmm01", ["prod", "branch"])
+    said = set()
+    for ticket in ("T-2", "T-99"):
+        for ask in (lambda one: review.story(of_prod, one), lambda one: page(review, of_prod, one, clock)):
+            with pytest.raises(UsageError) as refused:
+                ask(ticket)
+            said.add(str(refused.value).replace(ticket, "T-?"))
+    assert said == {"There is no ticket “T-?” that you may see."}
+    assert [row.ticket for row in page(review, of_prod, "t-1", clock).rows] == ["T-1"]
+    with pytest.raises(UsageError, match="There is no ticket “T-99”"):
+        page(review, everybody, "T-99", clock)
 
 
 def test_the_last_outcomes_are_those_one_may_see(told, review, everybody, of_prod):
@@ -200,6 +261,16 @@ def test_hostile_words_are_values_and_nothing_else(told, review, everybody, cloc
         assert review.page(everybody, wanted, clock.now).rows == ()
         assert ledger.find(Filter(target=word, who=word, command=word)) == []
     assert ledger.verify().holds
+
+
+def test_names_are_found_by_index(told, ledger):
+    told.answers("check-writers", "prod", ["prod"])
+    for sql in (
+        f"SELECT {NAME}, max(seq) FROM entry WHERE {NAMED} AND actor = ? GROUP BY {NAME}",
+        f"SELECT actor FROM entry WHERE {NAMED} AND lower({NAME}) = lower(?)",
+    ):
+        plan = [row[3] for row in ledger._reader.rows(f"EXPLAIN QUERY PLAN {sql}", ("x",))]
+        assert any("entry_person" in step for step in plan), plan
 
 
 def test_lists_find_their_tickets_by_index(told, review, everybody, clock, ledger):
@@ -231,10 +302,10 @@ def test_one_row_that_a_newer_version_wrote_is_shown_as_unreadable_among_the_oth
     rows = page(review, everybody, "", clock).rows
     doubt = "cannot be read by this version of hvops"
     assert [(row.what, row.outcome) for row in rows] == [
-        ("hvops stop", "stop"),
+        ("/hvops stop", "stop"),
         (f"/drain-node hv01; entry {numbers[1]} {doubt}", "unreadable"),
         (f"/check-cpu hv03; entry {numbers[0]} {doubt}", "unreadable"),
         (f"/drain-node hv03; entry {proposed.seq} {doubt}", "proposed"),
-        ("check-writers", "answered"),
+        ("/check-writers", "answered"),
     ]
     assert list(review.iter_all(everybody, filter_syntax.read(""), clock.now)) == list(rows)

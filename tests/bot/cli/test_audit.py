@@ -41,7 +41,9 @@ def folder(tmp_path):
         ledger.append("os:ops1", entry_data("answered", answer | kept))
         ledger.append(
             "T1/U2",
-            entry_data("refused", {"line": "/x \x1b=1+1", "category": "usage", "reason": "There is no command.\n"}),
+            entry_data(
+                "refused", {"line": "/x \x1b=1+1", "category": "not understood", "reason": "There is no command.\n"}
+            ),
         )
         proposal = {
             "digest": "9f3c41aa00",
@@ -72,12 +74,18 @@ def words_of(text):
     return [" ".join(line.split()) for line in text.splitlines()]
 
 
+def numbers_in(text):
+    """The numbers of the entries that a list shows; what an entry says may take more lines than one."""
+    return [line.split()[0] for line in text.splitlines()[1:-1] if line[:5].strip().isdecimal()]
+
+
 def test_list_is_one_line_for_each_entry_oldest_first(audit):
     ended = audit("list")
     assert ended.code == 0
     lines = words_of(ended.out)
-    assert [line.split()[0] for line in lines[1:9]] == list("12345678")
+    assert numbers_in(ended.out) == list("12345678")
     assert lines[2].endswith("answered os:ops1 stuck")
+    assert "refused U2 not understood: /x" in " ".join(lines)
     assert "\x1b" not in ended.out
     assert all(len(line) <= 80 for line in ended.out.splitlines())
 
@@ -91,6 +99,10 @@ def test_list_is_one_line_for_each_entry_oldest_first(audit):
         (("--target", "PROD"), ["1", "2"]),
         (("--ticket", "T-1", "-n", "2"), ["7", "8"]),
         (("--outcome", "refused"), ["3"]),
+        (("--outcome", "not-understood"), ["3"]),
+        (("--outcome", "Not Understood"), ["3"]),
+        (("--outcome", "not-allowed"), []),
+        (("--outcome", "no-plan"), []),
         (("--outcome", "Running"), ["4", "5", "6", "7", "8"]),
         (("--outcome", "failed"), []),
         (("--what", "/reset-writer", "--kind", "approved"), ["5"]),
@@ -101,8 +113,7 @@ def test_list_is_one_line_for_each_entry_oldest_first(audit):
     ],
 )
 def test_list_is_narrowed(audit, words, numbers):
-    lines = words_of(audit("list", *words).out)
-    assert [line.split()[0] for line in lines[1:-1]] == numbers
+    assert numbers_in(audit("list", *words).out) == numbers
 
 
 def test_a_word_that_is_no_outcome_is_refused_with_those_that_are(audit):
@@ -230,7 +241,7 @@ def test_verify_of_a_tampered_copy_names_the_entry_and_ends_with_1(hvops, folder
     database = sqlite3.connect(folder / "copy.db")
     trigger = database.execute("SELECT sql FROM sqlite_schema WHERE name = 'entry_stays'").fetchone()[0]
     database.execute("DROP TRIGGER entry_stays")
-    database.execute("UPDATE entry SET body = replace(body, 'usage', 'other') WHERE seq = 3")
+    database.execute("UPDATE entry SET body = replace(body, 'not understood', 'not understooD') WHERE seq = 3")
     database.execute(trigger)
     database.commit()
     database.close()
@@ -289,3 +300,61 @@ def test_an_answer_of_a_newer_version_is_shown_as_far_as_it_can_be(folder, capsy
     said = " ".join(capsys.readouterr().out.split())
     assert "verdict stuck" in said
     assert f"The report is not shown: entry {seq} cannot be read by this version of hvops." in said
+
+
+@pytest.fixture
+def people_of(hvops, tmp_path):
+    """A ledger in which one person asked by two ways in, and confirmed their own plan."""
+    ledger = Ledger(tmp_path / "ledger.db", tmp_path / "ledger.key", tmp_path / "anchors.txt", clock=lambda: NOON)
+    with ledger:
+        asked = {"line": "/check-writers prod", "command": "check-writers", "target": "prod"}
+        ledger.append("T1/U2", entry_data("asked", asked | {"via": "mention"}))
+        told = {"asked": 1, "answer": "token-1", "line": "/resume-backup 7", "command": "resume-backup"}
+        ledger.append("T1/U2", entry_data("answered", told | {"no_plan": True, "verdict": "Nothing to resume"}))
+        refused = {"line": "/drain-node hv03", "command": "drain-node", "category": "not allowed", "reason": "No role."}
+        ledger.append("T1/U2", entry_data("refused", refused | {"name": "olga"}))
+        proposal = {"digest": "9f3c41aa00", "policy": "confirm", "open_until": FAR, "line": "/resume-backup 8"}
+        ledger.append("T1/U2", entry_data("proposed", proposal | {"name": "olga"}))
+        approval = {"by": "T1/U2", "start_by": FAR, "digest": "9f3c41aa00"}
+        ledger.append("T1/U2", entry_data("approved", approval), "T-1")
+    return lambda command, *words: hvops("audit", command, *words, "--file", tmp_path / "ledger.db")
+
+
+def test_people_are_shown_by_name_and_id_and_refusals_told_apart(people_of):
+    lines = words_of(people_of("list").out)
+    assert lines[1].endswith("asked olga (U2) /check-writers prod")
+    assert "no plan: Nothing to resume" in " ".join(lines)
+    assert "not allowed: /drain-node hv03: No role." in " ".join(lines)
+    assert numbers_in(people_of("list", "--who", "olga").out) == list("12345")
+    assert numbers_in(people_of("list", "--outcome", "no-plan").out) == ["2"]
+    assert numbers_in(people_of("list", "--outcome", "answered").out) == []
+    assert "refused by olga (T1/U2)" in people_of("show", "3").out
+    assert "confirmed olga (T1/U2)" in " ".join(words_of(people_of("show", "T-1").out))
+
+
+def test_an_export_has_the_name_the_outcome_and_the_reason(people_of):
+    rows = list(csv.DictReader(io.StringIO(people_of("export").out)))
+    assert {(row["name"], row["actor"]) for row in rows} == {("olga", "T1/U2")}
+    assert [(row["outcome"], row["why"], row["what"]) for row in rows] == [
+        ("", "", "/check-writers"),
+        ("no plan", "Nothing to resume", "/resume-backup"),
+        ("not allowed", "No role.", "/drain-node"),
+        ("proposed", "", "/resume-backup"),
+        ("confirmed", "", ""),
+    ]
+    told = [json.loads(line) for line in people_of("export", "--format", "jsonl").out.splitlines()]
+    assert [(one["name"], one["outcome"]) for one in told][1:3] == [("olga", "no plan"), ("olga", "not allowed")]
+
+
+def test_a_ticket_that_its_requester_confirmed_is_never_called_approved(people_of):
+    for told in (people_of("show", "T-1").out, people_of("list").out, people_of("show", "5").out):
+        assert "confirmed" in told
+        assert "approved" not in told
+
+
+@pytest.mark.parametrize("words", [("show", "T-99"), ("list", "--ticket", "t-99"), ("export", "--ticket", "T-99")])
+def test_a_ticket_that_is_not_there_is_said(people_of, words):
+    ended = people_of(*words)
+    assert (ended.code, ended.out) == (2, "")
+    assert "There is no ticket T-99." in ended.err
+    assert people_of(*words[:-1], "t-1").code == 0

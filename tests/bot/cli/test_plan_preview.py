@@ -12,7 +12,8 @@ from bot.api.command import Role
 from bot.config.settings import load
 from bot.dispatch.authorization import Person
 from bot.dispatch.pipeline import Request
-from bot.ledger import Reader
+from bot.ledger import Ledger, Reader
+from bot.ledger.entries import Released, Stopped
 from bot.services import build_services
 from bot.tickets.create import Proposed
 from bot.tickets.decisions import UserAction
@@ -161,9 +162,26 @@ def test_no_word_decides_anything(hvops, healthy, word):
     before = head(healthy)
     ended = hvops("ask", "--settings", healthy, word)
     assert (ended.code, ended.out) == (2, "")
-    assert "Nothing is decided at a terminal" in " ".join(ended.err.split())
+    assert "hvops ask decides nothing" in " ".join(ended.err.split())
     assert [one.kind for one in entries(healthy, before)] == ["refused"]
     assert entries(healthy, before)[0].data.category == "not allowed"
+
+
+def test_before_a_plan_stands_that_changes_are_stopped(hvops, healthy):
+    folder = healthy.parent
+    with Ledger(folder / "ledger.db", folder / "ledger.key", folder / "anchors.txt") as ledger:
+        ledger.append("os:anna", Stopped(name="anna@ops1", reason="power work", via="terminal"))
+        try:
+            shown = hvops("ask", "--settings", healthy, "/drain-node hv03")
+            told = json.loads(hvops("ask", "--settings", healthy, "--json", "/drain-node hv03").out)
+            status = hvops("ask", "--settings", healthy, "/hvops status")
+        finally:
+            ledger.append("os:anna", Released())
+    assert shown.out.startswith("Changes are stopped, by anna@ops1 at ")
+    assert "power work" in " ".join(shown.out.split())
+    assert told["stopped"].startswith("Changes are stopped, by anna@ops1 at ")
+    assert " ".join(status.out.split()).startswith("Changes Changes are stopped, by anna@ops1 at ")
+    assert "Changes are stopped" not in hvops("ask", "--settings", healthy, "/drain-node hv03").out
 
 
 def test_the_practice_estate_shows_a_plan_too(hvops):

@@ -80,6 +80,13 @@ def test_a_whole_file_is_read_and_paths_are_relative_to_it(tmp_path):
     assert list(settings.credentials.profiles()) == ["reader"]
 
 
+def test_whom_to_ask_for_a_role_is_text(tmp_path):
+    for written_as in ("#it-oncall or @jane", "Ask #it-oncall or @jane."):
+        told = GOOD.replace("[roles.viewer]", f'[roles]\ncontact = "{written_as}"\n\n[roles.viewer]')
+        assert load(written(tmp_path, told)).roles.contact == "#it-oncall or @jane"
+    assert load(written(tmp_path, GOOD)).roles.contact == ""
+
+
 def test_the_environment_wins_over_the_file(tmp_path, monkeypatch):
     monkeypatch.setenv("HVOPS_SLACK__BOT_TOKEN", "xoxb-from-env")
     monkeypatch.setenv("HVOPS_ROLES__VIEWER__SYSTEM_USERS", '["ops2"]')
@@ -117,6 +124,10 @@ def test_secrets_are_never_printed(tmp_path):
         (('["U7"]', "[7]"), ["[roles.approver] users (item 1) is wrong", 'Write users = ["U…"]']),
         (('clusters = ["prod"]', ""), ["[roles.approver] clusters is missing", 'clusters = ["*"]']),
         (("[roles.viewer]", "[roles.viewr]"), ['[roles] viewr is not a setting. Did you mean "viewer"?']),
+        (
+            ("[roles.viewer]", '[roles]\ncontact = "a\\nb"\n\n[roles.viewer]'),
+            ["[roles] contact is wrong", "write one line"],
+        ),
         (("inventory =", "_env_file = 3\ninventory ="), ["_env_file is not a setting"]),
     ],
 )

@@ -20,8 +20,20 @@ def test_nobody_may_do_anything():
 
 
 def test_an_empty_rule_refuses():
-    with pytest.raises(PermissionDenied, match="you have no role in hvops"):
+    with pytest.raises(PermissionDenied, match=r"You have no role in hvops\. Ask whoever runs hvops here"):
         require_role(person(viewer=[]), Role.VIEWER)
+
+
+def test_a_stranger_is_told_whom_to_ask_and_no_place():
+    stranger = Person("T1/U9", "nobody", contact="#it-oncall")
+    with pytest.raises(PermissionDenied) as refused:
+        require_role(stranger, Role.OPERATOR, "prod")
+    assert str(refused.value) == "You have no role in hvops. Ask #it-oncall if you need one."
+    barred = Person("T1/U9", "nobody", barred="This account is deactivated in Slack.")
+    with pytest.raises(PermissionDenied) as refused:
+        require_role(barred, Role.OPERATOR, "prod")
+    assert "prod" not in str(refused.value)
+    assert "This account is deactivated in Slack." in str(refused.value)
 
 
 @pytest.mark.parametrize("needed", [Role.VIEWER, Role.OPERATOR, Role.APPROVER])

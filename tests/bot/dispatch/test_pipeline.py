@@ -143,7 +143,7 @@ async def test_what_cannot_be_read_is_refused_and_stands_in_the_ledger(shepherd,
     with pytest.raises(UsageError, match=says):
         await shepherd.says(line)
     assert shepherd.ledger.head().kind == "refused"
-    assert shepherd.last().category == "usage"
+    assert shepherd.last().category == "not understood"
     assert len(shepherd.last().line) < 120
     assert shepherd.collected == 0
 
@@ -155,9 +155,12 @@ async def test_a_near_miss_is_suggested(shepherd):
 
 
 async def test_a_stranger_learns_nothing_and_asks_nothing(shepherd):
-    with pytest.raises(PermissionDenied, match="you have no role in hvops"):
-        await shepherd.says("/count-sheep prod", STRANGER)
-    assert shepherd.story() == [("refused", "T1/U9")]
+    for line in ("/count-sheep prod", "/count-sheep", "/count-sheeps prod", "/count-sheep prod --wolf 1"):
+        with pytest.raises(PermissionDenied) as refused:
+            await shepherd.says(line, STRANGER)
+        assert str(refused.value) == "You have no role in hvops. Ask whoever runs hvops here if you need one."
+        assert shepherd.last().category == "not allowed"
+    assert shepherd.story() == [("refused", "T1/U9")] * 4
     assert shepherd.names.asked == []
 
 

@@ -41,6 +41,7 @@ from bot.errors import (
     InternalError,
     LedgerError,
     PermissionDenied,
+    SwitchUnchanged,
     TicketError,
     UsageError,
 )
@@ -274,6 +275,29 @@ async def test_stop_and_go_need_their_roles(bench):
     with pytest.raises(PermissionDenied):
         bench.decisions.allow_changes(OPERATOR)
     bench.decisions.allow_changes(APPROVER)
+
+
+async def test_a_stop_takes_a_reason_and_says_what_is_so_before_it_asks_for_one(bench):
+    decisions = bench.decisions
+    with pytest.raises(UsageError, match="say why") as refused:
+        decisions.stop_changes(OPERATOR, " \n ", via="slack", place="C0OPS")
+    assert refused.value.usage == "/hvops stop <why>"
+    assert not bench.ledger.is_stopped()
+    told = bench.ledger.head().fields
+    assert (told["line"], told["category"], told["via"], told["place"]) == ("/hvops stop", "usage", "slack", "C0OPS")
+    decisions.check_stop(OPERATOR)  # a window may ask
+    with pytest.raises(PermissionDenied):
+        decisions.check_stop(VIEWER)
+    stop = decisions.stop_changes(OPERATOR, "power\n  work", via="slack", place="C0OPS")
+    assert stop.fields == {
+        "name": OPERATOR.name, "reason": "power work", "click": None, "via": "slack", "place": "C0OPS",
+    }  # fmt: skip
+    for again in (lambda: decisions.stop_changes(APPROVER, ""), lambda: decisions.check_stop(APPROVER)):
+        with pytest.raises(SwitchUnchanged, match=f"already stopped, by {OPERATOR.name} at .*: power work"):
+            again()
+    decisions.allow_changes(APPROVER)
+    with pytest.raises(SwitchUnchanged, match="Nothing is stopped"):
+        decisions.allow_changes(APPROVER)
 
 
 async def test_what_a_proposal_is_not_ready_for_is_refused_to_everybody(bench):
@@ -558,7 +582,7 @@ async def test_what_a_refusal_writes(bench):
     }  # fmt: skip
     with pytest.raises(TicketError) as refused:
         bench.decisions.close(bench.press(OPERATOR, ticket), "because")
-    assert (bench.last(ticket).kind, bench.last(ticket).fields["category"]) == ("refused", "too late")
+    assert (bench.last(ticket).kind, bench.last(ticket).fields["category"]) == ("refused", "blocked")
     with pytest.raises(PermissionDenied) as refused:
         bench.decisions.stop_changes(VIEWER, "x")
     head = bench.ledger.head()

@@ -8,6 +8,7 @@ A role must hold on every cluster that the plan reaches. Whatever is refused lea
 
 from __future__ import annotations
 
+import contextlib
 from itertools import product
 
 import pytest
@@ -18,7 +19,8 @@ from bot.api.command import Role
 from bot.config.settings import Policy
 from bot.dispatch.authorization import Person
 from bot.dispatch.pipeline import Request
-from bot.errors import HvopsError, PermissionDenied, TicketError
+from bot.errors import HvopsError, PermissionDenied, SwitchUnchanged, TicketError
+from bot.ledger.entries import Released, Stopped
 
 V, O, A = Role.VIEWER, Role.OPERATOR, Role.APPROVER  # noqa: E741 - viewer, operator, approver
 HOLDINGS = {  # which role holds where; several rules may name the same person
@@ -182,11 +184,17 @@ ANYWHERE = ("nobody", "viewer everywhere", "operator", "operator elsewhere", "ap
 @pytest.mark.parametrize(("stop", "go"), [("operator", "approver"), ("approver", "operator"), ("operator", "operator")])
 def test_who_may_stop_and_go(benches, stop, go):
     """The settings say which role; nothing else counts. A role that holds nowhere is none."""
-    decisions = benches(policy=Policy(low="confirm", high="approval", stop=stop, go=go)).decisions
+    made = benches(policy=Policy(low="confirm", high="approval", stop=stop, go=go))
+    decisions = made.decisions
     for name in ANYWHERE:
         who = Person("T1/U50", name, {role: frozenset(on) for role, on in HOLDINGS[name].items()})
         highest = max((role for role, on in HOLDINGS[name].items() if on), default=Role.NOBODY)
-        for needs, act in ((stop, lambda who: decisions.stop_changes(who, "why")), (go, decisions.allow_changes)):
+        for needs, act, instead in (
+            (stop, lambda who: decisions.stop_changes(who, "why"), Released()),
+            (go, decisions.allow_changes, Stopped(reason="why")),
+        ):
+            with contextlib.suppress(SwitchUnchanged):
+                made.ledger.append("T1/U99", instead)
             if highest >= Role[needs.upper()]:
                 act(who)
             else:

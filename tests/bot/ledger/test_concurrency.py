@@ -12,7 +12,7 @@ import pytest
 import sqlite_utils
 from entry_samples import entry_data, entry_data_of
 
-from bot.errors import AlreadyDecided
+from bot.errors import AlreadyDecided, SwitchUnchanged
 from bot.ledger import Ledger
 from bot.ledger.store import Store
 
@@ -148,3 +148,27 @@ def test_a_journal_that_somebody_else_turns_over_is_waited_for(tmp_path, monkeyp
     with Ledger(tmp_path / "ledger.db", tmp_path / "ledger.key", tmp_path / "anchors.txt") as ledger:
         assert ledger.append("a", entry_data("asked")).seq == 1
     assert refusals == []
+
+
+@pytest.mark.parametrize("kind", ["stop", "go"])
+def test_of_many_who_switch_at_once_one_does_and_the_others_hear_who(opened, kind):
+    """Each has a ledger of its own, as processes have: the transaction decides, not what each of them looked at before."""
+    ledgers = [opened() for _ in range(6)]
+    if kind == "go":
+        ledgers[0].append("T0/U9", entry_data("stop", {"name": "night shift", "reason": "power work"}))
+    together = threading.Barrier(6)
+
+    def switch(number):
+        together.wait()
+        try:
+            return ledgers[number].append(f"T0/U{number}", entry_data(kind, {"name": f"person {number}"}))
+        except SwitchUnchanged as same:
+            return same
+
+    with ThreadPoolExecutor(6) as pool:
+        came = list(pool.map(switch, range(6)))
+    (won,) = [one for one in came if not isinstance(one, SwitchUnchanged)]
+    lost = [one for one in came if isinstance(one, SwitchUnchanged)]
+    assert [one.kind for one in ledgers[0].every()].count(kind) == 1
+    assert {one.seq for one in lost} == {won.seq}
+    assert all(won.name in str(one) for one in lost)

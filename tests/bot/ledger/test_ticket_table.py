@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from pydantic import ValidationError
 
-from bot.errors import ChangesStopped, LedgerError, Locked, TicketError
+from bot.errors import ChangesStopped, LedgerError, Locked, SwitchUnchanged, TicketError
 from bot.ledger import EntryDraft, Ledger
+from bot.ledger.entries import StopShown
 from bot.ledger.ticket_state import TicketState
 
 PROPOSAL = {"digest": "d", "policy": "approval", "target": "hv03", "line": "/reset-writer hv03"}
@@ -182,6 +183,36 @@ def test_stop_and_go(ledger, clock):
     ledger.append("bot", entry_data("outcome", act), ticket)
 
 
+def test_who_switches_what_is_so_already_hears_who_did_and_writes_nothing(ledger):
+    with pytest.raises(SwitchUnchanged, match=r"^Nothing is stopped\.$"):
+        ledger.append("U3", entry_data("go"))
+    stop = ledger.append("U2", entry_data("stop", {"name": "anna", "reason": "power work"}))
+    assert ledger.newest_switch() == stop
+    with pytest.raises(SwitchUnchanged) as same:
+        ledger.append("U3", entry_data("stop", {"reason": "me too"}))
+    assert (str(same.value), same.value.seq) == (
+        "Changes are already stopped, by anna at 14:00 UTC on 2026-03-02: power work.",
+        stop.seq,
+    )
+    go = ledger.append("U3", entry_data("go", {"name": "bea"}))
+    with pytest.raises(SwitchUnchanged) as same:
+        ledger.append("U4", entry_data("go"))
+    assert str(same.value) == "Nothing is stopped. bea let changes start again at 14:00 UTC on 2026-03-02."
+    assert ledger.head() == go
+    assert ledger.newest_switch() == go
+    ledger.append("U2", entry_data("stop"))
+    assert ledger.is_stopped()
+
+
+def test_the_ledger_knows_which_channel_heard_of_which_stop(ledger):
+    stop = ledger.append("U2", entry_data("stop"))
+    ledger.append("bot", StopShown(entry=stop.seq, channel="C1", ts="1.1"))
+    ledger.append("bot", StopShown(entry=stop.seq, channel="C2", ts="1.2"))
+    go = ledger.append("U2", entry_data("go"))
+    ledger.append("bot", StopShown(entry=go.seq, channel="C2", ts="1.3"))
+    assert ledger.stops_shown() == {"C1": stop.seq, "C2": go.seq}
+
+
 def test_what_is_said_about_a_ticket_moves_nothing(ledger, clock):
     ticket = propose(ledger, clock)
     ledger.append("bot", entry_data("shown", {"channel": "C1", "ts": "1.2"}), ticket)
@@ -296,7 +327,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(stop=st.booleans())
     def switch(self, stop):
-        self.attempt(True, "stop" if stop else "go")
+        self.attempt(stop != self.stopped, "stop" if stop else "go")
         self.stopped = stop
 
     @rule()

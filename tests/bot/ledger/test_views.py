@@ -134,6 +134,7 @@ def test_the_first_page_of_many_is_there_at_once(ledger, tmp_path):
             asked = ledger.append("T0/U1", entry_data("asked", {"line": "/x", "target": "prod"}))
             ledger.append("T0/U1", entry_data("answered", {"asked": asked.seq, "answer": f"t{asked.seq}"}))
             ledger.append("T0/U1", entry_data("stop", {"reason": "x"}))
+            ledger.append("T0/U1", entry_data("go"))
 
     grow(6)
     few = {view: cost(view) for view in ("questions", "decisions", "timeline")}

@@ -266,3 +266,51 @@ async def test_who_cannot_decide_is_no_other_approver(slack, clock):
     clock.now += STALE + 1
     assert await made.only_requester_can_approve("T1/U1", Role.APPROVER, ["prod"]) == ""  # not known
     await made.close()
+
+
+async def test_a_name_that_does_not_come_with_a_request_is_asked_for_once(people, slack):
+    slack.users["U1"] = {"name": "anna"}
+    asked = []
+    ask = slack.users_info
+
+    async def counted(user):
+        asked.append(user)
+        return await ask(user)
+
+    slack.users_info = counted
+    assert (await people.person("T1", "U1")).name == "anna"
+    assert (await people.person("T1", "U1")).name == "anna"
+    assert people.known_name("U1") == "anna"
+    assert (await people.person("T1", "U2", "bea")).name == "bea"  # a slash command says it
+    assert (await people.person("T1", "U2")).name == "bea"
+    assert asked.count("U1") == 1
+
+
+async def test_a_name_that_slack_does_not_say_hinders_nobody(people, slack, clock):
+    slack.no_users = True
+    slack.users["U1"] = {"name": "anna"}
+    assert ((await people.person("T1", "U1")).name, people.known_name("U1")) == ("U1", "")
+    slack.no_users = False
+    assert (await people.person("T1", "U1")).name == "U1"  # not asked again at once
+    clock.now += FRESH
+    assert (await people.person("T1", "U1")).name == "anna"
+
+
+async def test_a_name_is_not_waited_for_long(people, slack, monkeypatch):
+    monkeypatch.setattr("bot.slack.roles._NAMING", 0.01)
+    answers = asyncio.Event()
+
+    async def hangs(user):
+        await answers.wait()
+        return {"user": {"id": user, "team_id": "T1", "name": "anna"}}
+
+    slack.users_info = hangs
+    found = await asyncio.wait_for(people.person("T1", "U1"), 5)
+    assert (found.name, found.roles) == ("U1", {Role.VIEWER: {"prod"}})
+
+
+async def test_names_are_bounded(people, slack, monkeypatch):
+    monkeypatch.setattr("bot.slack.roles._NAMES", 3)
+    for number in range(10):
+        await people.person("T1", f"U5{number}", f"name {number}")
+    assert [people.known_name(f"U5{number}") for number in (0, 6, 7, 9)] == ["", "", "name 7", "name 9"]

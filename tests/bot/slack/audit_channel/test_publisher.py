@@ -153,10 +153,10 @@ async def test_what_was_decided_while_a_head_was_posted_is_still_told(bench, mon
     bench.ledger.append("T0/U1", entry_data("asked", {"line": "/x", "target": "prod"}))
     posts = bench.outbox.post
 
-    async def meanwhile(channel, message, thread_ts=""):
+    async def meanwhile(channel, message, **how):
         monkeypatch.setattr(bench.outbox, "post", posts)
         bench.decided("rejected")
-        return await posts(channel, message, thread_ts)
+        return await posts(channel, message, **how)
 
     monkeypatch.setattr(bench.outbox, "post", meanwhile)
     await life.catch_up()
@@ -313,12 +313,12 @@ async def stopped_while_posting(bench, answers):
     """One life that is stopped while its first post is on the way."""
     posting, life, stop = asyncio.Event(), bench.life(), asyncio.Event()
 
-    async def post(channel, message, thread_ts=""):
+    async def post(channel, message, **how):
         posting.set()
         await stop.wait()
         await asyncio.sleep(0)
         await answers.wait()
-        return await bench.outbox.post(channel, message)
+        return await bench.outbox.post(channel, message, **how)
 
     life._rhythm = PostSchedule(grace=0.05 if not answers.is_set() else 10)
     life._outbox = type("Slow", (), {"post": staticmethod(post)})()

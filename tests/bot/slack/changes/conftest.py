@@ -39,6 +39,7 @@ from bot.slack.roles import RoleResolver
 from bot.slack.socket import SocketConnections
 from bot.slack.tickets.change_service import Changes
 from bot.slack.tickets.message_table import button_seal, window_seal
+from bot.slack.tickets.stop_notices import RetrySchedule, StopNotices
 from bot.slack.tickets.ticket_messages import ReminderSchedule, TicketMessages
 from bot.tickets.create import ProposalService
 from bot.tickets.decisions import ApprovalService
@@ -200,8 +201,8 @@ class Bot:
     """One life of the bot on a ledger."""
 
     def __init__(
-        self, slack, ledger, world, *, channel="C0OPS", ahead=timedelta(), progress=0.01, tempo=None, pace=None,
-        timeout=15, clock=_now, seconds=time.monotonic,
+        self, slack, ledger, world, *, channel="C0OPS", ahead=timedelta(), progress=0.01, ops=(), tempo=None,
+        pace=None, timeout=15, clock=_now, seconds=time.monotonic,
     ):  # fmt: skip
         self.ledger, self.world = ledger, world
         commands = {
@@ -216,7 +217,7 @@ class Bot:
         client = make_client(slack.bot_token, slack.base_url, timeout)
         policy = Policy(low="confirm", high="approval")
         self.outbox = Outbox(client, tempo or RateLimit(interval=0.001, give_up_after=0.2))
-        self.people = RoleResolver(client, RULES, seconds)
+        self.people = RoleResolver(client, RULES, seconds, contact="#it-oncall or @jane")
         pace = pace or ReminderSchedule(progress=progress, again=0.05, glance=0.02, now=lambda: _now() + ahead)
         self.board = TicketMessages(client, self.outbox, self.people, ledger, channel=lambda _: channel, pace=pace)
         pipeline = Pipeline(self.registry, Names(), ledger, self._look)
@@ -229,6 +230,10 @@ class Bot:
         self.runner = Scheduler(work, self._missed)
         proposals = ProposalService(pipeline, planner, policy, clock)
         self.changes = changes = Changes(proposals, self.decisions, self.board, self.outbox, work, self.runner.wake)
+        schedule = RetrySchedule(glance=0.02, first=0.02, longest=0.05, now=lambda: _now() + ahead)
+        self.notices = StopNotices(
+            self.outbox, ledger, self.board, ops, may=lambda: self.runner.is_leader, schedule=schedule
+        )
         self.reader = Reader(ledger.path)
         told = HandlerDeps(
             client,
@@ -278,7 +283,8 @@ class Bot:
         return genuine(self.ledger, body)
 
     async def lives(self):
-        await asyncio.gather(self.sockets.run(self.stop), self.runner.run(self.stop), self.board.run(self.stop))
+        works = (self.sockets, self.runner, self.board, self.notices)
+        await asyncio.gather(*(work.run(self.stop) for work in works))
         await self.close()
 
     async def close(self):

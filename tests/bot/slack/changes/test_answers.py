@@ -12,7 +12,7 @@ from bot.audit.ticket_history import story_text
 from bot.config.settings import Policy
 from bot.dispatch.authorization import Person
 from bot.dispatch.pipeline import Request
-from bot.errors import TicketError
+from bot.errors import PlanNotShown, TicketError
 from bot.ledger.entries import Approved
 from bot.slack.render.reason_modal import CALLBACK
 from bot.tickets.answers import ONE_BY_ONE
@@ -252,6 +252,9 @@ async def test_no_way_in_past_the_service_approves_without_an_answer(fed):
     bare = Approved(by=approver.id, digest=digest, start_by="2999-01-01T00:00:00Z")
     with pytest.raises(TicketError, match="nothing is said of free space of crm-03"):
         fed.ledger.append(approver.id, bare, "T-1")
+    with pytest.raises(PlanNotShown, match="its whole plan is not in Slack yet"):
+        fed.bot.decisions.approve(UserAction(approver, "T-1"), (SAID,))
+    await fed.bot.changes.show_plan("T-1")
     fed.bot.decisions.approve(UserAction(approver, "T-1"), (SAID,))
     assert fed.ledger.ticket("T-1").state == "approved"
 

@@ -5,6 +5,7 @@ import io
 import json
 import re
 import sqlite3
+from copy import deepcopy
 
 import pytest
 from entry_samples import entry_data
@@ -37,7 +38,7 @@ async def test_a_change_is_found_with_who_asked_who_decided_and_how_it_ended(ben
         answer = await bench.viewer.sees("Audit prod, 24 h: 1 change, 1 refusal, 0 questions")
         assert answer.only_for == bench.viewer.id
         told = plain_text(answer)
-        for fact in ("T-1", "repair", "hv03", "operator", "approver", "done", "refused", "anchor matches"):
+        for fact in ("T-1", "/repair", "hv03", "operator", "approver", "done", "not allowed", "anchor matches"):
             assert fact in told
         asked, answered = entries(bench, "asked"), entries(bench, "answered")
         assert [one.data.line for one in (*asked, *answered)] == ["/audit prod", "/audit prod"]
@@ -73,8 +74,150 @@ async def test_who_may_see_nothing_is_refused_and_that_is_an_entry(bench):
 async def test_what_cannot_be_read_is_refused_with_the_usage(bench):
     async with bench.running():
         await bench.viewer.types("/audit prod --outcome faild")
-        await bench.viewer.sees("is not one of: answered, unanswered, refused")
-        assert entries(bench, "refused")[0].data.category == "usage"
+        await bench.viewer.sees(
+            "is not one of: answered, no-plan, unanswered, refused, not-allowed, not-understood, blocked"
+        )
+        assert entries(bench, "refused")[0].data.category == "not understood"
+
+
+async def test_what_was_refused_is_told_apart_with_the_reason(bench):
+    """Who may not, who mistyped, what a gate kept from being planned, what is open already, who came too late."""
+    async with bench.running():
+        await bench.viewer.types("/repair hv03")
+        await bench.viewer.sees("This needs the role operator")
+        await bench.viewer.types("/repair")
+        await bench.viewer.sees("<host> is missing")
+        bench.world.values["locked"] = "yes"
+        await bench.operator.types("/repair hv03")
+        await bench.operator.sees("No plan yet for hv03")
+        bench.world.values["locked"] = "no"
+        await bench.operator.types("/repair hv03")
+        plan = await bench.viewer.sees("Repair on hv03?", "hv-ops")
+        await bench.operator.types("/repair hv03")
+        await bench.operator.sees("already requests this")
+        await bench.operator.clicks(plan, "Withdraw")
+        await bench.operator.sees("withdrawn")
+        await bench.approver.clicks(plan, "Approve")
+        await bench.approver.sees("Too late")
+
+        await bench.viewer.types("/audit")
+        told = plain_text(await bench.viewer.sees("Audit, 24 h"))
+        counts = next(line for line in told.splitlines() if "1 blocked" in line)
+        assert set(counts.split(" · ")) == {
+            *("1 not allowed", "1 not understood", "1 no plan", "1 blocked", "1 too late", "1 withdrawn"),
+        }
+        await bench.viewer.clicks(await bench.viewer.sees("Audit, 24 h"), "Send CSV")
+        await bench.until(lambda: any(one.files for one in bench.viewer.messages("dm")))
+        sent = next(one for one in bench.viewer.messages("dm") if one.files)
+        rows = list(csv.DictReader(io.StringIO(bench.viewer.file(sent).decode("utf-8-sig"))))
+        seen = {row["Outcome"]: (row["What"], row["Asked by"], row["Why"]) for row in rows}
+        assert seen["not allowed"][:2] == ("/repair", "viewer")
+        assert seen["not allowed"][2].startswith("This needs the role operator; you are viewer")
+        assert seen["not understood"] == ("/repair", "viewer", "<host> is missing.")
+        assert seen["no plan"][:2] == ("/repair", "operator")
+        assert "locked: yes" in seen["no plan"][2]
+        assert seen["blocked"] == (
+            "/repair", "operator", "T-1 already requests this and is waiting for a decision."
+        )  # fmt: skip
+        assert seen["too late"][:2] == ("press approve", "approver")
+        assert seen["too late"][2].startswith("Too late: T-1 was withdrawn by operator")
+        assert seen["withdrawn"][:2] == ("/repair", "operator")
+
+        for word, count in (("not-allowed", 1), ("no-plan", 1), ("blocked", 1), ("refused", 4)):
+            await bench.viewer.types(f"/audit --outcome {word}")
+            noun = "1 question" if word == "no-plan" else "1 refusal" if count == 1 else f"{count} refusals"
+            await bench.viewer.sees(f"Audit, 24 h: {noun}")
+
+
+async def test_a_ticket_that_is_not_there_is_said(bench):
+    async with bench.running():
+        await drained(bench)
+        for line in ("/audit T-99", "/hvops audit t-99"):
+            await bench.viewer.types(line)
+            await bench.viewer.sees("There is no ticket “T-99” that you may see.")
+        await bench.viewer.types("/audit T-1")
+        await bench.viewer.sees("Audit T-1, all: 1 change")
+        assert [one.data.category for one in entries(bench, "refused")] == ["not understood"] * 2
+
+
+async def test_a_ticket_that_its_requester_confirms_is_never_called_approved(bench):
+    async with bench.running():
+        await bench.operator.types("/hvops stop wait for it")
+        await bench.operator.sees("Changes are stopped")
+        await bench.operator.types("/tweak hv03")
+        plan = deepcopy(await bench.viewer.sees("Tweak on hv03?", "hv-ops"))
+        await bench.operator.clicks(plan, "Confirm")
+        await bench.operator.sees("T-1: confirmed. It looks again")
+        await bench.viewer.clicks(plan, "Confirm")
+        await bench.viewer.sees("operator, who asked for it, confirms it")
+        await bench.viewer.types("/hvops runs")
+        await bench.viewer.sees("confirmed, starts")
+        await bench.viewer.opens_home()
+        await bench.viewer.sees_home("T-1")
+        homes = [plain_text(bench.viewer.home)]
+        await bench.operator.types("/audit --outcome confirmed")
+        await bench.operator.sees("Audit, 24 h: 1 change")
+        await bench.operator.types("/audit --outcome approved")
+        await bench.operator.sees("Audit, 24 h: 0 questions")
+        await bench.operator.clicks(plan, "Confirm")
+        await bench.operator.sees("T-1 was confirmed by operator")
+
+        bench.world.gate.set()
+        await bench.approver.types("/hvops go")
+        await bench.ended("done")
+        card = next(one for one in bench.viewer.messages("hv-ops") if one.ts == plan.ts)
+        await bench.viewer.clicks(card, "Story")
+        window = await bench.viewer.sees_view("confirmed")
+        await bench.operator.types("/audit T-1")
+        await bench.operator.clicks(await bench.operator.sees("Audit T-1, all"), "Send CSV")
+        await bench.until(lambda: any(one.files for one in bench.operator.messages("dm")))
+        sent = next(one for one in bench.operator.messages("dm") if one.files)
+        rows = list(csv.DictReader(io.StringIO(bench.operator.file(sent).decode("utf-8-sig"))))
+        assert [(row["Decision"], row["What"]) for row in rows] == [
+            ("", "press confirm"), ("", "press confirm"), ("confirmed", "/tweak")
+        ]  # fmt: skip
+
+        told = [card, *bench.viewer.thread(card), *bench.viewer.messages("hv-ops"), window]
+        told += [*bench.operator.ephemerals(), *bench.viewer.ephemerals(), *bench.operator.messages("dm")]
+        said = [*map(plain_text, told), *homes, str(rows), *(one.reason for one in bench.ledger.story("T-1"))]
+        found = [one for one in said if "approved" in one.casefold() and "no T-" not in one]
+        assert not [one for one in found if "--outcome approved" not in one and "outcome: approved" not in one], found
+
+
+async def test_a_person_is_found_by_name_however_they_asked(bench):
+    """A slash command carries a name, a mention carries none; a terminal knows another id."""
+    async with bench.running():
+        await bench.operator.mentions("repair hv03")
+        plan = await bench.viewer.sees("Repair on hv03?", "hv-ops")
+        await bench.operator.clicks(plan, "Approve")
+        await bench.operator.sees("you asked, so somebody else")
+        await bench.operator.clicks(plan, "Reject…")
+        await bench.operator.submits(await bench.operator.sees_view("Reject"), {"reason": "Not now."})
+        await bench.operator.sees("This needs the role approver")
+        await bench.operator.types("/repair")
+        await bench.operator.sees("<host> is missing")
+        told = {"name": "operator", "line": "check hv03", "target": "hv03", "category": "not answered", "reason": "No."}
+        bench.ledger.append("os:operator", entry_data("refused", {**told, "via": "terminal"}))
+
+        await bench.operator.types("/audit --who operator")
+        told = plain_text(await bench.operator.sees("Audit, 24 h: 1 change, 4 refusals, 0 questions"))
+        assert "U0OPERATOR" not in told
+        mine = [one for one in bench.ledger.entries(limit=500) if one.actor.endswith("/U0OPERATOR")]
+        assert {one.name for one in mine} == {"operator"}
+        assert {one.kind for one in mine} >= {"asked", "proposed", "clicked", "refused", "answered"}
+
+
+async def test_while_slack_does_not_say_a_name_people_are_answered_and_found_later(bench):
+    bench.slack.faults.add("users.info", "fatal_error", 5)
+    async with bench.running():
+        await bench.viewer.mentions("repair")
+        await bench.viewer.sees("<host> is missing")
+        assert bench.ledger.entries(kind="refused")[0].name == bench.viewer.id
+        await bench.viewer.types("/audit")  # this one carries the name
+        told = plain_text(await bench.viewer.sees("Audit, 24 h: 1 refusal"))
+        assert bench.viewer.id not in told
+        await bench.viewer.types("/audit --who viewer")
+        await bench.viewer.sees("Audit, 24 h: 1 refusal, 1 question")
 
 
 async def test_pages_turn_in_place_and_come_back(bench):
@@ -146,7 +289,7 @@ async def test_a_csv_comes_by_direct_message_without_formulas(bench):
     async with bench.running():
         told = {
             "line": "=1+1",
-            "category": "usage",
+            "category": "not understood",
             "reason": "=HYPERLINK(0)\n<!channel>",
             "name": "=cmd",
             "command": "@x",
@@ -157,7 +300,7 @@ async def test_a_csv_comes_by_direct_message_without_formulas(bench):
         await bench.viewer.sees("audit-refused.csv is in your messages from hvops")
         sent = next(one for one in bench.viewer.messages("dm") if one.files)
         rows = list(csv.reader(io.StringIO(bench.viewer.file(sent).decode("utf-8-sig"))))
-        assert rows[0][-1] == "Says"
+        assert rows[0][-1] == "Why"
         assert not [cell for row in rows for cell in row if cell.lstrip().startswith(("=", "@", "+", "-"))]
         assert rows[1][-1] == "'=HYPERLINK(0) <!channel>"
 

@@ -321,7 +321,10 @@ async def test_stop_go_and_runs(bench):
         await bench.approver.sees("T-1: approved")
         await bench.operator.types("/hvops runs")
         runs = await bench.operator.sees("1 open ticket")
-        assert "/hvops stop is in force" in plain_text(runs)
+        assert plain_text(runs).startswith("*Changes are stopped* by <@U0OPERATOR> since ")
+        assert ": the storage is on fire. Nothing starts until /hvops go, which <!subteam^S0APPROVERS> can type." in (
+            plain_text(runs)
+        )
         assert "approved, starts, nothing of it begins after" in plain_text(runs)
         assert not bench.world.acts
         await bench.operator.types("/hvops go")

@@ -14,6 +14,7 @@ from slack_bolt.request.async_request import AsyncBoltRequest
 from bot.api.command import Role
 from bot.dispatch.authorization import Person
 from bot.dispatch.pipeline import Request
+from bot.ledger.entries import Released, Stopped
 from bot.slack.render.home import CALLBACK as ASK
 from bot.slack.render.reason_modal import CALLBACK as WINDOW
 from lab.slack.model import Member
@@ -230,9 +231,11 @@ async def test_stop_and_go_take_their_roles_on_every_way_in(slack):
         SWITCH_WAYS.items(), (PEOPLE | NO_TEAM).items(), (("stop", 2), ("go", 3))
     ):
         here = 3 if user == "U0ELSEWHERE" else level  # stop and go are about everything: a role anywhere is asked for
-        head = slack.ledger.head().seq if slack.ledger.head() else 0
         if not team and way == "modal":
             continue
+        if slack.ledger.is_stopped() == (word == "stop"):
+            slack.ledger.append("T1/U0APPROVER", Released() if word == "stop" else Stopped(reason="why"))
+        head = slack.ledger.head().seq if slack.ledger.head() else 0
         body = made(team, user, word) | {"is_ext_shared_channel": not team}
         await sent(slack, body)
         kinds = [one.kind for one in slack.ledger.every() if one.seq > head and one.kind not in ("clicked", "asked")]

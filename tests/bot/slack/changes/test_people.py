@@ -7,6 +7,9 @@ import pytest
 from slack_bolt.request.async_request import AsyncBoltRequest
 
 from bot.dispatch.authorization import Accounts
+from bot.dispatch.command_line import EntryPoint, read_typed
+from bot.slack.inbound.request_handler import SlackUser
+from bot.slack.outbound.responder import ReplyTarget
 from bot.slack.socket import ENVELOPE
 from lab.slack.plain_text import plain_text
 
@@ -150,3 +153,74 @@ async def test_a_payload_that_does_not_say_its_authors_workspace_is_a_strangers(
         await bench.until(lambda: "refused" in bench.kinds())
         assert {one.actor for one in bench.ledger.entries(kind="refused")} == {"/U0APPROVER"}
         assert bench.ledger.ticket("T-1").state == "proposed"
+
+
+ASK = "You have no role in hvops. Ask #it-oncall or @jane if you need one."
+TYPED = (
+    *("/repair hv03", "/repair", "/repair nowhere", "/hvops repare hv03", "/hvops", "/hvops help", "/hvops status"),
+    *("/hvops runs", "/hvops stop because", "/hvops go", "/hvops frob", "/audit", "/audit prod", "/audit T-1"),
+    *("/audit T-99", "/audit --outcome faild", "/audit --when soon"),
+)
+TELLING = re.compile(
+    r"prod|hv0|repair|tweak|reopen|T-\d|entry|ledger|outcome|usage|did you mean|operator|approver|viewer|open|version",
+    re.IGNORECASE,
+)
+
+
+async def test_a_stranger_is_told_whom_to_ask_and_nothing_else_by_every_way_in(bench):
+    nobody = bench.slack.person("nobody")
+    async with bench.running():
+        await bench.operator.types("/repair hv03")
+        plan = deepcopy(await bench.viewer.sees("Repair on hv03?", "hv-ops"))
+
+        def answers():
+            return [
+                one for one in nobody.ephemerals() if "at most" not in plain_text(one)
+            ]  # that echoes their own line
+
+        async def answered(count):
+            await bench.until(lambda: len(answers()) >= count)
+
+        expected = 0
+        for line in TYPED:
+            await nobody.types(line)
+            await answered(expected := expected + 1)
+        for line in ("repair hv03", "repare", "help", "audit prod", ""):
+            await nobody.mentions(line)
+            await answered(expected := expected + 1)
+        for line in ("/repair", "/repair nowhere", "/audit --outcome faild"):  # a window sends a line
+            who, where = SlackUser(TEAM, nobody.id), ReplyTarget(nobody.id, "C0OPS")
+            await bench.bot.desk.handle_line(who, where, read_typed(line, EntryPoint.MODAL), "slack", 1)
+            await answered(expected := expected + 1)
+        for button in ("Approve", "Withdraw"):
+            await nobody.clicks(plan, button)
+            await answered(expected := expected + 1)
+        await nobody.opens_home()
+        await nobody.sees_home(ASK)
+
+        told = [plain_text(one) for one in answers()]
+        assert len(told) == expected
+        assert {one for one in told if ASK not in one} == set()
+        assert [one for one in (*told, plain_text(nobody.home)) if TELLING.search(one.replace(ASK, ""))] == []
+        refused = bench.ledger.entries(kind="refused", actor=f"{TEAM}/{nobody.id}")
+        assert {one.data.category for one in refused} == {"not allowed"}
+        assert {one.name for one in refused} == {"nobody"}
+        await nobody.clicks(plan, "Reject…")
+        window = await nobody.sees_view("T-1")  # the number stands on the plan that they pressed
+        await nobody.submits(window, {"reason": "Because."})
+        await nobody.sees(ASK, "dm")
+        assert "rejected" not in bench.kinds()
+
+
+async def test_without_a_contact_nobody_is_named(bench):
+    nobody = bench.slack.person("nobody")
+    async with bench.running():
+        bench.bot.people._contact = ""
+        await nobody.types("/repair hv03")
+        await nobody.sees("You have no role in hvops. Ask whoever runs hvops here if you need one.")
+
+
+async def test_who_has_too_small_a_role_is_told_whom_to_ask_for_it(bench):
+    async with bench.running():
+        await bench.viewer.types("/repair hv03")
+        await bench.viewer.sees("Ask #it-oncall or @jane to add you, or a group of yours, under [roles.operator].")

@@ -23,12 +23,12 @@ class Desk:
     def __init__(self):
         self.lines = []
         self.written = []
-        self.parts = SimpleNamespace(changes=None, reviews=None)
+        self.parts = SimpleNamespace(changes=None, reviews=None, people=SimpleNamespace(known_name=lambda user: ""))
 
     def ack_message(self, line):
         return None
 
-    async def handle_line(self, who, where, line, via, answers=None):
+    async def handle_line(self, who, where, line, via, answers=None, *, trigger=""):
         self.lines.append(line)
 
     async def write(self, actor, data, ticket=None):

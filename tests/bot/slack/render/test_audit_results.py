@@ -24,15 +24,16 @@ AT = datetime(2026, 3, 2, 23, 30, tzinfo=UTC)
 HOLDS = ChainStatus(1310, AT, 1310, AT, anchored=True)
 COUNTS = {"change": 2, "refusal": 1, "question": 7, "switch": 0}
 CHANGE = Row(
-    *(1290, "2026-03-02T23:05:02.000Z", "change", "T-412", "reset-writer", "hv03"),
-    *(("T1/U1", "operator"), ("T1/U2", "approver"), "done", "hv03 is stable"),
+    *(1290, "2026-03-02T23:05:02.000Z", "change", "T-412", "/reset-writer", "/reset-writer hv03", "hv03"),
+    *(("T1/U1", "operator"), ("T1/U2", "approver"), "approved", "done", "hv03 is stable"),
 )
-REFUSAL = replace(CHANGE, seq=1288, kind="refusal", ticket="", decided_by=("", ""), outcome="refused: not allowed")
+REFUSAL = replace(CHANGE, seq=1288, kind="refusal", ticket="", decided_by=("", ""), outcome="not allowed")
+OUTCOMES = {"answered": 6, "done": 2, "no plan": 1, "not allowed": 1}
 HOSTILE = "<!channel> *b* _i_ <https://evil.example|Approve> \u202e\x00 &amp; `x`"
 
 
 def audited(typed="prod", rows=(CHANGE, REFUSAL), chain=HOLDS, **more):
-    told = {"number": 0, "older": False, "counts": COUNTS, "at_least": False, **more}
+    told = {"number": 0, "older": False, "counts": COUNTS, "outcomes": OUTCOMES, "at_least": False, **more}
     return AuditAnswer("t0ken", filter_syntax.read(typed), AuditPage(tuple(rows), **told), chain)
 
 
@@ -47,7 +48,8 @@ def test_the_headline_says_it_all():
     assert (
         "Chain verified <!date^1772494200^{time}|23:30 UTC> to entry 1310, newest anchor matches · where: prod" in told
     )
-    assert "03-02 23:05\treset-writer\thv03\tdone\tT-412\toperator\tapprover" in told
+    assert "03-02 23:05\t/reset-writer\thv03\tdone\thv03 is stable\tT-412\toperator\tapprover" in told
+    assert "6 answered · 2 done · 1 no plan · 1 not allowed" in told
     assert [one["text"]["text"] for one in buttons(message.blocks)] == ["Story T-412", "Filter…", "Send CSV"]
     assert not problems(message)
     check_message(json.loads(json.dumps(message.blocks)))
@@ -114,14 +116,14 @@ def test_every_step_down_still_says_it():
 
 text = st.text(max_size=20) | st.sampled_from([HOSTILE, "x" * 700, "\U0001f525" * 400, "=1+1", "\n" * 50])
 person = st.tuples(text, text)
-outcomes = st.sampled_from(["done", "refused: usage"]) | text
+outcomes = st.sampled_from(["done", "not understood"]) | text
 rows = st.builds(
     Row,
     st.integers(1, 10**9),
     st.just(CHANGE.at),
     st.sampled_from(["change", "refusal", "question", "switch"]),
     st.integers(1, 10**6).map("T-{}".format) | st.just(""),
-    *(text, text, person, person, outcomes, text),
+    *(text, text, text, person, person, outcomes, outcomes, text),
 )
 
 
@@ -130,7 +132,7 @@ rows = st.builds(
 def test_any_rows_are_within_the_limits_and_ring_for_nobody(found, about, says):
     chain = replace(HOLDS, broken_at=5, says=says) if says else HOLDS
     wanted = filter_syntax.AuditQuery(about=about, who=says, what=about, outcome="done")
-    page = AuditPage(tuple(found), 0, older=True, counts=COUNTS, at_least=False, hint=says)
+    page = AuditPage(tuple(found), 0, older=True, counts=COUNTS, outcomes=OUTCOMES, at_least=False, hint=says)
     message = fit(audit_message(AuditAnswer("t0ken", wanted, page, chain)))
     assert not problems(message)
     check_message(json.loads(json.dumps(message.blocks)))

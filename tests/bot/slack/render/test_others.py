@@ -17,7 +17,7 @@ from bot.slack.outbound.blockkit_validation import problems
 from bot.slack.render.errors import refusal
 from bot.slack.render.evidence import error_view, evidence_file, evidence_view, loading_view
 from bot.slack.render.help import help_message, status_message
-from bot.slack.render.home import LastAnswer, ask_view, home_view
+from bot.slack.render.home import LastAnswer, ask_view, home_view, no_role_view
 from bot.slack.render.progress import progress_message, started_message
 from bot.slack.render.report import csv_file, shared_message, thread_messages
 from lab.slack.limits import check_view
@@ -141,9 +141,12 @@ def test_home_for_somebody_and_for_nobody():
     assert buttons(view)[0] == "hvops:typed:check-writers"
     assert "hvops:typed:drain-node" not in buttons(view)
     assert buttons(view).count("hvops:show") == 10
-    empty = home_view(replace(STATUS, roles=()), Help("nobody", "no role", ()), [])
+    empty = no_role_view("You have no role in hvops. Ask <!channel>.")
+    check_view(empty, ("home",))
     assert not problems(empty)
     assert "You have no role" in json.dumps(empty)
+    assert "<!channel>" not in json.dumps(empty)
+    assert not buttons(empty)
 
 
 def test_a_shared_report_has_one_reply_per_faulty_or_unknown_host(full_guests):

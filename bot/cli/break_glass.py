@@ -1,0 +1,132 @@
+"""`hvops runs`, `hvops stop`, `hvops go`: what must work while Slack does not, on the bot's own machine.
+
+They need the settings and the ledger, and nothing else: no inventory, no host, no Slack, and no bot that runs. A bot that
+runs obeys what is written here before its next step, and posts it to every ops channel as soon as Slack takes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.table import Table
+
+from bot.cli.ask import REFUSED, UNKNOWN, WELL, print_error, stopped_in_words
+from bot.cli.console import console, format_short_time, styled
+from bot.cli.os_user import OsUser, who_typed
+from bot.config.settings import Settings
+from bot.dispatch.authorization import Person
+from bot.errors import LedgerError, SwitchUnchanged, UsageError
+from bot.ledger import Entry, Reader, TicketRow
+from bot.ledger.entries import Stopped
+from bot.ledger.ticket_state import OPEN
+from bot.services import open_ledger
+from bot.tickets.decisions import ApprovalService
+
+_VIA = "terminal"
+_LISTED = 50
+_POSTED = "The bot posts it to every ops channel as soon as it runs and Slack takes it."
+_NOT_THE_BOTS = (
+    "This is the account that the bot runs as, so nobody can tell who typed it. Log in as yourself and run it through sudo, or "
+    "type /hvops go in Slack."
+)
+
+
+def runs(settings: Settings) -> int:
+    """Print whether changes are stopped, and every open ticket. Returns the exit code."""
+    path = _ledger_file(settings)
+    try:
+        with open_ledger(settings) as ledger:
+            newest, rows, count = ledger.newest_switch(), ledger.listed(OPEN, _LISTED), sum(ledger.counted().values())
+    except LedgerError as error:
+        print_error(
+            console(errors=True), f"{error}\nNOT VERIFIED: what follows is what the file says, and nothing runs."
+        )
+        with Reader(path) as reader:
+            newest, rows, count = reader.newest_switch(), reader.listed(OPEN, _LISTED), sum(reader.counted().values())
+        _print_runs(newest, rows, count)
+        return UNKNOWN
+    _print_runs(newest, rows, count)
+    return WELL
+
+
+def stop(settings: Settings, words: Sequence[str]) -> int:
+    """Stop changes. Returns the exit code: 0 also where they are stopped already."""
+    with _decisions(settings) as (decisions, user):
+        person = user.person(settings.roles)
+        return _switched(lambda: decisions.stop_changes(person, " ".join(words), via=_VIA, place=user.host))
+
+
+def go(settings: Settings) -> int:
+    """Let changes start again. Returns the exit code: 0 also where nothing is stopped.
+
+    Whatever `go` in `[policy]` says, at a terminal it takes an account that `[roles.approver]` names, and never the bot's.
+    """
+    with _decisions(settings) as (decisions, user):
+        person = user.person(settings.roles)
+        if user.is_bots_account:
+            person = Person(person.id, person.name, barred=_NOT_THE_BOTS)
+        return _switched(lambda: decisions.allow_changes(person, via=_VIA, place=user.host))
+
+
+@contextmanager
+def _decisions(settings: Settings) -> Iterator[tuple[ApprovalService, OsUser]]:
+    """What decides, by this ledger, and who typed, by its files."""
+    _ledger_file(settings)
+    user = who_typed(settings.ledger)
+    policy = settings.policy.model_copy(update={"go": "approver"})
+    with open_ledger(settings) as ledger:
+        yield ApprovalService(ledger, policy, ledger.now), user
+
+
+def _switched(switch: Callable[[], Entry]) -> int:
+    """Do it and say what came of it. Whoever wants what is so already is told who did it."""
+    out = console()
+    try:
+        entry = switch()
+    except SwitchUnchanged as same:
+        out.print(styled(str(same)))
+        return WELL
+    except UsageError as error:
+        print_error(console(errors=True), str(error), "hvops stop <why>")
+        return REFUSED
+    if entry.kind == Stopped.kind:
+        out.print(
+            styled("Changes are stopped. Steps in progress will finish; nothing new starts until hvops go.", "bold")
+        )
+    else:
+        out.print(styled("Changes can start again.", "bold"))
+    out.print(styled(f"Entry {entry.seq}, as {entry.name}. {_POSTED}", "dim"))
+    return WELL
+
+
+def _ledger_file(settings: Settings) -> Path:
+    """The ledger, where there is one: none is begun here. Raises LedgerError."""
+    path = settings.ledger.path
+    try:
+        path.stat()
+    except OSError as error:
+        raise LedgerError(
+            f"{path}: {error.strerror}. Run this with the bot's settings and as its account, through sudo."
+        ) from None
+    return path
+
+
+def _print_runs(newest: Entry | None, rows: Sequence[TicketRow], count: int) -> None:
+    out = console()
+    stopped = stopped_in_words(newest)
+    out.print(styled(stopped, "bold red") if stopped else styled("Changes can start."))
+    if not rows:
+        out.print(styled("No open tickets."))
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False)
+    for name in ("Ticket", "State", "Asked by", "Open until"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("Line", overflow="fold")
+    for one in rows:
+        until = format_short_time(one.open_until) if one.state == "proposed" else ""
+        table.add_row(*map(styled, (one.id, one.state, one.requester.rpartition("/")[2], until, one.line)))
+    out.print(table)
+    if count > len(rows):
+        out.print(styled(f"The newest {len(rows)} of {count:,}.", "dim"))

@@ -1,0 +1,108 @@
+"""That changes are stopped, or may start again: as a line above whatever is shown meanwhile, and as messages."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from bot.dispatch.authorization import SYSTEM
+from bot.ledger import Entry
+from bot.ledger.entries import Stopped
+from bot.slack.outbound.message import Block, Message, View, escape
+from bot.slack.render.blocks import contexts, header, sections
+from bot.slack.render.reason_modal import reason_input
+from bot.slack.render.ticket_view_model import DATE, StopView, at_time, format_approvers, who
+
+CALLBACK = "hvops:stop"  # of the window; the channel that it was asked for in is the private metadata
+
+
+def stop_line(stop: StopView) -> str:
+    """That changes are stopped, by whom, since when and why, and who can let them start again. mrkdwn."""
+    if stop.unknown:
+        return f"*Whether changes are stopped is not known*, and nothing starts: {escape(stop.unknown)}"
+    if stop.entry is None:
+        how = "in this process: the stop could not be written into the ledger"
+    else:
+        how = f"by {_by(stop.entry)} since {at_time(stop.entry.at, DATE)}{_why(stop.entry)}"
+    return f"*Changes are stopped* {how}. Nothing starts until /hvops go, which {format_approvers(stop.resumed_by)} can type."
+
+
+def with_stop(message: Message, stop: StopView | None) -> Message:
+    """The message, and above it that changes are stopped, where they are."""
+    if stop is None:
+        return message
+    line = stop_line(stop)
+    return replace(message, text=f"{_plain(line)} {message.text}", blocks=(*sections(line), *message.blocks))
+
+
+def stopped_blocks(stop: StopView | None) -> tuple[Block, ...]:
+    """That line by itself; nothing where changes are not stopped."""
+    return sections(stop_line(stop)) if stop is not None else ()
+
+
+def notice(switch: Entry, before: Entry | None, resumed_by: tuple[str, ...]) -> Message:
+    """What an ops channel is told of a stop or a go, that hears of each of them once.
+
+    Args:
+        switch: the newest of both.
+        before: the stop that a go ends; None where it is not known. The channel need not have heard of it.
+        resumed_by: who may type `/hvops go`.
+    """
+    if switch.kind == Stopped.kind:
+        title = "Changes are stopped"
+        says = (
+            f"{_by(switch)} stopped all changes {at_time(switch.at, DATE)}{_why(switch)}. Steps in progress will finish; "
+            f"nothing new starts until /hvops go, which {format_approvers(resumed_by)} can type."
+        )
+    else:
+        title = "Changes can start again"
+        ended = f" They were stopped by {_by(before)} {at_time(before.at, DATE)}{_why(before)}." if before else ""
+        says = f"{_by(switch)} let changes start again {at_time(switch.at, DATE)}.{ended}"
+    return Message(
+        f"{title}. {_plain(says)}", (header(title), *sections(says), *contexts(f"Ledger entry {switch.seq:,}"))
+    )
+
+
+def switched_message(entry: Entry) -> Message:
+    """The answer to whoever stopped changes, or let them start again."""
+    if entry.kind == Stopped.kind:
+        says = "Changes are stopped. Steps in progress will finish; nothing new starts until someone runs /hvops go."
+    else:
+        says = "Changes can start again."
+    return Message(f"{says} (entry {entry.seq:,})", sections(f"*{says}* (entry {entry.seq:,})"))
+
+
+def unchanged_message(newest: Entry | None) -> Message:
+    """The answer to a stop or a go that changes nothing: what is so, and by whom."""
+    if newest is not None and newest.kind == Stopped.kind:
+        says = f"*Changes are already stopped* by {_by(newest)} since {at_time(newest.at, DATE)}{_why(newest)}."
+    elif newest is not None:
+        says = f"*Nothing is stopped.* {_by(newest)} let changes start again {at_time(newest.at, DATE)}."
+    else:
+        says = "*Nothing is stopped.*"
+    return Message(_plain(says), sections(says))
+
+
+def stop_view(channel: str) -> View:
+    """The window that asks why, where `/hvops stop` was typed alone."""
+    says = "Steps in progress will finish; nothing new starts until /hvops go. Every ops channel is told who stopped and why."
+    return {
+        "type": "modal",
+        "callback_id": CALLBACK,
+        "private_metadata": channel,
+        "title": {"type": "plain_text", "text": "Stop Changes", "emoji": False},
+        "submit": {"type": "plain_text", "text": "Stop Changes", "emoji": False},
+        "close": {"type": "plain_text", "text": "Back", "emoji": False},
+        "blocks": [*sections(says), reason_input()],
+    }
+
+
+def _by(entry: Entry) -> str:
+    return f"{who(entry)} (at a terminal)" if entry.actor.startswith(SYSTEM) else who(entry)
+
+
+def _why(entry: Entry) -> str:
+    return f": {escape(entry.reason.rstrip('.'))}" if entry.reason else ""
+
+
+def _plain(says: str) -> str:
+    return says.replace("*", "")

@@ -1,0 +1,190 @@
+"""`hvops runs`, `stop` and `go`: who may, what it writes, and what it needs, which is neither Slack nor a bot that runs."""
+
+from __future__ import annotations
+
+import os
+import pwd
+
+import pytest
+from entry_samples import entry_data
+
+from bot.cli import os_user
+from bot.ledger import Ledger
+
+OWN = pwd.getpwuid(os.getuid()).pw_name  # owns the ledger of these tests: the account that the bot runs as
+OTHER, VISITOR = [one for one in pwd.getpwall() if one.pw_uid not in (0, os.getuid())][:2]
+SETTINGS = """
+inventory = "nowhere.toml"
+[ledger]
+path = "ledger.db"
+key_file = "ledger.key"
+anchor_file = "anchors.txt"
+[roles.operator]
+system_users = {operators}
+clusters = ["*"]
+[roles.approver]
+system_users = {approvers}
+clusters = ["prod"]
+[policy]
+go = "operator"
+[credentials.reader]
+transport = "kerberos"
+"""
+
+
+@pytest.fixture
+def logged_in(tmp_path, monkeypatch):
+    """A function that says who logged in at this machine, as its kernel would; nobody at first."""
+    record = tmp_path / "loginuid"
+    monkeypatch.setattr(os_user, "LOGIN_UID", record)
+
+    def log_in(uid):
+        record.write_text(f"{uid}", encoding="ascii")
+
+    log_in(2**32 - 1)
+    return log_in
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    """The bot's ledger, open as the bot has it."""
+    with Ledger(tmp_path / "ledger.db", tmp_path / "ledger.key", tmp_path / "anchors.txt") as opened:
+        yield opened
+
+
+@pytest.fixture
+def settings(tmp_path, ledger, logged_in):
+    """A function that writes settings; whom they name as operators and approvers."""
+
+    def write(operators=(), approvers=()):
+        told = SETTINGS.format(operators=list(operators), approvers=list(approvers)).replace("'", '"')
+        path = tmp_path / "settings.toml"
+        path.write_text(told, encoding="utf-8")
+        path.chmod(0o600)
+        return path
+
+    return write
+
+
+def plain(said):
+    return " ".join(said.split())
+
+
+def test_whoever_logged_in_stops_and_goes_as_themselves_through_sudo(hvops, settings, ledger, logged_in, monkeypatch):
+    file = settings(operators=[OTHER.pw_name], approvers=[VISITOR.pw_name])
+    monkeypatch.setattr(os_user.socket, "gethostname", lambda: "ops1")
+    logged_in(OTHER.pw_uid)
+    ended = hvops("stop", "--settings", file, "the", "storage", "is -on fire")
+    assert (ended.code, ended.err) == (0, "")
+    assert "Changes are stopped." in ended.out
+    stop = ledger.newest_switch()
+    assert (stop.kind, stop.actor, stop.name) == ("stop", f"os:{OTHER.pw_name}", f"{OTHER.pw_name}@ops1")
+    assert (stop.reason, stop.fields["via"], stop.fields["place"]) == ("the storage is -on fire", "terminal", "ops1")
+    ended = hvops("stop", "--settings", file, "me too")
+    assert (ended.code, ended.err) == (0, "")
+    assert f"Changes are already stopped, by {OTHER.pw_name}@ops1 at" in plain(ended.out)
+    ended = hvops("go", "--settings", file)  # [policy] go is "operator", and a terminal asks for more
+    assert ended.code == 2
+    assert "This needs the role approver; you are operator" in plain(ended.err)
+    assert ledger.is_stopped()
+    logged_in(VISITOR.pw_uid)
+    assert hvops("go", "--settings", file).code == 0
+    assert (ledger.newest_switch().kind, ledger.newest_switch().actor) == ("go", f"os:{VISITOR.pw_name}")
+    ended = hvops("go", "--settings", file)
+    assert (ended.code, ended.err) == (0, "")
+    assert "Nothing is stopped." in ended.out
+    assert [one.kind for one in ledger.every() if one.kind in ("stop", "go")] == ["stop", "go"]
+
+
+def test_the_bots_own_account_may_stop_and_never_go(hvops, settings, ledger, logged_in, monkeypatch):
+    """However the settings name it, and whatever variables claim."""
+    file = settings(operators=[OWN], approvers=[OWN, OTHER.pw_name])
+    for name, value in (("SUDO_UID", OTHER.pw_uid), ("SUDO_USER", OTHER.pw_name), ("LOGNAME", OTHER.pw_name)):
+        monkeypatch.setenv(name, str(value))
+    assert hvops("stop", "--settings", file, "power work").code == 0
+    for nobody in (2**32 - 1, os.getuid()):
+        logged_in(nobody)
+        ended = hvops("go", "--settings", file)
+        assert ended.code == 2
+        assert "This is the account that the bot runs as" in plain(ended.err)
+    os_user.LOGIN_UID.unlink()  # a kernel without such a record
+    assert hvops("go", "--settings", file).code == 2
+    assert ledger.is_stopped()
+    refused = ledger.entries(kind="refused")
+    assert [(one.actor, one.line, one.fields["via"]) for one in refused] == [(f"os:{OWN}", "/hvops go", "terminal")] * 3
+    logged_in(OTHER.pw_uid)
+    assert hvops("go", "--settings", file).code == 0
+
+
+def test_whoever_made_the_lock_or_the_key_is_the_bot_too(tmp_path, ledger, monkeypatch):
+    """Files that root put there for the bot do not make root the bot's account, nor the bot somebody else."""
+    lock = tmp_path / "ledger.db.runner"
+    lock.touch()
+    owners = {ledger.path.name: 5, ledger.key_file.name: 6, lock.name: 7}
+    monkeypatch.setattr(os_user, "_owners", lambda paths: [owners[path.name] for path in paths])
+    files = os_user.LedgerFiles(path=ledger.path, key_file=ledger.key_file)
+    assert os_user.bots_accounts(files) == {5, 6, 7}
+
+
+def test_who_is_not_named_is_refused_and_the_ledger_knows(hvops, settings, ledger, logged_in):
+    file = settings(operators=[OTHER.pw_name])
+    logged_in(VISITOR.pw_uid)
+    for words in (("stop", "--settings", file, "why"), ("go", "--settings", file)):
+        ended = hvops(*words)
+        assert (ended.code, ended.out) == (2, "")
+        assert "you have no role in hvops" in plain(ended.err)
+    assert [one.actor for one in ledger.entries(kind="refused")] == [f"os:{VISITOR.pw_name}"] * 2
+    assert ledger.newest_switch() is None
+
+
+def test_an_account_without_a_name_holds_no_role(hvops, settings, ledger, logged_in):
+    free = next(uid for uid in range(60_000, 65_000) if uid not in {one.pw_uid for one in pwd.getpwall()})
+    logged_in(free)
+    assert hvops("stop", "--settings", settings(operators=[OTHER.pw_name]), "why").code == 2
+    assert ledger.entries(kind="refused")[0].actor == f"os:uid-{free}"
+
+
+@pytest.mark.parametrize("words", [(), ("",), ("  ", " ")])
+def test_a_stop_takes_a_reason(hvops, settings, ledger, logged_in, words):
+    logged_in(OTHER.pw_uid)
+    ended = hvops("stop", "--settings", settings(operators=[OTHER.pw_name]), *words)
+    assert ended.code == 2
+    assert "say why" in ended.err
+    assert "hvops stop <why>" in ended.err
+    assert not ledger.is_stopped()
+
+
+def test_runs_says_what_is_open_and_that_changes_are_stopped(hvops, settings, ledger):
+    file = settings()
+    ended = hvops("runs", "--settings", file)
+    assert (ended.code, plain(ended.out)) == (0, "Changes can start. No open tickets.")
+    told = {"line": "/drain-node hv03", "open_until": "2126-03-02T14:30:00Z", "digest": "d", "name": "operator"}
+    ledger.append("T0/U0OPERATOR", entry_data("proposed", told))
+    ledger.append("os:anna", entry_data("stop", {"name": "anna@ops1", "reason": "power work"}))
+    ended = hvops("runs", "--settings", file)
+    assert (ended.code, ended.err) == (0, "")
+    first, *rest = ended.out.splitlines()
+    assert first.startswith("Changes are stopped, by anna@ops1 at")
+    assert "power work" in plain(ended.out)
+    assert "T-1 proposed U0OPERATOR" in plain(ended.out)
+    assert "/drain-node hv03" in " ".join(rest)
+
+
+def test_runs_shows_a_ledger_that_cannot_be_verified_as_such(hvops, settings, ledger):
+    file = settings()
+    ledger.append("os:anna", entry_data("stop", {"name": "anna@ops1", "reason": "power work"}))
+    ledger.key_file.rename(ledger.key_file.with_name("away"))
+    ended = hvops("runs", "--settings", file)
+    assert ended.code == 3
+    assert "NOT VERIFIED" in ended.err
+    assert "Changes are stopped, by anna@ops1" in ended.out
+
+
+@pytest.mark.parametrize("words", [("runs",), ("stop", "why"), ("go",)])
+def test_no_ledger_is_begun_where_there_is_none(hvops, settings, ledger, tmp_path, words):
+    file = settings(operators=[OWN], approvers=[OWN])
+    file.write_text(file.read_text().replace('"ledger.db"', '"elsewhere.db"'))
+    ended = hvops(words[0], "--settings", file, *words[1:])
+    assert ended.code == 2
+    assert "No such file or directory. Run this with the bot's settings" in plain(ended.err)
+    assert not (tmp_path / "elsewhere.db").exists()

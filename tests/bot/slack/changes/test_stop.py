@@ -1,0 +1,231 @@
+"""A stop and a go: asked for with a reason, seen by everybody, delivered until they are, and told once."""
+
+import asyncio
+import re
+from datetime import timedelta
+
+import pytest
+from entry_samples import entry_data
+
+from bot.ledger import Ledger
+from bot.ledger.entries import Stopped
+from lab.slack.model import Channel
+from lab.slack.plain_text import plain_text
+
+BOTH = ("C0OPS", "C0BRANCH")
+STOPPED, GOES_ON = "stopped all changes", "let changes start again"
+
+
+@pytest.fixture
+def branch(bench):
+    """A second ops channel, in which everybody is."""
+    channels = bench.slack.workspace.channels
+    channels["C0BRANCH"] = Channel("C0BRANCH", "hv-branch", list(channels["C0OPS"].members))
+    return channels["C0BRANCH"]
+
+
+def told(bench, channel):
+    """What a channel was told of stop and go, in order."""
+    texts = (plain_text(one) for one in bench.viewer.messages(channel) if not one.only_for)
+    return [STOPPED if STOPPED in one else GOES_ON for one in texts if STOPPED in one or GOES_ON in one]
+
+
+async def heard(bench, kind, *channels):
+    """Wait until the newest of stop and go is of that kind, and these channels have heard of it."""
+
+    def have_heard():
+        newest, shown = bench.ledger.newest_switch(), bench.ledger.stops_shown()
+        return newest is not None and newest.kind == kind and all(shown.get(one) == newest.seq for one in channels)
+
+    await bench.until(have_heard)
+
+
+async def test_every_ops_channel_hears_of_stop_and_go_once(bench, branch):
+    async with bench.running(ops=BOTH):
+        await bench.operator.types("/hvops stop the storage is on fire")
+        for channel in ("hv-ops", "hv-branch"):
+            notice = await bench.viewer.sees(STOPPED, channel)
+            assert "<@U0OPERATOR>" in plain_text(notice)
+            assert "the storage is on fire" in notice.text
+            assert "/hvops go, which <!subteam^S0APPROVERS> can type" in plain_text(notice)
+        await bench.approver.types("/hvops go")
+        for channel in ("hv-ops", "hv-branch"):
+            notice = await bench.viewer.sees(GOES_ON, channel)
+            assert re.search(
+                r"<@U0APPROVER> let changes.*stopped by <@U0OPERATOR>.*fire", plain_text(notice), re.DOTALL
+            )
+        await heard(bench, "go", *BOTH)
+    async with bench.running(ops=BOTH):
+        await bench.viewer.opens_home()
+        await bench.viewer.sees_home("read-write")
+        assert told(bench, "hv-ops") == told(bench, "hv-branch") == [STOPPED, GOES_ON]
+
+
+async def test_a_channel_that_lets_nobody_in_holds_up_no_other_and_hears_once_it_does(bench, branch):
+    branch.members.remove("U0BOT")
+    async with bench.running(ops=("C0BRANCH", "C0OPS")):
+        await bench.operator.types("/hvops stop power work")
+        await bench.viewer.sees(STOPPED, "hv-ops")
+        await bench.until(lambda: [*bench.bot.notices.troubles()])
+        assert not told(bench, "hv-branch")
+        branch.members.append("U0BOT")
+        await bench.viewer.sees(STOPPED, "hv-branch")
+        await heard(bench, "stop", *BOTH)
+        await bench.until(lambda: not [*bench.bot.notices.troubles()])
+
+
+async def test_a_stop_that_is_over_is_told_with_its_go_and_is_never_the_last_word(bench, branch):
+    """One channel heard of the stop and of nothing since, the other of neither."""
+    async with bench.running(ops=BOTH):
+        branch.members.remove("U0BOT")
+        await bench.operator.types("/hvops stop power work")
+        await heard(bench, "stop", "C0OPS")
+    bench.ledger.append("os:anna", entry_data("go", {"name": "anna@bot", "via": "terminal"}))  # while the bot is away
+    branch.members.append("U0BOT")
+    async with bench.running(ops=BOTH):
+        await heard(bench, "go", *BOTH)
+        assert told(bench, "hv-ops") == [STOPPED, GOES_ON]
+        assert told(bench, "hv-branch") == [GOES_ON]
+        notice = await bench.viewer.sees(GOES_ON, "hv-branch")
+        assert "anna@bot (at a terminal) let changes start again" in plain_text(notice)
+        assert "stopped by <@U0OPERATOR>" in plain_text(notice)
+        assert "power work" in plain_text(notice)
+
+
+async def test_a_channel_that_is_new_hears_of_the_stop_in_force_and_of_none_that_is_long_over(bench):
+    bench.ledger.append("T0/U1", entry_data("stop", {"reason": "long ago"}))
+    bench.ledger.append("T0/U1", entry_data("go"))
+    async with bench.running(ops=("C0OPS",), ahead=timedelta(days=8)):
+        await bench.operator.types("/hvops stop power work")
+        await heard(bench, "stop", "C0OPS")
+        assert told(bench, "hv-ops") == [STOPPED]
+
+
+async def test_an_outage_of_slack_delays_a_notice_and_loses_none(bench, branch):
+    async with bench.running(ops=BOTH):
+        bench.slack.faults.add("chat.postMessage", "500", 40)
+        with Ledger(bench.ledger.path, bench.ledger.key_file, bench.ledger.anchor_file) as terminal:
+            terminal.append("os:anna", Stopped(name="anna@bot", via="terminal", reason="Slack is down"))
+        await bench.until(lambda: len([*bench.bot.notices.troubles()]) == 2)
+        bench.slack.faults.waiting.clear()
+        for channel in ("hv-ops", "hv-branch"):
+            notice = await bench.viewer.sees(STOPPED, channel)
+            assert "anna@bot (at a terminal) stopped all changes" in plain_text(notice)
+        await heard(bench, "stop", *BOTH)
+        assert told(bench, "hv-ops") == told(bench, "hv-branch") == [STOPPED]
+
+
+async def test_it_stands_first_wherever_one_looks_and_on_each_card_until_it_is_over(bench):
+    line = re.compile(r"^\*?Changes are stopped\*? by <@U0OPERATOR> since ")
+    async with bench.running():
+        await bench.operator.types("/repair hv03")
+        before = await bench.viewer.sees("Repair on hv03?", "hv-ops")
+        await bench.operator.sees("T-1 is proposed")
+        await bench.operator.types("/hvops stop power work")
+        await bench.until(lambda: line.search(plain_text(before)))  # a card from before is brought up to date
+        assert before.text.startswith("Changes are stopped by <@U0OPERATOR>")
+        await bench.operator.types("/tweak hv03")
+        card = await bench.viewer.sees("Tweak on hv03?", "hv-ops")
+        assert line.search(plain_text(card))
+        shown = await bench.operator.sees("T-2 is proposed")
+        assert line.search(plain_text(shown))
+        await bench.approver.clicks(before, "Approve")
+        answer = await bench.approver.sees("T-1: approved")
+        assert line.search(plain_text(answer))
+        await bench.until(lambda: "starts after /hvops go" in plain_text(before))
+        for words, first in (("status", "hvops"), ("runs", "2 open tickets")):
+            await bench.viewer.types(f"/hvops {words}")
+            message = await bench.viewer.sees(re.compile(f"Changes are stopped.*{first}", re.DOTALL))
+            assert line.search(plain_text(message)), words
+        await bench.viewer.opens_home()
+        assert line.search(plain_text(await bench.viewer.sees_home("Changes are stopped")))
+        bench.world.gate.set()
+        await bench.approver.types("/hvops go")
+        await bench.ended("done")
+        await bench.until(lambda: "Changes are stopped" not in plain_text(before) + plain_text(card))
+        await bench.viewer.opens_home()
+        await bench.viewer.sees_home("read-write")
+        assert "Changes are stopped" not in plain_text(bench.viewer.home)
+
+
+async def test_somebody_without_a_role_is_not_told_why(bench):
+    bench.ledger.append("T0/U1", entry_data("stop", {"reason": "hv03 burns"}))
+    stranger = bench.slack.person("nobody")
+    async with bench.running():
+        await stranger.types("/hvops status")
+        assert "hv03" not in plain_text(await stranger.sees("hvops"))
+        await stranger.opens_home()
+        assert "hv03" not in plain_text(await stranger.sees_home("no role"))
+
+
+async def test_a_stop_typed_alone_asks_why_in_a_window(bench):
+    async with bench.running():
+        await bench.viewer.types("/hvops stop")
+        await bench.viewer.sees("This needs the role operator")
+        await bench.operator.types("/hvops stop")
+        window = await bench.operator.sees_view("Stop Changes")
+        assert not bench.ledger.is_stopped()
+        await bench.operator.submits(window, {"Why?": "power\nwork"})
+        await bench.operator.sees("Changes are stopped. Steps in progress", "hv-ops")
+        stop = bench.ledger.newest_switch()
+        click = bench.ledger.entry(stop.click)
+        assert (stop.actor.endswith("/U0OPERATOR"), stop.reason, stop.fields["via"]) == (True, "power work", "modal")
+        assert (click.kind, click.fields["reason"]) == ("clicked", "power\nwork")
+        await bench.approver.types("/hvops stop")
+        await bench.approver.sees("Changes are already stopped by <@U0OPERATOR>")
+        assert not bench.approver.views()
+
+
+async def test_where_no_window_opens_a_sentence_says_how_to_type_it(bench):
+    async with bench.running():
+        bench.slack.faults.add("views.open", "expired_trigger_id")
+        await bench.operator.types("/hvops stop")
+        await bench.operator.sees("/hvops stop <why>")
+        await bench.operator.mentions("stop")
+        await bench.until(lambda: len(bench.ledger.entries(kind="refused")) == 2)
+        assert not bench.ledger.is_stopped()
+        assert {one.fields["category"] for one in bench.ledger.entries(kind="refused")} == {"usage"}
+
+
+async def test_a_second_stop_or_go_hears_what_is_so_and_writes_neither(bench):
+    async with bench.running(ops=("C0OPS",)):
+        await bench.approver.types("/hvops go")
+        await bench.approver.sees("Nothing is stopped.")
+        await asyncio.gather(
+            bench.operator.types("/hvops stop power work"), bench.approver.types("/hvops stop it burns")
+        )
+        await bench.until(lambda: bench.ledger.entries(kind="refused", text="already stopped"))
+        (stop,) = bench.ledger.entries(kind="stop")
+        first, second = bench.operator, bench.approver
+        if stop.actor.endswith("/U0APPROVER"):
+            first, second = second, first
+        await first.sees("Changes are stopped. Steps in progress")
+        answer = await second.sees(f"Changes are already stopped by <@{first.id}>")
+        assert stop.reason in plain_text(answer)
+        await bench.approver.types("/hvops go")
+        await bench.approver.sees("Changes can start again.")
+        await bench.approver.types("/hvops go")
+        await bench.approver.sees("Nothing is stopped. <@U0APPROVER> let changes start again")
+        assert len(bench.ledger.entries(kind="go")) == 1
+        await heard(bench, "go", "C0OPS")
+        assert told(bench, "hv-ops")[-1] == GOES_ON
+
+
+async def test_a_run_obeys_a_stop_of_another_process_before_its_next_step(bench):
+    async with bench.running(ops=("C0OPS",)):
+        await bench.operator.types("/repair hv03")
+        card = await bench.viewer.sees("Repair on hv03?", "hv-ops")
+        await bench.approver.clicks(card, "Approve")
+        await bench.until(lambda: bench.world.acts)  # the first step is being done
+        files = bench.ledger.path, bench.ledger.key_file, bench.ledger.anchor_file
+        with Ledger(*files) as terminal:
+            terminal.append("os:anna", Stopped(name="anna@ops1", via="terminal", place="ops1", reason="it burns"))
+            bench.world.gate.set()
+            await bench.until(lambda: "outcome" in bench.kinds())
+            await bench.until(lambda: "Changes are stopped by anna@ops1 (at a terminal)" in card.text)
+            await bench.viewer.sees("anna@ops1 (at a terminal) stopped all changes", "hv-ops")
+            assert bench.world.acts == [{"paused": "yes"}]
+            terminal.append("os:bea", entry_data("go", {"name": "bea@ops1", "via": "terminal"}))
+        await bench.ended("done")
+        assert bench.world.acts == [{"paused": "yes"}, {"fixed": "yes"}]
+        await bench.viewer.sees("bea@ops1 (at a terminal) let changes start again", "hv-ops")
