@@ -4,7 +4,7 @@ import asyncio
 import time
 from contextlib import asynccontextmanager
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import formatdate
 
@@ -63,6 +63,9 @@ class World:
     values: dict = field(default_factory=lambda: {"paused": "no", "fixed": "no", "locked": "no", "wizard": "no"})
     acts: list = field(default_factory=list)
     gate: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def release(self):
+        self.gate.set()
 
     async def answer(self, question, seconds=20.0):
         return QueryResult((dict(self.values),), "", question.on)
@@ -130,6 +133,15 @@ def brief_plan(on, facts):
     return Plan("why", "none", "none", (f"node:{on}",), (), (Group("all", (hasty,)),))
 
 
+def long_plan(on, facts):
+    """A plan that no message takes: its whole text is a file."""
+    gates = tuple(
+        Gate(f"Guest {number:02} of {on} has room", GateOutcome.PASSED, f"{number + 40} GB free on each of its volumes")
+        for number in range(90)
+    )
+    return replace(repair_plan(on, facts), gates=gates)
+
+
 def genuine(ledger, body):
     """A payload made by hand, with what the button or the window would carry if hvops had made it for that place.
 
@@ -166,7 +178,7 @@ def command(name, plan, risk):
 
 class Names:
     async def find(self, name):
-        if name == "hv03":
+        if name == "hv03" or name.startswith("node"):
             return Target(name, "host", "prod")
         raise UsageError(f"There is no {name}.")
 
@@ -197,31 +209,36 @@ def _now():
 class Bot:
     """One life of the bot on a ledger."""
 
-    def __init__(self, slack, ledger, world, *, channel="C0OPS", ahead=timedelta(), progress=0.01, ops=()):
+    def __init__(
+        self, slack, ledger, world, *, channel="C0OPS", ahead=timedelta(), progress=0.01, ops=(), tempo=None,
+        pace=None, timeout=15, clock=_now, seconds=time.monotonic,
+    ):  # fmt: skip
         self.ledger, self.world = ledger, world
         commands = {
             "repair": command("repair", repair_plan, Risk.HIGH),
             "tweak": command("tweak", repair_plan, Risk.LOW),
             "reopen": command("reopen", wizard_plan, Risk.HIGH),
             "hurry": command("hurry", brief_plan, Risk.HIGH),
+            "overhaul": command("overhaul", long_plan, Risk.HIGH),
         }
         self.registry = Registry(commands)
         slack.install(manifest(self.registry))
-        client = make_client(slack.bot_token, slack.base_url)
+        client = make_client(slack.bot_token, slack.base_url, timeout)
         slack_time(slack.base_url).note(formatdate(time.time(), usegmt=True))  # as by the call that opens a connection
         policy = Policy(low="confirm", high="approval")
-        self.outbox = Outbox(client, RateLimit(interval=0.001, give_up_after=0.2))
-        self.people = RoleResolver(client, RULES, contact="#it-oncall or @jane")
-        pace = ReminderSchedule(progress=progress, again=0.05, glance=0.02, now=lambda: _now() + ahead)
+        self.outbox = Outbox(client, tempo or RateLimit(interval=0.001, give_up_after=0.2))
+        self.people = RoleResolver(client, RULES, seconds, contact="#it-oncall or @jane")
+        pace = pace or ReminderSchedule(progress=progress, again=0.05, glance=0.02, now=lambda: _now() + ahead)
         self.board = TicketMessages(client, self.outbox, self.people, ledger, channel=lambda _: channel, pace=pace)
         pipeline = Pipeline(self.registry, Names(), ledger, self._look)
-        planner = Planner(self.registry, Names(), ledger, look=self._look, version="test", clock=_now)
-        self.decisions = ApprovalService(ledger, policy, _now)
+        planner = Planner(self.registry, Names(), ledger, look=self._look, version="test", clock=clock)
+        self.decisions = ApprovalService(ledger, policy, clock)
         work = run.RunContext(
-            ledger, planner, policy, world, self._look, self.people.lookup, tell=self.board.notify, every=0.02
-        )
+            ledger, planner, policy, world, self._look, self.people.lookup, tell=self.board.notify, every=0.02,
+            clock=clock,
+        )  # fmt: skip
         self.runner = Scheduler(work, self._missed)
-        proposals = ProposalService(pipeline, planner, policy, _now)
+        proposals = ProposalService(pipeline, planner, policy, clock)
         self.changes = changes = Changes(proposals, self.decisions, self.board, self.outbox, work, self.runner.wake)
         schedule = RetrySchedule(glance=0.02, first=0.02, longest=0.05, now=lambda: _now() + ahead)
         self.notices = StopNotices(
@@ -291,8 +308,8 @@ class Bot:
 class Bench:
     """The practice Slack, a ledger, and lives of the bot on it, one after the other."""
 
-    def __init__(self, slack, ledger):
-        self.slack, self.ledger, self.world = slack, ledger, World()
+    def __init__(self, slack, ledger, world=None):
+        self.slack, self.ledger, self.world = slack, ledger, world or World()
         self.operator, self.approver, self.viewer = (slack.person(one) for one in ("operator", "approver", "viewer"))
         self.bot = None
 
@@ -305,7 +322,7 @@ class Bench:
         try:
             yield self.bot
         finally:
-            self.world.gate.set()
+            self.world.release()
             self.bot.stop.set()
             await living
 
@@ -346,11 +363,28 @@ class Bench:
         return any(one.kind == "shown" and one.fields.get("entry") == seq for one in story)
 
 
+def pytest_terminal_summary(terminalreporter):
+    """What `test_faults.py` played, and how many calls that were."""
+    reports = [each for outcome in ("passed", "failed") for each in terminalreporter.getreports(outcome)]
+    played = [value for each in reports for name, value in each.user_properties if name == "slack faults"]
+    for says, _, _ in sorted(played, key=lambda one: int(one[0].split()[1].rstrip(":"))):
+        terminalreporter.write_line(says)
+    if played:
+        calls, faults = (sum(one[at] for one in played) for at in (1, 2))
+        terminalreporter.write_line(f"{len(played)} seeds, {calls:,} calls of Slack, {faults:,} with a fault")
+
+
 @pytest.fixture
 async def bench(tmp_path):
     with Ledger(tmp_path / "ledger.db", tmp_path / "key", tmp_path / "anchors") as ledger:
         async with FakeSlack(rates="off") as slack:
             yield Bench(slack, ledger)
+
+
+@pytest.fixture
+def make_bench():
+    """Makes a bench of a practice Slack, a ledger and a world."""
+    return Bench
 
 
 @pytest.fixture
