@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from bot.executor.context import TicketChange
-from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent
+from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent, PartMissing
 from bot.slack.outbound.message import Message
 
 
@@ -32,6 +32,7 @@ class MessageState:
         channel: that takes nothing of it now, or "".
         unsure: keys of what may have arrived.
         trouble: what was last logged about it.
+        needs_file: the plan's text may not stand whole in its thread, so that its file has to.
         copies_at: when to look whether its message stands twice; None where it cannot.
     """
 
@@ -48,6 +49,7 @@ class MessageState:
     unsure: set[str] = field(default_factory=set)
     copies_at: datetime | None = None
     trouble: str = ""
+    needs_file: bool = False
     _taken: set[str] = field(default_factory=set)
     _sent: bytes = b""
 
@@ -57,6 +59,9 @@ class MessageState:
             return None
         try:
             await send()
+        except PartMissing as error:
+            self._taken.add(key)
+            return error
         except NotSent as error:
             return error
         except DeliveryUnknown as error:
