@@ -198,7 +198,7 @@ async def test_somebody_of_another_workspace_is_a_stranger(bench):
 async def test_help_and_status(bench):
     await bench.viewer.types("/hvops")
     told = plain_text(await bench.viewer.sees("What you can ask"))
-    assert "Not for you now" in told
+    assert "/check-writers <cluster|host>" in told
     await bench.nobody.types("/hvops")
     assert "/check-writers" not in plain_text(await bench.nobody.sees("You have no role in hvops."))
     await bench.operator.types("/hvops status")
