@@ -37,14 +37,14 @@ def without_shown(text: str) -> str:
 async def test_healthy_answers_and_refusals(play):
     async with play("healthy", "healthy") as scene:
         await scene.asks("help", "/hvops help", "What you can ask")
-        await scene.asks("help-nobody", "/hvops help", "What you can ask", "nobody")
+        await scene.asks("help-nobody", "/hvops help", "You have no role in hvops", "nobody")
         await scene.asks("help-approver", "/hvops", "What you can ask", "approver")
         await scene.asks("status", "/hvops status", "2 of 2 connections open")
-        await scene.asks("status-nobody", "/hvops status", "2 of 2 connections open", "nobody")
+        await scene.asks("status-nobody", "/hvops status", "You have no role in hvops", "nobody")
         await scene.asks("runs-none", "/hvops runs", re.compile("(?i)nothing|no "))
         for name, (line, says) in REFUSALS.items():
             await scene.asks(f"refused-{name}", line, says)
-        await scene.asks("refused-no-role", "/check-writers prod", "This needs the role viewer", "nobody")
+        await scene.asks("refused-no-role", "/check-writers prod", "Not allowed. You have no role", "nobody")
         await scene.asks("refused-viewer-drains", "/drain-node hv03", "This needs the role operator", "viewer")
 
         writers = await scene.asks("check-writers-prod", "/check-writers prod", "writers well on all 6 nodes")
@@ -54,7 +54,7 @@ async def test_healthy_answers_and_refusals(play):
         shared = await scene.sees("hv01: writers well", "nobody", "hv-ops")
         scene.keeps("check-writers-hv01-shared", shared)
         await scene.clicks(shared, "Look Again", "nobody")
-        scene.keeps("refused-button-no-role", await scene.sees("This needs the role viewer", "nobody"))
+        scene.keeps("refused-button-no-role", await scene.sees("Not allowed. You have no role", "nobody"))
         await scene.clicks(writers, "Look Again")
         scene.keeps("check-writers-prod-again", await scene.sees("writers well on all 6 nodes"))
         await scene.asks("find-full-guests-prod", "/find-full-guests prod", "guests")
