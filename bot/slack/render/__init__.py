@@ -12,5 +12,6 @@ proposed, running, closed   its message by state; ticket_thread, ticket_buttons,
 audit_lines        a line of the audit channel
 audit_results      what /audit answers, and its filters; ticket_history: every entry of a ticket
 ticket_list        tickets in lists and short answers
+rivals             other tickets that need the same lock
 blocks             the blocks everything is made of; pagination: what does not fit into one window
 """

@@ -3,5 +3,6 @@
 change_service   what it takes to change something: proposals, decisions, messages
 ticket_messages  the message of each ticket, message_state true; message_table: what the ledger knows of it
 message_state    what was last shown, so that nothing is posted twice
+competing        which open tickets need the same lock
 ticket_locks     one at a time shows a ticket, also of two bots on one ledger
 """

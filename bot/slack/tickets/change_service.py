@@ -22,6 +22,7 @@ from bot.ledger.ticket_state import OPEN, TicketState
 from bot.slack.outbound.api_errors import NotSent
 from bot.slack.outbound.message import Message
 from bot.slack.outbound.outbox import Outbox
+from bot.slack.render.rivals import with_rivals
 from bot.slack.render.ticket_list import not_shown, proposed_for
 from bot.slack.render.ticket_thread import looked_message
 from bot.slack.render.ticket_view_model import TicketView
@@ -69,7 +70,8 @@ class Changes:
         except NotSent as refused:
             card = await self.board.card(ticket)
             return not_shown(ticket, self.board.channel_of(card), refused.code, str(refused))
-        return proposed_for(ticket, place.channel, await self.board.permalink(ticket), is_new=is_new)
+        told = proposed_for(ticket, place.channel, await self.board.permalink(ticket), is_new=is_new)
+        return with_rivals(told, (await self.board.card(ticket)).rivals)
 
     async def hindered(self, ticket: str) -> str:
         """Why those who asked and approved do not let it go on, or why that is not known now; "" where they do."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from bot.executor.context import TicketChange
+from bot.ledger.ticket_state import TicketState
 from bot.slack.outbound.message import Message
 
 
@@ -24,6 +25,7 @@ class MessageState:
         worker: shows it as long as something is due.
         remind_at: when half of its time is over; None where nobody is to be reminded.
         has_ended: nothing more happens to it.
+        state: as it was last shown; None where this process has not shown it.
         users: how many work on it, or wait for their turn.
     """
 
@@ -33,6 +35,7 @@ class MessageState:
     worker: asyncio.Task[None] | None = None
     remind_at: datetime | None = None
     has_ended: bool = False
+    state: TicketState | None = None
     users: int = 0
     _sent: bytes = b""
 

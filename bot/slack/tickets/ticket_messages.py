@@ -27,10 +27,12 @@ from bot.slack.outbound.message import Message
 from bot.slack.outbound.outbox import Outbox
 from bot.slack.outbound.shielded_tasks import ShieldedTasks
 from bot.slack.render.evidence import evidence_file
+from bot.slack.render.rivals import Rival
 from bot.slack.render.ticket import copy_message, ticket_message
 from bot.slack.render.ticket_thread import entry_message, plan_message, reminder_message, thread_kinds
 from bot.slack.render.ticket_view_model import TicketView
 from bot.slack.roles import RoleResolver
+from bot.slack.tickets.competing import CompetingTickets
 from bot.slack.tickets.message_state import MessageState, MessageStates
 from bot.slack.tickets.message_table import (
     MessageRef,
@@ -47,6 +49,7 @@ log = structlog.get_logger()
 
 _GONE = ("message_not_found", "cant_update_message", "edit_window_closed", "channel_not_found", "is_archived")
 _REMEMBERED = 2_000  # links
+_LINKED = 5  # tickets that need the same lock
 _LEAVING = 10.0  # seconds for what is posted to be written down as well, when the bot is told to stop
 _RECENT = 50  # ended tickets whose end may not have been told when the bot went away
 
@@ -92,6 +95,7 @@ class TicketMessages:
         self._turns = TicketLocks(ledger.path)
         self._keeping = MessageStates()
         self._links: dict[MessageRef, str] = {}
+        self._competing = CompetingTickets(ledger)
         self._unbroken = ShieldedTasks()
 
     def notify(self, happening: TicketChange) -> None:
@@ -136,6 +140,7 @@ class TicketMessages:
         async with self._alone(ticket, kept):
             card = await self._card(ticket)
             kept.has_ended = card.ticket.state is TicketState.ENDED
+            self._touch_rivals(card, kept)
             if card.successor and not card.successor_link:  # nobody else tells of it, and this one links to it
                 await self._guarded(card.successor, self.refresh(card.successor))
                 card = await self._card(ticket)
@@ -147,6 +152,20 @@ class TicketMessages:
             await self._tell_thread(card, place)
             kept.remind_at = reminder_time(card.entries, is_proposed=card.ticket.state is TicketState.PROPOSED)
             return place
+
+    def touch(self, ticket: str) -> None:
+        """Something beside a ticket changed that its message shows, and nothing happened to it. Never raises, never waits."""
+        kept = self._keeping.get(ticket)
+        self.notify(kept.newest or TicketChange(ticket, "shown"))
+
+    def _touch_rivals(self, card: TicketView, kept: MessageState) -> None:
+        """Whoever needs the same lock shows how this ticket stands: once for each of its states."""
+        state, before = card.ticket.state, kept.state
+        kept.state = state
+        is_new = message_ref(card.entries) is None or kept.has_ended  # else it was shown by an earlier life
+        if state is not before and (before is not None or is_new):
+            for rival in card.rivals:
+                self.touch(rival.ticket)
 
     @contextlib.asynccontextmanager
     async def _alone(self, ticket: str, kept: MessageState) -> AsyncIterator[None]:
@@ -246,7 +265,15 @@ class TicketMessages:
     async def _card(self, ticket: str) -> TicketView:
         card = await asyncio.to_thread(read_card, self._ledger, ticket, self._keeping.newest(ticket))
         place = message_ref(card.entries)
+        card = replace(card, rivals=await self._rivals_of(card))
         return await self._with_people(self._sealed(card, place.channel if place else self.channel_of(card)))
+
+    async def _rivals_of(self, card: TicketView) -> tuple[Rival, ...]:
+        """The open tickets that need the same lock, each with its link."""
+        found = await asyncio.to_thread(self._competing.of, card)
+        links = await asyncio.gather(*(self.permalink(one.ticket) for one in found[:_LINKED]))
+        linked = (replace(one, link=link) for one, link in zip(found, links, strict=False))
+        return (*linked, *found[_LINKED:])
 
     def _sealed(self, card: TicketView, channel: str) -> TicketView:
         """The card for a channel: its buttons count there."""
