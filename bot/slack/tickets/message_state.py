@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from bot.executor.context import TicketChange
+from bot.ledger.ticket_state import TicketState
 from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent, PartMissing
 from bot.slack.outbound.message import Message
 
@@ -26,6 +27,7 @@ class MessageState:
         worker: shows it as long as something is due.
         remind_at: when half of its time is over; None where nobody is to be reminded.
         has_ended: nothing more happens to it.
+        state: as it was last shown; None where this process has not shown it.
         users: how many work on it, or wait for their turn.
         failures: how often in a row something of it was not delivered.
         refused: how often in a row Slack refused to change its message.
@@ -42,6 +44,7 @@ class MessageState:
     worker: asyncio.Task[None] | None = None
     remind_at: datetime | None = None
     has_ended: bool = False
+    state: TicketState | None = None
     users: int = 0
     failures: int = 0
     refused: int = 0
