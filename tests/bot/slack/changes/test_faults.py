@@ -81,7 +81,7 @@ class Played:
         return (
             f"seed {self.seed}: {self.calls} calls, {self.faults} with a fault; {self.missing} things missing when it was "
             f"well, all there {self.seconds * SCALE:.0f} s of its time later; {len(self.violations)} violations"
-             f" in {self.took:.0f} s"
+            f" in {self.took:.0f} s"
             + (f"; two live cards for a while: {', '.join(sorted(self.doubles))}" if self.doubles else "")
         )
 
