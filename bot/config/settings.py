@@ -49,6 +49,14 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
 
 
+_PLACEHOLDER = re.compile(r"replace.?me|placeholder|…|\.\.\.$", re.IGNORECASE)
+
+
+def is_placeholder(value: str) -> bool:
+    """Whether this still is what an example has in place of a token or an id: "xoxb-replace-me", "S0REPLACEME"."""
+    return _PLACEHOLDER.search(value) is not None
+
+
 class Slack(Section):
     """The Slack app. Missing altogether where only the command line is used."""
 
@@ -58,6 +66,11 @@ class Slack(Section):
     )
     base_url: str = Field(default="https://slack.com/api/", description='base_url = "https://slack.com/api/"')
     audit_channel: str = Field(default="", description='audit_channel = "C…", the id of a channel, not its name')
+
+    @property
+    def is_set(self) -> bool:
+        """Whether somebody has put the tokens of an app in place of the example's."""
+        return not any(is_placeholder(one.get_secret_value()) for one in (self.bot_token, self.app_token))
 
     @field_validator("bot_token", "app_token")
     @classmethod

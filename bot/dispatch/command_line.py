@@ -191,13 +191,29 @@ async def _found(
     inventory: Inventory, typed: CommandLine, parameter: argument_parser.Parameter, name: str, person: Person | None
 ) -> Target:
     """The target of that name, of the right kind, where this person may. Raises UsageError, PermissionDenied."""
-    target = await inventory.find(name)
+    only_vmm = tuple(parameter.targets) == ("vmm",)
+    try:
+        target = await inventory.find(name)
+    except UsageError as error:
+        if not only_vmm:
+            raise
+        says = f"There is no VMM server {argument_parser.quoted(name)} in the estate. {_vmm_servers(inventory)}"
+        servers = {server.name for server in inventory.vmm_servers()}
+        near = tuple(one for one in error.suggestions if one in servers)
+        raise UsageError(says, typed.command.usage, near) from error
     if target.kind not in parameter.targets:
         wants = " or a ".join(parameter.targets)
-        raise UsageError(f"{target.name} is a {target.kind}; this takes a {wants}.", typed.command.usage)
+        more = f" {_vmm_servers(inventory)}" if only_vmm else ""
+        raise UsageError(f"{target.name} is a {target.kind}; this takes a {wants}.{more}", typed.command.usage)
     if person is not None:
         _allow(person, typed.command.role, target)
     return target
+
+
+def _vmm_servers(inventory: Inventory) -> str:
+    """Which VMM servers there are, or how one is added."""
+    names = [server.name for server in inventory.vmm_servers()]
+    return f"Those below [vmm.NAME] are: {', '.join(names)}." if names else "Add a table [vmm.NAME] to it."
 
 
 def _every(inventory: Inventory, command: Command, person: Person | None) -> VmmTargets:

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Iterable
+from dataclasses import replace
 
 from bot.api.command import Role
 from bot.config.inventory_file import Cluster, InventoryFile, StandaloneHost
 from bot.config.inventory_file import load as load_inventory
-from bot.config.settings import Rule, Settings, Slack
+from bot.config.settings import Rule, Settings, Slack, is_placeholder
 from bot.dispatch.authorization import Accounts
-from bot.doctor.check import DoctorCheck, blocks_remediations, fail, ok, skip, warn
+from bot.doctor.check import SLACK_LATER, DoctorCheck, blocks_remediations, fail, ok, skip, slack_fault, warn
 from bot.errors import HvopsError
 from bot.slack.audit_channel.channel_history import ChannelReader
 from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent, make_client
 from bot.slack.roles import LOOKED_UP, RoleResolver
 from bot.slack.token_info import members
 
+_EMPTY = "has no members"
 _ENOUGH = 2  # people: who asks does not decide
 
 
@@ -25,6 +27,8 @@ async def check_approvers(settings: Settings) -> list[DoctorCheck]:
     slack = settings.slack
     if slack is None:
         return []
+    if not slack.is_set:
+        return [skip("approvers", "not known yet: Slack is not set", SLACK_LATER)]
     rules = list(settings.roles.rules())
     groups = dict.fromkeys(group for _, rule in rules for group in rule.groups)
     told = dict(zip(groups, await asyncio.gather(*(_group(slack, one) for one in groups)), strict=True))
@@ -40,11 +44,13 @@ async def check_approvers(settings: Settings) -> list[DoctorCheck]:
 
 
 async def _group(slack: Slack, group: str) -> frozenset[str] | DoctorCheck:
+    if is_placeholder(group):
+        return skip("user group", f"{group} is that of the example", SLACK_LATER)
     try:
         people = await members(slack.bot_token.get_secret_value(), slack.base_url, group)
     except (NotSent, DeliveryUnknown) as error:
-        return fail("user group", f"{group}: {error}", "Write the id of a user group that exists into [roles].")
-    return people or warn("user group", f"{group} has no members", "Add people to it in Slack.")
+        return slack_fault("user group", error, of=group, do="Write the id of a user group that exists into [roles].")
+    return people or warn("user group", f"{group} {_EMPTY}", "Add people to it in Slack.")
 
 
 async def _people(
@@ -55,7 +61,7 @@ async def _people(
     known = [told[group] for group in rule.groups]
     people = {one.rpartition("/")[2] for one in rule.users}
     people |= {one for group in known if isinstance(group, frozenset) for one in group}
-    if not people and any(isinstance(group, DoctorCheck) and group.status == "FAIL" for group in known):
+    if not people and any(isinstance(group, DoctorCheck) and not _has_no_members(group) for group in known):
         return skip(what, "not known: their group cannot be read")
     barred: list[str] = []
     if len(people) <= LOOKED_UP:  # of more, somebody will do
@@ -72,6 +78,11 @@ async def _people(
     if humans < _ENOUGH:
         return warn(what, f"only one person, who cannot approve their own plans{left_out}", "Add somebody else.")
     return ok(what, f"{humans} people{left_out}")
+
+
+def _has_no_members(group: DoctorCheck) -> bool:
+    """Whether Slack said that there are none; else it was not read."""
+    return group.says.endswith(_EMPTY)
 
 
 def _humans(ids: Iterable[str], accounts: Accounts) -> int:
@@ -98,7 +109,8 @@ async def _ops_channel(slack: Slack, channel: str, on: str) -> DoctorCheck:
     try:
         await ChannelReader(slack.bot_token.get_secret_value(), slack.base_url, channel).newest(1)
     except NotSent as error:
-        return blocks_remediations(fail(what, f"{channel}: {error}", "Plans are decided there.", on=on))
+        fault = slack_fault(what, error, of=channel, do="Plans are decided there.")
+        return blocks_remediations(replace(fault, on=on))
     except DeliveryUnknown as error:
         return warn(what, f"{channel}: {error}", on=on)
     return ok(what, f"the bot is in {channel}", on=on)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from bot.config.settings import Settings, Slack
-from bot.doctor.check import DoctorCheck, fail, ok, skip, warn
+from bot.doctor.check import DoctorCheck, fail, ok, skip, slack_fault, warn
 from bot.errors import LedgerError
 from bot.formatting import duration
 from bot.ledger import Entry, Filter, Reader
@@ -29,7 +29,7 @@ async def audit_channel(settings: Settings, slack: Slack, now: datetime | None =
     try:
         sifted = classify(await channel.newest(), frozenset({await channel.own()}))
     except (NotSent, DeliveryUnknown) as error:
-        return [fail(_CHANNEL, str(error))]
+        return [slack_fault(_CHANNEL, error)]
     found = [ok(_CHANNEL, f"{slack.audit_channel} can be read and told")]
     found += [warn("a head in it", doubt, _VERIFY) for doubt in sifted.doubts]
     try:

@@ -6,6 +6,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from bot.errors import HvopsError
+from bot.slack.outbound.remedies import About, is_passing, remedy
+
 
 class Status(StrEnum):
     """How it stands."""
@@ -14,6 +17,9 @@ class Status(StrEnum):
     WARN = "WARN"
     FAIL = "FAIL"
     SKIP = "SKIP"
+
+
+SLACK_LATER = "See step 3 of deploy/README.md, A real workspace."
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +59,21 @@ def fail(what: str, says: str, do: str = "", on: str = "") -> DoctorCheck:
 def skip(what: str, says: str, do: str = "", on: str = "") -> DoctorCheck:
     """It was not looked at, and why."""
     return DoctorCheck(Status.SKIP, what, says, on, do)
+
+
+def slack_fault(what: str, error: HvopsError, about: About = "bot", *, of: str = "", do: str = "") -> DoctorCheck:
+    """What Slack refused, or why it was not reached, with what to do about that. What passes by itself tells nothing.
+
+    Args:
+        what: what was looked at.
+        error: NotSent or DeliveryUnknown.
+        about: the token that the call was made with.
+        of: the group or channel it is about.
+        do: what to do where the table knows nothing.
+    """
+    says = f"{of}: {error}" if of else str(error)
+    advice = remedy(error, about) or do
+    return warn(what, f"not known: {says}", advice) if is_passing(error) else fail(what, says, advice)
 
 
 def blocks_remediations(check: DoctorCheck) -> DoctorCheck:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bot.config.settings import Settings, permission_warnings
 from bot.doctor.audit_channel import audit_channel
-from bot.doctor.check import DoctorCheck, fail, ok, skip, warn
+from bot.doctor.check import SLACK_LATER, DoctorCheck, fail, ok, skip, slack_fault, warn
 from bot.errors import HvopsError, LedgerError
 from bot.executor.external_records import NOT_ASKED, is_elsewhere
 from bot.ledger.key import read_key
@@ -16,7 +16,7 @@ from bot.ledger.verify import verify
 from bot.redaction import SHORTEST
 from bot.slack.manifest import BOT_SCOPES
 from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent
-from bot.slack.token_info import RATE_LIMITED, account, can_connect
+from bot.slack.token_info import account, can_connect
 
 _REINSTALL = "Add it under OAuth & Permissions (deploy/slack.yaml has them all) and reinstall the app."
 
@@ -40,6 +40,8 @@ async def slack(settings: Settings) -> list[DoctorCheck]:
     """Tokens, scopes, and the audit channel."""
     if settings.slack is None:
         return [skip("slack", "not in the settings", "Write a table [slack] to run the bot.")]
+    if not settings.slack.is_set:
+        return [skip("slack", "not set yet: the tokens are those of the example", SLACK_LATER)]
     bot, app = settings.slack.bot_token.get_secret_value(), settings.slack.app_token.get_secret_value()
     url = settings.slack.base_url
     found: list[DoctorCheck] = []
@@ -48,19 +50,13 @@ async def slack(settings: Settings) -> list[DoctorCheck]:
         found.append(ok("slack bot token", f"{told.user} in {told.team}"))
         found.append(_scopes(told.scopes))
     except (NotSent, DeliveryUnknown) as error:
-        found.append(fail("slack bot token", str(error), "Copy bot_token from OAuth & Permissions of the app."))
+        found.append(slack_fault("slack bot token", error))
     try:
         await can_connect(app, url)
         found.append(ok("slack app token", "Socket Mode may be opened"))
     except (NotSent, DeliveryUnknown) as error:
-        found.append(_no_socket(error))
+        found.append(slack_fault("slack app token", error, "app"))
     return [*found, *await audit_channel(settings, settings.slack)]
-
-
-def _no_socket(error: NotSent | DeliveryUnknown) -> DoctorCheck:
-    if isinstance(error, NotSent) and error.code == RATE_LIMITED:  # that says nothing of the token
-        return warn("slack app token", f"not known: {error}", "Look again in a minute.")
-    return fail("slack app token", str(error), "Make an app-level token with the scope connections:write.")
 
 
 def _scopes(scopes: frozenset[str] | None) -> DoctorCheck:

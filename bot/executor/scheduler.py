@@ -35,7 +35,9 @@ log = structlog.get_logger()
 TICK_SECONDS = 1.0
 LEAVING_SECONDS = 30.0  # how long an act under way may take to end when the bot is told to stop
 TROUBLE_SECONDS = 60.0  # a ticket that cannot be read, or whose run met our own bug, is left alone for so long
-CLICK_HOURS = 1  # an older click is not made up for: the person has long pressed again
+CLICK_HOURS = 24  # whose press is older is told no more that it came to nothing
+ANSWER_SECONDS = 60.0  # how long the answer to one recorded press may take; after it, that press decides nothing
+_ANSWERED_AT_ONCE = 8  # tickets whose recorded presses are answered beside each other
 _OPEN = ("approved", "running")
 
 
@@ -78,6 +80,7 @@ class Scheduler:
         self._parts = parts
         self._only = LeaderLock(parts.ledger.path)
         self._missed_click = missed_click
+        self.answer_seconds = ANSWER_SECONDS
         self._wake = asyncio.Event()
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._runs: dict[str, Run] = {}
@@ -91,6 +94,9 @@ class Scheduler:
         self._has_begun = False
         self._has_told_trouble = False
         self._making_up: asyncio.Task[None] | None = None
+        self._answering: set[asyncio.Task[None]] = (
+            set()
+        )  # answers to recorded presses; no ticket waits for one for ever
         self._unanswered: Counter[str | None] = (
             Counter()
         )  # ticket -> presses from before this process, not yet answered
@@ -159,7 +165,7 @@ class Scheduler:
                     await self._missed_clicks()
                 )  # where they cannot be read, nothing starts, and the next sweep tries again
                 self._has_begun = True
-                # Beside the sweeps: a thousand presses are answered one by one, and only their own tickets wait for it.
+                # Beside the sweeps: a thousand presses take their time, and only their own tickets wait for it.
                 self._unanswered = Counter(click.ticket for click in missed)
                 self._making_up = asyncio.create_task(self._make_up_for(missed))
             for one in listed:
@@ -186,9 +192,10 @@ class Scheduler:
 
     async def close(self) -> None:
         """Leave: acts end if they do so soon, waits are left to the next life. Lets another process be the one."""
-        if self._making_up is not None:
-            self._making_up.cancel()
-            await asyncio.gather(self._making_up, return_exceptions=True)
+        making_up = [*self._answering, *([self._making_up] if self._making_up else ())]
+        for task in making_up:
+            task.cancel()
+        await asyncio.gather(*making_up, return_exceptions=True)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LEAVING_SECONDS):
                 await asyncio.gather(*(self._leave(ticket) for ticket in tuple(self._tasks)))
@@ -409,16 +416,32 @@ class Scheduler:
 
     async def _make_up_for(self, missed: Iterable[Entry]) -> None:
         """Answer them, each once. A ticket does nothing before its own are answered: one may have withdrawn it."""
+        by_ticket: dict[str | None, list[Entry]] = {}
         for click in missed:
-            assert self._missed_click is not None
-            try:
-                await self._missed_click(click)
-            except HvopsError as error:  # a refusal is an answer too, and stands in the ledger
-                log.info("late click refused", click=click.seq, why=str(error))
-            except Exception:
-                log.exception("our bug in a late click; the next one follows", click=click.seq)
-            finally:
+            by_ticket.setdefault(click.ticket, []).append(click)
+        turns = asyncio.Semaphore(_ANSWERED_AT_ONCE)
+        await asyncio.gather(*(self._make_up_in_order(clicks, turns) for clicks in by_ticket.values()))
+
+    async def _make_up_in_order(self, clicks: Iterable[Entry], turns: asyncio.Semaphore) -> None:
+        """One ticket's. One that hangs (Slack does not say who that is) holds it no longer than it counts itself."""
+        for click in clicks:
+            async with turns:
+                answering = asyncio.create_task(self._answer(click))
+                self._answering.add(answering)
+                answering.add_done_callback(self._answering.discard)
+                await asyncio.wait({answering}, timeout=self.answer_seconds)
+                if not answering.done():
+                    log.warning("a recorded press is not answered in time; its ticket goes on", click=click.seq)
                 self._unanswered[click.ticket] -= 1
+
+    async def _answer(self, click: Entry) -> None:
+        assert self._missed_click is not None
+        try:
+            await self._missed_click(click)
+        except HvopsError as error:  # a refusal is an answer too, and stands in the ledger
+            log.info("late click refused", click=click.seq, why=str(error))
+        except Exception:
+            log.exception("our bug in a late click; the next one follows", click=click.seq)
 
 
 def missed_clicks(ledger: Reader, since: datetime) -> list[Entry]:

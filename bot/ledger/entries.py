@@ -193,6 +193,7 @@ class Clicked(EntryData):
         reason: what was typed into the window.
         answers: what was typed into a window that asks for more than one thing, in its order.
         forged: it was neither in the message of its ticket nor in one that hvops made; nothing is decided by it.
+        age: seconds that it was old when it came, by Slack's clock; None where that is not known.
     """
 
     kind: ClassVar[str] = "clicked"
@@ -205,6 +206,7 @@ class Clicked(EntryData):
     answers: Texts = ()
     deliveries: Texts = ()
     forged: bool = False
+    age: int | None = 0
 
 
 class Shown(EntryData):

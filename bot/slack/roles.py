@@ -28,6 +28,7 @@ from bot.config.settings import Rule
 from bot.dispatch.authorization import EVERYWHERE, SYSTEM, Accounts, Person, system_person
 from bot.errors import PermissionDenied, RolesUnknown
 from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent, classify_error
+from bot.slack.outbound.remedies import AGAIN, remedy
 
 log = structlog.get_logger()
 
@@ -63,6 +64,7 @@ class _Heard:
     at: float | None = None  # None: never
     refreshing: asyncio.Task[None] | None = None
     failed: str = ""
+    remedy: str = ""  # what to do about that, where it does not pass by itself
 
 
 @dataclass(slots=True)
@@ -139,7 +141,7 @@ class RoleResolver:
         )
         if not held and unknown:
             raise RolesUnknown(
-                f"{_capital(unknown)}, so nobody gets a role from them. Try again in a minute; /hvops status says more."
+                f"{_capital(unknown)}, so nobody gets a role from them. {self._groups[silent[0]].remedy or AGAIN}"
             )
         found = Person(f"{team}/{user}", name or user, held, f"{unknown}." if unknown else "", contact=self._contact)
         if found.highest_role > Role.VIEWER:
@@ -263,7 +265,7 @@ class RoleResolver:
         try:
             said = await ask()
         except (NotSent, DeliveryUnknown) as error:
-            one.failed = str(error)
+            one.failed, one.remedy = str(error), remedy(error)
             log.warning("Slack does not say who may decide", about=what, why=str(error))
         else:
             one.said, one.at, one.failed = said, self._clock(), ""

@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 from aiohttp import WSMessage
@@ -18,11 +19,15 @@ from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.adapter.socket_mode.async_internals import send_async_response
 from slack_bolt.async_app import AsyncApp
 from slack_bolt.request.async_request import AsyncBoltRequest
+from slack_bolt.response import BoltResponse
 from slack_sdk.errors import SlackApiError
 from slack_sdk.socket_mode.async_client import AsyncBaseSocketModeClient
 from slack_sdk.socket_mode.request import SocketModeRequest
+from slack_sdk.socket_mode.response import SocketModeResponse
 
+from bot.errors import HvopsError
 from bot.slack.outbound.api_errors import Retry, classify_error, make_client
+from bot.slack.outbound.remedies import remedy
 
 log = structlog.get_logger()
 
@@ -30,6 +35,33 @@ CONNECTIONS = 2
 ENVELOPE = "envelope_id"  # where a listener finds it in bolt's context
 ACKNOWLEDGED = "acknowledged"  # likewise: an event, set once Slack has been told
 _PING = 3.0  # seconds; measured: back in 5 s from a silent peer, with 10 it is 19
+_OK = 200
+_KINDS, _LONGEST_KIND = 64, 80
+
+
+class Rarely:
+    """What is worth one line of the log and not a thousand: the first of a kind, then once an hour how many came since.
+
+    Kinds come from outside, so only so many are told apart; all others count as one.
+    """
+
+    def __init__(self, every: float = 3_600.0, clock: Callable[[], float] = time.monotonic) -> None:
+        """Take the seconds between two lines about one kind."""
+        self._every, self._clock = every, clock
+        self._said: dict[str, float] = {}
+        self._since: dict[str, int] = {}
+
+    def since(self, kind: str) -> int | None:
+        """How many of this kind came unsaid since the last line about it; None where this one is not to be said either."""
+        kind = kind[:_LONGEST_KIND]
+        if kind not in self._said and len(self._said) >= _KINDS:
+            kind = "others"
+        now = self._clock()
+        if kind in self._said and now - self._said[kind] < self._every:
+            self._since[kind] = self._since.get(kind, 0) + 1
+            return None
+        self._said[kind] = now
+        return self._since.pop(kind, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,19 +83,52 @@ class Connection(AsyncSocketModeHandler):
         self.may = clock()  # from when on Slack lets it connect
         self.client.issue_new_wss_url = self._address  # type: ignore[method-assign] # the SDK waits too, and tells nobody
         self.client.on_message_listeners.append(self._note)
+        self.client.message_listeners.append(self._acknowledge_without_payload)
+        self._unhandled = Rarely()
         self.client.logger = _quiet()  # it logs every retry with a traceback; the watchdog says it once
 
     async def handle(self, client: AsyncBaseSocketModeClient, req: SocketModeRequest) -> None:
-        """Give one envelope to the app, and send its acknowledgement."""
+        """Give one envelope to the app, and acknowledge it whatever comes of that: Slack sends again what it does not hear of.
+
+        An app that leaves too much unacknowledged hears nothing any more [doc: docs.slack.dev/apis/events-api, failure limits].
+        """
         began = time.time()
         acknowledged = asyncio.Event()
-        context = {ENVELOPE: req.envelope_id, ACKNOWLEDGED: acknowledged}
-        request = AsyncBoltRequest(mode="socket_mode", body=req.payload, context=context)
         try:
-            response = await self.app.async_dispatch(request)
-            await send_async_response(client, req, response, began)
+            await send_async_response(client, req, await self._dispatch(req, acknowledged), began)
         finally:
             acknowledged.set()
+
+    async def _dispatch(self, req: SocketModeRequest, acknowledged: asyncio.Event) -> BoltResponse:
+        """What the app answers; an empty acknowledgement where it has no answer to such an envelope, or breaks over it."""
+        why = ""
+        try:
+            context = {ENVELOPE: req.envelope_id, ACKNOWLEDGED: acknowledged}
+            request = AsyncBoltRequest(mode="socket_mode", body=req.payload, context=context)
+            response = await self.app.async_dispatch(request)
+            if response.status == _OK:
+                return response
+            why = f"bolt answers {response.status}"
+        except Exception as error:  # noqa: BLE001 - whatever is in it, the next envelope must be read
+            why = repr(error)
+        self._log_unhandled(f"{req.type}: {kind_of(req.payload)}", why)
+        return BoltResponse(status=_OK)
+
+    async def _acknowledge_without_payload(
+        self, client: AsyncBaseSocketModeClient, message: dict[str, Any], _: str | None
+    ) -> None:
+        """Acknowledge an envelope that the SDK makes no request of: without a payload, or with one that is no object."""
+        envelope, payload = message.get("envelope_id"), message.get("payload")
+        if isinstance(envelope, str) and not ("type" in message and isinstance(payload, dict | str)):
+            self._log_unhandled(str(message.get("type")), f"its payload is {type(payload).__name__}")
+            await client.send_socket_mode_response(SocketModeResponse(envelope_id=envelope))
+
+    def _log_unhandled(self, kind: str, why: str) -> None:
+        more = self._unhandled.since(kind)
+        if more is not None:
+            log.warning(
+                "slack sent what hvops does not know; acknowledged", kind=kind[:200], why=why[:200], unsaid=more
+            )
 
     async def open(self) -> None:
         """Connect, trying until it works."""
@@ -87,10 +152,19 @@ class Connection(AsyncSocketModeHandler):
             except SlackApiError as error:
                 verdict = classify_error(error, idempotent=True)
                 if not isinstance(verdict, Retry) or verdict.after is None:
+                    self._log_refused(verdict)
                     raise
             log.warning("slack lets no connection open yet", seconds=verdict.after)
             self.may = self.clock() + verdict.after
             await asyncio.sleep(verdict.after)
+
+    def _log_refused(self, verdict: HvopsError | Retry) -> None:
+        """Why no connection opens, and what to do about it: the SDK tries again for ever, and says it to nobody."""
+        why = verdict.why if isinstance(verdict, Retry) else str(verdict)
+        more = self._unhandled.since(f"refused {why}")
+        if more is not None:
+            do = "" if isinstance(verdict, Retry) else remedy(verdict, "app")
+            log.error("slack lets no connection open", why=why, do=do, unsaid=more)
 
     async def _note(self, _: WSMessage) -> None:
         self.heard = self.clock()
@@ -183,6 +257,13 @@ class SocketConnections:
         opening.cancel()
         await asyncio.gather(opening, return_exceptions=True)
         await _shut(one)
+
+
+def kind_of(payload: dict[str, Any]) -> str:
+    """What kind of payload it says that it is: "block_actions", "event_callback reaction_added", "app_rate_limited"."""
+    event = payload.get("event")
+    told = (payload.get("type"), event.get("type") if isinstance(event, dict) else None)
+    return " ".join(one for one in told if isinstance(one, str)) or "no type"
 
 
 def _quiet() -> logging.Logger:

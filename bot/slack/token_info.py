@@ -31,9 +31,6 @@ async def account(token: str, base_url: str) -> Account:
     return Account(str(answer.get("team")), str(answer.get("user")), scopes)
 
 
-RATE_LIMITED = "ratelimited"  # Slack's word for a call too many
-
-
 async def can_connect(app_token: str, base_url: str) -> None:
     """Ask for a Socket Mode address, and use it for nothing: the token's only scope is connections:write. Raises."""
     await _call(make_client(app_token, base_url), "apps.connections.open")

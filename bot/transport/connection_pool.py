@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from bot.errors import TargetError, TargetTimeout
+from bot.errors import ConnectionFailed, TargetError, TargetTimeout
 from bot.transport.connection_reasons import chain
 from bot.transport.routing import Route
 from bot.transport.windows.exception_mapping import from_exception
@@ -129,4 +129,7 @@ class PooledCall(Generic[T]):
             self._kept.release(connection)
 
     def _translated(self, error: Exception, began: float) -> TargetError:
-        return from_exception(self._way.name, error, time.monotonic() - began)
+        failed = from_exception(self._way.name, error, time.monotonic() - began)
+        if self._way.odd_port and isinstance(failed, TargetTimeout | ConnectionFailed):
+            return type(failed)(failed.target, failed.message, self._way.odd_port)
+        return failed

@@ -13,8 +13,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
-from bot.config.inventory_file import InventoryFile
+from bot.config.inventory_file import PLAIN_PORT, TLS_PORT, InventoryFile
 from bot.errors import PolicyViolation
 
 Profile = Literal["reader", "operator", "guest"]
@@ -55,6 +56,18 @@ class Route:
     def __post_init__(self) -> None:
         """The address alone says it."""
         object.__setattr__(self, "is_tls", self.url.lower().startswith("https:"))
+
+    @property
+    def odd_port(self) -> str:
+        """What to do where its address has the port that WinRM uses for the other of http and https; "" where it has not."""
+        kind, wrong, right = ("https", PLAIN_PORT, TLS_PORT) if self.is_tls else ("http", TLS_PORT, PLAIN_PORT)
+        if urlsplit(self.url).port != wrong:
+            return ""
+        other = "plain HTTP" if self.is_tls else "TLS"
+        return (
+            f"It is pinned to {kind}:// with port {wrong}, which is WinRM's for {other}: write port {right} below [endpoints],"
+            f" or {'http' if self.is_tls else 'https'}://."
+        )
 
 
 class Router:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from email.utils import formatdate
 from pathlib import Path
 from typing import Literal, Self
 
@@ -63,6 +64,7 @@ class FakeSlack:
         self.socket = SocketMode(self.core)
         self.acts = UserActions(self.core, self.socket, Events(self.core, self.socket))
         self.application = web.Application(middlewares=[guard], client_max_size=LARGEST_BODY)
+        self.application.on_response_prepare.append(self._dated)
         self._practice = Practice(self.acts, self.socket)
         self._port = port
         self._page = page
@@ -160,6 +162,10 @@ class FakeSlack:
         self._practice.add_to(router)
         router.add_get("/", self._index)
         router.add_get("/{path:.+}", self._static)
+
+    async def _dated(self, _: web.Request, response: web.StreamResponse) -> None:
+        """Slack's answers are dated by Slack's clock (RFC 9110, Date)."""
+        response.headers["Date"] = formatdate(self.core.clock.now(), usegmt=True)
 
     async def _api(self, request: web.Request) -> web.StreamResponse:
         return await web_api.answer(self.core, request)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import configparser
 import os
 import re
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,9 @@ from bot.config.inventory_file import BackupService, Cluster, InventoryFile, Sta
 from bot.config.inventory_file import load as load_inventory
 from bot.config.settings import Credentials, LedgerFiles, Limits, Policy, Settings, Slack, load
 from bot.dispatch.registry import Registry
+from bot.doctor.approvers import check_approvers
+from bot.doctor.check import Status
+from bot.doctor.local import slack
 from bot.slack.manifest import manifest_yaml
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -65,6 +70,28 @@ def test_what_is_commented_out_can_be_switched_on(tmp_path):
     assert settings.credentials.commvault
     assert estate.commvault
     assert list(estate.vmm) == ["vmm"]
+
+
+def test_step_2_can_be_walked_without_slack(tmp_path):
+    """The example as it is, with what step 2 shows put in: it loads, and doctor skips Slack."""
+    step = (DEPLOY / "README.md").read_text().split("## 2. ")[1].split("## 3. ")[0]
+    endpoints, reader = [textwrap.dedent(one) for one in re.findall(r"```toml\n(.*?)```", step, re.DOTALL)]
+    text = (DEPLOY / "settings.toml").read_text()
+    login = text.index("[credentials.reader]"), text.index("# [credentials.operator]")
+    (tmp_path / "settings.toml").write_text(text[: login[0]] + reader + text[login[1] :])
+    (tmp_path / "settings.toml").chmod(0o600)
+    estate = (DEPLOY / "inventory.toml").read_text().replace("[endpoints]\n", endpoints)
+    (tmp_path / "inventory.toml").write_text(estate)
+    settings = load(tmp_path / "settings.toml")
+    assert (settings.credentials.reader.transport, settings.credentials.reader.username) == (
+        "ntlm",
+        "CORP\\hvops-reader",
+    )
+    assert load_inventory(settings.inventory).endpoints["hv02"] == "http://10.20.1.12:5985/wsman"
+    checks = [*asyncio.run(slack(settings)), *asyncio.run(check_approvers(settings))]
+    assert {check.status for check in checks} == {Status.SKIP}
+    for profile in ("reader", "operator", "guest"):
+        assert f"`[credentials.{profile}]`" in step
 
 
 def without_doubles(lines):

@@ -19,6 +19,7 @@ from bot.slack.inbound.request_handler import RequestHandler
 from bot.slack.inbound.ticket_buttons import Click, TicketClicks
 from bot.slack.outbound.api_errors import NotSent, classify_error
 from bot.slack.outbound.message import File, Message, View
+from bot.slack.outbound.slack_time import slack_time
 from bot.slack.render import blocks, errors
 from bot.slack.render.evidence import error_view, evidence_file, evidence_view, loading_view
 from bot.slack.render.home import ask_view
@@ -103,7 +104,7 @@ class Clicks:
     async def _ask_again(self, click: Click) -> None:
         answered = await self._reopen(click)
         await self._desk.handle_line(
-            click.who, click.where, read_typed(answered.line, EntryPoint.BUTTON), "button", click.seq
+            click.who, click.where, read_typed(answered.line, EntryPoint.BUTTON), "button", click.seq, fresh=click.fresh
         )
 
     async def _run(self, click: Click) -> None:
@@ -112,7 +113,7 @@ class Clicks:
             await self._say(click, errors.expired_button(answered.line))
             return
         line = read_typed(answered.report.remedies[click.index].line, EntryPoint.BUTTON)
-        await self._desk.handle_line(click.who, click.where, line, "button", click.seq)
+        await self._desk.handle_line(click.who, click.where, line, "button", click.seq, fresh=click.fresh)
 
     async def _show(self, click: Click) -> None:
         await self._desk.deliver(await self._reopen(click), self._desk.reply(click.where))
@@ -175,7 +176,8 @@ class Clicks:
         if command is None:
             await self._say(click, errors.expired_button())
             return
-        await self._open(click, ask_view(command.name, command.usage, command.help))
+        opened = int(slack_time(self._desk.parts.base_url).now() or 0)
+        await self._open(click, ask_view(command.name, command.usage, command.help, str(opened)))
 
     async def _update(self, click: Click, view: View) -> None:
         """Fill a window that is open. Raises NotSent."""
@@ -197,4 +199,6 @@ def _translated(error: Exception) -> HvopsError:
     fate = classify_error(error, idempotent=True)
     if isinstance(fate, NotSent) and fate.code in ("trigger_expired", "trigger_exchanged", "expired_trigger_id"):
         return UsageError("Slack was too slow to open a window here. Press the button again.")
-    return fate if isinstance(fate, HvopsError) else NotSent("later", f"The window could not be filled: {fate.why}.")
+    if isinstance(fate, HvopsError):
+        return fate
+    return NotSent("later", f"The window could not be opened: Slack is busy or has trouble ({fate.why}). Press again.")

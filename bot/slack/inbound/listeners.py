@@ -7,6 +7,7 @@ an error. Before the acknowledgement only ids are read and one ledger entry is w
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import re
 import time
 from collections import OrderedDict
@@ -17,19 +18,22 @@ from typing import Any
 import structlog
 from slack_bolt.async_app import AsyncApp
 from slack_bolt.authorization import AuthorizeResult
+from slack_bolt.error import BoltUnhandledRequestError
 from slack_bolt.response import BoltResponse
 
 from bot.dispatch.builtins import FRONT_DOOR, STOP
-from bot.dispatch.command_line import EntryPoint, read_typed
+from bot.dispatch.command_line import EntryPoint, TypedLine, read_typed
 from bot.errors import LedgerError, TicketError
 from bot.ledger import Entry
 from bot.ledger.entries import Clicked, Refused
 from bot.slack.inbound.buttons import Clicks
+from bot.slack.inbound.freshness import WINDOW_SECONDS, Freshness, Way, seconds_in
 from bot.slack.inbound.payload import deliveries_of, get_str, parse_click, parse_field, parse_fields, parse_person
 from bot.slack.inbound.request_handler import RequestHandler, SlackUser
 from bot.slack.inbound.ticket_buttons import Click
 from bot.slack.outbound.api_errors import make_client
 from bot.slack.outbound.responder import ReplyTarget
+from bot.slack.outbound.slack_time import slack_time
 from bot.slack.render import errors
 from bot.slack.render.answer_modal import ANSWERED
 from bot.slack.render.audit_results import CALLBACK as AUDIT_CALLBACK
@@ -39,7 +43,8 @@ from bot.slack.render.reason_modal import CALLBACK as TICKET_CALLBACK
 from bot.slack.render.reason_modal import REASON
 from bot.slack.render.stop import CALLBACK as STOP_CALLBACK
 from bot.slack.render.ticket_buttons import ANSWER, REASONED, TICKET_VERBS
-from bot.slack.socket import ACKNOWLEDGED
+from bot.slack.socket import ACKNOWLEDGED, Rarely, kind_of
+from bot.slack.tickets.message_table import opened_at
 from bot.tickets.answers import ONE_BY_ONE
 
 log = structlog.get_logger()
@@ -81,7 +86,11 @@ def make_app(bot_token: str, base_url: str) -> AsyncApp:
 
     client = make_client(None, base_url)  # the token comes with each request, from `authorize`
     return AsyncApp(
-        client=client, authorize=authorize, request_verification_enabled=False, ignoring_self_events_enabled=False
+        client=client,
+        authorize=authorize,
+        request_verification_enabled=False,
+        ignoring_self_events_enabled=False,
+        raise_error_for_unhandled_request=True,  # to `on_error`, which acknowledges it; bolt by itself does not
     )
 
 
@@ -93,6 +102,8 @@ class Listener:
         self._desk = desk
         self._clicks = Clicks(desk)
         self._seen = seen or DeliveryDeduplicator()
+        self._unhandled = Rarely()
+        self._time = slack_time(desk.parts.base_url)
         app.command(ANYTHING)(self.command)
         app.action(ANYTHING)(self.action)
         app.view(ANYTHING)(self.submission)
@@ -124,7 +135,7 @@ class Listener:
 
     async def action(self, ack: Callable[..., Awaitable[Any]], body: dict[str, Any], context: Any) -> None:
         """A button, in a message, a modal or Home."""
-        click = parse_click(body)
+        click = parse_click(body, self._time)
         noted = await self._taken(ack, body, context, click, f"button {click.verb} {click.argument}".strip())
         if noted is not None:
             self._start(context, lambda: self._clicks.dispatch(noted))
@@ -144,12 +155,15 @@ class Listener:
             return
         command = callback.removeprefix(f"{CALLBACK}:")
         line = read_typed(f"/{command} {parse_field(body, ARGUMENTS)}", EntryPoint.MODAL)
-        click = Click(who, ReplyTarget(who.user), "submit", command, "")
+        opened = seconds_in(get_str(view, "private_metadata"))
+        click = Click(who, ReplyTarget(who.user), "submit", command, "", fresh=self._window_opened(opened))
         noted = await self._taken(ack, body, context, click, line.text)
         if noted is None:
             return
         if callback.startswith(f"{CALLBACK}:"):
-            self._start(context, lambda: self._desk.handle_line(who, click.where, line, "slack", noted.seq))
+            self._start(
+                context, lambda: self._desk.handle_line(who, click.where, line, "slack", noted.seq, fresh=click.fresh)
+            )
         else:  # no verb is called "submit": it is answered as an old one
             self._start(context, lambda: self._clicks.dispatch(noted))
 
@@ -179,7 +193,8 @@ class Listener:
         who, view = parse_person(body), body.get("view") or {}
         verb = get_str(view, "callback_id").removeprefix(f"{TICKET_CALLBACK}:")
         ticket, _, seal = get_str(view, "private_metadata")[:160].partition(" ")
-        click = Click(who, ReplyTarget(who.user), f"{verb}{REASONED}", "", ticket[:80], seal=seal)
+        fresh = self._window_opened(opened_at(seal) or None)
+        click = Click(who, ReplyTarget(who.user), f"{verb}{REASONED}", "", ticket[:80], seal=seal, fresh=fresh)
         if verb == ANSWER:
             click = replace(click, said=parse_fields(body, ANSWERED, ONE_BY_ONE))
         else:
@@ -187,6 +202,10 @@ class Listener:
         noted = await self._taken(ack, body, context, click, f"button {click.verb} {ticket}")
         if noted is not None:
             self._start(context, lambda: self._clicks.dispatch(noted))
+
+    def _window_opened(self, at: float | None) -> Freshness:
+        """How old a window is: when it was sent off, Slack does not say."""
+        return Freshness.of(at, self._time, Way.WINDOW, WINDOW_SECONDS)
 
     async def _taken(
         self, ack: Callable[..., Awaitable[Any]], body: dict[str, Any], context: Any, click: Click, line: str
@@ -207,18 +226,25 @@ class Listener:
             self._desk.start(self._desk.report_errors(reply, lambda: self._desk.home(who), "home"))
 
     async def mention(self, body: dict[str, Any], context: Any) -> None:
-        """`@hvops check-writers prod`: the only way to type a command in a thread."""
+        """`@hvops check-writers prod`: the only way to type a command in a thread.
+
+        Slack sends another event, with an id of its own and `edited`, for each edit of such a message [doc: java-slack-sdk#755;
+        seen by others: slack-go#1256]: one that corrects a typing error is answered, each wording once.
+        """
         event = body.get("event") or {}
-        if event.get("bot_id") or event.get("subtype") or event.get("edited") or not get_str(event, "user"):
-            return  # bots, edits and the like: only what a person typed counts
+        user, edited = get_str(event, "user"), event.get("edited")
+        if event.get("bot_id") or event.get("subtype") or not user or (edited and get_str(edited, "user") != user):
+            return  # bots and the like: only what a person typed counts, and only their own words
         is_ours = body.get("is_ext_shared_channel") is False  # else it may be anybody's, or Slack does not say
         home = get_str(body, "team_id") if is_ours else ""
         team = get_str(event, "user_team") or get_str(event, "team") or home
         who = SlackUser(team, get_str(event, "user"))
         where = ReplyTarget(who.user, get_str(event, "channel"), thread_ts=get_str(event, "thread_ts"))
         line = read_typed(get_str(event, "text"), EntryPoint.MENTION)
-        if not await self._came_before(body, context, who, line.text):
-            self._desk.start(self._desk.handle_line(who, where, line, "mention"))
+        if not await self._came_before(body, context, who, line.text, _wording(event, line)):
+            written = get_str(event.get("edited"), "ts") or get_str(event, "ts")
+            fresh = Freshness.of(seconds_in(written), self._time, Way.MENTION)
+            self._desk.start(self._desk.handle_line(who, where, line, "mention", fresh=fresh))
 
     async def other_event(self, body: dict[str, Any]) -> None:
         """Events the manifest does not ask for. Acknowledged by bolt; noted, so that one can wonder why."""
@@ -230,10 +256,21 @@ class Listener:
         await ack()
 
     async def on_error(self, error: Exception, body: dict[str, Any]) -> BoltResponse:
-        """A bug before the acknowledgement. Acknowledged all the same, and the person is told."""
-        log.error("our bug in a listener", error=repr(error), type=get_str(body, "type"), exc_info=error)
-        who = parse_person(body) if "user" in body else SlackUser(get_str(body, "team_id"), get_str(body, "user_id"))
-        where = ReplyTarget(who.user, response_url=get_str(body, "response_url"))
+        """What no listener takes, and a bug before the acknowledgement. Acknowledged all the same, and the person is told."""
+        kind = kind_of(body)
+        if isinstance(error, BoltUnhandledRequestError):
+            more = self._unhandled.since(kind)
+            if more is not None:
+                log.warning("slack sent what hvops does not know; acknowledged", kind=kind[:200], unsaid=more)
+            return BoltResponse(status=200)
+        more = self._unhandled.since(f"{type(error).__name__} {kind}")
+        if more is not None:
+            log.error("our bug in a listener", error=repr(error), type=kind[:200], exc_info=error, unsaid=more)
+        event = body.get("event")
+        mention = event if isinstance(event, dict) and event.get("type") == "app_mention" else {}
+        typed = SlackUser(get_str(body, "team_id"), get_str(body, "user_id") or get_str(mention, "user"))
+        who = parse_person(body) if "user" in body else typed
+        where = ReplyTarget(who.user, get_str(mention, "channel"), response_url=get_str(body, "response_url"))
 
         async def again() -> None:
             raise error
@@ -253,12 +290,17 @@ class Listener:
 
         self._desk.start(after())
 
-    async def _came_before(self, body: dict[str, Any], context: Any, who: SlackUser, line: str) -> bool:
-        """Whether this very delivery came before. A second one is not asked again, and the ledger says so."""
+    async def _came_before(
+        self, body: dict[str, Any], context: Any, who: SlackUser, line: str, wording: str = ""
+    ) -> bool:
+        """Whether this very delivery, or wording of a message, came before. It is not asked again, and the ledger says so."""
         ids = deliveries_of(body, context)
-        if not self._seen.check_and_add(ids):
+        came, same = self._seen.check_and_add(ids), self._seen.check_and_add((wording,))
+        if not came and not same:
             return False
         why = "Slack delivered this twice; the first one is being answered."
+        if not came:
+            why = "This message was edited, and with these words it has been answered already."
         name = who.name or self._desk.parts.people.known_name(who.user)
         refused = Refused(name=name, line=line[:200], reason=why, category="redelivered", deliveries=ids)
         try:
@@ -290,15 +332,24 @@ class Listener:
         """About its ticket, where it is one of a ticket's buttons and there is such a ticket."""
         name = click.who.name or self._desk.parts.people.known_name(click.who.user)
         rare: dict[str, Any] = {"name": name, "answers": click.said, "forged": click.forged}
+        told = {field: said for field, said in rare.items() if said}
+        if (age := click.fresh.recorded_age) != 0:
+            told["age"] = age
         clicked = Clicked(
             button=f"{click.verb} {click.argument}".strip(),
             answer=click.token,
             place=click.where.channel,
             reason=click.why,
             deliveries=ids,
-            **{name: told for name, told in rare.items() if told},
+            **told,
         )
         if click.verb.removesuffix(REASONED) in TICKET_VERBS:
             with contextlib.suppress(TicketError):
                 return await self._desk.write(click.who.id, clicked, click.token)
         return await self._desk.write(click.who.id, clicked)
+
+
+def _wording(event: dict[str, Any], line: TypedLine) -> str:
+    """What names a message together with what it says now: decoration, previews and reactions make no other one of it."""
+    place, ts = get_str(event, "channel"), get_str(event, "ts")
+    return f"wording {place} {ts} {hashlib.sha256(line.text.encode()).hexdigest()}" if ts else ""

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from bot.slack.inbound.freshness import Freshness, Way, seconds_in
 from bot.slack.inbound.request_handler import SlackUser
 from bot.slack.inbound.ticket_buttons import Click
 from bot.slack.outbound.responder import ReplyTarget
+from bot.slack.outbound.slack_time import SlackTime
 from bot.slack.render.blocks import PREFIX
 from bot.slack.socket import ENVELOPE
 
@@ -17,8 +19,8 @@ _LONGEST = 4_000  # characters of a field that are read
 _LONGEST_VALUE = 160  # of what a button carries: a token, or a ticket and its seal
 
 
-def parse_click(body: dict[str, Any]) -> Click:
-    """Ids out of a block_actions payload, and nothing else."""
+def parse_click(body: dict[str, Any], slack: SlackTime) -> Click:
+    """Ids out of a block_actions payload, how old it is, and nothing else."""
     who = parse_person(body)
     actions = body.get("actions")
     action = next((one for one in actions if isinstance(one, dict)), {}) if isinstance(actions, list) else {}
@@ -44,6 +46,7 @@ def parse_click(body: dict[str, Any]) -> Click:
         message="" if container.get("is_ephemeral") else get_str(container, "message_ts"),
         seal=seal,
         is_private=bool(container.get("is_ephemeral")),
+        fresh=Freshness.of(seconds_in(get_str(action, "action_ts")), slack, Way.PRESS),
     )
 
 

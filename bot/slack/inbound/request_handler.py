@@ -20,17 +20,18 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.api.command import Role
 from bot.dispatch.authorization import EVERYWHERE, Person, no_role
-from bot.dispatch.builtins import AUDIT, FRONT_DOOR, STATUS, STOP
+from bot.dispatch.builtins import AUDIT, FRONT_DOOR, GO, STATUS, STOP
 from bot.dispatch.command_line import TypedLine
 from bot.dispatch.help import Status, help_for
 from bot.dispatch.pipeline import AnsweredRequest, Pipeline, Request
 from bot.dispatch.query_session import Progress
 from bot.dispatch.registry import Registry
-from bot.errors import HvopsError, InternalError, LedgerError, SwitchUnchanged
+from bot.errors import HvopsError, InternalError, LedgerError, SwitchUnchanged, TicketError
 from bot.ledger import Entry, Ledger
 from bot.ledger.entries import Answered, AnswerShown, Asked, EntryData, Refused
 from bot.slack.inbound.audit_command import AuditCommand
 from bot.slack.inbound.builtin_commands import SWITCHES, Origin, open_tickets, stop_for, switch, unchanged
+from bot.slack.inbound.freshness import Freshness
 from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent
 from bot.slack.outbound.message import Message, View
 from bot.slack.outbound.outbox import Outbox
@@ -142,12 +143,32 @@ class RequestHandler:
         answers: int | None = None,
         *,
         trigger: str = "",
+        fresh: Freshness | None = None,
     ) -> None:
-        """Answer a line that somebody typed or pressed; `trigger` opens a window for them, for three seconds."""
+        """Answer a line that somebody typed or pressed.
+
+        Args:
+            who: who did.
+            where: where they are answered.
+            line: what.
+            via: the entry point, for the ledger.
+            answers: the number of the `clicked` entry.
+            trigger: opens a window for them, for three seconds.
+            fresh: how old it is; None of a slash command, which Slack does not date. An old one proposes nothing, stops
+                nothing and lets nothing start; what only asks is answered.
+        """
         reply = self.reply(where)
 
         async def work() -> None:
             person = await self.person(who, where, line.text)
+            late = fresh.why_late() if fresh is not None and self._changes_something(line) else ""
+            if late:
+                refused = Refused(
+                    line=line.text[:200], reason=late, category="too late", via=via, place=where.channel, click=answers
+                )
+                await self.write(who.id, refused)
+                await reply.result(errors.not_executed(TicketError(late)))
+                return
             if self.parts.reviews is not None and line.builtin is AUDIT:
                 asked = Request.of(person, line, via, where.channel or "home", answers)
                 await reply.result(await self.parts.reviews.answer(asked))
@@ -163,6 +184,11 @@ class RequestHandler:
                 await self.deliver(answered, reply)
 
         await self.report_errors(reply, work, line.text)
+
+    def _changes_something(self, line: TypedLine) -> bool:
+        """Whether it proposes a change, stops changes, or lets them start."""
+        command = self.parts.registry.get(line.name)
+        return line.builtin in (STOP, GO) if line.builtin is not None else command is not None and command.changes
 
     async def person(self, who: SlackUser, where: ReplyTarget, line: str) -> Person:
         """Who this is. A person who cannot be looked up is refused, and the ledger says so.

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hmac
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import partial
 
 import structlog
@@ -14,11 +16,14 @@ from bot.dispatch.authorization import Person
 from bot.dispatch.command_line import EntryPoint, read_typed
 from bot.dispatch.pipeline import Request
 from bot.errors import HvopsError, LedgerError, TicketError
+from bot.executor.scheduler import ANSWER_SECONDS
 from bot.ledger import Entry
 from bot.ledger.entries import Clicked, Proposed, Refused
+from bot.slack.inbound.freshness import FRESH_SECONDS, Freshness, Way
 from bot.slack.inbound.request_handler import RequestHandler, SlackUser
 from bot.slack.outbound.message import Message, View
 from bot.slack.outbound.responder import ReplyTarget
+from bot.slack.outbound.slack_time import slack_time
 from bot.slack.render import errors
 from bot.slack.render.answer_modal import answer_view
 from bot.slack.render.reason_modal import reason_view
@@ -43,7 +48,7 @@ from bot.slack.render.ticket_buttons import (
 from bot.slack.render.ticket_list import decision_message
 from bot.slack.render.ticket_view_model import person as mention
 from bot.slack.tickets.change_service import Changes
-from bot.slack.tickets.message_table import MessageRef, button_seal, message_ref, message_refs, window_seal
+from bot.slack.tickets.message_table import MessageRef, button_seal, message_ref, message_refs, opened_at, window_seal
 from bot.tickets.decisions import UserAction
 from bot.tickets.proposal import proposal_of
 
@@ -78,6 +83,7 @@ class Click:
         said: what was written into a window that asks for more than one thing, in its order.
         seq: of the `clicked` entry.
         message: the ts of the message it was in; "" in views, in Home, and in what only one person sees.
+        fresh: how old it is; what is too old decides nothing.
     """
 
     who: SlackUser
@@ -94,6 +100,7 @@ class Click:
     seal: str = ""
     forged: bool = False
     is_private: bool = False
+    fresh: Freshness = field(default_factory=lambda: Freshness(None))
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -153,9 +160,19 @@ class TicketClicks:
         where = ReplyTarget(user, clicked.place)
         click = Click(SlackUser(team, user), where, verb, argument, entry.ticket, seq=entry.seq)
         click = replace(click, why=clicked.reason, said=clicked.answers, forged=clicked.forged)
+        click = replace(click, fresh=self._recorded(entry, clicked))
         await self._desk.report_errors(
             self._desk.reply(where), lambda: self._do(self._decide, click), f"late button {verb}"
         )
+
+    def _recorded(self, entry: Entry, clicked: Clicked) -> Freshness:
+        """How old a press is that stands in the ledger: as old as it came, and older by the time since, by the ledger's clock."""
+        age = None
+        if clicked.age is not None:
+            since = self._changes.run.now() - datetime.fromisoformat(entry.at)
+            age = clicked.age + max(0.0, since.total_seconds())
+        most = FRESH_SECONDS if age is None else min(FRESH_SECONDS, age + ANSWER_SECONDS)
+        return Freshness(age, Way.PRESS, most, recorded=True)
 
     async def _do(self, does: Callable[[Click], Awaitable[None]], click: Click) -> None:
         """Do what the button says, where hvops made it: a copy of the real message in its channel works too, once."""
@@ -186,7 +203,7 @@ class TicketClicks:
             return bool(story) and not is_known  # about no ticket at all: that is what it is answered
         verb, ticket, digest = click.verb.removesuffix(REASONED), click.token, proposed.digest
         if click.verb.endswith(REASONED):
-            right = window_seal(ledger, ticket, digest, verb, click.who.id)
+            right = window_seal(ledger, ticket, digest, verb, click.who.id, opened=opened_at(click.seal))
         elif click.is_private or click.is_in_thread:
             return True  # the message of a ticket is for everybody in its channel, and no reply
         elif not click.seal:
@@ -217,15 +234,23 @@ class TicketClicks:
             log.info("copy not told", ticket=click.token, why=str(error))
 
     async def _decide(self, click: Click) -> None:
-        person = await self._person(click)
+        """Decide, while it counts: who it is may take long to be told, and nothing is decided by what is old by then."""
+        told: tuple[Person, str] | None = None
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(0.0, click.fresh.left)):
+                person = await self._person(click)
+                told = person, await self._changes.hindered(click.token) if click.verb == GO_ON else ""
         where = await self._where(click)
+        if told is None or click.fresh.why_late():
+            await self._refuse_late(click, where)
+            return
+        person, hindered = told
         via = "modal" if click.verb.endswith(REASONED) else "button"
         press = UserAction(person, click.token, via, where.channel, click.seq, click.index)
         if click.verb in (APPROVE, ANSWER + REASONED):
             await self._changes.show_plan(click.token)
         try:
             if click.verb == GO_ON:
-                hindered = await self._changes.hindered(click.token)
                 entry = await asyncio.to_thread(self._changes.decisions.resume, press, hindered)
             else:
                 entry = await asyncio.to_thread(self._decides[click.verb], press, click)
@@ -239,8 +264,20 @@ class TicketClicks:
         says = _SAYS[click.verb.removesuffix(REASONED)]
         if click.verb == APPROVE:
             says = says.format(decided=(await self._changes.board.card(click.token)).approved_by)
-        told = decision_message(click.token, says)
-        await self._desk.reply(where).result(await self._changes.beside_a_stop(told))
+        message = decision_message(click.token, says)
+        await self._desk.reply(where).result(await self._changes.beside_a_stop(message))
+
+    async def _refuse_late(self, click: Click, where: ReplyTarget) -> None:
+        """Say that it came too late to count, and write that down: no later life of the bot takes it up."""
+        why = click.fresh.why_late() or "This could not be answered in time. Nothing was done. Press again."
+        known = await self._desk.soon(partial(self._desk.parts.ledger.story, click.token))
+        late = TicketError(f"{click.token}: {why}" if known else f"There is no ticket {click.token}.")
+        refused = Refused(
+            line=f"{click.verb} {click.token}", reason=str(late), category="too late", via="button",
+            place=where.channel, click=click.seq,
+        )  # fmt: skip
+        await self._desk.write(click.who.id, refused, click.token if known else None)
+        await self._desk.reply(where).result(errors.not_executed(late))
 
     async def _ask_why(self, click: Click) -> None:
         await self._open(click, reason_view(click.verb, click.token))
@@ -262,7 +299,8 @@ class TicketClicks:
         """Open a window for this person and this ticket: what is sent off by anybody else, or from another, is not ours."""
         ledger, ticket = self._desk.parts.ledger, click.token
         digest = (await asyncio.to_thread(proposal_of, ledger, ticket)).digest
-        seal = window_seal(ledger, ticket, digest, click.verb, click.who.id)
+        now = slack_time(self._desk.parts.base_url).now() or 0.0
+        seal = window_seal(ledger, ticket, digest, click.verb, click.who.id, opened=int(now))
         await self._window(click, {**view, "private_metadata": sealed_value(ticket, seal)})
 
     async def _look(self, click: Click) -> None:
@@ -278,6 +316,9 @@ class TicketClicks:
         return request.person
 
     async def _undo(self, click: Click) -> None:
+        if click.fresh.why_late():
+            await self._refuse_late(click, click.where)
+            return
         request = await self._request(click, f"undo {click.token}")
         await self._say(click, await self._changes.undo(request, click.token))
 
@@ -287,7 +328,7 @@ class TicketClicks:
             await self._undo(replace(click, token=made.undoes))
             return
         await self._desk.handle_line(
-            click.who, click.where, read_typed(made.line, EntryPoint.BUTTON), "button", click.seq
+            click.who, click.where, read_typed(made.line, EntryPoint.BUTTON), "button", click.seq, fresh=click.fresh
         )
 
     async def _remedy(self, click: Click) -> None:
@@ -296,7 +337,12 @@ class TicketClicks:
             await self._say(click, errors.expired_button())
             return
         await self._desk.handle_line(
-            click.who, click.where, read_typed(remedies[click.index].line, EntryPoint.BUTTON), "button", click.seq
+            click.who,
+            click.where,
+            read_typed(remedies[click.index].line, EntryPoint.BUTTON),
+            "button",
+            click.seq,
+            fresh=click.fresh,
         )
 
     async def _show(self, click: Click) -> None:

@@ -6,5 +6,7 @@ message         a message, a file, and text from outside made harmless
 limits          Slack's numbers; blockkit_validation finds what breaks them, blockkit_fitting makes everything keep them
 api_errors      what became of one call to Slack; foreign errors end here
 bounded_client  clients whose replies are bounded
+remedies        what to do about each fault of Slack's
+slack_time      what time it is at Slack, by the date of its answers
 shielded_tasks  what is posted is also written down, even when the bot stops in between
 """

@@ -14,6 +14,7 @@ from typing import Any
 import aiohttp
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.slack.outbound.slack_time import slack_time
 from bot.transport.bounds import TooMuch, parse_json
 
 MAX_REPLY = 8 * 2**20  # bytes: the largest honest one, 200 messages of an audit channel, has less than one million
@@ -65,7 +66,9 @@ class BoundedWebClient(AsyncWebClient):
 
     async def _request(self, **call: Any) -> dict[str, Any]:
         async with self._bounded() as client:
-            return await AsyncWebClient._request(client, **call)  # noqa: SLF001 - where the SDK sends everything
+            answer = await AsyncWebClient._request(client, **call)  # noqa: SLF001 - where the SDK sends everything
+        slack_time(self.base_url).note(answer["headers"].get("Date"))
+        return answer
 
     async def _upload_file(self, **upload: Any) -> Any:
         async with self._bounded() as client:

@@ -35,7 +35,9 @@ def no_ledger(error: HvopsError) -> Message:
 
 def not_decided(error: HvopsError) -> Message:
     """A press was written down, and what it decides could not be: the next life of the bot takes it up."""
-    says = f"{escape(str(error))} Press again. If hvops is restarted within the hour, it takes this press up by itself."
+    says = (
+        f"{escape(str(error))} Press again. If hvops is restarted within 5 minutes, it takes this press up by itself."
+    )
     return Message(says, sections(f"*Not decided yet.* {says}"))
 
 

@@ -106,11 +106,12 @@ def no_role_view(says: str) -> View:
     return fit_view({"type": "home", "blocks": [header("hvops"), *sections(escape(says))]})
 
 
-def ask_view(command: str, usage: str, says: str) -> View:
-    """The modal that takes a command's arguments. What is typed is read like any other line."""
+def ask_view(command: str, usage: str, says: str, opened: str = "") -> View:
+    """The modal that takes a command's arguments. What is typed is read like any other line. `opened`: epoch seconds."""
     return {
         "type": "modal",
         "callback_id": f"{CALLBACK}:{command}",
+        "private_metadata": opened,
         "title": _plain(truncate(_spoken(command), limits.VIEW_TITLE)),
         "submit": _plain("Ask"),
         "close": _plain("Cancel"),

@@ -47,9 +47,15 @@ def button_seal(ledger: Ledger, ticket: str, digest: str, channel: str) -> str:
     return ledger.sign_text("button", ticket, digest, channel)
 
 
-def window_seal(ledger: Ledger, ticket: str, digest: str, verb: str, user: str) -> str:
-    """What a window about a plan carries, opened for one person and one thing."""
-    return ledger.sign_text("window", ticket, digest, verb, user)
+def window_seal(ledger: Ledger, ticket: str, digest: str, verb: str, user: str, *, opened: int) -> str:
+    """What a window about a plan carries, opened for one person and one thing, and when, in epoch seconds of Slack's clock."""
+    return f"{ledger.sign_text('window', ticket, digest, verb, user, str(opened))}.{opened}"
+
+
+def opened_at(seal: str) -> int:
+    """When the window was opened that carries this seal; 0 where it does not say."""
+    said = seal.rpartition(".")[2]
+    return int(said) if said.isascii() and said.isdecimal() and len(said) <= 11 else 0  # noqa: PLR2004 - digits of a time
 
 
 def told_entries(entries: Sequence[Entry]) -> frozenset[int]:

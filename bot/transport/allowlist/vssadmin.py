@@ -14,8 +14,9 @@ from collections.abc import Sequence
 from bot.api.rows import Cell, Row
 from bot.transport.allowlist.definitions import BadOutput
 
-_GUID_LINE = re.compile(r":\s*\{?([0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12})\}?$", re.IGNORECASE)
-_STATE_LINE = re.compile(r":\s*\[(\d+)\]\s*(.*)$")
+_COLON = re.compile("[:\uff1a]")  # full-width in East Asian text; no capture shows it, and it costs nothing
+_GUID_LINE = re.compile(r"[:\uff1a]\s*\{?([0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12})\}?$", re.IGNORECASE)
+_STATE_LINE = re.compile(r"[:\uff1a]\s*\[(\d+)\]\s*(.*)$")
 _QUOTED = re.compile(r"""["'\u2018\u201a\u201c\u201e\u00ab]\s?(.*?)\s?["'\u2019\u2018\u201d\u201c\u00bb]$""")
 # Two lines in every language: the program with its version, and the copyright, whose words vary: "(C) Copyright 2001-2013
 # Microsoft Corp." [cap]; Cyrillic and Chinese ones after (C) from memory [mem]. The C may be Latin or Cyrillic.
@@ -67,7 +68,7 @@ def _writer(block: list[str]) -> Row:
         state: (bracketed := _STATE_LINE.search(state)),
     }
     odd = [line for line, found in parts.items() if not found]
-    if len(parts) - len(odd) < _RECOGNISED or not all(":" in line for line in block):
+    if len(parts) - len(odd) < _RECOGNISED or not all(_COLON.search(line) for line in block):
         raise BadOutput(f"the list of writers cannot be read at {name!r:.60}")
     row: dict[str, Cell] = {
         "name": _name(name),
@@ -75,14 +76,18 @@ def _writer(block: list[str]) -> Row:
         "instance_id": instance_id[1].lower() if instance_id else None,
         "state": bracketed[1] if bracketed else None,
         "state_text": bracketed[2].strip() if bracketed else "",
-        "error_text": error.partition(":")[2].strip(),
+        "error_text": _behind_colon(error),
     }
     return row | {"unreadable": " ".join(odd)} if odd else row
 
 
+def _behind_colon(line: str) -> str:
+    return (*_COLON.split(line, maxsplit=1), "")[1].strip()
+
+
 def _name(line: str) -> str:
     """The name between quotes, straight or typographic, else all behind the colon."""
-    value = line.partition(":")[2].strip()
+    value = _behind_colon(line)
     quoted = _QUOTED.fullmatch(value)
     return quoted[1] if quoted else value
 

@@ -216,3 +216,27 @@ def test_the_front_door_alone_is_help(line):
 def test_without_the_front_door_only_audit_is_a_builtin(line, entry):
     assert read_typed(line, entry).builtin is None
     assert read_typed("/audit prod", entry).builtin is BUILTINS["audit"]
+
+
+@pytest.mark.parametrize(
+    ("servers", "says"),
+    [((VMM,), "Those below [vmm.NAME] are: vmm01."), ((), "Add a table [vmm.NAME] to it.")],
+)
+async def test_a_name_that_is_no_vmm_server_is_told_where_those_stand(servers, says):
+    class Estate:
+        async def find(self, name):
+            if name == "prod":
+                return Target("prod", "cluster", "prod")
+            raise UsageError(f"There is no cluster or host {name}. Clusters: prod.", "", ("prod",))
+
+        def vmm_servers(self):
+            return servers
+
+    command = Command("find", "Find.", Diagnostic(Role.VIEWER, Args, None, None), parameters(Args))
+    with pytest.raises(UsageError, match="There is no VMM server \u201cvmm\u201d in the estate") as unknown:
+        await resolve(Estate(), CommandLine(command, {"vmm": "vmm"}), None)
+    assert says in str(unknown.value)
+    assert unknown.value.suggestions == ()
+    with pytest.raises(UsageError, match="prod is a cluster; this takes a vmm") as cluster:
+        await resolve(Estate(), CommandLine(command, {"vmm": "prod"}), None)
+    assert says in str(cluster.value)

@@ -93,6 +93,74 @@ async def test_without_slack_it_is_skipped_and_a_silent_slack_fails(settings):
     assert found["slack bot token"].status is found["slack app token"].status is Status.FAIL
 
 
+async def test_the_placeholders_of_the_example_are_not_set_yet_and_nothing_fails(settings):
+    """Step 2 of deploy/README.md needs no Slack."""
+    made = settings(bot_token="xoxb-replace-me", app_token="xapp-replace-me")
+    made.file.write_text(made.file.read_text() + ROLES.replace("S0APPROVERS", "S0REPLACEME"))
+    made = load(made.file)
+    checks = [*await slack(made), *await check_approvers(made)]
+    assert [check.status for check in checks] == [Status.SKIP, Status.SKIP]
+    assert all("step 3 of deploy/README.md" in check.do for check in checks)
+
+
+async def test_the_placeholder_of_a_group_is_not_set_yet(settings):
+    async with FakeSlack(manifest=manifest(Registry.load())) as stand_in:
+        found = await decided(settings, stand_in, ROLES.replace('"S0APPROVERS"', '"S0APPROVERS", "S0REPLACEME"'))
+    assert ("user group", Status.SKIP, "S0REPLACEME is that of the example") in found
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "do"),
+    [
+        ("invalid_auth", Status.FAIL, "Copy bot_token from OAuth & Permissions"),
+        ("account_inactive", Status.FAIL, "Reinstall the app."),
+        ("not_allowed_token_type", Status.FAIL, "bot_token begins with xoxb-"),
+        ("missing_scope", Status.FAIL, "reinstall the app"),
+        ("accesslimited", Status.FAIL, "limits the networks"),
+        ("ratelimited", Status.WARN, "Try again in a minute."),
+        ("internal_error", Status.WARN, "https://slack-status.com"),
+    ],
+)
+async def test_each_fault_has_its_own_remedy(settings, code, status, do):
+    async with FakeSlack(manifest=manifest(Registry.load())) as stand_in:
+        stand_in.faults.add("auth.test", code, 9)
+        found = await told(settings(**tokens(stand_in)))
+    assert found["slack bot token"].status is status
+    assert do in found["slack bot token"].do
+
+
+async def test_a_group_that_cannot_be_read_is_told_from_one_that_does_not_exist(settings):
+    async with FakeSlack(manifest=manifest(Registry.load())) as stand_in:
+        for code, do in (
+            ("missing_scope", "reinstall the app"),
+            ("no_such_subteam", "Write the id (S0"),
+            ("plan_upgrade_required", "users = ['U0"),
+        ):
+            stand_in.faults.add("usergroups.users.list", code, 1)
+            made = settings(**tokens(stand_in))
+            made.file.write_text(made.file.read_text() + ROLES)
+            (made.file.parent / "inventory.toml").write_text(ESTATE)
+            (group,) = [one for one in await check_approvers(load(made.file)) if one.what == "user group"]
+            assert group.status is Status.FAIL
+            assert do in group.do
+
+
+async def test_a_network_fault_is_no_fault_of_the_token(settings):
+    """Refused, a name that DNS does not know, and a server that speaks no TLS."""
+    async with FakeSlack() as stand_in:
+        no_tls = stand_in.base_url.replace("http://", "https://")
+        for url, do in (
+            ("http://127.0.0.1:1/api/", "Allow https (port 443)"),
+            ("https://slack.invalid/api/", "name cannot be looked up"),
+            (no_tls, "No TLS connection"),
+        ):
+            found = await told(settings(bot_token="xoxb-1", app_token="xapp-1", base_url=url))
+            for what in ("slack bot token", "slack app token"):
+                assert found[what].status is Status.FAIL
+                assert do in found[what].do, url
+                assert "Copy" not in found[what].do
+
+
 ROLES = """
 [roles.approver]
 groups = ["S0APPROVERS"]

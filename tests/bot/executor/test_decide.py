@@ -512,6 +512,26 @@ async def test_a_press_whose_answer_fails_holds_its_ticket_no_longer(bench):
     assert bench.last(ticket).kind == "done"
 
 
+async def test_a_press_whose_answer_hangs_holds_its_ticket_for_a_while_and_no_other(bench):
+    """Slack does not say who that is. The press decides nothing after that time, so the ticket goes on."""
+    ticket, other = await bench.approved(), await bench.approved("/reset hv04")
+    hangs = bench.ledger.append(OPERATOR.id, entry_data("clicked", {"button": "withdraw"}), ticket)
+    click = bench.ledger.append(OPERATOR.id, entry_data("clicked", {"button": "withdraw"}), other)
+
+    async def answer(missed):
+        if missed.seq == hangs.seq:
+            await asyncio.Event().wait()
+        bench.decisions.withdraw(bench.press(OPERATOR, other, click=missed.seq))
+
+    bench.runner = Scheduler(bench.parts, answer)
+    bench.runner.answer_seconds = 0.05
+    async with asyncio.timeout(20):
+        await bench.runs(3)
+    assert bench.last(other).click == click.seq
+    assert bench.last(ticket).kind == "done"
+    await bench.runner.close()
+
+
 def test_a_standing_of_nothing_is_refused():
     with pytest.raises(TicketError):
         describe_status("T-1", [])

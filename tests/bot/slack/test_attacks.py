@@ -11,6 +11,7 @@ from slack_bolt.request.async_request import AsyncBoltRequest
 
 from bot.slack.inbound import buttons, request_handler
 from bot.slack.inbound.payload import deliveries_of, parse_click, parse_field, parse_person
+from bot.slack.outbound.slack_time import SlackTime
 
 SECRET = ("STUCK", "& more", "test-tfs-01", "hv05")
 VERBS = ("look-again", "evidence", "evidence-page:0", "evidence-file", "share", "csv", "run:0", "show")
@@ -143,7 +144,7 @@ FIELDS = (
 @given(st.dictionaries(st.sampled_from(FIELDS), NONSENSE))
 def test_ids_are_read_out_of_anything(fields):
     body = {**pressed("show", "t", "U1"), **fields}
-    click = parse_click(body)
+    click = parse_click(body, SlackTime())
     assert all(isinstance(one, str) for one in (click.who.id, click.verb, click.argument, click.token, click.view))
     assert len(click.token) <= 80
     assert parse_person(body).id.count("/") >= 1

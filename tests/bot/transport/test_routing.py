@@ -2,9 +2,10 @@ import pytest
 
 from bot.api.queries import Predicate, Wql
 from bot.config.inventory_file import InventoryFile
-from bot.errors import PolicyViolation
+from bot.errors import PolicyViolation, TargetTimeout
 from bot.transport.client import QueryResult, TargetClient
-from bot.transport.routing import Credentials, Router
+from bot.transport.connection_pool import ConnectionPool, PooledCall
+from bot.transport.routing import Credentials, Route, Router
 
 KERBEROS = Credentials("kerberos", "reader@CORP.EXAMPLE")
 NTLM = Credentials("ntlm", "CORP\\reader", "secret")
@@ -125,3 +126,26 @@ def test_an_answer_about_some_nodes_does_not_forget_the_others():
     reach._learn(paused, QueryResult((), "", "hv01"))
     assert plain.host("hv03").name == "hv03"
     reach.close()
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("https://10.0.0.2:5985/wsman", "https:// with port 5985, which is WinRM's for plain HTTP: write port 5986"),
+        ("http://10.0.0.2:5986/wsman", "http:// with port 5986, which is WinRM's for TLS: write port 5985"),
+        ("http://10.0.0.2:5985/wsman", ""),
+        ("https://10.0.0.2:5986/wsman", ""),
+        ("https://10.0.0.2:8443/wsman", ""),
+    ],
+)
+def test_an_address_with_the_port_of_the_other_scheme_says_so(url, says):
+    route = Route("hv02", url, "hv02", KERBEROS)
+    assert (says in route.odd_port) if says else not route.odd_port
+
+
+def test_who_does_not_answer_at_such_an_address_is_told_about_the_port():
+    """A plain listener that is sent a TLS greeting may wait for the rest of a request for ever."""
+    route = Route("hv02", "https://10.0.0.2:5985/wsman", "hv02", NTLM)
+    failed = PooledCall(ConnectionPool(), route, None, None, reads=True)._translated(TimeoutError(), 0)
+    assert isinstance(failed, TargetTimeout)
+    assert "WinRM's for plain HTTP" in failed.hint

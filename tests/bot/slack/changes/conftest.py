@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from email.utils import formatdate
 
 import pytest
 
@@ -33,6 +34,7 @@ from bot.slack.inbound.request_handler import HandlerDeps, RequestHandler
 from bot.slack.manifest import manifest
 from bot.slack.outbound.api_errors import make_client
 from bot.slack.outbound.outbox import Outbox, RateLimit
+from bot.slack.outbound.slack_time import slack_time
 from bot.slack.render.reason_modal import CALLBACK as WINDOW
 from bot.slack.render.ticket_buttons import SEALED, sealed_value
 from bot.slack.roles import RoleResolver
@@ -141,10 +143,15 @@ def long_plan(on, facts):
 
 
 def genuine(ledger, body):
-    """A payload made by hand, with what the button or the window would carry if hvops had made it for that place."""
+    """A payload made by hand, with what the button or the window would carry if hvops had made it for that place.
+
+    It was pressed, or opened, just now, if it does not say otherwise.
+    """
     body = deepcopy(body)
     view, action = body.get("view") or {}, (body.get("actions") or [{}])[0]
     is_window = body["type"] == "view_submission" and view.get("callback_id", "").startswith(f"{WINDOW}:")
+    if body.get("actions"):
+        action.setdefault("action_ts", f"{time.time():.6f}")
     ticket = view.get("private_metadata", "") if is_window else action.get("value", "")
     story = ledger.story(ticket)
     if not story or (not is_window and action["action_id"].split(":")[1] not in SEALED):
@@ -152,7 +159,9 @@ def genuine(ledger, body):
     digest, user = story[0].data.digest, body["user"]
     if is_window:
         verb, who = view["callback_id"].removeprefix(f"{WINDOW}:"), f"{user['team_id']}/{user['id']}"
-        view["private_metadata"] = sealed_value(ticket, window_seal(ledger, ticket, digest, verb, who))
+        view["private_metadata"] = sealed_value(
+            ticket, window_seal(ledger, ticket, digest, verb, who, opened=int(time.time()))
+        )
     else:
         channel = body.get("channel", {}).get("id", "")
         action["value"] = sealed_value(ticket, button_seal(ledger, ticket, digest, channel))
@@ -215,6 +224,7 @@ class Bot:
         self.registry = Registry(commands)
         slack.install(manifest(self.registry))
         client = make_client(slack.bot_token, slack.base_url, timeout)
+        slack_time(slack.base_url).note(formatdate(time.time(), usegmt=True))  # as by the call that opens a connection
         policy = Policy(low="confirm", high="approval")
         self.outbox = Outbox(client, tempo or RateLimit(interval=0.001, give_up_after=0.2))
         self.people = RoleResolver(client, RULES, seconds, contact="#it-oncall or @jane")

@@ -1,5 +1,6 @@
 """Buttons and windows that hvops did not make: whoever holds the bot's token can post any, under its name."""
 
+import time
 from itertools import count
 
 import pytest
@@ -19,6 +20,7 @@ OPERATOR = Person(f"{TEAM}/U0OPERATOR", "operator", {Role.OPERATOR: frozenset(["
 TRIGGERS = (f"trigger.{number}" for number in count())
 LIE = "Snooze the backup alert for an hour?"
 APPROVER = f"{TEAM}/U0APPROVER"
+NOW = int(time.time())
 
 
 @pytest.fixture
@@ -43,7 +45,7 @@ def values(bench, ticket):
 
 def pressed(verb, value, *, channel="C0OPS", user="U0APPROVER", ts="1772460000.000100", **container):
     told = {"type": "message", "channel_id": channel, "message_ts": ts, **container}
-    action = {"action_id": f"hvops:{verb}", "value": value, "type": "button"}
+    action = {"action_id": f"hvops:{verb}", "value": value, "type": "button", "action_ts": f"{time.time():.6f}"}
     return {
         "type": "block_actions",
         "team": {"id": TEAM},
@@ -139,9 +141,9 @@ async def test_a_window_that_was_not_opened_here_for_this_person_decides_nothing
     forged = {
         "the number only": "T-1",
         "of a button": values(bench, "T-1"),
-        "for another person": f"T-1 {window_seal(bench.ledger, 'T-1', digest['T-1'], 't-reject', OPERATOR.id)}",
-        "for another thing": f"T-1 {window_seal(bench.ledger, 'T-1', digest['T-1'], 't-close', APPROVER)}",
-        "of another ticket": f"T-1 {window_seal(bench.ledger, 'T-2', digest['T-2'], 't-reject', APPROVER)}",
+        "for another person": f"T-1 {window_seal(bench.ledger, 'T-1', digest['T-1'], 't-reject', OPERATOR.id, opened=NOW)}",
+        "for another thing": f"T-1 {window_seal(bench.ledger, 'T-1', digest['T-1'], 't-close', APPROVER, opened=NOW)}",
+        "of another ticket": f"T-1 {window_seal(bench.ledger, 'T-2', digest['T-2'], 't-reject', APPROVER, opened=NOW)}",
     }
     for metadata in forged.values():
         await nothing_came_of(bench, submitted("t-reject", metadata))
@@ -149,7 +151,7 @@ async def test_a_window_that_was_not_opened_here_for_this_person_decides_nothing
         body = submitted(verb, "T-1")
         await sent(bench, body)
         assert bench.ledger.ticket("T-1").state == "proposed", verb
-    right = f"T-1 {window_seal(bench.ledger, 'T-1', digest['T-1'], 't-reject', APPROVER)}"
+    right = f"T-1 {window_seal(bench.ledger, 'T-1', digest['T-1'], 't-reject', APPROVER, opened=NOW)}"
     await sent(bench, submitted("t-reject", right))
     assert bench.ledger.ticket("T-1").end == "rejected"
 

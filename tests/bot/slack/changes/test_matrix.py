@@ -5,6 +5,7 @@ button is shown. What is expected is written here, from the design's words, for 
 """
 
 import asyncio
+import time
 from itertools import count, product
 
 import pytest
@@ -211,14 +212,21 @@ SWITCH_WAYS = {
     "mention": lambda team, user, word: mentioned(team, user, f"<@U0BOT> hvops {word} why"),
     "modal": lambda team, user, word: {
         "type": "view_submission", **by(team, user),
-        "view": {"type": "modal", "callback_id": f"{ASK}:hvops",
+        "view": {"type": "modal", "callback_id": f"{ASK}:hvops", "private_metadata": str(int(time.time())),
                  "state": {"values": {"arguments": {"arguments": {"value": f"{word} why"}}}}},
     },
 }  # fmt: skip
 
 
 def mentioned(who_team, who, text, **more):
-    event = {"type": "app_mention", "user": who, "team": who_team, "text": text, "channel": "C0OPS", "ts": "1.1"}
+    event = {
+        "type": "app_mention",
+        "user": who,
+        "team": who_team,
+        "text": text,
+        "channel": "C0OPS",
+        "ts": f"{time.time():.6f}",
+    }
     return {"type": "event_callback", "team_id": HOME, "event_id": next(TRIGGERS), "event": event | more}
 
 
@@ -280,7 +288,8 @@ NOT_TYPED = {
     "a bot": {"bot_id": "B0EVIL"},
     "an app in somebody's name": {"bot_id": "B0EVIL", "app_id": "A0EVIL"},
     "a workflow": {"bot_id": "B0FLOW", "subtype": "bot_message"},
-    "an edit": {"edited": {"user": "U0APPROVER", "ts": "2.2"}},
+    "an edit by somebody else": {"edited": {"user": "U0OPERATOR", "ts": "2.2"}},
+    "an edit by nobody": {"edited": {"ts": "2.2"}},
     "an edit, as its own event": {"subtype": "message_changed"},
     "a broadcast of a thread": {"subtype": "thread_broadcast"},
     "a deletion": {"subtype": "message_deleted"},

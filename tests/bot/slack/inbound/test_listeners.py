@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 
 import newer_version
+import pytest
 from slack_bolt.request.async_request import AsyncBoltRequest
 
 from bot.api.report import Remedy
@@ -173,7 +174,7 @@ async def test_every_command_also_works_through_hvops_and_in_a_thread(bench):
 
 async def test_what_bots_say_is_not_a_command(bench):
     event = {"type": "app_mention", "user": "U0OPERATOR", "text": "<@U0BOT> check-writers prod", "channel": "C0OPS"}
-    for mark in ({"bot_id": "B1"}, {"subtype": "message_changed"}, {"edited": {"user": "U0OPERATOR"}}):
+    for mark in ({"bot_id": "B1"}, {"subtype": "message_changed"}, {"edited": {"user": "U0VIEWER"}}, {"edited": 1}):
         await bench.listener.mention({"team_id": "T0PRACTICE", "event": {**event, **mark}}, {})
     assert not bench.entries("asked")
     assert not bench.entries("refused")
@@ -386,3 +387,12 @@ async def test_home_leaves_out_an_answer_of_a_newer_version(bench):
     newer_version.write(bench.ledger, "answered", {**answered.fields, "answer": "t", "novel": 1}, actor=answered.actor)
     await bench.operator.opens_home()
     await bench.operator.sees_home("/check-writers prod")
+
+
+@pytest.mark.parametrize("code", ["ratelimited", "internal_error", "service_unavailable"])
+async def test_a_window_that_slack_does_not_open_now_says_press_again(bench, code):
+    await bench.operator.types("/check-writers prod")
+    answer = await bench.operator.sees("STUCK hv03")
+    bench.slack.faults.add("views.open", code, 1)
+    await bench.operator.clicks(answer, "Evidence")
+    await bench.operator.sees("Press again.", after=answer.ts)

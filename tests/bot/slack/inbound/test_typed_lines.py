@@ -23,12 +23,13 @@ class Desk:
     def __init__(self):
         self.lines = []
         self.written = []
-        self.parts = SimpleNamespace(changes=None, reviews=None, people=SimpleNamespace(known_name=lambda user: ""))
+        people = SimpleNamespace(known_name=lambda user: "")
+        self.parts = SimpleNamespace(changes=None, reviews=None, base_url="http://127.0.0.1/api/", people=people)
 
     def ack_message(self, line):
         return None
 
-    async def handle_line(self, who, where, line, via, answers=None, *, trigger=""):
+    async def handle_line(self, who, where, line, via, answers=None, *, trigger="", fresh=None):
         self.lines.append(line)
 
     async def write(self, actor, data, ticket=None):

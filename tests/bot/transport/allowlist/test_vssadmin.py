@@ -49,6 +49,8 @@ def test_english():
         (block(name="\u201cMicrosoft Hyper-V VSS Writer\u201d"), "Waiting for completion", "Retryable error"),
         (block(name="\u00ab Microsoft Hyper-V VSS Writer \u00bb"), "Waiting for completion", "Retryable error"),
         (block(name="Microsoft Hyper-V VSS Writer"), "Waiting for completion", "Retryable error"),
+        (block().replace(": ", "\uff1a"), "Waiting for completion", "Retryable error"),
+        (block().replace(": ", " \uff1a "), "Waiting for completion", "Retryable error"),
         (block(indent=""), "Waiting for completion", "Retryable error"),
         (block(indent="\r\n   \t"), "Waiting for completion", "Retryable error"),
         (block().replace("\r\n", "\n"), "Waiting for completion", "Retryable error"),

@@ -1,0 +1,234 @@
+"""What Slack brings late decides nothing: presses, windows and mentions, and presses that a dying bot wrote down."""
+
+import asyncio
+import time
+from datetime import UTC, datetime, timedelta
+from itertools import count
+
+import pytest
+from entry_samples import entry_data
+from slack_bolt.request.async_request import AsyncBoltRequest
+
+from bot.api.command import Role
+from bot.dispatch.authorization import Person
+from bot.dispatch.pipeline import Request
+from bot.executor.scheduler import missed_clicks
+from bot.slack.render.ticket_buttons import sealed_value
+from bot.slack.socket import ENVELOPE
+from bot.slack.tickets.message_table import window_seal
+from lab.slack.plain_text import plain_text
+
+TEAM = "T0PRACTICE"
+OPERATOR = Person(f"{TEAM}/U0OPERATOR", "operator", {Role.OPERATOR: frozenset(["prod"])})
+NUMBERS = count()
+OLD = 301.0
+
+
+@pytest.fixture
+async def life(bench, make_bot):
+    """A bot that is fed directly, with no runner: what is decided stays as it is."""
+    made = make_bot(bench)
+    yield made
+    await made.close()
+
+
+async def proposed(life, line="/repair hv03"):
+    return (await life.desk.parts.changes.proposals.propose(Request(OPERATOR, line, "slack", "C0OPS"))).ticket
+
+
+def interrupted(life, ticket):
+    digest, append = life.ledger.ticket(ticket).digest, life.ledger.append
+    by = {"by": f"{TEAM}/U0APPROVER", "start_by": "2100-01-01T00:00:00Z", "digest": digest}
+    append(by["by"], entry_data("approved", by), ticket)
+    append("bot", entry_data("started", {"locks": ["a"], "attempt": 1}), ticket)
+    append("bot", entry_data("interrupted", {"reason": "first"}), ticket)
+
+
+def pressed(verb, ticket, age, user="U0APPROVER"):
+    return {
+        "type": "block_actions",
+        "team": {"id": TEAM},
+        "user": {"id": user, "team_id": TEAM},
+        "channel": {"id": "C0OPS"},
+        "container": {"type": "message", "channel_id": "C0OPS"},
+        "trigger_id": f"late.{next(NUMBERS)}",
+        "actions": [
+            {"action_id": f"hvops:{verb}", "value": ticket, "type": "button", "action_ts": f"{time.time() - age:.6f}"}
+        ],
+    }
+
+
+def submitted(ledger, verb, ticket, age, user="U0APPROVER"):
+    digest = ledger.ticket(ticket).digest
+    seal = window_seal(ledger, ticket, digest, verb, f"{TEAM}/{user}", opened=int(time.time() - age))
+    values = {"reason": {"reason": {"value": "not tonight"}}}
+    return {
+        "type": "view_submission",
+        "team": {"id": TEAM},
+        "user": {"id": user, "team_id": TEAM},
+        "trigger_id": f"late.{next(NUMBERS)}",
+        "view": {
+            "type": "modal",
+            "callback_id": f"hvops:ticket:{verb}",
+            "private_metadata": sealed_value(ticket, seal),
+            "state": {"values": values},
+        },
+    }
+
+
+def mentioned(text, age, user="U0OPERATOR", **more):
+    event = {
+        "type": "app_mention", "user": user, "team": TEAM, "channel": "C0OPS",
+        "text": f"<@U0BOT> {text}", "ts": f"{time.time() - age:.6f}",
+    }  # fmt: skip
+    return {
+        "type": "event_callback", "team_id": TEAM, "event_id": f"Ev{next(NUMBERS)}", "is_ext_shared_channel": False,
+        "event": event | more,
+    }  # fmt: skip
+
+
+async def sent(life, body, *, sealed=False):
+    body = body if sealed else life.genuine(body)
+    request = AsyncBoltRequest(mode="socket_mode", body=body, context={ENVELOPE: f"e{next(NUMBERS)}"})
+    before = asyncio.all_tasks()
+    assert (await life.app.async_dispatch(request)).status == 200
+    listeners = [
+        one for one in asyncio.all_tasks() - before if one.get_coro().__qualname__.startswith("AsyncioListener")
+    ]
+    await asyncio.gather(*listeners)
+    while life.desk._running:
+        await asyncio.gather(*life.desk._running)
+
+
+def state(ledger, ticket):
+    found = ledger.ticket(ticket)
+    return (found.state, found.end, found.attempt, found.cancel_asked)
+
+
+@pytest.mark.parametrize(
+    ("verb", "user"),
+    [("t-approve", "U0APPROVER"), ("t-withdraw", "U0OPERATOR")],
+)
+async def test_an_old_press_decides_nothing_and_its_person_is_told(bench, life, verb, user):
+    ticket = await proposed(life)
+    before = state(bench.ledger, ticket)
+    await sent(life, pressed(verb, ticket, OLD, user))
+    assert state(bench.ledger, ticket) == before
+    refused = bench.ledger.story(ticket)[-1]
+    assert (refused.kind, refused.data.category) == ("refused", "too late")
+    assert "pressed 5 min ago" in refused.data.reason
+    assert "Nothing was done. Press it again" in refused.data.reason
+    person = bench.approver if user == "U0APPROVER" else bench.operator
+    assert "pressed 5 min ago" in plain_text(await person.sees("could not be answered in time", "hv-ops"))
+    assert missed_clicks(bench.ledger, datetime(2000, 1, 1, tzinfo=UTC)) == []
+    await sent(life, pressed(verb, ticket, 200, user))
+    assert state(bench.ledger, ticket) != before
+
+
+@pytest.mark.parametrize("verb", ["t-stop", "t-go-on:1", "t-undo"])
+async def test_an_old_press_moves_no_run(bench, life, verb):
+    ticket = await proposed(life)
+    interrupted(life, ticket)
+    before, head = state(bench.ledger, ticket), bench.ledger.head().seq
+    await sent(life, pressed(verb, ticket, OLD))
+    assert state(bench.ledger, ticket) == before
+    kinds = [one.kind for one in bench.ledger.every() if one.seq > head]
+    assert kinds == ["clicked", "refused"]
+
+
+@pytest.mark.parametrize("verb", ["t-again", "t-run:0"])
+async def test_an_old_press_proposes_nothing(bench, life, verb):
+    ticket = await proposed(life)
+    bench.ledger.append(f"{TEAM}/U0OPERATOR", entry_data("withdrawn", {"by": f"{TEAM}/U0OPERATOR"}), ticket)
+    await sent(life, pressed(verb, ticket, OLD, "U0OPERATOR"))
+    assert [one.ticket for one in bench.ledger.every() if one.kind == "proposed"] == [ticket]
+
+
+async def test_an_old_window_decides_nothing_and_one_that_took_its_time_does(bench, life):
+    ticket = await proposed(life)
+    await sent(life, submitted(bench.ledger, "t-reject", ticket, 1_801), sealed=True)
+    assert bench.ledger.ticket(ticket).state == "proposed"
+    await bench.approver.sees("Slack doesn't say when it was sent. Nothing was done. Open it again", "dm")
+    await sent(life, submitted(bench.ledger, "t-reject", ticket, 1_000), sealed=True)
+    assert bench.ledger.ticket(ticket).end == "rejected"
+
+
+async def test_the_age_of_a_window_cannot_be_made_up(bench, life):
+    ticket = await proposed(life)
+    body = submitted(bench.ledger, "t-reject", ticket, 1_801)
+    seal, _, _ = body["view"]["private_metadata"].rpartition(".")
+    body["view"]["private_metadata"] = f"{seal}.{int(time.time())}"
+    await sent(life, body, sealed=True)
+    assert bench.ledger.ticket(ticket).state == "proposed"
+    assert bench.ledger.entries(kind="refused")[0].data.category == "not allowed"
+
+
+async def test_a_press_that_does_not_say_when_it_was_made_decides_nothing(bench, life):
+    ticket = await proposed(life)
+    body = life.genuine(pressed("t-approve", ticket, 0))
+    del body["actions"][0]["action_ts"]
+    await sent(life, body, sealed=True)
+    assert bench.ledger.ticket(ticket).state == "proposed"
+    await bench.approver.sees("can't tell when that was", "hv-ops")
+
+
+@pytest.mark.parametrize("words", ["repair hv03", "hvops stop the storage burns"])
+async def test_an_old_mention_proposes_and_stops_nothing(bench, life, words):
+    await sent(life, mentioned(words, OLD))
+    assert not bench.ledger.is_stopped()
+    assert [one.kind for one in bench.ledger.every()] == ["refused"]
+    await bench.operator.sees("This was written 5 min ago and could not be answered in time.", "hv-ops")
+    await sent(life, mentioned(words, 10))
+    assert {"proposed", "stop"} & {one.kind for one in bench.ledger.every()}
+
+
+async def test_an_old_mention_that_only_asks_is_answered(bench, life):
+    await sent(life, mentioned("hvops runs", OLD))
+    await bench.operator.sees("No open tickets", "hv-ops")
+
+
+async def test_a_press_that_cannot_be_answered_in_time_decides_nothing_afterwards(bench, life, monkeypatch):
+    """Slack does not say who that is; the answer comes when nobody reckons with it any more."""
+    ticket = await proposed(life)
+
+    async def silent(*_):
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(life.people, "person", silent)
+    async with asyncio.timeout(20):
+        await sent(life, pressed("t-approve", ticket, 299.5))
+    assert bench.ledger.ticket(ticket).state == "proposed"
+    await bench.approver.sees("could not be answered in time", "hv-ops")
+
+
+@pytest.mark.parametrize(
+    ("minutes", "fields", "counts"),
+    [
+        (0, {}, True),
+        (4, {}, True),
+        (6, {}, False),
+        (120, {}, False),
+        (3, {"age": 150}, False),
+        (0, {"age": None}, False),
+    ],
+)
+async def test_a_recorded_press_counts_within_the_bound_and_else_its_person_is_told(
+    bench, life, minutes, fields, counts
+):
+    ticket = await proposed(life)
+    click = recorded_at(bench, life, ticket, minutes, fields)
+    await life.listener.replay_missed(click)
+    answer = next(one for one in bench.ledger.story(ticket) if one.kind in ("approved", "refused"))
+    assert (answer.kind, answer.data.click) == ("approved" if counts else "refused", click.seq)
+    if not counts:
+        assert answer.data.category == "too late"
+        await bench.approver.sees("Nothing was done. Press it again if you still mean it.", "hv-ops")
+
+
+def recorded_at(bench, life, ticket, minutes, fields):
+    """A press that was written down that long ago, as the ledger's clock has it."""
+    data = entry_data("clicked", {"button": "t-approve", "answer": ticket, "place": "C0OPS", **fields})
+    entry = bench.ledger.append(f"{TEAM}/U0APPROVER", data, ticket)
+    now = datetime.now(UTC) + timedelta(minutes=minutes)
+    object.__setattr__(life.changes.run, "clock", lambda: now)
+    return entry
