@@ -24,8 +24,9 @@ from bot.slack.outbound.outbox import RateLimit
 from bot.slack.tickets.ticket_messages import ReminderSchedule
 from lab.slack.server import FakeSlack
 
-SCALE = 20.0  # everything that waits for Slack goes so many times faster
+SCALE = 12.0  # everything that waits for Slack goes so many times faster
 MINUTE = 60.0 / SCALE
+BACKLOG = 3 * MINUTE  # Slack takes one message a second in a channel: what was not told meanwhile has to wait its turn
 CALLS = 200  # that a seed meets while Slack fails
 SHARES = (0.15, 0.3, 0.45)  # of the calls that meet a fault, of even seeds
 FAILS_AT_MOST = 12.0  # seconds: then it is well whatever has ended
@@ -73,14 +74,14 @@ class Played:
 
     def __init__(self, seed):
         self.seed = seed
-        self.calls, self.faults, self.missing, self.seconds = 0, 0, 0, 0.0
+        self.calls, self.faults, self.missing, self.cards, self.seconds = 0, 0, 0, 0.0, 0.0
         self.began, self.took = time.monotonic(), 0.0
         self.violations, self.doubles, self.told = [], set(), []
 
     def __str__(self):
         return (
             f"seed {self.seed}: {self.calls} calls, {self.faults} with a fault; {self.missing} things missing when it was "
-            f"well, all there {self.seconds * SCALE:.0f} s of its time later; {len(self.violations)} violations"
+            f"well; cards agreed {self.cards * SCALE:.0f} s, all was told {self.seconds * SCALE:.0f} s of its time later; {len(self.violations)} violations"
             f" in {self.took:.0f} s"
             + (f"; two live cards for a while: {', '.join(sorted(self.doubles))}" if self.doubles else "")
         )
@@ -106,10 +107,12 @@ async def play(seed, folder, make_bench):
             async with bench.running(**pace(clock)):
                 stuck = await fail_then_heal(played, playing, troupe, audit)
                 began = time.monotonic()
-                await until(lambda: not audit.not_yet(), MINUTE)
+                await until(lambda: not audit.cards_not_yet(), MINUTE)
+                played.cards, late = time.monotonic() - began, audit.cards_not_yet()
+                await until(lambda: not audit.not_yet(), BACKLOG)
                 played.seconds = time.monotonic() - began
             played.took = time.monotonic() - played.began
-            played.violations = [*stuck, *audit.not_yet(), *audit.for_good(slack.calls)]
+            played.violations = [*stuck, *late, *audit.not_yet(), *audit.for_good(slack.calls)]
             played.calls, played.doubles = len(slack.calls), audit.doubles
             played.faults = sum(one.fault is not None for one in slack.calls)
             for ticket in sorted({one.ticket for one in played.violations if one.ticket}):
