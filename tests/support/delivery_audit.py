@@ -73,7 +73,11 @@ class Audit:
 
     def not_yet(self) -> list[Violation]:
         """What is missing now, and has to come about by itself."""
-        return [*self.cards_not_yet(), *(each for ticket in self.tickets() for each in self._untold(ticket))]
+        return [*self.cards_not_yet(), *self.untold()]
+
+    def untold(self) -> list[Violation]:
+        """The ends that who asked and who decided have not been told."""
+        return [each for ticket in self.tickets() for each in self._untold(ticket)]
 
     def cards_not_yet(self) -> list[Violation]:
         """The messages of tickets that do not say what the ledger says; they have a minute of health."""

@@ -129,12 +129,14 @@ class Draws:
         share: of all calls that meet a fault.
         sockets: of all envelopes at which a socket is cut.
         patience: seconds that the client waits for an answer: "slow" is less, "hung" is more.
+        for_good: a kind of call -> the code that it is refused with even when Slack is well.
     """
 
     seed: int
     share: float = 0.3
     sockets: float = 0.15
     patience: float = 1.0
+    for_good: dict[str, str] = field(default_factory=dict)
     standing: dict[str, tuple[range, str]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -249,6 +251,8 @@ class FaultySlack:
         self._ordinals[kind] += 1
         ordinal = self._ordinals[kind]
         fault = None if self.healed is not None else self.draws.fault(kind, ordinal, is_worse=self.is_worse)
+        if kind in self.draws.for_good:
+            fault = Fault("refused", code=self.draws.for_good[kind])
         about, text = _about(body, dict(request.query)) if kind != "upload" else ("", "")
         seen = Seen(len(self.calls) + 1, kind, ordinal, about, text, fault, time.time())
         self.calls.append(seen)
