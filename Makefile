@@ -14,7 +14,7 @@ SPREAD = -n $(WORKERS) --dist load --maxschedchunk 1
 # Incidents as data: make cases CASES=folder plays your own.
 CASES ?= tests/cases
 
-.PHONY: help setup demo test test-lab cases bare snapshots rooms walk kill mutants check fix docs bench bench-long clean
+.PHONY: help setup demo test test-lab cases bare snapshots rooms walk kill slack-faults mutants check fix docs bench bench-long clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -60,6 +60,11 @@ walk: $(READY)  ## count the files on the way of /drain-node from Slack to its p
 
 kill: $(READY)  ## kill the bot a thousand times at random moments: nothing is done twice, every ticket is true
 	KILL_ROUNDS=1000 $(PYTEST) tests/bot/executor/test_kill.py
+
+# Seed 7 again: make slack-faults SEEDS=50 ONLY='-k [7]'
+SEEDS ?= 50
+slack-faults: $(READY)  ## whole tickets while Slack fails by fifty seeds, ten thousand calls: every end is told, nothing twice
+	SLACK_FAULT_SEEDS=$(SEEDS) $(PYTEST) $(SPREAD) tests/bot/slack/changes/test_faults.py $(ONLY)
 
 # Takes half an hour. One module: make mutants MODULES=bot/redaction.py
 mutants: $(READY)  ## break the core's code in small ways: the tests must notice, but for what tests/mutants.md accepts

@@ -74,6 +74,7 @@ LONGEST: tuple[str, ...] = (
     "stories/test_a_thousand_hosts.py",
     "stories/test_killed.py",
     "stories/test_remote_browsing.py",
+    "bot/slack/changes/test_faults.py",
     "bot/executor/test_kill.py",
     "lab/page/test_demo.py",
     "bot/slack/render/test_ticket.py",

@@ -26,6 +26,7 @@ QUICK = {
     "help": ("--runs", "2"),
     "ledger": ("--appends", "50", "--entries", "2000"),
     "ack": ("--commands", "16", "--asks", "2", "--rounds", "1"),
+    "faults": ("--commands", "8", "--rounds", "1"),
     "fanout": ("--hosts", "8", "--latency", "0.02"),
     "again": ("--nodes", "4", "--latency", "0.01"),
     "click": ("--rounds", "1"),

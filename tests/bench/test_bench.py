@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.bench import ack, again, click, enough, fanout, hosts, ledger, many_tickets, table, tickets
+from tests.bench import ack, again, click, enough, fanout, faults, hosts, ledger, many_tickets, table, tickets
 from tests.bench import help as start
 
 every = importlib.import_module("tests.bench.__main__")
@@ -40,6 +40,16 @@ async def test_acknowledgements_are_beside_a_bare_bolt_app():
     }
     assert all(second > 0 for seconds in took.values() for second in seconds)
     assert len(ack.table(took).rows) == len(took)
+
+
+async def test_acknowledgements_while_slack_fails_are_beside_a_bare_bolt_app():
+    sides = await faults.measure(commands=8, rounds=1, seed=1)
+    assert [side.name for side in sides] == ["bare Bolt", "hvops"]
+    heard = [len(side.watch.took["slash_commands"]) + side.watch.lost["slash_commands"] for side in sides]
+    assert heard == [8, 8]
+    assert all(any(one.fault for one in side.slack.calls) for side in sides)
+    found = faults.table(sides, seed=1)
+    assert [row[0] for row in found.rows][:2] == ["slash commands, bare Bolt", "slash commands, hvops"]
 
 
 @pytest.fixture

@@ -72,13 +72,26 @@ class Audit:
     # --- what a while of health brings about ---------------------------------------------------------------------
 
     def not_yet(self) -> list[Violation]:
-        """What is missing now, and has a minute of health to come about."""
-        return [each for ticket in self.tickets() for each in self._missing(ticket)]
+        """What is missing now, and has to come about by itself."""
+        return [*self.cards_not_yet(), *self.untold()]
 
-    def _missing(self, ticket: str) -> Iterator[Violation]:
-        story = self.ledger.story(ticket)
-        end = next((each for each in story if each.kind in ENDS), None)
-        yield from (Violation(ticket, says) for says in self._card_troubles(ticket, end))
+    def untold(self) -> list[Violation]:
+        """The ends that who asked and who decided have not been told."""
+        return [each for ticket in self.tickets() for each in self._untold(ticket)]
+
+    def cards_not_yet(self) -> list[Violation]:
+        """The messages of tickets that do not say what the ledger says; they have a minute of health."""
+        return [
+            Violation(ticket, says)
+            for ticket in self.tickets()
+            for says in self._card_troubles(ticket, self._end(ticket))
+        ]
+
+    def _end(self, ticket: str) -> Any:
+        return next((each for each in self.ledger.story(ticket) if each.kind in ENDS), None)
+
+    def _untold(self, ticket: str) -> Iterator[Violation]:
+        story, end = self.ledger.story(ticket), self._end(ticket)
         if end is None:
             return
         decided = next((each for each in story if each.kind == "approved"), None)

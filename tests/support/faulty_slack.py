@@ -19,6 +19,7 @@ import re
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from typing import Any, Self
 from urllib.parse import parse_qsl
 
@@ -128,12 +129,14 @@ class Draws:
         share: of all calls that meet a fault.
         sockets: of all envelopes at which a socket is cut.
         patience: seconds that the client waits for an answer: "slow" is less, "hung" is more.
+        for_good: a kind of call -> the code that it is refused with even when Slack is well.
     """
 
     seed: int
     share: float = 0.3
     sockets: float = 0.15
     patience: float = 1.0
+    for_good: dict[str, str] = field(default_factory=dict)
     standing: dict[str, tuple[range, str]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -209,6 +212,7 @@ class FaultySlack:
         application = web.Application(client_max_size=LARGEST)
         application.router.add_get("/link", self._link)
         application.router.add_route("*", "/{path:.*}", self._call)
+        application.on_response_prepare.append(self._date)
         runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.2)
         await runner.setup()
         self._stack.push_async_callback(runner.cleanup)
@@ -247,7 +251,9 @@ class FaultySlack:
         self._ordinals[kind] += 1
         ordinal = self._ordinals[kind]
         fault = None if self.healed is not None else self.draws.fault(kind, ordinal, is_worse=self.is_worse)
-        about, text = _about(body) if kind != "upload" else ("", "")
+        if kind in self.draws.for_good:
+            fault = Fault("refused", code=self.draws.for_good[kind])
+        about, text = _about(body, dict(request.query)) if kind != "upload" else ("", "")
         seen = Seen(len(self.calls) + 1, kind, ordinal, about, text, fault, time.time())
         self.calls.append(seen)
         if fault is None:
@@ -299,6 +305,10 @@ class FaultySlack:
             return web.json_response({"ok": False, "error": fault.code}, status=fault.status, headers=headers)
         status = fault.status if fault.status != 200 else 403
         return web.Response(text=fault.code or "upstream error", status=status, headers=headers)
+
+    async def _date(self, _: web.Request, response: web.StreamResponse) -> None:
+        """What time it is at Slack, by which an app tells what comes late."""
+        response.headers["Date"] = formatdate(self.slack.core.clock.now(), usegmt=True)
 
     async def _pause(self, seconds: float) -> None:
         """So long, or until all is well."""
@@ -386,7 +396,7 @@ def _kind(path: str) -> str:
     return "upload" if path.startswith("/upload/") else "response_url"
 
 
-def _about(body: bytes) -> tuple[str, str]:
+def _about(body: bytes, query: dict[str, str]) -> tuple[str, str]:
     """Ids and the first words of a call, and all of it as text."""
     text = body.decode(errors="replace")
     try:
@@ -394,7 +404,7 @@ def _about(body: bytes) -> tuple[str, str]:
     except ValueError:
         told = dict(parse_qsl(text))
     keys = ("channel", "channel_id", "user", "users", "usergroup", "ts", "thread_ts", "filename")
-    told = told if isinstance(told, dict) else {}
+    told = {**query, **(told if isinstance(told, dict) else {})}
     words = [f"{key} {told[key]}" for key in keys if told.get(key)]
     says = str(told.get("text") or "").replace("\n", " ")[:70]
     return ", ".join([*words, *([repr(says)] if says else [])]), json.dumps(told, ensure_ascii=False)

@@ -23,7 +23,7 @@ from lab.slack.model import BOT_USER, Member, Message
 
 PATIENCE = 1.0  # seconds after which somebody does it again
 ASKS_AFTER = 5.0  # seconds after which somebody who sees no button asks what is open
-TOO_LONG = 8.0  # seconds of a healthy Slack after which something is wrong
+TOO_LONG = 30.0  # seconds of a healthy Slack after which something is wrong
 OPS = "C0OPS"
 KINDS = (
     "done", "rejected", "withdrawn", "confirmed", "interrupted", "closed", "void", "long", "stopped", "failed",

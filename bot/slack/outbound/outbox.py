@@ -183,7 +183,7 @@ class Outbox:
 
         async def look() -> Any:
             found = await self._sent.with_mark(channel, mark, thread_ts)
-            return {"ts": found[0], _FOUND: True} if found else None
+            return {"ts": found[0]} if found else None
 
         answer, sent = await self._send(
             channel, send, message, look=look if mark else None, first=_first(looks_first, was_sent), name=key
@@ -455,7 +455,7 @@ class Outbox:
             fate = await self._looked(job, (0.0,), job.first, until)
             nobody_can_look = isinstance(fate, DeliveryUnknown) and fate.unreadable
             if fate is not None and not (nobody_can_look and job.first == _PERHAPS):
-                return fate, message
+                return ({**fate, _FOUND: True} if isinstance(fate, Mapping) else fate), message
         while True:
             fitting = message if message is _NOTHING else await self.prepare(message)
             fate = await _attempt(job, fitting)

@@ -24,13 +24,14 @@ from bot.slack.outbound.outbox import RateLimit
 from bot.slack.tickets.ticket_messages import ReminderSchedule
 from lab.slack.server import FakeSlack
 
-SCALE = 20.0  # everything that waits for Slack goes so many times faster
+SCALE = 12.0  # everything that waits for Slack goes so many times faster
 MINUTE = 60.0 / SCALE
+BACKLOG = 3 * MINUTE  # Slack takes one message a second in a channel: what was not told meanwhile has to wait its turn
 CALLS = 200  # that a seed meets while Slack fails
 SHARES = (0.15, 0.3, 0.45)  # of the calls that meet a fault, of even seeds
-FAILS_AT_MOST = 12.0  # seconds: then it is well whatever has ended
-SEEDS = range(1, int(os.environ.get("SLACK_FAULT_SEEDS", "4")) + 1)
-
+FAILS_AT_MOST = 10.0  # seconds: then it is well whatever has ended
+MANY = int(os.environ.get("SLACK_FAULT_SEEDS", "0"))
+SEEDS = range(1, MANY + 1) if MANY else (2, 4, 5)  # with a restart, and without a file, among them
 
 SECONDS = {
     "bot.slack.socket._PING": 6.0,
@@ -73,14 +74,14 @@ class Played:
 
     def __init__(self, seed):
         self.seed = seed
-        self.calls, self.faults, self.missing, self.seconds = 0, 0, 0, 0.0
+        self.calls, self.faults, self.missing, self.cards, self.seconds = 0, 0, 0, 0.0, 0.0
         self.began, self.took = time.monotonic(), 0.0
         self.violations, self.doubles, self.told = [], set(), []
 
     def __str__(self):
         return (
             f"seed {self.seed}: {self.calls} calls, {self.faults} with a fault; {self.missing} things missing when it was "
-            f"well, all there {self.seconds * SCALE:.0f} s of its time later; {len(self.violations)} violations"
+            f"well; cards agreed {self.cards * SCALE:.0f} s, all was told {self.seconds * SCALE:.0f} s of its time later; {len(self.violations)} violations"
             f" in {self.took:.0f} s"
             + (f"; two live cards for a while: {', '.join(sorted(self.doubles))}" if self.doubles else "")
         )
@@ -89,13 +90,19 @@ class Played:
         return "\n".join([str(self), *(f"  {one.ticket}: {one.says}" for one in self.violations), *self.told])
 
 
+def draws_of(seed):
+    """Odd seeds fail little until all is decided, and then nearly always; of every fifth no file is ever taken."""
+    no_files = {"files.getUploadURLExternal": "missing_scope"} if seed % 5 == 0 else {}
+    return Draws(seed, 0.1 if seed % 2 else SHARES[seed % 3], patience=15 / SCALE, for_good=no_files)
+
+
 async def play(seed, folder, make_bench):
     """Play every kind of ticket at once under one seed."""
     played, clock, estate = Played(seed), Time(), Estate()
     with Ledger(folder / "ledger.db", folder / "key", folder / "anchors", clock=clock) as ledger:
         async with (
             FakeSlack(rates="off", clock=clock) as practice,
-            FaultySlack(practice, Draws(seed, 0.1 if seed % 2 else SHARES[seed % 3], patience=15 / SCALE)) as slack,
+            FaultySlack(practice, draws_of(seed)) as slack,
         ):
             bench = make_bench(slack, ledger, estate)
             troupe, audit = Troupe(slack, ledger, estate, clock), Audit(slack, ledger, estate)
@@ -106,10 +113,12 @@ async def play(seed, folder, make_bench):
             async with bench.running(**pace(clock)):
                 stuck = await fail_then_heal(played, playing, troupe, audit)
                 began = time.monotonic()
-                await until(lambda: not audit.not_yet(), MINUTE)
+                await until(lambda: not audit.cards_not_yet(), MINUTE)
+                played.cards, late = time.monotonic() - began, audit.cards_not_yet()
+                await until(lambda: not audit.not_yet(), BACKLOG)
                 played.seconds = time.monotonic() - began
             played.took = time.monotonic() - played.began
-            played.violations = [*stuck, *audit.not_yet(), *audit.for_good(slack.calls)]
+            played.violations = [*stuck, *late, *audit.not_yet(), *audit.for_good(slack.calls)]
             played.calls, played.doubles = len(slack.calls), audit.doubles
             played.faults = sum(one.fault is not None for one in slack.calls)
             for ticket in sorted({one.ticket for one in played.violations if one.ticket}):
@@ -164,6 +173,31 @@ async def test_whole_tickets_while_slack_fails(seed, tmp_path, make_bench, quick
     played = await play(seed, tmp_path, make_bench)
     record_property("slack faults", [str(played), played.calls, played.faults])
     assert not played.violations, played.report()
+
+
+async def test_a_channel_that_puts_the_bot_out_has_every_end_told_directly(tmp_path, make_bench, quick):
+    """Decided in the channel, done without it: both people hear of it, and the channel catches up once it takes something."""
+    clock, estate = Time(), Estate()
+    with Ledger(tmp_path / "ledger.db", tmp_path / "key", tmp_path / "anchors", clock=clock) as ledger:
+        async with FakeSlack(rates="off", clock=clock) as slack:
+            slack.healed = None
+            bench, audit = make_bench(slack, ledger, estate), Audit(slack, ledger, estate)
+            troupe = Troupe(slack, ledger, estate, clock)
+            async with bench.running(**pace(clock)):
+                kinds = ("done", "long", "failed", "confirmed")
+                playing = [asyncio.create_task(troupe.plays(kind, at)) for at, kind in enumerate(kinds)]
+                await until(lambda: len(ledger.entries(kind="intent")) == len(kinds), 20)
+                slack.workspace.leaves("hvops", "hv-ops")
+                estate.begins.set()
+                tickets = await asyncio.gather(*playing)
+                await until(lambda: not audit.untold(), MINUTE)
+                assert [one.says for one in audit.untold()] == []
+                shown = {one.channel for one in audit.said if any(f"{each} " in one.text for each in tickets)}
+                assert any(slack.workspace.channels[each].kind == "dm" for each in shown)
+                slack.workspace.joins("hvops", "hv-ops")
+                await until(lambda: not audit.not_yet(), MINUTE)
+                assert [one.says for one in audit.not_yet()] == []
+                assert [one.says for one in audit.for_good([])] == []
 
 
 # --- the audit itself notices -------------------------------------------------------------------------------------
