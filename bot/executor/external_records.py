@@ -271,11 +271,14 @@ def knows_more(ledger: Reader, seal: AnchorSeal, place: str, known: Anchor) -> s
     return f"{place} records {there}, but this ledger ends at {here}; it looks like a restored copy"
 
 
-def notes_know_more(ledger: Reader, seal: AnchorSeal, host: str, notes: Sequence[Note], ticket: str | None = None) -> str:
+def notes_know_more(
+    ledger: Reader, seal: AnchorSeal, host: str, notes: Sequence[Note], ticket: str | None = None
+) -> str:
     """The same for the notes of a host: one beyond our end, or one that the ledger knows nothing of.
 
     Args:
-        ledger, seal: as above.
+        ledger: read after the host was asked.
+        seal: of the ledger.
         host: whose notes these are.
         notes: not proved yet.
         ticket: within the ledger's length only notes about this one are looked at; None: all are. A copy that has grown
