@@ -86,6 +86,7 @@ def as_json(shown: Preview, person: Person, named: str, exit_code: int) -> str:
     told: dict[str, Any] = {
         **head_as_json(answered, person, exit_code),
         "proposed": False,
+        "no_plan": not shown.decides,
         "asked_before": shown.asked_before,
         "says": not_proposed(shown) if shown.decides else answered.report.summary,
         "decides": f"{shown.decides} {named}".strip(),
