@@ -225,7 +225,8 @@ def _print_refusal(error: HvopsError, shape: OutputOptions) -> None:
     near = error.suggestions if isinstance(error, UsageError) else ()
     usage = error.usage if isinstance(error, UsageError) else ""
     if shape.json:
-        told = {"error": {"kind": type(error).__name__, "says": str(error), "usage": usage, "suggestions": near}}
+        what = {"kind": type(error).__name__, "outcome": error.refused_as, "says": str(error)}
+        told = {"error": {**what, "usage": usage, "suggestions": near}}
         print(escape_control_chars(json.dumps(told, ensure_ascii=False, indent=2)))  # noqa: T201 - the answer itself
         return
     print_error(console(errors=True), str(error), usage, near)

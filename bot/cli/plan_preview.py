@@ -92,6 +92,7 @@ def as_json(shown: Preview, person: Person, named: str, exit_code: int, stop: st
         **head_as_json(answered, person, exit_code),
         "proposed": False,
         "stopped": stop,
+        "no_plan": not shown.decides,
         "asked_before": shown.asked_before,
         "says": not_proposed(shown) if shown.decides else answered.report.summary,
         "decides": f"{shown.decides} {named}".strip(),

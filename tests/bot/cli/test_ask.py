@@ -119,7 +119,7 @@ def test_json_of_a_refusal(hvops, healthy):
     ended = hvops("ask", "--settings", healthy, "--json", "/check-writers prd")
     assert ended.code == 2
     told = json.loads(ended.out)["error"]
-    assert told["kind"] == "UsageError"
+    assert (told["kind"], told["outcome"]) == ("UsageError", "not understood")
     assert "prod" in told["suggestions"]
 
 
