@@ -140,7 +140,7 @@ class TicketMessages:
         async with self._alone(ticket, kept):
             card = await self._card(ticket)
             kept.has_ended = card.ticket.state is TicketState.ENDED
-            self._touch_rivals(card, kept)
+            self._show_rivals(card, kept)
             if card.successor and not card.successor_link:  # nobody else tells of it, and this one links to it
                 await self._guarded(card.successor, self.refresh(card.successor))
                 card = await self._card(ticket)
@@ -153,19 +153,14 @@ class TicketMessages:
             kept.remind_at = reminder_time(card.entries, is_proposed=card.ticket.state is TicketState.PROPOSED)
             return place
 
-    def touch(self, ticket: str) -> None:
-        """Something beside a ticket changed that its message shows, and nothing happened to it. Never raises, never waits."""
-        kept = self._keeping.get(ticket)
-        self.notify(kept.newest or TicketChange(ticket, "shown"))
-
-    def _touch_rivals(self, card: TicketView, kept: MessageState) -> None:
+    def _show_rivals(self, card: TicketView, kept: MessageState) -> None:
         """Whoever needs the same lock shows how this ticket stands: once for each of its states."""
         state, before = card.ticket.state, kept.state
         kept.state = state
         is_new = message_ref(card.entries) is None or kept.has_ended  # else it was shown by an earlier life
         if state is not before and (before is not None or is_new):
-            for rival in card.rivals:
-                self.touch(rival.ticket)
+            for rival in card.rivals:  # to them nothing happened: what the runner told last stays
+                self.notify(self._keeping.newest(rival.ticket) or TicketChange(rival.ticket, "shown"))
 
     @contextlib.asynccontextmanager
     async def _alone(self, ticket: str, kept: MessageState) -> AsyncIterator[None]:
