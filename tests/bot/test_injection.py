@@ -138,6 +138,9 @@ class Names:
             raise UsageError(f"There is no {name}.")
         return found
 
+    def vmm_servers(self):
+        return (Target("vmm", "vmm", clusters=("prod",)),)
+
 
 def is_one_argument_each(argv):
     """As Windows takes a command line apart again; no character that ends a line, or the text of a parameter."""

@@ -257,6 +257,8 @@ class Scene:
         told = {name: view.payload[name] for name in names if name in view.payload}
         if found := _OF_A_TICKET.fullmatch(told.get("private_metadata", "")):
             told["private_metadata"] = found[1]
+        elif told.get("private_metadata", "").isdigit():
+            told["private_metadata"] = "<when it was opened>"
         return {**told, "blocks": _unnumbered(view.blocks)}
 
     def _newest(self) -> str:
@@ -264,7 +266,7 @@ class Scene:
         return max((one.ts for one in everything), default="")
 
 
-_OF_A_TICKET = re.compile(r"(T-\d+)(?: [\w-]{22})?")
+_OF_A_TICKET = re.compile(r"(T-\d+)(?: [\w-]{22}(?:\.\d+)?)?")
 
 
 def _unnumbered(told):

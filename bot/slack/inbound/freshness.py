@@ -35,6 +35,7 @@ class Freshness:
         most: seconds after which it decides nothing any more.
         since: it grows older while it is answered.
         recorded: the bot was restarted since it came.
+        made: when it was made, by Slack's clock, in epoch seconds; None where that is not known.
     """
 
     age: float | None
@@ -42,13 +43,15 @@ class Freshness:
     most: float = FRESH_SECONDS
     since: Stopwatch = field(default_factory=Stopwatch, compare=False)
     recorded: bool = False
+    made: float | None = None
 
     @classmethod
-    def of(cls, made: float | None, slack: SlackTime, way: Way, most: float = FRESH_SECONDS) -> Freshness:
+    def of(cls, made: float | None, slack: SlackTime, way: Way) -> Freshness:
         """Of something that Slack's clock dates; `made` in epoch seconds. Once here, it is answered soon or not at all."""
         now = slack.now()
         age = None if made is None or now is None or made - now > _BEFORE else max(0.0, now - made)
-        return cls(age, way, most if age is None else min(most, age + FRESH_SECONDS))
+        most = WINDOW_SECONDS if way is Way.WINDOW else FRESH_SECONDS
+        return cls(age, way, most if age is None else min(most, age + FRESH_SECONDS), made=made)
 
     @property
     def left(self) -> float:

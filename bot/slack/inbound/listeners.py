@@ -27,7 +27,7 @@ from bot.errors import LedgerError, TicketError
 from bot.ledger import Entry
 from bot.ledger.entries import Clicked, Refused
 from bot.slack.inbound.buttons import Clicks
-from bot.slack.inbound.freshness import WINDOW_SECONDS, Freshness, Way, seconds_in
+from bot.slack.inbound.freshness import Freshness, Way, seconds_in
 from bot.slack.inbound.payload import deliveries_of, get_str, parse_click, parse_field, parse_fields, parse_person
 from bot.slack.inbound.request_handler import RequestHandler, SlackUser
 from bot.slack.inbound.ticket_buttons import Click
@@ -205,7 +205,7 @@ class Listener:
 
     def _window_opened(self, at: float | None) -> Freshness:
         """How old a window is: when it was sent off, Slack does not say."""
-        return Freshness.of(at, self._time, Way.WINDOW, WINDOW_SECONDS)
+        return Freshness.of(at, self._time, Way.WINDOW)
 
     async def _taken(
         self, ack: Callable[..., Awaitable[Any]], body: dict[str, Any], context: Any, click: Click, line: str

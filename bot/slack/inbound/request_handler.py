@@ -7,6 +7,7 @@ what that answer was, and the pipeline asks again whether this person may see it
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
@@ -36,6 +37,7 @@ from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent
 from bot.slack.outbound.message import Message, View
 from bot.slack.outbound.outbox import Outbox
 from bot.slack.outbound.responder import Reply, ReplyTarget
+from bot.slack.outbound.slack_time import slack_time
 from bot.slack.render import errors, progress
 from bot.slack.render import help as help_renderer
 from bot.slack.render.home import LastAnswer, RecentChanges, home_view, no_role_view
@@ -161,7 +163,9 @@ class RequestHandler:
 
         async def work() -> None:
             person = await self.person(who, where, line.text)
-            late = fresh.why_late() if fresh is not None and self._changes_something(line) else ""
+            late = ""
+            if fresh is not None and self._changes_something(line):
+                late = (await self.dated(fresh)).why_late()
             if late:
                 refused = Refused(
                     line=line.text[:200], reason=late, category="too late", via=via, place=where.channel, click=answers
@@ -184,6 +188,17 @@ class RequestHandler:
                 await self.deliver(answered, reply)
 
         await self.report_errors(reply, work, line.text)
+
+    async def dated(self, fresh: Freshness) -> Freshness:
+        """The same, where its age is not known only because this process has not heard Slack's time for long: it asks.
+
+        A machine that was saved for hours finds its clocks where they were, and what is pressed then dated in the future.
+        """
+        if fresh.age is not None or fresh.made is None:
+            return fresh
+        with contextlib.suppress(Exception):  # then it stays unknown
+            await self.parts.client.auth_test()
+        return Freshness.of(fresh.made, slack_time(self.parts.base_url), fresh.way)
 
     def _changes_something(self, line: TypedLine) -> bool:
         """Whether it proposes a change, stops changes, or lets them start."""

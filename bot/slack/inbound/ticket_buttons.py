@@ -235,6 +235,7 @@ class TicketClicks:
 
     async def _decide(self, click: Click) -> None:
         """Decide, while it counts: who it is may take long to be told, and nothing is decided by what is old by then."""
+        click = replace(click, fresh=await self._desk.dated(click.fresh))
         told: tuple[Person, str] | None = None
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(max(0.0, click.fresh.left)):
@@ -316,6 +317,7 @@ class TicketClicks:
         return request.person
 
     async def _undo(self, click: Click) -> None:
+        click = replace(click, fresh=await self._desk.dated(click.fresh))
         if click.fresh.why_late():
             await self._refuse_late(click, click.where)
             return

@@ -115,6 +115,7 @@ class Outbox:
         self._own_id = ""
         self._repeated: dict[str, None] = {}
         self._found: dict[str, None] = {}
+        self._buttonless: dict[str, None] = {}
         self._lanes: dict[str, _Lane] = {}
 
     def prepared(self, message: Message) -> Message:
@@ -213,7 +214,7 @@ class Outbox:
                 channel=channel, ts=ts, text=fitting.text, blocks=marked(fitting.blocks, mark)
             )
 
-        await self._send(channel, send, message, key=ts)
+        await self._send(channel, send, message, key=ts, name=key)
 
     async def delete(self, channel: str, ts: str) -> None:
         """Take a message of ours away. Raises NotSent: Slack refuses, or cannot be reached."""
@@ -239,6 +240,10 @@ class Outbox:
     def was_found(self, key: str) -> bool:
         """Whether a message was not sent, but found where it stood already; as it was taken then. Tells it once."""
         return self._found.pop(key, self) is None
+
+    def lost_its_buttons(self, key: str) -> bool:
+        """Whether Slack took a message only without its buttons. Tells it once."""
+        return self._buttonless.pop(key, self) is None
 
     async def _read(self, look: _Look) -> Any:
         """What Slack shows, once. Raises NotSent."""
@@ -409,7 +414,7 @@ class Outbox:
         lane = self._lanes.setdefault(channel, _Lane())
         job = _waiting(lane, key)
         if job is not None:
-            job.send, job.message = send, message
+            job.send, job.message, job.name = send, message, name
         else:
             made: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
             job = _Job(send, message, idempotent or bool(key), key, made, look, first, name)
@@ -469,6 +474,8 @@ class Outbox:
                 log.warning("slack refused blocks", channel=channel, code=fate.code, blocks=len(fitting.blocks))
                 message, fate = lower, None
             if fate is not None:
+                if job.name and _has_buttons(job.message) and not _has_buttons(fitting):
+                    self._buttonless[job.name] = None
                 return fate, fitting
 
     async def _looked(self, job: _Job, pauses: Sequence[float], why: str, until: float) -> Any:
@@ -565,6 +572,10 @@ def _digest(key: str) -> str:
 
 def _why(fate: Retry | DeliveryUnknown) -> str:
     return fate.why if isinstance(fate, Retry) else str(fate)
+
+
+def _has_buttons(message: Message) -> bool:
+    return any(block["type"] == "actions" for block in message.blocks)
 
 
 def _with_ts(answer: Any) -> Any:

@@ -86,6 +86,11 @@ class MessageState:
         self._sent = b""
 
     @property
+    def was_forgotten(self) -> bool:
+        """Whether what its message shows is not known, or not all of it."""
+        return not self._sent
+
+    @property
     def is_idle(self) -> bool:
         """Whether nobody works on it."""
         return self.worker is None and not self.users

@@ -58,6 +58,7 @@ _UNCHANGEABLE = ("cant_update_message", "edit_window_closed")
 _OFTEN = 5  # refusals in a row after which a message that stands is given up, and posted anew
 _LONG = 60  # failures in a row after which it is tried less often
 _REMEMBERED = 2_000  # links
+_TOLD = 10  # tickets that need the same lock, whose messages are brought up to date at once
 _LINKED = 5  # tickets that need the same lock
 _LEAVING = 10.0  # seconds for what is posted to be written down as well, when the bot is told to stop
 _RECENT = 50  # ended tickets that are looked at again and again; all of them are when the bot begins
@@ -214,7 +215,7 @@ class TicketMessages:
         async with self._alone(ticket, kept):
             card = await self._card(ticket)
             kept.has_ended = card.ticket.state is TicketState.ENDED
-            self._touch_rivals(card, kept)
+            self._show_rivals(card, kept)
             if card.successor and not card.successor_link:  # nobody else tells of it, and this one links to it
                 await self._guarded(card.successor, self.refresh(card.successor))
                 card = await self._card(ticket)
@@ -224,6 +225,8 @@ class TicketMessages:
             try:
                 place = await self._post(card) if place is None else await self._update(card, place)
                 shows_it = True
+                if kept.was_forgotten and card.ticket.state is not TicketState.ENDED:
+                    trouble.append(NotSent("later", f"Slack took the message of {ticket} without its buttons."))
                 card = await self._card(ticket)  # what was written down about its message counts for its thread
             except (NotSent, DeliveryUnknown) as error:
                 trouble.append(error)
@@ -243,14 +246,14 @@ class TicketMessages:
             for other in self._keeping.elsewhere(channel):
                 other.urgent.set()
 
-    def _touch_rivals(self, card: TicketView, kept: MessageState) -> None:
+    def _show_rivals(self, card: TicketView, kept: MessageState) -> None:
         """Whoever needs the same lock shows how this ticket stands: once for each of its states."""
         state, before = card.ticket.state, kept.state
         kept.state = state
         is_new = message_ref(card.entries) is None or kept.has_ended  # else it was shown by an earlier life
         if state is not before and (before is not None or is_new):
-            for rival in card.rivals:
-                self.touch(rival.ticket)
+            for rival in card.rivals[:_TOLD]:  # to them nothing happened: what the runner told last stays
+                self.notify(self._keeping.newest(rival.ticket) or TicketChange(rival.ticket, "shown"))
 
     @contextlib.asynccontextmanager
     async def _alone(self, ticket: str, kept: MessageState) -> AsyncIterator[None]:
@@ -410,6 +413,8 @@ class TicketMessages:
         kept.refused = 0
         kept.sent(message)
         await self._write(card.id, TicketMessageShown(channel=channel, ts=ts))
+        if self._outbox.lost_its_buttons(key):
+            kept.forget_sent()
         if self._outbox.may_stand_twice(key) or is_old or key in kept.unsure:
             kept.copies_at = self._pace.now() + timedelta(seconds=self._pace.copies)
             kept.is_due = kept.is_due or is_old or key in kept.unsure  # what was found may show how it stood then
@@ -431,6 +436,8 @@ class TicketMessages:
             return await self._post(card)
         kept.refused = 0
         kept.sent(message)
+        if self._outbox.lost_its_buttons(_card_key(card, -1)):
+            kept.forget_sent()
         return place
 
     async def _is_lost(self, card: TicketView, place: MessageRef, refused: NotSent) -> bool:

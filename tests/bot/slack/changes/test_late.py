@@ -3,6 +3,7 @@
 import asyncio
 import time
 from datetime import UTC, datetime, timedelta
+from email.utils import formatdate
 from itertools import count
 
 import pytest
@@ -13,6 +14,7 @@ from bot.api.command import Role
 from bot.dispatch.authorization import Person
 from bot.dispatch.pipeline import Request
 from bot.executor.scheduler import missed_clicks
+from bot.slack.outbound.slack_time import slack_time
 from bot.slack.render.ticket_buttons import sealed_value
 from bot.slack.socket import ENVELOPE
 from bot.slack.tickets.message_table import window_seal
@@ -232,3 +234,12 @@ def recorded_at(bench, life, ticket, minutes, fields):
     now = datetime.now(UTC) + timedelta(minutes=minutes)
     object.__setattr__(life.changes.run, "clock", lambda: now)
     return entry
+
+
+async def test_a_process_that_has_not_heard_slacks_time_for_long_asks_for_it(bench, life):
+    """The machine was saved for hours: its clocks stand where they were, and what is pressed now seems to be of later."""
+    first, second = await proposed(life), await proposed(life, "/reopen hv03")
+    for ticket, age, state in ((first, 0, "approved"), (second, OLD, "proposed")):
+        slack_time(bench.slack.base_url).note(formatdate(time.time() - 7_200, usegmt=True))
+        await sent(life, pressed("t-approve", ticket, age))
+        assert bench.ledger.ticket(ticket).state == state

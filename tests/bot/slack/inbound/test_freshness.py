@@ -71,11 +71,11 @@ def test_it_grows_older_while_it_is_answered():
 
 def test_a_window_counts_as_long_as_somebody_may_think_and_then_is_answered_soon_or_not_at_all():
     slack = Host().time()
-    window = Freshness.of(AT_SLACK - 1_000, slack, Way.WINDOW, WINDOW_SECONDS)
+    window = Freshness.of(AT_SLACK - 1_000, slack, Way.WINDOW)
     assert not window.why_late()
     assert window.left <= FRESH_SECONDS
     assert window.recorded_age == 0
-    old = Freshness.of(AT_SLACK - WINDOW_SECONDS, slack, Way.WINDOW, WINDOW_SECONDS)
+    old = Freshness.of(AT_SLACK - WINDOW_SECONDS, slack, Way.WINDOW)
     assert "Slack doesn't say when it was sent" in old.why_late()
     assert old.recorded_age is None
 
