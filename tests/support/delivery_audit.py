@@ -175,6 +175,7 @@ class Audit:
         gone = [one for one in calls if one.kind == "chat.update" and one.heard in GONE and named.search(one.text)]
         if ticket in self.doubles and not gone:
             yield Violation(ticket, "two live cards stood at one time, and Slack called none of them gone")
+        yield from (Violation(ticket, says) for says in self._direct_troubles(ticket, calls))
         for card in {one.thread_ts for one in self._posted() if one.thread_ts}:
             yield from (Violation(ticket, says) for says in self._thread_troubles(ticket, card, calls))
 
@@ -186,6 +187,16 @@ class Audit:
             return ""
         shown = _bare("".join(one.text for one in before))
         return next((line for line in plan.splitlines() if _bare(line) not in shown), "")
+
+    def _direct_troubles(self, ticket: str, calls: list[Any]) -> Iterator[str]:
+        """An end that somebody was told directly is told them once."""
+        end, channels = self._end(ticket), self.slack.workspace.channels
+        told = self._about_the_end(ticket, end) if end is not None else ()
+        direct = Counter((one.channel, one.text) for one in told if channels[one.channel].kind == "dm")
+        for (channel, text), count in direct.items():
+            lied = [one for one in calls if one.misreports and channel in one.text and text[:30] in one.text]
+            if count > 1 and not lied:
+                yield f"its end is told {count} times in {channel}, and Slack misreported nothing"
 
     def _thread_troubles(self, ticket: str, card: str, calls: list[Any]) -> Iterator[str]:
         thread = [one for one in self._posted() if one.thread_ts == card]
