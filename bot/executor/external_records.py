@@ -271,13 +271,21 @@ def knows_more(ledger: Reader, seal: AnchorSeal, place: str, known: Anchor) -> s
     return f"{place} records {there}, but this ledger ends at {here}; it looks like a restored copy"
 
 
-def notes_know_more(ledger: Reader, seal: AnchorSeal, host: str, notes: Sequence[Note], ticket: str = "") -> str:
-    """The same for the notes of a host: one beyond our end, or one about this ticket that the ledger knows nothing of."""
+def notes_know_more(ledger: Reader, seal: AnchorSeal, host: str, notes: Sequence[Note], ticket: str | None = None) -> str:
+    """The same for the notes of a host: one beyond our end, or one that the ledger knows nothing of.
+
+    Args:
+        ledger, seal: as above.
+        host: whose notes these are.
+        notes: not proved yet.
+        ticket: within the ledger's length only notes about this one are looked at; None: all are. A copy that has grown
+            past a note is known by it all the same.
+    """
     own = [note for note in notes if note.anchor.ledger == seal.ledger and seal.holds(note.anchor, note.about)]
     head = ledger.head()
     for note in sorted(own, key=lambda one: -one.anchor.seq):
         beyond = head is None or note.anchor.seq > head.seq
-        if (beyond or note.ticket == ticket) and not ledger.has(note.anchor):
+        if (beyond or ticket in (None, note.ticket)) and not ledger.has(note.anchor):
             said = knows_more(ledger, seal, f"the event log of {host}", note.anchor)
             return f"{said}. A note there says that {note.ticket} started its step {note.step}"
     return ""

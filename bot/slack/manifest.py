@@ -13,11 +13,12 @@ from bot.slack.outbound.message import truncate
 
 BOT_SCOPES = (
     "app_mentions:read",
-    "channels:history",  # of the audit channel, for `hvops audit verify --channel`; and doctor sees where the bot is in
+    "channels:history",  # whether a message of unknown fate arrived; and `hvops audit verify --channel`
     "chat:write",
     "commands",
     "files:write",
-    "groups:history",  # likewise, where that channel is a private one
+    "groups:history",  # likewise, where a channel is a private one
+    "im:history",  # likewise, of what somebody was told directly
     "im:write",
     "usergroups:read",
     "users:read",  # who is a guest, a bot or deactivated: such accounts decide nothing

@@ -336,7 +336,7 @@ class ApprovalService:
         if not proposal.plan.open_questions:
             raise Unanswered(f"{ticket.id} leaves nothing open: press Approve beside its plan.")
         if self._policy.unknown == "refuse":
-            raise Unanswered(
+            raise PermissionDenied(
                 f"{ticket.id} cannot be approved: something is not known, and settings.toml refuses such plans"
                 ' ([policy] unknown = "refuse"). Plan it again once it is known.'
             )

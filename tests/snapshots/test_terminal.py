@@ -1,6 +1,20 @@
 """What people see at a terminal: helps, answers about a practice estate, and what is refused."""
 
-HELPS = ("ask", "run", "doctor", "record", "manifest", "demo", "audit", "audit list", "audit show", "audit search")
+HELPS = (
+    "runs",
+    "stop",
+    "go",
+    "ask",
+    "run",
+    "doctor",
+    "record",
+    "manifest",
+    "demo",
+    "audit",
+    "audit list",
+    "audit show",
+    "audit search",
+)
 HELPS += ("audit export", "audit rebuild", "audit verify")
 ASKED = {
     "what-you-may-ask": ["ask", "--lab", "healthy", "/help"],

@@ -24,13 +24,14 @@ async def test_a_day_is_reviewed_down_to_each_entry(play):
         await ops.says("/audit prod", who="viewer")
         answer = await ops.sees("Audit prod, 24 h: 1 change, 1 refusal, 1 question", who="viewer")
         table = next(block for block in answer.blocks if block["type"] == "data_table")
-        rows = [[cell["text"] for cell in row][1:] for row in table["rows"]]
-        assert rows == [
-            ["What", "Target", "Outcome", "Ticket", "Asked by", "Decided by"],
-            ["drain-node", "hv03", "done", "T-1", "operator", "approver"],
-            ["drain-node", "hv03", "refused", "—", "viewer", "—"],
-            ["check-writers", "prod", "answered", "—", "operator", "—"],
+        head, *rows = [[cell["text"] for cell in row][1:] for row in table["rows"]]
+        assert head == ["What", "Target", "Outcome", "Why", "Ticket", "Asked by", "Decided by"]
+        assert [[*row[:3], *row[4:]] for row in rows] == [
+            ["/drain-node", "hv03", "done", "T-1", "operator", "approver"],
+            ["/drain-node", "hv03", "not allowed", "—", "viewer", "—"],
+            ["/check-writers", "prod", "answered", "—", "operator", "—"],
         ]
+        assert rows[1][3].startswith("This needs the role operator")
         assert "newest anchor matches" in plain_text(answer)
 
         await ops.clicks(answer, "Story T-1", who="viewer")
@@ -55,10 +56,10 @@ async def test_a_day_is_reviewed_down_to_each_entry(play):
         lines = list(csv.DictReader(io.StringIO(viewer.file(sent, "audit-prod").decode("utf-8-sig"))))
         assert [(one["Ticket"], one["Outcome"], one["Decided by"]) for one in lines] == [
             ("T-1", "done", "approver"),
-            ("", "refused: not allowed", ""),
+            ("", "not allowed", ""),
             ("", "answered", ""),
         ]
-        assert "needs the role operator" in lines[1]["Says"]
+        assert "needs the role operator" in lines[1]["Why"]
 
         await ops.clicks(done, "Story", who="viewer")  # the same window, from the message of the ticket itself
         assert "asked for /drain-node hv03" in await told_by(viewer)

@@ -28,7 +28,7 @@ async def test_what_cannot_be_read_gets_a_sentence(play, line, says):
 async def test_somebody_without_a_role_is_told_who_may(play):
     async with play("healthy") as ops:
         await ops.says("/check-writers prod", who="nobody")
-        await ops.sees("This needs the role viewer", who="nobody")
+        await ops.sees("You have no role in hvops.", who="nobody")
         assert [entry.kind for entry in ops.ledger() if entry.kind not in ("shown", "anchor")] == ["refused"]
 
 
@@ -39,7 +39,7 @@ async def test_a_button_of_somebody_elses_answer_asks_who_presses_it(play):
         await ops.clicks(answer, "Share")
         shared = await ops.sees("hv01: writers well", who="nobody", channel="hv-ops")
         await ops.clicks(shared, "Look Again", who="nobody")
-        await ops.sees("This needs the role viewer", who="nobody")
+        await ops.sees("You have no role in hvops.", who="nobody")
 
 
 async def test_help_says_what_one_may(play):

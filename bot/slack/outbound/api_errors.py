@@ -43,6 +43,13 @@ class NotSent(HvopsError):
         return self.code not in OUTAGE
 
 
+class PartMissing(NotSent):
+    """A message was taken, and what belongs to it was not."""
+
+    def __init__(self, says: str) -> None:
+        super().__init__("gave_up", says)
+
+
 class DeliveryUnknown(HvopsError):
     """The connection died after sending: perhaps the person sees it, perhaps not. It is not sent again blindly.
 

@@ -22,7 +22,7 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.redaction import Redactor
-from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent, Retry, classify_error
+from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent, PartMissing, Retry, classify_error
 from bot.slack.outbound.blockkit_fitting import downgrade, fit, preformatted, weaker_view
 from bot.slack.outbound.blockkit_validation import problems
 from bot.slack.outbound.message import File, Message, split
@@ -78,11 +78,12 @@ class _Job:
 
 @dataclass(slots=True, eq=False)
 class _Lane:
-    """The queue of one channel, and when its next message is due."""
+    """The queue of one channel, when its next message is due, and whether the last one was an update."""
 
     waiting: deque[_Job] = field(default_factory=deque)
     task: asyncio.Task[None] | None = None
     due: float = 0.0
+    was_update: bool = False
 
 
 class Outbox:
@@ -113,6 +114,7 @@ class Outbox:
         self._sent = SentMessages(client)
         self._own_id = ""
         self._repeated: dict[str, None] = {}
+        self._found: dict[str, None] = {}
         self._lanes: dict[str, _Lane] = {}
 
     def prepared(self, message: Message) -> Message:
@@ -141,6 +143,7 @@ class Outbox:
         *,
         looks_first: bool = False,
         was_sent: bool = False,
+        whole: bool = False,
     ) -> str:
         """Post a message, then its files into its thread. Returns its ts.
 
@@ -153,10 +156,12 @@ class Outbox:
             key: what it is, where it must not be said twice: its fate is then looked up in the channel.
             looks_first: an earlier life of the bot may have sent it. Where Slack lets nobody look, it is sent.
             was_sent: it was sent, and its fate was unknown. Where Slack lets nobody look, it still is.
+            whole: files are part of what is said, such as one that stands for blocks that Slack refused.
 
         Raises:
             NotSent: Slack refuses or cannot be reached.
             DeliveryUnknown: nobody can know whether it arrived.
+            PartMissing: it was taken, and a file of it was not, where it must be whole.
         """
         mark = self._sign(key) if key else ""
 
@@ -184,7 +189,15 @@ class Outbox:
             channel, send, message, look=look if mark else None, first=_first(looks_first, was_sent), name=key
         )
         ts = str(answer["ts"])
-        await self.attach_quietly(channel, sent.files, thread_ts or ts)
+        if _FOUND in answer:
+            self._found[key] = None
+        elif whole:
+            try:
+                await self.attach(channel, sent.files, thread_ts or ts, key, whole=True)
+            except (NotSent, DeliveryUnknown) as error:
+                raise PartMissing(str(error)) from error
+        else:
+            await self.attach_quietly(channel, sent.files, thread_ts or ts)
         return ts
 
     async def update(self, channel: str, ts: str, message: Message, key: str = "") -> None:
@@ -222,6 +235,10 @@ class Outbox:
     def may_stand_twice(self, key: str) -> bool:
         """Whether a message was sent again after a look had not found it. Tells it once."""
         return self._repeated.pop(key, self) is None
+
+    def was_found(self, key: str) -> bool:
+        """Whether a message was not sent, but found where it stood already; as it was taken then. Tells it once."""
+        return self._found.pop(key, self) is None
 
     async def _read(self, look: _Look) -> Any:
         """What Slack shows, once. Raises NotSent."""
@@ -420,7 +437,7 @@ class Outbox:
 
     async def _deliver(self, channel: str, lane: _Lane) -> None:
         """Try the head of the queue until its fate is known. It leaves the queue before it is first sent."""
-        job = lane.waiting.popleft()
+        job = _next(lane)
         try:
             fate, fitting = await self._settled(channel, job)
         except asyncio.CancelledError:
@@ -438,7 +455,7 @@ class Outbox:
             fate = await self._looked(job, (0.0,), job.first, until)
             nobody_can_look = isinstance(fate, DeliveryUnknown) and fate.unreadable
             if fate is not None and not (nobody_can_look and job.first == _PERHAPS):
-                return fate, message
+                return ({**fate, _FOUND: True} if isinstance(fate, Mapping) else fate), message
         while True:
             fitting = message if message is _NOTHING else await self.prepare(message)
             fate = await _attempt(job, fitting)
@@ -497,6 +514,7 @@ class Outbox:
 _NOTHING = Message("")
 _PERHAPS, _SENT = "It may have been sent before.", "It was sent, and Slack did not say what became of it."
 _OK = 200
+_FOUND = "found by hvops"  # in what stands for an answer of Slack's
 
 
 async def _attempt(job: _Job, fitting: Message) -> Any:
@@ -514,6 +532,16 @@ def _within_limits(message: Message) -> Message:
     if found:
         log.error("message beyond the limits", problems=[f"{one.pointer} {one.says}" for one in found])
     return fitting
+
+
+def _next(lane: _Lane) -> _Job:
+    """Take out what is sent next: an update overtakes waiting posts, one at a time, so that a card is true soon."""
+    updates = [job for job in lane.waiting if job.key]
+    others = [job for job in lane.waiting if not job.key]
+    job = updates[0] if updates and not (others and lane.was_update) else others[0]
+    lane.waiting.remove(job)
+    lane.was_update = bool(job.key)
+    return job
 
 
 def _waiting(lane: _Lane, key: str) -> _Job | None:

@@ -23,6 +23,7 @@ from bot.ledger.ticket_state import OPEN, TicketState
 from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent
 from bot.slack.outbound.message import Message
 from bot.slack.outbound.outbox import Outbox
+from bot.slack.render.rivals import with_rivals
 from bot.slack.render.stop import with_stop
 from bot.slack.render.ticket_list import fate_unknown, not_shown, proposed_for
 from bot.slack.render.ticket_thread import looked_message
@@ -75,8 +76,8 @@ class Changes:
         except DeliveryUnknown as unknown:
             channel = self.board.channel_of(await self.board.card(ticket))
             return await self.beside_a_stop(fate_unknown(ticket, channel, str(unknown)))
-        link = await self.board.permalink(ticket)
-        return await self.beside_a_stop(proposed_for(ticket, place.channel, link, is_new=is_new))
+        told = proposed_for(ticket, place.channel, await self.board.permalink(ticket), is_new=is_new)
+        return await self.beside_a_stop(with_rivals(told, (await self.board.card(ticket)).rivals))
 
     async def beside_a_stop(self, message: Message) -> Message:
         """The message, and above it that changes are stopped, where they are. What cannot be proved is not said."""

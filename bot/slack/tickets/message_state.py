@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from bot.executor.context import TicketChange
-from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent
+from bot.ledger.ticket_state import TicketState
+from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent, PartMissing
 from bot.slack.outbound.message import Message
 
 
@@ -26,12 +27,14 @@ class MessageState:
         worker: shows it as long as something is due.
         remind_at: when half of its time is over; None where nobody is to be reminded.
         has_ended: nothing more happens to it.
+        state: as it was last shown; None where this process has not shown it.
         users: how many work on it, or wait for their turn.
         failures: how often in a row something of it was not delivered.
         refused: how often in a row Slack refused to change its message.
         channel: that takes nothing of it now, or "".
         unsure: keys of what may have arrived.
         trouble: what was last logged about it.
+        needs_file: the plan's text may not stand whole in its thread, so that its file has to.
         copies_at: when to look whether its message stands twice; None where it cannot.
     """
 
@@ -41,6 +44,7 @@ class MessageState:
     worker: asyncio.Task[None] | None = None
     remind_at: datetime | None = None
     has_ended: bool = False
+    state: TicketState | None = None
     users: int = 0
     failures: int = 0
     refused: int = 0
@@ -48,6 +52,7 @@ class MessageState:
     unsure: set[str] = field(default_factory=set)
     copies_at: datetime | None = None
     trouble: str = ""
+    needs_file: bool = False
     _taken: set[str] = field(default_factory=set)
     _sent: bytes = b""
 
@@ -57,6 +62,9 @@ class MessageState:
             return None
         try:
             await send()
+        except PartMissing as error:
+            self._taken.add(key)
+            return error
         except NotSent as error:
             return error
         except DeliveryUnknown as error:

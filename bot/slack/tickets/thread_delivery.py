@@ -17,11 +17,12 @@ from bot.ledger import Entry, Ledger
 from bot.ledger.entries import DirectMessageShown, MissingPartShown, Outcome, Shown, ThreadReplyShown
 from bot.ledger.ticket_state import ENDS
 from bot.serialization import Evidence, evidence_from_bytes
-from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent
+from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent, PartMissing
 from bot.slack.outbound.message import File, Message
 from bot.slack.outbound.outbox import Outbox
 from bot.slack.render.blocks import contexts
 from bot.slack.render.evidence import evidence_file
+from bot.slack.render.proposed import plan_file
 from bot.slack.render.ticket_thread import direct_message, entry_message, thread_kinds
 from bot.slack.render.ticket_view_model import TicketView, slack_id
 from bot.slack.tickets.message_state import MessageState
@@ -89,19 +90,17 @@ class ThreadDelivery:
         """Tell one entry. Returns what kept it from being told; None where it is told."""
         message = entry_message(card, entry)
         missing: list[str] = []
-        if entry.kind == "proposed":  # the line says that all of the plan is here
-            error = await self._attach(card, entry, place, kept)
-            if error is not None:
-                return error
+        if entry.kind == "proposed" and (error := await self._attach(card, entry, place, kept)):
+            return error  # the line says that all of the plan is here
         if message is not None:
             line = replace(message, files=())
             key = f"{card.id} {place.ts} entry {entry.seq}"
-            old, sent = self.may_be_sent(entry), key in kept.unsure
-            error = await kept.once(
-                key, lambda: self._outbox.post(place.channel, line, place.ts, key, looks_first=old, was_sent=sent)
-            )
-            if error is not None:
+            if error := await self._say(entry, line, place, key, kept):
                 return error
+        if entry.kind == "proposed" and kept.needs_file:
+            if error := await self._attach(card, entry, place, kept):
+                return error
+            kept.needs_file = False
         if entry.kind != "proposed" and await self._attach(card, entry, place, kept) is not None:
             missing.append(FILES)
         if entry.kind in ENDS and not shows_end:
@@ -110,12 +109,30 @@ class ThreadDelivery:
         await self._write(card.id, told.model_copy(update={"missing": tuple(missing)}) if missing else told)
         return None
 
+    async def _say(
+        self, entry: Entry, line: Message, place: MessageRef, key: str, kept: MessageState
+    ) -> NotSent | DeliveryUnknown | None:
+        """Post the line of an entry, once. Where not all of a plan's text was taken, its file says it as well."""
+        old, sent, is_plan = self.may_be_sent(entry), key in kept.unsure, entry.kind == "proposed"
+
+        async def send() -> None:
+            await self._outbox.post(place.channel, line, place.ts, key, looks_first=old, was_sent=sent, whole=is_plan)
+            if self._outbox.was_found(key):  # how it was taken then, nobody knows
+                kept.needs_file = is_plan
+
+        error = await kept.once(key, send)
+        if isinstance(error, PartMissing):
+            kept.needs_file = is_plan
+        return error
+
     async def _attach(
         self, card: TicketView, entry: Entry, place: MessageRef, kept: MessageState
     ) -> NotSent | DeliveryUnknown | None:
         """Upload the files that belong to an entry; where they are refused, say them."""
         message = entry_message(card, entry)
         files = list(message.files) if message is not None else []
+        if entry.kind == "proposed" and kept.needs_file and not files:
+            files = [plan_file(card.proposal)]
         if entry.kind in ENDS:
             files += await asyncio.to_thread(lambda: list(self._evidence(card)))
         for file in files:

@@ -28,10 +28,12 @@ from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent
 from bot.slack.outbound.message import Message
 from bot.slack.outbound.outbox import Outbox
 from bot.slack.outbound.shielded_tasks import ShieldedTasks
+from bot.slack.render.rivals import Rival
 from bot.slack.render.ticket import copy_message, ticket_message
 from bot.slack.render.ticket_thread import reminder_message, thread_kinds
 from bot.slack.render.ticket_view_model import StopView, TicketView
 from bot.slack.roles import RoleResolver
+from bot.slack.tickets.competing import CompetingTickets
 from bot.slack.tickets.message_state import MessageState, MessageStates
 from bot.slack.tickets.message_table import (
     MessageRef,
@@ -56,6 +58,7 @@ _UNCHANGEABLE = ("cant_update_message", "edit_window_closed")
 _OFTEN = 5  # refusals in a row after which a message that stands is given up, and posted anew
 _LONG = 60  # failures in a row after which it is tried less often
 _REMEMBERED = 2_000  # links
+_LINKED = 5  # tickets that need the same lock
 _LEAVING = 10.0  # seconds for what is posted to be written down as well, when the bot is told to stop
 _RECENT = 50  # ended tickets that are looked at again and again; all of them are when the bot begins
 
@@ -117,6 +120,7 @@ class TicketMessages:
         self._turns = TicketLocks(ledger.path)
         self._keeping = MessageStates()
         self._links: dict[MessageRef, str] = {}
+        self._competing = CompetingTickets(ledger)
         self._unbroken = ShieldedTasks()
         self._threads = ThreadDelivery(outbox, ledger, lambda: self._unbroken.is_leaving)
 
@@ -210,6 +214,7 @@ class TicketMessages:
         async with self._alone(ticket, kept):
             card = await self._card(ticket)
             kept.has_ended = card.ticket.state is TicketState.ENDED
+            self._touch_rivals(card, kept)
             if card.successor and not card.successor_link:  # nobody else tells of it, and this one links to it
                 await self._guarded(card.successor, self.refresh(card.successor))
                 card = await self._card(ticket)
@@ -234,9 +239,18 @@ class TicketMessages:
     def _note_channel(self, kept: MessageState, channel: str, trouble: list[NotSent | DeliveryUnknown]) -> None:
         """Remember a channel that takes nothing; once it takes something, all that waits for it is tried at once."""
         kept.channel = channel if trouble else ""
-        if not trouble:
+        if channel and not trouble:
             for other in self._keeping.elsewhere(channel):
                 other.urgent.set()
+
+    def _touch_rivals(self, card: TicketView, kept: MessageState) -> None:
+        """Whoever needs the same lock shows how this ticket stands: once for each of its states."""
+        state, before = card.ticket.state, kept.state
+        kept.state = state
+        is_new = message_ref(card.entries) is None or kept.has_ended  # else it was shown by an earlier life
+        if state is not before and (before is not None or is_new):
+            for rival in card.rivals:
+                self.touch(rival.ticket)
 
     @contextlib.asynccontextmanager
     async def _alone(self, ticket: str, kept: MessageState) -> AsyncIterator[None]:
@@ -350,7 +364,15 @@ class TicketMessages:
         card = await asyncio.to_thread(read_card, self._ledger, ticket, self._keeping.newest(ticket))
         card = replace(card, stop=await self.stop())
         place = message_ref(card.entries)
+        card = replace(card, rivals=await self._rivals_of(card))
         return await self._with_people(self._sealed(card, place.channel if place else self.channel_of(card)))
+
+    async def _rivals_of(self, card: TicketView) -> tuple[Rival, ...]:
+        """The open tickets that need the same lock, each with its link."""
+        found = await asyncio.to_thread(self._competing.of, card)
+        links = await asyncio.gather(*(self.permalink(one.ticket) for one in found[:_LINKED]))
+        linked = (replace(one, link=link) for one, link in zip(found, links, strict=False))
+        return (*linked, *found[_LINKED:])
 
     def _sealed(self, card: TicketView, channel: str) -> TicketView:
         """The card for a channel: its buttons count there."""

@@ -97,9 +97,11 @@ def test_nobody_may_ask(hvops, healthy, tmp_path):
     closed = healthy.parent / "closed.toml"
     closed.write_text(healthy.read_text().replace(f'"{ME}"', '"somebody-else"'))
     closed.chmod(0o600)
-    ended = hvops("ask", "--settings", closed, "/check-writers prod")
-    assert ended.code == 2
-    assert "needs the role viewer" in " ".join(ended.err.split())
+    for line in ("/check-writers prod", "/check-writer", "/hvops help", "/hvops status"):
+        ended = hvops("ask", "--settings", closed, line)
+        assert (ended.code, ended.out) == (2, "")
+        said = " ".join(ended.err.split())
+        assert said == "You have no role in hvops. Ask whoever runs hvops here if you need one."
     assert newest(healthy).data.category == "not allowed"
 
 

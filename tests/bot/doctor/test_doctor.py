@@ -85,7 +85,7 @@ def test_scopes():
     assert _scopes(needed).status is Status.OK
     assert "files:write" in _scopes(needed - {"files:write"}).says
     assert _scopes(needed - {"files:write"}).status is Status.FAIL
-    assert _scopes(needed | {"im:history"}).status is Status.WARN
+    assert _scopes(needed | {"mpim:history"}).status is Status.WARN
     assert _scopes(None).status is Status.SKIP
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -63,9 +64,13 @@ async def test_a_role_that_was_taken_away_takes_the_last_answers_from_home(bench
     await bench.viewer.types("/check-writers prod")
     await bench.viewer.sees("STUCK hv03")
     await bench.idle()
-    bench.people._rules = ()
+    bench.people._rules = tuple((role, replace(rule, clusters=("elsewhere",))) for role, rule in bench.people._rules)
     await bench.viewer.opens_home()
     home = await bench.viewer.sees_home("None yet.")
+    assert "STUCK" not in str(home.blocks)
+    bench.people._rules = ()
+    await bench.viewer.opens_home()
+    home = await bench.viewer.sees_home("You have no role in hvops.")
     assert "STUCK" not in str(home.blocks)
 
 

@@ -153,7 +153,7 @@ async def test_a_low_risk_with_an_unknown_is_approved_by_somebody_else(fed):
 async def test_a_window_without_an_answer_approves_nothing(fed, said, says):
     await sent(fed, submitted("U0APPROVER", *said))
     (refusal,) = refusals(fed)
-    assert refusal[0] == "usage"
+    assert refusal[0] == "not understood"
     assert says in refusal[1]
     assert fed.ledger.ticket("T-1").state == "proposed"
 
@@ -162,7 +162,7 @@ async def test_the_plain_approve_of_an_old_or_forged_click_decides_nothing_and_s
     for body in (pressed("U0APPROVER", "t-approve"), submitted("U0APPROVER", trigger="t.9")):
         await sent(fed, body)
     why = "1 unknown must be answered (free space of crm-03). Press Approve With 1 Unknown… and say how you know."
-    assert refusals(fed) == [("usage", f"T-1 is not approved: {why}")] * 2
+    assert refusals(fed) == [("not understood", f"T-1 is not approved: {why}")] * 2
     assert fed.ledger.ticket("T-1").state == "proposed"
 
 
@@ -214,7 +214,7 @@ async def test_a_window_of_a_ticket_that_there_is_not_or_that_leaves_nothing_ope
 async def test_settings_that_became_stricter_hold_for_what_is_open(fed):
     fed.bot.decisions._policy = Policy(low="confirm", high="approval", unknown="refuse")
     await sent(fed, submitted("U0APPROVER", SAID))
-    assert refusals(fed)[0][0] == "usage"
+    assert refusals(fed)[0][0] == "not allowed"
     assert '[policy] unknown = "refuse"' in refusals(fed)[0][1]
 
 

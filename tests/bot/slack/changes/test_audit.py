@@ -254,7 +254,7 @@ async def test_a_page_is_for_whoever_turns_it_now(bench):
         for button in ("Send CSV", "Story T-1"):
             await nobody.clicks(answer, button)
         await nobody.sees("Not allowed")
-        await nobody.sees_view("This needs the role viewer")
+        await nobody.sees_view("You have no role in hvops.")
         assert not [one for one in nobody.messages("dm") if one.files]
         assert {one.data.line for one in bench.ledger.entries(kind="refused", actor=f"T0PRACTICE/{nobody.id}")} == {
             "/audit csv",

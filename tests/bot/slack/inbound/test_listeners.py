@@ -126,7 +126,7 @@ async def test_share_posts_for_all_with_a_thread(bench):
 
 async def test_somebody_without_a_role_is_refused_on_every_way_in(bench):
     await bench.nobody.types("/check-writers prod")
-    await bench.nobody.sees("Not allowed. This needs the role viewer")
+    await bench.nobody.sees("Not allowed. You have no role in hvops.")
     await bench.operator.types("/check-writers prod")
     answer = await bench.operator.sees("STUCK hv03")
     await bench.operator.clicks(answer, "Share")
@@ -136,7 +136,7 @@ async def test_somebody_without_a_role_is_refused_on_every_way_in(bench):
         await bench.nobody.clicks(shared, name)
         await bench.nobody.sees("Not allowed", after=before)
     await bench.nobody.clicks(shared, "Evidence")
-    view = await bench.nobody.sees_view("This needs the role viewer")
+    view = await bench.nobody.sees_view("You have no role in hvops.")
     assert "& more" not in str(view.blocks)
     before = bench.nobody.messages()[-1].ts
     await bench.nobody.mentions("check-writers prod")
@@ -197,13 +197,15 @@ async def test_somebody_of_another_workspace_is_a_stranger(bench):
 
 
 async def test_help_and_status(bench):
+    await bench.viewer.types("/hvops")
+    told = plain_text(await bench.viewer.sees("What you can ask"))
+    assert "/check-writers <cluster|host>" in told
     await bench.nobody.types("/hvops")
-    told = plain_text(await bench.nobody.sees("What you can ask"))
-    assert "Not for you now" in told
+    assert "/check-writers" not in plain_text(await bench.nobody.sees("You have no role in hvops."))
     await bench.operator.types("/hvops status")
     told = plain_text(await bench.operator.sees("2 of 2 connections open"))
     assert "operator everywhere; viewer on prod" in told
-    assert [one.data.line for one in bench.entries("asked")] == ["/hvops", "/hvops status"]
+    assert [one.data.line for one in bench.entries("asked")] == ["/hvops", "/hvops", "/hvops status"]
 
 
 async def test_the_ledger_has_a_line_in_its_plain_form(bench):

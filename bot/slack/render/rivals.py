@@ -1,0 +1,54 @@
+"""Other open tickets that need the same lock: only one of them runs at a time, and each names the others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from bot.formatting import format_locks
+from bot.slack.outbound.message import Block, Message, escape
+from bot.slack.render.blocks import sections
+
+_NAMED = 5
+_WORDS = {"proposed": "pending a decision", "approved": "approved", "running": "running", "interrupted": "interrupted"}
+
+
+@dataclass(frozen=True, slots=True)
+class Rival:
+    """One of them.
+
+    Attributes:
+        locks: those that both need.
+        link: where it is shown, or "".
+    """
+
+    ticket: str
+    state: str
+    locks: frozenset[str]
+    link: str = ""
+
+
+def rivals_text(rivals: Sequence[Rival]) -> str:
+    """Which they are, and how each stands, as mrkdwn; "" where there are none."""
+    if not rivals:
+        return ""
+    told = [
+        f"{f'<{one.link}|{one.ticket}>' if one.link else one.ticket} ({_WORDS.get(one.state, one.state)})"
+        for one in rivals[:_NAMED]
+    ]
+    more = f" and {len(rivals) - _NAMED:,} more" if len(rivals) > _NAMED else ""
+    locks = format_locks(frozenset[str]().union(*(one.locks for one in rivals)))
+    return f"*Same lock ({escape(locks)}):* {', '.join(told)}{more}. Only one runs at a time."
+
+
+def rival_blocks(rivals: Sequence[Rival]) -> tuple[Block, ...]:
+    """The same for a message."""
+    return tuple(sections(rivals_text(rivals))) if rivals else ()
+
+
+def with_rivals(message: Message, rivals: Sequence[Rival]) -> Message:
+    """A short answer about a ticket, with what else needs its locks."""
+    if not rivals:
+        return message
+    names = ", ".join(one.ticket for one in rivals[:_NAMED])
+    return replace(message, text=f"{message.text} Same lock: {names}.", blocks=(*message.blocks, *rival_blocks(rivals)))

@@ -1,0 +1,192 @@
+"""What has not been delivered is delivered until it is: refusals, lost answers, restarts; and nobody approves unseen."""
+
+import re
+
+import pytest
+
+from bot.api.command import Role
+from bot.dispatch.authorization import Person
+from bot.ledger.entries import DirectMessageShown, ThreadReplyShown
+from bot.slack.outbound.outbox import RateLimit
+from bot.slack.tickets.ticket_messages import ReminderSchedule
+from bot.tickets.decisions import UserAction
+from lab.slack.model import BOT_USER
+from lab.slack.plain_text import plain_text
+
+HOME = "T0PRACTICE"
+DONE = re.compile("^Done: Repair on hv03")
+ENDED = "<@U0OPERATOR> <@U0APPROVER> T-1 Done"
+QUICK = RateLimit(interval=0.001, give_up_after=0.2, looks=(0.01, 0.01))
+
+
+@pytest.fixture
+def quick(bench):
+    """A life of the bot that looks soon for what may have arrived."""
+    return lambda **options: bench.running(tempo=QUICK, **options)
+
+
+def cards(bench):
+    """The messages of tickets in the ops channel that can still be pressed."""
+    return [one for one in bench.viewer.messages("hv-ops") if any(block["type"] == "actions" for block in one.blocks)]
+
+
+def roots(bench):
+    """The messages of the ops channel that are no replies."""
+    return [one for one in bench.viewer.messages("hv-ops") if not one.thread_ts]
+
+
+def texts(bench, message):
+    return [one.text for one in bench.viewer.thread(message)]
+
+
+async def approved(bench):
+    """A plan for hv03 that is approved and about to begin."""
+    await bench.operator.types("/repair hv03")
+    plan = await bench.viewer.sees("Repair on hv03?", "hv-ops")
+    await bench.approver.clicks(plan, "Approve")
+    await bench.approver.sees("T-1: approved")
+    await bench.until(lambda: "started" in bench.kinds())
+    return plan
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["update_failed", "is_inactive", "streaming_state_conflict", "external_channel_migrating", "invalid_blocks"],
+)
+async def test_a_refused_update_keeps_nobody_from_the_end_and_the_card_follows(bench, quick, code):
+    async with quick():
+        plan = await approved(bench)
+        bench.slack.faults.add("chat.update", code, 4)
+        bench.world.gate.set()
+        await bench.until(lambda: any(one.startswith(ENDED) for one in texts(bench, plan)))
+        done = await bench.viewer.sees(DONE, "hv-ops")
+        assert done.ts == plan.ts or plan.ts not in [one.ts for one in cards(bench)]
+
+
+async def test_whoever_asked_and_approved_hears_the_end_directly_where_the_channel_takes_nothing(bench, quick):
+    async with quick():
+        plan = await approved(bench)
+        members = bench.slack.workspace.channels["C0OPS"].members
+        members.remove(BOT_USER)
+        bench.world.gate.set()
+        for person in (bench.operator, bench.approver):
+            told = await person.sees("T-1 Done", "dm")
+            assert (
+                "You get this directly: hvops cannot write into the channel of this ticket (not_in_channel)."
+                in plain_text(told)
+            )
+        members.append(BOT_USER)
+        await bench.until(lambda: any(one.startswith(ENDED) for one in texts(bench, plan)))
+        assert (await bench.viewer.sees(DONE, "hv-ops")).ts == plan.ts
+        shown = [entry.read_if(DirectMessageShown) for entry in bench.ledger.story("T-1")]
+        assert [one.to for one in shown if one] == ["U0OPERATOR", "U0APPROVER"]
+        assert len(bench.operator.messages("dm")) == 1
+
+
+async def test_a_plan_whose_file_is_refused_stands_in_the_thread_as_text_and_once(bench, quick):
+    async with quick():
+        bench.slack.faults.add("files.getUploadURLExternal", "missing_scope", 50)
+        await bench.operator.types("/overhaul hv03")
+        plan = await bench.viewer.sees("Overhaul on hv03?", "hv-ops")
+        await bench.until(lambda: any("The whole plan of T-1" in one for one in texts(bench, plan)))
+        whole = "\n".join(plain_text(one) for one in bench.viewer.thread(plan))
+        assert all(f"Guest {number:02} of hv03 has room" in whole for number in range(90))
+        assert sum("The whole plan of T-1" in one for one in texts(bench, plan)) == 1
+        await bench.approver.clicks(plan, "Approve")
+        await bench.approver.sees("T-1: approved")
+
+
+async def test_nobody_approves_a_plan_that_is_not_in_slack_whole(bench, quick, monkeypatch):
+    monkeypatch.setattr("bot.slack.tickets.change_service._FOR_THE_PLAN", 0.2)
+    async with quick():
+        faults = bench.slack.faults
+        faults.add("files.completeUploadExternal", "500", 10_000)
+        await bench.operator.types("/overhaul hv03")
+        plan = await bench.viewer.sees("Overhaul on hv03?", "hv-ops")
+        await bench.approver.clicks(plan, "Approve")
+        told = await bench.approver.sees("its whole plan is not in Slack yet")
+        assert "then press again" in plain_text(told)
+        assert "approved" not in bench.kinds()
+        faults.waiting.clear()
+        await bench.until(lambda: any("The whole plan of T-1" in one for one in texts(bench, plan)))
+        await bench.approver.clicks(plan, "Approve")
+        await bench.approver.sees("T-1: approved")
+
+
+async def test_an_answer_that_is_lost_after_the_post_leaves_one_card_and_one_line_each(bench, quick):
+    async with quick():
+        bench.slack.faults.add("chat.postMessage", "drop", 3)
+        plan = await approved(bench)
+        bench.slack.faults.add("chat.postMessage", "drop", 2)
+        bench.world.gate.set()
+        await bench.ended("done")
+        assert len(roots(bench)) == 1
+        told = texts(bench, plan)
+        assert len(told) == len(set(told))
+
+
+async def test_a_proposal_whose_card_may_be_there_has_a_number_and_can_be_shown(bench, quick):
+    faults = bench.slack.faults
+    async with quick():
+        faults.add("chat.postMessage", "internal_error", 1)  # not done, and nobody can look
+        faults.add("conversations.history", "missing_scope", 10_000)
+        await bench.operator.types("/repair hv03", "dm")
+        told = await bench.operator.sees("T-1 is proposed. Whether its plan is shown in", "dm")
+        assert not cards(bench)
+        faults.waiting.clear()
+        await bench.operator.clicks(told, "Show Plan")
+        plan = await bench.viewer.sees("Repair on hv03?", "hv-ops")
+        await bench.until(lambda: any("The whole plan of T-1" in one for one in texts(bench, plan)))
+        assert len(cards(bench)) == 1
+
+
+async def test_what_an_earlier_life_posted_and_could_not_write_down_is_found(bench, quick, monkeypatch):
+    async with quick() as bot:
+        append = bot.ledger.append
+
+        def lost(actor, data, ticket=None):
+            if data.kind == "shown":
+                raise AssertionError("the bot is killed here")
+            return append(actor, data, ticket)
+
+        monkeypatch.setattr(bot.ledger, "append", lost)
+        await bench.operator.types("/repair hv03")
+        plan = await bench.viewer.sees("Repair on hv03?", "hv-ops")
+        monkeypatch.setattr(bot.ledger, "append", append)
+    async with quick():
+        await bench.until(lambda: any(entry.read_if(ThreadReplyShown) for entry in bench.ledger.story("T-1")))
+        assert [one.ts for one in cards(bench)] == [plan.ts]
+
+
+async def test_a_message_that_was_deleted_is_posted_anew_with_its_whole_plan(bench, quick):
+    async with quick() as bot:
+        plan = await approved(bench)
+        await bot.outbox.delete("C0OPS", plan.ts)
+        bench.world.gate.set()
+        anew = await bench.viewer.sees(DONE, "hv-ops")
+        await bench.until(lambda: any("The whole plan" in one for one in texts(bench, anew)))
+        await bench.until(lambda: any(one.startswith(ENDED) for one in texts(bench, anew)))
+        assert [one.ts for one in roots(bench)] == [anew.ts]
+
+
+async def test_what_happened_without_a_word_to_the_bot_is_shown_as_well(bench, quick):
+    async with quick(pace=ReminderSchedule(progress=0.01, again=0.05, glance=0.02, sweep=0.05)) as bot:
+        await bench.operator.types("/repair hv03")
+        await bench.viewer.sees("Repair on hv03?", "hv-ops")
+        operator = Person(f"{HOME}/U0OPERATOR", "operator", {Role.OPERATOR: frozenset(["prod"])})
+        bot.decisions.withdraw(UserAction(operator, "T-1"))
+        await bench.viewer.sees(re.compile("withdr", re.IGNORECASE), "hv-ops")
+
+
+async def test_every_end_of_a_long_outage_is_told_by_the_next_life(bench, quick):
+    async with quick():
+        await bench.operator.types("/repair hv03")
+        plan = await bench.viewer.sees("Repair on hv03?", "hv-ops")
+        bench.slack.faults.add("chat.update", "500", 10_000)
+        bench.slack.faults.add("chat.postMessage", "500", 10_000)
+        await bench.operator.clicks(plan, "Withdraw")
+        await bench.until(lambda: "withdrawn" in bench.kinds())
+    bench.slack.faults.waiting.clear()
+    async with quick():
+        await bench.until(lambda: any("T-1" in one and "ithdr" in one for one in texts(bench, plan)))
+        assert len(roots(bench)) == 1
