@@ -102,7 +102,7 @@ class Audit:
             yield Violation(ticket, f"{end.kind} by {end.actor} is said nowhere")
 
     def _card_troubles(self, ticket: str, end: Any) -> Iterator[str]:
-        cards = self.cards(ticket)
+        cards = self.cards(ticket) or self._shown(ticket)
         if len(cards) > 1:
             yield f"{len(cards)} live cards: {', '.join(f'{one.channel} {one.ts}' for one in cards)}"
         if not cards:
@@ -111,6 +111,12 @@ class Audit:
             word = WORDS[end.kind]
             if not card.text.upper().startswith(f"{ticket} {word}"):
                 yield f"the ledger says {end.kind}, the card {card.ts} says {card.text[:60]!r}"
+
+    def _shown(self, ticket: str) -> list[Message]:
+        """Where the ledger says that it stands: a card may have no button, as one that was asked to stop."""
+        shown = [each for each in self.ledger.story(ticket) if each.fields.get("what") == "ticket-message"]
+        found = self.slack.workspace.find(shown[-1].data.channel, shown[-1].data.ts) if shown else None
+        return [found] if found is not None else []
 
     def tickets(self) -> list[str]:
         """Every ticket there ever was, oldest first."""
@@ -157,10 +163,16 @@ class Audit:
         found = [each for ticket in self.tickets() for each in self._wrong(ticket, calls)]
         if not self.ledger.verify().holds:
             found.append(Violation("", "the chain does not hold"))
+        runs = self._runs()
         for (host, act), count in Counter(self.estate.acts).items():
-            if count > 1:
+            if count > max(1, runs[host]):
                 found.append(Violation("", f"{act} reached {host} {count} times"))
         return found
+
+    def _runs(self) -> Counter[str]:
+        """How many tickets of each host began to run: who gets no answer may ask for the same twice."""
+        stories = [self.ledger.story(each) for each in self.tickets()]
+        return Counter(each[0].data.target for each in stories if any(one.kind == "started" for one in each))
 
     def _wrong(self, ticket: str, calls: list[Any]) -> Iterator[Violation]:
         story = self.ledger.story(ticket)
@@ -175,6 +187,7 @@ class Audit:
         gone = [one for one in calls if one.kind == "chat.update" and one.heard in GONE and named.search(one.text)]
         if ticket in self.doubles and not gone:
             yield Violation(ticket, "two live cards stood at one time, and Slack called none of them gone")
+        yield from (Violation(ticket, says) for says in self._direct_troubles(ticket, calls))
         for card in {one.thread_ts for one in self._posted() if one.thread_ts}:
             yield from (Violation(ticket, says) for says in self._thread_troubles(ticket, card, calls))
 
@@ -186,6 +199,16 @@ class Audit:
             return ""
         shown = _bare("".join(one.text for one in before))
         return next((line for line in plan.splitlines() if _bare(line) not in shown), "")
+
+    def _direct_troubles(self, ticket: str, calls: list[Any]) -> Iterator[str]:
+        """An end that somebody was told directly is told them once."""
+        end, channels = self._end(ticket), self.slack.workspace.channels
+        told = self._about_the_end(ticket, end) if end is not None else ()
+        direct = Counter((one.channel, one.text) for one in told if channels[one.channel].kind == "dm")
+        for (channel, text), count in direct.items():
+            lied = [one for one in calls if one.misreports and channel in one.text and text[:30] in one.text]
+            if count > 1 and not lied:
+                yield f"its end is told {count} times in {channel}, and Slack misreported nothing"
 
     def _thread_troubles(self, ticket: str, card: str, calls: list[Any]) -> Iterator[str]:
         thread = [one for one in self._posted() if one.thread_ts == card]
