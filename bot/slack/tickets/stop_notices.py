@@ -151,7 +151,7 @@ class StopNotices:
         if self._memory.shown_on_cards != newest.seq:
             self._memory.shown_on_cards = newest.seq
             for ticket in await asyncio.to_thread(self._proposed_before, newest.seq):
-                self._board.touch(ticket)
+                self._board.show_again(ticket)
         for name, one in self._memory.channels.items():
             if one.posting is None and self._is_due(one, newest):
                 one.posting = asyncio.create_task(self._tell(name, one, newest), name=f"stop notice {name}")

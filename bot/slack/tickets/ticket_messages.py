@@ -134,7 +134,7 @@ class TicketMessages:
         if kept.worker is None:
             kept.worker = asyncio.get_running_loop().create_task(self._keep_up(happening.ticket, kept))
 
-    def touch(self, ticket: str) -> None:
+    def show_again(self, ticket: str) -> None:
         """Something beside a ticket changed that its message shows, and nothing happened to it. Never raises, never waits."""
         kept = self._keeping.get(ticket)
         self.notify(kept.newest or TicketChange(ticket, "shown"))
