@@ -238,7 +238,8 @@ class Bench:
         self.plans = {"reset": reset_plan} | options.pop("plans", {})
         self.policy = options.pop("policy", POLICY)
         self.version = options.pop("version", VERSION)
-        self.ledger = Ledger(*(folder / name for name in LEDGER_FILES), clock=clock)
+        told = {"monotonic": options.pop("monotonic")} if "monotonic" in options else {}
+        self.ledger = Ledger(*(folder / name for name in LEDGER_FILES), clock=clock, **told)
         registry = Registry({name: command(name, partial(self._plan, name), Risk.HIGH) for name in self.plans})
         registry.commands["tweak"] = command("tweak", partial(self._plan, "tweak"), Risk.LOW)
         self.plans.setdefault("tweak", lambda on, _facts: simple(on, step("tweak", on, tweaked="yes")))
