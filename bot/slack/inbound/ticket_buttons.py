@@ -6,6 +6,7 @@ import asyncio
 import hmac
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from functools import partial
 
 import structlog
@@ -14,6 +15,7 @@ from bot.dispatch.authorization import Person
 from bot.dispatch.command_line import EntryPoint, read_typed
 from bot.dispatch.pipeline import Request
 from bot.errors import HvopsError, LedgerError, TicketError
+from bot.executor.scheduler import CLICK_HOURS
 from bot.ledger import Entry
 from bot.ledger.entries import Clicked, Proposed, Refused
 from bot.slack.inbound.request_handler import RequestHandler, SlackUser
@@ -111,6 +113,10 @@ class Click:
         return int(self.argument) if self.argument.isascii() and self.argument.isdecimal() else -1
 
 
+# What begins something, or lets it go on: pressed hours ago, it counts no more.
+_BEGIN = frozenset({APPROVE, ANSWER + REASONED, HAND, GO_ON})
+
+
 class TicketClicks:
     """Does what the buttons of tickets say."""
 
@@ -148,6 +154,9 @@ class TicketClicks:
         clicked = entry.read(Clicked)
         verb, _, argument = clicked.button.partition(" ")
         if verb not in self._decides or entry.ticket is None:
+            return
+        age = self._desk.parts.ledger.now() - datetime.fromisoformat(entry.at)
+        if verb in _BEGIN and age > timedelta(hours=CLICK_HOURS):
             return
         team, _, user = entry.actor.partition("/")
         where = ReplyTarget(user, clicked.place)

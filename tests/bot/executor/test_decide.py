@@ -480,6 +480,60 @@ async def test_presses_that_cannot_be_read_now_hold_everything_and_are_read_agai
     assert bench.last(ticket).kind == "done"  # this handler withdraws nothing
 
 
+def waits_long(on, _facts):
+    return simple(on, *(step(key, on, within=4 * 3600, **{key: "1"}) for key in ("a", "b")))
+
+
+def withdraws_and_cancels(bench):
+    async def answer(click):
+        press = bench.press(OPERATOR, click.ticket, click=click.seq)
+        (bench.decisions.withdraw if click.data.button == "withdraw" else bench.decisions.cancel)(press)
+
+    return answer
+
+
+async def test_a_press_that_a_second_process_took_before_it_was_killed_is_made_up_for(benches, world, monkeypatch):
+    """Slack heard that it was taken. The process that runs has never seen it, and goes on living."""
+    monkeypatch.setattr(scheduler, "CATCH_UP_SECONDS", 0.0)
+    first, second = (benches(plans={"long": waits_long}) for _ in range(2))
+    first.runner = Scheduler(first.parts, withdraws_and_cancels(first))
+    await first.runs()
+    await second.runner.tick()
+    assert (first.runner.is_leader, second.runner.is_leader) == (True, False)
+    running, waiting = await first.approved("/long hv03"), await first.approved("/long hv03", approver=OTHER)
+
+    def pressed():
+        for ticket, button in ((running, "stop"), (waiting, "withdraw")):
+            second.ledger.append(OPERATOR.id, entry_data("clicked", {"button": button}), ticket)
+        second.runner._only.close()
+
+    world.faults, world.hooks = [("slow", 600)], {1: pressed}
+    await first.runner.tick()
+    while first.last(running).kind != "cancelled":
+        await first.runner.tick()
+        await asyncio.sleep(0)
+    await first.runs(2)
+    assert len(world.order) == 1
+    assert first.last(waiting).kind == "withdrawn"
+
+
+async def test_who_asked_for_an_end_is_heard_however_long_the_bot_was_away(bench, world, clock):
+    bench.plans["reset"] = waits_long
+    running = await bench.approved()
+    world.faults = ["never"]
+    await bench.runner.tick()
+    while not world.order:  # noqa: ASYNC110 - there is no event to wait for
+        await asyncio.sleep(0)
+    bench.ledger.append(OPERATOR.id, entry_data("clicked", {"button": "stop"}), running)
+    await bench.dies()
+    clock.forward(hours=2)
+    bench.runner = Scheduler(bench.parts, withdraws_and_cancels(bench))
+    world.hosts["hv03"]["a"] = "1"
+    await bench.runs(3)
+    assert len(world.order) == 1
+    assert bench.last(running).kind == "cancelled"
+
+
 async def test_a_press_whose_answer_fails_holds_its_ticket_no_longer(bench):
     ticket = await bench.approved()
     bench.ledger.append(OPERATOR.id, entry_data("clicked", {"button": "withdraw"}), ticket)
