@@ -188,6 +188,35 @@ async def test_a_guard_is_asked_just_before_the_act(bench, world):
     assert [one[-1] for one in world.order] == ["1"]
 
 
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_an_image_that_no_ledger_should_hold_is_not_noted(bench, world, when):
+    """A host that lists twenty thousand things: each look at the ticket would read them all again."""
+    ticket = await bench.approved()
+    answer, rebuild = world.answer, bench.planner.rebuild
+
+    async def endless(question, seconds=20.0):
+        found = await answer(question, seconds)
+        rows = tuple({**found.rows[0], "name": f"{number:0400}"} for number in range(20_000))
+        lies = len(world.order) == 2 if when == "after" else planned and not world.order
+        return replace(found, rows=rows) if lies and getattr(question, "what", "") == "state" else found
+
+    async def plans(proposal):
+        made = await rebuild(proposal)
+        planned.append(made)
+        return made
+
+    planned = []
+    world.answer, bench.planner.rebuild = endless, plans
+    await bench.runs()
+    entries = bench.ledger.story(ticket)
+    assert max(len(str(entry.fields)) for entry in entries) < 20_000
+    if when == "before":
+        assert (world.order, entries[-1].kind) == ([], "failed")
+        assert "its answer of 20,000 rows is too long to be noted" in entries[-1].reason
+    else:
+        assert (len(world.order), entries[-1].kind) == (3, "done")
+
+
 async def test_a_silent_guard_or_before_image_does_not_begin(bench, world):
     for change in ({"guard": (is_now("hv04"),)}, {"before": state("hv04")}):
         one = Step("a", "A", set_to("hv03", a="1"), (is_now("hv03", a="1"),), **change)
