@@ -24,6 +24,7 @@ from scripted_world import (
     Plan,
     by_hand,
     person,
+    reset_plan,
     simple,
     step,
 )
@@ -153,6 +154,17 @@ async def test_a_plan_that_holds_a_secret_is_not_proposed(bench):
 
 
 PLACES = ((), ("branch",), ("prod",), ("prod", "branch"), ("*",))
+
+
+@pytest.mark.parametrize("where", ["evidence", "impact", "reason"])
+async def test_a_plan_that_nobody_can_read_is_not_proposed(bench, where):
+    """A host may call a guest what it likes, at any length; the plan stands in an entry, and is read at each look."""
+    named = ", ".join(f"{number:02}{'crm ' * 10_000}" for number in range(40))
+    told = (named,) if where == "evidence" else named
+    bench.plans["reset"] = lambda on, facts: replace(reset_plan(on, facts), **{where: told})
+    with pytest.raises(TicketError, match="more than a megabyte"):
+        await bench.propose()
+    assert [entry.kind for entry in bench.ledger.every()] == ["asked", "refused"]
 
 
 @pytest.mark.parametrize(
