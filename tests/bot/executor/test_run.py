@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -215,6 +216,21 @@ async def test_an_image_that_no_ledger_should_hold_is_not_noted(bench, world, wh
         assert "its answer of 20,000 rows is too long to be noted" in entries[-1].reason
     else:
         assert (len(world.order), entries[-1].kind) == (3, "done")
+
+
+async def test_what_was_answered_is_kept_beside_the_loop(bench, monkeypatch):
+    """Megabytes of a host are searched for secrets; meanwhile everybody else is answered."""
+    keep, kept = bench.ledger.put_blob, []
+
+    def noted(data):
+        kept.append(threading.current_thread() is threading.main_thread())
+        return keep(data)
+
+    monkeypatch.setattr(bench.ledger, "put_blob", noted)
+    ticket = await bench.approved()
+    await bench.runs()
+    assert bench.last(ticket).kind == "done"
+    assert kept == [False] * 3
 
 
 async def test_a_silent_guard_or_before_image_does_not_begin(bench, world):
