@@ -365,7 +365,7 @@ class Scheduler:
         with self._apart(ticket):
             ledger = self._parts.ledger
             now = ledger.ticket(ticket)
-            if now is None or not now.yields_locks:
+            if now is None or not now.yields_locks or self._unanswered[ticket]:  # somebody may have closed it
                 return
             others = {holder for lock, holder in ledger.locks().items() if lock in now.locks and holder != ticket}
             waiting = [needs for one, needs in self._needs.items() if not self._is_in_trouble(one)]

@@ -492,6 +492,26 @@ async def test_presses_that_cannot_be_read_now_hold_everything_and_are_read_agai
     assert bench.last(ticket).kind == "done"  # this handler withdraws nothing
 
 
+async def test_who_gave_way_is_not_let_go_on_before_a_press_on_it_was_heard(bench, world):
+    """Somebody had closed it when the bot died: its locks are free, and it must not take them back first."""
+    ticket = await bench.approved()
+    bench.ledger.append("bot", entry_data("started", {"attempt": 1, "locks": ["node:hv03"]}), ticket)
+    bench.ledger.append("bot", entry_data("interrupted", {"reason": "gave way", "yields_locks": True}), ticket)
+    bench.ledger.append(OPERATOR.id, entry_data("clicked", {"button": "close"}), ticket)
+    heard = asyncio.Event()
+
+    async def answer(missed):
+        await heard.wait()
+        bench.decisions.close(bench.press(OPERATOR, ticket, click=missed.seq), "enough")
+
+    bench.runner = Scheduler(bench.parts, answer)
+    for _ in range(3):
+        await bench.runner.tick()
+    heard.set()
+    await bench.runs(2)
+    assert (world.order, bench.last(ticket).kind) == ([], "closed")
+
+
 def waits_long(on, _facts):
     return simple(on, *(step(key, on, within=4 * 3600, **{key: "1"}) for key in ("a", "b")))
 
