@@ -6,6 +6,7 @@ that answered a bot that is no more, may have: until the deadline of its act it 
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -168,7 +169,7 @@ async def abandon(run: Run, at: StepInstance, fate: SendResult) -> StepResult:
         return StepResult(StepStatus.UNKNOWN, f"cancelled while nobody knows what became of it: {_said(fate, seen)}")
     says = seen.says or "nobody confirmed that it is done"
     more: dict[str, Any] = {"measured": seen.readings[:MOST_READINGS]} if seen.readings else {}
-    outcome = Outcome(result="abandoned", message=says, evidence=_kept(run, seen), **run.place_of(at), **more)
+    outcome = Outcome(result="abandoned", message=says, evidence=await _kept(run, seen), **run.place_of(at), **more)
     await run.write(outcome)
     return StepResult(StepStatus.CANCELLED, f"while waiting: {at.step.description}: {says}")
 
@@ -204,7 +205,7 @@ async def _conclude(run: Run, at: StepInstance, result: StepResult, fate: SendRe
         result="done" if result.verdict is StepStatus.DONE else "failed",
         message=says,
         reply=(fate.says or fate.raw)[:_SHOWN],
-        evidence=_kept(run, seen),
+        evidence=await _kept(run, seen),
         **run.place_of(at),
         **more,
     )
@@ -241,8 +242,9 @@ def _note(run: Run, at: StepInstance, result: StepResult) -> str:
     )
 
 
-def _kept(run: Run, seen: CheckResult) -> str:
-    return run.parts.ledger.put_blob(evidence_to_bytes(seen.evidence))
+async def _kept(run: Run, seen: CheckResult) -> str:
+    """On a thread: a host can answer megabytes, all of which are searched for secrets."""
+    return await asyncio.to_thread(lambda: run.parts.ledger.put_blob(evidence_to_bytes(seen.evidence)))
 
 
 def _said(fate: SendResult, seen: CheckResult) -> str:

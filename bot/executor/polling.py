@@ -17,6 +17,11 @@ from bot.executor.context import RunContext
 from bot.serialization import Evidence
 from bot.tickets.conditions import Images, is_terminal_failure, progress_text, unmet
 from bot.tickets.readings import NOT_MEASURED, describe_reading
+from bot.transport.bounds import weigh
+
+# Bytes of a before-image: the guests of the largest node have some hundred thousand. It stands in an entry, which is read
+# with every look at its ticket.
+LARGEST_IMAGE = 2**20
 
 
 class CheckState(IntEnum):
@@ -101,10 +106,14 @@ async def wait_for(
 
 
 async def before_image(parts: RunContext, question: Query) -> tuple[Rows | None, str]:
-    """A before-image, or None and why there is none."""
+    """A before-image, or None and why there is none: one that no ledger should hold is none either."""
     await parts.planner.resolve_hosts(question.on)
     found = await parts.look(parts.clock(), None).query(Source(question, lambda rows: [dict(row) for row in rows]))
-    return (None, f"{found.target}: {found.why}") if isinstance(found, Unknown) else (found.value, "")
+    if isinstance(found, Unknown):
+        return None, f"{found.target}: {found.why}"
+    if weigh(found.value) > LARGEST_IMAGE:
+        return None, f"{question.on}: its answer of {len(found.value):,} rows is too long to be noted"
+    return found.value, ""
 
 
 def max_wait(checks: Sequence[Check]) -> int:

@@ -37,6 +37,8 @@ LEAVING_SECONDS = 30.0  # how long an act under way may take to end when the bot
 TROUBLE_SECONDS = 60.0  # a ticket that cannot be read, or whose run met our own bug, is left alone for so long
 CLICK_HOURS = 24  # whose press is older is told no more that it came to nothing
 ANSWER_SECONDS = 60.0  # how long the answer to one recorded press may take; after it, that press decides nothing
+CATCH_UP_SECONDS = 15.0  # between two looks for presses that another process took, and was killed before it answered
+_IN_HAND_SECONDS = 20.0  # a younger press may be in the hands of the process that took it
 _ANSWERED_AT_ONCE = 8  # tickets whose recorded presses are answered beside each other
 _OPEN = ("approved", "running")
 
@@ -72,7 +74,7 @@ class Scheduler:
         Args:
             parts: what runs work with.
             missed_click: answers a click about a ticket that was written down and never answered; called once for
-                each of them, when this process becomes the one that runs.
+                each of them: when this process becomes the one that runs, and later for those of another that died.
 
         Raises:
             LedgerError: the file of the lock cannot be made.
@@ -97,6 +99,8 @@ class Scheduler:
         self._answering: set[asyncio.Task[None]] = (
             set()
         )  # answers to recorded presses; no ticket waits for one for ever
+        self._made_up: set[int] = set()  # presses that were made up for, or looked at for that
+        self._catch_up_at = 0.0
         self._unanswered: Counter[str | None] = (
             Counter()
         )  # ticket -> presses from before this process, not yet answered
@@ -158,16 +162,12 @@ class Scheduler:
                 return
             await asyncio.to_thread(self._parts.ledger.prove)  # beside the loop: the first time it takes long
             await self._end_the_late()
+            if self._has_begun:
+                await self._catch_up()
             listed = self._parts.ledger.listed(_OPEN, limit=-1, newest_first=False)
             now = self._now(listed)
-            if not self._has_begun:
-                missed = (
-                    await self._missed_clicks()
-                )  # where they cannot be read, nothing starts, and the next sweep tries again
-                self._has_begun = True
-                # Beside the sweeps: a thousand presses take their time, and only their own tickets wait for it.
-                self._unanswered = Counter(click.ticket for click in missed)
-                self._making_up = asyncio.create_task(self._make_up_for(missed))
+            if not self._has_begun:  # where presses cannot be read, nothing starts, and the next sweep tries again
+                await self._catch_up()
             for one in listed:
                 self._look_after(one, now)
             for ticket in sorted(now.giving_way):
@@ -372,7 +372,7 @@ class Scheduler:
         with self._apart(ticket):
             ledger = self._parts.ledger
             now = ledger.ticket(ticket)
-            if now is None or not now.yields_locks:
+            if now is None or not now.yields_locks or self._unanswered[ticket]:  # somebody may have closed it
                 return
             others = {holder for lock, holder in ledger.locks().items() if lock in now.locks and holder != ticket}
             waiting = [needs for one, needs in self._needs.items() if not self._is_in_trouble(one)]
@@ -407,11 +407,32 @@ class Scheduler:
             return
         self._parts.tell(TicketChange(now.id, "resumed"))
 
+    async def _catch_up(self) -> None:
+        """Make up for presses that nobody answered: first those of earlier lives, later those of a process that died.
+
+        Slack gives a press to any process that is connected; the one that took it may be killed while this one runs on.
+        Raises LedgerError.
+        """
+        now = asyncio.get_running_loop().time()
+        is_busy = self._making_up is not None and not self._making_up.done()
+        if self._has_begun and (is_busy or now < self._catch_up_at):
+            return
+        found = await self._missed_clicks()
+        missed = [click for click in found if click.seq not in self._made_up]
+        if self._has_begun:
+            last = to_timestamp(self._parts.now() - timedelta(seconds=_IN_HAND_SECONDS))
+            missed = [click for click in missed if click.at <= last]
+        self._has_begun, self._catch_up_at = True, now + CATCH_UP_SECONDS
+        self._made_up = {click.seq for click in found if click in missed or click.seq in self._made_up}
+        # Beside the sweeps: a thousand presses are answered one by one, and only their own tickets wait for it.
+        self._unanswered = Counter(click.ticket for click in missed)
+        self._making_up = asyncio.create_task(self._make_up_for(missed))
+
     async def _missed_clicks(self) -> list[Entry]:
-        """Clicks that were written down and never answered, because the bot was gone. Raises LedgerError."""
+        """Clicks that were written down and never answered, because whoever took them was gone. Raises LedgerError."""
         if self._missed_click is None:
             return []
-        since = self._parts.clock() - timedelta(hours=CLICK_HOURS)
+        since = self._parts.now() - timedelta(hours=CLICK_HOURS)
         return await asyncio.to_thread(missed_clicks, self._parts.ledger, since)
 
     async def _make_up_for(self, missed: Iterable[Entry]) -> None:
@@ -449,20 +470,22 @@ def missed_clicks(ledger: Reader, since: datetime) -> list[Entry]:
 
     All since then are looked at, however many there are: whoever presses a thousand times buries nobody else's press.
     The list of clicks tells only which tickets to look at, beside all that are open: what is made up for stands among the
-    proved entries of its ticket.
+    proved entries of its ticket. Of a ticket that is open, older ones are among them, as long as nobody has approved it or
+    let it go on since: who asked for an end hours before the bot came back is still to be heard.
     """
     pressed = {one.ticket for one in ledger.every(Filter(kind="clicked", since=since)) if one.ticket is not None}
-    pressed |= {one.id for one in ledger.listed(OPEN, limit=-1)}
+    waiting = {one.id for one in ledger.listed(OPEN, limit=-1)}
     first, found = to_timestamp(since), []
-    for ticket in pressed:
+    for ticket in pressed | waiting:
         try:
             story = ledger.story(ticket)
         except UnreadableEntry as error:  # of this ticket alone; it does not run either
             log.warning("presses on a ticket that cannot be read are not answered", ticket=ticket, why=str(error))
             continue
         answered = {one.click for one in story if one.click}
-        clicks = (one for one in story if one.kind == "clicked" and one.at >= first)
-        found += [one for one in clicks if one.seq not in answered]
+        decided = max((one.seq for one in story if one.kind in ("approved", "resumed") and one.actor != BOT), default=0)
+        clicks = (one for one in story if one.kind == "clicked" and one.seq not in answered)
+        found += [one for one in clicks if one.at >= first or (ticket in waiting and one.seq > decided)]
     return sorted(found, key=lambda one: one.seq)
 
 

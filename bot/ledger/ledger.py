@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,8 @@ class Ledger(Reader):
         anchor_file: Path,
         mask: Redactor | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """Open, or begin.
 
@@ -48,19 +51,20 @@ class Ledger(Reader):
             anchor_file: where every head is remembered, best on another machine.
             mask: takes secrets out of whatever is appended.
             clock: the time, for entries and for the clocks of tickets.
+            monotonic: a clock that nobody sets, in seconds.
 
         Raises:
             LedgerError: it cannot be opened, the key is missing or wrong, or anchors know more than the ledger.
         """
         self.path, self.key_file, self.anchor_file = path, key_file, anchor_file
-        self._mask, self._clock = mask or Redactor(), clock
+        self._mask, self._clock, self._monotonic = mask or Redactor(), clock, monotonic
         self._seen = 0  # the highest number this process has seen; the ledger can only be longer
         self._order = threading.Lock()
         self._proving = threading.Lock()  # taken before the snapshot, so that what is proved is never newer than that
         self._state = ProvedState()
         self._refused = ""  # what the file did not take although the rules allow it
         self._owes_a_stop = False  # somebody stopped everything, and that could not be written down
-        self._latest = datetime.min.replace(tzinfo=UTC)  # of the entries that this process has seen
+        self._latest = datetime.min.replace(tzinfo=UTC), 0.0  # of the entries that this process has seen; since when
         known = newest(anchor_file)
         self._store = Store(path)
         try:
@@ -201,8 +205,15 @@ class Ledger(Reader):
         return self.not_behind(self._clock())
 
     def not_behind(self, moment: datetime) -> datetime:
-        """A time that some other clock tells, and never earlier than that of the newest entry."""
-        return max(moment, self._latest)
+        """A time that some other clock tells, and never earlier than that of the newest entry.
+
+        Behind that it goes on by the clock that nobody sets: it must not stand still, or nothing would expire until the
+        other one, which was ahead once and was put right, has come so far again.
+        """
+        latest, since = self._latest
+        if moment >= latest:
+            return moment
+        return latest + timedelta(seconds=max(0.0, self._monotonic() - since))
 
     def verify(self, anchor_file: Path | None = None) -> Verification:
         """Prove the whole ledger, on a connection of its own, while others append."""
@@ -389,7 +400,9 @@ class Ledger(Reader):
 
     def _seen_at(self, entry: Entry) -> Entry:
         """The same; time does not run back behind it from now on."""
-        self._latest = max(self._latest, datetime.fromisoformat(entry.at))
+        at = datetime.fromisoformat(entry.at)
+        if at > self._latest[0]:
+            self._latest = at, self._monotonic()
         return entry
 
     def _refuse_a_new_beginning(self, known: Anchor | None, length: int) -> None:

@@ -6,6 +6,7 @@ there and nowhere else.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -25,6 +26,7 @@ from bot.serialization import samples_to_json
 from bot.tickets.plan_digest import digest, plan_from_json, plan_to_json
 from bot.tickets.run_history import DONE, story_of
 
+LONGEST_PLAN = 2**20  # characters of it as JSON: it stands in an entry, which is read with every look at its ticket
 _SEARCHED = 500  # tickets, the newest first: a node that was not acted on since is asked anew
 
 
@@ -152,12 +154,18 @@ def draft_proposal(
 
     Raises:
         PermissionDenied: this person may not propose it, or no rule says who decides about such a risk.
-        TicketError: the plan holds a secret, or what the ledger cannot hold exactly.
+        TicketError: the plan holds a secret, or what the ledger cannot hold exactly, or is longer than anybody reads.
     """
     require_everywhere(by, Role.OPERATOR, made.places)
     decision, last = made.decision(policy), to_timestamp(latest_end(made.plan, policy, now))
+    told = plan_to_json(replace(made.plan, samples=()))
+    if len(json.dumps(told)) > LONGEST_PLAN:
+        raise TicketError(
+            "The plan would take more than a megabyte, which nobody can read before they approve it: a host answers with"
+            " names or lists that are far too long."
+        )
     signed = digest(made.plan, made.risk, made.version, last)
-    written = mask.redact_data(plan_to_json(replace(made.plan, samples=())))
+    written = mask.redact_data(told)
     if digest(plan_from_json(written), made.risk, made.version, last) != signed:
         raise TicketError("The plan holds something that looks like a secret, so it cannot be shown or written down.")
     proposed = Proposed(

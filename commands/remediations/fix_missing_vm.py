@@ -244,6 +244,11 @@ def _lock(repair: Repair) -> tuple[str, ...]:
     return (f"vmm:{repair.on.lower()}:{repair.machine}",)
 
 
+def _locks_of_server(repair: Repair) -> tuple[str, ...]:
+    """VMM's service is stopped for the change of a row: another one would start it meanwhile, or find it stopped."""
+    return (f"vmm:{repair.on.lower()}", *_lock(repair))
+
+
 def _next(chosen: Resolved, *ways: tuple[str, str]) -> tuple[Remedy, ...]:
     """What to try when it did not help: a look first, then the ways that are left."""
     look = Remedy("Find Missing VMs", f"/find-missing-vms {chosen.server}", primary=True)
@@ -319,7 +324,7 @@ def _by_database(facts: Facts, chosen: Resolved, repair: Repair) -> Plan:
         reason=f"{because(one)} Microsoft documents no such change: try the refresh and the live migration first.",
         impact="VMM manages nothing while its service is stopped; every virtual machine goes on running.",
         rollback="Undo: the service is stopped again, the row gets its earlier values back, the service is started.",
-        locks=_lock(repair),
+        locks=_locks_of_server(repair),
         gates=gates,
         groups=database_groups(repair),
         evidence=(f"ObjectId {repair.machine}, VM id {repair.vm_id}.", *_by_hand(facts, chosen, repair)),

@@ -118,6 +118,10 @@ class Click:
         return int(self.argument) if self.argument.isascii() and self.argument.isdecimal() else -1
 
 
+# What begins something, or lets it go on: pressed hours ago, it counts no more.
+_BEGIN = frozenset({APPROVE, ANSWER + REASONED, HAND, GO_ON})
+
+
 class TicketClicks:
     """Does what the buttons of tickets say."""
 
@@ -166,9 +170,14 @@ class TicketClicks:
         )
 
     def _recorded(self, entry: Entry, clicked: Clicked) -> Freshness:
-        """How old a press is that stands in the ledger: as old as it came, and older by the time since, by the ledger's clock."""
+        """How old a press is that stands in the ledger: as old as it came, and older by the time since, by the ledger's clock.
+
+        What ends something counts however long hvops was away: who asked for it saw it taken, and nobody meant the rest.
+        """
         age = None
-        if clicked.age is not None:
+        if clicked.button.partition(" ")[0] not in _BEGIN and clicked.age is not None:
+            age = float(clicked.age)
+        elif clicked.age is not None:
             since = self._changes.run.now() - datetime.fromisoformat(entry.at)
             age = clicked.age + max(0.0, since.total_seconds())
         most = FRESH_SECONDS if age is None else min(FRESH_SECONDS, age + ANSWER_SECONDS)

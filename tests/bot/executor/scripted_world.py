@@ -34,6 +34,7 @@ from bot.tickets.create import ProposalService
 from bot.tickets.decisions import ApprovalService, UserAction
 from bot.tickets.planner import Planner
 from bot.transport.client import QueryResult
+from bot.transport.turns import last_look
 
 LEDGER_FILES = ("ledger.db", "ledger.key", "anchors.txt")
 VERSION = "test"
@@ -103,6 +104,7 @@ class World:
     later: list = field(default_factory=list)
     notes: list = field(default_factory=list)
     hooks: dict = field(default_factory=dict)
+    logins: dict = field(default_factory=dict)  # acts before -> what happens while a host lets somebody in
 
     def add(self, *names):
         for name in names:
@@ -129,6 +131,9 @@ class World:
         await asyncio.sleep(0)
         if action.what == "eventcreate":
             return self._note(action)
+        if hook := self.logins.pop(len(self.order), None):
+            hook()
+            last_look(action.on)()
         fault = self.faults.pop(0) if self.faults else None
         if fault == "refused":
             raise TargetFault(action.on, "5960", code=5960)
@@ -238,7 +243,8 @@ class Bench:
         self.plans = {"reset": reset_plan} | options.pop("plans", {})
         self.policy = options.pop("policy", POLICY)
         self.version = options.pop("version", VERSION)
-        self.ledger = Ledger(*(folder / name for name in LEDGER_FILES), clock=clock)
+        told = {"monotonic": options.pop("monotonic")} if "monotonic" in options else {}
+        self.ledger = Ledger(*(folder / name for name in LEDGER_FILES), clock=clock, **told)
         registry = Registry({name: command(name, partial(self._plan, name), Risk.HIGH) for name in self.plans})
         registry.commands["tweak"] = command("tweak", partial(self._plan, "tweak"), Risk.LOW)
         self.plans.setdefault("tweak", lambda on, _facts: simple(on, step("tweak", on, tweaked="yes")))

@@ -258,6 +258,20 @@ async def test_a_clock_set_back_starts_no_approval_that_is_too_old(bench, world,
     assert (world.order, bench.last(ticket).kind) == ([], "lapsed")
 
 
+async def test_a_clock_that_was_ahead_and_was_put_right_lets_no_approval_wait_for_ever(benches, world, clock):
+    """What is decided is dated behind the newest entry, which is a month ahead: that time does not stand still."""
+    beats = [100.0]
+    bench = benches(monotonic=lambda: beats[0])
+    clock.forward(days=30)
+    await bench.propose("/reset hv04")
+    clock.forward(days=-30)
+    ticket, late = await bench.approved(), (await bench.propose("/tweak hv04")).ticket
+    clock.forward(minutes=31)
+    beats[0] += 31 * 60
+    await bench.runs(2)
+    assert (world.order, bench.last(ticket).kind, bench.last(late).kind) == ([], "lapsed", "expired")
+
+
 # answers
 
 

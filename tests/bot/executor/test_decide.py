@@ -24,6 +24,7 @@ from scripted_world import (
     Plan,
     by_hand,
     person,
+    reset_plan,
     simple,
     step,
 )
@@ -154,6 +155,17 @@ async def test_a_plan_that_holds_a_secret_is_not_proposed(bench):
 
 
 PLACES = ((), ("branch",), ("prod",), ("prod", "branch"), ("*",))
+
+
+@pytest.mark.parametrize("where", ["evidence", "impact", "reason"])
+async def test_a_plan_that_nobody_can_read_is_not_proposed(bench, where):
+    """A host may call a guest what it likes, at any length; the plan stands in an entry, and is read at each look."""
+    named = ", ".join(f"{number:02}{'crm ' * 10_000}" for number in range(40))
+    told = (named,) if where == "evidence" else named
+    bench.plans["reset"] = lambda on, facts: replace(reset_plan(on, facts), **{where: told})
+    with pytest.raises(TicketError, match="more than a megabyte"):
+        await bench.propose()
+    assert [entry.kind for entry in bench.ledger.every()] == ["asked", "refused"]
 
 
 @pytest.mark.parametrize(
@@ -502,6 +514,80 @@ async def test_presses_that_cannot_be_read_now_hold_everything_and_are_read_agai
     await bench.runs(2)
     assert bench.missed == [click.seq]
     assert bench.last(ticket).kind == "done"  # this handler withdraws nothing
+
+
+async def test_who_gave_way_is_not_let_go_on_before_a_press_on_it_was_heard(bench, world):
+    """Somebody had closed it when the bot died: its locks are free, and it must not take them back first."""
+    ticket = await bench.approved()
+    bench.ledger.append("bot", entry_data("started", {"attempt": 1, "locks": ["node:hv03"]}), ticket)
+    bench.ledger.append("bot", entry_data("interrupted", {"reason": "gave way", "yields_locks": True}), ticket)
+    bench.ledger.append(OPERATOR.id, entry_data("clicked", {"button": "close"}), ticket)
+    heard = asyncio.Event()
+
+    async def answer(missed):
+        await heard.wait()
+        bench.decisions.close(bench.press(OPERATOR, ticket, click=missed.seq), "enough")
+
+    bench.runner = Scheduler(bench.parts, answer)
+    for _ in range(3):
+        await bench.runner.tick()
+    heard.set()
+    await bench.runs(2)
+    assert (world.order, bench.last(ticket).kind) == ([], "closed")
+
+
+def waits_long(on, _facts):
+    return simple(on, *(step(key, on, within=4 * 3600, **{key: "1"}) for key in ("a", "b")))
+
+
+def withdraws_and_cancels(bench):
+    async def answer(click):
+        press = bench.press(OPERATOR, click.ticket, click=click.seq)
+        (bench.decisions.withdraw if click.data.button == "withdraw" else bench.decisions.cancel)(press)
+
+    return answer
+
+
+async def test_a_press_that_a_second_process_took_before_it_was_killed_is_made_up_for(benches, world, monkeypatch):
+    """Slack heard that it was taken. The process that runs has never seen it, and goes on living."""
+    monkeypatch.setattr(scheduler, "CATCH_UP_SECONDS", 0.0)
+    first, second = (benches(plans={"long": waits_long}) for _ in range(2))
+    first.runner = Scheduler(first.parts, withdraws_and_cancels(first))
+    await first.runs()
+    await second.runner.tick()
+    assert (first.runner.is_leader, second.runner.is_leader) == (True, False)
+    running, waiting = await first.approved("/long hv03"), await first.approved("/long hv03", approver=OTHER)
+
+    def pressed():
+        for ticket, button in ((running, "stop"), (waiting, "withdraw")):
+            second.ledger.append(OPERATOR.id, entry_data("clicked", {"button": button}), ticket)
+        second.runner._only.close()
+
+    world.faults, world.hooks = [("slow", 600)], {1: pressed}
+    await first.runner.tick()
+    while first.last(running).kind != "cancelled":
+        await first.runner.tick()
+        await asyncio.sleep(0)
+    await first.runs(2)
+    assert len(world.order) == 1
+    assert first.last(waiting).kind == "withdrawn"
+
+
+async def test_who_asked_for_an_end_is_heard_however_long_the_bot_was_away(bench, world, clock):
+    bench.plans["reset"] = waits_long
+    running = await bench.approved()
+    world.faults = ["never"]
+    await bench.runner.tick()
+    while not world.order:  # noqa: ASYNC110 - there is no event to wait for
+        await asyncio.sleep(0)
+    bench.ledger.append(OPERATOR.id, entry_data("clicked", {"button": "stop"}), running)
+    await bench.dies()
+    clock.forward(hours=2)
+    bench.runner = Scheduler(bench.parts, withdraws_and_cancels(bench))
+    world.hosts["hv03"]["a"] = "1"
+    await bench.runs(3)
+    assert len(world.order) == 1
+    assert bench.last(running).kind == "cancelled"
 
 
 async def test_a_press_whose_answer_fails_holds_its_ticket_no_longer(bench):

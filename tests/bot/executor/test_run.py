@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -186,6 +187,50 @@ async def test_a_guard_is_asked_just_before_the_act(bench, world):
     assert bench.last(ticket).kind == "failed"
     assert "not begun: locked is yes, not no" in bench.last(ticket).data.reason
     assert [one[-1] for one in world.order] == ["1"]
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_an_image_that_no_ledger_should_hold_is_not_noted(bench, world, when):
+    """A host that lists twenty thousand things: each look at the ticket would read them all again."""
+    ticket = await bench.approved()
+    answer, rebuild = world.answer, bench.planner.rebuild
+
+    async def endless(question, seconds=20.0):
+        found = await answer(question, seconds)
+        rows = tuple({**found.rows[0], "name": f"{number:0400}"} for number in range(20_000))
+        lies = len(world.order) == 2 if when == "after" else planned and not world.order
+        return replace(found, rows=rows) if lies and getattr(question, "what", "") == "state" else found
+
+    async def plans(proposal):
+        made = await rebuild(proposal)
+        planned.append(made)
+        return made
+
+    planned = []
+    world.answer, bench.planner.rebuild = endless, plans
+    await bench.runs()
+    entries = bench.ledger.story(ticket)
+    assert max(len(str(entry.fields)) for entry in entries) < 20_000
+    if when == "before":
+        assert (world.order, entries[-1].kind) == ([], "failed")
+        assert "its answer of 20,000 rows is too long to be noted" in entries[-1].reason
+    else:
+        assert (len(world.order), entries[-1].kind) == (3, "done")
+
+
+async def test_what_was_answered_is_kept_beside_the_loop(bench, monkeypatch):
+    """Megabytes of a host are searched for secrets; meanwhile everybody else is answered."""
+    keep, kept = bench.ledger.put_blob, []
+
+    def noted(data):
+        kept.append(threading.current_thread() is threading.main_thread())
+        return keep(data)
+
+    monkeypatch.setattr(bench.ledger, "put_blob", noted)
+    ticket = await bench.approved()
+    await bench.runs()
+    assert bench.last(ticket).kind == "done"
+    assert kept == [False] * 3
 
 
 async def test_a_silent_guard_or_before_image_does_not_begin(bench, world):
@@ -422,6 +467,73 @@ async def test_stop_begins_nothing_and_go_goes_on(bench, world):
     await bench.runs()
     assert bench.last(ticket).kind == "done"
     assert any(one.kind == "stopped" for one in bench.told)
+
+
+def stopped_at_the_login(bench, world):
+    world.logins[0] = lambda: bench.decisions.stop_changes(OPERATOR, "now")
+
+
+async def test_a_stop_that_comes_while_a_host_takes_its_time_for_the_login_keeps_the_act_from_being_sent(bench, world):
+    """It stands in the ledger as not sent, and is sent once after go."""
+    ticket = await bench.approved()
+    stopped_at_the_login(bench, world)
+    waited = []
+
+    def go_after_a_while():
+        waited.append(list(world.order))
+        if len(waited) == 3:
+            bench.decisions.allow_changes(APPROVER)
+
+    sleeping(bench, go_after_a_while)
+    await bench.runs()
+    assert waited[:3] == [[]] * 3
+    assert world.order == REACHED
+    assert bench.last(ticket).kind == "done"
+    first = bench.ledger.entries(ticket=ticket, kind="outcome", newest_first=False)[0].data
+    assert (first.result, first.not_executed) == ("not sent", True)
+    assert "nothing was sent: changes are stopped" in first.message
+
+
+async def test_what_was_held_back_at_the_login_is_known_not_to_have_happened_after_a_crash(bench, world):
+    """The restart, which may not be repeated, would be left to a person if nobody knew what became of it."""
+    ticket = await bench.approved()
+    world.logins[1] = lambda: bench.decisions.stop_changes(OPERATOR, "now")
+    began = asyncio.Event()
+
+    async def hold(_seconds):
+        if bench.ledger.is_stopped():
+            began.set()
+            await asyncio.Event().wait()
+        await asyncio.sleep(0)
+
+    sleep = bench.parts.sleep
+    object.__setattr__(bench.parts, "sleep", hold)
+    await bench.runner.tick()
+    async with asyncio.timeout(20):
+        await began.wait()
+    await bench.dies()
+    object.__setattr__(bench.parts, "sleep", sleep)
+    bench.decisions.allow_changes(APPROVER)
+    await bench.runs(2)
+    assert world.order == REACHED
+    assert bench.last(ticket).kind == "done"
+
+
+@pytest.mark.parametrize("what", ["late", "cancelled"])
+async def test_what_ends_while_a_host_takes_its_time_for_the_login_is_not_sent(bench, world, clock, what):
+    ticket = await bench.approved()
+
+    def ends():
+        if what == "late":
+            clock.forward(days=2)
+        else:
+            bench.decisions.cancel(bench.press(OPERATOR, ticket))
+
+    world.logins[0] = ends
+    await bench.runs(2)
+    assert world.order == []
+    assert bench.ledger.entries(ticket=ticket, kind="outcome")[0].data.result == "not sent"
+    assert bench.last(ticket).kind == {"late": "interrupted", "cancelled": "cancelled"}[what]
 
 
 async def test_two_tickets_that_need_one_lock_run_one_after_the_other(bench, world):

@@ -44,6 +44,7 @@ def opened(tmp_path: Path, clock: Clock):
             folder / "anchors.txt",
             options.pop("mask", Redactor(["hunter2"])),
             options.pop("clock", clock),
+            monotonic=options.pop("monotonic", lambda: 0.0),
         )
         ledgers.append(ledger)
         return ledger

@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import sqlite3
 import stat
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 import sqlite_utils.db
 from entry_samples import entry_data
 
-from bot.errors import LedgerError, TicketError
+from bot.errors import Expired, LedgerError, TicketError
 from bot.ledger import EntryDraft, Filter
 from bot.ledger.entries import Asked, Intent
+from bot.ledger.envelope import to_timestamp
 from bot.ledger.store import _translated
 
 
@@ -276,6 +277,25 @@ def test_no_entry_claims_an_earlier_time_than_the_one_before_it(opened, clock):
     assert again.now().isoformat(timespec="milliseconds").replace("+00:00", "Z") == times[0]
     times.append(again.append("U", entry_data("asked", {"line": "/x"})).at)
     assert times == [times[0]] * 3
+
+
+def test_while_a_clock_is_behind_the_newest_entry_time_goes_on_all_the_same(opened, clock):
+    """It was a month ahead once and was put right: nothing may stay open for that month."""
+    beats = [100.0]
+    ledger = opened(monotonic=lambda: beats[0])
+    clock.forward(minutes=30 * 1440)
+    first = ledger.append("U", entry_data("asked", {"line": "/x"}))
+    clock.forward(minutes=-30 * 1440)
+    until = to_timestamp(ledger.now() + timedelta(minutes=30))
+    ticket = ledger.append("U1", entry_data("proposed", {"open_until": until, "digest": "d"})).ticket
+    beats[0] += 31 * 60
+    later = ledger.append("U", entry_data("asked", {"line": "/x"}))
+    assert datetime.fromisoformat(later.at) - datetime.fromisoformat(first.at) == timedelta(minutes=31)
+    approval = {"by": "U2", "digest": "d", "start_by": to_timestamp(ledger.now() + timedelta(minutes=15))}
+    with pytest.raises(Expired):
+        ledger.append("U2", entry_data("approved", approval), ticket)
+    clock.forward(minutes=60 * 1440)  # once it has come so far again, it alone counts
+    assert ledger.now() == clock()
 
 
 def test_a_clock_that_is_set_back_gives_no_life_to_an_expired_proposal(ledger, clock):

@@ -369,6 +369,16 @@ async def test_what_only_did_not_answer_is_asked_of_the_approver(planned, over, 
     assert [one.what for one in plan.open_questions] == [what]
 
 
+async def test_no_two_records_of_one_server_are_changed_while_one_of_them_has_its_service_stopped(planned):
+    """The second one would start VMMService in the middle of the first one, or change its row while the service runs."""
+    other = record("crm-02", "hv04", 220)
+    told = script(missing(), other, hv06={"Msvm_ComputerSystem": there("crm-01") + there("crm-02")})
+    for way, share in (("database", {"vmm:vmm"}), ("refresh", set())):
+        first, second = [await planned(told, way, vm=name) for name in ("crm-01", "crm-02")]
+        assert set(first.locks) & set(second.locks) == share
+        assert first.locks != second.locks
+
+
 async def test_a_backup_that_is_just_young_enough(planned):
     over = {"vmm": {"vmm last full backup": backup("2026-11-21T22:41:01")}}
     assert (await planned(script(**over), "database")).groups
@@ -537,7 +547,7 @@ def two(**answers):
 
 async def test_it_is_looked_for_on_every_server(planned):
     plan = await planned(two(), "database", servers=(OTHER, VMM))
-    assert (plan.reason.startswith(BECAUSE), plan.locks) == (True, (f"vmm:vmm:{OBJECT}",))
+    assert (plan.reason.startswith(BECAUSE), plan.locks) == (True, ("vmm:vmm", f"vmm:vmm:{OBJECT}"))
     nobody = await planned(two(), vm="nobody", servers=(OTHER, VMM))
     assert nobody.reason == (
         "No plan for “nobody”: VMM vmm-old, VMM vmm have no virtual machine of that name or id on a host."

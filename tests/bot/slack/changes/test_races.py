@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from entry_samples import entry_data
@@ -207,6 +207,21 @@ async def test_a_second_press_while_the_first_is_answered_is_answered_for_good(b
     assert sorted(one.data.click for one in answers) == [one.seq for one in story if one.kind == "clicked"]
     assert "redelivered" in [one.fields.get("category") for one in answers]
     assert missed_clicks(bench.ledger, datetime(2000, 1, 1, tzinfo=UTC)) == []
+
+
+@pytest.mark.parametrize(("verb", "kind"), [("t-approve", "proposed"), ("t-reject-why", "rejected")])
+async def test_an_old_press_begins_nothing_and_still_keeps_something_from_beginning(bench, two, verb, kind):
+    life, _ = two
+    ticket = await proposed(life)
+    data = entry_data("clicked", {"button": verb, "place": "C0OPS", "reason": "no", "deliveries": []})
+    click = bench.ledger.append(f"{TEAM}/U0APPROVER", data, ticket)
+    later = datetime.fromisoformat(click.at) + timedelta(hours=2)
+    assert missed_clicks(bench.ledger, later) == [click]
+    now = bench.ledger.now
+    bench.ledger.now = lambda: later
+    await life.listener.replay_missed(click)
+    bench.ledger.now = now
+    assert bench.ledger.story(ticket)[-1].kind == {"proposed": "clicked"}.get(kind, kind)
 
 
 async def test_thousands_of_presses_bury_no_missed_one(bench, two):
