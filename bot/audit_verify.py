@@ -22,7 +22,7 @@ from bot.ledger.anchors import anchors_in
 from bot.ledger.chain_heads import is_anchor_like, parse_anchors
 from bot.ledger.entries import AnchorPosted
 from bot.ledger.key import read_key
-from bot.ledger.verify import AnchorSet, verify
+from bot.ledger.verify import HEADS_EVERY, AnchorSet, is_kept_elsewhere, verify
 from bot.slack.audit_channel.anchor_messages import BotIdentity, ClassifiedAnchors, classify
 from bot.slack.audit_channel.channel_history import ChannelReader
 from bot.slack.audit_channel.export import is_export, messages_in
@@ -35,6 +35,7 @@ class AnchorMemory:
     """What is remembered elsewhere: the first anchor file as such, for it may be long; the rest in memory."""
 
     file: Path | None = None
+    is_outside: bool = False
     kept: list[AnchorSet] = field(default_factory=list)
     doubts: list[str] = field(default_factory=list)
 
@@ -65,7 +66,8 @@ def verify_audit_log(
         channel: also read the audit channel of the settings.
 
     Returns:
-        The exit code: 0 where it holds and there is nothing to note, 1 otherwise.
+        The exit code: 0 where it holds, an anchor outside shows that it ends where it should, and there is nothing to
+        note; 1 otherwise.
 
     Raises:
         SettingsError: the settings lack what is needed.
@@ -83,7 +85,14 @@ def verify_audit_log(
             where, messages, own = _read_channel(told)
             memory.add(where, classify(messages, frozenset({own})))
             memory.doubts += (*doubts, *_gone(posted, told.need_slack().audit_channel, messages))
-        verdict = verify(path, read_key(key or (files.key_file if files else Path())), memory.file, memory.kept)
+        verdict = verify(
+            path,
+            read_key(key or (files.key_file if files else Path())),
+            memory.file,
+            memory.kept,
+            is_outside=memory.is_outside,
+            minutes=files.anchor_minutes if files else HEADS_EVERY,
+        )
     verdict = verdict.beside(memory.doubts)
     print_verdict(path, verdict)
     return 0 if verdict.is_complete else 1
@@ -92,8 +101,8 @@ def verify_audit_log(
 def _memory(given: tuple[Path, ...], files: LedgerFiles | None, ledger: Path, folder: Path) -> AnchorMemory:
     """What the files remember; what comes through a pipe is put into the folder, for it can be read but once."""
     memory = AnchorMemory()
-    if not given:
-        memory.file = files.anchor_file if files else None
+    if not given and files:
+        memory.file, memory.is_outside = files.anchor_file, is_kept_elsewhere(ledger, files.anchor_file)
     for number, path in enumerate(given):
         if not path.exists():
             raise UsageError(
@@ -127,10 +136,11 @@ def _remember(memory: AnchorMemory, path: Path, at_rest: Path, ledger: Path) -> 
     elif next(anchors_in(at_rest), None) is None:
         found = ClassifiedAnchors((), ())
     elif memory.file is None:
-        memory.file = at_rest
+        memory.file, memory.is_outside = at_rest, is_kept_elsewhere(ledger, path)
         return
     else:
-        memory.kept.append(AnchorSet(where, tuple(anchors_in(at_rest))))
+        is_outside = is_kept_elsewhere(ledger, path)
+        memory.kept.append(AnchorSet(where, tuple(anchors_in(at_rest)), is_outside, is_of_each=True))
         return
     if not found.anchors:
         why = " ".join((*memory.doubts, *found.doubts)[:MOST_NOTES])

@@ -10,7 +10,8 @@ from bot.config.settings import Settings, permission_warnings
 from bot.doctor.audit_channel import audit_channel
 from bot.doctor.check import DoctorCheck, fail, ok, skip, warn
 from bot.errors import HvopsError, LedgerError
-from bot.executor.external_records import NOT_ASKED, is_elsewhere
+from bot.executor.external_records import NOT_ASKED
+from bot.ledger.anchors import is_elsewhere
 from bot.ledger.key import read_key
 from bot.ledger.verify import verify
 from bot.redaction import SHORTEST
@@ -97,9 +98,10 @@ def _ledger(settings: Settings) -> DoctorCheck:
     if not verdict.holds:
         at = f"entry {verdict.broken_at}: " if verdict.broken_at else ""
         return fail("ledger", f"{at}{verdict.says}", "Run hvops audit verify.")
-    if not verdict.is_complete:
-        return warn("ledger", f"{verdict.says} {' '.join(verdict.notes)}", "Run hvops audit verify.")
-    if _same_disk(files.path, files.anchor_file):
+    is_beside = not is_elsewhere(files.path, files.anchor_file)
+    if verdict.notes or (verdict.end and not is_beside):
+        return warn("ledger", f"{verdict.says} {' '.join(verdict.remarks)}", "Run hvops audit verify.")
+    if is_beside:
         return warn(
             "ledger",
             f"{verdict.entries} entries hold, but the anchors lie beside them",
@@ -123,13 +125,6 @@ def _outside(settings: Settings) -> DoctorCheck:
         "such as one in VMM's database, does not start",
         "Set [slack] audit_channel, or put anchor_file on another disk; [ledger] require_anchor = false turns the check off.",
     )
-
-
-def _same_disk(ledger: Path, anchors: Path) -> bool:
-    try:
-        return ledger.parent.stat().st_dev == anchors.parent.stat().st_dev
-    except OSError:
-        return True
 
 
 def _kerberos(settings: Settings) -> Iterator[DoctorCheck]:

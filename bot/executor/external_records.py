@@ -20,13 +20,12 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
-from pathlib import Path
 
 import structlog
 
 from bot.errors import LedgerError, RecordUnavailable
 from bot.ledger import Ledger, Reader
-from bot.ledger.anchors import Anchor, AnchorSeal, newest, recent
+from bot.ledger.anchors import Anchor, AnchorSeal, is_elsewhere, newest, recent
 
 log = structlog.get_logger()
 
@@ -317,14 +316,6 @@ def unread_in(ledger: Reader, page: LogPage) -> str:
     if head is None or page.reaches(datetime.fromisoformat(head.at)):
         return ""
     return f"its newest {page.read} events of hvops do not reach back to this ledger's newest entry, and older ones were not read"
-
-
-def is_elsewhere(ledger: Path, anchor_file: Path) -> bool:
-    """Whether an anchor file is on another file system than the ledger, so that no copy of one disk has both."""
-    try:
-        return ledger.parent.stat().st_dev != anchor_file.parent.stat().st_dev
-    except OSError:
-        return False
 
 
 def notes_in(host: str, texts: Iterable[str]) -> tuple[Note, ...]:
