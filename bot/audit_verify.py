@@ -21,7 +21,7 @@ from bot.ledger import Reader
 from bot.ledger.anchors import anchors_in
 from bot.ledger.chain_heads import is_anchor_like, parse_anchors
 from bot.ledger.entries import AnchorPosted
-from bot.ledger.key import read_key
+from bot.ledger.key import check_places, read_key
 from bot.ledger.verify import HEADS_EVERY, AnchorSet, is_kept_elsewhere, verify
 from bot.slack.audit_channel.anchor_messages import BotIdentity, ClassifiedAnchors, classify
 from bot.slack.audit_channel.channel_history import ChannelReader
@@ -71,13 +71,15 @@ def verify_audit_log(
 
     Raises:
         SettingsError: the settings lack what is needed.
-        LedgerError: there is no ledger, or no key.
+        LedgerError: there is no ledger, or no key, or another account could have put those of the settings there.
         UsageError: one of the files is no memory of a ledger, or holds not one anchor.
         NotSent: the channel cannot be read.
     """
     told = None if file and key and not settings and not channel else load(settings)
     files = told.ledger if told else None
     path = file or (files.path if files else Path())
+    if files and not file and not key:
+        check_places(files.path, files.key_file, files.anchor_file)
     with tempfile.TemporaryDirectory(prefix="hvops-anchors-") as folder:
         memory = _memory(tuple(anchors), files, path, Path(folder))
         if channel and told is not None:

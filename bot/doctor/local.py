@@ -12,7 +12,7 @@ from bot.doctor.check import DoctorCheck, fail, ok, skip, warn
 from bot.errors import HvopsError, LedgerError
 from bot.executor.external_records import NOT_ASKED
 from bot.ledger.anchors import is_elsewhere
-from bot.ledger.key import read_key
+from bot.ledger.key import check_places, read_key
 from bot.ledger.verify import verify
 from bot.redaction import SHORTEST
 from bot.slack.manifest import BOT_SCOPES
@@ -92,6 +92,7 @@ def _ledger(settings: Settings) -> DoctorCheck:
     if not files.path.exists():
         return skip("ledger", "not begun yet; the first question begins it")
     try:
+        check_places(files.path, files.key_file, files.anchor_file)
         verdict = verify(files.path, read_key(files.key_file), files.anchor_file)
     except LedgerError as error:
         return fail("ledger", str(error))

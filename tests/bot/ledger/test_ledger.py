@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import stat
 from datetime import timedelta
@@ -296,3 +297,56 @@ def test_every_ledger_has_an_id_of_its_own_and_keeps_it(opened, tmp_path):
     other.append("U", entry_data("asked", {"line": "/x"}))
     assert ledger.seal.ledger != other.seal.ledger
     assert opened().seal.ledger == ledger.seal.ledger
+
+
+@pytest.mark.parametrize(
+    ("what", "mode", "does"),
+    [
+        (".", 0o777, r"every account of this machine can replace what is in it .*Run: chmod o-w"),
+        (".", 0o757, "every account of this machine can replace what is in it"),
+        ("ledger.key", 0o620, r"ledger\.key: other accounts of this machine can write it .*Run: chmod go-w"),
+        ("ledger.key", 0o602, "other accounts of this machine can write it"),
+        ("ledger.db", 0o646, r"ledger\.db: other accounts of this machine can write it"),
+        ("anchors.txt", 0o606, r"anchors\.txt: other accounts of this machine can write it"),
+        (".", 0o1777, ""),  # there nobody replaces what another one made
+        (".", 0o2775, ""),  # as Kubernetes gives a volume to a group; doctor warns
+        ("ledger.db", 0o660, ""),
+    ],
+)
+def test_files_that_others_could_have_put_there_decide_nothing(opened, tmp_path, what, mode, does):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    opened(folder).close()
+    (folder / what).chmod(mode)
+    if not does:
+        assert opened(folder).verify().holds
+        return
+    with pytest.raises(LedgerError, match=does):
+        opened(folder)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+@pytest.mark.parametrize("name", ["ledger.db", "ledger.key", "anchors.txt", "ledger.db-wal", "link"])
+def test_files_of_another_account_decide_nothing(opened, tmp_path, monkeypatch, name):
+    opened().close()
+    (tmp_path / "ledger.db-wal").touch()
+    (tmp_path / "anchors.txt").rename(tmp_path / "kept.txt")
+    (tmp_path / "anchors.txt").symlink_to(tmp_path / "link")
+    (tmp_path / "link").symlink_to(tmp_path / "kept.txt")
+    os.chown(tmp_path / name, 12_345, -1, follow_symlinks=False)
+    with pytest.raises(LedgerError, match=rf"{name} belongs to another account .*Run: chown 0"):
+        opened()
+    os.chown(tmp_path, 12_345, -1)
+    assert opened().verify().holds  # root looks at what is that account's
+    os.chown(tmp_path / name, 0, -1, follow_symlinks=False)
+    monkeypatch.setattr("os.geteuid", lambda: 54_321)
+    with pytest.raises(LedgerError, match=rf"{tmp_path} belongs to another account"):
+        opened()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_an_anchor_file_on_a_share_may_belong_to_those_who_keep_it(opened, tmp_path, monkeypatch):
+    opened().close()
+    os.chown(tmp_path / "anchors.txt", 12_345, -1)
+    monkeypatch.setattr("bot.ledger.key.is_elsewhere", lambda _ledger, _file: True)
+    assert opened().verify().holds
