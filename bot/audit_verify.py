@@ -27,6 +27,7 @@ from bot.slack.audit_channel.anchor_messages import BotIdentity, ClassifiedAncho
 from bot.slack.audit_channel.channel_history import ChannelReader
 from bot.slack.audit_channel.export import is_export, messages_in
 
+_LONGEST_LINE = 4096  # bytes; what is longer is looked at in pieces
 _SNIFFED = 200  # lines at the beginning of a file, by which it is known what it is
 
 
@@ -160,8 +161,8 @@ def _is_pasted(path: Path) -> bool:
 
 def _first_lines(path: Path) -> Iterator[str]:
     with path.open("rb") as file:
-        for line, _ in zip(file, range(_SNIFFED), strict=False):
-            yield line.decode("utf-8", "replace")
+        for _ in range(_SNIFFED):
+            yield file.readline(_LONGEST_LINE).decode("utf-8", "replace")
 
 
 def _known_by(ledger: Path) -> tuple[frozenset[BotIdentity], Sequence[str]]:

@@ -205,13 +205,15 @@ def anchors_in(path: Path, length: int | None = None, begin: int = 0) -> Iterato
         with path.open("rb") as file:
             if begin:
                 file.seek(begin)
-            for line in file:
+            is_rest = False  # of a line that is longer than any anchor: others may write there, and never end one
+            while line := file.readline(_TAIL):
                 read += len(line)
                 if length is not None and read > length:
                     return
-                anchor = _read(line)
-                if anchor is not None:
+                ends = line.endswith(b"\n") or len(line) < _TAIL
+                if ends and not is_rest and (anchor := _read(line)) is not None:
                     yield anchor
+                is_rest = not ends
     except FileNotFoundError:
         return
     except OSError as error:

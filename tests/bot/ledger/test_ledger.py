@@ -6,6 +6,7 @@ import json
 import os
 import sqlite3
 import stat
+import tracemalloc
 from datetime import timedelta
 
 import pytest
@@ -14,6 +15,7 @@ from entry_samples import entry_data
 
 from bot.errors import LedgerError, TicketError
 from bot.ledger import EntryDraft, Filter
+from bot.ledger.anchors import anchors_in, newest
 from bot.ledger.entries import Asked, Intent
 from bot.ledger.store import _translated
 
@@ -350,3 +352,29 @@ def test_an_anchor_file_on_a_share_may_belong_to_those_who_keep_it(opened, tmp_p
     os.chown(tmp_path / "anchors.txt", 12_345, -1)
     monkeypatch.setattr("bot.ledger.key.is_elsewhere", lambda _ledger, _file: True)
     assert opened().verify().holds
+
+
+def test_a_line_of_anchors_that_never_ends_is_read_in_pieces(opened, tmp_path):
+    """Whoever may append to the file on its share can write one of gigabytes."""
+    ledger, path = opened(), tmp_path / "anchors.txt"
+    asked(ledger)
+    first = path.read_bytes()
+    path.write_bytes(first + b"1" * 20_000_000)
+    tracemalloc.start()
+    try:
+        found = newest(path, ledger.seal)
+        assert [one.seq for one in anchors_in(path)] == [1]
+        assert (found.seq, ledger.verify().holds) == (1, True)
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_what_follows_an_endless_line_is_an_anchor_again_and_its_end_is_none(opened, tmp_path):
+    ledger, path = opened(), tmp_path / "anchors.txt"
+    for _ in range(2):
+        asked(ledger)
+    first, second = path.read_bytes().splitlines(keepends=True)
+    for length in (4097 - len(first), 4096, 9_000):
+        path.write_bytes(b"1" * length + first + second)
+        assert [one.seq for one in anchors_in(path)] == [2]
