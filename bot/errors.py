@@ -7,7 +7,7 @@
       TicketError                Expired, AlreadyDecided, ChangesStopped, Locked, Unanswered
       TargetError(target)        ConnectionFailed, AuthenticationFailed (and LoginNotChecked), TargetTimeout,
                                  TargetFault (and NotFound), MalformedResponse (and IncompleteResponse), QuotaExceeded, PolicyViolation,
-                                 OutcomeUnknown
+                                 OutcomeUnknown, Withheld
       SettingsError              at start-up, naming file, key and what to write
       LedgerError                the ledger cannot be written or read: nothing is asked and nothing is done;
                                  UnreadableEntry(seq): only one entry of it, and what hangs on that one
@@ -163,6 +163,12 @@ class OutcomeUnknown(TargetError):
     """A change may have been made or not: the answer was lost at the one moment that decides. Look before anything else."""
 
     kind = "unknown"
+
+
+class Withheld(TargetError):
+    """A change was held back at the last moment: nothing of it was sent."""
+
+    kind = "held back"
 
 
 class SettingsError(HvopsError):

@@ -13,6 +13,7 @@ from bot.errors import (
     QuotaExceeded,
     TargetError,
     TargetFault,
+    Withheld,
 )
 from bot.transport.allowlist.eventcreate import LONGEST
 from bot.transport.allowlist.web import CALLS
@@ -58,7 +59,7 @@ def definitely_not_executed(error: TargetError, action: Action) -> bool:
     """
     if isinstance(action, RowTransaction):
         return not isinstance(error, OutcomeUnknown)
-    return isinstance(error, (TargetFault, NotFound, AuthenticationFailed, PolicyViolation, QuotaExceeded))
+    return isinstance(error, (TargetFault, NotFound, AuthenticationFailed, PolicyViolation, QuotaExceeded, Withheld))
 
 
 def log_host(action: Action) -> str:

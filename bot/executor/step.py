@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from bot.api.actions import ManualStep
 from bot.api.rows import Rows
-from bot.errors import ChangesStopped, Expired, TargetError, TargetTimeout
+from bot.errors import ChangesStopped, Expired, LedgerError, TargetError, TargetTimeout, Withheld
 from bot.executor.actions import definitely_not_executed, perform
 from bot.executor.measuring import held_before
 from bot.executor.outcome import SendResult, StepResult, StepStatus, abandon, ask_about, not_begun, reconcile
@@ -20,9 +21,10 @@ from bot.executor.polling import CheckState, before_image, max_wait, wait_for
 from bot.executor.record_check import check_records, leave_note
 from bot.executor.run import Cancelled, KnownElsewhere, OutOfTime, Preempted, Run
 from bot.ledger import Entry
-from bot.ledger.entries import HeldBefore, Intent
+from bot.ledger.entries import HeldBefore, Intent, Outcome
 from bot.tickets.plan_text import action_in_words
-from bot.tickets.run_history import StepInstance
+from bot.tickets.run_history import NOT_SENT, StepInstance
+from bot.transport.turns import last_look, sending_unless
 
 _GRACE = 5.0  # seconds beyond its deadline after which an actor that hangs is left alone
 
@@ -45,11 +47,17 @@ async def do_step(run: Run, at: StepInstance) -> StepResult:
     except Preempted:
         return StepResult(StepStatus.GAVE_WAY, f"waiting: {at.step.description}")
     except Cancelled:  # it has not happened, and is not begun again
-        return await abandon(run, at, SendResult("accepted"))
+        return await _abandon(run, at)
     except KnownElsewhere as why:  # nothing was sent
         return StepResult(StepStatus.UNKNOWN, f"not started: {at.step.description}: {why}")
     except (OutOfTime, Expired):  # a step in flight is asked about; one that is not, begins no more
         return await _out_of_time(run, at)
+
+
+async def _abandon(run: Run, at: StepInstance) -> StepResult:
+    if run.story.in_flight != at.key:
+        return StepResult(StepStatus.CANCELLED, f"before: {at.step.description}")
+    return await abandon(run, at, SendResult("accepted"))
 
 
 async def _out_of_time(run: Run, at: StepInstance) -> StepResult:
@@ -78,7 +86,8 @@ async def _begin_and_settle(run: Run, at: StepInstance) -> StepResult | None:
             fate = await _intend_and_act(run, at, before, held)
         except ChangesStopped:
             continue  # between the glance and the transaction; wait for go, and look at the guards again
-        return await reconcile(run, at, fate) if fate is not None else None
+        if fate is not None:
+            return await reconcile(run, at, fate)
 
 
 async def _image(run: Run, at: StepInstance) -> tuple[Rows | None, str]:
@@ -119,10 +128,10 @@ async def _not_ready(run: Run, at: StepInstance) -> StepResult | None:
 async def _intend_and_act(run: Run, at: StepInstance, before: Any, held: HeldBefore) -> SendResult | None:
     """One piece, which the end of the bot waits for: torn apart it would leave a doubt that nobody needs.
 
-    None: it was written down, and stopped before it was sent.
+    None: it was written down, and held back before it was sent; an outcome says so.
 
     Raises:
-        Cancelled, OutOfTime: the same, because it was asked to end, or its time is over.
+        Cancelled, OutOfTime, Preempted: the same, because it was asked to end, or its time is over.
         ChangesStopped: nothing may begin now, and nothing was begun.
         KnownElsewhere: the same; somewhere outside more is known.
         LedgerError: this process is not the one that acts any more.
@@ -135,18 +144,44 @@ async def _intend_and_act(run: Run, at: StepInstance, before: Any, held: HeldBef
         run.must_lead()
         intent = await _intend(run, at, before, held)
         await leave_note(run, at, intent)
-        if at.step.act is not None and not at.step.is_by_hand and not _may_still_be_sent(run):
-            return None
         return await _act(run, at)
+    except Withheld as held_back:
+        await _not_sent(run, at, held_back.message)
+        return None
     finally:
         run.idle.set()
 
 
-def _may_still_be_sent(run: Run) -> bool:
-    """Whether nothing came in between: a host can take its time for the note. Raises Cancelled, OutOfTime, LedgerError."""
+async def _not_sent(run: Run, at: StepInstance, why: str) -> None:
+    """Write down that nothing of an act went out: else it would be asked about as if it might have happened.
+
+    Raises:
+        Cancelled, OutOfTime, Preempted: it is not begun again, either.
+        LedgerError: this process is not the one that acts any more.
+    """
+    await run.write(Outcome(result=NOT_SENT, message=why.rstrip("."), not_executed=True, **run.place_of(at)))
     run.must_lead()
     run.raise_if_cancelled()
-    return not run.parts.ledger.is_stopped()
+    await run.next_attempt(f"nothing of step {at.step.key} was sent; it begins once it may")
+
+
+def _why_not(run: Run) -> str:
+    """Why an act may go out no more, "" where it may: a host can take its time for the note, or for the login.
+
+    Asked on whatever thread sends it, once the target has let it in.
+    """
+    try:
+        run.must_lead()
+        run.raise_if_cancelled()
+        return "changes are stopped" if run.parts.ledger.is_stopped() else ""
+    except Cancelled:
+        return "it was cancelled"
+    except Preempted:
+        return "another ticket needs its locks"
+    except OutOfTime:
+        return run.late_in_words
+    except LedgerError as error:
+        return f"the ledger does not allow it now ({str(error).rstrip('.')})"
 
 
 async def _must_stand(run: Run, at: StepInstance) -> None:
@@ -177,8 +212,12 @@ async def _act(run: Run, at: StepInstance) -> SendResult:
     if step.act is None or step.is_by_hand:
         return SendResult("accepted")
     try:
-        async with asyncio.timeout(step.deadline + _GRACE):
-            answer = await perform(run.parts.actor, step.act, float(step.deadline))
+        with sending_unless(partial(_why_not, run)):
+            last_look(step.key)()  # before anything of it is asked of the target, and again before it goes out
+            async with asyncio.timeout(step.deadline + _GRACE):
+                answer = await perform(run.parts.actor, step.act, float(step.deadline))
+    except Withheld:
+        raise
     except TimeoutError:
         return SendResult("unknown", str(TargetTimeout(step.key, f"no answer in {step.deadline} s.")))
     except TargetError as error:

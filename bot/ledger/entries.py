@@ -453,6 +453,7 @@ class Outcome(_OfStep):
     """What became of an intent.
 
     Attributes:
+        result: "not sent": held back at the last moment, so it is as if it had never been begun.
         message: what was seen.
         reply: what the target answered, shortened.
         evidence: SHA-256 of the blob.
@@ -467,7 +468,7 @@ class Outcome(_OfStep):
 
     kind: ClassVar[str] = "outcome"
 
-    result: Literal["done", "failed", "abandoned"]
+    result: Literal["done", "failed", "abandoned", "not sent"]
     message: str
     reply: str = ""
     evidence: str = ""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
 from bot.api.plan import Group, Plan, Step
 from bot.api.rows import Rows
@@ -15,6 +17,7 @@ from bot.ledger.ticket_state import MAY_NAME_A_TICKET
 Key = tuple[str, int]  # step and round
 
 DONE, FAILED, ABANDONED = "done", "failed", "abandoned"  # what an outcome can say
+NOT_SENT: Final = "not sent"  # likewise; such a step has not begun
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,14 +96,24 @@ def result_in_words(outcome: Outcome) -> str:
 
 
 def story_of(entries: Iterable[Entry]) -> RunHistory:
-    """Read the entries of one ticket, oldest first. Raises UnreadableEntry for one that moves it."""
+    """Read the entries of one ticket, oldest first. Raises UnreadableEntry for one that moves it.
+
+    What was held back before it was sent was not begun: of it only the images stay.
+    """
     story = RunHistory()
+    times: Counter[Key] = Counter()
     for entry in entries:
         if entry.kind in MAY_NAME_A_TICKET:
             continue
         told = entry.data
         if isinstance(told, Intent):
-            _begin(story, (told.step, told.round), entry.at, told)
+            key = (told.step, told.round)
+            times[key] += 1
+            _begin(story, key, entry.at, told, times[key])
+        elif isinstance(told, Outcome) and told.result == NOT_SENT:
+            key = (told.step, told.round)
+            times[key] -= 1
+            story.intents.pop(key, None)
         elif isinstance(told, Outcome):
             story.outcomes[told.step, told.round] = told
         elif isinstance(told, StepConfirmed):
@@ -118,14 +131,14 @@ def positions(plan: Plan) -> tuple[StepInstance, ...]:
     return tuple(StepInstance(number, *place) for number, place in enumerate(places, 1))
 
 
-def _begin(story: RunHistory, key: Key, at: str, told: Intent) -> None:
+def _begin(story: RunHistory, key: Key, at: str, told: Intent, times: int) -> None:
     before: Rows | None = told.before
     earlier = story.intents.get(key)
     story.intents[key] = BegunStep(
         at=datetime.fromisoformat(at),
         attempt=told.attempt,
         before=before,
-        times=earlier.times + 1 if earlier else 1,
+        times=times,
         held_before=earlier.held_before if earlier else told.held_before,
     )
     if before is not None:

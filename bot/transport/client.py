@@ -38,7 +38,7 @@ from bot.transport.connection_pool import ConnectionPool, PooledCall
 from bot.transport.http.commvault import BackupProduct, is_web
 from bot.transport.routing import Profile, Route, Router
 from bot.transport.sql.databases import Databases, is_sql
-from bot.transport.turns import Slots
+from bot.transport.turns import Slots, last_look
 from bot.transport.windows import host_operations, winrm_config, wql
 from bot.transport.windows.program_output import rows_of
 from bot.transport.windows.winrm import Connection, Deadline, WireObserver
@@ -184,9 +184,10 @@ class TargetClient:
         Raises:
             TargetError: it was refused, or nobody knows: `TargetTimeout` does not mean that nothing happened.
         """
+        look = last_look(action.on)
         way = await self._way(action.on, "operator")
         row, raw = await self._once(
-            way, lambda over, until: host_operations.call(over, action, until), seconds, reads=False
+            way, lambda over, until: host_operations.call(over, action, until, look), seconds, reads=False
         )
         return QueryResult((row,), raw, way.name)
 
@@ -279,11 +280,12 @@ class TargetClient:
             argv = program.command_line(asked.params)
         except ValueError as error:
             raise PolicyViolation(asked.on, f"{error}.") from None
+        look = last_look(asked.on) if isinstance(asked, RunProgram) else None
 
         def work(over: Connection, until: Deadline) -> host_operations.Output:
             if way.name not in self._code_pages:
                 self._code_pages[way.name] = host_operations.oem_code_page(over, until)
-            return host_operations.run(over, argv, self._code_pages[way.name], until)
+            return host_operations.run(over, argv, self._code_pages[way.name], until, look)
 
         return work
 

@@ -1,19 +1,23 @@
 """Whose question is next: slots shared between people, with one reserved for runs.
 
 Who asks is known by the task: a line of a person says so once (`asking_as`), a run likewise, and all that they ask carries it.
+Likewise whether a change may still go out, once it is its turn and the target has let it in (`sending_unless`).
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+
+from bot.errors import Withheld
 
 RUNS = "a run"  # who asks where what was approved is carried out; no person's id has a space
 _NOBODY = ""  # the bot itself, doctor: questions that no person waits for in a row
 _asker: ContextVar[str] = ContextVar("asker", default=_NOBODY)
+_why_not: ContextVar[Callable[[], str]] = ContextVar("why_not", default=lambda: "")
 
 
 @contextmanager
@@ -24,6 +28,31 @@ def asking_as(who: str) -> Iterator[None]:
         yield
     finally:
         _asker.reset(token)
+
+
+@contextmanager
+def sending_unless(why_not: Callable[[], str]) -> Iterator[None]:
+    """What changes something inside is held back where `why_not` gives a reason. It is asked from any thread, more than once."""
+    token = _why_not.set(why_not)
+    try:
+        yield
+    finally:
+        _why_not.reset(token)
+
+
+def last_look(on: str) -> Callable[[], None]:
+    """What a way calls immediately before it sends a change: behind the queue, the connection and the login.
+
+    A target can take its time for each of them, and somebody may want the change no more by then. What this answers
+    raises Withheld.
+    """
+    why_not = _why_not.get()
+
+    def look() -> None:
+        if why := why_not():
+            raise Withheld(on, f"nothing was sent: {why}.")
+
+    return look
 
 
 class Slots:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
@@ -78,10 +78,16 @@ async def send(
     address: str,
     headers: Mapping[str, str] | None = None,
     body: Mapping[str, Any] | None = None,
+    *,
+    look: Callable[[], None] | None = None,
 ) -> Reply:
-    """Send one request, its body as JSON. Raises httpx's errors; `from_exception` translates them."""
+    """Send one request, its body as JSON. Raises httpx's errors; `from_exception` translates them.
+
+    `look` is called once the connection stands, before anything goes out, and raises where nothing may any more.
+    """
     received = bytearray()
-    async with client.stream(verb, address, headers=dict(headers or {}), json=body) as response:
+    more: dict[str, Any] = {"trace": _before_sending(look)} if look else {}
+    async with client.stream(verb, address, headers=dict(headers or {}), json=body, extensions=more) as response:
         if bounds.is_encoded(response.headers):
             raise httpx.DecodingError("the reply is compressed, which hvops did not ask for")
         async for chunk in response.aiter_raw():
@@ -89,6 +95,16 @@ async def send(
             if len(received) > MAX_REPLY_BYTES:
                 raise httpx.DecodingError("the reply exceeds the size limit")
     return Reply(response.status_code, received.decode("utf-8", "replace"))
+
+
+def _before_sending(look: Callable[[], None]) -> Callable[[str, Mapping[str, Any]], Awaitable[None]]:
+    """As httpcore tells what it is about to do [src]. Behind the headers it is too late: an act without a body is whole."""
+
+    async def trace(event: str, _about: Mapping[str, Any]) -> None:
+        if event.endswith(".send_request_headers.started"):
+            look()
+
+    return trace
 
 
 def from_exception(target: str, error: BaseException, section: str, seconds: float = 0) -> TargetError:

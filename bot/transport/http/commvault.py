@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,6 +33,7 @@ from bot.transport.allowlist.definitions import BadOutput
 from bot.transport.allowlist.web import ACCESS_DENIED, CALLS, JobRefused, WebCall, total_jobs
 from bot.transport.bounds import MAX_ANSWER, MAX_EVIDENCE
 from bot.transport.http import client as http
+from bot.transport.turns import last_look
 
 _SECTION = "commvault"  # of the inventory, and of the credentials
 _DEVICE = "hvops"  # a name of ours for this client
@@ -95,7 +96,9 @@ class BackupProduct:
             async with asyncio.timeout(seconds), http.open_client(service.url, service.ca_file, seconds) as client:
                 if call.page:
                     return await self._pages(on, service, client, call, address)
-                return self._read(on, call, await self._with_token(on, service, client, call.verb, address))
+                look = last_look(on) if marked == "changes" else None
+                reply = await self._with_token(on, service, client, call.verb, address, look=look)
+                return self._read(on, call, reply)
         except TimeoutError:
             raise TargetTimeout(on, f"no answer in {seconds:.0f} s.") from None
         except http.ERRORS as error:
@@ -140,14 +143,15 @@ class BackupProduct:
         address: str,
         *,
         headers: Mapping[str, str] | None = None,
+        look: Callable[[], None] | None = None,
     ) -> http.Reply:
         """Send it; where the token is dead, renew it and send it again: a 401 has not been carried out."""
         more = headers or {}
         token = self._token or await self._log_in(on, service, client, "")
-        reply = await http.send(client, verb, address, {**more, **_token_header(token)})
+        reply = await http.send(client, verb, address, {**more, **_token_header(token)}, look=look)
         if reply.status == http.UNAUTHORIZED:
             token = await self._log_in(on, service, client, token)
-            reply = await http.send(client, verb, address, {**more, **_token_header(token)})
+            reply = await http.send(client, verb, address, {**more, **_token_header(token)}, look=look)
         return reply
 
     async def _log_in(self, on: str, service: WebService, client: http.Client, dead: str) -> str:

@@ -15,6 +15,7 @@ from bot.errors import OutcomeUnknown, PolicyViolation, TargetTimeout
 from bot.transport.allowlist.sql import CHANGEABLE, QUERIES, VMM, Query, UpdatableTable
 from bot.transport.sql.connection_string import DatabaseLogin, connection_string
 from bot.transport.sql.odbc import DatabaseCall, drivers
+from bot.transport.turns import last_look
 
 T = TypeVar("T")
 
@@ -58,7 +59,8 @@ class Databases:
         unknown = OutcomeUnknown(
             action.on, f"{_late(seconds)} Whether the change was made is not known.", "Look again."
         )
-        return await self._run(job, lambda: job.update(changes), seconds, unknown)
+        look = last_look(action.on)
+        return await self._run(job, lambda: job.update(changes, look), seconds, unknown)
 
     def close(self) -> None:
         """Give up what is under way."""

@@ -53,9 +53,14 @@ class DatabaseCall:
         """The rows of one select. Raises TargetError."""
         return self._over(lambda cursor: self._rows(cursor, text, values))
 
-    def update(self, changes: Sequence[tuple[UpdatableTable, Update]]) -> list[Row]:
-        """Change all of them, or none; answers each row as it was. Raises TargetError, OutcomeUnknown."""
-        return self._over(lambda cursor: self._transaction(cursor, changes))
+    def update(self, changes: Sequence[tuple[UpdatableTable, Update]], look: Callable[[], None]) -> list[Row]:
+        """Change all of them, or none; answers each row as it was. `look` raises Withheld where it may not be done any more.
+
+        Raises:
+            OutcomeUnknown: it was cut off while it was committed.
+            TargetError: it was not done.
+        """
+        return self._over(lambda cursor: self._transaction(cursor, changes, look))
 
     def abort(self) -> bool:
         """Cancel what runs. False where it is too late: it is being committed."""
@@ -124,11 +129,18 @@ class DatabaseCall:
             self._go_on()
         return found
 
-    def _transaction(self, cursor: Any, changes: Sequence[tuple[UpdatableTable, Update]]) -> list[Row]:
-        """As statements of our own: the driver's commit knows no deadline, with FreeTDS it waits for ever [cap]."""
+    def _transaction(
+        self, cursor: Any, changes: Sequence[tuple[UpdatableTable, Update]], look: Callable[[], None]
+    ) -> list[Row]:
+        """As statements of our own: the driver's commit knows no deadline, with FreeTDS it waits for ever [cap].
+
+        It has waited for the login by now, and for locks before it is committed: what is not committed has not happened.
+        """
+        look()
         cursor.execute("SET XACT_ABORT ON")  # any error takes everything back, whatever the driver does next
         cursor.execute("BEGIN TRANSACTION")
         before = [self._change(cursor, table, update) for table, update in changes]
+        look()
         with self._decision:
             self._go_on()
             self.is_committing = True

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import codecs
 import subprocess
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 
 from bot.api.actions import InvokeMethod
@@ -67,10 +67,14 @@ def instance(connection: Connection, namespace: str, cls: str, keys: Fields, dea
     return wsman.read_instance(reply, message_id)
 
 
-def call(connection: Connection, action: InvokeMethod, deadline: Deadline) -> Row:
-    """Call a method. Answers its out-parameters; raises where `ReturnValue` is none of those that mean success."""
+def call(connection: Connection, action: InvokeMethod, deadline: Deadline, look: Callable[[], None]) -> Row:
+    """Call a method. Answers its out-parameters; raises where `ReturnValue` is none of those that mean success.
+
+    `look` is called before it goes out, and raises Withheld where it may do so no more.
+    """
     namespace, cls, method = wql.namespace(action.namespace), wql.name(action.cls), wql.name(action.method)
-    out = _invoke(connection, wsman.invoke(namespace, cls, method, action.params, action.path), deadline)
+    with connection.changing(look):
+        out = _invoke(connection, wsman.invoke(namespace, cls, method, action.params, action.path), deadline)
     if get_str(out, "ReturnValue").lower() in ("true", "false"):
         return out  # a method that answers a question, such as WillOfflineLoseQuorum [doc], has no return code
     returned = get_int(out, "ReturnValue")
@@ -104,13 +108,21 @@ def oem_code_page(connection: Connection, deadline: Deadline) -> int:
     return int(page) if page.isdigit() else 437
 
 
-def run(connection: Connection, argv: Sequence[str], code_page: int, deadline: Deadline) -> Output:
+def run(
+    connection: Connection,
+    argv: Sequence[str],
+    code_page: int,
+    deadline: Deadline,
+    look: Callable[[], None] | None = None,
+) -> Output:
     """Run a program without a command interpreter between: nothing in an argument can become a second command.
 
+    `look` is called before a program that changes something is begun, and raises Withheld where it may be no more.
     Bare program names are safe: CreateProcess looks first beside the shell host, which is in System32 [doc].
     """
     stdout, stderr = bytearray(), bytearray()
-    with _shell(connection, code_page, deadline) as shell_id, _command(connection, shell_id, argv, deadline) as command:
+    shell = _shell(connection, code_page, deadline)
+    with shell as shell_id, _command(connection, shell_id, argv, deadline, look) as command:
         while not command.is_done:
             out, err = _receive(connection, shell_id, command, deadline)
             stdout += out
@@ -247,12 +259,17 @@ def _shell(connection: Connection, code_page: int, deadline: Deadline) -> Iterat
 
 
 @contextmanager
-def _command(connection: Connection, shell_id: str, argv: Sequence[str], deadline: Deadline) -> Iterator[_Running]:
+def _command(
+    connection: Connection, shell_id: str, argv: Sequence[str], deadline: Deadline, look: Callable[[], None] | None
+) -> Iterator[_Running]:
     """A program in the shell. Closing the shell ends it; only one that still runs is told so before."""
     connection.expect(deadline)
     line = subprocess.list2cmdline(argv[1:])  # quotes as the C runtime of Windows takes arguments apart
     arguments = [line] if line else []
-    running = _Running(connection.protocol.run_command(shell_id, argv[0], arguments, skip_cmd_shell=True))
+    if look is not None:
+        look()  # here the connection stays whole, and its shell is closed
+    with connection.changing(look) if look is not None else nullcontext():
+        running = _Running(connection.protocol.run_command(shell_id, argv[0], arguments, skip_cmd_shell=True))
     try:
         yield running
     finally:

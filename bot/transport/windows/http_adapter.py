@@ -36,6 +36,7 @@ class Adapter(HTTPAdapter):
         super().__init__(max_retries=0)
         self.until = 0.0
         self.is_established = False
+        self.last_look: Callable[[], None] | None = None  # asked before each piece of a change goes out
         self._is_bound = way.credentials.transport in BOUND
         self._live: HTTPConnection | None = None
         self._pool = _pool(way, self)
@@ -124,6 +125,14 @@ class _PlainConnection(HTTPConnection):
     def _new_conn(self) -> socket.socket:
         self._adapter.opening(self)
         return super()._new_conn()
+
+    def send(self, data: Any) -> None:
+        """Send a piece: headers, or a body. A connection, and its TLS, stands before the last look is taken."""
+        if self.sock is None and self.auto_open:
+            self.connect()
+        if self._adapter.last_look is not None:
+            self._adapter.last_look()
+        super().send(data)
 
 
 class _TlsConnection(_PlainConnection, HTTPSConnection):

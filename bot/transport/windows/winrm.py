@@ -16,8 +16,8 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -86,6 +86,15 @@ class Connection:
         message_id = str(uuid.uuid4())
         seconds = min(_LONGEST_OPERATION, max(1.0, deadline.left))
         return self.exchange(message.envelope(self.way.url, message_id, seconds)), message_id
+
+    @contextmanager
+    def changing(self, look: Callable[[], None]) -> Iterator[None]:
+        """What is sent inside changes something. `look` raises where it may go out no more, up to its very last byte."""
+        self._adapter.last_look = look
+        try:
+            yield
+        finally:
+            self._adapter.last_look = None
 
     def expect(self, deadline: Deadline) -> None:
         """Set the deadline of what pywinrm's own methods (`protocol.open_shell` …) send next. Raises DeadlineExceeded once aborted."""

@@ -34,6 +34,7 @@ from bot.tickets.create import ProposalService
 from bot.tickets.decisions import ApprovalService, UserAction
 from bot.tickets.planner import Planner
 from bot.transport.client import QueryResult
+from bot.transport.turns import last_look
 
 LEDGER_FILES = ("ledger.db", "ledger.key", "anchors.txt")
 VERSION = "test"
@@ -103,6 +104,7 @@ class World:
     later: list = field(default_factory=list)
     notes: list = field(default_factory=list)
     hooks: dict = field(default_factory=dict)
+    logins: dict = field(default_factory=dict)  # acts before -> what happens while a host lets somebody in
 
     def add(self, *names):
         for name in names:
@@ -129,6 +131,9 @@ class World:
         await asyncio.sleep(0)
         if action.what == "eventcreate":
             return self._note(action)
+        if hook := self.logins.pop(len(self.order), None):
+            hook()
+            last_look(action.on)()
         fault = self.faults.pop(0) if self.faults else None
         if fault == "refused":
             raise TargetFault(action.on, "5960", code=5960)

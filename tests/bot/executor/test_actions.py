@@ -16,6 +16,7 @@ from bot.errors import (
     QuotaExceeded,
     TargetFault,
     TargetTimeout,
+    Withheld,
 )
 from bot.executor.actions import definitely_not_executed, perform, write_event_log_note
 from bot.transport.client import QueryResult
@@ -78,6 +79,7 @@ async def test_a_note_is_left_on_hosts_only():
         (ConnectionFailed("a", "b"), False, True),
         (MalformedResponse("a", "b"), False, True),
         (OutcomeUnknown("a", "b"), False, False),
+        (Withheld("a", "b"), True, True),
     ],
 )
 def test_which_errors_mean_that_nothing_has_begun(error, call, transaction):

@@ -421,7 +421,7 @@ async def test_what_was_stopped_before_it_was_sent_is_sent_once_after_go(machine
     while_the_note_is_written(world, 3, lambda: bench.decisions.stop_changes(scripted.APPROVER, "now"))
     await bench.runs()
     assert world.order == RESET
-    assert bench.kinds(ticket)[5:8] == ["intent", "resumed", "intent"]
+    assert bench.kinds(ticket)[5:9] == ["intent", "outcome", "resumed", "intent"]
     assert bench.last(ticket).kind == "done"
 
 

@@ -469,6 +469,73 @@ async def test_stop_begins_nothing_and_go_goes_on(bench, world):
     assert any(one.kind == "stopped" for one in bench.told)
 
 
+def stopped_at_the_login(bench, world):
+    world.logins[0] = lambda: bench.decisions.stop_changes(OPERATOR, "now")
+
+
+async def test_a_stop_that_comes_while_a_host_takes_its_time_for_the_login_keeps_the_act_from_being_sent(bench, world):
+    """It stands in the ledger as not sent, and is sent once after go."""
+    ticket = await bench.approved()
+    stopped_at_the_login(bench, world)
+    waited = []
+
+    def go_after_a_while():
+        waited.append(list(world.order))
+        if len(waited) == 3:
+            bench.decisions.allow_changes(APPROVER)
+
+    sleeping(bench, go_after_a_while)
+    await bench.runs()
+    assert waited[:3] == [[]] * 3
+    assert world.order == REACHED
+    assert bench.last(ticket).kind == "done"
+    first = bench.ledger.entries(ticket=ticket, kind="outcome", newest_first=False)[0].data
+    assert (first.result, first.not_executed) == ("not sent", True)
+    assert "nothing was sent: changes are stopped" in first.message
+
+
+async def test_what_was_held_back_at_the_login_is_known_not_to_have_happened_after_a_crash(bench, world):
+    """The restart, which may not be repeated, would be left to a person if nobody knew what became of it."""
+    ticket = await bench.approved()
+    world.logins[1] = lambda: bench.decisions.stop_changes(OPERATOR, "now")
+    began = asyncio.Event()
+
+    async def hold(_seconds):
+        if bench.ledger.is_stopped():
+            began.set()
+            await asyncio.Event().wait()
+        await asyncio.sleep(0)
+
+    sleep = bench.parts.sleep
+    object.__setattr__(bench.parts, "sleep", hold)
+    await bench.runner.tick()
+    async with asyncio.timeout(20):
+        await began.wait()
+    await bench.dies()
+    object.__setattr__(bench.parts, "sleep", sleep)
+    bench.decisions.allow_changes(APPROVER)
+    await bench.runs(2)
+    assert world.order == REACHED
+    assert bench.last(ticket).kind == "done"
+
+
+@pytest.mark.parametrize("what", ["late", "cancelled"])
+async def test_what_ends_while_a_host_takes_its_time_for_the_login_is_not_sent(bench, world, clock, what):
+    ticket = await bench.approved()
+
+    def ends():
+        if what == "late":
+            clock.forward(days=2)
+        else:
+            bench.decisions.cancel(bench.press(OPERATOR, ticket))
+
+    world.logins[0] = ends
+    await bench.runs(2)
+    assert world.order == []
+    assert bench.ledger.entries(ticket=ticket, kind="outcome")[0].data.result == "not sent"
+    assert bench.last(ticket).kind == {"late": "interrupted", "cancelled": "cancelled"}[what]
+
+
 async def test_two_tickets_that_need_one_lock_run_one_after_the_other(bench, world):
     first, second = await bench.approved(), await bench.approved()
     await bench.runner.tick()

@@ -2,13 +2,13 @@
 
 import asyncio
 import time
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 
 import pytest
 import requests.exceptions
 
-from bot.api.actions import InvokeMethod
+from bot.api.actions import InvokeMethod, RunProgram
 from bot.api.queries import GuestWql, Predicate, Registry, RunReader, SampleHistory, WinRMConfig, Wql, make_params
 from bot.errors import (
     AuthenticationFailed,
@@ -20,11 +20,13 @@ from bot.errors import (
     TargetError,
     TargetFault,
     TargetTimeout,
+    Withheld,
 )
 from bot.transport.allowlist import PROGRAMS, Program
-from bot.transport.client import QueryResult, TargetClient
+from bot.transport.client import PER_HOST, QueryResult, TargetClient
 from bot.transport.connection_reasons import chain
 from bot.transport.routing import Credentials, Router
+from bot.transport.turns import RUNS, asking_as, sending_unless
 from bot.transport.windows.exception_mapping import StaleConnection
 from bot.transport.windows.winrm import Deadline
 from bot.transport.windows.wsman import get
@@ -445,6 +447,55 @@ async def test_a_method_is_never_sent_twice_and_never_over_an_old_connection(sit
             await reach.invoke(STOP)
     assert sum("StopService_INPUT" in request for request in requests_to(tap)) == 2
     assert len(site.boxes["hv01"].called) == 1
+
+
+class LetsIn(dict):
+    """Accounts of a host; whoever logs in was let in by then, and was so as late as the host liked."""
+
+    stopped = ""
+
+    def __getitem__(self, account):
+        self.stopped = "changes are stopped"
+        return super().__getitem__(account)
+
+
+@pytest.mark.parametrize("change", [STOP, RunProgram("hv01", "eventcreate", make_params(says="T-7"))])
+async def test_a_change_is_looked_at_once_more_when_the_host_has_let_it_in(site, change):
+    """Somebody may have stopped changes since: nothing of it is sent, and the host is not asked again."""
+    box = site.boxes["hv01"]
+    box.classes["root/cimv2", "win32_service"] = [{"Name": "vmms"}]
+    box.access.accounts = accounts = LetsIn(box.access.accounts)
+    tap = []
+    async with reaching(site, tap=lambda *told: tap.append(told)) as reach:
+        with sending_unless(lambda: accounts.stopped), pytest.raises(Withheld, match="nothing was sent: changes are"):
+            await (reach.invoke(change) if isinstance(change, InvokeMethod) else reach.change(change))
+        assert accounts.stopped
+        assert (box.called, box.ran) == ([], [])
+        assert not any("StopService" in sent or "eventcreate" in sent for sent in requests_to(tap))
+        with sending_unless(lambda: ""):
+            await (reach.invoke(change) if isinstance(change, InvokeMethod) else reach.change(change))
+    assert len(box.called) + len(box.ran) == 1
+
+
+async def test_a_change_that_waits_for_its_turn_is_looked_at_once_more_when_it_comes(site):
+    site.boxes["hv01"].classes["root/cimv2", "win32_service"] = [{"Name": "vmms"}]
+    async with reaching(site) as reach:
+        turns, stopped = reach._slots_of("hv01"), ""
+        async with AsyncExitStack() as held:
+            for _ in range(PER_HOST):
+                with asking_as(RUNS):
+                    held.callback(turns.release, await turns.acquire(asyncio.get_running_loop().time() + 5))
+            with sending_unless(lambda: stopped):
+                waiting = asyncio.create_task(reach.invoke(STOP, 20))
+                for _ in range(1000):
+                    if turns._waiting:
+                        break
+                    await asyncio.sleep(0)
+                assert turns._waiting
+            stopped = "changes are stopped"
+        with pytest.raises(Withheld):
+            await waiting
+    assert site.boxes["hv01"].called == []
 
 
 async def test_one_instance_by_its_keys(site):

@@ -29,6 +29,7 @@ from bot.errors import (
     TargetError,
     TargetFault,
     TargetTimeout,
+    Withheld,
 )
 from bot.redaction import MASKED, Redactor
 from bot.services import backup_service
@@ -38,6 +39,7 @@ from bot.transport.connection_reasons import NAMES, TLS
 from bot.transport.http import client
 from bot.transport.http.commvault import BackupProduct, WebService
 from bot.transport.routing import Router
+from bot.transport.turns import sending_unless
 from lab import scenarios
 from lab.commvault import FakeCommVault
 from lab.world.accounts import Account
@@ -112,6 +114,18 @@ async def test_resuming_a_job(product, practice):
     assert practice.world.jobs[JOB].state == "running"
     with pytest.raises(TargetFault, match="cannot resume while it is Running"):
         await product.change(RESUME, SECONDS)
+
+
+async def test_an_act_is_looked_at_once_more_behind_the_login(product, practice):
+    """Once, and only before anything of it goes out: what has begun to go out is not held back, but told as it ended."""
+    with sending_unless(lambda: "changes are stopped" if product._token else ""), pytest.raises(Withheld):
+        await product.change(RESUME, SECONDS)
+    assert product._token
+    assert practice.world.jobs[JOB].state == "pending"
+    looks = iter(["", "changes are stopped"])
+    with sending_unless(lambda: next(looks)):
+        await product.change(RESUME, SECONDS)
+    assert practice.world.jobs[JOB].state == "running"
 
 
 async def test_an_account_that_may_only_look(practice):

@@ -17,11 +17,13 @@ from bot.errors import (
     PolicyViolation,
     TargetFault,
     TargetTimeout,
+    Withheld,
 )
 from bot.transport.allowlist.sql import CHANGEABLE
 from bot.transport.client import TargetClient
 from bot.transport.routing import Router
 from bot.transport.sql.odbc import DatabaseCall
+from bot.transport.turns import sending_unless
 from lab.sqlserver.fault_injection import Fault
 from lab.sqlserver.store import READ_ONLY, Login
 from lab.world.vmm import DATABASE, MISSING, host_id, object_id
@@ -43,6 +45,20 @@ async def test_the_row_is_changed_and_comes_back_as_it_was(place):
         "UPDATE [dbo].[tbl_WLC_VObject] SET [HostId] = @P1, [ObjectState] = @P2 "
         "WHERE [ObjectId] = @P3 AND [HostId] = @P4 AND [ObjectState] = @P5"
     )
+
+
+@pytest.mark.parametrize("until", ["SET LOCK_TIMEOUT", "UPDATE"])
+async def test_a_change_is_looked_at_once_more_behind_the_login_and_behind_the_locks(place, until):
+    """Whoever stopped changes meanwhile finds every row as it was."""
+
+    def why_not():
+        return "changes are stopped" if any(one.startswith(until) for one in place.server.statements) else ""
+
+    with sending_unless(why_not), pytest.raises(Withheld, match="nothing was sent: changes are stopped"):
+        await place.databases().update(place.fix(), 20)
+    assert any(one.startswith(until) for one in place.server.statements)
+    assert not any(one.startswith("COMMIT") for one in place.server.statements)
+    await place.databases().update(place.fix(), 20)  # which changes only rows that are as they were
 
 
 async def test_the_way_back_is_the_same_with_the_values_exchanged(place):
