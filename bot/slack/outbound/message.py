@@ -91,17 +91,19 @@ def split(text: str, most: int) -> tuple[str, ...]:
     Never cuts inside an escaped character (`&amp;`), and loses nothing but the blank that it cuts at.
     """
     pieces: list[str] = []
-    most = _room(text, most)
-    while len(text) > most:
-        at = _cut(text, most)
+    while (room := _room(text, most)) < len(text):
+        at = _cut(text, room)
         pieces.append(text[:at].rstrip("\n "))
         text = text[at:].lstrip("\n ")
     return (*pieces, text) if text or not pieces else tuple(pieces)
 
 
 def _room(text: str, most: int) -> int:
-    """How many characters surely fit into that many units."""
-    return most if utf16_length(text) == len(text) else most // 2
+    """How many characters of its beginning fit into that many units."""
+    begins = text[:most]
+    while (over := utf16_length(begins) - most) > 0:
+        begins = begins[: -max(1, over // 2)]  # a character takes two units at most, so none too many is left out
+    return len(begins)
 
 
 def _cut(text: str, most: int) -> int:

@@ -1,7 +1,7 @@
 """Whatever does not fit steps down, and its words stay."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bot.slack.outbound import limits
@@ -86,6 +86,8 @@ anything = st.text(max_size=300) | st.sampled_from(["<!channel>&" * 400, "\U0001
 
 @settings(max_examples=80, deadline=None)
 @given(anything, st.integers(8, 400))
+@example("&\U00016800", 8)
+@example("\U00016800&\U00016800<\U00016800", 8)
 def test_split_loses_nothing_but_blanks_and_cuts_no_entity(text, most):
     pieces = split(escape(text, lines=True), most)
     assert all(utf16_length(piece) <= most for piece in pieces)
