@@ -6,7 +6,7 @@ sentence for everybody who may not, or came too late. Every way in (button, moda
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -69,13 +69,28 @@ class ApprovalService:
     """Every decision about tickets. Blocking: each call is one or two short transactions."""
 
     def __init__(
-        self, ledger: Ledger, policy: Policy, clock: Callable[[], datetime], accounts: Accounts | None = None
+        self,
+        ledger: Ledger,
+        policy: Policy,
+        clock: Callable[[], datetime],
+        accounts: Accounts | None = None,
+        *,
+        covered: Iterable[str] | None = None,
     ) -> None:
-        """Take the ledger, the rules, the clock (the same as the ledger's), and which accounts are one person's."""
+        """Take the parts.
+
+        Args:
+            ledger: the state, and the judge of who came first.
+            policy: the rules.
+            clock: the same as the ledger's.
+            accounts: which accounts are one person's.
+            covered: the clusters, and hosts that stand alone, that a stop covers.
+        """
         self._ledger = ledger
         self._policy = policy
         self._clock = clock
         self._accounts = accounts or Accounts()
+        self._covered = None if covered is None else tuple(covered)
 
     def approve(self, press: UserAction, said: Sequence[str] = ()) -> Entry:
         """Approve, or confirm one's own plan of low risk. The runner starts it.
@@ -219,7 +234,7 @@ class ApprovalService:
 
     def _switch(self, role: str, person: Person, switch: Stopped | Released) -> Entry:
         with self._refusals(UserAction(person, ""), f"/hvops {switch.kind}"):
-            authorization.require_role(person, Role[role.upper()])
+            authorization.require_switch(person, Role[role.upper()], switch.kind, self._covered)
             return self._ledger.append(person.id, switch)
 
     def _may_approve(self, person: Person, proposal: Proposal | TicketSummary) -> None:

@@ -258,7 +258,7 @@ class Bench:
                 monotonic=lambda: clock().timestamp(),
             )  # fmt: skip
         self.accounts = Accounts(options.pop("same_person", ()))
-        self.decisions = ApprovalService(self.ledger, self.policy, clock, self.accounts)
+        self.decisions = ApprovalService(self.ledger, self.policy, clock, self.accounts, covered=("prod",))
         self.proposals = ProposalService(self.pipeline, self.planner, self.policy, clock, self.accounts)
         everybody = (OPERATOR, APPROVER, OTHER, VIEWER, STRANGER, ELSEWHERE, BOTH)
         self.known = {one.id: one for one in everybody}  # and who has asked or pressed, as they were then
