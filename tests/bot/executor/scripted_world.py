@@ -264,7 +264,9 @@ class Bench:
             )  # fmt: skip
         self.accounts = Accounts(options.pop("same_person", ()))
         # there is no Slack in this world: whoever presses has read the plan
-        self.decisions = ApprovalService(self.ledger, self.policy, clock, self.accounts, lambda _: True)
+        self.decisions = ApprovalService(
+            self.ledger, self.policy, clock, self.accounts, can_be_read=lambda _: True, covered=("prod",)
+        )
         self.proposals = ProposalService(self.pipeline, self.planner, self.policy, clock, self.accounts)
         everybody = (OPERATOR, APPROVER, OTHER, VIEWER, STRANGER, ELSEWHERE, BOTH)
         self.known = {one.id: one for one in everybody}  # and who has asked or pressed, as they were then
