@@ -103,6 +103,7 @@ class World:
     later: list = field(default_factory=list)
     notes: list = field(default_factory=list)
     hooks: dict = field(default_factory=dict)
+    log_begins: str = "2026-02-01T00:00:00Z"
 
     def add(self, *names):
         for name in names:
@@ -123,6 +124,8 @@ class World:
             raise TargetTimeout(question.on, "no answer in 20 s.")
         if getattr(question, "what", "") == "wevtutil query events":
             return QueryResult(self._events(question), "", question.on)
+        if getattr(question, "what", "") == "wevtutil oldest event":
+            return QueryResult(tuple({"at": at} for at in [self.log_begins] if at), "", question.on)
         return QueryResult(self.rows(question.on), "", question.on)
 
     async def change(self, action, seconds):

@@ -133,6 +133,19 @@ async def test_notes_buried_under_events_of_others_are_not_taken_for_none(machin
     assert "of hvops do not reach back to this ledger's newest entry" in said(copy)[0]
 
 
+@pytest.mark.parametrize("begins", ["2026-03-02T14:04:00Z", "2026-03-09T00:00:00.0000001Z"])
+async def test_a_log_that_was_cleared_or_overwritten_since_is_not_taken_for_one_without_notes(machine, world, begins):
+    first = machine(outside=scripted.NOBODY)
+    ticket = await first.approved()
+    copy = machine.copied(outside=scripted.NOBODY)
+    await first.runs()
+    world.hosts["hv03"]["broken"] = "yes"
+    world.notes, world.log_begins = [], begins
+    await copy.runs(sweeps=2)
+    assert (world.order, copy.kinds(ticket)[-1]) == (RESET, "approved")
+    assert "after this ledger's newest entry: it was cleared or overwritten" in said(copy)[0]
+
+
 async def test_a_log_of_many_events_that_reaches_back_to_the_newest_entry_is_an_answer(machine, world):
     bench = machine(outside=scripted.NOBODY)
     world.notes += [("hv03", f"hvops {number}", "2026-03-02T13:59:00.1234567Z") for number in range(400)]
