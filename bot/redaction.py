@@ -277,10 +277,11 @@ class _Known:
         """The text without what is a known value once its escapes are read, in whatever mixture, and some layers deep."""
         parts: list[str] = []
         done = 0
-        for at in range(0, len(text), _SLICE):
-            piece = text[at : at + _SLICE + self._reach]
+        step = max(_SLICE, self._reach)  # so that a long token does not have everything looked through many times
+        for at in range(0, len(text), step):
+            piece = text[at : at + step + self._reach]
             for begin, end in sorted(self._spans(piece, _LAYERS)):
-                if begin < _SLICE and at + end > done:
+                if begin < step and at + end > done:
                     parts += (text[done : max(done, at + begin)], MASKED if at + begin >= done else "")
                     done = at + end
         return "".join((*parts, text[done:])) if parts else text

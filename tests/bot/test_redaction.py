@@ -241,6 +241,20 @@ def test_a_known_value_is_masked_in_whatever_mixture_of_escapes(said):
         )
 
 
+def test_a_long_token_does_not_have_everything_read_many_times(monkeypatch):
+    text, read = json.dumps(["C:\\x & y"] * 50_000), []
+
+    class Recorded(redaction._Unescaped):
+        def __init__(self, text):
+            read.append(len(text))
+            super().__init__(text)
+
+    monkeypatch.setattr(redaction, "_Unescaped", Recorded)
+    Redactor(["QSDK 3" + "b9e07c0f" * 500]).redact_text(text)
+    assert sum(read) < 5 * len(text)  # two layers, and what the pieces overlap
+    assert max(read) < 300_000  # at a time
+
+
 LETTERS = st.characters(
     exclude_categories=["Cc", "Cf", "Cs"], exclude_characters="%&\\\u034f"
 )  # that begin no escape of their own
