@@ -115,9 +115,9 @@ class LogPage:
 
         Others can write such events too, so many that a note stands behind them; or fill or clear the log until it is gone.
         """
-        if self.begins is not None and self.begins > moment:
+        if self.begins is not None and self.begins >= moment:
             return False
-        return self.is_whole or (self.since is not None and self.since <= moment)
+        return self.is_whole or (self.since is not None and self.since < moment)
 
 
 ReadNotes = Callable[[str], Awaitable[LogPage]]
@@ -319,8 +319,8 @@ def unread_in(ledger: Reader, page: LogPage) -> str:
     head = ledger.head()
     if head is None or page.reaches(datetime.fromisoformat(head.at)):
         return ""
-    if page.begins is not None and page.begins > datetime.fromisoformat(head.at):
-        return f"it begins at {page.begins.astimezone(UTC):%Y-%m-%d %H:%M} UTC, after this ledger's newest entry: it was cleared or overwritten"
+    if page.begins is not None and page.begins >= datetime.fromisoformat(head.at):
+        return f"it begins at {page.begins.astimezone(UTC):%Y-%m-%d %H:%M} UTC, not before this ledger's newest entry: it was cleared or overwritten"
     return f"its newest {page.read} events of hvops do not reach back to this ledger's newest entry, and older ones were not read"
 
 
