@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
@@ -32,11 +32,12 @@ from bot.ledger.entries import Answered, AnswerShown, Asked, EntryData, Refused
 from bot.slack.inbound.audit_command import AuditCommand
 from bot.slack.inbound.builtin_commands import SWITCHES, open_tickets, switch
 from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent
-from bot.slack.outbound.message import Message
+from bot.slack.outbound.message import Block, Message
 from bot.slack.outbound.outbox import Outbox
 from bot.slack.outbound.responder import Reply, ReplyTarget
 from bot.slack.render import errors, progress
 from bot.slack.render import help as help_renderer
+from bot.slack.render.blocks import seal_answer
 from bot.slack.render.home import LastAnswer, RecentChanges, home_view
 from bot.slack.render.report import report_message
 from bot.slack.roles import RoleResolver
@@ -127,6 +128,14 @@ class RequestHandler:
         """Read or write a little on a thread of our own: an acknowledgement waits for it, and must for nothing longer."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
+    def answer_seal(self, user: str, does: str, token: str) -> str:
+        """What a button of an answer carries that starts something: for one person, one answer, and one thing ("run:0")."""
+        return self.parts.ledger.sign_text("answer", token, does, user)
+
+    def sealed(self, user: str, blocks: Iterable[Block]) -> tuple[Block, ...]:
+        """The blocks of an answer for one person: their buttons start something for nobody else."""
+        return seal_answer(blocks, partial(self.answer_seal, user))
+
     def ack_message(self, line: TypedLine) -> Message | None:
         """What to say at once about a typed line: nothing where the answer itself comes at once."""
         asks = line.builtin is None and self.parts.pipeline.can_parse(line)
@@ -193,11 +202,12 @@ class RequestHandler:
         try:
             # On a thread, like all that is made of an answer: a host can make it say fifty thousand things.
             message = await asyncio.to_thread(report_message, answered.report, answered.token, answered.at)
-            way = await reply.result(message)
+            way = await reply.result(replace(message, blocks=self.sealed(reply.where.user, message.blocks)))
         except DeliveryUnknown:
             way = "unknown"
-            notice = errors.delivery_unknown(answered.token)
             where = reply.where
+            notice = errors.delivery_unknown(answered.token)
+            notice = replace(notice, blocks=self.sealed(where.user, notice.blocks))
             await self.reply(ReplyTarget(where.user, where.channel, where.thread_ts)).result(notice)
         finally:
             where = reply.where
@@ -219,6 +229,7 @@ class RequestHandler:
         lately = await self._lately(person)
         help_shown = help_for(person, self.parts.registry)
         view = home_view(await self.parts.status(person), help_shown, last, open_now, lately)
+        view = {**view, "blocks": list(self.sealed(who.user, view["blocks"]))}
         await self.parts.outbox.publish_home(who.user, view)
 
     async def _lately(self, person: Person) -> RecentChanges | None:
