@@ -21,12 +21,13 @@ from bot.ledger import Reader
 from bot.ledger.anchors import anchors_in
 from bot.ledger.chain_heads import is_anchor_like, parse_anchors
 from bot.ledger.entries import AnchorPosted
-from bot.ledger.key import read_key
-from bot.ledger.verify import AnchorSet, verify
+from bot.ledger.key import check_places, read_key
+from bot.ledger.verify import HEADS_EVERY, AnchorSet, is_kept_elsewhere, verify
 from bot.slack.audit_channel.anchor_messages import BotIdentity, ClassifiedAnchors, classify
 from bot.slack.audit_channel.channel_history import ChannelReader
 from bot.slack.audit_channel.export import is_export, messages_in
 
+_LONGEST_LINE = 4096  # bytes; what is longer is looked at in pieces
 _SNIFFED = 200  # lines at the beginning of a file, by which it is known what it is
 
 
@@ -35,6 +36,7 @@ class AnchorMemory:
     """What is remembered elsewhere: the first anchor file as such, for it may be long; the rest in memory."""
 
     file: Path | None = None
+    is_outside: bool = False
     kept: list[AnchorSet] = field(default_factory=list)
     doubts: list[str] = field(default_factory=list)
 
@@ -65,17 +67,20 @@ def verify_audit_log(
         channel: also read the audit channel of the settings.
 
     Returns:
-        The exit code: 0 where it holds and there is nothing to note, 1 otherwise.
+        The exit code: 0 where it holds, an anchor outside shows that it ends where it should, and there is nothing to
+        note; 1 otherwise.
 
     Raises:
         SettingsError: the settings lack what is needed.
-        LedgerError: there is no ledger, or no key.
+        LedgerError: there is no ledger, or no key, or another account could have put those of the settings there.
         UsageError: one of the files is no memory of a ledger, or holds not one anchor.
         NotSent: the channel cannot be read.
     """
     told = None if file and key and not settings and not channel else load(settings)
     files = told.ledger if told else None
     path = file or (files.path if files else Path())
+    if files and not file and not key:
+        check_places(files.path, files.key_file, files.anchor_file)
     with tempfile.TemporaryDirectory(prefix="hvops-anchors-") as folder:
         memory = _memory(tuple(anchors), files, path, Path(folder))
         if channel and told is not None:
@@ -83,7 +88,14 @@ def verify_audit_log(
             where, messages, own = _read_channel(told)
             memory.add(where, classify(messages, frozenset({own})))
             memory.doubts += (*doubts, *_gone(posted, told.need_slack().audit_channel, messages))
-        verdict = verify(path, read_key(key or (files.key_file if files else Path())), memory.file, memory.kept)
+        verdict = verify(
+            path,
+            read_key(key or (files.key_file if files else Path())),
+            memory.file,
+            memory.kept,
+            is_outside=memory.is_outside,
+            minutes=files.anchor_minutes if files else HEADS_EVERY,
+        )
     verdict = verdict.beside(memory.doubts)
     print_verdict(path, verdict)
     return 0 if verdict.is_complete else 1
@@ -92,8 +104,8 @@ def verify_audit_log(
 def _memory(given: tuple[Path, ...], files: LedgerFiles | None, ledger: Path, folder: Path) -> AnchorMemory:
     """What the files remember; what comes through a pipe is put into the folder, for it can be read but once."""
     memory = AnchorMemory()
-    if not given:
-        memory.file = files.anchor_file if files else None
+    if not given and files:
+        memory.file, memory.is_outside = files.anchor_file, is_kept_elsewhere(ledger, files.anchor_file)
     for number, path in enumerate(given):
         if not path.exists():
             raise UsageError(
@@ -127,10 +139,11 @@ def _remember(memory: AnchorMemory, path: Path, at_rest: Path, ledger: Path) -> 
     elif next(anchors_in(at_rest), None) is None:
         found = ClassifiedAnchors((), ())
     elif memory.file is None:
-        memory.file = at_rest
+        memory.file, memory.is_outside = at_rest, is_kept_elsewhere(ledger, path)
         return
     else:
-        memory.kept.append(AnchorSet(where, tuple(anchors_in(at_rest))))
+        is_outside = is_kept_elsewhere(ledger, path)
+        memory.kept.append(AnchorSet(where, tuple(anchors_in(at_rest)), is_outside, is_of_each=True))
         return
     if not found.anchors:
         why = " ".join((*memory.doubts, *found.doubts)[:MOST_NOTES])
@@ -148,8 +161,8 @@ def _is_pasted(path: Path) -> bool:
 
 def _first_lines(path: Path) -> Iterator[str]:
     with path.open("rb") as file:
-        for line, _ in zip(file, range(_SNIFFED), strict=False):
-            yield line.decode("utf-8", "replace")
+        for _ in range(_SNIFFED):
+            yield file.readline(_LONGEST_LINE).decode("utf-8", "replace")
 
 
 def _known_by(ledger: Path) -> tuple[frozenset[BotIdentity], Sequence[str]]:

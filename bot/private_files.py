@@ -1,4 +1,7 @@
-"""Files that hvops writes: readable by its own account only, whatever the umask of whoever started it."""
+"""Files that hvops writes: readable by its own account only, whatever the umask of whoever started it.
+
+And what others could do to a file that hvops goes by: who owns it, who can write it, and who can put another one in its place.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from pathlib import Path
 from typing import TextIO
 
 MODE = 0o600
+_MOST_LINKS = 40  # as the kernel follows
 
 
 @contextmanager
@@ -39,6 +43,66 @@ def private_text(path: Path) -> Iterator[TextIO]:
     except BaseException:
         Path(draft).unlink(missing_ok=True)
         raise
+
+
+def hops(path: Path) -> Iterator[Path]:
+    """By what a path leads to its file: each link on the way, of a folder too, and at last the file, which need not be there.
+
+    Whoever can replace one of them chooses the file. Raises OSError for a ring of links.
+    """
+    left, at, links = list(reversed(path.absolute().parts[1:])), Path("/"), 0
+    while left:
+        name = left.pop()
+        there = at.parent if name == ".." else at / name
+        if not there.is_symlink():
+            at = there
+            continue
+        links += 1
+        if links > _MOST_LINKS:
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
+        yield there
+        leads = there.readlink()
+        at = Path("/") if leads.is_absolute() else at
+        left += reversed(leads.parts[1:] if leads.is_absolute() else leads.parts)
+    yield at
+
+
+def open_to_others(path: Path, writable: int = 0o002, *, is_kept_by_others: bool = False) -> str:
+    """How another account of this machine could write a file or put another one in its place, and what to do; "" for not.
+
+    Root may use what belongs to the account whose folder it lies in, so that it can look at the bot's files.
+
+    Args:
+        path: the file, which need not be there yet.
+        writable: the bits of its mode that nobody may have.
+        is_kept_by_others: whether it may be another account's, as an anchor file on a share may.
+    """
+    try:
+        places = dict.fromkeys(place for hop in hops(path) for place in ((hop.parent, True), (hop, False)))
+        told = (_place_open(*place, writable, is_kept_by_others=is_kept_by_others) for place in places)
+        return next(filter(None, told), "")
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        return f"{path}: who can write there cannot be known: {error.strerror}."
+
+
+def _place_open(place: Path, is_folder: bool, writable: int, *, is_kept_by_others: bool) -> str:  # noqa: FBT001
+    about = place.lstat()
+    mode = stat.S_IMODE(about.st_mode)
+    if os.statvfs(place if is_folder or not stat.S_ISLNK(about.st_mode) else place.parent).f_flag & os.ST_RDONLY:
+        return ""
+    own = {*_trusted(), *([place.parent.stat().st_uid] if os.geteuid() == 0 and not is_folder else [])}
+    is_theirs = about.st_uid not in own and not (is_folder and os.geteuid() == 0)
+    if is_theirs and not is_kept_by_others:
+        return f"{place} belongs to another account (uid {about.st_uid}), which can change it. Run: chown {os.geteuid()} {place}"
+    if stat.S_ISLNK(about.st_mode):
+        return ""
+    if is_folder and mode & 0o002 and not mode & stat.S_ISVTX:
+        return f"{place}: every account of this machine can replace what is in it (mode {mode:04o}). Run: chmod o-w {place}"
+    if not is_folder and mode & writable:
+        return f"{place}: other accounts of this machine can write it (mode {mode:04o}). Run: chmod go-w {place}"
+    return ""
 
 
 def _check_planted(path: Path) -> None:

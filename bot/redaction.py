@@ -54,9 +54,9 @@ _WRITTEN = (
 _XML_VALUE = rf"(?:(?!\]\]>|{_LESS})[^<])+"
 _ANY_WAY = "|".join(f"({left}){value}({right})" for left, value, right in _WRITTEN)  # searched for at once: it is quick
 _BEFORE_A_VALUE = (
+    r"\bConvertTo-SecureString\s+(?:-(?:String|AsPlainText|Force)[:\s]\s*){0,3}(?!-)",
     rf"{_NAMES}(?:\\{{0,8}}[\"']|{_QUOT}|{_APOS})?\s*(?::=|=>|[=:]|%3d)\s*(?!\[masked\])",
     rf"(?:^|\s|\\[nrt])(?:--?|/)(?:[a-z]{{1,16}}[_-]?)?{_NAMES}\s+",
-    r"\bConvertTo-SecureString\s+(?:-(?:String|AsPlainText|Force)\s+){0,3}(?!-)",
 )
 
 _WORD = r"[^\s;,\"'&<>{}/-][^\s;,\"'&<>{}]*"
@@ -100,7 +100,7 @@ _PATTERNS = tuple(
         ),
         *(
             (needles, rf"(?i)({before})(?:{_ANY_WAY})")
-            for needles, before in zip((_NAMED, _NAMED, ("securestring",)), _BEFORE_A_VALUE, strict=True)
+            for needles, before in zip((("securestring",), _NAMED, _NAMED), _BEFORE_A_VALUE, strict=True)
         ),
         (("user",), rf"(?i)({_BEGINS}net\s+user\s+\S+\s+)(?!/)\S+()"),
         (

@@ -168,7 +168,13 @@ def build_on(out: Connections, clock: Callable[[], datetime], *, acts: bool = Tr
             pipeline=pipeline,
             planner=planner,
             proposals=ProposalService(pipeline, planner, settings.policy, ledger.now, accounts),
-            decisions=ApprovalService(ledger, settings.policy, ledger.now, accounts),
+            decisions=ApprovalService(
+                ledger,
+                settings.policy,
+                ledger.now,
+                accounts,
+                covered=(*out.inventory_file.clusters, *out.inventory_file.hosts),
+            ),
         )
 
 

@@ -220,6 +220,8 @@ def print_verdict(path: Path, verdict: Verification) -> None:
         out.print(styled(note, "yellow"))
     if len(verdict.notes) > MOST_NOTES:
         out.print(styled(f"And {len(verdict.notes) - MOST_NOTES} more notes.", "yellow"))
+    if verdict.end:
+        out.print(styled(verdict.end, "yellow"))
 
 
 def _compare(path: Path, verdict: Verification) -> str:

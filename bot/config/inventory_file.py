@@ -216,10 +216,14 @@ class InventoryFile(Part):
             return key in named
         return not (self.clusters[key].nodes or self.clusters[key].node_pattern)
 
-    def neighbours(self, key: str) -> tuple[str, ...]:
-        """The other clusters of a cluster's domain, by lower-case name."""
+    def neighbours(self, key: str, host: str) -> tuple[str, ...]:
+        """The other clusters that could own a host too, by lower-case name: those of the cluster's domain.
+
+        All of them where [endpoints] says by its bare name where the host is: then no domain tells machines apart.
+        """
         domain = self.clusters[key].domain.lower()
-        return tuple(one for one, cluster in self.clusters.items() if one != key and cluster.domain.lower() == domain)
+        others = (one for one in self.clusters if one != key)
+        return tuple(one for one in others if self.is_pinned(host) or self.clusters[one].domain.lower() == domain)
 
     def domains(self) -> tuple[str, ...]:
         """The DNS names of all domains that it has."""

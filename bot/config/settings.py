@@ -34,6 +34,7 @@ from bot.config.inventory_file import load as load_inventory
 from bot.config.logins import Form, wrong_form
 from bot.config.validation_errors import PREFIX, explained, name_of_key, near, read_toml
 from bot.errors import PermissionDenied, SettingsError
+from bot.private_files import hops
 
 PLACE = Path("/etc/hvops/settings.toml")  # never a file of the folder that somebody happens to be in
 Transport = Literal["kerberos", "ntlm", "certificate", "basic"]
@@ -391,18 +392,24 @@ def _named_files(settings: Settings) -> Iterator[Path]:
 
 
 def must_be_ours(file: Path) -> None:
-    """Refuse a file that others could have written: it says whose decision counts, and where logins are sent to."""
-    whole = file.resolve()  # a link is as good as what it leads to, and as the folder that it lies in
-    places = dict.fromkeys([(file, False), (file.parent, True), (whole, False), (whole.parent, True)])
+    """Refuse a file that others could have written: it says whose decision counts, and where logins are sent to.
+
+    A link is as good as what it leads to, and as the folder that it lies in; so each one on the way is looked at.
+    """
+    try:
+        places = dict.fromkeys(place for hop in hops(file) for place in ((hop, False), (hop.parent, True)))
+    except OSError as error:
+        raise SettingsError(f"{file} cannot be read: {error.strerror}.") from None
     for path, is_folder in places:
-        about = path.stat()
+        about = path.lstat()
+        is_link = stat.S_ISLNK(about.st_mode)  # its mode says nothing, its folder's does
         mode = stat.S_IMODE(about.st_mode)
         if about.st_uid not in (0, os.geteuid()):
             raise SettingsError(
                 f"{path} belongs to another account (uid {about.st_uid}), which could change these settings. "
-                f"Run: chown {os.geteuid()} {path}"
+                f"Run: chown {'-h ' if is_link else ''}{os.geteuid()} {path}"
             )
-        if os.statvfs(path).f_flag & os.ST_RDONLY:
+        if is_link or os.statvfs(path).f_flag & os.ST_RDONLY:
             continue  # as Kubernetes mounts settings: open to everybody by its mode, and nobody can write there
         if mode & 0o022 and not (is_folder and mode & stat.S_ISVTX):  # there nobody replaces what another one made
             raise SettingsError(
@@ -412,15 +419,22 @@ def must_be_ours(file: Path) -> None:
 
 
 def permission_warnings(settings: Settings) -> tuple[str, ...]:
-    """Which secrets other accounts of this machine can read, as sentences with what to do."""
+    """What of hvops other accounts of this machine can read or add to, as sentences with what to do."""
     keys = [profile.key for profile in settings.credentials.profiles().values() if profile.key]
     files = [settings.ledger.key_file, *keys]
     if settings.secrets():
         files.insert(0, settings.file)
-    return tuple(
+    readable = tuple(
         f"{file}: other accounts of this machine can read it (mode {mode:04o}). Run: chmod 600 {file}"
         for file in files
         if file.exists() and (mode := stat.S_IMODE(file.stat().st_mode)) & 0o077
+    )
+    told = (settings.ledger.path, settings.ledger.key_file, settings.ledger.anchor_file)
+    folders = dict.fromkeys(file.resolve().parent for file in told)
+    return readable + tuple(
+        f"{folder}: its group can replace the files of the ledger (mode {mode:04o}). Run: chmod g-w {folder}"
+        for folder in folders
+        if folder.exists() and (mode := stat.S_IMODE(folder.stat().st_mode)) & (0o020 | stat.S_ISVTX) == 0o020  # noqa: PLR2004
     )
 
 

@@ -31,6 +31,8 @@ def read_toml(path: Path, what: str, write: str) -> dict[str, Any]:
         raise SettingsError(f"{path}: this is a directory, not a {what}. {write}") from None
     except PermissionError:
         raise SettingsError(f"{path}: this account may not read it. Give it read access to the {what}.") from None
+    except OSError as error:
+        raise SettingsError(f"{path}: the {what} cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError as error:
         raise SettingsError(f"{path}: byte {error.start} is not UTF-8. Save the {what} as UTF-8.") from None
     except tomllib.TOMLDecodeError as error:

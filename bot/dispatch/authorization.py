@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bot.api.command import Role
 from bot.config.settings import Rule
@@ -17,6 +17,7 @@ from bot.ledger.ticket_state import same_person
 
 EVERYWHERE = "*"
 SYSTEM = "os:"  # how the id of an account of this machine begins
+_NAMED = 5  # places that a sentence names
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class Person:
         unknown: why more roles may be held than are known now, as a sentence; "" where all are known.
         barred: why the settings' roles do not count for this account, as a sentence; "" where they do.
         contact: whom the settings tell people to ask for a role; "" where they name nobody.
+        before: the roles by what was read last, which may be some minutes ago: good for stopping changes, and no more.
     """
 
     id: str
@@ -38,6 +40,12 @@ class Person:
     unknown: str = ""
     barred: str = ""
     contact: str = ""
+    before: Mapping[Role, frozenset[str]] = field(default_factory=dict)
+
+    @property
+    def as_last_read(self) -> Person:
+        """With the roles by what was read last as well: whoever could stop things a minute ago may do so."""
+        return replace(self, roles={**self.before, **self.roles}) if self.before else self
 
     def role_on(self, place: str) -> Role:
         """The highest role this person has on that cluster or host."""
@@ -123,6 +131,40 @@ def system_person(rules: Iterable[tuple[Role, Rule]], user: str, contact: str = 
         if user in rule.system_users:
             held[role] = held.get(role, frozenset()) | frozenset(rule.clusters)
     return Person(f"{SYSTEM}{user}", user, held, contact=contact)
+
+
+def require_switch(person: Person, role: Role, kind: str, covered: Iterable[str] | None) -> None:
+    """Let this person stop changes, or let them start again, or say who may.
+
+    A stop is easy: the role anywhere will do, also by what was read last. It holds for everything, so nobody ends it
+    who does not hold the role on all that it holds for.
+
+    Args:
+        person: who.
+        role: the least role that may.
+        kind: "stop" or "go".
+        covered: the clusters, and hosts that stand alone, that a stop covers; None where nobody has said.
+
+    Raises:
+        RolesUnknown: nobody can say now whether this person has it.
+        PermissionDenied: the door is closed.
+    """
+    if kind == "stop":
+        require_role(person.as_last_read, role)
+        return
+    require_role(person, role)
+    places = tuple(covered) if covered is not None else ()
+    missing = [place for place in places if person.role_on(place) < role]
+    if not missing:
+        return
+    where = ", ".join(missing[:_NAMED]) + (f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else "")
+    needs = f"A stop holds everywhere, so only somebody with the role {role.name.lower()} everywhere ends it"
+    if person.unknown:
+        raise RolesUnknown(f"{needs}, and your role on {where} cannot be read now: {person.unknown} Nothing was done.")
+    raise PermissionDenied(
+        f"{needs}; you do not hold it on {where}. Ask somebody whom [roles.{role.name.lower()}] in settings.toml names "
+        "for all clusters and hosts."
+    )
 
 
 class Accounts:

@@ -113,7 +113,7 @@ class Inventory:
         homes = self._router.clusters_of(label)
         if len(homes) == 1 and homes[0] not in self._inventory_file.named_by(label):
             key = homes[0]
-            silent = await self._silent_neighbours(key)
+            silent = await self._silent_neighbours(key, label)
             homes = self._router.clusters_of(label)  # a neighbour may call it its own
             if silent and not await asyncio.to_thread(self.was_seen, self._cluster(key).name, label):
                 return self._claimed(label, key, silent)
@@ -134,9 +134,9 @@ class Inventory:
             cluster, says, f'Try again when it answers, or write nodes = ["{label}", …] under [clusters.{cluster}].'
         )
 
-    async def _silent_neighbours(self, key: str) -> dict[str, str]:
-        """The clusters of the same domain that have not told their nodes since the bot started, and why."""
-        missing = [one for one in self._inventory_file.neighbours(key) if one not in self._answered]
+    async def _silent_neighbours(self, key: str, label: str) -> dict[str, str]:
+        """The clusters that could own a host too and that have not told their nodes since the bot started, and why."""
+        missing = [one for one in self._inventory_file.neighbours(key, label) if one not in self._answered]
         return await self._ask_nodes(missing)
 
     async def _doubt_itself(self, label: str, key: str) -> Doubt | None:
@@ -160,12 +160,12 @@ class Inventory:
             return Doubt(
                 cluster, says, "Check that its cluster service is running and that the reader's login may query it."
             )
-        doubt = await self._doubt_names(key, own, called)
+        doubt = await self._doubt_names(label, key, own, called)
         if doubt is None:
             self._itself[label] = (self._clock(), own, key)
         return doubt
 
-    async def _doubt_names(self, key: str, own: str, called: str) -> Doubt | None:
+    async def _doubt_names(self, label: str, key: str, own: str, called: str) -> Doubt | None:
         """Whether a node means the cluster that means it."""
         cluster = self._cluster(key).name
         if own != called:  # renamed a moment ago, perhaps
@@ -173,14 +173,14 @@ class Inventory:
         if own != called:
             says = f"{cluster} claims it as a node and reports its own name as {quoted(called)}; the node says that it belongs to {quoted(own)}."
             return Doubt(cluster, says, "Find out which cluster it belongs to; until then nothing is changed there.")
-        if double := await self._same_name(key, called):
+        if double := await self._same_name(label, key, called):
             says = f"{double} and {cluster} both report the name {quoted(called)}, so its cluster is not known."
             return Doubt(cluster, says, f"Correct the entry_hosts of {double} or {cluster} in inventory.toml.")
         return None
 
-    async def _same_name(self, key: str, called: str) -> str:
-        """Another cluster of the domain that says it has the same name; "" where none does."""
-        others = self._inventory_file.neighbours(key)
+    async def _same_name(self, label: str, key: str, called: str) -> str:
+        """Another cluster that could own the host and says it has the same name; "" where none does."""
+        others = self._inventory_file.neighbours(key, label)
         names = await asyncio.gather(*map(self._windows_name, others), return_exceptions=True)
         return next((self._cluster(one).name for one, name in zip(others, names, strict=True) if name == called), "")
 

@@ -6,7 +6,7 @@ import asyncio
 
 from bot.doctor.check import DoctorCheck, fail, ok, warn
 from bot.errors import HvopsError, LedgerError, TargetError
-from bot.executor.external_records import notes_know_more
+from bot.executor.external_records import notes_know_more, unread_in
 from bot.executor.record_check import notes_query, read_notes
 from bot.ledger import Reader
 from bot.ledger.anchors import AnchorSeal
@@ -43,10 +43,13 @@ async def _hosts(out: Connections) -> list[str]:
 async def _look(out: Connections, ledger: Reader, seal: AnchorSeal, host: str) -> DoctorCheck:
     try:
         told = await out.target_client.answer(notes_query(host), out.settings.limits.per_host_seconds)
-        notes = read_notes(host, told.rows)
+        page = read_notes(host, told.rows)
     except (TargetError, ValueError) as error:
         says = f"cannot tell whether this ledger is a restored copy: {error}"
         return warn(_WHAT, says, "Add the reader to Event Log Readers there: deploy/rights.md.", on=host)
-    if more := notes_know_more(ledger, seal, host, notes):
+    if more := notes_know_more(ledger, seal, host, page.notes):
         return fail(_WHAT, more, "Put the newest ledger back and restart hvops.", on=host)
+    if unread := unread_in(ledger, page):
+        says = f"cannot tell whether this ledger is a restored copy: {unread}"
+        return warn(_WHAT, says, "Find out who writes there as hvops.", on=host)
     return ok(_WHAT, "has no entry that this ledger lacks", on=host)

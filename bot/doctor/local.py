@@ -10,8 +10,9 @@ from bot.config.settings import Settings, permission_warnings
 from bot.doctor.audit_channel import audit_channel
 from bot.doctor.check import SLACK_LATER, DoctorCheck, fail, ok, skip, slack_fault, warn
 from bot.errors import HvopsError, LedgerError
-from bot.executor.external_records import NOT_ASKED, is_elsewhere
-from bot.ledger.key import read_key
+from bot.executor.external_records import NOT_ASKED
+from bot.ledger.anchors import is_elsewhere
+from bot.ledger.key import check_places, read_key
 from bot.ledger.verify import verify
 from bot.redaction import SHORTEST
 from bot.slack.manifest import BOT_SCOPES
@@ -87,15 +88,17 @@ def _ledger(settings: Settings) -> DoctorCheck:
     if not files.path.exists():
         return skip("ledger", "not begun yet; the first question begins it")
     try:
+        check_places(files.path, files.key_file, files.anchor_file)
         verdict = verify(files.path, read_key(files.key_file), files.anchor_file)
     except LedgerError as error:
         return fail("ledger", str(error))
     if not verdict.holds:
         at = f"entry {verdict.broken_at}: " if verdict.broken_at else ""
         return fail("ledger", f"{at}{verdict.says}", "Run hvops audit verify.")
-    if not verdict.is_complete:
-        return warn("ledger", f"{verdict.says} {' '.join(verdict.notes)}", "Run hvops audit verify.")
-    if _same_disk(files.path, files.anchor_file):
+    is_beside = not is_elsewhere(files.path, files.anchor_file)
+    if verdict.notes or (verdict.end and not is_beside):
+        return warn("ledger", f"{verdict.says} {' '.join(verdict.remarks)}", "Run hvops audit verify.")
+    if is_beside:
         return warn(
             "ledger",
             f"{verdict.entries} entries hold, but the anchors lie beside them",
@@ -119,13 +122,6 @@ def _outside(settings: Settings) -> DoctorCheck:
         "such as one in VMM's database, does not start",
         "Set [slack] audit_channel, or put anchor_file on another disk; [ledger] require_anchor = false turns the check off.",
     )
-
-
-def _same_disk(ledger: Path, anchors: Path) -> bool:
-    try:
-        return ledger.parent.stat().st_dev == anchors.parent.stat().st_dev
-    except OSError:
-        return True
 
 
 def _kerberos(settings: Settings) -> Iterator[DoctorCheck]:

@@ -18,14 +18,14 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
-from pathlib import Path
 
 import structlog
 
 from bot.errors import LedgerError, RecordUnavailable
 from bot.ledger import Ledger, Reader
-from bot.ledger.anchors import Anchor, AnchorSeal, newest, recent
+from bot.ledger.anchors import Anchor, AnchorSeal, is_elsewhere, newest, recent
 
 log = structlog.get_logger()
 
@@ -92,8 +92,32 @@ class Note:
         )
 
 
-ReadNotes = Callable[[str], Awaitable[Sequence[Note]]]
-"""Reads the notes in the event log of a host, not proved yet. Raises RecordUnavailable."""
+@dataclass(frozen=True, slots=True)
+class LogPage:
+    """The newest events that say they are of hvops, in the log of a host.
+
+    Attributes:
+        notes: those of the form of a note, not proved yet.
+        read: how many events there are in it.
+        is_whole: whether no older ones were left unread.
+        since: when the oldest of them was written, by the clock of the host; None where that cannot be read.
+    """
+
+    notes: tuple[Note, ...] = ()
+    read: int = 0
+    is_whole: bool = True
+    since: datetime | None = None
+
+    def reaches(self, moment: datetime) -> bool:
+        """Whether everything is in it that was written after that moment.
+
+        Others can write such events too, so many that a note stands behind them.
+        """
+        return self.is_whole or (self.since is not None and self.since <= moment)
+
+
+ReadNotes = Callable[[str], Awaitable[LogPage]]
+"""Reads the event log of a host. Raises RecordUnavailable."""
 
 
 class ExternalRecords:
@@ -198,8 +222,11 @@ class ExternalRecords:
             yield f"the event log of {host}", partial(self._ask_log, ticket, host, notes_on)
 
     async def _ask_log(self, ticket: str, host: str, notes_on: ReadNotes) -> str:
-        notes = await notes_on(host)
-        return await asyncio.to_thread(self._more_on, ticket, host, notes)
+        page = await notes_on(host)
+        more = await asyncio.to_thread(self._more_on, ticket, host, page.notes)
+        if not more and (unread := await asyncio.to_thread(unread_in, self._ledger, page)):
+            raise RecordUnavailable(unread)
+        return more
 
     async def _ask_file(self) -> str:
         path = self._ledger.anchor_file
@@ -294,12 +321,12 @@ def notes_know_more(
     return ""
 
 
-def is_elsewhere(ledger: Path, anchor_file: Path) -> bool:
-    """Whether an anchor file is on another file system than the ledger, so that no copy of one disk has both."""
-    try:
-        return ledger.parent.stat().st_dev != anchor_file.parent.stat().st_dev
-    except OSError:
-        return False
+def unread_in(ledger: Reader, page: LogPage) -> str:
+    """Why a log shows nothing although no note in it knows more: what was written since our newest entry was not all read."""
+    head = ledger.head()
+    if head is None or page.reaches(datetime.fromisoformat(head.at)):
+        return ""
+    return f"its newest {page.read} events of hvops do not reach back to this ledger's newest entry, and older ones were not read"
 
 
 def notes_in(host: str, texts: Iterable[str]) -> tuple[Note, ...]:

@@ -10,12 +10,12 @@ import structlog
 
 from bot.api.facts import Unknown
 from bot.api.queries import RunReader, make_params
-from bot.api.rows import Rows
+from bot.api.rows import Rows, get_datetime, readable
 from bot.api.sources import Source
 from bot.errors import RecordUnavailable
 from bot.executor.actions import EVENT_ID, EVENT_LOG, EVENT_SOURCE, log_host, write_event_log_note
 from bot.executor.context import RunContext
-from bot.executor.external_records import Note, RecordCheck, notes_in
+from bot.executor.external_records import LogPage, Note, RecordCheck, notes_in
 from bot.executor.run import KnownElsewhere, Run
 from bot.ledger import Entry
 from bot.ledger.anchors import Anchor
@@ -60,15 +60,15 @@ async def leave_note(run: Run, at: StepInstance, intent: Entry) -> None:
             async with asyncio.timeout(NOTE_SECONDS):
                 noted = await write_event_log_note(run.parts.actor, act, says, str(note))
                 log.debug("before an act", ticket=run.ticket, note=noted)
-                notes = await _notes_on(run.parts, host)
+                notes = (await _notes_on(run.parts, host)).notes
         except (RecordUnavailable, TimeoutError) as error:
             log.info("the event log was not asked before an act", host=host, ticket=run.ticket, why=str(error))
     if why := await outside.refuses(run.ticket, host, notes):
         raise KnownElsewhere(why)
 
 
-async def _notes_on(parts: RunContext, host: str) -> Sequence[Note]:
-    """The notes in the event log of a host, not yet proved. Raises RecordUnavailable."""
+async def _notes_on(parts: RunContext, host: str) -> LogPage:
+    """What hvops wrote into the event log of a host, not yet proved. Raises RecordUnavailable."""
     await parts.planner.resolve_hosts(host)
     source = Source(notes_query(host), partial(read_notes, host))
     found = await parts.look(parts.clock(), None).query(source)
@@ -83,9 +83,13 @@ def notes_query(host: str) -> RunReader:
     return RunReader(host, "wevtutil query events", asked)
 
 
-def read_notes(host: str, rows: Rows) -> tuple[Note, ...]:
-    """The notes among the answer of `notes_query`, not yet proved."""
-    return notes_in(host, (text for row in rows for text in _texts(row.get("data"))))
+def read_notes(host: str, rows: Rows) -> LogPage:
+    """The notes among the answer of `notes_query`, not yet proved, and how far back it goes."""
+    notes = notes_in(host, (text for row in rows for text in _texts(row.get("data"))))
+    times = [readable(get_datetime, row, "at") for row in rows]
+    known = [at for at in times if at is not None]
+    since = min(known) if known and len(known) == len(times) else None
+    return LogPage(notes, len(rows), len(rows) < _MOST, since)
 
 
 def _texts(data: object) -> Iterator[str]:

@@ -164,6 +164,14 @@ def _number(anchor: Anchor) -> int:
     return anchor.seq
 
 
+def is_elsewhere(ledger: Path, anchor_file: Path) -> bool:
+    """Whether an anchor file is on another file system than the ledger, so that no copy of one disk has both."""
+    try:
+        return ledger.resolve().parent.stat().st_dev != anchor_file.resolve().parent.stat().st_dev
+    except (OSError, RuntimeError):  # a ring of links
+        return False
+
+
 def length_of(path: Path) -> int | None:
     """How many bytes of anchors there are now, 0 where there is no file; None for a pipe, which tells no length.
 
@@ -179,23 +187,33 @@ def length_of(path: Path) -> int | None:
         raise LedgerError(f"{path}: anchors cannot be read: {error.strerror}.") from error
 
 
-def anchors_in(path: Path, length: int | None = None) -> Iterator[Anchor]:
+def appended_to(path: Path, length: int) -> Iterator[Anchor]:
+    """What a file has behind so many bytes, and the last lines before them: one may have been half there. Raises LedgerError."""
+    return anchors_in(path, begin=max(0, length - _TAIL))
+
+
+def anchors_in(path: Path, length: int | None = None, begin: int = 0) -> Iterator[Anchor]:
     """All anchors of a file, in its order; torn lines are passed over.
 
     Args:
         path: the file.
         length: read only so many bytes (see `length_of`), for one who proves an older moment than the file's.
+        begin: how many bytes to pass over.
     """
-    read = 0
+    read = begin
     try:
         with path.open("rb") as file:
-            for line in file:
+            if begin:
+                file.seek(begin)
+            is_rest = False  # of a line that is longer than any anchor: others may write there, and never end one
+            while line := file.readline(_TAIL):
                 read += len(line)
                 if length is not None and read > length:
                     return
-                anchor = _read(line)
-                if anchor is not None:
+                ends = line.endswith(b"\n") or len(line) < _TAIL
+                if ends and not is_rest and (anchor := _read(line)) is not None:
                     yield anchor
+                is_rest = not ends
     except FileNotFoundError:
         return
     except OSError as error:

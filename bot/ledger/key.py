@@ -17,6 +17,8 @@ import tempfile
 from pathlib import Path
 
 from bot.errors import LedgerError
+from bot.ledger.anchors import is_elsewhere
+from bot.private_files import open_to_others
 
 LENGTH = 32
 _SEAL = 16  # bytes of a seal: 22 characters
@@ -38,6 +40,22 @@ def read_key(path: Path) -> bytes:
         if len(key) == LENGTH:
             return key
     raise LedgerError(f"{path}: this is no key of a ledger; one is {2 * LENGTH} hexadecimal digits. Put it back.")
+
+
+def check_places(path: Path, key_file: Path, anchor_file: Path) -> None:
+    """Refuse files of a ledger that another account could have written or put there. Raises LedgerError that says what to do.
+
+    Whoever puts a database and a key of their own there decides what was approved. An anchor file that others keep may
+    belong to them: its lines are sealed.
+    """
+    beside = [path.with_name(path.name + end) for end in ("-wal", "-shm")]
+    told = [
+        open_to_others(key_file, 0o022),
+        *map(open_to_others, (path, *beside)),
+        open_to_others(anchor_file, is_kept_by_others=is_elsewhere(path, anchor_file)),
+    ]
+    if why := next(filter(None, told), ""):
+        raise LedgerError(f"The files of the ledger are not hvops' alone. {why}")
 
 
 def make_key(path: Path) -> bytes:

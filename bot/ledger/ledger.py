@@ -17,7 +17,7 @@ from bot.ledger.anchors import Anchor, Anchors, AnchorSeal, newest
 from bot.ledger.entries import EntryData, parse
 from bot.ledger.envelope import Entry, EntryDraft, decode, encode, entry_mac, ledger_id, to_timestamp
 from bot.ledger.incremental import BrokenChain, ChainStatus, IncrementalVerifier, walk
-from bot.ledger.key import make_key, read_key, seal
+from bot.ledger.key import check_places, make_key, read_key, seal
 from bot.ledger.proved import SWITCHES, ProvedState, RefusedTransition
 from bot.ledger.queries import Reader, TicketRow
 from bot.ledger.store import VERIFY, FileRefuses, Store, previous_of
@@ -54,8 +54,10 @@ class Ledger(Reader):
             monotonic: a clock that nobody sets, in seconds.
 
         Raises:
-            LedgerError: it cannot be opened, the key is missing or wrong, or anchors know more than the ledger.
+            LedgerError: it cannot be opened, the key is missing or wrong, anchors know more than the ledger, or another
+                account could have put these files there.
         """
+        check_places(path, key_file, anchor_file)
         self.path, self.key_file, self.anchor_file = path, key_file, anchor_file
         self._mask, self._clock, self._monotonic = mask or Redactor(), clock, monotonic
         self._seen = 0  # the highest number this process has seen; the ledger can only be longer

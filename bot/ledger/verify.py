@@ -1,5 +1,7 @@
 """Prove a ledger: every entry unaltered, none taken out, put in, moved, or cut off the end.
 
+Where it ends, only others can know: it is complete up to the newest entry that an anchor outside names, and no further.
+
 One pass in the order of the numbers, in one snapshot, a few microseconds for each entry, and no more memory for a
 million entries than for ten. The first thing that does not hold is named, in words.
 """
@@ -8,20 +10,24 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from bot.errors import LedgerError
-from bot.ledger.anchors import Anchor, AnchorSeal, Origin, anchors_in, length_of
-from bot.ledger.envelope import FIRST, entry_mac, ledger_id
+from bot.ledger.anchors import Anchor, AnchorSeal, Origin, anchors_in, appended_to, is_elsewhere, length_of
+from bot.ledger.envelope import FIRST, decode, entry_mac, ledger_id
 from bot.ledger.proved import ProvedState, RefusedTransition
 from bot.ledger.store import Store
 from bot.ledger.ticket_table import Derived
 
 _WALK = "SELECT seq, CAST(body AS BLOB), previous, mac FROM entry NOT INDEXED ORDER BY seq"
 _AT = b'","at":"'  # and the actor before it can hold no quotation mark that is not escaped
+_UNDER_WAY = 4  # entries: each is on the disk before its line is in the anchor file, and several processes write there
+HEADS_EVERY = 60  # minutes, where no settings say it
+_AFTER = "SELECT CAST(body AS BLOB), mac FROM entry NOT INDEXED WHERE seq > ? ORDER BY seq"
 _BLOB_OF = """SELECT seq FROM entry WHERE ? IN (json_extract(body, '$.data.report'), json_extract(body, '$.data.evidence'))
     ORDER BY seq LIMIT 1"""
 
@@ -39,6 +45,7 @@ class Verification:
         anchors: how many anchors matched, wherever they are kept.
         anchored: the newest entry that holds and that an anchor names; 0 where there is none.
         notes: what does not break the chain, and about which nothing is proved.
+        end: why nothing outside shows that it ends where it should, with what that leaves open; "" where something does.
     """
 
     holds: bool
@@ -49,11 +56,17 @@ class Verification:
     anchors: int = 0
     notes: tuple[str, ...] = ()
     anchored: int = 0
+    end: str = ""
 
     @property
     def is_complete(self) -> bool:
-        """Whether all of it is proved: it holds, and there is nothing to note."""
-        return self.holds and not self.notes
+        """Whether all is proved that can be: it holds, an anchor outside is as new as it must be, and nothing is to note."""
+        return self.holds and not self.remarks
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """The notes, and what is to be said of its end."""
+        return (*self.notes, *filter(None, [self.end]))
 
     def beside(self, doubts: Sequence[str]) -> Verification:
         """The same, with what was found beside the ledger: nothing is called complete beside a doubt."""
@@ -69,10 +82,15 @@ class AnchorSet:
 
     Attributes:
         where: as it follows "an anchor": "in the audit channel C0123".
+        is_outside: whether others keep it than who can reach the ledger's disk.
+        is_of_each: whether there is to be one for each entry, as in an anchor file; in a channel there is a head from
+            time to time.
     """
 
     where: str
     anchors: tuple[Anchor, ...]
+    is_outside: bool = True
+    is_of_each: bool = False
 
 
 class ChainBroken(Exception):
@@ -84,7 +102,15 @@ class ChainBroken(Exception):
         self.says = says
 
 
-def verify(path: Path, key: bytes, anchor_file: Path | None = None, kept: Sequence[AnchorSet] = ()) -> Verification:
+def verify(
+    path: Path,
+    key: bytes,
+    anchor_file: Path | None = None,
+    kept: Sequence[AnchorSet] = (),
+    *,
+    is_outside: bool | None = None,
+    minutes: int = HEADS_EVERY,
+) -> Verification:
     """Prove a ledger, or a copy of one.
 
     Args:
@@ -92,6 +118,8 @@ def verify(path: Path, key: bytes, anchor_file: Path | None = None, kept: Sequen
         key: the key it was written with.
         anchor_file: what remembers its heads.
         kept: what else does. Without any anchor the end is unproved, and the verdict says so.
+        is_outside: whether others keep the anchor file; None: where it is on another disk, or a pipe.
+        minutes: how often a head of a growing ledger is posted to the audit channel.
 
     Raises:
         LedgerError: there is no such file, or no ledger in it.
@@ -99,14 +127,18 @@ def verify(path: Path, key: bytes, anchor_file: Path | None = None, kept: Sequen
     # Before the snapshot: an entry is on the disk before its anchor is, so whatever an anchor names by now is in it. The
     # file goes on growing while the entries are read; what is appended to it then names entries of a later moment.
     known = _known_by_now(anchor_file) if anchor_file else None
+    if is_outside is None:
+        is_outside = anchor_file is not None and is_kept_elsewhere(path, anchor_file)
     store = Store(path, read_only=True)
     try:
         # SQLite lets go of Python while it works, so its own check costs no time where there is a second core.
         with ThreadPoolExecutor(1) as beside, store.snapshot():
             seal = AnchorSeal(key, _id_of(store, key))
-            expected = [_Expected("", known, seal)] if known else []
-            expected += [_Expected(one.where, iter(sorted(one.anchors, key=_number)), seal) for one in kept]
-            return _Proof(store, key, expected, beside.submit(_integrity, path)).run()
+            expected = []
+            if known is not None:
+                expected.append(_Expected(AnchorSet("", (), is_outside, is_of_each=True), seal, *known))
+            expected += [_Expected(one, seal, iter(sorted(one.anchors, key=_number))) for one in kept]
+            return _Proof(store, key, expected, beside.submit(_integrity, path), minutes).run()
     except LedgerError as error:
         if error.__cause__ is None:
             raise
@@ -123,12 +155,24 @@ def _id_of(store: Store, key: bytes) -> str:
         return ""
 
 
-def _known_by_now(anchor_file: Path) -> Iterator[Anchor] | None:
-    """What a file has by now, read as it is needed; what comes through a pipe, whole. None for nothing."""
+def is_kept_elsewhere(ledger: Path, anchor_file: Path) -> bool:
+    """Whether who can reach the ledger's disk does not have the anchors with it: what comes through a pipe was fetched."""
+    return length_of(anchor_file) is None or is_elsewhere(ledger, anchor_file)
+
+
+_Appended = Callable[[], Iterator[Anchor]]
+
+
+def _known_by_now(anchor_file: Path) -> tuple[Iterator[Anchor], _Appended]:
+    """What a file has by now, read as it is needed, and what it has later; what comes through a pipe, whole."""
     length = length_of(anchor_file)
     if length is None:
-        return iter(tuple(anchors_in(anchor_file)))
-    return anchors_in(anchor_file, length) if length else None
+        return iter(tuple(anchors_in(anchor_file))), _nothing
+    return anchors_in(anchor_file, length), lambda: appended_to(anchor_file, length)
+
+
+def _nothing() -> Iterator[Anchor]:
+    return iter(())
 
 
 def _integrity(path: Path) -> str:
@@ -145,8 +189,10 @@ def _integrity(path: Path) -> str:
 class _Proof:
     """One run over one snapshot."""
 
-    def __init__(self, store: Store, key: bytes, expected: Sequence[_Expected], integrity: Future[str]) -> None:
-        self._store, self._key, self._integrity = store, key, integrity
+    def __init__(
+        self, store: Store, key: bytes, expected: Sequence[_Expected], integrity: Future[str], minutes: int
+    ) -> None:
+        self._store, self._key, self._integrity, self._minutes = store, key, integrity, minutes
         self._expected = expected
         self._derived, self._state = Derived(), ProvedState()
         self._last = Anchor(0, FIRST)
@@ -190,8 +236,38 @@ class _Proof:
         notes += [note for one in self._expected for note in one.notes()]
         if self._last.seq and not any(one.matched for one in self._expected):
             notes.append("No anchors: whether newer entries were cut off cannot be known.")
-        complete = f"Holds: {self._last.seq} entries, unaltered and complete."
-        return self._verdict(_not_everything(self._last.seq) if notes else complete, None, notes, holds=True)
+        end, says = self._end()
+        return replace(
+            self._verdict(_not_everything(self._last.seq) if notes or end else says, None, notes, holds=True), end=end
+        )
+
+    def _end(self) -> tuple[str, str]:
+        """Why its end rests on nothing outside, "" where it does; and what holds where there is nothing else to say."""
+        matched = [one for one in self._expected if one.matched]
+        outside = [one for one in matched if one.is_outside]
+        if not outside:
+            return (_beside(max(one.newest for one in matched)) if matched else ""), _not_everything(self._last.seq)
+        newest = max(one.newest for one in outside)
+        complete = f"complete up to entry {newest}, the newest that an anchor outside names."
+        after = _after(newest, self._last.seq)
+        if all(self._is_late(one) for one in outside):
+            why = (
+                "Those anchors end earlier than hvops ends them: an anchor file has one for each entry, and the audit "
+                f"channel a head at least every {self._minutes} minutes. Find out why, and whether entries are missing."
+            )
+            return f"{complete[:1].upper()}{complete[1:]} {after} {why}", ""
+        return "", f"Holds: {self._last.seq} entries, unaltered; {complete} {after}".rstrip()
+
+    def _is_late(self, place: _Expected) -> bool:
+        """Whether a place knows less than hvops has told it by the time of the newest entry, if it told anything."""
+        if place.is_of_each:
+            return self._last.seq - place.newest > _UNDER_WAY
+        rows = self._store.stream(_AFTER, (place.newest,))
+        after = (decode(bytes(body), bytes(mac)) for body, mac in rows)
+        due = next((datetime.fromisoformat(one.at) for one in after if not one.is_anchoring), None)
+        if due is None:
+            return False
+        return datetime.fromisoformat(self._at.decode()) - due > timedelta(minutes=2 * self._minutes)
 
     def _verdict(self, says: str, at: int | None, notes: list[str] | None = None, *, holds: bool) -> Verification:
         head = self._last if self._last.seq else None
@@ -246,7 +322,7 @@ class _Proof:
         return head is not None and head[2] == entry_mac(self._key, head[1], head[0])
 
     def _ends(self) -> None:
-        """Compare what is left of the anchors: those beyond the end, and those out of order."""
+        """Compare what is left of the anchors: those beyond the end, and those out of order; and those that came since."""
         for one in self._expected:
             for anchor in one.rest():
                 if anchor.seq > self._last.seq:
@@ -257,6 +333,10 @@ class _Proof:
                     )
                 found = self._store.rows("SELECT mac FROM entry NOT INDEXED WHERE seq = ?", (anchor.seq,))
                 one.compare(anchor, found[0][0])
+            for anchor in one.since():
+                if one.newest < anchor.seq <= self._last.seq:
+                    found = self._store.rows("SELECT mac FROM entry NOT INDEXED WHERE seq = ?", (anchor.seq,))
+                    one.compare(anchor, found[0][0])
 
     def _tables(self, schema_says: str) -> None:
         """The definitions are those of a ledger, and the derived tables show what the entries say."""
@@ -292,10 +372,14 @@ class _Proof:
 class _Expected:
     """The anchors of one place, met in the order of the entries; those out of order wait for the end."""
 
-    def __init__(self, where: str, anchors: Iterator[Anchor], seal: AnchorSeal) -> None:
-        self.name = f"an anchor {where}".strip()
+    def __init__(
+        self, place: AnchorSet, seal: AnchorSeal, anchors: Iterator[Anchor], appended: _Appended = _nothing
+    ) -> None:
+        self.name = f"an anchor {place.where}".strip()
+        self.is_outside, self.is_of_each = place.is_outside, place.is_of_each
         self.matched = self.newest = 0
-        self._where = where or "in the anchor file"
+        self._appended = appended
+        self._where = place.where or "in the anchor file"
         self._seal = seal
         self._strange: dict[Origin, int] = {}
         self._anchors = self._own(anchors)
@@ -350,6 +434,10 @@ class _Expected:
             yield self._next
         yield from self._anchors
 
+    def since(self) -> Iterator[Anchor]:
+        """Its own of what came while the entries were read."""
+        return (anchor for anchor in self._appended() if self._seal.origin(anchor) == "ours")
+
 
 def _number(anchor: Anchor) -> int:
     return anchor.seq
@@ -358,6 +446,22 @@ def _number(anchor: Anchor) -> int:
 def _not_everything(entries: int) -> str:
     match = "entry matches its mac" if entries == 1 else "entries match their macs"
     return f"{entries} {match}, but not everything is proved:"
+
+
+def _after(newest: int, last: int) -> str:
+    """What is known of the entries behind the newest anchor, "" where there are none."""
+    if newest == last:
+        return ""
+    those = f"Entry {last} is" if last == newest + 1 else f"Entries {newest + 1} to {last} are"
+    return f"{those} unaltered, and whether others followed is not known."
+
+
+def _beside(newest: int) -> str:
+    return (
+        f"The anchors, the newest of entry {newest}, lie on the ledger's own disk: who can cut the one can cut the other. "
+        "So nothing outside shows whether newer entries were cut off. Compare with the audit channel (--channel), read the "
+        "anchors through a pipe from where others keep them, or set anchor_file to another disk."
+    )
 
 
 def _number_in(body: bytes) -> int | None:

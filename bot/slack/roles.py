@@ -1,8 +1,8 @@
 """Who somebody is: Slack user groups and ids -> roles per cluster, live.
 
 Membership is asked of Slack and kept for a minute; then it is asked again before it counts. So is what Slack says of
-an account that could decide: guests, bots and deactivated members cannot. A refresh that fails, or takes too long,
-keeps the last answer for a bounded time and then refuses (fail closed). A person is (team, user): the same user id out
+an account that could decide: guests, bots and deactivated members cannot. After a refresh that fails, or takes too long,
+the last answer counts for looking, and for stopping changes, for a bounded time; for all else nothing is known. A person is (team, user): the same user id out
 of another workspace is a stranger, and so is an id that comes without a workspace.
 
 A name is only for showing. A slash command carries it [doc], a mention does not, so it is asked for once and remembered;
@@ -35,7 +35,7 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 FRESH = 60.0  # usergroups.users.list is Tier 2: 20 calls a minute
-STALE = 600.0  # after this an old membership counts no more
+STALE = 600.0  # after this an old membership counts for nothing any more
 _PATIENCE = 10.0
 _NAMING = 1.5  # how long an answer waits for the name of who asked
 _NAMES = 2_000  # people whose names are remembered
@@ -131,11 +131,12 @@ class RoleResolver:
             _remember(self._names, user, name)
         home = await self._team()
         members = await asyncio.gather(*(self._members(group) for _, rule in self._rules for group in rule.groups))
-        known = {group: users for group, users in members if users is not None}
-        by_group = {group for group, users in known.items() if team == home and user in users}
+        by_group = {group for group, users in members if users and team == home and user in users}
         by_id = {f"{team}/{user}", user} if team == home else {f"{team}/{user}"}
-        held = _held(self._rules, by_id, by_group)
-        silent = sorted({group for group, users in members if users is None}) if team == home else []
+        fresh = {group for group, _ in members if _is_fresh(self._groups[group], self._clock())}
+        before = _held(self._rules, by_id, by_group)
+        held = _with_looks(_held(self._rules, by_id, by_group & fresh), before)
+        silent = sorted(self._silent(members, fresh)) if team == home else []
         unknown = (
             f"the members of {', '.join(silent)} cannot be read from Slack now ({self._why(silent)})" if silent else ""
         )
@@ -143,14 +144,21 @@ class RoleResolver:
             raise RolesUnknown(
                 f"{_capital(unknown)}, so nobody gets a role from them. {self._groups[silent[0]].remedy or AGAIN}"
             )
-        found = Person(f"{team}/{user}", name or user, held, f"{unknown}." if unknown else "", contact=self._contact)
-        if found.highest_role > Role.VIEWER:
+        found = Person(
+            f"{team}/{user}", name or user, held, f"{unknown}." if unknown else "", contact=self._contact, before=before
+        )
+        if max(found.highest_role, found.as_last_read.highest_role) > Role.VIEWER:
             found = await self._if_may_decide(found, team == home)
         return found if name else replace(found, name=await self._ask_name(user) or user)
 
     def known_name(self, user: str) -> str:
         """The name of a member, where it is known already; else "". Asks nobody."""
         return self._names.get(user, "")
+
+    def _silent(self, members: Iterable[tuple[str, frozenset[str] | None]], fresh: AbstractSet[str]) -> set[str]:
+        """The groups of which not enough is known: nothing at all, or no more than what was so a while ago."""
+        deciding = {group for role, rule in self._rules if role > Role.VIEWER for group in rule.groups}
+        return {group for group, users in members if users is None or (group in deciding and group not in fresh)}
 
     def configured_ids(self, role: Role, places: Iterable[str]) -> tuple[str, ...]:
         """The ids of the groups and members whom the settings give a role on all of these places."""
@@ -204,15 +212,15 @@ class RoleResolver:
         user = person.id.rpartition("/")[2]
         only_looks = {Role.VIEWER: frozenset[str]().union(*person.roles.values())}
         marks = await self._marks(user)
-        if marks is None:
+        if marks is None or not (marks & _BARS.keys() or _is_fresh(self._people[user], self._clock())):
             why = self._people[user].failed or "no answer"
             unknown = f"Slack did not say whether this account is a guest, a bot or deactivated ({why})."
-            return replace(person, roles=only_looks, unknown=unknown)
+            return replace(person, roles=only_looks, unknown=unknown, before={} if marks is None else person.before)
         bar = next((why for mark, why in _BARS.items() if mark in marks), "")
         if not bar and is_home and (elsewhere := _another_home(marks, self._home.team)):
             bar = f"Slack says that this account belongs to another workspace ({elsewhere})."
         if bar:
-            return replace(person, roles=only_looks if marks & _MAY_LOOK else {}, barred=bar)
+            return replace(person, roles=only_looks if marks & _MAY_LOOK else {}, barred=bar, before={})
         return person
 
     async def _members(self, group_id: str) -> tuple[str, frozenset[str] | None]:
@@ -304,6 +312,19 @@ def _name_in(user: Any) -> str:
     shown = profile if isinstance(profile, Mapping) else {}
     told = (user.get("name"), shown.get("display_name"), user.get("real_name"))
     return next((name[:_LONGEST_NAME] for name in told if isinstance(name, str) and name), "")
+
+
+def _is_fresh(one: _Heard, now: float) -> bool:
+    """Whether it was heard so lately that it counts for what people decide."""
+    return one.at is not None and now - one.at <= FRESH
+
+
+def _with_looks(
+    held: Mapping[Role, frozenset[str]], before: Mapping[Role, frozenset[str]]
+) -> dict[Role, frozenset[str]]:
+    """The roles, and looking wherever one was held a while ago."""
+    looks = frozenset(place for role, places in before.items() for place in places - held.get(role, frozenset()))
+    return {**held, Role.VIEWER: held.get(Role.VIEWER, frozenset()) | looks} if looks else dict(held)
 
 
 def _marks_in(user: Any) -> frozenset[str]:

@@ -6,7 +6,7 @@ sentence for everybody who may not, or came too late. Every way in (button, moda
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -93,7 +93,9 @@ class ApprovalService:
         policy: Policy,
         clock: Callable[[], datetime],
         accounts: Accounts | None = None,
+        *,
         can_be_read: Callable[[Sequence[Entry]], bool] | None = None,
+        covered: Iterable[str] | None = None,
     ) -> None:
         """Take the parts.
 
@@ -103,12 +105,14 @@ class ApprovalService:
             clock: the same as the ledger's.
             accounts: which accounts are one person's.
             can_be_read: whether the whole plan stands before those who decide, by the ticket's entries; None: in Slack.
+            covered: the clusters, and hosts that stand alone, that a stop covers.
         """
         self._ledger = ledger
         self._policy = policy
         self._clock = clock
         self._accounts = accounts or Accounts()
         self._can_be_read = can_be_read or is_plan_shown
+        self._covered = None if covered is None else tuple(covered)
 
     def approve(self, press: UserAction, said: Sequence[str] = ()) -> Entry:
         """Approve, or confirm one's own plan of low risk. The runner starts it.
@@ -288,7 +292,7 @@ class ApprovalService:
         """For whoever may stop changes, or let them start again; a refusal is written down. Raises PermissionDenied."""
         with self._refusals(UserAction(person, "", via, place, click), f"/hvops {kind}"):
             role = self._policy.stop if kind == Stopped.kind else self._policy.go
-            authorization.require_role(person, Role[role.upper()])
+            authorization.require_switch(person, Role[role.upper()], kind, self._covered)
             yield
 
     def _must_go_on(self) -> None:

@@ -18,7 +18,7 @@ from commands.diagnostics import find_missing_vms
 from commands.drain.facts import DrainFacts, find_drain_facts
 from commands.drain.move import GUEST_MOVES, MoveFacts
 from commands.formatting import join_names, pluralize
-from commands.no_plan import no_plan, or_no_plan
+from commands.no_plan import cluster_lock, no_plan, or_no_plan
 from commands.sources.cluster import Node, cluster_nodes
 from commands.sources.cluster_services import ClusterServices, find_cluster_services
 from commands.sources.guests import Guest, Power
@@ -87,6 +87,7 @@ class Facts:
         services: VMM server whose host the estate names -> the state of its service there, "" where there is none.
         clustered: the same -> the services that a cluster of that host owns: a highly available VMM is a role of one.
         move: the node where the machine really is, asked as for a drain; only where it is to be moved.
+        moves_in: that node.
     """
 
     found: Mapping[str, find_missing_vms.Facts]
@@ -95,6 +96,7 @@ class Facts:
     services: Mapping[str, str | Unknown]
     clustered: Mapping[str, ClusterServices | Unknown]
     move: DrainFacts | None = None
+    moves_in: Target | None = None
 
 
 async def collect(args: Args, ask: QueryClient) -> Facts:
@@ -120,11 +122,11 @@ async def collect(args: Args, ask: QueryClient) -> Facts:
     if args.by != "migration":
         return facts
     of = {one.name: cluster for cluster, part in nodes.items() if not isinstance(part, Unknown) for one in part.value}
-    return replace(facts, move=await _move_facts(args, facts, of, ask))
+    return await _with_move(args, facts, of, ask)
 
 
-async def _move_facts(args: Args, facts: Facts, cluster_of: Mapping[str, str], ask: QueryClient) -> DrainFacts | None:
-    """What a move needs to know of the node where the machine is; None where there is nothing to move."""
+async def _with_move(args: Args, facts: Facts, cluster_of: Mapping[str, str], ask: QueryClient) -> Facts:
+    """The facts, with what a move needs to know of the node where the machine is; as they are where there is nothing to move."""
     chosen = _chosen(args, facts)
     real = None if isinstance(chosen, Ambiguous) else chosen.record.real
     if (
@@ -133,10 +135,11 @@ async def _move_facts(args: Args, facts: Facts, cluster_of: Mapping[str, str], a
         or real.host not in cluster_of
         or chosen.record.verdict is not RecordStatus.LOST
     ):
-        return None
+        return facts
     told = await ask.find_host(real.host)  # with the backup products that the inventory names for it
     node = Target(real.host, "host", cluster_of[real.host]) if isinstance(told, Unknown) else told
-    return await find_drain_facts(replace(node, cluster=cluster_of[real.host], managers=(chosen.server,)), ask)
+    node = replace(node, cluster=cluster_of[real.host], managers=(chosen.server,))
+    return replace(facts, move=await find_drain_facts(node, ask), moves_in=node)
 
 
 def plan(args: Args, facts: Facts) -> Plan:
@@ -249,6 +252,11 @@ def _locks_of_server(repair: Repair) -> tuple[str, ...]:
     return (f"vmm:{repair.on.lower()}", *_lock(repair))
 
 
+def _locks_of_move(facts: Facts, repair: Repair) -> tuple[str, ...]:
+    """A guest leaves one node for another: nobody drains one of them, or moves more guests there, at the same time."""
+    return (*((cluster_lock(facts.moves_in),) if facts.moves_in else ()), *_lock(repair))
+
+
 def _next(chosen: Resolved, *ways: tuple[str, str]) -> tuple[Remedy, ...]:
     """What to try when it did not help: a look first, then the ways that are left."""
     look = Remedy("Find Missing VMs", f"/find-missing-vms {chosen.server}", primary=True)
@@ -296,7 +304,7 @@ def _by_migration(facts: Facts, chosen: Resolved, repair: Repair) -> Plan:
         reason=because(one),
         impact=f"{one.machine.name} moves live to {node.name}.",
         rollback="Move it back in the same way.",
-        locks=_lock(repair),
+        locks=_locks_of_move(facts, repair),
         gates=GUEST_MOVES.judge(MoveFacts(move, one.real.guest, node.name)),
         groups=(Group("migration", move_steps(repair, node)),),
         remedies=_next(chosen, CHANGE),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
 
+from bot.api.arguments import Target
 from bot.api.command import Remediation, Risk, Role
 from bot.api.facts import Unknown, value_of
 from bot.api.plan import Check, Expect, Gate, GateOutcome, Group, Plan, Step
@@ -15,7 +16,7 @@ from bot.api.report import Remedy
 from commands.formatting import join_names
 from commands.guest_space import facts as space_facts
 from commands.guest_space.gates import has_room
-from commands.no_plan import blocking_reason, held, no_plan
+from commands.no_plan import blocking_reason, cluster_lock, held, no_plan
 from commands.sources import commvault
 from commands.sources.commvault import BackupJob, backup_job, resume_job, which_machine, why_unplaced
 
@@ -52,11 +53,13 @@ class Facts:
     Attributes:
         jobs: the job, or nothing where the product lists none of that number.
         space: of the guests of the machine that it saves; None where there was no job to ask about, or no such machine.
+        client: that machine; None likewise.
     """
 
     now: datetime
     jobs: tuple[BackupJob, ...] | Unknown
     space: space_facts.GuestSpaceFacts | None = None
+    client: Target | None = None
 
 
 async def collect(args: Args, ask: QueryClient) -> Facts:
@@ -67,7 +70,7 @@ async def collect(args: Args, ask: QueryClient) -> Facts:
     client = await ask.find_host(jobs[0].client)
     if isinstance(client, Unknown):
         return Facts(ask.now, jobs)
-    return Facts(ask.now, jobs, await space_facts.find_guest_space(client, ask))
+    return Facts(ask.now, jobs, await space_facts.find_guest_space(client, ask), client)
 
 
 def plan(args: Args, facts: Facts) -> Plan:
@@ -93,7 +96,7 @@ def plan(args: Args, facts: Facts) -> Plan:
         reason=f"Job {job.says(facts.now)}{_of(job)}.{_reason(job)}",
         impact=f"The backup of {job.client or 'its client'} goes on: its guests are locked while it runs.",
         rollback="Suspend or kill the job in the backup product.",
-        locks=(f"job:{job.number}",),
+        locks=_locks(job, facts.client),
         gates=gates,
         groups=(Group("resume", (_resume(job.number),)),),
         remedies=(Remedy("Check Writers", f"/check-writers {machine}", primary=True),) if machine else (),
@@ -101,6 +104,11 @@ def plan(args: Args, facts: Facts) -> Plan:
         current_state=f"job {job.says(facts.now)}",
         expected_state=f"job {job.number} runs, or has completed",
     )
+
+
+def _locks(job: BackupJob, client: Target | None) -> tuple[str, ...]:
+    """The job, and where its snapshots are taken: nobody drains a node there, or restarts its writers, at the same time."""
+    return (f"job:{job.number}", *((cluster_lock(client),) if client else ()))
 
 
 def _held(job: BackupJob, space: space_facts.GuestSpaceFacts | None, gates: tuple[Gate, ...]) -> str:

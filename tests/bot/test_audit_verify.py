@@ -17,6 +17,7 @@ from entry_samples import entry_data
 from bot.audit_verify import verify_audit_log
 from bot.errors import SettingsError, UsageError
 from bot.ledger import Ledger
+from bot.ledger import verify as verify_module
 from bot.ledger.chain_heads import format_anchor
 from bot.ledger.key import read_key
 from bot.ledger.schema import TRIGGERS
@@ -91,11 +92,82 @@ def test_copied_text_finds_what_was_cut_off(ledger, proved, tmp_path):
     assert proved(pasted)[0] == 0
     ledger.close()
     cut(tmp_path, 5)
-    assert proved()[0] == 0
+    code, said = proved()  # the anchors beside it were cut to match
+    assert code == 1
+    assert "The anchors, the newest of entry 5, lie on the ledger's own disk" in said
+    assert "unaltered; complete" not in said
     code, said = proved(pasted, tmp_path / "anchors.txt")
     assert code == 1
     assert "BROKEN at entry 6: cut off: an anchor in copied.txt knows entry 8" in said
     assert "1 to 5 hold. The newest anchor that matches is of entry 5." in said
+
+
+@pytest.fixture
+def others_keep_the_anchors(monkeypatch):
+    monkeypatch.setattr("bot.ledger.verify.is_elsewhere", lambda _ledger, _file: True)
+
+
+def keep(folder, last):
+    """Of the anchors, the oldest: the share was away since, or somebody was there."""
+    lines = (folder / "anchors.txt").read_text().splitlines(keepends=True)
+    (folder / "anchors.txt").write_text("".join(lines[:last]))
+    return "".join(lines[last:])
+
+
+@pytest.mark.usefixtures("others_keep_the_anchors")
+def test_it_is_complete_up_to_the_newest_entry_that_an_anchor_names_and_no_further(ledger, proved, tmp_path):
+    asked(ledger, 9)
+    up_to = "Holds: 9 entries, unaltered; complete up to entry {}, the newest that an anchor outside names."
+    assert up_to.format(9) + "\n" in proved()[1]
+    keep(tmp_path, 7)  # a bot that is appending is a few behind
+    code, said = proved()
+    assert code == 0
+    assert f"{up_to.format(7)} Entries 8 to 9 are unaltered, and whether others followed is not known." in said
+
+
+@pytest.mark.usefixtures("others_keep_the_anchors")
+def test_anchors_of_long_ago_do_not_vouch_for_what_follows(ledger, proved, tmp_path):
+    asked(ledger, 14)
+    ledger.close()
+    keep(tmp_path, 3)
+    lines = (tmp_path / "anchors.txt").read_text()
+    cut(tmp_path, 10)
+    (tmp_path / "anchors.txt").write_text(lines)
+    code, said = proved()
+    assert code == 1
+    assert "Complete up to entry 3, the newest that an anchor outside names. Entries 4 to 10 are unaltered, and" in said
+    assert "Those anchors end earlier than hvops ends them" in said
+    assert "Holds" not in said
+
+
+@pytest.mark.usefixtures("others_keep_the_anchors")
+def test_what_a_bot_anchors_while_the_entries_are_read_counts(ledger, proved, tmp_path, monkeypatch):
+    asked(ledger, 20)
+    late = keep(tmp_path, 3)
+
+    def reads_on(store, key):
+        found = the_id(store, key)
+        with (tmp_path / "anchors.txt").open("a") as file:
+            file.write(late)
+        ledger.append("T0/U1", entry_data("asked", {"line": "/check-writers prod", "target": "prod"}))
+        return found
+
+    the_id = verify_module._id_of
+    monkeypatch.setattr("bot.ledger.verify._id_of", reads_on)
+    code, said = proved()
+    assert (code, "complete up to entry 20, the newest" in said) == (0, True)
+    assert "20 anchors match" in said
+
+
+@pytest.mark.parametrize(("entries", "code"), [(120, 0), (123, 1)])
+def test_a_head_of_the_channel_vouches_as_long_as_the_next_one_is_not_due(ledger, proved, tmp_path, entries, code):
+    """A head comes at least every anchor_minutes; each entry of this ledger is a minute after the one before."""
+    (first,) = asked(ledger)
+    asked(ledger, entries)
+    (tmp_path / "copied.txt").write_text(format_anchor(first, ledger.seal))
+    found, said = proved(tmp_path / "copied.txt")
+    assert found == code
+    assert f"Entries 2 to {entries + 1} are unaltered, and whether others followed is not known." in said
 
 
 def message(ledger, entry, **changes):
@@ -127,7 +199,7 @@ def test_an_export_believes_this_bot_alone_as_the_ledger_knows_it(ledger, proved
         where.write_text(json.dumps(told if shape == "day" else {"ok": True, "messages": told}))
     code, said = proved(where)
     assert code == 1  # nothing is called complete beside what is not believed
-    assert "unaltered and complete" not in said
+    assert "unaltered; complete" not in said
     assert "1 anchors match" in said
     assert said.count("Not believed: the message of 2026-03-02 14:07 UTC (ts 1772460420.000100)") == 2
     assert "by U0NOBODY of entry 2000: a person wrote it." in said
@@ -172,7 +244,7 @@ async def test_an_empty_anchor_file_of_the_settings_is_noted(ledger, settings, t
     out = " ".join(capsys.readouterr().out.split())
     assert out.startswith("1 entry matches its mac, but not everything is proved:")
     assert "whether newer entries were cut off cannot be known" in out
-    assert "unaltered and complete" not in out
+    assert "unaltered; complete" not in out
 
 
 @pytest.fixture
@@ -298,7 +370,12 @@ async def test_the_channel_finds_what_was_cut_off_the_ledger_and_its_anchor_file
     assert "5 anchors match" in said  # four of the file, one of the channel
     ledger.close()
     cut(tmp_path, 2)
-    assert verify_audit_log(None, file, None) == 0  # without the channel nothing is missing
+    assert (
+        verify_audit_log(None, file, None) == 1
+    )  # without the channel nothing is missing, and nothing outside says so
+    said = capsys.readouterr().out
+    assert "BROKEN" not in said
+    assert "nothing outside shows whether newer entries were cut off" in said
     code, said = await by_channel(file, capsys)
     assert code == 1
     assert "BROKEN at entry 3: cut off: an anchor in the audit channel C0AUDIT knows entry 3" in said
@@ -315,7 +392,7 @@ async def test_a_forged_anchor_is_neither_believed_nor_hidden(ledger, slack, set
     await client.chat_update(channel="C0AUDIT", ts=ts, text=forged.replace("1000", "3000"))
     code, said = await by_channel(settings(audit_channel="C0AUDIT"), capsys)
     assert code == 1  # nothing is called complete beside what is not believed
-    assert "unaltered and complete" not in said
+    assert "unaltered; complete" not in said
     lines = [line for line in said.splitlines() if line.startswith("Not believed")]
     assert ["of entry 3000: it was edited." in lines[0], "of entry 2000: another app" in lines[1]] == [True, True]
     assert "by U0NOBODY of entry 1000: a person wrote it." in lines[2]
@@ -328,7 +405,7 @@ async def test_an_own_anchor_that_somebody_edited_is_missed_and_named(ledger, sl
     message.edited = True
     code, said = await by_channel(settings(audit_channel="C0AUDIT"), capsys)
     assert code == 1  # nothing is called complete beside what is not believed
-    assert "unaltered and complete" not in said
+    assert "unaltered; complete" not in said
     assert "it was edited" in said
     assert "There is no anchor in the audit channel C0AUDIT that can be believed." in said
 
@@ -341,7 +418,7 @@ async def test_an_own_anchor_that_was_deleted_is_missed(ledger, slack, settings,
     slack.workspace.delete(slack.person("viewer").messages("hv-audit")[-1])
     code, said = await by_channel(file, capsys)
     assert code == 1  # nothing is called complete beside what is not believed
-    assert "unaltered and complete" not in said
+    assert "unaltered; complete" not in said
     assert (
         "A head is no longer in the channel, the newest of entry 1: deleted, or older than the channel keeps." in said
     )
@@ -356,7 +433,7 @@ async def test_a_head_whose_entry_cannot_be_read_does_not_hide_the_others(ledger
     slack.workspace.delete(slack.person("viewer").messages("hv-audit")[-1])
     code, said = await by_channel(file, capsys)
     assert code == 1  # nothing is called complete beside what is not believed
-    assert "unaltered and complete" not in said
+    assert "unaltered; complete" not in said
     assert f"Not compared: entry {seq} cannot be read by this version of hvops" in said
     assert "A head is no longer in the channel, the newest of entry 1" in said
 

@@ -132,7 +132,7 @@ def test_who_is_not_named_is_refused_and_the_ledger_knows(hvops, settings, ledge
     for words in (("stop", "--settings", file, "why"), ("go", "--settings", file)):
         ended = hvops(*words)
         assert (ended.code, ended.out) == (2, "")
-        assert "you have no role in hvops" in plain(ended.err)
+        assert "You have no role in hvops" in plain(ended.err)
     assert [one.actor for one in ledger.entries(kind="refused")] == [f"os:{VISITOR.pw_name}"] * 2
     assert ledger.newest_switch() is None
 

@@ -227,6 +227,45 @@ def test_settings_of_another_account_are_refused(tmp_path):
         load(file)
 
 
+def test_each_link_on_the_way_to_a_file_is_looked_at(tmp_path):
+    file = written(tmp_path, GOOD)
+    for name, mode in (("real", 0o755), ("shared", 0o777), ("etc", 0o755)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name).chmod(mode)
+    file.rename(tmp_path / "real" / "settings.toml")
+    (tmp_path / "shared" / "leads").symlink_to(tmp_path / "real")
+    (tmp_path / "shared" / "direct").symlink_to("../real/settings.toml")
+    (tmp_path / "etc" / "by-file").symlink_to(tmp_path / "shared" / "direct")
+    (tmp_path / "etc" / "by-folder").symlink_to("../shared/leads/settings.toml")
+    for name in ("by-file", "by-folder"):
+        with pytest.raises(SettingsError, match=f"{tmp_path}/shared: other accounts of this machine can write it"):
+            load(tmp_path / "etc" / name)
+    (tmp_path / "shared").chmod(0o755)
+    assert load(tmp_path / "etc" / "by-folder").roles.viewer
+    (tmp_path / "etc" / "ring").symlink_to("ring")
+    with pytest.raises(SettingsError):
+        load(tmp_path / "etc" / "ring")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a link away")
+def test_a_link_of_another_account_is_refused(tmp_path):
+    file = written(tmp_path, GOOD)
+    (tmp_path / "link").symlink_to(file)
+    os.chown(tmp_path / "link", 12_345, -1, follow_symlinks=False)
+    with pytest.raises(SettingsError, match=r"link belongs to another account .*chown -h 0"):
+        load(tmp_path / "link")
+
+
+def test_a_folder_of_the_ledger_that_a_group_can_write_is_warned_about(tmp_path):
+    file = written(tmp_path, GOOD)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data").chmod(0o2775)
+    settings = load(file)
+    moved = settings.ledger.model_copy(update={"path": tmp_path / "data" / "ledger.db"})
+    (warning,) = permission_warnings(settings.model_copy(update={"ledger": moved}))
+    assert warning.endswith(f"(mode 2775). Run: chmod g-w {tmp_path / 'data'}")
+
+
 @pytest.mark.parametrize(
     ("address", "is_taken"),
     [

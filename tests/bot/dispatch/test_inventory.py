@@ -207,6 +207,18 @@ async def test_a_node_that_only_one_cluster_claims_is_not_acted_on_while_another
     await refused(names, ways, "br02", "only branch claims")  # which may be so, and nobody knows
 
 
+async def test_where_a_bare_name_is_pinned_clusters_of_other_domains_could_own_it_too():
+    clusters = {name: {"domain": f"{name}.example", "entry_hosts": [f"{name}1"]} for name in ("ours", "theirs")}
+    estate = InventoryFile.model_validate({"clusters": clusters, "endpoints": {"hv05": "http://10.0.0.5:5985/wsman"}})
+    login = Credentials("ntlm", "u", "p")
+    world, ways = Clusters(ours=("hv05", "hv06"), theirs=SILENT), Router(estate, {"reader": login, "operator": login})
+    world.called = dict.fromkeys(("ours", "hv05", "hv06"), "CLUB")  # which theirs is called, and ours repeats
+    names = Inventory(estate, world, ways)
+    await names.find("hv05")
+    await refused(names, ways, "hv05", "theirs, which could own it too, has not answered")
+    await names.prove("hv06")  # ours by its domain, wherever that name leads
+
+
 async def test_when_the_owner_is_back_the_claimed_node_is_nobodys():
     at = [0.0]
     names, world, ways = claimed(lambda: at[0], Prod=SILENT)

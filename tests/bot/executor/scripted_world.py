@@ -168,10 +168,15 @@ class World:
             raise TargetTimeout(question.on, "no answer in 20 s.")
         asked = dict(question.params)
         assert (asked["channel"], asked["provider"], asked["ids"]) == ("Application", "hvops", "1")
-        texts = [says for on, says in reversed(self.notes) if on == question.on]
+        told = [(says, *at) for on, says, *at in reversed(self.notes) if on == question.on]
         return tuple(
-            {"event_id": "1", "at": "2026-03-02T14:00:00Z", "provider": "hvops", "data": {"Data0": text}}
-            for text in texts[: int(asked["most"])]
+            {
+                "event_id": "1",
+                "at": at[0] if at else "2026-03-02T14:00:00Z",
+                "provider": "hvops",
+                "data": {"Data0": text},
+            }
+            for text, *at in told[: int(asked["most"])]
         )
 
     def _note(self, action):
@@ -259,7 +264,9 @@ class Bench:
             )  # fmt: skip
         self.accounts = Accounts(options.pop("same_person", ()))
         # there is no Slack in this world: whoever presses has read the plan
-        self.decisions = ApprovalService(self.ledger, self.policy, clock, self.accounts, lambda _: True)
+        self.decisions = ApprovalService(
+            self.ledger, self.policy, clock, self.accounts, can_be_read=lambda _: True, covered=("prod",)
+        )
         self.proposals = ProposalService(self.pipeline, self.planner, self.policy, clock, self.accounts)
         everybody = (OPERATOR, APPROVER, OTHER, VIEWER, STRANGER, ELSEWHERE, BOTH)
         self.known = {one.id: one for one in everybody}  # and who has asked or pressed, as they were then

@@ -117,6 +117,30 @@ async def test_a_copy_starts_nothing_that_only_the_host_remembers(machine, world
     assert "T-1 started its step resume" in said(copy)[0]
 
 
+@pytest.mark.parametrize(("at", "events"), [("14:05", 199), ("14:05", 400), ("", 400)])
+async def test_notes_buried_under_events_of_others_are_not_taken_for_none(machine, world, at, events):
+    """Whoever can write to the log of a host can write as hvops, and only the newest events are read."""
+    first = machine(outside=scripted.NOBODY)
+    ticket = await first.approved()
+    copy = machine.copied(outside=scripted.NOBODY)
+    await first.runs()
+    world.hosts["hv03"]["broken"] = "yes"
+    when = f"2026-03-02T{at}:00Z" if at else ""
+    world.notes = [(on, says, when) for on, says, *_ in world.notes]
+    world.notes += [("hv03", f"hvops {number}", when) for number in range(events)]
+    await copy.runs(sweeps=2)
+    assert (world.order, copy.kinds(ticket)[-1]) == (RESET, "approved")
+    assert "of hvops do not reach back to this ledger's newest entry" in said(copy)[0]
+
+
+async def test_a_log_of_many_events_that_reaches_back_to_the_newest_entry_is_an_answer(machine, world):
+    bench = machine(outside=scripted.NOBODY)
+    world.notes += [("hv03", f"hvops {number}", "2026-03-02T13:59:00.1234567Z") for number in range(400)]
+    ticket = await bench.approved()
+    await bench.runs()
+    assert (world.order, bench.last(ticket).kind) == (RESET, "done")
+
+
 async def test_a_copy_that_nobody_is_asked_about_runs_a_second_time(machine, world):
     """What the others keep from happening, and what require_anchor = false says that it allows."""
     first = machine(outside=scripted.NOBODY)

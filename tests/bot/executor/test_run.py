@@ -13,6 +13,7 @@ from entry_samples import entry_data, entry_data_of
 from scripted_world import (
     APPROVER,
     BOTH,
+    ELSEWHERE,
     OPERATOR,
     Group,
     Plan,
@@ -33,7 +34,7 @@ from bot.api.command import Risk
 from bot.api.plan import Check, CompareToBefore, Expect, bound
 from bot.api.queries import Predicate, make_params
 from bot.dispatch.pipeline import Request
-from bot.errors import LedgerError, UnreadableEntry
+from bot.errors import LedgerError, PermissionDenied, UnreadableEntry
 from bot.executor import scheduler
 from bot.tickets.plan_text import plan_lines
 from bot.tickets.proposal import proposal_from
@@ -467,6 +468,21 @@ async def test_stop_begins_nothing_and_go_goes_on(bench, world):
     await bench.runs()
     assert bench.last(ticket).kind == "done"
     assert any(one.kind == "stopped" for one in bench.told)
+
+
+async def test_who_may_stop_anywhere_may_not_end_a_stop_that_holds_elsewhere_too(bench, world):
+    ticket = await bench.approved()
+    bench.decisions.stop_changes(ELSEWHERE, "fire in the room")
+    with pytest.raises(
+        PermissionDenied, match=r"only somebody with the role approver everywhere .*not hold it on prod"
+    ):
+        bench.decisions.allow_changes(ELSEWHERE)
+    await bench.runs(2)
+    assert bench.kinds(ticket) == ["proposed", "approved"]
+    assert bench.ledger.head().kind == "refused"
+    bench.decisions.allow_changes(APPROVER)
+    await bench.runs()
+    assert bench.last(ticket).kind == "done"
 
 
 def stopped_at_the_login(bench, world):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import stat
+import tracemalloc
 from datetime import datetime, timedelta
 
 import pytest
@@ -13,6 +15,7 @@ from entry_samples import entry_data
 
 from bot.errors import Expired, LedgerError, TicketError
 from bot.ledger import EntryDraft, Filter
+from bot.ledger.anchors import anchors_in, newest
 from bot.ledger.entries import Asked, Intent
 from bot.ledger.envelope import to_timestamp
 from bot.ledger.store import _translated
@@ -318,3 +321,82 @@ def test_every_ledger_has_an_id_of_its_own_and_keeps_it(opened, tmp_path):
     other.append("U", entry_data("asked", {"line": "/x"}))
     assert ledger.seal.ledger != other.seal.ledger
     assert opened().seal.ledger == ledger.seal.ledger
+
+
+@pytest.mark.parametrize(
+    ("what", "mode", "does"),
+    [
+        (".", 0o777, r"every account of this machine can replace what is in it .*Run: chmod o-w"),
+        (".", 0o757, "every account of this machine can replace what is in it"),
+        ("ledger.key", 0o620, r"ledger\.key: other accounts of this machine can write it .*Run: chmod go-w"),
+        ("ledger.key", 0o602, "other accounts of this machine can write it"),
+        ("ledger.db", 0o646, r"ledger\.db: other accounts of this machine can write it"),
+        ("anchors.txt", 0o606, r"anchors\.txt: other accounts of this machine can write it"),
+        (".", 0o1777, ""),  # there nobody replaces what another one made
+        (".", 0o2775, ""),  # as Kubernetes gives a volume to a group; doctor warns
+        ("ledger.db", 0o660, ""),
+    ],
+)
+def test_files_that_others_could_have_put_there_decide_nothing(opened, tmp_path, what, mode, does):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    opened(folder).close()
+    (folder / what).chmod(mode)
+    if not does:
+        assert opened(folder).verify().holds
+        return
+    with pytest.raises(LedgerError, match=does):
+        opened(folder)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+@pytest.mark.parametrize("name", ["ledger.db", "ledger.key", "anchors.txt", "ledger.db-wal", "link"])
+def test_files_of_another_account_decide_nothing(opened, tmp_path, monkeypatch, name):
+    opened().close()
+    (tmp_path / "ledger.db-wal").touch()
+    (tmp_path / "anchors.txt").rename(tmp_path / "kept.txt")
+    (tmp_path / "anchors.txt").symlink_to(tmp_path / "link")
+    (tmp_path / "link").symlink_to(tmp_path / "kept.txt")
+    os.chown(tmp_path / name, 12_345, -1, follow_symlinks=False)
+    with pytest.raises(LedgerError, match=rf"{name} belongs to another account .*Run: chown 0"):
+        opened()
+    os.chown(tmp_path, 12_345, -1)
+    assert opened().verify().holds  # root looks at what is that account's
+    os.chown(tmp_path / name, 0, -1, follow_symlinks=False)
+    monkeypatch.setattr("os.geteuid", lambda: 54_321)
+    with pytest.raises(LedgerError, match=rf"{tmp_path} belongs to another account"):
+        opened()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_an_anchor_file_on_a_share_may_belong_to_those_who_keep_it(opened, tmp_path, monkeypatch):
+    opened().close()
+    os.chown(tmp_path / "anchors.txt", 12_345, -1)
+    monkeypatch.setattr("bot.ledger.key.is_elsewhere", lambda _ledger, _file: True)
+    assert opened().verify().holds
+
+
+def test_a_line_of_anchors_that_never_ends_is_read_in_pieces(opened, tmp_path):
+    """Whoever may append to the file on its share can write one of gigabytes."""
+    ledger, path = opened(), tmp_path / "anchors.txt"
+    asked(ledger)
+    first = path.read_bytes()
+    path.write_bytes(first + b"1" * 20_000_000)
+    tracemalloc.start()
+    try:
+        found = newest(path, ledger.seal)
+        assert [one.seq for one in anchors_in(path)] == [1]
+        assert (found.seq, ledger.verify().holds) == (1, True)
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_what_follows_an_endless_line_is_an_anchor_again_and_its_end_is_none(opened, tmp_path):
+    ledger, path = opened(), tmp_path / "anchors.txt"
+    for _ in range(2):
+        asked(ledger)
+    first, second = path.read_bytes().splitlines(keepends=True)
+    for length in (4097 - len(first), 4096, 9_000):
+        path.write_bytes(b"1" * length + first + second)
+        assert [one.seq for one in anchors_in(path)] == [2]

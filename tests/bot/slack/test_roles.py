@@ -7,7 +7,7 @@ import pytest
 from slack_sdk.errors import SlackApiError
 
 from bot.api.command import Role
-from bot.dispatch.authorization import Accounts, require_role
+from bot.dispatch.authorization import Accounts, require_role, require_switch
 from bot.errors import PermissionDenied, RolesUnknown
 from bot.slack.roles import FRESH, STALE, RoleResolver
 
@@ -121,17 +121,42 @@ async def test_a_slack_that_hangs_holds_nobody_up_for_long(people, slack, clock,
     await people.person("T1", "U2")
     slack.answers.clear()
     clock.now += FRESH + 1
-    assert (await people.person("T1", "U2")).highest_role is Role.OPERATOR  # as last heard
+    found = await people.person("T1", "U2")
+    assert found.role_on("prod") is Role.VIEWER  # as last heard, which is enough for looking
+    with pytest.raises(RolesUnknown):
+        require_role(found, Role.OPERATOR, "prod")
 
 
 async def test_a_membership_too_old_counts_no_more(people, slack, clock):
     await people.person("T1", "U2")
     slack.down = True
     clock.now += STALE - 1
-    assert (await people.person("T1", "U2")).highest_role is Role.OPERATOR
+    found = await people.person("T1", "U2")
+    assert found.highest_role is Role.VIEWER
+    assert found.as_last_read.highest_role is Role.OPERATOR
     clock.now += 2
     with pytest.raises(PermissionDenied, match=r"S1, S2 cannot be read from Slack now"):
         await people.person("T1", "U2")
+
+
+@pytest.mark.parametrize("silent", ["groups", "accounts"])
+async def test_who_was_taken_out_decides_nothing_while_slack_does_not_say_who_is_in(people, slack, clock, silent):
+    """A stop is easy all the same: it takes nothing from anybody that a minute does not give back."""
+    await people.person("T1", "U2")
+    if silent == "groups":
+        slack.members["S2"], slack.down = [], True
+    else:
+        slack.users["U2"], slack.no_users = {"deleted": True}, True
+    for later in (FRESH + 1, 300, STALE - FRESH - 400):
+        clock.now += later
+        found = await people.person("T1", "U2")
+        for place in ("prod", "branch"):
+            with pytest.raises(RolesUnknown, match=r"cannot tell right now .*Nothing was done"):
+                require_role(found, Role.OPERATOR, place)
+        require_role(found, Role.VIEWER, "prod")
+        require_switch(found, Role.OPERATOR, "stop", ())
+        with pytest.raises(RolesUnknown):
+            require_switch(found, Role.OPERATOR, "go", ("prod",))
 
 
 async def test_ids_still_count_when_groups_cannot_be_read(people, slack):

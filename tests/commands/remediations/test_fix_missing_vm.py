@@ -122,6 +122,7 @@ async def test_the_refresh_comes_first(planned):
 
 async def test_the_live_migration_is_by_hand(planned):
     plan = await planned(movable(), "migration")
+    assert set(plan.locks) == {"cluster:prod", f"vmm:vmm:{OBJECT}"}  # no drain of its cluster runs beside it
     assert [gate.description for gate in plan.gates if not gate.passed] == []
     assert [gate.description for gate in plan.gates] == [
         "hv04 is up",

@@ -56,7 +56,7 @@ async def test_the_whole_plan(planned, make):
         reason="Job 48211 has been Pending since 22:14 UTC [91:9], of hv03.corp.example. It says: Volume Shadow Copy Service (VSS) error.",
         impact="The backup of hv03.corp.example goes on: its guests are locked while it runs.",
         rollback="Suspend or kill the job in the backup product.",
-        locks=("job:48211",),
+        locks=("job:48211", "host:hv03"),  # its cluster, where it is in one
         gates=(
             Gate("Job 48211 waits", GateOutcome.PASSED, "Pending since 22:14 UTC [91:9]", guards="worth"),
             Gate(ROOM, outcome=GateOutcome.PASSED, measured="3 guests answered", guards="worth"),
