@@ -140,6 +140,11 @@ class RequestHandler:
         """The blocks of an answer for one person: their buttons start something for nobody else."""
         return seal_answer(blocks, partial(self.answer_seal, user))
 
+    def sealed_message(self, user: str, message: Message) -> Message:
+        """The same of a message, and of what stands for it where Slack refuses its blocks."""
+        instead = self.sealed_message(user, message.instead) if message.instead else None
+        return replace(message, blocks=self.sealed(user, message.blocks), instead=instead)
+
     def ack_message(self, line: TypedLine) -> Message | None:
         """What to say at once about a typed line: nothing where the answer itself comes at once."""
         asks = line.builtin is None and self.parts.pipeline.can_parse(line)
@@ -256,12 +261,12 @@ class RequestHandler:
         try:
             # On a thread, like all that is made of an answer: a host can make it say fifty thousand things.
             message = await asyncio.to_thread(report_message, answered.report, answered.token, answered.at)
-            way = await reply.result(replace(message, blocks=self.sealed(reply.where.user, message.blocks)))
+            way = await reply.result(self.sealed_message(reply.where.user, message))
         except DeliveryUnknown:
             way = "unknown"
             where = reply.where
             notice = errors.delivery_unknown(answered.token)
-            notice = replace(notice, blocks=self.sealed(where.user, notice.blocks))
+            notice = self.sealed_message(where.user, notice)
             await self.reply(ReplyTarget(where.user, where.channel, where.thread_ts)).result(notice)
         finally:
             where = reply.where
