@@ -227,7 +227,7 @@ class TicketMessages:
                 shows_it = True
                 if kept.is_buttonless and card.ticket.state is not TicketState.ENDED:
                     trouble.append(NotSent("later", f"Slack took the message of {ticket} without its buttons."))
-                card = await self._card(ticket)  # what was written down about its message counts for its thread
+                card = _as_shown(card, await self._card(ticket))
             except (NotSent, DeliveryUnknown) as error:
                 trouble.append(error)
             if place is not None:
@@ -507,6 +507,15 @@ class TicketMessages:
 def _card_key(card: TicketView, back: int = 0) -> str:
     """What the message of a ticket is known by: the next one that is posted, or with -1 the newest that was."""
     return f"{card.id} message {len(message_refs(card.entries)) + back}"
+
+
+def _as_shown(shown: TicketView, now: TicketView) -> TicketView:
+    """The ticket as its message shows it, with what was written down about the message since.
+
+    What happened meanwhile is told by the next round: a thread must not tell an end that the message does not show.
+    """
+    last = shown.entries[-1].seq
+    return replace(now, entries=tuple(one for one in now.entries if one.seq <= last or one.kind == "shown"))
 
 
 def _takes_nothing(trouble: list[NotSent | DeliveryUnknown]) -> str:
