@@ -289,7 +289,9 @@ def _without_shown(view: View) -> View:
 
 
 def _filled_in(key: str, value) -> bool:
-    return key in ("block_id", "action_id") and str(value).startswith("filled-in-")
+    told = str(value)
+    is_mark = key == "block_id" and re.fullmatch(r"[\w-]{22}", told)  # by which hvops finds what it sent
+    return bool(is_mark) or (key in ("block_id", "action_id") and told.startswith("filled-in-"))
 
 
 @pytest.fixture

@@ -7,11 +7,13 @@ import pytest
 from slack_sdk.errors import SlackApiError
 
 from bot.redaction import Redactor
-from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent
+from bot.slack.manifest import manifest
+from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent, make_client
 from bot.slack.outbound.blockkit_validation import problems
 from bot.slack.outbound.message import File, Message
 from bot.slack.outbound.outbox import Outbox, RateLimit
 from bot.slack.render.blocks import sections
+from lab.slack.server import FakeSlack
 
 
 class Time:
@@ -178,6 +180,67 @@ async def test_updates_of_one_message_that_wait_are_folded_into_the_latest(outbo
     api.hold.set()
     await asyncio.gather(first, *waiting, other)
     assert api.done == ["10 %", "40 %", "another"]
+
+
+async def test_an_update_overtakes_waiting_posts_one_at_a_time(outbox, api):
+    api.hold = asyncio.Event()
+    sent = [asyncio.create_task(outbox.post("C1", message)) for message in numbered(3)]
+    sent += [asyncio.create_task(outbox.update("C1", f"{at}.0", Message(f"card {at}"))) for at in range(2)]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    api.hold.set()
+    await asyncio.gather(*sent)
+    assert api.done == ["message 0", "card 0", "message 1", "card 1", "message 2"]
+
+
+@pytest.fixture
+async def slack():
+    async with FakeSlack(rates="off") as made:
+        made.install(manifest(()))
+        yield made
+
+
+def marking(slack, sign):
+    client = make_client(slack.bot_token, slack.base_url)
+    return Outbox(client, RateLimit(interval=0.001, give_up_after=1, looks=(0.01, 0.01)), sign=sign)
+
+
+def said(slack):
+    return [one.text for one in slack.person("viewer").messages("hv-ops")]
+
+
+@pytest.mark.parametrize("message", [Message("once"), Message("once", sections("in a block"))])
+async def test_what_may_have_arrived_is_looked_for_before_it_is_sent_again(slack, message):
+    outbox = marking(slack, None)
+    slack.faults.add("chat.postMessage", "drop", 1)  # done, and the answer is lost
+    slack.faults.add("chat.postMessage", "500", 1)  # of the second message: not done
+    ts = await outbox.post("C0OPS", message, key="first")
+    assert await outbox.post("C0OPS", message, key="second") != ts
+    assert await outbox.post("C0OPS", message, key="first", looks_first=True) == ts
+    assert said(slack) == ["once", "once"]
+    await outbox.close()
+
+
+async def test_only_a_mark_of_this_ledger_is_taken_for_a_message_of_ours(slack):
+    theirs, ours = marking(slack, None), marking(slack, lambda key: f"of our key {key}")
+    await theirs.post("C0OPS", Message("forged"), key="T-1 message 0")
+    await ours.post("C0OPS", Message("ours"), key="T-1 message 0", looks_first=True)
+    assert said(slack) == ["forged", "ours"]
+    await theirs.close()
+    await ours.close()
+
+
+async def test_what_was_sent_and_cannot_be_looked_for_is_not_sent_again(slack):
+    outbox = marking(slack, None)
+    slack.faults.add("chat.postMessage", "drop", 1)
+    slack.faults.add("conversations.history", "missing_scope", 2)
+    with pytest.raises(DeliveryUnknown, match="missing_scope"):
+        await outbox.post("C0OPS", Message("once"), key="first")
+    with pytest.raises(DeliveryUnknown, match="missing_scope"):
+        await outbox.post("C0OPS", Message("once"), key="first", was_sent=True)
+    await outbox.post("C0OPS", Message("once"), key="first", was_sent=True)
+    assert said(slack) == ["once"]
+    await outbox.close()
 
 
 async def test_a_refusal_is_told_and_the_next_one_goes_on(outbox, api):
