@@ -13,6 +13,8 @@ import base64
 import contextlib
 import json
 import re
+import unicodedata
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
@@ -54,13 +56,16 @@ _WRITTEN = (
 _XML_VALUE = rf"(?:(?!\]\]>|{_LESS})[^<])+"
 _ANY_WAY = "|".join(f"({left}){value}({right})" for left, value, right in _WRITTEN)  # searched for at once: it is quick
 _BEFORE_A_VALUE = (
-    r"\bConvertTo-SecureString\s+(?:-(?:String|AsPlainText|Force)[:\s]\s*){0,3}(?!-)",
+    r"\bConvertTo-SecureString\s+(?:-(?:S(?:t\w*)?|A\w*|F\w*)(?::\$\w+)?[:\s]\s*){0,3}(?!-)",
+    r"\bConvertTo-SecureString\s[^\r\n;|]{0,200}?\s-S(?:t\w*)?[:\s]\s*(?!\[masked\])",
     rf"{_NAMES}(?:\\{{0,8}}[\"']|{_QUOT}|{_APOS})?\s*(?::=|=>|[=:]|%3d)\s*(?!\[masked\])",
     rf"(?:^|\s|\\[nrt])(?:--?|/)(?:[a-z]{{1,16}}[_-]?)?{_NAMES}\s+",
 )
 
 _WORD = r"[^\s;,\"'&<>{}/-][^\s;,\"'&<>{}]*"
 _TOOLS = r"(?:psexec(?:64)?|paexec|sqlcmd|osql|isql|bcp|plink|pscp|sshpass|cmdkey|winrs)"  # -p and -P take a password
+_PIPED = r"\s{0,20}\|\s{0,20}ConvertTo-SecureString\b"
+_ELEMENT = rf"{_LESS}[\w:.-]{{1,80}}{_GREATER}[^<]{{0,80}}?{_LESS}/[\w:.-]{{1,80}}{_GREATER}\s{{0,80}}"
 _UNSEEN = "\u00ad\u034f\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff"  # what may part the letters of a secret
 
 _HASH = re.compile(r":[0-9A-Fa-f]{32}\b")
@@ -100,7 +105,18 @@ _PATTERNS = tuple(
         ),
         *(
             (needles, rf"(?i)({before})(?:{_ANY_WAY})")
-            for needles, before in zip((("securestring",), _NAMED, _NAMED), _BEFORE_A_VALUE, strict=True)
+            for needles, before in zip(
+                (("securestring",), ("securestring",), _NAMED, _NAMED), _BEFORE_A_VALUE, strict=True
+            )
+        ),
+        *((("securestring",), rf"(?i)({mark})[^{mark}\r\n]{{1,400}}?(\\{{0,8}}{mark}{_PIPED})") for mark in "\"'"),
+        *(
+            (("securestring",), rf"(?i)({mark})(?:(?!{mark})[^<>\r\n]){{1,400}}({mark}{_PIPED})")
+            for mark in (_QUOT, _APOS)
+        ),
+        (  # as an answer file of Windows Setup has it
+            _NAMED,
+            rf"(?i)({_LESS}[\w:.-]{{0,80}}?{_NAMES}{_GREATER}\s{{0,80}}(?:{_ELEMENT}){{0,3}}{_LESS}(?:\w{{1,20}}:)?value{_GREATER}){_XML_VALUE}({_LESS}/)",
         ),
         (("user",), rf"(?i)({_BEGINS}net\s+user\s+\S+\s+)(?!/)\S+()"),
         (
@@ -131,6 +147,22 @@ _PATTERNS = tuple(
 
 _NEEDLES = tuple(dict.fromkeys(needle for needles, _ in _PATTERNS for needle in needles))
 _PARTED = re.compile(f"[{_UNSEEN}]")
+
+# How others write one letter, besides itself. What they wrote may be written so again, by the next one.
+_HEX = "[0-9A-Fa-f]"
+_ESCAPES = (
+    rf"%[0-7]{_HEX}|%[CDcd]{_HEX}%[89ABab]{_HEX}|%[Ee]{_HEX}(?:%[89ABab]{_HEX}){{2}}|%[Ff]{_HEX}(?:%[89ABab]{_HEX}){{3}}|%{_HEX}{{2}}",
+    rf"\\u[Dd][89ABab]{_HEX}{{2}}\\u[Dd][C-Fc-f]{_HEX}{{2}}|\\u{_HEX}{{4}}|\\[\"'\\/]",
+    rf"&\#0{{0,8}}[0-9]{{1,7}};|&\#[Xx]0{{0,8}}{_HEX}{{1,6}};|&(?:amp|lt|gt|quot|apos);",
+    rf"[\0{_UNSEEN}]+",  # between the letters; each other byte of UTF-16 is a zero
+)
+_ESCAPE = re.compile("|".join(_ESCAPES))
+_COMBINED = r".[\u0300-\u036f]+"  # "a" and two dots is "ä"
+_COMBINES = re.compile("[\u0300-\u036f]")
+_ESCAPE_OR_COMBINED = re.compile("|".join((_COMBINED, *_ESCAPES)))
+_LAYERS = 5  # of escapes in escapes
+_ENTITIES = {"&amp;": "&", "&lt;": "<", "&gt;": ">", "&quot;": '"', "&apos;": "'"}
+_ESCAPED_LENGTH = 24  # characters that one letter takes at most in what is looked through at a time
 
 
 class SessionTokens:
@@ -214,9 +246,14 @@ class _Known:
 
     def __init__(self, known: Iterable[str]) -> None:
         values = [value for value in known if len(value) >= SHORTEST]
-        spellings = {spelling for value in values for spelling in _spellings(value)}
+        forms = {unicodedata.normalize(form, value) for form in ("NFC", "NFD") for value in values} | set(values)
+        spellings = {spelling for value in forms for spelling in _spellings(value)}
         longest_first = sorted(spellings, key=lambda spelling: (-len(spelling), spelling))
         self._written = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
+        as_read = {re.sub(f"[{_UNSEEN}]", "", form) for form in forms}
+        plain = sorted(forms | {one for one in as_read if len(one) >= SHORTEST}, key=lambda value: (-len(value), value))
+        self._plain = re.compile("|".join(map(re.escape, plain))) if plain else None
+        self._reach = _ESCAPED_LENGTH * max(map(len, plain), default=0)
         apart = [f"[{_UNSEEN}]*".join(map(re.escape, value)) for value in sorted(values, key=len, reverse=True)]
         self._apart = re.compile("|".join(apart)) if apart else None
         encoded = {one for value in values for code in ("utf-8", "utf-16-le") for one in _in_base64(value.encode(code))}
@@ -229,10 +266,93 @@ class _Known:
             text = _replace(self._written, text)
         if self._apart is not None and _occurs(_PARTED, text):
             text = _replace(self._apart, text)
+        if self._plain is not None and (_occurs(_ESCAPE, text) or _occurs(_COMBINES, text)):
+            text = self._without_escaped(text)
         for needle, pattern in self._encoded:
             if needle in text:
                 text = _replace(pattern, text)
         return text
+
+    def _without_escaped(self, text: str) -> str:
+        """The text without what is a known value once its escapes are read, in whatever mixture, and some layers deep."""
+        parts: list[str] = []
+        done = 0
+        step = max(_SLICE, self._reach)  # so that a long token does not have everything looked through many times
+        for at in range(0, len(text), step):
+            piece = text[at : at + step + self._reach]
+            for begin, end in sorted(self._spans(piece, _LAYERS)):
+                if begin < step and at + end > done:
+                    parts += (text[done : max(done, at + begin)], MASKED if at + begin >= done else "")
+                    done = at + end
+        return "".join((*parts, text[done:])) if parts else text
+
+    def _spans(self, text: str, layers: int) -> Iterator[tuple[int, int]]:
+        """Where known values begin and end in a text whose escapes are read."""
+        if self._plain is None or not layers:
+            return
+        read = _Unescaped(text)
+        if not read.is_other:
+            return
+        found = [match.span() for match in self._plain.finditer(read.text)]
+        for begin, end in (*found, *self._spans(read.text, layers - 1)):
+            yield read.begin(begin), read.end(end)
+
+
+class _Unescaped:
+    """A text with one layer of its escapes read, and where each letter of it stood.
+
+    Attributes:
+        text: as it reads.
+        is_other: whether there was an escape.
+    """
+
+    def __init__(self, text: str) -> None:
+        parts: list[str] = []
+        self._at, self._from, self._to = (
+            [0],
+            [0],
+            [0],
+        )  # in what reads, and in what is written; each piece behind an escape
+        length = done = 0
+        pattern = _ESCAPE_OR_COMBINED if _COMBINES.search(text) else _ESCAPE
+        for found in pattern.finditer(text):
+            letter = _letter(found[0])
+            parts += (text[done : found.start()], letter)
+            length += found.start() - done
+            self._at += (length, length + len(letter))
+            self._from += (found.start(), found.end())
+            self._to += (found.end(), found.end())
+            length, done = length + len(letter), found.end()
+        self.is_other = bool(parts)
+        self.text = "".join((*parts, text[done:]))
+
+    def begin(self, at: int) -> int:
+        """Where a letter of what reads is written."""
+        piece = bisect_right(self._at, at) - 1
+        return self._from[piece] + (0 if piece % 2 else at - self._at[piece])
+
+    def end(self, at: int) -> int:
+        """Where the letter before a place in what reads is written to its end."""
+        piece = bisect_right(self._at, at - 1) - 1
+        return self._to[piece] if piece % 2 else self._from[piece] + at - self._at[piece]
+
+
+def _letter(escape: str) -> str:
+    """What an escape stands for; itself where it stands for nothing."""
+    try:
+        if escape[0] == "%":
+            code = bytes.fromhex(escape.replace("%", ""))
+            return code.decode("utf-8") if len(code) > 1 else code.decode("latin-1")
+        if escape[0] == "\\":
+            return json.loads(f'"{escape}"') if escape[1] == "u" else escape[1]
+        if escape[0] == "&":
+            number = escape[2:-1]
+            return _ENTITIES.get(escape) or chr(int(number[1:], 16) if number[0] in "xX" else int(number))
+    except (ValueError, OverflowError):
+        return escape
+    if _PARTED.match(escape) or escape[0] == "\0":
+        return ""
+    return unicodedata.normalize("NFC", escape)
 
 
 def _pieces(text: str, *, lower: bool = False) -> Iterator[str]:
@@ -290,12 +410,22 @@ def _end_of_endless(text: str, found: re.Match[str]) -> int:
 
 
 def _spellings(value: str) -> set[str]:
-    """How a secret looks on the wire: as it is, inside JSON, inside a URL, inside XML, as bytes in hexadecimal."""
+    """How a secret looks on the wire: as it is, inside JSON, inside a URL, inside XML, as bytes in hexadecimal.
+
+    And in a command line of cmd or PowerShell, and as UTF-8 that was read as Latin-1.
+    """
     inside_json = {json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]}
     inside_xml = value.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     quoted = {inside_xml.replace('"', one).replace("'", other) for one in _XML_QUOTES for other in _XML_APOSTROPHES}
     in_hex = {value.encode(code, "surrogatepass").hex() for code in ("utf-8", "utf-16-le")}
-    return {value, quote(value, safe=""), *quoted, *inside_json, *in_hex, *(one.upper() for one in in_hex)}
+    in_a_line = {re.sub(r"([&|<>^()!\"%])", r"^\1", value), re.sub(r"([$`\"'&|;(){}<>])", r"`\1", value)}
+    misread = {value.encode("utf-8", "surrogatepass").decode("latin-1"), _in_code_page(value)}
+    others = quoted | inside_json | in_a_line | misread | in_hex
+    return {value, quote(value, safe="", errors="surrogatepass"), *others, *(one.upper() for one in in_hex)}
+
+
+def _in_code_page(value: str) -> str:
+    return value.encode("utf-8", "surrogatepass").decode("cp1252", "replace")
 
 
 def _in_base64(data: bytes) -> Iterator[tuple[str, str]]:

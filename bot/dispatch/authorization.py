@@ -95,8 +95,9 @@ def require_role(person: Person, role: Role, place: str | None = None) -> None:
 
 def no_role(person: Person) -> str:
     """What somebody without any role is told, by every way in: whom to ask, and nothing of what hvops knows or can do."""
-    why = f" {person.barred}" if person.barred else ""
-    return f"You have no role in hvops.{why} Ask {person.contact or 'whoever runs hvops here'} if you need one."
+    if person.barred:
+        return f"You have no role in hvops here. {person.barred}"
+    return f"You have no role in hvops. Ask {person.contact or 'whoever runs hvops here'} if you need one."
 
 
 @contextmanager

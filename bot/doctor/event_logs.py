@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 from bot.doctor.check import DoctorCheck, fail, ok, warn
 from bot.errors import HvopsError, LedgerError, TargetError
 from bot.executor.external_records import notes_know_more, unread_in
-from bot.executor.record_check import notes_query, read_notes
+from bot.executor.record_check import notes_query, oldest_query, read_begin, read_notes
 from bot.ledger import Reader
 from bot.ledger.anchors import AnchorSeal
 from bot.ledger.key import read_key
@@ -44,6 +45,8 @@ async def _look(out: Connections, ledger: Reader, seal: AnchorSeal, host: str) -
     try:
         told = await out.target_client.answer(notes_query(host), out.settings.limits.per_host_seconds)
         page = read_notes(host, told.rows)
+        oldest = await out.target_client.answer(oldest_query(host), out.settings.limits.per_host_seconds)
+        page = replace(page, begins=read_begin(oldest.rows))
     except (TargetError, ValueError) as error:
         says = f"cannot tell whether this ledger is a restored copy: {error}"
         return warn(_WHAT, says, "Add the reader to Event Log Readers there: deploy/rights.md.", on=host)
@@ -51,5 +54,5 @@ async def _look(out: Connections, ledger: Reader, seal: AnchorSeal, host: str) -
         return fail(_WHAT, more, "Put the newest ledger back and restart hvops.", on=host)
     if unread := unread_in(ledger, page):
         says = f"cannot tell whether this ledger is a restored copy: {unread}"
-        return warn(_WHAT, says, "Find out who writes there as hvops.", on=host)
+        return warn(_WHAT, says, "Find out who clears that log, or writes there as hvops.", on=host)
     return ok(_WHAT, "has no entry that this ledger lacks", on=host)

@@ -18,7 +18,7 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 
 import structlog
@@ -101,19 +101,23 @@ class LogPage:
         read: how many events there are in it.
         is_whole: whether no older ones were left unread.
         since: when the oldest of them was written, by the clock of the host; None where that cannot be read.
+        begins: when the oldest event of the whole log was written, whosever it is; None where that cannot be read.
     """
 
     notes: tuple[Note, ...] = ()
     read: int = 0
     is_whole: bool = True
     since: datetime | None = None
+    begins: datetime | None = None
 
     def reaches(self, moment: datetime) -> bool:
         """Whether everything is in it that was written after that moment.
 
-        Others can write such events too, so many that a note stands behind them.
+        Others can write such events too, so many that a note stands behind them; or fill or clear the log until it is gone.
         """
-        return self.is_whole or (self.since is not None and self.since <= moment)
+        if self.begins is not None and self.begins >= moment:
+            return False
+        return self.is_whole or (self.since is not None and self.since < moment)
 
 
 ReadNotes = Callable[[str], Awaitable[LogPage]]
@@ -326,6 +330,8 @@ def unread_in(ledger: Reader, page: LogPage) -> str:
     head = ledger.head()
     if head is None or page.reaches(datetime.fromisoformat(head.at)):
         return ""
+    if page.begins is not None and page.begins >= datetime.fromisoformat(head.at):
+        return f"it begins at {page.begins.astimezone(UTC):%Y-%m-%d %H:%M} UTC, not before this ledger's newest entry: it was cleared or overwritten"
     return f"its newest {page.read} events of hvops do not reach back to this ledger's newest entry, and older ones were not read"
 
 

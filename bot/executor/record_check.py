@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
 from functools import partial
 
 import structlog
@@ -34,7 +36,7 @@ async def check_records(run: Run, steps: Sequence[StepInstance]) -> RecordCheck:
     if outside is None:
         return RecordCheck()
     hosts = (log_host(at.step.act) for at in steps if at.step.act is not None)
-    return await outside.compare(run.ticket, [host for host in hosts if host], partial(_notes_on, run.parts))
+    return await outside.compare(run.ticket, [host for host in hosts if host], partial(_log_of, run.parts))
 
 
 async def leave_note(run: Run, at: StepInstance, intent: Entry) -> None:
@@ -75,6 +77,23 @@ async def _notes_on(parts: RunContext, host: str) -> LogPage:
     if isinstance(found, Unknown):
         raise RecordUnavailable(found.why.rstrip("."))
     return found.value
+
+
+async def _log_of(parts: RunContext, host: str) -> LogPage:
+    """The same, with when the log begins, if it tells. Raises RecordUnavailable."""
+    page = await _notes_on(parts, host)
+    found = await parts.look(parts.clock(), None).query(Source(oldest_query(host), read_begin))
+    return page if isinstance(found, Unknown) else replace(page, begins=found.value)
+
+
+def oldest_query(host: str) -> RunReader:
+    """The oldest event of the log in which hvops leaves its notes."""
+    return RunReader(host, "wevtutil oldest event", make_params(channel=EVENT_LOG))
+
+
+def read_begin(rows: Rows) -> datetime | None:
+    """When the oldest event was written; None for a log without any."""
+    return readable(get_datetime, rows[0], "at") if rows else None
 
 
 def notes_query(host: str) -> RunReader:

@@ -32,6 +32,20 @@ from bot.redaction import MASKED, SHORTEST, Redactor
         ("-Password (ConvertTo-SecureString 'x y' -Force)", "-Password [masked] '[masked]' -Force)"),
         ('$password = ConvertTo-SecureString -String "x y"', '$password = [masked] -String "[masked]"'),
         ("ConvertTo-SecureString -String:'x y' -AsPlainText", "ConvertTo-SecureString -String:'[masked]' -AsPlainText"),
+        ("'x y' | ConvertTo-SecureString -Force", "'[masked]' | ConvertTo-SecureString -Force"),
+        ('\\"x y\\" | ConvertTo-SecureString', '\\"[masked]\\" | ConvertTo-SecureString'),
+        ("&quot;x y&quot;|ConvertTo-SecureString", "&quot;[masked]&quot;|ConvertTo-SecureString"),
+        ("ConvertTo-SecureString -As -F -S 'x y'", "ConvertTo-SecureString -As -F -S '[masked]'"),
+        (
+            "ConvertTo-SecureString -Key $k -String 'x y' -F",
+            "ConvertTo-SecureString -Key $k -String '[masked]' -F",
+        ),
+        ("<Password><Value>x y</Value></Password>", "<Password><Value>[masked]</Value></Password>"),
+        (
+            "<AdminPassword>\n <PlainText>true</PlainText>\n <Value>x</Value>",
+            "<AdminPassword>\n <PlainText>true</PlainText>\n <Value>[masked]</Value>",
+        ),
+        ("&lt;Password&gt;&lt;Value&gt;x&lt;/Value&gt;", "&lt;Password&gt;&lt;Value&gt;[masked]&lt;/Value&gt;"),
         ("net user svc hunter2 /add", "net user svc [masked] /add"),
         ("ftp://svc:hunter2@files", "ftp://svc:[masked]@files"),
         ("-----BEGIN RSA PRIVATE KEY-----\nMII\n-----END RSA PRIVATE KEY-----\nrest", "[masked]\nrest"),
@@ -190,6 +204,89 @@ def test_a_known_value_is_masked_as_others_write_it(said):
 )
 def test_a_known_value_is_masked_in_xml_in_hexadecimal_and_with_unseen_letters_between(said):
     assert Redactor(["<h\"ün'ter>"]).redact_text(said) == f"the {MASKED} it is"
+
+
+KNOWN = "Tr0ub&4<dör"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Tr0ub%264%3cd%c3%b6r",  # small letters
+        "%54%72%30%75%62%26%34%3C%64%C3%B6%72",  # what needs none, too
+        "Tr0ub%25264%253Cd%25C3%25B6r",
+        "Tr0ub%264%3Cd%F6r",  # Latin-1
+        "Tr0ub\\u00264\\u003cd\\u00F6r",
+        "Tr0ub\\\\u00264\\\\u003cd\\\\u00f6r",  # JSON in JSON
+        "Tr0ub&#38;4&#60;d&#246;r",
+        "Tr0ub&#x26;4&#x3C;d&#xf6;r",
+        "Tr0ub&#00038;4&#x0003c;d&#xF6;r",
+        "Tr0ub&amp;amp;4&amp;lt;dör",
+        "Tr0ub&amp;#38;4&amp;amp;lt;d\\u00f6r",
+        "T\0r\x000\0u\0b\0&\x004\0<\0d\0ö\0r",
+        "T\\u0000r\\u00000\\u0000u\\u0000b\\u0000&\\u00004<dör",
+        "Tr0ub&4<do\u0308r",
+        "Tr0ub&amp;4\u200b<do\u0308r",
+        "Tr0ub%264&lt;do%CC%88r",
+        "Tr0ub^&4^<dör",
+        "Tr0ub`&4`<dör",
+        "Tr0ub&4<dÃ¶r",
+    ],
+)
+def test_a_known_value_is_masked_in_whatever_mixture_of_escapes(said):
+    for known in (KNOWN, KNOWN.replace("ö", "o\u0308")):
+        assert (
+            Redactor([known, "another one"]).redact_text(f"a%20b {said}&amp;\\u0041 c")
+            == f"a%20b {MASKED}&amp;\\u0041 c"
+        )
+
+
+def test_a_long_token_does_not_have_everything_read_many_times(monkeypatch):
+    text, read = json.dumps(["C:\\x & y"] * 50_000), []
+
+    class Recorded(redaction._Unescaped):
+        def __init__(self, text):
+            read.append(len(text))
+            super().__init__(text)
+
+    monkeypatch.setattr(redaction, "_Unescaped", Recorded)
+    Redactor(["QSDK 3" + "b9e07c0f" * 500]).redact_text(text)
+    assert sum(read) < 5 * len(text)  # two layers, and what the pieces overlap
+    assert max(read) < 300_000  # at a time
+
+
+LETTERS = st.characters(
+    exclude_categories=["Cc", "Cf", "Cs"], exclude_characters="%&\\\u034f"
+)  # that begin no escape of their own
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text(LETTERS, min_size=SHORTEST, max_size=12), st.data())
+def test_each_letter_of_a_known_value_may_be_written_in_its_own_way(secret, data):
+    ways = (
+        lambda one: one,
+        lambda one: "".join(f"%{byte:02x}" for byte in one.encode()),
+        lambda one: f"&#{ord(one)};",
+        lambda one: json.dumps(f"{one}")[1:-1],
+    )
+    said = "".join(data.draw(st.sampled_from(ways))(one) for one in secret)
+    masked = Redactor([secret]).redact_text(f"<{said}>")
+    assert MASKED in masked
+
+
+@pytest.mark.parametrize("at", [*range(16_370, 16_390), 32_760])
+def test_an_escaped_value_is_masked_wherever_the_slices_end(at):
+    text = "x" * at + "Tr0ub%264%3cd%c3%b6r" + "y" * 20_000
+    assert Redactor([KNOWN]).redact_text(text) == "x" * at + MASKED + "y" * 20_000
+
+
+@pytest.mark.parametrize(
+    "word", ["%25", "&amp;", "\\\\", "\\u0025", "o\u0308", "\0x", "<Password><", "'x' | ", "Tr0ub%264"]
+)
+def test_nobody_can_write_escapes_that_take_longer_than_their_length(word):
+    began = time.perf_counter()
+    Redactor([KNOWN, "hunter2"]).redact_text("securestring password" + word * (800_000 // len(word)))
+    assert time.perf_counter() - began < 6
 
 
 @pytest.mark.parametrize("code", ["utf-8", "utf-16-le"])

@@ -53,7 +53,7 @@ async def test_healthy_answers_and_refusals(play):
         await scene.clicks(one, "Share")
         shared = await scene.sees("hv01: writers well", "nobody", "hv-ops")
         scene.keeps("check-writers-hv01-shared", shared)
-        await scene.clicks(shared, "Look Again", "nobody")
+        await scene.clicks(shared, "Show Answer", "nobody")
         scene.keeps("refused-button-no-role", await scene.sees("Not allowed. You have no role", "nobody"))
         await scene.clicks(writers, "Look Again")
         scene.keeps("check-writers-prod-again", await scene.sees("writers well on all 6 nodes"))

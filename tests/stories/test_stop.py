@@ -49,13 +49,14 @@ async def test_stopped_at_the_terminal_while_slack_is_down_it_holds_and_is_poste
     async with play("healthy") as ops:
         await ops.says("/drain-node hv03")
         plan = await ops.sees("Drain node hv03?", channel="hv-ops")
+        await ops.sees("The whole plan of T-1", channel="hv-ops")
         ops.slack.faults.add("chat.postMessage", "500", 1_000)
         code, printed = await hvops(ops, "stop", "Slack", "is", "down")
         assert (code, "Changes are stopped." in printed) == (0, True), printed
         code, printed = await hvops(ops, "runs")
         assert (code, "Slack is down" in printed, "T-1 proposed" in printed) == (0, True, True), printed
         code, printed = await hvops(ops, "go")  # the account that the bot runs as
-        assert (code, "This needs the role approver" in printed) == (2, True), printed
+        assert (code, "This is the account that the bot runs as" in printed) == (2, True), printed
         await ops.clicks(plan, "Approve", who="approver")
         await ops.recorded("approved", 1)
         ops.slack.faults.waiting.clear()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hmac
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
@@ -27,6 +28,8 @@ from bot.slack.render.report import csv_file, shared_message, thread_messages
 from bot.slack.render.ticket_buttons import OPEN, REASONED, TICKET_VERBS
 
 log = structlog.get_logger()
+
+_DIRECT = "D"  # how the ids of direct conversations begin [doc]
 
 
 class Clicks:
@@ -62,14 +65,31 @@ class Clicks:
             await self.tickets.replay_missed(entry)
 
     async def is_forged(self, click: Click) -> bool:
-        """Whether it is about a ticket and nothing of ours carried it. Raises LedgerError."""
+        """Whether it starts or decides something, and nothing of ours carried it. Raises LedgerError."""
+        if click.verb in blocks.STARTS:
+            return self._is_not_theirs(click)
         return self.tickets is not None and await self.tickets.is_forged(click)
+
+    def _is_not_theirs(self, click: Click) -> bool:
+        """Whether a press that starts something is in no answer that hvops gave to this very person.
+
+        Answers stand where one person sees them. Whoever holds the bot's token can post any button under any label, and
+        what it starts would be asked for in the name of who presses.
+        """
+        if click.message and not click.where.channel.startswith(_DIRECT):
+            return True
+        does = f"{click.verb}:{click.argument}" if click.argument else click.verb
+        right = self._desk.answer_seal(click.who.user, does, click.token)
+        return not hmac.compare_digest(click.seal.encode(), right.encode())
 
     async def dispatch(self, click: Click) -> None:
         """Do it, once at a time per person and button, and say so when it cannot be done."""
         reply = self._desk.reply(click.where)
         if click.verb == OPEN:
             return  # a link, which Slack has opened by itself
+        if click.forged and click.verb in blocks.STARTS:
+            await self._desk.report_errors(reply, lambda: self._refuse_forged(click), f"button {click.verb}")
+            return
         if click.key in self._busy:
             await self._desk.report_errors(reply, lambda: self._pressed_twice(click), "double click")
             return
@@ -80,6 +100,16 @@ class Clicks:
             await self._desk.report_errors(reply, work, f"button {click.verb}")
         finally:
             self._busy.discard(click.key)
+
+    async def _refuse_forged(self, click: Click) -> None:
+        why = "It was pressed outside an answer that hvops gave to this person: in a message of somebody else's, or a copy."
+        log.warning("a press in an answer that is not theirs", user=click.who.id, place=click.where.channel)
+        refused = Refused(
+            name=click.who.name, line=f"button {click.verb}", reason=why, category="not allowed", via="button",
+            place=click.where.channel, click=click.seq,
+        )  # fmt: skip
+        await self._desk.write(click.who.id, refused)
+        await self._say(click, errors.not_your_answer())
 
     async def _pressed_twice(self, click: Click) -> None:
         """Answered by an entry of its own, so that no later life of the bot takes it for one that nobody answered."""

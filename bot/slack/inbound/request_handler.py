@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
@@ -34,12 +34,13 @@ from bot.slack.inbound.audit_command import AuditCommand
 from bot.slack.inbound.builtin_commands import SWITCHES, Origin, open_tickets, stop_for, switch, unchanged
 from bot.slack.inbound.freshness import Freshness
 from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent
-from bot.slack.outbound.message import Message, View
+from bot.slack.outbound.message import Block, Message, View
 from bot.slack.outbound.outbox import Outbox
 from bot.slack.outbound.responder import Reply, ReplyTarget
 from bot.slack.outbound.slack_time import slack_time
 from bot.slack.render import errors, progress
 from bot.slack.render import help as help_renderer
+from bot.slack.render.blocks import seal_answer
 from bot.slack.render.home import LastAnswer, RecentChanges, home_view, no_role_view
 from bot.slack.render.report import report_message
 from bot.slack.render.stop import stop_view
@@ -130,6 +131,19 @@ class RequestHandler:
     async def soon(self, work: Callable[[], T]) -> T:
         """Read or write a little on a thread of our own: an acknowledgement waits for it, and must for nothing longer."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    def answer_seal(self, user: str, does: str, token: str) -> str:
+        """What a button of an answer carries that starts something: for one person, one answer, and one thing ("run:0")."""
+        return self.parts.ledger.sign_text("answer", token, does, user)
+
+    def sealed(self, user: str, blocks: Iterable[Block]) -> tuple[Block, ...]:
+        """The blocks of an answer for one person: their buttons start something for nobody else."""
+        return seal_answer(blocks, partial(self.answer_seal, user))
+
+    def sealed_message(self, user: str, message: Message) -> Message:
+        """The same of a message, and of what stands for it where Slack refuses its blocks."""
+        instead = self.sealed_message(user, message.instead) if message.instead else None
+        return replace(message, blocks=self.sealed(user, message.blocks), instead=instead)
 
     def ack_message(self, line: TypedLine) -> Message | None:
         """What to say at once about a typed line: nothing where the answer itself comes at once."""
@@ -247,11 +261,12 @@ class RequestHandler:
         try:
             # On a thread, like all that is made of an answer: a host can make it say fifty thousand things.
             message = await asyncio.to_thread(report_message, answered.report, answered.token, answered.at)
-            way = await reply.result(message)
+            way = await reply.result(self.sealed_message(reply.where.user, message))
         except DeliveryUnknown:
             way = "unknown"
-            notice = errors.delivery_unknown(answered.token)
             where = reply.where
+            notice = errors.delivery_unknown(answered.token)
+            notice = self.sealed_message(where.user, notice)
             await self.reply(ReplyTarget(where.user, where.channel, where.thread_ts)).result(notice)
         finally:
             where = reply.where
@@ -277,6 +292,7 @@ class RequestHandler:
         lately = await self._lately(person, stopped=stop is not None)
         help_shown = help_for(person, self.parts.registry)
         view = home_view(await self.parts.status(person), help_shown, last, open_now, lately, stop=stop)
+        view = {**view, "blocks": list(self.sealed(who.user, view["blocks"]))}
         await self.parts.outbox.publish_home(who.user, view)
 
     async def _lately(self, person: Person, *, stopped: bool) -> RecentChanges | None:

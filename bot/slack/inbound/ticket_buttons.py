@@ -118,6 +118,7 @@ class Click:
         return int(self.argument) if self.argument.isascii() and self.argument.isdecimal() else -1
 
 
+_PROPOSE = frozenset({UNDO, AGAIN, REMEDY})  # what asks for a plan, in the name of who presses
 # What begins something, or lets it go on: pressed hours ago, it counts no more.
 _BEGIN = frozenset({APPROVE, ANSWER + REASONED, HAND, GO_ON})
 
@@ -215,8 +216,8 @@ class TicketClicks:
             right = window_seal(ledger, ticket, digest, verb, click.who.id, opened=opened_at(click.seal))
         elif click.is_private or click.is_in_thread:
             return True  # the message of a ticket is for everybody in its channel, and no reply
-        elif not click.seal:
-            return not is_known
+        elif not click.seal or verb in _PROPOSE:
+            return not is_known  # a copy decides, once; but under another label it would make somebody ask for a plan
         else:
             right = button_seal(ledger, ticket, digest, click.where.channel)
         return not hmac.compare_digest(click.seal.encode(), right.encode())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
 from bot.slack.outbound import limits
@@ -12,6 +12,7 @@ from bot.slack.outbound.message import Block, escape_control, split, truncate
 PREFIX = "hvops"
 ASK_AGAIN, EVIDENCE, SHARE, CSV, RUN, SHOW = "look-again", "evidence", "share", "csv", "run", "show"
 EVIDENCE_PAGE, EVIDENCE_FILE, TYPED = "evidence-page", "evidence-file", "typed"
+STARTS = frozenset({ASK_AGAIN, RUN, SHARE})  # those that do more than show what is there, in the name of who presses
 
 
 def header(title: str) -> Block:
@@ -51,6 +52,23 @@ def actions(buttons: Sequence[Block]) -> tuple[Block, ...]:
     at_once = limits.ACTIONS_ELEMENTS
     rows = [list(buttons[start : start + at_once]) for start in range(0, len(buttons), at_once)]
     return tuple({"type": "actions", "elements": row} for row in rows)
+
+
+def seal_answer(blocks: Iterable[Block], seal: Callable[[str, str], str]) -> tuple[Block, ...]:
+    """The blocks, each button that starts something with its seal behind the token. `seal` takes what it does, and the token."""
+    return tuple(
+        {**block, "elements": [_sealed(one, seal) for one in block["elements"]]}
+        if block["type"] == "actions"
+        else block
+        for block in blocks
+    )
+
+
+def _sealed(made: Block, seal: Callable[[str, str], str]) -> Block:
+    _, _, does = made.get("action_id", "").partition(":")
+    if does.partition(":")[0] not in STARTS:
+        return made
+    return {**made, "value": f"{made['value']} {seal(does, made['value'])}"}
 
 
 def moment(at: datetime, form: str = "{time}") -> str:

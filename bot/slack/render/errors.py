@@ -55,6 +55,12 @@ def not_the_real_message(ticket: str, link: str) -> Message:
     return Message(says, sections(f"*Not done.* {says}"))
 
 
+def not_your_answer() -> Message:
+    """A button that starts something, and is in no answer that was given to who pressed it."""
+    says = "This button is not in an answer that hvops gave you, so nothing was started. Type the command, or press Show Answer."
+    return Message(f"Not done. {says}", sections(f"*Not done.* {says}"))
+
+
 def already_done(what: str) -> Message:
     """The same thing came twice."""
     return Message(f"{escape(what)} is already being answered.")

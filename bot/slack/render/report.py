@@ -18,6 +18,7 @@ from bot.slack.render.blocks import (
     EVIDENCE,
     RUN,
     SHARE,
+    SHOW,
     actions,
     button,
     contexts,
@@ -31,8 +32,11 @@ _REPLIES = 20  # beyond this a thread is a burst of noise; the rest stands in on
 
 
 def shared_message(report: Report, token: str, at: datetime, user: str) -> Message:
-    """The answer for the channel. `user` is the id of who shared it, as Slack's own mention."""
-    return report_message(report, token, at, f"Shared by <@{user}>")
+    """The answer for the channel. `user` is the id of who shared it, as Slack's own mention.
+
+    Nothing starts from there: *Show Answer* gives whoever presses it an answer of their own, with all its buttons.
+    """
+    return report_message(report, token, at, f"Shared by <@{user}>", is_shared=True)
 
 
 def thread_messages(report: Report) -> tuple[Message, ...]:
@@ -62,7 +66,9 @@ ONLY_YOU = "only you see this"
 _PARTS = 30  # sections before the rest goes into a file; the other blocks of a message need room too
 
 
-def report_message(report: Report, token: str, at: datetime, audience: str = ONLY_YOU) -> Message:
+def report_message(
+    report: Report, token: str, at: datetime, audience: str = ONLY_YOU, *, is_shared: bool = False
+) -> Message:
     """The whole answer.
 
     Args:
@@ -70,6 +76,7 @@ def report_message(report: Report, token: str, at: datetime, audience: str = ONL
         token: of the answer; all that the buttons carry.
         at: when it was asked, shown in each reader's own time zone.
         audience: who sees it; mrkdwn.
+        is_shared: others than who asked see it.
     """
     shown, left_out = _within_reason([*_findings(report), *_unknowns(report), *_foot(report)])
     blocks = (
@@ -80,7 +87,7 @@ def report_message(report: Report, token: str, at: datetime, audience: str = ONL
         *shown["unknown"],
         *shown["foot"],
         *_left_out(left_out),
-        *actions(_buttons(report, token)),
+        *actions(_shown_buttons(report, token, SHOW) if is_shared else _buttons(report, token)),
     )
     files = (File("answer.txt", report_title(report), report_text(report).encode()),) if left_out else ()
     return Message(escape(report.summary) or escape(report.title) or "hvops", blocks, files)
@@ -216,8 +223,12 @@ def _buttons(report: Report, token: str) -> list[Block]:
     runs = [
         button(remedy.label, RUN, token, index=at, primary=at == primary) for at, remedy in enumerate(report.remedies)
     ]
-    ours = [button("Evidence", EVIDENCE, token)]
-    if report.table is not None:
-        ours.append(button("Send CSV", CSV, token))
-    ours.append(button("Share", SHARE, token))
+    ours = [*_shown_buttons(report, token), button("Share", SHARE, token)]
     return sorted([*runs[: limits.ACTIONS_ELEMENTS - 4], again], key=lambda one: "style" not in one) + ours
+
+
+def _shown_buttons(report: Report, token: str, *first: str) -> list[Block]:
+    """Those that only show what is there."""
+    made = [button("Show Answer", verb, token) for verb in first]
+    made.append(button("Evidence", EVIDENCE, token))
+    return [*made, button("Send CSV", CSV, token)] if report.table is not None else made

@@ -34,6 +34,7 @@ class MessageState:
         channel: that takes nothing of it now, or "".
         unsure: keys of what may have arrived.
         trouble: what was last logged about it.
+        is_buttonless: Slack took its message only without its buttons.
         needs_file: the plan's text may not stand whole in its thread, so that its file has to.
         copies_at: when to look whether its message stands twice; None where it cannot.
     """
@@ -52,6 +53,7 @@ class MessageState:
     unsure: set[str] = field(default_factory=set)
     copies_at: datetime | None = None
     trouble: str = ""
+    is_buttonless: bool = False
     needs_file: bool = False
     _taken: set[str] = field(default_factory=set)
     _sent: bytes = b""
@@ -77,18 +79,13 @@ class MessageState:
         """Whether this is what its message shows already."""
         return self._sent == _mark(message)
 
-    def sent(self, message: Message) -> None:
-        """This is what its message shows now."""
-        self._sent = _mark(message)
+    def sent(self, message: Message, *, is_buttonless: bool) -> None:
+        """This is what its message shows now, or would, if Slack had taken its buttons."""
+        self._sent, self.is_buttonless = b"" if is_buttonless else _mark(message), is_buttonless
 
     def forget_sent(self) -> None:
         """What its message shows now is not known."""
         self._sent = b""
-
-    @property
-    def was_forgotten(self) -> bool:
-        """Whether what its message shows is not known, or not all of it."""
-        return not self._sent
 
     @property
     def is_idle(self) -> bool:

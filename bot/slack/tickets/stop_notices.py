@@ -20,6 +20,7 @@ from bot.executor.context import BOT
 from bot.ledger import Entry, Ledger
 from bot.ledger.entries import Stopped, StopShown
 from bot.ledger.ticket_state import OPEN
+from bot.slack.outbound.api_errors import DeliveryUnknown
 from bot.slack.outbound.outbox import Outbox
 from bot.slack.outbound.shielded_tasks import ShieldedTasks
 from bot.slack.render.stop import notice
@@ -57,10 +58,12 @@ class _Channel:
         failures: how often in a row it did not take one.
         not_before: when it is tried again, by the clock of the schedule.
         trouble: why it did not take it the last time, or "".
+        unsure: the key of the one that may have arrived, or "".
     """
 
     told: int = 0
     failures: int = 0
+    unsure: str = ""
     not_before: float = 0.0
     trouble: str = ""
     posting: asyncio.Task[None] | None = None
@@ -190,7 +193,12 @@ class StopNotices:
             found = await asyncio.to_thread(self._ledger.entries, kind=Stopped.kind, before=newest.seq, limit=1)
             before = next(iter(found), None)
         message = notice(newest, before, self._board.resumed_by())
-        ts = await self._outbox.post(name, message, key=f"{newest.kind} {newest.id}")
+        key = f"{newest.kind} {newest.id}"
+        try:  # an earlier life may have told it without being able to write that down
+            ts = await self._outbox.post(name, message, key=key, looks_first=True, was_sent=one.unsure == key)
+        except DeliveryUnknown:
+            one.unsure = key
+            raise
         one.told = (
             newest.seq
         )  # it was told, even where that cannot be written down now: the next life may tell it again

@@ -225,9 +225,9 @@ class TicketMessages:
             try:
                 place = await self._post(card) if place is None else await self._update(card, place)
                 shows_it = True
-                if kept.was_forgotten and card.ticket.state is not TicketState.ENDED:
+                if kept.is_buttonless and card.ticket.state is not TicketState.ENDED:
                     trouble.append(NotSent("later", f"Slack took the message of {ticket} without its buttons."))
-                card = await self._card(ticket)  # what was written down about its message counts for its thread
+                card = _as_shown(card, await self._card(ticket))
             except (NotSent, DeliveryUnknown) as error:
                 trouble.append(error)
             if place is not None:
@@ -411,10 +411,8 @@ class TicketMessages:
             kept.unsure.add(key)
             raise
         kept.refused = 0
-        kept.sent(message)
+        kept.sent(message, is_buttonless=self._outbox.lost_its_buttons(key))
         await self._write(card.id, TicketMessageShown(channel=channel, ts=ts))
-        if self._outbox.lost_its_buttons(key):
-            kept.forget_sent()
         if self._outbox.may_stand_twice(key) or is_old or key in kept.unsure:
             kept.copies_at = self._pace.now() + timedelta(seconds=self._pace.copies)
             kept.is_due = kept.is_due or is_old or key in kept.unsure  # what was found may show how it stood then
@@ -435,9 +433,7 @@ class TicketMessages:
             log.warning("the message of a ticket is posted anew", ticket=card.id, code=refused.code)
             return await self._post(card)
         kept.refused = 0
-        kept.sent(message)
-        if self._outbox.lost_its_buttons(_card_key(card, -1)):
-            kept.forget_sent()
+        kept.sent(message, is_buttonless=self._outbox.lost_its_buttons(_card_key(card, -1)))
         return place
 
     async def _is_lost(self, card: TicketView, place: MessageRef, refused: NotSent) -> bool:
@@ -511,6 +507,15 @@ class TicketMessages:
 def _card_key(card: TicketView, back: int = 0) -> str:
     """What the message of a ticket is known by: the next one that is posted, or with -1 the newest that was."""
     return f"{card.id} message {len(message_refs(card.entries)) + back}"
+
+
+def _as_shown(shown: TicketView, now: TicketView) -> TicketView:
+    """The ticket as its message shows it, with what was written down about the message since.
+
+    What happened meanwhile is told by the next round: a thread must not tell an end that the message does not show.
+    """
+    last = shown.entries[-1].seq
+    return replace(now, entries=tuple(one for one in now.entries if one.seq <= last or one.kind == "shown"))
 
 
 def _takes_nothing(trouble: list[NotSent | DeliveryUnknown]) -> str:

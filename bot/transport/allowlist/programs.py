@@ -40,6 +40,13 @@ _ROWS = (
         absent=MappingProxyType({15007: "it has no event channel {channel}."}),  # ERROR_EVT_CHANNEL_NOT_FOUND [doc]
     ),
     Program(
+        what="wevtutil oldest event",
+        marked="reads",
+        argv=("wevtutil", "qe", "{channel}", "/f:xml", "/rd:false", "/c:1", "/uni:true"),
+        parse=wevtutil.parse_events,
+        parameters=(Parameter("channel", wevtutil.channel),),
+    ),
+    Program(
         what="wevtutil enumerate channels",
         marked="reads",
         argv=("wevtutil", "el", "/uni:true"),

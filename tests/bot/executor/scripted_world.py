@@ -105,6 +105,7 @@ class World:
     notes: list = field(default_factory=list)
     hooks: dict = field(default_factory=dict)
     logins: dict = field(default_factory=dict)  # acts before -> what happens while a host lets somebody in
+    log_begins: str = "2026-02-01T00:00:00Z"
 
     def add(self, *names):
         for name in names:
@@ -125,6 +126,8 @@ class World:
             raise TargetTimeout(question.on, "no answer in 20 s.")
         if getattr(question, "what", "") == "wevtutil query events":
             return QueryResult(self._events(question), "", question.on)
+        if getattr(question, "what", "") == "wevtutil oldest event":
+            return QueryResult(tuple({"at": at} for at in [self.log_begins] if at), "", question.on)
         return QueryResult(self.rows(question.on), "", question.on)
 
     async def change(self, action, seconds):

@@ -296,7 +296,12 @@ async def test_a_stop_takes_a_reason_and_says_what_is_so_before_it_asks_for_one(
     assert refused.value.usage == "/hvops stop <why>"
     assert not bench.ledger.is_stopped()
     told = bench.ledger.head().fields
-    assert (told["line"], told["category"], told["via"], told["place"]) == ("/hvops stop", "not understood", "slack", "C0OPS")
+    assert (told["line"], told["category"], told["via"], told["place"]) == (
+        "/hvops stop",
+        "not understood",
+        "slack",
+        "C0OPS",
+    )
     decisions.check_stop(OPERATOR)  # a window may ask
     with pytest.raises(PermissionDenied):
         decisions.check_stop(VIEWER)

@@ -117,7 +117,7 @@ async def test_a_copy_starts_nothing_that_only_the_host_remembers(machine, world
     assert "T-1 started its step resume" in said(copy)[0]
 
 
-@pytest.mark.parametrize(("at", "events"), [("14:05", 199), ("14:05", 400), ("", 400)])
+@pytest.mark.parametrize(("at", "events"), [("14:05", 199), ("14:05", 400), ("14:00", 400), ("", 400)])
 async def test_notes_buried_under_events_of_others_are_not_taken_for_none(machine, world, at, events):
     """Whoever can write to the log of a host can write as hvops, and only the newest events are read."""
     first = machine(outside=scripted.NOBODY)
@@ -131,6 +131,19 @@ async def test_notes_buried_under_events_of_others_are_not_taken_for_none(machin
     await copy.runs(sweeps=2)
     assert (world.order, copy.kinds(ticket)[-1]) == (RESET, "approved")
     assert "of hvops do not reach back to this ledger's newest entry" in said(copy)[0]
+
+
+@pytest.mark.parametrize("begins", ["2026-03-02T14:00:00Z", "2026-03-02T14:04:00Z", "2026-03-09T00:00:00.0000001Z"])
+async def test_a_log_that_was_cleared_or_overwritten_since_is_not_taken_for_one_without_notes(machine, world, begins):
+    first = machine(outside=scripted.NOBODY)
+    ticket = await first.approved()
+    copy = machine.copied(outside=scripted.NOBODY)
+    await first.runs()
+    world.hosts["hv03"]["broken"] = "yes"
+    world.notes, world.log_begins = [], begins
+    await copy.runs(sweeps=2)
+    assert (world.order, copy.kinds(ticket)[-1]) == (RESET, "approved")
+    assert "not before this ledger's newest entry: it was cleared or overwritten" in said(copy)[0]
 
 
 async def test_a_log_of_many_events_that_reaches_back_to_the_newest_entry_is_an_answer(machine, world):

@@ -32,6 +32,11 @@ def pressed(verb, token, user, **more):
     }
 
 
+def sealed(bench, verb, token, user):
+    """What a button of an answer of theirs carries; those that only show something need no more than the token."""
+    return f"{token} {bench.desk.answer_seal(user, verb, token)}"
+
+
 async def dispatched(bench, body):
     return await bench.app.async_dispatch(AsyncBoltRequest(mode="socket_mode", body=body))
 
@@ -50,7 +55,8 @@ async def test_a_token_opens_no_button_for_who_may_not_ask_its_line(bench, who):
     person = getattr(bench, who)
     asked = len(bench.hosts.asked)
     for verb in VERBS:
-        assert (await dispatched(bench, pressed(verb, answered.data.answer, person.id))).status == 200
+        value = sealed(bench, verb, answered.data.answer, person.id)
+        assert (await dispatched(bench, pressed(verb, value, person.id))).status == 200
         await bench.idle()
     assert not any(word in said_to(person) for word in SECRET)
     assert len(bench.hosts.asked) == asked
@@ -101,7 +107,8 @@ async def test_nothing_that_grows_with_an_answer_is_made_on_the_loop(bench, monk
     await bench.idle()
     (answered,) = bench.entries("answered")
     for verb in VERBS:
-        await dispatched(bench, pressed(verb, answered.data.answer, bench.operator.id))
+        value = sealed(bench, verb, answered.data.answer, bench.operator.id)
+        await dispatched(bench, pressed(verb, value, bench.operator.id))
         await bench.idle()
     assert not [name for name, is_on_the_loop in made if is_on_the_loop]
     assert {name for name, _ in made} >= {*RENDERED, "find", "store_answer"} - {"evidence_view"}

@@ -135,6 +135,19 @@ async def test_a_message_that_lies_decides_nothing_and_is_not_taken_for_the_tick
     assert await bench.bot.board.refresh("T-3") != MessageRef("C0OPS", made["ts"])
 
 
+@pytest.mark.parametrize("verb", ["t-undo", "t-again", "t-run:0"])
+async def test_what_asks_for_a_plan_does_so_in_the_message_of_its_ticket_alone(stolen, verb):
+    """Its seal can be read there, and put under another label: whoever presses that would be who asks for the plan."""
+    bench = stolen
+    value = values(bench, "T-1")
+    assert " " in value
+    button = {"type": "button", "text": {"type": "plain_text", "text": LIE}, "action_id": f"hvops:{verb}"}
+    blocks = [{"type": "actions", "elements": [{**button, "value": value}]}]
+    made = await bench.client.chat_postMessage(channel="C0OPS", text=LIE, blocks=blocks)
+    await nothing_came_of(bench, pressed(verb, value, ts=made["ts"]), "T-1")
+    assert not bench.ledger.story("T-3")
+
+
 async def test_a_window_that_was_not_opened_here_for_this_person_decides_nothing(stolen):
     bench = stolen
     digest = {ticket: bench.ledger.ticket(ticket).digest for ticket in ("T-1", "T-2")}

@@ -15,7 +15,7 @@ from slack_bolt.request.async_request import AsyncBoltRequest
 from bot.api.command import Role
 from bot.dispatch.authorization import Person
 from bot.dispatch.pipeline import Request
-from bot.ledger.entries import Released, Stopped
+from bot.ledger.entries import Released, Stopped, TicketMessageShown
 from bot.slack.render.home import CALLBACK as ASK
 from bot.slack.render.reason_modal import CALLBACK as WINDOW
 from lab.slack.model import Member
@@ -91,6 +91,10 @@ def window(who, verb, ticket):
     return {"type": "view_submission", **by(*who), "view": view}
 
 
+TS = "1772460000.000100"  # of the message of an interrupted ticket: what asks for a plan counts there alone
+OWN_MESSAGE = button(
+    {"channel": {"id": "C0OPS"}, "container": {"type": "message", "channel_id": "C0OPS", "message_ts": TS}}
+)
 BUTTONS = {
     "message": button({"channel": {"id": "C0OPS"}, "container": {"type": "message", "channel_id": "C0OPS"}}),
     "modal": button({"view": {"id": "V1", "type": "modal"}, "container": {"type": "view", "view_id": "V1"}}),
@@ -98,7 +102,8 @@ BUTTONS = {
 }
 WAYS = {
     **{("t-approve", way): made for way, made in BUTTONS.items()},
-    **{(verb, "message"): BUTTONS["message"] for verb in ("t-withdraw", "t-stop", "t-hand", "t-go-on", "t-undo")},
+    **{(verb, "message"): BUTTONS["message"] for verb in ("t-withdraw", "t-stop", "t-hand", "t-go-on")},
+    ("t-undo", "message"): OWN_MESSAGE,
     ("t-reject", "window"): window,
     ("t-close", "window"): window,
 }
@@ -156,6 +161,7 @@ class Tickets:
         append("bot", entry_data("intent", {"step": key, "round": 1, "attempt": 1, "description": ""}), ticket)
         if state == "interrupted":
             append("bot", entry_data("interrupted", {"step": key, "known": "", "reason": "reason"}), ticket)
+            append("bot", TicketMessageShown(channel="C0OPS", ts=TS), ticket)
 
 
 @pytest.mark.parametrize("line", ["/repair hv03", "/tweak hv03", "/reopen hv03"])

@@ -221,7 +221,7 @@ async def test_an_old_press_begins_nothing_and_still_keeps_something_from_beginn
     bench.ledger.now = lambda: later
     await life.listener.replay_missed(click)
     bench.ledger.now = now
-    assert bench.ledger.story(ticket)[-1].kind == {"proposed": "clicked"}.get(kind, kind)
+    assert bench.ledger.story(ticket)[-1].kind == {"proposed": "refused"}.get(kind, kind)
 
 
 async def test_thousands_of_presses_bury_no_missed_one(bench, two):

@@ -184,7 +184,7 @@ async def test_where_no_window_opens_a_sentence_says_how_to_type_it(bench):
         await bench.operator.mentions("stop")
         await bench.until(lambda: len(bench.ledger.entries(kind="refused")) == 2)
         assert not bench.ledger.is_stopped()
-        assert {one.fields["category"] for one in bench.ledger.entries(kind="refused")} == {"usage"}
+        assert {one.fields["category"] for one in bench.ledger.entries(kind="refused")} == {"not understood"}
 
 
 async def test_a_second_stop_or_go_hears_what_is_so_and_writes_neither(bench):

@@ -44,12 +44,89 @@ async def test_a_remedy_runs_its_own_line(bench):
     assert [one.data.line for one in bench.entries("asked")] == ["/check-writers prod", "/check-writers hv03"]
 
 
-async def test_buttons_carry_the_token_and_nothing_else(bench):
+async def test_buttons_carry_the_token_and_those_that_start_something_a_seal(bench):
     await bench.operator.types("/check-writers prod")
     answer = await bench.operator.sees("STUCK hv03")
     token = bench.entries("answered")[0].data.answer
     values = {one["value"] for block in answer.blocks if block["type"] == "actions" for one in block["elements"]}
-    assert values == {token}
+    assert {value.partition(" ")[0] for value in values} == {token}
+    assert sum(value == token for value in values) == 1  # evidence
+
+
+LIE = "Snooze for an hour"
+
+
+async def lie(bench, value, action, **where):
+    """What the holder of the bot's token posts under hvops' name: somebody's button, under another label."""
+    one = {"type": "button", "text": {"type": "plain_text", "text": LIE}, "action_id": action, "value": value}
+    blocks = [{"type": "actions", "elements": [one]}]
+    client = bench.desk.parts.client
+    if "user" in where:
+        await client.chat_postEphemeral(channel="C0OPS", text="Backup alert", blocks=blocks, **where)
+    else:
+        await client.chat_postMessage(channel="C0OPS", text="Backup alert", blocks=blocks)
+
+
+@pytest.mark.parametrize("where", ["in the channel", "for one person"])
+@pytest.mark.parametrize("label", ["Look Again", "Find Full Guests", "Share"])
+async def test_a_button_of_somebodys_answer_under_another_label_starts_nothing(bench, label, where):
+    """Else whoever presses it would ask for what it starts: a plan, which the one who posted it could then approve."""
+    await bench.viewer.types("/check-writers prod")
+    answer = await bench.viewer.sees("STUCK hv03")
+    (real,) = [
+        one
+        for block in answer.blocks
+        if block["type"] == "actions"
+        for one in block["elements"]
+        if one["text"]["text"] == label
+    ]
+    only = {} if where == "in the channel" else {"user": bench.operator.id}
+    await lie(bench, real["value"], real["action_id"], **only)
+    forged = await bench.operator.sees("Backup alert")
+    await bench.operator.clicks(forged, LIE)
+    await bench.operator.sees("Not done. This button is not in an answer that hvops gave you")
+    await bench.idle()
+    assert [one.data.line for one in bench.entries("asked")] == ["/check-writers prod"]
+    (refused,) = bench.entries("refused")
+    (clicked,) = bench.entries("clicked")
+    assert (refused.actor, refused.data.category, refused.data.click) == (clicked.actor, "not allowed", clicked.seq)
+    assert clicked.data.forged
+    assert not [one for one in bench.entries("shown") if one.data.delivery == "shared"]
+
+
+async def test_a_button_of_ones_own_answer_starts_nothing_from_a_message_for_all(bench):
+    await bench.operator.types("/check-writers prod")
+    answer = await bench.operator.sees("STUCK hv03")
+    real = next(block for block in answer.blocks if block["type"] == "actions")["elements"][0]
+    await lie(bench, real["value"], real["action_id"])
+    await bench.operator.clicks(await bench.operator.sees("Backup alert"), LIE)
+    await bench.operator.sees("Not done. This button is not in an answer that hvops gave you")
+    assert len(bench.entries("asked")) == 1
+
+
+async def test_a_seal_is_for_one_thing(bench):
+    await bench.operator.types("/check-writers prod")
+    answer = await bench.operator.sees("STUCK hv03")
+    row = next(block for block in answer.blocks if block["type"] == "actions")["elements"]
+    again = next(one for one in row if one["action_id"] == "hvops:look-again")
+    await lie(bench, again["value"], "hvops:run:0", user=bench.operator.id)
+    await bench.operator.clicks(await bench.operator.sees("Backup alert"), LIE)
+    await bench.operator.sees("Not done. This button is not in an answer that hvops gave you")
+    assert len(bench.entries("asked")) == 1
+
+
+async def test_what_is_shared_starts_nothing_and_gives_everybody_an_answer_of_their_own(bench):
+    await bench.operator.types("/check-writers prod")
+    await bench.operator.clicks(await bench.operator.sees("STUCK hv03"), "Share")
+    shared = await bench.viewer.sees("Shared by")
+    row = next(block for block in shared.blocks if block["type"] == "actions")["elements"]
+    assert [one["text"]["text"] for one in row] == ["Show Answer", "Evidence"]
+    await bench.viewer.clicks(shared, "Show Answer")
+    mine = await bench.viewer.sees("only you see this")
+    await bench.viewer.clicks(mine, "Look Again")
+    await bench.viewer.sees("STUCK hv03", after=mine.ts)
+    await bench.idle()
+    assert [one.actor for one in bench.entries("asked")][1:] == [f"T0PRACTICE/{bench.viewer.id}"]
 
 
 async def test_a_click_is_in_the_ledger_before_anything_else_happens(bench):
@@ -131,10 +208,9 @@ async def test_somebody_without_a_role_is_refused_on_every_way_in(bench):
     answer = await bench.operator.sees("STUCK hv03")
     await bench.operator.clicks(answer, "Share")
     shared = await bench.nobody.sees("Shared by")
-    for name in ("Look Again", "Share", "Find Full Guests"):
-        before = bench.nobody.messages()[-1].ts
-        await bench.nobody.clicks(shared, name)
-        await bench.nobody.sees("Not allowed", after=before)
+    before = bench.nobody.messages()[-1].ts
+    await bench.nobody.clicks(shared, "Show Answer")
+    await bench.nobody.sees("Not allowed", after=before)
     await bench.nobody.clicks(shared, "Evidence")
     view = await bench.nobody.sees_view("You have no role in hvops.")
     assert "& more" not in str(view.blocks)
@@ -143,7 +219,7 @@ async def test_somebody_without_a_role_is_refused_on_every_way_in(bench):
     await bench.nobody.sees("Not allowed", after=before)
     kinds = [one.data.category for one in bench.entries("refused") if one.actor.endswith("U0NOBODY")]
     assert set(kinds) == {"not allowed"}
-    assert len(kinds) >= 5
+    assert len(kinds) >= 4
 
 
 async def test_the_role_must_hold_for_that_cluster(bench):
