@@ -190,7 +190,7 @@ async def test_an_update_overtakes_waiting_posts_one_at_a_time(outbox, api):
     await asyncio.sleep(0)
     api.hold.set()
     await asyncio.gather(*sent)
-    assert api.done == ["message 0", "card 0", "message 1", "card 1", "message 2"]
+    assert api.done == ["card 0", "message 0", "card 1", "message 1", "message 2"]
 
 
 @pytest.fixture
