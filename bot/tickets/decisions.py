@@ -131,7 +131,7 @@ class ApprovalService:
             proposal = proposal_of(self._ledger, press.ticket)
             self._may_approve(press.person, proposal)
             self._must_be_open(proposal)
-            self._must_be_shown_whole(press.ticket)
+            self._must_be_shown_whole(proposal)
             if why := forbidden_by(self._policy, proposal):
                 raise PermissionDenied(f"{press.ticket} cannot be decided as it was proposed: {why}. Propose it again.")
             until = to_timestamp(self._now() + timedelta(minutes=proposal.start_minutes))
@@ -152,7 +152,7 @@ class ApprovalService:
             proposal = proposal_of(self._ledger, press.ticket)
             self._may_approve(press.person, proposal)
             self._may_answer(proposal)
-            self._must_be_shown_whole(press.ticket)
+            self._must_be_shown_whole(proposal)
             return proposal
 
     def reject(self, press: UserAction, why: str) -> Entry:
@@ -320,12 +320,13 @@ class ApprovalService:
         if ticket.state is TicketState.PROPOSED and self._now() > datetime.fromisoformat(ticket.open_until):
             raise Expired(f"{ticket.id} was open until {format_time(ticket.open_until)}; propose it again.")
 
-    def _must_be_shown_whole(self, ticket: str) -> None:
+    def _must_be_shown_whole(self, proposal: Proposal) -> None:
         """That all of the plan stands in Slack, as a proved entry says: nobody approves what could not be read."""
+        ticket, verb = proposal.ticket, "confirmed" if proposal.policy == CONFIRM else "approved"
         if self._ticket(ticket).state is TicketState.PROPOSED and not self._can_be_read(self._ledger.story(ticket)):
             raise PlanNotShown(
-                f"{ticket} is not approved: its whole plan is not in Slack yet. hvops goes on posting it into the "
-                "thread; read it there, then press again."
+                f"{ticket} was not {verb}: its whole plan is not in Slack yet. hvops keeps trying to post it in the "
+                "thread. Read it there, then press again."
             )
 
     def _may_answer(self, proposal: Proposal) -> None:
