@@ -453,12 +453,12 @@ def _after(newest: int, last: int) -> str:
     if newest == last:
         return ""
     those = f"Entry {last} is" if last == newest + 1 else f"Entries {newest + 1} to {last} are"
-    return f"{those} unaltered, and whether others followed is not known."
+    return f"{those} unaltered; whether others followed is not known."
 
 
 def _beside(newest: int) -> str:
     return (
-        f"The anchors, the newest of entry {newest}, lie on the ledger's own disk: who can cut the one can cut the other. "
+        f"The anchors, the newest of entry {newest}, are on the ledger's own disk: whoever can cut one can cut the other. "
         "So nothing outside shows whether newer entries were cut off. Compare with the audit channel (--channel), read the "
         "anchors through a pipe from where others keep them, or set anchor_file to another disk."
     )

@@ -300,7 +300,7 @@ class Listener:
             return False
         why = "Slack delivered this twice; the first one is being answered."
         if not came:
-            why = "This message was edited, and with these words it has been answered already."
+            why = "This message was edited, but hvops has already answered it with the same wording."
         name = who.name or self._desk.parts.people.known_name(who.user)
         refused = Refused(name=name, line=line[:200], reason=why, category="redelivered", deliveries=ids)
         try:

@@ -252,7 +252,7 @@ class Outbox:
         except Exception as error:
             fate = classify_error(error, idempotent=True)
             raise (
-                fate if isinstance(fate, NotSent) else NotSent("later", f"Slack does not say: {_why(fate)}.")
+                fate if isinstance(fate, NotSent) else NotSent("later", f"Slack gave no clear answer: {_why(fate)}.")
             ) from error
 
     async def ephemeral(self, channel: str, user: str, message: Message, thread_ts: str = "") -> None:
@@ -490,11 +490,11 @@ class Outbox:
                 except Exception as error:  # noqa: BLE001 - foreign errors are translated here
                     fate = classify_error(error, idempotent=True)
                     if isinstance(fate, NotSent):
-                        return DeliveryUnknown(f"{why} Slack does not let hvops look: {fate.code}.", fate.code)
+                        return DeliveryUnknown(f"{why} Slack does not let hvops check: {fate.code}.", fate.code)
                     assert isinstance(fate, Retry)
                     tries += 1
                     if await self._rest(fate, tries, until) is not None:
-                        return DeliveryUnknown(f"{why} Whether it did, Slack does not say now: {fate.why}.")
+                        return DeliveryUnknown(f"{why} Slack can't confirm it right now: {fate.why}.")
                 else:
                     break
             if found is not None:
@@ -519,7 +519,7 @@ class Outbox:
 
 
 _NOTHING = Message("")
-_PERHAPS, _SENT = "It may have been sent before.", "It was sent, and Slack did not say what became of it."
+_PERHAPS, _SENT = "It may have been sent before.", "It was sent, but Slack did not confirm it."
 _OK = 200
 _FOUND = "found by hvops"  # in what stands for an answer of Slack's
 
@@ -597,7 +597,7 @@ def _as_messages(file: File, code: str, *, whole: bool) -> list[Message]:
     left = sum(map(len, pieces[len(shown) :]))
     made = []
     for number, piece in enumerate(shown, 1):
-        says = f"{file.name}, part {number} of {len(shown)} (Slack took no file: {code})"
+        says = f"{file.name}, part {number} of {len(shown)} (Slack refused the file: {code})"
         if left and number == len(shown):
             says += f"; {left:,} more characters are not shown here"
         made.append(

@@ -14,9 +14,9 @@ from bot.slack.render.ticket_view_model import DATE, at_time, person, what_of
 
 _LINE = 300
 _WORDS = {
-    "proposed": "waits for a decision",
-    "approved": "approved, starts",
-    "confirmed": "confirmed, starts",
+    "proposed": "pending a decision",
+    "approved": "approved, starting",
+    "confirmed": "confirmed, starting",
     "running": "runs",
 }
 
@@ -62,8 +62,8 @@ def not_shown(ticket: str, channel: str, code: str, says: str) -> Message:
 def fate_unknown(ticket: str, channel: str, says: str) -> Message:
     """Nobody can know yet whether the plan stands in its channel; hvops goes on looking."""
     told = (
-        f"is proposed. Whether its plan is shown in <#{channel}> is not known yet: {escape(says)} "
-        "hvops looks for it there and goes on trying; press Show Plan to look again."
+        f"is proposed. hvops can't tell yet whether its plan was posted in <#{channel}>: {escape(says)} "
+        "It keeps checking and trying; press Show Plan to check now."
     )
     blocks = sections(f"*{ticket}* {told}")
     return Message(f"{ticket} {told}", (*blocks, *actions([button("Show Plan", SHOW, ticket, primary=True)])))

@@ -32,7 +32,7 @@ log = structlog.get_logger()
 
 MUST_HEAR = ENDS | {"interrupted"}  # what whoever asked and whoever decided are told whatever becomes of the channel
 CARD, FILES = "card", "files"
-_AGAIN = "You may read this for the second time: Slack did not say whether the first arrived."
+_AGAIN = "You may have seen this before: Slack did not confirm the first one."
 
 
 class ThreadDelivery:

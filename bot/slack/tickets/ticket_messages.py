@@ -226,7 +226,7 @@ class TicketMessages:
                 place = await self._post(card) if place is None else await self._update(card, place)
                 shows_it = True
                 if kept.is_buttonless and card.ticket.state is not TicketState.ENDED:
-                    trouble.append(NotSent("later", f"Slack took the message of {ticket} without its buttons."))
+                    trouble.append(NotSent("later", f"Slack posted {ticket}'s message without its buttons."))
                 card = _as_shown(card, await self._card(ticket))
             except (NotSent, DeliveryUnknown) as error:
                 trouble.append(error)
@@ -525,5 +525,5 @@ def _takes_nothing(trouble: list[NotSent | DeliveryUnknown]) -> str:
         if code == "no_channel":
             return str(error)
         if code:
-            return f"hvops cannot write into the channel of this ticket ({code})."
+            return f"hvops can't post in this ticket's channel ({code})."
     return ""

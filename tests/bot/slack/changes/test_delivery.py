@@ -71,9 +71,8 @@ async def test_whoever_asked_and_approved_hears_the_end_directly_where_the_chann
         bench.world.gate.set()
         for person in (bench.operator, bench.approver):
             told = await person.sees("T-1 Done", "dm")
-            assert (
-                "You get this directly: hvops cannot write into the channel of this ticket (not_in_channel)."
-                in plain_text(told)
+            assert "Sent to you directly: hvops can't post in this ticket's channel (not_in_channel)." in plain_text(
+                told
             )
         members.append(BOT_USER)
         await bench.until(lambda: any(one.startswith(ENDED) for one in texts(bench, plan)))
@@ -104,7 +103,7 @@ async def test_nobody_approves_a_plan_that_is_not_in_slack_whole(bench, quick, m
         await bench.operator.types("/overhaul hv03")
         plan = await bench.viewer.sees("Overhaul on hv03?", "hv-ops")
         await bench.approver.clicks(plan, "Approve")
-        told = await bench.approver.sees("its whole plan is not in Slack yet")
+        told = await bench.approver.sees("the full plan is not in Slack yet")
         assert "then press again" in plain_text(told)
         assert "approved" not in bench.kinds()
         faults.waiting.clear()
@@ -131,7 +130,7 @@ async def test_a_proposal_whose_card_may_be_there_has_a_number_and_can_be_shown(
         faults.add("chat.postMessage", "internal_error", 1)  # not done, and nobody can look
         faults.add("conversations.history", "missing_scope", 10_000)
         await bench.operator.types("/repair hv03", "dm")
-        told = await bench.operator.sees("T-1 is proposed. Whether its plan is shown in", "dm")
+        told = await bench.operator.sees("T-1 is proposed. hvops can't tell yet whether its plan was posted in", "dm")
         assert not cards(bench)
         faults.waiting.clear()
         await bench.operator.clicks(told, "Show Plan")
