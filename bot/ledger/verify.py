@@ -248,11 +248,11 @@ class _Proof:
         if not outside:
             return (_beside(max(one.newest for one in matched)) if matched else ""), _not_everything(self._last.seq)
         newest = max(one.newest for one in outside)
-        complete = f"complete up to entry {newest}, the newest that an anchor outside names."
+        complete = f"complete up to entry {newest}, the newest in an anchor kept elsewhere."
         after = _after(newest, self._last.seq)
         if all(self._is_late(one) for one in outside):
             why = (
-                "Those anchors end earlier than hvops ends them: an anchor file has one for each entry, and the audit "
+                "Those anchors stop earlier than they should: an anchor file has one for each entry, and the audit "
                 f"channel a head at least every {self._minutes} minutes. Find out why, and whether entries are missing."
             )
             return f"{complete[:1].upper()}{complete[1:]} {after} {why}", ""

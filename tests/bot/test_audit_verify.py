@@ -117,7 +117,7 @@ def keep(folder, last):
 @pytest.mark.usefixtures("others_keep_the_anchors")
 def test_it_is_complete_up_to_the_newest_entry_that_an_anchor_names_and_no_further(ledger, proved, tmp_path):
     asked(ledger, 9)
-    up_to = "Holds: 9 entries, unaltered; complete up to entry {}, the newest that an anchor outside names."
+    up_to = "Holds: 9 entries, unaltered; complete up to entry {}, the newest in an anchor kept elsewhere."
     assert up_to.format(9) + "\n" in proved()[1]
     keep(tmp_path, 7)  # a bot that is appending is a few behind
     code, said = proved()
@@ -135,8 +135,8 @@ def test_anchors_of_long_ago_do_not_vouch_for_what_follows(ledger, proved, tmp_p
     (tmp_path / "anchors.txt").write_text(lines)
     code, said = proved()
     assert code == 1
-    assert "Complete up to entry 3, the newest that an anchor outside names. Entries 4 to 10 are unaltered; " in said
-    assert "Those anchors end earlier than hvops ends them" in said
+    assert "Complete up to entry 3, the newest in an anchor kept elsewhere. Entries 4 to 10 are unaltered; " in said
+    assert "Those anchors stop earlier than they should" in said
     assert "Holds" not in said
 
 

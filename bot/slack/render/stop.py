@@ -23,7 +23,7 @@ def stop_line(stop: StopView) -> str:
         how = "on this bot only: the stop could not be written to the ledger"
     else:
         how = f"by {_by(stop.entry)} since {at_time(stop.entry.at, DATE)}{_why(stop.entry)}"
-    return f"*Changes are stopped* {how}. Nothing starts until /hvops go, which {format_approvers(stop.resumed_by)} can type."
+    return f"*Changes are stopped* {how}. Nothing starts until /hvops go, which {format_approvers(stop.resumed_by)} can run."
 
 
 def with_stop(message: Message, stop: StopView | None) -> Message:
@@ -51,7 +51,7 @@ def notice(switch: Entry, before: Entry | None, resumed_by: tuple[str, ...]) -> 
         title = "Changes are stopped"
         says = (
             f"{_by(switch)} stopped all changes {at_time(switch.at, DATE)}{_why(switch)}. Steps in progress will finish; "
-            f"nothing new starts until /hvops go, which {format_approvers(resumed_by)} can type."
+            f"nothing new starts until /hvops go, which {format_approvers(resumed_by)} can run."
         )
     else:
         title = "Changes can start again"

@@ -77,7 +77,7 @@ def decision_message(ticket: str, says: str) -> Message:
 def _listed(one: TicketRow, last: str, link: str) -> str:
     name = f"<{link}|{one.id}>" if link else one.id
     state = _WORDS.get(one.state, "INTERRUPTED: a person must decide")
-    until = f", nothing of it begins after {at_time(last, DATE)}" if last else ""
+    until = f", no step starts after {at_time(last, DATE)}" if last else ""
     if one.state == "proposed":
         until = f" until {at_time(one.open_until)}"
     return f"*{name}* {state}{until}: {escape(truncate(one.line, _LINE))} · asked by {person(one.requester, '')}"

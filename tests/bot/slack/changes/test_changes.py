@@ -322,10 +322,10 @@ async def test_stop_go_and_runs(bench):
         await bench.operator.types("/hvops runs")
         runs = await bench.operator.sees("1 open ticket")
         assert plain_text(runs).startswith("*Changes are stopped* by <@U0OPERATOR> since ")
-        assert ": the storage is on fire. Nothing starts until /hvops go, which <!subteam^S0APPROVERS> can type." in (
+        assert ": the storage is on fire. Nothing starts until /hvops go, which <!subteam^S0APPROVERS> can run." in (
             plain_text(runs)
         )
-        assert "approved, starting, nothing of it begins after" in plain_text(runs)
+        assert "approved, starting, no step starts after" in plain_text(runs)
         assert not bench.world.acts
         await bench.operator.types("/hvops go")
         await bench.operator.sees("This needs the role approver")

@@ -47,7 +47,7 @@ async def test_every_ops_channel_hears_of_stop_and_go_once(bench, branch):
             notice = await bench.viewer.sees(STOPPED, channel)
             assert "<@U0OPERATOR>" in plain_text(notice)
             assert "the storage is on fire" in notice.text
-            assert "/hvops go, which <!subteam^S0APPROVERS> can type" in plain_text(notice)
+            assert "/hvops go, which <!subteam^S0APPROVERS> can run" in plain_text(notice)
         await bench.approver.types("/hvops go")
         for channel in ("hv-ops", "hv-branch"):
             notice = await bench.viewer.sees(GOES_ON, channel)
