@@ -108,9 +108,7 @@ def runs(settings: SettingsFile = None) -> None:
 
 @app.command(context_settings={"ignore_unknown_options": True})
 def stop(
-    words: Annotated[
-        list[str] | None, typer.Argument(metavar="WHY", help="The reason, which everybody is shown.")
-    ] = None,
+    words: Annotated[list[str] | None, typer.Argument(metavar="WHY", help="The reason. Everyone sees it.")] = None,
     *,
     settings: SettingsFile = None,
 ) -> None:

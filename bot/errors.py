@@ -25,7 +25,7 @@ What was refused is told apart by `refused_as`, for the ledger and whoever revie
     blocked          a plan is there, and what is so in hvops forbids its next step: changes are stopped, another ticket holds the
                      lock or has undone it, its deadline has passed, the ticket is in no state for it, the very same
                      plan is open already
-    too late         somebody decided first, the time for a decision is over, or the ticket has moved on since the button was shown
+    too late         someone else decided first, the time for a decision is over, or the ticket has moved on since the button was shown
     redelivered      Slack delivered it twice, or a button was pressed twice; the first one is answered
     not answered     nobody can say: hosts, Slack or a queue did not answer in time. Also who holds which role
     our bug          something that should not happen

@@ -85,7 +85,7 @@ def stop_in_force(ledger: Ledger) -> str:
     try:
         newest = ledger.newest_switch()
     except LedgerError as error:
-        return f"Whether changes are stopped is not known, and nothing starts: {error}"
+        return f"hvops can't tell whether changes are stopped, so nothing starts: {error}"
     return stopped_in_words(newest)
 
 

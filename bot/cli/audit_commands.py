@@ -37,7 +37,7 @@ Outcome = Annotated[
 ]
 Who = Annotated[
     str | None,
-    typer.Option("--who", help="A person by name or id, however they asked; of a proposal, also who decided."),
+    typer.Option("--who", help="A person, by name or id: who asked, or who decided on a proposal."),
 ]
 Since = Annotated[datetime | None, typer.Option("--since", help="Not before that local time.")]
 Until = Annotated[datetime | None, typer.Option("--until", help="Before that local time.")]

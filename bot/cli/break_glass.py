@@ -27,9 +27,9 @@ from bot.tickets.decisions import ApprovalService
 
 _VIA = "terminal"
 _LISTED = 50
-_POSTED = "The bot posts it to every ops channel as soon as it runs and Slack takes it."
+_POSTED = "The bot posts this to every ops channel once it is running and Slack is reachable."
 _NOT_THE_BOTS = (
-    "This is the account that the bot runs as, so nobody can tell who typed it. Log in as yourself and run it through sudo, or "
+    "The bot runs as this account, so hvops can't tell who you are. Log in as yourself and run this through sudo, or "
     "type /hvops go in Slack."
 )
 
@@ -41,9 +41,7 @@ def runs(settings: Settings) -> int:
         with open_ledger(settings) as ledger:
             newest, rows, count = ledger.newest_switch(), ledger.listed(OPEN, _LISTED), sum(ledger.counted().values())
     except LedgerError as error:
-        print_error(
-            console(errors=True), f"{error}\nNOT VERIFIED: what follows is what the file says, and nothing runs."
-        )
+        print_error(console(errors=True), f"{error}\nNOT VERIFIED: this is only what the file says, and nothing runs.")
         with Reader(path) as reader:
             newest, rows, count = reader.newest_switch(), reader.listed(OPEN, _LISTED), sum(reader.counted().values())
         _print_runs(newest, rows, count)
@@ -118,7 +116,7 @@ def _ledger_file(settings: Settings) -> Path:
         path.stat()
     except OSError as error:
         raise LedgerError(
-            f"{path}: {error.strerror}. Run this with the bot's settings and as its account, through sudo."
+            f"{path}: {error.strerror}. Run this with the bot's settings, as the bot's account (through sudo)."
         ) from None
     return path
 
@@ -126,7 +124,7 @@ def _ledger_file(settings: Settings) -> Path:
 def _print_runs(newest: Entry | None, rows: Sequence[TicketRow], count: int) -> None:
     out = console()
     stopped = stopped_in_words(newest)
-    out.print(styled(stopped, "bold red") if stopped else styled("Changes can start."))
+    out.print(styled(stopped, "bold red") if stopped else styled("Changes are not stopped."))
     if not rows:
         out.print(styled("No open tickets."))
         return

@@ -38,10 +38,8 @@ def refuse_decision(pipeline: Pipeline, request: Request) -> None:
     with pipeline.recording_refusals(request):
         if (builtin := BUILTINS.get(word)) is not None:
             usage = builtin.usage.removeprefix("/")
-            raise PermissionDenied(f"hvops ask decides nothing: run {usage}, or type {builtin.usage} in Slack.")
-        raise PermissionDenied(
-            "hvops ask decides nothing: press the button beside the plan in Slack, where people are known by one id."
-        )
+            raise PermissionDenied(f"hvops ask only answers questions: run {usage}, or type {builtin.usage} in Slack.")
+        raise PermissionDenied("hvops ask only answers questions: press the button beside the plan in Slack.")
 
 
 def print_preview(out: Console, shown: Preview, named: str) -> None:

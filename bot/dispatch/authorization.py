@@ -88,8 +88,8 @@ def require_role(person: Person, role: Role, place: str | None = None) -> None:
             f"Try again in a minute; /hvops status says more."
         )
     has = f"you are {held.name.lower()}" if held else "you have no role"
-    adds = f"add you, or a group of yours, under [roles.{role.name.lower()}]."
-    ask = f"Ask {person.contact} to {adds}" if person.contact else f"Whoever keeps settings.toml can {adds}"
+    adds = f"add you, or one of your groups, under [roles.{role.name.lower()}]."
+    ask = f"Ask {person.contact} to {adds}" if person.contact else f"Whoever maintains settings.toml can {adds}"
     raise PermissionDenied(f"{needs}; {has}{where or ' in hvops'}. {ask}")
 
 
@@ -159,11 +159,11 @@ def require_switch(person: Person, role: Role, kind: str, covered: Iterable[str]
     if not missing:
         return
     where = ", ".join(missing[:_NAMED]) + (f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else "")
-    needs = f"A stop holds everywhere, so only somebody with the role {role.name.lower()} everywhere ends it"
+    needs = f"A stop applies everywhere, so only someone with the role {role.name.lower()} everywhere can end it"
     if person.unknown:
         raise RolesUnknown(f"{needs}, and your role on {where} cannot be read now: {person.unknown} Nothing was done.")
     raise PermissionDenied(
-        f"{needs}; you do not hold it on {where}. Ask somebody whom [roles.{role.name.lower()}] in settings.toml names "
+        f"{needs}; you do not have it on {where}. Ask someone listed under [roles.{role.name.lower()}] in settings.toml "
         "for all clusters and hosts."
     )
 

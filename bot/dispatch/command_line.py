@@ -213,14 +213,14 @@ async def _found(
 def _vmm_servers(inventory: Inventory) -> str:
     """Which VMM servers there are, or how one is added."""
     names = [server.name for server in inventory.vmm_servers()]
-    return f"Those below [vmm.NAME] are: {', '.join(names)}." if names else "Add a table [vmm.NAME] to it."
+    return f"VMM servers with a [vmm.NAME] table: {', '.join(names)}." if names else "Add a [vmm.NAME] table to it."
 
 
 def _every(inventory: Inventory, command: Command, person: Person | None) -> VmmTargets:
     """The VMM servers where this person may, when none is named. Raises UsageError, PermissionDenied where there is none."""
     servers = inventory.vmm_servers()
     if not servers:
-        raise UsageError("There is no VMM server in the estate. Add a table [vmm.NAME] to it.", command.usage)
+        raise UsageError("There is no VMM server in the estate. Add a [vmm.NAME] table to it.", command.usage)
     if person is None:
         return VmmTargets(servers)
     refusals: list[PermissionDenied] = []

@@ -188,7 +188,7 @@ class Pipeline:
         with authorization.no_hints_for_strangers(request.person):
             typed = asking.reads(self._read(request.reading))
             if not isinstance(typed.command.spec, kind):
-                does = "changes things, and this way in only asks" if typed.command.changes else "changes nothing"
+                does = "makes changes, and only diagnostics run here" if typed.command.changes else "changes nothing"
                 raise UsageError(f"/{typed.command.name} {does}.", typed.command.usage)
         authorization.require_role(request.person, typed.command.role)
         asking.entry = await asyncio.to_thread(self.ledger.append, request.person.id, _asked(request, typed))

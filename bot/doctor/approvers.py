@@ -28,7 +28,7 @@ async def check_approvers(settings: Settings) -> list[DoctorCheck]:
     if slack is None:
         return []
     if not slack.is_set:
-        return [skip("approvers", "not known yet: Slack is not set", SLACK_LATER)]
+        return [skip("approvers", "not known yet: Slack is not set up", SLACK_LATER)]
     rules = list(settings.roles.rules())
     groups = dict.fromkeys(group for _, rule in rules for group in rule.groups)
     told = dict(zip(groups, await asyncio.gather(*(_group(slack, one) for one in groups)), strict=True))
@@ -45,11 +45,11 @@ async def check_approvers(settings: Settings) -> list[DoctorCheck]:
 
 async def _group(slack: Slack, group: str) -> frozenset[str] | DoctorCheck:
     if is_placeholder(group):
-        return skip("user group", f"{group} is that of the example", SLACK_LATER)
+        return skip("user group", f"{group} is the example's placeholder", SLACK_LATER)
     try:
         people = await members(slack.bot_token.get_secret_value(), slack.base_url, group)
     except (NotSent, DeliveryUnknown) as error:
-        return slack_fault("user group", error, of=group, do="Write the id of a user group that exists into [roles].")
+        return slack_fault("user group", error, of=group, do="Put the id of an existing user group into [roles].")
     return people or warn("user group", f"{group} {_EMPTY}", "Add people to it in Slack.")
 
 

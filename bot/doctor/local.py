@@ -42,7 +42,7 @@ async def slack(settings: Settings) -> list[DoctorCheck]:
     if settings.slack is None:
         return [skip("slack", "not in the settings", "Write a table [slack] to run the bot.")]
     if not settings.slack.is_set:
-        return [skip("slack", "not set yet: the tokens are those of the example", SLACK_LATER)]
+        return [skip("slack", "not set up yet: the tokens are the example's", SLACK_LATER)]
     bot, app = settings.slack.bot_token.get_secret_value(), settings.slack.app_token.get_secret_value()
     url = settings.slack.base_url
     found: list[DoctorCheck] = []

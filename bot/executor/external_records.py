@@ -331,8 +331,8 @@ def unread_in(ledger: Reader, page: LogPage) -> str:
     if head is None or page.reaches(datetime.fromisoformat(head.at)):
         return ""
     if page.begins is not None and page.begins >= datetime.fromisoformat(head.at):
-        return f"it begins at {page.begins.astimezone(UTC):%Y-%m-%d %H:%M} UTC, not before this ledger's newest entry: it was cleared or overwritten"
-    return f"its newest {page.read} events of hvops do not reach back to this ledger's newest entry, and older ones were not read"
+        return f"its oldest event ({page.begins.astimezone(UTC):%Y-%m-%d %H:%M} UTC) is no older than this ledger's newest entry: it was cleared or overwritten"
+    return f"its newest {page.read} hvops events do not reach back to this ledger's newest entry, and older ones were not read"
 
 
 def notes_in(host: str, texts: Iterable[str]) -> tuple[Note, ...]:

@@ -112,7 +112,7 @@ async def before_image(parts: RunContext, question: Query) -> tuple[Rows | None,
     if isinstance(found, Unknown):
         return None, f"{found.target}: {found.why}"
     if weigh(found.value) > LARGEST_IMAGE:
-        return None, f"{question.on}: its answer of {len(found.value):,} rows is too long to be noted"
+        return None, f"{question.on}: its answer ({len(found.value):,} rows) is too long to record"
     return found.value, ""
 
 

@@ -196,6 +196,6 @@ def _what_else(run: Run, made: PlannedChange) -> str:
     if not made.plan.groups:
         return f"there is nothing to do any more: {made.plan.reason}"
     if gone := _vanished(run, made):
-        return f"the plan no longer makes a check that was {decided}: {gone[0].description}"
+        return f"the plan no longer includes a check that was {decided}: {gone[0].description}"
     places = ", ".join(_new_places(run, made))
     return f"it now affects {places}, which nobody {decided}" if places else _ANOTHER_PLAN.format(decided)

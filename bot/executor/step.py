@@ -40,7 +40,7 @@ async def do_step(run: Run, at: StepInstance) -> StepResult:
                 result = await _begin_and_settle(run, at)
             if result is not None:
                 return result
-            await run.next_attempt(f"step {at.step.key} has not happened; it is begun again")
+            await run.next_attempt(f"step {at.step.key} did not happen; starting it again")
             result = await _act_again(run, at)
             if result is not None:
                 return result
@@ -81,7 +81,7 @@ async def _begin_and_settle(run: Run, at: StepInstance) -> StepResult | None:
             return not_ready
         (before, why), held = await asyncio.gather(_image(run, at), held_before(run, at.step))
         if at.step.before is not None and before is None:
-            return StepResult(StepStatus.FAILED, f"not begun: the state before is not known: {why}")
+            return StepResult(StepStatus.FAILED, f"not started: the state before it is not known: {why}")
         try:
             fate = await _intend_and_act(run, at, before, held)
         except ChangesStopped:
@@ -122,7 +122,7 @@ async def _not_ready(run: Run, at: StepInstance) -> StepResult | None:
     )
     if seen.is_ is CheckState.MET:
         return None
-    return StepResult(StepStatus.FAILED, f"not begun: {seen.says}")
+    return StepResult(StepStatus.FAILED, f"not started: {seen.says}")
 
 
 async def _intend_and_act(run: Run, at: StepInstance, before: Any, held: HeldBefore) -> SendResult | None:
@@ -162,7 +162,7 @@ async def _not_sent(run: Run, at: StepInstance, why: str) -> None:
     await run.write(Outcome(result=NOT_SENT, message=why.rstrip("."), not_executed=True, **run.place_of(at)))
     run.must_lead()
     run.raise_if_cancelled()
-    await run.next_attempt(f"nothing of step {at.step.key} was sent; it begins once it may")
+    await run.next_attempt(f"step {at.step.key} was not sent; it starts once it is allowed to")
 
 
 def _why_not(run: Run) -> str:
@@ -231,4 +231,4 @@ def _away(at: StepInstance) -> SendResult:
     """The fate of a step that another life of the bot has begun."""
     if at.step.act is None or at.step.is_by_hand:
         return SendResult("accepted", fresh=False)  # nothing of ours was under way: simply wait on
-    return SendResult("unknown", "the bot was away while it was under way", fresh=False)
+    return SendResult("unknown", "the bot was down while it was in progress", fresh=False)

@@ -225,7 +225,7 @@ class ProvedState:
             raise SwitchUnchanged(f"Changes are already stopped, {switch_in_words(newest)}", newest.seq)
         if kind != Stopped.kind and not self.is_stopped:
             since = f" {switch_in_words(newest)}" if newest is not None else ""
-            raise SwitchUnchanged(f"Nothing is stopped.{since}", newest.seq if newest is not None else 0)
+            raise SwitchUnchanged(f"Changes are not stopped.{since}", newest.seq if newest is not None else 0)
 
     def _is(self, kind: str) -> bool:
         return self._memory.switch is not None and self._memory.switch.kind == kind

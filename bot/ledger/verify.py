@@ -248,11 +248,11 @@ class _Proof:
         if not outside:
             return (_beside(max(one.newest for one in matched)) if matched else ""), _not_everything(self._last.seq)
         newest = max(one.newest for one in outside)
-        complete = f"complete up to entry {newest}, the newest that an anchor outside names."
+        complete = f"complete up to entry {newest}, the newest in an anchor kept elsewhere."
         after = _after(newest, self._last.seq)
         if all(self._is_late(one) for one in outside):
             why = (
-                "Those anchors end earlier than hvops ends them: an anchor file has one for each entry, and the audit "
+                "Those anchors stop earlier than they should: an anchor file has one for each entry, and the audit "
                 f"channel a head at least every {self._minutes} minutes. Find out why, and whether entries are missing."
             )
             return f"{complete[:1].upper()}{complete[1:]} {after} {why}", ""
@@ -453,12 +453,12 @@ def _after(newest: int, last: int) -> str:
     if newest == last:
         return ""
     those = f"Entry {last} is" if last == newest + 1 else f"Entries {newest + 1} to {last} are"
-    return f"{those} unaltered, and whether others followed is not known."
+    return f"{those} unaltered; whether others followed is not known."
 
 
 def _beside(newest: int) -> str:
     return (
-        f"The anchors, the newest of entry {newest}, lie on the ledger's own disk: who can cut the one can cut the other. "
+        f"The anchors, the newest of entry {newest}, are on the ledger's own disk: whoever can cut one can cut the other. "
         "So nothing outside shows whether newer entries were cut off. Compare with the audit channel (--channel), read the "
         "anchors through a pipe from where others keep them, or set anchor_file to another disk."
     )

@@ -173,7 +173,7 @@ class ProposalService:
         now = self._ledger.ticket(ticket)
         assert now is not None
         if now.state not in (TicketState.INTERRUPTED, TicketState.ENDED):
-            raise TicketError(f"{ticket} is {now.state}; it can be taken back once it has ended, or is interrupted.")
+            raise TicketError(f"{ticket} is {now.state}; it can be undone once it has ended or is interrupted.")
 
     def _refuse_undo(self, ticket: str, made: PlannedChange) -> None:
         now = self._ledger.ticket(ticket)
@@ -183,7 +183,7 @@ class ProposalService:
         if made.plan.is_held:
             blocking = made.plan.blocking_gates
             said = "; ".join(f"“{gate.description}” is not so: {gate.measured or 'not known'}" for gate in blocking)
-            raise NoPlan(f"{ticket} cannot be taken back now. {said}. Try again when that has changed.")
+            raise NoPlan(f"{ticket} cannot be undone now. {said}. Try again when that has changed.")
 
     def _write(self, request: Request, asking: RequestContext, made: PlannedChange) -> Proposed:
         (entry,) = self._ledger.append_together(self._draft(request, made, _origin(request, asking)))

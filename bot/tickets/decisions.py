@@ -60,7 +60,7 @@ from bot.tickets.run_history import positions, story_of
 
 CONFIRM = "confirm"
 LONGEST_REASON = 500
-NO_REASON = "Nothing was stopped: say why, in a few words, behind the command. Everybody is shown the reason."
+NO_REASON = "Nothing was stopped: add a short reason after the command. Everyone sees it."
 WAYPOINTS = ENDS | {"proposed", "approved", "started", "resumed", "interrupted"}  # what a ticket's state hangs on
 
 
@@ -182,7 +182,7 @@ class ApprovalService:
             proposal = proposal_of(self._ledger, press.ticket)
             _allow(press.person, Role.OPERATOR, proposal)
             if self._ticket(press.ticket).cancel_asked:
-                raise MovedOn(f"{press.ticket} has been asked to stop already; it ends before its next act.")
+                raise MovedOn(f"{press.ticket} has already been asked to stop; it ends before its next step.")
             return self._write(press, CancelAsked(**_by(press)))
 
     def confirm_manual_step(self, press: UserAction) -> Entry:
@@ -198,7 +198,7 @@ class ApprovalService:
             story = story_of(self._ledger.story(press.ticket))
             waiting = next((one for one in positions(proposal.plan) if one.key == story.in_flight), None)
             if waiting is None or not isinstance(waiting.step.act, ManualStep):
-                raise MovedOn(f"{press.ticket} does not wait for anything to be done by hand now.")
+                raise MovedOn(f"{press.ticket} is not waiting for a manual step now.")
             _allow(press.person, Role[waiting.step.act.role.upper()], proposal)
             _must_be_shown(press, waiting.number, f"it waits for step {waiting.number} now, {waiting.step.description}")
             return self._write(press, StepConfirmed(step=waiting.key[0], round=waiting.key[1], **_by(press)))
@@ -221,7 +221,7 @@ class ApprovalService:
             ticket = self._ticket(press.ticket)
             if ticket.state is not TicketState.INTERRUPTED:
                 raise MovedOn(f"It is not interrupted: {self.describe_status(press.ticket)}")
-            _must_be_shown(press, ticket.attempt, "it went on, and was interrupted once more")
+            _must_be_shown(press, ticket.attempt, "it resumed and was interrupted again")
             if ticket.run_until and self._now() > datetime.fromisoformat(ticket.run_until):
                 raise DeadlinePassed(past_its_time(ticket))
             if hindered:
@@ -325,8 +325,8 @@ class ApprovalService:
         ticket, verb = proposal.ticket, "confirmed" if proposal.policy == CONFIRM else "approved"
         if self._ticket(ticket).state is TicketState.PROPOSED and not self._can_be_read(self._ledger.story(ticket)):
             raise PlanNotShown(
-                f"{ticket} was not {verb}: its whole plan is not in Slack yet. hvops keeps trying to post it in the "
-                "thread. Read it there, then press again."
+                f"{ticket} was not {verb}: the full plan is not in Slack yet. hvops keeps posting it to the "
+                "thread; read it there, then press again."
             )
 
     def _may_answer(self, proposal: Proposal) -> None:
@@ -461,13 +461,13 @@ def _allow(person: Person, role: Role, proposal: Proposal | TicketSummary) -> No
 def _must_be_shown(press: UserAction, now: int, so: str) -> None:
     """A card may be old, a click may come late or twice: it counts for what its person saw, and for nothing after it."""
     if press.shown is not None and press.shown != now:
-        raise MovedOn(f"{press.ticket} has moved on since that button was shown: {so}. Look at its message again.")
+        raise MovedOn(f"{press.ticket} has moved on since that button was shown: {so}. Check its message again.")
 
 
 def _reason(why: str) -> str:
     said = _one_line(why)
     if not said:
-        raise Unanswered("Say why, in a few words: the reason stands in the ledger.")
+        raise Unanswered("Give a short reason: it goes into the ledger.")
     return said
 
 

@@ -161,7 +161,7 @@ def draft_proposal(
     told = plan_to_json(replace(made.plan, samples=()))
     if len(json.dumps(told)) > LONGEST_PLAN:
         raise TicketError(
-            "The plan would take more than a megabyte, which nobody can read before they approve it: a host answers with"
+            "The plan is over a megabyte, too long for anyone to read before approving it: a host returned"
             " names or lists that are far too long."
         )
     signed = digest(made.plan, made.risk, made.version, last)

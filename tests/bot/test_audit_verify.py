@@ -94,7 +94,7 @@ def test_copied_text_finds_what_was_cut_off(ledger, proved, tmp_path):
     cut(tmp_path, 5)
     code, said = proved()  # the anchors beside it were cut to match
     assert code == 1
-    assert "The anchors, the newest of entry 5, lie on the ledger's own disk" in said
+    assert "The anchors, the newest of entry 5, are on the ledger's own disk" in said
     assert "unaltered; complete" not in said
     code, said = proved(pasted, tmp_path / "anchors.txt")
     assert code == 1
@@ -117,12 +117,12 @@ def keep(folder, last):
 @pytest.mark.usefixtures("others_keep_the_anchors")
 def test_it_is_complete_up_to_the_newest_entry_that_an_anchor_names_and_no_further(ledger, proved, tmp_path):
     asked(ledger, 9)
-    up_to = "Holds: 9 entries, unaltered; complete up to entry {}, the newest that an anchor outside names."
+    up_to = "Holds: 9 entries, unaltered; complete up to entry {}, the newest in an anchor kept elsewhere."
     assert up_to.format(9) + "\n" in proved()[1]
     keep(tmp_path, 7)  # a bot that is appending is a few behind
     code, said = proved()
     assert code == 0
-    assert f"{up_to.format(7)} Entries 8 to 9 are unaltered, and whether others followed is not known." in said
+    assert f"{up_to.format(7)} Entries 8 to 9 are unaltered; whether others followed is not known." in said
 
 
 @pytest.mark.usefixtures("others_keep_the_anchors")
@@ -135,8 +135,8 @@ def test_anchors_of_long_ago_do_not_vouch_for_what_follows(ledger, proved, tmp_p
     (tmp_path / "anchors.txt").write_text(lines)
     code, said = proved()
     assert code == 1
-    assert "Complete up to entry 3, the newest that an anchor outside names. Entries 4 to 10 are unaltered, and" in said
-    assert "Those anchors end earlier than hvops ends them" in said
+    assert "Complete up to entry 3, the newest in an anchor kept elsewhere. Entries 4 to 10 are unaltered; " in said
+    assert "Those anchors stop earlier than they should" in said
     assert "Holds" not in said
 
 
@@ -167,7 +167,7 @@ def test_a_head_of_the_channel_vouches_as_long_as_the_next_one_is_not_due(ledger
     (tmp_path / "copied.txt").write_text(format_anchor(first, ledger.seal))
     found, said = proved(tmp_path / "copied.txt")
     assert found == code
-    assert f"Entries 2 to {entries + 1} are unaltered, and whether others followed is not known." in said
+    assert f"Entries 2 to {entries + 1} are unaltered; whether others followed is not known." in said
 
 
 def message(ledger, entry, **changes):

@@ -251,7 +251,7 @@ def test_a_long_token_does_not_have_everything_read_many_times(monkeypatch):
 
     monkeypatch.setattr(redaction, "_Unescaped", Recorded)
     Redactor(["QSDK 3" + "b9e07c0f" * 500]).redact_text(text)
-    assert sum(read) < 5 * len(text)  # two layers, and what the pieces overlap
+    assert sum(read) < 10 * len(text)  # two layers, what the pieces overlap, and what another thread may read meanwhile
     assert max(read) < 300_000  # at a time
 
 

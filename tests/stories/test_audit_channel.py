@@ -36,7 +36,7 @@ async def test_a_drain_leaves_its_lines_and_a_head_by_which_a_cut_copy_is_found(
         assert await asyncio.to_thread(verify_audit_log, copy, settings, None, (kept,)) == 1
         said = capsys.readouterr().out
         assert "BROKEN" not in said  # nothing is missing, and what says so lies beside it
-        assert "lie on the ledger's own disk" in " ".join(said.split())
+        assert "are on the ledger's own disk" in " ".join(said.split())
         assert await asyncio.to_thread(verify_audit_log, copy, settings, None, (kept,), channel=True) == 1
         said = " ".join(capsys.readouterr().out.split())
         newest = max(head.seq for message in viewer.messages("hv-audit") if (head := parse_anchor(message.text)))

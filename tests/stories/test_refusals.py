@@ -38,7 +38,7 @@ async def test_a_button_of_somebody_elses_answer_asks_who_presses_it(play):
         answer = await ops.sees("hv01: writers well")
         await ops.clicks(answer, "Share")
         shared = await ops.sees("hv01: writers well", who="nobody", channel="hv-ops")
-        await ops.clicks(shared, "Look Again", who="nobody")
+        await ops.clicks(shared, "Show Answer", who="nobody")
         await ops.sees("You have no role in hvops.", who="nobody")
 
 

@@ -56,7 +56,7 @@ async def test_stopped_at_the_terminal_while_slack_is_down_it_holds_and_is_poste
         code, printed = await hvops(ops, "runs")
         assert (code, "Slack is down" in printed, "T-1 proposed" in printed) == (0, True, True), printed
         code, printed = await hvops(ops, "go")  # the account that the bot runs as
-        assert (code, "This is the account that the bot runs as" in printed) == (2, True), printed
+        assert (code, "The bot runs as this account" in printed) == (2, True), printed
         await ops.clicks(plan, "Approve", who="approver")
         await ops.recorded("approved", 1)
         ops.slack.faults.waiting.clear()

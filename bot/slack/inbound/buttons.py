@@ -102,7 +102,7 @@ class Clicks:
             self._busy.discard(click.key)
 
     async def _refuse_forged(self, click: Click) -> None:
-        why = "It was pressed outside an answer that hvops gave to this person: in a message of somebody else's, or a copy."
+        why = "The button was not in an answer that hvops gave this person: it was in someone else's message, or in a copy."
         log.warning("a press in an answer that is not theirs", user=click.who.id, place=click.where.channel)
         refused = Refused(
             name=click.who.name, line=f"button {click.verb}", reason=why, category="not allowed", via="button",
@@ -231,4 +231,6 @@ def _translated(error: Exception) -> HvopsError:
         return UsageError("Slack was too slow to open a window here. Press the button again.")
     if isinstance(fate, HvopsError):
         return fate
-    return NotSent("later", f"The window could not be opened: Slack is busy or has trouble ({fate.why}). Press again.")
+    return NotSent(
+        "later", f"The window could not be opened: Slack is busy or having trouble ({fate.why}). Press again."
+    )

@@ -21,9 +21,9 @@ _BEFORE = 60.0  # Slack's servers do not agree to the second; what is dated late
 class Way(Enum):
     """What somebody did: how it is said, and what to do instead."""
 
-    PRESS = ("This button was pressed", "Press it again if you still mean it.")
-    WINDOW = ("This window was opened", "Open it again if you still mean it.")
-    MENTION = ("This was written", "Write it again if you still mean it.")
+    PRESS = ("This button was pressed", "Press it again if you still need it.")
+    WINDOW = ("This window was opened", "Open it again if you still need it.")
+    MENTION = ("This was written", "Write it again if you still need it.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class Freshness:
         """Why it decides nothing, for the person; "" while it counts."""
         what, again = self.way.value
         if self.age is None:
-            return f"hvops can't tell when that was: Slack gave no time for it that can be compared. Nothing was done. {again}"
+            return f"hvops can't tell how old this is: Slack gave no usable time for it. Nothing was done. {again}"
         if self.left > 0:
             return ""
         old = f"{what} {duration(self.age + self.since.seconds())} ago"

@@ -242,7 +242,7 @@ class Listener:
         where = ReplyTarget(who.user, get_str(event, "channel"), thread_ts=get_str(event, "thread_ts"))
         line = read_typed(get_str(event, "text"), EntryPoint.MENTION)
         if not await self._came_before(body, context, who, line.text, _wording(event, line)):
-            written = get_str(event.get("edited"), "ts") or get_str(event, "ts")
+            written = get_str(event, "ts")  # of an edit too: a new word in an old message must not make that fresh
             fresh = Freshness.of(seconds_in(written), self._time, Way.MENTION)
             self._desk.start(self._desk.handle_line(who, where, line, "mention", fresh=fresh))
 
@@ -300,7 +300,7 @@ class Listener:
             return False
         why = "Slack delivered this twice; the first one is being answered."
         if not came:
-            why = "This message was edited, and with these words it has been answered already."
+            why = "This message was edited, but hvops has already answered it with the same wording."
         name = who.name or self._desk.parts.people.known_name(who.user)
         refused = Refused(name=name, line=line[:200], reason=why, category="redelivered", deliveries=ids)
         try:

@@ -56,13 +56,13 @@ log = structlog.get_logger()
 
 # Said once it is in the ledger. What follows is shown by the ticket itself.
 _SAYS = {
-    APPROVE: "{decided}. It looks again, then it starts.",
-    ANSWER: "approved, with your answers signed. It looks again, then it starts.",
+    APPROVE: "{decided}. Re-checking, then starting.",
+    ANSWER: "approved, with your answers on record. Re-checking, then starting.",
     WITHDRAW: "withdrawn. Nothing is done.",
     STOP_STEP: "asked to stop. The step in progress will finish; nothing else starts.",
-    HAND: "noted. hvops looks for itself now.",
+    HAND: "noted. hvops is checking for itself.",
     GO_ON: "goes on. The step in progress is checked first.",
-    REJECT: "rejected, and your reason stands in the thread.",
+    REJECT: "rejected. Your reason is in the thread.",
     CLOSE: "closed as it is.",
 }
 

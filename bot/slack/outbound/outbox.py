@@ -23,9 +23,9 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.redaction import Redactor
 from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent, PartMissing, Retry, classify_error
-from bot.slack.outbound.blockkit_fitting import downgrade, fit, preformatted, weaker_view
+from bot.slack.outbound.blockkit_fitting import downgrade, fit, weaker_view
 from bot.slack.outbound.blockkit_validation import problems
-from bot.slack.outbound.message import File, Message, split
+from bot.slack.outbound.message import File, Message, escape_control, split
 from bot.slack.outbound.sent_messages import SentMessages, marked, metadata
 
 log = structlog.get_logger()
@@ -35,8 +35,8 @@ _quiet = logging.getLogger("bot.slack.outbound.sdk")
 _BLOCKS_REFUSED = ("invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long", "msg_too_long", "block_mismatch")
 _LONGEST_PAUSE = 60.0  # that Slack asks for
 _LONGEST_WAIT = 15.0  # where it does not say
-_PIECE = 9_000  # characters of a refused file in one message
-_PIECES = 5  # messages that a refused file may take, unless it must be whole
+_PIECE = 3_000  # characters of a refused file in one message
+_PIECES = 10  # messages that a refused file may take, unless it must be whole
 _REMEMBERED = 1_000  # keys of messages that may stand there twice
 
 
@@ -164,7 +164,7 @@ class Outbox:
             DeliveryUnknown: nobody can know whether it arrived.
             PartMissing: it was taken, and a file of it was not, where it must be whole.
         """
-        mark = self._sign(key) if key else ""
+        mark = self._mark(key, channel, thread_ts)
 
         async def send(fitting: Message) -> Any:
             said: dict[str, Any] = {
@@ -183,7 +183,7 @@ class Outbox:
             return _with_ts(await self._client.chat_postMessage(**said))
 
         async def look() -> Any:
-            found = await self._sent.with_mark(channel, mark, thread_ts)
+            found = await self._sent.with_mark(channel, mark, await self._own(), thread_ts)
             return {"ts": found[0]} if found else None
 
         answer, sent = await self._send(
@@ -207,7 +207,7 @@ class Outbox:
         Raises:
             NotSent: Slack refuses or cannot be reached.
         """
-        mark = self._sign(key) if key else ""
+        mark = self._mark(key, channel)
 
         async def send(fitting: Message) -> Any:
             return await self._client.chat_update(
@@ -230,8 +230,21 @@ class Outbox:
 
     async def copies(self, channel: str, key: str) -> list[str]:
         """The ts of every message of that key in a channel, oldest first. Raises NotSent: Slack does not say."""
-        mark = self._sign(key)
-        return list(await self._read(lambda: self._sent.with_mark(channel, mark)))
+
+        async def look() -> list[str]:
+            return await self._sent.with_mark(channel, self._mark(key, channel), await self._own())
+
+        return list(await self._read(look))
+
+    def _mark(self, key: str, channel: str, thread_ts: str = "") -> str:
+        """What a message carries to be found again: there and nowhere else."""
+        return self._sign(f"{channel} {thread_ts} {key}") if key else ""
+
+    async def _own(self) -> str:
+        """The id of the bot's own user: nobody else's message is taken for ours. Raises what the SDK raises."""
+        if not self._own_id:
+            self._own_id = str((await self._client.auth_test()).get("user_id") or "")
+        return self._own_id
 
     def may_stand_twice(self, key: str) -> bool:
         """Whether a message was sent again after a look had not found it. Tells it once."""
@@ -252,7 +265,7 @@ class Outbox:
         except Exception as error:
             fate = classify_error(error, idempotent=True)
             raise (
-                fate if isinstance(fate, NotSent) else NotSent("later", f"Slack does not say: {_why(fate)}.")
+                fate if isinstance(fate, NotSent) else NotSent("later", f"Slack gave no clear answer: {_why(fate)}.")
             ) from error
 
     async def ephemeral(self, channel: str, user: str, message: Message, thread_ts: str = "") -> None:
@@ -324,7 +337,8 @@ class Outbox:
                 pieces = await asyncio.to_thread(_as_messages, masked.files[0], refused.code, whole=whole)
                 for at, message in enumerate(pieces):
                     part = f"{key} file {number} part {at}" if key else ""
-                    await self.post(channel, message, thread_ts, part, looks_first=looks_first)
+                    # text alone: there is nothing that Slack could refuse and that would become a file again
+                    await self.post(channel, message, thread_ts, part, looks_first=looks_first, whole=True)
 
     async def attach_quietly(self, channel: str, files: Sequence[File], thread_ts: str = "") -> None:
         """The same beside a message that has been taken: whoever waits must not take a missing file for a missing message."""
@@ -335,7 +349,7 @@ class Outbox:
 
     async def _upload(self, channel: str, file: File, thread_ts: str, *, looks_first: bool = False) -> None:
         """Upload a file and share it [doc: docs.slack.dev/messaging/working-with-files]. Only sharing it must not be done twice."""
-        if looks_first and thread_ts and await self._is_there(channel, thread_ts, file.name):
+        if looks_first and thread_ts and await self._is_there(channel, thread_ts, file):
             return
         lane = f"upload {channel}"
 
@@ -364,11 +378,14 @@ class Outbox:
         await self._send(lane, upload, _NOTHING, idempotent=True)
         await self._send(channel, share, _NOTHING, look=look)
 
-    async def _is_there(self, channel: str, thread_ts: str, name: str) -> bool:
-        """Whether the bot has shared a file of that name in a thread. Raises NotSent."""
-        if not self._own_id:
-            self._own_id = str((await self._read(self._client.auth_test)).get("user_id") or "")
-        return bool(await self._read(lambda: self._sent.has_own_file(channel, thread_ts, name, self._own_id)))
+    async def _is_there(self, channel: str, thread_ts: str, file: File) -> bool:
+        """Whether the bot has shared a file of that name and size in a thread. Raises NotSent."""
+
+        async def look() -> bool:
+            size = len(file.content)
+            return await self._sent.has_own_file(channel, thread_ts, file.name, size, await self._own())
+
+        return bool(await self._read(look))
 
     async def publish_home(self, user: str, view: dict[str, Any]) -> None:
         """Show somebody their Home tab, with its tables as text where Slack rejects them. Raises NotSent."""
@@ -490,11 +507,11 @@ class Outbox:
                 except Exception as error:  # noqa: BLE001 - foreign errors are translated here
                     fate = classify_error(error, idempotent=True)
                     if isinstance(fate, NotSent):
-                        return DeliveryUnknown(f"{why} Slack does not let hvops look: {fate.code}.", fate.code)
+                        return DeliveryUnknown(f"{why} Slack does not let hvops check: {fate.code}.", fate.code)
                     assert isinstance(fate, Retry)
                     tries += 1
                     if await self._rest(fate, tries, until) is not None:
-                        return DeliveryUnknown(f"{why} Whether it did, Slack does not say now: {fate.why}.")
+                        return DeliveryUnknown(f"{why} Slack can't confirm it right now: {fate.why}.")
                 else:
                     break
             if found is not None:
@@ -519,7 +536,7 @@ class Outbox:
 
 
 _NOTHING = Message("")
-_PERHAPS, _SENT = "It may have been sent before.", "It was sent, and Slack did not say what became of it."
+_PERHAPS, _SENT = "It may have been sent before.", "It was sent, but Slack did not confirm it."
 _OK = 200
 _FOUND = "found by hvops"  # in what stands for an answer of Slack's
 
@@ -566,6 +583,12 @@ def _first(looks_first: bool, was_sent: bool) -> str:  # noqa: FBT001 - as `post
     return _SENT if was_sent else _PERHAPS if looks_first else ""
 
 
+def _literal(text: str) -> str:
+    """Text for a code block: as it is, but for what would end the block or make a mention."""
+    shown = escape_control(text, lines=True).replace("`", "\N{MODIFIER LETTER GRAVE ACCENT}")
+    return shown.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
 def _digest(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()[:32]
 
@@ -592,17 +615,15 @@ def _refuses_metadata(error: SlackApiError) -> bool:
 
 def _as_messages(file: File, code: str, *, whole: bool) -> list[Message]:
     """A file as text that stands in messages instead, the first of which says why."""
-    pieces = split(file.content.decode(errors="replace"), _PIECE)
+    pieces = split(_literal(file.content.decode(errors="replace")), _PIECE)
     shown = pieces if whole else pieces[:_PIECES]
     left = sum(map(len, pieces[len(shown) :]))
     made = []
     for number, piece in enumerate(shown, 1):
-        says = f"{file.name}, part {number} of {len(shown)} (Slack took no file: {code})"
+        says = f"{file.name}, part {number} of {len(shown)} (Slack refused the file: {code})"
         if left and number == len(shown):
             says += f"; {left:,} more characters are not shown here"
-        made.append(
-            Message(says, ({"type": "section", "text": {"type": "mrkdwn", "text": says}}, *preformatted(piece)))
-        )
+        made.append(Message(f"{says}\n```{piece}```"))
     return made
 
 

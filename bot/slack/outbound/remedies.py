@@ -23,28 +23,28 @@ AGAIN = "Try again in a minute."
 
 _COPY: Mapping[str, str] = MappingProxyType(
     {
-        "bot": "Copy bot_token from OAuth & Permissions of the app.",
-        "app": "Copy app_token from Basic Information, App-Level Tokens, of the app.",
+        "bot": "Copy bot_token from the app's OAuth & Permissions page.",
+        "app": "Copy app_token from App-Level Tokens on the app's Basic Information page.",
     }
 )
 _SCOPE: Mapping[str, str] = MappingProxyType(
     {
         "bot": "Add it under OAuth & Permissions (deploy/slack.yaml has them all) and reinstall the app.",
-        "app": "Make an app-level token with the scope connections:write.",
+        "app": "Create an app-level token with the connections:write scope.",
     }
 )
 _NETWORK_LIMIT = (
-    "An administrator of Slack limits the networks that may call it: allow this machine's address for the app."
+    "A Slack administrator limits which networks may call it: have this machine's address allowed for the app."
 )
 _ADMINISTRATOR = "An administrator of the workspace or organization has to allow the app."
 _CODES: Mapping[str, str] = MappingProxyType(
     {
-        "invalid_auth": "The token is not valid: wrong, cut off, or replaced by a newer one. {copy}",
-        "not_authed": "No token arrived at Slack. {copy}",
+        "invalid_auth": "The token is not valid: mistyped, truncated, or replaced by a newer one. {copy}",
+        "not_authed": "Slack received no token. {copy}",
         "token_revoked": "The token was revoked. Reinstall the app if it was removed. {copy}",
         "token_expired": "The token has expired: turn token rotation off for the app. {copy}",
         "account_inactive": "The app was removed from the workspace, or the workspace is gone. Reinstall the app. {copy}",
-        "not_allowed_token_type": "This is a token of the wrong kind: bot_token begins with xoxb-, app_token with xapp-. {copy}",
+        "not_allowed_token_type": "This is the wrong kind of token: bot_token begins with xoxb-, app_token with xapp-. {copy}",
         "missing_scope": "{scope}",
         "no_permission": "{scope}",
         "accesslimited": _NETWORK_LIMIT,
@@ -53,10 +53,10 @@ _CODES: Mapping[str, str] = MappingProxyType(
         "team_access_not_granted": _ADMINISTRATOR,
         "enterprise_is_restricted": _ADMINISTRATOR,
         "org_login_required": "The workspace is being moved into an organization: wait until that is done.",
-        "no_such_subteam": "No user group has this id. Write the id (S0…) of one that exists into [roles].",
-        "plan_upgrade_required": "User groups need a paid plan of Slack. Name people instead: [roles.*] users = ['U0…'].",
-        "not_in_channel": "Invite the bot in that channel: /invite @hvops.",
-        "channel_not_found": "Correct the id of the channel (C0…), or invite the bot there: /invite @hvops.",
+        "no_such_subteam": "No user group has this id. Put the id (S0…) of an existing one into [roles].",
+        "plan_upgrade_required": "User groups need a paid Slack plan. Name people instead: [roles.*] users = ['U0…'].",
+        "not_in_channel": "Invite the bot to that channel: /invite @hvops.",
+        "channel_not_found": "Correct the channel's id (C0…), or invite the bot there: /invite @hvops.",
         "is_archived": "That channel is archived. Name another one.",
         RATE_LIMITED: AGAIN,
         "rate_limited": AGAIN,
@@ -66,19 +66,19 @@ _CODES: Mapping[str, str] = MappingProxyType(
 _NETWORK: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
     (
         (aiohttp.ClientHttpProxyError, aiohttp.ClientProxyConnectionError),
-        "The proxy does not let it through. Check HTTPS_PROXY of the service, and what the proxy allows.",
+        "The proxy blocks it. Check the service's HTTPS_PROXY, and what the proxy allows.",
     ),
     (
         (aiohttp.ClientConnectorDNSError, socket.gaierror),
-        "Its name cannot be looked up. Check the DNS servers of this machine, or set HTTPS_PROXY.",
+        "The name does not resolve. Check this machine's DNS servers, or set HTTPS_PROXY.",
     ),
     (
         (aiohttp.ClientConnectorCertificateError, ssl.SSLCertVerificationError),
-        "Its certificate is not trusted. Check this machine's clock, or add the authority of a proxy that opens TLS.",
+        "Its certificate is not trusted. Check this machine's clock, or trust the CA of a proxy that inspects TLS.",
     ),
     (
         (aiohttp.ClientSSLError, ssl.SSLError),
-        "No TLS connection could be made. Check what is between: a firewall or a proxy that opens TLS.",
+        "The TLS handshake failed. Check for a firewall or proxy in between that inspects TLS.",
     ),
     (
         (TimeoutError, aiohttp.ServerTimeoutError),
@@ -100,7 +100,7 @@ def remedy(error: BaseException, about: About = "bot") -> str:
     if code in _CODES:
         return _CODES[code].format(copy=_COPY[about], scope=_SCOPE[about])
     if any(one in code for one in _OWN_TROUBLE):
-        return f"That is trouble of Slack's own: see https://slack-status.com. {AGAIN}"
+        return f"Slack itself is having trouble: see https://slack-status.com. {AGAIN}"
     return next((says for one in chain(error) for kinds, says in _NETWORK if isinstance(one, kinds)), "")
 
 

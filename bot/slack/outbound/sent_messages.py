@@ -41,9 +41,13 @@ class SentMessages:
         """Take the Web API client."""
         self._client = client
 
-    async def with_mark(self, channel: str, mark: str, thread_ts: str = "") -> list[str]:
-        """The ts of every message with this mark, oldest first, among the newest of a channel or in a thread."""
-        found = [str(one["ts"]) async for one in self._messages(channel, thread_ts) if _has(one, mark)]
+    async def with_mark(self, channel: str, mark: str, owner: str, thread_ts: str = "") -> list[str]:
+        """The ts of every message of the owner's with this mark, oldest first, among the newest of a channel or in a thread.
+
+        Whoever can read the channel can copy a mark.
+        """
+        messages = self._messages(channel, thread_ts)
+        found = [str(one["ts"]) async for one in messages if one.get("user") == owner and _has(one, mark)]
         return sorted(found, key=_moment)
 
     async def has_file(self, channel: str, thread_ts: str, file_id: str) -> bool:
@@ -53,10 +57,11 @@ class SentMessages:
                 return True
         return False
 
-    async def has_own_file(self, channel: str, thread_ts: str, name: str, owner: str) -> bool:
-        """Whether a file of this name stands there that the bot itself uploaded: anybody can share one of that name."""
+    async def has_own_file(self, channel: str, thread_ts: str, name: str, size: int, owner: str) -> bool:
+        """Whether a file of this name and size stands there that the bot itself uploaded: anybody can share one of that name."""
+        wanted = (name, size, owner)
         async for one in self._messages(channel, thread_ts):
-            if any(file.get("name") == name and file.get("user") == owner for file in one.get("files") or ()):
+            if any((file.get("name"), file.get("size"), file.get("user")) == wanted for file in one.get("files") or ()):
                 return True
         return False
 

@@ -176,7 +176,7 @@ def _difference(card: TicketView) -> Iterator[Block]:
     text = difference_text(card)
     if not text:
         return
-    yield from sections(f"*What is different* (- was {card.approved_by}, + is so now):")
+    yield from sections(f"*What is different* (- as {card.approved_by}, + as it is now):")
     if utf16_length(text) > _DIFFERENCE:
         yield from sections("It is long: all of it is in difference.txt in the thread.")
     else:

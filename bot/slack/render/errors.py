@@ -35,9 +35,7 @@ def no_ledger(error: HvopsError) -> Message:
 
 def not_decided(error: HvopsError) -> Message:
     """A press was written down, and what it decides could not be: the next life of the bot takes it up."""
-    says = (
-        f"{escape(str(error))} Press again. If hvops is restarted within 5 minutes, it takes this press up by itself."
-    )
+    says = f"{escape(str(error))} Press again. If hvops restarts within 5 minutes, it handles this press itself."
     return Message(says, sections(f"*Not decided yet.* {says}"))
 
 
@@ -57,7 +55,7 @@ def not_the_real_message(ticket: str, link: str) -> Message:
 
 def not_your_answer() -> Message:
     """A button that starts something, and is in no answer that was given to who pressed it."""
-    says = "This button is not in an answer that hvops gave you, so nothing was started. Type the command, or press Show Answer."
+    says = "This button is not part of an answer that hvops gave you, so nothing was started. Type the command, or press Show Answer."
     return Message(f"Not done. {says}", sections(f"*Not done.* {says}"))
 
 

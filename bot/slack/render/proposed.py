@@ -70,7 +70,7 @@ def approved_message(card: TicketView) -> Message:
     told = card.happening
     says = told.says if told and told.kind in ("locked", "stopped", "ripening", "roles") else ""
     record = f"*{card.approved_by.capitalize()}* by {who(approval)} {at_time(approval.at) if approval else ''}"
-    waits = "it looks again and starts after /hvops go." if card.stop is not None else "looking again, then it starts…"
+    waits = "it is re-checked and starts after /hvops go." if card.stop is not None else "re-checking, then starting…"
     state = escape(says) or waits
     asker = person(card.proposal.requester, card.proposal.requester_name)
     body, _ = _body(card)

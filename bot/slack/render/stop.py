@@ -18,12 +18,12 @@ CALLBACK = "hvops:stop"  # of the window; the channel that it was asked for in i
 def stop_line(stop: StopView) -> str:
     """That changes are stopped, by whom, since when and why, and who can let them start again. mrkdwn."""
     if stop.unknown:
-        return f"*Whether changes are stopped is not known*, and nothing starts: {escape(stop.unknown)}"
+        return f"*hvops can't tell whether changes are stopped*, so nothing starts: {escape(stop.unknown)}"
     if stop.entry is None:
-        how = "in this process: the stop could not be written into the ledger"
+        how = "on this bot only: the stop could not be written to the ledger"
     else:
         how = f"by {_by(stop.entry)} since {at_time(stop.entry.at, DATE)}{_why(stop.entry)}"
-    return f"*Changes are stopped* {how}. Nothing starts until /hvops go, which {format_approvers(stop.resumed_by)} can type."
+    return f"*Changes are stopped* {how}. Nothing starts until /hvops go, which {format_approvers(stop.resumed_by)} can run."
 
 
 def with_stop(message: Message, stop: StopView | None) -> Message:
@@ -51,7 +51,7 @@ def notice(switch: Entry, before: Entry | None, resumed_by: tuple[str, ...]) -> 
         title = "Changes are stopped"
         says = (
             f"{_by(switch)} stopped all changes {at_time(switch.at, DATE)}{_why(switch)}. Steps in progress will finish; "
-            f"nothing new starts until /hvops go, which {format_approvers(resumed_by)} can type."
+            f"nothing new starts until /hvops go, which {format_approvers(resumed_by)} can run."
         )
     else:
         title = "Changes can start again"
@@ -76,15 +76,15 @@ def unchanged_message(newest: Entry | None) -> Message:
     if newest is not None and newest.kind == Stopped.kind:
         says = f"*Changes are already stopped* by {_by(newest)} since {at_time(newest.at, DATE)}{_why(newest)}."
     elif newest is not None:
-        says = f"*Nothing is stopped.* {_by(newest)} let changes start again {at_time(newest.at, DATE)}."
+        says = f"*Changes are not stopped.* {_by(newest)} let changes start again {at_time(newest.at, DATE)}."
     else:
-        says = "*Nothing is stopped.*"
+        says = "*Changes are not stopped.*"
     return Message(_plain(says), sections(says))
 
 
 def stop_view(channel: str) -> View:
     """The window that asks why, where `/hvops stop` was typed alone."""
-    says = "Steps in progress will finish; nothing new starts until /hvops go. Every ops channel is told who stopped and why."
+    says = "Steps in progress will finish; nothing new starts until /hvops go. Your name and reason are posted in every ops channel."
     return {
         "type": "modal",
         "callback_id": CALLBACK,

@@ -14,9 +14,9 @@ from bot.slack.render.ticket_view_model import DATE, at_time, person, what_of
 
 _LINE = 300
 _WORDS = {
-    "proposed": "waits for a decision",
-    "approved": "approved, starts",
-    "confirmed": "confirmed, starts",
+    "proposed": "pending a decision",
+    "approved": "approved, starting",
+    "confirmed": "confirmed, starting",
     "running": "runs",
 }
 
@@ -62,8 +62,8 @@ def not_shown(ticket: str, channel: str, code: str, says: str) -> Message:
 def fate_unknown(ticket: str, channel: str, says: str) -> Message:
     """Nobody can know yet whether the plan stands in its channel; hvops goes on looking."""
     told = (
-        f"is proposed. Whether its plan is shown in <#{channel}> is not known yet: {escape(says)} "
-        "hvops looks for it there and goes on trying; press Show Plan to look again."
+        f"is proposed. hvops can't tell yet whether its plan was posted in <#{channel}>: {escape(says)} "
+        "It keeps checking and trying; press Show Plan to check now."
     )
     blocks = sections(f"*{ticket}* {told}")
     return Message(f"{ticket} {told}", (*blocks, *actions([button("Show Plan", SHOW, ticket, primary=True)])))
@@ -77,7 +77,7 @@ def decision_message(ticket: str, says: str) -> Message:
 def _listed(one: TicketRow, last: str, link: str) -> str:
     name = f"<{link}|{one.id}>" if link else one.id
     state = _WORDS.get(one.state, "INTERRUPTED: a person must decide")
-    until = f", nothing of it begins after {at_time(last, DATE)}" if last else ""
+    until = f", no step starts after {at_time(last, DATE)}" if last else ""
     if one.state == "proposed":
         until = f" until {at_time(one.open_until)}"
     return f"*{name}* {state}{until}: {escape(truncate(one.line, _LINE))} · asked by {person(one.requester, '')}"

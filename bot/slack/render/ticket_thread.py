@@ -72,7 +72,7 @@ def direct_message(card: TicketView, entry: Entry, why: str) -> Message | None:
     message = entry_message(card, entry)
     if message is None:
         return None
-    says = f"You get this directly: {why}"
+    says = f"Sent to you directly: {why}"
     return replace(message, text=f"{message.text}\n{says}", blocks=(*message.blocks, *contexts(escape(says))), files=())
 
 
@@ -82,7 +82,7 @@ def reminder_message(card: TicketView) -> Message:
     whom = format_approvers(card.approver_ids)
     if not card.ticket.second_person:
         whom = person(card.proposal.requester, card.proposal.requester_name)
-    says = f"{whom} {card.id} still waits for a decision; it expires at {until}."
+    says = f"{whom} {card.id} is still pending a decision; it expires at {until}."
     return Message(says, sections(says))
 
 

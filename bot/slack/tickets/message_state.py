@@ -33,6 +33,9 @@ class MessageState:
         refused: how often in a row Slack refused to change its message.
         channel: that takes nothing of it now, or "".
         unsure: keys of what may have arrived.
+        tried: keys of what was refused, a part of which may have been taken.
+        by_others: it was found in the ledger: another process may have told of it, or tells just now.
+        placed: channel and ts of its message, posted and not yet written down.
         trouble: what was last logged about it.
         is_buttonless: Slack took its message only without its buttons.
         needs_file: the plan's text may not stand whole in its thread, so that its file has to.
@@ -51,6 +54,9 @@ class MessageState:
     refused: int = 0
     channel: str = ""
     unsure: set[str] = field(default_factory=set)
+    tried: set[str] = field(default_factory=set)
+    by_others: bool = False
+    placed: tuple[str, str] | None = None
     copies_at: datetime | None = None
     trouble: str = ""
     is_buttonless: bool = False
@@ -68,6 +74,7 @@ class MessageState:
             self._taken.add(key)
             return error
         except NotSent as error:
+            self.tried.add(key)
             return error
         except DeliveryUnknown as error:
             self.unsure.add(key)

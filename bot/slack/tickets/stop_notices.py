@@ -127,7 +127,7 @@ class StopNotices:
         channels = self._memory.channels if self._memory is not None else {}
         for name, one in channels.items():
             if one.trouble:
-                yield f"#{name} has not heard of the newest stop or go: {one.trouble}"
+                yield f"#{name} has not been told of the latest stop or go: {one.trouble}"
 
     async def _guarded(self) -> None:
         try:

@@ -32,7 +32,7 @@ log = structlog.get_logger()
 
 MUST_HEAR = ENDS | {"interrupted"}  # what whoever asked and whoever decided are told whatever becomes of the channel
 CARD, FILES = "card", "files"
-_AGAIN = "You may read this for the second time: Slack did not say whether the first arrived."
+_AGAIN = "You may have seen this before: Slack did not confirm the first one."
 
 
 class ThreadDelivery:
@@ -47,9 +47,9 @@ class ThreadDelivery:
         head = ledger.head()
         self._first = head.seq if head else 0
 
-    def may_be_sent(self, entry: Entry) -> bool:
-        """Whether an earlier life of the bot may have told of it."""
-        return entry.seq <= self._first
+    def may_be_sent(self, entry: Entry, kept: MessageState) -> bool:
+        """Whether an earlier life of the bot, or another process, may have told of it."""
+        return kept.by_others or entry.seq <= self._first
 
     async def tell(
         self, card: TicketView, place: MessageRef, kept: MessageState, *, shows_end: bool
@@ -113,7 +113,7 @@ class ThreadDelivery:
         self, entry: Entry, line: Message, place: MessageRef, key: str, kept: MessageState
     ) -> NotSent | DeliveryUnknown | None:
         """Post the line of an entry, once. Where not all of a plan's text was taken, its file says it as well."""
-        old, sent, is_plan = self.may_be_sent(entry), key in kept.unsure, entry.kind == "proposed"
+        old, sent, is_plan = self.may_be_sent(entry, kept), key in kept.unsure, entry.kind == "proposed"
 
         async def send() -> None:
             await self._outbox.post(place.channel, line, place.ts, key, looks_first=old, was_sent=sent, whole=is_plan)
@@ -145,7 +145,7 @@ class ThreadDelivery:
     def _uploading(
         self, entry: Entry, file: File, place: MessageRef, key: str, kept: MessageState
     ) -> Callable[[], Awaitable[object]]:
-        first = self.may_be_sent(entry) or key in kept.unsure
+        first = self.may_be_sent(entry, kept) or key in kept.unsure or key in kept.tried
         is_plan = entry.kind == "proposed"
         return lambda: self._outbox.attach(place.channel, [file], place.ts, key, looks_first=first, whole=is_plan)
 
@@ -174,7 +174,7 @@ class ThreadDelivery:
     def _direct(
         self, member: str, message: Message, key: str, entry: Entry, kept: MessageState
     ) -> Callable[[], Awaitable[object]]:
-        old, sent = self.may_be_sent(entry), key in kept.unsure
+        old, sent = self.may_be_sent(entry, kept), key in kept.unsure
 
         async def send() -> None:
             try:

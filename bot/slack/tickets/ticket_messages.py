@@ -19,7 +19,7 @@ import structlog
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.api.command import Role
-from bot.errors import HvopsError, UnreadableEntry
+from bot.errors import HvopsError, LedgerError, UnreadableEntry
 from bot.executor.context import BOT, TicketChange
 from bot.ledger import Ledger, TicketRow
 from bot.ledger.entries import ReminderShown, Shown, Stopped, TicketMessageShown
@@ -178,6 +178,7 @@ class TicketMessages:
             return
         for ticket in behind:
             if not self._keeping.is_busy(ticket):
+                self._keeping.get(ticket).by_others = True
                 self.notify(TicketChange(ticket, "restart"))
 
     async def close(self) -> None:
@@ -196,7 +197,11 @@ class TicketMessages:
             NotSent: Slack refuses, or no channel is set; the sentence says what to do.
             DeliveryUnknown: nobody can know whether it arrived.
         """
-        place, trouble = await self._unbroken.do(self._show(ticket))
+        try:
+            place, trouble = await self._unbroken.do(self._show(ticket))
+        except LedgerError:  # what was posted could not be written down: that is made up for
+            self._go_on_trying(ticket)
+            raise
         if trouble:
             self._go_on_trying(ticket)
         if place is None:
@@ -226,7 +231,7 @@ class TicketMessages:
                 place = await self._post(card) if place is None else await self._update(card, place)
                 shows_it = True
                 if kept.is_buttonless and card.ticket.state is not TicketState.ENDED:
-                    trouble.append(NotSent("later", f"Slack took the message of {ticket} without its buttons."))
+                    trouble.append(NotSent("later", f"Slack posted {ticket}'s message without its buttons."))
                 card = _as_shown(card, await self._card(ticket))
             except (NotSent, DeliveryUnknown) as error:
                 trouble.append(error)
@@ -402,7 +407,12 @@ class TicketMessages:
             raise NotSent("no_channel", f"No ops_channel is set in the estate for {where}, so nobody sees {card.id}.")
         message = ticket_message(self._sealed(card, channel))
         kept, key = self._keeping.get(card.id), _card_key(card)
-        is_old = self._threads.may_be_sent(card.entries[0])
+        is_old = self._threads.may_be_sent(card.entries[0], kept)
+        if kept.placed is not None:  # only that could not be written down
+            await self._write(card.id, TicketMessageShown(channel=kept.placed[0], ts=kept.placed[1]))
+            place, kept.placed = MessageRef(*kept.placed), None
+            kept.forget_sent()
+            return place
         try:
             ts = await self._outbox.post(
                 channel, replace(message, files=()), key=key, looks_first=is_old, was_sent=key in kept.unsure
@@ -410,9 +420,11 @@ class TicketMessages:
         except DeliveryUnknown:
             kept.unsure.add(key)
             raise
+        kept.placed = (channel, ts)
         kept.refused = 0
         kept.sent(message, is_buttonless=self._outbox.lost_its_buttons(key))
         await self._write(card.id, TicketMessageShown(channel=channel, ts=ts))
+        kept.placed = None
         if self._outbox.may_stand_twice(key) or is_old or key in kept.unsure:
             kept.copies_at = self._pace.now() + timedelta(seconds=self._pace.copies)
             kept.is_due = kept.is_due or is_old or key in kept.unsure  # what was found may show how it stood then
@@ -458,9 +470,15 @@ class TicketMessages:
         place = message_ref(card.entries)
         if place is None:
             return
+        trouble: NotSent | None = None
         for ts in await self._outbox.copies(place.channel, _card_key(card, -1)):
             if ts != place.ts:
-                await self._found(ticket, MessageRef(place.channel, ts))
+                try:
+                    await self._found(ticket, MessageRef(place.channel, ts))
+                except NotSent as error:  # the others are turned all the same
+                    trouble = error
+        if trouble is not None:
+            raise trouble
 
     async def _reminded(self, ticket: str) -> None:
         async with self._alone(ticket, self._keeping.get(ticket)):
@@ -468,7 +486,12 @@ class TicketMessages:
             place = message_ref(card.entries)
             told = is_reminded(card.entries)  # by another bot
             if card.ticket.state is TicketState.PROPOSED and place is not None and not told:
-                await self._outbox.post(place.channel, reminder_message(card), place.ts, f"{ticket} reminder")
+                key, kept = f"{ticket} reminder", self._keeping.get(ticket)
+                error = await kept.once(
+                    key, lambda: self._outbox.post(place.channel, reminder_message(card), place.ts, key)
+                )
+                if error is not None:
+                    raise error
                 await self._write(ticket, ReminderShown(channel=place.channel))
 
     def _behind(self, *, all_of_them: bool) -> list[str]:
@@ -525,5 +548,5 @@ def _takes_nothing(trouble: list[NotSent | DeliveryUnknown]) -> str:
         if code == "no_channel":
             return str(error)
         if code:
-            return f"hvops cannot write into the channel of this ticket ({code})."
+            return f"hvops can't post in this ticket's channel ({code})."
     return ""

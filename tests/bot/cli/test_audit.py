@@ -239,7 +239,7 @@ def test_verify_holds_and_says_what_it_proved(hvops, folder):
     ended = verify(hvops, folder)
     assert ended.code == 0
     said = " ".join(ended.out.split())
-    assert "Holds: 8 entries, unaltered; complete up to entry 8, the newest that an anchor outside names." in said
+    assert "Holds: 8 entries, unaltered; complete up to entry 8, the newest in an anchor kept elsewhere." in said
     assert "8 anchors match" in ended.out
 
 

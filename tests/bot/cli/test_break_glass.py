@@ -92,7 +92,7 @@ def test_whoever_logged_in_stops_and_goes_as_themselves_through_sudo(hvops, sett
     assert (ledger.newest_switch().kind, ledger.newest_switch().actor) == ("go", f"os:{VISITOR.pw_name}")
     ended = hvops("go", "--settings", file)
     assert (ended.code, ended.err) == (0, "")
-    assert "Nothing is stopped." in ended.out
+    assert "Changes are not stopped." in ended.out
     assert [one.kind for one in ledger.every() if one.kind in ("stop", "go")] == ["stop", "go"]
 
 
@@ -106,7 +106,7 @@ def test_the_bots_own_account_may_stop_and_never_go(hvops, settings, ledger, log
         logged_in(nobody)
         ended = hvops("go", "--settings", file)
         assert ended.code == 2
-        assert "This is the account that the bot runs as" in plain(ended.err)
+        assert "The bot runs as this account" in plain(ended.err)
     os_user.LOGIN_UID.unlink()  # a kernel without such a record
     assert hvops("go", "--settings", file).code == 2
     assert ledger.is_stopped()
@@ -149,7 +149,7 @@ def test_a_stop_takes_a_reason(hvops, settings, ledger, logged_in, words):
     logged_in(OTHER.pw_uid)
     ended = hvops("stop", "--settings", settings(operators=[OTHER.pw_name]), *words)
     assert ended.code == 2
-    assert "say why" in ended.err
+    assert "add a short reason" in ended.err
     assert "hvops stop <why>" in ended.err
     assert not ledger.is_stopped()
 
@@ -157,7 +157,7 @@ def test_a_stop_takes_a_reason(hvops, settings, ledger, logged_in, words):
 def test_runs_says_what_is_open_and_that_changes_are_stopped(hvops, settings, ledger):
     file = settings()
     ended = hvops("runs", "--settings", file)
-    assert (ended.code, plain(ended.out)) == (0, "Changes can start. No open tickets.")
+    assert (ended.code, plain(ended.out)) == (0, "Changes are not stopped. No open tickets.")
     told = {"line": "/drain-node hv03", "open_until": "2126-03-02T14:30:00Z", "digest": "d", "name": "operator"}
     ledger.append("T0/U0OPERATOR", entry_data("proposed", told))
     ledger.append("os:anna", entry_data("stop", {"name": "anna@ops1", "reason": "power work"}))

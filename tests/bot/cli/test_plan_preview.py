@@ -162,7 +162,7 @@ def test_no_word_decides_anything(hvops, healthy, word):
     before = head(healthy)
     ended = hvops("ask", "--settings", healthy, word)
     assert (ended.code, ended.out) == (2, "")
-    assert "hvops ask decides nothing" in " ".join(ended.err.split())
+    assert "hvops ask only answers questions" in " ".join(ended.err.split())
     assert [one.kind for one in entries(healthy, before)] == ["refused"]
     assert entries(healthy, before)[0].data.category == "not allowed"
 

@@ -220,7 +220,7 @@ def test_without_the_front_door_only_audit_is_a_builtin(line, entry):
 
 @pytest.mark.parametrize(
     ("servers", "says"),
-    [((VMM,), "Those below [vmm.NAME] are: vmm01."), ((), "Add a table [vmm.NAME] to it.")],
+    [((VMM,), "VMM servers with a [vmm.NAME] table: vmm01."), ((), "Add a [vmm.NAME] table to it.")],
 )
 async def test_a_name_that_is_no_vmm_server_is_told_where_those_stand(servers, says):
     class Estate:

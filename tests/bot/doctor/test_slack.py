@@ -106,17 +106,17 @@ async def test_the_placeholders_of_the_example_are_not_set_yet_and_nothing_fails
 async def test_the_placeholder_of_a_group_is_not_set_yet(settings):
     async with FakeSlack(manifest=manifest(Registry.load())) as stand_in:
         found = await decided(settings, stand_in, ROLES.replace('"S0APPROVERS"', '"S0APPROVERS", "S0REPLACEME"'))
-    assert ("user group", Status.SKIP, "S0REPLACEME is that of the example") in found
+    assert ("user group", Status.SKIP, "S0REPLACEME is the example's placeholder") in found
 
 
 @pytest.mark.parametrize(
     ("code", "status", "do"),
     [
-        ("invalid_auth", Status.FAIL, "Copy bot_token from OAuth & Permissions"),
+        ("invalid_auth", Status.FAIL, "Copy bot_token from the app's OAuth & Permissions page"),
         ("account_inactive", Status.FAIL, "Reinstall the app."),
         ("not_allowed_token_type", Status.FAIL, "bot_token begins with xoxb-"),
         ("missing_scope", Status.FAIL, "reinstall the app"),
-        ("accesslimited", Status.FAIL, "limits the networks"),
+        ("accesslimited", Status.FAIL, "limits which networks"),
         ("ratelimited", Status.WARN, "Try again in a minute."),
         ("internal_error", Status.WARN, "https://slack-status.com"),
     ],
@@ -133,7 +133,7 @@ async def test_a_group_that_cannot_be_read_is_told_from_one_that_does_not_exist(
     async with FakeSlack(manifest=manifest(Registry.load())) as stand_in:
         for code, do in (
             ("missing_scope", "reinstall the app"),
-            ("no_such_subteam", "Write the id (S0"),
+            ("no_such_subteam", "Put the id (S0"),
             ("plan_upgrade_required", "users = ['U0"),
         ):
             stand_in.faults.add("usergroups.users.list", code, 1)
@@ -151,8 +151,8 @@ async def test_a_network_fault_is_no_fault_of_the_token(settings):
         no_tls = stand_in.base_url.replace("http://", "https://")
         for url, do in (
             ("http://127.0.0.1:1/api/", "Allow https (port 443)"),
-            ("https://slack.invalid/api/", "name cannot be looked up"),
-            (no_tls, "No TLS connection"),
+            ("https://slack.invalid/api/", "name does not resolve"),
+            (no_tls, "The TLS handshake failed"),
         ):
             found = await told(settings(bot_token="xoxb-1", app_token="xapp-1", base_url=url))
             for what in ("slack bot token", "slack app token"):

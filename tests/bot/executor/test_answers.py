@@ -155,7 +155,7 @@ HOLDS_NO_MORE = {
         (gate(ROOM, CRM, SQL), gate(BACKUP, CRM)),
         f"not so any more: {BACKUP} (measured)",
     ),
-    "a gate is gone": ((), f"the plan no longer makes a check that was approved: {ROOM}"),
+    "a gate is gone": ((), f"the plan no longer includes a check that was approved: {ROOM}"),
 }
 
 

@@ -130,7 +130,7 @@ async def test_notes_buried_under_events_of_others_are_not_taken_for_none(machin
     world.notes += [("hv03", f"hvops {number}", when) for number in range(events)]
     await copy.runs(sweeps=2)
     assert (world.order, copy.kinds(ticket)[-1]) == (RESET, "approved")
-    assert "of hvops do not reach back to this ledger's newest entry" in said(copy)[0]
+    assert "hvops events do not reach back to this ledger's newest entry" in said(copy)[0]
 
 
 @pytest.mark.parametrize("begins", ["2026-03-02T14:00:00Z", "2026-03-02T14:04:00Z", "2026-03-09T00:00:00.0000001Z"])
@@ -143,7 +143,7 @@ async def test_a_log_that_was_cleared_or_overwritten_since_is_not_taken_for_one_
     world.notes, world.log_begins = [], begins
     await copy.runs(sweeps=2)
     assert (world.order, copy.kinds(ticket)[-1]) == (RESET, "approved")
-    assert "not before this ledger's newest entry: it was cleared or overwritten" in said(copy)[0]
+    assert "no older than this ledger's newest entry: it was cleared or overwritten" in said(copy)[0]
 
 
 async def test_a_log_of_many_events_that_reaches_back_to_the_newest_entry_is_an_answer(machine, world):
@@ -444,7 +444,7 @@ async def test_a_stop_that_comes_while_a_host_takes_the_note_keeps_the_act_from_
     assert len(seen) >= 3
     assert world.order == []
     assert bench.last(ticket).kind == "failed"
-    assert "not begun" in bench.last(ticket).reason
+    assert "not started" in bench.last(ticket).reason
 
 
 async def test_what_was_stopped_before_it_was_sent_is_sent_once_after_go(machine, world, channel, clock):

@@ -186,7 +186,7 @@ async def test_a_guard_is_asked_just_before_the_act(bench, world):
     ticket = await bench.approved()
     await bench.runs()
     assert bench.last(ticket).kind == "failed"
-    assert "not begun: locked is yes, not no" in bench.last(ticket).data.reason
+    assert "not started: locked is yes, not no" in bench.last(ticket).data.reason
     assert [one[-1] for one in world.order] == ["1"]
 
 
@@ -214,7 +214,7 @@ async def test_an_image_that_no_ledger_should_hold_is_not_noted(bench, world, wh
     assert max(len(str(entry.fields)) for entry in entries) < 20_000
     if when == "before":
         assert (world.order, entries[-1].kind) == ([], "failed")
-        assert "its answer of 20,000 rows is too long to be noted" in entries[-1].reason
+        assert "its answer (20,000 rows) is too long to record" in entries[-1].reason
     else:
         assert (len(world.order), entries[-1].kind) == (3, "done")
 
@@ -473,9 +473,7 @@ async def test_stop_begins_nothing_and_go_goes_on(bench, world):
 async def test_who_may_stop_anywhere_may_not_end_a_stop_that_holds_elsewhere_too(bench, world):
     ticket = await bench.approved()
     bench.decisions.stop_changes(ELSEWHERE, "fire in the room")
-    with pytest.raises(
-        PermissionDenied, match=r"only somebody with the role approver everywhere .*not hold it on prod"
-    ):
+    with pytest.raises(PermissionDenied, match=r"only someone with the role approver everywhere .*not have it on prod"):
         bench.decisions.allow_changes(ELSEWHERE)
     await bench.runs(2)
     assert bench.kinds(ticket) == ["proposed", "approved"]
@@ -958,7 +956,7 @@ async def test_what_has_no_before_image_in_the_ledger_is_not_begun_again(bench, 
     last = bench.last(ticket)
     assert (last.kind, last.fields["known"]) == (
         "interrupted",
-        "the bot was away while it was under way; a is empty, not 1",
+        "the bot was down while it was in progress; a is empty, not 1",
     )
     assert world.order == []
 
@@ -1132,7 +1130,7 @@ async def test_after_a_crash_a_wait_counts_from_its_intent_not_from_the_restart(
     await bench.runs()
     assert bench.last(ticket).kind == end
     assert (clock() - begun).total_seconds() == max(away, patience)
-    assert ("while it was under way" in str(bench.last(ticket).fields)) == (shape == "an act")  # nothing else was
+    assert ("while it was in progress" in str(bench.last(ticket).fields)) == (shape == "an act")  # nothing else was
     assert world.order == []
 
 

@@ -184,7 +184,7 @@ def test_stop_and_go(ledger, clock):
 
 
 def test_who_switches_what_is_so_already_hears_who_did_and_writes_nothing(ledger):
-    with pytest.raises(SwitchUnchanged, match=r"^Nothing is stopped\.$"):
+    with pytest.raises(SwitchUnchanged, match=r"^Changes are not stopped\.$"):
         ledger.append("U3", entry_data("go"))
     stop = ledger.append("U2", entry_data("stop", {"name": "anna", "reason": "power work"}))
     assert ledger.newest_switch() == stop
@@ -197,7 +197,7 @@ def test_who_switches_what_is_so_already_hears_who_did_and_writes_nothing(ledger
     go = ledger.append("U3", entry_data("go", {"name": "bea"}))
     with pytest.raises(SwitchUnchanged) as same:
         ledger.append("U4", entry_data("go"))
-    assert str(same.value) == "Nothing is stopped. bea let changes start again at 14:00 UTC on 2026-03-02."
+    assert str(same.value) == "Changes are not stopped. bea let changes start again at 14:00 UTC on 2026-03-02."
     assert ledger.head() == go
     assert ledger.newest_switch() == go
     ledger.append("U2", entry_data("stop"))

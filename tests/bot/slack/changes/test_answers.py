@@ -252,7 +252,7 @@ async def test_no_way_in_past_the_service_approves_without_an_answer(fed):
     bare = Approved(by=approver.id, digest=digest, start_by="2999-01-01T00:00:00Z")
     with pytest.raises(TicketError, match="nothing is said of free space of crm-03"):
         fed.ledger.append(approver.id, bare, "T-1")
-    with pytest.raises(PlanNotShown, match="its whole plan is not in Slack yet"):
+    with pytest.raises(PlanNotShown, match="the full plan is not in Slack yet"):
         fed.bot.decisions.approve(UserAction(approver, "T-1"), (SAID,))
     await fed.bot.changes.show_plan("T-1")
     fed.bot.decisions.approve(UserAction(approver, "T-1"), (SAID,))

@@ -70,7 +70,7 @@ async def test_fifty_approvals_at_once_are_one_execution_and_fifty_answers(bench
             await one.sees("T-1")
         await bench.until(lambda: sum(bool(one.ephemerals()) for one in crowd) == len(crowd))
         answers = ["\n".join(plain_text(message) for message in one.ephemerals()) for one in crowd]
-        assert sum("approved. It looks again" in one for one in answers) == 1
+        assert sum("approved. Re-checking" in one for one in answers) == 1
         assert sum("Too late: T-1" in one for one in answers) == len(crowd) - 1
         kinds = bench.kinds()
         assert kinds.count("approved") == kinds.count("started") == 1
@@ -86,7 +86,7 @@ async def test_a_rejection_needs_a_reason_and_shows_it(bench):
         refused = await bench.approver.submits(window, {})
         assert not refused.ok
         await bench.approver.submits(window, {"Why?": "   "})
-        await bench.approver.sees("Say why, in a few words")
+        await bench.approver.sees("Give a short reason")
         await bench.approver.clicks(plan, "Reject…")
         window = await bench.approver.sees_view("Reject T-1")
         await bench.approver.submits(window, {"Why?": "A backup runs."})
@@ -322,10 +322,10 @@ async def test_stop_go_and_runs(bench):
         await bench.operator.types("/hvops runs")
         runs = await bench.operator.sees("1 open ticket")
         assert plain_text(runs).startswith("*Changes are stopped* by <@U0OPERATOR> since ")
-        assert ": the storage is on fire. Nothing starts until /hvops go, which <!subteam^S0APPROVERS> can type." in (
+        assert ": the storage is on fire. Nothing starts until /hvops go, which <!subteam^S0APPROVERS> can run." in (
             plain_text(runs)
         )
-        assert "approved, starts, nothing of it begins after" in plain_text(runs)
+        assert "approved, starting, no step starts after" in plain_text(runs)
         assert not bench.world.acts
         await bench.operator.types("/hvops go")
         await bench.operator.sees("This needs the role approver")
@@ -408,12 +408,12 @@ async def test_a_plan_that_changed_is_void_and_links_to_the_one_that_is_so_now(b
 async def test_half_of_the_time_over_is_said_once(bench):
     async with bench.running(ahead=timedelta(minutes=16)):
         await bench.operator.types("/repair hv03")
-        await bench.viewer.sees("T-1 still waits for a decision", "hv-ops")
+        await bench.viewer.sees("T-1 is still pending a decision", "hv-ops")
         await bench.until(lambda: any(one.fields.get("what") == "reminder" for one in bench.ledger.story("T-1")))
     async with bench.running(ahead=timedelta(minutes=16)):
         await bench.operator.types("/hvops runs")
         await bench.operator.sees("1 open ticket")
-        said = [one for one in bench.viewer.messages("hv-ops") if "still waits for a decision" in one.text]
+        said = [one for one in bench.viewer.messages("hv-ops") if "is still pending a decision" in one.text]
         assert len(said) == 1
 
 
@@ -428,7 +428,7 @@ async def test_what_a_newer_version_wrote_about_one_ticket_keeps_no_other_from_b
     newer_version.write(bench.ledger, "shown", {"what": "novel"}, "T-2")
     newer_version.write(bench.ledger, "shown", {"what": "novel"}, "T-1")
     async with bench.running(ahead=timedelta(minutes=16)):
-        await bench.viewer.sees("T-2 still waits for a decision", "hv-ops")
+        await bench.viewer.sees("T-2 is still pending a decision", "hv-ops")
         assert len([one for one in bench.viewer.messages("hv-ops") if "T-2: Repair on hv03?" in one.text]) == 1
         plan = await bench.viewer.sees("T-2: Repair on hv03?", "hv-ops")
         await bench.approver.clicks(plan, "Approve")

@@ -6,11 +6,12 @@ import pytest
 
 from bot.api.command import Role
 from bot.dispatch.authorization import Person
+from bot.errors import LedgerError
 from bot.ledger.entries import DirectMessageShown, ThreadReplyShown
 from bot.slack.outbound.outbox import RateLimit
 from bot.slack.tickets.ticket_messages import ReminderSchedule
 from bot.tickets.decisions import UserAction
-from lab.slack.model import BOT_USER
+from lab.slack.model import BOT_USER, Message
 from lab.slack.plain_text import plain_text
 
 HOME = "T0PRACTICE"
@@ -71,9 +72,8 @@ async def test_whoever_asked_and_approved_hears_the_end_directly_where_the_chann
         bench.world.gate.set()
         for person in (bench.operator, bench.approver):
             told = await person.sees("T-1 Done", "dm")
-            assert (
-                "You get this directly: hvops cannot write into the channel of this ticket (not_in_channel)."
-                in plain_text(told)
+            assert "Sent to you directly: hvops can't post in this ticket's channel (not_in_channel)." in plain_text(
+                told
             )
         members.append(BOT_USER)
         await bench.until(lambda: any(one.startswith(ENDED) for one in texts(bench, plan)))
@@ -104,13 +104,62 @@ async def test_nobody_approves_a_plan_that_is_not_in_slack_whole(bench, quick, m
         await bench.operator.types("/overhaul hv03")
         plan = await bench.viewer.sees("Overhaul on hv03?", "hv-ops")
         await bench.approver.clicks(plan, "Approve")
-        told = await bench.approver.sees("its whole plan is not in Slack yet")
+        told = await bench.approver.sees("the full plan is not in Slack yet")
         assert "then press again" in plain_text(told)
         assert "approved" not in bench.kinds()
         faults.waiting.clear()
         await bench.until(lambda: any("The whole plan of T-1" in one for one in texts(bench, plan)))
         await bench.approver.clicks(plan, "Approve")
         await bench.approver.sees("T-1: approved")
+
+
+async def test_text_that_stands_for_a_refused_file_is_no_plan_before_it_can_be_read(bench, quick, monkeypatch):
+    monkeypatch.setattr("bot.slack.tickets.change_service._FOR_THE_PLAN", 0.2)
+    async with quick():
+        faults = bench.slack.faults
+        faults.add("files.getUploadURLExternal", "missing_scope", 10_000)
+        await bench.operator.types("/overhaul hv03")
+        plan = await bench.viewer.sees("Overhaul on hv03?", "hv-ops")
+        faults.add("chat.postMessage", "invalid_blocks", 10_000)
+        await bench.approver.clicks(plan, "Approve")
+        await bench.until(lambda: "refused" in bench.kinds() or "approved" in bench.kinds())
+        whole = "\n".join(plain_text(one) for one in bench.viewer.thread(plan))
+        is_there = all(f"Guest {number:02} of hv03 has room" in whole for number in range(90))
+        assert is_there == ("approved" in bench.kinds())
+        faults.waiting.clear()
+        await bench.until(lambda: any("The whole plan of T-1" in one for one in texts(bench, plan)))
+        told = [one for one in texts(bench, plan) if "(Slack took no file" in one]
+        assert len(told) == len(set(told))
+
+
+async def test_while_nothing_can_be_written_down_there_is_one_card(bench, quick, monkeypatch):
+    async with quick() as bot:
+        append, failures = bot.ledger.append, []
+
+        def full(actor, data, ticket=None):
+            if data.kind == "shown" and len(failures) < 5:
+                failures.append(data)
+                raise LedgerError("The disk is full.")
+            return append(actor, data, ticket)
+
+        monkeypatch.setattr(bot.ledger, "append", full)
+        await bench.operator.types("/repair hv03")
+        plan = await bench.viewer.sees("Repair on hv03?", "hv-ops")
+        await bench.until(lambda: any(entry.read_if(ThreadReplyShown) for entry in bench.ledger.story("T-1")))
+        assert [one.ts for one in roots(bench)] == [plan.ts]
+        told = texts(bench, plan)
+        assert len(told) == len(set(told))
+
+
+async def test_a_copied_mark_in_a_message_of_somebody_elses_is_not_taken_for_ours(bench, quick):
+    async with quick() as bot:
+        await bench.operator.types("/repair hv03")
+        plan = await bench.viewer.sees("Repair on hv03?", "hv-ops")
+        mark = plan.blocks[0]["block_id"]
+        workspace = bench.slack.workspace
+        block = {"type": "section", "block_id": mark, "text": {"type": "mrkdwn", "text": "lunch?"}}
+        workspace.post(Message("C0OPS", workspace.next_ts(), "U0VIEWER", "lunch?", [block]))
+        assert await bot.outbox.copies("C0OPS", "T-1 message 0") == [plan.ts]
 
 
 async def test_an_answer_that_is_lost_after_the_post_leaves_one_card_and_one_line_each(bench, quick):
@@ -131,7 +180,7 @@ async def test_a_proposal_whose_card_may_be_there_has_a_number_and_can_be_shown(
         faults.add("chat.postMessage", "internal_error", 1)  # not done, and nobody can look
         faults.add("conversations.history", "missing_scope", 10_000)
         await bench.operator.types("/repair hv03", "dm")
-        told = await bench.operator.sees("T-1 is proposed. Whether its plan is shown in", "dm")
+        told = await bench.operator.sees("T-1 is proposed. hvops can't tell yet whether its plan was posted in", "dm")
         assert not cards(bench)
         faults.waiting.clear()
         await bench.operator.clicks(told, "Show Plan")

@@ -76,7 +76,7 @@ async def test_an_edit_that_says_the_same_is_not_answered_again(bench, life):
     refused = bench.ledger.entries(kind="refused")
     assert {one.data.category for one in refused} == {"redelivered"}
     assert {one.data.reason for one in refused} == {
-        "This message was edited, and with these words it has been answered already."
+        "This message was edited, but hvops has already answered it with the same wording."
     }
 
 

@@ -171,7 +171,7 @@ async def test_a_press_that_does_not_say_when_it_was_made_decides_nothing(bench,
     del body["actions"][0]["action_ts"]
     await sent(life, body, sealed=True)
     assert bench.ledger.ticket(ticket).state == "proposed"
-    await bench.approver.sees("can't tell when that was", "hv-ops")
+    await bench.approver.sees("can't tell how old this is", "hv-ops")
 
 
 @pytest.mark.parametrize("words", ["repair hv03", "hvops stop the storage burns"])
@@ -224,7 +224,7 @@ async def test_a_recorded_press_counts_within_the_bound_and_else_its_person_is_t
     assert (answer.kind, answer.data.click) == ("approved" if counts else "refused", click.seq)
     if not counts:
         assert answer.data.category == "too late"
-        await bench.approver.sees("Nothing was done. Press it again if you still mean it.", "hv-ops")
+        await bench.approver.sees("Nothing was done. Press it again if you still need it.", "hv-ops")
 
 
 def recorded_at(bench, life, ticket, minutes, fields):

@@ -223,4 +223,4 @@ async def test_without_a_contact_nobody_is_named(bench):
 async def test_who_has_too_small_a_role_is_told_whom_to_ask_for_it(bench):
     async with bench.running():
         await bench.viewer.types("/repair hv03")
-        await bench.viewer.sees("Ask #it-oncall or @jane to add you, or a group of yours, under [roles.operator].")
+        await bench.viewer.sees("Ask #it-oncall or @jane to add you, or one of your groups, under [roles.operator].")

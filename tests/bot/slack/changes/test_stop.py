@@ -47,7 +47,7 @@ async def test_every_ops_channel_hears_of_stop_and_go_once(bench, branch):
             notice = await bench.viewer.sees(STOPPED, channel)
             assert "<@U0OPERATOR>" in plain_text(notice)
             assert "the storage is on fire" in notice.text
-            assert "/hvops go, which <!subteam^S0APPROVERS> can type" in plain_text(notice)
+            assert "/hvops go, which <!subteam^S0APPROVERS> can run" in plain_text(notice)
         await bench.approver.types("/hvops go")
         for channel in ("hv-ops", "hv-branch"):
             notice = await bench.viewer.sees(GOES_ON, channel)
@@ -190,7 +190,7 @@ async def test_where_no_window_opens_a_sentence_says_how_to_type_it(bench):
 async def test_a_second_stop_or_go_hears_what_is_so_and_writes_neither(bench):
     async with bench.running(ops=("C0OPS",)):
         await bench.approver.types("/hvops go")
-        await bench.approver.sees("Nothing is stopped.")
+        await bench.approver.sees("Changes are not stopped.")
         await asyncio.gather(
             bench.operator.types("/hvops stop power work"), bench.approver.types("/hvops stop it burns")
         )
@@ -205,7 +205,7 @@ async def test_a_second_stop_or_go_hears_what_is_so_and_writes_neither(bench):
         await bench.approver.types("/hvops go")
         await bench.approver.sees("Changes can start again.")
         await bench.approver.types("/hvops go")
-        await bench.approver.sees("Nothing is stopped. <@U0APPROVER> let changes start again")
+        await bench.approver.sees("Changes are not stopped. <@U0APPROVER> let changes start again")
         assert len(bench.ledger.entries(kind="go")) == 1
         await heard(bench, "go", "C0OPS")
         assert told(bench, "hv-ops")[-1] == GOES_ON

@@ -47,7 +47,7 @@ def test_time_goes_on_by_whichever_clock_has_moved(monotonic, wall):
 def test_a_time_that_is_missing_or_in_the_future_is_unknown_and_does_not_count(made):
     found = Freshness.of(made, Host().time(), Way.PRESS)
     assert (found.age, found.recorded_age) == (None, None)
-    assert "can't tell when that was" in found.why_late()
+    assert "can't tell how old this is" in found.why_late()
 
 
 def test_without_slacks_time_nothing_is_known_and_a_header_that_is_none_tells_nothing():

@@ -84,7 +84,7 @@ async def test_a_button_of_somebodys_answer_under_another_label_starts_nothing(b
     await lie(bench, real["value"], real["action_id"], **only)
     forged = await bench.operator.sees("Backup alert")
     await bench.operator.clicks(forged, LIE)
-    await bench.operator.sees("Not done. This button is not in an answer that hvops gave you")
+    await bench.operator.sees("Not done. This button is not part of an answer that hvops gave you")
     await bench.idle()
     assert [one.data.line for one in bench.entries("asked")] == ["/check-writers prod"]
     (refused,) = bench.entries("refused")
@@ -100,7 +100,7 @@ async def test_a_button_of_ones_own_answer_starts_nothing_from_a_message_for_all
     real = next(block for block in answer.blocks if block["type"] == "actions")["elements"][0]
     await lie(bench, real["value"], real["action_id"])
     await bench.operator.clicks(await bench.operator.sees("Backup alert"), LIE)
-    await bench.operator.sees("Not done. This button is not in an answer that hvops gave you")
+    await bench.operator.sees("Not done. This button is not part of an answer that hvops gave you")
     assert len(bench.entries("asked")) == 1
 
 
@@ -111,7 +111,7 @@ async def test_a_seal_is_for_one_thing(bench):
     again = next(one for one in row if one["action_id"] == "hvops:look-again")
     await lie(bench, again["value"], "hvops:run:0", user=bench.operator.id)
     await bench.operator.clicks(await bench.operator.sees("Backup alert"), LIE)
-    await bench.operator.sees("Not done. This button is not in an answer that hvops gave you")
+    await bench.operator.sees("Not done. This button is not part of an answer that hvops gave you")
     assert len(bench.entries("asked")) == 1
 
 

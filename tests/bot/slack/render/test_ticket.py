@@ -73,7 +73,7 @@ def test_nobody_who_could_decide_is_said_at_once(told):
 def test_an_approval_takes_the_place_of_the_buttons(told):
     message = ticket_message(told().approved().card())
     assert "Approved* by <@U0APPROVER>" in said(message)
-    assert "looking again" in said(message)
+    assert "re-checking" in said(message)
     assert "Pause and drain hv03" in said(message)
     assert labels(message) == ["Withdraw"]
 
