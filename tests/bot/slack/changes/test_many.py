@@ -102,4 +102,6 @@ async def test_a_restart_posts_only_what_is_not_told_and_reminds_of_the_rest(ben
     async with bench.running() as bot:
         await bench.until(lambda: len(bench.kinds(f"T-{MANY + 1}")) == 3)  # posted, and its plan told
         assert asked(bench, "chat.postMessage", "chat.update") == before + 2
+        kept = [bot.board._keeping.get(f"T-{number}") for number in range(1, MANY + 2)]
+        await bench.until(lambda: all(one.remind_at is not None for one in kept))
         assert len(bot.board._keeping.to_remind(datetime.max.replace(tzinfo=UTC))) == MANY + 1

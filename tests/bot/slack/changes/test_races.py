@@ -251,7 +251,7 @@ async def test_a_press_that_could_not_be_decided_is_not_called_undone(bench, two
         broken.setattr(life.decisions, "_write", full)
         await delivered(life, pressed("t-approve", ticket, "U0APPROVER", "trigger.1"), "e1")
         await settled(life)
-    await bench.approver.sees("The disk is full. Press again. If hvops is restarted within 5 minutes", "hv-ops")
+    await bench.approver.sees("The disk is full. Press again. If hvops restarts within 5 minutes", "hv-ops")
     (click,) = missed_clicks(bench.ledger, datetime(2000, 1, 1, tzinfo=UTC))
     assert bench.ledger.ticket(ticket).state == "proposed"
     await two[1].listener.replay_missed(click)
