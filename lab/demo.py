@@ -103,7 +103,7 @@ def verify_command(settings: Path) -> str:
     hvops = Path(sys.executable).parent / "hvops"
     with contextlib.suppress(ValueError):
         hvops = hvops.relative_to(Path.cwd())
-    return f"HVOPS_SETTINGS={shlex.quote(str(settings))} {shlex.quote(str(hvops))} audit verify"
+    return f"HVOPS_SETTINGS={shlex.quote(str(settings))} {shlex.quote(str(hvops))} audit verify --channel"
 
 
 async def _announce(session: DemoSession, over: asyncio.Event) -> None:
