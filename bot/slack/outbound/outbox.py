@@ -37,6 +37,7 @@ _LONGEST_PAUSE = 60.0  # that Slack asks for
 _LONGEST_WAIT = 15.0  # where it does not say
 _PIECE = 3_000  # characters of a refused file in one message
 _PIECES = 10  # messages that a refused file may take, unless it must be whole
+_REFUSED_LOOKS = 5  # after which nobody can look
 _REMEMBERED = 1_000  # keys of messages that may stand there twice
 
 
@@ -474,10 +475,9 @@ class Outbox:
         """What became of a call, and the message as it was sent last."""
         message, until, tries = job.message, self._tempo.clock() + self._tempo.give_up_after, 0
         if job.first and job.look is not None:
-            fate = await self._looked(job, (0.0,), job.first, until)
-            nobody_can_look = isinstance(fate, DeliveryUnknown) and fate.unreadable
-            if fate is not None and not (nobody_can_look and job.first == _PERHAPS):
-                return ({**fate, _FOUND: True} if isinstance(fate, Mapping) else fate), message
+            fate = await self._looked_first(job, until)
+            if fate is not None:
+                return fate, message
         while True:
             fitting = message if message is _NOTHING else await self.prepare(message)
             fate = await _attempt(job, fitting)
@@ -494,6 +494,16 @@ class Outbox:
                 if job.name and _has_buttons(job.message) and not _has_buttons(fitting):
                     self._buttonless[job.name] = None
                 return fate, fitting
+
+    async def _looked_first(self, job: _Job, until: float) -> Any:
+        """The same before it is sent by this process: None as well where nobody can look, and it may never have been sent."""
+        fate: Any = None
+        for _ in range(_REFUSED_LOOKS):  # a passing refusal must not make a second message
+            fate = await self._looked(job, (0.0,), job.first, until)
+            if not (isinstance(fate, DeliveryUnknown) and fate.unreadable):
+                return {**fate, _FOUND: True} if isinstance(fate, Mapping) else fate
+            await self._tempo.sleep(self._tempo.interval)
+        return None if job.first == _PERHAPS else fate
 
     async def _looked(self, job: _Job, pauses: Sequence[float], why: str, until: float) -> Any:
         """Look whether a message has arrived: what Slack would have answered, None where it has not, or why nobody knows."""
