@@ -73,7 +73,11 @@ def weaker_view(view: View) -> View | None:
 
 
 def plain_text_fallback(message: Message) -> Message:
-    """The message as its text alone. Everything the blocks said goes into a file."""
+    """The message as its text alone. What only the blocks said goes into a file, with all the rest."""
+    text = _text_fits(message.text)
+    said = [unescape(one).replace("*", "") for block in message.blocks for one in texts(block)]
+    if all(one in unescape(text).replace("*", "") for one in said):
+        return Message(text, (), message.files)  # a file would only say it twice
     whole = File("answer.txt", "The whole answer", as_text(message).encode())
     return Message(_text_fits(message.text), (), (*message.files, whole))
 

@@ -5,7 +5,15 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bot.slack.outbound import limits
-from bot.slack.outbound.blockkit_fitting import as_text, downgrade, fit, fit_view, preformatted, texts
+from bot.slack.outbound.blockkit_fitting import (
+    as_text,
+    downgrade,
+    fit,
+    fit_view,
+    plain_text_fallback,
+    preformatted,
+    texts,
+)
 from bot.slack.outbound.blockkit_validation import problems
 from bot.slack.outbound.message import (
     Message,
@@ -132,3 +140,11 @@ def test_what_cannot_be_seen_is_shown():
 )
 def test_a_name_formats_nothing_around_it(name, shown):
     assert escape(name) == shown
+
+
+def test_what_the_text_says_in_full_is_not_said_once_more_in_a_file():
+    line = Message("T-7 starts. (entry 108)", sections("*T-7* starts. (entry 108)"))
+    assert plain_text_fallback(line) == Message(line.text)
+    more = Message(line.text, sections("*T-7* starts, and locks node hv03. (entry 108)"))
+    (file,) = plain_text_fallback(more).files
+    assert b"locks node hv03" in file.content
