@@ -9,9 +9,10 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Any, TypedDict
+from typing import IO, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -60,18 +61,11 @@ def to_utc(moment: datetime | None) -> datetime | None:
     return moment.astimezone() if moment is not None else None
 
 
-class FilterKwargs(TypedDict):
-    """What `/audit` narrows by as well."""
-
-    who: str | None
-    command: str | None
-    outcome: str | None
-
-
-def build_filter(who: str | None, what: str | None, word: str | None) -> FilterKwargs:
-    """As typed. Raises UsageError for a word that is no outcome."""
-    command = what.removeprefix("/") if what else None
-    return {"who": who, "command": command, "outcome": filter_syntax.outcome(word) if word else None}
+def build_filter(plain: Filter, who: str | None, what: str | None, word: str | None) -> Filter:
+    """The filter with what people type as they say it: a name, a command, an outcome. Raises UsageError for a word that is no outcome."""
+    ticket, command = plain.ticket, what.removeprefix("/") if what else None
+    outcome = filter_syntax.outcome(word) if word else None
+    return replace(plain, ticket=ticket.upper() if ticket else None, who=who, command=command, outcome=outcome)
 
 
 def print_list(reader: Reader, wanted: Filter, limit: int) -> None:

@@ -70,15 +70,8 @@ def list_entries(
     from bot.cli import audit as work
     from bot.ledger import Filter
 
-    wanted = Filter(
-        kind,
-        actor,
-        ticket.upper() if ticket else None,
-        target,
-        work.to_utc(since),
-        work.to_utc(until),
-        **work.build_filter(who, what, outcome),
-    )
+    plain = Filter(kind, actor, ticket, target, work.to_utc(since), work.to_utc(until))
+    wanted = work.build_filter(plain, who, what, outcome)
     with work.open_reader(file, settings) as reader:
         work.print_list(reader, wanted, limit)
 
@@ -134,15 +127,8 @@ def export(
     from bot.cli import audit as work
     from bot.ledger import Filter
 
-    wanted = Filter(
-        kind,
-        actor,
-        ticket.upper() if ticket else None,
-        target,
-        work.to_utc(since),
-        work.to_utc(until),
-        **work.build_filter(who, what, outcome),
-    )
+    plain = Filter(kind, actor, ticket, target, work.to_utc(since), work.to_utc(until))
+    wanted = work.build_filter(plain, who, what, outcome)
     with work.open_reader(file, settings) as reader:
         work.export(reader, wanted, shape.value, output)
 
