@@ -23,7 +23,7 @@ from bot.executor.permissions import recheck_roles
 from bot.executor.run import Run
 from bot.executor.ticket_run import NOT_PROVED, STANDS_STILL, run_ticket
 from bot.ledger import Entry, Filter, Reader, TicketRow
-from bot.ledger.entries import Expired, Interrupted, Lapsed, Proposed, Resumed
+from bot.ledger.entries import STOP_REQUEST, Clicked, Expired, Interrupted, Lapsed, Proposed, Resumed
 from bot.ledger.envelope import to_timestamp
 from bot.ledger.store import VERIFY
 from bot.ledger.ticket_state import OPEN, Ticket, TicketState
@@ -269,7 +269,7 @@ class Scheduler:
 
     def _look_after(self, one: TicketRow, now: _Now) -> None:
         """Start or take up one ticket, if it is its turn."""
-        if one.id in self._tasks or self._is_in_trouble(one.id) or self._unanswered[one.id]:
+        if one.id in self._tasks or self._is_in_trouble(one.id) or self._waits_for_presses(one.id):
             return
         with self._apart(one.id):
             if one.state == TicketState.RUNNING or (not now.is_stopped and self._may_start(one, now)):
@@ -372,7 +372,7 @@ class Scheduler:
         with self._apart(ticket):
             ledger = self._parts.ledger
             now = ledger.ticket(ticket)
-            if now is None or not now.yields_locks or self._unanswered[ticket]:  # somebody may have closed it
+            if now is None or not now.yields_locks or self._waits_for_presses(ticket):  # somebody may have closed it
                 return
             others = {holder for lock, holder in ledger.locks().items() if lock in now.locks and holder != ticket}
             waiting = [needs for one, needs in self._needs.items() if not self._is_in_trouble(one)]
@@ -428,6 +428,10 @@ class Scheduler:
         self._unanswered = Counter(click.ticket for click in missed)
         self._making_up = asyncio.create_task(self._make_up_for(missed))
 
+    def _waits_for_presses(self, ticket: str) -> bool:
+        """Whether a press on it of before a crash is not answered yet, or a request to stop everything."""
+        return bool(self._unanswered[ticket] or self._unanswered[None])
+
     async def _missed_clicks(self) -> list[Entry]:
         """Clicks that were written down and never answered, because whoever took them was gone. Raises LedgerError."""
         if self._missed_click is None:
@@ -466,16 +470,17 @@ class Scheduler:
 
 
 def missed_clicks(ledger: Reader, since: datetime) -> list[Entry]:
-    """The `clicked` entries that name a ticket and that no later entry of it answers, oldest first.
+    """The `clicked` entries that name a ticket, or ask for a stop, and that no later entry answers, oldest first.
 
     All since then are looked at, however many there are: whoever presses a thousand times buries nobody else's press.
     The list of clicks tells only which tickets to look at, beside all that are open: what is made up for stands among the
     proved entries of its ticket. Of a ticket that is open, older ones are among them, as long as nobody has approved it or
     let it go on since: who asked for an end hours before the bot came back is still to be heard.
     """
-    pressed = {one.ticket for one in ledger.every(Filter(kind="clicked", since=since)) if one.ticket is not None}
+    clicked = list(ledger.every(Filter(kind="clicked", since=since)))
+    pressed = {one.ticket for one in clicked if one.ticket is not None}
     waiting = {one.id for one in ledger.listed(OPEN, limit=-1)}
-    first, found = to_timestamp(since), []
+    first, found = to_timestamp(since), _missed_stops(ledger, clicked)
     for ticket in pressed | waiting:
         try:
             story = ledger.story(ticket)
@@ -487,6 +492,19 @@ def missed_clicks(ledger: Reader, since: datetime) -> list[Entry]:
         clicks = (one for one in story if one.kind == "clicked" and one.seq not in answered)
         found += [one for one in clicks if one.at >= first or (ticket in waiting and one.seq > decided)]
     return sorted(found, key=lambda one: one.seq)
+
+
+def _missed_stops(ledger: Reader, clicked: Iterable[Entry]) -> list[Entry]:
+    """The requests to stop changes that were written down and never answered; none that a later stop or go settled."""
+    newest = ledger.newest_switch()
+    told = [(one, one.read_if(Clicked)) for one in clicked if one.ticket is None]
+    asked = [one for one, said in told if said is not None and said.button == STOP_REQUEST]
+    asked = [one for one in asked if newest is None or one.seq > newest.seq]
+    if not asked:
+        return []
+    since = datetime.fromisoformat(asked[0].at)
+    answered = {one.click for one in ledger.every(Filter(kind="refused", since=since)) if one.click}
+    return [one for one in asked if one.seq not in answered]
 
 
 def _needs_in(entry: Entry) -> _Needs:

@@ -209,6 +209,9 @@ class Clicked(EntryData):
     age: int | None = 0
 
 
+STOP_REQUEST = "submit stop"  # what a `clicked` entry says of somebody who wants changes stopped, before that is done
+
+
 class Shown(EntryData):
     """Something stands in Slack now. `what` says what, and with it which of the kinds below it is."""
 

@@ -25,7 +25,7 @@ from bot.dispatch.builtins import FRONT_DOOR, STOP
 from bot.dispatch.command_line import EntryPoint, TypedLine, read_typed
 from bot.errors import LedgerError, TicketError
 from bot.ledger import Entry
-from bot.ledger.entries import Clicked, Refused
+from bot.ledger.entries import STOP_REQUEST, Clicked, Refused
 from bot.slack.inbound.buttons import Clicks
 from bot.slack.inbound.freshness import Freshness, Way, seconds_in
 from bot.slack.inbound.payload import deliveries_of, get_str, parse_click, parse_field, parse_fields, parse_person
@@ -117,20 +117,36 @@ class Listener:
 
     async def replay_missed(self, click: Entry) -> None:
         """A click that was written down and never answered. One that came to this very process is in hand here."""
-        if not self._seen.knows(click.read(Clicked).deliveries):
-            await self._clicks.replay_missed(click)
+        clicked = click.read(Clicked)
+        if self._seen.knows(clicked.deliveries):
+            return
+        if click.ticket is None and clicked.button == STOP_REQUEST:
+            team, _, user = click.actor.partition("/")
+            line = read_typed(f"/{FRONT_DOOR} {STOP.name} {clicked.reason}", EntryPoint.MODAL)
+            where = ReplyTarget(user, clicked.place)
+            await self._desk.handle_line(SlackUser(team, user), where, line, "modal", click.seq)
+            return
+        await self._clicks.replay_missed(click)
 
     async def command(self, ack: Callable[..., Awaitable[Any]], body: dict[str, Any], context: Any) -> None:
         """A slash command."""
         who = SlackUser(get_str(body, "team_id"), get_str(body, "user_id"), get_str(body, "user_name"))
         where = ReplyTarget(who.user, get_str(body, "channel_id"), response_url=get_str(body, "response_url"))
         line = read_typed(f"{get_str(body, 'command')} {get_str(body, 'text')}")
+        trigger = get_str(body, "trigger_id")
+        if (
+            line.builtin is STOP and line.rest
+        ):  # written down before Slack hears that we have it: a crash must not lose a stop
+            asked = Click(who, where, "submit", STOP.name, "", why=line.rest)
+            noted = await self._taken(ack, body, context, asked, line.text)
+            if noted is not None:
+                self._start(context, lambda: self._desk.handle_line(who, where, line, "slack", noted.seq))
+            return
         if await self._came_before(body, context, who, line.text):
             await ack()
             return
         said = self._desk.ack_message(line)
         await (ack(text=said.text, response_type="ephemeral") if said else ack())
-        trigger = get_str(body, "trigger_id")
         self._start(context, lambda: self._desk.handle_line(who, where, line, "slack", trigger=trigger))
 
     async def action(self, ack: Callable[..., Awaitable[Any]], body: dict[str, Any], context: Any) -> None:

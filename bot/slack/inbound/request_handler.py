@@ -176,7 +176,7 @@ class RequestHandler:
         reply = self.reply(where)
 
         async def work() -> None:
-            person = await self.person(who, where, line.text)
+            person = await self.person(who, where, line.text, answers)
             late = ""
             if fresh is not None and self._changes_something(line):
                 late = (await self.dated(fresh)).why_late()
@@ -219,7 +219,7 @@ class RequestHandler:
         command = self.parts.registry.get(line.name)
         return line.builtin in (STOP, GO) if line.builtin is not None else command is not None and command.changes
 
-    async def person(self, who: SlackUser, where: ReplyTarget, line: str) -> Person:
+    async def person(self, who: SlackUser, where: ReplyTarget, line: str, click: int | None = None) -> Person:
         """Who this is. A person who cannot be looked up is refused, and the ledger says so.
 
         Raises:
@@ -235,6 +235,7 @@ class RequestHandler:
                 category=error.refused_as,
                 via="slack",
                 place=where.channel,
+                click=click,
             )
             await self.write(who.id, refused)
             raise

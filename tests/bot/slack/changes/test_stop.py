@@ -8,7 +8,7 @@ import pytest
 from entry_samples import entry_data
 
 from bot.ledger import Ledger
-from bot.ledger.entries import Stopped
+from bot.ledger.entries import Clicked, Stopped
 from lab.slack.model import Channel
 from lab.slack.plain_text import plain_text
 
@@ -185,6 +185,41 @@ async def test_where_no_window_opens_a_sentence_says_how_to_type_it(bench):
         await bench.until(lambda: len(bench.ledger.entries(kind="refused")) == 2)
         assert not bench.ledger.is_stopped()
         assert {one.fields["category"] for one in bench.ledger.entries(kind="refused")} == {"not understood"}
+
+
+async def test_a_stop_that_was_taken_before_a_crash_holds_before_anything_starts(bench):
+    bench.world.gate.set()
+    async with bench.running(ops=("C0OPS",)) as bot:
+        await bench.operator.types("/repair hv03")
+        plan = await bench.viewer.sees("Repair on hv03?", "hv-ops")
+        bot.runner._begin = lambda ticket: None  # it is killed before it starts what was approved
+        await bench.approver.clicks(plan, "Approve")
+        await bench.until(lambda: "approved" in bench.kinds())
+    operator = bench.ledger.story("T-1")[0].actor
+    taken = Clicked(button="submit stop", place="C0OPS", reason="it burns")
+    click = bench.ledger.append(operator, taken)
+    async with bench.running(ops=("C0OPS",)):
+        await bench.viewer.sees("it burns", "hv-ops")
+        (stop,) = bench.ledger.entries(kind="stop")
+        assert (stop.click, stop.reason, stop.actor) == (click.seq, "it burns", operator)
+        assert "started" not in bench.kinds()
+        await bench.approver.types("/hvops go")
+        await bench.ended("done")
+    async with bench.running(ops=("C0OPS",)):  # a go has settled it
+        await bench.approver.types("/hvops runs")
+        await bench.approver.sees("No open tickets")
+        assert not bench.ledger.is_stopped()
+
+
+async def test_a_typed_stop_is_written_down_before_slack_hears_that_it_came(bench):
+    async with bench.running():
+        done = await bench.operator.types("/hvops stop power work")
+        (click,) = bench.ledger.entries(kind="clicked")
+        assert (click.fields["button"], click.fields["reason"]) == ("submit stop", "power work")
+        await bench.operator.sees("Changes are stopped.")
+        (stop,) = bench.ledger.entries(kind="stop")
+        assert stop.click == click.seq
+        assert done
 
 
 async def test_a_second_stop_or_go_hears_what_is_so_and_writes_neither(bench):
