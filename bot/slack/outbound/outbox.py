@@ -48,6 +48,7 @@ class RateLimit:
     Slack: one message a second per channel, short bursts more [doc: docs.slack.dev/apis/web-api/rate-limits].
 
     Attributes:
+        give_way_after: the same for a message with a key, whose sender tries again: meanwhile others of its channel go.
         looks: the pauses before each look whether a message of unknown fate has arrived; what is not there after the
             last is sent again. A call that the client gave up may still be under way at Slack.
     """
@@ -55,6 +56,7 @@ class RateLimit:
     interval: float = 1.0
     burst: int = 3
     give_up_after: float = 60.0
+    give_way_after: float = 10.0
     looks: tuple[float, ...] = (1.0, 4.0)
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
@@ -473,9 +475,11 @@ class Outbox:
 
     async def _settled(self, channel: str, job: _Job) -> tuple[Any, Message]:
         """What became of a call, and the message as it was sent last."""
-        message, until, tries = job.message, self._tempo.clock() + self._tempo.give_up_after, 0
+        message, tries = job.message, 0
+        until = self._tempo.clock() + self._tempo.give_up_after
+        soon = min(until, self._tempo.clock() + self._tempo.give_way_after) if job.name else until
         if job.first and job.look is not None:
-            fate = await self._looked_first(job, until)
+            fate = await self._looked_first(job, soon)
             if fate is not None:
                 return fate, message
         while True:
@@ -483,10 +487,10 @@ class Outbox:
             fate = await _attempt(job, fitting)
             if isinstance(fate, DeliveryUnknown) and job.look is not None:
                 self._note_repeated(job.name)
-                fate = await self._looked(job, self._tempo.looks, str(fate), until)
+                fate = await self._looked(job, self._tempo.looks, str(fate), soon)
             elif isinstance(fate, Retry):
                 tries += 1
-                fate = await self._rest(fate, tries, until)
+                fate = await self._rest(fate, tries, soon if fate.after is None else until)
             elif isinstance(fate, NotSent) and fate.code in _BLOCKS_REFUSED and (lower := downgrade(fitting)):
                 log.warning("slack refused blocks", channel=channel, code=fate.code, blocks=len(fitting.blocks))
                 message, fate = lower, None
@@ -526,7 +530,7 @@ class Outbox:
                     break
             if found is not None:
                 return found
-        return DeliveryUnknown(why) if self._tempo.clock() > until else None
+        return DeliveryUnknown(why) if self._tempo.clock() >= until else None
 
     def _note_repeated(self, name: str) -> None:
         if name:

@@ -17,7 +17,7 @@ from bot.slack.outbound.message import Block
 
 EVENT = "hvops_message"
 _PAGE = 200  # messages in one call: Slack recommends no more [doc: docs.slack.dev/apis/web-api/pagination]
-_PAGES = 3  # of a channel, newest first: what is looked for was sent a moment ago, or before a restart
+_PAGES = 10  # of a channel, newest first: what is looked for was sent a moment ago, or before a restart
 _THREAD_PAGES = 20  # of a thread, which is told oldest first
 
 

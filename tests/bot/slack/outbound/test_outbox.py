@@ -71,6 +71,12 @@ class WebApi:
     async def chat_postEphemeral(self, **told):  # noqa: N802 - the SDK's name
         return await self._call("ephemeral", told["text"])
 
+    async def auth_test(self):
+        return {"user_id": "U0BOT"}
+
+    async def conversations_history(self, **_):
+        return {"messages": []}
+
     async def conversations_open(self, users):
         return await self._call("open", users)
 
@@ -180,6 +186,17 @@ async def test_updates_of_one_message_that_wait_are_folded_into_the_latest(outbo
     api.hold.set()
     await asyncio.gather(first, *waiting, other)
     assert api.done == ["10 %", "40 %", "another"]
+
+
+async def test_a_message_of_no_known_fate_makes_way_for_the_others_of_its_channel(outbox, api, time):
+    api.fails = [refused("internal_error")] * 2  # and it is not in the channel
+    bad = asyncio.create_task(outbox.post("C1", Message("lost"), key="lost"))
+    await asyncio.sleep(0)
+    good = asyncio.create_task(outbox.post("C1", Message("well")))
+    with pytest.raises(DeliveryUnknown):
+        await bad
+    await good
+    assert time.now - 1_000 <= 15
 
 
 async def test_an_update_overtakes_waiting_posts_one_at_a_time(outbox, api):
