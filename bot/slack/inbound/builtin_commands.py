@@ -45,7 +45,8 @@ async def switch(changes: Changes, typed: TypedLine, person: Person, origin: Ori
     if typed.builtin is RUNS:
         authorization.require_role(person, RUNS.role)
         listed, count = await changes.open_tickets(person)
-        return with_stop(runs_message(listed, count), await changes.board.stop())
+        stop = await changes.board.stop()
+        return with_stop(runs_message(listed, count, is_stopped=stop is not None), stop)
     decisions, how = changes.decisions, {"via": origin.via, "place": origin.place}
     try:
         if typed.builtin is STOP:

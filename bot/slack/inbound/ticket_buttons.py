@@ -56,8 +56,8 @@ log = structlog.get_logger()
 
 # Said once it is in the ledger. What follows is shown by the ticket itself.
 _SAYS = {
-    APPROVE: "{decided}. Re-checking, then starting.",
-    ANSWER: "approved, with your answers on record. Re-checking, then starting.",
+    APPROVE: "{decided}. {begins}",
+    ANSWER: "approved, with your answers on record. {begins}",
     WITHDRAW: "withdrawn. Nothing is done.",
     STOP_STEP: "asked to stop. The step in progress will finish; nothing else starts.",
     HAND: "noted. hvops is checking for itself.",
@@ -65,6 +65,7 @@ _SAYS = {
     REJECT: "rejected. Your reason is in the thread.",
     CLOSE: "closed as it is.",
 }
+_BEGINS, _WAITS = "Re-checking, then starting.", "After /hvops go it is re-checked, then starts."
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,10 +274,11 @@ class TicketClicks:
             return
         self._changes.decided(entry)
         says = _SAYS[click.verb.removesuffix(REASONED)]
-        if click.verb == APPROVE:
-            says = says.format(decided=(await self._changes.board.card(click.token)).approved_by)
-        message = decision_message(click.token, says)
-        await self._desk.reply(where).result(await self._changes.beside_a_stop(message))
+        decided = (await self._changes.board.card(click.token)).approved_by if click.verb == APPROVE else ""
+        begins, waits = (
+            decision_message(click.token, says.format(decided=decided, begins=when)) for when in (_BEGINS, _WAITS)
+        )
+        await self._desk.reply(where).result(await self._changes.beside_a_stop(begins, waits))
 
     async def _refuse_late(self, click: Click, where: ReplyTarget) -> None:
         """Say that it came too late to count, and write that down: no later life of the bot takes it up."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from bot.formatting import duration
@@ -19,12 +19,14 @@ _WORDS = {
     "confirmed": "confirmed, starting",
     "running": "runs",
 }
+_STOPPED = {"approved": "approved, waiting for /hvops go", "confirmed": "confirmed, waiting for /hvops go"}
 
 
-def runs_message(tickets: Sequence[tuple[TicketRow, str, str]], count: int) -> Message:
+def runs_message(tickets: Sequence[tuple[TicketRow, str, str]], count: int, *, is_stopped: bool = False) -> Message:
     """The open tickets, newest first, each with its last time and a link; `count` is how many there are in all."""
+    words = _WORDS | _STOPPED if is_stopped else _WORDS
     title = f"{f'{count:,}' if count else 'No'} open {'ticket' if count == 1 else 'tickets'}"
-    lines = [_listed(*one) for one in tickets]
+    lines = [_listed(*one, words) for one in tickets]
     older = count - len(tickets)
     rest = contexts(f"The newest {len(tickets)} are shown; {older:,} are older.") if older > 0 else ()
     text = f"{title}: {', '.join(f'{one.id} {one.state}' for one, *_ in tickets)}" if tickets else f"{title}."
@@ -74,9 +76,9 @@ def decision_message(ticket: str, says: str) -> Message:
     return Message(f"{ticket}: {escape(says)}", sections(f"*{ticket}:* {escape(says)}"))
 
 
-def _listed(one: TicketRow, last: str, link: str) -> str:
+def _listed(one: TicketRow, last: str, link: str, words: Mapping[str, str]) -> str:
     name = f"<{link}|{one.id}>" if link else one.id
-    state = _WORDS.get(one.state, "INTERRUPTED: a person must decide")
+    state = words.get(one.state, "INTERRUPTED: a person must decide")
     until = f", no step starts after {at_time(last, DATE)}" if last else ""
     if one.state == "proposed":
         until = f" until {at_time(one.open_until)}"

@@ -79,12 +79,18 @@ class Changes:
         told = proposed_for(ticket, place.channel, await self.board.permalink(ticket), is_new=is_new)
         return await self.beside_a_stop(with_competing(told, (await self.board.card(ticket)).competing))
 
-    async def beside_a_stop(self, message: Message) -> Message:
-        """The message, and above it that changes are stopped, where they are. What cannot be proved is not said."""
+    async def beside_a_stop(self, message: Message, stopped: Message | None = None) -> Message:
+        """The message, and above it that changes are stopped, where they are. What cannot be proved is not said.
+
+        Args:
+            message: what is so while changes may start.
+            stopped: what is so instead while they are stopped; None where that is the same.
+        """
         try:
-            return with_stop(message, await self.board.stop())
+            stop = await self.board.stop()
         except LedgerError:
             return message
+        return message if stop is None else with_stop(stopped or message, stop)
 
     async def show_plan(self, ticket: str) -> None:
         """Bring the whole plan of a proposal into Slack if it is not there yet: a press may come before its thread is told."""

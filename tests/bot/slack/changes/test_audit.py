@@ -147,11 +147,11 @@ async def test_a_ticket_that_its_requester_confirms_is_never_called_approved(ben
         await bench.operator.types("/tweak hv03")
         plan = deepcopy(await bench.viewer.sees("Tweak on hv03?", "hv-ops"))
         await bench.operator.clicks(plan, "Confirm")
-        await bench.operator.sees("T-1: confirmed. Re-checking")
+        await bench.operator.sees("T-1: confirmed. After /hvops go")
         await bench.viewer.clicks(plan, "Confirm")
         await bench.viewer.sees("operator, who asked for it, confirms it")
         await bench.viewer.types("/hvops runs")
-        await bench.viewer.sees("confirmed, starting")
+        await bench.viewer.sees("confirmed, waiting for /hvops go")
         await bench.viewer.opens_home()
         await bench.viewer.sees_home("T-1")
         homes = [plain_text(bench.viewer.home)]

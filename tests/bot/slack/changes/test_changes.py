@@ -318,14 +318,14 @@ async def test_stop_go_and_runs(bench):
         await bench.operator.types("/repair hv03")
         plan = await bench.viewer.sees("Repair on hv03?", "hv-ops")
         await bench.approver.clicks(plan, "Approve")
-        await bench.approver.sees("T-1: approved")
+        await bench.approver.sees("T-1: approved. After /hvops go it is re-checked, then starts.")
         await bench.operator.types("/hvops runs")
         runs = await bench.operator.sees("1 open ticket")
         assert plain_text(runs).startswith("*Changes are stopped* by <@U0OPERATOR> since ")
         assert ": the storage is on fire. Nothing starts until /hvops go, which <!subteam^S0APPROVERS> can run." in (
             plain_text(runs)
         )
-        assert "approved, starting, no step starts after" in plain_text(runs)
+        assert "approved, waiting for /hvops go, no step starts after" in plain_text(runs)
         assert not bench.world.acts
         await bench.operator.types("/hvops go")
         await bench.operator.sees("This needs the role approver")
