@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from bot.audit.filter_syntax import NAME, AuditQuery
+from bot.audit.filter_syntax import USAGE, AuditQuery
 from bot.audit.rows import CHANGE, KINDS, NOW, QUESTION, REFUSAL, SWITCH, TURNS, Row, name_in, row_of
 from bot.audit.visibility import can_view, require_viewer, visibility_of
 from bot.dispatch.argument_parser import quoted, suggest
@@ -31,7 +31,7 @@ class AuditPage:
         counts: of all pages: kind of row -> how many.
         outcomes: of all pages: outcome, in words -> how many, the most frequent first.
         at_least: the counts stop there; there are more.
-        hint: names that look like one that nothing is known of, or "".
+        hint: that the place is no name of the estate, and which look like it; "" where it is one, or there are rows.
     """
 
     rows: tuple[Row, ...]
@@ -124,7 +124,7 @@ class Review:
         for_them = "" if visibility_of(person, {}) is None else " that you may see"
         found = self._reader.entries(ticket=ticket, kind="proposed", limit=1)
         if not found or not can_view(person, found[0].places):
-            raise UsageError(f"There is no ticket {quoted(ticket)}{for_them}.", f"/{NAME}")
+            raise UsageError(f"There is no ticket {quoted(ticket)}{for_them}.", USAGE)
 
     def places(self, wanted: AuditQuery) -> tuple[str, ...]:
         """The clusters, and hosts that stand alone, that a review is about; () for all."""
@@ -153,7 +153,10 @@ class Review:
 
     def _hint(self, place: str) -> str:
         known = self._places_of()
-        return "" if place.casefold() in known else ", ".join(suggest(place, known))
+        if place.casefold() in known:
+            return ""
+        near = ", ".join(suggest(place, known))
+        return f"There is no {quoted(place)} in the estate.{f' Did you mean {near}?' if near else ''}"
 
 
 _IN_ORDER = (CHANGE, REFUSAL, QUESTION, SWITCH)

@@ -166,7 +166,7 @@ def _proposal(entry: Entry) -> Iterator[tuple[str, str]]:
 
 
 def _word(gate: Gate) -> str:
-    return "yes" if gate.passed else "NOT KNOWN" if gate.is_open else "NO"
+    return "passed" if gate.passed else "NOT KNOWN" if gate.is_open else "NOT passed"
 
 
 def _in_a_file(entry: Entry, one: HistoryLine) -> str:

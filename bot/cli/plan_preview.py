@@ -19,9 +19,9 @@ from bot.cli.console import styled
 from bot.cli.render import head_as_json
 from bot.config.settings import Roles
 from bot.dispatch.authorization import EVERYWHERE, Person
-from bot.dispatch.builtins import BUILTINS, GO, RUNS, STOP
+from bot.dispatch.builtins import AUDIT, BUILTINS, GO, RUNS, STOP
 from bot.dispatch.pipeline import Pipeline, Request
-from bot.errors import PermissionDenied
+from bot.errors import PermissionDenied, UsageError
 from bot.tickets.answers import question_line
 from bot.tickets.create import Preview
 from bot.tickets.plan_digest import plan_to_json
@@ -31,8 +31,16 @@ IN_SLACK = (STOP.name, GO.name, RUNS.name, "approve", "confirm", "reject", "with
 
 
 def refuse_decision(pipeline: Pipeline, request: Request) -> None:
-    """Refuse a word that decides about something, with where it works; the ledger knows. Raises PermissionDenied."""
+    """Refuse a word that decides about something, with where it works; the ledger knows.
+
+    Raises:
+        PermissionDenied: it decides.
+        UsageError: it reviews the ledger, which a terminal has commands of its own for.
+    """
     word = request.reading.name
+    if word == AUDIT.name:
+        with pipeline.recording_refusals(request):
+            raise UsageError("hvops ask does not read the ledger: run hvops audit, or type /audit in Slack.")
     if word not in IN_SLACK:
         return
     with pipeline.recording_refusals(request):

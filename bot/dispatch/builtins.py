@@ -33,10 +33,14 @@ class Builtin:
     is_slash_command: bool = False
 
     @property
+    def line(self) -> str:
+        """How it is typed, without its arguments: "/hvops stop"."""
+        return f"/{self.name}" if self.is_slash_command else f"/{FRONT_DOOR} {self.name}"
+
+    @property
     def usage(self) -> str:
         """The whole line: "/hvops stop <why>"."""
-        door = "" if self.is_slash_command else f"{FRONT_DOOR} "
-        return f"/{door}{self.name} {self.hint}".rstrip()
+        return f"{self.line} {self.hint}".rstrip()
 
 
 AUDIT = Builtin(

@@ -155,7 +155,8 @@ def read_line(registry: Registry, typed: TypedLine) -> CommandLine:
         raise UsageError("Type a command, for example /hvops help.", f"/{FRONT_DOOR} <command> …")
     command = registry.get(typed.name)
     if command is None:
-        near = tuple(f"/{name}" for name in argument_parser.suggest(typed.name, registry.commands))
+        lines = {name: f"/{name}" for name in registry.commands} | {one.name: one.line for one in BUILTINS.values()}
+        near = tuple(lines[name] for name in argument_parser.suggest(typed.name, lines))
         raise UsageError(f"There is no command {argument_parser.quoted(typed.word)}.", f"/{FRONT_DOOR} help", near)
     words = argument_parser.split_words(typed.rest)
     return CommandLine(command, argument_parser.bind_arguments(command.usage, command.parameters, words))

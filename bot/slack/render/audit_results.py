@@ -188,7 +188,7 @@ def broken(chain: ChainStatus | None) -> str:
 
 
 def _nothing(page: AuditPage) -> str:
-    hint = f" Did you mean {escape(page.hint)}?" if page.hint else ""
+    hint = f" {escape(page.hint)}" if page.hint else ""
     return f"Nothing on this page.{hint} Press Filter… to look elsewhere, or further back."
 
 

@@ -216,8 +216,9 @@ def test_a_story_is_for_those_who_may_see_all_of_its_places(told, review, everyb
         *("proposed", "approved", "started", "intent", "outcome", "done")
     ]
     assert review.story(everybody, "T-2")
-    with pytest.raises(UsageError, match=r"There is no ticket “T-99”\.$"):
+    with pytest.raises(UsageError, match=r"There is no ticket “T-99”\.$") as refused:
         review.story(everybody, "T-99")
+    assert "T-412" in refused.value.usage, "the whole usage, not only /audit"
 
 
 def test_a_ticket_that_one_may_not_see_is_none(told, review, of_prod, everybody, clock):
@@ -250,7 +251,8 @@ def test_the_last_outcomes_are_those_one_may_see(told, review, everybody, of_pro
 
 def test_an_unknown_place_gets_names_that_look_like_it(told, review, everybody, clock):
     told.answers("check-writers", "prod", ["prod"])
-    assert "prod" in page(review, everybody, "prd", clock).hint
+    assert page(review, everybody, "prd", clock).hint == "There is no “prd” in the estate. Did you mean prod?"
+    assert page(review, everybody, "24h", clock).hint == "There is no “24h” in the estate."
     assert page(review, everybody, "br01", clock).hint == ""
 
 

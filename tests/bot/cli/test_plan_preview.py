@@ -167,6 +167,12 @@ def test_no_word_decides_anything(hvops, healthy, word):
     assert entries(healthy, before)[0].data.category == "not allowed"
 
 
+def test_the_ledger_is_reviewed_by_commands_of_its_own(hvops, healthy):
+    ended = hvops("ask", "--settings", healthy, "/audit T-1")
+    assert (ended.code, ended.out) == (2, "")
+    assert "run hvops audit, or type /audit in Slack" in " ".join(ended.err.split())
+
+
 def test_before_a_plan_stands_that_changes_are_stopped(hvops, healthy):
     folder = healthy.parent
     with Ledger(folder / "ledger.db", folder / "ledger.key", folder / "anchors.txt") as ledger:

@@ -152,6 +152,9 @@ async def test_a_near_miss_is_suggested(shepherd):
     with pytest.raises(UsageError) as refused:
         await shepherd.says("/count-sheeps prod")
     assert refused.value.suggestions == ("/count-sheep",)
+    with pytest.raises(UsageError) as refused:
+        await shepherd.says("/hvops stopp")
+    assert refused.value.suggestions == ("/hvops stop",)
 
 
 async def test_a_stranger_learns_nothing_and_asks_nothing(shepherd):

@@ -100,8 +100,10 @@ def test_pages_have_their_buttons():
 
 
 def test_an_empty_page_says_what_to_do():
-    message = audit_message(audited("prd", rows=(), counts={}, hint="prod"))
-    assert "Nothing on this page. Did you mean prod? Press Filter…" in as_text(message)
+    message = audit_message(
+        audited("prd", rows=(), counts={}, hint="There is no “prd” in the estate. Did you mean prod?")
+    )
+    assert "Nothing on this page. There is no “prd” in the estate. Did you mean prod? Press Filter…" in as_text(message)
     assert [one["text"]["text"] for one in buttons(message.blocks)] == ["Filter…"]
 
 
@@ -191,7 +193,7 @@ def test_a_story_has_every_entry_with_what_was_so_before_and_after(told):
     shown = [block["text"]["text"] for block in view["blocks"] if block["type"] == "section"]
     assert [one.split("*")[1] for one in shown] == [str(entry.seq) for entry in entries]
     assert "Steps:* 1 Pause and drain hv03\n2 Restart vmms on hv03" in shown[0]
-    assert "No other node is paused: NO" in shown[0]
+    assert "No other node is paused: NOT passed" in shown[0]
     assert "<@U0APPROVER>" in shown[1]
     assert "*Before:* Name hv03, State 0" in shown[3]
     assert "*After:* Name hv03, State 2" in shown[4]
