@@ -31,7 +31,7 @@ class AuditPage:
         counts: of all pages: kind of row -> how many.
         outcomes: of all pages: outcome, in words -> how many, the most frequent first.
         at_least: the counts stop there; there are more.
-        hint: that the place is no name of the estate, and which look like it; "" where it is one, or there are rows.
+        hint: that the place is no name of the inventory, and which look like it; "" where it is one, or there are rows.
     """
 
     rows: tuple[Row, ...]
@@ -156,7 +156,7 @@ class Review:
         if place.casefold() in known:
             return ""
         near = ", ".join(suggest(place, known))
-        return f"There is no {quoted(place)} in the estate.{f' Did you mean {near}?' if near else ''}"
+        return f"There is no {quoted(place)} in the inventory.{f' Did you mean {near}?' if near else ''}"
 
 
 _IN_ORDER = (CHANGE, REFUSAL, QUESTION, SWITCH)

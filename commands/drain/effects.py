@@ -57,6 +57,7 @@ NODE_LOSES_GUESTS: Effect[DrainFacts] = Effect(
         "quorum": lambda of: (gates.quorum_holds(of.node, of.nodes, of.witness),),
         "memory": lambda of: (_memory(of),),
         "locks": lambda of: (gates.no_locks(of.node, of.guests, of.cluster),),
+        "locks elsewhere": lambda of: (gates.others_are_free(of.node, of.cluster, with_volumes=False),),
         "backup": lambda of: (no_backup(of.node, of.backup),),
         "activities": lambda of: (movable.no_guest_is_busy(of.node, of.guests),),
         "critical guests": lambda of: (movable.guests_reach_their_files(of.node, of.guests),),

@@ -113,26 +113,37 @@ def hyper_v_answers(node: str, vmms: str | Unknown) -> Gate:
     return Gate(says, GateOutcome.of(vmms == RUNNING), vmms or "there is no such service")
 
 
-def others_are_free(node: str, cluster: Cluster) -> Gate:
-    """A locked guest stays where it is. Which guests would come back the cluster does not tell, so it only warns."""
-    says = f"No guest on another node of {cluster.name} is locked, and no shared volume is in backup"
-    if (
-        isinstance(cluster.groups, Unknown)
-        or isinstance(cluster.resources, Unknown)
-        or isinstance(cluster.volumes, Unknown)
-    ):
-        return _unknown(
-            says, cluster.groups, cluster.resources, cluster.volumes, blocks=False, about="locks", answerable=False
-        )
+def others_are_free(node: str, cluster: Cluster, *, with_volumes: bool = True) -> Gate:
+    """A locked guest stays where it is, and a node whose backup is stuck may lock what it is given. It only warns.
+
+    The cluster tells neither which guests come back nor where a drain takes them, so every other node counts.
+
+    Args:
+        node: that gives its guests away, or takes some.
+        cluster: its roles, resources and shared volumes.
+        with_volumes: False where another gate of the plan judges the shared volumes.
+    """
+    volumes = cluster.volumes if with_volumes else ()
+    backup = ", and no shared volume is in backup" if with_volumes else ""
+    says = f"No guest on another node of {cluster.name} is locked{backup}"
+    if isinstance(cluster.groups, Unknown) or isinstance(cluster.resources, Unknown) or isinstance(volumes, Unknown):
+        parts = (cluster.groups, cluster.resources, volumes)
+        return _unknown(says, *parts, blocks=False, about="locks", answerable=False)
     away = node.casefold()
     every: tuple[Group | Resource, ...] = (*cluster.groups, *cluster.resources)
     elsewhere = [one for one in every if one.owner.casefold() != away]
-    locked = {one.shown for one in elsewhere if one.locked}
-    backups = [one.shown for one in cluster.volumes if one.backing_up]
-    told = [f"locked: {join_names(sorted(locked, key=str.casefold), 6)}"] if locked else []
+    locked: dict[str, set[str]] = {}
+    for one in elsewhere:
+        if one.locked:
+            locked.setdefault(one.owner, set()).add(one.shown)
+    backups = [one.shown for one in volumes if one.backing_up]
+    told = [
+        f"locked on {owner}: {join_names(sorted(names, key=str.casefold), 6)}"
+        for owner, names in sorted(locked.items())
+    ]
     told += [f"in backup: {join_names(backups, 4)}"] if backups else []
     unread = sorted({one.shown for one in elsewhere if one.locked is None}, key=str.casefold)
-    silent = [one for one in cluster.volumes if one.backing_up is None]
+    silent = [one for one in volumes if one.backing_up is None]
     gap = [f"not known for {join_names([*unread, *(one.shown for one in silent)], 6)}"] if unread or silent else []
     if gap and not told:
         unknowns = (*map(_open_lock, unread), *open_volumes("whether {} is in backup", silent))

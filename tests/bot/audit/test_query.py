@@ -251,8 +251,8 @@ def test_the_last_outcomes_are_those_one_may_see(told, review, everybody, of_pro
 
 def test_an_unknown_place_gets_names_that_look_like_it(told, review, everybody, clock):
     told.answers("check-writers", "prod", ["prod"])
-    assert page(review, everybody, "prd", clock).hint == "There is no “prd” in the estate. Did you mean prod?"
-    assert page(review, everybody, "24h", clock).hint == "There is no “24h” in the estate."
+    assert page(review, everybody, "prd", clock).hint == "There is no “prd” in the inventory. Did you mean prod?"
+    assert page(review, everybody, "24h", clock).hint == "There is no “24h” in the inventory."
     assert page(review, everybody, "br01", clock).hint == ""
 
 

@@ -25,6 +25,9 @@ NOT_NEEDED = {
     ("other nodes", STOPS): EMPTY,
     ("quorum", TAKES): NOBODY_LEAVES,
     ("quorum", STOPS): "The cluster service goes on, and with it the node's vote.",
+    ("locks elsewhere", TAKES): "The gate of its locks asks the other nodes.",
+    ("locks elsewhere", STOPS): EMPTY,
+    ("locks elsewhere", MOVES): "One guest goes to a node that a person names.",
     ("memory", TAKES): "Which guests come back the cluster does not tell; one without room stays where it runs.",
     ("memory", STOPS): EMPTY,
     (

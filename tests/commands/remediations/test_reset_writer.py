@@ -130,7 +130,7 @@ async def test_the_job_is_dead_and_nothing_is_locked(planned, make):
         ),
         Gate("No guest on hv03 is short of space", GateOutcome.PASSED, "3 guests answered", guards="worth"),
     )
-    assert len(plan.gates) == 4 + 19
+    assert len(plan.gates) == 4 + 20
     assert [gate.description for gate in plan.gates if not gate.passed] == []
     assert planned.ask.rounds <= 4
     assert COMMAND.risk is Risk.HIGH

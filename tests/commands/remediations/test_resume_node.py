@@ -224,7 +224,7 @@ WARNED = {
     "a guest elsewhere is locked": (
         lambda make: {"MSCluster_ResourceGroup": [row | {"OwnerNode": "hv01"} for row in make.role_rows(locked=1)]},
         "No guest on another node of prod is locked, and no shared volume is in backup",
-        "locked: test-tfs-01",
+        "locked on hv01: test-tfs-01",
     ),
     "a shared volume is in backup": (
         lambda _: {"MSCluster_ClusterSharedVolume": [{"Name": "V", "BackupState": "1", "FaultState": "0"}]},
