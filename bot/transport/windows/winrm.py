@@ -193,7 +193,8 @@ class _Protocol(Protocol):
 
     def __init__(self, way: Route, adapter: Adapter, exchange: Callable[[str], bytes]) -> None:
         login = way.credentials
-        super().__init__(endpoint=way.url, transport=login.transport, **_login(way))
+        named = _login(way)
+        super().__init__(endpoint=way.url, transport=login.transport, **named)
         self.transport = _Transport(
             adapter,
             login,
@@ -203,7 +204,7 @@ class _Protocol(Protocol):
             ca_trust_path=None,
             proxy=None,
             read_timeout_sec=self.read_timeout_sec,
-            **_login(way),
+            **named,
         )
         self._exchange = exchange
 
