@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 import pytest
+import requests
 import spnego._ntlm
 from aiohttp import web
 from cryptography import x509
@@ -26,7 +27,7 @@ from bot.config.inventory_file import InventoryFile
 from bot.errors import AuthenticationFailed, ConnectionFailed, MalformedResponse
 from bot.transport.client import TargetClient
 from bot.transport.routing import Credentials, Router
-from bot.transport.windows import kerberos, ntlm
+from bot.transport.windows import kerberos, ntlm, winrm
 from lab.windows import BackgroundServer, CertificateAuthority
 from lab.windows.listener_http import Host
 from lab.windows.machine_protocol import Access
@@ -343,6 +344,48 @@ async def test_a_host_that_has_forgotten_the_login_is_asked_over_another_connect
     wire.act = act
     await twice(asked)
     assert (wire.proofs, len(wire.connections)) == (2, 2)
+
+
+# --- what each request says ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def headers(wire):
+    """Of every request that reached the host."""
+    found = []
+
+    async def act(request, token, host):
+        found.append({name: value for name, value in request.headers.items() if name != "Authorization"})
+        return await host(request)
+
+    wire.act = act
+    return found
+
+
+@pytest.mark.parametrize("secure", [False, True])
+async def test_a_request_made_like_the_one_before_says_what_a_new_one_would(client, headers, monkeypatch, secure):
+    """requests works address and headers out for each request, which took a sixth of the CPU time of a message."""
+    await twice(client(secure=secure))
+    quick = [*headers]
+    headers.clear()
+    monkeypatch.setattr(winrm._Session, "prepare_request", requests.Session.prepare_request)
+    await twice(client(secure=secure))
+    assert quick == headers
+
+
+async def test_what_something_on_the_way_wants_to_know_again_is_sent_back(client, wire):
+    sent = []
+
+    async def act(request, token, host):
+        sent.append(request.headers.get("Cookie"))
+        reply = await host(request)
+        if reply.status == 200:
+            reply.set_cookie("gateway", "seven")
+        return reply
+
+    wire.act = act
+    await twice(client())
+    assert sent[-2:] == ["gateway=seven"] * 2
 
 
 # --- the password ---------------------------------------------------------------------------------------------------
