@@ -14,6 +14,8 @@ from lab.world.roles import guest_resources
 from lab.world.win32_errors import LOCKED_STATUS
 
 VMMS_ADMIN = "Microsoft-Windows-Hyper-V-VMMS-Admin"
+INTEGRATION_ADMIN = "Microsoft-Windows-Hyper-V-Integration-Admin"
+INTEGRATION_KVP = "Microsoft-Windows-Hyper-V-Integration-KvpExchange"  # the provider's name: [mem]
 VMMS = "Microsoft-Windows-Hyper-V-VMMS"
 CLUSTERING = "Microsoft-Windows-FailoverClustering"
 SERVICING = "Microsoft-Windows-Servicing"
@@ -27,6 +29,17 @@ def snapshot_failed(guest: Guest, at: datetime) -> Event:
     text = f"Failed to create the volume shadow copy inside of virtual machine '{guest.name}'. (Virtual machine ID {vm_id})"
     data = ((names[0], guest.name), (names[1], vm_id))
     return Event(VMMS_ADMIN, VMMS, 10102, ERROR, at, data, text, hyper_v=True)
+
+
+def other_integration_version(guest: Guest, at: datetime) -> Event:
+    """4010: a guest connected with another version of a service than its host has. Text: 2008 R2's list [doc], a post [src]."""
+    vm_id = guest.vm_id.upper()
+    text = (
+        f"Hyper-V Data Exchange connected to virtual machine '{guest.name}', but the version does not match the version "
+        f"expected by Hyper-V (Virtual machine ID {vm_id})."
+    )
+    data = (("VmName", guest.name), ("VmId", vm_id))
+    return Event(INTEGRATION_ADMIN, INTEGRATION_KVP, 4010, WARNING, at, data, text, hyper_v=True)
 
 
 def migrated(guest: Guest, at: datetime) -> Event:

@@ -204,6 +204,12 @@ class Guest(Windows):
     queued: bool = False  # its role waits for a move
     disc: str = ""  # the file in its DVD drive
     tpm: bool = False  # whether it has a virtual TPM
+    integration: str = ""  # version of its integration services; "": what its host expects, or its own Windows'
+    components_off: set[str] = field(default_factory=set)  # switched off in its settings: "kvp", "vss", "heartbeat"
+    component_status: dict[str, tuple[int, ...]] = field(
+        default_factory=dict
+    )  # OperationalStatus where it is otherwise
+    kvp_first: tuple[str, ...] = ()  # data exchange items that come before the others
     physical_disks: tuple[str, ...] = ()  # paths of the host's disks that it has as its own
     assigned_devices: tuple[str, ...] = ()  # paths of the host's devices that it has as its own
 
@@ -218,6 +224,7 @@ class Node(Windows):
     drain: int = 0  # 0 not initiated, 1 in progress, 2 completed, 3 failed
     drain_target: str = ""
     draining: object | None = None  # what the drain under way knows; see lab.world.drain
+    expected_integration: dict[str, str] = field(default_factory=dict)  # values of GuestInstaller that are otherwise
     browsing: Literal["works", "fails", "toggled"] = "works"  # remote file browsing; see lab.world.audit_policy
 
     @property

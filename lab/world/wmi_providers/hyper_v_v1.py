@@ -16,8 +16,10 @@ from lab.world.wmi_providers.hyper_v import (
     OK,
     component,
     guests_of,
+    heartbeats,
     operational_status,
     serial_number,
+    service_runs,
     summary,
     up_time,
     vss_components,
@@ -90,7 +92,8 @@ def key_value_pairs(scene: Scene) -> Iterator[Instance]:
             guest,
             "Msvm_KvpExchangeComponent",
             "Key-Value Pair Exchange",
-            works=guest.state == "running",
+            part="kvp",
+            works=guest.state == "running" and service_runs(guest, "vmickvpexchange"),
             GuestIntrinsicExchangeItems=kvp.items(guest),
         )
 
@@ -136,4 +139,5 @@ VIEWS: dict[str, View] = {
     "Msvm_VirtualSystemSettingData": settings,
     "Msvm_KvpExchangeComponent": key_value_pairs,
     "Msvm_VssComponent": vss_components,
+    "Msvm_HeartbeatComponent": heartbeats,
 }
