@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from bot.api.facts import Unknown
 from bot.api.report import Bar, Chart, Column, Finding, Healthy, Severity, Table
-from commands.formatting import join_names, pluralize, tell_apart
+from commands.formatting import join_gaps, join_names, pluralize, tell_apart
 from commands.integration_services.facts import LOOK_BACK, HostServices, IntegrationFacts
 from commands.integration_services.judgement import (
     Disagreement,
@@ -31,7 +31,7 @@ _SETUP = (
 _MOST = 12  # guests that one finding names; the table has all
 WANT_ACTION = (State.INCOMPATIBLE, State.NO_CONTACT, State.EXCHANGE_OFF, State.NO_DATA, State.OLDER)
 _FINE = (State.UP_TO_DATE, State.NEWER, State.BY_UPDATE)
-_LABELS = {State.EXCHANGE_OFF: "exchange off", State.BY_UPDATE: "by Windows Update", State.OLDER_OWN: "older, own"}
+_LABELS = {State.EXCHANGE_OFF: "exchange off", State.BY_UPDATE: "Windows Update", State.OLDER_OWN: "older, own"}
 
 
 def guest_names(judged: Sequence[GuestServices]) -> Names:
@@ -199,9 +199,17 @@ def _older(found: Sequence[GuestServices], names: Names) -> Finding:
         Severity.WARNING,
         "OLDER",
         _whose(found, names),
-        f"{found[0].family}: {_each(found, names, _older_than)}.",
+        f"{found[0].family}: {_older_each(found, names)}.",
         (("Means", _older_means(found)), *_where(found), ("By hand", _upgrade(found))),
     )
+
+
+def _older_each(found: Sequence[GuestServices], names: Names) -> str:
+    """Each with what it runs; what their hosts expect is said once where it is the same."""
+    wanted = {one.expected for one in found}
+    if len(found) == 1 or len(wanted) > 1 or "" in wanted:
+        return _each(found, names, _older_than)
+    return f"{_each(found, names, lambda one: f'{_version(one)} on {one.host}')}; their hosts expect {wanted.pop()}"
 
 
 def _older_than(one: GuestServices) -> str:
@@ -370,18 +378,14 @@ def unknown_of(facts: IntegrationFacts, judged: Sequence[GuestServices]) -> tupl
     return tuple(found)
 
 
-def _missing_parts(host: HostServices) -> list[Unknown]:
-    parts = (
+def _missing_parts(host: HostServices) -> tuple[Unknown, ...]:
+    gaps = (
         (host.exchanges, "what its guests report of themselves"),
         (host.snapshots, "whether their VSS requestors answer"),
         (host.heartbeats, "whether their heartbeats answer"),
         (host.expected, "which versions it expects"),
     )
-    return [
-        Unknown(host.node.name, part.kind, f"{part.why} Not known: {what}.", part.remedy)
-        for part, what in parts
-        if isinstance(part, Unknown)
-    ]
+    return join_gaps(host.node.name, gaps)
 
 
 def _by_its_host(one: GuestServices, facts: IntegrationFacts) -> bool:

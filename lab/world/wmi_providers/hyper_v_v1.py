@@ -111,7 +111,12 @@ def resource_allocations(scene: Scene) -> Iterator[Instance]:
         for disk in sorted({volume.disk for volume in guest.volumes if volume.kind != "cd"} or {0}):
             controller = scsi if disk else ide
             drive, image = f"{controller}\\{disk}\\D", f"{controller}\\{disk}\\L"
-            file = f"{guest.shared_volume.path}\\{guest.name}\\disk{disk}.vhd"
+            name = (
+                f"disk{disk}_{identity('checkpoint', vm).upper()}.avhd"
+                if disk in guest.checkpointed
+                else f"disk{disk}.vhd"
+            )
+            file = f"{guest.shared_volume.path}\\{guest.name}\\{name}"
             yield _allocation(scene, drive, "Microsoft Synthetic Disk Drive", DISK_DRIVE, parent=controller)
             yield _allocation(scene, image, "Microsoft Virtual Hard Disk", STORAGE_EXTENT, parent=drive, file=file)
 
