@@ -30,7 +30,7 @@ from tests.bench.process import ROOT
 from tests.bench.table import Aim, Table, show, times
 
 CLUSTER = "farm01"
-COMMANDS = ("find-full-guests",)
+COMMANDS = ("find-full-guests", "check-integration-services")
 TRANSPORTS = ("ntlm", "kerberos")
 LONGEST = 60.0  # seconds: what a whole answer may take as the settings come
 MOST_MB = 512
@@ -172,8 +172,7 @@ def apart(settings: Path, command: str, transport: str, environment: dict[str, s
 def table(found: Sequence[Contact], nodes: int, guests: int, latency: float) -> Table:
     """Each line beside the longest of its own hosts."""
     columns = (
-        "", "machines", "s", "longest host s", "beside it", "questions a host", "most", "logins", "requests",
-        "CPU ms/question", "peak MB",
+        "", "machines", "s", "longest", "beside it", "questions each", "most", "logins", "requests", "CPU ms each", "MB",
     )  # fmt: skip
     rows = [
         (f"/{one.command}, {one.transport}", str(one.asked), f"{one.wall:.1f}", f"{one.longest:.2f}",
@@ -184,8 +183,9 @@ def table(found: Sequence[Contact], nodes: int, guests: int, latency: float) -> 
     title = f"First contact: {nodes} nodes, {guests:,} guests, {latency * 1000:.0f} ms latency per answer"
     summed = ", ".join(f"{one.summed / one.wall:.0f} x ({one.command}, {one.transport})" for one in found)
     note = (
-        "A bot that has just started: every connection is opened and every login made within the seconds. 'longest host': the"
-        f" one whose own questions took longest. One after the other the hosts would have taken: {summed}."
+        "A bot that has just started: every connection is opened and every login made within the seconds. 'longest': seconds"
+        " of the machine whose own questions took longest; 'questions each': of a machine, 'most' those of one; 'CPU ms each':"
+        f" of a question. One after the other the machines would have taken {summed}."
     )
     return Table(title, columns, rows, [note], aims(found, nodes, guests))
 
@@ -193,13 +193,14 @@ def table(found: Sequence[Contact], nodes: int, guests: int, latency: float) -> 
 def aims(found: Sequence[Contact], nodes: int, guests: int) -> list[Aim]:
     """What was wanted, beside what was found."""
     silent, slowest = max(one.silent for one in found), max(one.wall for one in found)
-    asked, peak = min(one.asked for one in found), max(one.peak_mb for one in found)
+    missed = max((nodes if one.asked <= nodes else nodes + guests) - one.asked for one in found)  # some ask nodes alone
+    peak = max(one.peak_mb for one in found)
     idle = max(one.legs - one.needed for one in found)
     return [
         Aim(
             "every machine answers everything",
-            f"{silent} did not, of {asked:,}",
-            silent == 0 and asked == nodes + guests,
+            f"{silent} did not, {missed} were never asked",
+            silent == 0 and missed == 0,
         ),
         Aim(f"within {LONGEST:.0f} s", f"worst {slowest:.1f} s", slowest < LONGEST),
         Aim(f"under {MOST_MB} MB", f"worst {peak:.0f} MB", peak < MOST_MB),
