@@ -24,6 +24,23 @@ def summarize_failures(silent: Sequence[Unknown], noun: str) -> tuple[Unknown, .
     return tuple(kept)
 
 
+def join_gaps(target: str, gaps: Sequence[tuple[object, str]]) -> tuple[Unknown, ...]:
+    """The parts that one target did not answer, each with what is not known for it: those of one reason together.
+
+    Args:
+        target: whose parts they are.
+        gaps: answer and what it would have told; answers that are there are left out.
+    """
+    found: dict[Unknown, list[str]] = {}
+    for part, what in gaps:
+        if isinstance(part, Unknown):
+            found.setdefault(part, []).append(what)
+    return tuple(
+        Unknown(target, part.kind, f"{part.why} Not known: {join_names(missing)}.", part.remedy)
+        for part, missing in found.items()
+    )
+
+
 MIB, GIB, TIB = 2**20, 2**30, 2**40
 _FRACTIONS_END = 100  # tenths: from ten units on a fraction says nothing more
 

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import socket
-import subprocess
-import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-import krb5
 import pytest
 
+from tests.support.kdc import KDC_TOOLS, SEARCH, Kdc, kdc_serving
+
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
-ADDRESS = "127.0.8.8"
-REALM = "CORP.EXAMPLE"
 # What tests run beside Python: names it may have -> the package that brings it; deploy/system-packages.sh installs them.
 TOOLS = {
     ("krb5kdc",): "krb5-kdc",
@@ -30,35 +24,6 @@ TOOLS = {
 }
 # Skips that are no gap: nothing that could be installed for a test run would change them.
 FINE_SKIPS = ("not a git work tree", "ansible-core is for `make bench` only")
-SEARCH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
-
-CLIENT_SETTINGS = """\
-[libdefaults]
-  default_realm = {realm}
-  dns_lookup_kdc = false
-  dns_lookup_realm = false
-  dns_canonicalize_hostname = false
-  rdns = false
-  udp_preference_limit = 1
-[realms]
-  {realm} = {{
-    kdc = {address}:{port}
-  }}
-[domain_realm]
-  .corp.example = {realm}
-"""
-KDC_SETTINGS = """\
-[realms]
-  {realm} = {{
-    database_name = {directory}/principal
-    key_stash_file = {directory}/stash
-    kdc_listen = ""
-    kdc_tcp_listen = {address}:{port}
-    supported_enctypes = aes256-cts-hmac-sha1-96:normal
-  }}
-[logging]
-  kdc = FILE:{directory}/kdc.log
-"""
 
 # Files with a test of more than five seconds, the longest first: what starts last must be short, or the other workers
 # wait for it. Only the order of magnitude counts; `pytest --durations 30` measures it.
@@ -132,40 +97,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(f"Skipped {times}: {why}")
 
 
-@dataclass(frozen=True)
-class Kdc:
-    """A running KDC: `environment` leads any Kerberos library to it and to the keytab of the services."""
-
-    directory: Path
-    environment: dict[str, str]
-    realm: str = REALM
-
-    def add_user(self, name: str, password: str) -> None:
-        self._administer("addprinc", "-pw", password, name)
-
-    def change_user(self, name: str, *options: str) -> None:
-        """As kadmin's `modprinc` takes them: `change_user("reader", "-allow_tix")`."""
-        self._administer("modprinc", *options, name)
-
-    def add_service(self, service: str, host: str) -> None:
-        """A service with a random key in the keytab: `add_service("HTTP", "hv01.corp.example")`."""
-        self._administer("addprinc", "-randkey", f"{service}/{host}")
-        self._administer("ktadd", "-k", self.environment["KRB5_KTNAME"].removeprefix("FILE:"), f"{service}/{host}")
-
-    def log_in(self, name: str, password: str) -> None:
-        """Put a ticket into the credential cache that `environment` names; call it with `environment` in force."""
-        context = krb5.init_context()
-        principal = krb5.parse_name_flags(context, f"{name}@{self.realm}".encode())
-        options = krb5.get_init_creds_opt_alloc(context)
-        ticket = krb5.get_init_creds_password(context, principal, options, password.encode())
-        cache = krb5.cc_resolve(context, self.environment["KRB5CCNAME"].encode())
-        krb5.cc_initialize(context, cache, principal)
-        krb5.cc_store_cred(context, cache, ticket)
-
-    def _administer(self, *words: str) -> None:
-        run_tool("kadmin.local", "-r", self.realm, *words, environment=self.environment)
-
-
 @pytest.fixture(scope="session")
 def tools() -> dict[tuple[str, ...], str]:
     """All of them."""
@@ -185,60 +116,10 @@ def need_tool() -> Callable[[str], str]:
     return needed
 
 
-def run_tool(name: str, *words: str, environment: dict[str, str]) -> None:
-    done = subprocess.run(
-        [needed(name), *words],
-        env={**os.environ, **environment},
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert done.returncode == 0, done.stderr
-
-
-def wait_until_listening(process: subprocess.Popen[bytes], port: int) -> None:
-    """The KDC says nowhere but in its log that it is ready, so a connection is the condition."""
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        assert process.poll() is None, "the KDC ended"
-        with socket.socket() as probe:
-            if probe.connect_ex((ADDRESS, port)) == 0:
-                return
-        time.sleep(0.02)
-    raise AssertionError("the KDC does not listen")
-
-
-def free_tcp_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((ADDRESS, 0))
-        return probe.getsockname()[1]
-
-
 @pytest.fixture(scope="session")
 def kdc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kdc]:
     """Started once; ended by its own process id."""
-    directory = tmp_path_factory.mktemp("kdc")
-    facts = {"realm": REALM, "address": ADDRESS, "port": free_tcp_port(), "directory": directory}
-    (directory / "krb5.conf").write_text(CLIENT_SETTINGS.format(**facts))
-    (directory / "kdc.conf").write_text(KDC_SETTINGS.format(**facts))
-    environment = {
-        "KRB5_CONFIG": str(directory / "krb5.conf"),
-        "KRB5_KDC_PROFILE": str(directory / "kdc.conf"),
-        "KRB5_KTNAME": f"FILE:{directory / 'services.keytab'}",
-        "KRB5CCNAME": f"FILE:{directory / 'tickets'}",
-        "KRB5RCACHETYPE": "none",  # no replay cache in the common temporary directory
-    }
-    run_tool("kdb5_util", "create", "-s", "-r", REALM, "-P", "master", environment=environment)
-    process = subprocess.Popen(
-        [needed("krb5kdc"), "-n", "-r", REALM],
-        env={**os.environ, **environment},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        wait_until_listening(process, facts["port"])
-        yield Kdc(directory, environment)
-    finally:
-        process.terminate()
-        process.wait(timeout=10)
+    for name in KDC_TOOLS:
+        needed(name)
+    with kdc_serving(tmp_path_factory.mktemp("kdc")) as serving:
+        yield serving

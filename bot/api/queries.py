@@ -56,7 +56,8 @@ class Wql:
 class Registry:
     """Named values of one key under HKEY_LOCAL_MACHINE, read through StdRegProv.
 
-    Answers exactly one row: value name -> text, decimal text, tuple of texts, or None where there is no such value.
+    Answers exactly one row: value name -> text, decimal text, tuple of texts, or None where there is no such value. A name
+    that ends in * stands for every value whose name begins so, under the name that it has there: none may be there.
     With no `names` the row is {"subkeys": (names of the subkeys, ...)} instead, or {"subkeys": None} where
     there is no such key.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import threading
 import time
 import traceback
@@ -18,26 +19,46 @@ from bot.transport.windows.wsman import WSManFaultReply
 T = TypeVar("T")
 
 IDLE_SECONDS = 90.0  # WinRM's listener closes an idle connection after about 120 s [src]
+_ENOUGH_FILES = 65_536
+
+
+def sockets_allowed() -> int:
+    """How many files and sockets this process may have open, with its own limit raised as far as it goes.
+
+    systemd gives a service 1,024 unless it asks for more [doc: systemd.exec, LimitNOFILE], and lets it ask for 524,288; a
+    cluster of 64 nodes with 2,000 guests is 2,064 connections.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _ENOUGH_FILES if hard == resource.RLIM_INFINITY else min(hard, _ENOUGH_FILES)
+    if soft in (resource.RLIM_INFINITY, wanted) or soft > wanted:
+        return _ENOUGH_FILES if soft == resource.RLIM_INFINITY else soft
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return wanted
 
 
 class ConnectionPool:
-    """The open connections that nobody uses just now, by way."""
+    """The open connections that nobody uses just now, by way.
 
-    def __init__(self, tap: WireObserver | None = None) -> None:
+    Not more than half of what the process may open: the others are for questions under way, for Slack and the ledger.
+    """
+
+    def __init__(self, tap: WireObserver | None = None, most: int = 0) -> None:
+        """`most`: how many are kept; 0 for half of all that may be open."""
+        self._most = most or sockets_allowed() // 2
         self._idle: dict[Route, list[Connection]] = {}
+        self._by_age: dict[Connection, None] = {}  # all of them, the one that has been idle longest first
         self._lock = threading.Lock()
         self._tap = tap
         self._is_closed = False
 
     def take(self, way: Route) -> Connection | None:
         """The connection used last, unless it has been idle for too long."""
-        stale: list[Connection] = []
         with self._lock:
-            idle = self._idle.get(way, [])
-            found = idle.pop() if idle else None
-            if found is not None and time.monotonic() - found.idle_since > IDLE_SECONDS:
-                stale, found = [found, *idle], None
-                idle.clear()
+            stale = self._drop_stale()
+            idle = self._idle.get(way)
+            found = self._forget(idle[-1]) if idle else None
+            if found is not None and _is_stale(found):
+                stale, found = [*stale, found], None
         for connection in stale:
             connection.close()
         return found
@@ -49,19 +70,47 @@ class ConnectionPool:
     def release(self, connection: Connection) -> None:
         """Keep it for the next question, or close it when anything went wrong with it."""
         with self._lock:
-            if not (connection.is_broken or self._is_closed):
+            closing = self._drop_stale()
+            if connection.is_broken or self._is_closed:
+                closing.append(connection)
+            else:
                 self._idle.setdefault(connection.way, []).append(connection)
-                return
-        connection.close()
+                self._by_age[connection] = None
+                if len(self._by_age) > self._most:
+                    closing.append(self._forget(next(iter(self._by_age))))
+        for each in closing:
+            each.close()
 
     def close(self) -> None:
         """Close all that are idle; those in use are closed when they come back."""
         with self._lock:
             self._is_closed = True
-            idle = [connection for connections in self._idle.values() for connection in connections]
+            idle = list(self._by_age)
+            self._by_age.clear()
             self._idle.clear()
         for connection in idle:
             connection.close()
+
+    def _drop_stale(self) -> list[Connection]:
+        """Take out those of any way that were idle for too long: their hosts have closed them, or will."""
+        stale = []
+        for connection in self._by_age:
+            if not _is_stale(connection):
+                break
+            stale.append(connection)
+        return [self._forget(connection) for connection in stale]
+
+    def _forget(self, connection: Connection) -> Connection:
+        del self._by_age[connection]
+        of_way = self._idle[connection.way]
+        of_way.remove(connection)
+        if not of_way:
+            del self._idle[connection.way]
+        return connection
+
+
+def _is_stale(connection: Connection) -> bool:
+    return time.monotonic() - connection.idle_since > IDLE_SECONDS
 
 
 class PooledCall(Generic[T]):

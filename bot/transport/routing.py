@@ -35,6 +35,8 @@ class Credentials:
     certificate: Path | None = None
     key: Path | None = None
     ca_file: Path | None = None  # None: the system's own authorities
+    # What a transport works out of the password once, by its name: as secret as the password, and gone with it.
+    derived: dict[str, str] = field(default_factory=dict, init=False, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

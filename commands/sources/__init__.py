@@ -9,6 +9,9 @@ cluster_services  which Windows services a cluster owns
 placement       how a guest would leave its node: live or saved and moved, and where to
 capacity        memory: what guests use, what nodes have free
 guest_bonds     devices, disks, files and keys that bind a guest to its host
+bugchecks       stops of guests                     guest_drivers   file versions of drivers inside a guest
+scsi_disks      which guests have disks on SCSI controllers, on hosts of 2008 R2
+integration     integration services of guests, as hosts see them; what hosts expect
 guests          virtual machines of a host          kvp             what a guest says of itself
 volumes         volumes inside a guest              guest_disks     which disks of a guest are dynamic
 snapshots       shadow copies of a host, and which are mounted

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -60,6 +60,47 @@ class WriterService:
     everywhere: bool = False
     absent: str = ""
     log: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StopRule:
+    """A stop of guests that a hotfix of their hosts prevents.
+
+    Attributes:
+        key: the hotfix.
+        builds: the builds of hosts on which it happens.
+        stop: the number of the stop.
+        driver: the file in the guest.
+        fixed: branch of the file ("GDR", "LDR") -> first fixed version; a branch that is left out is not known.
+        by_hand: the steps per host, in order.
+    """
+
+    key: str
+    builds: tuple[int, ...]
+    stop: int
+    driver: str
+    fixed: Mapping[str, str]
+    by_hand: tuple[str, ...]
+    source: str
+
+
+@cache
+def storvsc_rule() -> StopRule:
+    """The rule about storvsc. Raises ValueError for a bad one."""
+    ((key, rule),) = _load("storvsc").items()
+    if not (rule.get("source") and rule.get("date") and rule.get("builds") and rule.get("stop")):
+        raise ValueError(f"storvsc.toml: {key} needs source, date, builds and stop.")
+    told = {"GDR": rule["fixed_gdr"], "LDR": rule["fixed_ldr"]}
+    steps = next(trap.by_hand for trap in traps() if trap.key == key)
+    return StopRule(
+        key,
+        tuple(rule["builds"]),
+        rule["stop"],
+        rule["driver"],
+        {branch: version for branch, version in told.items() if version != "unknown"},
+        steps,
+        rule["source"],
+    )
 
 
 @cache

@@ -14,10 +14,14 @@ from lab.world.roles import guest_resources
 from lab.world.win32_errors import LOCKED_STATUS
 
 VMMS_ADMIN = "Microsoft-Windows-Hyper-V-VMMS-Admin"
+INTEGRATION_ADMIN = "Microsoft-Windows-Hyper-V-Integration-Admin"
+INTEGRATION_KVP = "Microsoft-Windows-Hyper-V-Integration-KvpExchange"  # the provider's name: [mem]
+WORKER_ADMIN = "Microsoft-Windows-Hyper-V-Worker-Admin"
+REPORTING = "Microsoft-Windows-WER-SystemErrorReporting"
 VMMS = "Microsoft-Windows-Hyper-V-VMMS"
 CLUSTERING = "Microsoft-Windows-FailoverClustering"
 SERVICING = "Microsoft-Windows-Servicing"
-ERROR, WARNING, INFORMATION = 2, 3, 4
+CRITICAL, ERROR, WARNING, INFORMATION = 1, 2, 3, 4
 
 
 def snapshot_failed(guest: Guest, at: datetime) -> Event:
@@ -27,6 +31,17 @@ def snapshot_failed(guest: Guest, at: datetime) -> Event:
     text = f"Failed to create the volume shadow copy inside of virtual machine '{guest.name}'. (Virtual machine ID {vm_id})"
     data = ((names[0], guest.name), (names[1], vm_id))
     return Event(VMMS_ADMIN, VMMS, 10102, ERROR, at, data, text, hyper_v=True)
+
+
+def other_integration_version(guest: Guest, at: datetime) -> Event:
+    """4010: a guest connected with another version of a service than its host has. Text: 2008 R2's list [doc], a post [src]."""
+    vm_id = guest.vm_id.upper()
+    text = (
+        f"Hyper-V Data Exchange connected to virtual machine '{guest.name}', but the version does not match the version "
+        f"expected by Hyper-V (Virtual machine ID {vm_id})."
+    )
+    data = (("VmName", guest.name), ("VmId", vm_id))
+    return Event(INTEGRATION_ADMIN, INTEGRATION_KVP, 4010, WARNING, at, data, text, hyper_v=True)
 
 
 def migrated(guest: Guest, at: datetime) -> Event:
@@ -99,6 +114,45 @@ def restart_needed(kb: str, at: datetime) -> Event:
         ("Client", "WindowsUpdateAgent"),
     )
     return Event("Setup", SERVICING, 4, INFORMATION, at, data, text)
+
+
+def bugcheck(code: int, at: datetime, dump: str = "C:\\Windows\\MEMORY.DMP") -> Event:
+    """1001 of WER-SystemErrorReporting: the machine started again after a stop. Its values: published logs [cap]."""
+    says = f"0x{code:08x} (0x0000000000000028, 0x0000000000000002, 0x0000000000000000, 0xfffff88001c3e2b8)"
+    text = (
+        f"The computer has rebooted from a bugcheck.  The bugcheck was: {says}. A dump was saved in: {dump}. "
+        "Report Id: 112726-8015-01."
+    )
+    data = (("param1", says), ("param2", dump), ("param3", "112726-8015-01"))
+    return Event("System", REPORTING, 1001, ERROR, at, data, text)
+
+
+def unclean_start(at: datetime, code: int = 0) -> Event:
+    """41 of Kernel-Power: it went down without a shutdown; 0 where that was no stop [doc]. Order of the values [doc]."""
+    text = "The system has rebooted without cleanly shutting down first."
+    names = (
+        "BugcheckCode",
+        *(f"BugcheckParameter{number}" for number in range(1, 5)),
+        "SleepInProgress",
+        "PowerButtonTimestamp",
+    )
+    data = tuple((name, str(code) if name == "BugcheckCode" else "0") for name in names)
+    return Event("System", "Microsoft-Windows-Kernel-Power", 41, CRITICAL, at, data, text)
+
+
+def application_fault(at: datetime, program: str = "w3wp.exe") -> Event:
+    """1001 of Windows Error Reporting, in the Application log: a program failed, not the machine [cap]."""
+    data = (("", ""), ("", "0"), ("", "APPCRASH"), ("", program))
+    return Event("Application", "Windows Error Reporting", 1001, INFORMATION, at, data, "Fault bucket , type 0")
+
+
+def guest_stopped(guest: Guest, at: datetime, code: int) -> Event:
+    """18590 on the host: its guest reported a stop. Names of the values: a published event of a later Windows [cap]."""
+    vm_id = guest.vm_id.upper()
+    text = f"'{guest.name}' has encountered a fatal error.  ErrorCode0: 0x{code:X}. (Virtual machine ID {vm_id})"
+    codes = tuple((f"VmErrorCode{number}", f"0x{code:x}" if number == 0 else "0x0") for number in range(5))
+    data = (("VmName", guest.name), ("VmId", vm_id), *codes, ("VmErrorMessage", ""))
+    return Event(WORKER_ADMIN, "Microsoft-Windows-Hyper-V-Worker", 18590, CRITICAL, at, data, text, hyper_v=True)
 
 
 def service_state(windows: Windows, service: str, state: str, at: datetime) -> Event:

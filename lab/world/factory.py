@@ -44,11 +44,11 @@ def estate_plans(releases: Mapping[str, str]) -> tuple[ClusterPlan, ...]:
     )
 
 
-def measuring_plans(hosts: int, most: int = NODES_PER_CLUSTER) -> Iterator[ClusterPlan]:
-    """Clusters of up to `most` nodes until there are that many hosts."""
+def measuring_plans(hosts: int, most: int = NODES_PER_CLUSTER, guests: int = 0) -> Iterator[ClusterPlan]:
+    """Clusters of up to `most` nodes until there are that many hosts. `guests`: of each cluster; 0 for two a node."""
     for number, first in enumerate(range(0, hosts, most), start=1):
         nodes, name = min(most, hosts - first), f"farm{number:02d}"
-        yield ClusterPlan(name, f"{name}n", nodes, naming.numbered(name, nodes * GUESTS_PER_NODE), "2019", {})
+        yield ClusterPlan(name, f"{name}n", nodes, naming.numbered(name, guests or nodes * GUESTS_PER_NODE), "2019", {})
 
 
 def make(
@@ -56,6 +56,7 @@ def make(
     seed: int = 1,
     hosts: int = 0,
     per_cluster: int = NODES_PER_CLUSTER,
+    guests: int = 0,
     releases: Mapping[str, str] | None = None,
     clock: Clock = utc_now,
 ) -> World:
@@ -65,6 +66,7 @@ def make(
         seed: the same seed draws the same estate.
         hosts: 0 for the practice estate, else that many hosts in large clusters.
         per_cluster: the most nodes of a large cluster; Windows allows 64.
+        guests: how many a large cluster has; 0 for two a node.
         releases: cluster -> release key of its nodes, where a story wants another one.
         clock: the time, UTC.
 
@@ -72,7 +74,7 @@ def make(
         A world with all machines in it; no server listens yet.
     """
     builder = _Builder(World({}, accounts(seed), clock=clock), seed)
-    plans = measuring_plans(hosts, per_cluster) if hosts else estate_plans(releases or {})
+    plans = measuring_plans(hosts, per_cluster, guests) if hosts else estate_plans(releases or {})
     for number, plan in enumerate(plans, start=1):
         builder.cluster(plan, number)
     if not hosts:

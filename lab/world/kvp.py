@@ -9,6 +9,7 @@ from __future__ import annotations
 from xml.sax.saxutils import escape
 
 from lab.world.model import Guest
+from lab.world.registry import expected_integration
 
 _ITEM = (
     '<INSTANCE CLASSNAME="Msvm_KvpExchangeDataItem">'
@@ -21,11 +22,20 @@ _ITEM = (
 )
 
 
+NO_CONTACT = 12
+
+
+def integration_version(guest: Guest) -> str:
+    """The version of a Windows guest's services: from 2016 on its own Windows', before what its host expects, if anything."""
+    expected = "" if guest.release.at_least("2016") else expected_integration(guest.node.release.key, guest.release.key)
+    return guest.integration or expected or f"{guest.release.version}.{guest.release.revision or 17514}"
+
+
 def _windows(guest: Guest) -> dict[str, str]:
     release = guest.release
     return {
         "CSDVersion": f"Service Pack {release.service_pack}" if release.service_pack else "",
-        "IntegrationServicesVersion": release.version,
+        "IntegrationServicesVersion": integration_version(guest),
         "OSBuildNumber": release.build,
         "OSEditionId": "8",
         "OSMajorVersion": str(release.major),
@@ -55,8 +65,12 @@ def _linux(guest: Guest) -> dict[str, str]:
 
 
 def items(guest: Guest) -> tuple[str, ...] | None:
-    """One CIM-XML instance per item; None for a guest that does not run and so exchanges nothing."""
-    if guest.state not in {"running", "paused"}:
+    """One CIM-XML instance per item; None for a guest that does not run, or whose service nobody answers for.
+
+    The order differs from host to host [src]: here by name, but for those that come first.
+    """
+    silent = "kvp" in guest.components_off or NO_CONTACT in guest.component_status.get("kvp", ())
+    if guest.state not in {"running", "paused"} or silent:
         return None
     values = _windows(guest) if guest.release.family == "windows" else _linux(guest)
     if guest.reports_address:
@@ -67,4 +81,12 @@ def items(guest: Guest) -> tuple[str, ...] | None:
             "RDPAddressIPv4": guest.address if guest.release.family == "windows" else "",
             "RDPAddressIPv6": "",
         }
-    return tuple(_ITEM.format(name=name, data=escape(data)) for name, data in sorted(values.items()))
+    return tuple(
+        _ITEM.format(name=name, data=escape(data))
+        for name, data in sorted(values.items(), key=lambda pair: _place(guest, pair[0]))
+    )
+
+
+def _place(guest: Guest, name: str) -> tuple[int, str]:
+    first = guest.kvp_first
+    return (first.index(name) if name in first else len(first)), name

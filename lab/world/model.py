@@ -73,7 +73,7 @@ class Event:
     """One event of a log.
 
     `data` are the named values of EventData, or the elements of VmlEventLog when `hyper_v`; a name may be empty.
-    `level`: 2 error, 3 warning, 4 information.
+    `level`: 1 critical, 2 error, 3 warning, 4 information.
     """
 
     log: str
@@ -149,6 +149,9 @@ class Windows:
     shadows: list[ShadowCopy] = field(default_factory=list)
     shadow_storage: list[ShadowStorage] = field(default_factory=list)
     reboot_wanted_by: set[Literal["cbs", "update", "rename"]] = field(default_factory=set)
+    files: dict[str, str] = field(
+        default_factory=dict
+    )  # file of Windows -> version, where it is not that of the release
     records: dict[str, int] = field(default_factory=dict)  # log -> number of its latest record
     audit: dict[str, int] = field(
         default_factory=dict
@@ -203,7 +206,14 @@ class Guest(Windows):
     drained_from: Node | None = None  # where failback would bring it
     queued: bool = False  # its role waits for a move
     disc: str = ""  # the file in its DVD drive
+    checkpointed: set[int] = field(default_factory=set)  # numbers of disks that have a checkpoint: theirs is an .avhd
     tpm: bool = False  # whether it has a virtual TPM
+    integration: str = ""  # version of its integration services; "": what its host expects, or its own Windows'
+    components_off: set[str] = field(default_factory=set)  # switched off in its settings: "kvp", "vss", "heartbeat"
+    component_status: dict[str, tuple[int, ...]] = field(
+        default_factory=dict
+    )  # OperationalStatus where it is otherwise
+    kvp_first: tuple[str, ...] = ()  # data exchange items that come before the others
     physical_disks: tuple[str, ...] = ()  # paths of the host's disks that it has as its own
     assigned_devices: tuple[str, ...] = ()  # paths of the host's devices that it has as its own
 
@@ -218,6 +228,7 @@ class Node(Windows):
     drain: int = 0  # 0 not initiated, 1 in progress, 2 completed, 3 failed
     drain_target: str = ""
     draining: object | None = None  # what the drain under way knows; see lab.world.drain
+    expected_integration: dict[str, str] = field(default_factory=dict)  # values of GuestInstaller that are otherwise
     browsing: Literal["works", "fails", "toggled"] = "works"  # remote file browsing; see lab.world.audit_policy
 
     @property

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from lab.world.locales import LANGUAGES
 from lab.world.model import Guest, Node, Windows
+from lab.world.os_releases import ORDER
 from lab.world.roles import roles
 
 Keys = dict[str, dict[str, object]]
@@ -20,6 +21,7 @@ AUTO_UPDATE = "SOFTWARE\\Microsoft\\Windows\\CurrentVersion\\WindowsUpdate\\Auto
 SESSION_MANAGER = "SYSTEM\\CurrentControlSet\\Control\\Session Manager"
 LSA = "SYSTEM\\CurrentControlSet\\Control\\Lsa"
 SECURITY_LOG = "SYSTEM\\CurrentControlSet\\Services\\EventLog\\Security"
+GUEST_INSTALLER = f"{CURRENT_VERSION}\\Virtualization\\GuestInstaller"
 GUEST_PARAMETERS = "SOFTWARE\\Microsoft\\Virtual Machine\\Guest\\Parameters"
 
 
@@ -44,6 +46,7 @@ def keys(windows: Windows, oem_code_page: int = 0) -> Keys:
         found[GUEST_PARAMETERS] = _guest_parameters(windows)
     if isinstance(windows, Node):
         found |= _cluster(windows)
+        found |= _guest_installer(windows)
     return found
 
 
@@ -99,6 +102,32 @@ def _guest_parameters(guest: Guest) -> dict[str, object]:
     if host.release.at_least("2012"):
         values["VirtualMachineId"] = guest.vm_id.upper()
     return values
+
+
+_INSTALLER = "Microsoft-Hyper-V-Guest-Installer"
+# What each host expects of its guests' integration services, and under which key: values out of published scripts and posts
+# [src]. 2016, 2019 and 2025: none there [src, mem for 2016 and 2025]; that of 2022 is about the host itself.
+_EXPECTED: dict[str, tuple[str, dict[str, object]]] = {
+    "2008R2": ("", {f"{_INSTALLER}-Win60-Package": "6.1.7601.17514"}),
+    "2012": ("\\Version", {_INSTALLER: "6.2.9200.16384", f"{_INSTALLER}-Win6x-Package": "6.2.9200.16433"}),
+    "2012R2": ("\\Version", {_INSTALLER: "6.3.9600.18080", f"{_INSTALLER}-Win6x-Package": "6.3.9600.19456"}),
+    "2022": ("\\Version", {_INSTALLER: "10.0.20348.1"}),
+}
+
+
+def expected_integration(host: str, guest: str) -> str:
+    """The version that a host of that release expects of a guest of that one; "" where it expects none."""
+    if host not in ("2008R2", "2012", "2012R2") or ORDER.index(guest) > ORDER.index(host):
+        return ""
+    values = _EXPECTED[host][1]
+    return str(values.get(f"{_INSTALLER}-Win6x-Package", values.get(f"{_INSTALLER}-Win60-Package", "")))
+
+
+def _guest_installer(node: Node) -> Keys:
+    if node.release.key not in _EXPECTED:
+        return {}
+    below, values = _EXPECTED[node.release.key]
+    return {f"{GUEST_INSTALLER}{below}": dict(values) | dict(node.expected_integration)}
 
 
 def _cluster(node: Node) -> Keys:

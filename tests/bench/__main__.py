@@ -28,6 +28,7 @@ QUICK = {
     "ack": ("--commands", "16", "--asks", "2", "--rounds", "1"),
     "faults": ("--commands", "8", "--rounds", "1"),
     "fanout": ("--hosts", "8", "--latency", "0.02"),
+    "first": ("--nodes", "2", "--guests", "6", "--latency", "0.01"),
     "again": ("--nodes", "4", "--latency", "0.01"),
     "click": ("--rounds", "1"),
     "enough": ("--kinds", "1", "--latency", "0.1"),

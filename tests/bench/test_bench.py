@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.bench import ack, again, click, enough, fanout, faults, hosts, ledger, many_tickets, table, tickets
+from tests.bench import ack, again, click, enough, fanout, faults, first, hosts, ledger, many_tickets, table, tickets
 from tests.bench import help as start
 
 every = importlib.import_module("tests.bench.__main__")
@@ -74,6 +74,29 @@ def test_ansible_hears_every_host(port):
     (run,) = fanout.apart("ansible", 3, port, 2)
     assert run.answered == 3
     assert min(run.wall, run.cpu, run.peak_mb) > 0
+
+
+@pytest.mark.kerberos
+def test_a_first_contact_is_beside_its_longest_host():
+    found = first.measure(2, 3, 0.0, ["find-full-guests"])
+    assert [(one.transport, one.asked, one.silent) for one in found] == [("ntlm", 5, 0), ("kerberos", 5, 0)]
+    assert all(one.legs == one.needed >= one.logins >= one.asked for one in found)
+    assert all(0 < one.longest <= min(one.wall, one.summed) for one in found)
+    assert all(min(one.cpu, one.peak_mb) > 0 and one.questions > one.asked for one in found)
+    judged = first.table(found, 2, 3, 0.0)
+    assert [row[0] for row in judged.rows] == ["/find-full-guests, ntlm", "/find-full-guests, kerberos"]
+    assert [aim.met for aim in judged.aims] == [True] * 4
+
+
+def test_the_time_of_a_host_counts_once_whatever_goes_on_at_one_time():
+    assert first.covered([(3.0, 4.0), (0.0, 2.0), (1.0, 2.5), (1.0, 1.5)]) == 3.5
+    assert first.covered([]) == 0
+
+
+def test_a_login_with_a_leg_too_many_is_an_aim_missed():
+    one = first.Contact("x", "ntlm", 9, 0, 2.0, 1.0, 1.0, 5.0, 30, 4, 9, 60, 19, 18, 100.0)
+    assert [aim.met for aim in first.aims([one], 2, 7)] == [True, True, True, False]
+    assert first.aims([one], 2, 8)[0].met is False  # a machine too few
 
 
 def test_looking_again_is_beside_a_small_cluster_and_a_slow_way():
@@ -172,7 +195,7 @@ def test_all_benches_are_run_and_a_broken_one_does_not_stop_the_others(monkeypat
     assert "tests.bench.help --json --runs 2" in out
     assert "tests.bench.fanout --json --hosts 8" in out
     assert "tests.bench.tickets --json --tickets 40" in out
-    assert "0 of 8 aims met\n  NOT MET: w; found: f" in out
+    assert "0 of 9 aims met\n  NOT MET: w; found: f" in out
     assert "not measured: ledger" in out
 
 

@@ -6,12 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bot.api.facts import Unknown
 from commands.formatting import (
     GIB,
     MIB,
     TIB,
     format_size,
     format_time,
+    join_gaps,
     join_names,
     pluralize,
     tell_apart,
@@ -80,3 +82,17 @@ def test_namesakes_are_told_apart_by_as_much_of_their_ids_as_it_takes():
     assert tell_apart([(a, "app"), (a, "app")]) == {a: "app"}
     twin = f"{a[:-1]}9"
     assert tell_apart([(a, "app"), (twin, "app")]) == {a: f"app ({a})", twin: f"app ({twin})"}
+
+
+def test_gaps_of_one_reason_are_said_together():
+    refused, silent = (
+        Unknown("hv01", "refused", "access is denied."),
+        Unknown("hv01", "timed out", "no answer in 20 s."),
+    )
+    found = join_gaps(
+        "hv01", [(refused, "its guests"), ("there", "its disks"), (silent, "its log"), (refused, "its updates")]
+    )
+    assert [(one.kind, one.why) for one in found] == [
+        ("refused", "access is denied. Not known: its guests, its updates."),
+        ("timed out", "no answer in 20 s. Not known: its log."),
+    ]

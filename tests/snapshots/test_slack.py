@@ -354,3 +354,16 @@ async def test_clock_skew(play):
     async with play("clock-skew") as scene:
         await scene.asks("check-time-skew", "/check-time-skew prod", "ahead of")
         await scene.asks("check-time-skew-one-host", "/check-time-skew hv04", "ahead of the bot")
+
+
+async def test_old_integration(play):
+    async with play("old-integration") as scene:
+        await scene.asks("check-integration-services", "/check-integration-services prod", "more guests with findings")
+        await scene.asks("check-integration-services-one-host", "/check-integration-services hv02", "hv02: ")
+        await scene.asks("check-integration-services-branch", "/check-integration-services branch", "work on 54 guests")
+
+
+async def test_storvsc_stop(play):
+    async with play("storvsc-stop") as scene:
+        await scene.asks("check-storvsc-risk", "/check-storvsc-risk prod", "stopped with 0xD1")
+        await scene.asks("check-storvsc-risk-other-windows", "/check-storvsc-risk branch", "does not apply")

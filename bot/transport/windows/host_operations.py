@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import codecs
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 
@@ -40,6 +40,7 @@ _METHODS = {  # registry type -> method, and the out-parameter that carries the 
     11: ("GetQWORDValue", "uValue"),
 }
 _BINARY, _MULTI = 3, 7
+_MOST_VALUES = 50  # of a key, by a name that ends in "*": each takes a round trip
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,9 @@ def registry(connection: Connection, key: str, names: Sequence[str], deadline: D
     """Values of a key under HKEY_LOCAL_MACHINE, or its subkeys where no names are asked for.
 
     The types are learnt first, because StdRegProv has one method per type and fails on the wrong one [doc].
+
+    Raises:
+        MalformedResponse: more values begin with a name that ends in `*` than are read one by one.
     """
     ask = _Hive(connection, key, deadline)
     if not names:
@@ -95,7 +99,16 @@ def registry(connection: Connection, key: str, names: Sequence[str], deadline: D
     found = ask("EnumValues") or {}
     types = zip(get_strs(found, "sNames"), get_strs(found, "Types"), strict=False)
     known = {name.casefold(): (name, int(kind)) for name, kind in types}
-    return {name: ask.value(*known[name.casefold()]) if name.casefold() in known else None for name in names}
+    wanted = [one for name in names for one in (_beginning(name, known) if name.endswith("*") else (name,))]
+    if len(wanted) > len(names) + _MOST_VALUES:
+        raise MalformedResponse(connection.way.name, f"HKLM\\{key} has too many values to read them one by one.")
+    return {name: ask.value(*known[name.casefold()]) if name.casefold() in known else None for name in wanted}
+
+
+def _beginning(name: str, known: Mapping[str, tuple[str, int]]) -> list[str]:
+    """The names of all values that begin as one that ends in `*` says."""
+    begin = name[:-1].casefold()
+    return [shown for folded, (shown, _) in known.items() if folded.startswith(begin)]
 
 
 def oem_code_page(connection: Connection, deadline: Deadline) -> int:

@@ -36,6 +36,7 @@ class Adapter(HTTPAdapter):
         super().__init__(max_retries=0)
         self.until = 0.0
         self.is_established = False
+        self.is_proving = False  # whether the leg of a login is under way that belongs to the connection before it
         self.last_look: Callable[[], None] | None = None  # asked before each piece of a change goes out
         self._is_bound = way.credentials.transport in BOUND
         self._live: HTTPConnection | None = None
@@ -47,7 +48,7 @@ class Adapter(HTTPAdapter):
 
     def opening(self, connection: HTTPConnection) -> None:
         """A TCP connection is about to be opened. Raises StaleConnection when the login belongs to the one before."""
-        if self.is_established and self._is_bound:
+        if self.is_proving or (self.is_established and self._is_bound):
             raise StaleConnection("the connection was closed, and the login with it")
         self._live = connection
 
@@ -79,6 +80,11 @@ class Adapter(HTTPAdapter):
         resp.stream = partial(_bounded, resp.stream)
         resp.decode_content = False
         return super().build_response(req, resp)
+
+    def certificate(self) -> bytes | None:
+        """The host's, as it showed it on the open connection, DER; None without TLS."""
+        live = self._live.sock if self._live is not None else None
+        return live.getpeercert(binary_form=True) if isinstance(live, ssl.SSLSocket) else None
 
     def abort(self) -> None:
         """Shut the socket down under the thread that waits on it."""

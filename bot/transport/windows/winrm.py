@@ -6,6 +6,7 @@ pywinrm logs in and encrypts; what it lacks is added here. Facts about it (0.5.0
   end, and `abort` wakes a thread that a dripping host would hold.
 * A login belongs to one TCP connection. When that drops, urllib3 opens another one in silence, and requests_ntlm logs
   in again but resends the message sealed with the old key. Here a login never moves to another connection (`StaleConnection`).
+* requests_ntlm takes a round trip and a fifth of the CPU time of a first contact for nothing: `ntlm` is in its place.
 * When its first, blank message fails, the next one would go out in clear: a failed Connection is never used again.
 * It believes a reply in clear over a connection whose messages are sealed. Here only what was sealed is believed.
 * It reads proxies and certificate bundles from the environment, and follows redirects. Here it does neither.
@@ -29,10 +30,11 @@ from winrm.protocol import Protocol
 from winrm.transport import Transport
 
 from bot.transport import bounds
-from bot.transport.routing import Route
+from bot.transport.routing import Credentials, Route
 from bot.transport.windows.exception_mapping import DeadlineExceeded, ResponseTooLarge
 from bot.transport.windows.http_adapter import BOUND, Adapter
 from bot.transport.windows.kerberos import ticket_for
+from bot.transport.windows.ntlm import NtlmLogin
 from bot.transport.windows.wsman import MalformedReply, Message, body_of
 
 _NOT_KEPT = f"[the rest is not kept: this answer has more than {bounds.MAX_EVIDENCE >> 20} MB]".encode()
@@ -191,16 +193,18 @@ class _Protocol(Protocol):
 
     def __init__(self, way: Route, adapter: Adapter, exchange: Callable[[str], bytes]) -> None:
         login = way.credentials
-        super().__init__(endpoint=way.url, transport=login.transport, **_login(way))
+        named = _login(way)
+        super().__init__(endpoint=way.url, transport=login.transport, **named)
         self.transport = _Transport(
             adapter,
+            login,
             endpoint=way.url,
             auth_method=login.transport,
             service="HTTP",
             ca_trust_path=None,
             proxy=None,
             read_timeout_sec=self.read_timeout_sec,
-            **_login(way),
+            **named,
         )
         self._exchange = exchange
 
@@ -232,9 +236,10 @@ def _login(way: Route) -> dict[str, Any]:
 class _Transport(Transport):
     """pywinrm's Transport with our adapter under its session, in place before the very first byte."""
 
-    def __init__(self, adapter: Adapter, **login: Any) -> None:
-        super().__init__(**login)
+    def __init__(self, adapter: Adapter, login: Credentials, **named: Any) -> None:
+        super().__init__(**named)
         self._adapter = adapter
+        self._ntlm = NtlmLogin(login, adapter) if login.transport == "ntlm" else None
 
     def build_session(self) -> requests.Session:
         """The session, made at the first call; logs in where messages are encrypted."""
@@ -243,8 +248,9 @@ class _Transport(Transport):
         return self._bare(super().build_session())
 
     def setup_encryption(self, session: requests.Session) -> None:
-        """Log in with a blank message."""
+        """Log in with a blank message. What follows is sealed for this connection."""
         super().setup_encryption(self._bare(session))
+        self._adapter.is_established = True
 
     def _send_message_request(
         self, session: requests.Session, prepared_request: requests.PreparedRequest
@@ -253,6 +259,8 @@ class _Transport(Transport):
         response = super()._send_message_request(session, prepared_request)
         if response.headers.get("Content-Type", "").startswith("text/html"):
             raise MalformedReply("the reply is a web page, so a proxy or another web server answers in place of WinRM")
+        if self._ntlm is not None and self._ntlm.session_security is None:
+            raise MalformedReply("it does not ask who logs in, so something else than WinRM answers")
         return response
 
     def _get_message_response_text(self, response: requests.Response) -> bytes:
@@ -267,10 +275,35 @@ class _Transport(Transport):
             raise MalformedReply("the reply is not encrypted, so nobody knows who wrote it")
         return b""  # its status is believed, as that of a dropped connection would be; its words are not
 
-    def _bare(self, session: requests.Session) -> requests.Session:
-        session.trust_env = False
-        session.proxies.clear()
-        session.max_redirects = 0
-        session.adapters.clear()
-        session.mount("http", self._adapter)
-        return session
+    def _bare(self, made: requests.Session) -> requests.Session:
+        """Our session, with the login and the headers of the one that pywinrm made, and nothing of the environment."""
+        if not isinstance(self.session, _Session):
+            session = self.session = _Session()
+            session.auth, session.cert = self._ntlm or made.auth, made.cert
+            session.headers = made.headers
+            session.trust_env = False
+            session.max_redirects = 0
+            session.adapters.clear()
+            session.mount("http", self._adapter)
+        return self.session
+
+
+class _Session(requests.Session):
+    """Makes a request like the one before it: requests works all of it out anew, in a sixth of the CPU time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._like: requests.PreparedRequest | None = None
+
+    def prepare_request(self, request: requests.Request) -> requests.PreparedRequest:
+        """All go to one address, with the same headers; the body and the login differ."""
+        if self.cookies:  # of something on the way that wants to know its own again
+            return super().prepare_request(request)
+        if self._like is None:
+            headers = {**self.headers, **request.headers}
+            self._like = requests.Request(request.method, request.url, headers=headers).prepare()
+        prepared = self._like.copy()
+        prepared.hooks = {"response": []}
+        prepared.prepare_body(request.data, None)
+        prepared.prepare_auth(self.auth, request.url)  # type: ignore[no-untyped-call,unused-ignore]
+        return prepared

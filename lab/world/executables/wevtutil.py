@@ -19,7 +19,7 @@ HYPER_V = tuple(
     f"Microsoft-Windows-Hyper-V-{part}-Admin"
     for part in ("Config", "High-Availability", "Integration", "SynthNic", "SynthStor", "VMMS", "Worker")
 )
-LEVELS = {2: "Error", 3: "Warning", 4: "Information"}
+LEVELS = {1: "Critical", 2: "Error", 3: "Warning", 4: "Information"}
 NO_CHANNEL, BAD_QUERY, BAD_PARAMETER = 15007, 15001, 87
 
 

@@ -9,7 +9,7 @@ from lab.world.class_availability import instance
 from lab.world.wmi_providers import Scene, View
 
 CLASSIC_LOGS = frozenset({"System", "Application"})
-TYPES = {2: (1, "Error"), 3: (2, "Warning"), 4: (3, "Information")}  # level -> EventType, Type
+TYPES = {1: (1, "Error"), 2: (1, "Error"), 3: (2, "Warning"), 4: (3, "Information")}  # level -> EventType, Type
 
 
 def events(scene: Scene) -> Iterator[Instance]:

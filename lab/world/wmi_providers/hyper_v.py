@@ -190,7 +190,8 @@ def key_value_pairs(scene: Scene) -> Iterator[Instance]:
             guest,
             "Msvm_KvpExchangeComponent",
             "Key-Value Pair Exchange",
-            works=guest.state == "running",
+            part="kvp",
+            works=guest.state == "running" and service_runs(guest, "vmickvpexchange"),
             GuestExchangeItems=(),
             GuestIntrinsicExchangeItems=kvp.items(guest),
         )
@@ -199,12 +200,27 @@ def key_value_pairs(scene: Scene) -> Iterator[Instance]:
 def vss_components(scene: Scene) -> Iterator[Instance]:
     """Msvm_VssComponent: whether a guest can freeze for a backup of the host."""
     for guest in guests_of(scene):
-        works = guest.state == "running" and guest.release.family == "windows"
-        yield component(guest, "Msvm_VssComponent", "Volume Shadow Copy", works=works)
+        works = guest.state == "running" and guest.release.family == "windows" and service_runs(guest, "vmicvss")
+        yield component(guest, "Msvm_VssComponent", "Volume Shadow Copy", part="vss", works=works)
 
 
-def component(guest: Guest, cls: str, name: str, *, works: bool, **more: Wmi) -> Instance:
-    """An integration component of a guest, in either namespace."""
+def heartbeats(scene: Scene) -> Iterator[Instance]:
+    """Msvm_HeartbeatComponent: whether a guest's kernel answers. In Linux it needs no daemon: hv_utils does it [mem]."""
+    for guest in guests_of(scene):
+        works = guest.state == "running" and service_runs(guest, "vmicheartbeat")
+        yield component(guest, "Msvm_HeartbeatComponent", "Heartbeat", part="heartbeat", works=works)
+
+
+def service_runs(guest: Guest, name: str) -> bool:
+    """Whether a service of integration services runs; True where the guest has none of that name."""
+    service = guest.services.get(name)
+    return service is None or service.state == "Running"
+
+
+def component(guest: Guest, cls: str, name: str, *, part: str, works: bool, **more: Wmi) -> Instance:
+    """An integration component of a guest, in either namespace. Switched off it says OK, as a published listing does [src]."""
+    off = part in guest.components_off
+    usual = (OK,) if works or off else (NO_CONTACT,)
     return instance(
         cls,
         guest.node.release,
@@ -213,11 +229,11 @@ def component(guest: Guest, cls: str, name: str, *, works: bool, **more: Wmi) ->
         SystemCreationClassName="Msvm_ComputerSystem",
         SystemName=guest.vm_id.upper(),
         ElementName=name,
-        EnabledState=2,
+        EnabledState=3 if off else 2,
         RequestedState=12,
         HealthState=5,
         Description="",
-        OperationalStatus=(OK if works else NO_CONTACT,),
+        OperationalStatus=guest.component_status.get(part, usual) if guest.state == "running" and not off else usual,
         **more,
     )
 
@@ -228,4 +244,5 @@ VIEWS: dict[str, View] = {
     "Msvm_VirtualSystemSettingData": settings,
     "Msvm_KvpExchangeComponent": key_value_pairs,
     "Msvm_VssComponent": vss_components,
+    "Msvm_HeartbeatComponent": heartbeats,
 }

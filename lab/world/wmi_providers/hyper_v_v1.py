@@ -16,8 +16,10 @@ from lab.world.wmi_providers.hyper_v import (
     OK,
     component,
     guests_of,
+    heartbeats,
     operational_status,
     serial_number,
+    service_runs,
     summary,
     up_time,
     vss_components,
@@ -90,7 +92,8 @@ def key_value_pairs(scene: Scene) -> Iterator[Instance]:
             guest,
             "Msvm_KvpExchangeComponent",
             "Key-Value Pair Exchange",
-            works=guest.state == "running",
+            part="kvp",
+            works=guest.state == "running" and service_runs(guest, "vmickvpexchange"),
             GuestIntrinsicExchangeItems=kvp.items(guest),
         )
 
@@ -108,7 +111,12 @@ def resource_allocations(scene: Scene) -> Iterator[Instance]:
         for disk in sorted({volume.disk for volume in guest.volumes if volume.kind != "cd"} or {0}):
             controller = scsi if disk else ide
             drive, image = f"{controller}\\{disk}\\D", f"{controller}\\{disk}\\L"
-            file = f"{guest.shared_volume.path}\\{guest.name}\\disk{disk}.vhd"
+            name = (
+                f"disk{disk}_{identity('checkpoint', vm).upper()}.avhd"
+                if disk in guest.checkpointed
+                else f"disk{disk}.vhd"
+            )
+            file = f"{guest.shared_volume.path}\\{guest.name}\\{name}"
             yield _allocation(scene, drive, "Microsoft Synthetic Disk Drive", DISK_DRIVE, parent=controller)
             yield _allocation(scene, image, "Microsoft Virtual Hard Disk", STORAGE_EXTENT, parent=drive, file=file)
 
@@ -136,4 +144,5 @@ VIEWS: dict[str, View] = {
     "Msvm_VirtualSystemSettingData": settings,
     "Msvm_KvpExchangeComponent": key_value_pairs,
     "Msvm_VssComponent": vss_components,
+    "Msvm_HeartbeatComponent": heartbeats,
 }

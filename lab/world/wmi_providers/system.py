@@ -171,6 +171,40 @@ def _installed_on(windows: Windows, update: Update) -> str:
     return date.lstrip("0").replace("/0", "/") if windows.language == "en-US" else date
 
 
+_DRIVERS = "C:\\Windows\\system32\\drivers"
+# The first file of each release, but for 2008 R2, whose service pack brought another [mem].
+_DRIVER_VERSIONS = {"2008R2": "6.1.7601.17514", "2012": "6.2.9200.16384", "2012R2": "6.3.9600.16384"}
+
+
+def files(scene: Scene) -> Iterator[Instance]:
+    """CIM_DataFile: of a disk full of files, the drivers that somebody asks for."""
+    windows = scene.windows
+    usual = _DRIVER_VERSIONS.get(windows.release.key, f"{windows.release.version}.1")
+    told = {f"{_DRIVERS}\\storvsc.sys": usual} if isinstance(windows, Guest) else {f"{_DRIVERS}\\storvsp.sys": usual}
+    for path, version in (told | windows.files).items():
+        folder, _, name = path.rpartition("\\")
+        stem, _, extension = name.rpartition(".")
+        yield instance(
+            "CIM_DataFile",
+            windows.release,
+            Name=path.lower(),
+            Caption=path.lower(),
+            Description=path.lower(),
+            CreationClassName="CIM_LogicalFile",
+            CSCreationClassName="Win32_ComputerSystem",
+            CSName=windows.name.upper(),
+            FSCreationClassName="Win32_FileSystem",
+            FSName="NTFS",
+            Drive=path[:2].lower(),
+            Path=f"{folder[2:]}\\".lower(),
+            FileName=stem.lower(),
+            Extension=extension.lower(),
+            Manufacturer="Microsoft Corporation",
+            Version=version,
+            Status="OK",
+        )
+
+
 def services(scene: Scene) -> Iterator[Instance]:
     """Win32_Service."""
     for service in scene.windows.services.values():
@@ -229,6 +263,7 @@ VIEWS: dict[str, View] = {
     "Win32_ComputerSystemProduct": products,
     "Win32_BIOS": firmware,
     "Win32_QuickFixEngineering": updates,
+    "CIM_DataFile": files,
     "Win32_Service": services,
     "Win32_DependentService": dependencies,
 }

@@ -322,6 +322,25 @@ async def test_registry_values_of_every_type(site):
         assert (await reach.answer(Registry("hv01", "SOFTWARE\\Nothing"))).rows == ({"subkeys": None},)
 
 
+async def test_a_name_that_ends_in_a_star_stands_for_all_values_that_begin_so(site):
+    site.boxes["hv01"].keys["SOFTWARE\\Thing"] = {"Version-a": "1", "version-B": 2, "Other": "3"}
+    async with reaching(site) as reach:
+        assert (await reach.answer(Registry("hv01", "SOFTWARE\\Thing", ("Version*",)))).rows == (
+            {"Version-a": "1", "version-B": "2"},
+        )
+        assert (await reach.answer(Registry("hv01", "SOFTWARE\\Thing", ("Nothing*", "Other")))).rows == (
+            {"Other": "3"},
+        )
+        assert (await reach.answer(Registry("hv01", "SOFTWARE\\Nothing", ("a*",)))).rows == ({},)
+
+
+async def test_a_key_with_too_many_values_is_not_read_one_by_one(site):
+    site.boxes["hv01"].keys["SOFTWARE\\Thing"] = {f"Version-{number}": "1" for number in range(60)}
+    async with reaching(site) as reach:
+        with pytest.raises(MalformedResponse):
+            await reach.answer(Registry("hv01", "SOFTWARE\\Thing", ("Version*",)))
+
+
 async def test_a_program_in_the_code_page_of_the_host(site):
     site.boxes["hv01"].output = Output(WRITERS)
     tap = []

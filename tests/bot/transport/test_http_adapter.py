@@ -81,7 +81,7 @@ async def asked(url, login=READER, seconds=1.0):
         (says(OK + b"Content-Length: 0\r\n\r\n"), MalformedResponse, ""),
         (says(OK + b"Content-Length: 500\r\n\r\n<s:Env"), TargetError, ""),
         (says(b"HTTP/1.1 302 Found\r\nLocation: http://evil.example/\r\nContent-Length: 0\r\n\r\n"), MalformedResponse, "elsewhere"),
-        (says(b"HTTP/1.1 401 No\r\nWWW-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n"), AuthenticationFailed, "login was refused"),
+        (says(b"HTTP/1.1 401 No\r\nWWW-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n"), AuthenticationFailed, "does not offer"),
         (says(b"HTTP/1.1 401 No\r\nWWW-Authenticate: NTLM\r\nContent-Length: 0\r\n\r\n"), AuthenticationFailed, "does not offer"),
         (says(b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n"), TargetError, "no WinRM at this path"),
         (says(b"HTTP/1.1 503 No\r\nContent-Length: 3\r\n\r\nabc"), ConnectionFailed, "not available"),

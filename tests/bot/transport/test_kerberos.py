@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
+import stat
+from pathlib import Path
+
 import pytest
 
 from bot.api.queries import GuestWql, Wql
@@ -55,6 +60,46 @@ async def test_with_a_password_and_no_ticket(realm, site):
     login = Credentials("kerberos", "asker@CORP.EXAMPLE", "Ticket-3")
     assert len((await ask(site, login)).rows) == 2
     assert len(kerberos._fetched) == 1
+
+
+async def test_tickets_of_hosts_do_not_pile_up_before_those_of_the_next_login(realm, site, monkeypatch):
+    """libkrb5 reads all of them, several times a login: two thousand took twenty times as long as a few."""
+    monkeypatch.setattr(kerberos, "_MOST_HOSTS", 3)
+    login = Credentials("kerberos", "asker@CORP.EXAMPLE", "Ticket-3")
+    monkeypatch.setattr(kerberos, "_fetch", counted := Counted(kerberos._fetch))
+    sizes = []
+    for _ in range(9):
+        assert len((await ask(site, login)).rows) == 2
+        sizes.append(cache_of("asker@CORP.EXAMPLE").stat().st_size)
+    alone = min(sizes)
+    assert max(sizes) <= 2 * alone + 1_000
+    kept = kerberos._fetched["asker@CORP.EXAMPLE", "Ticket-3"]
+    assert (kept.logins, counted.calls) == (9, 1)  # the KDC was asked for the password's ticket once
+    assert not list(cache_of("asker@CORP.EXAMPLE").parent.glob("new*"))
+    assert stat.S_IMODE(cache_of("asker@CORP.EXAMPLE").stat().st_mode) == 0o600
+
+
+async def test_whoever_logs_in_while_a_file_begins_anew_finds_it_whole(realm, site, monkeypatch):
+    """Each login begins the file anew here, and four go on at one time."""
+    monkeypatch.setattr(kerberos, "_MOST_HOSTS", 1)
+    login = Credentials("kerberos", "asker@CORP.EXAMPLE", "Ticket-3")
+    for _ in range(5):
+        answers = await asyncio.gather(*(ask(site, login) for _ in range(4)))
+        assert [len(answer.rows) for answer in answers] == [2] * 4
+
+
+class Counted:
+    def __init__(self, work):
+        self.work, self.calls = work, 0
+
+    def __call__(self, *told):
+        self.calls += 1
+        return self.work(*told)
+
+
+def cache_of(principal):
+    name = hashlib.sha256(principal.encode()).hexdigest()[:16]
+    return Path(kerberos._folder(), f"tkt{name}")
 
 
 async def test_a_wrong_password_is_carried_to_the_kdc_once(realm, site, monkeypatch):
