@@ -12,6 +12,7 @@ from typing import Generic, TypeVar
 from bot.errors import ConnectionFailed, TargetError, TargetTimeout
 from bot.transport.connection_reasons import chain
 from bot.transport.routing import Route
+from bot.transport.windows import host_operations
 from bot.transport.windows.exception_mapping import from_exception
 from bot.transport.windows.winrm import Connection, Deadline, WireObserver
 from bot.transport.windows.wsman import WSManFaultReply
@@ -117,7 +118,8 @@ class PooledCall(Generic[T]):
     """One question to one host: takes a connection, asks, gives it back; on a dead one tries once more.
 
     A kept-open connection may have died of age, which says nothing about the host. So a *read* that fails on one is
-    asked again over a fresh one; what changes something always begins on a fresh one and is never sent twice.
+    asked again over a fresh one; what changes something always begins on a fresh one, asks first over that very connection
+    which machine this is, and is never sent twice.
     """
 
     def __init__(
@@ -168,6 +170,9 @@ class PooledCall(Generic[T]):
             connection.abort()
         connection.forget()
         try:
+            if not self._reads:
+                host_operations.check_itself(connection, deadline)
+                connection.forget()
             answer = self._work(connection, deadline)
             return answer, b"\n".join(connection.transcript).decode("utf-8", "replace")
         except Exception as error:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from bot.api.actions import InvokeMethod
 from bot.api.queries import Fields
 from bot.api.rows import Cell, Row, get_int, get_str, get_strs
-from bot.errors import AuthenticationFailed, MalformedResponse, TargetError, TargetFault
+from bot.errors import AuthenticationFailed, MalformedResponse, PolicyViolation, TargetError, TargetFault
 from bot.transport.bounds import MAX_ROWS, MAX_WEIGHT, weigh
 from bot.transport.windows import wql, wsman
 from bot.transport.windows.exception_mapping import DeadlineExceeded
@@ -28,6 +28,7 @@ LOCAL_MACHINE = 0x80000002  # HKEY_LOCAL_MACHINE [doc] StdRegProv
 CODE_PAGES = r"SYSTEM\CurrentControlSet\Control\Nls\CodePage"
 LONGEST_OUTPUT = 6 * 2**20  # bytes: a thousand events have about half of it
 
+_NETBIOS = 15  # characters
 _SHORTEST_WAIT = 1.5  # seconds
 _NO_SUCH_KEY = 2  # ERROR_FILE_NOT_FOUND, as the methods of StdRegProv return it [doc]
 _SHELL_IDLE = "PT180.000S"  # a shell that we could not close ends by itself: WinRM's smallest default [doc]
@@ -66,6 +67,34 @@ def instance(connection: Connection, namespace: str, cls: str, keys: Fields, dea
     """One instance by its keys."""
     reply, message_id = connection.ask(wsman.get(wql.namespace(namespace), wql.name(cls), keys), deadline)
     return wsman.read_instance(reply, message_id)
+
+
+def check_itself(connection: Connection, deadline: Deadline) -> None:
+    """Let a change go out over this connection: the machine at its other end calls itself what the way to it is called.
+
+    Kerberos and TLS prove the name by themselves; NTLM proves only that the account is known there, so an address that leads
+    to another machine (old DNS, a load balancer) would have that one changed, and the ledger name this one. Win32_ComputerSystem
+    has one instance, its Name is the NetBIOS one, 15 characters at most [doc]; DNSHostName is the whole one [doc].
+
+    Raises:
+        PolicyViolation: it is another machine, or does not tell.
+    """
+    name = connection.way.name
+    label = name.strip().lower().partition(".")[0]
+    (told, *_) = (*rows(connection, "root/cimv2", "SELECT Name, DNSHostName FROM Win32_ComputerSystem", deadline), None)
+    short, whole = (get_str(told or {}, column).strip().lower() for column in ("Name", "DNSHostName"))
+    if label in (short, whole) or (not whole and short == label[:_NETBIOS]):
+        return
+    says = (
+        f"its address leads to a machine that calls itself {whole or short!r:.80}"
+        if short
+        else "it does not tell its own name"
+    )
+    raise PolicyViolation(
+        name,
+        f"{says}, so nothing was sent there.",
+        "Correct DNS, the load balancer or [endpoints]; in the inventory a host has the name that it gives itself.",
+    )
 
 
 def call(connection: Connection, action: InvokeMethod, deadline: Deadline, look: Callable[[], None]) -> Row:

@@ -43,7 +43,10 @@ class Box:
         return ["root/cimv2", "root/MSCluster", "root/default", "root/virtualization/v2"]
 
     def instances(self, namespace: str, cls: str) -> list[Instance]:
-        return self.classes.get((namespace.lower(), cls.lower()), [])
+        found = self.classes.get((namespace.lower(), cls.lower()), [])
+        if not found and cls.lower() == "win32_computersystem":  # every machine has one
+            return [{"Name": self.name, "DNSHostName": self.fqdn.partition(".")[0]}]
+        return found
 
     def invoke(
         self, namespace: str, cls: str, keys: Mapping[str, str], method: str, params: Mapping[str, Wmi]

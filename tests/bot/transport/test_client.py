@@ -457,15 +457,47 @@ async def test_a_method_is_never_sent_twice_and_never_over_an_old_connection(sit
         idle = next(iter(reach._kept._idle.values()))
         assert len(idle) == 2
         assert kept in idle
-        site.boxes["hv01"].trouble.fault = TOO_MANY_SHELLS
-        with pytest.raises(QuotaExceeded):
-            await reach.invoke(STOP)
-        site.boxes["hv01"].trouble.fault = 0
-        site.boxes["hv01"].trouble.reset = True
-        with pytest.raises(ConnectionFailed):
-            await reach.invoke(STOP)
+        box, told = site.boxes["hv01"], site.boxes["hv01"].instances
+        for trouble, value, error in (("fault", TOO_MANY_SHELLS, QuotaExceeded), ("reset", True, ConnectionFailed)):
+
+            def itself(namespace, cls, trouble=trouble, value=value):
+                if cls.lower() == "win32_computersystem":  # what comes next is the change
+                    setattr(box.trouble, trouble, value)
+                return told(namespace, cls)
+
+            box.instances = itself
+            with pytest.raises(error):
+                await reach.invoke(STOP)
+            setattr(box.trouble, trouble, type(value)())
     assert sum("StopService_INPUT" in request for request in requests_to(tap)) == 2
     assert len(site.boxes["hv01"].called) == 1
+
+
+@pytest.mark.parametrize(
+    ("itself", "says"),
+    [
+        ({"Name": "HV02", "DNSHostName": "hv02"}, "leads to a machine that calls itself 'hv02'"),
+        ({"Name": "HV01", "DNSHostName": "hv01-new"}, ""),  # renamed, not yet restarted: either name is its own
+        ({"Name": "HV01"}, ""),
+        ({"Name": "", "DNSHostName": ""}, "does not tell its own name"),
+        (None, "does not tell its own name"),
+    ],
+)
+async def test_a_change_goes_to_the_machine_it_was_approved_for(site, itself, says):
+    box = site.boxes["hv01"]
+    box.classes["root/cimv2", "win32_service"] = [{"Name": "vmms"}]
+    told = box.instances
+    box.instances = lambda namespace, cls: (
+        ([itself] if itself else []) if cls.lower() == "win32_computersystem" else told(namespace, cls)
+    )
+    async with reaching(site) as reach:
+        if says:
+            with pytest.raises(PolicyViolation, match=says):
+                await reach.invoke(STOP)
+            assert not box.called
+        else:
+            await reach.invoke(STOP)
+            assert len(box.called) == 1
 
 
 class LetsIn(dict):
