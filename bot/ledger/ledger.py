@@ -140,6 +140,11 @@ class Ledger(Reader):
         with self._proved() as state:
             return state.switch
 
+    def stop_requests(self) -> list[Entry]:
+        """The requests to stop changes that nobody has answered, oldest first. Raises LedgerError where nothing is proved."""
+        with self._proved() as state:
+            return state.stop_requests
+
     def locks(self) -> dict[str, str]:
         """Which ticket holds which lock. Raises LedgerError where nothing is proved."""
         with self._proved() as state:
