@@ -25,7 +25,7 @@ import structlog
 
 from bot.errors import LedgerError, RecordUnavailable
 from bot.ledger import Ledger, Reader
-from bot.ledger.anchors import Anchor, AnchorSeal, is_elsewhere, newest, recent
+from bot.ledger.anchors import Anchor, AnchorSeal, is_elsewhere, length_of, newest, recent
 
 log = structlog.get_logger()
 
@@ -157,6 +157,7 @@ class ExternalRecords:
         self._ledger, self._channel, self._no_channel = ledger, channel, no_channel
         self._patience, self._monotonic = minutes * 60.0, monotonic
         self._heard: dict[str, float] = {}
+        self._compared: int | None = ledger.anchors_read  # bytes of the anchor file
         self._told: tuple[float, Anchor | None] | None = None
         self._one_call = asyncio.Lock()
 
@@ -233,7 +234,7 @@ class ExternalRecords:
         return more
 
     async def _ask_file(self) -> str:
-        path = self._ledger.anchor_file
+        path, written = self._ledger.anchor_file, self._ledger.written
         try:
             known = await asyncio.to_thread(newest, path, self._ledger.seal)
         except LedgerError as error:
@@ -242,6 +243,10 @@ class ExternalRecords:
             raise RecordUnavailable(f"no anchor of this ledger in {path.name}")
         more = await asyncio.to_thread(self._more, "the anchor file", known)
         more = more or await asyncio.to_thread(self._forks)
+        if not more and written is not None and known.seq < written.seq:
+            raise RecordUnavailable(
+                f"{path.name} does not hold the anchor of entry {written.seq:,}, which hvops wrote there"
+            )
         if not more and self._ledger.trouble:
             raise RecordUnavailable(self._ledger.trouble)
         if not more and not is_elsewhere(self._ledger.path, path):
@@ -260,10 +265,12 @@ class ExternalRecords:
 
     def _forks(self) -> str:
         """That the file has an anchor of something else than stands here at that number; "" for none."""
-        for one in recent(self._ledger.anchor_file, self._ledger.seal):
+        length = length_of(self._ledger.anchor_file)
+        for one in recent(self._ledger.anchor_file, self._ledger.seal, self._compared):
             found = self._ledger.entry(one.seq)
             if found is None or found.mac != one.mac:
                 return self._more("the anchor file", one)
+        self._compared = length
         return ""
 
     def _more(self, place: str, known: Anchor) -> str:

@@ -16,14 +16,14 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from bot.errors import HvopsError, LedgerError, TicketError, UnreadableEntry
+from bot.errors import HvopsError, LedgerError, RolesUnknown, TicketError, UnreadableEntry
 from bot.executor.context import BOT, RunContext, TicketChange
 from bot.executor.leader_lock import LeaderLock
 from bot.executor.permissions import recheck_roles
 from bot.executor.run import Run
 from bot.executor.ticket_run import NOT_PROVED, STANDS_STILL, run_ticket
-from bot.ledger import Entry, Filter, Reader, TicketRow
-from bot.ledger.entries import STOP_REQUEST, Clicked, Expired, Interrupted, Lapsed, Proposed, Resumed
+from bot.ledger import Entry, Filter, Ledger, TicketRow
+from bot.ledger.entries import Expired, Interrupted, Lapsed, Proposed, Resumed
 from bot.ledger.envelope import to_timestamp
 from bot.ledger.store import VERIFY
 from bot.ledger.ticket_state import OPEN, Ticket, TicketState
@@ -96,7 +96,7 @@ class Scheduler:
         self._has_begun = False
         self._has_told_trouble = False
         self._making_up: asyncio.Task[None] | None = None
-        self._answering: set[asyncio.Task[None]] = (
+        self._answering: set[asyncio.Task[bool]] = (
             set()
         )  # answers to recorded presses; no ticket waits for one for ever
         self._made_up: set[int] = set()  # presses that were made up for, or looked at for that
@@ -448,39 +448,64 @@ class Scheduler:
         await asyncio.gather(*(self._make_up_in_order(clicks, turns) for clicks in by_ticket.values()))
 
     async def _make_up_in_order(self, clicks: Iterable[Entry], turns: asyncio.Semaphore) -> None:
-        """One ticket's. One that hangs (Slack does not say who that is) holds it no longer than it counts itself."""
+        """One ticket's. One that hangs (Slack does not say who that is) holds it no longer than it counts itself.
+
+        A request to stop changes counts until it is known whether that person may: it is made up for again, and nothing
+        starts before.
+        """
         for click in clicks:
             async with turns:
                 answering = asyncio.create_task(self._answer(click))
                 self._answering.add(answering)
                 answering.add_done_callback(self._answering.discard)
                 await asyncio.wait({answering}, timeout=self.answer_seconds)
+                is_settled = answering.done() and not answering.cancelled() and answering.result()
+                if not is_settled and self._is_open_stop(click):
+                    log.warning("a request to stop changes is not answered yet; nothing starts before", click=click.seq)
+                    answering.cancel()
+                    self._made_up.discard(click.seq)
+                    continue
                 if not answering.done():
                     log.warning("a recorded press is not answered in time; its ticket goes on", click=click.seq)
                 self._unanswered[click.ticket] -= 1
 
-    async def _answer(self, click: Entry) -> None:
+    def _is_open_stop(self, click: Entry) -> bool:
+        """Whether that asks for a stop of changes that is neither in force nor refused."""
+        if click.ticket is not None:
+            return False
+        try:
+            return any(one.seq == click.seq for one in self._parts.ledger.stop_requests())
+        except LedgerError:  # nothing starts now in any case
+            return True
+
+    async def _answer(self, click: Entry) -> bool:
+        """Answer one; False where nobody can say now who that is."""
         assert self._missed_click is not None
         try:
             await self._missed_click(click)
+        except RolesUnknown as error:
+            log.info("nobody can say who pressed", click=click.seq, why=str(error))
+            return False
         except HvopsError as error:  # a refusal is an answer too, and stands in the ledger
             log.info("late click refused", click=click.seq, why=str(error))
         except Exception:
             log.exception("our bug in a late click; the next one follows", click=click.seq)
+        return True
 
 
-def missed_clicks(ledger: Reader, since: datetime) -> list[Entry]:
+def missed_clicks(ledger: Ledger, since: datetime) -> list[Entry]:
     """The `clicked` entries that name a ticket, or ask for a stop, and that no later entry answers, oldest first.
 
     All since then are looked at, however many there are: whoever presses a thousand times buries nobody else's press.
     The list of clicks tells only which tickets to look at, beside all that are open: what is made up for stands among the
     proved entries of its ticket. Of a ticket that is open, older ones are among them, as long as nobody has approved it or
-    let it go on since: who asked for an end hours before the bot came back is still to be heard.
+    let it go on since: who asked for an end hours before the bot came back is still to be heard. So is, however long ago,
+    a request to stop changes that nobody answered; which ones there are, the proved entries say, and no list.
     """
     clicked = list(ledger.every(Filter(kind="clicked", since=since)))
     pressed = {one.ticket for one in clicked if one.ticket is not None}
     waiting = {one.id for one in ledger.listed(OPEN, limit=-1)}
-    first, found = to_timestamp(since), _missed_stops(ledger, clicked)
+    first, found = to_timestamp(since), ledger.stop_requests()
     for ticket in pressed | waiting:
         try:
             story = ledger.story(ticket)
@@ -492,19 +517,6 @@ def missed_clicks(ledger: Reader, since: datetime) -> list[Entry]:
         clicks = (one for one in story if one.kind == "clicked" and one.seq not in answered)
         found += [one for one in clicks if one.at >= first or (ticket in waiting and one.seq > decided)]
     return sorted(found, key=lambda one: one.seq)
-
-
-def _missed_stops(ledger: Reader, clicked: Iterable[Entry]) -> list[Entry]:
-    """The requests to stop changes that were written down and never answered; none that a later stop or go settled."""
-    newest = ledger.newest_switch()
-    told = [(one, one.read_if(Clicked)) for one in clicked if one.ticket is None]
-    asked = [one for one, said in told if said is not None and said.button == STOP_REQUEST]
-    asked = [one for one in asked if newest is None or one.seq > newest.seq]
-    if not asked:
-        return []
-    since = datetime.fromisoformat(asked[0].at)
-    answered = {one.click for one in ledger.every(Filter(kind="refused", since=since)) if one.click}
-    return [one for one in asked if one.seq not in answered]
 
 
 def _needs_in(entry: Entry) -> _Needs:

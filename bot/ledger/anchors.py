@@ -22,6 +22,7 @@ from bot.errors import LedgerError
 
 _TAIL = 4096  # bytes: more than a line, so the last line is whole
 _RECENT = 32_768  # bytes
+_DIGITS = 16  # of the number of an entry
 
 
 Origin = Literal["ours", "forged", "foreign"]
@@ -84,12 +85,14 @@ class Anchors:
 
     Attributes:
         trouble: why the last anchor could not be written, or "". The entry itself stands: it is in the ledger.
+        written: the newest anchor that was, by this process; None before the first.
     """
 
     def __init__(self, path: Path) -> None:
         """Open for appending. Raises LedgerError where the file cannot be made."""
         self.path = path
         self.trouble = ""
+        self.written: Anchor | None = None
         try:
             # made with its mode, whatever the umask: who else could read it would learn when something happens
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
@@ -99,16 +102,28 @@ class Anchors:
             raise LedgerError(f"{path}: anchors cannot be written: {error.strerror}. Correct anchor_file.") from error
 
     def write(self, anchor: Anchor) -> None:
-        """Append one line, in one write, so that two processes do not mix theirs."""
+        """Append one line, in one write, so that two processes do not mix theirs.
+
+        Others can append a line without an end, which would swallow ours: then it is written again, on a line of its own.
+        """
+        line = f"{anchor}\n".encode()
         try:
-            self._file.write(f"{anchor}\n".encode())
-            self.trouble = ""
+            if self._file.write(line) != len(line) or not self._begins_a_line(len(line)):
+                self._file.write(b"\n" + line)
+            self.trouble, self.written = "", anchor
         except (OSError, ValueError) as error:
             self.trouble = f"{self.path}: the anchor of entry {anchor.seq} was not written: {error}"
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+    def _begins_a_line(self, length: int) -> bool:
+        """Whether what was just written stands at the beginning of a line; a pipe cannot tell."""
+        if not self._file.seekable():
+            return True
+        begin = self._file.tell() - length  # behind what was appended, whoever else appends meanwhile
+        return begin <= 0 or os.pread(self._file.fileno(), 1, begin - 1) == b"\n"
 
     def _end_a_torn_line(self) -> None:
         """After a crash in the middle of a line, the next one must not continue it."""
@@ -137,13 +152,35 @@ def newest(path: Path, seal: AnchorSeal | None = None) -> Anchor | None:
     return max((anchor for anchor in anchors_in(path) if seal.holds(anchor)), key=_number, default=None)
 
 
-def recent(path: Path, seal: AnchorSeal) -> tuple[Anchor, ...]:
+def recent(path: Path, seal: AnchorSeal, begin: int | None = None) -> Iterator[Anchor]:
     """Some hundred anchors of this ledger from the end of the file, in its order. Raises LedgerError.
 
     Two processes write there: one whose entries were cut off behind the other's back has left its anchors.
+
+    Args:
+        path: the file.
+        seal: of the ledger.
+        begin: how many bytes were looked at already: all that came since is among them, however much others appended.
     """
-    known, _ = _at_the_end(path, _RECENT)
-    return tuple(anchor for anchor in known if anchor.ledger == seal.ledger and seal.holds(anchor))
+    end = max(0, (length_of(path) or 0) - _RECENT)
+    known = anchors_in(path, begin=end if begin is None else min(max(0, begin - _TAIL), end))
+    return (anchor for anchor in known if anchor.ledger == seal.ledger and seal.holds(anchor))
+
+
+def beyond(path: Path, seal: AnchorSeal, seq: int, length: int | None) -> Anchor | None:
+    """The newest anchor of this ledger with a greater number than that, in so many first bytes of a file. Raises LedgerError.
+
+    All of it is read, and little done for each line: who may only append can put hundreds of old anchors behind it.
+    """
+    found = None
+    for line in _lines(path, length, 0):
+        number = line.partition(b" ")[0]
+        if len(number) > _DIGITS or not number.isdigit() or int(number) <= max(seq, found.seq if found else 0):
+            continue
+        anchor = _read(line)
+        if anchor is not None and seal.ledger in ("", anchor.ledger) and seal.holds(anchor):
+            found = anchor
+    return found
 
 
 def _at_the_end(path: Path, most: int) -> tuple[list[Anchor], bool]:
@@ -200,6 +237,11 @@ def anchors_in(path: Path, length: int | None = None, begin: int = 0) -> Iterato
         length: read only so many bytes (see `length_of`), for one who proves an older moment than the file's.
         begin: how many bytes to pass over.
     """
+    return (anchor for line in _lines(path, length, begin) if (anchor := _read(line)) is not None)
+
+
+def _lines(path: Path, length: int | None, begin: int) -> Iterator[bytes]:
+    """The lines of a file, without those that are longer than any anchor. Raises LedgerError."""
     read = begin
     try:
         with path.open("rb") as file:
@@ -211,8 +253,8 @@ def anchors_in(path: Path, length: int | None = None, begin: int = 0) -> Iterato
                 if length is not None and read > length:
                     return
                 ends = line.endswith(b"\n") or len(line) < _TAIL
-                if ends and not is_rest and (anchor := _read(line)) is not None:
-                    yield anchor
+                if ends and not is_rest:
+                    yield line
                 is_rest = not ends
     except FileNotFoundError:
         return

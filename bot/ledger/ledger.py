@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.errors import LedgerError, TicketError, UnreadableEntry
-from bot.ledger.anchors import Anchor, Anchors, AnchorSeal, newest
+from bot.ledger.anchors import Anchor, Anchors, AnchorSeal, beyond, length_of, newest
 from bot.ledger.entries import EntryData, parse
 from bot.ledger.envelope import Entry, EntryDraft, decode, encode, entry_mac, ledger_id, to_timestamp
 from bot.ledger.incremental import BrokenChain, ChainStatus, IncrementalVerifier, walk
@@ -65,6 +65,7 @@ class Ledger(Reader):
         self._proving = threading.Lock()  # taken before the snapshot, so that what is proved is never newer than that
         self._state = ProvedState()
         self._refused = ""  # what the file did not take although the rules allow it
+        self.anchors_read = 0  # bytes of the anchor file that were looked at when it was opened
         self._owes_a_stop = False  # somebody stopped everything, and that could not be written down
         self._latest = datetime.min.replace(tzinfo=UTC), 0.0  # of the entries that this process has seen; since when
         known = newest(anchor_file)
@@ -139,6 +140,11 @@ class Ledger(Reader):
         """The newest of the entries stop and go; None before the first. Raises LedgerError where nothing is proved."""
         with self._proved() as state:
             return state.switch
+
+    def stop_requests(self) -> list[Entry]:
+        """The requests to stop changes that nobody has answered, oldest first. Raises LedgerError where nothing is proved."""
+        with self._proved() as state:
+            return state.stop_requests
 
     def locks(self) -> dict[str, str]:
         """Which ticket holds which lock. Raises LedgerError where nothing is proved."""
@@ -276,6 +282,11 @@ class Ledger(Reader):
         """Why the last anchor was not written, or ""."""
         return self._anchors.trouble
 
+    @property
+    def written(self) -> Anchor | None:
+        """The newest anchor that this process has written into the anchor file; None before the first."""
+        return self._anchors.written
+
     @contextmanager
     def _proved(self) -> Iterator[ProvedState]:
         """What all entries come to, and a snapshot that holds these entries and no other. Raises LedgerError."""
@@ -382,7 +393,8 @@ class Ledger(Reader):
             return make_key(self.key_file)
 
     def _check_head(self) -> None:
-        known = newest(self.anchor_file, self.seal)  # before the entries: these are on the disk before their anchor is
+        length = length_of(self.anchor_file)  # before the entries: these are on the disk before their anchor is
+        known = newest(self.anchor_file, self.seal)
         with self._store.transaction():
             head = self._sound_head()
             self._seen = decode(head[0], head[2]).seq if head else 0
@@ -394,6 +406,9 @@ class Ledger(Reader):
                     "good, rename the anchor file."
                 )
             self._refuse_a_new_beginning(known, self._seen)
+        if length is not None:  # where more than the last lines has to be read, nobody waits for it in a transaction
+            self._refuse_a_new_beginning(beyond(self.anchor_file, self.seal, self._seen, length), self._seen)
+            self.anchors_read = length
 
     def _know_the_ledger(self) -> None:
         """Its id, once there is an entry to say it. Raises LedgerError where that entry was altered."""

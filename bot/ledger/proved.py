@@ -20,7 +20,17 @@ from typing import Any
 from bot.errors import LedgerError, NoSuchTicket, SwitchUnchanged, TicketError, UnreadableEntry
 from bot.formatting import format_time
 from bot.ledger.anchors import Anchor
-from bot.ledger.entries import RULES_VERSION, Proposed, Released, Resumed, Started, Stopped
+from bot.ledger.entries import (
+    RULES_VERSION,
+    STOP_REQUEST,
+    Clicked,
+    Proposed,
+    Refused,
+    Released,
+    Resumed,
+    Started,
+    Stopped,
+)
 from bot.ledger.envelope import FIRST, Entry, EntryDraft, decode
 from bot.ledger.ticket_state import (
     ENDS,
@@ -38,6 +48,7 @@ from bot.ledger.ticket_state import (
 # Canonical JSON sorts its keys, so these are the last bytes; inside of a text a quotation mark is escaped.
 _ENDS_WITH = re.compile(rb'"kind":"([a-z-]+)","seq":[0-9]+,"ticket":(?:null|"([^"\\]+)")\}\Z')
 _LONGEST_END = 200
+_ASKS_FOR_A_STOP = f'"button":"{STOP_REQUEST}"'.encode()
 SWITCHES = frozenset({Stopped.kind, Released.kind})
 _SHOWN_AS: Mapping[str, str] = {
     "proposed": "proposed",
@@ -90,11 +101,13 @@ class _Memory:
     Attributes:
         counts: how many tickets are shown in each state.
         switch: the newest of the entries stop and go.
+        stop_requests: the requests to stop changes since then that were neither done nor refused, by number.
         undos: the proposals to take a ticket back, oldest first.
     """
 
     head: Anchor = _BEGINNING
     switch: Entry | None = None
+    stop_requests: dict[int, Entry] = field(default_factory=dict)
     last_number: int = 0
     locks: dict[str, str] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
@@ -150,6 +163,11 @@ class ProvedState:
         return self._memory.switch
 
     @property
+    def stop_requests(self) -> list[Entry]:
+        """The requests to stop changes that no later entry answers, oldest first."""
+        return list(self._memory.stop_requests.values())
+
+    @property
     def notes(self) -> list[str]:
         """What cannot be read or judged, a sentence for each ticket."""
         doubts = [one.doubt for one in self._memory.tickets.values() if one.doubt is not None]
@@ -178,13 +196,15 @@ class ProvedState:
             self.add(entry)
         elif ticket:  # what only speaks about a ticket, and what is about none, need not be read: most entries are such
             self._name(ticket, mac)
+        else:
+            self._hear(kind, seq, body, mac)
         self._memory.head = Anchor(seq, mac)
         return entry
 
     def add(self, entry: Entry) -> None:
         """Take in what an entry says. Raises RefusedTransition."""
         if entry.kind in SWITCHES:
-            self._memory.switch, self._owes_a_stop = entry, False
+            self._memory.switch, self._owes_a_stop, self._memory.stop_requests = entry, False, {}
         if entry.ticket is None:
             return
         if entry.kind in MAY_NAME_A_TICKET:
@@ -266,6 +286,14 @@ class ProvedState:
         known = self._known(ticket)
         seal = _sealed(known.seal, mac)
         self._memory.tickets[ticket] = KnownTicket(seal, known.state, known.ending, known.ticket, known.doubt)
+
+    def _hear(self, kind: str, seq: int, body: bytes, mac: bytes) -> None:
+        """Take in what is about no ticket: a request to stop changes, or that one was refused."""
+        asked = self._memory.stop_requests
+        if kind == Clicked.kind and _ASKS_FOR_A_STOP in body:
+            asked[seq] = decode(body, mac)
+        elif asked and kind == Refused.kind and (click := decode(body, mac).click) is not None:
+            asked.pop(click, None)
 
     def _known(self, ticket: str) -> KnownTicket:
         return self._memory.tickets.get(ticket, _UNKNOWN)

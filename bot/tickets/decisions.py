@@ -275,6 +275,11 @@ class ApprovalService:
         """Who may let things begin again."""
         return Role[self._policy.go.upper()]
 
+    @property
+    def stopping_role(self) -> Role:
+        """Who may stop changes."""
+        return Role[self._policy.stop.upper()]
+
     def may_approve(self, person: Person, proposal: Proposal | TicketSummary) -> bool:
         """Whether this person could approve, or confirm. For saying at once that nobody can; writes nothing."""
         try:

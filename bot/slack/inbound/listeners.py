@@ -21,11 +21,12 @@ from slack_bolt.authorization import AuthorizeResult
 from slack_bolt.error import BoltUnhandledRequestError
 from slack_bolt.response import BoltResponse
 
+from bot.dispatch.authorization import require_switch
 from bot.dispatch.builtins import FRONT_DOOR, STOP
 from bot.dispatch.command_line import EntryPoint, TypedLine, read_typed
-from bot.errors import LedgerError, TicketError
+from bot.errors import LedgerError, PermissionDenied, RolesUnknown, TicketError
 from bot.ledger import Entry
-from bot.ledger.entries import STOP_REQUEST, Clicked, Refused
+from bot.ledger.entries import STOP_REQUEST, Clicked, Refused, Stopped
 from bot.slack.inbound.buttons import Clicks
 from bot.slack.inbound.freshness import Freshness, Way, seconds_in
 from bot.slack.inbound.payload import deliveries_of, get_str, parse_click, parse_field, parse_fields, parse_person
@@ -123,11 +124,24 @@ class Listener:
             return
         if click.ticket is None and clicked.button == STOP_REQUEST:
             team, _, user = click.actor.partition("/")
+            await self._must_know_who_stops(team, user)
             line = read_typed(f"/{FRONT_DOOR} {STOP.name} {clicked.reason}", EntryPoint.MODAL)
             where = ReplyTarget(user, clicked.place)
             await self._desk.handle_line(SlackUser(team, user), where, line, "modal", click.seq)
             return
         await self._clicks.replay_missed(click)
+
+    async def _must_know_who_stops(self, team: str, user: str) -> None:
+        """Whether somebody may stop changes is known, yes or no. Raises RolesUnknown: then it is asked again later."""
+        person = await self._desk.parts.people.person(team, user)
+        if self._desk.parts.changes is None:
+            return
+        try:
+            require_switch(person, self._desk.parts.changes.decisions.stopping_role, Stopped.kind, None)
+        except RolesUnknown:
+            raise
+        except PermissionDenied:
+            return  # it is refused, and the ledger says so
 
     async def command(self, ack: Callable[..., Awaitable[Any]], body: dict[str, Any], context: Any) -> None:
         """A slash command."""

@@ -42,6 +42,7 @@ from bot.errors import (
     InternalError,
     LedgerError,
     PermissionDenied,
+    RolesUnknown,
     SwitchUnchanged,
     TicketError,
     UsageError,
@@ -49,6 +50,7 @@ from bot.errors import (
 from bot.executor import scheduler
 from bot.executor.leader_lock import LeaderLock
 from bot.executor.scheduler import Scheduler
+from bot.ledger.entries import STOP_REQUEST
 from bot.tickets.create import Proposed
 from bot.tickets.decisions import describe_status
 from bot.tickets.plan_digest import digest
@@ -620,6 +622,51 @@ async def test_a_press_whose_answer_hangs_holds_its_ticket_for_a_while_and_no_ot
         await bench.runs(3)
     assert bench.last(other).click == click.seq
     assert bench.last(ticket).kind == "done"
+    await bench.runner.close()
+
+
+def stops(bench):
+    async def answer(missed):
+        bench.decisions.stop_changes(OPERATOR, "it burns", missed.seq)
+
+    return answer
+
+
+async def test_who_asked_for_a_stop_is_heard_however_long_the_bot_was_away(benches, world, clock):
+    bench = benches(policy=POLICY.model_copy(update={"start_minutes": 2880}))
+    ticket = await bench.approved()
+    bench.ledger.append(OPERATOR.id, entry_data("clicked", {"button": STOP_REQUEST}))
+    await bench.dies()
+    clock.forward(hours=25)
+    bench.runner = Scheduler(bench.parts, stops(bench))
+    await bench.runs(3)
+    assert bench.ledger.is_stopped()
+    assert (world.order, bench.last(ticket).kind) == ([], "approved")
+
+
+async def test_nothing_starts_while_the_answer_to_a_request_to_stop_hangs(bench, world, clock, monkeypatch):
+    monkeypatch.setattr(scheduler, "CATCH_UP_SECONDS", 0.0)
+    ticket = await bench.approved()
+    bench.ledger.append(OPERATOR.id, entry_data("clicked", {"button": STOP_REQUEST}))
+    tries = []
+
+    async def answer(missed):
+        tries.append(missed.seq)
+        if len(tries) == 1:
+            await asyncio.Event().wait()
+        if len(tries) == 2:
+            raise RolesUnknown("Slack does not say who that is.")
+        await stops(bench)(missed)
+
+    bench.runner = Scheduler(bench.parts, answer)
+    bench.runner.answer_seconds = 0.05
+    async with asyncio.timeout(20):
+        while not bench.ledger.is_stopped():
+            assert (world.order, bench.last(ticket).kind) == ([], "approved")
+            await bench.runs()
+            clock.forward(minutes=1)
+    await bench.runs(2)
+    assert (len(tries), world.order) == (3, [])
     await bench.runner.close()
 
 

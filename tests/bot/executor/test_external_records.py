@@ -14,8 +14,9 @@ from entry_samples import entry_data
 from bot.api.actions import RowTransaction, Update
 from bot.api.plan import Step
 from bot.api.queries import make_params
-from bot.errors import RecordUnavailable
+from bot.errors import LedgerError, RecordUnavailable
 from bot.ledger import Ledger
+from bot.ledger.anchors import anchors_in
 from bot.ledger.schema import EVERYTHING
 
 RESET = [("hv03", "set", "yes"), ("hv03", "restart"), ("hv03", "set", "no")]
@@ -501,24 +502,76 @@ async def test_a_row_of_the_newer_ledger_put_into_the_copy_deceives_no_place(mac
     assert (world.order, copy.kinds(ticket)) == ([], ["proposed", "approved"])
 
 
-async def test_a_stop_of_a_second_process_that_was_cut_off_again_ends_the_group(machine, world, channel):
-    """The process that runs has never seen it; its anchor is in the file that both write."""
+def cut_off(ledger, seq):
+    """Take the entries from there on out of the file, and none of the definitions."""
+    with sqlite3.connect(ledger.path, isolation_level=None) as database:
+        database.execute("DROP TRIGGER entry_remains")
+        database.execute("DELETE FROM entry WHERE seq >= ?", (seq,))
+        database.execute(EVERYTHING["entry_remains"])
+    database.close()
+
+
+def append_old(ledger, seq, lines=400):
+    """Put anchors of before that entry behind all others again: what somebody can who may only append."""
+    old = ledger.anchor_file.read_text().splitlines()[: seq - 1][-lines:]
+    with ledger.anchor_file.open("a") as file:
+        file.write("".join(f"{line}\n" for line in old))
+
+
+@pytest.mark.parametrize("buried", [False, True])
+async def test_a_stop_of_a_second_process_that_was_cut_off_again_ends_the_group(machine, world, channel, buried):
+    """The process that runs has never seen it; its anchor is in the file that both write, behind whatever others append."""
 
     def three(on, _facts):
         return scripted.simple(on, *(scripted.step(key, on, **{key: "1"}) for key in ("a", "b", "c")))
 
     bench, second = (machine(outside=channel, plans={"three": three}) for _ in range(2))
+    for _ in range(300 if buried else 0):
+        bench.ledger.append("T1/U9", entry_data("asked", {"line": "/x"}))
     ticket = await bench.approved("/three hv03")
 
     def stopped_and_cut_off():
         seq = second.decisions.stop_changes(scripted.APPROVER, "wait").seq
-        with sqlite3.connect(bench.ledger.path, isolation_level=None) as database:
-            database.execute("DROP TRIGGER entry_remains")
-            database.execute("DELETE FROM entry WHERE seq >= ?", (seq,))
-            database.execute(EVERYTHING["entry_remains"])
-        database.close()
+        cut_off(bench.ledger, seq)
+        if buried:
+            append_old(bench.ledger, seq)
 
     world.hooks[1] = stopped_and_cut_off
     await bench.runs(2)
     assert len(world.order) == 1
     assert "the anchor file records entry" in bench.last(ticket).reason
+
+
+@pytest.mark.parametrize("how", ["buried", "swallowed"])
+async def test_no_bot_begins_on_a_ledger_whose_end_was_cut_off_whatever_was_appended_to_the_anchors(machine, how):
+    """A withdrawal, for instance: without it the ticket is approved again."""
+    bench = machine()
+    for _ in range(300):
+        bench.ledger.append("T1/U9", entry_data("asked", {"line": "/x"}))
+    ticket = await bench.approved()
+    if how == "swallowed":
+        with bench.ledger.anchor_file.open("a") as file:
+            file.write("x")  # a line without an end, right before that of hvops
+    seq = bench.decisions.withdraw(bench.press(scripted.OPERATOR, ticket)).seq
+    assert [one.seq for one in anchors_in(bench.ledger.anchor_file)][-1] == seq
+    await bench.close()
+    cut_off(bench.ledger, seq)
+    append_old(bench.ledger, seq)
+    with pytest.raises(LedgerError, match=f"knows entry {seq}: newer entries are gone"):
+        machine()
+
+
+async def test_an_anchor_file_that_lost_what_hvops_wrote_there_is_no_answer(machine, world, monkeypatch):
+    monkeypatch.setattr("bot.executor.external_records.is_elsewhere", lambda _ledger, _file: True)
+    bench = machine(outside=scripted.NOBODY)
+    world.silent.add("no-logs")
+    ticket = await bench.approved()
+    kept = bench.ledger.anchor_file.read_text()
+    bench.ledger.anchor_file.write_text(kept.splitlines()[0] + "\n")
+    await bench.runs()
+    assert (world.order, bench.kinds(ticket)[-1]) == ([], "approved")
+    assert "does not hold the anchor of entry 3, which hvops wrote there" in said(bench)[0]
+    bench.ledger.anchor_file.write_text(kept)
+    bench.clock.forward(minutes=1)
+    await bench.runs()
+    assert world.order == RESET

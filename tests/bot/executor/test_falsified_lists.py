@@ -18,6 +18,7 @@ from bot.dispatch.pipeline import Request
 from bot.errors import ChangesStopped, HvopsError, LedgerError
 from bot.executor.ticket_run import NOT_PROVED, STANDS_STILL
 from bot.ledger import Ledger, Reader
+from bot.ledger.entries import STOP_REQUEST
 from bot.ledger.schema import EVERYTHING
 from bot.redaction import Redactor
 
@@ -485,6 +486,15 @@ async def test_a_press_that_the_index_hides_is_made_up_for(bench):
     lost = bench.ledger.append(APPROVER.id, entry_data("clicked", {"button": "reject"}), ticket)
     column_lies(bench.ledger, "kind", {lost.seq: "'asked'"}, index_only=True)
     await bench.runs(2)
+    assert bench.missed == [lost.seq]
+
+
+async def test_a_request_to_stop_that_the_index_hides_is_made_up_for(bench):
+    await bench.approved()
+    lost = bench.ledger.append(OPERATOR.id, entry_data("clicked", {"button": STOP_REQUEST}))
+    column_lies(bench.ledger, "kind", {lost.seq: "'asked'"}, index_only=True)
+    await bench.runner.tick()
+    await bench.runner.wait_idle()
     assert bench.missed == [lost.seq]
 
 

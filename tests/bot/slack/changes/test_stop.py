@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from entry_samples import entry_data
 
+from bot.executor import scheduler
 from bot.ledger import Ledger
 from bot.ledger.entries import Clicked, Stopped
 from lab.slack.model import Channel
@@ -187,17 +188,22 @@ async def test_where_no_window_opens_a_sentence_says_how_to_type_it(bench):
         assert {one.fields["category"] for one in bench.ledger.entries(kind="refused")} == {"not understood"}
 
 
-async def test_a_stop_that_was_taken_before_a_crash_holds_before_anything_starts(bench):
+async def killed_when_a_stop_was_taken(bench):
+    """Before it starts what was approved, and before it does what Slack heard it has. Returns the entry of the request."""
     bench.world.gate.set()
     async with bench.running(ops=("C0OPS",)) as bot:
         await bench.operator.types("/repair hv03")
         plan = await bench.viewer.sees("Repair on hv03?", "hv-ops")
-        bot.runner._begin = lambda ticket: None  # it is killed before it starts what was approved
+        bot.runner._begin = lambda ticket: None
         await bench.approver.clicks(plan, "Approve")
         await bench.until(lambda: "approved" in bench.kinds())
     operator = bench.ledger.story("T-1")[0].actor
-    taken = Clicked(button="submit stop", place="C0OPS", reason="it burns")
-    click = bench.ledger.append(operator, taken)
+    return bench.ledger.append(operator, Clicked(button="submit stop", place="C0OPS", reason="it burns"))
+
+
+async def test_a_stop_that_was_taken_before_a_crash_holds_before_anything_starts(bench):
+    click = await killed_when_a_stop_was_taken(bench)
+    operator = click.actor
     async with bench.running(ops=("C0OPS",)):
         await bench.viewer.sees("it burns", "hv-ops")
         (stop,) = bench.ledger.entries(kind="stop")
@@ -209,6 +215,29 @@ async def test_a_stop_that_was_taken_before_a_crash_holds_before_anything_starts
         await bench.approver.types("/hvops runs")
         await bench.approver.sees("No open tickets")
         assert not bench.ledger.is_stopped()
+
+
+@pytest.mark.parametrize("method", ["usergroups.users.list", "auth.test", "users.info"])
+async def test_nothing_starts_while_slack_does_not_say_whether_who_asked_for_a_stop_may(bench, monkeypatch, method):
+    monkeypatch.setattr(scheduler, "CATCH_UP_SECONDS", 0.05)
+    monkeypatch.setattr(scheduler, "_IN_HAND_SECONDS", 0.0)
+    click = await killed_when_a_stop_was_taken(bench)
+    bench.slack.faults.add(method, "500", 8)
+    async with bench.running(ops=("C0OPS",)):
+        await bench.until(bench.ledger.is_stopped)
+        assert bench.ledger.newest_switch().click == click.seq
+        assert "started" not in bench.kinds()
+
+
+async def test_a_stop_of_somebody_who_may_not_is_refused_by_the_next_life_and_holds_up_nothing(bench):
+    await killed_when_a_stop_was_taken(bench)
+    bench.slack.workspace.groups["S0OPERATORS"].users.clear()
+    bench.slack.workspace.groups["S0OPERATORS"].users.append("U0APPROVER")
+    async with bench.running(ops=("C0OPS",)):
+        await bench.until(lambda: bench.ledger.entries(kind="refused", text="/hvops stop"))
+        await bench.until(lambda: "voided" in bench.kinds())  # for its requester is no operator any more, either
+        assert not bench.ledger.is_stopped()
+        assert bench.ledger.stop_requests() == []
 
 
 async def test_a_typed_stop_is_written_down_before_slack_hears_that_it_came(bench):
