@@ -166,7 +166,7 @@ class Clicks:
         outbox, where, report = self._desk.parts.outbox, click.where, answered.report
         message = await asyncio.to_thread(shared_message, report, answered.token, answered.at, where.user)
         try:
-            ts = await outbox.post(where.channel, message, where.thread_ts)
+            ts = await outbox.post(where.channel, message, where.thread_ts, by=where.user)
         except NotSent as refused:
             log.info("not shared", channel=where.channel, code=refused.code)
             await self._say(click, errors.cannot_share())
@@ -174,7 +174,7 @@ class Clicks:
         shown = AnswerShown(answer=answered.token, delivery="shared", place=where.channel, ts=ts, to=where.channel)
         await self._desk.write(click.who.id, shown)
         for message in await asyncio.to_thread(thread_messages, report):
-            await outbox.post(where.channel, message, where.thread_ts or ts)
+            await outbox.post(where.channel, message, where.thread_ts or ts, by=where.user)
         if report.table is not None:
             file = await asyncio.to_thread(csv_file, report.table, answered.line)
             await outbox.files(where.channel, [file], where.thread_ts or ts)
