@@ -140,6 +140,10 @@ class Outbox:
         """The same, on a thread where it has files: those may be megabytes, and nothing else may wait for them."""
         return await asyncio.to_thread(self.prepared, message) if message.files else self.prepared(message)
 
+    def hides(self, message: Message) -> bool:
+        """Whether something of a message would be masked before it leaves."""
+        return self._masked(message) != message
+
     def _masked(self, message: Message) -> Message:
         data = self._mask.redact_data
         files = tuple(
