@@ -134,7 +134,9 @@ _PATTERNS = tuple(
         (("pass",), r"(?i)((?:^|[\s\"'{,])[-/]?pass[\"']?\s*[:=]\s*[\"']?)(?!\[masked\])[^\s;,\"'&<>]+()"),
         (
             ("token",),
-            r"(?i)(\b[a-z_-]*token[\"']?\s*[:=]\s*[\"']?(?:QSDK\s+)?)(?=[^\s\"']*[0-9])[A-Za-z0-9+/=._~-]{8,}()",
+            # What stands before the word is none of its business, and a digit is looked for nearby: else a text of many
+            # such words is read to its end from each of them.
+            r"(?i)(token[\"']?\s*[:=]\s*[\"']?(?:QSDK\s+)?)(?=[^\s\"']{0,256}?[0-9])[A-Za-z0-9+/=._~-]{8,}()",
         ),
         (("sig=",), r"(?i)([?&]sig=)[^&\s\"'<>]+()"),
         (

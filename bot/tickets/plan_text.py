@@ -14,6 +14,7 @@ from bot.api.command import Risk
 from bot.api.plan import Check, CompareToBefore, Expect, Gate, GateOutcome, Group, Plan, Step
 from bot.api.queries import Fields, Query
 from bot.dispatch.query_session import describe
+from bot.tickets.answers import question_line
 from bot.tickets.conditions import describe_terms
 from bot.tickets.plan_digest import signed_payload
 
@@ -32,6 +33,21 @@ def plan_lines(plan: Plan, risk: Risk, version: str, run_until: str = "") -> tup
         f"Code: {version}",
         *(f"Gate: {_gate(gate)}" for gate in plan.gates),
         *(line for group in plan.groups for line in _group(group, steps)),
+    )
+
+
+def whole_plan_lines(plan: Plan, risk: Risk, version: str, run_until: str = "") -> tuple[str, ...]:
+    """All of a plan: what was measured beside it, and then the signed part."""
+    return (
+        f"Impact: {plan.impact}",
+        f"Because: {plan.reason}",
+        *((f"Before: {plan.current_state}",) if plan.current_state else ()),
+        *((f"Meant to become: {plan.expected_state}",) if plan.expected_state else ()),
+        *(f"Not known: {question_line(one)}" for one in plan.open_questions),
+        *(f"Measured: {gate.description}: {gate.measured}" for gate in plan.gates if gate.measured),
+        *(f"Evidence: {one}" for one in plan.evidence),
+        "",
+        *plan_lines(plan, risk, version, run_until),
     )
 
 

@@ -24,6 +24,7 @@ from bot.ledger.envelope import to_timestamp
 from bot.redaction import Redactor
 from bot.serialization import samples_to_json
 from bot.tickets.plan_digest import digest, plan_from_json, plan_to_json
+from bot.tickets.plan_text import whole_plan_lines
 from bot.tickets.run_history import DONE, story_of
 
 LONGEST_PLAN = 2**20  # characters of it as JSON: it stands in an entry, which is read with every look at its ticket
@@ -166,7 +167,10 @@ def draft_proposal(
         )
     signed = digest(made.plan, made.risk, made.version, last)
     written = mask.redact_data(told)
-    if digest(plan_from_json(written), made.risk, made.version, last) != signed:
+    shown = "\n".join((made.line, by.name, *whole_plan_lines(made.plan, made.risk, made.version, last)))
+    # Of two harmless names, one may begin what looks like a secret and the other end it: all between them would be hidden.
+    is_hidden = mask.redact_text(shown) != shown
+    if is_hidden or digest(plan_from_json(written), made.risk, made.version, last) != signed:
         raise TicketError("The plan holds something that looks like a secret, so it cannot be shown or written down.")
     proposed = Proposed(
         line=made.line,

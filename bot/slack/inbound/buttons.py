@@ -12,7 +12,7 @@ import structlog
 
 from bot.dispatch.command_line import EntryPoint, read_typed
 from bot.dispatch.pipeline import AnsweredRequest, Request
-from bot.errors import HvopsError, TicketError, UsageError
+from bot.errors import HvopsError, Refusal, TicketError, TooManyQuestions, UsageError
 from bot.ledger import Entry
 from bot.ledger.entries import AnswerShown, Refused
 from bot.slack.inbound.audit_buttons import ReviewClicks
@@ -30,6 +30,8 @@ from bot.slack.render.ticket_buttons import OPEN, REASONED, TICKET_VERBS
 log = structlog.get_logger()
 
 _DIRECT = "D"  # how the ids of direct conversations begin [doc]
+# Those that hold a whole answer, with megabytes of evidence, until Slack has taken it: a few of one person at a time.
+_HEAVY = frozenset({blocks.SHOW, blocks.EVIDENCE_FILE, blocks.SHARE, blocks.CSV})
 
 
 class Clicks:
@@ -95,21 +97,36 @@ class Clicks:
             return
         self._busy.add(click.key)
         try:
-            verb = self._verbs.get(click.verb)
-            work = (lambda: verb(click)) if verb else (lambda: self._say(click, errors.expired_button()))
-            await self._desk.report_errors(reply, work, f"button {click.verb}")
+            await self._desk.report_errors(reply, lambda: self._do(click), f"button {click.verb}")
         finally:
             self._busy.discard(click.key)
+
+    async def _do(self, click: Click) -> None:
+        verb = self._verbs.get(click.verb)
+        if verb is None:
+            await self._say(click, errors.expired_button())
+            return
+        async with contextlib.AsyncExitStack() as turn:
+            if click.verb in _HEAVY:
+                try:
+                    await turn.enter_async_context(self._desk.parts.pipeline.turns.take(click.who.id))
+                except TooManyQuestions as error:
+                    await self._refuse(click, str(error), error.refused_as)
+                    raise
+            await verb(click)
 
     async def _refuse_forged(self, click: Click) -> None:
         why = "The button was not in an answer that hvops gave this person: it was in someone else's message, or in a copy."
         log.warning("a press in an answer that is not theirs", user=click.who.id, place=click.where.channel)
+        await self._refuse(click, why, "not allowed")
+        await self._say(click, errors.not_your_answer())
+
+    async def _refuse(self, click: Click, why: str, category: Refusal) -> None:
         refused = Refused(
-            name=click.who.name, line=f"button {click.verb}", reason=why, category="not allowed", via="button",
+            name=click.who.name, line=f"button {click.verb}", reason=why, category=category, via="button",
             place=click.where.channel, click=click.seq,
         )  # fmt: skip
         await self._desk.write(click.who.id, refused)
-        await self._say(click, errors.not_your_answer())
 
     async def _pressed_twice(self, click: Click) -> None:
         """Answered by an entry of its own, so that no later life of the bot takes it for one that nobody answered."""
@@ -166,7 +183,7 @@ class Clicks:
         outbox, where, report = self._desk.parts.outbox, click.where, answered.report
         message = await asyncio.to_thread(shared_message, report, answered.token, answered.at, where.user)
         try:
-            ts = await outbox.post(where.channel, message, where.thread_ts)
+            ts = await outbox.post(where.channel, message, where.thread_ts, by=where.user)
         except NotSent as refused:
             log.info("not shared", channel=where.channel, code=refused.code)
             await self._say(click, errors.cannot_share())
@@ -174,7 +191,7 @@ class Clicks:
         shown = AnswerShown(answer=answered.token, delivery="shared", place=where.channel, ts=ts, to=where.channel)
         await self._desk.write(click.who.id, shown)
         for message in await asyncio.to_thread(thread_messages, report):
-            await outbox.post(where.channel, message, where.thread_ts or ts)
+            await outbox.post(where.channel, message, where.thread_ts or ts, by=where.user)
         if report.table is not None:
             file = await asyncio.to_thread(csv_file, report.table, answered.line)
             await outbox.files(where.channel, [file], where.thread_ts or ts)

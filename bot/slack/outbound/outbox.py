@@ -2,6 +2,8 @@
 
 A lane is a queue and the task that empties it. The head of the queue is tried until Slack takes or refuses it, so
 a rate limit delays what follows and never reorders it. Updates of one message that still wait are folded into one.
+What people are answered in a channel, each of them in order, goes in turns beside what hvops itself has to say there:
+whoever asks sixty things at once waits for that, and nobody else does.
 Where nobody can know whether a message with a key arrived, the channel is looked through before it is sent again.
 """
 
@@ -77,16 +79,25 @@ class _Job:
     look: _Look | None = None  # Slack's answer to it, out of what stands in the channel; None where it is not there
     first: str = ""  # why to look before it is sent: _PERHAPS, _SENT or ""
     name: str = ""  # what it is, to whoever asks whether it may stand there twice
+    by: str = ""  # the person who had it said; "" for what hvops itself has to say
 
 
 @dataclass(slots=True, eq=False)
 class _Lane:
-    """The queue of one channel, when its next message is due, and whether the last one was an update."""
+    """The queue of one channel, when its next message is due, and whose turn it was last.
+
+    Attributes:
+        was_update: whether the last one was an update.
+        was_ours: whether the last one that was none was nobody's answer.
+        served: the people whose answers wait or were sent, the one of longest ago first.
+    """
 
     waiting: deque[_Job] = field(default_factory=deque)
     task: asyncio.Task[None] | None = None
     due: float = 0.0
     was_update: bool = False
+    was_ours: bool = False
+    served: dict[str, None] = field(default_factory=dict)
 
 
 class Outbox:
@@ -129,6 +140,10 @@ class Outbox:
         """The same, on a thread where it has files: those may be megabytes, and nothing else may wait for them."""
         return await asyncio.to_thread(self.prepared, message) if message.files else self.prepared(message)
 
+    def hides(self, message: Message) -> bool:
+        """Whether something of a message would be masked before it leaves."""
+        return self._masked(message) != message
+
     def _masked(self, message: Message) -> Message:
         data = self._mask.redact_data
         files = tuple(
@@ -148,6 +163,7 @@ class Outbox:
         looks_first: bool = False,
         was_sent: bool = False,
         whole: bool = False,
+        by: str = "",
     ) -> str:
         """Post a message, then its files into its thread. Returns its ts.
 
@@ -161,6 +177,7 @@ class Outbox:
             looks_first: an earlier life of the bot may have sent it. Where Slack lets nobody look, it is sent.
             was_sent: it was sent, and its fate was unknown. Where Slack lets nobody look, it still is.
             whole: files are part of what is said, such as one that stands for blocks that Slack refused.
+            by: the person who has it said, or "": one of them holds up nobody else.
 
         Raises:
             NotSent: Slack refuses or cannot be reached.
@@ -190,7 +207,7 @@ class Outbox:
             return {"ts": found[0]} if found else None
 
         answer, sent = await self._send(
-            channel, send, message, look=look if mark else None, first=_first(looks_first, was_sent), name=key
+            channel, send, message, look=look if mark else None, first=_first(looks_first, was_sent), name=key, by=by
         )
         ts = str(answer["ts"])
         if _FOUND in answer:
@@ -288,7 +305,7 @@ class Outbox:
                 thread_ts=thread_ts or None,
             )
 
-        _, sent = await self._send(channel, send, message)
+        _, sent = await self._send(channel, send, message, by=user)
         if sent.files:
             await self.attach_quietly(await self.conversation(user), sent.files)
 
@@ -429,6 +446,7 @@ class Outbox:
         look: _Look | None = None,
         first: str = "",
         name: str = "",
+        by: str = "",
     ) -> tuple[Any, Message]:
         """Queue one call and wait until its fate is known: Slack's answer, and the message as it was taken."""
         lane = self._lanes.setdefault(channel, _Lane())
@@ -437,7 +455,7 @@ class Outbox:
             job.send, job.message, job.name = send, message, name
         else:
             made: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-            job = _Job(send, message, idempotent or bool(key), key, made, look, first, name)
+            job = _Job(send, message, idempotent or bool(key), key, made, look, first, name, by)
             lane.waiting.append(job)
         if lane.task is None:
             lane.task = asyncio.create_task(self._empty(channel, lane), name=f"outbox {channel}")
@@ -576,10 +594,26 @@ def _next(lane: _Lane) -> _Job:
     """Take out what is sent next: an update overtakes waiting posts, one at a time, so that a card is true soon."""
     updates = [job for job in lane.waiting if job.key]
     others = [job for job in lane.waiting if not job.key]
-    job = updates[0] if updates and not (others and lane.was_update) else others[0]
+    job = updates[0] if updates and not (others and lane.was_update) else _next_post(lane, others)
     lane.waiting.remove(job)
     lane.was_update = bool(job.key)
     return job
+
+
+def _next_post(lane: _Lane, posts: Sequence[_Job]) -> _Job:
+    """Plans, notices and what else is hvops' own in turns with answers; of those, the person's who was served longest ago."""
+    first_of: dict[str, _Job] = {}
+    for job in posts:
+        first_of.setdefault(job.by, job)
+    ours = first_of.pop("", None)
+    lane.served = {who: None for who in lane.served if who in first_of}
+    lane.was_ours = ours is not None and not (first_of and lane.was_ours)
+    if ours is not None and lane.was_ours:
+        return ours
+    who = next((one for one in first_of if one not in lane.served), None) or next(iter(lane.served))
+    lane.served.pop(who, None)
+    lane.served[who] = None
+    return first_of[who]
 
 
 def _waiting(lane: _Lane, key: str) -> _Job | None:

@@ -37,7 +37,7 @@ from bot.slack.render.ticket_view_model import (
 )
 from bot.tickets.answers import question_line
 from bot.tickets.decisions import CONFIRM
-from bot.tickets.plan_text import action_in_words, plan_lines, verdict_on
+from bot.tickets.plan_text import action_in_words, verdict_on, whole_plan_lines
 from bot.tickets.proposal import Proposal, longest_seconds, step_seconds
 
 _MOST_TEXT = 9_000  # of a plan in a message; beyond it nobody reads, and Slack's own limit is not documented
@@ -93,20 +93,12 @@ def plan_file(proposal: Proposal) -> File:
 
 def plan_text(proposal: Proposal) -> str:
     """All of a plan as text."""
-    plan, made = proposal.plan, proposal.made
+    made = proposal.made
     lines = [
         f"{proposal.ticket}: {made.line}",
         f"Digest (SHA-256): {proposal.digest}",
         f"Asked by: {proposal.requester_name} ({proposal.requester})",
-        f"Impact: {plan.impact}",
-        f"Because: {plan.reason}",
-        *((f"Before: {plan.current_state}",) if plan.current_state else ()),
-        *((f"Meant to become: {plan.expected_state}",) if plan.expected_state else ()),
-        *(f"Not known: {question_line(one)}" for one in plan.open_questions),
-        *(f"Measured: {gate.description}: {gate.measured}" for gate in plan.gates if gate.measured),
-        *(f"Evidence: {one}" for one in plan.evidence),
-        "",
-        *plan_lines(plan, made.risk, made.version, proposal.run_until),
+        *whole_plan_lines(proposal.plan, made.risk, made.version, proposal.run_until),
     ]
     return escape_control_lines(lines) + "\n"
 

@@ -90,6 +90,10 @@ class ThreadDelivery:
         """Tell one entry. Returns what kept it from being told; None where it is told."""
         message = entry_message(card, entry)
         missing: list[str] = []
+        if entry.kind == "proposed" and await self._is_hidden(card, message):
+            return NotSent(
+                "later", f"Something in the plan of {card.id} looks like a secret, so it cannot be shown whole."
+            )
         if entry.kind == "proposed" and (error := await self._attach(card, entry, place, kept)):
             return error  # the line says that all of the plan is here
         if message is not None:
@@ -108,6 +112,11 @@ class ThreadDelivery:
         told = ThreadReplyShown(entry=entry.seq, channel=place.channel)
         await self._write(card.id, told.model_copy(update={"missing": tuple(missing)}) if missing else told)
         return None
+
+    async def _is_hidden(self, card: TicketView, message: Message | None) -> bool:
+        """Whether a part of the plan would be masked: a service may have given it out as its token since it was proposed."""
+        told = replace(message or Message(""), files=(plan_file(card.proposal),))
+        return await asyncio.to_thread(self._outbox.hides, told)
 
     async def _say(
         self, entry: Entry, line: Message, place: MessageRef, key: str, kept: MessageState

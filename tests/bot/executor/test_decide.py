@@ -156,6 +156,31 @@ async def test_a_plan_that_holds_a_secret_is_not_proposed(bench):
     assert bench.ledger.tickets() == []
 
 
+HIDES_BETWEEN = [("<password>", "</password>"), ("a pwd:", "b"), ("<x:secret>", "z</x:secret>")]
+
+
+@pytest.mark.parametrize(("first", "last"), HIDES_BETWEEN)
+@pytest.mark.parametrize("where", ["steps", "gates", "evidence"])
+async def test_no_two_names_hide_what_stands_between_them_in_a_plan(bench, where, first, last):
+    """A host or a guest is called what it likes: alone neither is a secret, and in the plan's text they enclose one."""
+    names = (first, "sql-99", last)
+
+    def hiding(on, facts):
+        plan = reset_plan(on, facts)
+        if where == "evidence":
+            return replace(plan, evidence=names)
+        if where == "gates":
+            return replace(plan, gates=tuple(Gate(f"Room for {one}", GateOutcome.PASSED) for one in names))
+        one = plan.groups[0].steps[0]
+        steps = tuple(replace(one, key=f"s{at}", description=f"Stop {name}") for at, name in enumerate(names))
+        return replace(plan, groups=(replace(plan.groups[0], steps=steps),))
+
+    bench.plans["reset"] = hiding
+    with pytest.raises(TicketError, match="looks like a secret"):
+        await bench.propose()
+    assert bench.ledger.tickets() == []
+
+
 PLACES = ((), ("branch",), ("prod",), ("prod", "branch"), ("*",))
 
 

@@ -66,6 +66,39 @@ async def test_a_token_opens_no_button_for_who_may_not_ask_its_line(bench, who):
     assert [one.data.delivery for one in bench.entries("shown")] == ["response_url"]
 
 
+@pytest.mark.parametrize("verb", ["evidence-file", "show"])
+async def test_of_many_answers_that_one_person_wants_again_few_are_held_at_a_time(bench, monkeypatch, verb):
+    """Each may hold ten megabytes of evidence, until Slack has taken it."""
+    await bench.viewer.types("/check-writers prod")
+    await bench.viewer.sees("STUCK hv03")
+    await bench.idle()
+    (answered,) = bench.entries("answered")
+    value = sealed(bench, verb, answered.data.answer, bench.viewer.id)
+    held, most, load, sent = 0, 0, bench.desk.parts.pipeline.load_answer, asyncio.Event()
+
+    async def slow(*args):
+        nonlocal held, most
+        held += 1
+        most = max(most, held)
+        try:
+            found = await load(*args)
+            await sent.wait()
+            return found
+        finally:
+            held -= 1
+
+    monkeypatch.setattr(bench.desk.parts.pipeline, "load_answer", slow)
+    for number in range(20):
+        view = {"view": {"id": f"V{number}"}, "trigger_id": f"trigger {number}"}
+        assert (await dispatched(bench, pressed(verb, value, bench.viewer.id, **view))).status == 200
+    sent.set()
+    await bench.idle()
+    assert most <= 4
+    refused = [one.data for one in bench.entries("refused")]
+    assert len(refused) == 20 - 16
+    assert all(one.click and "questions in progress" in one.reason for one in refused)
+
+
 async def test_a_role_that_was_taken_away_takes_the_last_answers_from_home(bench):
     await bench.viewer.types("/check-writers prod")
     await bench.viewer.sees("STUCK hv03")

@@ -6,11 +6,13 @@ import pytest
 
 from bot.api.command import Role
 from bot.dispatch.authorization import Person
-from bot.errors import LedgerError
+from bot.dispatch.pipeline import Request
+from bot.errors import LedgerError, PlanNotShown
 from bot.ledger.entries import DirectMessageShown, ThreadReplyShown
+from bot.redaction import SESSION_TOKENS
 from bot.slack.outbound.outbox import RateLimit
 from bot.slack.tickets.ticket_messages import ReminderSchedule
-from bot.tickets.decisions import UserAction
+from bot.tickets.decisions import UserAction, is_plan_shown
 from lab.slack.model import BOT_USER, Message
 from lab.slack.plain_text import plain_text
 
@@ -111,6 +113,26 @@ async def test_nobody_approves_a_plan_that_is_not_in_slack_whole(bench, quick, m
         await bench.until(lambda: any("The whole plan of T-1" in one for one in texts(bench, plan)))
         await bench.approver.clicks(plan, "Approve")
         await bench.approver.sees("T-1: approved")
+
+
+async def test_a_plan_of_which_a_part_would_be_masked_is_not_told_and_nobody_approves_it(bench, make_bot):
+    """A service gives out as its token what stands in the plan: after the proposal, before it is shown."""
+    bench.bot = make_bot(bench)
+    operator = Person(f"{HOME}/U0OPERATOR", "operator", {Role.OPERATOR: frozenset(["prod"])})
+    approver = Person(f"{HOME}/U0APPROVER", "approver", {Role.APPROVER: frozenset(["prod"])})
+    await bench.bot.changes.proposals.propose(Request(operator, "/repair hv03", "slack", "C0OPS"))
+    SESSION_TOKENS.clear()
+    try:
+        SESSION_TOKENS.add("Pause hv03 [pause], at most 60 s")
+        await bench.bot.board.refresh("T-1")
+        assert not is_plan_shown(bench.ledger.story("T-1"))
+        with pytest.raises(PlanNotShown):
+            bench.bot.decisions.approve(UserAction(approver, "T-1"))
+    finally:
+        SESSION_TOKENS.clear()
+    await bench.bot.board.refresh("T-1")
+    assert bench.bot.decisions.approve(UserAction(approver, "T-1")).kind == "approved"
+    await bench.bot.close()
 
 
 async def test_text_that_stands_for_a_refused_file_is_no_plan_before_it_can_be_read(bench, quick, monkeypatch):

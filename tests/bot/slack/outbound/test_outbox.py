@@ -210,6 +210,23 @@ async def test_an_update_overtakes_waiting_posts_one_at_a_time(outbox, api):
     assert api.done == ["card 0", "message 0", "card 1", "message 1", "message 2"]
 
 
+async def test_sixty_answers_of_one_person_hold_up_no_plan_and_nobody_elses_answer(outbox, api):
+    """They mention hvops in its channel, or press Share; a plan is posted there, and somebody else is answered."""
+    api.hold = asyncio.Event()
+    sent = [asyncio.create_task(outbox.ephemeral("C1", "U1", message)) for message in numbered(30)]
+    sent += [asyncio.create_task(outbox.post("C1", Message("shared"), by="U1")) for _ in range(30)]
+    await asyncio.sleep(0)
+    sent += [asyncio.create_task(outbox.post("C1", Message(f"plan {at}"))) for at in range(3)]
+    sent += [asyncio.create_task(outbox.ephemeral("C1", "U2", Message("theirs")))]
+    await asyncio.sleep(0)
+    api.hold.set()
+    await asyncio.gather(*sent)
+    assert api.done[:8] == [
+        *("message 0", "plan 0", "theirs", "plan 1", "message 1", "plan 2", "message 2", "message 3"),
+    ]
+    assert api.done[8:] == [*(f"message {at}" for at in range(4, 30)), *["shared"] * 30]
+
+
 @pytest.fixture
 async def slack():
     async with FakeSlack(rates="off") as made:
