@@ -549,6 +549,6 @@ def _update_by(one: GuestServices) -> str:
         return ""
     if one.offered_nothing:
         return "setup disk only"
-    if one.expected and one.state is not State.OLDER_OWN:
+    if one.expected and not one.own_windows:
         return "setup disk"
     return "Windows Update"

@@ -324,3 +324,47 @@ def test_names_that_nobody_knows_only_count_where_all_agree(values, major, minor
     names = [name for name in values if name.casefold().startswith(OLD.casefold())]
     if found is not None and not names:
         assert len(set(values.values())) == 1
+
+
+async def test_the_title_names_what_comes_first(check):
+    report = await check(
+        {"hv01": host(Guest("a", items("6.3.9600.17415"), kvp=(DEGRADED,)), Guest("b", vss=(NO_CONTACT,)))}
+    )
+    assert report.title == "prod: b has a silent VSS requestor, 1 more guest with findings"
+    assert [one.status for one in report.findings] == ["VSS SILENT", "OLDER"]
+
+
+async def test_who_updates_a_guest_is_said_of_each(check):
+    old = items("6.1.7601.17514", "6.1.7601", "Windows Server 2008 R2 Standard", "Service Pack 1")
+    new = items("10.0.14393.0", "10.0.14393", "Windows Server 2016 Standard")
+    report = await check(
+        {"hv01": host(Guest("a", old), Guest("b"), Guest("c", new), Guest("d", LINUX), Guest("e", power="3"))}
+    )
+    assert {row[0]: row[-1] for row in report.table.rows} == {
+        "a": "setup disk",
+        "b": "Windows Update",
+        "c": "Windows Update",
+        "d": "its distribution",
+        "e": "",
+    }
+
+
+@pytest.mark.parametrize(
+    ("family", "name"),
+    [
+        ((6, 0), f"{OLD}-Win60-Package"),
+        ((6, 1), WIN6X),
+        ((6, 3), WIN6X),
+        ((5, 2), f"{OLD}-Win5x-Package"),
+        ((10, 0), None),
+    ],
+)
+def test_the_value_closest_to_the_family_counts(family, name):
+    values = {
+        OLD: "6.2.9200.1",
+        WIN6X: "6.2.9200.2",
+        f"{OLD}-Win60-Package": "6.2.9200.3",
+        f"{OLD}-Win5x-Package": "6.2.9200.4",
+    }
+    found = Expected(values, INSTALLER).version_for(family)
+    assert found == ((name, values[name]) if name else None)
