@@ -82,7 +82,7 @@ def _by_system(judged: Sequence[GuestServices], names: Names) -> list[Finding]:
     """Guests without data: those known to be Linux apart from those of which nothing tells what they are."""
     found = [one for one in judged if one.state is State.NO_DATA]
     linux = [one for one in found if one.system in (System.LINUX, System.OTHER)]
-    rest = [one for one in found if one not in linux]
+    rest = [one for one in found if one.system not in (System.LINUX, System.OTHER)]
     return [*([_daemon(linux, names)] if linux else []), *([_no_data(rest, names)] if rest else [])]
 
 

@@ -368,3 +368,16 @@ def test_the_value_closest_to_the_family_counts(family, name):
     }
     found = Expected(values, INSTALLER).version_for(family)
     assert found == ((name, values[name]) if name else None)
+
+
+async def test_the_log_is_read_under_the_name_that_the_host_lists(check):
+    answers = host(Guest("a")) | {CHANNELS: [{"name": "Microsoft-Windows-Hyper-V-Integration/Admin"}]}
+    slashed = LOG.removesuffix("-Admin") + "/Admin"
+    report = await check({"hv01": {**answers, slashed: []} | {LOG: Unknown("hv01", "refused", "no such channel.")}})
+    assert any("no version warning" in note for note in report.notes)
+
+
+async def test_channels_that_are_not_told_leave_the_log_unknown(check):
+    refused = Unknown("hv01", "refused", "access is denied.")
+    report = await check({"hv01": host(Guest("a")) | {CHANNELS: refused}})
+    assert "The Integration-Admin log of hv01 could not be read." in report.notes
