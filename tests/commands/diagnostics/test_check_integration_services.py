@@ -132,7 +132,7 @@ async def test_the_status_of_a_component_decides_what_is_incompatible(check):
     assert report.title == "prod: a has incompatible integration services, 1 more guest with findings"
     broken, older = report.findings
     assert (broken.severity, broken.status, broken.target) == (Severity.FAULT, "INCOMPATIBLE", "a")
-    assert broken.summary == "2008 R2 / 7: 6.1.7601.17514, hv01 expects 6.3.9600.19456 (VSS requestor)."
+    assert broken.summary == "Windows 2008 R2 / 7: 6.1.7601.17514, hv01 expects 6.3.9600.19456 (VSS requestor)."
     assert (older.status, older.target) == ("OLDER", "b")
     assert dict(older.lines)["Means"].startswith("Older is not incompatible")
     assert "setup disk" in dict(older.lines)["By hand"]
@@ -164,7 +164,7 @@ async def test_the_other_place_is_read_where_the_usual_one_has_no_version(check)
     b = items("6.1.7600.16385", "6.1.7600", "Windows Server 2008 R2 Standard")
     report = await check({"hv01": host(Guest("a", a), Guest("b", b), expected={}, parent=parent)}, build=7601)
     assert said(report)["OLDER"].summary.startswith(
-        "2008 R2 / 7, like its host: 6.1.7600.16385, no service pack, hv01 expects 6.1.7601.17514"
+        "Windows 2008 R2 / 7, like its host: 6.1.7600.16385, no service pack, hv01 expects 6.1.7601.17514"
     )
     assert "hv01: Guest-Installer-Win60-Package 6.1.7601.17514 (in GuestInstaller)." in report.notes
 
