@@ -8,9 +8,14 @@ from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import TypeVar
 
+import hypothesis
 import pytest
 
 from tests.support.kdc import KDC_TOOLS, SEARCH, Kdc, kdc_serving
+
+# No test judges by the clock: a busy machine is no defect.
+hypothesis.settings.register_profile("no deadline", deadline=None)
+hypothesis.settings.load_profile("no deadline")
 
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 # What tests run beside Python: names it may have -> the package that brings it; deploy/system-packages.sh installs them.
