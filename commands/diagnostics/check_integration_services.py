@@ -91,9 +91,9 @@ def _title(
 def _worst(running: Sequence[GuestServices]) -> str:
     """The worst two kinds in a few words: "crm-01 has incompatible integration services, 4 older"."""
     names = guest_names(running)
-    counted = [(state, [one for one in running if one.state is state]) for state in WANT_ACTION]
-    parts = [(_SAID[state], found) for state, found in counted if found]
-    parts += [(says, found) for says, found in _snapshots(running) if found]
+    counted = [(_SAID[state], [one for one in running if one.state is state]) for state in WANT_ACTION]
+    in_order = (*counted[:-1], *_snapshots(running), counted[-1])  # only older is the last, as among the findings
+    parts = [(says, found) for says, found in in_order if found]
     if not parts:
         return ""
     (one_word, many_words), found = parts[0]

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from bot.api.arguments import Target
 from bot.api.facts import Unknown, value_of, values_of
 from bot.api.query_client import QueryClient
 from commands.sources.cluster import Node, cluster_nodes, look_at_host, target_nodes
-from commands.sources.event_log import INTEGRATION_LOG, EventLog, event_channels
+from commands.sources.event_log import EventLog, event_channels
 from commands.sources.guests import Guest, virtual_machines
 from commands.sources.integration import (
     PLACES,
@@ -25,6 +25,7 @@ from commands.sources.integration import (
     exchanges,
     expected_versions,
     heartbeats,
+    integration_channel,
     snapshot_requestors,
     version_warnings,
 )
@@ -39,6 +40,7 @@ class HostServices:
     Attributes:
         expected: without versions where the host has none in any of `PLACES`.
         log: its warnings of other versions; None where it has no such channel.
+        channel: the name of that log there; "" where it has none, or did not tell.
     """
 
     node: Node
@@ -48,6 +50,7 @@ class HostServices:
     heartbeats: Mapping[str, Component] | Unknown
     expected: Expected | Unknown
     log: EventLog | Unknown | None
+    channel: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +74,10 @@ async def find_integration_services(target: Target, ask: QueryClient) -> Integra
     return IntegrationFacts(
         ask.now,
         tuple(
-            HostServices(
-                one.node,
-                one.guests,
-                one.exchanges,
-                one.snapshots,
-                one.heartbeats,
-                seconds.get(one.node.name, one.expected),
-                logs.get(one.node.name, one.log),
+            replace(
+                one,
+                expected=seconds.get(one.node.name, one.expected),
+                log=logs.get(one.node.name, one.log),
             )
             for one in hosts
         ),
@@ -96,7 +95,7 @@ async def _find_nodes(target: Target, ask: QueryClient) -> Sequence[Node] | Unkn
 
 
 async def _first_round(node: Node, ask: QueryClient) -> HostServices | Unknown:
-    """One host. Its log stands for "the channel is there" where it is empty, and is read later."""
+    """One host. Its log is read later, where the channel is listed."""
     guests, exchange, snapshots, beats, expected, channels = await asyncio.gather(
         ask.query(virtual_machines(node)),
         ask.query(exchanges(node)),
@@ -108,11 +107,10 @@ async def _first_round(node: Node, ask: QueryClient) -> HostServices | Unknown:
     if isinstance(guests, Unknown):
         return Unknown(node.name, guests.kind, f"{guests.why} Not known: its guests.", guests.remedy)
     names = value_of(channels)
-    has_log = isinstance(names, Unknown) or INTEGRATION_LOG.casefold() in names
-    log = names if isinstance(names, Unknown) else EventLog() if has_log else None
-    return HostServices(
-        node, guests.value, value_of(exchange), value_of(snapshots), value_of(beats), value_of(expected), log
-    )
+    channel = "" if isinstance(names, Unknown) else integration_channel(names)
+    log = names if isinstance(names, Unknown) else EventLog() if channel else None
+    told = value_of(exchange), value_of(snapshots), value_of(beats), value_of(expected)
+    return HostServices(node, guests.value, *told, log, channel)
 
 
 async def _second_place(hosts: Sequence[HostServices], ask: QueryClient) -> Mapping[str, Expected | Unknown]:
@@ -125,7 +123,8 @@ async def _second_place(hosts: Sequence[HostServices], ask: QueryClient) -> Mapp
 
 async def _logs(hosts: Sequence[HostServices], ask: QueryClient) -> Mapping[str, EventLog | Unknown]:
     since = ask.now - LOOK_BACK
-    listed = [one.node.name for one in hosts if isinstance(one.log, EventLog)]
+    listed = {one.node.name: one.channel for one in hosts if one.channel}
     if not listed:
         return {}
-    return values_of(await ask.query_many({name: version_warnings(name, since) for name in listed}))
+    sources = {name: version_warnings(name, channel, since) for name, channel in listed.items()}
+    return values_of(await ask.query_many(sources))

@@ -82,7 +82,7 @@ def _by_system(judged: Sequence[GuestServices], names: Names) -> list[Finding]:
     """Guests without data: those known to be Linux apart from those of which nothing tells what they are."""
     found = [one for one in judged if one.state is State.NO_DATA]
     linux = [one for one in found if one.system in (System.LINUX, System.OTHER)]
-    rest = [one for one in found if one not in linux]
+    rest = [one for one in found if one.system not in (System.LINUX, System.OTHER)]
     return [*([_daemon(linux, names)] if linux else []), *([_no_data(rest, names)] if rest else [])]
 
 
@@ -120,12 +120,17 @@ def _incompatible(found: Sequence[GuestServices], names: Names) -> Finding:
         Severity.WARNING if foreign else Severity.FAULT,
         "INCOMPATIBLE",
         _whose(found, names),
-        f"{found[0].family}: {_each(found, names, _broken)}.",
+        f"{_system(found[0])}: {_each(found, names, _broken)}.",
         (
             ("Means", "Host and guest have no version in common: these services do not work in the guest."),
             ("By hand", by_hand),
         ),
     )
+
+
+def _system(one: GuestServices) -> str:
+    """Its family, as it begins a sentence."""
+    return f"Windows {one.family}" if one.system is System.WINDOWS else one.family
 
 
 def _broken(one: GuestServices) -> str:
@@ -177,7 +182,8 @@ def _no_data(found: Sequence[GuestServices], names: Names) -> Finding:
     alive = "its heartbeat answers" if len(found) == 1 else f"the heartbeat of {beats} answers"
     says = f", and {alive}" if beats else ""
     silent = [one for one in found if one.snapshot is Snapshot.SILENT]
-    also = f" VSS does not answer either: {join_names(names[one.guest.vm_id] for one in silent)}." if silent else ""
+    whose = f": {join_names(names[one.guest.vm_id] for one in silent)}" if len(found) > 1 else ""
+    also = f" VSS does not answer either{whose}." if silent else ""
     return Finding(
         Severity.WARNING,
         "NO DATA",
@@ -199,7 +205,7 @@ def _older(found: Sequence[GuestServices], names: Names) -> Finding:
         Severity.WARNING,
         "OLDER",
         _whose(found, names),
-        f"{found[0].family}: {_older_each(found, names)}.",
+        f"{_system(found[0])}: {_older_each(found, names)}.",
         (("Means", _older_means(found)), *_where(found), ("By hand", _upgrade(found))),
     )
 
@@ -252,9 +258,9 @@ def _older_own(found: Sequence[GuestServices], names: Names) -> Finding:
         Severity.NOTE,
         "OLDER",
         _whose(found, names),
-        f"{found[0].family}, like their hosts: {_each(found, names, _older_than)}."
+        f"{_system(found[0])}, like their hosts: {_each(found, names, _older_than)}."
         if len(found) > 1
-        else f"{found[0].family}, like its host: {_older_than(found[0])}.",
+        else f"{_system(found[0])}, like its host: {_older_than(found[0])}.",
         (
             (
                 "Means",
@@ -549,6 +555,6 @@ def _update_by(one: GuestServices) -> str:
         return ""
     if one.offered_nothing:
         return "setup disk only"
-    if one.expected and one.state is not State.OLDER_OWN:
+    if one.expected and not one.own_windows:
         return "setup disk"
     return "Windows Update"

@@ -1,7 +1,8 @@
 """Stops of guests: what their own System log says, and what their host's log says of them.
 
-In a guest: event 1001 of Microsoft-Windows-WER-SystemErrorReporting is a stop [doc]; the same number of "Windows Error
-Reporting", in the Application log, is an application [seen]. Event 41 of Microsoft-Windows-Kernel-Power comes after any start
+In a guest: event 1001 of Microsoft-Windows-WER-SystemErrorReporting is a stop [doc]; its events bear the classic source name
+"BugCheck", and that is what Win32_NTLogEvent calls it [src: published scripts ask for that name, published events carry it as
+EventSourceName]. The same number of "Windows Error Reporting", in the Application log, is an application [seen]. Event 41 of Microsoft-Windows-Kernel-Power comes after any start
 without a proper shutdown: its BugcheckCode, the first value, is decimal, and 0 means that power was lost or the machine was
 turned off [doc]. On a host: Worker 18590 carries the codes of a guest that stopped [seen], 18560 a triple fault, without one.
 The driver at fault is in none of them: only the memory dump tells it.
@@ -22,7 +23,8 @@ from commands.sources.guests import HostedGuest
 
 WORKER_LOG = "Microsoft-Windows-Hyper-V-Worker-Admin"
 _WORKER = "Microsoft-Windows-Hyper-V-Worker"
-_REPORTING, _POWER = "Microsoft-Windows-WER-SystemErrorReporting", "Microsoft-Windows-Kernel-Power"
+_REPORTING = ("BugCheck", "Microsoft-Windows-WER-SystemErrorReporting")  # the source's name, and the provider's
+_POWER = "Microsoft-Windows-Kernel-Power"
 _STOP, _UNCLEAN = 1001, 41
 _STOPPED, _TRIPLE_FAULT = 18590, 18560
 _CODE = re.compile(r"0x([0-9a-f]{1,16})\b.*", re.IGNORECASE | re.DOTALL)
@@ -62,13 +64,14 @@ class Stops:
     unread: int = 0
 
 
-def guest_stops(hosted: HostedGuest) -> Source[Stops]:
-    """The question: which stops and unclean ends does the guest's System log have? By provider, never by number alone."""
+def guest_stops(hosted: HostedGuest, since: datetime) -> Source[Stops]:
+    """The question: which stops and unclean ends has the guest's System log since then? By provider, never by number alone."""
     guest = hosted.guest
     where = (
         Predicate("Logfile", "=", "System"),
-        Predicate("SourceName", "in", (_REPORTING, _POWER)),
+        Predicate("SourceName", "in", (*_REPORTING, _POWER)),
         Predicate("EventCode", "in", (_STOP, _UNCLEAN)),
+        Predicate("TimeGenerated", ">=", since.strftime("%Y%m%d%H%M%S.000000+000")),  # DMTF, UTC [doc]
     )
     columns = ("EventCode", "SourceName", "TimeGenerated", "InsertionStrings")
     return Source(
@@ -118,8 +121,8 @@ def _stop(row: Row) -> Stop | None:
     code = read_stop_code(values[0]) if values else None
     if at is None or code is None:
         return None
-    if (provider, number) == (_REPORTING, _STOP):
+    if number == _STOP and provider.casefold() in (one.casefold() for one in _REPORTING):
         return Stop(How.STOP, at, _STOP, code, values[1].strip() if len(values) > 1 else "")
-    if (provider, number) == (_POWER, _UNCLEAN):
+    if number == _UNCLEAN and provider.casefold() == _POWER.casefold():
         return Stop(How.STOP, at, _UNCLEAN, code) if code else Stop(How.POWER, at, _UNCLEAN)
     return None

@@ -10,7 +10,7 @@ have none, or one that is about themselves [src].
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -158,9 +158,18 @@ def expected_versions(on: str, key: str) -> Source[Expected]:
     return Source(Registry(on, key, (f"{_NAME}*",)), lambda rows: _read_expected(rows, key))
 
 
-def version_warnings(on: str, since: datetime) -> Source[EventLog]:
+def integration_channel(listed: Collection[str]) -> str:
+    """The name of the log among the channels that a host lists, in lower case; "" where it has none.
+
+    Microsoft's pages print it with a slash as well; exports of hosts have the hyphen [doc, seen].
+    """
+    slashed = INTEGRATION_LOG.removesuffix("-Admin") + "/Admin"
+    return next((name for name in (INTEGRATION_LOG, slashed) if name.casefold() in listed), "")
+
+
+def version_warnings(on: str, channel: str, since: datetime) -> Source[EventLog]:
     """The question: of which guests did the host log another version than it expects? For hosts with that channel only."""
-    return logged_events(on, INTEGRATION_LOG, (VERSION_MISMATCH,), since)
+    return logged_events(on, channel, (VERSION_MISMATCH,), since)
 
 
 def _components(node: Node, cls: str) -> Source[dict[str, Component]]:

@@ -148,7 +148,7 @@ async def _ask_guests(
     windows, hotfixes, stops, identities, firmware = await asyncio.gather(
         ask.query_many({key: guest_windows(one) for key, one in keys.items()}),
         ask.query_many({key: guest_hotfix(one, rule.key) for key, one in keys.items()}),
-        ask.query_many({key: guest_stops(one) for key, one in keys.items()}),
+        ask.query_many({key: guest_stops(one, ask.now - LOOK_BACK) for key, one in keys.items()}),
         ask.query_many({key: guest_identity(one) for key, one in keys.items()}),
         ask.query_many({key: guest_firmware(one) for key, one in keys.items()}),
     )

@@ -242,7 +242,7 @@ def notes_of(facts: StorvscFacts, ranked: Sequence[GuestRisk]) -> tuple[str, ...
     return tuple(
         part
         for part in (
-            f"Stops: events 1001 and 41 in the guests' System logs, 18590 and 18560 on the hosts ({LOOK_BACK.days} days).",
+            f"Stops: events 1001 and 41 in the guests' System logs, 18590 and 18560 on the hosts, last {LOOK_BACK.days} days.",
             f"{facts.rule.driver}: GDR and LDR are two branches, so their versions are never compared with each other.",
             f"Some events could not be read in {join_names(unread)}." if unread else "",
             f"The list of stops may be cut on {join_names(cut)}." if cut else "",
@@ -263,24 +263,24 @@ def table_of(ranked: Sequence[GuestRisk], now: datetime) -> Table:
     """Every guest of an affected host, worst first, with the reason."""
     names = guest_names(ranked)
     columns = (
-        *map(Column, ("Guest", "Host", "Risk", "Reason")),
+        *map(Column, ("Guest", "Host", "Risk")),
         Column("SCSI disks", "number"),
-        Column("Growing", "number"),
-        *map(Column, ("storvsc.sys", "Branch", "Hotfix in guest", "Last stop", "Windows")),
+        Column("Known to grow", "number"),
+        *map(Column, ("storvsc.sys", "Branch", "Hotfix in guest", "Last stop", "Windows", "Reason")),
     )
     rows = tuple(
         (
             _name(one, names),
             one.hosted.host,
             one.risk.word,
-            one.reason,
             "" if one.disks is None else str(len(one.disks.files)),
-            "" if one.disks is None else str(one.disks.growing),
+            str(one.disks.growing) if one.disks and one.disks.growing else "",
             str(one.file or ""),
             str(one.file.branch or "") if one.file else "",
             {True: "listed", False: "not listed", None: ""}[one.guest_hotfix],
             _last_end(one, now),
             one.hosted.told.os_name,
+            one.reason,
         )
         for one in ranked
     )

@@ -8,6 +8,8 @@ from lab.windows.machine_protocol import Instance
 from lab.world.class_availability import instance
 from lab.world.wmi_providers import Scene, View
 
+# Providers whose events bear the name of a classic source, which is what this class shows [src: published events and scripts].
+SOURCES = {"Microsoft-Windows-WER-SystemErrorReporting": "BugCheck"}
 CLASSIC_LOGS = frozenset({"System", "Application"})
 TYPES = {1: (1, "Error"), 2: (1, "Error"), 3: (2, "Warning"), 4: (3, "Information")}  # level -> EventType, Type
 
@@ -23,7 +25,7 @@ def events(scene: Scene) -> Iterator[Instance]:
                 windows.release,
                 Logfile=event.log,
                 RecordNumber=event.record,
-                SourceName=event.provider,
+                SourceName=SOURCES.get(event.provider, event.provider),
                 EventCode=event.id,
                 EventIdentifier=event.id,
                 EventType=kind,

@@ -132,7 +132,7 @@ async def test_the_status_of_a_component_decides_what_is_incompatible(check):
     assert report.title == "prod: a has incompatible integration services, 1 more guest with findings"
     broken, older = report.findings
     assert (broken.severity, broken.status, broken.target) == (Severity.FAULT, "INCOMPATIBLE", "a")
-    assert broken.summary == "2008 R2 / 7: 6.1.7601.17514, hv01 expects 6.3.9600.19456 (VSS requestor)."
+    assert broken.summary == "Windows 2008 R2 / 7: 6.1.7601.17514, hv01 expects 6.3.9600.19456 (VSS requestor)."
     assert (older.status, older.target) == ("OLDER", "b")
     assert dict(older.lines)["Means"].startswith("Older is not incompatible")
     assert "setup disk" in dict(older.lines)["By hand"]
@@ -164,7 +164,7 @@ async def test_the_other_place_is_read_where_the_usual_one_has_no_version(check)
     b = items("6.1.7600.16385", "6.1.7600", "Windows Server 2008 R2 Standard")
     report = await check({"hv01": host(Guest("a", a), Guest("b", b), expected={}, parent=parent)}, build=7601)
     assert said(report)["OLDER"].summary.startswith(
-        "2008 R2 / 7, like its host: 6.1.7600.16385, no service pack, hv01 expects 6.1.7601.17514"
+        "Windows 2008 R2 / 7, like its host: 6.1.7600.16385, no service pack, hv01 expects 6.1.7601.17514"
     )
     assert "hv01: Guest-Installer-Win60-Package 6.1.7601.17514 (in GuestInstaller)." in report.notes
 
@@ -324,3 +324,60 @@ def test_names_that_nobody_knows_only_count_where_all_agree(values, major, minor
     names = [name for name in values if name.casefold().startswith(OLD.casefold())]
     if found is not None and not names:
         assert len(set(values.values())) == 1
+
+
+async def test_the_title_names_what_comes_first(check):
+    report = await check(
+        {"hv01": host(Guest("a", items("6.3.9600.17415"), kvp=(DEGRADED,)), Guest("b", vss=(NO_CONTACT,)))}
+    )
+    assert report.title == "prod: b has a silent VSS requestor, 1 more guest with findings"
+    assert [one.status for one in report.findings] == ["VSS SILENT", "OLDER"]
+
+
+async def test_who_updates_a_guest_is_said_of_each(check):
+    old = items("6.1.7601.17514", "6.1.7601", "Windows Server 2008 R2 Standard", "Service Pack 1")
+    new = items("10.0.14393.0", "10.0.14393", "Windows Server 2016 Standard")
+    report = await check(
+        {"hv01": host(Guest("a", old), Guest("b"), Guest("c", new), Guest("d", LINUX), Guest("e", power="3"))}
+    )
+    assert {row[0]: row[-1] for row in report.table.rows} == {
+        "a": "setup disk",
+        "b": "Windows Update",
+        "c": "Windows Update",
+        "d": "its distribution",
+        "e": "",
+    }
+
+
+@pytest.mark.parametrize(
+    ("family", "name"),
+    [
+        ((6, 0), f"{OLD}-Win60-Package"),
+        ((6, 1), WIN6X),
+        ((6, 3), WIN6X),
+        ((5, 2), f"{OLD}-Win5x-Package"),
+        ((10, 0), None),
+    ],
+)
+def test_the_value_closest_to_the_family_counts(family, name):
+    values = {
+        OLD: "6.2.9200.1",
+        WIN6X: "6.2.9200.2",
+        f"{OLD}-Win60-Package": "6.2.9200.3",
+        f"{OLD}-Win5x-Package": "6.2.9200.4",
+    }
+    found = Expected(values, INSTALLER).version_for(family)
+    assert found == ((name, values[name]) if name else None)
+
+
+async def test_the_log_is_read_under_the_name_that_the_host_lists(check):
+    answers = host(Guest("a")) | {CHANNELS: [{"name": "Microsoft-Windows-Hyper-V-Integration/Admin"}]}
+    slashed = LOG.removesuffix("-Admin") + "/Admin"
+    report = await check({"hv01": {**answers, slashed: []} | {LOG: Unknown("hv01", "refused", "no such channel.")}})
+    assert any("no version warning" in note for note in report.notes)
+
+
+async def test_channels_that_are_not_told_leave_the_log_unknown(check):
+    refused = Unknown("hv01", "refused", "access is denied.")
+    report = await check({"hv01": host(Guest("a")) | {CHANNELS: refused}})
+    assert "The Integration-Admin log of hv01 could not be read." in report.notes

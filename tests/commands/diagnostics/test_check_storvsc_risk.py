@@ -151,7 +151,14 @@ async def test_guests_without_scsi_disks_and_linux_are_not_asked(check):
     assert {name: row["Risk"] for name, row in rows(report).items()} == {"a": "no SCSI disk", "b": "not Windows"}
 
 
-@pytest.mark.parametrize("one", [event(1001, WER, D1, "C:\\dumps\\a.dmp", "id"), event(41, POWER, "209", "0")])
+@pytest.mark.parametrize(
+    "one",
+    [
+        event(1001, "BugCheck", D1, "C:\\dumps\\a.dmp"),
+        event(1001, WER, D1, "C:\\dumps\\a.dmp", "id"),
+        event(41, POWER, "209", "0"),
+    ],
+)
 async def test_a_stop_with_the_number_of_the_rule(check, one):
     report = await check(Guest("a", 2, events=[one]))
     assert report.title == "prod: a stopped with 0xD1 (209)"

@@ -27,7 +27,7 @@ def test_a_stop_is_in_the_system_log_by_its_provider(world):
         for row in logged(world, "sql-01")
     }
     stop = "0x000000d1 (0x0000000000000028, 0x0000000000000002, 0x0000000000000000, 0xfffff88001c3e2b8)"
-    assert found["Microsoft-Windows-WER-SystemErrorReporting"] == ("System", 1001, stop)
+    assert found["BugCheck"] == ("System", 1001, stop)
     assert found["Microsoft-Windows-Kernel-Power"] == ("System", 41, "209")
     assert found["Windows Error Reporting"][:2] == ("Application", 1001)
 
