@@ -34,7 +34,7 @@ COMMANDS = ("find-full-guests", "check-integration-services")
 TRANSPORTS = ("ntlm", "kerberos")
 LONGEST = 60.0  # seconds: what a whole answer may take as the settings come
 MOST_MB = 512
-LEGS = {("ntlm", "http"): 2, ("ntlm", "https"): 1, ("kerberos", "http"): 1}  # requests that only log in, of each login
+LEGS = {("ntlm", "http"): 2, ("ntlm", "https"): 1, ("kerberos", "http"): 1}  # requests of a login that carry no message
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,8 @@ class Contact:
         wall: seconds from the line to its answer in the ledger; `cpu` of the bot's process meanwhile.
         longest: seconds in which questions to the busiest host were under way; `summed`: those of all hosts.
         questions: of all hosts; `most`: of the host that was asked most.
-        logins: connections that were opened; `requests` that went over them, `legs` of which only logged in.
-        needed: as many of them as such logins have.
+        logins: connections that were opened; `requests` that went over them, `legs` of which carried no message.
+        needed: as many of those as such logins have.
     """
 
     command: str
@@ -80,11 +80,13 @@ def ask(settings: Path, command: str, transport: str) -> Contact:
     from bot.services import build_services
     from bot.transport.client import TargetClient
     from bot.transport.windows.http_adapter import Adapter
+    from bot.transport.windows.winrm import Connection
 
     app.give_memory_back()  # as the bot does when it starts
     spans: dict[str, list[tuple[float, float]]] = defaultdict(list)
     counted: Counter[str] = Counter()
-    plain_answer, plain_send, plain_opening = TargetClient._answer, Adapter.send, Adapter.opening
+    plain_answer, plain_exchange = TargetClient._answer, Connection.exchange
+    plain_send, plain_opening = Adapter.send, Adapter.opening
 
     async def answer(client, question, seconds):
         answered = await plain_answer(client, question, seconds)
@@ -93,7 +95,6 @@ def ask(settings: Path, command: str, transport: str) -> Contact:
 
     def send(adapter, request, *more, **named):
         counted["requests"] += 1
-        counted["legs"] += not request.body
         return plain_send(adapter, request, *more, **named)
 
     def opening(adapter, connection):
@@ -101,7 +102,12 @@ def ask(settings: Path, command: str, transport: str) -> Contact:
         counted["needed"] += LEGS[transport, adapter._pool.scheme]
         return plain_opening(adapter, connection)
 
-    TargetClient._answer, Adapter.send, Adapter.opening = answer, send, opening
+    def exchange(connection, envelope):
+        counted["messages"] += 1
+        return plain_exchange(connection, envelope)
+
+    TargetClient._answer, Connection.exchange = answer, exchange
+    Adapter.send, Adapter.opening = send, opening
     told = load(settings)
     with build_services(told) as made:
         typed = read_typed(f"/{command} {CLUSTER}", EntryPoint.TERMINAL)
@@ -125,7 +131,7 @@ def ask(settings: Path, command: str, transport: str) -> Contact:
         most=max(map(len, spans.values()), default=0),
         logins=counted["logins"],
         requests=counted["requests"],
-        legs=counted["legs"],
+        legs=counted["requests"] - counted["messages"],
         needed=counted["needed"],
         peak_mb=int(high[1]) / 1024,
     )

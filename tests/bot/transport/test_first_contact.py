@@ -206,7 +206,7 @@ async def test_a_host_that_looks_at_no_token_before_its_own_401(client, wire, cl
 @pytest.mark.parametrize(
     "others",
     [
-        ("Kerberos", 'Basic realm="a, Negotiate b"'),
+        ("Kerberos", 'Basic realm="a, Negotiate, b"'),
         ('Basic realm="WSMAN", Kerberos',),
         ("CredSSP", 'Digest qop="auth", nonce="Zm9v"'),
     ],
