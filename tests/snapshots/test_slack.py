@@ -354,3 +354,10 @@ async def test_clock_skew(play):
     async with play("clock-skew") as scene:
         await scene.asks("check-time-skew", "/check-time-skew prod", "ahead of")
         await scene.asks("check-time-skew-one-host", "/check-time-skew hv04", "ahead of the bot")
+
+
+async def test_redirect_loop(play):
+    async with play("redirect-loop") as scene:
+        await scene.asks("check-redirects", "/check-redirects http://www.surveyors.example/", "the path grows")
+        await scene.asks("check-redirects-tls", "/check-redirects https://shop.surveyors.example/", "https to the same")
+        await scene.asks("check-redirects-fine", "/check-redirects http://intra.surveyors.example/", "one redirect")
