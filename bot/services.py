@@ -32,6 +32,7 @@ from bot.tickets.proposal import has_acted_on
 from bot.transport.capture import Capture
 from bot.transport.client import TargetClient
 from bot.transport.http.commvault import BackupProduct, WebService
+from bot.transport.http.probe import Prober
 from bot.transport.replay import Replay
 from bot.transport.routing import Credentials, Router
 from bot.transport.sql.connection_string import DatabaseLogin
@@ -75,7 +76,14 @@ def open_connections(settings: Settings, tap: WireObserver | None = None) -> Ite
     router = build_router(settings, inventory_file)
     databases = Databases(inventory_file.vmm, database_login(settings))
     backups = BackupProduct(backup_service(settings, inventory_file))
-    target_client = TargetClient(router, at_once=settings.limits.at_once, tap=tap, databases=databases, backups=backups)
+    target_client = TargetClient(
+        router,
+        at_once=settings.limits.at_once,
+        tap=tap,
+        databases=databases,
+        backups=backups,
+        prober=Prober(inventory_file.web),
+    )
     inventory = Inventory(inventory_file, target_client, router, settings.limits.per_host_seconds)
     target_client.prove = inventory.prove  # before the operator's login is used anywhere
     try:

@@ -13,6 +13,7 @@ What is concluded, by subject; each holds facts, findings, gates or steps:
     clocks/          clocks compared
     integration_services/   integration services of guests against what their hosts expect
     storvsc/         guests that can stop in storvsc during a live migration
+    redirects/       redirects of web addresses, followed
     host_access/     may hvops ask a host all that it needs?
 
 The file's name is the command's name (`check_writers.py` -> `/check-writers`), the first line of its docstring is

@@ -367,3 +367,10 @@ async def test_storvsc_stop(play):
     async with play("storvsc-stop") as scene:
         await scene.asks("check-storvsc-risk", "/check-storvsc-risk prod", "stopped with 0xD1")
         await scene.asks("check-storvsc-risk-other-windows", "/check-storvsc-risk branch", "does not apply")
+
+
+async def test_redirect_loop(play):
+    async with play("redirect-loop") as scene:
+        await scene.asks("check-redirects", "/check-redirects http://www.surveyors.example/", "the path grows")
+        await scene.asks("check-redirects-tls", "/check-redirects https://shop.surveyors.example/", "https to the same")
+        await scene.asks("check-redirects-fine", "/check-redirects http://intra.surveyors.example/", "one redirect")

@@ -7,6 +7,7 @@ vssadmin     what `vssadmin list writers` prints, in any language of Windows
 wevtutil     events as XML, and the list of channels
 auditpol     the audit policy of Object Access, by GUID
 web          calls of CommVault's web service
+web_probe    one HEAD or GET of a web server, whose body nobody reads
 sql          selects over SCVMM's database, and the columns of it that may be changed
 """
 
