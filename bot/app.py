@@ -174,8 +174,9 @@ async def precheck_ledger(ledger: Ledger) -> None:
 
 
 def ops_channel(inventory_file: InventoryFile, places: Iterable[str]) -> str:
-    """The channel where changes to these clusters and hosts are decided: the first that is set, or ""."""
-    known = [inventory_file.hosts.get(place.lower()) or inventory_file.clusters.get(place.lower()) for place in places]
+    """The channel where changes to these clusters, hosts and load balancers are decided: the first that is set, or ""."""
+    tables = {**inventory_file.load_balancers(), **inventory_file.clusters, **inventory_file.hosts}
+    known = [tables.get(place.lower()) for place in places]
     told = (one.ops_channel for one in known if one is not None)
     return next((channel for channel in told if channel), "")
 
@@ -184,7 +185,8 @@ def ops_channels(inventory_file: InventoryFile) -> tuple[str, ...]:
     """Every channel where changes are decided, each once."""
     clusters = (one.ops_channel for one in inventory_file.clusters.values())
     hosts = (one.ops_channel for one in inventory_file.hosts.values())
-    return tuple(dict.fromkeys(channel for channel in (*clusters, *hosts) if channel))
+    balancers = (one.ops_channel for one in inventory_file.load_balancer)
+    return tuple(dict.fromkeys(channel for channel in (*clusters, *hosts, *balancers) if channel))
 
 
 def _status(
