@@ -8,7 +8,7 @@
                                  SwitchUnchanged, Locked, Unanswered, PlanNotShown
       TargetError(target)        ConnectionFailed, AuthenticationFailed (and LoginNotChecked), TargetTimeout,
                                  TargetFault (and NotFound), MalformedResponse (and IncompleteResponse), QuotaExceeded, PolicyViolation,
-                                 OutcomeUnknown, Withheld
+                                 OutcomeUnknown, Withheld; of a web server besides NotListening, NoTls, NotHttp, HeadTooLong
       SettingsError              at start-up, naming file, key and what to write
       LedgerError                the ledger cannot be written or read: nothing is asked and nothing is done;
                                  UnreadableEntry(seq): only one entry of it, and what hangs on that one
@@ -174,6 +174,18 @@ class ConnectionFailed(TargetError):
     kind = "unreachable"
 
 
+class NotListening(ConnectionFailed):
+    """The machine is there and refuses the connection: nothing listens on that port, or something rejects it there."""
+
+    kind = "connection refused"
+
+
+class NoTls(ConnectionFailed):
+    """The connection is made, and TLS is not."""
+
+    kind = "no TLS"
+
+
 class AuthenticationFailed(TargetError):
     """The target does not accept the credentials, or the account may not do this."""
 
@@ -228,6 +240,18 @@ class IncompleteResponse(MalformedResponse):
     """The target answered a list, and not all of it: what is missing may be the one thing that matters."""
 
     kind = "not whole"
+
+
+class NotHttp(MalformedResponse):
+    """What answered is no HTTP/1.x, or breaks its rules."""
+
+    kind = "not HTTP"
+
+
+class HeadTooLong(MalformedResponse):
+    """The head of an answer does not end within the limit."""
+
+    kind = "head too long"
 
 
 class QuotaExceeded(TargetError):

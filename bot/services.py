@@ -33,6 +33,7 @@ from bot.transport.capture import Capture
 from bot.transport.client import TargetClient
 from bot.transport.http.commvault import BackupProduct, WebService
 from bot.transport.http.loadmaster import ApplianceLogin, LoadBalancers
+from bot.transport.http.probe import Prober
 from bot.transport.replay import Replay
 from bot.transport.routing import Credentials, Router
 from bot.transport.sql.connection_string import DatabaseLogin
@@ -84,6 +85,7 @@ def open_connections(settings: Settings, tap: WireObserver | None = None) -> Ite
         databases=databases,
         backups=backups,
         balancers=balancers,
+        prober=Prober(inventory_file.web_servers()),
     )
     inventory = Inventory(inventory_file, target_client, router, settings.limits.per_host_seconds)
     target_client.prove = inventory.prove  # before the operator's login is used anywhere

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
 
 from bot.config.validation_errors import explained, read_toml
+from bot.config.web_addresses import Network, read_key, read_network, read_place
 
 # A NetBIOS or DNS label: what Windows accepts as a computer name, and nothing that could be an option or a URL.
 _LABEL = "[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
@@ -138,6 +139,45 @@ class LoadBalancer(Part):
             raise ValueError("it is no address of the form https://lm01.corp.example, without a path")
         return url.rstrip("/")
 
+    @field_validator("networks")
+    @classmethod
+    def _networks(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(str(read_network(network)) for network in networks)
+
+
+class Web(Part):
+    """The web servers that may be asked, with one HEAD or GET at a time and without a login."""
+
+    networks: tuple[str, ...] = Field(
+        default=(),
+        description='networks = ["10.20.7.0/24"], where names and real servers may lead; nothing else is asked',
+    )
+    hosts: dict[str, str] = Field(
+        default={}, description='"www.corp.example" = "10.20.7.71" below [web.hosts], or with ports on either side'
+    )
+
+    @field_validator("networks")
+    @classmethod
+    def _networks(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(str(read_network(network)) for network in networks)
+
+    @field_validator("hosts")
+    @classmethod
+    def _hosts(cls, hosts: dict[str, str]) -> dict[str, str]:
+        keyed: dict[str, str] = {}
+        for name, place in hosts.items():
+            key = read_key(name)
+            if key in keyed:
+                raise ValueError(f"{name} is written twice; upper and lower case make no difference")
+            read_place(place)
+            keyed[key] = place
+        return keyed
+
+    @property
+    def listed(self) -> tuple[Network, ...]:
+        """The networks."""
+        return tuple(map(read_network, self.networks))
+
 
 class InventoryFile(Part):
     """What the bot may be asked about."""
@@ -149,6 +189,7 @@ class InventoryFile(Part):
     load_balancer: tuple[LoadBalancer, ...] = Field(
         default=(), description="a table [[load_balancer]] with name and url for each"
     )
+    web: Web = Field(default=Web(), description="a table [web] with networks")
     endpoints: dict[NameOrFqdn, str] = Field(
         default={}, description='hv01 = "http://10.1.2.3:5985/wsman" below [endpoints]'
     )
@@ -223,6 +264,11 @@ class InventoryFile(Part):
     def load_balancers(self) -> dict[str, LoadBalancer]:
         """The load balancers, by lower-case name."""
         return {one.name.lower(): one for one in self.load_balancer}
+
+    def web_servers(self) -> Web:
+        """The web servers that may be asked: those of [web], and the real servers behind load balancers."""
+        behind = [network for balancer in self.load_balancer for network in balancer.networks]
+        return self.web.model_copy(update={"networks": (*self.web.networks, *behind)})
 
     def _no_node_of_two(self) -> None:
         """Raises ValueError where a host is written as a node of one cluster and as something else."""

@@ -11,7 +11,7 @@ import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from bot.api.arguments import Target
 from bot.api.facts import Known, Unknown
@@ -25,6 +25,7 @@ from bot.serialization import Evidence
 from bot.transport.allowlist import PROGRAMS
 from bot.transport.allowlist.sql import QUERIES
 from bot.transport.allowlist.web import CALLS
+from bot.transport.allowlist.web_probe import PROBES
 from bot.transport.bounds import MAX_EVIDENCE as _MOST
 from bot.transport.client import QueryResult
 from bot.transport.windows.wql import select
@@ -160,7 +161,7 @@ class QuerySession:
 
     async def _meet(self, question: Query) -> None:
         """Ask the clusters for their nodes, once, before a name that came from somebody's answer is called a stranger."""
-        is_data = isinstance(question, RunReader) and (question.what in QUERIES or question.what in CALLS)
+        is_data = isinstance(question, RunReader) and question.what in {*QUERIES, *CALLS, *PROBES}
         if self._find is None or is_data or isinstance(question, (GuestWql, GuestRegistry)) or self._place(question.on):
             return
         if self._discovery is None:
@@ -270,9 +271,8 @@ def describe(question: Query) -> str:
     if isinstance(question, SampleHistory):
         return f"ledger: {question.what} of the last {question.hours} hours"
     assert isinstance(question, RunReader)
-    if question.what in CALLS:
-        return _web_address(question)
-    return _statement(question) if question.what in QUERIES else _command_line(question)
+    writes = next((write for rows, write in _WRITTEN if question.what in rows), _command_line)
+    return writes(question)
 
 
 def _query(question: Wql | GuestWql) -> str:
@@ -298,6 +298,14 @@ def _web_address(question: RunReader) -> str:
         return question.what
 
 
+def _web_request(question: RunReader) -> str:
+    """Method, path, version, Host, and where it is sent."""
+    try:
+        return str(PROBES[question.what].request(question.params))
+    except ValueError:
+        return question.what
+
+
 def _command_line(question: RunReader) -> str:
     """As it is run; as it was named where it may not be run."""
     program = PROGRAMS.get(question.what)
@@ -308,6 +316,13 @@ def _command_line(question: RunReader) -> str:
     except ValueError:
         return question.what
     return " ".join(f'"{word}"' if " " in word else word for word in words)
+
+
+_WRITTEN: tuple[tuple[Mapping[str, Any], Callable[[RunReader], str]], ...] = (
+    (CALLS, _web_address),
+    (PROBES, _web_request),
+    (QUERIES, _statement),
+)
 
 
 def _unanswered(on: str, error: TargetError) -> Unknown:

@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 from bot.api.actions import InvokeMethod, RowTransaction, RunProgram
 from bot.api.queries import GuestRegistry, GuestWql, Query, Registry, RunReader, SampleHistory, WinRMConfig, Wql
 from bot.api.rows import Row, Rows
+from bot.config.inventory_file import Web
 from bot.errors import (
     AuthenticationFailed,
     ConnectionFailed,
@@ -37,6 +38,7 @@ from bot.transport.bounds import MAX_KEPT, MAX_NODES, weigh
 from bot.transport.connection_pool import ConnectionPool, PooledCall
 from bot.transport.http.commvault import BackupProduct, is_web
 from bot.transport.http.loadmaster import LoadBalancers, is_appliance
+from bot.transport.http.probe import Prober, is_probe
 from bot.transport.routing import Profile, Route, Router
 from bot.transport.sql.databases import Databases, is_sql
 from bot.transport.turns import Slots, last_look
@@ -94,6 +96,7 @@ class TargetClient:
         databases: Databases | None = None,
         backups: BackupProduct | None = None,
         balancers: LoadBalancers | None = None,
+        prober: Prober | None = None,
     ) -> None:
         """Take the ways.
 
@@ -105,8 +108,10 @@ class TargetClient:
             databases: the way to VMM servers' databases; None where there are none.
             backups: the way to the backup product; None where there is none.
             balancers: the way to load balancers; None where there are none.
+            prober: the way to web servers; None where none may be asked.
         """
         self.router = router
+        self._prober = prober or Prober(Web())
         self._databases = databases or Databases({}, None)
         self._backups = backups or BackupProduct(None)
         self._balancers = balancers or LoadBalancers({}, {})
@@ -156,6 +161,9 @@ class TargetClient:
             return QueryResult(rows, raw, question.on)
         if isinstance(question, RunReader) and is_web(question.what):
             found, told = await self._in_turn(question.on, seconds, partial(self._service(question).answer, question))
+            return QueryResult(found, told, question.on)
+        if isinstance(question, RunReader) and is_probe(question.what):
+            found, told = await self._prober.answer(question, seconds)
             return QueryResult(found, told, question.on)
         entries = self.router.entries(question.on)
         failures: list[TargetError] = []
@@ -238,6 +246,7 @@ class TargetClient:
             job.abort()
         self._kept.close()
         self._databases.close()
+        self._prober.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _way(self, name: str, profile: Profile) -> Route:

@@ -1,0 +1,408 @@
+"""One raw request to a web server, over a connection of its own, and the head of what it answers.
+
+    resolve   the name, once, unless the inventory or the question says the address
+    check     the address against the inventory; the connection is made to that very address, so no later look-up counts
+    connect   TLS where it is asked for: with the name in its hello or without; its certificate is told, not trusted
+    send      method, path, version and Host as the question has them: HTTP/1.0 without Host, too, as health checks ask
+    read      up to the end of the head, then the connection is cut: nobody reads a body
+
+It speaks sockets, as httpx and h11 send neither HTTP/1.0 nor a request without Host; h11, which httpx reads with, reads the answer.
+No cookies, no credentials, no redirects, no proxies. Where it is asked from is told: hvops' own machine, whose way
+through firewalls is not that of a client or of a load balancer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import ipaddress
+import socket
+import ssl
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from functools import partial
+from types import MappingProxyType
+from typing import Any
+
+import h11
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+
+from bot.api.queries import RunReader
+from bot.api.rows import Cell, Row, Rows
+from bot.api.web import Address, is_name, read_address, with_port, without_values
+from bot.config.inventory_file import Web
+from bot.config.web_addresses import key_of, read_place, why_not
+from bot.errors import (
+    ConnectionFailed,
+    HeadTooLong,
+    NotHttp,
+    NotListening,
+    NoTls,
+    PolicyViolation,
+    TargetError,
+    TargetTimeout,
+)
+from bot.transport.allowlist.web_probe import PROBES, ProbeRequest
+from bot.transport.connection_reasons import chain, why_no_name, why_no_tls
+from bot.transport.turns import Slots
+
+MAX_HEAD = (
+    32 * 2**10
+)  # bytes of an answer up to the end of its head, interim answers included; http.sys sends 16 KB at most [mem]
+LONGEST_LOCATION = 4_096  # characters that are kept
+_LONGEST_VALUE = 200  # of any other header
+_SILENCE = 5.0  # seconds in which a connection, a handshake or another byte has to come
+_AT_ONCE = 16  # probes; a person gets half of them
+_RESOLVERS = 4  # names that are looked up at a time
+_PIECE = 4_096
+_BEGINS = b"HTTP/1."
+_TOO_LONG = 431  # the status that h11 hints at for a head beyond its limit
+_MOST_NAMES, _LONGEST_NAME = 50, 255  # of a certificate
+_NOT_LISTED = 'Add its network below [web] in the estate: networks = ["10.20.7.0/24"].'
+_NO_WEB = "No web server is in the estate. Add a table [web] with networks to it."
+
+
+class Prober:
+    """The way to web servers. Lives as long as the bot, in one event loop."""
+
+    def __init__(self, web: Web, silence: float = _SILENCE) -> None:
+        """Take what the inventory lists; `silence` is how many seconds each part of a probe may take."""
+        self._networks = web.listed
+        self._hosts = {key: read_place(place) for key, place in web.hosts.items()}
+        self._silence = silence
+        self._slots = Slots(_AT_ONCE)
+        self._resolvers = ThreadPoolExecutor(_RESOLVERS, thread_name_prefix="resolve")
+
+    async def answer(self, question: RunReader, seconds: float) -> tuple[Rows, str]:
+        """Ask. The one row, and the head as it came, without what its addresses may hold.
+
+        A row is {status, reason, version, location, locations, location_cut, server, allow, login, address, port, addresses,
+        pinned, own_address, tls, certificate}: numbers and truth values as such, `tls` the version or "", `certificate` a row or
+        None. `location` is as it came, cut to LONGEST_LOCATION characters where `location_cut`.
+
+        Raises:
+            PolicyViolation: the address is not in the inventory, or the question cannot be sent.
+            TargetTimeout, NotListening, NoTls, NotHttp, HeadTooLong, ConnectionFailed: there was no such answer.
+        """
+        request = _request(question)
+        began = time.monotonic()
+        try:
+            who = await self._slots.acquire(began + seconds)
+        except TimeoutError:
+            says = f"not asked: hvops was busy with other web servers for {seconds:.0f} s."
+            raise TargetTimeout(question.on, says, "Try again in a moment.") from None
+        try:
+            return await _Attempt(question.on, request, began + seconds, self._silence).run(self)
+        finally:
+            self._slots.release(who)
+
+    def close(self) -> None:
+        """Let go of the threads that look up names."""
+        self._resolvers.shutdown(wait=False, cancel_futures=True)
+
+    async def place(self, on: str, request: ProbeRequest, within: float) -> tuple[str, int, tuple[str, ...], bool]:
+        """Where to connect: address, port, all addresses of the name, and whether the inventory says so itself.
+
+        Raises:
+            PolicyViolation: it is not in the inventory.
+            ConnectionFailed, TargetTimeout: its name cannot be looked up.
+        """
+        host = request.address or on
+        pinned = self._hosts.get(key_of(host, request.port)) or self._hosts.get(key_of(host))
+        if pinned is not None:
+            return pinned.address, pinned.port or request.port, (pinned.address,), True
+        if not self._networks and not self._hosts:
+            raise PolicyViolation(on, "it is not asked.", _NO_WEB)
+        written = read_address(host)
+        if written is not None:
+            self._check(on, written)
+            return str(written), request.port, (str(written),), False
+        if not is_name(host):
+            raise PolicyViolation(on, "it is no name, and no address in its usual spelling.")
+        found = await self._resolve(on, host, request.port, within)
+        allowed = [one for one in found if not why_not(one, self._networks)]
+        if not allowed:
+            self._check(on, found[0], "its name leads to")
+        return str(allowed[0]), request.port, tuple(map(str, found)), False
+
+    def _check(self, on: str, address: Address, says: str = "its address is") -> None:
+        if why := why_not(address, self._networks):
+            raise PolicyViolation(on, f"{says} {address}, and {why}.", _NOT_LISTED if "none of" in why else "")
+
+    async def _resolve(self, on: str, name: str, port: int, within: float) -> tuple[Address, ...]:
+        """All addresses of a name, in the resolver's order. Once: what is checked is what is connected to."""
+        look = partial(socket.getaddrinfo, name, port, type=socket.SOCK_STREAM)
+        looking = asyncio.get_running_loop().run_in_executor(self._resolvers, look)
+        try:
+            async with asyncio.timeout(within):
+                told = await asyncio.shield(looking)
+        except TimeoutError:
+            looking.add_done_callback(_retrieved)
+            looking.cancel()
+            raise TargetTimeout(
+                on, f"the resolver did not answer in {within:.0f} s, so nothing is known of its name."
+            ) from None
+        except (OSError, UnicodeError) as error:
+            reason = why_no_name(error)
+            raise ConnectionFailed(on, reason.says, reason.do.replace("[endpoints]", "[web.hosts]")) from None
+        found = [one for info in told if (one := _address(str(info[4][0]))) is not None]
+        if not found:
+            raise ConnectionFailed(on, "DNS has no address for its name.")
+        return tuple(dict.fromkeys(found))
+
+
+class _Attempt:
+    """One probe. Every wait of it ends with the shorter of its own time and the whole."""
+
+    def __init__(self, on: str, request: ProbeRequest, ends: float, silence: float) -> None:
+        self.on = on
+        self.request = request
+        self._ends = ends
+        self._silence = silence
+
+    async def run(self, prober: Prober) -> tuple[Rows, str]:
+        """Raises TargetError."""
+        place = address, port, _, _ = await prober.place(self.on, self.request, self._left())
+        async with self._connected(address, port) as (reader, writer):
+            own = writer.get_extra_info("sockname") or ("",)
+            outcome = writer.get_extra_info("ssl_object")
+            writer.write(self.request.head)
+            head = await self._head(reader)
+            version, certificate = _tls(outcome) if outcome is not None else ("", None)
+        row = _row(head, place, {"own_address": str(own[0]), "tls": version, "certificate": certificate})
+        return (row,), f"{self.request}\nasked from {own[0]} at {with_port(address, port)}\n\n{_shown(head)}"
+
+    def _left(self) -> float:
+        return max(0.05, min(self._silence, self._ends - time.monotonic()))
+
+    @asynccontextmanager
+    async def _connected(
+        self, address: str, port: int
+    ) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+        """A connection to that very address, cut off afterwards, whatever is still on its way."""
+        where = with_port(address, port)
+        plain = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            plain.setblocking(False)
+            await self._connect(plain, address, port, where)
+            reader, writer = await self._stream(plain, where)
+        except BaseException:
+            plain.close()
+            raise
+        try:
+            yield reader, writer
+        except OSError as error:
+            raise ConnectionFailed(
+                self.on, f"{where} cuts the connection off before it answers: {_words(error)}."
+            ) from None
+        finally:
+            writer.transport.abort()
+
+    async def _connect(self, plain: socket.socket, address: str, port: int, where: str) -> None:
+        within = self._left()
+        try:
+            async with asyncio.timeout(within):
+                await asyncio.get_running_loop().sock_connect(plain, (address, port))
+        except TimeoutError:
+            raise TargetTimeout(self.on, f"no connection to {where} in {within:.0f} s.") from None
+        except ConnectionRefusedError:
+            says = f"{where} refuses the connection: nothing listens there, or a firewall rejects it."
+            raise NotListening(self.on, says) from None
+        except OSError as error:
+            raise ConnectionFailed(self.on, f"there is no connection to {where}: {_words(error)}.") from None
+
+    async def _stream(self, plain: socket.socket, where: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """The connection as a stream, through TLS where that is asked for."""
+        if not self.request.tls:
+            return await asyncio.open_connection(sock=plain, limit=_PIECE)
+        within = self._left()
+        try:
+            async with asyncio.timeout(within):  # an empty name is none in the hello [doc: asyncio]
+                return await asyncio.open_connection(
+                    sock=plain, limit=_PIECE, ssl=_context(), server_hostname=self.request.server_name
+                )
+        except TimeoutError:
+            says = f"{where} takes the connection, but TLS was not made in {within:.0f} s."
+            raise NoTls(self.on, says) from None
+        except OSError as error:
+            raise self._no_tls(where, error) from None
+
+    def _no_tls(self, where: str, error: OSError) -> TargetError:
+        name = f"with the name {self.request.server_name}" if self.request.server_name else "without a name (SNI)"
+        for cause in chain(error):
+            if isinstance(cause, ssl.SSLError):
+                reason = why_no_tls(cause)
+                return NoTls(self.on, f"at {where}, {name}: {reason.says}", reason.do)
+        return NoTls(self.on, f"{where} cuts the connection off during the TLS handshake, {name}: {_words(error)}.")
+
+    async def _head(self, reader: asyncio.StreamReader) -> h11.Response:
+        """The head of the final answer. Interim ones (1xx) count against its length. Raises TargetError."""
+        reading = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD)
+        # h11 wants to know what was asked; it sends nothing, so a stand-in does. As for HEAD: no body follows for it.
+        reading.send(h11.Request(method="HEAD", target="/", headers=[("Host", "none")]))
+        reading.send(h11.EndOfMessage())
+        came, begins = 0, b""
+        while came <= MAX_HEAD:
+            piece = await self._piece(reader, came)
+            came += len(piece)
+            begins = (begins + piece)[: len(_BEGINS)]
+            if not _BEGINS.startswith(begins):
+                raise NotHttp(self.on, f"what answers is no HTTP/1.x: it begins with {begins!r}.")
+            try:
+                reading.receive_data(piece)
+                event = reading.next_event()
+                while isinstance(event, h11.InformationalResponse):
+                    event = reading.next_event()
+            except h11.RemoteProtocolError as error:
+                if error.error_status_hint == _TOO_LONG:
+                    break
+                raise NotHttp(self.on, f"its answer breaks the rules of HTTP: {str(error)[:120]}.") from None
+            if isinstance(event, h11.Response):
+                return event
+        raise HeadTooLong(self.on, f"the head of its answer has no end within {MAX_HEAD:,} bytes.")
+
+    async def _piece(self, reader: asyncio.StreamReader, came: int) -> bytes:
+        """Some more bytes, at least one. Raises TargetTimeout, ConnectionFailed."""
+        within = self._left()
+        if time.monotonic() >= self._ends:
+            says = f"its answer did not come whole: {came} bytes, and no end of its head, in the time that it had."
+            raise TargetTimeout(self.on, says)
+        try:
+            async with asyncio.timeout(within):
+                piece = await reader.read(_PIECE)
+        except TimeoutError:
+            says = f"stopped after {came} bytes of its answer" if came else "took the request and did not answer"
+            raise TargetTimeout(self.on, f"it {says} for {within:.0f} s.") from None
+        if not piece:
+            says = f"after {came} bytes of a head" if came else "without an answer"
+            raise ConnectionFailed(self.on, f"it closes the connection {says}.")
+        return piece
+
+
+def is_probe(what: str) -> bool:
+    """Whether a row of the allowlist is a request to a web server."""
+    return what in PROBES
+
+
+def _request(question: RunReader) -> ProbeRequest:
+    try:
+        return PROBES[question.what].request(question.params)
+    except ValueError as error:
+        raise PolicyViolation(question.on, f"{error}.") from None
+
+
+def _address(text: str) -> Address | None:
+    """What the resolver says, with the zone of a link-local address, which no rule allows anyway."""
+    try:
+        return ipaddress.ip_address(text)
+    except ValueError:
+        return None
+
+
+def _retrieved(done: asyncio.Future[Any]) -> None:
+    if not done.cancelled():
+        done.exception()
+
+
+def _words(error: OSError) -> str:
+    return (error.strerror or str(error) or type(error).__name__)[:120]
+
+
+def _context() -> ssl.SSLContext:
+    """TLS that shows a certificate and trusts none: nothing secret is sent, and the answer decides nothing by itself."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _tls(connection: ssl.SSLObject) -> tuple[str, Row | None]:
+    """The version, and what the certificate says of itself."""
+    encoded = connection.getpeercert(binary_form=True)
+    return connection.version() or "TLS", _certificate(encoded) if encoded else None
+
+
+def _certificate(encoded: bytes) -> Row:
+    """A row {subject, issuer, names, begins, ends, sha256, unreadable}: times ISO 8601, None where it cannot be read."""
+    row: dict[str, Cell] = {"sha256": hashlib.sha256(encoded).hexdigest(), "unreadable": False}
+    try:
+        found = x509.load_der_x509_certificate(encoded)
+        row |= {
+            "subject": _common_name(found.subject),
+            "issuer": _common_name(found.issuer),
+            "names": _names(found),
+            "begins": found.not_valid_before_utc.isoformat(),
+            "ends": found.not_valid_after_utc.isoformat(),
+        }
+    except (ValueError, TypeError, x509.InvalidVersion, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+        row["unreadable"] = True
+    return MappingProxyType(row)
+
+
+def _common_name(name: x509.Name) -> str:
+    told = name.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return str(told[0].value)[:_LONGEST_NAME] if told else ""
+
+
+def _names(certificate: x509.Certificate) -> tuple[str, ...]:
+    """The DNS names and addresses that it was made for; without any, what its subject is called."""
+    try:
+        told = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return tuple(filter(None, (_common_name(certificate.subject),)))
+    names = [*told.get_values_for_type(x509.DNSName), *map(str, told.get_values_for_type(x509.IPAddress))]
+    return tuple(name[:_LONGEST_NAME] for name in names[:_MOST_NAMES])
+
+
+def _row(head: h11.Response, place: tuple[str, int, tuple[str, ...], bool], more: Mapping[str, Cell]) -> Row:
+    headers: dict[str, list[str]] = {}
+    for name, value in head.headers:
+        headers.setdefault(name.decode("ascii"), []).append(_text(value))
+    locations = headers.get("location", [])
+    address, port, addresses, pinned = place
+    return {
+        "status": head.status_code,
+        "reason": _text(head.reason)[:_LONGEST_VALUE],
+        "version": head.http_version.decode("ascii"),
+        "location": locations[0][:LONGEST_LOCATION] if locations else None,
+        "locations": len(set(locations)),
+        "location_cut": bool(locations) and len(locations[0]) > LONGEST_LOCATION,
+        "server": _first(headers, "server"),
+        "allow": _first(headers, "allow"),
+        "login": ", ".join(dict.fromkeys(one.split(" ")[0][:20] for one in headers.get("www-authenticate", [])))[
+            :_LONGEST_VALUE
+        ],
+        "address": address,
+        "port": port,
+        "addresses": addresses,
+        "pinned": pinned,
+        **more,
+    }
+
+
+def _first(headers: Mapping[str, Sequence[str]], name: str) -> str:
+    return next(iter(headers.get(name, ())), "")[:_LONGEST_VALUE]
+
+
+def _text(value: bytes) -> str:
+    """A header's bytes: UTF-8 where they are, else a letter for each byte."""
+    try:
+        return bytes(value).decode("utf-8")
+    except UnicodeDecodeError:
+        return bytes(value).decode("latin-1")
+
+
+_KEPT = ("location", "server", "allow", "date", "content-type", "content-length", "via", "x-powered-by")
+
+
+def _shown(head: h11.Response) -> str:
+    """The head as evidence: what may be somebody's session is named and not shown."""
+    lines = [f"HTTP/{head.http_version.decode()} {head.status_code} {_text(head.reason)[:_LONGEST_VALUE]}"]
+    for raw, value in head.headers:
+        name = raw.decode("ascii")
+        text = without_values(_text(value)) if name == "location" else _text(value)
+        lines.append(f"{name}: {text[:LONGEST_LOCATION]}" if name in _KEPT else f"{name[:60]}: …")
+    return "\n".join(lines[:100])
