@@ -15,7 +15,7 @@ from importlib.metadata import version
 import structlog
 
 from bot.audit.query import Review
-from bot.config.inventory_file import InventoryFile
+from bot.config.inventory_file import Cluster, InventoryFile, LoadBalancer, StandaloneHost
 from bot.config.settings import Settings, Slack
 from bot.dispatch.authorization import Accounts, Person
 from bot.dispatch.help import Status, roles_of
@@ -175,7 +175,11 @@ async def precheck_ledger(ledger: Ledger) -> None:
 
 def ops_channel(inventory_file: InventoryFile, places: Iterable[str]) -> str:
     """The channel where changes to these clusters, hosts and load balancers are decided: the first that is set, or ""."""
-    tables = {**inventory_file.load_balancers(), **inventory_file.clusters, **inventory_file.hosts}
+    tables: dict[str, Cluster | StandaloneHost | LoadBalancer] = {
+        **inventory_file.load_balancers(),
+        **inventory_file.clusters,
+        **inventory_file.hosts,
+    }
     known = [tables.get(place.lower()) for place in places]
     told = (one.ops_channel for one in known if one is not None)
     return next((channel for channel in told if channel), "")

@@ -126,7 +126,9 @@ def trusted_in(reply: str) -> set[str]:
 
 
 def _capture(made: Services, answered: AnsweredRequest, heard: list[Exchange]) -> Capture:
-    inventory: dict[str, Any] = made.inventory_file.model_dump(mode="json", exclude={"endpoints", "vmm", "load_balancer"})
+    inventory: dict[str, Any] = made.inventory_file.model_dump(
+        mode="json", exclude={"endpoints", "vmm", "load_balancer"}
+    )
     for part in (*inventory["clusters"].values(), *inventory["hosts"].values()):
         part["ops_channel"] = ""
     return Capture(answered.line, answered.at.isoformat(), inventory, answered.report.title, tuple(heard))

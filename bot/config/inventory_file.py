@@ -126,7 +126,8 @@ class LoadBalancer(Part):
         default="v1", description='api = "v1" (XML) or "v2" (JSON; 7.2.50 or later, with session management)'
     )
     networks: tuple[str, ...] = Field(
-        default=(), description='networks = ["10.20.7.0/24"], those of its real servers, which are asked as it asks them'
+        default=(),
+        description='networks = ["10.20.7.0/24"], those of its real servers, which are asked as it asks them',
     )
     ops_channel: Channel = Field(default="", description='ops_channel = "C…", the id of a channel, not its name')
 

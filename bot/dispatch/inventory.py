@@ -248,7 +248,9 @@ class Inventory:
 
     def load_balancers(self) -> tuple[Target, ...]:
         """The load balancers of the inventory, by name."""
-        return tuple(Target(one.name, "load balancer") for _, one in sorted(self._inventory_file.load_balancers().items()))
+        return tuple(
+            Target(one.name, "load balancer") for _, one in sorted(self._inventory_file.load_balancers().items())
+        )
 
     def _server(self, vmm: Vmm) -> Target:
         return Target(vmm.name, "vmm", clusters=self._inventory_file.managed_by(vmm), host=vmm.host)

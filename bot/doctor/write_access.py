@@ -122,7 +122,11 @@ async def check_admin(target_client: TargetClient, host: str) -> DoctorCheck:
 def _channels(out: Connections) -> Iterator[DoctorCheck]:
     """A plan is decided in the ops channel of its cluster or host; without one nobody sees it."""
     file = out.inventory_file
-    places: list[Cluster | StandaloneHost | LoadBalancer] = [*file.clusters.values(), *file.hosts.values(), *file.load_balancer]
+    places: list[Cluster | StandaloneHost | LoadBalancer] = [
+        *file.clusters.values(),
+        *file.hosts.values(),
+        *file.load_balancer,
+    ]
     for place in places:
         if not place.ops_channel:
             yield warn(

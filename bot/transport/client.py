@@ -221,7 +221,9 @@ class TargetClient:
             TargetError: it was refused, or nobody knows: `TargetTimeout` does not mean that nothing happened.
         """
         if is_web(action.what):
-            rows, raw = await self._in_turn(action.on, seconds, partial(self._service(action).change, action), reads=False)
+            rows, raw = await self._in_turn(
+                action.on, seconds, partial(self._service(action).change, action), reads=False
+            )
             return QueryResult(rows, raw, action.on)
         program = self._program(action)
         way = await self._way(action.on, "operator")

@@ -13,16 +13,25 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from lab.loadmaster.model import Appliance, RealServer, VirtualService
 
 _METHODS = {"0": "HEAD", "1": "GET", "2": "POST"}  # [src]
 _COUNT_AS_UP = {301, 302, 401}
-_PATIENCE = 2.0  # real seconds until a server on loopback counts as silent: how long that lasts is for the world's clock
+_PATIENCE = (
+    2.0  # real seconds until a server on loopback counts as silent: how long that lasts is for the world's clock
+)
 _LONGEST_ANSWER = 4_096  # bytes that a pattern is looked for in [doc: "Health Checking"]
-_HTTPS = 443
 _ANSWERED = re.compile(rb"HTTP/\d\.\d (\d{3})")
+
+
+Reach = Callable[[str, int], tuple[str, int] | None]
+
+
+def _as_it_is(address: str, port: int) -> tuple[str, int]:
+    return address, port
 
 
 async def settle(appliance: Appliance, now: datetime) -> None:
@@ -38,7 +47,7 @@ async def _cycle(appliance: Appliance, service: VirtualService, now: datetime) -
     is_first = service.checked is None
     if service.checked is None or now - service.checked >= every:
         service.checked = now
-        found = await asyncio.gather(*(ask(service, server) for server in service.servers))
+        found = await asyncio.gather(*(ask(service, server, appliance.reach) for server in service.servers))
         for server, up in zip(service.servers, found, strict=True):
             if up is None:
                 server.silent_since = server.silent_since or now
@@ -49,30 +58,32 @@ async def _cycle(appliance: Appliance, service: VirtualService, now: datetime) -
             server.up = False
 
 
-async def ask(service: VirtualService, server: RealServer) -> bool | None:
+async def ask(service: VirtualService, server: RealServer, reach: Reach = _as_it_is) -> bool | None:
     """Whether a real server is well by the check of its service; None where nothing came back."""
     kind = service.get("CheckType")
     if kind in ("none", "icmp"):
         return True
-    port = int(service.get("CheckPort") or 0) or server.port
+    place = reach(server.address, int(service.get("CheckPort") or 0) or server.port)
+    if place is None:
+        return None
     try:
         async with asyncio.timeout(_PATIENCE):
             if kind not in ("http", "https"):
-                _, writer = await asyncio.open_connection(server.address, port)
+                _, writer = await asyncio.open_connection(*place)
                 writer.close()
                 return True
-            return await _http(service, server.address, port)
+            return await _http(service, server.address, place)
     except (OSError, TimeoutError, ssl.SSLError, asyncio.IncompleteReadError):
         return None
 
 
-async def _http(service: VirtualService, address: str, port: int) -> bool | None:
+async def _http(service: VirtualService, address: str, place: tuple[str, int]) -> bool | None:
     host = service.get("CheckHost") or address
     is_newer = service.get("CheckUse1.1") == "Y"
     context, name = None, None
     if service.get("CheckType") == "https":
         context, name = _context(), (host if is_newer and not _is_address(host) else "")
-    reader, writer = await asyncio.open_connection(address, port, ssl=context, server_hostname=name)
+    reader, writer = await asyncio.open_connection(*place, ssl=context, server_hostname=name)
     try:
         writer.write(request(service, host))
         await writer.drain()
@@ -103,7 +114,9 @@ def _is_up(service: VirtualService, answer: bytes) -> bool | None:
     code = int(told[1])
     if code // 100 == 2:  # noqa: PLR2004 - success
         pattern = service.get("CheckPattern") if service.get("CheckUseGet") in ("1", "2") else ""
-        return not pattern or re.search(pattern.encode("latin-1", "replace"), answer.partition(b"\r\n\r\n")[2]) is not None
+        return (
+            not pattern or re.search(pattern.encode("latin-1", "replace"), answer.partition(b"\r\n\r\n")[2]) is not None
+        )
     codes = {int(one) for one in service.get("CheckCodes").split()}
     return code in (codes or _COUNT_AS_UP)
 

@@ -6,6 +6,7 @@ empty is absent [src]. Statuses: Up, Down, Unchecked [cap], Disabled and Redirec
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -47,11 +48,43 @@ MORE = (
     "ReverseSNIHostname",
 )
 FIELDS = {name.casefold(): name for name in (*DEFAULTS, *MORE)}
-SWITCHES = {"SSLReverse", "SSLReencrypt", "Transparent", "ForceL7", "CheckUse1.1", "EnhancedHealthChecks", "SSLAcceleration"}
-NUMBERS = {"ServerInit", "Idletime", "MatchLen", "CheckUseGet", "RsMinimum", "ChkInterval", "ChkTimeout", "ChkRetryCount"}
+SWITCHES = {
+    "SSLReverse",
+    "SSLReencrypt",
+    "Transparent",
+    "ForceL7",
+    "CheckUse1.1",
+    "EnhancedHealthChecks",
+    "SSLAcceleration",
+}
+NUMBERS = {
+    "ServerInit",
+    "Idletime",
+    "MatchLen",
+    "CheckUseGet",
+    "RsMinimum",
+    "ChkInterval",
+    "ChkTimeout",
+    "ChkRetryCount",
+}
 _CHOICES = {
     "CheckUseGet": {"0", "1", "2"},  # HEAD, GET, POST [src]
-    "CheckType": {"icmp", "https", "http", "tcp", "smtp", "nntp", "ftp", "telnet", "pop3", "imap", "rdp", "bdata", "ldap", "none"},
+    "CheckType": {
+        "icmp",
+        "https",
+        "http",
+        "tcp",
+        "smtp",
+        "nntp",
+        "ftp",
+        "telnet",
+        "pop3",
+        "imap",
+        "rdp",
+        "bdata",
+        "ldap",
+        "none",
+    },
 }
 _LEAST_PERSIST = 60  # seconds: as many or more switch persistence by source address on where there was none [src]
 _REDIRECTS = range(300, 400)
@@ -147,6 +180,7 @@ class Appliance:
         has_api: whether the interface is switched on.
         shows_subs: whether showvs answers for a SubVS; some do not.
         checks: False: checks have stopped, and what they found last stands for ever.
+        reach: where on loopback an address and port of the practice world are; None where nothing listens.
     """
 
     version: str = "7.2.63.2.24350.RELEASE"
@@ -158,6 +192,7 @@ class Appliance:
     has_api: bool = True
     shows_subs: bool = True
     checks: bool = True
+    reach: Callable[[str, int], tuple[str, int] | None] = lambda address, port: (address, port)
 
     def add(self, address: str, port: int, *, master: int = 0, **settings: str) -> VirtualService:
         """A new service, or a SubVS of one; a field's dot is written as two underscores: CheckUse1__1="Y"."""

@@ -157,7 +157,7 @@ def _text(told: Tree, name: str) -> str:
 
 
 def _switch(told: Tree, name: str) -> str | None:
-    """ "true", "false", or None where it is absent or says neither."""
+    """Read "true" or "false"; None where it is absent or says neither."""
     return _SWITCHES.get(_text(told, name).casefold())
 
 
@@ -192,5 +192,10 @@ VS = Parameter("vs", _index)
 CHANGE = (VS, Parameter("host", _host, None), Parameter("use_1_1", _yes, None), Parameter("method", _method, None))
 # What a parameter is called there, and what version 2 takes in place of its text.
 NAMES: Mapping[str, tuple[str, Callable[[str], str | int | bool]]] = MappingProxyType(
-    {"vs": ("vs", str), "host": ("CheckHost", str), "use_1_1": ("CheckUse1.1", "1".__eq__), "method": ("CheckUseGet", int)}
+    {
+        "vs": ("vs", str),
+        "host": ("CheckHost", str),
+        "use_1_1": ("CheckUse1.1", "1".__eq__),
+        "method": ("CheckUseGet", int),
+    }
 )

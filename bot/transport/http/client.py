@@ -90,7 +90,9 @@ async def send(
     """
     received = bytearray()
     more: dict[str, Any] = {"trace": _before_sending(look)} if look else {}
-    async with client.stream(verb, address, headers=dict(headers or {}), json=body, data=form, extensions=more) as response:
+    async with client.stream(
+        verb, address, headers=dict(headers or {}), json=body, data=form, extensions=more
+    ) as response:
         if bounds.is_encoded(response.headers):
             raise httpx.DecodingError("the reply is compressed, which hvops did not ask for")
         async for chunk in response.aiter_raw():

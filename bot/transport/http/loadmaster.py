@@ -14,6 +14,7 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError
@@ -56,6 +57,16 @@ class ApplianceLogin:
     password: str = field(default="", repr=False)
     api_key: str = field(default="", repr=False)
     ca_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """One load balancer, as one question reaches it."""
+
+    on: str
+    balancer: LoadBalancer
+    login: ApplianceLogin
+    client: http.Client
 
 
 class Declined(ValueError):
@@ -102,71 +113,59 @@ class LoadBalancers:
             raise PolicyViolation(on, f"{error}.") from None
         try:
             async with asyncio.timeout(seconds), http.open_client(balancer.url, login.ca_file, seconds) as client:
-                rows = await self._rows(on, balancer, login, client, call, params)
+                rows = await self._rows(_Way(on, balancer, login, client), call, params)
         except TimeoutError:
             raise TargetTimeout(on, f"no answer in {seconds:.0f} s.") from None
         except http.ERRORS as error:
             raise http.from_exception(on, error, f"{_SECTION}.{balancer.name}", seconds) from None
         return rows, format_rows(rows)
 
-    async def _rows(
-        self, on: str, balancer: LoadBalancer, login: ApplianceLogin, client: http.Client, call: WebCall, params: Fields
-    ) -> Rows:
+    async def _rows(self, way: _Way, call: WebCall, params: Fields) -> Rows:
         """What a call answers. A SubVS that is not shown by itself is read from the list [src]."""
         try:
-            data = await self._sent(on, balancer, login, client, call, params)
+            data = await self._sent(way, call, params)
         except Declined as declined:
             wanted = dict(params).get("vs")
             is_show = call.marked == "reads" and wanted is not None
             if not (is_show and declined.code == _UNPROCESSABLE and str(declined).casefold().startswith(_STRANGER)):
-                raise TargetFault(on, f"it says: {declined} ({declined.code})", code=declined.code) from None
-            data = await self._from_list(on, balancer, login, client, str(wanted))
+                raise TargetFault(way.on, f"it says: {declined} ({declined.code})", code=declined.code) from None
+            data = await self._from_list(way, str(wanted))
         try:
             return call.parse(data)
         except BadOutput as error:
-            raise MalformedResponse(on, f"{error}.") from None
+            raise MalformedResponse(way.on, f"{error}.") from None
 
-    async def _from_list(
-        self, on: str, balancer: LoadBalancer, login: ApplianceLogin, client: http.Client, index: str
-    ) -> Tree:
+    async def _from_list(self, way: _Way, index: str) -> Tree:
         """One service out of the list of all. Raises NotFound."""
         try:
-            data = await self._sent(on, balancer, login, client, CALLS[_LIST], ())
+            data = await self._sent(way, CALLS[_LIST], ())
         except Declined as declined:
-            raise TargetFault(on, f"it says: {declined} ({declined.code})", code=declined.code) from None
+            raise TargetFault(way.on, f"it says: {declined} ({declined.code})", code=declined.code) from None
         found = [one for one in data.get("vs", ()) if isinstance(one, Mapping) and one.get("index") == (index,)]
         if len(found) != 1:
-            raise NotFound(on, f"it has no virtual service with the index {index}.")
+            raise NotFound(way.on, f"it has no virtual service with the index {index}.")
         service: Tree = found[0]
         return service
 
-    async def _sent(
-        self,
-        on: str,
-        balancer: LoadBalancer,
-        login: ApplianceLogin,
-        client: http.Client,
-        call: WebCall,
-        params: Fields,
-    ) -> Tree:
+    async def _sent(self, way: _Way, call: WebCall, params: Fields) -> Tree:
         """The data of one reply. Raises Declined, TargetError, and httpx's errors."""
         address, asks, query = call.path.partition("?")
         fixed = {} if "{" in query else dict(part.split("=", 1) for part in query.split("&") if asks)
         bound = call.bind(params)
         given = {name: bound[name] for name, value in dict(params).items() if value is not None}
-        look = last_look(on) if call.marked == "changes" else None
-        if balancer.api == "v2":
+        look = last_look(way.on) if call.marked == "changes" else None
+        send = partial(http.send, way.client, most=_LARGEST_REPLY, look=look)
+        if way.balancer.api == "v2":
             values = {NAMES[name][0]: NAMES[name][1](value) for name, value in given.items()}
-            body = {"cmd": address.removeprefix("access/"), **_login_fields(login), **fixed, **values}
-            reply = await http.send(client, "POST", "accessv2", body=body, most=_LARGEST_REPLY, look=look)
-            return self._read(on, balancer, reply, _json_tree)
+            body = {"cmd": address.removeprefix("access/"), **_login_fields(way.login), **fixed, **values}
+            return self._read(way.on, way.balancer, await send("POST", "accessv2", body=body), _json_tree)
         told = {**fixed, **{NAMES[name][0]: value for name, value in given.items()}}
-        headers = {"Accept": "text/xml", "Authorization": f"Basic {_basic(login)}"}
+        headers = {"Accept": "text/xml", "Authorization": f"Basic {_basic(way.login)}"}
         if call.marked == "changes":
-            reply = await http.send(client, "POST", address, headers, form=told, most=_LARGEST_REPLY, look=look)
+            reply = await send("POST", address, headers, form=told)
         else:
-            reply = await http.send(client, "GET", _with_query(address, told), headers, most=_LARGEST_REPLY)
-        return self._read(on, balancer, reply, _xml_tree)
+            reply = await send("GET", _with_query(address, told), headers)
+        return self._read(way.on, way.balancer, reply, _xml_tree)
 
     def _read(self, on: str, balancer: LoadBalancer, reply: http.Reply, tree: Any) -> Tree:
         """The data of a reply. Raises Declined, TargetError."""
@@ -200,7 +199,9 @@ class LoadBalancers:
         if login is None:
             raise PolicyViolation(on, f"no login is set for it ([credentials.{_SECTION}.{balancer.name}]).")
         if login.api_key and balancer.api == "v1":
-            raise PolicyViolation(on, "version 1 of its interface takes no API key.", 'Write api = "v2", or a password.')
+            raise PolicyViolation(
+                on, "version 1 of its interface takes no API key.", 'Write api = "v2", or a password.'
+            )
         http.check_tls(on, balancer.url, f"[{_SECTION}]")
         at, refused = self._refused.get(on.lower(), (0.0, None))
         if refused is not None and time.monotonic() - at < _PAUSE:

@@ -21,7 +21,13 @@ async def test_a_service_has_the_fields_of_the_capture(appliance, http):
     found = data(await http.get("/access/showvs", params={"vs": "1"}))
     told = {one.tag: one.text for one in found}
     assert told["Status"] == "Down"
-    for name, value in {"Index": "1", "VSAddress": "10.154.75.123", "Enable": "Y", "CheckUse1.1": "N", "CheckUseGet": "0"}.items():
+    for name, value in {
+        "Index": "1",
+        "VSAddress": "10.154.75.123",
+        "Enable": "Y",
+        "CheckUse1.1": "N",
+        "CheckUseGet": "0",
+    }.items():
         assert told[name] == value
     assert "CheckHost" not in told  # what is empty is absent
 
