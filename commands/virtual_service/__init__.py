@@ -6,4 +6,5 @@ verdict    of each real server: up, down, down because of the check, up no more
 findings   verdicts in words, worst first
 host_names what people type: a service, host names
 firmware   known faults of the firmware
+fix        what a health check has to ask, and the steps that change it
 """
