@@ -141,7 +141,8 @@ _PATTERNS = tuple(
             ("gh", "glpat"),
             rf"(){_BEGINS}(?:gh[opsur]_[A-Za-z0-9]{{16,}}|github_pat_[A-Za-z0-9_]{{16,}}|glpat-[A-Za-z0-9_-]{{16,}})()",
         ),
-        (("://",), r"(://[^\s/:@]+:)[^\s/@]+(@)"),
+        (("://",), r"(://[^\s/:@]*:)(?!\[masked\]@)[^\s/]+(@)"),  # up to the last @: passwords have some, too
+        (("://",), r"(://)[^\s/:@?#]+(@)"),  # a user name alone: tokens are given so
     )
 )
 

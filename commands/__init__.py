@@ -10,7 +10,7 @@ What is concluded, by subject; each holds facts, findings, gates or steps:
     vss/             VSS writers          drain/          draining a node
     writer_reset/    resetting a writer   guest_space/    free space inside guests
     vmm/             SCVMM's records      patches/        updates across nodes
-    clocks/          clocks compared
+    clocks/          clocks compared      redirects/      redirects of web addresses, followed
     host_access/     may hvops ask a host all that it needs?
     virtual_service/ health checks of load balancers, and what real servers answer
 

@@ -6,6 +6,7 @@
     cases/        incidents given as data, one file each
     sqlserver/    a SQL Server that drivers believe, with SCVMM's database
     commvault/    a backup product's REST interface
+    websites/     web servers as IIS runs them: bindings, HTTP Redirect, TLS with and without SNI
     slack/        the practice Slack; slack/page/ is what a browser sees of it
     environment   a story on the network, with the files that lead a bot there: settings.toml, inventory.toml (config_files)
     demo          `hvops demo`: estate, Slack, page and the real bot

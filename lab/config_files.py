@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -31,6 +32,7 @@ class SlackAccess(NamedTuple):
     app_token: str
 
 
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
 Value = str | int | Sequence[str]
 
 
@@ -65,6 +67,8 @@ def estate(
     vmm_host: Windows,
     database: tuple[str, int],
     backup_url: str,
+    *,
+    web: Mapping[str, str],
 ) -> str:
     """The estate: the clusters with their entry hosts, and where every machine is, since no DNS knows them.
 
@@ -74,6 +78,7 @@ def estate(
         vmm_host: where VMM's service runs.
         database: where VMM's SQL Server listens. FreeTDS, which every system has, verifies no certificate.
         backup_url: the backup product's web service, in clear as it never leaves this machine.
+        web: name and port -> address of every web server.
     """
     domains = sorted({cluster.domain for cluster in clusters.values()})
     tables: list[tuple[str, Mapping[str, Value]]] = [("", {"guest_domains": domains})]
@@ -99,6 +104,8 @@ def estate(
     }
     tables.append((f"vmm.{VMM}", vmm))
     tables.append(("commvault", {"url": backup_url}))
+    if web:
+        tables.append(("web.hosts", web))
     tables.append(("endpoints", endpoints))
     return "\n".join(_table(name, values) for name, values in tables)
 
@@ -131,5 +138,5 @@ def _lines(name: str, values: Mapping[str, Value]) -> Iterator[str]:
         yield f"[{name}]"
     for key, value in values.items():
         shown = value if isinstance(value, (str, int)) else list(value)
-        plain = json.dumps(key) if "." in key else key  # a dot would make a table of it
+        plain = key if _BARE.fullmatch(key) else json.dumps(key)  # a dot would make a table of it
         yield f"{plain} = {json.dumps(shown, ensure_ascii=False)}"

@@ -19,6 +19,7 @@ from lab import config_files, scenarios
 from lab.commvault import FakeCommVault
 from lab.config_files import SlackAccess
 from lab.sqlserver import SqlServer
+from lab.websites import WebServers
 from lab.windows import BackgroundServer, CertificateAuthority
 from lab.world.accounts import backup_account, database_account
 from lab.world.model import Guest, Windows
@@ -32,7 +33,7 @@ class PracticeEnvironment:
     """A story's world on the network; a context manager.
 
     `backup_product.url` is where its backup product listens, to which `backup_account` may log in; `database` is VMM's
-    SQL Server, and takes troubles.
+    SQL Server, and takes troubles; `web_servers` are those of the world, where it has any.
 
     Args:
         story: its name; `lab.scenarios.stories()` lists them.
@@ -66,6 +67,7 @@ class PracticeEnvironment:
         self.backup_product = FakeCommVault(self.world, (self.backup_account,))
         self._database_account = database_account(seed=1)
         self.database = self._sql_server()
+        self.web_servers = WebServers(self.world.web_servers, self.world.fronts, self._web_certificate)
         self._opened = ExitStack()
 
     @property
@@ -90,7 +92,7 @@ class PracticeEnvironment:
         """Put the machines on the network and write the files."""
         with ExitStack() as opened:
             opened.enter_context(self._servers)
-            for server in (self.backup_product, self.database):
+            for server in (self.backup_product, self.database, self.web_servers):
                 self._servers.call(server.__aenter__())
                 opened.callback(self._stop, server)
             self._write()
@@ -103,7 +105,7 @@ class PracticeEnvironment:
         """Take the machines off the network; the files stay."""
         self._opened.close()
 
-    def _stop(self, server: FakeCommVault | SqlServer) -> None:
+    def _stop(self, server: FakeCommVault | SqlServer | WebServers) -> None:
         self._servers.call(server.__aexit__(None, None, None))
 
     def _sql_server(self) -> SqlServer:
@@ -118,6 +120,9 @@ class PracticeEnvironment:
 
         tls = self._authority.server_context(DATABASE_ADDRESS)
         return SqlServer(vmm.instance, DATABASE_ADDRESS, encryption="full", tls=tls, settle=settle)
+
+    def _web_certificate(self, names: tuple[str, ...], expired: bool) -> ssl.SSLContext:  # noqa: FBT001 - a callback
+        return self._authority.server_context(*names, expired=expired)
 
     def _guests(self) -> list[Guest]:
         """The guests that can be asked at all, by the names they report."""
@@ -138,7 +143,12 @@ class PracticeEnvironment:
         place = (self.database.address, self.database.port)
         assert self.world.vmm is not None
         estate = config_files.estate(
-            self.world.clusters, self._endpoints(), self.world.vmm.host, place, self.backup_product.url
+            self.world.clusters,
+            self._endpoints(),
+            self.world.vmm.host,
+            place,
+            self.backup_product.url,
+            web={f"{name}:{port}": where for name, port, where in self.web_servers.places()},
         )
         config_files.write_private(self.directory / "inventory.toml", estate)
 

@@ -33,7 +33,8 @@ QUOTES = (
     "\u275b\u275c\u275d\u275e\u300c\u300d\u300e\u300f\u301d\u301e\u301f\uff02\uff07\uff40"
 )
 _QUOTES = dict.fromkeys(map(ord, QUOTES))
-_LINK = re.compile(r"<(?:https?://|mailto:)?([^|<>]+?)/?(?:\|([^<>]*))?>", re.IGNORECASE)
+_LINK = re.compile(r"<(?:mailto:)?([^|<>]+)(?:\|([^<>]*))?>", re.IGNORECASE)
+_SCHEME = re.compile(r"https?://", re.IGNORECASE)
 # A member as Slack writes one: the id counts, never the handle beside it, which that member chose.
 _MEMBER = re.compile(r"<@([UW][A-Z0-9]+)(?:\|[^<>]*)?>")
 # Nothing of these is seen: zero-width characters, marks and overrides of direction, joiners, variation selectors.
@@ -199,15 +200,17 @@ def _value(usage: str, parameter: Parameter, word: str) -> Any:
         return reader(word)
     except ValueError:
         wants = getattr(parameter.type, "wants", f"a value for {parameter.shown}")
-        given = f"{quoted(word)} is not" if word else "Missing:"
+        hide = getattr(parameter.type, "hide", str)  # what may be somebody's secret is not repeated
+        given = f"{quoted(hide(word))} is not" if word else "Missing:"
         raise UsageError(f"{given} {wants}.", usage) from None
 
 
 def _name(word: str) -> str:
-    """A target's name, as it was typed. Raises ValueError where nothing was."""
-    if not word.strip(","):
+    """A target's name, as it was typed; of an address of the web, its host. Raises ValueError where nothing was typed."""
+    name = _SCHEME.sub("", word, count=1).rstrip("/") if _SCHEME.match(word) else word
+    if not name.strip(","):
         raise ValueError(word)
-    return word
+    return name
 
 
 def suggest(name: str, among: Iterable[str]) -> tuple[str, ...]:

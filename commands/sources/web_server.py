@@ -14,7 +14,7 @@ from typing import Literal
 from bot.api.queries import RunReader, make_params
 from bot.api.rows import CellError, Row, Rows, get_bool, get_datetime, get_int, get_str, get_strs
 from bot.api.sources import Source
-from bot.api.web import Url
+from bot.api.web import Url, read_address
 
 HEAD, GET = "http head", "http get"
 Method = Literal["HEAD", "GET"]
@@ -60,6 +60,7 @@ class WebAnswer:
         server: what it calls itself: "Microsoft-IIS/10.0"; "Microsoft-HTTPAPI/2.0" is http.sys itself, before any site.
         allow: the methods that it takes, where it says so.
         login: which logins it wants: "Negotiate, NTLM".
+        sets_cookie: whether it gives the client a cookie, which hvops never sends back.
         address: where the connection went.
         addresses: all that the name has.
         pinned: whether the inventory itself says where it is ([web.hosts]).
@@ -76,6 +77,7 @@ class WebAnswer:
     server: str
     allow: str
     login: str
+    sets_cookie: bool
     address: str
     port: int
     addresses: tuple[str, ...]
@@ -100,7 +102,7 @@ def ask_url(url: Url, method: Method = "GET", version: Literal["1.0", "1.1"] = "
         method=method,
         version=version,
         tls=url.scheme == "https",
-        server_name=url.host if _is_name(url.host) else "",
+        server_name=url.host if read_address(url.host) is None else "",
     )
 
 
@@ -135,10 +137,6 @@ def ask_server(
     return Source(RunReader(on, HEAD if method == "HEAD" else GET, params), _read_answer)
 
 
-def _is_name(host: str) -> bool:
-    return ":" not in host and not host.rpartition(".")[2].isdecimal()
-
-
 def _read_answer(rows: Rows) -> WebAnswer:
     """Raises CellError, and ValueError where there is not exactly one answer."""
     if len(rows) != 1:
@@ -158,6 +156,7 @@ def _read_answer(rows: Rows) -> WebAnswer:
         server=get_str(row, "server"),
         allow=get_str(row, "allow"),
         login=get_str(row, "login"),
+        sets_cookie=bool(get_bool(row, "sets_cookie")),
         address=get_str(row, "address"),
         port=port or 0,
         addresses=get_strs(row, "addresses"),

@@ -4,6 +4,7 @@
     schema        what may stand in a file, and in which types
     values        TOML's values as WMI's and SQL Server's
     overrides     what a file says, put into a world
+    websites      the web servers of a file
     environment   the estate of a case: names, settings and listeners that are otherwise
     resolver      names that the resolver does not answer for
     expectations  whether an answer is right

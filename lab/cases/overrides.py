@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from lab.cases import values
+from lab.cases import values, websites
 from lab.cases.errors import CaseError
 from lab.cases.schema import CaseFile, Event, Job, Machine, Program, Registry, Rows, Sql
 from lab.cases.values import Shift
@@ -56,6 +56,7 @@ def apply(case: CaseFile, world: World, shift: Shift) -> list[tuple[str, ClassRo
         _sql(world, sql, shift, f"sql[{at}]")
     for at, job in enumerate(case.jobs):
         _job(world, job, shift, f"jobs[{at}]")
+    websites.apply(case, world)
     return told
 
 

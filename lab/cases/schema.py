@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from lab.cases.errors import CaseError
+from lab.websites.model import ResponseStatus
 from lab.world.os_releases import ORDER
 
 Text = Annotated[str, Field(min_length=1)]
@@ -250,6 +251,58 @@ class Job(_Part):
         return self
 
 
+class Redirect(_Part):
+    """httpRedirect of a web.config, its attributes as they are written there."""
+
+    destination: str
+    enabled: bool = True
+    exact_destination: bool = Field(default=False, alias="exactDestination")
+    child_only: bool = Field(default=False, alias="childOnly")
+    status: ResponseStatus = Field(default="Found", alias="httpResponseStatus")
+
+
+class WebPage(_Part):
+    """What a path answers: `methods` that it does not take are refused with 405."""
+
+    status: int = Field(default=200, ge=100, le=599)
+    methods: list[Text] = ["GET", "HEAD"]
+    headers: list[tuple[str, str]] = []
+
+
+class Website(_Part):
+    """A site of IIS.
+
+    Attributes:
+        server: the address of its server; sites with the same one share it.
+        bindings: as IIS writes them: "http/10.1.0.71:80:www.corp.example"; "*" for any address.
+        sni: its https bindings find their certificate by the name in the TLS hello.
+        certificate: the names that its certificate is made for; without any, that of the binding.
+        redirects: path of a directory or application -> its httpRedirect.
+        pages: path -> page, or its status alone; any other path answers 404.
+        requires_https: a rule sends plain HTTP to https.
+    """
+
+    server: Text
+    version: str = "10.0"
+    bindings: list[Text] = Field(min_length=1)
+    sni: bool = False
+    certificate: list[Text] = []
+    expired: bool = False
+    redirects: dict[Text, Redirect] = {}
+    pages: dict[Text, WebPage | int] = {"/": 200}
+    requires_https: bool = False
+    sets_cookie: bool = False
+    running: bool = True
+
+
+class TlsOffload(_Part):
+    """A device that ends TLS: `names` lead to its address, and it asks `to` in plain HTTP."""
+
+    address: Text
+    names: list[Text] = Field(min_length=1)
+    to: str = Field(pattern=r"^[0-9.]+:[0-9]+$")
+
+
 class Earlier(_Part):
     """A line that was asked before, when all was as the file says: what hvops remembers of it."""
 
@@ -286,6 +339,8 @@ class CaseFile(_Part):
     events: list[Event] = []
     sql: list[Sql] = []
     jobs: list[Job] = []
+    websites: list[Website] = []
+    offload: list[TlsOffload] = []
     earlier: list[Earlier] = []
     settings: dict[str, Any] = {}
     inventory: dict[str, Any] = {}

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Literal, Protocol
 
+from lab.websites.model import Front, WebServer
 from lab.windows.machine_protocol import Machine
 from lab.world.accounts import Account
 from lab.world.model import BackupJob, Cluster, Event, Guest, Node, Windows
@@ -58,6 +59,8 @@ class World:
     machines: dict[str, MachineLike] = field(default_factory=dict)
     jobs: dict[int, BackupJob] = field(default_factory=dict)
     vmm: VirtualMachineManager | None = None
+    web_servers: list[WebServer] = field(default_factory=list)
+    fronts: list[Front] = field(default_factory=list)
     story: str = ""
     sentence: str = ""
     prefilled: str = "/check-writers prod"

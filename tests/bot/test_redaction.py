@@ -48,6 +48,9 @@ from bot.redaction import MASKED, SHORTEST, Redactor
         ("&lt;Password&gt;&lt;Value&gt;x&lt;/Value&gt;", "&lt;Password&gt;&lt;Value&gt;[masked]&lt;/Value&gt;"),
         ("net user svc hunter2 /add", "net user svc [masked] /add"),
         ("ftp://svc:hunter2@files", "ftp://svc:[masked]@files"),
+        ("http://svc:hun@ter2@files/x", "http://svc:[masked]@files/x"),
+        ("http://:hunter2@files/x", "http://:[masked]@files/x"),
+        ("https://c0ffee99@files/x?a=b@c", "https://[masked]@files/x?a=b@c"),
         ("-----BEGIN RSA PRIVATE KEY-----\nMII\n-----END RSA PRIVATE KEY-----\nrest", "[masked]\nrest"),
         (
             "API-Key: abc PRIVATE_KEY=def passphrase='g h'",

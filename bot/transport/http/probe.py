@@ -79,8 +79,8 @@ class Prober:
     async def answer(self, question: RunReader, seconds: float) -> tuple[Rows, str]:
         """Ask. The one row, and the head as it came, without what its addresses may hold.
 
-        A row is {status, reason, version, location, locations, location_cut, server, allow, login, address, port, addresses,
-        pinned, own_address, tls, certificate}: numbers and truth values as such, `tls` the version or "", `certificate` a row or
+        A row is {status, reason, version, location, locations, location_cut, server, allow, login, sets_cookie, address, port,
+        addresses, pinned, own_address, tls, certificate}: numbers and truth values as such, `tls` the version or "", `certificate` a row or
         None. `location` is as it came, cut to LONGEST_LOCATION characters where `location_cut`.
 
         Raises:
@@ -375,6 +375,7 @@ def _row(head: h11.Response, place: tuple[str, int, tuple[str, ...], bool], more
         "login": ", ".join(dict.fromkeys(one.split(" ")[0][:20] for one in headers.get("www-authenticate", [])))[
             :_LONGEST_VALUE
         ],
+        "sets_cookie": "set-cookie" in headers,
         "address": address,
         "port": port,
         "addresses": addresses,
