@@ -51,11 +51,9 @@ def plan(args: Args, facts: ServiceFacts) -> Plan:
     if isinstance(facts.times, Unknown):
         return no_plan(f"No plan for {service.label}: how often {balancer} checks is not known: {facts.times.why}")
     names = args.host or HostNames(filter(None, (service.check.host,)))
-    if not names:
-        return no_plan(f"No plan for {service.label}: name the host that its real servers answer, with --host.")
     if len(names) > 1:
         return _by_hand(args, service, facts, names)
-    return _one_name(args, service, facts, names[0], facts.times)
+    return _one_name(args, service, facts, names[0] if names else "", facts.times)
 
 
 def _service(args: Args, facts: ServiceFacts) -> VirtualService | str:
@@ -88,10 +86,12 @@ def _one_name(args: Args, service: VirtualService, facts: ServiceFacts, name: st
     balancer = args.load_balancer.name
     wanted = fix.find_wanted(service, facts, name)
     gates = fix.gates_of(service, wanted)
-    fields = fix.changed_fields(service.check, wanted.request) if wanted.request else {}
+    fields = fix.changed_fields(service.check, name, wanted.request) if wanted.request else {}
+    if not name and not fields:
+        return no_plan(f"No plan for {service.label}: name the host that its real servers answer, with --host.", gates)
     if wanted.request and not fields:
         return no_plan(_nothing(service, wanted), gates, _look(args))
-    groups = (fix.steps_of(balancer, service, wanted.request, times),) if wanted.request else ()
+    groups = (fix.steps_of(balancer, service, fields, times),) if wanted.request else ()
     servers = pluralize(len(wanted.told), "real server")
     settles = times.of(service.check).settles_within
     up = fix.up_now(service)
@@ -117,7 +117,7 @@ def _reason(service: VirtualService, wanted: fix.Wanted) -> str:
     """Why, with what was measured."""
     now = as_checked(service.check, service.servers[0]) if service.servers else None
     if wanted.request is None:
-        return f"No request for {wanted.name} is answered well by every real server."
+        return f"No request for {wanted.name or 'no name'} is answered well by every real server."
     both = "Both" if len(wanted.told) == 2 else f"All {len(wanted.told)}"  # noqa: PLR2004 - two are both
     both = "The one" if len(wanted.told) == 1 else both
     all_of = f"{both} real server{'s' if len(wanted.told) > 1 else ''}"

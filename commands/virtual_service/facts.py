@@ -202,7 +202,8 @@ def _other_requests(
     for server in enabled_servers(service):
         known = answers.get((service.index, server.index))
         if known is not None:
-            yield from ((server, one) for one in variants(service.check, names) if one != known.asked)
+            own = (server.address,) if service.check.version == "1.1" and not service.check.host else ()
+            yield from ((server, one) for one in variants(service.check, (*own, *names)) if one != known.asked)
 
 
 def _value(answer: Known[WebAnswer] | Unknown | None) -> Answer | None:

@@ -14,12 +14,12 @@ from commands.virtual_service.probes import Request, as_checked
 from commands.virtual_service.verdict import (
     ServerState,
     ServerVerdict,
-    by_http_sys,
     counts_by_redirect,
     differing_answers,
     in_words,
     is_redirect,
     is_well,
+    only_by_http_sys,
 )
 
 _WORDS = {
@@ -125,10 +125,11 @@ def table_of(facts: ServiceFacts, verdicts: Sequence[ServerVerdict]) -> Table:
 def remedies_of(balancer: str, verdicts: Sequence[ServerVerdict]) -> tuple[Remedy, ...]:
     """To change the check of the first service whose servers are down because of it."""
     first = next((one for one in verdicts if one.state is ServerState.BY_CHECK), None)
-    if first is None or first.cure is None or first.cure.host is None:
-        return ()
+    if first is None or first.cure is None or (first.needs_name and first.cure.host is None):
+        return ()  # the cure is a check without a name, which is set by hand
     name = first.service.label if not first.service.is_sub else str(first.service.index)
-    return (Remedy("Fix Health Check…", f"/fix-health-check {balancer} {name} --host {first.cure.host}", primary=True),)
+    host = f" --host {first.cure.host}" if first.needs_name else ""
+    return (Remedy("Fix Health Check…", f"/fix-health-check {balancer} {name}{host}", primary=True),)
 
 
 def check_in_words(check: HealthCheck, times: CheckTimes) -> str:
@@ -175,11 +176,11 @@ def _down_lines(balancer: str, facts: ServiceFacts, same: Sequence[ServerVerdict
     tried = sorted({in_words(answer) for one in same for answer in one.answers.others.values()})
     if tried:
         yield "Because", f"Asked with other names and methods, it gets {', '.join(tried)}."
-    if any(map(by_http_sys, same)) and not _names_tried(same):
+    if any(map(only_by_http_sys, same)):
         word = first.service.label if not first.service.is_sub else str(first.service.index)
         yield (
             "Suspect",
-            "Windows itself answers, before any site: probably no site is bound to a request without its host name.",
+            "Windows itself answers, before any site: probably a site is bound to a host name that was not asked for.",
         )
         yield "Next", f"Try its name: /check-virtual-service {balancer} {word} --host www.corp.example"
     else:
@@ -262,10 +263,6 @@ def _why_unknown(verdict: ServerVerdict) -> tuple[str, str, str]:
 
 def _together(same: Sequence[ServerVerdict]) -> str:
     return ", ".join(dict.fromkeys(one.told for one in same))
-
-
-def _names_tried(same: Sequence[ServerVerdict]) -> bool:
-    return any(request.host is not None for one in same for request in one.answers.others)
 
 
 def _addresses(same: Sequence[ServerVerdict]) -> list[str]:

@@ -140,10 +140,10 @@ def counts_by_redirect(verdict: ServerVerdict) -> bool:
     return verdict.state is ServerState.UP and isinstance(answer, WebAnswer) and answer.status in _REDIRECTS
 
 
-def by_http_sys(verdict: ServerVerdict) -> bool:
-    """Whether http.sys itself answered, before any site: it knows none for that request."""
-    answer = verdict.answers.answer
-    return isinstance(answer, WebAnswer) and "httpapi" in answer.server.casefold()
+def only_by_http_sys(verdict: ServerVerdict) -> bool:
+    """Whether http.sys itself answered whatever was asked, before any site: it knows none for these requests."""
+    found = [answer for _, answer in _all(verdict.answers)]
+    return bool(found) and all(isinstance(one, WebAnswer) and "httpapi" in one.server.casefold() for one in found)
 
 
 def differing_answers(service: VirtualService, facts: ServiceFacts) -> dict[Request, dict[str, str]]:

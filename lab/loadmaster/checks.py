@@ -45,12 +45,13 @@ async def _cycle(appliance: Appliance, service: VirtualService, now: datetime) -
     timeout = service.number("ChkTimeout", appliance.timeout)
     patience = timedelta(seconds=timeout * service.number("ChkRetryCount", appliance.retries))
     is_first = service.checked is None
-    if service.checked is None or now - service.checked >= every:
-        service.checked = now
+    due = now if service.checked is None else service.checked + every  # when the first cycle began that was not seen yet
+    if due <= now:
+        service.checked = due + every * ((now - due) // every)
         found = await asyncio.gather(*(ask(service, server, appliance.reach) for server in service.servers))
         for server, up in zip(service.servers, found, strict=True):
             if up is None:
-                server.silent_since = server.silent_since or now
+                server.silent_since = server.silent_since or due
             else:
                 server.up, server.silent_since = up, None
     for server in service.servers:

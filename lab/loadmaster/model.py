@@ -175,6 +175,7 @@ class Appliance:
     """One LoadMaster.
 
     Attributes:
+        api: which version of its interface the bot is told to ask; it answers both.
         interval, timeout, retries: of all checks whose service sets none of its own: seconds, seconds, times [doc].
         has_sessions: whether session management is on, without which version 2 does not answer [doc].
         has_api: whether the interface is switched on.
@@ -184,6 +185,7 @@ class Appliance:
     """
 
     version: str = "7.2.63.2.24350.RELEASE"
+    api: str = "v1"
     services: dict[int, VirtualService] = field(default_factory=dict)
     interval: int = 9
     timeout: int = 4

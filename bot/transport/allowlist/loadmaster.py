@@ -123,11 +123,13 @@ def _service(told: Tree) -> Row:
 
 
 def _server(told: Tree) -> Row:
+    """One real server; `name` is that of DNS where one is set, else address and port."""
+    address, port = _text(told, "addr"), _text(told, "port")
     return {
+        "name": _text(told, "dnsname") or f"{address}:{port}",
         "index": _text(told, "rsindex"),
-        "address": _text(told, "addr"),
-        "port": _text(told, "port"),
-        "name": _text(told, "dnsname"),
+        "address": address,
+        "port": port,
         "status": _text(told, "status"),
         "enabled": _switch(told, "enable"),
     }

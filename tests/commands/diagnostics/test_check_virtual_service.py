@@ -45,7 +45,7 @@ async def test_field_note_host_header_binding_and_the_usual_check():
 async def test_without_a_name_it_says_what_is_probable_and_how_to_know():
     report = await look([down()], bound_to("www.shop.lab"))
     assert report.title == "lm01: 2 real servers down"
-    assert "probably no site is bound to a request without its host name" in said(report)
+    assert "probably a site is bound to a host name that was not asked for" in said(report)
     assert "/check-virtual-service lm01 web --host" in said(report)
     assert not report.remedies
 

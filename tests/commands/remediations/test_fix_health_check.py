@@ -39,7 +39,7 @@ async def test_the_field_notes_cure_whole():
     assert judge.act is None
     (check,) = judge.done
     assert check.question == RunReader("lm01", "loadmaster real servers", make_params(vs=1))
-    assert (check.settle, check.within) == (35, 55)  # 20 + 5 × 3, and an interval more
+    assert (check.settle, check.within) == (37, 57)  # 20 + 5 × 3 and a moment, and an interval more
     assert (check.holds[0].at_least, check.holds[0].where) == (1, (Predicate("status", "=", "Up"),))
     assert all(gate.passed for gate in plan.gates)
     assert plan.locks == ("load-balancer:lm01",)
@@ -138,6 +138,20 @@ async def test_how_often_it_checks_has_to_be_known():
     plan = await planned([down()], bound_to(NAME), times=Unknown("lm01", "refused", "it says no."))
     assert not plan.groups
     assert "how often lm01 checks is not known" in plan.reason
+
+
+async def test_without_a_name_only_the_method_can_be_the_cure():
+    answers = lambda _, params, method: 200 if method == "GET" and params["host"] is None else 405  # noqa: E731
+    plan = await planned([down()], answers, host="")
+    assert plan.steps[0].act == RunProgram("lm01", "loadmaster set check", make_params(vs=1, method="GET"))
+    refused = await planned([down()], bound_to(NAME), host="")
+    assert refused.reason == "No plan for web: name the host that its real servers answer, with --host."
+    plan = await planned(
+        [down(use_1_1="true")],
+        lambda address, params, method: 200 if method == "GET" and params["host"] == address else 405,
+        host="",
+    )
+    assert plan.steps[0].act == RunProgram("lm01", "loadmaster set check", make_params(vs=1, method="GET"))
 
 
 async def test_a_sub_service_is_changed_by_its_index():

@@ -91,7 +91,7 @@ async def test_both_versions_tell_the_same(lm, api, login):
     assert row["name"] == "Büro & <b>"
     assert (row["host"], row["use_1_1"], row["method"], row["check_port"]) == ("www.shop.lab", "true", "HEAD", "0")
     assert row["servers"] == (
-        {"index": "1", "address": "127.0.8.1", "port": "9", "name": "", "status": "Down", "enabled": "true"},
+        {"index": "1", "address": "127.0.8.1", "port": "9", "name": "127.0.8.1:9", "status": "Down", "enabled": "true"},
     )
     assert "www.shop.lab" in told
 
