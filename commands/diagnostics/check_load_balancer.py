@@ -41,7 +41,7 @@ def evaluate(args: Args, told: str | Unknown) -> Report:
         asked=1,
         answered=1,
         findings=found,
-        fine=() if found else (Healthy("ANSWERS", (name,), f"firmware {told}, no known fault"),),
+        fine=() if found else (Healthy("LOAD BALANCER", (name,), f"answers, firmware {told}, no known fault"),),
         notes=("hvops knows the faults that its rules list, and no other.",),
         remedies=(Remedy("Check Services", f"/check-virtual-service {name}", primary=True),),
     )

@@ -354,3 +354,25 @@ async def test_clock_skew(play):
     async with play("clock-skew") as scene:
         await scene.asks("check-time-skew", "/check-time-skew prod", "ahead of")
         await scene.asks("check-time-skew-one-host", "/check-time-skew hv04", "ahead of the bot")
+
+
+async def test_a_health_check_that_asks_wrongly(play):
+    name = "ntrip.surveyor.example"
+    async with play("host-header-check") as scene:
+        await scene.asks(
+            "check-virtual-service-all", "/check-virtual-service lm01", "down because of the check, 2 down"
+        )
+        answer = await scene.asks(
+            "check-virtual-service",
+            f"/check-virtual-service lm01 ntrip --host {name}",
+            "2 real servers down because of",
+        )
+        await scene.opens_evidence("check-virtual-service", answer)
+        await scene.asks("check-load-balancer", "/check-load-balancer lm01", "answers, firmware")
+        await scene.clicks(answer, "Fix Health Check…")
+        plan = await scene.sees("*T-1* · asked by", channel="hv-ops")
+        scene.keeps("fix-health-check-proposed", plan)
+        await scene.clicks(plan, "Withdraw")
+        await scene.ended("T-1", "Withdrawn")
+        await scene.says(f"/fix-health-check lm01 ntrip --host {name},www.surveyor.example")
+        scene.keeps("fix-health-check-by-hand", await scene.sees("*T-2* · asked by", channel="hv-ops"))
