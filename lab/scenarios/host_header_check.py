@@ -58,7 +58,7 @@ def begin(world: World) -> None:
 
     world.set_alert(
         f"A user reports: {NTRIP} does not answer since host names were added to the bindings of its web servers.",
-        lambda: [(name, "serves two names") for name in SERVERS],
+        lambda: [(f"{BALANCER} {one.get('NickName')}", appliance.status(one)) for one in (ntrip, api)],
         [Action("stop", "Stop the sites of web02", stop_one, lambda: world.web_servers[-1].sites[0].running)],
     )
 
