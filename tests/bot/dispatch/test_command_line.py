@@ -75,7 +75,7 @@ async def test_who_asks_a_load_balancer_needs_the_role_there(on, allowed):
 async def test_a_name_that_is_no_load_balancer_is_told_which_there_are():
     spec = Diagnostic(Role.VIEWER, BalancerArgs, None, None)
     typed = CommandLine(Command("look", "Look.", spec, parameters(BalancerArgs)), {"load_balancer": "lm02"})
-    with pytest.raises(UsageError, match="There is no load balancer “lm02” in the estate. Load balancers: LM01."):
+    with pytest.raises(UsageError, match=r"There is no load balancer “lm02” in the estate\. Load balancers: LM01\."):
         await resolve(Balancers(), typed, None)
 
 
