@@ -120,12 +120,14 @@ def _reason(service: VirtualService, wanted: fix.Wanted) -> str:
         return f"No request for {wanted.name or 'no name'} is answered well by every real server."
     both = "Both" if len(wanted.told) == 2 else f"All {len(wanted.told)}"  # noqa: PLR2004 - two are both
     both = "The one" if len(wanted.told) == 1 else both
-    all_of = f"{both} real server{'s' if len(wanted.told) > 1 else ''}"
+    is_one = len(wanted.told) == 1
+    all_of = f"{both} real server{'' if is_one else 's'}"
     told = fix.answered_words(wanted)
     if wanted.refused and now is not None and now.host == wanted.request.host:
+        name = "No plan is needed for a host name: it is set already. " if service.check.host and now.host else ""
         return (
-            f"No plan is needed for a host name: it is set already. {all_of} {_verb(wanted)} {wanted.request.method} {told} and refuse"
-            f" HEAD ({', '.join(wanted.refused)}). Cure: {_small(cure_in_words(now, wanted.request))}."
+            f"{name}{all_of} {_verb(wanted)} {wanted.request.method} {told} and refuse{'s' if is_one else ''} HEAD"
+            f" ({', '.join(wanted.refused)}). Cure: {_small(cure_in_words(now, wanted.request))}."
         )
     return (
         f"The check of {service.label} asks {now}. {all_of} {_verb(wanted)} {wanted.request} with {told}. Cure:"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from bot.api.facts import Unknown
@@ -22,6 +23,7 @@ from commands.virtual_service.verdict import (
     only_by_http_sys,
 )
 
+_PLAIN = re.compile(r"\w[\w.-]*( \w[\w.-]*){0,5}")
 _WORDS = {
     ServerState.BY_CHECK: (Severity.FAULT, "BY CHECK", "down because of the check"),
     ServerState.DOWN: (Severity.FAULT, "DOWN", "down"),
@@ -127,9 +129,14 @@ def remedies_of(balancer: str, verdicts: Sequence[ServerVerdict]) -> tuple[Remed
     first = next((one for one in verdicts if one.state is ServerState.BY_CHECK), None)
     if first is None or first.cure is None or (first.needs_name and first.cure.host is None):
         return ()  # the cure is a check without a name, which is set by hand
-    name = first.service.label if not first.service.is_sub else str(first.service.index)
+    name = word_for(first.service)
     host = f" --host {first.cure.host}" if first.needs_name else ""
     return (Remedy("Fix Health Check…", f"/fix-health-check {balancer} {name}{host}", primary=True),)
+
+
+def word_for(service: VirtualService) -> str:
+    """What to type for a service: its nickname where that is plain words, else its index, which nobody can dress up."""
+    return service.name if _PLAIN.fullmatch(service.name) and not service.is_sub else str(service.index)
 
 
 def check_in_words(check: HealthCheck, times: CheckTimes) -> str:
@@ -177,7 +184,7 @@ def _down_lines(balancer: str, facts: ServiceFacts, same: Sequence[ServerVerdict
     if tried:
         yield "Because", f"Asked with other names and methods, it gets {', '.join(tried)}."
     if any(map(only_by_http_sys, same)):
-        word = first.service.label if not first.service.is_sub else str(first.service.index)
+        word = word_for(first.service)
         yield (
             "Suspect",
             "Windows itself answers, before any site: probably a site is bound to a host name that was not asked for.",
@@ -209,11 +216,17 @@ def _disagrees_lines(balancer: str, facts: ServiceFacts, same: Sequence[ServerVe
 
 def cure_in_words(asked: Request | None, cure: Request) -> str:
     """What to set so that the check asks that."""
-    if asked is not None and asked.version == cure.version == "1.1" and asked.host == cure.host:
-        return f"Check by {cure.method}; the host name is right already"
+    if asked is not None and (asked.version, asked.host) == (cure.version, cure.host):
+        right = "; the host name is right already" if cure.server_name or _is_named(cure) else ""
+        return f"Check by {cure.method}{right}"
     method = "" if asked is not None and asked.method == cure.method else f", by {cure.method}"
     name = f" with the host name {cure.host}" if cure.host else ""
     return f"Check by HTTP/{cure.version}{name}{method}"
+
+
+def _is_named(request: Request) -> bool:
+    """Whether its Host is a name, and not just the server's address."""
+    return request.host is not None and not request.host.replace(".", "").replace(":", "").isdecimal()
 
 
 def _differs(service: VirtualService, facts: ServiceFacts) -> Finding | None:

@@ -36,7 +36,7 @@ def settings(ops, index=1):
     return ops.estate.do(lambda: dict(appliance(ops).services[index].settings))
 
 
-async def test_down_because_of_the_check_and_then_up(balanced):
+async def test_down_because_of_the_check_and_then_up(balanced, capfd):
     async with balanced() as ops:
         ops.estate.do(lambda: quick(ops))
         before = settings(ops)
@@ -54,8 +54,17 @@ async def test_down_because_of_the_check_and_then_up(balanced):
         assert ops.estate.world.asked == ["loadmaster: modvs CheckHost=ntrip.surveyor.example CheckUse1.1=1 vs=1"]
         await ops.says("/check-virtual-service lm01 ntrip")
         await ops.sees("lm01: ntrip works")
+        done = await ops.slack.person("operator").sees("Done: Fix health check", "hv-ops")
+        await ops.clicks(done, "Undo…")
+        back = await ops.sees("Take back T-1 on lm01?", channel="hv-ops")
+        await ops.clicks(back, "Approve", who="approver")
+        await ops.recorded("done", 2)
+        assert settings(ops) == before
         kept = "".join(str(entry.fields) for entry in ops.ledger())
         kept += "".join(str(message) for message in ops.everything("operator"))
+        kept += "".join(capfd.readouterr())  # the log
+        files = [one for one in ops.estate.directory.iterdir() if one.is_file() and one.name != "settings.toml"]
+        kept += "".join(one.read_bytes().decode("latin-1") for one in files)  # the evidence, too
         account = balancer_account(seed=1)
         for secret in (account.password, b64encode(f"{account.user}:{account.password}".encode()).decode()):
             assert secret not in kept

@@ -74,6 +74,12 @@ async def test_down_is_down_whatever_is_asked():
     assert "connection refused" in said(refused)
 
 
+async def test_a_nickname_cannot_put_words_into_a_command():
+    rows = [service(1, "web --host evil.example", server(1, A), server(2, B))]
+    report = await look(rows, bound_to("www.shop.lab"), "1", "www.shop.lab")
+    assert report.remedies[0].line == "/fix-health-check lm01 1 --host www.shop.lab"
+
+
 async def test_a_stale_up_is_seen():
     report = await look(
         [service(1, "web", server(1, A, "Up"), server(2, B, "Up"))], lambda address, *_: 200 if address == A else 503

@@ -144,6 +144,7 @@ async def test_without_a_name_only_the_method_can_be_the_cure():
     answers = lambda _, params, method: 200 if method == "GET" and params["host"] is None else 405  # noqa: E731
     plan = await planned([down()], answers, host="")
     assert plan.steps[0].act == RunProgram("lm01", "loadmaster set check", make_params(vs=1, method="GET"))
+    assert plan.reason == "Both real servers answer GET 200 and refuse HEAD (405). Cure: check by GET."
     refused = await planned([down()], bound_to(NAME), host="")
     assert refused.reason == "No plan for web: name the host that its real servers answer, with --host."
     plan = await planned(
