@@ -1,6 +1,8 @@
 """What a load balancer (Kemp LoadMaster) tells of its virtual services, their health checks and their real servers.
 
-Statuses: Up, Down, Unchecked [cap], Disabled and Redirect [recorded notes of 7.2.63]. A check is HEAD of "/" by HTTP/1.0 without
+Statuses: Up, Down, Unchecked [cap], Disabled and Redirect [recorded notes of 7.2.63]; of a service also that a sorry server
+answers in place of its real servers, an error message, and that its authentication or its firewall is out of order [doc: Health
+Check Statuses]: their words in the interface are not published, so any other word is repeated as it is. A check is HEAD of "/" by HTTP/1.0 without
 a Host header unless it is set otherwise; 200 to 299, 301, 302 and 401 count as up, codes that are set replace the last three [doc].
 """
 
@@ -19,6 +21,7 @@ SERVICES, SERVICE = "loadmaster virtual services", "loadmaster virtual service"
 SETTINGS, SERVERS = "loadmaster check settings", "loadmaster real servers"
 TIMES, VERSION, SET_CHECK = "loadmaster check times", "loadmaster version", "loadmaster set check"
 UP, DOWN, UNCHECKED, DISABLED, REDIRECT = "Up", "Down", "Unchecked", "Disabled", "Redirect"
+STATUSES = (UP, DOWN, UNCHECKED, DISABLED, REDIRECT)
 _COUNT_AS_UP = frozenset({301, 302, 401})  # beside 200 to 299 [doc]
 _SUCCESS = range(200, 300)
 _NUMBERS = re.compile(r"\d+")

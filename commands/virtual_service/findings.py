@@ -8,7 +8,15 @@ from collections.abc import Iterator, Sequence
 from bot.api.facts import Unknown
 from bot.api.report import Column, Finding, Healthy, Remedy, Severity, Table
 from commands.formatting import join_names, pluralize
-from commands.sources.load_balancer import DISABLED, DOWN, UNCHECKED, CheckTimes, HealthCheck, VirtualService
+from commands.sources.load_balancer import (
+    DISABLED,
+    DOWN,
+    STATUSES,
+    UNCHECKED,
+    CheckTimes,
+    HealthCheck,
+    VirtualService,
+)
 from commands.sources.web_server import WebAnswer
 from commands.virtual_service.facts import ServiceFacts, enabled_servers
 from commands.virtual_service.probes import Request, as_checked
@@ -41,6 +49,7 @@ def findings_of(balancer: str, facts: ServiceFacts, verdicts: Sequence[ServerVer
         if (same := [one for one in verdicts if one.service == service and one.state is state])
     ]
     found += [_no_servers(service) for service in facts.chosen if _lacks_servers(service)]
+    found += [_other_status(service) for service in facts.chosen if _is_other_status(service)]
     found += [one for service in facts.chosen if (one := _differs(service, facts))]
     found += [one for service in facts.chosen if (one := _by_redirect(service, verdicts))]
     return tuple(found)
@@ -58,6 +67,8 @@ def title_of(balancer: str, facts: ServiceFacts, verdicts: Sequence[ServerVerdic
     if any(map(_lacks_servers, facts.chosen)):
         empty = sum(map(_lacks_servers, facts.chosen))
         return f"{balancer}: {pluralize(empty, 'virtual service')} without a real server{rest}"
+    if odd := [service for service in facts.chosen if _is_other_status(service)]:
+        return f"{balancer}: {odd[0].label} is “{odd[0].status}”{rest}"[:150]
     if rest:
         return f"{balancer}: nothing found{rest}"
     one = facts.chosen[0].label if len(facts.chosen) == 1 else ""
@@ -248,6 +259,19 @@ def _by_redirect(service: VirtualService, verdicts: Sequence[ServerVerdict]) -> 
     says = "A redirect counts as up here, and says nothing of the application behind it."
     lines = (("Means", f"{same[0].answers.asked} gets {_together(same)}."),)
     return Finding(Severity.NOTE, "REDIRECT", service.label, says, lines)
+
+
+def _is_other_status(service: VirtualService) -> bool:
+    """Whether it says something else than hvops knows: a sorry server, an error message, its firewall or logins."""
+    return service.status.casefold() not in {word.casefold() for word in (*STATUSES, "")}
+
+
+def _other_status(service: VirtualService) -> Finding:
+    lines = (
+        ("By hand", "Look at the service in the load balancer's own interface: hvops judges its real servers only."),
+    )
+    says = f"The load balancer says “{service.status}” of it."
+    return Finding(Severity.WARNING, "STATUS", service.label, says, lines)
 
 
 def _no_servers(service: VirtualService) -> Finding:

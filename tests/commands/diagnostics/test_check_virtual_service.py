@@ -122,6 +122,14 @@ async def test_a_service_without_any_real_server():
     assert report.title == "lm01: 1 virtual service without a real server"
 
 
+@pytest.mark.parametrize("status", ["Sorry", "Security Down", "WAF Misconfigured"])
+async def test_a_status_that_hvops_does_not_know_is_repeated(status):
+    report = await look([service(1, "web", server(1, A, "Up"), status=status)], lambda *_: 200)
+    assert f"The load balancer says “{status}” of it." in said(report)
+    assert report.title.startswith("lm01: ")
+    assert report.has_findings
+
+
 async def test_switched_off_and_unchecked_are_said_and_not_judged():
     rows = [
         service(1, "old", server(1, A, "Disabled", enabled="false"), status="Disabled"),
