@@ -75,8 +75,9 @@ def _notes(trail: Trail) -> tuple[str, ...]:
     ]
     own = f" ({known[0].own_address})" if known and known[0].own_address else ""
     asked = (
-        f"Asked with GET from hvops' own machine{own}, without cookies, without a login, and without reading a page; certificates are"
-        " shown, not verified. A client elsewhere may get other answers."
+        f"Asked with GET from hvops' own machine{own}, without cookies, a login, or reading a page."
+        " A client elsewhere may get other answers."
+        + (" Who signed a certificate was not verified." if any(one.certificate for one in known) else "")
     )
     return tuple(filter(None, (without_host(trail), *dict.fromkeys(several), asked)))
 

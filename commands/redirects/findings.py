@@ -43,39 +43,46 @@ def verdict(trail: Trail) -> str:
         seen = ", as far as a client without cookies sees" if _has_cookies(trail) else ""
         return f"redirect loop, {_KINDS[trail.loop.kind]}{grows}{seen}"
     if isinstance(last.answer, Unknown):
-        if len(trail.hops) == 1:
-            return f"not known, it {_did_not(last.answer)}"
-        return f"{count}, then not known: {last.url.authority} {_did_not(last.answer)}"
+        did_not = "was not asked" if last.answer.kind == "not allowed" else "did not answer"
+        says = f"not known, it {did_not}"
+        return says if len(trail.hops) == 1 else f"{count}, then not known: {last.url.authority} {did_not}"
     if last.leads_to is not None:
         return f"still redirecting after {MOST_HOPS} hops"
+    return _ending(trail, last, last.answer)
+
+
+def _ending(trail: Trail, last: Hop, answer: WebAnswer) -> str:
     if last.broken:
         return f"a redirect that leads nowhere (hop {len(trail.hops)})"
     if trail.redirects == 0:
-        return f"no redirect, answers {_status(last.answer)}"
-    return f"{count}, ends at {_place(last.url, trail.hops[0].url)} with {_status(last.answer)}"
+        return f"no redirect, answers {answer.status}"
+    return f"{_redirects(trail.redirects)}, ends at {_place(last.url, trail.hops[0].url)} with {answer.status}"
 
 
 def without_host(trail: Trail) -> str:
     """What the first server answers to HTTP/1.0 without a name, where that is worth a note; else ""."""
-    bare, first = trail.without_host, trail.hops[0]
-    if trail.loop is not None:
+    bare = trail.without_host
+    if bare is None or trail.loop is not None or trail.last.known is None:
         return ""  # there is worse to read
-    if not isinstance(bare, WebAnswer):
-        return "What it answers without a Host header (HTTP/1.0) is not known." if bare is not None else ""
+    if isinstance(bare, Unknown):
+        return "What it answers without a Host header (HTTP/1.0) is not known."
     if bare.status == _BAD_REQUEST:
         return "Without a Host header (HTTP/1.0, as some health checks ask) it answers 400: such a check would call it down."
-    if not bare.redirects or not bare.location:
-        return ""
-    try:
-        host = first.url.join(bare.location).host
-    except ValueError:
-        return ""
-    if read_address(host) is None or host == first.url.host:
+    host = _host_it_names(trail.hops[0].url, bare)
+    if read_address(host) is None or host == trail.hops[0].url.host:
         return ""
     return (
         f"Without a Host header (HTTP/1.0, as some health checks ask) the redirect names the server's own address, {host}."
         " That is normal: the server has no other name then."
     )
+
+
+def _host_it_names(url: Url, bare: WebAnswer) -> str:
+    """The host in the Location of an answer; "" where there is none."""
+    try:
+        return url.join(bare.location).host if bare.redirects and bare.location else ""
+    except ValueError:
+        return ""
 
 
 _KINDS = {
@@ -95,17 +102,15 @@ def _loop(trail: Trail, loop: Loop) -> Finding:
     at = [hop for hop in trail.hops if hop.url in loop.urls] or [trail.last]
     site, cookies = _site(at[-1]), _has_cookies(trail)
     says, suspect, do = _explain(loop, at)
-    means = "Browsers give up with “too many redirects”: nobody gets a page."
     if cookies:
-        means = (
-            "hvops sends no cookies, and one is set on the way. If the site only waits for its cookie, browsers get through:"
-            " try one before you change anything."
-        )
-    permanent = any(hop.known and hop.known.status in _PERMANENT for hop in at)
-    lines = [("Means", means), ("Suspect", suspect), ("By hand", do)]
-    lines += [("Next", _REMEMBERED)] if permanent else []
-    severity = Severity.WARNING if cookies else Severity.FAULT
-    return Finding(severity, "LOOP WITHOUT COOKIES" if cookies else "LOOP", site, says, tuple(lines))
+        means = "hvops sends no cookies, and one is set on the way. If the site only waits for its cookie, browsers get through."
+        do = "Try it in a browser's private window before you change anything."
+        lines = [("Means", means), ("By hand", do)]
+        return Finding(Severity.WARNING, "LOOP WITHOUT COOKIES", site, says, tuple(lines))
+    lines = [("Means", "Browsers give up with “too many redirects”: nobody gets a page.")]
+    lines += [("Suspect", suspect), ("By hand", do)]
+    lines += [("Next", _REMEMBERED)] if any(hop.known and hop.known.status in _PERMANENT for hop in at) else []
+    return Finding(Severity.FAULT, "LOOP", site, says, tuple(lines))
 
 
 def _explain(loop: Loop, at: Sequence[Hop]) -> tuple[str, str, str]:
@@ -204,7 +209,7 @@ def _end(trail: Trail) -> tuple[Finding, ...]:
 def _refusal(trail: Trail, last: Hop, answer: WebAnswer, site: str) -> Finding:
     """A page that is an error."""
     wrong = next((part for part in last.url.path.split("/") if is_like_a_host(part)), "")
-    says = f"{_short(last.url.shown)} answers {_status(answer)}."
+    says = f"{_short(last.url.shown)} answers {answer.status}."
     lines: tuple[tuple[str, str], ...]
     if wrong and trail.redirects:
         lines = (
@@ -291,16 +296,8 @@ def _has_cookies(trail: Trail) -> bool:
     return any(hop.known is not None and hop.known.sets_cookie for hop in trail.hops)
 
 
-def _did_not(answer: Unknown) -> str:
-    return "was not asked" if answer.kind == "not allowed" else "did not answer"
-
-
 def _redirects(count: int) -> str:
     return "one redirect" if count == 1 else pluralize(count, "redirect")
-
-
-def _status(answer: WebAnswer) -> str:
-    return str(answer.status)
 
 
 def _place(url: Url, begun: Url) -> str:

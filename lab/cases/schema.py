@@ -280,6 +280,8 @@ class Website(_Part):
         redirects: path of a directory or application -> its httpRedirect.
         pages: path -> page, or its status alone; any other path answers 404.
         requires_https: a rule sends plain HTTP to https.
+        sets_cookie: whoever brings no cookie gets one, and is redirected to the same path.
+        login_page: where whoever has not logged in is sent; `anonymous` are paths that need no login.
     """
 
     server: Text
@@ -292,6 +294,8 @@ class Website(_Part):
     pages: dict[Text, WebPage | int] = {"/": 200}
     requires_https: bool = False
     sets_cookie: bool = False
+    login_page: str = ""
+    anonymous: list[Text] = []
     running: bool = True
 
 

@@ -42,4 +42,14 @@ def _site(told: Website, key: str) -> Site:
         ]
     except ValueError as error:
         raise CaseError(f"{key}.bindings", f"{error}.") from None
-    return Site(told.server, bindings, redirects, pages, told.requires_https, told.sets_cookie, running=told.running)
+    return Site(
+        told.server,
+        bindings,
+        redirects,
+        pages,
+        told.requires_https,
+        told.sets_cookie,
+        told.login_page,
+        tuple(told.anonymous),
+        running=told.running,
+    )

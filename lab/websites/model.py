@@ -84,7 +84,9 @@ class Site:
         pages: path -> page; any other path answers 404.
         requires_https: a rule that sends whoever came over plain HTTP to https, at the same host and path: where a
             device ends TLS before the server, that is everybody.
-        sets_cookie: each answer sets one.
+        sets_cookie: whoever brings no cookie gets one, and is redirected to the same path.
+        login_page: where forms authentication sends whoever has not logged in, with ReturnUrl [doc]; "" for none.
+        anonymous: the paths that need no login.
         running: whether its application pool is started; http.sys answers 503 for a stopped one [doc].
     """
 
@@ -94,6 +96,8 @@ class Site:
     pages: dict[str, Page] = field(default_factory=lambda: {"/": Page()})
     requires_https: bool = False
     sets_cookie: bool = False
+    login_page: str = ""
+    anonymous: tuple[str, ...] = ()
     running: bool = True
 
 

@@ -29,6 +29,7 @@ class Request:
     version: str
     host: str
     authority: str
+    has_cookie: bool = False
 
 
 def read(head: bytes) -> Request:
@@ -43,4 +44,5 @@ def read(head: bytes) -> Request:
     authority = hosts[0].lower() if hosts else ""
     path, _, query = found[2].partition("?")
     host = authority if authority.startswith("[") else authority.partition(":")[0]
-    return Request(found[1], path, query, f"1.{found[3]}", host, authority)
+    has_cookie = any(line.lower().startswith("cookie:") for line in lines[1:])
+    return Request(found[1], path, query, f"1.{found[3]}", host, authority, has_cookie)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from types import TracebackType
 from typing import Self
+from urllib.parse import quote
 
 from lab.websites import redirect, requests
 from lab.websites.model import PORTS, STATUSES, Binding, Front, Page, Site, WebServer
@@ -238,6 +239,8 @@ def _answer(server: WebServer, site: Site, asked: Request, scheme: str) -> Answe
     name = f"Microsoft-IIS/{server.version}"
     cookie = (("Set-Cookie", "ASP.NET_SessionId=made-up; path=/; HttpOnly"),) if site.sets_cookie else ()
     host = asked.authority or server.address
+    if site.sets_cookie and not asked.has_cookie:
+        return Answer(302, name, (("Location", asked.path), *cookie))
     if site.requires_https and scheme == "http":
         to = f"https://{host.partition(':')[0]}{asked.path}" + (f"?{asked.query}" if asked.query else "")
         return Answer(301, name, (("Location", to), *cookie))
@@ -245,6 +248,9 @@ def _answer(server: WebServer, site: Site, asked: Request, scheme: str) -> Answe
     to_other = redirect.location(found, scheme, host, asked.path, asked.query)
     if found is not None and to_other is not None:
         return Answer(STATUSES[found[1].status], name, (("Location", to_other), *cookie))
+    if site.login_page and asked.path not in site.anonymous:
+        back = quote(asked.path + (f"?{asked.query}" if asked.query else ""), safe="")
+        return Answer(302, name, (("Location", f"{site.login_page}?ReturnUrl={back}"), *cookie))
     page = site.pages.get(asked.path)
     if page is None:
         return Answer(404, name, cookie)

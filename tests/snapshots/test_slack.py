@@ -376,3 +376,10 @@ async def test_a_health_check_that_asks_wrongly(play):
         await scene.ended("T-1", "Withdrawn")
         await scene.says(f"/fix-health-check lm01 ntrip --host {name},www.surveyor.example")
         scene.keeps("fix-health-check-by-hand", await scene.sees("*T-2* · asked by", channel="hv-ops"))
+
+
+async def test_redirect_loop(play):
+    async with play("redirect-loop") as scene:
+        await scene.asks("check-redirects", "/check-redirects http://www.surveyors.example/", "the path grows")
+        await scene.asks("check-redirects-tls", "/check-redirects https://shop.surveyors.example/", "https to the same")
+        await scene.asks("check-redirects-fine", "/check-redirects http://intra.surveyors.example/", "one redirect")

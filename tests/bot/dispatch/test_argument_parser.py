@@ -49,6 +49,7 @@ def read(line: str, wanted=GUESTS):
         ("<http://hv01.corp.example|hv01.corp.example>", "hv01.corp.example"),
         ("<http://hv01.corp.example>", "hv01.corp.example"),
         ("<https://hv01.corp.example/>", "hv01.corp.example"),
+        ("https://hv01.corp.example/", "hv01.corp.example"),
         ("hv01\u200b", "hv01"),
     ],
 )
@@ -63,6 +64,21 @@ def test_an_option_survives_smart_dashes(dash):
 
 def test_a_dash_inside_a_name_is_no_option():
     assert read("test-tfs-01") == {"target": "test-tfs-01"}
+
+
+@pytest.mark.parametrize(
+    ("typed", "plain"),
+    [
+        ("<https://www.corp.example/>", "https://www.corp.example/"),
+        ("<http://www.corp.example/a?b=1&amp;c=2>", "http://www.corp.example/a?b=1&c=2"),
+        ("<http://www.corp.example|www.corp.example>", "www.corp.example"),
+        ("<http://evil.example/|http://www.corp.example/>", "http://www.corp.example/"),
+        ("<mailto:jo@corp.example|jo@corp.example>", "jo@corp.example"),
+        ("<mailto:jo@corp.example>", "jo@corp.example"),
+    ],
+)
+def test_an_address_of_the_web_stays_what_was_typed(typed, plain):
+    assert argument_parser.tokenize(typed) == [plain]
 
 
 def test_an_escaped_ampersand_is_the_character():
