@@ -81,11 +81,12 @@ async def send(
     body: Mapping[str, Any] | None = None,
     *,
     form: Mapping[str, str] | None = None,
-    most: int = MAX_REPLY_BYTES,
+    most: int = 0,
     look: Callable[[], None] | None = None,
 ) -> Reply:
     """Send one request, its body as JSON or as a form. Raises httpx's errors; `from_exception` translates them.
 
+    `most` is how many bytes the reply may have, where that is not MAX_REPLY_BYTES.
     `look` is called once the connection stands, before anything goes out, and raises where nothing may any more.
     """
     received = bytearray()
@@ -97,7 +98,7 @@ async def send(
             raise httpx.DecodingError("the reply is compressed, which hvops did not ask for")
         async for chunk in response.aiter_raw():
             received += chunk
-            if len(received) > most:
+            if len(received) > (most or MAX_REPLY_BYTES):
                 raise httpx.DecodingError("the reply exceeds the size limit")
     return Reply(response.status_code, received.decode("utf-8", "replace"), bytes(received))
 
