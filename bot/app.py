@@ -15,7 +15,7 @@ from importlib.metadata import version
 import structlog
 
 from bot.audit.query import Review
-from bot.config.inventory_file import InventoryFile
+from bot.config.inventory_file import Cluster, InventoryFile, LoadBalancer, StandaloneHost
 from bot.config.settings import Settings, Slack
 from bot.dispatch.authorization import Accounts, Person
 from bot.dispatch.help import Status, roles_of
@@ -174,8 +174,13 @@ async def precheck_ledger(ledger: Ledger) -> None:
 
 
 def ops_channel(inventory_file: InventoryFile, places: Iterable[str]) -> str:
-    """The channel where changes to these clusters and hosts are decided: the first that is set, or ""."""
-    known = [inventory_file.hosts.get(place.lower()) or inventory_file.clusters.get(place.lower()) for place in places]
+    """The channel where changes to these clusters, hosts and load balancers are decided: the first that is set, or ""."""
+    tables: dict[str, Cluster | StandaloneHost | LoadBalancer] = {
+        **inventory_file.load_balancers(),
+        **inventory_file.clusters,
+        **inventory_file.hosts,
+    }
+    known = [tables.get(place.lower()) for place in places]
     told = (one.ops_channel for one in known if one is not None)
     return next((channel for channel in told if channel), "")
 
@@ -184,7 +189,8 @@ def ops_channels(inventory_file: InventoryFile) -> tuple[str, ...]:
     """Every channel where changes are decided, each once."""
     clusters = (one.ops_channel for one in inventory_file.clusters.values())
     hosts = (one.ops_channel for one in inventory_file.hosts.values())
-    return tuple(dict.fromkeys(channel for channel in (*clusters, *hosts) if channel))
+    balancers = (one.ops_channel for one in inventory_file.load_balancer)
+    return tuple(dict.fromkeys(channel for channel in (*clusters, *hosts, *balancers) if channel))
 
 
 def _status(

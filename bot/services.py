@@ -32,6 +32,7 @@ from bot.tickets.proposal import has_acted_on
 from bot.transport.capture import Capture
 from bot.transport.client import TargetClient
 from bot.transport.http.commvault import BackupProduct, WebService
+from bot.transport.http.loadmaster import ApplianceLogin, LoadBalancers
 from bot.transport.http.probe import Prober
 from bot.transport.replay import Replay
 from bot.transport.routing import Credentials, Router
@@ -76,13 +77,15 @@ def open_connections(settings: Settings, tap: WireObserver | None = None) -> Ite
     router = build_router(settings, inventory_file)
     databases = Databases(inventory_file.vmm, database_login(settings))
     backups = BackupProduct(backup_service(settings, inventory_file))
+    balancers = LoadBalancers(inventory_file.load_balancers(), appliance_logins(settings))
     target_client = TargetClient(
         router,
         at_once=settings.limits.at_once,
         tap=tap,
         databases=databases,
         backups=backups,
-        prober=Prober(inventory_file.web),
+        balancers=balancers,
+        prober=Prober(inventory_file.web_servers()),
     )
     inventory = Inventory(inventory_file, target_client, router, settings.limits.per_host_seconds)
     target_client.prove = inventory.prove  # before the operator's login is used anywhere
@@ -181,7 +184,11 @@ def build_on(out: Connections, clock: Callable[[], datetime], *, acts: bool = Tr
                 settings.policy,
                 ledger.now,
                 accounts,
-                covered=(*out.inventory_file.clusters, *out.inventory_file.hosts),
+                covered=(
+                    *out.inventory_file.clusters,
+                    *out.inventory_file.hosts,
+                    *out.inventory_file.load_balancers(),
+                ),
             ),
         )
 
@@ -249,6 +256,16 @@ def backup_service(settings: Settings, inventory_file: InventoryFile) -> WebServ
     if told is None:
         return WebService(inventory_file.commvault.url)
     return WebService(inventory_file.commvault.url, told.username, told.password.get_secret_value(), told.ca_file)
+
+
+def appliance_logins(settings: Settings) -> dict[str, ApplianceLogin]:
+    """Who we are at each load balancer, by its name."""
+    return {
+        name.lower(): ApplianceLogin(
+            one.username, one.password.get_secret_value(), one.api_key.get_secret_value(), one.ca_file
+        )
+        for name, one in settings.credentials.load_balancer.items()
+    }
 
 
 def _look(

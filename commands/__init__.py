@@ -15,6 +15,7 @@ What is concluded, by subject; each holds facts, findings, gates or steps:
     storvsc/         guests that can stop in storvsc during a live migration
     redirects/       redirects of web addresses, followed
     host_access/     may hvops ask a host all that it needs?
+    virtual_service/ health checks of load balancers, and what real servers answer
 
 The file's name is the command's name (`check_writers.py` -> `/check-writers`), the first line of its docstring is
 the help, and `COMMAND = ...` ends it:

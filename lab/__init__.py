@@ -6,6 +6,7 @@
     cases/        incidents given as data, one file each
     sqlserver/    a SQL Server that drivers believe, with SCVMM's database
     commvault/    a backup product's REST interface
+    loadmaster/   a load balancer's REST interface, and its health checks
     websites/     web servers as IIS runs them: bindings, HTTP Redirect, TLS with and without SNI
     slack/        the practice Slack; slack/page/ is what a browser sees of it
     environment   a story on the network, with the files that lead a bot there: settings.toml, inventory.toml (config_files)

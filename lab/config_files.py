@@ -37,7 +37,13 @@ Value = str | int | Sequence[str]
 
 
 def settings(
-    accounts: Mapping[str, Account], slack: SlackAccess | None, ca_file: str, database: Account, backup: Account
+    accounts: Mapping[str, Account],
+    slack: SlackAccess | None,
+    ca_file: str,
+    *,
+    database: Account,
+    backup: Account,
+    balancers: Mapping[str, Account],
 ) -> str:
     """The bot's settings.
 
@@ -47,6 +53,7 @@ def settings(
         ca_file: the authority that signed the guests' certificates.
         database: the login at VMM's SQL Server.
         backup: the login at the backup product.
+        balancers: the login at each load balancer, by its name.
     """
     tables: list[tuple[str, Mapping[str, Value]]] = [("", {"inventory": "inventory.toml"})]
     if slack:
@@ -58,6 +65,13 @@ def settings(
     tables += [(f"credentials.{name}", _login(account, ca_file)) for name, account in accounts.items()]
     tables.append(("credentials.vmm", {"login": "sql", "username": database.user, "password": database.password}))
     tables.append(("credentials.commvault", {"username": backup.user, "password": backup.password}))
+    tables += [
+        (
+            f"credentials.load_balancer.{name}",
+            {"username": one.user, "password": one.password, "ca_file": ca_file},
+        )
+        for name, one in balancers.items()
+    ]
     return "\n".join(_table(name, values) for name, values in tables)
 
 
@@ -69,6 +83,7 @@ def estate(
     backup_url: str,
     *,
     web: Mapping[str, str],
+    balancers: Mapping[str, tuple[str, str]],
 ) -> str:
     """The estate: the clusters with their entry hosts, and where every machine is, since no DNS knows them.
 
@@ -79,6 +94,7 @@ def estate(
         database: where VMM's SQL Server listens. FreeTDS, which every system has, verifies no certificate.
         backup_url: the backup product's web service, in clear as it never leaves this machine.
         web: name and port -> address of every web server.
+        balancers: name -> address of each load balancer, and the version of its interface to ask.
     """
     domains = sorted({cluster.domain for cluster in clusters.values()})
     tables: list[tuple[str, Mapping[str, Value]]] = [("", {"guest_domains": domains})]
@@ -106,6 +122,10 @@ def estate(
     tables.append(("commvault", {"url": backup_url}))
     if web:
         tables.append(("web.hosts", web))
+    tables += [
+        ("[load_balancer]", {"name": name, "url": url, "api": api, "ops_channel": OPS_CHANNEL})
+        for name, (url, api) in balancers.items()
+    ]
     tables.append(("endpoints", endpoints))
     return "\n".join(_table(name, values) for name, values in tables)
 

@@ -18,10 +18,11 @@ from typing import Self, TypeVar
 from lab import config_files, scenarios
 from lab.commvault import FakeCommVault
 from lab.config_files import SlackAccess
+from lab.loadmaster import FakeLoadMaster
 from lab.sqlserver import SqlServer
 from lab.websites import WebServers
 from lab.windows import BackgroundServer, CertificateAuthority
-from lab.world.accounts import backup_account, database_account
+from lab.world.accounts import backup_account, balancer_account, database_account
 from lab.world.model import Guest, Windows
 from lab.world.world import World
 
@@ -33,7 +34,7 @@ class PracticeEnvironment:
     """A story's world on the network; a context manager.
 
     `backup_product.url` is where its backup product listens, to which `backup_account` may log in; `database` is VMM's
-    SQL Server, and takes troubles; `web_servers` are those of the world, where it has any.
+    SQL Server, and takes troubles; `web_servers` and `load_balancers` (by name) are those of the world, where it has any.
 
     Args:
         story: its name; `lab.scenarios.stories()` lists them.
@@ -68,6 +69,8 @@ class PracticeEnvironment:
         self._database_account = database_account(seed=1)
         self.database = self._sql_server()
         self.web_servers = WebServers(self.world.web_servers, self.world.fronts, self._web_certificate)
+        self._balancer_account = balancer_account(seed=1)
+        self.load_balancers = self._load_balancers()
         self._opened = ExitStack()
 
     @property
@@ -92,7 +95,7 @@ class PracticeEnvironment:
         """Put the machines on the network and write the files."""
         with ExitStack() as opened:
             opened.enter_context(self._servers)
-            for server in (self.backup_product, self.database, self.web_servers):
+            for server in self._beside():
                 self._servers.call(server.__aenter__())
                 opened.callback(self._stop, server)
             self._write()
@@ -105,7 +108,11 @@ class PracticeEnvironment:
         """Take the machines off the network; the files stay."""
         self._opened.close()
 
-    def _stop(self, server: FakeCommVault | SqlServer | WebServers) -> None:
+    def _beside(self) -> tuple[FakeCommVault | SqlServer | WebServers | FakeLoadMaster, ...]:
+        """What listens beside the machines: web servers before the load balancers that check them."""
+        return (self.backup_product, self.database, self.web_servers, *self.load_balancers.values())
+
+    def _stop(self, server: FakeCommVault | SqlServer | WebServers | FakeLoadMaster) -> None:
         self._servers.call(server.__aexit__(None, None, None))
 
     def _sql_server(self) -> SqlServer:
@@ -120,6 +127,20 @@ class PracticeEnvironment:
 
         tls = self._authority.server_context(DATABASE_ADDRESS)
         return SqlServer(vmm.instance, DATABASE_ADDRESS, encryption="full", tls=tls, settle=settle)
+
+    def _load_balancers(self) -> dict[str, FakeLoadMaster]:
+        """Each over TLS, as the real ones are; they check the web servers of the world."""
+        found: dict[str, FakeLoadMaster] = {}
+        for name, appliance in self.world.load_balancers.items():
+            appliance.reach = self.web_servers.place
+            found[name] = FakeLoadMaster(
+                appliance,
+                lambda: self.world.now,
+                (self._balancer_account,),
+                asked=lambda what: self.world.is_asked("loadmaster", what),
+                tls=self._authority.server_context("127.0.0.1"),
+            )
+        return found
 
     def _web_certificate(self, names: tuple[str, ...], expired: bool) -> ssl.SSLContext:  # noqa: FBT001 - a callback
         return self._authority.server_context(*names, expired=expired)
@@ -137,8 +158,14 @@ class PracticeEnvironment:
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._authority.write(self.directory / "ca.pem")
         config_files.write_private(self.directory / "ledger.key", secrets.token_hex(32) + "\n")
-        logins = (self._database_account, self.backup_account)
-        text = config_files.settings(self.world.accounts, self._slack, "ca.pem", *logins)
+        text = config_files.settings(
+            self.world.accounts,
+            self._slack,
+            "ca.pem",
+            database=self._database_account,
+            backup=self.backup_account,
+            balancers=dict.fromkeys(self.load_balancers, self._balancer_account),
+        )
         config_files.write_private(self.settings_path, text)
         place = (self.database.address, self.database.port)
         assert self.world.vmm is not None
@@ -149,6 +176,7 @@ class PracticeEnvironment:
             place,
             self.backup_product.url,
             web={f"{name}:{port}": where for name, port, where in self.web_servers.places()},
+            balancers={name: (one.url, one.appliance.api) for name, one in self.load_balancers.items()},
         )
         config_files.write_private(self.directory / "inventory.toml", estate)
 

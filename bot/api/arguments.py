@@ -19,10 +19,10 @@ _KB = re.compile(r"(?:KB)?(\d{5,8})(-v\d+)?", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A cluster; a host: a node of a cluster, or one that stands alone; or a VMM server (SCVMM)."""
+    """A cluster; a host: a node of a cluster, or one that stands alone; a VMM server (SCVMM); or a load balancer."""
 
     name: str
-    kind: Literal["cluster", "host", "vmm"]
+    kind: Literal["cluster", "host", "vmm", "load balancer"]
     cluster: str = ""  # the cluster it is or belongs to; "" for a host that stands alone, and for a VMM server
     clusters: tuple[str, ...] = ()  # of a VMM server: those it manages
     host: str = ""  # of a VMM server: the host of the inventory on which its service runs; "" where none is named
@@ -45,6 +45,10 @@ class HostTarget(Target):
 
 class VmmTarget(Target):
     """A target that must be a VMM server. Parsed only; code sees a `Target` of kind "vmm"."""
+
+
+class LoadBalancerTarget(Target):
+    """A target that must be a load balancer. Parsed only; code sees a `Target` of kind "load balancer"."""
 
 
 class VmmTargets(tuple[Target, ...]):

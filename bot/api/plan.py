@@ -74,6 +74,7 @@ class Check:
     Attributes:
         holds: all of them must hold for one and the same answer.
         within: seconds; 0 looks once.
+        settle: seconds of them that pass before it is asked at all: what it asks about shows the change only then.
         give_up: where this holds there is nothing to wait for any more: it has failed.
         silence: "unknown": no answer at the end is not known. "wait": silence is expected (a reboot), and one that
             lasts is a failure.
@@ -89,6 +90,12 @@ class Check:
     silence: Literal["unknown", "wait"] = "unknown"
     description: str = ""
     never: str = ""
+    settle: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse a check that would never be asked. Raises ValueError."""
+        if not 0 <= self.settle <= self.within:
+            raise ValueError("a check is asked within its time, or never")
 
     def described_as(self, says: str, never: str = "") -> Check:
         """The same check, with what it means in words."""

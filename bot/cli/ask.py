@@ -269,6 +269,7 @@ def _print_status(person: Person, made: Services) -> None:
             for cluster in made.inventory_file.clusters.values()
         ),
         *((host.name, "stands alone") for host in made.inventory_file.hosts.values()),
+        *((one.name, "a load balancer") for one in made.inventory_file.load_balancer),
         ("Version", version("hvops")),
     ]
     table = Table.grid(padding=(0, 2, 0, 0))

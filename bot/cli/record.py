@@ -99,7 +99,8 @@ def names_in(made: Services, settings: Settings, heard: Iterable[Exchange]) -> d
     replies = [unescape(one.reply) for one in heard]
     systems = [one.reply for one in heard if "Msvm_ComputerSystem" in one.request or "enumeration/Pull" in one.request]
     hosts = {one.host for one in heard if any(word in one.request for word in _ONLY_OF_HOSTS)}
-    hosts |= set(made.inventory.known()) - {*made.inventory_file.clusters, *made.inventory_file.vmm}
+    file = made.inventory_file
+    hosts |= set(made.inventory.known()) - {*file.clusters, *file.vmm, *file.load_balancers()}
     guests = {unescape(found).strip() for reply in systems for found in _GUEST.findall(reply)}
     machines = {found.strip() for reply in replies for found in _MACHINE.findall(reply)}
     exchanged = {name for reply in replies for found in _EXCHANGED.findall(unescape(reply)) for name in found if name}
@@ -125,7 +126,9 @@ def trusted_in(reply: str) -> set[str]:
 
 
 def _capture(made: Services, answered: AnsweredRequest, heard: list[Exchange]) -> Capture:
-    inventory: dict[str, Any] = made.inventory_file.model_dump(mode="json", exclude={"endpoints", "vmm"})
+    inventory: dict[str, Any] = made.inventory_file.model_dump(
+        mode="json", exclude={"endpoints", "vmm", "load_balancer"}
+    )
     for part in (*inventory["clusters"].values(), *inventory["hosts"].values()):
         part["ops_channel"] = ""
     return Capture(answered.line, answered.at.isoformat(), inventory, answered.report.title, tuple(heard))

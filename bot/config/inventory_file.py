@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
@@ -117,6 +117,35 @@ class BackupService(Part):
         return url.rstrip("/")
 
 
+class LoadBalancer(Part):
+    """A LoadMaster: its virtual services are looked at, and the health check of one may be changed."""
+
+    name: Name = Field(description='name = "lm01", what people type')
+    url: str = Field(description='url = "https://lm01.corp.example", where its web interface is')
+    api: Literal["v1", "v2"] = Field(
+        default="v1", description='api = "v1" (XML) or "v2" (JSON; 7.2.50 or later, with session management)'
+    )
+    networks: tuple[str, ...] = Field(
+        default=(),
+        description='networks = ["10.20.7.0/24"], those of its real servers, which are asked as it asks them',
+    )
+    ops_channel: Channel = Field(default="", description='ops_channel = "C…", the id of a channel, not its name')
+
+    @field_validator("url")
+    @classmethod
+    def _an_address(cls, url: str) -> str:
+        parts = urlsplit(url)
+        odd = parts.username or parts.query or parts.fragment or parts.path.strip("/")
+        if parts.scheme not in ("http", "https") or not parts.hostname or odd:
+            raise ValueError("it is no address of the form https://lm01.corp.example, without a path")
+        return url.rstrip("/")
+
+    @field_validator("networks")
+    @classmethod
+    def _networks(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(str(read_network(network)) for network in networks)
+
+
 class Web(Part):
     """The web servers that may be asked, with one HEAD or GET at a time and without a login."""
 
@@ -158,6 +187,9 @@ class InventoryFile(Part):
     hosts: dict[Name, StandaloneHost] = Field(default={}, description=f"a table [hosts.NAME], NAME being {_NAME}")
     vmm: dict[Name, Vmm] = Field(default={}, description="a table [vmm.NAME], NAME being what people type")
     commvault: BackupService | None = Field(default=None, description="a table [commvault] with url")
+    load_balancer: tuple[LoadBalancer, ...] = Field(
+        default=(), description="a table [[load_balancer]] with name and url for each"
+    )
     web: Web = Field(default=Web(), description="a table [web] with networks")
     endpoints: dict[NameOrFqdn, str] = Field(
         default={}, description='hv01 = "http://10.1.2.3:5985/wsman" below [endpoints]'
@@ -211,6 +243,7 @@ class InventoryFile(Part):
             if name in entries:
                 raise ValueError(f"{host.name} is an entry host of {entries[name]} and a host that stands alone")
         self._no_node_of_two()
+        self._no_load_balancer_of_two({*self.clusters, *self.hosts, *self.vmm, *entries, COMMVAULT})
         for name, vmm in self.vmm.items():
             if name in self.clusters or name in self.hosts or name in entries:
                 raise ValueError(f"{vmm.name} is a VMM server and also a cluster or host; rename one")
@@ -221,6 +254,22 @@ class InventoryFile(Part):
                     f"{vmm.name} runs on {vmm.host}, which is no host that stands alone: add [hosts.{vmm.host}]"
                 )
         return self
+
+    def _no_load_balancer_of_two(self, taken: set[str]) -> None:
+        """Raises ValueError where a load balancer has the name of something else."""
+        for balancer in self.load_balancer:
+            if balancer.name.lower() in taken:
+                raise ValueError(f"{balancer.name} is a load balancer and also something else; rename one")
+            taken.add(balancer.name.lower())
+
+    def load_balancers(self) -> dict[str, LoadBalancer]:
+        """The load balancers, by lower-case name."""
+        return {one.name.lower(): one for one in self.load_balancer}
+
+    def web_servers(self) -> Web:
+        """The web servers that may be asked: those of [web], and the real servers behind load balancers."""
+        behind = [network for balancer in self.load_balancer for network in balancer.networks]
+        return self.web.model_copy(update={"networks": (*self.web.networks, *behind)})
 
     def _no_node_of_two(self) -> None:
         """Raises ValueError where a host is written as a node of one cluster and as something else."""

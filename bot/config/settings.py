@@ -231,6 +231,24 @@ class WebCredential(Section):
     )
 
 
+class ApplianceCredential(Section):
+    """How to log in to a load balancer: user and password, or the key of an API user."""
+
+    username: str = Field(default="", description='username = "hvops"')
+    password: SecretStr = Field(default=SecretStr(""), description='password = "…"')
+    api_key: SecretStr = Field(default=SecretStr(""), description='api_key = "…", of version 2 only')
+    ca_file: Path | None = Field(
+        default=None, description='ca_file = "ca.pem", the authority that signed its certificate'
+    )
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        has_both = bool(self.username and self.password.get_secret_value())
+        if has_both == bool(self.api_key.get_secret_value()) or bool(self.username) != has_both:
+            raise ValueError("it needs username and password, or api_key alone")
+        return self
+
+
 class Credentials(Section):
     """The profiles. Without `guest`, guests are not asked and stand as unknown; without `vmm`, no database is."""
 
@@ -242,6 +260,9 @@ class Credentials(Section):
     vmm: DatabaseCredential | None = Field(default=None, description='a table [credentials.vmm] with login = "sql"')
     commvault: WebCredential | None = Field(
         default=None, description="a table [credentials.commvault] with username and password"
+    )
+    load_balancer: dict[str, ApplianceCredential] = Field(
+        default={}, description="a table [credentials.load_balancer.NAME] with username and password"
     )
 
     def profiles(self) -> dict[str, Credential]:
@@ -348,6 +369,8 @@ class Settings(BaseSettings):
             found.append(self.credentials.vmm.password.get_secret_value())
         if self.credentials.commvault is not None:
             found.append(self.credentials.commvault.password.get_secret_value())
+        for login in self.credentials.load_balancer.values():
+            found += [login.password.get_secret_value(), login.api_key.get_secret_value()]
         if self.slack is not None:
             found += [self.slack.bot_token.get_secret_value(), self.slack.app_token.get_secret_value()]
         return tuple(value for value in found if value)
@@ -386,7 +409,8 @@ def find(path: Path | None = None) -> Path:
 
 def _named_files(settings: Settings) -> Iterator[Path]:
     """The files that the settings name and that are there: whoever writes them chooses where logins go, or which are used."""
-    logins = [*settings.credentials.profiles().values(), settings.credentials.commvault]
+    credentials = settings.credentials
+    logins = [*credentials.profiles().values(), credentials.commvault, *credentials.load_balancer.values()]
     told = [getattr(login, name, None) for login in logins for name in ("certificate", "key", "ca_file")]
     return (path for path in (settings.inventory, *told) if path is not None and path.exists())
 
@@ -500,4 +524,6 @@ def _absolute(model: M, folder: Path) -> M:
 def _from(value: Any, folder: Path) -> Any:
     if isinstance(value, Path):
         return folder / value
+    if isinstance(value, dict):
+        return {name: _from(one, folder) for name, one in value.items()}
     return _absolute(value, folder) if isinstance(value, BaseModel) else value

@@ -15,7 +15,7 @@ from html import unescape
 from types import GenericAlias
 from typing import Any, Literal
 
-from bot.api.arguments import ClusterTarget, HostTarget, Target, VmmTarget, VmmTargets
+from bot.api.arguments import ClusterTarget, HostTarget, LoadBalancerTarget, Target, VmmTarget, VmmTargets
 from bot.errors import UsageError
 
 LONGEST = 1_000  # characters of one command line; the longest sensible one is a fifth of that
@@ -51,6 +51,7 @@ _TARGETS: dict[type, tuple[str, tuple[str, ...]]] = {
     ClusterTarget: ("<cluster>", ("cluster",)),
     HostTarget: ("<host>", ("host",)),
     VmmTarget: ("<vmm>", ("vmm",)),
+    LoadBalancerTarget: ("<load-balancer>", ("load balancer",)),
     VmmTargets: ("<vmm>", ("vmm",)),
 }
 

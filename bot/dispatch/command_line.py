@@ -193,6 +193,11 @@ async def _found(
 ) -> Target:
     """The target of that name, of the right kind, where this person may. Raises UsageError, PermissionDenied."""
     only_vmm = tuple(parameter.targets) == ("vmm",)
+    if tuple(parameter.targets) == ("load balancer",):
+        target = _balancer(inventory, typed, name)
+        if person is not None:
+            _allow(person, typed.command.role, target)
+        return target
     try:
         target = await inventory.find(name)
     except UsageError as error:
@@ -209,6 +214,18 @@ async def _found(
     if person is not None:
         _allow(person, typed.command.role, target)
     return target
+
+
+def _balancer(inventory: Inventory, typed: CommandLine, name: str) -> Target:
+    """The load balancer of that name: the estate alone says which there are, so no cluster is asked. Raises UsageError."""
+    found = {one.name.lower(): one for one in inventory.load_balancers()}
+    target = found.get(name.strip().lower())
+    if target is not None:
+        return target
+    names = ", ".join(one.name for one in found.values())
+    there = f"Load balancers: {names}." if names else "Add a table [[load_balancer]] to it."
+    says = f"There is no load balancer {argument_parser.quoted(name)} in the estate. {there}"
+    raise UsageError(says, typed.command.usage, argument_parser.suggest(name, found))
 
 
 def _vmm_servers(inventory: Inventory) -> str:

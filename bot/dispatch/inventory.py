@@ -208,7 +208,8 @@ class Inventory:
 
     def _is_place(self, label: str) -> bool:
         """Whether that is the name of something that is no host."""
-        return label in self._inventory_file.clusters or label in self._inventory_file.vmm or label == COMMVAULT
+        file = self._inventory_file
+        return label in file.clusters or label in file.vmm or label in file.load_balancers() or label == COMMVAULT
 
     async def find(self, name: str) -> Target:
         """The target of that name, with or without its domain.
@@ -231,8 +232,9 @@ class Inventory:
         raise UsageError(says, suggestions=tuple(near))
 
     def known(self) -> tuple[str, ...]:
-        """All names known by now: clusters first, then VMM servers, then hosts and nodes."""
-        clusters = (*sorted(self._inventory_file.clusters), *sorted(self._inventory_file.vmm))
+        """All names known by now: clusters first, then VMM servers and load balancers, then hosts and nodes."""
+        file = self._inventory_file
+        clusters = (*sorted(file.clusters), *sorted(file.vmm), *sorted(file.load_balancers()))
         return clusters + tuple(sorted(set(self._homes()) - set(clusters)))
 
     def scopes(self) -> dict[str, tuple[str, ...]]:
@@ -243,6 +245,12 @@ class Inventory:
     def vmm_servers(self) -> tuple[Target, ...]:
         """The VMM servers of the inventory, by name."""
         return tuple(self._server(vmm) for _, vmm in sorted(self._inventory_file.vmm.items()))
+
+    def load_balancers(self) -> tuple[Target, ...]:
+        """The load balancers of the inventory, by name."""
+        return tuple(
+            Target(one.name, "load balancer") for _, one in sorted(self._inventory_file.load_balancers().items())
+        )
 
     def _server(self, vmm: Vmm) -> Target:
         return Target(vmm.name, "vmm", clusters=self._inventory_file.managed_by(vmm), host=vmm.host)
@@ -255,7 +263,8 @@ class Inventory:
             for cluster in self._inventory_file.clusters.values()
             for name in (*cluster.entry_hosts, *cluster.nodes)
         }
-        return wanted in self._inventory_file.clusters or label in self._inventory_file.hosts or label in told
+        places = {*self._inventory_file.clusters, *self._inventory_file.load_balancers()}
+        return wanted in places or label in self._inventory_file.hosts or label in told
 
     def _known(self, wanted: str) -> Target | None:
         cluster = self._inventory_file.clusters.get(wanted)
@@ -270,6 +279,9 @@ class Inventory:
         vmm = self._inventory_file.vmm.get(wanted)
         if vmm is not None:
             return self._server(vmm)
+        balancer = self._inventory_file.load_balancers().get(wanted)
+        if balancer is not None:
+            return Target(balancer.name, "load balancer")
         label, _, domain = wanted.partition(".")
         host = self._homes().get(label)
         if host is None or (domain and domain != host[1].lower()):

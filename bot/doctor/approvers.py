@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Iterable
 from dataclasses import replace
 
 from bot.api.command import Role
-from bot.config.inventory_file import Cluster, InventoryFile, StandaloneHost
+from bot.config.inventory_file import Cluster, InventoryFile, LoadBalancer, StandaloneHost
 from bot.config.inventory_file import load as load_inventory
 from bot.config.settings import Rule, Settings, Slack, is_placeholder
 from bot.dispatch.authorization import EVERYWHERE, Accounts
@@ -114,7 +114,11 @@ def _humans(ids: Iterable[str], accounts: Accounts) -> int:
 
 async def _ops_channels(slack: Slack, inventory_file: InventoryFile) -> Iterable[DoctorCheck]:
     channels: dict[str, list[str]] = {}
-    places: list[Cluster | StandaloneHost] = [*inventory_file.clusters.values(), *inventory_file.hosts.values()]
+    places: list[Cluster | StandaloneHost | LoadBalancer] = [
+        *inventory_file.clusters.values(),
+        *inventory_file.hosts.values(),
+        *inventory_file.load_balancer,
+    ]
     for place in places:
         if place.ops_channel:
             channels.setdefault(place.ops_channel, []).append(place.name)

@@ -93,6 +93,8 @@ async def _targets(out: Connections, command: Command, names: Iterable[str]) -> 
     assert command.examined is not None  # the registry takes no other
     kinds = command.examined.targets
     found = [vmm.name for vmm in out.inventory_file.vmm.values()] if "vmm" in kinds else []
+    if "load balancer" in kinds:
+        found += [one.name for one in out.inventory_file.load_balancer]
     for name in names:
         target: Target = await out.inventory.find(name)
         if target.kind in kinds:

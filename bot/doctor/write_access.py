@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Iterator
 from bot.api.actions import InvokeMethod
 from bot.api.queries import Predicate, RunReader, Wql, make_params
 from bot.api.rows import get_str
-from bot.config.inventory_file import Cluster, StandaloneHost
+from bot.config.inventory_file import Cluster, LoadBalancer, StandaloneHost
 from bot.config.settings import Settings
 from bot.doctor.check import DoctorCheck, blocks_remediations, fail, ok, skip, warn
 from bot.errors import AuthenticationFailed, HvopsError, TargetError, TargetFault
@@ -121,7 +121,12 @@ async def check_admin(target_client: TargetClient, host: str) -> DoctorCheck:
 
 def _channels(out: Connections) -> Iterator[DoctorCheck]:
     """A plan is decided in the ops channel of its cluster or host; without one nobody sees it."""
-    places: list[Cluster | StandaloneHost] = [*out.inventory_file.clusters.values(), *out.inventory_file.hosts.values()]
+    file = out.inventory_file
+    places: list[Cluster | StandaloneHost | LoadBalancer] = [
+        *file.clusters.values(),
+        *file.hosts.values(),
+        *file.load_balancer,
+    ]
     for place in places:
         if not place.ops_channel:
             yield warn(

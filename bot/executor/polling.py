@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import IntEnum
 
 from bot.api.facts import Unknown
@@ -93,10 +93,13 @@ async def wait_for(
         parts: what a run works with.
         checks: all of them must hold.
         images: before-images.
-        ends: when to give up; looked at once more then.
+        ends: when to give up; looked at once more then. Nothing is asked before the time in which it settles is over.
         pause: waits some seconds, and says what is waited for; may raise to abandon the wait.
     """
     every = min((check.every for check in checks), default=5)
+    settled = ends - timedelta(seconds=max_wait(checks) - max((check.settle for check in checks), default=0))
+    while (left := (min(settled, ends) - parts.clock()).total_seconds()) > 0:
+        await pause(min(float(every), left), _settling(checks))
     while True:
         seen = await look_at(parts, checks, images)
         left = (ends - parts.clock()).total_seconds()
@@ -114,6 +117,11 @@ async def before_image(parts: RunContext, question: Query) -> tuple[Rows | None,
     if weigh(found.value) > LARGEST_IMAGE:
         return None, f"{question.on}: its answer ({len(found.value):,} rows) is too long to record"
     return found.value, ""
+
+
+def _settling(checks: Sequence[Check]) -> str:
+    said = next((check.description for check in checks if check.settle), "")
+    return f"before it is checked whether {said}" if said else "for the change to show"
 
 
 def max_wait(checks: Sequence[Check]) -> int:

@@ -2,7 +2,7 @@
 
 Every value carries the name of its type, so that a question and an action with the same fields are not the same
 bytes, and what is read back is exactly what was written. Nothing of the signed part may be left out by a default:
-every field is written, empty ones too.
+every field is written, empty ones too, but for `Check.settle` where it is 0.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import rfc8785
 
 from bot.api import actions, plan, queries, report
 from bot.api.command import Risk
-from bot.api.plan import Gate, GateOutcome, Group, Plan, bound
+from bot.api.plan import Check, Gate, GateOutcome, Group, Plan, bound
 from bot.errors import LedgerError
 
 KIND = "is"  # the key that carries the type
@@ -148,9 +148,15 @@ def _sha256(value: Any) -> str:
     return hashlib.sha256(rfc8785.dumps(value)).hexdigest()
 
 
+def _is_left_out(value: Any, name: str) -> bool:
+    """A field that came later and says nothing: 0 is written by no other value, so what is signed stays unambiguous."""
+    return isinstance(value, Check) and name == "settle" and not value.settle
+
+
 def _written(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        told = {part.name: _written(getattr(value, part.name)) for part in dataclasses.fields(value)}
+        parts = [part for part in dataclasses.fields(value) if not _is_left_out(value, part.name)]
+        told = {part.name: _written(getattr(value, part.name)) for part in parts}
         return {KIND: type(value).__name__, **told}
     if isinstance(value, (tuple, list)):
         return [_written(one) for one in value]

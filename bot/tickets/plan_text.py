@@ -94,6 +94,7 @@ def check_in_words(check: Check) -> str:
     """A check: what is asked, what is expected, and for how long."""
     expected = " and ".join(_holds(one) for one in check.holds)
     wait = f" within {check.within} s, every {check.every} s" if check.within else ""
+    wait += f", not before {check.settle} s" if check.settle else ""
     never = f" ({check.never})" if check.never else ""
     until = f", unless {_holds(check.give_up)}{never}" if check.give_up else never
     silent = ", silence is expected" if check.silence == "wait" else ""

@@ -10,5 +10,5 @@ capture          every request and reply into a file; replay: answer from one
 allowlist/       the closed rows of programs, SQL and HTTP calls
 windows/         WinRM and WS-Management
 sql/             VMM's database over ODBC
-http/            CommVault's web service
+http/            CommVault's web service, load balancers
 """

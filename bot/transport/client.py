@@ -37,6 +37,7 @@ from bot.transport.allowlist import PROGRAMS, Program
 from bot.transport.bounds import MAX_KEPT, MAX_NODES, weigh
 from bot.transport.connection_pool import ConnectionPool, PooledCall
 from bot.transport.http.commvault import BackupProduct, is_web
+from bot.transport.http.loadmaster import LoadBalancers, is_appliance
 from bot.transport.http.probe import Prober, is_probe
 from bot.transport.routing import Profile, Route, Router
 from bot.transport.sql.databases import Databases, is_sql
@@ -94,6 +95,7 @@ class TargetClient:
         tap: WireObserver | None = None,
         databases: Databases | None = None,
         backups: BackupProduct | None = None,
+        balancers: LoadBalancers | None = None,
         prober: Prober | None = None,
     ) -> None:
         """Take the ways.
@@ -105,12 +107,14 @@ class TargetClient:
             tap: is told every request and reply in clear, on worker threads; for `hvops record`.
             databases: the way to VMM servers' databases; None where there are none.
             backups: the way to the backup product; None where there is none.
+            balancers: the way to load balancers; None where there are none.
             prober: the way to web servers; None where none may be asked.
         """
         self.router = router
         self._prober = prober or Prober(Web())
         self._databases = databases or Databases({}, None)
         self._backups = backups or BackupProduct(None)
+        self._balancers = balancers or LoadBalancers({}, {})
         self._programs = programs
         self._kept = ConnectionPool(tap)
         self._threads = ThreadPoolExecutor(at_once, thread_name_prefix="reach")
@@ -156,7 +160,7 @@ class TargetClient:
             rows, raw = await self._in_turn(question.on, seconds, partial(self._databases.answer, question))
             return QueryResult(rows, raw, question.on)
         if isinstance(question, RunReader) and is_web(question.what):
-            found, told = await self._in_turn(question.on, seconds, partial(self._backups.answer, question))
+            found, told = await self._in_turn(question.on, seconds, partial(self._service(question).answer, question))
             return QueryResult(found, told, question.on)
         if isinstance(question, RunReader) and is_probe(question.what):
             found, told = await self._prober.answer(question, seconds)
@@ -217,7 +221,9 @@ class TargetClient:
             TargetError: it was refused, or nobody knows: `TargetTimeout` does not mean that nothing happened.
         """
         if is_web(action.what):
-            rows, raw = await self._in_turn(action.on, seconds, partial(self._backups.change, action), reads=False)
+            rows, raw = await self._in_turn(
+                action.on, seconds, partial(self._service(action).change, action), reads=False
+            )
             return QueryResult(rows, raw, action.on)
         program = self._program(action)
         way = await self._way(action.on, "operator")
@@ -250,6 +256,9 @@ class TargetClient:
         if profile == "operator" and self.prove is not None:
             await self.prove(name)
         return self.router.host(name, profile)
+
+    def _service(self, asked: RunReader | RunProgram) -> BackupProduct | LoadBalancers:
+        return self._balancers if is_appliance(asked.what) else self._backups
 
     def _profile(self, question: Query) -> Profile:
         return self._program(question).profile if isinstance(question, RunReader) else "reader"

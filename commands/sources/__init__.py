@@ -21,6 +21,7 @@ updates         builds, updates, reboot flags       audit_policy    what Object 
 clock           what time a machine believes it is  audit_log       a full Security log; who else sets auditing
 commvault       backup jobs                         vmm             what SCVMM's database believes
 web_server      the head of what a web server answers to one request
+load_balancer   virtual services, health checks and real servers of a load balancer
 identity        is this the machine we meant?       rules           the rule files, read and checked
 host_names      is this the same host?          storage         Storage Spaces: jobs, and how virtual disks are
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ from importlib.resources import files
 from typing import Any, Literal
 
 from commands.sources.identity import fold_name, guid
+
+_VERSION = re.compile(r"\d+(\.\d+){0,3}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +106,48 @@ def storvsc_rule() -> StopRule:
     )
 
 
+Version = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FirmwareFault:
+    """A known fault of a load balancer's firmware.
+
+    Attributes:
+        affected: ranges of versions, the second end excluded.
+        unclear: likewise, where no source says which of them are fixed.
+        fixed: the versions that are, in words.
+    """
+
+    key: str
+    says: str
+    affected: tuple[tuple[Version, Version], ...]
+    unclear: tuple[tuple[Version, Version], ...]
+    fixed: str
+    source: str
+    date: str
+
+    def concerns(self, version: Version) -> bool | None:
+        """Whether that version has it; None where no source says so."""
+        if any(begin <= version < end for begin, end in self.affected):
+            return True
+        return None if any(begin <= version < end for begin, end in self.unclear) else False
+
+
+@cache
+def firmware_faults() -> tuple[FirmwareFault, ...]:
+    """Known faults of LoadMaster firmware, in the order of the file. Raises ValueError for a bad rule."""
+    return tuple(_fault(rule) for rule in _load("loadmaster_faults")["fault"])
+
+
+def firmware_version(text: str) -> Version:
+    """The numbers that a version begins with: "7.2.63.2.24350.RELEASE" is (7, 2, 63, 2). Raises ValueError."""
+    found = _VERSION.match(text)
+    if not found:
+        raise ValueError(f"{text!r:.60} is no version of a firmware")
+    return tuple(int(number) for number in found[0].split("."))
+
+
 @cache
 def traps() -> tuple[KnownIssue, ...]:
     """The known traps about updates, in the order of the file. Raises ValueError for a bad rule."""
@@ -161,6 +206,18 @@ def _trap(key: str, rule: dict[str, Any]) -> KnownIssue:
         by_hand=tuple(rule["by_hand"]),
         source=rule["source"],
         date=str(rule["date"]),
+    )
+
+
+def _fault(rule: dict[str, Any]) -> FirmwareFault:
+    if not (rule.get("source") and rule.get("date") and rule.get("affected")):
+        raise ValueError(f"loadmaster_faults.toml: {rule['id']} needs source, date and affected.")
+    affected, unclear = (
+        tuple((firmware_version(begin), firmware_version(end)) for begin, end in rule.get(name, ()))
+        for name in ("affected", "unclear")
+    )
+    return FirmwareFault(
+        rule["id"], rule["says"], affected, unclear, rule.get("fixed", ""), rule["source"], str(rule["date"])
     )
 
 

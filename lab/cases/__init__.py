@@ -5,6 +5,7 @@
     values        TOML's values as WMI's and SQL Server's
     overrides     what a file says, put into a world
     websites      the web servers of a file
+    load_balancers  its load balancers and their virtual services
     environment   the estate of a case: names, settings and listeners that are otherwise
     resolver      names that the resolver does not answer for
     expectations  whether an answer is right

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from lab.cases import values, websites
+from lab.cases import load_balancers, values, websites
 from lab.cases.errors import CaseError
 from lab.cases.schema import CaseFile, Event, Job, Machine, Program, Registry, Rows, Sql
 from lab.cases.values import Shift
@@ -57,6 +57,7 @@ def apply(case: CaseFile, world: World, shift: Shift) -> list[tuple[str, ClassRo
     for at, job in enumerate(case.jobs):
         _job(world, job, shift, f"jobs[{at}]")
     websites.apply(case, world)
+    load_balancers.apply(case, world)
     return told
 
 

@@ -307,6 +307,45 @@ class TlsOffload(_Part):
     to: str = Field(pattern=r"^[0-9.]+:[0-9]+$")
 
 
+class LoadBalancer(_Part):
+    """A LoadMaster.
+
+    Attributes:
+        api: which version of its interface is asked.
+        firmware: its version.
+        shows_subs: whether showvs answers for a SubVS.
+        checks: False: it has stopped checking; `up` of its services says what it last saw.
+    """
+
+    api: Literal["v1", "v2"] = "v1"
+    firmware: str = "7.2.63.2.24350.RELEASE"
+    shows_subs: bool = True
+    checks: bool = True
+
+
+class VirtualService(_Part):
+    """A virtual service of a load balancer, or a SubVS: one with `part_of`.
+
+    Attributes:
+        balancer: its load balancer, made where no table says more of it.
+        name: its nickname.
+        part_of: the nickname of the service that it is a SubVS of.
+        fields: those of the interface that are not as in a new one: {"CheckUse1.1" = "Y", CheckHost = "www.corp.example"}.
+        servers: its real servers, as address:port.
+        up: what the checks last found, where they have stopped.
+    """
+
+    balancer: Text = "lm01"
+    name: str = ""
+    address: str = "10.1.0.20"
+    port: int = Field(default=80, ge=1, le=65_535)
+    part_of: str = ""
+    enabled: bool = True
+    fields: dict[Text, str] = {}
+    servers: list[Annotated[str, Field(pattern=r"^[0-9.]+:[0-9]+$")]] = []
+    up: bool | None = None
+
+
 class Earlier(_Part):
     """A line that was asked before, when all was as the file says: what hvops remembers of it."""
 
@@ -345,6 +384,8 @@ class CaseFile(_Part):
     jobs: list[Job] = []
     websites: list[Website] = []
     offload: list[TlsOffload] = []
+    load_balancers: dict[Text, LoadBalancer] = {}
+    virtual_services: list[VirtualService] = []
     earlier: list[Earlier] = []
     settings: dict[str, Any] = {}
     inventory: dict[str, Any] = {}

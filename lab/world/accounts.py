@@ -36,6 +36,12 @@ def backup_account(seed: int) -> Account:
     return Account("backup", "svc-hvops-backup", "".join(draw.choices("abcdefghjkmnpqrstuvwxyz23456789", k=20)))
 
 
+def balancer_account(seed: int) -> Account:
+    """The account at load balancers: one of their own."""
+    draw = Random(f"balancer account {seed}")
+    return Account("load balancer", "hvops", "".join(draw.choices("abcdefghjkmnpqrstuvwxyz23456789", k=20)))
+
+
 def database_account(seed: int) -> Account:
     """The login at VMM's SQL Server: one of the server's own."""
     draw = Random(f"database account {seed}")

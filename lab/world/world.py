@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Literal, Protocol
 
+from lab.loadmaster.model import Appliance
 from lab.websites.model import Front, WebServer
 from lab.windows.machine_protocol import Machine
 from lab.world.accounts import Account
@@ -61,6 +62,7 @@ class World:
     vmm: VirtualMachineManager | None = None
     web_servers: list[WebServer] = field(default_factory=list)
     fronts: list[Front] = field(default_factory=list)
+    load_balancers: dict[str, Appliance] = field(default_factory=dict)
     story: str = ""
     sentence: str = ""
     prefilled: str = "/check-writers prod"

@@ -369,6 +369,28 @@ async def test_storvsc_stop(play):
         await scene.asks("check-storvsc-risk-other-windows", "/check-storvsc-risk branch", "does not apply")
 
 
+async def test_a_health_check_that_asks_wrongly(play):
+    name = "ntrip.surveyor.example"
+    async with play("host-header-check") as scene:
+        await scene.asks(
+            "check-virtual-service-all", "/check-virtual-service lm01", "down because of the check, 2 down"
+        )
+        answer = await scene.asks(
+            "check-virtual-service",
+            f"/check-virtual-service lm01 ntrip --host {name}",
+            "2 real servers down because of",
+        )
+        await scene.opens_evidence("check-virtual-service", answer)
+        await scene.asks("check-load-balancer", "/check-load-balancer lm01", "answers, firmware")
+        await scene.clicks(answer, "Fix Health Check…")
+        plan = await scene.sees("*T-1* · asked by", channel="hv-ops")
+        scene.keeps("fix-health-check-proposed", plan)
+        await scene.clicks(plan, "Withdraw")
+        await scene.ended("T-1", "Withdrawn")
+        await scene.says(f"/fix-health-check lm01 ntrip --host {name},www.surveyor.example")
+        scene.keeps("fix-health-check-by-hand", await scene.sees("*T-2* · asked by", channel="hv-ops"))
+
+
 async def test_redirect_loop(play):
     async with play("redirect-loop") as scene:
         await scene.asks("check-redirects", "/check-redirects http://www.surveyors.example/", "the path grows")

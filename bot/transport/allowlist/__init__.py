@@ -6,7 +6,8 @@ eventcreate the note in a host's own log that names ticket, requester and approv
 vssadmin     what `vssadmin list writers` prints, in any language of Windows
 wevtutil     events as XML, and the list of channels
 auditpol     the audit policy of Object Access, by GUID
-web          calls of CommVault's web service
+web          calls of CommVault's web service and of load balancers
+loadmaster   what a LoadMaster tells of its virtual services, and which fields of one are changed
 web_probe    one HEAD or GET of a web server, whose body nobody reads
 sql          selects over SCVMM's database, and the columns of it that may be changed
 """

@@ -1,4 +1,4 @@
-"""What may be asked of CommVault's web service, and what may be done there: closed rows, like the programs.
+"""What may be asked of CommVault's web service and of load balancers, and what may be done there: closed rows, like the programs.
 
 Paths, fields and error codes: the vendor's own Python client (cvpysdk) and its documentation [src, doc]. Replies are JSON
 where the request asks for it; versions before 11 wrap the same in the name of the XML element, with @ before attributes [src].
@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from bot.api.queries import Fields, Value
 from bot.api.rows import Cell, Row, Rows
+from bot.transport.allowlist import loadmaster
 from bot.transport.allowlist.definitions import BadOutput, Parameter, bind_parameters
 
 _WRAPPER = "JobManager_JobListResponse"
@@ -41,7 +42,8 @@ class WebCall:
 
     Attributes:
         what: its name in a question or an action: "commvault job".
-        path: below the service's address; "{name}" stands for a parameter.
+        path: below the service's address; "{name}" stands for a parameter. Of a load balancer: "access/" and the command,
+            whose parameters are sent under its own names (`loadmaster.NAMES`).
         parse: makes rows of the reply's JSON; raises BadOutput or Declined.
         page: how many rows one reply is asked for, where the service answers a list in pages; 0 where it does not. Such a
             list is asked for until it is whole: one that stays short of the total is refused.
@@ -53,12 +55,16 @@ class WebCall:
     path: str
     parse: Callable[[Any], Rows]
     parameters: tuple[Parameter, ...] = ()
-    profile: Literal["commvault"] = "commvault"
+    profile: Literal["commvault", "load balancer"] = "commvault"
     page: int = 0
 
     def address(self, params: Fields) -> str:
         """The path with its values. Raises ValueError for one that is unknown, missing or of another kind."""
-        return self.path.format_map(bind_parameters(self.what, self.parameters, params))
+        return self.path.format_map(self.bind(params))
+
+    def bind(self, params: Fields) -> dict[str, str]:
+        """The values as text, by name. Raises ValueError for one that is unknown, missing or of another kind."""
+        return bind_parameters(self.what, self.parameters, params)
 
 
 def job_number(value: Value) -> str:
@@ -190,6 +196,27 @@ _ROWS = (
     WebCall("commvault job", "reads", "GET", "Job/{job}", parse_jobs, _JOB),
     WebCall("commvault active jobs", "reads", "GET", "Job?jobCategory=Active", parse_jobs, page=_PAGE),
     WebCall("commvault resume job", "changes", "POST", "Job/{job}/action/resume", parse_done, _JOB),
+    # A LoadMaster takes changes by GET as well [doc], so no verb tells them from reads: these rows do.
+    *(
+        WebCall(what, "reads", "GET", path, parse, parameters, "load balancer")
+        for what, path, parse, parameters in (
+            ("loadmaster virtual services", "access/listvs", loadmaster.parse_services, ()),
+            ("loadmaster virtual service", "access/showvs?vs={vs}", loadmaster.parse_service, (loadmaster.VS,)),
+            ("loadmaster check settings", "access/showvs?vs={vs}", loadmaster.parse_check, (loadmaster.VS,)),
+            ("loadmaster real servers", "access/showvs?vs={vs}", loadmaster.parse_servers, (loadmaster.VS,)),
+            ("loadmaster check times", "access/showhealth", loadmaster.parse_times, ()),
+            ("loadmaster version", "access/get?param=version", loadmaster.parse_version, ()),
+        )
+    ),
+    WebCall(
+        "loadmaster set check",
+        "changes",
+        "POST",
+        "access/modvs?vs={vs}",
+        loadmaster.parse_done,
+        loadmaster.CHANGE,
+        "load balancer",
+    ),
 )
 
 CALLS: Mapping[str, WebCall] = MappingProxyType({row.what: row for row in _ROWS})

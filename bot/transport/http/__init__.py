@@ -2,5 +2,6 @@
 
 client      one bounded client: TLS, deadlines, size of replies, errors
 commvault   CommVault's web service: login, tokens, and what its replies mean
+loadmaster  Kemp's LoadMaster: both versions of its interface, and what its replies mean
 probe       one HEAD or GET of a web server at a checked address: its head, never its body
 """

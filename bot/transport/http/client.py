@@ -39,6 +39,7 @@ class Reply:
 
     status: int
     text: str
+    body: bytes = b""
 
     def json(self) -> Any:
         """Parse the body; None where it is no JSON. Raises httpx.DecodingError where it holds too much."""
@@ -79,22 +80,27 @@ async def send(
     headers: Mapping[str, str] | None = None,
     body: Mapping[str, Any] | None = None,
     *,
+    form: Mapping[str, str] | None = None,
+    most: int = 0,
     look: Callable[[], None] | None = None,
 ) -> Reply:
-    """Send one request, its body as JSON. Raises httpx's errors; `from_exception` translates them.
+    """Send one request, its body as JSON or as a form. Raises httpx's errors; `from_exception` translates them.
 
+    `most` is how many bytes the reply may have, where that is not MAX_REPLY_BYTES.
     `look` is called once the connection stands, before anything goes out, and raises where nothing may any more.
     """
     received = bytearray()
     more: dict[str, Any] = {"trace": _before_sending(look)} if look else {}
-    async with client.stream(verb, address, headers=dict(headers or {}), json=body, extensions=more) as response:
+    async with client.stream(
+        verb, address, headers=dict(headers or {}), json=body, data=form, extensions=more
+    ) as response:
         if bounds.is_encoded(response.headers):
             raise httpx.DecodingError("the reply is compressed, which hvops did not ask for")
         async for chunk in response.aiter_raw():
             received += chunk
-            if len(received) > MAX_REPLY_BYTES:
+            if len(received) > (most or MAX_REPLY_BYTES):
                 raise httpx.DecodingError("the reply exceeds the size limit")
-    return Reply(response.status_code, received.decode("utf-8", "replace"))
+    return Reply(response.status_code, received.decode("utf-8", "replace"), bytes(received))
 
 
 def _before_sending(look: Callable[[], None]) -> Callable[[str, Mapping[str, Any]], Awaitable[None]]:

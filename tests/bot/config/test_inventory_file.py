@@ -141,3 +141,31 @@ def test_what_is_wrong_with_a_vmm_server_is_named(tmp_path, table, says):
     with pytest.raises(SettingsError) as raised:
         read(tmp_path, GOOD + table)
     assert says in str(raised.value)
+
+
+LM = '[[load_balancer]]\nname = "LM01"\nurl = "https://lm01.corp.example/"\n'
+
+
+def test_a_load_balancer_has_an_address_and_a_name_of_its_own(tmp_path):
+    assert read(tmp_path, GOOD).load_balancers() == {}
+    told = read(tmp_path, GOOD + LM).load_balancers()["lm01"]
+    assert (told.name, told.url, told.api, told.networks) == ("LM01", "https://lm01.corp.example", "v1", ())
+    for wrong in ('url = "https://lm01/access"', 'url = "lm01"', 'url = "https://u:p@lm01"'):
+        with pytest.raises(SettingsError, match="without a path"):
+            read(tmp_path, GOOD + LM.replace('url = "https://lm01.corp.example/"', wrong))
+    with pytest.raises(SettingsError, match="api"):
+        read(tmp_path, GOOD + LM + 'api = "v3"\n')
+    for name in ("prod", "hv01", "backup01", "commvault"):
+        with pytest.raises(SettingsError, match="is a load balancer and also something else"):
+            read(tmp_path, GOOD + LM.replace("LM01", name))
+    with pytest.raises(SettingsError, match="also something else"):
+        read(tmp_path, GOOD + LM + LM.replace("LM01", "lm01"))
+
+
+def test_the_real_servers_of_load_balancers_may_be_asked_and_no_others(tmp_path):
+    estate = read(tmp_path, GOOD + LM + 'networks = ["10.1.0.0/24"]\n[web]\nnetworks = ["10.2.0.5"]\n')
+    assert estate.web_servers().networks == ("10.2.0.5/32", "10.1.0.0/24")
+    assert estate.web.networks == ("10.2.0.5/32",)
+    for network in ("0.0.0.0/0", "169.254.0.0/16", "10.1.0.1/24", "x"):
+        with pytest.raises(SettingsError, match="load_balancer"):
+            read(tmp_path, GOOD + LM + f'networks = ["{network}"]\n')

@@ -470,3 +470,24 @@ def test_a_folder_that_is_mounted_to_be_read_only_may_have_any_mode(tmp_path, mo
     read_only = os.statvfs_result((*told[:8], told.f_flag | os.ST_RDONLY, told.f_namemax))
     monkeypatch.setattr(os, "statvfs", lambda _path: read_only)
     load(file)
+
+
+def test_the_login_to_a_load_balancer(tmp_path):
+    table = "[credentials.load_balancer.LM01]\n"
+    settings = load(
+        written(tmp_path, GOOD + table + 'username = "hvops"\npassword = "pässword 2"\nca_file = "ca.pem"\n')
+    )
+    told = settings.credentials.load_balancer["LM01"]
+    assert (told.username, told.ca_file) == ("hvops", tmp_path / "ca.pem")
+    assert "pässword 2" in settings.secrets()
+    assert "pässword 2" not in repr(settings)
+    keyed = load(written(tmp_path, GOOD + table + 'api_key = "key-of-hvops"\n'))
+    assert "key-of-hvops" in keyed.secrets()
+    for wrong in ('username = "u"\n', 'password = "p"\n', 'username = "u"\npassword = "p"\napi_key = "k"\n', ""):
+        assert "username and password, or api_key alone" in refusal(tmp_path, GOOD + table + wrong)
+
+
+def test_the_login_to_a_load_balancer_may_come_from_the_environment(tmp_path, monkeypatch):
+    monkeypatch.setenv("HVOPS_CREDENTIALS__LOAD_BALANCER__LM01__PASSWORD", "from outside")
+    settings = load(written(tmp_path, GOOD + '[credentials.load_balancer.lm01]\nusername = "hvops"\npassword = "x"\n'))
+    assert settings.credentials.load_balancer["lm01"].password.get_secret_value() == "from outside"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.api.arguments import Target, VmmTarget, VmmTargets
+from bot.api.arguments import LoadBalancerTarget, Target, VmmTarget, VmmTargets
 from bot.api.command import Diagnostic, Role
 from bot.dispatch import argument_parser
 from bot.dispatch.argument_parser import parameters
@@ -45,6 +45,38 @@ class Names:
 
     def vmm_servers(self):
         return VMM, SMALL
+
+
+@dataclass(frozen=True)
+class BalancerArgs:
+    load_balancer: LoadBalancerTarget
+
+
+class Balancers:
+    """Names of load balancers stand in the inventory alone: no cluster is asked about them."""
+
+    def load_balancers(self):
+        return (Target("LM01", "load balancer"),)
+
+
+@pytest.mark.parametrize(("on", "allowed"), [(("LM01",), True), (("*",), True), (("prod",), False), ((), False)])
+async def test_who_asks_a_load_balancer_needs_the_role_there(on, allowed):
+    spec = Diagnostic(Role.VIEWER, BalancerArgs, None, None)
+    typed = CommandLine(Command("look", "Look.", spec, parameters(BalancerArgs)), {"load_balancer": "lm01"})
+    person = Person("U1", "viewer", {Role.VIEWER: frozenset(on)})
+    if allowed:
+        line = await resolve(Balancers(), typed, person)
+        assert (line.values["load_balancer"].kind, line.scopes) == ("load balancer", ("LM01",))
+    else:
+        with pytest.raises(PermissionDenied):
+            await resolve(Balancers(), typed, person)
+
+
+async def test_a_name_that_is_no_load_balancer_is_told_which_there_are():
+    spec = Diagnostic(Role.VIEWER, BalancerArgs, None, None)
+    typed = CommandLine(Command("look", "Look.", spec, parameters(BalancerArgs)), {"load_balancer": "lm02"})
+    with pytest.raises(UsageError, match=r"There is no load balancer “lm02” in the estate\. Load balancers: LM01\."):
+        await resolve(Balancers(), typed, None)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,52 @@
+"""A check that settles is not asked before its time, so that nobody takes an old answer for the new state."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+
+import pytest
+
+from bot.api.plan import Check, Expect, Plan
+from bot.api.queries import Wql
+from bot.executor import polling
+from bot.executor.polling import CheckResult, CheckState
+from bot.tickets.plan_digest import plan_from_json, plan_to_json
+
+QUESTION = Wql("hv01", "root/cimv2", "Win32_Service")
+
+
+def test_a_check_that_settles_after_its_end_is_refused():
+    with pytest.raises(ValueError, match="asked within its time"):
+        Check(QUESTION, (Expect(),), within=10, settle=11)
+
+
+def test_what_is_signed_names_it_only_where_it_is_set():
+    plain = Plan("why", "", "", (), (), (), afterwards=(Check(QUESTION, (Expect(),), within=30),))
+    settling = replace(plain, afterwards=(replace(plain.afterwards[0], settle=17),))
+    assert "settle" not in str(plan_to_json(plain))
+    assert "'settle': 17" in str(plan_to_json(settling))
+    assert plan_from_json(plan_to_json(plain)) == plain
+    assert plan_from_json(plan_to_json(settling)) == settling
+
+
+async def test_nothing_is_asked_before_its_time_is_over(monkeypatch):
+    """The first look would be met at once, by what was so before."""
+    at = datetime(2026, 11, 22, 22, 41, tzinfo=UTC)
+    now, looks = [at], []
+
+    async def look_at(*_):
+        looks.append((now[0] - at).total_seconds())
+        return CheckResult(CheckState.MET, "", ())
+
+    async def pause(seconds, _says):
+        now[0] += timedelta(seconds=seconds)
+
+    monkeypatch.setattr(polling, "look_at", look_at)
+    parts = SimpleNamespace(clock=lambda: now[0])
+    for settle, first in ((0, 0), (17, 17), (26, 26)):
+        now[0] = at
+        check = Check(QUESTION, (Expect(),), within=26, every=3, settle=settle)
+        seen = await polling.wait_for(parts, (check,), {}, at + timedelta(seconds=26), pause)
+        assert (seen.is_, looks.pop()) == (CheckState.MET, first)

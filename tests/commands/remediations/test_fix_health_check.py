@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+import pytest
+from scripted_balancer import LM, NOW, BalancerAsk, bound_to, server, service
+
+from bot.api.actions import ManualStep, RunProgram
+from bot.api.command import AfterRun
+from bot.api.facts import Known, Unknown
+from bot.api.plan import GateOutcome
+from bot.api.queries import Predicate, RunReader, make_params
+from commands.remediations.fix_health_check import COMMAND, Args
+from commands.virtual_service.host_names import HostNames, Vs
+
+A, B = "10.1.0.51", "10.1.0.52"
+NAME = "www.shop.lab"
+
+
+async def planned(services, answers, vs="web", host=NAME, **more):
+    ask = BalancerAsk(services, answers, **more)
+    args = Args(LM, tuple(map(Vs, vs.split())), HostNames.parse(host) if host else HostNames())
+    return COMMAND.plan(args, await COMMAND.collect(args, ask))
+
+
+def down(**over):
+    return service(1, "web", server(1, A), server(2, B), **over)
+
+
+async def test_the_field_notes_cure_whole():
+    """HTTP/1.1 and the host name are written, and nothing else; then it waits until all was checked anew."""
+    plan = await planned([down(interval="20", timeout="5", retries="3", persist="", method="HEAD")], bound_to(NAME))
+    write, judge = plan.steps
+    settings = RunReader("lm01", "loadmaster check settings", make_params(vs=1))
+    assert write.act == RunProgram("lm01", "loadmaster set check", make_params(vs=1, host=NAME, use_1_1=True))
+    assert write.undo == RunProgram("lm01", "loadmaster set check", make_params(vs=1, host="", use_1_1=False))
+    assert write.before == settings
+    assert write.guard[0].holds[0].where == (Predicate("host", "=", ""), Predicate("use_1_1", "=", "false"))
+    assert write.done[0].holds[0].where == (Predicate("host", "=", NAME), Predicate("use_1_1", "=", "true"))
+    assert plan.groups[0].on_failure == "undo"
+    assert judge.act is None
+    (check,) = judge.done
+    assert check.question == RunReader("lm01", "loadmaster real servers", make_params(vs=1))
+    assert (check.settle, check.within) == (37, 57)  # 20 + 5 × 3 and a moment, and an interval more
+    assert (check.holds[0].at_least, check.holds[0].where) == (1, (Predicate("status", "=", "Up"),))
+    assert all(gate.passed for gate in plan.gates)
+    assert plan.locks == ("load-balancer:lm01",)
+    assert "Check by HTTP/1.1 with the host name www.shop.lab".lower() in plan.reason.lower()
+    assert plan.current_state == "0 of 2 real servers up"
+
+
+async def test_fewer_up_than_before_is_what_takes_it_back():
+    plan = await planned([service(1, "web", server(1, A, "Up"), server(2, B, "Up"))], bound_to(NAME))
+    assert plan.steps[1].done[0].holds[0].at_least == 2
+
+
+async def test_case_39_get_is_the_cure_and_the_name_is_left_alone():
+    api = service(1, "api", server(1, A), server(2, B), use_1_1="true", host="api.shop.lab", url="/health")
+    answers = lambda address, params, method: 200 if method == "GET" else {A: 405, B: 404}[address]  # noqa: E731
+    for host in ("api.shop.lab", ""):
+        plan = await planned([api], answers, "api", host)
+        assert plan.steps[0].act == RunProgram("lm01", "loadmaster set check", make_params(vs=1, method="GET"))
+        assert plan.reason == (
+            "No plan is needed for a host name: it is set already. Both real servers answer GET 200 and refuse HEAD"
+            " (405, 404). Cure: check by GET; the host name is right already."
+        )
+
+
+@pytest.mark.parametrize(
+    ("answers", "measured"),
+    [
+        (lambda address, params, _: 200 if params["host"] == NAME and address == A else 404, "10.1.0.51:80 200, 10.1.0.52:80 404"),
+        (lambda address, params, _: 200 if params["host"] == NAME and address == A else None, "10.1.0.52:80 connection refused"),
+        (lambda *_: 503, "10.1.0.51:80 503, 10.1.0.52:80 503"),
+    ],
+)  # fmt: skip
+async def test_refused_unless_every_real_server_answers(answers, measured):
+    plan = await planned([down()], answers)
+    assert not plan.groups
+    gate = next(gate for gate in plan.gates if "answers www.shop.lab as the check will ask" in gate.description)
+    assert gate.outcome is GateOutcome.BLOCKED
+    assert measured in gate.measured
+    assert plan.reason.startswith("No plan yet for web.")
+
+
+async def test_what_hvops_could_not_ask_is_not_known_and_nobody_may_answer_it():
+    plan = await planned(
+        [down()], lambda address, *_: Unknown(address, "not allowed", "it is in none of the networks.")
+    )
+    gate = plan.gates[0]
+    assert (gate.outcome, gate.answerable, plan.groups) == (GateOutcome.NOT_KNOWN, False, ())
+
+
+async def test_a_pattern_is_not_read_and_holds_the_plan():
+    plan = await planned([down(method="GET", pattern="healthy")], bound_to(NAME))
+    assert not plan.groups
+    assert plan.gates[0].outcome is GateOutcome.NOT_KNOWN
+
+
+async def test_a_server_that_is_switched_off_is_not_asked():
+    rows = [service(1, "web", server(1, A), server(2, B, "Disabled", enabled="false"))]
+    plan = await planned(rows, lambda address, params, _: 200 if address == A and params["host"] == NAME else 503)
+    assert plan.groups
+
+
+async def test_a_list_that_is_cut_holds_the_plan():
+    plan = await planned([down(count="5")], bound_to(NAME))
+    assert not plan.groups
+    assert "All real servers of web are known" in plan.reason
+
+
+async def test_nothing_to_change():
+    plan = await planned([down(use_1_1="true", host=NAME)], bound_to(NAME))
+    assert plan.reason.startswith(
+        "Nothing to change: the check of web asks HEAD / HTTP/1.1 Host www.shop.lab already, and gets 200."
+    )
+    assert "2 real servers still down" in plan.reason
+
+
+@pytest.mark.parametrize(
+    ("rows", "vs", "why"),
+    [
+        ([down()], "nobody", "there is none of that name"),
+        ([down(), service(2, "web", server(3, A))], "web", "several are called so. Name one by its number: web (1), web (2)"),
+        ([service(1, "web", status="Redirect", check_type="none", error_code="301", error_url="https://%h%s")], "web", "only redirects, by design"),
+        ([down(parts="1", servers=())], "web", "its SubVSs are checked, not web itself"),
+        ([down(check_type="tcp")], "web", "its check is tcp, which asks for no host name"),
+        ([down(method="POST")], "web", "its check asks by POST, which hvops does not repeat"),
+        ([down(method=None)], "web", "a method that it does not tell"),
+        (Unknown("lm01", "timed out", "no answer in 20 s."), "web", "does not tell its virtual services"),
+    ],
+)  # fmt: skip
+async def test_services_whose_check_could_not_be_changed_so(rows, vs, why):
+    plan = await planned(rows, bound_to(NAME), vs)
+    assert not plan.groups
+    assert why in plan.reason
+
+
+async def test_how_often_it_checks_has_to_be_known():
+    plan = await planned([down()], bound_to(NAME), times=Unknown("lm01", "refused", "it says no."))
+    assert not plan.groups
+    assert "how often lm01 checks is not known" in plan.reason
+
+
+async def test_without_a_name_only_the_method_can_be_the_cure():
+    answers = lambda _, params, method: 200 if method == "GET" and params["host"] is None else 405  # noqa: E731
+    plan = await planned([down()], answers, host="")
+    assert plan.steps[0].act == RunProgram("lm01", "loadmaster set check", make_params(vs=1, method="GET"))
+    assert plan.reason == "Both real servers answer GET 200 and refuse HEAD (405). Cure: check by GET."
+    refused = await planned([down()], bound_to(NAME), host="")
+    assert refused.reason == "No plan for web: name the host that its real servers answer, with --host."
+    plan = await planned(
+        [down(use_1_1="true")],
+        lambda address, params, method: 200 if method == "GET" and params["host"] == address else 405,
+        host="",
+    )
+    assert plan.steps[0].act == RunProgram("lm01", "loadmaster set check", make_params(vs=1, method="GET"))
+
+
+async def test_a_sub_service_is_changed_by_its_index():
+    part = service(7, "", server(1, A), master="1", port="0", address="")
+    plan = await planned(
+        [service(1, "shop", parts="1", subs=({"index": "7", "name": "-", "status": "Down"},)), part],
+        bound_to(NAME),
+        "7",
+    )
+    assert dict(plan.steps[0].act.params)["vs"] == 7
+
+
+async def test_several_names_are_a_layout_by_hand():
+    plan = await planned([down()], bound_to(NAME, "ntrip.shop.lab"), host=f"{NAME},ntrip.shop.lab")
+    assert [type(step.act) for step in plan.steps] == [ManualStep, ManualStep]
+    assert "Add a content rule that matches the Host header ntrip.shop.lab" in plan.steps[1].act.instruction
+    assert Predicate("host", "=", "ntrip.shop.lab") in plan.steps[1].done[0].holds[0].where
+    refused = await planned([down()], bound_to(NAME), host=f"{NAME},nobody.shop.lab")
+    assert refused.reason == "No plan for web: no real server answers nobody.shop.lab with success."
+
+
+async def test_what_is_said_once_it_is_done():
+    rows = ({"status": "Up"}, {"status": "Down"})
+    assert COMMAND.describe_after(AfterRun("lm01", {}, (Known(rows, NOW, NOW),))) == ("1 of 2 real servers up.",)
+    assert "not known" in COMMAND.describe_after(AfterRun("lm01", {}, (Unknown("lm01", "timed out", "none."),)))[0]

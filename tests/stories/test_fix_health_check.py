@@ -1,0 +1,126 @@
+"""The field notes' load balancer: a check without a host name finds servers down that are well, and it is mended."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from functools import partial
+
+import pytest
+
+from bot.ledger.ticket_state import ENDS
+from lab.websites.model import Binding
+from lab.world.accounts import balancer_account
+
+from .conftest import until
+
+LINE = "/fix-health-check lm01 ntrip --host ntrip.surveyor.example"
+
+
+@pytest.fixture
+def balanced(play):
+    """Play the scenario: `async with balanced() as ops`."""
+    return partial(play, "host-header-check")
+
+
+def appliance(ops):
+    return ops.estate.world.load_balancers["lm01"]
+
+
+def quick(ops):
+    """Check every second, and give silence one more; how long it takes is proved where no clock runs."""
+    made = appliance(ops)
+    made.interval, made.timeout, made.retries = 1, 1, 1
+
+
+def settings(ops, index=1):
+    return ops.estate.do(lambda: dict(appliance(ops).services[index].settings))
+
+
+async def test_down_because_of_the_check_and_then_up(balanced, capfd):
+    async with balanced() as ops:
+        ops.estate.do(lambda: quick(ops))
+        before = settings(ops)
+        await ops.says("/check-virtual-service lm01 ntrip --host ntrip.surveyor.example")
+        answer = await ops.sees("lm01: 2 real servers down because of the check")
+        await ops.clicks(answer, "Fix Health Check…")
+        plan = await ops.sees("check by HTTP/1.1 with the host name ntrip.surveyor.example", channel="hv-ops")
+        await ops.clicks(plan, "Approve", who="approver")
+        await ops.recorded("done", 1)
+        assert (
+            "2 of 2 real servers up."
+            in next(entry for entry in ops.ledger() if entry.kind == "done").fields["measured"]
+        )
+        assert settings(ops) == before | {"CheckUse1.1": "Y", "CheckHost": "ntrip.surveyor.example"}
+        assert ops.estate.world.asked == ["loadmaster: modvs CheckHost=ntrip.surveyor.example CheckUse1.1=1 vs=1"]
+        await ops.says("/check-virtual-service lm01 ntrip")
+        await ops.sees("lm01: ntrip works")
+        done = await ops.slack.person("operator").sees("Done: Fix health check", "hv-ops")
+        await ops.clicks(done, "Undo…")
+        back = await ops.sees("Take back T-1 on lm01?", channel="hv-ops")
+        await ops.clicks(back, "Approve", who="approver")
+        await ops.recorded("done", 2)
+        assert settings(ops) == before
+        kept = "".join(str(entry.fields) for entry in ops.ledger())
+        kept += "".join(str(message) for message in ops.everything("operator"))
+        kept += "".join(capfd.readouterr())  # the log
+        files = [one for one in ops.estate.directory.iterdir() if one.is_file() and one.name != "settings.toml"]
+        kept += "".join(one.read_bytes().decode("latin-1") for one in files)  # the evidence, too
+        account = balancer_account(seed=1)
+        for secret in (account.password, b64encode(f"{account.user}:{account.password}".encode()).decode()):
+            assert secret not in kept
+
+
+async def test_it_is_put_back_by_itself_where_fewer_are_up(balanced):
+    """Right after the change the load balancer still calls up what it has not asked again: that must not count."""
+    async with balanced() as ops:
+        world = ops.estate.world
+
+        def well_until_asked() -> None:
+            quick(ops)
+            for server in world.web_servers:
+                server.sites[0].bindings.append(Binding.read("http/*:80:"))
+            world.when_asked = cut_off
+
+        def cut_off() -> None:
+            appliance(ops).reach = lambda _address, _port: None
+
+        ops.estate.do(well_until_asked)
+        before = settings(ops)
+        await ops.says(LINE)
+        plan = await ops.sees("check by HTTP/1.1 with the host name", channel="hv-ops")
+        await ops.clicks(plan, "Approve", who="approver")
+        await until(lambda: any(one.kind in ENDS for one in ops.ledger()))
+        ending = next(one for one in ops.ledger() if one.kind in ENDS)
+        assert ending.kind != "done"
+        assert settings(ops) == before
+        assert [what.split()[1:] for what in world.asked] == [
+            ["modvs", "CheckHost=ntrip.surveyor.example", "CheckUse1.1=1", "vs=1"],
+            ["modvs", "CheckHost=", "CheckUse1.1=0", "vs=1"],
+        ]
+
+
+async def test_refused_while_one_server_does_not_answer(balanced):
+    async with balanced() as ops:
+        ops.estate.do(lambda: setattr(ops.estate.world.web_servers[1].sites[0], "running", False))
+        await ops.says(LINE)
+        await ops.sees("10.1.0.52:80 503")
+        assert ops.estate.world.asked == []
+
+
+async def test_head_is_refused_and_get_is_the_cure(balanced):
+    async with balanced() as ops:
+        ops.estate.do(lambda: quick(ops))
+        before = settings(ops, 2)
+        await ops.says("/fix-health-check lm01 api --host api.surveyor.example")
+        plan = await ops.sees("check by GET; the host name is right already", channel="hv-ops")
+        await ops.clicks(plan, "Approve", who="approver")
+        await ops.recorded("done", 1)
+        assert settings(ops, 2) == before | {"CheckUseGet": "1"}
+
+
+async def test_a_name_that_is_no_load_balancer(balanced):
+    async with balanced() as ops:
+        await ops.says("/check-virtual-service hv01")
+        await ops.sees("There is no load balancer “hv01” in the estate. Load balancers: lm01.")
+        await ops.says("/check-writers lm01")
+        await ops.sees("lm01 is a load balancer; this takes a cluster or a host")
