@@ -9,7 +9,21 @@ import pytest
 
 from lab.cases.case import load
 from lab.cases.errors import CaseError
-from lab.cases.schema import CaseFile, Event, Expect, Job, Machine, Program, Registry, Rows, Sql
+from lab.cases.schema import (
+    CaseFile,
+    Event,
+    Expect,
+    Job,
+    Machine,
+    Program,
+    Redirect,
+    Registry,
+    Rows,
+    Sql,
+    TlsOffload,
+    WebPage,
+    Website,
+)
 
 AT = "at = 2026-11-22T22:41:00Z"
 VOLUME = '[[rows]]\non = "hv03"\nclass = "Win32_Volume"\n'
@@ -117,6 +131,20 @@ def test_the_example_of_the_docs_can_be_played(tmp_path):
 
 def test_the_docs_name_every_key():
     text = (Path(__file__).parents[3] / "docs" / "cases.md").read_text(encoding="utf-8")
-    parts = (CaseFile, Expect, Machine, Rows, Registry, Program, Event, Sql, Job)
+    parts = (
+        CaseFile,
+        Expect,
+        Machine,
+        Rows,
+        Registry,
+        Program,
+        Event,
+        Sql,
+        Job,
+        Website,
+        Redirect,
+        WebPage,
+        TlsOffload,
+    )
     names = {field.alias or name for part in parts for name, field in part.model_fields.items()} - {"database"}
     assert sorted(name for name in names if not re.search(rf"\b{name}\b", text)) == []
