@@ -102,7 +102,9 @@ def _row(number: int, hop: Hop) -> tuple[str, ...]:
 
 
 def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else f"{text[: most - 1]}…"
+    """Without its middle: what grows does so at the end."""
+    half = most // 2
+    return text if len(text) <= most else f"{text[: most - half]}…{text[1 - half :]}"
 
 
 COMMAND = Diagnostic(Role.VIEWER, Args, collect, evaluate)

@@ -72,11 +72,9 @@ def test_a_location_leads_where_browsers_go(location, leads_to):
 
 
 @pytest.mark.parametrize(
-    "location", ["", "javascript:x", "mailto:a@b", "\\\\e\\f", "/a b", "/a\x01", "http://u:p@h/", "/%00", "http:"]
+    "location", ["", "javascript:x", "mailto:a@b", "\\\\e\\f", "/a b", "/a\x01", "http://u:p@h/", "/%00"]
 )
 def test_a_location_that_clients_read_differently_leads_nowhere(location):
-    if location == "http:":
-        return
     with pytest.raises(ValueError, match=r"."):
         Url.parse("http://www.lab/x/y").join(location)
 

@@ -17,10 +17,14 @@ from lab.cases.schema import (
     LoadBalancer,
     Machine,
     Program,
+    Redirect,
     Registry,
     Rows,
     Sql,
+    TlsOffload,
     VirtualService,
+    WebPage,
+    Website,
 )
 
 AT = "at = 2026-11-22T22:41:00Z"
@@ -129,6 +133,22 @@ def test_the_example_of_the_docs_can_be_played(tmp_path):
 
 def test_the_docs_name_every_key():
     text = (Path(__file__).parents[3] / "docs" / "cases.md").read_text(encoding="utf-8")
-    parts = (CaseFile, Expect, Machine, Rows, Registry, Program, Event, Sql, Job, LoadBalancer, VirtualService)
+    parts = (
+        CaseFile,
+        Expect,
+        Machine,
+        Rows,
+        Registry,
+        Program,
+        Event,
+        Sql,
+        Job,
+        Website,
+        Redirect,
+        WebPage,
+        TlsOffload,
+        LoadBalancer,
+        VirtualService,
+    )
     names = {field.alias or name for part in parts for name, field in part.model_fields.items()} - {"database"}
     assert sorted(name for name in names if not re.search(rf"\b{name}\b", text)) == []
