@@ -11,6 +11,7 @@ What is concluded, by subject; each holds facts, findings, gates or steps:
     writer_reset/    resetting a writer   guest_space/    free space inside guests
     vmm/             SCVMM's records      patches/        updates across nodes
     clocks/          clocks compared
+    boot_layout/     how hosts start
     host_access/     may hvops ask a host all that it needs?
 
 The file's name is the command's name (`check_writers.py` -> `/check-writers`), the first line of its docstring is

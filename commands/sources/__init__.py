@@ -18,5 +18,6 @@ updates         builds, updates, reboot flags       audit_policy    what Object 
 clock           what time a machine believes it is  audit_log       a full Security log; who else sets auditing
 commvault       backup jobs                         vmm             what SCVMM's database believes
 identity        is this the machine we meant?       rules           the rule files, read and checked
+firmware        UEFI or not, its version          boot_disks      disks and partitions of a host
 host_names      is this the same host?          storage         Storage Spaces: jobs, and how virtual disks are
 """

@@ -16,6 +16,7 @@ KIB, MIB, GIB = 1024, 1024**2, 1024**3
 HOST_MEMORY = 8 * GIB  # what a node keeps for itself
 
 VolumeKind = Literal["basic", "system reserved", "efi", "recovery", "cd"]
+Reserved = Literal["behind", "first", "none"]
 WriterError = Literal["none", "retryable", "unexpected", "timed out", "inconsistent", "non-retryable"]
 GuestState = Literal["running", "off", "saved", "paused"]
 
@@ -142,6 +143,8 @@ class Windows:
     memory: int = 4 * GIB
     processors: int = 2
     volumes: list[Volume] = field(default_factory=list)
+    reserved: Reserved = "behind"  # where the reserved partition of a GPT boot disk stands, against the EFI partition
+    dynamic_disks: frozenset[int] = frozenset()  # numbers of those that the Logical Disk Manager keeps
     updates: list[Update] = field(default_factory=list)
     services: dict[str, Service] = field(default_factory=dict)  # lower-case name -> service
     writers: list[Writer] = field(default_factory=list)
@@ -219,6 +222,7 @@ class Node(Windows):
     drain_target: str = ""
     draining: object | None = None  # what the drain under way knows; see lab.world.drain
     browsing: Literal["works", "fails", "toggled"] = "works"  # remote file browsing; see lab.world.audit_policy
+    firmware_version: str = "2.17.0"  # SMBIOSBIOSVersion
 
     @property
     def guests(self) -> list[Guest]:

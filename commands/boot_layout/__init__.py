@@ -1,0 +1,6 @@
+"""How hosts start: firmware, partition table, EFI and reserved partition.
+
+facts      what is asked of each host, in two rounds at most
+layout     what one host's answers amount to, and where that cannot be told
+findings   in words: hosts that differ, what is missing, what is only noted
+"""
