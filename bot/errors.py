@@ -146,6 +146,10 @@ class Unanswered(TicketError):
     refused_as: ClassVar[Refusal] = "not understood"
 
 
+class WrongReadBack(TicketError):
+    """What somebody read off a machine is not what the plan says it has to be: the step does not count as done."""
+
+
 class PlanNotShown(TicketError):
     """The whole plan does not stand in Slack yet, so nobody can approve it."""
 
