@@ -13,6 +13,14 @@ from commands.formatting import MIB, format_size, join_names
 from commands.sources.firmware import FirmwareVersion, Model
 
 _REDEPLOY = "Windows runs and can stay so. Moving it to UEFI takes a new installation."
+_SHORT = {  # of a table on a phone
+    Layout.NO_EFI: "UEFI, no EFI",
+    Layout.CONTRADICTS: "no match",
+    Layout.EFI_ELSEWHERE: "EFI elsewhere",
+    Layout.NO_RESERVED: "no reserved",
+    Layout.BIOS: "BIOS, MBR",
+    Layout.UEFI: "UEFI, GPT",
+}
 WORDS = {
     Layout.NO_EFI: "NO EFI PARTITION",
     Layout.CONTRADICTS: "DOES NOT MATCH",
@@ -114,7 +122,13 @@ def _mixed(judged: Sequence[Judged], target: str) -> tuple[Finding, ...]:
     )
     bios = ways.get(_BIOS, [])
     if bios:
-        lines = (*lines, ("By hand", f"{_REDEPLOY} Drain {join_names(bios, 4)} and evict it from the cluster first."))
+        lines = (
+            *lines,
+            (
+                "By hand",
+                f"{_REDEPLOY} Where UEFI is wanted: drain and evict {join_names(bios, 4)}, then /redeploy-uefi has the steps.",
+            ),
+        )
     return (Finding(Severity.WARNING, "DIFFERS", target, f"They start in different ways: {said}.", lines),)
 
 
@@ -134,7 +148,7 @@ def _bios(bios: Sequence[Judged]) -> Finding:
         WORDS[Layout.BIOS],
         names,
         f"Started by BIOS from an MBR disk ({join_names(dict.fromkeys(_size(one) for one in bios), 3)}). The two belong together.",
-        (("Means", f"{_REDEPLOY} It is needed only where UEFI was intended."),),
+        (("Means", f"{_REDEPLOY} It is needed only where UEFI was intended: /redeploy-uefi has the steps."),),
     )
 
 
@@ -220,7 +234,7 @@ def _row(name: str, one: Judged | Unknown, host: HostBoot) -> tuple[str, ...]:
     if isinstance(one, Unknown):
         return (name, one.kind, "", "", "", version, model)
     efi, reserved = (_mb(part.size) if part else "" for part in (one.efi, one.reserved))
-    return (name, one.layout.value, _size(one), efi, reserved, version, model)
+    return (name, _SHORT[one.layout], _size(one), efi, reserved, version, model)
 
 
 def _mb(size: int | None) -> str:

@@ -263,6 +263,7 @@ class Cluster:
     name: str
     domain: str
     nodes: list[Node] = field(default_factory=list)
+    evicted: list[Node] = field(default_factory=list)  # were nodes; they still stand in people's inventory
     guests: list[Guest] = field(default_factory=list)
     shared_volumes: list[SharedVolume] = field(default_factory=list)
     backup_in_progress: bool = False

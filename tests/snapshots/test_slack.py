@@ -357,6 +357,12 @@ async def test_boot_layout(play):
         await scene.asks("check-boot-layout-one-host", "/check-boot-layout hv05", "BIOS mode")
 
 
+async def test_redeploy_uefi(play):
+    async with play("redeploy-uefi") as scene:
+        await scene.asks("no-plan-still-a-node", "/redeploy-uefi hv01", "Nothing to redeploy")
+        await scene.asks("redeploy-uefi", "/redeploy-uefi hv05", "T-1")
+
+
 async def test_clock_skew(play):
     async with play("clock-skew") as scene:
         await scene.asks("check-time-skew", "/check-time-skew prod", "ahead of")

@@ -66,7 +66,7 @@ async def test_uefi_with_all_that_belongs_to_it(asked):
     assert report.title == "hv01: UEFI, GPT, EFI and reserved partition there"
     assert (report.findings, report.unanswered, report.notes) == ((), (), ())
     assert report.fine[0].targets == ("hv01",)
-    assert report.table.rows == (("hv01", "UEFI from a GPT disk", "278 GB", "100", "16", "2.7.4", "PowerEdge R810"),)
+    assert report.table.rows == (("hv01", "UEFI, GPT", "278 GB", "100", "16", "2.7.4", "PowerEdge R810"),)
     assert [one.line for one in report.remedies] == ["/check-boot-layout prod"]
 
 
