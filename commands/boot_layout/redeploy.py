@@ -214,7 +214,7 @@ def steps(target: Target, judged: Judged, facts: RedeployFacts) -> tuple[Step, .
         ),
         Step(
             "find-disk",
-            f"Find the disk with {what} in the repair console",
+            f"Find the disk of {on} in the repair console",
             ReadBack(
                 "In the console: “diskpart”, “list disk”, and “wmic diskdrive get Index,Model,SerialNumber,Size” (or the"
                 " controller's own screen). The console counts disks by itself: go by serial number and size, never by"

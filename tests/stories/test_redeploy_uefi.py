@@ -52,7 +52,7 @@ async def test_every_step_is_a_persons_word_and_the_last_one_is_looked_at(play):
     async with play("redeploy-uefi") as ops:
         serial = ops.estate.do(lambda: disk_serial(ops.estate.world.node(HOST), 0))
         await until_the_console(ops)
-        await reads(ops, "Find the disk with serial", **{SERIAL: serial.upper(), SIZE: "278 GB", NUMBER: "1"})
+        await reads(ops, "Find the disk of hv05", **{SERIAL: serial.upper(), SIZE: "278 GB", NUMBER: "1"})
         await reads(ops, "Select that disk in diskpart", **{SELECTED: serial, SIZE: "278 GB", NUMBER: "1"})
         await says_done(ops, "Erase that disk and make it GPT")
         await says_done(ops, "Leave the console and shut hv05 down")
@@ -87,7 +87,7 @@ async def test_another_disk_in_the_console_stops_it_there(play):
     async with play("redeploy-uefi") as ops:
         serial = ops.estate.do(lambda: disk_serial(ops.estate.world.node(HOST), 0))
         await until_the_console(ops)
-        await reads(ops, "Find the disk with serial", **{SERIAL: "C3072E18 <!channel>", SIZE: "14 GB", NUMBER: "0"})
+        await reads(ops, "Find the disk of hv05", **{SERIAL: "C3072E18 <!channel>", SIZE: "14 GB", NUMBER: "0"})
         answer = await ops.sees("T-1 stops at step 3")
         told = plain_text(answer)
         for fact in (f"has to be {serial}", "“14 GB” was typed, and it has to be 278 GB", "lacks the driver of the disk controller", "no later step starts"):  # fmt: skip
@@ -95,15 +95,30 @@ async def test_another_disk_in_the_console_stops_it_there(play):
         assert "select disk" not in told
         assert "clean" not in told
         assert "<!channel>" not in json.dumps(answer.blocks)  # as text it mentions nobody
-        waiting = plain_text(await waits(ops, "Find the disk with serial"))
+        waiting = plain_text(await waits(ops, "Find the disk of hv05"))
         assert "“clean”" not in waiting
         assert [one.step for one in entries(ops, "intent")] == ["san-paths", "console", "find-disk"]
         (refused,) = entries(ops, "refused")
         assert "14 GB" in refused.reason
         assert refused.category == "blocked"
         # once the driver is loaded, the right disk is there
-        await reads(ops, "Find the disk with serial", **{SERIAL: serial, SIZE: "278 GB", NUMBER: "1"})
+        await reads(ops, "Find the disk of hv05", **{SERIAL: serial, SIZE: "278 GB", NUMBER: "1"})
         await waits(ops, "Select that disk in diskpart")
+
+
+async def test_a_window_counts_for_the_step_that_it_was_opened_for(play):
+    async with play("redeploy-uefi") as ops:
+        serial = ops.estate.do(lambda: disk_serial(ops.estate.world.node(HOST), 0))
+        await until_the_console(ops)
+        await ops.clicks(await waits(ops, "Find the disk of hv05"), "Done…")
+        person = ops.slack.person("operator")
+        window = await person.sees_view("Confirm T-1")
+        window.payload["callback_id"] = window.payload["callback_id"].replace(":3", ":4")
+        await person.submits(window, {SERIAL: serial, SIZE: "278 GB", NUMBER: "1"})
+        await ops.recorded("refused", 1)
+        (refused,) = entries(ops, "refused")
+        assert "pressed outside the message of T-1" in refused.reason
+        assert [one.step for one in entries(ops, "step-confirmed")] == ["san-paths", "console"]
 
 
 async def test_a_shared_disk_that_is_still_there_is_seen(play):

@@ -63,7 +63,7 @@ _SAYS = {
     ANSWER: "approved, with your answers on record. Re-checking, then starting.",
     WITHDRAW: "withdrawn. Nothing is done.",
     STOP_STEP: "asked to stop. The step in progress will finish; nothing else starts.",
-    HAND: "noted. hvops is checking for itself.",
+    HAND: "noted. hvops checks what it can.",
     READ_BACK: "noted, with what you read. It is what the plan expects.",
     GO_ON: "goes on. The step in progress is checked first.",
     REJECT: "rejected. Your reason is in the thread.",

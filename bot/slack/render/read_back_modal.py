@@ -16,7 +16,7 @@ _LABEL = 300  # what still reads as a label on a phone
 _SAYS = 2_000
 _HINTS = {
     "text": "As the console shows it. It is compared with the plan.",
-    "size": "With its unit: 278 GB. It is compared with the plan.",
+    "size": "With its unit, such as 80 GB. It is compared with the plan.",
     "number": "As the console counts. It is recorded.",
 }
 
