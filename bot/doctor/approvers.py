@@ -10,7 +10,7 @@ from bot.api.command import Role
 from bot.config.inventory_file import Cluster, InventoryFile, StandaloneHost
 from bot.config.inventory_file import load as load_inventory
 from bot.config.settings import Rule, Settings, Slack, is_placeholder
-from bot.dispatch.authorization import Accounts
+from bot.dispatch.authorization import EVERYWHERE, Accounts
 from bot.doctor.check import SLACK_LATER, DoctorCheck, blocks_remediations, fail, ok, skip, slack_fault, warn
 from bot.errors import HvopsError
 from bot.slack.audit_channel.channel_history import ChannelReader
@@ -19,6 +19,7 @@ from bot.slack.roles import LOOKED_UP, RoleResolver
 from bot.slack.token_info import members
 
 _EMPTY = "has no members"
+_NAMED = 5  # places
 _ENOUGH = 2  # people: who asks does not decide
 
 
@@ -40,7 +41,25 @@ async def check_approvers(settings: Settings) -> list[DoctorCheck]:
         inventory_file = load_inventory(settings.inventory)
     except HvopsError:
         return found  # said elsewhere
-    return [*found, *await _ops_channels(slack, inventory_file)]
+    return [*found, *_go(settings, inventory_file), *await _ops_channels(slack, inventory_file)]
+
+
+def _go(settings: Settings, inventory_file: InventoryFile) -> Iterable[DoctorCheck]:
+    """A stop holds everywhere, so a place where nobody has the role leaves it to the terminal to end one."""
+    role = Role[settings.policy.go.upper()]
+    held = {place.casefold() for one, rule in settings.roles.rules() if one >= role for place in rule.clusters}
+    places = (*inventory_file.clusters, *inventory_file.hosts)
+    missing = [place for place in places if EVERYWHERE not in held and place.casefold() not in held]
+    if not held or not missing:
+        return ()
+    named = ", ".join(missing[:_NAMED]) + (f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else "")
+    return (
+        warn(
+            "/hvops go",
+            f"nobody can end a stop in Slack: no one has the role {role.name.lower()} on {named}",
+            f'Add them to clusters under [roles.{role.name.lower()}], or write clusters = ["{EVERYWHERE}"].',
+        ),
+    )
 
 
 async def _group(slack: Slack, group: str) -> frozenset[str] | DoctorCheck:

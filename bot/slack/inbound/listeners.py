@@ -12,7 +12,7 @@ import re
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
@@ -51,6 +51,7 @@ log = structlog.get_logger()
 
 ANYTHING = re.compile(r".*", re.DOTALL)
 _REMEMBERED = 4_096
+_NOTED = "hvops.noted"  # of bolt's context: the entry of a mentioned stop, None where there is none to act on
 _FOR_SECONDS = 3_600.0  # Slack redelivers within minutes; how late is documented for HTTP only
 
 
@@ -111,7 +112,7 @@ class Listener:
         app.options(ANYTHING)(self.ack_only)
         app.shortcut(ANYTHING)(self.ack_only)
         app.event("app_home_opened")(self.home_opened)
-        app.event("app_mention")(self.mention)
+        app.event("app_mention", middleware=[self.note_mentioned_stop])(self.mention)
         app.event(ANYTHING)(self.other_event)
         app.error(self.on_error)
 
@@ -243,26 +244,56 @@ class Listener:
             reply = self._desk.reply(ReplyTarget(who.user))
             self._desk.start(self._desk.report_errors(reply, lambda: self._desk.home(who), "home"))
 
+    async def note_mentioned_stop(
+        self, body: dict[str, Any], context: Any, next_: Callable[[], Awaitable[Any]]
+    ) -> None:
+        """`@hvops stop why`, written down before Slack hears that it came: bolt acknowledges an event before its listener.
+
+        One that came too late is not: it is refused, and a later life must not take it for one that counts.
+        """
+        said = self._mentioned(body)
+        if said is not None and said.line.builtin is STOP and said.line.rest and said.fresh.left > 0:
+            noted = None
+            if not await self._came_before(body, context, said.who, said.line.text, said.wording):
+                asked = Click(said.who, said.where, "submit", STOP.name, "", why=said.line.rest, fresh=said.fresh)
+                noted = await self._note(asked, deliveries_of(body, context))
+            context[_NOTED] = noted
+        await next_()
+
     async def mention(self, body: dict[str, Any], context: Any) -> None:
         """`@hvops check-writers prod`: the only way to type a command in a thread.
 
         Slack sends another event, with an id of its own and `edited`, for each edit of such a message [doc: java-slack-sdk#755;
         seen by others: slack-go#1256]: one that corrects a typing error is answered, each wording once.
         """
+        said = self._mentioned(body)
+        if said is None:
+            return
+        if _NOTED in context:
+            noted = context[_NOTED]
+            if noted is None:  # it came before, or could not be written down: either was said
+                return
+            self._desk.start(
+                self._desk.handle_line(said.who, said.where, said.line, "mention", noted.seq, fresh=said.fresh)
+            )
+        elif not await self._came_before(body, context, said.who, said.line.text, said.wording):
+            self._desk.start(self._desk.handle_line(said.who, said.where, said.line, "mention", fresh=said.fresh))
+
+    def _mentioned(self, body: dict[str, Any]) -> _Mention | None:
+        """What a person typed behind `@hvops`. None of bots and the like: only what people typed counts, and only their own words."""
         event = body.get("event") or {}
         user, edited = get_str(event, "user"), event.get("edited")
         if event.get("bot_id") or event.get("subtype") or not user or (edited and get_str(edited, "user") != user):
-            return  # bots and the like: only what a person typed counts, and only their own words
+            return None
         is_ours = body.get("is_ext_shared_channel") is False  # else it may be anybody's, or Slack does not say
         home = get_str(body, "team_id") if is_ours else ""
         team = get_str(event, "user_team") or get_str(event, "team") or home
-        who = SlackUser(team, get_str(event, "user"))
-        where = ReplyTarget(who.user, get_str(event, "channel"), thread_ts=get_str(event, "thread_ts"))
+        who = SlackUser(team, user)
+        where = ReplyTarget(user, get_str(event, "channel"), thread_ts=get_str(event, "thread_ts"))
         line = read_typed(get_str(event, "text"), EntryPoint.MENTION)
-        if not await self._came_before(body, context, who, line.text, _wording(event, line)):
-            written = get_str(event, "ts")  # of an edit too: a new word in an old message must not make that fresh
-            fresh = Freshness.of(seconds_in(written), self._time, Way.MENTION)
-            self._desk.start(self._desk.handle_line(who, where, line, "mention", fresh=fresh))
+        written = get_str(event, "ts")  # of an edit too: a new word in an old message must not make that fresh
+        fresh = Freshness.of(seconds_in(written), self._time, Way.MENTION)
+        return _Mention(who, where, line, fresh, _wording(event, line))
 
     async def other_event(self, body: dict[str, Any]) -> None:
         """Events the manifest does not ask for. Acknowledged by bolt; noted, so that one can wonder why."""
@@ -365,6 +396,17 @@ class Listener:
             with contextlib.suppress(TicketError):
                 return await self._desk.write(click.who.id, clicked, click.token)
         return await self._desk.write(click.who.id, clicked)
+
+
+@dataclass(frozen=True)
+class _Mention:
+    """A message to the bot. `wording` names the message together with what it says now."""
+
+    who: SlackUser
+    where: ReplyTarget
+    line: TypedLine
+    fresh: Freshness
+    wording: str
 
 
 def _wording(event: dict[str, Any], line: TypedLine) -> str:

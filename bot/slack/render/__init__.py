@@ -13,6 +13,6 @@ audit_lines        a line of the audit channel
 audit_results      what /audit answers, and its filters; ticket_history: every entry of a ticket
 ticket_list        tickets in lists and short answers
 stop               that changes are stopped, above whatever is shown meanwhile; what ops channels are told of stop and go
-rivals             other tickets that need the same lock
+competing          other tickets that need the same lock
 blocks             the blocks everything is made of; pagination: what does not fit into one window
 """

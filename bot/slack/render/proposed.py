@@ -23,7 +23,7 @@ from bot.slack.outbound.message import (
     utf16_length,
 )
 from bot.slack.render.blocks import actions, contexts, header, sections
-from bot.slack.render.rivals import rival_blocks
+from bot.slack.render.competing import competing_blocks
 from bot.slack.render.ticket_buttons import answer_button, approve_button, reject_button, withdraw_button
 from bot.slack.render.ticket_view_model import (
     DATE,
@@ -54,7 +54,7 @@ def proposed_message(card: TicketView) -> Message:
         *_head(title),
         *sections(_asked(card)),
         *_nobody(card),
-        *rival_blocks(card.rivals),
+        *competing_blocks(card.competing),
         *_open(card),
         *body,
         *_foot(card),
@@ -77,7 +77,7 @@ def approved_message(card: TicketView) -> Message:
     blocks = (
         *_head(f"{card.approved_by.capitalize()}: {what(card)}"),
         *sections(f"*{card.id}* · asked by {asker} · {record}\n*Now:* {state}"),
-        *rival_blocks(card.rivals),
+        *competing_blocks(card.competing),
         *sections(statements(card, limits.SECTION_TEXT)),
         *body,
         *_foot(card),

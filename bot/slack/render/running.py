@@ -12,7 +12,7 @@ from bot.ledger.ticket_state import TicketState
 from bot.slack.outbound import limits
 from bot.slack.outbound.message import Block, Message, escape, escape_control, truncate
 from bot.slack.render.blocks import actions, contexts, header, moment, sections
-from bot.slack.render.rivals import rivals_text
+from bot.slack.render.competing import competing_text
 from bot.slack.render.ticket_buttons import interrupted_buttons, running_buttons
 from bot.slack.render.ticket_view_model import DATE, TicketView, at_time, person, statements, what, who
 from bot.tickets.run_history import DONE, FAILED, StepInstance
@@ -34,7 +34,7 @@ def running_message(card: TicketView) -> Message:
         plan_block(card),
         *collapsed(card),
         *contexts(statements(card)),
-        *contexts(rivals_text(card.rivals)),
+        *contexts(competing_text(card.competing)),
         *contexts(_record(card)),
         *actions(
             running_buttons(
@@ -72,7 +72,7 @@ def interrupted_message(card: TicketView) -> Message:
         plan_block(card),
         *collapsed(card),
         *contexts(statements(card)),
-        *contexts(rivals_text(card.rivals)),
+        *contexts(competing_text(card.competing)),
         *contexts(_record(card)),
         *actions(interrupted_buttons(card.id, card.ticket.attempt, can_undo=can_undo(card), is_late=_is_late(card))),
     )

@@ -18,7 +18,7 @@ from bot.ledger.entries import Approved, Done, Failed, Started
 from bot.ledger.ticket_state import Ticket, TicketState
 from bot.slack.outbound.message import escape
 from bot.slack.render.blocks import moment
-from bot.slack.render.rivals import Rival
+from bot.slack.render.competing import CompetingTicket
 from bot.tickets.answers import statement
 from bot.tickets.proposal import Proposal, answers_until
 from bot.tickets.run_history import DONE, RunHistory, StepInstance, positions, result_in_words, story_of
@@ -55,7 +55,7 @@ class TicketView:
         nobody: why nobody can decide now, or "".
         successor: the ticket whose plan replaces this one, or "".
         successor_link: where that one is shown, or "".
-        rivals: other open tickets that need the same lock.
+        competing: other open tickets that need the same lock.
         seal: what the buttons that decide carry beside the number of the ticket; "" in no channel.
         stop: the stop in force; None where changes may start.
     """
@@ -70,7 +70,7 @@ class TicketView:
     successor_link: str = ""
     seal: str = ""
     stop: StopView | None = None
-    rivals: tuple[Rival, ...] = ()
+    competing: tuple[CompetingTicket, ...] = ()
 
     @cached_property
     def story(self) -> RunHistory:

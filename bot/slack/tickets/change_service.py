@@ -23,7 +23,7 @@ from bot.ledger.ticket_state import OPEN, TicketState
 from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent
 from bot.slack.outbound.message import Message
 from bot.slack.outbound.outbox import Outbox
-from bot.slack.render.rivals import with_rivals
+from bot.slack.render.competing import with_competing
 from bot.slack.render.stop import with_stop
 from bot.slack.render.ticket_list import fate_unknown, not_shown, proposed_for
 from bot.slack.render.ticket_thread import looked_message
@@ -77,7 +77,7 @@ class Changes:
             channel = self.board.channel_of(await self.board.card(ticket))
             return await self.beside_a_stop(fate_unknown(ticket, channel, str(unknown)))
         told = proposed_for(ticket, place.channel, await self.board.permalink(ticket), is_new=is_new)
-        return await self.beside_a_stop(with_rivals(told, (await self.board.card(ticket)).rivals))
+        return await self.beside_a_stop(with_competing(told, (await self.board.card(ticket)).competing))
 
     async def beside_a_stop(self, message: Message) -> Message:
         """The message, and above it that changes are stopped, where they are. What cannot be proved is not said."""

@@ -6,7 +6,7 @@ from bot.errors import HvopsError
 from bot.ledger import Reader, TicketRow
 from bot.ledger.entries import Proposed
 from bot.ledger.ticket_state import OPEN
-from bot.slack.render.rivals import Rival
+from bot.slack.render.competing import CompetingTicket
 from bot.slack.render.ticket_view_model import TicketView
 
 _LOOKED_AT = 200  # the newest open tickets
@@ -20,14 +20,14 @@ class CompetingTickets:
         self._ledger = ledger
         self._locks: dict[str, frozenset[str]] = {}
 
-    def of(self, card: TicketView) -> tuple[Rival, ...]:
+    def of(self, card: TicketView) -> tuple[CompetingTicket, ...]:
         """The others, oldest first; not the one that it takes back, which hands its locks over."""
         wanted = frozenset(card.plan.locks)
         listed = self._ledger.listed(OPEN, limit=_LOOKED_AT)
         self._locks = {one.id: self._locks_of(one) for one in listed}
         others = [one for one in listed if one.id not in (card.id, card.proposal.made.undoes)]
         shared = [(one, wanted & self._locks[one.id]) for one in others]
-        return tuple(Rival(one.id, str(one.state), locks) for one, locks in reversed(shared) if locks)
+        return tuple(CompetingTicket(one.id, str(one.state), locks) for one, locks in reversed(shared) if locks)
 
     def _locks_of(self, one: TicketRow) -> frozenset[str]:
         known = self._locks.get(one.id)

@@ -28,7 +28,7 @@ from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent
 from bot.slack.outbound.message import Message
 from bot.slack.outbound.outbox import Outbox
 from bot.slack.outbound.shielded_tasks import ShieldedTasks
-from bot.slack.render.rivals import Rival
+from bot.slack.render.competing import CompetingTicket
 from bot.slack.render.ticket import copy_message, ticket_message
 from bot.slack.render.ticket_thread import reminder_message, thread_kinds
 from bot.slack.render.ticket_view_model import StopView, TicketView
@@ -220,7 +220,7 @@ class TicketMessages:
         async with self._alone(ticket, kept):
             card = await self._card(ticket)
             kept.has_ended = card.ticket.state is TicketState.ENDED
-            self._show_rivals(card, kept)
+            self._show_competing(card, kept)
             if card.successor and not card.successor_link:  # nobody else tells of it, and this one links to it
                 await self._guarded(card.successor, self.refresh(card.successor))
                 card = await self._card(ticket)
@@ -251,14 +251,14 @@ class TicketMessages:
             for other in self._keeping.elsewhere(channel):
                 other.urgent.set()
 
-    def _show_rivals(self, card: TicketView, kept: MessageState) -> None:
+    def _show_competing(self, card: TicketView, kept: MessageState) -> None:
         """Whoever needs the same lock shows how this ticket stands: once for each of its states."""
         state, before = card.ticket.state, kept.state
         kept.state = state
         is_new = message_ref(card.entries) is None or kept.has_ended  # else it was shown by an earlier life
         if state is not before and (before is not None or is_new):
-            for rival in card.rivals[:_TOLD]:  # to them nothing happened: what the runner told last stays
-                self.notify(self._keeping.newest(rival.ticket) or TicketChange(rival.ticket, "shown"))
+            for other in card.competing[:_TOLD]:  # to them nothing happened: what the runner told last stays
+                self.notify(self._keeping.newest(other.ticket) or TicketChange(other.ticket, "shown"))
 
     @contextlib.asynccontextmanager
     async def _alone(self, ticket: str, kept: MessageState) -> AsyncIterator[None]:
@@ -372,10 +372,10 @@ class TicketMessages:
         card = await asyncio.to_thread(read_card, self._ledger, ticket, self._keeping.newest(ticket))
         card = replace(card, stop=await self.stop())
         place = message_ref(card.entries)
-        card = replace(card, rivals=await self._rivals_of(card))
+        card = replace(card, competing=await self._competing_with(card))
         return await self._with_people(self._sealed(card, place.channel if place else self.channel_of(card)))
 
-    async def _rivals_of(self, card: TicketView) -> tuple[Rival, ...]:
+    async def _competing_with(self, card: TicketView) -> tuple[CompetingTicket, ...]:
         """The open tickets that need the same lock, each with its link."""
         found = await asyncio.to_thread(self._competing.of, card)
         links = await asyncio.gather(*(self.permalink(one.ticket) for one in found[:_LINKED]))

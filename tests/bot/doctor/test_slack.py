@@ -221,6 +221,15 @@ async def test_accounts_of_one_person_are_one_approver(settings):
         assert ("approvers", Status.WARN, "only one person, who cannot approve their own plans") in one
 
 
+async def test_a_stop_that_nobody_could_end_in_slack_is_warned_of(settings):
+    async with FakeSlack(manifest=manifest(Registry.load())) as stand_in:
+        only_prod = ROLES.replace('clusters = ["*"]', 'clusters = ["Prod"]')
+        told = [one for one in await decided(settings, stand_in, only_prod) if one[0] == "/hvops go"]
+        says = "nobody can end a stop in Slack: no one has the role approver on branch"
+        assert told == [("/hvops go", Status.WARN, says)]
+        assert "/hvops go" not in [one[0] for one in await decided(settings, stand_in)]
+
+
 async def test_a_group_that_does_not_exist_is_named(settings):
     async with FakeSlack(manifest=manifest(Registry.load())) as stand_in:
         found = await decided(settings, stand_in, ROLES.replace("S0APPROVERS", "S0NOBODY"))

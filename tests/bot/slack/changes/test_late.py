@@ -14,6 +14,7 @@ from bot.api.command import Role
 from bot.dispatch.authorization import Person
 from bot.dispatch.pipeline import Request
 from bot.executor.scheduler import missed_clicks
+from bot.ledger.entries import STOP_REQUEST
 from bot.slack.outbound.slack_time import slack_time
 from bot.slack.render.ticket_buttons import sealed_value
 from bot.slack.socket import ENVELOPE
@@ -89,11 +90,12 @@ def mentioned(text, age, user="U0OPERATOR", **more):
     }  # fmt: skip
 
 
-async def sent(life, body, *, sealed=False):
+async def sent(life, body, *, sealed=False, acknowledged=lambda: None):
     body = body if sealed else life.genuine(body)
     request = AsyncBoltRequest(mode="socket_mode", body=body, context={ENVELOPE: f"e{next(NUMBERS)}"})
     before = asyncio.all_tasks()
     assert (await life.app.async_dispatch(request)).status == 200
+    acknowledged()
     listeners = [
         one for one in asyncio.all_tasks() - before if one.get_coro().__qualname__.startswith("AsyncioListener")
     ]
@@ -182,6 +184,21 @@ async def test_an_old_mention_proposes_and_stops_nothing(bench, life, words):
     await bench.operator.sees("This was written 5 min ago and could not be answered in time.", "hv-ops")
     await sent(life, mentioned(words, 10))
     assert {"proposed", "stop"} & {one.kind for one in bench.ledger.every()}
+
+
+async def test_a_mentioned_stop_is_written_down_before_slack_hears_that_it_came(life):
+    seen = []
+    await sent(life, mentioned("hvops stop power work", 10), acknowledged=lambda: seen.extend(life.ledger.every()))
+    (click,) = [one for one in seen if one.kind == "clicked"]
+    assert (click.fields["button"], click.fields["reason"]) == (STOP_REQUEST, "power work")
+    (stop,) = life.ledger.entries(kind="stop")
+    assert stop.click == click.seq
+    again = mentioned("hvops stop power work", 10)
+    again["event"]["ts"] = (
+        "1.0"  # written long ago, sent again: refused, and no later life takes it for one that counts
+    )
+    await sent(life, again)
+    assert len(life.ledger.entries(kind="clicked")) == 1
 
 
 async def test_an_old_mention_that_only_asks_is_answered(bench, life):

@@ -14,7 +14,7 @@ _WORDS = {"proposed": "pending a decision", "approved": "approved", "running": "
 
 
 @dataclass(frozen=True, slots=True)
-class Rival:
+class CompetingTicket:
     """One of them.
 
     Attributes:
@@ -28,27 +28,29 @@ class Rival:
     link: str = ""
 
 
-def rivals_text(rivals: Sequence[Rival]) -> str:
+def competing_text(competing: Sequence[CompetingTicket]) -> str:
     """Which they are, and how each stands, as mrkdwn; "" where there are none."""
-    if not rivals:
+    if not competing:
         return ""
     told = [
         f"{f'<{one.link}|{one.ticket}>' if one.link else one.ticket} ({_WORDS.get(one.state, one.state)})"
-        for one in rivals[:_NAMED]
+        for one in competing[:_NAMED]
     ]
-    more = f" and {len(rivals) - _NAMED:,} more" if len(rivals) > _NAMED else ""
-    locks = format_locks(frozenset[str]().union(*(one.locks for one in rivals)))
+    more = f" and {len(competing) - _NAMED:,} more" if len(competing) > _NAMED else ""
+    locks = format_locks(frozenset[str]().union(*(one.locks for one in competing)))
     return f"*Same lock ({escape(locks)}):* {', '.join(told)}{more}. Only one runs at a time."
 
 
-def rival_blocks(rivals: Sequence[Rival]) -> tuple[Block, ...]:
+def competing_blocks(competing: Sequence[CompetingTicket]) -> tuple[Block, ...]:
     """The same for a message."""
-    return tuple(sections(rivals_text(rivals))) if rivals else ()
+    return tuple(sections(competing_text(competing))) if competing else ()
 
 
-def with_rivals(message: Message, rivals: Sequence[Rival]) -> Message:
+def with_competing(message: Message, competing: Sequence[CompetingTicket]) -> Message:
     """A short answer about a ticket, with what else needs its locks."""
-    if not rivals:
+    if not competing:
         return message
-    names = ", ".join(one.ticket for one in rivals[:_NAMED])
-    return replace(message, text=f"{message.text} Same lock: {names}.", blocks=(*message.blocks, *rival_blocks(rivals)))
+    names = ", ".join(one.ticket for one in competing[:_NAMED])
+    return replace(
+        message, text=f"{message.text} Same lock: {names}.", blocks=(*message.blocks, *competing_blocks(competing))
+    )

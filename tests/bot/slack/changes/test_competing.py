@@ -2,7 +2,7 @@
 
 import re
 
-from bot.slack.render.rivals import Rival, rivals_text
+from bot.slack.render.competing import CompetingTicket, competing_text
 from lab.slack.plain_text import plain_text
 
 
@@ -49,9 +49,9 @@ async def test_the_one_that_waits_says_for_whom_and_the_one_that_runs_says_who_w
 
 
 def test_many_are_counted_and_links_are_left_out_where_there_are_none():
-    rivals = [Rival(f"T-{number}", "proposed", frozenset({"cluster:prod"})) for number in range(1, 9)]
-    says = rivals_text([*rivals])
+    competing = [CompetingTicket(f"T-{number}", "proposed", frozenset({"cluster:prod"})) for number in range(1, 9)]
+    says = competing_text([*competing])
     assert says.startswith("*Same lock (cluster prod):* T-1 (pending a decision), T-2")
     assert "T-5 (pending a decision) and 3 more." in says
     assert "T-6" not in says
-    assert rivals_text([]) == ""
+    assert competing_text([]) == ""
