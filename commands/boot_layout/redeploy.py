@@ -188,19 +188,18 @@ def _no_shared_boot(on: str, disk: Disk) -> Gate:
     return _gate(says, True if known else None, f"on {disk.bus}" if known else why.why, why, about="bus of the disk")
 
 
-def steps(target: Target, judged: Judged, facts: RedeployFacts) -> tuple[Step, ...]:
+def steps(target: Target, judged: Judged) -> tuple[Step, ...]:
     """The field note, in the order of the console."""
     on, disk = target.name, judged.disk
     size = format_size(disk.size or 0)
     what = f"serial number {disk.serial}, {size}"
     sized = TypedField("Size of the disk", "size", str(disk.size), size)
-    others = _others(facts, disk)
     return (
         _by_hand(
             "san-paths",
             f"Remove the SAN paths of {on}",
             f"Unmap every LUN from {on} on the storage, or unplug its Fibre Channel and iSCSI ports, and leave it so until"
-            f" Windows is installed.{others} hvops looks for shared disks afterwards; it cannot tell SAS arrays from local"
+            " Windows is installed. hvops looks for shared disks afterwards; it cannot tell SAS arrays from local"
             " disks, so look for those yourself.",
             (_no_san(on),),
         ),
@@ -279,13 +278,13 @@ def _by_hand(key: str, description: str, says: str, done: tuple[Check, ...] = ()
     return Step(key, description, ManualStep(says, _ROLE), done, deadline=_HOURS_FOR_A_PERSON * 3600)
 
 
-def _others(facts: RedeployFacts, disk: Disk) -> str:
-    """How many other disks Windows sees now, as a hint."""
-    if isinstance(facts.boot.disks, Unknown):
+def other_disks(boot: HostBoot, disk: Disk) -> str:
+    """How many other disks Windows sees now: a measurement, for people alone."""
+    if isinstance(boot.disks, Unknown):
         return ""
-    others = [one for one in facts.boot.disks if one.number != disk.number]
+    others = [one for one in boot.disks if one.number != disk.number]
     shared = [one for one in others if one.is_clustered or one.bus in _SAN_WORDS]
-    return f" Windows sees {pluralize(len(others), 'other disk')} now, {len(shared)} of them shared." if others else ""
+    return f" It sees {pluralize(len(others), 'other disk')} now, {len(shared)} of them shared." if others else ""
 
 
 def _no_san(on: str) -> Check:

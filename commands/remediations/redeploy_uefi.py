@@ -11,7 +11,7 @@ from bot.api.plan import Gate, Group, Plan
 from bot.api.query_client import QueryClient
 from bot.api.report import Remedy
 from commands.boot_layout.layout import Judged, Layout, judge
-from commands.boot_layout.redeploy import RedeployFacts, find_redeploy_facts, gates, member, steps
+from commands.boot_layout.redeploy import RedeployFacts, find_redeploy_facts, gates, member, other_disks, steps
 from commands.formatting import format_size
 from commands.no_plan import blocking_reason, held, no_plan
 
@@ -44,7 +44,7 @@ def plan(args: Args, facts: RedeployFacts) -> Plan:
     if held(own):
         return no_plan(blocking_reason(on, own), own, _drain(args, facts))
     return Plan(
-        reason=f"{on} was started by {judged.firmware} from {'a GPT' if judged.disk.is_gpt else 'an MBR'} disk ({size}).",
+        reason=f"{on} was started by {judged.firmware} from {'a GPT' if judged.disk.is_gpt else 'an MBR'} disk ({size}).{other_disks(facts.boot, judged.disk)}",
         impact=(
             f"Windows on {on} is erased and installed anew. Every step is done by a person at its console; from the second"
             " one until the last the host is silent, which is expected. Guests of the cluster are not affected."
@@ -52,7 +52,7 @@ def plan(args: Args, facts: RedeployFacts) -> Plan:
         rollback="Until the disk is erased: stop after the step and start the server again. Afterwards there is no way back but a backup of the host.",
         locks=(f"host:{on.lower()}",),  # it is no node any more: changes of its former cluster go on meanwhile
         gates=own,
-        groups=(Group("redeploy", steps(args.host, judged, facts)),),
+        groups=(Group("redeploy", steps(args.host, judged)),),
         current_state=f"{judged.layout}, {judged.disk.serial or 'no serial number'}, {size}",
         expected_state="UEFI from a GPT disk with EFI and reserved partition",
         touches=(on,),

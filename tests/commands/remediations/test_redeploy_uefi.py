@@ -93,6 +93,9 @@ async def test_only_the_first_and_the_last_step_are_looked_at_and_silence_is_exp
 async def test_the_digest_covers_what_has_to_be_typed(planned):
     one, other = await planned(), await planned(MSFT_Disk=[DISK | {"SerialNumber": "SN-R810-VD1"}, LUN])
     assert one.groups != other.groups
+    fewer = await planned(MSFT_Disk=[DISK])  # what Windows sees beside it is a measurement
+    assert fewer.groups == one.groups
+    assert "1 other disk now, 1 of them shared" in one.reason
 
 
 @pytest.mark.parametrize(
