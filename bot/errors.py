@@ -5,7 +5,7 @@
       PermissionDenied           closed door: says who may; RolesUnknown: nobody can say now who holds which role
       TooManyQuestions           of one person at a time; this one was not asked
       TicketError                NoSuchTicket, NoPlan, Expired (and DeadlinePassed), AlreadyDecided, MovedOn, ChangesStopped,
-                                 SwitchUnchanged, Locked, Unanswered, PlanNotShown
+                                 SwitchUnchanged, Locked, Unanswered, PlanNotShown, WrongReadBack
       TargetError(target)        ConnectionFailed, AuthenticationFailed (and LoginNotChecked), TargetTimeout,
                                  TargetFault (and NotFound), MalformedResponse (and IncompleteResponse), QuotaExceeded, PolicyViolation,
                                  OutcomeUnknown, Withheld
