@@ -5,7 +5,7 @@
       PermissionDenied           closed door: says who may; RolesUnknown: nobody can say now who holds which role
       TooManyQuestions           of one person at a time; this one was not asked
       TicketError                NoSuchTicket, NoPlan, Expired (and DeadlinePassed), AlreadyDecided, MovedOn, ChangesStopped,
-                                 SwitchUnchanged, Locked, Unanswered, PlanNotShown
+                                 SwitchUnchanged, Locked, Unanswered, PlanNotShown, WrongReadBack
       TargetError(target)        ConnectionFailed, AuthenticationFailed (and LoginNotChecked), TargetTimeout,
                                  TargetFault (and NotFound), MalformedResponse (and IncompleteResponse), QuotaExceeded, PolicyViolation,
                                  OutcomeUnknown, Withheld; of a web server besides NotListening, NoTls, NotHttp, HeadTooLong
@@ -144,6 +144,10 @@ class Unanswered(TicketError):
     """An approval leaves open what the plan asks, or a decision its reason."""
 
     refused_as: ClassVar[Refusal] = "not understood"
+
+
+class WrongReadBack(TicketError):
+    """What somebody read off a machine is not what the plan says it has to be: the step does not count as done."""
 
 
 class PlanNotShown(TicketError):

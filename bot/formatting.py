@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
-_ABBREVIATIONS = {"kb": "KB", "vm": "VM", "vms": "VMs"}
+_ABBREVIATIONS = {"kb": "KB", "uefi": "UEFI", "vm": "VM", "vms": "VMs"}
 
 
 def format_time(at: str) -> str:

@@ -13,6 +13,7 @@ What is concluded, by subject; each holds facts, findings, gates or steps:
     clocks/          clocks compared
     integration_services/   integration services of guests against what their hosts expect
     storvsc/         guests that can stop in storvsc during a live migration
+    boot_layout/     how hosts start
     redirects/       redirects of web addresses, followed
     host_access/     may hvops ask a host all that it needs?
     virtual_service/ health checks of load balancers, and what real servers answer

@@ -106,6 +106,8 @@ def estate(
             "ops_channel": OPS_CHANNEL,
             "backup": ["commvault"],
         }
+        if cluster.evicted:
+            table = {**table, "nodes": [node.name for node in cluster.evicted]}
         tables.append((f"clusters.{name}", table))
     server, port = database
     tables.append(

@@ -183,7 +183,9 @@ class PracticeEnvironment:
     def _endpoints(self) -> dict[str, str]:
         """Where each machine is: hosts over HTTP, whose NTLM encrypts the messages, guests over HTTPS."""
         assert self.world.vmm is not None
-        hosts: list[Windows] = [node for cluster in self.world.clusters.values() for node in cluster.nodes]
+        hosts: list[Windows] = [
+            node for cluster in self.world.clusters.values() for node in (*cluster.nodes, *cluster.evicted)
+        ]
         found = {host.name: self._servers.url(host.address) for host in (*hosts, self.world.vmm.host)}
         inside = {guest.name: self._servers.url(guest.address, secure=True) for guest in self._guests()}
         by_fqdn = {guest.fqdn: inside[guest.name] for guest in self._guests()}  # a case may give two of them one name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from bot.api.queries import Fields
 
@@ -54,6 +55,51 @@ class ManualStep:
 
     instruction: str
     role: str
+
+
+@dataclass(frozen=True, slots=True)
+class TypedField:
+    """One thing that a person reads off a machine and types when they confirm a manual step.
+
+    Attributes:
+        label: what it is: "Serial number of the disk". Short, unique in its step.
+        compare: "text": the same letters and digits, in any case. "size": a size in binary units, to within one of the
+            unit that was typed. "number": any whole number, which is only recorded.
+        expected: what it has to be; of a size its bytes. "" for a number.
+        shown: the same as people read it: "278 GB".
+    """
+
+    label: str
+    compare: Literal["text", "size", "number"]
+    expected: str = ""
+    shown: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse a field that anything, or nothing, would match. Raises ValueError."""
+        has_letters = any(character.isalnum() for character in self.expected)
+        if self.compare != "number" and not has_letters:
+            raise ValueError(f"{self.label}: nothing says what it has to be")
+        if self.compare == "size" and not (self.expected.isascii() and self.expected.isdecimal()):
+            raise ValueError(f"{self.label}: {self.expected!r:.40} is no number of bytes")
+
+
+@dataclass(frozen=True, slots=True)
+class ReadBack(ManualStep):
+    """A manual step that counts as done only with what its person has read off the machine.
+
+    Attributes:
+        typed: what they type; it is compared with what the plan expects, and stands signed in the ledger.
+        mismatch: what to do where it is something else; said after what was typed and what was expected.
+    """
+
+    typed: tuple[TypedField, ...] = ()
+    mismatch: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse one that asks for nothing, or twice for the same. Raises ValueError."""
+        labels = {field.label for field in self.typed}
+        if not self.typed or len(labels) < len(self.typed):
+            raise ValueError("a step that is read back names what is typed, each thing once")
 
 
 Action = InvokeMethod | RunProgram | RowTransaction | ManualStep

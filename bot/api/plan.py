@@ -109,7 +109,8 @@ class Step:
     Attributes:
         key: unique in the plan: lower-case letters, digits, hyphens, dots.
         description: as people read it: "Pause and drain hv03".
-        done: must hold afterwards; how the step is judged, whatever the reply was.
+        done: must hold afterwards; how the step is judged, whatever the reply was. A step by hand may have none, where no
+            machine can be asked: then the person's word is all there is, and is recorded as that.
         guard: must hold just before; else the step is not begun.
         deadline: seconds that the act itself may take; for a step by hand, how long a person has.
         before: asked just before the act; its answer is the before-image, kept in the ledger.
@@ -137,7 +138,7 @@ class Step:
         """Refuse a step that nobody could judge. Raises ValueError."""
         if not _KEY.fullmatch(self.key):
             raise ValueError(f"{self.key!r} is no key of a step: lower-case letters, digits, hyphens and dots")
-        if not self.done:
+        if not self.done and not self.is_by_hand:
             raise ValueError(f"step {self.key} does not say when it is done")
         if self.undo is not None and self.before is None and not self.undone:
             raise ValueError(f"step {self.key} can be undone, but nothing says when it is")

@@ -211,7 +211,8 @@ def _about_step(said: Intent | Outcome | StepConfirmed) -> str:
     if isinstance(said, Outcome):
         return f"step {step}: {result_in_words(said)}"
     if isinstance(said, StepConfirmed):
-        return f"says that step {step} is done"
+        typed = "; ".join(statement(one) for one in said.answers)
+        return f"says that step {step} is done" + (f": {typed}" if typed else "")
     return f"begins step {step}, attempt {said.attempt}" + (f": {said.description}" if said.description else "")
 
 

@@ -218,6 +218,8 @@ def _basis(run: Run, at: StepInstance) -> tuple[Literal["", "changed", "already 
     held = run.story.intents[at.key].held_before
     if at.step.is_by_hand:
         by = f"confirmed by {run.story.confirmed_by.get(at.key, 'a person')}"
+        if not at.step.done:
+            return "statement", f"{by}; no machine can be asked, so it is recorded as their word"
         if held == "no":
             return "changed", f"{by}; it was not so before, and is so now"
         why = "the check held before" if held == "yes" else "whether the check held before is not known"

@@ -526,12 +526,17 @@ class Outcome(_OfStep):
 
 
 class StepConfirmed(_ByPerson):
-    """Somebody says that they did the step which the run waits for."""
+    """Somebody says that they did the step which the run waits for.
+
+    Attributes:
+        answers: what they read off a machine and typed, where the step asks for it.
+    """
 
     kind: ClassVar[str] = "step-confirmed"
 
     step: Text
     round: Count
+    answers: Answers = ()
 
 
 class CancelAsked(_ByPerson):

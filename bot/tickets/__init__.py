@@ -7,7 +7,7 @@ readings     what a check's answer said, in words
 proposal     what a `proposed` entry holds
 create       create a plan, or say why there is none (plan_report)
 plan_text    a plan in lines that people read and compare
-answers      what a person answers where no source did
+answers      what a person answers where no source did; read_back: what one reads off a machine, compared
 decisions    approve or confirm, reject, withdraw: one decision per ticket
 run_history  what the ledger says of a ticket's steps
 undo         which steps are taken back, and how

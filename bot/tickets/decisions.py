@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TypedDict
+from typing import Any, TypedDict
 
-from bot.api.actions import ManualStep
+from bot.api.actions import ManualStep, ReadBack
 from bot.api.command import Role
 from bot.config.settings import Policy
 from bot.dispatch import authorization
@@ -56,7 +56,8 @@ from bot.ledger.proved import switch_in_words
 from bot.ledger.ticket_state import ENDS, Ticket, TicketState
 from bot.tickets.answers import answers_from
 from bot.tickets.proposal import Proposal, forbidden_by, proposal_of
-from bot.tickets.run_history import positions, story_of
+from bot.tickets.read_back import read_back
+from bot.tickets.run_history import StepInstance, positions, story_of
 
 CONFIRM = "confirm"
 LONGEST_REASON = 500
@@ -185,23 +186,41 @@ class ApprovalService:
                 raise MovedOn(f"{press.ticket} has already been asked to stop; it ends before its next step.")
             return self._write(press, CancelAsked(**_by(press)))
 
-    def confirm_manual_step(self, press: UserAction) -> Entry:
-        """Say that the step by hand, for which the run waits, is done. The bot looks for itself then.
+    def confirm_manual_step(self, press: UserAction, said: Sequence[str] = ()) -> Entry:
+        """Say that the step by hand, for which the run waits, is done. The bot looks for itself then, where it can.
+
+        Args:
+            press: who, and which ticket.
+            said: what they typed, where the step asks for something that is read off a machine.
 
         Raises:
             PermissionDenied: the step asks for a higher role.
-            TicketError: nothing waits for anybody, or what waits is not what was shown.
+            WrongReadBack: what they typed is not what the plan expects.
+            TicketError: nothing waits for anybody, what waits is not what was shown, or something is not typed.
         """
         with self._refusals(press, "confirm_manual_step"):
-            authorization.require_role(press.person, Role.VIEWER)
-            proposal = proposal_of(self._ledger, press.ticket)
-            story = story_of(self._ledger.story(press.ticket))
-            waiting = next((one for one in positions(proposal.plan) if one.key == story.in_flight), None)
-            if waiting is None or not isinstance(waiting.step.act, ManualStep):
-                raise MovedOn(f"{press.ticket} is not waiting for a manual step now.")
-            _allow(press.person, Role[waiting.step.act.role.upper()], proposal)
-            _must_be_shown(press, waiting.number, f"it waits for step {waiting.number} now, {waiting.step.description}")
-            return self._write(press, StepConfirmed(step=waiting.key[0], round=waiting.key[1], **_by(press)))
+            waiting = self._waits_for(press)
+            act = waiting.step.act
+            answers = read_back(press.ticket, waiting.number, act, said) if isinstance(act, ReadBack) else ()
+            more: dict[str, Any] = {"answers": answers} if answers else {}
+            return self._write(press, StepConfirmed(step=waiting.key[0], round=waiting.key[1], **_by(press), **more))
+
+    def must_read_back(self, press: UserAction) -> StepInstance:
+        """The step that waits for what somebody reads off a machine, before they are asked. Raises as `confirm_manual_step`."""
+        with self._refusals(press, "confirm_manual_step"):
+            return self._waits_for(press)
+
+    def _waits_for(self, press: UserAction) -> StepInstance:
+        """The step by hand that the run waits for, and that this person may confirm. Raises PermissionDenied, TicketError."""
+        authorization.require_role(press.person, Role.VIEWER)
+        proposal = proposal_of(self._ledger, press.ticket)
+        story = story_of(self._ledger.story(press.ticket))
+        waiting = next((one for one in positions(proposal.plan) if one.key == story.in_flight), None)
+        if waiting is None or not isinstance(waiting.step.act, ManualStep):
+            raise MovedOn(f"{press.ticket} is not waiting for a manual step now.")
+        _allow(press.person, Role[waiting.step.act.role.upper()], proposal)
+        _must_be_shown(press, waiting.number, f"it waits for step {waiting.number} now, {waiting.step.description}")
+        return waiting
 
     def resume(self, press: UserAction, hindered: str = "") -> Entry:
         """Let an interrupted run go on: the step in flight is asked about first, and never blindly repeated.

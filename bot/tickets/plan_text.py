@@ -9,7 +9,7 @@ import difflib
 from collections.abc import Iterator
 from typing import Any
 
-from bot.api.actions import Action, InvokeMethod, ManualStep, RowTransaction, RunProgram, Update
+from bot.api.actions import Action, InvokeMethod, ManualStep, ReadBack, RowTransaction, RunProgram, Update
 from bot.api.command import Risk
 from bot.api.plan import Check, CompareToBefore, Expect, Gate, GateOutcome, Group, Plan, Step
 from bot.api.queries import Fields, Query
@@ -17,6 +17,7 @@ from bot.dispatch.query_session import describe
 from bot.tickets.answers import question_line
 from bot.tickets.conditions import describe_terms
 from bot.tickets.plan_digest import signed_payload
+from bot.tickets.read_back import typed_in_words
 
 
 def plan_lines(plan: Plan, risk: Risk, version: str, run_until: str = "") -> tuple[str, ...]:
@@ -87,7 +88,13 @@ def action_in_words(action: Action) -> str:
     if isinstance(action, RowTransaction):
         return f"{action.on}, database {action.database}: {'; '.join(_row(row) for row in action.rows)}"
     assert isinstance(action, ManualStep)
-    return f"by hand ({action.role}): {action.instruction}"
+    typed = f" Typed when it is confirmed: {_typed(action)}" if isinstance(action, ReadBack) else ""
+    return f"by hand ({action.role}): {action.instruction}{typed}"
+
+
+def _typed(action: ReadBack) -> str:
+    fields = "; ".join(typed_in_words(field) for field in action.typed)
+    return f"{fields}. Where it is something else: {action.mismatch}"
 
 
 def check_in_words(check: Check) -> str:
@@ -134,6 +141,8 @@ def _step(number: int, step: Step) -> Iterator[str]:
     yield f"   does: {action_in_words(step.act)}" if step.act is not None else "   waits"
     for check in step.done:
         yield f"   done when: {check_in_words(check)}"
+    if not step.done:
+        yield "   done when: the person says so; nothing can be asked"
     if step.undo is not None:
         says = f"{step.undo_says}: " if step.undo_says else ""
         yield f"   undo: {says}{action_in_words(step.undo)}"

@@ -23,5 +23,6 @@ commvault       backup jobs                         vmm             what SCVMM's
 web_server      the head of what a web server answers to one request
 load_balancer   virtual services, health checks and real servers of a load balancer
 identity        is this the machine we meant?       rules           the rule files, read and checked
+firmware        UEFI or not, its version          boot_disks      disks and partitions of a host
 host_names      is this the same host?          storage         Storage Spaces: jobs, and how virtual disks are
 """

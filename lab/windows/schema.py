@@ -96,6 +96,8 @@ _SINGLETONS = frozenset(
 
 # What Msvm_VirtualSystemSettingData had in root/virtualization alone (the archived pages' text) [doc].
 _ONLY_IN_V1 = {"Msvm_VirtualSystemSettingData": (("SettingType", "uint16"), ("SystemName", "string"))}
+# What instances have though no page lists it: Offset stands in published output of Get-Partition [seen].
+_UNLISTED = {"MSFT_Partition": (("Offset", "uint64"),)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +207,7 @@ def _define(namespace: str, name: str) -> ClassDefinition:
         _base, listed, callable_names = stored[each]
         properties.update((one.name.lower(), one) for one in map(_property, listed.split()))
         methods.update((method.lower(), method) for method in callable_names.split())
+    properties.update((each.lower(), Property(each, kind, False)) for each, kind in _UNLISTED.get(name, ()))
     if namespace == "root/virtualization":
         properties.update((each.lower(), Property(each, kind, False)) for each, kind in _ONLY_IN_V1.get(name, ()))
     return ClassDefinition(

@@ -16,6 +16,7 @@ KIB, MIB, GIB = 1024, 1024**2, 1024**3
 HOST_MEMORY = 8 * GIB  # what a node keeps for itself
 
 VolumeKind = Literal["basic", "system reserved", "efi", "recovery", "cd"]
+Reserved = Literal["behind", "first", "none"]
 WriterError = Literal["none", "retryable", "unexpected", "timed out", "inconsistent", "non-retryable"]
 GuestState = Literal["running", "off", "saved", "paused"]
 
@@ -142,6 +143,8 @@ class Windows:
     memory: int = 4 * GIB
     processors: int = 2
     volumes: list[Volume] = field(default_factory=list)
+    reserved: Reserved = "behind"  # where the reserved partition of a GPT boot disk stands, against the EFI partition
+    dynamic_disks: frozenset[int] = frozenset()  # numbers of those that the Logical Disk Manager keeps
     updates: list[Update] = field(default_factory=list)
     services: dict[str, Service] = field(default_factory=dict)  # lower-case name -> service
     writers: list[Writer] = field(default_factory=list)
@@ -230,6 +233,7 @@ class Node(Windows):
     draining: object | None = None  # what the drain under way knows; see lab.world.drain
     expected_integration: dict[str, str] = field(default_factory=dict)  # values of GuestInstaller that are otherwise
     browsing: Literal["works", "fails", "toggled"] = "works"  # remote file browsing; see lab.world.audit_policy
+    firmware_version: str = "2.17.0"  # SMBIOSBIOSVersion
 
     @property
     def guests(self) -> list[Guest]:
@@ -270,6 +274,7 @@ class Cluster:
     name: str
     domain: str
     nodes: list[Node] = field(default_factory=list)
+    evicted: list[Node] = field(default_factory=list)  # were nodes; they still stand in people's inventory
     guests: list[Guest] = field(default_factory=list)
     shared_volumes: list[SharedVolume] = field(default_factory=list)
     backup_in_progress: bool = False

@@ -44,7 +44,7 @@ def keys(windows: Windows, oem_code_page: int = 0) -> Keys:
     found |= _pending_reboots(windows)
     if isinstance(windows, Guest):
         found[GUEST_PARAMETERS] = _guest_parameters(windows)
-    if isinstance(windows, Node):
+    if isinstance(windows, Node) and windows in windows.cluster.nodes:
         found |= _cluster(windows)
         found |= _guest_installer(windows)
     return found

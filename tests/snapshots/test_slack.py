@@ -61,6 +61,7 @@ async def test_healthy_answers_and_refusals(play):
         await scene.asks("find-full-guests-branch", "/find-full-guests branch", "guests")
         await scene.asks("find-missing-vms", "/find-missing-vms vmm", "VMM and hosts agree")
         await scene.asks("check-time-skew-prod", "/check-time-skew prod", "6 nodes agree")
+        await scene.asks("check-boot-layout-prod", "/check-boot-layout prod", "on all 6 hosts")
         await scene.asks("check-host-access-prod", "/check-host-access prod", "on all 6 hosts")
         await scene.asks("check-host-access-vmm01", "/check-host-access vmm01", "vmm01 runs the service of vmm")
         await scene.asks("verify-kb-drift-prod", "/verify-kb-drift prod", "6 nodes")
@@ -348,6 +349,18 @@ async def test_stuck_writer_job_dead(play):
         await scene.slack.person("viewer").sees("T-1 done", "hv-audit")
         audit = [one for one in scene.slack.person("viewer").messages("hv-audit") if "Ledger head" not in one.text]
         scene.kept.text("audit-channel.txt", "\n".join(one.text for one in audit))
+
+
+async def test_boot_layout(play):
+    async with play("boot-layout") as scene:
+        await scene.asks("check-boot-layout", "/check-boot-layout prod", "BIOS mode")
+        await scene.asks("check-boot-layout-one-host", "/check-boot-layout hv05", "BIOS mode")
+
+
+async def test_redeploy_uefi(play):
+    async with play("redeploy-uefi") as scene:
+        await scene.asks("no-plan-still-a-node", "/redeploy-uefi hv01", "Nothing to redeploy")
+        await scene.asks("redeploy-uefi", "/redeploy-uefi hv05", "T-1")
 
 
 async def test_clock_skew(play):

@@ -43,7 +43,7 @@ from bot.slack.render.home import ARGUMENTS, CALLBACK
 from bot.slack.render.reason_modal import CALLBACK as TICKET_CALLBACK
 from bot.slack.render.reason_modal import REASON
 from bot.slack.render.stop import CALLBACK as STOP_CALLBACK
-from bot.slack.render.ticket_buttons import ANSWER, REASONED, TICKET_VERBS
+from bot.slack.render.ticket_buttons import ANSWER, READ_BACK, REASONED, TICKET_VERBS
 from bot.slack.socket import ACKNOWLEDGED, Rarely, kind_of
 from bot.slack.tickets.message_table import opened_at
 from bot.tickets.answers import ONE_BY_ONE
@@ -222,11 +222,13 @@ class Listener:
     async def _reasoned(self, ack: Callable[..., Awaitable[Any]], body: dict[str, Any], context: Any) -> None:
         """The window that asked for a reason. The reason stands in the entry of the click, so a crash loses nothing."""
         who, view = parse_person(body), body.get("view") or {}
-        verb = get_str(view, "callback_id").removeprefix(f"{TICKET_CALLBACK}:")
+        verb, _, argument = get_str(view, "callback_id").removeprefix(f"{TICKET_CALLBACK}:").partition(":")
         ticket, _, seal = get_str(view, "private_metadata")[:160].partition(" ")
         fresh = self._window_opened(opened_at(seal) or None)
-        click = Click(who, ReplyTarget(who.user), f"{verb}{REASONED}", "", ticket[:80], seal=seal, fresh=fresh)
-        if verb == ANSWER:
+        click = Click(
+            who, ReplyTarget(who.user), f"{verb}{REASONED}", argument[:8], ticket[:80], seal=seal, fresh=fresh
+        )
+        if verb in (ANSWER, READ_BACK):
             click = replace(click, said=parse_fields(body, ANSWERED, ONE_BY_ONE))
         else:
             click = replace(click, why=parse_field(body, REASON))

@@ -12,6 +12,7 @@ from functools import partial
 
 import structlog
 
+from bot.api.actions import ReadBack
 from bot.dispatch.authorization import Person
 from bot.dispatch.command_line import EntryPoint, read_typed
 from bot.dispatch.pipeline import Request
@@ -26,6 +27,7 @@ from bot.slack.outbound.responder import ReplyTarget
 from bot.slack.outbound.slack_time import slack_time
 from bot.slack.render import errors
 from bot.slack.render.answer_modal import answer_view
+from bot.slack.render.read_back_modal import read_back_view
 from bot.slack.render.reason_modal import reason_view
 from bot.slack.render.ticket_buttons import (
     AGAIN,
@@ -35,6 +37,7 @@ from bot.slack.render.ticket_buttons import (
     GO_ON,
     HAND,
     LOOK,
+    READ_BACK,
     REASONED,
     REJECT,
     REMEDY,
@@ -60,7 +63,8 @@ _SAYS = {
     ANSWER: "approved, with your answers on record. {begins}",
     WITHDRAW: "withdrawn. Nothing is done.",
     STOP_STEP: "asked to stop. The step in progress will finish; nothing else starts.",
-    HAND: "noted. hvops is checking for itself.",
+    HAND: "noted. hvops checks what it can.",
+    READ_BACK: "noted, with what you read. It is what the plan expects.",
     GO_ON: "goes on. The step in progress is checked first.",
     REJECT: "rejected. Your reason is in the thread.",
     CLOSE: "closed as it is.",
@@ -121,7 +125,7 @@ class Click:
 
 _PROPOSE = frozenset({UNDO, AGAIN, REMEDY})  # what asks for a plan, in the name of who presses
 # What begins something, or lets it go on: pressed hours ago, it counts no more.
-_BEGIN = frozenset({APPROVE, ANSWER + REASONED, HAND, GO_ON})
+_BEGIN = frozenset({APPROVE, ANSWER + REASONED, HAND, READ_BACK + REASONED, GO_ON})
 
 
 class TicketClicks:
@@ -139,6 +143,7 @@ class TicketClicks:
             WITHDRAW: lambda press, _: decisions.withdraw(press),
             STOP_STEP: lambda press, _: decisions.cancel(press),
             HAND: lambda press, _: decisions.confirm_manual_step(press),
+            READ_BACK + REASONED: lambda press, click: decisions.confirm_manual_step(press, click.said),
             GO_ON: lambda press, _: decisions.resume(press),
             REJECT + REASONED: lambda press, click: decisions.reject(press, click.why),
             CLOSE + REASONED: lambda press, click: decisions.close(press, click.why),
@@ -148,6 +153,7 @@ class TicketClicks:
             REJECT: self._ask_why,
             CLOSE: self._ask_why,
             ANSWER: self._ask_how,
+            READ_BACK: self._ask_read_back,
             LOOK: self._look,
             UNDO: self._undo,
             AGAIN: self._again,
@@ -214,7 +220,7 @@ class TicketClicks:
             return bool(story) and not is_known  # about no ticket at all: that is what it is answered
         verb, ticket, digest = click.verb.removesuffix(REASONED), click.token, proposed.digest
         if click.verb.endswith(REASONED):
-            right = window_seal(ledger, ticket, digest, verb, click.who.id, opened=opened_at(click.seal))
+            right = window_seal(ledger, ticket, digest, _window_of(click), click.who.id, opened=opened_at(click.seal))
         elif click.is_private or click.is_in_thread:
             return True  # the message of a ticket is for everybody in its channel, and no reply
         elif not click.seal or verb in _PROPOSE:
@@ -308,12 +314,27 @@ class TicketClicks:
             return
         await self._open(click, answer_view(click.token, proposal.plan))
 
+    async def _ask_read_back(self, click: Click) -> None:
+        """Ask for what they read off the machine; of nobody who may not say it, or for whom another step waits."""
+        person = await self._person(click)
+        where = await self._where(click)
+        press = UserAction(person, click.token, "button", where.channel, click.seq, click.index)
+        try:
+            place = await asyncio.to_thread(self._changes.decisions.must_read_back, press)
+        except TicketError as late:
+            await self._desk.reply(where).result(errors.not_executed(late))
+            return
+        if not isinstance(place.step.act, ReadBack):
+            await self._say(click, errors.expired_button())
+            return
+        await self._open(click, read_back_view(click.token, place))
+
     async def _open(self, click: Click, view: View) -> None:
         """Open a window for this person and this ticket: what is sent off by anybody else, or from another, is not ours."""
         ledger, ticket = self._desk.parts.ledger, click.token
         digest = (await asyncio.to_thread(proposal_of, ledger, ticket)).digest
         now = slack_time(self._desk.parts.base_url).now() or 0.0
-        seal = window_seal(ledger, ticket, digest, click.verb, click.who.id, opened=int(now))
+        seal = window_seal(ledger, ticket, digest, _window_of(click), click.who.id, opened=int(now))
         await self._window(click, {**view, "private_metadata": sealed_value(ticket, seal)})
 
     async def _look(self, click: Click) -> None:
@@ -390,3 +411,9 @@ class TicketClicks:
 
     async def _say(self, click: Click, message: Message) -> None:
         await self._desk.reply(click.where).result(message)
+
+
+def _window_of(click: Click) -> str:
+    """What a window was opened for, as its seal says: with the step, where it is about one."""
+    verb = click.verb.removesuffix(REASONED)
+    return f"{verb} {click.argument}" if verb == READ_BACK else verb

@@ -8,7 +8,7 @@ errors             what could not be answered
 help               help by role, and the bot's state
 home               the Home tab and the modal behind its buttons
 ticket             a ticket in every state; ticket_view_model: what the ledger says of it, in words
-proposed, running, closed   its message by state; ticket_thread, ticket_buttons, reason_modal, answer_modal: what belongs to it
+proposed, running, closed   its message by state; ticket_thread, ticket_buttons, reason_modal, answer_modal, read_back_modal: what belongs to it
 audit_lines        a line of the audit channel
 audit_results      what /audit answers, and its filters; ticket_history: every entry of a ticket
 ticket_list        tickets in lists and short answers

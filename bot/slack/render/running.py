@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from bot.api.actions import ManualStep
+from bot.api.actions import ManualStep, ReadBack
 from bot.formatting import format_locks
 from bot.ledger.entries import Interrupted
 from bot.ledger.ticket_state import TicketState
@@ -38,7 +38,10 @@ def running_message(card: TicketView) -> Message:
         *contexts(_record(card)),
         *actions(
             running_buttons(
-                ticket=card.id, by_hand=hand.number if hand else None, asked_to_stop=card.ticket.cancel_asked
+                ticket=card.id,
+                by_hand=hand.number if hand else None,
+                is_typed=hand is not None and isinstance(hand.step.act, ReadBack),
+                asked_to_stop=card.ticket.cancel_asked,
             )
         ),
     )
@@ -200,13 +203,22 @@ def _by_hand(card: TicketView, place: StepInstance | None) -> Iterator[Block]:
     told = f"\n*hvops looked:* {escape(truncate(says, _SAYS))}" if says and says != "waiting for a person" else ""
     yield from sections(
         f"*A person does this now ({escape(act.role)}):* {escape(act.instruction, lines=True)}\n"
-        f"Then press Done: {_after_done(card, place)}{told}"
+        f"{_typed(act)}Then press Done{'…' if isinstance(act, ReadBack) else ''}: {_after_done(card, place)}{told}"
     )
+
+
+def _typed(act: ManualStep) -> str:
+    """What has to be typed, where something has."""
+    if not isinstance(act, ReadBack):
+        return ""
+    return f"You type what you read: {escape('; '.join(field.label for field in act.typed))}.\n"
 
 
 def _after_done(card: TicketView, place: StepInstance) -> str:
     """What hvops can find out once somebody has said that they did it."""
     held = card.story.intents[place.key].held_before
+    if not place.step.done:
+        return "hvops cannot see this, so it records it as your word."
     if held == "no":
         return "hvops looks for itself."
     so = "what hvops looks at is so already" if held == "yes" else "hvops could not look how it was before"

@@ -18,6 +18,7 @@ from bot.tickets.answers import approve_label
 APPROVE, REJECT, WITHDRAW = "t-approve", "t-reject", "t-withdraw"
 ANSWER = "t-answer"  # approve a plan that leaves something open: a window asks how they know
 STOP_STEP, HAND = "t-stop", "t-hand"
+READ_BACK = "t-read-back"  # confirm a manual step with what was read off a machine: a window asks for it
 LOOK, GO_ON, UNDO, CLOSE = "t-look", "t-go-on", "t-undo", "t-close"
 AGAIN, REMEDY = "t-again", "t-run"
 SHOW = "t-show"  # put the plan where it is decided
@@ -32,6 +33,7 @@ TICKET_VERBS = frozenset(
         WITHDRAW,
         STOP_STEP,
         HAND,
+        READ_BACK,
         LOOK,
         GO_ON,
         UNDO,
@@ -90,9 +92,17 @@ def withdraw_button(ticket: str) -> Block:
     return button("Withdraw", WITHDRAW, ticket)
 
 
-def running_buttons(*, ticket: str, by_hand: int | None, asked_to_stop: bool) -> list[Block]:
-    """What can be done while it runs. `by_hand` is the number of the step that a person does, if one does."""
-    made = [] if by_hand is None else [button("Done", HAND, ticket, index=by_hand, primary=True)]
+def running_buttons(*, ticket: str, by_hand: int | None, asked_to_stop: bool, is_typed: bool = False) -> list[Block]:
+    """What can be done while it runs.
+
+    Args:
+        ticket: its number.
+        by_hand: the number of the step that a person does, if one does.
+        asked_to_stop: whether somebody asked it to stop already.
+        is_typed: the person types what they read off a machine.
+    """
+    label, verb = ("Done…", READ_BACK) if is_typed else ("Done", HAND)
+    made = [] if by_hand is None else [button(label, verb, ticket, index=by_hand, primary=True)]
     return made if asked_to_stop else [*made, button("Stop After Step", STOP_STEP, ticket)]
 
 

@@ -27,6 +27,7 @@ from bot.slack.render.ticket_view_model import (
     statements,
     who,
 )
+from bot.tickets.answers import statement
 from bot.tickets.conditions import matches
 from bot.tickets.run_history import DONE, Key, StepInstance, result_in_words
 
@@ -130,7 +131,13 @@ def _hand(card: TicketView, entry: Entry) -> str:
     told = entry.read(StepConfirmed)
     begun = card.story.intents.get((told.step, told.round))
     looks = "hvops looks for itself." if begun and begun.held_before == "no" else "hvops cannot tell whether it is."
-    return f"{who(entry)} says that step {_number(card, entry)} is done. {looks}"
+    place = next((one for one in card.places if one.key == (told.step, told.round)), None)
+    if place is not None and not place.step.done:
+        looks = "No machine can be asked, so it is recorded as their word."
+    typed = "; ".join(escape(truncate(statement(one), _SAYS)) for one in told.answers)
+    return f"{who(entry)} says that step {_number(card, entry)} is done. {looks}" + (
+        f"\nRead: {typed}" if typed else ""
+    )
 
 
 def _cancel(card: TicketView, entry: Entry) -> str:

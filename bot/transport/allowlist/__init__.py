@@ -5,6 +5,7 @@ programs     the rows themselves
 eventcreate the note in a host's own log that names ticket, requester and approver
 vssadmin     what `vssadmin list writers` prints, in any language of Windows
 wevtutil     events as XML, and the list of channels
+findstr      what Windows Setup's own log says of the firmware
 auditpol     the audit policy of Object Access, by GUID
 web          calls of CommVault's web service and of load balancers
 loadmaster   what a LoadMaster tells of its virtual services, and which fields of one are changed

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from bot.transport.allowlist import auditpol, eventcreate, vssadmin, wevtutil
+from bot.transport.allowlist import auditpol, eventcreate, findstr, vssadmin, wevtutil
 from bot.transport.allowlist.definitions import Parameter, Program
 
 _ROWS = (
@@ -58,6 +58,14 @@ _ROWS = (
         # The category by its GUID; braces are doubled, since a single one would be the place of a value.
         argv=("auditpol", "/get", "/category:{{6997984A-797A-11D9-BED3-505054503030}}", "/r"),
         parse=auditpol.parse_policy,
+    ),
+    Program(
+        what="findstr boot environment",
+        marked="reads",
+        argv=("findstr", "/C:Detected boot environment", "{windows}\\Panther\\setupact.log"),
+        parse=findstr.parse_boot_environment,
+        parameters=(Parameter("windows", findstr.windows_folder),),
+        absent=MappingProxyType({1: "setup's own log is gone, or does not name the firmware."}),
     ),
     Program(
         what="auditpol set",

@@ -7,10 +7,11 @@ MSFT DriveLetter is a char16, of which no capture exists: answered as one charac
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from lab.windows.machine_protocol import Instance, Reference
 from lab.world.class_availability import instance
-from lab.world.model import MIB, Guest, Volume, Windows, identity
+from lab.world.model import KIB, MIB, Guest, Volume, Windows, identity
 from lab.world.wmi_providers import Scene, View
 
 GPT_TYPES = {
@@ -19,7 +20,9 @@ GPT_TYPES = {
     "basic": "{ebd0a0a2-b9e5-4433-87c0-68b6b72699c7}",
     "system reserved": "{ebd0a0a2-b9e5-4433-87c0-68b6b72699c7}",
 }
+RESERVED = "{e3c9e316-0b5c-4db8-817d-f92df00215ae}"
 FIXED, CD = 3, 5
+RAID, ISCSI = 8, 9  # BusType
 IFS, FAT32 = 7, 12  # MbrType
 SNAPSHOT_CREATED = 9  # Win32_ShadowCopy.State
 HARDWARE_PROVIDER = "hardware provider"
@@ -112,43 +115,94 @@ def mount_points(scene: Scene) -> Iterator[Instance]:
 
 
 def disk_partitions(scene: Scene) -> Iterator[Instance]:
-    """Win32_DiskPartition. The words of Type for GPT disks: [mem]."""
+    """Win32_DiskPartition: without reserved partitions, which it does not list [seen]. The words of Type for GPT disks: [src].
+
+    On dynamic disks, what the Logical Disk Manager keeps is one partition of its own kind each [src].
+    """
     windows = scene.windows
-    for index, volume, offset in _partitions(windows):
-        name = f"Disk #{volume.disk}, Partition #{index}"
-        words = {"efi": "GPT: System", "recovery": "GPT: Unknown"}.get(volume.kind, "GPT: Basic Data")
+    counted: dict[int, int] = {}
+    for part in _partitions(windows):
+        volume = part.volume
+        if volume is None:
+            continue
+        index = counted.get(part.disk, 0)
+        counted[part.disk] = index + 1
+        name = f"Disk #{part.disk}, Partition #{index}"
         yield instance(
             "Win32_DiskPartition",
             windows.release,
             DeviceID=name,
             Name=name,
             Caption=name,
-            DiskIndex=volume.disk,
+            DiskIndex=part.disk,
             Index=index,
-            Size=volume.capacity,
-            StartingOffset=offset,
+            Size=part.size,
+            StartingOffset=part.offset,
             Bootable=volume.kind in {"efi", "system reserved"},
             BootPartition=volume.kind in {"efi", "system reserved"},
             PrimaryPartition=True,
-            Type=words if _gpt(windows, volume) else "Installable File System",
+            Type=_type_in_words(windows, volume),
             BlockSize=512,
-            NumberOfBlocks=volume.capacity // 512,
+            NumberOfBlocks=part.size // 512,
             SystemName=windows.name.upper(),
         )
+
+
+def _type_in_words(windows: Windows, volume: Volume) -> str:
+    gpt = _gpt(windows, volume)
+    if volume.disk in windows.dynamic_disks and volume.kind == "basic":
+        return "GPT: Logical Disk Manager Data" if gpt else "Logical Disk Manager"
+    words = {"efi": "GPT: System", "recovery": "GPT: Unknown"}.get(volume.kind, "GPT: Basic Data")
+    return words if gpt else "Installable File System"
 
 
 def _gpt(windows: Windows, volume: Volume) -> bool:
     return volume.disk > 0 or any(each.kind == "efi" for each in windows.volumes)
 
 
-def _partitions(windows: Windows) -> Iterator[tuple[int, Volume, int]]:
-    """Partition index (from 0, per disk), volume, starting offset."""
-    seen: dict[int, tuple[int, int]] = {}
+@dataclass(frozen=True, slots=True)
+class _Partition:
+    """A partition of a disk, in the order of the disk; `volume` is None for a reserved one. Bytes; numbers count from 1."""
+
+    disk: int
+    number: int
+    offset: int
+    size: int
+    volume: Volume | None
+
+
+def _partitions(windows: Windows) -> Iterator[_Partition]:
+    """All partitions. On GPT disks one of them is reserved: 16 MB since 2016 (15 MB at 17 KB where diskpart makes it), 128 MB before.
+
+    Sizes and the place: Microsoft's pages on partitions of UEFI disks and issue 227 of commercialization-public [doc, seen].
+    """
+    disks: dict[int, list[Volume | None]] = {}
     for volume in windows.volumes:
-        if volume.kind != "cd":
-            index, offset = seen.get(volume.disk, (0, MIB))
-            yield index, volume, offset
-            seen[volume.disk] = (index + 1, offset + volume.capacity)
+        if volume.kind == "cd":
+            continue
+        if volume.disk not in disks:
+            disks[volume.disk] = [None] if _reserved_first(windows, volume) else []
+        disks[volume.disk].append(volume)
+        if volume.kind == "efi" and windows.reserved == "behind":
+            disks[volume.disk].append(None)
+    for disk, members in disks.items():
+        at = 17 * KIB if members[0] is None else MIB
+        for number, member in enumerate(members, start=1):
+            size = _reserved_size(windows, at) if member is None else member.capacity
+            yield _Partition(disk, number, at, size, member)
+            at = -(-(at + size) // MIB) * MIB
+
+
+def _reserved_first(windows: Windows, volume: Volume) -> bool:
+    """Whether the reserved partition is the first one of the volume's disk: on data disks always."""
+    if not _gpt(windows, volume):
+        return False
+    return volume.disk > 0 or windows.reserved == "first"
+
+
+def _reserved_size(windows: Windows, at: int) -> int:
+    size = 16 * MIB if windows.release.at_least("2016") else 128 * MIB
+    return size if at >= MIB else size - MIB
 
 
 def shadow_copies(scene: Scene) -> Iterator[Instance]:
@@ -204,34 +258,48 @@ def shadow_storage(scene: Scene) -> Iterator[Instance]:
 
 
 def msft_partitions(scene: Scene) -> Iterator[Instance]:
-    """MSFT_Partition; AccessPaths carry the volume's device id, which ties it to Win32_Volume."""
+    """MSFT_Partition, reserved ones as well; AccessPaths carry the volume's device id, which ties it to Win32_Volume.
+
+    GptType stands in braces, as in published output [seen]; a reserved partition has no paths.
+    """
     windows = scene.windows
-    for index, volume, _ in _partitions(windows):
-        gpt = _gpt(windows, volume)
-        paths = [path for path in (f"{volume.letter}:\\" if volume.letter else "", volume.mount) if path]
+    for part in _partitions(windows):
+        if part.disk in windows.dynamic_disks:
+            continue
+        volume = part.volume
+        kind = "reserved" if volume is None else volume.kind
+        gpt = volume is None or _gpt(windows, volume)
+        fat = volume is not None and volume.file_system == "FAT32"
+        key = f"reserved {part.disk}" if volume is None else volume.guid
         yield instance(
             "MSFT_Partition",
             windows.release,
-            ObjectId=f"partition:{identity(windows.fqdn, volume.guid)}",
-            DiskNumber=volume.disk,
-            PartitionNumber=index + 1,
-            DriveLetter=volume.letter or None,
-            AccessPaths=(*paths, device_id(volume.guid)),
+            ObjectId=f"partition:{identity(windows.fqdn, key)}",
+            DiskNumber=part.disk,
+            PartitionNumber=part.number,
+            DriveLetter=(volume.letter or None) if volume else None,
+            AccessPaths=_paths(volume) if volume else None,
             OperationalStatus=1,
             TransitionState=1,
-            Size=volume.capacity,
-            MbrType=None if gpt else (FAT32 if volume.file_system == "FAT32" else IFS),
-            GptType=GPT_TYPES[volume.kind] if gpt else None,
-            Guid=f"{{{identity('gpt', volume.guid)}}}" if gpt else None,
-            IsSystem=volume.kind in {"efi", "system reserved"},
-            IsBoot=volume.letter == "C",
-            IsActive=volume.kind == "system reserved",
-            IsHidden=volume.kind in {"efi", "recovery"},
+            Offset=part.offset,
+            Size=part.size,
+            MbrType=None if gpt else (FAT32 if fat else IFS),
+            GptType=(RESERVED if volume is None else GPT_TYPES[volume.kind]) if gpt else None,
+            Guid=f"{{{identity('gpt', windows.fqdn, key)}}}" if gpt else None,
+            IsSystem=kind in {"efi", "system reserved"},
+            IsBoot=volume is not None and volume.letter == "C",
+            IsActive=kind == "system reserved",
+            IsHidden=kind in {"efi", "recovery"},
             IsReadOnly=False,
             IsOffline=False,
             IsShadowCopy=False,
-            NoDefaultDriveLetter=volume.kind in {"efi", "recovery"},
+            NoDefaultDriveLetter=kind in {"efi", "recovery", "reserved"},
         )
+
+
+def _paths(volume: Volume) -> tuple[str, ...]:
+    paths = [path for path in (f"{volume.letter}:\\" if volume.letter else "", volume.mount) if path]
+    return (*paths, device_id(volume.guid))
 
 
 def msft_volumes(scene: Scene) -> Iterator[Instance]:
@@ -255,25 +323,45 @@ def msft_volumes(scene: Scene) -> Iterator[Instance]:
 
 
 def msft_disks(scene: Scene) -> Iterator[Instance]:
-    """MSFT_Disk: one per disk that carries a volume."""
+    """MSFT_Disk: one per disk that carries a volume, but for dynamic ones, which it does not list [doc, seen].
+
+    BootFromDisk is set for the disk with the EFI partition only where there is one such disk [doc].
+    """
     windows = scene.windows
-    for number in sorted({volume.disk for volume in windows.volumes if volume.kind != "cd"}):
+    disks = {volume.disk for volume in windows.volumes if volume.kind != "cd"}
+    with_efi = {volume.disk for volume in windows.volumes if volume.kind == "efi"} or {0}
+    parts = list(_partitions(windows))
+    for number in sorted(disks - windows.dynamic_disks):
         members = [volume for volume in windows.volumes if volume.disk == number and volume.kind != "cd"]
+        shared = any(volume.file_system == "CSVFS" for volume in members)
+        virtual = isinstance(windows, Guest)
+        own = [part for part in parts if part.disk == number]
         yield instance(
             "MSFT_Disk",
             windows.release,
             ObjectId=f"disk:{identity(windows.fqdn, str(number))}",
             Number=number,
-            FriendlyName="Msft Virtual Disk" if isinstance(windows, Guest) else "PERC H730",
+            FriendlyName="Msft Virtual Disk" if virtual else "COMPELNT Compellent Vol" if shared else "PERC H730",
+            SerialNumber=None if virtual else disk_serial(windows, number),
+            BusType=10 if virtual else ISCSI if shared else RAID,
             PartitionStyle=2 if _gpt(windows, members[0]) else 1,
-            Size=sum(volume.capacity for volume in members) + 2 * MIB,
-            NumberOfPartitions=len(members),
-            IsBoot=number == 0,
-            IsSystem=number == 0,
+            Size=own[-1].offset + own[-1].size + MIB,
+            NumberOfPartitions=len(own),
+            IsBoot=any(volume.letter == "C" for volume in members),
+            IsSystem=any(volume.kind in {"efi", "system reserved"} for volume in members),
+            BootFromDisk=with_efi == {number},
+            IsClustered=shared,
             IsOffline=False,
             IsReadOnly=False,
             HealthStatus=0,
         )
+
+
+def disk_serial(windows: Windows, number: int) -> str:
+    """The serial number of a disk of a host, as its controller made it up; a shared one has the same on every node."""
+    shared = [volume.guid for volume in windows.volumes if volume.disk == number and volume.file_system == "CSVFS"]
+    owner = shared[:1] or [windows.fqdn, str(number)]
+    return identity("disk serial", *owner).replace("-", "")[:16]
 
 
 VIEWS: dict[str, View] = {

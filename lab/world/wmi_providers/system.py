@@ -7,7 +7,7 @@ braces: Windows prints the first three fields in their own byte order, where too
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from lab.windows.machine_protocol import Instance, Reference
 from lab.world.class_availability import instance
@@ -49,7 +49,7 @@ def operating_systems(scene: Scene) -> Iterator[Instance]:
         CurrentTimeZone=0,
         FreePhysicalMemory=_free_memory(windows) // KIB,
         TotalVisibleMemorySize=windows.memory // KIB,
-        InstallDate=windows.booted - timedelta(days=400),
+        InstallDate=installed_at(windows),
         LastBootUpTime=windows.booted,
         LocalDateTime=scene.now + windows.clock_ahead,
         Locale=f"{language.id:04x}",
@@ -65,6 +65,11 @@ def operating_systems(scene: Scene) -> Iterator[Instance]:
         Status="OK",
         SuiteMask=400,
     )
+
+
+def installed_at(windows: Windows) -> datetime:
+    """When its Windows was installed."""
+    return windows.booted - timedelta(days=400)
 
 
 def _free_memory(windows: Windows) -> int:
@@ -120,8 +125,11 @@ def _serial(windows: Windows) -> str:
 
 
 def firmware(scene: Scene) -> Iterator[Instance]:
-    """Win32_BIOS: exactly one."""
+    """Win32_BIOS: exactly one. On metal as Dell's servers fill it [mem]; the class has no word for UEFI or BIOS [doc]."""
     windows = scene.windows
+    if isinstance(windows, Node):
+        yield _server_firmware(windows)
+        return
     uefi = isinstance(windows, Guest) and windows.generation == 2  # noqa: PLR2004 (Hyper-V's generation 2)
     name = "Hyper-V UEFI Release v4.0" if uefi else "BIOS Date: 02/22/20 20:54:04  Ver: 09.00.08"
     yield instance(
@@ -141,6 +149,29 @@ def firmware(scene: Scene) -> Iterator[Instance]:
         SMBIOSPresent=True,
         Status="OK",
         Version="VRTUAL - 1",
+    )
+
+
+def _server_firmware(node: Node) -> Instance:
+    version = node.firmware_version
+    return instance(
+        "Win32_BIOS",
+        node.release,
+        Name=f"BIOS Date: 01/04/24 04:51:40 Ver: {version}",
+        Caption=f"BIOS Date: 01/04/24 04:51:40 Ver: {version}",
+        Description=f"BIOS Date: 01/04/24 04:51:40 Ver: {version}",
+        SoftwareElementID=f"BIOS Date: 01/04/24 04:51:40 Ver: {version}",
+        SoftwareElementState=3,
+        TargetOperatingSystem=0,
+        BIOSVersion=("DELL   - 0", version),
+        Manufacturer="Dell Inc.",
+        PrimaryBIOS=True,
+        ReleaseDate=datetime(2024, 1, 4, tzinfo=UTC),
+        SerialNumber=_serial(node),
+        SMBIOSBIOSVersion=version,
+        SMBIOSPresent=True,
+        Status="OK",
+        Version="DELL   - 0",
     )
 
 

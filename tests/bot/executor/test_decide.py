@@ -29,6 +29,7 @@ from scripted_world import (
     step,
 )
 
+from bot.api.actions import ReadBack, TypedField
 from bot.api.command import Role
 from bot.api.plan import Gate, GateOutcome
 from bot.api.report import Remedy
@@ -45,7 +46,9 @@ from bot.errors import (
     RolesUnknown,
     SwitchUnchanged,
     TicketError,
+    Unanswered,
     UsageError,
+    WrongReadBack,
 )
 from bot.executor import scheduler
 from bot.executor.leader_lock import LeaderLock
@@ -808,6 +811,75 @@ async def test_a_step_by_hand_asks_for_the_role_that_it_names(bench):
         bench.decisions.confirm_manual_step(bench.press(OPERATOR, ticket))
     said = bench.decisions.confirm_manual_step(bench.press(APPROVER, ticket)).data
     assert (said.step, said.round) == ("look", 1)
+
+
+def reads_back(bench, **more):
+    """A ticket that waits for what a person reads off a machine, and that no machine can be asked about."""
+    fields = (TypedField("Serial number", "text", "SN-1"), TypedField("Size", "size", str(278 * 2**30), "278 GB"))
+    act = ReadBack("Read it", more.pop("role", "operator"), fields, "Load the driver.")
+    bench.plans["reset"] = lambda on, _facts: simple(on, replace(by_hand("hv03"), act=act, done=(), **more))
+
+
+async def test_what_was_read_back_is_compared_and_stands_signed(bench):
+    reads_back(bench)
+    ticket = await bench.approved()
+    under_way(bench, ticket)
+    press = bench.press(OPERATOR, ticket)
+    for said in ((), ("SN-1",), ("SN-1", " ")):
+        with pytest.raises(Unanswered, match=r"Press Done… and type what you read: Serial number; Size"):
+            bench.decisions.confirm_manual_step(press, said)
+    with pytest.raises(WrongReadBack, match=r"stops at step 1: Size: “14 GB” was typed, .* 278 GB.*Load the driver"):
+        bench.decisions.confirm_manual_step(press, ("SN-1", "14 GB"))
+    assert not bench.ledger.entries(kind="step-confirmed")
+    refused = bench.ledger.entries(kind="refused")
+    assert [one.data.category for one in refused] == ["blocked", *["not understood"] * 3]
+    assert "14 GB" in refused[0].data.reason
+    said = bench.decisions.confirm_manual_step(press, ("sn 1", "278GB"))
+    assert [(one.what, one.answer) for one in said.data.answers] == [("Serial number", "sn 1"), ("Size", "278GB")]
+    assert "answers" in said.fields
+
+
+async def test_nobody_is_asked_who_may_not_say_it(bench):
+    reads_back(bench, role="approver")
+    ticket = await bench.approved()
+    with pytest.raises(TicketError, match="is not waiting for a manual step now"):
+        bench.decisions.must_read_back(bench.press(APPROVER, ticket))
+    under_way(bench, ticket)
+    with pytest.raises(PermissionDenied, match="role approver"):
+        bench.decisions.must_read_back(bench.press(OPERATOR, ticket))
+    with pytest.raises(TicketError, match="moved on"):
+        bench.decisions.must_read_back(replace(bench.press(APPROVER, ticket), shown=2))
+    assert bench.decisions.must_read_back(bench.press(APPROVER, ticket)).number == 1
+
+
+async def test_a_step_that_no_machine_can_be_asked_about_counts_on_a_persons_word(bench, world):
+    reads_back(bench)
+    ticket = await bench.approved()
+    sleep, pressed = bench.clock.sleep, []
+
+    async def sleep_and_press(seconds):
+        await sleep(seconds)
+        if not pressed and bench.ledger.ticket(ticket).intent:
+            pressed.append(bench.decisions.confirm_manual_step(bench.press(OPERATOR, ticket), ("SN-1", "278 GB")))
+
+    object.__setattr__(bench.parts, "sleep", sleep_and_press)
+    await bench.runs()
+    assert bench.last(ticket).kind == "done"
+    (outcome,) = bench.ledger.entries(kind="outcome")
+    assert outcome.data.basis == "statement"
+    assert "no machine can be asked, so it is recorded as their word" in outcome.data.message
+
+
+async def test_a_step_that_nobody_confirms_fails_though_nothing_is_looked_at(bench):
+    reads_back(bench)
+    ticket = await bench.approved()
+    await bench.runs()
+    assert bench.last(ticket).kind == "failed"
+
+
+def test_a_step_of_hvops_own_must_be_judged():
+    with pytest.raises(ValueError, match="does not say when it is done"):
+        replace(step("one", "hv03", seen="yes"), done=())
 
 
 def test_the_practice_policy_is_the_strict_one():

@@ -39,7 +39,7 @@ JOB = "[[jobs]]\nid = 7\nstarted = 2026-11-22T22:00:00Z\n"
     ("top", "body", "says"),
     [
         ('colour = "red"', "", "colour: there is no such key."),
-        ('scenario = "nowhere"', "", "scenario: there is no 'nowhere'; there are clock-skew,"),
+        ('scenario = "nowhere"', "", "scenario: there is no 'nowhere'; there are boot-layout,"),
         ('line = "again"', "", "is no TOML: Cannot overwrite a value"),
         ("at = 2026-11-22T22:41:00", "", "at: write the zone of the time"),
         ("at = 2026-11-22", "", "at: write a time with its date and zone"),

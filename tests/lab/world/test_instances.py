@@ -34,6 +34,8 @@ KINDS = {
 
 def every_instance(machine: WorldMachine) -> Iterator[tuple[str, str, Instance]]:
     for namespace in machine.namespaces():
+        if namespace == "root/MSCluster" and machine.windows in machine.windows.cluster.evicted:
+            continue  # the cluster's provider answers no more there
         for cls in VIEWS.get(namespace.casefold(), {}):
             for instance in machine.instances(namespace, cls):
                 yield namespace, cls, instance

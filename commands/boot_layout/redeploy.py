@@ -1,0 +1,328 @@
+"""A node laid out anew for UEFI: what has to be known before, and the steps of the field note, each done by a person.
+
+The note's server (a Dell R810 with BIOS 2.7.4) was started through its Unified Server Configurator (F10); Setup made the
+partitions of UEFI only after the disk had been cleaned and converted in the repair console, the server shut down, and F10
+pressed again; setup started from X: did not [note]. The console counts disks by itself, and may see none of a controller
+whose driver it lacks [seen: mdt-cleanup-harddrive-winpe #1, unattend-generator #355, PSD #66]: so the disk is known by its
+serial number and size, which a person reads there and types. While the server is off, nothing is asked of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+
+from bot.api.actions import ManualStep, ReadBack, TypedField
+from bot.api.arguments import Target
+from bot.api.facts import Unknown, value_of
+from bot.api.plan import Check, Gate, GateOutcome, Step, exists, missing, not_exists
+from bot.api.queries import Predicate, Registry, Wql
+from bot.api.query_client import QueryClient
+from commands.boot_layout.facts import HostBoot, find_host_boot
+from commands.boot_layout.layout import Judged
+from commands.formatting import format_size, join_names, pluralize
+from commands.sources.boot_disks import Disk
+from commands.sources.cluster import NAMESPACE, Group, cluster_groups, look_at_host, possibly_on
+from commands.sources.guests import Guest, virtual_machines, visible_systems
+from commands.sources.host_names import hosts_named
+from commands.sources.nodes import NodeState, node_states
+from commands.sources.services import Service, host_services
+
+_ROLE = "operator"
+_HOURS_FOR_A_PERSON = 8
+_BACK = 1800  # seconds that a host has to answer once somebody says that it is back
+_STORAGE = "root/Microsoft/Windows/Storage"
+_SAN = (6, 9)  # BusType: Fibre Channel, iSCSI [doc]
+_SAN_WORDS = ("Fibre Channel", "iSCSI")
+_EFI = "c12a7328-f81f-11d2-ba4b-00a0c93ec93b"
+_RESERVED = "e3c9e316-0b5c-4db8-817d-f92df00215ae"
+_ANOTHER_DISK = (
+    "Nothing was erased. The disk in the console is not the disk that Windows starts from. If the console lists only the"
+    " installation medium, it lacks the driver of the disk controller: load it (drvload) and list the disks again. If it"
+    " lists a shared disk, shut the server down and remove the SAN paths first. Press Stop After Step to end here."
+)
+
+_ANOTHER_SELECTED = (
+    "Nothing was erased. Another disk is selected: select the right one and read it back, or press Stop After Step."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RedeployFacts:
+    """What has to be known before a host is erased.
+
+    Attributes:
+        boot: how it starts.
+        nodes: of its cluster; None for a host that the inventory names alone.
+        groups: the roles of its cluster.
+        services: of the host itself: its own cluster service tells whether it takes itself for a node.
+        guests: registered on it, running or not.
+        visible: how many rows of Hyper-V the account sees: none at all is no right, not "no guest".
+    """
+
+    boot: HostBoot
+    nodes: tuple[NodeState, ...] | Unknown | None
+    groups: tuple[Group, ...] | Unknown
+    services: tuple[Service, ...] | Unknown
+    guests: tuple[Guest, ...] | Unknown
+    visible: int | Unknown
+
+
+async def find_redeploy_facts(target: Target, ask: QueryClient) -> RedeployFacts:
+    """Ask the host for itself, and its cluster whether it still knows it."""
+    on, cluster = target.name, target.cluster
+    node = await look_at_host(on, ask)
+    boot, services, guests, visible = await asyncio.gather(
+        find_host_boot(on, ask),
+        ask.query(host_services(on)),
+        ask.query(virtual_machines(node)),
+        ask.query(visible_systems(node)),
+    )
+    facts = RedeployFacts(boot, None, (), value_of(services), value_of(guests), value_of(visible))
+    if not cluster:
+        return facts
+    nodes, groups = await asyncio.gather(ask.query(node_states(cluster)), ask.query(cluster_groups(cluster)))
+    return replace(facts, nodes=value_of(nodes), groups=value_of(groups))
+
+
+def member(on: str, facts: RedeployFacts) -> NodeState | None:
+    """The node that it still is, as its cluster says; None where it is none, or nobody knows."""
+    if facts.nodes is None or isinstance(facts.nodes, Unknown):
+        return None
+    named = {name.casefold() for name in hosts_named(on, [one.name for one in facts.nodes])}
+    return next((one for one in facts.nodes if one.name.casefold() in named | {on.casefold()}), None)
+
+
+def gates(target: Target, facts: RedeployFacts, judged: Judged) -> tuple[Gate, ...]:
+    """All of them must be known: nobody's word stands for a host that is erased."""
+    return (
+        _evicted(target, facts),
+        _own_service(target.name, facts.services),
+        _no_role(target, facts),
+        _no_guest(target.name, facts),
+        _disk_is_known(target.name, judged.disk),
+        _no_shared_boot(target.name, judged.disk),
+    )
+
+
+def _gate(
+    says: str,
+    outcome: bool | None,  # noqa: FBT001 - as of GateOutcome.of
+    measured: str,
+    *facts: object,
+    about: str = "",
+) -> Gate:
+    unknowns = missing(about, *facts) if outcome is None else ()
+    return Gate(says, GateOutcome.of(outcome), measured, unknowns=unknowns, answerable=False)
+
+
+def _evicted(target: Target, facts: RedeployFacts) -> Gate:
+    """Drained and evicted: its cluster lists its nodes, and this is none of them."""
+    on = target.name
+    if facts.nodes is None:
+        return _gate(f"No cluster of the inventory lists {on}", True, "")  # the inventory says that it stands alone
+    says = f"{on} is drained and evicted from {target.cluster}"
+    if isinstance(facts.nodes, Unknown):
+        return _gate(says, None, f"not known: {facts.nodes.why.rstrip('.')}", facts.nodes, about="nodes")
+    found = member(on, facts)
+    if found is None:
+        return _gate(says, True, f"{target.cluster} lists {join_names(one.name for one in facts.nodes)}")
+    first = (
+        "it is drained; evict it in Failover Cluster Manager" if found.is_drained else "drain it first, then evict it"
+    )
+    return _gate(says, False, f"it is still a node, {found.word}: {first}")
+
+
+def _own_service(on: str, services: tuple[Service, ...] | Unknown) -> Gate:
+    """A node whose cluster service is only stopped still has its cluster's configuration: eviction disables it [mem]."""
+    says = f"{on} does not take itself for a node"
+    if isinstance(services, Unknown):
+        return _gate(says, None, f"not known: {services.why.rstrip('.')}", services, about="services")
+    if not services:
+        why = Unknown(on, "bad reply", "It lists no service at all.")
+        return _gate(says, None, "not known: it lists no service at all", why, about="services")
+    own = next((one for one in services if one.name.casefold() == "clussvc"), None)
+    if own is None:
+        return _gate(says, True, "it has no cluster service")
+    is_off = own.state == "Stopped" and own.start_mode == "Disabled"
+    return _gate(says, is_off, f"its cluster service is {own.state}, start {own.start_mode or 'not told'}")
+
+
+def _no_role(target: Target, facts: RedeployFacts) -> Gate:
+    says = f"No role of a cluster is on {target.name}"
+    if isinstance(facts.groups, Unknown):
+        return _gate(says, None, f"not known: {facts.groups.why.rstrip('.')}", facts.groups, about="roles")
+    owned = possibly_on(target.name, facts.groups)
+    return _gate(says, not owned, join_names(one.shown for one in owned))
+
+
+def _no_guest(on: str, facts: RedeployFacts) -> Gate:
+    """Also none that is off: its disks may be on the disk that is erased."""
+    says = f"No virtual machine is registered on {on}, running or not"
+    for part in (facts.guests, facts.visible):
+        if isinstance(part, Unknown):
+            return _gate(says, None, f"not known: {part.why.rstrip('.')}", part, about="virtual machines")
+    assert not isinstance(facts.guests, Unknown)
+    if not facts.visible:
+        why = Unknown(on, "refused", "Hyper-V shows this account nothing, not even the host itself.")
+        return _gate(says, None, f"not known: {why.why.rstrip('.')}", why, about="virtual machines")
+    return _gate(says, not facts.guests, join_names(one.name for one in facts.guests))
+
+
+def _disk_is_known(on: str, disk: Disk) -> Gate:
+    """The serial number and the size are what the person compares: without them nothing tells the disk from another."""
+    says = f"Serial number and size of the disk that {on} runs from are known"
+    known = bool(disk.size) and any(character.isalnum() for character in disk.serial)
+    why = Unknown(on, "bad reply", "Windows does not tell both of its disk.")
+    measured = f"{disk.serial}, {format_size(disk.size or 0)}" if known else why.why
+    return _gate(says, True if known else None, measured, why, about="serial number and size of the disk")
+
+
+def _no_shared_boot(on: str, disk: Disk) -> Gate:
+    """A server that starts from the SAN, or from a disk that a cluster uses, is not the note's case."""
+    says = f"The disk that {on} runs from is its own"
+    if disk.is_clustered or disk.bus in _SAN_WORDS:
+        return _gate(says, False, f"it is a shared disk ({disk.bus or 'of a cluster'})")
+    why = Unknown(on, "bad reply", "Windows does not tell how that disk is attached.")
+    known = disk.is_clustered is False and bool(disk.bus)
+    return _gate(says, True if known else None, f"on {disk.bus}" if known else why.why, why, about="bus of the disk")
+
+
+def steps(target: Target, judged: Judged) -> tuple[Step, ...]:
+    """The field note, in the order of the console."""
+    on, disk = target.name, judged.disk
+    size = format_size(disk.size or 0)
+    what = f"serial number {disk.serial}, {size}"
+    sized = TypedField("Size of the disk", "size", str(disk.size), size)
+    return (
+        _by_hand(
+            "san-paths",
+            f"Remove the SAN paths of {on}",
+            f"Unmap every LUN from {on} on the storage, or unplug its Fibre Channel and iSCSI ports, and leave it so until"
+            " Windows is installed. hvops looks for shared disks afterwards; it cannot tell SAS arrays from local"
+            " disks, so look for those yourself.",
+            (_no_san(on),),
+        ),
+        _by_hand(
+            "console",
+            f"Start {on} into the repair console",
+            "Shut it down, start it, press F10 for System Services, choose OS Deployment, Deploy OS, go directly to OS"
+            " Deployment, choose the Windows and UEFI mode (not asked where UEFI is set already), insert the medium and"
+            " finish. In Windows Setup choose language and keyboard, Next, then STOP: choose Repair your computer and open"
+            " the command prompt. From now on the server is silent, as expected.",
+        ),
+        Step(
+            "find-disk",
+            f"Find the disk of {on} in the repair console",
+            ReadBack(
+                "In the console: “diskpart”, “list disk”, and “wmic diskdrive get Index,Model,SerialNumber,Size” (or the"
+                " controller's own screen). The console counts disks by itself: go by serial number and size, never by"
+                " the number that Windows showed. Erase nothing yet.",
+                _ROLE,
+                (TypedField("Serial number of the disk", "text", disk.serial), sized, _NUMBER),
+                _ANOTHER_DISK,
+            ),
+            (),
+            deadline=_HOURS_FOR_A_PERSON * 3600,
+        ),
+        Step(
+            "select-disk",
+            "Select that disk in diskpart, and compare it once more",
+            ReadBack(
+                "“select disk” with the number that you typed, then “list disk” and “detail disk”. The line with the"
+                " asterisk is the selected one. In a second window (“start cmd”) read its serial number once more, with that"
+                " number: “wmic diskdrive where Index=… get SerialNumber,Size”. “detail disk” must list no volume of a"
+                " cluster.",
+                _ROLE,
+                (TypedField("Serial number of the selected disk", "text", disk.serial), sized, _NUMBER),
+                _ANOTHER_SELECTED,
+            ),
+            (),
+            deadline=_HOURS_FOR_A_PERSON * 3600,
+        ),
+        replace(
+            _by_hand(
+                "erase",
+                f"Erase that disk and make it GPT ({what})",
+                "Only with that disk selected: “clean”, then “convert gpt”, then “exit”. This erases Windows.",
+            ),
+            guard=_still_evicted(target),
+        ),
+        _by_hand(
+            "shut-down",
+            f"Leave the console and shut {on} down",
+            "Close the command prompt and shut the server down. Do NOT change to X: and start setup again from there.",
+        ),
+        _by_hand(
+            "install",
+            "Install Windows through F10",
+            "Start the server, press F10 for System Services, and touch nothing any more: it takes longer than expected,"
+            " and Windows Setup comes up again. Install Now, Custom; select the unallocated space, New, the size, Apply,"
+            " OK (Setup adds the partitions of UEFI), select the new large partition, Next. Set the administrator's"
+            " password.",
+        ),
+        _by_hand(
+            "answers",
+            f"Bring {on} back: network, name, domain, WinRM",
+            f"Give it its name {on} and its address again, join the domain, give hvops' logins their rights, and switch"
+            " WinRM on. Then press Done: hvops asks the host how it starts. Connect the SAN again only after that.",
+            _laid_out(on),
+        ),
+    )
+
+
+_NUMBER = TypedField("Number of the disk in the console", "number")
+
+
+def _by_hand(key: str, description: str, says: str, done: tuple[Check, ...] = ()) -> Step:
+    return Step(key, description, ManualStep(says, _ROLE), done, deadline=_HOURS_FOR_A_PERSON * 3600)
+
+
+def other_disks(boot: HostBoot, disk: Disk) -> str:
+    """How many other disks Windows sees now: a measurement, for people alone."""
+    if isinstance(boot.disks, Unknown):
+        return ""
+    others = [one for one in boot.disks if one.number != disk.number]
+    shared = [one for one in others if one.is_clustered or one.bus in _SAN_WORDS]
+    return f" It sees {pluralize(len(others), 'other disk')} now, {len(shared)} of them shared." if others else ""
+
+
+def _no_san(on: str) -> Check:
+    query = Wql(on, _STORAGE, "MSFT_Disk", ("Number", "FriendlyName", "BusType"))
+    return not_exists(query, Predicate("BusType", "in", _SAN), within=120, every=10).described_as(
+        f"{on} sees no Fibre Channel or iSCSI disk"
+    )
+
+
+def _still_evicted(target: Target) -> tuple[Check, ...]:
+    """Asked of the cluster just before the disk is erased: the host itself is silent."""
+    if not target.cluster:
+        return ()
+    query = Wql(target.cluster, NAMESPACE, "MSCluster_Node", ("Name",))
+    says = f"{target.name} is no node of {target.cluster}"
+    return (not_exists(query, Predicate("Name", "=", target.name)).described_as(says),)
+
+
+def _laid_out(on: str) -> tuple[Check, ...]:
+    """UEFI started it from a GPT disk with both partitions. Silence is expected until it is back."""
+    disks = Wql(on, _STORAGE, "MSFT_Disk", ("Number", "PartitionStyle", "IsBoot"))
+    parts = Wql(on, _STORAGE, "MSFT_Partition", ("DiskNumber", "PartitionNumber", "GptType"))
+    control = Registry(on, r"SYSTEM\CurrentControlSet\Control", ("PEFirmwareType",))
+    return (
+        _waits(exists(control, Predicate("PEFirmwareType", "=", 2), within=_BACK, every=15), f"UEFI started {on}"),
+        _waits(
+            exists(disks, Predicate("IsBoot", "=", True), Predicate("PartitionStyle", "=", 2), within=_BACK, every=15),
+            f"{on} runs from a GPT disk",
+        ),
+        *(
+            _waits(
+                exists(parts, Predicate("GptType", "in", (f"{{{kind}}}", kind)), within=_BACK, every=15),
+                f"{on} has {name}",
+            )
+            for kind, name in ((_EFI, "an EFI partition"), (_RESERVED, "a reserved partition"))
+        ),
+    )
+
+
+def _waits(check: Check, says: str) -> Check:
+    return replace(check, silence="wait", description=says)
