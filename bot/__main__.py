@@ -54,7 +54,7 @@ def ask(
         typer.Option(
             "--lab",
             hidden=not HAS_LAB,
-            help='Ask the practice estate: --lab [STORY] "LINE". Or play an incident from a file (.toml; exit code 0 '
+            help='Ask the practice environment: --lab [STORY] "LINE". Or play an incident from a file (.toml; exit code 0 '
             'right, 1 wrong), or ask a capture again (.json): --lab FILE ["LINE"]. Nothing real is in reach.',
         ),
     ] = False,

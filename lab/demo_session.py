@@ -45,7 +45,9 @@ class DemoSession:
         self._verify = verify
         self._met = False  # whether this run of the bot has been connected
         self._changing = asyncio.Lock()
-        self._using = asyncio.Lock()  # held while something is done in the estate, which cannot be closed meanwhile
+        self._using = (
+            asyncio.Lock()
+        )  # held while something is done in the environment, which cannot be closed meanwhile
 
     async def begin(self, story: str) -> None:
         """Play a story from its start: another world, an empty Slack, a fresh ledger, the bot started anew.
@@ -155,7 +157,7 @@ class DemoSession:
         self.bot.kill()
 
     async def _do(self, work: Callable[[PracticeEnvironment], None]) -> None:
-        """Do something in the estate, which stays until it is done."""
+        """Do something in the environment, which stays until it is done."""
         async with self._using:
             estate = self._playing()
             await asyncio.to_thread(estate.do, lambda: work(estate))

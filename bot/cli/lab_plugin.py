@@ -101,9 +101,9 @@ def find() -> PracticePlugin:
         try:
             practice: PracticePlugin = entry.load()
         except ModuleNotFoundError as missing:
-            raise UsageError(f"The practice estate needs {missing.name}. Run: pip install hvops-lab") from None
+            raise UsageError(f"The practice environment needs {missing.name}. Run: pip install hvops-lab") from None
         return practice
-    raise UsageError("No practice estate is installed. Run: pip install hvops-lab")
+    raise UsageError("No practice environment is installed. Run: pip install hvops-lab")
 
 
 def split_file(words: list[str]) -> tuple[Path | None, list[str]]:

@@ -248,7 +248,7 @@ class InventoryFile(Part):
             if name in self.clusters or name in self.hosts or name in entries:
                 raise ValueError(f"{vmm.name} is a VMM server and also a cluster or host; rename one")
             if unknown := [one for one in vmm.clusters if one.lower() not in self.clusters]:
-                raise ValueError(f"{vmm.name} manages {', '.join(unknown)}, which is no cluster of the estate")
+                raise ValueError(f"{vmm.name} manages {', '.join(unknown)}, which is no cluster of the inventory")
             if vmm.host and vmm.host.lower() not in self.hosts:
                 raise ValueError(
                     f"{vmm.name} runs on {vmm.host}, which is no host that stands alone: add [hosts.{vmm.host}]"
@@ -353,7 +353,7 @@ class InventoryFile(Part):
 
 def load(path: Path) -> InventoryFile:
     """Read the inventory. Raises SettingsError naming file, key and what to write, all mistakes at once."""
-    told = read_toml(path, "estate file", "Copy deploy/inventory.toml there, and write your clusters into it.")
+    told = read_toml(path, "inventory file", "Copy deploy/inventory.toml there, and write your clusters into it.")
     try:
         return InventoryFile.model_validate(told)
     except ValidationError as error:

@@ -95,7 +95,7 @@ def why_not(address: Address, networks: Iterable[Network]) -> str:
         return "" if any(_lies_in(address, one) for one in own) else "it is the machine that hvops runs on"
     if any(_lies_in(address, network) for network in networks):
         return ""
-    return "it is in none of the networks below [web] in the estate"
+    return "it is in none of the networks below [web] in the inventory"
 
 
 def _lies_in(address: Address, network: Network) -> bool:

@@ -203,7 +203,7 @@ async def _found(
     except UsageError as error:
         if not only_vmm:
             raise
-        says = f"There is no VMM server {argument_parser.quoted(name)} in the estate. {_vmm_servers(inventory)}"
+        says = f"There is no VMM server {argument_parser.quoted(name)} in the inventory. {_vmm_servers(inventory)}"
         servers = {server.name for server in inventory.vmm_servers()}
         near = tuple(one for one in error.suggestions if one in servers)
         raise UsageError(says, typed.command.usage, near) from error
@@ -217,14 +217,14 @@ async def _found(
 
 
 def _balancer(inventory: Inventory, typed: CommandLine, name: str) -> Target:
-    """The load balancer of that name: the estate alone says which there are, so no cluster is asked. Raises UsageError."""
+    """The load balancer of that name: the inventory alone says which there are, so no cluster is asked. Raises UsageError."""
     found = {one.name.lower(): one for one in inventory.load_balancers()}
     target = found.get(name.strip().lower())
     if target is not None:
         return target
     names = ", ".join(one.name for one in found.values())
     there = f"Load balancers: {names}." if names else "Add a table [[load_balancer]] to it."
-    says = f"There is no load balancer {argument_parser.quoted(name)} in the estate. {there}"
+    says = f"There is no load balancer {argument_parser.quoted(name)} in the inventory. {there}"
     raise UsageError(says, typed.command.usage, argument_parser.suggest(name, found))
 
 
@@ -238,7 +238,7 @@ def _every(inventory: Inventory, command: Command, person: Person | None) -> Vmm
     """The VMM servers where this person may, when none is named. Raises UsageError, PermissionDenied where there is none."""
     servers = inventory.vmm_servers()
     if not servers:
-        raise UsageError("There is no VMM server in the estate. Add a [vmm.NAME] table to it.", command.usage)
+        raise UsageError("There is no VMM server in the inventory. Add a [vmm.NAME] table to it.", command.usage)
     if person is None:
         return VmmTargets(servers)
     refusals: list[PermissionDenied] = []

@@ -228,7 +228,7 @@ class Inventory:
         near = difflib.get_close_matches(wanted.partition(".")[0], sorted(self.known()), n=3, cutoff=0.6)
         unknown = "".join(f" The nodes of {cluster} are not known: {why}" for cluster, why in silent.items())
         there = "" if near else f" Clusters: {', '.join(sorted(self._inventory_file.clusters)) or 'none'}."
-        says = f"There is no cluster or host {quoted(name)} in the estate.{there}{unknown}"
+        says = f"There is no cluster or host {quoted(name)} in the inventory.{there}{unknown}"
         raise UsageError(says, suggestions=tuple(near))
 
     def known(self) -> tuple[str, ...]:

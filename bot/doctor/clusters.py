@@ -16,7 +16,7 @@ async def check_clusters(out: Connections) -> list[DoctorCheck]:
         try:
             nodes = await out.inventory.nodes(name)
         except HvopsError as error:
-            found.append(fail("cluster", str(error), "Check entry_hosts in the estate.", on=cluster.name))
+            found.append(fail("cluster", str(error), "Check entry_hosts in the inventory.", on=cluster.name))
             names += cluster.entry_hosts
         else:
             found.append(ok("cluster", f"{len(nodes)} nodes: {' '.join(nodes)}", on=cluster.name))
@@ -31,5 +31,7 @@ def _guests(out: Connections) -> list[DoctorCheck]:
             skip("guests", "no [credentials.guest]; every guest will be unknown", "Set it to look inside of guests.")
         ]
     if not out.inventory_file.guest_domains:
-        return [fail("guests", "guest_domains is empty, so no guest may be asked", "Name their domains in the estate.")]
+        return [
+            fail("guests", "guest_domains is empty, so no guest may be asked", "Name their domains in the inventory.")
+        ]
     return []

@@ -14,7 +14,7 @@ _RIGHTS = "See deploy/rights.md#commvault."
 async def backup_product(out: Connections) -> list[DoctorCheck]:
     """One look. Whether the account may also resume a job shows only when it does."""
     if out.inventory_file.commvault is None:
-        return [skip(COMMVAULT, "not in the estate", "Write a table [commvault] to see and resume its jobs.")]
+        return [skip(COMMVAULT, "not in the inventory", "Write a table [commvault] to see and resume its jobs.")]
     if out.settings.credentials.commvault is None:
         return [fail(COMMVAULT, "no login is set for it", "Write a table [credentials.commvault].")]
     try:

@@ -12,7 +12,7 @@ from bot.errors import TargetError
 from bot.services import Connections
 
 SERVICE = "VMMService"
-_RIGHTS = "Give the login the rights in deploy/rights.md#vmm, or name another database below [vmm] in the estate."
+_RIGHTS = "Give the login the rights in deploy/rights.md#vmm, or name another database below [vmm] in the inventory."
 # What the questions about VMM read; the columns are compared when a command asks.
 _TABLES = ("tbl_ADHC_Host", "tbl_TR_TaskTrail", "tbl_WLC_VMInstance", "tbl_WLC_VObject")
 
@@ -28,7 +28,7 @@ async def _service(out: Connections, vmm: Vmm) -> DoctorCheck:
     """Whether the bot could stop VMM's service, where it changes the database."""
     what = "vmm service"
     if not vmm.host:
-        return skip(what, "the estate names no host for it, so a person stops and starts it", on=vmm.name)
+        return skip(what, "the inventory names no host for it, so a person stops and starts it", on=vmm.name)
     try:
         question = Wql(vmm.host, "root/cimv2", "Win32_Service", ("State",), (Predicate("Name", "=", SERVICE),))
         rows = (await out.target_client.answer(question, out.settings.limits.per_host_seconds)).rows
@@ -36,7 +36,7 @@ async def _service(out: Connections, vmm: Vmm) -> DoctorCheck:
         return warn(what, error.message, error.hint, on=vmm.host)
     if not rows:
         return fail(
-            what, f"there is no service {SERVICE}", "Name the right host below [vmm] in the estate.", on=vmm.host
+            what, f"there is no service {SERVICE}", "Name the right host below [vmm] in the inventory.", on=vmm.host
         )
     return ok(what, f"{SERVICE} is {get_str(rows[0], 'State').lower()}", on=vmm.host)
 

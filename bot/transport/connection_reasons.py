@@ -26,7 +26,7 @@ class Reason(NamedTuple):
 
 _NO_TLS = Reason(
     "it answers without TLS, as one that speaks plain HTTP does.",
-    "Check its port in the estate: this one is not for TLS (WinRM has 5985 for plain HTTP, 5986 for TLS).",
+    "Check its port in the inventory: this one is not for TLS (WinRM has 5985 for plain HTTP, 5986 for TLS).",
 )
 _OLD_TLS = Reason(
     "it offers no TLS from 1.2 on.", "Switch TLS 1.2 on there: Windows Server 2008 R2 has it, and has it switched off."
@@ -49,14 +49,14 @@ TLS: Mapping[str, Reason] = MappingProxyType(
 )
 
 _NO_SUCH_NAME = Reason(
-    "its name is not known to DNS.", "Check the name, or write its address below [endpoints] in the estate."
+    "its name is not known to DNS.", "Check the name, or write its address below [endpoints] in the inventory."
 )
 NAMES: Mapping[int, Reason] = MappingProxyType(
     {
         socket.EAI_NONAME: _NO_SUCH_NAME,
         socket.EAI_NODATA: Reason(
             "DNS has no address for its name.",
-            "Check its record, or write its address below [endpoints] in the estate.",
+            "Check its record, or write its address below [endpoints] in the inventory.",
         ),
         socket.EAI_AGAIN: Reason(
             "the resolver does not answer, so nothing is known of its name.", f"Ask again in a minute. {_RESOLVER}"
@@ -72,7 +72,9 @@ CERTIFICATES: Mapping[int, Reason] = MappingProxyType(
         10: Reason("its certificate has expired.", "Renew its certificate."),
         23: Reason("its certificate was revoked.", "Give it another certificate."),
         62: Reason("its certificate was made for another name.", "Renew its certificate for the name it is asked by."),
-        64: Reason("its certificate was made for another address.", "Write the name in its certificate in the estate."),
+        64: Reason(
+            "its certificate was made for another address.", "Write the name in its certificate in the inventory."
+        ),
     }
 )
 # Those that say that nobody known has signed it: self-signed, alone or in its chain, or no issuer found.

@@ -173,7 +173,7 @@ class Router:
     def _domain(self, name: str) -> str:
         homes = self.clusters_of(name)
         if not homes:
-            raise PolicyViolation(name, "it is not in the estate.", "Add it to the estate, or to its cluster.")
+            raise PolicyViolation(name, "it is not in the inventory.", "Add it to the inventory, or to its cluster.")
         if len(homes) > 1:
             both = " and ".join(self._inventory_file.clusters[key].name for key in homes)
             raise PolicyViolation(

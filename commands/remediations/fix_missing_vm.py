@@ -84,7 +84,7 @@ class Facts:
         found: VMM server -> what it believes, and what is so.
         nodes: the nodes of all clusters that they manage.
         backups: VMM server -> the newest full backup of its database, None where there is none.
-        services: VMM server whose host the estate names -> the state of its service there, "" where there is none.
+        services: VMM server whose host the inventory names -> the state of its service there, "" where there is none.
         clustered: the same -> the services that a cluster of that host owns: a highly available VMM is a role of one.
         move: the node where the machine really is, asked as for a drain; only where it is to be moved.
         moves_in: that node.
@@ -237,7 +237,7 @@ def _repair(args: Args, facts: Facts, chosen: Resolved) -> Repair | str:
 
 
 def _service_host(args: Args, facts: Facts, server: str) -> str:
-    """The host whose service we stop and start: named by the estate, and it told how that service is."""
+    """The host whose service we stop and start: named by the inventory, and it told how that service is."""
     state = facts.services.get(server)
     host = next(one.host for one in args.vmm if one.name == server)
     return host if state and isinstance(state, str) else ""
@@ -369,7 +369,7 @@ def _by_hand(facts: Facts, chosen: Resolved, repair: Repair) -> tuple[str, ...]:
     if repair.host:
         return ()
     if service is None:
-        why = f"the estate names no host for VMM {chosen.server}"
+        why = f"the inventory names no host for VMM {chosen.server}"
     else:
         why = service.why.rstrip(".") if isinstance(service, Unknown) else "there is no such service on its host"
     return (f"A person stops and starts {SERVICE}: {why}.",)

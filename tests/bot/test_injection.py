@@ -126,7 +126,7 @@ class World:
 
 
 class Names:
-    """The directory: only names of the estate are targets, whatever somebody typed."""
+    """The directory: only names of the inventory are targets, whatever somebody typed."""
 
     async def find(self, name):
         found = {
@@ -270,7 +270,7 @@ async def test_no_argument_gets_out_of_its_place(name, parameter):
             continue
         taken.add(word)
         check(*await outcome(line, "quiet"))
-    if hostile.targets:  # only names of the estate are; what Slack made a link of counts as what it shows
+    if hostile.targets:  # only names of the inventory are; what Slack made a link of counts as what it shows
         assert taken <= {"<https://evil.example|prod>"}
 
 

@@ -58,7 +58,7 @@ class ScriptedAsk:
     async def find_host(self, name: str) -> Target | Unknown:
         """Any name is a host that stands alone, but those of `strangers`."""
         if name in self.strangers:
-            return Unknown(name, "not in the inventory", f"There is no cluster or host “{name}” in the estate.")
+            return Unknown(name, "not in the inventory", f"There is no cluster or host “{name}” in the inventory.")
         return Target(name.partition(".")[0], "host", backup=())
 
     async def query_many(self, sources: Mapping[K, Source[T]]) -> dict[K, Known[T] | Unknown]:

@@ -121,6 +121,6 @@ async def test_head_is_refused_and_get_is_the_cure(balanced):
 async def test_a_name_that_is_no_load_balancer(balanced):
     async with balanced() as ops:
         await ops.says("/check-virtual-service hv01")
-        await ops.sees("There is no load balancer “hv01” in the estate. Load balancers: lm01.")
+        await ops.sees("There is no load balancer “hv01” in the inventory. Load balancers: lm01.")
         await ops.says("/check-writers lm01")
         await ops.sees("lm01 is a load balancer; this takes a cluster or a host")

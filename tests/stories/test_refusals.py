@@ -7,7 +7,7 @@ import pytest
     ("line", "says"),
     [
         ("/check-writers", "is missing"),
-        ("/check-writers hv99", "There is no cluster or host “hv99” in the estate. Clusters: branch, prod."),
+        ("/check-writers hv99", "There is no cluster or host “hv99” in the inventory. Clusters: branch, prod."),
         ("/check-writers prud", "prod"),
         ("/check-writers “prod’; DROP TABLE entry--", "is left over"),
         ("/check-writers prod --now", "There is no option --now"),

@@ -20,6 +20,7 @@ from bot.tickets.undo import remaining_undo
 
 _TITLE = 160  # of a step in the list of steps; the whole of it stands in the thread
 _SAYS = 1_500
+_WAITS = "waiting for a person"  # also what the runner says until a person has pressed Done
 
 
 def running_message(card: TicketView) -> Message:
@@ -184,7 +185,8 @@ def _standing(card: TicketView, place: StepInstance) -> tuple[str, str]:
     if place.key != card.story.in_flight:
         return "pending", "not begun" if card.ticket.state is TicketState.ENDED else ""
     if card.ticket.state is TicketState.RUNNING:
-        return "in_progress", truncate(escape_control(_progress(card)), _TITLE) or "now"
+        begun = _WAITS if place.step.is_by_hand else "now"  # before the runner has said anything of it
+        return "in_progress", truncate(escape_control(_progress(card)), _TITLE) or begun
     return "error", "unknown"
 
 
@@ -200,7 +202,7 @@ def _by_hand(card: TicketView, place: StepInstance | None) -> Iterator[Block]:
     act = place.step.act
     assert isinstance(act, ManualStep)
     says = _progress(card)
-    told = f"\n*hvops looked:* {escape(truncate(says, _SAYS))}" if says and says != "waiting for a person" else ""
+    told = f"\n*hvops looked:* {escape(truncate(says, _SAYS))}" if says and says != _WAITS else ""
     yield from sections(
         f"*A person does this now ({escape(act.role)}):* {escape(act.instruction, lines=True)}\n"
         f"{_typed(act)}Then press Done{'…' if isinstance(act, ReadBack) else ''}: {_after_done(card, place)}{told}"

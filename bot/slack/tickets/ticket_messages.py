@@ -404,7 +404,9 @@ class TicketMessages:
         channel = self.channel_of(card)
         if not channel:
             where = ", ".join(card.proposal.made.places) or card.proposal.made.target
-            raise NotSent("no_channel", f"No ops_channel is set in the estate for {where}, so nobody sees {card.id}.")
+            raise NotSent(
+                "no_channel", f"No ops_channel is set in the inventory for {where}, so nobody sees {card.id}."
+            )
         message = ticket_message(self._sealed(card, channel))
         kept, key = self._keeping.get(card.id), _card_key(card)
         is_old = self._threads.may_be_sent(card.entries[0], kept)

@@ -86,7 +86,7 @@ class BackupProduct:
                 on, f"{what!r} {call.marked}, so no {'question' if marked == 'reads' else 'action'} may be it."
             )
         if service is None:
-            raise NotFound(on, "no backup product is in the estate.", "Add a table [commvault] to the estate.")
+            raise NotFound(on, "no backup product is in the inventory.", "Add a table [commvault] to the inventory.")
         try:
             address = call.address(params)
         except ValueError as error:

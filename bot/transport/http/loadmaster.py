@@ -105,7 +105,9 @@ class LoadBalancers:
             raise PolicyViolation(on, f"{what!r} {call.marked}, so no {kind} may be it.")
         balancer = self._balancers.get(on.lower())
         if balancer is None:
-            raise NotFound(on, "it is no load balancer of the estate.", "Add a table [[load_balancer]] to the estate.")
+            raise NotFound(
+                on, "it is no load balancer of the inventory.", "Add a table [[load_balancer]] to the inventory."
+            )
         login = self._login(on, balancer)
         try:
             call.address(params)

@@ -61,8 +61,8 @@ _PIECE = 4_096
 _BEGINS = b"HTTP/1."
 _TOO_LONG = 431  # the status that h11 hints at for a head beyond its limit
 _MOST_NAMES, _LONGEST_NAME = 50, 255  # of a certificate
-_NOT_LISTED = 'Add its network below [web] in the estate: networks = ["10.20.7.0/24"].'
-_NO_WEB = "No web server is in the estate. Add a table [web] with networks to it."
+_NOT_LISTED = 'Add its network below [web] in the inventory: networks = ["10.20.7.0/24"].'
+_NO_WEB = "No web server is in the inventory. Add a table [web] with networks to it."
 
 
 class Prober:

@@ -58,7 +58,7 @@ def _freetds(vmm: Vmm) -> dict[str, str]:
         raise PolicyViolation(
             vmm.name,
             "the driver FreeTDS does not verify the database server's certificate.",
-            "Install Microsoft's driver (msodbcsql18), or write trust_certificate = true below [vmm] in the estate.",
+            "Install Microsoft's driver (msodbcsql18), or write trust_certificate = true below [vmm] in the inventory.",
         )
     place = (
         {"SERVER": f"{vmm.server}\\{vmm.instance}"} if vmm.instance else {"SERVER": vmm.server, "PORT": str(vmm.port)}

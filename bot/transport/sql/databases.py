@@ -71,7 +71,9 @@ class Databases:
     def _job(self, on: str, seconds: float) -> DatabaseCall:
         vmm = self._servers.get(on.lower())
         if vmm is None:
-            raise PolicyViolation(on, "it is no VMM server of the estate.", "Add a table [vmm.NAME] to the estate.")
+            raise PolicyViolation(
+                on, "it is no VMM server of the inventory.", "Add a table [vmm.NAME] to the inventory."
+            )
         if self._login is None:
             raise PolicyViolation(on, "no login is set for its database ([credentials.vmm]).")
         return DatabaseCall(vmm.name, connection_string(vmm, self._login, drivers()), seconds)

@@ -28,9 +28,9 @@ _TAIL = re.compile(r"\s*\(-?\d+\)\s*\(SQL\w+\).*$|\s*\(-?\d+\);? \[.*$", re.DOTA
 
 _LOGIN = "Check [credentials.vmm] in the settings, and that the server accepts this kind of login."
 _RIGHTS = "Give the login the rights in deploy/rights.md."
-_SERVER = "Check server, port and instance below [vmm] in the estate, and that no firewall is between."
+_SERVER = "Check server, port and instance below [vmm] in the inventory, and that no firewall is between."
 _SCHEMA = "This VMM may be of a version that hvops does not know."
-_DRIVER = "Install msodbcsql18 or tdsodbc, or name another driver below [vmm] in the estate."
+_DRIVER = "Install msodbcsql18 or tdsodbc, or name another driver below [vmm] in the inventory."
 _TRUST = "Let an authority that this machine trusts sign it, or write trust_certificate = true below [vmm]."
 
 LOCK_TIMEOUT, DEADLOCK = 1222, 1205
@@ -40,7 +40,7 @@ _DEFAULT = ("the default database of the login cannot be opened", "Give the logi
 LOGINS: dict[int, tuple[str, str]] = {
     4060: (
         "the login holds, but opens no database of this name",
-        "Check database below [vmm] in the estate, and that the login is a user of it (deploy/rights.md#vmm).",
+        "Check database below [vmm] in the inventory, and that the login is a user of it (deploy/rights.md#vmm).",
     ),
     4062: _DEFAULT,
     4064: _DEFAULT,

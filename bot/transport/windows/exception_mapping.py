@@ -47,7 +47,7 @@ Translate = Callable[[str, BaseException, float], TargetError]
 Table = tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], Translate], ...]
 
 _LOGIN = "Check user name, password and transport in the settings; the account may be locked or disabled."
-_NAME = "Check the name, or write its address below [endpoints] in the estate."
+_NAME = "Check the name, or write its address below [endpoints] in the inventory."
 _WINRM = "Check that it is up, that WinRM is enabled (winrm quickconfig) and that no firewall is between."
 _ELSE = "Check its address: something else than WinRM answers there."
 _AUTHORITY = "Set ca_file in the settings to the authority that signed the host's certificate."
@@ -55,7 +55,7 @@ _OWN_CERTIFICATE = (
     "See that the certificate in the settings has not expired and is mapped to an account there (winrm certmapping)."
 )
 _BROKEN_OFF = f"If the login is by certificate: {_OWN_CERTIFICATE[0].lower()}{_OWN_CERTIFICATE[1:]}"
-_NO_PROXY = "Check its address in the estate: hosts are asked directly, never through a proxy."
+_NO_PROXY = "Check its address in the inventory: hosts are asked directly, never through a proxy."
 
 
 class StaleConnection(OSError):
@@ -184,7 +184,7 @@ HTTP_SYS: dict[tuple[int, str], tuple[str, str]] = {
     ),
     (http.client.BAD_REQUEST, "Bad Request - Invalid Hostname"): (
         "its HTTP.sys takes no request for the name it is asked by (HTTP 400, Invalid Hostname).",
-        "Compare its address in the estate with its listeners (winrm enumerate winrm/config/listener).",
+        "Compare its address in the inventory with its listeners (winrm enumerate winrm/config/listener).",
     ),
 }
 _HEADING = re.compile(r"<h2>([^<]{1,60})</h2>", re.IGNORECASE)
@@ -342,7 +342,7 @@ _NETWORK: Table = (
     ((req.SSLError, lib3.SSLError), _tls),
     (
         (req.InvalidURL, req.MissingSchema, req.InvalidSchema, lib3.LocationValueError, lib3.URLSchemeUnknown),
-        _plain(PolicyViolation, "its address in the estate cannot be used.", _NAME),
+        _plain(PolicyViolation, "its address in the inventory cannot be used.", _NAME),
     ),
     ((req.ChunkedEncodingError, req.ContentDecodingError, lib3.ProtocolError), _UNFINISHED),
     (req.TooManyRedirects, _plain(MalformedResponse, "it sends the request elsewhere.", _ELSE)),

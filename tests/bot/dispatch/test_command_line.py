@@ -75,7 +75,7 @@ async def test_who_asks_a_load_balancer_needs_the_role_there(on, allowed):
 async def test_a_name_that_is_no_load_balancer_is_told_which_there_are():
     spec = Diagnostic(Role.VIEWER, BalancerArgs, None, None)
     typed = CommandLine(Command("look", "Look.", spec, parameters(BalancerArgs)), {"load_balancer": "lm02"})
-    with pytest.raises(UsageError, match=r"There is no load balancer “lm02” in the estate\. Load balancers: LM01\."):
+    with pytest.raises(UsageError, match=r"There is no load balancer “lm02” in the inventory\. Load balancers: LM01\."):
         await resolve(Balancers(), typed, None)
 
 
@@ -144,7 +144,7 @@ async def test_an_estate_without_a_server_says_so():
         def vmm_servers(self):
             return ()
 
-    with pytest.raises(UsageError, match=r"no VMM server in the estate"):
+    with pytest.raises(UsageError, match=r"no VMM server in the inventory"):
         await resolve(Without(), fixing(), None)
 
 
@@ -265,7 +265,7 @@ async def test_a_name_that_is_no_vmm_server_is_told_where_those_stand(servers, s
             return servers
 
     command = Command("find", "Find.", Diagnostic(Role.VIEWER, Args, None, None), parameters(Args))
-    with pytest.raises(UsageError, match="There is no VMM server \u201cvmm\u201d in the estate") as unknown:
+    with pytest.raises(UsageError, match="There is no VMM server \u201cvmm\u201d in the inventory") as unknown:
         await resolve(Estate(), CommandLine(command, {"vmm": "vmm"}), None)
     assert says in str(unknown.value)
     assert unknown.value.suggestions == ()

@@ -316,7 +316,7 @@ async def test_nodes_that_are_written_count_while_a_cluster_is_silent_and_no_oth
     await names.prove("br02")
     assert ways.host("br02", "operator")
     for claim in ("dc01", "hv05"):
-        with pytest.raises(PolicyViolation, match="not in the estate"):
+        with pytest.raises(PolicyViolation, match="not in the inventory"):
             ways.host(claim)  # not even to be read
 
 

@@ -247,7 +247,7 @@ class Discovery:
             await asyncio.Event().wait()
         self.homes["hv07"] = "prod"
         if name not in self.homes:
-            raise UsageError(f"There is no cluster or host {name} in the estate.")
+            raise UsageError(f"There is no cluster or host {name} in the inventory.")
         return Target(name, "host", "prod")
 
     def session(self, world, **limits):

@@ -138,7 +138,7 @@ async def test_the_backup_product(looked, practice, monkeypatch):
     end = place.find("\n[", start)
     section = place[start:] if end < 0 else place[start : end + 1]
     (check,) = await looked(backup_product, estate=[(section, "")])
-    assert (check.status, check.says) == (Status.SKIP, "not in the estate")
+    assert (check.status, check.says) == (Status.SKIP, "not in the inventory")
     monkeypatch.setenv("HVOPS_CREDENTIALS__COMMVAULT__PASSWORD", "wrong")
     (check,) = await looked(backup_product)
     assert check.status is Status.FAIL

@@ -33,7 +33,7 @@ def test_hosts_by_dns_or_by_endpoint_and_their_service_name():
 
 def test_strangers_are_not_reached_until_their_cluster_names_them():
     plain = ways(reader=NTLM)
-    with pytest.raises(PolicyViolation, match="not in the estate"):
+    with pytest.raises(PolicyViolation, match="not in the inventory"):
         plain.host("hv03")
     assert plain.add_nodes("PROD", ("HV03", "evil.example:80/x", "-o", "")) == ("HV03",)
     assert plain.host("hv03").url == "http://hv03.corp.example:5985/wsman"

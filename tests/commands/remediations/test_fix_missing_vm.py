@@ -233,7 +233,7 @@ async def test_the_database_comes_last(planned):
         False,
     )
     assert plan.remedies == (LOOK,)
-    assert plan.evidence[1] == "A person stops and starts VMMService: the estate names no host for VMM vmm."
+    assert plan.evidence[1] == "A person stops and starts VMMService: the inventory names no host for VMM vmm."
     stop, change, start, stays = plan.steps
     assert isinstance(stop.act, ManualStep)
     assert "VMMService" in stop.act.instruction

@@ -115,14 +115,14 @@ async def test_a_job_is_not_resumed_into_a_window_of_the_products_own(planned, m
 
 
 async def test_guests_that_nobody_can_ask_only_warn(planned, make):
-    outside = Unknown("fs01", "not allowed", "it is not in the estate.")
+    outside = Unknown("fs01", "not allowed", "it is not in the inventory.")
     over = {"fs01": {"Win32_OperatingSystem": outside, "Msvm_ComputerSystem": outside}}
     plan = await planned(script(make, make.job(client="fs01"), **over))
     assert plan.groups == (Group("resume", (STEP,)),)
     assert (plan.gates[1].passed, plan.gates[1].blocks) == (False, False)
-    assert plan.gates[1].measured == "not known: it is not in the estate"
+    assert plan.gates[1].measured == "not known: it is not in the inventory"
     assert [(one.what, one.why) for one in plan.gates[1].unknowns] == [
-        ("the guests of fs01", "it is not in the estate. Not known: its guests")
+        ("the guests of fs01", "it is not in the inventory. Not known: its guests")
     ]
     silent = {"sql-07": {"Win32_Volume": Unknown("sql-07", "timed out", "no answer.")}}
     plan = await planned(script(make, make.job(), **silent))
@@ -154,7 +154,7 @@ async def test_no_such_job_and_no_answer(planned, make):
     assert planned.ask.rounds == 1
     other = await planned(script(make, make.job(number=7)))
     assert (other.groups, "lists no job 48211" in other.reason) == ((), True)
-    silent = Unknown("commvault", "absent", "no backup product is in the estate.")
+    silent = Unknown("commvault", "absent", "no backup product is in the inventory.")
     plan = await planned(make.resettable(commvault={"commvault job": silent}))
     assert plan.reason == "No plan for job 48211: the backup product told nothing of it"
 

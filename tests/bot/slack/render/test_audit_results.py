@@ -101,9 +101,11 @@ def test_pages_have_their_buttons():
 
 def test_an_empty_page_says_what_to_do():
     message = audit_message(
-        audited("prd", rows=(), counts={}, hint="There is no “prd” in the estate. Did you mean prod?")
+        audited("prd", rows=(), counts={}, hint="There is no “prd” in the inventory. Did you mean prod?")
     )
-    assert "Nothing on this page. There is no “prd” in the estate. Did you mean prod? Press Filter…" in as_text(message)
+    assert "Nothing on this page. There is no “prd” in the inventory. Did you mean prod? Press Filter…" in as_text(
+        message
+    )
     assert [one["text"]["text"] for one in buttons(message.blocks)] == ["Filter…"]
 
 

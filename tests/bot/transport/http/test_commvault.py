@@ -364,7 +364,7 @@ async def test_a_reply_of_too_many_or_too_deep_values_is_a_bad_one(answering, re
 @pytest.mark.parametrize(
     ("service", "error", "says"),
     [
-        (None, NotFound, "no backup product is in the estate"),
+        (None, NotFound, "no backup product is in the inventory"),
         (WebService("https://b.corp.example"), PolicyViolation, "no login is set"),
         (WebService("http://b.corp.example", "u", "p"), PolicyViolation, "never sent without TLS"),
         (WebService("http://10.1.2.3", "u", "p"), PolicyViolation, "never sent without TLS"),

@@ -173,7 +173,7 @@ async def test_no_password_goes_out_in_clear_or_without_a_table(lm):
         await client(lm.url, login=None).answer(SERVICES, 5)
     with pytest.raises(PolicyViolation, match="takes no API key"):
         await client(lm.url, "v1", KEY).answer(SERVICES, 5)
-    with pytest.raises(NotFound, match="no load balancer of the estate"):
+    with pytest.raises(NotFound, match="no load balancer of the inventory"):
         await client(lm.url).answer(RunReader("lm99", SERVICES.what), 5)
 
 

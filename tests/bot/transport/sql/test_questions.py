@@ -166,7 +166,7 @@ async def test_a_request_that_is_given_up_leaves_no_query_behind(place):
 
 
 async def test_who_is_not_in_the_estate_or_has_no_login(place, made_estate):
-    with pytest.raises(PolicyViolation, match=r"no VMM server of the estate"):
+    with pytest.raises(PolicyViolation, match=r"no VMM server of the inventory"):
         await place.databases().answer(RunReader("other", "vmm hosts"), 20)
     estate = made_estate(vmm={"vmm": {"server": "sql01.corp.example"}})
     with pytest.raises(PolicyViolation, match=r"\[credentials\.vmm\]"):
