@@ -23,8 +23,8 @@ from bot.ledger.ticket_state import TicketState
 PROPOSAL = {"digest": "d", "policy": "approval", "target": "hv03", "line": "/reset-writer hv03"}
 
 
-def propose(ledger, clock):
-    return ledger.append("U1", entry_data("proposed", PROPOSAL | {"open_until": clock.later(30)})).ticket
+def propose(ledger, clock, **more):
+    return ledger.append("U1", entry_data("proposed", PROPOSAL | {"open_until": clock.later(30)} | more)).ticket
 
 
 def approve(ledger, clock, ticket):
@@ -101,13 +101,13 @@ def test_a_lock_is_held_by_one_ticket(ledger, clock):
 
 def test_an_undo_takes_over_the_locks_of_an_interrupted_ticket_only(ledger, clock):
     first = running(ledger, clock, "cluster:prod")
-    undo = propose(ledger, clock)
+    undo = propose(ledger, clock, undoes=first)
     approve(ledger, clock, undo)
     with pytest.raises(TicketError, match="is not interrupted"):
         start(ledger, undo, "cluster:prod", takes_over=first)
     ledger.append("bot", entry_data("interrupted", {"step": "drain", "known": "paused"}), first)
     start(ledger, undo, "cluster:prod", takes_over=first)
-    with pytest.raises(TicketError, match="taken over its locks"):
+    with pytest.raises(TicketError, match=f"{undo} has taken over its locks"):
         ledger.append("U2", entry_data("resumed", {"attempt": 2, "by": "U2"}), first)
     ledger.append("U2", entry_data("closed", {"by": "U2", "reason": "undone"}), first)
     third = propose(ledger, clock)
@@ -115,6 +115,114 @@ def test_an_undo_takes_over_the_locks_of_an_interrupted_ticket_only(ledger, cloc
     with pytest.raises(Locked, match=f"{undo} holds cluster:prod"):
         start(ledger, third, "cluster:prod")
     assert ledger.verify().holds
+
+
+def interrupted(ledger, clock, *locks, **more):
+    ticket = running(ledger, clock, *locks, **more)
+    ledger.append("bot", entry_data("interrupted", {"step": "drain", "known": ""}), ticket)
+    return ticket
+
+
+def undoing(ledger, clock, undoes, *locks):
+    undo = propose(ledger, clock, undoes=undoes)
+    approve(ledger, clock, undo)
+    start(ledger, undo, *locks, takes_over=undoes)
+    return undo
+
+
+def agree(ledger, **locks):
+    """The lock table, the entries, a rebuilt table and the verification say that these tickets hold these locks."""
+    assert ledger.locks() == ledger._reader.locks() == {f"cluster:{name}": ticket for name, ticket in locks.items()}
+    claims = ledger._reader.lock_claims()
+    assert ledger.verify().holds
+    ledger.rebuild()
+    assert ledger._reader.lock_claims() == claims
+    assert ledger.verify().holds
+
+
+@pytest.mark.parametrize("end", ["failed", "cancelled", "voided", "closed"])
+def test_an_undo_that_did_not_undo_gives_the_locks_back(ledger, clock, end):
+    first = interrupted(ledger, clock, "cluster:prod", "cluster:branch")
+    undo = undoing(ledger, clock, first, "cluster:prod", "cluster:test")
+    if end == "closed":
+        ledger.append("bot", entry_data("interrupted", {"step": "drain", "known": ""}), undo)
+    agree(ledger, prod=undo, test=undo, branch=first)
+    ledger.append("U2", entry_data(end, {"by": "U2"} if end == "closed" else {}), undo)
+    agree(ledger, prod=first, branch=first)
+    other = propose(ledger, clock)
+    approve(ledger, clock, other)
+    with pytest.raises(Locked, match=f"{first} holds cluster:prod"):
+        start(ledger, other, "cluster:prod")
+    if end != "closed":  # what became of that undo nobody said
+        again = undoing(ledger, clock, first, "cluster:prod")
+        agree(ledger, prod=again, branch=first)
+        ledger.append("bot", entry_data("failed"), again)
+    ledger.append("U2", entry_data("resumed", {"attempt": 2, "by": "U2"}), first)
+    agree(ledger, prod=first, branch=first)
+    ledger.append("bot", entry_data("done"), first)
+    agree(ledger)
+
+
+def test_what_was_closed_or_undone_gets_no_locks_back(ledger, clock):
+    first = interrupted(ledger, clock, "cluster:prod")
+    undo = undoing(ledger, clock, first, "cluster:prod")
+    ledger.append("U2", entry_data("closed", {"by": "U2"}), first)
+    agree(ledger, prod=undo)
+    ledger.append("bot", entry_data("failed"), undo)
+    agree(ledger)
+    second = interrupted(ledger, clock, "cluster:prod")
+    undo = undoing(ledger, clock, second, "cluster:prod")
+    ledger.append_together(
+        EntryDraft("bot", entry_data("done"), undo), EntryDraft("bot", entry_data("closed", {"by": "bot"}), second)
+    )
+    agree(ledger)
+
+
+@pytest.mark.parametrize("closed_first", [True, False])
+def test_locks_go_back_through_an_undo_that_was_undone_itself(ledger, clock, closed_first):
+    first = interrupted(ledger, clock, "cluster:prod")
+    undo = undoing(ledger, clock, first, "cluster:prod")
+    ledger.append("bot", entry_data("interrupted", {"step": "drain", "known": ""}), undo)
+    again = undoing(ledger, clock, undo, "cluster:prod")
+    agree(ledger, prod=again)
+    if closed_first:
+        ledger.append("U2", entry_data("closed", {"by": "U2"}), undo)
+        ledger.append("bot", entry_data("failed"), again)
+    else:
+        ledger.append("bot", entry_data("failed"), again)
+        agree(ledger, prod=undo)
+        ledger.append("U2", entry_data("closed", {"by": "U2"}), undo)
+    agree(ledger, prod=first)
+    ledger.append("U2", entry_data("closed", {"by": "U2"}), first)
+    agree(ledger)
+
+
+def test_nobody_takes_locks_over_but_an_undo_of_their_ticket(ledger, clock):
+    first, second = interrupted(ledger, clock, "cluster:prod"), interrupted(ledger, clock, "cluster:branch")
+    for undoes in ("", second):
+        ticket = propose(ledger, clock, undoes=undoes)
+        approve(ledger, clock, ticket)
+        with pytest.raises(TicketError, match=f"{ticket} does not undo {first}, which keeps its locks"):
+            start(ledger, ticket, "cluster:prod", takes_over=first)
+    agree(ledger, prod=first, branch=second)
+
+
+def test_the_database_too_gives_a_lock_to_nobody_but_who_takes_over_from_its_holder(ledger, clock, monkeypatch):
+    """With the fold switched off, what others hold is still refused."""
+    first = interrupted(ledger, clock, "cluster:prod")
+    undo = undoing(ledger, clock, first, "cluster:prod")
+    other = propose(ledger, clock)
+    approve(ledger, clock, other)
+    monkeypatch.setattr("bot.ledger.proved.ProvedState.allow", lambda _state, draft, _at: draft.ticket)
+    for ticket, kind, data in (
+        (other, "started", {"attempt": 1, "locks": ["cluster:prod"]}),
+        (other, "started", {"attempt": 1, "locks": ["cluster:prod"], "takes_over": first}),
+        (first, "resumed", {"attempt": 2, "by": "U2", "locks": ["cluster:prod"]}),
+    ):
+        with pytest.raises(LedgerError, match="refuses this"):
+            ledger.append("bot", entry_data(kind, data), ticket)
+        ledger._refused = ""
+    assert ledger.locks() == {"cluster:prod": undo}
 
 
 def test_who_gave_way_takes_its_locks_back_once_they_are_free(ledger, clock):
