@@ -37,6 +37,7 @@ class StepStatus(StrEnum):
     UNKNOWN = "unknown"  # a person must decide
     CANCELLED = "cancelled"
     GAVE_WAY = "gave way"
+    HELD_BACK = "held back"  # by a stop, before anything of its group was sent: whether it may begin is asked anew
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,12 @@ from bot.api.command import Role
 from bot.dispatch.authorization import EVERYWHERE, Person, require_role
 from bot.errors import PermissionDenied, RolesUnknown
 from bot.executor.context import BOT
-from bot.executor.run import Run
+from bot.executor.run import OutOfTime, Run
 from bot.ledger.entries import Approved
 from bot.tickets.decisions import CONFIRM
 from bot.tickets.proposal import forbidden_by
+
+ASK_AGAIN_SECONDS = 10.0  # between two attempts to learn who holds which role
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,22 @@ async def recheck_roles(run: Run) -> RoleCheck:
     if (why := forbidden_by(run.parts.policy, run.proposal) or _refused_answers(run)) and not lost:
         lost.append(why)
     return RoleCheck("; ".join(lost), "; ".join(unknown))
+
+
+async def why_no_step_may_start(run: Run) -> str:
+    """That its deadline has passed, or that somebody lost the role. "" where a step may start.
+
+    Waits while nobody can say who holds which role. Raises Cancelled, Preempted.
+    """
+    while not run.is_late():
+        found = await recheck_roles(run)
+        if found.lost or not found.unknown:
+            return found.lost
+        try:
+            await run.pause(ASK_AGAIN_SECONDS, f"waiting: {found.unknown}")
+        except OutOfTime:
+            break
+    return run.late_in_words
 
 
 def lacks(person: Person, role: Role, places: Iterable[str]) -> str:

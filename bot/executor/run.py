@@ -29,6 +29,10 @@ class KnownElsewhere(Exception):
     """Nothing may be done now: an external record knows more than the ledger, or none can be read. Only inside of `run`."""
 
 
+class NotAllowedNow(Exception):
+    """Who asked or decided has lost the role meanwhile. Only inside of `run`."""
+
+
 class OutOfTime(Exception):
     """Its deadline has passed: no further step starts. Only inside of `run`."""
 
@@ -167,11 +171,12 @@ class Run:
         if self.is_late():
             raise OutOfTime
 
-    async def wait_while_stopped(self) -> None:
-        """Nothing begins while /hvops stop is in force. Raises Cancelled, OutOfTime."""
+    async def wait_while_stopped(self) -> bool:
+        """Nothing begins while /hvops stop is in force. Whether it had to wait. Raises Cancelled, Preempted, OutOfTime."""
         told = False
         while self.parts.ledger.is_stopped():
             if not told:
                 self.tell("stopped", "/hvops stop is in force; nothing starts until /hvops go.")
                 told = True
             await self.pause(self.parts.every)
+        return told

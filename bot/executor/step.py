@@ -7,6 +7,7 @@ most one step of which nobody knows, and it is asked about before anything else.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -17,9 +18,10 @@ from bot.errors import ChangesStopped, Expired, LedgerError, TargetError, Target
 from bot.executor.actions import definitely_not_executed, perform
 from bot.executor.measuring import held_before
 from bot.executor.outcome import SendResult, StepResult, StepStatus, abandon, ask_about, not_begun, reconcile
+from bot.executor.permissions import why_no_step_may_start
 from bot.executor.polling import CheckState, before_image, max_wait, wait_for
 from bot.executor.record_check import check_records, leave_note
-from bot.executor.run import Cancelled, KnownElsewhere, OutOfTime, Preempted, Run
+from bot.executor.run import Cancelled, KnownElsewhere, NotAllowedNow, OutOfTime, Preempted, Run
 from bot.ledger import Entry
 from bot.ledger.entries import HeldBefore, Intent, Outcome
 from bot.tickets.plan_text import action_in_words
@@ -40,7 +42,6 @@ async def do_step(run: Run, at: StepInstance) -> StepResult:
                 result = await _begin_and_settle(run, at)
             if result is not None:
                 return result
-            await run.next_attempt(f"step {at.step.key} did not happen; starting it again")
             result = await _act_again(run, at)
             if result is not None:
                 return result
@@ -48,7 +49,7 @@ async def do_step(run: Run, at: StepInstance) -> StepResult:
         return StepResult(StepStatus.GAVE_WAY, f"waiting: {at.step.description}")
     except Cancelled:  # it has not happened, and is not begun again
         return await _abandon(run, at)
-    except KnownElsewhere as why:  # nothing was sent
+    except (KnownElsewhere, NotAllowedNow) as why:  # nothing was sent
         return StepResult(StepStatus.UNKNOWN, f"not started: {at.step.description}: {why}")
     except (OutOfTime, Expired):  # a step in flight is asked about; one that is not, begins no more
         return await _out_of_time(run, at)
@@ -72,8 +73,13 @@ async def _out_of_time(run: Run, at: StepInstance) -> StepResult:
 
 async def _begin_and_settle(run: Run, at: StepInstance) -> StepResult | None:
     """A step that has not begun. None: it turned out not to have happened, and may be begun again."""
+    held_back = False
     while True:
         try:
+            if await _waited(run) or held_back:
+                if not _has_begun_group(run, at):
+                    return StepResult(StepStatus.HELD_BACK, f"before: {at.step.description}")
+                await _ask_again(run, at)
             not_ready = await _not_ready(run, at)
         except Cancelled:
             return StepResult(StepStatus.CANCELLED, f"before: {at.step.description}")
@@ -82,12 +88,50 @@ async def _begin_and_settle(run: Run, at: StepInstance) -> StepResult | None:
         (before, why), held = await asyncio.gather(_image(run, at), held_before(run, at.step))
         if at.step.before is not None and before is None:
             return StepResult(StepStatus.FAILED, f"not started: the state before it is not known: {why}")
-        try:
-            fate = await _intend_and_act(run, at, before, held)
-        except ChangesStopped:
-            continue  # between the glance and the transaction; wait for go, and look at the guards again
-        if fate is not None:
-            return await reconcile(run, at, fate)
+        held_back = True
+        if _was_begun(run, at):
+            await run.next_attempt(f"step {at.step.key} was not sent; it may start now")
+        with suppress(ChangesStopped):  # between the glance and the transaction: wait for go, and look again
+            if (fate := await _intend_and_act(run, at, before, held)) is not None:
+                return await reconcile(run, at, fate)
+
+
+async def _waited(run: Run) -> bool:
+    """Wait for go where changes are stopped; whether that was necessary. Raises Cancelled, Preempted, OutOfTime."""
+    run.raise_if_cancelled()
+    return await run.wait_while_stopped()
+
+
+def _has_begun_group(run: Run, at: StepInstance) -> bool:
+    """Whether an act of its group may have been sent, in whatever round; taking back begins after that."""
+    group = [place for place in run.places if place.group is at.group]
+    acts = (place.key for place in group if place.step.act is not None)
+    return at not in group or any(key in run.story.intents for key in acts)
+
+
+def _was_begun(run: Run, at: StepInstance) -> bool:
+    """Whether this attempt began it already, and it was not sent."""
+    ticket = run.parts.ledger.ticket(run.ticket)
+    return ticket is not None and (*at.key, run.attempt) in ticket.intents
+
+
+async def _ask_again(run: Run, at: StepInstance) -> None:
+    """Whether those who asked and decided still may, and whether the external records still agree.
+
+    Raises:
+        NotAllowedNow: somebody lost the role.
+        KnownElsewhere: an external record knows more than the ledger, or none can be read.
+        Cancelled, OutOfTime, Preempted: while nobody could say.
+    """
+    why = await why_no_step_may_start(run)
+    if run.is_late():
+        raise OutOfTime
+    if why:
+        raise NotAllowedNow(why)
+    group = [place for place in run.places if place.group is at.group]
+    if why := (await check_records(run, group if at in group else [at])).says:
+        raise KnownElsewhere(why)
+    run.unasked = False
 
 
 async def _image(run: Run, at: StepInstance) -> tuple[Rows | None, str]:
@@ -99,7 +143,11 @@ async def _image(run: Run, at: StepInstance) -> tuple[Rows | None, str]:
 
 
 async def _act_again(run: Run, at: StepInstance) -> StepResult | None:
-    """Begin the step once more, after it was seen that it has not happened. Its guards are looked at again."""
+    """Begin the step once more, after it was seen that it has not happened. Its people and guards are asked again."""
+    await _ask_again(run, at)
+    await run.next_attempt(f"step {at.step.key} did not happen; starting it again")
+    if await _waited(run):
+        await _ask_again(run, at)
     if (not_ready := await _not_ready(run, at)) is not None:
         return await not_begun(run, at, not_ready.says)
     try:
@@ -111,9 +159,7 @@ async def _act_again(run: Run, at: StepInstance) -> StepResult | None:
 
 
 async def _not_ready(run: Run, at: StepInstance) -> StepResult | None:
-    """Why the step may not begin now; None where it may. Raises Cancelled."""
-    run.raise_if_cancelled()
-    await run.wait_while_stopped()
+    """Why the step may not begin now; None where it may. Raises Cancelled, Preempted, OutOfTime."""
     guard = at.step.guard
     if not guard:
         return None
@@ -162,7 +208,6 @@ async def _not_sent(run: Run, at: StepInstance, why: str) -> None:
     await run.write(Outcome(result=NOT_SENT, message=why.rstrip("."), not_executed=True, **run.place_of(at)))
     run.must_lead()
     run.raise_if_cancelled()
-    await run.next_attempt(f"step {at.step.key} was not sent; it starts once it is allowed to")
 
 
 def _why_not(run: Run) -> str:

@@ -13,7 +13,7 @@ from bot.errors import AlreadyDecided, ChangesStopped, Expired, LedgerError, Loc
 from bot.executor.context import BOT
 from bot.executor.measuring import measure_after, measure_undone
 from bot.executor.outcome import StepResult, StepStatus, ask_about
-from bot.executor.permissions import recheck_roles
+from bot.executor.permissions import ASK_AGAIN_SECONDS, recheck_roles, why_no_step_may_start
 from bot.executor.record_check import AGAIN_SECONDS, check_records
 from bot.executor.revalidate import NotDue, PlanDrift, revalidate, void_ticket
 from bot.executor.run import Cancelled as CancelledRun
@@ -28,7 +28,6 @@ from bot.tickets.undo import steps_to_undo, undone_checks
 log = structlog.get_logger()
 
 NOT_PROVED = "The ledger cannot be verified now, so this does not start. Run hvops audit verify."
-_ASK_AGAIN_SECONDS = 10.0  # between two attempts to learn who holds which role
 STANDS_STILL = "The ledger cannot be used or verified now, so this run is on hold. Run hvops audit verify."
 
 
@@ -104,7 +103,7 @@ async def _may_start(run: Run) -> bool:
     if found.lost:
         await void_ticket(run, PlanDrift(found.lost))
     elif found.unknown:
-        run.not_before = run.parts.clock() + timedelta(seconds=_ASK_AGAIN_SECONDS)
+        run.not_before = run.parts.clock() + timedelta(seconds=ASK_AGAIN_SECONDS)
         run.tell("roles", f"Waiting: {found.unknown}")
     return not (found.lost or found.unknown)
 
@@ -152,7 +151,7 @@ async def _take_up(run: Run, ticket: Ticket) -> bool:
     moves = [entry for entry in run.refresh() if entry.kind in ("started", "resumed", "intent", "outcome")]
     is_let_go_on = bool(moves) and moves[-1].kind == "resumed" and moves[-1].actor != BOT
     try:
-        why = await _why_not(run)
+        why = await why_no_step_may_start(run)
     except CancelledRun:
         at = _next_place(run)
         if run.story.in_flight is None and at is not None:
@@ -165,22 +164,6 @@ async def _take_up(run: Run, ticket: Ticket) -> bool:
     if not is_let_go_on:  # else a person has just let it go on: this is that attempt
         await run.next_attempt("the bot was away")
     return True
-
-
-async def _why_not(run: Run) -> str:
-    """Why no step may start now: its deadline has passed, or somebody lost the role. "" where one may.
-
-    Waits while nobody can say who holds which role. Raises CancelledRun.
-    """
-    while not run.is_late():
-        found = await recheck_roles(run)
-        if found.lost or not found.unknown:
-            return found.lost
-        try:
-            await run.pause(_ASK_AGAIN_SECONDS, f"waiting: {found.unknown}")
-        except OutOfTime:
-            break
-    return run.late_in_words
 
 
 async def _come_to_rest(run: Run, why: str) -> None:
@@ -236,22 +219,29 @@ async def _go_on(run: Run, *, looked: bool) -> None:
     await _done(run, fresh=fresh)
 
 
-async def _may_begin(run: Run, at: StepInstance) -> bool:
+async def _may_begin(run: Run, at: StepInstance, *, again: bool = False) -> bool:
     """Whether a step may begin that no life of the bot has begun.
 
-    Before a group its people and the external records are checked again too. False: the run has ended, or is left to a person.
+    Before a group its people, the external records and the plan are checked again too. False: the run has ended, or is
+    left to a person.
+
+    Args:
+        run: the ticket.
+        at: the step.
+        again: it was held back, and nothing of its group was sent: then all of that is checked before any step of it.
     """
     run.now_at = at
     if run.is_late():
         await _come_to_rest(run, run.late_in_words)
         return False
-    if at.group.steps[0] is not at.step:
+    if at.group.steps[0] is not at.step and not again:
         return True
+    replans = at.begins_group or (again and (at.group.revalidate_before or not run.story.intents))
     try:
-        if at.begins_group:
+        if replans:
             run.raise_if_cancelled()
             await run.wait_while_stopped()
-        why = await _why_not(run)
+        why = await why_no_step_may_start(run)
     except CancelledRun:
         await _end_cancelled(run, at, "before anything of it was begun")
         return False
@@ -266,7 +256,7 @@ async def _may_begin(run: Run, at: StepInstance) -> bool:
         await void_ticket(run, PlanDrift(why))
     if why or not await _agrees_outside(run, at):
         return False
-    return not (at.begins_group and await _is_void(run, at))
+    return not (replans and await _is_void(run, at))
 
 
 async def _agrees_outside(run: Run, at: StepInstance) -> bool:
@@ -289,7 +279,9 @@ async def _is_void(run: Run, at: StepInstance) -> bool:
 
 async def _do(run: Run, at: StepInstance) -> bool:
     """One step. False: the run has ended, or is interrupted."""
-    result = await do_step(run, at)
+    while (result := await do_step(run, at)).verdict is StepStatus.HELD_BACK:
+        if not await _may_begin(run, at, again=True):
+            return False
     if result.verdict is StepStatus.DONE:
         return True
     if result.verdict is StepStatus.FAILED:

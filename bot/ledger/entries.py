@@ -17,7 +17,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from bot.errors import LedgerError, Refusal
 
-RULES_VERSION = 1  # of the transitions in ticket_state
+RULES_VERSION = 2  # of the transitions in ticket_state
 
 _LARGEST = 2**53 - 1  # the largest integer that every JSON reader keeps whole (RFC 8785, 3.2.2.3)
 _STORED = "stored"  # validation context: the fields come from an entry, where they are exact already
@@ -455,7 +455,7 @@ class Started(Transition):
     """Looked again, unchanged, and took its locks.
 
     Attributes:
-        takes_over: the interrupted ticket that had them, or "".
+        takes_over: the interrupted ticket that had them, and has them again at the end unless it was undone; or "".
         measured: how it stood then, as the plan made afresh says; "" where the plan does not say.
     """
 
@@ -549,7 +549,7 @@ class Resumed(_ByPerson):
     """The next attempt begins; after a restart by the bot itself.
 
     Attributes:
-        locks: those that it gave away, and takes back.
+        locks: those that it gave away, and has again.
     """
 
     kind: ClassVar[str] = "resumed"

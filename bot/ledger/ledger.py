@@ -149,7 +149,7 @@ class Ledger(Reader):
     def locks(self) -> dict[str, str]:
         """Which ticket holds which lock. Raises LedgerError where nothing is proved."""
         with self._proved() as state:
-            return dict(state.locks)
+            return state.locks
 
     def ticket(self, ticket: str) -> Ticket | None:
         """A ticket as its proved entries say. Raises UnreadableEntry, LedgerError where nothing is proved."""
@@ -234,7 +234,7 @@ class Ledger(Reader):
             return found
         try:
             with self._proved() as state:
-                state.check_locks(self._reader.locks())
+                state.check_locks(self._reader.lock_claims())
                 rows = Reader.listed(self, OPEN, -1)
                 state.check_listed(OPEN, [(one.id, one.state, one.ending) for one in rows], all_of_them=True)
         except LedgerError as error:
@@ -251,7 +251,7 @@ class Ledger(Reader):
         """
         self._watch.since(seq)
         with self._proved() as state:
-            state.check_locks(self._reader.locks())
+            state.check_locks(self._reader.lock_claims())
 
     def prove(self) -> None:
         """Prove what is new, and take it in: at first all of it, for which a long ledger needs seconds. Raises LedgerError."""
@@ -275,7 +275,7 @@ class Ledger(Reader):
                 raise LedgerError(
                     f"{self.path} was not rebuilt: {state.notes[0]} Use the version of hvops that wrote it."
                 )
-            self._store.rebuild(list(tables.rows.values()), tables.locks)
+            self._store.rebuild(list(tables.rows.values()), tables.claims)
 
     @property
     def trouble(self) -> str:

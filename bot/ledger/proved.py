@@ -102,6 +102,7 @@ class _Memory:
         counts: how many tickets are shown in each state.
         switch: the newest of the entries stop and go.
         stop_requests: the requests to stop changes since then that were neither done nor refused, by number.
+        claims: the tickets that claim each lock, as `move_locks` says; the last one holds it.
         undos: the proposals to take a ticket back, oldest first.
     """
 
@@ -109,7 +110,7 @@ class _Memory:
     switch: Entry | None = None
     stop_requests: dict[int, Entry] = field(default_factory=dict)
     last_number: int = 0
-    locks: dict[str, str] = field(default_factory=dict)
+    claims: dict[str, tuple[str, ...]] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
     tickets: MutableMapping[str, KnownTicket] = field(default_factory=dict)
     undos: MutableMapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -133,7 +134,7 @@ class ProvedState:
         made = ProvedState(
             replace(
                 old,
-                locks=dict(old.locks),
+                claims=dict(old.claims),
                 counts=dict(old.counts),
                 tickets=ChainMap({}, old.tickets),
                 undos=ChainMap({}, old.undos),
@@ -150,7 +151,7 @@ class ProvedState:
     @property
     def locks(self) -> dict[str, str]:
         """Which ticket holds which lock."""
-        return self._memory.locks
+        return {name: line[-1] for name, line in self._memory.claims.items()}
 
     @property
     def is_stopped(self) -> bool:
@@ -221,7 +222,7 @@ class ProvedState:
         self._memory.tickets[entry.ticket] = KnownTicket(seal, state, ending, kept, doubt)
         if not known.state:
             self._memory.last_number = max(self._memory.last_number, number_of(entry.ticket))
-        move_locks(self.locks, entry)
+        move_locks(self._memory.claims, entry)
 
     def allow(self, draft: EntryDraft, at: str) -> str:
         """Let a transition pass. Returns the id of its ticket; a proposal gets the next. Raises TicketError, UnreadableEntry."""
@@ -275,10 +276,10 @@ class ProvedState:
         if all_of_them and (shown, len(rows)) != (there, there):
             raise LedgerError(f"the ticket table shows {shown} of {there} tickets that are {' or '.join(states)}")
 
-    def check_locks(self, shown: Mapping[str, str]) -> None:
-        """The lock table says what the entries say. Raises LedgerError."""
-        if shown != self.locks:
-            differs = sorted(set(shown.items()) ^ set(self.locks.items()))
+    def check_locks(self, shown: Mapping[str, tuple[str, ...]]) -> None:
+        """The lock table shows the claims that the entries make. Raises LedgerError."""
+        if shown != self._memory.claims:
+            differs = sorted(set(shown.items()) ^ set(self._memory.claims.items()))
             raise LedgerError(f"the lock table and the entries disagree about {differs[0][0]}")
 
     def _name(self, ticket: str, mac: bytes) -> None:
@@ -327,7 +328,7 @@ class ProvedState:
         if step.kind in ("started", "intent", "resumed"):
             check_stop(ticket_id, step.kind, stopped=self.is_stopped)
         if step.kind == "started":
-            check_locks(ticket_id, now.locks, self.locks, self._taken_over(step))
+            check_locks(ticket_id, now.locks, self.locks, self._taken_over(ticket_id, step))
         if step.kind == "resumed" and before is not None:
             self._must_have_its_locks(before, step)
         return now
@@ -341,24 +342,26 @@ class ProvedState:
                 raise TicketError(f"{other} already undoes {undoes}: {known.ending or known.state}.")
 
     def _must_have_its_locks(self, ticket: Ticket, step: TicketEvent) -> None:
-        """Whoever resumes still holds its locks, or gave way and takes back what is free again."""
-        missing = {lock for lock in ticket.locks if self.locks.get(lock) != ticket.id}
-        if not missing:
-            return
-        if not ticket.yields_locks:
-            raise TicketError(f"{ticket.id} cannot resume: another ticket has taken over its locks. Close it.")
-        check_locks(ticket.id, missing, self.locks)
-        if not missing <= set(step.read(Resumed).locks):
+        """Whoever resumes holds its locks, and names those that others could have meanwhile."""
+        held = self.locks
+        others = sorted({held[lock] for lock in ticket.locks if held.get(lock, ticket.id) != ticket.id})
+        if others and not ticket.yields_locks:
+            taken = f"{' and '.join(others)} {'have' if len(others) > 1 else 'has'} taken over its locks"
+            raise TicketError(f"{ticket.id} cannot resume: {taken}. Wait for the end, or close it.")
+        check_locks(ticket.id, ticket.locks, held)
+        if ticket.yields_locks and not ticket.locks <= set(step.read(Resumed).locks):
             raise TicketError(f"{ticket.id} must name the locks that it released when it resumes.")
 
-    def _taken_over(self, step: TicketEvent) -> str:
-        """The interrupted ticket whose locks an undo takes over, or ""."""
+    def _taken_over(self, ticket_id: str, step: TicketEvent) -> str:
+        """The interrupted ticket whose locks this one takes over: the one that it undoes, or one that gives way; or ""."""
         other = step.read(Started).takes_over
         if not other:
             return ""
         ticket = self.ticket(other)
         if ticket is None or ticket.state is not TicketState.INTERRUPTED:
             raise TicketError(f"{other} is not interrupted; its locks cannot be taken over.")
+        if not ticket.yields_locks and ticket_id not in self._memory.undos.get(other, ()):
+            raise TicketError(f"{ticket_id} does not undo {other}, which keeps its locks.")
         return other
 
 
@@ -377,16 +380,27 @@ def replay_ticket(ticket_id: str, entries: Iterable[Entry]) -> Ticket | None:
     return replay(ticket_id, (TicketEvent(entry.actor, entry.at, entry.data) for entry in moves))
 
 
-def move_locks(locks: dict[str, str], entry: Entry) -> None:
-    """Take and release what an entry says, by its bare fields: what a newer version has locked is locked."""
+def move_locks(claims: dict[str, tuple[str, ...]], entry: Entry) -> None:
+    """Take and release what an entry says, by its bare fields: what a newer version has locked is locked.
+
+    A claim stays until its ticket ends. Whoever takes a lock over stands behind the claim that was there, so at its end, if
+    that was not the end of both, the interrupted ticket holds the lock again.
+
+    Args:
+        claims: lock -> the tickets that claim it; the last one holds it.
+        entry: the next one of any ticket.
+    """
     if entry.ticket is None:
         return
     if entry.kind in ENDS:
-        for name in [name for name, by in locks.items() if by == entry.ticket]:
-            del locks[name]
+        for name in [name for name, line in claims.items() if entry.ticket in line]:
+            left = tuple(one for one in claims.pop(name) if one != entry.ticket)
+            claims |= {name: left} if left else {}
     elif entry.kind in ("started", "resumed"):
         wanted: Any = entry.fields.get("locks") or ()
-        locks.update((str(name), entry.ticket) for name in wanted)
+        for name in map(str, wanted):
+            line = claims.get(name, ())
+            claims[name] = line if line[-1:] == (entry.ticket,) else (*line, entry.ticket)
 
 
 def number_of(ticket: str) -> int:

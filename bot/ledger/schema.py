@@ -1,8 +1,14 @@
 """The tables, as SQLite keeps them. Everything but `body`, `previous`, `mac` and the blobs follows from the bodies.
 
 Columns are generated from the canonical bytes. Whoever can write to the file can change what they show, so nothing
-decides by them (see `proved`), and the definitions are compared before anything is decided. Triggers refuse to change or delete an entry, and keep the `ticket` and `lock` tables, which are there for lists
-and as a second lock; both can be rebuilt from the entries. The views are in a file of their own.
+decides by them (see `proved`), and the definitions are compared before anything is decided. Triggers refuse to change
+or delete an entry, and keep the `ticket` and `lock` tables, which are there for lists and as a second lock; both can be
+rebuilt from the entries. The views are in a file of their own.
+
+A row of `lock` is a claim, which stays until its ticket ends. Of several claims to one lock the one of the highest rank
+holds it: it was taken over from the next lower one, which has it again once the higher one has ended. A claim to a lock
+that somebody else holds gets that one's rank, which the primary key refuses. The columns of the key come first: where
+they do not, an integrity check of SQLite 3.40 takes the others for NULL [seen].
 """
 
 # ruff: noqa: S608 - every part of these statements is a constant of this file
@@ -14,7 +20,7 @@ from collections.abc import Sequence
 
 from bot.ledger import views
 
-VERSION = 1  # PRAGMA user_version
+VERSION = 2  # PRAGMA user_version
 
 _ENDS = "'rejected', 'withdrawn', 'expired', 'lapsed', 'voided', 'done', 'failed', 'cancelled', 'closed'"
 
@@ -61,8 +67,10 @@ CREATE TABLE ticket (
 ) STRICT, WITHOUT ROWID""",
     "lock": """
 CREATE TABLE lock (
-    name TEXT NOT NULL PRIMARY KEY,
-    ticket TEXT NOT NULL
+    name TEXT NOT NULL,
+    rank INTEGER NOT NULL,
+    ticket TEXT NOT NULL,
+    PRIMARY KEY (name, rank)
 ) STRICT, WITHOUT ROWID""",
 }
 
@@ -140,10 +148,11 @@ END""",
     "locks_taken": """
 CREATE TRIGGER locks_taken AFTER INSERT ON entry WHEN NEW.kind IN ('started', 'resumed')
 BEGIN
-    DELETE FROM lock WHERE ticket = json_extract(NEW.body, '$.data.takes_over')
-        AND name IN (SELECT value FROM json_each(NEW.body, '$.data.locks'));
-    INSERT INTO lock SELECT DISTINCT value, NEW.ticket FROM json_each(NEW.body, '$.data.locks')
-        WHERE value NOT IN (SELECT name FROM lock WHERE ticket = NEW.ticket);
+    INSERT INTO lock (name, ticket, rank) SELECT DISTINCT value, NEW.ticket, coalesce((
+            SELECT rank + (ticket IS json_extract(NEW.body, '$.data.takes_over'))
+            FROM lock WHERE name = value ORDER BY rank DESC LIMIT 1), 0)
+        FROM json_each(NEW.body, '$.data.locks')
+        WHERE NEW.ticket IS NOT (SELECT ticket FROM lock WHERE name = value ORDER BY rank DESC LIMIT 1);
 END""",
     "locks_released": f"""
 CREATE TRIGGER locks_released AFTER INSERT ON entry WHEN NEW.kind IN ({_ENDS})

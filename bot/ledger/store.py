@@ -255,7 +255,14 @@ class Store:
 
     def locks(self) -> dict[str, str]:
         """Which ticket holds which lock."""
-        return dict(self.rows("SELECT name, ticket FROM lock"))
+        return {name: line[-1] for name, line in self.lock_claims().items()}
+
+    def lock_claims(self) -> dict[str, tuple[str, ...]]:
+        """The tickets that claim each lock; the last one holds it."""
+        claims: dict[str, tuple[str, ...]] = {}
+        for name, ticket in self.rows("SELECT name, ticket FROM lock ORDER BY name, rank"):
+            claims[name] = (*claims.get(name, ()), ticket)
+        return claims
 
     def put_blob(self, sha256: str, data: bytes) -> None:
         """Keep bytes by their digest; the same bytes are kept once."""
@@ -280,15 +287,16 @@ class Store:
             ORDER BY seq"""  # noqa: S608 - our columns
         return [self.entry_from(row) for row in self.rows(sql, (first, since, on, what))]
 
-    def rebuild(self, tickets: Sequence[Mapping[str, Any]], locks: Mapping[str, str]) -> None:
+    def rebuild(self, tickets: Sequence[Mapping[str, Any]], claims: Mapping[str, Sequence[str]]) -> None:
         """Put the derived tables back to what the entries say. Inside a transaction."""
         self.write("DELETE FROM ticket")
         self.write("DELETE FROM lock")
         for row in tickets:
             names, marks = ", ".join(row), ", ".join("?" * len(row))
             self.write(f"INSERT INTO ticket ({names}) VALUES ({marks})", tuple(row.values()))  # noqa: S608 - our columns
-        for name, ticket in locks.items():
-            self.write("INSERT INTO lock VALUES (?, ?)", (name, ticket))
+        for name, line in claims.items():
+            for rank, ticket in enumerate(line):
+                self.write("INSERT INTO lock (name, ticket, rank) VALUES (?, ?, ?)", (name, ticket, rank))
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Read all rows. Raises LedgerError."""

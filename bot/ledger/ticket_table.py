@@ -18,13 +18,13 @@ class Derived:
 
     def __init__(self) -> None:
         self.rows: dict[str, dict[str, Any]] = {}
-        self.locks: dict[str, str] = {}
+        self.claims: dict[str, tuple[str, ...]] = {}
 
     def add(self, entry: Entry) -> None:
         """Take in the next entry of any ticket."""
         if entry.ticket is None or entry.kind in MAY_NAME_A_TICKET:
             return
-        move_locks(self.locks, entry)
+        move_locks(self.claims, entry)
         if entry.kind == "proposed":
             self.rows[entry.ticket] = _first_row(entry)
         elif (row := self.rows.get(entry.ticket)) is not None:

@@ -346,7 +346,7 @@ class _Proof:
         shown = {row[names.index("id")]: row for row in self._store.rows(f"SELECT {', '.join(names)} FROM ticket")}  # noqa: S608
         told = {ticket: tuple(row[name] for name in names) for ticket, row in self._derived.rows.items()}
         wrong = sorted(set(shown.items()) ^ set(told.items()))
-        if not wrong and self._store.locks() == self._derived.locks:
+        if not wrong and self._store.lock_claims() == self._derived.claims:
             return
         what = f"the ticket table shows {wrong[0][0]} otherwise" if wrong else "the lock table shows other locks"
         raise ChainBroken(None, f"All entries hold, but {what} than they say. Run hvops audit rebuild.")

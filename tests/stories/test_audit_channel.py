@@ -75,7 +75,7 @@ def cut_copy(folder, last):
     copy.execute(f"UPDATE ticket SET state = 'running', ending = '', last_entry = ({moves})")
     copy.execute("DELETE FROM lock")
     copy.execute(
-        "INSERT INTO lock SELECT value, ticket FROM entry, json_each(body, '$.data.locks') WHERE kind = 'started'"
+        "INSERT INTO lock (name, ticket, rank) SELECT value, ticket, 0 FROM entry, json_each(body, '$.data.locks') WHERE kind = 'started'"
     )
     for _, sql in triggers:
         copy.execute(sql)

@@ -53,7 +53,7 @@ from bot.errors import (
 from bot.executor import scheduler
 from bot.executor.leader_lock import LeaderLock
 from bot.executor.scheduler import Scheduler
-from bot.ledger.entries import STOP_REQUEST
+from bot.ledger.entries import RULES_VERSION, STOP_REQUEST
 from bot.tickets.create import Proposed
 from bot.tickets.decisions import describe_status
 from bot.tickets.plan_digest import digest
@@ -738,7 +738,7 @@ async def test_what_a_decision_writes(bench):
     ticket = (await bench.propose()).ticket
     entry = bench.decisions.approve(replace(bench.press(APPROVER, ticket, click=7), place="C0OPS"))
     assert entry.fields == {
-        "rules_version": 1,
+        "rules_version": RULES_VERSION,
         "start_by": "2026-03-02T14:15:00.000Z",
         "digest": bench.ledger.ticket(ticket).digest,
         "by": APPROVER.id,

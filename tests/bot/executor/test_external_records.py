@@ -6,6 +6,7 @@ import asyncio
 import re
 import shutil
 import sqlite3
+from dataclasses import replace
 
 import pytest
 import scripted_world as scripted
@@ -428,7 +429,7 @@ def while_the_note_is_written(world, at, then):
 async def test_a_stop_that_comes_while_a_host_takes_the_note_keeps_the_act_from_being_sent(
     machine, world, channel, clock
 ):
-    """And once everything may begin again, its guards are looked at again."""
+    """And once everything may begin again, its plan is made afresh: nothing of it was begun."""
     seen = []
 
     async def sleep(seconds):
@@ -444,8 +445,30 @@ async def test_a_stop_that_comes_while_a_host_takes_the_note_keeps_the_act_from_
     await bench.runs()
     assert len(seen) >= 3
     assert world.order == []
-    assert bench.last(ticket).kind == "failed"
-    assert "not started" in bench.last(ticket).reason
+    assert bench.last(ticket).kind == "voided"
+    assert "not so any more: No guest is locked" in bench.last(ticket).reason
+
+
+@pytest.mark.parametrize("acts", [0, 1, 2], ids=["first group", "its second step", "next group"])
+async def test_what_a_stop_held_back_asks_the_external_records_again(machine, world, channel, clock, acts):
+    def three(on, _facts):
+        a, b, c = (scripted.step(key, on, deadline=7200, **{key: "1"}) for key in ("a", "b", "c"))
+        return replace(scripted.simple(on, a), groups=(scripted.Group("one", (a, b)), scripted.Group("two", (c,))))
+
+    async def sleep(seconds):
+        await clock.sleep(seconds)
+        if bench.ledger.is_stopped():
+            clock.forward(minutes=11)
+            channel.is_silent = True
+            world.silent.add("no-logs")
+            bench.decisions.allow_changes(scripted.APPROVER)
+
+    bench = machine(outside=channel, sleep=sleep, anchor_minutes=10, plans={"three": three})
+    ticket = await bench.approved("/three hv03")
+    world.logins[acts] = lambda: bench.decisions.stop_changes(scripted.APPROVER, "now")
+    await bench.runs(2)
+    assert (len(world.order), bench.last(ticket).kind) == (acts, "interrupted")
+    assert "no external record can show" in bench.last(ticket).reason
 
 
 async def test_what_was_stopped_before_it_was_sent_is_sent_once_after_go(machine, world, channel, clock):

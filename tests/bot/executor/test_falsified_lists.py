@@ -19,7 +19,7 @@ from bot.errors import ChangesStopped, HvopsError, LedgerError
 from bot.executor.ticket_run import NOT_PROVED, STANDS_STILL
 from bot.ledger import Ledger, Reader
 from bot.ledger.entries import STOP_REQUEST
-from bot.ledger.schema import EVERYTHING
+from bot.ledger.schema import EVERYTHING, VERSION
 from bot.redaction import Redactor
 
 OTHER_LINE = "/tweak hv04"
@@ -227,7 +227,7 @@ async def a_view_for_a_table(bench):
 
 async def a_version(bench):
     await bench.approved()
-    tamper(bench.ledger, "PRAGMA user_version=2")
+    tamper(bench.ledger, f"PRAGMA user_version={VERSION + 1}")
 
 
 async def a_collation(bench):

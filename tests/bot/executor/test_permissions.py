@@ -8,7 +8,20 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from scripted_world import APPROVER, OPERATOR, OTHER, POLICY, command, is_now, person, reset_plan, simple, step
+from scripted_world import (
+    APPROVER,
+    BOTH,
+    OPERATOR,
+    OTHER,
+    POLICY,
+    command,
+    is_now,
+    person,
+    reset_plan,
+    set_to,
+    simple,
+    step,
+)
 
 from bot.api.command import Role
 from bot.api.plan import Gate, GateOutcome, Group, OpenQuestion, Step
@@ -138,6 +151,146 @@ async def test_in_a_run_the_next_group_waits_while_nobody_can_say(bench, world, 
     await bench.runs()
     assert waits == [STARTED[:1]] * 9
     assert (world.order, bench.last(ticket).kind) == (STARTED, "done")
+
+
+def sets(*steps, **more):
+    """A plan of one group: each step sets a value of its name."""
+    return Group("-".join(steps), tuple(step(one, "hv03", deadline=7200, **{one: "1"}) for one in steps), **more)
+
+
+def in_groups(*groups):
+    return replace(simple("hv03", *groups[0].steps), groups=groups)
+
+
+def stopped_for_a_while(bench, meanwhile=lambda: None):
+    """What stops changes; after 25 minutes of waiting, in which something happens, they go on."""
+    sleep, waited = bench.clock.sleep, []
+
+    def stop():
+        bench.decisions.stop_changes(OPERATOR, "power work")
+
+    async def sleeps(seconds):
+        await sleep(seconds)
+        if bench.ledger.is_stopped():
+            waited.append(seconds)
+            if len(waited) == 300:
+                meanwhile()
+                bench.decisions.allow_changes(BOTH)
+
+    object.__setattr__(bench.parts, "sleep", sleeps)
+    return stop
+
+
+HELD_AT = {"in front of the first group": 0, "in front of the next group": 1}
+DONE_A = ("hv03", "set", "1")
+
+
+@pytest.mark.parametrize("acts", HELD_AT.values(), ids=HELD_AT)
+@pytest.mark.parametrize("who", GONE.values(), ids=GONE)
+async def test_a_group_that_a_stop_held_back_whole_asks_for_roles_again(bench, world, who, acts):
+    bench.plans["reset"] = lambda *_: in_groups(sets("a"), sets("b"))
+    ticket = await bench.approved()
+    world.logins[acts] = stopped_for_a_while(bench, lambda: loses(bench, who))
+    await bench.runs(3)
+    assert world.order == [DONE_A] * acts
+    assert bench.last(ticket).kind == "voided"
+    assert f"{who.name} ({who.id}), who " in bench.last(ticket).reason
+    assert bench.kinds(ticket).count("resumed") == 0
+
+
+@pytest.mark.parametrize("acts", HELD_AT.values(), ids=HELD_AT)
+async def test_a_group_that_a_stop_held_back_whole_is_planned_anew(bench, world, acts):
+    """Also where the wait is only the plan's own: its first step is no act."""
+
+    def plan(on, facts):
+        if facts.get("locked") == "yes":
+            raise TicketError("hv03 is locked")
+        waits = Step("wait", "Wait", None, (is_now(on, locked="no"),))
+        first, last = sets("a"), sets("b")
+        return in_groups(*(first,) * acts, replace(last, steps=(waits, *last.steps)))
+
+    bench.plans["reset"] = plan
+    ticket = await bench.approved()
+    world.logins[acts] = stopped_for_a_while(bench, lambda: world.hosts["hv03"].update(locked="yes"))
+    await bench.runs(3)
+    assert world.order == [DONE_A] * acts
+    assert bench.last(ticket).kind == "voided"
+    assert "hv03 is locked" in bench.last(ticket).reason
+
+
+async def test_a_stop_right_behind_the_start_holds_back_as_well(bench, world, monkeypatch):
+    """Nothing was begun, so the ledger knows of no step that was held back."""
+    ticket = await bench.approved()
+    answer, stop = world.answer, stopped_for_a_while(bench, lambda: loses(bench, APPROVER))
+
+    async def stops(*asked):
+        if bench.kinds(ticket)[-1] == "started" and bench.ledger.newest_switch() is None:
+            stop()
+        return await answer(*asked)
+
+    monkeypatch.setattr(world, "answer", stops)
+    await bench.runs(3)
+    assert (world.order, bench.kinds(ticket)[2:]) == ([], ["started", "voided"])
+
+
+@pytest.mark.parametrize("held", ["before its intent", "at the login"])
+@pytest.mark.parametrize("who", GONE.values(), ids=GONE)
+async def test_in_a_group_that_has_begun_a_person_decides_who_lost_the_role_in_a_stop(bench, world, who, held):
+    bench.plans["reset"] = lambda *_: in_groups(sets("a", "b"))
+    ticket = await bench.approved()
+    stop = stopped_for_a_while(bench, lambda: loses(bench, who))
+    (world.hooks if held == "before its intent" else world.logins)[1] = stop
+    await bench.runs(3)
+    assert world.order == [DONE_A]
+    assert bench.last(ticket).kind == "interrupted"
+    assert f"not started: b hv03: {who.name} ({who.id}), who " in bench.last(ticket).reason
+    assert bench.ledger.locks() == {"node:hv03": ticket}
+    bench.now_are.clear()
+    bench.decisions.resume(bench.press(APPROVER, ticket))
+    await bench.runs(2)
+    assert (world.order, bench.last(ticket).kind) == ([DONE_A] * 2, "done")
+
+
+async def test_what_failed_is_taken_back_after_a_stop_only_while_its_people_may(bench, world):
+    def plan(on, facts):
+        one, two = (
+            replace(each, undo=set_to(on, taken=each.key), undone=(is_now(on, taken=each.key),))
+            for each in sets("a", "b").steps
+        )
+        return in_groups(Group("both", (one, two), on_failure="undo"))
+
+    bench.plans["reset"] = plan
+    ticket = await bench.approved()
+    world.faults = [None, "refused"]
+    world.logins[1] = lambda: world.logins.update({1: stopped_for_a_while(bench, lambda: loses(bench, APPROVER))})
+    await bench.runs(3)
+    assert world.order == [DONE_A]
+    assert bench.last(ticket).kind == "interrupted"
+    assert bench.last(ticket).reason.startswith("taking back ")
+    assert f"{APPROVER.name} ({APPROVER.id}), who approved it, " in bench.last(ticket).reason
+
+
+async def test_what_did_not_happen_is_sent_again_only_while_its_people_may(bench, world):
+    """Nothing was stopped: to find that out took as long as its act may take."""
+    ticket = await bench.approved()
+    world.faults = ["lost"]
+    world.logins[0] = lambda: loses(bench, APPROVER)
+    await bench.runs(3)
+    assert (world.order, bench.last(ticket).kind) == ([], "interrupted")
+    assert f"{APPROVER.name} ({APPROVER.id}), who approved it, " in bench.last(ticket).reason
+    assert bench.kinds(ticket).count("resumed") == 0
+
+
+@pytest.mark.parametrize("acts", [0, 1, 2])
+async def test_who_still_may_has_it_done_once_after_the_stop(bench, world, acts):
+    bench.plans["reset"] = lambda *_: in_groups(sets("a", "b"), sets("c"))
+    ticket = await bench.approved()
+    world.logins[acts] = stopped_for_a_while(bench)
+    await bench.runs()
+    assert (world.order, bench.last(ticket).kind) == ([DONE_A] * 3, "done")
+    (resumed,) = (entry for entry in bench.ledger.story(ticket) if entry.kind == "resumed")
+    assert resumed.seq > bench.ledger.newest_switch().seq
+    assert bench.ledger.verify().holds
 
 
 async def test_a_run_that_waits_for_roles_can_be_cancelled(bench, world, clock):

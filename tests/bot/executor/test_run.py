@@ -669,6 +669,33 @@ async def test_undo_of_an_interrupted_ticket_takes_over_its_locks_and_closes_it(
     assert bench.ledger.locks() == {}
 
 
+@pytest.mark.parametrize("end", ["failed", "cancelled"])
+async def test_an_undo_that_ends_otherwise_gives_the_lock_back_to_what_is_half_done(bench, world, end):
+    world.faults = [None, "never"]
+    ticket = await bench.approved()
+    await bench.runs()
+    waiting = await bench.approved("/tweak hv03", approver=OPERATOR)
+    undo = (await bench.proposals.undo(Request(BOTH, f"undo {ticket}", "button", "C0OPS"), ticket)).ticket
+    bench.decisions.approve(bench.press(APPROVER, undo))
+    if end == "failed":
+        world.faults = ["refused"]
+    else:
+        world.logins[len(world.order)] = lambda: bench.decisions.cancel(bench.press(OPERATOR, undo))
+    await bench.runs()
+    assert bench.last(undo).kind == end
+    assert bench.ledger.locks() == {"node:hv03": ticket}
+    await bench.runs(3)
+    assert bench.kinds(waiting)[-1] == "approved"  # it waits on
+    assert bench.ledger.verify().holds
+    bench.decisions.resume(bench.press(APPROVER, ticket))
+    await bench.runs()
+    assert bench.kinds(ticket).count("resumed") == 1
+    bench.decisions.close(bench.press(OPERATOR, ticket), "looked at by hand")
+    assert bench.ledger.locks() == {}
+    await bench.runs(2)
+    assert bench.last(waiting).kind == "done"
+
+
 async def test_undo_of_what_is_done_compares_with_the_image_from_before(bench, world):
     def changed(on, _facts):
         one = Step(

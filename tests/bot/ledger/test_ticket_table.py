@@ -18,13 +18,13 @@ from pydantic import ValidationError
 from bot.errors import ChangesStopped, LedgerError, Locked, SwitchUnchanged, TicketError
 from bot.ledger import EntryDraft, Ledger
 from bot.ledger.entries import StopShown
-from bot.ledger.ticket_state import TicketState
+from bot.ledger.ticket_state import UNDO_FAILED_STATES, TicketState
 
 PROPOSAL = {"digest": "d", "policy": "approval", "target": "hv03", "line": "/reset-writer hv03"}
 
 
-def propose(ledger, clock):
-    return ledger.append("U1", entry_data("proposed", PROPOSAL | {"open_until": clock.later(30)})).ticket
+def propose(ledger, clock, **more):
+    return ledger.append("U1", entry_data("proposed", PROPOSAL | {"open_until": clock.later(30)} | more)).ticket
 
 
 def approve(ledger, clock, ticket):
@@ -101,13 +101,13 @@ def test_a_lock_is_held_by_one_ticket(ledger, clock):
 
 def test_an_undo_takes_over_the_locks_of_an_interrupted_ticket_only(ledger, clock):
     first = running(ledger, clock, "cluster:prod")
-    undo = propose(ledger, clock)
+    undo = propose(ledger, clock, undoes=first)
     approve(ledger, clock, undo)
     with pytest.raises(TicketError, match="is not interrupted"):
         start(ledger, undo, "cluster:prod", takes_over=first)
     ledger.append("bot", entry_data("interrupted", {"step": "drain", "known": "paused"}), first)
     start(ledger, undo, "cluster:prod", takes_over=first)
-    with pytest.raises(TicketError, match="taken over its locks"):
+    with pytest.raises(TicketError, match=f"{undo} has taken over its locks"):
         ledger.append("U2", entry_data("resumed", {"attempt": 2, "by": "U2"}), first)
     ledger.append("U2", entry_data("closed", {"by": "U2", "reason": "undone"}), first)
     third = propose(ledger, clock)
@@ -115,6 +115,114 @@ def test_an_undo_takes_over_the_locks_of_an_interrupted_ticket_only(ledger, cloc
     with pytest.raises(Locked, match=f"{undo} holds cluster:prod"):
         start(ledger, third, "cluster:prod")
     assert ledger.verify().holds
+
+
+def interrupted(ledger, clock, *locks, **more):
+    ticket = running(ledger, clock, *locks, **more)
+    ledger.append("bot", entry_data("interrupted", {"step": "drain", "known": ""}), ticket)
+    return ticket
+
+
+def undoing(ledger, clock, undoes, *locks):
+    undo = propose(ledger, clock, undoes=undoes)
+    approve(ledger, clock, undo)
+    start(ledger, undo, *locks, takes_over=undoes)
+    return undo
+
+
+def agree(ledger, **locks):
+    """The lock table, the entries, a rebuilt table and the verification say that these tickets hold these locks."""
+    assert ledger.locks() == ledger._reader.locks() == {f"cluster:{name}": ticket for name, ticket in locks.items()}
+    claims = ledger._reader.lock_claims()
+    assert ledger.verify().holds
+    ledger.rebuild()
+    assert ledger._reader.lock_claims() == claims
+    assert ledger.verify().holds
+
+
+@pytest.mark.parametrize("end", ["failed", "cancelled", "voided", "closed"])
+def test_an_undo_that_did_not_undo_gives_the_locks_back(ledger, clock, end):
+    first = interrupted(ledger, clock, "cluster:prod", "cluster:branch")
+    undo = undoing(ledger, clock, first, "cluster:prod", "cluster:test")
+    if end == "closed":
+        ledger.append("bot", entry_data("interrupted", {"step": "drain", "known": ""}), undo)
+    agree(ledger, prod=undo, test=undo, branch=first)
+    ledger.append("U2", entry_data(end, {"by": "U2"} if end == "closed" else {}), undo)
+    agree(ledger, prod=first, branch=first)
+    other = propose(ledger, clock)
+    approve(ledger, clock, other)
+    with pytest.raises(Locked, match=f"{first} holds cluster:prod"):
+        start(ledger, other, "cluster:prod")
+    if end != "closed":  # what became of that undo nobody said
+        again = undoing(ledger, clock, first, "cluster:prod")
+        agree(ledger, prod=again, branch=first)
+        ledger.append("bot", entry_data("failed"), again)
+    ledger.append("U2", entry_data("resumed", {"attempt": 2, "by": "U2"}), first)
+    agree(ledger, prod=first, branch=first)
+    ledger.append("bot", entry_data("done"), first)
+    agree(ledger)
+
+
+def test_what_was_closed_or_undone_gets_no_locks_back(ledger, clock):
+    first = interrupted(ledger, clock, "cluster:prod")
+    undo = undoing(ledger, clock, first, "cluster:prod")
+    ledger.append("U2", entry_data("closed", {"by": "U2"}), first)
+    agree(ledger, prod=undo)
+    ledger.append("bot", entry_data("failed"), undo)
+    agree(ledger)
+    second = interrupted(ledger, clock, "cluster:prod")
+    undo = undoing(ledger, clock, second, "cluster:prod")
+    ledger.append_together(
+        EntryDraft("bot", entry_data("done"), undo), EntryDraft("bot", entry_data("closed", {"by": "bot"}), second)
+    )
+    agree(ledger)
+
+
+@pytest.mark.parametrize("closed_first", [True, False])
+def test_locks_go_back_through_an_undo_that_was_undone_itself(ledger, clock, closed_first):
+    first = interrupted(ledger, clock, "cluster:prod")
+    undo = undoing(ledger, clock, first, "cluster:prod")
+    ledger.append("bot", entry_data("interrupted", {"step": "drain", "known": ""}), undo)
+    again = undoing(ledger, clock, undo, "cluster:prod")
+    agree(ledger, prod=again)
+    if closed_first:
+        ledger.append("U2", entry_data("closed", {"by": "U2"}), undo)
+        ledger.append("bot", entry_data("failed"), again)
+    else:
+        ledger.append("bot", entry_data("failed"), again)
+        agree(ledger, prod=undo)
+        ledger.append("U2", entry_data("closed", {"by": "U2"}), undo)
+    agree(ledger, prod=first)
+    ledger.append("U2", entry_data("closed", {"by": "U2"}), first)
+    agree(ledger)
+
+
+def test_nobody_takes_locks_over_but_an_undo_of_their_ticket(ledger, clock):
+    first, second = interrupted(ledger, clock, "cluster:prod"), interrupted(ledger, clock, "cluster:branch")
+    for undoes in ("", second):
+        ticket = propose(ledger, clock, undoes=undoes)
+        approve(ledger, clock, ticket)
+        with pytest.raises(TicketError, match=f"{ticket} does not undo {first}, which keeps its locks"):
+            start(ledger, ticket, "cluster:prod", takes_over=first)
+    agree(ledger, prod=first, branch=second)
+
+
+def test_the_database_too_gives_a_lock_to_nobody_but_who_takes_over_from_its_holder(ledger, clock, monkeypatch):
+    """With the fold switched off, what others hold is still refused."""
+    first = interrupted(ledger, clock, "cluster:prod")
+    undo = undoing(ledger, clock, first, "cluster:prod")
+    other = propose(ledger, clock)
+    approve(ledger, clock, other)
+    monkeypatch.setattr("bot.ledger.proved.ProvedState.allow", lambda _state, draft, _at: draft.ticket)
+    for ticket, kind, data in (
+        (other, "started", {"attempt": 1, "locks": ["cluster:prod"]}),
+        (other, "started", {"attempt": 1, "locks": ["cluster:prod"], "takes_over": first}),
+        (first, "resumed", {"attempt": 2, "by": "U2", "locks": ["cluster:prod"]}),
+    ):
+        with pytest.raises(LedgerError, match="refuses this"):
+            ledger.append("bot", entry_data(kind, data), ticket)
+        ledger._refused = ""
+    assert ledger.locks() == {"cluster:prod": undo}
 
 
 def test_who_gave_way_takes_its_locks_back_once_they_are_free(ledger, clock):
@@ -263,6 +371,7 @@ class Model:
     def __init__(self) -> None:
         self.state, self.attempt, self.act, self.done_acts = "proposed", 0, None, set()
         self.locks: set[str] = set()
+        self.undoes, self.end, self.yields = "", "", False
 
 
 LOCKS = ("cluster:prod", "cluster:branch")
@@ -284,6 +393,7 @@ class Machine(RuleBasedStateMachine):
         self.now = datetime(2026, 3, 2, tzinfo=UTC)
         self.ledger = self.opened()
         self.tickets: dict[str, Model] = {}
+        self.claims: dict[str, list[str]] = {lock: [] for lock in LOCKS}
         self.length, self.stopped = 0, False
 
     def opened(self) -> Ledger:
@@ -314,12 +424,31 @@ class Machine(RuleBasedStateMachine):
         name = sorted(self.tickets)[number % len(self.tickets)]
         return name, self.tickets[name]
 
+    def newest(self) -> int:
+        return sorted(self.tickets).index(f"T-{len(self.tickets)}")
+
     @rule()
     def propose(self):
         data = PROPOSAL | {"open_until": (self.now + timedelta(minutes=1)).isoformat()}
         entry = self.ledger.append("U1", entry_data("proposed", data))
         self.length += 1
         self.tickets[entry.ticket] = Model()
+
+    @precondition(lambda self: self.tickets)
+    @rule(number=st.integers(0, 9))
+    def propose_an_undo(self, number):
+        undoes, _ = self.pick(number)
+        undos = [other for other in self.tickets.values() if other.undoes == undoes]
+        data = PROPOSAL | {"open_until": (self.now + timedelta(minutes=1)).isoformat(), "undoes": undoes}
+        try:
+            entry = self.ledger.append("U1", entry_data("proposed", data))
+        except TicketError:
+            assert not all(other.end in UNDO_FAILED_STATES for other in undos)
+            return
+        assert all(other.end in UNDO_FAILED_STATES for other in undos)
+        self.length += 1
+        self.tickets[entry.ticket] = Model()
+        self.tickets[entry.ticket].undoes = undoes
 
     @rule()
     def ask(self):
@@ -344,13 +473,38 @@ class Machine(RuleBasedStateMachine):
             model.state = "approved"
 
     @precondition(lambda self: self.tickets)
-    @rule(number=st.integers(0, 9), locks=st.sets(st.sampled_from(LOCKS)))
-    def start(self, number, locks):
+    @rule(number=st.integers(0, 9), locks=st.sets(st.sampled_from(LOCKS)), takes=st.booleans())
+    def start(self, number, locks, takes):
         name, model = self.pick(number)
-        free = not any(locks & other.locks for other in self.tickets.values())
-        allowed = model.state == "approved" and free and not self.stopped
-        if self.attempt(allowed, "started", name, attempt=1, locks=sorted(locks)):
+        held = sorted({self.claims[lock][-1] for lock in locks if self.claims[lock]} | ({model.undoes} - {""}))
+        over = (model.undoes or held[0]) if takes and held else ""
+        other = self.tickets.get(over)
+        gives = other is None or (other.state == "interrupted" and (other.yields or model.undoes == over))
+        free = all(self.claims[lock][-1:] in ([], [over]) for lock in locks)
+        allowed = model.state == "approved" and gives and free and not self.stopped
+        if self.attempt(allowed, "started", name, attempt=1, locks=sorted(locks), takes_over=over):
             model.state, model.attempt, model.locks = "running", 1, locks
+            for lock in locks:
+                self.claims[lock].append(name)
+
+    @precondition(lambda self: not self.stopped)
+    @rule(locks=st.sets(st.sampled_from(LOCKS), min_size=1), yields=st.booleans())
+    def leave_one_interrupted(self, locks, yields):
+        self.propose()
+        self.approve(self.newest())
+        self.start(self.newest(), locks, takes=False)
+        self.interrupt(self.newest(), yields)
+
+    @precondition(lambda self: not self.stopped and any(one.state == "interrupted" for one in self.tickets.values()))
+    @rule(number=st.integers(0, 9), more=st.sets(st.sampled_from(LOCKS)))
+    def begin_an_undo(self, number, more):
+        interrupted = [name for name, one in sorted(self.tickets.items()) if one.state == "interrupted"]
+        name = interrupted[number % len(interrupted)]
+        before = len(self.tickets)
+        self.propose_an_undo(sorted(self.tickets).index(name))
+        if len(self.tickets) > before:
+            self.approve(self.newest())
+            self.start(self.newest(), self.tickets[name].locks | more, takes=True)
 
     @precondition(lambda self: self.tickets)
     @rule(number=st.integers(0, 9), step=st.sampled_from("ab"), behind=st.integers(0, 1))
@@ -372,19 +526,21 @@ class Machine(RuleBasedStateMachine):
             model.act = None
 
     @precondition(lambda self: self.tickets)
-    @rule(number=st.integers(0, 9))
-    def interrupt(self, number):
+    @rule(number=st.integers(0, 9), yields=st.booleans())
+    def interrupt(self, number, yields):
         name, model = self.pick(number)
-        if self.attempt(model.state == "running", "interrupted", name, step="a", known=""):
-            model.state = "interrupted"
+        if self.attempt(model.state == "running", "interrupted", name, step="a", known="", yields_locks=yields):
+            model.state, model.yields = "interrupted", yields
 
     @precondition(lambda self: self.tickets)
     @rule(number=st.integers(0, 9), ahead=st.integers(0, 2))
     def resume(self, number, ahead):
         name, model = self.pick(number)
-        allowed = model.state in ("running", "interrupted") and ahead == 1
-        if self.attempt(allowed, "resumed", name, attempt=model.attempt + ahead, by="bot"):
-            model.state, model.attempt = "running", model.attempt + 1
+        holds = all(self.claims[lock][-1] == name for lock in model.locks)
+        allowed = model.state in ("running", "interrupted") and ahead == 1 and holds
+        named = {"locks": sorted(model.locks)} if model.yields else {}
+        if self.attempt(allowed, "resumed", name, attempt=model.attempt + ahead, by="bot", **named):
+            model.state, model.attempt, model.yields = "running", model.attempt + 1, False
 
     @precondition(lambda self: self.tickets)
     @rule(number=st.integers(0, 9), end=st.sampled_from(ALL_ENDS))
@@ -392,14 +548,15 @@ class Machine(RuleBasedStateMachine):
         name, model = self.pick(number)
         allowed = end in ENDS.get(model.state, ()) and (model.state != "running" or model.act is None)
         if self.attempt(allowed, end, name):
-            model.state, model.locks = "ended", set()
+            model.state, model.locks, model.end = "ended", set(), end
+            self.claims = {lock: [one for one in line if one != name] for lock, line in self.claims.items()}
 
     @invariant()
     def tables_say_what_the_model_says(self):
         shown = dict(self.ledger._reader.rows("SELECT id, state FROM ticket"))
         assert shown == {name: model.state for name, model in self.tickets.items()}
-        held = {(lock, name) for name, model in self.tickets.items() for lock in model.locks}
-        assert set(self.ledger._reader.rows("SELECT name, ticket FROM lock")) == held
+        assert self.ledger._reader.lock_claims() == {lock: tuple(line) for lock, line in self.claims.items() if line}
+        assert self.ledger.locks() == {lock: line[-1] for lock, line in self.claims.items() if line}
 
 
 Machine.TestCase.settings = settings(max_examples=25, stateful_step_count=30, deadline=None)
