@@ -97,8 +97,9 @@ async def wait_for(
         pause: waits some seconds, and says what is waited for; may raise to abandon the wait.
     """
     every = min((check.every for check in checks), default=5)
-    settled = ends - timedelta(seconds=max_wait(checks) - max((check.settle for check in checks), default=0))
-    while (left := (min(settled, ends) - parts.clock()).total_seconds()) > 0:
+    settle = max((check.settle for check in checks), default=0)
+    began = min(parts.clock(), ends - timedelta(seconds=max_wait(checks)))  # before a restart, perhaps
+    while (left := (min(began + timedelta(seconds=settle), ends) - parts.clock()).total_seconds()) > 0:
         await pause(min(float(every), left), _settling(checks))
     while True:
         seen = await look_at(parts, checks, images)
