@@ -32,6 +32,7 @@ from bot.tickets.proposal import PlannedChange
 from bot.transport.allowlist import PROGRAMS
 from bot.transport.allowlist.sql import CHANGEABLE, QUERIES
 from bot.transport.allowlist.web import CALLS
+from bot.transport.allowlist.web_probe import PROBES
 from bot.transport.windows.wql import namespace, select
 from lab.windows.command_line import split_command_line
 
@@ -133,6 +134,7 @@ class Names:
             "prod": Target("prod", "cluster", "prod"),
             "hv03": Target("hv03", "host", "prod"),
             "vmm": Target("vmm", "vmm", clusters=("prod",)),
+            "lm01": Target("lm01", "load balancer"),
         }.get(name)
         if found is None:
             raise UsageError(f"There is no {name}.")
@@ -140,6 +142,9 @@ class Names:
 
     def vmm_servers(self):
         return (Target("vmm", "vmm", clusters=("prod",)),)
+
+    def load_balancers(self):
+        return (Target("lm01", "load balancer"),)
 
 
 def is_one_argument_each(argv):
@@ -151,6 +156,14 @@ def is_one_argument_each(argv):
 def is_one_statement(text, values):
     assert text.count("?") == len(values)
     assert not re.search(r"[\";]|--", text)
+
+
+def is_one_request(head):
+    """One request line and its headers, each of its own line, and nothing behind the blank one."""
+    first, *headers, blank, end = head.decode("ascii").split("\r\n")
+    assert re.fullmatch(r"(GET|HEAD) /[!-~]* HTTP/1\.[01]", first)
+    assert all(re.fullmatch(r"(Host|User-Agent|Accept|Connection): [ -~]+", one) for one in headers)
+    assert (len({one.partition(":")[0] for one in headers}), blank, end) == (len(headers), "", "")
 
 
 def goes_out_safely(asked):
@@ -166,6 +179,8 @@ def goes_out_safely(asked):
             is_one_argument_each(PROGRAMS[asked.what].command_line(asked.params))
         elif asked.what in CALLS:
             assert re.fullmatch(r"[\w/?=&-]+", CALLS[asked.what].address(asked.params))
+        elif asked.what in PROBES:
+            is_one_request(PROBES[asked.what].request(asked.params).head)
         else:
             query = QUERIES[asked.what]
             is_one_statement(query.text, query.bind(asked.params))
@@ -235,7 +250,7 @@ def check(world, made):
 def valid(parameter):
     """A word that this parameter takes."""
     if parameter.targets:
-        return {"host": "hv03", "cluster": "prod", "vmm": "vmm"}[parameter.targets[-1]]
+        return {"host": "hv03", "cluster": "prod", "vmm": "vmm", "load balancer": "lm01"}[parameter.targets[-1]]
     for word in ("word", "7", "1GB", "50%", "KB2607712", "immediate", "refresh"):
         try:
             (getattr(parameter.type, "parse", None) or parameter.type)(word)

@@ -19,8 +19,10 @@ PAUSED = 2
 # Line -> its scenario, and what is done to its world first.
 LINES = {
     "/drain-node hv03": ("healthy", None),
+    "/fix-health-check lm01 ntrip --host ntrip.surveyor.example": ("host-header-check", None),
     "/fix-missing-vm crm-01 --by database": ("missing-vm", None),
     "/fix-remote-browsing hv02": ("remote-browsing", None),
+    "/redeploy-uefi hv05": ("redeploy-uefi", None),
     "/reset-writer hv03": ("stuck-writer-job-dead", None),
     "/restart-service hv03 EventSystem": ("healthy", None),
     "/resume-backup 48211": ("stuck-writer", None),

@@ -90,7 +90,7 @@ def test_what_holds_a_plan_ends_with_1(hvops, stuck):
     assert ended.code == 1
     assert ended.out.startswith("No plan yet for hv03: 9 of 11 guests are locked, a drain would fail (5960)")
     assert 'hvops ask "/find-full-guests hv03"' in ended.out
-    assert "17 of 19 checks passed" in ended.out
+    assert "18 of 20 checks passed" in ended.out
     told = json.loads(hvops("ask", "--settings", stuck, "--json", "/drain-node hv03").out)
     assert (told["exit_code"], told["decides"], told["digest"]) == (1, "", "")
 
