@@ -94,7 +94,7 @@ def _is_size(text: str, size: int, shown: str) -> bool:
     as the plan shows it.
     """
     found = _measure(text)
-    if found is None or not 0 < found[0] or size <= 0:
+    if found is None or not found[0] > 0 or size <= 0:
         return False
     typed, step = found
     _, finest = _measure(shown) or (0, 1)

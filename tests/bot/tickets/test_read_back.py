@@ -38,7 +38,8 @@ def test_a_serial_number_as_any_tool_prints_it(serial):
         "SN-R810-VD1", "SN-R810", "SN-R810-VD00", "C3072E18", "-", "...",
         "S-NR810-VD0", "SN-R-810-VD0", "SN/R810/VD0", "SN-R810-VD0!",
         "\u017fN-R810-VD0", "SN\u200b-R810-VD0", "SN-R810-VD0\u0301", "\uff33N-R810-VD0", "SN-R81\u0660-VD0", "\u0405N-R810-VD0",
-    ],)
+    ],
+)  # fmt: skip
 def test_another_serial_number(serial):
     with pytest.raises(
         WrongReadBack, match=r"stops at step 3: Serial number: .*has to be SN-R810-VD0.*Load the driver"
@@ -46,9 +47,7 @@ def test_another_serial_number(serial):
         said(serial=serial)
 
 
-@pytest.mark.parametrize(
-    "size", ["278 GB", "279 gb", "278,9 GB", "278.87GB", "285568 MB", str(BYTES), "299436480000"]
-)
+@pytest.mark.parametrize("size", ["278 GB", "279 gb", "278,9 GB", "278.87GB", "285568 MB", str(BYTES), "299436480000"])
 def test_the_size_as_diskpart_and_wmic_show_it(size):
     assert said(size=size)
 
@@ -138,7 +137,18 @@ def test_how_far_a_size_may_be_off(size, shown, typed, is_it):
 
 @pytest.mark.parametrize(
     "field",
-    [("S", "text", ""), ("S", "text", "--"), ("S", "size", "278 GB"), ("S", "size", ""), ("S", "size", "²"), ("S", "size", "0"), ("S", "size", "9" * 5_000), ("S", "text", "\u00b2"), ("S", "text", "S\u0301N-1"), ("S", "text", "SN-1\u200b")],
+    [
+        ("S", "text", ""),
+        ("S", "text", "--"),
+        ("S", "size", "278 GB"),
+        ("S", "size", ""),
+        ("S", "size", "²"),
+        ("S", "size", "0"),
+        ("S", "size", "9" * 5_000),
+        ("S", "text", "\u00b2"),
+        ("S", "text", "S\u0301N-1"),
+        ("S", "text", "SN-1\u200b"),
+    ],
 )
 def test_a_field_that_anything_would_match_cannot_be_made(field):
     with pytest.raises(ValueError, match="S: "):
