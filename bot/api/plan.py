@@ -115,6 +115,8 @@ class Step:
         deadline: seconds that the act itself may take; for a step by hand, how long a person has.
         before: asked just before the act; its answer is the before-image, kept in the ledger.
         undo: takes it back.
+        undo_guard: must hold just before the undo; else it is not sent, and a person decides. For what somebody else may have
+            changed meanwhile, and for what an address may stand for by then.
         undone: must hold after the undo; where it is empty, `before` must answer as it did.
         repeatable: after a crash it may be done again, if `before` shows that nothing has changed yet.
         preemptible: while it waits, another ticket may have the locks. Steps by hand always give way.
@@ -133,6 +135,7 @@ class Step:
     repeatable: bool = False
     preemptible: bool = False
     undo_says: str = ""
+    undo_guard: tuple[Check, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse a step that nobody could judge. Raises ValueError."""
@@ -410,7 +413,7 @@ def unchanged(step: str, question: Query, *columns: str, within: int = 0) -> Che
 
 
 def _comparisons(step: Step) -> Iterator[CompareToBefore]:
-    for check in (*step.guard, *step.done, *step.undone):
+    for check in (*step.guard, *step.done, *step.undo_guard, *step.undone):
         yield from (one for one in check.holds if isinstance(one, CompareToBefore))
 
 

@@ -16,9 +16,10 @@ from bot.api.actions import RowTransaction
 from bot.api.plan import CompareToBefore, Step
 from bot.api.queries import Query
 from bot.executor.actions import log_host, write_event_log_note
-from bot.executor.polling import CheckResult, CheckState, before_image, look_at, max_wait, wait_for
+from bot.executor.polling import CheckResult, CheckState, before_image, look_at, max_wait, time_to_settle, wait_for
 from bot.executor.record_check import NOTE_SECONDS
 from bot.executor.run import Cancelled, Run
+from bot.formatting import format_time
 from bot.ledger.entries import Outcome
 from bot.serialization import evidence_to_bytes
 from bot.tickets.conditions import same_rows
@@ -147,7 +148,7 @@ async def _settle_by_hand(run: Run, at: StepInstance, intent: BegunStep) -> Step
 
 async def ask_about(run: Run, at: StepInstance) -> StepResult:
     """What became of a step in flight, by one look: nothing of it is waited for, repeated or begun."""
-    seen = await look_at(run.parts, at.step.done, run.images)
+    seen = await _look_now(run, at)
     run.refresh()
     unheard = at.step.is_by_hand and not run.story.confirmations.get(at.key)
     ended = {CheckState.MET: StepStatus.DONE, CheckState.FAILED: StepStatus.FAILED}.get(seen.is_)
@@ -157,9 +158,19 @@ async def ask_about(run: Run, at: StepInstance) -> StepResult:
     return await _conclude(run, at, StepResult(ended, seen.says), SendResult("unknown", fresh=False), seen)
 
 
+async def _look_now(run: Run, at: StepInstance) -> CheckResult:
+    """One look at a step in flight; none before its checks settle, since until then they tell what was so before."""
+    acts = 0.0 if at.step.act is None else _longest(run, at)
+    settled = run.story.intents[at.key].at + timedelta(seconds=acts + time_to_settle(at.step.done))
+    if time_to_settle(at.step.done) and run.parts.clock() < settled:
+        says = f"what is asked would still tell the state before; it can be told from {format_time(settled.isoformat())} on"
+        return CheckResult(CheckState.UNKNOWN, says, ())
+    return await look_at(run.parts, at.step.done, run.images)
+
+
 async def abandon(run: Run, at: StepInstance, fate: SendResult) -> StepResult:
     """Cancelled while waiting. What is known now stands in the outcome; what nobody knows, a person must decide."""
-    seen = await look_at(run.parts, at.step.done, run.images)
+    seen = await _look_now(run, at)
     run.refresh()
     unheard = at.step.is_by_hand and not run.story.confirmations.get(
         at.key

@@ -97,7 +97,7 @@ async def wait_for(
         pause: waits some seconds, and says what is waited for; may raise to abandon the wait.
     """
     every = min((check.every for check in checks), default=5)
-    settle = max((check.settle for check in checks), default=0)
+    settle = time_to_settle(checks)
     began = min(parts.clock(), ends - timedelta(seconds=max_wait(checks)))  # before a restart, perhaps
     while (left := (min(began + timedelta(seconds=settle), ends) - parts.clock()).total_seconds()) > 0:
         await pause(min(float(every), left), _settling(checks))
@@ -128,6 +128,11 @@ def _settling(checks: Sequence[Check]) -> str:
 def max_wait(checks: Sequence[Check]) -> int:
     """How many seconds the most patient of them waits."""
     return max((check.within for check in checks), default=0)
+
+
+def time_to_settle(checks: Sequence[Check]) -> int:
+    """How many seconds pass before what they ask about shows a change."""
+    return max((check.settle for check in checks), default=0)
 
 
 def not_measured(check: Check, silent: Unknown) -> str:

@@ -2,7 +2,7 @@
 
 Every value carries the name of its type, so that a question and an action with the same fields are not the same
 bytes, and what is read back is exactly what was written. Nothing of the signed part may be left out by a default:
-every field is written, empty ones too, but for `Check.settle` where it is 0.
+every field is written, empty ones too, but for `Check.settle` where it is 0 and `Step.undo_guard` where there is none.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import rfc8785
 
 from bot.api import actions, plan, queries, report
 from bot.api.command import Risk
-from bot.api.plan import Check, Gate, GateOutcome, Group, Plan, bound
+from bot.api.plan import Check, Gate, GateOutcome, Group, Plan, Step, bound
 from bot.errors import LedgerError
 
 KIND = "is"  # the key that carries the type
@@ -149,8 +149,9 @@ def _sha256(value: Any) -> str:
 
 
 def _is_left_out(value: Any, name: str) -> bool:
-    """A field that came later and says nothing: 0 is written by no other value, so what is signed stays unambiguous."""
-    return isinstance(value, Check) and name == "settle" and not value.settle
+    """A field that came later and says nothing: 0, or (), is written by no other value, so what is signed stays unambiguous."""
+    later = (isinstance(value, Check) and name == "settle") or (isinstance(value, Step) and name == "undo_guard")
+    return later and not getattr(value, name)
 
 
 def _written(value: Any) -> Any:

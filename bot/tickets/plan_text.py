@@ -146,6 +146,8 @@ def _step(number: int, step: Step) -> Iterator[str]:
     if step.undo is not None:
         says = f"{step.undo_says}: " if step.undo_says else ""
         yield f"   undo: {says}{action_in_words(step.undo)}"
+    for check in step.undo_guard:
+        yield f"   undo only if: {check_in_words(check)}"
     for check in step.undone:
         yield f"   undone when: {check_in_words(check)}"
 

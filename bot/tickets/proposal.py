@@ -228,7 +228,11 @@ def undo_seconds(plan: Plan) -> int:
     groups = [group for group in plan.groups if group.on_failure == "undo"]
     spans = [
         group.times
-        * sum(step.deadline + max(_patience(step.undone), step.deadline) for step in group.steps if step.undo)
+        * sum(
+            _patience(step.undo_guard) + step.deadline + max(_patience(step.undone), step.deadline)
+            for step in group.steps
+            if step.undo
+        )
         for group in groups
     ]
     return max(spans, default=0)

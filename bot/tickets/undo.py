@@ -32,6 +32,7 @@ def undo_step(step: Step, turn: int = 1) -> Step:
         description=f"Take back: {step.undo_says or step.description}",
         act=step.undo,
         done=done,
+        guard=step.undo_guard,
         deadline=step.deadline,
     )
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from bot.api.actions import ManualStep, ReadBack, TypedField, can_be_typed
 from bot.api.arguments import Target
 from bot.api.facts import Unknown, value_of
-from bot.api.plan import Check, Gate, GateOutcome, Step, exists, missing, not_exists
+from bot.api.plan import Check, Expect, Gate, GateOutcome, Step, exists, missing
 from bot.api.queries import Predicate, Registry, Wql
 from bot.api.query_client import QueryClient
 from commands.boot_layout.facts import HostBoot, find_host_boot
@@ -24,7 +24,7 @@ from commands.formatting import format_size, join_names, pluralize
 from commands.sources.boot_disks import Disk
 from commands.sources.cluster import NAMESPACE, Group, cluster_groups, look_at_host, possibly_on
 from commands.sources.guests import Guest, virtual_machines, visible_systems
-from commands.sources.host_names import hosts_named
+from commands.sources.host_names import NETBIOS, host_label, hosts_named
 from commands.sources.nodes import NodeState, node_states
 from commands.sources.services import Service, host_services
 
@@ -101,6 +101,7 @@ def gates(target: Target, facts: RedeployFacts, judged: Judged) -> tuple[Gate, .
         _no_role(target, facts),
         _no_guest(target.name, facts),
         _disk_is_known(target.name, judged.disk),
+        _serial_is_unique(target.name, judged.disk, facts.boot),
         _no_shared_boot(target.name, judged.disk),
     )
 
@@ -180,6 +181,18 @@ def _disk_is_known(on: str, disk: Disk) -> Gate:
     why = Unknown(on, "bad reply", says_why)
     measured = f"{disk.serial}, {format_size(disk.size or 0)}" if known else why.why
     return _gate(says, True if known else None, measured, why, about="serial number and size of the disk")
+
+
+def _serial_is_unique(on: str, disk: Disk, boot: HostBoot) -> Gate:
+    """Controllers give several disks one number, or none but zeros: whoever reads it back then proves nothing."""
+    listed = () if isinstance(boot.disks, Unknown) else boot.disks
+    same = [one.number for one in listed if one.number != disk.number and _bare(one.serial) == _bare(disk.serial) != ""]
+    measured = f"disk {join_names(map(str, same))} has {disk.serial} as well" if same else ""
+    return _gate(f"No other disk that {on} sees has that serial number", not same, measured)
+
+
+def _bare(serial: str) -> str:
+    return "".join(filter(str.isalnum, serial.casefold()))
 
 
 def _no_shared_boot(on: str, disk: Disk) -> Gate:
@@ -292,19 +305,28 @@ def other_disks(boot: HostBoot, disk: Disk) -> str:
 
 
 def _no_san(on: str) -> Check:
+    """A list without any disk, or with one whose bus is not told, is no knowledge: accounts without a right see none."""
     query = Wql(on, _STORAGE, "MSFT_Disk", ("Number", "FriendlyName", "BusType"))
-    return not_exists(query, Predicate("BusType", "in", _SAN), within=120, every=10).described_as(
-        f"{on} sees no Fibre Channel or iSCSI disk"
-    )
+    none = Expect((Predicate("BusType", "in", _SAN),), at_least=0, at_most=0)
+    told = Expect(each=(Predicate("BusType", "is not null"),))
+    return Check(query, (none, told), within=120, every=10).described_as(f"{on} sees no Fibre Channel or iSCSI disk")
 
 
 def _still_evicted(target: Target) -> tuple[Check, ...]:
-    """Asked of the cluster just before the disk is erased: the host itself is silent."""
+    """Asked of the cluster just before the disk is erased: the host itself is silent.
+
+    The list has to name its nodes, every one; with its domain, or cut as NetBIOS cuts it, the host is still itself.
+    """
     if not target.cluster:
         return ()
     query = Wql(target.cluster, NAMESPACE, "MSCluster_Node", ("Name",))
-    says = f"{target.name} is no node of {target.cluster}"
-    return (not_exists(query, Predicate("Name", "=", target.name)).described_as(says),)
+    label = host_label(target.name)
+    names = dict.fromkeys((label, label[:NETBIOS]))
+    patterns = [f"{label}.%", *([f"{label}%"] if len(label) == NETBIOS else [])]
+    terms = [Predicate("Name", "in", tuple(names)), *(Predicate("Name", "like", one) for one in patterns)]
+    absent = (Expect((term,), at_least=0, at_most=0) for term in (*terms, Predicate("Name", "=", "")))
+    check = Check(query, (*absent, Expect(each=(Predicate("Name", "is not null"),))))
+    return (check.described_as(f"{target.name} is no node of {target.cluster}"),)
 
 
 def _laid_out(on: str) -> tuple[Check, ...]:

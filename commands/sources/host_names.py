@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-_NETBIOS = 15  # characters
+NETBIOS = 15  # characters
 
 
 def host_label(name: str) -> str:
@@ -38,7 +38,7 @@ def hosts_named(name: str, among: Iterable[str]) -> tuple[str, ...]:
 
 
 def _is_cut(label: str, domain: str, longer: str) -> bool:
-    return not domain and len(label) == _NETBIOS < len(longer) and longer.startswith(label)
+    return not domain and len(label) == NETBIOS < len(longer) and longer.startswith(label)
 
 
 def _parts(name: str) -> tuple[str, str]:

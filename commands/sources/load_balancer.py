@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bot.api.actions import RunProgram
-from bot.api.queries import RunReader, Value, make_params
+from bot.api.plan import Check, exists
+from bot.api.queries import Predicate, RunReader, Value, make_params
 from bot.api.rows import CellError, Row, Rows, get_bool, get_int, get_str
 from bot.api.sources import Source
 
@@ -163,6 +164,18 @@ def firmware(on: str) -> Source[str]:
 def check_settings(on: str, vs: int) -> RunReader:
     """The question: which of the fields that may be changed are set, and how? One row {vs, host, use_1_1, method}."""
     return RunReader(on, SETTINGS, make_params(vs=vs))
+
+
+def is_service(on: str, service: VirtualService, within: int = 0) -> Check:
+    """What has to be so just before a change: under that index is still this very service, on whatever appliance answers.
+
+    Indices are given again, and the partner of a pair may have another list.
+    """
+    told = {"name": service.name, "address": service.address, "port": service.port}
+    terms = tuple(Predicate(column, "=", value) for column, value in told.items())
+    master = (Predicate("master", "=", service.master),) if service.master else ()
+    check = exists(RunReader(on, SERVICE, make_params(vs=service.index)), *terms, *master, within=within)
+    return check.described_as(f"the virtual service {service.index} of {on} is still {service.label}")
 
 
 def real_servers(on: str, vs: int) -> RunReader:

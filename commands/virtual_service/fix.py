@@ -22,6 +22,7 @@ from commands.sources.load_balancer import (
     RealServer,
     VirtualService,
     check_settings,
+    is_service,
     real_servers,
     set_check,
 )
@@ -31,6 +32,7 @@ from commands.virtual_service.probes import GET, HEAD, Request, with_name
 from commands.virtual_service.verdict import in_words, is_well
 
 BY_HAND_SECONDS = 4 * 3600
+_PATIENCE = 60  # seconds for which a load balancer may be silent before it is not asked to put a check back
 _MARGIN = 2  # seconds: the servers of one cycle are not all asked in the same moment
 
 
@@ -161,10 +163,17 @@ def steps_of(balancer: str, service: VirtualService, fields: dict[str, Value], t
             Check(before, (Expect(_as_now(service.check, fields)),)).described_as(
                 f"the check of {service.label} is as it was when this was planned"
             ),
+            is_service(balancer, service),
         ),
         done=(exists(before, *holds).described_as(f"the check of {service.label} is set so"),),
         before=before,
         undo=set_check(balancer, service.index, **fields_before(service.check, fields)),
+        undo_guard=(
+            is_service(balancer, service, within=_PATIENCE),
+            exists(before, *_as_left(service.check, fields), within=_PATIENCE).described_as(
+                f"nobody else has changed the check of {service.label} meanwhile"
+            ),
+        ),
         undo_says=f"put the check of {service.label} back",
     )
     return Group("check", (write, _judge(balancer, service, times.of(service.check))), on_failure="undo")
@@ -193,6 +202,12 @@ def _as_told(value: Value) -> Value:
 
 def _as_now(check: HealthCheck, fields: dict[str, Value]) -> tuple[Predicate, ...]:
     return tuple(Predicate(name, "=", _as_told(value)) for name, value in sorted(fields_before(check, fields).items()))
+
+
+def _as_left(check: HealthCheck, fields: dict[str, Value]) -> tuple[Predicate, ...]:
+    """Each field as it was, or as it is written: anything else is somebody else's."""
+    was = fields_before(check, fields)
+    return tuple(Predicate(name, "in", (_as_told(was[name]), _as_told(fields[name]))) for name in sorted(fields))
 
 
 def sub_services_by_hand(balancer: str, service: VirtualService, names: Sequence[str]) -> Group:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -153,3 +154,55 @@ async def test_a_name_that_is_no_load_balancer(balanced):
         await ops.sees("There is no load balancer “hv01” in the inventory. Load balancers: lm01.")
         await ops.says("/check-writers lm01")
         await ops.sees("lm01 is a load balancer; this takes a cluster or a host")
+
+
+def hand_index_on(ops):
+    """The service gets another index, and somebody else's new one gets its: as new, it is set as ours was."""
+    made = appliance(ops)
+    old = made.services.pop(1)
+    made.services[7] = replace(old, index=7)
+    made.services[1] = VirtualService(1, "10.1.0.99", 80)
+    made.services[1].set("NickName", "payments")
+
+
+async def ended(ops, ticket):
+    await until(lambda: any(one.ticket == ticket and one.kind in {*ENDS, "interrupted"} for one in ops.ledger()))
+    return next(one for one in ops.ledger() if one.ticket == ticket and one.kind in {*ENDS, "interrupted"})
+
+
+async def test_an_index_that_was_given_to_another_service_is_not_changed(balanced):
+    """As on the partner of a pair that takes over between the plan and the act."""
+    async with balanced() as ops:
+        real, handed = ops.engine.target_client.answer, []
+
+        async def answer(question, *args, **more):
+            if not handed and any(one.kind == "started" for one in ops.ledger()):
+                handed.append(ops.estate.do(lambda: hand_index_on(ops)))
+            return await real(question, *args, **more)
+
+        ops.engine.target_client.answer = answer
+        await ops.says(LINE)
+        plan = await ops.sees("check by HTTP/1.1 with the host name", channel="hv-ops")
+        await ops.clicks(plan, "Approve", who="approver")
+        assert "the virtual service 1 of lm01 is still ntrip" in (await ended(ops, "T-1")).data.reason
+        assert ops.estate.world.asked == []
+
+
+async def test_an_undo_changes_no_other_service_that_has_the_index_by_then(balanced, monkeypatch):
+    monkeypatch.setattr("commands.virtual_service.fix._PATIENCE", 1)
+    async with balanced() as ops:
+        ops.estate.do(lambda: quick(ops))
+        await ops.says(LINE)
+        plan = await ops.sees("check by HTTP/1.1 with the host name", channel="hv-ops")
+        await ops.clicks(plan, "Approve", who="approver")
+        await ops.recorded("done", 1)
+        ops.estate.do(lambda: hand_index_on(ops))
+        ops.estate.do(lambda: appliance(ops).services[1].set("CheckHost", "ntrip.surveyor.example"))
+        ops.estate.do(lambda: appliance(ops).services[1].set("CheckUse1.1", "Y"))
+        before = settings(ops)
+        done = await ops.slack.person("operator").sees("Done: Fix health check", "hv-ops")
+        await ops.clicks(done, "Undo…")
+        back = await ops.sees("Take back T-1 on lm01?", channel="hv-ops")
+        await ops.clicks(back, "Approve", who="approver")
+        assert "is still ntrip" in (await ended(ops, "T-2")).data.reason
+        assert settings(ops) == before

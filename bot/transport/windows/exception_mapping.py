@@ -62,6 +62,10 @@ class StaleConnection(OSError):
     """A connection that was kept open turned out to be closed: a fact about the connection, not about the host."""
 
 
+class WeakChallenge(PermissionError):
+    """A host offers less of a login than any Windows does: what it lets through could be altered on the way."""
+
+
 class DeadlineExceeded(OSError):
     """Our own deadline has passed while a message was under way."""
 
@@ -115,6 +119,13 @@ def _first(table: Table, causes: Iterable[BaseException], on: str, seconds: floa
 
 def _plain(error: type[TargetError], says: str, do: str = "") -> Translate:
     return lambda on, _cause, _seconds: error(on, says, do)
+
+
+def _weak(on: str, error: BaseException, _seconds: float) -> TargetError:
+    says = f"its NTLM login is weaker than Windows' own ({error}), so it got no proof of the password."
+    return AuthenticationFailed(
+        on, says, "Find out who is between: the login may have been weakened on the way. Use Kerberos or https."
+    )
 
 
 def _faulted(on: str, error: BaseException, seconds: float) -> TargetError:
@@ -334,6 +345,7 @@ _NETWORK: Table = (
     ((http.client.IncompleteRead, lib3.IncompleteRead, lib3.InvalidChunkLength), _UNFINISHED),
     ((ConnectionError, StaleConnection), _socket),
     (http.client.HTTPException, _NOT_HTTP),
+    (WeakChallenge, _weak),
     (PermissionError, _plain(AuthenticationFailed, "it does not offer the login that the settings ask for.", _LOGIN)),
     ((TimeoutError, req.Timeout), _late),
     (lib3.NewConnectionError, _NO_CONNECTION),

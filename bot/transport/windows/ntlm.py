@@ -5,6 +5,9 @@ LM hash out each time, in Python. Here the legs have no body, as those of Ruby's
 has, which is the question itself. So a first contact takes three round trips over HTTP, where a question is sealed with
 what the login gave, and two over HTTPS. A proof of the password is sent once: hosts count those that they refuse.
 
+A challenge that offers less than any Windows does is answered by no proof: over HTTP, what it leaves out keeps messages
+from being altered by whoever stands between.
+
 A host that answers the early token as if there were none is told once more, in the scheme that it offers. One that closes
 the connection before the proof has gone out is told once more on another; never one that has had it.
 """
@@ -25,11 +28,12 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.x509 import load_der_x509_certificate
 from requests.auth import AuthBase
 from spnego._ntlm_raw.crypto import ntowfv1  # OpenSSL 3 has no MD4 any more, and nothing public in spnego answers it
+from spnego._ntlm_raw.messages import NegotiateFlags
 from spnego.channel_bindings import GssChannelBindings
 
 from bot.transport.connection_reasons import chain
 from bot.transport.routing import Credentials
-from bot.transport.windows.exception_mapping import StaleConnection
+from bot.transport.windows.exception_mapping import StaleConnection, WeakChallenge
 from bot.transport.windows.http_adapter import Adapter
 
 _NEGOTIATE, _NTLM = "negotiate", "ntlm"
@@ -37,6 +41,14 @@ _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
 _CHALLENGE = re.compile(r"(?:^|,)\s*(negotiate|ntlm)(?:\s+([A-Za-z0-9+/]+={0,2}))?\s*(?=,|$)", re.IGNORECASE)
 _TOO_WEAK = ("md5", "sha1")  # to bind a login to: RFC 5929, 4.1 has SHA-256 in their place
 _HASH = "nt hash"
+_FLAGS_AT = 20  # bytes before the flags of a challenge [doc: MS-NLMP 2.2.1.2]
+_NEEDED: Mapping[int, str] = {
+    NegotiateFlags.extended_session_security: "extended session security",
+    NegotiateFlags.sign: "signing",
+    NegotiateFlags.seal: "sealing",
+    NegotiateFlags.key_128: "128-bit keys",
+    NegotiateFlags.key_exch: "key exchange",
+}
 
 
 class NtlmLogin(AuthBase):
@@ -77,7 +89,7 @@ class _Legs:
         """What the host answers in the end. `options`: what the first leg was sent with.
 
         Raises:
-            PermissionError: it wants another login than NTLM, or does not go into this one.
+            PermissionError: it wants another login than NTLM, or does not go into this one; WeakChallenge is one.
         """
         is_told_again = is_on_another = False
         while response.status_code == requests.codes.unauthorized:
@@ -101,7 +113,10 @@ class _Legs:
     def _prove(self, response: requests.Response, challenge: str, options: Mapping[str, Any]) -> requests.Response:
         """Send the last leg, where the first went."""
         adapter = self._auth.adapter
-        proof = self._context.step(base64.b64decode(challenge), channel_bindings=_bindings(adapter.certificate()))
+        token = base64.b64decode(challenge)
+        if missing := _missing(token):
+            raise WeakChallenge(f"no {', no '.join(missing)}")
+        proof = self._context.step(token, channel_bindings=_bindings(adapter.certificate()))
         adapter.is_proving = True  # this connection's challenge, and no other's
         try:
             last = self._send(response, proof, self._body, options)
@@ -159,6 +174,16 @@ def _offers(response: requests.Response) -> dict[str, str]:
     """Of what the host asks for, what NTLM can be: scheme -> the token with it, "" without one. In any order, any case."""
     told = _QUOTED.sub("", response.headers.get("WWW-Authenticate", ""))
     return {found[1].lower(): found[2] or "" for found in _CHALLENGE.finditer(told)}
+
+
+def _missing(challenge: bytes) -> list[str]:
+    """What a challenge does not offer of that without which messages can be altered on the way, or read soon.
+
+    Every Windows since 2000 offers all of it to a client that asks for it [doc: MS-NLMP 2.2.2.5]. Without the first, messages
+    are signed with a sum that anybody can correct. Whoever stands between could take any of them out of the challenge.
+    """
+    flags = int.from_bytes(challenge[_FLAGS_AT : _FLAGS_AT + 4], "little")
+    return [word for bit, word in _NEEDED.items() if not flags & bit]
 
 
 def _bindings(certificate: bytes | None) -> GssChannelBindings | None:

@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
+from scripted_world import APPROVER, OPERATOR, is_now, person, simple, step
 
-from bot.api.plan import Check, Expect, Plan
+from bot.api.plan import Check, Expect, Plan, Step
 from bot.api.queries import Wql
 from bot.executor import polling
 from bot.executor.polling import CheckResult, CheckState
@@ -52,3 +53,54 @@ async def test_nothing_is_asked_before_its_time_is_over(monkeypatch):
             check = Check(QUESTION, (Expect(),), within=26, every=3, settle=settle)
             seen = await polling.wait_for(parts, (check,), {}, at + timedelta(seconds=ends), pause)
             assert (seen.is_, looks.pop()) == (CheckState.MET, first)
+
+
+def settling(bench):
+    """Something is set, and whether it was well shows after ten minutes: until then the old state is told."""
+    check = replace(is_now("hv03", 900, broken="yes"), settle=600, description="it is well")
+    judge = Step("judge", "Wait until it was looked at anew", None, (check,))
+    bench.plans["reset"] = lambda on, _facts: simple(on, step("write", on, a="1"), judge)
+
+
+def when_it_judges(bench, ticket, do):
+    """Do something once, half a minute after the waiting has begun."""
+    sleep, done = bench.clock.sleep, []
+
+    async def sleeping(seconds):
+        await sleep(seconds)
+        begun = [
+            datetime.fromisoformat(one.at)
+            for one in bench.ledger.story(ticket)
+            if one.kind == "intent" and one.data.step == "judge"
+        ]
+        if begun and not done and bench.clock() > begun[0] + timedelta(seconds=30):
+            done.append(do())
+
+    object.__setattr__(bench.parts, "sleep", sleeping)
+
+
+async def test_who_cancels_while_it_settles_ends_nothing_as_done(bench):
+    settling(bench)
+    ticket = await bench.approved()
+    when_it_judges(bench, ticket, lambda: bench.decisions.cancel(bench.press(OPERATOR, ticket)))
+    await bench.runs()
+    assert bench.last(ticket).kind == "cancelled"
+    assert "would still tell the state before" in bench.last(ticket).data.reason
+
+
+async def test_what_is_in_flight_after_a_restart_is_not_judged_before_it_has_settled(bench):
+    """Somebody lost the role while the bot was away: one look has to do, and it would come too early."""
+    settling(bench)
+    ticket = await bench.approved()
+    when_it_judges(bench, ticket, lambda: [one.cancel() for one in bench.runner._tasks.values()])
+    await bench.runs()
+    await bench.dies()
+    bench.now_are[APPROVER.id] = person(2)
+    await bench.runs()
+    assert bench.last(ticket).kind == "interrupted"
+    assert "would still tell the state before" in bench.last(ticket).data.known
+    bench.clock.forward(minutes=11)
+    bench.now_are.clear()
+    bench.decisions.resume(bench.press(APPROVER, ticket))
+    await bench.runs()
+    assert bench.last(ticket).kind == "done"

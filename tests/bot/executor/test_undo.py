@@ -1,16 +1,19 @@
 """What is left to take back of a ticket: nothing, where the plan itself puts back what it changed on the way."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import scripted_world as scripted
 from entry_samples import entry_data
+from scripted_world import is_now, set_to, state, step
 
 from bot.api.command import Risk
-from bot.api.plan import Gate, GateOutcome, Group, OpenQuestion
+from bot.api.plan import Gate, GateOutcome, Group, OpenQuestion, Plan, Step, exists
+from bot.api.queries import Predicate
 from bot.dispatch.pipeline import Request
 from bot.errors import TicketError
+from bot.tickets.plan_digest import plan_from_json, plan_to_json
 from bot.tickets.plan_text import plan_lines
 from bot.tickets.run_history import DONE, FAILED, BegunStep, RunHistory, positions
 from bot.tickets.undo import remaining_undo
@@ -155,3 +158,44 @@ async def test_a_group_that_failed_goes_back_by_the_guards_of_its_steps_alone(be
     await bench.runs()
     assert (bench.last(ticket).kind, bench.last(ticket).data.rolled_back) == ("failed", True)
     assert world.hosts["hv03"]["paused"] == "no"
+
+
+def guarded(bench, world):
+    """Something is set, something else fails, and what was set goes back: unless somebody else has set it meanwhile."""
+    world.hosts["hv03"]["a"] = ""
+    mine = exists(state("hv03"), Predicate("a", "in", ("", "1")), within=30).described_as("a is as it was left")
+    write = replace(
+        step("write", "hv03", a="1"), before=state("hv03"), undo=set_to("hv03", a=""), undone=(is_now("hv03", a=""),),
+        undo_guard=(mine,),
+    )  # fmt: skip
+    judge = Step("judge", "It is well", None, (is_now("hv03", within=60, b="1"),))
+    plan = Plan("why", "", "", ("node:hv03",), (), (Group("all", (write, judge), on_failure="undo"),))
+    bench.plans["reset"] = lambda *_: plan
+    return plan
+
+
+async def test_what_somebody_else_has_changed_meanwhile_is_not_taken_back(bench, world):
+    guarded(bench, world)
+    ticket = await bench.approved()
+    world.hooks[1] = lambda: world.later.append((bench.clock() + timedelta(seconds=20), "hv03", {"a": "theirs"}))
+    await bench.runs()
+    assert bench.last(ticket).kind == "interrupted"
+    assert "not started: expected that a is as it was left" in bench.last(ticket).data.known
+    assert (len(world.order), world.rows("hv03")[0]["a"]) == (1, "theirs")
+
+
+async def test_what_nobody_else_has_changed_goes_back(bench, world):
+    plan = guarded(bench, world)
+    ticket = await bench.approved()
+    await bench.runs()
+    assert bench.last(ticket).data.rolled_back
+    assert world.rows("hv03")[0]["a"] == ""
+    assert plan_from_json(plan_to_json(plan)) == plan
+    assert any("undo only if: a is as it was left" in line for line in plan_lines(plan, Risk.HIGH, "1"))
+
+
+def test_a_guard_of_the_way_back_is_signed_where_there_is_one():
+    """What was signed before there was such a field keeps its digest."""
+    plain = Plan("why", "", "", ("node:hv03",), (), (Group("all", (step("one", "hv03", a="1"),)),))
+    assert "undo_guard" not in str(plan_to_json(plain))
+    assert plan_from_json(plan_to_json(plain)) == plain

@@ -19,7 +19,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from requests_ntlm import requests_ntlm
-from spnego._ntlm_raw.messages import Authenticate, AvId, NTClientChallengeV2
+from spnego._ntlm_raw.messages import Authenticate, AvId, Challenge, NegotiateFlags, NTClientChallengeV2
 
 from bot.api.actions import InvokeMethod
 from bot.api.queries import Wql
@@ -245,6 +245,29 @@ async def test_a_host_that_takes_no_ntlm_gets_no_proof(client, wire, offers):
         await client(secure=True).answer(QUESTION, 5.0)
     assert set(wire.bodies) == {0}
     assert (wire.proofs, len(wire.legs) <= 2) == (0, True)
+
+
+@pytest.mark.parametrize("secure", [False, True])
+@pytest.mark.parametrize("flag", ["extended_session_security", "key_128", "sign", "seal", "key_exch"])
+async def test_a_challenge_that_was_weakened_on_the_way_gets_no_proof(client, wire, box, flag, secure):
+    """Without its time a challenge asks for no code over the three messages, so that the host cannot tell."""
+
+    async def act(request, token, host):
+        reply = await host(request)
+        offer = reply.headers.get("WWW-Authenticate", "").partition(" ")[2]
+        if offer:
+            told = Challenge.unpack(base64.b64decode(offer))
+            names = told.target_info
+            names.pop(AvId.timestamp, None)
+            flags = told.flags & ~int(NegotiateFlags[flag])
+            weak = Challenge(flags, told.server_challenge, told.target_name, names, told.version).pack()
+            reply.headers["WWW-Authenticate"] = f"Negotiate {base64.b64encode(weak).decode()}"
+        return reply
+
+    wire.act = act
+    with pytest.raises(AuthenticationFailed, match="weaker than Windows' own"):
+        await client(secure=secure).invoke(ACT)
+    assert (wire.proofs, set(wire.bodies), box.called) == (0, {0}, [])
 
 
 @pytest.mark.parametrize("secure", [False, True])

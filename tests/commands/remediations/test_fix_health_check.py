@@ -34,6 +34,15 @@ async def test_the_field_notes_cure_whole():
     assert write.undo == RunProgram("lm01", "loadmaster set check", make_params(vs=1, host="", use_1_1=False))
     assert write.before == settings
     assert write.guard[0].holds[0].where == (Predicate("host", "=", ""), Predicate("use_1_1", "=", "false"))
+    itself = (Predicate("name", "=", "web"), Predicate("address", "=", "10.1.0.20"), Predicate("port", "=", "80"))
+    assert [guard[-1 - at].holds[0].where for at, guard in enumerate((write.guard, write.undo_guard))] == [
+        itself,
+        itself,
+    ]
+    assert write.undo_guard[1].holds[0].where == (
+        Predicate("host", "in", ("", NAME)),
+        Predicate("use_1_1", "in", ("false", "true")),
+    )
     assert write.done[0].holds[0].where == (Predicate("host", "=", NAME), Predicate("use_1_1", "=", "true"))
     assert plan.groups[0].on_failure == "undo"
     assert judge.act is None

@@ -7,6 +7,8 @@ from bot.api.arguments import Target
 from bot.api.facts import Unknown
 from bot.api.plan import GateOutcome
 from bot.api.queries import Wql
+from bot.tickets.conditions import unmet
+from commands.boot_layout.redeploy import _still_evicted
 from commands.remediations.redeploy_uefi import Args, collect, plan
 
 IN_PROD, ALONE = Target("hv05", "host", "prod"), Target("hv05", "host")
@@ -21,7 +23,14 @@ DISK = {
     "IsSystem": "true",
     "IsClustered": "false",
 }
-LUN = DISK | {"Number": "1", "BusType": "9", "IsBoot": "false", "IsSystem": "false", "IsClustered": "true"}
+LUN = DISK | {
+    "Number": "1",
+    "SerialNumber": "60060160A1B2",
+    "BusType": "9",
+    "IsBoot": "false",
+    "IsSystem": "false",
+    "IsClustered": "true",
+}
 CLUSSVC = {"Name": "ClusSvc", "State": "Stopped", "StartMode": "Disabled", "ProcessId": "0"}
 HOST = {"Name": "HV05", "ElementName": "HV05", "EnabledState": "2"}
 VM = {"Name": "5B2C8A90-1111-2222-3333-444455556666", "ElementName": "crm-01", "EnabledState": "3"}
@@ -122,6 +131,12 @@ async def test_the_digest_covers_what_has_to_be_typed(planned):
         ({"MSFT_Disk": [DISK | {"SerialNumber": " -- "}]}, "Serial number and size", GateOutcome.NOT_KNOWN),
         ({"MSFT_Disk": [DISK | {"Size": "0"}]}, "Serial number and size", GateOutcome.NOT_KNOWN),
         ({"MSFT_Disk": [DISK | {"Size": "lots"}]}, "Serial number and size", GateOutcome.NOT_KNOWN),
+        ({"MSFT_Disk": [DISK, DISK | {"Number": "1", "IsBoot": "false"}]}, "No other disk", GateOutcome.BLOCKED),
+        (
+            {"MSFT_Disk": [DISK, LUN | {"SerialNumber": "sn r810 vd0", "Size": "9"}]},
+            "No other disk",
+            GateOutcome.BLOCKED,
+        ),
         ({"MSFT_Disk": [DISK | {"BusType": "9"}]}, "is its own", GateOutcome.BLOCKED),
         ({"MSFT_Disk": [DISK | {"IsClustered": "true"}]}, "is its own", GateOutcome.BLOCKED),
         ({"MSFT_Disk": [DISK | {"IsClustered": None}]}, "is its own", GateOutcome.NOT_KNOWN),
@@ -188,3 +203,34 @@ async def test_a_host_that_the_inventory_names_alone(planned):
     assert not any(step.guard for step in made.steps)
     blocked = await planned(ALONE, Win32_Service=[CLUSSVC | {"State": "Running", "StartMode": "Auto"}])
     assert not blocked.groups
+
+
+@pytest.mark.parametrize(
+    ("rows", "erases"),
+    [
+        (["hv01", "hv02"], True),
+        (["hv01", "HV05"], False),
+        (["hv01", "hv05.corp.example"], False),
+        (["hv01", None], False),
+        (["hv01", ""], False),
+        ([], False),
+    ],
+)
+async def test_nothing_is_erased_unless_the_cluster_names_its_nodes_and_this_is_none(planned, rows, erases):
+    (check,) = (await planned()).steps[4].guard
+    assert (not unmet(check, [{"Name": name} for name in rows], {})) is erases
+
+
+@pytest.mark.parametrize("name", ["HYPERVISOR-SITE", "hypervisor-site-05", "hypervisor-site-05.corp.example"])
+def test_a_name_that_windows_has_cut_is_the_same_host(name):
+    (check,) = _still_evicted(Target("hypervisor-site-05", "host", "prod"))
+    assert unmet(check, [{"Name": name}], {})
+    assert not unmet(check, [{"Name": "hypervisor-site-06"}], {})
+
+
+@pytest.mark.parametrize(
+    ("buses", "gone"), [(["8"], True), (["8", "17"], True), (["8", "6"], False), (["9"], False), (["8", None], False), ([], False)]
+)  # fmt: skip
+async def test_the_san_is_gone_only_where_every_disk_tells_its_bus(planned, buses, gone):
+    (check,) = (await planned()).steps[0].done
+    assert (not unmet(check, [{"Number": "0", "BusType": bus} for bus in buses], {})) is gone
