@@ -86,6 +86,7 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[Servic
             accounts = Accounts(settings.people.same_person)
             people = RoleResolver(client, settings.roles.rules(), accounts=accounts, contact=settings.roles.contact)
             closing.push_async_callback(people.close)
+            parts.target_client.group_members = people.group_members
             outbox = Outbox(
                 client,
                 on_unknown=lambda channel, message: _lost(channel, message.text),

@@ -11,7 +11,8 @@ import pwd
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from lab.world.accounts import Account
 from lab.world.model import Cluster, Windows
@@ -84,6 +85,7 @@ def estate(
     *,
     web: Mapping[str, str],
     balancers: Mapping[str, tuple[str, str]],
+    more: Mapping[str, Any] = MappingProxyType({}),
 ) -> str:
     """The estate: the clusters with their entry hosts, and where every machine is, since no DNS knows them.
 
@@ -95,6 +97,7 @@ def estate(
         backup_url: the backup product's web service, in clear as it never leaves this machine.
         web: name and port -> address of every web server.
         balancers: name -> address of each load balancer, and the version of its interface to ask.
+        more: tables of this scenario alone, by name; a list of them for a name in brackets.
     """
     domains = sorted({cluster.domain for cluster in clusters.values()})
     tables: list[tuple[str, Mapping[str, Value]]] = [("", {"guest_domains": domains})]
@@ -128,6 +131,8 @@ def estate(
         ("[load_balancer]", {"name": name, "url": url, "api": api, "ops_channel": OPS_CHANNEL})
         for name, (url, api) in balancers.items()
     ]
+    for name, told in more.items():
+        tables += [(name, one) for one in (told if isinstance(told, list) else [told])]
     tables.append(("endpoints", endpoints))
     return "\n".join(_table(name, values) for name, values in tables)
 

@@ -177,6 +177,7 @@ class PracticeEnvironment:
             self.backup_product.url,
             web={f"{name}:{port}": where for name, port, where in self.web_servers.places()},
             balancers={name: (one.url, one.appliance.api) for name, one in self.load_balancers.items()},
+            more=self.world.inventory,
         )
         config_files.write_private(self.directory / "inventory.toml", estate)
 

@@ -12,6 +12,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal, Self
 
+from bot.api.continuity import Service, Site
+
 _SIZE = re.compile(r"([0-9]{1,20}(?:[.,][0-9]{1,20})?) *(B|KB|MB|GB|TB)?", re.IGNORECASE | re.ASCII)
 _PERCENT = re.compile("[0-9]{1,3}")
 _UNITS = {"b": 1, "kb": 2**10, "mb": 2**20, "gb": 2**30, "tb": 2**40}
@@ -20,16 +22,18 @@ _KB = re.compile(r"(?:KB)?([0-9]{5,8})(-v[0-9]{1,3})?", re.IGNORECASE | re.ASCII
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A cluster; a host: a node of a cluster, or one that stands alone; a VMM server (SCVMM); or a load balancer."""
+    """A cluster; a host: a node of a cluster, or one that stands alone; a VMM server (SCVMM); a load balancer; or a service."""
 
     name: str
-    kind: Literal["cluster", "host", "vmm", "load balancer"]
+    kind: Literal["cluster", "host", "vmm", "load balancer", "service"]
     cluster: str = ""  # the cluster it is or belongs to; "" for a host that stands alone, and for a VMM server
-    clusters: tuple[str, ...] = ()  # of a VMM server: those it manages
+    clusters: tuple[str, ...] = ()  # of a VMM server: those it manages; of a service: its places
     host: str = ""  # of a VMM server: the host of the inventory on which its service runs; "" where none is named
     managers: tuple[str, ...] = ()  # of a cluster and its nodes: the VMM servers that manage it
     services_of: tuple[str, ...] = ()  # of a host that stands alone: the VMM servers whose service runs there
     backup: tuple[str, ...] | None = None  # the products that back it up: () for none; None where nobody has said
+    services: tuple[Service, ...] = ()  # of a service: itself; of a cluster: those that run or recover there
+    sites: tuple[Site, ...] = ()  # of a service and a cluster: all that the inventory names
 
     def __str__(self) -> str:
         """As people write it."""
@@ -50,6 +54,14 @@ class VmmTarget(Target):
 
 class LoadBalancerTarget(Target):
     """A target that must be a load balancer. Parsed only; code sees a `Target` of kind "load balancer"."""
+
+
+class ServiceTarget(Target):
+    """A target that must be a service. Parsed only; code sees a `Target` of kind "service"."""
+
+
+class ServiceOrClusterTarget(Target):
+    """A target that may be a service or a cluster. Parsed only; code sees a `Target`."""
 
 
 class VmmTargets(tuple[Target, ...]):

@@ -119,6 +119,17 @@ class GuestRegistry:
 
 
 @dataclass(frozen=True, slots=True)
+class GuestRunReader:
+    """A row of the catalogue marked *reads*, run inside a guest: `RunReader` for the guest's own name and credentials."""
+
+    on: str
+    fqdn: str
+    vm_id: str
+    what: str
+    params: Fields = ()
+
+
+@dataclass(frozen=True, slots=True)
 class SampleHistory:
     """What earlier answers remembered about a target: the samples in the ledger, oldest first.
 
@@ -130,4 +141,5 @@ class SampleHistory:
     hours: int = 72
 
 
-Query = Wql | Registry | RunReader | WinRMConfig | GuestWql | GuestRegistry | SampleHistory
+GuestQuery = GuestWql | GuestRegistry | GuestRunReader
+Query = Wql | Registry | RunReader | WinRMConfig | GuestQuery | SampleHistory

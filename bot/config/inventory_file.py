@@ -6,6 +6,8 @@ the mappings are keyed by the lower-case name, and every entry keeps its name as
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import date
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -13,6 +15,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
 
+from bot.api.continuity import Assumption, Probe, Service, Site
 from bot.config.validation_errors import explained, read_toml
 from bot.config.web_addresses import Network, read_key, read_network, read_place
 
@@ -38,6 +41,10 @@ Product = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]
 _BACKUP = 'backup = ["commvault"], every product that backs it up; [] where none does'
 
 COMMVAULT = "commvault"  # the backup product, as questions and actions name it
+Sentence = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+Guest = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f]+$")]
+# A local folder, in words that can be no option and no wildcard.
+Folder = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]:(\\[A-Za-z0-9_.()&+ -]{1,80}){1,12}$")]
 _NAME = "a computer name: letters, digits and hyphens, no domain"
 
 
@@ -180,6 +187,68 @@ class Web(Part):
         return tuple(map(read_network, self.networks))
 
 
+class AssumptionTable(Part):
+    """One thing that people rely on, and how it is tested."""
+
+    says: Sentence = Field(
+        description='says = "No configuration file of the CRM names an address", what people rely on'
+    )
+    kind: Probe = Field(description=f"kind = one of {', '.join(Probe)}")
+    target: NameOrFqdn = Field(description='target = "crm-01", the guest, host, cluster or Slack group that is tested')
+    owner: Sentence = Field(description='owner = "CRM team", who has to see to it')
+    proof: str = Field(
+        default="", max_length=200, description='proof = "minutes of the restore test", where a person has it'
+    )
+    proved_on: date | None = Field(default=None, description="proved_on = 2026-05-12, the day of that proof")
+    max_age_days: int = Field(default=0, ge=0, le=3_650, description="max_age_days = 180, how old a proof may be")
+    others: tuple[NameOrFqdn, ...] = Field(default=(), description='others = ["lic02"], what does the same')
+    folders: tuple[Folder, ...] = Field(
+        default=(), max_length=8, description='folders = ["C:\\\\inetpub\\\\crm"], where configuration files are'
+    )
+    site: NameIfAny = Field(default="", description='site = "antwerp", where the target has to be')
+    to: NameOrFqdn | Literal[""] = Field(default="", description='to = "br01", the other end of a link')
+    max_milliseconds: int = Field(default=0, ge=0, le=60_000, description="max_milliseconds = 20, of a link")
+    max_loss_percent: int = Field(default=0, ge=0, le=100, description="max_loss_percent = 1, of a link")
+
+    @model_validator(mode="after")
+    def _has_what_its_kind_needs(self) -> Self:
+        for kind, name, has in (
+            (Probe.ADDRESSES, "folders", bool(self.folders)),
+            (Probe.LINK, "to", bool(self.to)),
+            (Probe.LINK, "max_milliseconds", self.max_milliseconds > 0),
+            (Probe.TEST_FAILOVER, "max_age_days", self.max_age_days > 0),
+            (Probe.DRILL, "max_age_days", self.max_age_days > 0),
+            (Probe.STATEMENT, "max_age_days", self.max_age_days > 0),
+        ):
+            if self.kind is kind and not has:
+                raise ValueError(f"an assumption of kind {kind} needs {name}")
+        return self
+
+
+class ServiceTable(Part):
+    """What a business calls one thing: where it runs and recovers, what is promised, what is assumed."""
+
+    name: str = Field(default="", exclude=True)
+    places: tuple[Name, ...] = Field(
+        min_length=1, description='places = ["prod", "branch"], the clusters and hosts where it runs and recovers'
+    )
+    guests: tuple[Guest, ...] = Field(default=(), description='guests = ["crm-01"], its virtual machines')
+    rto_minutes: int | None = Field(default=None, ge=1, description="rto_minutes = 240, how long it may be down")
+    rpo_minutes: int | None = Field(default=None, ge=1, description="rpo_minutes = 15, how much work may be lost")
+    assumption: tuple[AssumptionTable, ...] = Field(
+        default=(), max_length=200, description="a table [[service.NAME.assumption]] for each"
+    )
+
+
+class SiteTable(Part):
+    """A place that can be lost as a whole."""
+
+    name: str = Field(default="", exclude=True)
+    members: tuple[NameOrFqdn, ...] = Field(
+        min_length=1, description='members = ["prod", "fs01"], the clusters and machines there'
+    )
+
+
 class InventoryFile(Part):
     """What the bot may be asked about."""
 
@@ -191,6 +260,10 @@ class InventoryFile(Part):
         default=(), description="a table [[load_balancer]] with name and url for each"
     )
     web: Web = Field(default=Web(), description="a table [web] with networks")
+    service: dict[Name, ServiceTable] = Field(
+        default={}, description="a table [service.NAME], NAME being what people type"
+    )
+    site: dict[Name, SiteTable] = Field(default={}, description="a table [site.NAME] with members")
     endpoints: dict[NameOrFqdn, str] = Field(
         default={}, description='hv01 = "http://10.1.2.3:5985/wsman" below [endpoints]'
     )
@@ -200,13 +273,13 @@ class InventoryFile(Part):
     @classmethod
     def _names_are_not_settings(cls, told: Any) -> Any:
         """`name` inside of a table would be a second, perhaps different, name."""
-        for kind in ("clusters", "hosts", "vmm"):
+        for kind in ("clusters", "hosts", "vmm", "service", "site"):
             for key, part in _tables(told, kind).items():
                 if isinstance(part, dict) and "name" in part:
                     raise ValueError(f"[{kind}.{key}] name is not a setting; the table's own name is the name")
         return told
 
-    @field_validator("clusters", "hosts", "vmm", "endpoints")
+    @field_validator("clusters", "hosts", "vmm", "endpoints", "service", "site")
     @classmethod
     def _lower_case(cls, parts: dict[str, Any]) -> dict[str, Any]:
         keyed: dict[str, Any] = {}
@@ -244,6 +317,7 @@ class InventoryFile(Part):
                 raise ValueError(f"{host.name} is an entry host of {entries[name]} and a host that stands alone")
         self._no_node_of_two()
         self._no_load_balancer_of_two({*self.clusters, *self.hosts, *self.vmm, *entries, COMMVAULT})
+        self._services_are_somewhere()
         for name, vmm in self.vmm.items():
             if name in self.clusters or name in self.hosts or name in entries:
                 raise ValueError(f"{vmm.name} is a VMM server and also a cluster or host; rename one")
@@ -261,6 +335,45 @@ class InventoryFile(Part):
             if balancer.name.lower() in taken:
                 raise ValueError(f"{balancer.name} is a load balancer and also something else; rename one")
             taken.add(balancer.name.lower())
+
+    def _services_are_somewhere(self) -> None:
+        """Raises ValueError for a service with the name of something else, or at a place that there is not; for two sites of one."""
+        taken = {*self.clusters, *self.hosts, *self.vmm, *self.load_balancers(), COMMVAULT}
+        for key, service in self.service.items():
+            if key in taken:
+                raise ValueError(f"{service.name} is a service and also something else; rename one")
+            for place in service.places:
+                if place.lower() not in {*self.clusters, *self.hosts}:
+                    raise ValueError(
+                        f"{service.name} has the place {place}, which is no cluster or host of the inventory"
+                    )
+        sites: dict[str, str] = {}
+        for site in self.site.values():
+            for member in {one.partition(".")[0].lower() for one in site.members}:
+                if member in sites:
+                    raise ValueError(f"{member} is in two sites, {sites[member]} and {site.name}")
+                sites[member] = site.name
+
+    def _spelled(self) -> dict[str, str]:
+        """Every place, as its own table writes it, by lower-case name."""
+        hosts = {key: host.name for key, host in self.hosts.items()}
+        return hosts | {key: cluster.name for key, cluster in self.clusters.items()}
+
+    def services(self) -> dict[str, Service]:
+        """The services, by lower-case name."""
+        return {key: _service(table, self._spelled()) for key, table in self.service.items()}
+
+    def services_at(self, place: str) -> tuple[Service, ...]:
+        """The services that run or recover at a cluster or host, by name."""
+        return tuple(
+            _service(table, self._spelled())
+            for _, table in sorted(self.service.items())
+            if place.lower() in {one.lower() for one in table.places}
+        )
+
+    def sites(self) -> tuple[Site, ...]:
+        """The sites, by name."""
+        return tuple(Site(table.name, table.members) for _, table in sorted(self.site.items()))
 
     def load_balancers(self) -> dict[str, LoadBalancer]:
         """The load balancers, by lower-case name."""
@@ -358,6 +471,17 @@ def load(path: Path) -> InventoryFile:
         return InventoryFile.model_validate(told)
     except ValidationError as error:
         raise explained(path, InventoryFile, error) from None
+
+
+def _service(table: ServiceTable, spelled: Mapping[str, str]) -> Service:
+    return Service(
+        table.name,
+        tuple(spelled[place.lower()] for place in table.places),
+        table.guests,
+        table.rto_minutes,
+        table.rpo_minutes,
+        tuple(Assumption(probe=one.kind, **one.model_dump(exclude={"kind"})) for one in table.assumption),
+    )
 
 
 def _tables(told: Any, kind: str) -> dict[str, Any]:

@@ -15,7 +15,16 @@ from html import unescape
 from types import GenericAlias
 from typing import Any, Literal
 
-from bot.api.arguments import ClusterTarget, HostTarget, LoadBalancerTarget, Target, VmmTarget, VmmTargets
+from bot.api.arguments import (
+    ClusterTarget,
+    HostTarget,
+    LoadBalancerTarget,
+    ServiceOrClusterTarget,
+    ServiceTarget,
+    Target,
+    VmmTarget,
+    VmmTargets,
+)
 from bot.errors import UsageError
 
 LONGEST = 1_000  # characters of one command line; the longest sensible one is a fifth of that
@@ -52,6 +61,8 @@ _TARGETS: dict[type, tuple[str, tuple[str, ...]]] = {
     HostTarget: ("<host>", ("host",)),
     VmmTarget: ("<vmm>", ("vmm",)),
     LoadBalancerTarget: ("<load-balancer>", ("load balancer",)),
+    ServiceTarget: ("<service>", ("service",)),
+    ServiceOrClusterTarget: ("<service|cluster>", ("service", "cluster")),
     VmmTargets: ("<vmm>", ("vmm",)),
 }
 

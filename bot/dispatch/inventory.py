@@ -209,7 +209,8 @@ class Inventory:
     def _is_place(self, label: str) -> bool:
         """Whether that is the name of something that is no host."""
         file = self._inventory_file
-        return label in file.clusters or label in file.vmm or label in file.load_balancers() or label == COMMVAULT
+        names = {*file.clusters, *file.vmm, *file.load_balancers(), *file.service, COMMVAULT}
+        return label in names
 
     async def find(self, name: str) -> Target:
         """The target of that name, with or without its domain.
@@ -232,9 +233,9 @@ class Inventory:
         raise UsageError(says, suggestions=tuple(near))
 
     def known(self) -> tuple[str, ...]:
-        """All names known by now: clusters first, then VMM servers and load balancers, then hosts and nodes."""
+        """All names known by now: clusters first, then VMM servers, load balancers and services, then hosts and nodes."""
         file = self._inventory_file
-        clusters = (*sorted(file.clusters), *sorted(file.vmm), *sorted(file.load_balancers()))
+        clusters = (*sorted(file.clusters), *sorted(file.vmm), *sorted(file.load_balancers()), *sorted(file.service))
         return clusters + tuple(sorted(set(self._homes()) - set(clusters)))
 
     def scopes(self) -> dict[str, tuple[str, ...]]:
@@ -263,7 +264,8 @@ class Inventory:
             for cluster in self._inventory_file.clusters.values()
             for name in (*cluster.entry_hosts, *cluster.nodes)
         }
-        places = {*self._inventory_file.clusters, *self._inventory_file.load_balancers()}
+        file = self._inventory_file
+        places = {*file.clusters, *file.load_balancers(), *file.service}
         return wanted in places or label in self._inventory_file.hosts or label in told
 
     def _known(self, wanted: str) -> Target | None:
@@ -275,6 +277,8 @@ class Inventory:
                 cluster.name,
                 managers=self._inventory_file.managers(cluster.name),
                 backup=self._inventory_file.backup_products(cluster.name),
+                services=self._inventory_file.services_at(cluster.name),
+                sites=self._inventory_file.sites(),
             )
         vmm = self._inventory_file.vmm.get(wanted)
         if vmm is not None:
@@ -282,6 +286,10 @@ class Inventory:
         balancer = self._inventory_file.load_balancers().get(wanted)
         if balancer is not None:
             return Target(balancer.name, "load balancer")
+        service = self._inventory_file.services().get(wanted)
+        if service is not None:
+            sites = self._inventory_file.sites()
+            return Target(service.name, "service", clusters=service.places, services=(service,), sites=sites)
         label, _, domain = wanted.partition(".")
         host = self._homes().get(label)
         if host is None or (domain and domain != host[1].lower()):
@@ -330,5 +338,5 @@ class Inventory:
 
 
 def scopes_of(target: Target) -> tuple[str, ...]:
-    """Where a role must hold for this target: its cluster, or itself; for a VMM server, every cluster it manages."""
+    """Where a role must hold for this target: its cluster, or itself; for a VMM server, every cluster it manages; for a service, every place of it."""
     return target.clusters or (target.cluster or target.name,)

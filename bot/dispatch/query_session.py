@@ -15,7 +15,18 @@ from typing import Any, Protocol, TypeVar
 
 from bot.api.arguments import Target
 from bot.api.facts import Known, Unknown
-from bot.api.queries import GuestRegistry, GuestWql, Query, Registry, RunReader, SampleHistory, WinRMConfig, Wql
+from bot.api.queries import (
+    GuestQuery,
+    GuestRegistry,
+    GuestRunReader,
+    GuestWql,
+    Query,
+    Registry,
+    RunReader,
+    SampleHistory,
+    WinRMConfig,
+    Wql,
+)
 from bot.api.query_client import K
 from bot.api.rows import CellError, Rows, format_rows
 from bot.api.sources import Source
@@ -23,11 +34,12 @@ from bot.config.settings import Limits
 from bot.errors import NotFound, PolicyViolation, TargetError, TargetTimeout, UsageError
 from bot.serialization import Evidence
 from bot.transport.allowlist import PROGRAMS
+from bot.transport.allowlist.methods import METHODS
 from bot.transport.allowlist.sql import QUERIES
 from bot.transport.allowlist.web import CALLS
 from bot.transport.allowlist.web_probe import PROBES
 from bot.transport.bounds import MAX_EVIDENCE as _MOST
-from bot.transport.client import QueryResult
+from bot.transport.client import GROUP, QueryResult
 from bot.transport.windows.wql import select
 
 T = TypeVar("T")
@@ -161,8 +173,8 @@ class QuerySession:
 
     async def _meet(self, question: Query) -> None:
         """Ask the clusters for their nodes, once, before a name that came from somebody's answer is called a stranger."""
-        is_data = isinstance(question, RunReader) and question.what in {*QUERIES, *CALLS, *PROBES}
-        if self._find is None or is_data or isinstance(question, (GuestWql, GuestRegistry)) or self._place(question.on):
+        is_data = isinstance(question, RunReader) and question.what in {*QUERIES, *CALLS, *PROBES, GROUP}
+        if self._find is None or is_data or isinstance(question, GuestQuery) or self._place(question.on):
             return
         if self._discovery is None:
             self._discovery = asyncio.ensure_future(self._find(question.on))
@@ -206,7 +218,7 @@ class QuerySession:
             self._end(question.on)
         by = question.on if answer.by.casefold() == question.on.casefold() else f"{question.on} via {answer.by}"
         # A program's output reads well as it is.
-        shown = "" if isinstance(question, RunReader) else await _beside(format_rows, answer.rows)
+        shown = "" if isinstance(question, (RunReader, GuestRunReader)) else await _beside(format_rows, answer.rows)
         self.evidence.append(Evidence(by, describe(question), self._within(answer.raw), rendered=self._within(shown)))
         return replace(answer, asked=answer.asked or asked, answered=answer.answered or datetime.now(UTC))
 
@@ -217,7 +229,7 @@ class QuerySession:
 
     def _check(self, question: Query) -> None:
         """A cluster may name hosts that are not its own; whoever asks about it has a role there, not with them."""
-        if not self.places or isinstance(question, (GuestWql, GuestRegistry)):
+        if not self.places or isinstance(question, GuestQuery):
             return  # guests are proved by their identity
         place = self._place(question.on)
         if place and place not in self.places:
@@ -270,6 +282,8 @@ def describe(question: Query) -> str:
         return "winrm/config"
     if isinstance(question, SampleHistory):
         return f"ledger: {question.what} of the last {question.hours} hours"
+    if isinstance(question, GuestRunReader):
+        return _command_line(question)
     assert isinstance(question, RunReader)
     writes = next((write for rows, write in _WRITTEN if question.what in rows), _command_line)
     return writes(question)
@@ -306,7 +320,13 @@ def _web_request(question: RunReader) -> str:
         return question.what
 
 
-def _command_line(question: RunReader) -> str:
+def _method(question: RunReader) -> str:
+    """Class, method and what it is called for."""
+    row = METHODS[question.what]
+    return f"{row.namespace}: {row.cls}.{row.method}({', '.join(str(value) for _, value in question.params)})"
+
+
+def _command_line(question: RunReader | GuestRunReader) -> str:
     """As it is run; as it was named where it may not be run."""
     program = PROGRAMS.get(question.what)
     if program is None:
@@ -320,6 +340,7 @@ def _command_line(question: RunReader) -> str:
 
 _WRITTEN: tuple[tuple[Mapping[str, Any], Callable[[RunReader], str]], ...] = (
     (CALLS, _web_address),
+    (METHODS, _method),
     (PROBES, _web_request),
     (QUERIES, _statement),
 )

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 from bot.api.arguments import Target
 from bot.api.facts import Unknown
-from bot.api.queries import GuestRegistry, GuestWql, Query, SampleHistory
+from bot.api.queries import GuestQuery, Query, SampleHistory
 from bot.api.report import Finding, Report, Severity
 from bot.api.rows import Rows
 from bot.dispatch.command_line import read_line, read_typed, resolve
@@ -70,7 +70,7 @@ class _OneLogin:
 
     async def answer(self, question: Query, seconds: float = 20.0) -> QueryResult:
         """Ask one question. Raises TargetError."""
-        if not isinstance(question, (GuestWql, GuestRegistry)):
+        if not isinstance(question, GuestQuery):
             return await self._answer(question.on.lower(), question, seconds)
         async with self._guests if _GUESTS not in self._answered else nullcontext():
             return await self._answer(_GUESTS, question, seconds)

@@ -24,9 +24,10 @@ import structlog
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.api.command import Role
+from bot.api.rows import Rows
 from bot.config.settings import Rule
 from bot.dispatch.authorization import EVERYWHERE, SYSTEM, Accounts, Person, system_person
-from bot.errors import PermissionDenied, RolesUnknown
+from bot.errors import PermissionDenied, RolesUnknown, TargetFault
 from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent, classify_error
 from bot.slack.outbound.remedies import AGAIN, remedy
 
@@ -193,6 +194,25 @@ class RoleResolver:
         return {
             user: None if found is None else not found & _BARS.keys() for user, found in zip(asked, marks, strict=True)
         }
+
+    async def group_members(self, group: str) -> Rows:
+        """Who is in a group: rows {user, name, active}; `active` is false for guests, bots and deactivated members.
+
+        Raises:
+            TargetFault: Slack does not say who is in it, or who they are.
+        """
+        _, users = await self._members(group)
+        if users is None:
+            raise TargetFault(group, f"Slack does not say who is in it: {self._why([group])}.")
+        asked = sorted(users)[:LOOKED_UP]
+        active = await self.may_decide(asked)
+        if any(one is None for one in active.values()):
+            raise TargetFault(group, "Slack does not say of all its members whether they are active.")
+        names = await asyncio.gather(*(self._ask_name(one) for one in asked))
+        return tuple(
+            {"user": one, "name": name or one, "active": str(bool(active[one])).lower()}
+            for one, name in zip(asked, names, strict=True)
+        )
 
     async def prefetch(self) -> None:
         """Ask for the workspace and every group, so that the first person does not wait. Failures show when they matter."""

@@ -1,6 +1,7 @@
 """From a query to the byte, and back; nobody else imports these libraries.
 
 client           all hosts at once: slots, deadlines, back-off
+connect          how long a connection to a host takes
 connection_pool  connection_pool kept open between queries
 routing          which name is reached where, by which login               pure
 connection_reasons  why no connection came about: resolver, TLS            pure

@@ -21,20 +21,34 @@ from functools import partial
 from typing import Any, TypeVar
 
 from bot.api.actions import InvokeMethod, RowTransaction, RunProgram
-from bot.api.queries import GuestRegistry, GuestWql, Query, Registry, RunReader, SampleHistory, WinRMConfig, Wql
+from bot.api.queries import (
+    GuestQuery,
+    GuestRegistry,
+    GuestRunReader,
+    GuestWql,
+    Query,
+    Registry,
+    RunReader,
+    SampleHistory,
+    WinRMConfig,
+    Wql,
+)
 from bot.api.rows import Row, Rows
 from bot.config.inventory_file import Web
 from bot.errors import (
     AuthenticationFailed,
     ConnectionFailed,
     MalformedResponse,
+    NotFound,
     PolicyViolation,
     QuotaExceeded,
     TargetError,
     TargetTimeout,
 )
 from bot.transport.allowlist import PROGRAMS, Program
+from bot.transport.allowlist.methods import METHODS
 from bot.transport.bounds import MAX_KEPT, MAX_NODES, weigh
+from bot.transport.connect import CONNECT, measure_connect
 from bot.transport.connection_pool import ConnectionPool, PooledCall
 from bot.transport.http.commvault import BackupProduct, is_web
 from bot.transport.http.loadmaster import LoadBalancers, is_appliance
@@ -57,6 +71,7 @@ _LEAST = 0.1  # seconds that a database or a service gets after a long wait
 _SMALL, _FEW = 2**16, 100  # an answer with fewer bytes and rows is not weighed, but taken for twice its text
 _BUSY = "Try again in a moment."
 _LATE = 0.25  # seconds that a thread gets to notice its own deadline
+GROUP = "slack user group"  # its members: {user, name, active}
 _GRACE = 2.5  # seconds in which a thread past its deadline may still close what it opened
 
 
@@ -125,6 +140,8 @@ class TargetClient:
         self._running: set[PooledCall[Any]] = set()
         # Asks whether the operator's login may be used on a host; raises PolicyViolation. Without it, only where it is written.
         self.prove: Callable[[str], Awaitable[None]] | None = None
+        # Asks Slack who is in a group; None where hvops runs without Slack. Raises TargetError.
+        self.group_members: Callable[[str], Awaitable[Rows]] | None = None
         self._fell_silent: dict[str, float] = {}  # host -> when a question to it last ran out of time
         self._heard: dict[str, float] = {}  # host -> when it last answered anything
 
@@ -154,17 +171,10 @@ class TargetClient:
         self._held[name] -= weight
 
     async def _answer(self, question: Query, seconds: float) -> QueryResult:
-        if isinstance(question, (GuestWql, GuestRegistry)):
+        if isinstance(question, GuestQuery):
             return await self._ask(self.router.guest(question.on, question.fqdn), question, seconds)
-        if isinstance(question, RunReader) and is_sql(question):
-            rows, raw = await self._in_turn(question.on, seconds, partial(self._databases.answer, question))
-            return QueryResult(rows, raw, question.on)
-        if isinstance(question, RunReader) and is_web(question.what):
-            found, told = await self._in_turn(question.on, seconds, partial(self._service(question).answer, question))
-            return QueryResult(found, told, question.on)
-        if isinstance(question, RunReader) and is_probe(question.what):
-            found, told = await self._prober.answer(question, seconds)
-            return QueryResult(found, told, question.on)
+        if isinstance(question, RunReader) and (elsewhere := await self._elsewhere(question, seconds)):
+            return elsewhere
         entries = self.router.entries(question.on)
         failures: list[TargetError] = []
         for entry in entries:
@@ -182,6 +192,29 @@ class TargetClient:
             self._learn(question, answer)
             return answer
         raise _nobody(question.on, failures)
+
+    async def _elsewhere(self, question: RunReader, seconds: float) -> QueryResult | None:
+        """The answer to what is asked of no Windows: a database, a web service, Slack; None for a program of a host."""
+        on = question.on
+        ask: Callable[[float], Awaitable[tuple[Rows, str]]] | None = None
+        if question.what == GROUP:
+            if self.group_members is None:
+                raise NotFound(on, "hvops runs without Slack here, so nobody can say who is in the group.")
+            return QueryResult(await self.group_members(on), "", "Slack")
+        if is_probe(question.what):
+            rows, raw = await self._prober.answer(question, seconds)
+            return QueryResult(rows, raw, on)
+        if is_sql(question):
+            ask = partial(self._databases.answer, question)
+        elif is_web(question.what):
+            ask = partial(self._service(question).answer, question)
+        elif question.what == CONNECT:
+            on = self.router.entries(on)[0]
+            ask = partial(measure_connect, self.router.host(on))
+        if ask is None:
+            return None
+        found, told = await self._in_turn(on, seconds, ask)
+        return QueryResult(found, told, on)
 
     def _learn(self, question: Query, answer: QueryResult) -> None:
         """Whenever a cluster names all its nodes they can be reached, even one that joined a minute ago."""
@@ -261,21 +294,25 @@ class TargetClient:
         return self._balancers if is_appliance(asked.what) else self._backups
 
     def _profile(self, question: Query) -> Profile:
-        return self._program(question).profile if isinstance(question, RunReader) else "reader"
+        if not isinstance(question, RunReader) or question.what in METHODS:
+            return "reader"
+        return self._program(question).profile
 
-    def _program(self, question: RunReader | RunProgram) -> Program:
+    def _program(self, question: RunReader | GuestRunReader | RunProgram) -> Program:
         """The row. Raises PolicyViolation for one that is not there, or that is marked otherwise."""
         program = self._programs.get(question.what)
         if program is None:
             raise PolicyViolation(question.on, f"there is no {question.what!r:.60} in the catalogue.")
-        if isinstance(question, RunReader) and program.marked != "reads":
+        if isinstance(question, (RunReader, GuestRunReader)) and program.marked != "reads":
             raise PolicyViolation(question.on, f"{question.what!r} changes things, so no question may run it.")
         if isinstance(question, RunProgram) and program.marked != "changes":
             raise PolicyViolation(question.on, f"{question.what!r} only reads, so no step may stand on it.")
         return program
 
     async def _ask(self, way: Route, question: Query, seconds: float) -> QueryResult:
-        if isinstance(question, RunReader):
+        if isinstance(question, RunReader) and question.what in METHODS:
+            return await self._call(way, question, seconds)
+        if isinstance(question, (RunReader, GuestRunReader)):
             return await self._run(way, question, seconds)
         try:
             work = _work(question)
@@ -284,7 +321,20 @@ class TargetClient:
         (rows, asked, answered), raw = await self._patiently(way, _timed(work), seconds)
         return QueryResult(rows, raw, way.name, asked, answered)
 
-    async def _run(self, way: Route, question: RunReader, seconds: float) -> QueryResult:
+    async def _call(self, way: Route, question: RunReader, seconds: float) -> QueryResult:
+        row = METHODS[question.what]
+        try:
+            keys = row.bound_keys(question.params)
+        except ValueError as error:
+            raise PolicyViolation(question.on, f"{error}.") from None
+
+        def work(over: Connection, until: Deadline) -> Rows:
+            return host_operations.read_method(over, row, keys, until)
+
+        (rows, asked, answered), raw = await self._patiently(way, _timed(work), seconds)
+        return QueryResult(rows, raw, way.name, asked, answered)
+
+    async def _run(self, way: Route, question: RunReader | GuestRunReader, seconds: float) -> QueryResult:
         program = self._program(question)
         work = self._running_of(way, program, question)
         longest = max(seconds, program.seconds)
@@ -292,7 +342,9 @@ class TargetClient:
         rows = rows_of(way.name, program, question, output)
         return QueryResult(rows, output.stdout + output.stderr, way.name, asked, answered)
 
-    def _running_of(self, way: Route, program: Program, asked: RunReader | RunProgram) -> Work[host_operations.Output]:
+    def _running_of(
+        self, way: Route, program: Program, asked: RunReader | GuestRunReader | RunProgram
+    ) -> Work[host_operations.Output]:
         """What a worker does to run a row. Raises PolicyViolation for values that it does not take."""
         try:
             argv = program.command_line(asked.params)
@@ -303,7 +355,8 @@ class TargetClient:
         def work(over: Connection, until: Deadline) -> host_operations.Output:
             if way.name not in self._code_pages:
                 self._code_pages[way.name] = host_operations.oem_code_page(over, until)
-            return host_operations.run(over, argv, self._code_pages[way.name], until, look)
+            output = host_operations.run(over, argv, self._code_pages[way.name], until, look)
+            return replace(output, stdout=program.cover(output.stdout)) if program.cover else output
 
         return work
 

@@ -9,12 +9,12 @@ Names of resource types: Microsoft's page "Resource Types" and published scripts
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bot.api.facts import Unknown
 from bot.api.queries import Predicate, Wql
-from bot.api.rows import Rows, get_bool, get_int, get_str, readable
+from bot.api.rows import Row, Rows, get_bool, get_int, get_str, readable
 from bot.api.sources import Source
 from commands.sources.cluster import NAMESPACE
 
@@ -85,6 +85,12 @@ def witness_resources(on: str) -> Source[tuple[WitnessResource, ...]]:
     return Source(Wql(on, NAMESPACE, "MSCluster_Resource", columns, witnesses), _read_resources)
 
 
+def witness_shares(on: str) -> Source[tuple[str, ...]]:
+    r"""The question: on which shares is the file share witness? `\\\\fs01\\witness`, its private property SharePath [doc]."""
+    witnesses = (Predicate("Type", "=", _FILE_SHARE),)
+    return Source(Wql(on, NAMESPACE, "MSCluster_Resource", ("Name", "PrivateProperties"), witnesses), _read_shares)
+
+
 def judge_witness(
     cluster: str,
     settings: ClusterSettings | Unknown,
@@ -134,6 +140,20 @@ def _read_settings(rows: Rows) -> ClusterSettings:
         raise ValueError("the cluster tells nothing of its quorum")
     rule = get_int(rows[0], "ClusterEnforcedAntiAffinity")
     return ClusterSettings(get_int(rows[0], "QuorumTypeValue"), None if rule is None else _ENFORCED.get(rule))
+
+
+def _read_shares(rows: Rows) -> tuple[str, ...]:
+    """Raises ValueError for a witness that does not tell where its share is."""
+    return tuple(_share(row) for row in rows)
+
+
+def _share(row: Row) -> str:
+    private = row.get("PrivateProperties")
+    named = {name.casefold(): value for name, value in private.items()} if isinstance(private, Mapping) else {}
+    path = named.get("sharepath")
+    if not isinstance(path, str) or not path.strip("\\ "):
+        raise ValueError("the file share witness does not tell its SharePath")
+    return path
 
 
 def _read_weight(rows: Rows) -> int | None:

@@ -159,12 +159,20 @@ def _merged(told: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _toml(told: Mapping[str, Any], name: str = "") -> str:
-    """Tables, texts, numbers, truth values and lists of them as TOML. Text is escaped as in JSON, which TOML reads."""
+    """Tables, texts, numbers, truth values and lists of these as TOML. Text is escaped as in JSON, which TOML reads."""
     plain = {key: value for key, value in told.items() if not isinstance(value, Mapping)}
     lines = [f"[{name}]"] if name and plain else []
-    lines += [f"{json.dumps(key)} = {json.dumps(value, ensure_ascii=False)}" for key, value in plain.items()]
+    lines += [f"{json.dumps(key)} = {_value(value)}" for key, value in plain.items()]
     text = "".join(f"{line}\n" for line in lines)
     for key, value in told.items():
         if isinstance(value, Mapping):
             text += _toml(value, f"{name}.{json.dumps(key)}" if name else json.dumps(key))
     return text
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{json.dumps(key)} = {_value(one)}" for key, one in value.items()) + " }"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_value, value))}]"
+    return json.dumps(value, ensure_ascii=False)

@@ -9,7 +9,7 @@ from typing import Any
 
 from lab.cases import load_balancers, values, websites
 from lab.cases.errors import CaseError
-from lab.cases.schema import CaseFile, Event, Job, Machine, Program, Registry, Rows, Sql
+from lab.cases.schema import CaseFile, Event, Job, Machine, Program, Registry, Replica, Rows, Sql
 from lab.cases.values import Shift
 from lab.sqlserver.store import Row, Table
 from lab.windows import schema
@@ -22,6 +22,7 @@ from lab.world.model import BackupJob, Node
 from lab.world.os_releases import RELEASES
 from lab.world.overrides import ClassRows, KeyChange, Printed, folded
 from lab.world.registry import Keys
+from lab.world.replication import replicate
 from lab.world.world import MachineLike, World
 
 _LEVELS = {"error": 2, "warning": 3, "information": 4}
@@ -56,9 +57,38 @@ def apply(case: CaseFile, world: World, shift: Shift) -> list[tuple[str, ClassRo
         _sql(world, sql, shift, f"sql[{at}]")
     for at, job in enumerate(case.jobs):
         _job(world, job, shift, f"jobs[{at}]")
+    _continuity(case, world, shift)
     websites.apply(case, world)
     load_balancers.apply(case, world)
     return told
+
+
+def _continuity(case: CaseFile, world: World, shift: Shift) -> None:
+    """What a disaster would show: replicas, what stands in files, what lies between two clusters."""
+    for at, replica in enumerate(case.replicas):
+        _replica(world, replica, shift, f"replicas[{at}]")
+    for at, file in enumerate(case.text_files):
+        for one in _machines(world, file.on, f"text_files[{at}].on"):
+            one.windows.text_files[file.path] = file.text
+    world.link_delay, world.link_loss = case.link.milliseconds, case.link.loss
+
+
+def _replica(world: World, told: Replica, shift: Shift, key: str) -> None:
+    try:
+        guest, node = world.guest(told.guest), world.node(told.to)
+    except (KeyError, AssertionError):
+        raise CaseError(key, f"{world.story} has no guest {told.guest!r}, or no node {told.to!r}.") from None
+    if node.cluster is guest.node.cluster:
+        raise CaseError(f"{key}.to", f"{told.to} is a node of the guest's own cluster.")
+    last = None if told.last is None else shift(told.last)
+    copy = replicate(guest, node, last=last)
+    copy.configuration = told.configuration
+    for end in (guest.replication, copy.replication):
+        assert end is not None
+        end.state, end.health, end.interval = told.state, told.health, told.interval
+        end.cycles, end.latency, end.missed = told.cycles, told.latency, told.missed
+    assert copy.replication is not None
+    copy.replication.tested = None if told.tested is None else shift(told.tested)
 
 
 def _spoken(on: str | Sequence[str]) -> str:

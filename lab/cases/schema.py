@@ -346,6 +346,47 @@ class VirtualService(_Part):
     up: bool | None = None
 
 
+class Replica(_Part):
+    """A guest that Hyper-V Replica copies to another node. Both ends tell the same, but for `tested`.
+
+    Attributes:
+        guest: what is copied; `to`: the node that keeps the copy, of another cluster.
+        last: when the last cycle ended; nothing where none ever did.
+        state: ReplicationState; `health`: ReplicationHealth, in WMI's numbers.
+        interval: seconds from one cycle to the next.
+        cycles: how many succeeded in the monitoring period; `latency`: their seconds, summed; `missed`: those that did not.
+        tested: the last test failover, which the recovery server alone knows.
+        configuration: version of the copy's configuration.
+    """
+
+    guest: Text
+    to: Text
+    last: datetime | None = None
+    state: int = Field(default=3, ge=0)
+    health: int = Field(default=1, ge=0)
+    interval: int = Field(default=300, ge=1)
+    cycles: int = Field(default=144, ge=0)
+    latency: int = Field(default=3_024, ge=0)
+    missed: int = Field(default=0, ge=0)
+    tested: datetime | None = None
+    configuration: str = "5.0"
+
+
+class TextFile(_Part):
+    """A text file of a machine, as people wrote it."""
+
+    on: Text
+    path: Annotated[str, Field(pattern=r"^[A-Za-z]:\\.+")]
+    text: str
+
+
+class Link(_Part):
+    """What lies between two clusters."""
+
+    milliseconds: int = Field(default=0, ge=0, le=60_000)
+    loss: int = Field(default=0, ge=0, le=100)
+
+
 class Earlier(_Part):
     """A line that was asked before, when all was as the file says: what hvops remembers of it."""
 
@@ -386,6 +427,9 @@ class CaseFile(_Part):
     offload: list[TlsOffload] = []
     load_balancers: dict[Text, LoadBalancer] = {}
     virtual_services: list[VirtualService] = []
+    replicas: list[Replica] = []
+    text_files: list[TextFile] = []
+    link: Link = Link()
     earlier: list[Earlier] = []
     settings: dict[str, Any] = {}
     inventory: dict[str, Any] = {}

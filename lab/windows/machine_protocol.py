@@ -192,6 +192,15 @@ class LacksClasses(Protocol):
 
 
 @runtime_checkable
+class Answering(Protocol):
+    """What a machine may have beside: classes whose instances are made of what is asked, as Win32_PingStatus'."""
+
+    def asked(self, cls: str, terms: Mapping[str, str]) -> Iterable[Instance] | None:
+        """The instances for a query with these `=` terms, by lower-case property; None for an ordinary class."""
+        ...
+
+
+@runtime_checkable
 class Charging(Protocol):
     """What a machine may have beside: classes whose rows take time."""
 

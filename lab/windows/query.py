@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from lab.windows import cim_xml, schema, wql
 from lab.windows.faults import WBEM_INVALID_CLASS, WBEM_INVALID_NAMESPACE, WBEM_INVALID_QUERY
 from lab.windows.machine_protocol import (
+    Answering,
     Charging,
     HasMissingClasses,
     Instance,
@@ -125,6 +126,10 @@ def _selected(
     query: wql.Select,
     columns: Sequence[str] | None,
 ) -> Iterator[Row]:
+    made = machine.asked(definition.name, _terms(query.where)) if isinstance(machine, Answering) else None
+    if made is not None:
+        yield from (Row(definition, one, columns) for one in made)
+        return
     current: ClassDefinition | None = None
     for row in rows_of(machine, namespace, definition):
         if query.where is not None and row.definition is not current:
@@ -132,6 +137,16 @@ def _selected(
             test = compile_condition(query.where, current)
         if query.where is None or test(row.instance):
             yield Row(row.definition, row.instance, columns)
+
+
+def _terms(where: wql.Condition | None) -> dict[str, str]:
+    """The `=` terms that a condition has beside each other, by lower-case property."""
+    parts = where.parts if isinstance(where, wql.Both) else (where,)
+    return {
+        one.path[0].lower(): str(one.constant)
+        for one in parts
+        if isinstance(one, wql.Compare) and one.operator == "=" and len(one.path) == 1
+    }
 
 
 def _check_columns(definition: ClassDefinition, columns: Sequence[str]) -> Sequence[str]:

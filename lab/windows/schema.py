@@ -49,6 +49,10 @@ _KEYS = {
         "Win32_NetworkAdapterConfiguration": "Index",
         "Win32_NTEventlogFile": "Name",
         "Win32_NTLogEvent": "Logfile RecordNumber",
+        "Win32_PingStatus": (
+            "Address BufferSize NoFragmentation RecordRoute ResolveAddressNames SourceRoute SourceRouteType "
+            "Timeout TimeStampRoute TimeToLive TypeofService"
+        ),
         "Win32_PnPSignedDriver": "DeviceID",
         "Win32_QuickFixEngineering": "HotFixID ServicePackInEffect",
         "Win32_Service": "Name",

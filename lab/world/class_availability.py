@@ -56,6 +56,7 @@ _CLASSES = {
     "Msvm_GpuPartitionSettingData": ("2016", ""),
     "Msvm_PartitionableGpu": ("2016", ""),
     "Msvm_PciExpressSettingData": ("2016", ""),
+    "Msvm_ReplicationRelationship": ("2012R2", ""),
     "Msvm_SecuritySettingData": ("2016", ""),
     "Msvm_Synthetic3DDisplayControllerSettingData": ("2012", "2022"),
 }

@@ -22,6 +22,8 @@ from lab.world.wmi_providers import (
     hyper_v,
     hyper_v_settings,
     hyper_v_v1,
+    ping,
+    replica,
     storage,
     system,
 )
@@ -37,7 +39,7 @@ VIEWS: dict[str, dict[str, View]] = {
         ("root/cimv2", _CIMV2),
         (cluster_links.NAMESPACE, cluster.VIEWS),
         (cluster_update.NAMESPACE, cluster_update.VIEWS),
-        (hyper_v.NAMESPACE, hyper_v.VIEWS | hyper_v_settings.VIEWS),
+        (hyper_v.NAMESPACE, hyper_v.VIEWS | hyper_v_settings.VIEWS | replica.VIEWS),
         (hyper_v_v1.NAMESPACE, hyper_v_v1.VIEWS),
         (_STORAGE, storage.MSFT_VIEWS),
     )
@@ -129,6 +131,14 @@ class WorldMachine:
         view = None if self.lacks(space, cls) else VIEWS.get(space, {}).get(cls.casefold())
         provided = view(Scene(self.windows, self._world.now)) if view else ()
         return self.overrides.instances(space, cls, provided)
+
+    def asked(self, cls: str, terms: Mapping[str, str]) -> Iterable[Instance] | None:
+        """A ping is made of what is asked; a case may give its rows."""
+        given = ("root/cimv2", cls.casefold()) in self.overrides.rows
+        if cls != ping.CLASS or given:
+            return None
+        self._world.settle()
+        return ping.pings(self._world, self.windows, terms)
 
     def charge(self, cls: str, columns: Sequence[str] | None, rows: int, *, filtered: bool) -> None:
         """Private properties of cluster resources are read one by one."""

@@ -13,6 +13,7 @@ from lab.windows.machine_protocol import Wmi, WmiFailure
 from lab.world import cluster_methods, services
 from lab.world.method_call import Call
 from lab.world.win32_errors import ACCESS_DENIED, failure
+from lab.world.wmi_providers import replica
 from lab.world.wmi_providers.cluster_links import NAMESPACE as CLUSTER
 
 NOT_FOUND, INVALID_METHOD, NOT_SUPPORTED = 0x80041002, 0x8004102E, 0x8004100C
@@ -50,6 +51,8 @@ def invoke(call: Call, namespace: str, cls: str, method: str) -> Mapping[str, Wm
     if namespace.casefold() == CLUSTER.casefold():
         return _in_cluster(call, cls, method)
     if namespace.casefold().startswith("root/virtualization"):
+        if (cls.casefold(), method.casefold()) == ("msvm_replicationservice", "getreplicationstatistics"):
+            return replica.statistics(call)
         return {"ReturnValue": HYPER_V_NOT_SUPPORTED if call.may_change else HYPER_V_ACCESS_DENIED}
     if cls.casefold() == "win32_service":
         return {"ReturnValue": _on_service(call, method.casefold())}

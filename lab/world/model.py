@@ -155,6 +155,7 @@ class Windows:
     files: dict[str, str] = field(
         default_factory=dict
     )  # file of Windows -> version, where it is not that of the release
+    text_files: dict[str, str] = field(default_factory=dict)  # path -> content, as people wrote it
     records: dict[str, int] = field(default_factory=dict)  # log -> number of its latest record
     audit: dict[str, int] = field(
         default_factory=dict
@@ -187,6 +188,33 @@ class Move:
     ended: Callable[[int], None]
 
 
+@dataclass(eq=False, slots=True)
+class Replication:
+    """What one end of a Hyper-V Replica relationship knows. States and healths are Msvm_ReplicationRelationship's numbers.
+
+    Attributes:
+        mode: 1 primary, 2 replica, 4 extended replica.
+        primary, recovery: DNS names of the hosts.
+        last: when the last cycle ended; None where none ever did.
+        latency: seconds, summed over the cycles of the monitoring period; `size`: bytes, likewise.
+        tested: the last test failover, which only the recovery server knows; None for never.
+    """
+
+    mode: int
+    primary: str
+    recovery: str
+    interval: int = 300
+    state: int = 3
+    health: int = 1
+    last: datetime | None = None
+    cycles: int = 144
+    latency: int = 144 * 21
+    size: int = 144 * 48 * MIB
+    missed: int = 0
+    pending: int = 0
+    tested: datetime | None = None
+
+
 @dataclass(slots=True, kw_only=True)
 class Guest(Windows):
     """A virtual machine. A Linux guest has a release of the Linux family and no Windows services."""
@@ -211,6 +239,8 @@ class Guest(Windows):
     disc: str = ""  # the file in its DVD drive
     checkpointed: set[int] = field(default_factory=set)  # numbers of disks that have a checkpoint: theirs is an .avhd
     tpm: bool = False  # whether it has a virtual TPM
+    replication: Replication | None = None
+    configuration: str = ""  # version of its configuration; "": what its host writes
     integration: str = ""  # version of its integration services; "": what its host expects, or its own Windows'
     components_off: set[str] = field(default_factory=set)  # switched off in its settings: "kvp", "vss", "heartbeat"
     component_status: dict[str, tuple[int, ...]] = field(

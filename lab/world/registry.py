@@ -36,7 +36,11 @@ def keys(windows: Windows, oem_code_page: int = 0) -> Keys:
         LSA: {"crashonauditfail": 0},
         SECURITY_LOG: {"MaxSize": 20 * 2**20, "Retention": 0, "AutoBackupLogFiles": 0},
         "SYSTEM\\CurrentControlSet\\Control\\ComputerName\\ComputerName": {"ComputerName": windows.name.upper()},
-        "SYSTEM\\CurrentControlSet\\Services\\Tcpip\\Parameters": {"Hostname": windows.name, "Domain": windows.domain},
+        "SYSTEM\\CurrentControlSet\\Services\\Tcpip\\Parameters": {
+            "Hostname": windows.name,
+            "Domain": windows.domain,
+            "DataBasePath": "C:\\Windows\\System32\\drivers\\etc",
+        },
     }
     if windows.release.at_least("2012"):
         uefi = any(volume.kind == "efi" for volume in windows.volumes)

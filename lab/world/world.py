@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -35,6 +35,13 @@ class MachineLike(Machine, Protocol):
         ...
 
 
+def cluster_name(windows: Windows) -> str:
+    """The cluster that a node or guest is of; "" for another machine."""
+    if isinstance(windows, Guest):
+        return windows.node.cluster.name
+    return windows.cluster.name if isinstance(windows, Node) else ""
+
+
 @dataclass(frozen=True, slots=True)
 class Action:
     """Something a person of the practice world can do, beside what the bot does. `offered` says whether it makes sense now."""
@@ -63,6 +70,9 @@ class World:
     web_servers: list[WebServer] = field(default_factory=list)
     fronts: list[Front] = field(default_factory=list)
     load_balancers: dict[str, Appliance] = field(default_factory=dict)
+    inventory: Mapping[str, object] = field(default_factory=dict)  # tables of the inventory that only this scenario has
+    link_delay: int = 0  # milliseconds between two clusters
+    link_loss: int = 0  # of a hundred packets between two clusters
     story: str = ""
     sentence: str = ""
     prefilled: str = "/check-writers prod"
@@ -134,6 +144,19 @@ class World:
         windows = self.machine(name).windows
         assert isinstance(windows, Guest)
         return windows
+
+    def addressed(self, name: str) -> Windows | None:
+        """The machine that a name, a full name or an address means to the practice environment's DNS."""
+        wanted = name.casefold().rstrip(".")
+        for machine in self.machines.values():
+            if wanted in (machine.windows.name.casefold(), machine.windows.fqdn.casefold(), machine.windows.address):
+                return machine.windows
+        return None
+
+    def delay(self, one: Windows, other: Windows) -> int:
+        """Milliseconds from one machine to another: those between their clusters, or less than one."""
+        homes = {cluster_name(machine) for machine in (one, other)}
+        return self.link_delay if len(homes) > 1 else 0
 
     # what people see and do ---------------------------------------------------------------------------------------
 

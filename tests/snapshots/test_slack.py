@@ -369,6 +369,12 @@ async def test_clock_skew(play):
         await scene.asks("check-time-skew-one-host", "/check-time-skew hv04", "ahead of the bot")
 
 
+async def test_continuity(play):
+    async with play("continuity") as scene:
+        await scene.asks("check-continuity", "/check-continuity crm", "broken")
+        await scene.asks("check-continuity-cluster", "/check-continuity prod", "broken")
+
+
 async def test_old_integration(play):
     async with play("old-integration") as scene:
         await scene.asks("check-integration-services", "/check-integration-services prod", "more guests with findings")

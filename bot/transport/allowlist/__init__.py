@@ -5,11 +5,13 @@ programs     the rows themselves
 eventcreate the note in a host's own log that names ticket, requester and approver
 vssadmin     what `vssadmin list writers` prints, in any language of Windows
 wevtutil     events as XML, and the list of channels
+addresses    names in a hosts file, and addresses in files that configure programs
 findstr      what Windows Setup's own log says of the firmware
 auditpol     the audit policy of Object Access, by GUID
 web          calls of CommVault's web service and of load balancers
 loadmaster   what a LoadMaster tells of its virtual services, and which fields of one are changed
 web_probe    one HEAD or GET of a web server, whose body nobody reads
+methods      methods of WMI that only read
 sql          selects over SCVMM's database, and the columns of it that may be changed
 """
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from bot.transport.allowlist import auditpol, eventcreate, findstr, vssadmin, wevtutil
+from bot.transport.allowlist import addresses, auditpol, eventcreate, findstr, vssadmin, wevtutil
 from bot.transport.allowlist.definitions import Parameter, Program
 
 _ROWS = (
@@ -66,6 +66,27 @@ _ROWS = (
         parse=findstr.parse_boot_environment,
         parameters=(Parameter("windows", findstr.windows_folder),),
         absent=MappingProxyType({1: "setup's own log is gone, or does not name the firmware."}),
+    ),
+    Program(
+        what="findstr hosts file",
+        marked="reads",
+        argv=("findstr", "/N", ".", "{folder}\\hosts"),
+        parse=addresses.parse_hosts,
+        parameters=(Parameter("folder", addresses.local_folder),),
+        absent=MappingProxyType({1: "its hosts file has no line, or cannot be opened."}),
+        is_silent=True,
+    ),
+    Program(
+        what="findstr addresses",
+        marked="reads",
+        # Lines that may hold an IPv4 address, in the files that configure programs, folders below included.
+        argv=("findstr", "/S", "/N", "/R", addresses.ADDRESS, *(f"{{folder}}\\{kind}" for kind in addresses.FILES)),
+        parse=addresses.parse_lines,
+        parameters=(Parameter("folder", addresses.local_folder),),
+        success=(0, 1),  # 1: no line [mem]
+        cover=addresses.cover_lines,
+        is_silent=True,  # a file that it cannot open may be the one that matters
+        seconds=120,
     ),
     Program(
         what="auditpol set",

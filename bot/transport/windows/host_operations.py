@@ -14,8 +14,10 @@ from dataclasses import dataclass
 
 from bot.api.actions import InvokeMethod
 from bot.api.queries import Fields
-from bot.api.rows import Cell, CellError, Row, get_int, get_str, get_strs
+from bot.api.rows import Cell, CellError, Row, Rows, get_int, get_str, get_strs
 from bot.errors import AuthenticationFailed, MalformedResponse, PolicyViolation, TargetError, TargetFault
+from bot.transport.allowlist import BadOutput
+from bot.transport.allowlist.methods import ReadingMethod
 from bot.transport.bounds import MAX_ROWS, MAX_WEIGHT, weigh
 from bot.transport.windows import wql, wsman
 from bot.transport.windows.exception_mapping import DeadlineExceeded
@@ -111,6 +113,19 @@ def call(connection: Connection, action: InvokeMethod, deadline: Deadline, look:
     if returned is not None and returned not in action.accept:
         raise from_return(action.on, action.cls, action.method, returned)
     return out
+
+
+def read_method(connection: Connection, row: ReadingMethod, keys: Fields, deadline: Deadline) -> Rows:
+    """Call a method that only reads. Raises MalformedResponse for an answer that its row cannot read."""
+    namespace, cls, method = wql.namespace(row.namespace), wql.name(row.cls), wql.name(row.method)
+    name, other = row.reference
+    out = _invoke(
+        connection, wsman.invoke_on(namespace, cls, method, (name, wql.name(other), keys), row.path), deadline
+    )
+    try:
+        return row.parse(out)
+    except BadOutput as error:
+        raise MalformedResponse(connection.way.name, f"{error}.") from None
 
 
 def registry(connection: Connection, key: str, names: Sequence[str], deadline: Deadline) -> Row:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bot.api.actions import RunProgram
-from bot.api.queries import RunReader
+from bot.api.queries import GuestRunReader, RunReader
 from bot.api.rows import Rows
 from bot.errors import MalformedResponse, NotFound, TargetFault
 from bot.transport.allowlist import Program
@@ -20,16 +20,19 @@ class OutputNotParsed(MalformedResponse):
         self.raw = raw
 
 
-def rows_of(on: str, program: Program, asked: RunReader | RunProgram, output: Output) -> Rows:
+def rows_of(on: str, program: Program, asked: RunReader | GuestRunReader | RunProgram, output: Output) -> Rows:
     """What it printed, as rows. Raises TargetError."""
     _judge_exit(on, program, asked, output)
+    if program.is_silent and output.stderr.strip():
+        said = " ".join(output.stderr.split())[:200]
+        raise OutputNotParsed(on, f"{program.argv[0]} has not read all of it: {said}", output.stdout + output.stderr)
     try:
         return program.parse(output.stdout)
     except ValueError as error:
         raise OutputNotParsed(on, f"{error}.", output.stdout + output.stderr) from error
 
 
-def _judge_exit(on: str, program: Program, asked: RunReader | RunProgram, output: Output) -> None:
+def _judge_exit(on: str, program: Program, asked: RunReader | GuestRunReader | RunProgram, output: Output) -> None:
     """Raise what an exit code means, unless it is one of success. 5 is Windows' own "access denied" [doc]."""
     code = output.exit_code
     if code in program.success:

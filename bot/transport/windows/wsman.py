@@ -157,6 +157,24 @@ def invoke(namespace: str, cls: str, method: str, params: Fields = (), keys: Fie
     )
 
 
+def invoke_on(namespace: str, cls: str, method: str, reference: tuple[str, str, Fields], keys: Fields) -> Message:
+    """Call a method whose one parameter refers to an instance: parameter, class and keys of that.
+
+    A REF is an endpoint reference without an element around it, as Windows writes them itself [cap].
+    """
+    uri = resource_uri(namespace, cls)
+    name, other, selectors = reference
+    points = (
+        f"<a:Address>{ANONYMOUS}</a:Address><a:ReferenceParameters>"
+        f"<w:ResourceURI>{escape(resource_uri(namespace, other))}</w:ResourceURI>{_selector_set(selectors)}"
+        "</a:ReferenceParameters>"
+    )
+    inside = f"<m:{_name(name)}>{points}</m:{_name(name)}>"
+    return Message(
+        f"{uri}/{method}", uri, f'<m:{method}_INPUT xmlns:m="{escape(uri)}">{inside}</m:{method}_INPUT>', keys
+    )
+
+
 def read_page(reply: bytes | str, message_id: str = "") -> EnumerationPage:
     """Rows of an EnumerateResponse or PullResponse.
 

@@ -2,6 +2,8 @@
 
 cluster    root/MSCluster; cluster_links: its associations; cluster_update: whether a run of updates works on it
 hyper_v    root/virtualization/v2; hyper_v_v1: root/virtualization, of 2008 R2; hyper_v_settings: what guests are made of
+ping       Win32_PingStatus, which is made of what is asked
+replica    Hyper-V Replica: relationships, settings, statistics
 storage    volumes and partitions, in root/cimv2 and root/Microsoft/Windows/Storage
 system     root/cimv2 about the machine itself
 event_log  Win32_NTLogEvent

@@ -7,17 +7,17 @@ row with the host's name [cap, go-wsman]; OperationalStatus[1] 32774 "migrating"
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from lab.windows.machine_protocol import Instance, Wmi
 from lab.world import kvp
 from lab.world.class_availability import instance
 from lab.world.model import MIB, Guest, Node, identity
-from lab.world.wmi_providers import Scene, View
+from lab.world.wmi_providers import Scene, View, replica
 
 NAMESPACE = "root/virtualization/v2"
 MIGRATING, BACKING_UP = 32774, 32776
-NEVER = datetime(1601, 1, 1, tzinfo=UTC)
+NEVER = replica.NEVER
 ENABLED_STATES = {"running": 2, "off": 3, "saved": 6, "paused": 9}
 _VERSIONS = {"2012": "4.0", "2012R2": "5.0"}  # of a virtual machine's configuration
 HOST_CAPTIONS = {"en-US": "Hosting Computer System", "de-DE": "Hostcomputersystem", "fr-FR": "Système hôte"}
@@ -84,11 +84,7 @@ def _computer_system(guest: Guest, now: datetime) -> Instance:
         TimeOfLastConfigurationChange=guest.created,
         TimeOfLastStateChange=guest.booted,
         NumberOfNumaNodes=1,
-        ReplicationHealth=0,
-        ReplicationMode=0,
-        ReplicationState=0,
-        LastReplicationTime=NEVER,
-        LastApplicationConsistentReplicationTime=NEVER,
+        **replica.of_machine(guest),
         LastSuccessfulBackupTime=guest.last_backup or NEVER,
         EnhancedSessionModeState=3,
     )
@@ -112,10 +108,10 @@ def summaries(scene: Scene) -> Iterator[Instance]:
             InstanceID=f"Microsoft:{guest.vm_id.upper()}",
             IntegrationServicesVersionState=(1 if guest.release.family == "windows" else 2) if runs else 0,
             ProcessorLoad=3 if runs else 0,
-            ReplicationHealth=0,
-            ReplicationMode=0,
-            ReplicationState=0,
-            Version=_VERSIONS.get(guest.node.release.key, "8.0"),
+            ReplicationHealth=guest.replication.health if guest.replication else 0,
+            ReplicationMode=guest.replication.mode if guest.replication else 0,
+            ReplicationState=guest.replication.state if guest.replication else 0,
+            Version=guest.configuration or _VERSIONS.get(guest.node.release.key, "8.0"),
             VirtualSystemSubType=f"Microsoft:Hyper-V:SubType:{guest.generation}",
         )
 
@@ -173,7 +169,7 @@ def settings(scene: Scene) -> Iterator[Instance]:
             IsSaved=guest.state == "saved",
             Notes=(),
             SecureBootEnabled=guest.generation > 1,
-            Version=_VERSIONS.get(guest.node.release.key, "8.0"),
+            Version=guest.configuration or _VERSIONS.get(guest.node.release.key, "8.0"),
         )
 
 

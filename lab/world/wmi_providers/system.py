@@ -236,6 +236,28 @@ def files(scene: Scene) -> Iterator[Instance]:
         )
 
 
+def directories(scene: Scene) -> Iterator[Instance]:
+    """Win32_Directory: of a disk full of folders, those of its text files."""
+    windows = scene.windows
+    folders = {path.rpartition("\\")[0] for path in windows.text_files}
+    for folder in sorted({parent for one in folders for parent in _parents(one)}):
+        yield instance(
+            "Win32_Directory",
+            windows.release,
+            Name=folder.lower(),
+            Caption=folder.lower(),
+            CreationClassName="CIM_LogicalFile",
+            Drive=folder[:2].lower(),
+            FileName=folder.rpartition("\\")[2].lower(),
+            Status="OK",
+        )
+
+
+def _parents(folder: str) -> Iterator[str]:
+    parts = folder.split("\\")
+    return ("\\".join(parts[:count]) for count in range(2, len(parts) + 1))
+
+
 def services(scene: Scene) -> Iterator[Instance]:
     """Win32_Service."""
     for service in scene.windows.services.values():
@@ -295,6 +317,7 @@ VIEWS: dict[str, View] = {
     "Win32_BIOS": firmware,
     "Win32_QuickFixEngineering": updates,
     "CIM_DataFile": files,
+    "Win32_Directory": directories,
     "Win32_Service": services,
     "Win32_DependentService": dependencies,
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from bot.api.continuity import site_of
 from bot.config.inventory_file import load
 from bot.errors import SettingsError
 
@@ -169,3 +170,54 @@ def test_the_real_servers_of_load_balancers_may_be_asked_and_no_others(tmp_path)
     for network in ("0.0.0.0/0", "169.254.0.0/16", "10.1.0.1/24", "x"):
         with pytest.raises(SettingsError, match="load_balancer"):
             read(tmp_path, GOOD + LM + f'networks = ["{network}"]\n')
+
+
+CRM = """
+[service.CRM]
+places = ["PROD", "backup01"]
+rpo_minutes = 15
+[[service.CRM.assumption]]
+says = "It replicates"
+kind = "replication"
+target = "crm-01"
+owner = "CRM team"
+[site.Antwerp]
+members = ["prod", "fs01.corp.example"]
+"""
+
+
+def test_a_service_is_at_places_in_their_own_spelling(tmp_path):
+    inventory = read(tmp_path, GOOD + CRM)
+    (service,) = inventory.services().values()
+    assert (service.name, service.places, service.rpo_minutes) == ("CRM", ("Prod", "backup01"), 15)
+    assert [(one.says, one.probe, one.owner) for one in service.assumptions] == [
+        ("It replicates", "replication", "CRM team")
+    ]
+    assert inventory.services_at("prod") == (service,)
+    assert inventory.services_at("branch") == ()
+    assert site_of("FS01", inventory.sites()) == "Antwerp"
+    assert site_of("fs02", inventory.sites()) is None
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        (
+            CRM.replace("[service.CRM", "[service.Prod").replace("[[service.CRM", "[[service.Prod"),
+            "also something else",
+        ),
+        (CRM.replace('"PROD"', '"nowhere"'), "no cluster or host of the inventory"),
+        (CRM.replace('"replication"', '"magic"'), "kind"),
+        (CRM.replace('"replication"', '"addresses"'), "needs folders"),
+        (CRM.replace('"replication"', '"addresses"\nfolders = ["\\\\\\\\fs01\\\\x"]'), "folders"),
+        (CRM.replace('"replication"', '"link"'), "needs to"),
+        (CRM.replace('"replication"', '"link"\nto = "branch"'), "needs max_milliseconds"),
+        (CRM.replace('"replication"', '"test-failover"'), "needs max_age_days"),
+        (CRM.replace('"replication"', '"statement"'), "needs max_age_days"),
+        (CRM + '[site.Ghent]\nmembers = ["Prod"]\n', "in two sites"),
+        (CRM.replace("rpo_minutes = 15", "rpo_minutes = 0"), "rpo_minutes"),
+    ],
+)
+def test_a_service_that_cannot_be_tested_is_refused(tmp_path, wrong, says):
+    with pytest.raises(SettingsError, match=says):
+        read(tmp_path, GOOD + wrong)

@@ -1,0 +1,116 @@
+r"""What a hosts file overrides, and which addresses stand in files that configure programs, found by `findstr`.
+
+`findstr /N` prints "27:text" for one named file and "C:\folder\file:27:text" with /S [doc]. The text of a configuration
+file may be anybody's secret, so it never leaves the worker: of each line only the address stays, and what stands there
+(`cover_lines`). IPv6 addresses are not looked for, and a comment over several lines is not seen as one.
+"""
+
+from __future__ import annotations
+
+import re
+from ipaddress import IPv4Address, ip_address
+
+from bot.api.queries import Value
+from bot.api.rows import Row, Rows
+from bot.transport.allowlist.definitions import BadOutput
+
+ADDRESS = r"[0-9][0-9]*\.[0-9][0-9]*\.[0-9][0-9]*\.[0-9]"  # findstr knows no "+" and no groups [doc]
+FILES = (
+    *("*.config", "*.ini", "*.xml", "*.json", "*.yaml", "*.yml", "*.conf", "*.cfg", "*.properties"),
+    *("*.udl", "*.ora", "*.rdp", "*.env", "*.toml"),
+)
+_FOLDER = re.compile(r"[A-Za-z]:(\\(?!\.)[A-Za-z0-9_.()&+ -]{1,80}(?<![ .])){1,12}", re.ASCII)
+_NUMBERED = re.compile(r"([0-9]{1,9}):(.*)", re.ASCII)
+_IN_FILE = re.compile(r"([A-Za-z]:\\[^:\r\n]{1,400}):([0-9]{1,9}):(.*)", re.ASCII)
+_COVERED = re.compile(
+    r"([A-Za-z]:\\[^:\r\n]{1,400}):([0-9]{1,9}): (address|version|comment|own) ([0-9.]{7,15})", re.ASCII
+)
+_FOUR = re.compile(r"(?<![0-9.])([0-9]{1,3}(?:\.[0-9]{1,3}){3})(?![0-9.]|[-_][A-Za-z0-9])", re.ASCII)
+# A key that ends in "version", and its value up to here: version="1.2.3.4", newVersion: 1.2.3.4, <Version>1.2.3.4, and the
+# range of a binding redirect, oldVersion="0.0.0.0-4.1.0.0". Anything looser would call an address a version.
+_VERSION = re.compile(r"(?:(?<![a-z])version|Version|VERSION)[\"']?\s*[:=>]\s*[\"']?(?:[0-9.]{7,40}-)?$")
+_COMMENT = re.compile(r"^\s*(#|;|//|rem\b|<!--|\*)|<!--[^>]*$", re.IGNORECASE)
+_MOST = 5_000  # lines
+_LONGEST = 400  # characters of one line of a hosts file
+
+
+def local_folder(value: Value) -> str:
+    r"""A folder on a local drive: "C:\inetpub\crm". Raises ValueError for anything else."""
+    if not isinstance(value, str) or not _FOLDER.fullmatch(value) or ".." in value:
+        raise ValueError("takes a local folder such as C:\\inetpub\\crm")
+    return value
+
+
+def parse_hosts(output: str) -> Rows:
+    """Rows {line, text} of a hosts file, in its order.
+
+    Raises:
+        BadOutput: a line without its number, or more of them than a hosts file that people read has.
+    """
+    lines = _lines(output)
+    found = [_NUMBERED.fullmatch(line) for line in lines]
+    if not all(found):
+        raise BadOutput("findstr printed a line of the hosts file without its number")
+    return tuple({"line": one[1], "text": one[2][:_LONGEST]} for one in found if one)
+
+
+def cover_lines(output: str) -> str:
+    """What is kept of lines of configuration files: file, number, and each address with what it is.
+
+    A line that is not of findstr's form is kept as "?": the reader then refuses the whole answer.
+    """
+    kept: list[str] = []
+    for line in output.splitlines():
+        if not line.strip():
+            continue
+        found = _IN_FILE.fullmatch(line)
+        if found is None:
+            kept.append("?")
+            continue
+        kept += [f"{found[1]}:{found[2]}: {kind} {address}" for kind, address in _addresses(found[3])]
+    return "".join(f"{line}\n" for line in kept)
+
+
+def parse_lines(output: str) -> Rows:
+    """Rows {file, line, kind, address} out of `cover_lines`. `kind`: address, version, comment, own (this machine, or a mask).
+
+    Raises:
+        BadOutput: it is not all of that form, or too long.
+    """
+    rows: list[Row] = []
+    for line in _lines(output):
+        found = _COVERED.fullmatch(line)
+        if found is None:
+            raise BadOutput("findstr printed a line that names no file and number")
+        rows.append({"file": found[1], "line": found[2], "kind": found[3], "address": found[4]})
+    return tuple(rows)
+
+
+def _addresses(text: str) -> list[tuple[str, str]]:
+    """Each IPv4 address of a line, and what it is by what stands before it."""
+    comment = bool(_COMMENT.search(text[:200]))
+    found = []
+    for one in _FOUR.finditer(text):
+        try:
+            address = ip_address(one[1])
+        except ValueError:
+            continue  # 999.1.1.1, or 1.02.3.4: no address, whatever it is
+        assert isinstance(address, IPv4Address)
+        before = text[max(0, one.start() - 60) : one.start()]
+        is_commented = comment or before.rstrip().endswith("<!--")
+        kind = "version" if _VERSION.search(before) else "comment" if is_commented else _kind(address)
+        found.append((kind, str(address)))
+    return found
+
+
+def _kind(address: IPv4Address) -> str:
+    return "own" if address.is_loopback or address.is_unspecified or str(address).startswith("255.") else "address"
+
+
+def _lines(output: str) -> list[str]:
+    lines = [line for line in output.splitlines() if line.strip()]
+    if len(lines) > _MOST:
+        raise BadOutput(f"findstr printed more than {_MOST:,} lines")
+    if lines and not output.endswith(("\n", "\r")):
+        raise BadOutput("what findstr printed breaks off")
+    return lines

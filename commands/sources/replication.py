@@ -1,0 +1,200 @@
+r"""Hyper-V Replica as a host tells it: relationships, where their other end is, and the statistics of one machine.
+
+2012 R2 and later have Msvm_ReplicationRelationship, whose InstanceID is "Microsoft:<machine>\HVR\<0|1>", 1 for an extended
+replica [doc]; 2012 tells the same of Msvm_ComputerSystem. The numbers are WMI's own: PowerShell's enumeration differs [src].
+ReplicationLatency (seconds) and ReplicationSize (bytes) are sums over the cycles of the monitoring period: an average is the
+sum divided by ReplicationSuccessCount, and there is none where that is 0 [src: Microsoft's own module]. LastTestFailoverTime
+is written on the recovery server alone [doc]; the primary answers 1601.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import IntEnum
+
+from bot.api.facts import Unknown
+from bot.api.queries import RunReader, Wql, make_params
+from bot.api.rows import Row, Rows, get_datetime, get_int, get_str, readable
+from bot.api.sources import Source
+from commands.sources.cluster import Node
+from commands.sources.guests import Replication
+from commands.sources.identity import guid
+
+BUILD_2012R2 = 9600
+_NAMESPACE = "root/virtualization/v2"
+_INSTANCE = re.compile(r"Microsoft:([0-9A-Fa-f-]{36})\\HVR\\([01])", re.ASCII)
+
+
+class Health(IntEnum):
+    """ReplicationHealth [doc]."""
+
+    NOT_APPLICABLE = 0
+    OK = 1
+    WARNING = 2
+    CRITICAL = 3
+
+
+# ReplicationState [doc]: 15 to 21 since Windows 10 1703.
+STATES = {
+    0: "disabled",
+    1: "ready for replication",
+    2: "waiting for the initial replication",
+    3: "replicating",
+    4: "synchronised, replication complete",
+    5: "recovered",
+    6: "committed",
+    7: "suspended",
+    8: "critical",
+    9: "waiting to resynchronise",
+    10: "resynchronising",
+    11: "resynchronisation suspended",
+    12: "failover in progress",
+    13: "failback in progress",
+    14: "failback complete",
+    15: "disk update in progress",
+    16: "disk update critical",
+    17: "unknown to Hyper-V itself",
+    18: "repurposing in progress",
+    19: "prepared for synchronous replication",
+    20: "prepared for group reverse replication",
+    21: "test failover in progress",
+}
+REPLICATING = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Relationship:
+    """One end of a relationship.
+
+    Attributes:
+        vm_id: of the machine, which both ends share.
+        extended: whether it goes on from the replica to a third host.
+        state: as told, one of `STATES` or not; None where it was not told.
+        health: as told, one of `Health` or not; None where it was not told.
+        last: when data was last replicated, UTC; None for never.
+    """
+
+    vm_id: str
+    extended: bool
+    state: int | None
+    health: int | None
+    last: datetime | None
+
+    @property
+    def state_word(self) -> str:
+        """Its state for people."""
+        if self.state is None:
+            return "in a state that was not told"
+        return STATES.get(self.state, f"in the unlisted state {self.state}")
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """The hosts of a relationship, as its settings name them; "" where they do not. `interval` is None where not told."""
+
+    primary: str
+    recovery: str
+    interval: timedelta | None
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """What the cycles of the monitoring period amount to.
+
+    Attributes:
+        cycles: those that succeeded; None where it was not told.
+        average_lag: how long one took on average; None where there was none, or it was not told.
+        missed: cycles that were missed; None where it was not told.
+        tested: the last test failover, UTC; None for never. It means something on the recovery server alone.
+    """
+
+    cycles: int | None
+    average_lag: timedelta | None
+    missed: int | None
+    tested: datetime | None
+
+
+def relationships(node: Node) -> Source[tuple[Relationship, ...]] | Unknown:
+    """The question: what does this host replicate? Unknown for a Windows that has no Replica, or tells no build."""
+    if node.build is None:
+        return Unknown(
+            node.name, "bad reply", "it does not tell its Windows, so where Replica keeps its state is open."
+        )
+    if node.is_2008:
+        return Unknown(node.name, "absent", "Windows Server 2008 R2 has no Hyper-V Replica.")
+    if node.build < BUILD_2012R2:
+        columns = ("Name", "ReplicationMode", "ReplicationState", "ReplicationHealth", "LastReplicationTime")
+        return Source(Wql(node.name, _NAMESPACE, "Msvm_ComputerSystem", columns), _read_machines)
+    told = ("InstanceID", "ReplicationState", "ReplicationHealth", "LastReplicationTime")
+    return Source(Wql(node.name, _NAMESPACE, "Msvm_ReplicationRelationship", told), _read_relationships)
+
+
+def replication_ends(node: Node) -> Source[dict[str, Ends]]:
+    """The question: with whom does it replicate? Machine -> ends, extended relationships left out. 2012 and later."""
+    columns = ("InstanceID", "PrimaryHostSystem", "RecoveryHostSystem")
+    more = ("ReplicationInterval",) if node.build is not None and node.build >= BUILD_2012R2 else ()
+    return Source(Wql(node.name, _NAMESPACE, "Msvm_ReplicationSettingData", (*columns, *more)), _read_ends)
+
+
+def replication_statistics(on: str, vm_id: str) -> Source[Statistics]:
+    """The question: how did the cycles of one machine go, and when was it failed over for a test?"""
+    return Source(RunReader(on, "replication statistics", make_params(vm_id=vm_id)), _read_statistics)
+
+
+def _read_relationships(rows: Rows) -> tuple[Relationship, ...]:
+    """Raises ValueError for an InstanceID of another form: a relationship that cannot be told apart is nobody's."""
+    return tuple(_relationship(row, *_machine(row)) for row in rows)
+
+
+def _read_machines(rows: Rows) -> tuple[Relationship, ...]:
+    """Of 2012: machines that have a mode. A mode that cannot be read makes the whole list unknown."""
+    found = [row for row in rows if guid(get_str(row, "Name"))]
+    return tuple(
+        _relationship(row, guid(get_str(row, "Name")), extended=False)
+        for row in found
+        if get_int(row, "ReplicationMode") not in (None, Replication.NONE)
+    )
+
+
+def _machine(row: Row) -> tuple[str, bool]:
+    told = get_str(row, "InstanceID")
+    found = _INSTANCE.fullmatch(told)
+    if not found:
+        raise ValueError(f"{told!r:.80} is no InstanceID of a replication relationship")
+    return guid(found[1]), found[2] == "1"
+
+
+def _relationship(row: Row, vm_id: str, extended: bool) -> Relationship:  # noqa: FBT001 - unpacked from a pair
+    return Relationship(
+        vm_id,
+        extended,
+        readable(get_int, row, "ReplicationState"),
+        readable(get_int, row, "ReplicationHealth"),
+        get_datetime(row, "LastReplicationTime"),
+    )
+
+
+def _read_ends(rows: Rows) -> dict[str, Ends]:
+    found: dict[str, Ends] = {}
+    for row in rows:
+        vm_id, extended = _machine(row)
+        seconds = readable(get_int, row, "ReplicationInterval")
+        if not extended:
+            found[vm_id] = Ends(
+                readable(get_str, row, "PrimaryHostSystem") or "",
+                readable(get_str, row, "RecoveryHostSystem") or "",
+                timedelta(seconds=seconds) if seconds else None,
+            )
+    return found
+
+
+def _read_statistics(rows: Rows) -> Statistics:
+    """Those of the first relationship. Raises ValueError where there are none: then nothing is known, not "never"."""
+    if not rows:
+        raise ValueError("the host tells no statistics of this virtual machine")
+    row = rows[0]
+    cycles, latency = get_int(row, "ReplicationSuccessCount"), get_int(row, "ReplicationLatency")
+    average = timedelta(seconds=latency / cycles) if cycles and latency is not None else None
+    return Statistics(cycles, average, get_int(row, "ReplicationMissCount"), get_datetime(row, "LastTestFailoverTime"))

@@ -1,0 +1,126 @@
+r"""What stands in the text files of a machine: overrides in its hosts file, addresses in what configures its programs.
+
+The machine is a guest, asked by its own name, or a host. The hosts file is where Tcpip's DataBasePath says [doc]. A line of
+a hosts file is an address and names; everything behind "#" is a comment [doc]. Docker Desktop writes names of its own into
+it and again with each start [seen: docker/for-win#5855, docker/desktop-feedback#377].
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import TypeVar
+
+from bot.api.queries import GuestRegistry, GuestRunReader, GuestWql, Predicate, Registry, RunReader, Wql, make_params
+from bot.api.rows import Row, Rows, get_int, get_str
+from bot.api.sources import Source
+from commands.sources.guests import HostedGuest
+
+_TCPIP, _PLACE = r"SYSTEM\CurrentControlSet\Services\Tcpip\Parameters", "DataBasePath"
+_LINE = re.compile(r"\s*(#+)?\s*([0-9A-Fa-f:.]{2,45})\s+([^#]*)(?:#.*)?")
+_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?", re.ASCII)
+_SAMPLES = frozenset(
+    {"102.54.94.97", "38.25.63.10"}
+)  # of the comment that every hosts file of Windows begins with [cap]
+_OWN = frozenset({"localhost", "host.docker.internal", "gateway.docker.internal", "kubernetes.docker.internal"})
+
+T = TypeVar("T")
+Machine = HostedGuest | str  # a guest as its host knows it, or the name of a host
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """A line of a hosts file that says where names are; `active` where it is no comment."""
+
+    line: int
+    address: str
+    names: tuple[str, ...]
+    active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """An address in a configuration file. `kind`: address, version, comment, or own (this machine itself, or a mask)."""
+
+    file: str
+    line: int
+    kind: str
+    address: str
+
+
+def hosts_folder(machine: Machine) -> Source[str]:
+    r"""The question: in which folder is the hosts file? "C:\Windows\System32\drivers\etc"."""
+    if isinstance(machine, str):
+        return Source(Registry(machine, _TCPIP, (_PLACE,)), _read_folder)
+    guest = machine.guest
+    return Source(GuestRegistry(guest.name, machine.told.fqdn, guest.vm_id, _TCPIP, (_PLACE,)), _read_folder)
+
+
+def hosts_file(machine: Machine, folder: str) -> Source[tuple[Override, ...]]:
+    """The question: which names does the hosts file say the address of? Windows' own samples and Docker's names left out."""
+    return _run(machine, "findstr hosts file", folder, _read_hosts)
+
+
+def folder_there(machine: Machine, folder: str) -> Source[bool]:
+    """The question: is there such a folder? A search in one that is not there finds nothing, too."""
+    where = (Predicate("Name", "=", folder.lower()),)
+    if isinstance(machine, str):
+        return Source(Wql(machine, "root/cimv2", "Win32_Directory", ("Name",), where), bool)
+    guest = machine.guest
+    query = GuestWql(guest.name, machine.told.fqdn, guest.vm_id, "root/cimv2", "Win32_Directory", ("Name",), where)
+    return Source(query, bool)
+
+
+def mentions(machine: Machine, folder: str) -> Source[tuple[Mention, ...]]:
+    """The question: which addresses stand in the configuration files of a folder, and of those below it?"""
+    return _run(machine, "findstr addresses", folder, _read_mentions)
+
+
+def _run(machine: Machine, what: str, folder: str, read: Callable[[Rows], T]) -> Source[T]:
+    params = make_params(folder=folder)
+    if isinstance(machine, str):
+        return Source(RunReader(machine, what, params), read)
+    guest = machine.guest
+    return Source(GuestRunReader(guest.name, machine.told.fqdn, guest.vm_id, what, params), read)
+
+
+def _read_folder(rows: Rows) -> str:
+    """Raises ValueError where the registry does not say."""
+    told = get_str(rows[0], _PLACE) if rows else ""
+    if not told or "%" in told:
+        raise ValueError("its registry does not say where the hosts file is (Tcpip, DataBasePath)")
+    return told.rstrip("\\")
+
+
+def _read_hosts(rows: Rows) -> tuple[Override, ...]:
+    found = (_override(row) for row in rows)
+    return tuple(one for one in found if one is not None)
+
+
+def _override(row: Row) -> Override | None:
+    """The override that a line is; None for a comment, a sample, the machine's own names, and Docker's."""
+    told = _LINE.fullmatch(get_str(row, "text"))
+    if told is None or told[2] in _SAMPLES or not _is_address(told[2]):
+        return None
+    words = told[3].split()
+    names = tuple(word for word in words if _NAME.fullmatch(word) and word.casefold() not in _OWN)
+    if not names or len(names) < len([word for word in words if word.casefold() not in _OWN]):
+        return None  # words that are no names: prose behind a number in a comment
+    return Override(get_int(row, "line") or 0, told[2], names, active=told[1] is None)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _read_mentions(rows: Rows) -> tuple[Mention, ...]:
+    return tuple(
+        Mention(get_str(row, "file"), get_int(row, "line") or 0, get_str(row, "kind"), get_str(row, "address"))
+        for row in rows
+    )
