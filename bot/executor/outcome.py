@@ -7,7 +7,8 @@ that answered a bot that is no more, may have: until the deadline of its act it 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Literal
@@ -147,7 +148,7 @@ async def _settle_by_hand(run: Run, at: StepInstance, intent: BegunStep) -> Step
 
 async def ask_about(run: Run, at: StepInstance) -> StepResult:
     """What became of a step in flight, by one look: nothing of it is waited for, repeated or begun."""
-    seen = await look_at(run.parts, at.step.done, run.images)
+    seen = await _one_look(run, at)
     run.refresh()
     unheard = at.step.is_by_hand and not run.story.confirmations.get(at.key)
     ended = {CheckState.MET: StepStatus.DONE, CheckState.FAILED: StepStatus.FAILED}.get(seen.is_)
@@ -157,9 +158,21 @@ async def ask_about(run: Run, at: StepInstance) -> StepResult:
     return await _conclude(run, at, StepResult(ended, seen.says), SendResult("unknown", fresh=False), seen)
 
 
+async def _one_look(run: Run, at: StepInstance) -> CheckResult:
+    """How a step in flight stands now. Before its checks have settled an answer may be of what was so before: not known."""
+    seen = await look_at(run.parts, at.step.done, run.images)
+    acts = 0.0 if at.step.act is None else _longest(run, at)
+    settles = max((check.settle for check in at.step.done), default=0)
+    too_early = (run.story.intents[at.key].at + timedelta(seconds=acts + settles) - run.parts.clock()).total_seconds()
+    if not settles or too_early <= 0 or seen.is_ is CheckState.UNKNOWN:
+        return seen
+    says = f"it was looked at {math.ceil(too_early)} s too early to tell"
+    return replace(seen, is_=CheckState.UNKNOWN, says="; ".join(part for part in (says, seen.says) if part))
+
+
 async def abandon(run: Run, at: StepInstance, fate: SendResult) -> StepResult:
     """Cancelled while waiting. What is known now stands in the outcome; what nobody knows, a person must decide."""
-    seen = await look_at(run.parts, at.step.done, run.images)
+    seen = await _one_look(run, at)
     run.refresh()
     unheard = at.step.is_by_hand and not run.story.confirmations.get(
         at.key
