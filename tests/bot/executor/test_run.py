@@ -752,6 +752,26 @@ async def test_the_bot_lets_nothing_go_on_of_which_a_part_was_taken_back(bench, 
     assert any(one.ticket == waiting and f"{undo} has begun to take it back" in one.says for one in bench.told)
 
 
+@pytest.mark.parametrize("keys", ["b", "ab"])
+async def test_what_was_sent_once_is_taken_back_although_it_was_held_back_when_it_was_begun_again(
+    bench, world, clock, keys
+):
+    """It did not show in time, and came later: whether it did, its undo finds out."""
+    world.hosts["hv03"] |= dict.fromkeys(keys, "0")
+    steps = [replace(taken_back(key), before=state("hv03"), repeatable=True) for key in keys]
+    bench.plans["reset"] = lambda on, _facts: simple(on, *steps)
+    world.faults = [None] * (len(keys) - 1) + [("late", 600)]
+    world.logins[len(keys)] = lambda: bench.decisions.cancel(bench.press(OPERATOR, "T-1"))
+    ticket = await bench.approved()
+    await bench.runs()
+    assert [one.data.result for one in bench.ledger.entries(ticket=ticket, kind="outcome", limit=1)] == ["not sent"]
+    assert bench.last(ticket).kind == "cancelled"
+    clock.forward(seconds=900)
+    assert world.rows("hv03")[0]["b"] == "1"
+    undo = await bench.planner.undo(ticket)
+    assert [one.key for one in undo.plan.steps] == [f"undo-{key}" for key in reversed(keys)]
+
+
 async def test_undo_of_what_is_done_compares_with_the_image_from_before(bench, world):
     def changed(on, _facts):
         one = Step(
