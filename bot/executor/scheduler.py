@@ -27,7 +27,7 @@ from bot.ledger.entries import Expired, Interrupted, Lapsed, Proposed, Resumed
 from bot.ledger.envelope import to_timestamp
 from bot.ledger.store import VERIFY
 from bot.ledger.ticket_state import OPEN, Ticket, TicketState
-from bot.tickets.proposal import proposal_of
+from bot.tickets.proposal import proposal_of, why_half_undone
 from bot.transport.turns import RUNS, asking_as
 
 log = structlog.get_logger()
@@ -382,14 +382,14 @@ class Scheduler:
             await self._resume(now)
 
     async def _may_resume(self, ticket: str) -> bool:
-        """Whether the bot may let it go on by itself: its time is not over, and its people still hold their roles."""
+        """Whether the bot may let it go on by itself: its time is not over, its people hold their roles, no undo has begun."""
         again = self._not_before.get(ticket)
         run = Run(self._parts, ticket, proposal_of(self._parts.ledger, ticket))
         if run.is_late() or (again is not None and self._parts.clock() < again):
             return False
         run.refresh()
         found = await recheck_roles(run)
-        says = found.lost or found.unknown
+        says = why_half_undone(self._parts.ledger, ticket) or found.lost or found.unknown
         if says:
             self._not_before[ticket] = self._parts.clock() + timedelta(seconds=TROUBLE_SECONDS)
             if self._waiting.get(ticket) != says:

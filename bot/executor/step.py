@@ -106,7 +106,7 @@ def _has_begun_group(run: Run, at: StepInstance) -> bool:
     """Whether an act of its group may have been sent, in whatever round; taking back begins after that."""
     group = [place for place in run.places if place.group is at.group]
     acts = (place.key for place in group if place.step.act is not None)
-    return at not in group or any(key in run.story.intents for key in acts)
+    return at not in group or any(run.story.was_begun(key) for key in acts)
 
 
 def _was_begun(run: Run, at: StepInstance) -> bool:

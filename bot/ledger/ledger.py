@@ -157,6 +157,11 @@ class Ledger(Reader):
             found = state.ticket(ticket)
         return super().ticket(ticket) if found is not None and found.state is TicketState.ENDED else found
 
+    def undos_of(self, ticket: str) -> tuple[str, ...]:
+        """The tickets that were proposed to take a ticket back, oldest first. Raises LedgerError where nothing is proved."""
+        with self._proved() as state:
+            return state.undos_of(ticket)
+
     def has(self, anchor: Anchor) -> bool:
         """Whether the entry that an anchor names is there, and the chain leads from it to the newest one.
 

@@ -251,6 +251,10 @@ class ProvedState:
     def _is(self, kind: str) -> bool:
         return self._memory.switch is not None and self._memory.switch.kind == kind
 
+    def undos_of(self, ticket: str) -> tuple[str, ...]:
+        """The tickets that were proposed to take a ticket back, oldest first."""
+        return self._memory.undos.get(ticket, ())
+
     def must_have_ticket(self, ticket: str) -> None:
         """An entry about a ticket is about one that there is. Raises TicketError."""
         if not self.has_ticket(ticket):

@@ -55,7 +55,7 @@ from bot.ledger.envelope import to_timestamp
 from bot.ledger.proved import switch_in_words
 from bot.ledger.ticket_state import ENDS, Ticket, TicketState
 from bot.tickets.answers import answers_from
-from bot.tickets.proposal import Proposal, forbidden_by, proposal_of
+from bot.tickets.proposal import Proposal, forbidden_by, proposal_of, why_half_undone
 from bot.tickets.read_back import read_back
 from bot.tickets.run_history import StepInstance, positions, story_of
 
@@ -232,7 +232,8 @@ class ApprovalService:
         Raises:
             PermissionDenied: whoever may approve may let it go on.
             Expired: its deadline has passed.
-            TicketError: it is not interrupted, or again since that was shown, or another ticket took over.
+            TicketError: it is not interrupted, or again since that was shown, or another ticket took over, or has taken a
+                part of it back.
         """
         with self._refusals(press, "go on"):
             proposal = proposal_of(self._ledger, press.ticket)
@@ -243,6 +244,7 @@ class ApprovalService:
             _must_be_shown(press, ticket.attempt, "it resumed and was interrupted again")
             if ticket.run_until and self._now() > datetime.fromisoformat(ticket.run_until):
                 raise DeadlinePassed(past_its_time(ticket))
+            hindered = hindered or why_half_undone(self._ledger, press.ticket)
             if hindered:
                 raise TicketError(f"{press.ticket} cannot go on: {hindered.rstrip('.')}.")
             locks = tuple(sorted(ticket.locks)) if ticket.yields_locks else ()

@@ -18,14 +18,14 @@ from bot.api.plan import Check, Plan, Step
 from bot.config.settings import Policy
 from bot.dispatch.authorization import Accounts, Person, require_everywhere
 from bot.errors import LedgerError, NoSuchTicket, PermissionDenied, TicketError, UnreadableEntry
-from bot.ledger import Entry, EntryDraft, Reader
-from bot.ledger.entries import Proposed
+from bot.ledger import Entry, EntryDraft, Ledger, Reader
+from bot.ledger.entries import Intent, Outcome, Proposed
 from bot.ledger.envelope import to_timestamp
 from bot.redaction import Redactor
 from bot.serialization import samples_to_json
 from bot.tickets.plan_digest import digest, plan_from_json, plan_to_json
 from bot.tickets.plan_text import whole_plan_lines
-from bot.tickets.run_history import DONE, story_of
+from bot.tickets.run_history import DONE, NOT_SENT, story_of
 
 LONGEST_PLAN = 2**20  # characters of it as JSON: it stands in an entry, which is read with every look at its ticket
 _SEARCHED = 500  # tickets, the newest first: a node that was not acted on since is asked anew
@@ -312,6 +312,31 @@ def proposal_of(ledger: Reader, ticket: str) -> Proposal:
     if entry is None:
         raise NoSuchTicket(f"There is no ticket {ticket}.")
     return proposal_from(entry)
+
+
+def why_half_undone(ledger: Ledger, ticket: str) -> str:
+    """That an undo of a ticket sent some of its acts and came to another end: "T-9 has begun to take it back"; "" for none.
+
+    What the ticket has done does not all stand any more, so it does not go on from there. Raises LedgerError.
+    """
+    for undo in ledger.undos_of(ticket):
+        if _may_have_acted(ledger.story(undo)):
+            return f"{undo} has begun to take it back; undo the rest, or close it"
+    return ""
+
+
+def _may_have_acted(entries: Iterable[Entry]) -> bool:
+    """Whether any act may have been sent and done: each begun one, but for those that are known to have changed nothing."""
+    begun, unsent = set(), set()
+    for entry in entries:
+        if entry.kind == Intent.kind:
+            intent = entry.read(Intent)
+            begun.add((intent.step, intent.round, intent.attempt))
+        elif entry.kind == Outcome.kind:
+            told = entry.read(Outcome)
+            if told.not_executed or told.result == NOT_SENT:
+                unsent.add((told.step, told.round, told.attempt))
+    return bool(begun - unsent)
 
 
 def has_acted_on(ledger: Reader, cluster: str, host: str) -> bool:

@@ -62,6 +62,7 @@ class RunHistory:
 
     Attributes:
         intents: the newest intent of each step.
+        sent_before: the steps whose newest intent was held back before it was sent, and an earlier one was not.
         outcomes: the outcome of each step.
         images: step -> its before-image, of the first time it was begun.
         confirmations: how often a person has said that a step by hand is done.
@@ -73,6 +74,16 @@ class RunHistory:
     images: dict[str, Rows] = field(default_factory=dict)
     confirmations: dict[Key, int] = field(default_factory=dict)
     confirmed_by: dict[Key, str] = field(default_factory=dict)
+    sent_before: set[Key] = field(default_factory=set)
+
+    def was_begun(self, key: Key) -> bool:
+        """Whether an act of that step may have been sent: one that did not show in time may show later."""
+        return key in self.intents or key in self.sent_before
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether any act may have been sent."""
+        return bool(self.intents or self.sent_before)
 
     @property
     def in_flight(self) -> Key | None:
@@ -114,6 +125,8 @@ def story_of(entries: Iterable[Entry]) -> RunHistory:
             key = (told.step, told.round)
             times[key] -= 1
             story.intents.pop(key, None)
+            if times[key] > 0:
+                story.sent_before.add(key)
         elif isinstance(told, Outcome):
             story.outcomes[told.step, told.round] = told
         elif isinstance(told, StepConfirmed):

@@ -42,7 +42,7 @@ def steps_to_undo(done: Iterable[StepInstance], story: RunHistory) -> tuple[Step
 
     A step that was begun and never told its outcome may have happened: its undo is among them, and finds out.
     """
-    begun = [place for place in done if place.key in story.intents and place.step.undo is not None]
+    begun = [place for place in done if story.was_begun(place.key) and place.step.undo is not None]
     undos = [undo_step(place.step, place.round) for place in reversed(begun) if not story.is_untouched(place.key)]
     return tuple(step for step in undos if story.result((step.key, 1)) != DONE)
 
@@ -60,7 +60,7 @@ def undone_checks(places: Iterable[StepInstance], story: RunHistory) -> tuple[Ch
 
     A later step's image shows what an earlier one had done, which is not what somebody wants back.
     """
-    begun = [place for place in places if place.key in story.intents and place.step.undo is not None]
+    begun = [place for place in places if story.was_begun(place.key) and place.step.undo is not None]
     asked = {
         place.step.before: Check(
             place.step.before,
@@ -77,7 +77,7 @@ def undo_plan(proposal: Proposal, story: RunHistory) -> Plan:
     """The plan that takes a ticket back; without groups where there is nothing to take back."""
     plan, places = proposal.plan, positions(proposal.plan)
     steps = remaining_undo(plan, story)
-    kept = [place.step.description for place in places if place.key in story.intents and place.step.undo is None]
+    kept = [place.step.description for place in places if story.was_begun(place.key) and place.step.undo is None]
     stays = f" Stays as it is: {'; '.join(dict.fromkeys(kept))}." if kept else ""
     if not steps and steps_to_undo(places, story):
         stays = " What it changed on the way it has put back itself."

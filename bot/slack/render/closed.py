@@ -115,7 +115,7 @@ def _left(card: TicketView) -> Iterator[str]:
     end = card.last(card.ticket.end)
     if card.ticket.end == "done":
         return
-    if not card.story.intents:
+    if not card.story.has_begun:
         yield "Nothing was done."
         return
     if end is not None and isinstance(end.data, Failed) and end.data.rolled_back:
@@ -188,6 +188,6 @@ def _buttons(card: TicketView) -> list[Block]:
     made += remedy_buttons(card.id, card.plan.remedies) if card.ticket.end in ("done", "failed") else []
     if card.ticket.end in _AGAIN and not card.successor:
         made.append(again_button(card.id))
-    if card.story.intents and can_undo(card):
+    if card.story.has_begun and can_undo(card):
         made.append(undo_button(card.id))
     return [*made, story_button(card.id)]

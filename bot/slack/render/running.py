@@ -104,11 +104,15 @@ def half_done(card: TicketView) -> Iterator[str]:
     """Which steps are done, which one nobody knows of, and which were not begun. mrkdwn."""
     flying = [one for one in card.places if one.key == card.story.in_flight]
     done = [_ended(card, one) for one in card.places if card.story.result(one.key) == DONE]
-    untouched = [one.step.description for one in card.places if one.key not in card.story.intents]
+    unseen = [one for one in card.places if one.key in card.story.sent_before - card.story.intents.keys()]
+    untouched = [one.step.description for one in card.places if not card.story.was_begun(one.key)]
     if done:
         yield f"*Done:* {escape(truncate('; '.join(done), _SAYS))}"
     if flying and card.ticket.state is TicketState.ENDED:
         yield f"*Not known:* what became of step {flying[0].number}, {escape(truncate(flying[0].step.description, _TITLE))}."
+    if unseen:
+        told = "; ".join(one.step.description for one in unseen)
+        yield f"*Sent, and not seen to have happened:* {escape(truncate(told, _SAYS))}"
     if untouched:
         yield f"*Not begun:* {escape(truncate('; '.join(untouched), _SAYS))}"
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
-from scripted_world import APPROVER, OPERATOR, is_now, person, simple, step
+from scripted_world import APPROVER, OPERATOR, STRANGER, is_now, person, set_to, simple, step
 
 from bot.api.plan import Check, Expect, Plan, Step
 from bot.api.queries import Wql
@@ -104,3 +105,36 @@ async def test_what_is_in_flight_after_a_restart_is_not_judged_before_it_has_set
     bench.decisions.resume(bench.press(APPROVER, ticket))
     await bench.runs()
     assert bench.last(ticket).kind == "done"
+
+
+@pytest.mark.parametrize("what", ["cancelled", "interrupted"])
+async def test_who_ends_it_before_its_time_takes_no_old_answer_for_the_new_state(benches, world, clock, what):
+    """A cancellation looks once, and so does a restart after which somebody lost the role: both may come too early."""
+    world.hosts["hv03"] |= {"up": "yes", "check": "old"}
+    write = Step("write", "Write", set_to("hv03", check="new"), (is_now("hv03", check="new"),))
+    judge = Step("judge", "Judge", None, (replace(is_now("hv03", 60, up="yes"), settle=30),))
+    came = asyncio.Event()
+
+    async def sleep(seconds):
+        if not came.is_set() and bench.kinds("T-1").count("intent") == 2:
+            came.set()
+            world.later.append((clock() + timedelta(seconds=20), "hv03", {"up": "no"}))
+            if what == "interrupted":
+                await asyncio.Event().wait()
+            bench.decisions.cancel(bench.press(OPERATOR, "T-1"))
+        await clock.sleep(seconds)
+
+    bench = benches(sleep=sleep)
+    bench.plans["reset"] = lambda on, _facts: simple(on, write, judge)
+    ticket = await bench.approved()
+    await bench.runner.tick()
+    await came.wait()
+    if what == "interrupted":
+        await bench.dies()
+        bench.now_are[OPERATOR.id] = replace(STRANGER, id=OPERATOR.id)
+    await bench.runs()
+    assert bench.last(ticket).kind == what
+    assert "would still tell the state before" in bench.last(ticket).data.reason + getattr(
+        bench.last(ticket).data, "known", ""
+    )
+    assert not [one for one in bench.ledger.story(ticket)[-2:] if one.fields.get("result") == "done"]
