@@ -13,7 +13,7 @@ from typing import Protocol
 from bot.api.arguments import Target
 from bot.api.queries import Wql
 from bot.api.rows import CellError, get_str
-from bot.config.inventory_file import COMMVAULT, Cluster, InventoryFile, Vmm
+from bot.config.inventory_file import Cluster, InventoryFile, Vmm
 from bot.dispatch.argument_parser import quoted
 from bot.dispatch.query_session import QueryExecutor
 from bot.errors import PolicyViolation, TargetError, UsageError
@@ -106,7 +106,7 @@ class Inventory:
         of the domain has listed its nodes since the bot started; and the node itself has to name that cluster.
         """
         label = name.strip().lower().partition(".")[0]
-        if label in self._inventory_file.hosts or self._is_entry(label) or self._is_place(label):
+        if label in self._inventory_file.hosts or self._is_entry(label) or self._inventory_file.is_place(label):
             return None
         if not self._router.clusters_of(label):
             await self._discover()
@@ -205,11 +205,6 @@ class Inventory:
     def _is_entry(self, label: str) -> bool:
         entries = (entry for cluster in self._inventory_file.clusters.values() for entry in cluster.entry_hosts)
         return label in {entry.lower() for entry in entries}
-
-    def _is_place(self, label: str) -> bool:
-        """Whether that is the name of something that is no host."""
-        file = self._inventory_file
-        return label in file.clusters or label in file.vmm or label in file.load_balancers() or label == COMMVAULT
 
     async def find(self, name: str) -> Target:
         """The target of that name, with or without its domain.

@@ -257,6 +257,25 @@ async def test_a_machine_of_the_domain_that_is_no_node_of_it_is_never_acted_on(s
     await refused(names, ways, "dc01", "has not confirmed|says that it belongs to")
 
 
+@pytest.mark.parametrize("name", ["VMM", "lm01", "commvault", "prod"])
+async def test_no_machine_that_is_called_like_what_is_no_host_is_claimed(name):
+    """What is no host needs no proof, so under such a name any machine of the domain would have been changed without one."""
+    world = Clusters(prod=SILENT, branch=("br01", "br02", name))
+    told = ESTATE.model_dump(exclude_unset=True)
+    balancer = {"name": "lm01", "url": "https://lm01.corp.example"}
+    for table in ({}, {"node_pattern": "*"}):
+        told["clusters"]["branch"] |= table
+        estate = InventoryFile.model_validate({**told, "load_balancer": [balancer]})
+        ways = Router(estate, {"reader": Credentials("ntlm", "u", "p"), "operator": Credentials("ntlm", "o", "p")})
+        names = Inventory(estate, world, ways)
+        assert await names.nodes("branch") == ("br01", "br02")
+        with pytest.raises(UsageError):
+            await names.find(f"{name}.corp.example")
+        await names.prove(name)  # which a step at its own service asks as well
+        with pytest.raises(PolicyViolation, match="not in the inventory"):
+            ways.host(name, "operator")
+
+
 async def test_a_cluster_that_takes_the_name_of_another_one_too_is_not_believed():
     names, world, ways = claimed(branch=("br01", "hv09"))
     world.called |= {"branch": "PRODCL", "hv09": "PRODCL"}
