@@ -8,6 +8,7 @@ from bot.dispatch.inventory import FRESH_SECONDS, Inventory
 from bot.errors import NotFound, PolicyViolation, TargetTimeout, UsageError
 from bot.transport.client import QueryResult
 from bot.transport.routing import Credentials, Router
+from bot.transport.turns import RUNS, asking_as
 
 ESTATE = InventoryFile.model_validate({
     "clusters": {
@@ -79,6 +80,36 @@ async def test_a_silent_cluster_is_asked_again_the_next_time():
         await names.nodes("branch")
     world.nodes["branch"] = ("br01",)
     assert await names.nodes("branch") == ("br01",)
+
+
+async def test_whoever_asks_for_a_silent_cluster_waits_for_their_own_question_and_for_none_before_it():
+    """Sixty wrong names of one person would else make a plan, and each act of a run, wait for several silences in a row."""
+    names, world, _ = directory()
+    silence = asyncio.Event()
+
+    async def hangs(question, seconds=20.0):
+        world.asked.append(question.on)
+        await silence.wait()
+        raise SILENT
+
+    world.answer = hangs
+
+    async def asking(who):
+        with asking_as(who):
+            await names.nodes("branch")
+
+    one = [asyncio.create_task(asking("U1")) for _ in range(60)]
+    await asyncio.sleep(0)
+    others = [asyncio.create_task(asking(who)) for who in ("U2", RUNS)]
+    await asyncio.sleep(0.01)
+    assert world.asked == ["branch"] * 3
+    one[0].cancel()  # who leaves takes nothing from those who wait with them
+    silence.set()
+    told = await asyncio.gather(*one, *others, return_exceptions=True)
+    assert [type(found) for found in told] == [asyncio.CancelledError] + [TargetTimeout] * 61
+    with pytest.raises(TargetTimeout):
+        await asking("U1")
+    assert len(world.asked) == 4
 
 
 @pytest.mark.parametrize(
