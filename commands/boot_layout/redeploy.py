@@ -32,6 +32,7 @@ _ROLE = "operator"
 _HOURS_FOR_A_PERSON = 8
 _BACK = 1800  # seconds that a host has to answer once somebody says that it is back
 _STORAGE = "root/Microsoft/Windows/Storage"
+_CYLINDER = 16 * 2**20  # what `bot.tickets.read_back` lets a size differ by at least
 _SAN = (6, 9)  # BusType: Fibre Channel, iSCSI [doc]
 _SAN_WORDS = ("Fibre Channel", "iSCSI")
 _EFI = "c12a7328-f81f-11d2-ba4b-00a0c93ec93b"
@@ -100,7 +101,7 @@ def gates(target: Target, facts: RedeployFacts, judged: Judged) -> tuple[Gate, .
         _own_service(target.name, facts.services),
         _no_role(target, facts),
         _no_guest(target.name, facts),
-        _disk_is_known(target.name, judged.disk),
+        _disk_is_known(target.name, judged.disk, facts.boot),
         _no_shared_boot(target.name, judged.disk),
     )
 
@@ -169,13 +170,26 @@ def _no_guest(on: str, facts: RedeployFacts) -> Gate:
     return _gate(says, not facts.guests, join_names(one.name for one in facts.guests))
 
 
-def _disk_is_known(on: str, disk: Disk) -> Gate:
-    """The serial number and the size are what the person compares: without them nothing tells the disk from another."""
+def _disk_is_known(on: str, disk: Disk, boot: HostBoot) -> Gate:
+    """The serial number and the size are what the person compares: without them nothing tells the disk from another.
+
+    Nor do they where another disk has the same, as what is typed is compared: controllers hand out one number for several.
+    """
     says = f"Serial number and size of the disk that {on} runs from are known"
+    disks = () if isinstance(boot.disks, Unknown) else boot.disks
+    if alike := [one.number for one in disks if one.number != disk.number and _reads_alike(disk, one)]:
+        return _gate(says, False, f"disk {alike[0]} has the same: nothing that a person reads tells the two apart")
     known = bool(disk.size) and any(character.isalnum() for character in disk.serial)
     why = Unknown(on, "bad reply", "Windows does not tell both of its disk.")
     measured = f"{disk.serial}, {format_size(disk.size or 0)}" if known else why.why
     return _gate(says, True if known else None, measured, why, about="serial number and size of the disk")
+
+
+def _reads_alike(disk: Disk, other: Disk) -> bool:
+    """Whether a person who reads the other disk back types what is expected of this one: blanks and marks do not count."""
+    one, two = ("".join(filter(str.isalnum, serial.casefold())) for serial in (disk.serial, other.serial))
+    rounded = max((disk.size or 0) // 100, _CYLINDER)
+    return one == two != "" and (other.size is None or abs(other.size - (disk.size or 0)) <= rounded)
 
 
 def _no_shared_boot(on: str, disk: Disk) -> Gate:

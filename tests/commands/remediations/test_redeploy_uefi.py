@@ -21,7 +21,14 @@ DISK = {
     "IsSystem": "true",
     "IsClustered": "false",
 }
-LUN = DISK | {"Number": "1", "BusType": "9", "IsBoot": "false", "IsSystem": "false", "IsClustered": "true"}
+LUN = DISK | {
+    "Number": "1",
+    "SerialNumber": "600A0B80",
+    "BusType": "9",
+    "IsBoot": "false",
+    "IsSystem": "false",
+    "IsClustered": "true",
+}
 CLUSSVC = {"Name": "ClusSvc", "State": "Stopped", "StartMode": "Disabled", "ProcessId": "0"}
 HOST = {"Name": "HV05", "ElementName": "HV05", "EnabledState": "2"}
 VM = {"Name": "5B2C8A90-1111-2222-3333-444455556666", "ElementName": "crm-01", "EnabledState": "3"}
@@ -96,6 +103,23 @@ async def test_the_digest_covers_what_has_to_be_typed(planned):
     fewer = await planned(MSFT_Disk=[DISK])  # what Windows sees beside it is a measurement
     assert fewer.groups == one.groups
     assert "1 other disk now, 1 of them shared" in one.reason
+
+
+TWIN = DISK | {"Number": "1", "IsBoot": "false", "IsSystem": "false"}
+
+
+@pytest.mark.parametrize("other", [{}, {"SerialNumber": " sn r81-0VD0", "Size": "299000000000"}, {"Size": None}])
+async def test_a_disk_that_reads_like_another_one_is_not_erased(planned, other):
+    """Whoever stands before the wrong one of the two would type what the plan expects."""
+    made = await planned(MSFT_Disk=[DISK, TWIN | other, LUN])
+    assert not made.groups
+    (gate,) = (gate for gate in made.gates if not gate.passed)
+    assert (gate.outcome, gate.measured[:19]) == (GateOutcome.BLOCKED, "disk 1 has the same")
+
+
+@pytest.mark.parametrize("other", [{"SerialNumber": "SN-R810-VD1"}, {"SerialNumber": ""}, {"Size": "600000000000"}])
+async def test_a_disk_that_reads_otherwise_keeps_no_other_from_being_erased(planned, other):
+    assert (await planned(MSFT_Disk=[DISK, TWIN | other])).groups
 
 
 @pytest.mark.parametrize(
