@@ -42,16 +42,37 @@ _PART = re.compile(r"[^\W_]+")
 # What begins a formula in Excel, LibreOffice and others, full-width and small forms too; "|" begins a DDE call.
 _FORMULA = re.compile('(^|[;,\t\r\n|])(?=[\\s"]*[=+\\-@|\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b\uff5c])')
 _NUMBER = re.compile(r"[+-]?[0-9]+([.,][0-9]+)*")
-_SCRIPTS = ("LATIN", "CYRILLIC", "GREEK", "COPTIC", "ARMENIAN", "CHEROKEE", "LISU", "DESERET")
+# How the names of letters go on behind their script; and which of those are mixed with Latin ones every day, and are wider.
+_LETTER = re.compile(r"([A-Z-]+) (?:[A-Z-]+ )*?(?:LETTER|SYLLABICS|SYLLABLE|CHARACTER)\b")
+_NO_SCRIPTS = frozenset(
+    ("CJK", "HIRAGANA", "KATAKANA", "HANGUL", "BOPOMOFO", "YI", "FULLWIDTH", "HALFWIDTH", "MODIFIER", "MATHEMATICAL")
+)
+# Scripts with so many letters that are drawn as Latin ones that a whole name can be written in them.
+_DRAWN_LIKE_LATIN = frozenset(
+    (
+        "CHEROKEE",
+        "LISU",
+        "COPTIC",
+        "DESERET",
+        "CANADIAN",
+        "OLD",
+        "OSMANYA",
+        "TIFINAGH",
+        "CARIAN",
+        "LYCIAN",
+        "LYDIAN",
+        "VAI",
+    )
+)
 # Letters of Cyrillic, Greek and Armenian that look like a Latin one in most fonts: of Unicode's confusables.
-_LOOK_LATIN = frozenset("АВЕЅІЈКМНОРСТУХаеѕіјорсухԁԛԜѡԝһӏӀνοαρυΑΒΕΖΗΙΚΜΝΟΡΤΥΧօսոցѵѴ")
+_LOOK_LATIN = frozenset("АВЕЅІЈКМНОРСТУХаеѕіјорсухԁԛԜѡԝһӏӀνοαρυΑΒΕΖΗΙΚΜΝΟΡΤΥΧօսոցհѵѴ")
 
 
 def reveal(text: str, *, lines: bool = False) -> str:
     """Show what cannot be seen or passes for something else: "⟨U+200B⟩", "с⟨U+0441⟩rm-01".
 
     A letter is marked where one word mixes scripts that look alike, or where a part of a name is made of letters that
-    all look Latin; a text in one script is left alone.
+    all look Latin, and a digit of another script beside Latin letters or digits; a text in one script is left alone.
 
     Args:
         text: from outside.
@@ -134,6 +155,8 @@ def _with_look_alikes(found: re.Match[str], show: Callable[[str], str]) -> str:
     if word.isascii():
         return word
     stands_in_a_name = any(one.isdigit() or one in "-_.@$#" or _script(one) == "LATIN" for one in word)
+    if any(one.isascii() and one.isalnum() for one in word):
+        word = "".join(show(one) if _is_foreign_digit(one) else one for one in word)
     return _PART.sub(lambda part: _marked(part[0], show, in_name=stands_in_a_name), word)
 
 
@@ -143,7 +166,9 @@ def _marked(part: str, show: Callable[[str], str], *, in_name: bool) -> str:
     if not foreign:
         return part
     is_mixed = len(scripts) > 1
-    looks_latin = in_name and all(one in _LOOK_LATIN for one in part if not one.isdigit())
+    looks_latin = in_name and all(
+        one in _LOOK_LATIN or _script(one) in _DRAWN_LIKE_LATIN for one in part if not one.isdigit()
+    )
     if not (is_mixed or looks_latin):
         return part
     return "".join(show(one) if _script(one) in foreign else one for one in part)
@@ -154,5 +179,12 @@ def _script(character: str) -> str:
     """The script of a letter that can pass for one of another script; "" for all else."""
     if character.isascii():
         return "LATIN" if character.isalpha() else ""
-    first = unicodedata.name(character, "").split(" ")[0] if character.isalpha() else ""
-    return first if first in _SCRIPTS else ""
+    named = _LETTER.match(unicodedata.name(character, "")) if character.isalpha() else None
+    return "" if named is None or named[1] in _NO_SCRIPTS or _is_drawn_as_ascii(character) else named[1]
+
+
+@functools.lru_cache(4_096)
+def _is_foreign_digit(character: str) -> bool:
+    """Whether it is a decimal digit of another script: half of them have a zero that is drawn as that of ASCII."""
+    is_other = unicodedata.category(character) == "Nd" and not character.isascii()
+    return is_other and ord(character) not in _FULL_WIDTH and not _is_drawn_as_ascii(character)

@@ -392,6 +392,10 @@ class InventoryFile(Part):
                 if name.lower() in written:
                     raise ValueError(f"{name} is a node of {cluster.name} and also {written[name.lower()]}")
                 written[name.lower()] = f"a node of {cluster.name}"
+            if taken := [name for name in cluster.nodes if self.is_place(name)]:
+                raise ValueError(
+                    f"{taken[0]} is a node of {cluster.name} and also something that is no host; rename one"
+                )
 
     def named_by(self, host: str) -> tuple[str, ...]:
         """The clusters, by lower-case name, whose tables say themselves that a host is theirs: exactly, or by a pattern.
@@ -406,13 +410,20 @@ class InventoryFile(Part):
         return tuple(exact or (key for key, cluster in self.clusters.items() if cluster.names(host)))
 
     def may_claim(self, key: str, host: str) -> bool:
-        """Whether a cluster may call a host its node: not one that the file gives away, nor one outside of its own names."""
-        if host.lower() in self.hosts:
+        """Whether a cluster may call a host its node: not one that the file gives away, nor one outside of its own names.
+
+        Nor one that bears the name of what is no host: it is looked for where that is, and would be taken for it.
+        """
+        if host.lower() in self.hosts or self.is_place(host):
             return False
         named = self.named_by(host)
         if named:
             return key in named
         return not (self.clusters[key].nodes or self.clusters[key].node_pattern)
+
+    def is_place(self, name: str) -> bool:
+        """Whether that is the name of something that is no host: a cluster, a VMM server, a load balancer, a service, the backup product."""
+        return name.lower() in {*self.clusters, *self.vmm, *self.load_balancers(), *self.service, COMMVAULT}
 
     def neighbours(self, key: str, host: str) -> tuple[str, ...]:
         """The other clusters that could own a host too, by lower-case name: those of the cluster's domain.

@@ -8,15 +8,17 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from bot.api.arguments import Target
 from bot.api.queries import Wql
 from bot.api.rows import CellError, get_str
-from bot.config.inventory_file import COMMVAULT, Cluster, InventoryFile, Vmm
+from bot.config.inventory_file import Cluster, InventoryFile, Vmm
 from bot.dispatch.argument_parser import quoted
 from bot.dispatch.query_session import QueryExecutor
 from bot.errors import PolicyViolation, TargetError, UsageError
+from bot.transport.turns import asker
 
 _PROVED_SECONDS = 60.0  # how long a node is believed to belong to the cluster that it named itself
 FRESH_SECONDS = 600.0  # how long a cluster's list of nodes is believed
@@ -64,7 +66,8 @@ class Inventory:
         self._seconds = seconds
         self._clock = clock
         self._nodes: dict[str, tuple[float, tuple[str, ...]]] = {}
-        self._locks: dict[str, asyncio.Lock] = {}
+        # Of each cluster, and of each person or run: who asks waits for their own question alone, and for none before it.
+        self._asking: dict[tuple[str, str], asyncio.Task[tuple[str, ...]]] = {}
         self._has_asked_all = False
         self._answered: set[str] = set()  # clusters that have named their nodes since the bot started
         self._called: dict[str, tuple[float, str]] = {}  # cluster -> what it is called in Windows
@@ -79,17 +82,30 @@ class Inventory:
             TargetError: no entry host of the cluster answered.
         """
         key = cluster.lower()
-        async with self._locks.setdefault(key, asyncio.Lock()):
-            at, known = self._nodes.get(key, (float("-inf"), ()))
-            if self._clock() - at < FRESH_SECONDS:
-                return known
-            question = Wql(self._inventory_file.clusters[key].name, "root/MSCluster", "MSCluster_Node", ("Name",))
-            answer = await self._target_client.answer(question, self._seconds)
-            named = tuple(sorted({get_str(row, "Name").lower() for row in answer.rows} - {""}))
-            found = self._router.add_nodes(key, named)
-            self._nodes[key] = (self._clock(), found)
-            self._answered.add(key)
-            return found
+        at, known = self._nodes.get(key, (float("-inf"), ()))
+        if self._clock() - at < FRESH_SECONDS:
+            return known
+        mine = key, asker()
+        asking = self._asking.get(mine)
+        if asking is None or asking.done():
+            asking = self._asking[mine] = asyncio.create_task(self._ask_for_nodes(key), name=f"nodes of {key}")
+            asking.add_done_callback(partial(self._asked, mine))
+        return await asyncio.shield(asking)
+
+    async def _ask_for_nodes(self, key: str) -> tuple[str, ...]:
+        question = Wql(self._inventory_file.clusters[key].name, "root/MSCluster", "MSCluster_Node", ("Name",))
+        answer = await self._target_client.answer(question, self._seconds)
+        named = tuple(sorted({get_str(row, "Name").lower() for row in answer.rows} - {""}))
+        found = self._router.add_nodes(key, named)
+        self._nodes[key] = (self._clock(), found)
+        self._answered.add(key)
+        return found
+
+    def _asked(self, mine: tuple[str, str], asking: asyncio.Task[tuple[str, ...]]) -> None:
+        if self._asking.get(mine) is asking:
+            del self._asking[mine]
+        if not asking.cancelled():
+            asking.exception()  # looked at: whoever asked may have left
 
     async def prove(self, name: str) -> None:
         """Let the operator's login be used on a host. Raises PolicyViolation where it is not known to be the node."""
@@ -106,7 +122,7 @@ class Inventory:
         of the domain has listed its nodes since the bot started; and the node itself has to name that cluster.
         """
         label = name.strip().lower().partition(".")[0]
-        if label in self._inventory_file.hosts or self._is_entry(label) or self._is_place(label):
+        if label in self._inventory_file.hosts or self._is_entry(label) or self._inventory_file.is_place(label):
             return None
         if not self._router.clusters_of(label):
             await self._discover()
@@ -205,12 +221,6 @@ class Inventory:
     def _is_entry(self, label: str) -> bool:
         entries = (entry for cluster in self._inventory_file.clusters.values() for entry in cluster.entry_hosts)
         return label in {entry.lower() for entry in entries}
-
-    def _is_place(self, label: str) -> bool:
-        """Whether that is the name of something that is no host."""
-        file = self._inventory_file
-        names = {*file.clusters, *file.vmm, *file.load_balancers(), *file.service, COMMVAULT}
-        return label in names
 
     async def find(self, name: str) -> Target:
         """The target of that name, with or without its domain.

@@ -171,6 +171,7 @@ class PooledCall(Generic[T]):
         connection.forget()
         try:
             if not self._reads:
+                connection.hold()
                 host_operations.check_itself(connection, deadline)
                 connection.forget()
             answer = self._work(connection, deadline)

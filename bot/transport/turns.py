@@ -30,6 +30,11 @@ def asking_as(who: str) -> Iterator[None]:
         _asker.reset(token)
 
 
+def asker() -> str:
+    """For whom is asked here: a person's id, RUNS, or "" for the bot itself."""
+    return _asker.get()
+
+
 @contextmanager
 def sending_unless(why_not: Callable[[], str]) -> Iterator[None]:
     """What changes something inside is held back where `why_not` gives a reason. It is asked from any thread, more than once."""

@@ -32,6 +32,7 @@ _ROLE = "operator"
 _HOURS_FOR_A_PERSON = 8
 _BACK = 1800  # seconds that a host has to answer once somebody says that it is back
 _STORAGE = "root/Microsoft/Windows/Storage"
+_CYLINDER = 16 * 2**20  # what `bot.tickets.read_back` lets a size differ by at least
 _SAN = (6, 9)  # BusType: Fibre Channel, iSCSI [doc]
 _SAN_WORDS = ("Fibre Channel", "iSCSI")
 _EFI = "c12a7328-f81f-11d2-ba4b-00a0c93ec93b"
@@ -185,10 +186,14 @@ def _disk_is_known(on: str, disk: Disk) -> Gate:
 
 def _serial_is_unique(on: str, disk: Disk, boot: HostBoot) -> Gate:
     """Controllers give several disks one number, or none but zeros: whoever reads it back then proves nothing."""
-    listed = () if isinstance(boot.disks, Unknown) else boot.disks
-    same = [one.number for one in listed if one.number != disk.number and _bare(one.serial) == _bare(disk.serial) != ""]
+    says = f"No other disk that {on} sees has that serial number"
+    if isinstance(boot.disks, Unknown):
+        return _gate(says, None, boot.disks.why, boot.disks, about="serial numbers of its other disks")
+    same = [
+        one.number for one in boot.disks if one.number != disk.number and _bare(one.serial) == _bare(disk.serial) != ""
+    ]
     measured = f"disk {join_names(map(str, same))} has {disk.serial} as well" if same else ""
-    return _gate(f"No other disk that {on} sees has that serial number", not same, measured)
+    return _gate(says, not same, measured)
 
 
 def _bare(serial: str) -> str:

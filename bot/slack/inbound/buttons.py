@@ -108,12 +108,16 @@ class Clicks:
             return
         async with contextlib.AsyncExitStack() as turn:
             if click.verb in _HEAVY:
-                try:
-                    await turn.enter_async_context(self._desk.parts.pipeline.turns.take(click.who.id))
-                except TooManyQuestions as error:
-                    await self._refuse(click, str(error), error.refused_as)
-                    raise
+                await self._take_turn(click, turn)
             await verb(click)
+
+    async def _take_turn(self, click: Click, turn: contextlib.AsyncExitStack) -> None:
+        """Hold no more answers of one person than a few at a time. Raises TooManyQuestions, which stands in the ledger."""
+        try:
+            await turn.enter_async_context(self._desk.parts.pipeline.turns.take(click.who.id))
+        except TooManyQuestions as error:
+            await self._refuse(click, str(error), error.refused_as)
+            raise
 
     async def _refuse_forged(self, click: Click) -> None:
         why = "The button was not in an answer that hvops gave this person: it was in someone else's message, or in a copy."
@@ -206,9 +210,12 @@ class Clicks:
 
     async def _fill(self, click: Click, page: int) -> None:
         try:
-            answered = await self._reopen(click)
-            title, evidence = answered.report.title, answered.evidence
-            shown = await asyncio.to_thread(evidence_view, title, evidence, answered.token, page)
+            async with contextlib.AsyncExitStack() as turn:  # behind the window, which has to be open within seconds
+                await self._take_turn(click, turn)
+                answered = await self._reopen(click)
+                title, evidence = answered.report.title, answered.evidence
+                shown = await asyncio.to_thread(evidence_view, title, evidence, answered.token, page)
+                del answered, evidence
         except HvopsError as error:
             shown = error_view(str(error))
         await self._update(click, shown)

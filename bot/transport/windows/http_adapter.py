@@ -40,6 +40,7 @@ class Adapter(HTTPAdapter):
         self.is_established = False
         self.is_proving = False  # whether the leg of a login is under way that belongs to the connection before it
         self.last_look: Callable[[], None] | None = None  # asked before each piece of a change goes out
+        self.is_held = False  # whether all that follows goes to the machine that answered first, and to no other
         self._is_bound = way.credentials.transport in BOUND
         self._live: HTTPConnection | None = None
         self._pool = _pool(way, self)
@@ -49,8 +50,8 @@ class Adapter(HTTPAdapter):
         request.headers["Accept-Encoding"] = "identity"
 
     def opening(self, connection: HTTPConnection) -> None:
-        """A TCP connection is about to be opened. Raises StaleConnection when the login belongs to the one before."""
-        if self.is_proving or (self.is_established and self._is_bound):
+        """A TCP connection is about to be opened. Raises StaleConnection when the login, or a change, belongs to the one before."""
+        if self.is_proving or (self.is_established and (self._is_bound or self.is_held)):
             raise StaleConnection("the connection was closed, and the login with it")
         self._live = connection
 

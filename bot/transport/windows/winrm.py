@@ -89,6 +89,10 @@ class Connection:
         seconds = min(_LONGEST_OPERATION, max(1.0, deadline.left))
         return self.exchange(message.envelope(self.way.url, message_id, seconds)), message_id
 
+    def hold(self) -> None:
+        """Let nothing go over a second TCP connection, also where the login would allow it: another machine may take that one."""
+        self._adapter.is_held = True
+
     @contextmanager
     def changing(self, look: Callable[[], None]) -> Iterator[None]:
         """What is sent inside changes something. `look` raises where it may go out no more, up to its very last byte."""

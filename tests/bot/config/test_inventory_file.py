@@ -144,6 +144,15 @@ def test_what_is_wrong_with_a_vmm_server_is_named(tmp_path, table, says):
     assert says in str(raised.value)
 
 
+@pytest.mark.parametrize("name", ["prod", "commvault", "VMM"])
+def test_no_node_is_written_under_the_name_of_what_is_no_host(tmp_path, name):
+    entries = 'entry_hosts = ["hv01", "HV02"]'
+    assert entries in GOOD
+    told = GOOD.replace(entries, f'{entries}\nnodes = ["{name}"]') + '[vmm.vmm]\nserver = "sql01"\n'
+    with pytest.raises(SettingsError, match=f"{name} is a node of Prod and also something that is no host"):
+        read(tmp_path, told)
+
+
 LM = '[[load_balancer]]\nname = "LM01"\nurl = "https://lm01.corp.example/"\n'
 
 

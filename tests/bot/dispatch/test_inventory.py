@@ -8,6 +8,7 @@ from bot.dispatch.inventory import FRESH_SECONDS, Inventory
 from bot.errors import NotFound, PolicyViolation, TargetTimeout, UsageError
 from bot.transport.client import QueryResult
 from bot.transport.routing import Credentials, Router
+from bot.transport.turns import RUNS, asking_as
 
 ESTATE = InventoryFile.model_validate({
     "clusters": {
@@ -79,6 +80,36 @@ async def test_a_silent_cluster_is_asked_again_the_next_time():
         await names.nodes("branch")
     world.nodes["branch"] = ("br01",)
     assert await names.nodes("branch") == ("br01",)
+
+
+async def test_whoever_asks_for_a_silent_cluster_waits_for_their_own_question_and_for_none_before_it():
+    """Sixty wrong names of one person would else make a plan, and each act of a run, wait for several silences in a row."""
+    names, world, _ = directory()
+    silence = asyncio.Event()
+
+    async def hangs(question, seconds=20.0):
+        world.asked.append(question.on)
+        await silence.wait()
+        raise SILENT
+
+    world.answer = hangs
+
+    async def asking(who):
+        with asking_as(who):
+            await names.nodes("branch")
+
+    one = [asyncio.create_task(asking("U1")) for _ in range(60)]
+    await asyncio.sleep(0)
+    others = [asyncio.create_task(asking(who)) for who in ("U2", RUNS)]
+    await asyncio.sleep(0.01)
+    assert world.asked == ["branch"] * 3
+    one[0].cancel()  # who leaves takes nothing from those who wait with them
+    silence.set()
+    told = await asyncio.gather(*one, *others, return_exceptions=True)
+    assert [type(found) for found in told] == [asyncio.CancelledError] + [TargetTimeout] * 61
+    with pytest.raises(TargetTimeout):
+        await asking("U1")
+    assert len(world.asked) == 4
 
 
 @pytest.mark.parametrize(
@@ -255,6 +286,25 @@ async def test_a_machine_of_the_domain_that_is_no_node_of_it_is_never_acted_on(s
     world.called["dc01"] = says
     await names.find("dc01")
     await refused(names, ways, "dc01", "has not confirmed|says that it belongs to")
+
+
+@pytest.mark.parametrize("name", ["VMM", "lm01", "commvault", "prod"])
+async def test_no_machine_that_is_called_like_what_is_no_host_is_claimed(name):
+    """What is no host needs no proof, so under such a name any machine of the domain would have been changed without one."""
+    world = Clusters(prod=SILENT, branch=("br01", "br02", name))
+    told = ESTATE.model_dump(exclude_unset=True)
+    balancer = {"name": "lm01", "url": "https://lm01.corp.example"}
+    for table in ({}, {"node_pattern": "*"}):
+        told["clusters"]["branch"] |= table
+        estate = InventoryFile.model_validate({**told, "load_balancer": [balancer]})
+        ways = Router(estate, {"reader": Credentials("ntlm", "u", "p"), "operator": Credentials("ntlm", "o", "p")})
+        names = Inventory(estate, world, ways)
+        assert await names.nodes("branch") == ("br01", "br02")
+        with pytest.raises(UsageError):
+            await names.find(f"{name}.corp.example")
+        await names.prove(name)  # which a step at its own service asks as well
+        with pytest.raises(PolicyViolation, match="not in the inventory"):
+            ways.host(name, "operator")
 
 
 async def test_a_cluster_that_takes_the_name_of_another_one_too_is_not_believed():

@@ -66,7 +66,7 @@ async def test_a_token_opens_no_button_for_who_may_not_ask_its_line(bench, who):
     assert [one.data.delivery for one in bench.entries("shown")] == ["response_url"]
 
 
-@pytest.mark.parametrize("verb", ["evidence-file", "show"])
+@pytest.mark.parametrize("verb", ["evidence-file", "show", "evidence-page:1"])
 async def test_of_many_answers_that_one_person_wants_again_few_are_held_at_a_time(bench, monkeypatch, verb):
     """Each may hold ten megabytes of evidence, until Slack has taken it."""
     await bench.viewer.types("/check-writers prod")

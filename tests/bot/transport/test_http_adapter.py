@@ -9,6 +9,7 @@ import pytest
 import requests
 from urllib3 import HTTPResponse
 
+from bot.api.actions import InvokeMethod
 from bot.api.queries import GuestRegistry, GuestWql, Wql
 from bot.config.inventory_file import InventoryFile
 from bot.errors import (
@@ -21,7 +22,7 @@ from bot.errors import (
 )
 from bot.transport.client import TargetClient
 from bot.transport.routing import Credentials, Router
-from bot.transport.windows import http_adapter
+from bot.transport.windows import host_operations, http_adapter
 from bot.transport.windows.exception_mapping import ResponseTooLarge
 from bot.transport.windows.http_adapter import tls_context
 from lab.windows import BackgroundServer, CertificateAuthority
@@ -165,6 +166,38 @@ async def test_logins_over_tls(authority, transport, access):
         assert answer.rows == ({"Name": "HV01"},)
         with pytest.raises(AuthenticationFailed):
             await asked(up.url("127.0.92.2", secure=True), Credentials(transport, USER, "no", ca_file=ca_file), 5)
+
+
+@pytest.mark.parametrize("transport", ["ntlm", "basic", "certificate"])
+async def test_a_change_goes_over_the_connection_on_which_the_machine_told_its_name(
+    authority, tmp_path, monkeypatch, transport
+):
+    """Behind an address that leads to several machines of one certificate, the next connection may be another one's."""
+    ca, ca_file = authority
+    issued = ca.client("operator@corp.example")
+    certificate, key = issued.write(tmp_path, "operator")
+    box = tls_box(basic=True, certificates={issued.thumbprint: USER})
+    login = Credentials(transport, USER, PASSWORD, ca_file=ca_file)
+    if transport == "certificate":
+        login = Credentials(transport, certificate=certificate, key=key, ca_file=ca_file)
+
+    def told(connection, deadline):
+        check_itself(connection, deadline)
+        connection._adapter._live.close()
+
+    check_itself = host_operations.check_itself
+    monkeypatch.setattr(host_operations, "check_itself", told)
+    with served(box, ca.server_context("127.0.92.2")) as up:
+        estate = InventoryFile.model_validate(
+            {"hosts": {"hv01": {"domain": "x.example"}}, "endpoints": {"hv01": up.url("127.0.92.2", secure=True)}}
+        )
+        reach = TargetClient(Router(estate, {"reader": login, "operator": login}))
+        try:
+            with pytest.raises(ConnectionFailed, match="closed the connection"):
+                await reach.invoke(InvokeMethod("hv01", "root/cimv2", (), "Win32_Service", "StopService"), 5)
+            assert box.called == []
+        finally:
+            reach.close()
 
 
 async def test_login_by_certificate(authority, tmp_path):

@@ -107,6 +107,23 @@ async def test_the_digest_covers_what_has_to_be_typed(planned):
     assert "1 other disk now, 1 of them shared" in one.reason
 
 
+TWIN = DISK | {"Number": "1", "IsBoot": "false", "IsSystem": "false"}
+
+
+@pytest.mark.parametrize("other", [{}, {"SerialNumber": " sn r81-0VD0", "Size": "299000000000"}, {"Size": None}, {"Size": "600000000000"}])
+async def test_a_disk_that_reads_like_another_one_is_not_erased(planned, other):
+    """Whoever stands before the wrong one of the two would type what the plan expects."""
+    made = await planned(MSFT_Disk=[DISK, TWIN | other, LUN])
+    assert not made.groups
+    (gate,) = (gate for gate in made.gates if not gate.passed)
+    assert (gate.outcome, gate.measured) == (GateOutcome.BLOCKED, f"disk 1 has {DISK['SerialNumber']} as well")
+
+
+@pytest.mark.parametrize("other", [{"SerialNumber": "SN-R810-VD1"}, {"SerialNumber": ""}])
+async def test_a_disk_that_reads_otherwise_keeps_no_other_from_being_erased(planned, other):
+    assert (await planned(MSFT_Disk=[DISK, TWIN | other])).groups
+
+
 @pytest.mark.parametrize(
     ("more", "gate", "outcome"),
     [
