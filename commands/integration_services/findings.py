@@ -21,7 +21,7 @@ from commands.sources.kvp import System
 Names = Mapping[str, str]  # VM id -> the guest's name as it is shown
 Lines = tuple[tuple[str, str], ...]
 
-_AGAIN = "then Look Again"
+_AGAIN = "then Check Again"
 _DAEMON = "Linux: install and start the KVP daemon (hypervkvpd; on Ubuntu hv-kvp-daemon)."
 _SERVICE = "Windows: start the service vmickvpexchange."
 _SETUP = (

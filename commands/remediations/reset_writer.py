@@ -150,7 +150,7 @@ def _too_early(node: NodeVerdict, one: WriterVerdict) -> Plan | None:
     if one.verdict in (*_RESETTABLE, WriterStatus.LOOKS_STUCK):
         return None
     why = {
-        WriterStatus.BUSY: f"{node.backup.says} Waiting is normal meanwhile: let it end, then look again.",
+        WriterStatus.BUSY: f"{node.backup.says} Waiting is normal meanwhile: let it end, then check again.",
         WriterStatus.ERROR: "It is stable again; the error is of an earlier backup. Retry the backup job: a reset would only hide it.",
         WriterStatus.EXPECTED: "That is expected on this Windows.",
         WriterStatus.UNREAD: "What vssadmin prints of it cannot be read: look on the host."

@@ -120,7 +120,7 @@ def interrupted_buttons(ticket: str, attempt: int, *, can_undo: bool, is_late: b
 
 def look_button(ticket: str) -> Block:
     """How the step stands now that it stopped at."""
-    return button("Look Again", LOOK, ticket, primary=True)
+    return button("Check Again", LOOK, ticket, primary=True)
 
 
 def undo_button(ticket: str) -> Block:

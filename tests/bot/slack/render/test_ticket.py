@@ -118,7 +118,7 @@ def test_an_interrupted_run_says_what_is_not_known(told):
     ):
         assert fact in text
     assert "Nothing continues by itself." in text
-    assert labels(message) == ["Look Again", "Go On…", "Undo…", "Close…"]
+    assert labels(message) == ["Check Again", "Go On…", "Undo…", "Close…"]
 
 
 @pytest.mark.parametrize(
@@ -234,7 +234,7 @@ def test_failed_says_what_is_true_now_what_is_half_done_and_the_way_back(told):
         "3 Reopen the wizard: not begun",
     ):
         assert fact in text
-    assert labels(failed) == ["Look Again", "Plan Again", "Undo…", "Story"]
+    assert labels(failed) == ["Check Again", "Plan Again", "Undo…", "Story"]
     assert run.card().stopped_at.step.key == "restart"
 
 
