@@ -36,9 +36,7 @@ def test_a_serial_number_as_any_tool_prints_it(serial):
 
 @pytest.mark.parametrize("serial", ["SN-R810-VD1", "SN-R810", "SN-R810-VD00", "C3072E18", "-", "..."])
 def test_another_serial_number(serial):
-    with pytest.raises(
-        WrongReadBack, match=r"stops at step 3: Serial number: .*has to be SN-R810-VD0.*Load the driver"
-    ):
+    with pytest.raises(WrongReadBack, match=r"stops at step 3: Serial number: .*must be SN-R810-VD0.*Load the driver"):
         said(serial=serial)
 
 
