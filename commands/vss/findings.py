@@ -199,7 +199,7 @@ def _restart(node: NodeVerdict, found: tuple[WriterVerdict, ...]) -> Iterator[Li
     hyper_v = _leave_alone(node) if any(one.writer.is_hyper_v for one in found) else ""
     yield "Do not do now", sentences((hyper_v, leave))
     if all(one.writer.needs_other_job for one in found):
-        yield "By hand", "No restart of a service cures this error: only what the job selects does."
+        yield "By hand", "No restart of a service fixes this error: only what the job selects does."
         return
     may = [rule for rule in rules if rule.restart == "by hand" and rule.writer_id != HYPER_V]
     if may and node.backup.runs is False:

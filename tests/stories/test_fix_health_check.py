@@ -41,7 +41,7 @@ async def test_down_because_of_the_check_and_then_up(balanced, capfd):
         ops.estate.do(lambda: quick(ops))
         before = settings(ops)
         await ops.says("/check-virtual-service lm01 ntrip --host ntrip.surveyor.example")
-        answer = await ops.sees("lm01: 2 real servers down because of the check")
+        answer = await ops.sees("lm01: 2 real servers marked down by the wrong health check")
         await ops.clicks(answer, "Fix Health Check…")
         plan = await ops.sees("check by HTTP/1.1 with the host name ntrip.surveyor.example", channel="hv-ops")
         await ops.clicks(plan, "Approve", who="approver")

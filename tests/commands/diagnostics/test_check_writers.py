@@ -430,7 +430,7 @@ async def test_a_snapshot_set_that_lacks_a_volume_is_the_jobs_matter(check, make
     failed = make.writer_rows(make.writer_row(name, 8, "Inconsistent shadow copy"))
     report = await check(make.cluster(hv03={WRITERS: failed}))
     assert line(report, "Do now") == ["Add the volumes that are missing to the backup job, then retry it."]
-    assert line(report, "By hand") == ["No restart of a service cures this error: only what the job selects does."]
+    assert line(report, "By hand") == ["No restart of a service fixes this error: only what the job selects does."]
     assert report.remedies == ()
 
 
