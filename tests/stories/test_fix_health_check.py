@@ -43,7 +43,7 @@ async def test_down_because_of_the_check_and_then_up(balanced, capfd):
         await ops.says("/check-virtual-service lm01 ntrip --host ntrip.surveyor.example")
         answer = await ops.sees("lm01: 2 real servers marked down by the wrong health check")
         await ops.clicks(answer, "Fix Health Check…")
-        plan = await ops.sees("check by HTTP/1.1 with the host name ntrip.surveyor.example", channel="hv-ops")
+        plan = await ops.sees("set the health check to HTTP/1.1, Host ntrip.surveyor.example", channel="hv-ops")
         await ops.clicks(plan, "Approve", who="approver")
         await ops.recorded("done", 1)
         assert (
@@ -87,7 +87,7 @@ async def test_it_is_put_back_by_itself_where_fewer_are_up(balanced):
         ops.estate.do(well_until_asked)
         before = settings(ops)
         await ops.says(LINE)
-        plan = await ops.sees("check by HTTP/1.1 with the host name", channel="hv-ops")
+        plan = await ops.sees("set the health check to HTTP/1.1, Host", channel="hv-ops")
         await ops.clicks(plan, "Approve", who="approver")
         await until(lambda: any(one.kind in ENDS for one in ops.ledger()))
         ending = next(one for one in ops.ledger() if one.kind in ENDS)
@@ -112,7 +112,7 @@ async def test_head_is_refused_and_get_is_the_cure(balanced):
         ops.estate.do(lambda: quick(ops))
         before = settings(ops, 2)
         await ops.says("/fix-health-check lm01 api --host api.surveyor.example")
-        plan = await ops.sees("check by GET; the host name is right already", channel="hv-ops")
+        plan = await ops.sees("set the health check to GET; the host name is already right", channel="hv-ops")
         await ops.clicks(plan, "Approve", who="approver")
         await ops.recorded("done", 1)
         assert settings(ops, 2) == before | {"CheckUseGet": "1"}

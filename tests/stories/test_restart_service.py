@@ -31,7 +31,7 @@ async def reaches(ops, start: str):
 
 async def proposed(ops, name):
     await ops.says(f"/restart-service {NODE} {name}")
-    return await ops.sees(re.compile(rf"^T-\d+: Restart .+ on {NODE}[?]"), channel="hv-ops")
+    return await ops.sees(re.compile(rf"Restart .+ on {NODE}[?]"), channel="hv-ops")
 
 
 async def test_asked_by_one_approved_by_another_done_and_proved(play, hurried):
