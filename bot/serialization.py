@@ -1,6 +1,6 @@
 """An answer as the ledger keeps it: the report and its evidence as JSON bytes, and back again.
 
-The bytes go into the ledger's blobs under their SHA-256, so that *Look Again*, *Evidence* and *Share* still work
+The bytes go into the ledger's blobs under their SHA-256, so that *Check Again*, *Evidence* and *Share* still work
 after a restart, and an auditor can read next year what was shown tonight.
 """
 

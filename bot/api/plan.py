@@ -273,6 +273,8 @@ class Plan:
         rollback: how to get out of it half-way.
         locks: names such as "cluster:prod"; no two running tickets hold the same one.
         remedies: buttons beside the plan, or instead of it.
+        title: what it does, and to what, where the command and its target alone do not say that: "Fix health check of ntrip
+            on lm01". It heads the plan, and is signed.
         samples: what the next look will want to know about this one, as a report's.
         touches: machines that it is about beside those that its actions name, where an action names a service: a role
             must hold there too, and there it is shown.
@@ -304,6 +306,7 @@ class Plan:
     self_reverting: bool = False
     afterwards: tuple[Check, ...] = ()
     soak_seconds: int = 0
+    title: str = ""
     at_most: int | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:

@@ -121,7 +121,7 @@ class Report:
     notes: tuple[str, ...] = ()  # "Not asked: lin-01 Linux; vdi-07 off", sources and limits of what was asked
     chart: Chart | None = None
     table: Table | None = None
-    remedies: tuple[Remedy, ...] = ()  # Look Again, Evidence and Share are added by the bot
+    remedies: tuple[Remedy, ...] = ()  # Check Again, Evidence and Share are added by the bot
     samples: tuple[Sample, ...] = field(default=())
     did: str = "answered"
 

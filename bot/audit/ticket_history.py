@@ -98,7 +98,7 @@ def format_rows(rows: Any) -> str:
     if not isinstance(rows, list):
         return str(rows)
     told_rows = (_pairs(row) if isinstance(row, Mapping) else str(row) for row in rows)
-    return "; ".join(told_rows) or "no rows"
+    return "; ".join(told_rows) or "none"
 
 
 def _lines(entry: Entry) -> Iterator[tuple[str, str]]:

@@ -116,7 +116,7 @@ class CommandLine:
     values: Mapping[str, Any]
 
     def __str__(self) -> str:
-        """Its plain form, without what chat clients made of it: what *Look Again* asks."""
+        """Its plain form, without what chat clients made of it: what *Check Again* asks."""
         return " ".join(
             [f"/{self.command.name}", *(word for part in self.command.parameters for word in self._typed(part))]
         )

@@ -84,7 +84,7 @@ class AnsweredRequest:
         token: opaque; all that a button carries.
         seq: the number of the `answered` entry.
         at: when, UTC.
-        line: the command line in its plain form, for *Look Again*.
+        line: the command line in its plain form, for *Check Again*.
     """
 
     token: str

@@ -91,7 +91,7 @@ async def _begin_and_settle(run: Run, at: StepInstance) -> StepResult | None:
         held_back = True
         if _was_begun(run, at):
             await run.next_attempt(f"step {at.step.key} was not sent; it may start now")
-        with suppress(ChangesStopped):  # between the glance and the transaction: wait for go, and look again
+        with suppress(ChangesStopped):  # between the glance and the transaction: wait for go, and check again
             if (fate := await _intend_and_act(run, at, before, held)) is not None:
                 return await reconcile(run, at, fate)
 

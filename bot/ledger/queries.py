@@ -18,7 +18,8 @@ from bot.ledger.store import Store
 from bot.ledger.ticket_state import Ticket
 
 _SQL = """SELECT ticket.id, ticket.state, ticket.requester, ticket.target, ticket.open_until, json_extract(entry.body,
-        '$.data.name', '$.data.command', '$.data.undoes', '$.data.policy', '$.data.places')
+        '$.data.name', '$.data.command', '$.data.undoes', '$.data.policy', '$.data.places',
+        '$.data.plan.title')
     FROM (SELECT * FROM ticket WHERE state = ? ORDER BY number DESC LIMIT ?) AS ticket
     CROSS JOIN entry ON entry.seq = ticket.first_entry ORDER BY ticket.number DESC"""
 
@@ -31,6 +32,7 @@ class TicketSummary:
         undoes: the ticket that it takes back, or "".
         policy: "approval" by somebody else of the approvers, or "confirm" by the requester.
         places: the clusters, or hosts that stand alone, where a role must hold.
+        title: what it does, where the plan says more of that than command and target; else "".
     """
 
     ticket: str
@@ -43,13 +45,14 @@ class TicketSummary:
     undoes: str
     policy: str
     places: tuple[str, ...]
+    title: str = ""
 
 
 def headings(store: Store, state: str, limit: int) -> list[TicketSummary]:
     """The newest tickets of a state, the newest first, in one statement."""
     found = []
     for ticket, of_state, requester, target, open_until, told in store.rows(_SQL, (state, limit)):
-        name, command, undoes, policy, places = json.loads(told)
+        name, command, undoes, policy, places, title = json.loads(told)
         found.append(
             TicketSummary(
                 ticket=ticket,
@@ -62,6 +65,7 @@ def headings(store: Store, state: str, limit: int) -> list[TicketSummary]:
                 undoes=undoes or "",
                 policy=policy or "",
                 places=tuple(places or ()),
+                title=title or "",
             )
         )
     return found

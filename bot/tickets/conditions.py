@@ -107,7 +107,9 @@ def _cell(cell: Cell) -> str:
 
 def _is_not(row: Row, term: Predicate | FlagPredicate) -> str:
     cell = row.get(term.column)
-    if isinstance(term, FlagPredicate) or term.op not in ("=", "in") or isinstance(cell, (tuple, list, Mapping)):
+    if isinstance(term, FlagPredicate):
+        return f"flag {term.mask} is {'not set' if term.are_set else 'set'} in {term.column}"
+    if term.op not in ("=", "in") or isinstance(cell, (tuple, list, Mapping)):
         return f"it is not so that {_term_in_words(term)}"
     wanted = " or ".join(map(str, term.value)) if isinstance(term.value, tuple) else term.value
     return f"{term.column} is {_cell(cell) or 'empty'}, not {wanted}"
@@ -204,7 +206,7 @@ def describe_terms(terms: Terms) -> str:
 
 def _term_in_words(term: Predicate | FlagPredicate) -> str:
     if isinstance(term, FlagPredicate):
-        return f"{term.column} {'has' if term.are_set else 'lacks'} flag {term.mask}"
+        return f"flag {term.mask} {'set' if term.are_set else 'not set'} in {term.column}"
     if term.op in ("is null", "is not null"):
         return f"{term.column} {term.op}"
     shown = ", ".join(map(str, term.value)) if isinstance(term.value, tuple) else str(term.value)

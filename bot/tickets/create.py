@@ -1,7 +1,7 @@
 """From a line to a proposal: look, plan, and write it down; or say why there is no plan.
 
 A plan without groups, or one that a gate holds, makes no ticket. It is answered with a report, which says why and
-carries *Look Again*, exactly as a question is.
+carries *Check Again*, exactly as a question is.
 """
 
 from __future__ import annotations

@@ -163,6 +163,23 @@ class ApprovalService:
             _allow(press.person, Role.APPROVER, proposal)
             return self._write(press, Rejected(reason=_reason(why), **_by(press)))
 
+    def must_explain(self, press: UserAction, verb: str) -> None:
+        """What *reject* or *close* would be refused with whatever its reason, before anybody is asked for one.
+
+        Raises:
+            PermissionDenied: this person may not.
+            AlreadyDecided: somebody else did, and the sentence says who.
+            TicketError: it is not in a state to be closed.
+        """
+        with self._refusals(press, verb):
+            proposal = proposal_of(self._ledger, press.ticket)
+            _allow(press.person, Role.APPROVER if verb == "reject" else Role.OPERATOR, proposal)
+            ticket = self._ticket(press.ticket)
+            if verb == "reject" and ticket.state is not TicketState.PROPOSED:
+                raise AlreadyDecided(f"{ticket.id} is {ticket.state} already.")
+            if verb == "close" and ticket.state is not TicketState.INTERRUPTED:
+                raise MovedOn(f"It is not interrupted: {self.describe_status(press.ticket)}")
+
     def withdraw(self, press: UserAction) -> Entry:
         """Take back a proposal, or an approval that has not started. Raises PermissionDenied, AlreadyDecided."""
         with self._refusals(press, "withdraw"):

@@ -2,7 +2,8 @@
 
 Every value carries the name of its type, so that a question and an action with the same fields are not the same
 bytes, and what is read back is exactly what was written. Nothing of the signed part may be left out by a default:
-every field is written, empty ones too, but for `Check.settle` where it is 0 and `Step.undo_guard` where there is none.
+every field is written, empty ones too, but for `Check.settle` where it is 0, `Step.undo_guard` where there is none, and a
+plan's bound and title where it has none.
 """
 
 from __future__ import annotations
@@ -68,6 +69,7 @@ def signed_payload(whole: Plan, risk: Risk, version: str, run_until: str = "") -
         "soak_seconds": whole.soak_seconds,
         "run_until": run_until,
         **({} if whole.at_most is None else {"at_most": whole.at_most}),
+        **({"title": whole.title} if whole.title else {}),
     }
 
 

@@ -28,6 +28,7 @@ def plan_lines(plan: Plan, risk: Risk, version: str, run_until: str = "") -> tup
         f"Locks: {', '.join(sorted(plan.locks)) or 'none'}",
         *((f"Touches: {', '.join(plan.touches)}",) if plan.touches else ()),
         *(() if plan.at_most is None else (f"Moves at most: {plan.at_most} guests and other roles",)),
+        *((f"Title: {plan.title}",) if plan.title else ()),
         f"Way back: {plan.rollback}",
         *((f"Deadline (no step starts later): {run_until}",) if run_until else ()),
         *((f"Soak time beyond its steps: {plan.soak_seconds} s",) if plan.soak_seconds else ()),
@@ -88,13 +89,13 @@ def action_in_words(action: Action) -> str:
     if isinstance(action, RowTransaction):
         return f"{action.on}, database {action.database}: {'; '.join(_row(row) for row in action.rows)}"
     assert isinstance(action, ManualStep)
-    typed = f" Typed when it is confirmed: {_typed(action)}" if isinstance(action, ReadBack) else ""
+    typed = f" To confirm, type: {_typed(action)}" if isinstance(action, ReadBack) else ""
     return f"by hand ({action.role}): {action.instruction}{typed}"
 
 
 def _typed(action: ReadBack) -> str:
     fields = "; ".join(typed_in_words(field) for field in action.typed)
-    return f"{fields}. Where it is something else: {action.mismatch}"
+    return f"{fields}. If it differs: {action.mismatch}"
 
 
 def check_in_words(check: Check) -> str:

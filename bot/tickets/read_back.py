@@ -46,10 +46,10 @@ def read_back(ticket: str, number: int, act: ReadBack, said: Sequence[str]) -> t
 
 
 def typed_in_words(field: TypedField) -> str:
-    """A field as the plan shows it: "Serial number of the disk (has to be SN-1)"."""
+    """A field as the plan shows it: "Serial number of the disk (must be SN-1)"."""
     if field.compare == "number":
         return f"{field.label} (a number, only recorded)"
-    return f"{field.label} (has to be {_expected(field)})"
+    return f"{field.label} (must be {_expected(field)})"
 
 
 def _expected(field: TypedField) -> str:
@@ -61,7 +61,7 @@ def _expected(field: TypedField) -> str:
 def _difference(field: TypedField, text: str) -> str:
     if field.compare == "number":
         return f"{field.label}: “{escape_control_chars(text)}” is no number"
-    return f"{field.label}: “{escape_control_chars(text)}” was typed, and it has to be {field.shown or field.expected}"
+    return f"{field.label}: “{escape_control_chars(text)}” was typed, and it must be {field.shown or field.expected}"
 
 
 def _matches(field: TypedField, text: str) -> bool:

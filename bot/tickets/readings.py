@@ -29,7 +29,7 @@ def describe_reading(check: Check, rows: Rows, images: Images) -> str:
         images: step -> its before-image.
     """
     why = unmet(check, rows, images)
-    read = "; ".join(dict.fromkeys(_read(one, rows, images) for one in check.holds))
+    read = "; ".join(dict.fromkeys(_read(one, rows, images, is_said=bool(check.description)) for one in check.holds))
     if not why:
         return _shortened(f"{check.description} ({read})" if check.description else read, _LONGEST)
     if all(isinstance(one, CompareToBefore) and one.same and one.step in images for one in check.holds):
@@ -43,7 +43,7 @@ def rows_in_words(rows: Sequence[Row]) -> str:
     shared = _shared(rows)
     told = "; ".join(_row(row, shared) for row in rows[:_ROWS])
     more = f" and {len(rows) - _ROWS:,} more" if len(rows) > _ROWS else ""
-    return f"{told}{more}" if rows else "no rows"
+    return f"{told}{more}" if rows else "none"
 
 
 def compare_rows(now: Sequence[Row], before: Sequence[Row], columns: tuple[str, ...] = ()) -> str:
@@ -65,7 +65,8 @@ def compare_rows(now: Sequence[Row], before: Sequence[Row], columns: tuple[str, 
     return "; ".join(told)
 
 
-def _read(expected: Expect | CompareToBefore, rows: Rows, images: Images) -> str:
+def _read(expected: Expect | CompareToBefore, rows: Rows, images: Images, *, is_said: bool) -> str:
+    """What was read. `is_said`: the check has words of its own, which need no terms beside them."""
     found = [row for row in rows if matches(row, expected.where)]
     if isinstance(expected, CompareToBefore):
         before = images.get(expected.step)
@@ -73,7 +74,8 @@ def _read(expected: Expect | CompareToBefore, rows: Rows, images: Images) -> str
             return rows_in_words([_narrow(row, expected.columns) for row in found])
         return compare_rows(found, [row for row in before if matches(row, expected.where)], expected.columns)
     if expected.at_most == 0 and not found:
-        return f"none of {len(rows):,} with {describe_terms(expected.where)}" if rows else "no rows"
+        which = "" if is_said or not expected.where else f" with {describe_terms(expected.where)}"
+        return f"none of {len(rows):,}{which}" if rows else "none listed"
     wanted = dict.fromkeys(term.column for term in (*expected.where, *expected.each))
     return rows_in_words([_narrow(row, tuple(wanted)) for row in found or rows])
 

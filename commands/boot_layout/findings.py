@@ -12,7 +12,7 @@ from commands.boot_layout.layout import Judged, Layout
 from commands.formatting import MIB, format_size, join_names
 from commands.sources.firmware import FirmwareVersion, Model
 
-_REDEPLOY = "Windows runs and can stay so. Moving it to UEFI takes a new installation."
+_REDEPLOY = "Windows runs and needs no change. UEFI needs a reinstall."
 _SHORT = {  # of a table on a phone
     Layout.NO_EFI: "UEFI, no EFI",
     Layout.CONTRADICTS: "no match",
@@ -126,7 +126,7 @@ def _mixed(judged: Sequence[Judged], target: str) -> tuple[Finding, ...]:
             *lines,
             (
                 "By hand",
-                f"{_REDEPLOY} Where UEFI is wanted: drain and evict {join_names(bios, 4)}, then /redeploy-uefi has the steps.",
+                f"{_REDEPLOY} If you want UEFI: drain and evict {join_names(bios, 4)}, then /redeploy-uefi has the steps.",
             ),
         )
     return (Finding(Severity.WARNING, "DIFFERS", target, f"They start in different ways: {said}.", lines),)
@@ -147,15 +147,15 @@ def _bios(bios: Sequence[Judged]) -> Finding:
         Severity.NOTE,
         WORDS[Layout.BIOS],
         names,
-        f"Started by BIOS from an MBR disk ({join_names(dict.fromkeys(_size(one) for one in bios), 3)}). The two belong together.",
-        (("Means", f"{_REDEPLOY} It is needed only where UEFI was intended: /redeploy-uefi has the steps."),),
+        f"Starts by BIOS from an MBR disk ({join_names(dict.fromkeys(_size(one) for one in bios), 3)}). The two match.",
+        (("Means", f"{_REDEPLOY} Only if UEFI was intended: /redeploy-uefi has the steps."),),
     )
 
 
 def fine(judged: Sequence[Judged]) -> tuple[Healthy, ...]:
     """The hosts with all that UEFI wants."""
     well = tuple(one.name for one in judged if one.layout is Layout.UEFI)
-    return (Healthy("UEFI", well, "GPT, EFI and reserved partition there"),) if well else ()
+    return (Healthy("UEFI", well, "GPT with EFI and reserved partition"),) if well else ()
 
 
 def notes(judged: Sequence[Judged]) -> tuple[str, ...]:
@@ -164,8 +164,8 @@ def notes(judged: Sequence[Judged]) -> tuple[str, ...]:
     first = [one.name for one in judged if one.reserved_first]
     if first:
         found.append(
-            f"On {join_names(first)} the reserved partition stands before the EFI partition: diskpart makes it so by itself"
-            " (convert gpt), and the order does not matter."
+            f"On {join_names(first)} the reserved partition comes before the EFI partition. diskpart (convert gpt) does"
+            " that; the order does not matter."
         )
     found += [
         f"{one.name} has an EFI partition on disk {', '.join(map(str, one.other_efi))} as well: it is not the one of Windows' own disk."
@@ -202,7 +202,7 @@ def _versions(model: str, told: Mapping[str, str]) -> Finding:
         (
             (
                 "Means",
-                "Hosts of one model with different firmware can behave differently. Which one is newer, the maker's page says.",
+                "Hosts of one model with different firmware can behave differently. See the maker's page for which is newer.",
             ),
         ),
     )

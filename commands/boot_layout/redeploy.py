@@ -1,4 +1,4 @@
-"""A node laid out anew for UEFI: what has to be known before, and the steps of the field note, each done by a person.
+"""A node erased and reinstalled for UEFI: what has to be known before, and the steps of the field note, each done by a person.
 
 The note's server (a Dell R810 with BIOS 2.7.4) was started through its Unified Server Configurator (F10); Setup made the
 partitions of UEFI only after the disk had been cleaned and converted in the repair console, the server shut down, and F10
@@ -137,7 +137,7 @@ def _evicted(target: Target, facts: RedeployFacts) -> Gate:
 
 def _own_service(on: str, services: tuple[Service, ...] | Unknown) -> Gate:
     """A node whose cluster service is only stopped still has its cluster's configuration: eviction disables it [mem]."""
-    says = f"{on} does not take itself for a node"
+    says = f"{on} is no longer a cluster node"
     if isinstance(services, Unknown):
         return _gate(says, None, f"not known: {services.why.rstrip('.')}", services, about="services")
     if not services:
@@ -147,7 +147,7 @@ def _own_service(on: str, services: tuple[Service, ...] | Unknown) -> Gate:
     if own is None:
         return _gate(says, True, "it has no cluster service")
     is_off = own.state == "Stopped" and own.start_mode == "Disabled"
-    return _gate(says, is_off, f"its cluster service is {own.state}, start {own.start_mode or 'not told'}")
+    return _gate(says, is_off, f"its cluster service is {own.state}, startup {own.start_mode or 'not told'}")
 
 
 def _no_role(target: Target, facts: RedeployFacts) -> Gate:
@@ -220,14 +220,14 @@ def steps(target: Target, judged: Judged) -> tuple[Step, ...]:
         _by_hand(
             "san-paths",
             f"Remove the SAN paths of {on}",
-            f"Unmap every LUN from {on} on the storage, or unplug its Fibre Channel and iSCSI ports, and leave it so until"
-            " Windows is installed. hvops looks for shared disks afterwards; it cannot tell SAS arrays from local"
-            " disks, so look for those yourself.",
+            f"Unmap every LUN from {on} on the storage, or unplug its Fibre Channel and iSCSI ports, and keep it that way until"
+            " Windows is installed. hvops then looks for shared disks; it cannot tell SAS arrays from local disks, so check"
+            " for those yourself.",
             (_no_san(on),),
         ),
         _by_hand(
             "console",
-            f"Start {on} into the repair console",
+            f"Boot {on} into the repair console",
             "Shut it down, start it, press F10 for System Services, choose OS Deployment, Deploy OS, go directly to OS"
             " Deployment, choose the Windows and UEFI mode (not asked where UEFI is set already), insert the medium and"
             " finish. In Windows Setup choose language and keyboard, Next, then STOP: choose Repair your computer and open"
@@ -237,9 +237,10 @@ def steps(target: Target, judged: Judged) -> tuple[Step, ...]:
             "find-disk",
             f"Find the disk of {on} in the repair console",
             ReadBack(
-                "In the console: “diskpart”, “list disk”, and “wmic diskdrive get Index,Model,SerialNumber,Size” (or the"
-                " controller's own screen). The console counts disks by itself: go by serial number and size, never by"
-                " the number that Windows showed. Erase nothing yet.",
+                "Open a second window (“start cmd”) first. Run “diskpart” in one, then “list disk”. In the other, run “wmic"
+                " diskdrive get Index,Model,SerialNumber,Size” (or see the controller's own screen). The console numbers"
+                " disks its own way: go by serial number and size, never by the number that Windows showed. Erase nothing"
+                " yet.",
                 _ROLE,
                 (TypedField("Serial number of the disk", "text", disk.serial), sized, _NUMBER),
                 _ANOTHER_DISK,
@@ -251,10 +252,9 @@ def steps(target: Target, judged: Judged) -> tuple[Step, ...]:
             "select-disk",
             "Select that disk in diskpart, and compare it once more",
             ReadBack(
-                "“select disk” with the number that you typed, then “list disk” and “detail disk”. The line with the"
-                " asterisk is the selected one. In a second window (“start cmd”) read its serial number once more, with that"
-                " number: “wmic diskdrive where Index=… get SerialNumber,Size”. “detail disk” must list no volume of a"
-                " cluster.",
+                "In the diskpart window: “select disk” with the number that you typed, then “list disk” (the asterisk marks"
+                " the selected disk) and “detail disk”, which must list no volume of a cluster. In the other window, read"
+                " the serial number once more, with that number: “wmic diskdrive where Index=… get SerialNumber,Size”.",
                 _ROLE,
                 (TypedField("Serial number of the selected disk", "text", disk.serial), sized, _NUMBER),
                 _ANOTHER_SELECTED,
@@ -266,28 +266,28 @@ def steps(target: Target, judged: Judged) -> tuple[Step, ...]:
             _by_hand(
                 "erase",
                 f"Erase that disk and make it GPT ({what})",
-                "Only with that disk selected: “clean”, then “convert gpt”, then “exit”. This erases Windows.",
+                "In the diskpart window, with that disk selected: “clean”, then “convert gpt”, then “exit”. This erases Windows.",
             ),
             guard=_still_evicted(target),
         ),
         _by_hand(
             "shut-down",
             f"Leave the console and shut {on} down",
-            "Close the command prompt and shut the server down. Do NOT change to X: and start setup again from there.",
+            "Close both windows and shut the server down. Do NOT change to X: and start setup again from there.",
         ),
         _by_hand(
             "install",
             "Install Windows through F10",
-            "Start the server, press F10 for System Services, and touch nothing any more: it takes longer than expected,"
-            " and Windows Setup comes up again. Install Now, Custom; select the unallocated space, New, the size, Apply,"
+            "Start the server, press F10 for System Services, and then don't touch anything: it takes longer than"
+            " expected, then Windows Setup starts again. Install Now, Custom; select the unallocated space, New, the size, Apply,"
             " OK (Setup adds the partitions of UEFI), select the new large partition, Next. Set the administrator's"
             " password.",
         ),
         _by_hand(
             "answers",
             f"Bring {on} back: network, name, domain, WinRM",
-            f"Give it its name {on} and its address again, join the domain, give hvops' logins their rights, and switch"
-            " WinRM on. Then press Done: hvops asks the host how it starts. Connect the SAN again only after that.",
+            f"Give it the name {on} and its old address, join the domain, give hvops' logins their rights, and turn on"
+            " WinRM. Then press Done: hvops checks how it starts. Reconnect the SAN only after that.",
             _laid_out(on),
         ),
     )
@@ -331,7 +331,7 @@ def _still_evicted(target: Target) -> tuple[Check, ...]:
     terms = [Predicate("Name", "in", tuple(names)), *(Predicate("Name", "like", one) for one in patterns)]
     absent = (Expect((term,), at_least=0, at_most=0) for term in (*terms, Predicate("Name", "=", "")))
     check = Check(query, (*absent, Expect(each=(Predicate("Name", "is not null"),))))
-    return (check.described_as(f"{target.name} is no node of {target.cluster}"),)
+    return (check.described_as(f"{target.name} is no longer a node of {target.cluster}"),)
 
 
 def _laid_out(on: str) -> tuple[Check, ...]:

@@ -16,12 +16,12 @@ from commands.boot_layout.layout import Judged, Layout, judge
 from commands.formatting import join_names, pluralize, summarize_failures
 
 _IN_WORDS = {
-    Layout.NO_EFI: "no EFI partition to be seen",
+    Layout.NO_EFI: "no visible EFI partition",
     Layout.CONTRADICTS: "firmware and partition table do not match",
     Layout.EFI_ELSEWHERE: "its EFI partition is on another disk",
     Layout.NO_RESERVED: "UEFI from GPT, no reserved partition",
     Layout.BIOS: "BIOS mode, MBR",
-    Layout.UEFI: "UEFI, GPT, EFI and reserved partition there",
+    Layout.UEFI: "UEFI and GPT with EFI and reserved partition",
 }
 
 

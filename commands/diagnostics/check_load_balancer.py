@@ -42,7 +42,7 @@ def evaluate(args: Args, told: str | Unknown) -> Report:
         answered=1,
         findings=found,
         fine=() if found else (Healthy("LOAD BALANCER", (name,), f"answers, firmware {told}, no known fault"),),
-        notes=("hvops knows the faults that its rules list, and no other.",),
+        notes=("hvops knows only the faults that its rules list.",),
         remedies=(Remedy("Check Services", f"/check-virtual-service {name}", primary=True),),
     )
 

@@ -75,7 +75,7 @@ def _notes(trail: Trail) -> tuple[str, ...]:
     ]
     own = f" ({known[0].own_address})" if known and known[0].own_address else ""
     asked = (
-        f"Asked with GET from hvops' own machine{own}, without cookies, a login, or reading a page."
+        f"Asked with GET from hvops' own machine{own}, without cookies or a login, and without reading a page."
         " A client elsewhere may get other answers."
         + (" Who signed a certificate was not verified." if any(one.certificate for one in known) else "")
     )

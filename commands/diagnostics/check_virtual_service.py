@@ -1,4 +1,4 @@
-"""Check the virtual services of a load balancer: which real servers are down, and which only because of the check."""
+"""Check the virtual services of a load balancer: which real servers are down, and which are only marked down by a wrong check."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def collect(args: Args, ask: QueryClient) -> ServiceFacts:
 
 
 def evaluate(args: Args, facts: ServiceFacts) -> Report:
-    """The worst first: down because of the check, down, up no more."""
+    """The worst first: marked down by the wrong check, down, up no more."""
     balancer = args.load_balancer.name
     if isinstance(facts.services, Unknown):
         title = f"{balancer}: its virtual services are not known"

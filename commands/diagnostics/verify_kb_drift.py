@@ -397,7 +397,7 @@ _FLAGS = {
         "REBOOT PENDING",
         (
             ("Means", "Updates there are not in force yet, and what is listed may still change."),
-            ("By hand", "Drain and restart one node after the other, then look again."),
+            ("By hand", "Drain and restart one node after the other, then check again."),
         ),
     ),
     FlagAge.OLDER: (

@@ -60,7 +60,7 @@ def full_findings(judged: Sequence[Judged], named: Iterable[Suspect], least: int
         return findings
     rest = [volumes[0] for volumes in list(guests.values())[ALONE:]]
     says = f"{join_names([one.short for one in rest], 20)}. The table has every one."
-    by_hand = ("By hand", f"Free {format_size(least)} or more on each full volume, then Look Again.")
+    by_hand = ("By hand", f"Free {format_size(least)} or more on each full volume, then Check Again.")
     return [*findings[:ALONE], Finding(Severity.FAULT, "FULL", f"{len(rest)} more guests", says, (by_hand,))]
 
 
@@ -77,7 +77,7 @@ def _full(volumes: Sequence[Judged], event: Suspect | None, least: int, now: dat
         if event
         else []
     )
-    lines.append(("By hand", f"Free {_wanted(volumes, least)}, then Look Again."))
+    lines.append(("By hand", f"Free {_wanted(volumes, least)}, then Check Again."))
     return Finding(Severity.FAULT, "FULL", first.guest, f"on {first.hosted.host} · {said}", tuple(lines))
 
 

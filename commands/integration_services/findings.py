@@ -21,12 +21,12 @@ from commands.sources.kvp import System
 Names = Mapping[str, str]  # VM id -> the guest's name as it is shown
 Lines = tuple[tuple[str, str], ...]
 
-_AGAIN = "then Look Again"
+_AGAIN = "then Check Again"
 _DAEMON = "Linux: install and start the KVP daemon (hypervkvpd; on Ubuntu hv-kvp-daemon)."
 _SERVICE = "Windows: start the service vmickvpexchange."
 _SETUP = (
-    "insert the integration services setup disk of its host (vmguest.iso), run setup in the guest and restart it at a "
-    "quiet time"
+    "insert the host's integration services setup disk (vmguest.iso), run setup in the guest, restart the guest at a quiet"
+    " time"
 )
 _MOST = 12  # guests that one finding names; the table has all
 WANT_ACTION = (State.INCOMPATIBLE, State.NO_CONTACT, State.EXCHANGE_OFF, State.NO_DATA, State.OLDER)
@@ -149,7 +149,7 @@ def _no_contact(found: Sequence[GuestServices], names: Names) -> Finding:
                 "Means",
                 "Runs, and neither heartbeat nor data exchange answers: starting, hung, or without the services.",
             ),
-            ("By hand", f"Look at its console. If it is well, install integration services, {_AGAIN}."),
+            ("By hand", f"Look at its console. If the guest is up, install integration services, {_AGAIN}."),
         ),
     )
 
@@ -159,10 +159,10 @@ def _exchange_off(found: Sequence[GuestServices], names: Names) -> Finding:
         Severity.WARNING,
         "EXCHANGE OFF",
         _whose(found, names),
-        f"{_each(found, names, _on)}: data exchange is switched off in the VM's settings.",
+        f"{_each(found, names, _on)}: data exchange is off in the VM's settings.",
         (
-            ("Means", "Its version is not known, and Windows Update cannot tell that it may offer it a newer one."),
-            ("By hand", f"Switch on Data Exchange in the VM's settings, Integration Services, {_AGAIN}."),
+            ("Means", "hvops cannot see its version, and Windows Update cannot offer it a newer one."),
+            ("By hand", f"Turn on Data Exchange in the VM's settings, Integration Services, {_AGAIN}."),
         ),
     )
 
@@ -179,8 +179,9 @@ def _daemon(found: Sequence[GuestServices], names: Names) -> Finding:
 
 def _no_data(found: Sequence[GuestServices], names: Names) -> Finding:
     beats = sum(one.heartbeat is not None and one.heartbeat.has_answered for one in found)
-    alive = "its heartbeat answers" if len(found) == 1 else f"the heartbeat of {beats} answers"
-    says = f", and {alive}" if beats else ""
+    alive = "the heartbeat answers" if len(found) == 1 else f"{beats} of {len(found)} heartbeats answer"
+    says = f" and {alive}" if beats else ""
+    who = "the guest reports" if len(found) == 1 else "the guests report"
     silent = [one for one in found if one.snapshot is Snapshot.SILENT]
     whose = f": {join_names(names[one.guest.vm_id] for one in silent)}" if len(found) > 1 else ""
     also = f" VSS does not answer either{whose}." if silent else ""
@@ -188,11 +189,11 @@ def _no_data(found: Sequence[GuestServices], names: Names) -> Finding:
         Severity.WARNING,
         "NO DATA",
         _whose(found, names),
-        f"{_each(found, names, _on)}: data exchange is switched on{says}, but reports nothing.{also}",
+        f"{_each(found, names, _on)}: data exchange is on{says}, but {who} nothing.{also}",
         (
             (
                 "Means",
-                "Nobody inside answers for data exchange. Which system it runs is not known, so neither is its version.",
+                "hvops cannot see which system it runs, nor its version: nothing in the guest answers data exchange.",
             ),
             ("By hand", f"{_DAEMON} {_SERVICE[:-1]}, {_AGAIN}."),
         ),
@@ -237,7 +238,11 @@ def _reports_health(one: GuestServices) -> bool:
 
 def _where(found: Sequence[GuestServices]) -> Lines:
     values = {_short(one.read_from) for one in found if one.read_from}
-    return (("Because", f"The host expects it by {join_names(sorted(values))} in its registry."),) if values else ()
+    return (
+        (("Because", f"The expected version is {join_names(sorted(values))} in the host's registry."),)
+        if values
+        else ()
+    )
 
 
 def _short(value: str) -> str:
@@ -287,13 +292,13 @@ def _snapshot_findings(judged: Sequence[GuestServices], names: Names) -> list[Fi
                 Severity.WARNING,
                 "VSS OFF",
                 _whose(off, names),
-                f"{_each(off, names, _on)}: backup (VSS) is switched off in the VM's settings.",
+                f"{_each(off, names, _on)}: backup (VSS) is off in the VM's settings.",
                 (
                     (
                         "Means",
-                        "A backup of the host cannot freeze its applications: it saves the VM's state, or fails.",
+                        "The backup may put the VM in saved state (it is down meanwhile), or fail.",
                     ),
-                    ("By hand", f"Switch on Backup in the VM's settings, Integration Services, {_AGAIN}."),
+                    ("By hand", f"Turn on Backup in the VM's settings, Integration Services, {_AGAIN}."),
                 ),
             )
         )
@@ -309,7 +314,7 @@ def _snapshot_findings(judged: Sequence[GuestServices], names: Names) -> list[Fi
                 (
                     (
                         "Means",
-                        "A backup of the host cannot freeze its applications: it saves the VM's state, or fails.",
+                        "The backup may put the VM in saved state (it is down meanwhile), or fail.",
                     ),
                     ("By hand", f"In the guest, start the service vmicvss, {_AGAIN}."),
                 ),
@@ -337,7 +342,7 @@ def _hosts_differ(one: Disagreement) -> Finding:
         f"{each} ({_short(one.name)}).",
         (
             ("Means", "A guest that is up to date on one host is older, or newer, on another."),
-            ("By hand", "Bring these hosts to the same updates first, guests after that."),
+            ("By hand", "Install the same updates on these hosts first, then on the guests."),
         ),
     )
 
@@ -430,13 +435,11 @@ def _expected_notes(hosts: Iterable[HostServices]) -> list[str]:
 
 
 def _says_expected(expected: Expected, host: HostServices) -> str:
-    update = "guests are judged by Windows Update and by their components."
+    update = "Windows Update brings the guests' versions, so only their components are judged."
     modern = host.node.build is not None and host.node.build >= 14393  # noqa: PLR2004 - 2016
     if not expected.versions:
         return f"no expected version in {INSTALLER.rpartition(chr(92))[2]}; " + (
-            f"guests from 2016 on are judged by Windows Update, older {update}"
-            if modern
-            else "guests cannot be compared."
+            update if modern else "guests cannot be compared."
         )
     each = ", ".join(f"{_short(name)} {version}" for name, version in sorted(expected.versions.items()))
     place = "GuestInstaller\\Version" if expected.place == PLACES[0] else "GuestInstaller"
@@ -448,7 +451,7 @@ def _ignored_note(judged: Sequence[GuestServices], names: Names) -> str:
     if not found:
         return ""
     whose = join_names(names[one.guest.vm_id] for one in found)
-    return f"Not Windows: {whose}. Their versions and degraded warnings are to be ignored (Microsoft)."
+    return f"Not Windows: {whose}. Microsoft says to ignore version and degraded warnings for Linux."
 
 
 def _linux_backup_note(judged: Sequence[GuestServices], names: Names) -> str:
@@ -486,8 +489,8 @@ def _log_notes(facts: IntegrationFacts, judged: Sequence[GuestServices], names: 
     if found:
         cut = " The list may be cut." if any(not log.is_whole(facts.now - LOOK_BACK) for log in read.values()) else ""
         notes.append(
-            f"Integration-Admin log, last {days} days: other version (4010) for {join_names(found.values())}. It is written when"
-            f" a guest connects; the components say how it is now.{cut}"
+            f"Integration-Admin log, last {days} days: version mismatch (event 4010) for {join_names(found.values())}. It is logged when"
+            f" a guest connects; the table shows the state now.{cut}"
         )
     elif read:
         notes.append(f"Integration-Admin log of {join_names(read)}, last {days} days: no version warning (4010).")

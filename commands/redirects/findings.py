@@ -67,7 +67,7 @@ def without_host(trail: Trail) -> str:
     if isinstance(bare, Unknown):
         return "What it answers without a Host header (HTTP/1.0) is not known."
     if bare.status == _BAD_REQUEST:
-        return "Without a Host header (HTTP/1.0, as some health checks ask) it answers 400: such a check would call it down."
+        return "Without a Host header (HTTP/1.0, as some health checks ask) it answers 400: such a check would mark it down."
     host = _host_it_names(trail.hops[0].url, bare)
     if read_address(host) is None or host == trail.hops[0].url.host:
         return ""
@@ -114,12 +114,12 @@ def _loop(trail: Trail, loop: Loop) -> Finding:
 
 
 def _explain(loop: Loop, at: Sequence[Hop]) -> tuple[str, str, str]:
-    """What repeats; the suspected cause; the cure."""
+    """What repeats; the suspected cause; the fix."""
     url = loop.urls[-1]
     if loop.kind is Kind.NO_SCHEME:
         return (
-            f"Each redirect puts {_short(loop.block)} behind the path once more.",
-            f"The destination of its redirect is written without http:// or https://, so it is taken for a path of {url.authority}.",
+            f"Each redirect adds {_short(loop.block)} to the path once more.",
+            f"The destination of its redirect is written without http:// or https://, so it is read as a path on {url.authority}.",
             (
                 f"In IIS Manager, open HTTP Redirect of the site bound to {url.host}, and write http://{_short(loop.block)} (or"
                 f" https://). {_FIX_EVERYWHERE}"
@@ -127,8 +127,8 @@ def _explain(loop: Loop, at: Sequence[Hop]) -> tuple[str, str, str]:
         )
     if loop.kind is Kind.GROWS:
         return (
-            f"Each redirect puts /{_short(loop.block)} behind the path once more.",
-            f"/{_short(loop.block)} lies below what is redirected and inherits the redirect, so it is redirected to itself again.",
+            f"Each redirect adds /{_short(loop.block)} to the path once more.",
+            f"/{_short(loop.block)} lies below the redirected folder and inherits the redirect, so it redirects to itself again.",
             (
                 "In IIS Manager, open HTTP Redirect where it is set, and tick “Only redirect requests to content in this"
                 " directory (not subdirectories)”; or turn it off for the application it leads to. A destination that begins"
@@ -146,18 +146,18 @@ def _explain(loop: Loop, at: Sequence[Hop]) -> tuple[str, str, str]:
             f"{_short(url.shown)} redirects to itself.",
             (
                 "A device before the server ends TLS and passes plain HTTP on: the server sees http, and redirects to https again."
-                " Less likely: the site's own redirect also counts for the page it leads to."
+                " Less likely: the site's own redirect also applies to the page it leads to."
             ),
             (
-                "Redirect http to https on the device that ends TLS, and take the redirect off the server; or let the server's"
-                " rule read the header that the device sets (X-Forwarded-Proto). If no device ends TLS there: tick “Only"
+                "Redirect http to https on the device that ends TLS, and remove the redirect from the server; or have the"
+                " server's rule read the header that the device sets (X-Forwarded-Proto). If no device ends TLS there: tick “Only"
                 " redirect requests to content in this directory”."
             ),
         )
     if loop.kind is Kind.TO_ITSELF:
         return (
             f"{_short(url.shown)} redirects to itself.",
-            "The redirect also counts for the page it leads to: below the site, everything inherits it.",
+            "The redirect also applies to the page it leads to: everything below the site inherits it.",
             (
                 "In IIS Manager, tick “Only redirect requests to content in this directory (not subdirectories)”, or turn the"
                 f" redirect off where it leads to. {_FIX_EVERYWHERE}"
@@ -170,7 +170,7 @@ def _between(loop: Loop, at: Sequence[Hop]) -> tuple[str, str, str]:
     """Addresses that send each other the client."""
     names = join_names([_short(one.shown) for one in loop.urls], 4)
     sites = join_names(dict.fromkeys(_site(hop) for hop in at), 4)
-    says = f"These send the client round in a circle: {names}."
+    says = f"These send the client in a circle: {names}."
     if loop.kind is Kind.SCHEMES:
         return (
             says,
@@ -178,13 +178,13 @@ def _between(loop: Loop, at: Sequence[Hop]) -> tuple[str, str, str]:
                 "One rule redirects to https, another one back to http: a redirect with http:// in its destination, or a server"
                 " behind a device that ends TLS and builds its own addresses with http."
             ),
-            f"Decide for one, and remove the other rule: {sites}.",
+            f"Choose one, and remove the other rule: {sites}.",
         )
     if loop.kind is Kind.HOSTS:
         return (
             says,
             "Each of these sites redirects to the other.",
-            f"Decide which name stays, and remove its redirect: {sites}.",
+            f"Choose which name stays, and remove its redirect: {sites}.",
         )
     return says, "Two redirects of one site lead to each other.", f"Remove one of them: {sites}."
 

@@ -43,7 +43,7 @@ async def collect(args: Args, ask: QueryClient) -> ServiceFacts:
 
 
 def plan(args: Args, facts: ServiceFacts) -> Plan:
-    """Write what differs, judge it once all was checked anew, put it back where fewer are up."""
+    """Write what differs, judge it once all was checked again, put it back where fewer are up."""
     balancer = args.load_balancer.name
     service = _service(args, facts)
     if isinstance(service, str):
@@ -98,10 +98,10 @@ def _one_name(args: Args, service: VirtualService, facts: ServiceFacts, name: st
     made = Plan(
         reason=_reason(service, wanted),
         impact=(
-            f"{balancer} asks the {servers} of {service.label} differently from then on. One that does not answer is taken out of"
-            f" service. For up to {settles} s the old state stands."
+            f"{balancer} then checks the {servers} of {service.label} with the new request. One that does not answer it is taken"
+            f" out of service. For up to {settles} s the old status stays."
         ),
-        rollback="The fields are put back as they were, by hvops itself where fewer are up, else by Undo.",
+        rollback="If fewer real servers are up afterwards, hvops puts the old settings back by itself. Otherwise press Undo.",
         locks=(f"load-balancer:{balancer.lower()}",),
         gates=gates,
         groups=groups,
@@ -109,6 +109,7 @@ def _one_name(args: Args, service: VirtualService, facts: ServiceFacts, name: st
         current_state=f"{up} of {pluralize(len(service.servers), 'real server')} up",
         expected_state=f"{servers} up",
         afterwards=(_after(balancer, service),),
+        title=_title(balancer, service),
     )
     return or_no_plan(service.label, made)
 
@@ -124,13 +125,12 @@ def _reason(service: VirtualService, wanted: fix.Wanted) -> str:
     all_of = f"{both} real server{'' if is_one else 's'}"
     told = fix.answered_words(wanted)
     if wanted.refused and now is not None and now.host == wanted.request.host:
-        name = "No plan is needed for a host name: it is set already. " if service.check.host and now.host else ""
         return (
-            f"{name}{all_of} {_verb(wanted)} {wanted.request.method} {told} and refuse{'s' if is_one else ''} HEAD"
-            f" ({', '.join(wanted.refused)}). Cure: {_small(cure_in_words(now, wanted.request))}."
+            f"{all_of} {_verb(wanted)} {wanted.request.method} with {told} and refuse{'s' if is_one else ''} HEAD"
+            f" ({', '.join(wanted.refused)}). Fix: {_small(cure_in_words(now, wanted.request))}."
         )
     return (
-        f"The check of {service.label} asks {now}. {all_of} {_verb(wanted)} {wanted.request} with {told}. Cure:"
+        f"The check of {service.label} asks {now}. {all_of} {_verb(wanted)} {wanted.request} with {told}. Fix:"
         f" {_small(cure_in_words(now, wanted.request))}."
     )
 
@@ -161,19 +161,26 @@ def _by_hand(args: Args, service: VirtualService, facts: ServiceFacts, names: Ho
         )
     return Plan(
         reason=(
-            f"{service.label} stands for {pluralize(len(names), 'host name')}: {join_names(list(names))}. One virtual service has"
-            " one check, and one check asks for one name: a SubVS for each name is checked by itself."
+            f"{service.label} serves {pluralize(len(names), 'host name')}: {join_names(list(names))}. A virtual service has one"
+            " health check, and a check asks for one name. A SubVS for each name has a check of its own."
         ),
-        impact="While content rules are added, requests that match none go nowhere: keep a SubVS without a rule as default.",
-        rollback="Delete the SubVSs; the real servers of the service itself are as they were only if they were not removed.",
+        # "default" is a rule of the load balancer's own, whose name no other may have [doc]; that it takes what matches no
+        # other rule, and that a SubVS without any rule is sent nothing [mem].
+        impact="Requests that match no content rule are dropped. Assign the built-in rule “default” to one SubVS to keep them.",
+        rollback="Delete the new SubVSs. This restores the service only if its own real servers were not removed.",
         locks=(f"load-balancer:{balancer.lower()}",),
         gates=(),
-        groups=(fix.sub_services_by_hand(balancer, service, names),),
+        groups=(fix.sub_services_by_hand(balancer, service, facts, names),),
         remedies=_look(args),
         touches=(balancer,),
         current_state=f"{fix.up_now(service)} of {pluralize(len(service.servers), 'real server')} up, one check",
         expected_state=f"{pluralize(len(names), 'SubVS', 'SubVSs')} up, each with its own check",
+        title=_title(balancer, service),
     )
+
+
+def _title(balancer: str, service: VirtualService) -> str:
+    return f"Fix health check of {service.label} on {balancer}"
 
 
 def _after(balancer: str, service: VirtualService) -> Check:

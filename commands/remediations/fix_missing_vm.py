@@ -218,7 +218,7 @@ def _repair(args: Args, facts: Facts, chosen: Resolved) -> Repair | str:
         return f"No plan for {name}: VMM lists {pluralize(len(ids), 'host')} called {real.host}, where it really is."
     becomes = CODES.get(real.guest.power)
     if becomes is None:
-        return f"No plan for {name}: it is {real.guest.power} on {real.host}. Look again when that has ended."
+        return f"No plan for {name}: it is {real.guest.power} on {real.host}. Check again when that has ended."
     machine = one.machine
     if machine.state is None:
         return f"No plan for {name}: its record has no state that can be read."

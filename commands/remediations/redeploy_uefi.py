@@ -1,4 +1,4 @@
-"""Lay an evicted node out anew for UEFI, by hand: its disk is erased, and a person reads back which disk that is."""
+"""Erase an evicted node and reinstall Windows for UEFI, by hand: a person reads back which disk is erased."""
 
 from __future__ import annotations
 
@@ -44,30 +44,32 @@ def plan(args: Args, facts: RedeployFacts) -> Plan:
     if held(own):
         return no_plan(blocking_reason(on, own), own, _drain(args, facts))
     return Plan(
-        reason=f"{on} was started by {judged.firmware} from {'a GPT' if judged.disk.is_gpt else 'an MBR'} disk ({size}).{other_disks(facts.boot, judged.disk)}",
+        reason=f"{on} starts by {judged.firmware} from {'a GPT' if judged.disk.is_gpt else 'an MBR'} disk ({size}).{other_disks(facts.boot, judged.disk)}",
         impact=(
-            f"Windows on {on} is erased and installed anew. Every step is done by a person at its console; from the second"
-            " one until the last the host is silent, which is expected. Guests of the cluster are not affected."
+            f"Windows on {on} is erased and reinstalled. A person at its console does every step. From step 2 to the last"
+            f" step {on} is silent; that is expected. Guests of the cluster are not affected."
         ),
-        rollback="Until the disk is erased: stop after the step and start the server again. Afterwards there is no way back but a backup of the host.",
+        rollback=f"Until the disk is erased: press Stop After Step and start the server again. After the disk is erased, the only way back is to restore {on} from backup.",
         locks=(f"host:{on.lower()}",),  # it is no node any more: changes of its former cluster go on meanwhile
         gates=own,
         groups=(Group("redeploy", steps(args.host, judged)),),
         current_state=f"{judged.layout}, {judged.disk.serial or 'no serial number'}, {size}",
         expected_state="UEFI from a GPT disk with EFI and reserved partition",
         touches=(on,),
+        title=f"Erase {on} and reinstall Windows for UEFI",
     )
 
 
 def _not_wanted(on: str, judged: Judged) -> str:
-    """Why this host is not laid out anew; "" where it may be."""
+    """Why this host is not reinstalled; "" where it may be."""
     if judged.layout in _WANTED:
         return ""
     if judged.layout is Layout.NO_EFI:
         return (
-            f"No plan for {on}: no EFI partition is to be seen, though UEFI started it. Look first what it starts from."
+            f"No plan for {on}: UEFI started it, but no EFI partition is visible. First find out what it starts from."
         )
-    return f"Nothing to redeploy on {on}: it is started by UEFI from a GPT disk ({judged.layout})."
+    odd = "" if judged.layout is Layout.UEFI else f" ({judged.layout})"
+    return f"Nothing to redeploy: {on} already starts by UEFI from a GPT disk{odd}."
 
 
 def _drain(args: Args, facts: RedeployFacts) -> tuple[Remedy, ...]:

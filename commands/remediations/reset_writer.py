@@ -140,7 +140,7 @@ def _other_job(node: NodeVerdict, one: WriterVerdict) -> Plan:
     whose = "its guests lie on" if one.writer.is_hyper_v else "its files lie on"
     says = (
         f"No plan for {node.name}: {one.writer.name} is {one.writer.says}. The backup left out a volume that {whose}, and no"
-        " restart cures that. Add the missing volume to the selection of the backup job, then run the job again."
+        " restart fixes that. Add the missing volume to the selection of the backup job, then run the job again."
     )
     return no_plan(says, curable(node, one), (Remedy("Check Writers", f"/check-writers {node.name}", primary=True),))
 
@@ -150,7 +150,7 @@ def _too_early(node: NodeVerdict, one: WriterVerdict) -> Plan | None:
     if one.verdict in (*_RESETTABLE, WriterStatus.LOOKS_STUCK):
         return None
     why = {
-        WriterStatus.BUSY: f"{node.backup.says} Waiting is normal meanwhile: let it end, then look again.",
+        WriterStatus.BUSY: f"{node.backup.says} Waiting is normal meanwhile: let it end, then check again.",
         WriterStatus.ERROR: "It is stable again; the error is of an earlier backup. Retry the backup job: a reset would only hide it.",
         WriterStatus.EXPECTED: "That is expected on this Windows.",
         WriterStatus.UNREAD: "What vssadmin prints of it cannot be read: look on the host."
@@ -249,7 +249,7 @@ def _no_drain(node: NodeVerdict, drain: DrainFacts | None) -> str:
 
 
 def _free_the_guest(args: Args, facts: ResetFacts, node: NodeVerdict, drain: DrainFacts) -> Plan:
-    """While a job waits or a guest is locked, room in the guest is the cure, and a reset the harm."""
+    """While a job waits or a guest is locked, room in the guest is the fix, and a reset the harm."""
     jobs = _jobs(args, facts)
     locked = locked_words(drain)
     unknown = "" if node.locks.are_known else "whether guests are locked is not known"

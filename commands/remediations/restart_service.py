@@ -170,6 +170,7 @@ def _restart(args: Args, facts: RestartFacts, one: Service, dependents: tuple[st
         )
     back = join_names([one.name, *(other.name for other in reversed(running))], 40)
     whole = Plan(
+        title=f"Restart {one.label} on {on}",
         reason=f"Someone asked for a restart of {one.label}, which is running on {on}.",
         impact=_impact(on, one, running, stays),
         rollback=f"If a step fails, hvops tries to start every service it stopped: {back}. A cancel leaves them stopped: press Undo… then. After a successful restart there is nothing to undo.",

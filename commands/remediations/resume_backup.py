@@ -117,7 +117,7 @@ def _held(job: BackupJob, space: space_facts.GuestSpaceFacts | None, gates: tupl
         few = join_names(full, 4)
         return (
             f"No plan yet for job {job.number}: {few} {'is' if len(full) == 1 else 'are'} full or low, so it would only wait"
-            f" again. First: {space_facts.way_to_room(space)}, then look again."
+            f" again. First: {space_facts.way_to_room(space)}, then check again."
         )
     return blocking_reason(f"job {job.number}", gates)
 

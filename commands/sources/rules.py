@@ -75,7 +75,6 @@ class StopRule:
         stop: the number of the stop.
         driver: the file in the guest.
         fixed: branch of the file ("GDR", "LDR") -> first fixed version; a branch that is left out is not known.
-        by_hand: the steps per host, in order.
     """
 
     key: str
@@ -83,7 +82,6 @@ class StopRule:
     stop: int
     driver: str
     fixed: Mapping[str, str]
-    by_hand: tuple[str, ...]
     source: str
 
 
@@ -94,14 +92,12 @@ def storvsc_rule() -> StopRule:
     if not (rule.get("source") and rule.get("date") and rule.get("builds") and rule.get("stop")):
         raise ValueError(f"storvsc.toml: {key} needs source, date, builds and stop.")
     told = {"GDR": rule["fixed_gdr"], "LDR": rule["fixed_ldr"]}
-    steps = next(trap.by_hand for trap in traps() if trap.key == key)
     return StopRule(
         key,
         tuple(rule["builds"]),
         rule["stop"],
         rule["driver"],
         {branch: version for branch, version in told.items() if version != "unknown"},
-        steps,
         rule["source"],
     )
 

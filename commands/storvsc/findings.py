@@ -46,7 +46,7 @@ def findings_of(ranked: Sequence[GuestRisk], facts: StorvscFacts) -> tuple[Findi
         *_group(ranked, Risk.AT_RISK, names, rule),
         *_group(ranked, Risk.CANNOT_TELL, names, rule),
         *(_stopped_fixed(one, names, facts) for one in fixed[:_ALONE]),
-        *((_other_ends(others, names, facts.now),) if others else ()),
+        *((_other_stops(others, names, facts.now),) if others else ()),
     )
 
 
@@ -77,12 +77,16 @@ def _dump(one: GuestRisk, rule: StopRule) -> str:
     dump = next((stop.dump for stop in one.stops if stop.dump), "its memory dump")
     module = rule.driver.removesuffix(".sys")
     return (
-        f"Open {dump} with !analyze -v: {module}!StorChannelVmbusCallback is this fault; another driver is another one."
+        f"In the guest, open {dump} in WinDbg and run !analyze -v. {module}!StorChannelVmbusCallback confirms this fault; any"
+        " other driver is a different fault."
     )
 
 
 def _install(rule: StopRule) -> str:
-    return f"On each host: {', '.join(rule.by_hand)}."
+    return (
+        "Shut down the at-risk guests at a quiet time. Don't live-migrate them: that is what triggers the stop. Then install"
+        f" {rule.key}; restart the node if Windows asks."
+    )
 
 
 def _more_stopped(rest: Sequence[GuestRisk], names: Names) -> list[Finding]:
@@ -120,8 +124,8 @@ def _group(ranked: Sequence[GuestRisk], risk: Risk, names: Names, rule: StopRule
 
 
 _MEANS = (
-    "A live migration can stop these guests with {stop}: rarely with fixed disks, far more often with many growing ones."
-    " Whether a .vhd grows is not reported; a checkpoint's disk does."
+    "A live migration can stop these guests with {stop}: rarely with fixed disks, far more often with many dynamically"
+    " expanding ones. Whether a .vhd expands is not reported; a checkpoint's disk always does."
 )
 
 
@@ -159,13 +163,13 @@ def _stopped_fixed(one: GuestRisk, names: Names, facts: StorvscFacts) -> Finding
     )
 
 
-def _other_ends(found: Sequence[GuestRisk], names: Names, now: datetime) -> Finding:
+def _other_stops(found: Sequence[GuestRisk], names: Names, now: datetime) -> Finding:
     each = join_names(
         (f"{_name(one, names)} {_other(one.others[0])}, {_when(one.others[0], now)}" for one in found), _MOST
     )
     return Finding(
         Severity.NOTE,
-        "OTHER ENDS",
+        "OTHER STOPS",
         _name(found[0], names) if len(found) == 1 else pluralize(len(found), "guest"),
         f"{each}.",
         (("Means", "None of these is the stop in storvsc."),),

@@ -2,7 +2,7 @@
 
 probes     the requests of a check, asked again by hvops itself, and with other names and methods
 facts      what the load balancer tells, and what its real servers answer
-verdict    of each real server: up, down, down because of the check, up no more
+verdict    of each real server: up, down, marked down by the wrong check, up no more
 findings   verdicts in words, worst first
 host_names what people type: a service, host names
 firmware   known faults of the firmware

@@ -33,10 +33,10 @@ from commands.virtual_service.verdict import (
 
 _PLAIN = re.compile(r"\w[\w.-]*( \w[\w.-]*){0,5}")
 _WORDS = {
-    ServerState.BY_CHECK: (Severity.FAULT, "BY CHECK", "down because of the check"),
+    ServerState.BY_CHECK: (Severity.FAULT, "WRONG CHECK", "marked down by the wrong health check"),
     ServerState.DOWN: (Severity.FAULT, "DOWN", "down"),
     ServerState.STALE_UP: (Severity.WARNING, "STALE UP", "up for the load balancer, not for hvops"),
-    ServerState.DISAGREES: (Severity.WARNING, "DISAGREES", "down for the load balancer, well for hvops"),
+    ServerState.DISAGREES: (Severity.WARNING, "DISAGREES", "down for the load balancer, up for hvops"),
 }
 
 
@@ -110,17 +110,17 @@ def fine_of(verdicts: Sequence[ServerVerdict]) -> tuple[Healthy, ...]:
 def notes_of(facts: ServiceFacts, verdicts: Sequence[ServerVerdict]) -> tuple[str, ...]:
     """What is so by design, and where it was asked from."""
     notes = [
-        f"{one.label}: redirects every request to {_where(one)}, works so by design."
-        for one in facts.chosen
-        if is_redirect(one)
+        f"{one.label}: redirects every request to {_where(one)}, by design." for one in facts.chosen if is_redirect(one)
     ]
     off = [one.label for one in facts.chosen if one.status.casefold() == DISABLED.casefold()]
     unchecked = [one.label for one in facts.chosen if one.status.casefold() == UNCHECKED.casefold()]
     notes += [f"Switched off: {join_names(off)}."] if off else []
-    notes += [f"No check is set, so nobody knows: {join_names(unchecked)}."] if unchecked else []
+    notes += [f"No check is set, so their state is not known: {join_names(unchecked)}."] if unchecked else []
     own = {one.answers.answer.own_address for one in verdicts if isinstance(one.answers.answer, WebAnswer)} - {""}
     if own:
-        notes.append(f"Asked from {join_names(sorted(own))}, hvops' own machine: the load balancer's way may differ.")
+        notes.append(
+            f"Asked from {join_names(sorted(own))}, hvops' own machine: the load balancer may get other answers."
+        )
     if len(facts.chosen) == 1 and not isinstance(facts.times, Unknown) and facts.chosen[0].check.is_http:
         notes.append(f"{facts.chosen[0].label}: {check_in_words(facts.chosen[0].check, facts.times)}")
     return tuple(notes)
@@ -157,8 +157,8 @@ def check_in_words(check: HealthCheck, times: CheckTimes) -> str:
     more = " Its answer must match a pattern, which hvops does not read." if check.pattern else ""
     more += " It sends headers or data of its own, which hvops does not." if check.sends_more else ""
     return (
-        f"checked every {own.interval} s; 200 to 299 and {codes} count as up; silence is down after"
-        f" {own.timeout * own.retries} s.{more}"
+        f"checked every {own.interval} s; 200 to 299 and {codes} count as up; no answer for"
+        f" {own.timeout * own.retries} s counts as down.{more}"
     )
 
 
@@ -181,7 +181,7 @@ def _by_check_lines(balancer: str, facts: ServiceFacts, same: Sequence[ServerVer
     assert first.cure is not None
     answer = first.answers.others[first.cure]
     yield "Means", f"The check asks {first.answers.asked} and gets {_together(same)}."
-    yield "Because", f"{first.cure} is answered with {in_words(answer)}."
+    yield "Because", f"{first.cure} gets {in_words(answer)}."
     yield "Do now", f"{cure_in_words(first.answers.asked, first.cure)}."
     del balancer, facts
 
@@ -198,7 +198,7 @@ def _down_lines(balancer: str, facts: ServiceFacts, same: Sequence[ServerVerdict
         word = word_for(first.service)
         yield (
             "Suspect",
-            "Windows itself answers, before any site: probably a site is bound to a host name that was not asked for.",
+            "Windows itself answers, not a site: probably the site is bound to a host name that was not asked for.",
         )
         yield "Next", f"Try its name: /check-virtual-service {balancer} {word} --host www.corp.example"
     else:
@@ -212,14 +212,14 @@ def _stale_lines(balancer: str, facts: ServiceFacts, same: Sequence[ServerVerdic
     wait = "a minute"
     if not isinstance(facts.times, Unknown):
         wait = f"{facts.times.of(first.service.check).settles_within} s"
-    yield "Next", f"Check again in {wait}: by then it has asked again. If it still says up, it does not check any more."
+    yield "Next", f"Check again in {wait}: by then it has checked again. If it still says up, it no longer checks."
     del balancer
 
 
 def _disagrees_lines(balancer: str, facts: ServiceFacts, same: Sequence[ServerVerdict]) -> Iterator[tuple[str, str]]:
     first = same[0]
     yield "Means", f"{first.answers.asked} gets {_together(same)} from hvops, and that counts as up."
-    yield "Suspect", "It is back since a moment, or a firewall stands between load balancer and server."
+    yield "Suspect", "It came back a moment ago, or a firewall stands between the load balancer and the server."
     if not isinstance(facts.times, Unknown):
         yield "Next", f"Check again in {facts.times.of(first.service.check).settles_within} s."
     del balancer
@@ -228,11 +228,11 @@ def _disagrees_lines(balancer: str, facts: ServiceFacts, same: Sequence[ServerVe
 def cure_in_words(asked: Request | None, cure: Request) -> str:
     """What to set so that the check asks that."""
     if asked is not None and (asked.version, asked.host) == (cure.version, cure.host):
-        right = "; the host name is right already" if cure.server_name or _is_named(cure) else ""
-        return f"Check by {cure.method}{right}"
-    method = "" if asked is not None and asked.method == cure.method else f", by {cure.method}"
-    name = f" with the host name {cure.host}" if cure.host else ""
-    return f"Check by HTTP/{cure.version}{name}{method}"
+        right = "; the host name is already right" if cure.server_name or _is_named(cure) else ""
+        return f"Set the health check to {cure.method}{right}"
+    method = "" if asked is not None and asked.method == cure.method else f", {cure.method}"
+    name = f", Host {cure.host}" if cure.host else ""
+    return f"Set the health check to HTTP/{cure.version}{name}{method}"
 
 
 def _is_named(request: Request) -> bool:
@@ -257,7 +257,7 @@ def _by_redirect(service: VirtualService, verdicts: Sequence[ServerVerdict]) -> 
     same = [one for one in verdicts if one.service == service and counts_by_redirect(one)]
     if not same:
         return None
-    says = "A redirect counts as up here, and says nothing of the application behind it."
+    says = "A redirect counts as up here, and says nothing about the application behind it."
     lines = (("Means", f"{same[0].answers.asked} gets {_together(same)}."),)
     return Finding(Severity.NOTE, "REDIRECT", service.label, says, lines)
 

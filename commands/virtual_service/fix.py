@@ -6,7 +6,7 @@ silence runs out after timeout × retries [doc]. Where fewer are up then than be
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from bot.api.actions import ManualStep
@@ -189,7 +189,7 @@ def _judge(balancer: str, service: VirtualService, times: CheckTimes) -> Step:
     )
     return Step(
         key="judge-servers",
-        description=f"Wait {settles} s until every real server was checked anew",
+        description=f"Wait {settles} s for the load balancer to check every real server again",
         act=None,
         done=(check.described_as(says),),
     )
@@ -210,8 +210,12 @@ def _as_left(check: HealthCheck, fields: dict[str, Value]) -> tuple[Predicate, .
     return tuple(Predicate(name, "in", (_as_told(was[name]), _as_told(fields[name]))) for name in sorted(fields))
 
 
-def sub_services_by_hand(balancer: str, service: VirtualService, names: Sequence[str]) -> Group:
-    """One SubVS for each name, as manual steps: a service has one check, and a check one name."""
+def sub_services_by_hand(balancer: str, service: VirtualService, facts: ServiceFacts, names: Sequence[str]) -> Group:
+    """One SubVS for each name, as manual steps: a service has one check, and a check one name.
+
+    A new SubVS takes nothing of its parent's check: its times are the load balancer's own again [doc], its URL, method, port
+    and codes those of any new service [cap]. So each that differs is said.
+    """
     servers = join_names([server.place for server in enabled_servers(service)], 8)
     all_services = RunReader(balancer, SERVICES)
     parent = service.master or service.index
@@ -224,9 +228,9 @@ def sub_services_by_hand(balancer: str, service: VirtualService, names: Sequence
             Predicate("status", "=", UP),
         )
         says = (
-            f"In {service.label} on {balancer}: add a SubVS for {name} with the real servers {servers}. Set its check to"
-            f" {service.check.kind or 'http'}, Use HTTP/1.1, HTTP/1.1 Host {name}. Add a content rule that matches the Host header"
-            f" {name}, and assign it to this SubVS."
+            f"In {service.label} on {balancer}: add a SubVS for {name} with the real servers {servers}. Set its health check to"
+            f" {', '.join(_check_of_part(service, facts, name))}. Add a content rule that matches the Host header {name}, and"
+            " assign it to this SubVS."
         )
         step = Step(
             key=f"sub-{number}",
@@ -241,6 +245,27 @@ def sub_services_by_hand(balancer: str, service: VirtualService, names: Sequence
         )
         steps.append(step)
     return Group("subvs", tuple(steps))
+
+
+def _check_of_part(service: VirtualService, facts: ServiceFacts, name: str) -> Iterator[str]:
+    """What a new SubVS has to be given, as the web interface calls it: what a new service has by itself is left out."""
+    check = service.check
+    request = find_wanted(service, facts, name).request
+    method = request.method if request else check.method
+    yield check.kind or "http"
+    yield f"Use HTTP/1.1, HTTP/1.1 Host {name}"
+    if check.url not in ("", "/"):
+        yield f"URL {check.url}"
+    if method != HEAD:
+        yield f"HTTP Method {method}"
+    if check.port:
+        yield f"Checked Port {check.port}"
+    if check.codes:
+        yield f"Status Codes {' '.join(map(str, sorted(check.codes)))}"
+    times = (("Interval", check.interval, " s"), ("Timeout", check.timeout, " s"), ("Retry Count", check.retries, ""))
+    for word, value, unit in times:
+        if value is not None:
+            yield f"{word} {value}{unit}"
 
 
 def answered_words(wanted: Wanted) -> str:

@@ -369,7 +369,7 @@ def _wrong_host(one: Compared, _all: Sequence[Compared]) -> Lines:
             "Means",
             "It moved without VMM, which has not looked since. VMM usually mends this by itself; if it does not, it becomes Missing.",
         ),
-        ("By hand", f"Look again in a few minutes, or on the VMM server: {_refresh(one)}"),
+        ("By hand", f"Check again in a few minutes, or on the VMM server: {_refresh(one)}"),
     ]
 
 
@@ -380,7 +380,7 @@ def _other_state(one: Compared, _all: Sequence[Compared]) -> Lines:
         )
         return [
             ("Means", means),
-            ("By hand", f"Look again in a few minutes, or on the VMM server: {_refresh(one)}"),
+            ("By hand", f"Check again in a few minutes, or on the VMM server: {_refresh(one)}"),
             ("Do not do now", "Do not start, stop or remove it by what VMM shows."),
         ]
     return [
@@ -398,7 +398,7 @@ def _other_state(one: Compared, _all: Sequence[Compared]) -> Lines:
 
 def _busy(_one: Compared, _all: Sequence[Compared]) -> Lines:
     return [
-        ("Next", "Wait until the job in VMM has ended, then look again. Its record is locked until then (error 2606).")
+        ("Next", "Wait until the job in VMM has ended, then check again. Its record is locked until then (error 2606).")
     ]
 
 

@@ -132,7 +132,7 @@ def _look_again(node: NodeVerdict, one: WriterVerdict, now: datetime) -> str:
     if holds is None and not by_age:
         return f"Check {_place(node)} whether a backup is running."
     due = (one.seen or (now,))[0] + APART
-    return f"Look again at {format_time(due, now)} or later: a second sample tells stuck from slow."
+    return f"Check again at {format_time(due, now)} or later: a second sample tells stuck from slow."
 
 
 def _place(node: NodeVerdict) -> str:
@@ -199,7 +199,7 @@ def _restart(node: NodeVerdict, found: tuple[WriterVerdict, ...]) -> Iterator[Li
     hyper_v = _leave_alone(node) if any(one.writer.is_hyper_v for one in found) else ""
     yield "Do not do now", sentences((hyper_v, leave))
     if all(one.writer.needs_other_job for one in found):
-        yield "By hand", "No restart of a service cures this error: only what the job selects does."
+        yield "By hand", "No restart of a service fixes this error: only what the job selects does."
         return
     may = [rule for rule in rules if rule.restart == "by hand" and rule.writer_id != HYPER_V]
     if may and node.backup.runs is False:
@@ -222,11 +222,11 @@ def _other(node: NodeVerdict, verdict: WriterStatus, found: tuple[WriterVerdict,
         failing = first.writer.error not in (Error.NONE, Error.UNREAD)
         means = "Waiting is normal while a backup runs."
         yield "Means", f"{means} Its error says that this backup is likely to fail." if failing else means
-        yield "Do now", "Let the backup end, then look again."
+        yield "Do now", "Let the backup end, then check again."
         yield "Do not do now", f"Do not drain or reboot {node.name}, and do not restart vmms, while a backup runs."
     elif verdict is WriterStatus.FAILED:
         yield "Means", _failed_when(node, found, now)
-        retry = advice or "Retry the backup job, and look again while no backup runs."
+        retry = advice or "Retry the backup job, and check again while no backup runs."
         yield "Do now", sentences((add_controllers(node) if first.writer.is_hyper_v else "", retry))
         yield from _restart(node, found)
     elif verdict is WriterStatus.EXPECTED:
@@ -236,10 +236,10 @@ def _other(node: NodeVerdict, verdict: WriterStatus, found: tuple[WriterVerdict,
         )
     elif verdict is WriterStatus.ERROR:
         yield "Means", "It is ready again; the error is that of an earlier backup."
-        yield "Do now", advice or "Retry the backup job, and look again."
+        yield "Do now", advice or "Retry the backup job, and check again."
     else:
         yield "Means", "No source describes this state. It is not counted as healthy."
-        yield "Do now", "Look again while no backup runs."
+        yield "Do now", "Check again while no backup runs."
 
 
 def _failed_when(node: NodeVerdict, found: tuple[WriterVerdict, ...], now: datetime) -> str:
@@ -285,7 +285,7 @@ def _no_writers(node: NodeVerdict) -> Finding:
 def _no_hyper_v(node: NodeVerdict) -> Finding:
     lines = (
         ("Means", f"No backup through VSS can hold the guests of {node.name}."),
-        ("Do now", "See whether the service vmms runs, then look again."),
+        ("Do now", "See whether the service vmms runs, then check again."),
     )
     listed_ = f"{pluralize(len(node.writers), 'writer')} listed, and not that of Hyper-V."
     return Finding(Severity.FAULT, "MISSING", node.name, listed_, lines)

@@ -84,7 +84,7 @@ def _comes_back(node: NodeVerdict, one: WriterVerdict) -> Gate:
     rule = service_of(one.writer.writer_id, one.writer.name, [other.writer.name for other in node.writers])
     log = rule.log if rule and rule.log else f"the Application log of {node.name}"
     return Gate(
-        f"The error of {one.writer.name} is one that a restart cures",
+        f"The error of {one.writer.name} is one that a restart fixes",
         GateOutcome.BLOCKED,
         f"“{one.writer.error}”: a restart clears the state only, and the next backup may fail the same way. Find the cause first: see {log}",
         blocks=False,

@@ -15,7 +15,7 @@ TOUR = (
         "ask",
         f"Nobody reaches {NTRIP} through the load balancer any more.",
         "Ask whether its real servers are down: the line stands ready below, press Enter.",
-        lambda seen: seen.answered(r"because of the check"),
+        lambda seen: seen.answered(r"wrong health check"),
         f"/check-virtual-service {BALANCER} ntrip --host {NTRIP}",
     ),
     Step(

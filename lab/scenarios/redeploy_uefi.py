@@ -1,4 +1,4 @@
-"""A node of prod starts in BIOS mode; it was drained and evicted, and is to be laid out anew for UEFI."""
+"""A node of prod starts in BIOS mode; it was drained and evicted, and is to be reinstalled for UEFI."""
 
 from __future__ import annotations
 

@@ -70,8 +70,8 @@ TOUR = (
     ),
     Step(
         "again",
-        "Look again.",
-        "Press Look Again in the first answer, or type the line.",
+        "Check again.",
+        "Press Check Again in the first answer, or type the line.",
         lambda seen: _is_over(seen.last_but(_ELSE)) and seen.facts.get("hv03 writer", "").startswith("[1]"),
         "/check-writers prod",
     ),

@@ -12,7 +12,7 @@ against it. Nothing here has been compared with Slack's own servers.
         operator = slack.person("operator")
         await operator.types("/check-writers prod")  # in #hv-ops
         answer = await operator.sees("STUCK")
-        await operator.clicks(answer, "Look Again")
+        await operator.clicks(answer, "Check Again")
 
 The rooms, from the port inwards:
 

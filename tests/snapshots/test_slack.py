@@ -55,7 +55,7 @@ async def test_healthy_answers_and_refusals(play):
         scene.keeps("check-writers-hv01-shared", shared)
         await scene.clicks(shared, "Show Answer", "nobody")
         scene.keeps("refused-button-no-role", await scene.sees("Not allowed. You have no role", "nobody"))
-        await scene.clicks(writers, "Look Again")
+        await scene.clicks(writers, "Check Again")
         scene.keeps("check-writers-prod-again", await scene.sees("writers well on all 6 nodes"))
         await scene.asks("find-full-guests-prod", "/find-full-guests prod", "guests")
         await scene.asks("find-full-guests-branch", "/find-full-guests branch", "guests")
@@ -288,7 +288,7 @@ async def test_stuck_writer(play):
         await scene.asks("check-writers-hv03-two-minutes-later", "/check-writers hv03", "STUCK on hv03")
 
         await scene.act("Free 2 GB on test-tfs-01 C:")
-        await scene.clicks(held, "Look Again")
+        await scene.clicks(held, "Check Again")
         freed = await scene.sees("Every guest that answered has room")
         scene.keeps("no-plan-reset-room", freed)
         await scene.clicks(freed, "Resume Backup…")
@@ -327,7 +327,7 @@ async def test_stuck_writer_job_dead(play):
         scene.keeps_thread("interrupted-thread", stopped)
         await scene.asks("runs-interrupted", "/hvops runs", "1 open ticket")
         scene.keeps("home-approver-interrupted", await scene.home("approver", "needs a person"))
-        await scene.clicks(stopped, "Look Again", "approver")
+        await scene.clicks(stopped, "Check Again", "approver")
         await scene.sees("Step 2, Stop the service vmms on hv03: not done", "approver", "hv-ops")
         await scene.clicks(stopped, "Close…", "approver")
         window = await scene.slack.person("approver").sees_view("Why?")
@@ -355,11 +355,12 @@ async def test_boot_layout(play):
     async with play("boot-layout") as scene:
         await scene.asks("check-boot-layout", "/check-boot-layout prod", "BIOS mode")
         await scene.asks("check-boot-layout-one-host", "/check-boot-layout hv05", "BIOS mode")
+        await scene.asks("no-plan-redeploy-a-node", "/redeploy-uefi hv05", "still a node")
 
 
 async def test_redeploy_uefi(play):
     async with play("redeploy-uefi") as scene:
-        await scene.asks("no-plan-still-a-node", "/redeploy-uefi hv01", "Nothing to redeploy")
+        await scene.asks("no-plan-uefi-already", "/redeploy-uefi hv01", "Nothing to redeploy")
         await scene.asks("redeploy-uefi", "/redeploy-uefi hv05", "T-1")
 
 
@@ -391,13 +392,11 @@ async def test_storvsc_stop(play):
 async def test_a_health_check_that_asks_wrongly(play):
     name = "ntrip.surveyor.example"
     async with play("host-header-check") as scene:
-        await scene.asks(
-            "check-virtual-service-all", "/check-virtual-service lm01", "down because of the check, 2 down"
-        )
+        await scene.asks("check-virtual-service-all", "/check-virtual-service lm01", "wrong health check, 2 down")
         answer = await scene.asks(
             "check-virtual-service",
             f"/check-virtual-service lm01 ntrip --host {name}",
-            "2 real servers down because of",
+            "2 real servers marked down by the wrong",
         )
         await scene.opens_evidence("check-virtual-service", answer)
         await scene.asks("check-load-balancer", "/check-load-balancer lm01", "answers, firmware")

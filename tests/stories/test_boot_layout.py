@@ -9,7 +9,7 @@ async def test_the_node_in_bios_mode_is_named_and_the_order_only_noted(play):
         await ops.says("/check-boot-layout prod")
         told = plain_text(await ops.sees("prod: BIOS mode, MBR on hv05, 5 others UEFI"))
         assert told.index("DIFFERS prod") < told.index("FIRMWARE DIFFERS hv06")
-        assert "On hv02 the reserved partition stands before the EFI partition" in told
+        assert "On hv02 the reserved partition comes before the EFI partition" in told
         assert "2.7.4 on hv06" in told
 
 
@@ -17,7 +17,7 @@ async def test_a_silent_node_is_unknown(play):
     async with play("healthy") as ops:
         ops.estate.do(lambda: ops.estate.world.trouble("hv02", "refuse", on=True))
         await ops.says("/check-boot-layout prod")
-        told = plain_text(await ops.sees("reserved partition there on all 5 hosts, 1 unknown"))
+        told = plain_text(await ops.sees("reserved partition on all 5 hosts, 1 unknown"))
         assert "UNKNOWN hv02" in told
 
 

@@ -13,7 +13,7 @@ SELECTED = "Serial number of the selected disk"
 
 async def approved(ops):
     await ops.says(f"/redeploy-uefi {HOST}")
-    plan = await ops.sees(f"Redeploy UEFI on {HOST}?", channel="hv-ops")
+    plan = await ops.sees(f"Erase {HOST} and reinstall Windows for UEFI?", channel="hv-ops")
     await ops.clicks(plan, "Approve", who="approver")
     return plan
 
@@ -60,7 +60,7 @@ async def test_every_step_is_a_persons_word_and_the_last_one_is_looked_at(play):
         await waits(ops, "Bring hv05 back")
         await ops.guest_admin("Install for UEFI")
         await says_done(ops, "Bring hv05 back")
-        done = await ops.slack.person("operator").sees(re.compile("^Done: Redeploy UEFI"), "hv-ops")
+        done = await ops.slack.person("operator").sees(re.compile("^Done: Erase"), "hv-ops")
         assert "on a person's word: step" in plain_text(done)
         said = {one.step: one.answers for one in entries(ops, "step-confirmed")}
         assert list(said) == [
@@ -79,7 +79,7 @@ async def test_every_step_is_a_persons_word_and_the_last_one_is_looked_at(play):
         thread = [plain_text(one) for one in ops.slack.person("viewer").thread(done)]
         assert any(f"{SERIAL}: “{serial.upper()}”" in one for one in thread)
         await ops.says(f"/check-boot-layout {HOST}")
-        await ops.sees(f"{HOST}: UEFI, GPT, EFI and reserved partition there")
+        await ops.sees(f"{HOST}: UEFI and GPT with EFI and reserved partition")
 
 
 async def test_another_disk_in_the_console_stops_it_there(play):
@@ -90,7 +90,7 @@ async def test_another_disk_in_the_console_stops_it_there(play):
         await reads(ops, "Find the disk of hv05", **{SERIAL: "C3072E18 <!channel>", SIZE: "14 GB", NUMBER: "0"})
         answer = await ops.sees("T-1 stops at step 3")
         told = plain_text(answer)
-        for fact in (f"has to be {serial}", "“14 GB” was typed, and it has to be 278 GB", "lacks the driver of the disk controller", "no later step starts"):  # fmt: skip
+        for fact in (f"must be {serial}", "“14 GB” was typed, and it must be 278 GB", "lacks the driver of the disk controller", "no later step starts"):  # fmt: skip
             assert fact in told
         assert "select disk" not in told
         assert "clean" not in told

@@ -201,7 +201,7 @@ async def test_a_lock_that_appears_during_the_drain_fails_it_and_the_node_is_res
         assert "Pause hv03 and drain it" in told
         assert "the drain of hv03 has failed (NodeDrainStatus is 3, not 2)" in told
         assert f"expected that no guest is left on hv03 (1 row: {late.group}, none expected)" in told
-        assert labels(failed) == ["Look Again", "Check Writers", "Plan Again", "Undo…", "Story"]
+        assert labels(failed) == ["Check Again", "Check Writers", "Plan Again", "Undo…", "Story"]
         assert turns(ops) == [*STARTED, *PAIR, "failed"]
         assert dict(ops.estate.do(ops.estate.world.facts))[NODE] == "paused, its drain failed, 1 guests"
 
@@ -224,7 +224,7 @@ async def test_vmms_that_hangs_is_interrupted_looked_at_and_gone_on_with(play, s
         assert "Done:* Pause hv03 and drain it" in told
         assert turns(ops) == [*STARTED, *PAIR, "intent", "interrupted"]
 
-        await ops.clicks(stopped, "Look Again", who="approver")
+        await ops.clicks(stopped, "Check Again", who="approver")
         looked = await ops.sees("Step 2, Stop the service vmms on hv03: not done", who="approver", channel="hv-ops")
         assert looked.thread_ts == stopped.ts
         await ops.guest_admin("End the process of vmms on hv03")

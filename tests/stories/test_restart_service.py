@@ -31,7 +31,7 @@ async def reaches(ops, start: str):
 
 async def proposed(ops, name):
     await ops.says(f"/restart-service {NODE} {name}")
-    return await ops.sees(f"Restart service on {NODE}?", channel="hv-ops")
+    return await ops.sees(re.compile(rf"Restart .+ on {NODE}[?]"), channel="hv-ops")
 
 
 async def test_asked_by_one_approved_by_another_done_and_proved(play, hurried):
@@ -52,7 +52,7 @@ async def test_asked_by_one_approved_by_another_done_and_proved(play, hurried):
         await ops.clicks(plan, "Approve")
         await ops.sees("you asked, so somebody else of the approvers decides")
         await ops.clicks(plan, "Approve", who="approver")
-        done = await reaches(ops, f"Done: Restart service on {NODE}")
+        done = await reaches(ops, rf"Done: Restart COM\+ Event System \(EventSystem\) on {NODE}")
         assert done.ts == plan.ts
 
         assert told(ops) == [*STARTED, *PAIR * 5, "done"]

@@ -35,11 +35,11 @@ async def test_no_reset_but_room_then_the_job_and_the_writer_recovers(play, hurr
         assert "Resume Backup…" not in labels(held), "with the guest still full the job would only wait again"
         await ops.says(f"/resume-backup {JOB}")
         early = await ops.sees("No plan yet for job 48211: test-tfs-01 C: is full or low, so it would only wait again")
-        assert "Free 1 GB or more on test-tfs-01 C:, then look again." in plain_text(early)
+        assert "Free 1 GB or more on test-tfs-01 C:, then check again." in plain_text(early)
         assert labels(early)[0] == "Find Full Guests"
 
         await ops.guest_admin("Free 2 GB on test-tfs-01 C:")
-        await ops.clicks(held, "Look Again")
+        await ops.clicks(held, "Check Again")
         freed = await ops.sees(HELD)
         assert "Every guest that answered has room: resume job 48211" in plain_text(freed)
         assert labels(freed)[0] == "Resume Backup…"

@@ -40,7 +40,7 @@ async def test_the_writer_is_named_the_guest_found_freed_and_the_writer_recovers
         await ops.guest_admin("Free 2 GB on test-tfs-01 C:")
         ops.estate.do(lambda: backup.resume(ops.estate.world, ops.estate.world.jobs[48211]))  # in its own console
         await ops.until("hv03 writer", "[1]")
-        await ops.clicks(stuck, "Look Again")
+        await ops.clicks(stuck, "Check Again")
         well = plain_text(await ops.sees("prod: Hyper-V writer RECOVERED on hv03"))
         assert "it was [5]" in well
         assert "No guest of hv03 is locked any more" in well
@@ -86,7 +86,7 @@ async def test_an_answer_outlives_the_bot_that_gave_it(play):
         answer = await ops.sees("hv01: writers well")
         await ops.ends()
         await ops.starts()
-        await ops.clicks(answer, "Look Again")
+        await ops.clicks(answer, "Check Again")
         again = await ops.sees("hv01: writers well")
         assert again.ts != answer.ts
         await ops.clicks(answer, "Evidence")

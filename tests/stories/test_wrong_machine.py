@@ -17,7 +17,7 @@ async def test_what_was_approved_for_one_host_is_done_on_no_other(play):
         before = ops.estate.do(lambda: (service.state, service.pid))
 
         await ops.says("/restart-service hv03 EventSystem")
-        plan = await ops.sees("Restart service on hv03?", channel="hv-ops")
+        plan = await ops.sees("Restart COM+ Event System (EventSystem) on hv03?", channel="hv-ops")
         await ops.clicks(plan, "Approve", who="approver")
         told = plain_text(await ops.sees(re.compile("its address leads"), channel="hv-ops"))
         assert "its address leads to a machine" in told

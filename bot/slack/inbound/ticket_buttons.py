@@ -299,6 +299,16 @@ class TicketClicks:
         await self._desk.reply(where).result(errors.not_executed(late))
 
     async def _ask_why(self, click: Click) -> None:
+        """Ask for a reason; of nobody whose word would not count, or who comes too late."""
+        person = await self._person(click)
+        where = await self._where(click)
+        press = UserAction(person, click.token, "button", where.channel, click.seq)
+        verb = "reject" if click.verb == REJECT else "close"
+        try:
+            await asyncio.to_thread(self._changes.decisions.must_explain, press, verb)
+        except TicketError as late:
+            await self._desk.reply(where).result(errors.not_executed(late))
+            return
         await self._open(click, reason_view(click.verb, click.token))
 
     async def _ask_how(self, click: Click) -> None:

@@ -77,7 +77,7 @@ def cannot_share() -> Message:
 
 
 def _again(token: str) -> dict[str, object]:
-    return button("Look Again", ASK_AGAIN, token)
+    return button("Check Again", ASK_AGAIN, token)
 
 
 def _usage(error: UsageError, says: str) -> Message:

@@ -171,7 +171,7 @@ def _ticket(ticket: str, says: str, link: str) -> tuple[Block, ...]:
 
 def _answer(one: LastAnswer) -> tuple[Block, ...]:
     said = f"{escape(truncate(one.verdict, 600))}\n{escape(truncate(one.line, 200))} · {moment(one.at, '{date_short_pretty} {time}')}"
-    pair = [button("Show Answer", SHOW, one.token), button("Look Again", ASK_AGAIN, one.token)]
+    pair = [button("Show Answer", SHOW, one.token), button("Check Again", ASK_AGAIN, one.token)]
     return (*sections(said), *actions(pair))
 
 

@@ -231,7 +231,14 @@ def _buttons(card: TicketView) -> tuple[Block, ...]:
     waits = bool(card.plan.pending_gates)
     if questions := card.plan.open_questions:
         return actions([answer_button(card.id, len(questions)), reject_button(card.id), withdraw_button(card.id)])
-    pressed = approve_button(card.id, escape_control(says), len(card.plan.steps), is_confirm=confirm, waits=waits)
+    pressed = approve_button(
+        card.id,
+        escape_control(says),
+        len(card.plan.steps),
+        is_confirm=confirm,
+        waits=waits,
+        is_stopped=card.stop is not None,
+    )
     reject = () if confirm else (reject_button(card.id),)
     return actions([pressed, *reject, withdraw_button(card.id)])
 

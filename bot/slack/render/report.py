@@ -219,7 +219,7 @@ def _buttons(report: Report, token: str) -> list[Block]:
     """The primary one first. Where several want to be, the first one is."""
     primary = next((at for at, remedy in enumerate(report.remedies) if remedy.primary), None)
     by_hand = any(label == "By hand" for finding in report.findings for label, _ in finding.lines)
-    again = button("Look Again", ASK_AGAIN, token, primary=primary is None and by_hand)
+    again = button("Check Again", ASK_AGAIN, token, primary=primary is None and by_hand)
     runs = [
         button(remedy.label, RUN, token, index=at, primary=at == primary) for at, remedy in enumerate(report.remedies)
     ]

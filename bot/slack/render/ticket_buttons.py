@@ -66,15 +66,29 @@ def sealed_value(ticket: str, seal: str) -> str:
     return f"{ticket} {seal}" if seal else ticket
 
 
-def approve_button(ticket: str, says: str, steps: int, *, is_confirm: bool, waits: bool = False) -> Block:
-    """Approve, or confirm: asks once more, and names what starts now, or once its time has come. `says` is plain text."""
+def approve_button(
+    ticket: str, says: str, steps: int, *, is_confirm: bool, waits: bool = False, is_stopped: bool = False
+) -> Block:
+    """Approve, or confirm: asks once more, and names what starts now, or once its time has come.
+
+    Args:
+        ticket: its number.
+        says: the steps, as plain text.
+        steps: how many.
+        is_confirm: the requester confirms it.
+        waits: for a gate that passes in time.
+        is_stopped: changes are stopped, so nothing starts before `/hvops go`.
+    """
     verb = "Confirm" if is_confirm else "Approve"
-    starts = f"{'Starts by itself once every gate has passed' if waits else 'Starts now'}: {says}."
+    when = "Starts by itself once every gate has passed" if waits else "Starts now"
+    if is_stopped:
+        when = "Changes are stopped, so nothing starts before /hvops go. After that"
+    starts = f"{when}: {says}."
     if utf16_length(starts) > limits.CONFIRM_TEXT:
         tail = f" {steps} steps in all, as the plan says."
         starts = truncate(starts, limits.CONFIRM_TEXT - utf16_length(tail)) + tail
     made = button(verb, APPROVE, ticket, primary=True)
-    return {**made, "confirm": _confirm(f"{verb} {ticket}?", starts, f"{verb} and Start")}
+    return {**made, "confirm": _confirm(f"{verb} {ticket}?", starts, verb if is_stopped else f"{verb} and Start")}
 
 
 def answer_button(ticket: str, questions: int) -> Block:
@@ -120,7 +134,7 @@ def interrupted_buttons(ticket: str, attempt: int, *, can_undo: bool, is_late: b
 
 def look_button(ticket: str) -> Block:
     """How the step stands now that it stopped at."""
-    return button("Look Again", LOOK, ticket, primary=True)
+    return button("Check Again", LOOK, ticket, primary=True)
 
 
 def undo_button(ticket: str) -> Block:

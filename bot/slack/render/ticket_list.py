@@ -37,7 +37,7 @@ def waiting_line(one: TicketSummary, now: datetime) -> str:
     """A proposal in a line: what, who asked, and how long it stays open. mrkdwn."""
     left = (datetime.fromisoformat(one.open_until) - now).total_seconds()
     open_for = f"{duration(left)} left" if left > 0 else "its time is over"
-    asked, does = person(one.requester, one.requester_name), what_of(one.command, one.target, one.undoes)
+    asked, does = person(one.requester, one.requester_name), what_of(one.command, one.target, one.undoes, one.title)
     return f"*{one.ticket}* {escape(truncate(does, _LINE))} · asked by {asked} · *{open_for}*"
 
 

@@ -192,7 +192,8 @@ def _states(card: TicketView, place: StepInstance | None, before: Any, after: An
     if before is None:
         return []
     same = [row for row in before if row in (after or ())]
-    rest = f" ({len(same):,} rows are as they were)" if same else ""
+    unchanged = "1 row is as it was" if len(same) == 1 else f"{len(same):,} rows are as they were"
+    rest = f" ({unchanged})" if same else ""
     was = [row for row in before if row not in same]
     now = [row for row in after if row not in same] if after is not None else None
     if now is not None and len(was) == len(now) == 1:
@@ -236,7 +237,7 @@ def _image(rows: Any) -> str:
     )
     told = [_row(row, frozenset(shared)) for row in rows[:_ROWS]]
     more = f" and {len(rows) - _ROWS:,} more rows" if len(rows) > _ROWS else ""
-    return escape(truncate("; ".join(told) or "no rows", _IMAGE)) + more
+    return escape(truncate("; ".join(told) or "none", _IMAGE)) + more
 
 
 def _number(card: TicketView, entry: Entry) -> str:

@@ -168,11 +168,13 @@ class TicketView:
 def what(card: TicketView) -> str:
     """What the ticket does, and to what: "Drain node hv03". Plain text from outside: escape it."""
     made = card.proposal.made
-    return what_of(made.command, made.target, made.undoes)
+    return what_of(made.command, made.target, made.undoes, made.plan.title)
 
 
-def what_of(command: str, target: str, undoes: str) -> str:
+def what_of(command: str, target: str, undoes: str, title: str = "") -> str:
     """What a ticket does, out of its proposal. Plain text from outside: escape it."""
+    if title and not undoes:
+        return title
     doing = f"Take back {undoes}" if undoes else sentence(command)
     if not target:
         return doing

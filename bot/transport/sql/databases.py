@@ -57,7 +57,7 @@ class Databases:
         changes = _changes(action)
         job = self._job(action.on, seconds)
         unknown = OutcomeUnknown(
-            action.on, f"{_late(seconds)} Whether the change was made is not known.", "Look again."
+            action.on, f"{_late(seconds)} Whether the change was made is not known.", "Check again."
         )
         look = last_look(action.on)
         return await self._run(job, lambda: job.update(changes, look), seconds, unknown)

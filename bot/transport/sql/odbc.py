@@ -181,7 +181,7 @@ def is_known(error: BaseException) -> bool:
 
 
 def _changed(on: str, says: str) -> TargetFault:
-    return TargetFault(on, f"{says}. Everything was rolled back, nothing was changed.", "Look again.")
+    return TargetFault(on, f"{says}. Everything was rolled back, nothing was changed.", "Check again.")
 
 
 def _unknown(on: str) -> OutcomeUnknown:

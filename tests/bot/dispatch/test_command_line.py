@@ -205,7 +205,7 @@ def test_a_command_and_its_words_are_known_however_they_are_decorated(entry, dat
 @pytest.mark.parametrize("entry", EntryPoint)
 @given(text=st.text(max_size=200), door=st.sampled_from(["", "/hvops ", "`hvops "]))
 def test_what_was_read_reads_the_same_again(entry, text, door):
-    """Stored lines are read again for *Look Again* and for /audit's pages."""
+    """Stored lines are read again for *Check Again* and for /audit's pages."""
     typed = read_typed(f"{door}{text}", entry)
     again = read_typed(typed.text)
     assert (again.builtin, again.name) == (typed.builtin, typed.name) or entry.is_front_door

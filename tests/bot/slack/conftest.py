@@ -77,7 +77,7 @@ def full_guests():
                 "FULL",
                 "test-tfs-01",
                 "on hv03, C: 0 MB of 80 GB",
-                (("Because", "Event 10102 names it."), ("By hand", "free 1 GB or more on C:, then Look Again.")),
+                (("Because", "Event 10102 names it."), ("By hand", "free 1 GB or more on C:, then Check Again.")),
             ),
             Finding(Severity.WARNING, "LOW", "sql-stage-02", "L: 412 MB"),
         ),

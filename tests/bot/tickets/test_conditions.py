@@ -107,10 +107,10 @@ ROWS = ({"n": "a", "s": "1"}, {"n": "b", "s": "1"}, {"n": "c", "s": "5"})
         (Expect((Predicate("s", "=", 1),), at_most=1), "2 rows with s = 1, at most 1 expected"),
         (Expect((), (Predicate("s", "=", 1),)), "s is 5, not 1"),
         (Expect((), (Predicate("s", "in", (2, 5)),)), "2 rows without s in 2, 5"),
-        (Expect((), (Predicate("n", "<", "c"), FlagPredicate("s", 8))), "3 rows without n < c, s has flag 8"),
+        (Expect((), (Predicate("n", "<", "c"), FlagPredicate("s", 8))), "3 rows without n < c, flag 8 set in s"),
         (
             Expect((Predicate("n", "=", "c"),), (Predicate("x", "=", 1), FlagPredicate("s", 2))),
-            "x is empty, not 1, it is not so that s has flag 2",
+            "x is empty, not 1, flag 2 is not set in s",
         ),
         (Expect(at_least=0, at_most=0), "3 rows, none expected"),
         (Expect((Predicate("n", "=", "z"),), at_least=0, at_most=0), ""),
@@ -119,10 +119,13 @@ ROWS = ({"n": "a", "s": "1"}, {"n": "b", "s": "1"}, {"n": "c", "s": "5"})
         (Expect((Predicate("s", "=", 5),), at_least=0, at_most=0), "1 row with s = 5, none expected"),
         (Expect((Predicate("s", "=", 1),), (Predicate("n", "is null"),)), "2 rows with s = 1 without n is null"),
         (Expect((Predicate("n", "in", ("y", "z")),), at_least=2), "no row with n in y, z, at least 2 expected"),
-        (Expect((FlagPredicate("s", 8, are_set=False),), at_most=1), "3 rows with s lacks flag 8, at most 1 expected"),
+        (
+            Expect((FlagPredicate("s", 8, are_set=False),), at_most=1),
+            "3 rows with flag 8 not set in s, at most 1 expected",
+        ),
         (Expect((Predicate("s", "=", 5),), (Predicate("n", "is null"),)), "it is not so that n is null"),
         (Expect((Predicate("s", "=", 5),), (Predicate("n", "like", "z%"),)), "it is not so that n like z%"),
-        (Expect((FlagPredicate("s", 4),), at_least=2), "1 row with s has flag 4, at least 2 expected"),
+        (Expect((FlagPredicate("s", 4),), at_least=2), "1 row with flag 4 set in s, at least 2 expected"),
     ],
 )
 def test_counts_and_each(expected, says):

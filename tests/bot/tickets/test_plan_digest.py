@@ -94,7 +94,7 @@ PLAN = Plan(
     ),
     groups=(Group("drain", (DRAIN,), on_failure="undo"), Group("rest", (RESTART, SAMPLE, *OTHERS), times=2)),
     evidence=("raw",),
-    remedies=(Remedy("Look Again", "/reset-writer hv03"),),
+    remedies=(Remedy("Check Again", "/reset-writer hv03"),),
     samples=(Sample("hv03", "writer", make_params(state=5)),),
     touches=("hv03",),
 )

@@ -41,9 +41,7 @@ def test_a_serial_number_as_any_tool_prints_it(serial):
     ],
 )  # fmt: skip
 def test_another_serial_number(serial):
-    with pytest.raises(
-        WrongReadBack, match=r"stops at step 3: Serial number: .*has to be SN-R810-VD0.*Load the driver"
-    ):
+    with pytest.raises(WrongReadBack, match=r"stops at step 3: Serial number: .*must be SN-R810-VD0.*Load the driver"):
         said(serial=serial)
 
 

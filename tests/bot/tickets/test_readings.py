@@ -2,7 +2,7 @@
 
 import pytest
 
-from bot.api.plan import Check, CompareToBefore, Expect, exists, not_exists
+from bot.api.plan import Check, CompareToBefore, Expect, FlagPredicate, exists, not_exists
 from bot.api.queries import Predicate, Wql
 from bot.tickets.readings import compare_rows, describe_reading, rows_in_words
 
@@ -28,8 +28,14 @@ SERVICE = {"Name": "vmms", "State": "Running", "ProcessId": "1756"}
             "not so: hv03 is paused (State is 0, not 2)",
         ),
         (exists(NODE, PAUSED), (), "not as expected (no row with State = 2, at least 1 expected)"),
-        (not_exists(NODE, PAUSED).described_as("no node is paused"), (), "no node is paused (no rows)"),
+        (not_exists(NODE, PAUSED).described_as("no node is paused"), (), "no node is paused (none listed)"),
         (not_exists(NODE, PAUSED), ({"State": "0"}, {"State": "0"}), "none of 2 with State = 2"),
+        (
+            not_exists(NODE, FlagPredicate("StatusInformation", 4)).described_as("no guest waits to be moved"),
+            ({"StatusInformation": "0"}, {"StatusInformation": "1"}),
+            "no guest waits to be moved (none of 2)",
+        ),
+        (not_exists(NODE, FlagPredicate("s", 4)), ({"s": "0"},), "none of 1 with flag 4 set in s"),
         (not_exists(NODE, PAUSED), (ROW,), "not as expected (1 row with State = 2: hv03, none expected)"),
     ],
 )
@@ -77,4 +83,4 @@ def test_no_answer_makes_a_reading_long():
     assert len(describe_reading(exists(NODE, PAUSED), rows, {})) <= 400
     few = rows_in_words([{"Name": f"vm-{number}"} for number in range(7)])
     assert few == "Name vm-0; Name vm-1; Name vm-2; Name vm-3; Name vm-4 and 2 more"
-    assert describe_reading(Check(NODE, (Expect(at_least=0),)), (), {}) == "no rows"
+    assert describe_reading(Check(NODE, (Expect(at_least=0),)), (), {}) == "none"

@@ -63,7 +63,7 @@ def asked(scripted):
 
 async def test_uefi_with_all_that_belongs_to_it(asked):
     report = await asked(host())
-    assert report.title == "hv01: UEFI, GPT, EFI and reserved partition there"
+    assert report.title == "hv01: UEFI and GPT with EFI and reserved partition"
     assert (report.findings, report.unanswered, report.notes) == ((), (), ())
     assert report.fine[0].targets == ("hv01",)
     assert report.table.rows == (("hv01", "UEFI, GPT", "278 GB", "100", "16", "2.7.4", "PowerEdge R810"),)
@@ -223,7 +223,7 @@ async def test_a_silent_host_is_unknown_and_never_counted(asked):
     gone = Unknown("hv02", "timed out", "no answer in 20 s.")
     silent = {("hv02", what): gone for _, what in host("hv02")}
     report = await asked(host("hv01"), silent, args=PROD)
-    assert report.title == "prod: UEFI, GPT, EFI and reserved partition there on the one host that answered, 1 unknown"
+    assert report.title == "prod: UEFI and GPT with EFI and reserved partition on the one host that answered, 1 unknown"
     assert [one.target for one in report.unanswered] == ["hv02"]
 
 

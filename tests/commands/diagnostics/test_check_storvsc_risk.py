@@ -179,7 +179,7 @@ async def test_what_is_no_stop_is_none(check):
     )
     report = await check(*guests)
     assert "STOPPED" not in {one.status for one in report.findings}
-    other = said(report)["OTHER ENDS", "2 guests"]
+    other = said(report)["OTHER STOPS", "2 guests"]
     assert "b lost power or was turned off, no bugcheck" in other.summary
     assert "c stop 0x7E (126)" in other.summary
     assert rows(report)["a"]["Last stop"] == ""
@@ -196,7 +196,7 @@ async def test_the_hosts_log_names_a_guest_that_stopped(check):
     fault = told | {"event_id": "18560", "data": {"VmName": "b", "VmId": IDS["b"]}}
     report = await check(Guest("a"), Guest("b"), worker=[told, fault])
     assert "(event 18590)" in said(report)["STOPPED", "a"].summary
-    assert "reset after a triple fault" in said(report)["OTHER ENDS", "b"].summary
+    assert "reset after a triple fault" in said(report)["OTHER STOPS", "b"].summary
 
 
 async def test_the_same_stop_without_scsi_disks_is_another_fault(check):
@@ -208,7 +208,7 @@ async def test_the_same_stop_without_scsi_disks_is_another_fault(check):
         "provider": "Microsoft-Windows-Hyper-V-Worker",
     }
     report = await check(Guest("a", 0), worker=[told])
-    assert [one.status for one in report.findings] == ["OTHER ENDS"]
+    assert [one.status for one in report.findings] == ["OTHER STOPS"]
 
 
 async def test_a_stop_beside_a_listed_hotfix_points_elsewhere(check):

@@ -32,12 +32,12 @@ def down(**over):
 async def test_field_note_host_header_binding_and_the_usual_check():
     """HTTP/1.0 without Host gets 400 from http.sys, and the name that a person gives is answered."""
     report = await look([down()], bound_to("www.shop.lab"), "web", "www.shop.lab")
-    assert report.title == "lm01: 2 real servers down because of the check"
+    assert report.title == "lm01: 2 real servers marked down by the wrong health check"
     (finding,) = report.findings
-    assert (finding.severity, finding.status, finding.target) == (Severity.FAULT, "BY CHECK", "web")
+    assert (finding.severity, finding.status, finding.target) == (Severity.FAULT, "WRONG CHECK", "web")
     assert finding.lines[0] == ("Means", "The check asks HEAD / HTTP/1.0 without Host and gets 400.")
-    assert finding.lines[1] == ("Because", "HEAD / HTTP/1.1 Host www.shop.lab is answered with 200.")
-    assert finding.lines[2] == ("Do now", "Check by HTTP/1.1 with the host name www.shop.lab.")
+    assert finding.lines[1] == ("Because", "HEAD / HTTP/1.1 Host www.shop.lab gets 200.")
+    assert finding.lines[2] == ("Do now", "Set the health check to HTTP/1.1, Host www.shop.lab.")
     assert report.remedies[0].line == "/fix-health-check lm01 web --host www.shop.lab"
     assert "Asked from 10.1.0.5, hvops' own machine" in said(report)
 
@@ -45,7 +45,7 @@ async def test_field_note_host_header_binding_and_the_usual_check():
 async def test_without_a_name_it_says_what_is_probable_and_how_to_know():
     report = await look([down()], bound_to("www.shop.lab"))
     assert report.title == "lm01: 2 real servers down"
-    assert "probably a site is bound to a host name that was not asked for" in said(report)
+    assert "probably the site is bound to a host name that was not asked for" in said(report)
     assert "/check-virtual-service lm01 web --host" in said(report)
     assert not report.remedies
 
@@ -53,13 +53,13 @@ async def test_without_a_name_it_says_what_is_probable_and_how_to_know():
 async def test_a_name_that_the_load_balancer_knows_is_tried_by_itself():
     other = service(2, "sub", server(3, A, "Up"), use_1_1="true", host="www.shop.lab", master="9")
     report = await look([down(), other], bound_to("www.shop.lab"))
-    assert report.title == "lm01: 2 real servers down because of the check"
+    assert report.title == "lm01: 2 real servers marked down by the wrong health check"
 
 
 async def test_case_39_head_is_refused_and_get_is_not():
     api = service(1, "api", server(1, A), server(2, B), use_1_1="true", host="api.shop.lab", url="/health")
     report = await look([api], lambda address, params, method: 200 if method == "GET" else {A: 405, B: 404}[address])
-    assert "Check by GET; the host name is right already." in said(report)
+    assert "Set the health check to GET; the host name is already right." in said(report)
     assert "gets 405, 404" in said(report)
     for never in ("page missing", "set host name", "servers differ", "DIFFERS"):
         assert never not in said(report) + str([finding.status for finding in report.findings])
@@ -92,7 +92,7 @@ async def test_a_stale_up_is_seen():
 
 async def test_down_for_the_load_balancer_and_well_for_hvops():
     report = await look([down()], lambda *_: 200)
-    assert report.title == "lm01: 2 down for the load balancer, well for hvops".replace("2 down", "2 real servers down")
+    assert report.title == "lm01: 2 real servers down for the load balancer, up for hvops"
     assert report.findings[0].severity is Severity.WARNING
 
 
@@ -110,7 +110,7 @@ async def test_case_21_a_redirect_has_no_real_servers_and_works():
     )
     parent = service(2, "mail", status="Up", port="443", parts="10", count=None)
     report = await look([redirect, parent], lambda *_: 200)
-    assert "mail - HTTP Redirect: redirects every request to https, works so by design." in report.notes
+    assert "mail - HTTP Redirect: redirects every request to https, by design." in report.notes
     for never in ("down", "no real server answers", "status unknown"):
         assert never not in said(report).lower()
     assert not report.has_findings
@@ -138,7 +138,7 @@ async def test_switched_off_and_unchecked_are_said_and_not_judged():
     report = await look(rows, lambda *_: 200)
     assert not report.has_findings
     assert "Switched off: old." in report.notes
-    assert "No check is set, so nobody knows: raw." in report.notes
+    assert "No check is set, so their state is not known: raw." in report.notes
     assert look.ask.probes == []
 
 
@@ -150,7 +150,9 @@ async def test_codes_that_are_set_decide():
 
 async def test_a_redirect_that_counts_as_up_is_told():
     report = await look([service(1, "web", server(1, A, "Up"))], lambda *_: "https://login.shop.lab/")
-    assert report.findings[0].summary == "A redirect counts as up here, and says nothing of the application behind it."
+    assert (
+        report.findings[0].summary == "A redirect counts as up here, and says nothing about the application behind it."
+    )
     assert not report.has_findings
 
 
@@ -171,7 +173,7 @@ async def test_over_tls_a_server_may_want_the_name_in_the_handshake():
     secure = service(1, "web", server(1, A, port=443), check_type="https", port="443")
     report = await look([secure], answers, "web", "www.shop.lab")
     assert "HEAD / HTTP/1.0 without Host, no SNI and gets no TLS" in said(report)
-    assert "HEAD / HTTP/1.1 Host www.shop.lab, SNI is answered with 200" in said(report)
+    assert "HEAD / HTTP/1.1 Host www.shop.lab, SNI gets 200" in said(report)
 
 
 async def test_a_tcp_check_is_left_to_the_load_balancer():

@@ -158,7 +158,7 @@ async def test_the_first_answer_says_looks_stuck_and_when_to_look_again(check, m
     report = await check(make.cluster(9, hv03={WRITERS: waiting}))
     assert report.title == "prod: Hyper-V writer LOOKS STUCK on hv03"
     assert report.findings[0].severity is Severity.WARNING
-    assert "Look again at 22:43 UTC or later" in line(report, "Do now")[0]
+    assert "Check again at 22:43 UTC or later" in line(report, "Do now")[0]
     assert line(report, "First seen") == []
 
 
@@ -242,7 +242,7 @@ async def test_a_recent_copy_that_is_kept_is_open_at_the_first_look_and_no_backu
     first = await check(script)
     assert {one.status for one in first.findings} == {"LOOKS STUCK"}
     assert "Whether a backup runs is not known" in first.findings[0].summary
-    assert all("Look again at" in text for text in line(first, "Do now"))
+    assert all("Check again at" in text for text in line(first, "Do now"))
     assert line(first, "By hand") == []
     samples = [dict(one.fields) | {"at": "2026-11-22T22:30:00+00:00"} for one in first.samples if one.on == "hv03"]
     assert {one["backup"] for one in samples} == {"copies"}
@@ -430,7 +430,7 @@ async def test_a_snapshot_set_that_lacks_a_volume_is_the_jobs_matter(check, make
     failed = make.writer_rows(make.writer_row(name, 8, "Inconsistent shadow copy"))
     report = await check(make.cluster(hv03={WRITERS: failed}))
     assert line(report, "Do now") == ["Add the volumes that are missing to the backup job, then retry it."]
-    assert line(report, "By hand") == ["No restart of a service cures this error: only what the job selects does."]
+    assert line(report, "By hand") == ["No restart of a service fixes this error: only what the job selects does."]
     assert report.remedies == ()
 
 

@@ -72,7 +72,7 @@ async def test_the_full_guest_whole(find, make):
             "on hv03 · C: 0 MB of 80 GB",
             (
                 ("Because", "Event 10102 names it, 22:14 UTC on hv03."),
-                ("By hand", "Free 1 GB or more on C:, then Look Again."),
+                ("By hand", "Free 1 GB or more on C:, then Check Again."),
             ),
         ),
         Finding(Severity.WARNING, "LOW", "2 volumes", "vm-200 L: 412 MB · vm-400 C: 820 MB"),

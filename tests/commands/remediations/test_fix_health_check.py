@@ -25,8 +25,8 @@ def down(**over):
     return service(1, "web", server(1, A), server(2, B), **over)
 
 
-async def test_the_field_notes_cure_whole():
-    """HTTP/1.1 and the host name are written, and nothing else; then it waits until all was checked anew."""
+async def test_the_field_notes_fix_whole():
+    """HTTP/1.1 and the host name are written, and nothing else; then it waits until all was checked again."""
     plan = await planned([down(interval="20", timeout="5", retries="3", persist="", method="HEAD")], bound_to(NAME))
     write, judge = plan.steps
     settings = RunReader("lm01", "loadmaster check settings", make_params(vs=1))
@@ -52,7 +52,7 @@ async def test_the_field_notes_cure_whole():
     assert (check.holds[0].at_least, check.holds[0].where) == (1, (Predicate("status", "=", "Up"),))
     assert all(gate.passed for gate in plan.gates)
     assert plan.locks == ("load-balancer:lm01",)
-    assert "Check by HTTP/1.1 with the host name www.shop.lab".lower() in plan.reason.lower()
+    assert plan.reason.endswith("Fix: set the health check to HTTP/1.1, Host www.shop.lab.")
     assert plan.current_state == "0 of 2 real servers up"
 
 
@@ -61,15 +61,15 @@ async def test_fewer_up_than_before_is_what_takes_it_back():
     assert plan.steps[1].done[0].holds[0].at_least == 2
 
 
-async def test_case_39_get_is_the_cure_and_the_name_is_left_alone():
+async def test_case_39_get_is_the_fix_and_the_name_is_left_alone():
     api = service(1, "api", server(1, A), server(2, B), use_1_1="true", host="api.shop.lab", url="/health")
     answers = lambda address, params, method: 200 if method == "GET" else {A: 405, B: 404}[address]  # noqa: E731
     for host in ("api.shop.lab", ""):
         plan = await planned([api], answers, "api", host)
         assert plan.steps[0].act == RunProgram("lm01", "loadmaster set check", make_params(vs=1, method="GET"))
         assert plan.reason == (
-            "No plan is needed for a host name: it is set already. Both real servers answer GET 200 and refuse HEAD"
-            " (405, 404). Cure: check by GET; the host name is right already."
+            "Both real servers answer GET with 200 and refuse HEAD (405, 404). Fix: set the health check to GET; the host"
+            " name is already right."
         )
 
 
@@ -149,11 +149,13 @@ async def test_how_often_it_checks_has_to_be_known():
     assert "how often lm01 checks is not known" in plan.reason
 
 
-async def test_without_a_name_only_the_method_can_be_the_cure():
+async def test_without_a_name_only_the_method_can_be_the_fix():
     answers = lambda _, params, method: 200 if method == "GET" and params["host"] is None else 405  # noqa: E731
     plan = await planned([down()], answers, host="")
     assert plan.steps[0].act == RunProgram("lm01", "loadmaster set check", make_params(vs=1, method="GET"))
-    assert plan.reason == "Both real servers answer GET 200 and refuse HEAD (405). Cure: check by GET."
+    assert (
+        plan.reason == "Both real servers answer GET with 200 and refuse HEAD (405). Fix: set the health check to GET."
+    )
     refused = await planned([down()], bound_to(NAME), host="")
     assert refused.reason == "No plan for web: name the host that its real servers answer, with --host."
     plan = await planned(

@@ -425,7 +425,7 @@ REFUSED = {
     "it is starting": (
         [missing()],
         {"hv06": {"Msvm_ComputerSystem": there("crm-01", state=10)}},
-        "Look again when that has ended.",
+        "Check again when that has ended.",
     ),
     "VMM does not list its host": (
         [missing()],

@@ -110,7 +110,9 @@ async def test_the_digest_covers_what_has_to_be_typed(planned):
 TWIN = DISK | {"Number": "1", "IsBoot": "false", "IsSystem": "false"}
 
 
-@pytest.mark.parametrize("other", [{}, {"SerialNumber": " sn r81-0VD0", "Size": "299000000000"}, {"Size": None}, {"Size": "600000000000"}])
+@pytest.mark.parametrize(
+    "other", [{}, {"SerialNumber": " sn r81-0VD0", "Size": "299000000000"}, {"Size": None}, {"Size": "600000000000"}]
+)
 async def test_a_disk_that_reads_like_another_one_is_not_erased(planned, other):
     """Whoever stands before the wrong one of the two would type what the plan expects."""
     made = await planned(MSFT_Disk=[DISK, TWIN | other, LUN])
@@ -133,11 +135,11 @@ async def test_a_disk_that_reads_otherwise_keeps_no_other_from_being_erased(plan
         ({"MSCluster_Node": GONE}, "drained and evicted", GateOutcome.NOT_KNOWN),
         ({"MSCluster_Node": []}, "drained and evicted", GateOutcome.NOT_KNOWN),
         ({"MSCluster_Node": [node("hv01"), node(None)]}, "drained and evicted", GateOutcome.NOT_KNOWN),
-        ({"Win32_Service": [CLUSSVC | {"StartMode": "Auto"}]}, "take itself for a node", GateOutcome.BLOCKED),
-        ({"Win32_Service": [CLUSSVC | {"State": "Running"}]}, "take itself for a node", GateOutcome.BLOCKED),
-        ({"Win32_Service": [CLUSSVC | {"StartMode": None}]}, "take itself for a node", GateOutcome.BLOCKED),
-        ({"Win32_Service": []}, "take itself for a node", GateOutcome.NOT_KNOWN),
-        ({"Win32_Service": GONE}, "take itself for a node", GateOutcome.NOT_KNOWN),
+        ({"Win32_Service": [CLUSSVC | {"StartMode": "Auto"}]}, "no longer a cluster node", GateOutcome.BLOCKED),
+        ({"Win32_Service": [CLUSSVC | {"State": "Running"}]}, "no longer a cluster node", GateOutcome.BLOCKED),
+        ({"Win32_Service": [CLUSSVC | {"StartMode": None}]}, "no longer a cluster node", GateOutcome.BLOCKED),
+        ({"Win32_Service": []}, "no longer a cluster node", GateOutcome.NOT_KNOWN),
+        ({"Win32_Service": GONE}, "no longer a cluster node", GateOutcome.NOT_KNOWN),
         ({"MSCluster_ResourceGroup": [{"Name": "dhcp", "OwnerNode": "HV05"}]}, "No role", GateOutcome.BLOCKED),
         ({"MSCluster_ResourceGroup": [{"Name": "dhcp", "OwnerNode": None}]}, "No role", GateOutcome.BLOCKED),
         ({"MSCluster_ResourceGroup": GONE}, "No role", GateOutcome.NOT_KNOWN),
@@ -200,9 +202,15 @@ async def test_a_healthy_layout_is_left_alone(planned):
         {"DiskNumber": "0", "PartitionNumber": "2", "GptType": "{c12a7328-f81f-11d2-ba4b-00a0c93ec93b}"},
     ]
     uefi = {"Control": [{"PEFirmwareType": "2"}], "MSFT_Disk": [DISK | {"PartitionStyle": "2"}]}
-    assert (await planned(**uefi, MSFT_Partition=gpt)).reason.startswith("Nothing to redeploy on hv05")
-    assert (await planned(**uefi, MSFT_Partition=gpt[1:])).reason.startswith("Nothing to redeploy on hv05")
-    assert (await planned(**uefi, MSFT_Partition=gpt[:1])).reason.startswith("No plan for hv05: no EFI partition")
+    assert (await planned(**uefi, MSFT_Partition=gpt)).reason.startswith(
+        "Nothing to redeploy: hv05 already starts by UEFI"
+    )
+    assert (await planned(**uefi, MSFT_Partition=gpt[1:])).reason.startswith(
+        "Nothing to redeploy: hv05 already starts by UEFI"
+    )
+    assert (await planned(**uefi, MSFT_Partition=gpt[:1])).reason.startswith(
+        "No plan for hv05: UEFI started it, but no EFI partition"
+    )
 
 
 async def test_a_node_that_is_not_drained_is_offered_the_drain(planned):

@@ -556,7 +556,7 @@ async def test_a_snapshot_set_that_lacks_a_volume_is_no_matter_of_a_service(plan
 async def test_a_restart_that_clears_the_state_alone_is_called_that(planned, make, name, text, warns):
     script = make.resettable(hv03={"vssadmin list writers": make.writer_rows(make.writer_row(name, 7, text))})
     plan = await planned(COMMAND, script, writer=tuple(map(Writer, name.split())))
-    told = [gate.measured for gate in plan.gates if "one that a restart cures" in gate.description and not gate.passed]
+    told = [gate.measured for gate in plan.gates if "one that a restart fixes" in gate.description and not gate.passed]
     assert [("clears the state" in one, "log" in one) for one in told] == ([(True, True)] if warns else [])
     assert plan.groups
 
@@ -564,7 +564,7 @@ async def test_a_restart_that_clears_the_state_alone_is_called_that(planned, mak
 async def test_a_locked_guest_is_not_the_cure_for_a_snapshot_set_that_lacks_a_volume(planned, make):
     rows = make.writer_rows(make.writer_row(HYPER_V, 8, "Inconsistent shadow copy"))
     plan = await planned(COMMAND, make.resettable(1, hv03={"vssadmin list writers": rows}))
-    assert "no restart cures that" in plan.reason
+    assert "no restart fixes that" in plan.reason
     assert [one.line for one in plan.remedies] == ["/check-writers hv03"]
 
 

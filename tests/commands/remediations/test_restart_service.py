@@ -169,6 +169,7 @@ def held(plan):
 async def test_a_service_on_which_nothing_depends(restart):
     plan = await restart("Spooler")
     assert plan == Plan(
+        title="Restart Print Spooler (Spooler) on hv03",
         reason="Someone asked for a restart of Print Spooler (Spooler), which is running on hv03.",
         impact=f"Print Spooler (Spooler) on hv03 stops and starts again. {SECONDS}",
         rollback=rollback("Spooler"),
@@ -194,6 +195,7 @@ async def test_a_service_on_which_nothing_depends(restart):
 async def test_what_depends_on_it_stops_first_and_starts_last(restart):
     plan = await restart("EventSystem")
     assert plan == Plan(
+        title="Restart COM+ Event System (EventSystem) on hv03",
         reason="Someone asked for a restart of COM+ Event System (EventSystem), which is running on hv03.",
         impact=(
             "COM+ Event System (EventSystem) on hv03 stops and starts again, together with COM+ System Application"

@@ -75,7 +75,7 @@ async def test_a_guest_that_is_still_full_holds_it(planned, make):
     assert plan.groups == ()
     assert plan.reason == (
         "No plan yet for job 48211: test-tfs-01 C: is full or low, so it would only wait again."
-        " First: free 1 GB or more on test-tfs-01 C:, then look again."
+        " First: free 1 GB or more on test-tfs-01 C:, then check again."
     )
     assert [(gate.description, gate.measured) for gate in plan.blocking_gates] == [
         (ROOM, "full or low: test-tfs-01 C:")

@@ -77,7 +77,7 @@ async def test_the_tour_advances_by_what_really_happens(page, stage):
     await expect(tour).to_contain_text("Tour 5 of 8")
     stage.estate.do(lambda: stage.estate.world.skip(400))  # the job tries again by itself
     await expect(tour).to_contain_text("Tour 6 of 8")
-    await page.get_by_role("button", name="Look Again").click()
+    await page.get_by_role("button", name="Check Again").click()
     await expect(tour).to_contain_text("Tour 7 of 8")
     await tour.get_by_role("button", name="Skip step").click()
     await expect(tour).to_contain_text("audit verify")

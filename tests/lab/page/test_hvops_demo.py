@@ -86,7 +86,7 @@ async def test_from_the_alert_to_the_recovery_and_the_ledger(stage, visitors, tm
     await page.get_by_role("dialog").get_by_role("button", name="Confirm and Start").click()
     await expect(plan.locator("h3.header")).to_have_text("Done: Resume backup 48211", timeout=ANSWER)
     await expect(page.locator(".facts")).to_contain_text("[1] no error", timeout=ANSWER)
-    await answer.first.get_by_role("button", name="Look Again").click()
+    await answer.first.get_by_role("button", name="Check Again").click()
     await expect(headers.filter(has_text="Hyper-V writer RECOVERED")).to_have_count(1, timeout=ANSWER)
     await types(page, "/audit")
     await expect(headers.filter(has_text=re.compile("^Audit"))).to_contain_text("1 change", timeout=ANSWER)

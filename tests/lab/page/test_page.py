@@ -77,7 +77,7 @@ async def test_a_line_that_was_refused_comes_back_with_the_reason(visitor, canne
 async def test_a_click_says_which_button_of_which_message(visitor, canned, fresh):
     canned.messages = [fresh("1.1", "answer")]
     page = await visitor.opens(canned.url)
-    await page.get_by_role("button", name="Look Again").click()
+    await page.get_by_role("button", name="Check Again").click()
     act = await canned.until("clicks")
     assert (act["message"], act["block_id"], act["action_id"], act["value"]) == ("1.1", "remedies", "again", None)
 
@@ -233,7 +233,7 @@ async def test_home_is_a_tab_of_its_own(visitor, canned, fresh):
     page = await visitor.opens(canned.url)
     await page.get_by_role("button", name="Home").click()
     await canned.until("opens_home")
-    await page.locator("#home").get_by_role("button", name="Look Again").click()
+    await page.locator("#home").get_by_role("button", name="Check Again").click()
     assert (await canned.until("clicks"))["view"] == "V9"
 
 
@@ -326,7 +326,7 @@ async def test_the_answer_to_a_button_is_brought_into_view_and_another_message_o
     canned.tell("message", channel="C0OPS", ts="8.1", message=canned.messages[-1])
     await expect(page.get_by_role("button", name="New message")).to_be_visible()
     await expect(page.locator("h3.header").last).not_to_be_in_viewport()
-    await page.get_by_role("button", name="Look Again").first.click()
+    await page.get_by_role("button", name="Check Again").first.click()
     canned.messages.append(fresh("9.1", "answer"))
     canned.tell("message", channel="C0OPS", ts="9.1", message=canned.messages[-1])
     await expect(page.locator("h3.header").last).to_be_in_viewport()

@@ -85,7 +85,10 @@ async def test_a_click_in_an_ephemeral_replaces_it_and_carries_no_message(slack,
     @app.command("/hello")
     async def hello(ack, respond):
         await ack()
-        blocks = [kit.section("first"), {"type": "actions", "elements": [kit.button("Look Again", "again", value="7")]}]
+        blocks = [
+            kit.section("first"),
+            {"type": "actions", "elements": [kit.button("Check Again", "again", value="7")]},
+        ]
         await respond(text="first", blocks=blocks)
 
     @app.action(re.compile(".*"))
@@ -96,7 +99,7 @@ async def test_a_click_in_an_ephemeral_replaces_it_and_carries_no_message(slack,
 
     operator = slack.person("operator")
     await operator.types("/hello")
-    done = await operator.clicks(await operator.sees("first"), "Look Again")
+    done = await operator.clicks(await operator.sees("first"), "Check Again")
     await operator.sees("second")
 
     assert done.ok

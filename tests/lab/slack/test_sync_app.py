@@ -24,7 +24,7 @@ async def sync_bot(slack, kit):
                 kit.text_input("why", "Why?"), submit={"type": "plain_text", "text": "Go"}, callback_id="asked"
             )
             client.views_open(trigger_id=body["trigger_id"], view=view)
-            blocks = [{"type": "actions", "elements": [kit.button("Look Again", "again")]}]
+            blocks = [{"type": "actions", "elements": [kit.button("Check Again", "again")]}]
             respond(text="synchronous", blocks=blocks)
 
         @app.action("again")
@@ -54,8 +54,8 @@ async def sync_bot(slack, kit):
 async def test_a_command_a_modal_a_click_and_a_file(slack):
     operator = slack.person("operator")
     assert (await operator.types("/hello")).ok
-    message = await operator.sees("Look Again")
-    assert (await operator.clicks(message, "Look Again")).ok
+    message = await operator.sees("Check Again")
+    assert (await operator.clicks(message, "Check Again")).ok
     await operator.sees("replaced")
     assert (await operator.submits(await operator.sees_view("Why?"), {"Why?": "because"})).ok
     with slack.workspace.stream.follow() as events:

@@ -361,7 +361,7 @@ async def test_an_interrupted_run_is_looked_at_and_goes_on(bench):
         card = await bench.viewer.sees(re.compile("^Interrupted at step 1: a person must decide"), "hv-ops")
         assert card.ts == plan.ts
         assert "UNKNOWN: 1 Fix hv03" in plain_text(card)
-        await bench.operator.clicks(card, "Look Again")
+        await bench.operator.clicks(card, "Check Again")
         await bench.viewer.sees("Step 1, Fix hv03: not done", "hv-ops")
         bench.world.values.update(silent="no", fixed="yes")
         await bench.operator.clicks(card, "Go On…")

@@ -27,7 +27,7 @@ async def test_a_command_is_answered_to_the_one_who_typed_it(bench):
 async def test_look_again_asks_the_same_line(bench):
     await bench.operator.types("/check-writers prod")
     first = await bench.operator.sees("STUCK hv03")
-    await bench.operator.clicks(first, "Look Again")
+    await bench.operator.clicks(first, "Check Again")
     second = await bench.operator.sees("STUCK hv03", after=first.ts)
     assert second.ts != first.ts
     clicked, asked = bench.entries("clicked"), bench.entries("asked")
@@ -68,7 +68,7 @@ async def lie(bench, value, action, **where):
 
 
 @pytest.mark.parametrize("where", ["in the channel", "for one person"])
-@pytest.mark.parametrize("label", ["Look Again", "Find Full Guests", "Share"])
+@pytest.mark.parametrize("label", ["Check Again", "Find Full Guests", "Share"])
 async def test_a_button_of_somebodys_answer_under_another_label_starts_nothing(bench, label, where):
     """Else whoever presses it would ask for what it starts: a plan, which the one who posted it could then approve."""
     await bench.viewer.types("/check-writers prod")
@@ -123,7 +123,7 @@ async def test_what_is_shared_starts_nothing_and_gives_everybody_an_answer_of_th
     assert [one["text"]["text"] for one in row] == ["Show Answer", "Evidence"]
     await bench.viewer.clicks(shared, "Show Answer")
     mine = await bench.viewer.sees("only you see this")
-    await bench.viewer.clicks(mine, "Look Again")
+    await bench.viewer.clicks(mine, "Check Again")
     await bench.viewer.sees("STUCK hv03", after=mine.ts)
     await bench.idle()
     assert [one.actor for one in bench.entries("asked")][1:] == [f"T0PRACTICE/{bench.viewer.id}"]
@@ -133,7 +133,7 @@ async def test_a_click_is_in_the_ledger_before_anything_else_happens(bench):
     await bench.operator.types("/check-writers prod")
     answer = await bench.operator.sees("STUCK hv03")
     bench.hosts.gate.clear()
-    done = await bench.operator.clicks(answer, "Look Again")
+    done = await bench.operator.clicks(answer, "Check Again")
     assert done.ok
     (clicked,) = bench.entries("clicked")
     assert clicked.data.button == "look-again"
@@ -168,7 +168,7 @@ async def test_a_ledger_that_cannot_be_written_stops_everything(bench, monkeypat
         raise LedgerError("The disk of the ledger is full.")
 
     monkeypatch.setattr(bench.ledger, "append", broken)
-    done = await bench.operator.clicks(answer, "Look Again")
+    done = await bench.operator.clicks(answer, "Check Again")
     assert done.ok
     await bench.operator.sees("*Nothing was done.* The disk of the ledger is full.")
     before = bench.operator.messages()[-1].ts
@@ -375,8 +375,8 @@ async def test_the_same_button_twice_at_once_asks_once(bench):
     await bench.operator.types("/check-writers prod")
     answer = await bench.operator.sees("STUCK hv03")
     bench.hosts.gate.clear()
-    await bench.operator.clicks(answer, "Look Again")
-    await bench.operator.clicks(answer, "Look Again")
+    await bench.operator.clicks(answer, "Check Again")
+    await bench.operator.clicks(answer, "Check Again")
     await bench.operator.sees("This button is already being answered.")
     bench.hosts.gate.set()
     await bench.operator.sees("STUCK hv03", after=answer.ts)

@@ -42,7 +42,7 @@ def kinds(message):
 
 
 def test_a_data_table_steps_down_to_table_then_text_then_file_then_plain():
-    message = fit(Message("the point", (table(20), *actions([button("Look Again", "look-again", "t")]))))
+    message = fit(Message("the point", (table(20), *actions([button("Check Again", "look-again", "t")]))))
     assert kinds(message) == ["data_table", "actions"]
     message = downgrade(message)
     assert kinds(message) == ["table", "actions"]
@@ -69,7 +69,7 @@ def test_a_table_too_long_for_a_table_becomes_text_or_a_file():
 
 def test_too_many_blocks_keep_the_buttons_and_put_the_whole_into_a_file():
     many = tuple(block for at in range(80) for block in sections(f"part {at}"))
-    message = fit(Message("t", (*many, *actions([button("Look Again", "look-again", "t")]))))
+    message = fit(Message("t", (*many, *actions([button("Check Again", "look-again", "t")]))))
     assert len(message.blocks) == 50
     assert kinds(message)[-2:] == ["context", "actions"]
     assert all(f"part {at}" in message.files[0].content.decode() for at in range(80))

@@ -131,7 +131,7 @@ def test_stuck_writer_whole(stuck_writer):
     ]
     assert buttons(message) == [
         ("Find Full Guests", "hvops:run:0", "t0ken", "primary"),
-        ("Look Again", "hvops:look-again", "t0ken", None),
+        ("Check Again", "hvops:look-again", "t0ken", None),
         ("Evidence", "hvops:evidence", "t0ken", None),
         ("Share", "hvops:share", "t0ken", None),
     ]
@@ -191,7 +191,7 @@ def test_full_guests_whole(full_guests):
     assert table["rows"][2][2] == {"type": "raw_number", "value": 0.4, "text": "0.4"}
     assert "*UNKNOWN (2), timed out:*\nsap-old-01, sap-old-02: No answer in 20 s." in said(message)
     assert "Full below: 1 GB" in said(message)
-    assert buttons(message)[0] == ("Look Again", "hvops:look-again", "t0ken", "primary")
+    assert buttons(message)[0] == ("Check Again", "hvops:look-again", "t0ken", "primary")
     assert ("Send CSV", "hvops:csv", "t0ken", None) in buttons(message)
     assert not problems(message)
 

@@ -1,6 +1,7 @@
 """Every state of a ticket as its message, and hostile plans."""
 
 import string
+from dataclasses import replace
 
 import pytest
 from hypothesis import Phase, given, settings
@@ -16,6 +17,7 @@ from bot.slack.outbound.blockkit_validation import problems
 from bot.slack.render.proposed import plan_text
 from bot.slack.render.ticket import copy_message, ticket_message
 from bot.slack.render.ticket_thread import entry_message, plan_message
+from bot.slack.render.ticket_view_model import StopView
 from lab.slack import limits as practice
 from lab.slack.plain_text import plain_text
 
@@ -58,6 +60,23 @@ def test_a_proposal_says_all_that_is_signed(told):
     approve = message.blocks[-1]["elements"][0]
     assert approve["confirm"]["text"]["text"].startswith("Starts now: Pause and drain hv03; Restart vmms on hv03;")
     assert card.proposal.digest in plan_text(card.proposal)
+
+
+def test_while_changes_are_stopped_nothing_is_said_to_start_now(told):
+    for card, verb in (
+        (told().card(stop=StopView(None)), "Approve"),
+        (told(policy="confirm").card(stop=StopView(None)), "Confirm"),
+    ):
+        confirm = ticket_message(card).blocks[-1]["elements"][0]["confirm"]
+        asks = confirm["text"]["text"]
+        assert asks.startswith("Changes are stopped, so nothing starts before /hvops go. After that: Pause and drain")
+        assert confirm["confirm"]["text"] == verb
+
+
+def test_a_plan_with_a_title_of_its_own_is_headed_by_it(told):
+    card = told(plan=replace(told().card().plan, title="Erase hv05 and reinstall Windows")).card()
+    assert ticket_message(card).blocks[0]["text"]["text"] == "Erase hv05 and reinstall Windows?"
+    assert "Title: Erase hv05 and reinstall Windows" in plan_text(card.proposal)
 
 
 def test_a_low_risk_is_confirmed_by_its_requester(told):
@@ -118,7 +137,7 @@ def test_an_interrupted_run_says_what_is_not_known(told):
     ):
         assert fact in text
     assert "Nothing continues by itself." in text
-    assert labels(message) == ["Look Again", "Go On…", "Undo…", "Close…"]
+    assert labels(message) == ["Check Again", "Go On…", "Undo…", "Close…"]
 
 
 @pytest.mark.parametrize(
@@ -234,7 +253,7 @@ def test_failed_says_what_is_true_now_what_is_half_done_and_the_way_back(told):
         "3 Reopen the wizard: not begun",
     ):
         assert fact in text
-    assert labels(failed) == ["Look Again", "Plan Again", "Undo…", "Story"]
+    assert labels(failed) == ["Check Again", "Plan Again", "Undo…", "Story"]
     assert run.card().stopped_at.step.key == "restart"
 
 
