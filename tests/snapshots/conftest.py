@@ -58,6 +58,7 @@ VARIES = (
     (r"(?m)^ *\d+(?=  (?:\d\d:\d\d:\d\d|\d{4}-))", "<n>"),  # entries at a terminal
     (r"\b\d+ anchors match", "<n> anchors match"),
     (r"(?m)^\d+ <hash>", "<n> <hash>"),
+    (r"\b(hv01|br01) in \d+\.\d ms", r"\1 in <n> ms"),  # how long hvops itself takes to connect
     (r'"seconds": \d+\.\d', '"seconds": "<seconds>"'),
     (r"(?m) +$", ""),
     (r"(Audit channel:\*?) (?:told up to|nothing to tell)[^·\\\n\"]*[^·\\\n\" ]", r"\1 <told>"),
