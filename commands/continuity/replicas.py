@@ -157,6 +157,15 @@ def _find(assumption: Assumption, hosts: Iterable[HostFacts], *, copies: bool) -
         for guest in host.guests
         if guest.name.casefold() == assumption.target.casefold() and _is_end(guest, copies=copies)
     ]
+    dumb = [
+        host.node.name
+        for host in hosts
+        if not isinstance(host.guests, Unknown)
+        for guest in host.guests
+        if guest.name.casefold() == assumption.target.casefold() and guest.replication is None
+    ]
+    if dumb:
+        return _unprovable(assumption, f"{join_names(dumb)} does not say whether it is the machine itself or a copy")
     what = f"{'no copy of it' if copies else 'no virtual machine of that name'}"
     silent = [host.node.name for host in hosts if isinstance(host.guests, Unknown)]
     if len({end.guest.vm_id for end in found}) > 1:

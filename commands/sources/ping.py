@@ -79,10 +79,12 @@ def _echo(on: str, address: str, number: int) -> Source[Echo]:
 
 
 def _read_echo(rows: Rows) -> Echo:
-    """Raises ValueError where there is no row: an echo request always has one."""
+    """Raises ValueError where there is no row, or one that tells neither a reply nor why the name has no address."""
     if not rows:
         raise ValueError("Win32_PingStatus answered nothing")
     status = get_int(rows[0], "StatusCode")
-    if status is None:
+    if status is None and get_int(rows[0], "PrimaryAddressResolutionStatus"):
         return Echo(None, resolved=False)
+    if status is None:
+        raise ValueError("Win32_PingStatus tells no StatusCode")
     return Echo(get_int(rows[0], "ResponseTime") if status == 0 else None)
