@@ -200,10 +200,8 @@ async def _conclude(run: Run, at: StepInstance, result: StepResult, fate: SendRe
     more: dict[str, Any] = {}  # what is not known is not claimed
     if step.act is not None and fate.fresh and fate.kind != "refused":
         more["event_log_note"] = await write_event_log_note(run.parts.actor, step.act, _note(run, at, result))
-    if result.verdict is StepStatus.FAILED and fate.kind == "refused" and isinstance(step.act, RowTransaction):
-        more["not_executed"] = (
-            True  # a transaction that was not committed has changed nothing; a program may have, half-way
-        )
+    if result.verdict is StepStatus.FAILED and _changed_nothing(run, at, fate):
+        more["not_executed"] = True
     if (question := _shown_after(step)) is not None:
         more["after"], _ = await before_image(run.parts, question)
     if seen.readings:
@@ -223,6 +221,15 @@ async def _conclude(run: Run, at: StepInstance, result: StepResult, fate: SendRe
     )
     await run.write(outcome)
     return result
+
+
+def _changed_nothing(run: Run, at: StepInstance, fate: SendResult) -> bool:
+    """A transaction that was not committed has changed nothing, where no earlier one of the step was sent, which may come later.
+
+    A program may have, half-way.
+    """
+    is_transaction = isinstance(at.step.act, RowTransaction)
+    return is_transaction and fate.kind == "refused" and fate.fresh and run.story.intents[at.key].times == 1
 
 
 def _basis(run: Run, at: StepInstance) -> tuple[Literal["", "changed", "already so", "statement"], str]:

@@ -87,4 +87,7 @@ def _read_echo(rows: Rows) -> Echo:
         return Echo(None, resolved=False)
     if status is None:
         raise ValueError("Win32_PingStatus tells no StatusCode")
-    return Echo(get_int(rows[0], "ResponseTime") if status == 0 else None)
+    took = get_int(rows[0], "ResponseTime") if status == 0 else None
+    if took is not None and took < 0:
+        raise ValueError(f"a reply after {took} ms is none")
+    return Echo(took)

@@ -138,6 +138,8 @@ class World:
             hook()
             last_look(action.on)()
         fault = self.faults.pop(0) if self.faults else None
+        if isinstance(fault, Exception):
+            raise fault
         if fault == "refused":
             raise TargetFault(action.on, "5960", code=5960)
         if fault == "lost":

@@ -34,7 +34,7 @@ from bot.api.command import Risk
 from bot.api.plan import Check, CompareToBefore, Expect, bound
 from bot.api.queries import Predicate, make_params
 from bot.dispatch.pipeline import Request
-from bot.errors import LedgerError, PermissionDenied, TicketError, UnreadableEntry
+from bot.errors import LedgerError, OutcomeUnknown, PermissionDenied, TicketError, UnreadableEntry
 from bot.executor import scheduler
 from bot.tickets.plan_text import plan_lines
 from bot.tickets.proposal import proposal_from
@@ -770,6 +770,35 @@ async def test_what_was_sent_once_is_taken_back_although_it_was_held_back_when_i
     assert world.rows("hv03")[0]["b"] == "1"
     undo = await bench.planner.undo(ticket)
     assert [one.key for one in undo.plan.steps] == [f"undo-{key}" for key in reversed(keys)]
+
+
+@pytest.mark.parametrize("second", ["refused", "lost", "not ready"])
+async def test_a_transaction_that_was_sent_once_is_taken_back_although_it_was_refused_the_second_time(
+    bench, world, clock, second
+):
+    """The answer to its commit was lost, it did not show in time, and it came later."""
+    row = RowTransaction("hv03", "db", (Update("t", make_params(id="1"), make_params(b="0"), make_params(b="1")),))
+    more = {"before": state("hv03"), "guard": (is_now("hv04", ready="yes"),), "repeatable": True}
+    bench.plans["reset"] = lambda on, _facts: simple(on, replace(taken_back("b", row), **more))
+    world.add("hv04")
+    world.hosts["hv03"] |= {"b": "0"}
+    world.hosts["hv04"] |= {"ready": "yes"}
+    world.faults = [OutcomeUnknown("hv03", "the connection ended while it was committed."), second]
+
+    def cut_off():
+        world.later.append((clock() + timedelta(seconds=600), "hv03", {"b": "1"}))
+        if second == "not ready":
+            world.hosts["hv04"]["ready"] = "no"
+
+    world.logins[0] = cut_off
+    ticket = await bench.approved()
+    await bench.runs()
+    (outcome,) = [entry.data for entry in bench.ledger.entries(ticket=ticket, kind="outcome")]
+    assert (outcome.result, outcome.not_executed) == ("failed", False)
+    clock.forward(seconds=900)
+    assert world.rows("hv03")[0]["b"] == "1"
+    undo = await bench.planner.undo(ticket)
+    assert [one.key for one in undo.plan.steps] == ["undo-b"]
 
 
 async def test_undo_of_what_is_done_compares_with_the_image_from_before(bench, world):

@@ -115,8 +115,6 @@ def test_an_override(text, names, active):
         "192.168.21.129 host.docker.internal",
         "# 10.0.0.1 was the old server, do not use it!",
         "10.20.0.15",
-        "999.1.1.1 x",
-        "not an address",
         "",
     ],
 )
@@ -124,9 +122,19 @@ def test_no_override(text):
     assert lines(text) == ()
 
 
+@pytest.mark.parametrize("text", ["999.1.1.1 x", "not an address", "10.20.0.15 <!channel>"])
+def test_a_line_in_force_that_cannot_be_read_makes_the_file_unknown(text):
+    with pytest.raises(ValueError, match="in force"):
+        lines(text)
+    assert len(lines(text, "10.20.0.15 sql-prod")) == 1
+
+
 @given(st.text(max_size=60))
-def test_any_line_is_read_or_left_out(text):
-    assert len(lines(text)) <= 1
+def test_any_line_is_read_or_refused(text):
+    try:
+        assert len(lines(text)) <= 1
+    except ValueError as error:
+        assert "in force" in str(error)
 
 
 @pytest.mark.parametrize("told", ["", "%SystemRoot%\\System32\\drivers\\etc"])
