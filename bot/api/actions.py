@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
 from bot.api.queries import Fields
+
+_BYTES = re.compile(r"[0-9]{1,20}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +60,20 @@ class ManualStep:
     role: str
 
 
+def can_be_typed(text: str) -> bool:
+    """Whether people can read and type it so that nothing else matches: printable ASCII with a letter or digit."""
+    return text.isascii() and text.isprintable() and any(character.isalnum() for character in text)
+
+
 @dataclass(frozen=True, slots=True)
 class TypedField:
     """One thing that a person reads off a machine and types when they confirm a manual step.
 
     Attributes:
         label: what it is: "Serial number of the disk". Short, unique in its step.
-        compare: "text": the same letters and digits, in any case. "size": a size in binary units, to within one of the
-            unit that was typed. "number": any whole number, which is only recorded.
+        compare: "text": the same letters and digits in ASCII, in any case, with or without what tools print between its
+            parts. "size": a size in binary units, by less than one in the last digit that is shown. "number": any whole
+            number, which is only recorded.
         expected: what it has to be; of a size its bytes. "" for a number.
         shown: the same as people read it: "278 GB".
     """
@@ -76,10 +85,9 @@ class TypedField:
 
     def __post_init__(self) -> None:
         """Refuse a field that anything, or nothing, would match. Raises ValueError."""
-        has_letters = any(character.isalnum() for character in self.expected)
-        if self.compare != "number" and not has_letters:
+        if self.compare != "number" and not can_be_typed(self.expected):
             raise ValueError(f"{self.label}: nothing says what it has to be")
-        if self.compare == "size" and not (self.expected.isascii() and self.expected.isdecimal()):
+        if self.compare == "size" and not (_BYTES.fullmatch(self.expected) and int(self.expected)):
             raise ValueError(f"{self.label}: {self.expected!r:.40} is no number of bytes")
 
 

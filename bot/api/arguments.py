@@ -12,9 +12,10 @@ import re
 from dataclasses import dataclass
 from typing import Literal, Self
 
-_SIZE = re.compile(r"(\d+(?:[.,]\d+)?)\s*(B|KB|MB|GB|TB)?", re.IGNORECASE)
+_SIZE = re.compile(r"([0-9]{1,20}(?:[.,][0-9]{1,20})?) *(B|KB|MB|GB|TB)?", re.IGNORECASE | re.ASCII)
+_PERCENT = re.compile("[0-9]{1,3}")
 _UNITS = {"b": 1, "kb": 2**10, "mb": 2**20, "gb": 2**30, "tb": 2**40}
-_KB = re.compile(r"(?:KB)?(\d{5,8})(-v\d+)?", re.IGNORECASE)
+_KB = re.compile(r"(?:KB)?([0-9]{5,8})(-v[0-9]{1,3})?", re.IGNORECASE | re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,8 @@ class Percent(int):
     @classmethod
     def parse(cls, word: str) -> Self:
         """Read a percentage. Raises ValueError."""
-        percent = int(word.strip().removesuffix("%"))
+        digits = word.strip().removesuffix("%").rstrip()
+        percent = int(digits) if _PERCENT.fullmatch(digits) else -1
         if not 0 <= percent <= 100:  # noqa: PLR2004 - a percentage
             raise ValueError(word)
         return cls(percent)

@@ -26,8 +26,18 @@ _PLACE = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^:\[\]]*))(?::([0-9]{1,5}))?")
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<authority>[^/?#]*)(?P<target>[^#]*)(?:#.*)?")
 _PRINTABLE = re.compile(r"[!-~]+")  # ASCII without blanks
 _ASCII = "".join(map(chr, range(0x21, 0x7F)))
-_USER = re.compile(r"(?<=//)[^/?#\s]*@")  # up to the last @ before the path
-_SESSION = re.compile(r"(;[^=/?#;]*=)[^/?#;]+")  # ";jsessionid=…" in a path
+# How an authority begins for one client or another: "http://", "//", and as browsers mend it "http:/", "https:", "http:\\\\".
+_BEGINS = re.compile(r"\s*(?:(?:https?:|[A-Za-z][A-Za-z0-9+.-]*:(?=[/\\]))[/\\]*|[/\\]{2,})", re.IGNORECASE)
+_AUTHORITY = re.compile(r"[^/\\?#]*")
+_PLAIN_HOST = re.compile(r"(?:[\w.-]*|\[[0-9A-Fa-f:.]*\])(?::[0-9]{0,5})?")
+_SESSION = re.compile(r"(;[^=/\\;]*=|;)[^/\\;]+")  # ";jsessionid=…" in a path
+_COOKIELESS = re.compile(
+    r"(\(|%28)[A-Z](?:\(|%28)[^/\\]*", re.IGNORECASE
+)  # "(S(…))": ASP.NET's, for want of a cookie [doc]
+_ENCODED_QUERY = re.compile(
+    r"(%(?:25){0,9}(?:3F|23|3B)).*", re.IGNORECASE | re.DOTALL
+)  # "?", "#" or ";" that was encoded
+_NAME_OF_VALUE = re.compile(r"[\w.$:%\[\]-]{1,40}", re.ASCII)
 
 
 def read_address(text: str) -> Address | None:
@@ -68,13 +78,49 @@ def with_port(host: str, port: int) -> str:
 def without_values(url: str) -> str:
     """A URL, or a part of one, without what may be somebody's secret.
 
-    A query keeps its names and loses its values; a user name, a fragment and a session in the path go.
+    A query keeps its names and loses its values; a user name, a fragment and a session in the path go. What some client could
+    read as a user name, however it is spelled, is one; rather too much goes than too little.
     """
-    plain, mark, _ = url.partition("#")
+    begins = _BEGINS.match(url)
+    if begins is None:
+        return _without_user(url)
+    rest = url[begins.end() :]
+    authority = _AUTHORITY.match(rest)
+    host = authority[0] if authority else ""
+    behind = rest[len(host) :]
+    user, at, named = host.rpartition("@")
+    if at and _PLAIN_HOST.fullmatch(named):
+        return f"{begins[0]}…@{named}{_without_user(behind)}"
+    if user or at or not _PLAIN_HOST.fullmatch(host):  # a password may go on behind "/", "?" or "#"
+        _, at, named = rest.rpartition("@")
+        end = _AUTHORITY.match(named)
+        host = end[0] if end and at and _PLAIN_HOST.fullmatch(end[0]) else ""
+        return f"{begins[0]}…{at}{host}{_without_user(named[len(host) :]) if host else ''}"
+    if "." not in host and not host.startswith("[") and _has_user(behind):
+        return f"{begins[0]}{_without_user(rest)}"
+    return f"{begins[0]}{host}{_without_user(behind)}"
+
+
+def _has_user(path: str) -> bool:
+    """Whether an @ is in a path, other than as the first letter of a part: "/@jo" is nobody's password."""
+    return any("@" in part[1:] for part in re.split(r"[/\\]", re.split("[?#]", path, maxsplit=1)[0]))
+
+
+def _without_user(target: str) -> str:
+    """Path, query and fragment without what may be secret."""
+    plain, mark, _ = target.partition("#")
     path, asks, query = plain.partition("?")
-    path = _SESSION.sub(r"\1…", _USER.sub("…@", path))
-    parts = [f"{name}=…" if equals else "…" for name, equals, _ in (one.partition("=") for one in query.split("&"))]
-    return path + asks + ("&".join(parts) if query else "") + (f"{mark}…" if mark else "")
+    if _has_user(path):
+        path = f"{'/' if path.startswith('/') else ''}…@{path.rpartition('@')[2]}"
+    path = _ENCODED_QUERY.sub(r"\1…", _COOKIELESS.sub(r"\1…)", _SESSION.sub(r"\1…", path)))
+    parts = "&".join(map(_without_value, query.split("&"))) if query else ""
+    return path + asks + parts + (f"{mark}…" if mark else "")
+
+
+def _without_value(part: str) -> str:
+    """A name with "=…"; "…" for what is no name: base64 ends with "=" as well."""
+    name, _, value = part.partition("=")
+    return f"{name}=…" if value.strip("=") and _NAME_OF_VALUE.fullmatch(name) else "…"
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +195,7 @@ class Url:
     @property
     def shown(self) -> str:
         """As people are shown it: without the values of its query."""
-        return without_values(str(self))
+        return f"{self.scheme}://{self.authority}{_without_user(self.target)}"
 
     def __str__(self) -> str:
         """The whole address."""

@@ -122,7 +122,7 @@ def names_in(made: Services, settings: Settings, heard: Iterable[Exchange]) -> d
 def trusted_in(reply: str) -> set[str]:
     """The machines that TrustedHosts of winrm/config names; patterns such as "*.corp.example" are no machines."""
     listed = (name.strip() for found in _TRUSTED.findall(reply) for name in found.split(","))
-    return {name for name in listed if name and "*" not in name and not name.replace(".", "").isdigit()}
+    return {name for name in listed if name and "*" not in name and not re.fullmatch("[0-9.]+", name)}
 
 
 def _capture(made: Services, answered: AnsweredRequest, heard: list[Exchange]) -> Capture:

@@ -72,12 +72,16 @@ def name_of_key(path: Path, place: tuple[str, ...]) -> str:
     return variable if variable in os.environ else f"{path}: {_dotted(place)}"
 
 
+def _is_number(part: str) -> bool:
+    return part.isascii() and part.isdigit()
+
+
 def _dotted(place: tuple[str, ...]) -> str:
     """The key as it is written in TOML: `[roles.viewer] clusters`, the list index at the end."""
     if not place:
         return "the file"
-    words = [part for part in place if not part.isdigit()]
-    index = "".join(f" (item {int(part) + 1})" for part in place if part.isdigit())
+    words = [part for part in place if not _is_number(part)]
+    index = "".join(f" (item {int(part) + 1})" for part in place if _is_number(part))
     section = f"[{'.'.join(words[:-1])}] " if len(words) > 1 else ""
     return f"{section}{words[-1]}{index}"
 

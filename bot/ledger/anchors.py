@@ -175,7 +175,11 @@ def beyond(path: Path, seal: AnchorSeal, seq: int, length: int | None) -> Anchor
     found = None
     for line in _lines(path, length, 0):
         number = line.partition(b" ")[0]
-        if len(number) > _DIGITS or not number.isdigit() or int(number) <= max(seq, found.seq if found else 0):
+        if (
+            len(number) > _DIGITS
+            or not (number.isascii() and number.isdigit())
+            or int(number) <= max(seq, found.seq if found else 0)
+        ):
             continue
         anchor = _read(line)
         if anchor is not None and seal.ledger in ("", anchor.ledger) and seal.holds(anchor):

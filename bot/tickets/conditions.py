@@ -25,7 +25,7 @@ _COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {
     ">": operator.gt,
     ">=": operator.ge,
 }
-_WHOLE = re.compile(r"[+-]?\d+")
+_WHOLE = re.compile(r"[+-]?[0-9]{1,40}")
 _FEW = 5  # rows that a reason names
 _SHOWN = 80  # characters of a cell that a reason repeats
 

@@ -12,10 +12,11 @@ from bot.ledger.entries import Answer
 
 LONGEST_TYPED = 120
 MOST_TYPED = 8  # fields of one window that are read
-_SIZE = re.compile(r"(\d{1,20})(?:[.,](\d{1,6}))? ?(B|KB|MB|GB|TB)?", re.IGNORECASE | re.ASCII)
+_SIZE = re.compile(r"([0-9]{1,20})(?:[.,]([0-9]{1,6}))? ?(B|KB|MB|GB|TB)?", re.IGNORECASE | re.ASCII)
 _UNITS = {"b": 1, "kb": 2**10, "mb": 2**20, "gb": 2**30, "tb": 2**40}
 _CYLINDER = 16 * 2**20  # what a tool that counts in cylinders leaves out at most
-_NUMBER = re.compile(r"\d{1,6}", re.ASCII)
+_NUMBER = re.compile(r"[0-9]{1,6}")
+_BETWEEN = re.compile(r"[ ._-]+")  # what tools print between the parts of a serial number, or leave out
 
 
 def read_back(ticket: str, number: int, act: ReadBack, said: Sequence[str]) -> tuple[Answer, ...]:
@@ -67,21 +68,46 @@ def _matches(field: TypedField, text: str) -> bool:
     if field.compare == "number":
         return _NUMBER.fullmatch(text) is not None
     if field.compare == "size":
-        return _is_size(text, int(field.expected))
-    return _plain(text) == _plain(field.expected)
+        return _is_size(text, int(field.expected), field.shown)
+    return _is_text(text, field.expected)
 
 
-def _plain(text: str) -> str:
-    """Letters and digits alone: tools print serial numbers with blanks, dots or lines between them, or without."""
-    return "".join(character for character in text.casefold() if character.isalnum())
+def _is_text(text: str, expected: str) -> bool:
+    """The same parts in the same order, or one of both without anything between its parts: "1-23" is "123", never "12-3".
 
-
-def _is_size(text: str, size: int) -> bool:
-    """Whether a size as people type it is that many bytes: diskpart rounds to whole units, and some count in cylinders."""
-    found = _SIZE.fullmatch(text)
-    if not found:
+    ASCII alone: other scripts have letters that look the same, or become the same in lower case.
+    """
+    typed, wanted = _parts(text), _parts(expected)
+    if not (typed and wanted and text.isascii() and expected.isascii()):
         return False
+    return typed == wanted or (1 in (len(typed), len(wanted)) and "".join(typed) == "".join(wanted))
+
+
+def _parts(text: str) -> list[str]:
+    return list(filter(None, _BETWEEN.split(text.lower())))
+
+
+def _is_size(text: str, size: int, shown: str) -> bool:
+    """Whether a size as people type it is that many bytes, cut or rounded to the digits that were typed.
+
+    diskpart cuts to whole units, others round, and some count in cylinders. It is never off by one in the last digit of the size
+    as the plan shows it.
+    """
+    found = _measure(text)
+    if found is None or not found[0] > 0 or size <= 0:
+        return False
+    typed, step = found
+    _, finest = _measure(shown) or (0, 1)
+    off, cylinders = abs(typed - size), min(_CYLINDER, size // 100)
+    is_cut_or_rounded = -step // 2 <= typed - size <= step // 2 or 0 <= size - typed < step
+    return off <= cylinders or (is_cut_or_rounded and off < finest)
+
+
+def _measure(text: str) -> tuple[int, int] | None:
+    """A size in bytes, and what one in its last digit is; None where it is none."""
+    found = _SIZE.fullmatch(text)
+    if found is None:
+        return None
     unit = _UNITS[(found[3] or "b").lower()]
-    fraction = found[2] or ""
-    typed = int(found[1]) * unit + (int(fraction) * unit // 10 ** len(fraction) if fraction else 0)
-    return abs(typed - size) <= max(min(unit, size // 100), _CYLINDER)
+    tenths = 10 ** len(found[2] or "")
+    return int(found[1] + (found[2] or "")) * unit // tenths, max(unit // tenths, 1)

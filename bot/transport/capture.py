@@ -118,7 +118,7 @@ def _inside(envelope: str, change: Callable[[str], str]) -> str:
         return f"{found[1]}\x00{len(kept) - 1}\x00{found[5]}"
 
     changed = change(_STREAM.sub(set_aside, envelope))
-    return re.sub("\x00(\\d+)\x00", lambda found: kept[int(found[1])], changed)
+    return re.sub("\x00([0-9]{1,9})\x00", lambda found: kept[int(found[1])], changed)
 
 
 def _bytes_changed(data: bytes, change: Callable[[str], str]) -> bytes:

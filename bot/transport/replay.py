@@ -23,8 +23,8 @@ from bot.transport.windows.wsman import MalformedReply, body_of
 _VOLATILE = re.compile(
     r"<(?P<tag>(?:\w+:)?(?:MessageID|OperationTimeout|To|SessionId|OperationID|SequenceId))\b[^>]*>[^<]*</(?P=tag)>"
     r"|<(?:\w+:)?Selector Name=\"ShellId\">[^<]*<"  # questions at one time may get each other's shells
-    r"|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z?"
-    r"|\d{14}\.\d{6}[+-]\d{3}"
+    r"|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?Z?"
+    r"|[0-9]{14}\.[0-9]{6}[+-][0-9]{3}"
 )
 _MESSAGE_ID = re.compile(r"<(?:\w+:)?MessageID\b[^>]*>\s*uuid:([^<\s]+)", re.IGNORECASE)
 _RELATES_TO = re.compile(r"(<(?:\w+:)?RelatesTo\b[^>]*>)[^<]*(</)")

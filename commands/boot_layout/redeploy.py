@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, replace
 
-from bot.api.actions import ManualStep, ReadBack, TypedField
+from bot.api.actions import ManualStep, ReadBack, TypedField, can_be_typed
 from bot.api.arguments import Target
 from bot.api.facts import Unknown, value_of
 from bot.api.plan import Check, Expect, Gate, GateOutcome, Step, exists, missing
@@ -173,8 +173,12 @@ def _no_guest(on: str, facts: RedeployFacts) -> Gate:
 def _disk_is_known(on: str, disk: Disk) -> Gate:
     """The serial number and the size are what the person compares: without them nothing tells the disk from another."""
     says = f"Serial number and size of the disk that {on} runs from are known"
-    known = bool(disk.size) and any(character.isalnum() for character in disk.serial)
-    why = Unknown(on, "bad reply", "Windows does not tell both of its disk.")
+    is_serial = can_be_typed(disk.serial)
+    known = bool(disk.size) and is_serial
+    says_why = "Windows does not tell both of its disk."
+    if disk.serial.strip() and not is_serial:
+        says_why = "The serial number that Windows tells has no letter or digit, or some outside of ASCII: nobody can compare it."
+    why = Unknown(on, "bad reply", says_why)
     measured = f"{disk.serial}, {format_size(disk.size or 0)}" if known else why.why
     return _gate(says, True if known else None, measured, why, about="serial number and size of the disk")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Iterator
 
 from bot.api.facts import Unknown
@@ -19,6 +20,8 @@ LOGIN, QUOTAS, CODE_PAGE, HYPER_V = "LOGIN", "QUOTAS", "CODE PAGE", "HYPER-V"
 CHANNELS, WRITERS, CLUSTER, VM_IDS = "EVENT CHANNELS", "WRITERS", "CLUSTER WMI", "VM IDS"
 FEWEST_SHELLS = 6  # hvops opens up to four at once on a host, and others may be working there; WinRM 2.0 has 5 [doc]
 LEAST_MEMORY = 256  # MB per shell; WinRM 2.0 has 150 [doc], and programs then die in the middle
+
+_PAGE = re.compile("[0-9]{1,5}")
 
 
 def check_host(host: HostFacts) -> Iterator[Verdict]:
@@ -90,7 +93,7 @@ def check_code_page(host: str, page: str | Unknown) -> Verdict:
 
 def _can_decode(page: str) -> bool:
     try:
-        return page.isascii() and page.isdigit() and bool(codecs.lookup(f"cp{int(page)}"))
+        return _PAGE.fullmatch(page) is not None and bool(codecs.lookup(f"cp{int(page)}"))
     except LookupError:
         return False
 

@@ -75,7 +75,7 @@ def _has(node: NodeUpdates, kb: str) -> bool:
 
 
 def _number(kb: str) -> tuple[int, str]:
-    digits = "".join(letter for letter in kb.partition("-")[0] if letter.isdigit())
+    digits = "".join(letter for letter in kb.partition("-")[0] if letter.isascii() and letter.isdigit())
     return (int(digits or 0), kb)
 
 

@@ -25,7 +25,7 @@ UP, DOWN, UNCHECKED, DISABLED, REDIRECT = "Up", "Down", "Unchecked", "Disabled",
 STATUSES = (UP, DOWN, UNCHECKED, DISABLED, REDIRECT)
 _COUNT_AS_UP = frozenset({301, 302, 401})  # beside 200 to 299 [doc]
 _SUCCESS = range(200, 300)
-_NUMBERS = re.compile(r"\d+")
+_NUMBERS = re.compile(r"(?<![0-9])[0-9]{1,9}(?![0-9])")
 HttpVersion = Literal["1.0", "1.1"]
 
 

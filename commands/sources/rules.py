@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from commands.sources.identity import fold_name, guid
 
-_VERSION = re.compile(r"\d+(\.\d+){0,3}")
+_VERSION = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9}){0,3}(?![0-9])")
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from bot.api.sources import Source
 from commands.sources.cluster import Node
 from commands.sources.identity import guid
 
-_KB = re.compile(r"KB\d{5,8}(-v\d+)?", re.IGNORECASE)
+_KB = re.compile(r"KB[0-9]{5,8}(-v[0-9]{1,3})?", re.IGNORECASE | re.ASCII)
 _CURRENT_VERSION = r"SOFTWARE\Microsoft\Windows NT\CurrentVersion"
 _SERVICING = r"SOFTWARE\Microsoft\Windows\CurrentVersion\Component Based Servicing"
 _AUTO_UPDATE = r"SOFTWARE\Microsoft\Windows\CurrentVersion\WindowsUpdate\Auto Update"

@@ -237,7 +237,8 @@ def cure_in_words(asked: Request | None, cure: Request) -> str:
 
 def _is_named(request: Request) -> bool:
     """Whether its Host is a name, and not just the server's address."""
-    return request.host is not None and not request.host.replace(".", "").replace(":", "").isdecimal()
+    bare = (request.host or "").replace(".", "").replace(":", "")
+    return request.host is not None and not (bare.isascii() and bare.isdecimal())
 
 
 def _differs(service: VirtualService, facts: ServiceFacts) -> Finding | None:

@@ -9,7 +9,8 @@ from functools import partial
 import pytest
 
 from bot.ledger.ticket_state import ENDS
-from lab.loadmaster.model import VirtualService
+from bot.transport.http import loadmaster
+from lab.loadmaster.model import Refused, VirtualService
 from lab.websites.model import Binding
 from lab.world.accounts import balancer_account
 
@@ -38,6 +39,15 @@ def settings(ops, index=1):
     return ops.estate.do(lambda: dict(appliance(ops).services[index].settings))
 
 
+def all_that_is_kept(ops, capfd):
+    """Ledger, messages, log, and the evidence, too."""
+    kept = "".join(str(entry.fields) for entry in ops.ledger())
+    kept += "".join(str(message) for message in ops.everything("operator"))
+    kept += "".join(capfd.readouterr())
+    files = [one for one in ops.estate.directory.iterdir() if one.is_file() and one.name != "settings.toml"]
+    return kept + "".join(one.read_bytes().decode("latin-1") for one in files)
+
+
 async def test_down_because_of_the_check_and_then_up(balanced, capfd):
     async with balanced() as ops:
         ops.estate.do(lambda: quick(ops))
@@ -62,11 +72,7 @@ async def test_down_because_of_the_check_and_then_up(balanced, capfd):
         await ops.clicks(back, "Approve", who="approver")
         await ops.recorded("done", 2)
         assert settings(ops) == before
-        kept = "".join(str(entry.fields) for entry in ops.ledger())
-        kept += "".join(str(message) for message in ops.everything("operator"))
-        kept += "".join(capfd.readouterr())  # the log
-        files = [one for one in ops.estate.directory.iterdir() if one.is_file() and one.name != "settings.toml"]
-        kept += "".join(one.read_bytes().decode("latin-1") for one in files)  # the evidence, too
+        kept = all_that_is_kept(ops, capfd)
         account = balancer_account(seed=1)
         for secret in (account.password, b64encode(f"{account.user}:{account.password}".encode()).decode()):
             assert secret not in kept
@@ -99,6 +105,28 @@ async def test_it_is_put_back_by_itself_where_fewer_are_up(balanced):
             ["modvs", "CheckHost=ntrip.surveyor.example", "CheckUse1.1=1", "vs=1"],
             ["modvs", "CheckHost=", "CheckUse1.1=0", "vs=1"],
         ]
+
+
+@pytest.mark.parametrize("masks_itself", [True, False])
+async def test_a_password_that_the_load_balancer_repeats_goes_nowhere(balanced, capfd, monkeypatch, masks_itself):
+    """Its client masks what it says; without that, ledger, messages and log do, each by itself."""
+    account = balancer_account(seed=1)
+    if not masks_itself:
+        monkeypatch.setattr(loadmaster, "_without_login", lambda _login, says: says)
+
+    def refuse(_self, _name, _value):
+        raise Refused(422, f"bad request of {account.user}:{account.password} from here")
+
+    async with balanced() as ops:
+        monkeypatch.setattr(VirtualService, "set", refuse)
+        await ops.says(LINE)
+        plan = await ops.sees("check by HTTP/1.1 with the host name", channel="hv-ops")
+        await ops.clicks(plan, "Approve", who="approver")
+        await until(lambda: any(one.kind in ENDS for one in ops.ledger()))
+        await ops.sees("bad request of", channel="hv-ops")
+        kept = all_that_is_kept(ops, capfd)
+        assert "bad request of" in "".join(str(entry.fields) for entry in ops.ledger())
+        assert account.password not in kept
 
 
 async def test_refused_while_one_server_does_not_answer(balanced):

@@ -83,5 +83,6 @@ class Freshness:
 def seconds_in(ts: str) -> float | None:
     """Epoch seconds of one of Slack's times, "1548426417.840180"; None where it is none."""
     whole, _, rest = ts.partition(".")
-    is_one = whole.isascii() and whole.isdecimal() and len(whole) <= 11 and (not rest or rest.isdecimal())  # noqa: PLR2004
-    return float(ts) if is_one and ts.isascii() else None
+    digits = whole + rest
+    is_one = bool(whole) and len(whole) <= 11 and digits.isascii() and digits.isdecimal()  # noqa: PLR2004
+    return float(ts) if is_one else None

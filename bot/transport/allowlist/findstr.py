@@ -15,7 +15,9 @@ from bot.api.rows import Row
 from bot.transport.allowlist.definitions import BadOutput
 
 _FOLDER = re.compile(r"[A-Za-z]:(?:\\(?!\.)[A-Za-z0-9_ .-]{1,60}(?<![ .])){1,4}")
-_LINE = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d),.*?Detected boot environment: *([A-Za-z0-9_-]{1,20})\.?\s*")
+_LINE = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}),.*?Detected boot environment: *([A-Za-z0-9_-]{1,20})\.?\s*"
+)
 _MOST = 200  # lines: Setup writes one for each of its phases
 
 

@@ -22,7 +22,10 @@ from bot.transport.allowlist.definitions import BadOutput, Parameter
 Tree = Mapping[str, tuple[Any, ...]]  # name in lower case -> each value of that name: text, or a tree
 METHODS = ("HEAD", "GET", "POST")  # by the number in CheckUseGet [src]
 _SUBS = 500  # real servers and SubVSs of one service that are read; nobody has as many
+_SERVICES = 10_000  # of one load balancer, SubVSs among them; a thousand are many
 _LARGEST_INDEX = 2**31
+_INDEX = re.compile(r"[0-9]{1,10}")  # ASCII: other scripts have digits as well
+_SECONDS = re.compile(r"[0-9]{1,6}")
 _LONGEST = 300  # characters of a name or pattern that are kept
 _SWITCHES = {"y": "true", "1": "true", "true": "true", "n": "false", "0": "false", "false": "false"}
 _HOST = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?(:[0-9]{1,5})?")
@@ -63,7 +66,7 @@ def parse_times(data: Tree) -> tuple[Row, ...]:
     """One row {interval, timeout, retries}, of the checks of all services that set none of their own. Raises BadOutput."""
     names = {"interval": "retryinterval", "timeout": "timeout", "retries": "retrycount"}
     row = {name: _text(data, told) for name, told in names.items()}
-    if not all(value.isdecimal() for value in row.values()):
+    if not all(_SECONDS.fullmatch(value) for value in row.values()):
         raise BadOutput("it does not tell how often it checks")
     return (row,)
 
@@ -71,7 +74,7 @@ def parse_times(data: Tree) -> tuple[Row, ...]:
 def parse_version(data: Tree) -> tuple[Row, ...]:
     """One row {version}: "7.2.63.2.24350.RELEASE". Raises BadOutput."""
     version = _text(data, "version")
-    if not re.match(r"\d+\.\d+", version):
+    if not re.match(r"[0-9]{1,6}\.[0-9]", version):
         raise BadOutput("it does not tell its version")
     return ({"version": version[:_LONGEST]},)
 
@@ -84,7 +87,7 @@ def parse_done(data: Tree) -> tuple[Row, ...]:
 
 def _service(told: Tree) -> Row:
     index = _text(told, "index")
-    if not index.isdecimal() or not 0 < int(index) < _LARGEST_INDEX:
+    if not _INDEX.fullmatch(index) or not 0 < int(index) < _LARGEST_INDEX:
         raise BadOutput("a virtual service has no index")
     method = _text(told, "checkuseget")
     row: dict[str, Cell] = {
@@ -142,8 +145,9 @@ def _sub(told: Tree) -> Row:
 def _trees(told: Tree, name: str) -> Iterator[Tree]:
     """All parts of that name. Raises BadOutput for more than anybody has, and for text in their place."""
     found = told.get(name, ())
-    if len(found) > _SUBS and name != "vs":
-        raise BadOutput(f"a virtual service has {len(found):,} real servers")
+    if len(found) > (_SERVICES if name == "vs" else _SUBS):
+        of, what = ("it", "virtual services") if name == "vs" else ("a virtual service", "real servers")
+        raise BadOutput(f"{of} has {len(found):,} {what}")
     for one in found:
         if not isinstance(one, Mapping):
             raise BadOutput(f"{name} holds text in place of fields")

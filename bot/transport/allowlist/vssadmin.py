@@ -16,11 +16,11 @@ from bot.transport.allowlist.definitions import BadOutput
 
 _COLON = re.compile("[:\uff1a]")  # full-width in East Asian text; no capture shows it, and it costs nothing
 _GUID_LINE = re.compile(r"[:\uff1a]\s*\{?([0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12})\}?$", re.IGNORECASE)
-_STATE_LINE = re.compile(r"[:\uff1a]\s*\[(\d+)\]\s*(.*)$")
+_STATE_LINE = re.compile(r"[:\uff1a]\s*\[([0-9]{1,9})\]\s*(.*)$")
 _QUOTED = re.compile(r"""["'\u2018\u201a\u201c\u201e\u00ab]\s?(.*?)\s?["'\u2019\u2018\u201d\u201c\u00bb]$""")
 # Two lines in every language: the program with its version, and the copyright, whose words vary: "(C) Copyright 2001-2013
 # Microsoft Corp." [cap]; Cyrillic and Chinese ones after (C) from memory [mem]. The C may be Latin or Cyrillic.
-_TITLE = re.compile(r"vssadmin\s+\d", re.IGNORECASE)
+_TITLE = re.compile(r"vssadmin\s+[0-9]", re.IGNORECASE)
 _COPYRIGHT = re.compile(r"\(\s*[c\u0441]\s*\)|\u00a9|\uff08c\uff09", re.IGNORECASE)
 _WAITING = ("waiting for responses", "these may be delayed")  # the only known wording; others are reported
 _LINES = 5

@@ -6,6 +6,7 @@ where the request asks for it; versions before 11 wrap the same in the name of t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -174,8 +175,13 @@ def _text(of: Mapping[str, Any], name: str) -> str:
     return value if isinstance(value, str) else ""
 
 
+_NUMBER = re.compile(r"[+-]?[0-9]{1,20}(?:\.[0-9]{0,20})?")
+
+
 def _integer(value: Any) -> int | None:
     """Numbers come as numbers or as text, with a fraction or without [cap]."""
+    if isinstance(value, str) and not _NUMBER.fullmatch(value):
+        return None
     try:
         return int(float(value))
     except (TypeError, ValueError, OverflowError):

@@ -28,7 +28,7 @@ from bot.errors import (
     TargetFault,
     TargetTimeout,
 )
-from bot.redaction import SESSION_TOKENS
+from bot.redaction import SESSION_TOKENS, Redactor
 from bot.transport.allowlist.definitions import BadOutput
 from bot.transport.allowlist.web import ACCESS_DENIED, CALLS, JobRefused, WebCall, total_jobs
 from bot.transport.bounds import MAX_ANSWER, MAX_EVIDENCE
@@ -98,7 +98,8 @@ class BackupProduct:
                     return await self._pages(on, service, client, call, address)
                 look = last_look(on) if marked == "changes" else None
                 reply = await self._with_token(on, service, client, call.verb, address, look=look)
-                return self._read(on, call, reply)
+                rows, text, _ = await asyncio.to_thread(self._read, on, call, reply)
+                return rows, text
         except TimeoutError:
             raise TargetTimeout(on, f"no answer in {seconds:.0f} s.") from None
         except http.ERRORS as error:
@@ -119,14 +120,14 @@ class BackupProduct:
         for _ in range(_MOST_PAGES):
             paging = {"limit": str(call.page), "offset": str(came)}
             reply = await self._with_token(on, service, client, call.verb, address, headers=paging)
-            rows, text = self._read(on, call, reply)
+            rows, text, total = await asyncio.to_thread(self._read, on, call, reply)
             size += len(text)
             if size <= MAX_EVIDENCE or not texts:
                 texts.append(text)
             if size > MAX_ANSWER:
                 raise MalformedResponse(on, "its list of jobs exceeds the size limit.")
             found |= {row["job"]: row for row in rows}
-            totals.add(total := total_jobs(reply.json()))
+            totals.add(total)
             came += len(rows)
             if not rows or total is None or came >= total:
                 break
@@ -184,11 +185,11 @@ class BackupProduct:
             return token
         if reply.status >= http.SERVER_ERROR:
             raise TargetFault(on, f"it answered the login with status {reply.status}.", code=reply.status)
-        self._refused, self._refused_at = _no_login(on, reply), time.monotonic()
+        self._refused, self._refused_at = _no_login(on, reply, Redactor((service.password, password))), time.monotonic()
         raise self._refused
 
-    def _read(self, on: str, call: WebCall, reply: http.Reply) -> tuple[Rows, str]:
-        """Rows out of a reply. Raises TargetError."""
+    def _read(self, on: str, call: WebCall, reply: http.Reply) -> tuple[Rows, str, int | None]:
+        """Rows out of a reply, its text, and how many there are in all. Beside the loop: it may be megabytes. Raises TargetError."""
         told = reply.json()
         if reply.status in (http.UNAUTHORIZED, http.FORBIDDEN):
             raise AuthenticationFailed(on, "the account may not do this there.", _LOGIN)
@@ -207,7 +208,7 @@ class BackupProduct:
             raise MalformedResponse(on, f"{error}.") from None
         if reply.status >= http.MULTIPLE_CHOICES:
             raise TargetFault(on, f"it answered with status {reply.status}.", code=reply.status)
-        return rows, text
+        return rows, text, total_jobs(told) if call.page else None
 
 
 def is_web(what: str) -> bool:
@@ -247,15 +248,17 @@ def _token_of(reply: http.Reply) -> str:
     return token if token.isascii() and token.isprintable() else ""  # else no header can carry it
 
 
-def _no_login(on: str, reply: http.Reply) -> AuthenticationFailed:
-    """Why there is no token, in the product's own words."""
+def _no_login(on: str, reply: http.Reply, mask: Redactor) -> AuthenticationFailed:
+    """Why there is no token, in the product's own words; masked before they are cut, for half a password is found by no mask."""
     told = reply.json()
     told = told if isinstance(told, dict) else {}
     errors = told.get("errList")
     first = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else {}
-    says = str(first.get("errLogMessage") or told.get("errorMessage") or f"status {reply.status}")[:300]
+    says = str(first.get("errLogMessage") or told.get("errorMessage") or f"status {reply.status}")[:4_096]
+    says = mask.redact_text(says)[:300]
     seconds = told.get("remainingLockTime")
-    locked = f" The account is locked for {seconds} s more." if told.get("isAccountLocked") and seconds else ""
+    is_time = isinstance(seconds, int) and seconds > 0
+    locked = f" The account is locked for {seconds} s more." if told.get("isAccountLocked") and is_time else ""
     return AuthenticationFailed(on, f"it does not take the login: {says.rstrip('.')}.{locked}", _LOGIN)
 
 

@@ -11,8 +11,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -32,7 +33,7 @@ from bot.errors import (
     TargetFault,
     TargetTimeout,
 )
-from bot.redaction import SESSION_TOKENS
+from bot.redaction import SESSION_TOKENS, Redactor
 from bot.transport import bounds
 from bot.transport.allowlist.definitions import BadOutput
 from bot.transport.allowlist.loadmaster import NAMES, Tree
@@ -44,6 +45,8 @@ _SECTION = "load_balancer"
 _PAUSE = 300.0  # seconds after a refused login
 _LARGEST_REPLY = 8 * 2**20  # bytes: a service takes some four thousand, and a thousand services are many
 _NOT_FOUND, _UNPROCESSABLE = 404, 422
+_STATUS = re.compile(r"[0-9]{1,5}")  # ASCII: other scripts have digits as well
+_LONGEST_READ, _LONGEST_SAID = 4_096, 300  # characters of what it says: looked through for secrets, and repeated
 _STRANGER = "unknown vs"  # what a command says that knows no service of that index [src]
 _LIST = "loadmaster virtual services"
 _RIGHTS = "See deploy/rights.md#load-balancer."
@@ -115,14 +118,13 @@ class LoadBalancers:
             raise PolicyViolation(on, f"{error}.") from None
         try:
             async with asyncio.timeout(seconds), http.open_client(balancer.url, login.ca_file, seconds) as client:
-                rows = await self._rows(_Way(on, balancer, login, client), call, params)
+                return await self._rows(_Way(on, balancer, login, client), call, params)
         except TimeoutError:
             raise TargetTimeout(on, f"no answer in {seconds:.0f} s.") from None
         except http.ERRORS as error:
             raise http.from_exception(on, error, f"{_SECTION}.{balancer.name}", seconds) from None
-        return rows, format_rows(rows)
 
-    async def _rows(self, way: _Way, call: WebCall, params: Fields) -> Rows:
+    async def _rows(self, way: _Way, call: WebCall, params: Fields) -> tuple[Rows, str]:
         """What a call answers. A SubVS that is not shown by itself is read from the list [src]."""
         try:
             data = await self._sent(way, call, params)
@@ -133,7 +135,7 @@ class LoadBalancers:
                 raise TargetFault(way.on, f"it says: {declined} ({declined.code})", code=declined.code) from None
             data = await self._from_list(way, str(wanted))
         try:
-            return call.parse(data)
+            return await asyncio.to_thread(_rows_and_text, call.parse, data)
         except BadOutput as error:
             raise MalformedResponse(way.on, f"{error}.") from None
 
@@ -160,32 +162,33 @@ class LoadBalancers:
         if way.balancer.api == "v2":
             values = {NAMES[name][0]: NAMES[name][1](value) for name, value in given.items()}
             body = {"cmd": address.removeprefix("access/"), **_login_fields(way.login), **fixed, **values}
-            return self._read(way.on, way.balancer, await send("POST", "accessv2", body=body), _json_tree)
+            return await self._read(way, await send("POST", "accessv2", body=body), _json_tree)
         told = {**fixed, **{NAMES[name][0]: value for name, value in given.items()}}
         headers = {"Accept": "text/xml", "Authorization": f"Basic {_basic(way.login)}"}
         if call.marked == "changes":
             reply = await send("POST", address, headers, form=told)
         else:
             reply = await send("GET", _with_query(address, told), headers)
-        return self._read(way.on, way.balancer, reply, _xml_tree)
+        return await self._read(way, reply, _xml_tree)
 
-    def _read(self, on: str, balancer: LoadBalancer, reply: http.Reply, tree: Any) -> Tree:
-        """The data of a reply. Raises Declined, TargetError."""
+    async def _read(self, way: _Way, reply: http.Reply, tree: Callable[[http.Reply], Tree]) -> Tree:
+        """The data of a reply, read beside the loop: it may be megabytes. Raises Declined, TargetError."""
+        on, balancer = way.on, way.balancer
         if reply.status in (http.UNAUTHORIZED, http.FORBIDDEN):
-            refused = AuthenticationFailed(on, _why_refused(balancer, reply), _RIGHTS)
-            if reply.status == http.UNAUTHORIZED:
-                self._refused[on.lower()] = (time.monotonic(), refused)
-            raise refused
+            raise self._no_login(way, reply.status)
         if reply.status == http.TOO_MANY_REQUESTS:
             raise QuotaExceeded(on, "it is too busy.")
         if http.MULTIPLE_CHOICES <= reply.status < 400:  # noqa: PLR2004 - redirects of HTTP
             says = f"it answered with a redirect ({reply.status}), which is not followed."
             raise TargetFault(on, says, "Check url below [[load_balancer]].", code=reply.status)
         try:
-            found: Tree = tree(reply)
-        except Declined:
+            found = await asyncio.to_thread(tree, reply)
+        except Declined as declined:
+            if declined.code in (http.UNAUTHORIZED, http.FORBIDDEN):  # whatever status HTTP has beside it
+                raise self._no_login(way, declined.code) from None
             self._refused.pop(on.lower(), None)
-            raise
+            says = _without_login(way.login, str(declined))[:_LONGEST_SAID]
+            raise Declined(says, declined.code) from None
         except BadOutput as error:
             if reply.status == _NOT_FOUND:
                 raise TargetFault(on, "its API does not answer (404).", _how_on(balancer), code=reply.status) from None
@@ -194,6 +197,13 @@ class LoadBalancers:
         if reply.status != http.OK:
             raise TargetFault(on, f"it answered with status {reply.status}.", code=reply.status)
         return found
+
+    def _no_login(self, way: _Way, code: int) -> AuthenticationFailed:
+        """The refusal; one of the login itself is not tried again for a while."""
+        refused = AuthenticationFailed(way.on, _why_refused(way.balancer, code), _RIGHTS)
+        if code == http.UNAUTHORIZED:
+            self._refused[way.on.lower()] = (time.monotonic(), refused)
+        return refused
 
     def _login(self, on: str, balancer: LoadBalancer) -> ApplianceLogin:
         """The login to use. Raises PolicyViolation where there is none, and the refusal of a moment ago."""
@@ -214,6 +224,16 @@ class LoadBalancers:
 def is_appliance(what: str) -> bool:
     """Whether a row of the allowlist is a command of a load balancer."""
     return what in CALLS and CALLS[what].profile == "load balancer"
+
+
+def _rows_and_text(parse: Callable[[Any], Rows], data: Tree) -> tuple[Rows, str]:
+    rows = parse(data)
+    return rows, format_rows(rows)
+
+
+def _without_login(login: ApplianceLogin, says: str) -> str:
+    """What it says without our own secrets. Before it is cut: half a password is found by no mask."""
+    return Redactor(filter(None, (login.password, login.api_key))).redact_text(says[:_LONGEST_READ])
 
 
 def _basic(login: ApplianceLogin) -> str:
@@ -253,11 +273,11 @@ def _xml_tree(reply: http.Reply) -> Tree:
 
 
 def _of_element(element: Element) -> dict[str, tuple[Any, ...]]:
-    found: dict[str, tuple[Any, ...]] = {}
+    """Its parts by name. As deep as `bounds` reads; each name's parts in a list, so as long as there are parts."""
+    found: dict[str, list[Any]] = {}
     for child in element:
-        name = child.tag.casefold()
-        found[name] = (*found.get(name, ()), _of_element(child) if len(child) else (child.text or ""))
-    return found
+        found.setdefault(child.tag.casefold(), []).append(_of_element(child) if len(child) else (child.text or ""))
+    return {name: tuple(values) for name, values in found.items()}
 
 
 def _json_tree(reply: http.Reply) -> Tree:
@@ -275,11 +295,11 @@ def _json_tree(reply: http.Reply) -> Tree:
 
 
 def _of_object(told: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
-    found: dict[str, tuple[Any, ...]] = {}
+    found: dict[str, list[Any]] = {}
     for name, value in told.items():
         many = value if isinstance(value, list) else [value]
-        found[name.casefold()] = tuple(_plain(one) for one in many if one is not None)
-    return {name: values for name, values in found.items() if values}
+        found.setdefault(name.casefold(), []).extend(_plain(one) for one in many if one is not None)
+    return {name: tuple(values) for name, values in found.items() if values}
 
 
 def _plain(value: Any) -> Any:
@@ -291,12 +311,15 @@ def _plain(value: Any) -> Any:
 
 
 def _declined(says: Any, code: str) -> Declined:
-    words = says.strip() if isinstance(says, str) else ""
-    return Declined(words.rstrip(".")[:300] or "it did not say why", int(code) if code.isdecimal() else 0)
+    """What it says in place of doing it; 0 where it tells no code. Raises BadOutput for a code that is none."""
+    words = says[:_LONGEST_READ].strip() if isinstance(says, str) else ""
+    if code and not _STATUS.fullmatch(code):
+        raise BadOutput("its reply carries a status that is none")
+    return Declined(words.rstrip(".") or "it did not say why", int(code or 0))
 
 
-def _why_refused(balancer: LoadBalancer, reply: http.Reply) -> str:
-    if reply.status == http.FORBIDDEN:
+def _why_refused(balancer: LoadBalancer, code: int) -> str:
+    if code == http.FORBIDDEN:
         return "the account may not do this there."
     if balancer.api == "v2":
         return "it does not take the login. Version 2 of its interface also needs session management."

@@ -22,9 +22,9 @@ from bot.transport.connection_reasons import TLS, unpack_tls_reason
 
 _PACKED = re.compile(r"\berror:([0-9A-Fa-f]{8}):")  # OpenSSL's own code, as drivers print it [cap]
 _FUNCTION = re.compile(r"\((SQL\w+)\)")  # of ODBC, as pyodbc adds it
-_NATIVE = re.compile(r"\((-?\d+)\) \(SQL\w+\)|\((-?\d+)\);? \[")
+_NATIVE = re.compile(r"\((-?[0-9]{1,10})\) \(SQL\w+\)|\((-?[0-9]{1,10})\);? \[")
 _PREFIX = re.compile(r"^(?:\[[^\]]*\]\s*)+")
-_TAIL = re.compile(r"\s*\(-?\d+\)\s*\(SQL\w+\).*$|\s*\(-?\d+\);? \[.*$", re.DOTALL)
+_TAIL = re.compile(r"\s*\(-?[0-9]+\)\s*\(SQL\w+\).*$|\s*\(-?[0-9]+\);? \[.*$", re.DOTALL)
 
 _LOGIN = "Check [credentials.vmm] in the settings, and that the server accepts this kind of login."
 _RIGHTS = "Give the login the rights in deploy/rights.md."

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from bot.api.actions import InvokeMethod
 from bot.api.queries import Fields
-from bot.api.rows import Cell, Row, get_int, get_str, get_strs
+from bot.api.rows import Cell, CellError, Row, get_int, get_str, get_strs
 from bot.errors import AuthenticationFailed, MalformedResponse, PolicyViolation, TargetError, TargetFault
 from bot.transport.bounds import MAX_ROWS, MAX_WEIGHT, weigh
 from bot.transport.windows import wql, wsman
@@ -147,7 +147,7 @@ def oem_code_page(connection: Connection, deadline: Deadline) -> int:
     except (TargetFault, AuthenticationFailed, WSManFaultReply):
         return 437
     page = get_str(row, "OEMCP")
-    return int(page) if page.isdigit() else 437
+    return int(page) if page.isascii() and page.isdigit() and len(page) < 6 else 437  # noqa: PLR2004 - 65001
 
 
 def run(
@@ -267,8 +267,15 @@ class _Hive:
         if kind == _MULTI:
             return get_strs(found, column)
         if kind == _BINARY:
-            return bytes(int(one) for one in get_strs(found, column)).hex()
+            return bytes(_byte(column, one) for one in get_strs(found, column)).hex()
         return get_str(found, column)
+
+
+def _byte(column: str, text: str) -> int:
+    """Raises CellError."""
+    if not (text.isascii() and text.isdigit() and len(text) < 4 and int(text) < 256):  # noqa: PLR2004 - a byte
+        raise CellError(column, text)
+    return int(text)
 
 
 def _registry_error(on: str, key: str, returned: int) -> TargetError:

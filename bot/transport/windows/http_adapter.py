@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 import time
@@ -25,6 +26,7 @@ from bot.transport.routing import Route
 from bot.transport.windows.exception_mapping import DeadlineExceeded, ResponseTooLarge, StaleConnection
 from bot.transport.windows.wsman import MalformedReply
 
+_LENGTH = re.compile("[0-9]{1,18}")
 LONGEST_REPLY = 5 * 2**18  # bytes; we ask for 150 KB at most, and XML takes fifty times its length in memory
 BOUND = ("ntlm", "kerberos")  # logins that belong to one TCP connection
 
@@ -69,7 +71,10 @@ class Adapter(HTTPAdapter):
         response = super().send(request, **named)
         if is_encoded(response.headers):
             raise MalformedReply("the reply is compressed, which hvops did not ask for")
-        if int(response.headers.get("Content-Length") or 0) > LONGEST_REPLY:
+        length = response.headers.get("Content-Length") or "0"
+        if not _LENGTH.fullmatch(length):
+            raise MalformedReply("the reply has a length that is none")
+        if int(length) > LONGEST_REPLY:
             raise ResponseTooLarge
         if self.is_established:  # the login handlers look at the open socket of the first replies
             _read(response)

@@ -31,6 +31,7 @@ ANONYMOUS = f"{ADDRESSING}/role/anonymous"
 MAX_ENVELOPE = 153_600  # bytes; what WinRM 2.0 allows at most, newer hosts more [doc] quotas; larger answers are paged
 MAX_ELEMENTS = 32_000  # rows per page; the envelope is full long before
 
+_CODE = re.compile(r"[+-]?[0-9]{1,20}|0[xX][0-9A-Fa-f]{1,16}")  # as int() reads them, but in ASCII and bounded
 _PROPERTY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # no XML 1.0 text may hold these
 
@@ -244,10 +245,9 @@ def _fault(fault: Element) -> Fault:
 
 
 def _number(text: str) -> int | None:
-    try:
-        return int(text, 0)
-    except ValueError:
+    if not _CODE.fullmatch(text):
         return None
+    return int(text, 16 if text[1:2] in ("x", "X") else 10)
 
 
 def _selector_set(keys: Fields) -> str:

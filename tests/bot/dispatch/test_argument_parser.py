@@ -180,3 +180,19 @@ def test_the_usage_line_is_the_dataclass():
     shown = [parameter.shown for parameter in GUESTS]
     assert shown == ["<cluster|host>", "[--free 1GB]", "[--percent 10%]"]
     assert [parameter.shown for parameter in DRIFT] == ["<cluster>", "[KB…]"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "word"),
+    [
+        *((Size, word) for word in ("\u0661GB", "1\u212aB", "9" * 5_000, "\uff11GB")),
+        *((Percent, word) for word in ("\u0661\u0660", "1_0", "9" * 5_000, "+5")),
+        *(
+            (Kb, word)
+            for word in ("KB\u0661\u0661\u0661\u0661\u0661\u0661\u0661", "\u212aB2607712", "KB2607712-v" + "1" * 5_000)
+        ),
+    ],
+)
+def test_digits_are_those_of_ascii_and_few(kind, word):
+    with pytest.raises(ValueError, match=r"."):
+        kind.parse(word)

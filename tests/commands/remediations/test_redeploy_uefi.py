@@ -167,6 +167,16 @@ async def test_a_layout_that_cannot_be_told_is_not_erased(planned, more):
     assert made.reason.startswith("No plan for hv05: how it starts cannot be told.")
 
 
+@pytest.mark.parametrize("serial", [" -- ", "___.", "\u00b2", "SN\u200b-1", "\u0421\u041d-1", "SN-\u0661"])
+async def test_a_serial_number_that_nobody_can_compare_is_said(planned, serial):
+    made = await planned(MSFT_Disk=[DISK | {"SerialNumber": serial}, LUN])
+    assert not made.groups
+    (found,) = [one for one in made.gates if "Serial number and size" in one.description]
+    assert found.outcome is GateOutcome.NOT_KNOWN
+    assert "has no letter or digit, or some outside of ASCII" in str(found)
+    assert not found.is_open  # nobody's word can stand for it
+
+
 async def test_a_healthy_layout_is_left_alone(planned):
     gpt = [
         {"DiskNumber": "0", "PartitionNumber": "1", "GptType": "{e3c9e316-0b5c-4db8-817d-f92df00215ae}"},

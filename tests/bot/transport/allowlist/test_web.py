@@ -120,3 +120,11 @@ def test_addresses():
         CALLS["commvault job"].address(())
     with pytest.raises(ValueError, match="takes no x"):
         CALLS["commvault active jobs"].address(make_params(x=1))
+
+
+@pytest.mark.parametrize("number", ["\u0661", "9" * 5_000, "1_0", "nan", "1e5"])
+def test_a_time_in_other_digits_or_too_many_is_none(number):
+    (row,) = CALLS["commvault job"].parse(
+        {"jobs": [{"jobSummary": {"jobId": 1, "status": "Running", "jobStartTime": number}}]}
+    )
+    assert row["started"] is None

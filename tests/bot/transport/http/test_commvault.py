@@ -7,6 +7,7 @@ import gzip
 import json
 import socket
 import ssl
+import threading
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
@@ -36,7 +37,7 @@ from bot.services import backup_service
 from bot.transport.allowlist.web import CALLS
 from bot.transport.client import TargetClient
 from bot.transport.connection_reasons import NAMES, TLS
-from bot.transport.http import client
+from bot.transport.http import client, commvault
 from bot.transport.http.commvault import BackupProduct, WebService
 from bot.transport.routing import Router
 from bot.transport.turns import sending_unless
@@ -249,6 +250,35 @@ async def test_pages_that_do_not_make_a_whole_are_no_list(answering, pages, says
     product, _ = await answering(TOKEN, *pages)
     with pytest.raises(IncompleteResponse, match=says):
         await product.answer(ACTIVE, SECONDS)
+
+
+async def test_replies_are_read_beside_the_loop(answering, monkeypatch):
+    """A page of two megabytes takes a while, and the loop answers Slack meanwhile."""
+    where = []
+    real = commvault.total_jobs
+
+    def noted(told):
+        where.append(threading.current_thread())
+        return real(told)
+
+    monkeypatch.setattr(commvault, "total_jobs", noted)
+    product, _ = await answering(TOKEN, page(1, 1))
+    await product.answer(ACTIVE, SECONDS)
+    assert where
+    assert threading.current_thread() not in where
+
+
+async def test_a_password_that_a_refused_login_repeats_is_masked_before_anything_is_cut(answering):
+    product, _ = await answering(
+        {
+            "errorMessage": "x" * 292 + " secret-word is wrong",
+            "isAccountLocked": True,
+            "remainingLockTime": "secret-word",
+        }
+    )
+    with pytest.raises(AuthenticationFailed) as error:
+        await product.answer(ONE, SECONDS)
+    assert "secret" not in str(error.value)
 
 
 async def test_one_job_is_never_paged_for(answering):

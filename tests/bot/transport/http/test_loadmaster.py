@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import threading
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
@@ -26,6 +27,7 @@ from bot.errors import (
     TargetTimeout,
 )
 from bot.redaction import Redactor
+from bot.transport import bounds
 from bot.transport.http.loadmaster import ApplianceLogin, LoadBalancers
 from lab.loadmaster import Appliance, FakeLoadMaster
 from lab.world.accounts import Account
@@ -153,6 +155,61 @@ async def test_a_refused_login_is_not_tried_again_at_once(lm):
         await asks.answer(SERVICES, 5)
 
 
+@pytest.mark.parametrize(
+    ("api", "body"),
+    [
+        ("v1", b"<Response stat='401'><Error>Unauthorized</Error></Response>"),
+        ("v2", b'{"code": 401, "status": "fail", "message": "Unauthorized"}'),
+    ],
+)
+async def test_a_login_that_is_refused_inside_of_a_reply_is_not_tried_again_either(api, body):
+    """Each try counts where the account is locked after some."""
+    requests = []
+
+    async def refuses(request):
+        requests.append(request.path)
+        return web.Response(body=body)
+
+    async with answering(refuses) as url:
+        asks = client(url, api)
+        for _ in range(3):
+            with pytest.raises(AuthenticationFailed, match="does not take the login"):
+                await asks.answer(SERVICES, 5)
+    assert len(requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("api", "reader", "body"),
+    [
+        ("v1", "parse_xml", b"<Response stat='200' code='ok'><Success><Data/></Success></Response>"),
+        ("v2", "parse_json", b'{"code": 200, "status": "ok"}'),
+    ],
+)
+async def test_replies_are_read_beside_the_loop(api, reader, body, monkeypatch):
+    """Megabytes take a while, and the loop answers Slack meanwhile."""
+    where, real = [], getattr(bounds, reader)
+
+    def noted(document):
+        where.append(threading.current_thread())
+        return real(document)
+
+    monkeypatch.setattr(bounds, reader, noted)
+    async with answering(says(body)) as url:
+        await client(url, api).answer(SERVICES, 5)
+    assert where
+    assert threading.current_thread() not in where
+
+
+@pytest.mark.parametrize("before", [0, 290])
+async def test_a_password_that_is_repeated_is_masked_before_anything_is_cut(before):
+    """At the cut half of it would stand, which no mask finds."""
+    body = f"<Response stat='422'><Error>{'x' * before} {LOGIN.password} is wrong</Error></Response>"
+    async with answering(says(body.encode())) as url:
+        with pytest.raises(TargetFault) as error:
+            await client(url).answer(SERVICES, 5)
+    assert "a:p" not in str(error.value)
+
+
 async def test_version_2_says_what_else_it_needs(lm, appliance):
     appliance.has_sessions = False
     with pytest.raises(AuthenticationFailed, match="also needs session management"):
@@ -190,6 +247,13 @@ BAD = [
     VS.format("<VS>text</VS>").encode(),
     VS.format("<VS><Index>1</Index><Index>2</Index></VS>").encode(),
     VS.format("<VS><Index>-1</Index></VS>").encode(),
+    VS.format("<VS><Index>\u0661</Index></VS>").encode(),  # a digit, in Arabic
+    VS.format("<VS><Index>\u00b2</Index></VS>").encode(),
+    VS.format(f"<VS><Index>{'9' * 5_000}</Index></VS>").encode(),
+    VS.format("<VS><Index>1</Index></VS>" * 10_001).encode(),
+    VS.format("<x/>" * 300_000).replace("Success", "x").encode(),  # linear: or it takes minutes
+    b"<Response stat='" + b"9" * 5_000 + b"'><Error>no</Error></Response>",
+    "<Response stat='\u0664\u0660\u0661'><Error>no</Error></Response>".encode(),
     VS.format("<VS><Index>1</Index><Rs>text</Rs></VS>").encode(),
     VS.format("<VS><Index>1</Index><NickName><b>x</b></NickName></VS>").encode(),
     (b"<a>" * 200) + (b"</a>" * 200),
@@ -200,7 +264,7 @@ BAD = [
 async def test_a_reply_that_is_none_is_never_taken_for_a_list(body):
     async with answering(says(body)) as url:
         with pytest.raises(MalformedResponse):
-            await client(url).answer(SERVICES, 5)
+            await client(url).answer(SERVICES, 20)
 
 
 @pytest.mark.parametrize(
@@ -209,6 +273,11 @@ async def test_a_reply_that_is_none_is_never_taken_for_a_list(body):
         "", "[]", "null", "{}", '{"code": "200", "status": "ok"}', '{"code": true, "status": "ok"}', "{" * 100,
         '{"code": 200, "status": "ok", "VS": ["text"]}', '{"code": 200, "status": "ok", "VS": [{"NickName": "x"}]}',
         '{"code": 200, "status": "ok", "VS": [{"Index": 1, "NickName": ["a", "b"]}]}',
+        '{"code": 200, "status": "ok", "VS": [{"Index": 1, "index": 2}]}',
+        '{"code": -1, "status": "fail"}', f'{{"code": {"9" * 39}, "status": "fail"}}', f'{{"code": {"9" * 5_000}}}',
+        '{"code": 200, "status": "ok", "VS": ' + "[" * 40 + "]" * 40 + "}",
+        '{"code": 200, "status": "ok", "VS": [' + ",".join(["[]"] * 60_000) + "]}",
+        '{"code": 200, "status": "ok", "VS": [{"Index": "\u0661"}]}',
     ],
 )  # fmt: skip
 async def test_a_reply_of_version_2_that_is_none(body):

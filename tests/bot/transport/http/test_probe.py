@@ -10,6 +10,8 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bot.api.queries import RunReader, make_params
 from bot.api.web import read_address, without_values
@@ -520,3 +522,42 @@ async def test_the_client_takes_it_for_a_read_and_never_for_a_change():
 )
 def test_a_url_is_shown_without_what_it_may_hold(url, shown):
     assert without_values(url) == shown
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http:\\\\user:pw1@h/", "http:/user:pw1@h/", "https:user:pw1@h/", "\\\\user:pw1@h/", "/\\user:pw1@h/", "user:pw1@h/", "FTP:\\user:pw1@h",
+        "http://u:pw1 x@h/", "http://u:x pw1@h/", "http://u:x\tpw1@h/", "http://u:x\u2028pw1@h/", "http://u:pw1/w@h/", "http://u:w/pw1@h/",
+        "http://u:w?pw1@h/", "http://u:w#pw1@h/", "http://u:pw1?w@h/", "http://u:pw1#w@h/", "http://pw1/w@h/", "http://u:pw1%40h/", "http://u:pw1",
+        "http://u:a@b/pw1@h/", "http://u:a@b:pw1", "/x/u:pw1@h", "u/pw1@h", "https:/pw1@h", "http:///u:pw1@h/", " \thttp://u:pw1@h/", "//u:pw1\\w@h",
+        "http://h/?cHcpw1=", "http://h/?cHcpw1==&a=1", "http://h/?pw1", "http://h/?a=b=pw1", "http://h/?a;pw1=1", "http://h/?" + "pw1" * 20 + "=1",
+        "/login%3Ftoken=pw1", "/login%3ftoken=pw1", "/login%253Ftoken=pw1", "/login%23token=pw1", "http://h/x%3Bsession=pw1",
+        "http://h/(S(pw1))/x", "http://h/(s(pw1))/x", "/(A(x)S(pw1))/", "/(X(1)F(pw1))", "/%28S%28pw1%29%29/x",
+        "http://h/a;token=x;b=pw1/c", "http://h/a;pw1", "/x;jsessionid=a=pw1",
+    ],
+)  # fmt: skip
+def test_a_secret_in_an_odd_spelling_is_not_shown(url):
+    assert "pw1" not in without_values(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://www.corp.example:8080/manual/a.b_c~d/", "https://[fd12::1]:81/x", "//www.corp.example/", "/@jo/x", "http://h/@jo", "manual/",
+        "http:///x", "https://m\u00fcnchen.example/", "/a(b)/c%20d",
+    ],
+)  # fmt: skip
+def test_what_holds_no_secret_is_shown_whole(url):
+    assert without_values(url) == url
+
+
+def test_a_host_is_told_from_what_stands_behind_it():
+    """Nobody is to take an address in a path for the host that answers."""
+    assert without_values("http://shop.example/bye/jo@x.example") == "http://shop.example/…@x.example"
+
+
+@given(st.text("u:p@/\\?#;=%3F(S) h.", max_size=40))
+def test_no_text_breaks_it(text):
+    without_values(f"http:{text}")
+    without_values(text)

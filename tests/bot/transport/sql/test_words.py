@@ -147,3 +147,9 @@ def test_only_one_module_knows_pyodbc():
     users = {path.name for path in folder.rglob("*.py") if "import pyodbc" in path.read_text()}
     assert users == {"odbc.py"}
     assert not [path for path in folder.rglob("*.py") if "fast_executemany =" in path.read_text()]
+
+
+@pytest.mark.parametrize("number", ["9" * 5_000, "\u0661\u0662\u0663\u0664"])
+def test_a_number_that_is_none_is_no_number_of_the_servers(number):
+    """Python reads no number of 5,000 digits, and every script's digits."""
+    assert read(("42000", f"[42000] [FreeTDS][SQL Server]Denied. ({number}) (SQLExecDirectW)"))[1] == 0
