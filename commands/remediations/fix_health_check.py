@@ -14,7 +14,7 @@ from bot.api.report import Remedy
 from bot.api.rows import get_str
 from commands.formatting import join_names, pluralize
 from commands.no_plan import no_plan, or_no_plan
-from commands.sources.load_balancer import UP, CheckTimes, VirtualService, real_servers
+from commands.sources.load_balancer import LONGEST_INTERVAL, UP, CheckTimes, VirtualService, real_servers
 from commands.virtual_service import fix
 from commands.virtual_service.facts import ServiceFacts, enabled_servers, find_services
 from commands.virtual_service.findings import cure_in_words
@@ -53,7 +53,15 @@ def plan(args: Args, facts: ServiceFacts) -> Plan:
     names = args.host or HostNames(filter(None, (service.check.host,)))
     if len(names) > 1:
         return _by_hand(args, service, facts, names)
-    return _one_name(args, service, facts, names[0] if names else "", facts.times)
+    times = facts.times.of(service.check)
+    if times is None:
+        told = facts.times.told(service.check).in_words
+        return no_plan(
+            f"No plan for {service.label}: how often {balancer} checks it is not known. It tells {told}, and a LoadMaster takes"
+            f" {LONGEST_INTERVAL} s at most, and no fewer than timeout × retries + 1.",
+            remedies=_look(args),
+        )
+    return _one_name(args, service, facts, names[0] if names else "", times)
 
 
 def _service(args: Args, facts: ServiceFacts) -> VirtualService | str:
@@ -93,7 +101,7 @@ def _one_name(args: Args, service: VirtualService, facts: ServiceFacts, name: st
         return no_plan(_nothing(service, wanted), gates, _look(args))
     groups = (fix.steps_of(balancer, service, fields, times),) if wanted.request else ()
     servers = pluralize(len(wanted.told), "real server")
-    settles = times.of(service.check).settles_within
+    settles = times.settles_within
     up = fix.up_now(service)
     made = Plan(
         reason=_reason(service, wanted),
@@ -101,7 +109,10 @@ def _one_name(args: Args, service: VirtualService, facts: ServiceFacts, name: st
             f"{balancer} asks the {servers} of {service.label} differently from then on. One that does not answer is taken out of"
             f" service. For up to {settles} s the old state stands."
         ),
-        rollback="The fields are put back as they were, by hvops itself where fewer are up, else by Undo.",
+        rollback=(
+            "The fields are put back as they were, by hvops itself where fewer are up, else by Undo. While /hvops stop is in force"
+            " nothing is put back either: it waits for /hvops go."
+        ),
         locks=(f"load-balancer:{balancer.lower()}",),
         gates=gates,
         groups=groups,

@@ -89,7 +89,7 @@ def unknowns_of(facts: ServiceFacts, verdicts: Sequence[ServerVerdict]) -> tuple
             service.label, "not whole", f"it says {service.declared}, and lists {len(service.servers)} real servers."
         )
         for service in facts.chosen
-        if not service.is_whole and not service.has_parts and not service.parts
+        if service.is_whole is False and not service.has_parts and not service.parts
     ]
     if facts.left_out:
         servers = pluralize(facts.left_out, "more real server")
@@ -153,6 +153,8 @@ def word_for(service: VirtualService) -> str:
 def check_in_words(check: HealthCheck, times: CheckTimes) -> str:
     """When and what counts, in a sentence."""
     own = times.of(check)
+    if own is None:
+        return f"when it checks is not known: it tells {times.told(check).in_words}, which no LoadMaster takes."
     codes = ", ".join(map(str, sorted(check.codes))) if check.codes else "301, 302, 401"
     more = " Its answer must match a pattern, which hvops does not read." if check.pattern else ""
     more += " It sends headers or data of its own, which hvops does not." if check.sends_more else ""
@@ -209,9 +211,8 @@ def _down_lines(balancer: str, facts: ServiceFacts, same: Sequence[ServerVerdict
 def _stale_lines(balancer: str, facts: ServiceFacts, same: Sequence[ServerVerdict]) -> Iterator[tuple[str, str]]:
     first = same[0]
     yield "Means", f"{first.answers.asked} gets {_together(same)} from hvops, and that does not count as up."
-    wait = "a minute"
-    if not isinstance(facts.times, Unknown):
-        wait = f"{facts.times.of(first.service.check).settles_within} s"
+    settles = _settles_within(facts, first.service)
+    wait = f"{settles} s" if settles else "a minute"
     yield "Next", f"Check again in {wait}: by then it has asked again. If it still says up, it does not check any more."
     del balancer
 
@@ -220,9 +221,15 @@ def _disagrees_lines(balancer: str, facts: ServiceFacts, same: Sequence[ServerVe
     first = same[0]
     yield "Means", f"{first.answers.asked} gets {_together(same)} from hvops, and that counts as up."
     yield "Suspect", "It is back since a moment, or a firewall stands between load balancer and server."
-    if not isinstance(facts.times, Unknown):
-        yield "Next", f"Check again in {facts.times.of(first.service.check).settles_within} s."
+    if settles := _settles_within(facts, first.service):
+        yield "Next", f"Check again in {settles} s."
     del balancer
+
+
+def _settles_within(facts: ServiceFacts, service: VirtualService) -> int | None:
+    """Seconds until every real server's state is a new one; None where that is not known."""
+    times = None if isinstance(facts.times, Unknown) else facts.times.of(service.check)
+    return None if times is None else times.settles_within
 
 
 def cure_in_words(asked: Request | None, cure: Request) -> str:
