@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bot.api.arguments import LoadBalancerTarget
@@ -70,10 +71,18 @@ def _service(args: Args, facts: ServiceFacts) -> VirtualService | str:
         return f"{args.load_balancer.name} does not tell its virtual services: {facts.services.why}"
     own = [one for one in facts.chosen if not any(one.master == other.index for other in facts.chosen)]
     if len(own) != 1:
-        listed = join_names([f"{one.label} ({one.index})" for one in own or facts.services], 8)
-        return f"{'several are called so' if own else 'there is none of that name'}. Name one by its number: {listed}."
+        return _which(args.wanted, own, facts.services)
     service = own[0]
     return _why_no_check(service, facts) or service
+
+
+def _which(wanted: str, found: Sequence[VirtualService], services: Sequence[VirtualService]) -> str:
+    """What to type in place of a word that means no service, or several of them."""
+    if found and wanted.strip().isdecimal():
+        listed = join_names([f"{one.label} ({one.index}) at {one.address}:{one.port}" for one in found], 8)
+        return f"that is the number of one and the name of another: {listed}. Name one by its address and port."
+    listed = join_names([f"{one.label} ({one.index})" for one in found or services], 8)
+    return f"{'several are called so' if found else 'there is none of that name'}. Name one by its number: {listed}."
 
 
 def _why_no_check(service: VirtualService, facts: ServiceFacts) -> str:

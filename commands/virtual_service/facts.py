@@ -102,13 +102,14 @@ async def find_services(balancer: str, wanted: str, hosts: Sequence[str], ask: Q
 
 
 def choose(services: Sequence[VirtualService], wanted: str) -> tuple[VirtualService, ...]:
-    """The services that a word means, each with its SubVSs; all for ""."""
+    """The services that a word means, each with its SubVSs; all for "".
+
+    All that it can mean: of a nickname that is another one's index, nobody knows which of the two was meant.
+    """
     if not wanted:
         return tuple(services)
     word = wanted.strip().casefold()
-    found = [one for one in services if word in _words_for(one)]
-    exact = [one for one in found if one.name.casefold() == word] or found
-    indices = {one.index for one in exact}
+    indices = {one.index for one in services if word in _words_for(one)}
     return tuple(one for one in services if one.index in indices or one.master in indices)
 
 

@@ -146,7 +146,12 @@ def remedies_of(balancer: str, verdicts: Sequence[ServerVerdict]) -> tuple[Remed
 
 
 def word_for(service: VirtualService) -> str:
-    """What to type for a service: its nickname where that is plain words, else its index, which nobody can dress up."""
+    """What to type for a service: its nickname where that is plain words, else its index, which nobody can dress up.
+
+    A nickname of digits alone may be another one's index: then its address and port, where it has them.
+    """
+    if service.name.isdecimal() and service.address:
+        return f"{service.address}:{service.port}"
     return service.name if _PLAIN.fullmatch(service.name) and not service.is_sub else str(service.index)
 
 

@@ -218,3 +218,14 @@ async def test_a_list_of_which_nobody_says_how_long_it_is_holds_the_plan():
     gate = next(gate for gate in plan.gates if gate.description == "All real servers of web are known")
     assert (gate.outcome, gate.answerable, plan.groups) == (GateOutcome.NOT_KNOWN, False, ())
     assert gate.measured == "2 listed, not told how many there are"
+
+
+async def test_a_number_that_is_another_ones_name_is_refused_with_both():
+    named = service(7, "1", server(1, A), server(2, B), address="10.1.0.21")
+    plan = await planned([down(), named], bound_to(NAME), vs="1")
+    assert not plan.groups
+    assert "web (1) at 10.1.0.20:80" in plan.reason
+    assert "1 (7) at 10.1.0.21:80" in plan.reason
+    assert "by its address and port" in plan.reason
+    plan = await planned([down(), named], bound_to(NAME), vs="10.1.0.21:80")
+    assert dict(plan.steps[0].act.params)["vs"] == 7
