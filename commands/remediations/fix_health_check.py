@@ -17,7 +17,7 @@ from commands.formatting import join_names, pluralize
 from commands.no_plan import no_plan, or_no_plan
 from commands.sources.load_balancer import LONGEST_INTERVAL, UP, CheckTimes, VirtualService, real_servers
 from commands.virtual_service import fix
-from commands.virtual_service.facts import ServiceFacts, enabled_servers, find_services
+from commands.virtual_service.facts import ServiceFacts, enabled_servers, find_services, is_number
 from commands.virtual_service.findings import cure_in_words
 from commands.virtual_service.host_names import NO_HOSTS, HostNames, Vs
 from commands.virtual_service.probes import Request, as_checked
@@ -78,7 +78,7 @@ def _service(args: Args, facts: ServiceFacts) -> VirtualService | str:
 
 def _which(wanted: str, found: Sequence[VirtualService], services: Sequence[VirtualService]) -> str:
     """What to type in place of a word that means no service, or several of them."""
-    if found and wanted.strip().isdecimal():
+    if found and is_number(wanted.strip()):
         listed = join_names([f"{one.label} ({one.index}) at {one.address}:{one.port}" for one in found], 8)
         return f"that is the number of one and the name of another: {listed}. Name one by its address and port."
     listed = join_names([f"{one.label} ({one.index})" for one in found or services], 8)
@@ -119,8 +119,8 @@ def _one_name(args: Args, service: VirtualService, facts: ServiceFacts, name: st
             f" service. For up to {settles} s the old state stands."
         ),
         rollback=(
-            "The fields are put back as they were, by hvops itself where fewer are up, else by Undo. While /hvops stop is in force"
-            " nothing is put back either: it waits for /hvops go."
+            "The fields are put back as they were, by hvops itself where fewer are up (during a /hvops stop only after go), else by"
+            " Undo."
         ),
         locks=(f"load-balancer:{balancer.lower()}",),
         gates=gates,

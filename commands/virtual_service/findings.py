@@ -18,7 +18,7 @@ from commands.sources.load_balancer import (
     VirtualService,
 )
 from commands.sources.web_server import WebAnswer
-from commands.virtual_service.facts import ServiceFacts, enabled_servers
+from commands.virtual_service.facts import ServiceFacts, enabled_servers, is_number
 from commands.virtual_service.probes import Request, as_checked
 from commands.virtual_service.verdict import (
     ServerState,
@@ -150,7 +150,7 @@ def word_for(service: VirtualService) -> str:
 
     A nickname of digits alone may be another one's index: then its address and port, where it has them.
     """
-    if service.name.isdecimal() and service.address:
+    if is_number(service.name) and service.address:
         return f"{service.address}:{service.port}"
     return service.name if _PLAIN.fullmatch(service.name) and not service.is_sub else str(service.index)
 
