@@ -34,6 +34,7 @@ from bot.transport.client import TargetClient
 from bot.transport.http.commvault import BackupProduct, WebService
 from bot.transport.http.loadmaster import ApplianceLogin, LoadBalancers
 from bot.transport.http.probe import Prober
+from bot.transport.permitted import why_not_sent
 from bot.transport.replay import Replay
 from bot.transport.routing import Credentials, Router
 from bot.transport.sql.connection_string import DatabaseLogin
@@ -167,6 +168,7 @@ def build_on(out: Connections, clock: Callable[[], datetime], *, acts: bool = Tr
             clock=clock,
             unknown=settings.policy.unknown,
             doubt=out.inventory.doubt if acts else None,
+            why_not_sent=why_not_sent,
         )
         yield Services(
             settings=settings,

@@ -176,7 +176,12 @@ class Run:
         told = False
         while self.parts.ledger.is_stopped():
             if not told:
-                self.tell("stopped", "/hvops stop is in force; nothing starts until /hvops go.")
+                waits = (
+                    "what failed is not taken back"
+                    if self.is_taking_back or not self.heeds_cancel
+                    else "nothing starts"
+                )
+                self.tell("stopped", f"/hvops stop is in force; {waits} until /hvops go.")
                 told = True
             await self.pause(self.parts.every)
         return told

@@ -166,10 +166,9 @@ def _compare(row: Row, column: str, how: Callable[[Any, Any], bool], value: Valu
     """Compare a cell as what the value is. NULL compares with nothing, as in WQL."""
     if value is None or row.get(column) is None:
         return False
-    if isinstance(value, bool):
-        return how(get_bool(row, column), value)
-    if isinstance(value, int):
-        return how(get_int(row, column), value)
+    if isinstance(value, (bool, int)):
+        told = get_bool(row, column) if isinstance(value, bool) else get_int(row, column)
+        return told is not None and how(told, value)
     cell = row[column]
     if isinstance(cell, (tuple, list, Mapping)):
         raise CellError(column, cell)

@@ -11,9 +11,10 @@ from typing import Any, Literal
 
 import structlog
 
-from bot.api.actions import InvokeMethod, ManualStep, RunProgram
+from bot.api.actions import Action, InvokeMethod, ManualStep, RunProgram
 from bot.api.command import AfterRun, Remediation
-from bot.api.plan import Gate, GateOutcome, Plan
+from bot.api.plan import Gate, GateOutcome, Plan, Step
+from bot.api.queries import Query
 from bot.dispatch.command_line import CommandLine, read_line, read_typed, resolve
 from bot.dispatch.inventory import Doubt, Inventory, scopes_of
 from bot.dispatch.query_session import QuerySession
@@ -42,6 +43,7 @@ class Planner:
         clock: Callable[[], datetime],
         unknown: Literal["answer", "refuse"] = "answer",
         doubt: Callable[[str], Awaitable[Doubt | None]] | None = None,
+        why_not_sent: Callable[[Action | Query], str] = lambda _: "",
     ) -> None:
         """Take the parts.
 
@@ -54,6 +56,7 @@ class Planner:
             clock: the time, UTC.
             unknown: "refuse": what is not known holds a plan, and nobody's answer lifts it.
             doubt: why nothing may be done on a host yet (`Inventory.doubt`); None where nothing is ever done.
+            why_not_sent: why an action or a question would be refused by hvops itself, "" where it would not.
         """
         self._registry = registry
         self._inventory = inventory
@@ -62,6 +65,7 @@ class Planner:
         self._clock = clock
         self._unknown = unknown
         self._doubt = doubt
+        self._why_not_sent = why_not_sent
         self.version = version
 
     async def make(self, line: CommandLine, look: QuerySession) -> PlannedChange:
@@ -69,7 +73,7 @@ class Planner:
         spec = line.command.spec
         assert isinstance(spec, Remediation)
         args = spec.args(**line.values)
-        made = await self._with_doubts(spec.plan(args, await spec.collect(args, look)))
+        made = await self._with_doubts(self._with_refusals(spec.plan(args, await spec.collect(args, look))))
         plan = self._as_allowed(made, line.target or str(line))
         places = tuple(
             dict.fromkeys([*line.scopes, *[place for on in _targets(plan) for place in await self._places(on)]])
@@ -91,7 +95,8 @@ class Planner:
         made = build_undo(proposal, story_of(self._ledger.story(ticket)), self.version)
         if not made.plan.groups:
             return made
-        plan = await self._with_doubts(replace(made.plan, gates=await self._gates_back(proposal, made.plan)))
+        back = replace(made.plan, gates=await self._gates_back(proposal, made.plan))
+        plan = await self._with_doubts(self._with_refusals(back))
         return replace(made, plan=self._as_allowed(plan, ticket))
 
     async def _gates_back(self, proposal: Proposal, back: Plan) -> tuple[Gate, ...]:
@@ -158,6 +163,19 @@ class Planner:
         )
         return replace(plan, gates=(*plan.gates, *gates)) if gates else plan
 
+    def _with_refusals(self, plan: Plan) -> Plan:
+        """The plan, held where hvops itself would refuse to send an act of it, its way back, or a question about either.
+
+        What was read from a target can be what is written nowhere: what cannot be taken back as planned is not begun.
+        """
+        gates = tuple(
+            Gate(f"hvops can {says} “{step.description}”", GateOutcome.BLOCKED, why, answerable=False)
+            for step in plan.steps
+            for says, parts in _to_send(step)
+            if (why := next(filter(None, map(self._why_not_sent, parts)), ""))
+        )
+        return replace(plan, gates=(*plan.gates, *dict.fromkeys(gates))) if gates else plan
+
     def _as_allowed(self, plan: Plan, target: str) -> Plan:
         return without_answers(plan, target) if self._unknown == "refuse" else plan
 
@@ -167,6 +185,19 @@ class Planner:
             return scopes_of(await self._inventory.find(name))
         except UsageError:
             return (name,)
+
+
+def _to_send(step: Step) -> tuple[tuple[str, tuple[Action | Query, ...]], ...]:
+    """What of a step goes to a target, by what it is for."""
+    image = () if step.before is None else (step.before,)
+    there = tuple(check.question for check in (*step.guard, *step.done))
+    back = tuple(check.question for check in (*step.undo_guard, *step.undone))
+    return (
+        ("carry out", () if step.act is None else (step.act,)),
+        ("check", (*image, *there)),
+        ("take back", () if step.undo is None else (step.undo,)),
+        ("check how it took back", back),
+    )
 
 
 def _acted_on(plan: Plan) -> tuple[str, ...]:

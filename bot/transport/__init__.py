@@ -5,6 +5,7 @@ connect          how long a connection to a host takes
 connection_pool  connection_pool kept open between queries
 routing          which name is reached where, by which login               pure
 connection_reasons  why no connection came about: resolver, TLS            pure
+permitted        whether what a plan wants could be sent at all        pure
 bounds           how much one answer may hold; XML and JSON, counted     pure
 turns            whose question is next, with a place kept for runs
 capture          every request and reply into a file; replay: answer from one

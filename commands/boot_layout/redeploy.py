@@ -122,7 +122,8 @@ def _evicted(target: Target, facts: RedeployFacts) -> Gate:
     """Drained and evicted: its cluster lists its nodes, and this is none of them."""
     on = target.name
     if facts.nodes is None:
-        return _gate(f"No cluster of the inventory lists {on}", True, "")  # the inventory says that it stands alone
+        says = "below [hosts]; no cluster was asked for it, nor will one be before its disk is erased"
+        return _gate(f"The inventory has {on} as a host that stands alone", True, says)
     says = f"{on} is drained and evicted from {target.cluster}"
     if isinstance(facts.nodes, Unknown):
         return _gate(says, None, f"not known: {facts.nodes.why.rstrip('.')}", facts.nodes, about="nodes")
@@ -335,11 +336,23 @@ def _still_evicted(target: Target) -> tuple[Check, ...]:
 
 
 def _laid_out(on: str) -> tuple[Check, ...]:
-    """UEFI started it from a GPT disk with both partitions. Silence is expected until it is back."""
+    """UEFI started it from a GPT disk with both partitions. Silence is expected until it is back.
+
+    It is this host that has to say so: somebody has just given the address and the name by hand. Its EFI partition is the
+    one that started it (IsSystem [doc]), and none of another disk.
+    """
+    label = host_label(on)
+    itself = Wql(on, "root/cimv2", "Win32_ComputerSystem", ("Name",))
     disks = Wql(on, _STORAGE, "MSFT_Disk", ("Number", "PartitionStyle", "IsBoot"))
-    parts = Wql(on, _STORAGE, "MSFT_Partition", ("DiskNumber", "PartitionNumber", "GptType"))
+    parts = Wql(on, _STORAGE, "MSFT_Partition", ("DiskNumber", "PartitionNumber", "GptType", "IsSystem"))
     control = Registry(on, r"SYSTEM\CurrentControlSet\Control", ("PEFirmwareType",))
     return (
+        _waits(
+            exists(
+                itself, Predicate("Name", "in", tuple(dict.fromkeys((label, label[:NETBIOS])))), within=_BACK, every=15
+            ),
+            f"the host that answers calls itself {label}",
+        ),
         _waits(exists(control, Predicate("PEFirmwareType", "=", 2), within=_BACK, every=15), f"UEFI started {on}"),
         _waits(
             exists(disks, Predicate("IsBoot", "=", True), Predicate("PartitionStyle", "=", 2), within=_BACK, every=15),
@@ -347,10 +360,13 @@ def _laid_out(on: str) -> tuple[Check, ...]:
         ),
         *(
             _waits(
-                exists(parts, Predicate("GptType", "in", (f"{{{kind}}}", kind)), within=_BACK, every=15),
+                exists(parts, Predicate("GptType", "in", (f"{{{kind}}}", kind)), *more, within=_BACK, every=15),
                 f"{on} has {name}",
             )
-            for kind, name in ((_EFI, "an EFI partition"), (_RESERVED, "a reserved partition"))
+            for kind, name, *more in (
+                (_EFI, "an EFI partition that it started from", Predicate("IsSystem", "=", True)),
+                (_RESERVED, "a reserved partition"),
+            )
         ),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bot.api.arguments import LoadBalancerTarget
@@ -14,9 +15,9 @@ from bot.api.report import Remedy
 from bot.api.rows import get_str
 from commands.formatting import join_names, pluralize
 from commands.no_plan import no_plan, or_no_plan
-from commands.sources.load_balancer import UP, CheckTimes, VirtualService, real_servers
+from commands.sources.load_balancer import LONGEST_INTERVAL, UP, CheckTimes, VirtualService, real_servers
 from commands.virtual_service import fix
-from commands.virtual_service.facts import ServiceFacts, enabled_servers, find_services
+from commands.virtual_service.facts import ServiceFacts, enabled_servers, find_services, is_number
 from commands.virtual_service.findings import cure_in_words
 from commands.virtual_service.host_names import NO_HOSTS, HostNames, Vs
 from commands.virtual_service.probes import Request, as_checked
@@ -53,7 +54,15 @@ def plan(args: Args, facts: ServiceFacts) -> Plan:
     names = args.host or HostNames(filter(None, (service.check.host,)))
     if len(names) > 1:
         return _by_hand(args, service, facts, names)
-    return _one_name(args, service, facts, names[0] if names else "", facts.times)
+    times = facts.times.of(service.check)
+    if times is None:
+        told = facts.times.told(service.check).in_words
+        return no_plan(
+            f"No plan for {service.label}: how often {balancer} checks it is not known. It tells {told}, and a LoadMaster takes"
+            f" {LONGEST_INTERVAL} s at most, and no fewer than timeout × retries + 1.",
+            remedies=_look(args),
+        )
+    return _one_name(args, service, facts, names[0] if names else "", times)
 
 
 def _service(args: Args, facts: ServiceFacts) -> VirtualService | str:
@@ -62,10 +71,18 @@ def _service(args: Args, facts: ServiceFacts) -> VirtualService | str:
         return f"{args.load_balancer.name} does not tell its virtual services: {facts.services.why}"
     own = [one for one in facts.chosen if not any(one.master == other.index for other in facts.chosen)]
     if len(own) != 1:
-        listed = join_names([f"{one.label} ({one.index})" for one in own or facts.services], 8)
-        return f"{'several are called so' if own else 'there is none of that name'}. Name one by its number: {listed}."
+        return _which(args.wanted, own, facts.services)
     service = own[0]
     return _why_no_check(service, facts) or service
+
+
+def _which(wanted: str, found: Sequence[VirtualService], services: Sequence[VirtualService]) -> str:
+    """What to type in place of a word that means no service, or several of them."""
+    if found and is_number(wanted.strip()):
+        listed = join_names([f"{one.label} ({one.index}) at {one.address}:{one.port}" for one in found], 8)
+        return f"that is the number of one and the name of another: {listed}. Name one by its address and port."
+    listed = join_names([f"{one.label} ({one.index})" for one in found or services], 8)
+    return f"{'several are called so' if found else 'there is none of that name'}. Name one by its number: {listed}."
 
 
 def _why_no_check(service: VirtualService, facts: ServiceFacts) -> str:
@@ -93,7 +110,7 @@ def _one_name(args: Args, service: VirtualService, facts: ServiceFacts, name: st
         return no_plan(_nothing(service, wanted), gates, _look(args))
     groups = (fix.steps_of(balancer, service, fields, times),) if wanted.request else ()
     servers = pluralize(len(wanted.told), "real server")
-    settles = times.of(service.check).settles_within
+    settles = times.settles_within
     up = fix.up_now(service)
     made = Plan(
         reason=_reason(service, wanted),
@@ -101,7 +118,10 @@ def _one_name(args: Args, service: VirtualService, facts: ServiceFacts, name: st
             f"{balancer} then checks the {servers} of {service.label} with the new request. One that does not answer it is taken"
             f" out of service. For up to {settles} s the old status stays."
         ),
-        rollback="If fewer real servers are up afterwards, hvops puts the old settings back by itself. Otherwise press Undo.",
+        rollback=(
+            "If fewer real servers are up afterwards, hvops puts the old settings back by itself (during a /hvops stop only after"
+            " /hvops go). Otherwise press Undo."
+        ),
         locks=(f"load-balancer:{balancer.lower()}",),
         gates=gates,
         groups=groups,

@@ -23,6 +23,7 @@ SETTINGS, SERVERS = "loadmaster check settings", "loadmaster real servers"
 TIMES, VERSION, SET_CHECK = "loadmaster check times", "loadmaster version", "loadmaster set check"
 UP, DOWN, UNCHECKED, DISABLED, REDIRECT = "Up", "Down", "Unchecked", "Disabled", "Redirect"
 STATUSES = (UP, DOWN, UNCHECKED, DISABLED, REDIRECT)
+LONGEST_INTERVAL = 901  # seconds between checks; it takes no more, and no fewer than timeout × retries + 1 [doc]
 _COUNT_AS_UP = frozenset({301, 302, 401})  # beside 200 to 299 [doc]
 _SUCCESS = range(200, 300)
 _NUMBERS = re.compile(r"(?<![0-9])[0-9]{1,9}(?![0-9])")
@@ -123,9 +124,9 @@ class VirtualService:
         return self.master > 0
 
     @property
-    def is_whole(self) -> bool:
-        """Whether as many real servers are listed as it says that it has."""
-        return self.declared is None or self.declared == len(self.servers)
+    def is_whole(self) -> bool | None:
+        """Whether as many real servers are listed as it says that it has; None where it does not say."""
+        return None if self.declared is None else self.declared == len(self.servers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +142,20 @@ class CheckTimes:
         """Seconds until every real server's state is that of the newest settings: a cycle begins, and silence runs out."""
         return self.interval + self.timeout * self.retries
 
-    def of(self, check: HealthCheck) -> CheckTimes:
-        """Those of one service, which may have its own since 7.2.52 [doc]."""
+    @property
+    def in_words(self) -> str:
+        """All three: "every 9 s, with a timeout of 4 s, asked 2 times"."""
+        return f"every {self.interval} s, with a timeout of {self.timeout} s, asked {self.retries} times"
+
+    def of(self, check: HealthCheck) -> CheckTimes | None:
+        """Those of one service, which may have its own since 7.2.52 [doc]; None where they cannot be how it checks."""
+        told = self.told(check)
+        least = told.retries * told.timeout + 1
+        are_times = min(told.interval, told.timeout, told.retries) > 0
+        return told if are_times and least <= told.interval <= LONGEST_INTERVAL else None
+
+    def told(self, check: HealthCheck) -> CheckTimes:
+        """What it tells of one service, whatever that is."""
         return CheckTimes(check.interval or self.interval, check.timeout or self.timeout, check.retries or self.retries)
 
 

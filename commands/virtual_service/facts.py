@@ -7,6 +7,7 @@ named, are asked in other ways as well: which name, which method, with SNI or wi
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -27,6 +28,7 @@ from commands.sources.web_server import WebAnswer
 from commands.virtual_service.probes import Request, as_checked, variants
 
 MOST_REQUESTS = 240  # of one look: sixty servers in four ways each
+_NUMBER = re.compile("[0-9]+")
 _NAMES = 4  # host names that are tried
 
 Place = tuple[int, int]  # index of the service, and of the real server in it
@@ -102,14 +104,20 @@ async def find_services(balancer: str, wanted: str, hosts: Sequence[str], ask: Q
 
 
 def choose(services: Sequence[VirtualService], wanted: str) -> tuple[VirtualService, ...]:
-    """The services that a word means, each with its SubVSs; all for ""."""
+    """The services that a word means, each with its SubVSs; all for "".
+
+    All that it can mean: of a nickname that is another one's index, nobody knows which of the two was meant.
+    """
     if not wanted:
         return tuple(services)
     word = wanted.strip().casefold()
-    found = [one for one in services if word in _words_for(one)]
-    exact = [one for one in found if one.name.casefold() == word] or found
-    indices = {one.index for one in exact}
+    indices = {one.index for one in services if word in _words_for(one)}
     return tuple(one for one in services if one.index in indices or one.master in indices)
+
+
+def is_number(word: str) -> bool:
+    """Whether a word can be the index of a service: digits of ASCII alone."""
+    return _NUMBER.fullmatch(word) is not None
 
 
 def _words_for(service: VirtualService) -> set[str]:

@@ -18,7 +18,7 @@ from commands.sources.load_balancer import (
     VirtualService,
 )
 from commands.sources.web_server import WebAnswer
-from commands.virtual_service.facts import ServiceFacts, enabled_servers
+from commands.virtual_service.facts import ServiceFacts, enabled_servers, is_number
 from commands.virtual_service.probes import Request, as_checked
 from commands.virtual_service.verdict import (
     ServerState,
@@ -89,7 +89,7 @@ def unknowns_of(facts: ServiceFacts, verdicts: Sequence[ServerVerdict]) -> tuple
             service.label, "not whole", f"it says {service.declared}, and lists {len(service.servers)} real servers."
         )
         for service in facts.chosen
-        if not service.is_whole and not service.has_parts and not service.parts
+        if service.is_whole is False and not service.has_parts and not service.parts
     ]
     if facts.left_out:
         servers = pluralize(facts.left_out, "more real server")
@@ -146,13 +146,20 @@ def remedies_of(balancer: str, verdicts: Sequence[ServerVerdict]) -> tuple[Remed
 
 
 def word_for(service: VirtualService) -> str:
-    """What to type for a service: its nickname where that is plain words, else its index, which nobody can dress up."""
+    """What to type for a service: its nickname where that is plain words, else its index, which nobody can dress up.
+
+    A nickname of digits alone may be another one's index: then its address and port, where it has them.
+    """
+    if is_number(service.name) and service.address:
+        return f"{service.address}:{service.port}"
     return service.name if _PLAIN.fullmatch(service.name) and not service.is_sub else str(service.index)
 
 
 def check_in_words(check: HealthCheck, times: CheckTimes) -> str:
     """When and what counts, in a sentence."""
     own = times.of(check)
+    if own is None:
+        return f"when it checks is not known: it tells {times.told(check).in_words}, which no LoadMaster takes."
     codes = ", ".join(map(str, sorted(check.codes))) if check.codes else "301, 302, 401"
     more = " Its answer must match a pattern, which hvops does not read." if check.pattern else ""
     more += " It sends headers or data of its own, which hvops does not." if check.sends_more else ""
@@ -209,9 +216,8 @@ def _down_lines(balancer: str, facts: ServiceFacts, same: Sequence[ServerVerdict
 def _stale_lines(balancer: str, facts: ServiceFacts, same: Sequence[ServerVerdict]) -> Iterator[tuple[str, str]]:
     first = same[0]
     yield "Means", f"{first.answers.asked} gets {_together(same)} from hvops, and that does not count as up."
-    wait = "a minute"
-    if not isinstance(facts.times, Unknown):
-        wait = f"{facts.times.of(first.service.check).settles_within} s"
+    settles = _settles_within(facts, first.service)
+    wait = f"{settles} s" if settles else "a minute"
     yield "Next", f"Check again in {wait}: by then it has checked again. If it still says up, it no longer checks."
     del balancer
 
@@ -220,9 +226,15 @@ def _disagrees_lines(balancer: str, facts: ServiceFacts, same: Sequence[ServerVe
     first = same[0]
     yield "Means", f"{first.answers.asked} gets {_together(same)} from hvops, and that counts as up."
     yield "Suspect", "It came back a moment ago, or a firewall stands between the load balancer and the server."
-    if not isinstance(facts.times, Unknown):
-        yield "Next", f"Check again in {facts.times.of(first.service.check).settles_within} s."
+    if settles := _settles_within(facts, first.service):
+        yield "Next", f"Check again in {settles} s."
     del balancer
+
+
+def _settles_within(facts: ServiceFacts, service: VirtualService) -> int | None:
+    """Seconds until every real server's state is a new one; None where that is not known."""
+    times = None if isinstance(facts.times, Unknown) else facts.times.of(service.check)
+    return None if times is None else times.settles_within
 
 
 def cure_in_words(asked: Request | None, cure: Request) -> str:

@@ -134,7 +134,7 @@ def gates_of(service: VirtualService, wanted: Wanted) -> tuple[Gate, ...]:
         Gate(
             f"All real servers of {service.label} are known",
             GateOutcome.of(service.is_whole),
-            f"{len(service.servers)} listed, {service.declared} declared",
+            f"{len(service.servers)} listed, {'not told how many there are' if service.declared is None else f'{service.declared} declared'}",
             answerable=False,
         ),
         Gate(
@@ -152,7 +152,10 @@ def up_now(service: VirtualService) -> int:
 
 
 def steps_of(balancer: str, service: VirtualService, fields: dict[str, Value], times: CheckTimes) -> Group:
-    """Write the fields, wait until every server was asked anew, and put the fields back where fewer are up."""
+    """Write the fields, wait until every server was asked anew, and put the fields back where fewer are up.
+
+    `times` are those of this service.
+    """
     before = check_settings(balancer, service.index)
     holds = tuple(Predicate(name, "=", _as_told(value)) for name, value in sorted(fields.items()))
     write = Step(
@@ -176,7 +179,7 @@ def steps_of(balancer: str, service: VirtualService, fields: dict[str, Value], t
         ),
         undo_says=f"put the check of {service.label} back",
     )
-    return Group("check", (write, _judge(balancer, service, times.of(service.check))), on_failure="undo")
+    return Group("check", (write, _judge(balancer, service, times)), on_failure="undo")
 
 
 def _judge(balancer: str, service: VirtualService, times: CheckTimes) -> Step:

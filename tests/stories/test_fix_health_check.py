@@ -32,7 +32,7 @@ def appliance(ops):
 def quick(ops):
     """Check every second, and give silence one more; how long it takes is proved where no clock runs."""
     made = appliance(ops)
-    made.interval, made.timeout, made.retries = 1, 1, 1
+    made.interval, made.timeout, made.retries = 2, 1, 1
 
 
 def settings(ops, index=1):
@@ -206,3 +206,14 @@ async def test_an_undo_changes_no_other_service_that_has_the_index_by_then(balan
         await ops.clicks(back, "Approve", who="approver")
         assert "is still ntrip" in (await ended(ops, "T-2")).data.reason
         assert settings(ops) == before
+
+
+@pytest.mark.parametrize("old", ["www.x.", "*.x", "a..b", "-x", "www x", "x" * 301])
+async def test_what_hvops_would_not_write_back_is_not_changed_at_all(balanced, old):
+    """The old name stands in the check; the allowlist would refuse it on the way back."""
+    async with balanced() as ops:
+        ops.estate.do(lambda: appliance(ops).services[1].settings.update({"CheckUse1.1": "Y", "CheckHost": old}))
+        await ops.says(LINE)
+        await ops.sees("hvops can take back “Set the check of ntrip")
+        assert not any(one.kind == "proposed" for one in ops.ledger())
+        assert ops.estate.world.asked == []

@@ -64,3 +64,31 @@ async def test_a_drain_of_hostile_names_shows_them_harmless_and_moves_them(play)
         assert left == []
         entries = {entry.kind: entry for entry in ops.ledger()}
         assert HOSTILE[0] in str(entries["proposed"].data.plan)  # the ledger keeps what was really said
+
+
+async def test_a_load_balancers_hostile_names_are_shown_harmless(play):
+    """Nicknames and servers' names are somebody else's words, in the answer, the plan and its end."""
+    hostile = "<!channel> <@U0APPROVER> <https://evil.example|web> \u202egnp.exe\u200b *b* `" + "x" * 200
+    async with play("host-header-check") as ops:
+
+        def rename():
+            made = ops.estate.world.load_balancers["lm01"]
+            made.interval, made.timeout, made.retries = 2, 1, 1
+            made.services[1].settings["NickName"] = hostile
+
+        await asyncio.to_thread(ops.estate.do, rename)
+        await ops.says("/check-virtual-service lm01 1 --host ntrip.surveyor.example")
+        answer = await ops.sees("lm01: 2 real servers down because of the check")
+        await ops.says("/fix-health-check lm01 1 --host ntrip.surveyor.example")
+        plan = await ops.sees("check by HTTP/1.1 with the host name", channel="hv-ops")
+        await ops.clicks(plan, "Approve", who="approver")
+        operator = ops.slack.person("operator")
+        done = await operator.sees(re.compile("^Done: Fix health check"), "hv-ops")
+        for message in [answer, plan, done, *operator.thread(done)]:
+            told = message.text + "".join(marked_up(message.blocks))
+            assert "<!channel>" not in told
+            assert "<https://evil" not in told
+            for unseen in "\u202e\u200b":
+                assert unseen not in f"{told}{message.blocks}"
+            assert set(pings(message.text, message.blocks)) - {"S0APPROVERS"} <= {"U0OPERATOR", "U0APPROVER"}
+        assert "!channel" in plain_text(plan)

@@ -178,7 +178,7 @@ def _host(value: Value) -> str:
     if value in (None, ""):
         return ""
     if not isinstance(value, str) or not _HOST.fullmatch(value) or ".." in value:
-        raise ValueError("takes a host name")
+        raise ValueError(f"takes a host name, and {str(value)[:60]!a} is none")
     return value
 
 

@@ -56,7 +56,9 @@ LONGEST_LOCATION = 4_096  # characters that are kept
 _LONGEST_VALUE = 200  # of any other header
 _SILENCE = 5.0  # seconds in which a connection, a handshake or another byte has to come
 _AT_ONCE = 16  # probes; a person gets half of them
-_RESOLVERS = 4  # names that are looked up at a time
+_RESOLVERS = (
+    16  # names that are looked up at a time; a person gets half of them, and glibc gives up after half a minute
+)
 _PIECE = 4_096
 _BEGINS = b"HTTP/1."
 _TOO_LONG = 431  # the status that h11 hints at for a head beyond its limit
@@ -74,6 +76,7 @@ class Prober:
         self._hosts = {key: read_place(place) for key, place in web.hosts.items()}
         self._silence = silence
         self._slots = Slots(_AT_ONCE)
+        self._looking_up = Slots(_RESOLVERS)
         self._resolvers = ThreadPoolExecutor(_RESOLVERS, thread_name_prefix="resolve")
 
     async def answer(self, question: RunReader, seconds: float) -> tuple[Rows, str]:
@@ -133,15 +136,23 @@ class Prober:
             raise PolicyViolation(on, f"{says} {address}, and {why}.", _NOT_LISTED if "none of" in why else "")
 
     async def _resolve(self, on: str, name: str, port: int, within: float) -> tuple[Address, ...]:
-        """All addresses of a name, in the resolver's order. Once: what is checked is what is connected to."""
+        """All addresses of a name, in the resolver's order. Once: what is checked is what is connected to.
+
+        Nothing ends a look-up but the resolver itself, so its place is free when its thread is, not when the caller has left.
+        """
+        ends = time.monotonic() + within
+        try:
+            who = await self._looking_up.acquire(ends)
+        except TimeoutError:
+            says = f"its name was not looked up: for {within:.0f} s, the resolver was busy with names asked for before."
+            raise TargetTimeout(on, says, "Try again in a moment.") from None
         look = partial(socket.getaddrinfo, name, port, type=socket.SOCK_STREAM)
         looking = asyncio.get_running_loop().run_in_executor(self._resolvers, look)
+        looking.add_done_callback(partial(self._looked_up, who))
         try:
-            async with asyncio.timeout(within):
+            async with asyncio.timeout_at(ends):
                 told = await asyncio.shield(looking)
         except TimeoutError:
-            looking.add_done_callback(_retrieved)
-            looking.cancel()
             raise TargetTimeout(
                 on, f"the resolver did not answer in {within:.0f} s, so nothing is known of its name."
             ) from None
@@ -152,6 +163,11 @@ class Prober:
         if not found:
             raise ConnectionFailed(on, "DNS has no address for its name.")
         return tuple(dict.fromkeys(found))
+
+    def _looked_up(self, who: str, done: asyncio.Future[Any]) -> None:
+        self._looking_up.release(who)
+        if not done.cancelled():
+            done.exception()  # looked at: the caller may have left, and nobody else would
 
 
 class _Attempt:
@@ -300,11 +316,6 @@ def _address(text: str) -> Address | None:
         return ipaddress.ip_address(text)
     except ValueError:
         return None
-
-
-def _retrieved(done: asyncio.Future[Any]) -> None:
-    if not done.cancelled():
-        done.exception()
 
 
 def _words(error: OSError) -> str:

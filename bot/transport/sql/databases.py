@@ -54,7 +54,7 @@ class Databases:
             OutcomeUnknown: nobody can know whether it was committed until somebody looks.
             TargetError: it was not done, and nothing is half done.
         """
-        changes = _changes(action)
+        changes = changes_of(action)
         job = self._job(action.on, seconds)
         unknown = OutcomeUnknown(
             action.on, f"{_late(seconds)} Whether the change was made is not known.", "Check again."
@@ -113,7 +113,7 @@ def _query(question: RunReader) -> Query:
     return query
 
 
-def _changes(action: RowTransaction) -> list[tuple[UpdatableTable, Update]]:
+def changes_of(action: RowTransaction) -> list[tuple[UpdatableTable, Update]]:
     """Every change with the table it is allowed in. Raises PolicyViolation for any other."""
     if action.database != VMM or not action.rows:
         raise PolicyViolation(action.on, "a change names rows of the VMM database, and no other.")

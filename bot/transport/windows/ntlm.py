@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import base64
 import re
+import struct
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
@@ -28,20 +29,25 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.x509 import load_der_x509_certificate
 from requests.auth import AuthBase
 from spnego._ntlm_raw.crypto import ntowfv1  # OpenSSL 3 has no MD4 any more, and nothing public in spnego answers it
-from spnego._ntlm_raw.messages import NegotiateFlags
+from spnego._ntlm_raw.messages import Challenge, NegotiateFlags
 from spnego.channel_bindings import GssChannelBindings
 
 from bot.transport.connection_reasons import chain
 from bot.transport.routing import Credentials
 from bot.transport.windows.exception_mapping import StaleConnection, WeakChallenge
 from bot.transport.windows.http_adapter import Adapter
+from bot.transport.windows.wsman import MalformedReply
 
 _NEGOTIATE, _NTLM = "negotiate", "ntlm"
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
 _CHALLENGE = re.compile(r"(?:^|,)\s*(negotiate|ntlm)(?:\s+([A-Za-z0-9+/]+={0,2}))?\s*(?=,|$)", re.IGNORECASE)
 _TOO_WEAK = ("md5", "sha1")  # to bind a login to: RFC 5929, 4.1 has SHA-256 in their place
 _HASH = "nt hash"
-_FLAGS_AT = 20  # bytes before the flags of a challenge [doc: MS-NLMP 2.2.1.2]
+_SIGNATURE = b"NTLMSSP\x00"
+_FIELDS = (
+    (12, 2),
+    (40, 1),
+)  # where name and list of names of a challenge are told, and in units of how many bytes [doc: MS-NLMP 2.2.1.2]
 _NEEDED: Mapping[int, str] = {
     NegotiateFlags.extended_session_security: "extended session security",
     NegotiateFlags.sign: "signing",
@@ -113,10 +119,7 @@ class _Legs:
     def _prove(self, response: requests.Response, challenge: str, options: Mapping[str, Any]) -> requests.Response:
         """Send the last leg, where the first went."""
         adapter = self._auth.adapter
-        token = base64.b64decode(challenge)
-        if missing := _missing(token):
-            raise WeakChallenge(f"no {', no '.join(missing)}")
-        proof = self._context.step(token, channel_bindings=_bindings(adapter.certificate()))
+        proof = _proof(self._context, challenge, _bindings(adapter.certificate()))
         adapter.is_proving = True  # this connection's challenge, and no other's
         try:
             last = self._send(response, proof, self._body, options)
@@ -176,13 +179,40 @@ def _offers(response: requests.Response) -> dict[str, str]:
     return {found[1].lower(): found[2] or "" for found in _CHALLENGE.finditer(told)}
 
 
-def _missing(challenge: bytes) -> list[str]:
+def _proof(context: spnego.ContextProxy, challenge: str, bindings: GssChannelBindings | None) -> bytes | None:
+    """The proof of the password that a challenge gets. Raises WeakChallenge, MalformedReply, and what spnego refuses it with.
+
+    What reads it trusts its lengths and offsets, its kind and its texts: each of them fails in its own way, and none gets a proof.
+    """
+    try:
+        token = base64.b64decode(challenge, validate=True)
+        _check_layout(token)
+        if missing := _missing(Challenge.unpack(token).flags):
+            raise WeakChallenge(f"no {', no '.join(missing)}")
+        return context.step(token, channel_bindings=bindings)
+    except (ValueError, LookupError, struct.error) as error:
+        raise MalformedReply("its NTLM challenge cannot be read, so it got no proof of the password") from error
+
+
+def _check_layout(token: bytes) -> None:
+    """Raise ValueError where it is no NTLM message, or its name or its list of names lies outside of it.
+
+    What reads it looks for neither: a part that is cut off would be taken for a shorter one [src].
+    """
+    if not token.startswith(_SIGNATURE):
+        raise ValueError("another signature")
+    for at, unit in _FIELDS:
+        length, _, offset = struct.unpack_from("<HHI", token, at)
+        if length and (length % unit or offset + length > len(token)):
+            raise ValueError("a part that it does not hold")
+
+
+def _missing(flags: int) -> list[str]:
     """What a challenge does not offer of that without which messages can be altered on the way, or read soon.
 
     Every Windows since 2000 offers all of it to a client that asks for it [doc: MS-NLMP 2.2.2.5]. Without the first, messages
     are signed with a sum that anybody can correct. Whoever stands between could take any of them out of the challenge.
     """
-    flags = int.from_bytes(challenge[_FLAGS_AT : _FLAGS_AT + 4], "little")
     return [word for bit, word in _NEEDED.items() if not flags & bit]
 
 

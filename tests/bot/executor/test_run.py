@@ -332,6 +332,31 @@ async def test_a_failed_group_is_taken_back_where_the_plan_says_so(bench, world)
     assert steps == ["a", "b", "c", "undo-b", "undo-a"]
 
 
+async def test_taking_back_waits_for_go_and_says_so(bench, world, monkeypatch):
+    """Nothing starts while changes are stopped: what puts back by itself is a start, too."""
+    last = Step("c", "c", set_to("hv03", c="1"), (is_now("hv03", c="2", give_up=Expect()),))
+    plan = Plan("why", "", "", ("node:hv03",), (), (Group("all", (taken_back("a"), last), on_failure="undo"),))
+    bench.plans["reset"] = lambda _on, _facts: plan
+    ticket = await bench.approved()
+    world.hooks[2] = lambda: bench.decisions.stop_changes(OPERATOR, "power work")
+    sleep, waits = bench.clock.sleep, []
+
+    async def sleep_and_go(seconds):
+        await sleep(seconds)
+        if bench.ledger.is_stopped():
+            waits.append(world.hosts["hv03"]["a"])
+            if len(waits) == 5:
+                bench.decisions.allow_changes(APPROVER)
+
+    object.__setattr__(bench.parts, "sleep", sleep_and_go)
+    await bench.runs()
+    assert waits == ["1"] * 5
+    assert world.hosts["hv03"]["a"] == "0"
+    assert bench.last(ticket).data.rolled_back is True
+    said = [one.says for one in bench.told if one.kind == "stopped"]
+    assert said == ["/hvops stop is in force; what failed is not taken back until /hvops go."]
+
+
 def taken_back(key, act=None):
     return Step(
         key, key, act or set_to("hv03", **{key: "1"}), (is_now("hv03", **{key: "1"}),),

@@ -12,7 +12,8 @@ from scripted_world import APPROVER, OPERATOR, STRANGER, is_now, person, set_to,
 
 from bot.api.plan import Check, Expect, Plan, Step
 from bot.api.queries import Wql
-from bot.executor import polling
+from bot.errors import TargetTimeout
+from bot.executor import outcome, polling
 from bot.executor.polling import CheckResult, CheckState
 from bot.tickets.plan_digest import plan_from_json, plan_to_json
 
@@ -138,3 +139,27 @@ async def test_who_ends_it_before_its_time_takes_no_old_answer_for_the_new_state
         bench.last(ticket).data, "known", ""
     )
     assert not [one for one in bench.ledger.story(ticket)[-2:] if one.fields.get("result") == "done"]
+
+
+async def test_after_a_lost_reply_it_settles_from_when_the_act_can_have_ended(bench, monkeypatch):
+    """A step that acts and settles: its check would tell the state before, and be met at once."""
+    write = step("write", "hv03", a="1")
+    late = replace(write, done=tuple(replace(check, within=900, settle=600) for check in write.done))
+    bench.plans["reset"] = lambda on, _facts: simple(on, late)
+    real, looks = outcome.wait_for, []
+
+    async def lost(_action, _seconds):
+        raise TargetTimeout("hv03", "no answer in 60 s.")
+
+    async def wait_for(parts, checks, *more):
+        seen = await real(parts, checks, *more)
+        looks.append(parts.clock())
+        return seen
+
+    monkeypatch.setattr(bench.parts.actor, "change", lost)
+    monkeypatch.setattr(outcome, "wait_for", wait_for)
+    ticket = await bench.approved()
+    await bench.runs()
+    intent = next(one for one in bench.ledger.story(ticket) if one.kind == "intent")
+    asked = [(one - datetime.fromisoformat(intent.at)).total_seconds() for one in looks]
+    assert min(asked) >= late.deadline + 600

@@ -231,3 +231,9 @@ def test_how_far_it_is_is_told_where_a_count_tells(expected, says):
     before = [{"Name": name, "Since": "1"} for name in ("crm-02", "crm-03", "sql-07")]
     now = [{"Name": "crm-02", "Since": "2"}, {"Name": "new-01", "Since": "2"}]
     assert progress_text(Check(ASK, (expected,)), now, {"drain": before}) == says
+
+
+@pytest.mark.parametrize("op", ["=", "!=", "<", "<=", ">", ">="])
+def test_what_is_empty_compares_with_no_number(op):
+    """As NULL does in WQL."""
+    assert not matches({"State": ""}, (Predicate("State", op, 2),))

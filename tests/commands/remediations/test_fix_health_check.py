@@ -189,3 +189,45 @@ async def test_what_is_said_once_it_is_done():
     rows = ({"status": "Up"}, {"status": "Down"})
     assert COMMAND.describe_after(AfterRun("lm01", {}, (Known(rows, NOW, NOW),))) == ("1 of 2 real servers up.",)
     assert "not known" in COMMAND.describe_after(AfterRun("lm01", {}, (Unknown("lm01", "timed out", "none."),)))[0]
+
+
+@pytest.mark.parametrize(
+    "over",
+    [
+        {"interval": "99999999"},
+        {"interval": "-5"},
+        {"interval": "18446744073709551615"},
+        {"interval": "902"},
+        {"interval": "8"},
+        {"retries": "-2"},
+        {"timeout": "901"},
+    ],
+)
+async def test_times_that_no_load_balancer_takes_are_not_known(over):
+    plan = await planned([down(**over)], bound_to(NAME))
+    assert not plan.groups
+    assert "how often lm01 checks it is not known" in plan.reason
+    assert next(iter(over.values())) in plan.reason
+
+
+async def test_the_longest_interval_is_one():
+    plan = await planned([down(interval="901", timeout="60", retries="15")], bound_to(NAME))
+    assert plan.steps[1].done[0].settle == 901 + 900 + 2
+
+
+async def test_a_list_of_which_nobody_says_how_long_it_is_holds_the_plan():
+    plan = await planned([down(count="")], bound_to(NAME))
+    gate = next(gate for gate in plan.gates if gate.description == "All real servers of web are known")
+    assert (gate.outcome, gate.answerable, plan.groups) == (GateOutcome.NOT_KNOWN, False, ())
+    assert gate.measured == "2 listed, not told how many there are"
+
+
+async def test_a_number_that_is_another_ones_name_is_refused_with_both():
+    named = service(7, "1", server(1, A), server(2, B), address="10.1.0.21")
+    plan = await planned([down(), named], bound_to(NAME), vs="1")
+    assert not plan.groups
+    assert "web (1) at 10.1.0.20:80" in plan.reason
+    assert "1 (7) at 10.1.0.21:80" in plan.reason
+    assert "by its address and port" in plan.reason
+    plan = await planned([down(), named], bound_to(NAME), vs="10.1.0.21:80")
+    assert dict(plan.steps[0].act.params)["vs"] == 7

@@ -6,7 +6,7 @@ from bot.api.actions import ManualStep, ReadBack
 from bot.api.arguments import Target
 from bot.api.facts import Unknown
 from bot.api.plan import GateOutcome
-from bot.api.queries import Wql
+from bot.api.queries import Predicate, Wql
 from bot.tickets.conditions import unmet
 from commands.boot_layout.redeploy import _still_evicted
 from commands.remediations.redeploy_uefi import Args, collect, plan
@@ -93,7 +93,9 @@ async def test_only_the_first_and_the_last_step_are_looked_at_and_silence_is_exp
     first, *between, last = made.steps
     assert [check.question.cls for check in first.done if isinstance(check.question, Wql)] == ["MSFT_Disk"]
     assert not any(step.done for step in between)
-    assert len(last.done) == 4
+    assert len(last.done) == 5
+    assert last.done[0].holds[0].where == (Predicate("Name", "in", ("hv05",)),)  # who answers is asked before all else
+    assert Predicate("IsSystem", "=", True) in last.done[3].holds[0].where  # of the disk that it started from
     assert {check.silence for check in last.done} == {"wait"}
     erase = made.steps[4]
     assert [check.question.on for check in erase.guard] == ["prod"]  # asked of the cluster: the host is off

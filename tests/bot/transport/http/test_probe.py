@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+import threading
 import time
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -29,6 +30,7 @@ from bot.errors import (
 from bot.transport.client import TargetClient
 from bot.transport.http.probe import LONGEST_LOCATION, MAX_HEAD, Prober
 from bot.transport.routing import Router
+from bot.transport.turns import asking_as
 from lab.windows import CertificateAuthority
 
 ADDRESS = "127.0.93.1"
@@ -561,3 +563,52 @@ def test_a_host_is_told_from_what_stands_behind_it():
 def test_no_text_breaks_it(text):
     without_values(f"http:{text}")
     without_values(text)
+
+
+async def test_slow_names_of_one_person_leave_the_resolver_to_others(monkeypatch):
+    """Their threads hang on after their questions have ended; whoever else asks waits for none of them."""
+    go_on = threading.Event()
+    hang = lambda name, *_, **__: go_on.wait(30) and [] if "hole" in name else [(2, 1, 6, "", (ADDRESS, 80))]  # noqa: E731
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    prober = Prober(Web(networks=("127.0.93.0/24",)), silence=0.2)
+
+    async def ask_for(name, who, port):
+        with asking_as(who):
+            question = RunReader(name, "http get", make_params(port=port, host=name))
+            return await prober.answer(question, SECONDS)
+
+    try:
+        async with serving() as server:
+            for _ in range(2):  # the second time, all of their places are taken by threads that hang
+                holes = [ask_for(f"x{number}.hole.example", "U1", 80) for number in range(16)]
+                ended = await asyncio.gather(*holes, return_exceptions=True)
+                assert all(isinstance(one, TargetTimeout) for one in ended)
+                began = time.monotonic()
+                assert await ask_for("www.corp.example", "U2", server.port)
+                assert time.monotonic() - began < 1
+    finally:
+        go_on.set()
+        prober.close()
+
+
+async def test_a_place_at_the_resolver_is_free_again_when_its_thread_ends(monkeypatch):
+    go_on = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: go_on.wait(30) and [(2, 1, 6, "", (ADDRESS, 80))])
+    prober = Prober(Web(networks=("127.0.93.0/24",)), silence=0.2)
+    try:
+        with asking_as("U1"):
+            many = [
+                prober.answer(RunReader(f"x{one}.example", "http get", make_params(port=80)), 2) for one in range(8)
+            ]
+            await asyncio.gather(*many, return_exceptions=True)
+            with pytest.raises(TargetTimeout, match="the resolver was busy with names asked for before"):
+                await prober.answer(RunReader("www.corp.example", "http get", make_params(port=80)), 2)
+            go_on.set()
+            async with serving() as server:
+                async with asyncio.timeout(5):
+                    while prober._looking_up._held:  # noqa: ASYNC110 - a thread tells nobody here
+                        await asyncio.sleep(0.01)
+                assert await prober.answer(RunReader("www.corp.example", "http get", make_params(port=server.port)), 2)
+    finally:
+        go_on.set()
+        prober.close()
