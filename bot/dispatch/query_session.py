@@ -34,7 +34,7 @@ from bot.config.settings import Limits
 from bot.errors import NotFound, PolicyViolation, TargetError, TargetTimeout, UsageError
 from bot.serialization import Evidence
 from bot.transport.allowlist import PROGRAMS
-from bot.transport.allowlist.methods import METHODS
+from bot.transport.allowlist.reading_methods import METHODS
 from bot.transport.allowlist.sql import QUERIES
 from bot.transport.allowlist.web import CALLS
 from bot.transport.allowlist.web_probe import PROBES

@@ -46,7 +46,7 @@ from bot.errors import (
     TargetTimeout,
 )
 from bot.transport.allowlist import PROGRAMS, Program
-from bot.transport.allowlist.methods import METHODS
+from bot.transport.allowlist.reading_methods import METHODS
 from bot.transport.bounds import MAX_KEPT, MAX_NODES, weigh
 from bot.transport.connect import CONNECT, measure_connect
 from bot.transport.connection_pool import ConnectionPool, PooledCall

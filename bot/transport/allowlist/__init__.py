@@ -11,7 +11,7 @@ auditpol     the audit policy of Object Access, by GUID
 web          calls of CommVault's web service and of load balancers
 loadmaster   what a LoadMaster tells of its virtual services, and which fields of one are changed
 web_probe    one HEAD or GET of a web server, whose body nobody reads
-methods      methods of WMI that only read
+reading_methods  methods of WMI that only read
 sql          selects over SCVMM's database, and the columns of it that may be changed
 """
 

@@ -17,7 +17,7 @@ from bot.api.queries import Fields
 from bot.api.rows import Cell, CellError, Row, Rows, get_int, get_str, get_strs
 from bot.errors import AuthenticationFailed, MalformedResponse, PolicyViolation, TargetError, TargetFault
 from bot.transport.allowlist import BadOutput
-from bot.transport.allowlist.methods import ReadingMethod
+from bot.transport.allowlist.reading_methods import ReadingMethod
 from bot.transport.bounds import MAX_ROWS, MAX_WEIGHT, weigh
 from bot.transport.windows import wql, wsman
 from bot.transport.windows.exception_mapping import DeadlineExceeded

