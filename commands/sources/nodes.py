@@ -96,6 +96,12 @@ class NodeState:
         return self.state == ClusterNodeState.UP and not self.is_isolated and not self.is_quarantined
 
     @property
+    def is_present(self) -> bool:
+        """Whether its vote is there, where it has one: a paused node votes like any other."""
+        joined = self.state in (ClusterNodeState.UP, ClusterNodeState.PAUSED)
+        return joined and not self.is_isolated and not self.is_quarantined
+
+    @property
     def is_isolated(self) -> bool:
         """Whether it is told to have lost the cluster while its guests go on."""
         return bool((self.status or 0) & NodeStatus.ISOLATED)
@@ -234,12 +240,5 @@ def votes_without(nodes: Sequence[NodeState], node: str, *, witness: bool) -> Vo
     if any(one.votes is None or (one.votes and one.state not in list(ClusterNodeState)) for one in nodes):
         return None
     holders = [one for one in nodes if one.votes]
-    left = [
-        one
-        for one in holders
-        if one.name.casefold() != node.casefold()
-        and one.state in (ClusterNodeState.UP, ClusterNodeState.PAUSED)
-        and not one.is_isolated
-        and not one.is_quarantined
-    ]
+    left = [one for one in holders if one.name.casefold() != node.casefold() and one.is_present]
     return Votes(len(left) + witness, len(holders) + witness)

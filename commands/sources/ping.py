@@ -85,4 +85,7 @@ def _read_echo(rows: Rows) -> Echo:
     status = get_int(rows[0], "StatusCode")
     if status is None:
         return Echo(None, resolved=False)
-    return Echo(get_int(rows[0], "ResponseTime") if status == 0 else None)
+    took = get_int(rows[0], "ResponseTime") if status == 0 else None
+    if took is not None and took < 0:
+        raise ValueError(f"a reply after {took} ms is none")
+    return Echo(took)

@@ -23,6 +23,7 @@ from commands.sources.guests import Replication
 from commands.sources.identity import guid
 
 BUILD_2012R2 = 9600
+_LONGEST_INTERVAL = 86_400  # seconds; Windows has 30, 300 and 900 [doc]
 _NAMESPACE = "root/virtualization/v2"
 _INSTANCE = re.compile(r"Microsoft:([0-9A-Fa-f-]{36})\\HVR\\([01])", re.ASCII)
 
@@ -185,7 +186,7 @@ def _read_ends(rows: Rows) -> dict[str, Ends]:
             found[vm_id] = Ends(
                 readable(get_str, row, "PrimaryHostSystem") or "",
                 readable(get_str, row, "RecoveryHostSystem") or "",
-                timedelta(seconds=seconds) if seconds else None,
+                timedelta(seconds=seconds) if seconds is not None and 0 < seconds <= _LONGEST_INTERVAL else None,
             )
     return found
 
@@ -196,5 +197,7 @@ def _read_statistics(rows: Rows) -> Statistics:
         raise ValueError("the host tells no statistics of this virtual machine")
     row = rows[0]
     cycles, latency = get_int(row, "ReplicationSuccessCount"), get_int(row, "ReplicationLatency")
+    if (cycles or 0) < 0 or (latency or 0) < 0:
+        raise ValueError(f"{cycles} cycles that took {latency} s together are no statistics")
     average = timedelta(seconds=latency / cycles) if cycles and latency is not None else None
     return Statistics(cycles, average, get_int(row, "ReplicationMissCount"), get_datetime(row, "LastTestFailoverTime"))

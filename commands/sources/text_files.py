@@ -14,12 +14,12 @@ from ipaddress import ip_address
 from typing import TypeVar
 
 from bot.api.queries import GuestRegistry, GuestRunReader, GuestWql, Predicate, Registry, RunReader, Wql, make_params
-from bot.api.rows import Row, Rows, get_int, get_str
+from bot.api.rows import Rows, get_int, get_str
 from bot.api.sources import Source
 from commands.sources.guests import HostedGuest
 
 _TCPIP, _PLACE = r"SYSTEM\CurrentControlSet\Services\Tcpip\Parameters", "DataBasePath"
-_LINE = re.compile(r"\s*(#+)?\s*([0-9A-Fa-f:.]{2,45})\s+([^#]*)(?:#.*)?")
+_COMMENTED = re.compile(r"\s*#+\s*([0-9A-Fa-f:.]{2,45})\s+([^#]*)(?:#.*)?")
 _NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?", re.ASCII)
 _SAMPLES = frozenset(
     {"102.54.94.97", "38.25.63.10"}
@@ -95,20 +95,36 @@ def _read_folder(rows: Rows) -> str:
 
 
 def _read_hosts(rows: Rows) -> tuple[Override, ...]:
-    found = (_override(row) for row in rows)
-    return tuple(one for one in found if one is not None)
+    """Raises ValueError for a line in force that cannot be read, unless others override names anyway."""
+    found, unread = [], []
+    for row in rows:
+        number, text = get_int(row, "line") or 0, get_str(row, "text")
+        in_force = text.partition("#")[0].split()
+        if not in_force:
+            override = _switched_off(number, text)
+        else:
+            override = _in_force(number, *in_force)
+            if override is None and not _OWN.issuperset(word.casefold() for word in in_force[1:]):
+                unread.append(number)
+        found += [override] if override else []
+    if unread and not any(one.active for one in found):
+        raise ValueError(f"line {unread[0]} of the hosts file is in force, and cannot be read")
+    return tuple(found)
 
 
-def _override(row: Row) -> Override | None:
-    """The override that a line is; None for a comment, a sample, the machine's own names, and Docker's."""
-    told = _LINE.fullmatch(get_str(row, "text"))
-    if told is None or told[2] in _SAMPLES or not _is_address(told[2]):
+def _in_force(line: int, address: str, *names: str) -> Override | None:
+    """The override that words in force are; None for the machine's own names and Docker's, and where they cannot be read."""
+    named = tuple(word for word in names if _NAME.fullmatch(word) and word.casefold() not in _OWN)
+    return Override(line, address, named, active=True) if named and _is_address(address) else None
+
+
+def _switched_off(line: int, text: str) -> Override | None:
+    """The override that a comment would be; None for a sample, and for prose behind a number."""
+    told = _COMMENTED.fullmatch(text)
+    if told is None or told[1] in _SAMPLES or not _is_address(told[1]):
         return None
-    words = told[3].split()
-    names = tuple(word for word in words if _NAME.fullmatch(word) and word.casefold() not in _OWN)
-    if not names or len(names) < len([word for word in words if word.casefold() not in _OWN]):
-        return None  # words that are no names: prose behind a number in a comment
-    return Override(get_int(row, "line") or 0, told[2], names, active=told[1] is None)
+    names = tuple(word for word in told[2].split() if word.casefold() not in _OWN)
+    return Override(line, told[1], names, active=False) if names and all(map(_NAME.fullmatch, names)) else None
 
 
 def _is_address(text: str) -> bool:

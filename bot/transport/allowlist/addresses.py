@@ -25,11 +25,11 @@ _IN_FILE = re.compile(r"([A-Za-z]:\\[^:\r\n]{1,400}):([0-9]{1,9}):(.*)", re.ASCI
 _COVERED = re.compile(
     r"([A-Za-z]:\\[^:\r\n]{1,400}):([0-9]{1,9}): (address|version|comment|own) ([0-9.]{7,15})", re.ASCII
 )
-_FOUR = re.compile(r"(?<![0-9.])([0-9]{1,3}(?:\.[0-9]{1,3}){3})(?![0-9.]|[-_][A-Za-z0-9])", re.ASCII)
+_FOUR = re.compile(r"(?<![0-9.])([0-9]{1,3}(?:\.[0-9]{1,3}){3})(?!\.?[0-9]|[-_][A-Za-z0-9])", re.ASCII)
 # A key that ends in "version", and its value up to here: version="1.2.3.4", newVersion: 1.2.3.4, <Version>1.2.3.4, and the
 # range of a binding redirect, oldVersion="0.0.0.0-4.1.0.0". Anything looser would call an address a version.
 _VERSION = re.compile(r"(?:(?<![a-z])version|Version|VERSION)[\"']?\s*[:=>]\s*[\"']?(?:[0-9.]{7,40}-)?$")
-_COMMENT = re.compile(r"^\s*(#|;|//|rem\b|<!--|\*)|<!--[^>]*$", re.IGNORECASE)
+_COMMENT = re.compile(r"\s*(#|;|//|rem\b|\*)", re.IGNORECASE)
 _MOST = 5_000  # lines
 _LONGEST = 400  # characters of one line of a hosts file
 
@@ -51,7 +51,7 @@ def parse_hosts(output: str) -> Rows:
     found = [_NUMBERED.fullmatch(line) for line in lines]
     if not all(found):
         raise BadOutput("findstr printed a line of the hosts file without its number")
-    return tuple({"line": one[1], "text": one[2][:_LONGEST]} for one in found if one)
+    return tuple({"line": one[1], "text": one[2].strip()[:_LONGEST]} for one in found if one)
 
 
 def cover_lines(output: str) -> str:
@@ -88,17 +88,19 @@ def parse_lines(output: str) -> Rows:
 
 def _addresses(text: str) -> list[tuple[str, str]]:
     """Each IPv4 address of a line, and what it is by what stands before it."""
-    comment = bool(_COMMENT.search(text[:200]))
-    found = []
+    line_is_comment = _COMMENT.match(text[:200]) is not None
+    found, seen, is_open = [], 0, False
     for one in _FOUR.finditer(text):
+        between, seen = text[seen : one.start()], one.start()
+        if (last := max(between.rfind("<!--"), between.rfind("-->"))) >= 0:
+            is_open = between.startswith("<!--", last)
         try:
             address = ip_address(one[1])
         except ValueError:
             continue  # 999.1.1.1, or 1.02.3.4: no address, whatever it is
         assert isinstance(address, IPv4Address)
         before = text[max(0, one.start() - 60) : one.start()]
-        is_commented = comment or before.rstrip().endswith("<!--")
-        kind = "version" if _VERSION.search(before) else "comment" if is_commented else _kind(address)
+        kind = "version" if _VERSION.search(before) else "comment" if line_is_comment or is_open else _kind(address)
         found.append((kind, str(address)))
     return found
 

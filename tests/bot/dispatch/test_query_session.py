@@ -132,7 +132,7 @@ async def test_the_times_of_whoever_carried_it_out_count():
     assert found == Known("a", NOW, NOW)
 
 
-@pytest.mark.parametrize("error", [CellError("Name", 3), ValueError("odd")])
+@pytest.mark.parametrize("error", [CellError("Name", 3), ValueError("odd"), OverflowError("too large")])
 async def test_an_answer_that_cannot_be_read_is_unanswered(error):
     def read(_):
         raise error

@@ -18,11 +18,11 @@ from commands.diagnostics.check_continuity import Args, evaluate
 from commands.sources.cluster import Node
 from commands.sources.guests import Guest, Power, Replication
 from commands.sources.nodes import NodeState
-from commands.sources.ping import Series
+from commands.sources.ping import Series, echoes
 from commands.sources.quorum import ClusterSettings, WitnessResource
-from commands.sources.replication import Ends, Relationship, Statistics
+from commands.sources.replication import Ends, Relationship, Statistics, replication_ends, replication_statistics
 from commands.sources.slack_group import Member
-from commands.sources.text_files import Mention, Override
+from commands.sources.text_files import Mention, Override, hosts_file
 
 NOW = datetime(2026, 11, 28, 9, tzinfo=UTC)
 VM = "11111111-0000-4000-8000-00000000000A"
@@ -171,6 +171,10 @@ def quorum(votes="11111", weight=0, shares=("\\\\fs01\\witness",), nodes=None):
     return QuorumFacts("prod", nodes or states, kind, weight, witnesses, shares)
 
 
+def voters(*states):
+    return tuple(NodeState(f"hv{at:02}", state, 0, votes=True) for at, state in enumerate(states, 1))
+
+
 def votes_of(told, sites=SITES):
     return verdicts_of(target(assume(Probe.VOTES, "prod"), sites=sites), facts(quorums={"prod": told}))
 
@@ -193,6 +197,24 @@ def test_a_witness_without_a_vote_beside_an_odd_number_is_well():
             Outcome.UNPROVABLE,
             "hv01 did not tell whether it has a vote",
         ),
+        # the witness's resource was not told: whether one was configured decides
+        (
+            replace(quorum("1111", weight=0), witnesses=SILENT),
+            Outcome.UNPROVABLE,
+            "whether it has a witness is not known",
+        ),
+        (replace(quorum("11111", weight=0), witnesses=SILENT), Outcome.UNPROVABLE, "whether it has a witness"),
+        (replace(quorum("111", shares=()), witnesses=SILENT), Outcome.PROVED, "3 votes: it survives"),
+        # a node that is down keeps its vote where votes are not dynamic
+        (
+            quorum(shares=(), nodes=voters(0, 0, 1)),
+            Outcome.BROKEN,
+            "of which hv03 is away: it stops when one more goes",
+        ),
+        (quorum(shares=(), nodes=voters(0, 2, 0, 0, 1)), Outcome.PROVED, "5 votes: it survives the loss of one"),
+        (quorum(shares=(), nodes=voters(0, 0, 0, 1, 3)), Outcome.BROKEN, "of which hv04, hv05 are away"),
+        (quorum(shares=(), nodes=voters(0, 0, None)), Outcome.UNPROVABLE, "whether hv03 is up is not known"),
+        (quorum(shares=(), nodes=voters(0, 0, 99)), Outcome.UNPROVABLE, "whether hv03 is up is not known"),
     ],
 )
 def test_votes_that_count_now(told, outcome, says):
@@ -226,6 +248,15 @@ def test_the_loss_of_a_site(sites, outcome, says):
     assert (verdicts[1].outcome, says in verdicts[1].why) == (outcome, True), verdicts[1]
 
 
+def test_a_voter_that_is_down_counts_where_a_site_is_lost():
+    sites = (Site("a", ("hv01", "hv02")), Site("b", ("hv03", "hv04")), Site("c", ("hv05", "fs01")))
+    told = quorum("11111", weight=0)
+    assert [one.outcome for one in votes_of(told, sites)] == [Outcome.PROVED, Outcome.PROVED]
+    verdict = votes_of(replace(told, nodes=voters(1, 0, 0, 0, 0)), sites)[1]
+    assert verdict.outcome is Outcome.BROKEN
+    assert verdict.why == "it stops when b is lost: 2 of 5 votes are in b, and hv01 is away"
+
+
 # files ------------------------------------------------------------------------------------------------------------------------
 
 
@@ -246,6 +277,75 @@ def test_one_override_breaks_and_a_switched_off_line_is_said():
 @pytest.mark.parametrize("found", [facts(), facts(inside={"crm-01": SILENT}), inside(overrides=SILENT)])
 def test_files_that_nobody_read_prove_nothing(probe, found):
     assert judged(assume(probe, folders=("C:\\crm",)), found).outcome is Outcome.UNPROVABLE
+
+
+def overrides(*lines):
+    rows = tuple({"line": str(at), "text": line} for at, line in enumerate(lines, 1))
+    return hosts_file("hv01", "C:\\etc").read(rows)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "010.20.0.15 sql-prod",
+        "0x0a.20.0.15 sql-prod",
+        "10.20 sql-prod",
+        "\u2229\u2557\u251010.20.0.15 sql-prod",
+        "10.20.0.15 sql-prod.corp.example.",
+        "10.20.0.15 d\u00e4b01",
+    ],
+)
+def test_a_line_in_force_that_cannot_be_read_proves_nothing(line):
+    with pytest.raises(ValueError, match="line 2 of the hosts file is in force"):
+        overrides("# a comment", line)
+    assert [one.names for one in overrides(line, "10.20.0.16 pay")] == [("pay",)]
+
+
+@pytest.mark.parametrize(
+    ("line", "names"),
+    [
+        ("102.54.94.97 sql-prod", ("sql-prod",)),
+        ("10.20.0.15 sql-prod ; moved!", ("sql-prod",)),
+        ("10.20.0.15 sql-prod x!y # moved", ("sql-prod",)),
+    ],
+)
+def test_a_line_in_force_is_an_override_whatever_else_stands_in_it(line, names):
+    (found,) = overrides(line)
+    assert (found.names[: len(names)], found.active) == (names, True)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "#      102.54.94.97     rhino.acme.com          # source server",
+        "\u2229\u2557\u2510# Copyright (c) 1993-2009 Microsoft Corp.",
+        "127.0.0.1 localhost",
+        "192.168.1.20 host.docker.internal",
+        "10.20.0.15",
+        "# 10 of them are here, see the wiki",
+    ],
+)
+def test_what_overrides_nothing(line):
+    assert overrides(line) == ()
+
+
+@pytest.mark.parametrize("told", [{"ReplicationLatency": -9}, {"ReplicationSuccessCount": -1}])
+def test_less_than_nothing_is_no_statistics(told):
+    row = {"ReplicationSuccessCount": 1, "ReplicationLatency": 1} | told
+    with pytest.raises(ValueError, match="no statistics"):
+        replication_statistics("hv01", VM).read((row,))
+
+
+def test_a_reply_before_its_request_is_none():
+    with pytest.raises(ValueError, match="a reply after -5 ms"):
+        echoes("hv01", "hv02")[0].read(({"StatusCode": 0, "ResponseTime": -5},))
+
+
+@pytest.mark.parametrize("seconds", [-300, 0, 10**15])
+def test_an_interval_that_nobody_can_have_is_not_told(seconds):
+    row = {"InstanceID": f"Microsoft:{VM}\\HVR\\0", "ReplicationInterval": seconds}
+    (ends,) = replication_ends(Node("hv01", 9600)).read((row,)).values()
+    assert ends.interval is None
 
 
 def test_an_address_breaks_and_versions_and_comments_do_not():

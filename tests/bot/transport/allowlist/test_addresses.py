@@ -30,6 +30,14 @@ def kinds(text):
         ("<FileVersion>1.2.3.4</FileVersion>", [("version", "1.2.3.4")]),
         ("; server=10.20.0.16", [("comment", "10.20.0.16")]),
         ("<!-- 10.20.0.16 -->", [("comment", "10.20.0.16")]),
+        ('<!-- <add server="10.20.0.16"/> -->', [("comment", "10.20.0.16")]),
+        # what stands behind a comment that has ended is none
+        ('<!-- the old one --><add server="10.20.0.15"/>', [("address", "10.20.0.15")]),
+        (
+            "<!-- 10.20.0.16 --> 10.20.0.15 <!-- 10.20.0.17",
+            [("comment", "10.20.0.16"), ("address", "10.20.0.15"), ("comment", "10.20.0.17")],
+        ),
+        ("the server is 10.20.0.15.", [("address", "10.20.0.15")]),
         ("listen=127.0.0.1", [("own", "127.0.0.1")]),
         ("mask=255.255.255.0", [("own", "255.255.255.0")]),
         ("999.1.1.1 and 1.2.3.4.5", []),
@@ -70,6 +78,10 @@ def test_nothing_found_is_an_answer():
 def test_too_many_lines_are_no_answer():
     with pytest.raises(BadOutput):
         parse_lines(cover_lines(f"{FILE}:1:10.1.2.3\n" * 5_001))
+
+
+def test_nothing_hides_a_line_of_a_hosts_file_behind_blanks():
+    assert parse_hosts(f"1:{' ' * 500}10.20.0.15 sql-prod\r\n") == ({"line": "1", "text": "10.20.0.15 sql-prod"},)
 
 
 def test_a_hosts_file_is_read_in_its_order():
