@@ -24,7 +24,8 @@ from bot.dispatch.command_line import EntryPoint, read_typed
 from bot.dispatch.pipeline import AnsweredRequest, Request
 from bot.redaction import Redactor
 from bot.services import Services, build_services
-from bot.transport.capture import Capture, Exchange
+from bot.transport.allowlist import PROGRAMS
+from bot.transport.capture import Capture, Exchange, cover_output
 
 # Elements whose text is the name of a machine, and CIM-XML properties that data exchange carries inside of text.
 _MACHINE = re.compile(
@@ -42,6 +43,7 @@ _EXCHANGED = re.compile(
 _ONLY_OF_HOSTS = ("root/MSCluster", "root/virtualization", "vssadmin")  # what guests are never asked
 _IN_TAGS = re.compile(r"<[^>]*>")
 _IN_FAULTS = re.compile(r"""\bMachine\s*=\s*(?:"[^"]*"|'[^']*')""", re.IGNORECASE)  # who says it, in every fault [doc]
+_COVERING = [(tuple(word for word in one.argv if "{" not in word), one.cover) for one in PROGRAMS.values() if one.cover]
 _NAMEABLE = re.compile(r"[\w.-]{2,64}", re.ASCII)
 
 
@@ -62,6 +64,7 @@ def record(settings: Settings, line: str, output: Path | None = None) -> int:
             _ask(made, Request.of(person, read_typed(line, EntryPoint.TERMINAL), "terminal", socket.gethostname()))
         )
         names = names_in(made, settings, heard)
+    heard = list(cover_output(heard, _COVERING))
     capture, kept = anonymised(_capture(made, answered, heard), names, settings)
     output = output or _unused()
     capture.save(output)

@@ -25,6 +25,8 @@ _STREAM = re.compile(
     r'(<(?:\w+:)?Stream\b[^>]*?\bName="(\w+)"[^>]*?\bCommandId="([^"]+)"[^>]*?>)([A-Za-z0-9+/=\s]*)(</(?:\w+:)?Stream>)'
 )
 
+_COMMAND_ID = re.compile(r"<(?:\w+:)?CommandId\b[^>]*>([^<]+)</")  # of the reply that a program has begun [cap]
+
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
@@ -107,6 +109,30 @@ def whole_output(exchanges: Iterable[Exchange]) -> tuple[Exchange, ...]:
         return f"{found[1]}{base64.b64encode(data).decode()}{found[5]}"
 
     return tuple(replace(one, reply=_STREAM.sub(partial(joined, one.host), one.reply)) for one in exchanges)
+
+
+def cover_output(
+    exchanges: Iterable[Exchange], covering: Iterable[tuple[Iterable[str], Callable[[str], str]]]
+) -> tuple[Exchange, ...]:
+    """The same exchanges without what programs cover of their output: the text of configuration files, for instance.
+
+    Pieces are put together first, since a line may be cut in two. `covering`: words of a command line, and what covers.
+    """
+    exchanges = whole_output(exchanges)
+    covers: dict[tuple[str, str], Callable[[str], str]] = {}
+    for words, cover in covering:
+        begun = [one for one in exchanges if all(word in one.request for word in words)]
+        covers |= {(one.host, found): cover for one in begun for found in _COMMAND_ID.findall(one.reply)}
+
+    def covered(host: str, found: re.Match[str]) -> str:
+        cover = covers.get((host, found[3]))
+        if cover is None:
+            return found[0]
+        # every byte has its own character there, and none of them ends a line but those of ASCII
+        kept = cover(base64.b64decode(found[4]).decode("cp437")).encode("cp437")
+        return f"{found[1]}{base64.b64encode(kept).decode()}{found[5]}"
+
+    return tuple(replace(one, reply=_STREAM.sub(partial(covered, one.host), one.reply)) for one in exchanges)
 
 
 def _inside(envelope: str, change: Callable[[str], str]) -> str:

@@ -64,10 +64,12 @@ def cover_lines(output: str) -> str:
         if not line.strip():
             continue
         found = _IN_FILE.fullmatch(line)
-        if found is None:
+        if _COVERED.fullmatch(line):  # out of a capture
+            kept.append(line)
+        elif found is None:
             kept.append("?")
-            continue
-        kept += [f"{found[1]}:{found[2]}: {kind} {address}" for kind, address in _addresses(found[3])]
+        else:
+            kept += [f"{found[1]}:{found[2]}: {kind} {address}" for kind, address in _addresses(found[3])]
     return "".join(f"{line}\n" for line in kept)
 
 

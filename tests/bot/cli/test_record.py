@@ -21,6 +21,7 @@ from bot.ledger.ticket_state import TicketState
 from bot.transport.capture import Capture, Exchange, whole_output
 from bot.transport.replay import Replay
 from lab.plugin import PRACTICE
+from lab.scenarios import continuity
 
 COMMANDS = Registry.load()
 
@@ -102,6 +103,20 @@ def test_a_capture_names_nobody_and_holds_no_secret(hvops, recorded, stuck):
     assert secrets
     assert not any(secret in everything for secret in secrets)
     assert "66841cd4-6ded-4f4b-8f17-fd23f8ddc3de" in everything  # the writer's class is the same everywhere
+
+
+def test_the_text_of_configuration_files_is_in_no_capture(hvops, tmp_path, monkeypatch):
+    """A word that looks like no secret may be one. What stays is enough for the same verdict."""
+    text = continuity._WEB_CONFIG.replace("Password=correct-horse", "Licence=correct-horse")
+    monkeypatch.setattr(continuity, "_WEB_CONFIG", text)
+    with PRACTICE.start("continuity", tmp_path / "practice") as running:
+        ended = hvops("record", "--settings", running.settings_path, "-o", tmp_path / "c.json", "/check-continuity crm")
+        assert ended.code == 0, ended.err
+    texts = "\n".join(Capture.load(tmp_path / "c.json").texts())
+    assert re.search(r"web\.config:3: address 192\.0\.2\.[0-9]+", texts)
+    assert re.search(r"web\.config:5: version 192\.0\.2\.[0-9]+", texts)
+    assert "correct-horse" not in texts
+    assert "Licence" not in texts
 
 
 def test_what_a_host_grants_is_recorded_and_replayed(hvops, recorded):

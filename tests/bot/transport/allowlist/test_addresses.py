@@ -71,6 +71,12 @@ def test_a_line_without_file_and_number_spoils_the_answer(output):
         parse_lines(cover_lines(output))
 
 
+def test_what_is_covered_stays_as_it_is():
+    kept = cover_lines(f"{FILE}:3:; server=10.20.0.15\n{FILE}:4:newVersion=4.1.0.0\n{FILE}:5:at 10.20.0.15\n")
+    assert [row["kind"] for row in parse_lines(kept)] == ["comment", "version", "address"]
+    assert cover_lines(kept) == kept
+
+
 def test_nothing_found_is_an_answer():
     assert parse_lines(cover_lines("")) == ()
 
