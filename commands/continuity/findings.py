@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 
-from bot.api.report import Column, Finding, Healthy, Severity, Table
+from bot.api.report import Bar, Chart, Column, Finding, Healthy, Severity, Table
 from commands.continuity.outcomes import Outcome, Verdict
 
 _SEVERITY = {
@@ -13,6 +14,9 @@ _SEVERITY = {
     Outcome.UNPROVABLE: Severity.WARNING,
 }
 _WORDS = {Outcome.BROKEN: "BROKEN", Outcome.STALE: "STALE", Outcome.UNPROVABLE: "NOT PROVED"}
+
+BARS = 20  # of a chart
+LABEL = 20  # characters of a bar's label
 
 
 def count_outcomes(verdicts: Sequence[Verdict]) -> str:
@@ -35,21 +39,57 @@ def proved_of(verdicts: Sequence[Verdict]) -> tuple[Healthy, ...]:
     return tuple(Healthy("PROVED", (one.subject,), one.why) for one in verdicts if one.outcome is Outcome.PROVED)
 
 
+def chart_of(verdicts: Sequence[Verdict], promised: timedelta | None) -> Chart | None:
+    """Minutes since the last cycle of each machine that replicates, worst first; nothing to compare with one alone.
+
+    Args:
+        verdicts: all of them.
+        promised: the RPO; None where there is none, as of a cluster.
+    """
+    worst: dict[str, int] = {}
+    for one in verdicts:
+        if one.minutes is not None:
+            worst[one.subject] = max(one.minutes, worst.get(one.subject, 0))
+    if len(worst) < 2:  # noqa: PLR2004 - one bar says no more than its finding
+        return None
+    ordered = sorted(worst.items(), key=lambda pair: -pair[1])[:BARS]
+    labels = _labels([name for name, _ in ordered])
+    bars = tuple(Bar(label, 10 * minutes) for label, (_, minutes) in zip(labels, ordered, strict=True))
+    thresholds = (("promised (RPO)", 10 * (promised // timedelta(minutes=1))),) if promised else ()
+    return Chart("Minutes since the last replication", "min", bars, thresholds)
+
+
+def _labels(names: Sequence[str]) -> list[str]:
+    """Names in 20 characters, each once: a chart merges bars of one name."""
+    labels: list[str] = []
+    for name in names:
+        label, number = name if len(name) <= LABEL else f"{name[: LABEL - 1]}…", 2
+        while label in labels:
+            mark = f"~{number}"
+            label, number = f"{name[: LABEL - len(mark)]}{mark}", number + 1
+        labels.append(label)
+    return labels
+
+
 def table_of(verdicts: Sequence[Verdict]) -> Table:
-    """Every assumption with its outcome, for CSV and for an auditor."""
-    columns = tuple(map(Column, ("Outcome", "About", "Assumption", "Seen", "Owner", "Asked on")))
-    rows = tuple(
-        (
-            one.outcome.word,
-            one.subject,
-            one.assumption.says if one.assumption else "",
-            one.why,
-            one.assumption.owner if one.assumption else "",
-            one.asked,
-        )
-        for one in sorted(verdicts, key=lambda one: one.outcome)
+    """Every assumption with its outcome, for CSV and for an auditor; with minutes where something replicates."""
+    columns = list(map(Column, ("Outcome", "About", "Assumption", "Seen", "Owner", "Asked on")))
+    rows = [_row(one) for one in sorted(verdicts, key=lambda one: one.outcome)]
+    if any(one.minutes is not None for one in verdicts):
+        return Table("Assumptions", (*columns, Column("Last cycle", "number", "min")), tuple(rows))
+    return Table("Assumptions", tuple(columns), tuple(row[:-1] for row in rows))
+
+
+def _row(one: Verdict) -> tuple[str, ...]:
+    return (
+        one.outcome.word,
+        one.subject,
+        one.assumption.says if one.assumption else "",
+        one.why,
+        one.assumption.owner if one.assumption else "",
+        one.asked,
+        "" if one.minutes is None else str(one.minutes),
     )
-    return Table("Assumptions", columns, rows)
 
 
 def _lines(one: Verdict) -> tuple[tuple[str, str], ...]:

@@ -33,6 +33,7 @@ class Verdict:
         asked: on which machine; "" where nothing was asked.
         lines: what else to say, labelled.
         proved_at: when the proof was made; None where there is none, or it was measured now.
+        since_cycle: of a replication, how long ago data was last replicated; None where that is not known.
     """
 
     outcome: Outcome
@@ -42,6 +43,12 @@ class Verdict:
     asked: str = ""
     lines: tuple[tuple[str, str], ...] = ()
     proved_at: datetime | None = None
+    since_cycle: timedelta | None = None
+
+    @property
+    def minutes(self) -> int | None:
+        """Whole minutes since the last cycle, as chart and table show them; None where that is not known."""
+        return None if self.since_cycle is None else self.since_cycle // timedelta(minutes=1)
 
 
 def by_age(assumption: Assumption, at: datetime, now: datetime, says: str, *, asked: str = "") -> Verdict:

@@ -7,7 +7,7 @@ known to be well. Warning means cycles missed, a pause, or an initial copy that 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from bot.api.continuity import Assumption
@@ -17,6 +17,8 @@ from commands.continuity.outcomes import Outcome, Verdict, by_age
 from commands.formatting import join_names
 from commands.sources.guests import Guest, Replication
 from commands.sources.replication import REPLICATING, Ends, Health, Relationship, Statistics
+
+_AHEAD = timedelta(minutes=5)  # Kerberos allows a host's clock this much
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +75,24 @@ def judge_replication(
     if seen.outcome is not Outcome.PROVED or promised is None:
         return seen
     found = statistics.get((primary.host.node.name.casefold(), told.vm_id))
-    return _kept(assumption, primary, told, found, Promise(promised, now))
+    return replace(_kept(assumption, primary, told, found, Promise(promised, now)), since_cycle=seen.since_cycle)
 
 
 def judge_relationship(
     name: str, told: Relationship, host: str, now: datetime, assumption: Assumption | None = None
 ) -> Verdict:
     """Judge a relationship by what Windows itself says of it."""
+    return replace(_by_windows(name, told, host, now, assumption), since_cycle=_since_cycle(told, now))
+
+
+def _since_cycle(told: Relationship, now: datetime) -> timedelta | None:
+    """How long ago it last replicated; None for never, and for a time that its host's clock puts into the future."""
+    if told.last is None or told.last > now + _AHEAD:
+        return None
+    return max(timedelta(), now - told.last)
+
+
+def _by_windows(name: str, told: Relationship, host: str, now: datetime, assumption: Assumption | None) -> Verdict:
     last = _last(told, now)
     if told.health == Health.CRITICAL:
         return Verdict(Outcome.BROKEN, name, f"{_critical(told)}, {last}", assumption, host)
@@ -88,7 +101,7 @@ def judge_relationship(
         return Verdict(Outcome.UNPROVABLE, name, f"its health is not known ({health}), {last}", assumption, host)
     if told.last is None:
         return Verdict(Outcome.UNPROVABLE, name, f"{last}, {told.state_word}", assumption, host)
-    if told.last > now + timedelta(minutes=5):
+    if told.last > now + _AHEAD:
         says = f"its last replication lies in the future ({told.last:%H:%M} UTC by the clock of {host})"
         return Verdict(Outcome.UNPROVABLE, name, says, assumption, host)
     if told.health == Health.WARNING or told.state != REPLICATING:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from bot.api.arguments import ServiceOrClusterTarget
 from bot.api.command import Diagnostic, Role
@@ -10,7 +11,7 @@ from bot.api.facts import Unknown
 from bot.api.query_client import QueryClient
 from bot.api.report import Report
 from commands.continuity.facts import Facts, look, service_of
-from commands.continuity.findings import count_outcomes, findings_of, proved_of, table_of
+from commands.continuity.findings import chart_of, count_outcomes, findings_of, proved_of, table_of
 from commands.continuity.verdicts import verdicts_of
 
 
@@ -41,8 +42,14 @@ def evaluate(args: Args, facts: Facts) -> Report:
         unanswered=(*facts.unlisted, *silent),
         fine=proved_of(verdicts),
         notes=_notes(args),
+        chart=chart_of(verdicts, _promised(args)),
         table=table_of(verdicts) if verdicts else None,
     )
+
+
+def _promised(args: Args) -> timedelta | None:
+    service = service_of(args.target)
+    return timedelta(minutes=service.rpo_minutes) if service and service.rpo_minutes else None
 
 
 def _notes(args: Args) -> tuple[str, ...]:

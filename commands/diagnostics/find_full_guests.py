@@ -19,6 +19,7 @@ from commands.guest_space.findings import (
     reserved_notes,
     short_finding,
     table,
+    with_usual_causes,
 )
 from commands.guest_space.online_backup import offline_findings, offline_guests, unknown_disks
 from commands.sources.guests import Power
@@ -56,8 +57,12 @@ def evaluate(args: Args, facts: GuestSpaceFacts) -> Report:
         asked=answered + len(unknown) + len(facts.unseen),
         answered=answered,
         findings=(
-            *full_findings(judged, facts.named, least, facts.now),
-            *short_finding(judged, Room.LOW, "LOW"),
+            *with_usual_causes(
+                [
+                    *full_findings(judged, facts.named, least, facts.now),
+                    *short_finding(judged, Room.LOW, "LOW"),
+                ]
+            ),
             *limit_findings(judged),
             *short_finding(judged, Room.LITTLE_HEADROOM, "LITTLE HEADROOM"),
             *offline_findings(offline),

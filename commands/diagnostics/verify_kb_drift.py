@@ -304,6 +304,8 @@ def _unrevised_finding(release: Release) -> Finding:
 def _trap_finding(sprung: TriggeredIssue) -> Finding:
     steps = "; ".join(f"({number}) {step}" for number, step in enumerate(sprung.trap.by_hand, start=1))
     lines = [("Means", sprung.trap.means), ("By hand", f"Per node: {steps}.")]
+    if sprung.trap.listed:  # WSUS and Windows Update offer nothing there; what complained was the validation [1 note]
+        lines.append(("Next", "By hand, run cluster validation again: it names missing updates that WSUS does not."))
     if sprung.guests:
         lines.append(("Because", f"Disks on SCSI controllers: {join_names(sprung.guests)}."))
     lines.append(("Because", f"{sprung.trap.source} ({sprung.trap.date})."))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from bot.api.report import Bar, Chart, Column, Finding, Severity, Table
@@ -16,6 +16,10 @@ from commands.vss.suspects import Suspect
 ALONE = 8  # full guests that have a finding each; the rest share one
 BARS = 10
 LABEL = 20  # characters of a bar's label
+_USUAL = (  # what filled the guests of one cluster [1 note]
+    "Look for",
+    "Backups of SQL Server put aside, installers left behind, logs of applications, log and tempdb files that grow.",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +81,7 @@ def _full(volumes: Sequence[Judged], event: Suspect | None, least: int, now: dat
         if event
         else []
     )
-    lines.append(("By hand", f"Free {_wanted(volumes, least)}, then Check Again."))
+    lines.append(("By hand", f"Free {_wanted(volumes, least)}, then Check Again.{_headroom(volumes, least)}"))
     return Finding(Severity.FAULT, "FULL", first.guest, f"on {first.hosted.host} · {said}", tuple(lines))
 
 
@@ -89,6 +93,22 @@ def _wanted(volumes: Sequence[Judged], least: int) -> str:
         amount = one.volume.vss_minimum if small else max(least, one.volume.vss_minimum)
         by_amount.setdefault(amount, []).append(one.volume.name)
     return "; ".join(f"{format_size(amount)} or more on {join_names(names, 6)}" for amount, names in by_amount.items())
+
+
+def _headroom(volumes: Sequence[Judged], least: int) -> str:
+    """What keeps it from filling up again within days: 10 to 15 % [1 note]; only where that is more than what helps now."""
+    if any(one.volume.capacity // 10 <= max(least, one.volume.vss_minimum) for one in volumes):
+        return ""
+    if len(volumes) > 1:
+        return " 10 to 15 % of each leaves headroom."
+    size = volumes[0].volume.capacity
+    return f" {format_size(size // 10)} to {format_size(size * 15 // 100)} (10 to 15 %) leaves headroom."
+
+
+def with_usual_causes(findings: Sequence[Finding]) -> list[Finding]:
+    """The same findings, the first of them with what usually fills a guest: said once, and of volumes in need only."""
+    first = next((one for one in findings if one.status in ("FULL", "LOW")), None)
+    return [replace(one, lines=(*one.lines, _USUAL)) if one is first else one for one in findings]
 
 
 def _of(volume: Volume) -> str:

@@ -19,6 +19,11 @@ from commands.sources.cluster import Node, look_at_host
 
 _FAMILY = {9200: "Windows Server 2012", 9600: "Windows Server 2012 R2"}
 _HOURS_FOR_A_PERSON = 8
+_KNOWN = (  # [1 note]
+    "Seen from Windows Server 2012 and Windows 8 alone: consoles on 2008 R2 and Windows 7 (RSAT) list the files.",
+    "A UNC path is no way round: it fails later, for want of rights.",
+    "An audit policy that was removed can still act; the toggle ends that. Nothing is logged about it.",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +79,7 @@ def plan(args: Args, facts: Facts) -> Plan:
             Group("toggle", steps, on_failure="undo"),
             Group("confirm", (_confirm(on, steps[0].key),)),
         ),
-        evidence=tuple(f"{one.name} {{{one.guid}}}: {one.word}" for one in facts.policy),
+        evidence=(*_KNOWN, *(f"{one.name} {{{one.guid}}}: {one.word}" for one in facts.policy)),
         current_state=f"browsing is said to fail; {_now(facts.policy)[:1].lower()}{_now(facts.policy)[1:].rstrip('.')}",
         expected_state="a person has browsed again; every subcategory is as it was",
         self_reverting=True,
@@ -193,8 +198,9 @@ def _now(policy: tuple[Subcategory, ...]) -> str:
 
 def _confirm(on: str, first: str) -> Step:
     says = (
-        f"Close every open wizard and Hyper-V Manager, open them again, and browse for a file on {on}. Say done only"
-        " if the files are listed. If they are not, stop here instead: then this was not the cause."
+        "On a Windows Server 2012 or Windows 8 console or later: close every open wizard and Hyper-V Manager, open them"
+        f" again, and browse for a file on {on}. Say done only if the files are listed. If they are not, stop here instead:"
+        " then this was not the cause."
     )
     return Step(
         key="browse",

@@ -10,12 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import TypeVar
 
 from bot.api.queries import GuestRegistry, GuestRunReader, GuestWql, Predicate, Registry, RunReader, Wql, make_params
 from bot.api.rows import Rows, get_int, get_str
 from bot.api.sources import Source
+from bot.api.web import read_address
 from commands.sources.guests import HostedGuest
 
 _TCPIP, _PLACE = r"SYSTEM\CurrentControlSet\Services\Tcpip\Parameters", "DataBasePath"
@@ -115,24 +115,16 @@ def _read_hosts(rows: Rows) -> tuple[Override, ...]:
 def _in_force(line: int, address: str, *names: str) -> Override | None:
     """The override that words in force are; None for the machine's own names and Docker's, and where they cannot be read."""
     named = tuple(word for word in names if _NAME.fullmatch(word) and word.casefold() not in _OWN)
-    return Override(line, address, named, active=True) if named and _is_address(address) else None
+    return Override(line, address, named, active=True) if named and read_address(address) is not None else None
 
 
 def _switched_off(line: int, text: str) -> Override | None:
     """The override that a comment would be; None for a sample, and for prose behind a number."""
     told = _COMMENTED.fullmatch(text)
-    if told is None or told[1] in _SAMPLES or not _is_address(told[1]):
+    if told is None or told[1] in _SAMPLES or read_address(told[1]) is None:
         return None
     names = tuple(word for word in told[2].split() if word.casefold() not in _OWN)
     return Override(line, told[1], names, active=False) if names and all(map(_NAME.fullmatch, names)) else None
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _read_mentions(rows: Rows) -> tuple[Mention, ...]:

@@ -190,7 +190,11 @@ def _by_check_lines(balancer: str, facts: ServiceFacts, same: Sequence[ServerVer
     yield "Means", f"The check asks {first.answers.asked} and gets {_together(same)}."
     yield "Because", f"{first.cure} gets {in_words(answer)}."
     yield "Do now", f"{cure_in_words(first.answers.asked, first.cure)}."
-    del balancer, facts
+    if len(names := _answering_names(first)) > 1:
+        word, hosts = word_for(first.service), ",".join(names)
+        says = f"{join_names(names, 4)} all answer, and one check asks for one name. A SubVS for each"
+        yield "Next", f"{says}: /fix-health-check {balancer} {word} --host {hosts} shows the steps."
+    del facts
 
 
 def _down_lines(balancer: str, facts: ServiceFacts, same: Sequence[ServerVerdict]) -> Iterator[tuple[str, str]]:
@@ -237,6 +241,13 @@ def _settles_within(facts: ServiceFacts, service: VirtualService) -> int | None:
     return None if times is None else times.settles_within
 
 
+def _answering_names(one: ServerVerdict) -> tuple[str, ...]:
+    """The host names whose sites answer on this server as its check wants, each once: what one check cannot all watch."""
+    others = one.answers.others.items()
+    well = [request for request, answer in others if _is_named(request) and is_well(one.service.check, request, answer)]
+    return tuple(dict.fromkeys(request.host for request in well if request.host))
+
+
 def cure_in_words(asked: Request | None, cure: Request) -> str:
     """What to set so that the check asks that."""
     if asked is not None and (asked.version, asked.host) == (cure.version, cure.host):
@@ -261,7 +272,10 @@ def _differs(service: VirtualService, facts: ServiceFacts) -> Finding | None:
     request, places = next(iter(found.items()))
     told = join_names([f"{place} {answer}" for place, answer in places.items()], 6)
     says = "Its real servers do not answer alike."
-    lines = (("Means", f"{request} gets: {told}."), ("By hand", "Compare their sites, bindings and versions."))
+    lines = (
+        ("Means", f"{request} gets: {told}."),
+        ("By hand", "Compare their sites, bindings and versions: every real server needs the same."),
+    )
     return Finding(Severity.WARNING, "DIFFERS", service.label, says, lines)
 
 

@@ -15,6 +15,8 @@ from commands.sources.vmm import SAYS, VmmJob
 from commands.vmm.compare import Compared, Namesake, Place, RecordStatus
 
 _SHOWN = 4
+# VMM's error for whatever a host answers to a question of WMI [doc]; 0x1395 in it is 5013, ERROR_GROUP_NOT_FOUND [1 note]
+_WMI_FAILED = 12711
 _REMOVE = "Do not remove it in VMM: Remove-SCVirtualMachine without -Force deletes its files."
 _SEVERITIES = {
     RecordStatus.LOST: (Severity.FAULT, "MISSING"),
@@ -323,7 +325,10 @@ def _lost(one: Compared, _all: Sequence[Compared]) -> Lines:
     return [
         (
             "Means",
-            "The virtual machine is as its host says. VMM's record stayed behind, as after a failed move.",
+            (
+                "The virtual machine is as its host says. VMM's record stayed behind, as after a failed move, or after a"
+                " restart of its host before that was in maintenance mode."
+            ),
         ),
         ("By hand", f"In this order, until it is no longer Missing: {steps}."),
         ("Do not do now", _REMOVE),
@@ -339,7 +344,13 @@ def _gone(one: Compared, _all: Sequence[Compared]) -> Lines:
             ("Do not do now", "Remove or mend nothing in VMM by the name: it means more than one machine."),
         ]
     return [
-        ("Means", "Every node answered, and none of them has a virtual machine with this id."),
+        (
+            "Means",
+            (
+                "Every node answered, and none of them has a virtual machine with this id: a phantom. VMM's jobs about it may"
+                f" fail with error {_WMI_FAILED}; 0x1395 in it says that the cluster has no such role."
+            ),
+        ),
         ("Suspect", "It was removed, or imported anew with another id, outside of VMM; or its storage is offline."),
         ("By hand", f"Look for its files first. Only when it is really gone, the record alone: {_remove_record(one)}"),
     ]

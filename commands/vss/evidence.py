@@ -16,6 +16,7 @@ from commands.sources.event_log import (
     guest_event_ids,
     meaning_of,
 )
+from commands.sources.guests import Power
 from commands.vss.event_8194 import Cause
 from commands.vss.node_verdict import NodeVerdict
 from commands.vss.suspects import Suspect, is_suspect
@@ -94,6 +95,16 @@ def locked_line(node: NodeVerdict) -> str:
     return f"{len(locked)}{of}: {'; '.join(parts)}"
 
 
+def saved_line(node: NodeVerdict) -> str:
+    """Guests in saved state, beside a writer in trouble; "" for none or unknown. Why they are is not in their state."""
+    guests = node.facts.guests
+    saved = [] if isinstance(guests, Unknown) else [one.name for one in guests if one.power is Power.SAVED]
+    if not saved:
+        return ""
+    which = "it" if len(saved) == 1 else "each"
+    return f"{join_names(sorted(saved), 4)}: a person or a backup that could not run online saved {which}."
+
+
 def log_line(node: NodeVerdict, now: datetime) -> str:
     """What logs and volumes of the node add: failed drains, blocked moves, mounted snapshots, event 8194."""
     return sentences((_drains(node, now), _mounted(node, now), _callbacks(node, now)))
@@ -137,5 +148,5 @@ def _callbacks(node: NodeVerdict, now: datetime) -> str:
         return ""
     return (
         f"Event 8194 (access denied, {count_events(node.facts.callbacks, error.times, 'time')}, last {format_time(error.newest, now)}) comes with a stuck"
-        " writer too: mend the writer before any permission."
+        " writer too, and again after its job is killed: mend the writer before any permission."
     )

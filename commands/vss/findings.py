@@ -12,7 +12,7 @@ from commands.sources.event_log import LOCKED_ERROR, Meaning
 from commands.sources.rules import service_of
 from commands.sources.vss_writers import ADVICE, HYPER_V, Error
 from commands.vss.event_8194 import Cause
-from commands.vss.evidence import count_events, locked_line, log_line, suspect_line
+from commands.vss.evidence import count_events, locked_line, log_line, saved_line, suspect_line
 from commands.vss.node_verdict import TROUBLED, NodeVerdict
 from commands.vss.writer_verdict import APART, WriterSample, WriterStatus, WriterVerdict
 
@@ -113,7 +113,7 @@ def _waiting(node: NodeVerdict, verdict: WriterStatus, one: WriterVerdict, now: 
                 (again, room) if node.backup.holds_guests is None and not node.backup.on_hosts_by_age else (room, again)
             ),
         )
-        yield "Do not do now", _leave_alone(node)
+        yield "Do not do now", sentences((_leave_alone(node), _leave_the_job(node)))
         yield "By hand", _restart_vmms(node) if verdict is WriterStatus.STUCK else ""
     else:
         yield "Means", "Backups that use this writer are expected to fail until it is stable again."
@@ -182,6 +182,13 @@ def _leave_alone(node: NodeVerdict) -> str:
         return f"Do not restart vmms on {node.name} before it is drained."
     state = f"{pluralize(len(node.locks.roles), 'guest')} locked" if node.locks.roles else "locks not known"
     return f"Do not drain, pause or reboot {node.name}, do not restart vmms, do not move guests past the lock: {state}."
+
+
+def _leave_the_job(node: NodeVerdict) -> str:
+    """A job that waits goes on once there is room; resumed before it fails again, and killed it leaves worse [1 note]."""
+    if node.backup.runs is False:
+        return "Until the cause is gone, a resumed or a new job fails again."
+    return "Do not kill the backup job: it can go on once the cause is gone; killed, it leaves the writer stuck."
 
 
 def _restart_vmms(node: NodeVerdict) -> str:
@@ -264,6 +271,7 @@ def _evidence(
     hyper_v = any(one.writer.is_hyper_v for one in found)
     if hyper_v and (verdict in _WAITS or verdict is WriterStatus.FAILED):
         yield "Suspect", suspect_line(node, now)
+        yield "Saved", saved_line(node)
     if verdict in (*_WAITS, WriterStatus.BUSY):
         yield "Locked", locked_line(node)
     if verdict in TROUBLED:

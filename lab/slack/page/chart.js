@@ -9,6 +9,7 @@ import { draw, fill, make } from "./dom.js";
 const ROW = 26;
 const HEIGHT = 220;
 const TONES = 6;
+const SHORTEST = 60; // pixels that the longest bar has left on a phone, beside labels of 20 characters
 
 /** A data_visualization block: bar, line, area or pie. */
 export function chart(block, cannot) {
@@ -71,12 +72,26 @@ function bars({ series, axis, title, width }) {
   const toned = series.map((one, place) => ({ ...one, tone: tone(place), limit: isThreshold(one, place) }));
   const solid = toned.filter((one) => !one.limit);
   const most = Math.max(...series.flatMap((one) => one.data.map((point) => Number(point.value))), 0) || 1;
-  const left = Math.min(170, Math.round(width * 0.4));
+  const left = Math.min(Math.max(...labels.map(textWidth), 0) + 14, width - SHORTEST - 58);
   const scale = { left, most, room: width - left - 58, group: ROW * solid.length };
   const rows = labels.map((label, place) => row(label, place * scale.group, solid, scale));
   const height = labels.length * scale.group;
   const limits = toned.filter((one) => one.limit).map((one) => limit(one, scale, height));
   return picture(width, height, describe(title, labels, solid), ...rows, ...limits);
+}
+
+/** How wide a label is drawn, in pixels: as the page's own font has it. */
+function textWidth(text) {
+  const brush = (textWidth.brush ??= document.createElement("canvas").getContext("2d"));
+  brush.font = `14px ${getComputedStyle(document.body).fontFamily}`;
+  return Math.ceil(brush.measureText(text).width);
+}
+
+/** A label at the end of its room, squeezed where it is longer than that. */
+function nameOf(label, y, left) {
+  const room = left - 14;
+  const squeezed = textWidth(label) > room ? { textLength: room, lengthAdjust: "spacingAndGlyphs" } : {};
+  return draw("text", { x: left - 10, y, class: "end middle", ...squeezed }, label);
 }
 
 function row(label, top, solid, scale) {
@@ -87,7 +102,7 @@ function row(label, top, solid, scale) {
     const bar = draw("rect", { x: scale.left, y, width: long, height: ROW - 8, rx: 3, class: `fill${one.tone}` });
     return [bar, draw("text", { x: scale.left + long + 7, y: y + (ROW - 8) / 2, class: "value middle" }, number(value))];
   });
-  return draw("g", {}, draw("text", { x: scale.left - 10, y: top + scale.group / 2, class: "end middle" }, label), ...drawn);
+  return draw("g", {}, nameOf(label, top + scale.group / 2, scale.left), ...drawn);
 }
 
 function limit(one, scale, height) {

@@ -8,7 +8,7 @@ import pytest
 from bot.api.arguments import Target
 from bot.api.continuity import Assumption, Probe, Service, Site
 from bot.api.facts import Unknown
-from bot.api.report import Severity
+from bot.api.report import Bar, Chart, Column, Severity
 from commands.continuity.facts import Facts, HostFacts, QuorumFacts
 from commands.continuity.inside import InsideFacts
 from commands.continuity.links import Paths
@@ -465,3 +465,43 @@ def test_the_title_counts_and_the_worst_comes_first():
     ]
     assert report.has_findings
     assert len(report.table.rows) == 3
+
+
+OTHER = "22222222-0000-4000-8000-00000000000B"
+
+
+def two_machines(*, last=NOW - 40 * MINUTE, name="crm-02"):
+    late = replace(GOOD, vm_id=OTHER, last=last)
+    return facts(
+        host(guests=(guest(), guest(name=name, vm_id=OTHER)), relationships=(GOOD, late)), statistics=statistics()
+    )
+
+
+def test_the_lag_of_two_machines_is_a_chart_with_the_promise_and_the_same_numbers_in_the_table():
+    told = target(assume(Probe.REPLICATION), assume(Probe.REPLICATION, "crm-02"), assume(Probe.SINGLE_POINT, "lic01"))
+    report = evaluate(Args(told), two_machines())
+    assert report.chart == Chart(
+        "Minutes since the last replication",
+        "min",
+        (Bar("crm-02", 400), Bar("crm-01", 30)),
+        (("promised (RPO)", 150),),
+    )
+    assert report.table.columns[-1] == Column("Last cycle", "number", "min")
+    assert {row[1]: row[-1] for row in report.table.rows} == {"crm-01": "3", "crm-02": "40", "lic01": ""}
+
+
+@pytest.mark.parametrize("last", [None, NOW + timedelta(hours=1)])
+def test_a_lag_that_is_not_known_is_no_bar(last):
+    told = target(assume(Probe.REPLICATION), assume(Probe.REPLICATION, "crm-02"))
+    report = evaluate(Args(told), two_machines(last=last))
+    assert report.chart is None
+    assert {row[1]: row[-1] for row in report.table.rows} == {"crm-01": "3", "crm-02": ""}
+
+
+def test_of_a_cluster_every_machine_has_a_bar_and_nobody_promised_anything():
+    long = "a-machine-with-a-very-long-name"
+    cluster = Target("prod", "cluster", "prod")
+    chart = evaluate(Args(cluster), two_machines(name=long)).chart
+    assert chart is not None
+    assert [bar.label for bar in chart.bars] == [f"{long[:19]}…", "crm-01"]
+    assert chart.thresholds == ()

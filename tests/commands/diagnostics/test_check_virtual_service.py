@@ -42,6 +42,16 @@ async def test_field_note_host_header_binding_and_the_usual_check():
     assert "Asked from 10.1.0.5, hvops' own machine" in said(report)
 
 
+async def test_two_names_behind_one_check_need_a_subvs_each():
+    report = await look([down()], bound_to("www.shop.lab", "ntrip.shop.lab"), "web", "www.shop.lab,ntrip.shop.lab")
+    assert dict(report.findings[0].lines)["Next"] == (
+        "www.shop.lab, ntrip.shop.lab all answer, and one check asks for one name. A SubVS for each:"
+        " /fix-health-check lm01 web --host www.shop.lab,ntrip.shop.lab shows the steps."
+    )
+    alone = await look([down()], bound_to("www.shop.lab"), "web", "www.shop.lab,ntrip.shop.lab")
+    assert "Next" not in dict(alone.findings[0].lines)
+
+
 async def test_without_a_name_it_says_what_is_probable_and_how_to_know():
     report = await look([down()], bound_to("www.shop.lab"))
     assert report.title == "lm01: 2 real servers down"

@@ -131,7 +131,10 @@ async def test_the_stuck_writer_whole(check, make, waiting, named):
                     ),
                     (
                         "Do not do now",
-                        "Do not drain, pause or reboot hv03, do not restart vmms, do not move guests past the lock: 9 guests locked.",
+                        (
+                            "Do not drain, pause or reboot hv03, do not restart vmms, do not move guests past the lock: 9 guests locked."
+                            " Until the cause is gone, a resumed or a new job fails again."
+                        ),
                     ),
                     ("First seen", "22:39 UTC, 2 samples of one instance."),
                     ("Suspect", "test-tfs-01 (event 10102, 22:14 UTC)"),
@@ -262,7 +265,9 @@ async def test_a_shadow_copy_that_a_program_holds_is_a_backup(check, make):
 
 async def test_without_locks_the_way_by_hand_is_a_drain_first(check, make, waiting):
     report = await check(make.cluster(hv03={WRITERS: waiting, "recall writer": [seen()]}))
-    assert line(report, "Do not do now") == ["Do not restart vmms on hv03 before it is drained."]
+    assert line(report, "Do not do now") == [
+        "Do not restart vmms on hv03 before it is drained. Until the cause is gone, a resumed or a new job fails again."
+    ]
     assert line(report, "By hand") == [
         "If it stays so once there is room: drain hv03, restart the service vmms, resume with failback."
     ]
@@ -903,3 +908,21 @@ async def test_a_host_that_stands_alone_cannot_be_drained_so_no_reset_is_offered
     script = make.cluster(backup01={WRITERS: rows, "Msvm_ComputerSystem": [], "Win32_OperatingSystem": []})
     report = await check(script, target=ALONE)
     assert [one.label for one in report.remedies] == ["Find Full Guests"]
+
+
+async def test_a_saved_guest_is_said_beside_a_stuck_writer_and_with_no_other(check, make, waiting):
+    rows = make.guest_rows()
+    rows[1]["EnabledState"] = "6"
+    stuck = await check(make.cluster(hv03={WRITERS: waiting, "recall writer": [seen()], "Msvm_ComputerSystem": rows}))
+    assert line(stuck, "Saved") == [
+        f"{rows[1]['ElementName']}: a person or a backup that could not run online saved it."
+    ]
+    well = await check(make.cluster(hv03={"Msvm_ComputerSystem": rows}))
+    assert not well.findings
+
+
+async def test_a_job_that_may_run_is_not_to_be_killed(check, make, waiting):
+    script = make.cluster(9, hv03={WRITERS: waiting, "recall writer": [seen()]})
+    script[("hv03", "Win32_ShadowCopy")] = Unknown("hv03", "timed out", "no answer in 20 s.")
+    said = line(await check(script), "Do not do now")[0]
+    assert "Do not kill the backup job" in said

@@ -21,6 +21,7 @@ NOW = datetime(2026, 11, 22, 22, 41, tzinfo=UTC)
 PROD = Target("prod", "cluster", "prod")
 DISKS = "Win32_DiskPartition"
 VOLUMES, VM_ID, FIRMWARE = "Win32_Volume", "Parameters", "Win32_ComputerSystemProduct"
+USUAL = "Backups of SQL Server put aside, installers left behind, logs of applications, log and tempdb files that grow."
 HOST, KVP, BIOS = "Msvm_ComputerSystem", "Msvm_KvpExchangeComponent", "Msvm_VirtualSystemSettingData"
 VMMS = "wevtutil query events Microsoft-Windows-Hyper-V-VMMS-Admin"
 
@@ -72,7 +73,8 @@ async def test_the_full_guest_whole(find, make):
             "on hv03 · C: 0 MB of 80 GB",
             (
                 ("Because", "Event 10102 names it, 22:14 UTC on hv03."),
-                ("By hand", "Free 1 GB or more on C:, then Check Again."),
+                ("By hand", "Free 1 GB or more on C:, then Check Again. 8 GB to 12 GB (10 to 15 %) leaves headroom."),
+                ("Look for", USUAL),
             ),
         ),
         Finding(Severity.WARNING, "LOW", "2 volumes", "vm-200 L: 412 MB · vm-400 C: 820 MB"),
@@ -386,7 +388,7 @@ async def test_many_full_guests_share_a_finding_and_a_chart_of_ten(find, make):
 async def test_an_event_that_names_another_guest_is_not_pinned_on_this_one(find, make):
     named = [make.event(10102, "2026-11-22T22:14:37Z", VmName="vm-301", VmId=make.vm_id(301))]
     report = await find(make.space(2, test_tfs_01={VOLUMES: [make.volume("C:", 0)]}, hv03={VMMS: named}))
-    assert [name for name, _ in report.findings[0].lines] == ["By hand"]
+    assert [name for name, _ in report.findings[0].lines] == ["By hand", "Look for"]
 
 
 async def test_long_and_equal_names_keep_their_own_bars(find, make):
@@ -516,3 +518,33 @@ async def test_many_guests_without_an_online_backup_share_a_finding(find, make):
     report = await find(make.space(2, **dynamic))
     assert [finding.target for finding in report.findings][-1] == "2 more guests"
     assert len(report.findings) == 9
+
+
+async def test_what_usually_fills_a_guest_is_said_once_and_never_of_a_healthy_one(find, make):
+    several = {f"vm_{number}01": {VOLUMES: [make.volume("C:", 0)]} for number in range(1, 4)}
+    said = [
+        [text for label, text in one.lines if label == "Look for"]
+        for one in (await find(make.space(3, **several))).findings
+    ]
+    assert said == [[USUAL], [], []]
+    low = await find(make.space(2, vm_101={VOLUMES: [make.volume("C:", 820 * MIB)]}))
+    assert low.findings[0].lines == (("Look for", USUAL),)
+    tight = await find(make.space(2, vm_101={VOLUMES: [make.volume("D:", 21 * GIB, 350 * GIB)]}))
+    assert tight.findings[0].status == "LITTLE HEADROOM"
+    assert tight.findings[0].lines == ()
+
+
+@pytest.mark.parametrize(
+    ("volumes", "by_hand"),
+    [
+        ([("C:", 8)], "Free 1 GB or more on C:, then Check Again."),  # a tenth is less than what helps now
+        (
+            [("C:", 100), ("D:", 200)],
+            "Free 1 GB or more on C:, D:, then Check Again. 10 to 15 % of each leaves headroom.",
+        ),
+    ],
+)
+async def test_headroom_is_advised_where_it_is_more_than_what_helps_now(find, make, volumes, by_hand):
+    own = [make.volume(name, 0, size * GIB) for name, size in volumes]
+    report = await find(make.space(2, vm_101={VOLUMES: own}))
+    assert dict(report.findings[0].lines)["By hand"] == by_hand

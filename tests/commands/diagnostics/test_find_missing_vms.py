@@ -353,7 +353,8 @@ async def test_on_no_host_although_all_answered(answer):
     report = await answer([record("crm-01", "hv04", 220)])
     (finding,) = report.findings
     assert (finding.severity, finding.status) == (Severity.FAULT, "NOT FOUND")
-    by_hand = dict(finding.lines)["By hand"]
+    means, by_hand = dict(finding.lines)["Means"], dict(finding.lines)["By hand"]
+    assert "a phantom. VMM's jobs about it may fail with error 12711; 0x1395 in it says" in means
     assert "the record alone" in by_hand
     assert f"-ID {guid('object', 'crm-01 0')} | Remove-SCVirtualMachine -Force" in by_hand
 

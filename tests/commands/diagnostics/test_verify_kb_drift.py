@@ -87,6 +87,7 @@ async def test_the_drift_story_whole(verify):
                         ),
                     ),
                     ("By hand", "Per node: (1) remove KB2616676; (2) install KB2607712; (3) reinstall KB2616676."),
+                    ("Next", "By hand, run cluster validation again: it names missing updates that WSUS does not."),
                     (
                         "Because",
                         "Field note on a 2008 R2 SP1 cluster; Microsoft security advisory 2607712 for the dates (2011-09-19).",

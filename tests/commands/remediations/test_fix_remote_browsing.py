@@ -138,8 +138,8 @@ async def test_the_whole_plan(planned):
                         "browse",
                         "A person confirms that remote browsing works on hv03",
                         ManualStep(
-                            "Close every open wizard and Hyper-V Manager, open them again, and browse for a file on hv03."
-                            " Say done only if the files are listed. If they are not, stop here instead: then this was not the cause.",
+                            "On a Windows Server 2012 or Windows 8 console or later: close every open wizard and Hyper-V"
+                            " Manager, open them again, and browse for a file on hv03. Say done only if the files are listed. If they are not, stop here instead: then this was not the cause.",
                             "operator",
                         ),
                         done=(AS_BEFORE,),
@@ -149,6 +149,9 @@ async def test_the_whole_plan(planned):
             ),
         ),
         evidence=(
+            "Seen from Windows Server 2012 and Windows 8 alone: consoles on 2008 R2 and Windows 7 (RSAT) list the files.",
+            "A UNC path is no way round: it fails later, for want of rights.",
+            "An audit policy that was removed can still act; the toggle ends that. Nothing is logged about it.",
             f"Sub 921D {{{guid('921D')}}}: No Auditing",
             f"Sub 921E {{{guid('921E')}}}: Failure",
             f"Sub 921F {{{guid('921F')}}}: Success",
