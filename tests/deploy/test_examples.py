@@ -98,8 +98,9 @@ def test_step_2_can_be_walked_without_slack(tmp_path):
 def without_doubles(lines):
     """The examples offer choices; the first of each key is taken, and of two ways to log in to SQL Server the first."""
     table, seen = "", set()
-    for line in lines:
-        table = line.split("#")[0].strip() if line.startswith("[") else table
+    for number, line in enumerate(lines):
+        if line.startswith("["):  # each of a list of tables is one of its own
+            table = f"{line.split('#')[0].strip()}{number if line.startswith('[[') else ''}"
         key = (table, line.split(" = ")[0]) if " = " in line and not line.startswith("#") else None
         unwanted = {("[credentials.vmm]", "username"), ("[credentials.vmm]", "password"), ("[vmm.vmm]", "host")}
         if key is None or (key not in seen and key not in unwanted):

@@ -120,7 +120,7 @@ async def test_a_password_that_the_load_balancer_repeats_goes_nowhere(balanced, 
     async with balanced() as ops:
         monkeypatch.setattr(VirtualService, "set", refuse)
         await ops.says(LINE)
-        plan = await ops.sees("check by HTTP/1.1 with the host name", channel="hv-ops")
+        plan = await ops.sees("set the health check to HTTP/1.1, Host", channel="hv-ops")
         await ops.clicks(plan, "Approve", who="approver")
         await until(lambda: any(one.kind in ENDS for one in ops.ledger()))
         await ops.sees("bad request of", channel="hv-ops")
@@ -182,7 +182,7 @@ async def test_an_index_that_was_given_to_another_service_is_not_changed(balance
 
         ops.engine.target_client.answer = answer
         await ops.says(LINE)
-        plan = await ops.sees("check by HTTP/1.1 with the host name", channel="hv-ops")
+        plan = await ops.sees("set the health check to HTTP/1.1, Host", channel="hv-ops")
         await ops.clicks(plan, "Approve", who="approver")
         assert "the virtual service 1 of lm01 is still ntrip" in (await ended(ops, "T-1")).data.reason
         assert ops.estate.world.asked == []
@@ -193,7 +193,7 @@ async def test_an_undo_changes_no_other_service_that_has_the_index_by_then(balan
     async with balanced() as ops:
         ops.estate.do(lambda: quick(ops))
         await ops.says(LINE)
-        plan = await ops.sees("check by HTTP/1.1 with the host name", channel="hv-ops")
+        plan = await ops.sees("set the health check to HTTP/1.1, Host", channel="hv-ops")
         await ops.clicks(plan, "Approve", who="approver")
         await ops.recorded("done", 1)
         ops.estate.do(lambda: hand_index_on(ops))

@@ -78,9 +78,9 @@ async def test_a_load_balancers_hostile_names_are_shown_harmless(play):
 
         await asyncio.to_thread(ops.estate.do, rename)
         await ops.says("/check-virtual-service lm01 1 --host ntrip.surveyor.example")
-        answer = await ops.sees("lm01: 2 real servers down because of the check")
+        answer = await ops.sees("lm01: 2 real servers marked down by the wrong health check")
         await ops.says("/fix-health-check lm01 1 --host ntrip.surveyor.example")
-        plan = await ops.sees("check by HTTP/1.1 with the host name", channel="hv-ops")
+        plan = await ops.sees("set the health check to HTTP/1.1, Host", channel="hv-ops")
         await ops.clicks(plan, "Approve", who="approver")
         operator = ops.slack.person("operator")
         done = await operator.sees(re.compile("^Done: Fix health check"), "hv-ops")

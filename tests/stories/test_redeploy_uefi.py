@@ -39,9 +39,9 @@ async def until_the_console(ops):
     await waits(ops, f"Remove the SAN paths of {HOST}")
     await ops.guest_admin("Remove SAN Paths")
     await says_done(ops, f"Remove the SAN paths of {HOST}")
-    await waits(ops, f"Start {HOST} into the repair console")
+    await waits(ops, f"Boot {HOST} into the repair console")
     await ops.guest_admin("Shut Down hv05")
-    await says_done(ops, f"Start {HOST} into the repair console")
+    await says_done(ops, f"Boot {HOST} into the repair console")
 
 
 def entries(ops, kind):
