@@ -146,7 +146,7 @@ class QuerySession:
             return self._unanswered(_unanswered(question.on, error))
         try:
             value = await _beside(source.read, answer.rows)
-        except (CellError, ValueError, ArithmeticError) as error:  # a number beyond every time, for instance
+        except (CellError, ValueError, OverflowError) as error:  # a number beyond every time, for instance
             self._silent.add(question.on)
             self.evidence.append(Evidence(question.on, describe(question), "", f"not understood: {error}"))
             says = f"its answer cannot be understood: {error}."

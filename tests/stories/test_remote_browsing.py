@@ -49,7 +49,7 @@ async def test_the_audit_policy_is_toggled_and_set_back_and_a_person_confirms(pl
         assert not LOUD & set(re.findall("[0-9A-F-]{36}", told.partition("Exactly this runs:")[2]))
 
         waits = await shown(ops, "T-1 waits for a person: A person confirms that remote browsing works on hv02")
-        assert "Close every open wizard and Hyper-V Manager, open them again" in plain_text(waits)
+        assert "close every open wizard and Hyper-V Manager, open them again" in plain_text(waits)
         assert "what hvops looks at is so already, so it records it as your word" in plain_text(waits)
         assert policy(ops) == before
         assert ops.estate.world.node("hv02").browsing == "works"
