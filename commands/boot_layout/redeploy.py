@@ -99,7 +99,9 @@ def gates(target: Target, facts: RedeployFacts, judged: Judged) -> tuple[Gate, .
     return (
         _evicted(target, facts),
         _own_service(target.name, facts.services),
-        _no_role(target, facts),
+        *(
+            (_no_role(target, facts),) if facts.nodes is not None else ()
+        ),  # nobody was asked for the roles of no cluster
         _no_guest(target.name, facts),
         _disk_is_known(target.name, judged.disk),
         _serial_is_unique(target.name, judged.disk, facts.boot),

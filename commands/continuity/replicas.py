@@ -186,6 +186,9 @@ def _find(assumption: Assumption, hosts: Iterable[HostFacts], *, copies: bool) -
             assumption,
             f"several virtual machines are called that, on {join_names(end.host.node.name for end in found)}",
         )
+    if len(found) > 1 and not copies:
+        both = join_names(end.host.node.name for end in found)
+        return _unprovable(assumption, f"it is on {both}, and no copy on any of them: which one is in use is not known")
     if found:
         return found[0]
     if silent or not hosts:

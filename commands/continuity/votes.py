@@ -80,13 +80,14 @@ def _sites(
     assumption: Assumption | None,
 ) -> tuple[Verdict, ...]:
     """Whether the cluster outlives the loss of a whole site, where the inventory says what is in which."""
-    if not _configured(quorum):
+    has_witness = _configured(quorum)
+    if not has_witness and not sites:
         return ()
-    kind, where = _witness_site(quorum, sites)
+    kind, where = _witness_site(quorum, sites) if has_witness else ("", None)
     placed = {node.name: site_of(node.name, sites) or site_of(quorum.cluster, sites) for node in voters}
     unplaced = [name for name, site in placed.items() if site is None]
     spread = {site for site in placed.values() if site is not None}
-    if where is None and ("share" in kind or (sites and (unplaced or len(spread) > 1))):
+    if has_witness and where is None and ("share" in kind or (sites and (unplaced or len(spread) > 1))):
         says = f"{kind}: in which site? The inventory does not say"
         return (Verdict(Outcome.UNPROVABLE, f"{quorum.cluster} witness", says, assumption),)
     if unplaced and sites:

@@ -24,7 +24,7 @@ _NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?", re.ASCII
 _SAMPLES = frozenset(
     {"102.54.94.97", "38.25.63.10"}
 )  # of the comment that every hosts file of Windows begins with [cap]
-_OWN = frozenset({"localhost", "host.docker.internal", "gateway.docker.internal", "kubernetes.docker.internal"})
+_DOCKER = frozenset({"host.docker.internal", "gateway.docker.internal", "kubernetes.docker.internal"})
 
 T = TypeVar("T")
 Machine = HostedGuest | str  # a guest as its host knows it, or the name of a host
@@ -104,7 +104,7 @@ def _read_hosts(rows: Rows) -> tuple[Override, ...]:
             override = _switched_off(number, text)
         else:
             override = _in_force(number, *in_force)
-            if override is None and not _OWN.issuperset(word.casefold() for word in in_force[1:]):
+            if override is None and not _own_names(in_force[0]).issuperset(word.casefold() for word in in_force[1:]):
                 unread.append(number)
         found += [override] if override else []
     if unread and not any(one.active for one in found):
@@ -114,8 +114,14 @@ def _read_hosts(rows: Rows) -> tuple[Override, ...]:
 
 def _in_force(line: int, address: str, *names: str) -> Override | None:
     """The override that words in force are; None for the machine's own names and Docker's, and where they cannot be read."""
-    named = tuple(word for word in names if _NAME.fullmatch(word) and word.casefold() not in _OWN)
+    own = _own_names(address)
+    named = tuple(word for word in names if _NAME.fullmatch(word) and word.casefold() not in own)
     return Override(line, address, named, active=True) if named and read_address(address) is not None else None
+
+
+def _own_names(address: str) -> frozenset[str]:
+    """The names that say nothing of other machines: Docker's, and localhost where it is this one."""
+    return _DOCKER | {"localhost"} if address == "::1" or address.startswith("127.") else _DOCKER
 
 
 def _switched_off(line: int, text: str) -> Override | None:
@@ -123,7 +129,8 @@ def _switched_off(line: int, text: str) -> Override | None:
     told = _COMMENTED.fullmatch(text)
     if told is None or told[1] in _SAMPLES or read_address(told[1]) is None:
         return None
-    names = tuple(word for word in told[2].split() if word.casefold() not in _OWN)
+    own = _own_names(told[1])
+    names = tuple(word for word in told[2].split() if word.casefold() not in own)
     return Override(line, told[1], names, active=False) if names and all(map(_NAME.fullmatch, names)) else None
 
 

@@ -116,7 +116,9 @@ async def test_the_end_of_a_resume_names_the_guests_that_came_back(play, hurried
         await ops.says("/resume-node hv03")
         await ops.clicks(await ops.sees("Resume node hv03?", channel="hv-ops"), "Confirm")
         await ops.recorded("done", 2)
-        told = plain_text(await ops.slack.person("operator").sees(re.compile("(?s)^Done: Resume node hv03.*Took:"), "hv-ops"))
+        told = plain_text(
+            await ops.slack.person("operator").sees(re.compile("(?s)^Done: Resume node hv03.*Took:"), "hv-ops")
+        )
         came = told.partition("Wait until no guest moves, and note those on hv03:")[2].partition("Took:")[0]
         back = ops.estate.do(lambda: [guest.group for guest in node.guests])
         assert [name for name in there if name in came] == [name for name in there if name in back], told

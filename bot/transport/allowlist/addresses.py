@@ -8,7 +8,7 @@ file may be anybody's secret, so it never leaves the worker: of each line only t
 from __future__ import annotations
 
 import re
-from ipaddress import IPv4Address, ip_address
+from ipaddress import IPv4Address
 
 from bot.api.queries import Value
 from bot.api.rows import Row, Rows
@@ -25,11 +25,12 @@ _IN_FILE = re.compile(r"([A-Za-z]:\\[^:\r\n]{1,400}):([0-9]{1,9}):(.*)", re.ASCI
 _COVERED = re.compile(
     r"([A-Za-z]:\\[^:\r\n]{1,400}):([0-9]{1,9}): (address|version|comment|own) ([0-9.]{7,15})", re.ASCII
 )
-_FOUR = re.compile(r"(?<![0-9.])([0-9]{1,3}(?:\.[0-9]{1,3}){3})(?!\.?[0-9]|[-_][A-Za-z0-9])", re.ASCII)
+_FOUR = re.compile(r"(?<![0-9.])([0-9]{1,3}(?:\.[0-9]{1,3}){3})(?!\.?[0-9]|-[0-9]+\.)", re.ASCII)
 # A key that ends in "version", and its value up to here: version="1.2.3.4", newVersion: 1.2.3.4, <Version>1.2.3.4, and the
 # range of a binding redirect, oldVersion="0.0.0.0-4.1.0.0". Anything looser would call an address a version.
 _VERSION = re.compile(r"(?:(?<![a-z])version|Version|VERSION)[\"']?\s*[:=>]\s*[\"']?(?:[0-9.]{7,40}-)?$")
 _COMMENT = re.compile(r"\s*(#|;|//|rem\b|\*)", re.IGNORECASE)
+_LARGEST_PART = 255
 _MOST = 5_000  # lines
 _LONGEST = 400  # characters of one line of a hosts file
 
@@ -96,14 +97,13 @@ def _addresses(text: str) -> list[tuple[str, str]]:
         between, seen = text[seen : one.start()], one.start()
         if (last := max(between.rfind("<!--"), between.rfind("-->"))) >= 0:
             is_open = between.startswith("<!--", last)
-        try:
-            address = ip_address(one[1])
-        except ValueError:
-            continue  # 999.1.1.1, or 1.02.3.4: no address, whatever it is
-        assert isinstance(address, IPv4Address)
+        parts = [int(part) for part in one[1].split(".")]
+        if max(parts) > _LARGEST_PART:
+            continue  # 999.1.1.1 is no address, whatever it is
+        address = IPv4Address(".".join(map(str, parts)))  # 10.0.020.005 is one to some programs, and another to others
         before = text[max(0, one.start() - 60) : one.start()]
         kind = "version" if _VERSION.search(before) else "comment" if line_is_comment or is_open else _kind(address)
-        found.append((kind, str(address)))
+        found.append((kind, one[1]))
     return found
 
 

@@ -125,6 +125,7 @@ def test_an_interval_that_was_not_told_proves_nothing():
         ((host(guests=()),), Outcome.BROKEN, "no virtual machine of that name was found on hv01"),
         ((host(guests=()), host("hv02", guests=SILENT)), Outcome.UNPROVABLE, "hv02 did not answer"),
         ((host(guests=(guest(None),)),), Outcome.UNPROVABLE, "does not say whether it is the machine itself or a copy"),
+        ((host(), host("br01")), Outcome.UNPROVABLE, "it is on hv01, br01, and no copy on any of them"),
         ((host(guests=(guest(), guest(vm_id=VM.replace("A", "B")))),), Outcome.UNPROVABLE, "several virtual machines"),
     ],
 )
@@ -255,6 +256,13 @@ def test_a_voter_that_is_down_counts_where_a_site_is_lost():
     verdict = votes_of(replace(told, nodes=voters(1, 0, 0, 0, 0)), sites)[1]
     assert verdict.outcome is Outcome.BROKEN
     assert verdict.why == "it stops when b is lost: 2 of 5 votes are in b, and hv01 is away"
+
+
+def test_without_a_witness_the_loss_of_a_site_is_counted_too():
+    sites = (Site("antwerp", ("hv01", "hv02")), Site("ghent", ("hv03",)))
+    verdicts = votes_of(quorum("111", shares=()), sites)
+    assert [one.outcome for one in verdicts] == [Outcome.PROVED, Outcome.BROKEN]
+    assert verdicts[1].why == "it stops when antwerp is lost: 2 of 3 votes are in antwerp"
 
 
 # files ------------------------------------------------------------------------------------------------------------------------

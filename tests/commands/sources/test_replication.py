@@ -99,6 +99,7 @@ def lines(*texts):
         ("#10.20.0.16 pay", ("pay",), False),
         ("fe80::1 printer", ("printer",), True),
         ("127.0.0.1 ads.example", ("ads.example",), True),
+        ("10.0.0.5 localhost", ("localhost",), True),
     ],
 )
 def test_an_override(text, names, active):

@@ -41,7 +41,9 @@ def kinds(text):
         ("listen=127.0.0.1", [("own", "127.0.0.1")]),
         ("mask=255.255.255.0", [("own", "255.255.255.0")]),
         ("999.1.1.1 and 1.2.3.4.5", []),
-        ("01.2.3.4", []),
+        ("server=10.0.020.005", [("address", "10.0.020.005")]),
+        ("server=10.0.0.5-old", [("address", "10.0.0.5")]),
+        ("range=10.0.0.5-10.0.0.9", [("address", "10.0.0.9")]),
         # nothing that merely stands near the word is a version
         ("version 2 of the server is at 10.20.0.15", [("address", "10.20.0.15")]),
         ("conversion=10.20.0.15;", [("address", "10.20.0.15")]),
