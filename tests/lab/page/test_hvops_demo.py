@@ -180,7 +180,7 @@ async def test_remote_browsing_is_toggled_restored_and_confirmed_by_a_person(sta
     await expect(plan).to_contain_text("Compare the audit policy of hv02 with what it was", timeout=ANSWER)
     await expect(tour).to_contain_text("The audit policy is switched on and put back exactly.")
     await approves(page, plan)
-    await expect(plan).to_contain_text("Close every open wizard and Hyper-V Manager", timeout=ANSWER)
+    await expect(plan).to_contain_text("close every open wizard and Hyper-V Manager", timeout=ANSWER)
     await expect(facts).to_contain_text("as it was")
     await expect(tour).to_contain_text("Only a person can see whether it helped.")
     await page.get_by_role("button", name="Reopen the Wizard and Browse hv02").click()
