@@ -2,8 +2,11 @@
 
 entries       what each kind of entry says, as one model per kind
 envelope      canonical bytes, and the mac that chains them
-schema        tables and triggers; views: for people who open the file
-store         the statements, one connection
+store         the contract of whatever keeps it, and the statements that every database understands
+dialect       how a database spells what standard SQL has no word for
+schema        tables and triggers of SQLite; views: for people who open the file
+sqlite_store  the default: one file, one connection
+places        where a ledger is kept, and the store that opens it there
 key           the key, outside the database
 anchors       heads remembered elsewhere, against truncation; chain_heads: the same as sentences in a channel
 proved        what proved entries come to, and the check of every transition: all that decides

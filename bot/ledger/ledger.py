@@ -18,9 +18,10 @@ from bot.ledger.entries import EntryData, parse
 from bot.ledger.envelope import Entry, EntryDraft, decode, encode, entry_mac, ledger_id, to_timestamp
 from bot.ledger.incremental import BrokenChain, ChainStatus, IncrementalVerifier, walk
 from bot.ledger.key import check_places, make_key, read_key, seal
+from bot.ledger.places import open_store
 from bot.ledger.proved import SWITCHES, ProvedState, RefusedTransition
 from bot.ledger.queries import Reader, TicketRow
-from bot.ledger.store import VERIFY, FileRefuses, Store, previous_of
+from bot.ledger.store import VERIFY, Store, StoreRefuses, previous_of
 from bot.ledger.ticket_state import MAY_NAME_A_TICKET, OPEN, TICKETED, Ticket, TicketState
 from bot.ledger.ticket_table import Derived
 from bot.ledger.verify import Verification, verify
@@ -69,7 +70,7 @@ class Ledger(Reader):
         self._owes_a_stop = False  # somebody stopped everything, and that could not be written down
         self._latest = datetime.min.replace(tzinfo=UTC), 0.0  # of the entries that this process has seen; since when
         known = newest(anchor_file)
-        self._store = Store(path)
+        self._store = open_store(path)
         try:
             self._key = self._open_key(known)
             self.seal = AnchorSeal(self._key)
@@ -360,7 +361,7 @@ class Ledger(Reader):
         mac = entry_mac(self._key, previous, body)
         try:
             self._store.insert(seq, body, previous, mac)
-        except FileRefuses as error:
+        except StoreRefuses as error:
             if draft.kind in TICKETED:
                 self._refused = (
                     f"the file does not take the entry {draft.kind} of {ticket}, which its entries allow ({error.__cause__}), "

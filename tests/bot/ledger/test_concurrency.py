@@ -14,7 +14,7 @@ from entry_samples import entry_data, entry_data_of
 
 from bot.errors import AlreadyDecided, SwitchUnchanged
 from bot.ledger import Ledger
-from bot.ledger.store import Store
+from bot.ledger.sqlite_store import SqliteStore
 
 CHILD = """
 import sys
@@ -107,14 +107,14 @@ def test_reading_does_not_wait_for_a_writer_and_verifying_does_not_stop_one(ledg
 def test_what_is_appended_while_the_proof_reads_is_not_taken_for_cut_off(ledger, opened, entries, monkeypatch):
     for number in range(entries):
         ledger.append("U1", entry_data("asked", {"line": str(number)}))
-    other, stream = opened(), Store.stream
+    other, stream = opened(), SqliteStore.stream
 
     def append_between_rows(store, sql, *parameters):
         for row in stream(store, sql, *parameters):
             other.append("U2", entry_data("asked", {"line": "meanwhile"}))
             yield row
 
-    monkeypatch.setattr(Store, "stream", append_between_rows)
+    monkeypatch.setattr(SqliteStore, "stream", append_between_rows)
     proof = ledger.verify()
     assert (proof.holds, proof.entries, proof.anchored) == (True, entries, entries), proof.says
     assert len(ledger.entries(limit=10_000)) > entries
