@@ -162,8 +162,84 @@ class SqliteDialect(Dialect):
         return most
 
 
+class PostgresqlDialect(Dialect):
+    """PostgreSQL's operators over `told`, the body as jsonb."""
+
+    unindexed = ""
+    joined = "JOIN"
+    everything = "LIMIT ALL"
+    like = "ILIKE"
+
+    def body(self, of: str = "") -> str:  # noqa: D102 - what each is, the base says
+        return f"convert_to({_column(of, 'body')}, 'UTF8')"
+
+    def field(self, name: str, of: str = "") -> str:  # noqa: D102
+        *outer, last = name.split(".")
+        return f"({self._value('.'.join(outer), of) if outer else self._data(of)} ->> '{last}')"
+
+    def number(self, name: str, of: str = "") -> str:  # noqa: D102
+        return f"{self.field(name, of)}::bigint"
+
+    def is_true(self, name: str, of: str = "") -> str:  # noqa: D102
+        return f"({self.field(name, of)} IS NOT DISTINCT FROM 'true')"
+
+    def fields(self, names: tuple[str, ...], of: str = "") -> str:  # noqa: D102
+        return f"jsonb_build_array({', '.join(self._value(name, of) for name in names)})::text"
+
+    def elements(self, name: str, of: str, called: str) -> str:  # noqa: D102
+        value = self._value(name, of)
+        found = f"CASE jsonb_typeof({value}) WHEN 'array' THEN {value} ELSE '[]' END"
+        return f"jsonb_array_elements({found}) AS {called}(value)"
+
+    def element(self, called: str) -> str:  # noqa: D102
+        return f"({called}.value ->> 0)"  # a value that is no list is its own first element
+
+    def member(self, called: str, name: str) -> str:  # noqa: D102
+        return f"({called}.value ->> '{name}')"
+
+    def length(self, name: str, of: str = "") -> str:  # noqa: D102
+        value = self._value(name, of)
+        return f"CASE jsonb_typeof({value}) WHEN 'array' THEN jsonb_array_length({value}) END"
+
+    def values(self, called: str = "given") -> str:  # noqa: D102
+        return f"jsonb_array_elements_text(?::jsonb) AS {called}(value)"
+
+    def same(self, one: str, other: str) -> str:  # noqa: D102
+        return f"{one} IS NOT DISTINCT FROM {other}"
+
+    def differs(self, one: str, other: str) -> str:  # noqa: D102
+        return f"{one} IS DISTINCT FROM {other}"
+
+    def place_of(self, part: str, text: str) -> str:  # noqa: D102
+        return f"strpos({text}, {part})"
+
+    def moment(self, text: str) -> str:  # noqa: D102
+        return f"{text}::timestamptz"
+
+    def readable(self, column: str) -> str:  # noqa: D102
+        return f"readable({column})"
+
+    def by_index(self, index: str) -> str:  # noqa: D102
+        del index
+        return ""
+
+    def in_order(self, order: str) -> str:  # noqa: D102
+        return f" ORDER BY {order}"
+
+    def limit(self, most: int) -> int | None:  # noqa: D102
+        return None if most < 0 else most
+
+    def _data(self, of: str) -> str:
+        return f"{_column(of, 'told')} -> 'data'"
+
+    def _value(self, name: str, of: str) -> str:
+        path = " -> ".join(f"'{part}'" for part in name.split("."))
+        return f"({self._data(of)} -> {path})"
+
+
 def _column(of: str, name: str) -> str:
     return f"{of}.{name}" if of else name
 
 
 SQLITE = SqliteDialect()
+POSTGRESQL = PostgresqlDialect()

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from bot.errors import LedgerError
 from bot.ledger.anchors import Anchor, AnchorSeal, newest
+from bot.ledger.database import Place
 from bot.ledger.envelope import FIRST, entry_mac
 from bot.ledger.places import open_store
 from bot.ledger.store import Store
@@ -81,7 +82,7 @@ def walk(store: Store, key: bytes, start: Anchor, most: int = -1) -> Iterator[tu
 class IncrementalVerifier:
     """Looks at the chain of one ledger. Safe between threads; blocking."""
 
-    def __init__(self, place: Path, key: bytes, anchor_file: Path, clock: Callable[[], datetime]) -> None:
+    def __init__(self, place: Place, key: bytes, anchor_file: Path, clock: Callable[[], datetime]) -> None:
         """Take what `verify` takes. Opens nothing yet."""
         self._place, self._key, self._anchor_file, self._clock = place, key, anchor_file, clock
         self._seal = AnchorSeal(key)

@@ -1,13 +1,21 @@
-"""Where a ledger is kept, and the store that opens it there."""
+"""The store that opens a ledger where it is kept."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
+from bot.errors import LedgerError
+from bot.ledger.database import Database, Place
 from bot.ledger.sqlite_store import SqliteStore
 from bot.ledger.store import Store
 
 
-def open_store(place: Path, *, read_only: bool = False) -> Store:
+def open_store(place: Place, *, read_only: bool = False) -> Store:
     """Open the store of a ledger, and make its tables where it is new. Raises LedgerError."""
-    return SqliteStore(place, read_only=read_only)
+    if not isinstance(place, Database):
+        return SqliteStore(place, read_only=read_only)
+    try:
+        from bot.ledger.postgresql_store import PostgresqlStore  # noqa: PLC0415 - psycopg is there for whoever sets it
+    except ImportError as error:
+        raise LedgerError(
+            f"{place} needs psycopg, which is not here: {error}. Run: pip install 'hvops[postgresql]'"
+        ) from None
+    return PostgresqlStore(place, read_only=read_only)

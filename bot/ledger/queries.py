@@ -6,10 +6,10 @@ import json
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Self
 
 from bot.ledger.anchors import Anchor
+from bot.ledger.database import Place
 from bot.ledger.entries import Stopped, StopShown
 from bot.ledger.envelope import Entry, ledger_id, to_timestamp
 from bot.ledger.filters import Filter, after_slash, conditions
@@ -156,10 +156,10 @@ class TicketRow:
 class Reader:
     """The reading side. Safe between threads; never waits for a writer."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, place: Place) -> None:
         """Open for reading only. Raises LedgerError where there is no ledger."""
-        self.path = path
-        self._reader = open_store(path, read_only=True)
+        self.place = place
+        self._reader = open_store(place, read_only=True)
 
     def __enter__(self) -> Self:
         """Use as a context manager."""

@@ -64,8 +64,9 @@ class SqliteStore(Store):
             self._database.close()
 
     @contextlib.contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self, begin: int | None = None) -> Iterator[None]:
         """Hold SQLite's write lock: everything inside is committed, or nothing is. Raises LedgerError."""
+        del begin  # all of it is here
         with self._lock, _translated(self.place):
             self._database.execute("BEGIN IMMEDIATE")
             try:

@@ -11,10 +11,10 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import Any
 
 from bot.errors import LedgerError
+from bot.ledger.database import Place
 from bot.ledger.dialect import Dialect
 from bot.ledger.envelope import FIRST, Entry, decode, entry_mac
 
@@ -29,6 +29,10 @@ class StoreRefuses(LedgerError):
     """What the database holds was in the way: neither another process's transaction, nor a disk that is full or away."""
 
 
+class CommitUnknown(LedgerError):
+    """The connection was lost during a commit: only the ledger itself can tell whether the entries are there."""
+
+
 class Store(ABC):
     """One connection to the ledger's database. Safe between threads.
 
@@ -39,7 +43,7 @@ class Store(ABC):
     """
 
     dialect: Dialect
-    place: Path
+    place: Place
     key: bytes | None
 
     @abstractmethod
@@ -47,8 +51,16 @@ class Store(ABC):
         """Close the connection."""
 
     @abstractmethod
-    def transaction(self) -> AbstractContextManager[None]:
-        """Keep every other writer out: everything inside is committed, or nothing is. Raises LedgerError."""
+    def transaction(self, begin: int | None = None) -> AbstractContextManager[None]:
+        """Keep every other writer out: everything inside is committed, or nothing is.
+
+        Args:
+            begin: the entries from there on are wanted inside: where the way is long, they come with the lock.
+
+        Raises:
+            LedgerError: nothing was written.
+            CommitUnknown: it is not known whether it was; only from a database that is reached over a network.
+        """
 
     @abstractmethod
     def snapshot(self) -> AbstractContextManager[None]:
@@ -128,6 +140,10 @@ class Store(ABC):
                 )
         return found
 
+    def with_id(self, entry: str) -> Entry | None:
+        """The entry that its writer called so."""
+        return next(iter(self.select("id = ?", (entry,), 1)), None)
+
     def entry_from(self, row: Sequence[Any]) -> Entry:
         """The entry in a row of number, body, previous mac and mac. Raises LedgerError where it is not what was written, or no entry."""
         seq, body, previous, mac = row
@@ -188,7 +204,7 @@ class Store(ABC):
     def listed(self, states: Collection[str], limit: int, *, newest_first: bool) -> list[tuple[Any, ...]]:
         """Rows of the ticket table, without reading a single entry, and no more of them than are wanted."""
         order = "DESC" if newest_first else "ASC"
-        of_one = f"SELECT * FROM (SELECT {_LISTED}, number FROM ticket WHERE state = ? ORDER BY number {order} LIMIT ?) AS some"  # noqa: S608
+        of_one = f"SELECT * FROM (SELECT {_LISTED}, number FROM ticket WHERE state = ? ORDER BY number {order} LIMIT ?) AS of_one"  # noqa: S608
         sql = f"{' UNION ALL '.join([of_one] * len(states))} ORDER BY number {order} LIMIT ?"
         most = self.dialect.limit(limit)
         told = [word for state in states for word in (state, most)]

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from bot.errors import LedgerError
 from bot.ledger.anchors import Anchor, AnchorSeal, Origin, anchors_in, appended_to, is_elsewhere, length_of
+from bot.ledger.database import Place
 from bot.ledger.envelope import FIRST, decode, entry_mac, ledger_id
 from bot.ledger.places import open_store
 from bot.ledger.proved import ProvedState, RefusedTransition
@@ -100,7 +101,7 @@ class ChainBroken(Exception):
 
 
 def verify(
-    path: Path,
+    place: Place,
     key: bytes,
     anchor_file: Path | None = None,
     kept: Sequence[AnchorSet] = (),
@@ -111,7 +112,7 @@ def verify(
     """Prove a ledger, or a copy of one.
 
     Args:
-        path: the database.
+        place: the database.
         key: the key it was written with.
         anchor_file: what remembers its heads.
         kept: what else does. Without any anchor the end is unproved, and the verdict says so.
@@ -125,8 +126,8 @@ def verify(
     # file goes on growing while the entries are read; what is appended to it then names entries of a later moment.
     known = _known_by_now(anchor_file) if anchor_file else None
     if is_outside is None:
-        is_outside = anchor_file is not None and is_kept_elsewhere(path, anchor_file)
-    store = open_store(path, read_only=True)
+        is_outside = anchor_file is not None and is_kept_elsewhere(place, anchor_file)
+    store = open_store(place, read_only=True)
     try:
         # SQLite lets go of Python while it works, so its own check costs no time where there is a second core.
         with ThreadPoolExecutor(1) as beside, store.snapshot():
@@ -152,7 +153,7 @@ def _id_of(store: Store, key: bytes) -> str:
         return ""
 
 
-def is_kept_elsewhere(ledger: Path, anchor_file: Path) -> bool:
+def is_kept_elsewhere(ledger: Place, anchor_file: Path) -> bool:
     """Whether who can reach the ledger's disk does not have the anchors with it: what comes through a pipe was fetched."""
     return length_of(anchor_file) is None or is_elsewhere(ledger, anchor_file)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bot.ledger import Ledger
+from bot.ledger.database import Place
 from bot.redaction import Redactor
 
 
@@ -32,14 +33,28 @@ def clock() -> Clock:
     return Clock()
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def either(request, tmp_path: Path) -> Place:
+    """Where the ledger of this test is: for each store, so that the test runs on both."""
+    if request.param == "sqlite":
+        return tmp_path / "ledger.db"
+    return request.getfixturevalue("postgresql_cluster").database()
+
+
 @pytest.fixture
-def opened(tmp_path: Path, clock: Clock):
+def place(tmp_path: Path) -> Place:
+    """Where the ledger of this test is. A file of tests that hold for both stores says that it is `either`."""
+    return tmp_path / "ledger.db"
+
+
+@pytest.fixture
+def opened(tmp_path: Path, clock: Clock, place: Place):
     """A function that opens the ledger of this test, again and again; all are closed at the end."""
     ledgers: list[Ledger] = []
 
     def open_ledger(folder: Path = tmp_path, **options) -> Ledger:
         ledger = Ledger(
-            folder / "ledger.db",
+            folder / "ledger.db" if isinstance(place, Path) else place,
             folder / "ledger.key",
             folder / "anchors.txt",
             options.pop("mask", Redactor(["hunter2"])),

@@ -1,0 +1,345 @@
+"""What can only happen to a ledger in a database that is reached over a network: lost answers, other settings, other roles."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager, suppress
+
+import psycopg
+import pytest
+from entry_samples import entry_data
+
+from bot.errors import LedgerError
+from bot.ledger import Ledger
+from bot.ledger.database import Database
+from bot.ledger.places import open_store
+from bot.ledger.postgresql_store import LOCK
+from bot.ledger.store import CommitUnknown
+from tests.support.postgresql import cluster
+
+COMMIT = b"COMMIT\0"  # as a statement of its own, not "READ COMMITTED"
+
+
+class Wire:
+    """A TCP proxy that counts round trips, and cuts a connection behind the server's back or before it."""
+
+    def __init__(self, port: int):
+        self._to = port
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self.turns = 0  # how often the client spoke after the server had
+        self.cut_at: bytes | None = None  # what the client says when it is cut
+        self.is_heard = True  # whether the server still hears that
+        self.cuts = 0
+        self._is_deaf = False
+        self._last = ""
+        self._sockets, self._threads = [self._listener], []
+        self._begin(self._serve)
+
+    def close(self):
+        for one in self._sockets:
+            end(one)
+        for thread in self._threads:
+            thread.join(30)
+        for one in self._sockets:
+            one.close()
+
+    def _begin(self, target, *arguments):
+        self._threads.append(threading.Thread(target=target, args=arguments, daemon=True))
+        self._threads[-1].start()
+
+    def _serve(self):
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            server = socket.create_connection(("127.0.0.1", self._to))
+            self._sockets += [client, server]
+            self._begin(self._pass, client, server, "client")
+            self._begin(self._pass, server, client, "server")
+
+    def _pass(self, source, target, who):
+        try:
+            while data := source.recv(65536):
+                if who == "client" and self._last == "server":
+                    self.turns += 1
+                self._last = who
+                if who == "client" and self.cut_at is not None and self.cut_at in data:
+                    self.cut_at, self.cuts = None, self.cuts + 1
+                    if not self.is_heard:
+                        break
+                    self._is_deaf = True
+                if who == "server" and self._is_deaf:  # it has answered, and nobody will hear it
+                    self._is_deaf = False
+                    break
+                target.sendall(data)
+        except OSError:
+            pass
+        for one in (source, target):
+            end(one)
+
+
+def end(one: socket.socket) -> None:
+    with suppress(OSError):
+        one.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.fixture
+def place(postgresql_cluster):
+    return postgresql_cluster.database()
+
+
+@pytest.fixture
+def wire(postgresql_cluster):
+    made = Wire(postgresql_cluster.port)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def over(tmp_path, place, wire, postgresql_cluster, clock):
+    """The ledger over the wire."""
+    url = place.url.replace(f":{postgresql_cluster.port}/", f":{wire.port}/")
+    with Ledger(Database(url), tmp_path / "ledger.key", tmp_path / "anchors.txt", clock=clock) as ledger:
+        yield ledger
+
+
+@contextmanager
+def session(place):
+    with psycopg.connect(place.url, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.mark.parametrize("kind", ["asked", "proposed"])
+def test_an_append_takes_two_round_trips(over, wire, kind):
+    for _ in range(8):  # until statements are prepared
+        over.append("U1", entry_data(kind))
+    before = wire.turns
+    over.append("U1", entry_data(kind))
+    assert wire.turns - before == 2
+
+
+@pytest.mark.parametrize("is_heard", [True, False], ids=["committed", "never arrived"])
+def test_an_append_whose_answer_never_came_is_looked_up_and_stands_once(over, wire, is_heard):
+    over.append("U1", entry_data("asked", {"line": "before"}))
+    wire.is_heard, wire.cut_at = is_heard, COMMIT
+    entry = over.append("U1", entry_data("asked", {"line": "once"}))
+    assert wire.cuts == 1
+    over.append("U1", entry_data("asked", {"line": "after"}))
+    assert [one.line for one in over.every()] == ["before", "once", "after"]
+    assert over.entry(entry.seq) == entry
+    proof = over.verify()
+    assert (proof.holds, proof.anchors) == (True, 3)
+
+
+@pytest.mark.parametrize("is_heard", [True, False], ids=["committed", "never arrived"])
+def test_a_decision_whose_answer_never_came_is_made_once(over, wire, clock, is_heard):
+    ticket = over.append("U1", entry_data("proposed", {"open_until": clock.later(30)})).ticket
+    wire.is_heard, wire.cut_at = is_heard, COMMIT
+    over.append("U2", entry_data("approved", {"by": "U2", "start_by": clock.later(5)}), ticket)
+    assert [one.kind for one in over.story(ticket)] == ["proposed", "approved"]
+    assert over.ticket(ticket).approver == "U2"
+
+
+def test_what_became_of_a_commit_is_not_guessed_while_nobody_can_be_asked(over, wire, monkeypatch):
+    monkeypatch.setattr("bot.ledger.ledger.UNKNOWN_SECONDS", 0.0)
+    over.append("U1", entry_data("asked"))
+    wire.cut_at = COMMIT
+    find = over._find_or_append
+
+    def find_after_the_server_went(drafts, unknown):
+        monkeypatch.setattr(over._store, "_begin", refuse)
+        return find(drafts, unknown)
+
+    def refuse(_):
+        raise psycopg.OperationalError("the server is away")
+
+    monkeypatch.setattr(over, "_find_or_append", find_after_the_server_went)
+    with pytest.raises(LedgerError, match="was written is not known"):
+        over.append("U1", entry_data("asked"))
+    assert wire.cuts == 1
+
+
+def test_a_connection_that_was_lost_in_between_is_made_anew(over, place):
+    over.append("U1", entry_data("asked"))
+    with session(place) as admin:
+        admin.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+    assert over.append("U1", entry_data("asked")).seq == 2
+    assert over.is_stopped() is False
+    assert over.verify().holds
+
+
+def test_an_immediate_stop_loses_nothing_that_was_answered_for(tmp_path, clock):
+    with (
+        cluster() as own,
+        Ledger(own.database(), tmp_path / "ledger.key", tmp_path / "anchors.txt", clock=clock) as ledger,
+    ):
+        promised = []
+        for turn in range(3):
+            promised += [ledger.append("U1", entry_data("asked", {"line": str(turn)})) for _ in range(5)]
+            own.stop(signal.SIGQUIT)
+            with pytest.raises(LedgerError, match="cannot be used now"):
+                ledger.append("U1", entry_data("asked", {"line": "away"}))
+            own.start()
+        assert list(ledger.every()) == promised
+        assert ledger.verify().holds
+
+
+@pytest.mark.parametrize(
+    ("statement", "says"),
+    [
+        ("ALTER DATABASE {} SET synchronous_commit = off", "synchronous_commit is off"),
+        ("ALTER DATABASE {} SET synchronous_commit = local", "synchronous_commit is local"),
+        ("ALTER DATABASE {} SET synchronous_commit = remote_write", "synchronous_commit is remote_write"),
+        ("ALTER DATABASE {} SET session_replication_role = replica", "session_replication_role"),
+    ],
+)
+def test_a_server_that_may_forget_keeps_no_ledger(opened, place, statement, says):
+    opened().append("U1", entry_data("asked"))
+    with session(place) as admin:
+        admin.execute(statement.format(place.url.rpartition("/")[2]))
+    with pytest.raises(LedgerError, match=says):
+        opened()
+
+
+def test_a_setting_that_is_changed_later_is_noticed_at_the_next_append(ledger):
+    ledger.append("U1", entry_data("asked"))
+    ledger._store._connection.execute("SET synchronous_commit = off")
+    with pytest.raises(LedgerError, match="synchronous_commit is off"):
+        ledger.append("U1", entry_data("asked"))
+    ledger._store._connection.execute("SET synchronous_commit = on")
+    assert ledger.append("U1", entry_data("asked")).seq == 2
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "ALTER TABLE hvops.entry DISABLE TRIGGER entry_stays",
+        "CREATE FUNCTION hvops.lower(text) RETURNS text LANGUAGE sql AS 'SELECT $1'",
+        "CREATE UNIQUE INDEX only_one_stop ON hvops.entry (kind) WHERE kind = 'stop'",
+        "CREATE RULE nothing AS ON INSERT TO hvops.lock DO INSTEAD NOTHING",
+        "ALTER TABLE hvops.ticket ALTER COLUMN state SET DEFAULT 'approved'",
+        "ALTER TABLE hvops.entry DROP CONSTRAINT entry_previous_key",
+        "ALTER TABLE hvops.lock ENABLE ROW LEVEL SECURITY",
+        "CREATE OR REPLACE FUNCTION hvops.refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
+        "CREATE VIEW hvops.more AS SELECT 1",
+    ],
+)
+def test_every_altered_definition_is_noticed_before_anything_is_decided(ledger, opened, place, statement):
+    ledger.append("U1", entry_data("proposed"))
+    assert not ledger.is_stopped()
+    with session(place) as admin:
+        admin.execute(statement)
+    with pytest.raises(LedgerError, match=r"definition|Unexpected|version"):
+        ledger.is_stopped()
+    assert not ledger.verify().holds
+
+
+def test_a_ledger_of_another_version_is_noticed(ledger, opened, place):
+    assert not ledger.is_stopped()
+    with session(place) as admin:
+        admin.execute("COMMENT ON SCHEMA hvops IS 'hvops ledger 9'")
+    with pytest.raises(LedgerError, match="version"):
+        ledger.is_stopped()
+    with pytest.raises(LedgerError, match="version"):
+        opened()
+
+
+def test_a_dead_writer_keeps_nobody_waiting(opened):
+    dead, other = opened(), opened()
+
+    def dies():
+        with dead._store.transaction():
+            dead._store._connection.close()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        dies()
+    assert other.append("U1", entry_data("asked")).seq == 1
+    assert dead.append("U1", entry_data("asked")).seq == 2
+
+
+def test_who_waits_too_long_for_the_lock_writes_nothing(ledger, place):
+    ledger.append("U1", entry_data("asked"))
+    ledger._store._connection.execute("SET lock_timeout = '100ms'")
+    with session(place) as other, other.transaction():
+        other.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
+        with pytest.raises(LedgerError, match="lock timeout"):
+            ledger.append("U1", entry_data("asked"))
+    assert ledger.append("U1", entry_data("asked")).seq == 2
+
+
+def test_no_message_tells_the_password(place, postgresql_cluster):
+    assert postgresql_cluster.password not in f"{place} {place!r}"
+    wrong = Database(place.url.replace(postgresql_cluster.password, "wrong-Passw0rd"))
+    with pytest.raises(LedgerError) as refused:
+        open_store(wrong)
+    assert "wrong-Passw0rd" not in str(refused.value)
+    assert place.password == postgresql_cluster.password
+
+
+@pytest.mark.parametrize("url", ["", "mysql://h/d", "postgresql://h", "ledger.db"])
+def test_what_is_no_address(url):
+    with pytest.raises(ValueError, match="postgresql://USER@HOST/DATABASE"):
+        Database(url)
+
+
+CHILD = """
+import os, signal, sys
+from pathlib import Path
+from bot.ledger import Ledger
+from bot.ledger.database import Database
+from bot.ledger.entries import Asked
+from bot.ledger.postgresql_store import PostgresqlStore
+
+folder, when, doomed = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+commit, count = PostgresqlStore._commit, 0
+
+def committed(self, writing):
+    global count
+    if writing.entries:
+        count += 1
+    if when == "before" and count == doomed:
+        self._send()
+        os.kill(os.getpid(), signal.SIGKILL)
+    commit(self, writing)
+    if when == "after" and count == doomed:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+PostgresqlStore._commit = committed
+ledger = Ledger(Database(sys.stdin.readline().strip()), folder / "ledger.key", folder / "anchors.txt")
+for number in range(1, 9):
+    print(ledger.append("U1", Asked(line=str(number))).seq, flush=True)
+"""
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("doomed", [1, 2, 5])
+def test_death_at_the_nth_append(tmp_path, opened, place, when, doomed):
+    child = subprocess.run(
+        [sys.executable, "-c", CHILD, str(tmp_path), when, str(doomed)],
+        input=place.url,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert child.returncode == -9, child.stderr
+    promised = [int(line) for line in child.stdout.split()]
+    ledger = opened()
+    kept = [entry.seq for entry in ledger.every()]
+    assert promised == list(range(1, doomed))
+    assert kept == list(range(1, doomed + (when == "after")))
+    assert ledger.append("U1", entry_data("asked")).seq == len(kept) + 1
+    assert ledger.verify().holds
+
+
+def test_unknown_is_no_refusal():
+    assert issubclass(CommitUnknown, LedgerError)
