@@ -38,6 +38,7 @@ from bot.ledger.entries import (
     Refused,
 )
 from bot.ledger.ticket_state import TicketState
+from bot.ledger_place import Place
 from bot.private_files import private_text
 from bot.serialization import evidence_from_bytes, report_from_bytes
 from bot.tickets.answers import statement
@@ -52,7 +53,7 @@ COLUMNS = (*("seq", "at", "kind", "outcome", "why", "name", "actor", "ticket", "
 @contextmanager
 def open_reader(file: Path | None, settings: Path | None) -> Iterator[Reader]:
     """A copy, or the ledger of the settings. Needs no key. Raises LedgerError, SettingsError."""
-    with Reader(file or load(settings).ledger.path) as reader:
+    with Reader(file or load(settings).ledger.place) as reader:
         yield reader
 
 
@@ -197,7 +198,7 @@ def _print_answer(out: Console, reader: Reader, entry: Entry, *, evidence: bool)
         print_evidence(out, evidence_from_bytes(raw))
 
 
-def print_verdict(path: Path, verdict: Verification) -> None:
+def print_verdict(place: Place, verdict: Verification) -> None:
     """Whether a ledger holds, what was found, and what is to be noted."""
     out = console()
     if verdict.holds:
@@ -206,10 +207,10 @@ def print_verdict(path: Path, verdict: Verification) -> None:
             out.print(styled(f"{verdict.anchors} anchors match. Newest entry and its mac:", "dim"))
             out.print(styled(str(verdict.head), "dim"), soft_wrap=True)
     else:
-        at = f" at entry {verdict.broken_at}{_when(path, verdict.broken_at)}" if verdict.broken_at else ""
+        at = f" at entry {verdict.broken_at}{_when(place, verdict.broken_at)}" if verdict.broken_at else ""
         out.print(styled(f"BROKEN{at}: {verdict.says}", "bold red"))
         if verdict.entries:
-            out.print(styled(f"1 to {verdict.entries} hold. {_compare(path, verdict)}", "dim"))
+            out.print(styled(f"1 to {verdict.entries} hold. {_compare(place, verdict)}", "dim"))
     for note in verdict.notes[:MOST_NOTES]:
         out.print(styled(note, "yellow"))
     if len(verdict.notes) > MOST_NOTES:
@@ -218,9 +219,9 @@ def print_verdict(path: Path, verdict: Verification) -> None:
         out.print(styled(verdict.end, "yellow"))
 
 
-def _compare(path: Path, verdict: Verification) -> str:
+def _compare(place: Place, verdict: Verification) -> str:
     """With what a person can compare the part that holds: its newest anchor, and where that stands."""
-    with contextlib.suppress(HvopsError), Reader(path) as reader:
+    with contextlib.suppress(HvopsError), Reader(place) as reader:
         heads = reader.entries(kind="anchor", before=verdict.entries + 1, limit=_HEADS)
         anchor = next((posted for one in heads if (posted := one.read_if(AnchorPosted)) is not None), None)
         if anchor is not None:
@@ -230,10 +231,10 @@ def _compare(path: Path, verdict: Verification) -> str:
     )
 
 
-def _when(path: Path, seq: int) -> str:
+def _when(place: Place, seq: int) -> str:
     """When the entry in question says that it was written; it may not be there, or not be readable."""
     try:
-        with Reader(path) as reader:
+        with Reader(place) as reader:
             entry = reader.entry(seq)
         return f" ({format_time(entry.at)})" if entry else ""
     except Exception:  # noqa: BLE001 - whatever was done to that entry, the verdict must be printed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from bot.errors import LedgerError
@@ -18,8 +19,18 @@ class LeaderLock:
     The file beside the ledger stays; what counts is the lock on it, and the kernel lets go of that with the process.
     """
 
-    def __init__(self, ledger: Path) -> None:
-        """Name the lock of a ledger. Raises LedgerError where its file cannot be made."""
+    def __init__(self, ledger: Path, beyond: Callable[[], bool] = lambda: True) -> None:
+        """Name the lock of a ledger.
+
+        Args:
+            ledger: the file that the lock's own lies beside.
+            beyond: whether this process is also the one of all machines, where others may have the ledger as well; once it
+                was, a no is for ever.
+
+        Raises:
+            LedgerError: the lock's file cannot be made.
+        """
+        self._beyond = beyond
         whole = ledger.resolve()  # by whatever link a process was told of it, there is one lock
         self.path = whole.with_name(f"{whole.name}.runner")
         try:
@@ -38,6 +49,9 @@ class LeaderLock:
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 return False
+            if not self._beyond():
+                fcntl.flock(self._file, fcntl.LOCK_UN)
+                return False
             self.is_held = True
             self._look()
         return self.is_held
@@ -51,6 +65,13 @@ class LeaderLock:
 
     def _look(self) -> None:
         """A lock counts for those who open the same file: one that was removed or replaced is nobody's business."""
+        if not self._beyond():
+            self.is_held = False
+            self.trouble = (
+                "The connection that held the lock of the runs was lost, so another process may be running the tickets. This "
+                "process runs nothing any more. Restart hvops."
+            )
+            return
         held = os.fstat(self._file)
         try:
             there = self.path.stat()

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Literal
 
 from bot.errors import LedgerError
-from bot.ledger.database import Database, Place
+from bot.ledger_place import Database, Place
 
 _TAIL = 4096  # bytes: more than a line, so the last line is whole
 _RECENT = 32_768  # bytes

@@ -14,10 +14,10 @@ from pathlib import Path
 
 from bot.errors import LedgerError
 from bot.ledger.anchors import Anchor, AnchorSeal, newest
-from bot.ledger.database import Place
 from bot.ledger.envelope import FIRST, entry_mac
 from bot.ledger.places import open_store
 from bot.ledger.store import Store
+from bot.ledger_place import Place
 
 SHORT = 20_000  # entries: a ledger that short is walked whole each time, in a tenth of a second
 AT_ONCE = 200_000  # entries of one look: about a second; the rest is left to the next ones, and that is said

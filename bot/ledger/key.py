@@ -18,7 +18,7 @@ from pathlib import Path
 
 from bot.errors import LedgerError
 from bot.ledger.anchors import is_elsewhere
-from bot.ledger.database import Database, Place
+from bot.ledger_place import Database, Place
 from bot.private_files import open_to_others
 
 LENGTH = 32

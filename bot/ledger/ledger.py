@@ -14,7 +14,6 @@ from typing import Any
 
 from bot.errors import LedgerError, TicketError, UnreadableEntry
 from bot.ledger.anchors import Anchor, Anchors, AnchorSeal, beyond, length_of, newest
-from bot.ledger.database import Database, Place
 from bot.ledger.entries import EntryData, parse
 from bot.ledger.envelope import Entry, EntryDraft, decode, encode, entry_mac, ledger_id, to_timestamp
 from bot.ledger.incremental import BrokenChain, ChainStatus, IncrementalVerifier, walk
@@ -26,6 +25,7 @@ from bot.ledger.store import VERIFY, CommitUnknown, Store, StoreRefuses, previou
 from bot.ledger.ticket_state import MAY_NAME_A_TICKET, OPEN, TICKETED, Ticket, TicketState
 from bot.ledger.ticket_table import Derived
 from bot.ledger.verify import Verification, verify
+from bot.ledger_place import Database, Place
 from bot.redaction import Redactor
 
 UNKNOWN_SECONDS = 15.0  # how long to ask what became of a commit whose answer never came
@@ -311,6 +311,13 @@ class Ledger(Reader):
         self._watch.since(seq)
         with self._proved() as state:
             state.check_locks(self._reader.lock_claims())
+
+    def holds_runs(self) -> bool:
+        """Whether this process is the one that runs tickets, of all machines that have this ledger; it is from then on.
+
+        Once it was and is not any more, it never is again: another one may be.
+        """
+        return self._store.holds_runs()
 
     def prove(self) -> None:
         """Prove what is new, and take it in: at first all of it, for which a long ledger needs seconds. Raises LedgerError."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from bot.errors import LedgerError
-from bot.ledger.database import Database, Place
 from bot.ledger.sqlite_store import SqliteStore
 from bot.ledger.store import Store
+from bot.ledger_place import Database, Place
 
 
 def open_store(place: Place, *, read_only: bool = False) -> Store:

@@ -19,11 +19,12 @@ from psycopg import conninfo
 
 from bot.errors import LedgerError
 from bot.ledger import postgresql_schema as schema
-from bot.ledger.database import Database
 from bot.ledger.dialect import POSTGRESQL
 from bot.ledger.store import VERIFY, CommitUnknown, Link, Store, StoreRefuses
+from bot.ledger_place import Database
 
 LOCK = 0x68766F7073  # "hvops": whoever appends to the ledger of this database
+RUNS = LOCK + 1  # whoever runs the tickets
 LOCK_SECONDS = 10  # how long to wait for another process's transaction, which lasts milliseconds
 IDLE_SECONDS = 30  # a transaction whose client has gone ends after that, and with it its lock
 CONNECT_SECONDS = 10
@@ -79,6 +80,7 @@ class PostgresqlStore(Store):
         self._lock = threading.RLock()
         self._writing: _Writing | None = None
         self._in_snapshot = False
+        self._running: psycopg.Connection | None = None
         self._sound = ""  # the fingerprint of the definitions that were compared last, and were right
         self._cursors = count()
         with self._translated():
@@ -94,6 +96,8 @@ class PostgresqlStore(Store):
         """Close the connection."""
         with self._lock:
             self._connection.close()
+            if self._running is not None:
+                self._running.close()
 
     @contextlib.contextmanager
     def transaction(self, begin: int | None = None) -> Iterator[None]:
@@ -161,6 +165,21 @@ class PostgresqlStore(Store):
                 if number == seq:
                     return mac
         return super().mac_of(seq)
+
+    def holds_runs(self) -> bool:
+        """Whether this process holds the lock of the runs, on a connection of its own; a loss of that is for ever."""
+        with self._lock:
+            try:
+                if self._running is None:
+                    running = self._connect(read_only=True)
+                    if not one_of(running.execute("SELECT pg_try_advisory_lock(%s)", (RUNS,)))[0]:
+                        running.close()
+                        return False
+                    self._running = running
+                self._running.execute("SELECT")
+            except (psycopg.Error, LedgerError):
+                return False
+            return True
 
     def again(self) -> PostgresqlStore:
         """Another connection to the same database, only for reading. Raises LedgerError."""

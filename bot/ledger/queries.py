@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import Any, Self
 
 from bot.ledger.anchors import Anchor
-from bot.ledger.database import Place
 from bot.ledger.entries import Stopped, StopShown
 from bot.ledger.envelope import Entry, ledger_id, to_timestamp
 from bot.ledger.filters import Filter, after_slash, conditions
@@ -17,6 +16,7 @@ from bot.ledger.places import open_store
 from bot.ledger.proved import replay_ticket
 from bot.ledger.store import Store
 from bot.ledger.ticket_state import Ticket
+from bot.ledger_place import Place
 
 _HEADING = ("name", "command", "undoes", "policy", "places", "plan.title")
 

@@ -14,9 +14,9 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from bot.errors import LedgerError
-from bot.ledger.database import Place
 from bot.ledger.dialect import Dialect
 from bot.ledger.envelope import FIRST, Entry, decode, entry_mac
+from bot.ledger_place import Place
 
 VERIFY = "Run hvops audit verify."
 _LISTED = """id, state, ending, requester, approver, digest, open_until, start_by, attempt, target, line,
@@ -89,6 +89,10 @@ class Store(ABC):
     @abstractmethod
     def integrity(self) -> str:
         """What the database finds wrong beside the bodies of the entries, "ok" for nothing: an index that hides some."""
+
+    @abstractmethod
+    def holds_runs(self) -> bool:
+        """Whether this process holds the lock of the runs among all machines, taking it where it is free."""
 
     @abstractmethod
     def again(self) -> Store:

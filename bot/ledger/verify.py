@@ -18,12 +18,12 @@ from pathlib import Path
 
 from bot.errors import LedgerError
 from bot.ledger.anchors import Anchor, AnchorSeal, Origin, anchors_in, appended_to, is_elsewhere, length_of
-from bot.ledger.database import Place
 from bot.ledger.envelope import FIRST, decode, entry_mac, ledger_id
 from bot.ledger.places import open_store
 from bot.ledger.proved import ProvedState, RefusedTransition
 from bot.ledger.store import Store
 from bot.ledger.ticket_table import Derived
+from bot.ledger_place import Place
 
 _AT = b'","at":"'  # and the actor before it can hold no quotation mark that is not escaped
 _UNDER_WAY = 4  # entries: each is on the disk before its line is in the anchor file, and several processes write there

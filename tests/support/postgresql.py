@@ -18,7 +18,7 @@ from pathlib import Path
 
 import psycopg
 
-from bot.ledger.database import Database
+from bot.ledger_place import Database
 
 TOOLS = ("initdb", "postgres")
 _USER = "hvops"

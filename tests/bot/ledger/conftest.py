@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from bot.ledger import Ledger
-from bot.ledger.database import Place
+from bot.ledger_place import Place
 from bot.redaction import Redactor
 
 
@@ -42,8 +43,13 @@ def either(request, tmp_path: Path) -> Place:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
-    """Where the ledger of this test is. A file of tests that hold for both stores says that it is `either`."""
+def place(request, tmp_path: Path) -> Place:
+    """Where the ledger of this test is. A file of tests that hold for both stores says that it is `either`.
+
+    STORE=postgresql runs the others on it, those that look into a file of SQLite's left out: `make test-postgres`.
+    """
+    if os.environ.get("STORE") == "postgresql":
+        return request.getfixturevalue("postgresql_cluster").database()
     return tmp_path / "ledger.db"
 
 

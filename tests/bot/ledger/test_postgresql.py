@@ -14,11 +14,12 @@ import pytest
 from entry_samples import entry_data
 
 from bot.errors import LedgerError
+from bot.executor.leader_lock import LeaderLock
 from bot.ledger import Ledger
-from bot.ledger.database import Database
 from bot.ledger.places import open_store
 from bot.ledger.postgresql_store import LOCK
 from bot.ledger.store import CommitUnknown
+from bot.ledger_place import Database
 from tests.support.postgresql import cluster
 
 COMMIT = b"COMMIT\0"  # as a statement of its own, not "READ COMMITTED"
@@ -294,8 +295,9 @@ def test_what_is_no_address(url):
 CHILD = """
 import os, signal, sys
 from pathlib import Path
+from bot.executor.leader_lock import LeaderLock
 from bot.ledger import Ledger
-from bot.ledger.database import Database
+from bot.ledger_place import Database
 from bot.ledger.entries import Asked
 from bot.ledger.postgresql_store import PostgresqlStore
 
@@ -343,3 +345,20 @@ def test_death_at_the_nth_append(tmp_path, opened, place, when, doomed):
 
 def test_unknown_is_no_refusal():
     assert issubclass(CommitUnknown, LedgerError)
+
+
+def test_one_process_of_all_machines_runs_tickets_until_its_connection_is_lost(opened, place, tmp_path):
+    one, other = opened(), opened()
+    lock = LeaderLock(tmp_path / "here", one.holds_runs)
+    elsewhere = LeaderLock(tmp_path / "there", other.holds_runs)  # another machine: no lock of the system is shared
+    assert lock.acquire()
+    assert not elsewhere.acquire()
+    with session(place) as admin:
+        admin.execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
+    with pytest.raises(LedgerError, match="was lost"):
+        lock.must_be_held()
+    assert not lock.acquire()
+    assert elsewhere.acquire()
+    assert one.append("U1", entry_data("asked")).seq == 1  # it still answers
+    for each in (lock, elsewhere):
+        each.close()
