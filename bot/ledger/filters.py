@@ -214,7 +214,7 @@ class Filter:
         yield "seq > ?", (self.after,)
         if self.kind is not None:
             kinds = [self.kind] if isinstance(self.kind, str) else list(self.kind)
-            yield f"kind IN ({', '.join('?' * len(kinds))})", kinds
+            yield (f"kind IN ({', '.join('?' * len(kinds))})" if kinds else "FALSE"), kinds
         if self.ticket is not None:
             yield "ticket = ?", (self.ticket,)
         if self.before is not None:

@@ -79,7 +79,7 @@ class PostgresqlStore(Store):
         self._read_only = read_only
         self._lock = threading.RLock()
         self._writing: _Writing | None = None
-        self._in_snapshot = False
+        self._in_snapshot = self._is_closed = False
         self._running: psycopg.Connection | None = None
         self._sound = ""  # the fingerprint of the definitions that were compared last, and were right
         self._cursors = count()
@@ -95,6 +95,7 @@ class PostgresqlStore(Store):
     def close(self) -> None:
         """Close the connection."""
         with self._lock:
+            self._is_closed = True  # by ourselves: it is not made anew
             self._connection.close()
             if self._running is not None:
                 self._running.close()
@@ -299,6 +300,8 @@ class PostgresqlStore(Store):
     def _anew_where_lost(self, act: Callable[[], Result]) -> Result:
         """Do what changes nothing by itself; outside of a transaction once more where the connection was lost meanwhile."""
         is_inside = self._writing is not None or self._in_snapshot
+        if self._is_closed:
+            raise LedgerError(f"{self.place}: the ledger was closed. Nothing was written.")
         if self._connection.closed and not is_inside:
             self._connection = self._connect(read_only=self._read_only)
         try:

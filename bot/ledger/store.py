@@ -201,7 +201,7 @@ class Store(ABC):
 
     def tickets(self, states: Collection[str]) -> list[str]:
         """The ids of the tickets in those states, oldest first."""
-        marks = ", ".join("?" * len(states))
+        marks = ", ".join("?" * len(states)) or "NULL"
         sql = f"SELECT id FROM ticket WHERE state IN ({marks}) ORDER BY number"  # noqa: S608 - question marks
         return [row[0] for row in self.rows(sql, tuple(states))]
 
@@ -280,7 +280,7 @@ class Store(ABC):
 
         Walks on from `after`: few entries are new, and an index by kind would give all there ever were.
         """
-        marks = ", ".join("?" * len(kinds))
+        marks = ", ".join("?" * len(kinds)) or "NULL"
         sql = f"""SELECT {self._columns} FROM entry{self.dialect.unindexed} WHERE seq > ? AND kind IN ({marks})
             ORDER BY seq LIMIT ?"""  # noqa: S608 - question marks
         rows = self.rows(sql, (after, *kinds, self.dialect.limit(limit)))

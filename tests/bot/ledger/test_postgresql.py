@@ -22,6 +22,7 @@ from bot.ledger.store import CommitUnknown
 from bot.ledger_place import Database
 from tests.support.postgresql import cluster
 
+pytestmark = pytest.mark.postgresql
 COMMIT = b"COMMIT\0"  # as a statement of its own, not "READ COMMITTED"
 
 

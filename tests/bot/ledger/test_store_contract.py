@@ -308,3 +308,15 @@ def test_a_reader_needs_no_key_and_changes_nothing(told, place):
         with pytest.raises(LedgerError):
             reader._reader.write("DELETE FROM ticket")
     assert told.verify().holds
+
+
+def test_a_closed_ledger_refuses_in_words(ledger):
+    ledger.append("U1", entry_data("asked"))
+    ledger.close()
+    with pytest.raises(LedgerError, match="Nothing was written"):
+        ledger.append("U1", entry_data("asked"))
+
+
+def test_of_no_kind_and_in_no_state_there_is_nothing(told):
+    assert told.entries(kind=[]) == []
+    assert told.tickets([]) == told.listed([]) == told.following([], 0, 9) == []
