@@ -264,7 +264,7 @@ async def _act(run: Run, at: StepInstance) -> SendResult:
     except Withheld:
         raise
     except TimeoutError:
-        return SendResult("unknown", str(TargetTimeout(step.key, f"no answer in {step.deadline} s.")))
+        return SendResult("unknown", str(TargetTimeout(step.key, TargetTimeout.after(step.deadline))))
     except TargetError as error:
         return SendResult(
             "refused" if definitely_not_executed(error, step.act) else "unknown", str(error), getattr(error, "raw", "")

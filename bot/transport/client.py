@@ -388,19 +388,19 @@ class TargetClient:
         """
         began = time.monotonic()
         ends = ends or began + seconds
-        job = PooledCall(self._kept, way, work, lambda: Deadline(ends, silence or seconds), reads=reads)
+        job = PooledCall(self._kept, way, work, lambda: Deadline(ends, silence or seconds), began, reads=reads)
         with ExitStack() as slots:
             for slot in (self._slots_of(way.name), self._slots):
                 await self._take(slot, slots, way.name, began, ends, reads=reads)
             if self._fell_silent.get(way.name, 0) > max(began, self._heard.get(way.name, 0)):
-                raise TargetTimeout(way.name, f"no answer in {silence or seconds:.0f} s.")  # to those it queued behind
+                raise TargetTimeout(way.name, TargetTimeout.after(silence or seconds))  # to those it queued behind
             if time.monotonic() >= ends:
                 raise self._too_late(way.name, began, ends, reads=reads)
             future = asyncio.get_running_loop().run_in_executor(self._threads, job.run)
             self._running.add(job)
             whole = ends - time.monotonic() >= seconds / 2
             future.add_done_callback(partial(self._ended, job, way.name, slots.pop_all(), whole=whole))
-        return await _until(future, job, way.name, ends)
+        return await _until(future, job, way.name, began, ends)
 
     def _slots_of(self, name: str) -> Slots:
         return self._per_host.setdefault(name.lower(), Slots(PER_HOST))
@@ -417,12 +417,14 @@ class TargetClient:
 
     def _too_late(self, name: str, began: float, ends: float, *, reads: bool) -> TargetError:
         """Its time was over before it was sent."""
-        seconds = f"{ends - began:.0f} s"
+        waited = ends - began
         if not reads:
-            return QuotaExceeded(name, f"nothing was sent: it was busy with other questions from hvops for {seconds}.")
+            return QuotaExceeded(
+                name, f"nothing was sent: it was busy with other questions from hvops for {waited:.0f} s."
+            )
         if self._heard.get(name, 0) < began:  # nor did it answer those that were asked before
-            return TargetTimeout(name, f"no answer in {seconds}.")
-        return TargetTimeout(name, f"not asked: it was busy with other questions from hvops for {seconds}.", _BUSY)
+            return TargetTimeout(name, TargetTimeout.after(waited))
+        return TargetTimeout(name, f"not asked: it was busy with other questions from hvops for {waited:.0f} s.", _BUSY)
 
     async def _in_turn(self, on: str, seconds: float, ask: Callable[[float], Awaitable[T]], *, reads: bool = True) -> T:
         """Ask a database or a service when it is this one's turn, within what is left of its time."""
@@ -474,7 +476,9 @@ def _work(question: Query) -> Work[Rows]:
     return lambda over, until: (host_operations.registry(over, key, names, until),)
 
 
-async def _until(future: asyncio.Future[tuple[T, str]], job: PooledCall[T], on: str, ends: float) -> tuple[T, str]:
+async def _until(
+    future: asyncio.Future[tuple[T, str]], job: PooledCall[T], on: str, began: float, ends: float
+) -> tuple[T, str]:
     """Wait, but no longer than the deadline: a thread may hang where no socket deadline reaches, as in DNS."""
     seconds = max(0.0, ends - time.monotonic())
     try:
@@ -484,7 +488,7 @@ async def _until(future: asyncio.Future[tuple[T, str]], job: PooledCall[T], on: 
         raise
     if not done:
         asyncio.get_running_loop().call_later(_GRACE, job.abort)
-        raise TargetTimeout(on, f"no answer in {seconds:.0f} s.")
+        raise TargetTimeout(on, TargetTimeout.after(ends - began))
     return future.result()
 
 

@@ -101,7 +101,7 @@ class BackupProduct:
                 rows, text, _ = await asyncio.to_thread(self._read, on, call, reply)
                 return rows, text
         except TimeoutError:
-            raise TargetTimeout(on, f"no answer in {seconds:.0f} s.") from None
+            raise TargetTimeout(on, TargetTimeout.after(seconds)) from None
         except http.ERRORS as error:
             raise http.from_exception(on, error, _SECTION, seconds) from None
 

@@ -120,7 +120,7 @@ class LoadBalancers:
             async with asyncio.timeout(seconds), http.open_client(balancer.url, login.ca_file, seconds) as client:
                 return await self._rows(_Way(on, balancer, login, client), call, params)
         except TimeoutError:
-            raise TargetTimeout(on, f"no answer in {seconds:.0f} s.") from None
+            raise TargetTimeout(on, TargetTimeout.after(seconds)) from None
         except http.ERRORS as error:
             raise http.from_exception(on, error, f"{_SECTION}.{balancer.name}", seconds) from None
 

@@ -43,7 +43,10 @@ class Databases:
             raise PolicyViolation(question.on, f"{error}.") from None
         job = self._job(question.on, seconds)
         rows = await self._run(
-            job, lambda: job.select(query.text, values), seconds, TargetTimeout(question.on, _late(seconds))
+            job,
+            lambda: job.select(query.text, values),
+            seconds,
+            TargetTimeout(question.on, TargetTimeout.after(seconds)),
         )
         return rows, format_rows(rows)
 
@@ -57,7 +60,7 @@ class Databases:
         changes = changes_of(action)
         job = self._job(action.on, seconds)
         unknown = OutcomeUnknown(
-            action.on, f"{_late(seconds)} Whether the change was made is not known.", "Check again."
+            action.on, f"{TargetTimeout.after(seconds)} Whether the change was made is not known.", "Check again."
         )
         look = last_look(action.on)
         return await self._run(job, lambda: job.update(changes, look), seconds, unknown)
@@ -129,7 +132,3 @@ def changes_of(action: RowTransaction) -> list[tuple[UpdatableTable, Update]]:
             raise PolicyViolation(action.on, f"{error}.") from None
         changes.append((table, row))
     return changes
-
-
-def _late(seconds: float) -> str:
-    return f"no answer in {seconds:.0f} s."

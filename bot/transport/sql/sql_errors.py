@@ -135,7 +135,7 @@ def _components(text: str) -> str:
 
 def _by_state(on: str, state: str, says: str, seconds: float) -> TargetError:
     if state in _LATE:
-        return TargetTimeout(on, f"no answer in {seconds:.0f} s." if seconds >= 1 else "no answer in time.")
+        return TargetTimeout(on, TargetTimeout.after(seconds))
     if state in _GONE:
         return ConnectionFailed(on, f"no connection to its database: {_short(says)}", _SERVER)
     return MalformedResponse(on, f"the driver failed: {_short(says) or state or 'without a word'}")

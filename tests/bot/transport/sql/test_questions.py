@@ -131,7 +131,7 @@ async def test_a_server_that_takes_the_connection_and_says_nothing(place):
     began = time.monotonic()
     with pytest.raises((TargetTimeout, ConnectionFailed)):
         await place.databases().answer(RunReader("vmm", "vmm hosts"), 1)
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < 30
 
 
 async def test_a_query_that_never_ends_is_cancelled(place):
