@@ -353,7 +353,10 @@ class ProvedState:
             taken = f"{' and '.join(others)} {'have' if len(others) > 1 else 'has'} taken over its locks"
             raise TicketError(f"{ticket.id} cannot resume: {taken}. Wait for the end, or close it.")
         check_locks(ticket.id, ticket.locks, held)
-        if ticket.yields_locks and not ticket.locks <= set(step.read(Resumed).locks):
+        named = set(step.read(Resumed).locks)
+        if not named <= ticket.locks:
+            raise TicketError(f"{ticket.id} cannot take locks that it never had when it resumes.")
+        if ticket.yields_locks and not ticket.locks <= named:
             raise TicketError(f"{ticket.id} must name the locks that it released when it resumes.")
 
     def _taken_over(self, ticket_id: str, step: TicketEvent) -> str:
