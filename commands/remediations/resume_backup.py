@@ -119,7 +119,7 @@ def _held(job: BackupJob, space: space_facts.GuestSpaceFacts | None, gates: tupl
             f"No plan yet for job {job.number}: {few} {'is' if len(full) == 1 else 'are'} full or low, so it would only wait"
             f" again. First: {space_facts.way_to_room(space)}, then check again."
         )
-    return blocking_reason(f"job {job.number}", gates)
+    return blocking_reason(f"job {job.number}", held(gates))
 
 
 def _has_room(job: BackupJob, space: space_facts.GuestSpaceFacts | None) -> Gate:
