@@ -280,7 +280,16 @@ def _look(
         return ledger.recall(question.on, question.what, now - timedelta(hours=question.hours))
 
     client, limits = parts.target_client, parts.settings.limits
-    return QuerySession(client, recall, now, limits, progress, place=client.router.scope_of, find=parts.inventory.find)
+    return QuerySession(
+        client,
+        recall,
+        now,
+        limits,
+        progress,
+        place=client.router.scope_of,
+        find=parts.inventory.find,
+        learn=parts.inventory.names.learn,
+    )
 
 
 def _now() -> datetime:

@@ -120,6 +120,7 @@ class Kb(str):
     """A Microsoft knowledge-base number: "KB2607712", written with or without KB."""
 
     __slots__ = ()
+    label = "KB numbers"
     wants = "a KB number such as KB2607712"
 
     @classmethod

@@ -6,7 +6,7 @@ import asyncio
 import difflib
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -16,6 +16,7 @@ from bot.api.queries import Wql
 from bot.api.rows import CellError, get_str
 from bot.config.inventory_file import Cluster, InventoryFile, Vmm
 from bot.dispatch.argument_parser import quoted
+from bot.dispatch.known_names import KnownNames
 from bot.dispatch.query_session import QueryExecutor
 from bot.errors import PolicyViolation, TargetError, UsageError
 from bot.transport.turns import asker
@@ -72,6 +73,7 @@ class Inventory:
         self._answered: set[str] = set()  # clusters that have named their nodes since the bot started
         self._called: dict[str, tuple[float, str]] = {}  # cluster -> what it is called in Windows
         self._itself: dict[str, tuple[float, str, str]] = {}  # node -> the cluster that it says it belongs to, and ours
+        self.names = KnownNames()
         # Whether the ledger saw that node in that cluster before: it has acted there.
         self.was_seen: Callable[[str, str], bool] = lambda _cluster, _node: False
 
@@ -252,6 +254,21 @@ class Inventory:
         """Every name known by now, and where a role must hold for it. Asks nobody."""
         found = {name: self._known(name) for name in self.known()}
         return {name: scopes_of(target) for name, target in found.items() if target is not None}
+
+    def suggestions(self, targets: Iterable[str], named: str = "") -> dict[str, tuple[str, ...]]:
+        """The names that a form may offer, and where a role must hold for each. Asks nobody.
+
+        Args:
+            targets: kinds of target.
+            named: a kind of name that was answered before: "guest"; "" for none.
+        """
+        kinds = set(targets)
+        known = {name: self._known(name) for name in self.known()}
+        found = {one.name: scopes_of(one) for one in known.values() if one is not None and one.kind in kinds}
+        if named:
+            places = {name: scopes_of(one) for name, one in known.items() if one is not None}
+            found |= {name: places[on] for name, on in sorted(self.names.of(named)) if on in places}
+        return found
 
     def vmm_servers(self) -> tuple[Target, ...]:
         """The VMM servers of the inventory, by name."""

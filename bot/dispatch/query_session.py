@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
@@ -83,6 +83,7 @@ class QuerySession:
         *,
         place: Callable[[str], str] = lambda _: "",
         find: Callable[[str], Awaitable[Target]] | None = None,
+        learn: Callable[[str, str, Iterable[str]], None] | None = None,
     ) -> None:
         """Take the parts.
 
@@ -95,11 +96,13 @@ class QuerySession:
             place: the cluster of a host (`Router.scope_of`); "" where nobody knows.
             find: finds a name in the inventory, and asks the clusters for their nodes first where it has to
                 (`Inventory.find`); None where only what is known by now counts.
+            learn: is told the names in an answer, with their kind and who told them (`KnownNames.learn`).
         """
         self.evidence: list[Evidence] = []
         self.places: frozenset[str] = frozenset()  # set by the pipeline: where the person may ask; empty: not narrowed
         self._place = place
         self._find = find
+        self._learn = learn
         self._discovery: asyncio.Future[Target] | None = None
         self._target_client = target_client
         self._recall = recall
@@ -153,6 +156,9 @@ class QuerySession:
             return self._unanswered(Unknown(question.on, "bad reply", says))
         assert answer.asked is not None
         assert answer.answered is not None
+        if source.names is not None and self._learn is not None:
+            kind, names_of = source.names
+            self._learn(kind, question.on, names_of(value))
         return Known(value, answer.asked, answer.answered)
 
     async def query_many(self, sources: Mapping[K, Source[T]]) -> dict[K, Known[T] | Unknown]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Self
 
 from bot.api.actions import RowTransaction
@@ -48,6 +49,8 @@ class Vm(str):
 
     __slots__ = ()
     is_subject = True
+    label = "Virtual machine"
+    names = "guest"
 
 
 class Way(str):
@@ -55,6 +58,12 @@ class Way(str):
 
     __slots__ = ()
     wants = "refresh, migration or database"
+    label = "How"
+    choices = MappingProxyType({  # word -> what a form calls it
+        "refresh": "Refresh SCVMM's record",
+        "migration": "Live-migrate it once",
+        "database": "Edit SCVMM's database",
+    })  # fmt: skip
 
     @classmethod
     def parse(cls, word: str) -> Self:

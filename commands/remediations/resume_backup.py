@@ -27,6 +27,7 @@ _GOES_ON = 120  # seconds until a resumed job says that it runs
 class JobNumber(int):
     """The number of a job."""
 
+    label = "Backup job"
     wants = "the number of a backup job such as 48211"
     is_subject = True
 

@@ -189,7 +189,8 @@ def virtual_machines(node: Node) -> Source[tuple[Guest, ...]]:
     """The question: every virtual machine of a node. The host itself is a row of that class too."""
     plain = ("Name", "ElementName", "EnabledState", "OperationalStatus", "HealthState")
     columns = plain if node.is_2008 else (*plain, "ReplicationMode")  # Replica came with 2012, and its column too [doc]
-    return Source(Wql(node.name, namespace(node), "Msvm_ComputerSystem", columns), _read_guests)
+    query = Wql(node.name, namespace(node), "Msvm_ComputerSystem", columns)
+    return Source(query, _read_guests, ("guest", lambda guests: [guest.name for guest in guests]))
 
 
 def _read_guests(rows: Rows) -> tuple[Guest, ...]:
