@@ -12,9 +12,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from bot.api.queries import DoneChanges
 from bot.errors import LedgerError, TicketError, UnreadableEntry
 from bot.ledger.anchors import Anchor, Anchors, AnchorSeal, beyond, length_of, newest
-from bot.ledger.entries import EntryData, parse
+from bot.ledger.changes import change_row
+from bot.ledger.entries import Done, EntryData, parse
 from bot.ledger.envelope import Entry, EntryDraft, decode, encode, entry_mac, ledger_id, to_timestamp
 from bot.ledger.incremental import BrokenChain, ChainStatus, IncrementalVerifier, walk
 from bot.ledger.key import check_places, make_key, read_key, seal
@@ -197,6 +199,23 @@ class Ledger(Reader):
         """The samples that earlier answers and proposals carried about a target, each out of a proved entry, oldest first."""
         with self._proved():
             return super().recall(on, what, since)
+
+    def done_changes(self, question: DoneChanges) -> list[dict[str, Any]]:
+        """The changes of a command that have run to their end on a place; the question says what a row holds.
+
+        Each out of all the proved entries of its ticket, in one snapshot. Raises LedgerError where nothing is proved, or the
+        file lists other entries of a ticket than there are.
+        """
+        since = to_timestamp(datetime.fromisoformat(question.since)) if question.since else ""
+        rows = []
+        with self._proved() as state:
+            for ticket in state.ended_tickets(question.command, question.endings, since):
+                entries = super().story(ticket)
+                state.check_story(ticket, entries)
+                undone_by = next((one for one in state.undos_of(ticket) if state.end_of(one) == Done.kind), "")
+                if (row := change_row(question.on, entries, undone_by)) is not None:
+                    rows.append(row)
+        return rows
 
     def put_blob(self, data: bytes) -> str:
         """Keep raw bytes beside the chain, without their secrets. Returns their SHA-256 in hexadecimal."""
