@@ -37,7 +37,16 @@ class FlagPredicate:
     are_set: bool = True
 
 
-Terms = tuple[Predicate | FlagPredicate, ...]
+@dataclass(frozen=True, slots=True)
+class ListPredicate:
+    """A list of numbers holds none of `values`. A cell that is no list, or none at all, fulfils nothing."""
+
+    column: str
+    values: tuple[int, ...]
+
+
+Term = Predicate | FlagPredicate | ListPredicate
+Terms = tuple[Term, ...]  # a column "Embedded.Name" is one of an embedded instance; there, case does not matter
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +68,14 @@ class CompareToBefore:
         columns: what is compared; () for all of them.
         same: True: the same rows, in any order. False: there are rows, and none of them is as one was before.
         where: which rows are compared, now and before.
+        nothing_new: instead of the same rows: each row of now was one before; some of them may have gone since.
     """
 
     step: str
     columns: tuple[str, ...] = ()
     same: bool = True
     where: Terms = ()
+    nothing_new: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +86,7 @@ class Check:
         holds: all of them must hold for one and the same answer.
         within: seconds; 0 looks once.
         settle: seconds of them that pass before it is asked at all: what it asks about shows the change only then.
-        give_up: where this holds there is nothing to wait for any more: it has failed.
+        give_up: where this holds there is nothing to wait for any more: it has failed. Of several, all of them hold.
         silence: "unknown": no answer at the end is not known. "wait": silence is expected (a reboot), and one that
             lasts is a failure.
         description: what it means that it holds, as people read it: "hv03 is paused and drained".
@@ -86,7 +97,7 @@ class Check:
     holds: tuple[Expect | CompareToBefore, ...]
     within: int = 0
     every: int = 5
-    give_up: Expect | None = None
+    give_up: Expect | tuple[Expect | CompareToBefore, ...] | None = None
     silence: Literal["unknown", "wait"] = "unknown"
     description: str = ""
     never: str = ""
@@ -96,6 +107,13 @@ class Check:
         """Refuse a check that would never be asked. Raises ValueError."""
         if not 0 <= self.settle <= self.within:
             raise ValueError("a check is asked within its time, or never")
+
+    @property
+    def gives_up(self) -> tuple[Expect | CompareToBefore, ...]:
+        """What has to hold, all of it, for there to be nothing to wait for; () where it is waited for in any case."""
+        if self.give_up is None:
+            return ()
+        return self.give_up if isinstance(self.give_up, tuple) else (self.give_up,)
 
     def described_as(self, says: str, never: str = "") -> Check:
         """The same check, with what it means in words."""
@@ -167,6 +185,7 @@ class Group:
 
     Attributes:
         times: how often the whole group is done, one round after the other.
+        seconds: how long all its rounds together may take; 0: as long as each step may, in each round.
         on_failure: "undo": what the group has done is taken back in reverse, where its steps say how.
         revalidate_before: False: it finishes what the group before has begun, by which the plan's facts no longer hold.
     """
@@ -176,6 +195,7 @@ class Group:
     times: int = 1
     on_failure: Literal["stop", "undo"] = "stop"
     revalidate_before: bool = True
+    seconds: int = 0
 
 
 class GateOutcome(StrEnum):
@@ -289,6 +309,8 @@ class Plan:
             that an undo could take back.
         soak_seconds: signed: extra time beyond its steps and manual work, for a plan that is meant to last, such as one
             that lets each group run for a day before the next.
+        places: signed: the clusters that it turned out to be about, of those that the line left open; () for all of these.
+            A role must hold there, and wherever its actions go.
     """
 
     reason: str
@@ -307,6 +329,7 @@ class Plan:
     afterwards: tuple[Check, ...] = ()
     soak_seconds: int = 0
     title: str = ""
+    places: tuple[str, ...] = ()
     at_most: int | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
@@ -315,8 +338,8 @@ class Plan:
             raise ValueError("a plan cannot take less time than its steps")
         _refuse_doubles("group", [group.key for group in self.groups])
         _refuse_doubles("step", [step.key for step in self.steps])
-        if any(not group.steps or group.times < 1 for group in self.groups):
-            raise ValueError("a group has no steps, or no rounds")
+        if any(not group.steps or group.times < 1 or group.seconds < 0 for group in self.groups):
+            raise ValueError("a group has no steps, no rounds, or no time")
         if self.groups and not self.locks:
             raise ValueError("a plan that does something names its locks")
         for gate in self.gates:
@@ -394,7 +417,7 @@ def is_held(gates: Iterable[Gate]) -> bool:
 
 def exists(
     question: Query,
-    *where: Predicate | FlagPredicate,
+    *where: Term,
     within: int = 0,
     every: int = 5,
     at_least: int = 1,
@@ -405,7 +428,7 @@ def exists(
     return Check(question, (Expect(where, at_least=at_least),), within, every, give_up, silence)
 
 
-def not_exists(question: Query, *where: Predicate | FlagPredicate, within: int = 0, every: int = 5) -> Check:
+def not_exists(question: Query, *where: Term, within: int = 0, every: int = 5) -> Check:
     """Not one row matches all the terms."""
     return Check(question, (Expect(where, at_least=0, at_most=0),), within, every)
 
@@ -417,7 +440,7 @@ def unchanged(step: str, question: Query, *columns: str, within: int = 0) -> Che
 
 def _comparisons(step: Step) -> Iterator[CompareToBefore]:
     for check in (*step.guard, *step.done, *step.undo_guard, *step.undone):
-        yield from (one for one in check.holds if isinstance(one, CompareToBefore))
+        yield from (one for one in (*check.holds, *check.gives_up) if isinstance(one, CompareToBefore))
 
 
 def _refuse_doubles(what: str, keys: list[str]) -> None:

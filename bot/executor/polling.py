@@ -74,10 +74,12 @@ async def look_at(parts: RunContext, checks: Sequence[Check], images: Images) ->
         return _Judged(state, why, why, not_measured(check, found))
 
     found = await asyncio.gather(*(one(check) for check in checks))
-    says = "; ".join(one.why for one in found if one.why)
-    until = "; ".join(one.until for one in found if one.until)
     state = max((one.is_ for one in found), default=CheckState.MET)
-    return CheckResult(state, says, tuple(look.evidence), until, tuple(one.reading for one in found))
+    # Where one says that there is nothing to wait for, that is what counts: the others ask the same, or wait still.
+    telling = [one for one in found if one.is_ is CheckState.FAILED] if state is CheckState.FAILED else found
+    says = "; ".join(dict.fromkeys(one.why for one in telling if one.why))
+    until = "; ".join(dict.fromkeys(one.until for one in found if one.until))
+    return CheckResult(state, says, tuple(look.evidence), until, tuple(dict.fromkeys(one.reading for one in found)))
 
 
 async def wait_for(
@@ -145,7 +147,7 @@ def _judged(check: Check, rows: Rows, images: Images) -> _Judged:
     why, reading = unmet(check, rows, images), describe_reading(check, rows, images)
     if not why:
         return _Judged(CheckState.MET, "", "", reading)
-    never = is_terminal_failure(check, rows)
+    never = is_terminal_failure(check, rows, images)
     whole = _in_words(check, "; ".join(why), never=never)
     state = CheckState.FAILED if never else CheckState.UNMET
     return _Judged(state, whole, _until(check, rows, images) or whole, reading)

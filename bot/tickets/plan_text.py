@@ -9,10 +9,20 @@ import difflib
 from collections.abc import Iterator
 from typing import Any
 
-from bot.api.actions import Action, InvokeMethod, ManualStep, ReadBack, RowTransaction, RunProgram, Update
+from bot.api.actions import (
+    Action,
+    InvokeMethod,
+    ManualStep,
+    MethodFields,
+    Octets,
+    ReadBack,
+    RowTransaction,
+    RunProgram,
+    Update,
+)
 from bot.api.command import Risk
 from bot.api.plan import Check, CompareToBefore, Expect, Gate, GateOutcome, Group, Plan, Step
-from bot.api.queries import Fields, Query
+from bot.api.queries import Query
 from bot.dispatch.query_session import describe
 from bot.tickets.answers import question_line
 from bot.tickets.conditions import describe_terms
@@ -29,6 +39,7 @@ def plan_lines(plan: Plan, risk: Risk, version: str, run_until: str = "") -> tup
         *((f"Touches: {', '.join(plan.touches)}",) if plan.touches else ()),
         *(() if plan.at_most is None else (f"Moves at most: {plan.at_most} guests and other roles",)),
         *((f"Title: {plan.title}",) if plan.title else ()),
+        *((f"Places: {', '.join(plan.places)}",) if plan.places else ()),
         f"Way back: {plan.rollback}",
         *((f"Deadline (no step starts later): {run_until}",) if run_until else ()),
         *((f"Soak time beyond its steps: {plan.soak_seconds} s",) if plan.soak_seconds else ()),
@@ -82,8 +93,9 @@ def action_in_words(action: Action) -> str:
     """An action as an engineer would write it."""
     if isinstance(action, InvokeMethod):
         path = f"[{_fields(action.path)}]" if action.path else ""
+        despite = ", a fault decides nothing" if action.may_begin_despite_fault else ""
         accepted = f", success: {', '.join(map(str, action.accept))}" if action.accept != (0,) else ""
-        return f"{action.on}: {action.namespace} {action.cls}{path}.{action.method}({_fields(action.params)}){accepted}"
+        return f"{action.on}: {action.namespace} {action.cls}{path}.{action.method}({_fields(action.params)}){accepted}{despite}"
     if isinstance(action, RunProgram):
         return f"{action.on}: {action.what}({_fields(action.params)})"
     if isinstance(action, RowTransaction):
@@ -104,7 +116,7 @@ def check_in_words(check: Check) -> str:
     wait = f" within {check.within} s, every {check.every} s" if check.within else ""
     wait += f", not before {check.settle} s" if check.settle else ""
     never = f" ({check.never})" if check.never else ""
-    until = f", unless {_holds(check.give_up)}{never}" if check.give_up else never
+    until = f", unless {' and '.join(map(_holds, check.gives_up))}{never}" if check.gives_up else never
     silent = ", silence is expected" if check.silence == "wait" else ""
     says = f"{check.description}: " if check.description else ""
     return f"{says}{_question(check.question)} → {expected}{wait}{until}{silent}"
@@ -126,6 +138,7 @@ def _gate(gate: Gate) -> str:
 
 def _group(group: Group, steps: list[tuple[Group, Step]]) -> Iterator[str]:
     rounds = f", {group.times} times" if group.times > 1 else ""
+    rounds += f" in {group.seconds} s together" if group.seconds else ""
     finishes = "" if group.revalidate_before else ", starts without recalculating the plan"
     yield f"Group {group.key}{rounds}, on failure: {group.on_failure}{finishes}"
     for step in group.steps:
@@ -160,7 +173,9 @@ def _question(question: Query) -> str:
 def _holds(expected: Expect | CompareToBefore) -> str:
     where = f" with {describe_terms(expected.where)}" if expected.where else ""
     if isinstance(expected, CompareToBefore):
-        like = "the same as" if expected.same else "other than"
+        like = "nothing new since" if expected.nothing_new else "the same as" if expected.same else "other than"
+        if expected.nothing_new:
+            return f"{', '.join(expected.columns) or 'all'}{where}: {like} before {expected.step}"
         return f"{', '.join(expected.columns) or 'all'}{where} {like} before {expected.step}"
     most = "" if expected.at_most is None else f" to {expected.at_most}"
     each = f", each {describe_terms(expected.each)}" if expected.each else ""
@@ -171,8 +186,16 @@ def _row(row: Update) -> str:
     return f"{row.table}[{_fields(row.key)}]: {_fields(row.was)} → {_fields(row.becomes)}"
 
 
-def _fields(pairs: Fields) -> str:
-    return ", ".join(f"{name}={value!r}" for name, value in pairs)
+def _fields(pairs: MethodFields) -> str:
+    return ", ".join(f"{name}={_octets(value) if isinstance(value, tuple) else repr(value)}" for name, value in pairs)
+
+
+def _octets(value: Octets) -> str:
+    """Bytes in hexadecimal, and behind them what they read as where they are a text in UTF-16: "0x68007600… 'hv02'"."""
+    raw = bytes(value)
+    text = raw.decode("utf-16-le", "replace").removesuffix("\0")
+    shown = f" {text!r}" if text and text.isprintable() and text.isascii() else ""
+    return f"0x{raw.hex()}{shown}"
 
 
 def _flat(path: str, value: Any) -> Iterator[str]:
