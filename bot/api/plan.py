@@ -79,6 +79,19 @@ class CompareToBefore:
 
 
 @dataclass(frozen=True, slots=True)
+class Meaning:
+    """What a number says in words, where it tells why there is nothing to wait for any more.
+
+    Attributes:
+        values: the numbers that mean it; () for any other than 0, which is then shown behind the words.
+    """
+
+    column: str
+    values: tuple[int, ...]
+    says: str
+
+
+@dataclass(frozen=True, slots=True)
 class Check:
     """A question with an expected answer; asked every `every` seconds until it holds or `within` has passed.
 
@@ -91,6 +104,7 @@ class Check:
             lasts is a failure.
         description: what it means that it holds, as people read it: "hv03 is paused and drained".
         never: what it means that `give_up` holds: "the cluster has given up draining hv03".
+        meanings: why, behind `never`: the first that fits one of the rows.
     """
 
     question: Query
@@ -102,6 +116,7 @@ class Check:
     description: str = ""
     never: str = ""
     settle: int = 0
+    meanings: tuple[Meaning, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse a check that would never be asked. Raises ValueError."""

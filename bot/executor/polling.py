@@ -15,7 +15,7 @@ from bot.api.rows import Rows
 from bot.api.sources import Source
 from bot.executor.context import RunContext
 from bot.serialization import Evidence
-from bot.tickets.conditions import Images, is_terminal_failure, progress_text, unmet
+from bot.tickets.conditions import Images, is_terminal_failure, meaning, progress_text, unmet
 from bot.tickets.readings import NOT_MEASURED, describe_reading
 from bot.transport.bounds import weigh
 
@@ -148,7 +148,7 @@ def _judged(check: Check, rows: Rows, images: Images) -> _Judged:
     if not why:
         return _Judged(CheckState.MET, "", "", reading)
     never = is_terminal_failure(check, rows, images)
-    whole = _in_words(check, "; ".join(why), never=never)
+    whole = _in_words(check, "; ".join(why), never=never, because=meaning(check, rows) if never else "")
     state = CheckState.FAILED if never else CheckState.UNMET
     return _Judged(state, whole, _until(check, rows, images) or whole, reading)
 
@@ -161,7 +161,8 @@ def _until(check: Check, rows: Rows, images: Images) -> str:
     return f"until {check.description}{f' ({far})' if far else ''}"
 
 
-def _in_words(check: Check, why: str, *, never: bool) -> str:
+def _in_words(check: Check, why: str, *, never: bool, because: str = "") -> str:
     """What it means first, then what the answer said."""
-    means = (never and check.never) or (f"expected that {check.description}" if check.description else "")
+    told = f"{check.never}: {because}" if because else check.never
+    means = (never and told) or (f"expected that {check.description}" if check.description else "")
     return f"{means} ({why})" if means else why

@@ -53,6 +53,16 @@ def is_terminal_failure(check: Check, rows: Rows, images: Images) -> bool:
     return bool(check.gives_up) and not any(_miss(one, rows, images) for one in check.gives_up)
 
 
+def meaning(check: Check, rows: Rows) -> str:
+    """Why there is nothing to wait for, as the numbers of an answer say; "" where none of them is known. Raises CellError."""
+    for one in check.meanings:
+        for row in rows:
+            value = get_int(with_embedded(row, one.column), one.column)
+            if value in one.values or (value and not one.values):
+                return one.says if one.values else f"{one.says} ({value})"
+    return ""
+
+
 def matches(row: Row, terms: Terms) -> bool:
     """Whether a row fulfils all terms. Raises CellError."""
     return all(_holds(with_embedded(row, term.column), term) for term in terms)

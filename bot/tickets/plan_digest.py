@@ -18,14 +18,15 @@ from typing import Any
 import rfc8785
 
 from bot.api import actions, plan, queries, report
-from bot.api.command import Risk
 from bot.api.actions import InvokeMethod
+from bot.api.command import Risk
 from bot.api.plan import Check, CompareToBefore, Gate, GateOutcome, Group, Plan, Step, bound
 from bot.errors import LedgerError
 
 KIND = "is"  # the key that carries the type
 FORMAT = 2  # of what is signed, raised with each field that is
 _LATER = {
+    (Check, "meanings"),
     (Check, "settle"),
     (CompareToBefore, "nothing_new"),
     (Group, "seconds"),

@@ -21,7 +21,7 @@ from bot.api.actions import (
     Update,
 )
 from bot.api.command import Risk
-from bot.api.plan import Check, CompareToBefore, Expect, Gate, GateOutcome, Group, Plan, Step
+from bot.api.plan import Check, CompareToBefore, Expect, Gate, GateOutcome, Group, Meaning, Plan, Step
 from bot.api.queries import Query
 from bot.dispatch.query_session import describe
 from bot.tickets.answers import question_line
@@ -117,9 +117,14 @@ def check_in_words(check: Check) -> str:
     wait += f", not before {check.settle} s" if check.settle else ""
     never = f" ({check.never})" if check.never else ""
     until = f", unless {' and '.join(map(_holds, check.gives_up))}{never}" if check.gives_up else never
+    until += "".join(f"; {one.column} {_values(one)}: {one.says}" for one in check.meanings)
     silent = ", silence is expected" if check.silence == "wait" else ""
     says = f"{check.description}: " if check.description else ""
     return f"{says}{_question(check.question)} → {expected}{wait}{until}{silent}"
+
+
+def _values(one: Meaning) -> str:
+    return " or ".join(map(str, one.values)) or "otherwise"
 
 
 def verdict_on(gate: Gate) -> str:

@@ -160,7 +160,7 @@ def invoke(namespace: str, cls: str, method: str, params: MethodFields = (), key
 
 def _parameter(name: str, value: Value | Octets) -> Iterator[str]:
     if isinstance(value, tuple):
-        if not all(0 <= one <= 0xFF for one in value):
+        if not all(one in range(256) for one in value):
             raise ValueError(f"{name} takes bytes")
         yield from (f"<m:{name}>{one}</m:{name}>" for one in value)
     else:
