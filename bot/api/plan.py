@@ -24,6 +24,7 @@ from bot.api.facts import Unknown
 from bot.api.queries import Predicate, Query
 from bot.api.report import Remedy, Sample
 
+KEPT = "kept:"  # how a lock begins that a ticket keeps while it gives the others away: nobody takes that one over
 UNDO = "undo-"  # how the key of a step that takes another one back begins
 _KEY = re.compile(r"[a-z0-9][a-z0-9.-]{0,79}")
 
@@ -67,8 +68,10 @@ class CompareToBefore:
         step: the step whose `before` was asked.
         columns: what is compared; () for all of them.
         same: True: the same rows, in any order. False: there are rows, and none of them is as one was before.
+        tolerance: seconds by which a time may differ and still be the same; 0 for what is no time. One column then.
         where: which rows are compared, now and before.
-        nothing_new: instead of the same rows: each row of now was one before; some of them may have gone since.
+        nothing_new: instead of the same rows: each row of now was one before; some of them may have gone since. With `same`
+            False: some row is new.
     """
 
     step: str
@@ -76,6 +79,7 @@ class CompareToBefore:
     same: bool = True
     where: Terms = ()
     nothing_new: bool = False
+    tolerance: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +158,8 @@ class Step:
         repeatable: after a crash it may be done again, if `before` shows that nothing has changed yet.
         preemptible: while it waits, another ticket may have the locks. Steps by hand always give way.
         undo_says: what taking it back does, as people read it; else it reads as taking back what `description` says.
+        finishes: what it has begun goes on over there by itself, and nothing is won by leaving it: a cancel and the deadline
+            wait until it has ended.
     """
 
     key: str
@@ -169,6 +175,7 @@ class Step:
     preemptible: bool = False
     undo_says: str = ""
     undo_guard: tuple[Check, ...] = ()
+    finishes: bool = False
 
     def __post_init__(self) -> None:
         """Refuse a step that nobody could judge. Raises ValueError."""
@@ -201,6 +208,7 @@ class Group:
     Attributes:
         times: how often the whole group is done, one round after the other.
         seconds: how long all its rounds together may take; 0: as long as each step may, in each round.
+        unit: what its acts are called where they are counted: "live migration".
         on_failure: "undo": what the group has done is taken back in reverse, where its steps say how.
         revalidate_before: False: it finishes what the group before has begun, by which the plan's facts no longer hold.
     """
@@ -211,6 +219,12 @@ class Group:
     on_failure: Literal["stop", "undo"] = "stop"
     revalidate_before: bool = True
     seconds: int = 0
+    unit: str = ""
+
+    @property
+    def gives_way_between(self) -> bool:
+        """Whether it may be left between its steps, in whatever round: one of them only waits, and gives its locks away."""
+        return self.times > 1 and any(step.yields_locks for step in self.steps)
 
 
 class GateOutcome(StrEnum):

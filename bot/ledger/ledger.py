@@ -17,7 +17,7 @@ from bot.errors import LedgerError, TicketError, UnreadableEntry
 from bot.ledger.anchors import Anchor, Anchors, AnchorSeal, beyond, length_of, newest
 from bot.ledger.changes import change_row
 from bot.ledger.entries import Done, EntryData, parse
-from bot.ledger.envelope import Entry, EntryDraft, decode, encode, entry_mac, ledger_id, to_timestamp
+from bot.ledger.envelope import FIRST, Entry, EntryDraft, decode, encode, entry_mac, ledger_id, to_timestamp
 from bot.ledger.incremental import BrokenChain, ChainStatus, IncrementalVerifier, walk
 from bot.ledger.key import check_places, make_key, read_key, seal
 from bot.ledger.proved import SWITCHES, ProvedState, RefusedTransition
@@ -186,6 +186,21 @@ class Ledger(Reader):
             entries = super().story(ticket)
             state.check_story(ticket, entries)
         return entries
+
+    def story_after(self, ticket: str, after: int, seal: bytes = FIRST) -> tuple[list[Entry], bytes]:
+        """The entries of a ticket behind those that somebody has read and kept, proved together with them, oldest first.
+
+        Args:
+            ticket: the ticket.
+            after: the number of the newest one that was read; 0 for none.
+            seal: what this answered then.
+
+        Raises:
+            LedgerError: the file lists others than there are.
+        """
+        with self._proved() as state:
+            entries = self._reader.of_ticket(ticket, after)
+            return entries, state.check_story(ticket, entries, seal)
 
     def listed(self, states: Collection[str], limit: int = 100, *, newest_first: bool = True) -> list[TicketRow]:
         """The tickets in those states, the newest first unless told. Raises LedgerError where the table shows others."""

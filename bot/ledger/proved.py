@@ -279,13 +279,22 @@ class ProvedState:
         if not self.has_ticket(ticket):
             raise NoSuchTicket(f"There is no ticket {ticket}.")
 
-    def check_story(self, ticket: str, entries: Sequence[Entry]) -> None:
-        """These are all entries that name the ticket, in their order, and no other. Raises LedgerError."""
-        seal = FIRST
+    def check_story(self, ticket: str, entries: Sequence[Entry], seal: bytes = FIRST) -> bytes:
+        """These are all entries that name the ticket, in their order, and no other. Raises LedgerError.
+
+        Args:
+            ticket: the ticket.
+            entries: those behind `seal`.
+            seal: what this answered for the ones before; without it, `entries` are all of them.
+
+        Returns:
+            What is handed over with the next ones.
+        """
         for entry in entries:
             seal = _sealed(seal, entry.mac)
         if seal != self._known(ticket).seal:
             raise LedgerError(f"the file does not list the entries of {ticket} as they are")
+        return seal
 
     def check_listed(self, states: Collection[str], rows: Sequence[tuple[str, str, str]], *, all_of_them: bool) -> None:
         """Rows of the ticket table (id, state, ending) say what the entries say. Raises LedgerError."""
@@ -350,7 +359,8 @@ class ProvedState:
         if step.kind in ("started", "intent", "resumed"):
             check_stop(ticket_id, step.kind, stopped=self.is_stopped)
         if step.kind == "started":
-            check_locks(ticket_id, now.locks, self.locks, self._taken_over(ticket_id, step))
+            taken = self._taken_over(ticket_id, step)
+            check_locks(ticket_id, now.locks, self.locks, taken, undoes=ticket_id in self.undos_of(taken))
         if step.kind == "resumed" and before is not None:
             self._must_have_its_locks(before, step)
         return now

@@ -13,7 +13,7 @@ from typing import Any
 
 from bot.api.plan import Check, CompareToBefore, Expect, FlagPredicate, ListPredicate, Term, Terms
 from bot.api.queries import Predicate, Value
-from bot.api.rows import Cell, CellError, Row, Rows, get_bool, get_int, get_ints
+from bot.api.rows import Cell, CellError, Row, Rows, get_bool, get_datetime, get_int, get_ints
 
 Images = Mapping[str, Rows]  # step -> its before-image
 
@@ -151,12 +151,28 @@ def _versus(expected: CompareToBefore, rows: Rows, images: Images) -> str:
     what = ", ".join(expected.columns) or "the answer"
     if expected.nothing_new:
         new = set(now) - set(before)
-        return f"{_count(len(new))} new since before {expected.step}" if new else ""
+        if expected.same:
+            return f"{_count(len(new))} new since before {expected.step}" if new else ""
+        return "" if new else f"nothing new since before {expected.step}"
+    if expected.tolerance:
+        now, before = _rounded(expected, rows, images[expected.step])
     if expected.same:
         return "" if now == before else f"{what} differs from before {expected.step}"
     if not now:
         return f"nothing to compare with before {expected.step}"
     return f"{what} is still as before {expected.step}" if set(now) & set(before) else ""
+
+
+def _rounded(expected: CompareToBefore, rows: Rows, before: Rows) -> tuple[list[str], list[str]]:
+    """Times as texts that compare: those that differ by no more than is tolerated read like the one before. Raises CellError."""
+    (column,) = expected.columns
+    was = [get_datetime(row, column) for row in before if matches(row, expected.where)]
+    now = [get_datetime(row, column) for row in rows if matches(row, expected.where)]
+    near = [
+        next((old for old in was if at and old and abs((at - old).total_seconds()) <= expected.tolerance), at)
+        for at in now
+    ]
+    return sorted(map(str, near)), sorted(map(str, was))
 
 
 def _sorted(rows: Rows, columns: tuple[str, ...]) -> list[str]:

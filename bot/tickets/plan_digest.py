@@ -29,8 +29,11 @@ _LATER = {
     (Check, "meanings"),
     (Check, "settle"),
     (CompareToBefore, "nothing_new"),
+    (CompareToBefore, "tolerance"),
     (Group, "seconds"),
+    (Group, "unit"),
     (InvokeMethod, "may_begin_despite_fault"),
+    (Step, "finishes"),
     (Step, "undo_guard"),
 }
 _TYPES: Mapping[str, type[Any]] = {

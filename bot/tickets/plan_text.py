@@ -144,6 +144,7 @@ def _gate(gate: Gate) -> str:
 def _group(group: Group, steps: list[tuple[Group, Step]]) -> Iterator[str]:
     rounds = f", {group.times} times" if group.times > 1 else ""
     rounds += f" in {group.seconds} s together" if group.seconds else ""
+    rounds += f", counted as {group.unit}" if group.unit else ""
     finishes = "" if group.revalidate_before else ", starts without recalculating the plan"
     yield f"Group {group.key}{rounds}, on failure: {group.on_failure}{finishes}"
     for step in group.steps:
@@ -151,7 +152,7 @@ def _group(group: Group, steps: list[tuple[Group, Step]]) -> Iterator[str]:
 
 
 def _step(number: int, step: Step) -> Iterator[str]:
-    marks = [name for name in ("repeatable", "preemptible") if getattr(step, name)]
+    marks = [name for name in ("repeatable", "preemptible", "finishes") if getattr(step, name)]
     yield f"{number} {step.description} [{step.key}], at most {step.deadline} s{''.join(f', {mark}' for mark in marks)}"
     for check in step.guard:
         yield f"   only if: {check_in_words(check)}"
@@ -178,9 +179,12 @@ def _question(question: Query) -> str:
 def _holds(expected: Expect | CompareToBefore) -> str:
     where = f" with {describe_terms(expected.where)}" if expected.where else ""
     if isinstance(expected, CompareToBefore):
-        like = "nothing new since" if expected.nothing_new else "the same as" if expected.same else "other than"
+        like = "the same as" if expected.same else "other than"
         if expected.nothing_new:
+            like = "nothing new since" if expected.same else "something new since"
             return f"{', '.join(expected.columns) or 'all'}{where}: {like} before {expected.step}"
+        if expected.tolerance:
+            like = f"{like} (by {expected.tolerance} s)"
         return f"{', '.join(expected.columns) or 'all'}{where} {like} before {expected.step}"
     most = "" if expected.at_most is None else f" to {expected.at_most}"
     each = f", each {describe_terms(expected.each)}" if expected.each else ""

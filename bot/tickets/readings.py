@@ -33,7 +33,7 @@ def describe_reading(check: Check, rows: Rows, images: Images) -> str:
     if not why:
         return _shortened(f"{check.description} ({read})" if check.description else read, _LONGEST)
     if all(
-        isinstance(one, CompareToBefore) and one.same and not one.nothing_new and one.step in images
+        isinstance(one, CompareToBefore) and one.same and not (one.nothing_new or one.tolerance) and one.step in images
         for one in check.holds
     ):
         return _shortened(f"{check.question.on}: {read}", _LONGEST)  # a comparison says itself what is different
@@ -73,7 +73,7 @@ def _read(expected: Expect | CompareToBefore, rows: Rows, images: Images, *, is_
     found = [row for row in rows if matches(row, expected.where)]
     if isinstance(expected, CompareToBefore):
         before = images.get(expected.step)
-        if before is None or not expected.same or expected.nothing_new:
+        if before is None or not expected.same or expected.nothing_new or expected.tolerance:
             return rows_in_words([_narrow(row, expected.columns) for row in found])
         return compare_rows(found, [row for row in before if matches(row, expected.where)], expected.columns)
     if expected.at_most == 0 and not found:
