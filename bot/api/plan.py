@@ -224,7 +224,12 @@ class Group:
     @property
     def gives_way_between(self) -> bool:
         """Whether it may be left between its steps, in whatever round: one of them only waits, and gives its locks away."""
-        return self.times > 1 and any(step.yields_locks for step in self.steps)
+        return self.is_counted and any(step.yields_locks for step in self.steps)
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether it is done many times, or belongs to what is: its acts are counted, and it waits outside of windows."""
+        return self.times > 1 or bool(self.unit)
 
 
 class GateOutcome(StrEnum):

@@ -203,6 +203,17 @@ class Run:
             return False
         return at.step.yields_locks or (at.group.gives_way_between and at.key not in self.story.intents)
 
+    async def wait_until_allowed(self, at: StepInstance) -> bool:
+        """Wait while a repeated group may not go on: between its steps nothing is under way. Whether it had to wait.
+
+        Raises Cancelled, Preempted, OutOfTime: whoever needs its locks meanwhile has them.
+        """
+        has_waited = False
+        while at.group.is_counted and (why := self.parts.may_start_now(self.proposal, self.parts.now())):
+            has_waited = True
+            await self.pause(self.parts.every, f"waiting: {why}")
+        return has_waited
+
     async def wait_while_stopped(self) -> bool:
         """Nothing begins while /hvops stop is in force. Whether it had to wait. Raises Cancelled, Preempted, OutOfTime."""
         told = False

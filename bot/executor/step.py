@@ -76,7 +76,7 @@ async def _begin_and_settle(run: Run, at: StepInstance) -> StepResult | None:
     held_back = False
     while True:
         try:
-            if await _waited(run) or held_back:
+            if await _waited(run) or await run.wait_until_allowed(at) or held_back:
                 if not _has_begun_group(run, at):
                     return StepResult(StepStatus.HELD_BACK, f"before: {at.step.description}")
                 await _ask_again(run, at)

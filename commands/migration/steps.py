@@ -19,6 +19,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bot.api.actions import InvokeMethod, method_params
+from bot.api.facts import Unknown
 from bot.api.plan import (
     Check,
     CompareToBefore,
@@ -33,6 +34,7 @@ from bot.api.plan import (
 )
 from bot.api.queries import Predicate, Wql, make_params
 from commands.drain.steps import none_locked
+from commands.migration.facts import MigrationFacts
 from commands.migration.proof import Way
 from commands.sources.cluster import LOCKED, NAMESPACE
 from commands.sources.guests import ACTIVITIES, BACKING_UP
@@ -84,6 +86,14 @@ class Machine:
     earlier: int = Migration.NONE
 
 
+def machine(found: MigrationFacts) -> Machine:
+    """The guest as the steps need it; its resource is known."""
+    one = found.resource
+    assert not isinstance(one, Unknown)
+    earlier = Migration.NONE if one.migration is None else one.migration
+    return Machine(found.cluster, found.guest.name, found.guest.vm_id, one.name, one.group, earlier)
+
+
 def live_move_step(
     one: Machine, source: str, destination: str, *, way: Way, key: str = "move", can_cancel: bool = False
 ) -> Step:
@@ -113,6 +123,7 @@ def live_move_step(
         undo=back,
         undo_guard=(_can_be_cancelled(one, source),) if back else (),
         undone=(_has_stayed(one, source),) if back else (),
+        finishes=not can_cancel,
         undo_says=f"Cancel the live migration of {one.guest} while its memory is being transferred" if back else "",
     )
 

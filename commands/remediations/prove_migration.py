@@ -15,9 +15,8 @@ from commands.formatting import join_names
 from commands.migration.facts import MigrationFacts, Place, find_migration_facts, find_place
 from commands.migration.gates import move_gates
 from commands.migration.proof import Way, step_keys
-from commands.migration.steps import Machine, live_move_step
+from commands.migration.steps import live_move_step, machine
 from commands.no_plan import cluster_lock, no_plan, or_no_plan
-from commands.sources.migration import Migration
 
 _EVERY = ClusterTargets()
 
@@ -113,14 +112,6 @@ def plan(args: Args, facts: Facts) -> Plan:
         self_reverting=True,
     )
     return or_no_plan(name, whole)
-
-
-def machine(found: MigrationFacts) -> Machine:
-    """The guest as the steps need it; its resource is known."""
-    one = found.resource
-    assert not isinstance(one, Unknown)
-    earlier = Migration.NONE if one.migration is None else one.migration
-    return Machine(found.cluster, found.guest.name, found.guest.vm_id, one.name, one.group, earlier)
 
 
 def destination(found: MigrationFacts, wanted: str) -> str:

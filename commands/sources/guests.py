@@ -44,7 +44,7 @@ _LISTED = {BACKING_UP, *ACTIVITIES, *_CONDITIONS}
 _CRITICAL, _NOT_CRITICAL = 25, (5, 20)  # HealthState [doc]
 _CURRENT_SETTINGS = 3  # v1 SettingType: current, not a snapshot [doc]
 _REALIZED = "Microsoft:Hyper-V:System:Realized"  # v2 VirtualSystemType [src]
-_VM_PARAMETERS = r"SOFTWARE\Microsoft\Virtual Machine\Guest\Parameters"
+VM_PARAMETERS = r"SOFTWARE\Microsoft\Virtual Machine\Guest\Parameters"
 
 
 class Power(StrEnum):
@@ -292,7 +292,7 @@ def guest_identity(hosted: HostedGuest) -> Source[str]:
     """Which virtual machine does the guest believe to be? Written by integration services (2012 R2 and later [mem])."""
     guest = hosted.guest
     return Source(
-        GuestRegistry(guest.name, hosted.told.fqdn, guest.vm_id, _VM_PARAMETERS, ("VirtualMachineId",)), _read_identity
+        GuestRegistry(guest.name, hosted.told.fqdn, guest.vm_id, VM_PARAMETERS, ("VirtualMachineId",)), _read_identity
     )
 
 
