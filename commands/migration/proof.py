@@ -60,11 +60,11 @@ def step_keys(way: Way) -> tuple[str, str]:
 
 def proofs(cluster: str) -> Source[tuple[Proof, ...]]:
     """The question: which ways were proved there? The newest attempt of each, the way to prefer first."""
-    return Source(DoneChanges(cluster, COMMAND, endings=("done", "failed")), _read_proofs)
+    return Source(DoneChanges(cluster, COMMAND, endings=("done", "failed")), read_proofs)
 
 
-def _read_proofs(rows: Rows) -> tuple[Proof, ...]:
-    """Raises CellError."""
+def read_proofs(rows: Rows) -> tuple[Proof, ...]:
+    """The newest attempt of each way, the way to prefer first. Raises CellError, ValueError."""
     newest = {one.way: one for one in map(_proof, rows)}
     return tuple(newest[way] for way in Way if way in newest)
 

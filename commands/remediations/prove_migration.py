@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
 from bot.api.arguments import NO_HOST, ClusterTargets, HostTarget
-from bot.api.command import Remediation, Risk, Role
+from bot.api.command import ProofLine, Remediation, Risk, Role
 from bot.api.facts import Unknown
 from bot.api.plan import Group, Plan
 from bot.api.query_client import QueryClient
 from bot.api.report import Remedy
+from bot.api.rows import Rows
 from commands.formatting import join_names
 from commands.migration.facts import MigrationFacts, Place, find_migration_facts, find_place
 from commands.migration.gates import move_gates
-from commands.migration.proof import Way, step_keys
+from commands.migration.proof import Way, read_proofs, step_keys
 from commands.migration.steps import live_move_step, machine
 from commands.no_plan import cluster_lock, no_plan, or_no_plan
 
@@ -143,4 +145,9 @@ def _proved_words(found: MigrationFacts) -> str:
     return f"On {found.cluster}: {told}." if told else f"No way to migrate live has been proved on {found.cluster}."
 
 
-COMMAND = Remediation(Role.OPERATOR, Risk.HIGH, Args, collect, plan)
+def proof_lines(rows: Rows) -> Sequence[ProofLine]:
+    """The newest attempt of each way on a cluster. Raises ValueError."""
+    return tuple(ProofLine(one.says, one.holds) for one in read_proofs(rows))
+
+
+COMMAND = Remediation(Role.OPERATOR, Risk.HIGH, Args, collect, plan, proofs=proof_lines)

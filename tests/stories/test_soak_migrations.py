@@ -4,7 +4,7 @@ import re
 
 from lab.slack.plain_text import plain_text
 
-END = re.compile(r"^(Done|Failed at step [0-9]+|Cancelled at step [0-9]+): Move crm-04 live")
+END = re.compile(r"^(Done|Failed at step [0-9]+|Stopped at step [0-9]+): Move crm-04 live")
 
 
 def moves(ops):
@@ -140,8 +140,8 @@ async def test_a_cancel_waits_until_the_move_has_ended(play):
 async def test_another_change_has_the_lock_between_two_moves_and_a_second_soak_waits(play, hurried):
     async with play("healthy") as ops:
         await proved(ops)
-        await soaking(ops, 60)
-        await ops.recorded("outcome", 12)
+        await soaking(ops, 24)
+        await ops.recorded("outcome", 9)
         await ops.says("/drain-node hv04")
         drain = await ops.sees("Drain node hv04?", channel="hv-ops")
         await ops.clicks(drain, "Approve", who="approver")
@@ -149,7 +149,7 @@ async def test_another_change_has_the_lock_between_two_moves_and_a_second_soak_w
         await ops.says("/soak-migrations crm-01 4 --on prod")
         second = await ops.sees("Move crm-01 live 4 times", channel="hv-ops")
         await ops.clicks(second, "Approve", who="approver")
-        assert "60 of 60 live migrations done" in plain_text(await ended(ops))
+        assert "24 of 24 live migrations done" in plain_text(await ended(ops))
         await ops.slack.person("operator").sees(re.compile("^Done: Move crm-01 live"), "hv-ops")
         order = [
             (entry.kind, entry.ticket)
