@@ -16,7 +16,7 @@ from commands.drain.move import GUEST_MOVES
 from commands.migration.facts import MigrationFacts
 from commands.sources.cluster import Group
 from commands.sources.guests import Power
-from commands.sources.migration import BY_PRIORITY, LIVE, ONLINE, RUNNING, MachineResource, Migration
+from commands.sources.migration import BY_PRIORITY, LIVE, ONLINE, REASONS, RUNNING, MachineResource, Migration
 
 _STATES = {1: "offline", 2: "failed", 3: "partially online", 4: "pending"}
 _ROLE_ONLINE = 0
@@ -99,7 +99,11 @@ def not_migrating(of: MigrationFacts) -> Gate:
         )
         return _not_known(says, f"MigrationState of {of.guest.name}", why)
     state = Migration(one.migration)
-    earlier = {Migration.CANCELLED: "an earlier one was cancelled", Migration.FAILED: "an earlier one failed"}
+    why = f" ({REASONS.get(one.reason, f'MigrationFailureReason {one.reason}')})" if one.reason else ""
+    earlier = {
+        Migration.CANCELLED: "an earlier one was cancelled, which counts for nothing",
+        Migration.FAILED: f"an earlier one failed{why}, which counts for nothing",
+    }
     told = f"MigrationState is {int(state)}" if state.is_under_way else earlier.get(state, "")
     return Gate(says, GateOutcome.of(not state.is_under_way), told, answerable=False)
 

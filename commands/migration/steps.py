@@ -54,6 +54,7 @@ from commands.sources.nodes import ClusterNodeState, node_query
 
 START_MIGRATION, CANCEL_MIGRATION = 0x01600004, 0x01600008  # 23068676, 23068680 [doc]
 MOVE_MINUTES = 30
+_EVERY = 2  # seconds between two looks at a migration: of many, most of their time would be waiting otherwise
 _FLAGS = (
     2 | 4 | 8
 )  # RETURN_TO_SOURCE_NODE_ON_ERROR, QUEUE_ENABLED, HIGH_PRIORITY_START; never 1, ignore the status [doc]
@@ -258,6 +259,7 @@ def _arrived(one: Machine, source: str, destination: str, key: str) -> Check:
         machine_query(one.cluster, one.resource),
         (Expect(there),),
         within=MOVE_MINUTES * 60,
+        every=_EVERY,
         give_up=(
             Expect((Predicate("OwnerNode", "=", source), Predicate(MIGRATION, "in", over))),
             CompareToBefore(key, (MIGRATION, REASON), same=False),
