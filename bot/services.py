@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from bot.api.queries import SampleHistory
+from bot.api.queries import DoneChanges, LedgerQuery
 from bot.api.rows import Rows
 from bot.config.inventory_file import InventoryFile
 from bot.config.inventory_file import load as load_inventory
@@ -276,7 +276,9 @@ def _look(
     now: datetime,
     progress: Callable[[Progress], None] | None,
 ) -> QuerySession:
-    def recall(question: SampleHistory) -> Rows:
+    def recall(question: LedgerQuery) -> Rows:
+        if isinstance(question, DoneChanges):
+            return ledger.done_changes(question)
         return ledger.recall(question.on, question.what, now - timedelta(hours=question.hours))
 
     client, limits = parts.target_client, parts.settings.limits

@@ -75,6 +75,35 @@ class VmmTargets(tuple[Target, ...]):
         return ",".join(map(str, self))
 
 
+class ClusterTargets(tuple[Target, ...]):
+    """Clusters: "prod", or "prod,dr"; where none is named, all of the inventory where this person may. Only as an option.
+
+    For what may be on any of them: the plan says where it was found (`Plan.places`).
+    """
+
+    __slots__ = ()
+    wants = "a cluster, or several with commas"
+
+    def __str__(self) -> str:
+        """As people write them."""
+        return ",".join(map(str, self))
+
+
+class NodePair(tuple[Target, ...]):
+    """Two nodes: "hv01 hv02", or "hv01,hv02"; () where none is named. Only as an option."""
+
+    __slots__ = ()
+    wants = "two nodes"
+    words = 2
+
+    def __str__(self) -> str:
+        """As people write them."""
+        return " ".join(map(str, self))
+
+
+NO_HOST = Target("", "host")  # the default of an option that is a host: none is named
+
+
 class Size(int):
     """A number of bytes, written "1GB", "1.5 GB", "500MB"; binary units, as Windows shows them."""
 

@@ -72,6 +72,14 @@ class AfterRun:
 
 
 @dataclass(frozen=True, slots=True)
+class ProofLine:
+    """What a change that has run to its end has proved, or has failed to: "ExecuteResourceControl, proved with crm-01 in T-12"."""
+
+    says: str
+    holds: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Remediation(Generic[A, F]):
     """A command that changes something, after a decision.
 
@@ -81,6 +89,8 @@ class Remediation(Generic[A, F]):
         undo_gates: what has to be so before a person takes back what it did: from new facts, and from the plan that
             takes it back. Those that guard safety block, the others warn. None: the gates of its own plan, made afresh;
             so a command whose gates only make sense on the way there ("hv03 is up", before a drain) says what else.
+        proofs: of a command that is there to prove something: what its tickets on a place, rows of `DoneChanges` that are
+            done or have failed, come to; `hvops doctor --migrate` shows them. Pure; raises ValueError for what it cannot read.
     """
 
     role: Role
@@ -90,3 +100,4 @@ class Remediation(Generic[A, F]):
     plan: Callable[[A, F], Plan]
     undo_gates: Callable[[A, F, Plan], tuple[Gate, ...]] | None = None
     describe_after: Callable[[AfterRun], Sequence[str]] | None = None
+    proofs: Callable[[Rows], Sequence[ProofLine]] | None = None

@@ -17,8 +17,10 @@ from typing import Any, Literal
 
 from bot.api.arguments import (
     ClusterTarget,
+    ClusterTargets,
     HostTarget,
     LoadBalancerTarget,
+    NodePair,
     ServiceOrClusterTarget,
     ServiceTarget,
     Target,
@@ -64,7 +66,10 @@ _TARGETS: dict[type, tuple[str, tuple[str, ...]]] = {
     ServiceTarget: ("<service>", ("service",)),
     ServiceOrClusterTarget: ("<service|cluster>", ("service", "cluster")),
     VmmTargets: ("<vmm>", ("vmm",)),
+    ClusterTargets: ("<cluster>", ("cluster",)),
+    NodePair: ("<host> <host>", ("host",)),
 }
+_SEVERAL = (VmmTargets, ClusterTargets, NodePair)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +85,7 @@ class Parameter:
         is_subject: whether it names what the command is about.
         targets: which kinds of target it takes; () where it is no target.
         default: of an option: what holds where it is left out, as people type it; "" where nothing does.
+        words: how many words an option takes at most; with commas between, one is enough.
     """
 
     name: str
@@ -89,12 +95,14 @@ class Parameter:
     needs_one: bool = False
     default: str = ""
     takes_several: bool = field(init=False)
+    words: int = field(init=False)
     is_subject: bool = field(init=False)
     targets: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
         """Read off the type, once for all lines."""
-        object.__setattr__(self, "takes_several", self.type is VmmTargets)
+        object.__setattr__(self, "takes_several", self.type in _SEVERAL)
+        object.__setattr__(self, "words", getattr(self.type, "words", 1))
         object.__setattr__(self, "is_subject", bool(getattr(self.type, "is_subject", False)))
         object.__setattr__(self, "targets", _TARGETS.get(self.type, ("", ()))[1])
 
@@ -264,6 +272,11 @@ def _take_options(usage: str, options: dict[str, Parameter], typed: list[str]) -
             near = tuple(f"--{one}" for one in suggest(name, options))
             raise UsageError(f"There is no option --{truncate(name)}.", usage, near)
         given = value if equals else next(rest, "")
+        while not equals and given and given.strip(",").count(",") + 1 < parameter.words:
+            following = next(rest, "")
+            if not following:
+                break
+            given = f"{given.strip(',')},{following}"
         values[parameter.name] = _value(usage, parameter, given)
     return values, plain
 

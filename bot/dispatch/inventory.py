@@ -274,6 +274,11 @@ class Inventory:
         """The VMM servers of the inventory, by name."""
         return tuple(self._server(vmm) for _, vmm in sorted(self._inventory_file.vmm.items()))
 
+    def clusters(self) -> tuple[Target, ...]:
+        """The clusters of the inventory, by name."""
+        found = (self._known(name) for name in sorted(self._inventory_file.clusters))
+        return tuple(target for target in found if target is not None)
+
     def load_balancers(self) -> tuple[Target, ...]:
         """The load balancers of the inventory, by name."""
         return tuple(

@@ -16,10 +16,12 @@ from typing import Any, Protocol, TypeVar
 from bot.api.arguments import Target
 from bot.api.facts import Known, Unknown
 from bot.api.queries import (
+    DoneChanges,
     GuestQuery,
     GuestRegistry,
     GuestRunReader,
     GuestWql,
+    LedgerQuery,
     Query,
     Registry,
     RunReader,
@@ -76,7 +78,7 @@ class QuerySession:
     def __init__(
         self,
         target_client: QueryExecutor,
-        recall: Callable[[SampleHistory], Rows],
+        recall: Callable[[LedgerQuery], Rows],
         now: datetime,
         deadlines: Limits,
         progress: Callable[[Progress], None] | None = None,
@@ -203,11 +205,12 @@ class QuerySession:
             raise
 
     async def _ask(self, question: Query) -> QueryResult:
-        if isinstance(question, SampleHistory):
+        if isinstance(question, (SampleHistory, DoneChanges)):
             self._check(question)
             asked = datetime.now(UTC)
             rows = await asyncio.to_thread(self._recall, question)
-            self.evidence.append(Evidence(question.on, describe(question), f"{len(rows)} samples in the ledger"))
+            what = "samples" if isinstance(question, SampleHistory) else "changes"
+            self.evidence.append(Evidence(question.on, describe(question), f"{len(rows)} {what} in the ledger"))
             return QueryResult(rows, "", "", asked, datetime.now(UTC))
         self._begin(question.on)
         asked = datetime.now(UTC)
@@ -286,13 +289,20 @@ def describe(question: Query) -> str:
         return f"HKLM\\{question.key}: {', '.join(question.names) or 'subkeys'}"
     if isinstance(question, WinRMConfig):
         return "winrm/config"
-    if isinstance(question, SampleHistory):
-        return f"ledger: {question.what} of the last {question.hours} hours"
+    if isinstance(question, (SampleHistory, DoneChanges)):
+        return _remembered(question)
     if isinstance(question, GuestRunReader):
         return _command_line(question)
     assert isinstance(question, RunReader)
     writes = next((write for rows, write in _WRITTEN if question.what in rows), _command_line)
     return writes(question)
+
+
+def _remembered(question: LedgerQuery) -> str:
+    if isinstance(question, SampleHistory):
+        return f"ledger: {question.what} of the last {question.hours} hours"
+    since = f" since {question.since}" if question.since else ""
+    return f"ledger: {question.command} that is {' or '.join(question.endings)}{since}"
 
 
 def _query(question: Wql | GuestWql) -> str:

@@ -10,6 +10,7 @@ proved        what proved entries come to, and the check of every transition: al
 ticket_table  what the derived tables should show
 filters       what a reader looks for
 ticket_state  the states of a ticket, as a fold over its entries
+changes       one change that has run to its end, as a row
 queries       reading without writing: a copy of a ledger, and no key; the rows of a review, the newest proposals
 ledger        append, read back
 verify        prove it

@@ -12,10 +12,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from bot.api.queries import DoneChanges
 from bot.errors import LedgerError, TicketError, UnreadableEntry
 from bot.ledger.anchors import Anchor, Anchors, AnchorSeal, beyond, length_of, newest
-from bot.ledger.entries import EntryData, parse
-from bot.ledger.envelope import Entry, EntryDraft, decode, encode, entry_mac, ledger_id, to_timestamp
+from bot.ledger.changes import change_row
+from bot.ledger.entries import Done, EntryData, parse
+from bot.ledger.envelope import FIRST, Entry, EntryDraft, decode, encode, entry_mac, ledger_id, to_timestamp
 from bot.ledger.incremental import BrokenChain, ChainStatus, IncrementalVerifier, walk
 from bot.ledger.key import check_places, make_key, read_key, seal
 from bot.ledger.proved import SWITCHES, ProvedState, RefusedTransition
@@ -185,6 +187,21 @@ class Ledger(Reader):
             state.check_story(ticket, entries)
         return entries
 
+    def story_after(self, ticket: str, after: int, seal: bytes = FIRST) -> tuple[list[Entry], bytes]:
+        """The entries of a ticket behind those that somebody has read and kept, proved together with them, oldest first.
+
+        Args:
+            ticket: the ticket.
+            after: the number of the newest one that was read; 0 for none.
+            seal: what this answered then.
+
+        Raises:
+            LedgerError: the file lists others than there are.
+        """
+        with self._proved() as state:
+            entries = self._reader.of_ticket(ticket, after)
+            return entries, state.check_story(ticket, entries, seal)
+
     def listed(self, states: Collection[str], limit: int = 100, *, newest_first: bool = True) -> list[TicketRow]:
         """The tickets in those states, the newest first unless told. Raises LedgerError where the table shows others."""
         with self._proved() as state:
@@ -197,6 +214,23 @@ class Ledger(Reader):
         """The samples that earlier answers and proposals carried about a target, each out of a proved entry, oldest first."""
         with self._proved():
             return super().recall(on, what, since)
+
+    def done_changes(self, question: DoneChanges) -> list[dict[str, Any]]:
+        """The changes of a command that have run to their end on a place; the question says what a row holds.
+
+        Each out of all the proved entries of its ticket, in one snapshot. Raises LedgerError where nothing is proved, or the
+        file lists other entries of a ticket than there are.
+        """
+        since = to_timestamp(datetime.fromisoformat(question.since)) if question.since else ""
+        rows = []
+        with self._proved() as state:
+            for ticket in state.ended_tickets(question.command, question.endings, since):
+                entries = super().story(ticket)
+                state.check_story(ticket, entries)
+                undone_by = next((one for one in state.undos_of(ticket) if state.end_of(one) == Done.kind), "")
+                if (row := change_row(question.on, entries, undone_by)) is not None:
+                    rows.append(row)
+        return rows
 
     def put_blob(self, data: bytes) -> str:
         """Keep raw bytes beside the chain, without their secrets. Returns their SHA-256 in hexadecimal."""

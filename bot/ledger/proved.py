@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import sys
 from collections import ChainMap
 from collections.abc import Collection, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -79,6 +80,7 @@ class KnownTicket:
     Attributes:
         seal: SHA-256 over the macs of all entries that name it, each with the seal before it.
         state, ending: what the kinds of its entries come to; what a list may show.
+        command: of its proposal; ended: when it ended, as its entry says, "" while it is open.
         ticket: the fold of its entries while it is open; None afterwards, and where there is a doubt.
         doubt: the first of its entries that this version cannot read or judge, and why.
     """
@@ -86,6 +88,8 @@ class KnownTicket:
     seal: bytes = FIRST
     state: str = ""
     ending: str = ""
+    command: str = ""
+    ended: str = ""
     ticket: Ticket | None = None
     doubt: tuple[int, str] | None = None
 
@@ -219,7 +223,9 @@ class ProvedState:
         kept = ticket if ticket is not None and ticket.state is not TicketState.ENDED else None
         self._memory.counts[known.state] = self._memory.counts.get(known.state, 0) - 1
         self._memory.counts[state] = self._memory.counts.get(state, 0) + 1
-        self._memory.tickets[entry.ticket] = KnownTicket(seal, state, ending, kept, doubt)
+        command = known.command or sys.intern(str(entry.fields.get("command") or ""))
+        ended = entry.at if entry.kind in ENDS else known.ended
+        self._memory.tickets[entry.ticket] = KnownTicket(seal, state, ending, command, ended, kept, doubt)
         if not known.state:
             self._memory.last_number = max(self._memory.last_number, number_of(entry.ticket))
         move_locks(self._memory.claims, entry)
@@ -255,18 +261,40 @@ class ProvedState:
         """The tickets that were proposed to take a ticket back, oldest first."""
         return self._memory.undos.get(ticket, ())
 
+    def ended_tickets(self, command: str, endings: Collection[str], since: str) -> list[str]:
+        """The tickets of a command that came to one of those ends at that time or later, and that can be read, oldest first."""
+        found = [
+            ticket
+            for ticket, one in self._memory.tickets.items()
+            if one.command == command and one.ending in endings and one.ended >= since and one.doubt is None
+        ]
+        return sorted(found, key=number_of)
+
+    def end_of(self, ticket: str) -> str:
+        """The kind of the entry that ended a ticket; "" while it is open."""
+        return self._known(ticket).ending
+
     def must_have_ticket(self, ticket: str) -> None:
         """An entry about a ticket is about one that there is. Raises TicketError."""
         if not self.has_ticket(ticket):
             raise NoSuchTicket(f"There is no ticket {ticket}.")
 
-    def check_story(self, ticket: str, entries: Sequence[Entry]) -> None:
-        """These are all entries that name the ticket, in their order, and no other. Raises LedgerError."""
-        seal = FIRST
+    def check_story(self, ticket: str, entries: Sequence[Entry], seal: bytes = FIRST) -> bytes:
+        """These are all entries that name the ticket, in their order, and no other. Raises LedgerError.
+
+        Args:
+            ticket: the ticket.
+            entries: those behind `seal`.
+            seal: what this answered for the ones before; without it, `entries` are all of them.
+
+        Returns:
+            What is handed over with the next ones.
+        """
         for entry in entries:
             seal = _sealed(seal, entry.mac)
         if seal != self._known(ticket).seal:
             raise LedgerError(f"the file does not list the entries of {ticket} as they are")
+        return seal
 
     def check_listed(self, states: Collection[str], rows: Sequence[tuple[str, str, str]], *, all_of_them: bool) -> None:
         """Rows of the ticket table (id, state, ending) say what the entries say. Raises LedgerError."""
@@ -289,8 +317,7 @@ class ProvedState:
     def _name(self, ticket: str, mac: bytes) -> None:
         """Take in that an entry speaks about a ticket, which moves nothing."""
         known = self._known(ticket)
-        seal = _sealed(known.seal, mac)
-        self._memory.tickets[ticket] = KnownTicket(seal, known.state, known.ending, known.ticket, known.doubt)
+        self._memory.tickets[ticket] = replace(known, seal=_sealed(known.seal, mac))
 
     def _hear(self, kind: str, seq: int, body: bytes, mac: bytes) -> None:
         """Take in what is about no ticket: a request to stop changes, or that one was refused."""
@@ -332,7 +359,8 @@ class ProvedState:
         if step.kind in ("started", "intent", "resumed"):
             check_stop(ticket_id, step.kind, stopped=self.is_stopped)
         if step.kind == "started":
-            check_locks(ticket_id, now.locks, self.locks, self._taken_over(ticket_id, step))
+            taken = self._taken_over(ticket_id, step)
+            check_locks(ticket_id, now.locks, self.locks, taken, undoes=ticket_id in self.undos_of(taken))
         if step.kind == "resumed" and before is not None:
             self._must_have_its_locks(before, step)
         return now

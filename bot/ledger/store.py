@@ -222,9 +222,9 @@ class Store:
             AND julianday({column}) < julianday(?) ORDER BY julianday({column})"""  # noqa: S608 - our own words
         return [row[0] for row in self.rows(sql, (now,))]
 
-    def of_ticket(self, ticket: str) -> list[Entry]:
-        """All entries of a ticket, oldest first, as the index has them."""
-        return self.select("ticket = ?", (ticket,), -1, newest_first=False, ticket=ticket)
+    def of_ticket(self, ticket: str, after: int = 0) -> list[Entry]:
+        """The entries of a ticket after that number, oldest first, as the index has them."""
+        return self.select("ticket = ? AND seq > ?", (ticket, after), -1, newest_first=False, ticket=ticket)
 
     def newest_switch(self) -> Entry | None:
         """The newest of the entries stop and go; None before the first."""

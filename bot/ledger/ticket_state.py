@@ -22,6 +22,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TypeVar
 
+from bot.api.plan import KEPT
 from bot.errors import AlreadyDecided, ChangesStopped, Expired, Locked, NoSuchTicket, TicketError, Unanswered
 from bot.ledger.entries import (
     Answer,
@@ -167,11 +168,22 @@ def check_answers(ticket: str, questions: Sequence[str], answers: Sequence[Answe
         raise Unanswered(f"{ticket} is not approved: it answers something else than what the plan asks.")
 
 
-def check_locks(ticket: str, wanted: Iterable[str], held: Mapping[str, str], takes_over: str = "") -> None:
-    """Refuse to start while others hold what is needed. `held` is lock -> ticket. Raises Locked."""
+def check_locks(
+    ticket: str, wanted: Iterable[str], held: Mapping[str, str], takes_over: str = "", *, undoes: bool = False
+) -> None:
+    """Refuse to start while others hold what is needed. Raises Locked.
+
+    Args:
+        ticket: that starts or resumes.
+        wanted: the locks that it needs.
+        held: lock -> ticket.
+        takes_over: the interrupted ticket whose locks it may have, but for those that are kept.
+        undoes: it takes that one back, and so may have them all.
+    """
     for lock in sorted(wanted):
         holder = held.get(lock, ticket)
-        if holder not in (ticket, takes_over):
+        is_kept = lock.startswith(KEPT) and not undoes and holder != ticket
+        if is_kept or holder not in (ticket, takes_over):
             raise Locked(f"{ticket} cannot start: {holder} holds {lock}. Wait until it ends, or close it.")
 
 

@@ -76,7 +76,9 @@ class Planner:
         made = await self._with_doubts(self._with_refusals(spec.plan(args, await spec.collect(args, look))))
         plan = self._as_allowed(made, line.target or str(line))
         places = tuple(
-            dict.fromkeys([*line.scopes, *[place for on in _targets(plan) for place in await self._places(on)]])
+            dict.fromkeys(
+                [*(plan.places or line.scopes), *[place for on in _targets(plan) for place in await self._places(on)]]
+            )
         )
         return PlannedChange(str(line), line.command.name, line.target, places, spec.risk, plan, self.version)
 

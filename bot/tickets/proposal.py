@@ -213,14 +213,17 @@ def answers_until(proposal: Proposal, start_by: str) -> datetime:
     That is the latest start plus the time of its own steps, without the hours for manual steps or a soak: what somebody saw
     in the evening is no basis for restarting a service in the morning.
     """
-    steps = [(group.times, step) for group in proposal.plan.groups for step in group.steps if not step.is_by_hand]
-    own = datetime.fromisoformat(start_by) + timedelta(seconds=sum(times * step_seconds(step) for times, step in steps))
+    seconds = sum(
+        group.seconds or group.times * sum(step_seconds(step) for step in group.steps if not step.is_by_hand)
+        for group in proposal.plan.groups
+    )
+    own = datetime.fromisoformat(start_by) + timedelta(seconds=seconds)
     return min(own, datetime.fromisoformat(proposal.run_until)) if proposal.run_until else own
 
 
 def longest_seconds(plan: Plan) -> int:
     """How long the whole of it may take, everything waiting as long as it may."""
-    return sum(group.times * sum(step_seconds(step) for step in group.steps) for group in plan.groups)
+    return sum(group.seconds or group.times * sum(step_seconds(step) for step in group.steps) for group in plan.groups)
 
 
 def undo_seconds(plan: Plan) -> int:

@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 
 from bot.api.actions import InvokeMethod, RowTransaction, RunProgram
 from bot.api.queries import (
+    DoneChanges,
     GuestQuery,
     GuestRegistry,
     GuestRunReader,
@@ -151,7 +152,7 @@ class TargetClient:
         Raises:
             TargetError: the target did not answer, or our own rules keep the question back.
         """
-        if isinstance(question, SampleHistory):
+        if isinstance(question, (SampleHistory, DoneChanges)):
             raise TypeError("the ledger remembers, not a host")
         answer = await self._answer(question, seconds)
         return replace(answer, lease=self._lease(answer))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from bot.api.actions import Action, InvokeMethod, ManualStep, RowTransaction, RunProgram
+from bot.api.actions import Action, InvokeMethod, ManualStep, Octets, RowTransaction, RunProgram
 from bot.api.queries import GuestRegistry, GuestWql, Query, Registry, RunReader, Value, Wql
 from bot.errors import PolicyViolation
 from bot.transport.allowlist import PROGRAMS
@@ -72,7 +72,7 @@ def _check_question(question: Query) -> None:
         _check_words((question.key, *question.names))
 
 
-def _check_words(values: Iterable[Value]) -> None:
+def _check_words(values: Iterable[Value | Octets]) -> None:
     for value in values:
         if isinstance(value, str):
             wsman.check_xml_text(value)

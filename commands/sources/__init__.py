@@ -7,6 +7,7 @@ nodes           the state of each node and of its drain; isolated, in quarantine
 quorum          how the quorum was configured, whether its witness votes now; is anti-affinity enforced
 cluster_services  which Windows services a cluster owns
 placement       how a guest would leave its node: live or saved and moved, and where to
+migration       a guest as a resource that moves live: its state, how it is set to move
 capacity        memory: what guests use, what nodes have free
 guest_bonds     devices, disks, files and keys that bind a guest to its host
 bugchecks       stops of guests                     guest_drivers   file versions of drivers inside a guest

@@ -22,7 +22,7 @@ from commands.sources.kvp import KvpInfo, kvp_info, read_items
 
 BACKING_UP = 32776  # OperationalStatus[1] in Microsoft's own listing, in no document [src]
 # What Hyper-V does to a guest, OperationalStatus[1]: 32768 to 32774 [doc], the others Microsoft's own listing [src].
-_ACTIVITIES = {
+ACTIVITIES = {
     32768: "a checkpoint is being created",
     32769: "a checkpoint is being applied",
     32770: "a checkpoint is being deleted",
@@ -40,11 +40,11 @@ _ACTIVITIES = {
 # its integration services, SR-IOV, its disks.
 _CONDITIONS = (*range(32782, 32791), 32795)
 _HYPER_V = 32768  # from here on the numbers are Hyper-V's own [doc]
-_LISTED = {BACKING_UP, *_ACTIVITIES, *_CONDITIONS}
+_LISTED = {BACKING_UP, *ACTIVITIES, *_CONDITIONS}
 _CRITICAL, _NOT_CRITICAL = 25, (5, 20)  # HealthState [doc]
 _CURRENT_SETTINGS = 3  # v1 SettingType: current, not a snapshot [doc]
 _REALIZED = "Microsoft:Hyper-V:System:Realized"  # v2 VirtualSystemType [src]
-_VM_PARAMETERS = r"SOFTWARE\Microsoft\Virtual Machine\Guest\Parameters"
+VM_PARAMETERS = r"SOFTWARE\Microsoft\Virtual Machine\Guest\Parameters"
 
 
 class Power(StrEnum):
@@ -205,7 +205,7 @@ def _read_guests(rows: Rows) -> tuple[Guest, ...]:
             name=readable(get_str, row, "ElementName") or get_str(row, "Name"),
             power=_POWER.get(readable(get_int, row, "EnabledState") or 0, Power.UNKNOWN),
             backing_up=BACKING_UP in status if (status := readable(get_ints, row, "OperationalStatus") or ()) else None,
-            activities=tuple(_ACTIVITIES[one] for one in status if one in _ACTIVITIES),
+            activities=tuple(ACTIVITIES[one] for one in status if one in ACTIVITIES),
             unlisted=tuple(one for one in status if one >= _HYPER_V and one not in _LISTED),
             replication=_replication(row),
             health=readable(get_int, row, "HealthState"),
@@ -293,7 +293,7 @@ def guest_identity(hosted: HostedGuest) -> Source[str]:
     """Which virtual machine does the guest believe to be? Written by integration services (2012 R2 and later [mem])."""
     guest = hosted.guest
     return Source(
-        GuestRegistry(guest.name, hosted.told.fqdn, guest.vm_id, _VM_PARAMETERS, ("VirtualMachineId",)), _read_identity
+        GuestRegistry(guest.name, hosted.told.fqdn, guest.vm_id, VM_PARAMETERS, ("VirtualMachineId",)), _read_identity
     )
 
 

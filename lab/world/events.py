@@ -18,6 +18,7 @@ INTEGRATION_ADMIN = "Microsoft-Windows-Hyper-V-Integration-Admin"
 INTEGRATION_KVP = "Microsoft-Windows-Hyper-V-Integration-KvpExchange"  # the provider's name: [mem]
 WORKER_ADMIN = "Microsoft-Windows-Hyper-V-Worker-Admin"
 REPORTING = "Microsoft-Windows-WER-SystemErrorReporting"
+HIGH_AVAILABILITY = "Microsoft-Windows-Hyper-V-High-Availability-Admin"
 VMMS = "Microsoft-Windows-Hyper-V-VMMS"
 CLUSTERING = "Microsoft-Windows-FailoverClustering"
 SERVICING = "Microsoft-Windows-Servicing"
@@ -53,6 +54,16 @@ def migrated(guest: Guest, at: datetime) -> Event:
     )
     data = (("Parameter0", guest.name), ("Parameter1", vm_id), ("Parameter2", "0.5"))
     return Event(VMMS_ADMIN, VMMS, 20415, INFORMATION, at, data, text, hyper_v=True)
+
+
+def migration_failed(guest: Guest, at: datetime, code: int) -> Event:
+    """21502: a live migration did not complete; its number and that it carries the code: Microsoft's articles [doc]."""
+    text = (
+        f"Live migration of 'Virtual Machine {guest.name}' failed.  Virtual machine migration operation for '{guest.name}' "
+        f"failed at migration source '{guest.node.name.upper()}'. (Virtual machine ID {guest.vm_id.upper()}) (0x{code:08X})"
+    )
+    data = (("ResourceName", f"Virtual Machine {guest.name}"), ("Message", text))
+    return Event(HIGH_AVAILABILITY, "Microsoft-Windows-Hyper-V-High-Availability", 21502, ERROR, at, data, text)
 
 
 def drain_failed(guest: Guest, at: datetime, code: int = LOCKED_STATUS) -> Event:
@@ -138,6 +149,13 @@ def unclean_start(at: datetime, code: int = 0) -> Event:
     )
     data = tuple((name, str(code) if name == "BugcheckCode" else "0") for name in names)
     return Event("System", "Microsoft-Windows-Kernel-Power", 41, CRITICAL, at, data, text)
+
+
+def unexpected_shutdown(at: datetime) -> Event:
+    """6008 of EventLog: the shutdown before was not expected; its values are localised texts of time and date [cap]."""
+    data = (("", f"{at:%H:%M:%S}"), ("", f"{at:%d.%m.%Y}"))
+    text = f"The previous system shutdown at {at:%H:%M:%S} on {at:%d.%m.%Y} was unexpected."
+    return Event("System", "EventLog", 6008, ERROR, at, data, text)
 
 
 def application_fault(at: datetime, program: str = "w3wp.exe") -> Event:

@@ -37,6 +37,8 @@ _CLUSTER_METHODS: dict[tuple[str, str], Method] = {
     ("mscluster_node", "willevictlosequorum"): Method(cluster_methods.would_lose_quorum, changes=False, since="2012"),
     ("mscluster_resourcegroup", "movetonewnode"): Method(cluster_methods.move_to_new_node),
     ("mscluster_resourcegroup", "canceloperation"): Method(cluster_methods.cancel_operation, since="2012"),
+    ("mscluster_resourcegroup", "movetonewnodeparams"): Method(cluster_methods.move_to_new_node_params, since="2012"),
+    ("mscluster_resource", "executeresourcecontrol"): Method(cluster_methods.execute_resource_control),
     ("mscluster_resource", "getpossibleowners"): Method(cluster_methods.possible_owners, changes=False),
     ("mscluster_cluster", "getnodeclusterstate"): Method(lambda _call: {"ClusterState": 19}, changes=False),
 }

@@ -186,6 +186,8 @@ class Move:
     target: Node
     kind: Literal["live", "quick", "offline"]  # quick: saved, moved, restored; offline: it does not run anyway
     ended: Callable[[int], None]
+    began: datetime | None = None
+    error: int = 0  # an HRESULT with which it will fail at the end
 
 
 @dataclass(eq=False, slots=True)
@@ -236,6 +238,11 @@ class Guest(Windows):
     move: Move | None = None  # under way
     drained_from: Node | None = None  # where failback would bring it
     queued: bool = False  # its role waits for a move
+    pending: bool = False  # its role hangs in the state Pending
+    move_type: int = 0xFFFFFFFF  # DefaultMoveType of its resource: 4 live, 1 quick; this one leaves it to the priority
+    migration_memory: tuple[int, int] = (0, 0)  # MigrationState and MigrationFailureReason between two migrations
+    migration_errors: list[int] = field(default_factory=list)  # HRESULTs of its next live migrations; 0: it succeeds
+    stops_on_arrival: list[int] = field(default_factory=list)  # of its next live migrations: bugcheck there; 0: none
     disc: str = ""  # the file in its DVD drive
     checkpointed: set[int] = field(default_factory=set)  # numbers of disks that have a checkpoint: theirs is an .avhd
     tpm: bool = False  # whether it has a virtual TPM
@@ -309,6 +316,7 @@ class Cluster:
     shared_volumes: list[SharedVolume] = field(default_factory=list)
     backup_in_progress: bool = False
     updating_from: Node | None = None  # the node on which the run of Cluster-Aware Updating under way has its object
+    starts_migrations: bool = True  # whether resources take the control code that starts a live migration
     move_type_threshold: int = 2000  # groups of lower priority are moved by quick migration when a node is drained
 
     @property

@@ -2,6 +2,7 @@
 
 report             the answer: verdict, what to do, what is not known, buttons; shared_report: the same for a whole channel
 evidence           the raw answers behind it
+rounds             a repeated group of steps: how many, how fast
 tables_and_charts  tables, charts and CSV
 progress           how far an answer is
 errors             what could not be answered

@@ -7,6 +7,7 @@ import pytest
 from bot.api.arguments import Target
 from bot.api.facts import Known, Unknown, value_of, values_of
 from bot.api.queries import (
+    DoneChanges,
     GuestRegistry,
     GuestWql,
     Predicate,
@@ -194,6 +195,10 @@ async def test_memory_comes_from_the_ledger():
     look = looking(world, recall=lambda question: [{"at": "x", "state": question.what}])
     found = await look.query(Source(SampleHistory("hv01", "writer"), lambda rows: rows[0]["state"]))
     assert value_of(found) == "writer"
+    look = looking(world, recall=lambda question: [{"ticket": "T-1", "for": question.command}])
+    found = await look.query(Source(DoneChanges("prod", "drill"), lambda rows: rows[0]["for"]))
+    assert value_of(found) == "drill"
+    assert look.evidence[0].raw == "1 changes in the ledger"
     assert world.asked == []
     assert look.asked == ()
 
@@ -222,6 +227,9 @@ def test_questions_as_an_engineer_writes_them():
     assert describe(Registry("a", "SOFTWARE\\X", ("v", "w"))) == "HKLM\\SOFTWARE\\X: v, w"
     assert describe(GuestRegistry("a", "a.b", "i", "SOFTWARE\\X")) == "HKLM\\SOFTWARE\\X: subkeys"
     assert describe(SampleHistory("a", "writer", 24)) == "ledger: writer of the last 24 hours"
+    assert describe(DoneChanges("crm", "drill")) == "ledger: drill that is done"
+    failed = DoneChanges("crm", "drill", "2026-11-01T00:00:00Z", ("done", "failed"))
+    assert describe(failed) == "ledger: drill that is done or failed since 2026-11-01T00:00:00Z"
     assert describe(WinRMConfig("a")) == "winrm/config"
     assert describe(Wql("a", "root/cimv2", "no class")) == "root/cimv2: no class"
     assert describe(RunReader("a", "unknown")) == "unknown"

@@ -186,9 +186,9 @@ def test_the_only_row_says_what_it_says_instead_only_where_one_was_expected():
 
 def test_giving_up_is_its_own_expectation():
     check = Check(ASK, (Expect((Predicate("s", "=", 7),)),), give_up=Expect((Predicate("s", "=", 5),)))
-    assert is_terminal_failure(check, ROWS)
-    assert not is_terminal_failure(check, ROWS[:2])
-    assert not is_terminal_failure(Check(ASK, (Expect(),)), ROWS)
+    assert is_terminal_failure(check, ROWS, {})
+    assert not is_terminal_failure(check, ROWS[:2], {})
+    assert not is_terminal_failure(Check(ASK, (Expect(),)), ROWS, {})
 
 
 def test_rows_out_of_json_are_the_same_rows():
