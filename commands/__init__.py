@@ -11,6 +11,7 @@ What is concluded, by subject; each holds facts, findings, gates or steps:
     writer_reset/    resetting a writer   guest_space/    free space inside guests
     vmm/             SCVMM's records      patches/        updates across nodes
     clocks/          clocks compared
+    patch_fix/       bringing nodes to one set of updates
     continuity/      assumptions of a disaster plan, put to the test
     integration_services/   integration services of guests against what their hosts expect
     storvsc/         guests that can stop in storvsc during a live migration

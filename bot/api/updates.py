@@ -38,12 +38,14 @@ class UpdateRule:
         says: why, in a sentence.
         builds: the Windows builds that it is about; () for any.
         steps: in order. An update that is added at the end is wanted on every node.
+        unless: a node that lists one of these has no need of it.
     """
 
     key: str
     says: str
     builds: tuple[int, ...]
     steps: tuple[UpdateStep, ...]
+    unless: tuple[str, ...] = ()
 
     @property
     def wanted(self) -> tuple[str, ...]:
