@@ -16,9 +16,7 @@ from bot.api.queries import Predicate, Registry, RunReader, Wql, make_params
 from bot.api.rows import Rows, get_strs
 from bot.api.sources import Source
 
-MINUTES = (
-    60  # that a restart with updates may take: servers with much memory test it for long, and updates are configured
-)
+LONGEST = 60 * 60  # seconds of a restart: servers test much memory for long, and updates are configured on the way
 EVERY = 10  # seconds between two looks at a host that is silent
 SERVICING = r"SOFTWARE\Microsoft\Windows\CurrentVersion\Component Based Servicing"
 _SESSION_MANAGER = r"SYSTEM\CurrentControlSet\Control\Session Manager"
@@ -62,12 +60,12 @@ def restart_step(on: str, key: str, guard: tuple[Check, ...], why: str) -> Step:
         why: what waits for the restart.
     """
     started = Check(
-        newest_start(on), (CompareToBefore(key, ("record_id",), same=False),), MINUTES * 60, EVERY, silence="wait"
+        newest_start(on), (CompareToBefore(key, ("record_id",), same=False),), LONGEST, EVERY, silence="wait"
     ).described_as(f"{on} has started Windows again")
     is_there = exists(
         Wql(on, "root/cimv2", "Win32_OperatingSystem", ("LastBootUpTime",)),
         Predicate("LastBootUpTime", "is not null"),
-        within=MINUTES * 60,
+        within=LONGEST,
         every=EVERY,
         silence="wait",
     ).described_as(f"{on} says when it started")

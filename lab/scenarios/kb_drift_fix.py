@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from lab.tour import Step
+from lab.world import servicing
 from lab.world.model import Node, StagedPackage
-from lab.world.world import World
+from lab.world.world import Action, World
 
 # The pair of the field note (KB2616676 and KB2607712) is of 2008 R2, see patch-drift. That these two of 2012 R2 get in each
 # other's way is made up.
@@ -36,7 +37,17 @@ def begin(world: World) -> None:
     world.set_alert(
         f"Cluster validation of prod: an update is missing on some nodes ({BLOCKED}). Windows Update offers nothing.",
         lambda: [(node.name, state(node)) for node in world.clusters["prod"].nodes],
-        [],
+        [_start(world, node) for node in world.clusters["prod"].nodes],
+    )
+
+
+def _start(world: World, node: Node) -> Action:
+    """What somebody in the server room does with a machine that did not come up by itself."""
+    return Action(
+        f"start-{node.name}",
+        f"Start {node.name}",
+        lambda: servicing.start(world, node),
+        lambda: node.state == servicing.DOWN and node.stays_down is False and world.machine(node.name).trouble.refuse,
     )
 
 
