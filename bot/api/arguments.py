@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Literal, Self
 
 from bot.api.continuity import Service, Site
+from bot.api.updates import UpdatePackage, UpdateRule
 
 _SIZE = re.compile(r"([0-9]{1,20}(?:[.,][0-9]{1,20})?) *(B|KB|MB|GB|TB)?", re.IGNORECASE | re.ASCII)
 _PERCENT = re.compile("[0-9]{1,3}")
@@ -34,6 +35,8 @@ class Target:
     backup: tuple[str, ...] | None = None  # the products that back it up: () for none; None where nobody has said
     services: tuple[Service, ...] = ()  # of a service: itself; of a cluster: those that run or recover there
     sites: tuple[Site, ...] = ()  # of a service and a cluster: all that the inventory names
+    packages: tuple[UpdatePackage, ...] = ()  # of a cluster: what is staged on nodes
+    update_rules: tuple[UpdateRule, ...] = ()  # of a cluster: those that the inventory adds
 
     def __str__(self) -> str:
         """As people write it."""

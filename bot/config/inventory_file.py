@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
 
 from bot.api.continuity import Assumption, Probe, Service, Site
+from bot.api.updates import UpdatePackage, UpdateRule, UpdateStep
 from bot.config.validation_errors import explained, read_toml
 from bot.config.web_addresses import Network, read_key, read_network, read_place
 
@@ -45,6 +46,13 @@ Sentence = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Guest = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f]+$")]
 # A local folder, in words that can be no option and no wildcard.
 Folder = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]:(\\[A-Za-z0-9_.()&+ -]{1,80}){1,12}$")]
+# The number of an update, and one step of a rule: "remove KB2616676".
+UpdateNumber = Annotated[str, StringConstraints(pattern=r"^KB[0-9]{5,8}$")]
+RuleStep = Annotated[str, StringConstraints(pattern=r"^(remove|add) KB[0-9]{5,8}$")]
+# What dism takes online: a .cab, or the update.mum of an expanded update; an .msu is none [doc].
+PackagePath = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z]:(\\[A-Za-z0-9_()+-][A-Za-z0-9_.()+-]{0,99}){1,12}$", max_length=240)
+]
 _NAME = "a computer name: letters, digits and hyphens, no domain"
 
 
@@ -249,6 +257,48 @@ class SiteTable(Part):
     )
 
 
+class PackageTable(Part):
+    """An update that people have put on every node, where `dism` can take it."""
+
+    kb: UpdateNumber = Field(description='kb = "KB2607712"')
+    build: int = Field(ge=6_000, le=99_999, description="build = 7601, the Windows that it is for")
+    path: PackagePath = Field(
+        description="path = 'C:\\hvops\\KB2607712.cab', on every node: a .cab, or the update.mum of an expanded update"
+    )
+
+    @field_validator("path")
+    @classmethod
+    def _a_package(cls, path: str) -> str:
+        name = path.rpartition("\\")[2].lower()
+        if name.endswith(".msu"):
+            raise ValueError("dism takes no .msu online: expand it (expand -F:* x.msu folder) and name the .cab")
+        if (not name.endswith(".cab") and name != "update.mum") or ".." in path:
+            raise ValueError("it is no .cab and no update.mum of an expanded update")
+        return path
+
+
+class UpdateRuleTable(Part):
+    """Updates that belong together, beside those that hvops knows of."""
+
+    name: str = Field(default="", exclude=True)
+    says: Sentence = Field(description='says = "KB1 keeps KB2 out", why')
+    builds: tuple[int, ...] = Field(min_length=1, description="builds = [9600], the Windows that it is about")
+    steps: tuple[RuleStep, ...] = Field(
+        min_length=1, max_length=6, description='steps = ["remove KB2616676", "add KB2607712", "add KB2616676"]'
+    )
+
+    @model_validator(mode="after")
+    def _ends_with_more(self) -> Self:
+        """What is removed without being added again would be a removal, which nobody asks for in one word."""
+        words = [step.split() for step in self.steps]
+        for at, (does, kb) in enumerate(words):
+            if does == "remove" and ["add", kb] not in words[at:]:
+                raise ValueError(f"{kb} is removed and never added again")
+        if len({tuple(word) for word in words}) < len(words):
+            raise ValueError("a step is written twice")
+        return self
+
+
 class InventoryFile(Part):
     """What the bot may be asked about."""
 
@@ -264,6 +314,12 @@ class InventoryFile(Part):
         default={}, description="a table [service.NAME], NAME being what people type"
     )
     site: dict[Name, SiteTable] = Field(default={}, description="a table [site.NAME] with members")
+    update_package: tuple[PackageTable, ...] = Field(
+        default=(), max_length=200, description="a table [[update_package]] with kb, build and path for each"
+    )
+    update_rule: dict[Name, UpdateRuleTable] = Field(
+        default={}, description="a table [update_rule.NAME], NAME being what people type"
+    )
     endpoints: dict[NameOrFqdn, str] = Field(
         default={}, description='hv01 = "http://10.1.2.3:5985/wsman" below [endpoints]'
     )
@@ -273,13 +329,13 @@ class InventoryFile(Part):
     @classmethod
     def _names_are_not_settings(cls, told: Any) -> Any:
         """`name` inside of a table would be a second, perhaps different, name."""
-        for kind in ("clusters", "hosts", "vmm", "service", "site"):
+        for kind in ("clusters", "hosts", "vmm", "service", "site", "update_rule"):
             for key, part in _tables(told, kind).items():
                 if isinstance(part, dict) and "name" in part:
                     raise ValueError(f"[{kind}.{key}] name is not a setting; the table's own name is the name")
         return told
 
-    @field_validator("clusters", "hosts", "vmm", "endpoints", "service", "site")
+    @field_validator("clusters", "hosts", "vmm", "endpoints", "service", "site", "update_rule")
     @classmethod
     def _lower_case(cls, parts: dict[str, Any]) -> dict[str, Any]:
         keyed: dict[str, Any] = {}
@@ -288,6 +344,14 @@ class InventoryFile(Part):
                 raise ValueError(f"{name} is written twice; upper and lower case make no difference")
             keyed[name.lower()] = part.model_copy(update={"name": name}) if isinstance(part, BaseModel) else part
         return keyed
+
+    @field_validator("update_package")
+    @classmethod
+    def _one_package_each(cls, packages: tuple[PackageTable, ...]) -> tuple[PackageTable, ...]:
+        named = [(one.kb, one.build) for one in packages]
+        if double := next((one for one in named if named.count(one) > 1), None):
+            raise ValueError(f"{double[0]} is written twice for build {double[1]}")
+        return packages
 
     @field_validator("endpoints")
     @classmethod
@@ -374,6 +438,17 @@ class InventoryFile(Part):
     def sites(self) -> tuple[Site, ...]:
         """The sites, by name."""
         return tuple(Site(table.name, table.members) for _, table in sorted(self.site.items()))
+
+    def packages(self) -> tuple[UpdatePackage, ...]:
+        """The updates that are staged on nodes, in the order of the file."""
+        return tuple(UpdatePackage(one.kb, one.build, one.path) for one in self.update_package)
+
+    def update_rules(self) -> tuple[UpdateRule, ...]:
+        """The rules about updates that the file adds, by name."""
+        return tuple(
+            UpdateRule(one.name, one.says, one.builds, tuple(_update_step(step) for step in one.steps))
+            for _, one in sorted(self.update_rule.items())
+        )
 
     def load_balancers(self) -> dict[str, LoadBalancer]:
         """The load balancers, by lower-case name."""
@@ -498,3 +573,8 @@ def _service(table: ServiceTable, spelled: Mapping[str, str]) -> Service:
 def _tables(told: Any, kind: str) -> dict[str, Any]:
     found = told.get(kind) if isinstance(told, dict) else None
     return found if isinstance(found, dict) else {}
+
+
+def _update_step(written: str) -> UpdateStep:
+    does, _, kb = written.partition(" ")
+    return UpdateStep("remove" if does == "remove" else "add", kb)

@@ -311,6 +311,8 @@ class Inventory:
                 backup=self._inventory_file.backup_products(cluster.name),
                 services=self._inventory_file.services_at(cluster.name),
                 sites=self._inventory_file.sites(),
+                packages=self._inventory_file.packages(),
+                update_rules=self._inventory_file.update_rules(),
             )
         vmm = self._inventory_file.vmm.get(wanted)
         if vmm is not None:

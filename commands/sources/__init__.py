@@ -19,6 +19,7 @@ snapshots       shadow copies of a host, and which are mounted
 vss_writers     VSS writers of a host               backup_state    does a backup run: signs on the hosts, and the products
 event_log       what the logs name                  services        Windows services, and restarting one with waits
 updates         builds, updates, reboot flags       audit_policy    what Object Access audits
+packages        packages of updates: listed, and as files   restarts   restarting a host, and what proves it
 clock           what time a machine believes it is  audit_log       a full Security log; who else sets auditing
 commvault       backup jobs                         vmm             what SCVMM's database believes
 web_server      the head of what a web server answers to one request

@@ -10,6 +10,7 @@ methods         what providers do when a method is called; cluster_methods; meth
 eviction        a node leaves its cluster for good, and is installed anew
 drain           a node pauses and its guests leave; migration: how one guest moves; replication: copies elsewhere; win32_errors: the errors of it
 services        stop, start and hang; audit_policy: the audit policy; vmm: what SCVMM believes
+servicing       packages of updates, and the restart that their change waits for
 executables/    the model as the output of programs
 overrides       what a machine answers otherwise than the model would, for incidents given as data
 """

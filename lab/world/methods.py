@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from lab.windows.machine_protocol import Wmi, WmiFailure
-from lab.world import cluster_methods, services
+from lab.world import cluster_methods, services, servicing
 from lab.world.method_call import Call
 from lab.world.win32_errors import ACCESS_DENIED, failure
 from lab.world.wmi_providers import replica
@@ -19,6 +19,7 @@ from lab.world.wmi_providers.cluster_links import NAMESPACE as CLUSTER
 NOT_FOUND, INVALID_METHOD, NOT_SUPPORTED = 0x80041002, 0x8004102E, 0x8004100C
 HYPER_V_ACCESS_DENIED, HYPER_V_NOT_SUPPORTED = 32769, 32770
 SERVICE_NOT_SUPPORTED = 1
+PRIVILEGE_NOT_HELD = 0x80041062
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,18 @@ def invoke(call: Call, namespace: str, cls: str, method: str) -> Mapping[str, Wm
         return {"ReturnValue": HYPER_V_NOT_SUPPORTED if call.may_change else HYPER_V_ACCESS_DENIED}
     if cls.casefold() == "win32_service":
         return {"ReturnValue": _on_service(call, method.casefold())}
+    if (cls.casefold(), method.casefold()) == ("win32_operatingsystem", "reboot"):
+        return {"ReturnValue": _restart(call)}
     raise WmiFailure(INVALID_METHOD, "Invalid method ")
+
+
+def _restart(call: Call) -> int:
+    """Win32_OperatingSystem.Reboot takes the privilege to shut down [doc]."""
+    if not call.may_change:
+        raise WmiFailure(PRIVILEGE_NOT_HELD, "Privilege not held. ")
+    call.world.is_asked(call.windows.name, "Win32_OperatingSystem.Reboot")
+    servicing.restart(call.world, call.windows)
+    return 0
 
 
 def _in_cluster(call: Call, cls: str, name: str) -> Mapping[str, Wmi]:
@@ -82,4 +94,6 @@ def _on_service(call: Call, method: str) -> int:
     if not call.may_change:
         return services.NO_ACCESS
     call.world.is_asked(call.windows.name, f"{service.name}.{method}")
+    if method == "changestartmode":
+        return services.change_start(service, call.text("StartMode"))
     return acts[method](call.world, call.windows, service) if method in acts else SERVICE_NOT_SUPPORTED

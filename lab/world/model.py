@@ -58,6 +58,15 @@ class Update:
     description: str = "Security Update"
 
 
+@dataclass(frozen=True, slots=True)
+class StagedPackage:
+    """An update that somebody has put on a machine as a file. `revision`: the third number of its version."""
+
+    kb: str
+    revision: int = 1
+    description: str = "Security Update"
+
+
 @dataclass(slots=True)
 class Writer:
     """A VSS writer. `state` is the VSS_WRITER_STATE number that vssadmin prints in brackets."""
@@ -152,6 +161,19 @@ class Windows:
     shadows: list[ShadowCopy] = field(default_factory=list)
     shadow_storage: list[ShadowStorage] = field(default_factory=list)
     reboot_wanted_by: set[Literal["cbs", "update", "rename"]] = field(default_factory=set)
+    package_states: dict[str, str] = field(default_factory=dict)  # update -> state of its package, where not Installed
+    package_revisions: dict[str, int] = field(
+        default_factory=dict
+    )  # update -> third number of its version, where not 1
+    staged: dict[str, StagedPackage] = field(default_factory=dict)  # path -> the update that somebody has put there
+    kept_out: dict[str, str] = field(default_factory=dict)  # update -> the one that keeps it out while installed
+    permanent: set[str] = field(default_factory=set)  # updates that cannot be removed
+    servicing_fails: dict[str, int] = field(default_factory=dict)  # update -> the error that dism ends with
+    attack_surface_blocks: bool = False  # a rule lets nobody change packages
+    silent_about_restarts: bool = False  # dism ends with 0 although a restart is pending
+    keeps_reboot_flag: bool = False  # the key RebootPending outlives every restart
+    stays_down: bool = False  # once restarted, it does not come up until somebody starts it
+    update_policy: dict[str, int] = field(default_factory=dict)  # values of Windows Update's policy
     files: dict[str, str] = field(
         default_factory=dict
     )  # file of Windows -> version, where it is not that of the release
@@ -265,6 +287,7 @@ class Node(Windows):
     cluster: Cluster
     id: int
     state: int = 0  # 0 up, 1 down, 2 paused
+    state_before_restart: int = 0
     drain: int = 0  # 0 not initiated, 1 in progress, 2 completed, 3 failed
     drain_target: str = ""
     draining: object | None = None  # what the drain under way knows; see lab.world.drain

@@ -45,6 +45,8 @@ class Program:
         seconds: how long it may take on a host that answers meanwhile.
         success: the exit codes that mean success.
         absent: the exit codes that mean that there is no such thing, with the sentence to say.
+        faults: what other exit codes of this program mean, as unsigned numbers, with the sentence to say. They come before
+            what Windows means by a number elsewhere.
         cover: makes what is kept of the output, where the rest may be somebody's secret; nothing else leaves the worker.
         is_silent: whether anything on its error output means that it has not read all of it.
     """
@@ -58,6 +60,7 @@ class Program:
     seconds: int = 60
     success: tuple[int, ...] = (0,)
     absent: Mapping[int, str] | None = None
+    faults: Mapping[int, str] | None = None
     cover: Callable[[str], str] | None = None
     is_silent: bool = False
 

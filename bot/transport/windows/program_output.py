@@ -40,6 +40,8 @@ def _judge_exit(on: str, program: Program, asked: RunReader | GuestRunReader | R
     if program.absent and code in program.absent:
         raise NotFound(on, program.absent[code].format_map(program.bind(asked.params)), code=code)
     said = " ".join((output.stderr + " " + output.stdout).split())[:300]
+    if program.faults and (number := code & 0xFFFFFFFF) in program.faults:  # an HRESULT comes as a negative number
+        raise TargetFault(on, program.faults[number], code=number)
     if code in KNOWN:
         raise from_code(on, code, said)
     raise TargetFault(on, f"{program.argv[0]} ended with exit code {code}{': ' + said if said else '.'}", code=code)
