@@ -12,6 +12,15 @@ _BYTES = re.compile(r"[0-9]{1,20}")
 
 
 @dataclass(frozen=True, slots=True)
+class InstanceReference:
+    """An in-parameter that refers to an instance in the namespace of the method: its name, the class and keys of that."""
+
+    name: str
+    cls: str
+    keys: Fields
+
+
+@dataclass(frozen=True, slots=True)
 class InvokeMethod:
     """One WMI method call. `accept` are the return values that mean success; `path` the selectors, () for none."""
 
@@ -22,6 +31,7 @@ class InvokeMethod:
     method: str
     params: Fields = ()
     accept: tuple[int, ...] = (0,)
+    references: tuple[InstanceReference, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
+from bot.api.command import StepTimes
 from bot.api.plan import Group, Plan, Step
 from bot.api.rows import Rows
 from bot.ledger import Entry
@@ -67,6 +68,8 @@ class RunHistory:
         images: step -> its before-image, of the first time it was begun.
         confirmations: how often a person has said that a step by hand is done.
         confirmed_by: the name of who said so last.
+        began: when each step was begun for the first time.
+        ended: when its newest outcome was written.
     """
 
     intents: dict[Key, BegunStep] = field(default_factory=dict)
@@ -75,6 +78,18 @@ class RunHistory:
     confirmations: dict[Key, int] = field(default_factory=dict)
     confirmed_by: dict[Key, str] = field(default_factory=dict)
     sent_before: set[Key] = field(default_factory=set)
+    began: dict[Key, datetime] = field(default_factory=dict)
+    ended: dict[Key, datetime] = field(default_factory=dict)
+
+    def times(self) -> dict[str, StepTimes]:
+        """Step -> from when it was first begun, in whatever round, to when the last of its rounds was done."""
+        found: dict[str, StepTimes] = {}
+        for (step, turn), ended in self.ended.items():
+            if self.result((step, turn)) == DONE and (step, turn) in self.began:
+                began = self.began[step, turn]
+                known = found.get(step, StepTimes(began, ended))
+                found[step] = StepTimes(min(began, known.began), max(ended, known.ended))
+        return found
 
     def was_begun(self, key: Key) -> bool:
         """Whether an act of that step may have been sent: one that did not show in time may show later."""
@@ -127,8 +142,11 @@ def story_of(entries: Iterable[Entry]) -> RunHistory:
             story.intents.pop(key, None)
             if times[key] > 0:
                 story.sent_before.add(key)
+            else:
+                story.began.pop(key, None)
         elif isinstance(told, Outcome):
             story.outcomes[told.step, told.round] = told
+            story.ended[told.step, told.round] = datetime.fromisoformat(entry.at)
         elif isinstance(told, StepConfirmed):
             key = (told.step, told.round)
             story.confirmations[key] = story.confirmations.get(key, 0) + 1
@@ -154,5 +172,6 @@ def _begin(story: RunHistory, key: Key, at: str, told: Intent, times: int) -> No
         times=times,
         held_before=earlier.held_before if earlier else told.held_before,
     )
+    story.began.setdefault(key, datetime.fromisoformat(at))
     if before is not None:
         story.images.setdefault(key[0], before)

@@ -94,9 +94,9 @@ async def look(target: Target, ask: QueryClient) -> Facts:
     service = service_of(target)
     places = service.places if service else (target.name,)
     quorums = asyncio.create_task(_quorums(target, ask))
-    found = await asyncio.gather(*(_nodes(place, ask, is_cluster=service is None) for place in places))
+    found = await asyncio.gather(*(place_nodes(place, ask, is_cluster=service is None) for place in places))
     nodes = [node for each in found if not isinstance(each, Unknown) for node in each]
-    looked = await asyncio.gather(*(_host(node, ask) for node in nodes))
+    looked = await asyncio.gather(*(look_at_replicas(node, ask) for node in nodes))
     hosts = {one.node.name.casefold(): one for one in looked}
     senders = _senders(places, found, hosts)
     statistics, inside, paths, groups = await asyncio.gather(
@@ -134,7 +134,7 @@ def assumptions_of(target: Target) -> tuple[Assumption, ...]:
     )
 
 
-async def _nodes(place: str, ask: QueryClient, *, is_cluster: bool) -> tuple[Node, ...] | Unknown:
+async def place_nodes(place: str, ask: QueryClient, *, is_cluster: bool) -> tuple[Node, ...] | Unknown:
     """The hosts of a place: the nodes of a cluster, or the host itself."""
     if not is_cluster:
         target = await ask.find_host(place)
@@ -145,7 +145,7 @@ async def _nodes(place: str, ask: QueryClient, *, is_cluster: bool) -> tuple[Nod
     return value_of(await ask.query(cluster_nodes(place)))
 
 
-async def _host(node: Node, ask: QueryClient) -> HostFacts:
+async def look_at_replicas(node: Node, ask: QueryClient) -> HostFacts:
     """One host; of what its Windows does not have, why."""
     question = relationships(node)
     guests, replicated, ends = await asyncio.gather(
@@ -166,11 +166,12 @@ async def _quorums(target: Target, ask: QueryClient) -> dict[str, QuorumFacts]:
         names = [target.name]
     else:
         names = list(dict.fromkeys(one.target for one in assumptions_of(target) if one.probe is Probe.VOTES))
-    found = await asyncio.gather(*(_quorum(name, ask) for name in names))
+    found = await asyncio.gather(*(look_at_quorum(name, ask) for name in names))
     return {name.casefold(): one for name, one in zip(names, found, strict=True)}
 
 
-async def _quorum(cluster: str, ask: QueryClient) -> QuorumFacts:
+async def look_at_quorum(cluster: str, ask: QueryClient) -> QuorumFacts:
+    """Ask one cluster for everything that votes."""
     nodes, settings, weight, witnesses, shares = await asyncio.gather(
         states_with_flags(cluster, ask),
         ask.query(cluster_settings(cluster)),
