@@ -19,6 +19,7 @@ from bot.api.sources import Source
 from commands.continuity.inside import InsideFacts, look_inside
 from commands.continuity.links import NO_PATHS, Paths, link_pairs, point_pairs
 from commands.sources.cluster import Node, cluster_nodes, look_at_host
+from commands.sources.drills import DrillRecord, drills_of
 from commands.sources.guests import Guest, Replication, virtual_machines
 from commands.sources.nodes import NodeState, states_with_flags
 from commands.sources.ping import connect_time, echoes, series_of
@@ -77,6 +78,7 @@ class Facts:
         inside: what stands in files, by machine in lower case.
         paths: echo requests, and how long hvops itself took to connect.
         groups: members of Slack groups, by id.
+        drills: of the service that are done; None where nobody asked.
     """
 
     hosts: Mapping[str, HostFacts]
@@ -87,6 +89,7 @@ class Facts:
     inside: Mapping[str, InsideFacts | Unknown] = field(default_factory=dict)
     paths: Paths = NO_PATHS
     groups: Mapping[str, tuple[Member, ...] | Unknown] = field(default_factory=dict)
+    drills: tuple[DrillRecord, ...] | Unknown | None = None
 
 
 async def look(target: Target, ask: QueryClient) -> Facts:
@@ -99,11 +102,12 @@ async def look(target: Target, ask: QueryClient) -> Facts:
     looked = await asyncio.gather(*(look_at_replicas(node, ask) for node in nodes))
     hosts = {one.node.name.casefold(): one for one in looked}
     senders = _senders(places, found, hosts)
-    statistics, inside, paths, groups = await asyncio.gather(
+    statistics, inside, paths, groups, drills = await asyncio.gather(
         ask.query_many(_statistics(target, looked)),
         look_inside(assumptions_of(target), nodes, ask),
         _paths(target, senders, ask),
         _groups(target, ask),
+        _drills(target, ask),
     )
     return Facts(
         hosts=hosts,
@@ -114,6 +118,7 @@ async def look(target: Target, ask: QueryClient) -> Facts:
         inside=inside,
         paths=paths,
         groups=groups,
+        drills=drills,
     )
 
 
@@ -228,6 +233,12 @@ async def _paths(target: Target, senders: Mapping[str, str], ask: QueryClient) -
         for (sender, address), told in zip(every, answers, strict=True)
     }
     return Paths(senders, series, connects)
+
+
+async def _drills(target: Target, ask: QueryClient) -> tuple[DrillRecord, ...] | Unknown | None:
+    if not any(one.probe is Probe.DRILL for one in assumptions_of(target)):
+        return None
+    return value_of(await ask.query(drills_of(target.name)))
 
 
 async def _groups(target: Target, ask: QueryClient) -> dict[str, tuple[Member, ...] | Unknown]:
