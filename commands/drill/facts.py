@@ -11,7 +11,7 @@ from bot.api.arguments import Target
 from bot.api.facts import Unknown, value_of, values_of
 from bot.api.query_client import QueryClient
 from commands.continuity.facts import HostFacts, QuorumFacts, look_at_quorum, look_at_replicas, place_nodes, service_of
-from commands.drill.sides import Lost, Pair, find_pair
+from commands.drill.sides import Lost, Pair, find_pair, named_ends
 from commands.sources.backup_state import Backup, ask_backup_products, backup_state
 from commands.sources.capacity import free_memory, logical_processors, memory_use, processor_counts
 from commands.sources.cluster import Cluster, look_at_cluster
@@ -96,7 +96,11 @@ async def find_drill_facts(target: Target, ask: QueryClient) -> DrillFacts:
     hosts = {place.casefold(): one for place, one in zip(places, looked, strict=True)}
     machines = tuple(find_pair(name, places, hosts) for name in service.guests)
     pairs = [one for one in machines if isinstance(one, Pair)]
-    ends = {end.on.casefold(): end.host for pair in pairs for end in (pair.home, pair.away)}
+    known = [end for pair in pairs for end in (pair.home, pair.away)]
+    away = hosts[places[-1].casefold()]
+    if not isinstance(away, Unknown):
+        known += [end for one in machines if isinstance(one, Lost) for end in named_ends(one.name, away)]
+    ends = {end.on.casefold(): end.host for end in known}
     questions = {
         (end.on.casefold(), pair.vm_id): replication_statistics(end.on, pair.vm_id)
         for pair in pairs
@@ -106,7 +110,7 @@ async def find_drill_facts(target: Target, ask: QueryClient) -> DrillFacts:
     states, statistics, quorum = await asyncio.gather(
         _states(ends.values(), ask),
         ask.query_many(questions),
-        _quorum(places[-1] if pairs and places[-1].casefold() in clusters else "", ask),
+        _quorum(places[-1] if ends and places[-1].casefold() in clusters else "", ask),
     )
     return DrillFacts(hosts, machines, ask.now, states, values_of(statistics), quorum, clusters)
 

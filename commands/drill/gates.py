@@ -6,7 +6,7 @@ measured says where the machine is now. Nobody's word stands for any of them: a 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 
 from bot.api.arguments import Target
@@ -30,18 +30,23 @@ _HEADROOM = 10  # percent of a host's free memory that stays free [note: 10 to 1
 
 def drill_gates(target: Target, service: Service, facts: DrillFacts, direction: Direction) -> tuple[Gate, ...]:
     """All gates, in the order in which people read them."""
-    states, places = facts.states, service.places[:2]
+    places = service.places[:2]
     return (
         *(_in_both_places(one, places) for one in facts.machines),
         *(gate for pair in facts.pairs for gate in _of_machine(pair, facts, service, direction)),
         *_room(facts, direction),
-        *(
-            _not_by_hand(no_backup(name, states[name.casefold()].backup))
-            for name in dict.fromkeys(end.on for pair in facts.pairs for end in (pair.home, pair.away))
-            if name.casefold() in states
-        ),
-        *_votes(target, facts),
+        *no_backup_gates(dict.fromkeys(end.on for pair in facts.pairs for end in (pair.home, pair.away)), facts),
+        *quorum_gates(target, facts),
     )
+
+
+def no_backup_gates(hosts: Iterable[str], facts: DrillFacts) -> Iterator[Gate]:
+    """No backup runs on these hosts; nobody's word stands for it here."""
+    for name in hosts:
+        state = facts.states.get(name.casefold())
+        if state is not None:
+            gate = no_backup(name, state.backup)
+            yield Gate(gate.description, gate.outcome, gate.measured, unknowns=gate.unknowns, answerable=False)
 
 
 def _of_machine(pair: Pair, facts: DrillFacts, service: Service, direction: Direction) -> Iterator[Gate]:
@@ -251,11 +256,7 @@ def _memory(says: str, needs: Mapping[str, Sequence[tuple[Pair, int]]], facts: D
     return _gate(says, True, "; ".join(told))
 
 
-def _not_by_hand(gate: Gate) -> Gate:
-    return Gate(gate.description, gate.outcome, gate.measured, unknowns=gate.unknowns, answerable=False)
-
-
-def _votes(target: Target, facts: DrillFacts) -> Iterator[Gate]:
+def quorum_gates(target: Target, facts: DrillFacts) -> Iterator[Gate]:
     """Whether the cluster that takes the service over outlives the next voter that goes."""
     if facts.quorum is None:
         return

@@ -86,7 +86,7 @@ def find_pair(name: str, places: Sequence[str], hosts: Mapping[str, Sequence[Hos
         if told is None or isinstance(told, Unknown):
             why = told or Unknown(place, "absent", "it was not asked.")
             return Lost(name, f"{place} does not name its hosts: {why.why.rstrip('.')}", known=False, silent=(why,))
-        found = _named(name, told)
+        found = named_ends(name, told)
         silent = tuple(one.guests for one in told if isinstance(one.guests, Unknown) and not one.node.down)
         if silent:
             word = "does" if len(silent) == 1 else "do"
@@ -103,8 +103,8 @@ def find_pair(name: str, places: Sequence[str], hosts: Mapping[str, Sequence[Hos
     return Pair(home.guest.name, home.guest.vm_id, home, away)
 
 
-def _named(name: str, hosts: Iterable[HostFacts]) -> list[End]:
-    """Every end of that name; what is only there for a test failover is none."""
+def named_ends(name: str, hosts: Iterable[HostFacts]) -> list[End]:
+    """Find every end of that name; what is only there for a test failover is none."""
     return [
         End(host, guest)
         for host in hosts

@@ -18,7 +18,7 @@ role is started and shut down through Hyper-V all the same: its cluster follows 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from bot.api.actions import InstanceReference, InvokeMethod, ManualStep
 from bot.api.facts import Unknown
@@ -35,7 +35,7 @@ _CRITICAL = 8  # ReplicationState [doc]
 _STARTED_A_JOB = 4096  # [doc]
 _SHUTDOWN_SECONDS, _SENDING_SECONDS, _FAILOVER_SECONDS, _START_SECONDS = 900, 1800, 900, 600
 _REVERSED_SECONDS = 3600
-_HOURS_FOR_A_PERSON = 8
+HOURS_FOR_A_PERSON = 8
 _CLEAN = re.compile(r"[^a-z0-9.-]+")
 ROLE = "operator"
 
@@ -56,7 +56,7 @@ def way(
         service: its name.
         place: where it goes.
     """
-    keys = step_keys(pairs)
+    keys = step_keys_of((pair.vm_id, pair.name) for pair in pairs)
     stops = tuple(_stop(direction, pair, keys[pair.vm_id], states) for pair in pairs)
     prepares = tuple(_prepare(direction, pair, keys[pair.vm_id]) for pair in pairs)
     overs = tuple(_fail_over(direction, pair, keys[pair.vm_id]) for pair in pairs)
@@ -93,12 +93,12 @@ def as_before(pairs: Sequence[Pair]) -> Step:
     return Step("as-before", "Prove that all is as it was before", None, done, deadline=_START_SECONDS)
 
 
-def step_keys(pairs: Sequence[Pair]) -> dict[str, str]:
-    """Machine -> the end of its steps' keys: its name in few letters, apart from all others."""
+def step_keys_of(machines: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Machine -> the end of its steps' keys: its name in few letters, apart from all others. Each as id and name."""
     found: dict[str, str] = {}
-    for pair in pairs:
-        name = _CLEAN.sub("-", pair.name.casefold())[:40].strip("-.") or "vm"
-        found[pair.vm_id] = f"{name}-{pair.vm_id[:8]}" if name in found.values() else name
+    for vm_id, shown in machines:
+        name = _CLEAN.sub("-", shown.casefold())[:40].strip("-.") or "vm"
+        found[vm_id] = f"{name}-{vm_id[:8]}" if name in found.values() else name
     return found
 
 
@@ -222,7 +222,7 @@ def _check_service(direction: Direction, service: str, place: str) -> Step:
             ROLE,
         ),
         done=(),
-        deadline=_HOURS_FOR_A_PERSON * 3600,
+        deadline=HOURS_FOR_A_PERSON * 3600,
     )
 
 

@@ -43,6 +43,10 @@ def _durations(times: Mapping[str, StepTimes], promised: timedelta | None) -> It
         took = _took(direction, times)
         if took is not None:
             yield f"{word} took {format_span(took)}, {_against(RTO, took, promised)}"
+    stated, checked = times.get("state-off"), times.get("check-lost")
+    if stated is not None and checked is not None:
+        took = checked.ended - stated.ended
+        yield f"it worked {format_span(took)} after the statement; how long it was down before is not known"
 
 
 def _took(direction: Direction, times: Mapping[str, StepTimes]) -> timedelta | None:

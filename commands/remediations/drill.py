@@ -16,8 +16,9 @@ from commands.continuity.facts import service_of
 from commands.continuity.replicas import format_span
 from commands.drill.facts import DrillFacts, find_drill_facts
 from commands.drill.gates import drill_gates
+from commands.drill.lost import WITNESS, age_in_words, lost_gates, lost_groups, replicas
 from commands.drill.sides import Direction
-from commands.drill.steps import as_before, relationship, way
+from commands.drill.steps import as_before, machine, relationship, way
 from commands.drill.timing import describe_drill, promises
 from commands.formatting import join_names, pluralize
 from commands.no_plan import blocking_reason, held, no_plan
@@ -33,15 +34,15 @@ _ROLLBACK = (
 
 
 class Part(str):
-    """Which ways are gone: both, or only back."""
+    """Which ways are gone: both; only back; or out, by hand, because the place where the service belongs is lost."""
 
     __slots__ = ()
-    wants = "both or back"
+    wants = "both, back or lost"
 
     @classmethod
     def parse(cls, word: str) -> Self:
         """Read it. Raises ValueError."""
-        if word.casefold() not in ("both", "back"):
+        if word.casefold() not in ("both", "back", "lost"):
             raise ValueError(word)
         return cls(word.casefold())
 
@@ -64,11 +65,15 @@ async def collect(args: Args, ask: QueryClient) -> DrillFacts:
 
 def plan(args: Args, facts: DrillFacts) -> Plan:
     """There and back again; none where a gate does not pass, or somebody does not answer."""
+    if args.only == "lost":
+        return _plan_by_hand(args, facts)
     return _plan(args, facts, "back" if args.only == "back" else "out")
 
 
 def plan_on(args: Args, facts: DrillFacts, group: str) -> Plan:
     """What is left before a group: from there on the service is on the side that the last one has brought it to."""
+    if args.only == "lost":
+        return _plan_by_hand(args, facts)
     return _plan(args, facts, "back" if group.startswith("back-") else "out")
 
 
@@ -113,6 +118,42 @@ def _plan(args: Args, facts: DrillFacts, direction: Direction) -> Plan:
     )
 
 
+def _plan_by_hand(args: Args, facts: DrillFacts) -> Plan:
+    """The runbook for a lost place: a statement that is read back, and people who fail over."""
+    service = service_of(args.service)
+    assert service is not None
+    if refusal := _impossible(service):
+        return no_plan(refusal)
+    gates = lost_gates(args.service, service, facts)
+    if held(gates):
+        return no_plan(blocking_reason(service.name, gates), gates)
+    home, away = service.places[:_PLACES]
+    return Plan(
+        reason=f"{home} does not answer. {age_in_words(service, facts)}; what was written since is lost.",
+        impact=(
+            f"{service.name} is started in {away} from its replicas. If a machine still runs in {home}, its work and that of the"
+            " replica part, and one of them is lost: that is why somebody has to see it off first."
+        ),
+        rollback=(
+            "Until a machine is started in the recovery place: Hyper-V Manager, Cancel Failover. After that a person decides which"
+            " side counts; never start a machine on both sides."
+        ),
+        locks=tuple(sorted(_lock(place, facts) for place in (home, away))),
+        gates=gates,
+        groups=lost_groups(service, facts),
+        afterwards=tuple(
+            exists(machine(end.on, end.guest.vm_id)).described_as(f"{end.guest.name} in the recovery place")
+            for each in replicas(service, facts).values()
+            for end in each
+        ),
+        current_state=f"{home} silent; {age_in_words(service, facts)}",
+        expected_state=f"in {away}, without a replica until {home} is back",
+        title=f"Fail {service.name} over to {away} by hand, {home} being lost",
+        promises=promises(service.rto_minutes, service.rpo_minutes),
+        touches=tuple(dict.fromkeys(end.on for each in replicas(service, facts).values() for end in each)),
+    )
+
+
 def _impossible(service: Service) -> str:
     """Why the inventory itself makes no drill; "" where it does."""
     if len(service.places) != _PLACES:
@@ -130,8 +171,9 @@ def _not_found(service: Service, facts: DrillFacts, gates: tuple[Gate, ...]) -> 
     word = "does" if len(silent) == 1 else "do"
     return (
         f"No plan for {service.name}: {join_names(silent)} {word} not answer, and a side that does not answer is never taken for"
-        " off. hvops makes no unplanned failover: if the machine still runs there, two copies of it would take work at the same"
-        " time. First: bring the silent side back, or let somebody see with their own eyes that it is off."
+        " off. No unplanned failover is made from silence: if the machine still runs there, two of it would take work at the same"
+        f" time. Bring the silent side back. If it is lost, /drill {service.name} --only lost is the runbook: somebody of the"
+        f" {WITNESS} role types which hosts they have seen off, and people fail over by hand."
     )
 
 
