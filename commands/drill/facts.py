@@ -19,6 +19,8 @@ from commands.sources.guests import configuration_versions, shutdown_components
 from commands.sources.replication import ReplicaSettings, Statistics, replica_settings, replication_statistics
 from commands.sources.snapshots import shadow_copies
 
+PLACES = 2  # where it runs, and where it recovers
+
 
 @dataclass(frozen=True, slots=True)
 class HostState:
@@ -85,7 +87,9 @@ async def find_drill_facts(target: Target, ask: QueryClient) -> DrillFacts:
     """Ask both places for their machines, then the hosts that have an end of one of the service's."""
     service = service_of(target)
     assert service is not None
-    places = service.places[:2]
+    places = service.places
+    if len(places) != PLACES:
+        return DrillFacts({}, (), ask.now)
     told = await asyncio.gather(*(place_nodes(place, ask, is_cluster=False) for place in places))
     looked = [
         nodes

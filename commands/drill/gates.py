@@ -21,7 +21,7 @@ from commands.drill.returns import judge_return
 from commands.drill.sides import Direction, End, Lost, Pair
 from commands.formatting import format_size, join_names
 from commands.sources.backup_state import no_backup
-from commands.sources.guests import Power
+from commands.sources.guests import Power, Replication
 from commands.sources.replication import Relationship
 
 _OUTCOMES = {Outcome.PROVED: True, Outcome.BROKEN: False}
@@ -81,6 +81,8 @@ def _side(pair: Pair, direction: Direction) -> Gate:
     if modes != (False, True):
         used = "both ends are replicas" if all(modes) else f"it is used on {target.on}, not on {source.on}"
         return _gate(says, False, "neither end is a replica" if not any(modes) else used)
+    if source.guest.replication is not Replication.PRIMARY:
+        return _gate(says, False, f"{source.on} does not call it the primary of a replication")
     if source.guest.power is not Power.RUNNING or target.guest.power is not Power.OFF:
         powers = f"{source.guest.power} on {source.on}, {target.guest.power} on {target.on}"
         is_known = Power.UNKNOWN not in (source.guest.power, target.guest.power)

@@ -14,7 +14,7 @@ from bot.api.query_client import QueryClient
 from bot.api.report import Remedy
 from commands.continuity.facts import service_of
 from commands.continuity.replicas import format_span
-from commands.drill.facts import DrillFacts, find_drill_facts
+from commands.drill.facts import PLACES, DrillFacts, find_drill_facts
 from commands.drill.gates import drill_gates
 from commands.drill.lost import WITNESS, age_in_words, lost_gates, lost_groups, replicas
 from commands.drill.sides import Direction
@@ -23,7 +23,6 @@ from commands.drill.timing import describe_drill, promises
 from commands.formatting import join_names, pluralize
 from commands.no_plan import blocking_reason, held, no_plan
 
-_PLACES = 2
 _ROLLBACK = (
     "Until a machine starts on the other side, a step that fails is taken back by itself: failovers reverted, replication"
     " resumed, machines started where they were. From the start on the other side on, nothing is taken back by itself,"
@@ -88,7 +87,7 @@ def _plan(args: Args, facts: DrillFacts, direction: Direction) -> Plan:
         return no_plan(_not_found(service, facts, gates), gates, look)
     if held(gates):
         return no_plan(blocking_reason(service.name, gates), gates, look)
-    home, away = service.places[:_PLACES]
+    home, away = service.places[:PLACES]
     back = way("back", facts.pairs, facts.states, service.name, home)
     groups = (
         *(way("out", facts.pairs, facts.states, service.name, away) if direction == "out" else ()),
@@ -127,7 +126,7 @@ def _plan_by_hand(args: Args, facts: DrillFacts) -> Plan:
     gates = lost_gates(args.service, service, facts)
     if held(gates):
         return no_plan(blocking_reason(service.name, gates), gates)
-    home, away = service.places[:_PLACES]
+    home, away = service.places[:PLACES]
     return Plan(
         reason=f"{home} does not answer. {age_in_words(service, facts)}; what was written since is lost.",
         impact=(
@@ -156,7 +155,7 @@ def _plan_by_hand(args: Args, facts: DrillFacts) -> Plan:
 
 def _impossible(service: Service) -> str:
     """Why the inventory itself makes no drill; "" where it does."""
-    if len(service.places) != _PLACES:
+    if len(service.places) != PLACES:
         return f"No plan for {service.name}: a drill needs two places, and the inventory has {join_names(service.places) or 'none'}. Write where it runs first, and where it recovers second."
     if not service.guests:
         return f"No plan for {service.name}: the inventory names no guests of it. Write them below [service.{service.name}]."
