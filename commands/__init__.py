@@ -14,6 +14,7 @@ What is concluded, by subject; each holds facts, findings, gates or steps:
     migration/       moving one guest live
     patch_fix/       bringing nodes to one set of updates
     continuity/      assumptions of a disaster plan, put to the test
+    drill/           a service failed over as a whole, and back
     integration_services/   integration services of guests against what their hosts expect
     storvsc/         guests that can stop in storvsc during a live migration
     boot_layout/     how hosts start

@@ -21,6 +21,15 @@ def method_params(**values: Value | Octets) -> MethodFields:
 
 
 @dataclass(frozen=True, slots=True)
+class InstanceReference:
+    """An in-parameter that refers to an instance in the namespace of the method: its name, the class and keys of that."""
+
+    name: str
+    cls: str
+    keys: Fields
+
+
+@dataclass(frozen=True, slots=True)
 class InvokeMethod:
     """One WMI method call.
 
@@ -38,6 +47,7 @@ class InvokeMethod:
     params: MethodFields = ()
     accept: tuple[int, ...] = (0,)
     may_begin_despite_fault: bool = False
+    references: tuple[InstanceReference, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -317,6 +317,14 @@ class Gate:
 
 
 @dataclass(frozen=True, slots=True)
+class PromisedTime:
+    """How long something may take at most, as the inventory promises it: "RTO", 60 minutes."""
+
+    name: str
+    minutes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What people read, what is signed, and what runs.
 
@@ -341,6 +349,7 @@ class Plan:
             It is signed: a recalculated plan that counts more is a different plan.
         self_reverting: once all is done, its own steps have put back what others of them changed on the way: nothing is left
             that an undo could take back.
+        promises: signed: what the run is measured against, by `Remediation.describe_after`.
         soak_seconds: signed: extra time beyond its steps and manual work, for a plan that is meant to last, such as one
             that lets each group run for a day before the next.
         places: signed: the clusters that it turned out to be about, of those that the line left open; () for all of these.
@@ -364,6 +373,7 @@ class Plan:
     soak_seconds: int = 0
     title: str = ""
     places: tuple[str, ...] = ()
+    promises: tuple[PromisedTime, ...] = ()
     at_most: int | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:

@@ -2,8 +2,8 @@
 
 Every value carries the name of its type, so that a question and an action with the same fields are not the same
 bytes, and what is read back is exactly what was written. Nothing of the signed part may be left out by a default:
-every field is written, empty ones too, but for those of `_LATER` where they are 0, False or (), and a plan's bound, title
-and places where it has none.
+every field is written, empty ones too, but for those of `_LATER` where they are 0, False or (), and a plan's bound, title,
+places and promises where it has none.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ _LATER = {
     (Group, "seconds"),
     (Group, "unit"),
     (InvokeMethod, "may_begin_despite_fault"),
+    (InvokeMethod, "references"),
     (Step, "finishes"),
     (Step, "undo_guard"),
 }
@@ -83,6 +84,7 @@ def signed_payload(whole: Plan, risk: Risk, version: str, run_until: str = "") -
         **({} if whole.at_most is None else {"at_most": whole.at_most}),
         **({"title": whole.title} if whole.title else {}),
         **({"places": list(whole.places)} if whole.places else {}),
+        **({"promises": _written(whole.promises)} if whole.promises else {}),
     }
 
 

@@ -40,6 +40,7 @@ def plan_lines(plan: Plan, risk: Risk, version: str, run_until: str = "") -> tup
         *(() if plan.at_most is None else (f"Moves at most: {plan.at_most} guests and other roles",)),
         *((f"Title: {plan.title}",) if plan.title else ()),
         *((f"Places: {', '.join(plan.places)}",) if plan.places else ()),
+        *(f"Promised: {one.name} {one.minutes} min" for one in plan.promises),
         f"Way back: {plan.rollback}",
         *((f"Deadline (no step starts later): {run_until}",) if run_until else ()),
         *((f"Soak time beyond its steps: {plan.soak_seconds} s",) if plan.soak_seconds else ()),
@@ -95,7 +96,9 @@ def action_in_words(action: Action) -> str:
         path = f"[{_fields(action.path)}]" if action.path else ""
         despite = ", a fault decides nothing" if action.may_begin_despite_fault else ""
         accepted = f", success: {', '.join(map(str, action.accept))}" if action.accept != (0,) else ""
-        return f"{action.on}: {action.namespace} {action.cls}{path}.{action.method}({_fields(action.params)}){accepted}{despite}"
+        points = [f"{one.name}={one.cls}[{_fields(one.keys)}]" for one in action.references]
+        params = ", ".join(filter(None, (*points, _fields(action.params))))
+        return f"{action.on}: {action.namespace} {action.cls}{path}.{action.method}({params}){accepted}{despite}"
     if isinstance(action, RunProgram):
         return f"{action.on}: {action.what}({_fields(action.params)})"
     if isinstance(action, RowTransaction):

@@ -68,28 +68,39 @@ class Planner:
         self._why_not_sent = why_not_sent
         self.version = version
 
-    async def make(self, line: CommandLine, look: QuerySession) -> PlannedChange:
-        """The plan of a line whose targets are resolved. Raises HvopsError."""
+    async def make(self, line: CommandLine, look: QuerySession, group: str = "") -> PlannedChange:
+        """The plan of a line whose targets are resolved. Raises HvopsError.
+
+        Args:
+            line: as it was typed.
+            look: asks.
+            group: the key of the group before which it is made anew half-way; "" for the whole of it.
+        """
         spec = line.command.spec
         assert isinstance(spec, Remediation)
         args = spec.args(**line.values)
-        made = await self._with_doubts(self._with_refusals(spec.plan(args, await spec.collect(args, look))))
+        facts = await spec.collect(args, look)
+        is_rest = bool(group) and spec.plan_on is not None
+        fresh = spec.plan_on(args, facts, group) if group and spec.plan_on is not None else spec.plan(args, facts)
+        made = await self._with_doubts(self._with_refusals(fresh))
         plan = self._as_allowed(made, line.target or str(line))
         places = tuple(
             dict.fromkeys(
                 [*(plan.places or line.scopes), *[place for on in _targets(plan) for place in await self._places(on)]]
             )
         )
-        return PlannedChange(str(line), line.command.name, line.target, places, spec.risk, plan, self.version)
+        return PlannedChange(
+            str(line), line.command.name, line.target, places, spec.risk, plan, self.version, is_rest=is_rest
+        )
 
-    async def rebuild(self, proposal: Proposal) -> PlannedChange:
-        """The same plan, from new facts. Raises HvopsError."""
+    async def rebuild(self, proposal: Proposal, group: str = "") -> PlannedChange:
+        """The same plan, from new facts; half-way, before the group of that key. Raises HvopsError."""
         if proposal.made.undoes:
             return await self.undo(proposal.made.undoes)
         line = await self._line(proposal)
         if not isinstance(line.command.spec, Remediation):
             raise TicketError(f"{proposal.ticket}: {proposal.made.line} changes nothing any more.")
-        return await self.make(line, self._look(self._clock(), None))
+        return await self.make(line, self._look(self._clock(), None), group)
 
     async def undo(self, ticket: str) -> PlannedChange:
         """What takes a ticket back, and what has to be so before. Raises TicketError where there is no such ticket."""

@@ -39,6 +39,7 @@ class PlannedChange:
         line: the command line in its plain form.
         places: the clusters, or hosts that stand alone, where a role must hold.
         undoes: the ticket that it takes back, or "".
+        is_rest: it was made half-way, of what is left to do: it is compared, and never proposed by itself.
     """
 
     line: str
@@ -49,6 +50,7 @@ class PlannedChange:
     plan: Plan
     version: str
     undoes: str = ""
+    is_rest: bool = False
 
     @property
     def digest(self) -> str:
@@ -58,7 +60,7 @@ class PlannedChange:
     @property
     def can_run(self) -> bool:
         """Whether there is something to do, and nothing that holds it. What is only not known, a person can answer."""
-        return bool(self.plan.groups) and not self.plan.is_held
+        return bool(self.plan.groups) and not self.plan.is_held and not self.is_rest
 
     @property
     def open_questions(self) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
+from bot.api.command import StepTimes
 from bot.api.plan import Group, Plan, Step
 from bot.api.rows import Rows
 from bot.ledger import Entry
@@ -70,6 +71,7 @@ class RunHistory:
         ended: when the outcome of each step was written.
         confirmations: how often a person has said that a step by hand is done.
         confirmed_by: the name of who said so last.
+        began: when each step was begun for the first time.
     """
 
     intents: dict[Key, BegunStep] = field(default_factory=dict)
@@ -81,6 +83,17 @@ class RunHistory:
     confirmed_by: dict[Key, str] = field(default_factory=dict)
     sent_before: set[Key] = field(default_factory=set)
     unsettled: set[Key] = field(default_factory=set)
+    began: dict[Key, datetime] = field(default_factory=dict)
+
+    def times(self) -> dict[str, StepTimes]:
+        """Step -> from when it was first begun, in whatever round, to when the last of its rounds was done."""
+        found: dict[str, StepTimes] = {}
+        for (step, turn), ended in self.ended.items():
+            if self.result((step, turn)) == DONE and (step, turn) in self.began:
+                began = self.began[step, turn]
+                known = found.get(step, StepTimes(began, ended))
+                found[step] = StepTimes(min(began, known.began), max(ended, known.ended))
+        return found
 
     def was_begun(self, key: Key) -> bool:
         """Whether an act of that step may have been sent: one that did not show in time may show later."""
@@ -138,6 +151,8 @@ class StoryReader:
             story.unsettled.discard(key)
             if self._times[key] > 0:
                 story.sent_before.add(key)
+            else:
+                story.began.pop(key, None)
         elif isinstance(told, Outcome):
             key = (told.step, told.round)
             story.outcomes[key] = told
@@ -177,6 +192,7 @@ def _begin(story: RunHistory, key: Key, at: str, told: Intent, times: int) -> No
         times=times,
         held_before=earlier.held_before if earlier else told.held_before,
     )
+    story.began.setdefault(key, datetime.fromisoformat(at))
     if key not in story.outcomes:
         story.unsettled.add(key)
     if before is not None:

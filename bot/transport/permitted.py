@@ -42,8 +42,16 @@ def _check_action(action: Action) -> None:
     elif isinstance(action, RowTransaction):
         changes_of(action)
     elif isinstance(action, InvokeMethod):
-        wsman.invoke(wql.namespace(action.namespace), wql.name(action.cls), wql.name(action.method), action.params)
-        _check_words(value for _, value in (*action.params, *action.path))
+        references = [(one.name, wql.name(one.cls), one.keys) for one in action.references]
+        wsman.invoke(
+            wql.namespace(action.namespace),
+            wql.name(action.cls),
+            wql.name(action.method),
+            action.params,
+            references=references,
+        )
+        keys = [pair for one in action.references for pair in one.keys]
+        _check_words(value for _, value in (*action.params, *action.path, *keys))
 
 
 def _check_row(asked: RunProgram | RunReader, marked: str) -> None:

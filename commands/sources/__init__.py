@@ -27,6 +27,7 @@ load_balancer   virtual services, health checks and real servers of a load balan
 identity        is this the machine we meant?       rules           the rule files, read and checked
 firmware        UEFI or not, its version          boot_disks      disks and partitions of a host
 replication     what a host replicates, with whom, how it went
+drills          which drills of a service are done, by the ledger
 ping            does one machine reach another      text_files      hosts files, addresses in configuration
 slack_group     who is in a Slack group
 host_names      is this the same host?          storage         Storage Spaces: jobs, and how virtual disks are

@@ -41,6 +41,7 @@ ACTIVITIES = {
 _CONDITIONS = (*range(32782, 32791), 32795)
 _HYPER_V = 32768  # from here on the numbers are Hyper-V's own [doc]
 _LISTED = {BACKING_UP, *ACTIVITIES, *_CONDITIONS}
+_SWITCHED_ON = 2  # EnabledState of a component [doc]
 _CRITICAL, _NOT_CRITICAL = 25, (5, 20)  # HealthState [doc]
 _CURRENT_SETTINGS = 3  # v1 SettingType: current, not a snapshot [doc]
 _REALIZED = "Microsoft:Hyper-V:System:Realized"  # v2 VirtualSystemType [src]
@@ -268,6 +269,37 @@ def firmware_ids(node: Node) -> Source[dict[str, str]]:
     realized = (Predicate("VirtualSystemType", "=", _REALIZED),)
     columns = ("VirtualSystemIdentifier", "BIOSGUID")
     return Source(Wql(node.name, namespace(node), "Msvm_VirtualSystemSettingData", columns, realized), _read_bios)
+
+
+def configuration_versions(node: Node) -> Source[dict[str, str]]:
+    """The question: which version has each machine's configuration? VM id -> "5.0"; 2012 and later [doc]."""
+    realized = (Predicate("VirtualSystemType", "=", _REALIZED),)
+    columns = ("VirtualSystemIdentifier", "Version")
+    return Source(Wql(node.name, namespace(node), "Msvm_VirtualSystemSettingData", columns, realized), _read_versions)
+
+
+def shutdown_components(node: Node) -> Source[dict[str, str]]:
+    """The question: by which component is each guest shut down? VM id -> DeviceID, one of its keys [doc]; 2012 and later."""
+    columns = ("SystemName", "DeviceID", "EnabledState")
+    return Source(Wql(node.name, namespace(node), "Msvm_ShutdownComponent", columns), _read_components)
+
+
+def _read_versions(rows: Rows) -> dict[str, str]:
+    """What was not told, or cannot be read, is left out."""
+    told = {
+        guid(readable(get_str, row, "VirtualSystemIdentifier") or ""): readable(get_str, row, "Version") for row in rows
+    }
+    return {vm_id: version for vm_id, version in told.items() if vm_id and version}
+
+
+def _read_components(rows: Rows) -> dict[str, str]:
+    """Those that are switched on; one that is off shuts nothing down."""
+    found = {
+        guid(readable(get_str, row, "SystemName") or ""): readable(get_str, row, "DeviceID") or ""
+        for row in rows
+        if readable(get_int, row, "EnabledState") == _SWITCHED_ON
+    }
+    return {vm_id: device for vm_id, device in found.items() if vm_id and device}
 
 
 def _read_exchange(rows: Rows) -> dict[str, KvpInfo]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from lab.windows.machine_protocol import Wmi, WmiFailure
-from lab.world import cluster_methods, services, servicing
+from lab.world import cluster_methods, replica_methods, services, servicing
 from lab.world.method_call import Call
 from lab.world.win32_errors import ACCESS_DENIED, failure
 from lab.world.wmi_providers import replica
@@ -45,6 +45,18 @@ _CLUSTER_METHODS: dict[tuple[str, str], Method] = {
 }
 
 
+_HYPER_V_METHODS: dict[tuple[str, str], Method] = {
+    ("msvm_computersystem", "requeststatechange"): Method(replica_methods.request_state_change),
+    ("msvm_computersystem", "requestreplicationstatechange"): Method(replica_methods.request_replication_state),
+    ("msvm_shutdowncomponent", "initiateshutdown"): Method(replica_methods.initiate_shutdown),
+    ("msvm_replicationservice", "initiatefailover"): Method(replica_methods.initiate_failover),
+    ("msvm_replicationservice", "revertfailover"): Method(replica_methods.revert_failover),
+    ("msvm_replicationservice", "commitfailover"): Method(replica_methods.commit_failover),
+    ("msvm_replicationservice", "reversereplicationrelationship"): Method(replica_methods.reverse),
+    ("msvm_replicationservice", "getreplicationstatistics"): Method(replica.statistics, changes=False),
+}
+
+
 def invoke(call: Call, namespace: str, cls: str, method: str) -> Mapping[str, Wmi]:
     """Answer a method call.
 
@@ -54,9 +66,7 @@ def invoke(call: Call, namespace: str, cls: str, method: str) -> Mapping[str, Wm
     if namespace.casefold() == CLUSTER.casefold():
         return _in_cluster(call, cls, method)
     if namespace.casefold().startswith("root/virtualization"):
-        if (cls.casefold(), method.casefold()) == ("msvm_replicationservice", "getreplicationstatistics"):
-            return replica.statistics(call)
-        return {"ReturnValue": HYPER_V_NOT_SUPPORTED if call.may_change else HYPER_V_ACCESS_DENIED}
+        return _in_hyper_v(call, namespace, cls, method)
     if cls.casefold() == "win32_service":
         return {"ReturnValue": _on_service(call, method.casefold())}
     if (cls.casefold(), method.casefold()) == ("win32_operatingsystem", "reboot"):
@@ -71,6 +81,18 @@ def _restart(call: Call) -> int:
     call.world.is_asked(call.windows.name, "Win32_OperatingSystem.Reboot")
     servicing.restart(call.world, call.windows)
     return 0
+
+
+def _in_hyper_v(call: Call, namespace: str, cls: str, name: str) -> Mapping[str, Wmi]:
+    is_known = namespace.casefold().endswith("/v2")
+    method = _HYPER_V_METHODS.get((cls.casefold(), name.casefold())) if is_known else None
+    if not call.may_change and (method is None or method.changes):
+        return {"ReturnValue": HYPER_V_ACCESS_DENIED}
+    if method is None:
+        return {"ReturnValue": HYPER_V_NOT_SUPPORTED}
+    if method.changes:
+        call.world.is_asked(call.windows.name, f"{cls}.{name}")
+    return method.act(call)
 
 
 def _in_cluster(call: Call, cls: str, name: str) -> Mapping[str, Wmi]:

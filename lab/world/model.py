@@ -213,6 +213,16 @@ class Move:
 
 
 @dataclass(eq=False, slots=True)
+class HyperVJob:
+    """A job of Hyper-V. `state`: 4 running, 7 completed, 10 exception [doc: CIM_ConcreteJob.JobState]."""
+
+    id: str
+    started: datetime
+    state: int = 4
+    percent: int = 0
+
+
+@dataclass(eq=False, slots=True)
 class Replication:
     """What one end of a Hyper-V Replica relationship knows. States and healths are Msvm_ReplicationRelationship's numbers.
 
@@ -222,6 +232,8 @@ class Replication:
         last: when the last cycle ended; None where none ever did.
         latency: seconds, summed over the cycles of the monitoring period; `size`: bytes, likewise.
         tested: the last test failover, which only the recovery server knows; None for never.
+        failed_over: FailedOverReplicationType: 0 none, 1 regular, 3 planned.
+        extended: state and health of the relationship to a third host; None where there is none.
     """
 
     mode: int
@@ -237,6 +249,8 @@ class Replication:
     missed: int = 0
     pending: int = 0
     tested: datetime | None = None
+    failed_over: int = 0
+    extended: tuple[int, int] | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -269,6 +283,7 @@ class Guest(Windows):
     checkpointed: set[int] = field(default_factory=set)  # numbers of disks that have a checkpoint: theirs is an .avhd
     tpm: bool = False  # whether it has a virtual TPM
     replication: Replication | None = None
+    ignores_shutdown: bool = False  # a program in it keeps its Windows from shutting down
     configuration: str = ""  # version of its configuration; "": what its host writes
     integration: str = ""  # version of its integration services; "": what its host expects, or its own Windows'
     components_off: set[str] = field(default_factory=set)  # switched off in its settings: "kvp", "vss", "heartbeat"
@@ -294,6 +309,7 @@ class Node(Windows):
     expected_integration: dict[str, str] = field(default_factory=dict)  # values of GuestInstaller that are otherwise
     browsing: Literal["works", "fails", "toggled"] = "works"  # remote file browsing; see lab.world.audit_policy
     firmware_version: str = "2.17.0"  # SMBIOSBIOSVersion
+    jobs: list[HyperVJob] = field(default_factory=list)
 
     @property
     def guests(self) -> list[Guest]:

@@ -19,6 +19,7 @@ PAUSED = 2
 # Line -> its scenario, and what is done to its world first.
 LINES = {
     "/drain-node hv03": ("healthy", None),
+    "/drill crm": ("drill", None),
     "/fix-health-check lm01 ntrip --host ntrip.surveyor.example": ("host-header-check", None),
     "/fix-missing-vm crm-01 --by database": ("missing-vm", None),
     "/fix-remote-browsing hv02": ("remote-browsing", None),
