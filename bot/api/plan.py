@@ -255,11 +255,13 @@ class OpenQuestion:
         what: signed, with the name of the thing: "free space of crm-03".
         why: beside the digest: "timed out after 20 s".
         remedy: beside the digest: what would make it known; "" where there is nothing to do but to ask again.
+        is_override: it is no missing fact, but a rule of the inventory that an approver may override with a reason.
     """
 
     what: str
     why: str = ""
     remedy: str = ""
+    is_override: bool = False
 
     def __post_init__(self) -> None:
         """Give a thing whose name is blank words of its own: people answer by it."""

@@ -7,16 +7,18 @@ the mappings are keyed by the lower-case name, and every entry keeps its name as
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import UTC, date, datetime, time
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
 
 from bot.api.continuity import Assumption, Probe, Service, Site
 from bot.api.updates import UpdatePackage, UpdateRule, UpdateStep
+from bot.api.windows import DAYS, Window, WindowKind, openings
 from bot.config.validation_errors import explained, read_toml
 from bot.config.web_addresses import Network, read_key, read_network, read_place
 
@@ -299,6 +301,66 @@ class UpdateRuleTable(Part):
         return self
 
 
+LocalTime = Annotated[str, StringConstraints(pattern=r"^([0-9]{4}-[0-9]{2}-[0-9]{2}[ T])?[0-2][0-9]:[0-5][0-9]$")]
+
+
+class WindowTable(Part):
+    """When backups run, when nothing may be changed, or when maintenance is agreed. Local times of its zone."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True, populate_by_name=True)
+
+    name: Sentence = Field(description='name = "nightly backup"')
+    kind: WindowKind = Field(description=f"kind = one of {', '.join(WindowKind)}")
+    begins: LocalTime = Field(
+        alias="from", description='from = "22:00", or "2026-12-20 18:00" of one that is there once'
+    )
+    ends: LocalTime = Field(alias="to", description='to = "04:00", or "2027-01-07 06:00" of one that is there once')
+    zone: str = Field(description='zone = "Europe/Berlin"')
+    scope: tuple[Name, ...] = Field(
+        default=(),
+        description='scope = ["prod"], clusters, hosts, VMM servers, load balancers or services; all where unset',
+    )
+    weekdays: tuple[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"], ...] = Field(
+        default=(), description='weekdays = ["mon", "tue"], on which it begins; every day where unset'
+    )
+
+    @field_validator("zone")
+    @classmethod
+    def _a_zone(cls, zone: str) -> str:
+        try:
+            ZoneInfo(zone)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError(f"{zone!r:.60} is no time zone: write one such as Europe/Berlin or UTC") from None
+        return zone
+
+    @model_validator(mode="after")
+    def _has_an_end(self) -> Self:
+        window = self.window((), "")
+        if (window.first is None) is not (window.last is None):
+            raise ValueError("from and to: either both have a date, or neither")
+        if window.first is not None and self.weekdays:
+            raise ValueError("weekdays: a window with dates is there once; leave them out")
+        if window.first is not None and not list(openings(window, datetime.min.replace(year=2, tzinfo=UTC))):
+            raise ValueError("to is not after from")
+        is_always = window.begins == window.ends and len(window.weekdays) == len(DAYS)
+        if self.kind is WindowKind.FREEZE and is_always:
+            raise ValueError("a freeze without an end: write dates, as in from = 2026-12-20 18:00")
+        return self
+
+    def window(self, scope: tuple[str, ...], shown: str) -> Window:
+        """The window, about these places."""
+        first, begins = _local(self.begins)
+        last, ends = _local(self.ends)
+        days = frozenset(map(DAYS.index, self.weekdays or DAYS)) if first is None else frozenset()
+        return Window(self.name, self.kind, self.zone, begins, ends, scope, shown, days, first, last)
+
+
+def _local(text: str) -> tuple[date | None, time]:
+    """The day, where one is written, and the time. Raises ValueError."""
+    day, _, at = text.replace("T", " ").rpartition(" ")
+    return (date.fromisoformat(day) if day else None), time.fromisoformat(at)
+
+
 class InventoryFile(Part):
     """What the bot may be asked about."""
 
@@ -319,6 +381,9 @@ class InventoryFile(Part):
     )
     update_rule: dict[Name, UpdateRuleTable] = Field(
         default={}, description="a table [update_rule.NAME], NAME being what people type"
+    )
+    window: tuple[WindowTable, ...] = Field(
+        default=(), max_length=200, description="a table [[window]] with name, kind, from, to and zone for each"
     )
     endpoints: dict[NameOrFqdn, str] = Field(
         default={}, description='hv01 = "http://10.1.2.3:5985/wsman" below [endpoints]'
@@ -382,6 +447,7 @@ class InventoryFile(Part):
         self._no_node_of_two()
         self._no_load_balancer_of_two({*self.clusters, *self.hosts, *self.vmm, *entries, COMMVAULT})
         self._services_are_somewhere()
+        self.windows()
         for name, vmm in self.vmm.items():
             if name in self.clusters or name in self.hosts or name in entries:
                 raise ValueError(f"{vmm.name} is a VMM server and also a cluster or host; rename one")
@@ -392,6 +458,30 @@ class InventoryFile(Part):
                     f"{vmm.name} runs on {vmm.host}, which is no host that stands alone: add [hosts.{vmm.host}]"
                 )
         return self
+
+    def windows(self) -> tuple[Window, ...]:
+        """The windows, each about the places where a role holds. Raises ValueError where one is about nothing."""
+        found = []
+        for one in self.window:
+            places = [place for name in one.scope for place in self._places_of(one.name, name)]
+            found.append(one.window(tuple(dict.fromkeys(places)), ", ".join(one.scope)))
+        return tuple(found)
+
+    def window_places(self) -> tuple[str, ...]:
+        """Every place that a window can be about, in lower case."""
+        return (*self.clusters, *self.hosts, *self.load_balancers())
+
+    def _places_of(self, window: str, name: str) -> tuple[str, ...]:
+        key = name.lower()
+        if key in {*self.clusters, *self.hosts, *self.load_balancers()}:
+            return (key,)
+        if key in self.vmm:
+            return tuple(place.lower() for place in self.managed_by(self.vmm[key]))
+        if key in self.service:
+            return tuple(place.lower() for place in self.service[key].places)
+        raise ValueError(
+            f"window {window}: {name} is no cluster, host, VMM server, load balancer or service of the inventory"
+        )
 
     def _no_load_balancer_of_two(self, taken: set[str]) -> None:
         """Raises ValueError where a load balancer has the name of something else."""

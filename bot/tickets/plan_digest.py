@@ -20,7 +20,7 @@ import rfc8785
 from bot.api import actions, plan, queries, report
 from bot.api.actions import InvokeMethod
 from bot.api.command import Risk
-from bot.api.plan import Check, CompareToBefore, Gate, GateOutcome, Group, Plan, Step, bound
+from bot.api.plan import Check, CompareToBefore, Gate, GateOutcome, Group, OpenQuestion, Plan, Step, bound
 from bot.errors import LedgerError
 
 KIND = "is"  # the key that carries the type
@@ -34,6 +34,7 @@ _LATER = {
     (Group, "unit"),
     (InvokeMethod, "may_begin_despite_fault"),
     (InvokeMethod, "references"),
+    (OpenQuestion, "is_override"),
     (Step, "finishes"),
     (Step, "undo_guard"),
 }
