@@ -135,6 +135,8 @@ class Parameter:
         named: str = getattr(self.type, "label", "")
         if not named:
             named = " or ".join(self.targets) if self.targets else self.name.replace("_", " ")
+            if self.targets and self.kind == "option" and self.name not in self.targets:
+                named = f"{self.name} {named}"  # "to host", "on cluster"
         named = named.replace("vmm", "VMM server")
         return named[:1].upper() + named[1:]
 
@@ -234,7 +236,9 @@ def field_error(usage: str, parameter: Parameter, text: str) -> str:
         return f"{parameter.label} is missing." if parameter.is_required else ""
     if parameter.kind == "word" and len(words) > 1:
         return "This takes one word."
-    given = words if parameter.kind == "rest" else ["".join(words) if parameter.kind == "option" else words[0]]
+    given = (
+        words if parameter.kind == "rest" else [_one_word(parameter, words) if parameter.kind == "option" else words[0]]
+    )
     for word in given:
         if parameter.kind != "option" and _OPTION.match(word):
             return f"{quoted(word)} is an option. Write it into its own field."
@@ -251,10 +255,15 @@ def line_of(command: str, wanted: Iterable[Parameter], values: Mapping[str, str]
     for parameter in wanted:
         words = split_words(plain_text(values.get(parameter.name, "")))
         if words and parameter.kind == "option":
-            options.append(f"--{parameter.name.replace('_', '-')}={''.join(words)}")
+            options.append(f"--{parameter.name.replace('_', '-')}={_one_word(parameter, words)}")
         else:
             plain += words
     return " ".join([f"/{command}", *plain, *options])
+
+
+def _one_word(parameter: Parameter, words: Iterable[str]) -> str:
+    """What was written into the field of an option, as the one word that a line has there: "1.5GB", "hv01,hv02"."""
+    return ",".join(word.strip(",") for word in words) if parameter.words > 1 else "".join(words)
 
 
 def _take_options(usage: str, options: dict[str, Parameter], typed: list[str]) -> tuple[dict[str, Any], list[str]]:

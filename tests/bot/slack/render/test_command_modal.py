@@ -96,6 +96,14 @@ def test_the_fields_make_the_line_that_somebody_would_type():
     assert line_of(command.name, command.parameters, values) == "/find-full-guests prod --free=1.5GB"
 
 
+@pytest.mark.parametrize("written", ["hv01 hv02", "hv01, hv02", "hv01,hv02"])
+def test_an_option_of_two_words_is_written_with_blanks_or_commas(written):
+    command = REGISTRY.get("soak-migrations")
+    values = {"vm": "crm-01", "count": "100", "between": written}
+    assert not any(field_error(command.usage, one, values.get(one.name, "")) for one in command.parameters)
+    assert line_of(command.name, command.parameters, values) == "/soak-migrations crm-01 100 --between=hv01,hv02"
+
+
 def said(options):
     return [one["text"]["text"] for one in options]
 
