@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from bot.api.plan import OpenQuestion, Plan
+from bot.api.plan import Gate, OpenQuestion, Plan
 from bot.control_chars import is_unseen
 from bot.errors import Unanswered
 from bot.formatting import plural
@@ -50,6 +50,11 @@ def approve_label(questions: Sequence[OpenQuestion]) -> str:
         return "Override Freeze and Approve…"
     overrides = " and Override Freeze" if unknown < len(questions) else ""
     return f"Approve With {plural(unknown, 'Unknown')}{overrides}…"
+
+
+def open_word(gate: Gate) -> str:
+    """What stands before a gate that an approver has to say something about: "not known", "to be overridden"."""
+    return "to be overridden" if all(one.is_override for one in gate.questions) else "not known"
 
 
 def open_in_words(questions: Sequence[OpenQuestion]) -> str:

@@ -57,7 +57,7 @@ def whole_plan_lines(plan: Plan, risk: Risk, version: str, run_until: str = "") 
         f"Because: {plan.reason}",
         *((f"Before: {plan.current_state}",) if plan.current_state else ()),
         *((f"Meant to become: {plan.expected_state}",) if plan.expected_state else ()),
-        *(f"Not known: {question_line(one)}" for one in plan.open_questions),
+        *(f"{'To override' if one.is_override else 'Not known'}: {question_line(one)}" for one in plan.open_questions),
         *(f"Measured: {gate.description}: {gate.measured}" for gate in plan.gates if gate.measured),
         *(f"Evidence: {one}" for one in plan.evidence),
         "",

@@ -35,7 +35,7 @@ from bot.slack.render.ticket_view_model import (
     what,
     who,
 )
-from bot.tickets.answers import open_in_words, question_line
+from bot.tickets.answers import open_in_words, open_word, question_line
 from bot.tickets.decisions import CONFIRM
 from bot.tickets.plan_text import action_in_words, verdict_on, whole_plan_lines
 from bot.tickets.proposal import Proposal, longest_seconds, step_seconds
@@ -192,7 +192,8 @@ def _because(card: TicketView) -> str:
 
 
 def _other_gate(gate: Gate) -> str:
-    verdict = "not known" if gate.is_open else verdict_on(gate)  # what is missing stands above, by name
+    # what is missing, or in force, stands above, by name
+    verdict = open_word(gate) if gate.is_open else verdict_on(gate)
     return f"• *{escape(verdict[:1].upper())}{escape(verdict[1:])}*{'' if gate.blocks else ' (a warning)'}: {escape(_measured(gate))}"
 
 
