@@ -36,7 +36,7 @@ def owners(world):
 async def turns(condition, bench=None):
     """Let others go on until it is so."""
     async with asyncio.timeout(20):
-        while not condition():  # noqa: ASYNC110 - other tasks bring it about
+        while not condition():
             if bench is not None:
                 await bench.runner.tick()
             await asyncio.sleep(0.001)
