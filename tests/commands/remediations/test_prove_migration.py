@@ -1,8 +1,9 @@
 """`/prove-migration`: there and back, by the way that was asked for; or why not."""
 
 import pytest
+from scripted_migration import PROD, script, ticket
 
-from bot.api.arguments import ClusterTargets, Target
+from bot.api.arguments import Target
 from bot.api.command import Risk
 from bot.api.facts import Unknown
 from bot.api.plan import GateOutcome
@@ -10,22 +11,6 @@ from bot.tickets.plan_digest import digest, plan_from_json, plan_to_json
 from commands.migration.proof import Way, read_proofs, way_to_use
 from commands.migration.steps import Machine, live_move_step, move_parameters, node_name_octets
 from commands.remediations.prove_migration import COMMAND, Vm, WayWord, proof_lines
-
-PROD = ClusterTargets((Target("prod", "cluster", "prod", backup=()),))
-PRIVATE = {"VmState": "2", "MigrationState": "0", "MigrationFailureReason": "0", "DefaultMoveType": "4294967295"}
-
-
-def script(make, private=None, resource=None, role=None, **over):
-    """The small cluster, with what its resources and roles tell of a migration."""
-    answers = make.cluster(**over) | {("prod", "Parameters"): [{"VmID": None}]}
-    for row in answers["prod", "MSCluster_Resource"]:
-        if row.get("Type") == "Virtual Machine" and row.get("PrivateProperties"):
-            row["State"] = "2"
-            row["PrivateProperties"] = {**row["PrivateProperties"], **PRIVATE, **(private or {})}
-            row.update(resource or {})
-    for row in answers["prod", "MSCluster_ResourceGroup"]:
-        row.update({"State": "0", "Priority": "2000"} | (role or {}))
-    return answers
 
 
 @pytest.fixture
@@ -152,17 +137,6 @@ async def test_a_resource_that_does_not_say_which_machine_it_is_is_not_taken_for
 async def test_a_node_that_is_none_and_the_own_one_are_no_destination(plans):
     assert "it is on hv03 already" in (await plans(to=Target("hv03", "host", "prod"))).reason
     assert "hv99 is no node of prod" in (await plans(to=Target("hv99", "host", "prod"))).reason
-
-
-def ticket(number, ending="done", line="/prove-migration crm-01", changed=("control-there", "control-back")):
-    return {
-        "ticket": f"T-{number}",
-        "target": "crm-01",
-        "line": line,
-        "ending": ending,
-        "ended": f"2026-11-0{number}T10:00:00.000Z",
-        "changed": changed,
-    }
 
 
 PARAMETERS = "/prove-migration crm-01 --way parameters --on prod"
