@@ -132,8 +132,8 @@ async def test_a_cancel_waits_until_the_move_has_ended(play):
         kinds = [entry.kind for entry in ops.ledger() if entry.ticket == "T-2"]
         assert "cancelled" in kinds
         results = [entry.data.result for entry in outcomes(ops, "there", "back")]
-        assert set(results) == {"done"}
-        assert len(moves(ops)) == len(results)
+        assert set(results) <= {"done", "not sent"}
+        assert 0 < len(moves(ops)) == results.count("done")
         assert ops.estate.do(lambda: guest(ops).move) is None
 
 

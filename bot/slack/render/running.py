@@ -22,6 +22,7 @@ from bot.tickets.undo import remaining_undo
 
 _TITLE = 160  # of a step in the list of steps; the whole of it stands in the thread
 _SAYS = 1_500
+_NEAR = 8  # steps of a plan that is repeated many times
 _WAITS = "waiting for a person"  # also what the runner says until a person has pressed Done
 
 
@@ -163,7 +164,8 @@ def _done(card: TicketView) -> str:
 
 
 def _window(card: TicketView) -> tuple[StepInstance, ...]:
-    most = limits.PLAN_TASKS
+    counted = any(group.is_counted for group in card.plan.groups)  # the count says more than fifty steps that are alike
+    most = _NEAR if counted else limits.PLAN_TASKS
     at = card.now_at.number if card.now_at else len(card.places)
     first = max(0, min(at - most // 2, len(card.places) - most))
     return card.places[first : first + most]

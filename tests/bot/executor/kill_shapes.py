@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from scripted_world import by_hand, is_now, set_to, simple, step
+from scripted_world import by_hand, is_now, set_to, simple, state, step
 
 from bot.api.actions import RowTransaction, Update
-from bot.api.plan import Expect, Group, Plan, Step
-from bot.api.queries import make_params
+from bot.api.plan import KEPT, Check, CompareToBefore, Expect, Group, Plan, Step
+from bot.api.queries import Predicate, make_params
 
 LOCKS = ("node:hv03",)
 
@@ -40,9 +40,54 @@ def waiting(on, _facts):
     return simple(on, long, step("never", on, z="1"))
 
 
+def soak(on, _facts):
+    """Many moves there and back, each watched against how it was at first, and left alone between them."""
+    groups = (
+        Group("baseline", (baseline(on),)),
+        Group("soak", moves(on), times=3, seconds=600, unit="move"),
+        Group("end", (rest(on, "watch", owner="a"),), revalidate_before=False),
+    )
+    return Plan("why", "none", "none", (*LOCKS, f"{KEPT}soak"), (), groups, soak_seconds=3600)
+
+
+def baseline(on):
+    return Step("baseline", "Note", None, (is_now(on),), before=state(on))
+
+
+def moves(on):
+    return (
+        rest(on, "ready-there", owner="a"),
+        move(on, "there", "a", "b"),
+        rest(on, "ready-back", owner="b"),
+        move(on, "back", "b", "a"),
+    )
+
+
+def rest(on, key, **values):
+    same = CompareToBefore("baseline", ("instance",))
+    watched = Check(state(on), (same,), within=60, give_up=(replace(same, same=False),), never="it has restarted")
+    return Step(key, key, None, (watched, is_now(on, 600, **values)), preemptible=True)
+
+
+def move(on, key, here, there):
+    """It has arrived, or it has failed since it was begun: a failure of before tells nothing."""
+    failed = (Expect((Predicate("state", "=", "failed"),)), CompareToBefore(key, ("state",), same=False))
+    return Step(
+        key,
+        f"{key} {on}",
+        set_to(on, owner=there),
+        (is_now(on, 60, failed, owner=there),),
+        guard=(is_now(on, owner=here),),
+        deadline=5,
+        before=state(on),
+        repeatable=True,
+        finishes=True,
+    )
+
+
 def _undoable(on, key):
     made = step(key, on, deadline=5, within=5, **{key: "1"})
     return replace(made, undo=set_to(on, **{key: "0"}), undone=(is_now(on, 5, **{key: "0"}),))
 
 
-PLANS = {"rounds": rounds, "rows": rows, "back": taking_back, "waiting": waiting}
+PLANS = {"rounds": rounds, "rows": rows, "back": taking_back, "waiting": waiting, "soak": soak}

@@ -41,7 +41,7 @@ class Remote(socketserver.ThreadingTCPServer):
 
     def start_over(self):
         self.host = {"name": "hv03", "paused": "no", "locked": "no", "broken": "yes", "instance": "1", "drain": ""}
-        self.host |= {"row": "old", "seen": "yes"}
+        self.host |= {"row": "old", "seen": "yes", "owner": "a", "state": ""}
         self.acts, self.count, self.lock = Counter(), 0, threading.Lock()
 
     def act(self, what, params):
@@ -168,6 +168,12 @@ SHAPES = {  # and how often each act may reach the host, in all lives together
         {},
         {"T-1": ("done",)},
         {"restart": 1},
+    ),
+    "many rounds": (
+        [["propose", "/soak hv03", 1], ["approve", "T-1"], ["run"]],
+        {},
+        {"T-1": ("done",)},
+        {"owner=b": 3, "owner=a": 3},
     ),
     "let go on by a person, and closed": (
         [*PROPOSED, ["resume", "T-1"], ["run"], ["close", "T-1"]],
