@@ -174,7 +174,7 @@ async def test_a_restart_that_does_not_come_back_waits_for_a_person(play, quick,
         assert ops.estate.do(lambda: hv02.service("wuauserv").start) == "Disabled"  # nothing was taken back meanwhile
         ops.estate.do(lambda: setattr(hv02, "stays_down", False))
         await ops.guest_admin("Start hv02")
-        await ops.clicks(stopped, "Check Again", who="approver")
+        await ops.clicks(stopped, "Go On…", who="approver")
         await until(lambda: any(one.step == "settled-1-hv02" for one in told(ops, "outcome")))
         proved = next(one for one in told(ops, "outcome") if one.step == "restart-1-hv02")
         assert proved.result == "done"
@@ -188,7 +188,7 @@ async def test_changes_can_be_stopped_between_two_nodes(play, quick):
         await approved(ops)
         await outcomes(ops, PER_NODE - 3)
         await ops.says("/hvops stop the switch room is on fire", who="approver")
-        await ops.recorded("stopped", 1)
+        await ops.recorded("stop", 1)
         last = len(told(ops, "outcome"))
         await ops.says("/hvops status", who="viewer")
         await ops.sees("*You:* viewer", who="viewer")
