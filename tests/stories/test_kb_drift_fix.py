@@ -224,3 +224,26 @@ async def test_a_word_that_is_no_rule_asks_no_machine(play):
     async with play("kb-drift-fix") as ops:
         await ops.says("/fix-kb-drift prod everything")
         await ops.sees("there is no rule “everything”")
+
+
+async def test_people_empty_a_node_of_2008_r2_and_hvops_does_the_rest(play, quick):
+    async with play("kb-drift-2008-r2") as ops:
+        await ops.says("/fix-kb-drift prod KB2616676")
+        plan = await ops.sees(re.compile(r"Fix updates of prod.*[?]"), channel="hv-ops")
+        assert "whether every node but hv02 has a vote" in plain_text(plan)
+        person = ops.slack.person("approver")
+        await ops.clicks(plan, "Approve With 1 Unknown…", who="approver")
+        window = await person.sees_view("Approve T-1")
+        await person.submits(window, {"whether every node but hv02 has a vote": "cluster.exe shows six votes."})
+        waits = await ops.slack.person("operator").sees(re.compile("waits for a person: Pause hv02 and move"), "hv-ops")
+        assert not [one for one in ops.estate.world.asked if "hv02" in one]  # nothing is held before it is empty
+        await ops.guest_admin("Pause hv02 and move its guests away")
+        await until(lambda: ops.estate.do(lambda: not node(ops, "hv02").guests))
+        await ops.clicks(waits, "Done")
+        await until_ended(ops)
+        assert ended(ops) == "done"
+        assert {"KB2607712", "KB2616676"} <= updates(ops, "hv02")
+        assert ops.estate.do(lambda: (node(ops, "hv02").state, node(ops, "hv02").service("wuauserv").start)) == (
+            0,
+            "Manual",
+        )

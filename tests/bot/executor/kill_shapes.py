@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from scripted_world import by_hand, is_now, set_to, simple, step
+from scripted_world import by_hand, is_now, set_to, simple, state, step
 
-from bot.api.actions import RowTransaction, Update
-from bot.api.plan import Expect, Group, Plan, Step
+from bot.api.actions import RowTransaction, RunProgram, Update
+from bot.api.plan import Check, CompareToBefore, Expect, Group, Plan, Step
 from bot.api.queries import make_params
 
 LOCKS = ("node:hv03",)
@@ -40,9 +40,21 @@ def waiting(on, _facts):
     return simple(on, long, step("never", on, z="1"))
 
 
+def restarting(on, _facts):
+    """Hold, two changes with a restart after each that nobody may ask for twice, and give back: a node whose updates are fixed."""
+    steps = [_undoable(on, "a")]
+    for number in ("1", "2"):
+        key = f"restart-{number}"
+        new = Check(state(on), (CompareToBefore(key, ("instance",), same=False),), within=60, silence="wait")
+        steps += [step(f"change-{number}", on, deadline=5, within=5, row=number)]
+        steps += [Step(key, key, RunProgram(on, "restart"), (new,), before=state(on), deadline=5)]
+    back = Group("back", (step("give", on, deadline=5, within=5, a="0"),), revalidate_before=False)
+    return Plan("why", "none", "none", LOCKS, (), (Group("fix", tuple(steps), on_failure="undo"), back))
+
+
 def _undoable(on, key):
     made = step(key, on, deadline=5, within=5, **{key: "1"})
     return replace(made, undo=set_to(on, **{key: "0"}), undone=(is_now(on, 5, **{key: "0"}),))
 
 
-PLANS = {"rounds": rounds, "rows": rows, "back": taking_back, "waiting": waiting}
+PLANS = {"rounds": rounds, "rows": rows, "back": taking_back, "waiting": waiting, "restarting": restarting}
