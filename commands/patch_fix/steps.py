@@ -4,6 +4,8 @@ A change of packages is in force after a restart only, and until then servicing 
 0x800F0823]. Whether dism says so (3010) differs, so a restart follows each change, whatever it ended with. A step is judged
 by the list of packages alone; the Setup log proves at the end that servicing itself did it.
 
+A paused node is still paused after a restart [mem]; one that is not any more is not touched further.
+
 What goes wrong in the first group is taken back: the package that was removed is added again, the node takes guests again,
 Automatic Updates start as before. The second group only gives back, so nothing of it is taken back.
 """
@@ -61,7 +63,9 @@ def groups_of(
     build = facts.node.build or 0
     files = {kb: (paths[kb, build], file) for kb, file in facts.files.items() if isinstance(file, PackageFile)}
     mode = _mode(facts)
-    first: list[Step] = [*_hold(at, mode), _empty(at, facts.drain)]
+    # People may take hours to empty a node: nothing is held before they have.
+    hold, empty = list(_hold(at, mode)), _empty(at, facts.drain)
+    first: list[Step] = [empty, *hold] if at.is_2008 else [*hold, empty]
     if facts.flags is not None:
         first.append(_restart(at, "earlier", mode, ": earlier updates wait for it"))
         first.append(_settled(at, "earlier", ()))

@@ -21,6 +21,7 @@ LINES = {
     "/drain-node hv03": ("healthy", None),
     "/drill crm": ("drill", None),
     "/fix-health-check lm01 ntrip --host ntrip.surveyor.example": ("host-header-check", None),
+    "/fix-kb-drift prod blocked-hotfix": ("kb-drift-fix", None),
     "/fix-missing-vm crm-01 --by database": ("missing-vm", None),
     "/fix-remote-browsing hv02": ("remote-browsing", None),
     "/redeploy-uefi hv05": ("redeploy-uefi", None),

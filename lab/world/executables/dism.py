@@ -1,7 +1,7 @@
 r"""`dism` as far as updates go: packages listed, told of, added and removed, online.
 
 Options and their meaning: the page of DISM's servicing options [doc]. Layout of the lists: published output [cap]; German and
-French labels: [mem]. `/English` is known since 2012 R2 and 2008 R2 with a newer DISM [mem]; here it always is. Exit code =
+French labels: [mem]. Exit code =
 the error, an HRESULT as a negative number [seen: xWindowsUpdate #29]. Reading is allowed to those who may read, as practice
 readers are administrators.
 """

@@ -281,3 +281,37 @@ def test_a_window_is_about_the_places_where_roles_hold():
 def test_a_window_that_cannot_be_is_refused_with_what_to_write(more, says):
     with pytest.raises(ValueError, match=says):
         windowed(**more)
+
+
+PACKAGE = "\n[[update_package]]\nkb = \"KB2607712\"\nbuild = 7601\npath = 'C:\\hvops\\KB2607712.cab'\n"
+RULE = '\n[update_rule.Order]\nsays = "one keeps the other out"\nbuilds = [7601]\nsteps = ["remove KB2616676", "add KB2607712", "add KB2616676"]\n'
+
+
+def test_staged_updates_and_rules_are_read(tmp_path):
+    estate = read(tmp_path, GOOD + PACKAGE + RULE)
+    assert [(one.kb, one.build, one.path) for one in estate.packages()] == [
+        ("KB2607712", 7601, r"C:\hvops\KB2607712.cab")
+    ]
+    (rule,) = estate.update_rules()
+    assert (rule.key, rule.builds, rule.wanted) == ("Order", (7601,), ("KB2607712", "KB2616676"))
+    assert [f"{step.does} {step.kb}" for step in rule.steps] == [
+        "remove KB2616676",
+        "add KB2607712",
+        "add KB2616676",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (PACKAGE.replace(".cab", ".msu"), "dism takes no .msu online"),
+        (PACKAGE.replace(".cab", ".exe"), "it is no .cab and no update.mum"),
+        (PACKAGE.replace(r"C:\hvops", r"\\fs01\share"), "path"),
+        (PACKAGE + PACKAGE, "KB2607712 is written twice for build 7601"),
+        (RULE.replace(', "add KB2616676"', ""), "KB2616676 is removed and never added again"),
+        (RULE.replace("add KB2607712", "install KB2607712"), "steps"),
+    ],
+)
+def test_staged_updates_and_rules_that_cannot_be_right_are_refused(tmp_path, text, says):
+    with pytest.raises(SettingsError, match=says):
+        read(tmp_path, GOOD + text)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from scripted_world import by_hand, is_now, set_to, simple, state, step
 
-from bot.api.actions import RowTransaction, Update
+from bot.api.actions import RowTransaction, RunProgram, Update
 from bot.api.plan import KEPT, Check, CompareToBefore, Expect, Group, Plan, Step
 from bot.api.queries import Predicate, make_params
 
@@ -85,9 +85,28 @@ def move(on, key, here, there):
     )
 
 
+def restarting(on, _facts):
+    """Hold, two changes with a restart after each that nobody may ask for twice, and give back: a node whose updates are fixed."""
+    steps = [_undoable(on, "a")]
+    for number in ("1", "2"):
+        key = f"restart-{number}"
+        new = Check(state(on), (CompareToBefore(key, ("instance",), same=False),), within=60, silence="wait")
+        steps += [step(f"change-{number}", on, deadline=5, within=5, row=number)]
+        steps += [Step(key, key, RunProgram(on, "restart"), (new,), before=state(on), deadline=5)]
+    back = Group("back", (step("give", on, deadline=5, within=5, a="0"),), revalidate_before=False)
+    return Plan("why", "none", "none", LOCKS, (), (Group("fix", tuple(steps), on_failure="undo"), back))
+
+
 def _undoable(on, key):
     made = step(key, on, deadline=5, within=5, **{key: "1"})
     return replace(made, undo=set_to(on, **{key: "0"}), undone=(is_now(on, 5, **{key: "0"}),))
 
 
-PLANS = {"rounds": rounds, "rows": rows, "back": taking_back, "waiting": waiting, "soak": soak}
+PLANS = {
+    "rounds": rounds,
+    "rows": rows,
+    "back": taking_back,
+    "waiting": waiting,
+    "soak": soak,
+    "restarting": restarting,
+}

@@ -157,6 +157,12 @@ SHAPES = {  # and how often each act may reach the host, in all lives together
         {"T-1": ("failed",)},
         dict.fromkeys(("a=1", "b=1", "c=1", "a=0", "b=0"), 1),
     ),
+    "a node restarts twice": (
+        [["propose", "/restarting hv03", 1], ["approve", "T-1"], ["run"]],
+        {3: "slow"},
+        {"T-1": ("done",)},
+        {"restart": 2, "row=1": 1, "row=2": 1, "a=1": 1, "a=0": 1},
+    ),
     "cancelled while it waits": (
         [["propose", "/waiting hv03", 1], ["approve", "T-1"], ["run and", "cancel", "T-1"]],
         {},
