@@ -196,8 +196,8 @@ async def test_a_stop_in_the_middle_leaves_the_service_where_it_is_and_it_comes_
         await ops.sees("crm: 1 not proved")
 
 
-async def test_somebody_who_moved_a_machine_meanwhile_makes_another_plan(play):
-    """Before the way back the plan is made anew: the machine is on another host than the steps were approved for."""
+async def test_what_is_not_so_any_more_before_the_way_back_voids_the_rest(play):
+    """Before the way back the plan is made anew: somebody has extended the replication meanwhile."""
     async with play("drill") as ops:
         await approved(ops)
         waiting = await waits(ops, f"Check that {SERVICE} works in branch")
