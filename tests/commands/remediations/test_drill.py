@@ -365,3 +365,35 @@ def test_nothing_is_kept_where_nothing_is_promised():
         "last replication 4 min before the planned stop, no RPO is promised",
         "not known how it stands now: hv01 did not answer",
     )
+
+
+def unreversed():
+    """Failed over and working on dr01; only the reversal is missing."""
+    left = host("hv01", LIVE, OFF, Msvm_ReplicationRelationship=relationship(ReplicationState="4"))
+    return left | host("dr01", COPY, RUNNING, Msvm_ReplicationRelationship=relationship(ReplicationState="5"))
+
+
+async def test_what_was_stopped_before_its_reversal_is_reversed_first(planned):
+    made = await planned(unreversed(), only="back")
+    assert shape(made) == [
+        ("out-reverse", "reverse-out-crm-01", "dr01 ReverseReplicationRelationship", "", "hv01 dr01", "dr01 hv01"),
+        *WAY_BACK,
+    ]
+    fresh = await planned(away(), only="back", group="back-over")
+    assert fresh.groups == made.groups[1:]
+    asked = {gate.description for gate in fresh.gates}
+    assert not [one for one in made.gates if one.blocks and one.guards == "safety" and one.description not in asked]
+    again = await planned(unreversed())
+    assert not again.groups
+    assert [one.line for one in again.remedies] == ["/drill crm --only back", "/check-continuity crm"]
+
+
+async def test_before_the_way_back_a_reversal_that_is_missing_is_no_reason_to_go(planned):
+    assert not (await planned(unreversed(), only="back", group="back-over")).groups
+
+
+async def test_an_undo_is_refused_once_a_machine_has_started_on_the_other_side(scripted):
+    args = Args(target(), Part("both"))
+    for script, outcome in ((unreversed(), GateOutcome.BLOCKED), (at_home(), GateOutcome.PASSED)):
+        gates = COMMAND.undo_gates(args, await collect(args, scripted(script)), None)
+        assert [one.outcome for one in gates] == [GateOutcome.PASSED, outcome]
