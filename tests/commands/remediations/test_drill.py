@@ -397,3 +397,20 @@ async def test_an_undo_is_refused_once_a_machine_has_started_on_the_other_side(s
     for script, outcome in ((unreversed(), GateOutcome.BLOCKED), (at_home(), GateOutcome.PASSED)):
         gates = COMMAND.undo_gates(args, await collect(args, scripted(script)), None)
         assert [one.outcome for one in gates] == [GateOutcome.PASSED, outcome]
+
+
+async def test_no_step_starts_a_machine_beside_one_that_may_run(planned):
+    """Just before, the side that was left has to say that its machine is off; on either way."""
+    made = await planned(at_home())
+    guards = {step.key: [check.description for check in step.guard] for step in made.steps}
+    for way, left, taken in (("out", "hv01", "dr01"), ("back", "dr01", "hv01")):
+        off = f"crm-01 is off on {left}"
+        assert guards[f"send-{way}-crm-01"] == [off]
+        assert guards[f"over-{way}-crm-01"] == [off, f"{left} has sent all changes", f"crm-01 is off on {taken}"]
+        assert guards[f"start-{way}-crm-01"][0] == off
+        assert guards[f"reverse-{way}-crm-01"] == [off, f"crm-01 runs on {taken}"]
+    undone = {step.key: [check.description for check in step.undo_guard] for step in made.steps if step.undo}
+    assert undone["stop-out-crm-01"][0] == "crm-01 is off on dr01"
+    assert undone["over-out-crm-01"] == ["crm-01 is off on dr01"]
+    for step in made.steps:  # silence fulfils none of them
+        assert all(check.silence == "unknown" and all(one.at_least for one in check.holds) for check in step.guard)
