@@ -16,7 +16,8 @@ from commands.continuity.outcomes import Outcome, Verdict, by_age
 from commands.sources.drills import DrillRecord
 
 _STEPS = ("stop-out-", "over-out-", "start-out-", "stop-back-", "over-back-", "start-back-")
-_BROKEN, _TIMES = ": broken", ("failover took ", "failback took ", "last replication ")
+_BROKEN, _NOT_KNOWN = ": broken", ": not known"
+_TIMES = ("failover took ", "failback took ", "last replication ")
 
 
 def judge_drill(
@@ -47,8 +48,9 @@ def judge_drill(
     shown = replace(seen, why=f"{seen.why}; {times}" if times else seen.why)
     if any(_BROKEN in one for one in newest.measured):
         return replace(shown, outcome=Outcome.BROKEN)
-    is_told = {start: any(one.startswith(start) for one in newest.measured) for start in _TIMES}
-    if seen.outcome is Outcome.PROVED and not all(is_told.values()):
+    is_told = all(any(one.startswith(start) for one in newest.measured) for start in _TIMES)
+    is_open = any(one.startswith(_TIMES) and one.endswith(_NOT_KNOWN) for one in newest.measured)
+    if seen.outcome is Outcome.PROVED and (is_open or not is_told):
         return replace(shown, outcome=Outcome.UNPROVABLE, why=f"{shown.why}; how long it took is not known")
     return shown
 

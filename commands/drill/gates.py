@@ -6,7 +6,7 @@ measured says where the machine is now. Nobody's word stands for any of them: a 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 
 from bot.api.arguments import Target
@@ -28,12 +28,26 @@ _OUTCOMES = {Outcome.PROVED: True, Outcome.BROKEN: False}
 _HEADROOM = 10  # percent of a host's free memory that stays free [note: 10 to 15 % headroom]
 
 
-def drill_gates(target: Target, service: Service, facts: DrillFacts, direction: Direction) -> tuple[Gate, ...]:
-    """All gates, in the order in which people read them."""
+def drill_gates(
+    target: Target,
+    service: Service,
+    facts: DrillFacts,
+    direction: Direction,
+    unreversed: Collection[str] = (),
+) -> tuple[Gate, ...]:
+    """All gates, in the order in which people read them.
+
+    Args:
+        target: the service, with its sites.
+        service: the same.
+        facts: what was answered.
+        direction: of the next failover.
+        unreversed: machines whose replication the plan itself reverses first: it cannot flow before that.
+    """
     places = service.places[:2]
     return (
         *(_in_both_places(one, places) for one in facts.machines),
-        *(gate for pair in facts.pairs for gate in _of_machine(pair, facts, service, direction)),
+        *(gate for pair in facts.pairs for gate in _of_machine(pair, facts, service, direction, unreversed)),
         *_room(facts, direction),
         *no_backup_gates(dict.fromkeys(end.on for pair in facts.pairs for end in (pair.home, pair.away)), facts),
         *quorum_gates(target, facts),
@@ -49,9 +63,15 @@ def no_backup_gates(hosts: Iterable[str], facts: DrillFacts) -> Iterator[Gate]:
             yield Gate(gate.description, gate.outcome, gate.measured, unknowns=gate.unknowns, answerable=False)
 
 
-def _of_machine(pair: Pair, facts: DrillFacts, service: Service, direction: Direction) -> Iterator[Gate]:
-    yield _side(pair, direction)
-    yield _replicates(pair, facts, service, direction)
+def _of_machine(
+    pair: Pair, facts: DrillFacts, service: Service, direction: Direction, unreversed: Collection[str]
+) -> Iterator[Gate]:
+    if pair.vm_id in unreversed:
+        says = f"{pair.name} is failed over to {pair.away.on} as planned, and not reversed yet"
+        yield Gate(says, GateOutcome.PASSED, f"off and prepared on {pair.home.on}", guards="worth", answerable=False)
+    else:
+        yield _side(pair, direction)
+        yield _replicates(pair, facts, service, direction)
     yield _no_extension(pair, facts)
     yield _undisturbed(pair)
     yield _can_return(pair, facts.states)
@@ -75,6 +95,8 @@ def _side(pair: Pair, direction: Direction) -> Gate:
     says = f"{pair.name} runs where the next failover leaves from, and its replica is off"
     source, target = pair.source(direction), pair.target(direction)
     modes = (source.is_replica, target.is_replica)
+    if pair.is_unreversed:
+        return _gate(says, False, f"it is failed over to {pair.away.on} and works there, not reversed yet")
     if None in modes:
         dumb = [end.on for end in (source, target) if end.is_replica is None]
         return _gate(says, None, f"{join_names(dumb)} does not tell which end it has")

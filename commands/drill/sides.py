@@ -10,7 +10,8 @@ from bot.api.facts import Unknown
 from bot.api.plan import OpenQuestion
 from commands.continuity.facts import HostFacts
 from commands.formatting import join_names
-from commands.sources.guests import Guest, Replication
+from commands.sources.guests import Guest, Power, Replication
+from commands.sources.replication import PREPARED, RECOVERED
 
 Direction = Literal["out", "back"]
 
@@ -32,6 +33,12 @@ class End:
         """Whether this end is the replica; None where the host does not tell its mode."""
         return None if self.guest.replication is None else self.guest.replication is Replication.REPLICA
 
+    @property
+    def state(self) -> int | None:
+        """ReplicationState of its relationship; None where it was not told."""
+        told = () if isinstance(self.host.relationships, Unknown) else self.host.relationships
+        return next((one.state for one in told if one.vm_id == self.guest.vm_id and not one.extended), None)
+
 
 @dataclass(frozen=True, slots=True)
 class Pair:
@@ -41,6 +48,18 @@ class Pair:
     vm_id: str
     home: End
     away: End
+
+    @property
+    def is_unreversed(self) -> bool:
+        """Whether it is failed over as planned and works on the other side, and only its reversal is missing."""
+        return (
+            self.away.is_replica is True
+            and self.away.guest.power is Power.RUNNING
+            and self.away.state == RECOVERED
+            and self.home.is_replica is False
+            and self.home.guest.power is Power.OFF
+            and self.home.state == PREPARED
+        )
 
     def source(self, direction: Direction) -> End:
         """The end that a failover in that direction leaves."""

@@ -69,6 +69,12 @@ def way(
     )
 
 
+def finish_reversal(pairs: Sequence[Pair], states: Mapping[str, HostState]) -> Group:
+    """The group of a way out that was stopped before it: reverse what is failed over, so that it can come back."""
+    keys = step_keys_of((pair.vm_id, pair.name) for pair in pairs)
+    return Group("out-reverse", tuple(_reverse("out", pair, keys[pair.vm_id], states) for pair in pairs))
+
+
 def as_before(pairs: Sequence[Pair]) -> Step:
     """The proof that all is as it was: asked of both hosts of every machine, and waited for."""
     done = tuple(

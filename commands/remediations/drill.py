@@ -9,7 +9,7 @@ from bot.api.arguments import ServiceTarget
 from bot.api.command import Remediation, Risk, Role
 from bot.api.continuity import Service
 from bot.api.facts import Unknown
-from bot.api.plan import Gate, Group, Plan, exists
+from bot.api.plan import Gate, GateOutcome, Group, Plan, exists
 from bot.api.query_client import QueryClient
 from bot.api.report import Remedy
 from commands.continuity.facts import service_of
@@ -17,18 +17,19 @@ from commands.continuity.replicas import format_span
 from commands.drill.facts import PLACES, DrillFacts, find_drill_facts
 from commands.drill.gates import drill_gates
 from commands.drill.lost import WITNESS, age_in_words, lost_gates, lost_groups, replicas
-from commands.drill.sides import Direction
-from commands.drill.steps import as_before, machine, relationship, way
+from commands.drill.sides import Direction, Pair
+from commands.drill.steps import as_before, finish_reversal, machine, relationship, way
 from commands.drill.timing import describe_drill, promises
 from commands.formatting import join_names, pluralize
 from commands.no_plan import blocking_reason, held, no_plan
+from commands.sources.guests import Power
 
 _ROLLBACK = (
     "Until a machine starts on the other side, a step that fails is taken back by itself: failovers reverted, replication"
     " resumed, machines started where they were. From the start on the other side on, nothing is taken back by itself,"
     " because that loses what was written there since: stop after a step, then /drill {service} --only back brings the"
-    " service home with all its data, once its replication is reversed. If that fails too, a person decides in Hyper-V"
-    " Manager which side counts. Never start a machine on both sides."
+    " service home with all its data, and reverses its replication first where that is still to do. If that fails too, a"
+    " person decides in Hyper-V Manager which side counts. Never start a machine on both sides."
 )
 
 
@@ -66,7 +67,9 @@ def plan(args: Args, facts: DrillFacts) -> Plan:
     """There and back again; none where a gate does not pass, or somebody does not answer."""
     if args.only == "lost":
         return _plan_by_hand(args, facts)
-    return _plan(args, facts, "back" if args.only == "back" else "out")
+    if args.only == "back":
+        return _plan(args, facts, "back", tuple(pair for pair in facts.pairs if pair.is_unreversed))
+    return _plan(args, facts, "out")
 
 
 def plan_on(args: Args, facts: DrillFacts, group: str) -> Plan:
@@ -76,21 +79,25 @@ def plan_on(args: Args, facts: DrillFacts, group: str) -> Plan:
     return _plan(args, facts, "back" if group.startswith("back-") else "out")
 
 
-def _plan(args: Args, facts: DrillFacts, direction: Direction) -> Plan:
+def _plan(args: Args, facts: DrillFacts, direction: Direction, unreversed: tuple[Pair, ...] = ()) -> Plan:
+    """The plan from how things stand; `unreversed`: machines that are failed over, whose reversal comes first."""
     service = service_of(args.service)
     assert service is not None
     look = (Remedy("Check Continuity", f"/check-continuity {service.name}"),)
     if refusal := _impossible(service):
         return no_plan(refusal, remedies=look)
-    gates = drill_gates(args.service, service, facts, direction)
+    gates = drill_gates(args.service, service, facts, direction, [pair.vm_id for pair in unreversed])
     if facts.lost:
         return no_plan(_not_found(service, facts, gates), gates, look)
     if held(gates):
-        return no_plan(blocking_reason(service.name, gates), gates, look)
+        away_now = direction == "out" and any(one.is_unreversed or one.home.is_replica for one in facts.pairs)
+        back_home = (Remedy("Drill…", f"/drill {service.name} --only back", primary=True),) if away_now else ()
+        return no_plan(blocking_reason(service.name, gates), gates, (*back_home, *look))
     home, away = service.places[:PLACES]
     back = way("back", facts.pairs, facts.states, service.name, home)
     groups = (
         *(way("out", facts.pairs, facts.states, service.name, away) if direction == "out" else ()),
+        *((finish_reversal(unreversed, facts.states),) if unreversed else ()),
         *back,
         Group("as-before", (as_before(facts.pairs),), revalidate_before=False),
     )
@@ -106,7 +113,7 @@ def _plan(args: Args, facts: DrillFacts, direction: Direction) -> Plan:
         remedies=look,
         current_state=_state(facts, direction),
         expected_state=f"in {home}, replicating to {away}",
-        self_reverting=both,
+        self_reverting=True,  # what an undo could take back lies before the reversal of either way
         afterwards=tuple(
             exists(relationship(pair.home.on, pair.vm_id)).described_as(f"replication of {pair.name}")
             for pair in facts.pairs
@@ -213,15 +220,20 @@ def _state(facts: DrillFacts, direction: Direction) -> str:
 
 
 def undo_gates(args: Args, facts: DrillFacts, back: Plan) -> tuple[Gate, ...]:
-    """A drill is taken back by its own way back: both sides have to answer before anything is started or reverted."""
+    """An undo reverts failovers: it discards what a machine has written on the other side, so none may have started there."""
     service = service_of(args.service)
     assert service is not None
     del back
-    return tuple(
-        gate
-        for gate in drill_gates(args.service, service, facts, "out")
-        if " and its replica are known" in gate.description
-    )
+    known = [
+        one
+        for one in drill_gates(args.service, service, facts, "out")
+        if " and its replica are known" in one.description
+    ]
+    started = [pair for pair in facts.pairs if pair.away.guest.power is not Power.OFF]
+    says = f"No machine of {service.name} has started on the other side"
+    names = join_names(f"{pair.name} on {pair.away.on}" for pair in started)
+    measured = f"{names}: reverting discards what was written there; /drill {service.name} --only back brings it home with its data"
+    return (*known, Gate(says, GateOutcome.of(not started), measured if started else "", answerable=False))
 
 
 COMMAND = Remediation(Role.OPERATOR, Risk.HIGH, Args, collect, plan, undo_gates, describe_drill, plan_on=plan_on)

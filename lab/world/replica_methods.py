@@ -12,7 +12,7 @@ states (4 on a primary is "prepared for failover", 5 on a replica "failed over, 
     ReverseReplicationRelationship    replica in 5 or 6 -> primary; the other end, prepared and off, becomes its replica
 
 A method that goes on answers 4096 and refers to a job [doc]. 32775: invalid state for this operation, 32773: invalid
-parameter, 32779: system not available [doc: as the table of these pages]. A replica that is not failed over does not start.
+parameter, 32777: system not available [doc: as the table of these pages]. A replica that is not failed over does not start.
 """
 
 from __future__ import annotations

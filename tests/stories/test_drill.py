@@ -183,21 +183,47 @@ async def test_a_bot_that_was_restarted_goes_on_and_does_nothing_twice(play):
         assert any(one.startswith("failover took") for one in end.measured)
 
 
-async def test_a_stop_in_the_middle_leaves_the_service_where_it_is_and_it_comes_home_by_itself(play):
+async def test_a_stop_in_the_middle_leaves_the_service_where_it_works_and_the_rest_brings_it_home(play):
     async with play("drill") as ops:
-        plan = await approved(ops)
-        await says_done(ops, f"Check that {SERVICE} works in branch")
-        await ops.recorded("step-confirmed", 1)
-        await ops.clicks(plan, "Stop After Step")
+        await approved(ops)
+        waiting = await waits(ops, f"Check that {SERVICE} works in branch")
+        await ops.clicks(waiting, "Stop After Step")
         await ops.recorded("cancelled", 1)
-        (end,) = entries(ops, "cancelled")
-        assert end.reason.startswith("cancelled at step 1")
-        await ops.says(f"/check-continuity {SERVICE}")
-        await ops.sees("crm: 1 not proved")
+        assert ends(ops, "crm-01") == {"hv05": (1, "off"), "br01": (2, "running")}
+        await ops.says("/drill crm")
+        told = plain_text(await ops.sees("No plan yet for crm"))
+        assert "it is failed over to br01 and works there, not reversed yet" in told
+        assert "Drill…" in told
+        await _brought_back(ops)
+        reversals = [one for one in ops.estate.do(lambda: list(ops.estate.world.asked)) if "Reverse" in one]
+        assert sorted(one.partition(":")[0] for one in reversals) == ["br01", "br02", "hv03", "hv05"]
+        assert ends(ops, "crm-01") == {"hv05": (1, "running"), "br01": (2, "off")}
 
 
-async def test_somebody_who_moved_a_machine_meanwhile_makes_another_plan(play):
-    """Before the way back the plan is made anew: the machine is on another host than the steps were approved for."""
+async def test_an_undo_does_not_discard_what_was_written_on_the_other_side(play):
+    async with play("drill") as ops:
+        await approved(ops)
+        waiting = await waits(ops, f"Check that {SERVICE} works in branch")
+        await ops.clicks(waiting, "Stop After Step")
+        await ops.recorded("cancelled", 1)
+        stopped = await ops.slack.person("operator").sees(re.compile("^Stopped"), "hv-ops")
+        await ops.clicks(stopped, "Undo…")
+        told = plain_text(await ops.sees("reverting discards what was written there"))
+        assert "/drill crm --only back" in told
+        assert not any("Revert" in one for one in ops.estate.do(lambda: list(ops.estate.world.asked)))
+
+
+async def _brought_back(ops):
+    """Plan the rest, approve it, and see it through."""
+    await ops.says(f"/drill {SERVICE} --only back")
+    back = await ops.sees(f"Bring {SERVICE} back to prod?", channel="hv-ops")
+    await ops.clicks(back, "Approve", who="approver")
+    await says_done(ops, f"Check that {SERVICE} works in prod")
+    await ops.recorded("done", 1)
+
+
+async def test_what_is_not_so_any_more_before_the_way_back_voids_the_rest(play):
+    """Before the way back the plan is made anew: somebody has extended the replication meanwhile."""
     async with play("drill") as ops:
         await approved(ops)
         waiting = await waits(ops, f"Check that {SERVICE} works in branch")
@@ -214,11 +240,7 @@ async def test_somebody_who_moved_a_machine_meanwhile_makes_another_plan(play):
         assert not [entry for entry in ops.ledger() if entry.ticket == "T-2"]  # what is left is proposed by a person
         assert ends(ops, "crm-01") == {"hv05": (2, "off"), "br01": (1, "running")}
         ops.estate.do(lambda: setattr(other_end(world, world.guest("crm-01")).replication, "extended", None))
-        await ops.says(f"/drill {SERVICE} --only back")
-        back = await ops.sees(f"Bring {SERVICE} back to prod?", channel="hv-ops")
-        await ops.clicks(back, "Approve", who="approver")
-        await says_done(ops, f"Check that {SERVICE} works in prod")
-        await ops.recorded("done", 1)
+        await _brought_back(ops)
         assert ends(ops, "crm-01") == {"hv05": (1, "running"), "br01": (2, "off")}
         await ops.says(f"/check-continuity {SERVICE}")
         await ops.sees("crm: 1 not proved")  # one way is no drill

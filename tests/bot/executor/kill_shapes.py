@@ -7,7 +7,7 @@ from dataclasses import replace
 from scripted_world import by_hand, is_now, set_to, simple, state, step
 
 from bot.api.actions import RowTransaction, RunProgram, Update
-from bot.api.plan import KEPT, Check, CompareToBefore, Expect, Group, Plan, Step
+from bot.api.plan import KEPT, Check, CompareToBefore, Expect, Gate, GateOutcome, Group, Plan, Step
 from bot.api.queries import Predicate, make_params
 
 LOCKS = ("node:hv03",)
@@ -97,6 +97,26 @@ def restarting(on, _facts):
     return Plan("why", "none", "none", LOCKS, (), (Group("fix", tuple(steps), on_failure="undo"), back))
 
 
+def there_and_back(on, facts, group=""):
+    """A drill: over, start, a look by hand; then the plan is made anew from the other side, and the same way back."""
+    here, wanted = facts.get("side", "home"), "away" if group else "home"
+    over = step("over", on, deadline=5, within=5, side="away")
+    over = replace(over, undo=set_to(on, side="home"), undone=(is_now(on, 5, side="home"),))
+    out = (
+        Group("out", (over,), on_failure="undo"),
+        Group(
+            "out-start", (step("start", on, deadline=5, within=5, up="1"), by_hand(on, 900)), revalidate_before=False
+        ),
+    )
+    back = (
+        Group("back", (step("over-back", on, deadline=5, within=5, side="home"),), on_failure="undo"),
+        Group("back-start", (step("start-back", on, deadline=5, within=5, up="2"),), revalidate_before=False),
+    )
+    gate = Gate("The service is where the next failover leaves from", GateOutcome.of(here == wanted), here)
+    groups = ((*back,) if group else (*out, *back)) if gate.passed else ()
+    return Plan("why", "none", "none", LOCKS, (gate,), groups)
+
+
 def _undoable(on, key):
     made = step(key, on, deadline=5, within=5, **{key: "1"})
     return replace(made, undo=set_to(on, **{key: "0"}), undone=(is_now(on, 5, **{key: "0"}),))
@@ -109,4 +129,6 @@ PLANS = {
     "waiting": waiting,
     "soak": soak,
     "restarting": restarting,
+    "drill": there_and_back,
 }
+HALFWAY = {"drill": there_and_back}

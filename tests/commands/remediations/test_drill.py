@@ -365,3 +365,52 @@ def test_nothing_is_kept_where_nothing_is_promised():
         "last replication 4 min before the planned stop, no RPO is promised",
         "not known how it stands now: hv01 did not answer",
     )
+
+
+def unreversed():
+    """Failed over and working on dr01; only the reversal is missing."""
+    left = host("hv01", LIVE, OFF, Msvm_ReplicationRelationship=relationship(ReplicationState="4"))
+    return left | host("dr01", COPY, RUNNING, Msvm_ReplicationRelationship=relationship(ReplicationState="5"))
+
+
+async def test_what_was_stopped_before_its_reversal_is_reversed_first(planned):
+    made = await planned(unreversed(), only="back")
+    assert shape(made) == [
+        ("out-reverse", "reverse-out-crm-01", "dr01 ReverseReplicationRelationship", "", "hv01 dr01", "dr01 hv01"),
+        *WAY_BACK,
+    ]
+    fresh = await planned(away(), only="back", group="back-over")
+    assert fresh.groups == made.groups[1:]
+    asked = {gate.description for gate in fresh.gates}
+    assert not [one for one in made.gates if one.blocks and one.guards == "safety" and one.description not in asked]
+    again = await planned(unreversed())
+    assert not again.groups
+    assert [one.line for one in again.remedies] == ["/drill crm --only back", "/check-continuity crm"]
+
+
+async def test_before_the_way_back_a_reversal_that_is_missing_is_no_reason_to_go(planned):
+    assert not (await planned(unreversed(), only="back", group="back-over")).groups
+
+
+async def test_an_undo_is_refused_once_a_machine_has_started_on_the_other_side(scripted):
+    args = Args(target(), Part("both"))
+    for script, outcome in ((unreversed(), GateOutcome.BLOCKED), (at_home(), GateOutcome.PASSED)):
+        gates = COMMAND.undo_gates(args, await collect(args, scripted(script)), None)
+        assert [one.outcome for one in gates] == [GateOutcome.PASSED, outcome]
+
+
+async def test_no_step_starts_a_machine_beside_one_that_may_run(planned):
+    """Just before, the side that was left has to say that its machine is off; on either way."""
+    made = await planned(at_home())
+    guards = {step.key: [check.description for check in step.guard] for step in made.steps}
+    for way, left, taken in (("out", "hv01", "dr01"), ("back", "dr01", "hv01")):
+        off = f"crm-01 is off on {left}"
+        assert guards[f"send-{way}-crm-01"] == [off]
+        assert guards[f"over-{way}-crm-01"] == [off, f"{left} has sent all changes", f"crm-01 is off on {taken}"]
+        assert guards[f"start-{way}-crm-01"][0] == off
+        assert guards[f"reverse-{way}-crm-01"] == [off, f"crm-01 runs on {taken}"]
+    undone = {step.key: [check.description for check in step.undo_guard] for step in made.steps if step.undo}
+    assert undone["stop-out-crm-01"][0] == "crm-01 is off on dr01"
+    assert undone["over-out-crm-01"] == ["crm-01 is off on dr01"]
+    for step in made.steps:  # silence fulfils none of them
+        assert all(check.silence == "unknown" and all(one.at_least for one in check.holds) for check in step.guard)
