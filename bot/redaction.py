@@ -150,6 +150,7 @@ _PATTERNS = tuple(
 
 _NEEDLES = tuple(dict.fromkeys(needle for needles, _ in _PATTERNS for needle in needles))
 _PARTED = re.compile(f"[{_UNSEEN}]")
+_BETWEEN = re.compile(f"[\0{_UNSEEN}]")
 
 # How others write one letter, besides itself. What they wrote may be written so again, by the next one.
 _HEX = "[0-9A-Fa-f]"
@@ -342,6 +343,8 @@ class _Unescaped:
 
 def _letter(escape: str) -> str:
     """What an escape stands for; itself where it stands for nothing."""
+    if _COMBINES.search(escape):  # whatever letter is before the mark: "&" and an accent begin no escape
+        return unicodedata.normalize("NFC", _BETWEEN.sub("", escape))
     try:
         if escape[0] == "%":
             code = bytes.fromhex(escape.replace("%", ""))
@@ -353,9 +356,7 @@ def _letter(escape: str) -> str:
             return _ENTITIES.get(escape) or chr(int(number[1:], 16) if number[0] in "xX" else int(number))
     except (ValueError, OverflowError):
         return escape
-    if _PARTED.match(escape) or escape[0] == "\0":
-        return ""
-    return unicodedata.normalize("NFC", escape)
+    return ""
 
 
 def _pieces(text: str, *, lower: bool = False) -> Iterator[str]:
