@@ -99,7 +99,7 @@ class Run:
 
     def refresh(self) -> list[Entry]:
         """Read the ledger again: it is the only state."""
-        entries = self.parts.ledger.story(self.ticket)
+        entries = self.parts.ledger.moves(self.ticket)
         self.story = story_of(entries)
         self.places = positions(self.proposal.plan)
         approvals = [entry for entry in entries if entry.kind == "approved"]
@@ -107,7 +107,7 @@ class Run:
             self.approver = f"{approvals[-1].name} ({approvals[-1].actor})".strip()
             self._take_answers(approvals[-1].read(Approved))
         if self.proposal.made.undoes:
-            self.older = story_of(self.parts.ledger.story(self.proposal.made.undoes)).images
+            self.older = story_of(self.parts.ledger.moves(self.proposal.made.undoes)).images
         return entries
 
     def is_late(self) -> bool:

@@ -19,7 +19,7 @@ from bot.ledger.envelope import Entry, EntryDraft, decode, encode, entry_mac, le
 from bot.ledger.incremental import BrokenChain, ChainStatus, IncrementalVerifier, walk
 from bot.ledger.key import check_places, make_key, read_key, seal
 from bot.ledger.proved import SWITCHES, ProvedState, RefusedTransition
-from bot.ledger.queries import Reader, TicketRow
+from bot.ledger.queries import Reader, TicketRow, samples_since
 from bot.ledger.store import VERIFY, FileRefuses, Store, previous_of
 from bot.ledger.ticket_state import MAY_NAME_A_TICKET, OPEN, TICKETED, Ticket, TicketState
 from bot.ledger.ticket_table import Derived
@@ -170,20 +170,43 @@ class Ledger(Reader):
         Raises:
             LedgerError: nothing is proved, or the chain does not lead on from there.
         """
-        with self._proved() as state:
-            if not super().has(anchor):
+        with self._beside() as (store, head):
+            link = store.link(anchor.seq)
+            if anchor.seq > head.seq or link is None or link[-1] != anchor.mac:
                 return False
-            head = Anchor(anchor.seq, anchor.mac)
-            for seq, _, mac in walk(self._reader, self._key, head):
-                head = Anchor(seq, mac)
-            return head == state.head
+            at = Anchor(anchor.seq, anchor.mac)
+            for seq, _, mac in walk(store, self._key, at, head.seq - at.seq):
+                at = Anchor(seq, mac)
+            return at == head
 
     def story(self, ticket: str) -> list[Entry]:
         """All entries of a ticket, proved, oldest first. Raises LedgerError where the file lists others than there are."""
         with self._proved() as state:
-            entries = super().story(ticket)
-            state.check_story(ticket, entries)
-        return entries
+            rows = self._reader.rows_of_ticket(ticket)
+            state.check_story(ticket, (row[-1] for row in rows))
+        return [
+            self._reader.entry_from(row) for row in rows
+        ]  # when nobody waits for the proof any more: there may be many
+
+    def moves(self, ticket: str) -> list[Entry]:
+        """The entries that move a ticket, proved, oldest first, and none of what only speaks about it.
+
+        Of an open one no press is read, however many there are: their macs are compared, each once. Raises LedgerError.
+        """
+        with self._proved() as state:
+            moves = state.moves_of(ticket)
+            if moves:
+                state.check_listing(ticket, lambda after: self._reader.macs_of_ticket(ticket, after))
+            rows = [self._reader.row(move.seq) for move in moves]
+            if [row and row[-1] for row in rows] != [move.mac for move in moves]:
+                raise LedgerError(f"the file does not have the entries of {ticket} as they were written")
+        if not moves:
+            return [entry for entry in self.story(ticket) if entry.kind not in MAY_NAME_A_TICKET]
+        return [self._reader.entry_from(row) for row in rows if row is not None]
+
+    def proposal(self, ticket: str) -> Entry | None:
+        """The entry that proposed a ticket, proved; None where there is no such ticket. Raises LedgerError."""
+        return next((entry for entry in self.moves(ticket) if entry.kind == "proposed"), None)
 
     def listed(self, states: Collection[str], limit: int = 100, *, newest_first: bool = True) -> list[TicketRow]:
         """The tickets in those states, the newest first unless told. Raises LedgerError where the table shows others."""
@@ -195,8 +218,8 @@ class Ledger(Reader):
 
     def recall(self, on: str, what: str, since: datetime) -> list[dict[str, Any]]:
         """The samples that earlier answers and proposals carried about a target, each out of a proved entry, oldest first."""
-        with self._proved():
-            return super().recall(on, what, since)
+        with self._beside() as (store, _):
+            return samples_since(store, on, what, since)
 
     def put_blob(self, data: bytes) -> str:
         """Keep raw bytes beside the chain, without their secrets. Returns their SHA-256 in hexadecimal."""
@@ -300,6 +323,23 @@ class Ledger(Reader):
             with self._reader.snapshot(), self._explained():
                 self._follow(self._reader, seen)
                 yield self._state
+
+    @contextmanager
+    def _beside(self) -> Iterator[tuple[Store, Anchor]]:
+        """A connection of one's own, and the newest entry that was proved: for what takes long, while others decide.
+
+        Raises:
+            LedgerError: nothing is proved.
+        """
+        with self._proved() as state:
+            head = state.head
+        store = Store(self.path, read_only=True)
+        store.key = self._key
+        try:
+            with store.snapshot(), self._explained():
+                yield store, head
+        finally:
+            store.close()
 
     def _state_before(self, drafts: Collection[EntryDraft]) -> ProvedState:
         """What a transaction goes by, to be changed by it. Entries that move no ticket hang on nothing, and need none.
