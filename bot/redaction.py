@@ -251,6 +251,7 @@ class _Known:
     def __init__(self, known: Iterable[str]) -> None:
         values = [value for value in known if len(value) >= SHORTEST]
         forms = {unicodedata.normalize(form, value) for form in ("NFC", "NFD") for value in values} | set(values)
+        forms |= {form.replace(" ", "+") for form in forms}  # as a form of a web page has it
         spellings = {spelling for value in forms for spelling in _spellings(value)}
         longest_first = sorted(spellings, key=lambda spelling: (-len(spelling), spelling))
         self._written = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None

@@ -257,6 +257,13 @@ def test_a_known_value_is_masked_where_something_unseen_parts_a_letter_from_its_
     assert Redactor(["hünter2"]).redact_text(f"the hu{between}\u0308nter2 it is") == f"the {MASKED} it is"
 
 
+@pytest.mark.parametrize("said", ["x&y=my+p%26ss+phräse&z", "x&y=my+p%26ss+phr%c3%a4se&z", "my+p&ss+phräse"])
+def test_a_known_value_of_several_words_is_masked_as_a_form_has_it(said):
+    masked = Redactor(["my p&ss phräse"]).redact_text(said)
+    assert MASKED in masked
+    assert "phr" not in masked
+
+
 PIECES = st.sampled_from(
     [
         *("&", "%", "\\", "#", "u", "x", ";", "\u0301", "\u0308", "\0", "\u200b", "\u034f", "&#", "&#x", "&amp;"),
