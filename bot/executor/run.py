@@ -13,7 +13,6 @@ from bot.executor.context import BOT, RunContext, TicketChange
 from bot.formatting import format_time
 from bot.ledger import Entry
 from bot.ledger.entries import Approved, Resumed, Transition
-from bot.ledger.envelope import FIRST
 from bot.tickets.proposal import Proposal, answers_until
 from bot.tickets.run_history import Key, RunHistory, StepInstance, StoryReader, positions, story_of
 
@@ -84,7 +83,6 @@ class Run:
     now_at: StepInstance | None = None
     _said: str = ""
     _entries: list[Entry] = field(default_factory=list)
-    _seal: bytes = FIRST
     _reader: StoryReader = field(default_factory=StoryReader)
     _by_key: dict[Key, StepInstance] = field(default_factory=dict)
 
@@ -111,7 +109,7 @@ class Run:
     def refresh(self) -> list[Entry]:
         """Read the ledger again: it is the only state."""
         after = self._entries[-1].seq if self._entries else 0
-        new, self._seal = self.parts.ledger.story_after(self.ticket, after, self._seal)
+        new = self.parts.ledger.moves(self.ticket, after)
         self._reader.add(new)
         self._entries += new
         self.story, entries = self._reader.story, self._entries
@@ -123,7 +121,7 @@ class Run:
             self.approver = f"{approvals[-1].name} ({approvals[-1].actor})".strip()
             self._take_answers(approvals[-1].read(Approved))
         if self.proposal.made.undoes:
-            self.older = story_of(self.parts.ledger.story(self.proposal.made.undoes)).images
+            self.older = story_of(self.parts.ledger.moves(self.proposal.made.undoes)).images
         return entries
 
     def is_late(self) -> bool:

@@ -428,7 +428,8 @@ class Scheduler:
             last = to_timestamp(self._parts.now() - timedelta(seconds=_IN_HAND_SECONDS))
             missed = [click for click in missed if click.at <= last]
         self._has_begun, self._catch_up_at = True, now + CATCH_UP_SECONDS
-        self._made_up = {click.seq for click in found if click in missed or click.seq in self._made_up}
+        taken = {click.seq for click in missed}
+        self._made_up = {click.seq for click in found if click.seq in taken or click.seq in self._made_up}
         # Beside the sweeps: a thousand presses are answered one by one, and only their own tickets wait for it.
         self._unanswered = Counter(click.ticket for click in missed)
         self._making_up = asyncio.create_task(self._make_up_for(missed))

@@ -6,6 +6,7 @@ schema        tables and triggers; views: for people who open the file
 store         the statements, one connection
 key           the key, outside the database
 anchors       heads remembered elsewhere, against truncation; chain_heads: the same as sentences in a channel
+patience      a thread for a file on a share whose server may be away
 proved        what proved entries come to, and the check of every transition: all that decides
 ticket_table  what the derived tables should show
 filters       what a reader looks for

@@ -14,7 +14,7 @@ import hashlib
 import re
 import sys
 from collections import ChainMap
-from collections.abc import Collection, Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -83,6 +83,7 @@ class KnownTicket:
         command: of its proposal; ended: when it ended, as its entry says, "" while it is open.
         ticket: the fold of its entries while it is open; None afterwards, and where there is a doubt.
         doubt: the first of its entries that this version cannot read or judge, and why.
+        moves: number and mac of the entries that move it, while it is open: presses and refusals may be very many more.
     """
 
     seal: bytes = FIRST
@@ -92,6 +93,7 @@ class KnownTicket:
     ended: str = ""
     ticket: Ticket | None = None
     doubt: tuple[int, str] | None = None
+    moves: tuple[Anchor, ...] = ()
 
 
 _UNKNOWN = KnownTicket()
@@ -127,6 +129,8 @@ class ProvedState:
         """Begin before the first entry."""
         self._memory = memory or _Memory()
         self._owes_a_stop = False
+        # Open ticket -> up to where its listing was looked at, and the seal there.
+        self._listed: dict[str, tuple[int, bytes]] = {}
 
     def fork(self, *, is_stopped: bool = False) -> ProvedState:
         """One that goes on from here without changing this one: for a transaction, which may come to nothing.
@@ -225,7 +229,10 @@ class ProvedState:
         self._memory.counts[state] = self._memory.counts.get(state, 0) + 1
         command = known.command or sys.intern(str(entry.fields.get("command") or ""))
         ended = entry.at if entry.kind in ENDS else known.ended
-        self._memory.tickets[entry.ticket] = KnownTicket(seal, state, ending, command, ended, kept, doubt)
+        moves = () if ending else (*known.moves, Anchor(entry.seq, entry.mac))
+        if ending:
+            self._listed.pop(entry.ticket, None)
+        self._memory.tickets[entry.ticket] = KnownTicket(seal, state, ending, command, ended, kept, doubt, moves)
         if not known.state:
             self._memory.last_number = max(self._memory.last_number, number_of(entry.ticket))
         move_locks(self._memory.claims, entry)
@@ -279,19 +286,29 @@ class ProvedState:
         if not self.has_ticket(ticket):
             raise NoSuchTicket(f"There is no ticket {ticket}.")
 
-    def check_story(self, ticket: str, entries: Sequence[Entry], seal: bytes = FIRST) -> bytes:
-        """These are all entries that name the ticket, in their order, and no other. Raises LedgerError.
+    def moves_of(self, ticket: str) -> tuple[Anchor, ...]:
+        """Number and mac of the entries that move a ticket, oldest first; () for one that has ended, or that is not there."""
+        return self._known(ticket).moves
+
+    def check_story(self, ticket: str, macs: Iterable[bytes]) -> None:
+        """These are the macs of all entries that name the ticket, in their order, and of no other. Raises LedgerError."""
+        self._check_seal(ticket, macs, FIRST)
+
+    def check_listing(self, ticket: str, listed: Callable[[int], Sequence[tuple[int, bytes]]]) -> None:
+        """The same, of an open ticket: each entry is looked at once. Raises LedgerError.
 
         Args:
-            ticket: the ticket.
-            entries: those behind `seal`.
-            seal: what this answered for the ones before; without it, `entries` are all of them.
-
-        Returns:
-            What is handed over with the next ones.
+            ticket: its number.
+            listed: the numbers and macs of its entries behind one, in their order.
         """
-        for entry in entries:
-            seal = _sealed(seal, entry.mac)
+        last, seal = self._listed.pop(ticket, (0, FIRST))
+        found = listed(last)
+        seal = self._check_seal(ticket, (mac for _, mac in found), seal)
+        self._listed[ticket] = found[-1][0] if found else last, seal
+
+    def _check_seal(self, ticket: str, macs: Iterable[bytes], seal: bytes) -> bytes:
+        for mac in macs:
+            seal = _sealed(seal, mac)
         if seal != self._known(ticket).seal:
             raise LedgerError(f"the file does not list the entries of {ticket} as they are")
         return seal

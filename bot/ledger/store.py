@@ -222,9 +222,23 @@ class Store:
             AND julianday({column}) < julianday(?) ORDER BY julianday({column})"""  # noqa: S608 - our own words
         return [row[0] for row in self.rows(sql, (now,))]
 
-    def of_ticket(self, ticket: str, after: int = 0) -> list[Entry]:
-        """The entries of a ticket after that number, oldest first, as the index has them."""
-        return self.select("ticket = ? AND seq > ?", (ticket, after), -1, newest_first=False, ticket=ticket)
+    def row(self, seq: int) -> tuple[Any, ...] | None:
+        """The row of an entry, of ENTRY_COLUMNS, by its number alone."""
+        found = self.rows(f"SELECT {ENTRY_COLUMNS} FROM entry NOT INDEXED WHERE seq = ?", (seq,))  # noqa: S608 - our columns
+        return found[0] if found else None
+
+    def macs_of_ticket(self, ticket: str, after: int) -> list[tuple[int, bytes]]:
+        """Number and mac of the entries of a ticket behind one, oldest first, as the index has them."""
+        found = self.rows("SELECT seq, mac FROM entry WHERE ticket = ? AND seq > ? ORDER BY seq", (ticket, after))
+        return [(int(seq), bytes(mac)) for seq, mac in found]
+
+    def rows_of_ticket(self, ticket: str) -> list[tuple[Any, ...]]:
+        """The rows of all entries of a ticket, of ENTRY_COLUMNS, oldest first, as the index has them."""
+        return self.rows(f"SELECT {ENTRY_COLUMNS} FROM entry WHERE ticket = ? ORDER BY seq", (ticket,))  # noqa: S608 - our columns
+
+    def of_ticket(self, ticket: str) -> list[Entry]:
+        """All entries of a ticket, oldest first, as the index has them."""
+        return self.select("ticket = ?", (ticket,), -1, newest_first=False, ticket=ticket)
 
     def newest_switch(self) -> Entry | None:
         """The newest of the entries stop and go; None before the first."""

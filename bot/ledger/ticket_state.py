@@ -38,6 +38,7 @@ from bot.ledger.entries import (
 
 Data = TypeVar("Data", bound=EntryData)
 
+_BOT = "bot"  # by whom is what no person did
 TICKETLESS = frozenset({"asked", "answered", "refused", "clicked", "shown", "stop", "go", "anchor"})
 MAY_NAME_A_TICKET = frozenset({"refused", "clicked", "shown"})  # about a ticket, without moving it
 DECISIONS = frozenset({"approved", "rejected", "expired"})
@@ -261,15 +262,16 @@ def _started(ticket: Ticket, step: TicketEvent) -> Ticket:
 
 def _resumed(ticket: Ticket, step: TicketEvent) -> Ticket:
     _must_be_in_time(ticket, step)
-    return _next_attempt(ticket, step.read(Resumed).attempt)
+    told = step.read(Resumed)
+    is_meant = ticket.state is TicketState.INTERRUPTED and told.by != _BOT  # a person who lets it go on means it
+    return _next_attempt(replace(ticket, cancel_asked=ticket.cancel_asked and not is_meant), told.attempt)
 
 
 def _next_attempt(ticket: Ticket, attempt: int) -> Ticket:
     """Start or resume. An act in flight stays in flight: it must be asked about before another begins."""
     if attempt != ticket.attempt + 1:
         raise TicketError(f"{ticket.id}: attempt {attempt} cannot follow attempt {ticket.attempt}.")
-    asked = ticket.cancel_asked and ticket.state is not TicketState.INTERRUPTED  # a person who lets it go on means it
-    return replace(ticket, state=TicketState.RUNNING, attempt=attempt, yields_locks=False, cancel_asked=asked)
+    return replace(ticket, state=TicketState.RUNNING, attempt=attempt, yields_locks=False)
 
 
 def _intent(ticket: Ticket, step: TicketEvent) -> Ticket:

@@ -325,7 +325,7 @@ def why_half_undone(ledger: Ledger, ticket: str) -> str:
     What the ticket has done does not all stand any more, so it does not go on from there. Raises LedgerError.
     """
     for undo in ledger.undos_of(ticket):
-        if _may_have_acted(ledger.story(undo)):
+        if _may_have_acted(ledger.moves(undo)):
             return f"{undo} has begun to take it back; undo the rest, or close it"
     return ""
 
