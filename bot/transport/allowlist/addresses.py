@@ -35,7 +35,10 @@ _COMMENT = re.compile(r"\s*(#|;|//|rem\b|\*)", re.IGNORECASE)
 _LARGEST_PART = 255
 _MOST, _MOST_FOUND = 5_000, 50_000  # lines that are read, and that are looked at for addresses
 _SLICE, _OVERLAP = 2**16, 64  # characters that are searched at a time, and beyond: no address is longer
-_LONGEST = 400  # characters of one line of a hosts file
+_LONGEST = (
+    400  # characters of one line of a hosts file that are kept: blanks are one, or a name could stand behind them
+)
+_LONGEST_READ = 8_192  # characters of one line of a hosts file
 
 
 def local_folder(value: Value) -> str:
@@ -49,13 +52,15 @@ def parse_hosts(output: str) -> Rows:
     """Rows {line, text} of a hosts file, in its order.
 
     Raises:
-        BadOutput: a line without its number, or more of them than a hosts file that people read has.
+        BadOutput: a line without its number, or one that is longer, or more of them, than a hosts file that people read has.
     """
     lines = _lines(output)
+    if any(len(line) > _LONGEST_READ for line in lines):
+        raise BadOutput(f"a line of the hosts file has more than {_LONGEST_READ:,} characters")
     found = [_NUMBERED.fullmatch(line) for line in lines]
     if not all(found):
         raise BadOutput("findstr printed a line of the hosts file without its number")
-    return tuple({"line": one[1], "text": one[2].strip()[:_LONGEST]} for one in found if one)
+    return tuple({"line": one[1], "text": " ".join(one[2].split())[:_LONGEST]} for one in found if one)
 
 
 def cover_lines(output: str) -> str:
