@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import gc
 import signal
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import AsyncExitStack
@@ -54,6 +55,7 @@ def run(settings: Settings) -> None:
         LedgerError: the ledger cannot be opened; nothing is answered without it.
     """
     give_memory_back()
+    gc.freeze()  # what is loaded by now stays: a collection need not look at it, and holds every thread meanwhile
     asyncio.run(_until_signal(settings))
 
 

@@ -48,7 +48,8 @@ T = TypeVar("T")
 
 MAX_EVIDENCE = 4 * _MOST  # characters of one request: of longer answers the ledger keeps the beginning
 
-_FEW = 1_000  # rows that are read in no time
+_FEW, _SHORT = 1_000, 2**16  # rows, and bytes of what came, that are read in no time
+_AT_ONCE = 256  # questions of one kind: a host can name more guests than there is memory for tasks
 
 
 class QueryExecutor(Protocol):
@@ -64,7 +65,7 @@ class Progress:
     """How far a request has come: targets that have said all they were asked, of those asked so far.
 
     Attributes:
-        waiting: the names of the others, in the order in which they were asked.
+        waiting: the names of the others, in the order in which their questions began.
     """
 
     done: int
@@ -115,6 +116,7 @@ class QuerySession:
         self._room = MAX_EVIDENCE  # characters
         self._answers: dict[Query, asyncio.Task[QueryResult]] = {}
         self._open: dict[str, int] = {}  # target -> how many of its questions are under way
+        self._waiting: dict[str, None] = {}  # those of them of which any is, in the order in which they began
         self._silent: set[str] = set()
         self._unknown: dict[Unknown, None] = {}
 
@@ -150,7 +152,7 @@ class QuerySession:
         except TargetError as error:
             return self._unanswered(_unanswered(question.on, error))
         try:
-            value = await _beside(source.read, answer.rows)
+            value = await _beside(source.read, answer)
         except (CellError, ValueError, OverflowError) as error:  # a number beyond every time, for instance
             self._silent.add(question.on)
             self.evidence.append(Evidence(question.on, describe(question), "", f"not understood: {error}"))
@@ -164,9 +166,16 @@ class QuerySession:
         return Known(value, answer.asked, answer.answered)
 
     async def query_many(self, sources: Mapping[K, Source[T]]) -> dict[K, Known[T] | Unknown]:
-        """Ask many at once. The answers carry the keys of the sources, in the same order."""
-        asked: list[Awaitable[Known[T] | Unknown]] = [self.query(source) for source in sources.values()]
-        return dict(zip(sources, await asyncio.gather(*asked), strict=True))
+        """Ask many, some hundreds at once. The answers carry the keys of the sources, in the same order."""
+        found: dict[K, Known[T] | Unknown] = {}
+        left = iter(sources.items())
+
+        async def ask() -> None:
+            for key, source in left:
+                found[key] = await self.query(source)
+
+        await asyncio.gather(*(ask() for _ in range(min(_AT_ONCE, len(sources)))))
+        return {key: found[key] for key in sources}
 
     async def find_host(self, name: str) -> Target | Unknown:
         """The host or cluster of that name, whoever was asked before."""
@@ -227,7 +236,7 @@ class QuerySession:
             self._end(question.on)
         by = question.on if answer.by.casefold() == question.on.casefold() else f"{question.on} via {answer.by}"
         # A program's output reads well as it is.
-        shown = "" if isinstance(question, (RunReader, GuestRunReader)) else await _beside(format_rows, answer.rows)
+        shown = "" if isinstance(question, (RunReader, GuestRunReader)) else await _beside(format_rows, answer)
         self.evidence.append(Evidence(by, describe(question), self._within(answer.raw), rendered=self._within(shown)))
         return replace(answer, asked=answer.asked or asked, answered=answer.answered or datetime.now(UTC))
 
@@ -258,21 +267,25 @@ class QuerySession:
 
     def _begin(self, target: str) -> None:
         self._open[target] = self._open.get(target, 0) + 1
+        self._waiting[target] = None
         self._tell()
 
     def _end(self, target: str) -> None:
         self._open[target] -= 1
+        if not self._open[target]:
+            del self._waiting[target]
         self._tell()
 
     def _tell(self) -> None:
         if self._progress is not None:
-            waiting = tuple(name for name, count in self._open.items() if count)
+            waiting = tuple(self._waiting)
             self._progress(Progress(len(self._open) - len(waiting), len(self._open), waiting))
 
 
-async def _beside(work: Callable[[Rows], T], rows: Rows) -> T:
-    """Work on rows, on a thread where there are so many that others would notice."""
-    return await asyncio.to_thread(work, rows) if len(rows) > _FEW else work(rows)
+async def _beside(work: Callable[[Rows], T], answer: QueryResult) -> T:
+    """Work on rows, on a thread where there is so much that others would notice: one row can have a million cells."""
+    is_much = len(answer.rows) > _FEW or len(answer.raw) > _SHORT
+    return await asyncio.to_thread(work, answer.rows) if is_much else work(answer.rows)
 
 
 def _retrieved(done: asyncio.Future[Target]) -> None:

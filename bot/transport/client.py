@@ -155,12 +155,13 @@ class TargetClient:
         if isinstance(question, (SampleHistory, DoneChanges)):
             raise TypeError("the ledger remembers, not a host")
         answer = await self._answer(question, seconds)
-        return replace(answer, lease=self._lease(answer))
-
-    def _lease(self, answer: QueryResult) -> _Lease:
-        """Count an answer. Raises MalformedResponse where those of that host that are still held are too much by now."""
         size = sys.getsizeof(answer.raw)
-        weight = size + (weigh(answer.rows) if size > _SMALL or len(answer.rows) > _FEW else size)
+        is_large = size > _SMALL or len(answer.rows) > _FEW
+        weight = await asyncio.to_thread(weigh, answer.rows) if is_large else size  # of hundreds of thousands of cells
+        return replace(answer, lease=self._lease(answer, size + weight))
+
+    def _lease(self, answer: QueryResult, weight: int) -> _Lease:
+        """Count an answer. Raises MalformedResponse where those of that host that are still held are too much by now."""
         if self._held[answer.by] + weight > MAX_KEPT:
             raise MalformedResponse(answer.by, "its answers exceed what hvops keeps in memory for one host.", _BUSY)
         self._held[answer.by] += weight
@@ -262,8 +263,8 @@ class TargetClient:
         program = self._program(action)
         way = await self._way(action.on, "operator")
         work = self._running_of(way, program, action)
-        output, _ = await self._once(way, work, max(seconds, program.seconds), silence=seconds, reads=False)
-        return QueryResult(rows_of(way.name, program, action, output), output.stdout + output.stderr, way.name)
+        (rows, raw), _ = await self._once(way, work, max(seconds, program.seconds), silence=seconds, reads=False)
+        return QueryResult(rows, raw, way.name)
 
     async def get(self, question: Wql, seconds: float = 20.0) -> QueryResult:
         """One instance by its keys (the `=` terms of `where`), or a singleton without any. Raises TargetError."""
@@ -339,25 +340,28 @@ class TargetClient:
         program = self._program(question)
         work = self._running_of(way, program, question)
         longest = max(seconds, program.seconds)
-        (output, asked, answered), _ = await self._patiently(way, _timed(work), longest, silence=seconds)
-        rows = rows_of(way.name, program, question, output)
-        return QueryResult(rows, output.stdout + output.stderr, way.name, asked, answered)
+        ((rows, raw), asked, answered), _ = await self._patiently(way, _timed(work), longest, silence=seconds)
+        return QueryResult(rows, raw, way.name, asked, answered)
 
     def _running_of(
         self, way: Route, program: Program, asked: RunReader | GuestRunReader | RunProgram
-    ) -> Work[host_operations.Output]:
-        """What a worker does to run a row. Raises PolicyViolation for values that it does not take."""
+    ) -> Work[tuple[Rows, str]]:
+        """What a worker does to run a row and to read what it printed, which may be megabytes.
+
+        Raises PolicyViolation for values that it does not take.
+        """
         try:
             argv = program.command_line(asked.params)
         except ValueError as error:
             raise PolicyViolation(asked.on, f"{error}.") from None
         look = last_look(asked.on) if isinstance(asked, RunProgram) else None
 
-        def work(over: Connection, until: Deadline) -> host_operations.Output:
+        def work(over: Connection, until: Deadline) -> tuple[Rows, str]:
             if way.name not in self._code_pages:
                 self._code_pages[way.name] = host_operations.oem_code_page(over, until)
             output = host_operations.run(over, argv, self._code_pages[way.name], until, look)
-            return replace(output, stdout=program.cover(output.stdout)) if program.cover else output
+            output = replace(output, stdout=program.cover(output.stdout)) if program.cover else output
+            return rows_of(way.name, program, asked, output), output.stdout + output.stderr
 
         return work
 

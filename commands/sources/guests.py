@@ -42,6 +42,7 @@ _CONDITIONS = (*range(32782, 32791), 32795)
 _HYPER_V = 32768  # from here on the numbers are Hyper-V's own [doc]
 _LISTED = {BACKING_UP, *ACTIVITIES, *_CONDITIONS}
 _SWITCHED_ON = 2  # EnabledState of a component [doc]
+MOST_GUESTS = 4_096  # of one host: 1,024 run at most [doc: maximums of Hyper-V], and each may be asked several things
 _CRITICAL, _NOT_CRITICAL = 25, (5, 20)  # HealthState [doc]
 _CURRENT_SETTINGS = 3  # v1 SettingType: current, not a snapshot [doc]
 _REALIZED = "Microsoft:Hyper-V:System:Realized"  # v2 VirtualSystemType [src]
@@ -198,8 +199,10 @@ def _read_guests(rows: Rows) -> tuple[Guest, ...]:
     """Virtual machines by name; the host's own row is left out: its Name is no GUID [cap].
 
     What cannot be read of one is unknown of that one alone. Raises CellError for a Name that is no text: without its key
-    nobody can tell which machine a row is.
+    nobody can tell which machine a row is; and ValueError for more machines than any host has.
     """
+    if len(rows) > MOST_GUESTS:
+        raise ValueError(f"it names {len(rows):,} virtual machines, and no host has more than {MOST_GUESTS:,}")
     guests = [
         Guest(
             vm_id=guid(get_str(row, "Name")),

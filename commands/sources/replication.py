@@ -26,6 +26,9 @@ from commands.sources.identity import guid
 
 BUILD_2012R2 = 9600
 _LONGEST_INTERVAL = 86_400  # seconds; Windows has 30, 300 and 900 [doc]
+_LONGEST_LATENCY = (
+    2**32
+)  # seconds, a century: no sum of a monitoring period, and sums beyond every time could not be added to
 _NAMESPACE = "root/virtualization/v2"
 _INSTANCE = re.compile(r"Microsoft:([0-9A-Fa-f-]{36})\\HVR\\([01])", re.ASCII)
 
@@ -293,7 +296,7 @@ def _read_statistics(rows: Rows) -> Statistics:
         raise ValueError("the host tells no statistics of this virtual machine")
     row = rows[0]
     cycles, latency = get_int(row, "ReplicationSuccessCount"), get_int(row, "ReplicationLatency")
-    if (cycles or 0) < 0 or (latency or 0) < 0:
+    if (cycles or 0) < 0 or not 0 <= (latency or 0) <= _LONGEST_LATENCY:
         raise ValueError(f"{cycles} cycles that took {latency} s together are no statistics")
     average = timedelta(seconds=latency / cycles) if cycles and latency is not None else None
     return Statistics(cycles, average, get_int(row, "ReplicationMissCount"), get_datetime(row, "LastTestFailoverTime"))

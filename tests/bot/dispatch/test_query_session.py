@@ -1,4 +1,5 @@
 import asyncio
+import threading
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -325,3 +326,42 @@ async def test_a_cluster_that_names_a_foreign_host_brings_nobody_there():
     guest = GuestWql("guest", "guest.corp.example", "id", "root/cimv2", "X", ("Name",))
     assert value_of(await look.query(Source(guest, len))) == 1
     assert [question.on for question, _ in world.asked] == ["br01", "guest"]
+
+
+async def test_of_thousands_of_questions_some_hundreds_are_under_way_at_a_time():
+    """A host names as many guests as one answer holds: a task for each took hundreds of megabytes, and held the loop."""
+    names = [f"g{number}" for number in range(5_000)]
+    most, told = 0, []
+
+    class Counting(World):
+        async def answer(self, question, seconds=20.0):
+            nonlocal most
+            most = max(most, len(asyncio.all_tasks()))
+            return await super().answer(question, seconds)
+
+    look = looking(Counting({name: [{"Name": name}] for name in names}), told.append)
+    found = await look.query_many({name: Source(nodes(name), first) for name in names})
+    assert list(found) == names
+    assert {value_of(one) for one in found.values()} == set(names)
+    assert most < 1_000
+    assert max(len(one.waiting) for one in told) < 1_000
+    assert told[-1] == Progress(5_000, 5_000, ())
+
+
+@pytest.mark.parametrize("raw", ["x" * 100_000, "x"])
+async def test_a_few_rows_that_are_long_are_read_beside_the_loop(raw, monkeypatch):
+    """One row can have hundreds of thousands of cells."""
+    world, where = World({"hv01": [{"Name": "hv01"}]}), []
+    answer = world.answer
+
+    async def longer(question, seconds=20.0):
+        return replace(await answer(question, seconds), raw=raw)
+
+    def noted(rows):
+        where.append(threading.current_thread() is threading.main_thread())
+        return str(rows)
+
+    monkeypatch.setattr(world, "answer", longer)
+    monkeypatch.setattr("bot.dispatch.query_session.format_rows", noted)
+    await looking(world).query(Source(nodes("hv01"), noted))
+    assert where == [len(raw) == 1] * 2

@@ -1,6 +1,7 @@
 """Reach against the practice WS-Management server: real pywinrm, real NTLM, real encryption."""
 
 import asyncio
+import threading
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
@@ -22,6 +23,7 @@ from bot.errors import (
     TargetTimeout,
     Withheld,
 )
+from bot.transport import client
 from bot.transport.allowlist import PROGRAMS, Program
 from bot.transport.client import PER_HOST, QueryResult, TargetClient
 from bot.transport.connection_reasons import chain
@@ -355,6 +357,33 @@ async def test_a_program_in_the_code_page_of_the_host(site):
     assert sum("transfer/Create<" in request for request in sent) == 2
     assert sum("transfer/Delete<" in request for request in sent) == 2
     assert all('"WINRS_SKIP_CMD_SHELL">TRUE<' in request for request in sent if "shell/Command<" in request)
+
+
+@pytest.mark.parametrize("marked", ["reads", "changes"])
+async def test_what_a_program_printed_is_read_and_weighed_beside_the_loop(site, monkeypatch, marked):
+    """A host can print six megabytes, and reading them takes seconds in which Slack would get no acknowledgement."""
+    threads = []
+
+    def noted(result):
+        threads.append(threading.current_thread())
+        return result
+
+    site.boxes["hv01"].output = Output("a\r\n" * 200)
+    login = Credentials("ntlm", "CORP\\reader", "Correct-Horse-7")
+    rows = tuple({"name": "a"} for _ in range(200))
+    printing = Program("print", marked, ("print",), lambda _: noted(rows), cover=noted, profile="reader")
+    weigh = client.weigh
+    monkeypatch.setattr(client, "weigh", lambda told: noted(weigh(told)))
+    reach = TargetClient(Router(site.estate(), {"reader": login, "operator": login}), programs={"print": printing})
+    try:
+        if marked == "reads":
+            assert (await reach.answer(RunReader("hv01", "print"))).rows == rows
+        else:
+            assert (await reach.change(RunProgram("hv01", "print"))).rows == rows
+    finally:
+        reach.close()
+    assert len(threads) == (3 if marked == "reads" else 2)
+    assert threading.main_thread() not in threads
 
 
 async def test_a_slow_program_is_waited_for_while_its_host_answers(site):
