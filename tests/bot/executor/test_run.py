@@ -202,8 +202,8 @@ async def test_an_image_that_no_ledger_should_hold_is_not_noted(bench, world, wh
         lies = len(world.order) == 2 if when == "after" else planned and not world.order
         return replace(found, rows=rows) if lies and getattr(question, "what", "") == "state" else found
 
-    async def plans(proposal):
-        made = await rebuild(proposal)
+    async def plans(proposal, group=""):
+        made = await rebuild(proposal, group)
         planned.append(made)
         return made
 
