@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Self
 
 from bot.api.arguments import ServiceTarget
@@ -38,6 +39,12 @@ class Part(str):
 
     __slots__ = ()
     wants = "both, back or lost"
+    label = "Which ways"
+    choices = MappingProxyType({  # word -> what a form calls it
+        "both": "There and back",
+        "back": "Back only: bring a stopped service home",
+        "lost": "The other place is lost: by hand, looked at by hvops",
+    })  # fmt: skip
 
     @classmethod
     def parse(cls, word: str) -> Self:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Self
 
 from bot.api.arguments import NO_HOST, ClusterTargets, HostTarget
@@ -35,6 +36,10 @@ class WayWord(str):
 
     __slots__ = ()
     wants = "control or parameters"
+    choices = MappingProxyType({  # word -> what a form calls it
+        "control": "By control code",
+        "parameters": "By parameters of a move",
+    })  # fmt: skip
 
     @classmethod
     def parse(cls, word: str) -> Self:
