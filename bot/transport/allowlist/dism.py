@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 from bot.api.queries import Value
 from bot.api.rows import Row, Rows
-from bot.transport.allowlist.definitions import BadOutput
+from bot.transport.allowlist.definitions import BadOutput, lines_of
 
 NOT_APPLICABLE, PERMANENT, UNKNOWN_NAME, PENDING_WORK = 0x800F081E, 0x800F0825, 0x800F0805, 0x800F0823
 DENIED = 5
@@ -114,7 +114,7 @@ def parse_done(output: str) -> Rows:
 
 def _blocks(output: str) -> list[dict[str, str]]:
     """The lines of each package, by name. Raises BadOutput where the end is missing."""
-    lines = [line.strip() for line in output.splitlines()]
+    lines = [line.strip() for line in lines_of(output)]
     if _DONE not in lines[-6:]:
         raise BadOutput("what dism printed breaks off before its last line")
     found: list[dict[str, str]] = []

@@ -199,6 +199,11 @@ RETURNS: dict[str, dict[int, str]] = {
         23: "the service exists already",
         24: "the service is paused already",
     },
+    "Win32_OperatingSystem": {  # [doc] Reboot: system error codes
+        5: "the account may not restart it",
+        1115: "it is shutting down already",
+        1314: "the login has no privilege to shut it down from a remote system",
+    },
 }
 _MSVM: dict[int, str] = {  # [doc] RequestStateChange and its like; those below 4096 are DMTF's
     1: "it is not supported",

@@ -324,7 +324,7 @@ async def test_a_refused_connection_has_a_kind_of_its_own():
 async def test_a_name_that_is_not_found(monkeypatch, failure, kind, says):
     resolving(monkeypatch, failure)
     with pytest.raises(kind, match=says):
-        await ask(80, on="www.corp.example")
+        await ask(80, on="www.corp.example", silence=SECONDS)
 
 
 async def test_a_resolver_that_hangs_costs_no_more_than_its_time(monkeypatch):
