@@ -75,8 +75,13 @@ async def look_at(parts: RunContext, checks: Sequence[Check], images: Images) ->
 
     found = await asyncio.gather(*(one(check) for check in checks))
     state = max((one.is_ for one in found), default=CheckState.MET)
-    # Where one says that there is nothing to wait for, that is what counts: the others ask the same, or wait still.
-    telling = [one for one in found if one.is_ is CheckState.FAILED] if state is CheckState.FAILED else found
+    # Where one says that there is nothing to wait for, others of the same answer only say so again.
+    over = {check.question for check, one in zip(checks, found, strict=True) if one.is_ is CheckState.FAILED}
+    telling = [
+        one
+        for check, one in zip(checks, found, strict=True)
+        if one.is_ is CheckState.FAILED or check.question not in over
+    ]
     says = "; ".join(dict.fromkeys(one.why for one in telling if one.why))
     until = "; ".join(dict.fromkeys(one.until for one in found if one.until))
     return CheckResult(state, says, tuple(look.evidence), until, tuple(dict.fromkeys(one.reading for one in found)))
