@@ -14,7 +14,7 @@ SPREAD = -n $(WORKERS) --dist load --maxschedchunk 1
 # Incidents as data: make cases CASES=folder plays your own.
 CASES ?= tests/cases
 
-.PHONY: help setup demo test test-lab cases bare snapshots rooms walk kill slack-faults mutants check fix docs bench bench-long clean
+.PHONY: help setup demo test test-lab test-long cases bare snapshots rooms walk kill slack-faults mutants check fix docs bench bench-long clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -39,6 +39,9 @@ test: $(READY)  ## hvops itself, whole incidents among it, over real protocols
 test-lab: $(READY)  ## what it is tested against: the practice environment, the practice Slack, the page
 	@sh deploy/system-packages.sh test $(PYTHON)
 	$(PYTEST) $(SPREAD) tests/lab
+
+test-long: $(READY)  ## whole incidents that take long, such as each error of a node whose updates are fixed
+	$(PYTEST) $(SPREAD) --ignore tests/lab --long
 
 cases: $(READY)  ## play the incidents of tests/cases (or CASES=folder) over the wire, and print which are answered rightly
 	@$(BIN)/python -m tests.cases $(CASES)

@@ -80,6 +80,7 @@ async def test_there_and_back_is_timed_and_proved(play):
         assert re.search(r"T-1, last drill .*RTO 60 min: kept", told)
 
 
+@pytest.mark.long
 async def test_a_promise_that_was_not_kept_is_said_as_broken(play, monkeypatch):
     """People take two hours to find out whether the service works; the time between the entries of its steps tells."""
     late = [timedelta()]
@@ -110,6 +111,7 @@ async def test_a_primary_that_does_not_answer_is_never_taken_for_off(play):
         assert not ops.estate.do(lambda: list(ops.estate.world.asked))
 
 
+@pytest.mark.long
 async def test_a_primary_that_falls_silent_half_way_has_nothing_started_beside_it(play):
     """The site goes between the two failovers: what is safe is taken back at once, the rest when it answers again."""
     async with play("drill") as ops:
@@ -140,6 +142,7 @@ def _cut(ops, *, on):
         ops.estate.world.trouble(name, "refuse", on=on)
 
 
+@pytest.mark.long
 async def test_what_fails_before_the_other_side_has_started_is_taken_back(play):
     async with play("drill") as ops:
         before = {name: ends(ops, name) for name in GUESTS}
@@ -183,6 +186,7 @@ async def test_a_bot_that_was_restarted_goes_on_and_does_nothing_twice(play):
         assert any(one.startswith("failover took") for one in end.measured)
 
 
+@pytest.mark.long
 async def test_a_stop_in_the_middle_leaves_the_service_where_it_works_and_the_rest_brings_it_home(play):
     async with play("drill") as ops:
         await approved(ops)
@@ -200,6 +204,7 @@ async def test_a_stop_in_the_middle_leaves_the_service_where_it_works_and_the_re
         assert ends(ops, "crm-01") == {"hv05": (1, "running"), "br01": (2, "off")}
 
 
+@pytest.mark.long
 async def test_an_undo_does_not_discard_what_was_written_on_the_other_side(play):
     async with play("drill") as ops:
         await approved(ops)
@@ -222,6 +227,7 @@ async def _brought_back(ops):
     await ops.recorded("done", 1)
 
 
+@pytest.mark.long
 async def test_what_is_not_so_any_more_before_the_way_back_voids_the_rest(play):
     """Before the way back the plan is made anew: somebody has extended the replication meanwhile."""
     async with play("drill") as ops:

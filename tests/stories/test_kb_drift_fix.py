@@ -124,6 +124,7 @@ ERRORS = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ERRORS)
 async def test_each_error_stops_in_its_own_words_and_the_node_is_given_back(play, quick, name):
     kb, code, words = ERRORS[name]
@@ -143,6 +144,7 @@ async def test_each_error_stops_in_its_own_words_and_the_node_is_given_back(play
         assert "hv05: MSCluster_Node.Pause" not in ops.estate.world.asked
 
 
+@pytest.mark.long
 async def test_a_rule_that_blocks_dism_is_said_and_never_worked_around(play, quick):
     async with play("kb-drift-fix") as ops:
         await only_hv02(ops)
@@ -159,6 +161,7 @@ async def test_a_rule_that_blocks_dism_is_said_and_never_worked_around(play, qui
         ]
 
 
+@pytest.mark.long
 async def test_a_restart_that_does_not_come_back_waits_for_a_person(play, quick, monkeypatch):
     monkeypatch.setattr(restarts, "LONGEST", 3)
     async with play("kb-drift-fix") as ops:
@@ -183,6 +186,7 @@ async def test_a_restart_that_does_not_come_back_waits_for_a_person(play, quick,
         assert asked == ["hv02: Win32_OperatingSystem.Reboot"]  # looked at again, and not begun again
 
 
+@pytest.mark.long
 async def test_changes_can_be_stopped_between_two_nodes(play, quick):
     async with play("kb-drift-fix") as ops:
         await approved(ops)
@@ -226,6 +230,7 @@ async def test_a_word_that_is_no_rule_asks_no_machine(play):
         await ops.sees("there is no rule “everything”")
 
 
+@pytest.mark.long
 async def test_people_empty_a_node_of_2008_r2_and_hvops_does_the_rest(play, quick):
     async with play("kb-drift-2008-r2") as ops:
         await ops.says("/fix-kb-drift prod KB2616676")

@@ -2,6 +2,8 @@
 
 import re
 
+import pytest
+
 from bot.api.queries import DoneChanges
 from lab.slack.plain_text import plain_text
 
@@ -45,6 +47,7 @@ async def test_a_guest_moves_there_and_back_and_the_ticket_is_the_proof(play, hu
         assert "On prod: ExecuteResourceControl, proved with crm-04 in T-1" in plain_text(again)
 
 
+@pytest.mark.long
 async def test_the_second_way_is_judged_by_the_state_alone_where_windows_calls_it_a_failure(play, hurried):
     async with play("healthy") as ops:
         await approved(
@@ -59,6 +62,7 @@ async def test_the_second_way_is_judged_by_the_state_alone_where_windows_calls_i
         assert {one.rpartition(": ")[2] for one in asked(ops)} == {"MSCluster_ResourceGroup.MoveToNewNodeParams"}
 
 
+@pytest.mark.long
 async def test_a_migration_that_fails_says_why_and_proves_nothing(play, hurried):
     async with play("healthy") as ops:
         ops.estate.do(lambda: ops.estate.world.guest("crm-04").migration_errors.append(0x800700AA))
@@ -77,6 +81,7 @@ async def test_a_failure_of_last_month_is_no_failure_of_this_migration(play, hur
         await approved(ops, "/prove-migration crm-04", "Prove live migration", "^Done: Prove live migration on prod")
 
 
+@pytest.mark.long
 async def test_a_cluster_that_does_not_know_the_control_code_proves_nothing(play, hurried):
     async with play("healthy") as ops:
         ops.estate.do(lambda: setattr(ops.estate.world.clusters["prod"], "starts_migrations", False))

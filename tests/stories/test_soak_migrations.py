@@ -2,6 +2,8 @@
 
 import re
 
+import pytest
+
 from lab.slack.plain_text import plain_text
 
 END = re.compile(r"^(Done|Failed at step [0-9]+|Stopped at step [0-9]+): Move crm-04 live")
@@ -78,6 +80,7 @@ async def test_a_guest_goes_there_and_back_and_the_rate_is_shown(play, hurried):
         assert sum("Live-migrate crm-04" in one.text for one in thread) <= 4, "not a line for each of a thousand moves"
 
 
+@pytest.mark.long
 async def test_it_stops_at_the_first_move_that_fails_and_says_why(play, hurried):
     async with play("healthy") as ops:
         await proved(ops)
@@ -90,6 +93,7 @@ async def test_it_stops_at_the_first_move_that_fails_and_says_why(play, hurried)
         assert ops.estate.do(lambda: guest(ops).node.name) == "hv02"
 
 
+@pytest.mark.long
 async def test_it_stops_as_soon_as_the_guest_has_restarted(play, hurried):
     async with play("healthy") as ops:
         await proved(ops)
@@ -137,6 +141,7 @@ async def test_a_cancel_waits_until_the_move_has_ended(play):
         assert ops.estate.do(lambda: guest(ops).move) is None
 
 
+@pytest.mark.long
 async def test_another_change_has_the_lock_between_two_moves_and_a_second_soak_waits(play, hurried):
     async with play("healthy") as ops:
         await proved(ops)
