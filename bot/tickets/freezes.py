@@ -54,7 +54,9 @@ def _gate(openings: Sequence[Opening], places: Sequence[str], approved: Plan | N
     says = f"No freeze is in force on {', '.join(places)}"
     if not openings or has_begun:
         return Gate(says, GateOutcome.PASSED, "it has begun" if openings else "", guards="worth")
-    if approved is not None and any(one.description == says and one.passed for one in approved.gates):
+    if approved is not None and any(
+        one.description == says and (one.passed or one.passes_at) for one in approved.gates
+    ):
         measured = (
             f"{openings[0]}; to start before its end, withdraw this and propose it again: an approver may override it"
         )

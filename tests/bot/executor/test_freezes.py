@@ -100,6 +100,23 @@ async def test_a_restart_while_it_waits_starts_nothing_either(bench, world):
     assert (world.order, bench.kinds(ticket)[-1]) == ([], "approved")
 
 
+async def test_what_replaces_a_void_plan_inside_of_a_freeze_waits_for_its_end_too(bench, world):
+    told(bench, stretch(bench, 2, 10))
+    ticket = (await bench.propose()).ticket
+    bench.clock.forward(minutes=3)
+    bench.decisions.approve(bench.press(APPROVER, ticket))
+    plain = bench.plans["reset"]
+    bench.plans["reset"] = lambda on, facts: replace(plain(on, facts), rollback="Another way back.")
+    await bench.runs(2)
+    assert bench.last(ticket).kind == "voided"
+    bench.decisions.approve(bench.press(APPROVER, "T-2"))
+    await bench.runs(2)
+    assert (world.order, bench.kinds("T-2")[-1]) == ([], "approved")
+    bench.clock.forward(minutes=8)
+    await bench.runs(2)
+    assert bench.last("T-2").kind == "done"
+
+
 async def test_an_override_holds_for_its_own_freeze_and_its_end_alone(bench, world):
     told(bench, stretch(bench, -60, 300))
     ticket = (await bench.propose()).ticket
