@@ -169,7 +169,7 @@ async def _look_at(
     return NodeFacts(
         node,
         values_of(files),
-        _updater(value_of(services)),
+        _updater(node.name, value_of(services)),
         updates,
         flags.get(node.name),
         value_of(renames),
@@ -179,9 +179,12 @@ async def _look_at(
     )
 
 
-def _updater(services: Sequence[Service] | Unknown) -> Service | Unknown | None:
+def _updater(node: str, services: Sequence[Service] | Unknown) -> Service | Unknown | None:
+    """A list without any service is no knowledge: accounts without a right see none."""
     if isinstance(services, Unknown):
         return services
+    if not services:
+        return Unknown(node, "bad reply", "It lists no service at all.")
     return next((one for one in services if one.name.casefold() == UPDATER), None)
 
 

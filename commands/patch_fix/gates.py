@@ -124,6 +124,13 @@ def no_stuck_restart(node: str, flags: RebootFlags | None, updates: object) -> G
     told = f"wanted by {join_names(flags.wanted_by)}, {flags.age}"
     if flags.age is FlagAge.OLDER:
         return Gate(says, GateOutcome.BLOCKED, f"{told}: look into CBS.log first, one more restart does not help")
+    if flags.age is FlagAge.NOT_KNOWN:
+        question = OpenQuestion(
+            f"whether {node} asks for a restart since its last start",
+            "neither its start nor the events that ask for one tell",
+            "In the System log: is an event that asks for a restart newer than the last start?",
+        )
+        return Gate(says, GateOutcome.NOT_KNOWN, told, unknowns=(question,))
     return Gate(says, GateOutcome.PASSED, f"{told}: the plan restarts it first")
 
 
