@@ -14,7 +14,7 @@ SPREAD = -n $(WORKERS) --dist load --maxschedchunk 1
 # Incidents as data: make cases CASES=folder plays your own.
 CASES ?= tests/cases
 
-.PHONY: help setup demo test test-lab test-postgres cases bare snapshots rooms walk kill slack-faults mutants check fix docs bench bench-long clean
+.PHONY: help setup demo test test-lab test-long test-postgres cases bare snapshots rooms walk kill slack-faults mutants check fix docs bench bench-long clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -46,6 +46,9 @@ test-postgres: $(READY)  ## the ledger in PostgreSQL: the store, kills, lost ans
 	$(PYTEST) $(SPREAD) tests/bot/ledger/test_postgresql.py tests/bot/ledger/test_store_contract.py tests/stories/test_postgresql.py
 	STORE=postgresql $(PYTEST) $(SPREAD) -m "not sqlite" tests/bot/ledger/test_ticket_state.py \
 		tests/bot/ledger/test_ticket_table.py tests/bot/ledger/test_entries.py
+
+test-long: $(READY)  ## whole incidents that take long, such as each error of a node whose updates are fixed
+	$(PYTEST) $(SPREAD) --ignore tests/lab --long
 
 cases: $(READY)  ## play the incidents of tests/cases (or CASES=folder) over the wire, and print which are answered rightly
 	@$(BIN)/python -m tests.cases $(CASES)

@@ -137,11 +137,15 @@ def doctor(
     *,
     settings: SettingsFile = None,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON lines.")] = False,
+    migrate: Annotated[
+        str,
+        typer.Option("--migrate", metavar="VM", help="Only which way of migrating live is proved, for this guest too."),
+    ] = "",
 ) -> None:
     """Look at everything the bot depends on, changing nothing. Exit code 1 where something fails."""
     from bot.doctor import examine
 
-    raise typer.Exit(examine(settings, as_json=as_json))
+    raise typer.Exit(examine(settings, as_json=as_json, migrate=migrate))
 
 
 @app.command(context_settings={"ignore_unknown_options": True})

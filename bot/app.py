@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import gc
 import signal
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import AsyncExitStack
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
 
 import structlog
 
+from bot.api.command import Role
+from bot.api.windows import open_now
 from bot.audit.query import Review
 from bot.config.inventory_file import Cluster, InventoryFile, LoadBalancer, StandaloneHost
 from bot.config.settings import Settings, Slack
@@ -52,6 +55,7 @@ def run(settings: Settings) -> None:
         LedgerError: the ledger cannot be opened; nothing is answered without it.
     """
     give_memory_back()
+    gc.freeze()  # what is loaded by now stays: a collection need not look at it, and holds every thread meanwhile
     asyncio.run(_until_signal(settings))
 
 
@@ -215,6 +219,7 @@ def _status(
                 ("Slack", await connections()),
                 ("Audit channel", audit.sentence()),
                 *(("Ops channels", says) for says in notices.troubles()),
+                *_open_windows(parts, person),
                 *clusters,
             ),
             ledger=ledger_status_text(parts),
@@ -222,6 +227,14 @@ def _status(
         )
 
     return status
+
+
+def _open_windows(parts: Services, person: Person) -> Iterator[tuple[str, str]]:
+    """The windows that are open now where this person may look."""
+    for one in open_now(parts.inventory_file.windows(), parts.inventory_file.window_places(), datetime.now(UTC)):
+        places = one.window.scope
+        if not places or any(person.role_on(place) > Role.NOBODY for place in places):
+            yield "Open now", str(one)
 
 
 def _newest_head(slack: Slack, ledger: Ledger) -> NewestHead | None:

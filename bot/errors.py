@@ -207,6 +207,11 @@ class TargetTimeout(TargetError):
 
     kind = "timed out"
 
+    @staticmethod
+    def after(seconds: float) -> str:
+        """Say how long was waited, counted from the moment somebody asked: "no answer in 20 s."."""
+        return f"no answer in {seconds:.0f} s." if round(seconds) else "no answer in time."
+
 
 class TargetFault(TargetError):
     """The target answered with an error of its own: unknown class, bad query, denied method.

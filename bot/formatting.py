@@ -45,5 +45,5 @@ def _spoken(command: str, word: Callable[[str], str]) -> str:
 
 
 def format_locks(locks: Iterable[str]) -> str:
-    """What a change holds: "cluster:prod" is "cluster prod"."""
-    return ", ".join(lock.replace(":", " ", 1) for lock in sorted(locks)) or "none"
+    """What a change holds: "cluster:prod" is "cluster prod", "kept:soak:prod" is "soak prod"."""
+    return ", ".join(lock.removeprefix("kept:").replace(":", " ", 1) for lock in sorted(locks)) or "none"

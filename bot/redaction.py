@@ -150,6 +150,7 @@ _PATTERNS = tuple(
 
 _NEEDLES = tuple(dict.fromkeys(needle for needles, _ in _PATTERNS for needle in needles))
 _PARTED = re.compile(f"[{_UNSEEN}]")
+_BETWEEN = re.compile(f"[\0{_UNSEEN}]")
 
 # How others write one letter, besides itself. What they wrote may be written so again, by the next one.
 _HEX = "[0-9A-Fa-f]"
@@ -250,6 +251,7 @@ class _Known:
     def __init__(self, known: Iterable[str]) -> None:
         values = [value for value in known if len(value) >= SHORTEST]
         forms = {unicodedata.normalize(form, value) for form in ("NFC", "NFD") for value in values} | set(values)
+        forms |= {form.replace(" ", "+") for form in forms}  # as a form of a web page has it
         spellings = {spelling for value in forms for spelling in _spellings(value)}
         longest_first = sorted(spellings, key=lambda spelling: (-len(spelling), spelling))
         self._written = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
@@ -342,6 +344,8 @@ class _Unescaped:
 
 def _letter(escape: str) -> str:
     """What an escape stands for; itself where it stands for nothing."""
+    if _COMBINES.search(escape):  # whatever letter is before the mark: "&" and an accent begin no escape
+        return unicodedata.normalize("NFC", _BETWEEN.sub("", escape))
     try:
         if escape[0] == "%":
             code = bytes.fromhex(escape.replace("%", ""))
@@ -353,9 +357,7 @@ def _letter(escape: str) -> str:
             return _ENTITIES.get(escape) or chr(int(number[1:], 16) if number[0] in "xX" else int(number))
     except (ValueError, OverflowError):
         return escape
-    if _PARTED.match(escape) or escape[0] == "\0":
-        return ""
-    return unicodedata.normalize("NFC", escape)
+    return ""
 
 
 def _pieces(text: str, *, lower: bool = False) -> Iterator[str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from bot.api.queries import SampleHistory
+from bot.api.queries import DoneChanges, LedgerQuery
 from bot.api.rows import Rows
 from bot.config.inventory_file import InventoryFile
 from bot.config.inventory_file import load as load_inventory
@@ -27,6 +27,7 @@ from bot.ledger import Entry, Ledger
 from bot.redaction import Redactor
 from bot.tickets.create import ProposalService
 from bot.tickets.decisions import ApprovalService
+from bot.tickets.freezes import why_repeated_moves_wait
 from bot.tickets.planner import Planner
 from bot.tickets.proposal import has_acted_on
 from bot.transport.capture import Capture
@@ -169,6 +170,7 @@ def build_on(out: Connections, clock: Callable[[], datetime], *, acts: bool = Tr
             unknown=settings.policy.unknown,
             doubt=out.inventory.doubt if acts else None,
             why_not_sent=why_not_sent,
+            windows=out.inventory_file.windows(),
         )
         yield Services(
             settings=settings,
@@ -215,6 +217,7 @@ def runner(
         LedgerError: the file of its lock cannot be made.
     """
     look, told = partial(_look, parts, parts.ledger), parts.settings.ledger
+    windows = parts.inventory_file.windows()
     outside = ExternalRecords(parts.ledger, required=told.require_anchor, minutes=told.anchor_minutes, channel=channel)
     work = RunContext(
         parts.ledger,
@@ -227,6 +230,7 @@ def runner(
         mask=Redactor(parts.settings.secrets()),
         tell=tell,
         outside=outside,
+        may_start_now=lambda proposal, now: why_repeated_moves_wait(windows, proposal.places, now),
     )
     return Scheduler(work, missed_click)
 
@@ -276,11 +280,22 @@ def _look(
     now: datetime,
     progress: Callable[[Progress], None] | None,
 ) -> QuerySession:
-    def recall(question: SampleHistory) -> Rows:
+    def recall(question: LedgerQuery) -> Rows:
+        if isinstance(question, DoneChanges):
+            return ledger.done_changes(question)
         return ledger.recall(question.on, question.what, now - timedelta(hours=question.hours))
 
     client, limits = parts.target_client, parts.settings.limits
-    return QuerySession(client, recall, now, limits, progress, place=client.router.scope_of, find=parts.inventory.find)
+    return QuerySession(
+        client,
+        recall,
+        now,
+        limits,
+        progress,
+        place=client.router.scope_of,
+        find=parts.inventory.find,
+        learn=parts.inventory.names.learn,
+    )
 
 
 def _now() -> datetime:

@@ -11,7 +11,10 @@ What is concluded, by subject; each holds facts, findings, gates or steps:
     writer_reset/    resetting a writer   guest_space/    free space inside guests
     vmm/             SCVMM's records      patches/        updates across nodes
     clocks/          clocks compared
+    migration/       moving one guest live
+    patch_fix/       bringing nodes to one set of updates
     continuity/      assumptions of a disaster plan, put to the test
+    drill/           a service failed over as a whole, and back
     integration_services/   integration services of guests against what their hosts expect
     storvsc/         guests that can stop in storvsc during a live migration
     boot_layout/     how hosts start

@@ -30,14 +30,14 @@ def held(gates: Sequence[Gate]) -> tuple[Gate, ...]:
 
 
 def blocking_reason(target: str, gates: Sequence[Gate]) -> str:
-    """Which gates did not pass, with what they measured."""
-    said = "; ".join(f"“{gate.description}” is not so: {gate.measured}" for gate in held(gates))
+    """Which gates did not pass, with what they measured. `gates`: those of `held` that are to be named, at least one."""
+    said = "; ".join(f"“{gate.description}” is not so: {gate.measured}" for gate in gates)
     return f"No plan yet for {target}. {said}."
 
 
 def or_no_plan(target: str, whole: Plan) -> Plan:
     """The plan; or none, where a gate holds it that no person's answer lifts. Its buttons help either way."""
-    return no_plan(blocking_reason(target, whole.gates), whole.gates, whole.remedies) if whole.is_held else whole
+    return no_plan(blocking_reason(target, held(whole.gates)), whole.gates, whole.remedies) if whole.is_held else whole
 
 
 def cluster_lock(target: Target) -> str:

@@ -7,6 +7,7 @@ with PracticeEnvironment("stuck-writer", directory) as estate:
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import ssl
 from collections.abc import Callable
@@ -28,6 +29,7 @@ from lab.world.world import World
 
 T = TypeVar("T")
 DATABASE_ADDRESS = "127.0.9.1"
+TICK = 0.2  # seconds
 
 
 class PracticeEnvironment:
@@ -72,6 +74,7 @@ class PracticeEnvironment:
         self._balancer_account = balancer_account(seed=1)
         self.load_balancers = self._load_balancers()
         self._opened = ExitStack()
+        self._ticking: asyncio.Task[None] | None = None
 
     @property
     def settings_path(self) -> Path:
@@ -98,6 +101,7 @@ class PracticeEnvironment:
             for server in self._beside():
                 self._servers.call(server.__aenter__())
                 opened.callback(self._stop, server)
+            self._servers.call(self._begin_to_tick())
             self._write()
             self._opened = opened.pop_all()
         return self
@@ -107,6 +111,15 @@ class PracticeEnvironment:
     ) -> None:
         """Take the machines off the network; the files stay."""
         self._opened.close()
+
+    async def _begin_to_tick(self) -> None:
+        """Let time pass where nobody asks: a machine that restarts is asked by nobody who could make it come back."""
+        self._ticking = asyncio.create_task(self._tick())
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(TICK)
+            self.world.tick()
 
     def _beside(self) -> tuple[FakeCommVault | SqlServer | WebServers | FakeLoadMaster, ...]:
         """What listens beside the machines: web servers before the load balancers that check them."""

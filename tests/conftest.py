@@ -65,10 +65,16 @@ LONGEST: tuple[str, ...] = (
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--no-skips", action="store_true", help="a skipped test fails; `make test` says so")
+    parser.addoption("--long", action="store_true", help="only what is marked as long; `make test-long` says so")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest files first, everything else as it stands; a file's tests stay together."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The longest files first, everything else as it stands; a file's tests stay together. Long ones are for --long."""
+    is_wanted = bool(config.getoption("--long"))
+    others = [item for item in items if (item.get_closest_marker("long") is not None) is not is_wanted]
+    if others and not config.getoption("keyword") and not any("::" in str(one) for one in config.args):
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if item not in others]
     order = {name: place for place, name in enumerate(LONGEST)}
     root = Path(__file__).parent
     items.sort(key=lambda item: order.get(item.path.relative_to(root).as_posix(), len(order)))

@@ -8,6 +8,8 @@ query_client  the one thing a command's `collect` is given
 arguments     the types of a command's arguments
 web           addresses of the web: a URL, where a Location leads, how either is shown
 continuity    services, their assumptions, the sites of the inventory
+windows       backup, freeze and maintenance windows of the inventory, and when they are open
+updates       updates as files on the nodes, and the rules of the inventory about them
 report        what a diagnostic answers
 actions       what a plan may do
 plan          what a remediation answers, and its digest

@@ -6,22 +6,48 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from bot.api.queries import Fields
+from bot.api.queries import Fields, Value
 
 _BYTES = re.compile(r"[0-9]{1,20}")
 
 
+Octets = tuple[int, ...]  # a parameter of the type uint8[]: each from 0 to 255
+MethodFields = tuple[tuple[str, Value | Octets], ...]  # sorted pairs
+
+
+def method_params(**values: Value | Octets) -> MethodFields:
+    """Make sorted pairs out of keyword arguments, for a method that takes bytes."""
+    return tuple(sorted(values.items()))
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceReference:
+    """An in-parameter that refers to an instance in the namespace of the method: its name, the class and keys of that."""
+
+    name: str
+    cls: str
+    keys: Fields
+
+
 @dataclass(frozen=True, slots=True)
 class InvokeMethod:
-    """One WMI method call. `accept` are the return values that mean success; `path` the selectors, () for none."""
+    """One WMI method call.
+
+    Attributes:
+        path: the selectors, () for none.
+        accept: the return values that mean success.
+        may_begin_despite_fault: a fault does not mean that nothing was begun: how it is now, tells; as after silence.
+    """
 
     on: str
     namespace: str
     path: Fields
     cls: str
     method: str
-    params: Fields = ()
+    params: MethodFields = ()
     accept: tuple[int, ...] = (0,)
+    may_begin_despite_fault: bool = False
+    references: tuple[InstanceReference, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Literal, Self
 
 from bot.api.continuity import Service, Site
+from bot.api.updates import UpdatePackage, UpdateRule
 
 _SIZE = re.compile(r"([0-9]{1,20}(?:[.,][0-9]{1,20})?) *(B|KB|MB|GB|TB)?", re.IGNORECASE | re.ASCII)
 _PERCENT = re.compile("[0-9]{1,3}")
@@ -34,6 +35,8 @@ class Target:
     backup: tuple[str, ...] | None = None  # the products that back it up: () for none; None where nobody has said
     services: tuple[Service, ...] = ()  # of a service: itself; of a cluster: those that run or recover there
     sites: tuple[Site, ...] = ()  # of a service and a cluster: all that the inventory names
+    packages: tuple[UpdatePackage, ...] = ()  # of a cluster: what is staged on nodes
+    update_rules: tuple[UpdateRule, ...] = ()  # of a cluster: those that the inventory adds
 
     def __str__(self) -> str:
         """As people write it."""
@@ -73,6 +76,35 @@ class VmmTargets(tuple[Target, ...]):
     def __str__(self) -> str:
         """As people write them."""
         return ",".join(map(str, self))
+
+
+class ClusterTargets(tuple[Target, ...]):
+    """Clusters: "prod", or "prod,dr"; where none is named, all of the inventory where this person may. Only as an option.
+
+    For what may be on any of them: the plan says where it was found (`Plan.places`).
+    """
+
+    __slots__ = ()
+    wants = "a cluster, or several with commas"
+
+    def __str__(self) -> str:
+        """As people write them."""
+        return ",".join(map(str, self))
+
+
+class NodePair(tuple[Target, ...]):
+    """Two nodes: "hv01 hv02", or "hv01,hv02"; () where none is named. Only as an option."""
+
+    __slots__ = ()
+    wants = "two nodes"
+    words = 2
+
+    def __str__(self) -> str:
+        """As people write them."""
+        return " ".join(map(str, self))
+
+
+NO_HOST = Target("", "host")  # the default of an option that is a host: none is named
 
 
 class Size(int):
@@ -120,6 +152,7 @@ class Kb(str):
     """A Microsoft knowledge-base number: "KB2607712", written with or without KB."""
 
     __slots__ = ()
+    label = "KB numbers"
     wants = "a KB number such as KB2607712"
 
     @classmethod

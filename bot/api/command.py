@@ -8,12 +8,13 @@ docstring is its help. Functions and one frozen value, not a base class: nothing
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from enum import IntEnum, StrEnum
 from typing import Generic, TypeVar
 
 from bot.api.facts import Known, Unknown
-from bot.api.plan import Gate, Plan
+from bot.api.plan import Gate, Plan, PromisedTime
 from bot.api.query_client import QueryClient
 from bot.api.report import Report
 from bot.api.rows import Rows
@@ -57,6 +58,14 @@ class Diagnostic(Generic[A, F]):
 
 
 @dataclass(frozen=True, slots=True)
+class StepTimes:
+    """When a step was first begun, and when its outcome was written: the bot's own clock, UTC, from proved entries."""
+
+    began: datetime
+    ended: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class AfterRun:
     """What there is to tell of a run that is done.
 
@@ -64,11 +73,23 @@ class AfterRun:
         target: what the plan was for.
         before: step -> its before-image.
         answers: what the checks of `Plan.afterwards` were answered, in their order.
+        times: step -> when it was done.
+        promises: of the plan that ran.
     """
 
     target: str
     before: Mapping[str, Rows]
     answers: tuple[Known[Rows] | Unknown, ...]
+    times: Mapping[str, StepTimes] = field(default_factory=dict)
+    promises: tuple[PromisedTime, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ProofLine:
+    """What a change that has run to its end has proved, or has failed to: "ExecuteResourceControl, proved with crm-01 in T-12"."""
+
+    says: str
+    holds: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +102,11 @@ class Remediation(Generic[A, F]):
         undo_gates: what has to be so before a person takes back what it did: from new facts, and from the plan that
             takes it back. Those that guard safety block, the others warn. None: the gates of its own plan, made afresh;
             so a command whose gates only make sense on the way there ("hv03 is up", before a drain) says what else.
+        proofs: of a command that is there to prove something: what its tickets on a place, rows of `DoneChanges` that are
+            done or have failed, come to; `hvops doctor --migrate` shows them. Pure; raises ValueError for what it cannot read.
+        plan_on: makes the plan anew half-way, before the group of that key: for a command whose own steps have changed what
+            its facts say by then. It names every safety gate of the approved plan again, and at least that group.
+            None: `plan` makes it.
     """
 
     role: Role
@@ -90,3 +116,5 @@ class Remediation(Generic[A, F]):
     plan: Callable[[A, F], Plan]
     undo_gates: Callable[[A, F, Plan], tuple[Gate, ...]] | None = None
     describe_after: Callable[[AfterRun], Sequence[str]] | None = None
+    proofs: Callable[[Rows], Sequence[ProofLine]] | None = None
+    plan_on: Callable[[A, F, str], Plan] | None = None

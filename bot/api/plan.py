@@ -24,6 +24,7 @@ from bot.api.facts import Unknown
 from bot.api.queries import Predicate, Query
 from bot.api.report import Remedy, Sample
 
+KEPT = "kept:"  # how a lock begins that a ticket keeps while it gives the others away: nobody takes that one over
 UNDO = "undo-"  # how the key of a step that takes another one back begins
 _KEY = re.compile(r"[a-z0-9][a-z0-9.-]{0,79}")
 
@@ -37,7 +38,16 @@ class FlagPredicate:
     are_set: bool = True
 
 
-Terms = tuple[Predicate | FlagPredicate, ...]
+@dataclass(frozen=True, slots=True)
+class ListPredicate:
+    """A list of numbers holds none of `values`. A cell that is no list, or none at all, fulfils nothing."""
+
+    column: str
+    values: tuple[int, ...]
+
+
+Term = Predicate | FlagPredicate | ListPredicate
+Terms = tuple[Term, ...]  # a column "Embedded.Name" is one of an embedded instance; there, case does not matter
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +68,31 @@ class CompareToBefore:
         step: the step whose `before` was asked.
         columns: what is compared; () for all of them.
         same: True: the same rows, in any order. False: there are rows, and none of them is as one was before.
+        tolerance: seconds by which a time may differ and still be the same; 0 for what is no time. One column then.
         where: which rows are compared, now and before.
+        nothing_new: instead of the same rows: each row of now was one before; some of them may have gone since. With `same`
+            False: some row is new.
     """
 
     step: str
     columns: tuple[str, ...] = ()
     same: bool = True
     where: Terms = ()
+    nothing_new: bool = False
+    tolerance: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What a number says in words, where it tells why there is nothing to wait for any more.
+
+    Attributes:
+        values: the numbers that mean it; () for any other than 0, which is then shown behind the words.
+    """
+
+    column: str
+    values: tuple[int, ...]
+    says: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,27 +103,36 @@ class Check:
         holds: all of them must hold for one and the same answer.
         within: seconds; 0 looks once.
         settle: seconds of them that pass before it is asked at all: what it asks about shows the change only then.
-        give_up: where this holds there is nothing to wait for any more: it has failed.
+        give_up: where this holds there is nothing to wait for any more: it has failed. Of several, all of them hold.
         silence: "unknown": no answer at the end is not known. "wait": silence is expected (a reboot), and one that
             lasts is a failure.
         description: what it means that it holds, as people read it: "hv03 is paused and drained".
         never: what it means that `give_up` holds: "the cluster has given up draining hv03".
+        meanings: why, behind `never`: the first that fits one of the rows.
     """
 
     question: Query
     holds: tuple[Expect | CompareToBefore, ...]
     within: int = 0
     every: int = 5
-    give_up: Expect | None = None
+    give_up: Expect | tuple[Expect | CompareToBefore, ...] | None = None
     silence: Literal["unknown", "wait"] = "unknown"
     description: str = ""
     never: str = ""
     settle: int = 0
+    meanings: tuple[Meaning, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse a check that would never be asked. Raises ValueError."""
         if not 0 <= self.settle <= self.within:
             raise ValueError("a check is asked within its time, or never")
+
+    @property
+    def gives_up(self) -> tuple[Expect | CompareToBefore, ...]:
+        """What has to hold, all of it, for there to be nothing to wait for; () where it is waited for in any case."""
+        if self.give_up is None:
+            return ()
+        return self.give_up if isinstance(self.give_up, tuple) else (self.give_up,)
 
     def described_as(self, says: str, never: str = "") -> Check:
         """The same check, with what it means in words."""
@@ -121,6 +158,8 @@ class Step:
         repeatable: after a crash it may be done again, if `before` shows that nothing has changed yet.
         preemptible: while it waits, another ticket may have the locks. Steps by hand always give way.
         undo_says: what taking it back does, as people read it; else it reads as taking back what `description` says.
+        finishes: what it has begun goes on over there by itself, and nothing is won by leaving it: a cancel and the deadline
+            wait until it has ended.
     """
 
     key: str
@@ -136,6 +175,7 @@ class Step:
     preemptible: bool = False
     undo_says: str = ""
     undo_guard: tuple[Check, ...] = ()
+    finishes: bool = False
 
     def __post_init__(self) -> None:
         """Refuse a step that nobody could judge. Raises ValueError."""
@@ -167,6 +207,8 @@ class Group:
 
     Attributes:
         times: how often the whole group is done, one round after the other.
+        seconds: how long all its rounds together may take; 0: as long as each step may, in each round.
+        unit: what its acts are called where they are counted: "live migration".
         on_failure: "undo": what the group has done is taken back in reverse, where its steps say how.
         revalidate_before: False: it finishes what the group before has begun, by which the plan's facts no longer hold.
     """
@@ -176,6 +218,18 @@ class Group:
     times: int = 1
     on_failure: Literal["stop", "undo"] = "stop"
     revalidate_before: bool = True
+    seconds: int = 0
+    unit: str = ""
+
+    @property
+    def gives_way_between(self) -> bool:
+        """Whether it may be left between its steps, in whatever round: one of them only waits, and gives its locks away."""
+        return self.is_counted and any(step.yields_locks for step in self.steps)
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether it is done many times, or belongs to what is: its acts are counted, and it waits outside of windows."""
+        return self.times > 1 or bool(self.unit)
 
 
 class GateOutcome(StrEnum):
@@ -201,11 +255,13 @@ class OpenQuestion:
         what: signed, with the name of the thing: "free space of crm-03".
         why: beside the digest: "timed out after 20 s".
         remedy: beside the digest: what would make it known; "" where there is nothing to do but to ask again.
+        is_override: it is no missing fact, but a rule of the inventory that an approver may override with a reason.
     """
 
     what: str
     why: str = ""
     remedy: str = ""
+    is_override: bool = False
 
     def __post_init__(self) -> None:
         """Give a thing whose name is blank words of its own: people answer by it."""
@@ -263,6 +319,14 @@ class Gate:
 
 
 @dataclass(frozen=True, slots=True)
+class PromisedTime:
+    """How long something may take at most, as the inventory promises it: "RTO", 60 minutes."""
+
+    name: str
+    minutes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What people read, what is signed, and what runs.
 
@@ -287,8 +351,11 @@ class Plan:
             It is signed: a recalculated plan that counts more is a different plan.
         self_reverting: once all is done, its own steps have put back what others of them changed on the way: nothing is left
             that an undo could take back.
+        promises: signed: what the run is measured against, by `Remediation.describe_after`.
         soak_seconds: signed: extra time beyond its steps and manual work, for a plan that is meant to last, such as one
             that lets each group run for a day before the next.
+        places: signed: the clusters that it turned out to be about, of those that the line left open; () for all of these.
+            A role must hold there, and wherever its actions go.
     """
 
     reason: str
@@ -307,6 +374,8 @@ class Plan:
     afterwards: tuple[Check, ...] = ()
     soak_seconds: int = 0
     title: str = ""
+    places: tuple[str, ...] = ()
+    promises: tuple[PromisedTime, ...] = ()
     at_most: int | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
@@ -315,8 +384,8 @@ class Plan:
             raise ValueError("a plan cannot take less time than its steps")
         _refuse_doubles("group", [group.key for group in self.groups])
         _refuse_doubles("step", [step.key for step in self.steps])
-        if any(not group.steps or group.times < 1 for group in self.groups):
-            raise ValueError("a group has no steps, or no rounds")
+        if any(not group.steps or group.times < 1 or group.seconds < 0 for group in self.groups):
+            raise ValueError("a group has no steps, no rounds, or no time")
         if self.groups and not self.locks:
             raise ValueError("a plan that does something names its locks")
         for gate in self.gates:
@@ -394,7 +463,7 @@ def is_held(gates: Iterable[Gate]) -> bool:
 
 def exists(
     question: Query,
-    *where: Predicate | FlagPredicate,
+    *where: Term,
     within: int = 0,
     every: int = 5,
     at_least: int = 1,
@@ -405,7 +474,7 @@ def exists(
     return Check(question, (Expect(where, at_least=at_least),), within, every, give_up, silence)
 
 
-def not_exists(question: Query, *where: Predicate | FlagPredicate, within: int = 0, every: int = 5) -> Check:
+def not_exists(question: Query, *where: Term, within: int = 0, every: int = 5) -> Check:
     """Not one row matches all the terms."""
     return Check(question, (Expect(where, at_least=0, at_most=0),), within, every)
 
@@ -417,7 +486,7 @@ def unchanged(step: str, question: Query, *columns: str, within: int = 0) -> Che
 
 def _comparisons(step: Step) -> Iterator[CompareToBefore]:
     for check in (*step.guard, *step.done, *step.undo_guard, *step.undone):
-        yield from (one for one in check.holds if isinstance(one, CompareToBefore))
+        yield from (one for one in (*check.holds, *check.gives_up) if isinstance(one, CompareToBefore))
 
 
 def _refuse_doubles(what: str, keys: list[str]) -> None:

@@ -141,5 +141,31 @@ class SampleHistory:
     hours: int = 72
 
 
+@dataclass(frozen=True, slots=True)
+class DoneChanges:
+    """Which changes of one command have run to their end on a place, as the proved entries of the ledger say, oldest first.
+
+    A ticket counts where `on` is its target or one of its places, without case: it may have several. One that only takes
+    another back counts as no change of its own. Entries that this version cannot read prove nothing, and are left out.
+
+    Answers rows:
+        ticket: "T-12".
+        target, places: what it was typed for; the clusters, and hosts that stand alone, that it was about.
+        line: as it was typed.
+        ending: the kind of the entry that ended it, one of `endings`.
+        started, ended: ISO 8601, UTC.
+        message: what its end says: "all 4 steps are done", or the reason.
+        measured: how it stood at the end, in words, as it was read then.
+        changed: the keys of its steps that were not so before and were so afterwards; in all their rounds.
+        undone_by: the ticket that took it back and is done; "" where none did.
+    """
+
+    on: str
+    command: str  # its name without the slash: "drain-node"
+    since: str = ""  # ISO 8601 with a zone: ended then or later; "" for ever
+    endings: tuple[str, ...] = ("done",)  # of "done", "failed", "cancelled", "voided", "closed"
+
+
 GuestQuery = GuestWql | GuestRegistry | GuestRunReader
-Query = Wql | Registry | RunReader | WinRMConfig | GuestQuery | SampleHistory
+LedgerQuery = SampleHistory | DoneChanges  # asked of the ledger, and of no host
+Query = Wql | Registry | RunReader | WinRMConfig | GuestQuery | LedgerQuery

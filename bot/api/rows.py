@@ -18,6 +18,7 @@ Rows = Sequence[Row]
 
 T = TypeVar("T")
 _INTEGER = re.compile(r"\s*[+-]?[0-9]{1,20}\s*")  # int() would also take "1_0" and the digits of other scripts
+_LARGEST_BUILD = 2**31 - 1
 _SMALLEST, _LARGEST = -(2**63), 2**64 - 1
 
 
@@ -58,6 +59,14 @@ def _integer(word: str) -> int:
     if not _INTEGER.fullmatch(word):
         raise ValueError(f"{word!r:.80} is no integer")
     return int(word)
+
+
+def get_build(row: Row, column: str = "BuildNumber") -> int | None:
+    """The cell as a build of Windows; None for NULL or an absent column. Less than one is none, and holds no rule's range."""
+    found = get_int(row, column)
+    if found is not None and not 0 < found <= _LARGEST_BUILD:
+        raise CellError(column, row.get(column))
+    return found
 
 
 def get_bool(row: Row, column: str) -> bool | None:

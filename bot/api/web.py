@@ -143,6 +143,7 @@ class Url:
         "a web address such as http://www.corp.example/manual/, in ASCII (an international name as xn--…, other letters as %…),"
         " without a user name or password"
     )
+    label: ClassVar[str] = "Web address"
     is_subject: ClassVar[bool] = True  # what a command is about, in place of a target
 
     @classmethod

@@ -62,7 +62,12 @@ def print_preview(out: Console, shown: Preview, named: str) -> None:
         word, style = ("passed", "green") if gate.passed else (unpassed, "yellow")
         out.print(styled(f"{word}: {gate.description}{measured}", style))
     for question in plan.open_questions:
-        out.print(styled(f"Whoever approves says how they know: {question_line(question)}", "yellow"))
+        out.print(
+            styled(
+                f"Whoever approves says {'why it cannot wait' if question.is_override else 'how they know'}: {question_line(question)}",
+                "yellow",
+            )
+        )
     for line in plan_lines(plan, made.risk, made.version):
         if not line.startswith(("Gate: ", "Way back: ")):
             out.print(styled(line), soft_wrap=True)

@@ -7,15 +7,18 @@ the mappings are keyed by the lower-case name, and every entry keeps its name as
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import UTC, date, datetime, time
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
 
 from bot.api.continuity import Assumption, Probe, Service, Site
+from bot.api.updates import UpdatePackage, UpdateRule, UpdateStep
+from bot.api.windows import DAYS, Window, WindowKind, openings
 from bot.config.validation_errors import explained, read_toml
 from bot.config.web_addresses import Network, read_key, read_network, read_place
 
@@ -45,6 +48,13 @@ Sentence = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Guest = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f]+$")]
 # A local folder, in words that can be no option and no wildcard.
 Folder = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]:(\\[A-Za-z0-9_.()&+ -]{1,80}){1,12}$")]
+# The number of an update, and one step of a rule: "remove KB2616676".
+UpdateNumber = Annotated[str, StringConstraints(pattern=r"^KB[0-9]{5,8}$")]
+RuleStep = Annotated[str, StringConstraints(pattern=r"^(remove|add) KB[0-9]{5,8}$")]
+# What dism takes online: a .cab, or the update.mum of an expanded update; an .msu is none [doc].
+PackagePath = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z]:(\\[A-Za-z0-9_()+-][A-Za-z0-9_.()+-]{0,99}){1,12}$", max_length=240)
+]
 _NAME = "a computer name: letters, digits and hyphens, no domain"
 
 
@@ -249,6 +259,108 @@ class SiteTable(Part):
     )
 
 
+class PackageTable(Part):
+    """An update that people have put on every node, where `dism` can take it."""
+
+    kb: UpdateNumber = Field(description='kb = "KB2607712"')
+    build: int = Field(ge=6_000, le=99_999, description="build = 7601, the Windows that it is for")
+    path: PackagePath = Field(
+        description="path = 'C:\\hvops\\KB2607712.cab', on every node: a .cab, or the update.mum of an expanded update"
+    )
+
+    @field_validator("path")
+    @classmethod
+    def _a_package(cls, path: str) -> str:
+        name = path.rpartition("\\")[2].lower()
+        if name.endswith(".msu"):
+            raise ValueError("dism takes no .msu online: expand it (expand -F:* x.msu folder) and name the .cab")
+        if (not name.endswith(".cab") and name != "update.mum") or ".." in path:
+            raise ValueError("it is no .cab and no update.mum of an expanded update")
+        return path
+
+
+class UpdateRuleTable(Part):
+    """Updates that belong together, beside those that hvops knows of."""
+
+    name: str = Field(default="", exclude=True)
+    says: Sentence = Field(description='says = "KB1 keeps KB2 out", why')
+    builds: tuple[int, ...] = Field(min_length=1, description="builds = [9600], the Windows that it is about")
+    steps: tuple[RuleStep, ...] = Field(
+        min_length=1, max_length=6, description='steps = ["remove KB2616676", "add KB2607712", "add KB2616676"]'
+    )
+
+    @model_validator(mode="after")
+    def _ends_with_more(self) -> Self:
+        """What is removed without being added again would be a removal, which nobody asks for in one word."""
+        words = [step.split() for step in self.steps]
+        for at, (does, kb) in enumerate(words):
+            if does == "remove" and ["add", kb] not in words[at:]:
+                raise ValueError(f"{kb} is removed and never added again")
+        if len({tuple(word) for word in words}) < len(words):
+            raise ValueError("a step is written twice")
+        return self
+
+
+LocalTime = Annotated[str, StringConstraints(pattern=r"^([0-9]{4}-[0-9]{2}-[0-9]{2}[ T])?[0-2][0-9]:[0-5][0-9]$")]
+
+
+class WindowTable(Part):
+    """When backups run, when nothing may be changed, or when maintenance is agreed. Local times of its zone."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True, populate_by_name=True)
+
+    name: Sentence = Field(description='name = "nightly backup"')
+    kind: WindowKind = Field(description=f"kind = one of {', '.join(WindowKind)}")
+    begins: LocalTime = Field(
+        alias="from", description='from = "22:00", or "2026-12-20 18:00" of one that is there once'
+    )
+    ends: LocalTime = Field(alias="to", description='to = "04:00", or "2027-01-07 06:00" of one that is there once')
+    zone: str = Field(description='zone = "Europe/Berlin"')
+    scope: tuple[Name, ...] = Field(
+        default=(),
+        description='scope = ["prod"], clusters, hosts, VMM servers, load balancers or services; all where unset',
+    )
+    weekdays: tuple[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"], ...] = Field(
+        default=(), description='weekdays = ["mon", "tue"], on which it begins; every day where unset'
+    )
+
+    @field_validator("zone")
+    @classmethod
+    def _a_zone(cls, zone: str) -> str:
+        try:
+            ZoneInfo(zone)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError(f"{zone!r:.60} is no time zone: write one such as Europe/Berlin or UTC") from None
+        return zone
+
+    @model_validator(mode="after")
+    def _has_an_end(self) -> Self:
+        window = self.window((), "")
+        if (window.first is None) is not (window.last is None):
+            raise ValueError("from and to: either both have a date, or neither")
+        if window.first is not None and self.weekdays:
+            raise ValueError("weekdays: a window with dates is there once; leave them out")
+        if window.first is not None and not list(openings(window, datetime.min.replace(year=2, tzinfo=UTC))):
+            raise ValueError("to is not after from")
+        is_always = window.begins == window.ends and len(window.weekdays) == len(DAYS)
+        if self.kind is WindowKind.FREEZE and is_always:
+            raise ValueError("a freeze without an end: write dates, as in from = 2026-12-20 18:00")
+        return self
+
+    def window(self, scope: tuple[str, ...], shown: str) -> Window:
+        """The window, about these places."""
+        first, begins = _local(self.begins)
+        last, ends = _local(self.ends)
+        days = frozenset(map(DAYS.index, self.weekdays or DAYS)) if first is None else frozenset()
+        return Window(self.name, self.kind, self.zone, begins, ends, scope, shown, days, first, last)
+
+
+def _local(text: str) -> tuple[date | None, time]:
+    """The day, where one is written, and the time. Raises ValueError."""
+    day, _, at = text.replace("T", " ").rpartition(" ")
+    return (date.fromisoformat(day) if day else None), time.fromisoformat(at)
+
+
 class InventoryFile(Part):
     """What the bot may be asked about."""
 
@@ -264,6 +376,15 @@ class InventoryFile(Part):
         default={}, description="a table [service.NAME], NAME being what people type"
     )
     site: dict[Name, SiteTable] = Field(default={}, description="a table [site.NAME] with members")
+    update_package: tuple[PackageTable, ...] = Field(
+        default=(), max_length=200, description="a table [[update_package]] with kb, build and path for each"
+    )
+    update_rule: dict[Name, UpdateRuleTable] = Field(
+        default={}, description="a table [update_rule.NAME], NAME being what people type"
+    )
+    window: tuple[WindowTable, ...] = Field(
+        default=(), max_length=200, description="a table [[window]] with name, kind, from, to and zone for each"
+    )
     endpoints: dict[NameOrFqdn, str] = Field(
         default={}, description='hv01 = "http://10.1.2.3:5985/wsman" below [endpoints]'
     )
@@ -273,13 +394,13 @@ class InventoryFile(Part):
     @classmethod
     def _names_are_not_settings(cls, told: Any) -> Any:
         """`name` inside of a table would be a second, perhaps different, name."""
-        for kind in ("clusters", "hosts", "vmm", "service", "site"):
+        for kind in ("clusters", "hosts", "vmm", "service", "site", "update_rule"):
             for key, part in _tables(told, kind).items():
                 if isinstance(part, dict) and "name" in part:
                     raise ValueError(f"[{kind}.{key}] name is not a setting; the table's own name is the name")
         return told
 
-    @field_validator("clusters", "hosts", "vmm", "endpoints", "service", "site")
+    @field_validator("clusters", "hosts", "vmm", "endpoints", "service", "site", "update_rule")
     @classmethod
     def _lower_case(cls, parts: dict[str, Any]) -> dict[str, Any]:
         keyed: dict[str, Any] = {}
@@ -288,6 +409,14 @@ class InventoryFile(Part):
                 raise ValueError(f"{name} is written twice; upper and lower case make no difference")
             keyed[name.lower()] = part.model_copy(update={"name": name}) if isinstance(part, BaseModel) else part
         return keyed
+
+    @field_validator("update_package")
+    @classmethod
+    def _one_package_each(cls, packages: tuple[PackageTable, ...]) -> tuple[PackageTable, ...]:
+        named = [(one.kb, one.build) for one in packages]
+        if double := next((one for one in named if named.count(one) > 1), None):
+            raise ValueError(f"{double[0]} is written twice for build {double[1]}")
+        return packages
 
     @field_validator("endpoints")
     @classmethod
@@ -318,6 +447,7 @@ class InventoryFile(Part):
         self._no_node_of_two()
         self._no_load_balancer_of_two({*self.clusters, *self.hosts, *self.vmm, *entries, COMMVAULT})
         self._services_are_somewhere()
+        self.windows()
         for name, vmm in self.vmm.items():
             if name in self.clusters or name in self.hosts or name in entries:
                 raise ValueError(f"{vmm.name} is a VMM server and also a cluster or host; rename one")
@@ -328,6 +458,30 @@ class InventoryFile(Part):
                     f"{vmm.name} runs on {vmm.host}, which is no host that stands alone: add [hosts.{vmm.host}]"
                 )
         return self
+
+    def windows(self) -> tuple[Window, ...]:
+        """The windows, each about the places where a role holds. Raises ValueError where one is about nothing."""
+        found = []
+        for one in self.window:
+            places = [place for name in one.scope for place in self._places_of(one.name, name)]
+            found.append(one.window(tuple(dict.fromkeys(places)), ", ".join(one.scope)))
+        return tuple(found)
+
+    def window_places(self) -> tuple[str, ...]:
+        """Every place that a window can be about, in lower case."""
+        return (*self.clusters, *self.hosts, *self.load_balancers())
+
+    def _places_of(self, window: str, name: str) -> tuple[str, ...]:
+        key = name.lower()
+        if key in {*self.clusters, *self.hosts, *self.load_balancers()}:
+            return (key,)
+        if key in self.vmm:
+            return tuple(place.lower() for place in self.managed_by(self.vmm[key]))
+        if key in self.service:
+            return tuple(place.lower() for place in self.service[key].places)
+        raise ValueError(
+            f"window {window}: {name} is no cluster, host, VMM server, load balancer or service of the inventory"
+        )
 
     def _no_load_balancer_of_two(self, taken: set[str]) -> None:
         """Raises ValueError where a load balancer has the name of something else."""
@@ -374,6 +528,17 @@ class InventoryFile(Part):
     def sites(self) -> tuple[Site, ...]:
         """The sites, by name."""
         return tuple(Site(table.name, table.members) for _, table in sorted(self.site.items()))
+
+    def packages(self) -> tuple[UpdatePackage, ...]:
+        """The updates that are staged on nodes, in the order of the file."""
+        return tuple(UpdatePackage(one.kb, one.build, one.path) for one in self.update_package)
+
+    def update_rules(self) -> tuple[UpdateRule, ...]:
+        """The rules about updates that the file adds, by name."""
+        return tuple(
+            UpdateRule(one.name, one.says, one.builds, tuple(_update_step(step) for step in one.steps))
+            for _, one in sorted(self.update_rule.items())
+        )
 
     def load_balancers(self) -> dict[str, LoadBalancer]:
         """The load balancers, by lower-case name."""
@@ -498,3 +663,8 @@ def _service(table: ServiceTable, spelled: Mapping[str, str]) -> Service:
 def _tables(told: Any, kind: str) -> dict[str, Any]:
     found = told.get(kind) if isinstance(told, dict) else None
     return found if isinstance(found, dict) else {}
+
+
+def _update_step(written: str) -> UpdateStep:
+    does, _, kb = written.partition(" ")
+    return UpdateStep("remove" if does == "remove" else "add", kb)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import re
 import typing
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from html import unescape
 from types import GenericAlias
@@ -17,8 +17,10 @@ from typing import Any, Literal
 
 from bot.api.arguments import (
     ClusterTarget,
+    ClusterTargets,
     HostTarget,
     LoadBalancerTarget,
+    NodePair,
     ServiceOrClusterTarget,
     ServiceTarget,
     Target,
@@ -64,7 +66,10 @@ _TARGETS: dict[type, tuple[str, tuple[str, ...]]] = {
     ServiceTarget: ("<service>", ("service",)),
     ServiceOrClusterTarget: ("<service|cluster>", ("service", "cluster")),
     VmmTargets: ("<vmm>", ("vmm",)),
+    ClusterTargets: ("<cluster>", ("cluster",)),
+    NodePair: ("<host> <host>", ("host",)),
 }
+_SEVERAL = (VmmTargets, ClusterTargets, NodePair)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +84,8 @@ class Parameter:
         takes_several: whether it is a target that may be several, or left to the inventory.
         is_subject: whether it names what the command is about.
         targets: which kinds of target it takes; () where it is no target.
+        default: of an option: what holds where it is left out, as people type it; "" where nothing does.
+        words: how many words an option takes at most; with commas between, one is enough.
     """
 
     name: str
@@ -86,15 +93,52 @@ class Parameter:
     type: type
     shown: str
     needs_one: bool = False
+    default: str = ""
     takes_several: bool = field(init=False)
+    words: int = field(init=False)
     is_subject: bool = field(init=False)
     targets: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
         """Read off the type, once for all lines."""
-        object.__setattr__(self, "takes_several", self.type is VmmTargets)
+        object.__setattr__(self, "takes_several", self.type in _SEVERAL)
+        object.__setattr__(self, "words", getattr(self.type, "words", 1))
         object.__setattr__(self, "is_subject", bool(getattr(self.type, "is_subject", False)))
         object.__setattr__(self, "targets", _TARGETS.get(self.type, ("", ()))[1])
+
+    @property
+    def is_required(self) -> bool:
+        """Whether a line without it is refused."""
+        return self.kind == "word" or self.needs_one
+
+    @property
+    def choices(self) -> Mapping[str, str]:
+        """The words that it takes, each with what it means, where they are a closed list; else empty."""
+        found: Mapping[str, str] = getattr(self.type, "choices", {})
+        return found
+
+    @property
+    def wants(self) -> str:
+        """What it takes, in words: "a size such as 1GB or 500MB"; "" where its name says it."""
+        found: str = getattr(self.type, "wants", "")
+        return found
+
+    @property
+    def names(self) -> str:
+        """Which names that were answered before it may be: "guest"; "" where none."""
+        found: str = getattr(self.type, "names", "")
+        return found
+
+    @property
+    def label(self) -> str:
+        """What a form calls it: "Cluster or host", "Virtual service"."""
+        named: str = getattr(self.type, "label", "")
+        if not named:
+            named = " or ".join(self.targets) if self.targets else self.name.replace("_", " ")
+            if self.targets and self.kind == "option" and self.name not in self.targets:
+                named = f"{self.name} {named}"  # "to host", "on cluster"
+        named = named.replace("vmm", "VMM server")
+        return named[:1].upper() + named[1:]
 
 
 def parameters(args: type[Any]) -> tuple[Parameter, ...]:
@@ -112,7 +156,8 @@ def _parameter(name: str, hint: Any, default: object) -> Parameter:
         shown = _TARGETS[hint][0] if hint in _TARGETS else f"<{name.replace('_', '-')}>"
         return Parameter(name, "word", hint, shown)
     given = _TARGETS[hint][0] if hint in _TARGETS else default
-    return Parameter(name, "option", hint, f"[--{name.replace('_', '-')} {given}]")
+    shown = f"[--{name.replace('_', '-')} {given}]"
+    return Parameter(name, "option", hint, shown, default=str(default) if default else "")
 
 
 def tokenize(text: str) -> list[str]:
@@ -184,6 +229,43 @@ def bind_arguments(usage: str, wanted: Iterable[Parameter], typed: list[str]) ->
     return values
 
 
+def field_error(usage: str, parameter: Parameter, text: str) -> str:
+    """What is wrong with what somebody wrote into the field of one parameter; "" where it can be read."""
+    words = split_words(plain_text(text))
+    if not words:
+        return f"{parameter.label} is missing." if parameter.is_required else ""
+    if parameter.kind == "word" and len(words) > 1:
+        return "This takes one word."
+    given = (
+        words if parameter.kind == "rest" else [_one_word(parameter, words) if parameter.kind == "option" else words[0]]
+    )
+    for word in given:
+        if parameter.kind != "option" and _OPTION.match(word):
+            return f"{quoted(word)} is an option. Write it into its own field."
+        try:
+            _value(usage, parameter, word)
+        except UsageError as error:
+            return str(error)
+    return ""
+
+
+def line_of(command: str, wanted: Iterable[Parameter], values: Mapping[str, str]) -> str:
+    """The line that the fields of a form ask for, each of which `field_error` has passed."""
+    plain, options = [], []
+    for parameter in wanted:
+        words = split_words(plain_text(values.get(parameter.name, "")))
+        if words and parameter.kind == "option":
+            options.append(f"--{parameter.name.replace('_', '-')}={_one_word(parameter, words)}")
+        else:
+            plain += words
+    return " ".join([f"/{command}", *plain, *options])
+
+
+def _one_word(parameter: Parameter, words: Iterable[str]) -> str:
+    """What was written into the field of an option, as the one word that a line has there: "1.5GB", "hv01,hv02"."""
+    return ",".join(word.strip(",") for word in words) if parameter.words > 1 else "".join(words)
+
+
 def _take_options(usage: str, options: dict[str, Parameter], typed: list[str]) -> tuple[dict[str, Any], list[str]]:
     values: dict[str, Any] = {}
     plain: list[str] = []
@@ -199,6 +281,11 @@ def _take_options(usage: str, options: dict[str, Parameter], typed: list[str]) -
             near = tuple(f"--{one}" for one in suggest(name, options))
             raise UsageError(f"There is no option --{truncate(name)}.", usage, near)
         given = value if equals else next(rest, "")
+        while not equals and given and given.strip(",").count(",") + 1 < parameter.words:
+            following = next(rest, "")
+            if not following:
+                break
+            given = f"{given.strip(',')},{following}"
         values[parameter.name] = _value(usage, parameter, given)
     return values, plain
 

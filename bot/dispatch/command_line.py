@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from bot.api.arguments import Target, VmmTargets
+from bot.api.arguments import ClusterTargets, NodePair, Target, VmmTargets
 from bot.api.command import Role
 from bot.dispatch import argument_parser, authorization
 from bot.dispatch.authorization import Person
@@ -131,8 +131,10 @@ class CommandLine:
     @property
     def scopes(self) -> tuple[str, ...]:
         """The clusters, or hosts that stand alone, of its targets. Only once it is resolved."""
-        values = [self.values[part.name] for part in self.command.parameters if part.targets]
-        targets = [target for value in values for target in (value if isinstance(value, VmmTargets) else (value,))]
+        values = [
+            self.values[part.name] for part in self.command.parameters if part.targets and part.name in self.values
+        ]
+        targets = [target for value in values for target in (value if isinstance(value, tuple) else (value,))]
         return tuple(dict.fromkeys(place for target in targets for place in scopes_of(target)))
 
     def _typed(self, part: argument_parser.Parameter) -> list[str]:
@@ -178,11 +180,18 @@ async def resolve(inventory: Inventory, typed: CommandLine, person: Person | Non
     for parameter in command.parameters:
         if not parameter.targets:
             continue
+        if parameter.name not in values and parameter.type not in (VmmTargets, ClusterTargets):
+            continue  # an option that is left out: the command's own default
         if not parameter.takes_several:
             values[parameter.name] = await _found(inventory, typed, parameter, values[parameter.name], person)
         elif names := [name for name in values.get(parameter.name, "").split(",") if name]:
             found = [await _found(inventory, typed, parameter, name, person) for name in dict.fromkeys(names)]
-            values[parameter.name] = VmmTargets(found)
+            if parameter.type is NodePair and len(found) != parameter.words:
+                given = argument_parser.quoted(" ".join(names))
+                raise UsageError(f"{given} is not two nodes.", command.usage)
+            values[parameter.name] = parameter.type(found)
+        elif parameter.type is ClusterTargets:
+            values[parameter.name] = ClusterTargets(_allowed(inventory.clusters(), "cluster", command, person))
         else:
             values[parameter.name] = _every(inventory, command, person)
     return CommandLine(command, values)
@@ -239,20 +248,27 @@ def _every(inventory: Inventory, command: Command, person: Person | None) -> Vmm
     servers = inventory.vmm_servers()
     if not servers:
         raise UsageError("There is no VMM server in the inventory. Add a [vmm.NAME] table to it.", command.usage)
+    return VmmTargets(_allowed(servers, "VMM server", command, person))
+
+
+def _allowed(every: Sequence[Target], what: str, command: Command, person: Person | None) -> list[Target]:
+    """Those where this person may. Raises UsageError, PermissionDenied where there is none."""
+    if not every:
+        raise UsageError(f"There is no {what} in the inventory.", command.usage)
     if person is None:
-        return VmmTargets(servers)
+        return list(every)
     refusals: list[PermissionDenied] = []
     allowed: list[Target] = []
-    for server in servers:
+    for target in every:
         try:
-            _allow(person, command.role, server)
+            _allow(person, command.role, target)
         except PermissionDenied as refused:
             refusals.append(refused)
         else:
-            allowed.append(server)
+            allowed.append(target)
     if not allowed:
         raise refusals[0]
-    return VmmTargets(allowed)
+    return allowed
 
 
 def _allow(person: Person, role: Role, target: Target) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import difflib
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -16,6 +16,7 @@ from bot.api.queries import Wql
 from bot.api.rows import CellError, get_str
 from bot.config.inventory_file import Cluster, InventoryFile, Vmm
 from bot.dispatch.argument_parser import quoted
+from bot.dispatch.known_names import KnownNames
 from bot.dispatch.query_session import QueryExecutor
 from bot.errors import PolicyViolation, TargetError, UsageError
 from bot.transport.turns import asker
@@ -72,6 +73,7 @@ class Inventory:
         self._answered: set[str] = set()  # clusters that have named their nodes since the bot started
         self._called: dict[str, tuple[float, str]] = {}  # cluster -> what it is called in Windows
         self._itself: dict[str, tuple[float, str, str]] = {}  # node -> the cluster that it says it belongs to, and ours
+        self.names = KnownNames()
         # Whether the ledger saw that node in that cluster before: it has acted there.
         self.was_seen: Callable[[str, str], bool] = lambda _cluster, _node: False
 
@@ -253,9 +255,29 @@ class Inventory:
         found = {name: self._known(name) for name in self.known()}
         return {name: scopes_of(target) for name, target in found.items() if target is not None}
 
+    def suggestions(self, targets: Iterable[str], named: str = "") -> dict[str, tuple[str, ...]]:
+        """The names that a form may offer, and where a role must hold for each. Asks nobody.
+
+        Args:
+            targets: kinds of target.
+            named: a kind of name that was answered before: "guest"; "" for none.
+        """
+        kinds = set(targets)
+        known = {name: self._known(name) for name in self.known()}
+        found = {one.name: scopes_of(one) for one in known.values() if one is not None and one.kind in kinds}
+        if named:
+            places = {name: scopes_of(one) for name, one in known.items() if one is not None}
+            found |= {name: places[on] for name, on in sorted(self.names.of(named)) if on in places}
+        return found
+
     def vmm_servers(self) -> tuple[Target, ...]:
         """The VMM servers of the inventory, by name."""
         return tuple(self._server(vmm) for _, vmm in sorted(self._inventory_file.vmm.items()))
+
+    def clusters(self) -> tuple[Target, ...]:
+        """The clusters of the inventory, by name."""
+        found = (self._known(name) for name in sorted(self._inventory_file.clusters))
+        return tuple(target for target in found if target is not None)
 
     def load_balancers(self) -> tuple[Target, ...]:
         """The load balancers of the inventory, by name."""
@@ -289,6 +311,8 @@ class Inventory:
                 backup=self._inventory_file.backup_products(cluster.name),
                 services=self._inventory_file.services_at(cluster.name),
                 sites=self._inventory_file.sites(),
+                packages=self._inventory_file.packages(),
+                update_rules=self._inventory_file.update_rules(),
             )
         vmm = self._inventory_file.vmm.get(wanted)
         if vmm is not None:

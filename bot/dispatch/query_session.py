@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
@@ -16,10 +16,12 @@ from typing import Any, Protocol, TypeVar
 from bot.api.arguments import Target
 from bot.api.facts import Known, Unknown
 from bot.api.queries import (
+    DoneChanges,
     GuestQuery,
     GuestRegistry,
     GuestRunReader,
     GuestWql,
+    LedgerQuery,
     Query,
     Registry,
     RunReader,
@@ -46,7 +48,8 @@ T = TypeVar("T")
 
 MAX_EVIDENCE = 4 * _MOST  # characters of one request: of longer answers the ledger keeps the beginning
 
-_FEW = 1_000  # rows that are read in no time
+_FEW, _SHORT = 1_000, 2**16  # rows, and bytes of what came, that are read in no time
+_AT_ONCE = 256  # questions of one kind: a host can name more guests than there is memory for tasks
 
 
 class QueryExecutor(Protocol):
@@ -62,7 +65,7 @@ class Progress:
     """How far a request has come: targets that have said all they were asked, of those asked so far.
 
     Attributes:
-        waiting: the names of the others, in the order in which they were asked.
+        waiting: the names of the others, in the order in which their questions began.
     """
 
     done: int
@@ -76,13 +79,14 @@ class QuerySession:
     def __init__(
         self,
         target_client: QueryExecutor,
-        recall: Callable[[SampleHistory], Rows],
+        recall: Callable[[LedgerQuery], Rows],
         now: datetime,
         deadlines: Limits,
         progress: Callable[[Progress], None] | None = None,
         *,
         place: Callable[[str], str] = lambda _: "",
         find: Callable[[str], Awaitable[Target]] | None = None,
+        learn: Callable[[str, str, Iterable[str]], None] | None = None,
     ) -> None:
         """Take the parts.
 
@@ -95,11 +99,13 @@ class QuerySession:
             place: the cluster of a host (`Router.scope_of`); "" where nobody knows.
             find: finds a name in the inventory, and asks the clusters for their nodes first where it has to
                 (`Inventory.find`); None where only what is known by now counts.
+            learn: is told the names in an answer, with their kind and who told them (`KnownNames.learn`).
         """
         self.evidence: list[Evidence] = []
         self.places: frozenset[str] = frozenset()  # set by the pipeline: where the person may ask; empty: not narrowed
         self._place = place
         self._find = find
+        self._learn = learn
         self._discovery: asyncio.Future[Target] | None = None
         self._target_client = target_client
         self._recall = recall
@@ -110,6 +116,7 @@ class QuerySession:
         self._room = MAX_EVIDENCE  # characters
         self._answers: dict[Query, asyncio.Task[QueryResult]] = {}
         self._open: dict[str, int] = {}  # target -> how many of its questions are under way
+        self._waiting: dict[str, None] = {}  # those of them of which any is, in the order in which they began
         self._silent: set[str] = set()
         self._unknown: dict[Unknown, None] = {}
 
@@ -145,7 +152,7 @@ class QuerySession:
         except TargetError as error:
             return self._unanswered(_unanswered(question.on, error))
         try:
-            value = await _beside(source.read, answer.rows)
+            value = await _beside(source.read, answer)
         except (CellError, ValueError, OverflowError) as error:  # a number beyond every time, for instance
             self._silent.add(question.on)
             self.evidence.append(Evidence(question.on, describe(question), "", f"not understood: {error}"))
@@ -153,12 +160,22 @@ class QuerySession:
             return self._unanswered(Unknown(question.on, "bad reply", says))
         assert answer.asked is not None
         assert answer.answered is not None
+        if source.names is not None and self._learn is not None:
+            kind, names_of = source.names
+            self._learn(kind, question.on, names_of(value))
         return Known(value, answer.asked, answer.answered)
 
     async def query_many(self, sources: Mapping[K, Source[T]]) -> dict[K, Known[T] | Unknown]:
-        """Ask many at once. The answers carry the keys of the sources, in the same order."""
-        asked: list[Awaitable[Known[T] | Unknown]] = [self.query(source) for source in sources.values()]
-        return dict(zip(sources, await asyncio.gather(*asked), strict=True))
+        """Ask many, some hundreds at once. The answers carry the keys of the sources, in the same order."""
+        found: dict[K, Known[T] | Unknown] = {}
+        left = iter(sources.items())
+
+        async def ask() -> None:
+            for key, source in left:
+                found[key] = await self.query(source)
+
+        await asyncio.gather(*(ask() for _ in range(min(_AT_ONCE, len(sources)))))
+        return {key: found[key] for key in sources}
 
     async def find_host(self, name: str) -> Target | Unknown:
         """The host or cluster of that name, whoever was asked before."""
@@ -197,11 +214,12 @@ class QuerySession:
             raise
 
     async def _ask(self, question: Query) -> QueryResult:
-        if isinstance(question, SampleHistory):
+        if isinstance(question, (SampleHistory, DoneChanges)):
             self._check(question)
             asked = datetime.now(UTC)
             rows = await asyncio.to_thread(self._recall, question)
-            self.evidence.append(Evidence(question.on, describe(question), f"{len(rows)} samples in the ledger"))
+            what = "samples" if isinstance(question, SampleHistory) else "changes"
+            self.evidence.append(Evidence(question.on, describe(question), f"{len(rows)} {what} in the ledger"))
             return QueryResult(rows, "", "", asked, datetime.now(UTC))
         self._begin(question.on)
         asked = datetime.now(UTC)
@@ -218,7 +236,7 @@ class QuerySession:
             self._end(question.on)
         by = question.on if answer.by.casefold() == question.on.casefold() else f"{question.on} via {answer.by}"
         # A program's output reads well as it is.
-        shown = "" if isinstance(question, (RunReader, GuestRunReader)) else await _beside(format_rows, answer.rows)
+        shown = "" if isinstance(question, (RunReader, GuestRunReader)) else await _beside(format_rows, answer)
         self.evidence.append(Evidence(by, describe(question), self._within(answer.raw), rendered=self._within(shown)))
         return replace(answer, asked=answer.asked or asked, answered=answer.answered or datetime.now(UTC))
 
@@ -249,21 +267,25 @@ class QuerySession:
 
     def _begin(self, target: str) -> None:
         self._open[target] = self._open.get(target, 0) + 1
+        self._waiting[target] = None
         self._tell()
 
     def _end(self, target: str) -> None:
         self._open[target] -= 1
+        if not self._open[target]:
+            del self._waiting[target]
         self._tell()
 
     def _tell(self) -> None:
         if self._progress is not None:
-            waiting = tuple(name for name, count in self._open.items() if count)
+            waiting = tuple(self._waiting)
             self._progress(Progress(len(self._open) - len(waiting), len(self._open), waiting))
 
 
-async def _beside(work: Callable[[Rows], T], rows: Rows) -> T:
-    """Work on rows, on a thread where there are so many that others would notice."""
-    return await asyncio.to_thread(work, rows) if len(rows) > _FEW else work(rows)
+async def _beside(work: Callable[[Rows], T], answer: QueryResult) -> T:
+    """Work on rows, on a thread where there is so much that others would notice: one row can have a million cells."""
+    is_much = len(answer.rows) > _FEW or len(answer.raw) > _SHORT
+    return await asyncio.to_thread(work, answer.rows) if is_much else work(answer.rows)
 
 
 def _retrieved(done: asyncio.Future[Target]) -> None:
@@ -280,13 +302,20 @@ def describe(question: Query) -> str:
         return f"HKLM\\{question.key}: {', '.join(question.names) or 'subkeys'}"
     if isinstance(question, WinRMConfig):
         return "winrm/config"
-    if isinstance(question, SampleHistory):
-        return f"ledger: {question.what} of the last {question.hours} hours"
+    if isinstance(question, (SampleHistory, DoneChanges)):
+        return _remembered(question)
     if isinstance(question, GuestRunReader):
         return _command_line(question)
     assert isinstance(question, RunReader)
     writes = next((write for rows, write in _WRITTEN if question.what in rows), _command_line)
     return writes(question)
+
+
+def _remembered(question: LedgerQuery) -> str:
+    if isinstance(question, SampleHistory):
+        return f"ledger: {question.what} of the last {question.hours} hours"
+    since = f" since {question.since}" if question.since else ""
+    return f"ledger: {question.command} that is {' or '.join(question.endings)}{since}"
 
 
 def _query(question: Wql | GuestWql) -> str:

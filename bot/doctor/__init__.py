@@ -5,6 +5,7 @@ audit_channel  can it be read, and is its newest head this ledger's?
 clusters       each cluster, and what keeps guests from being asked
 hosts          each cluster and host, as every diagnostic with `examines` finds it
 event_logs     do hvops' notes on the hosts know more than this ledger?
+migration      with --migrate alone: which way of migrating live is proved on which cluster
 vmm            each SCVMM server: its database, the columns hvops reads
 commvault      the backup product: its login, and whether it lists its jobs
 write_access   the policy, what the operator's login may do, and what stays in people's hands

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 from bot.api.arguments import Target
 from bot.api.facts import Unknown
-from bot.api.queries import GuestQuery, Query, SampleHistory
+from bot.api.queries import GuestQuery, LedgerQuery, Query
 from bot.api.report import Finding, Report, Severity
 from bot.api.rows import Rows
 from bot.dispatch.command_line import read_line, read_typed, resolve
@@ -157,5 +157,5 @@ def _without_secrets(check: DoctorCheck, mask: Redactor) -> DoctorCheck:
     return replace(check, says=mask.redact_text(check.says), do=mask.redact_text(check.do))
 
 
-def _no_history(_: SampleHistory) -> Rows:
+def _no_history(_: LedgerQuery) -> Rows:
     return ()

@@ -19,6 +19,7 @@ from bot.doctor.clusters import check_clusters
 from bot.doctor.commvault import backup_product
 from bot.doctor.event_logs import event_logs
 from bot.doctor.local import check_local, settings_unreadable, slack
+from bot.doctor.migration import check_migration
 from bot.doctor.vmm import databases
 from bot.doctor.write_access import changes
 from bot.errors import HvopsError
@@ -27,14 +28,14 @@ from bot.services import open_connections
 STYLES = {Status.OK: "green", Status.WARN: "yellow", Status.FAIL: "bold red", Status.SKIP: "dim"}
 
 
-def examine(path: Path | None, *, as_json: bool = False) -> int:
-    """Look, and print what was found. Returns the exit code: 1 where something fails."""
+def examine(path: Path | None, *, as_json: bool = False, migrate: str = "") -> int:
+    """Look, and print what was found; of live migration alone, where a guest is named. Returns 1 where something fails, else 0."""
     try:
         settings = load(path)
     except HvopsError as error:
         checks = [settings_unreadable(error)]
     else:
-        checks = asyncio.run(_all(settings))
+        checks = asyncio.run(_migration(settings, migrate) if migrate else _all(settings))
     if as_json:
         for check in checks:
             print(escape_control_chars(json.dumps(asdict(check), ensure_ascii=False)))  # noqa: T201 - the answer itself
@@ -55,6 +56,14 @@ async def _all(settings: Settings) -> list[DoctorCheck]:
     except HvopsError as error:
         found.append(settings_unreadable(error))
     return found
+
+
+async def _migration(settings: Settings, vm: str) -> list[DoctorCheck]:
+    try:
+        with open_connections(settings) as out:
+            return await check_migration(out, vm)
+    except HvopsError as error:
+        return [settings_unreadable(error)]
 
 
 def _draw(checks: Iterable[DoctorCheck]) -> None:

@@ -137,8 +137,8 @@ def _channels(out: Connections) -> Iterator[DoctorCheck]:
 def _by_hand(out: Connections) -> Iterator[DoctorCheck]:
     """What stays in people's hands, and why."""
     if out.inventory_file.vmm:
-        says = "by hand: no transport for it was proved, and MoveToNewNode may save the guest instead"
-        yield skip("live migration", says, "Nothing to do; a plan says what to type.")
+        says = "by hand, but where /prove-migration has proved a way; MoveToNewNode may save the guest instead"
+        yield skip("live migration", says, "Run hvops doctor --migrate VM: it says where a way is proved.")
     for vmm in out.inventory_file.vmm.values():
         if not vmm.host:
             says = "VMMService is stopped and started by hand"

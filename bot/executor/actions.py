@@ -59,6 +59,8 @@ def definitely_not_executed(error: TargetError, action: Action) -> bool:
     """
     if isinstance(action, RowTransaction):
         return not isinstance(error, OutcomeUnknown)
+    if isinstance(action, InvokeMethod) and action.may_begin_despite_fault and isinstance(error, TargetFault):
+        return False
     return isinstance(error, (TargetFault, NotFound, AuthenticationFailed, PolicyViolation, QuotaExceeded, Withheld))
 
 

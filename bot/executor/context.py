@@ -17,6 +17,7 @@ from bot.ledger import Entry, EntryDraft, Ledger
 from bot.ledger.entries import Transition
 from bot.redaction import Redactor
 from bot.tickets.planner import Planner
+from bot.tickets.proposal import Proposal
 
 BOT = "bot"
 
@@ -55,6 +56,8 @@ class RunContext:
         tell: hears of everything that happens; called in the loop, must not raise and not take long.
         sleep: waits; a test makes time pass instead.
         every: seconds between two glances at whether somebody asked to cancel.
+        may_start_now: why no round of a repeated group may go on now, as a sentence without its full stop: a window in which
+            backups run, a freeze; "" where it may. Asked before each of its steps, again and again while it says something.
         outside: the external records of the ledger; None where they are not checked.
     """
 
@@ -71,6 +74,7 @@ class RunContext:
     sleep: Callable[[float], Awaitable[None]] = _sleep
     every: float = 1.0
     outside: ExternalRecords | None = None
+    may_start_now: Callable[[Proposal, datetime], str] = lambda _proposal, _now: ""
 
     def now(self) -> datetime:
         """The time that decides: never behind the newest entry, so that a clock that was set back revives nothing."""

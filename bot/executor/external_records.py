@@ -26,12 +26,14 @@ import structlog
 from bot.errors import LedgerError, RecordUnavailable
 from bot.ledger import Ledger, Reader
 from bot.ledger.anchors import Anchor, AnchorSeal, is_elsewhere, length_of, newest, recent
+from bot.ledger.patience import NoAnswer, PatientThread
 
 log = structlog.get_logger()
 
 NOT_ASKED = "not checked, so a restored copy of the ledger goes unnoticed: [ledger] require_anchor is false"
 _FRESH_SECONDS = 2.0  # an answer of the channel that young is used again: Slack takes some fifty such calls a minute
 _FILE_SECONDS = 20.0  # for the anchor file just before an act: it may lie on another machine
+_WHOLE_FILE_SECONDS = 120.0  # for all of it: others can write so much there that its end tells nothing
 _SHOWN = 12  # digits of a mac that people compare
 _NOTE = re.compile(
     r"\(note of (T-[0-9]{1,15}) plan ([0-9A-Za-z]{0,16}) step ([a-z0-9.-]+) round ([0-9]{1,9}) attempt ([0-9]{1,9}), "
@@ -160,6 +162,7 @@ class ExternalRecords:
         self._compared: int | None = ledger.anchors_read  # bytes of the anchor file
         self._told: tuple[float, Anchor | None] | None = None
         self._one_call = asyncio.Lock()
+        self._asking = PatientThread("anchor file")
 
     def sentence(self) -> str:
         """For status and Home, what is not as it should be; "" where all is well."""
@@ -234,15 +237,21 @@ class ExternalRecords:
         return more
 
     async def _ask_file(self) -> str:
+        """On a thread that nobody waits for: the file may be on a share whose server is away."""
+        try:
+            return await asyncio.to_thread(self._asking.call, self._read_file, _WHOLE_FILE_SECONDS)
+        except NoAnswer as error:
+            raise RecordUnavailable(f"{self._ledger.anchor_file.name}: {error}") from None
+
+    def _read_file(self) -> str:
         path, written = self._ledger.anchor_file, self._ledger.written
         try:
-            known = await asyncio.to_thread(newest, path, self._ledger.seal)
+            known = newest(path, self._ledger.seal)
         except LedgerError as error:
             raise RecordUnavailable(str(error)) from None
         if known is None:
             raise RecordUnavailable(f"no anchor of this ledger in {path.name}")
-        more = await asyncio.to_thread(self._more, "the anchor file", known)
-        more = more or await asyncio.to_thread(self._forks)
+        more = self._more("the anchor file", known) or self._forks()
         if not more and written is not None and known.seq < written.seq:
             raise RecordUnavailable(
                 f"{path.name} does not hold the anchor of entry {written.seq:,}, which hvops wrote there"

@@ -47,7 +47,13 @@ async def measure_after(run: Run, *, fresh: bool) -> tuple[str, ...]:
     last, checks = run.places[-1], run.proposal.plan.afterwards
     read = run.story.outcomes[last.key].measured if fresh else ()
     answers, told = await _ask(run, (*checks, *(() if fresh else last.step.done)), run.images)
-    after = AfterRun(run.proposal.made.target, run.images, answers[: len(checks)])
+    after = AfterRun(
+        run.proposal.made.target,
+        run.images,
+        answers[: len(checks)],
+        run.story.times(),
+        run.proposal.plan.promises,
+    )
     words = run.parts.planner.describe_after(run.proposal, after) if checks else None
     told = told if words is None else [*words, *told[len(checks) :]]
     return tuple(dict.fromkeys(map(short_reading, (*told, *read))))[:MOST_READINGS]

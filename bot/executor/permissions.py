@@ -133,6 +133,6 @@ def _one_person(run: Run, parts: Iterable[_Part]) -> str:
 
 def _refused_answers(run: Run) -> str:
     """That it runs on what a person answered, and the settings refuse such plans by now; "" where they do not."""
-    if not run.proposal.plan.open_questions or run.parts.policy.unknown != "refuse":
+    if not any(not one.is_override for one in run.proposal.plan.open_questions) or run.parts.policy.unknown != "refuse":
         return ""
     return 'it runs on what somebody answered, and settings.toml refuses that by now ([policy] unknown = "refuse")'

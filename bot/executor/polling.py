@@ -15,7 +15,7 @@ from bot.api.rows import Rows
 from bot.api.sources import Source
 from bot.executor.context import RunContext
 from bot.serialization import Evidence
-from bot.tickets.conditions import Images, is_terminal_failure, progress_text, unmet
+from bot.tickets.conditions import Images, is_terminal_failure, meaning, progress_text, unmet
 from bot.tickets.readings import NOT_MEASURED, describe_reading
 from bot.transport.bounds import weigh
 
@@ -74,10 +74,17 @@ async def look_at(parts: RunContext, checks: Sequence[Check], images: Images) ->
         return _Judged(state, why, why, not_measured(check, found))
 
     found = await asyncio.gather(*(one(check) for check in checks))
-    says = "; ".join(one.why for one in found if one.why)
-    until = "; ".join(one.until for one in found if one.until)
     state = max((one.is_ for one in found), default=CheckState.MET)
-    return CheckResult(state, says, tuple(look.evidence), until, tuple(one.reading for one in found))
+    # Where one says that there is nothing to wait for, others of the same answer only say so again.
+    over = {check.question for check, one in zip(checks, found, strict=True) if one.is_ is CheckState.FAILED}
+    telling = [
+        one
+        for check, one in zip(checks, found, strict=True)
+        if one.is_ is CheckState.FAILED or check.question not in over
+    ]
+    says = "; ".join(dict.fromkeys(one.why for one in telling if one.why))
+    until = "; ".join(dict.fromkeys(one.until for one in found if one.until))
+    return CheckResult(state, says, tuple(look.evidence), until, tuple(dict.fromkeys(one.reading for one in found)))
 
 
 async def wait_for(
@@ -145,8 +152,8 @@ def _judged(check: Check, rows: Rows, images: Images) -> _Judged:
     why, reading = unmet(check, rows, images), describe_reading(check, rows, images)
     if not why:
         return _Judged(CheckState.MET, "", "", reading)
-    never = is_terminal_failure(check, rows)
-    whole = _in_words(check, "; ".join(why), never=never)
+    never = is_terminal_failure(check, rows, images)
+    whole = _in_words(check, "; ".join(why), never=never, because=meaning(check, rows) if never else "")
     state = CheckState.FAILED if never else CheckState.UNMET
     return _Judged(state, whole, _until(check, rows, images) or whole, reading)
 
@@ -159,7 +166,8 @@ def _until(check: Check, rows: Rows, images: Images) -> str:
     return f"until {check.description}{f' ({far})' if far else ''}"
 
 
-def _in_words(check: Check, why: str, *, never: bool) -> str:
+def _in_words(check: Check, why: str, *, never: bool, because: str = "") -> str:
     """What it means first, then what the answer said."""
-    means = (never and check.never) or (f"expected that {check.description}" if check.description else "")
+    told = f"{check.never}: {because}" if because else check.never
+    means = (never and told) or (f"expected that {check.description}" if check.description else "")
     return f"{means} ({why})" if means else why

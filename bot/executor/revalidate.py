@@ -68,7 +68,7 @@ async def revalidate(run: Run, at: StepInstance | None) -> PlanDrift | NotDue | 
     """
     run.refresh()  # what was answered too long ago counts no more
     try:
-        made = await run.parts.planner.rebuild(run.proposal)
+        made = await run.parts.planner.rebuild(run.proposal, at.group.key if at is not None else "")
     except LedgerError:
         raise
     except HvopsError as error:

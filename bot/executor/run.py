@@ -14,7 +14,7 @@ from bot.formatting import format_time
 from bot.ledger import Entry
 from bot.ledger.entries import Approved, Resumed, Transition
 from bot.tickets.proposal import Proposal, answers_until
-from bot.tickets.run_history import RunHistory, StepInstance, positions, story_of
+from bot.tickets.run_history import Key, RunHistory, StepInstance, StoryReader, positions, story_of
 
 
 class Cancelled(Exception):
@@ -82,6 +82,9 @@ class Run:
     unasked: bool = False
     now_at: StepInstance | None = None
     _said: str = ""
+    _entries: list[Entry] = field(default_factory=list)
+    _reader: StoryReader = field(default_factory=StoryReader)
+    _by_key: dict[Key, StepInstance] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Nothing is under way yet."""
@@ -89,8 +92,14 @@ class Run:
 
     @property
     def images(self) -> dict[str, Rows]:
-        """The before-images, those of the ticket that is taken back among them."""
-        return {**self.older, **self.story.images}
+        """The before-images, those of the ticket that is taken back among them; in a later round, those of that round."""
+        images = {**self.older, **self.story.images}
+        turn = self.now_at.round if self.now_at is not None else 1
+        if turn > 1:
+            group = self.now_at.group.steps if self.now_at is not None else ()
+            rounds = self.story.round_images
+            images |= {step.key: rounds[step.key, turn] for step in group if (step.key, turn) in rounds}
+        return images
 
     @property
     def is_taking_back(self) -> bool:
@@ -99,15 +108,20 @@ class Run:
 
     def refresh(self) -> list[Entry]:
         """Read the ledger again: it is the only state."""
-        entries = self.parts.ledger.story(self.ticket)
-        self.story = story_of(entries)
-        self.places = positions(self.proposal.plan)
+        after = self._entries[-1].seq if self._entries else 0
+        new = self.parts.ledger.moves(self.ticket, after)
+        self._reader.add(new)
+        self._entries += new
+        self.story, entries = self._reader.story, self._entries
+        if not self.places:
+            self.places = positions(self.proposal.plan)
+            self._by_key = {place.key: place for place in self.places}
         approvals = [entry for entry in entries if entry.kind == "approved"]
         if approvals:
             self.approver = f"{approvals[-1].name} ({approvals[-1].actor})".strip()
             self._take_answers(approvals[-1].read(Approved))
         if self.proposal.made.undoes:
-            self.older = story_of(self.parts.ledger.story(self.proposal.made.undoes)).images
+            self.older = story_of(self.parts.ledger.moves(self.proposal.made.undoes)).images
         return entries
 
     def is_late(self) -> bool:
@@ -161,15 +175,42 @@ class Run:
             left -= piece
             self.raise_if_cancelled()
 
-    def raise_if_cancelled(self) -> None:
-        """Raise Cancelled or Preempted where somebody asked for it, OutOfTime after its deadline."""
+    def raise_if_cancelled(self, *, is_sending: bool = False) -> None:
+        """Raise Cancelled or Preempted where somebody asked for it, OutOfTime after its deadline.
+
+        What finishes by itself is waited for first; `is_sending`: its act has not gone out yet.
+        """
         ticket = self.parts.ledger.ticket(self.ticket)
-        if self.heeds_cancel and ticket is not None and ticket.cancel_asked:
+        waits_for_its_end = self._finishes() and not is_sending
+        if self.heeds_cancel and not waits_for_its_end and ticket is not None and ticket.cancel_asked:
             raise Cancelled
-        if self.preempt_requested and self.now_at is not None and self.now_at.step.yields_locks:
+        if self.preempt_requested and self._may_give_way():
             raise Preempted
-        if self.is_late():
+        if self.is_late() and not waits_for_its_end:
             raise OutOfTime
+
+    def _finishes(self) -> bool:
+        """Whether a step is in flight whose end is waited for in any case."""
+        flying = self._by_key.get(self.story.in_flight or ("", 0))
+        return flying is not None and flying.step.finishes
+
+    def _may_give_way(self) -> bool:
+        """Whether nothing of ours is under way, in a step or between steps that may be left."""
+        at = self.now_at
+        if at is None:
+            return False
+        return at.step.yields_locks or (at.group.gives_way_between and at.key not in self.story.intents)
+
+    async def wait_until_allowed(self, at: StepInstance) -> bool:
+        """Wait while a repeated group may not go on: between its steps nothing is under way. Whether it had to wait.
+
+        Raises Cancelled, Preempted, OutOfTime: whoever needs its locks meanwhile has them.
+        """
+        has_waited = False
+        while at.group.is_counted and (why := self.parts.may_start_now(self.proposal, self.parts.now())):
+            has_waited = True
+            await self.pause(self.parts.every, f"waiting: {why}")
+        return has_waited
 
     async def wait_while_stopped(self) -> bool:
         """Nothing begins while /hvops stop is in force. Whether it had to wait. Raises Cancelled, Preempted, OutOfTime."""

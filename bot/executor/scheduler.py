@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from bot.api.plan import KEPT
 from bot.errors import HvopsError, LedgerError, RolesUnknown, TicketError, UnreadableEntry
 from bot.executor.context import BOT, RunContext, TicketChange
 from bot.executor.leader_lock import LeaderLock
@@ -337,7 +338,8 @@ class Scheduler:
         if needs is None:  # its proposal could not be read in this sweep
             return False
         holders = {now.held[lock] for lock in needs.locks if lock in now.held}
-        waits_for = [holder for holder in holders if not self._yields(holder, needs.undoes, now)]
+        kept = {now.held[lock] for lock in needs.locks if lock.startswith(KEPT) and lock in now.held} - {needs.undoes}
+        waits_for = list(kept) or [holder for holder in holders if not self._yields(holder, needs.undoes, now)]
         ticket, others = one.id, " and ".join(sorted(waits_for))
         says = f"{ticket} waits for {others}, which holds what it needs." if waits_for else ""
         if says and self._waiting.get(ticket) != says:
@@ -376,7 +378,10 @@ class Scheduler:
                 return
             others = {holder for lock, holder in ledger.locks().items() if lock in now.locks and holder != ticket}
             waiting = [needs for one, needs in self._needs.items() if not self._is_in_trouble(one)]
-            wanted = {lock for needs in waiting for lock in needs.locks}
+            kept = {
+                lock for lock in now.locks if lock.startswith(KEPT)
+            }  # whoever needs one of these waits for this one
+            wanted = {lock for needs in waiting for lock in needs.locks if not kept & needs.locks}
             if others or wanted & now.locks or not await self._may_resume(ticket):
                 return
             await self._resume(now)
@@ -423,7 +428,8 @@ class Scheduler:
             last = to_timestamp(self._parts.now() - timedelta(seconds=_IN_HAND_SECONDS))
             missed = [click for click in missed if click.at <= last]
         self._has_begun, self._catch_up_at = True, now + CATCH_UP_SECONDS
-        self._made_up = {click.seq for click in found if click in missed or click.seq in self._made_up}
+        taken = {click.seq for click in missed}
+        self._made_up = {click.seq for click in found if click.seq in taken or click.seq in self._made_up}
         # Beside the sweeps: a thousand presses are answered one by one, and only their own tickets wait for it.
         self._unanswered = Counter(click.ticket for click in missed)
         self._making_up = asyncio.create_task(self._make_up_for(missed))

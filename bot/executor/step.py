@@ -76,7 +76,7 @@ async def _begin_and_settle(run: Run, at: StepInstance) -> StepResult | None:
     held_back = False
     while True:
         try:
-            if await _waited(run) or held_back:
+            if await _waited(run) or await run.wait_until_allowed(at) or held_back:
                 if not _has_begun_group(run, at):
                     return StepResult(StepStatus.HELD_BACK, f"before: {at.step.description}")
                 await _ask_again(run, at)
@@ -136,7 +136,7 @@ async def _ask_again(run: Run, at: StepInstance) -> None:
 
 async def _image(run: Run, at: StepInstance) -> tuple[Rows | None, str]:
     """The before-image: the one that there is, or a new one; None where none is asked for, or none is to be had."""
-    known = run.images.get(at.step.key)
+    known = run.images.get(at.step.key) if at.round == 1 else run.story.round_images.get(at.key)
     if known is not None or at.step.before is None:
         return known, ""
     return await before_image(run.parts, at.step.before)
@@ -152,7 +152,7 @@ async def _act_again(run: Run, at: StepInstance) -> StepResult | None:
         return await not_begun(run, at, not_ready.says)
     try:
         held = run.story.intents[at.key].held_before
-        fate = await _intend_and_act(run, at, run.story.images.get(at.step.key), held)
+        fate = await _intend_and_act(run, at, run.story.intents[at.key].before, held)
     except ChangesStopped:
         return None
     return await reconcile(run, at, fate) if fate is not None else None
@@ -217,7 +217,7 @@ def _why_not(run: Run) -> str:
     """
     try:
         run.must_lead()
-        run.raise_if_cancelled()
+        run.raise_if_cancelled(is_sending=True)
         return "changes are stopped" if run.parts.ledger.is_stopped() else ""
     except Cancelled:
         return "it was cancelled"
@@ -264,7 +264,7 @@ async def _act(run: Run, at: StepInstance) -> SendResult:
     except Withheld:
         raise
     except TimeoutError:
-        return SendResult("unknown", str(TargetTimeout(step.key, f"no answer in {step.deadline} s.")))
+        return SendResult("unknown", str(TargetTimeout(step.key, TargetTimeout.after(step.deadline))))
     except TargetError as error:
         return SendResult(
             "refused" if definitely_not_executed(error, step.act) else "unknown", str(error), getattr(error, "raw", "")

@@ -54,7 +54,7 @@ async def _prove(run: Run) -> None:
     ledger = run.parts.ledger
     tickets = [one for one in (run.ticket, run.proposal.made.undoes) if one]
     try:
-        first = min(entry.seq for one in tickets for entry in ledger.story(one))
+        first = min(entry.seq for one in tickets for entry in ledger.moves(one))
         await asyncio.to_thread(ledger.verify_since, first)
     except LedgerError:
         run.tell("stopped", NOT_PROVED)

@@ -10,10 +10,12 @@ postgresql_store  a database instead, for bots on more than one machine; postgre
 places        the store that opens it there
 key           the key, outside the database
 anchors       heads remembered elsewhere, against truncation; chain_heads: the same as sentences in a channel
+patience      a thread for a file on a share whose server may be away
 proved        what proved entries come to, and the check of every transition: all that decides
 ticket_table  what the derived tables should show
 filters       what a reader looks for
 ticket_state  the states of a ticket, as a fold over its entries
+changes       one change that has run to its end, as a row
 queries       reading without writing: a copy of a ledger, and no key; the rows of a review, the newest proposals
 ledger        append, read back
 verify        prove it

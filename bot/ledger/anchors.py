@@ -14,13 +14,17 @@ import hmac
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from bot.errors import LedgerError
+from bot.ledger.patience import NoAnswer, PatientThread
 from bot.ledger_place import Database, Place
 
+WAIT_SECONDS = 5.0  # for a line to be written: it is where others keep it, who may be away
 _TAIL = 4096  # bytes: more than a line, so the last line is whole
 _RECENT = 32_768  # bytes
 _DIGITS = 16  # of the number of an entry
@@ -82,7 +86,7 @@ class AnchorSeal:
 
 
 class Anchors:
-    """The anchor file. Opened once and only ever appended to.
+    """The anchor file. Opened once and only ever appended to, on a thread that may stand still: nobody else does.
 
     Attributes:
         trouble: why the last anchor could not be written, or "". The entry itself stands: it is in the ledger.
@@ -94,6 +98,7 @@ class Anchors:
         self.path = path
         self.trouble = ""
         self.written: Anchor | None = None
+        self._thread = PatientThread("anchors")
         try:
             # made with its mode, whatever the umask: who else could read it would learn when something happens
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
@@ -103,6 +108,16 @@ class Anchors:
             raise LedgerError(f"{path}: anchors cannot be written: {error.strerror}. Correct anchor_file.") from error
 
     def write(self, anchor: Anchor) -> None:
+        """Append one line; where that takes longer than anybody waits, it and those that follow are written later."""
+        appending = self._thread.submit(partial(self._append, anchor))
+        try:
+            self._thread.wait(appending, WAIT_SECONDS)
+        except NoAnswer as error:
+            if appending.done():
+                return
+            self.trouble = f"{self.path}: the anchor of entry {anchor.seq} is not written yet: {error}"
+
+    def _append(self, anchor: Anchor) -> None:
         """Append one line, in one write, so that two processes do not mix theirs.
 
         Others can append a line without an end, which would swallow ours: then it is written again, on a line of its own.
@@ -116,8 +131,9 @@ class Anchors:
             self.trouble = f"{self.path}: the anchor of entry {anchor.seq} was not written: {error}"
 
     def close(self) -> None:
-        """Close the file."""
-        self._file.close()
+        """Close the file, once all is written; one that does not answer is left alone."""
+        with suppress(NoAnswer):
+            self._thread.wait(self._thread.submit(self._file.close), WAIT_SECONDS)
 
     def _begins_a_line(self, length: int) -> bool:
         """Whether what was just written stands at the beginning of a line; a pipe cannot tell."""

@@ -10,11 +10,13 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from bot.errors import LedgerError
-from bot.ledger.anchors import Anchor, AnchorSeal, newest
+from bot.ledger.anchors import WAIT_SECONDS, Anchor, AnchorSeal, newest
 from bot.ledger.envelope import FIRST, entry_mac
+from bot.ledger.patience import NoAnswer, PatientThread
 from bot.ledger.places import open_store
 from bot.ledger.store import Store
 from bot.ledger_place import Place
@@ -87,15 +89,14 @@ class IncrementalVerifier:
         self._place, self._key, self._anchor_file, self._clock = place, key, anchor_file, clock
         self._seal = AnchorSeal(key)
         self._one_at_a_time = threading.Lock()
+        self._asking = PatientThread("newest anchor")
         self._last: ChainStatus | None = None
         self._head = Anchor(0, FIRST)
 
     def look(self) -> ChainStatus:
         """Walk what is new, or all of it. Raises LedgerError where the ledger cannot be read."""
         with self._one_at_a_time:
-            anchor = newest(
-                self._anchor_file, self._seal
-            )  # before the entries: these are on the disk before their anchor is
+            anchor = self._newest_anchor()  # before the entries: these are on the disk before their anchor is
             store = open_store(self._place, read_only=True)
             try:
                 with store.snapshot():
@@ -103,6 +104,13 @@ class IncrementalVerifier:
             finally:
                 store.close()
             return self._last
+
+    def _newest_anchor(self) -> Anchor | None:
+        """None also where the file does not answer. Raises LedgerError."""
+        try:
+            return self._asking.call(partial(newest, self._anchor_file, self._seal), WAIT_SECONDS)
+        except NoAnswer:
+            return None
 
     def since(self, seq: int) -> None:
         """Prove the chain from an entry to the newest one. Raises LedgerError that names the first that does not hold."""

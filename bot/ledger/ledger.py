@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
+from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -12,15 +13,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from bot.api.queries import DoneChanges
 from bot.errors import LedgerError, TicketError, UnreadableEntry
 from bot.ledger.anchors import Anchor, Anchors, AnchorSeal, beyond, length_of, newest
-from bot.ledger.entries import EntryData, parse
+from bot.ledger.changes import change_row
+from bot.ledger.entries import Done, EntryData, parse
 from bot.ledger.envelope import Entry, EntryDraft, decode, encode, entry_mac, ledger_id, to_timestamp
 from bot.ledger.incremental import BrokenChain, ChainStatus, IncrementalVerifier, walk
 from bot.ledger.key import check_places, make_key, read_key, seal
 from bot.ledger.places import open_store
 from bot.ledger.proved import SWITCHES, ProvedState, RefusedTransition
-from bot.ledger.queries import Reader, TicketRow
+from bot.ledger.queries import Reader, TicketRow, samples_since
 from bot.ledger.store import VERIFY, CommitUnknown, Store, StoreRefuses, previous_of
 from bot.ledger.ticket_state import MAY_NAME_A_TICKET, OPEN, TICKETED, Ticket, TicketState
 from bot.ledger.ticket_table import Derived
@@ -224,20 +227,49 @@ class Ledger(Reader):
         Raises:
             LedgerError: nothing is proved, or the chain does not lead on from there.
         """
-        with self._proved() as state:
-            if not super().has(anchor):
+        with self._beside() as (store, head):
+            link = store.link(anchor.seq)
+            if anchor.seq > head.seq or link is None or link[-1] != anchor.mac:
                 return False
-            head = Anchor(anchor.seq, anchor.mac)
-            for seq, _, mac in walk(self._reader, self._key, head):
-                head = Anchor(seq, mac)
-            return head == state.head
+            at = Anchor(anchor.seq, anchor.mac)
+            for seq, _, mac in walk(store, self._key, at, head.seq - at.seq):
+                at = Anchor(seq, mac)
+            return at == head
 
     def story(self, ticket: str) -> list[Entry]:
         """All entries of a ticket, proved, oldest first. Raises LedgerError where the file lists others than there are."""
         with self._proved() as state:
-            entries = super().story(ticket)
-            state.check_story(ticket, entries)
-        return entries
+            rows = self._reader.rows_of_ticket(ticket)
+            state.check_story(ticket, (row[-1] for row in rows))
+        return [
+            self._reader.entry_from(row) for row in rows
+        ]  # when nobody waits for the proof any more: there may be many
+
+    def moves(self, ticket: str, after: int = 0) -> list[Entry]:
+        """The entries that move a ticket, proved, oldest first, and none of what only speaks about it.
+
+        Of an open one no press is read, however many there are: their macs are compared, each once. Raises LedgerError.
+
+        Args:
+            ticket: the ticket.
+            after: the number of the newest one that somebody has read and kept; 0 for none.
+        """
+        with self._proved() as state:
+            moves = state.moves_of(ticket)
+            if moves:
+                state.check_listing(ticket, lambda last: self._reader.macs_of_ticket(ticket, last))
+            wanted = moves[bisect_right(moves, after, key=lambda move: move.seq) :]
+            rows = [self._reader.row(move.seq) for move in wanted]
+            if [row and row[-1] for row in rows] != [move.mac for move in wanted]:
+                raise LedgerError(f"the file does not have the entries of {ticket} as they were written")
+        if not moves:
+            story = self.story(ticket)
+            return [entry for entry in story if entry.seq > after and entry.kind not in MAY_NAME_A_TICKET]
+        return [self._reader.entry_from(row) for row in rows if row is not None]
+
+    def proposal(self, ticket: str) -> Entry | None:
+        """The entry that proposed a ticket, proved; None where there is no such ticket. Raises LedgerError."""
+        return next((entry for entry in self.moves(ticket) if entry.kind == "proposed"), None)
 
     def listed(self, states: Collection[str], limit: int = 100, *, newest_first: bool = True) -> list[TicketRow]:
         """The tickets in those states, the newest first unless told. Raises LedgerError where the table shows others."""
@@ -249,8 +281,25 @@ class Ledger(Reader):
 
     def recall(self, on: str, what: str, since: datetime) -> list[dict[str, Any]]:
         """The samples that earlier answers and proposals carried about a target, each out of a proved entry, oldest first."""
-        with self._proved():
-            return super().recall(on, what, since)
+        with self._beside() as (store, _):
+            return samples_since(store, on, what, since)
+
+    def done_changes(self, question: DoneChanges) -> list[dict[str, Any]]:
+        """The changes of a command that have run to their end on a place; the question says what a row holds.
+
+        Each out of all the proved entries of its ticket, in one snapshot. Raises LedgerError where nothing is proved, or the
+        file lists other entries of a ticket than there are.
+        """
+        since = to_timestamp(datetime.fromisoformat(question.since)) if question.since else ""
+        rows = []
+        with self._proved() as state:
+            for ticket in state.ended_tickets(question.command, question.endings, since):
+                entries = super().story(ticket)
+                state.check_story(ticket, (entry.mac for entry in entries))
+                undone_by = next((one for one in state.undos_of(ticket) if state.end_of(one) == Done.kind), "")
+                if (row := change_row(question.on, entries, undone_by)) is not None:
+                    rows.append(row)
+        return rows
 
     def put_blob(self, data: bytes) -> str:
         """Keep raw bytes beside the chain, without their secrets. Returns their SHA-256 in hexadecimal."""
@@ -366,6 +415,23 @@ class Ledger(Reader):
             with self._reader.snapshot(), self._explained():
                 self._follow(self._reader, seen)
                 yield self._state
+
+    @contextmanager
+    def _beside(self) -> Iterator[tuple[Store, Anchor]]:
+        """A connection of one's own, and the newest entry that was proved: for what takes long, while others decide.
+
+        Raises:
+            LedgerError: nothing is proved.
+        """
+        with self._proved() as state:
+            head = state.head
+        store = self._store.again()
+        store.key = self._key
+        try:
+            with store.snapshot(), self._explained():
+                yield store, head
+        finally:
+            store.close()
 
     def _state_before(self, drafts: Collection[EntryDraft]) -> ProvedState:
         """What a transaction goes by, to be changed by it. Entries that move no ticket hang on nothing, and need none.

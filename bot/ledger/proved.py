@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import hashlib
 import re
+import sys
 from collections import ChainMap
-from collections.abc import Collection, Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -79,15 +80,20 @@ class KnownTicket:
     Attributes:
         seal: SHA-256 over the macs of all entries that name it, each with the seal before it.
         state, ending: what the kinds of its entries come to; what a list may show.
+        command: of its proposal; ended: when it ended, as its entry says, "" while it is open.
         ticket: the fold of its entries while it is open; None afterwards, and where there is a doubt.
         doubt: the first of its entries that this version cannot read or judge, and why.
+        moves: number and mac of the entries that move it, while it is open: presses and refusals may be very many more.
     """
 
     seal: bytes = FIRST
     state: str = ""
     ending: str = ""
+    command: str = ""
+    ended: str = ""
     ticket: Ticket | None = None
     doubt: tuple[int, str] | None = None
+    moves: tuple[Anchor, ...] = ()
 
 
 _UNKNOWN = KnownTicket()
@@ -123,6 +129,8 @@ class ProvedState:
         """Begin before the first entry."""
         self._memory = memory or _Memory()
         self._owes_a_stop = False
+        # Open ticket -> up to where its listing was looked at, and the seal there.
+        self._listed: dict[str, tuple[int, bytes]] = {}
 
     def fork(self, *, is_stopped: bool = False) -> ProvedState:
         """One that goes on from here without changing this one: for a transaction, which may come to nothing.
@@ -219,7 +227,12 @@ class ProvedState:
         kept = ticket if ticket is not None and ticket.state is not TicketState.ENDED else None
         self._memory.counts[known.state] = self._memory.counts.get(known.state, 0) - 1
         self._memory.counts[state] = self._memory.counts.get(state, 0) + 1
-        self._memory.tickets[entry.ticket] = KnownTicket(seal, state, ending, kept, doubt)
+        command = known.command or sys.intern(str(entry.fields.get("command") or ""))
+        ended = entry.at if entry.kind in ENDS else known.ended
+        moves = () if ending else (*known.moves, Anchor(entry.seq, entry.mac))
+        if ending:
+            self._listed.pop(entry.ticket, None)
+        self._memory.tickets[entry.ticket] = KnownTicket(seal, state, ending, command, ended, kept, doubt, moves)
         if not known.state:
             self._memory.last_number = max(self._memory.last_number, number_of(entry.ticket))
         move_locks(self._memory.claims, entry)
@@ -255,18 +268,50 @@ class ProvedState:
         """The tickets that were proposed to take a ticket back, oldest first."""
         return self._memory.undos.get(ticket, ())
 
+    def ended_tickets(self, command: str, endings: Collection[str], since: str) -> list[str]:
+        """The tickets of a command that came to one of those ends at that time or later, and that can be read, oldest first."""
+        found = [
+            ticket
+            for ticket, one in self._memory.tickets.items()
+            if one.command == command and one.ending in endings and one.ended >= since and one.doubt is None
+        ]
+        return sorted(found, key=number_of)
+
+    def end_of(self, ticket: str) -> str:
+        """The kind of the entry that ended a ticket; "" while it is open."""
+        return self._known(ticket).ending
+
     def must_have_ticket(self, ticket: str) -> None:
         """An entry about a ticket is about one that there is. Raises TicketError."""
         if not self.has_ticket(ticket):
             raise NoSuchTicket(f"There is no ticket {ticket}.")
 
-    def check_story(self, ticket: str, entries: Sequence[Entry]) -> None:
-        """These are all entries that name the ticket, in their order, and no other. Raises LedgerError."""
-        seal = FIRST
-        for entry in entries:
-            seal = _sealed(seal, entry.mac)
+    def moves_of(self, ticket: str) -> tuple[Anchor, ...]:
+        """Number and mac of the entries that move a ticket, oldest first; () for one that has ended, or that is not there."""
+        return self._known(ticket).moves
+
+    def check_story(self, ticket: str, macs: Iterable[bytes]) -> None:
+        """These are the macs of all entries that name the ticket, in their order, and of no other. Raises LedgerError."""
+        self._check_seal(ticket, macs, FIRST)
+
+    def check_listing(self, ticket: str, listed: Callable[[int], Sequence[tuple[int, bytes]]]) -> None:
+        """The same, of an open ticket: each entry is looked at once. Raises LedgerError.
+
+        Args:
+            ticket: its number.
+            listed: the numbers and macs of its entries behind one, in their order.
+        """
+        last, seal = self._listed.pop(ticket, (0, FIRST))
+        found = listed(last)
+        seal = self._check_seal(ticket, (mac for _, mac in found), seal)
+        self._listed[ticket] = found[-1][0] if found else last, seal
+
+    def _check_seal(self, ticket: str, macs: Iterable[bytes], seal: bytes) -> bytes:
+        for mac in macs:
+            seal = _sealed(seal, mac)
         if seal != self._known(ticket).seal:
             raise LedgerError(f"the file does not list the entries of {ticket} as they are")
+        return seal
 
     def check_listed(self, states: Collection[str], rows: Sequence[tuple[str, str, str]], *, all_of_them: bool) -> None:
         """Rows of the ticket table (id, state, ending) say what the entries say. Raises LedgerError."""
@@ -289,8 +334,7 @@ class ProvedState:
     def _name(self, ticket: str, mac: bytes) -> None:
         """Take in that an entry speaks about a ticket, which moves nothing."""
         known = self._known(ticket)
-        seal = _sealed(known.seal, mac)
-        self._memory.tickets[ticket] = KnownTicket(seal, known.state, known.ending, known.ticket, known.doubt)
+        self._memory.tickets[ticket] = replace(known, seal=_sealed(known.seal, mac))
 
     def _hear(self, kind: str, seq: int, body: bytes, mac: bytes) -> None:
         """Take in what is about no ticket: a request to stop changes, or that one was refused."""
@@ -332,7 +376,8 @@ class ProvedState:
         if step.kind in ("started", "intent", "resumed"):
             check_stop(ticket_id, step.kind, stopped=self.is_stopped)
         if step.kind == "started":
-            check_locks(ticket_id, now.locks, self.locks, self._taken_over(ticket_id, step))
+            taken = self._taken_over(ticket_id, step)
+            check_locks(ticket_id, now.locks, self.locks, taken, undoes=ticket_id in self.undos_of(taken))
         if step.kind == "resumed" and before is not None:
             self._must_have_its_locks(before, step)
         return now
@@ -353,7 +398,10 @@ class ProvedState:
             taken = f"{' and '.join(others)} {'have' if len(others) > 1 else 'has'} taken over its locks"
             raise TicketError(f"{ticket.id} cannot resume: {taken}. Wait for the end, or close it.")
         check_locks(ticket.id, ticket.locks, held)
-        if ticket.yields_locks and not ticket.locks <= set(step.read(Resumed).locks):
+        named = set(step.read(Resumed).locks)
+        if not named <= ticket.locks:
+            raise TicketError(f"{ticket.id} cannot take locks that it never had when it resumes.")
+        if ticket.yields_locks and not ticket.locks <= named:
             raise TicketError(f"{ticket.id} must name the locks that it released when it resumes.")
 
     def _taken_over(self, ticket_id: str, step: TicketEvent) -> str:

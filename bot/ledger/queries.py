@@ -131,6 +131,17 @@ def _first_since(store: Store, at: str) -> int:
     return int(low)
 
 
+def samples_since(store: Store, on: str, what: str, since: datetime) -> list[dict[str, Any]]:
+    """The samples that answers and proposals carried about a target since a time: their fields and "at", oldest first."""
+    at = to_timestamp(since)
+    return [
+        {**(sample.get("fields") or {}), "at": entry.at}
+        for entry in store.with_samples(on, what, at, _first_since(store, at))
+        for sample in entry.fields["samples"]
+        if str(sample.get("on")).lower() == on.lower() and sample.get("what") == what
+    ]
+
+
 PAGE = 1000  # entries read at once
 
 
@@ -325,11 +336,4 @@ class Reader:
 
     def recall(self, on: str, what: str, since: datetime) -> list[dict[str, Any]]:
         """The samples that earlier answers and proposals carried about a target: their fields and "at", oldest first."""
-        at = to_timestamp(since)
-        entries = self._reader.with_samples(on, what, at, _first_since(self._reader, at))
-        return [
-            {**(sample.get("fields") or {}), "at": entry.at}
-            for entry in entries
-            for sample in entry.fields["samples"]
-            if str(sample.get("on")).lower() == on.lower() and sample.get("what") == what
-        ]
+        return samples_since(self._reader, on, what, since)

@@ -261,6 +261,20 @@ class Store(ABC):
             AND {due} < {say.moment("?")} ORDER BY {due}"""  # noqa: S608 - our own words
         return [row[0] for row in self.rows(sql, (now,))]
 
+    def row(self, seq: int) -> tuple[Any, ...] | None:
+        """The row of an entry, as `entry_from` takes it, by its number alone."""
+        found = self.rows(f"SELECT {self._columns} FROM entry{self.dialect.unindexed} WHERE seq = ?", (seq,))  # noqa: S608 - ours
+        return found[0] if found else None
+
+    def macs_of_ticket(self, ticket: str, after: int) -> list[tuple[int, bytes]]:
+        """Number and mac of the entries of a ticket behind one, oldest first, as the index has them."""
+        found = self.rows("SELECT seq, mac FROM entry WHERE ticket = ? AND seq > ? ORDER BY seq", (ticket, after))
+        return [(int(seq), bytes(mac)) for seq, mac in found]
+
+    def rows_of_ticket(self, ticket: str) -> list[tuple[Any, ...]]:
+        """The rows of all entries of a ticket, as `entry_from` takes them, oldest first, as the index has them."""
+        return self.rows(f"SELECT {self._columns} FROM entry WHERE ticket = ? ORDER BY seq", (ticket,))  # noqa: S608 - our columns
+
     def of_ticket(self, ticket: str) -> list[Entry]:
         """All entries of a ticket, oldest first, as the index has them."""
         return self.select("ticket = ?", (ticket,), -1, newest_first=False, ticket=ticket)

@@ -22,6 +22,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TypeVar
 
+from bot.api.plan import KEPT
 from bot.errors import AlreadyDecided, ChangesStopped, Expired, Locked, NoSuchTicket, TicketError, Unanswered
 from bot.ledger.entries import (
     Answer,
@@ -37,6 +38,7 @@ from bot.ledger.entries import (
 
 Data = TypeVar("Data", bound=EntryData)
 
+_BOT = "bot"  # by whom is what no person did
 TICKETLESS = frozenset({"asked", "answered", "refused", "clicked", "shown", "stop", "go", "anchor"})
 MAY_NAME_A_TICKET = frozenset({"refused", "clicked", "shown"})  # about a ticket, without moving it
 DECISIONS = frozenset({"approved", "rejected", "expired"})
@@ -167,11 +169,22 @@ def check_answers(ticket: str, questions: Sequence[str], answers: Sequence[Answe
         raise Unanswered(f"{ticket} is not approved: it answers something else than what the plan asks.")
 
 
-def check_locks(ticket: str, wanted: Iterable[str], held: Mapping[str, str], takes_over: str = "") -> None:
-    """Refuse to start while others hold what is needed. `held` is lock -> ticket. Raises Locked."""
+def check_locks(
+    ticket: str, wanted: Iterable[str], held: Mapping[str, str], takes_over: str = "", *, undoes: bool = False
+) -> None:
+    """Refuse to start while others hold what is needed. Raises Locked.
+
+    Args:
+        ticket: that starts or resumes.
+        wanted: the locks that it needs.
+        held: lock -> ticket.
+        takes_over: the interrupted ticket whose locks it may have, but for those that are kept.
+        undoes: it takes that one back, and so may have them all.
+    """
     for lock in sorted(wanted):
         holder = held.get(lock, ticket)
-        if holder not in (ticket, takes_over):
+        is_kept = lock.startswith(KEPT) and not undoes and holder != ticket
+        if is_kept or holder not in (ticket, takes_over):
             raise Locked(f"{ticket} cannot start: {holder} holds {lock}. Wait until it ends, or close it.")
 
 
@@ -249,15 +262,16 @@ def _started(ticket: Ticket, step: TicketEvent) -> Ticket:
 
 def _resumed(ticket: Ticket, step: TicketEvent) -> Ticket:
     _must_be_in_time(ticket, step)
-    return _next_attempt(ticket, step.read(Resumed).attempt)
+    told = step.read(Resumed)
+    is_meant = ticket.state is TicketState.INTERRUPTED and told.by != _BOT  # a person who lets it go on means it
+    return _next_attempt(replace(ticket, cancel_asked=ticket.cancel_asked and not is_meant), told.attempt)
 
 
 def _next_attempt(ticket: Ticket, attempt: int) -> Ticket:
     """Start or resume. An act in flight stays in flight: it must be asked about before another begins."""
     if attempt != ticket.attempt + 1:
         raise TicketError(f"{ticket.id}: attempt {attempt} cannot follow attempt {ticket.attempt}.")
-    asked = ticket.cancel_asked and ticket.state is not TicketState.INTERRUPTED  # a person who lets it go on means it
-    return replace(ticket, state=TicketState.RUNNING, attempt=attempt, yields_locks=False, cancel_asked=asked)
+    return replace(ticket, state=TicketState.RUNNING, attempt=attempt, yields_locks=False)
 
 
 def _intent(ticket: Ticket, step: TicketEvent) -> Ticket:

@@ -42,6 +42,7 @@ _NAMING = 1.5  # how long an answer waits for the name of who asked
 _NAMES = 2_000  # people whose names are remembered
 _BRIEFLY = 3.0  # how long a refresh is waited for while the last answer may still count
 LOOKED_UP = 20  # people who are asked for at once; users.info is Tier 4: 100 calls a minute
+_MOST_MEMBERS = 60  # of a group that are asked for
 _TEAM = "team:"
 _NO_TEAM = "Slack did not say which workspace this account belongs to, so it has no role here."
 _BARS: Mapping[str, str] = {  # flags of Slack's user object -> why such an account neither proposes nor decides
@@ -192,26 +193,38 @@ class RoleResolver:
         asked = tuple(users)
         marks = await asyncio.gather(*(self._marks(one) for one in asked))
         return {
-            user: None if found is None else not found & _BARS.keys() for user, found in zip(asked, marks, strict=True)
+            user: None if found is None else not (found & _BARS.keys() or _another_home(found, self._home.team))
+            for user, found in zip(asked, marks, strict=True)
         }
 
     async def group_members(self, group: str) -> Rows:
         """Who is in a group: rows {user, name, active}; `active` is false for guests, bots and deactivated members.
 
+        Of a large group as many are asked for as it takes to find one that is active.
+
         Raises:
-            TargetFault: Slack does not say who is in it, or who they are.
+            TargetFault: Slack does not say now who is in it, or who they are.
         """
         _, users = await self._members(group)
-        if users is None:
+        if users is None or not _is_fresh(self._groups[group], self._clock()):
             raise TargetFault(group, f"Slack does not say who is in it: {self._why([group])}.")
-        asked = sorted(users)[:LOOKED_UP]
-        active = await self.may_decide(asked)
-        if any(one is None for one in active.values()):
-            raise TargetFault(group, "Slack does not say of all its members whether they are active.")
-        names = await asyncio.gather(*(self._ask_name(one) for one in asked))
+        active: dict[str, bool | None] = {}
+        ordered = sorted(users)
+        for at in range(0, min(len(ordered), _MOST_MEMBERS), LOOKED_UP):
+            found = await self.may_decide(ordered[at : at + LOOKED_UP])
+            if any(one is None or not _is_fresh(self._people[user], self._clock()) for user, one in found.items()):
+                raise TargetFault(group, "Slack does not say of all its members whether they are active.")
+            active |= found
+            if any(active.values()):
+                break
+        else:
+            if len(ordered) > len(active):
+                says = f"none of {len(active)} of its {len(ordered)} members is active, and no more are asked for."
+                raise TargetFault(group, says)
+        names = await asyncio.gather(*(self._ask_name(one) for one in active))
         return tuple(
             {"user": one, "name": name or one, "active": str(bool(active[one])).lower()}
-            for one, name in zip(asked, names, strict=True)
+            for one, name in zip(active, names, strict=True)
         )
 
     async def prefetch(self) -> None:
@@ -365,7 +378,7 @@ def _marks_in(user: Any) -> frozenset[str]:
 def _another_home(marks: frozenset[str], home: str) -> str:
     """The workspaces that an account belongs to where the bot's own is none of them; "" where it is, or none is told."""
     teams = sorted(mark.removeprefix(_TEAM) for mark in marks if mark.startswith(_TEAM))
-    return "" if not teams or home in teams else ", ".join(teams)
+    return "" if not teams or not home or home in teams else ", ".join(teams)
 
 
 def _capital(says: str) -> str:

@@ -3,6 +3,7 @@
 planner      facts -> Plan; made once to be proposed, and again before each group of its steps
 plan_digest  what an approval signs: a plan as canonical JSON
 conditions   does an answer hold what a check expects?
+freezes      what windows of the inventory mean for a plan
 readings     what a check's answer said, in words
 proposal     what a `proposed` entry holds
 create       create a plan, or say why there is none (plan_report)

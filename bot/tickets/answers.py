@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from bot.api.plan import OpenQuestion, Plan
+from bot.api.plan import Gate, OpenQuestion, Plan
 from bot.control_chars import is_unseen
 from bot.errors import Unanswered
 from bot.formatting import plural
@@ -40,19 +40,42 @@ def answers_from(ticket: str, questions: Sequence[OpenQuestion], said: Sequence[
 def unanswered(ticket: str, questions: Sequence[OpenQuestion]) -> str:
     """Why an approval that leaves questions open decides nothing, and what to do."""
     names = "; ".join(one.what for one in questions[:_NAMED]) + (" and more" if len(questions) > _NAMED else "")
-    return (
-        f"{ticket} is not approved: {plural(len(questions), 'unknown')} must be answered ({names})."
-        f" Press {approve_label(len(questions))} and say how you know."
-    )
+    return f"{ticket} is not approved: {open_in_words(questions)} ({names}). Press {approve_label(questions)} and {_what_to_say(questions)}."
 
 
-def approve_label(count: int) -> str:
+def approve_label(questions: Sequence[OpenQuestion]) -> str:
     """What the approver's button says where a plan leaves something open."""
-    return f"Approve With {plural(count, 'Unknown')}…"
+    unknown = sum(not one.is_override for one in questions)
+    if not unknown:
+        return "Override Freeze and Approve…"
+    overrides = " and Override Freeze" if unknown < len(questions) else ""
+    return f"Approve With {plural(unknown, 'Unknown')}{overrides}…"
+
+
+def open_word(gate: Gate) -> str:
+    """What stands before a gate that an approver has to say something about: "not known", "to be overridden"."""
+    return "to be overridden" if all(one.is_override for one in gate.questions) else "not known"
+
+
+def open_in_words(questions: Sequence[OpenQuestion]) -> str:
+    """What an approval has to say: "2 unknowns must be answered", "a freeze must be overridden"."""
+    unknown = sum(not one.is_override for one in questions)
+    parts = [f"{plural(unknown, 'unknown')} must be answered"] if unknown else []
+    parts += ["a freeze must be overridden"] if unknown < len(questions) else []
+    return " and ".join(parts)
+
+
+def _what_to_say(questions: Sequence[OpenQuestion]) -> str:
+    unknown = sum(not one.is_override for one in questions)
+    parts = ["say how you know"] if unknown else []
+    parts += ["say why it cannot wait"] if unknown < len(questions) else []
+    return " and ".join(parts)
 
 
 def question_line(question: OpenQuestion) -> str:
     """An open question as people read it: "free space of crm-03: no answer (timed out after 20 s). To know it: …"."""
+    if question.is_override:
+        return f"{question.what}: {question.why}. Or {question.remedy}."
     why = f" ({question.why.rstrip('.')})" if question.why else ""
     remedy = f". To know it: {question.remedy.rstrip('.')}" if question.remedy else ""
     return f"{question.what}: no answer{why}{remedy}."

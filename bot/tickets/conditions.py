@@ -11,9 +11,9 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from bot.api.plan import Check, CompareToBefore, Expect, FlagPredicate, Terms
+from bot.api.plan import Check, CompareToBefore, Expect, FlagPredicate, ListPredicate, Term, Terms
 from bot.api.queries import Predicate, Value
-from bot.api.rows import Cell, CellError, Row, Rows, get_bool, get_int
+from bot.api.rows import Cell, CellError, Row, Rows, get_bool, get_datetime, get_int, get_ints
 
 Images = Mapping[str, Rows]  # step -> its before-image
 
@@ -42,20 +42,46 @@ def progress_text(check: Check, rows: Rows, images: Images) -> str:
     if isinstance(expected, Expect):
         return f"{len(found)} left" if expected.at_most == 0 else ""
     before = [row for row in images.get(expected.step, ()) if matches(row, expected.where)]
-    if not expected.same or not before:
+    if not expected.same or expected.nothing_new or not before:
         return ""
     now = set(_sorted(found, expected.columns))
     return f"{sum(row in now for row in _sorted(before, expected.columns))} of {len(before)}"
 
 
-def is_terminal_failure(check: Check, rows: Rows) -> bool:
+def is_terminal_failure(check: Check, rows: Rows, images: Images) -> bool:
     """Whether the answer says that there is nothing to wait for any more. Raises CellError."""
-    return check.give_up is not None and not _miss(check.give_up, rows, {})
+    return bool(check.gives_up) and not any(_miss(one, rows, images) for one in check.gives_up)
+
+
+def meaning(check: Check, rows: Rows) -> str:
+    """Why there is nothing to wait for, as the numbers of an answer say; "" where none of them is known. Raises CellError."""
+    for one in check.meanings:
+        for row in rows:
+            value = get_int(with_embedded(row, one.column), one.column)
+            if value in one.values or (value and not one.values):
+                return one.says if one.values else f"{one.says} ({value})"
+    return ""
 
 
 def matches(row: Row, terms: Terms) -> bool:
     """Whether a row fulfils all terms. Raises CellError."""
-    return all(_bits(row, term) if isinstance(term, FlagPredicate) else _term(row, term) for term in terms)
+    return all(_holds(with_embedded(row, term.column), term) for term in terms)
+
+
+def with_embedded(row: Row, column: str) -> Row:
+    """The row, with a cell of its own for a column of an embedded instance; None where there is no such one."""
+    outer, dot, inner = column.partition(".")
+    if not dot or column in row:
+        return row
+    cell = row.get(outer)
+    parts = {name.casefold(): part for name, part in cell.items()} if isinstance(cell, Mapping) else {}
+    return {**row, column: parts.get(inner.casefold())}
+
+
+def _holds(row: Row, term: Term) -> bool:
+    if isinstance(term, FlagPredicate):
+        return _bits(row, term)
+    return _list(row, term) if isinstance(term, ListPredicate) else _term(row, term)
 
 
 def same_rows(now: Rows, before: Rows) -> bool:
@@ -65,7 +91,7 @@ def same_rows(now: Rows, before: Rows) -> bool:
 
 def comparable(row: Row, columns: tuple[str, ...]) -> str:
     """A row as text that compares, on some of its columns or, for (), on all: the same from the wire and out of JSON."""
-    return repr([(name, _plain(row.get(name))) for name in columns or sorted(row)])
+    return repr([(name, _plain(with_embedded(row, name).get(name))) for name in columns or sorted(row)])
 
 
 def _miss(expected: Expect | CompareToBefore, rows: Rows, images: Images) -> str:
@@ -105,8 +131,10 @@ def _cell(cell: Cell) -> str:
     return "" if cell is None or isinstance(cell, (tuple, list, Mapping)) else " ".join(str(cell).split())[:_SHOWN]
 
 
-def _is_not(row: Row, term: Predicate | FlagPredicate) -> str:
-    cell = row.get(term.column)
+def _is_not(row: Row, term: Term) -> str:
+    cell = with_embedded(row, term.column).get(term.column)
+    if isinstance(term, ListPredicate):
+        return f"it is not so that {_term_in_words(term)}"
     if isinstance(term, FlagPredicate):
         return f"flag {term.mask} is {'not set' if term.are_set else 'set'} in {term.column}"
     if term.op not in ("=", "in") or isinstance(cell, (tuple, list, Mapping)):
@@ -121,11 +149,30 @@ def _versus(expected: CompareToBefore, rows: Rows, images: Images) -> str:
     now = _sorted([row for row in rows if matches(row, expected.where)], expected.columns)
     before = _sorted([row for row in images[expected.step] if matches(row, expected.where)], expected.columns)
     what = ", ".join(expected.columns) or "the answer"
+    if expected.nothing_new:
+        new = set(now) - set(before)
+        if expected.same:
+            return f"{_count(len(new))} new since before {expected.step}" if new else ""
+        return "" if new else f"nothing new since before {expected.step}"
+    if expected.tolerance:
+        now, before = _rounded(expected, rows, images[expected.step])
     if expected.same:
         return "" if now == before else f"{what} differs from before {expected.step}"
     if not now:
         return f"nothing to compare with before {expected.step}"
     return f"{what} is still as before {expected.step}" if set(now) & set(before) else ""
+
+
+def _rounded(expected: CompareToBefore, rows: Rows, before: Rows) -> tuple[list[str], list[str]]:
+    """Times as texts that compare: those that differ by no more than is tolerated read like the one before. Raises CellError."""
+    (column,) = expected.columns
+    was = [get_datetime(row, column) for row in before if matches(row, expected.where)]
+    now = [get_datetime(row, column) for row in rows if matches(row, expected.where)]
+    near = [
+        next((old for old in was if at and old and abs((at - old).total_seconds()) <= expected.tolerance), at)
+        for at in now
+    ]
+    return sorted(map(str, near)), sorted(map(str, was))
 
 
 def _sorted(rows: Rows, columns: tuple[str, ...]) -> list[str]:
@@ -146,6 +193,11 @@ def _bits(row: Row, term: FlagPredicate) -> bool:
     if value is None:
         return False
     return value & term.mask == (term.mask if term.are_set else 0)
+
+
+def _list(row: Row, term: ListPredicate) -> bool:
+    found = get_ints(row, term.column)
+    return bool(found) and not set(found) & set(term.values)
 
 
 def _term(row: Row, term: Predicate) -> bool:
@@ -203,7 +255,9 @@ def describe_terms(terms: Terms) -> str:
     return ", ".join(_term_in_words(term) for term in terms)
 
 
-def _term_in_words(term: Predicate | FlagPredicate) -> str:
+def _term_in_words(term: Term) -> str:
+    if isinstance(term, ListPredicate):
+        return f"{term.column} has none of {', '.join(map(str, term.values))}"
     if isinstance(term, FlagPredicate):
         return f"flag {term.mask} {'set' if term.are_set else 'not set'} in {term.column}"
     if term.op in ("is null", "is not null"):

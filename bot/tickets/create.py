@@ -251,6 +251,11 @@ def _decides(policy: Policy, made: PlannedChange) -> str:
     else:
         who = f"somebody else than who asks, of the role approver on {where}, approves it"
     if open_questions:
-        count = plural(len(open_questions), "unknown")
-        return f"Decision: {count}, so {who}, within {policy.open_minutes} min, and says of each how they know."
+        overrides = [one for one in made.plan.open_questions if one.is_override]
+        count = plural(len(open_questions) - len(overrides), "unknown") if len(overrides) < len(open_questions) else ""
+        open_ = " and ".join(filter(None, (count, "a freeze in force" if overrides else "")))
+        says = " and ".join(
+            filter(None, ("of each how they know" if count else "", "why it cannot wait" if overrides else ""))
+        )
+        return f"Decision: {open_}, so {who}, within {policy.open_minutes} min, and says {says}."
     return f"Decision: risk {made.risk}: {who}, within {policy.open_minutes} min."

@@ -383,7 +383,7 @@ class ApprovalService:
         self._must_be_open(proposal)
         if not proposal.plan.open_questions:
             raise Unanswered(f"{ticket.id} leaves nothing open: press Approve beside its plan.")
-        if self._policy.unknown == "refuse":
+        if self._policy.unknown == "refuse" and not all(one.is_override for one in proposal.plan.open_questions):
             raise PermissionDenied(
                 f"{ticket.id} cannot be approved: something is not known, and settings.toml refuses such plans"
                 ' ([policy] unknown = "refuse"). Plan it again once it is known.'

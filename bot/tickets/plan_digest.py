@@ -2,8 +2,8 @@
 
 Every value carries the name of its type, so that a question and an action with the same fields are not the same
 bytes, and what is read back is exactly what was written. Nothing of the signed part may be left out by a default:
-every field is written, empty ones too, but for `Check.settle` where it is 0, `Step.undo_guard` where there is none, and a
-plan's bound and title where it has none.
+every field is written, empty ones too, but for those of `_LATER` where they are 0, False or (), and a plan's bound, title,
+places and promises where it has none.
 """
 
 from __future__ import annotations
@@ -18,12 +18,26 @@ from typing import Any
 import rfc8785
 
 from bot.api import actions, plan, queries, report
+from bot.api.actions import InvokeMethod
 from bot.api.command import Risk
-from bot.api.plan import Check, Gate, GateOutcome, Group, Plan, Step, bound
+from bot.api.plan import Check, CompareToBefore, Gate, GateOutcome, Group, OpenQuestion, Plan, Step, bound
 from bot.errors import LedgerError
 
 KIND = "is"  # the key that carries the type
 FORMAT = 2  # of what is signed, raised with each field that is
+_LATER = {
+    (Check, "meanings"),
+    (Check, "settle"),
+    (CompareToBefore, "nothing_new"),
+    (CompareToBefore, "tolerance"),
+    (Group, "seconds"),
+    (Group, "unit"),
+    (InvokeMethod, "may_begin_despite_fault"),
+    (InvokeMethod, "references"),
+    (OpenQuestion, "is_override"),
+    (Step, "finishes"),
+    (Step, "undo_guard"),
+}
 _TYPES: Mapping[str, type[Any]] = {
     one.__name__: one
     for module in (actions, plan, queries, report)
@@ -70,6 +84,8 @@ def signed_payload(whole: Plan, risk: Risk, version: str, run_until: str = "") -
         "run_until": run_until,
         **({} if whole.at_most is None else {"at_most": whole.at_most}),
         **({"title": whole.title} if whole.title else {}),
+        **({"places": list(whole.places)} if whole.places else {}),
+        **({"promises": _written(whole.promises)} if whole.promises else {}),
     }
 
 
@@ -151,9 +167,8 @@ def _sha256(value: Any) -> str:
 
 
 def _is_left_out(value: Any, name: str) -> bool:
-    """A field that came later and says nothing: 0, or (), is written by no other value, so what is signed stays unambiguous."""
-    later = (isinstance(value, Check) and name == "settle") or (isinstance(value, Step) and name == "undo_guard")
-    return later and not getattr(value, name)
+    """A field that came later and says nothing: what that is, is written by no other value, so what is signed stays unambiguous."""
+    return (type(value), name) in _LATER and not getattr(value, name)
 
 
 def _written(value: Any) -> Any:

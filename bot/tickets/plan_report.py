@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from bot.api.facts import Unknown
 from bot.api.plan import Gate, Plan
 from bot.api.report import Finding, Healthy, Report, Severity
-from bot.formatting import plural
-from bot.tickets.answers import question_line
+from bot.tickets.answers import open_in_words, question_line
 from bot.tickets.plan_text import plan_lines
 from bot.tickets.proposal import PlannedChange
 
@@ -63,12 +62,16 @@ def would_be(made: PlannedChange, decides: str) -> Report:
     open_ = plan.open_questions
     title = f"A plan for {where} is possible; nothing is proposed"
     if open_:
-        count = plural(len(open_), "unknown")
-        title = f"The plan for {where} needs an approver's answer to {count}: {'; '.join(one.what for one in open_)}"
+        title = (
+            f"The plan for {where} needs an approver: {open_in_words(open_)} ({'; '.join(one.what for one in open_)})"
+        )
     waits = tuple(Finding(Severity.NOTE, "NOT YET", where, _gate(gate)) for gate in plan.pending_gates)
     opens = tuple(
         Finding(
-            Severity.WARNING, "NOT KNOWN", where, f"{_capital(question_line(one))} Whoever approves says how they know."
+            Severity.WARNING,
+            "NOT KNOWN",
+            where,
+            f"{_capital(question_line(one))} Whoever approves says {'why it cannot wait' if one.is_override else 'how they know'}.",
         )
         for one in open_
     )

@@ -9,10 +9,20 @@ import difflib
 from collections.abc import Iterator
 from typing import Any
 
-from bot.api.actions import Action, InvokeMethod, ManualStep, ReadBack, RowTransaction, RunProgram, Update
+from bot.api.actions import (
+    Action,
+    InvokeMethod,
+    ManualStep,
+    MethodFields,
+    Octets,
+    ReadBack,
+    RowTransaction,
+    RunProgram,
+    Update,
+)
 from bot.api.command import Risk
-from bot.api.plan import Check, CompareToBefore, Expect, Gate, GateOutcome, Group, Plan, Step
-from bot.api.queries import Fields, Query
+from bot.api.plan import Check, CompareToBefore, Expect, Gate, GateOutcome, Group, Meaning, Plan, Step
+from bot.api.queries import Query
 from bot.dispatch.query_session import describe
 from bot.tickets.answers import question_line
 from bot.tickets.conditions import describe_terms
@@ -29,6 +39,8 @@ def plan_lines(plan: Plan, risk: Risk, version: str, run_until: str = "") -> tup
         *((f"Touches: {', '.join(plan.touches)}",) if plan.touches else ()),
         *(() if plan.at_most is None else (f"Moves at most: {plan.at_most} guests and other roles",)),
         *((f"Title: {plan.title}",) if plan.title else ()),
+        *((f"Places: {', '.join(plan.places)}",) if plan.places else ()),
+        *(f"Promised: {one.name} {one.minutes} min" for one in plan.promises),
         f"Way back: {plan.rollback}",
         *((f"Deadline (no step starts later): {run_until}",) if run_until else ()),
         *((f"Soak time beyond its steps: {plan.soak_seconds} s",) if plan.soak_seconds else ()),
@@ -45,7 +57,7 @@ def whole_plan_lines(plan: Plan, risk: Risk, version: str, run_until: str = "") 
         f"Because: {plan.reason}",
         *((f"Before: {plan.current_state}",) if plan.current_state else ()),
         *((f"Meant to become: {plan.expected_state}",) if plan.expected_state else ()),
-        *(f"Not known: {question_line(one)}" for one in plan.open_questions),
+        *(f"{'To override' if one.is_override else 'Not known'}: {question_line(one)}" for one in plan.open_questions),
         *(f"Measured: {gate.description}: {gate.measured}" for gate in plan.gates if gate.measured),
         *(f"Evidence: {one}" for one in plan.evidence),
         "",
@@ -82,8 +94,11 @@ def action_in_words(action: Action) -> str:
     """An action as an engineer would write it."""
     if isinstance(action, InvokeMethod):
         path = f"[{_fields(action.path)}]" if action.path else ""
+        despite = ", a fault decides nothing" if action.may_begin_despite_fault else ""
         accepted = f", success: {', '.join(map(str, action.accept))}" if action.accept != (0,) else ""
-        return f"{action.on}: {action.namespace} {action.cls}{path}.{action.method}({_fields(action.params)}){accepted}"
+        points = [f"{one.name}={one.cls}[{_fields(one.keys)}]" for one in action.references]
+        params = ", ".join(filter(None, (*points, _fields(action.params))))
+        return f"{action.on}: {action.namespace} {action.cls}{path}.{action.method}({params}){accepted}{despite}"
     if isinstance(action, RunProgram):
         return f"{action.on}: {action.what}({_fields(action.params)})"
     if isinstance(action, RowTransaction):
@@ -104,10 +119,15 @@ def check_in_words(check: Check) -> str:
     wait = f" within {check.within} s, every {check.every} s" if check.within else ""
     wait += f", not before {check.settle} s" if check.settle else ""
     never = f" ({check.never})" if check.never else ""
-    until = f", unless {_holds(check.give_up)}{never}" if check.give_up else never
+    until = f", unless {' and '.join(map(_holds, check.gives_up))}{never}" if check.gives_up else never
+    until += "".join(f"; {one.column} {_values(one)}: {one.says}" for one in check.meanings)
     silent = ", silence is expected" if check.silence == "wait" else ""
     says = f"{check.description}: " if check.description else ""
     return f"{says}{_question(check.question)} → {expected}{wait}{until}{silent}"
+
+
+def _values(one: Meaning) -> str:
+    return " or ".join(map(str, one.values)) or "otherwise"
 
 
 def verdict_on(gate: Gate) -> str:
@@ -126,6 +146,8 @@ def _gate(gate: Gate) -> str:
 
 def _group(group: Group, steps: list[tuple[Group, Step]]) -> Iterator[str]:
     rounds = f", {group.times} times" if group.times > 1 else ""
+    rounds += f" in {group.seconds} s together" if group.seconds else ""
+    rounds += f", counted as {group.unit}" if group.unit else ""
     finishes = "" if group.revalidate_before else ", starts without recalculating the plan"
     yield f"Group {group.key}{rounds}, on failure: {group.on_failure}{finishes}"
     for step in group.steps:
@@ -133,7 +155,7 @@ def _group(group: Group, steps: list[tuple[Group, Step]]) -> Iterator[str]:
 
 
 def _step(number: int, step: Step) -> Iterator[str]:
-    marks = [name for name in ("repeatable", "preemptible") if getattr(step, name)]
+    marks = [name for name in ("repeatable", "preemptible", "finishes") if getattr(step, name)]
     yield f"{number} {step.description} [{step.key}], at most {step.deadline} s{''.join(f', {mark}' for mark in marks)}"
     for check in step.guard:
         yield f"   only if: {check_in_words(check)}"
@@ -161,6 +183,11 @@ def _holds(expected: Expect | CompareToBefore) -> str:
     where = f" with {describe_terms(expected.where)}" if expected.where else ""
     if isinstance(expected, CompareToBefore):
         like = "the same as" if expected.same else "other than"
+        if expected.nothing_new:
+            like = "nothing new since" if expected.same else "something new since"
+            return f"{', '.join(expected.columns) or 'all'}{where}: {like} before {expected.step}"
+        if expected.tolerance:
+            like = f"{like} (by {expected.tolerance} s)"
         return f"{', '.join(expected.columns) or 'all'}{where} {like} before {expected.step}"
     most = "" if expected.at_most is None else f" to {expected.at_most}"
     each = f", each {describe_terms(expected.each)}" if expected.each else ""
@@ -171,8 +198,16 @@ def _row(row: Update) -> str:
     return f"{row.table}[{_fields(row.key)}]: {_fields(row.was)} → {_fields(row.becomes)}"
 
 
-def _fields(pairs: Fields) -> str:
-    return ", ".join(f"{name}={value!r}" for name, value in pairs)
+def _fields(pairs: MethodFields) -> str:
+    return ", ".join(f"{name}={_octets(value) if isinstance(value, tuple) else repr(value)}" for name, value in pairs)
+
+
+def _octets(value: Octets) -> str:
+    """Bytes in hexadecimal, and behind them what they read as where they are a text in UTF-16: "0x68007600… 'hv02'"."""
+    raw = bytes(value)
+    text = raw.decode("utf-16-le", "replace").removesuffix("\0")
+    shown = f" {text!r}" if text and text.isprintable() and text.isascii() else ""
+    return f"0x{raw.hex()}{shown}"
 
 
 def _flat(path: str, value: Any) -> Iterator[str]:

@@ -15,6 +15,7 @@ from bot.api.actions import Action, InvokeMethod, ManualStep, RunProgram
 from bot.api.command import AfterRun, Remediation
 from bot.api.plan import Gate, GateOutcome, Plan, Step
 from bot.api.queries import Query
+from bot.api.windows import Window
 from bot.dispatch.command_line import CommandLine, read_line, read_typed, resolve
 from bot.dispatch.inventory import Doubt, Inventory, scopes_of
 from bot.dispatch.query_session import QuerySession
@@ -22,6 +23,7 @@ from bot.dispatch.registry import Registry
 from bot.errors import HvopsError, LedgerError, TargetError, TicketError, UsageError
 from bot.ledger import Reader
 from bot.tickets.answers import without_answers
+from bot.tickets.freezes import with_windows
 from bot.tickets.proposal import PlannedChange, Proposal, proposal_of
 from bot.tickets.run_history import story_of
 from bot.tickets.undo import build_undo, gates_afresh, gates_back, gates_not_asked
@@ -44,6 +46,7 @@ class Planner:
         unknown: Literal["answer", "refuse"] = "answer",
         doubt: Callable[[str], Awaitable[Doubt | None]] | None = None,
         why_not_sent: Callable[[Action | Query], str] = lambda _: "",
+        windows: Sequence[Window] = (),
     ) -> None:
         """Take the parts.
 
@@ -56,6 +59,7 @@ class Planner:
             clock: the time, UTC.
             unknown: "refuse": what is not known holds a plan, and nobody's answer lifts it.
             doubt: why nothing may be done on a host yet (`Inventory.doubt`); None where nothing is ever done.
+            windows: of the inventory.
             why_not_sent: why an action or a question would be refused by hvops itself, "" where it would not.
         """
         self._registry = registry
@@ -66,28 +70,46 @@ class Planner:
         self._unknown = unknown
         self._doubt = doubt
         self._why_not_sent = why_not_sent
+        self._windows = windows
         self.version = version
 
-    async def make(self, line: CommandLine, look: QuerySession) -> PlannedChange:
-        """The plan of a line whose targets are resolved. Raises HvopsError."""
+    async def make(
+        self, line: CommandLine, look: QuerySession, group: str = "", approved: Plan | None = None
+    ) -> PlannedChange:
+        """The plan of a line whose targets are resolved. Raises HvopsError.
+
+        Args:
+            line: as it was typed.
+            look: asks.
+            group: the key of the group before which it is made anew half-way; "" for the whole of it.
+            approved: the plan that was proposed, where it is made anew.
+        """
         spec = line.command.spec
         assert isinstance(spec, Remediation)
         args = spec.args(**line.values)
-        made = await self._with_doubts(self._with_refusals(spec.plan(args, await spec.collect(args, look))))
+        facts = await spec.collect(args, look)
+        is_rest = bool(group) and spec.plan_on is not None
+        fresh = spec.plan_on(args, facts, group) if group and spec.plan_on is not None else spec.plan(args, facts)
+        made = await self._with_doubts(self._with_refusals(fresh))
         plan = self._as_allowed(made, line.target or str(line))
         places = tuple(
-            dict.fromkeys([*line.scopes, *[place for on in _targets(plan) for place in await self._places(on)]])
+            dict.fromkeys(
+                [*(plan.places or line.scopes), *[place for on in _targets(plan) for place in await self._places(on)]]
+            )
         )
-        return PlannedChange(str(line), line.command.name, line.target, places, spec.risk, plan, self.version)
+        in_time = with_windows(plan, self._windows, places, self._clock(), approved, has_begun=bool(group))
+        return PlannedChange(
+            str(line), line.command.name, line.target, places, spec.risk, in_time, self.version, is_rest=is_rest
+        )
 
-    async def rebuild(self, proposal: Proposal) -> PlannedChange:
-        """The same plan, from new facts. Raises HvopsError."""
+    async def rebuild(self, proposal: Proposal, group: str = "") -> PlannedChange:
+        """The same plan, from new facts; half-way, before the group of that key. Raises HvopsError."""
         if proposal.made.undoes:
             return await self.undo(proposal.made.undoes)
         line = await self._line(proposal)
         if not isinstance(line.command.spec, Remediation):
             raise TicketError(f"{proposal.ticket}: {proposal.made.line} changes nothing any more.")
-        return await self.make(line, self._look(self._clock(), None))
+        return await self.make(line, self._look(self._clock(), None), group, proposal.plan)
 
     async def undo(self, ticket: str) -> PlannedChange:
         """What takes a ticket back, and what has to be so before. Raises TicketError where there is no such ticket."""

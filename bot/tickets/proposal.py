@@ -39,6 +39,7 @@ class PlannedChange:
         line: the command line in its plain form.
         places: the clusters, or hosts that stand alone, where a role must hold.
         undoes: the ticket that it takes back, or "".
+        is_rest: it was made half-way, of what is left to do: it is compared, and never proposed by itself.
     """
 
     line: str
@@ -49,6 +50,7 @@ class PlannedChange:
     plan: Plan
     version: str
     undoes: str = ""
+    is_rest: bool = False
 
     @property
     def digest(self) -> str:
@@ -58,7 +60,7 @@ class PlannedChange:
     @property
     def can_run(self) -> bool:
         """Whether there is something to do, and nothing that holds it. What is only not known, a person can answer."""
-        return bool(self.plan.groups) and not self.plan.is_held
+        return bool(self.plan.groups) and not self.plan.is_held and not self.is_rest
 
     @property
     def open_questions(self) -> tuple[str, ...]:
@@ -213,14 +215,17 @@ def answers_until(proposal: Proposal, start_by: str) -> datetime:
     That is the latest start plus the time of its own steps, without the hours for manual steps or a soak: what somebody saw
     in the evening is no basis for restarting a service in the morning.
     """
-    steps = [(group.times, step) for group in proposal.plan.groups for step in group.steps if not step.is_by_hand]
-    own = datetime.fromisoformat(start_by) + timedelta(seconds=sum(times * step_seconds(step) for times, step in steps))
+    seconds = sum(
+        group.seconds or group.times * sum(step_seconds(step) for step in group.steps if not step.is_by_hand)
+        for group in proposal.plan.groups
+    )
+    own = datetime.fromisoformat(start_by) + timedelta(seconds=seconds)
     return min(own, datetime.fromisoformat(proposal.run_until)) if proposal.run_until else own
 
 
 def longest_seconds(plan: Plan) -> int:
     """How long the whole of it may take, everything waiting as long as it may."""
-    return sum(group.times * sum(step_seconds(step) for step in group.steps) for group in plan.groups)
+    return sum(group.seconds or group.times * sum(step_seconds(step) for step in group.steps) for group in plan.groups)
 
 
 def undo_seconds(plan: Plan) -> int:
@@ -320,7 +325,7 @@ def why_half_undone(ledger: Ledger, ticket: str) -> str:
     What the ticket has done does not all stand any more, so it does not go on from there. Raises LedgerError.
     """
     for undo in ledger.undos_of(ticket):
-        if _may_have_acted(ledger.story(undo)):
+        if _may_have_acted(ledger.moves(undo)):
             return f"{undo} has begun to take it back; undo the rest, or close it"
     return ""
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from bot.api.plan import Check, CompareToBefore, Expect
 from bot.api.rows import Cell, Row, Rows
-from bot.tickets.conditions import Images, comparable, describe_terms, matches, unmet
+from bot.tickets.conditions import Images, comparable, describe_terms, matches, unmet, with_embedded
 
 NOT_MEASURED = "not measured"
 MOST_READINGS = 12  # that an entry holds
@@ -32,7 +32,10 @@ def describe_reading(check: Check, rows: Rows, images: Images) -> str:
     read = "; ".join(dict.fromkeys(_read(one, rows, images, is_said=bool(check.description)) for one in check.holds))
     if not why:
         return _shortened(f"{check.description} ({read})" if check.description else read, _LONGEST)
-    if all(isinstance(one, CompareToBefore) and one.same and one.step in images for one in check.holds):
+    if all(
+        isinstance(one, CompareToBefore) and one.same and not (one.nothing_new or one.tolerance) and one.step in images
+        for one in check.holds
+    ):
         return _shortened(f"{check.question.on}: {read}", _LONGEST)  # a comparison says itself what is different
     means = f"not so: {check.description}" if check.description else "not as expected"
     return _shortened(f"{means} ({'; '.join(why)})", _LONGEST)
@@ -70,7 +73,7 @@ def _read(expected: Expect | CompareToBefore, rows: Rows, images: Images, *, is_
     found = [row for row in rows if matches(row, expected.where)]
     if isinstance(expected, CompareToBefore):
         before = images.get(expected.step)
-        if before is None or not expected.same:
+        if before is None or not expected.same or expected.nothing_new or expected.tolerance:
             return rows_in_words([_narrow(row, expected.columns) for row in found])
         return compare_rows(found, [row for row in before if matches(row, expected.where)], expected.columns)
     if expected.at_most == 0 and not found:
@@ -92,6 +95,8 @@ def _one_row(now: Row, before: Row, columns: tuple[str, ...]) -> str:
 
 def _narrow(row: Row, wanted: tuple[str, ...]) -> Row:
     """What names a row and what the check is about; all of it where the check names no column."""
+    for name in wanted:
+        row = with_embedded(row, name)
     kept = [name for name in row if name in wanted or name.casefold() in _NAMES]
     return {name: row[name] for name in kept} if wanted and kept else row
 

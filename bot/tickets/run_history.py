@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
+from bot.api.command import StepTimes
 from bot.api.plan import Group, Plan, Step
 from bot.api.rows import Rows
 from bot.ledger import Entry
@@ -62,19 +63,37 @@ class RunHistory:
 
     Attributes:
         intents: the newest intent of each step.
+        unsettled: the steps of which an intent stands, and no outcome.
         sent_before: the steps whose newest intent was held back before it was sent, and an earlier one was not.
         outcomes: the outcome of each step.
         images: step -> its before-image, of the first time it was begun.
+        round_images: the same of each round.
+        ended: when the outcome of each step was written.
         confirmations: how often a person has said that a step by hand is done.
         confirmed_by: the name of who said so last.
+        began: when each step was begun for the first time.
     """
 
     intents: dict[Key, BegunStep] = field(default_factory=dict)
     outcomes: dict[Key, Outcome] = field(default_factory=dict)
     images: dict[str, Rows] = field(default_factory=dict)
+    round_images: dict[Key, Rows] = field(default_factory=dict)
+    ended: dict[Key, datetime] = field(default_factory=dict)
     confirmations: dict[Key, int] = field(default_factory=dict)
     confirmed_by: dict[Key, str] = field(default_factory=dict)
     sent_before: set[Key] = field(default_factory=set)
+    unsettled: set[Key] = field(default_factory=set)
+    began: dict[Key, datetime] = field(default_factory=dict)
+
+    def times(self) -> dict[str, StepTimes]:
+        """Step -> from when it was first begun, in whatever round, to when the last of its rounds was done."""
+        found: dict[str, StepTimes] = {}
+        for (step, turn), ended in self.ended.items():
+            if self.result((step, turn)) == DONE and (step, turn) in self.began:
+                began = self.began[step, turn]
+                known = found.get(step, StepTimes(began, ended))
+                found[step] = StepTimes(min(began, known.began), max(ended, known.ended))
+        return found
 
     def was_begun(self, key: Key) -> bool:
         """Whether an act of that step may have been sent: one that did not show in time may show later."""
@@ -88,7 +107,7 @@ class RunHistory:
     @property
     def in_flight(self) -> Key | None:
         """The step whose outcome is not known."""
-        return next((key for key in self.intents if key not in self.outcomes), None)
+        return next((key for key in self.intents if key in self.unsettled), None) if self.unsettled else None
 
     def is_untouched(self, key: Key) -> bool:
         """Whether its outcome says that nothing of it has happened: there is nothing to take back."""
@@ -106,34 +125,53 @@ def result_in_words(outcome: Outcome) -> str:
     return {"statement": "confirmed by a person", "already so": "was already so"}.get(outcome.basis, DONE)
 
 
+@dataclass(slots=True)
+class StoryReader:
+    """Reads the entries of one ticket, in as many pieces as they come."""
+
+    story: RunHistory = field(default_factory=RunHistory)
+    _times: Counter[Key] = field(default_factory=Counter)
+
+    def add(self, entries: Iterable[Entry]) -> None:
+        """Take in the next entries, oldest first. Raises UnreadableEntry for one that moves the ticket and cannot be read."""
+        for entry in entries:
+            if entry.kind not in MAY_NAME_A_TICKET:
+                self._add(entry)
+
+    def _add(self, entry: Entry) -> None:
+        story, told = self.story, entry.data
+        if isinstance(told, Intent):
+            key = (told.step, told.round)
+            self._times[key] += 1
+            _begin(story, key, entry.at, told, self._times[key])
+        elif isinstance(told, Outcome) and told.result == NOT_SENT:
+            key = (told.step, told.round)
+            self._times[key] -= 1
+            story.intents.pop(key, None)
+            story.unsettled.discard(key)
+            if self._times[key] > 0:
+                story.sent_before.add(key)
+            else:
+                story.began.pop(key, None)
+        elif isinstance(told, Outcome):
+            key = (told.step, told.round)
+            story.outcomes[key] = told
+            story.ended[key] = datetime.fromisoformat(entry.at)
+            story.unsettled.discard(key)
+        elif isinstance(told, StepConfirmed):
+            key = (told.step, told.round)
+            story.confirmations[key] = story.confirmations.get(key, 0) + 1
+            story.confirmed_by[key] = entry.name or entry.actor
+
+
 def story_of(entries: Iterable[Entry]) -> RunHistory:
     """Read the entries of one ticket, oldest first. Raises UnreadableEntry for one that moves it.
 
     What was held back before it was sent was not begun: of it only the images stay.
     """
-    story = RunHistory()
-    times: Counter[Key] = Counter()
-    for entry in entries:
-        if entry.kind in MAY_NAME_A_TICKET:
-            continue
-        told = entry.data
-        if isinstance(told, Intent):
-            key = (told.step, told.round)
-            times[key] += 1
-            _begin(story, key, entry.at, told, times[key])
-        elif isinstance(told, Outcome) and told.result == NOT_SENT:
-            key = (told.step, told.round)
-            times[key] -= 1
-            story.intents.pop(key, None)
-            if times[key] > 0:
-                story.sent_before.add(key)
-        elif isinstance(told, Outcome):
-            story.outcomes[told.step, told.round] = told
-        elif isinstance(told, StepConfirmed):
-            key = (told.step, told.round)
-            story.confirmations[key] = story.confirmations.get(key, 0) + 1
-            story.confirmed_by[key] = entry.name or entry.actor
-    return story
+    reader = StoryReader()
+    reader.add(entries)
+    return reader.story
 
 
 def positions(plan: Plan) -> tuple[StepInstance, ...]:
@@ -154,5 +192,9 @@ def _begin(story: RunHistory, key: Key, at: str, told: Intent, times: int) -> No
         times=times,
         held_before=earlier.held_before if earlier else told.held_before,
     )
+    story.began.setdefault(key, datetime.fromisoformat(at))
+    if key not in story.outcomes:
+        story.unsettled.add(key)
     if before is not None:
         story.images.setdefault(key[0], before)
+        story.round_images.setdefault(key, before)

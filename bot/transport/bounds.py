@@ -25,6 +25,7 @@ MAX_NODES = 128  # of one cluster: Windows allows 64 [doc], and each one that is
 MAX_WEIGHT = 20 * 2**20  # bytes that the rows of one answer take
 MAX_KEPT = 32 * 2**20  # bytes of all answers of one host that requests still hold
 LONG = 2**20  # bytes: of answers that have more, one of each host is read at a time
+_AT_ONCE = 2**20  # bytes of a document; a token that is longer is read anew with each piece
 _DEEPEST_XML = 64
 _LONGEST_NAME = 1_000  # characters of a name with its namespace, which every element repeats
 _DEEPEST_JSON = 32
@@ -71,7 +72,9 @@ def parse_xml(document: bytes | str) -> Element:
     """
     reading = _Reading()
     try:
-        reading.parser.Parse(document, True)
+        for at in range(0, len(document), _AT_ONCE):  # Python's lock is free between them
+            reading.parser.Parse(document[at : at + _AT_ONCE], False)
+        reading.parser.Parse(document[:0], True)
     except expat.ExpatError as error:
         raise ParseError(str(error)) from None
     return reading.builder.close()

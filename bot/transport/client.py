@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 
 from bot.api.actions import InvokeMethod, RowTransaction, RunProgram
 from bot.api.queries import (
+    DoneChanges,
     GuestQuery,
     GuestRegistry,
     GuestRunReader,
@@ -151,15 +152,16 @@ class TargetClient:
         Raises:
             TargetError: the target did not answer, or our own rules keep the question back.
         """
-        if isinstance(question, SampleHistory):
+        if isinstance(question, (SampleHistory, DoneChanges)):
             raise TypeError("the ledger remembers, not a host")
         answer = await self._answer(question, seconds)
-        return replace(answer, lease=self._lease(answer))
-
-    def _lease(self, answer: QueryResult) -> _Lease:
-        """Count an answer. Raises MalformedResponse where those of that host that are still held are too much by now."""
         size = sys.getsizeof(answer.raw)
-        weight = size + (weigh(answer.rows) if size > _SMALL or len(answer.rows) > _FEW else size)
+        is_large = size > _SMALL or len(answer.rows) > _FEW
+        weight = await asyncio.to_thread(weigh, answer.rows) if is_large else size  # of hundreds of thousands of cells
+        return replace(answer, lease=self._lease(answer, size + weight))
+
+    def _lease(self, answer: QueryResult, weight: int) -> _Lease:
+        """Count an answer. Raises MalformedResponse where those of that host that are still held are too much by now."""
         if self._held[answer.by] + weight > MAX_KEPT:
             raise MalformedResponse(answer.by, "its answers exceed what hvops keeps in memory for one host.", _BUSY)
         self._held[answer.by] += weight
@@ -261,8 +263,8 @@ class TargetClient:
         program = self._program(action)
         way = await self._way(action.on, "operator")
         work = self._running_of(way, program, action)
-        output, _ = await self._once(way, work, max(seconds, program.seconds), silence=seconds, reads=False)
-        return QueryResult(rows_of(way.name, program, action, output), output.stdout + output.stderr, way.name)
+        (rows, raw), _ = await self._once(way, work, max(seconds, program.seconds), silence=seconds, reads=False)
+        return QueryResult(rows, raw, way.name)
 
     async def get(self, question: Wql, seconds: float = 20.0) -> QueryResult:
         """One instance by its keys (the `=` terms of `where`), or a singleton without any. Raises TargetError."""
@@ -338,25 +340,28 @@ class TargetClient:
         program = self._program(question)
         work = self._running_of(way, program, question)
         longest = max(seconds, program.seconds)
-        (output, asked, answered), _ = await self._patiently(way, _timed(work), longest, silence=seconds)
-        rows = rows_of(way.name, program, question, output)
-        return QueryResult(rows, output.stdout + output.stderr, way.name, asked, answered)
+        ((rows, raw), asked, answered), _ = await self._patiently(way, _timed(work), longest, silence=seconds)
+        return QueryResult(rows, raw, way.name, asked, answered)
 
     def _running_of(
         self, way: Route, program: Program, asked: RunReader | GuestRunReader | RunProgram
-    ) -> Work[host_operations.Output]:
-        """What a worker does to run a row. Raises PolicyViolation for values that it does not take."""
+    ) -> Work[tuple[Rows, str]]:
+        """What a worker does to run a row and to read what it printed, which may be megabytes.
+
+        Raises PolicyViolation for values that it does not take.
+        """
         try:
             argv = program.command_line(asked.params)
         except ValueError as error:
             raise PolicyViolation(asked.on, f"{error}.") from None
         look = last_look(asked.on) if isinstance(asked, RunProgram) else None
 
-        def work(over: Connection, until: Deadline) -> host_operations.Output:
+        def work(over: Connection, until: Deadline) -> tuple[Rows, str]:
             if way.name not in self._code_pages:
                 self._code_pages[way.name] = host_operations.oem_code_page(over, until)
             output = host_operations.run(over, argv, self._code_pages[way.name], until, look)
-            return replace(output, stdout=program.cover(output.stdout)) if program.cover else output
+            output = replace(output, stdout=program.cover(output.stdout)) if program.cover else output
+            return rows_of(way.name, program, asked, output), output.stdout + output.stderr
 
         return work
 
@@ -388,19 +393,19 @@ class TargetClient:
         """
         began = time.monotonic()
         ends = ends or began + seconds
-        job = PooledCall(self._kept, way, work, lambda: Deadline(ends, silence or seconds), reads=reads)
+        job = PooledCall(self._kept, way, work, lambda: Deadline(ends, silence or seconds), began, reads=reads)
         with ExitStack() as slots:
             for slot in (self._slots_of(way.name), self._slots):
                 await self._take(slot, slots, way.name, began, ends, reads=reads)
             if self._fell_silent.get(way.name, 0) > max(began, self._heard.get(way.name, 0)):
-                raise TargetTimeout(way.name, f"no answer in {silence or seconds:.0f} s.")  # to those it queued behind
+                raise TargetTimeout(way.name, TargetTimeout.after(silence or seconds))  # to those it queued behind
             if time.monotonic() >= ends:
                 raise self._too_late(way.name, began, ends, reads=reads)
             future = asyncio.get_running_loop().run_in_executor(self._threads, job.run)
             self._running.add(job)
             whole = ends - time.monotonic() >= seconds / 2
             future.add_done_callback(partial(self._ended, job, way.name, slots.pop_all(), whole=whole))
-        return await _until(future, job, way.name, ends)
+        return await _until(future, job, way.name, began, ends)
 
     def _slots_of(self, name: str) -> Slots:
         return self._per_host.setdefault(name.lower(), Slots(PER_HOST))
@@ -417,12 +422,14 @@ class TargetClient:
 
     def _too_late(self, name: str, began: float, ends: float, *, reads: bool) -> TargetError:
         """Its time was over before it was sent."""
-        seconds = f"{ends - began:.0f} s"
+        waited = ends - began
         if not reads:
-            return QuotaExceeded(name, f"nothing was sent: it was busy with other questions from hvops for {seconds}.")
+            return QuotaExceeded(
+                name, f"nothing was sent: it was busy with other questions from hvops for {waited:.0f} s."
+            )
         if self._heard.get(name, 0) < began:  # nor did it answer those that were asked before
-            return TargetTimeout(name, f"no answer in {seconds}.")
-        return TargetTimeout(name, f"not asked: it was busy with other questions from hvops for {seconds}.", _BUSY)
+            return TargetTimeout(name, TargetTimeout.after(waited))
+        return TargetTimeout(name, f"not asked: it was busy with other questions from hvops for {waited:.0f} s.", _BUSY)
 
     async def _in_turn(self, on: str, seconds: float, ask: Callable[[float], Awaitable[T]], *, reads: bool = True) -> T:
         """Ask a database or a service when it is this one's turn, within what is left of its time."""
@@ -474,7 +481,9 @@ def _work(question: Query) -> Work[Rows]:
     return lambda over, until: (host_operations.registry(over, key, names, until),)
 
 
-async def _until(future: asyncio.Future[tuple[T, str]], job: PooledCall[T], on: str, ends: float) -> tuple[T, str]:
+async def _until(
+    future: asyncio.Future[tuple[T, str]], job: PooledCall[T], on: str, began: float, ends: float
+) -> tuple[T, str]:
     """Wait, but no longer than the deadline: a thread may hang where no socket deadline reaches, as in DNS."""
     seconds = max(0.0, ends - time.monotonic())
     try:
@@ -484,7 +493,7 @@ async def _until(future: asyncio.Future[tuple[T, str]], job: PooledCall[T], on: 
         raise
     if not done:
         asyncio.get_running_loop().call_later(_GRACE, job.abort)
-        raise TargetTimeout(on, f"no answer in {seconds:.0f} s.")
+        raise TargetTimeout(on, TargetTimeout.after(ends - began))
     return future.result()
 
 

@@ -128,6 +128,7 @@ class PooledCall(Generic[T]):
         way: Route,
         work: Callable[[Connection, Deadline], T],
         seconds: Callable[[], Deadline],
+        began: float,
         *,
         reads: bool,
     ) -> None:
@@ -135,25 +136,26 @@ class PooledCall(Generic[T]):
         self._way = way
         self._work = work
         self._deadline = seconds
+        self._began = began  # when it was asked, by the monotonic clock: who waits counts the wait for a thread as well
         self._reads = reads
         self._connection: Connection | None = None
         self._is_aborted = False
 
     def run(self) -> tuple[T, str]:
         """The answer, and the raw replies. Raises TargetError."""
-        began, deadline = time.monotonic(), self._deadline()
+        deadline = self._deadline()
         try:
             kept = self._kept.take(self._way) if self._reads else None
             if kept is not None:
                 try:
                     return self._over(kept, deadline)
                 except Exception as error:
-                    failed = self._translated(error, began)
+                    failed = self._translated(error)
                     if not kept.is_broken or isinstance(failed, TargetTimeout) or not deadline.left:
                         raise failed from error
             return self._over(self._kept.fresh(self._way), deadline)
         except Exception as error:
-            failed = self._translated(error, began)
+            failed = self._translated(error)
             for cause in chain(error):  # whoever keeps the error would keep all that had come by then
                 traceback.clear_frames(cause.__traceback__)
             raise failed from error
@@ -183,8 +185,8 @@ class PooledCall(Generic[T]):
             connection.forget()
             self._kept.release(connection)
 
-    def _translated(self, error: Exception, began: float) -> TargetError:
-        failed = from_exception(self._way.name, error, time.monotonic() - began)
+    def _translated(self, error: Exception) -> TargetError:
+        failed = from_exception(self._way.name, error, time.monotonic() - self._began)
         if self._way.odd_port and isinstance(failed, TargetTimeout | ConnectionFailed):
             return type(failed)(failed.target, failed.message, self._way.odd_port)
         return failed

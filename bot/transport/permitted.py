@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from bot.api.actions import Action, InvokeMethod, ManualStep, RowTransaction, RunProgram
+from bot.api.actions import Action, InvokeMethod, ManualStep, Octets, RowTransaction, RunProgram
 from bot.api.queries import GuestRegistry, GuestWql, Query, Registry, RunReader, Value, Wql
 from bot.errors import PolicyViolation
 from bot.transport.allowlist import PROGRAMS
@@ -42,8 +42,16 @@ def _check_action(action: Action) -> None:
     elif isinstance(action, RowTransaction):
         changes_of(action)
     elif isinstance(action, InvokeMethod):
-        wsman.invoke(wql.namespace(action.namespace), wql.name(action.cls), wql.name(action.method), action.params)
-        _check_words(value for _, value in (*action.params, *action.path))
+        references = [(one.name, wql.name(one.cls), one.keys) for one in action.references]
+        wsman.invoke(
+            wql.namespace(action.namespace),
+            wql.name(action.cls),
+            wql.name(action.method),
+            action.params,
+            references=references,
+        )
+        keys = [pair for one in action.references for pair in one.keys]
+        _check_words(value for _, value in (*action.params, *action.path, *keys))
 
 
 def _check_row(asked: RunProgram | RunReader, marked: str) -> None:
@@ -72,7 +80,7 @@ def _check_question(question: Query) -> None:
         _check_words((question.key, *question.names))
 
 
-def _check_words(values: Iterable[Value]) -> None:
+def _check_words(values: Iterable[Value | Octets]) -> None:
     for value in values:
         if isinstance(value, str):
             wsman.check_xml_text(value)

@@ -19,6 +19,7 @@ from bot.api.sources import Source
 from commands.continuity.inside import InsideFacts, look_inside
 from commands.continuity.links import NO_PATHS, Paths, link_pairs, point_pairs
 from commands.sources.cluster import Node, cluster_nodes, look_at_host
+from commands.sources.drills import DrillRecord, drills_of
 from commands.sources.guests import Guest, Replication, virtual_machines
 from commands.sources.nodes import NodeState, states_with_flags
 from commands.sources.ping import connect_time, echoes, series_of
@@ -77,6 +78,7 @@ class Facts:
         inside: what stands in files, by machine in lower case.
         paths: echo requests, and how long hvops itself took to connect.
         groups: members of Slack groups, by id.
+        drills: of the service that are done; None where nobody asked.
     """
 
     hosts: Mapping[str, HostFacts]
@@ -87,6 +89,7 @@ class Facts:
     inside: Mapping[str, InsideFacts | Unknown] = field(default_factory=dict)
     paths: Paths = NO_PATHS
     groups: Mapping[str, tuple[Member, ...] | Unknown] = field(default_factory=dict)
+    drills: tuple[DrillRecord, ...] | Unknown | None = None
 
 
 async def look(target: Target, ask: QueryClient) -> Facts:
@@ -94,16 +97,17 @@ async def look(target: Target, ask: QueryClient) -> Facts:
     service = service_of(target)
     places = service.places if service else (target.name,)
     quorums = asyncio.create_task(_quorums(target, ask))
-    found = await asyncio.gather(*(_nodes(place, ask, is_cluster=service is None) for place in places))
+    found = await asyncio.gather(*(place_nodes(place, ask, is_cluster=service is None) for place in places))
     nodes = [node for each in found if not isinstance(each, Unknown) for node in each]
-    looked = await asyncio.gather(*(_host(node, ask) for node in nodes))
+    looked = await asyncio.gather(*(look_at_replicas(node, ask) for node in nodes))
     hosts = {one.node.name.casefold(): one for one in looked}
     senders = _senders(places, found, hosts)
-    statistics, inside, paths, groups = await asyncio.gather(
+    statistics, inside, paths, groups, drills = await asyncio.gather(
         ask.query_many(_statistics(target, looked)),
         look_inside(assumptions_of(target), nodes, ask),
         _paths(target, senders, ask),
         _groups(target, ask),
+        _drills(target, ask),
     )
     return Facts(
         hosts=hosts,
@@ -114,6 +118,7 @@ async def look(target: Target, ask: QueryClient) -> Facts:
         inside=inside,
         paths=paths,
         groups=groups,
+        drills=drills,
     )
 
 
@@ -134,7 +139,7 @@ def assumptions_of(target: Target) -> tuple[Assumption, ...]:
     )
 
 
-async def _nodes(place: str, ask: QueryClient, *, is_cluster: bool) -> tuple[Node, ...] | Unknown:
+async def place_nodes(place: str, ask: QueryClient, *, is_cluster: bool) -> tuple[Node, ...] | Unknown:
     """The hosts of a place: the nodes of a cluster, or the host itself."""
     if not is_cluster:
         target = await ask.find_host(place)
@@ -145,7 +150,7 @@ async def _nodes(place: str, ask: QueryClient, *, is_cluster: bool) -> tuple[Nod
     return value_of(await ask.query(cluster_nodes(place)))
 
 
-async def _host(node: Node, ask: QueryClient) -> HostFacts:
+async def look_at_replicas(node: Node, ask: QueryClient) -> HostFacts:
     """One host; of what its Windows does not have, why."""
     question = relationships(node)
     guests, replicated, ends = await asyncio.gather(
@@ -166,11 +171,12 @@ async def _quorums(target: Target, ask: QueryClient) -> dict[str, QuorumFacts]:
         names = [target.name]
     else:
         names = list(dict.fromkeys(one.target for one in assumptions_of(target) if one.probe is Probe.VOTES))
-    found = await asyncio.gather(*(_quorum(name, ask) for name in names))
+    found = await asyncio.gather(*(look_at_quorum(name, ask) for name in names))
     return {name.casefold(): one for name, one in zip(names, found, strict=True)}
 
 
-async def _quorum(cluster: str, ask: QueryClient) -> QuorumFacts:
+async def look_at_quorum(cluster: str, ask: QueryClient) -> QuorumFacts:
+    """Ask one cluster for everything that votes."""
     nodes, settings, weight, witnesses, shares = await asyncio.gather(
         states_with_flags(cluster, ask),
         ask.query(cluster_settings(cluster)),
@@ -227,6 +233,12 @@ async def _paths(target: Target, senders: Mapping[str, str], ask: QueryClient) -
         for (sender, address), told in zip(every, answers, strict=True)
     }
     return Paths(senders, series, connects)
+
+
+async def _drills(target: Target, ask: QueryClient) -> tuple[DrillRecord, ...] | Unknown | None:
+    if not any(one.probe is Probe.DRILL for one in assumptions_of(target)):
+        return None
+    return value_of(await ask.query(drills_of(target.name)))
 
 
 async def _groups(target: Target, ask: QueryClient) -> dict[str, tuple[Member, ...] | Unknown]:

@@ -118,13 +118,14 @@ def judge_test_failover(
 ) -> Verdict:
     """Judge when a machine was last failed over for a test. The recovery server alone knows it."""
     hosts = tuple(hosts)
-    copy = _find(assumption, hosts, copies=True)
+    copy, primary = _find(assumption, hosts, copies=True), _find(assumption, hosts, copies=False)
     if isinstance(copy, Verdict):
-        primary = _find(assumption, hosts, copies=False)
         named = primary.ends.recovery if isinstance(primary, End) and primary.ends else ""
         where = f"; its recovery server is {named}" if named else ""
         return _unprovable(assumption, f"{copy.why}{where}, and the primary does not know of tests")
     server = copy.host.node.name
+    if isinstance(primary, End) and primary.guest.vm_id != copy.guest.vm_id:
+        return _unprovable(assumption, f"the copy on {server} is one of another machine of that name")
     told = statistics.get((server.casefold(), copy.guest.vm_id))
     if told is None or isinstance(told, Unknown):
         why = "was not asked" if told is None else _bare(told.why)
@@ -186,9 +187,14 @@ def _find(assumption: Assumption, hosts: Iterable[HostFacts], *, copies: bool) -
             assumption,
             f"several virtual machines are called that, on {join_names(end.host.node.name for end in found)}",
         )
-    if len(found) > 1 and not copies:
+    if copies:  # one may go on to a third host
+        found = [end for end in found if end.guest.replication is Replication.REPLICA] or found
+    if len(found) > 1:
         both = join_names(end.host.node.name for end in found)
-        return _unprovable(assumption, f"it is on {both}, and no copy on any of them: which one is in use is not known")
+        says = f"it is on {both}, and no copy on any of them: which one is in use is not known"
+        if copies:
+            says = f"copies of it are on {both}: which of them is its recovery server is not known"
+        return _unprovable(assumption, says)
     if found:
         return found[0]
     if silent or not hosts:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, time, timedelta
 from bot.api.arguments import Target
 from bot.api.continuity import Assumption, Probe
 from bot.api.facts import Unknown
+from commands.continuity.drills import judge_drill
 from commands.continuity.facts import Facts, assumptions_of, service_of
 from commands.continuity.inside import judge_addresses, judge_hosts_file
 from commands.continuity.links import judge_link, judge_single_point
@@ -97,5 +98,5 @@ _JUDGES: Mapping[Probe, Callable[[Assumption, Target, Facts], tuple[Verdict, ...
     Probe.LINK: lambda one, _target, facts: (judge_link(one, facts.paths),),
     Probe.SINGLE_POINT: lambda one, target, facts: (judge_single_point(one, facts.paths, target.sites),),
     Probe.ON_CALL: lambda one, _target, facts: (judge_on_call(one, facts.groups.get(one.target)),),
-    Probe.DRILL: lambda one, _target, _facts: (Verdict(Outcome.UNPROVABLE, one.target, "no drill is known", one),),
+    Probe.DRILL: lambda one, target, facts: (judge_drill(one, target.name, facts.drills, facts.now),),
 }

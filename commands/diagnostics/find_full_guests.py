@@ -29,13 +29,28 @@ _TEN_PERCENT = 10
 _CALM = (Room.RESERVED_TIGHT, Room.ENOUGH)
 
 
+class LeastFree(Size):
+    """How much has to be free."""
+
+    label = "Full below this free space"
+
+
+class LeastShare(Percent):
+    """Which share has to be free."""
+
+    label = "Or below this share of the volume"
+
+
+_FREE, _SHARE = LeastFree(GIB), LeastShare(_TEN_PERCENT)
+
+
 @dataclass(frozen=True, slots=True)
 class Args:
     """What people type."""
 
     target: Target
-    free: Size = Size(GIB)
-    percent: Percent = Percent(_TEN_PERCENT)
+    free: LeastFree = _FREE
+    percent: LeastShare = _SHARE
 
 
 async def collect(args: Args, ask: QueryClient) -> GuestSpaceFacts:

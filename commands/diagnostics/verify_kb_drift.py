@@ -11,7 +11,7 @@ from bot.api.arguments import ClusterTarget, Kb
 from bot.api.command import Diagnostic, Role
 from bot.api.facts import Unknown, value_of
 from bot.api.query_client import QueryClient
-from bot.api.report import Column, Finding, Healthy, Report, Severity, Table
+from bot.api.report import Column, Finding, Healthy, Remedy, Report, Severity, Table
 from commands.formatting import format_time, join_names, pluralize, summarize_failures, truncate_list
 from commands.patches.drift import Drift, TriggeredIssue, drifts, needing_disks, outside_cumulative, triggered_issues
 from commands.patches.levels import Release, by_release, in_rolling_upgrade, with_unknown_track
@@ -129,7 +129,14 @@ def evaluate(args: Args, facts: Facts) -> Report:
         fine=_fine(nodes, compared, differ),
         notes=_notes(nodes, compared),
         table=_table(nodes, (*compared.drift, *compared.history)),
+        remedies=_remedies(args, traps),
     )
+
+
+def _remedies(args: Args, traps: Sequence[TriggeredIssue]) -> tuple[Remedy, ...]:
+    """The way out of each trap that hvops can go; the others are for people."""
+    keys = dict.fromkeys(one.trap.key for one in traps if one.trap.steps)
+    return tuple(Remedy("Fix KB Drift…", f"/fix-kb-drift {args.target} {key}") for key in keys)
 
 
 def _compare(nodes: Mapping[str, NodeUpdates], facts: Facts, kbs: Sequence[str]) -> _Compared:

@@ -144,15 +144,15 @@ def gate_no_locks(cluster: str, node: str) -> tuple[Check, ...]:
     resources = Wql(cluster, NAMESPACE, "MSCluster_Resource", ("Name", "OwnerNode", "StatusInformation"), owned)
     volumes = Wql(cluster, NAMESPACE, "MSCluster_ClusterSharedVolume", ("Name", "BackupState"))
     return (
-        _none_locked(groups).described_as(f"no guest on {node} is locked"),
-        _none_locked(resources).described_as(f"no resource on {node} is locked"),
+        none_locked(groups).described_as(f"no guest on {node} is locked"),
+        none_locked(resources).described_as(f"no resource on {node} is locked"),
         not_exists(volumes, Predicate("BackupState", "=", _IN_BACKUP)).described_as(
             f"no shared volume of {cluster} is in backup"
         ),
     )
 
 
-def _none_locked(question: Wql) -> Check:
+def none_locked(question: Wql) -> Check:
     """Every row tells its flags, and the lock is in none."""
     untold = Expect((Predicate("StatusInformation", "is null"),), at_least=0, at_most=0)
     return Check(question, (Expect((FlagPredicate("StatusInformation", LOCKED),), at_least=0, at_most=0), untold))

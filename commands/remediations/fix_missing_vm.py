@@ -5,19 +5,24 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Self
 
 from bot.api.actions import RowTransaction
 from bot.api.arguments import Target, VmmTargets
 from bot.api.command import Remediation, Risk, Role
 from bot.api.facts import Unknown, values_of
-from bot.api.plan import Gate, GateOutcome, Group, Plan
+from bot.api.plan import Gate, GateOutcome, Group, Plan, Step
 from bot.api.query_client import QueryClient
 from bot.api.report import Remedy
 from commands.diagnostics import find_missing_vms
-from commands.drain.facts import DrainFacts, find_drain_facts
+from commands.drain.facts import DrainFacts
 from commands.drain.move import GUEST_MOVES, MoveFacts
 from commands.formatting import join_names, pluralize
+from commands.migration.facts import MigrationFacts, Place, find_migration_facts
+from commands.migration.gates import move_gates
+from commands.migration.proof import Proof, way_to_use
+from commands.migration.steps import live_move_step, machine
 from commands.no_plan import cluster_lock, no_plan, or_no_plan
 from commands.sources.cluster import Node, cluster_nodes
 from commands.sources.cluster_services import ClusterServices, find_cluster_services
@@ -33,6 +38,7 @@ from commands.vmm.repair import (
     FullBackup,
     Repair,
     database_groups,
+    is_there,
     last_full_backup,
     move_steps,
     refresh_step,
@@ -48,6 +54,8 @@ class Vm(str):
 
     __slots__ = ()
     is_subject = True
+    label = "Virtual machine"
+    names = "guest"
 
 
 class Way(str):
@@ -55,6 +63,12 @@ class Way(str):
 
     __slots__ = ()
     wants = "refresh, migration or database"
+    label = "How"
+    choices = MappingProxyType({  # word -> what a form calls it
+        "refresh": "Refresh SCVMM's record",
+        "migration": "Live-migrate it once",
+        "database": "Edit SCVMM's database",
+    })  # fmt: skip
 
     @classmethod
     def parse(cls, word: str) -> Self:
@@ -88,6 +102,7 @@ class Facts:
         clustered: the same -> the services that a cluster of that host owns: a highly available VMM is a role of one.
         move: the node where the machine really is, asked as for a drain; only where it is to be moved.
         moves_in: that node.
+        migration: the machine as a resource of its cluster, and whether a way to migrate live is proved there.
     """
 
     found: Mapping[str, find_missing_vms.Facts]
@@ -97,6 +112,7 @@ class Facts:
     clustered: Mapping[str, ClusterServices | Unknown]
     move: DrainFacts | None = None
     moves_in: Target | None = None
+    migration: MigrationFacts | None = None
 
 
 async def collect(args: Args, ask: QueryClient) -> Facts:
@@ -139,7 +155,10 @@ async def _with_move(args: Args, facts: Facts, cluster_of: Mapping[str, str], as
     told = await ask.find_host(real.host)  # with the backup products that the inventory names for it
     node = Target(real.host, "host", cluster_of[real.host]) if isinstance(told, Unknown) else told
     node = replace(node, cluster=cluster_of[real.host], managers=(chosen.server,))
-    return replace(facts, move=await find_drain_facts(node, ask), moves_in=node)
+    of = next((one for one in facts.nodes.values() if one.name == real.host), Node(real.host, None))
+    place = Place(real.guest, of, Target(node.cluster, "cluster", node.cluster, managers=node.managers))
+    migration = await find_migration_facts(place, ask)
+    return replace(facts, move=migration.drain, moves_in=node, migration=migration)
 
 
 def plan(args: Args, facts: Facts) -> Plan:
@@ -302,16 +321,54 @@ def _by_migration(facts: Facts, chosen: Resolved, repair: Repair) -> Plan:
     assert one.real is not None  # else it was refused
     whole = Plan(
         reason=because(one),
-        impact=f"{one.machine.name} moves live to {node.name}.",
+        impact=f"{one.machine.name} moves live to {node.name}. {_how(facts)}",
         rollback="Move it back in the same way.",
         locks=_locks_of_move(facts, repair),
-        gates=GUEST_MOVES.judge(MoveFacts(move, one.real.guest, node.name)),
-        groups=(Group("migration", move_steps(repair, node)),),
+        gates=_move_gates(facts, MoveFacts(move, one.real.guest, node.name)),
+        groups=(Group("migration", _migration_steps(facts, repair, node)),),
         remedies=_next(chosen, CHANGE),
         current_state=_now(chosen),
         expected_state=f"{one.machine.name} runs on {node.name}, and VMM {chosen.server} does not show it as Missing",
     )
     return or_no_plan(one.machine.name, whole)
+
+
+def _proof(facts: Facts) -> Proof | None:
+    """The way that is proved where the machine is; None where none is, or where that is not known: then a person moves it."""
+    found = facts.migration
+    if found is None or isinstance(found.proved, Unknown) or isinstance(found.resource, Unknown):
+        return None
+    return way_to_use(found.proved)
+
+
+def _how(facts: Facts) -> str:
+    """Who moves it, and why."""
+    proof, found = _proof(facts), facts.migration
+    if proof is not None:
+        return f"hvops moves it: {proof.says}."
+    if found is not None and isinstance(found.proved, Unknown):
+        return f"A person moves it: what was proved on {found.cluster} is not known: {found.proved.why}"
+    if found is not None and isinstance(found.resource, Unknown):
+        return f"A person moves it: {found.resource.why}"
+    where = found.cluster if found is not None else "its cluster"
+    return f"A person moves it: no way to migrate live has been proved on {where}."
+
+
+def _move_gates(facts: Facts, move: MoveFacts) -> tuple[Gate, ...]:
+    """What has to be so before it moves; more of it where hvops moves it."""
+    if facts.migration is not None and _proof(facts) is not None:
+        return move_gates(facts.migration, move.to)
+    return GUEST_MOVES.judge(move)
+
+
+def _migration_steps(facts: Facts, repair: Repair, believed: Node) -> tuple[Step, ...]:
+    """The move, and the wait for VMM's next look: by hand where no way is proved."""
+    by_hand, look = move_steps(repair, believed)
+    proof, found = _proof(facts), facts.migration
+    if proof is None or found is None:
+        return by_hand, look
+    step = live_move_step(machine(found), found.node, believed.name, way=proof.way)
+    return replace(step, guard=(is_there(repair), *step.guard)), look
 
 
 def _by_database(facts: Facts, chosen: Resolved, repair: Repair) -> Plan:

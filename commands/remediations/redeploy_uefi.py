@@ -41,8 +41,8 @@ def plan(args: Args, facts: RedeployFacts) -> Plan:
         return no_plan(refusal, remedies=look)
     size = format_size(judged.disk.size or 0)
     own = gates(args.host, facts, judged)
-    if held(own):
-        return no_plan(blocking_reason(on, own), own, _drain(args, facts))
+    if holding := held(own):
+        return no_plan(blocking_reason(on, holding), own, _drain(args, facts))
     return Plan(
         reason=f"{on} starts by {judged.firmware} from {'a GPT' if judged.disk.is_gpt else 'an MBR'} disk ({size}).{other_disks(facts.boot, judged.disk)}",
         impact=(

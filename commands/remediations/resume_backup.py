@@ -27,6 +27,7 @@ _GOES_ON = 120  # seconds until a resumed job says that it runs
 class JobNumber(int):
     """The number of a job."""
 
+    label = "Backup job"
     wants = "the number of a backup job such as 48211"
     is_subject = True
 
@@ -119,7 +120,7 @@ def _held(job: BackupJob, space: space_facts.GuestSpaceFacts | None, gates: tupl
             f"No plan yet for job {job.number}: {few} {'is' if len(full) == 1 else 'are'} full or low, so it would only wait"
             f" again. First: {space_facts.way_to_room(space)}, then check again."
         )
-    return blocking_reason(f"job {job.number}", gates)
+    return blocking_reason(f"job {job.number}", held(gates))
 
 
 def _has_room(job: BackupJob, space: space_facts.GuestSpaceFacts | None) -> Gate:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Self
 
 from bot.api.arguments import HostTarget
@@ -29,6 +30,12 @@ class Failback(str):
 
     __slots__ = ()
     wants = "immediate, policy or no"
+    label = "When its guests come back"
+    choices = MappingProxyType({  # word -> what a form calls it
+        "immediate": "At once, live",
+        "policy": "In the failback hours of their roles",
+        "no": "Not: they stay where they are",
+    })  # fmt: skip
 
     @classmethod
     def parse(cls, word: str) -> Self:

@@ -7,6 +7,7 @@ nodes           the state of each node and of its drain; isolated, in quarantine
 quorum          how the quorum was configured, whether its witness votes now; is anti-affinity enforced
 cluster_services  which Windows services a cluster owns
 placement       how a guest would leave its node: live or saved and moved, and where to
+migration       a guest as a resource that moves live: its state, how it is set to move
 capacity        memory: what guests use, what nodes have free
 guest_bonds     devices, disks, files and keys that bind a guest to its host
 bugchecks       stops of guests                     guest_drivers   file versions of drivers inside a guest
@@ -18,6 +19,7 @@ snapshots       shadow copies of a host, and which are mounted
 vss_writers     VSS writers of a host               backup_state    does a backup run: signs on the hosts, and the products
 event_log       what the logs name                  services        Windows services, and restarting one with waits
 updates         builds, updates, reboot flags       audit_policy    what Object Access audits
+packages        packages of updates: listed, and as files   restarts   restarting a host, and what proves it
 clock           what time a machine believes it is  audit_log       a full Security log; who else sets auditing
 commvault       backup jobs                         vmm             what SCVMM's database believes
 web_server      the head of what a web server answers to one request
@@ -25,6 +27,7 @@ load_balancer   virtual services, health checks and real servers of a load balan
 identity        is this the machine we meant?       rules           the rule files, read and checked
 firmware        UEFI or not, its version          boot_disks      disks and partitions of a host
 replication     what a host replicates, with whom, how it went
+drills          which drills of a service are done, by the ledger
 ping            does one machine reach another      text_files      hosts files, addresses in configuration
 slack_group     who is in a Slack group
 host_names      is this the same host?          storage         Storage Spaces: jobs, and how virtual disks are

@@ -22,7 +22,7 @@ from commands.sources.event_log import Event, EventLog, logged_events, named_gue
 from commands.sources.guests import HostedGuest
 
 WORKER_LOG = "Microsoft-Windows-Hyper-V-Worker-Admin"
-_WORKER = "Microsoft-Windows-Hyper-V-Worker"
+WORKER_PROVIDER = "Microsoft-Windows-Hyper-V-Worker"
 _REPORTING = ("BugCheck", "Microsoft-Windows-WER-SystemErrorReporting")  # the source's name, and the provider's
 _POWER = "Microsoft-Windows-Kernel-Power"
 _STOP, _UNCLEAN = 1001, 41
@@ -82,7 +82,7 @@ def guest_stops(hosted: HostedGuest, since: datetime) -> Source[Stops]:
 
 def host_stops(on: str, since: datetime) -> Source[EventLog]:
     """The question: which guests stopped on a host since then?"""
-    return logged_events(on, WORKER_LOG, (_STOPPED, _TRIPLE_FAULT), since, _WORKER)
+    return logged_events(on, WORKER_LOG, (_STOPPED, _TRIPLE_FAULT), since, WORKER_PROVIDER)
 
 
 def read_host_stop(event: Event) -> tuple[str, str, Stop]:

@@ -40,6 +40,31 @@ def free_memory(on: str) -> Source[int]:
     return Source(Wql(on, "root/cimv2", "Win32_OperatingSystem", ("FreePhysicalMemory",)), _read_free_memory)
 
 
+def processor_counts(node: Node) -> Source[dict[str, int]]:
+    """The question: how many virtual processors has each guest of a node? [doc]."""
+    columns = ("Name", "NumberOfProcessors")
+    return Source(Wql(node.name, namespace(node), "Msvm_SummaryInformation", columns), _read_processor_counts)
+
+
+def logical_processors(on: str) -> Source[int]:
+    """The question: how many logical processors has a host? A guest cannot start with more virtual ones [doc]."""
+    return Source(Wql(on, "root/cimv2", "Win32_ComputerSystem", ("NumberOfLogicalProcessors",)), _read_processors)
+
+
+def _read_processor_counts(rows: Rows) -> dict[str, int]:
+    """VM id -> virtual processors; what was not told, or cannot be read, is left out."""
+    told = {guid(readable(get_str, row, "Name") or ""): readable(get_int, row, "NumberOfProcessors") for row in rows}
+    return {vm_id: count for vm_id, count in told.items() if vm_id and count is not None}
+
+
+def _read_processors(rows: Rows) -> int:
+    """Raises CellError where it was not told."""
+    count = get_int(rows[0], "NumberOfLogicalProcessors") if rows else None
+    if count is None:
+        raise CellError("NumberOfLogicalProcessors", None)
+    return count
+
+
 def _read_memory_use(rows: Rows) -> dict[str, int]:
     """VM id -> bytes; MemoryUsage is in MB [doc]. What was not told, or cannot be read, is left out, and no zero."""
     told = {guid(readable(get_str, row, "Name") or ""): readable(get_int, row, "MemoryUsage") for row in rows}

@@ -16,7 +16,7 @@ from bot.api.facts import Unknown, value_of
 from bot.api.plan import OpenQuestion
 from bot.api.queries import Predicate, Registry, Wql
 from bot.api.query_client import QueryClient
-from bot.api.rows import Cell, CellError, Row, Rows, get_int, get_str, get_strs, readable
+from bot.api.rows import Cell, CellError, Row, Rows, get_build, get_int, get_str, get_strs, readable
 from bot.api.sources import Source
 from commands.sources.host_names import hosts_named
 from commands.sources.identity import guid
@@ -35,7 +35,7 @@ def host_build(on: str) -> Source[int | None]:
 
 def _read_build(rows: Rows) -> int | None:
     """The build number; None where it was not told. Raises CellError."""
-    return get_int(rows[0], "BuildNumber") if rows else None
+    return get_build(rows[0]) if rows else None
 
 
 _NAMESPACE, _CLASS = "root/Microsoft/Windows/ClusterUpdate", "MSFT_CAURun"
@@ -377,7 +377,7 @@ def _read_nodes(rows: Rows) -> tuple[Node, ...]:
     if not rows:
         raise ValueError("MSCluster_Node names no node, which no cluster can be without")
     nodes = [
-        Node(_name(row), readable(get_int, row, "BuildNumber"), readable(get_int, row, "State") == _DOWN)
+        Node(_name(row), readable(get_build, row, "BuildNumber"), readable(get_int, row, "State") == _DOWN)
         for row in rows
     ]
     return tuple(sorted(nodes, key=lambda node: node.name.casefold()))

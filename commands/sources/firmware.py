@@ -13,7 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from bot.api.queries import Registry, RunReader, Wql, make_params
-from bot.api.rows import CellError, Rows, get_datetime, get_int, get_str, readable
+from bot.api.rows import CellError, Rows, get_build, get_datetime, get_int, get_str, readable
 from bot.api.sources import Source
 
 _CONTROL = r"SYSTEM\CurrentControlSet\Control"
@@ -110,7 +110,7 @@ def _read_model(rows: Rows) -> Model:
 
 def _read_folder(rows: Rows) -> WindowsFolder:
     row = rows[0] if rows else {}
-    return WindowsFolder(readable(get_str, row, "WindowsDirectory") or "", readable(get_int, row, "BuildNumber"))
+    return WindowsFolder(readable(get_str, row, "WindowsDirectory") or "", readable(get_build, row, "BuildNumber"))
 
 
 def _read_setup(rows: Rows) -> tuple[Firmware, str]:

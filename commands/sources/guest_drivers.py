@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from bot.api.queries import GuestWql, Predicate
-from bot.api.rows import Rows, get_int, get_str
+from bot.api.rows import Rows, get_build, get_str
 from bot.api.sources import Source
 from commands.sources.guests import HostedGuest
 from commands.sources.integration import Version, read_version
@@ -92,7 +92,7 @@ def _read_windows(rows: Rows) -> GuestWindows:
     directory = get_str(rows[0], "SystemDirectory").strip() if rows else ""
     if not directory:
         raise ValueError("Win32_OperatingSystem tells no SystemDirectory")
-    return GuestWindows(get_int(rows[0], "BuildNumber"), directory)
+    return GuestWindows(get_build(rows[0]), directory)
 
 
 def _read_file(rows: Rows) -> FileVersion | None:

@@ -22,7 +22,7 @@ from commands.sources.kvp import KvpInfo, kvp_info, read_items
 
 BACKING_UP = 32776  # OperationalStatus[1] in Microsoft's own listing, in no document [src]
 # What Hyper-V does to a guest, OperationalStatus[1]: 32768 to 32774 [doc], the others Microsoft's own listing [src].
-_ACTIVITIES = {
+ACTIVITIES = {
     32768: "a checkpoint is being created",
     32769: "a checkpoint is being applied",
     32770: "a checkpoint is being deleted",
@@ -40,11 +40,13 @@ _ACTIVITIES = {
 # its integration services, SR-IOV, its disks.
 _CONDITIONS = (*range(32782, 32791), 32795)
 _HYPER_V = 32768  # from here on the numbers are Hyper-V's own [doc]
-_LISTED = {BACKING_UP, *_ACTIVITIES, *_CONDITIONS}
+_LISTED = {BACKING_UP, *ACTIVITIES, *_CONDITIONS}
+_SWITCHED_ON = 2  # EnabledState of a component [doc]
+MOST_GUESTS = 4_096  # of one host: 1,024 run at most [doc: maximums of Hyper-V], and each may be asked several things
 _CRITICAL, _NOT_CRITICAL = 25, (5, 20)  # HealthState [doc]
 _CURRENT_SETTINGS = 3  # v1 SettingType: current, not a snapshot [doc]
 _REALIZED = "Microsoft:Hyper-V:System:Realized"  # v2 VirtualSystemType [src]
-_VM_PARAMETERS = r"SOFTWARE\Microsoft\Virtual Machine\Guest\Parameters"
+VM_PARAMETERS = r"SOFTWARE\Microsoft\Virtual Machine\Guest\Parameters"
 
 
 class Power(StrEnum):
@@ -189,22 +191,25 @@ def virtual_machines(node: Node) -> Source[tuple[Guest, ...]]:
     """The question: every virtual machine of a node. The host itself is a row of that class too."""
     plain = ("Name", "ElementName", "EnabledState", "OperationalStatus", "HealthState")
     columns = plain if node.is_2008 else (*plain, "ReplicationMode")  # Replica came with 2012, and its column too [doc]
-    return Source(Wql(node.name, namespace(node), "Msvm_ComputerSystem", columns), _read_guests)
+    query = Wql(node.name, namespace(node), "Msvm_ComputerSystem", columns)
+    return Source(query, _read_guests, ("guest", lambda guests: [guest.name for guest in guests]))
 
 
 def _read_guests(rows: Rows) -> tuple[Guest, ...]:
     """Virtual machines by name; the host's own row is left out: its Name is no GUID [cap].
 
     What cannot be read of one is unknown of that one alone. Raises CellError for a Name that is no text: without its key
-    nobody can tell which machine a row is.
+    nobody can tell which machine a row is; and ValueError for more machines than any host has.
     """
+    if len(rows) > MOST_GUESTS:
+        raise ValueError(f"it names {len(rows):,} virtual machines, and no host has more than {MOST_GUESTS:,}")
     guests = [
         Guest(
             vm_id=guid(get_str(row, "Name")),
             name=readable(get_str, row, "ElementName") or get_str(row, "Name"),
             power=_POWER.get(readable(get_int, row, "EnabledState") or 0, Power.UNKNOWN),
             backing_up=BACKING_UP in status if (status := readable(get_ints, row, "OperationalStatus") or ()) else None,
-            activities=tuple(_ACTIVITIES[one] for one in status if one in _ACTIVITIES),
+            activities=tuple(ACTIVITIES[one] for one in status if one in ACTIVITIES),
             unlisted=tuple(one for one in status if one >= _HYPER_V and one not in _LISTED),
             replication=_replication(row),
             health=readable(get_int, row, "HealthState"),
@@ -269,6 +274,37 @@ def firmware_ids(node: Node) -> Source[dict[str, str]]:
     return Source(Wql(node.name, namespace(node), "Msvm_VirtualSystemSettingData", columns, realized), _read_bios)
 
 
+def configuration_versions(node: Node) -> Source[dict[str, str]]:
+    """The question: which version has each machine's configuration? VM id -> "5.0"; 2012 and later [doc]."""
+    realized = (Predicate("VirtualSystemType", "=", _REALIZED),)
+    columns = ("VirtualSystemIdentifier", "Version")
+    return Source(Wql(node.name, namespace(node), "Msvm_VirtualSystemSettingData", columns, realized), _read_versions)
+
+
+def shutdown_components(node: Node) -> Source[dict[str, str]]:
+    """The question: by which component is each guest shut down? VM id -> DeviceID, one of its keys [doc]; 2012 and later."""
+    columns = ("SystemName", "DeviceID", "EnabledState")
+    return Source(Wql(node.name, namespace(node), "Msvm_ShutdownComponent", columns), _read_components)
+
+
+def _read_versions(rows: Rows) -> dict[str, str]:
+    """What was not told, or cannot be read, is left out."""
+    told = {
+        guid(readable(get_str, row, "VirtualSystemIdentifier") or ""): readable(get_str, row, "Version") for row in rows
+    }
+    return {vm_id: version for vm_id, version in told.items() if vm_id and version}
+
+
+def _read_components(rows: Rows) -> dict[str, str]:
+    """Those that are switched on; one that is off shuts nothing down."""
+    found = {
+        guid(readable(get_str, row, "SystemName") or ""): readable(get_str, row, "DeviceID") or ""
+        for row in rows
+        if readable(get_int, row, "EnabledState") == _SWITCHED_ON
+    }
+    return {vm_id: device for vm_id, device in found.items() if vm_id and device}
+
+
 def _read_exchange(rows: Rows) -> dict[str, KvpInfo]:
     """VM id -> what the guest told; items that cannot be read are said of that guest alone."""
     return {guid(readable(get_str, row, "SystemName") or ""): _told_by(row) for row in rows}
@@ -292,7 +328,7 @@ def guest_identity(hosted: HostedGuest) -> Source[str]:
     """Which virtual machine does the guest believe to be? Written by integration services (2012 R2 and later [mem])."""
     guest = hosted.guest
     return Source(
-        GuestRegistry(guest.name, hosted.told.fqdn, guest.vm_id, _VM_PARAMETERS, ("VirtualMachineId",)), _read_identity
+        GuestRegistry(guest.name, hosted.told.fqdn, guest.vm_id, VM_PARAMETERS, ("VirtualMachineId",)), _read_identity
     )
 
 

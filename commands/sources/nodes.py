@@ -18,7 +18,7 @@ from enum import IntEnum, IntFlag
 from bot.api.facts import Unknown, value_of
 from bot.api.queries import Predicate, Wql
 from bot.api.query_client import QueryClient
-from bot.api.rows import CellError, Row, Rows, get_int, get_str, readable
+from bot.api.rows import CellError, Row, Rows, get_build, get_int, get_str, readable
 from bot.api.sources import Source
 from commands.sources.cluster import NAMESPACE
 
@@ -209,7 +209,7 @@ def _read_node_states(rows: Rows) -> tuple[NodeState, ...]:
         name = get_str(row, "Name")
         if not name:
             raise CellError("Name", row.get("Name"))
-        drain, build = readable(get_int, row, "NodeDrainStatus"), readable(get_int, row, "BuildNumber")
+        drain, build = readable(get_int, row, "NodeDrainStatus"), readable(get_build, row, "BuildNumber")
         found.append(NodeState(name, readable(get_int, row, "State"), drain, _has_vote(row), build))
     return tuple(sorted(found, key=lambda one: one.name.casefold()))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bot.api.queries import Registry, Wql
-from bot.api.rows import Rows, get_int, get_str
+from bot.api.rows import Rows, get_build, get_str
 from bot.api.sources import Source
 
 _CODE_PAGES = r"SYSTEM\CurrentControlSet\Control\Nls\CodePage"
@@ -41,7 +41,7 @@ def oem_code_page(on: str) -> Source[str]:
 def _read_system(rows: Rows) -> OperatingSystem:
     """The one row; an empty system where there is none. Raises CellError."""
     row = rows[0] if rows else {}
-    return OperatingSystem(get_str(row, "Caption").strip(), get_str(row, "Version"), get_int(row, "BuildNumber"))
+    return OperatingSystem(get_str(row, "Caption").strip(), get_str(row, "Version"), get_build(row))
 
 
 def _read_code_page(rows: Rows) -> str:

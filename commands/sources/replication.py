@@ -10,13 +10,15 @@ is written on the recovery server alone [doc]; the primary answers 1601.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum
+from xml.sax.saxutils import escape, quoteattr
 
 from bot.api.facts import Unknown
 from bot.api.queries import RunReader, Wql, make_params
-from bot.api.rows import Row, Rows, get_datetime, get_int, get_str, readable
+from bot.api.rows import Row, Rows, get_bool, get_datetime, get_int, get_str, get_strs, readable
 from bot.api.sources import Source
 from commands.sources.cluster import Node
 from commands.sources.guests import Replication
@@ -24,6 +26,9 @@ from commands.sources.identity import guid
 
 BUILD_2012R2 = 9600
 _LONGEST_INTERVAL = 86_400  # seconds; Windows has 30, 300 and 900 [doc]
+_LONGEST_LATENCY = (
+    2**32
+)  # seconds, a century: no sum of a monitoring period, and sums beyond every time could not be added to
 _NAMESPACE = "root/virtualization/v2"
 _INSTANCE = re.compile(r"Microsoft:([0-9A-Fa-f-]{36})\\HVR\\([01])", re.ASCII)
 
@@ -62,7 +67,28 @@ STATES = {
     20: "prepared for group reverse replication",
     21: "test failover in progress",
 }
-REPLICATING = 3
+REPLICATING, PREPARED, RECOVERED = (
+    3,
+    4,
+    5,
+)  # of a primary that sent its last changes, and of a replica failed over [src]
+_KERBEROS = 1  # AuthenticationType [doc]
+# What Msvm_ReplicationSettingData holds beside the hosts of a relationship, with its types [doc]. The window for an automatic
+# resynchronisation is left out: how WinRM writes its two times was never captured.
+_SETTINGS = (
+    ("InstanceID", "string"),
+    ("ApplicationConsistentSnapshotInterval", "uint16"),
+    ("AuthenticationType", "uint16"),
+    ("AutoResynchronizeEnabled", "boolean"),
+    ("BypassProxyServer", "boolean"),
+    ("CompressionEnabled", "boolean"),
+    ("EnableWriteOrderPreservationAcrossDisks", "boolean"),
+    ("IncludedDisks", "string[]"),
+    ("RecoveryHistory", "uint16"),
+    ("RecoveryServerPortNumber", "uint16"),
+    ("ReplicateHostKvpItems", "boolean"),
+    ("ReplicationInterval", "uint16"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +143,31 @@ class Statistics:
     tested: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class ReplicaSettings:
+    """How one host has a relationship configured, as far as a reversal takes it over.
+
+    Attributes:
+        primary: where the primary is reached: a host, or the broker of its cluster; "" where it was not told.
+        recovery: the same of the replica.
+        by_kerberos: whether both prove themselves by Kerberos; None where it was not told.
+        values: property, CIM type and value of all else, without what was not told.
+    """
+
+    primary: str
+    recovery: str
+    by_kerberos: bool | None
+    values: tuple[tuple[str, str, str | tuple[str, ...]], ...] = ()
+
+    def towards(self, point: str) -> str:
+        """The settings as CIM-XML, with that connection point as the recovery side.
+
+        As Microsoft's own sample reverses a relationship: only the recovery side changes, all else stays as it is [src].
+        """
+        told = (*self.values, ("RecoveryConnectionPoint", "string", point))
+        return f'<INSTANCE CLASSNAME="Msvm_ReplicationSettingData">{"".join(map(_property, told))}</INSTANCE>'
+
+
 def relationships(node: Node) -> Source[tuple[Relationship, ...]] | Unknown:
     """The question: what does this host replicate? Unknown for a Windows that has no Replica, or tells no build."""
     if node.build is None:
@@ -137,6 +188,17 @@ def replication_ends(node: Node) -> Source[dict[str, Ends]]:
     columns = ("InstanceID", "PrimaryHostSystem", "RecoveryHostSystem")
     more = ("ReplicationInterval",) if node.build is not None and node.build >= BUILD_2012R2 else ()
     return Source(Wql(node.name, _NAMESPACE, "Msvm_ReplicationSettingData", (*columns, *more)), _read_ends)
+
+
+def replica_settings(node: Node) -> Source[dict[str, ReplicaSettings]]:
+    """The question: how is each relationship configured? Machine -> settings, extended ones left out. 2012 R2 and later."""
+    columns = ("PrimaryConnectionPoint", "RecoveryConnectionPoint", *(name for name, _ in _SETTINGS))
+    return Source(Wql(node.name, _NAMESPACE, "Msvm_ReplicationSettingData", columns), _read_settings)
+
+
+def relationship_id(vm_id: str) -> str:
+    """The InstanceID of the relationship between a machine and its replica [doc]."""
+    return f"Microsoft:{vm_id.upper()}\\HVR\\0"
 
 
 def replication_statistics(on: str, vm_id: str) -> Source[Statistics]:
@@ -191,13 +253,50 @@ def _read_ends(rows: Rows) -> dict[str, Ends]:
     return found
 
 
+def _read_settings(rows: Rows) -> dict[str, ReplicaSettings]:
+    """Raises ValueError for an InstanceID of another form, CellError for a value of another type."""
+    found: dict[str, ReplicaSettings] = {}
+    for row in rows:
+        vm_id, extended = _machine(row)
+        if not extended:
+            kind = get_int(row, "AuthenticationType")
+            found[vm_id] = ReplicaSettings(
+                get_str(row, "PrimaryConnectionPoint"),
+                get_str(row, "RecoveryConnectionPoint"),
+                None if kind is None else kind == _KERBEROS,
+                tuple(_told(row)),
+            )
+    return found
+
+
+def _told(row: Row) -> Iterator[tuple[str, str, str | tuple[str, ...]]]:
+    for name, kind in _SETTINGS:
+        if row.get(name) in (None, "", ()):
+            continue
+        if kind == "string[]":
+            yield name, kind, get_strs(row, name)
+        elif kind == "boolean":
+            yield name, kind, "TRUE" if get_bool(row, name) else "FALSE"
+        else:
+            yield name, kind, get_str(row, name) if kind == "string" else str(get_int(row, name))
+
+
+def _property(told: tuple[str, str, str | tuple[str, ...]]) -> str:
+    name, kind, value = told
+    if isinstance(value, str):
+        return f"<PROPERTY NAME={quoteattr(name)} TYPE={quoteattr(kind)}><VALUE>{escape(value)}</VALUE></PROPERTY>"
+    inside = "".join(f"<VALUE>{escape(one)}</VALUE>" for one in value)
+    kind = kind.removesuffix("[]")
+    return f"<PROPERTY.ARRAY NAME={quoteattr(name)} TYPE={quoteattr(kind)}><VALUE.ARRAY>{inside}</VALUE.ARRAY></PROPERTY.ARRAY>"
+
+
 def _read_statistics(rows: Rows) -> Statistics:
     """Those of the first relationship. Raises ValueError where there are none: then nothing is known, not "never"."""
     if not rows:
         raise ValueError("the host tells no statistics of this virtual machine")
     row = rows[0]
     cycles, latency = get_int(row, "ReplicationSuccessCount"), get_int(row, "ReplicationLatency")
-    if (cycles or 0) < 0 or (latency or 0) < 0:
+    if (cycles or 0) < 0 or not 0 <= (latency or 0) <= _LONGEST_LATENCY:
         raise ValueError(f"{cycles} cycles that took {latency} s together are no statistics")
     average = timedelta(seconds=latency / cycles) if cycles and latency is not None else None
     return Statistics(cycles, average, get_int(row, "ReplicationMissCount"), get_datetime(row, "LastTestFailoverTime"))

@@ -10,6 +10,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Literal
 
+from bot.api.updates import UpdateStep
 from commands.sources.identity import fold_name, guid
 
 _VERSION = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9}){0,3}(?![0-9])")
@@ -26,6 +27,7 @@ class KnownIssue:
         unless: never fires where one of these is listed.
         needs: an extra condition that the command must look up ("" or "scsi disks").
         by_hand: the steps per node, in order.
+        steps: the same as changes of updates; () where hvops does not do them.
     """
 
     key: str
@@ -39,6 +41,7 @@ class KnownIssue:
     by_hand: tuple[str, ...]
     source: str
     date: str
+    steps: tuple[UpdateStep, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +205,15 @@ def _trap(key: str, rule: dict[str, Any]) -> KnownIssue:
         by_hand=tuple(rule["by_hand"]),
         source=rule["source"],
         date=str(rule["date"]),
+        steps=tuple(_step(key, written) for written in rule.get("steps", ())),
     )
+
+
+def _step(key: str, written: str) -> UpdateStep:
+    does, _, kb = written.partition(" ")
+    if does not in ("remove", "add") or not kb.startswith("KB"):
+        raise ValueError(f"superseded_kbs.toml: {key}: {written!r} is no step.")
+    return UpdateStep("remove" if does == "remove" else "add", kb)
 
 
 def _fault(rule: dict[str, Any]) -> FirmwareFault:

@@ -18,7 +18,7 @@ from functools import partial
 from bot.api.facts import Unknown, value_of, values_of
 from bot.api.queries import Predicate, Registry, Wql
 from bot.api.query_client import QueryClient
-from bot.api.rows import CellError, Rows, get_int, get_str, get_strs
+from bot.api.rows import CellError, Rows, get_build, get_int, get_str, get_strs
 from bot.api.sources import Source
 from commands.sources.cluster import Node
 from commands.sources.identity import guid
@@ -156,7 +156,7 @@ def _node(
 def _read_build(rows: Rows) -> Build:
     """The build out of one registry row. Raises CellError where there is no build number."""
     row: Mapping[str, object] = rows[0] if rows else {}
-    build = get_int(row, "CurrentBuildNumber")
+    build = get_build(row, "CurrentBuildNumber")
     if build is None:
         raise CellError("CurrentBuildNumber", None)
     return Build(build, get_int(row, "UBR"))

@@ -13,12 +13,15 @@ class Vs(str):
     """A word of a virtual service: of its nickname, its index, its address or address:port."""
 
     __slots__ = ()
+    label = "Virtual service"
+    wants = "its nickname, index or address"
 
 
 class HostNames(tuple[str, ...]):
     """Host names as a check may ask for them: "www.shop.lab", or several with commas."""
 
     __slots__ = ()
+    label = "Host names to ask for"
     wants = "a host name such as www.shop.lab, or up to four with commas"
 
     @classmethod

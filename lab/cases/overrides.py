@@ -89,6 +89,7 @@ def _replica(world: World, told: Replica, shift: Shift, key: str) -> None:
         end.cycles, end.latency, end.missed = told.cycles, told.latency, told.missed
     assert copy.replication is not None
     copy.replication.tested = None if told.tested is None else shift(told.tested)
+    copy.replication.extended = (told.state, told.health) if told.extended else None
 
 
 def _spoken(on: str | Sequence[str]) -> str:

@@ -357,6 +357,7 @@ class Replica(_Part):
         cycles: how many succeeded in the monitoring period; `latency`: their seconds, summed; `missed`: those that did not.
         tested: the last test failover, which the recovery server alone knows.
         configuration: version of the copy's configuration.
+        extended: the copy is replicated on to a third host.
     """
 
     guest: Text
@@ -369,6 +370,7 @@ class Replica(_Part):
     latency: int = Field(default=3_024, ge=0)
     missed: int = Field(default=0, ge=0)
     tested: datetime | None = None
+    extended: bool = False
     configuration: str = "5.0"
 
 

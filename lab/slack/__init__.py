@@ -94,6 +94,8 @@ POST /practice/act with Content-Type application/json and {"as": "operator", "ac
         element's `confirm` first and sends the click only after yes. A block in an ephemeral works the same way.
     {"act": "chooses", "channel"|"view" as above, "block_id": "…", "action_id": "…", "value": Value}
         sets an element without telling the app (inputs without dispatch_action)
+    {"act": "suggests", "view": "V…", "block_id": "…", "action_id": "…", "value": "what was typed so far"}
+        -> {"ok": true, "options": [option objects]}   of an external_select; only what was offered can be chosen
     {"act": "submits", "view": "V…", "values": {block_id: {action_id: Value}}}
         -> {"ok": true} | {"ok": false, "errors": {block_id: sentence}} (also in View.errors)
     {"act": "closes", "view": "V…", "all": false}      all: the x of the window, which closes the whole stack
@@ -102,7 +104,8 @@ POST /practice/act with Content-Type application/json and {"as": "operator", "ac
     {"act": "marks", "channel": "C0OPS", "ts": "…"}    read up to here
 
     Values: plain_text_input, number_input, url and email: text. static_select, radio_buttons, overflow: the option's
-    value. multi selects, checkboxes: list of option values. users_select, conversations_select, channels_select: id.
+    value. external_select: the value of an option that was offered.
+    multi selects, checkboxes: list of option values. users_select, conversations_select, channels_select: id.
     datepicker "2026-01-31", timepicker "23:05", datetimepicker epoch seconds. null empties.
 
 POST /practice/trouble with {"trouble": Trouble, …} -> {"ok": true}

@@ -152,6 +152,7 @@ INITIAL = {
     "url_text_input": ("initial_value", "value"),
     "email_text_input": ("initial_value", "value"),
     "static_select": ("initial_option", "selected_option"),
+    "external_select": ("initial_option", "selected_option"),
     "radio_buttons": ("initial_option", "selected_option"),
     "checkboxes": ("initial_options", "selected_options"),
     "multi_static_select": ("initial_options", "selected_options"),

@@ -128,6 +128,7 @@ class View:
     Attributes:
         payload: what the app sent, with block ids filled in.
         state: block_id -> action_id -> value of the element, as Slack sends it.
+        offered: block_id -> the options that the app gave last for a menu that asks it.
     """
 
     id: str
@@ -139,6 +140,7 @@ class View:
     state: JSON = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
     trouble: str = ""
+    offered: dict[str, list[JSON]] = field(default_factory=dict)
 
     @property
     def kind(self) -> str:

@@ -84,6 +84,7 @@ class Practice:
             "types": self._types,
             "clicks": self._clicks,
             "chooses": self._chooses,
+            "suggests": self._suggests,
             "submits": self._submits,
             "closes": self._closes,
             "opens_home": self._opens_home,
@@ -141,6 +142,11 @@ class Practice:
         where = self._where(me, body)
         self._acts.chooses(where, _place(where, body), body.get("value"))
         return {"ok": True}
+
+    async def _suggests(self, me: Member, body: JSON) -> JSON:
+        view = self._modal(me, body)
+        options = await self._acts.suggests(me, view, _place(view, body), str(body.get("value", "")))
+        return {"ok": True, "options": options}
 
     async def _submits(self, me: Member, body: JSON) -> JSON:
         view = self._modal(me, body)

@@ -70,6 +70,18 @@ def view_action(core: Core, who: Member, view: View, place: Placed, value: JSON)
     }
 
 
+def suggestion(who: Member, view: View, place: Placed, typed: str) -> JSON:
+    """A menu with options from the app: somebody opened it, or typed into it."""
+    return {
+        **_interaction(who, "block_suggestion"),
+        "container": {"type": "view", "view_id": view.id},
+        "action_id": place.action_id,
+        "block_id": place.block_id,
+        "value": typed,
+        "view": view_json(view),
+    }
+
+
 def submission(core: Core, who: Member, view: View) -> JSON:
     """A modal's submit button."""
     return {

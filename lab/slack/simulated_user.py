@@ -104,8 +104,16 @@ class Person:
             values: by label, action_id or block_id of the input.
         """
         for name, value in (values or {}).items():
+            place = find(view, name)
+            if place.element["type"] == "external_select" and value is not None:
+                await self._acts.suggests(self.member, view, place, str(value))
             self.chooses(view, name, value)
         return await self._acts.submits(self.member, view)
+
+    async def suggested(self, view: View, element: str, typed: str = "") -> list[str]:
+        """Open a menu whose options the app gives, type into it, and read the options."""
+        options = await self._acts.suggests(self.member, view, find(view, element), typed)
+        return [str(option["text"]["text"]) for option in options]
 
     async def closes(self, view: View, *, everything: bool = False) -> Done:
         """Close a modal, or with `everything` the whole stack."""

@@ -6,14 +6,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lab.slack.api_json import view_json
-from lab.slack.blockkit_walk import Placed, placed, value_of
+from lab.slack.blockkit.texts import suggested_problems
+from lab.slack.blockkit_walk import Placed, options_of, placed, value_of
 from lab.slack.context import Call, Core
 from lab.slack.ephemeral_tokens import Hook
 from lab.slack.events import Events
 from lab.slack.message_parsing import as_sent, escaped, split_command
 from lab.slack.methods.views import checked
 from lab.slack.model import BOT_USER, JSON, SLACKBOT, Member, Message, Refusal, View
-from lab.slack.payloads import closing, command_payload, message_action, submission, view_action
+from lab.slack.payloads import closing, command_payload, message_action, submission, suggestion, view_action
 from lab.slack.response_urls import speak
 from lab.slack.socket import SocketMode
 from lab.slack.workspace import MOST_VIEWS
@@ -84,8 +85,27 @@ class UserActions:
         Raises:
             ValueError: the element has no such option.
         """
-        where.state.setdefault(place.block_id, {})[place.action_id] = value_of(place.element, chosen)
+        element = place.element
+        if element["type"] == "external_select":
+            offered = where.offered.get(place.block_id, []) if isinstance(where, View) else []
+            element = {**element, "options": [*offered, *filter(None, [_standing(where, place)])]}
+        where.state.setdefault(place.block_id, {})[place.action_id] = value_of(element, chosen)
         self._show(where)
+
+    async def suggests(self, who: Member, view: View, place: Placed, typed: str) -> list[JSON]:
+        """Open a menu whose options the app gives, or type into it: what it shows then.
+
+        The app has three seconds; an answer that is late, or that breaks the rules, shows nothing [doc].
+        """
+        if len(typed) < place.element.get("min_query_length", 3):
+            return []
+        payload = suggestion(who, view, place, typed)
+        result = await self.socket.deliver("interactive", payload, accepts_response=True)
+        answer = {"action_id": place.action_id, **(result.payload or {})} if not result.error else {}
+        if suggested_problems(answer):
+            answer = {}
+        view.offered[place.block_id] = options_of(answer)
+        return view.offered[place.block_id]
 
     async def submits(self, who: Member, view: View) -> Done:
         """A modal's submit button; inputs that must not be empty are refused before the app hears of it."""
@@ -190,6 +210,13 @@ class UserActions:
             self.core.workspace.touched(where)
         else:
             self.core.workspace.changed(where)
+
+
+def _standing(where: Message | View, place: Placed) -> JSON | None:
+    """The option that is chosen now in a menu whose options the app gives."""
+    chosen: JSON = where.state.get(place.block_id, {}).get(place.action_id) or {}
+    found: JSON | None = chosen.get("selected_option") or place.element.get("initial_option")
+    return found
 
 
 def unfilled(view: View) -> dict[str, str]:

@@ -18,9 +18,11 @@ INTEGRATION_ADMIN = "Microsoft-Windows-Hyper-V-Integration-Admin"
 INTEGRATION_KVP = "Microsoft-Windows-Hyper-V-Integration-KvpExchange"  # the provider's name: [mem]
 WORKER_ADMIN = "Microsoft-Windows-Hyper-V-Worker-Admin"
 REPORTING = "Microsoft-Windows-WER-SystemErrorReporting"
+HIGH_AVAILABILITY = "Microsoft-Windows-Hyper-V-High-Availability-Admin"
 VMMS = "Microsoft-Windows-Hyper-V-VMMS"
 CLUSTERING = "Microsoft-Windows-FailoverClustering"
 SERVICING = "Microsoft-Windows-Servicing"
+DEFENDER = "Microsoft-Windows-Windows Defender/Operational"
 CRITICAL, ERROR, WARNING, INFORMATION = 1, 2, 3, 4
 
 
@@ -53,6 +55,16 @@ def migrated(guest: Guest, at: datetime) -> Event:
     )
     data = (("Parameter0", guest.name), ("Parameter1", vm_id), ("Parameter2", "0.5"))
     return Event(VMMS_ADMIN, VMMS, 20415, INFORMATION, at, data, text, hyper_v=True)
+
+
+def migration_failed(guest: Guest, at: datetime, code: int) -> Event:
+    """21502: a live migration did not complete; its number and that it carries the code: Microsoft's articles [doc]."""
+    text = (
+        f"Live migration of 'Virtual Machine {guest.name}' failed.  Virtual machine migration operation for '{guest.name}' "
+        f"failed at migration source '{guest.node.name.upper()}'. (Virtual machine ID {guest.vm_id.upper()}) (0x{code:08X})"
+    )
+    data = (("ResourceName", f"Virtual Machine {guest.name}"), ("Message", text))
+    return Event(HIGH_AVAILABILITY, "Microsoft-Windows-Hyper-V-High-Availability", 21502, ERROR, at, data, text)
 
 
 def drain_failed(guest: Guest, at: datetime, code: int = LOCKED_STATUS) -> Event:
@@ -116,6 +128,55 @@ def restart_needed(kb: str, at: datetime) -> Event:
     return Event("Setup", SERVICING, 4, INFORMATION, at, data, text)
 
 
+_SERVICING = {
+    1: "Initiating changes for package {kb}. Current state is {was}. Target state is {becomes}.",
+    2: "Package {kb} was successfully changed to the {becomes} state.",
+    3: "Package {kb} failed to be changed to the {becomes} state. Status: 0x80070005.",
+    4: "A reboot is necessary before package {kb} can be changed to the {becomes} state.",
+    5: "Windows update {kb} could not be installed because it is not applicable to this computer.",
+}
+
+
+def servicing(number: int, kb: str, at: datetime, *, removes: bool = False) -> Event:
+    """1 to 5 of Servicing: begun, changed, failed, a restart is needed, not applicable [src]. Texts and names of the data [mem]."""
+    becomes, was = ("Absent", "Installed") if removes else ("Installed", "Absent")
+    text = _SERVICING[number].format(kb=kb, becomes=becomes, was=was)
+    data = (
+        ("PackageIdentifier", kb),
+        ("IntendedPackageState", "5000" if removes else "5112"),
+        ("IntendedPackageStateTextized", becomes),
+        ("ErrorCode", "0x80070005" if number == 3 else "0x0"),  # noqa: PLR2004 (the one that fails)
+        ("Client", "DISM Package Manager Provider"),
+    )
+    return Event("Setup", SERVICING, number, ERROR if number == 3 else INFORMATION, at, data, text)  # noqa: PLR2004
+
+
+def windows_started(at: datetime) -> Event:
+    """12 of Kernel-General: the operating system started [cap]."""
+    data = (
+        ("MajorVersion", "6"),
+        ("MinorVersion", "1"),
+        ("BuildVersion", "7601"),
+        ("QfeVersion", "17514"),
+        ("ServiceVersion", "1"),
+        ("BootMode", "0"),
+        ("StartTime", f"{at:%Y-%m-%dT%H:%M:%S.000000000Z}"),
+    )
+    text = f"The operating system started at system time {at:%Y-%m-%dT%H:%M:%S.000000000Z}."
+    return Event("System", "Microsoft-Windows-Kernel-General", 12, INFORMATION, at, data, text)
+
+
+def attack_surface_rule(at: datetime, path: str = "C:\\Windows\\System32\\Dism.exe") -> Event:
+    """1121: an attack surface reduction rule in block mode has blocked something [doc]. Names of the data [cap]."""
+    data = (
+        ("ID", "D1E49AAC-8F56-4280-B9BA-993A6D77406C"),
+        ("Path", path),
+        ("Process Name", "C:\\Windows\\System32\\wbem\\WmiPrvSE.exe"),
+    )
+    text = "Microsoft Defender Exploit Guard has blocked an operation that is not allowed by your IT administrator."
+    return Event(DEFENDER, "Microsoft-Windows-Windows Defender", 1121, WARNING, at, data, text)
+
+
 def bugcheck(code: int, at: datetime, dump: str = "C:\\Windows\\MEMORY.DMP") -> Event:
     """1001 of WER-SystemErrorReporting: the machine started again after a stop. Its values: published logs [cap]."""
     says = f"0x{code:08x} (0x0000000000000028, 0x0000000000000002, 0x0000000000000000, 0xfffff88001c3e2b8)"
@@ -138,6 +199,13 @@ def unclean_start(at: datetime, code: int = 0) -> Event:
     )
     data = tuple((name, str(code) if name == "BugcheckCode" else "0") for name in names)
     return Event("System", "Microsoft-Windows-Kernel-Power", 41, CRITICAL, at, data, text)
+
+
+def unexpected_shutdown(at: datetime) -> Event:
+    """6008 of EventLog: the shutdown before was not expected; its values are localised texts of time and date [cap]."""
+    data = (("", f"{at:%H:%M:%S}"), ("", f"{at:%d.%m.%Y}"))
+    text = f"The previous system shutdown at {at:%H:%M:%S} on {at:%d.%m.%Y} was unexpected."
+    return Event("System", "EventLog", 6008, ERROR, at, data, text)
 
 
 def application_fault(at: datetime, program: str = "w3wp.exe") -> Event:

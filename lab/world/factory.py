@@ -44,11 +44,20 @@ def estate_plans(releases: Mapping[str, str]) -> tuple[ClusterPlan, ...]:
     )
 
 
-def measuring_plans(hosts: int, most: int = NODES_PER_CLUSTER, guests: int = 0) -> Iterator[ClusterPlan]:
+def measuring_plans(
+    hosts: int, most: int = NODES_PER_CLUSTER, guests: int = 0, releases: Mapping[str, str] | None = None
+) -> Iterator[ClusterPlan]:
     """Clusters of up to `most` nodes until there are that many hosts. `guests`: of each cluster; 0 for two a node."""
     for number, first in enumerate(range(0, hosts, most), start=1):
         nodes, name = min(most, hosts - first), f"farm{number:02d}"
-        yield ClusterPlan(name, f"{name}n", nodes, naming.numbered(name, guests or nodes * GUESTS_PER_NODE), "2019", {})
+        yield ClusterPlan(
+            name,
+            f"{name}n",
+            nodes,
+            naming.numbered(name, guests or nodes * GUESTS_PER_NODE),
+            (releases or {}).get(name, "2019"),
+            {},
+        )
 
 
 def make(
@@ -74,7 +83,7 @@ def make(
         A world with all machines in it; no server listens yet.
     """
     builder = _Builder(World({}, accounts(seed), clock=clock), seed)
-    plans = measuring_plans(hosts, per_cluster, guests) if hosts else estate_plans(releases or {})
+    plans = measuring_plans(hosts, per_cluster, guests, releases) if hosts else estate_plans(releases or {})
     for number, plan in enumerate(plans, start=1):
         builder.cluster(plan, number)
     if not hosts:

@@ -52,6 +52,18 @@ class Call:
             raise WmiFailure(INVALID_PARAMETER, "Invalid parameter ")
         return int(str(value))
 
+    def octets(self, name: str) -> bytes:
+        """Bytes: one number comes as a text, several as a list; none where it is missing or NULL.
+
+        Raises:
+            WmiFailure: it is something else.
+        """
+        value = self.params.get(name)
+        told = [] if value is None else list(value) if isinstance(value, (list, tuple)) else [value]
+        if not all(isinstance(one, str) and one.isdecimal() and int(one) <= 0xFF for one in told):  # noqa: PLR2004 - a byte
+            raise WmiFailure(INVALID_PARAMETER, "Invalid parameter ")
+        return bytes(int(str(one)) for one in told)
+
     def text(self, name: str) -> str:
         """A text; empty where it is missing or NULL."""
         value = self.params.get(name)

@@ -58,6 +58,15 @@ class Update:
     description: str = "Security Update"
 
 
+@dataclass(frozen=True, slots=True)
+class StagedPackage:
+    """An update that somebody has put on a machine as a file. `revision`: the third number of its version."""
+
+    kb: str
+    revision: int = 1
+    description: str = "Security Update"
+
+
 @dataclass(slots=True)
 class Writer:
     """A VSS writer. `state` is the VSS_WRITER_STATE number that vssadmin prints in brackets."""
@@ -152,6 +161,19 @@ class Windows:
     shadows: list[ShadowCopy] = field(default_factory=list)
     shadow_storage: list[ShadowStorage] = field(default_factory=list)
     reboot_wanted_by: set[Literal["cbs", "update", "rename"]] = field(default_factory=set)
+    package_states: dict[str, str] = field(default_factory=dict)  # update -> state of its package, where not Installed
+    package_revisions: dict[str, int] = field(
+        default_factory=dict
+    )  # update -> third number of its version, where not 1
+    staged: dict[str, StagedPackage] = field(default_factory=dict)  # path -> the update that somebody has put there
+    kept_out: dict[str, str] = field(default_factory=dict)  # update -> the one that keeps it out while installed
+    permanent: set[str] = field(default_factory=set)  # updates that cannot be removed
+    servicing_fails: dict[str, int] = field(default_factory=dict)  # update -> the error that dism ends with
+    attack_surface_blocks: bool = False  # a rule lets nobody change packages
+    silent_about_restarts: bool = False  # dism ends with 0 although a restart is pending
+    keeps_reboot_flag: bool = False  # the key RebootPending outlives every restart
+    stays_down: bool = False  # once restarted, it does not come up until somebody starts it
+    update_policy: dict[str, int] = field(default_factory=dict)  # values of Windows Update's policy
     files: dict[str, str] = field(
         default_factory=dict
     )  # file of Windows -> version, where it is not that of the release
@@ -186,6 +208,18 @@ class Move:
     target: Node
     kind: Literal["live", "quick", "offline"]  # quick: saved, moved, restored; offline: it does not run anyway
     ended: Callable[[int], None]
+    began: datetime | None = None
+    error: int = 0  # an HRESULT with which it will fail at the end
+
+
+@dataclass(eq=False, slots=True)
+class HyperVJob:
+    """A job of Hyper-V. `state`: 4 running, 7 completed, 10 exception [doc: CIM_ConcreteJob.JobState]."""
+
+    id: str
+    started: datetime
+    state: int = 4
+    percent: int = 0
 
 
 @dataclass(eq=False, slots=True)
@@ -198,6 +232,8 @@ class Replication:
         last: when the last cycle ended; None where none ever did.
         latency: seconds, summed over the cycles of the monitoring period; `size`: bytes, likewise.
         tested: the last test failover, which only the recovery server knows; None for never.
+        failed_over: FailedOverReplicationType: 0 none, 1 regular, 3 planned.
+        extended: state and health of the relationship to a third host; None where there is none.
     """
 
     mode: int
@@ -213,6 +249,8 @@ class Replication:
     missed: int = 0
     pending: int = 0
     tested: datetime | None = None
+    failed_over: int = 0
+    extended: tuple[int, int] | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -236,10 +274,16 @@ class Guest(Windows):
     move: Move | None = None  # under way
     drained_from: Node | None = None  # where failback would bring it
     queued: bool = False  # its role waits for a move
+    pending: bool = False  # its role hangs in the state Pending
+    move_type: int = 0xFFFFFFFF  # DefaultMoveType of its resource: 4 live, 1 quick; this one leaves it to the priority
+    migration_memory: tuple[int, int] = (0, 0)  # MigrationState and MigrationFailureReason between two migrations
+    migration_errors: list[int] = field(default_factory=list)  # HRESULTs of its next live migrations; 0: it succeeds
+    stops_on_arrival: list[int] = field(default_factory=list)  # of its next live migrations: bugcheck there; 0: none
     disc: str = ""  # the file in its DVD drive
     checkpointed: set[int] = field(default_factory=set)  # numbers of disks that have a checkpoint: theirs is an .avhd
     tpm: bool = False  # whether it has a virtual TPM
     replication: Replication | None = None
+    ignores_shutdown: bool = False  # a program in it keeps its Windows from shutting down
     configuration: str = ""  # version of its configuration; "": what its host writes
     integration: str = ""  # version of its integration services; "": what its host expects, or its own Windows'
     components_off: set[str] = field(default_factory=set)  # switched off in its settings: "kvp", "vss", "heartbeat"
@@ -258,12 +302,14 @@ class Node(Windows):
     cluster: Cluster
     id: int
     state: int = 0  # 0 up, 1 down, 2 paused
+    state_before_restart: int = 0
     drain: int = 0  # 0 not initiated, 1 in progress, 2 completed, 3 failed
     drain_target: str = ""
     draining: object | None = None  # what the drain under way knows; see lab.world.drain
     expected_integration: dict[str, str] = field(default_factory=dict)  # values of GuestInstaller that are otherwise
     browsing: Literal["works", "fails", "toggled"] = "works"  # remote file browsing; see lab.world.audit_policy
     firmware_version: str = "2.17.0"  # SMBIOSBIOSVersion
+    jobs: list[HyperVJob] = field(default_factory=list)
 
     @property
     def guests(self) -> list[Guest]:
@@ -309,6 +355,7 @@ class Cluster:
     shared_volumes: list[SharedVolume] = field(default_factory=list)
     backup_in_progress: bool = False
     updating_from: Node | None = None  # the node on which the run of Cluster-Aware Updating under way has its object
+    starts_migrations: bool = True  # whether resources take the control code that starts a live migration
     move_type_threshold: int = 2000  # groups of lower priority are moved by quick migration when a node is drained
 
     @property

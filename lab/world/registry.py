@@ -18,6 +18,7 @@ Keys = dict[str, dict[str, object]]
 CURRENT_VERSION = "SOFTWARE\\Microsoft\\Windows NT\\CurrentVersion"
 SERVICING = "SOFTWARE\\Microsoft\\Windows\\CurrentVersion\\Component Based Servicing"
 AUTO_UPDATE = "SOFTWARE\\Microsoft\\Windows\\CurrentVersion\\WindowsUpdate\\Auto Update"
+UPDATE_POLICY = "SOFTWARE\\Policies\\Microsoft\\Windows\\WindowsUpdate\\AU"
 SESSION_MANAGER = "SYSTEM\\CurrentControlSet\\Control\\Session Manager"
 LSA = "SYSTEM\\CurrentControlSet\\Control\\Lsa"
 SECURITY_LOG = "SYSTEM\\CurrentControlSet\\Services\\EventLog\\Security"
@@ -46,6 +47,8 @@ def keys(windows: Windows, oem_code_page: int = 0) -> Keys:
         uefi = any(volume.kind == "efi" for volume in windows.volumes)
         found["SYSTEM\\CurrentControlSet\\Control"] = {"PEFirmwareType": 2 if uefi else 1}
     found |= _pending_reboots(windows)
+    if windows.update_policy:
+        found[UPDATE_POLICY] = dict(windows.update_policy)
     if isinstance(windows, Guest):
         found[GUEST_PARAMETERS] = _guest_parameters(windows)
     if isinstance(windows, Node) and windows in windows.cluster.nodes:

@@ -20,7 +20,7 @@ def replicate(guest: Guest, node: Node, *, last: datetime | None) -> Guest:
         replication=Replication(2, guest.node.fqdn, node.fqdn, last=last),
         move=None,
         drained_from=None,
-        configuration="5.0",
+        configuration=guest.configuration or "5.0",
     )
     node.cluster.guests.append(copy)
     return copy

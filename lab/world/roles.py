@@ -8,13 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
 from lab.windows.machine_protocol import Wmi
 from lab.world.model import Cluster, Guest, Node, identity
 
+LIVE_SECONDS = 1.5  # of a live migration, which takes minutes elsewhere
 GROUP_ONLINE, GROUP_OFFLINE, GROUP_PENDING = 0, 1, 4
 RESOURCE_ONLINE, RESOURCE_OFFLINE, RESOURCE_PENDING = 2, 3, 128
-DATA_TRANSFER = 2  # MigrationState of a machine resource; 0 none (virtual-machine-private-properties) [doc]
+# MigrationState of a machine resource (virtual-machine-private-properties) [doc]; of a live migration under way, by the part
+# of its time that has passed [inf]
+PHASES = ((0.15, 1), (0.85, 2), (1.01, 3))
 TYPE_CORE, TYPE_SHARED_VOLUME, TYPE_VIRTUAL_MACHINE = 1, 4, 111
 # VmState of a virtual machine resource in the numbers of the v1 provider (virtual-machine-private-properties) [doc]
 VM_STATES = {"running": 2, "off": 3, "paused": 32768, "saved": 32769}
@@ -54,7 +58,7 @@ class Resource:
 
 def _states(guest: Guest) -> tuple[int, int]:
     """Of its group and of its resources."""
-    if guest.move is not None and guest.move.kind == "quick":
+    if guest.pending or (guest.move is not None and guest.move.kind == "quick"):
         return GROUP_PENDING, RESOURCE_PENDING
     if guest.move is not None and guest.move.kind == "live":
         return GROUP_PENDING, RESOURCE_ONLINE  # os-win waits for the end of this state [src]
@@ -63,13 +67,23 @@ def _states(guest: Guest) -> tuple[int, int]:
     return GROUP_OFFLINE, RESOURCE_OFFLINE
 
 
-def guest_resources(guest: Guest) -> tuple[Group, Resource, Resource]:
+def migration_phase(guest: Guest, now: datetime | None) -> tuple[int, int]:
+    """MigrationState and MigrationProgress of a guest that moves live: setup, data transfer, move."""
+    began = guest.move.began if guest.move is not None else None
+    passed = (now - began).total_seconds() / LIVE_SECONDS if now is not None and began is not None else 0.5
+    share = min(1.0, max(0.0, passed))
+    phase = next(state for until, state in PHASES if share < until)
+    return phase, int(100 * share) if phase > 1 else 0
+
+
+def guest_resources(guest: Guest, now: datetime | None = None) -> tuple[Group, Resource, Resource]:
     """The group of a virtual machine, its machine resource and its configuration resource.
 
     Only the machine resource is in locked mode, and the group shows the same bit.
     """
     group_state, state = _states(guest)
     moving = guest.move is not None and guest.move.kind == "live"
+    phase, progress = migration_phase(guest, now) if moving else (0, 0)
     cluster = guest.node.cluster.name
     managed = guest.group.startswith("SCVMM ")  # VMM names its resources after itself
     machine = f"SCVMM {guest.name}" if managed else f"Virtual Machine {guest.name}"
@@ -98,8 +112,10 @@ def guest_resources(guest: Guest) -> tuple[Group, Resource, Resource]:
             possible_owners=guest.possible_owners,
             private=(
                 ("CheckHeartbeat", 1),
-                ("MigrationProgress", 50 if moving else 0),
-                ("MigrationState", DATA_TRANSFER if moving else 0),
+                *((("DefaultMoveType", guest.move_type),) if guest.node.release.at_least("2012") else ()),
+                ("MigrationFailureReason", 0 if moving else guest.migration_memory[1]),
+                ("MigrationProgress", progress if moving else 0),
+                ("MigrationState", phase if moving else guest.migration_memory[0]),
                 ("OfflineAction", 1),
                 ("ShutdownAction", 0),
                 ("VmId", guest.vm_id),
@@ -118,7 +134,7 @@ def guest_resources(guest: Guest) -> tuple[Group, Resource, Resource]:
     )
 
 
-def roles(cluster: Cluster) -> Iterator[tuple[Group, tuple[Resource, ...]]]:
+def roles(cluster: Cluster, now: datetime | None = None) -> Iterator[tuple[Group, tuple[Resource, ...]]]:
     """Every group of the cluster with its resources: core, shared volumes, virtual machines."""
     owner = next((node for node in cluster.nodes if node.state == 0), cluster.nodes[0])
     core = Group("Cluster Group", identity(cluster.name, "core"), TYPE_CORE, owner, core=True)
@@ -134,5 +150,5 @@ def roles(cluster: Cluster) -> Iterator[tuple[Group, tuple[Resource, ...]]]:
         disk = identity(cluster.name, volume.resource)
         yield group, (Resource(volume.resource, disk, "Physical Disk", group, shared_volume=True),)
     for guest in cluster.guests:
-        group, machine, configuration = guest_resources(guest)
+        group, machine, configuration = guest_resources(guest, now)
         yield group, (machine, configuration)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from lab.world.world import World
 
 ACCEPTED, NO_ACCESS, DEPENDENTS_RUN, CANNOT_ACCEPT, NOT_STARTED, ALREADY_RUNS, DISABLED = 0, 2, 3, 5, 6, 10, 14
+BAD_PARAMETER = 21
 STOPPING_SECONDS, STARTING_SECONDS = 2.0, 1.5
 HYPER_V_WRITER = "Microsoft Hyper-V VSS Writer"
 SERVICE_OF_WRITER = {
@@ -86,6 +87,17 @@ def _renew(windows: Windows, writer: Writer, service: Service) -> None:
         writer.state, writer.error = 5, "unexpected"
     else:
         writer.state, writer.error = 1, "none"
+
+
+_START_MODES = {"automatic": "Auto", "manual": "Manual", "disabled": "Disabled"}  # ChangeStartMode -> StartMode [doc]
+
+
+def change_start(service: Service, mode: str) -> int:
+    """Win32_Service.ChangeStartMode: the return value. What runs goes on running [doc]."""
+    if mode.casefold() not in _START_MODES:
+        return BAD_PARAMETER
+    service.start = _START_MODES[mode.casefold()]
+    return ACCEPTED
 
 
 def registered_writers(windows: Windows) -> list[Writer]:

@@ -8,11 +8,17 @@ from __future__ import annotations
 
 from lab.windows.machine_protocol import WmiFailure
 
-ACCESS_DENIED, SHARING_PAUSED = 5, 70
+INVALID_FUNCTION, ACCESS_DENIED, SHARING_PAUSED, INVALID_PARAMETER, BUSY, IO_PENDING = 1, 5, 70, 87, 170, 997
+INVALID_STATE = 5023
 HOST_NODE_NOT_AVAILABLE, GROUP_MOVING, NODE_NOT_FOUND, NODE_DOWN, NODE_NOT_PAUSED = 5005, 5908, 5042, 5050, 5058
 NOT_ENOUGH_ON_DESTINATION, LOCKED_STATUS, DRAIN_IN_PROGRESS, CANCELLED = 5957, 5960, 5962, 1223
 
 SENTENCES = {
+    INVALID_FUNCTION: "Incorrect function. ",
+    INVALID_PARAMETER: "The parameter is incorrect. ",
+    BUSY: "The requested resource is in use. ",
+    IO_PENDING: "Overlapped I/O operation is in progress. ",
+    INVALID_STATE: "The group or resource is not in the correct state to perform the requested operation. ",
     ACCESS_DENIED: "Access is denied. ",
     SHARING_PAUSED: "The remote server has been paused or is in the process of being started. ",
     CANCELLED: "The operation was canceled by the user. ",

@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import base64
 import gzip
+import itertools
 import json
 import re
 import socketserver
@@ -37,7 +38,17 @@ SOAP = (
 )
 ROWS = "<n:%sResponse><n:EnumerationContext>more</n:EnumerationContext><n:Items>%s</n:Items></n:%sResponse>"
 FULL = 1_300_000  # bytes of one reply: just under what is read
-PRINTED = base64.b64encode(b"<Event/>" * 100_000).decode()
+PRINTED = {
+    "a program without an end": b"<Event/>" * 100_000,
+    "a program that prints lines of one letter": b"a\n" * 400_000,
+    "a program that finds addresses behind a long path": b"C:\\" + b"a" * 390 + b":1:" + b"1.1.1.1 " * 100_000,
+}
+ASKED = {
+    "a program that prints lines of one letter": ("wevtutil enumerate channels", ()),
+    "a program that finds addresses behind a long path": ("findstr addresses", (("folder", "C:\\crm"),)),
+}
+DONE = "http://schemas.microsoft.com/wbem/wsman/1/windows/shell/CommandState/Done"
+PIECES = 7  # replies until such a program ends, which is not quite as much as is read
 
 
 def many(text: str) -> str:
@@ -57,7 +68,7 @@ WINDOWS: dict[str, Callable[[], str]] = {
     "cells of a megabyte": lambda: f"<r><a>{'x' * (FULL - 99)}</a></r>",
     "cells of a megabyte in four bytes each": lambda: f"<r><a>\N{GRINNING FACE}{'x' * (FULL - 99)}</a></r>",
     "a long namespace": lambda: f'<r xmlns:u="{"u" * 900_000}">{"".join(f"<u:a{n}/>" for n in range(80_000))}</r>',
-    "a program without an end": str,
+    **dict.fromkeys(PRINTED, str),
 }
 WEB: dict[str, Callable[[], bytes]] = {
     "gzip in gzip": lambda: gzip.compress(gzip.compress(b"[" * 2**28)),
@@ -124,9 +135,10 @@ def windows(what: str) -> Callable[[bytes], bytes]:
         SOAP % '<r><w:SelectorSet><w:Selector Name="ShellId">1</w:Selector></w:SelectorSet><h:ShellId>1</h:ShellId></r>'
     )
     command = SOAP % "<h:CommandResponse><h:CommandId>1</h:CommandId></h:CommandResponse>"
-    printed = (
-        SOAP % f'<h:ReceiveResponse><h:Stream Name="stdout" CommandId="1">{PRINTED}</h:Stream></h:ReceiveResponse>'
-    )
+    stream = base64.b64encode(PRINTED.get(what, b"")).decode()
+    printed = SOAP % f'<h:ReceiveResponse><h:Stream Name="stdout" CommandId="1">{stream}</h:Stream></h:ReceiveResponse>'
+    ended = f'<h:CommandState CommandId="1" State="{DONE}"><h:ExitCode>0</h:ExitCode></h:CommandState>'
+    receives = itertools.cycle([printed] * PIECES + [SOAP % f"<h:ReceiveResponse>{ended}</h:ReceiveResponse>"])
     no_key = SOAP % "<r><ReturnValue>2</ReturnValue></r>"
 
     def answer(request: bytes) -> bytes:
@@ -134,7 +146,7 @@ def windows(what: str) -> Callable[[bytes], bytes]:
             ("StdRegProv", no_key),
             ("transfer/Create", shell),
             ("shell/Command", command),
-            ("shell/Receive", printed),
+            ("shell/Receive", next(receives) if what in ASKED and b"shell/Receive" in request else printed),
         ):
             if mark.encode() in request:
                 return whole(reply.encode(), "application/soap+xml")
@@ -176,8 +188,8 @@ async def ask(port: int, what: str) -> None:
     def question(number: int) -> Any:
         if what in WEB:
             return RunReader("commvault", "commvault active jobs")
-        if what == "a program without an end":
-            return RunReader(HOST, "wevtutil enumerate channels")
+        if what in PRINTED:
+            return RunReader(HOST, *ASKED.get(what, ("wevtutil enumerate channels", ())))
         return Wql(HOST, "root/cimv2", "Win32_Service", (f"Name{number}",))
 
     async def one(number: int) -> None:

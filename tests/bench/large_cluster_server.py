@@ -1,6 +1,6 @@
 """A practice cluster with its guests in a process of its own, and the files of a bot that asks all of them.
 
-python -m tests.bench.large_cluster_server NODES GUESTS LATENCY TRANSPORT DIRECTORY
+python -m tests.bench.large_cluster_server NODES GUESTS LATENCY TRANSPORT DIRECTORY RELEASE
 
 Prints a line when it listens; ends with its input. Over NTLM the hosts speak HTTP, sealed, and the guests HTTPS, each with
 a certificate of its own, as an inventory has to pin them. Over Kerberos all of them speak HTTP, sealed, and a real KDC
@@ -17,10 +17,12 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from random import Random
 from typing import Any
 
 from lab.windows import BackgroundServer, CertificateAuthority
 from lab.windows.machine_protocol import Access
+from lab.world import defaults
 from lab.world.factory import make
 from lab.world.model import Windows
 from lab.world.world import World
@@ -33,15 +35,17 @@ PATIENT = 300  # seconds: nothing is cut off here
 
 
 @contextmanager
-def served(nodes: int, guests: int, latency: float, transport: str, directory: Path) -> Iterator[dict[str, str]]:
+def served(
+    nodes: int, guests: int, latency: float, transport: str, directory: Path, *, release: str
+) -> Iterator[dict[str, str]]:
     """The cluster until the end of the block; gives the environment of a bot. `latency`: seconds added to every answer."""
-    told = (str(nodes), str(guests), str(latency), transport, str(directory))
+    told = (str(nodes), str(guests), str(latency), transport, str(directory), release)
     if transport != "kerberos":
         with _process(told, {}):
             yield {}
         return
     with kdc_serving(directory) as kdc:
-        _fill(kdc, _machines(make(hosts=nodes, per_cluster=nodes, guests=guests)))
+        _fill(kdc, _machines(_world(nodes, guests, release)))
         with _process(told, kdc.environment):
             yield {name: kdc.environment[name] for name in ("KRB5_CONFIG", "KRB5CCNAME")}
 
@@ -77,9 +81,18 @@ def _machines(world: World) -> list[Windows]:
     return [*cluster.nodes, *cluster.guests]
 
 
-def serve(nodes: int, guests: int, latency: float, transport: str, directory: Path) -> None:
+def _world(nodes: int, guests: int, release: str) -> World:
+    """Each guest has a disk for data as well, which is on a SCSI controller."""
+    world = make(hosts=nodes, per_cluster=nodes, guests=guests, releases={CLUSTER: release})
+    draw = Random(1)
+    for guest in world.clusters[CLUSTER].guests:
+        guest.volumes.append(defaults.data_volume(guest.vm_id, draw, 100, letter="E", label="Programs", disk=1))
+    return world
+
+
+def serve(nodes: int, guests: int, latency: float, transport: str, directory: Path, *, release: str) -> None:
     """Serve until the standard input ends."""
-    world = make(hosts=nodes, per_cluster=nodes, guests=guests)
+    world = _world(nodes, guests, release)
     cluster, authority = world.clusters[CLUSTER], CertificateAuthority()
     machines = {one.address: world.machines[one.address] for one in _machines(world)}
     for machine in machines.values():
@@ -133,4 +146,4 @@ def _write(directory: Path, world: World, transport: str, endpoints: Mapping[str
 
 
 if __name__ == "__main__":
-    serve(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), sys.argv[4], Path(sys.argv[5]))
+    serve(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), sys.argv[4], Path(sys.argv[5]), release=sys.argv[6])

@@ -78,13 +78,19 @@ def test_ansible_hears_every_host(port):
 
 @pytest.mark.kerberos
 def test_a_first_contact_is_beside_its_longest_host():
-    found = first.measure(2, 3, 0.0, ["find-full-guests"])
-    assert [(one.transport, one.asked, one.silent) for one in found] == [("ntlm", 5, 0), ("kerberos", 5, 0)]
+    found = first.measure(2, 3, 0.0, ["find-full-guests", "check-storvsc-risk"])
+    assert [(one.transport, one.asked, one.silent) for one in found] == [
+        (transport, 5, 0) for transport in ("ntlm", "ntlm", "kerberos", "kerberos")
+    ]
     assert all(one.legs == one.needed >= one.logins >= one.asked for one in found)
     assert all(0 < one.longest <= min(one.wall, one.summed) for one in found)
     assert all(min(one.cpu, one.peak_mb) > 0 and one.questions > one.asked for one in found)
     judged = first.table(found, 2, 3, 0.0)
-    assert [row[0] for row in judged.rows] == ["/find-full-guests, ntlm", "/find-full-guests, kerberos"]
+    assert [row[0] for row in judged.rows] == [
+        f"/{command}, {transport}"
+        for transport in ("ntlm", "kerberos")
+        for command in ("find-full-guests", "check-storvsc-risk")
+    ]
     assert [aim.met for aim in judged.aims] == [True] * 4
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from bot.api.arguments import Target
 from bot.api.facts import Known, Unknown
-from bot.api.queries import GuestRegistry, GuestWql, Query, Registry, SampleHistory, WinRMConfig, Wql
+from bot.api.queries import DoneChanges, GuestRegistry, GuestWql, Query, Registry, SampleHistory, WinRMConfig, Wql
 from bot.api.rows import Rows
 from bot.api.sources import Source
 
@@ -28,6 +28,8 @@ def subject(question: Query) -> str:
         return question.key.rpartition("\\")[2]
     if isinstance(question, SampleHistory):
         return f"recall {question.what}"
+    if isinstance(question, DoneChanges):
+        return f"changes {question.command}"
     if isinstance(question, WinRMConfig):
         return "winrm/config"
     channel = dict(question.params).get("channel")
@@ -69,7 +71,7 @@ class ScriptedAsk:
     def _answer(self, question: Query, read: Callable[[Rows], T]) -> Known[T] | Unknown:
         self.asked.append(question)
         on = question.on.casefold()
-        if on in self.silent and not isinstance(question, SampleHistory):
+        if on in self.silent and not isinstance(question, SampleHistory | DoneChanges):
             return Unknown(question.on, self.silent[on], "no answer in 20 s.")
         rows: Any = self.script.get((on, subject(question)), self.script.get(("*", subject(question))))
         assert rows is not None, f"nobody scripted {subject(question)!r} on {question.on!r}"

@@ -174,7 +174,7 @@ async def test_a_drain_in_all_its_states(play, terminal):  # noqa: PLR0915 - one
             scene.kept, LEDGER, now=scene.now, tidied=without_shown, HVOPS_SETTINGS=str(scene.estate.settings_path)
         )
         await scene.clicks(scene.slack.person("operator").home, "Check Writers…")
-        scene.keeps("home-modal", await scene.slack.person("operator").sees_view("Ask"))
+        scene.keeps("home-modal", await scene.slack.person("operator").sees_view("Cluster or host"))
 
 
 async def test_patch_drift(play):

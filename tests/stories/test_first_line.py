@@ -19,12 +19,16 @@ PAUSED = 2
 # Line -> its scenario, and what is done to its world first.
 LINES = {
     "/drain-node hv03": ("healthy", None),
+    "/drill crm": ("drill", None),
     "/fix-health-check lm01 ntrip --host ntrip.surveyor.example": ("host-header-check", None),
+    "/fix-kb-drift prod blocked-hotfix": ("kb-drift-fix", None),
     "/fix-missing-vm crm-01 --by database": ("missing-vm", None),
     "/fix-remote-browsing hv02": ("remote-browsing", None),
+    "/prove-migration crm-04 --to hv02": ("healthy", None),
     "/redeploy-uefi hv05": ("redeploy-uefi", None),
     "/reset-writer hv03": ("stuck-writer-job-dead", None),
     "/restart-service hv03 EventSystem": ("healthy", None),
+    "/soak-migrations crm-04 10": ("healthy", None),
     "/resume-backup 48211": ("stuck-writer", None),
     "/resume-node hv03": ("healthy", lambda world: setattr(world.node("hv03"), "state", PAUSED)),
 }

@@ -364,3 +364,15 @@ async def test_without_a_recent_backup_there_is_no_plan(play):
         assert "Needed:* The database of vmm has a full backup less than 24 hours old" in told
         assert "The service VMMService runs on vmm01" in told
         assert not [entry for entry in ops.ledger() if entry.kind == "proposed"]
+
+
+async def test_hvops_moves_the_machine_itself_once_it_has_proved_that_it_can(play, hurried):
+    async with play("missing-vm") as ops:
+        await approved(ops, "/prove-migration crm-02 --on prod")
+        await shown(ops, "^Done: Prove live migration on prod")
+        await approved(ops, "/fix-missing-vm crm-01 --by migration", "T-2")
+        await ops.recorded("outcome", 3)
+        moved = next(entry for entry in story(ops, "T-2") if entry.kind == "outcome")
+        assert (moved.data.step, moved.data.result, moved.data.basis) == ("move", "done", "changed")
+        assert ops.estate.do(lambda: ops.estate.world.guest("crm-01").node.name) == "hv04"
+        assert ops.estate.do(lambda: ops.estate.world.guest("crm-01").state) == "running"

@@ -275,6 +275,7 @@ class ScriptedCluster:
             ("*", "Win32_ShadowStorage"): [],
             ("*", "Win32_DiskPartition"): [{"DiskIndex": "0", "Type": "Installable File System"}],
             ("*", "recall writer"): [],
+            ("*", "changes prove-migration"): [],
         }
         for node in self.guests:
             script[node, "Msvm_ComputerSystem"] = self.guest_rows(node)

@@ -64,7 +64,7 @@ class ReviewClicks:
     async def _ask_for_filters(self, click: Click) -> None:
         """One read by its token, which takes no time: the window must be there within three seconds."""
         kept = await self._reviews.kept(click.token)
-        await self._window(click, render.filter_view(kept.token, kept.wanted))
+        await self._window(click, render.filter_view(kept.token, kept.wanted, self._desk.parts.registry.commands))
 
     async def _csv(self, click: Click) -> None:
         request = await self._request(click, f"{_LINE} csv")

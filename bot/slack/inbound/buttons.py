@@ -22,8 +22,8 @@ from bot.slack.outbound.api_errors import NotSent, classify_error
 from bot.slack.outbound.message import File, Message, View
 from bot.slack.outbound.slack_time import slack_time
 from bot.slack.render import blocks, errors
+from bot.slack.render.command_modal import Form
 from bot.slack.render.evidence import error_view, evidence_file, evidence_view, loading_view
-from bot.slack.render.home import ask_view
 from bot.slack.render.report import csv_file, shared_message, thread_messages
 from bot.slack.render.ticket_buttons import OPEN, REASONED, TICKET_VERBS
 
@@ -231,7 +231,7 @@ class Clicks:
             await self._say(click, errors.expired_button())
             return
         opened = int(slack_time(self._desk.parts.base_url).now() or 0)
-        await self._open(click, ask_view(command.name, command.usage, command.help, str(opened)))
+        await self._open(click, await self._desk.form(click.who, command, Form(command, opened=str(opened))))
 
     async def _update(self, click: Click, view: View) -> None:
         """Fill a window that is open. Raises NotSent."""

@@ -21,25 +21,30 @@ from slack_bolt.authorization import AuthorizeResult
 from slack_bolt.error import BoltUnhandledRequestError
 from slack_bolt.response import BoltResponse
 
+from bot.dispatch.argument_parser import field_error, line_of
 from bot.dispatch.authorization import require_switch
 from bot.dispatch.builtins import FRONT_DOOR, STOP
 from bot.dispatch.command_line import EntryPoint, TypedLine, read_typed
+from bot.dispatch.registry import Command
 from bot.errors import LedgerError, PermissionDenied, RolesUnknown, TicketError
 from bot.ledger import Entry
 from bot.ledger.entries import STOP_REQUEST, Clicked, Refused, Stopped
 from bot.slack.inbound.buttons import Clicks
 from bot.slack.inbound.freshness import Freshness, Way, seconds_in
 from bot.slack.inbound.payload import deliveries_of, get_str, parse_click, parse_field, parse_fields, parse_person
-from bot.slack.inbound.request_handler import RequestHandler, SlackUser
+from bot.slack.inbound.request_handler import RequestHandler, SlackUser, Window
 from bot.slack.inbound.ticket_buttons import Click
+from bot.slack.outbound import limits
 from bot.slack.outbound.api_errors import make_client
+from bot.slack.outbound.message import View
 from bot.slack.outbound.responder import ReplyTarget
 from bot.slack.outbound.slack_time import slack_time
 from bot.slack.render import errors
 from bot.slack.render.answer_modal import ANSWERED
 from bot.slack.render.audit_results import CALLBACK as AUDIT_CALLBACK
-from bot.slack.render.audit_results import FIELDS, line_of
-from bot.slack.render.home import ARGUMENTS, CALLBACK
+from bot.slack.render.audit_results import FIELDS
+from bot.slack.render.audit_results import line_of as audit_line
+from bot.slack.render.command_modal import CALLBACK, checking_view
 from bot.slack.render.reason_modal import CALLBACK as TICKET_CALLBACK
 from bot.slack.render.reason_modal import REASON
 from bot.slack.render.stop import CALLBACK as STOP_CALLBACK
@@ -110,7 +115,7 @@ class Listener:
         app.action(ANYTHING)(self.action)
         app.view(ANYTHING)(self.submission)
         app.view_closed(ANYTHING)(self.ack_only)
-        app.options(ANYTHING)(self.ack_only)
+        app.options(ANYTHING)(self.options)
         app.shortcut(ANYTHING)(self.ack_only)
         app.event("app_home_opened")(self.home_opened)
         app.event("app_mention", middleware=[self.note_mentioned_stop])(self.mention)
@@ -184,24 +189,61 @@ class Listener:
         if callback == STOP_CALLBACK:
             await self._stopped(ack, body, context)
             return
-        command = callback.removeprefix(f"{CALLBACK}:")
-        line = read_typed(f"/{command} {parse_field(body, ARGUMENTS)}", EntryPoint.MODAL)
+        name = callback.removeprefix(f"{CALLBACK}:")
+        command = self._desk.parts.registry.get(name) if callback.startswith(f"{CALLBACK}:") else None
+        if command is not None:
+            await self._filled_in(ack, body, context, command)
+            return
+        click = Click(who, ReplyTarget(who.user), "submit", name[:80], "")
+        noted = await self._taken(ack, body, context, click, f"button submit {name[:80]}")
+        if noted is not None:  # no verb is called "submit": it is answered as an old one
+            self._start(context, lambda: self._clicks.dispatch(noted))
+
+    async def _filled_in(
+        self, ack: Callable[..., Awaitable[Any]], body: dict[str, Any], context: Any, command: Command
+    ) -> None:
+        """The window of a command: what cannot be read is said beside its field; else it waits there for the answer."""
+        who, view = parse_person(body), body.get("view") or {}
+        typed = {one.name: parse_field(body, one.name)[: limits.COMMAND_USAGE] for one in command.parameters}
+        wrong = {one.name: field_error(command.usage, one, typed[one.name]) for one in command.parameters}
+        if any(wrong.values()):
+            await ack(response_action="errors", errors={name: says for name, says in wrong.items() if says})
+            return
+        line = read_typed(line_of(command.name, command.parameters, typed), EntryPoint.MODAL)
         opened = seconds_in(get_str(view, "private_metadata"))
-        click = Click(who, ReplyTarget(who.user), "submit", command, "", fresh=self._window_opened(opened))
-        noted = await self._taken(ack, body, context, click, line.text)
+        click = Click(who, ReplyTarget(who.user), "submit", command.name, "", fresh=self._window_opened(opened))
+        waiting = checking_view(command, line.text, self._desk.parts.seconds)
+        noted = await self._taken(ack, body, context, click, line.text, view=waiting)
         if noted is None:
             return
+        window = Window(get_str(view, "id"), command, typed)
+        self._start(
+            context,
+            lambda: self._desk.handle_line(
+                who, click.where, line, "slack", noted.seq, fresh=click.fresh, window=window
+            ),
+        )
+
+    async def options(self, ack: Callable[..., Awaitable[Any]], body: dict[str, Any]) -> None:
+        """Somebody opens a menu, or types into it. Nothing is decided by it, so nothing is written down."""
+        callback = get_str(body.get("view"), "callback_id")
+        found: list[dict[str, Any]] = []
         if callback.startswith(f"{CALLBACK}:"):
-            self._start(
-                context, lambda: self._desk.handle_line(who, click.where, line, "slack", noted.seq, fresh=click.fresh)
-            )
-        else:  # no verb is called "submit": it is answered as an old one
-            self._start(context, lambda: self._clicks.dispatch(noted))
+            typed = get_str(body, "value")[: limits.OPTION_TEXT]
+            command, parameter = callback.removeprefix(f"{CALLBACK}:"), get_str(body, "action_id")
+            found = await self._desk.options(parse_person(body), command, parameter, typed)
+        if callback == AUDIT_CALLBACK:
+            found = await self._desk.places(parse_person(body), get_str(body, "value")[: limits.OPTION_TEXT])
+        await ack(options=found)
 
     async def _filtered(self, ack: Callable[..., Awaitable[Any]], body: dict[str, Any], context: Any) -> None:
         """The window of the filters of `/audit`: its fields are read like any other line."""
         who = parse_person(body)
-        line = read_typed(line_of((name, parse_field(body, name)) for name in FIELDS), EntryPoint.MODAL)
+        told = {name: parse_field(body, name) for name in FIELDS}
+        if told["since"] and told["until"] and told["since"] >= told["until"]:
+            await ack(response_action="errors", errors={"until": "This is not after the beginning."})
+            return
+        line = read_typed(audit_line(told.items()), EntryPoint.MODAL)
         token = get_str(body.get("view"), "private_metadata")[:80]
         click = Click(who, ReplyTarget(who.user), "submit", "audit", token)
         noted = await self._taken(ack, body, context, click, line.text)
@@ -241,13 +283,23 @@ class Listener:
         return Freshness.of(at, self._time, Way.WINDOW)
 
     async def _taken(
-        self, ack: Callable[..., Awaitable[Any]], body: dict[str, Any], context: Any, click: Click, line: str
+        self,
+        ack: Callable[..., Awaitable[Any]],
+        body: dict[str, Any],
+        context: Any,
+        click: Click,
+        line: str,
+        *,
+        view: View | None = None,
     ) -> Click | None:
-        """Write a click down, then acknowledge it. None where it came before, or could not be written down."""
+        """Write a click down, then acknowledge it. None where it came before, or could not be written down.
+
+        `view` is what stands in the window from then on; without one it closes.
+        """
         noted = None
         if not await self._came_before(body, context, click.who, line):
             noted = await self._note(click, deliveries_of(body, context))
-        await ack()
+        await (ack(response_action="update", view=view) if view is not None and noted is not None else ack())
         return noted
 
     async def home_opened(self, body: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ Much of it is what somebody's client sent. What comes out of here are ids and wo
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from bot.slack.inbound.freshness import Freshness, Way, seconds_in
@@ -15,6 +16,7 @@ from bot.slack.outbound.slack_time import SlackTime
 from bot.slack.render.blocks import PREFIX
 from bot.slack.socket import ENVELOPE
 
+_LATEST = 253_402_300_800  # epoch seconds: the end of the year 9999
 _LONGEST = 4_000  # characters of a field that are read
 _LONGEST_VALUE = 160  # of what a button carries: a token, or a ticket and its seal
 
@@ -51,13 +53,19 @@ def parse_click(body: dict[str, Any], slack: SlackTime) -> Click:
 
 
 def parse_field(body: dict[str, Any], name: str) -> str:
-    """What a field of the window that was sent off holds, typed or chosen; a block has one element, named as the block."""
+    """What a field of the window that was sent off holds, typed or chosen; a block has one element, named as the block.
+
+    A time is ISO 8601 in UTC.
+    """
     view = body.get("view")
     state = view.get("state") if isinstance(view, dict) else None
     values = state.get("values") if isinstance(state, dict) else None
     block = values.get(name) if isinstance(values, dict) else None
     element = next(iter(block.values()), None) if isinstance(block, dict) else None
     chosen = element.get("selected_option") if isinstance(element, dict) else None
+    picked = element.get("selected_date_time") if isinstance(element, dict) else None
+    if isinstance(picked, int) and 0 < picked < _LATEST:
+        return datetime.fromtimestamp(picked, UTC).isoformat()
     return get_str(element, "value") or get_str(chosen, "value")
 
 

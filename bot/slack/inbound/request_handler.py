@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -20,27 +20,37 @@ import structlog
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.api.command import Role
+from bot.dispatch.argument_parser import Parameter
 from bot.dispatch.authorization import EVERYWHERE, Person, no_role
 from bot.dispatch.builtins import AUDIT, FRONT_DOOR, GO, STATUS, STOP
 from bot.dispatch.command_line import TypedLine
 from bot.dispatch.help import Status, help_for
 from bot.dispatch.pipeline import AnsweredRequest, Pipeline, Request
 from bot.dispatch.query_session import Progress
-from bot.dispatch.registry import Registry
-from bot.errors import HvopsError, InternalError, LedgerError, SwitchUnchanged, TicketError
+from bot.dispatch.registry import Command, Registry
+from bot.errors import HvopsError, InternalError, LedgerError, SwitchUnchanged, TicketError, UsageError
 from bot.ledger import Entry, Ledger
 from bot.ledger.entries import Answered, AnswerShown, Asked, EntryData, Refused
 from bot.slack.inbound.audit_command import AuditCommand
 from bot.slack.inbound.builtin_commands import SWITCHES, Origin, open_tickets, stop_for, switch, unchanged
 from bot.slack.inbound.freshness import Freshness
-from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent
+from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent, classify_error
+from bot.slack.outbound.blockkit_fitting import weaker_view
 from bot.slack.outbound.message import Block, Message, View
 from bot.slack.outbound.outbox import Outbox
-from bot.slack.outbound.responder import Reply, ReplyTarget
+from bot.slack.outbound.responder import Reply, ReplyTarget, WindowReply
 from bot.slack.outbound.slack_time import slack_time
 from bot.slack.render import errors, progress
 from bot.slack.render import help as help_renderer
 from bot.slack.render.blocks import seal_answer
+from bot.slack.render.command_modal import (
+    Form,
+    form_view,
+    has_closed_list,
+    options_of,
+    progress_view,
+    result_view,
+)
 from bot.slack.render.home import LastAnswer, RecentChanges, home_view, no_role_view
 from bot.slack.render.report import report_message
 from bot.slack.render.stop import stop_view
@@ -51,6 +61,7 @@ log = structlog.get_logger()
 
 BOT = "bot"  # the actor of entries that nobody asked for
 _LAST = 10
+_MENU_SECONDS = 1.0  # until somebody who opens a menu is shown it, empty where nothing is known of them
 _AT_ONCE = 4  # short reads and writes of the ledger; it takes one write at a time
 
 T = TypeVar("T")
@@ -95,6 +106,20 @@ class HandlerDeps:
     ticks: tuple[float, ...] = (5.0, 15.0)
     changes: Changes | None = None
     reviews: AuditCommand | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A window whose fields made a line.
+
+    Attributes:
+        view: its id.
+        typed: what its fields held, by parameter.
+    """
+
+    view: str
+    command: Command
+    typed: Mapping[str, str]
 
 
 class RequestHandler:
@@ -150,6 +175,66 @@ class RequestHandler:
         asks = line.builtin is None and self.parts.pipeline.can_parse(line)
         return progress.started_message(line.text, self.parts.seconds) if asks else None
 
+    async def form(self, who: SlackUser, command: Command, filled: Form) -> View:
+        """The window of a command: what can be chosen is what the inventory names, where this person may use it."""
+        names: dict[str, tuple[str, ...]] = {}
+        with contextlib.suppress(HvopsError):  # then it is chosen from a menu that asks again, or typed
+            person = await self.parts.people.person(who.team, who.user, who.name)
+            names = {
+                one.name: self.names_for(person, command, one) for one in command.parameters if has_closed_list(one)
+            }
+        return form_view(replace(filled, names=names))
+
+    def names_for(self, person: Person, command: Command, parameter: Parameter) -> tuple[str, ...]:
+        """The names that may be offered for a parameter: those known by now, of places where this person may use it."""
+        known = self.parts.pipeline.inventory.suggestions(parameter.targets, parameter.names)
+        may = [name for name, places in known.items() if all(person.role_on(place) >= command.role for place in places)]
+        return tuple(may)
+
+    async def options(self, who: SlackUser, command: str, parameter: str, typed: str) -> list[Block]:
+        """What a menu shows while somebody types into it: within a second, or nothing. No host is asked."""
+        found = self.parts.registry.get(command)
+        wanted = next((one for one in found.parameters if one.name == parameter), None) if found else None
+        if found is None or wanted is None:
+            return []
+        names: tuple[str, ...] = ()
+        with contextlib.suppress(HvopsError, TimeoutError):
+            person = await asyncio.wait_for(self.parts.people.person(who.team, who.user, who.name), _MENU_SECONDS)
+            names = self.names_for(person, found, wanted)
+        return options_of(names, typed)
+
+    async def places(self, who: SlackUser, typed: str) -> list[Block]:
+        """Clusters and hosts for the filters of `/audit`, as in a menu of a command."""
+        names: Iterable[str] = ()
+        with contextlib.suppress(HvopsError, TimeoutError):
+            person = await asyncio.wait_for(self.parts.people.person(who.team, who.user, who.name), _MENU_SECONDS)
+            known = self.parts.pipeline.inventory.suggestions(("cluster", "host"))
+            names = [name for name, places in known.items() if all(person.role_on(one) > Role.NOBODY for one in places)]
+        return options_of(names, typed)
+
+    def reply_in(self, who: SlackUser, window: Window) -> Reply:
+        """How somebody is answered in the window that they sent off."""
+        draw: Mapping[str, Callable[[Message], View]] = {
+            "progress": partial(progress_view, window.command),
+            "result": lambda message: result_view(window.command, self.sealed_message(who.user, message)),
+        }
+        update = partial(self._shown_in, window.view)
+        return WindowReply(self.parts.outbox, ReplyTarget(who.user), self.parts.base_url, update, draw)
+
+    async def _shown_in(self, window: str, view: View) -> bool:
+        """Whether a window shows a view now. One that was closed does not, and is no trouble."""
+        wanted: View | None = view
+        while wanted is not None:
+            try:
+                await self.parts.client.views_update(view_id=window, view=wanted)
+            except Exception as error:  # noqa: BLE001 - foreign errors; whoever asked is answered another way
+                fate = classify_error(error, idempotent=True)
+                log.info("a window was not updated", why=str(error)[:200])
+                wanted = weaker_view(wanted) if isinstance(fate, NotSent) and fate.code == "invalid_blocks" else None
+            else:
+                return True
+        return False
+
     async def handle_line(
         self,
         who: SlackUser,
@@ -160,6 +245,7 @@ class RequestHandler:
         *,
         trigger: str = "",
         fresh: Freshness | None = None,
+        window: Window | None = None,
     ) -> None:
         """Answer a line that somebody typed or pressed.
 
@@ -172,8 +258,9 @@ class RequestHandler:
             trigger: opens a window for them, for three seconds.
             fresh: how old it is; None of a slash command, which Slack does not date. An old one proposes nothing, stops
                 nothing and lets nothing start; what only asks is answered.
+            window: the one whose fields made the line; the answer is shown there, or what is wrong with them.
         """
-        reply = self.reply(where)
+        reply = self.reply(where) if window is None else self.reply_in(who, window)
 
         async def work() -> None:
             person = await self.person(who, where, line.text, answers)
@@ -201,7 +288,21 @@ class RequestHandler:
             else:
                 await self.deliver(answered, reply)
 
-        await self.report_errors(reply, work, line.text)
+        async def filled_in() -> None:
+            try:
+                await work()
+            except UsageError as error:
+                if window is None or not await self._asked_again(who, window, error):
+                    raise
+
+        await self.report_errors(reply, filled_in, line.text)
+
+    async def _asked_again(self, who: SlackUser, window: Window, error: UsageError) -> bool:
+        """Whether the form stands in its window again, with all that was written there and what is wrong with it."""
+        near = f" Perhaps you mean {', '.join(error.suggestions)}." if error.suggestions else ""
+        opened = str(int(slack_time(self.parts.base_url).now() or 0))
+        filled = Form(window.command, typed=window.typed, trouble=f"{error}{near}", opened=opened)
+        return await self._shown_in(window.view, await self.form(who, window.command, filled))
 
     async def dated(self, fresh: Freshness) -> Freshness:
         """The same, where its age is not known only because this process has not heard Slack's time for long: it asks.

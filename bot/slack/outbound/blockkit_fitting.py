@@ -62,6 +62,30 @@ def downgrade(message: Message) -> Message | None:
     return fit(message.instead) if message.instead else plain_text_fallback(message)
 
 
+def blocks_for_window(message: Message) -> tuple[Block, ...]:
+    """What a message says in the blocks that a window takes: tables, charts and plans as the first of their lines."""
+    found: list[Block] = []
+    for block in message.blocks:
+        if block["type"] not in _MESSAGES_ONLY:
+            found.append(block)
+            continue
+        first, *more = preformatted(_aligned(block)) or ((_note("(empty)")),)
+        found.append(first)
+        if more:
+            found.append(_note("The rest is not shown in a window: Send CSV, or type the command in a channel."))
+    return tuple(found)
+
+
+_MESSAGES_ONLY = ("data_table", "table", "data_visualization", "plan")
+
+
+def _aligned(block: Block) -> str:
+    """The text of a block, a table's cells under each other."""
+    rows = [line.split("\t") for line in "\n".join(texts(block)).split("\n")]
+    width = [max(len(row[at]) for row in rows if at < len(row)) for at in range(max(map(len, rows)))]
+    return "\n".join("  ".join(cell.ljust(width[at]) for at, cell in enumerate(row)).rstrip() for row in rows)
+
+
 def weaker_view(view: View) -> View | None:
     """A view that Slack rejected, with its tables as text of fixed width; None where there is none in it."""
     if not any(block["type"] == "data_table" for block in view["blocks"]):

@@ -203,8 +203,19 @@ def _input(block: Block, pointer: str) -> Found:
     yield from _text(block.get("label", {}), f"{pointer}/label", limits.INPUT_LABEL, kinds=("plain_text",))
     element = block.get("element", {})
     yield from _identifier(element, "action_id", f"{pointer}/element")
+    if "hint" in block:
+        yield from _text(block["hint"], f"{pointer}/hint", limits.HINT, kinds=("plain_text",))
+    if "placeholder" in element:
+        yield from _text(
+            element["placeholder"], f"{pointer}/element/placeholder", limits.PLACEHOLDER, kinds=("plain_text",)
+        )
     if element.get("type") == "static_select":
         yield from _options(element, f"{pointer}/element")
+        return
+    if element.get("type") == "datetimepicker":
+        return
+    if element.get("type") == "external_select":
+        yield from _option(element.get("initial_option"), f"{pointer}/element/initial_option")
         return
     if element.get("type") != "plain_text_input":
         yield Problem(f"{pointer}/element/type", f"{element.get('type')!r:.40} is no element the bot knows")
@@ -216,10 +227,15 @@ def _options(element: Block, pointer: str) -> Found:
     options = element.get("options", ())
     yield from _count(options, f"{pointer}/options", limits.OPTIONS)
     for index, option in enumerate(options):
-        yield from _text(option.get("text"), f"{pointer}/options/{index}/text", limits.OPTION_TEXT, ("plain_text",))
-        yield from _length(f"{pointer}/options/{index}/value", option.get("value", ""), limits.OPTION_VALUE, least=1)
+        yield from _option(option, f"{pointer}/options/{index}")
     if "initial_option" in element and element["initial_option"] not in options:
         yield Problem(f"{pointer}/initial_option", "one of the options, the same in every part")
+
+
+def _option(option: Block | None, pointer: str) -> Found:
+    if option is not None:
+        yield from _text(option.get("text"), f"{pointer}/text", limits.OPTION_TEXT, ("plain_text",))
+        yield from _length(f"{pointer}/value", option.get("value", ""), limits.OPTION_VALUE, least=1)
 
 
 def _plan(block: Block, pointer: str) -> Found:

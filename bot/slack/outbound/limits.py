@@ -25,6 +25,8 @@ INPUT_TEXT: Final = 3_000
 OPTIONS: Final = 100  # of a menu
 OPTION_TEXT: Final = 75
 OPTION_VALUE: Final = 150
+PLACEHOLDER: Final = 150
+HINT: Final = 2_000
 IDENTIFIER: Final = 255  # block_id, action_id, callback_id
 
 # one rich_text_preformatted: undocumented, so the section's number

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -20,7 +20,7 @@ from bot.slack.outbound import limits
 from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent, retry_after
 from bot.slack.outbound.blockkit_fitting import downgrade
 from bot.slack.outbound.bounded_client import bounded_session
-from bot.slack.outbound.message import Message
+from bot.slack.outbound.message import Message, View
 from bot.slack.outbound.outbox import Outbox
 
 log = structlog.get_logger()
@@ -146,6 +146,43 @@ class Reply:
                 log.warning("a file was not delivered", user=self.where.user, why=str(refused))
                 return
             await self._outbox.attach_quietly(place, message.files)
+
+
+class WindowReply(Reply):
+    """Answers in the window that was sent off; where that is closed by now, as anybody is answered who asked in none."""
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        where: ReplyTarget,
+        base_url: str,
+        update: Callable[[View], Awaitable[bool]],
+        draw: Mapping[str, Callable[[Message], View]],
+    ) -> None:
+        """Take the window.
+
+        Args:
+            outbox: for whoever has closed it, and for files.
+            where: the person.
+            base_url: of the Web API.
+            update: shows a view there, and says whether it did.
+            draw: "progress" and "result": the views that say a message.
+        """
+        super().__init__(outbox, where, base_url)
+        self._update = update
+        self._draw = draw
+
+    async def progress(self, message: Message) -> bool:
+        """Say in the window how far it is."""
+        return await self._update(self._draw["progress"](message))
+
+    async def result(self, message: Message, *, replaces: bool = False) -> str:
+        """Show the answer in the window: "window"; else as `Reply` does. Raises NotSent, DeliveryUnknown."""
+        fitting = await self._outbox.prepare(message)
+        if not await self._update(self._draw["result"](fitting)):
+            return await super().result(message, replaces=replaces)
+        await self._files(fitting)
+        return "window"
 
 
 def is_slack_url(url: str, base_url: str) -> bool:

@@ -22,10 +22,17 @@ _LISTED = 9_000  # characters of a list of names
 def answer_view(ticket: str, plan: Plan) -> View:
     """The window for *Approve With 1 Unknown…*."""
     questions = plan.open_questions
+    unknown = sum(not one.is_override for one in questions)
+    why = (
+        f"*{escape(plural(unknown, 'thing'))} this plan needs to know got no answer.* Say how you know."
+        if unknown
+        else ""
+    )
+    if unknown < len(questions):
+        why += f"{' ' if why else ''}*A freeze is in force.* Say why this cannot wait until it has ended."
     says = (
-        f"*{escape(plural(len(questions), 'thing'))} this plan needs to know got no answer.* Say how you know: your"
-        " words are signed with the approval and shown in the history under your name. They count for the run that starts"
-        " now, not for steps that are delayed by hours. If you don't know, go back."
+        f"{why} Your words are signed with the approval and shown in the history under your name. They count for the run that"
+        " starts now, not for steps that are delayed by hours. If you don't know, go back."
     )
     many = len(questions) > ONE_BY_ONE
     inputs = (

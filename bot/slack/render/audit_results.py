@@ -94,8 +94,8 @@ def audit_csv(wanted: AuditQuery, rows: Iterable[Row]) -> tuple[File, int]:
     return File(f"{safe[:80]}.csv", "Audit", csv_bytes(table)), more
 
 
-def filter_view(token: str, wanted: AuditQuery) -> View:
-    """The window of the filters. It opens at once: it needs nothing but what was asked."""
+def filter_view(token: str, wanted: AuditQuery, commands: Iterable[str]) -> View:
+    """The window of the filters. It opens at once: it needs nothing but what was asked, and the names of the commands."""
     spans = dict(_SPANS)
     when = "" if wanted.when is None else str(AuditQuery(when=wanted.when)).rpartition(" ")[2]
     if not (when or wanted.since or wanted.until or wanted.ticket):
@@ -111,13 +111,13 @@ def filter_view(token: str, wanted: AuditQuery) -> View:
         "submit": _plain("Show"),
         "close": _plain("Cancel"),
         "blocks": [
-            _typed("about", "Cluster, host or ticket", wanted.about),
+            _asked("about", "Cluster, host or ticket", wanted.about),
             _typed("who", "Who: name or id, as requester or approver", wanted.who),
-            _typed("what", "What: a command, such as drain-node", wanted.what),
+            _chosen("what", "Command", {name: f"/{name}" for name in commands}, wanted.what),
             _chosen("outcome", "Outcome", words, wanted.outcome),
             _chosen("when", "How far back", spans, when),
-            _typed("since", "Or since (UTC): 2026-03-01 or 2026-03-01T23:05", _date(wanted.since)),
-            _typed("until", "Until (UTC)", _date(wanted.until)),
+            _picked("since", "Or since", wanted.since),
+            _picked("until", "Until", wanted.until),
         ],
     }
 
@@ -238,8 +238,25 @@ def _chosen(name: str, label: str, options: dict[str, str], value: str) -> Block
     return {"type": "input", "block_id": name, "label": _plain(label), "element": element, "optional": True}
 
 
-def _date(at: datetime | None) -> str:
-    return str(AuditQuery(since=at)).rpartition(" ")[2] if at else ""
+def _asked(name: str, label: str, value: str) -> Block:
+    """A menu that asks hvops for names while somebody types."""
+    element: Block = {
+        "type": "external_select",
+        "action_id": name,
+        "min_query_length": 0,
+        "placeholder": _plain("Any"),
+    }
+    if 0 < len(value) <= limits.OPTION_TEXT:
+        element["initial_option"] = {"text": _plain(value), "value": value}
+    return {"type": "input", "block_id": name, "label": _plain(label), "element": element, "optional": True}
+
+
+def _picked(name: str, label: str, at: datetime | None) -> Block:
+    """A day and a time of it, in the zone of whoever picks."""
+    element: Block = {"type": "datetimepicker", "action_id": name}
+    if at is not None:
+        element["initial_date_time"] = int(at.timestamp())
+    return {"type": "input", "block_id": name, "label": _plain(label), "element": element, "optional": True}
 
 
 def _plain(text: str) -> Block:

@@ -11,7 +11,9 @@ from bot.slack.outbound import limits
 from bot.slack.outbound.blockkit_fitting import preformatted
 from bot.slack.outbound.message import Block, Message, escape, escape_control_lines, truncate, utf16_length
 from bot.slack.render.blocks import actions, contexts, header, sections
+from bot.slack.render.rounds import rounds_chart, rounds_text
 from bot.slack.render.running import can_undo, collapsed, half_done, plan_block
+from bot.slack.render.tables_and_charts import chart_blocks
 from bot.slack.render.ticket_buttons import again_button, look_button, remedy_buttons, story_button, undo_button
 from bot.slack.render.ticket_view_model import TicketView, at_time, person, seconds_between, statements, what, who
 from bot.tickets.decisions import describe_status
@@ -44,6 +46,8 @@ def ended_message(card: TicketView) -> Message:
         header(title),
         *sections("\n".join(_lines(card))),
         *_fields(card),
+        *(contexts(escape(rounds_text(card))) if ran else ()),
+        *(chart_blocks(rounds_chart(card)) if ran else ()),
         *((plan_block(card), *collapsed(card)) if ran else ()),
         *_difference(card),
         *contexts(statements(card)),
@@ -57,7 +61,8 @@ def ended_message(card: TicketView) -> Message:
 def end_in_words(card: TicketView) -> str:
     """The end in one sentence, for the thread. Plain text."""
     why = _why(card) or describe_status(card.id, list(card.entries))
-    return f"{_word(card)}: {what(card)}. {why[:1].upper()}{why[1:]}"
+    counted = f" {rounds.rstrip('.')}." if card.last("started") is not None and (rounds := rounds_text(card)) else ""
+    return f"{_word(card)}: {what(card)}. {why[:1].upper()}{why[1:]}{counted}"
 
 
 def difference_text(card: TicketView) -> str:

@@ -10,7 +10,6 @@ from bot.audit.rows import Row
 from bot.dispatch.help import Help, Status, format_roles
 from bot.formatting import command_title
 from bot.ledger import ChainStatus
-from bot.slack.outbound import limits
 from bot.slack.outbound.blockkit_fitting import fit_view
 from bot.slack.outbound.message import Block, View, escape, truncate
 from bot.slack.render.audit_results import OPEN as AUDIT
@@ -21,8 +20,6 @@ from bot.slack.render.tables_and_charts import table_blocks
 from bot.slack.render.ticket_buttons import open_button
 from bot.slack.render.ticket_view_model import StopView
 
-CALLBACK = "hvops:ask"
-ARGUMENTS = "arguments"  # block_id and action_id of the modal's input
 _LAST = 10
 LISTED = 10  # tickets of one kind
 _SAYS = 600
@@ -104,28 +101,6 @@ def home_view(
 def no_role_view(says: str) -> View:
     """The Home tab of somebody without a role: whom to ask, and nothing else. `says` is plain text."""
     return fit_view({"type": "home", "blocks": [header("hvops"), *sections(escape(says))]})
-
-
-def ask_view(command: str, usage: str, says: str, opened: str = "") -> View:
-    """The modal that takes a command's arguments. What is typed is read like any other line. `opened`: epoch seconds."""
-    return {
-        "type": "modal",
-        "callback_id": f"{CALLBACK}:{command}",
-        "private_metadata": opened,
-        "title": _plain(truncate(_spoken(command), limits.VIEW_TITLE)),
-        "submit": _plain("Ask"),
-        "close": _plain("Cancel"),
-        "blocks": [
-            *sections(escape(says)),
-            {
-                "type": "input",
-                "block_id": ARGUMENTS,
-                "label": _plain(truncate(usage, limits.INPUT_LABEL)),
-                "element": {"type": "plain_text_input", "action_id": ARGUMENTS, "max_length": limits.COMMAND_USAGE},
-                "optional": True,
-            },
-        ],
-    }
 
 
 def _broken(lately: RecentChanges | None) -> tuple[Block, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from bot.api.plan import Gate, Group
-from bot.formatting import duration, format_locks, plural
+from bot.formatting import duration, format_locks
 from bot.slack.outbound import limits
 from bot.slack.outbound.message import (
     Block,
@@ -35,7 +35,7 @@ from bot.slack.render.ticket_view_model import (
     what,
     who,
 )
-from bot.tickets.answers import question_line
+from bot.tickets.answers import open_in_words, open_word, question_line
 from bot.tickets.decisions import CONFIRM
 from bot.tickets.plan_text import action_in_words, verdict_on, whole_plan_lines
 from bot.tickets.proposal import Proposal, longest_seconds, step_seconds
@@ -120,7 +120,7 @@ def _asked(card: TicketView) -> str:
 
 def _decision(card: TicketView) -> str:
     if questions := card.plan.open_questions:
-        return f"an approver decides, and answers {plural(len(questions), 'unknown')}"
+        return f"an approver decides: {open_in_words(questions)}"
     return "the requester confirms it" if card.proposal.policy == CONFIRM else "an approver decides"
 
 
@@ -141,7 +141,11 @@ def _open(card: TicketView) -> tuple[Block, ...]:
         lines.append(f"• and {len(questions) - _QUESTIONS:,} more")
     if len(questions) > _QUESTIONS or any(utf16_length(one.what) > _NAME for one in questions):
         lines.append("All of them are whole in the plan in the thread.")
-    first = f"*Not known ({len(questions):,}).* Whoever approves has to say how they know:"
+    unknown = sum(not one.is_override for one in questions)
+    first = f"*Not known ({unknown:,}).* Whoever approves has to say how they know:"
+    if unknown < len(questions):
+        also = " and why it cannot wait:" if unknown else " Whoever approves has to say why this cannot wait:"
+        first = (first.removesuffix(":") if unknown else "*A freeze is in force.*") + also
     return sections("\n".join((first, *lines)))
 
 
@@ -188,7 +192,8 @@ def _because(card: TicketView) -> str:
 
 
 def _other_gate(gate: Gate) -> str:
-    verdict = "not known" if gate.is_open else verdict_on(gate)  # what is missing stands above, by name
+    # what is missing, or in force, stands above, by name
+    verdict = open_word(gate) if gate.is_open else verdict_on(gate)
     return f"• *{escape(verdict[:1].upper())}{escape(verdict[1:])}*{'' if gate.blocks else ' (a warning)'}: {escape(_measured(gate))}"
 
 
@@ -230,7 +235,7 @@ def _buttons(card: TicketView) -> tuple[Block, ...]:
     confirm = card.proposal.policy == CONFIRM
     waits = bool(card.plan.pending_gates)
     if questions := card.plan.open_questions:
-        return actions([answer_button(card.id, len(questions)), reject_button(card.id), withdraw_button(card.id)])
+        return actions([answer_button(card.id, questions), reject_button(card.id), withdraw_button(card.id)])
     pressed = approve_button(
         card.id,
         escape_control(says),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from bot.api.actions import ManualStep, ReadBack
@@ -13,6 +14,7 @@ from bot.slack.outbound import limits
 from bot.slack.outbound.message import Block, Message, escape, escape_control, truncate
 from bot.slack.render.blocks import actions, contexts, header, moment, sections
 from bot.slack.render.competing import competing_text
+from bot.slack.render.rounds import rounds_text
 from bot.slack.render.ticket_buttons import interrupted_buttons, running_buttons
 from bot.slack.render.ticket_view_model import DATE, TicketView, at_time, person, statements, what, who
 from bot.tickets.run_history import DONE, FAILED, StepInstance
@@ -20,6 +22,7 @@ from bot.tickets.undo import remaining_undo
 
 _TITLE = 160  # of a step in the list of steps; the whole of it stands in the thread
 _SAYS = 1_500
+_NEAR = 8  # steps of a plan that is repeated many times
 _WAITS = "waiting for a person"  # also what the runner says until a person has pressed Done
 
 
@@ -32,6 +35,7 @@ def running_message(card: TicketView) -> Message:
     blocks = (
         header(title),
         *_by_hand(card, hand),
+        *contexts(escape(rounds_text(card))),
         plan_block(card),
         *collapsed(card),
         *contexts(statements(card)),
@@ -70,6 +74,7 @@ def interrupted_message(card: TicketView) -> Message:
     blocks = (
         header(title),
         *sections("\n".join(lines)),
+        *contexts(escape(rounds_text(card))),
         plan_block(card),
         *collapsed(card),
         *contexts(statements(card)),
@@ -103,9 +108,9 @@ def _known(card: TicketView) -> Iterator[str]:
 def half_done(card: TicketView) -> Iterator[str]:
     """Which steps are done, which one nobody knows of, and which were not begun. mrkdwn."""
     flying = [one for one in card.places if one.key == card.story.in_flight]
-    done = [_ended(card, one) for one in card.places if card.story.result(one.key) == DONE]
+    done = _each_once([_ended(card, one) for one in card.places if card.story.result(one.key) == DONE])
     unseen = [one for one in card.places if one.key in card.story.sent_before - card.story.intents.keys()]
-    untouched = [one.step.description for one in card.places if not card.story.was_begun(one.key)]
+    untouched = _each_once([one.step.description for one in card.places if not card.story.was_begun(one.key)])
     if done:
         yield f"*Done:* {escape(truncate('; '.join(done), _SAYS))}"
     if flying and card.ticket.state is TicketState.ENDED:
@@ -115,6 +120,11 @@ def half_done(card: TicketView) -> Iterator[str]:
         yield f"*Sent, and not seen to have happened:* {escape(truncate(told, _SAYS))}"
     if untouched:
         yield f"*Not begun:* {escape(truncate('; '.join(untouched), _SAYS))}"
+
+
+def _each_once(says: Sequence[str]) -> list[str]:
+    """The same words once, with how often: a group may be done in many rounds."""
+    return [f"{one} ({times:,} times)" if times > 1 else one for one, times in Counter(says).items()]
 
 
 def _ended(card: TicketView, place: StepInstance) -> str:
@@ -154,7 +164,8 @@ def _done(card: TicketView) -> str:
 
 
 def _window(card: TicketView) -> tuple[StepInstance, ...]:
-    most = limits.PLAN_TASKS
+    counted = any(group.is_counted for group in card.plan.groups)  # the count says more than fifty steps that are alike
+    most = _NEAR if counted else limits.PLAN_TASKS
     at = card.now_at.number if card.now_at else len(card.places)
     first = max(0, min(at - most // 2, len(card.places) - most))
     return card.places[first : first + most]

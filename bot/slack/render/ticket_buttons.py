@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from bot.api.plan import OpenQuestion
 from bot.api.report import Remedy
 from bot.slack.outbound import limits
 from bot.slack.outbound.message import Block, truncate, utf16_length
@@ -91,7 +92,7 @@ def approve_button(
     return {**made, "confirm": _confirm(f"{verb} {ticket}?", starts, verb if is_stopped else f"{verb} and Start")}
 
 
-def answer_button(ticket: str, questions: int) -> Block:
+def answer_button(ticket: str, questions: Sequence[OpenQuestion]) -> Block:
     """Approve a plan that leaves something open: opens the window that asks."""
     return button(approve_label(questions), ANSWER, ticket, primary=True)
 

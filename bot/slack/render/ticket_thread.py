@@ -159,6 +159,8 @@ def _outcome(card: TicketView, entry: Entry) -> str:
     result = result_in_words(outcome) if outcome.result == DONE else outcome.result.upper()
     begun, before = _intent(card, key)
     place = next((one for one in card.places if one.key == key), None)
+    if place is not None and outcome.result == DONE and place.round > 1:
+        return ""  # of many rounds the first stands for all that go well; the message of the ticket counts them
     name = f"Step {place.number} of {len(card.places)}, {place.step.description}" if place else f"Step {outcome.step}"
     lines = [f"*{escape(truncate(name, _SAYS))}: {escape(result)}* in {duration(seconds_between(begun, entry))}."]
     if outcome.message:

@@ -17,6 +17,7 @@ from bot.ledger.entries import (
     ThreadReplyShown,
     TicketMessageShown,
 )
+from bot.ledger.ticket_state import Ticket
 from bot.slack.render.ticket_view_model import TicketView
 from bot.tickets.decisions import is_plan_shown
 from bot.tickets.proposal import proposal_from
@@ -110,10 +111,20 @@ def reminder_time(entries: Sequence[Entry], *, is_proposed: bool) -> datetime | 
 
 def read_card(ledger: Reader, ticket: str, happening: TicketChange | None = None) -> TicketView:
     """A ticket as the ledger says it stands. Raises TicketError where there is none, UnreadableEntry."""
-    entries, now = ledger.story(ticket), ledger.ticket(ticket)
+    entries, now = _as_of_one_moment(ledger, ticket)
     if not entries or now is None:
         raise NoSuchTicket(f"There is no ticket {ticket}.")
     return TicketView(proposal_from(entries[0]), now, tuple(entries), happening, successor=_successor(ledger, entries))
+
+
+def _as_of_one_moment(ledger: Reader, ticket: str) -> tuple[list[Entry], Ticket | None]:
+    """Its entries and the state that follows from them: an entry between the two reads would end it without an end to show."""
+    entries = ledger.story(ticket)
+    while True:
+        before, now = entries, ledger.ticket(ticket)
+        entries = ledger.story(ticket)
+        if len(entries) == len(before):
+            return entries, now
 
 
 def _successor(ledger: Reader, entries: list[Entry]) -> str:

@@ -6,6 +6,7 @@ eventcreate the note in a host's own log that names ticket, requester and approv
 vssadmin     what `vssadmin list writers` prints, in any language of Windows
 wevtutil     events as XML, and the list of channels
 addresses    names in a hosts file, and addresses in files that configure programs
+dism         packages of Windows: which there are, one added, one removed
 findstr      what Windows Setup's own log says of the firmware
 auditpol     the audit policy of Object Access, by GUID
 web          calls of CommVault's web service and of load balancers

@@ -8,11 +8,13 @@ file may be anybody's secret, so it never leaves the worker: of each line only t
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address
+from itertools import islice
 
 from bot.api.queries import Value
 from bot.api.rows import Row, Rows
-from bot.transport.allowlist.definitions import BadOutput
+from bot.transport.allowlist.definitions import BadOutput, lines_of
 
 ADDRESS = r"[0-9][0-9]*\.[0-9][0-9]*\.[0-9][0-9]*\.[0-9]"  # findstr knows no "+" and no groups [doc]
 FILES = (
@@ -25,14 +27,18 @@ _IN_FILE = re.compile(r"([A-Za-z]:\\[^:\r\n]{1,400}):([0-9]{1,9}):(.*)", re.ASCI
 _COVERED = re.compile(
     r"([A-Za-z]:\\[^:\r\n]{1,400}):([0-9]{1,9}): (address|version|comment|own) ([0-9.]{7,15})", re.ASCII
 )
-_FOUR = re.compile(r"(?<![0-9.])([0-9]{1,3}(?:\.[0-9]{1,3}){3})(?!\.?[0-9]|-[0-9]+\.)", re.ASCII)
+_FOUR = re.compile(r"(?<![0-9.])([0-9]{1,3}(?:\.[0-9]{1,3}){3})(?!\.?[0-9]|-[0-9]{1,9}\.)", re.ASCII)
 # A key that ends in "version", and its value up to here: version="1.2.3.4", newVersion: 1.2.3.4, <Version>1.2.3.4, and the
 # range of a binding redirect, oldVersion="0.0.0.0-4.1.0.0". Anything looser would call an address a version.
 _VERSION = re.compile(r"(?:(?<![a-z])version|Version|VERSION)[\"']?\s*[:=>]\s*[\"']?(?:[0-9.]{7,40}-)?$")
 _COMMENT = re.compile(r"\s*(#|;|//|rem\b|\*)", re.IGNORECASE)
 _LARGEST_PART = 255
-_MOST = 5_000  # lines
-_LONGEST = 400  # characters of one line of a hosts file
+_MOST, _MOST_FOUND = 5_000, 50_000  # lines that are read, and that are looked at for addresses
+_SLICE, _OVERLAP = 2**16, 64  # characters that are searched at a time, and beyond: no address is longer
+_LONGEST = (
+    400  # characters of one line of a hosts file that are kept: blanks are one, or a name could stand behind them
+)
+_LONGEST_READ = 8_192  # characters of one line of a hosts file
 
 
 def local_folder(value: Value) -> str:
@@ -46,32 +52,39 @@ def parse_hosts(output: str) -> Rows:
     """Rows {line, text} of a hosts file, in its order.
 
     Raises:
-        BadOutput: a line without its number, or more of them than a hosts file that people read has.
+        BadOutput: a line without its number, or one that is longer, or more of them, than a hosts file that people read has.
     """
     lines = _lines(output)
+    if any(len(line) > _LONGEST_READ for line in lines):
+        raise BadOutput(f"a line of the hosts file has more than {_LONGEST_READ:,} characters")
     found = [_NUMBERED.fullmatch(line) for line in lines]
     if not all(found):
         raise BadOutput("findstr printed a line of the hosts file without its number")
-    return tuple({"line": one[1], "text": one[2].strip()[:_LONGEST]} for one in found if one)
+    return tuple({"line": one[1], "text": " ".join(one[2].split())[:_LONGEST]} for one in found if one)
 
 
 def cover_lines(output: str) -> str:
     """What is kept of lines of configuration files: file, number, and each address with what it is.
 
-    A line that is not of findstr's form is kept as "?": the reader then refuses the whole answer.
+    A line that is not of findstr's form is kept as "?": the reader then refuses the whole answer. So it does one of which
+    more lines would be kept than are read; those are not made at all, as a path of 400 characters stands in each.
     """
-    kept: list[str] = []
-    for line in output.splitlines():
-        if not line.strip():
-            continue
+    try:
+        kept = list(islice(_covered(lines_of(output, _MOST_FOUND)), _MOST + 1))
+    except BadOutput:
+        kept = ["?"] * (_MOST + 1)
+    return "".join(f"{line}\n" for line in kept)
+
+
+def _covered(lines: Iterable[str]) -> Iterator[str]:
+    for line in lines:
         found = _IN_FILE.fullmatch(line)
         if _COVERED.fullmatch(line):  # out of a capture
-            kept.append(line)
+            yield line
         elif found is None:
-            kept.append("?")
+            yield "?"
         else:
-            kept += [f"{found[1]}:{found[2]}: {kind} {address}" for kind, address in _addresses(found[3])]
-    return "".join(f"{line}\n" for line in kept)
+            yield from (f"{found[1]}:{found[2]}: {kind} {address}" for kind, address in _addresses(found[3]))
 
 
 def parse_lines(output: str) -> Rows:
@@ -89,11 +102,11 @@ def parse_lines(output: str) -> Rows:
     return tuple(rows)
 
 
-def _addresses(text: str) -> list[tuple[str, str]]:
+def _addresses(text: str) -> Iterator[tuple[str, str]]:
     """Each IPv4 address of a line, and what it is by what stands before it."""
     line_is_comment = _COMMENT.match(text[:200]) is not None
-    found, seen, is_open = [], 0, False
-    for one in _FOUR.finditer(text):
+    seen, is_open = 0, False
+    for one in _fours(text):
         between, seen = text[seen : one.start()], one.start()
         if (last := max(between.rfind("<!--"), between.rfind("-->"))) >= 0:
             is_open = between.startswith("<!--", last)
@@ -103,8 +116,19 @@ def _addresses(text: str) -> list[tuple[str, str]]:
         address = IPv4Address(".".join(map(str, parts)))  # 10.0.020.005 is one to some programs, and another to others
         before = text[max(0, one.start() - 60) : one.start()]
         kind = "version" if _VERSION.search(before) else "comment" if line_is_comment or is_open else _kind(address)
-        found.append((kind, one[1]))
-    return found
+        yield kind, one[1]
+
+
+def _fours(text: str) -> Iterator[re.Match[str]]:
+    """What looks like an address, searched in slices: a search holds Python's lock to its end, and the loop waits."""
+    at = 0
+    while at < len(text):
+        found = _FOUR.search(text, at, at + _SLICE + _OVERLAP)
+        if found is None or found.start() >= at + _SLICE:
+            at += _SLICE
+        else:
+            yield found
+            at = found.end()
 
 
 def _kind(address: IPv4Address) -> str:
@@ -112,9 +136,7 @@ def _kind(address: IPv4Address) -> str:
 
 
 def _lines(output: str) -> list[str]:
-    lines = [line for line in output.splitlines() if line.strip()]
-    if len(lines) > _MOST:
-        raise BadOutput(f"findstr printed more than {_MOST:,} lines")
+    lines = lines_of(output, _MOST)
     if lines and not output.endswith(("\n", "\r")):
         raise BadOutput("what findstr printed breaks off")
     return lines

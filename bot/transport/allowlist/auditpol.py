@@ -12,10 +12,11 @@ import re
 
 from bot.api.queries import Value
 from bot.api.rows import Row
-from bot.transport.allowlist.definitions import BadOutput
+from bot.transport.allowlist.definitions import BadOutput, lines_of
 
 _GUID = re.compile(r"\{?([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\}?", re.IGNORECASE)
 _NAME, _ID, _SETTING, _LEAST = 2, 3, 4, 5  # columns
+_SAID = 1_000  # characters of an output that are looked at for what it says
 _MOST = 64  # subcategories in all of Windows: 59 [doc]
 
 
@@ -28,15 +29,19 @@ def parse_policy(output: str) -> tuple[Row, ...]:
     text = output.lstrip("\ufeff")
     if text and not text.endswith(("\n", "\r")):
         raise BadOutput("the audit policy breaks off in the middle of a line")
+    try:
+        table = list(csv.reader(lines_of(text)))
+    except csv.Error as error:
+        raise BadOutput(f"the audit policy is no CSV: {error}") from None
     rows = []
-    for cells in csv.reader(line for line in text.splitlines() if line.strip()):
+    for cells in table:
         found = _GUID.fullmatch(cells[_ID].strip()) if len(cells) >= _LEAST else None
         if found:
             rows.append({"guid": found[1].upper(), "name": cells[_NAME].strip(), "setting": cells[_SETTING].strip()})
         elif rows:
             raise BadOutput(f"the audit policy cannot be read at {','.join(cells):.60}")
     if not rows:
-        raise BadOutput(f"there is no subcategory in the audit policy: {' '.join(text.split()):.200}")
+        raise BadOutput(f"there is no subcategory in the audit policy: {' '.join(text[:_SAID].split()):.200}")
     return tuple(rows)
 
 

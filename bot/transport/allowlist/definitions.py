@@ -13,6 +13,9 @@ from typing import Literal
 from bot.api.queries import Fields, Value
 from bot.api.rows import Rows
 
+MOST_LINES = 20_000  # of one output: a thousand events, pretty-printed, have fewer
+_LINE_ENDS = "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"  # as str.splitlines takes them
+
 
 class BadOutput(ValueError):
     """A program printed something else than its parser knows, or stopped in the middle."""
@@ -45,6 +48,8 @@ class Program:
         seconds: how long it may take on a host that answers meanwhile.
         success: the exit codes that mean success.
         absent: the exit codes that mean that there is no such thing, with the sentence to say.
+        faults: what other exit codes of this program mean, as unsigned numbers, with the sentence to say. They come before
+            what Windows means by a number elsewhere.
         cover: makes what is kept of the output, where the rest may be somebody's secret; nothing else leaves the worker.
         is_silent: whether anything on its error output means that it has not read all of it.
     """
@@ -58,6 +63,7 @@ class Program:
     seconds: int = 60
     success: tuple[int, ...] = (0,)
     absent: Mapping[int, str] | None = None
+    faults: Mapping[int, str] | None = None
     cover: Callable[[str], str] | None = None
     is_silent: bool = False
 
@@ -69,6 +75,17 @@ class Program:
         """Program and arguments. Raises ValueError as `values` does."""
         values = self.bind(params)
         return tuple(word.format_map(values) if "{" in word else word for word in self.argv)
+
+
+def lines_of(output: str, most: int = MOST_LINES) -> list[str]:
+    """The lines that are not blank. They are counted before any is made: an object for each two bytes is forty times as much.
+
+    Raises:
+        BadOutput: there are more than `most` of them, blank ones included.
+    """
+    if sum(map(output.count, _LINE_ENDS)) - output.count("\r\n") > most:
+        raise BadOutput(f"it printed more than {most:,} lines")
+    return [line for line in output.splitlines() if line.strip()]
 
 
 def bind_parameters(what: str, parameters: tuple[Parameter, ...], params: Fields) -> dict[str, str]:

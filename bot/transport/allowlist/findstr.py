@@ -12,12 +12,13 @@ import re
 
 from bot.api.queries import Value
 from bot.api.rows import Row
-from bot.transport.allowlist.definitions import BadOutput
+from bot.transport.allowlist.definitions import BadOutput, lines_of
 
 _FOLDER = re.compile(r"[A-Za-z]:(?:\\(?!\.)[A-Za-z0-9_ .-]{1,60}(?<![ .])){1,4}")
 _LINE = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}),.*?Detected boot environment: *([A-Za-z0-9_-]{1,20})\.?\s*"
 )
+_LONGEST = 2_000  # characters of a line
 _MOST = 200  # lines: Setup writes one for each of its phases
 
 
@@ -34,10 +35,10 @@ def parse_boot_environment(output: str) -> tuple[Row, ...]:
     Raises:
         BadOutput: a line that is none of Setup's, or the output was cut.
     """
-    lines = [line for line in output.splitlines() if line.strip()]
+    lines = lines_of(output)
     if not lines or not output.endswith(("\n", "\r")) or len(lines) > _MOST:
         raise BadOutput("what setupact.log says of the firmware breaks off, or is not there")
-    found = [_LINE.fullmatch(line) for line in lines]
+    found = [_LINE.fullmatch(line) if len(line) <= _LONGEST else None for line in lines]
     if not all(found):
         raise BadOutput("setupact.log says something of the firmware that hvops does not know")
     return tuple({"at": one[1], "environment": one[2]} for one in found if one)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from bot.transport.allowlist import addresses, auditpol, eventcreate, findstr, vssadmin, wevtutil
+from bot.transport.allowlist import addresses, auditpol, dism, eventcreate, findstr, vssadmin, wevtutil
 from bot.transport.allowlist.definitions import Parameter, Program
 
 _ROWS = (
@@ -87,6 +87,52 @@ _ROWS = (
         cover=addresses.cover_lines,
         is_silent=True,  # a file that it cannot open may be the one that matters
         seconds=120,
+    ),
+    Program(
+        what="dism list packages",
+        marked="reads",
+        argv=("dism", "/English", "/Online", "/Get-Packages", "/Format:List"),
+        parse=dism.parse_packages,
+        faults=dism.FAULTS,
+        seconds=180,  # it loads the whole store
+    ),
+    Program(
+        what="dism package",
+        marked="reads",
+        argv=("dism", "/English", "/Online", "/Get-PackageInfo", "/PackageName:{package}"),
+        parse=dism.parse_package,
+        parameters=(Parameter("package", dism.package_identity),),
+        faults=dism.FAULTS,
+        seconds=180,
+    ),
+    Program(
+        what="dism package file",
+        marked="reads",
+        argv=("dism", "/English", "/Online", "/Get-PackageInfo", "/PackagePath:{path}"),
+        parse=dism.parse_package,
+        parameters=(Parameter("path", dism.package_path),),
+        faults=dism.FAULTS,
+        seconds=180,
+    ),
+    Program(
+        what="dism remove package",
+        marked="changes",
+        argv=("dism", "/English", "/Online", "/Remove-Package", "/PackageName:{package}", "/NoRestart"),
+        parse=dism.parse_done,
+        parameters=(Parameter("package", dism.package_identity),),
+        profile="operator",
+        success=(0, dism.RESTART),
+        faults=dism.FAULTS,
+    ),
+    Program(
+        what="dism add package",
+        marked="changes",
+        argv=("dism", "/English", "/Online", "/Add-Package", "/PackagePath:{path}", "/NoRestart"),
+        parse=dism.parse_done,
+        parameters=(Parameter("path", dism.package_path),),
+        profile="operator",
+        success=(0, dism.RESTART),
+        faults=dism.FAULTS,
     ),
     Program(
         what="auditpol set",

@@ -12,7 +12,7 @@ import re
 from collections.abc import Sequence
 
 from bot.api.rows import Cell, Row
-from bot.transport.allowlist.definitions import BadOutput
+from bot.transport.allowlist.definitions import BadOutput, lines_of
 
 _COLON = re.compile("[:\uff1a]")  # full-width in East Asian text; no capture shows it, and it costs nothing
 _GUID_LINE = re.compile(r"[:\uff1a]\s*\{?([0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12})\}?$", re.IGNORECASE)
@@ -38,7 +38,7 @@ def parse_writers(output: str) -> tuple[Row, ...]:
     Raises:
         BadOutput: the program failed and said so, the output was cut, or it is no list of writers.
     """
-    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    lines = [line.strip() for line in lines_of(output)]
     if lines and not output.endswith(("\n", "\r")):
         raise BadOutput("the list of writers breaks off in the middle of a line")
     first = _first_writer(lines)

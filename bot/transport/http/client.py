@@ -123,7 +123,7 @@ def from_exception(target: str, error: BaseException, section: str, seconds: flo
         seconds: the deadline that was given.
     """
     if isinstance(error, httpx.TimeoutException):
-        return TargetTimeout(target, f"no answer in {seconds:.0f} s.")
+        return TargetTimeout(target, TargetTimeout.after(seconds))
     if isinstance(error, (httpx.UnsupportedProtocol, httpx.InvalidURL)):
         hint = f'Write url = "https://…" below [{section}].'
         return PolicyViolation(target, "its address in the estate is none.", hint)

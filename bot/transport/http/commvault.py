@@ -101,7 +101,7 @@ class BackupProduct:
                 rows, text, _ = await asyncio.to_thread(self._read, on, call, reply)
                 return rows, text
         except TimeoutError:
-            raise TargetTimeout(on, f"no answer in {seconds:.0f} s.") from None
+            raise TargetTimeout(on, TargetTimeout.after(seconds)) from None
         except http.ERRORS as error:
             raise http.from_exception(on, error, _SECTION, seconds) from None
 
@@ -179,13 +179,14 @@ class BackupProduct:
             "clientType": _CLIENT_TYPE,
         }
         reply = await http.send(client, "POST", "Login", body=told)
-        token = _token_of(reply)
+        token = await asyncio.to_thread(_token_of, reply)
         if token:
             self._refused = None
             return token
         if reply.status >= http.SERVER_ERROR:
             raise TargetFault(on, f"it answered the login with status {reply.status}.", code=reply.status)
-        self._refused, self._refused_at = _no_login(on, reply, Redactor((service.password, password))), time.monotonic()
+        mask = Redactor((service.password, password))
+        self._refused, self._refused_at = await asyncio.to_thread(_no_login, on, reply, mask), time.monotonic()
         raise self._refused
 
     def _read(self, on: str, call: WebCall, reply: http.Reply) -> tuple[Rows, str, int | None]:
@@ -218,11 +219,9 @@ def is_web(what: str) -> bool:
 
 async def _renew(client: http.Client, dead: str) -> str:
     """A new token for an old one; "" where it cannot be renewed."""
-    return _token_of(
-        await http.send(
-            client, "POST", "RenewLoginToken", _token_header(dead), {"sessionId": dead, "deviceId": _DEVICE}
-        )
-    )
+    told = {"sessionId": dead, "deviceId": _DEVICE}
+    reply = await http.send(client, "POST", "RenewLoginToken", _token_header(dead), told)
+    return await asyncio.to_thread(_token_of, reply)
 
 
 def _not_whole(on: str, came: int, totals: Collection[int | None]) -> IncompleteResponse:
@@ -241,6 +240,7 @@ def _token_header(token: str) -> dict[str, str]:
 
 
 def _token_of(reply: http.Reply) -> str:
+    """The token; "" for none. Beside the loop: whatever answers may send megabytes."""
     told = reply.json()
     token = told.get("token") if isinstance(told, dict) and reply.status == http.OK else None
     if not isinstance(token, str) or len(token) > _LONGEST_TOKEN:

@@ -120,7 +120,7 @@ class LoadBalancers:
             async with asyncio.timeout(seconds), http.open_client(balancer.url, login.ca_file, seconds) as client:
                 return await self._rows(_Way(on, balancer, login, client), call, params)
         except TimeoutError:
-            raise TargetTimeout(on, f"no answer in {seconds:.0f} s.") from None
+            raise TargetTimeout(on, TargetTimeout.after(seconds)) from None
         except http.ERRORS as error:
             raise http.from_exception(on, error, f"{_SECTION}.{balancer.name}", seconds) from None
 
@@ -145,7 +145,7 @@ class LoadBalancers:
             data = await self._sent(way, CALLS[_LIST], ())
         except Declined as declined:
             raise TargetFault(way.on, f"it says: {declined} ({declined.code})", code=declined.code) from None
-        found = [one for one in data.get("vs", ()) if isinstance(one, Mapping) and one.get("index") == (index,)]
+        found = await asyncio.to_thread(_with_index, data, index)
         if len(found) != 1:
             raise NotFound(way.on, f"it has no virtual service with the index {index}.")
         service: Tree = found[0]
@@ -229,6 +229,11 @@ def is_appliance(what: str) -> bool:
 def _rows_and_text(parse: Callable[[Any], Rows], data: Tree) -> tuple[Rows, str]:
     rows = parse(data)
     return rows, format_rows(rows)
+
+
+def _with_index(data: Tree, index: str) -> list[Tree]:
+    """The services that have this index: a list may have as many as a reply holds."""
+    return [one for one in data.get("vs", ()) if isinstance(one, Mapping) and one.get("index") == (index,)]
 
 
 def _without_login(login: ApplianceLogin, says: str) -> str:

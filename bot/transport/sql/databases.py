@@ -19,7 +19,7 @@ from bot.transport.turns import last_look
 
 T = TypeVar("T")
 
-_AT_ONCE = 8  # connections at a time: one VMM server is asked a handful of questions
+_AT_ONCE = 4  # connections to one server at a time: it is asked a handful of questions
 _LATE = 1.0  # seconds that a driver gets to notice its own deadline
 _GRACE = 2.5  # seconds in which a transaction past its deadline may still say how it ended
 
@@ -31,7 +31,8 @@ class Databases:
         """Take the servers of the inventory by lower-case name, and the login; None where the settings name none."""
         self._servers = servers
         self._login = login
-        self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="odbc")
+        # Each has its own: a driver that a server feeds a byte at a time knows no deadline, and holds its thread for ever.
+        self._threads: dict[str, ThreadPoolExecutor] = {}
         self._running: set[DatabaseCall] = set()
 
     async def answer(self, question: RunReader, seconds: float) -> tuple[list[Row], str]:
@@ -42,10 +43,13 @@ class Databases:
         except ValueError as error:
             raise PolicyViolation(question.on, f"{error}.") from None
         job = self._job(question.on, seconds)
-        rows = await self._run(
-            job, lambda: job.select(query.text, values), seconds, TargetTimeout(question.on, _late(seconds))
-        )
-        return rows, format_rows(rows)
+
+        def select() -> tuple[list[Row], str]:
+            rows = job.select(query.text, values)
+            return rows, format_rows(rows)
+
+        late = TargetTimeout(question.on, TargetTimeout.after(seconds))
+        return await self._run(question.on, job, select, late)
 
     async def update(self, action: RowTransaction, seconds: float) -> list[Row]:
         """Change rows in one transaction; answers each row as it was.
@@ -57,16 +61,17 @@ class Databases:
         changes = changes_of(action)
         job = self._job(action.on, seconds)
         unknown = OutcomeUnknown(
-            action.on, f"{_late(seconds)} Whether the change was made is not known.", "Check again."
+            action.on, f"{TargetTimeout.after(seconds)} Whether the change was made is not known.", "Check again."
         )
         look = last_look(action.on)
-        return await self._run(job, lambda: job.update(changes, look), seconds, unknown)
+        return await self._run(action.on, job, lambda: job.update(changes, look), unknown)
 
     def close(self) -> None:
         """Give up what is under way."""
         for job in list(self._running):
             job.abort()
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        for threads in self._threads.values():
+            threads.shutdown(wait=False, cancel_futures=True)
 
     def _job(self, on: str, seconds: float) -> DatabaseCall:
         vmm = self._servers.get(on.lower())
@@ -78,13 +83,19 @@ class Databases:
             raise PolicyViolation(on, "no login is set for its database ([credentials.vmm]).")
         return DatabaseCall(vmm.name, connection_string(vmm, self._login, drivers()), seconds)
 
-    async def _run(self, job: DatabaseCall, work: Callable[[], T], seconds: float, late: Exception) -> T:
+    def _threads_of(self, on: str) -> ThreadPoolExecutor:
+        found = self._threads.get(on.lower())
+        if found is None:
+            found = self._threads[on.lower()] = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="odbc")
+        return found
+
+    async def _run(self, on: str, job: DatabaseCall, work: Callable[[], T], late: Exception) -> T:
         """On a thread, and no longer than the deadline; then it is cancelled, and may still say how it ended."""
-        future = asyncio.get_running_loop().run_in_executor(self._threads, work)
+        future = asyncio.get_running_loop().run_in_executor(self._threads_of(on), work)
         self._running.add(job)
         future.add_done_callback(lambda done: self._ended(job, done))
         try:
-            done, _ = await asyncio.wait({future}, timeout=seconds + _LATE)
+            done, _ = await asyncio.wait({future}, timeout=job.seconds + _LATE)
             if not done:
                 job.abort()
                 done, _ = await asyncio.wait({future}, timeout=_GRACE)
@@ -129,7 +140,3 @@ def changes_of(action: RowTransaction) -> list[tuple[UpdatableTable, Update]]:
             raise PolicyViolation(action.on, f"{error}.") from None
         changes.append((table, row))
     return changes
-
-
-def _late(seconds: float) -> str:
-    return f"no answer in {seconds:.0f} s."

@@ -41,7 +41,7 @@ class DatabaseCall:
     def __init__(self, on: str, connection_string: str, seconds: float) -> None:
         self._on = on
         self._string = connection_string
-        self._seconds = seconds
+        self.seconds = seconds
         self._ends = 0.0
         self._cursor: Any = None
         self._decision = threading.Lock()
@@ -76,7 +76,7 @@ class DatabaseCall:
     def _over(self, work: Callable[[Any], list[Row]]) -> list[Row]:
         """Connect, do it, disconnect. What was not committed is gone with the connection."""
         began = time.monotonic()
-        self._ends = began + self._seconds
+        self._ends = began + self.seconds
         connection = None
         try:
             self._go_on()

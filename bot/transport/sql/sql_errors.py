@@ -24,7 +24,8 @@ _PACKED = re.compile(r"\berror:([0-9A-Fa-f]{8}):")  # OpenSSL's own code, as dri
 _FUNCTION = re.compile(r"\((SQL\w+)\)")  # of ODBC, as pyodbc adds it
 _NATIVE = re.compile(r"\((-?[0-9]{1,10})\) \(SQL\w+\)|\((-?[0-9]{1,10})\);? \[")
 _PREFIX = re.compile(r"^(?:\[[^\]]*\]\s*)+")
-_TAIL = re.compile(r"\s*\(-?[0-9]+\)\s*\(SQL\w+\).*$|\s*\(-?[0-9]+\);? \[.*$", re.DOTALL)
+_TAIL = re.compile(r"\(-?[0-9]{1,10}\)(?:\s{0,8}\(SQL\w{1,40}\)|;? \[)")  # and all that follows
+_LONGEST = 1_000  # characters of either end that are looked at
 
 _LOGIN = "Check [credentials.vmm] in the settings, and that the server accepts this kind of login."
 _RIGHTS = "Give the login the rights in deploy/rights.md."
@@ -73,12 +74,23 @@ _FREETDS_OWN = range(20_000, 21_000)  # FreeTDS's client library: 20009 unreacha
 def read(args: tuple[object, ...]) -> tuple[str, int, str]:
     """SQLSTATE, the server's number (0 for none) and the sentence, out of what pyodbc raises."""
     state = str(args[0])[:5] if args else ""
-    text = str(args[1]) if len(args) > 1 else state
+    text = _text(args) or state
     found = _NATIVE.search(text)
     number = int(found[1] or found[2]) if found else 0
     if _SERVER_SAID not in _components(text) or number in _FREETDS_OWN:
         number = 0  # the driver's own, which says nothing in the server's terms
-    return state, number, _TAIL.sub("", _PREFIX.sub("", text)).strip()
+    says = _PREFIX.sub("", text)
+    tail = _TAIL.search(says)
+    return state, number, (says[: tail.start()] if tail else says).strip()
+
+
+def _text(args: tuple[object, ...]) -> str:
+    """What the driver says: the beginning, where the sentence is, and the end, where the driver adds its own.
+
+    A server's sentence may have 32,000 characters, and a search holds Python's lock to its end.
+    """
+    text = str(args[1]) if len(args) > 1 else ""
+    return text if len(text) <= 2 * _LONGEST else f"{text[:_LONGEST]} {text[-_LONGEST:]}"
 
 
 def from_database(on: str, args: tuple[object, ...], seconds: float = 0) -> TargetError:
@@ -111,7 +123,7 @@ def _by_number(on: str, number: int, says: str) -> TargetError | None:
 def _by_driver(on: str, args: tuple[object, ...], seconds: float) -> TargetError | None:
     """What the driver's own enumerated parts tell: OpenSSL's code, the component that speaks, ODBC's function."""
     state, _, says = read(args)
-    text = str(args[1]) if len(args) > 1 else ""
+    text = _text(args)
     packed = _PACKED.search(text)
     reason = unpack_tls_reason(int(packed[1], 16)) if packed else ""
     if reason == "CERTIFICATE_VERIFY_FAILED":
@@ -135,7 +147,7 @@ def _components(text: str) -> str:
 
 def _by_state(on: str, state: str, says: str, seconds: float) -> TargetError:
     if state in _LATE:
-        return TargetTimeout(on, f"no answer in {seconds:.0f} s." if seconds >= 1 else "no answer in time.")
+        return TargetTimeout(on, TargetTimeout.after(seconds))
     if state in _GONE:
         return ConnectionFailed(on, f"no connection to its database: {_short(says)}", _SERVER)
     return MalformedResponse(on, f"the driver failed: {_short(says) or state or 'without a word'}")

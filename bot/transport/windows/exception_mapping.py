@@ -224,7 +224,7 @@ def _unintelligible(on: str, error: BaseException, seconds: float) -> TargetErro
 
 def _late(on: str, error: BaseException, seconds: float) -> TargetError:
     del error
-    return TargetTimeout(on, f"no answer in {seconds:.0f} s." if seconds >= 1 else "no answer in time.")
+    return TargetTimeout(on, TargetTimeout.after(seconds))
 
 
 def _certificate(on: str, error: BaseException, seconds: float) -> TargetError:

@@ -139,6 +139,22 @@ KNOWN: dict[int, Known] = {
     ),
 }
 
+# Errors of the cluster service, which its WMI provider reports as HRESULTs made of them [inf]; their meaning: Microsoft's list
+# of system errors and the pages of its control codes [doc].
+CLUSTER: dict[int, Known] = {
+    1: Known(TargetFault, "the cluster there does not know this control code, or not for this resource (1)."),
+    170: Known(TargetFault, "the cluster calls what it is about busy (170), as during a migration or a backup."),
+    5023: Known(
+        TargetFault,
+        "the cluster calls it in the wrong state for this (5023): a virtual machine moves live only while it runs.",
+    ),
+    5042: Known(TargetFault, "the cluster has no node of that name (5042)."),
+    5908: Known(TargetFault, "the role is being moved already (5908)."),
+    5957: Known(TargetFault, "the other node does not have enough resources for it (5957)."),
+    5960: Known(TargetFault, "one of its resources is locked (5960), as while a backup holds it."),
+}
+KNOWN |= {_HRESULT + code: known for code, known in CLUSTER.items()}
+
 KNOWN |= RPC | {_HRESULT + code: known for code, known in RPC.items()}
 KNOWN |= {
     0x80010108: Known(ConnectionFailed, "the object that the request needs is disconnected there.", "Ask again."),
@@ -182,6 +198,11 @@ RETURNS: dict[str, dict[int, str]] = {
         22: "the account of the service is not valid, or may not run it",
         23: "the service exists already",
         24: "the service is paused already",
+    },
+    "Win32_OperatingSystem": {  # [doc] Reboot: system error codes
+        5: "the account may not restart it",
+        1115: "it is shutting down already",
+        1314: "the login has no privilege to shut it down from a remote system",
     },
 }
 _MSVM: dict[int, str] = {  # [doc] RequestStateChange and its like; those below 4096 are DMTF's

@@ -106,7 +106,11 @@ def call(connection: Connection, action: InvokeMethod, deadline: Deadline, look:
     """
     namespace, cls, method = wql.namespace(action.namespace), wql.name(action.cls), wql.name(action.method)
     with connection.changing(look):
-        out = _invoke(connection, wsman.invoke(namespace, cls, method, action.params, action.path), deadline)
+        out = _invoke(
+            connection,
+            wsman.invoke(namespace, cls, method, action.params, action.path, references=references_of(action)),
+            deadline,
+        )
     if get_str(out, "ReturnValue").lower() in ("true", "false"):
         return out  # a method that answers a question, such as WillOfflineLoseQuorum [doc], has no return code
     returned = get_int(out, "ReturnValue")
@@ -115,12 +119,19 @@ def call(connection: Connection, action: InvokeMethod, deadline: Deadline, look:
     return out
 
 
+def references_of(action: InvokeMethod) -> tuple[wsman.Reference, ...]:
+    """The parameters of an action that refer to instances. Raises PolicyViolation for a class that is none."""
+    return tuple((one.name, wql.name(one.cls), one.keys) for one in action.references)
+
+
 def read_method(connection: Connection, row: ReadingMethod, keys: Fields, deadline: Deadline) -> Rows:
     """Call a method that only reads. Raises MalformedResponse for an answer that its row cannot read."""
     namespace, cls, method = wql.namespace(row.namespace), wql.name(row.cls), wql.name(row.method)
     name, other = row.reference
     out = _invoke(
-        connection, wsman.invoke_on(namespace, cls, method, (name, wql.name(other), keys), row.path), deadline
+        connection,
+        wsman.invoke(namespace, cls, method, (), row.path, references=((name, wql.name(other), keys),)),
+        deadline,
     )
     try:
         return row.parse(out)

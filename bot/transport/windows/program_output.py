@@ -7,9 +7,12 @@ from bot.api.queries import GuestRunReader, RunReader
 from bot.api.rows import Rows
 from bot.errors import MalformedResponse, NotFound, TargetFault
 from bot.transport.allowlist import Program
+from bot.transport.bounds import MAX_ROWS, MAX_WEIGHT, weigh
 from bot.transport.windows.fault_codes import KNOWN
 from bot.transport.windows.faults import from_code
 from bot.transport.windows.host_operations import Output
+
+_SAID = 2_000  # characters that are looked at for what it says
 
 
 class OutputNotParsed(MalformedResponse):
@@ -24,12 +27,15 @@ def rows_of(on: str, program: Program, asked: RunReader | GuestRunReader | RunPr
     """What it printed, as rows. Raises TargetError."""
     _judge_exit(on, program, asked, output)
     if program.is_silent and output.stderr.strip():
-        said = " ".join(output.stderr.split())[:200]
+        said = " ".join(output.stderr[:_SAID].split())[:200]
         raise OutputNotParsed(on, f"{program.argv[0]} has not read all of it: {said}", output.stdout + output.stderr)
     try:
-        return program.parse(output.stdout)
+        rows = program.parse(output.stdout)
     except ValueError as error:
         raise OutputNotParsed(on, f"{error}.", output.stdout + output.stderr) from error
+    if len(rows) > MAX_ROWS or weigh(rows) > MAX_WEIGHT:
+        raise OutputNotParsed(on, "its answer exceeds the size limit.", "")
+    return rows
 
 
 def _judge_exit(on: str, program: Program, asked: RunReader | GuestRunReader | RunProgram, output: Output) -> None:
@@ -39,7 +45,9 @@ def _judge_exit(on: str, program: Program, asked: RunReader | GuestRunReader | R
         return
     if program.absent and code in program.absent:
         raise NotFound(on, program.absent[code].format_map(program.bind(asked.params)), code=code)
-    said = " ".join((output.stderr + " " + output.stdout).split())[:300]
+    said = " ".join(f"{output.stderr[:_SAID]} {output.stdout[:_SAID]}".split())[:300]
+    if program.faults and (number := code & 0xFFFFFFFF) in program.faults:  # an HRESULT comes as a negative number
+        raise TargetFault(on, program.faults[number], code=number)
     if code in KNOWN:
         raise from_code(on, code, said)
     raise TargetFault(on, f"{program.argv[0]} ended with exit code {code}{': ' + said if said else '.'}", code=code)

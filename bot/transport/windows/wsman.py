@@ -8,12 +8,13 @@ documentation, [inf] inferred.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 from xml.etree.ElementTree import Element, ParseError
 from xml.sax.saxutils import escape
 
+from bot.api.actions import MethodFields, Octets
 from bot.api.queries import Fields, Value
 from bot.api.rows import Cell
 from bot.transport.bounds import DocumentType, TooMuch, parse_xml
@@ -145,34 +146,52 @@ def get(namespace: str, cls: str, keys: Fields = ()) -> Message:
     return Message(f"{TRANSFER}/Get", resource_uri(namespace, cls), "", keys)
 
 
-def invoke(namespace: str, cls: str, method: str, params: Fields = (), keys: Fields = ()) -> Message:
-    """Call a method, of an instance by its keys or of the class itself. None is sent as nil [cap][inf]."""
+Reference = tuple[str, str, Fields]  # parameter, class and keys of the instance that it refers to
+
+
+def invoke(
+    namespace: str,
+    cls: str,
+    method: str,
+    params: MethodFields = (),
+    keys: Fields = (),
+    *,
+    references: Sequence[Reference] = (),
+) -> Message:
+    """Call a method, of an instance by its keys or of the class itself. None is sent as nil [cap][inf].
+
+    An array is one element for each of its members, under the same name [doc: MS-WSMV 2.2.4.2, array-typed properties]. A
+    parameter that refers to an instance is an endpoint reference without an element around it, as Windows writes them
+    itself [cap].
+    """
     uri = resource_uri(namespace, cls)
     inside = "".join(
-        f'<m:{_name(name)} xsi:nil="true"/>' if value is None else f"<m:{_name(name)}>{_value(value)}</m:{_name(name)}>"
-        for name, value in params
+        (
+            *(_reference(namespace, *one) for one in references),
+            *(part for name, value in params for part in _parameter(_name(name), value)),
+        )
     )
     return Message(
         f"{uri}/{method}", uri, f'<m:{method}_INPUT xmlns:m="{escape(uri)}">{inside}</m:{method}_INPUT>', keys
     )
 
 
-def invoke_on(namespace: str, cls: str, method: str, reference: tuple[str, str, Fields], keys: Fields) -> Message:
-    """Call a method whose one parameter refers to an instance: parameter, class and keys of that.
+def _parameter(name: str, value: Value | Octets) -> Iterator[str]:
+    if isinstance(value, tuple):
+        if not all(one in range(256) for one in value):
+            raise ValueError(f"{name} takes bytes")
+        yield from (f"<m:{name}>{one}</m:{name}>" for one in value)
+    else:
+        yield f'<m:{name} xsi:nil="true"/>' if value is None else f"<m:{name}>{_value(value)}</m:{name}>"
 
-    A REF is an endpoint reference without an element around it, as Windows writes them itself [cap].
-    """
-    uri = resource_uri(namespace, cls)
-    name, other, selectors = reference
+
+def _reference(namespace: str, name: str, other: str, selectors: Fields) -> str:
     points = (
         f"<a:Address>{ANONYMOUS}</a:Address><a:ReferenceParameters>"
         f"<w:ResourceURI>{escape(resource_uri(namespace, other))}</w:ResourceURI>{_selector_set(selectors)}"
         "</a:ReferenceParameters>"
     )
-    inside = f"<m:{_name(name)}>{points}</m:{_name(name)}>"
-    return Message(
-        f"{uri}/{method}", uri, f'<m:{method}_INPUT xmlns:m="{escape(uri)}">{inside}</m:{method}_INPUT>', keys
-    )
+    return f"<m:{_name(name)}>{points}</m:{_name(name)}>"
 
 
 def read_page(reply: bytes | str, message_id: str = "") -> EnumerationPage:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from lab.slack.blockkit.schema import (
     Check,
+    Problems,
     anything,
     boolean,
     by_type,
@@ -19,6 +20,7 @@ from lab.slack.blockkit.schema import (
     shape,
     string,
 )
+from lab.slack.model import JSON
 
 LONGEST_TEXT = 3_000
 LONGEST_ID = 255
@@ -145,3 +147,14 @@ rich_text = shape(
     }
 )
 rich_text_block = by_type({"rich_text": rich_text})
+
+
+def suggested_problems(answer: JSON) -> bool:
+    """Whether an app's answer to an options request breaks the rules: a hundred options at most, in groups or not [doc]."""
+    problems = Problems("modal")
+    shape({
+        "action_id": required(string(255)),
+        "options": optional(items(menu_option, 100, least=0)),
+        "option_groups": optional(items(option_group, 100)),
+    })(problems, answer, "")  # fmt: skip
+    return bool(problems.found)

@@ -82,7 +82,7 @@ function element(one, block, surface) {
 }
 
 function place(block, surface, more = {}) {
-  return { blockId: block.block_id, state: surface.state, names: surface.names, click: surface.click, asks: false, ...more };
+  return { blockId: block.block_id, state: surface.state, names: surface.names, click: surface.click, suggest: surface.suggest, asks: false, ...more };
 }
 
 function tableContext(block, surface) {

@@ -27,6 +27,7 @@ const BUILDERS = {
   workflow_button: button,
   static_select: select,
   multi_static_select: select,
+  external_select: combobox,
   users_select: people,
   multi_users_select: people,
   channels_select: channels,
@@ -77,6 +78,76 @@ function select(element, place, chosen) {
   const grouped = (group) => make("optgroup", { label: group.label?.text ?? "" }, options(group));
   const groups = (element.option_groups ?? []).map(grouped);
   return menu(element, place, [...options(element), ...groups]);
+}
+
+let lists = 0;
+
+/** A menu whose options the app gives: asked when it is opened, and for each letter that is typed. */
+function combobox(element, place, chosen) {
+  const first = chosen?.selected_option ?? element.initial_option ?? null;
+  const id = `options-${(lists += 1)}`;
+  const list = make("ul.options", { id, role: "listbox", hidden: true });
+  const field = make("input", {
+    type: "text", role: "combobox", autocomplete: "off", "aria-expanded": "false", "aria-controls": id,
+    "aria-autocomplete": "list", placeholder: element.placeholder?.text ?? "Choose one", value: first?.text?.text ?? "",
+  });
+  const node = make(".combobox", {}, field, list);
+  const at = { block_id: place.blockId, action_id: element.action_id };
+  let [value, asked] = [first?.value ?? null, 0];
+
+  const close = () => {
+    list.hidden = true;
+    field.setAttribute("aria-expanded", "false");
+  };
+  const pick = (one) => {
+    [value, field.value] = [one.value, one.text.text];
+    close();
+    node.dispatchEvent(new Event("change", { bubbles: true }));
+  };
+  const open = async () => {
+    const mine = (asked += 1);
+    const answer = (await place.suggest?.({ ...at, value: value ? "" : field.value })) ?? {};
+    if (mine !== asked) return; // something else was typed meanwhile
+    const options = answer.options ?? [];
+    list.replaceChildren(...options.map((one) => choice(one, pick)));
+    if (!options.length) list.append(make("li.none", {}, "No results"));
+    list.hidden = false;
+    field.setAttribute("aria-expanded", "true");
+  };
+  field.addEventListener("click", () => list.hidden && open());
+  field.addEventListener("input", () => {
+    value = null;
+    return open();
+  });
+  field.addEventListener("keydown", (event) => (list.hidden && event.key === "ArrowDown" ? open() : steer(event, list, close)));
+  node.addEventListener("focusout", (event) => node.contains(event.relatedTarget) || ((asked += 1), close()));
+  field.addEventListener("change", (event) => event.stopPropagation()); // what was typed is no choice
+  node.field = field;
+  return answers(node, () => value, element, place);
+}
+
+function choice(one, pick) {
+  const node = make("li", { role: "option", tabindex: "-1" }, one.text?.text ?? one.value);
+  node.addEventListener("mousedown", (event) => event.preventDefault()); // the field keeps the focus until it is clicked
+  node.addEventListener("click", () => pick(one));
+  node.addEventListener("keydown", (event) => {
+    const next = { ArrowDown: node.nextElementSibling, ArrowUp: node.previousElementSibling }[event.key];
+    if (!next && event.key !== "Enter") return;
+    event.preventDefault();
+    if (next) next.focus();
+    else pick(one);
+  });
+  return node;
+}
+
+/** Up and down go through the options, Enter takes the first one, Escape closes the list and not the window. */
+function steer(event, list, close) {
+  const options = [...list.querySelectorAll("[role=option]")];
+  if (list.hidden || !options.length) return;
+  if (event.key === "Enter" || event.key === "ArrowDown") event.preventDefault();
+  if (event.key === "Enter") options[0].click();
+  if (event.key === "ArrowDown") options[0].focus();
+  if (event.key === "Escape") [event.preventDefault(), event.stopPropagation(), close()];
 }
 
 function people(element, place) {
@@ -170,13 +241,14 @@ export function labelled(block, node, error, names) {
   const isSet = node.tagName === "FIELDSET";
   const label = isSet ? make("p.label", { id: `${id}-label` }) : make("label.label", { for: id });
   put(label, [lines(block.label?.text ?? ""), optional]);
-  node.removeAttribute("aria-label"); // its own would hide the block's
+  const field = node.field ?? node;
+  field.removeAttribute("aria-label"); // its own would hide the block's
   if (isSet) node.setAttribute("aria-labelledby", `${id}-label`);
-  else node.id = id;
+  else field.id = id;
   const notes = [];
   if (block.hint) notes.push(make("p.hint", { id: `${id}-hint` }, lines(block.hint.text)));
   if (error) notes.push(make("p.error", { id: `${id}-error`, role: "alert" }, error));
-  if (error) node.setAttribute("aria-invalid", "true");
-  if (notes.length) node.setAttribute("aria-describedby", notes.map((note) => note.id).join(" "));
+  if (error) field.setAttribute("aria-invalid", "true");
+  if (notes.length) field.setAttribute("aria-describedby", notes.map((note) => note.id).join(" "));
   return put(make(".input"), [label, node, notes]);
 }

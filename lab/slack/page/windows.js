@@ -52,7 +52,7 @@ export class Windows {
 
   focus(held) {
     if (held && this.again(held, (node) => node.focus())) return;
-    const first = this.dialog.querySelector(".input [data-action]:not(fieldset), .input input, footer button:last-child");
+    const first = this.dialog.querySelector(".input [data-action]:not(fieldset, .combobox), .input input, footer button:last-child");
     first?.focus();
   }
 
@@ -74,7 +74,8 @@ export class Windows {
 
   surface(view) {
     const click = (act) => this.store.act({ act: "clicks", view: view.id, ...act });
-    return { names: this.store.names, state: view.state ?? {}, errors: view.errors ?? {}, click };
+    const suggest = (act) => this.store.act({ act: "suggests", view: view.id, ...act });
+    return { names: this.store.names, state: view.state ?? {}, errors: view.errors ?? {}, click, suggest };
   }
 
   /** What is typed is kept at the server, so that an update of the view by the app does not lose it. */

@@ -2,6 +2,7 @@
 
 vssadmin  list writers
 auditpol  the audit policy, read and set; eventcreate: an event of one's own; sc: services
+dism      packages of updates, told of and changed
 findstr   lines of text files: what Windows Setup wrote in its log
 wevtutil  reading queries; xpath: the language they are in; event_xml: an event as it is printed
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from lab.windows.machine_protocol import Output
-from lab.world.executables import auditpol, eventcreate, findstr, sc, vssadmin, wevtutil
+from lab.world.executables import auditpol, dism, eventcreate, findstr, sc, vssadmin, wevtutil
 from lab.world.method_call import Call
 
 # What cmd.exe prints for a program it cannot find; through cmd /c the exit code is 1 [mem].
@@ -26,6 +27,7 @@ _UNKNOWN = {
 
 _PROGRAMS: dict[str, Callable[[Call, Sequence[str]], Output]] = {
     "auditpol": auditpol.run,
+    "dism": dism.run,
     "eventcreate": eventcreate.run,
     "findstr": lambda call, words: findstr.run(call.windows, words),
     "hostname": lambda call, _words: Output(f"{call.windows.name}\r\n"),

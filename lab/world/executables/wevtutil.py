@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from lab.windows.machine_protocol import Output
+from lab.world.events import DEFENDER
 from lab.world.executables import event_xml, xpath
 from lab.world.model import Event, Node, Windows
 
@@ -28,7 +29,8 @@ def channels(windows: Windows) -> tuple[str, ...]:
     if not isinstance(windows, Node):
         return CLASSIC
     modern = windows.release.at_least("2016")
-    return (*CLASSIC, *CLUSTERED, *(name for name in HYPER_V if not (modern and "Integration" in name)))
+    defender = (DEFENDER,) if modern else ()  # part of Windows Server from 2016 on [doc]
+    return (*CLASSIC, *CLUSTERED, *defender, *(name for name in HYPER_V if not (modern and "Integration" in name)))
 
 
 def run(windows: Windows, arguments: Sequence[str], now: datetime) -> Output:

@@ -142,7 +142,7 @@ def _resource(resource: Resource, release: Release) -> Instance:
 
 def resources(scene: Scene) -> Iterator[Instance]:
     """MSCluster_Resource: two per virtual machine, one per shared volume, three of the cluster's core."""
-    for _, members in roles(cluster_of(scene)):
+    for _, members in roles(cluster_of(scene), scene.now):
         for resource in members:
             yield _resource(resource, scene.windows.release)
 

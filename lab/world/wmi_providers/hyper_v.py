@@ -207,6 +207,28 @@ def heartbeats(scene: Scene) -> Iterator[Instance]:
         yield component(guest, "Msvm_HeartbeatComponent", "Heartbeat", part="heartbeat", works=works)
 
 
+def shutdown_components(scene: Scene) -> Iterator[Instance]:
+    """Msvm_ShutdownComponent: whether the host can have a guest shut down."""
+    for guest in guests_of(scene):
+        works = guest.state == "running" and service_runs(guest, "vmicshutdown")
+        yield component(guest, "Msvm_ShutdownComponent", "Shutdown", part="shutdown", works=works)
+
+
+def jobs(scene: Scene) -> Iterator[Instance]:
+    """Msvm_ConcreteJob: what the host works at, or has worked at a moment ago."""
+    assert isinstance(scene.windows, Node)
+    for job in scene.windows.jobs:
+        yield instance(
+            "Msvm_ConcreteJob",
+            scene.windows.release,
+            InstanceID=job.id,
+            JobState=job.state,
+            PercentComplete=job.percent,
+            StartTime=job.started,
+            ErrorCode=0,
+        )
+
+
 def service_runs(guest: Guest, name: str) -> bool:
     """Whether a service of integration services runs; True where the guest has none of that name."""
     service = guest.services.get(name)
@@ -241,4 +263,6 @@ VIEWS: dict[str, View] = {
     "Msvm_KvpExchangeComponent": key_value_pairs,
     "Msvm_VssComponent": vss_components,
     "Msvm_HeartbeatComponent": heartbeats,
+    "Msvm_ShutdownComponent": shutdown_components,
+    "Msvm_ConcreteJob": jobs,
 }

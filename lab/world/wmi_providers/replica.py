@@ -58,8 +58,22 @@ def relationships(scene: Scene) -> Iterator[Instance]:
             LastApplyTime=(told.last or NEVER) if told.mode == _REPLICA else NEVER,
             LastApplicationConsistentReplicationTime=NEVER,
             LastReplicationType=1 if told.last else 0,
-            FailedOverReplicationType=0,
+            FailedOverReplicationType=told.failed_over,
         )
+        if told.extended is not None:
+            state, health = told.extended
+            yield instance(
+                "Msvm_ReplicationRelationship",
+                guest.node.release,
+                InstanceID=f"Microsoft:{guest.vm_id.upper()}\\HVR\\1",
+                ReplicationState=state,
+                ReplicationHealth=health,
+                LastReplicationTime=told.last or NEVER,
+                LastApplyTime=NEVER,
+                LastApplicationConsistentReplicationTime=NEVER,
+                LastReplicationType=1,
+                FailedOverReplicationType=0,
+            )
 
 
 def settings(scene: Scene) -> Iterator[Instance]:
@@ -80,6 +94,12 @@ def settings(scene: Scene) -> Iterator[Instance]:
             ReplicationInterval=told.interval if guest.node.release.at_least("2012R2") else None,
             RecoveryHistory=4,
             AutoResynchronizeEnabled=True,
+            CompressionEnabled=True,
+            BypassProxyServer=False,
+            ReplicateHostKvpItems=True,
+            ApplicationConsistentSnapshotInterval=0,
+            EnableWriteOrderPreservationAcrossDisks=False,
+            IncludedDisks=(f"{guest.shared_volume.path}\\{guest.name}\\{guest.name}.vhdx",),
         )
 
 

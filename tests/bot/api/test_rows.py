@@ -2,7 +2,7 @@
 
 import pytest
 
-from bot.api.rows import CellError, get_datetime, get_int, get_ints, get_reference_name
+from bot.api.rows import CellError, get_build, get_datetime, get_int, get_ints, get_reference_name
 
 
 @pytest.mark.parametrize("at", ["9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+12:00", "2026-13-01", "now"])
@@ -57,3 +57,11 @@ def test_an_end_whose_key_is_a_reference_has_that_ones_name_where_there_is_one(e
         return
     with pytest.raises(CellError):
         get_reference_name({"End": end}, "End")
+
+
+@pytest.mark.parametrize("cell", ["-1", "0", str(2**31), "many"])
+def test_what_is_no_build_is_not_known(cell):
+    with pytest.raises(CellError):
+        get_build({"BuildNumber": cell})
+    assert get_build({"BuildNumber": "9600"}) == 9600
+    assert get_build({}) is None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bot.api.continuity import site_of
-from bot.config.inventory_file import load
+from bot.config.inventory_file import InventoryFile, load
 from bot.errors import SettingsError
 
 GOOD = """
@@ -230,3 +230,88 @@ def test_a_service_is_at_places_in_their_own_spelling(tmp_path):
 def test_a_service_that_cannot_be_tested_is_refused(tmp_path, wrong, says):
     with pytest.raises(SettingsError, match=says):
         read(tmp_path, GOOD + wrong)
+
+
+WINDOW = {
+    "name": "year-end",
+    "kind": "freeze",
+    "from": "2026-12-20 18:00",
+    "to": "2027-01-07 06:00",
+    "zone": "Europe/Berlin",
+}
+
+
+def windowed(**more):
+    told = {name: value for name, value in (WINDOW | more).items() if value is not None}
+    return InventoryFile.model_validate({
+        "clusters": {"Prod": {"domain": "corp.example", "entry_hosts": ["hv01"]}},
+        "hosts": {"fs01": {"domain": "corp.example"}},
+        "vmm": {"vmm": {"server": "sql01.corp.example", "clusters": ["prod"]}},
+        "service": {"crm": {"places": ["prod", "fs01"]}},
+        "window": [told],
+    })  # fmt: skip
+
+
+def test_a_window_is_about_the_places_where_roles_hold():
+    (everywhere,) = windowed().windows()
+    assert (everywhere.scope, everywhere.weekdays) == ((), frozenset())
+    (window,) = windowed(scope=["PROD", "crm", "vmm"]).windows()
+    assert (window.scope, window.shown) == (("prod", "fs01"), "PROD, crm, vmm")
+    nightly = {"kind": "backup", "from": "22:00", "to": "04:00", "weekdays": ["mon", "fri"]}
+    assert windowed(**nightly).windows()[0].weekdays == {0, 4}
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ({"scope": ["prdo"]}, "prdo is no cluster, host, VMM server, load balancer or service"),
+        ({"zone": "Mars/Olympus"}, "is no time zone: write one such as Europe/Berlin"),
+        ({"zone": "../../etc/passwd"}, "is no time zone"),
+        ({"to": "06:00"}, "either both have a date, or neither"),
+        ({"to": "2026-12-01 06:00"}, "to is not after from"),
+        ({"from": "2026-02-30 18:00"}, "day is out of range"),
+        ({"from": "25:00", "to": "26:00"}, "hour must be in"),
+        ({"from": "6 pm"}, "pattern"),
+        ({"weekdays": ["mon"]}, "a window with dates is there once"),
+        ({"from": "00:00", "to": "00:00"}, "a freeze without an end"),
+        ({"kind": "holiday"}, "freeze"),
+        ({"until": "x"}, "Extra inputs"),
+    ],
+)
+def test_a_window_that_cannot_be_is_refused_with_what_to_write(more, says):
+    with pytest.raises(ValueError, match=says):
+        windowed(**more)
+
+
+PACKAGE = "\n[[update_package]]\nkb = \"KB2607712\"\nbuild = 7601\npath = 'C:\\hvops\\KB2607712.cab'\n"
+RULE = '\n[update_rule.Order]\nsays = "one keeps the other out"\nbuilds = [7601]\nsteps = ["remove KB2616676", "add KB2607712", "add KB2616676"]\n'
+
+
+def test_staged_updates_and_rules_are_read(tmp_path):
+    estate = read(tmp_path, GOOD + PACKAGE + RULE)
+    assert [(one.kb, one.build, one.path) for one in estate.packages()] == [
+        ("KB2607712", 7601, r"C:\hvops\KB2607712.cab")
+    ]
+    (rule,) = estate.update_rules()
+    assert (rule.key, rule.builds, rule.wanted) == ("Order", (7601,), ("KB2607712", "KB2616676"))
+    assert [f"{step.does} {step.kb}" for step in rule.steps] == [
+        "remove KB2616676",
+        "add KB2607712",
+        "add KB2616676",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (PACKAGE.replace(".cab", ".msu"), "dism takes no .msu online"),
+        (PACKAGE.replace(".cab", ".exe"), "it is no .cab and no update.mum"),
+        (PACKAGE.replace(r"C:\hvops", r"\\fs01\share"), "path"),
+        (PACKAGE + PACKAGE, "KB2607712 is written twice for build 7601"),
+        (RULE.replace(', "add KB2616676"', ""), "KB2616676 is removed and never added again"),
+        (RULE.replace("add KB2607712", "install KB2607712"), "steps"),
+    ],
+)
+def test_staged_updates_and_rules_that_cannot_be_right_are_refused(tmp_path, text, says):
+    with pytest.raises(SettingsError, match=says):
+        read(tmp_path, GOOD + text)

@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.api.arguments import LoadBalancerTarget, Target, VmmTarget, VmmTargets
+from bot.api.arguments import (
+    NO_HOST,
+    ClusterTargets,
+    HostTarget,
+    LoadBalancerTarget,
+    NodePair,
+    Target,
+    VmmTarget,
+    VmmTargets,
+)
 from bot.api.command import Diagnostic, Role
 from bot.dispatch import argument_parser
 from bot.dispatch.argument_parser import parameters
@@ -272,3 +281,64 @@ async def test_a_name_that_is_no_vmm_server_is_told_where_those_stand(servers, s
     with pytest.raises(UsageError, match="prod is a cluster; this takes a vmm") as cluster:
         await resolve(Estate(), CommandLine(command, {"vmm": "prod"}), None)
     assert says in str(cluster.value)
+
+
+HERE, THERE = Target("hv01", "host", "prod"), Target("br01", "host", "branch")
+CLUSTERS = (Target("branch", "cluster", "branch"), Target("prod", "cluster", "prod"))
+
+
+@dataclass(frozen=True)
+class MoveArgs:
+    vm: Vm
+    between: NodePair = NodePair()  # noqa: RUF009 - immutable
+    to: HostTarget = NO_HOST
+    on: ClusterTargets = ClusterTargets()  # noqa: RUF009 - immutable
+
+
+class Everywhere:
+    async def find(self, name):
+        return {one.name: one for one in (HERE, THERE, *CLUSTERS)}[name]
+
+    def clusters(self):
+        return CLUSTERS
+
+
+def moving(words):
+    spec = Diagnostic(Role.VIEWER, MoveArgs, None, None)
+    command = Command("move", "Move.", spec, parameters(MoveArgs))
+    return CommandLine(command, argument_parser.bind_arguments("", command.parameters, words.split()))
+
+
+@pytest.mark.parametrize("words", ["crm --between hv01 br01", "crm --between hv01,br01", "--between=hv01,br01 crm"])
+async def test_two_nodes_are_one_option(words):
+    line = await resolve(Everywhere(), moving(words), None)
+    assert line.values["between"] == (HERE, THERE)
+    assert (line.target, str(line)) == ("crm", "/move crm --between hv01 br01 --on branch,prod")
+    assert str(await resolve(Everywhere(), moving(str(line).removeprefix("/move ")), None)) == str(line)
+
+
+@pytest.mark.parametrize("words", ["crm --between hv01", "crm --between hv01,hv01", "crm --between hv01,br01,prod"])
+async def test_one_node_or_three_are_no_pair(words):
+    with pytest.raises(UsageError):
+        await resolve(Everywhere(), moving(words), None)
+
+
+@pytest.mark.parametrize(
+    ("roles", "clusters"),
+    [(("*",), ("branch", "prod")), (("prod",), ("prod",)), (("branch",), ("branch",)), ((), None)],
+)
+async def test_a_guest_is_looked_for_where_whoever_asks_may_ask(roles, clusters):
+    person = Person("U1", "viewer", {Role.VIEWER: frozenset(roles)})
+    if clusters is None:
+        with pytest.raises(PermissionDenied):
+            await resolve(Everywhere(), moving("crm"), person)
+        return
+    line = await resolve(Everywhere(), moving("crm"), person)
+    assert tuple(one.name for one in line.values["on"]) == line.scopes == clusters
+    assert "to" not in line.values, "the command's own default stands"
+
+
+async def test_a_node_that_is_named_needs_the_role_too():
+    person = Person("U1", "viewer", {Role.VIEWER: frozenset(["prod"])})
+    with pytest.raises(PermissionDenied):
+        await resolve(Everywhere(), moving("crm --to br01"), person)

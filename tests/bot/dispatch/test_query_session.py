@@ -1,4 +1,5 @@
 import asyncio
+import threading
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -7,6 +8,7 @@ import pytest
 from bot.api.arguments import Target
 from bot.api.facts import Known, Unknown, value_of, values_of
 from bot.api.queries import (
+    DoneChanges,
     GuestRegistry,
     GuestWql,
     Predicate,
@@ -194,6 +196,10 @@ async def test_memory_comes_from_the_ledger():
     look = looking(world, recall=lambda question: [{"at": "x", "state": question.what}])
     found = await look.query(Source(SampleHistory("hv01", "writer"), lambda rows: rows[0]["state"]))
     assert value_of(found) == "writer"
+    look = looking(world, recall=lambda question: [{"ticket": "T-1", "for": question.command}])
+    found = await look.query(Source(DoneChanges("prod", "drill"), lambda rows: rows[0]["for"]))
+    assert value_of(found) == "drill"
+    assert look.evidence[0].raw == "1 changes in the ledger"
     assert world.asked == []
     assert look.asked == ()
 
@@ -222,6 +228,9 @@ def test_questions_as_an_engineer_writes_them():
     assert describe(Registry("a", "SOFTWARE\\X", ("v", "w"))) == "HKLM\\SOFTWARE\\X: v, w"
     assert describe(GuestRegistry("a", "a.b", "i", "SOFTWARE\\X")) == "HKLM\\SOFTWARE\\X: subkeys"
     assert describe(SampleHistory("a", "writer", 24)) == "ledger: writer of the last 24 hours"
+    assert describe(DoneChanges("crm", "drill")) == "ledger: drill that is done"
+    failed = DoneChanges("crm", "drill", "2026-11-01T00:00:00Z", ("done", "failed"))
+    assert describe(failed) == "ledger: drill that is done or failed since 2026-11-01T00:00:00Z"
     assert describe(WinRMConfig("a")) == "winrm/config"
     assert describe(Wql("a", "root/cimv2", "no class")) == "root/cimv2: no class"
     assert describe(RunReader("a", "unknown")) == "unknown"
@@ -317,3 +326,42 @@ async def test_a_cluster_that_names_a_foreign_host_brings_nobody_there():
     guest = GuestWql("guest", "guest.corp.example", "id", "root/cimv2", "X", ("Name",))
     assert value_of(await look.query(Source(guest, len))) == 1
     assert [question.on for question, _ in world.asked] == ["br01", "guest"]
+
+
+async def test_of_thousands_of_questions_some_hundreds_are_under_way_at_a_time():
+    """A host names as many guests as one answer holds: a task for each took hundreds of megabytes, and held the loop."""
+    names = [f"g{number}" for number in range(5_000)]
+    most, told = 0, []
+
+    class Counting(World):
+        async def answer(self, question, seconds=20.0):
+            nonlocal most
+            most = max(most, len(asyncio.all_tasks()))
+            return await super().answer(question, seconds)
+
+    look = looking(Counting({name: [{"Name": name}] for name in names}), told.append)
+    found = await look.query_many({name: Source(nodes(name), first) for name in names})
+    assert list(found) == names
+    assert {value_of(one) for one in found.values()} == set(names)
+    assert most < 1_000
+    assert max(len(one.waiting) for one in told) < 1_000
+    assert told[-1] == Progress(5_000, 5_000, ())
+
+
+@pytest.mark.parametrize("raw", ["x" * 100_000, "x"])
+async def test_a_few_rows_that_are_long_are_read_beside_the_loop(raw, monkeypatch):
+    """One row can have hundreds of thousands of cells."""
+    world, where = World({"hv01": [{"Name": "hv01"}]}), []
+    answer = world.answer
+
+    async def longer(question, seconds=20.0):
+        return replace(await answer(question, seconds), raw=raw)
+
+    def noted(rows):
+        where.append(threading.current_thread() is threading.main_thread())
+        return str(rows)
+
+    monkeypatch.setattr(world, "answer", longer)
+    monkeypatch.setattr("bot.dispatch.query_session.format_rows", noted)
+    await looking(world).query(Source(nodes("hv01"), noted))
+    assert where == [len(raw) == 1] * 2

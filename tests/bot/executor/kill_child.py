@@ -22,7 +22,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 import scripted_world as scripted
-from kill_shapes import PLANS
+from kill_shapes import HALFWAY, PLANS
 
 from bot.errors import HvopsError, OutcomeUnknown, TargetFault, TargetTimeout
 from bot.ledger import Ledger
@@ -183,7 +183,7 @@ ONCE = {
 async def life(folder, port, when, doomed, script):
     die_at(when, doomed)
     time = Time()
-    bench = scripted.Bench(Path(folder), RemoteWorld(port), time, sleep=time.sleep, plans=PLANS)
+    bench = scripted.Bench(Path(folder), RemoteWorld(port), time, sleep=time.sleep, plans=PLANS, halfway=HALFWAY)
     await people(bench, script)
     await bench.close()
 

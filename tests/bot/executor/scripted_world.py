@@ -233,14 +233,19 @@ BOTH = Person("T1/U7", "both", {Role.OPERATOR: frozenset(["*"]), Role.APPROVER: 
 POLICY = Policy(low="confirm", high="approval", open_minutes=30, start_minutes=15)
 
 
-def command(name, plan, risk=Risk.HIGH):
+def command(name, plan, risk=Risk.HIGH, halfway=None):
+    """A command; `halfway` makes its plan anew before a later group, from host, facts and the key of the group."""
+
     async def collect(args, ask):
         return value_of(await ask.query(Source(state(args.host.name), lambda rows: dict(rows[0]))))
 
     def make(args, facts):
         return plan(args.host.name, facts if isinstance(facts, dict) else {})
 
-    spec = Remediation(Role.OPERATOR, risk, Args, collect, make)
+    def make_on(args, facts, group):
+        return halfway(args.host.name, facts if isinstance(facts, dict) else {}, group)
+
+    spec = Remediation(Role.OPERATOR, risk, Args, collect, make, plan_on=make_on if halfway else None)
     return Command(name, f"{name}.", spec, parameters(Args))
 
 
@@ -255,7 +260,10 @@ class Bench:
         self.version = options.pop("version", VERSION)
         told = {"monotonic": options.pop("monotonic")} if "monotonic" in options else {}
         self.ledger = Ledger(*(folder / name for name in LEDGER_FILES), clock=clock, **told)
-        registry = Registry({name: command(name, partial(self._plan, name), Risk.HIGH) for name in self.plans})
+        halfway = options.pop("halfway", {})
+        registry = Registry(
+            {name: command(name, partial(self._plan, name), Risk.HIGH, halfway.get(name)) for name in self.plans}
+        )
         registry.commands["tweak"] = command("tweak", partial(self._plan, "tweak"), Risk.LOW)
         self.plans.setdefault("tweak", lambda on, _facts: simple(on, step("tweak", on, tweaked="yes")))
         self.pipeline = Pipeline(registry, Names(), self.ledger, self.look)

@@ -31,16 +31,16 @@ async def stays_in_the_first_group(bench, world, clock, then):
     ticket = await bench.approved()
     gone = asyncio.Event()
 
-    async def no_more(_proposal):
+    async def no_more(_proposal, _group=""):
         gone.set()
         await asyncio.Event().wait()
 
     rebuild, bench.planner.rebuild = bench.planner.rebuild, None
     looks = []
 
-    async def once(proposal):
+    async def once(proposal, group=""):
         looks.append(proposal)
-        return await (rebuild(proposal) if len(looks) == 1 else no_more(proposal))
+        return await (rebuild(proposal, group) if len(looks) == 1 else no_more(proposal))
 
     bench.planner.rebuild = once
     await bench.runner.tick()

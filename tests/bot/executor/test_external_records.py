@@ -6,6 +6,7 @@ import asyncio
 import re
 import shutil
 import sqlite3
+import threading
 from dataclasses import replace
 
 import pytest
@@ -191,6 +192,23 @@ async def test_with_nobody_to_ask_a_start_waits_says_for_what_and_begins_once_on
     await bench.runs()
     assert (world.order, bench.last(ticket).kind) == (RESET, "done")
     assert bench.parts.outside.sentence() == ""
+
+
+async def test_an_anchor_file_that_does_not_answer_holds_up_no_run_that_another_place_lets_begin(
+    machine, world, channel, monkeypatch
+):
+    """A share whose server is away gives neither bytes nor an error: one thread stands there, and no run."""
+    back, asked = threading.Event(), []
+    monkeypatch.setattr("bot.executor.external_records._WHOLE_FILE_SECONDS", 0.05)
+    monkeypatch.setattr("bot.executor.external_records.newest", lambda *_: asked.append(1) or back.wait(30))
+    bench = machine(outside=channel)
+    try:
+        ticket = await bench.approved()
+        await bench.runs()
+        assert (world.order, bench.last(ticket).kind) == (RESET, "done")
+        assert len(asked) == 1
+    finally:
+        back.set()
 
 
 async def test_an_anchor_file_on_another_disk_is_asked_and_is_enough(machine, world, channel, monkeypatch):

@@ -41,7 +41,7 @@ class Remote(socketserver.ThreadingTCPServer):
 
     def start_over(self):
         self.host = {"name": "hv03", "paused": "no", "locked": "no", "broken": "yes", "instance": "1", "drain": ""}
-        self.host |= {"row": "old", "seen": "yes"}
+        self.host |= {"row": "old", "seen": "yes", "owner": "a", "state": "", "side": "home"}
         self.acts, self.count, self.lock = Counter(), 0, threading.Lock()
 
     def act(self, what, params):
@@ -157,6 +157,18 @@ SHAPES = {  # and how often each act may reach the host, in all lives together
         {"T-1": ("failed",)},
         dict.fromkeys(("a=1", "b=1", "c=1", "a=0", "b=0"), 1),
     ),
+    "a node restarts twice": (
+        [["propose", "/restarting hv03", 1], ["approve", "T-1"], ["run"]],
+        {3: "slow"},
+        {"T-1": ("done",)},
+        {"restart": 2, "row=1": 1, "row=2": 1, "a=1": 1, "a=0": 1},
+    ),
+    "there and back, planned anew half-way": (
+        [["propose", "/drill hv03", 1], ["approve", "T-1"], ["run and", "hand", "T-1"]],
+        {},
+        {"T-1": ("done",)},
+        {"side=away": 1, "side=home": 1, "up=1": 1, "up=2": 1},
+    ),
     "cancelled while it waits": (
         [["propose", "/waiting hv03", 1], ["approve", "T-1"], ["run and", "cancel", "T-1"]],
         {},
@@ -168,6 +180,12 @@ SHAPES = {  # and how often each act may reach the host, in all lives together
         {},
         {"T-1": ("done",)},
         {"restart": 1},
+    ),
+    "many rounds": (
+        [["propose", "/soak hv03", 1], ["approve", "T-1"], ["run"]],
+        {},
+        {"T-1": ("done",)},
+        {"owner=b": 3, "owner=a": 3},
     ),
     "let go on by a person, and closed": (
         [*PROPOSED, ["resume", "T-1"], ["run"], ["close", "T-1"]],

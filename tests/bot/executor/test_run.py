@@ -202,8 +202,8 @@ async def test_an_image_that_no_ledger_should_hold_is_not_noted(bench, world, wh
         lies = len(world.order) == 2 if when == "after" else planned and not world.order
         return replace(found, rows=rows) if lies and getattr(question, "what", "") == "state" else found
 
-    async def plans(proposal):
-        made = await rebuild(proposal)
+    async def plans(proposal, group=""):
+        made = await rebuild(proposal, group)
         planned.append(made)
         return made
 
@@ -676,6 +676,36 @@ async def test_a_wait_of_days_gives_its_locks_to_who_needs_them_and_takes_them_b
     assert bench.kinds(waiting)[-3:] == ["resumed", "outcome", "done"]
     assert bench.kinds(waiting).count("intent") == 1
     assert bench.ledger.verify().holds
+
+
+async def test_what_was_cancelled_as_it_gave_its_locks_away_does_not_go_on_by_itself(bench, world, monkeypatch):
+    """The press counted, since the ticket ran; a moment later the run wrote down that it gives way."""
+    soak = Step("soak", "Soak", None, (is_now("hv03", 5 * 86400, broken="no"),), preemptible=True)
+    bench.plans["soak"] = lambda on, _facts: simple(on, soak, step("tweak", on, tweaked="yes"))
+    bench.planner._registry.commands["soak"] = command("soak", partial(bench._plan, "soak"))
+    waiting = await bench.approved("/soak hv03")
+    append_together = bench.ledger.append_together
+
+    def after_a_press(*drafts):
+        if drafts[0].kind == "interrupted":
+            bench.decisions.cancel(bench.press(OPERATOR, waiting))
+        return append_together(*drafts)
+
+    monkeypatch.setattr(bench.ledger, "append_together", after_a_press)
+    await bench.runner.tick()
+    while "intent" not in bench.kinds(waiting):  # noqa: ASYNC110 - another task writes it
+        await asyncio.sleep(0.001)
+    urgent = await bench.approved()
+    while bench.ledger.ticket(urgent).state != "ended":
+        await bench.runner.tick()
+        await asyncio.sleep(0.001)
+    kinds = bench.kinds(waiting)
+    assert kinds[kinds.index("interrupted") - 1] == "cancel-asked"  # the bot may have let it go on by now
+    world.hosts["hv03"]["broken"] = "no"
+    await bench.runs(2)
+    assert bench.ledger.ticket(waiting).state == "ended"
+    assert ("hv03", "set", "yes") not in world.order[len(REACHED) :]
+    assert bench.last(waiting).kind == "cancelled"
 
 
 async def test_undo_of_an_interrupted_ticket_takes_over_its_locks_and_closes_it(bench, world):

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
 import pytest
 import sqlite_utils
@@ -14,6 +15,8 @@ from entry_samples import entry_data, entry_data_of
 
 from bot.errors import AlreadyDecided, SwitchUnchanged
 from bot.ledger import Ledger
+from bot.ledger import ledger as of_ledger
+from bot.ledger.anchors import Anchor
 from bot.ledger.sqlite_store import SqliteStore
 
 CHILD = """
@@ -28,6 +31,41 @@ with Ledger(folder / "ledger.db", folder / "ledger.key", folder / "anchors.txt")
     for number in range(count):
         ledger.append(name, Asked(line=str(number)))
 """
+
+
+LONG = {
+    "an old anchor": ("walk", lambda ledger, first: ledger.has(Anchor(first.seq, first.mac)), True),
+    "samples of long ago": (
+        "samples_since",
+        lambda ledger, _: ledger.recall("hv03", "writer", datetime(2020, 1, 1, tzinfo=UTC)),
+        [],
+    ),
+}
+
+
+@pytest.mark.parametrize(("reads", "work", "found"), LONG.values(), ids=LONG)
+def test_nobody_waits_to_decide_while_much_is_read(ledger, monkeypatch, reads, work, found):
+    """An old head in the audit channel, or a question, must not hold what is asked of the ledger on the loop."""
+    first = ledger.append("U1", entry_data("asked"))
+    ledger.append("U1", entry_data("asked"))
+    ledger.prove()
+    under_way, may_end, slow = threading.Event(), threading.Event(), getattr(of_ledger, reads)
+
+    def held(store, *rest):
+        if store is not ledger._reader or reads != "walk":
+            under_way.set()
+            may_end.wait(30)
+        yield from slow(store, *rest)
+
+    monkeypatch.setattr(of_ledger, reads, held if reads == "walk" else lambda *rest: list(held(*rest)))
+    with ThreadPoolExecutor(2) as pool:
+        reading = pool.submit(work, ledger, first)
+        try:
+            assert under_way.wait(30)
+            assert pool.submit(ledger.is_stopped).result(10) is False
+        finally:
+            may_end.set()
+        assert reading.result(30) == found
 
 
 def test_threads_share_one_ledger(ledger):

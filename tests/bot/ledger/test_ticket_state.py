@@ -239,7 +239,9 @@ def test_a_cancel_outlives_a_restart_and_not_a_person_who_lets_it_go_on():
     asked = (*WAY_TO[TicketState.RUNNING], TicketEvent("U1", NOW, entry_data("cancel-asked", {"by": "U1"})))
     resumed = TicketEvent("bot", NOW, entry_data("resumed", {"attempt": 2, "by": "bot"}))
     assert ticket(*asked, resumed).cancel_asked
-    assert not ticket(*asked, INTERRUPTED, resumed).cancel_asked
+    assert ticket(*asked, INTERRUPTED, resumed).cancel_asked
+    meant = TicketEvent("U2", NOW, entry_data("resumed", {"attempt": 2, "by": "U2"}))
+    assert not ticket(*asked, INTERRUPTED, meant).cancel_asked
     assert not ticket(*WAY_TO[TicketState.RUNNING], resumed).cancel_asked
 
 

@@ -226,6 +226,15 @@ def test_the_database_too_gives_a_lock_to_nobody_but_who_takes_over_from_its_hol
     assert ledger.locks() == {"cluster:prod": undo}
 
 
+def test_who_resumes_takes_no_lock_that_it_never_had(ledger, clock):
+    first = running(ledger, clock, "cluster:prod")
+    ledger.append("bot", entry_data("interrupted", {"step": "soak", "known": ""}), first)
+    foreign = {"attempt": 2, "by": "U2", "locks": ["cluster:prod", "cluster:branch"]}
+    with pytest.raises(TicketError, match="cannot take locks"):
+        ledger.append("bot", entry_data("resumed", foreign), first)
+    assert ledger.locks() == {"cluster:prod": first}
+
+
 def test_who_gave_way_takes_its_locks_back_once_they_are_free(ledger, clock):
     first = running(ledger, clock, "cluster:prod")
     ledger.append("bot", entry_data("interrupted", {"step": "soak", "known": "", "yields_locks": True}), first)

@@ -130,6 +130,11 @@ class FakeHosts:
 
 
 class FakeDirectory:
+    def suggestions(self, targets, named=""):
+        known = {"cluster": ("prod", "branch"), "host": ("hv03",)}
+        places = {"prod": ("prod",), "branch": ("branch",), "hv03": ("prod",)}
+        return {name: places[name] for kind in targets for name in known.get(kind, ())}
+
     async def find(self, name):
         if name in ("prod", "branch"):
             return Target(name, "cluster", name)

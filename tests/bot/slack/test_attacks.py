@@ -207,6 +207,22 @@ def test_a_window_that_was_sent_off_is_read_whatever_it_holds(odd, at):
     assert parse_field({"view": {"state": {"values": {"x": {"x": chosen}}}}}, "x") == "day"
 
 
+@pytest.mark.parametrize("window", ["hvops:ask:check-writers", "hvops:audit"])
+async def test_a_menu_tells_nobody_a_name_of_places_where_they_may_not_ask(bench, window):
+    asked = {"check": "target", "audit": "about"}["audit" if window.endswith("audit") else "check"]
+    for person, sees in ((bench.nobody, False), (bench.operator, True)):
+        view = {"type": "modal", "callback_id": window}
+        body = {
+            **pressed("x", "t", person.id),
+            "type": "block_suggestion",
+            "view": view,
+            "action_id": asked,
+            "value": "",
+        }
+        answer = await dispatched(bench, body)
+        assert ("prod" in answer.body) is sees
+
+
 @pytest.mark.parametrize(
     "fields",
     [

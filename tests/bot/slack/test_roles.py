@@ -8,7 +8,7 @@ from slack_sdk.errors import SlackApiError
 
 from bot.api.command import Role
 from bot.dispatch.authorization import Accounts, require_role, require_switch
-from bot.errors import PermissionDenied, RolesUnknown
+from bot.errors import PermissionDenied, RolesUnknown, TargetFault
 from bot.slack.roles import FRESH, STALE, RoleResolver
 
 
@@ -339,3 +339,36 @@ async def test_names_are_bounded(people, slack, monkeypatch):
     for number in range(10):
         await people.person("T1", f"U5{number}", f"name {number}")
     assert [people.known_name(f"U5{number}") for number in (0, 6, 7, 9)] == ["", "", "name 7", "name 9"]
+
+
+def in_words(rows):
+    return {row["user"]: row["active"] for row in rows}
+
+
+async def test_who_is_in_a_group_is_what_slack_says_now(people, slack, clock):
+    slack.users = {"U2": {"deleted": True}}
+    assert in_words(await people.group_members("S1")) == {"U1": "true", "U2": "false"}
+    slack.down = True
+    clock.now = FRESH + 1
+    with pytest.raises(TargetFault, match="does not say who is in it"):
+        await people.group_members("S1")
+    slack.down, slack.no_users = False, True
+    with pytest.raises(TargetFault, match="whether they are active"):
+        await people.group_members("S1")
+
+
+async def test_in_a_large_group_the_active_one_is_found_and_nobody_is_claimed_to_be_none(people, slack):
+    await people.prefetch()
+    slack.members["S9"] = [f"U{number}" for number in range(1_000, 1_045)]
+    slack.users = {user: {"deleted": True} for user in slack.members["S9"][:-1]}
+    assert [row["user"] for row in await people.group_members("S9") if row["active"] == "true"] == ["U1044"]
+    slack.members["S8"] = [f"U{number}" for number in range(1_000, 1_044)] + [f"U{n}" for n in range(2_000, 2_100)]
+    slack.users |= {user: {"is_restricted": True} for user in slack.members["S8"]}
+    with pytest.raises(TargetFault, match="none of 60 of its 144 members is active"):
+        await people.group_members("S8")
+
+
+async def test_an_account_of_another_workspace_is_on_no_call(people, slack):
+    await people.prefetch()
+    slack.users = {user: {"team_id": "T7"} for user in ("U1", "U2")}
+    assert in_words(await people.group_members("S1")) == {"U1": "false", "U2": "false"}

@@ -2,10 +2,10 @@
 
 import pytest
 
-from bot.api.plan import Check, CompareToBefore, Expect, FlagPredicate
+from bot.api.plan import Check, CompareToBefore, Expect, FlagPredicate, ListPredicate, Meaning
 from bot.api.queries import Predicate, RunReader
 from bot.api.rows import CellError
-from bot.tickets.conditions import is_terminal_failure, matches, progress_text, same_rows, unmet
+from bot.tickets.conditions import is_terminal_failure, matches, meaning, progress_text, same_rows, unmet
 
 ASK = RunReader("hv03", "vssadmin list writers")
 NODE = {"Name": "hv03", "State": "2", "Draining": "TRUE", "Flags": "5", "Owner": None, "Big": "18446744073709551615"}
@@ -186,9 +186,9 @@ def test_the_only_row_says_what_it_says_instead_only_where_one_was_expected():
 
 def test_giving_up_is_its_own_expectation():
     check = Check(ASK, (Expect((Predicate("s", "=", 7),)),), give_up=Expect((Predicate("s", "=", 5),)))
-    assert is_terminal_failure(check, ROWS)
-    assert not is_terminal_failure(check, ROWS[:2])
-    assert not is_terminal_failure(Check(ASK, (Expect(),)), ROWS)
+    assert is_terminal_failure(check, ROWS, {})
+    assert not is_terminal_failure(check, ROWS[:2], {})
+    assert not is_terminal_failure(Check(ASK, (Expect(),)), ROWS, {})
 
 
 def test_rows_out_of_json_are_the_same_rows():
@@ -237,3 +237,70 @@ def test_how_far_it_is_is_told_where_a_count_tells(expected, says):
 def test_what_is_empty_compares_with_no_number(op):
     """As NULL does in WQL."""
     assert not matches({"State": ""}, (Predicate("State", op, 2),))
+
+
+PRIVATE = {
+    "Name": "vm",
+    "PrivateProperties": {"MigrationState": "5", "Reason": "-2147024726"},
+    "Status": ["2", "32768"],
+}
+OLD = {"move": [{"PrivateProperties": {"migrationstate": "5"}}]}
+
+
+def test_a_column_may_be_one_of_an_embedded_instance():
+    assert matches(PRIVATE, (Predicate("PrivateProperties.migrationstate", "=", 5),))
+    assert not matches(PRIVATE, (Predicate("PrivateProperties.Progress", "=", 0),))
+    assert not matches({"PrivateProperties": None}, (Predicate("PrivateProperties.Progress", "!=", 0),))
+    check = Check(ASK, (Expect((Predicate("PrivateProperties.MigrationState", "=", 0),)),))
+    assert unmet(check, [PRIVATE], {}) == ("PrivateProperties.MigrationState is 5, not 0",)
+
+
+def test_a_list_holds_none_of_some_numbers_or_is_no_answer():
+    assert matches(PRIVATE, (ListPredicate("Status", (32776, 32772)),))
+    assert not matches(PRIVATE, (ListPredicate("Status", (32768,)),))
+    assert not matches({"Status": None}, (ListPredicate("Status", (1,)),))
+    with pytest.raises(CellError):
+        matches({"Status": ("two",)}, (ListPredicate("Status", (1,)),))
+
+
+def test_giving_up_needs_a_change_since_it_was_begun():
+    failed = Expect((Predicate("PrivateProperties.MigrationState", "in", (4, 5)),))
+    changed = CompareToBefore("move", ("PrivateProperties.MigrationState",), same=False)
+    check = Check(ASK, (Expect((Predicate("Name", "=", "x"),)),), give_up=(failed, changed))
+    assert not is_terminal_failure(check, [PRIVATE], OLD), "it was so before"
+    assert is_terminal_failure(check, [PRIVATE], {"move": [{"PrivateProperties": {"MigrationState": "0"}}]})
+    assert not is_terminal_failure(check, [PRIVATE], {}), "nobody knows how it was before"
+
+
+def test_why_there_is_nothing_to_wait_for_is_told_by_number():
+    column = "PrivateProperties.Reason"
+    meanings = (Meaning(column, (2147942570, -2147024726), "busy"), Meaning(column, (), "not listed"))
+    check = Check(ASK, (Expect(),), meanings=meanings)
+    assert meaning(check, [PRIVATE]) == "busy"
+    assert meaning(check, [{"PrivateProperties": {"Reason": "7"}}]) == "not listed (7)"
+    assert meaning(check, [{"PrivateProperties": {"Reason": "0"}}]) == ""
+
+
+def test_nothing_new_bears_what_has_gone_and_nothing_that_has_come():
+    before = {"b": [{"id": "1"}, {"id": "2"}]}
+    nothing = CompareToBefore("b", ("id",), nothing_new=True)
+    something = CompareToBefore("b", ("id",), nothing_new=True, same=False)
+    for rows, new in (([], False), ([{"id": 2}], False), ([{"id": 2}, {"id": 3}], True)):
+        assert bool(unmet(Check(ASK, (nothing,)), rows, before)) is new
+        assert bool(unmet(Check(ASK, (something,)), rows, before)) is not new
+
+
+def test_a_time_may_move_a_little_with_the_clock():
+    before = {"b": [{"at": "2026-11-20T10:00:00Z"}]}
+    same = CompareToBefore("b", ("at",), tolerance=300)
+    for told, is_same in (
+        ("2026-11-20T10:04:59Z", True),
+        ("2026-11-20T09:55:01Z", True),
+        ("2026-11-20T10:06:00Z", False),
+    ):
+        assert (unmet(Check(ASK, (same,)), [{"at": told}], before) == ()) is is_same
+    other = CompareToBefore("b", ("at",), tolerance=300, same=False)
+    assert unmet(Check(ASK, (other,)), [{"at": "2026-11-20T10:01:00Z"}], before)
+    assert not unmet(Check(ASK, (other,)), [{"at": "2026-11-22T10:01:00Z"}], before)
+    with pytest.raises(CellError):
+        unmet(Check(ASK, (same,)), [{"at": "yesterday"}], before)

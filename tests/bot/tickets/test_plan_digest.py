@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from bot.api.actions import InvokeMethod, ManualStep, RowTransaction, RunProgram, Update
+from bot.api.actions import InstanceReference, InvokeMethod, ManualStep, RowTransaction, RunProgram, Update
 from bot.api.command import Risk
 from bot.api.plan import (
     Check,
@@ -16,6 +16,7 @@ from bot.api.plan import (
     GateOutcome,
     Group,
     Plan,
+    PromisedTime,
     Step,
     exists,
     not_exists,
@@ -152,6 +153,34 @@ def test_every_leaf_is_either_signed_and_shown_or_measured(path):
     changed = digest(other, Risk.HIGH, "1") != digest(PLAN, Risk.HIGH, "1")
     assert changed == (not UNSIGNED & set(map(str, path)))
     assert bool(difference(PLAN, other, Risk.HIGH, ("1", "1"))) == changed
+
+
+REFERS = InvokeMethod(
+    "dr01",
+    "root/virtualization/v2",
+    make_params(CreationClassName="Msvm_ReplicationService"),
+    "Msvm_ReplicationService",
+    "InitiateFailover",
+    references=(InstanceReference("ComputerSystem", "Msvm_ComputerSystem", make_params(Name="A-1")),),
+)
+RICH = replace(
+    PLAN,
+    groups=(Group("refers", (Step("refers", "Fail over", REFERS, (exists(NODES),)),)),),
+    promises=(PromisedTime("RTO", 60),),
+)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in leaves(plan_to_json(RICH)) if {"references", "promises"} & set(map(str, path))],
+    ids=lambda path: ".".join(map(str, path)),
+)
+def test_what_came_later_is_signed_and_shown_where_it_is(path):
+    """Left out where a plan has none, so that an older plan keeps its digest."""
+    other = plan_from_json(altered(plan_to_json(RICH), path))
+    assert plan_from_json(plan_to_json(RICH)) == RICH
+    assert digest(other, Risk.HIGH, "1") != digest(RICH, Risk.HIGH, "1")
+    assert difference(RICH, other, Risk.HIGH, ("1", "1"))
 
 
 def test_whether_a_gate_passed_is_signed_and_why_it_did_not_is_not():

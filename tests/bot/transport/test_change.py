@@ -70,7 +70,7 @@ async def test_nothing_else_is_run(site, reach, change):
 @settings(max_examples=50)
 @given(st.text(min_size=1))
 def test_whatever_a_plan_is_called_the_note_is_plain(text):
-    if text.strip():
+    if text.strip().lstrip("/- "):
         told = parse_message(text)
         assert len(told) <= LONGEST
         assert not set(told) & set("\"'\\%&|<>^`\n\r\0")

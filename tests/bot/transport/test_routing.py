@@ -1,3 +1,5 @@
+import time
+
 import pytest
 
 from bot.api.queries import Predicate, Wql
@@ -146,6 +148,21 @@ def test_an_address_with_the_port_of_the_other_scheme_says_so(url, says):
 def test_who_does_not_answer_at_such_an_address_is_told_about_the_port():
     """A plain listener that is sent a TLS greeting may wait for the rest of a request for ever."""
     route = Route("hv02", "https://10.0.0.2:5985/wsman", "hv02", NTLM)
-    failed = PooledCall(ConnectionPool(), route, None, None, reads=True)._translated(TimeoutError(), 0)
+    failed = PooledCall(ConnectionPool(), route, None, None, 0, reads=True)._translated(TimeoutError())
     assert isinstance(failed, TargetTimeout)
     assert "WinRM's for plain HTTP" in failed.hint
+
+
+@pytest.mark.parametrize(
+    ("waited", "says"), [(0.1, "no answer in time."), (0.99, "no answer in 1 s."), (20.2, "no answer in 20 s.")]
+)
+def test_how_long_was_waited_counts_from_the_question_not_from_its_thread(waited, says):
+    job = PooledCall(
+        ConnectionPool(),
+        Route("hv02", "https://10.0.0.2:5986/wsman", "hv02", NTLM),
+        None,
+        None,
+        time.monotonic() - waited,
+        reads=True,
+    )
+    assert job._translated(TimeoutError()).message == says

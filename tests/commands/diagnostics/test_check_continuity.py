@@ -9,6 +9,7 @@ from bot.api.arguments import Target
 from bot.api.continuity import Assumption, Probe, Service, Site
 from bot.api.facts import Unknown
 from bot.api.report import Bar, Chart, Column, Severity
+from bot.transport.allowlist.addresses import parse_hosts
 from commands.continuity.facts import Facts, HostFacts, QuorumFacts
 from commands.continuity.inside import InsideFacts
 from commands.continuity.links import Paths
@@ -513,3 +514,44 @@ def test_of_a_cluster_every_machine_has_a_bar_and_nobody_promised_anything():
     assert chart is not None
     assert [bar.label for bar in chart.bars] == [f"{long[:19]}…", "crm-01"]
     assert chart.thresholds == ()
+
+
+def replica(on, mode=Replication.REPLICA, vm_id=VM):
+    return HostFacts(Node(on, 9600), (guest(mode, vm_id=vm_id),), (), {})
+
+
+@pytest.mark.parametrize(
+    ("hosts", "outcome", "says"),
+    [
+        ((host(), replica("br01")), Outcome.PROVED, "3 days ago"),
+        ((host(), replica("br01"), replica("br02", Replication.EXTENDED_REPLICA)), Outcome.PROVED, "3 days ago"),
+        ((replica("br01", Replication.EXTENDED_REPLICA),), Outcome.PROVED, "3 days ago"),
+        ((host(), replica("hv02"), replica("br01")), Outcome.UNPROVABLE, "copies of it are on hv02, br01"),
+        ((host(), replica("br01", vm_id=VM[:-1] + "B")), Outcome.UNPROVABLE, "is one of another machine of that name"),
+    ],
+)
+def test_no_host_proves_a_test_failover_of_a_copy_that_is_not_the_one(hosts, outcome, says):
+    """A host can claim a copy of any machine, and that it was tested yesterday."""
+    told = Statistics(1, None, 0, NOW - timedelta(days=3))
+    known = {(one.node.name, one.guests[0].vm_id): told for one in hosts}
+    verdict = judged(assume(Probe.TEST_FAILOVER, max_age_days=90), facts(*hosts, statistics=known))
+    assert (verdict.outcome, says in verdict.why) == (outcome, True), verdict
+
+
+def test_a_lag_beyond_every_time_is_no_statistics():
+    """It could be read, and could not be added to: the whole check ended as a bug of ours."""
+    with pytest.raises(ValueError, match="no statistics"):
+        replication_statistics("hv01", VM).read(
+            ({"ReplicationSuccessCount": "1", "ReplicationLatency": "86399999999999"},)
+        )
+
+
+@pytest.mark.parametrize("blanks", [" " * 500, "\t" * 500, " \t" * 3_000])
+def test_a_name_far_to_the_right_of_its_address_is_overridden_all_the_same(blanks):
+    (found,) = hosts_file("hv01", "C:\\etc").read(parse_hosts(f"1:10.20.0.15{blanks}sql-prod\r\n"))
+    assert found.names == ("sql-prod",)
+
+
+def test_a_line_of_a_hosts_file_without_an_end_is_not_read():
+    with pytest.raises(ValueError, match="more than 8,192 characters"):
+        parse_hosts(f"1:10.20.0.15{' ' * 9_000}sql-prod\r\n")

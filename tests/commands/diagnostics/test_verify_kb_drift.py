@@ -4,7 +4,7 @@ import pytest
 
 from bot.api.arguments import Kb, Target
 from bot.api.facts import Unknown
-from bot.api.report import Column, Finding, Healthy, Report, Severity, Table
+from bot.api.report import Column, Finding, Healthy, Remedy, Report, Severity, Table
 from commands.diagnostics.verify_kb_drift import COMMAND, Args
 
 PROD = Target("prod", "cluster", "prod")
@@ -103,6 +103,7 @@ async def test_the_drift_story_whole(verify):
             (Column("KB"), Column("Not listed on")),
             (("KB2570791", "hv06"), ("KB2607712", "hv02, hv05")),
         ),
+        remedies=(Remedy("Fix KB Drift…", "/fix-kb-drift prod KB2616676"),),
     )
 
 

@@ -691,6 +691,14 @@ async def test_locked_guests_are_explained_with_the_writer_and_the_guests_behind
     assert next(gate for gate in plan.gates if "locked" in gate.description).measured == "2 of 3 locked: crm-02, sql-07"
 
 
+async def test_beside_locked_guests_what_is_not_known_is_named_too(planned, make):
+    silent = {"Win32_OperatingSystem": Unknown("hv01", "timed out", "no answer in 20 s.")}
+    plan = await planned(COMMAND, make.cluster(locked=("crm-02",), hv01=silent))
+    assert plan.reason.startswith("No plan yet for hv03: 1 of 3 guests is locked, a drain would fail (5960). ")
+    assert ". ." not in plan.reason
+    assert any(gate.description in plan.reason for gate in plan.open_gates)
+
+
 async def test_a_drain_that_failed_is_explained_and_can_be_resumed(planned, make):
     script = make.cluster(
         locked=("sql-07",),

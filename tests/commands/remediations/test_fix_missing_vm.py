@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 from scripted_cluster import LARGE, changed, node_row
+from scripted_migration import ticket
 from scripted_vmm import OF_2008_R2, columns, guid, on, record, there, world
 
-from bot.api.actions import ManualStep, RowTransaction, Update
+from bot.api.actions import InvokeMethod, ManualStep, RowTransaction, Update
 from bot.api.arguments import Target, VmmTargets
 from bot.api.facts import Unknown
 from bot.api.plan import Check, Expect, Gate, GateOutcome, Group, Plan, Step
@@ -150,6 +151,49 @@ async def test_the_live_migration_is_by_hand(planned):
             "VMM vmm does not show the virtual machine as Missing"
         ),
     )
+
+
+def proved_and(**private):
+    """A way is proved on prod, and the resource tells what a migration has to know."""
+    told = movable()
+    for row in told["prod", "MSCluster_Resource"]:
+        more = {"VmState": "2", "MigrationState": "0", "DefaultMoveType": "4"} | private
+        row |= {"State": "2", "PrivateProperties": row["PrivateProperties"] | more}
+    for row in told["prod", "MSCluster_ResourceGroup"]:
+        row["State"] = "0"
+    return told | {("*", "changes prove-migration"): [ticket(1)]}
+
+
+async def test_hvops_moves_it_itself_where_it_has_proved_that_it_can(planned):
+    plan = await planned(proved_and(), "migration")
+    move, look = plan.steps
+    assert isinstance(move.act, InvokeMethod)
+    assert (move.act.on, move.act.method) == ("hv06", "ExecuteResourceControl")
+    assert move.description == "Live-migrate crm-01 from hv06 to hv04"
+    assert move.guard[0] == runs()
+    assert move.finishes
+    assert look.act is None
+    assert "hvops moves it: ExecuteResourceControl, proved with crm-01 in T-1" in plan.impact
+    assert "crm-01 is set to move live, never quickly" in [gate.description for gate in plan.gates]
+    assert "cluster:prod" in plan.locks
+
+
+async def test_what_is_not_known_to_be_live_is_not_moved_by_a_person_instead(planned):
+    plan = await planned(proved_and(DefaultMoveType="1"), "migration")
+    assert not plan.groups
+    assert "DefaultMoveType is 1, not live (4)" in plan.reason
+
+
+async def test_a_person_moves_it_where_nothing_is_proved_or_known(planned):
+    told = proved_and() | {("*", "changes prove-migration"): []}
+    assert (
+        "A person moves it: no way to migrate live has been proved on prod" in (await planned(told, "migration")).impact
+    )
+    silent = Unknown("prod", "bad reply", "its answer cannot be understood.")
+    told = proved_and() | {("*", "changes prove-migration"): silent}
+    plan = await planned(told, "migration")
+    assert isinstance(plan.steps[0].act, ManualStep)
+    assert "what was proved on prod is not known" in plan.impact
 
 
 HELD = {

@@ -1,12 +1,17 @@
 """A cluster's rows are read tolerantly, and its VM ids in two ways."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from bot.api.arguments import Target
 from bot.api.facts import Unknown
 from bot.api.rows import CellError
+from commands import sources
 from commands.sources import cluster as know
 from commands.sources.cluster import Cluster, Node, with_vm_ids
+from commands.sources.event_log import guest_event_ids
 
 VM = "0000000A-0000-4000-8000-000000000000"
 
@@ -165,3 +170,17 @@ def test_what_a_shared_volume_does_not_tell_is_not_known_of_that_one(odd, backin
 def test_the_node_that_a_name_of_the_inventory_means(asked, names, found):
     node = know.node_named(asked, [Node(name, None) for name in names])
     assert (node.kind if isinstance(node, Unknown) else node.name) == found
+
+
+def test_a_node_with_a_build_that_is_none_spoils_nothing():
+    """No event is looked for on build -1, and the sentence that names the events ended every `/check-writers` of the cluster."""
+    rows = [{"Name": name, "State": "0", "BuildNumber": build} for name, build in (("hv01", "-1"), ("hv02", "9600"))]
+    assert [node.build for node in know.cluster_nodes("prod").read(rows)] == [None, 9600]
+    with pytest.raises(CellError):
+        know.host_build("hv01").read(rows)
+    assert guest_event_ids(None)
+
+
+@pytest.mark.parametrize("source", sorted(Path(sources.__file__).parent.glob("*.py")), ids=lambda path: path.stem)
+def test_every_source_reads_a_build_as_one(source):
+    assert not re.search(r'get_int[(,] ?\w+(\[0\])?, "\w*BuildNumber"', source.read_text())

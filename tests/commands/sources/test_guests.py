@@ -6,6 +6,7 @@ from bot.api.facts import Unknown
 from bot.api.queries import Predicate
 from commands.sources.cluster import Node
 from commands.sources.guests import (
+    MOST_GUESTS,
     Guest,
     HostedGuest,
     HostGuests,
@@ -148,3 +149,11 @@ def test_during_a_move_the_running_one_counts():
         HostGuests((hosted(power=Power.SAVED, host="hv05"),)),
     ]
     assert [one.host for one in newest(both).values()] == ["hv03"]
+
+
+def test_a_host_that_names_more_guests_than_any_has_is_not_believed():
+    """Each of them would be asked, so one answer became tens of thousands of questions."""
+    guests = virtual_machines(Node("hv03", 9600))
+    assert len(guests.read([row()] * MOST_GUESTS)) == MOST_GUESTS
+    with pytest.raises(ValueError, match="it names 4,097 virtual machines"):
+        guests.read([row()] * (MOST_GUESTS + 1))

@@ -155,6 +155,37 @@ async def test_an_error_of_the_app_stands_at_its_field_and_nothing_typed_is_lost
     await expect(dialog.get_by_label("Why")).to_have_attribute("aria-invalid", "true")
 
 
+def menu(*names):
+    return {"ok": True, "options": [{"text": {"type": "plain_text", "text": name}, "value": name} for name in names]}
+
+
+async def test_a_menu_asks_the_app_for_its_options_and_takes_only_what_it_offered(visitor, canned, samples):
+    element = {"type": "external_select", "action_id": "pick", "min_query_length": 0}
+    block = {"type": "input", "block_id": "host", "label": {"type": "plain_text", "text": "Host"}, "element": element}
+    canned.views = [{**samples["modal"], "blocks": [block]}]
+    canned.answer = menu("hv01", "hv03")
+    page = await visitor.opens(canned.url)
+    field = page.get_by_role("dialog").get_by_label("Host")
+    await expect(field).to_be_focused()
+    offered = page.get_by_role("dialog").get_by_role("option")
+    await field.click()
+    await expect(offered).to_have_text(["hv01", "hv03"])
+    assert (await canned.until("suggests"))["value"] == ""
+    canned.answer = menu("hv03")
+    await field.fill("hv03")
+    await expect(offered).to_have_text(["hv03"])
+    assert [one["value"] for one in canned.acts if one["act"] == "suggests"][-1] == "hv03"
+    await field.press("ArrowDown")
+    await page.keyboard.press("Enter")
+    assert (await canned.until("chooses"))["value"] == "hv03"
+    await expect(offered).to_have_count(0)
+    await field.fill("nothing")
+    await field.press("Escape")  # closes the list, and not the window
+    await expect(offered).to_have_count(0)
+    await page.get_by_role("button", name="Reject").click()
+    assert (await canned.until("submits"))["values"] == {"host": {"pick": None}}
+
+
 async def test_a_stack_shows_its_top_and_escape_closes_only_that(visitor, canned, samples):
     second = {
         **samples["modal"],

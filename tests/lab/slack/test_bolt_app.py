@@ -210,6 +210,49 @@ async def test_a_modal_from_opening_to_closing(slack, connect, kit):
     assert heard == {"metadata": "t-1", "cleared": False}
 
 
+async def test_a_menu_asks_the_app_for_its_options(slack, connect, kit):
+    app = await connect(slack)
+    heard = []
+
+    @app.command("/hello")
+    async def hello(ack, body, client):
+        await ack()
+        submit = {"type": "plain_text", "text": "Go"}
+        label = {"type": "plain_text", "text": "Host"}
+        pick = {"type": "external_select", "action_id": "pick", "min_query_length": 0}
+        block = {"type": "input", "block_id": "host", "label": label, "element": pick}
+        await client.views_open(
+            trigger_id=body["trigger_id"], view=kit.modal(block, submit=submit, callback_id="asked")
+        )
+
+    @app.options("pick")
+    async def options(ack, body):
+        heard.append((body["type"], body["value"], body["block_id"], body["view"]["callback_id"]))
+        names = [f"hv{number:02d}" for number in range(101 if body["value"] == "too many" else 3)]
+        found = [{"text": {"type": "plain_text", "text": name}, "value": name} for name in names]
+        await ack(options=[] if body["value"] == "nothing" else found)
+
+    @app.view("asked")
+    async def asked(ack, view):
+        heard.append(view["state"]["values"]["host"]["pick"]["selected_option"]["value"])
+        await ack()
+
+    operator = slack.person("operator")
+    await operator.types("/hello")
+    window = await operator.sees_view("Host")
+    assert await operator.suggested(window, "Host") == ["hv00", "hv01", "hv02"]
+    assert await operator.suggested(window, "Host", "nothing") == []
+    assert await operator.suggested(window, "Host", "too many") == []  # a hundred at most [doc]
+    with pytest.raises(ValueError, match="no option"):
+        operator.chooses(window, "Host", "hv01")  # it is offered no more
+    assert (await operator.submits(window)).errors == {"host": "Please complete this required field."}
+    assert (await operator.submits(window, {"Host": "hv01"})).ok
+    assert heard == [
+        *(("block_suggestion", typed, "host", "asked") for typed in ("", "nothing", "too many", "hv01")),
+        "hv01",
+    ]
+
+
 async def test_home_is_published_when_it_is_opened(slack, connect, kit):
     app = await connect(slack)
 

@@ -134,7 +134,7 @@ def test_what_the_practice_world_cannot_do_is_refused_to_everybody(world):
         with pytest.raises(WmiFailure) as refused:
             machine.invoke(namespace, cls, {}, method, {})
         assert refused.value.hresult == hresult
-    assert machine.invoke("root/virtualization/v2", "Msvm_ComputerSystem", {}, "RequestStateChange", {}) == {
+    assert machine.invoke("root/virtualization/v2", "Msvm_VirtualSystemManagementService", {}, "DestroySystem", {}) == {
         "ReturnValue": 32770
     }
     assert machine.invoke("root/cimv2", "Win32_Service", {"Name": "vmms"}, "PauseService", {}) == {"ReturnValue": 1}

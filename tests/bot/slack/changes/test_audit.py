@@ -5,6 +5,7 @@ import io
 import json
 import re
 import sqlite3
+import time
 from copy import deepcopy
 
 import pytest
@@ -275,13 +276,18 @@ async def test_filters_are_chosen_in_a_window_that_opens_at_once(bench):
         assert entries(bench, "asked")[-1].data.line == "/audit prod --who viewer --outcome refused --when 7d"
 
 
-async def test_what_is_typed_into_the_window_is_read_like_a_line(bench):
+async def test_a_time_is_picked_and_what_cannot_be_so_is_said_beside_its_field(bench):
     async with bench.running():
         await bench.viewer.types("/audit")
         await bench.viewer.clicks(await bench.viewer.sees("Audit, 24 h"), "Filter…")
         window = await bench.viewer.sees_view("How far back")
-        await bench.viewer.submits(window, {"about": "<!channel>", "since": "yesterday"})  # 24h stays chosen beside it
-        await bench.viewer.sees("is not a date such as 2026-03-01", "hv-ops")
+        assert await bench.viewer.suggested(window, "about", "pro") == ["prod", "Use “pro”"]
+        assert await bench.viewer.suggested(window, "about", "T-7") == ["Use “T-7”"]
+        noon = int(time.time())
+        wrong = await bench.viewer.submits(window, {"about": "prod", "since": noon, "until": noon - 60})
+        assert wrong.errors == {"until": "This is not after the beginning."}
+        assert (await bench.viewer.submits(window, {"since": noon - 3600, "until": noon})).ok  # prod is still chosen
+        await bench.viewer.sees("Audit prod, since", "hv-ops")
 
 
 async def test_a_csv_comes_by_direct_message_without_formulas(bench):

@@ -16,8 +16,9 @@ from bot.api.command import Role
 from bot.dispatch.authorization import Person
 from bot.dispatch.pipeline import Request
 from bot.ledger.entries import Released, Stopped, TicketMessageShown
-from bot.slack.render.home import CALLBACK as ASK
+from bot.slack.render.command_modal import CALLBACK as ASK
 from bot.slack.render.reason_modal import CALLBACK as WINDOW
+from bot.slack.render.stop import CALLBACK as STOP_WINDOW
 from lab.slack.model import Member
 
 HOME, OTHER = "T0PRACTICE", "T0OTHER"
@@ -216,11 +217,6 @@ SWITCH_WAYS = {
         "trigger_id": next(TRIGGERS),
     },
     "mention": lambda team, user, word: mentioned(team, user, f"<@U0BOT> hvops {word} why"),
-    "modal": lambda team, user, word: {
-        "type": "view_submission", **by(team, user),
-        "view": {"type": "modal", "callback_id": f"{ASK}:hvops", "private_metadata": str(int(time.time())),
-                 "state": {"values": {"arguments": {"arguments": {"value": f"{word} why"}}}}},
-    },
 }  # fmt: skip
 
 
@@ -245,8 +241,6 @@ async def test_stop_and_go_take_their_roles_on_every_way_in(slack):
         SWITCH_WAYS.items(), (PEOPLE | NO_TEAM).items(), (("stop", 2), ("go", 3))
     ):
         here = 3 if user == "U0ELSEWHERE" else level  # stop and go are about everything: a role anywhere is asked for
-        if not team and way == "modal":
-            continue
         if slack.ledger.is_stopped() == (word == "stop"):
             slack.ledger.append("T1/U0APPROVER", Released() if word == "stop" else Stopped(reason="why"))
         head = slack.ledger.head().seq if slack.ledger.head() else 0
@@ -256,6 +250,29 @@ async def test_stop_and_go_take_their_roles_on_every_way_in(slack):
         if kinds != ([word] if here >= needs else ["refused"]):
             wrong.append((way, name, word, kinds))
     assert not wrong
+
+
+async def test_the_window_that_asks_why_to_stop_takes_the_same_role(slack):
+    for name, (team, user, level) in PEOPLE.items():
+        if slack.ledger.is_stopped():
+            slack.ledger.append("T1/U0APPROVER", Released())
+        head = slack.ledger.head().seq if slack.ledger.head() else 0
+        values = {"reason": {"reason": {"value": "why"}}}
+        view = {"type": "modal", "callback_id": STOP_WINDOW, "private_metadata": "C0OPS", "state": {"values": values}}
+        await sent(slack, {"type": "view_submission", **by(team, user), "view": view})
+        kinds = [one.kind for one in slack.ledger.every() if one.seq > head and one.kind not in ("clicked", "asked")]
+        assert kinds == (["stop"] if user == "U0ELSEWHERE" or level >= 2 else ["refused"]), name
+
+
+async def test_no_window_says_a_line_of_its_own(slack):
+    """The window of a command takes its arguments: a forged one can name no builtin, and no command that is not there."""
+    for name in ("hvops", "audit", "../x", ""):
+        values = {"arguments": {"arguments": {"value": "stop why"}}}
+        view = {"type": "modal", "callback_id": f"{ASK}:{name}", "state": {"values": values}}
+        head = slack.ledger.head().seq if slack.ledger.head() else 0
+        await sent(slack, {"type": "view_submission", **by(HOME, "U0APPROVER"), "view": view})
+        assert {one.kind for one in slack.ledger.every() if one.seq > head} <= {"clicked", "refused"}, name
+    assert not slack.ledger.is_stopped()
 
 
 DECORATIONS = (

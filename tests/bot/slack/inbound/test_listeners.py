@@ -312,10 +312,51 @@ async def test_home_shows_who_you_are_and_asks(bench):
     home = await bench.operator.sees_home("Your last answers")
     await bench.operator.sees_home("/check-writers prod")
     await bench.operator.clicks(home, "Check Writers…")
-    view = await bench.operator.sees_view("/check-writers <cluster|host>")
-    await bench.operator.submits(view, {"arguments": "hv03"})
-    await bench.operator.sees("STUCK hv03", "dm")
+    view = await bench.operator.sees_view("Cluster or host")
+    assert await bench.operator.suggested(view, "Cluster or host") == ["prod", "branch", "hv03"]
+    assert (await bench.operator.submits(view, {"Cluster or host": "hv03"})).ok
+    answer = await bench.operator.sees_view("STUCK hv03")  # in the same window
+    assert answer.id == view.id
     assert bench.entries("asked")[-1].data.line == "/check-writers hv03"
+    await bench.idle()
+    assert bench.entries("shown")[-1].data.delivery == "window"
+
+
+async def test_what_is_wrong_stands_in_the_window_and_nothing_typed_is_lost(bench):
+    await bench.operator.opens_home()
+    await bench.operator.clicks(await bench.operator.sees_home("Your last answers"), "Check Writers…")
+    view = await bench.operator.sees_view("Cluster or host")
+    assert (await bench.operator.submits(view)).errors == {"target": "Please complete this required field."}
+    assert await bench.operator.suggested(view, "target", "prdo") == ["Use “prdo”"]
+    assert (await bench.operator.submits(view, {"target": "prdo"})).ok
+    again = await bench.operator.sees_view("There is no prdo. Perhaps you mean prod.")
+    (standing,) = [block["element"] for block in again.blocks if block["type"] == "input"]
+    assert (again.id, standing["initial_option"]["value"]) == (view.id, "prdo")
+    assert (await bench.operator.submits(again, {"target": "prod"})).ok
+    await bench.operator.sees_view("STUCK hv03")
+
+
+async def test_an_answer_to_a_window_that_was_closed_comes_as_a_direct_message(bench):
+    await bench.operator.opens_home()
+    await bench.operator.clicks(await bench.operator.sees_home("Your last answers"), "Check Writers…")
+    view = await bench.operator.sees_view("Cluster or host")
+    bench.hosts.gate.clear()
+    await bench.operator.submits(view, {"target": "prod"})
+    await bench.operator.closes(await bench.operator.sees_view("Checking…"))
+    bench.hosts.gate.set()
+    await bench.operator.sees("STUCK hv03", "dm")
+
+
+async def test_menus_offer_only_where_somebody_may_ask(bench):
+    await bench.viewer.opens_home()
+    home = await bench.viewer.sees_home("Your last answers")
+    await bench.viewer.clicks(home, "Check Writers…")
+    view = await bench.viewer.sees_view("Cluster or host")
+    offered = await bench.viewer.suggested(view, "target")
+    assert offered == [name for name in ("prod", "branch", "hv03") if name in offered]
+    before = len(bench.hosts.asked)
+    await bench.viewer.suggested(view, "target", "h")
+    assert len(bench.hosts.asked) == before  # nobody is asked while a menu is open
 
 
 async def test_an_unknown_button_says_what_to_type(bench):

@@ -9,12 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.dispatch.builtins import BUILTINS, STOP
+from bot.dispatch.registry import Registry
 from bot.slack.inbound.listeners import Listener
 
 INVISIBLE = st.sampled_from(["", *"\u200b\u200d\u200e\u2060\u2068\ufeff\ufe0f\u00ad"])
 QUOTE = st.sampled_from(["", "```", *"`\"'\u2018\u2019\u201c\u201d\u201e\u00ab\u00bb\u2039\u203a\uff02"])
 DASH = st.sampled_from(list("-\u2010\u2011\u2013\u2014\u2212\uff0d"))
 BUILTIN_NAMES = sorted(BUILTINS, key=lambda name: (name != STOP.name, name))
+
+
+REGISTRY = Registry.load()
 
 
 class Desk:
@@ -24,12 +28,14 @@ class Desk:
         self.lines = []
         self.written = []
         people = SimpleNamespace(known_name=lambda user: "")
-        self.parts = SimpleNamespace(changes=None, reviews=None, base_url="http://127.0.0.1/api/", people=people)
+        self.parts = SimpleNamespace(
+            changes=None, reviews=None, base_url="http://127.0.0.1/api/", people=people, registry=REGISTRY, seconds=60
+        )
 
     def ack_message(self, line):
         return None
 
-    async def handle_line(self, who, where, line, via, answers=None, *, trigger="", fresh=None):
+    async def handle_line(self, who, where, line, via, answers=None, *, trigger="", fresh=None, window=None):
         self.lines.append(line)
 
     async def write(self, actor, data, ticket=None):
@@ -54,9 +60,9 @@ def mention(_, text):
     return "mention", ({"team_id": "T1", "is_ext_shared_channel": False, "event": event}, {})
 
 
-def modal(command, text):
-    state = {"values": {"arguments": {"arguments": {"value": text}}}}
-    view = {"callback_id": f"hvops:ask:{command.lstrip('/')}", "state": state}
+def modal(command, **fields):
+    state = {"values": {name: {name: {"value": text}} for name, text in fields.items()}}
+    view = {"callback_id": f"hvops:ask:{command}", "state": state}
     return "submission", (ack, {"user": {"id": "U1", "team_id": "T1"}, "view": view}, {})
 
 
@@ -99,17 +105,16 @@ def test_a_builtin_said_to_the_bot(name, data):
     assert (line.builtin, line.text, line.rest) == (BUILTINS[name], f"/hvops {name}", "")
 
 
-@pytest.mark.parametrize("name", BUILTIN_NAMES)
 @given(data=st.data())
-def test_a_builtin_in_a_window(name, data):
-    line = heard(modal("/hvops", decorated(data.draw, name)))
-    assert (line.builtin, line.text, line.rest) == (BUILTINS[name], f"/hvops {name}", "")
+def test_what_is_written_into_the_field_of_a_window(data):
+    line = heard(modal("drain-node", node=decorated(data.draw, "hv03")))
+    assert (line.name, line.builtin, line.text) == ("drain-node", None, "/drain-node hv03")
 
 
-@given(data=st.data(), way=st.sampled_from([slash, modal]))
-def test_a_command_behind_the_slash_command_and_in_a_window(data, way):
+@given(data=st.data())
+def test_a_command_behind_the_slash_command(data):
     words = f"{decorated(data.draw, 'drain-node')} hv03"
-    line = heard(way("/hvops", words))
+    line = heard(slash("/hvops", words))
     assert (line.name, line.builtin, line.rest) == ("drain-node", None, "hv03")
     assert line.text == "/hvops drain-node hv03"
 

@@ -7,7 +7,7 @@ import pytest
 from bot.slack.outbound.blockkit_validation import problems
 from bot.slack.outbound.message import Message
 from bot.slack.render.blocks import actions, button, contexts, header, sections
-from bot.slack.render.home import ask_view
+from bot.slack.render.stop import stop_view
 
 TABLE = {
     "type": "data_table",
@@ -86,7 +86,7 @@ BAD = [
 
 def test_good_blocks_are_good():
     assert not problems(Message("text", GOOD))
-    assert not problems(ask_view("check-writers", "/check-writers <cluster|host>", "Say what is stuck."))
+    assert not problems(stop_view("C0OPS"))
 
 
 @pytest.mark.parametrize(("blocks", "pointer"), BAD, ids=range(len(BAD)))
@@ -96,7 +96,7 @@ def test_bad_blocks_are_found(blocks, pointer):
 
 def test_texts_and_views():
     assert problems(Message("x" * 4_001))[0].pointer == "/text"
-    view = ask_view("c", "u", "says")
+    view = stop_view("C0OPS")
     assert problems(changed(view, "title", "text", to="x" * 25))[0].pointer == "/title/text"
     assert problems({**view, "private_metadata": "x" * 3_001})[0].pointer == "/private_metadata"
     assert problems({**view, "blocks": [TABLE]})[0].says == "data_table is for messages"

@@ -142,7 +142,7 @@ def test_any_rows_are_within_the_limits_and_ring_for_nobody(found, about, says):
     check_message(json.loads(json.dumps(message.blocks)))
     mrkdwn = [one["text"] for one in texts_of(message.blocks) if one["type"] == "mrkdwn"]
     assert not [one for one in (*mrkdwn, message.text) if "<!channel" in one or "<https" in one]
-    assert not problems(filter_view("t0ken", wanted))
+    assert not problems(filter_view("t0ken", wanted, ["drain-node"]))
     file, _ = audit_csv(wanted, found)
     file.content.decode("utf-8-sig")
     assert "/" not in file.name
@@ -169,18 +169,23 @@ def test_a_file_that_does_not_hold_all_says_so(monkeypatch):
 
 def test_the_window_of_filters_shows_what_was_asked_and_asks_for_it_again():
     wanted = filter_syntax.read("prod --who U02 --what drain-node --outcome failed --when 3d --until 2026-03-01")
-    view = filter_view("t0ken", wanted)
+    view = filter_view("t0ken", wanted, ["check-writers", "drain-node"])
     check_view(view, ("modal",))
     assert not problems(view)
     shown = {}
     for block in view["blocks"]:
         element = block["element"]
-        shown[block["block_id"]] = element.get("initial_value") or element.get("initial_option", {}).get("value", "")
+        picked = element.get("initial_date_time")
+        at = datetime.fromtimestamp(picked, UTC).isoformat() if picked else ""
+        shown[block["block_id"]] = element.get("initial_value") or element.get("initial_option", {}).get("value", at)
     assert filter_syntax.read(line_of(shown.items()).removeprefix("/audit")) == wanted
     assert view["private_metadata"] == "t0ken"
     assert line_of([("about", ""), ("who", " ")]) == "/audit"
     assert line_of([("when", "24h"), ("since", "2026-03-01")]) == "/audit --since=2026-03-01"
-    plain = {block["block_id"]: block["element"] for block in filter_view("t0ken", filter_syntax.read(""))["blocks"]}
+    plain = {
+        block["block_id"]: block["element"]
+        for block in filter_view("t0ken", filter_syntax.read(""), ["drain-node"])["blocks"]
+    }
     assert plain["when"]["initial_option"]["value"] == "24h"
     assert "initial_option" not in plain["outcome"]
 

@@ -17,7 +17,7 @@ from bot.slack.outbound.blockkit_validation import problems
 from bot.slack.render.errors import refusal
 from bot.slack.render.evidence import error_view, evidence_file, evidence_view, loading_view
 from bot.slack.render.help import help_message, status_message
-from bot.slack.render.home import LastAnswer, ask_view, home_view, no_role_view
+from bot.slack.render.home import LastAnswer, home_view, no_role_view
 from bot.slack.render.progress import progress_message, started_message
 from bot.slack.render.report import csv_file, shared_message, thread_messages
 from lab.slack.limits import check_view
@@ -118,8 +118,6 @@ def test_any_evidence_is_within_the_limits(evidence, page):
 def test_modals_that_open_at_once():
     assert not problems(loading_view())
     assert not problems(error_view("x" * 9_000))
-    check_view(ask_view("check-writers", "/check-writers <cluster|host>", "Say what is stuck."), ("modal",))
-    assert not problems(ask_view("check-writers", "/check-writers <cluster|host>", "Say what is stuck."))
 
 
 def test_help_and_status_in_words():

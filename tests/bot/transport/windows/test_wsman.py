@@ -279,3 +279,16 @@ def test_names_cannot_carry_markup(name):
 def test_values_of_a_method_are_written_as_windows_reads_them():
     body = wsman.invoke("root/x", "C", "M", (("a", None), ("b", True), ("c", 7), ("d", "x<y"))).body
     assert '<m:a xsi:nil="true"/><m:b>true</m:b><m:c>7</m:c><m:d>x&lt;y</m:d>' in body
+
+
+def test_a_parameter_that_refers_to_an_instance_stands_before_the_others():
+    """As Windows writes a REF itself: address, class and keys without an element around them."""
+    reference = ("ComputerSystem", "Msvm_ComputerSystem", (("Name", "A<1"),))
+    body = wsman.invoke("root/virtualization/v2", "C", "M", (("Snapshot", None),), references=(reference,)).body
+    assert body.index("<m:ComputerSystem><a:Address>") < body.index('<m:Snapshot xsi:nil="true"/>')
+    assert "/wmi/root/virtualization/v2/Msvm_ComputerSystem</w:ResourceURI>" in body
+    assert (
+        '<w:Selector Name="Name">A&lt;1</w:Selector></w:SelectorSet></a:ReferenceParameters></m:ComputerSystem>' in body
+    )
+    with pytest.raises(ValueError, match="no name"):
+        wsman.invoke("root/x", "C", "M", references=(('a"', "C", ()),))

@@ -1,0 +1,30 @@
+"""Names that forms suggest: what was answered before, kept in memory. Nobody is asked for them, and nothing rests on them."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+
+_PLACES = 1_000  # hosts whose names are kept; those of the longest silent one go first
+_NAMES = 2_000  # of one host
+
+
+class KnownNames:
+    """Names of guests, by the host that named them last."""
+
+    def __init__(self) -> None:
+        self._of: OrderedDict[tuple[str, str], tuple[str, ...]] = OrderedDict()
+
+    def learn(self, kind: str, on: str, names: Iterable[str]) -> None:
+        """Take the names of one kind ("guest") that a host has just told: they take the place of those from before."""
+        key = kind, on.lower()
+        self._of[key] = tuple(dict.fromkeys(name for name, _ in zip(names, range(_NAMES), strict=False)))
+        self._of.move_to_end(key)
+        while len(self._of) > _PLACES:
+            self._of.popitem(last=False)
+
+    def of(self, kind: str) -> Iterator[tuple[str, str]]:
+        """Every name of that kind with the host that told it, in lower case."""
+        for (known, on), names in self._of.items():
+            if known == kind:
+                yield from ((name, on) for name in names)

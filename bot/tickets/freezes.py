@@ -1,0 +1,85 @@
+"""What windows of the inventory mean for a plan: a freeze keeps it from starting, and an approver may override that.
+
+Whether a freeze is in force is a gate. A plan that is proposed inside of one leaves it open, as it leaves open what is not
+known: whoever approves writes why it starts all the same, and those words are signed for this freeze and its end. A plan
+that was proposed before waits until the freeze has ended. What has begun is finished, and what failed is taken back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from bot.api.plan import Gate, GateOutcome, OpenQuestion, Plan
+from bot.api.windows import Opening, Window, WindowKind, next_opening, open_now
+
+_WAITS = (WindowKind.FREEZE, WindowKind.BACKUP)
+
+
+def with_windows(
+    plan: Plan,
+    windows: Sequence[Window],
+    places: Sequence[str],
+    now: datetime,
+    approved: Plan | None,
+    *,
+    has_begun: bool,
+) -> Plan:
+    """The plan with its gate about freezes, and with the windows that people should know of beside it.
+
+    Args:
+        plan: as it was made.
+        windows: of the inventory.
+        places: where a role must hold for it.
+        now: the time, UTC.
+        approved: the plan as it was proposed, where it is made anew; None for a proposal.
+        has_begun: its first group has: no freeze holds the rest.
+    """
+    if not plan.groups:
+        return plan
+    evidence = tuple(_sentences(windows, places, now))
+    freezes = [one for one in windows if one.kind is WindowKind.FREEZE and one.is_about(places)]
+    gates = (_gate(open_now(freezes, places, now), places, approved, has_begun=has_begun),) if freezes else ()
+    return replace(plan, gates=(*plan.gates, *gates), evidence=(*plan.evidence, *evidence))
+
+
+def why_repeated_moves_wait(windows: Sequence[Window], places: Sequence[str], now: datetime) -> str:
+    """The window in which nothing is repeated, as a sentence without its full stop; "" where none is open."""
+    found = open_now(windows, places, now, *_WAITS)
+    return str(found[0]) if found else ""
+
+
+def _gate(openings: Sequence[Opening], places: Sequence[str], approved: Plan | None, *, has_begun: bool) -> Gate:
+    says = f"No freeze is in force on {', '.join(places)}"
+    if not openings or has_begun:
+        return Gate(says, GateOutcome.PASSED, "it has begun" if openings else "", guards="worth")
+    if approved is not None and any(
+        one.description == says and (one.passed or one.passes_at) for one in approved.gates
+    ):
+        measured = (
+            f"{openings[0]}; to start before its end, withdraw this and propose it again: an approver may override it"
+        )
+        return Gate(says, GateOutcome.BLOCKED, measured, passes_at=openings[0].ends.isoformat(), guards="worth")
+    return Gate(
+        says,
+        GateOutcome.NOT_KNOWN,
+        "; ".join(map(str, openings)),
+        guards="worth",
+        unknowns=tuple(
+            OpenQuestion(
+                str(one),
+                "nothing starts inside it unless an approver overrides it",
+                f"propose it again after {one.end_in_words()}",
+                is_override=True,
+            )
+            for one in openings
+        ),
+    )
+
+
+def _sentences(windows: Sequence[Window], places: Sequence[str], now: datetime) -> list[str]:
+    """The windows that are open, but for freezes, which are a gate, and the one that opens next."""
+    shown = [f"Open now: {one}." for one in open_now(windows, places, now, WindowKind.BACKUP, WindowKind.MAINTENANCE)]
+    ahead = next_opening(windows, places, now)
+    return [*shown, *([f"Next window: {ahead.ahead_in_words()}."] if ahead is not None else [])]

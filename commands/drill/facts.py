@@ -1,0 +1,178 @@
+"""What is asked before a service is failed over: both ends of its machines, their hosts, and the recovery cluster."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from bot.api.arguments import Target
+from bot.api.facts import Unknown, value_of, values_of
+from bot.api.query_client import QueryClient
+from commands.continuity.facts import HostFacts, QuorumFacts, look_at_quorum, look_at_replicas, place_nodes, service_of
+from commands.drill.sides import Lost, Pair, find_pair, named_ends
+from commands.sources.backup_state import Backup, ask_backup_products, backup_state
+from commands.sources.capacity import free_memory, logical_processors, memory_use, processor_counts
+from commands.sources.cluster import Cluster, look_at_cluster
+from commands.sources.guests import configuration_versions, shutdown_components
+from commands.sources.replication import ReplicaSettings, Statistics, replica_settings, replication_statistics
+from commands.sources.snapshots import shadow_copies
+
+PLACES = 2  # where it runs, and where it recovers
+
+
+@dataclass(frozen=True, slots=True)
+class HostState:
+    """One host that has an end of a machine.
+
+    Attributes:
+        settings: how each relationship is configured there, by machine.
+        versions: of each machine's configuration.
+        components: by which component each guest is shut down.
+        memory: bytes that each guest holds.
+        counts: virtual processors of each guest.
+        free: bytes of physical memory.
+        processors: logical ones.
+    """
+
+    settings: Mapping[str, ReplicaSettings] | Unknown
+    versions: Mapping[str, str] | Unknown
+    components: Mapping[str, str] | Unknown
+    memory: Mapping[str, int] | Unknown
+    counts: Mapping[str, int] | Unknown
+    free: int | Unknown
+    processors: int | Unknown
+    backup: Backup
+
+
+@dataclass(frozen=True, slots=True)
+class DrillFacts:
+    """Everything that was answered.
+
+    Attributes:
+        hosts: place, in lower case -> its hosts.
+        machines: one for each guest of the service, in its order.
+        states: by host, in lower case: of those that have an end.
+        statistics: by host, in lower case, and machine.
+        quorum: of the place that the service is failed over to; None where that is no cluster.
+        clusters: the places that are clusters, in lower case.
+    """
+
+    hosts: Mapping[str, tuple[HostFacts, ...] | Unknown]
+    machines: tuple[Pair | Lost, ...]
+    now: datetime
+    states: Mapping[str, HostState] = field(default_factory=dict)
+    statistics: Mapping[tuple[str, str], Statistics | Unknown] = field(default_factory=dict)
+    quorum: QuorumFacts | None = None
+    clusters: frozenset[str] = frozenset()
+
+    @property
+    def pairs(self) -> tuple[Pair, ...]:
+        """The machines whose ends are known."""
+        return tuple(one for one in self.machines if isinstance(one, Pair))
+
+    @property
+    def lost(self) -> tuple[Lost, ...]:
+        """The machines whose ends are not known."""
+        return tuple(one for one in self.machines if isinstance(one, Lost))
+
+    @property
+    def all_hosts(self) -> tuple[HostFacts, ...]:
+        """Every host of every place that named its hosts."""
+        return tuple(host for told in self.hosts.values() if not isinstance(told, Unknown) for host in told)
+
+
+async def find_drill_facts(target: Target, ask: QueryClient) -> DrillFacts:
+    """Ask both places for their machines, then the hosts that have an end of one of the service's."""
+    service = service_of(target)
+    assert service is not None
+    places = service.places
+    if len(places) != PLACES:
+        return DrillFacts({}, (), ask.now)
+    told = await asyncio.gather(*(place_nodes(place, ask, is_cluster=False) for place in places))
+    looked = [
+        nodes
+        if isinstance(nodes, Unknown)
+        else tuple(await asyncio.gather(*(look_at_replicas(one, ask) for one in nodes)))
+        for nodes in told
+    ]
+    hosts = {place.casefold(): one for place, one in zip(places, looked, strict=True)}
+    machines = tuple(find_pair(name, places, hosts) for name in service.guests)
+    pairs = [one for one in machines if isinstance(one, Pair)]
+    known = [end for pair in pairs for end in (pair.home, pair.away)]
+    away = hosts[places[-1].casefold()]
+    if not isinstance(away, Unknown):
+        known += [end for one in machines if isinstance(one, Lost) for end in named_ends(one.name, away)]
+    ends = {end.on.casefold(): end.host for end in known}
+    questions = {
+        (end.on.casefold(), pair.vm_id): replication_statistics(end.on, pair.vm_id)
+        for pair in pairs
+        for end in (pair.home, pair.away)
+    }
+    clusters = await _clusters(places, ask)
+    states, statistics, quorum = await asyncio.gather(
+        _states(ends.values(), ask),
+        ask.query_many(questions),
+        _quorum(places[-1] if ends and places[-1].casefold() in clusters else "", ask),
+    )
+    return DrillFacts(hosts, machines, ask.now, states, values_of(statistics), quorum, clusters)
+
+
+async def _states(hosts: Iterable[HostFacts], ask: QueryClient) -> dict[str, HostState]:
+    hosts = tuple(hosts)
+    found = await asyncio.gather(*(_state(host, ask) for host in hosts))
+    return {host.node.name.casefold(): state for host, state in zip(hosts, found, strict=True)}
+
+
+async def _state(host: HostFacts, ask: QueryClient) -> HostState:
+    node, on = host.node, host.node.name
+    (settings, versions, components), (memory, counts), (free, processors), backup = await asyncio.gather(
+        asyncio.gather(
+            ask.query(replica_settings(node)),
+            ask.query(configuration_versions(node)),
+            ask.query(shutdown_components(node)),
+        ),
+        asyncio.gather(ask.query(memory_use(node)), ask.query(processor_counts(node))),
+        asyncio.gather(ask.query(free_memory(on)), ask.query(logical_processors(on))),
+        _backup(host, ask),
+    )
+    return HostState(
+        settings=value_of(settings),
+        versions=value_of(versions),
+        components=value_of(components),
+        memory=value_of(memory),
+        counts=value_of(counts),
+        free=value_of(free),
+        processors=value_of(processors),
+        backup=backup,
+    )
+
+
+async def _backup(host: HostFacts, ask: QueryClient) -> Backup:
+    """Whether a backup runs there; of a host that hvops cannot place, that is not known."""
+    on = host.node.name
+    target = await ask.find_host(on)
+    place = Target(on, "host") if isinstance(target, Unknown) else target
+    cluster, copies, products = await asyncio.gather(
+        _cluster(place.cluster, ask), ask.query(shadow_copies(on)), ask_backup_products(place, ask)
+    )
+    return backup_state(on, host.guests, cluster, value_of(copies), products)
+
+
+async def _cluster(name: str, ask: QueryClient) -> Cluster | None:
+    return await look_at_cluster(name, ask) if name else None
+
+
+async def _clusters(places: Iterable[str], ask: QueryClient) -> frozenset[str]:
+    places = tuple(places)
+    found = await asyncio.gather(*(ask.find_host(place) for place in places))
+    return frozenset(
+        place.casefold()
+        for place, one in zip(places, found, strict=True)
+        if not isinstance(one, Unknown) and one.kind == "cluster"
+    )
+
+
+async def _quorum(cluster: str, ask: QueryClient) -> QuorumFacts | None:
+    return await look_at_quorum(cluster, ask) if cluster else None

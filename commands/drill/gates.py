@@ -1,0 +1,290 @@
+"""What has to be so before a service is failed over, and again before it comes back. Pure.
+
+A gate reads the same on both ways, since the plan that is made anew before the failback has to ask all of them again; what was
+measured says where the machine is now. Nobody's word stands for any of them: a failover on a guess loses work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import timedelta
+
+from bot.api.arguments import Target
+from bot.api.continuity import Assumption, Probe, Service
+from bot.api.facts import Unknown
+from bot.api.plan import Gate, GateOutcome, OpenQuestion, missing
+from commands.continuity.outcomes import Outcome, Verdict
+from commands.continuity.replicas import format_span, judge_relationship, judge_replication
+from commands.continuity.votes import judge_votes
+from commands.drill.facts import DrillFacts, HostState
+from commands.drill.returns import judge_return
+from commands.drill.sides import Direction, End, Lost, Pair
+from commands.formatting import format_size, join_names
+from commands.sources.backup_state import no_backup
+from commands.sources.guests import Power, Replication
+from commands.sources.replication import Relationship
+
+_OUTCOMES = {Outcome.PROVED: True, Outcome.BROKEN: False}
+_HEADROOM = 10  # percent of a host's free memory that stays free [note: 10 to 15 % headroom]
+
+
+def drill_gates(
+    target: Target,
+    service: Service,
+    facts: DrillFacts,
+    direction: Direction,
+    unreversed: Collection[str] = (),
+) -> tuple[Gate, ...]:
+    """All gates, in the order in which people read them.
+
+    Args:
+        target: the service, with its sites.
+        service: the same.
+        facts: what was answered.
+        direction: of the next failover.
+        unreversed: machines whose replication the plan itself reverses first: it cannot flow before that.
+    """
+    places = service.places[:2]
+    return (
+        *(_in_both_places(one, places) for one in facts.machines),
+        *(gate for pair in facts.pairs for gate in _of_machine(pair, facts, service, direction, unreversed)),
+        *_room(facts, direction),
+        *no_backup_gates(dict.fromkeys(end.on for pair in facts.pairs for end in (pair.home, pair.away)), facts),
+        *quorum_gates(target, facts),
+    )
+
+
+def no_backup_gates(hosts: Iterable[str], facts: DrillFacts) -> Iterator[Gate]:
+    """No backup runs on these hosts; nobody's word stands for it here."""
+    for name in hosts:
+        state = facts.states.get(name.casefold())
+        if state is not None:
+            gate = no_backup(name, state.backup)
+            yield Gate(gate.description, gate.outcome, gate.measured, unknowns=gate.unknowns, answerable=False)
+
+
+def _of_machine(
+    pair: Pair, facts: DrillFacts, service: Service, direction: Direction, unreversed: Collection[str]
+) -> Iterator[Gate]:
+    if pair.vm_id in unreversed:
+        says = f"{pair.name} is failed over to {pair.away.on} as planned, and not reversed yet"
+        yield Gate(says, GateOutcome.PASSED, f"off and prepared on {pair.home.on}", guards="worth", answerable=False)
+    else:
+        yield _side(pair, direction)
+        yield _replicates(pair, facts, service, direction)
+    yield _no_extension(pair, facts)
+    yield _undisturbed(pair)
+    yield _can_return(pair, facts.states)
+    yield _can_be_driven(pair, facts.states)
+    yield _tested(pair, facts, direction)
+
+
+def _gate(says: str, outcome: bool | None, measured: str, *open_: OpenQuestion) -> Gate:  # noqa: FBT001 - as of GateOutcome.of
+    return Gate(says, GateOutcome.of(outcome), measured, unknowns=open_ if outcome is None else (), answerable=False)
+
+
+def _in_both_places(one: Pair | Lost, places: Sequence[str]) -> Gate:
+    says = f"{one.name} and its replica are known: one in {places[0]}, one in {places[-1]}"
+    if isinstance(one, Lost):
+        return _gate(says, False if one.known else None, one.why, *one.questions)
+    return _gate(says, True, f"on {one.home.on} and {one.away.on}")
+
+
+def _side(pair: Pair, direction: Direction) -> Gate:
+    """Whether the end that is used is the one that is left, the other one its replica, and each names the other."""
+    says = f"{pair.name} runs where the next failover leaves from, and its replica is off"
+    source, target = pair.source(direction), pair.target(direction)
+    modes = (source.is_replica, target.is_replica)
+    if pair.is_unreversed:
+        return _gate(says, False, f"it is failed over to {pair.away.on} and works there, not reversed yet")
+    if None in modes:
+        dumb = [end.on for end in (source, target) if end.is_replica is None]
+        return _gate(says, None, f"{join_names(dumb)} does not tell which end it has")
+    if modes != (False, True):
+        used = "both ends are replicas" if all(modes) else f"it is used on {target.on}, not on {source.on}"
+        return _gate(says, False, "neither end is a replica" if not any(modes) else used)
+    if source.guest.replication is not Replication.PRIMARY:
+        return _gate(says, False, f"{source.on} does not call it the primary of a replication")
+    if source.guest.power is not Power.RUNNING or target.guest.power is not Power.OFF:
+        powers = f"{source.guest.power} on {source.on}, {target.guest.power} on {target.on}"
+        is_known = Power.UNKNOWN not in (source.guest.power, target.guest.power)
+        return _gate(says, False if is_known else None, powers)
+    return _gate(says, True, f"running on {source.on}, off on {target.on}")
+
+
+def _replicates(pair: Pair, facts: DrillFacts, service: Service, direction: Direction) -> Gate:
+    """Out: health, last cycle and average lag against the RPO. Back: a replica that was just reversed has no average yet."""
+    says = f"Replication of {pair.name} is normal and keeps the RPO"
+    promised = timedelta(minutes=service.rpo_minutes) if service.rpo_minutes else None
+    source, target = pair.source(direction), pair.target(direction)
+    ends = [_relationship(end) for end in (source, target)]
+    for end, told in zip((source, target), ends, strict=True):
+        if isinstance(told, Unknown):
+            return _gate(says, None, f"{end.on}: {told.why.rstrip('.')}", *missing("replication", told))
+        if told is None:
+            return _gate(says, False, f"{end.on} has no relationship for it")
+        assert isinstance(told, Relationship)
+        seen = judge_relationship(pair.name, told, end.on, facts.now)
+        if seen.outcome is not Outcome.PROVED:
+            return _judged(says, seen, end.on)
+        late = promised is not None and seen.since_cycle is not None and seen.since_cycle > promised
+        if late and promised is not None:
+            return _gate(says, False, f"{seen.why} (on {end.on}); RPO {format_span(promised)}")
+    seen = judge_relationship(pair.name, ends[0], source.on, facts.now)  # type: ignore[arg-type]
+    if direction == "out":
+        about = Assumption("", Probe.REPLICATION, pair.name)
+        seen = judge_replication(about, facts.all_hosts, facts.statistics, promised=promised, now=facts.now)
+    return _judged(says, seen, source.on)
+
+
+def _judged(says: str, seen: Verdict, on: str) -> Gate:
+    outcome = _OUTCOMES.get(seen.outcome)
+    return _gate(says, outcome, seen.why if outcome else f"{seen.why} (on {on})")
+
+
+def _relationship(end: End) -> Relationship | Unknown | None:
+    told = end.host.relationships
+    if isinstance(told, Unknown):
+        return told
+    return next((one for one in told if one.vm_id == end.guest.vm_id and not one.extended), None)
+
+
+def _no_extension(pair: Pair, facts: DrillFacts) -> Gate:
+    r"""A replica that is replicated on (InstanceID …\HVR\1) cannot be reversed before that is removed [doc]."""
+    says = f"{pair.name} has no extended replica"
+    silent = []
+    for host in facts.all_hosts:
+        if isinstance(host.relationships, Unknown):
+            if host.relationships.kind != "absent" and not host.node.down:
+                silent.append(host.relationships)
+            continue
+        if any(one.vm_id == pair.vm_id and one.extended for one in host.relationships):
+            says_why = rf"{host.node.name} replicates it on to a third host (InstanceID …\HVR\1)"
+            first = "remove the extended replication first, and set it up again after the drill"
+            return _gate(says, False, f"{says_why}, and such a replica cannot be reversed: {first}")
+    if silent:
+        return _gate(says, None, silent[0].why.rstrip("."), *missing("replication", *silent))
+    return _gate(says, True, "")
+
+
+def _undisturbed(pair: Pair) -> Gate:
+    """Nothing is done to either end: no move, no export, no merge, no backup."""
+    says = f"Nothing else is being done to {pair.name}"
+    for end in (pair.home, pair.away):
+        if end.guest.activities or end.guest.unlisted:
+            what = join_names(end.guest.activities or [f"unlisted activity {one}" for one in end.guest.unlisted])
+            return _gate(says, False if end.guest.activities else None, f"{what} (on {end.on})")
+        if end.guest.backing_up is None:
+            return _gate(says, None, f"{end.on} does not tell what is done to it")
+        if end.guest.backing_up:
+            return _gate(says, False, f"a backup holds it on {end.on}")
+    return _gate(says, True, "")
+
+
+def _can_return(pair: Pair, states: Mapping[str, HostState]) -> Gate:
+    says = f"{pair.name} can come back to {pair.home.on}"
+    told = [
+        version
+        for end in (pair.home, pair.away)
+        if (state := states.get(end.on.casefold())) is not None
+        and not isinstance(state.versions, Unknown)
+        and (version := state.versions.get(pair.vm_id))
+    ]
+    found = judge_return(pair, max(told, key=lambda one: (len(one), one), default=None))
+    return _gate(says, found.can, found.says)
+
+
+def _can_be_driven(pair: Pair, states: Mapping[str, HostState]) -> Gate:
+    """What the steps need to know: how each end is shut down, and with what a reversal is configured."""
+    says = f"hvops can shut down {pair.name} and reverse its replication from either host"
+    for end in (pair.home, pair.away):
+        state = states.get(end.on.casefold())
+        for told, what in (
+            (state.components if state else None, "its shutdown service"),
+            (state.settings if state else None, "its replication settings"),
+        ):
+            if told is None or isinstance(told, Unknown):
+                why = told.why.rstrip(".") if told else "was not asked"
+                return _gate(says, None, f"{end.on} does not tell {what}: {why}")
+            if pair.vm_id not in told:
+                return _gate(says, None, f"{end.on} does not tell {what}, or has it switched off")
+        assert state is not None
+        assert not isinstance(state.settings, Unknown)
+        settings = state.settings[pair.vm_id]
+        if settings.by_kerberos is None or not (settings.primary and settings.recovery):
+            return _gate(says, None, f"{end.on} does not tell how it reaches the other host")
+        if not settings.by_kerberos:
+            return _gate(
+                says, False, f"{end.on} replicates by certificates: each host needs its own, so reverse it by hand"
+            )
+    return _gate(says, True, "")
+
+
+def _tested(pair: Pair, facts: DrillFacts, direction: Direction) -> Gate:
+    """A warning: a failover that was never tried on isolated copies is tried on the service itself."""
+    says = f"A test failover of {pair.name} was made on its recovery server"
+    server = pair.target(direction).on
+    told = facts.statistics.get((server.casefold(), pair.vm_id))
+    if told is None or isinstance(told, Unknown):
+        why = told.why.rstrip(".") if told else "it was not asked"
+        return Gate(says, GateOutcome.NOT_KNOWN, f"{server}: {why}", blocks=False, guards="worth")
+    if told.tested is None:
+        return Gate(says, GateOutcome.BLOCKED, f"none yet, says {server}", blocks=False, guards="worth")
+    days = max(timedelta(), facts.now - told.tested) // timedelta(days=1)
+    measured = f"last one {told.tested:%-d %B %Y}, {days} days ago, says {server}"
+    return Gate(says, GateOutcome.PASSED, measured, blocks=False, guards="worth")
+
+
+def _room(facts: DrillFacts, direction: Direction) -> Iterator[Gate]:
+    """Memory and processors of the hosts that take the machines, all of them together."""
+    if not facts.pairs:
+        return
+    says = "The hosts on the other side have memory and processors for every machine"
+    needs: dict[str, list[tuple[Pair, int]]] = {}
+    for pair in facts.pairs:
+        source, target = pair.source(direction), pair.target(direction)
+        state, other = facts.states.get(source.on.casefold()), facts.states.get(target.on.casefold())
+        memory = state.memory if state else Unknown(source.on, "absent", "it was not asked.")
+        counts = state.counts if state else Unknown(source.on, "absent", "it was not asked.")
+        processors = other.processors if other else Unknown(target.on, "absent", "it was not asked.")
+        for told in (memory, counts, processors):
+            if isinstance(told, Unknown):
+                yield _gate(
+                    says, None, f"{told.target}: {told.why.rstrip('.')}", *missing("memory and processors", told)
+                )
+                return
+        assert not isinstance(memory, Unknown)
+        assert not isinstance(counts, Unknown)
+        assert not isinstance(processors, Unknown)
+        held, wanted = memory.get(pair.vm_id), counts.get(pair.vm_id)
+        if not held or not wanted:
+            yield _gate(says, None, f"{source.on} does not tell how much memory {pair.name} holds")
+            return
+        if wanted > processors:
+            yield _gate(says, False, f"{pair.name} has {wanted} processors, {target.on} only {processors}")
+            return
+        needs.setdefault(target.on, []).append((pair, held))
+    yield _memory(says, needs, facts)
+
+
+def _memory(says: str, needs: Mapping[str, Sequence[tuple[Pair, int]]], facts: DrillFacts) -> Gate:
+    told = []
+    for on, machines in needs.items():
+        state = facts.states[on.casefold()]
+        if isinstance(state.free, Unknown):
+            return _gate(says, None, f"{on}: {state.free.why.rstrip('.')}", *missing("free memory", state.free))
+        want, usable = sum(held for _, held in machines), state.free * (100 - _HEADROOM) // 100
+        told.append(f"{on}: {format_size(want)} wanted, {format_size(state.free)} free")
+        if want > usable:
+            return _gate(says, False, f"{told[-1]}, of which {_HEADROOM} % stay free")
+    return _gate(says, True, "; ".join(told))
+
+
+def quorum_gates(target: Target, facts: DrillFacts) -> Iterator[Gate]:
+    """Whether the cluster that takes the service over outlives the next voter that goes."""
+    if facts.quorum is None:
+        return
+    seen = judge_votes(facts.quorum, target.sites)[0]
+    yield _gate(
+        f"{facts.quorum.cluster} keeps its quorum when it loses one voter", _OUTCOMES.get(seen.outcome), seen.why
+    )

@@ -1,0 +1,314 @@
+r"""Failover, start, check, reversal: the same steps both ways. Each is judged by the state of both hosts alone.
+
+A planned failover as Microsoft describes it [doc: Set up Hyper-V Replica, planned failover], by WMI:
+
+1. the guest is shut down (Msvm_ShutdownComponent.InitiateShutdown [doc]);
+2. the primary sends its last changes: RequestReplicationStateChange to 4, "synced replication complete" [doc], which the
+   PowerShell module shows as PreparedForFailover [src];
+3. the replica fails over: InitiateFailover without a snapshot, to the latest point [doc]; its state is then 5, recovered;
+4. the replica starts (RequestStateChange to 2 [doc]), and people look at the service;
+5. ReverseReplicationRelationship on the replica, with its own settings and the old primary as the recovery side, as
+   Microsoft's sample does it [src].
+
+Until step 4 nothing new was written on the other side, so a failure is taken back by itself: RevertFailover [doc], state 3
+[doc], start. From step 4 on the way back loses what was written there, so a person decides. A guest that is a cluster's
+role is started and shut down through Hyper-V all the same: its cluster follows [mem].
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from bot.api.actions import InstanceReference, InvokeMethod, ManualStep
+from bot.api.facts import Unknown
+from bot.api.plan import Check, CompareToBefore, Expect, Group, Step, exists
+from bot.api.queries import Fields, Predicate, Wql, make_params
+from commands.drill.facts import HostState
+from commands.drill.sides import Direction, Pair
+from commands.sources.replication import PREPARED, RECOVERED, REPLICATING, Health, relationship_id
+
+_NAMESPACE = "root/virtualization/v2"
+_RUNNING, _OFF = 2, 3  # EnabledState, and what RequestStateChange takes [doc]
+_PRIMARY, _REPLICA = 1, 2  # ReplicationMode [doc]
+_CRITICAL = 8  # ReplicationState [doc]
+_STARTED_A_JOB = 4096  # [doc]
+_SHUTDOWN_SECONDS, _SENDING_SECONDS, _FAILOVER_SECONDS, _START_SECONDS = 900, 1800, 900, 600
+_REVERSED_SECONDS = 3600
+HOURS_FOR_A_PERSON = 8
+_CLEAN = re.compile(r"[^a-z0-9.-]+")
+ROLE = "operator"
+
+
+def way(
+    direction: Direction,
+    pairs: Sequence[Pair],
+    states: Mapping[str, HostState],
+    service: str,
+    place: str,
+) -> tuple[Group, ...]:
+    """The groups of one way: over, start and check, reversal.
+
+    Args:
+        direction: out, or back.
+        pairs: the machines.
+        states: of their hosts.
+        service: its name.
+        place: where it goes.
+    """
+    keys = step_keys_of((pair.vm_id, pair.name) for pair in pairs)
+    stops = tuple(_stop(direction, pair, keys[pair.vm_id], states) for pair in pairs)
+    prepares = tuple(_prepare(direction, pair, keys[pair.vm_id]) for pair in pairs)
+    overs = tuple(_fail_over(direction, pair, keys[pair.vm_id]) for pair in pairs)
+    starts = tuple(_start(direction, pair, keys[pair.vm_id]) for pair in pairs)
+    reversals = tuple(_reverse(direction, pair, keys[pair.vm_id], states) for pair in pairs)
+    return (
+        Group(f"{direction}-over", (*stops, *prepares, *overs), on_failure="undo"),
+        Group(f"{direction}-start", (*starts, _check_service(direction, service, place)), revalidate_before=False),
+        Group(f"{direction}-reverse", reversals, revalidate_before=False),
+    )
+
+
+def finish_reversal(pairs: Sequence[Pair], states: Mapping[str, HostState]) -> Group:
+    """The group of a way out that was stopped before it: reverse what is failed over, so that it can come back."""
+    keys = step_keys_of((pair.vm_id, pair.name) for pair in pairs)
+    return Group("out-reverse", tuple(_reverse("out", pair, keys[pair.vm_id], states) for pair in pairs))
+
+
+def as_before(pairs: Sequence[Pair]) -> Step:
+    """The proof that all is as it was: asked of both hosts of every machine, and waited for."""
+    done = tuple(
+        check
+        for pair in pairs
+        for check in (
+            exists(
+                machine(pair.home.on, pair.vm_id),
+                Predicate("EnabledState", "=", _RUNNING),
+                Predicate("ReplicationMode", "=", _PRIMARY),
+                within=_START_SECONDS,
+            ).described_as(f"{pair.name} runs on {pair.home.on} as the primary"),
+            exists(
+                machine(pair.away.on, pair.vm_id),
+                Predicate("EnabledState", "=", _OFF),
+                Predicate("ReplicationMode", "=", _REPLICA),
+                within=_START_SECONDS,
+            ).described_as(f"its replica on {pair.away.on} is off"),
+            _replicating(pair.home.on, pair.vm_id).described_as(f"{pair.home.on} replicates {pair.name}, health OK"),
+        )
+    )
+    return Step("as-before", "Prove that all is as it was before", None, done, deadline=_START_SECONDS)
+
+
+def step_keys_of(machines: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Machine -> the end of its steps' keys: its name in few letters, apart from all others. Each as id and name."""
+    found: dict[str, str] = {}
+    for vm_id, shown in machines:
+        name = _CLEAN.sub("-", shown.casefold())[:40].strip("-.") or "vm"
+        found[vm_id] = f"{name}-{vm_id[:8]}" if name in found.values() else name
+    return found
+
+
+def machine(on: str, vm_id: str) -> Wql:
+    """The question: does this end run, and is it the replica?"""
+    columns = ("Name", "EnabledState", "ReplicationMode")
+    return Wql(on, _NAMESPACE, "Msvm_ComputerSystem", columns, (Predicate("Name", "=", vm_id.upper()),))
+
+
+def relationship(on: str, vm_id: str) -> Wql:
+    """The question: how does this end replicate?"""
+    columns = ("InstanceID", "ReplicationState", "ReplicationHealth", "LastReplicationTime")
+    where = (Predicate("InstanceID", "=", relationship_id(vm_id)),)
+    return Wql(on, _NAMESPACE, "Msvm_ReplicationRelationship", columns, where)
+
+
+def is_off(on: str, vm_id: str, name: str, *, within: int = 0) -> Check:
+    """It is known to be off: a host that does not answer is not."""
+    return exists(machine(on, vm_id), Predicate("EnabledState", "=", _OFF), within=within).described_as(
+        f"{name} is off on {on}"
+    )
+
+
+def _stop(direction: Direction, pair: Pair, key: str, states: Mapping[str, HostState]) -> Step:
+    """The image tells when the last replication was: what would have been lost if the site had gone at that moment."""
+    source, target = pair.source(direction).on, pair.target(direction).on
+    components = states[source.casefold()].components
+    device = "" if isinstance(components, Unknown) else components[pair.vm_id]
+    path = make_params(
+        CreationClassName="Msvm_ShutdownComponent",
+        DeviceID=device,
+        SystemCreationClassName="Msvm_ComputerSystem",
+        SystemName=pair.vm_id.upper(),
+    )
+    return Step(
+        key=f"stop-{direction}-{key}",
+        description=f"Shut down {pair.name} on {source}",
+        act=InvokeMethod(
+            source,
+            _NAMESPACE,
+            path,
+            "Msvm_ShutdownComponent",
+            "InitiateShutdown",
+            make_params(Force=False, Reason="hvops: planned failover"),
+            (0, _STARTED_A_JOB),
+        ),
+        guard=(_replicating(source, pair.vm_id, within=0).described_as(f"{source} replicates {pair.name}, health OK"),),
+        done=(is_off(source, pair.vm_id, pair.name, within=_SHUTDOWN_SECONDS),),
+        before=relationship(source, pair.vm_id),
+        undo=_on_machine(source, pair.vm_id, "RequestStateChange", _RUNNING),
+        undo_guard=(is_off(target, pair.vm_id, pair.name), _in_state(target, pair.vm_id, REPLICATING, PREPARED)),
+        undone=(_runs(source, pair.vm_id, pair.name),),
+        undo_says=f"start {pair.name} on {source}",
+    )
+
+
+def _prepare(direction: Direction, pair: Pair, key: str) -> Step:
+    source, target = pair.source(direction).on, pair.target(direction).on
+    failed = Expect((Predicate("ReplicationState", "=", _CRITICAL),))
+    question = relationship(source, pair.vm_id)
+    done = exists(question, Predicate("ReplicationState", "=", PREPARED), within=_SENDING_SECONDS, give_up=failed)
+    return Step(
+        key=f"send-{direction}-{key}",
+        description=f"Send the last changes of {pair.name} to {target}",
+        act=_on_machine(source, pair.vm_id, "RequestReplicationStateChange", PREPARED),
+        guard=(is_off(source, pair.vm_id, pair.name),),
+        done=(done.described_as(f"{pair.name} is prepared for failover", "its replication is critical"),),
+        before=question,
+        undo=_on_machine(source, pair.vm_id, "RequestReplicationStateChange", REPLICATING),
+        undo_guard=(_in_state(target, pair.vm_id, REPLICATING, PREPARED),),
+        undone=(_in_state(source, pair.vm_id, REPLICATING, within=_FAILOVER_SECONDS),),
+        undo_says=f"let {source} replicate {pair.name} again",
+    )
+
+
+def _fail_over(direction: Direction, pair: Pair, key: str) -> Step:
+    """Just before it the primary has to say that the guest is off and all is sent: silence is neither."""
+    source, target = pair.source(direction).on, pair.target(direction).on
+    return Step(
+        key=f"over-{direction}-{key}",
+        description=f"Fail {pair.name} over to {target}",
+        act=_on_service(target, pair.vm_id, "InitiateFailover", (("SnapshotSettingData", None),)),
+        guard=(
+            is_off(source, pair.vm_id, pair.name),
+            _in_state(source, pair.vm_id, PREPARED).described_as(f"{source} has sent all changes"),
+            is_off(target, pair.vm_id, pair.name),
+        ),
+        done=(
+            _in_state(target, pair.vm_id, RECOVERED, within=_FAILOVER_SECONDS).described_as(
+                f"{pair.name} is failed over to {target}"
+            ),
+        ),
+        before=relationship(target, pair.vm_id),
+        undo=_on_service(target, pair.vm_id, "RevertFailover", ()),
+        undo_guard=(is_off(target, pair.vm_id, pair.name),),
+        undone=(_in_state(target, pair.vm_id, REPLICATING, PREPARED, within=_FAILOVER_SECONDS),),
+        undo_says=f"take the failover of {pair.name} back on {target}",
+    )
+
+
+def _start(direction: Direction, pair: Pair, key: str) -> Step:
+    source, target = pair.source(direction).on, pair.target(direction).on
+    return Step(
+        key=f"start-{direction}-{key}",
+        description=f"Start {pair.name} on {target}",
+        act=_on_machine(target, pair.vm_id, "RequestStateChange", _RUNNING),
+        guard=(is_off(source, pair.vm_id, pair.name), _in_state(target, pair.vm_id, RECOVERED)),
+        done=(_runs(target, pair.vm_id, pair.name),),
+        before=machine(target, pair.vm_id),
+    )
+
+
+def _check_service(direction: Direction, service: str, place: str) -> Step:
+    return Step(
+        key=f"check-{direction}",
+        description=f"Check that {service} works in {place}",
+        act=ManualStep(
+            f"Use {service} as its users do: sign in, read, write something that is recognised later. See that names resolve to"
+            f" {place} and that nothing talks to the other site. Done ends the measured time. If it does not work, press"
+            " Stop After Step and decide: repair it there, or give up what was written there since the failover.",
+            ROLE,
+        ),
+        done=(),
+        deadline=HOURS_FOR_A_PERSON * 3600,
+    )
+
+
+def _reverse(direction: Direction, pair: Pair, key: str, states: Mapping[str, HostState]) -> Step:
+    """A new time of the last replication shows that changes really flow the other way."""
+    source, target = pair.source(direction).on, pair.target(direction).on
+    question = relationship(target, pair.vm_id)
+    return Step(
+        key=f"reverse-{direction}-{key}",
+        description=f"Reverse the replication of {pair.name}: {target} to {source}",
+        act=_on_service(
+            target,
+            pair.vm_id,
+            "ReverseReplicationRelationship",
+            (("ReplicationSettingData", _settings(direction, pair, states)),),
+        ),
+        guard=(is_off(source, pair.vm_id, pair.name), _runs(target, pair.vm_id, pair.name, within=0)),
+        done=(
+            exists(
+                machine(target, pair.vm_id), Predicate("ReplicationMode", "=", _PRIMARY), within=_REVERSED_SECONDS
+            ).described_as(f"{target} is the primary of {pair.name}"),
+            exists(
+                machine(source, pair.vm_id), Predicate("ReplicationMode", "=", _REPLICA), within=_REVERSED_SECONDS
+            ).described_as(f"{source} has its replica"),
+            _replicating(target, pair.vm_id, within=_REVERSED_SECONDS).described_as(
+                f"{target} replicates {pair.name}, health OK"
+            ),
+            Check(
+                question,
+                (CompareToBefore(f"reverse-{direction}-{key}", ("LastReplicationTime",), same=False),),
+                within=_REVERSED_SECONDS,
+            ).described_as("changes have been sent the other way"),
+        ),
+        before=question,
+    )
+
+
+def _settings(direction: Direction, pair: Pair, states: Mapping[str, HostState]) -> str:
+    """The target's own settings, towards the place that was left. Which point is whose, the home host's settings tell."""
+    target, home = states[pair.target(direction).on.casefold()], states[pair.home.on.casefold()]
+    assert not isinstance(target.settings, Unknown)
+    assert not isinstance(home.settings, Unknown)
+    at_home, own = home.settings[pair.vm_id], target.settings[pair.vm_id]
+    point_home, point_away = at_home.primary, at_home.recovery
+    if pair.home.is_replica:
+        point_home, point_away = point_away, point_home
+    return own.towards(point_home if direction == "out" else point_away)
+
+
+def _replicating(on: str, vm_id: str, *, within: int = _REVERSED_SECONDS) -> Check:
+    return exists(
+        relationship(on, vm_id),
+        Predicate("ReplicationState", "=", REPLICATING),
+        Predicate("ReplicationHealth", "=", Health.OK.value),
+        within=within,
+    )
+
+
+def _in_state(on: str, vm_id: str, *wanted: int, within: int = 0) -> Check:
+    return exists(relationship(on, vm_id), Predicate("ReplicationState", "in", wanted), within=within)
+
+
+def _runs(on: str, vm_id: str, name: str, *, within: int = _START_SECONDS) -> Check:
+    return exists(machine(on, vm_id), Predicate("EnabledState", "=", _RUNNING), within=within).described_as(
+        f"{name} runs on {on}"
+    )
+
+
+def _path(vm_id: str) -> Fields:
+    return make_params(CreationClassName="Msvm_ComputerSystem", Name=vm_id.upper())
+
+
+def _on_machine(on: str, vm_id: str, method: str, state: int) -> InvokeMethod:
+    params = make_params(RequestedState=state)
+    return InvokeMethod(on, _NAMESPACE, _path(vm_id), "Msvm_ComputerSystem", method, params, (0, _STARTED_A_JOB))
+
+
+def _on_service(on: str, vm_id: str, method: str, params: Fields) -> InvokeMethod:
+    path = make_params(CreationClassName="Msvm_ReplicationService")
+    refers = (InstanceReference("ComputerSystem", "Msvm_ComputerSystem", _path(vm_id)),)
+    return InvokeMethod(
+        on, _NAMESPACE, path, "Msvm_ReplicationService", method, params, (0, _STARTED_A_JOB), references=refers
+    )

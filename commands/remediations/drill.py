@@ -1,0 +1,246 @@
+"""Fail a service over to its other site and back again as a drill, timed against its RTO and RPO."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Self
+
+from bot.api.arguments import ServiceTarget
+from bot.api.command import Remediation, Risk, Role
+from bot.api.continuity import Service
+from bot.api.facts import Unknown
+from bot.api.plan import Gate, GateOutcome, Group, Plan, exists
+from bot.api.query_client import QueryClient
+from bot.api.report import Remedy
+from commands.continuity.facts import service_of
+from commands.continuity.replicas import format_span
+from commands.drill.facts import PLACES, DrillFacts, find_drill_facts
+from commands.drill.gates import drill_gates
+from commands.drill.lost import WITNESS, age_in_words, lost_gates, lost_groups, replicas
+from commands.drill.sides import Direction, Pair
+from commands.drill.steps import as_before, finish_reversal, machine, relationship, way
+from commands.drill.timing import describe_drill, promises
+from commands.formatting import join_names, pluralize
+from commands.no_plan import blocking_reason, held, no_plan
+from commands.sources.guests import Power
+
+_ROLLBACK = (
+    "Until a machine starts on the other side, a step that fails is taken back by itself: failovers reverted, replication"
+    " resumed, machines started where they were. From the start on the other side on, nothing is taken back by itself,"
+    " because that loses what was written there since: stop after a step, then /drill {service} --only back brings the"
+    " service home with all its data, and reverses its replication first where that is still to do. If that fails too, a"
+    " person decides in Hyper-V Manager which side counts. Never start a machine on both sides."
+)
+
+
+class Part(str):
+    """Which ways are gone: both; only back; or out, by hand, because the place where the service belongs is lost."""
+
+    __slots__ = ()
+    wants = "both, back or lost"
+    label = "Which ways"
+    choices = MappingProxyType({  # word -> what a form calls it
+        "both": "There and back",
+        "back": "Back only: bring a stopped service home",
+        "lost": "The other place is lost: by hand, looked at by hvops",
+    })  # fmt: skip
+
+    @classmethod
+    def parse(cls, word: str) -> Self:
+        """Read it. Raises ValueError."""
+        if word.casefold() not in ("both", "back", "lost"):
+            raise ValueError(word)
+        return cls(word.casefold())
+
+
+_BOTH = Part("both")
+
+
+@dataclass(frozen=True, slots=True)
+class Args:
+    """What people type."""
+
+    service: ServiceTarget
+    only: Part = _BOTH
+
+
+async def collect(args: Args, ask: QueryClient) -> DrillFacts:
+    """Ask both places of the service."""
+    return await find_drill_facts(args.service, ask)
+
+
+def plan(args: Args, facts: DrillFacts) -> Plan:
+    """There and back again; none where a gate does not pass, or somebody does not answer."""
+    if args.only == "lost":
+        return _plan_by_hand(args, facts)
+    if args.only == "back":
+        return _plan(args, facts, "back", tuple(pair for pair in facts.pairs if pair.is_unreversed))
+    return _plan(args, facts, "out")
+
+
+def plan_on(args: Args, facts: DrillFacts, group: str) -> Plan:
+    """What is left before a group: from there on the service is on the side that the last one has brought it to."""
+    if args.only == "lost":
+        return _plan_by_hand(args, facts)
+    return _plan(args, facts, "back" if group.startswith("back-") else "out")
+
+
+def _plan(args: Args, facts: DrillFacts, direction: Direction, unreversed: tuple[Pair, ...] = ()) -> Plan:
+    """The plan from how things stand; `unreversed`: machines that are failed over, whose reversal comes first."""
+    service = service_of(args.service)
+    assert service is not None
+    look = (Remedy("Check Continuity", f"/check-continuity {service.name}"),)
+    if refusal := _impossible(service):
+        return no_plan(refusal, remedies=look)
+    gates = drill_gates(args.service, service, facts, direction, [pair.vm_id for pair in unreversed])
+    if facts.lost:
+        return no_plan(_not_found(service, facts, gates), gates, look)
+    if held(gates):
+        away_now = direction == "out" and any(one.is_unreversed or one.home.is_replica for one in facts.pairs)
+        back_home = (Remedy("Drill…", f"/drill {service.name} --only back", primary=True),) if away_now else ()
+        return no_plan(blocking_reason(service.name, gates), gates, (*back_home, *look))
+    home, away = service.places[:PLACES]
+    back = way("back", facts.pairs, facts.states, service.name, home)
+    groups = (
+        *(way("out", facts.pairs, facts.states, service.name, away) if direction == "out" else ()),
+        *((finish_reversal(unreversed, facts.states),) if unreversed else ()),
+        *back,
+        Group("as-before", (as_before(facts.pairs),), revalidate_before=False),
+    )
+    names = join_names(pair.name for pair in facts.pairs)
+    both = direction == "out"
+    return Plan(
+        reason=f"{names}: {_last(facts, direction)}.",
+        impact=_impact(service, both=both),
+        rollback=_ROLLBACK.format(service=service.name),
+        locks=tuple(sorted(_lock(place, facts) for place in (home, away))),
+        gates=gates,
+        groups=groups,
+        remedies=look,
+        current_state=_state(facts, direction),
+        expected_state=f"in {home}, replicating to {away}",
+        self_reverting=True,  # what an undo could take back lies before the reversal of either way
+        afterwards=tuple(
+            exists(relationship(pair.home.on, pair.vm_id)).described_as(f"replication of {pair.name}")
+            for pair in facts.pairs
+        ),
+        title=f"Fail {service.name} over to {away} and back" if both else f"Bring {service.name} back to {home}",
+        promises=promises(service.rto_minutes, service.rpo_minutes),
+        touches=tuple(dict.fromkeys(end.on for pair in facts.pairs for end in (pair.home, pair.away))),
+    )
+
+
+def _plan_by_hand(args: Args, facts: DrillFacts) -> Plan:
+    """The runbook for a lost place: a statement that is read back, and people who fail over."""
+    service = service_of(args.service)
+    assert service is not None
+    if refusal := _impossible(service):
+        return no_plan(refusal)
+    gates = lost_gates(args.service, service, facts)
+    if held(gates):
+        return no_plan(blocking_reason(service.name, gates), gates)
+    home, away = service.places[:PLACES]
+    return Plan(
+        reason=f"{home} does not answer. {age_in_words(service, facts)}; what was written since is lost.",
+        impact=(
+            f"{service.name} is started in {away} from its replicas. If a machine still runs in {home}, its work and that of the"
+            " replica part, and one of them is lost: that is why somebody has to see it off first."
+        ),
+        rollback=(
+            "Until a machine is started in the recovery place: Hyper-V Manager, Cancel Failover. After that a person decides which"
+            " side counts; never start a machine on both sides."
+        ),
+        locks=tuple(sorted(_lock(place, facts) for place in (home, away))),
+        gates=gates,
+        groups=lost_groups(service, facts),
+        afterwards=tuple(
+            exists(machine(end.on, end.guest.vm_id)).described_as(f"{end.guest.name} in the recovery place")
+            for each in replicas(service, facts).values()
+            for end in each
+        ),
+        current_state=f"{home} silent; {age_in_words(service, facts)}",
+        expected_state=f"in {away}, without a replica until {home} is back",
+        title=f"Fail {service.name} over to {away} by hand, {home} being lost",
+        promises=promises(service.rto_minutes, service.rpo_minutes),
+        touches=tuple(dict.fromkeys(end.on for each in replicas(service, facts).values() for end in each)),
+    )
+
+
+def _impossible(service: Service) -> str:
+    """Why the inventory itself makes no drill; "" where it does."""
+    if len(service.places) != PLACES:
+        return f"No plan for {service.name}: a drill needs two places, and the inventory has {join_names(service.places) or 'none'}. Write where it runs first, and where it recovers second."
+    if not service.guests:
+        return f"No plan for {service.name}: the inventory names no guests of it. Write them below [service.{service.name}]."
+    return ""
+
+
+def _not_found(service: Service, facts: DrillFacts, gates: tuple[Gate, ...]) -> str:
+    """A side that does not answer is not off: nobody is asked to believe that it is."""
+    silent = tuple(dict.fromkeys(why.target for one in facts.lost for why in one.silent))
+    if not silent:
+        return blocking_reason(service.name, gates)
+    word = "does" if len(silent) == 1 else "do"
+    return (
+        f"No plan for {service.name}: {join_names(silent)} {word} not answer, and a side that does not answer is never taken for"
+        " off. No unplanned failover is made from silence: if the machine still runs there, two of it would take work at the same"
+        f" time. Bring the silent side back. If it is lost, /drill {service.name} --only lost is the runbook: somebody of the"
+        f" {WITNESS} role types which hosts they have seen off, and people fail over by hand."
+    )
+
+
+def _lock(place: str, facts: DrillFacts) -> str:
+    """Of a cluster, or of a host that stands alone: what every other change there locks too."""
+    return f"{'cluster' if place.casefold() in facts.clusters else 'host'}:{place.lower()}"
+
+
+def _impact(service: Service, *, both: bool) -> str:
+    down = "twice, once each way" if both else "once"
+    promised = [
+        f"{name} {minutes} min"
+        for name, minutes in (("RTO", service.rto_minutes), ("RPO", service.rpo_minutes))
+        if minutes
+    ]
+    return (
+        f"{service.name} is down {down}, from the shutdown of {pluralize(len(service.guests), 'machine')} until somebody has"
+        f" checked it on the other side. Users are told before it. Promised: {', '.join(promised) or 'nothing'}."
+    )
+
+
+def _last(facts: DrillFacts, direction: Direction) -> str:
+    """Where each runs, and how long ago it last replicated: measured, beside the digest."""
+    found = []
+    for pair in facts.pairs:
+        source = pair.source(direction)
+        told = () if isinstance(source.host.relationships, Unknown) else source.host.relationships
+        last = next((one.last for one in told if one.vm_id == pair.vm_id and not one.extended), None)
+        ago = f", last replicated {format_span(facts.now - last)} ago" if last is not None else ""
+        found.append(f"{pair.name} on {source.on}{ago}")
+    return "; ".join(found)
+
+
+def _state(facts: DrillFacts, direction: Direction) -> str:
+    return "; ".join(
+        f"{one.name} on {one.source(direction).on}, replica on {one.target(direction).on}" for one in facts.pairs
+    )
+
+
+def undo_gates(args: Args, facts: DrillFacts, back: Plan) -> tuple[Gate, ...]:
+    """An undo reverts failovers: it discards what a machine has written on the other side, so none may have started there."""
+    service = service_of(args.service)
+    assert service is not None
+    del back
+    known = [
+        one
+        for one in drill_gates(args.service, service, facts, "out")
+        if " and its replica are known" in one.description
+    ]
+    started = [pair for pair in facts.pairs if pair.away.guest.power is not Power.OFF]
+    says = f"No machine of {service.name} has started on the other side"
+    names = join_names(f"{pair.name} on {pair.away.on}" for pair in started)
+    measured = f"{names}: reverting discards what was written there; /drill {service.name} --only back brings it home with its data"
+    return (*known, Gate(says, GateOutcome.of(not started), measured if started else "", answerable=False))
+
+
+COMMAND = Remediation(Role.OPERATOR, Risk.HIGH, Args, collect, plan, undo_gates, describe_drill, plan_on=plan_on)

@@ -1,0 +1,23 @@
+"""Names that were answered before: the newest of each host, and never more than memory takes."""
+
+from bot.dispatch import known_names
+from bot.dispatch.known_names import KnownNames
+
+
+def test_what_a_host_tells_takes_the_place_of_what_it_told_before():
+    known = KnownNames()
+    known.learn("guest", "HV01", ["crm-01", "crm-02", "crm-01"])
+    known.learn("guest", "hv02", ["sql-01"])
+    known.learn("guest", "hv01", ["crm-02"])
+    known.learn("job", "backup", ["48211"])
+    assert sorted(known.of("guest")) == [("crm-02", "hv01"), ("sql-01", "hv02")]
+
+
+def test_a_host_of_a_million_guests_takes_no_more_room_than_another(monkeypatch):
+    monkeypatch.setattr(known_names, "_NAMES", 3)
+    monkeypatch.setattr(known_names, "_PLACES", 2)
+    known = KnownNames()
+    for host in ("a", "b", "c"):
+        known.learn("guest", host, (f"{host}{number}" for number in range(1_000_000)))
+    assert sorted({on for _, on in known.of("guest")}) == ["b", "c"]
+    assert len(list(known.of("guest"))) == 6

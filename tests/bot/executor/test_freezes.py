@@ -1,0 +1,202 @@
+"""A freeze keeps a plan from starting; an approver overrides it with a reason, for this freeze alone, and never who asked."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from scripted_world import APPROVER, BOTH, OPERATOR, POLICY, person
+
+from bot.api.command import Role
+from bot.api.windows import Window, WindowKind
+from bot.errors import PermissionDenied, Unanswered
+from bot.tickets.freezes import why_repeated_moves_wait
+from bot.tickets.planner import Planner
+
+WHY = ("The array fails tonight",)
+KIND = WindowKind.FREEZE
+
+
+def stretch(bench, begins, ends, name="year-end", *, kind=KIND, scope=("prod",)):
+    """A window that is there once, from so many minutes from now on."""
+    first, last = (bench.clock() + timedelta(minutes=minutes) for minutes in (begins, ends))
+    return Window(
+        name, kind, "UTC", first.time().replace(second=0), last.time().replace(second=0), scope, ", ".join(scope),
+        frozenset(), first.date(), last.date(),
+    )  # fmt: skip
+
+
+def told(bench, *windows):
+    bench.planner._windows = windows
+
+
+async def test_inside_of_a_freeze_an_approver_says_why_it_cannot_wait(bench, world):
+    told(bench, stretch(bench, -60, 300))
+    proposed = await bench.propose()
+    plan = proposed.proposal.plan
+    (question,) = plan.open_questions
+    assert question.what.startswith("freeze “year-end” on prod, until ")
+    assert question.is_override
+    with pytest.raises(
+        Unanswered,
+        match=r"a freeze must be overridden .* Press Override Freeze and Approve… and say why it cannot wait",
+    ):
+        bench.decisions.approve(bench.press(APPROVER, proposed.ticket))
+    with pytest.raises(PermissionDenied, match="you asked"):
+        bench.decisions.approve(bench.press(OPERATOR, proposed.ticket), WHY)
+    with pytest.raises(PermissionDenied, match="approver"):
+        bench.decisions.approve(bench.press(person(9, Role.OPERATOR), proposed.ticket), WHY)
+    with pytest.raises(Unanswered):
+        bench.decisions.approve(bench.press(APPROVER, proposed.ticket), (" ",))
+    bench.decisions.approve(bench.press(APPROVER, proposed.ticket), WHY)
+    await bench.runs(2)
+    assert bench.last(proposed.ticket).kind == "done"
+    approved = next(one for one in bench.ledger.story(proposed.ticket) if one.kind == "approved")
+    assert approved.fields["answers"] == [{"what": question.what, "answer": WHY[0]}]
+    assert bench.ledger.verify().holds
+
+
+async def test_a_change_of_low_risk_takes_somebody_else_inside_of_a_freeze(bench):
+    told(bench, stretch(bench, -60, 300))
+    proposed = await bench.propose("/tweak hv03", BOTH)
+    assert (proposed.proposal.made.risk, proposed.proposal.policy) == ("low", "approval")
+    with pytest.raises(PermissionDenied, match="you asked"):
+        bench.decisions.approve(bench.press(BOTH, proposed.ticket), WHY)
+
+
+async def test_what_was_approved_before_a_freeze_waits_for_its_end(bench, world):
+    told(bench, stretch(bench, 2, 10))
+    ticket = (await bench.propose()).ticket
+    bench.clock.forward(minutes=3)
+    bench.decisions.approve(bench.press(APPROVER, ticket))
+    await bench.runs(3)
+    assert (world.order, bench.kinds(ticket)[-1]) == ([], "approved")
+    assert "freeze “year-end” on prod, until" in next(one.says for one in bench.told if one.kind == "ripening")
+    bench.clock.forward(minutes=8)
+    await bench.runs(2)
+    assert bench.last(ticket).kind == "done"
+
+
+async def test_it_does_not_start_when_the_freeze_outlasts_its_approval(bench, world):
+    told(bench, stretch(bench, 2, 300))
+    ticket = (await bench.propose()).ticket
+    bench.clock.forward(minutes=3)
+    bench.decisions.approve(bench.press(APPROVER, ticket))
+    await bench.runs(2)
+    bench.clock.forward(minutes=POLICY.start_minutes + 1)
+    await bench.runs(2)
+    assert (world.order, bench.last(ticket).kind) == ([], "lapsed")
+
+
+async def test_a_restart_while_it_waits_starts_nothing_either(bench, world):
+    told(bench, stretch(bench, 2, 10))
+    ticket = (await bench.propose()).ticket
+    bench.clock.forward(minutes=3)
+    bench.decisions.approve(bench.press(APPROVER, ticket))
+    await bench.runs()
+    await bench.dies()
+    await bench.runs(2)
+    assert (world.order, bench.kinds(ticket)[-1]) == ([], "approved")
+
+
+async def test_what_replaces_a_void_plan_inside_of_a_freeze_waits_for_its_end_too(bench, world):
+    told(bench, stretch(bench, 2, 10))
+    ticket = (await bench.propose()).ticket
+    bench.clock.forward(minutes=3)
+    bench.decisions.approve(bench.press(APPROVER, ticket))
+    plain = bench.plans["reset"]
+    bench.plans["reset"] = lambda on, facts: replace(plain(on, facts), rollback="Another way back.")
+    await bench.runs(2)
+    assert bench.last(ticket).kind == "voided"
+    bench.decisions.approve(bench.press(APPROVER, "T-2"))
+    await bench.runs(2)
+    assert (world.order, bench.kinds("T-2")[-1]) == ([], "approved")
+    bench.clock.forward(minutes=8)
+    await bench.runs(2)
+    assert bench.last("T-2").kind == "done"
+
+
+async def test_an_override_holds_for_its_own_freeze_and_its_end_alone(bench, world):
+    told(bench, stretch(bench, -60, 300))
+    ticket = (await bench.propose()).ticket
+    bench.decisions.approve(bench.press(APPROVER, ticket), WHY)
+    told(bench, stretch(bench, -60, 360))  # somebody prolonged it meanwhile
+    await bench.runs(2)
+    assert (world.order, bench.last(ticket).kind) == ([], "voided")
+    assert "no approver answered for it: freeze “year-end”" in bench.last(ticket).reason
+
+
+async def test_an_override_of_a_freeze_that_has_ended_by_now_keeps_nothing(bench):
+    told(bench, stretch(bench, -60, 2))
+    ticket = (await bench.propose()).ticket
+    bench.clock.forward(minutes=5)
+    bench.decisions.approve(bench.press(APPROVER, ticket), WHY)
+    await bench.runs(2)
+    assert bench.last(ticket).kind == "done"
+
+
+async def test_the_setting_that_refuses_unknowns_refuses_no_override(bench):
+    planner = Planner(
+        bench.pipeline.registry, bench.planner._inventory, bench.ledger, look=bench.look, version="test",
+        clock=bench.clock, unknown="refuse", windows=(stretch(bench, -60, 300),),
+    )  # fmt: skip
+    bench.proposals._planner, bench.parts.planner.__dict__["_windows"] = planner, planner._windows
+    policy = POLICY.model_copy(update={"unknown": "refuse"})
+    bench.decisions._policy = policy
+    ticket = (await bench.propose()).ticket
+    bench.decisions.approve(bench.press(APPROVER, ticket), WHY)
+    assert bench.kinds(ticket)[-1] == "approved"
+
+
+@pytest.mark.parametrize("scope", [("branch",), ("prod",)])
+async def test_a_freeze_elsewhere_and_a_backup_hold_nothing(bench, scope):
+    kind = KIND if scope == ("branch",) else WindowKind.BACKUP
+    told(bench, stretch(bench, -60, 300, kind=kind, scope=scope))
+    ticket = await bench.approved()
+    await bench.runs(2)
+    assert bench.last(ticket).kind == "done"
+
+
+async def test_a_plan_says_which_window_is_open_and_which_opens_next(bench):
+    backup, freeze = stretch(bench, -60, 60, "nightly", kind=WindowKind.BACKUP), stretch(bench, 120, 300)
+    told(bench, backup, freeze)
+    plan = (await bench.propose()).proposal.plan
+    open_now, ahead = plan.evidence[-2:]
+    assert open_now.startswith("Open now: backup “nightly” on prod, until ")
+    assert ahead.startswith("Next window: freeze “year-end” on prod opens ")
+    assert plan.gates[-1].description == "No freeze is in force on prod"
+
+
+async def test_what_has_begun_is_finished(bench, world):
+    """The freeze begins between its two groups."""
+    ticket = await bench.approved()
+    fresh = bench.planner.rebuild
+
+    async def rebuild(proposal, group=""):
+        if group:
+            told(bench, stretch(bench, -1, 300))
+        return await fresh(proposal, group)
+
+    bench.planner.rebuild = rebuild
+    await bench.runs(2)
+    assert bench.last(ticket).kind == "done"
+
+
+async def test_what_failed_is_taken_back_inside_of_a_freeze(bench, world):
+    ticket = await bench.approved()
+    await bench.runs(2)
+    assert bench.last(ticket).kind == "done"
+    told(bench, stretch(bench, -60, 300))
+    back = await bench.planner.undo(ticket)
+    assert not [one for one in back.plan.gates if one.is_open or (one.blocks_plan and "freeze" in one.description)]
+
+
+def test_repeated_moves_wait_for_backups_and_freezes_and_not_for_maintenance(bench):
+    now, places = bench.clock(), ("prod",)
+    windows = [stretch(bench, -60, 60, kind=kind) for kind in WindowKind]
+    assert why_repeated_moves_wait(windows[:1], places, now).startswith("backup “year-end” on prod, until ")
+    assert why_repeated_moves_wait(windows[1:2], places, now).startswith("freeze ")
+    assert why_repeated_moves_wait(windows[2:], places, now) == ""
+    assert why_repeated_moves_wait(windows, ("branch",), now) == ""
+    assert why_repeated_moves_wait([replace(windows[0], scope=())], ("branch",), now)

@@ -1,0 +1,69 @@
+"""However often somebody presses the buttons of one ticket, it is read on the loop in as little time as before."""
+
+from __future__ import annotations
+
+import pytest
+from entry_samples import entry_data
+
+from bot.errors import LedgerError
+from bot.executor.run import Run
+from bot.ledger import EntryDraft, store
+from bot.ledger.envelope import Entry
+from bot.tickets.proposal import proposal_of
+
+MANY = 600
+
+
+def pressed(bench, ticket, times):
+    data = entry_data("clicked", {"button": "t-look", "answer": ticket, "place": "C0OPS", "deliveries": []})
+    bench.ledger.append_together(*[EntryDraft("T1/U9", data, ticket) for _ in range(times)])
+
+
+@pytest.fixture
+def read(monkeypatch):
+    """The numbers of the entries that were read."""
+    decode, numbers = store.decode, []
+
+    def decoded(body, mac):
+        found = decode(body, mac)
+        numbers.append(found.seq)
+        return found
+
+    monkeypatch.setattr(store, "decode", decoded)
+    return numbers
+
+
+async def test_a_run_reads_what_moved_its_ticket_and_no_press(bench, read):
+    ticket = await bench.approved()
+    await bench.runs()
+    moved = len(bench.kinds(ticket))
+    other = await bench.approved()
+    pressed(bench, other, MANY)
+    run = Run(bench.parts, other, proposal_of(bench.ledger, other))
+    read.clear()
+    assert [one.kind for one in run.refresh()] == ["proposed", "approved"]
+    assert len(read) == 2
+    await bench.runs()
+    assert bench.last(other).kind == "done"
+    assert bench.ledger.moves(other) == [one for one in bench.ledger.story(other) if one.kind != "clicked"]
+    assert len(bench.ledger.moves(other)) == moved
+
+
+async def test_a_row_of_another_copy_is_no_move_of_a_ticket(bench, monkeypatch):
+    ticket = await bench.approved()
+    link = bench.ledger._reader.row
+    monkeypatch.setattr(bench.ledger._reader, "row", lambda seq: link(seq - 1))
+    with pytest.raises(LedgerError, match=f"does not have the entries of {ticket} as they were written"):
+        bench.ledger.moves(ticket)
+
+
+async def test_what_nobody_answered_is_counted_in_as_many_steps_as_there_are(bench, monkeypatch):
+    """Not each with each: ten thousand presses of a button that needs no answer held a bot that began for 16 seconds."""
+    ticket = await bench.approved()
+    pressed(bench, ticket, MANY)
+    compared = []
+    equal = Entry.__eq__
+    monkeypatch.setattr(Entry, "__eq__", lambda one, other: compared.append(one.seq) or equal(one, other))
+    await bench.runs()
+    assert len(bench.missed) == MANY
+    assert len(compared) < MANY

@@ -1,0 +1,236 @@
+"""A group that is repeated many times: counted, left alone between its steps, and never begun twice."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import partial
+
+import pytest
+from kill_shapes import LOCKS, moves, rest, soak
+from scripted_world import APPROVER, OPERATOR, POLICY, command
+
+from bot.api.plan import KEPT, Group
+from bot.errors import Locked, TicketError
+from bot.ledger import EntryDraft
+from bot.ledger.entries import Started
+from bot.ledger.ticket_state import TicketState
+from bot.tickets.proposal import answers_until, latest_end, longest_seconds
+from bot.tickets.run_history import story_of
+
+
+@pytest.fixture
+def soaking(bench, world):
+    """The host is at `a`, and the command /soak moves it."""
+    world.hosts["hv03"] |= {"owner": "a", "state": ""}
+    bench.plans["soak"] = soak
+    bench.planner._registry.commands["soak"] = command("soak", partial(bench._plan, "soak"))
+    return bench
+
+
+def owners(world):
+    return [act[2] for act in world.order if act[1] == "set" and act[2] in ("a", "b")]
+
+
+async def turns(condition, bench=None):
+    """Let others go on until it is so."""
+    async with asyncio.timeout(20):
+        while not condition():
+            if bench is not None:
+                await bench.runner.tick()
+            await asyncio.sleep(0.001)
+
+
+def asks(bench, may_start_now):
+    """Let the runner ask that before it moves."""
+    bench.parts = replace(bench.parts, may_start_now=may_start_now)
+    bench.runner._only.close()
+    bench.runner = bench.new_runner()
+
+
+async def waiting(bench):
+    """A ticket whose rounds wait before the first move."""
+    asks(bench, lambda _proposal, _now: "a freeze")
+    ticket = await bench.approved("/soak hv03")
+    await bench.runner.tick()
+    await turns(lambda: any("waiting: a freeze" in one.says for one in bench.told))
+    return ticket
+
+
+def begins(bench, ticket):
+    return [entry.data for entry in bench.ledger.story(ticket) if entry.kind == "intent"]
+
+
+async def test_the_rounds_are_signed_as_a_number_and_not_written_out(soaking, world):
+    ticket = await soaking.approved("/soak hv03")
+    proposal = soaking.ledger.proposal(ticket)
+    assert len(proposal.data.plan["groups"]) == 3
+    assert proposal.data.plan["groups"][1]["times"] == 3
+    await soaking.runs()
+    assert soaking.last(ticket).kind == "done"
+    assert owners(world) == ["b", "a"] * 3
+    told = [(one.step, one.round) for one in begins(soaking, ticket) if one.step in ("there", "back")]
+    assert told == [(step, number) for number in (1, 2, 3) for step in ("there", "back")]
+
+
+async def test_each_round_is_judged_by_how_it_was_before_that_round(soaking, world):
+    """A failure of last month is there before the first move; one of the third move is its own."""
+    world.hosts["hv03"]["state"] = "failed"
+    world.hooks[2] = lambda: world.hosts["hv03"].update(state="")
+    world.hooks[4] = lambda: world.hosts["hv03"].update(state="")
+    world.faults = [None, None, None, None, ("slow", 3600)]
+    world.hooks[5] = lambda: world.hosts["hv03"].update(state="failed")
+    ticket = await soaking.approved("/soak hv03")
+    await soaking.runs()
+    assert soaking.last(ticket).kind == "failed"
+    assert (soaking.last(ticket).data.step, soaking.last(ticket).data.number) == ("there", 11)
+    story = story_of(soaking.ledger.story(ticket))
+    assert [story.round_images["there", number][0]["state"] for number in (1, 2, 3)] == ["failed", "", ""]
+    assert story.images["there"] == story.round_images["there", 1]
+    assert len(owners(world)) == 5
+
+
+async def test_it_ends_as_soon_as_what_is_watched_has_changed(soaking, world):
+    world.hooks[3] = lambda: world.hosts["hv03"].update(instance="2")
+    ticket = await soaking.approved("/soak hv03")
+    await soaking.runs()
+    assert soaking.last(ticket).kind == "failed"
+    assert "it has restarted" in soaking.last(ticket).data.reason
+    assert owners(world) == ["b", "a", "b"]
+
+
+async def test_a_cancel_waits_until_what_was_begun_has_ended(soaking, world, clock):
+    world.faults = [None, ("slow", 40)]
+    ticket = await soaking.approved("/soak hv03")
+    world.hooks[2] = lambda: soaking.decisions.cancel(soaking.press(OPERATOR, ticket))
+    await soaking.runs()
+    assert soaking.last(ticket).kind == "cancelled"
+    assert owners(world) == ["b", "a"]
+    results = [entry.data.result for entry in soaking.ledger.story(ticket) if entry.kind == "outcome"]
+    assert set(results) == {"done"}
+    assert world.rows("hv03")[0]["owner"] == "a"
+
+
+async def test_a_cancel_waits_over_a_restart_too(soaking, world, clock):
+    world.faults = [("slow", 3)]
+    ticket = await soaking.approved("/soak hv03")
+    gone = asyncio.Event()
+    world.hooks[1] = gone.set
+    await soaking.runner.tick()
+    await gone.wait()
+    await soaking.dies()
+    soaking.decisions.cancel(soaking.press(OPERATOR, ticket))
+    await soaking.runs()
+    assert soaking.last(ticket).kind == "cancelled"
+    assert owners(world) == ["b"]
+    outcome = [entry.data for entry in soaking.ledger.story(ticket) if entry.kind == "outcome"][-1]
+    assert (outcome.step, outcome.result) == ("there", "done")
+
+
+async def test_a_cancel_before_it_was_sent_keeps_it_from_being_sent(soaking, world):
+    ticket = await soaking.approved("/soak hv03")
+    world.logins[1] = lambda: soaking.decisions.cancel(soaking.press(OPERATOR, ticket))
+    await soaking.runs()
+    assert soaking.last(ticket).kind == "cancelled"
+    assert owners(world) == ["b"]
+
+
+async def test_a_bot_that_dies_goes_on_counting(soaking, world):
+    ticket = await soaking.approved("/soak hv03")
+    gone = asyncio.Event()
+    world.hooks[3] = gone.set
+    await soaking.runner.tick()
+    await gone.wait()
+    await soaking.dies()
+    await soaking.runs()
+    assert soaking.last(ticket).kind == "done"
+    assert owners(world) == ["b", "a"] * 3
+
+
+async def test_nothing_moves_while_a_window_is_open_and_others_have_the_locks_meanwhile(soaking, world, clock):
+    opens, asked = {2: "the nightly backup runs until 06:00"}, []
+    bench = soaking
+
+    def may_start_now(proposal, now):
+        asked.append((proposal.ticket, len(owners(world))))
+        return opens.get(len(owners(world)), "")
+
+    asks(bench, may_start_now)
+    ticket = await bench.approved("/soak hv03")
+    await bench.runner.tick()
+    await turns(lambda: any("waiting: the nightly backup" in one.says for one in bench.told))
+    assert owners(world) == ["b", "a"]
+    other = await bench.approved()
+    await turns(lambda: bench.ledger.ticket(other).state == "ended", bench)
+    assert bench.last(other).kind == "done"
+    assert "interrupted" in bench.kinds(ticket)
+    assert owners(world) == ["b", "a"]
+    opens.clear()
+    world.hosts["hv03"]["instance"] = "1"
+    await turns(lambda: bench.ledger.ticket(ticket).state is TicketState.ENDED, bench)
+    assert bench.last(ticket).kind == "done"
+    assert owners(world) == ["b", "a"] * 3
+    assert {number for _, number in asked} == {0, 1, 2, 3, 4, 5}, "asked before each move"
+
+
+async def test_two_of_them_are_never_under_way_however_the_other_locks_are_given_away(soaking, world):
+    bench = soaking
+    first = await waiting(bench)
+    bench.plans["soak"] = lambda on, facts: replace(soak(on, facts), locks=("node:other", f"{KEPT}soak"))
+    second = await bench.approved("/soak hv03")
+    await bench.runner.tick()
+    assert bench.ledger.ticket(second).state == "approved"
+    assert any(one.ticket == second and f"waits for {first}" in one.says for one in bench.told)
+
+
+async def test_the_ledger_itself_keeps_a_kept_lock(soaking, world):
+    bench = soaking
+    first = await waiting(bench)
+    other = await bench.approved()
+    await turns(lambda: bench.ledger.ticket(other).state is not TicketState.APPROVED, bench)
+    assert bench.ledger.ticket(first).state is TicketState.INTERRUPTED
+    taken = await bench.approved("/soak hv03")
+    with pytest.raises(Locked, match="kept:soak"):
+        bench.ledger.append_together(
+            EntryDraft("bot", Started(attempt=1, locks=(f"{KEPT}soak",), takes_over=first), taken)
+        )
+    with pytest.raises(TicketError):
+        bench.ledger.append_together(EntryDraft("bot", Started(attempt=1, locks=(f"{KEPT}soak",)), taken))
+
+
+async def test_its_time_is_what_all_rounds_together_may_take(soaking, clock):
+    plan = soak("hv03", {})
+    many = replace(plan, groups=(plan.groups[0], replace(plan.groups[1], times=2_000), plan.groups[2]))
+    assert longest_seconds(many) == longest_seconds(plan) == 0 + 600 + 600
+    start = timedelta(minutes=POLICY.open_minutes + POLICY.start_minutes)
+    assert latest_end(many, POLICY, clock()) == clock() + start + timedelta(seconds=1200 + 3600)
+    ticket = await soaking.approved("/soak hv03")
+    from bot.tickets.proposal import proposal_of  # noqa: PLC0415 - beside its use
+
+    proposal = proposal_of(soaking.ledger, ticket)
+    start_by = soaking.ledger.ticket(ticket).start_by
+    assert answers_until(proposal, start_by) == datetime.fromisoformat(start_by) + timedelta(seconds=1200)
+
+
+async def test_no_step_starts_after_its_deadline_and_the_one_in_flight_ends(soaking, world, clock):
+    world.faults = [None, None, ("slow", 30)]
+    ticket = await soaking.approved("/soak hv03")
+    world.hooks[3] = lambda: clock.forward(days=2)
+    await soaking.runs()
+    assert soaking.last(ticket).kind == "interrupted"
+    assert "the deadline" in soaking.last(ticket).data.reason
+    assert owners(world) == ["b", "a", "b"]
+    outcome = [entry.data for entry in soaking.ledger.story(ticket) if entry.kind == "outcome"][-1]
+    assert (outcome.step, outcome.round, outcome.result) == ("there", 2, "done")
+
+
+def test_only_what_is_counted_gives_way_between():
+    steps = moves("hv03")
+    assert Group("g", steps, times=2).gives_way_between
+    assert Group("g", steps, unit="move").gives_way_between
+    assert not Group("g", steps).gives_way_between
+    assert not Group("g", (steps[1], steps[3]), times=2).gives_way_between
+    assert rest("hv03", "x").yields_locks
+    assert LOCKS
+    assert APPROVER

@@ -1,0 +1,127 @@
+"""Changes that have run to their end, out of the proved entries of their tickets."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+
+import pytest
+from entry_samples import entry_data
+
+from bot.api.queries import DoneChanges
+from bot.errors import LedgerError
+from bot.ledger.proved import ProvedState
+from bot.ledger.schema import EVERYTHING
+
+PROPOSAL = {"digest": "d", "policy": "approval", "command": "drill", "target": "crm", "line": "/drill crm"}
+
+
+def ended(ledger, clock, end="done", outcomes=(("move", "changed"),), **more):
+    """A ticket that went its whole way."""
+    proposal = PROPOSAL | {"places": ("prod", "dr")} | more
+    ticket = ledger.append("U1", entry_data("proposed", proposal)).ticket
+    ledger.append("U2", entry_data("approved", {"by": "U2"}), ticket)
+    clock.forward(1)
+    ledger.append("bot", entry_data("started", {"locks": [f"service:{ticket}"]}), ticket)
+    for turn, (step, basis) in enumerate(outcomes, 1):
+        place = {"step": step, "round": turn}
+        ledger.append("bot", entry_data("intent", place), ticket)
+        ledger.append("bot", entry_data("outcome", place | ({"basis": basis} if basis else {})), ticket)
+    clock.forward(1)
+    said = {"message": "all is done"} | ({"measured": ("it runs",)} if end == "done" else {})
+    ledger.append("bot", entry_data(end, said if end == "done" else {}), ticket)
+    return ticket
+
+
+def tickets(ledger, on="crm", command="drill", **more):
+    return [row["ticket"] for row in ledger.done_changes(DoneChanges(on, command, **more))]
+
+
+def test_a_done_change_is_told_with_its_times_and_what_it_proved(ledger, clock):
+    ended(ledger, clock, outcomes=(("move", "changed"), ("look", "already so"), ("say", "statement"), ("wait", "")))
+    assert ledger.done_changes(DoneChanges("CRM", "drill")) == [
+        {
+            "ticket": "T-1",
+            "target": "crm",
+            "places": ("prod", "dr"),
+            "line": "/drill crm",
+            "ending": "done",
+            "started": "2026-03-02T14:01:00.000Z",
+            "ended": "2026-03-02T14:02:00.000Z",
+            "message": "all is done",
+            "measured": ("it runs",),
+            "changed": ("move",),
+            "undone_by": "",
+        }
+    ]
+
+
+def test_a_ticket_of_several_places_is_found_by_each_of_them(ledger, clock):
+    ended(ledger, clock)
+    assert [tickets(ledger, on) for on in ("prod", "DR", "crm", "pro", "prod dr", "")] == [["T-1"]] * 3 + [[]] * 3
+
+
+def test_a_change_without_a_place_is_found_by_no_empty_name(ledger, clock):
+    ended(ledger, clock, target="", places=())
+    assert tickets(ledger, "") == []
+
+
+def test_only_that_command_and_only_what_ended_so_count(ledger, clock):
+    ended(ledger, clock)
+    ended(ledger, clock, command="drain-node")
+    ended(ledger, clock, end="failed")
+    ledger.append("U1", entry_data("proposed", PROPOSAL))
+    refused = ledger.append("U1", entry_data("proposed", PROPOSAL)).ticket
+    ledger.append("U2", entry_data("rejected"), refused)
+    assert tickets(ledger) == ["T-1"]
+    assert tickets(ledger, endings=("failed", "rejected")) == ["T-3"]
+    assert tickets(ledger, endings=("failed", "done")) == ["T-1", "T-3"]
+
+
+def test_only_what_ended_since_then_counts(ledger, clock):
+    ended(ledger, clock)
+    since = clock.now.isoformat()
+    assert tickets(ledger, since=since) == ["T-1"]
+    assert tickets(ledger, since=clock.later(1)) == []
+    ended(ledger, clock)
+    assert tickets(ledger, since="2026-03-02T15:03:00+01:00") == ["T-2"]
+
+
+def test_an_undo_is_no_change_of_its_own_and_is_told_of(ledger, clock):
+    first = ended(ledger, clock)
+    ended(ledger, clock, end="failed", undoes=first)
+    assert [row["undone_by"] for row in ledger.done_changes(DoneChanges("crm", "drill"))] == [""]
+    ended(ledger, clock, undoes=first)
+    assert [(row["ticket"], row["undone_by"]) for row in ledger.done_changes(DoneChanges("crm", "drill"))] == [
+        ("T-1", "T-3")
+    ]
+
+
+def test_a_step_counts_as_changed_only_where_all_its_rounds_do(ledger, clock):
+    ended(
+        ledger, clock, outcomes=(("move", "changed"), ("move", "already so"), ("back", "changed"), ("back", "changed"))
+    )
+    (row,) = ledger.done_changes(DoneChanges("crm", "drill"))
+    assert row["changed"] == ("back",)
+
+
+def test_a_change_that_this_version_cannot_read_proves_nothing(ledger, clock, monkeypatch):
+    ended(ledger, clock)
+    assert tickets(ledger) == ["T-1"]
+    monkeypatch.setattr("bot.ledger.proved.RULES_VERSION", 1)
+    monkeypatch.setattr(ledger, "_state", ProvedState())
+    assert tickets(ledger) == []
+
+
+@pytest.mark.parametrize("change", ["'all is done', 'all is well'", "'changed', 'already so'"])
+def test_what_was_altered_behind_our_back_proves_nothing(opened, clock, change):
+    ledger = opened()
+    ended(ledger, clock)
+    with closing(sqlite3.connect(ledger.path, isolation_level=None)) as database:
+        database.execute("DROP TRIGGER entry_stays")
+        database.execute(f"UPDATE entry SET body = replace(body, {change})")
+        database.execute(EVERYTHING["entry_stays"])
+    with pytest.raises(LedgerError, match=r"entry [0-9]"):
+        opened().done_changes(DoneChanges("crm", "drill"))
+    with pytest.raises(LedgerError, match=r"entry [0-9]"):
+        ledger.done_changes(DoneChanges("crm", "drill"))

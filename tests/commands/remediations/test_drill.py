@@ -1,0 +1,416 @@
+"""What has to be so before a service is failed over; every doubt refuses, and the way back is planned from what is so then."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from bot.api.actions import InvokeMethod, ManualStep, ReadBack
+from bot.api.arguments import Target
+from bot.api.command import AfterRun, StepTimes
+from bot.api.continuity import Service
+from bot.api.facts import Known, Unknown
+from bot.api.plan import GateOutcome, PromisedTime
+from bot.transport.permitted import why_not_sent
+from commands.remediations.drill import COMMAND, Args, Part, collect, plan, plan_on
+
+VM, OTHER = "11111111-0000-4000-8000-000000000001", "11111111-0000-4000-8000-000000000002"
+NOW = datetime(2026, 11, 22, 22, 41, tzinfo=UTC)
+RECENT = "2026-11-22T22:37:00Z"
+SERVICE = Service("crm", ("hv01", "dr01"), ("crm-01",), 60, 15)
+GONE = Unknown("hv01", "timed out", "no answer in 20 s.")
+SAID = Unknown("hv01", "login refused", "user name or password is wrong.")
+LIVE, COPY = 1, 2  # ReplicationMode
+RUNNING, OFF = "2", "3"
+
+
+def target(service=SERVICE):
+    return Target(service.name, "service", clusters=service.places, services=(service,))
+
+
+def host(name, mode, state, *, build="17763", version="8.0", last=RECENT, vm=VM, **more):
+    """One host with one end of crm-01, as rows; `more` replaces a class, `other` a name's rows."""
+    points = {"PrimaryConnectionPoint": "hv01.corp.example", "RecoveryConnectionPoint": "dr01.corp.example"}
+    if (name == "hv01") != (mode == LIVE):
+        points = dict(zip(points, reversed(points.values()), strict=True))
+    instance = f"Microsoft:{vm}\\HVR\\0"
+    rows = {
+        "Win32_OperatingSystem": [{"BuildNumber": build, "FreePhysicalMemory": "67108864"}],
+        "Win32_ComputerSystem": [{"NumberOfLogicalProcessors": "40"}],
+        "Win32_ShadowCopy": [],
+        "Msvm_ComputerSystem": [
+            {"Name": name.upper(), "ElementName": name.upper(), "EnabledState": "2"},
+            {
+                "Name": vm,
+                "ElementName": "crm-01",
+                "EnabledState": state,
+                "OperationalStatus": ("2",),
+                "HealthState": "5",
+                "ReplicationMode": str(mode),
+            },
+        ],
+        "Msvm_ReplicationRelationship": [
+            {"InstanceID": instance, "ReplicationState": "3", "ReplicationHealth": "1", "LastReplicationTime": last}
+        ],
+        "Msvm_ReplicationSettingData": [
+            {
+                "InstanceID": instance,
+                "PrimaryHostSystem": points["PrimaryConnectionPoint"],
+                "RecoveryHostSystem": points["RecoveryConnectionPoint"],
+                "ReplicationInterval": "300",
+                "AuthenticationType": "1",
+                "CompressionEnabled": "true",
+                "IncludedDisks": ("C:\\vm\\a & b.vhdx",),
+                **points,
+            }
+        ],
+        "Msvm_VirtualSystemSettingData": [{"VirtualSystemIdentifier": vm, "Version": version}],
+        "Msvm_ShutdownComponent": [{"SystemName": vm, "DeviceID": f"Microsoft:{vm}\\1", "EnabledState": "2"}],
+        "Msvm_SummaryInformation": [
+            {"Name": vm, "MemoryUsage": "4096" if state == RUNNING else "0", "NumberOfProcessors": "4"}
+        ],
+        "replication statistics": [
+            {
+                "ReplicationSuccessCount": "144",
+                "ReplicationLatency": "3024",
+                "ReplicationMissCount": "0",
+                "LastTestFailoverTime": "2026-10-20T09:00:00Z" if mode == COPY else "1601-01-01T00:00:00Z",
+            }
+        ],
+    } | more
+    return {(name, subject): told for subject, told in rows.items()}
+
+
+def at_home(**more):
+    """hv01 runs it, dr01 has the replica. `more`: hv01=rows by class, dr01=rows by class."""
+    return host("hv01", LIVE, RUNNING, **more.get("hv01", {})) | host("dr01", COPY, OFF, **more.get("dr01", {}))
+
+
+def away(**more):
+    """After the failover and its reversal."""
+    return host("hv01", COPY, OFF, **more.get("hv01", {})) | host("dr01", LIVE, RUNNING, **more.get("dr01", {}))
+
+
+@pytest.fixture
+def planned(scripted):
+    async def make(script, only="both", group="", service=SERVICE):
+        args = Args(target(service), Part(only))
+        facts = await collect(args, scripted(script))
+        return plan_on(args, facts, group) if group else plan(args, facts)
+
+    return make
+
+
+def shape(made):
+    """Every step: its group, key, where it acts and how; the hosts that its guards and its end ask."""
+    return [
+        (
+            group.key,
+            step.key,
+            f"{step.act.on} {step.act.method}" if isinstance(step.act, InvokeMethod) else type(step.act).__name__,
+            f"{step.undo.on} {step.undo.method}" if step.undo else "",
+            " ".join(dict.fromkeys(check.question.on for check in step.guard)),
+            " ".join(dict.fromkeys(check.question.on for check in step.done)),
+        )
+        for group in made.groups
+        for step in group.steps
+    ]
+
+
+WAY_BACK = [
+    ("back-over", "stop-back-crm-01", "dr01 InitiateShutdown", "dr01 RequestStateChange", "dr01", "dr01"),
+    ("back-over", "send-back-crm-01", "dr01 RequestReplicationStateChange", "dr01 RequestReplicationStateChange", "dr01", "dr01"),
+    ("back-over", "over-back-crm-01", "hv01 InitiateFailover", "hv01 RevertFailover", "dr01 hv01", "hv01"),
+    ("back-start", "start-back-crm-01", "hv01 RequestStateChange", "", "dr01 hv01", "hv01"),
+    ("back-start", "check-back", "ManualStep", "", "", ""),
+    ("back-reverse", "reverse-back-crm-01", "hv01 ReverseReplicationRelationship", "", "dr01 hv01", "hv01 dr01"),
+    ("as-before", "as-before", "NoneType", "", "", "hv01 dr01"),
+]  # fmt: skip
+
+
+async def test_the_steps_there_and_back(planned):
+    made = await planned(at_home())
+    assert {gate.outcome for gate in made.gates} == {GateOutcome.PASSED}
+    assert shape(made) == [
+        ("out-over", "stop-out-crm-01", "hv01 InitiateShutdown", "hv01 RequestStateChange", "hv01", "hv01"),
+        ("out-over", "send-out-crm-01", "hv01 RequestReplicationStateChange", "hv01 RequestReplicationStateChange", "hv01", "hv01"),
+        ("out-over", "over-out-crm-01", "dr01 InitiateFailover", "dr01 RevertFailover", "hv01 dr01", "dr01"),
+        ("out-start", "start-out-crm-01", "dr01 RequestStateChange", "", "hv01 dr01", "dr01"),
+        ("out-start", "check-out", "ManualStep", "", "", ""),
+        ("out-reverse", "reverse-out-crm-01", "dr01 ReverseReplicationRelationship", "", "hv01 dr01", "dr01 hv01"),
+        *WAY_BACK,
+    ]  # fmt: skip
+    assert [(group.key, group.on_failure, group.revalidate_before) for group in made.groups] == [
+        ("out-over", "undo", True),
+        ("out-start", "stop", False),
+        ("out-reverse", "stop", False),
+        ("back-over", "undo", True),
+        ("back-start", "stop", False),
+        ("back-reverse", "stop", False),
+        ("as-before", "stop", False),
+    ]
+    assert made.locks == ("host:dr01", "host:hv01")
+    assert made.promises == (PromisedTime("RTO", 60), PromisedTime("RPO", 15))
+    assert not any(step.repeatable for step in made.steps)  # a failover whose fate is unknown is never sent again
+    assert not [why for step in made.steps for act in (step.act, step.undo) if act and (why := why_not_sent(act))]
+
+
+async def test_before_the_way_back_the_same_steps_are_made_from_what_is_so_then(planned):
+    """The machine is away by then: whoever moved nothing finds the groups that were approved, byte by byte."""
+    approved = await planned(at_home())
+    fresh = await planned(away(), group="back-over")
+    assert shape(fresh) == WAY_BACK
+    assert fresh.groups == approved.groups[3:]
+    assert {gate.description for gate in approved.gates if gate.blocks} <= {gate.description for gate in fresh.gates}
+    assert all(gate.passed for gate in fresh.gates if gate.blocks)
+    assert (await planned(away(), only="back")).groups == fresh.groups
+
+
+async def test_a_reversal_goes_towards_the_side_that_was_left_and_keeps_all_other_settings(planned):
+    made = await planned(at_home())
+    out, back = (
+        dict(step.act.params)["ReplicationSettingData"] for step in made.steps if step.key.startswith("reverse-")
+    )
+    point = '<PROPERTY NAME="RecoveryConnectionPoint" TYPE="string"><VALUE>{}</VALUE></PROPERTY></INSTANCE>'
+    assert out.endswith(point.format("hv01.corp.example"))
+    assert back.endswith(point.format("dr01.corp.example"))
+    for settings in (out, back):
+        assert '<PROPERTY NAME="CompressionEnabled" TYPE="boolean"><VALUE>TRUE</VALUE></PROPERTY>' in settings
+        assert "<VALUE>C:\\vm\\a &amp; b.vhdx</VALUE>" in settings
+
+
+def relationship(**more):
+    return [
+        {
+            "InstanceID": f"Microsoft:{VM}\\HVR\\0",
+            "ReplicationState": "3",
+            "ReplicationHealth": "1",
+            "LastReplicationTime": RECENT,
+        }
+        | more
+    ]
+
+
+def machine(**more):
+    return [
+        {"Name": "HV01", "ElementName": "HV01"},
+        {"Name": VM, "ElementName": "crm-01", "EnabledState": RUNNING, "OperationalStatus": ("2",), "ReplicationMode": "1"}
+        | more,
+    ]  # fmt: skip
+
+
+EXTENDED = {"InstanceID": f"Microsoft:{VM}\\HVR\\1", "ReplicationState": "3", "ReplicationHealth": "1"}
+REFUSED = [
+    # health, lag and age
+    ("hv01", {"Msvm_ReplicationRelationship": relationship(ReplicationHealth="3")}, "Replication of crm-01", "BLOCKED", "critical"),
+    ("hv01", {"Msvm_ReplicationRelationship": relationship(ReplicationHealth="2")}, "Replication of crm-01", "NOT_KNOWN", "Windows warns"),
+    ("hv01", {"Msvm_ReplicationRelationship": relationship(ReplicationHealth="0")}, "Replication of crm-01", "NOT_KNOWN", "not known (0)"),
+    ("hv01", {"Msvm_ReplicationRelationship": relationship(ReplicationState="7")}, "Replication of crm-01", "NOT_KNOWN", "suspended"),
+    ("hv01", {"Msvm_ReplicationRelationship": relationship(LastReplicationTime="2026-11-22T20:00:00Z")}, "Replication of crm-01", "BLOCKED", "2 h ago"),
+    ("hv01", {"Msvm_ReplicationRelationship": relationship(LastReplicationTime="1601-01-01T00:00:00Z")}, "Replication of crm-01", "NOT_KNOWN", "never replicated"),
+    ("hv01", {"Msvm_ReplicationRelationship": []}, "Replication of crm-01", "BLOCKED", "no relationship"),
+    ("dr01", {"Msvm_ReplicationRelationship": relationship(ReplicationHealth="3")}, "Replication of crm-01", "BLOCKED", "on dr01"),
+    ("hv01", {"replication statistics": [{"ReplicationSuccessCount": "2", "ReplicationLatency": "7200"}]}, "Replication of crm-01", "BLOCKED", "of work is lost"),
+    ("hv01", {"replication statistics": [{"ReplicationSuccessCount": "0", "ReplicationLatency": "0"}]}, "Replication of crm-01", "NOT_KNOWN", "no cycle has succeeded"),
+    ("hv01", {"Msvm_ReplicationRelationship": [{"InstanceID": "nonsense"}]}, "Replication of crm-01", "NOT_KNOWN", "no InstanceID"),
+    # where it is, and what is done to it
+    ("hv01", {"Msvm_ComputerSystem": machine(EnabledState=OFF)}, "runs where the next failover leaves", "BLOCKED", "off on hv01"),
+    ("hv01", {"Msvm_ComputerSystem": machine(EnabledState="99")}, "runs where the next failover leaves", "NOT_KNOWN", "unknown state"),
+    ("hv01", {"Msvm_ComputerSystem": machine(ReplicationMode="0")}, "runs where", "BLOCKED", "does not call it the primary"),
+    ("hv01", {"Msvm_ComputerSystem": machine(ReplicationMode="77")}, "runs where", "NOT_KNOWN", "does not tell which end"),
+    ("hv01", {"Msvm_ComputerSystem": machine(OperationalStatus=("2", "32776"))}, "Nothing else", "BLOCKED", "a backup holds it"),
+    ("hv01", {"Msvm_ComputerSystem": machine(OperationalStatus=("2", "32774"))}, "Nothing else", "BLOCKED", "migrated"),
+    ("hv01", {"Msvm_ComputerSystem": machine(OperationalStatus=None)}, "Nothing else", "NOT_KNOWN", "hv01"),
+    ("dr01", {"Msvm_ReplicationRelationship": [*relationship(), EXTENDED]}, "no extended replica", "BLOCKED", r"…\HVR\1"),
+    # the way back
+    ("hv01", {"build": "9200"}, "can come back", "BLOCKED", "failover goes, failback does not: hv01 (2012) is older than dr01 (2019)"),
+    ("hv01", {"build": "9600"}, "can come back", "BLOCKED", "configuration version 8.0 cannot return to any host before 2016"),
+    ("hv01", {"Msvm_VirtualSystemSettingData": []}, "can come back", "PASSED", "8.0"),  # the other end tells it
+    ("dr01", {"version": "12.0"}, "can come back", "BLOCKED", "dr01 (2019) does not run configuration version 12.0"),
+    # what the steps need
+    ("dr01", {"Msvm_ShutdownComponent": []}, "can shut down crm-01", "NOT_KNOWN", "dr01"),
+    ("dr01", {"Msvm_ShutdownComponent": SAID}, "can shut down crm-01", "NOT_KNOWN", "its shutdown service"),
+    ("hv01", {"Msvm_ReplicationSettingData": []}, "can shut down crm-01", "NOT_KNOWN", "replication settings"),
+    ("dr01", {"Win32_ComputerSystem": [{"NumberOfLogicalProcessors": "2"}]}, "memory and processors", "BLOCKED", "dr01 only 2"),
+    ("dr01", {"Win32_OperatingSystem": [{"BuildNumber": "17763", "FreePhysicalMemory": "4300000"}]}, "memory and processors", "BLOCKED", "stay free"),
+    ("hv01", {"Msvm_SummaryInformation": GONE}, "memory and processors", "NOT_KNOWN", "hv01"),
+    ("hv01", {"Win32_ShadowCopy": GONE}, "No backup runs on hv01", "NOT_KNOWN", ""),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REFUSED, ids=[f"{case[2]}: {case[4]}" for case in REFUSED])
+async def test_every_doubt_refuses_and_nobodys_word_lifts_it(planned, case):
+    on, rows, gate, outcome, measured = case
+    made = await planned(at_home(**{on: rows}))
+    found = [one for one in made.gates if gate in one.description]
+    assert [one.outcome.name for one in found] == [outcome]
+    assert measured in found[0].measured
+    assert not found[0].answerable
+    assert bool(made.groups) == (outcome == "PASSED")
+
+
+async def test_a_silent_side_is_never_taken_for_off(planned):
+    made = await planned(at_home(hv01={"Msvm_ComputerSystem": GONE}))
+    assert not made.groups
+    assert "hv01 does not answer, and a side that does not answer is never taken for off" in made.reason
+    assert "/drill crm --only lost" in made.reason
+
+
+async def test_a_service_that_is_on_the_wrong_side_is_not_drilled_from_there(planned):
+    made = await planned(away())
+    assert not made.groups
+    assert "it is used on dr01, not on hv01" in made.reason
+
+
+@pytest.mark.parametrize("name", ["crm-01\u202e<!channel>", "CRM_01; rm -rf", "\u0441rm-01", "x" * 300])
+async def test_a_hostile_name_makes_keys_and_no_harm(planned, name):
+    script = at_home()
+    for on in ("hv01", "dr01"):
+        script[on, "Msvm_ComputerSystem"] = [
+            row | ({"ElementName": name} if row["Name"] == VM else {}) for row in script[on, "Msvm_ComputerSystem"]
+        ]
+    made = await planned(script, service=replace(SERVICE, guests=(name,)))
+    assert len(made.steps) == 13
+    assert all(len(step.key) <= 80 for step in made.steps)
+
+
+async def test_two_machines_that_clean_to_one_key_are_kept_apart(planned):
+    script = at_home()
+    for on, mode, state in (("hv01", LIVE, RUNNING), ("dr01", COPY, OFF)):
+        second = host(on, mode, state, vm=OTHER)
+        for key in list(script):
+            if key[0] == on and key[1].startswith("Msvm_"):
+                extra = [row for row in second[key] if OTHER in str(row)]
+                script[key] = [*script[key], *extra]
+        script[on, "Msvm_ComputerSystem"][-1]["ElementName"] = "crm_01"
+    made = await planned(script, service=replace(SERVICE, guests=("crm-01", "crm_01")))
+    assert len({step.key for step in made.steps}) == 23
+
+
+async def test_an_inventory_that_names_one_place_or_no_guests_makes_no_drill(planned):
+    assert "needs two places" in (await planned(at_home(), service=replace(SERVICE, places=("hv01",)))).reason
+    assert "names no guests" in (await planned(at_home(), service=replace(SERVICE, guests=()))).reason
+
+
+async def test_the_runbook_for_a_lost_place_changes_nothing_by_itself(planned):
+    script = at_home(hv01={"Msvm_ComputerSystem": GONE})
+    made = await planned(script, only="lost")
+    assert all(isinstance(step.act, ManualStep) for step in made.steps)
+    first = made.steps[0].act
+    assert isinstance(first, ReadBack)
+    assert first.role == "approver"
+    assert [(one.compare, one.expected) for one in first.typed] == [("text", "hv01"), ("text", "powered off")]
+    assert "4 min ago" in made.reason
+
+
+@pytest.mark.parametrize(
+    ("script", "says"),
+    [
+        (at_home(), "hv01 answered"),
+        (at_home(hv01={"Msvm_ComputerSystem": SAID}), "hv01 answered"),  # a refused login is no silence
+        (at_home(hv01={"Msvm_ComputerSystem": GONE}, dr01={"Msvm_ComputerSystem": []}), "no host"),
+        (host("hv01", LIVE, RUNNING, Msvm_ComputerSystem=GONE) | host("dr01", COPY, RUNNING), "running on dr01"),
+    ],
+)
+async def test_a_lost_place_is_refused_where_it_answers_or_the_replica_is_not_one(planned, script, says):
+    made = await planned(script, only="lost")
+    assert not made.groups
+    assert says in made.reason
+
+
+def times(**ended):
+    """Step -> when, in minutes after 22:00: (began, ended)."""
+    base = datetime(2026, 11, 22, 22, 0, tzinfo=UTC)
+    return {
+        step.replace("_", "-"): StepTimes(base + timedelta(minutes=began), base + timedelta(minutes=end))
+        for step, (began, end) in ended.items()
+    }
+
+
+BEFORE = {"stop-out-crm-01": ({"LastReplicationTime": "2026-11-22T21:56:00Z"},)}
+PROMISED = (PromisedTime("RTO", 60), PromisedTime("RPO", 15))
+
+
+def test_times_are_said_against_what_is_promised():
+    done = times(stop_out_crm_01=(0, 2), check_out=(5, 42), stop_back_crm_01=(50, 52), check_back=(60, 120))
+    assert COMMAND.describe_after(AfterRun("crm", BEFORE, (), done, PROMISED)) == (
+        "failover took 42 min, RTO 60 min: kept",
+        "failback took 70 min, RTO 60 min: broken",
+        "last replication 4 min before the planned stop, RPO 15 min: kept",
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "says"),
+    [
+        ({"stop-out-crm-01": ({"LastReplicationTime": "2026-11-22T21:30:00Z"},)}, "last replication 30 min before the planned stop, RPO 15 min: broken"),
+        ({"stop-out-crm-01": ({"LastReplicationTime": "2026-11-22T23:30:00Z"},)}, "last replication of crm-01 before the planned stop: not known"),
+        ({"stop-out-crm-01": ({"LastReplicationTime": "yesterday"},)}, "last replication of crm-01 before the planned stop: not known"),
+        ({"stop-out-crm-01": ({"LastReplicationTime": "1601-01-01T00:00:00Z"},)}, "last replication of crm-01 before the planned stop: not known"),
+        ({}, "last replication of crm-01 before the planned stop: not known"),
+    ],
+)  # fmt: skip
+def test_work_that_would_have_been_lost_is_known_or_said_to_be_unknown(before, says):
+    done = times(stop_out_crm_01=(0, 2), check_out=(5, 42))
+    assert says in COMMAND.describe_after(AfterRun("crm", before, (), done, PROMISED))
+
+
+def test_nothing_is_kept_where_nothing_is_promised():
+    done = times(stop_out_crm_01=(0, 2), check_out=(5, 42))
+    told = COMMAND.describe_after(AfterRun("crm", BEFORE, (Known((), NOW, NOW), GONE), done))
+    assert told == (
+        "failover took 42 min, no RTO is promised",
+        "last replication 4 min before the planned stop, no RPO is promised",
+        "not known how it stands now: hv01 did not answer",
+    )
+
+
+def unreversed():
+    """Failed over and working on dr01; only the reversal is missing."""
+    left = host("hv01", LIVE, OFF, Msvm_ReplicationRelationship=relationship(ReplicationState="4"))
+    return left | host("dr01", COPY, RUNNING, Msvm_ReplicationRelationship=relationship(ReplicationState="5"))
+
+
+async def test_what_was_stopped_before_its_reversal_is_reversed_first(planned):
+    made = await planned(unreversed(), only="back")
+    assert shape(made) == [
+        ("out-reverse", "reverse-out-crm-01", "dr01 ReverseReplicationRelationship", "", "hv01 dr01", "dr01 hv01"),
+        *WAY_BACK,
+    ]
+    fresh = await planned(away(), only="back", group="back-over")
+    assert fresh.groups == made.groups[1:]
+    asked = {gate.description for gate in fresh.gates}
+    assert not [one for one in made.gates if one.blocks and one.guards == "safety" and one.description not in asked]
+    again = await planned(unreversed())
+    assert not again.groups
+    assert [one.line for one in again.remedies] == ["/drill crm --only back", "/check-continuity crm"]
+
+
+async def test_before_the_way_back_a_reversal_that_is_missing_is_no_reason_to_go(planned):
+    assert not (await planned(unreversed(), only="back", group="back-over")).groups
+
+
+async def test_an_undo_is_refused_once_a_machine_has_started_on_the_other_side(scripted):
+    args = Args(target(), Part("both"))
+    for script, outcome in ((unreversed(), GateOutcome.BLOCKED), (at_home(), GateOutcome.PASSED)):
+        gates = COMMAND.undo_gates(args, await collect(args, scripted(script)), None)
+        assert [one.outcome for one in gates] == [GateOutcome.PASSED, outcome]
+
+
+async def test_no_step_starts_a_machine_beside_one_that_may_run(planned):
+    """Just before, the side that was left has to say that its machine is off; on either way."""
+    made = await planned(at_home())
+    guards = {step.key: [check.description for check in step.guard] for step in made.steps}
+    for way, left, taken in (("out", "hv01", "dr01"), ("back", "dr01", "hv01")):
+        off = f"crm-01 is off on {left}"
+        assert guards[f"send-{way}-crm-01"] == [off]
+        assert guards[f"over-{way}-crm-01"] == [off, f"{left} has sent all changes", f"crm-01 is off on {taken}"]
+        assert guards[f"start-{way}-crm-01"][0] == off
+        assert guards[f"reverse-{way}-crm-01"] == [off, f"crm-01 runs on {taken}"]
+    undone = {step.key: [check.description for check in step.undo_guard] for step in made.steps if step.undo}
+    assert undone["stop-out-crm-01"][0] == "crm-01 is off on dr01"
+    assert undone["over-out-crm-01"] == ["crm-01 is off on dr01"]
+    for step in made.steps:  # silence fulfils none of them
+        assert all(check.silence == "unknown" and all(one.at_least for one in check.holds) for check in step.guard)

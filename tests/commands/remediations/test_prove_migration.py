@@ -1,0 +1,169 @@
+"""`/prove-migration`: there and back, by the way that was asked for; or why not."""
+
+import pytest
+from scripted_migration import PROD, script, ticket
+
+from bot.api.arguments import Target
+from bot.api.command import Risk
+from bot.api.facts import Unknown
+from bot.api.plan import GateOutcome
+from bot.tickets.plan_digest import digest, plan_from_json, plan_to_json
+from commands.migration.proof import Way, read_proofs, way_to_use
+from commands.migration.steps import Machine, live_move_step, move_parameters, node_name_octets
+from commands.remediations.prove_migration import COMMAND, Vm, WayWord, proof_lines
+
+
+@pytest.fixture
+def guest(make):
+    return make.guests["hv03"][0].name
+
+
+@pytest.fixture
+def plans(planned, make, guest):
+    async def run(answers=None, **options):
+        options = {"on": PROD, "to": Target("hv01", "host", "prod")} | options
+        return await planned(COMMAND, answers or script(make), Vm(options.pop("vm", guest)), **options)
+
+    return run
+
+
+def gate(plan, words):
+    return next(one for one in plan.gates if words in one.description)
+
+
+async def test_it_goes_there_and_back_with_the_locks_of_the_cluster(plans, guest):
+    plan = await plans()
+    assert COMMAND.risk is Risk.HIGH
+    assert not plan.blocking_gates, [(one.description, one.measured) for one in plan.blocking_gates]
+    assert (plan.locks, plan.places, plan.self_reverting) == (("cluster:prod",), ("prod",), True)
+    there, back = plan.steps
+    assert (there.key, there.description) == ("control-there", f"Live-migrate {guest} from hv03 to hv01")
+    assert (back.key, back.description) == ("control-back", f"Live-migrate {guest} from hv01 to hv03")
+    assert (there.act.on, back.act.on) == ("hv03", "hv01"), "on the node that owns it"
+    assert dict(there.act.params) == {"ControlCode": 23068676, "InputBuffer": node_name_octets("hv01")}
+    assert there.repeatable
+    assert dict(there.undo.params) == {"ControlCode": 23068680}
+    assert back.undo is None
+    assert back.finishes
+    assert plan_from_json(plan_to_json(plan)) == plan
+    assert digest(plan, Risk.HIGH, "1") == digest(await plans(), Risk.HIGH, "1")
+
+
+async def test_the_second_way_is_judged_by_the_state_alone(plans):
+    plan = await plans(way=WayWord("parameters"))
+    act = plan.steps[0].act
+    assert (act.method, act.may_begin_despite_fault) == ("MoveToNewNodeParams", True)
+    assert dict(act.params) == {"Flags": 14, "NodeName": "hv01", "Parameters": move_parameters()}
+
+
+def test_the_bytes_are_those_of_the_documents():
+    assert node_name_octets("hv02") == (104, 0, 118, 0, 48, 0, 50, 0, 0, 0)
+    raw = bytes(move_parameters())
+    assert len(raw) == 144
+    assert raw.hex().startswith("02000000" + "03000400" + "20000000" + "56006900720074007500")
+    assert raw.endswith(bytes.fromhex("02000100" + "04000000" + "04000000" + "00000000"))
+
+
+def test_a_failure_that_was_there_before_makes_no_step_repeatable():
+    one = Machine("prod", "crm", "id", "Virtual Machine crm", "crm", earlier=5)
+    assert not live_move_step(one, "hv01", "hv02", way=Way.CONTROL).repeatable
+
+
+@pytest.mark.parametrize(
+    ("private", "words", "measured"),
+    [
+        ({"DefaultMoveType": "1"}, "never quickly", "DefaultMoveType is 1, not live (4)"),
+        ({"DefaultMoveType": "77"}, "never quickly", "DefaultMoveType is 77"),
+        ({"DefaultMoveType": None}, "never quickly", "does not tell DefaultMoveType"),
+        ({"DefaultMoveType": "four"}, "never quickly", "does not tell DefaultMoveType"),
+        ({"VmState": "32769"}, "knows it as running", "5023"),
+        ({"VmState": None}, "knows it as running", "was not told"),
+        ({"MigrationState": "2"}, "No migration of", "MigrationState is 2"),
+        ({"MigrationState": "9"}, "No migration of", "MigrationState is 9"),
+        ({"MigrationState": None}, "No migration of", "does not tell MigrationState"),
+    ],
+)
+async def test_what_is_not_known_to_be_live_is_refused_and_nobody_can_answer_for_it(
+    plans, make, private, words, measured
+):
+    plan = await plans(script(make, private))
+    held = gate(plan, words)
+    assert measured in held.measured
+    assert not held.passed
+    assert not held.answerable
+    assert not plan.groups
+
+
+@pytest.mark.parametrize(
+    ("role", "measured"),
+    [
+        ({"Priority": "1000"}, "priority 1000, MoveTypeThreshold 2000: it would be saved and moved"),
+        ({"Priority": None}, "the cluster did not tell it"),
+        ({"State": "4"}, "it is pending"),
+        ({"State": None}, "the cluster did not tell it"),
+        ({"StatusInformation": "1"}, "locked"),
+    ],
+)
+async def test_a_role_that_is_held_is_not_moved(plans, make, role, measured):
+    plan = await plans(script(make, role=role))
+    assert not plan.groups
+    assert any(measured in one.measured for one in plan.gates if not one.passed)
+
+
+async def test_a_failure_of_last_month_is_told_and_counts_for_nothing(plans, make):
+    plan = await plans(script(make, {"MigrationState": "5", "MigrationFailureReason": "-2147024726"}))
+    told = gate(plan, "No migration of")
+    assert told.outcome is GateOutcome.PASSED
+    assert "0x800700AA" in told.measured
+    assert not plan.steps[0].repeatable
+
+
+async def test_who_is_not_found_or_found_twice_is_not_moved(plans, make, guest):
+    assert "no node of prod has a virtual machine of that name" in (await plans(vm="nobody")).reason
+    answers = script(make)
+    twice = dict(next(row for row in answers["hv03", "Msvm_ComputerSystem"] if row["ElementName"] == guest))
+    answers["hv01", "Msvm_ComputerSystem"].append(twice | {"Name": "AAAAAAAA-0000-4000-8000-000000000000"})
+    assert "2 virtual machines bear that name" in (await plans(answers)).reason
+    silent = script(make) | {("hv02", "Msvm_ComputerSystem"): Unknown("hv02", "timed out", "no answer in 20 s.")}
+    assert "Not known of hv02 (no answer in 20 s)" in (await plans(silent, vm="nobody")).reason
+
+
+async def test_a_resource_that_does_not_say_which_machine_it_is_is_not_taken_for_it(plans, make):
+    plan = await plans(script(make, {"VmId": None}))
+    assert not plan.groups
+    assert "no resource of prod on hv03 says that it is this virtual machine" in plan.reason
+
+
+async def test_a_node_that_is_none_and_the_own_one_are_no_destination(plans):
+    assert "it is on hv03 already" in (await plans(to=Target("hv03", "host", "prod"))).reason
+    assert "hv99 is no node of prod" in (await plans(to=Target("hv99", "host", "prod"))).reason
+
+
+PARAMETERS = "/prove-migration crm-01 --way parameters --on prod"
+KEYS = ("parameters-there", "parameters-back")
+
+
+@pytest.mark.parametrize(
+    ("rows", "way"),
+    [
+        ([], None),
+        ([ticket(1)], Way.CONTROL),
+        ([ticket(1), ticket(2, "failed", changed=())], None),
+        ([ticket(1, "failed", changed=()), ticket(2)], Way.CONTROL),
+        ([ticket(1, changed=("control-there",))], None),
+        ([ticket(1, changed=KEYS)], None),
+        ([ticket(1, line=PARAMETERS, changed=KEYS)], Way.PARAMETERS),
+        ([ticket(1), ticket(2, line=PARAMETERS, changed=KEYS)], Way.CONTROL),
+        ([ticket(1, line=PARAMETERS, changed=KEYS), ticket(2, "failed", changed=())], Way.PARAMETERS),
+    ],
+)
+def test_the_newest_attempt_of_each_way_counts(rows, way):
+    proof = way_to_use(read_proofs(rows))
+    assert (proof.way if proof else None) == way
+
+
+def test_the_proofs_are_told_in_words():
+    assert [(one.says, one.holds) for one in proof_lines([ticket(1), ticket(2, "failed", PARAMETERS, ())])] == [
+        ("ExecuteResourceControl, proved with crm-01 in T-1 on 01 Nov 2026", True),
+        ("MoveToNewNodeParams, failed with crm-01 in T-2 on 02 Nov 2026", False),
+    ]
