@@ -31,6 +31,7 @@ from bot.ledger.verify import Verification, verify
 from bot.ledger_place import Database, Place
 from bot.redaction import Redactor
 
+ANSWER_SECONDS = 8.0  # for a database to say a word to what everybody waits for; more than it waits for a lock itself
 UNKNOWN_SECONDS = 15.0  # how long to ask what became of a commit whose answer never came
 _AGAIN_SECONDS = 0.2
 
@@ -89,6 +90,7 @@ class Ledger(Reader):
             raise
         super().__init__(place)
         self._reader.key = self._store.key = self._key
+        self._reader.patience = self._store.patience = ANSWER_SECONDS
 
     def close(self) -> None:
         """Close the files. Appending afterwards raises LedgerError."""

@@ -10,24 +10,23 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import count
 from typing import Any, TypeVar
 
 import psycopg
-from psycopg import conninfo
 
 from bot.errors import LedgerError
 from bot.ledger import postgresql_schema as schema
 from bot.ledger.dialect import POSTGRESQL
+from bot.ledger.postgresql_connection import Connection, NoAnswer, Reconnector, connect
 from bot.ledger.store import VERIFY, CommitUnknown, Link, Store, StoreRefuses
 from bot.ledger_place import Database
 
 LOCK = 0x68766F7073  # "hvops": whoever appends to the ledger of this database
 RUNS = LOCK + 1  # whoever runs the tickets
-LOCK_SECONDS = 10  # how long to wait for another process's transaction, which lasts milliseconds
-IDLE_SECONDS = 30  # a transaction whose client has gone ends after that, and with it its lock
-CONNECT_SECONDS = 10
+LOCK_SECONDS = 5  # how long to wait for another process's transaction, which lasts milliseconds
+IDLE_SECONDS = 10  # a transaction whose client has gone ends after that, and with it its lock
 _PAGE = 1000  # entries read at once
 Result = TypeVar("Result")
 _DURABLE = ("on", "remote_apply")
@@ -35,15 +34,6 @@ _OPTIONS = (
     f"-c search_path={schema.SCHEMA},pg_temp -c lock_timeout={LOCK_SECONDS}s"
     f" -c idle_in_transaction_session_timeout={IDLE_SECONDS}s -c standard_conforming_strings=on"
 )
-# A connection that is dead is noticed in seconds, not hours.
-_KEPT_ALIVE = {
-    "connect_timeout": CONNECT_SECONDS,
-    "keepalives": 1,
-    "keepalives_idle": 5,
-    "keepalives_interval": 2,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 10_000,
-}
 _SESSION = """SELECT current_setting('synchronous_commit'), current_setting('fsync'), current_setting('full_page_writes'),
     current_setting('server_encoding'), current_setting('session_replication_role'), pg_is_in_recovery()::text"""
 _HEAD = f"SELECT {POSTGRESQL.body()}, previous, mac FROM entry ORDER BY seq DESC LIMIT 1"  # noqa: S608 - our words
@@ -80,9 +70,12 @@ class PostgresqlStore(Store):
         self._lock = threading.RLock()
         self._writing: _Writing | None = None
         self._in_snapshot = self._is_closed = False
-        self._running: psycopg.Connection | None = None
+        self._holds_runs = False
         self._sound = ""  # the fingerprint of the definitions that were compared last, and were right
         self._cursors = count()
+        self._anew = Reconnector(place, partial(self._connect, read_only=read_only))
+        self._runs = Reconnector(place, partial(self._connect, read_only=True))
+        self._running: Connection | None = None
         with self._translated():
             self._connection = self._connect(read_only=read_only)
         try:
@@ -96,6 +89,8 @@ class PostgresqlStore(Store):
         """Close the connection."""
         with self._lock:
             self._is_closed = True  # by ourselves: it is not made anew
+            self._anew.close()
+            self._runs.close()
             self._connection.close()
             if self._running is not None:
                 self._running.close()
@@ -171,16 +166,16 @@ class PostgresqlStore(Store):
         """Whether this process holds the lock of the runs, on a connection of its own; a loss of that is for ever."""
         with self._lock:
             try:
-                if self._running is None:
-                    running = self._connect(read_only=True)
-                    if not one_of(running.execute("SELECT pg_try_advisory_lock(%s)", (RUNS,)))[0]:
-                        running.close()
-                        return False
-                    self._running = running
-                self._running.execute("SELECT")
+                if self._running is None or (self._running.closed and not self._holds_runs):
+                    self._running = self._runs.connection()
+                if self._holds_runs:
+                    self._running.execute("SELECT")
+                else:
+                    asked = self._running.execute("SELECT pg_try_advisory_lock(%s)", (RUNS,))
+                    self._holds_runs = bool(one_of(asked)[0])
             except (psycopg.Error, LedgerError):
                 return False
-            return True
+            return self._holds_runs
 
     def again(self) -> PostgresqlStore:
         """Another connection to the same database, only for reading. Raises LedgerError."""
@@ -303,24 +298,22 @@ class PostgresqlStore(Store):
         if self._is_closed:
             raise LedgerError(f"{self.place}: the ledger was closed. Nothing was written.")
         if self._connection.closed and not is_inside:
-            self._connection = self._connect(read_only=self._read_only)
+            self._connection = self._anew.connection()
+        self._connection.patience = self.patience
         try:
             return act()
+        except NoAnswer:
+            raise  # who has waited so long for one does not wait for another one
         except psycopg.OperationalError:
             if is_inside or not self._connection.closed:
                 raise
-        self._connection = self._connect(read_only=self._read_only)
+        self._connection = self._anew.connection()
+        self._connection.patience = self.patience
         return act()
 
-    def _connect(self, *, read_only: bool) -> psycopg.Connection:
+    def _connect(self, *, read_only: bool) -> Connection:
         """A connection to a server that keeps what it has confirmed. Raises LedgerError for another one."""
-        options = f"{_OPTIONS} -c default_transaction_read_only={'on' if read_only else 'off'}"
-        connection = psycopg.connect(
-            conninfo.make_conninfo(self.place.url, **_KEPT_ALIVE),
-            autocommit=True,
-            options=options,
-            application_name="hvops",
-        )
+        connection = connect(self.place, f"{_OPTIONS} -c default_transaction_read_only={'on' if read_only else 'off'}")
         try:
             self._must_keep_what_it_confirms(connection)
         except BaseException:
@@ -328,7 +321,7 @@ class PostgresqlStore(Store):
             raise
         return connection
 
-    def _must_keep_what_it_confirms(self, connection: psycopg.Connection) -> None:
+    def _must_keep_what_it_confirms(self, connection: Connection) -> None:
         durable, fsync, whole_pages, encoding, role, is_replica = one_of(connection.execute(_SESSION))
         wrong = {
             "it is a replica, not the primary": is_replica == "true",
@@ -393,7 +386,7 @@ class PostgresqlStore(Store):
             raise LedgerError(f"{self.place}: the ledger cannot hold this: {error}. Nothing was written.") from error
 
 
-def _make(connection: psycopg.Connection, name: str) -> None:
+def _make(connection: Connection, name: str) -> None:
     """Make the tables in a schema of that name. Inside a transaction."""
     connection.execute(f"CREATE SCHEMA {name}")
     connection.execute(f"SET LOCAL search_path = {name}, pg_temp")

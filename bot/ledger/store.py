@@ -40,11 +40,13 @@ class Store(ABC):
         key: with it, every entry that is read is proved by its own mac; without it, whoever reads proves nothing.
         dialect: how this database spells what standard SQL has no word for.
         place: the database, as messages name it.
+        patience: for how many seconds a database that is reached over a network may be silent before it is given up.
     """
 
     dialect: Dialect
     place: Place
     key: bytes | None
+    patience: float = 120.0
 
     @abstractmethod
     def close(self) -> None:

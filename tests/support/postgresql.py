@@ -84,6 +84,10 @@ class Cluster:
             self._server.wait(60)
             self._server = None
 
+    def pause(self, *, still: bool = True) -> None:
+        """Let it take no connection: what the kernel has taken for it waits."""
+        self._server.send_signal(signal.SIGSTOP if still else signal.SIGCONT)
+
     def url(self, database: str, port: int | None = None) -> str:
         return f"postgresql://{_USER}:{self.password}@127.0.0.1:{port or self.port}/{database}"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
@@ -15,9 +16,9 @@ from entry_samples import entry_data
 
 from bot.errors import LedgerError
 from bot.executor.leader_lock import LeaderLock
-from bot.ledger import Ledger
+from bot.ledger import Ledger, postgresql_connection, postgresql_store
 from bot.ledger.places import open_store
-from bot.ledger.postgresql_store import LOCK
+from bot.ledger.postgresql_store import LOCK, PostgresqlStore
 from bot.ledger.store import CommitUnknown
 from bot.ledger_place import Database
 from tests.support.postgresql import cluster
@@ -37,6 +38,7 @@ class Wire:
         self.cut_at: bytes | None = None  # what the client says when it is cut
         self.is_heard = True  # whether the server still hears that
         self.cuts = 0
+        self.is_silent = False  # whether a cut connection stays, and nothing passes there any more
         self._is_deaf = False
         self._last = ""
         self._sockets, self._threads = [self._listener], []
@@ -74,10 +76,14 @@ class Wire:
                 if who == "client" and self.cut_at is not None and self.cut_at in data:
                     self.cut_at, self.cuts = None, self.cuts + 1
                     if not self.is_heard:
+                        if self.is_silent:
+                            continue
                         break
                     self._is_deaf = True
                 if who == "server" and self._is_deaf:  # it has answered, and nobody will hear it
                     self._is_deaf = False
+                    if self.is_silent:
+                        continue
                     break
                 target.sendall(data)
         except OSError:
@@ -101,6 +107,15 @@ def wire(postgresql_cluster):
     made = Wire(postgresql_cluster.port)
     yield made
     made.close()
+
+
+@pytest.fixture
+def hasty(monkeypatch):
+    """Who waits for an answer, and a server for its client, waits for a second."""
+    monkeypatch.setattr("bot.ledger.ledger.ANSWER_SECONDS", 1.0)
+    told = postgresql_store._OPTIONS.replace(f"timeout={postgresql_store.IDLE_SECONDS}s", "timeout=1s")
+    assert told != postgresql_store._OPTIONS
+    monkeypatch.setattr(postgresql_store, "_OPTIONS", told)
 
 
 @pytest.fixture
@@ -146,6 +161,89 @@ def test_a_decision_whose_answer_never_came_is_made_once(over, wire, clock, is_h
     over.append("U2", entry_data("approved", {"by": "U2", "start_by": clock.later(5)}), ticket)
     assert [one.kind for one in over.story(ticket)] == ["proposed", "approved"]
     assert over.ticket(ticket).approver == "U2"
+
+
+@pytest.mark.parametrize("is_heard", [True, False], ids=["committed", "never arrived"])
+def test_a_link_that_swallows_a_commit_is_given_up_and_the_entry_stands_once(hasty, over, wire, is_heard):
+    """No reset tells anybody: the client waits no longer than it does, and the server keeps no lock for who is gone."""
+    wire.is_heard, wire.is_silent, wire.cut_at = is_heard, True, COMMIT
+    over.append("U1", entry_data("asked", {"line": "once"}))
+    assert wire.cuts == 1
+    over.append("U1", entry_data("asked", {"line": "after"}))
+    assert [one.line for one in over.every()] == ["once", "after"]
+    assert over.verify().holds
+
+
+def backends(place):
+    """The processes of the server that serve hvops."""
+    with session(place) as admin:
+        found = admin.execute(
+            "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'hvops'"
+        )
+        return [row[0] for row in found]
+
+
+def test_a_server_that_stands_still_is_given_up_and_another_connection_is_made(hasty, ledger, place):
+    ledger.append("U1", entry_data("asked"))
+    still = backends(place)
+    assert still
+    for pid in still:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        for ask in (ledger.is_stopped, lambda: ledger.append("U1", entry_data("asked"))):
+            with pytest.raises(LedgerError, match="no answer in 1 s"):
+                ask()
+        assert ledger.is_stopped() is False
+    finally:
+        for pid in still:
+            os.kill(pid, signal.SIGCONT)
+    assert ledger.append("U1", entry_data("asked")).seq == 2
+    assert ledger.verify().holds
+
+
+def test_while_a_database_is_away_one_connection_is_being_made_and_nobody_waits_for_it(hasty, tmp_path, monkeypatch):
+    monkeypatch.setattr(postgresql_connection, "WAIT_SECONDS", 0.05)
+    attempts, make = [], PostgresqlStore._connect
+
+    def counted(store, **how):
+        attempts.append(store)
+        return make(store, **how)
+
+    monkeypatch.setattr(PostgresqlStore, "_connect", counted)
+    with cluster() as own, Ledger(own.database(), tmp_path / "ledger.key", tmp_path / "anchors.txt") as ledger:
+        ledger.append("U1", entry_data("asked"))
+        ledger.prove()
+        attempts.clear()
+        own.pause()
+        try:
+            ledger._reader._connection.close()
+            for _ in range(20):
+                with pytest.raises(LedgerError, match="does not answer"):
+                    ledger.is_stopped()
+            assert attempts == [ledger._reader]
+        finally:
+            own.pause(still=False)
+        answers = iter(lambda: answered(ledger), None)
+        assert next(answer for answer in answers if answer == "no")
+        assert attempts == [ledger._reader]
+
+
+def answered(ledger):
+    with suppress(LedgerError):
+        return "yes" if ledger.is_stopped() else "no"
+    return "no answer"
+
+
+def test_a_session_watches_its_server_and_the_server_its_client(ledger, postgresql_cluster):
+    told = "tcp_keepalives_idle tcp_keepalives_interval tcp_keepalives_count tcp_user_timeout client_connection_check_interval"
+    connection = ledger._store._connection
+    assert [connection.execute(f"SHOW {one}").fetchone()[0] for one in told.split()] == ["5", "2", "3", "10000", "5s"]
+    options = connection.info.get_parameters()
+    assert {one: options[one] for one in ("connect_timeout", "keepalives_idle", "tcp_user_timeout")} == {
+        "connect_timeout": "10",
+        "keepalives_idle": "5",
+        "tcp_user_timeout": "10000",
+    }
 
 
 def test_what_became_of_a_commit_is_not_guessed_while_nobody_can_be_asked(over, wire, monkeypatch):
