@@ -6,7 +6,21 @@ import json
 
 import pytest
 
-from tests.bench import ack, again, click, enough, fanout, faults, first, hosts, ledger, many_tickets, table, tickets
+from tests.bench import (
+    ack,
+    again,
+    click,
+    enough,
+    fanout,
+    faults,
+    first,
+    hosts,
+    ledger,
+    many_tickets,
+    table,
+    tickets,
+    writers,
+)
 from tests.bench import help as start
 
 every = importlib.import_module("tests.bench.__main__")
@@ -28,6 +42,17 @@ def test_the_ledger_is_beside_raw_sqlite(tmp_path):
     assert [row[0] for row in proved.rows] == ["hvops audit verify", "raw sqlite3, chain only"]
     assert "300 entries" in proved.title
     assert all(figures(row, 1, 2)[0] > 0 for row in (*appended.rows, *proved.rows) if row[1] != "0.00")
+
+
+def test_writers_on_a_database_are_beside_those_on_a_file_and_bare_ones(postgresql_cluster, tmp_path):
+    found = {
+        (2, side): [writers.measure(postgresql_cluster, tmp_path / str(number), side, 2, 3)]
+        for number, side in enumerate(writers.SIDES)
+    }
+    made = writers.table(found, 3)
+    assert [row[0] for row in made.rows] == ["2 × hvops on SQLite", "2 × hvops on PostgreSQL", "2 × bare PostgreSQL"]
+    assert all(figures(row, 1, 2)[0] > 0 for row in made.rows)
+    assert made.aims[0].met is None
 
 
 async def test_acknowledgements_are_beside_a_bare_bolt_app():
