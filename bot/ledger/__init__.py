@@ -6,7 +6,7 @@ store         the contract of whatever keeps it, and the statements that every d
 dialect       how a database spells what standard SQL has no word for
 schema        tables and triggers of SQLite; views: for people who open the file
 sqlite_store  the default: one file, one connection
-postgresql_store  a database instead, for bots on more than one machine; postgresql_schema: its tables and triggers
+postgresql_store  a database instead, for bots on more than one machine; postgresql_schema: its tables and triggers; postgresql_views: to read
 postgresql_connection  given up where its server is silent, and made anew beside who needs it
 places        the store that opens it there
 key           the key, outside the database

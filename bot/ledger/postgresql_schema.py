@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bot.ledger.postgresql_views import VIEWS
+
 SCHEMA = "hvops"
 REFERENCE = "hvops_reference"  # made and taken back in one transaction
 VERSION = "hvops ledger 1"  # the comment of the schema
@@ -159,7 +161,7 @@ TRIGGERS = (
     "CREATE TRIGGER blob_stays BEFORE UPDATE ON blob FOR EACH ROW EXECUTE FUNCTION refuse()",
 )
 
-EVERYTHING = (*TABLES, *INDEXES, *FUNCTIONS, *TRIGGERS)
+EVERYTHING = (*TABLES, *INDEXES, *FUNCTIONS, *TRIGGERS, *VIEWS)
 
 _RELATIONS = "SELECT oid FROM pg_class WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = {schema})"
 _HERE = "(SELECT oid FROM pg_namespace WHERE nspname = {schema})"
@@ -179,7 +181,7 @@ UNION ALL SELECT 'index', indexrelid::regclass::text, concat_ws(' ', indisvalid,
     pg_get_indexdef(indexrelid)) FROM pg_index WHERE indrelid IN ({_RELATIONS})
 UNION ALL SELECT 'trigger', tgname::text, concat_ws(' ', tgenabled, pg_get_triggerdef(oid))
     FROM pg_trigger WHERE tgrelid IN ({_RELATIONS})
-UNION ALL SELECT 'rule', rulename::text, pg_get_ruledef(oid) FROM pg_rewrite WHERE ev_class IN ({_RELATIONS})
+UNION ALL SELECT 'rule', ev_class::regclass::text || '.' || rulename, pg_get_ruledef(oid) FROM pg_rewrite WHERE ev_class IN ({_RELATIONS})
 UNION ALL SELECT 'policy', polname::text, polrelid::regclass::text FROM pg_policy WHERE polrelid IN ({_RELATIONS})
 UNION ALL SELECT 'function', proname::text, pg_get_functiondef(oid) FROM pg_proc
     WHERE pronamespace = {_HERE} AND prokind <> 'a'
