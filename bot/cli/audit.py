@@ -24,7 +24,7 @@ from bot.cli.render import print_evidence, print_report
 from bot.config.settings import load
 from bot.control_chars import escape_control_chars, spreadsheet_cell
 from bot.errors import HvopsError, LedgerError, UsageError
-from bot.ledger import Entry, Filter, Reader, Verification
+from bot.ledger import Entry, Filter, Reader, Verification, copies
 from bot.ledger.entries import (
     AnchorPosted,
     Answered,
@@ -33,6 +33,7 @@ from bot.ledger.entries import (
     EntryData,
     Intent,
     Interrupted,
+    Moved,
     Outcome,
     Proposed,
     Refused,
@@ -123,6 +124,16 @@ def export(reader: Reader, wanted: Filter, shape: str, output: Path | None) -> N
         raise UsageError(f"{output} cannot be written: {error.strerror}.") from None
 
 
+def export_file(file: Path | None, settings: Path | None, output: Path) -> None:
+    """Write the whole ledger into a new file of SQLite's, and say how to prove and read it. Raises LedgerError."""
+    count = copies.write_file(file or load(settings).ledger.place, output)
+    out = console()
+    out.print(
+        styled(f"{count} {'entry' if count == 1 else 'entries'} in {output}. Prove it: hvops audit verify {output}")
+    )
+    out.print(styled(f"Read it, called ledger.db: datasette -i {output} -m datasette.yaml", "dim"))
+
+
 def says(entry: Entry) -> str:
     """An entry in one line."""
     try:
@@ -140,7 +151,10 @@ def says(entry: Entry) -> str:
             return f"{said.message}. After: {'; '.join(said.measured)}"
     known = said.known if isinstance(said, Interrupted) else ""
     digest = f"plan {said.digest[:8]}" if isinstance(said, (Proposed, Approved)) else ""
-    return "  ".join(one for one in (entry.line, entry.reason, known, entry.message, digest, *_open(said)) if one)
+    place = f"The ledger goes on in {said.address}." if isinstance(said, Moved) else ""
+    return "  ".join(
+        one for one in (place, entry.line, entry.reason, known, entry.message, digest, *_open(said)) if one
+    )
 
 
 def _must_exist(reader: Reader, wanted: Filter) -> None:

@@ -20,6 +20,7 @@ changes       one change that has run to its end, as a row
 queries       reading without writing: a copy of a ledger, and no key; the rows of a review, the newest proposals
 ledger        append, read back
 verify        prove it
+copies        the same entries in another store: a move into a database, a file for people to read
 incremental   look at the chain so cheaply that every answer about it can say how it is
 """
 

@@ -17,14 +17,14 @@ from bot.api.queries import DoneChanges
 from bot.errors import LedgerError, TicketError, UnreadableEntry
 from bot.ledger.anchors import Anchor, Anchors, AnchorSeal, beyond, length_of, newest
 from bot.ledger.changes import change_row
-from bot.ledger.entries import Done, EntryData, parse
+from bot.ledger.entries import Done, EntryData, Moved, parse
 from bot.ledger.envelope import Entry, EntryDraft, decode, encode, entry_mac, ledger_id, to_timestamp
 from bot.ledger.incremental import BrokenChain, ChainStatus, IncrementalVerifier, walk
 from bot.ledger.key import check_places, make_key, read_key, seal
 from bot.ledger.places import open_store
 from bot.ledger.proved import SWITCHES, ProvedState, RefusedTransition
 from bot.ledger.queries import Reader, TicketRow, samples_since
-from bot.ledger.store import VERIFY, CommitUnknown, Store, StoreRefuses, previous_of
+from bot.ledger.store import VERIFY, CommitUnknown, Store, StoreName, StoreRefuses, previous_of
 from bot.ledger.ticket_state import MAY_NAME_A_TICKET, OPEN, TICKETED, Ticket, TicketState
 from bot.ledger.ticket_table import Derived
 from bot.ledger.verify import Verification, verify
@@ -51,6 +51,7 @@ class Ledger(Reader):
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         *,
         monotonic: Callable[[], float] = time.monotonic,
+        was_moved: bool = False,
     ) -> None:
         """Open, or begin.
 
@@ -61,10 +62,11 @@ class Ledger(Reader):
             mask: takes secrets out of whatever is appended.
             clock: the time, for entries and for the clocks of tickets.
             monotonic: a clock that nobody sets, in seconds.
+            was_moved: whether one may be opened that goes on in another store: to let it go on here again.
 
         Raises:
-            LedgerError: it cannot be opened, the key is missing or wrong, anchors know more than the ledger, or another
-                account could have put these files there.
+            LedgerError: it cannot be opened, the key is missing or wrong, anchors know more than the ledger, another
+                account could have put these files there, or the ledger goes on in another store.
         """
         check_places(place, key_file, anchor_file)
         self.place, self.key_file, self.anchor_file = place, key_file, anchor_file
@@ -75,6 +77,7 @@ class Ledger(Reader):
         self._state = ProvedState()
         self._refused = ""  # what the file did not take although the rules allow it
         self.anchors_read = 0  # bytes of the anchor file that were looked at when it was opened
+        self._was_moved = was_moved
         self._owes_a_stop = False  # somebody stopped everything, and that could not be written down
         self._latest = datetime.min.replace(tzinfo=UTC), 0.0  # of the entries that this process has seen; since when
         known = newest(anchor_file)
@@ -400,6 +403,11 @@ class Ledger(Reader):
         return self.key_file if isinstance(self.place, Database) else self.place
 
     @property
+    def store_name(self) -> StoreName:
+        """The kind of store that it is in."""
+        return self._store.name
+
+    @property
     def trouble(self) -> str:
         """Why the last anchor was not written, or ""."""
         return self._anchors.trouble
@@ -497,7 +505,8 @@ class Ledger(Reader):
     def _sound_head(self) -> tuple[bytes, bytes, bytes] | None:
         """The head, if it is what our key wrote and no shorter than before. Inside a transaction."""
         head = self._store.head()
-        number = self._seen_at(decode(head[0], head[2])).seq if head else 0
+        newest = self._seen_at(decode(head[0], head[2])) if head else None
+        number = newest.seq if newest else 0
         if number < self._seen:
             raise LedgerError(
                 f"{self.place}: entries {number + 1} to {self._seen} have vanished. Run hvops audit verify."
@@ -506,6 +515,12 @@ class Ledger(Reader):
             raise LedgerError(
                 f"{self.place}: entry {number} was not written with the key in {self.key_file}: the key is a wrong one, "
                 "or the entry was altered. Run hvops audit verify."
+            )
+        goes_on = newest.fields.get("store") if newest and newest.kind == Moved.kind else self._store.name
+        if newest and goes_on != self._store.name and not self._was_moved:
+            raise LedgerError(
+                f"{self.place} takes no more entries: the ledger was moved to {newest.fields.get('address')} with entry {number}. Set database "
+                "in [ledger] to that. If that move ended half-way, run hvops ledger move again."
             )
         return head
 

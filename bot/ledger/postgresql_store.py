@@ -20,14 +20,13 @@ from bot.errors import LedgerError
 from bot.ledger import postgresql_schema as schema
 from bot.ledger.dialect import POSTGRESQL
 from bot.ledger.postgresql_connection import Connection, NoAnswer, Reconnector, connect
-from bot.ledger.store import VERIFY, CommitUnknown, Link, Store, StoreRefuses
+from bot.ledger.store import PAGE, VERIFY, CommitUnknown, Link, Row, Store, StoreRefuses
 from bot.ledger_place import Database
 
 LOCK = 0x68766F7073  # "hvops": whoever appends to the ledger of this database
 RUNS = LOCK + 1  # whoever runs the tickets
 LOCK_SECONDS = 5  # how long to wait for another process's transaction, which lasts milliseconds
 IDLE_SECONDS = 10  # a transaction whose client has gone ends after that, and with it its lock
-_PAGE = 1000  # entries read at once
 Result = TypeVar("Result")
 _DURABLE = ("on", "remote_apply")
 _OPTIONS = (
@@ -53,13 +52,14 @@ class _Writing:
     head: Link | None
     fingerprint: str
     begin: int | None
-    ahead: list[tuple[int, bytes, bytes, bytes]]
+    ahead: list[Row]
     entries: list[dict[str, Any]] = field(default_factory=list)
 
 
 class PostgresqlStore(Store):
     """A ledger in a database of PostgreSQL's. A connection that was lost is made anew by whoever needs it next."""
 
+    name = "postgresql"
     dialect = POSTGRESQL
 
     def __init__(self, place: Database, *, read_only: bool = False) -> None:
@@ -143,13 +143,13 @@ class PostgresqlStore(Store):
         row = {"seq": seq, "body": text, "bytes": body, "previous": previous, "mac": mac}
         self._writing.entries.append(row)
 
-    def walk(self, begin: int = -(2**63), most: int = -1) -> Iterator[tuple[int, bytes, bytes, bytes]]:
+    def walk(self, begin: int = -(2**63), most: int = -1) -> Iterator[Row]:
         """Number, body, previous mac and mac of the entries from a number on. Inside a snapshot or a transaction."""
         left = most
         while left:
-            page = self._page(begin, _PAGE if left < 0 else min(left, _PAGE))
+            page = self._page(begin, PAGE if left < 0 else min(left, PAGE))
             yield from page
-            if len(page) < _PAGE:
+            if len(page) < PAGE:
                 return
             begin, left = page[-1][0] + 1, left - len(page) if left > 0 else left
 
@@ -218,7 +218,7 @@ class PostgresqlStore(Store):
     def stream(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
         """Read rows one by one; for a connection of one's own, inside `snapshot()`. Raises LedgerError."""
         with self._translated(), self._connection.cursor(f"stream{next(self._cursors)}") as cursor:
-            cursor.itersize = _PAGE
+            cursor.itersize = PAGE
             yield from cursor.execute(_spoken(sql), parameters)
 
     def write(self, sql: str, parameters: Sequence[Any] = ()) -> None:
@@ -227,11 +227,21 @@ class PostgresqlStore(Store):
             self._send()
             self._connection.execute(_spoken(sql), parameters)
 
-    def _page(self, begin: int, most: int) -> list[tuple[int, bytes, bytes, bytes]]:
+    def write_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
+        """Run one statement that writes, for each of these rows of parameters."""
+        with self._lock, self._translated(), self._connection.cursor() as cursor:
+            self._send()
+            cursor.executemany(_spoken(sql), rows)
+
+    def rest(self) -> None:
+        """Let this transaction stand longer than others while something else is done. Inside a transaction."""
+        self.write("SET LOCAL idle_in_transaction_session_timeout = '10min'")
+
+    def _page(self, begin: int, most: int) -> list[Row]:
         writing = self._writing
         if writing is not None and writing.begin is not None and begin >= writing.begin and not writing.entries:
             ahead = [row for row in writing.ahead if row[0] >= begin]
-            if len(writing.ahead) < _PAGE or len(ahead) >= most:  # all there are, or as many as are wanted
+            if len(writing.ahead) < PAGE or len(ahead) >= most:  # all there are, or as many as are wanted
                 return ahead[:most]
         rows = self.rows(_FROM, (begin, most))
         return [(seq, body, previous, mac) for seq, body, previous, mac in rows]
@@ -248,7 +258,7 @@ class PostgresqlStore(Store):
                 durable = connection.execute("SELECT current_setting('synchronous_commit')")
                 head = connection.execute(_HEAD)
                 prints = connection.execute(schema.FINGERPRINT) if begin is not None else None
-                ahead = connection.execute(_spoken(_FROM), (begin, _PAGE)) if begin is not None else None
+                ahead = connection.execute(_spoken(_FROM), (begin, PAGE)) if begin is not None else None
             self._must_be_durable(str(one_of(durable)[0]))
             fingerprint = str(one_of(prints)[0]) if prints is not None else ""
             return _Writing(head.fetchone(), fingerprint, begin, ahead.fetchall() if ahead is not None else [])

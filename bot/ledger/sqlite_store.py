@@ -39,6 +39,7 @@ _FOREIGN: tuple[type[Exception], ...] = (
 class SqliteStore(Store):
     """A ledger in a file of SQLite's."""
 
+    name = "sqlite"
     dialect = SQLITE
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
@@ -128,6 +129,14 @@ class SqliteStore(Store):
         """Run one statement that writes."""
         with self._lock, _translated(self.place):
             self._database.execute(sql, parameters)
+
+    def write_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
+        """Run one statement that writes, for each of these rows of parameters."""
+        with self._lock, _translated(self.place):
+            self._database.conn.executemany(sql, rows)
+
+    def rest(self) -> None:
+        """A transaction may stand here as long as it does."""
 
     def _prepare(self, *, read_only: bool) -> None:
         if not read_only:

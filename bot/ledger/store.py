@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any
+from itertools import islice
+from typing import Any, ClassVar, Literal
 
 from bot.errors import LedgerError
 from bot.ledger.dialect import Dialect
@@ -22,7 +23,11 @@ VERIFY = "Run hvops audit verify."
 _LISTED = """id, state, ending, requester, approver, digest, open_until, start_by, attempt, target, line,
     first_entry, last_entry"""
 _BEFORE_ALL = -(2**63)  # a number that no append ever gave must not be overlooked
+StoreName = Literal["sqlite", "postgresql"]
 Link = tuple[bytes, bytes, bytes]  # body, previous mac and mac of an entry
+Row = tuple[int, bytes, bytes, bytes]  # its number, and those
+PAGE = 1000  # entries at once
+_TAKE = "INSERT INTO entry (seq, body, previous, mac) VALUES (?, ?, ?, ?)"
 
 
 class StoreRefuses(LedgerError):
@@ -37,12 +42,14 @@ class Store(ABC):
     """One connection to the ledger's database. Safe between threads.
 
     Attributes:
+        name: of the kind of database, as entries call it.
         key: with it, every entry that is read is proved by its own mac; without it, whoever reads proves nothing.
         dialect: how this database spells what standard SQL has no word for.
         place: the database, as messages name it.
         patience: for how many seconds a database that is reached over a network may be silent before it is given up.
     """
 
+    name: ClassVar[StoreName]
     dialect: Dialect
     place: Place
     key: bytes | None
@@ -81,6 +88,14 @@ class Store(ABC):
         """Run one statement that writes."""
 
     @abstractmethod
+    def write_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
+        """Run one statement that writes, for each of these rows of parameters."""
+
+    @abstractmethod
+    def rest(self) -> None:
+        """Let this transaction stand longer than others while something else is done. Inside a transaction."""
+
+    @abstractmethod
     def check_definitions(self) -> None:
         """The tables, columns, indexes, triggers and views are those of a ledger. Raises LedgerError."""
 
@@ -113,6 +128,12 @@ class Store(ABC):
         self.write("INSERT INTO entry (seq, body, previous, mac) VALUES (?, ?, ?, ?)", row)
         if self.link(seq) != (body, previous, mac):  # a trigger that is not ours can drop a row without a word
             raise LedgerError(f"{self.place}: entry {seq} was not kept as it was written. Run hvops audit verify.")
+
+    def take(self, rows: Iterable[Row]) -> None:
+        """Insert entries as they stand in another store. Inside a transaction, and whoever does so proves them all after that."""
+        left = iter(rows)
+        while page := list(islice(left, PAGE)):
+            self.write_many(_TAKE, [(seq, body.decode("utf-8"), previous, mac) for seq, body, previous, mac in page])
 
     def link(self, seq: int) -> Link | None:
         """Body, previous mac and mac of an entry, as they lie in the database."""
@@ -163,7 +184,7 @@ class Store(ABC):
             raise LedgerError(f"{self.place}: entry {entry.seq} is stored in place of entry {seq}. {VERIFY}")
         return entry
 
-    def walk(self, begin: int = _BEFORE_ALL, most: int = -1) -> Iterator[tuple[int, bytes, bytes, bytes]]:
+    def walk(self, begin: int = _BEFORE_ALL, most: int = -1) -> Iterator[Row]:
         """Number, body, previous mac and mac of the entries from a number on. Inside a snapshot or a transaction.
 
         From the table itself: an index that somebody added, and that leaves out the newest, would do as well for SQLite.
@@ -188,6 +209,10 @@ class Store(ABC):
     def blobs(self) -> Iterator[tuple[str, bytes]]:
         """All blobs with the digests that they are kept by. Inside a snapshot."""
         yield from self.stream("SELECT sha256, bytes FROM blob")
+
+    def blob_digests(self) -> frozenset[str]:
+        """Of all blobs."""
+        return frozenset(row[0] for row in self.rows("SELECT sha256 FROM blob"))
 
     def naming_blob(self, sha256: str) -> int | None:
         """The first entry that names a blob."""

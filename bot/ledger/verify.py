@@ -145,6 +145,13 @@ def verify(
         store.close()
 
 
+def prove(store: Store, key: bytes) -> Verification:
+    """Prove what a store holds by itself, in the caller's snapshot or transaction: no anchors, nothing beside the bodies."""
+    sound: Future[str] = Future()
+    sound.set_result("ok")
+    return _Proof(store, key, [], sound, HEADS_EVERY).run()
+
+
 def _id_of(store: Store, key: bytes) -> str:
     """The id of the ledger; "" where its first entry does not hold, which the walk says in its own words."""
     try:
