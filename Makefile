@@ -40,12 +40,16 @@ test-lab: $(READY)  ## what it is tested against: the practice environment, the 
 	@sh deploy/system-packages.sh test $(PYTHON)
 	$(PYTEST) $(SPREAD) tests/lab
 
-# The contract of the stores and four scenarios run on PostgreSQL in `make test` as well.
-test-postgres: $(READY)  ## the ledger in PostgreSQL: the store, kills, lost answers, and the rules of tickets on it
+# The contract of the stores, one move and four scenarios run on PostgreSQL in `make test` as well. Here: what only a database
+# can meet, and all that a file goes through, killed and raced, unless it looks into the file itself.
+DATABASE_TESTS = tests/bot/ledger/test_postgresql.py tests/bot/ledger/test_store_contract.py tests/bot/ledger/test_copies.py \
+	tests/bot/ledger/test_views.py tests/bot/cli/test_ledger_move.py tests/stories/test_postgresql.py
+EITHER_STORE = tests/bot/ledger/test_ticket_state.py tests/bot/ledger/test_ticket_table.py tests/bot/ledger/test_entries.py \
+	tests/bot/ledger/test_kill.py tests/bot/ledger/test_concurrency.py tests/bot/executor
+test-postgres: $(READY)  ## the ledger in PostgreSQL: the store, kills, lost answers, a move into it, and the rules of tickets on it
 	@sh deploy/system-packages.sh test $(PYTHON)
-	$(PYTEST) $(SPREAD) tests/bot/ledger/test_postgresql.py tests/bot/ledger/test_store_contract.py tests/stories/test_postgresql.py
-	STORE=postgresql $(PYTEST) $(SPREAD) -m "not sqlite" tests/bot/ledger/test_ticket_state.py \
-		tests/bot/ledger/test_ticket_table.py tests/bot/ledger/test_entries.py
+	$(PYTEST) $(SPREAD) $(DATABASE_TESTS)
+	STORE=postgresql $(PYTEST) $(SPREAD) -m "not sqlite" $(EITHER_STORE)
 
 test-long: $(READY)  ## whole incidents that take long, such as each error of a node whose updates are fixed
 	$(PYTEST) $(SPREAD) --ignore tests/lab --long

@@ -22,6 +22,7 @@ from bot.ledger_place import Database
 
 TOOLS = ("initdb", "postgres")
 _USER = "hvops"
+_ATTEMPTS = 3
 _ACCOUNT = "postgres"  # of Debian's package: the server refuses to run as root
 
 
@@ -40,9 +41,7 @@ class Cluster:
         self._account = _ACCOUNT if os.geteuid() == 0 else None
         self._numbers = count(1)
         self._server: subprocess.Popen | None = None
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
 
     def make(self) -> None:
         password = self.folder / "password"
@@ -98,10 +97,22 @@ class Cluster:
             connection.execute(f"CREATE DATABASE {name}")
         return Database(self.url(name))
 
+    def drop(self, database: Database) -> None:
+        """Take it away again, whoever is connected to it: each takes some megabytes."""
+        name = database.url.rpartition("/")[2]
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
     def _run(self, tool: str, *arguments) -> None:
         subprocess.run(
             [_where(tool), *arguments], check=True, user=self._account, cwd=self.folder, stdout=subprocess.DEVNULL
         )
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
 
 
 def _where(tool: str) -> str:
@@ -112,11 +123,23 @@ def _where(tool: str) -> str:
 
 @contextmanager
 def cluster() -> Iterator[Cluster]:
-    """Made, started, and ended by its own process id. Not below pytest's folder, which the server's account cannot enter."""
-    with tempfile.TemporaryDirectory(prefix="hvops-postgresql-", ignore_cleanup_errors=True) as folder:
+    """Made, started, and ended by its own process id.
+
+    Not below pytest's folder, nor root's, which the server's account cannot enter.
+    """
+    place = "/tmp" if os.geteuid() == 0 else None
+    with tempfile.TemporaryDirectory(prefix="hvops-postgresql-", dir=place, ignore_cleanup_errors=True) as folder:
         made = Cluster(Path(folder))
         made.make()
-        made.start()
+        for left in reversed(range(_ATTEMPTS)):
+            try:
+                made.start()
+            except RuntimeError:  # somebody took the port meanwhile
+                if not left:
+                    raise
+                made.port = free_port()
+            else:
+                break
         try:
             yield made
         finally:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bot.ledger import Ledger
-from bot.ledger_place import Place
+from bot.ledger_place import Database, Place
 from bot.redaction import Redactor
 
 
@@ -51,6 +51,12 @@ def place(request, tmp_path: Path) -> Place:
     if os.environ.get("STORE") == "postgresql":
         return request.getfixturevalue("postgresql_cluster").database()
     return tmp_path / "ledger.db"
+
+
+@pytest.fixture
+def child_environment(place: Place) -> dict[str, str]:
+    """For a process that opens the ledger of this test: where it is, unless that is the usual file."""
+    return os.environ | ({"DATABASE": place.url} if isinstance(place, Database) else {})
 
 
 @pytest.fixture

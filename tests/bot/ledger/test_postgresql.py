@@ -461,3 +461,40 @@ def test_one_process_of_all_machines_runs_tickets_until_its_connection_is_lost(o
     assert one.append("U1", entry_data("asked")).seq == 1  # it still answers
     for each in (lock, elsewhere):
         each.close()
+
+
+OPENER = """
+import sys
+from pathlib import Path
+from bot.ledger import Ledger
+from bot.ledger.entries import Asked
+from bot.ledger_place import Database
+folder = Path(sys.argv[1])
+sys.stdout.write("ready\\n")
+sys.stdout.flush()
+place = Database(sys.stdin.readline().strip())
+with Ledger(place, folder / "ledger.key", folder / "anchors.txt") as ledger:
+    ledger.append(sys.argv[2], Asked(line="/x"))
+"""
+
+
+def test_processes_that_come_to_an_empty_database_at_once_all_open_it(tmp_path, opened, place):
+    """The first start of several bots at the same moment: one makes the tables, the others find them."""
+    children = [
+        subprocess.Popen(
+            [sys.executable, "-c", OPENER, str(tmp_path), name],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for name in "abcd"
+    ]
+    for child in children:
+        assert child.stdout.readline() == "ready\n"
+    for child in children:
+        child.stdin.write(f"{place.url}\n")
+        child.stdin.flush()
+    said = [child.communicate(timeout=60) for child in children]
+    assert [child.returncode for child in children] == [0] * 4, said
+    assert sorted(entry.actor for entry in opened().every()) == list("abcd")
