@@ -19,18 +19,21 @@ class LeaderLock:
     The file beside the ledger stays; what counts is the lock on it, and the kernel lets go of that with the process.
     """
 
-    def __init__(self, ledger: Path, beyond: Callable[[], bool] = lambda: True) -> None:
+    def __init__(
+        self, ledger: Path, beyond: Callable[[], bool] = lambda: True, release: Callable[[], None] = lambda: None
+    ) -> None:
         """Name the lock of a ledger.
 
         Args:
             ledger: the file that the lock's own lies beside.
             beyond: whether this process is also the one of all machines, where others may have the ledger as well; once it
                 was, a no is for ever.
+            release: lets another machine be that one.
 
         Raises:
             LedgerError: the lock's file cannot be made.
         """
-        self._beyond = beyond
+        self._beyond, self._release = beyond, release
         whole = ledger.resolve()  # by whatever link a process was told of it, there is one lock
         self.path = whole.with_name(f"{whole.name}.runner")
         try:
@@ -87,6 +90,7 @@ class LeaderLock:
 
     def close(self) -> None:
         """Let another process be the one."""
+        self._release()
         if self._file >= 0:
             os.close(self._file)
         self._file, self.is_held = -1, False

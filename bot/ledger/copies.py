@@ -11,8 +11,8 @@ copied is one transaction there; the switch is that one entry here. So a move th
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,35 +80,28 @@ def move(
         if closed is not None and there.mac_of(closed.seq) == closed.mac:
             return verify(target, key, anchor_file)
         ledger = None if closed is not None else stack.enter_context(closing(Ledger(*files, mask)))
-        with there.transaction():
-            there.rest()
-            if there.head() is not None:
-                raise LedgerError(f"{path} was not moved: {target} holds another ledger.")
-            last = copy(source, there)
-            step("copied")
-            there.length()  # it still answers
-            stack.enter_context(_half_way(path))
-            if ledger is not None:
-                ledger.append(mover.actor, mover.entry(there.name, str(target)))
-            step("closed")
-            copy(source, there, last)
-            step("followed")
-            _compare(source, there, key)
-            step("compared")
+        try:
+            with there.transaction():
+                there.rest()
+                _must_be_empty(there, f"{path} was not moved: {target} holds another ledger.")
+                last = copy(source, there)
+                step("copied")
+                there.length()  # it still answers
+                if ledger is not None:
+                    ledger.append(mover.actor, mover.entry(there.name, str(target)))
+                step("closed")
+                copy(source, there, last)
+                step("followed")
+                _compare(source, there, key)
+                step("compared")
+        except LedgerError as error:
+            if _moved(source) is None:
+                raise
+            says = f"{error} The move ended half-way: {path} is whole and takes no more entries. Run hvops ledger move again"
+            raise LedgerError(f"{says}, or with --take-back.") from error
         step("committed")
+        there.write("ANALYZE entry, ticket, blob")  # or lists are slow until the server does so by itself
     return verify(target, key, anchor_file)
-
-
-@contextmanager
-def _half_way(path: Path) -> Iterator[None]:
-    """Say of what goes wrong from here on how the file stands."""
-    try:
-        yield
-    except LedgerError as error:
-        says = (
-            f"{error} The move ended half-way: {path} is whole and takes no more entries. Run hvops ledger move again"
-        )
-        raise LedgerError(f"{says}, or with --take-back.") from error
 
 
 def take_back(files: Files, target: Database, mover: Mover, mask: Redactor) -> Entry:
@@ -130,8 +123,7 @@ def take_back(files: Files, target: Database, mover: Mover, mask: Redactor) -> E
         there.transaction(),
     ):
         there.rest()
-        if there.head() is not None:
-            raise LedgerError(f"{target} holds the ledger by now: it goes on there, and {files[0]} does not.")
+        _must_be_empty(there, f"{target} holds the ledger by now: it goes on there, and {files[0]} does not.")
         return ledger.append(mover.actor, mover.entry(ledger.store_name, str(files[0])))
 
 
@@ -184,6 +176,11 @@ def _must_be_bound_for(closed: Entry | None, path: Path, target: Database) -> No
     address = closed.fields.get("address") if closed is not None else str(target)
     if address != str(target):
         raise LedgerError(f"{path} was moved to {address}, not to {target}: it goes on there, or is moved there.")
+
+
+def _must_be_empty(there: Store, says: str) -> None:
+    if there.head() is not None:
+        raise LedgerError(says)
 
 
 def _compare(source: Store, there: Store, key: bytes) -> None:

@@ -373,6 +373,10 @@ class Ledger(Reader):
         """
         return self._store.holds_runs()
 
+    def release_runs(self) -> None:
+        """Let another process be that one."""
+        self._store.release_runs()
+
     def prove(self) -> None:
         """Prove what is new, and take it in: at first all of it, for which a long ledger needs seconds. Raises LedgerError."""
         with self._proved():

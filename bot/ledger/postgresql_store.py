@@ -177,6 +177,13 @@ class PostgresqlStore(Store):
                 return False
             return self._holds_runs
 
+    def release_runs(self) -> None:
+        """Let another process hold that lock: it goes with its connection."""
+        with self._lock:
+            if self._running is not None:
+                self._running.close()
+            self._running, self._holds_runs = None, False
+
     def again(self) -> PostgresqlStore:
         """Another connection to the same database, only for reading. Raises LedgerError."""
         return PostgresqlStore(self.place, read_only=True)

@@ -112,6 +112,10 @@ class Store(ABC):
         """Whether this process holds the lock of the runs among all machines, taking it where it is free."""
 
     @abstractmethod
+    def release_runs(self) -> None:
+        """Let another process hold that lock."""
+
+    @abstractmethod
     def again(self) -> Store:
         """Another connection to the same database, only for reading. Raises LedgerError."""
 

@@ -498,3 +498,37 @@ def test_processes_that_come_to_an_empty_database_at_once_all_open_it(tmp_path, 
     said = [child.communicate(timeout=60) for child in children]
     assert [child.returncode for child in children] == [0] * 4, said
     assert sorted(entry.actor for entry in opened().every()) == list("abcd")
+
+
+def test_who_stops_running_tickets_lets_another_machine_do_so(opened, tmp_path):
+    one, other = opened(), opened()
+    lock = LeaderLock(tmp_path / "here", one.holds_runs, one.release_runs)
+    elsewhere = LeaderLock(tmp_path / "there", other.holds_runs, other.release_runs)
+    assert lock.acquire()
+    assert not elsewhere.acquire()
+    lock.close()
+    while not elsewhere.acquire():  # the server needs a moment
+        pass
+    elsewhere.close()
+
+
+def test_who_may_only_read_sees_the_views_and_the_ledger_stays_as_it_is(ledger, place, postgresql_cluster):
+    """As the guide says it: rights that are given change no definition, and let nobody write."""
+    ledger.append("U1", entry_data("asked", {"line": "/x"}))
+    name = f"reader_{place.url.rpartition('/')[2]}"
+    with session(place) as admin:
+        admin.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'r'")
+        admin.execute(f"GRANT USAGE ON SCHEMA hvops TO {name}")
+        admin.execute(f"GRANT SELECT ON hvops.timeline, hvops.questions, hvops.decisions TO {name}")
+    own = place.url.replace(f"hvops:{postgresql_cluster.password}@", f"{name}:r@")
+    with psycopg.connect(own, autocommit=True) as reader:
+        assert reader.execute("SELECT line FROM hvops.timeline").fetchall() == [("/x",)]
+        for refused in (
+            "SELECT * FROM hvops.entry",
+            "DELETE FROM hvops.timeline",
+            "INSERT INTO hvops.blob VALUES ('', '')",
+        ):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                reader.execute(refused)
+    assert ledger.is_stopped() is False
+    assert ledger.verify().holds
