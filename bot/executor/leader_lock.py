@@ -83,6 +83,7 @@ class LeaderLock:
         if there is None or (there.st_dev, there.st_ino) != (held.st_dev, held.st_ino):
             how = "removed" if there is None else "replaced"
             self.is_held = False
+            self._release()  # nobody else could go on while a process that runs nothing keeps the others from it
             self.trouble = (
                 f"{self.path} was {how} while this process held it, so another one may be running the tickets. This "
                 "process runs nothing any more. Leave that file alone and restart hvops."
