@@ -12,10 +12,9 @@ from bot.api.actions import Action, InvokeMethod, ManualStep, Octets, RowTransac
 from bot.api.queries import GuestRegistry, GuestWql, Query, Registry, RunReader, Value, Wql
 from bot.errors import PolicyViolation
 from bot.transport.allowlist import PROGRAMS
-from bot.transport.allowlist.sql import QUERIES
+from bot.transport.allowlist.sql import QUERIES, changes_of
 from bot.transport.allowlist.web import CALLS
 from bot.transport.allowlist.web_probe import PROBES
-from bot.transport.sql.databases import changes_of
 from bot.transport.windows import wql, wsman
 
 
