@@ -249,7 +249,7 @@ async def test_what_a_killed_bot_was_about_to_change_is_not_changed(place):
     rows = [asdict(row) for row in place.fix().rows]
     first = {"on": "vmm", "connection": told, "ends": time.monotonic() + 600, "database": "vmm", "changes": rows}
     program = [sys.executable, "-P", "-m", "bot.transport.sql.driver_process"]
-    with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as driver:
+    with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as driver:  # noqa: ASYNC220
         driver.stdin.write(f"{json.dumps(first)}\n")
         driver.stdin.flush()
         assert json.loads(await asyncio.to_thread(driver.stdout.readline)) == {"look": "begin"}
