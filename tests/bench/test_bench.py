@@ -42,6 +42,7 @@ async def test_acknowledgements_are_beside_a_bare_bolt_app():
     assert len(ack.table(took).rows) == len(took)
 
 
+@pytest.mark.long
 async def test_acknowledgements_while_slack_fails_are_beside_a_bare_bolt_app():
     sides = await faults.measure(commands=8, rounds=1, seed=1)
     assert [side.name for side in sides] == ["bare Bolt", "hvops"]
@@ -76,6 +77,7 @@ def test_ansible_hears_every_host(port):
     assert min(run.wall, run.cpu, run.peak_mb) > 0
 
 
+@pytest.mark.long
 @pytest.mark.kerberos
 def test_a_first_contact_is_beside_its_longest_host():
     found = first.measure(2, 3, 0.0, ["find-full-guests", "check-storvsc-risk"])
@@ -116,6 +118,7 @@ def test_looking_again_is_beside_a_small_cluster_and_a_slow_way():
     assert small < large == slow
 
 
+@pytest.mark.long
 async def test_a_click_is_beside_the_look_and_a_bare_call():
     took = await click.measure(1)
     assert {name: len(seconds) for name, seconds in took.items()} == {
@@ -125,6 +128,7 @@ async def test_a_click_is_beside_the_look_and_a_bare_call():
     assert len(click.table(took).rows) == len(took)
 
 
+@pytest.mark.long
 def test_a_hostile_host_is_beside_the_same_bot_idle():
     kinds = {name: enough.KINDS[name] for name in ("a long namespace", "gzip in gzip")}
     found = enough.memory(kinds)
@@ -150,6 +154,7 @@ def test_a_filled_ledger_is_one_that_the_bot_could_have_written(tmp_path):
         assert found.verify().holds
 
 
+@pytest.mark.long
 async def test_many_tickets_are_beside_a_few():
     few, many = await tickets.measure(4, 4, 1), await tickets.measure(20, 10, 1)
     assert all(second > 0 for took in (few, many) for seconds in took.values() for second in seconds)
