@@ -166,6 +166,7 @@ async def test_what_fails_before_the_other_side_has_started_is_taken_back(play):
         assert end.rolled_back
 
 
+@pytest.mark.long
 async def test_a_bot_that_was_restarted_goes_on_and_does_nothing_twice(play):
     async with play("drill") as ops:
         await approved(ops)

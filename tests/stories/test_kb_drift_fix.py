@@ -71,6 +71,7 @@ async def reaches(ops, start):
     return await ops.slack.person("operator").sees(re.compile(f"^{start}"), "hv-ops")
 
 
+@pytest.mark.long
 async def test_both_nodes_are_fixed_one_after_the_other(play, quick):
     async with play("kb-drift-fix") as ops:
         homes = ops.estate.do(lambda: {name: {one.name for one in node(ops, name).guests} for name in ("hv02", "hv05")})

@@ -107,6 +107,7 @@ async def test_it_stops_as_soon_as_the_guest_has_restarted(play, hurried):
         assert len(moves(ops)) == 2
 
 
+@pytest.mark.long
 async def test_a_bot_that_was_restarted_goes_on_counting(play, hurried):
     async with play("healthy") as ops:
         await proved(ops)
