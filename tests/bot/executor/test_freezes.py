@@ -6,10 +6,11 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from scripted_world import APPROVER, BOTH, OPERATOR, POLICY, person
+from scripted_world import APPROVER, BOTH, OPERATOR, POLICY, is_now, person, set_to, simple, step
 
 from bot.api.command import Role
 from bot.api.windows import Window, WindowKind
+from bot.dispatch.pipeline import Request
 from bot.errors import PermissionDenied, Unanswered
 from bot.tickets.freezes import why_repeated_moves_wait
 from bot.tickets.planner import Planner
@@ -183,13 +184,74 @@ async def test_what_has_begun_is_finished(bench, world):
     assert bench.last(ticket).kind == "done"
 
 
+async def undone(bench, ticket, by):
+    return (await bench.proposals.undo(Request(by, f"undo {ticket}", "slack", "C0OPS"), ticket)).ticket
+
+
 async def test_what_failed_is_taken_back_inside_of_a_freeze(bench, world):
+    world.faults = [None, "refused"]
     ticket = await bench.approved()
+    await bench.runs(2)
+    assert bench.last(ticket).kind == "failed"
+    told(bench, stretch(bench, -60, 300))
+    back = await undone(bench, ticket, OPERATOR)
+    bench.decisions.approve(bench.press(APPROVER, back))
+    await bench.runs(2)
+    assert bench.last(back).kind == "done"
+
+
+def undoable(on, _facts):
+    made = step("tweak", on, tweaked="yes")
+    return simple(on, replace(made, undo=set_to(on, tweaked="no"), undone=(is_now(on, 60, tweaked="no"),)))
+
+
+async def test_what_is_done_is_taken_back_inside_of_a_freeze_only_where_an_approver_overrides_it(bench, world):
+    """It is whole, so its undo is a change like any other, also of low risk, which otherwise who asks confirms."""
+    bench.plans["tweak"] = undoable
+    ticket = (await bench.propose("/tweak hv03", BOTH)).ticket
+    bench.decisions.approve(bench.press(BOTH, ticket))
     await bench.runs(2)
     assert bench.last(ticket).kind == "done"
     told(bench, stretch(bench, -60, 300))
-    back = await bench.planner.undo(ticket)
-    assert not [one for one in back.plan.gates if one.is_open or (one.blocks_plan and "freeze" in one.description)]
+    back = await undone(bench, ticket, BOTH)
+    with pytest.raises(PermissionDenied, match="you asked"):
+        bench.decisions.approve(bench.press(BOTH, back), WHY)
+    with pytest.raises(Unanswered):
+        bench.decisions.approve(bench.press(APPROVER, back))
+    await bench.runs(2)
+    assert world.hosts["hv03"]["tweaked"] == "yes"
+    bench.decisions.approve(bench.press(APPROVER, back), WHY)
+    await bench.runs(2)
+    assert (bench.last(back).kind, world.rows("hv03")[0]["tweaked"]) == ("done", "no")
+
+
+async def test_an_undo_that_was_approved_before_a_freeze_waits_for_its_end(bench, world):
+    bench.plans["tweak"] = undoable
+    ticket = (await bench.propose("/tweak hv03", BOTH)).ticket
+    bench.decisions.approve(bench.press(BOTH, ticket))
+    await bench.runs(2)
+    told(bench, stretch(bench, 2, 10))
+    back = await undone(bench, ticket, BOTH)
+    bench.clock.forward(minutes=3)
+    bench.decisions.approve(bench.press(BOTH, back))
+    await bench.runs(2)
+    assert (bench.last(back).kind, world.hosts["hv03"]["tweaked"]) == ("approved", "yes")
+    bench.clock.forward(minutes=8)
+    await bench.runs(2)
+    assert bench.last(back).kind == "done"
+
+
+async def test_a_clock_that_is_set_back_ends_no_freeze(bench, world):
+    told(bench, stretch(bench, 2, 600))
+    ticket = (await bench.propose()).ticket
+    bench.clock.forward(minutes=3)
+    bench.decisions.approve(bench.press(APPROVER, ticket))
+    await bench.runs()
+    bench.clock.forward(minutes=-3)
+    await bench.dies()
+    await bench.runs(2)
+    assert (world.order, bench.kinds(ticket)[-1]) == ([], "approved")
+    assert (await bench.propose("/tweak hv04", BOTH)).proposal.policy == "approval"
 
 
 def test_repeated_moves_wait_for_backups_and_freezes_and_not_for_maintenance(bench):
