@@ -231,7 +231,7 @@ class Ledger(Reader):
             return samples_since(store, on, what, since)
 
     def done_changes(self, question: DoneChanges) -> list[dict[str, Any]]:
-        """The changes of a command that have run to their end on a place; the question says what a row holds.
+        """The changes of a command that have run to their end on a target or a place; the question says what a row holds.
 
         Each out of all the proved entries of its ticket, in one snapshot. Raises LedgerError where nothing is proved, or the
         file lists other entries of a ticket than there are.
@@ -243,7 +243,7 @@ class Ledger(Reader):
                 entries = super().story(ticket)
                 state.check_story(ticket, (entry.mac for entry in entries))
                 undone_by = next((one for one in state.undos_of(ticket) if state.end_of(one) == Done.kind), "")
-                if (row := change_row(question.on, entries, undone_by)) is not None:
+                if (row := change_row(question, entries, undone_by)) is not None:
                     rows.append(row)
         return rows
 
