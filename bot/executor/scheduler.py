@@ -394,7 +394,7 @@ class Scheduler:
         run = Run(self._parts, ticket, proposal_of(self._parts.ledger, ticket))
         if run.is_late() or (again is not None and self._parts.clock() < again):
             return False
-        run.refresh()
+        await asyncio.to_thread(run.refresh)
         found = await recheck_roles(run)
         says = why_half_undone(self._parts.ledger, ticket) or found.lost or found.unknown
         if says:
