@@ -54,10 +54,10 @@ def judge_drill(
     if absent := _without(newest, of.guests):
         why = f"{newest.ticket}, the last drill there and back, was without {join_names(absent)}"
         return Verdict(Outcome.UNPROVABLE, service, why, assumption, "the ledger")
-    return _by_age_and_times(assumption, service, newest, now)
+    return _by_age_and_times(assumption, newest, now)
 
 
-def _by_age_and_times(assumption: Assumption, service: str, newest: DrillRecord, now: datetime) -> Verdict:
+def _by_age_and_times(assumption: Assumption, newest: DrillRecord, now: datetime) -> Verdict:
     """What a drill of the whole service proves: how long ago it was, and whether it kept what is promised."""
     seen = by_age(assumption, newest.ended, now, f"{newest.ticket}, last drill", asked="the ledger")
     times = "; ".join(_times(newest.measured))
