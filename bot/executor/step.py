@@ -222,7 +222,9 @@ def _why_not(run: Run, at: StepInstance) -> str:
     try:
         run.must_lead()
         run.raise_if_cancelled(is_sending=True)
-        return "changes are stopped" if run.parts.ledger.is_stopped() else run.why_it_waits(at)
+        if run.parts.ledger.is_stopped():
+            return "changes are stopped"
+        return run.why_it_waits(at) or run.why_it_does_not_begin(at)
     except Cancelled:
         return "it was cancelled"
     except Preempted:

@@ -12,7 +12,7 @@ from bot.api.command import Role
 from bot.api.windows import Window, WindowKind
 from bot.dispatch.pipeline import Request
 from bot.errors import PermissionDenied, Unanswered
-from bot.tickets.freezes import why_repeated_moves_wait
+from bot.tickets.freezes import why_not_begun, why_repeated_moves_wait
 from bot.tickets.planner import Planner
 
 WHY = ("The array fails tonight",)
@@ -182,6 +182,50 @@ async def test_what_has_begun_is_finished(bench, world):
     bench.planner.rebuild = rebuild
     await bench.runs(2)
     assert bench.last(ticket).kind == "done"
+
+
+def asks_before_it_sends(bench):
+    """As the engine does."""
+    bench.parts = replace(
+        bench.parts,
+        may_begin_now=lambda proposal, answered, now: why_not_begun(
+            proposal.plan, bench.planner._windows, proposal.places, now, answered
+        ),
+    )
+    bench.runner._only.close()
+    bench.runner = bench.new_runner()
+
+
+async def test_a_freeze_that_begins_while_a_host_takes_its_time_holds_the_first_act(bench, world):
+    """Its window was looked for, and then the guard waited, or the login; nothing of it was sent."""
+    told(bench, stretch(bench, 2, 10))
+    asks_before_it_sends(bench)
+    ticket = await bench.approved()
+    world.logins[0] = lambda: bench.clock.forward(minutes=3)
+    await bench.runs(2)
+    assert (world.order, bench.last(ticket).kind) == ([], "voided")
+    assert "freeze “year-end” on prod, until " in bench.last(ticket).reason
+
+
+async def test_a_freeze_that_begins_after_the_first_act_holds_nothing(bench, world):
+    told(bench, stretch(bench, 2, 300))
+    asks_before_it_sends(bench)
+    ticket = await bench.approved()
+    world.logins[1] = lambda: bench.clock.forward(minutes=3)
+    await bench.runs(2)
+    assert bench.last(ticket).kind == "done"
+
+
+async def test_an_overridden_freeze_does_not_hold_the_first_act_and_another_one_does(bench, world):
+    told(bench, stretch(bench, -60, 300))
+    asks_before_it_sends(bench)
+    for line in ("/reset hv03", "/reset hv04"):
+        ticket = (await bench.propose(line)).ticket
+        bench.decisions.approve(bench.press(APPROVER, ticket), WHY)
+        await bench.runs()
+        world.logins[3] = lambda: told(bench, *bench.planner._windows, stretch(bench, -1, 400, "another"))
+    assert (bench.last("T-1").kind, bench.last("T-2").kind) == ("done", "voided")
+    assert not [act for act in world.order if act[0] == "hv04"]
 
 
 async def undone(bench, ticket, by):
