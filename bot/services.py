@@ -27,7 +27,7 @@ from bot.ledger import Entry, Ledger
 from bot.redaction import Redactor
 from bot.tickets.create import ProposalService
 from bot.tickets.decisions import ApprovalService
-from bot.tickets.freezes import why_repeated_moves_wait
+from bot.tickets.freezes import why_not_begun, why_repeated_moves_wait
 from bot.tickets.planner import Planner
 from bot.tickets.proposal import has_acted_on
 from bot.transport.capture import Capture
@@ -231,6 +231,9 @@ def runner(
         tell=tell,
         outside=outside,
         may_start_now=lambda proposal, now: why_repeated_moves_wait(windows, proposal.places, now),
+        may_begin_now=lambda proposal, answered, now: why_not_begun(
+            proposal.plan, windows, proposal.places, now, answered
+        ),
     )
     return Scheduler(work, missed_click)
 

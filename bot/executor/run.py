@@ -207,15 +207,27 @@ class Run:
         Raises Cancelled, Preempted, OutOfTime: whoever needs its locks meanwhile has them.
         """
         has_waited = False
-        while at.group.is_counted and (why := self.parts.may_start_now(self.proposal, self.parts.now())):
+        while why := self.why_it_waits(at):
+            self.raise_if_cancelled(is_sending=True)
             has_waited = True
             await self.pause(self.parts.every, f"waiting: {why}")
         return has_waited
+
+    def why_it_waits(self, at: StepInstance) -> str:
+        """The window in which nothing of a repeated group begins, as a sentence without its full stop; "" where it may."""
+        return self.parts.may_start_now(self.proposal, self.parts.now()) if at.group.is_counted else ""
+
+    def why_it_does_not_begin(self, at: StepInstance) -> str:
+        """The freeze in which the first act of all does not go out; "" where it may, or another one went out before."""
+        if self.story.sent_before or self.story.intents.keys() - {at.key} or self.is_taking_back:
+            return ""
+        return self.parts.may_begin_now(self.proposal, self.answered, self.parts.now())
 
     async def wait_while_stopped(self) -> bool:
         """Nothing begins while /hvops stop is in force. Whether it had to wait. Raises Cancelled, Preempted, OutOfTime."""
         told = False
         while self.parts.ledger.is_stopped():
+            self.raise_if_cancelled(is_sending=True)
             if not told:
                 waits = (
                     "what failed is not taken back"

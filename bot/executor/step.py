@@ -76,7 +76,7 @@ async def _begin_and_settle(run: Run, at: StepInstance) -> StepResult | None:
     held_back = False
     while True:
         try:
-            if await _waited(run) or await run.wait_until_allowed(at) or held_back:
+            if await _waited(run, at) or held_back:
                 if not _has_begun_group(run, at):
                     return StepResult(StepStatus.HELD_BACK, f"before: {at.step.description}")
                 await _ask_again(run, at)
@@ -96,10 +96,14 @@ async def _begin_and_settle(run: Run, at: StepInstance) -> StepResult | None:
                 return await reconcile(run, at, fate)
 
 
-async def _waited(run: Run) -> bool:
-    """Wait for go where changes are stopped; whether that was necessary. Raises Cancelled, Preempted, OutOfTime."""
+async def _waited(run: Run, at: StepInstance) -> bool:
+    """Wait for go where changes are stopped, and for the end of a window; whether either was necessary.
+
+    Raises Cancelled, Preempted, OutOfTime.
+    """
     run.raise_if_cancelled()
-    return await run.wait_while_stopped()
+    has_waited = await run.wait_while_stopped()
+    return await run.wait_until_allowed(at) or has_waited
 
 
 def _has_begun_group(run: Run, at: StepInstance) -> bool:
@@ -146,7 +150,7 @@ async def _act_again(run: Run, at: StepInstance) -> StepResult | None:
     """Begin the step once more, after it was seen that it has not happened. Its people and guards are asked again."""
     await _ask_again(run, at)
     await run.next_attempt(f"step {at.step.key} did not happen; starting it again")
-    if await _waited(run):
+    if await _waited(run, at):
         await _ask_again(run, at)
     if (not_ready := await _not_ready(run, at)) is not None:
         return await not_begun(run, at, not_ready.says)
@@ -210,7 +214,7 @@ async def _not_sent(run: Run, at: StepInstance, why: str) -> None:
     run.raise_if_cancelled()
 
 
-def _why_not(run: Run) -> str:
+def _why_not(run: Run, at: StepInstance) -> str:
     """Why an act may go out no more, "" where it may: a host can take its time for the note, or for the login.
 
     Asked on whatever thread sends it, once the target has let it in.
@@ -218,7 +222,9 @@ def _why_not(run: Run) -> str:
     try:
         run.must_lead()
         run.raise_if_cancelled(is_sending=True)
-        return "changes are stopped" if run.parts.ledger.is_stopped() else ""
+        if run.parts.ledger.is_stopped():
+            return "changes are stopped"
+        return run.why_it_waits(at) or run.why_it_does_not_begin(at)
     except Cancelled:
         return "it was cancelled"
     except Preempted:
@@ -257,7 +263,7 @@ async def _act(run: Run, at: StepInstance) -> SendResult:
     if step.act is None or step.is_by_hand:
         return SendResult("accepted")
     try:
-        with sending_unless(partial(_why_not, run)):
+        with sending_unless(partial(_why_not, run, at)):
             last_look(step.key)()  # before anything of it is asked of the target, and again before it goes out
             async with asyncio.timeout(step.deadline + _GRACE):
                 answer = await perform(run.parts.actor, step.act, float(step.deadline))

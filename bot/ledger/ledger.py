@@ -194,28 +194,44 @@ class Ledger(Reader):
     def moves(self, ticket: str, after: int = 0) -> list[Entry]:
         """The entries that move a ticket, proved, oldest first, and none of what only speaks about it.
 
-        Of an open one no press is read, however many there are: their macs are compared, each once. Raises LedgerError.
+        Of an open one no press is read, however many there are: their macs are compared, each once. Its entries are read one by
+        one, so nobody waits meanwhile: a run of thousands of steps has tens of thousands. Raises LedgerError.
 
         Args:
             ticket: the ticket.
             after: the number of the newest one that somebody has read and kept; 0 for none.
         """
+        moves = self._moves_of(ticket)
+        if not moves:
+            story = self.story(ticket)
+            return [entry for entry in story if entry.seq > after and entry.kind not in MAY_NAME_A_TICKET]
+        wanted = moves[bisect_right(moves, after, key=lambda move: move.seq) :]
+        return [self._entry_at(ticket, move) for move in wanted]
+
+    def proposal(self, ticket: str) -> Entry | None:
+        """The entry that proposed a ticket, proved; None where there is no such ticket. Raises LedgerError.
+
+        Of an open one it is the first that moves it, and the others are not read.
+        """
+        if moves := self._moves_of(ticket):
+            return self._entry_at(ticket, moves[0])
+        return next((entry for entry in self.moves(ticket) if entry.kind == "proposed"), None)
+
+    def _moves_of(self, ticket: str) -> tuple[Anchor, ...]:
+        """The entries that move an open ticket, after a look whether the file lists what names it as it is; else ()."""
         with self._proved() as state:
             moves = state.moves_of(ticket)
             if moves:
                 state.check_listing(ticket, lambda last: self._reader.macs_of_ticket(ticket, last))
-            wanted = moves[bisect_right(moves, after, key=lambda move: move.seq) :]
-            rows = [self._reader.row(move.seq) for move in wanted]
-            if [row and row[-1] for row in rows] != [move.mac for move in wanted]:
-                raise LedgerError(f"the file does not have the entries of {ticket} as they were written")
-        if not moves:
-            story = self.story(ticket)
-            return [entry for entry in story if entry.seq > after and entry.kind not in MAY_NAME_A_TICKET]
-        return [self._reader.entry_from(row) for row in rows if row is not None]
+            return moves
 
-    def proposal(self, ticket: str) -> Entry | None:
-        """The entry that proposed a ticket, proved; None where there is no such ticket. Raises LedgerError."""
-        return next((entry for entry in self.moves(ticket) if entry.kind == "proposed"), None)
+    def _entry_at(self, ticket: str, move: Anchor) -> Entry:
+        """A proved entry, by its number and mac. Raises LedgerError where the file has another one there."""
+        with self._explained():
+            row = self._reader.row(move.seq)
+            if row is None or row[-1] != move.mac:
+                raise LedgerError(f"the file does not have the entries of {ticket} as they were written")
+            return self._reader.entry_from(row)
 
     def listed(self, states: Collection[str], limit: int = 100, *, newest_first: bool = True) -> list[TicketRow]:
         """The tickets in those states, the newest first unless told. Raises LedgerError where the table shows others."""
@@ -231,7 +247,7 @@ class Ledger(Reader):
             return samples_since(store, on, what, since)
 
     def done_changes(self, question: DoneChanges) -> list[dict[str, Any]]:
-        """The changes of a command that have run to their end on a place; the question says what a row holds.
+        """The changes of a command that have run to their end on a target or a place; the question says what a row holds.
 
         Each out of all the proved entries of its ticket, in one snapshot. Raises LedgerError where nothing is proved, or the
         file lists other entries of a ticket than there are.
@@ -243,7 +259,7 @@ class Ledger(Reader):
                 entries = super().story(ticket)
                 state.check_story(ticket, (entry.mac for entry in entries))
                 undone_by = next((one for one in state.undos_of(ticket) if state.end_of(one) == Done.kind), "")
-                if (row := change_row(question.on, entries, undone_by)) is not None:
+                if (row := change_row(question, entries, undone_by)) is not None:
                     rows.append(row)
         return rows
 

@@ -17,7 +17,6 @@ role is started and shut down through Hyper-V all the same: its cluster follows 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from bot.api.actions import InstanceReference, InvokeMethod, ManualStep
@@ -26,6 +25,7 @@ from bot.api.plan import Check, CompareToBefore, Expect, Group, Step, exists
 from bot.api.queries import Fields, Predicate, Wql, make_params
 from commands.drill.facts import HostState
 from commands.drill.sides import Direction, Pair
+from commands.sources.drills import machine_key
 from commands.sources.replication import PREPARED, RECOVERED, REPLICATING, Health, relationship_id
 
 _NAMESPACE = "root/virtualization/v2"
@@ -36,7 +36,6 @@ _STARTED_A_JOB = 4096  # [doc]
 _SHUTDOWN_SECONDS, _SENDING_SECONDS, _FAILOVER_SECONDS, _START_SECONDS = 900, 1800, 900, 600
 _REVERSED_SECONDS = 3600
 HOURS_FOR_A_PERSON = 8
-_CLEAN = re.compile(r"[^a-z0-9.-]+")
 ROLE = "operator"
 
 
@@ -103,7 +102,7 @@ def step_keys_of(machines: Iterable[tuple[str, str]]) -> dict[str, str]:
     """Machine -> the end of its steps' keys: its name in few letters, apart from all others. Each as id and name."""
     found: dict[str, str] = {}
     for vm_id, shown in machines:
-        name = _CLEAN.sub("-", shown.casefold())[:40].strip("-.") or "vm"
+        name = machine_key(shown)
         found[vm_id] = f"{name}-{vm_id[:8]}" if name in found.values() else name
     return found
 

@@ -174,6 +174,96 @@ async def test_nothing_moves_while_a_window_is_open_and_others_have_the_locks_me
     assert {number for _, number in asked} == {0, 1, 2, 3, 4, 5}, "asked before each move"
 
 
+class Opening:
+    """A window that a test opens, and shuts again after the move has been held."""
+
+    def __init__(self, bench):
+        self.bench, self.is_open, self.held = bench, False, 0
+        asks(bench, lambda _proposal, _now: self._answer())
+
+    def _answer(self):
+        self.held += self.is_open
+        return "a freeze" if self.is_open else ""
+
+    async def holds(self, world, ticket, moves):
+        """Nothing has moved since it opened; once it is shut, all the rest does."""
+        await turns(lambda: self.held > 2 or len(owners(world)) > moves, self.bench)
+        assert len(owners(world)) == moves
+        assert any("waiting: a freeze" in one.says for one in self.bench.told)
+        self.is_open = False
+        await turns(lambda: self.bench.ledger.ticket(ticket).state is TicketState.ENDED, self.bench)
+        assert self.bench.last(ticket).kind == "done"
+        assert owners(world) == ["b", "a"] * 3
+        assert self.bench.ledger.verify().holds
+
+
+async def test_a_stop_that_ends_inside_of_a_window_lets_nothing_move_in_it(soaking, world):
+    opening, ticket = Opening(soaking), await soaking.approved("/soak hv03")
+
+    def stops(told):
+        if (told.kind, told.step) == ("outcome", 4):  # between the look and the move
+            soaking.decisions.stop_changes(APPROVER, "the power fails")
+
+    soaking.parts = replace(soaking.parts, tell=lambda told: (soaking.told.append(told), stops(told)))
+    soaking.runner._only.close()
+    soaking.runner = soaking.new_runner()
+    await turns(lambda: any(one.kind == "stopped" for one in soaking.told), soaking)
+    opening.is_open = True
+    soaking.decisions.allow_changes(APPROVER)
+    await opening.holds(world, ticket, 1)
+
+
+async def test_what_did_not_happen_is_not_sent_again_inside_of_a_window(soaking, world, monkeypatch):
+    opening, ticket = Opening(soaking), await soaking.approved("/soak hv03")
+    change, died = world.change, asyncio.Event()
+
+    async def dies_before_it_is_sent(action, seconds):
+        if action.what == "set" and len(owners(world)) == 1:
+            died.set()
+            await asyncio.Event().wait()
+        return await change(action, seconds)
+
+    monkeypatch.setattr(world, "change", dies_before_it_is_sent)
+    await soaking.runner.tick()
+    await died.wait()
+    await soaking.dies()
+    monkeypatch.setattr(world, "change", change)
+    opening.is_open = True
+    await opening.holds(world, ticket, 1)
+
+
+async def test_who_waits_to_send_it_again_can_still_be_cancelled(soaking, world, monkeypatch):
+    opening, ticket = Opening(soaking), await soaking.approved("/soak hv03")
+    change, died = world.change, asyncio.Event()
+
+    async def dies_before_it_is_sent(action, seconds):
+        if action.what == "set":
+            died.set()
+            await asyncio.Event().wait()
+        return await change(action, seconds)
+
+    monkeypatch.setattr(world, "change", dies_before_it_is_sent)
+    await soaking.runner.tick()
+    await died.wait()
+    await soaking.dies()
+    monkeypatch.setattr(world, "change", change)
+    opening.is_open = True
+    await turns(lambda: opening.held > 2, soaking)
+    soaking.decisions.cancel(soaking.press(OPERATOR, ticket))
+    await turns(lambda: soaking.ledger.ticket(ticket).state is TicketState.ENDED, soaking)
+    assert (soaking.last(ticket).kind, owners(world)) == ("cancelled", [])
+
+
+async def test_a_host_that_takes_its_time_for_the_login_until_a_window_opens_moves_nothing(soaking, world):
+    opening, ticket = Opening(soaking), await soaking.approved("/soak hv03")
+    world.logins[1] = lambda: setattr(opening, "is_open", True)
+    await soaking.runner.tick()
+    await turns(lambda: opening.is_open)
+    await opening.holds(world, ticket, 1)
+    results = [entry.data.result for entry in soaking.ledger.story(ticket) if entry.kind == "outcome"]
+    assert results.count("not sent") == 1
+
+
 async def test_two_of_them_are_never_under_way_however_the_other_locks_are_given_away(soaking, world):
     bench = soaking
     first = await waiting(bench)
