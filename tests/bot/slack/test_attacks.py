@@ -1,6 +1,7 @@
 """Payloads as an attacker would send them: somebody else's token behind every button, and nonsense in every field."""
 
 import asyncio
+import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from slack_bolt.request.async_request import AsyncBoltRequest
 
+from bot.redaction import Redactor
 from bot.slack.inbound import buttons, request_handler
 from bot.slack.inbound.payload import deliveries_of, parse_click, parse_field, parse_person
 from bot.slack.outbound.slack_time import SlackTime
@@ -221,6 +223,52 @@ async def test_a_menu_tells_nobody_a_name_of_places_where_they_may_not_ask(bench
         }
         answer = await dispatched(bench, body)
         assert ("prod" in answer.body) is sees
+
+
+def menu(person, window="hvops:ask:check-writers", field="target", typed=""):
+    view = {"type": "modal", "callback_id": window}
+    asked = {"type": "block_suggestion", "view": view, "action_id": field, "value": typed}
+    return {**pressed("x", "t", person.id), **asked}
+
+
+async def test_a_menu_offers_no_name_that_is_secret_or_that_a_line_would_not_keep(bench, monkeypatch):
+    """A line loses what cannot be seen, blanks and quotes: what was chosen would be another name. Slack refuses empty ones."""
+    odd = (
+        "vm-Sommer-2024-long",
+        "crm\u200b-01",
+        "crm 01",
+        "“crm-01”",
+        "a&amp;b",
+        "--crm",
+        "-crm",
+        " ",
+        "\u3164",
+        "",
+        "x" * 76,
+    )
+    names = dict.fromkeys((*(f"{one}{number}" for number in range(60) for one in odd[:4]), *odd, "crm-01"), ("prod",))
+    monkeypatch.setattr(bench.desk.parts.pipeline.inventory, "suggestions", lambda *_: names, raising=False)
+    monkeypatch.setattr(bench.desk.parts.pipeline, "mask", Redactor(["Sommer-2024-long"]))
+    answer = await dispatched(bench, menu(bench.operator))
+    assert [one["value"] for one in json.loads(answer.body)["options"]] == ["crm-01"]
+    answer = await dispatched(bench, menu(bench.operator, "hvops:audit", "about", "sommer"))
+    assert [one["value"] for one in json.loads(answer.body)["options"]] == ["sommer"]
+
+
+async def test_menus_are_made_beside_the_loop_and_not_at_all_for_a_stranger(bench, monkeypatch):
+    asked = []
+
+    def suggestions(*_):
+        asked.append(threading.current_thread() is threading.main_thread())
+        return {"prod": ("prod",)}
+
+    monkeypatch.setattr(bench.desk.parts.pipeline.inventory, "suggestions", suggestions, raising=False)
+    for window in ("hvops:ask:check-writers", "hvops:audit"):
+        await dispatched(bench, menu(bench.nobody, window))
+    assert asked == []
+    for window in ("hvops:ask:check-writers", "hvops:audit"):
+        assert "prod" in (await dispatched(bench, menu(bench.operator, window))).body
+    assert asked == [False, False]
 
 
 @pytest.mark.parametrize(
