@@ -178,14 +178,27 @@ class RequestHandler:
         return progress.started_message(line.text, self.parts.seconds) if asks else None
 
     async def form(self, who: SlackUser, command: Command, filled: Form) -> View:
-        """The window of a command: what can be chosen is what the inventory names, where this person may use it."""
+        """The window of a command, for this person: what can be chosen is what the inventory names, where they may use it."""
         names: dict[str, tuple[str, ...]] = {}
         with contextlib.suppress(HvopsError):  # then it is chosen from a menu that asks again, or typed
             person = await self.parts.people.person(who.team, who.user, who.name)
             names = {
                 one.name: self.names_for(person, command, one) for one in command.parameters if has_closed_list(one)
             }
-        return form_view(replace(filled, names=names))
+        opened = int(slack_time(self.parts.base_url).now() or 0)
+        return form_view(replace(filled, names=names, seal=self.form_seal(who, command.name, opened)))
+
+    def form_seal(self, who: SlackUser, command: str, opened: int) -> str:
+        """What the window of a command carries: opened for one person and one command, and when, by Slack's clock."""
+        return f"{self.parts.ledger.sign_text('form', command, who.id, str(opened))}.{opened}"
+
+    async def may_look(self, who: SlackUser) -> bool:
+        """Whether somebody is known, within a second, to have any role: nobody else is told what a command takes."""
+        with contextlib.suppress(HvopsError, TimeoutError):
+            async with asyncio.timeout(_MENU_SECONDS):
+                person = await self.parts.people.person(who.team, who.user, who.name)
+                return person.highest_role is not Role.NOBODY
+        return False
 
     def names_for(self, person: Person, command: Command, parameter: Parameter) -> tuple[str, ...]:
         """The names that may be offered for a parameter: those known by now, of places where this person may use it."""
@@ -328,8 +341,8 @@ class RequestHandler:
     async def _asked_again(self, who: SlackUser, window: Window, error: UsageError) -> bool:
         """Whether the form stands in its window again, with all that was written there and what is wrong with it."""
         near = f" Perhaps you mean {', '.join(error.suggestions)}." if error.suggestions else ""
-        opened = str(int(slack_time(self.parts.base_url).now() or 0))
-        filled = Form(window.command, typed=window.typed, trouble=f"{error}{near}", opened=opened)
+        trouble = self.parts.pipeline.mask.redact_text(f"{error}{near}")
+        filled = Form(window.command, typed=window.typed, trouble=trouble)
         return await self._shown_in(window.view, await self.form(who, window.command, filled))
 
     async def dated(self, fresh: Freshness) -> Freshness:

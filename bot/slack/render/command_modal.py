@@ -36,14 +36,14 @@ class Form:
         names: parameter -> the names to choose from, where the inventory names all that there are.
         typed: parameter -> what somebody wrote or chose before.
         trouble: why what was sent off could not be answered; "" the first time.
-        opened: epoch seconds.
+        seal: says for whom it was opened, and when.
     """
 
     command: Command
     names: Mapping[str, Sequence[str]] = field(default_factory=dict)
     typed: Mapping[str, str] = field(default_factory=dict)
     trouble: str = ""
-    opened: str = ""
+    seal: str = ""
 
 
 def has_closed_list(parameter: Parameter) -> bool:
@@ -59,7 +59,7 @@ def form_view(form: Form) -> View:
     return {
         "type": "modal",
         "callback_id": f"{CALLBACK}:{command.name}",
-        "private_metadata": form.opened,
+        "private_metadata": form.seal,
         "title": _title(command),
         "submit": _plain("Plan" if command.changes else "Check"),
         "close": _plain("Cancel"),
