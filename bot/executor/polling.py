@@ -119,12 +119,18 @@ async def wait_for(
 async def before_image(parts: RunContext, question: Query) -> tuple[Rows | None, str]:
     """A before-image, or None and why there is none: one that no ledger should hold is none either."""
     await parts.planner.resolve_hosts(question.on)
-    found = await parts.look(parts.clock(), None).query(Source(question, lambda rows: [dict(row) for row in rows]))
+    found = await parts.look(parts.clock(), None).query(Source(question, _weighed))
     if isinstance(found, Unknown):
         return None, f"{found.target}: {found.why}"
-    if weigh(found.value) > LARGEST_IMAGE:
-        return None, f"{question.on}: its answer ({len(found.value):,} rows) is too long to record"
-    return found.value, ""
+    rows, weight = found.value
+    if weight > LARGEST_IMAGE:
+        return None, f"{question.on}: its answer ({len(rows):,} rows) is too long to record"
+    return rows, ""
+
+
+def _weighed(rows: Rows) -> tuple[Rows, int]:
+    """Rows of their own, and what they take: read where an answer is read, and not on the loop."""
+    return [dict(row) for row in rows], weigh(rows)
 
 
 def _settling(checks: Sequence[Check]) -> str:
