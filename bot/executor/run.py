@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TypedDict
 
@@ -12,7 +12,7 @@ from bot.api.rows import Rows
 from bot.executor.context import BOT, RunContext, TicketChange
 from bot.formatting import format_time
 from bot.ledger import Entry
-from bot.ledger.entries import Approved, Resumed, Transition
+from bot.ledger.entries import Approved, Intent, Outcome, Resumed, Transition
 from bot.tickets.proposal import Proposal, answers_until
 from bot.tickets.run_history import Key, RunHistory, StepInstance, StoryReader, positions, story_of
 
@@ -35,6 +35,11 @@ class NotAllowedNow(Exception):
 
 class OutOfTime(Exception):
     """Its deadline has passed: no further step starts. Only inside of `run`."""
+
+
+def _without_images(entry: Entry) -> Entry:
+    """An entry of a step as what it is, without what it says: the story has read that, and keeps what counts."""
+    return replace(entry, fields={}) if entry.kind in (Intent.kind, Outcome.kind) else entry
 
 
 class StepPlace(TypedDict):
@@ -111,7 +116,7 @@ class Run:
         after = self._entries[-1].seq if self._entries else 0
         new = self.parts.ledger.moves(self.ticket, after)
         self._reader.add(new)
-        self._entries += new
+        self._entries += map(_without_images, new)
         self.story, entries = self._reader.story, self._entries
         if not self.places:
             self.places = positions(self.proposal.plan)

@@ -19,7 +19,7 @@ from bot.executor.actions import definitely_not_executed, perform
 from bot.executor.measuring import held_before
 from bot.executor.outcome import SendResult, StepResult, StepStatus, abandon, ask_about, not_begun, reconcile
 from bot.executor.permissions import why_no_step_may_start
-from bot.executor.polling import CheckState, before_image, max_wait, wait_for
+from bot.executor.polling import LARGEST_IMAGES, CheckState, before_image, max_wait, wait_for
 from bot.executor.record_check import check_records, leave_note
 from bot.executor.run import Cancelled, KnownElsewhere, NotAllowedNow, OutOfTime, Preempted, Run
 from bot.ledger import Entry
@@ -143,7 +143,7 @@ async def _image(run: Run, at: StepInstance) -> tuple[Rows | None, str]:
     known = run.images.get(at.step.key) if at.round == 1 else run.story.round_images.get(at.key)
     if known is not None or at.step.before is None:
         return known, ""
-    return await before_image(run.parts, at.step.before)
+    return await before_image(run.parts, at.step.before, LARGEST_IMAGES - run.story.weight)
 
 
 async def _act_again(run: Run, at: StepInstance) -> StepResult | None:

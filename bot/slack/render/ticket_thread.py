@@ -28,7 +28,7 @@ from bot.slack.render.ticket_view_model import (
     who,
 )
 from bot.tickets.answers import statement
-from bot.tickets.conditions import matches
+from bot.tickets.conditions import comparable, matches
 from bot.tickets.run_history import DONE, Key, StepInstance, result_in_words
 
 _INLINE = 6_000  # characters of a plan or a difference that still go into the thread itself
@@ -193,11 +193,13 @@ def _states(card: TicketView, place: StepInstance | None, before: Any, after: An
         before, after = (_narrowed(rows, compared[0]) for rows in (before, after))
     if before is None:
         return []
-    same = [row for row in before if row in (after or ())]
+    known = {comparable(row, ()) for row in after or ()}
+    same = [row for row in before if comparable(row, ()) in known]
     unchanged = "1 row is as it was" if len(same) == 1 else f"{len(same):,} rows are as they were"
     rest = f" ({unchanged})" if same else ""
-    was = [row for row in before if row not in same]
-    now = [row for row in after if row not in same] if after is not None else None
+    found = {comparable(row, ()) for row in same}
+    was = [row for row in before if comparable(row, ()) not in found]
+    now = [row for row in after if comparable(row, ()) not in found] if after is not None else None
     if now is not None and len(was) == len(now) == 1:
         was, now = _differing(was[0], now[0])
     return (

@@ -13,11 +13,14 @@ from scripted_world import APPROVER, OPERATOR, POLICY, command
 
 from bot.api.plan import KEPT, Group
 from bot.errors import Locked, TicketError
+from bot.executor import outcome, step
+from bot.executor.run import Run
 from bot.ledger import EntryDraft
 from bot.ledger.entries import Started
 from bot.ledger.ticket_state import TicketState
 from bot.tickets.proposal import answers_until, latest_end, longest_seconds
 from bot.tickets.run_history import story_of
+from bot.transport.bounds import weigh
 
 
 @pytest.fixture
@@ -85,9 +88,11 @@ async def test_each_round_is_judged_by_how_it_was_before_that_round(soaking, wor
     await soaking.runs()
     assert soaking.last(ticket).kind == "failed"
     assert (soaking.last(ticket).data.step, soaking.last(ticket).data.number) == ("there", 11)
+    noted = {one.round: one.before[0]["state"] for one in begins(soaking, ticket) if one.step == "there"}
+    assert noted == {1: "failed", 2: "", 3: ""}
     story = story_of(soaking.ledger.story(ticket))
-    assert [story.round_images["there", number][0]["state"] for number in (1, 2, 3)] == ["failed", "", ""]
-    assert story.images["there"] == story.round_images["there", 1]
+    assert story.images["there"][0]["state"] == "failed"
+    assert [key for key in story.round_images if key[0] == "there"] == [("there", 3)]
     assert len(owners(world)) == 5
 
 
@@ -324,3 +329,44 @@ def test_only_what_is_counted_gives_way_between():
     assert rest("hv03", "x").yields_locks
     assert LOCKS
     assert APPROVER
+
+
+async def test_thousands_of_rounds_note_no_more_than_there_is_memory_for(soaking, world, monkeypatch):
+    """A cluster may tell a megabyte before each of them, and whatever reads the ticket reads them all."""
+    rows = world.rows
+    world.rows = lambda on: (*rows(on), *({"name": f"junk-{number}", "instance": "1"} for number in range(50)))
+    each = weigh(world.rows("hv03"))
+    for module in (step, outcome):
+        monkeypatch.setattr(module, "LARGEST_IMAGES", 5 * each + each // 2)
+    ticket = await soaking.approved("/soak hv03")
+    await soaking.runs()
+    assert soaking.last(ticket).kind == "failed"
+    assert "are too long to record all of them" in soaking.last(ticket).data.reason
+    assert owners(world) == ["b", "a"]
+    story = story_of(soaking.ledger.story(ticket))
+    assert story.weight <= 6 * each
+    assert sum("after" in entry.data.fields for entry in soaking.ledger.story(ticket) if entry.kind == "outcome") == 2
+
+
+async def test_a_run_keeps_what_was_noted_in_its_first_and_its_newest_round_alone(soaking, world, monkeypatch):
+    runs = []
+    refresh = Run.refresh
+
+    def noting(run):
+        found = refresh(run)
+        runs.append(run)
+        return found
+
+    monkeypatch.setattr(Run, "refresh", noting)
+    ticket = await soaking.approved("/soak hv03")
+    await soaking.runs()
+    assert soaking.last(ticket).kind == "done"
+    story = runs[-1].story
+    ends = [entry.data for entry in soaking.ledger.story(ticket) if entry.kind == "outcome"]
+    noted = [*(one.before for one in begins(soaking, ticket)), *(one.after for one in ends)]
+    assert story.weight == sum(weigh(rows) for rows in noted if rows is not None)
+    assert any(one.after is not None and one.round > 1 for one in ends)
+    assert not any(one.after for (_, number), one in story.outcomes.items() if number > 1)
+    assert sorted(story.round_images) == [("back", 3), ("baseline", 1), ("there", 3)]
+    assert {key for key, one in story.intents.items() if one.before is not None} == set(story.round_images)
+    assert not any(entry.fields for entry in runs[-1]._entries if entry.kind in ("intent", "outcome"))
