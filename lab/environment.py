@@ -23,6 +23,7 @@ from lab.loadmaster import FakeLoadMaster
 from lab.sqlserver import SqlServer
 from lab.websites import WebServers
 from lab.windows import BackgroundServer, CertificateAuthority
+from lab.windows.certificates import ServerContext
 from lab.world.accounts import backup_account, balancer_account, database_account
 from lab.world.model import Guest, Windows
 from lab.world.world import World
@@ -92,7 +93,7 @@ class PracticeEnvironment:
     def let_expire(self, guest: str) -> None:
         """Let the certificate of a guest have run out yesterday. Raises KeyError where there is no such guest."""
         windows = self.world.guest(guest)
-        self._authority.renew(self._tls[windows.address], *_names(windows), expired=True)
+        self._tls[windows.address].show(*_names(windows), expired=True)
 
     def __enter__(self) -> Self:
         """Put the machines on the network and write the files."""
@@ -163,9 +164,9 @@ class PracticeEnvironment:
         guests = [guest for cluster in self.world.clusters.values() for guest in cluster.guests]
         return [guest for guest in guests if guest.reports_address and self.world.machines[guest.address].answers]
 
-    def _contexts(self) -> dict[str, ssl.SSLContext]:
+    def _contexts(self) -> dict[str, ServerContext]:
         """Guests speak HTTPS, each with a certificate on its own name and address."""
-        return {guest.address: self._authority.server_context(*_names(guest)) for guest in self._guests()}
+        return {guest.address: self._authority.later_server_context(*_names(guest)) for guest in self._guests()}
 
     def _write(self) -> None:
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
