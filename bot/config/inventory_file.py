@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from bot.api.continuity import Assumption, Probe, Service, Site
 from bot.api.updates import UpdatePackage, UpdateRule, UpdateStep
+from bot.api.web import is_name, read_address, split_port
 from bot.api.windows import DAYS, Window, WindowKind, openings
 from bot.config.validation_errors import explained, read_toml
 from bot.config.web_addresses import Network, read_key, read_network, read_place
@@ -245,9 +246,23 @@ class ServiceTable(Part):
     guests: tuple[Guest, ...] = Field(default=(), description='guests = ["crm-01"], its virtual machines')
     rto_minutes: int | None = Field(default=None, ge=1, description="rto_minutes = 240, how long it may be down")
     rpo_minutes: int | None = Field(default=None, ge=1, description="rpo_minutes = 15, how much work may be lost")
+    connects: tuple[str, ...] = Field(
+        default=(),
+        max_length=8,
+        description='connects = ["crm.corp.example:443"], what takes a connection where it works; each is in [web] too',
+    )
     assumption: tuple[AssumptionTable, ...] = Field(
         default=(), max_length=200, description="a table [[service.NAME.assumption]] for each"
     )
+
+    @field_validator("connects")
+    @classmethod
+    def _connects(cls, connects: tuple[str, ...]) -> tuple[str, ...]:
+        for one in connects:
+            host, port = split_port(one)
+            if not port or not (is_name(host) or read_address(host)):
+                raise ValueError(f"{one:.80} is no name or address with a port, as crm.corp.example:443 is")
+        return connects
 
 
 class SiteTable(Part):
@@ -657,6 +672,7 @@ def _service(table: ServiceTable, spelled: Mapping[str, str]) -> Service:
         table.rto_minutes,
         table.rpo_minutes,
         tuple(Assumption(probe=one.kind, **one.model_dump(exclude={"kind"})) for one in table.assumption),
+        table.connects,
     )
 
 
