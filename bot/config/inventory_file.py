@@ -12,7 +12,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
 
@@ -345,6 +345,9 @@ class WindowTable(Part):
         try:
             ZoneInfo(zone)
         except (ZoneInfoNotFoundError, ValueError, OSError):
+            if not available_timezones():
+                says = "this machine knows no time zones, UTC included: install its package tzdata"
+                raise ValueError(says) from None
             raise ValueError(f"{zone!r:.60} is no time zone: write one such as Europe/Berlin or UTC") from None
         return zone
 
