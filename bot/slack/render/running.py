@@ -107,9 +107,11 @@ def _known(card: TicketView) -> Iterator[str]:
 
 def half_done(card: TicketView) -> Iterator[str]:
     """Which steps are done, which one nobody knows of, and which were not begun. mrkdwn."""
-    flying = [one for one in card.places if one.key == card.story.in_flight]
+    in_flight = card.by_key.get(card.story.in_flight or ("", 0))
+    flying = [in_flight] if in_flight is not None else []
     done = _each_once([_ended(card, one) for one in card.places if card.story.result(one.key) == DONE])
-    unseen = [one for one in card.places if one.key in card.story.sent_before - card.story.intents.keys()]
+    sent = card.story.sent_before - card.story.intents.keys()
+    unseen = [one for one in card.places if one.key in sent]
     untouched = _each_once([one.step.description for one in card.places if not card.story.was_begun(one.key)])
     if done:
         yield f"*Done:* {escape(truncate('; '.join(done), _SAYS))}"
