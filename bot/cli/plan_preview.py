@@ -23,7 +23,7 @@ from bot.dispatch.authorization import EVERYWHERE, Person
 from bot.dispatch.builtins import AUDIT, BUILTINS, GO, RUNS, STOP
 from bot.dispatch.pipeline import Pipeline, Request
 from bot.errors import PermissionDenied, UsageError
-from bot.formatting import duration
+from bot.formatting import at_most, duration
 from bot.tickets.answers import question_line
 from bot.tickets.create import Preview
 from bot.tickets.plan_digest import plan_to_json
@@ -96,7 +96,7 @@ def _steps(plan: Plan) -> Iterator[tuple[str, str]]:
             yield STOPS_THERE, ""
         for step in group.steps:
             number += 1
-            yield f"{number:3} {step.description} (at most {duration(step_seconds(step))})", ""
+            yield f"{number:3} {step.description} ({at_most(step_seconds(step))})", ""
             proof = "; ".join(check.description or check_in_words(check) for check in step.done)
             yield f"    proof: {proof or 'a person says so; nothing can be asked'}", "dim"
             if step.undo is not None:

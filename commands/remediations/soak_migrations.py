@@ -205,7 +205,8 @@ def _soak(count: int, found: MigrationFacts, watched: Watched, nodes: tuple[str,
             " move leaves two lines in the Application log of its source."
         ),
         rollback=(
-            f"Stop After Step at any time: the move under way ends first, then {name} stays where it is, {here} or {there}."
+            f"Nothing is to be taken back: {name} stays on the node that it is on, {here} or {there}. Stop After Step ends it at"
+            " any time; the move under way ends first."
         ),
         locks=(cluster_lock(found.target), f"{KEPT}soak:{found.cluster.lower()}"),
         gates=(),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from bot.api.plan import Gate, Group
-from bot.formatting import duration, format_locks
+from bot.formatting import at_most, duration, format_locks
 from bot.slack.outbound import limits
 from bot.slack.outbound.message import (
     Block,
@@ -209,10 +209,12 @@ def _runs(card: TicketView) -> str:
         lines += _about(group, is_mixed=is_mixed)
         for step in group.steps:
             number += 1
-            lines.append(f"*{number}* {escape(step.description)} (at most {duration(step_seconds(step))})")
+            lines.append(f"*{number}* {escape(step.description)} ({at_most(step_seconds(step))})")
             if step.act is not None:
                 lines.append(f"→ {escape(action_in_words(step.act))}")
-    lines.append(f"*Locks:* {escape(format_locks(plan.locks))}; no other change there meanwhile")
+    gives_way = any(group.gives_way_between for group in plan.groups)
+    meanwhile = "another change may have them between two steps" if gives_way else "no other change there meanwhile"
+    lines.append(f"*Locks:* {escape(format_locks(plan.locks))}; {meanwhile}")
     return "\n".join(lines)
 
 
