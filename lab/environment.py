@@ -26,7 +26,7 @@ from lab.windows import BackgroundServer, CertificateAuthority
 from lab.windows.certificates import ServerContext
 from lab.world.accounts import backup_account, balancer_account, database_account
 from lab.world.model import Guest, Windows
-from lab.world.world import World
+from lab.world.world import Clock, World, utc_now
 
 T = TypeVar("T")
 DATABASE_ADDRESS = "127.0.9.1"
@@ -44,6 +44,7 @@ class PracticeEnvironment:
         directory: where settings, estate, certificate, key and ledger go; made private to this user.
         slack: the practice Slack, where there is one.
         prepare: changes the world before anything listens.
+        clock: of the world.
 
     Raises:
         KeyError: there is no such story.
@@ -56,10 +57,11 @@ class PracticeEnvironment:
         slack: SlackAccess | None = None,
         *,
         prepare: Callable[[World], None] | None = None,
+        clock: Clock = utc_now,
     ) -> None:
         self.story = story
         self.directory = directory
-        self.world: World = scenarios.begin(story)
+        self.world: World = scenarios.begin(story, clock=clock)
         if prepare is not None:
             prepare(self.world)
         self._slack = slack

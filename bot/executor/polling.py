@@ -74,8 +74,10 @@ async def look_at(parts: RunContext, checks: Sequence[Check], images: Images) ->
         if not isinstance(found, Unknown):
             return found.value
         why = f"{found.target}: {found.why}"
-        state = CheckState.UNMET if check.silence == "wait" else CheckState.UNKNOWN
-        return _Judged(state, why, why, not_measured(check, found))
+        if check.silence == "wait":  # nobody has to be alarmed by what the plan says will happen
+            until = f"until {check.description or f'{found.target} answers'}; silence is expected meanwhile"
+            return _Judged(CheckState.UNMET, why, until, not_measured(check, found))
+        return _Judged(CheckState.UNKNOWN, why, why, not_measured(check, found))
 
     found = await asyncio.gather(*(one(check) for check in checks))
     state = max((one.is_ for one in found), default=CheckState.MET)

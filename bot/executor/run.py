@@ -65,6 +65,7 @@ class Run:
         not_before: when it is worth trying again to start it, where only time is missing.
         measured: how it stood when the plan was made afresh, in the words of that plan.
         must_lead: raises LedgerError where another process may be the one that runs what was decided.
+        decided: the entries in which people approved it, or let it go on.
         unasked: no external record could be read when it was taken up; until one can, nothing is started.
     """
 
@@ -86,6 +87,7 @@ class Run:
     must_lead: Callable[[], None] = lambda: None
     unasked: bool = False
     now_at: StepInstance | None = None
+    decided: list[Entry] = field(default_factory=list)
     _said: str = ""
     _entries: list[Entry] = field(default_factory=list)
     _reader: StoryReader = field(default_factory=StoryReader)
@@ -117,17 +119,30 @@ class Run:
         new = self.parts.ledger.moves(self.ticket, after)
         self._reader.add(new)
         self._entries += map(_without_images, new)
+        self.decided += [
+            entry for entry in new if entry.kind == "approved" or (entry.kind == "resumed" and entry.actor != BOT)
+        ]
         self.story, entries = self._reader.story, self._entries
         if not self.places:
             self.places = positions(self.proposal.plan)
             self._by_key = {place.key: place for place in self.places}
-        approvals = [entry for entry in entries if entry.kind == "approved"]
+        approvals = [entry for entry in self.decided if entry.kind == "approved"]
         if approvals:
             self.approver = f"{approvals[-1].name} ({approvals[-1].actor})".strip()
             self._take_answers(approvals[-1].read(Approved))
         if self.proposal.made.undoes:
             self.older = story_of(self.parts.ledger.moves(self.proposal.made.undoes)).images
         return entries
+
+    def is_planned(self, at: StepInstance) -> bool:
+        """Whether it is a step of the plan, and none that takes another one back."""
+        return self._by_key.get(at.key) is at
+
+    def around(self, at: StepInstance) -> list[StepInstance]:
+        """The steps of its group, in one of its rounds; a step that takes another one back stands alone."""
+        if not self.is_planned(at):
+            return [at]
+        return [self._by_key[step.key, at.round] for step in at.group.steps]
 
     def is_late(self) -> bool:
         """Whether its deadline has passed."""

@@ -10,6 +10,7 @@ import asyncio
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
+from itertools import chain
 from typing import Any
 
 from bot.api.actions import ManualStep
@@ -108,9 +109,10 @@ async def _waited(run: Run, at: StepInstance) -> bool:
 
 def _has_begun_group(run: Run, at: StepInstance) -> bool:
     """Whether an act of its group may have been sent, in whatever round; taking back begins after that."""
-    group = [place for place in run.places if place.group is at.group]
-    acts = (place.key for place in group if place.step.act is not None)
-    return at not in group or any(run.story.was_begun(key) for key in acts)
+    if not run.is_planned(at):
+        return True
+    acts = {step.key for step in at.group.steps if step.act is not None}
+    return any(step in acts for step, _ in chain(run.story.intents, run.story.sent_before))
 
 
 def _was_begun(run: Run, at: StepInstance) -> bool:
@@ -132,8 +134,7 @@ async def _ask_again(run: Run, at: StepInstance) -> None:
         raise OutOfTime
     if why:
         raise NotAllowedNow(why)
-    group = [place for place in run.places if place.group is at.group]
-    if why := (await check_records(run, group if at in group else [at])).says:
+    if why := (await check_records(run, run.around(at))).says:
         raise KnownElsewhere(why)
     run.unasked = False
 

@@ -261,7 +261,7 @@ async def _may_begin(run: Run, at: StepInstance, *, again: bool = False) -> bool
 
 async def _agrees_outside(run: Run, at: StepInstance) -> bool:
     """Whether the external records let a group start; False: it is left to a person."""
-    why = (await check_records(run, [place for place in run.places if place.group is at.group])).says
+    why = (await check_records(run, run.around(at))).says
     if why:
         await _interrupt(run, at, StepResult(StepStatus.UNKNOWN, f"not started: {at.step.description}: {why}"))
     return not why

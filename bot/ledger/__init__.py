@@ -13,6 +13,7 @@ filters       what a reader looks for
 ticket_state  the states of a ticket, as a fold over its entries
 changes       one change that has run to its end, as a row
 queries       reading without writing: a copy of a ledger, and no key; the rows of a review, the newest proposals
+story_cache   entries of long tickets, as they were read and proved
 ledger        append, read back
 verify        prove it
 incremental   look at the chain so cheaply that every answer about it can say how it is

@@ -24,6 +24,7 @@ from bot.ledger.key import check_places, make_key, read_key, seal
 from bot.ledger.proved import SWITCHES, ProvedState, RefusedTransition
 from bot.ledger.queries import Reader, TicketRow, samples_since
 from bot.ledger.store import VERIFY, FileRefuses, Store, previous_of
+from bot.ledger.story_cache import StoryCache
 from bot.ledger.ticket_state import MAY_NAME_A_TICKET, OPEN, TICKETED, Ticket, TicketState
 from bot.ledger.ticket_table import Derived
 from bot.ledger.verify import Verification, verify
@@ -67,6 +68,7 @@ class Ledger(Reader):
         self._order = threading.Lock()
         self._proving = threading.Lock()  # taken before the snapshot, so that what is proved is never newer than that
         self._state = ProvedState()
+        self._stories = StoryCache()
         self._refused = ""  # what the file did not take although the rules allow it
         self.anchors_read = 0  # bytes of the anchor file that were looked at when it was opened
         self._owes_a_stop = False  # somebody stopped everything, and that could not be written down
@@ -185,11 +187,16 @@ class Ledger(Reader):
     def story(self, ticket: str) -> list[Entry]:
         """All entries of a ticket, proved, oldest first. Raises LedgerError where the file lists others than there are."""
         with self._proved() as state:
-            rows = self._reader.rows_of_ticket(ticket)
-            state.check_story(ticket, (row[-1] for row in rows))
-        return [
-            self._reader.entry_from(row) for row in rows
-        ]  # when nobody waits for the proof any more: there may be many
+            listed = self._reader.macs_of_ticket(ticket, 0)
+            state.check_story(ticket, (mac for _, mac in listed))
+            known = self._stories.known(ticket, listed)
+            rows = self._reader.rows_of_ticket(ticket, known[-1].seq if known else 0)
+            if [bytes(row[-1]) for row in rows] != [mac for _, mac in listed[len(known) :]]:
+                raise LedgerError(f"the file does not have the entries of {ticket} as they were written")
+        # Decoded when nobody waits for the proof any more: there may be many.
+        entries = [*known, *map(self._reader.entry_from, rows)]
+        self._stories.keep(ticket, entries)
+        return entries
 
     def moves(self, ticket: str, after: int = 0) -> list[Entry]:
         """The entries that move a ticket, proved, oldest first, and none of what only speaks about it.

@@ -110,6 +110,9 @@ class RunHistory:
     @property
     def in_flight(self) -> Key | None:
         """The step whose outcome is not known."""
+        if len(self.unsettled) == 1:  # as ever: a run of thousands of steps is not looked through for each look at it
+            (key,) = self.unsettled
+            return key if key in self.intents else None
         return next((key for key in self.intents if key in self.unsettled), None) if self.unsettled else None
 
     def is_untouched(self, key: Key) -> bool:

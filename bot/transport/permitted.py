@@ -14,7 +14,7 @@ from bot.errors import PolicyViolation
 from bot.transport.allowlist import PROGRAMS
 from bot.transport.allowlist.sql import QUERIES, changes_of
 from bot.transport.allowlist.web import CALLS
-from bot.transport.allowlist.web_probe import PROBES
+from bot.transport.allowlist.web_probe import ANSWERS, PROBES, connect_port
 from bot.transport.windows import wql, wsman
 
 
@@ -68,6 +68,8 @@ def _check_question(question: Query) -> None:
     if isinstance(question, RunReader):
         if question.what in PROBES:
             PROBES[question.what].request(question.params)
+        elif question.what == ANSWERS:
+            connect_port(question.params)
         elif question.what in QUERIES:
             QUERIES[question.what].bind(question.params)
         else:

@@ -6,7 +6,21 @@ import json
 
 import pytest
 
-from tests.bench import ack, again, click, enough, fanout, faults, first, hosts, ledger, many_tickets, table, tickets
+from tests.bench import (
+    ack,
+    again,
+    click,
+    enough,
+    fanout,
+    faults,
+    first,
+    hosts,
+    ledger,
+    many_tickets,
+    soak,
+    table,
+    tickets,
+)
 from tests.bench import help as start
 
 every = importlib.import_module("tests.bench.__main__")
@@ -28,6 +42,12 @@ def test_the_ledger_is_beside_raw_sqlite(tmp_path):
     assert [row[0] for row in proved.rows] == ["hvops audit verify", "raw sqlite3, chain only"]
     assert "300 entries" in proved.title
     assert all(figures(row, 1, 2)[0] > 0 for row in (*appended.rows, *proved.rows) if row[1] != "0.00")
+
+
+async def test_a_late_move_of_a_soak_is_beside_an_early_one():
+    found = soak.table(await soak.measure(60, (10, 60)))
+    assert [row[0] for row in found.rows] == ["move 10", "move 60"]
+    assert all(figure > 0 for row in found.rows for figure in figures(row, 1, 2, 3, 4))
 
 
 async def test_acknowledgements_are_beside_a_bare_bolt_app():
@@ -206,7 +226,7 @@ def test_all_benches_are_run_and_a_broken_one_does_not_stop_the_others(monkeypat
     assert "tests.bench.help --json --runs 2" in out
     assert "tests.bench.fanout --json --hosts 8" in out
     assert "tests.bench.tickets --json --tickets 40" in out
-    assert "0 of 9 aims met\n  NOT MET: w; found: f" in out
+    assert "0 of 10 aims met\n  NOT MET: w; found: f" in out
     assert "not measured: ledger" in out
 
 

@@ -67,6 +67,8 @@ async def test_there_and_back_is_timed_and_proved(play):
         assert ends(ops, "crm-01")["br01"] == (1, "off")
         await says_done(ops, f"Check that {SERVICE} works in prod")
         done = plain_text(await ops.slack.person("operator").sees(re.compile(f"^Done: {PLAN}"), "hv-ops"))
+        connected = [one for one in entries(ops, "outcome") if one.step.startswith("connect-")]
+        assert [(one.step, one.result) for one in connected] == [("connect-out", "done"), ("connect-back", "done")]
         (end,) = entries(ops, "done")
         said = "; ".join(end.measured)
         for told in (said, done):

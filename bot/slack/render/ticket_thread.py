@@ -131,7 +131,7 @@ def _hand(card: TicketView, entry: Entry) -> str:
     told = entry.read(StepConfirmed)
     begun = card.story.intents.get((told.step, told.round))
     looks = "hvops looks for itself." if begun and begun.held_before == "no" else "hvops cannot tell whether it is."
-    place = next((one for one in card.places if one.key == (told.step, told.round)), None)
+    place = card.by_key.get((told.step, told.round))
     if place is not None and not place.step.done:
         looks = "No machine can be asked, so it is recorded as their word."
     typed = "; ".join(escape(truncate(statement(one), _SAYS)) for one in told.answers)
@@ -157,10 +157,10 @@ def _outcome(card: TicketView, entry: Entry) -> str:
     outcome = entry.read(Outcome)
     key = (outcome.step, outcome.round)
     result = result_in_words(outcome) if outcome.result == DONE else outcome.result.upper()
-    begun, before = _intent(card, key)
-    place = next((one for one in card.places if one.key == key), None)
+    place = card.by_key.get(key)
     if place is not None and outcome.result == DONE and place.round > 1:
         return ""  # of many rounds the first stands for all that go well; the message of the ticket counts them
+    begun, before = _intent(card, key)
     name = f"Step {place.number} of {len(card.places)}, {place.step.description}" if place else f"Step {outcome.step}"
     lines = [f"*{escape(truncate(name, _SAYS))}: {escape(result)}* in {duration(seconds_between(begun, entry))}."]
     if outcome.message:
@@ -176,11 +176,8 @@ def _outcome(card: TicketView, entry: Entry) -> str:
 
 def _intent(card: TicketView, key: Key) -> tuple[Entry | None, Any]:
     """The first entry that began a step, and the rows as they were before."""
-    for entry in card.entries:
-        said = entry.read_if(Intent)
-        if said is not None and (said.step, said.round) == key:
-            return entry, said.before
-    return None, None
+    entry = card.first_intents.get(key)
+    return (None, None) if entry is None else (entry, entry.read(Intent).before)
 
 
 def _states(card: TicketView, place: StepInstance | None, before: Any, after: Any) -> list[str]:
@@ -246,8 +243,8 @@ def _image(rows: Any) -> str:
 
 def _number(card: TicketView, entry: Entry) -> str:
     told = entry.read(StepConfirmed)
-    found = next((one.number for one in card.places if one.key == (told.step, told.round)), None)
-    return str(found or told.step)
+    place = card.by_key.get((told.step, told.round))
+    return str(place.number if place else told.step)
 
 
 _LINES: Mapping[str, Callable[[TicketView, Entry], str]] = {

@@ -58,8 +58,7 @@ def test_the_end_has_the_rate_as_a_chart_and_the_failure_counted(soaking):
     card = ticket.card()
     text = said(ticket_message(card))
     assert "41 of 2,000 live migrations done, 1 failed" in text
-    assert "Live-migrate crm from hv01 to hv02 (21 times)" in text
-    assert "Live-migrate crm from hv02 to hv01 (20 times)" in text
+    assert "Not begun" not in text  # the count at the top says how far it came
     assert not problems(ticket_message(card))
     chart = rounds_chart(card)
     assert len(chart.bars) == 20
