@@ -14,6 +14,11 @@ def format_time(at: str) -> str:
     return f"{moment:%H:%M} UTC on {moment:%Y-%m-%d}"
 
 
+def at_most(seconds: float) -> str:
+    """How long a step may take: "at most 31 min"; "at once" for what only looks."""
+    return f"at most {duration(seconds)}" if seconds >= 1 else "at once"
+
+
 def duration(seconds: float) -> str:
     """A stretch of time, as its largest two units say it: "52 min", "1 h 5 min", "3 d 2 h"."""
     whole = max(0, round(seconds))

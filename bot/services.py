@@ -27,7 +27,7 @@ from bot.ledger import Entry, Ledger
 from bot.redaction import Redactor
 from bot.tickets.create import ProposalService
 from bot.tickets.decisions import ApprovalService
-from bot.tickets.freezes import why_repeated_moves_wait
+from bot.tickets.freezes import why_not_begun, why_repeated_moves_wait
 from bot.tickets.planner import Planner
 from bot.tickets.proposal import has_acted_on
 from bot.transport.capture import Capture
@@ -203,6 +203,8 @@ def runner(
     people: Callable[[str, str], Awaitable[Person]],
     missed_click: Callable[[Entry], Awaitable[None]] | None = None,
     channel: Channel | None = None,
+    *,
+    clock: Callable[[], datetime] | None = None,
 ) -> Scheduler:
     """The runner of an engine: `await runner.run(stop)` beside whatever shows its tickets.
 
@@ -212,6 +214,7 @@ def runner(
         people: who an id of the ledger is now, by id and name, with the roles that they hold now.
         missed_click: answers a click about a ticket that was written down and never answered.
         channel: asks the audit channel for the newest head of the ledger; None where none is set.
+        clock: the time, UTC, where it is not that of this machine; the engine's.
 
     Raises:
         LedgerError: the file of its lock cannot be made.
@@ -229,8 +232,12 @@ def runner(
         accounts=Accounts(parts.settings.people.same_person),
         mask=Redactor(parts.settings.secrets()),
         tell=tell,
+        clock=clock or _now,
         outside=outside,
         may_start_now=lambda proposal, now: why_repeated_moves_wait(windows, proposal.places, now),
+        may_begin_now=lambda proposal, answered, now: why_not_begun(
+            proposal.plan, windows, proposal.places, now, answered
+        ),
     )
     return Scheduler(work, missed_click)
 

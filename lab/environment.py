@@ -23,9 +23,10 @@ from lab.loadmaster import FakeLoadMaster
 from lab.sqlserver import SqlServer
 from lab.websites import WebServers
 from lab.windows import BackgroundServer, CertificateAuthority
+from lab.windows.certificates import ServerContext
 from lab.world.accounts import backup_account, balancer_account, database_account
 from lab.world.model import Guest, Windows
-from lab.world.world import World
+from lab.world.world import Clock, World, utc_now
 
 T = TypeVar("T")
 DATABASE_ADDRESS = "127.0.9.1"
@@ -43,6 +44,7 @@ class PracticeEnvironment:
         directory: where settings, estate, certificate, key and ledger go; made private to this user.
         slack: the practice Slack, where there is one.
         prepare: changes the world before anything listens.
+        clock: of the world.
 
     Raises:
         KeyError: there is no such story.
@@ -55,10 +57,11 @@ class PracticeEnvironment:
         slack: SlackAccess | None = None,
         *,
         prepare: Callable[[World], None] | None = None,
+        clock: Clock = utc_now,
     ) -> None:
         self.story = story
         self.directory = directory
-        self.world: World = scenarios.begin(story)
+        self.world: World = scenarios.begin(story, clock=clock)
         if prepare is not None:
             prepare(self.world)
         self._slack = slack
@@ -92,7 +95,7 @@ class PracticeEnvironment:
     def let_expire(self, guest: str) -> None:
         """Let the certificate of a guest have run out yesterday. Raises KeyError where there is no such guest."""
         windows = self.world.guest(guest)
-        self._authority.renew(self._tls[windows.address], *_names(windows), expired=True)
+        self._tls[windows.address].show(*_names(windows), expired=True)
 
     def __enter__(self) -> Self:
         """Put the machines on the network and write the files."""
@@ -163,9 +166,9 @@ class PracticeEnvironment:
         guests = [guest for cluster in self.world.clusters.values() for guest in cluster.guests]
         return [guest for guest in guests if guest.reports_address and self.world.machines[guest.address].answers]
 
-    def _contexts(self) -> dict[str, ssl.SSLContext]:
+    def _contexts(self) -> dict[str, ServerContext]:
         """Guests speak HTTPS, each with a certificate on its own name and address."""
-        return {guest.address: self._authority.server_context(*_names(guest)) for guest in self._guests()}
+        return {guest.address: self._authority.later_server_context(*_names(guest)) for guest in self._guests()}
 
     def _write(self) -> None:
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import inspect
 import re
 import subprocess
@@ -45,10 +46,21 @@ def folders() -> list[str]:
     return sorted(found - set(OPEN))
 
 
+@functools.cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@functools.cache
+def nodes(path: Path) -> tuple[ast.Import | ast.ImportFrom, ...]:
+    return tuple(node for node in ast.walk(tree(path)) if isinstance(node, (ast.Import, ast.ImportFrom)))
+
+
+@functools.cache
 def imports(path: Path) -> set[str]:
     """The modules that a file imports, dotted."""
     found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in nodes(path):
         if isinstance(node, ast.Import):
             found |= {name.name for name in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -57,6 +69,7 @@ def imports(path: Path) -> set[str]:
     return found
 
 
+@functools.cache
 def graph() -> dict[str, set[str]]:
     """Each of our modules, and those that it needs."""
     ours = {dotted(path): path for path in modules(*ROOMS)}
@@ -70,7 +83,7 @@ def dotted(path: Path) -> str:
 def targets(path: Path, ours: set[str]) -> set[str]:
     """Which of our modules a file needs: `from lab.world import events` needs lab.world.events."""
     found = imports(path)
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in nodes(path):
         if isinstance(node, ast.ImportFrom):
             inner = {f"{node.module}.{name.name}" for name in node.names} & ours
             found = (found - {node.module} if len(inner) == len(node.names) else found) | inner
@@ -241,7 +254,7 @@ def documented(doc: str | None, heading: str) -> list[str]:
 @pytest.mark.parametrize("path", modules(*ROOMS), ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_docstrings_name_what_is_there(path):
     wrong = []
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(tree(path)):
         if isinstance(node, ast.ClassDef):
             inside = [one for one in ast.walk(node) if one is not node]
             have = {
@@ -272,6 +285,6 @@ def test_every_test_that_the_threat_model_names_exists():
     named = set(re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", (ROOT / "docs" / "threat-model.md").read_text()))
     assert len(named) > 40
     for path, test in named:
-        body = ast.parse((ROOT / path).read_text()).body
+        body = tree(ROOT / path).body
         functions = {node.name for node in body if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))}
         assert not test or test in functions, f"{path} has no {test}"

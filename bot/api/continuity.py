@@ -77,6 +77,7 @@ class Service:
         guests: its virtual machines, by name.
         rto_minutes: how long it may be down; None where nothing is promised.
         rpo_minutes: how much work may be lost; None where nothing is promised.
+        connects: what takes a TCP connection wherever the service works: "crm.corp.example:443".
     """
 
     name: str
@@ -85,6 +86,7 @@ class Service:
     rto_minutes: int | None = None
     rpo_minutes: int | None = None
     assumptions: tuple[Assumption, ...] = ()
+    connects: tuple[str, ...] = ()
 
 
 def site_of(name: str, sites: tuple[Site, ...]) -> str | None:

@@ -143,10 +143,11 @@ class SampleHistory:
 
 @dataclass(frozen=True, slots=True)
 class DoneChanges:
-    """Which changes of one command have run to their end on a place, as the proved entries of the ledger say, oldest first.
+    """Which changes of one command have run to their end, as the proved entries of the ledger say, in the order in which they ended.
 
-    A ticket counts where `on` is its target or one of its places, without case: it may have several. One that only takes
-    another back counts as no change of its own. Entries that this version cannot read prove nothing, and are left out.
+    A ticket counts where `on` is its target, or else one of its places, as `among` says, without case. Both at once would let a
+    virtual machine that is called like a cluster stand for it. One that only takes another back counts as no change of its own.
+    Entries that this version cannot read prove nothing, and are left out.
 
     Answers rows:
         ticket: "T-12".
@@ -164,6 +165,7 @@ class DoneChanges:
     command: str  # its name without the slash: "drain-node"
     since: str = ""  # ISO 8601 with a zone: ended then or later; "" for ever
     endings: tuple[str, ...] = ("done",)  # of "done", "failed", "cancelled", "voided", "closed"
+    among: Literal["target", "places"] = "target"  # what `on` is: what it was typed for, or a place that it was about
 
 
 GuestQuery = GuestWql | GuestRegistry | GuestRunReader

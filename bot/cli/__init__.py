@@ -10,5 +10,6 @@ audit         the ledger: list, show, search, export, verify; audit_commands: th
 ledger_move   the ledger into a database, with every bot stopped; ledger_commands: the words on the command line
 lab_plugin    the practice environment, found through an entry point
 case          an incident from a file, played and judged; a capture, asked again
+earlier_change  a change that an incident says was made before, carried out in its practice environment
 record        an anonymised capture of what a live host answers; anonymizer: what is taken out of it
 """

@@ -19,6 +19,7 @@ from rich.console import Console
 
 from bot.cli.ask import Outcome, OutputOptions, draw, outcome_of
 from bot.cli.console import console, styled
+from bot.cli.earlier_change import carry_out
 from bot.cli.lab_plugin import PracticeCase, apart
 from bot.cli.os_user import current_user
 from bot.cli.plan_preview import approver_names, print_preview
@@ -86,24 +87,33 @@ def play(case: PracticeCase, line: str = "", shape: OutputOptions | None = None)
                 draw(outcome, current_user(roles), shape, roles)
         else:
             roles = settings.roles
-            outcome = _ask(settings, case, line or case.line, shape)
+            outcome = _ask(settings, case, line or case.line, shape, running.behind)
         wrong = tuple(_judged(case, outcome, roles))
         return Played(outcome, wrong, tuple(running.never_asked()))
 
 
-def _ask(settings: Settings, case: PracticeCase, line: str, shape: OutputOptions | None) -> Outcome:
+def _ask(
+    settings: Settings, case: PracticeCase, line: str, shape: OutputOptions | None, behind: float = 0.0
+) -> Outcome:
     """Ask what was asked before, each at its time, and then the line: one bot, which remembers."""
-    person, back = current_user(settings.roles), timedelta()
+    person, back = current_user(settings.roles), timedelta(seconds=behind)
+
+    def clock() -> datetime:
+        return datetime.now(UTC) - back
 
     async def all_lines(made: Services) -> Outcome:
         nonlocal back
-        for seconds, before in case.earlier:
-            back = timedelta(seconds=seconds)
-            await outcome_of(made, person, read_typed(before, EntryPoint.TERMINAL))
-        back = timedelta()
+        for seconds, before, is_done in case.earlier:
+            back = timedelta(seconds=behind + seconds)
+            typed = read_typed(before, EntryPoint.TERMINAL)
+            if is_done:
+                await carry_out(made, person, typed, clock)
+            else:
+                await outcome_of(made, person, typed)
+        back = timedelta(seconds=behind)
         return await outcome_of(made, person, read_typed(line, EntryPoint.TERMINAL))
 
-    with build_services(settings, clock=lambda: datetime.now(UTC) - back) as made:
+    with build_services(settings, clock=clock) as made:
         outcome = asyncio.run(all_lines(made))
     if shape is not None:
         draw(outcome, person, shape, settings.roles)

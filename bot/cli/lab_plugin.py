@@ -28,6 +28,11 @@ class Running(Protocol):
 class RunningCase(Running, Protocol):
     """The practice environment of an incident."""
 
+    @property
+    def behind(self) -> float:
+        """By how many seconds the clock there is behind that of this machine."""
+        ...
+
     def never_asked(self) -> list[str]:
         """What the incident says is otherwise, and nobody asked for."""
         ...
@@ -52,8 +57,8 @@ class PracticeCase(Protocol):
         ...
 
     @property
-    def earlier(self) -> Sequence[tuple[float, str]]:
-        """Lines that were asked before it: how many seconds before, and the line."""
+    def earlier(self) -> Sequence[tuple[float, str, bool]]:
+        """Lines that were asked before it: how many seconds before, the line, and whether it was approved and carried out."""
         ...
 
     def start(self, directory: Path) -> AbstractContextManager[RunningCase]:

@@ -9,12 +9,13 @@ of their own.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from rich.console import Console
 
 from bot.api.command import Role
+from bot.api.plan import Plan
 from bot.cli.console import styled
 from bot.cli.render import head_as_json
 from bot.config.settings import Roles
@@ -22,10 +23,12 @@ from bot.dispatch.authorization import EVERYWHERE, Person
 from bot.dispatch.builtins import AUDIT, BUILTINS, GO, RUNS, STOP
 from bot.dispatch.pipeline import Pipeline, Request
 from bot.errors import PermissionDenied, UsageError
+from bot.formatting import at_most, duration
 from bot.tickets.answers import question_line
 from bot.tickets.create import Preview
 from bot.tickets.plan_digest import plan_to_json
-from bot.tickets.plan_text import plan_lines
+from bot.tickets.plan_text import STOPS_THERE, TAKEN_BACK, action_in_words, check_in_words, plan_lines
+from bot.tickets.proposal import longest_seconds, step_seconds
 
 IN_SLACK = (STOP.name, GO.name, RUNS.name, "approve", "confirm", "reject", "withdraw", "cancel", "undo", "close")
 
@@ -68,6 +71,10 @@ def print_preview(out: Console, shown: Preview, named: str) -> None:
                 "yellow",
             )
         )
+    out.print(styled(f"What would run (at most {duration(longest_seconds(plan))}):", "bold"))
+    for says, style in _steps(plan):
+        out.print(styled(says, style), soft_wrap=True)
+    out.print(styled("What would be signed:", "bold"))
     for line in plan_lines(plan, made.risk, made.version):
         if not line.startswith(("Gate: ", "Way back: ")):
             out.print(styled(line), soft_wrap=True)
@@ -75,6 +82,25 @@ def print_preview(out: Console, shown: Preview, named: str) -> None:
         out.print(styled(says, "dim"), soft_wrap=True)
     out.print(styled(f"{shown.decides} {named}".strip()))
     out.print(styled(not_proposed(shown), "bold"))
+
+
+def _steps(plan: Plan) -> Iterator[tuple[str, str]]:
+    """Each step in words: what it does, what proves it, and its way back; the signed text below has them as they are sent."""
+    number, is_mixed = 0, any(group.on_failure == "undo" for group in plan.groups)
+    for group in plan.groups:
+        if group.times > 1:
+            yield f"{group.times:,} rounds of:", ""
+        if group.on_failure == "undo":
+            yield TAKEN_BACK, ""
+        elif is_mixed:
+            yield STOPS_THERE, ""
+        for step in group.steps:
+            number += 1
+            yield f"{number:3} {step.description} ({at_most(step_seconds(step))})", ""
+            proof = "; ".join(check.description or check_in_words(check) for check in step.done)
+            yield f"    proof: {proof or 'a person says so; nothing can be asked'}", "dim"
+            if step.undo is not None:
+                yield f"    way back: {step.undo_says or action_in_words(step.undo)}", "dim"
 
 
 def not_proposed(shown: Preview) -> str:

@@ -12,12 +12,13 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
 
 from bot.api.continuity import Assumption, Probe, Service, Site
 from bot.api.updates import UpdatePackage, UpdateRule, UpdateStep
+from bot.api.web import is_name, read_address, split_port
 from bot.api.windows import DAYS, Window, WindowKind, openings
 from bot.config.validation_errors import explained, read_toml
 from bot.config.web_addresses import Network, read_key, read_network, read_place
@@ -245,9 +246,23 @@ class ServiceTable(Part):
     guests: tuple[Guest, ...] = Field(default=(), description='guests = ["crm-01"], its virtual machines')
     rto_minutes: int | None = Field(default=None, ge=1, description="rto_minutes = 240, how long it may be down")
     rpo_minutes: int | None = Field(default=None, ge=1, description="rpo_minutes = 15, how much work may be lost")
+    connects: tuple[str, ...] = Field(
+        default=(),
+        max_length=8,
+        description='connects = ["crm.corp.example:443"], what takes a connection where it works; each is in [web] too',
+    )
     assumption: tuple[AssumptionTable, ...] = Field(
         default=(), max_length=200, description="a table [[service.NAME.assumption]] for each"
     )
+
+    @field_validator("connects")
+    @classmethod
+    def _connects(cls, connects: tuple[str, ...]) -> tuple[str, ...]:
+        for one in connects:
+            host, port = split_port(one)
+            if not port or not (is_name(host) or read_address(host)):
+                raise ValueError(f"{one:.80} is no name or address with a port, as crm.corp.example:443 is")
+        return connects
 
 
 class SiteTable(Part):
@@ -330,6 +345,9 @@ class WindowTable(Part):
         try:
             ZoneInfo(zone)
         except (ZoneInfoNotFoundError, ValueError, OSError):
+            if not available_timezones():
+                says = "this machine knows no time zones, UTC included: install its package tzdata"
+                raise ValueError(says) from None
             raise ValueError(f"{zone!r:.60} is no time zone: write one such as Europe/Berlin or UTC") from None
         return zone
 
@@ -657,6 +675,7 @@ def _service(table: ServiceTable, spelled: Mapping[str, str]) -> Service:
         table.rto_minutes,
         table.rpo_minutes,
         tuple(Assumption(probe=one.kind, **one.model_dump(exclude={"kind"})) for one in table.assumption),
+        table.connects,
     )
 
 

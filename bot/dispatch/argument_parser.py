@@ -249,6 +249,13 @@ def field_error(usage: str, parameter: Parameter, text: str) -> str:
     return ""
 
 
+def is_read_as_itself(parameter: Parameter, name: str) -> bool:
+    """Whether a field that holds this name asks for it and nothing else: a line loses blanks, quotes and what cannot be seen."""
+    words = split_words(plain_text(name))
+    takes_several = parameter.kind == "rest" and not hasattr(parameter.type, "parse")
+    return " ".join(words) == name and (takes_several or len(words) == 1) and not _OPTION.match(name)
+
+
 def line_of(command: str, wanted: Iterable[Parameter], values: Mapping[str, str]) -> str:
     """The line that the fields of a form ask for, each of which `field_error` has passed."""
     plain, options = [], []

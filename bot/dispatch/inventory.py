@@ -252,22 +252,37 @@ class Inventory:
 
     def scopes(self) -> dict[str, tuple[str, ...]]:
         """Every name known by now, and where a role must hold for it. Asks nobody."""
-        found = {name: self._known(name) for name in self.known()}
-        return {name: scopes_of(target) for name, target in found.items() if target is not None}
+        return {name: scopes for name, (_, _, scopes) in self._places().items()}
 
     def suggestions(self, targets: Iterable[str], named: str = "") -> dict[str, tuple[str, ...]]:
-        """The names that a form may offer, and where a role must hold for each. Asks nobody.
+        """The names that a form may offer, and where a role must hold for each. Asks nobody; may be asked on any thread.
 
         Args:
             targets: kinds of target.
             named: a kind of name that was answered before: "guest"; "" for none.
         """
         kinds = set(targets)
-        known = {name: self._known(name) for name in self.known()}
-        found = {one.name: scopes_of(one) for one in known.values() if one is not None and one.kind in kinds}
+        known = self._places()
+        found = {shown: scopes for shown, kind, scopes in known.values() if kind in kinds}
         if named:
-            places = {name: scopes_of(one) for name, one in known.items() if one is not None}
-            found |= {name: places[on] for name, on in sorted(self.names.of(named)) if on in places}
+            told = [(name, on) for name, on in sorted(self.names.of(named)) if on in known]
+            found |= {name: known[on][2] for name, on in told if name not in found}
+        return found
+
+    def _places(self) -> dict[str, tuple[str, str, tuple[str, ...]]]:
+        """Every name known by now, in lower case -> as it is shown, its kind, and where a role must hold for it.
+
+        Hosts are many, and all are gone through once: finding each by its name goes through all of them every time.
+        """
+        file, homes = self._inventory_file, self._homes()
+        others = {*file.clusters, *file.vmm, *file.load_balancers(), *file.service}
+        found: dict[str, tuple[str, str, tuple[str, ...]]] = {}
+        for name in self.known():
+            if name not in others:
+                shown, _, home = homes[name]
+                found[name] = (shown, "host", (home or shown,))
+            elif (target := self._known(name)) is not None:
+                found[name] = (target.name, target.kind, scopes_of(target))
         return found
 
     def vmm_servers(self) -> tuple[Target, ...]:
@@ -342,9 +357,10 @@ class Inventory:
     def _homes(self) -> dict[str, tuple[str, str, str]]:
         """Lower-case name -> name, domain, and cluster ("" for a host that stands alone)."""
         homes: dict[str, tuple[str, str, str]] = {}
-        claimed = Counter(node for _, nodes in self._nodes.values() for node in nodes)
+        told = self._nodes.copy()  # a menu is made on a thread of its own, while clusters answer
+        claimed = Counter(node for _, nodes in told.values() for node in nodes)
         for key, cluster in self._inventory_file.clusters.items():
-            nodes = [node for node in self._nodes.get(key, (0.0, ()))[1] if claimed[node] == 1]
+            nodes = [node for node in told.get(key, (0.0, ()))[1] if claimed[node] == 1]
             homes |= {name.lower(): (name.lower(), cluster.domain, cluster.name) for name in nodes}
         for (
             cluster

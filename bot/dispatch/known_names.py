@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 _PLACES = 1_000  # hosts whose names are kept; those of the longest silent one go first
 _NAMES = 2_000  # of one host
+_LONGEST = 75  # characters: a menu shows no longer ones, so they are typed
 
 
 class KnownNames:
@@ -18,13 +19,14 @@ class KnownNames:
     def learn(self, kind: str, on: str, names: Iterable[str]) -> None:
         """Take the names of one kind ("guest") that a host has just told: they take the place of those from before."""
         key = kind, on.lower()
-        self._of[key] = tuple(dict.fromkeys(name for name, _ in zip(names, range(_NAMES), strict=False)))
+        short = (name for name in names if len(name) <= _LONGEST)
+        self._of[key] = tuple(dict.fromkeys(name for name, _ in zip(short, range(_NAMES), strict=False)))
         self._of.move_to_end(key)
         while len(self._of) > _PLACES:
             self._of.popitem(last=False)
 
     def of(self, kind: str) -> Iterator[tuple[str, str]]:
-        """Every name of that kind with the host that told it, in lower case."""
-        for (known, on), names in self._of.items():
+        """Every name of that kind with the host that told it, in lower case. On any thread: what is learnt meanwhile is left out."""
+        for (known, on), names in tuple(self._of.items()):
             if known == kind:
                 yield from ((name, on) for name in names)

@@ -39,7 +39,7 @@ from bot.transport.allowlist import PROGRAMS
 from bot.transport.allowlist.reading_methods import METHODS
 from bot.transport.allowlist.sql import QUERIES
 from bot.transport.allowlist.web import CALLS
-from bot.transport.allowlist.web_probe import PROBES
+from bot.transport.allowlist.web_probe import ANSWERS, PROBES, connect_port
 from bot.transport.bounds import MAX_EVIDENCE as _MOST
 from bot.transport.client import GROUP, QueryResult
 from bot.transport.windows.wql import select
@@ -190,7 +190,7 @@ class QuerySession:
 
     async def _meet(self, question: Query) -> None:
         """Ask the clusters for their nodes, once, before a name that came from somebody's answer is called a stranger."""
-        is_data = isinstance(question, RunReader) and question.what in {*QUERIES, *CALLS, *PROBES, GROUP}
+        is_data = isinstance(question, RunReader) and question.what in {*QUERIES, *CALLS, *PROBES, ANSWERS, GROUP}
         if self._find is None or is_data or isinstance(question, GuestQuery) or self._place(question.on):
             return
         if self._discovery is None:
@@ -349,6 +349,14 @@ def _web_request(question: RunReader) -> str:
         return question.what
 
 
+def _connection(question: RunReader) -> str:
+    """The port that takes a connection; nothing is sent there."""
+    try:
+        return f"{question.what}, port {connect_port(question.params)}"
+    except ValueError:
+        return question.what
+
+
 def _method(question: RunReader) -> str:
     """Class, method and what it is called for."""
     row = METHODS[question.what]
@@ -371,6 +379,7 @@ _WRITTEN: tuple[tuple[Mapping[str, Any], Callable[[RunReader], str]], ...] = (
     (CALLS, _web_address),
     (METHODS, _method),
     (PROBES, _web_request),
+    ({ANSWERS: None}, _connection),
     (QUERIES, _statement),
 )
 

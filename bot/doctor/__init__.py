@@ -4,6 +4,7 @@ local          settings, permissions, ledger, Kerberos, Slack
 audit_channel  can it be read, and is its newest head this ledger's?
 clusters       each cluster, and what keeps guests from being asked
 hosts          each cluster and host, as every diagnostic with `examines` finds it
+windows        backup windows and freezes of the inventory: what never opens again, what contradicts itself
 event_logs     do hvops' notes on the hosts know more than this ledger?
 migration      with --migrate alone: which way of migrating live is proved on which cluster
 vmm            each SCVMM server: its database, the columns hvops reads

@@ -61,7 +61,8 @@ def _lines(settings: Settings, cluster: str, command: Command) -> Sequence[Proof
     assert isinstance(command.spec, Remediation)
     assert command.spec.proofs is not None
     with open_ledger(settings) as ledger:
-        return command.spec.proofs(ledger.done_changes(DoneChanges(cluster, command.name, endings=("done", "failed"))))
+        question = DoneChanges(cluster, command.name, endings=("done", "failed"), among="places")
+        return command.spec.proofs(ledger.done_changes(question))
 
 
 async def _find(out: Connections, vm: str) -> tuple[frozenset[str], dict[str, str]]:

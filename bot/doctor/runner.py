@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Iterable
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.table import Table
@@ -21,6 +22,7 @@ from bot.doctor.event_logs import event_logs
 from bot.doctor.local import check_local, settings_unreadable, slack
 from bot.doctor.migration import check_migration
 from bot.doctor.vmm import databases
+from bot.doctor.windows import check_windows
 from bot.doctor.write_access import changes
 from bot.errors import HvopsError
 from bot.services import open_connections
@@ -48,6 +50,7 @@ async def _all(settings: Settings) -> list[DoctorCheck]:
     found = [*check_local(settings), *await slack(settings), *await check_approvers(settings)]
     try:
         with open_connections(settings) as out:
+            found += check_windows(out.inventory_file.windows(), datetime.now(UTC))
             found += await check_clusters(out)
             found += await event_logs(out)
             found += await databases(out)

@@ -54,7 +54,8 @@ async def measure_after(run: Run, *, fresh: bool) -> tuple[str, ...]:
         run.story.times(),
         run.proposal.plan.promises,
     )
-    words = run.parts.planner.describe_after(run.proposal, after) if checks else None
+    describe = run.parts.planner.describe_after
+    words = await asyncio.to_thread(describe, run.proposal, after) if checks else None
     told = told if words is None else [*words, *told[len(checks) :]]
     return tuple(dict.fromkeys(map(short_reading, (*told, *read))))[:MOST_READINGS]
 
@@ -74,11 +75,14 @@ async def _ask(
     await run.parts.planner.resolve_hosts(*(check.question.on for check in checks))
     look = run.parts.look(run.parts.clock(), None)
     answers = await asyncio.gather(*(look.query(Source(check.question, _rows)) for check in checks))
-    told = [
-        not_measured(check, answer) if isinstance(answer, Unknown) else _worded(check, answer.value, images)
-        for check, answer in zip(checks, answers, strict=True)
-    ]
-    return tuple(answers), told
+
+    def words() -> list[str]:
+        return [
+            not_measured(check, answer) if isinstance(answer, Unknown) else _worded(check, answer.value, images)
+            for check, answer in zip(checks, answers, strict=True)
+        ]
+
+    return tuple(answers), await asyncio.to_thread(words)  # of as many rows as a host likes to tell
 
 
 def _rows(rows: Rows) -> Rows:

@@ -16,7 +16,16 @@ from bot.api.actions import RowTransaction
 from bot.api.plan import CompareToBefore, Step
 from bot.api.queries import Query
 from bot.executor.actions import log_host, write_event_log_note
-from bot.executor.polling import CheckResult, CheckState, before_image, look_at, max_wait, time_to_settle, wait_for
+from bot.executor.polling import (
+    LARGEST_IMAGES,
+    CheckResult,
+    CheckState,
+    before_image,
+    look_at,
+    max_wait,
+    time_to_settle,
+    wait_for,
+)
 from bot.executor.record_check import NOTE_SECONDS
 from bot.executor.run import Cancelled, Run
 from bot.formatting import format_time
@@ -209,7 +218,7 @@ async def _conclude(run: Run, at: StepInstance, result: StepResult, fate: SendRe
         more["event_log_note"] = await write_event_log_note(run.parts.actor, step.act, _note(run, at, result))
     if result.verdict is StepStatus.FAILED and _changed_nothing(run, at, fate):
         more["not_executed"] = True
-    if (question := _shown_after(step)) is not None:
+    if (question := _shown_after(step)) is not None and run.story.weight < LARGEST_IMAGES // 2:
         more["after"], _ = await before_image(run.parts, question)
     if seen.readings:
         more["measured"] = seen.readings[:MOST_READINGS]

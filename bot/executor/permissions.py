@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from bot.api.command import Role
 from bot.dispatch.authorization import EVERYWHERE, Person, require_role
 from bot.errors import PermissionDenied, RolesUnknown
-from bot.executor.context import BOT
 from bot.executor.run import OutOfTime, Run
 from bot.ledger.entries import Approved
 from bot.tickets.decisions import CONFIRM
@@ -107,12 +106,13 @@ def _parts(run: Run) -> Iterator[_Part]:
     proposal = run.proposal
     decides = Role.OPERATOR if proposal.policy == CONFIRM else Role.APPROVER
     yield _Part(proposal.requester, proposal.requester_name, "asked for it", Role.OPERATOR)
-    for entry in run.refresh():
+    run.refresh()
+    for entry in run.decided:
         if entry.kind == Approved.kind:
             said = entry.read(Approved)
             answered = " and answered its unknowns" if said.answers else ""
             yield _Part(said.by, entry.name or said.by, f"{proposal.decided} it{answered}", decides)
-        elif entry.kind == "resumed" and entry.actor != BOT:
+        else:
             yield _Part(entry.actor, entry.name or entry.actor, "resumed it", decides)
 
 

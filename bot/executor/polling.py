@@ -22,6 +22,10 @@ from bot.transport.bounds import weigh
 # Bytes of a before-image: the guests of the largest node have some hundred thousand. It stands in an entry, which is read
 # with every look at its ticket.
 LARGEST_IMAGE = 2**20
+# Of all of one ticket: five thousand live migrations, each with how the guest's resource was before it, have some twenty
+# million. Whatever reads the ticket whole holds about twice as much. How it is after an act is noted in half of that alone:
+# nothing rests on it, and the room is for what the next act needs.
+LARGEST_IMAGES = 32 * 2**20
 
 
 class CheckState(IntEnum):
@@ -70,8 +74,10 @@ async def look_at(parts: RunContext, checks: Sequence[Check], images: Images) ->
         if not isinstance(found, Unknown):
             return found.value
         why = f"{found.target}: {found.why}"
-        state = CheckState.UNMET if check.silence == "wait" else CheckState.UNKNOWN
-        return _Judged(state, why, why, not_measured(check, found))
+        if check.silence == "wait":  # nobody has to be alarmed by what the plan says will happen
+            until = f"until {check.description or f'{found.target} answers'}; silence is expected meanwhile"
+            return _Judged(CheckState.UNMET, why, until, not_measured(check, found))
+        return _Judged(CheckState.UNKNOWN, why, why, not_measured(check, found))
 
     found = await asyncio.gather(*(one(check) for check in checks))
     state = max((one.is_ for one in found), default=CheckState.MET)
@@ -116,15 +122,29 @@ async def wait_for(
         await pause(min(float(every), left), seen.until)
 
 
-async def before_image(parts: RunContext, question: Query) -> tuple[Rows | None, str]:
-    """A before-image, or None and why there is none: one that no ledger should hold is none either."""
+async def before_image(parts: RunContext, question: Query, room: int = LARGEST_IMAGE) -> tuple[Rows | None, str]:
+    """A before-image, or None and why there is none: one that no ledger should hold is none either.
+
+    Args:
+        parts: what a run works with.
+        question: what is noted.
+        room: bytes that its ticket may still note.
+    """
     await parts.planner.resolve_hosts(question.on)
-    found = await parts.look(parts.clock(), None).query(Source(question, lambda rows: [dict(row) for row in rows]))
+    found = await parts.look(parts.clock(), None).query(Source(question, _weighed))
     if isinstance(found, Unknown):
         return None, f"{found.target}: {found.why}"
-    if weigh(found.value) > LARGEST_IMAGE:
-        return None, f"{question.on}: its answer ({len(found.value):,} rows) is too long to record"
-    return found.value, ""
+    rows, weight = found.value
+    if weight > LARGEST_IMAGE:
+        return None, f"{question.on}: its answer ({len(rows):,} rows) is too long to record"
+    if weight > room:
+        return None, f"{question.on}: its answers, {len(rows):,} rows this time, are too long to record all of them"
+    return rows, ""
+
+
+def _weighed(rows: Rows) -> tuple[Rows, int]:
+    """Rows of their own, and what they take: read where an answer is read, and not on the loop."""
+    return [dict(row) for row in rows], weigh(rows)
 
 
 def _settling(checks: Sequence[Check]) -> str:

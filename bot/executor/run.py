@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TypedDict
 
@@ -12,7 +12,7 @@ from bot.api.rows import Rows
 from bot.executor.context import BOT, RunContext, TicketChange
 from bot.formatting import format_time
 from bot.ledger import Entry
-from bot.ledger.entries import Approved, Resumed, Transition
+from bot.ledger.entries import Approved, Intent, Outcome, Resumed, Transition
 from bot.tickets.proposal import Proposal, answers_until
 from bot.tickets.run_history import Key, RunHistory, StepInstance, StoryReader, positions, story_of
 
@@ -35,6 +35,11 @@ class NotAllowedNow(Exception):
 
 class OutOfTime(Exception):
     """Its deadline has passed: no further step starts. Only inside of `run`."""
+
+
+def _without_images(entry: Entry) -> Entry:
+    """An entry of a step as what it is, without what it says: the story has read that, and keeps what counts."""
+    return replace(entry, fields={}) if entry.kind in (Intent.kind, Outcome.kind) else entry
 
 
 class StepPlace(TypedDict):
@@ -60,6 +65,7 @@ class Run:
         not_before: when it is worth trying again to start it, where only time is missing.
         measured: how it stood when the plan was made afresh, in the words of that plan.
         must_lead: raises LedgerError where another process may be the one that runs what was decided.
+        decided: the entries in which people approved it, or let it go on.
         unasked: no external record could be read when it was taken up; until one can, nothing is started.
     """
 
@@ -81,6 +87,7 @@ class Run:
     must_lead: Callable[[], None] = lambda: None
     unasked: bool = False
     now_at: StepInstance | None = None
+    decided: list[Entry] = field(default_factory=list)
     _said: str = ""
     _entries: list[Entry] = field(default_factory=list)
     _reader: StoryReader = field(default_factory=StoryReader)
@@ -111,18 +118,31 @@ class Run:
         after = self._entries[-1].seq if self._entries else 0
         new = self.parts.ledger.moves(self.ticket, after)
         self._reader.add(new)
-        self._entries += new
+        self._entries += map(_without_images, new)
+        self.decided += [
+            entry for entry in new if entry.kind == "approved" or (entry.kind == "resumed" and entry.actor != BOT)
+        ]
         self.story, entries = self._reader.story, self._entries
         if not self.places:
             self.places = positions(self.proposal.plan)
             self._by_key = {place.key: place for place in self.places}
-        approvals = [entry for entry in entries if entry.kind == "approved"]
+        approvals = [entry for entry in self.decided if entry.kind == "approved"]
         if approvals:
             self.approver = f"{approvals[-1].name} ({approvals[-1].actor})".strip()
             self._take_answers(approvals[-1].read(Approved))
         if self.proposal.made.undoes:
             self.older = story_of(self.parts.ledger.moves(self.proposal.made.undoes)).images
         return entries
+
+    def is_planned(self, at: StepInstance) -> bool:
+        """Whether it is a step of the plan, and none that takes another one back."""
+        return self._by_key.get(at.key) is at
+
+    def around(self, at: StepInstance) -> list[StepInstance]:
+        """The steps of its group, in one of its rounds; a step that takes another one back stands alone."""
+        if not self.is_planned(at):
+            return [at]
+        return [self._by_key[step.key, at.round] for step in at.group.steps]
 
     def is_late(self) -> bool:
         """Whether its deadline has passed."""
@@ -207,15 +227,27 @@ class Run:
         Raises Cancelled, Preempted, OutOfTime: whoever needs its locks meanwhile has them.
         """
         has_waited = False
-        while at.group.is_counted and (why := self.parts.may_start_now(self.proposal, self.parts.now())):
+        while why := self.why_it_waits(at):
+            self.raise_if_cancelled(is_sending=True)
             has_waited = True
             await self.pause(self.parts.every, f"waiting: {why}")
         return has_waited
+
+    def why_it_waits(self, at: StepInstance) -> str:
+        """The window in which nothing of a repeated group begins, as a sentence without its full stop; "" where it may."""
+        return self.parts.may_start_now(self.proposal, self.parts.now()) if at.group.is_counted else ""
+
+    def why_it_does_not_begin(self, at: StepInstance) -> str:
+        """The freeze in which the first act of all does not go out; "" where it may, or another one went out before."""
+        if self.story.sent_before or self.story.intents.keys() - {at.key} or self.is_taking_back:
+            return ""
+        return self.parts.may_begin_now(self.proposal, self.answered, self.parts.now())
 
     async def wait_while_stopped(self) -> bool:
         """Nothing begins while /hvops stop is in force. Whether it had to wait. Raises Cancelled, Preempted, OutOfTime."""
         told = False
         while self.parts.ledger.is_stopped():
+            self.raise_if_cancelled(is_sending=True)
             if not told:
                 waits = (
                     "what failed is not taken back"

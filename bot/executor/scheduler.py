@@ -207,7 +207,9 @@ class Scheduler:
 
     async def _leave(self, ticket: str) -> None:
         """End a run as soon as no act is under way, before it begins the next one."""
-        run, task = self._runs[ticket], self._tasks[ticket]
+        run, task = self._runs.get(ticket), self._tasks.get(ticket)
+        if run is None or task is None:  # it has ended meanwhile
+            return
         while not run.idle.is_set():
             await run.idle.wait()
         task.cancel()
@@ -392,7 +394,7 @@ class Scheduler:
         run = Run(self._parts, ticket, proposal_of(self._parts.ledger, ticket))
         if run.is_late() or (again is not None and self._parts.clock() < again):
             return False
-        run.refresh()
+        await asyncio.to_thread(run.refresh)
         found = await recheck_roles(run)
         says = why_half_undone(self._parts.ledger, ticket) or found.lost or found.unknown
         if says:

@@ -10,6 +10,7 @@ import asyncio
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
+from itertools import chain
 from typing import Any
 
 from bot.api.actions import ManualStep
@@ -19,7 +20,7 @@ from bot.executor.actions import definitely_not_executed, perform
 from bot.executor.measuring import held_before
 from bot.executor.outcome import SendResult, StepResult, StepStatus, abandon, ask_about, not_begun, reconcile
 from bot.executor.permissions import why_no_step_may_start
-from bot.executor.polling import CheckState, before_image, max_wait, wait_for
+from bot.executor.polling import LARGEST_IMAGES, CheckState, before_image, max_wait, wait_for
 from bot.executor.record_check import check_records, leave_note
 from bot.executor.run import Cancelled, KnownElsewhere, NotAllowedNow, OutOfTime, Preempted, Run
 from bot.ledger import Entry
@@ -76,7 +77,7 @@ async def _begin_and_settle(run: Run, at: StepInstance) -> StepResult | None:
     held_back = False
     while True:
         try:
-            if await _waited(run) or await run.wait_until_allowed(at) or held_back:
+            if await _waited(run, at) or held_back:
                 if not _has_begun_group(run, at):
                     return StepResult(StepStatus.HELD_BACK, f"before: {at.step.description}")
                 await _ask_again(run, at)
@@ -96,17 +97,22 @@ async def _begin_and_settle(run: Run, at: StepInstance) -> StepResult | None:
                 return await reconcile(run, at, fate)
 
 
-async def _waited(run: Run) -> bool:
-    """Wait for go where changes are stopped; whether that was necessary. Raises Cancelled, Preempted, OutOfTime."""
+async def _waited(run: Run, at: StepInstance) -> bool:
+    """Wait for go where changes are stopped, and for the end of a window; whether either was necessary.
+
+    Raises Cancelled, Preempted, OutOfTime.
+    """
     run.raise_if_cancelled()
-    return await run.wait_while_stopped()
+    has_waited = await run.wait_while_stopped()
+    return await run.wait_until_allowed(at) or has_waited
 
 
 def _has_begun_group(run: Run, at: StepInstance) -> bool:
     """Whether an act of its group may have been sent, in whatever round; taking back begins after that."""
-    group = [place for place in run.places if place.group is at.group]
-    acts = (place.key for place in group if place.step.act is not None)
-    return at not in group or any(run.story.was_begun(key) for key in acts)
+    if not run.is_planned(at):
+        return True
+    acts = {step.key for step in at.group.steps if step.act is not None}
+    return any(step in acts for step, _ in chain(run.story.intents, run.story.sent_before))
 
 
 def _was_begun(run: Run, at: StepInstance) -> bool:
@@ -128,8 +134,7 @@ async def _ask_again(run: Run, at: StepInstance) -> None:
         raise OutOfTime
     if why:
         raise NotAllowedNow(why)
-    group = [place for place in run.places if place.group is at.group]
-    if why := (await check_records(run, group if at in group else [at])).says:
+    if why := (await check_records(run, run.around(at))).says:
         raise KnownElsewhere(why)
     run.unasked = False
 
@@ -139,14 +144,14 @@ async def _image(run: Run, at: StepInstance) -> tuple[Rows | None, str]:
     known = run.images.get(at.step.key) if at.round == 1 else run.story.round_images.get(at.key)
     if known is not None or at.step.before is None:
         return known, ""
-    return await before_image(run.parts, at.step.before)
+    return await before_image(run.parts, at.step.before, LARGEST_IMAGES - run.story.weight)
 
 
 async def _act_again(run: Run, at: StepInstance) -> StepResult | None:
     """Begin the step once more, after it was seen that it has not happened. Its people and guards are asked again."""
     await _ask_again(run, at)
     await run.next_attempt(f"step {at.step.key} did not happen; starting it again")
-    if await _waited(run):
+    if await _waited(run, at):
         await _ask_again(run, at)
     if (not_ready := await _not_ready(run, at)) is not None:
         return await not_begun(run, at, not_ready.says)
@@ -210,7 +215,7 @@ async def _not_sent(run: Run, at: StepInstance, why: str) -> None:
     run.raise_if_cancelled()
 
 
-def _why_not(run: Run) -> str:
+def _why_not(run: Run, at: StepInstance) -> str:
     """Why an act may go out no more, "" where it may: a host can take its time for the note, or for the login.
 
     Asked on whatever thread sends it, once the target has let it in.
@@ -218,7 +223,9 @@ def _why_not(run: Run) -> str:
     try:
         run.must_lead()
         run.raise_if_cancelled(is_sending=True)
-        return "changes are stopped" if run.parts.ledger.is_stopped() else ""
+        if run.parts.ledger.is_stopped():
+            return "changes are stopped"
+        return run.why_it_waits(at) or run.why_it_does_not_begin(at)
     except Cancelled:
         return "it was cancelled"
     except Preempted:
@@ -257,7 +264,7 @@ async def _act(run: Run, at: StepInstance) -> SendResult:
     if step.act is None or step.is_by_hand:
         return SendResult("accepted")
     try:
-        with sending_unless(partial(_why_not, run)):
+        with sending_unless(partial(_why_not, run, at)):
             last_look(step.key)()  # before anything of it is asked of the target, and again before it goes out
             async with asyncio.timeout(step.deadline + _GRACE):
                 answer = await perform(run.parts.actor, step.act, float(step.deadline))

@@ -34,9 +34,9 @@ STANDS_STILL = "The ledger cannot be used or verified now, so this run is on hol
 async def run_ticket(run: Run) -> None:
     """Run a ticket that is approved or running. Returns when it has ended, is interrupted, or cannot start yet."""
     await _prove(run)
+    await asyncio.to_thread(run.refresh)  # the first time it reads all of its entries
     ticket = run.parts.ledger.ticket(run.ticket)
     assert ticket is not None
-    run.refresh()
     if ticket.state is TicketState.APPROVED:
         if not (await _is_newest_copy(run) and await _may_start(run) and await _start(run, ticket)):
             return
@@ -54,7 +54,7 @@ async def _prove(run: Run) -> None:
     ledger = run.parts.ledger
     tickets = [one for one in (run.ticket, run.proposal.made.undoes) if one]
     try:
-        first = min(entry.seq for one in tickets for entry in ledger.moves(one))
+        first = min(entry.seq for one in tickets if (entry := ledger.proposal(one)) is not None)
         await asyncio.to_thread(ledger.verify_since, first)
     except LedgerError:
         run.tell("stopped", NOT_PROVED)
@@ -261,7 +261,7 @@ async def _may_begin(run: Run, at: StepInstance, *, again: bool = False) -> bool
 
 async def _agrees_outside(run: Run, at: StepInstance) -> bool:
     """Whether the external records let a group start; False: it is left to a person."""
-    why = (await check_records(run, [place for place in run.places if place.group is at.group])).says
+    why = (await check_records(run, run.around(at))).says
     if why:
         await _interrupt(run, at, StepResult(StepStatus.UNKNOWN, f"not started: {at.step.description}: {why}"))
     return not why

@@ -18,6 +18,7 @@ filters       what a reader looks for
 ticket_state  the states of a ticket, as a fold over its entries
 changes       one change that has run to its end, as a row
 queries       reading without writing: a copy of a ledger, and no key; the rows of a review, the newest proposals
+story_cache   entries of long tickets, as they were read and proved
 ledger        append, read back
 verify        prove it
 copies        the same entries in another store: a move into a database, a file for people to read

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from bot.api.queries import DoneChanges
 from bot.ledger.entries import Done, Outcome, Proposed, Started
 from bot.ledger.envelope import Entry
 from bot.ledger.ticket_state import ENDS
 
 
-def change_row(on: str, entries: Sequence[Entry], undone_by: str) -> dict[str, Any] | None:
+def change_row(question: DoneChanges, entries: Sequence[Entry], undone_by: str) -> dict[str, Any] | None:
     """A row of `DoneChanges`; None for a change that is about something else, that never started, or that is an undo.
 
     Args:
-        on: its target, or one of its places.
+        question: what it has to be about.
         entries: of its ticket, all of them, proved, oldest first.
         undone_by: the ticket that took it back.
     """
@@ -23,7 +24,8 @@ def change_row(on: str, entries: Sequence[Entry], undone_by: str) -> dict[str, A
     ended = next((entry for entry in entries if entry.kind in ENDS), None)
     if proposed is None or ended is None or not started or proposed.undoes:
         return None
-    if on.casefold() not in {name.casefold() for name in (proposed.target, *proposed.places) if name}:
+    names = (proposed.target,) if question.among == "target" else proposed.places
+    if question.on.casefold() not in {name.casefold() for name in names if name}:
         return None
     done = ended.read_if(Done)
     return {

@@ -25,6 +25,7 @@ from bot.ledger.places import open_store
 from bot.ledger.proved import SWITCHES, ProvedState, RefusedTransition
 from bot.ledger.queries import Reader, TicketRow, samples_since
 from bot.ledger.store import VERIFY, CommitUnknown, Store, StoreName, StoreRefuses, previous_of
+from bot.ledger.story_cache import StoryCache
 from bot.ledger.ticket_state import MAY_NAME_A_TICKET, OPEN, TICKETED, Ticket, TicketState
 from bot.ledger.ticket_table import Derived
 from bot.ledger.verify import Verification, verify
@@ -75,6 +76,7 @@ class Ledger(Reader):
         self._order = threading.Lock()
         self._proving = threading.Lock()  # taken before the snapshot, so that what is proved is never newer than that
         self._state = ProvedState()
+        self._stories = StoryCache()
         self._refused = ""  # what the file did not take although the rules allow it
         self.anchors_read = 0  # bytes of the anchor file that were looked at when it was opened
         self._was_moved = was_moved
@@ -244,37 +246,58 @@ class Ledger(Reader):
     def story(self, ticket: str) -> list[Entry]:
         """All entries of a ticket, proved, oldest first. Raises LedgerError where the file lists others than there are."""
         with self._proved() as state:
-            rows = self._reader.rows_of_ticket(ticket)
-            state.check_story(ticket, (row[-1] for row in rows))
-        return [
-            self._reader.entry_from(row) for row in rows
-        ]  # when nobody waits for the proof any more: there may be many
+            listed = self._reader.macs_of_ticket(ticket, 0)
+            state.check_story(ticket, (mac for _, mac in listed))
+            known = self._stories.known(ticket, listed)
+            rows = self._reader.rows_of_ticket(ticket, known[-1].seq if known else 0)
+            if [bytes(row[-1]) for row in rows] != [mac for _, mac in listed[len(known) :]]:
+                raise LedgerError(f"the file does not have the entries of {ticket} as they were written")
+        # Decoded when nobody waits for the proof any more: there may be many.
+        entries = [*known, *map(self._reader.entry_from, rows)]
+        self._stories.keep(ticket, entries)
+        return entries
 
     def moves(self, ticket: str, after: int = 0) -> list[Entry]:
         """The entries that move a ticket, proved, oldest first, and none of what only speaks about it.
 
-        Of an open one no press is read, however many there are: their macs are compared, each once. Raises LedgerError.
+        Of an open one no press is read, however many there are: their macs are compared, each once. Its entries are read one by
+        one, so nobody waits meanwhile: a run of thousands of steps has tens of thousands. Raises LedgerError.
 
         Args:
             ticket: the ticket.
             after: the number of the newest one that somebody has read and kept; 0 for none.
         """
+        moves = self._moves_of(ticket)
+        if not moves:
+            story = self.story(ticket)
+            return [entry for entry in story if entry.seq > after and entry.kind not in MAY_NAME_A_TICKET]
+        wanted = moves[bisect_right(moves, after, key=lambda move: move.seq) :]
+        return [self._entry_at(ticket, move) for move in wanted]
+
+    def proposal(self, ticket: str) -> Entry | None:
+        """The entry that proposed a ticket, proved; None where there is no such ticket. Raises LedgerError.
+
+        Of an open one it is the first that moves it, and the others are not read.
+        """
+        if moves := self._moves_of(ticket):
+            return self._entry_at(ticket, moves[0])
+        return next((entry for entry in self.moves(ticket) if entry.kind == "proposed"), None)
+
+    def _moves_of(self, ticket: str) -> tuple[Anchor, ...]:
+        """The entries that move an open ticket, after a look whether the file lists what names it as it is; else ()."""
         with self._proved() as state:
             moves = state.moves_of(ticket)
             if moves:
                 state.check_listing(ticket, lambda last: self._reader.macs_of_ticket(ticket, last))
-            wanted = moves[bisect_right(moves, after, key=lambda move: move.seq) :]
-            rows = [self._reader.row(move.seq) for move in wanted]
-            if [row and row[-1] for row in rows] != [move.mac for move in wanted]:
-                raise LedgerError(f"the file does not have the entries of {ticket} as they were written")
-        if not moves:
-            story = self.story(ticket)
-            return [entry for entry in story if entry.seq > after and entry.kind not in MAY_NAME_A_TICKET]
-        return [self._reader.entry_from(row) for row in rows if row is not None]
+            return moves
 
-    def proposal(self, ticket: str) -> Entry | None:
-        """The entry that proposed a ticket, proved; None where there is no such ticket. Raises LedgerError."""
-        return next((entry for entry in self.moves(ticket) if entry.kind == "proposed"), None)
+    def _entry_at(self, ticket: str, move: Anchor) -> Entry:
+        """A proved entry, by its number and mac. Raises LedgerError where the file has another one there."""
+        with self._explained():
+            row = self._reader.row(move.seq)
+            if row is None or row[-1] != move.mac:
+                raise LedgerError(f"the file does not have the entries of {ticket} as they were written")
+            return self._reader.entry_from(row)
 
     def listed(self, states: Collection[str], limit: int = 100, *, newest_first: bool = True) -> list[TicketRow]:
         """The tickets in those states, the newest first unless told. Raises LedgerError where the table shows others."""
@@ -290,7 +313,7 @@ class Ledger(Reader):
             return samples_since(store, on, what, since)
 
     def done_changes(self, question: DoneChanges) -> list[dict[str, Any]]:
-        """The changes of a command that have run to their end on a place; the question says what a row holds.
+        """The changes of a command that have run to their end on a target or a place; the question says what a row holds.
 
         Each out of all the proved entries of its ticket, in one snapshot. Raises LedgerError where nothing is proved, or the
         file lists other entries of a ticket than there are.
@@ -302,7 +325,7 @@ class Ledger(Reader):
                 entries = super().story(ticket)
                 state.check_story(ticket, (entry.mac for entry in entries))
                 undone_by = next((one for one in state.undos_of(ticket) if state.end_of(one) == Done.kind), "")
-                if (row := change_row(question.on, entries, undone_by)) is not None:
+                if (row := change_row(question, entries, undone_by)) is not None:
                     rows.append(row)
         return rows
 

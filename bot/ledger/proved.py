@@ -269,13 +269,13 @@ class ProvedState:
         return self._memory.undos.get(ticket, ())
 
     def ended_tickets(self, command: str, endings: Collection[str], since: str) -> list[str]:
-        """The tickets of a command that came to one of those ends at that time or later, and that can be read, oldest first."""
+        """The tickets of a command that came to one of those ends at that time or later, and that can be read, as they ended."""
         found = [
-            ticket
+            (one.ended, number_of(ticket), ticket)
             for ticket, one in self._memory.tickets.items()
             if one.command == command and one.ending in endings and one.ended >= since and one.doubt is None
         ]
-        return sorted(found, key=number_of)
+        return [ticket for _, _, ticket in sorted(found)]
 
     def end_of(self, ticket: str) -> str:
         """The kind of the entry that ended a ticket; "" while it is open."""

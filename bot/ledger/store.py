@@ -302,9 +302,10 @@ class Store(ABC):
         found = self.rows("SELECT seq, mac FROM entry WHERE ticket = ? AND seq > ? ORDER BY seq", (ticket, after))
         return [(int(seq), bytes(mac)) for seq, mac in found]
 
-    def rows_of_ticket(self, ticket: str) -> list[tuple[Any, ...]]:
-        """The rows of all entries of a ticket, as `entry_from` takes them, oldest first, as the index has them."""
-        return self.rows(f"SELECT {self._columns} FROM entry WHERE ticket = ? ORDER BY seq", (ticket,))  # noqa: S608 - our columns
+    def rows_of_ticket(self, ticket: str, after: int = 0) -> list[tuple[Any, ...]]:
+        """The rows of the entries of a ticket behind one, as `entry_from` takes them, oldest first, as the index has them."""
+        asked = f"SELECT {self._columns} FROM entry WHERE ticket = ? AND seq > ? ORDER BY seq"  # noqa: S608 - our columns
+        return self.rows(asked, (ticket, after))
 
     def of_ticket(self, ticket: str) -> list[Entry]:
         """All entries of a ticket, oldest first, as the index has them."""

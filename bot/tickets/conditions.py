@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Mapping
+from bisect import bisect_left
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from bot.api.plan import Check, CompareToBefore, Expect, FlagPredicate, ListPredicate, Term, Terms
@@ -164,15 +166,23 @@ def _versus(expected: CompareToBefore, rows: Rows, images: Images) -> str:
 
 
 def _rounded(expected: CompareToBefore, rows: Rows, before: Rows) -> tuple[list[str], list[str]]:
-    """Times as texts that compare: those that differ by no more than is tolerated read like the one before. Raises CellError."""
+    """Times as texts that compare: those that differ by no more than is tolerated read like the nearest before.
+
+    Each is looked up, and not compared with all: a guest can tell tens of thousands. Raises CellError.
+    """
     (column,) = expected.columns
     was = [get_datetime(row, column) for row in before if matches(row, expected.where)]
     now = [get_datetime(row, column) for row in rows if matches(row, expected.where)]
-    near = [
-        next((old for old in was if at and old and abs((at - old).total_seconds()) <= expected.tolerance), at)
-        for at in now
-    ]
+    told = sorted(at for at in was if at is not None)
+    near = [at if at is None else _nearest(at, told, expected.tolerance) for at in now]
     return sorted(map(str, near)), sorted(map(str, was))
+
+
+def _nearest(at: datetime, told: Sequence[datetime], tolerance: int) -> datetime:
+    """The nearest of some times in their order, or the time itself where none is as near as is tolerated."""
+    place = bisect_left(told, at)
+    found = min(told[max(0, place - 1) : place + 1], key=lambda one: abs(one - at), default=at)
+    return found if abs(found - at) <= timedelta(seconds=tolerance) else at
 
 
 def _sorted(rows: Rows, columns: tuple[str, ...]) -> list[str]:

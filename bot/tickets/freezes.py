@@ -7,7 +7,7 @@ that was proposed before waits until the freeze has ended. What has begun is fin
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -50,8 +50,30 @@ def why_repeated_moves_wait(windows: Sequence[Window], places: Sequence[str], no
     return str(found[0]) if found else ""
 
 
+def why_not_begun(
+    plan: Plan, windows: Sequence[Window], places: Sequence[str], now: datetime, answered: Collection[str]
+) -> str:
+    """The freeze in which the first act of a plan may not go out, as a sentence without its full stop; "" where it may.
+
+    Args:
+        plan: as it was proposed. One without the gate takes back what is half done, and no freeze holds it.
+        windows: of the inventory.
+        places: where a role must hold for it.
+        now: the time, UTC.
+        answered: what an approver said something of, by name: a freeze that was overridden is among it.
+    """
+    if all(one.description != _says(places) for one in plan.gates):
+        return ""
+    found = open_now(windows, places, now, WindowKind.FREEZE)
+    return next((str(one) for one in found if str(one) not in answered), "")
+
+
+def _says(places: Sequence[str]) -> str:
+    return f"No freeze is in force on {', '.join(places)}"
+
+
 def _gate(openings: Sequence[Opening], places: Sequence[str], approved: Plan | None, *, has_begun: bool) -> Gate:
-    says = f"No freeze is in force on {', '.join(places)}"
+    says = _says(places)
     if not openings or has_begun:
         return Gate(says, GateOutcome.PASSED, "it has begun" if openings else "", guards="worth")
     if approved is not None and any(

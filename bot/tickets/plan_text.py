@@ -29,6 +29,9 @@ from bot.tickets.conditions import describe_terms
 from bot.tickets.plan_digest import signed_payload
 from bot.tickets.read_back import typed_in_words
 
+TAKEN_BACK = "If one of these fails, what they have done is taken back:"
+STOPS_THERE = "If one of these fails, it stops there, and nothing is taken back by itself:"
+
 
 def plan_lines(plan: Plan, risk: Risk, version: str, run_until: str = "") -> tuple[str, ...]:
     """The whole signed part, as people read it; `run_until` as its proposal says, "" where there is none yet."""

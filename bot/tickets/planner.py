@@ -21,7 +21,8 @@ from bot.dispatch.inventory import Doubt, Inventory, scopes_of
 from bot.dispatch.query_session import QuerySession
 from bot.dispatch.registry import Registry
 from bot.errors import HvopsError, LedgerError, TargetError, TicketError, UsageError
-from bot.ledger import Reader
+from bot.ledger import Ledger
+from bot.ledger.entries import Done
 from bot.tickets.answers import without_answers
 from bot.tickets.freezes import with_windows
 from bot.tickets.proposal import PlannedChange, Proposal, proposal_of
@@ -38,7 +39,7 @@ class Planner:
         self,
         registry: Registry,
         inventory: Inventory,
-        ledger: Reader,
+        ledger: Ledger,
         *,
         look: Callable[[datetime, Any], QuerySession],
         version: str,
@@ -53,7 +54,7 @@ class Planner:
         Args:
             registry: the commands.
             inventory: the names of clusters and hosts.
-            ledger: where an undo finds what it takes back.
+            ledger: where an undo finds what it takes back; no window is looked for at a time before its newest entry.
             look: makes the `QueryClient` of one look, from its time and its progress callback.
             version: which code makes these plans.
             clock: the time, UTC.
@@ -97,7 +98,7 @@ class Planner:
                 [*(plan.places or line.scopes), *[place for on in _targets(plan) for place in await self._places(on)]]
             )
         )
-        in_time = with_windows(plan, self._windows, places, self._clock(), approved, has_begun=bool(group))
+        in_time = self._with_windows(plan, places, approved, group)
         return PlannedChange(
             str(line), line.command.name, line.target, places, spec.risk, in_time, self.version, is_rest=is_rest
         )
@@ -105,21 +106,37 @@ class Planner:
     async def rebuild(self, proposal: Proposal, group: str = "") -> PlannedChange:
         """The same plan, from new facts; half-way, before the group of that key. Raises HvopsError."""
         if proposal.made.undoes:
-            return await self.undo(proposal.made.undoes)
+            return await self.undo(proposal.made.undoes, group, proposal.plan)
         line = await self._line(proposal)
         if not isinstance(line.command.spec, Remediation):
             raise TicketError(f"{proposal.ticket}: {proposal.made.line} changes nothing any more.")
         return await self.make(line, self._look(self._clock(), None), group, proposal.plan)
 
-    async def undo(self, ticket: str) -> PlannedChange:
-        """What takes a ticket back, and what has to be so before. Raises TicketError where there is no such ticket."""
+    async def undo(self, ticket: str, group: str = "", approved: Plan | None = None) -> PlannedChange:
+        """What takes a ticket back, and what has to be so before. Raises TicketError where there is no such ticket.
+
+        A freeze holds it only where the ticket is done: what was left half done is taken back inside of one, too.
+
+        Args:
+            ticket: its number.
+            group: the key of the group before which it is made anew half-way; "" for the whole of it.
+            approved: the plan that was proposed, where it is made anew.
+        """
         proposal = proposal_of(self._ledger, ticket)
         made = build_undo(proposal, story_of(self._ledger.story(ticket)), self.version)
         if not made.plan.groups:
             return made
         back = replace(made.plan, gates=await self._gates_back(proposal, made.plan))
-        plan = await self._with_doubts(self._with_refusals(back))
-        return replace(made, plan=self._as_allowed(plan, ticket))
+        plan = self._as_allowed(await self._with_doubts(self._with_refusals(back)), ticket)
+        now = self._ledger.ticket(ticket)
+        if now is not None and now.end == Done.kind:
+            plan = self._with_windows(plan, made.places, approved, group)
+        return replace(made, plan=plan)
+
+    def _with_windows(self, plan: Plan, places: Sequence[str], approved: Plan | None, group: str) -> Plan:
+        """The plan with what windows mean for it. A clock that was set back ends no freeze."""
+        now = self._ledger.not_behind(self._clock())
+        return with_windows(plan, self._windows, places, now, approved, has_begun=bool(group))
 
     async def _gates_back(self, proposal: Proposal, back: Plan) -> tuple[Gate, ...]:
         """The gates on the way back, from new facts."""

@@ -60,8 +60,9 @@ def compare_rows(now: Sequence[Row], before: Sequence[Row], columns: tuple[str, 
     if len(now) == len(before) == 1:
         return _one_row(now[0], before[0], columns)
     is_now, was = [comparable(row, columns) for row in now], [comparable(row, columns) for row in before]
-    gone = [row for row, key in zip(before, was, strict=True) if key not in is_now]
-    new = [row for row, key in zip(now, is_now, strict=True) if key not in was]
+    found, known = set(is_now), set(was)
+    gone = [row for row, key in zip(before, was, strict=True) if key not in found]
+    new = [row for row, key in zip(now, is_now, strict=True) if key not in known]
     told = [f"{len(before) - len(gone):,} of {len(before):,} rows as before"]
     told += [f"missing: {rows_in_words(_only(gone, columns))}"] if gone else []
     told += [f"new: {rows_in_words(_only(new, columns))}"] if new else []

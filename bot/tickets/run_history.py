@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
@@ -14,6 +14,7 @@ from bot.api.rows import Rows
 from bot.ledger import Entry
 from bot.ledger.entries import HeldBefore, Intent, Outcome, StepConfirmed
 from bot.ledger.ticket_state import MAY_NAME_A_TICKET
+from bot.transport.bounds import weigh
 
 Key = tuple[str, int]  # step and round
 
@@ -65,9 +66,10 @@ class RunHistory:
         intents: the newest intent of each step.
         unsettled: the steps of which an intent stands, and no outcome.
         sent_before: the steps whose newest intent was held back before it was sent, and an earlier one was not.
-        outcomes: the outcome of each step.
+        outcomes: the outcome of each step; of later rounds without the rows as they were then.
         images: step -> its before-image, of the first time it was begun.
-        round_images: the same of each round.
+        round_images: the same of the newest round that it was begun in.
+        weight: bytes that all rows take which were noted before and after its acts, those of earlier rounds too.
         ended: when the outcome of each step was written.
         confirmations: how often a person has said that a step by hand is done.
         confirmed_by: the name of who said so last.
@@ -78,6 +80,7 @@ class RunHistory:
     outcomes: dict[Key, Outcome] = field(default_factory=dict)
     images: dict[str, Rows] = field(default_factory=dict)
     round_images: dict[Key, Rows] = field(default_factory=dict)
+    weight: int = 0
     ended: dict[Key, datetime] = field(default_factory=dict)
     confirmations: dict[Key, int] = field(default_factory=dict)
     confirmed_by: dict[Key, str] = field(default_factory=dict)
@@ -107,6 +110,9 @@ class RunHistory:
     @property
     def in_flight(self) -> Key | None:
         """The step whose outcome is not known."""
+        if len(self.unsettled) == 1:  # as ever: a run of thousands of steps is not looked through for each look at it
+            (key,) = self.unsettled
+            return key if key in self.intents else None
         return next((key for key in self.intents if key in self.unsettled), None) if self.unsettled else None
 
     def is_untouched(self, key: Key) -> bool:
@@ -155,7 +161,8 @@ class StoryReader:
                 story.began.pop(key, None)
         elif isinstance(told, Outcome):
             key = (told.step, told.round)
-            story.outcomes[key] = told
+            story.outcomes[key] = told if told.round == 1 else told.model_copy(update={"after": None})
+            story.weight += weigh(told.after) if isinstance(told.after, (list, tuple)) else 0
             story.ended[key] = datetime.fromisoformat(entry.at)
             story.unsettled.discard(key)
         elif isinstance(told, StepConfirmed):
@@ -196,5 +203,14 @@ def _begin(story: RunHistory, key: Key, at: str, told: Intent, times: int) -> No
     if key not in story.outcomes:
         story.unsettled.add(key)
     if before is not None:
+        story.weight += weigh(before)
         story.images.setdefault(key[0], before)
         story.round_images.setdefault(key, before)
+        _forget(story, (key[0], key[1] - 1))
+
+
+def _forget(story: RunHistory, key: Key) -> None:
+    """Let go of how it was before a round that is over: thousands of them are more than there is memory for."""
+    story.round_images.pop(key, None)
+    if key in story.intents:
+        story.intents[key] = replace(story.intents[key], before=None)

@@ -48,6 +48,7 @@ from bot.errors import (
 )
 from bot.transport.allowlist import PROGRAMS, Program
 from bot.transport.allowlist.reading_methods import METHODS
+from bot.transport.allowlist.web_probe import ANSWERS
 from bot.transport.bounds import MAX_KEPT, MAX_NODES, weigh
 from bot.transport.connect import CONNECT, measure_connect
 from bot.transport.connection_pool import ConnectionPool, PooledCall
@@ -205,6 +206,9 @@ class TargetClient:
             return QueryResult(await self.group_members(on), "", "Slack")
         if is_probe(question.what):
             rows, raw = await self._prober.answer(question, seconds)
+            return QueryResult(rows, raw, on)
+        if question.what == ANSWERS:
+            rows, raw = await self._prober.connect(question, seconds)
             return QueryResult(rows, raw, on)
         if is_sql(question):
             ask = partial(self._databases.answer, question)

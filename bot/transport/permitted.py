@@ -12,10 +12,9 @@ from bot.api.actions import Action, InvokeMethod, ManualStep, Octets, RowTransac
 from bot.api.queries import GuestRegistry, GuestWql, Query, Registry, RunReader, Value, Wql
 from bot.errors import PolicyViolation
 from bot.transport.allowlist import PROGRAMS
-from bot.transport.allowlist.sql import QUERIES
+from bot.transport.allowlist.sql import QUERIES, changes_of
 from bot.transport.allowlist.web import CALLS
-from bot.transport.allowlist.web_probe import PROBES
-from bot.transport.sql.databases import changes_of
+from bot.transport.allowlist.web_probe import ANSWERS, PROBES, connect_port
 from bot.transport.windows import wql, wsman
 
 
@@ -69,6 +68,8 @@ def _check_question(question: Query) -> None:
     if isinstance(question, RunReader):
         if question.what in PROBES:
             PROBES[question.what].request(question.params)
+        elif question.what == ANSWERS:
+            connect_port(question.params)
         elif question.what in QUERIES:
             QUERIES[question.what].bind(question.params)
         else:

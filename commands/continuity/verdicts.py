@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, time, timedelta
 
 from bot.api.arguments import Target
-from bot.api.continuity import Assumption, Probe
+from bot.api.continuity import Assumption, Probe, Service
 from bot.api.facts import Unknown
 from commands.continuity.drills import judge_drill
 from commands.continuity.facts import Facts, assumptions_of, service_of
@@ -98,5 +98,7 @@ _JUDGES: Mapping[Probe, Callable[[Assumption, Target, Facts], tuple[Verdict, ...
     Probe.LINK: lambda one, _target, facts: (judge_link(one, facts.paths),),
     Probe.SINGLE_POINT: lambda one, target, facts: (judge_single_point(one, facts.paths, target.sites),),
     Probe.ON_CALL: lambda one, _target, facts: (judge_on_call(one, facts.groups.get(one.target)),),
-    Probe.DRILL: lambda one, target, facts: (judge_drill(one, target.name, facts.drills, facts.now),),
+    Probe.DRILL: lambda one, target, facts: (
+        judge_drill(one, service_of(target) or Service(target.name, ()), facts.drills, facts.now),
+    ),
 }

@@ -8,15 +8,24 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from bot.api.arguments import Target
-from bot.api.facts import Unknown, value_of, values_of
+from bot.api.facts import Known, Unknown, value_of, values_of
 from bot.api.query_client import QueryClient
+from bot.api.sources import Source
 from commands.continuity.facts import HostFacts, QuorumFacts, look_at_quorum, look_at_replicas, place_nodes, service_of
 from commands.drill.sides import Lost, Pair, find_pair, named_ends
 from commands.sources.backup_state import Backup, ask_backup_products, backup_state
 from commands.sources.capacity import free_memory, logical_processors, memory_use, processor_counts
+from commands.sources.certificates import certificate_end
 from commands.sources.cluster import Cluster, look_at_cluster
 from commands.sources.guests import configuration_versions, shutdown_components
-from commands.sources.replication import ReplicaSettings, Statistics, replica_settings, replication_statistics
+from commands.sources.ping import answers_at
+from commands.sources.replication import (
+    ReplicaSettings,
+    Statistics,
+    replica_certificate,
+    replica_settings,
+    replication_statistics,
+)
 from commands.sources.snapshots import shadow_copies
 
 PLACES = 2  # where it runs, and where it recovers
@@ -34,6 +43,7 @@ class HostState:
         counts: virtual processors of each guest.
         free: bytes of physical memory.
         processors: logical ones.
+        certificates: thumbprints that Replica uses there, and until when each is valid: () where it uses none.
     """
 
     settings: Mapping[str, ReplicaSettings] | Unknown
@@ -44,6 +54,7 @@ class HostState:
     free: int | Unknown
     processors: int | Unknown
     backup: Backup
+    certificates: tuple[tuple[str, datetime | Unknown], ...] | Unknown = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +68,7 @@ class DrillFacts:
         statistics: by host, in lower case, and machine.
         quorum: of the place that the service is failed over to; None where that is no cluster.
         clusters: the places that are clusters, in lower case.
+        connects: what of the service takes a connection, as the inventory writes it, or why not.
     """
 
     hosts: Mapping[str, tuple[HostFacts, ...] | Unknown]
@@ -66,6 +78,7 @@ class DrillFacts:
     statistics: Mapping[tuple[str, str], Statistics | Unknown] = field(default_factory=dict)
     quorum: QuorumFacts | None = None
     clusters: frozenset[str] = frozenset()
+    connects: Mapping[str, Known[int] | Unknown] = field(default_factory=dict)
 
     @property
     def pairs(self) -> tuple[Pair, ...]:
@@ -111,12 +124,13 @@ async def find_drill_facts(target: Target, ask: QueryClient) -> DrillFacts:
         for end in (pair.home, pair.away)
     }
     clusters = await _clusters(places, ask)
-    states, statistics, quorum = await asyncio.gather(
+    states, statistics, quorum, connects = await asyncio.gather(
         _states(ends.values(), ask),
         ask.query_many(questions),
         _quorum(places[-1] if ends and places[-1].casefold() in clusters else "", ask),
+        ask.query_many({one: Source(answers_at(one), len) for one in service.connects}),
     )
-    return DrillFacts(hosts, machines, ask.now, states, values_of(statistics), quorum, clusters)
+    return DrillFacts(hosts, machines, ask.now, states, values_of(statistics), quorum, clusters, connects)
 
 
 async def _states(hosts: Iterable[HostFacts], ask: QueryClient) -> dict[str, HostState]:
@@ -138,6 +152,7 @@ async def _state(host: HostFacts, ask: QueryClient) -> HostState:
         _backup(host, ask),
     )
     return HostState(
+        certificates=await _certificates(on, value_of(settings), ask),
         settings=value_of(settings),
         versions=value_of(versions),
         components=value_of(components),
@@ -147,6 +162,30 @@ async def _state(host: HostFacts, ask: QueryClient) -> HostState:
         processors=value_of(processors),
         backup=backup,
     )
+
+
+async def _certificates(
+    on: str, settings: Mapping[str, ReplicaSettings] | Unknown, ask: QueryClient
+) -> tuple[tuple[str, datetime | Unknown], ...] | Unknown:
+    """Those that Replica uses on a host, where it replicates by certificates at all: as the receiver first."""
+    by_certificate = (
+        () if isinstance(settings, Unknown) else [one for one in settings.values() if one.by_kerberos is False]
+    )
+    if not by_certificate:
+        return ()
+    own = value_of(await ask.query(replica_certificate(on)))
+    if isinstance(own, Unknown):
+        return own
+    if not own:
+        return Unknown(on, "absent", "it has no certificate with which it receives replicas.")
+    thumbprints = dict.fromkeys((own, *(one.certificate for one in by_certificate if one.certificate)))
+    found = []
+    for thumbprint in thumbprints:
+        try:
+            found.append((thumbprint, value_of(await ask.query(certificate_end(on, thumbprint)))))
+        except ValueError as error:
+            found.append((thumbprint, Unknown(on, "bad reply", f"{error}.")))
+    return tuple(found)
 
 
 async def _backup(host: HostFacts, ask: QueryClient) -> Backup:

@@ -7,7 +7,7 @@ measured says where the machine is now. Nobody's word stands for any of them: a 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from bot.api.arguments import Target
 from bot.api.continuity import Assumption, Probe, Service
@@ -25,6 +25,7 @@ from commands.sources.guests import Power, Replication
 from commands.sources.replication import Relationship
 
 _OUTCOMES = {Outcome.PROVED: True, Outcome.BROKEN: False}
+_LASTS = timedelta(days=2)  # that a certificate has to last from now on: a drill waits for people twice
 _HEADROOM = 10  # percent of a host's free memory that stays free [note: 10 to 15 % headroom]
 
 
@@ -49,6 +50,7 @@ def drill_gates(
         *(_in_both_places(one, places) for one in facts.machines),
         *(gate for pair in facts.pairs for gate in _of_machine(pair, facts, service, direction, unreversed)),
         *_room(facts, direction),
+        *_answers(service, facts, direction),
         *no_backup_gates(dict.fromkeys(end.on for pair in facts.pairs for end in (pair.home, pair.away)), facts),
         *quorum_gates(target, facts),
     )
@@ -76,6 +78,8 @@ def _of_machine(
     yield _undisturbed(pair)
     yield _can_return(pair, facts.states)
     yield _can_be_driven(pair, facts.states)
+    yield from _certificates(pair, facts)
+    yield _resynchronises(pair, facts.states)
     yield _tested(pair, facts, direction)
 
 
@@ -213,11 +217,58 @@ def _can_be_driven(pair: Pair, states: Mapping[str, HostState]) -> Gate:
         settings = state.settings[pair.vm_id]
         if settings.by_kerberos is None or not (settings.primary and settings.recovery):
             return _gate(says, None, f"{end.on} does not tell how it reaches the other host")
-        if not settings.by_kerberos:
-            return _gate(
-                says, False, f"{end.on} replicates by certificates: each host needs its own, so reverse it by hand"
-            )
     return _gate(says, True, "")
+
+
+def _certificates(pair: Pair, facts: DrillFacts) -> Iterator[Gate]:
+    """Where hosts prove themselves by certificates, each receives with one of its own, and both have to last."""
+    states = [(end.on, facts.states.get(end.on.casefold())) for end in (pair.home, pair.away)]
+    if not any(state is not None and is_by_certificate(pair, state) for _, state in states):
+        return
+    says = f"The certificates by which {pair.home.on} and {pair.away.on} replicate {pair.name} are valid long enough"
+    told = []
+    for on, state in states:
+        certificates: tuple[tuple[str, datetime | Unknown], ...] | Unknown = state.certificates if state else ()
+        if isinstance(certificates, Unknown):
+            yield _gate(says, False if certificates.kind == "absent" else None, f"{on}: {certificates.why.rstrip('.')}")
+            return
+        if not certificates:
+            yield _gate(says, None, f"{on} does not tell by which certificate it replicates")
+            return
+        for thumbprint, until in certificates:
+            if isinstance(until, Unknown):
+                yield _gate(says, None, f"{on}: {until.why.rstrip('.')} ({thumbprint})")
+                return
+            told.append((until, f"{on}: until {until:%-d %b %Y} ({thumbprint[:8]}…)"))
+    until, words = min(told)
+    if until - facts.now < _LASTS:
+        ends = "ended" if until <= facts.now else "ends"
+        yield _gate(says, False, f"{words.replace('until', f'{ends} on')}: replace it first, on both hosts' trust too")
+        return
+    yield _gate(says, True, "; ".join(words for _, words in told))
+
+
+def is_by_certificate(pair: Pair, state: HostState) -> bool:
+    """Whether a host replicates a machine by certificates."""
+    settings = None if isinstance(state.settings, Unknown) else state.settings.get(pair.vm_id)
+    return settings is not None and settings.by_kerberos is False
+
+
+def _resynchronises(pair: Pair, states: Mapping[str, HostState]) -> Gate:
+    """A warning: when it would resynchronise by itself, and whether a reversal can take that over."""
+    says = f"When {pair.name} resynchronises by itself is known, and a reversal leaves it as it is"
+    told = []
+    for end in (pair.home, pair.away):
+        state = states.get(end.on.casefold())
+        settings = None if state is None or isinstance(state.settings, Unknown) else state.settings.get(pair.vm_id)
+        if settings is None:
+            return Gate(says, GateOutcome.NOT_KNOWN, f"{end.on} does not tell it", blocks=False, guards="worth")
+        told.append((end.on, settings.resync))
+    words = "; ".join(f"{on}: {resync}" for on, resync in told)
+    if all(resync.is_readable for _, resync in told):
+        return Gate(says, GateOutcome.PASSED, words, blocks=False, guards="worth")
+    after = "a reversal sets it to Windows' own hours, from 18:30 to 06:00: look at it after the drill"
+    return Gate(says, GateOutcome.NOT_KNOWN, f"{words}; {after}", blocks=False, guards="worth")
 
 
 def _tested(pair: Pair, facts: DrillFacts, direction: Direction) -> Gate:
@@ -278,6 +329,22 @@ def _memory(says: str, needs: Mapping[str, Sequence[tuple[Pair, int]]], facts: D
         if want > usable:
             return _gate(says, False, f"{told[-1]}, of which {_HEADROOM} % stay free")
     return _gate(says, True, "; ".join(told))
+
+
+def _answers(service: Service, facts: DrillFacts, direction: Direction) -> Iterator[Gate]:
+    """It takes connections before anything is shut down; whether it does afterwards is then a finding, and no old fault.
+
+    On the way back nothing depends on it: a service that does not work over there has to come home all the more.
+    """
+    if not service.connects:
+        return
+    says = f"{service.name} takes connections before it is failed over: {join_names(service.connects)}"
+    silent = {name: told for name, told in facts.connects.items() if isinstance(told, Unknown)}
+    if direction == "back" or not silent:
+        yield _gate(says, True, "")
+        return
+    name, why = next(iter(silent.items()))
+    yield _gate(says, False, f"{name}: {why.why.rstrip('.')}")
 
 
 def quorum_gates(target: Target, facts: DrillFacts) -> Iterator[Gate]:

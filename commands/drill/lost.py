@@ -16,6 +16,7 @@ from bot.api.continuity import Service
 from bot.api.facts import Unknown
 from bot.api.plan import Gate, GateOutcome, Group, Step, exists, missing
 from bot.api.queries import Predicate
+from commands.continuity.facts import HostFacts
 from commands.continuity.replicas import format_span
 from commands.drill.facts import DrillFacts
 from commands.drill.gates import no_backup_gates, quorum_gates
@@ -116,14 +117,21 @@ def _is_silent(home: str, facts: DrillFacts) -> Gate:
     silent = (
         (told,) if isinstance(told, Unknown) else tuple(one.guests for one in told if isinstance(one.guests, Unknown))
     )
-    answering = (
-        [] if isinstance(told, Unknown) else [one.node.name for one in told if not isinstance(one.guests, Unknown)]
-    )
+    answering = [] if isinstance(told, Unknown) else [one.node.name for one in told if _has_answered(one)]
     answering += [one.target for one in silent if one.kind not in _SILENT]
+    if not isinstance(told, Unknown) and home.casefold() in facts.clusters:
+        answering += [home]  # it has just named its nodes
+    answering = list(dict.fromkeys(answering))
     if answering:
         measured = f"{join_names(answering)} answered: this is no lost place. Plan the failover instead, or mend what fails there"
         return Gate(says, GateOutcome.BLOCKED, measured, answerable=False)
     return Gate(says, GateOutcome.PASSED, join_names(one.target for one in silent), answerable=False)
+
+
+def _has_answered(host: HostFacts) -> bool:
+    """Whether a host has said anything at all: with Hyper-V's own provider stuck it still tells its Windows, and works."""
+    told = (host.guests, host.relationships, host.ends)
+    return host.node.build is not None or not all(isinstance(one, Unknown) for one in told)
 
 
 def _one_replica(name: str, away: str, ends: Sequence[End], facts: DrillFacts) -> Gate:

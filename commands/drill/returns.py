@@ -2,7 +2,9 @@
 
 2012 replicates to 2012 R2 and never back; a newer host gives a machine back to an older one from 2012 R2 on as long as its
 configuration has a version that the older one reads [note: altaro, planning Hyper-V Replica]. Which versions a Windows reads:
-Microsoft's table of configuration versions [doc]; that of 2025 ends with the newest that is known here.
+"Supported VM configuration versions" of Microsoft's page "Upgrade virtual machine version in Hyper-V" [doc, as of January
+2025]; it begins with 2012 R2, which lists 5.0 alone. That 2012 has 4.0 is from memory [mem]. A version that a page lists for
+none of them, such as a preview's, is read by none.
 """
 
 from __future__ import annotations
@@ -17,10 +19,11 @@ from commands.sources.replication import BUILD_2012R2
 _READS: tuple[tuple[int, str, Version, Version], ...] = (
     (26100, "2025", (8, 0), (12, 0)),
     (20348, "2022", (8, 0), (10, 0)),
+    (19041, "version 2004 or 20H2", (8, 0), (9, 2)),
     (17763, "2019", (5, 0), (9, 0)),
     (14393, "2016", (5, 0), (8, 0)),
-    (9600, "2012 R2", (4, 0), (5, 0)),
-    (9200, "2012", (4, 0), (4, 0)),
+    (9600, "2012 R2", (5, 0), (5, 0)),
+    (9200, "2012", (4, 0), (4, 0)),  # [mem]
 )
 
 

@@ -17,15 +17,18 @@ role is started and shut down through Hyper-V all the same: its cluster follows 
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from bot.api.actions import InstanceReference, InvokeMethod, ManualStep
+from bot.api.continuity import Service
 from bot.api.facts import Unknown
 from bot.api.plan import Check, CompareToBefore, Expect, Group, Step, exists
 from bot.api.queries import Fields, Predicate, Wql, make_params
 from commands.drill.facts import HostState
 from commands.drill.sides import Direction, Pair
+from commands.formatting import join_names
+from commands.sources.drills import machine_key
+from commands.sources.ping import answers_at
 from commands.sources.replication import PREPARED, RECOVERED, REPLICATING, Health, relationship_id
 
 _NAMESPACE = "root/virtualization/v2"
@@ -35,8 +38,9 @@ _CRITICAL = 8  # ReplicationState [doc]
 _STARTED_A_JOB = 4096  # [doc]
 _SHUTDOWN_SECONDS, _SENDING_SECONDS, _FAILOVER_SECONDS, _START_SECONDS = 900, 1800, 900, 600
 _REVERSED_SECONDS = 3600
+_ACT_SECONDS = 60  # until the host has taken what it is asked to do
+_CONNECT_SECONDS = 1800  # services start after Windows does, and names are cached
 HOURS_FOR_A_PERSON = 8
-_CLEAN = re.compile(r"[^a-z0-9.-]+")
 ROLE = "operator"
 
 
@@ -44,7 +48,7 @@ def way(
     direction: Direction,
     pairs: Sequence[Pair],
     states: Mapping[str, HostState],
-    service: str,
+    service: Service,
     place: str,
 ) -> tuple[Group, ...]:
     """The groups of one way: over, start and check, reversal.
@@ -53,7 +57,7 @@ def way(
         direction: out, or back.
         pairs: the machines.
         states: of their hosts.
-        service: its name.
+        service: what is failed over.
         place: where it goes.
     """
     keys = step_keys_of((pair.vm_id, pair.name) for pair in pairs)
@@ -64,7 +68,11 @@ def way(
     reversals = tuple(_reverse(direction, pair, keys[pair.vm_id], states) for pair in pairs)
     return (
         Group(f"{direction}-over", (*stops, *prepares, *overs), on_failure="undo"),
-        Group(f"{direction}-start", (*starts, _check_service(direction, service, place)), revalidate_before=False),
+        Group(
+            f"{direction}-start",
+            (*starts, *_connect(direction, service, place), _check_service(direction, service.name, place)),
+            revalidate_before=False,
+        ),
         Group(f"{direction}-reverse", reversals, revalidate_before=False),
     )
 
@@ -103,7 +111,7 @@ def step_keys_of(machines: Iterable[tuple[str, str]]) -> dict[str, str]:
     """Machine -> the end of its steps' keys: its name in few letters, apart from all others. Each as id and name."""
     found: dict[str, str] = {}
     for vm_id, shown in machines:
-        name = _CLEAN.sub("-", shown.casefold())[:40].strip("-.") or "vm"
+        name = machine_key(shown)
         found[vm_id] = f"{name}-{vm_id[:8]}" if name in found.values() else name
     return found
 
@@ -217,6 +225,23 @@ def _start(direction: Direction, pair: Pair, key: str) -> Step:
     )
 
 
+def _connect(direction: Direction, service: Service, place: str) -> Iterator[Step]:
+    """Look from hvops' own machine, before people do: names may take their time to lead to the other side.
+
+    Nobody who takes a connection proves that the service works; nobody who takes none shows that it does not.
+    """
+    if service.connects:
+        yield Step(
+            key=f"connect-{direction}",
+            description=f"Connect to {service.name} in {place}: {join_names(service.connects)}",
+            act=None,
+            done=tuple(
+                exists(answers_at(one), within=_CONNECT_SECONDS).described_as(f"{one} takes a connection")
+                for one in service.connects
+            ),
+        )
+
+
 def _check_service(direction: Direction, service: str, place: str) -> Step:
     return Step(
         key=f"check-{direction}",
@@ -236,15 +261,21 @@ def _reverse(direction: Direction, pair: Pair, key: str, states: Mapping[str, Ho
     """A new time of the last replication shows that changes really flow the other way."""
     source, target = pair.source(direction).on, pair.target(direction).on
     question = relationship(target, pair.vm_id)
-    return Step(
-        key=f"reverse-{direction}-{key}",
-        description=f"Reverse the replication of {pair.name}: {target} to {source}",
-        act=_on_service(
+    by_hand = any(_by_certificate(pair, states, on) for on in (source, target))
+    act: InvokeMethod | ManualStep = (
+        _reverse_by_hand(direction, pair, states)
+        if by_hand
+        else _on_service(
             target,
             pair.vm_id,
             "ReverseReplicationRelationship",
             (("ReplicationSettingData", _settings(direction, pair, states)),),
-        ),
+        )
+    )
+    return Step(
+        key=f"reverse-{direction}-{key}",
+        description=f"Reverse the replication of {pair.name}: {target} to {source}",
+        act=act,
         guard=(is_off(source, pair.vm_id, pair.name), _runs(target, pair.vm_id, pair.name, within=0)),
         done=(
             exists(
@@ -263,19 +294,44 @@ def _reverse(direction: Direction, pair: Pair, key: str, states: Mapping[str, Ho
             ).described_as("changes have been sent the other way"),
         ),
         before=question,
+        deadline=HOURS_FOR_A_PERSON * 3600 if by_hand else _ACT_SECONDS,
     )
+
+
+def _by_certificate(pair: Pair, states: Mapping[str, HostState], on: str) -> bool:
+    told = states[on.casefold()].settings
+    return not isinstance(told, Unknown) and told[pair.vm_id].by_kerberos is False
+
+
+def _reverse_by_hand(direction: Direction, pair: Pair, states: Mapping[str, HostState]) -> ManualStep:
+    """Each host proves itself by a certificate of its own, which the settings of the other one do not name."""
+    source, target = pair.source(direction).on, pair.target(direction).on
+    told = states[target.casefold()].certificates
+    own = "" if isinstance(told, Unknown) or not told else f", thumbprint {told[0][0]}"
+    return ManualStep(
+        f"In Hyper-V Manager on {target}: {pair.name}, Replication, Reverse Replication. Replica server:"
+        f" {_point(direction, pair, states)}, authentication by certificate, with the certificate of {target}{own}. Leave"
+        f" everything else as it is. Then press Done: hvops looks whether changes flow to {source}.",
+        ROLE,
+    )
+
+
+def _point(direction: Direction, pair: Pair, states: Mapping[str, HostState]) -> str:
+    """How the place that was left is reached: the settings of the home host tell which point is whose."""
+    home = states[pair.home.on.casefold()]
+    assert not isinstance(home.settings, Unknown)
+    at_home = home.settings[pair.vm_id]
+    point_home, point_away = at_home.primary, at_home.recovery
+    if pair.home.is_replica:
+        point_home, point_away = point_away, point_home
+    return point_home if direction == "out" else point_away
 
 
 def _settings(direction: Direction, pair: Pair, states: Mapping[str, HostState]) -> str:
     """The target's own settings, towards the place that was left. Which point is whose, the home host's settings tell."""
-    target, home = states[pair.target(direction).on.casefold()], states[pair.home.on.casefold()]
+    target = states[pair.target(direction).on.casefold()]
     assert not isinstance(target.settings, Unknown)
-    assert not isinstance(home.settings, Unknown)
-    at_home, own = home.settings[pair.vm_id], target.settings[pair.vm_id]
-    point_home, point_away = at_home.primary, at_home.recovery
-    if pair.home.is_replica:
-        point_home, point_away = point_away, point_home
-    return own.towards(point_home if direction == "out" else point_away)
+    return target.settings[pair.vm_id].towards(_point(direction, pair, states))
 
 
 def _replicating(on: str, vm_id: str, *, within: int = _REVERSED_SECONDS) -> Check:

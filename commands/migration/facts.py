@@ -106,7 +106,11 @@ class MigrationFacts:
 
 
 async def find_place(name: str, clusters: Iterable[Target], ask: QueryClient) -> Place | str:
-    """The one guest of that name, or id, on the nodes of these clusters; else why it is not known which that is."""
+    """The one guest of that name, or id, on the nodes of these clusters; else why it is not known which that is.
+
+    A name is found only where every node has answered: another machine of that name may be on a silent one. An id is one
+    machine's.
+    """
     of = {cluster.name: cluster for cluster in clusters}
     nodes = await ask.query_many({cluster: cluster_nodes(cluster) for cluster in of})
     silent: list[Unknown] = [part for part in nodes.values() if isinstance(part, Unknown)]
@@ -127,16 +131,22 @@ async def find_place(name: str, clusters: Iterable[Target], ask: QueryClient) ->
         for guest in part.value
         if not guest.is_copy and (guest.name.casefold() == wanted or (id_ and guest.vm_id == id_))
     ]
-    if len(found) == 1:
+    if len(found) == 1 and (not silent or (id_ and found[0].guest.vm_id == id_)):
         return found[0]
     return _which(name, found, silent, list(of))
 
 
 def _which(name: str, found: Sequence[Place], silent: Sequence[Unknown], clusters: Sequence[str]) -> str:
+    gap = join_names([f"{one.target} ({one.why.rstrip('.')})" for one in silent], 4)
+    if len(found) == 1:
+        one = found[0]
+        return (
+            f"No plan for {name}: it is on {one.node.name}, but whether another virtual machine bears that name is not known of"
+            f" {gap}. Give its id: {one.guest.vm_id}."
+        )
     if found:
         where = join_names([f"{one.guest.vm_id} on {one.node.name}" for one in found], 6)
         return f"No plan for {name}: {pluralize(len(found), 'virtual machine')} bear that name: {where}. Give the id of one."
-    gap = join_names([f"{one.target} ({one.why.rstrip('.')})" for one in silent], 4)
     not_told = f" Not known of {gap}." if silent else ""
     return f"No plan for {name}: no node of {join_names(clusters)} has a virtual machine of that name or id.{not_told}"
 

@@ -59,8 +59,11 @@ def step_keys(way: Way) -> tuple[str, str]:
 
 
 def proofs(cluster: str) -> Source[tuple[Proof, ...]]:
-    """The question: which ways were proved there? The newest attempt of each, the way to prefer first."""
-    return Source(DoneChanges(cluster, COMMAND, endings=("done", "failed")), read_proofs)
+    """The question: which ways were proved there? The newest attempt of each, the way to prefer first.
+
+    Of the cluster as a place, never as a target: a guest can be called like a cluster on which it never was.
+    """
+    return Source(DoneChanges(cluster, COMMAND, endings=("done", "failed"), among="places"), read_proofs)
 
 
 def read_proofs(rows: Rows) -> tuple[Proof, ...]:

@@ -87,7 +87,12 @@ def judge_need(node: str, rule: UpdateRule, told: Told) -> NodeNeed:
         return NodeNeed(node, Need.UNKNOWN, "its build is not known")
     if rule.builds and told.build not in rule.builds:
         return NodeNeed(node, Need.ELSEWHERE, _elsewhere(told.build, rule, packages))
-    return _exempt(node, rule, told.listed) or _whole(node, rule, told.cumulative) or _by_list(node, rule, packages)
+    found = _exempt(node, rule, told.listed) or _whole(node, rule, told.cumulative) or _by_list(node, rule, packages)
+    silent = [one for one in told.cumulative if isinstance(one, Unknown)]
+    if found.need is Need.FIX and silent:  # what it lacks by name may be in one of them
+        says = f"which updates its cumulative packages are is not known: {silent[0].why.rstrip('.')}"
+        return NodeNeed(node, Need.UNKNOWN, says)
+    return found
 
 
 def _exempt(node: str, rule: UpdateRule, listed: frozenset[str] | Unknown) -> NodeNeed | None:

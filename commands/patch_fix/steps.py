@@ -4,7 +4,8 @@ A change of packages is in force after a restart only, and until then servicing 
 0x800F0823]. Whether dism says so (3010) differs, so a restart follows each change, whatever it ended with. A step is judged
 by the list of packages alone; the Setup log proves at the end that servicing itself did it.
 
-A paused node is still paused after a restart [mem]; one that is not any more is not touched further.
+A paused node is still paused after a restart [mem]; one that is not any more is not touched further. The other nodes that took
+part when the plan was made have to do so before each change and each restart as well: people may have emptied the node for hours.
 
 What goes wrong in the first group is taken back: the package that was removed is added again, the node takes guests again,
 Automatic Updates start as before. The second group only gives back, so nothing of it is taken back.
@@ -12,7 +13,7 @@ Automatic Updates start as before. The second group only gives back, so nothing 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bot.api.actions import InvokeMethod, ManualStep, RunProgram
@@ -22,7 +23,7 @@ from commands.drain.facts import DrainFacts
 from commands.drain.steps import arrival_step, drain_step, is_drained, resume_step
 from commands.patch_fix.facts import UPDATER, NodeFacts
 from commands.patch_fix.needs import Change, NodeNeed
-from commands.sources.cluster import NAMESPACE
+from commands.sources.cluster import NAMESPACE, Node
 from commands.sources.nodes import ClusterNodeState
 from commands.sources.packages import HERE, PackageFile, PackageState, package_file, package_list
 from commands.sources.restarts import no_servicing_pending, restart_step
@@ -31,6 +32,7 @@ from commands.sources.services import RUNNING, STOPPED, WAIT, is_in_state, step_
 DISM_SECONDS = 45 * 60  # that one change of a package may take; servers with slow disks need half an hour [mem]
 SETTLE = 20 * 60  # from the start of Windows until servicing has brought a package to its end
 LEAVE_HOURS = 8  # that people have to empty a node by hand
+_RETURN = 300  # seconds that another node may be away, before nothing more is done to this one
 SERVICING = "Microsoft-Windows-Servicing"
 _CHANGED = 2  # of Servicing: a package's state was changed [src: libyal winevt-kb]
 _ACCEPTED_STOP, _ACCEPTED_START = (0, 6), (0, 10)  # also: it is not started; it runs already [doc]
@@ -43,11 +45,16 @@ _OFF = 3  # EnabledState of a machine that is off [doc]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A node as its steps need it: its cluster, its name, and the end of its steps' keys."""
+    """A node as its steps need it: its cluster, its name, and the end of its steps' keys.
+
+    Attributes:
+        others: the other nodes that took part in the cluster when the plan was made.
+    """
 
     cluster: str
     node: str
     is_2008: bool
+    others: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
@@ -56,10 +63,11 @@ class Place:
 
 
 def groups_of(
-    cluster: str, need: NodeNeed, facts: NodeFacts, paths: Mapping[tuple[str, int], str]
+    cluster: str, need: NodeNeed, facts: NodeFacts, members: Sequence[Node], paths: Mapping[tuple[str, int], str]
 ) -> tuple[Group, ...]:
-    """Both groups of one node."""
-    at = Place(cluster, need.node, facts.drain is None)
+    """Both groups of one node; `members` are all nodes of its cluster."""
+    others = tuple(sorted(one.name for one in members if one.name != need.node and not one.down))
+    at = Place(cluster, need.node, facts.drain is None, others)
     build = facts.node.build or 0
     files = {kb: (paths[kb, build], file) for kb, file in facts.files.items() if isinstance(file, PackageFile)}
     mode = _mode(facts)
@@ -232,7 +240,24 @@ def _is_held(at: Place, mode: str) -> tuple[Check, ...]:
 
 
 def _guards(at: Place, mode: str) -> tuple[Check, ...]:
-    return (*_is_empty(at), *_is_held(at, mode))
+    return (*_is_empty(at), *_is_held(at, mode), *_others_take_part(at))
+
+
+def _others_take_part(at: Place) -> tuple[Check, ...]:
+    """With one of them gone meanwhile, this node may be the one that the quorum needs. A paused node still votes."""
+    if not at.others:
+        return ()
+    takes_part = Expect(
+        (
+            Predicate("Name", "in", at.others),
+            Predicate("State", "in", (int(ClusterNodeState.UP), int(ClusterNodeState.PAUSED))),
+        ),
+        at_least=len(at.others),
+    )
+    nodes = Wql(at.cluster, NAMESPACE, "MSCluster_Node", ("Name", "State"))
+    return (
+        Check(nodes, (takes_part,), within=_RETURN).described_as(f"{', '.join(at.others)} take part in {at.cluster}"),
+    )
 
 
 def _restart(at: Place, which: str, mode: str, why: str) -> Step:

@@ -101,9 +101,9 @@ def _plan(args: Args, facts: DrillFacts, direction: Direction, unreversed: tuple
         back_home = (Remedy("Drill…", f"/drill {service.name} --only back", primary=True),) if away_now else ()
         return no_plan(blocking_reason(service.name, gates), gates, (*back_home, *look))
     home, away = service.places[:PLACES]
-    back = way("back", facts.pairs, facts.states, service.name, home)
+    back = way("back", facts.pairs, facts.states, service, home)
     groups = (
-        *(way("out", facts.pairs, facts.states, service.name, away) if direction == "out" else ()),
+        *(way("out", facts.pairs, facts.states, service, away) if direction == "out" else ()),
         *((finish_reversal(unreversed, facts.states),) if unreversed else ()),
         *back,
         Group("as-before", (as_before(facts.pairs),), revalidate_before=False),
@@ -169,6 +169,14 @@ def _plan_by_hand(args: Args, facts: DrillFacts) -> Plan:
 
 def _impossible(service: Service) -> str:
     """Why the inventory itself makes no drill; "" where it does."""
+    if len(service.places) > PLACES:
+        first, *others = service.places
+        return (
+            f"No plan for {service.name}: it has {len(service.places)} places, and a drill goes from one to one other, so hvops"
+            f" cannot tell which of {join_names(others)} is meant; a copy of a copy (extended replica) cannot be reversed at all."
+            f" Write a service of its own for each pair in the inventory, such as [service.{service.name}-{others[0]}] with"
+            f" places {first} and {others[0]} and the guests that replicate there, and drill that."
+        )
     if len(service.places) != PLACES:
         return f"No plan for {service.name}: a drill needs two places, and the inventory has {join_names(service.places) or 'none'}. Write where it runs first, and where it recovers second."
     if not service.guests:

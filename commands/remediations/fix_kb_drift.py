@@ -73,7 +73,7 @@ def _plan(args: Args, rule: UpdateRule, facts: FixFacts, gates: tuple[Gate, ...]
     on, names = args.target.name, [one.node for one in facts.to_fix]
     groups: list[Group] = []
     for need in facts.to_fix:
-        groups += groups_of(on, need, facts.nodes[need.node], facts.paths)
+        groups += groups_of(on, need, facts.nodes[need.node], facts.members, facts.paths)
     drains = drained_of(facts)
     affected = max((one.affected for one in drains), default=0)
     return Plan(

@@ -201,10 +201,12 @@ def _soak(count: int, found: MigrationFacts, watched: Watched, nodes: tuple[str,
         impact=(
             f"{name} moves live {count:,} times between {here} and {there}, one move at a time, and pauses for a moment at the"
             " end of each. It stops at the first move that fails, and as soon as the guest has stopped or restarted. Between"
-            f" moves others may have the lock of {found.cluster}. Each move leaves two lines in the Application log of its source."
+            f" moves it waits while a backup window or a freeze is open, and others may have the lock of {found.cluster}. Each"
+            " move leaves two lines in the Application log of its source."
         ),
         rollback=(
-            f"Stop After Step at any time: the move under way ends first, then {name} stays where it is, {here} or {there}."
+            f"Nothing is to be taken back: {name} stays on the node that it is on, {here} or {there}. Stop After Step ends it at"
+            " any time; the move under way ends first."
         ),
         locks=(cluster_lock(found.target), f"{KEPT}soak:{found.cluster.lower()}"),
         gates=(),

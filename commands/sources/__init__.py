@@ -5,6 +5,7 @@ winrm           what a host's WinRM grants
 cluster         nodes, locks, shared volumes, hosts without a cluster, runs of Cluster-Aware Updating
 nodes           the state of each node and of its drain; isolated, in quarantine
 quorum          how the quorum was configured, whether its witness votes now; is anti-affinity enforced
+certificates    until when a certificate of a machine's store is valid
 cluster_services  which Windows services a cluster owns
 placement       how a guest would leave its node: live or saved and moved, and where to
 migration       a guest as a resource that moves live: its state, how it is set to move

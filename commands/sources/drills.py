@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,6 +11,7 @@ from bot.api.rows import Rows, get_datetime, get_str, get_strs
 from bot.api.sources import Source
 
 COMMAND = "drill"
+_CLEAN = re.compile(r"[^a-z0-9.-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,11 @@ class DrillRecord:
     measured: tuple[str, ...]
     changed: tuple[str, ...]
     undone_by: str = ""
+
+
+def machine_key(name: str) -> str:
+    """How the keys of a machine's steps end: its name in few letters. Of two that come to the same, one has part of its id behind it."""
+    return _CLEAN.sub("-", name.casefold())[:40].strip("-.") or "vm"
 
 
 def drills_of(service: str) -> Source[tuple[DrillRecord, ...]]:

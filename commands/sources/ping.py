@@ -12,9 +12,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bot.api.facts import Known, Unknown
-from bot.api.queries import Predicate, RunReader, Wql
+from bot.api.queries import Predicate, RunReader, Wql, make_params
 from bot.api.rows import Rows, get_int
 from bot.api.sources import Source
+from bot.api.web import split_port
 
 SERIES = 10  # echo requests of one series
 _BYTES, _TIMEOUT = 32, 1_000  # of the first one; milliseconds
@@ -56,6 +57,16 @@ def echoes(on: str, address: str) -> dict[int, Source[Echo]]:
 def connect_time(on: str) -> Source[float]:
     """The question: how long does hvops itself take to connect to a host's WinRM, in milliseconds?"""
     return Source(RunReader(on, "tcp connect"), lambda rows: float(str(rows[0]["milliseconds"])))
+
+
+def answers_at(place: str) -> RunReader:
+    """The question of a check: does a name or address with a port take a connection from hvops? Nothing is sent there.
+
+    Raises:
+        ValueError: it is none.
+    """
+    host, port = split_port(place)
+    return RunReader(host, "connect to service", make_params(port=port))
 
 
 def series_of(answers: Iterable[Known[Echo] | Unknown]) -> Series | Unknown:

@@ -73,13 +73,16 @@ REPLICATING, PREPARED, RECOVERED = (
     5,
 )  # of a primary that sent its last changes, and of a replica failed over [src]
 _KERBEROS = 1  # AuthenticationType [doc]
-# What Msvm_ReplicationSettingData holds beside the hosts of a relationship, with its types [doc]. The window for an automatic
-# resynchronisation is left out: how WinRM writes its two times was never captured.
+# What Msvm_ReplicationSettingData holds beside the hosts of a relationship, with its types [doc]. Resynchronisation by itself
+# has a window in the host's own time: two intervals since midnight, 18:30 and 06:00 by default, and it is off by default
+# [doc: the class's MOF]. WinRM writes an interval as a duration [doc: MS-WSMV]; these two were never captured.
 _SETTINGS = (
     ("InstanceID", "string"),
     ("ApplicationConsistentSnapshotInterval", "uint16"),
     ("AuthenticationType", "uint16"),
     ("AutoResynchronizeEnabled", "boolean"),
+    ("AutoResynchronizeIntervalStart", "datetime"),
+    ("AutoResynchronizeIntervalEnd", "datetime"),
     ("BypassProxyServer", "boolean"),
     ("CompressionEnabled", "boolean"),
     ("EnableWriteOrderPreservationAcrossDisks", "boolean"),
@@ -89,6 +92,43 @@ _SETTINGS = (
     ("ReplicateHostKvpItems", "boolean"),
     ("ReplicationInterval", "uint16"),
 )
+
+
+_DURATION = re.compile(
+    r"P(?:0{1,8}D)?T(?:([0-9]{1,2})H)?(?:([0-9]{1,2})M)?(?:([0-9]{1,2})(?:\.0{1,9})?S)?"
+    r"|0{8}([0-9]{2})([0-9]{2})([0-9]{2})\.0{6}:000",
+    re.ASCII,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Resync:
+    """When a relationship resynchronises by itself, in the time of its host.
+
+    Attributes:
+        on: whether it does at all; None where that was not told.
+        begins, ends: "18:30"; "" where that was not told, or in a form that is not known.
+    """
+
+    on: bool | None
+    begins: str = ""
+    ends: str = ""
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether all of it is known, so that a reversal can take it over."""
+        return self.on is not None and bool(self.begins and self.ends)
+
+    def __str__(self) -> str:
+        """For people: "only from 18:30 to 06:00"."""
+        if self.on is None:
+            return "not told"
+        if not self.on:
+            return "off"
+        if not self.is_readable:
+            return "on, at hours that hvops cannot read"
+        whole = self.begins == "00:00" and self.ends in ("00:00", "23:59")
+        return "at any hour" if whole else f"from {self.begins} to {self.ends}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +190,9 @@ class ReplicaSettings:
     Attributes:
         primary: where the primary is reached: a host, or the broker of its cluster; "" where it was not told.
         recovery: the same of the replica.
-        by_kerberos: whether both prove themselves by Kerberos; None where it was not told.
+        by_kerberos: whether both prove themselves by Kerberos, else by certificates; None where it was not told.
+        resync: when it resynchronises by itself.
+        certificate: thumbprint of the certificate that this end uses; "" where none was told.
         values: property, CIM type and value of all else, without what was not told.
     """
 
@@ -158,6 +200,8 @@ class ReplicaSettings:
     recovery: str
     by_kerberos: bool | None
     values: tuple[tuple[str, str, str | tuple[str, ...]], ...] = ()
+    resync: Resync = Resync(None)
+    certificate: str = ""
 
     def towards(self, point: str) -> str:
         """The settings as CIM-XML, with that connection point as the recovery side.
@@ -192,8 +236,15 @@ def replication_ends(node: Node) -> Source[dict[str, Ends]]:
 
 def replica_settings(node: Node) -> Source[dict[str, ReplicaSettings]]:
     """The question: how is each relationship configured? Machine -> settings, extended ones left out. 2012 R2 and later."""
-    columns = ("PrimaryConnectionPoint", "RecoveryConnectionPoint", *(name for name, _ in _SETTINGS))
+    points = ("PrimaryConnectionPoint", "RecoveryConnectionPoint", "CertificateThumbPrint")
+    columns = (*points, *(name for name, _ in _SETTINGS))
     return Source(Wql(node.name, _NAMESPACE, "Msvm_ReplicationSettingData", columns), _read_settings)
+
+
+def replica_certificate(on: str) -> Source[str]:
+    """The question: with which certificate does this host receive replicas? Its thumbprint; "" where it has none for that."""
+    columns = ("AllowedAuthenticationType", "CertificateThumbPrint")
+    return Source(Wql(on, _NAMESPACE, "Msvm_ReplicationServiceSettingData", columns), _read_certificate)
 
 
 def relationship_id(vm_id: str) -> str:
@@ -265,8 +316,31 @@ def _read_settings(rows: Rows) -> dict[str, ReplicaSettings]:
                 get_str(row, "RecoveryConnectionPoint"),
                 None if kind is None else kind == _KERBEROS,
                 tuple(_told(row)),
+                _resync(row),
+                get_str(row, "CertificateThumbPrint"),
             )
     return found
+
+
+def _read_certificate(rows: Rows) -> str:
+    if len(rows) != 1:
+        raise ValueError("the host tells no settings of its replication service")
+    return get_str(rows[0], "CertificateThumbPrint")
+
+
+def _resync(row: Row) -> Resync:
+    begins, ends = (_clock(get_str(row, f"AutoResynchronizeInterval{end}")) for end in ("Start", "End"))
+    return Resync(get_bool(row, "AutoResynchronizeEnabled"), begins[:5], ends[:5])
+
+
+def _clock(told: str) -> str:
+    """Hours, minutes and seconds since midnight: "18:30:00"; "" for what is no such interval."""
+    found = _DURATION.fullmatch(told)
+    if found is None:
+        return ""
+    hours, minutes, seconds = (int(found[one] or found[one + 3] or 0) for one in (1, 2, 3))
+    is_time = hours < 24 and minutes < 60 and seconds < 60  # noqa: PLR2004 - of a clock
+    return f"{hours:02}:{minutes:02}:{seconds:02}" if is_time else ""
 
 
 def _told(row: Row) -> Iterator[tuple[str, str, str | tuple[str, ...]]]:
@@ -275,6 +349,9 @@ def _told(row: Row) -> Iterator[tuple[str, str, str | tuple[str, ...]]]:
             continue
         if kind == "string[]":
             yield name, kind, get_strs(row, name)
+        elif kind == "datetime":
+            if clock := _clock(get_str(row, name)):
+                yield name, kind, f"00000000{clock.replace(':', '')}.000000:000"  # an interval of DMTF [doc: DSP0004]
         elif kind == "boolean":
             yield name, kind, "TRUE" if get_bool(row, name) else "FALSE"
         else:

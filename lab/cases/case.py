@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.cases import schema
-from lab.cases.environment import CaseEnvironment, prepare
+from lab.cases.environment import CaseEnvironment, clock_of, prepare
 from lab.cases.errors import CaseError
 from lab.cases.expectations import Answer, failures
 from lab.cases.schema import CaseFile
@@ -43,10 +43,10 @@ class Case:
         return self.told.wrong_today
 
     @property
-    def earlier(self) -> Sequence[tuple[float, str]]:
-        """Lines that were asked before, the oldest first, with the seconds before the line itself."""
+    def earlier(self) -> Sequence[tuple[float, str, bool]]:
+        """Lines that were asked before, the oldest first: the seconds before the line itself, and whether it was carried out."""
         at = self.told.at
-        found = [((at - one.at).total_seconds(), one.line) for one in self.told.earlier if at is not None]
+        found = [((at - one.at).total_seconds(), one.line, one.done) for one in self.told.earlier if at is not None]
         return sorted(found, reverse=True)
 
     def start(self, directory: Path) -> CaseEnvironment:
@@ -76,4 +76,4 @@ def _check(told: CaseFile) -> None:
     for at, one in enumerate(told.earlier):
         if told.at is not None and one.at >= told.at:
             raise CaseError(f"earlier[{at}].at", "is not before the line.")
-    prepare(told, begin(told.scenario))
+    prepare(told, begin(told.scenario, clock=clock_of(told)))

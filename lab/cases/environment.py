@@ -20,7 +20,7 @@ from lab.cases.schema import CaseFile, Machine
 from lab.environment import PracticeEnvironment
 from lab.windows import old_tls
 from lab.world.overrides import ClassRows, Printed
-from lab.world.world import World
+from lab.world.world import Clock, World, utc_now
 
 # Without it a Kerberos client would look for the practice domain in whatever DNS there is.
 _KERBEROS = """\
@@ -40,8 +40,18 @@ def prepare(case: CaseFile, world: World) -> list[tuple[str, ClassRows | Printed
     return overrides.apply(case, world, shift_from(case.at, world.now))
 
 
+def clock_of(case: CaseFile) -> Clock:
+    """The clock by which a case is played: it stands at `at` now where its times are not moved."""
+    if not case.as_then or case.at is None:
+        return utc_now
+    behind = utc_now() - case.at
+    return lambda: utc_now() - behind
+
+
 class CaseEnvironment(PracticeEnvironment):
     """A case on the network; a context manager.
+
+    `behind` is by how many seconds its clock, and so that of whoever asks it, is behind the clock of today.
 
     Raises:
         CaseError: the case says what its scenario cannot carry.
@@ -50,7 +60,9 @@ class CaseEnvironment(PracticeEnvironment):
     def __init__(self, case: CaseFile, directory: Path) -> None:
         self.case = case
         self._otherwise: list[tuple[str, ClassRows | Printed]] = []
-        super().__init__(case.scenario, directory, prepare=self._prepare)
+        clock = clock_of(case)
+        self.behind = (utc_now() - clock()).total_seconds() if case.as_then else 0.0
+        super().__init__(case.scenario, directory, prepare=self._prepare, clock=clock)
         self._around = ExitStack()
         self._listeners: list[asyncio.Server] = []
 

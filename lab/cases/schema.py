@@ -390,10 +390,15 @@ class Link(_Part):
 
 
 class Earlier(_Part):
-    """A line that was asked before, when all was as the file says: what hvops remembers of it."""
+    """A line that was asked before, when all was as the file says: what hvops remembers of it.
+
+    Attributes:
+        done: it is a change, which was approved by somebody else and carried out to its end.
+    """
 
     at: datetime
     line: Text
+    done: bool = False
 
 
 class CaseFile(_Part):
@@ -407,6 +412,7 @@ class CaseFile(_Part):
         line: what is typed.
         wrong_today: why hvops gets it wrong so far; nothing where it is right.
         at: when the line was typed.
+        as_then: no time is moved: the machines and hvops live at `at`, so that local times are what they were.
         settings: what is otherwise in settings.toml.
         inventory: what is otherwise in inventory.toml.
     """
@@ -418,6 +424,7 @@ class CaseFile(_Part):
     line: Text
     wrong_today: str = ""
     at: datetime | None = None
+    as_then: bool = False
     machines: dict[Text, Machine] = {}
     rows: list[Rows] = []
     registry: list[Registry] = []
@@ -436,6 +443,12 @@ class CaseFile(_Part):
     settings: dict[str, Any] = {}
     inventory: dict[str, Any] = {}
     expect: Expect
+
+    @model_validator(mode="after")
+    def _has_its_time(self) -> Self:
+        if self.as_then and self.at is None:
+            raise ValueError("as_then: needs `at`, the time at which it is played")
+        return self
 
 
 def read(path: Path) -> CaseFile:

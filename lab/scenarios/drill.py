@@ -5,11 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 
 from lab.tour import Step
+from lab.websites import Binding, Site, WebServer
 from lab.world.model import Guest
 from lab.world.replica_methods import keep_replicating
 from lab.world.replication import replicate
 from lab.world.world import Action, World
 
+ADDRESS, NAME = "10.1.0.60", "crm.corp.example"
 SERVICE, GUESTS = "crm", {"crm-01": "br01", "crm-02": "br02"}
 RELEASES = {"prod": "2019", "branch": "2019"}
 
@@ -49,6 +51,8 @@ def begin(world: World) -> None:
         ends += [guest, copy]
     for end in ends:
         keep_replicating(world, end)
+    site = Site("crm", [Binding("http", ADDRESS, 80, NAME)])
+    world.web_servers.append(WebServer("crm", ADDRESS, [site], version="10.0"))
     world.inventory = inventory()
     world.prefilled = f"/drill {SERVICE}"
     world.set_alert(
@@ -79,6 +83,7 @@ def inventory() -> dict[str, object]:
             "guests": list(GUESTS),
             "rto_minutes": 60,
             "rpo_minutes": 15,
+            "connects": [f"{NAME}:80"],
         },
         f"[service.{SERVICE}.assumption]": [
             {

@@ -9,9 +9,11 @@ from __future__ import annotations
 import ipaddress
 import ssl
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Self
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -80,16 +82,16 @@ class CertificateAuthority:
 
     def server_context(self, *names: str, expired: bool = False) -> ssl.SSLContext:
         """A server's TLS context: its certificate, and client certificates of this authority taken if offered."""
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cadata=self.certificate.decode("ascii"))
-        context.verify_mode = ssl.CERT_OPTIONAL
-        self.renew(context, *names, expired=expired)
-        return context
-
-    def renew(self, context: ssl.SSLContext, *names: str, expired: bool = False) -> None:
-        """Give a server another certificate, shown to whoever connects from now on."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        _take_clients_of(context, self)
         issued = self.server(*names, expired=expired)
         with tempfile.TemporaryDirectory() as directory:  # the standard library loads keys from files only
             context.load_cert_chain(*issued.write(Path(directory), "server"))
+        return context
+
+    def later_server_context(self, *names: str) -> ServerContext:
+        """The same, whose certificate is made for the first who connects: of a hundred guests few are ever asked."""
+        return ServerContext(self, names)
 
     def _issue(
         self, name: str, alternatives: list[x509.GeneralName], purpose: x509.ObjectIdentifier, *, expired: bool
@@ -120,6 +122,36 @@ class CertificateAuthority:
             ),
             certificate.fingerprint(hashes.SHA1()).hex().upper(),  # noqa: S303 - a name, as Windows makes it
         )
+
+
+class ServerContext(ssl.SSLContext):
+    """A server's TLS context that has no certificate until somebody connects, and may show another one later."""
+
+    def __new__(cls, *_told: object) -> Self:
+        """Make a server's."""
+        return super().__new__(cls, ssl.PROTOCOL_TLS_SERVER)
+
+    def __init__(self, authority: CertificateAuthority, names: Sequence[str]) -> None:
+        """Take who issues the certificate, and for which DNS names and addresses."""
+        self._authority = authority
+        _take_clients_of(self, authority)
+        self.sni_callback = self._begin  # OpenSSL calls it for every client, with a name or without one
+        self.show(*names)
+
+    def show(self, *names: str, expired: bool = False) -> None:
+        """Show a certificate for these names to whoever connects from now on."""
+        self._names, self._is_expired = names, expired
+        self._made: ssl.SSLContext | None = None
+
+    def _begin(self, connection: ssl.SSLObject | ssl.SSLSocket, _name: str | None, _context: ssl.SSLContext) -> None:
+        if self._made is None:
+            self._made = self._authority.server_context(*self._names, expired=self._is_expired)
+        connection.context = self._made
+
+
+def _take_clients_of(context: ssl.SSLContext, authority: CertificateAuthority) -> None:
+    context.load_verify_locations(cadata=authority.certificate.decode("ascii"))
+    context.verify_mode = ssl.CERT_OPTIONAL
 
 
 def _general_name(name: str) -> x509.GeneralName:

@@ -33,6 +33,7 @@ QUICK = {
     "again": ("--nodes", "4", "--latency", "0.01"),
     "click": ("--rounds", "1"),
     "enough": ("--kinds", "1", "--latency", "0.1"),
+    "soak": ("--moves", "60"),
     "tickets": ("--tickets", "40", "--open", "20", "--rounds", "1"),
 }
 

@@ -17,6 +17,7 @@ from tests.bench import (
     hosts,
     ledger,
     many_tickets,
+    soak,
     table,
     tickets,
     writers,
@@ -55,6 +56,12 @@ def test_writers_on_a_database_are_beside_those_on_a_file_and_bare_ones(postgres
     assert made.aims[0].met is None
 
 
+async def test_a_late_move_of_a_soak_is_beside_an_early_one():
+    found = soak.table(await soak.measure(60, (10, 60)))
+    assert [row[0] for row in found.rows] == ["move 10", "move 60"]
+    assert all(figure > 0 for row in found.rows for figure in figures(row, 1, 2, 3, 4))
+
+
 async def test_acknowledgements_are_beside_a_bare_bolt_app():
     took = await ack.measure(commands=3, asks=2, rounds=1)
     assert {(line, width, bot): len(seconds) for (line, width, bot), seconds in took.items()} == {
@@ -67,6 +74,7 @@ async def test_acknowledgements_are_beside_a_bare_bolt_app():
     assert len(ack.table(took).rows) == len(took)
 
 
+@pytest.mark.long
 async def test_acknowledgements_while_slack_fails_are_beside_a_bare_bolt_app():
     sides = await faults.measure(commands=8, rounds=1, seed=1)
     assert [side.name for side in sides] == ["bare Bolt", "hvops"]
@@ -101,6 +109,7 @@ def test_ansible_hears_every_host(port):
     assert min(run.wall, run.cpu, run.peak_mb) > 0
 
 
+@pytest.mark.long
 @pytest.mark.kerberos
 def test_a_first_contact_is_beside_its_longest_host():
     found = first.measure(2, 3, 0.0, ["find-full-guests", "check-storvsc-risk"])
@@ -141,6 +150,7 @@ def test_looking_again_is_beside_a_small_cluster_and_a_slow_way():
     assert small < large == slow
 
 
+@pytest.mark.long
 async def test_a_click_is_beside_the_look_and_a_bare_call():
     took = await click.measure(1)
     assert {name: len(seconds) for name, seconds in took.items()} == {
@@ -150,6 +160,7 @@ async def test_a_click_is_beside_the_look_and_a_bare_call():
     assert len(click.table(took).rows) == len(took)
 
 
+@pytest.mark.long
 def test_a_hostile_host_is_beside_the_same_bot_idle():
     kinds = {name: enough.KINDS[name] for name in ("a long namespace", "gzip in gzip")}
     found = enough.memory(kinds)
@@ -175,6 +186,7 @@ def test_a_filled_ledger_is_one_that_the_bot_could_have_written(tmp_path):
         assert found.verify().holds
 
 
+@pytest.mark.long
 async def test_many_tickets_are_beside_a_few():
     few, many = await tickets.measure(4, 4, 1), await tickets.measure(20, 10, 1)
     assert all(second > 0 for took in (few, many) for seconds in took.values() for second in seconds)
@@ -226,7 +238,7 @@ def test_all_benches_are_run_and_a_broken_one_does_not_stop_the_others(monkeypat
     assert "tests.bench.help --json --runs 2" in out
     assert "tests.bench.fanout --json --hosts 8" in out
     assert "tests.bench.tickets --json --tickets 40" in out
-    assert "0 of 9 aims met\n  NOT MET: w; found: f" in out
+    assert "0 of 10 aims met\n  NOT MET: w; found: f" in out
     assert "not measured: ledger" in out
 
 

@@ -258,7 +258,7 @@ class Scene:
         told = {name: view.payload[name] for name in names if name in view.payload}
         if found := _OF_A_TICKET.fullmatch(told.get("private_metadata", "")):
             told["private_metadata"] = found[1]
-        elif told.get("private_metadata", "").isdigit():
+        elif _OF_A_COMMAND.fullmatch(told.get("private_metadata", "")):
             told["private_metadata"] = "<when it was opened>"
         return {**told, "blocks": _unnumbered(view.blocks)}
 
@@ -268,6 +268,7 @@ class Scene:
 
 
 _OF_A_TICKET = re.compile(r"(T-\d+)(?: [\w-]{22}(?:\.\d+)?)?")
+_OF_A_COMMAND = re.compile(r"[\w-]{22}\.\d+")  # its seal, and when it was opened
 
 
 def _unnumbered(told):

@@ -27,6 +27,8 @@ ASKED = {
     "find-missing-vms": ["ask", "--lab", "missing-vm", "/find-missing-vms vmm"],
     "drain-node": ["ask", "--lab", "healthy", "/drain-node hv03"],
     "drain-node-json": ["ask", "--lab", "healthy", "--json", "/drain-node hv03"],
+    "drill": ["ask", "--lab", "drill", "/drill crm"],
+    "fix-kb-drift": ["ask", "--lab", "kb-drift-fix", "/fix-kb-drift prod blocked-hotfix"],
     "fix-missing-vm": ["ask", "--lab", "missing-vm", "/fix-missing-vm crm-01 --by database"],
     "fix-remote-browsing": ["ask", "--lab", "remote-browsing", "/fix-remote-browsing hv02"],
     "reset-writer-locked": ["ask", "--lab", "/reset-writer hv03"],

@@ -140,11 +140,16 @@ def play(tmp_path: Path):
     """Play a story: `async with play("stuck-writer") as ops`."""
 
     @asynccontextmanager
-    async def playing(story: str):
+    async def playing(story: str, inventory=None):
+        """`inventory`: tables of inventory.toml beside those of the story, as a scenario has them."""
+
+        def prepare(world) -> None:
+            world.inventory = {**world.inventory, **(inventory or {})}
+
         async with AsyncExitStack() as ending:
             slack = await ending.enter_async_context(FakeSlack(manifest=app_manifest()))
             access = SlackAccess(slack.base_url, slack.bot_token, slack.app_token)
-            estate = PracticeEnvironment(story, tmp_path / story, access)
+            estate = PracticeEnvironment(story, tmp_path / story, access, prepare=prepare)
             await asyncio.to_thread(estate.__enter__)
             ending.push_async_callback(asyncio.to_thread, estate.__exit__, None, None, None)
             ops = Incident(estate, slack)

@@ -9,7 +9,10 @@ from lab.slack.plain_text import plain_text
 from lab.windows.machine_protocol import Access
 from lab.world.locales import LANGUAGES
 
-HOSTILE = ["<!channel>", 'O\'Brien \\ "db" % -- ', "<https://evil.example|crm-02>", "' OR Name LIKE '%"]
+HOSTILE = [
+    'O\'Brien \\ "db" % -- <!channel>',
+    *(pytest.param(name, marks=pytest.mark.long) for name in ("<https://evil.example|crm-02>", "' OR Name LIKE '%")),
+]
 
 
 def unknown(message, name: str) -> str:

@@ -2,6 +2,8 @@
 
 import re
 
+import pytest
+
 from lab.slack.plain_text import plain_text
 
 
@@ -104,6 +106,7 @@ async def test_a_drain_that_a_lock_stops_half_way_names_who_is_left_and_the_node
         assert (state.state, state.guests) == (0, [late])
 
 
+@pytest.mark.long
 async def test_the_end_of_a_resume_names_the_guests_that_came_back(play, hurried):
     async with play("healthy") as ops:
         node = ops.estate.world.node("hv03")

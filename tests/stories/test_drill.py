@@ -67,6 +67,8 @@ async def test_there_and_back_is_timed_and_proved(play):
         assert ends(ops, "crm-01")["br01"] == (1, "off")
         await says_done(ops, f"Check that {SERVICE} works in prod")
         done = plain_text(await ops.slack.person("operator").sees(re.compile(f"^Done: {PLAN}"), "hv-ops"))
+        connected = [one for one in entries(ops, "outcome") if one.step.startswith("connect-")]
+        assert [(one.step, one.result) for one in connected] == [("connect-out", "done"), ("connect-back", "done")]
         (end,) = entries(ops, "done")
         said = "; ".join(end.measured)
         for told in (said, done):
@@ -166,6 +168,7 @@ async def test_what_fails_before_the_other_side_has_started_is_taken_back(play):
         assert end.rolled_back
 
 
+@pytest.mark.long
 async def test_a_bot_that_was_restarted_goes_on_and_does_nothing_twice(play):
     async with play("drill") as ops:
         await approved(ops)

@@ -71,6 +71,7 @@ async def reaches(ops, start):
     return await ops.slack.person("operator").sees(re.compile(f"^{start}"), "hv-ops")
 
 
+@pytest.mark.long
 async def test_both_nodes_are_fixed_one_after_the_other(play, quick):
     async with play("kb-drift-fix") as ops:
         homes = ops.estate.do(lambda: {name: {one.name for one in node(ops, name).guests} for name in ("hv02", "hv05")})
@@ -118,7 +119,7 @@ async def test_both_nodes_are_fixed_one_after_the_other(play, quick):
 
 ERRORS = {
     "not applicable": (BLOCKED, 0x800F081E, "0x800F081E, which has three meanings and does not tell which"),
-    "permanent": (BLOCKER, 0x800F0825, "0x800F0825: the package is permanent, Windows cannot remove it"),
+    "permanent": (BLOCKER, 0x800F0825, "0x800F0825: Windows cannot remove the package. It is permanent, or"),
     "unknown name": (BLOCKER, 0x800F0805, "0x800F0805: Windows knows no package of that name"),
     "servicing stack": (BLOCKED, 0x800F0823, "0x800F0823: the package needs a newer servicing stack, or earlier"),
 }

@@ -172,6 +172,7 @@ async def test_the_record_is_mended_in_the_database_and_put_back(play):
         await ops.sees("crm-01 is missing in VMM")
 
 
+@pytest.mark.long
 async def test_a_live_migration_by_hand_is_proved_and_vmms_next_look_is_waited_for(play):
     async with play("missing-vm") as ops:
         world = ops.estate.world
@@ -240,6 +241,7 @@ async def test_a_row_that_somebody_changed_before_the_start_voids_the_plan(play)
         assert (service(ops), steps(ops, "intent")) == ("Running", [])
 
 
+@pytest.mark.long
 async def test_a_row_that_somebody_changed_meanwhile_changes_nothing_and_the_service_runs_again(play, monkeypatch):
     """Behind the bot's back, at the moment in which the service has stopped."""
     async with play("missing-vm") as ops:
@@ -303,6 +305,7 @@ async def test_a_database_that_is_gone_in_the_middle_is_unknown_until_somebody_l
         assert [one["attempt"] for one in steps(ops, "intent") if one["step"] == "record"] == [1, 3]
 
 
+@pytest.mark.long
 async def test_a_row_that_somebody_else_has_locked_is_told_as_such(play, monkeypatch):
     monkeypatch.setattr("commands.vmm.repair.TRANSACTION", 3)
     async with play("missing-vm") as ops:

@@ -39,9 +39,9 @@ async def test_a_guest_moves_there_and_back_and_the_ticket_is_the_proof(play, hu
             "hv06: MSCluster_Resource.ExecuteResourceControl",
             "hv02: MSCluster_Resource.ExecuteResourceControl",
         ]
-        (row,) = ops.engine.ledger.done_changes(DoneChanges("prod", "prove-migration"))
+        (row,) = ops.engine.ledger.done_changes(DoneChanges("prod", "prove-migration", among="places"))
         assert (row["ticket"], row["places"], row["changed"]) == ("T-1", ("prod",), ("control-there", "control-back"))
-        assert ops.engine.ledger.done_changes(DoneChanges("branch", "prove-migration")) == []
+        assert ops.engine.ledger.done_changes(DoneChanges("branch", "prove-migration", among="places")) == []
         await ops.says("/prove-migration crm-04 --to hv02 --way parameters")
         again = await ops.sees("Prove live migration on prod with crm-04?", channel="hv-ops")
         assert "On prod: ExecuteResourceControl, proved with crm-04 in T-1" in plain_text(again)
@@ -57,7 +57,7 @@ async def test_the_second_way_is_judged_by_the_state_alone_where_windows_calls_i
             "^Done: Prove live migration on branch",
         )
         await ops.recorded("done", 1)
-        (row,) = ops.engine.ledger.done_changes(DoneChanges("branch", "prove-migration"))
+        (row,) = ops.engine.ledger.done_changes(DoneChanges("branch", "prove-migration", among="places"))
         assert row["changed"] == ("parameters-there", "parameters-back")
         assert {one.rpartition(": ")[2] for one in asked(ops)} == {"MSCluster_ResourceGroup.MoveToNewNodeParams"}
 
@@ -72,7 +72,7 @@ async def test_a_migration_that_fails_says_why_and_proves_nothing(play, hurried)
         await ops.recorded("failed", 1)
         failed = next(entry for entry in ops.ledger() if entry.kind == "failed")
         assert "crm-04 was not migrated: something that it needs was busy (0x800700AA)" in failed.reason
-        assert ops.engine.ledger.done_changes(DoneChanges("prod", "prove-migration")) == []
+        assert ops.engine.ledger.done_changes(DoneChanges("prod", "prove-migration", among="places")) == []
 
 
 async def test_a_failure_of_last_month_is_no_failure_of_this_migration(play, hurried):

@@ -260,6 +260,7 @@ async def test_a_job_on_a_later_page_of_the_list_holds_it(play, soon, place, cli
         assert ("Approve With 1 Unknown…" in plan) == (client == "filer-121")  # whose machine it saves nobody knows
 
 
+@pytest.mark.long
 async def test_a_writer_that_does_not_get_well_is_a_failure_that_says_so(play, soon, monkeypatch):
     monkeypatch.setattr(steps, "SETTLES", 2)
 
@@ -278,6 +279,7 @@ async def test_a_writer_that_does_not_get_well_is_a_failure_that_says_so(play, s
         assert "Undo…" in labels(failed)
 
 
+@pytest.mark.long
 async def test_another_writer_has_its_own_service_restarted_and_the_clusters_own_never(play, hurried):
     async with play("stuck-writer-job-dead") as ops:
         node = ops.estate.world.node(NODE)

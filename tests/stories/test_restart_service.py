@@ -67,6 +67,7 @@ async def test_asked_by_one_approved_by_another_done_and_proved(play, hurried):
         assert "Undo…" not in plain_text(done)
 
 
+@pytest.mark.long
 async def test_one_that_depends_on_it_comes_up_again_and_what_was_stopped_is_started(play, hurried, monkeypatch):
     """Windows refuses the stop with 3 then: nothing of it is left half done."""
     async with play("healthy") as ops:

@@ -2,6 +2,8 @@
 
 import re
 
+import pytest
+
 from lab.slack.blockkit_walk import placed
 from lab.slack.plain_text import plain_text
 
@@ -94,6 +96,7 @@ async def test_a_job_that_somebody_ended_meanwhile_is_not_resumed(play):
         assert dict(ops.estate.do(ops.estate.world.facts))[f"Backup job {JOB}"] == "killed"
 
 
+@pytest.mark.long
 async def test_a_job_that_only_suspends_is_resumed_too_and_a_number_that_is_none_is_refused(play, hurried):
     async with play("stuck-writer") as ops:
         await ops.guest_admin("Suspend Job 48211")

@@ -80,6 +80,20 @@ async def test_a_guest_goes_there_and_back_and_the_rate_is_shown(play, hurried):
         assert sum("Live-migrate crm-04" in one.text for one in thread) <= 4, "not a line for each of a thousand moves"
 
 
+async def test_a_failure_of_last_month_is_noted_and_counts_for_no_move(play, hurried):
+    """MigrationState keeps it until the next migration begins; the reason is that of a busy resource."""
+    async with play("healthy") as ops:
+        await proved(ops)
+        ops.estate.do(lambda: setattr(guest(ops), "migration_memory", (5, 0x800700AA)))
+        plan = plain_text(await soaking(ops, 2))
+        assert "an earlier one failed" in plan
+        assert "0x800700AA" in plan
+        said = plain_text(await ended(ops))
+        assert said.startswith("Done: Move crm-04 live 2 times")
+        assert "2 of 2 live migrations done" in said
+        assert "failed" not in said.split("2 of 2 live migrations done")[1].splitlines()[0]
+
+
 @pytest.mark.long
 async def test_it_stops_at_the_first_move_that_fails_and_says_why(play, hurried):
     async with play("healthy") as ops:
@@ -107,6 +121,7 @@ async def test_it_stops_as_soon_as_the_guest_has_restarted(play, hurried):
         assert len(moves(ops)) == 2
 
 
+@pytest.mark.long
 async def test_a_bot_that_was_restarted_goes_on_counting(play, hurried):
     async with play("healthy") as ops:
         await proved(ops)

@@ -10,9 +10,11 @@ from dataclasses import replace
 
 import structlog
 
+from bot.api.command import Role
+from bot.dispatch.authorization import require_role
 from bot.dispatch.command_line import EntryPoint, read_typed
 from bot.dispatch.pipeline import AnsweredRequest, Request
-from bot.errors import HvopsError, Refusal, TicketError, TooManyQuestions, UsageError
+from bot.errors import HvopsError, PermissionDenied, Refusal, TicketError, TooManyQuestions, UsageError
 from bot.ledger import Entry
 from bot.ledger.entries import AnswerShown, Refused
 from bot.slack.inbound.audit_buttons import ReviewClicks
@@ -20,15 +22,17 @@ from bot.slack.inbound.request_handler import RequestHandler
 from bot.slack.inbound.ticket_buttons import Click, TicketClicks
 from bot.slack.outbound.api_errors import NotSent, classify_error
 from bot.slack.outbound.message import File, Message, View
-from bot.slack.outbound.slack_time import slack_time
+from bot.slack.outbound.responder import Reply
 from bot.slack.render import blocks, errors
 from bot.slack.render.command_modal import Form
 from bot.slack.render.evidence import error_view, evidence_file, evidence_view, loading_view
 from bot.slack.render.report import csv_file, shared_message, thread_messages
 from bot.slack.render.ticket_buttons import OPEN, REASONED, TICKET_VERBS
+from bot.slack.tickets.message_table import opened_at
 
 log = structlog.get_logger()
 
+SUBMIT = "submit"  # the verb of a window that was sent off
 _DIRECT = "D"  # how the ids of direct conversations begin [doc]
 # Those that hold a whole answer, with megabytes of evidence, until Slack has taken it: a few of one person at a time.
 _HEAVY = frozenset({blocks.SHOW, blocks.EVIDENCE_FILE, blocks.SHARE, blocks.CSV})
@@ -70,6 +74,9 @@ class Clicks:
         """Whether it starts or decides something, and nothing of ours carried it. Raises LedgerError."""
         if click.verb in blocks.STARTS:
             return self._is_not_theirs(click)
+        if click.verb == SUBMIT and self._desk.parts.registry.get(click.argument) is not None:
+            right = self._desk.form_seal(click.who, click.argument, opened_at(click.seal))
+            return not hmac.compare_digest(click.seal.encode(), right.encode())
         return self.tickets is not None and await self.tickets.is_forged(click)
 
     def _is_not_theirs(self, click: Click) -> bool:
@@ -124,6 +131,13 @@ class Clicks:
         log.warning("a press in an answer that is not theirs", user=click.who.id, place=click.where.channel)
         await self._refuse(click, why, "not allowed")
         await self._say(click, errors.not_your_answer())
+
+    async def refuse_forged_window(self, click: Click, reply: Reply) -> None:
+        """Say of a command's window that it was not opened for who sent it off: whoever posts as the bot could open any."""
+        why = "The window was not one that hvops opened for this person and this command."
+        log.warning("a window that is not theirs", user=click.who.id, command=click.argument)
+        await self._refuse(click, why, "not allowed")
+        await reply.result(errors.not_your_window())
 
     async def _refuse(self, click: Click, why: str, category: Refusal) -> None:
         refused = Refused(
@@ -230,8 +244,13 @@ class Clicks:
         if command is None:
             await self._say(click, errors.expired_button())
             return
-        opened = int(slack_time(self._desk.parts.base_url).now() or 0)
-        await self._open(click, await self._desk.form(click.who, command, Form(command, opened=str(opened))))
+        person = await self._desk.person(click.who, click.where, f"button {click.verb}", click.seq)
+        try:
+            require_role(person, Role.VIEWER)
+        except PermissionDenied as error:
+            await self._refuse(click, str(error), error.refused_as)
+            raise
+        await self._open(click, await self._desk.form(click.who, command, Form(command)))
 
     async def _update(self, click: Click, view: View) -> None:
         """Fill a window that is open. Raises NotSent."""

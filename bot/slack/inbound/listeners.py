@@ -13,6 +13,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import structlog
@@ -29,7 +30,7 @@ from bot.dispatch.registry import Command
 from bot.errors import LedgerError, PermissionDenied, RolesUnknown, TicketError
 from bot.ledger import Entry
 from bot.ledger.entries import STOP_REQUEST, Clicked, Refused, Stopped
-from bot.slack.inbound.buttons import Clicks
+from bot.slack.inbound.buttons import SUBMIT, Clicks
 from bot.slack.inbound.freshness import Freshness, Way, seconds_in
 from bot.slack.inbound.payload import deliveries_of, get_str, parse_click, parse_field, parse_fields, parse_person
 from bot.slack.inbound.request_handler import RequestHandler, SlackUser, Window
@@ -157,7 +158,7 @@ class Listener:
         if (
             line.builtin is STOP and line.rest
         ):  # written down before Slack hears that we have it: a crash must not lose a stop
-            asked = Click(who, where, "submit", STOP.name, "", why=line.rest)
+            asked = Click(who, where, SUBMIT, STOP.name, "", why=line.rest)
             noted = await self._taken(ack, body, context, asked, line.text)
             if noted is not None:
                 self._start(context, lambda: self._desk.handle_line(who, where, line, "slack", noted.seq))
@@ -194,7 +195,7 @@ class Listener:
         if command is not None:
             await self._filled_in(ack, body, context, command)
             return
-        click = Click(who, ReplyTarget(who.user), "submit", name[:80], "")
+        click = Click(who, ReplyTarget(who.user), SUBMIT, name[:80], "")
         noted = await self._taken(ack, body, context, click, f"button submit {name[:80]}")
         if noted is not None:  # no verb is called "submit": it is answered as an old one
             self._start(context, lambda: self._clicks.dispatch(noted))
@@ -206,17 +207,23 @@ class Listener:
         who, view = parse_person(body), body.get("view") or {}
         typed = {one.name: parse_field(body, one.name)[: limits.COMMAND_USAGE] for one in command.parameters}
         wrong = {one.name: field_error(command.usage, one, typed[one.name]) for one in command.parameters}
-        if any(wrong.values()):
+        if any(wrong.values()) and await self._desk.may_look(who):
             await ack(response_action="errors", errors={name: says for name, says in wrong.items() if says})
             return
         line = read_typed(line_of(command.name, command.parameters, typed), EntryPoint.MODAL)
-        opened = seconds_in(get_str(view, "private_metadata"))
-        click = Click(who, ReplyTarget(who.user), "submit", command.name, "", fresh=self._window_opened(opened))
+        seal = get_str(view, "private_metadata")[:160]
+        fresh = self._window_opened(opened_at(seal) or None)
+        click = Click(who, ReplyTarget(who.user), SUBMIT, command.name, "", seal=seal, fresh=fresh)
         waiting = checking_view(command, line.text, self._desk.parts.seconds)
         noted = await self._taken(ack, body, context, click, line.text, view=waiting)
         if noted is None:
             return
         window = Window(get_str(view, "id"), command, typed)
+        if noted.forged:
+            reply = self._desk.reply_in(who, window)
+            refused = partial(self._clicks.refuse_forged_window, noted, reply)
+            self._start(context, lambda: self._desk.report_errors(reply, refused, "forged window"))
+            return
         self._start(
             context,
             lambda: self._desk.handle_line(
@@ -245,7 +252,7 @@ class Listener:
             return
         line = read_typed(audit_line(told.items()), EntryPoint.MODAL)
         token = get_str(body.get("view"), "private_metadata")[:80]
-        click = Click(who, ReplyTarget(who.user), "submit", "audit", token)
+        click = Click(who, ReplyTarget(who.user), SUBMIT, "audit", token)
         noted = await self._taken(ack, body, context, click, line.text)
         reviews = self._clicks.reviews
         if noted is not None and reviews is not None:
@@ -257,7 +264,7 @@ class Listener:
         why = parse_field(body, REASON)
         line = read_typed(f"/{FRONT_DOOR} {STOP.name} {why}", EntryPoint.MODAL)
         where = ReplyTarget(who.user, get_str(view, "private_metadata")[:80])
-        noted = await self._taken(ack, body, context, Click(who, where, "submit", STOP.name, "", why=why), line.text)
+        noted = await self._taken(ack, body, context, Click(who, where, SUBMIT, STOP.name, "", why=why), line.text)
         if noted is not None:
             self._start(context, lambda: self._desk.handle_line(who, where, line, "modal", noted.seq))
 
@@ -321,7 +328,7 @@ class Listener:
         if said is not None and said.line.builtin is STOP and said.line.rest and said.fresh.left > 0:
             noted = None
             if not await self._came_before(body, context, said.who, said.line.text, said.wording):
-                asked = Click(said.who, said.where, "submit", STOP.name, "", why=said.line.rest, fresh=said.fresh)
+                asked = Click(said.who, said.where, SUBMIT, STOP.name, "", why=said.line.rest, fresh=said.fresh)
                 noted = await self._note(asked, deliveries_of(body, context))
             context[_NOTED] = noted
         await next_()

@@ -20,7 +20,7 @@ import structlog
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.api.command import Role
-from bot.dispatch.argument_parser import Parameter
+from bot.dispatch.argument_parser import Parameter, is_read_as_itself
 from bot.dispatch.authorization import EVERYWHERE, Person, no_role
 from bot.dispatch.builtins import AUDIT, FRONT_DOOR, GO, STATUS, STOP
 from bot.dispatch.command_line import TypedLine
@@ -130,6 +130,7 @@ class RequestHandler:
         self.parts = parts
         self._running: set[asyncio.Task[None]] = set()
         self._threads = ThreadPoolExecutor(_AT_ONCE, "acknowledge")
+        self._menus = ThreadPoolExecutor(1, "menus")  # whoever holds down a key holds up menus alone
 
     def start(self, work: Coroutine[Any, Any, None]) -> None:
         """Run something after the acknowledgement, and keep it from being collected."""
@@ -144,6 +145,7 @@ class RequestHandler:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._threads.shutdown(wait=False)
+        self._menus.shutdown(wait=False, cancel_futures=True)
 
     def reply(self, where: ReplyTarget) -> Reply:
         """How this person is answered."""
@@ -176,41 +178,80 @@ class RequestHandler:
         return progress.started_message(line.text, self.parts.seconds) if asks else None
 
     async def form(self, who: SlackUser, command: Command, filled: Form) -> View:
-        """The window of a command: what can be chosen is what the inventory names, where this person may use it."""
+        """The window of a command, for this person: what can be chosen is what the inventory names, where they may use it."""
         names: dict[str, tuple[str, ...]] = {}
         with contextlib.suppress(HvopsError):  # then it is chosen from a menu that asks again, or typed
             person = await self.parts.people.person(who.team, who.user, who.name)
             names = {
                 one.name: self.names_for(person, command, one) for one in command.parameters if has_closed_list(one)
             }
-        return form_view(replace(filled, names=names))
+        opened = int(slack_time(self.parts.base_url).now() or 0)
+        return form_view(replace(filled, names=names, seal=self.form_seal(who, command.name, opened)))
+
+    def form_seal(self, who: SlackUser, command: str, opened: int) -> str:
+        """What the window of a command carries: opened for one person and one command, and when, by Slack's clock."""
+        return f"{self.parts.ledger.sign_text('form', command, who.id, str(opened))}.{opened}"
+
+    async def may_look(self, who: SlackUser) -> bool:
+        """Whether somebody is known, within a second, to have any role: nobody else is told what a command takes."""
+        with contextlib.suppress(HvopsError, TimeoutError):
+            async with asyncio.timeout(_MENU_SECONDS):
+                person = await self.parts.people.person(who.team, who.user, who.name)
+                return person.highest_role is not Role.NOBODY
+        return False
 
     def names_for(self, person: Person, command: Command, parameter: Parameter) -> tuple[str, ...]:
         """The names that may be offered for a parameter: those known by now, of places where this person may use it."""
         known = self.parts.pipeline.inventory.suggestions(parameter.targets, parameter.names)
-        may = [name for name, places in known.items() if all(person.role_on(place) >= command.role for place in places)]
-        return tuple(may)
+        may: dict[tuple[str, ...], bool] = {}  # of few places, each of which has many names
+        for places in set(known.values()):
+            may[places] = all(person.role_on(place) >= command.role for place in places)
+        return tuple(name for name, places in known.items() if may[places])
 
     async def options(self, who: SlackUser, command: str, parameter: str, typed: str) -> list[Block]:
-        """What a menu shows while somebody types into it: within a second, or nothing. No host is asked."""
+        """What a menu shows while somebody types into it: within a second, or nothing. No host is asked.
+
+        A name that a line would not keep as it is, or that holds a secret, is not offered: it can be typed.
+        """
         found = self.parts.registry.get(command)
         wanted = next((one for one in found.parameters if one.name == parameter), None) if found else None
         if found is None or wanted is None:
             return []
-        names: tuple[str, ...] = ()
-        with contextlib.suppress(HvopsError, TimeoutError):
-            person = await asyncio.wait_for(self.parts.people.person(who.team, who.user, who.name), _MENU_SECONDS)
-            names = self.names_for(person, found, wanted)
-        return options_of(names, typed)
+        return await self._menu(
+            who,
+            typed,
+            lambda person: self.names_for(person, found, wanted),
+            partial(is_read_as_itself, wanted),
+        )
 
     async def places(self, who: SlackUser, typed: str) -> list[Block]:
         """Clusters and hosts for the filters of `/audit`, as in a menu of a command."""
-        names: Iterable[str] = ()
-        with contextlib.suppress(HvopsError, TimeoutError):
-            person = await asyncio.wait_for(self.parts.people.person(who.team, who.user, who.name), _MENU_SECONDS)
+
+        def names_for(person: Person) -> Iterable[str]:
             known = self.parts.pipeline.inventory.suggestions(("cluster", "host"))
-            names = [name for name, places in known.items() if all(person.role_on(one) > Role.NOBODY for one in places)]
-        return options_of(names, typed)
+            return [name for name, places in known.items() if all(person.role_on(one) > Role.NOBODY for one in places)]
+
+        return await self._menu(who, typed, names_for)
+
+    async def _menu(
+        self,
+        who: SlackUser,
+        typed: str,
+        names_for: Callable[[Person], Iterable[str]],
+        may: Callable[[str], bool] = lambda _: True,
+    ) -> list[Block]:
+        """The options for somebody, made on a thread of their own: there may be a hundred thousand names to go through."""
+        mask = self.parts.pipeline.mask.redact_text
+
+        def options(person: Person) -> list[Block]:
+            return options_of(names_for(person), typed, lambda name: may(name) and mask(name) == name)
+
+        with contextlib.suppress(HvopsError, TimeoutError):
+            async with asyncio.timeout(_MENU_SECONDS):
+                person = await self.parts.people.person(who.team, who.user, who.name)
+                if person.highest_role is not Role.NOBODY:
+                    return await asyncio.get_running_loop().run_in_executor(self._menus, options, person)
+        return options_of((), typed)
 
     def reply_in(self, who: SlackUser, window: Window) -> Reply:
         """How somebody is answered in the window that they sent off."""
@@ -300,8 +341,8 @@ class RequestHandler:
     async def _asked_again(self, who: SlackUser, window: Window, error: UsageError) -> bool:
         """Whether the form stands in its window again, with all that was written there and what is wrong with it."""
         near = f" Perhaps you mean {', '.join(error.suggestions)}." if error.suggestions else ""
-        opened = str(int(slack_time(self.parts.base_url).now() or 0))
-        filled = Form(window.command, typed=window.typed, trouble=f"{error}{near}", opened=opened)
+        trouble = self.parts.pipeline.mask.redact_text(f"{error}{near}")
+        filled = Form(window.command, typed=window.typed, trouble=trouble)
         return await self._shown_in(window.view, await self.form(who, window.command, filled))
 
     async def dated(self, fresh: Freshness) -> Freshness:

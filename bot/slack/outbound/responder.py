@@ -173,13 +173,16 @@ class WindowReply(Reply):
         self._draw = draw
 
     async def progress(self, message: Message) -> bool:
-        """Say in the window how far it is."""
-        return await self._update(self._draw["progress"](message))
+        """Say in the window how far it is. The answer waits until Slack has it: what comes second stands there."""
+        async with self._one_at_a_time:
+            return await self._update(self._draw["progress"](await self._outbox.prepare(message)))
 
     async def result(self, message: Message, *, replaces: bool = False) -> str:
         """Show the answer in the window: "window"; else as `Reply` does. Raises NotSent, DeliveryUnknown."""
-        fitting = await self._outbox.prepare(message)
-        if not await self._update(self._draw["result"](fitting)):
+        async with self._one_at_a_time:
+            fitting = await self._outbox.prepare(message)
+            is_shown = await self._update(self._draw["result"](fitting))
+        if not is_shown:
             return await super().result(message, replaces=replaces)
         await self._files(fitting)
         return "window"

@@ -11,7 +11,7 @@ from bot.slack.outbound import limits
 from bot.slack.outbound.blockkit_fitting import preformatted
 from bot.slack.outbound.message import Block, Message, escape, escape_control_lines, truncate, utf16_length
 from bot.slack.render.blocks import actions, contexts, header, sections
-from bot.slack.render.rounds import rounds_chart, rounds_text
+from bot.slack.render.rounds import rounds_chart, rounds_line, rounds_text
 from bot.slack.render.running import can_undo, collapsed, half_done, plan_block
 from bot.slack.render.tables_and_charts import chart_blocks
 from bot.slack.render.ticket_buttons import again_button, look_button, remedy_buttons, story_button, undo_button
@@ -44,9 +44,9 @@ def ended_message(card: TicketView) -> Message:
     ran = card.last("started") is not None
     blocks = (
         header(title),
+        *(sections(rounds_line(card)) if ran else ()),
         *sections("\n".join(_lines(card))),
         *_fields(card),
-        *(contexts(escape(rounds_text(card))) if ran else ()),
         *(chart_blocks(rounds_chart(card)) if ran else ()),
         *((plan_block(card), *collapsed(card)) if ran else ()),
         *_difference(card),

@@ -6,8 +6,9 @@ what was answered before.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 from bot.dispatch.argument_parser import Parameter
 from bot.dispatch.registry import Command
@@ -35,14 +36,14 @@ class Form:
         names: parameter -> the names to choose from, where the inventory names all that there are.
         typed: parameter -> what somebody wrote or chose before.
         trouble: why what was sent off could not be answered; "" the first time.
-        opened: epoch seconds.
+        seal: says for whom it was opened, and when.
     """
 
     command: Command
     names: Mapping[str, Sequence[str]] = field(default_factory=dict)
     typed: Mapping[str, str] = field(default_factory=dict)
     trouble: str = ""
-    opened: str = ""
+    seal: str = ""
 
 
 def has_closed_list(parameter: Parameter) -> bool:
@@ -58,7 +59,7 @@ def form_view(form: Form) -> View:
     return {
         "type": "modal",
         "callback_id": f"{CALLBACK}:{command.name}",
-        "private_metadata": form.opened,
+        "private_metadata": form.seal,
         "title": _title(command),
         "submit": _plain("Plan" if command.changes else "Check"),
         "close": _plain("Cancel"),
@@ -84,17 +85,18 @@ def result_view(command: Command, message: Message) -> View:
     return fit_view(_window(command, (*files, *blocks)))
 
 
-def options_of(names: Iterable[str], typed: str) -> list[Block]:
+def options_of(names: Iterable[str], typed: str, may: Callable[[str], bool] = lambda _: True) -> list[Block]:
     """The options of a menu: names that hold what was typed, those that begin with it first, and what was typed itself.
 
     Args:
         names: all that may be shown, in their order.
         typed: what somebody has typed to narrow the list; "" shows the first of all.
+        may: whether a name can be offered at all; asked of no more than are shown, and of those that cannot.
     """
     wanted = typed.strip().casefold()
     found = [name for name in names if wanted in name.casefold()]
     found.sort(key=lambda name: not name.casefold().startswith(wanted))
-    shown = [_option(name) for name in found if _is_option(name)][: limits.OPTIONS - 1]
+    shown = [_option(name) for name in islice(filter(may, filter(_is_option, found)), limits.OPTIONS - 1)]
     is_there = any(name.casefold() == wanted for name in found)
     return [
         *shown,
@@ -164,7 +166,8 @@ def _option(value: str, says: str = "") -> Block:
 
 
 def _is_option(value: str) -> bool:
-    return 0 < len(value) <= limits.OPTION_TEXT
+    """Slack refuses a whole menu for one option that is empty or too long."""
+    return bool(value.strip()) and len(value) <= limits.OPTION_TEXT
 
 
 def _window(command: Command, blocks: Iterable[Block]) -> View:

@@ -59,6 +59,12 @@ def not_your_answer() -> Message:
     return Message(f"Not done. {says}", sections(f"*Not done.* {says}"))
 
 
+def not_your_window() -> Message:
+    """A window of a command that was not opened for who sent it off."""
+    says = "This window is not one that hvops opened for you, so nothing was started. Type the command, or open it from Home."
+    return Message(f"Not done. {says}", sections(f"*Not done.* {says}"))
+
+
 def already_done(what: str) -> Message:
     """The same thing came twice."""
     return Message(f"{escape(what)} is already being answered.")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from bot.api.plan import Gate, Group
-from bot.formatting import duration, format_locks
+from bot.formatting import at_most, duration, format_locks
 from bot.slack.outbound import limits
 from bot.slack.outbound.message import (
     Block,
@@ -37,7 +37,7 @@ from bot.slack.render.ticket_view_model import (
 )
 from bot.tickets.answers import open_in_words, open_word, question_line
 from bot.tickets.decisions import CONFIRM
-from bot.tickets.plan_text import action_in_words, verdict_on, whole_plan_lines
+from bot.tickets.plan_text import STOPS_THERE, TAKEN_BACK, action_in_words, verdict_on, whole_plan_lines
 from bot.tickets.proposal import Proposal, longest_seconds, step_seconds
 
 _MOST_TEXT = 9_000  # of a plan in a message; beyond it nobody reads, and Slack's own limit is not documented
@@ -204,22 +204,27 @@ def _measured(gate: Gate) -> str:
 def _runs(card: TicketView) -> str:
     plan, number = card.plan, 0
     lines = ["*Exactly this runs:*"]
+    is_mixed = any(group.on_failure == "undo" for group in plan.groups)
     for group in plan.groups:
-        lines += _about(group)
+        lines += _about(group, is_mixed=is_mixed)
         for step in group.steps:
             number += 1
-            lines.append(f"*{number}* {escape(step.description)} (at most {duration(step_seconds(step))})")
+            lines.append(f"*{number}* {escape(step.description)} ({at_most(step_seconds(step))})")
             if step.act is not None:
                 lines.append(f"→ {escape(action_in_words(step.act))}")
-    lines.append(f"*Locks:* {escape(format_locks(plan.locks))}; no other change there meanwhile")
+    gives_way = any(group.gives_way_between for group in plan.groups)
+    meanwhile = "another change may have them between two steps" if gives_way else "no other change there meanwhile"
+    lines.append(f"*Locks:* {escape(format_locks(plan.locks))}; {meanwhile}")
     return "\n".join(lines)
 
 
-def _about(group: Group) -> Iterator[str]:
+def _about(group: Group, *, is_mixed: bool) -> Iterator[str]:
     if group.times > 1:
         yield f"_{group.times} rounds of:_"
     if group.on_failure == "undo":
-        yield "_If one of these fails, what they have done is taken back:_"
+        yield f"_{TAKEN_BACK}_"
+    elif is_mixed:
+        yield f"_{STOPS_THERE}_"
 
 
 def _foot(card: TicketView) -> tuple[Block, ...]:

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from bot.api.report import Bar, Chart
 from bot.formatting import duration, plural
+from bot.slack.outbound.message import escape
 from bot.slack.render.ticket_view_model import TicketView
 from bot.tickets.run_history import DONE
 
@@ -79,6 +80,12 @@ def rounds_text(card: TicketView) -> str:
         spans = [(end - begin).total_seconds() for begin, end in zip(count.begun, count.ended, strict=True)]
         told += f", {count.per_minute:.1f} a minute, {duration(sum(spans) / len(spans))} each ({duration(min(spans))} to {duration(max(spans))})"
     return told
+
+
+def rounds_line(card: TicketView) -> str:
+    """The same, to stand at the top of a message: of thousands of moves it says more than any list of steps. mrkdwn."""
+    told = rounds_text(card)
+    return f"*{escape(told)}.*" if told else ""
 
 
 def rounds_chart(card: TicketView) -> Chart | None:

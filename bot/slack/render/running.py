@@ -14,7 +14,7 @@ from bot.slack.outbound import limits
 from bot.slack.outbound.message import Block, Message, escape, escape_control, truncate
 from bot.slack.render.blocks import actions, contexts, header, moment, sections
 from bot.slack.render.competing import competing_text
-from bot.slack.render.rounds import rounds_text
+from bot.slack.render.rounds import rounds_line
 from bot.slack.render.ticket_buttons import interrupted_buttons, running_buttons
 from bot.slack.render.ticket_view_model import DATE, TicketView, at_time, person, statements, what, who
 from bot.tickets.run_history import DONE, FAILED, StepInstance
@@ -35,7 +35,7 @@ def running_message(card: TicketView) -> Message:
     blocks = (
         header(title),
         *_by_hand(card, hand),
-        *contexts(escape(rounds_text(card))),
+        *sections(rounds_line(card)),
         plan_block(card),
         *collapsed(card),
         *contexts(statements(card)),
@@ -74,7 +74,7 @@ def interrupted_message(card: TicketView) -> Message:
     blocks = (
         header(title),
         *sections("\n".join(lines)),
-        *contexts(escape(rounds_text(card))),
+        *sections(rounds_line(card)),
         plan_block(card),
         *collapsed(card),
         *contexts(statements(card)),
@@ -107,19 +107,26 @@ def _known(card: TicketView) -> Iterator[str]:
 
 def half_done(card: TicketView) -> Iterator[str]:
     """Which steps are done, which one nobody knows of, and which were not begun. mrkdwn."""
-    flying = [one for one in card.places if one.key == card.story.in_flight]
+    in_flight = card.by_key.get(card.story.in_flight or ("", 0))
+    flying = [in_flight] if in_flight is not None else []
     done = _each_once([_ended(card, one) for one in card.places if card.story.result(one.key) == DONE])
-    unseen = [one for one in card.places if one.key in card.story.sent_before - card.story.intents.keys()]
+    sent = card.story.sent_before - card.story.intents.keys()
+    unseen = [one for one in card.places if one.key in sent]
     untouched = _each_once([one.step.description for one in card.places if not card.story.was_begun(one.key)])
-    if done:
+    counted = _is_counted(card)  # how many of how many stands above; lists of what is alike say nothing
+    if done and not counted:
         yield f"*Done:* {escape(truncate('; '.join(done), _SAYS))}"
     if flying and card.ticket.state is TicketState.ENDED:
         yield f"*Not known:* what became of step {flying[0].number}, {escape(truncate(flying[0].step.description, _TITLE))}."
     if unseen:
         told = "; ".join(one.step.description for one in unseen)
         yield f"*Sent, and not seen to have happened:* {escape(truncate(told, _SAYS))}"
-    if untouched:
+    if untouched and not counted:
         yield f"*Not begun:* {escape(truncate('; '.join(untouched), _SAYS))}"
+
+
+def _is_counted(card: TicketView) -> bool:
+    return any(group.is_counted for group in card.plan.groups)
 
 
 def _each_once(says: Sequence[str]) -> list[str]:
@@ -164,9 +171,11 @@ def _done(card: TicketView) -> str:
 
 
 def _window(card: TicketView) -> tuple[StepInstance, ...]:
-    counted = any(group.is_counted for group in card.plan.groups)  # the count says more than fifty steps that are alike
+    counted = _is_counted(card)  # the count says more than fifty steps that are alike
     most = _NEAR if counted else limits.PLAN_TASKS
     at = card.now_at.number if card.now_at else len(card.places)
+    if counted and card.ticket.state is TicketState.ENDED and (last := card.stopped_at) is not None:
+        return card.places[max(0, last.number - most) : last.number]  # what comes after it is never begun
     first = max(0, min(at - most // 2, len(card.places) - most))
     return card.places[first : first + most]
 

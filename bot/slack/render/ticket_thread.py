@@ -28,7 +28,7 @@ from bot.slack.render.ticket_view_model import (
     who,
 )
 from bot.tickets.answers import statement
-from bot.tickets.conditions import matches
+from bot.tickets.conditions import comparable, matches
 from bot.tickets.run_history import DONE, Key, StepInstance, result_in_words
 
 _INLINE = 6_000  # characters of a plan or a difference that still go into the thread itself
@@ -131,7 +131,7 @@ def _hand(card: TicketView, entry: Entry) -> str:
     told = entry.read(StepConfirmed)
     begun = card.story.intents.get((told.step, told.round))
     looks = "hvops looks for itself." if begun and begun.held_before == "no" else "hvops cannot tell whether it is."
-    place = next((one for one in card.places if one.key == (told.step, told.round)), None)
+    place = card.by_key.get((told.step, told.round))
     if place is not None and not place.step.done:
         looks = "No machine can be asked, so it is recorded as their word."
     typed = "; ".join(escape(truncate(statement(one), _SAYS)) for one in told.answers)
@@ -157,10 +157,10 @@ def _outcome(card: TicketView, entry: Entry) -> str:
     outcome = entry.read(Outcome)
     key = (outcome.step, outcome.round)
     result = result_in_words(outcome) if outcome.result == DONE else outcome.result.upper()
-    begun, before = _intent(card, key)
-    place = next((one for one in card.places if one.key == key), None)
+    place = card.by_key.get(key)
     if place is not None and outcome.result == DONE and place.round > 1:
         return ""  # of many rounds the first stands for all that go well; the message of the ticket counts them
+    begun, before = _intent(card, key)
     name = f"Step {place.number} of {len(card.places)}, {place.step.description}" if place else f"Step {outcome.step}"
     lines = [f"*{escape(truncate(name, _SAYS))}: {escape(result)}* in {duration(seconds_between(begun, entry))}."]
     if outcome.message:
@@ -176,11 +176,8 @@ def _outcome(card: TicketView, entry: Entry) -> str:
 
 def _intent(card: TicketView, key: Key) -> tuple[Entry | None, Any]:
     """The first entry that began a step, and the rows as they were before."""
-    for entry in card.entries:
-        said = entry.read_if(Intent)
-        if said is not None and (said.step, said.round) == key:
-            return entry, said.before
-    return None, None
+    entry = card.first_intents.get(key)
+    return (None, None) if entry is None else (entry, entry.read(Intent).before)
 
 
 def _states(card: TicketView, place: StepInstance | None, before: Any, after: Any) -> list[str]:
@@ -193,11 +190,13 @@ def _states(card: TicketView, place: StepInstance | None, before: Any, after: An
         before, after = (_narrowed(rows, compared[0]) for rows in (before, after))
     if before is None:
         return []
-    same = [row for row in before if row in (after or ())]
+    known = {comparable(row, ()) for row in after or ()}
+    same = [row for row in before if comparable(row, ()) in known]
     unchanged = "1 row is as it was" if len(same) == 1 else f"{len(same):,} rows are as they were"
     rest = f" ({unchanged})" if same else ""
-    was = [row for row in before if row not in same]
-    now = [row for row in after if row not in same] if after is not None else None
+    found = {comparable(row, ()) for row in same}
+    was = [row for row in before if comparable(row, ()) not in found]
+    now = [row for row in after if comparable(row, ()) not in found] if after is not None else None
     if now is not None and len(was) == len(now) == 1:
         was, now = _differing(was[0], now[0])
     return (
@@ -244,8 +243,8 @@ def _image(rows: Any) -> str:
 
 def _number(card: TicketView, entry: Entry) -> str:
     told = entry.read(StepConfirmed)
-    found = next((one.number for one in card.places if one.key == (told.step, told.round)), None)
-    return str(found or told.step)
+    place = card.by_key.get((told.step, told.round))
+    return str(place.number if place else told.step)
 
 
 _LINES: Mapping[str, Callable[[TicketView, Entry], str]] = {

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from itertools import accumulate
+from typing import Any
 
 from bot.api.command import Role
 from bot.api.plan import Plan
 from bot.executor.context import TicketChange
 from bot.formatting import sentence
 from bot.ledger import Entry
-from bot.ledger.entries import Approved, Done, Failed, Started
+from bot.ledger.entries import Approved, Done, Failed, Intent, Started
 from bot.ledger.ticket_state import Ticket, TicketState
 from bot.slack.outbound.message import escape
 from bot.slack.render.blocks import moment
 from bot.slack.render.competing import CompetingTicket
 from bot.tickets.answers import statement
 from bot.tickets.proposal import Proposal, answers_until
-from bot.tickets.run_history import DONE, RunHistory, StepInstance, positions, result_in_words, story_of
+from bot.tickets.run_history import DONE, Key, RunHistory, StepInstance, positions, result_in_words, story_of
 
 _SLACK_ID = re.compile(r"(?:[TE][A-Z0-9]+/)?([UW][A-Z0-9]+)")
 _KINDS = (" node", " VM", " backup")  # ends of a command's name that say what its target is
@@ -82,6 +83,20 @@ class TicketView:
         """Every step in every round."""
         return positions(self.proposal.plan)
 
+    @cached_property
+    def by_key(self) -> Mapping[Key, StepInstance]:
+        """The same, by the key that the ledger names it with."""
+        return {place.key: place for place in self.places}
+
+    @cached_property
+    def first_intents(self) -> Mapping[Key, Entry]:
+        """The entry that first began each step."""
+        found: dict[Key, Entry] = {}
+        for entry in self.entries:
+            if entry.kind == Intent.kind and (said := entry.read_if(Intent)) is not None:
+                found.setdefault((said.step, said.round), entry)
+        return found
+
     @property
     def plan(self) -> Plan:
         """The plan."""
@@ -95,18 +110,16 @@ class TicketView:
     @property
     def now_at(self) -> StepInstance | None:
         """The step in flight, else the first one that has no outcome; None at the end."""
-        flying = self.story.in_flight
-        return next(
-            (one for one in self.places if one.key == flying or (flying is None and not self.story.result(one.key))),
-            None,
-        )
+        flying, outcomes = self.story.in_flight, self.story.outcomes
+        if flying is not None:
+            return self.by_key.get(flying)
+        return next((one for one in self.places if one.key not in outcomes or not outcomes[one.key].result), None)
 
     @property
     def stopped_at(self) -> StepInstance | None:
         """The step that a look is about: the one that failed, else the one in flight or next."""
-        own = {place.key: place for place in self.places}
-        bad = [key for key, told in self.story.outcomes.items() if told.result != DONE and key in own]
-        return own[bad[-1]] if bad else self.now_at
+        bad = [key for key, told in self.story.outcomes.items() if told.result != DONE and key in self.by_key]
+        return self.by_key[bad[-1]] if bad else self.now_at
 
     @property
     def waits_for_a_person(self) -> StepInstance | None:
@@ -144,8 +157,7 @@ class TicketView:
     @property
     def is_taking_back(self) -> bool:
         """Whether a group that failed is being taken back: steps run that are none of the plan's own."""
-        own = {place.key for place in self.places}
-        return any(key not in own for key in self.story.intents)
+        return any(key not in self.by_key for key in self.story.intents)
 
     @property
     def role(self) -> Role:
@@ -158,11 +170,21 @@ class TicketView:
 
     def with_names(self, ids: tuple[str, ...], nobody: str, successor_link: str) -> TicketView:
         """The same card, with who may decide and where its successor is."""
-        return replace(self, approver_ids=ids, nobody=nobody, successor_link=successor_link)
+        return self.but(approver_ids=ids, nobody=nobody, successor_link=successor_link)
+
+    def but(self, **others: Any) -> TicketView:
+        """The same card with other values of what does not follow from its entries: those are not read again."""
+        found = replace(self, **others)
+        if found.entries is self.entries and found.proposal is self.proposal:
+            vars(found).update({name: vars(self)[name] for name in _OUT_OF_ENTRIES if name in vars(self)})
+        return found
 
     def last(self, *kinds: str) -> Entry | None:
         """The newest entry of one of these kinds."""
         return next((entry for entry in reversed(self.entries) if entry.kind in kinds), None)
+
+
+_OUT_OF_ENTRIES = ("story", "places", "by_key", "first_intents")
 
 
 def what(card: TicketView) -> str:

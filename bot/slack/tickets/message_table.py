@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
-from bot.errors import NoSuchTicket
+from bot.errors import NoSuchTicket, UnreadableEntry
 from bot.executor.context import TicketChange
 from bot.ledger import Entry, Ledger, Reader
 from bot.ledger.entries import (
@@ -114,7 +115,10 @@ def read_card(ledger: Reader, ticket: str, happening: TicketChange | None = None
     entries, now = _as_of_one_moment(ledger, ticket)
     if not entries or now is None:
         raise NoSuchTicket(f"There is no ticket {ticket}.")
-    return TicketView(proposal_from(entries[0]), now, tuple(entries), happening, successor=_successor(ledger, entries))
+    card = TicketView(proposal_from(entries[0]), now, tuple(entries), happening, successor=_successor(ledger, entries))
+    with suppress(UnreadableEntry):  # whoever shows it says so
+        _ = card.story, card.places, card.by_key  # here, where nobody waits: of thousands of steps that takes a while
+    return card
 
 
 def _as_of_one_moment(ledger: Reader, ticket: str) -> tuple[list[Entry], Ticket | None]:

@@ -370,9 +370,9 @@ class TicketMessages:
 
     async def _card(self, ticket: str) -> TicketView:
         card = await asyncio.to_thread(read_card, self._ledger, ticket, self._keeping.newest(ticket))
-        card = replace(card, stop=await self.stop())
+        card = card.but(stop=await self.stop())
         place = message_ref(card.entries)
-        card = replace(card, competing=await self._competing_with(card))
+        card = card.but(competing=await self._competing_with(card))
         return await self._with_people(self._sealed(card, place.channel if place else self.channel_of(card)))
 
     async def _competing_with(self, card: TicketView) -> tuple[CompetingTicket, ...]:
@@ -385,7 +385,7 @@ class TicketMessages:
     def _sealed(self, card: TicketView, channel: str) -> TicketView:
         """The card for a channel: its buttons count there."""
         seal = button_seal(self._ledger, card.id, card.proposal.digest, channel) if channel else ""
-        return replace(card, seal=seal)
+        return card.but(seal=seal)
 
     async def _with_people(self, card: TicketView) -> TicketView:
         """Who may decide, and whether there is anybody; only as long as that matters."""

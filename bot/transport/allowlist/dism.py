@@ -18,7 +18,11 @@ from bot.transport.allowlist.definitions import BadOutput, lines_of
 NOT_APPLICABLE, PERMANENT, UNKNOWN_NAME, PENDING_WORK = 0x800F081E, 0x800F0825, 0x800F0805, 0x800F0823
 DENIED = 5
 RESTART = 3010  # ERROR_SUCCESS_REBOOT_REQUIRED [doc]
-# What an exit code means [doc: winerror.h, cbserr; facts of public reports for the four of servicing].
+# What an exit code means. The plain ones: winerror.h [doc]. Of servicing: 0805 CBS_E_INVALID_PACKAGE [doc: "Package Manager
+# Errors"], which a name that is not in the image gets as well [src]; 081E CBS_E_NOT_APPLICABLE, also where a newer one contains
+# it or a feature is missing [src: public cases]; 0823 CBS_E_NEW_SERVICING_STACK_REQUIRED [doc: "Error 0x800f0823 occurs when you
+# install Windows updates"], seen with work that is pending, too [src: public cases]; 0825 CBS_E_CANNOT_UNINSTALL: a component
+# that is installed in part, says Microsoft [doc: "Windows Update common errors"], a permanent package, says dism.log [src].
 FAULTS: Mapping[int, str] = MappingProxyType(
     {
         2: "dism found no such file (error 2).",
@@ -36,8 +40,11 @@ FAULTS: Mapping[int, str] = MappingProxyType(
             "0x800F081E, which has three meanings and does not tell which: the package does not apply to this Windows, a"
             " newer package that is installed contains it, or the feature that it updates is missing."
         ),
-        PERMANENT: "0x800F0825: the package is permanent, Windows cannot remove it.",
-        UNKNOWN_NAME: "0x800F0805: Windows knows no package of that name, or the file is no package.",
+        PERMANENT: (
+            "0x800F0825: Windows cannot remove the package. It is permanent, or a component of it is installed in part, which"
+            " Microsoft calls a damaged component store; dism.log on the node tells which."
+        ),
+        UNKNOWN_NAME: "0x800F0805: Windows knows no package of that name, or the file is no valid package.",
         PENDING_WORK: (
             "0x800F0823: the package needs a newer servicing stack, or earlier servicing work waits for a restart."
         ),

@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
 
-from bot.api.actions import Update
+from bot.api.actions import RowTransaction, Update
 from bot.api.queries import Fields, Value
+from bot.errors import PolicyViolation
 
 VMM = "vmm"  # the database of a VMM server, whatever it is called there
 Kind = Literal["guid", "text", "number"]
@@ -156,3 +157,21 @@ CHANGEABLE: Mapping[str, UpdatableTable] = MappingProxyType(
         )
     }
 )
+
+
+def changes_of(action: RowTransaction) -> list[tuple[UpdatableTable, Update]]:
+    """Every change with the table it is allowed in. Raises PolicyViolation for any other."""
+    if action.database != VMM or not action.rows:
+        raise PolicyViolation(action.on, "a change names rows of the VMM database, and no other.")
+    changes = []
+    for row in action.rows:
+        table = CHANGEABLE.get(row.table)
+        if table is None:
+            raise PolicyViolation(action.on, f"rows of {row.table!r:.60} may not be changed.")
+        try:
+            table.update(row)
+            table.select(row)
+        except ValueError as error:
+            raise PolicyViolation(action.on, f"{error}.") from None
+        changes.append((table, row))
+    return changes

@@ -1,4 +1,4 @@
-"""What may be asked of a web server: one HEAD or one GET, whose head is read and whose body is not.
+"""What may be asked of a web server: one HEAD or one GET, whose head is read and whose body is not; or a connection alone.
 
 Both are reads (RFC 9110, 9.2.1 safe methods [doc]). Each value is checked for what it may hold before it becomes part of a
 request: nothing that was typed, or that a server answered, can end a line or begin another header.
@@ -152,3 +152,9 @@ PARAMETERS = (
 _ROWS = (ProbeRow("http head", "HEAD"), ProbeRow("http get", "GET"))
 
 PROBES: Mapping[str, ProbeRow] = MappingProxyType({row.what: row for row in _ROWS})
+ANSWERS = "connect to service"  # a TCP connection that is closed at once: nothing is sent
+
+
+def connect_port(params: Fields) -> int:
+    """The port of a connection alone. Raises ValueError for values of another kind."""
+    return int(bind_parameters(ANSWERS, (Parameter("port", _port),), params)["port"])

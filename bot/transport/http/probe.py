@@ -45,7 +45,7 @@ from bot.errors import (
     TargetError,
     TargetTimeout,
 )
-from bot.transport.allowlist.web_probe import PROBES, ProbeRequest
+from bot.transport.allowlist.web_probe import PROBES, ProbeRequest, connect_port
 from bot.transport.connection_reasons import chain, why_no_name, why_no_tls
 from bot.transport.turns import Slots
 
@@ -99,6 +99,28 @@ class Prober:
             raise TargetTimeout(question.on, says, "Try again in a moment.") from None
         try:
             return await _Attempt(question.on, request, began + seconds, self._silence).run(self)
+        finally:
+            self._slots.release(who)
+
+    async def connect(self, question: RunReader, seconds: float) -> tuple[Rows, str]:
+        """Open a connection, send nothing, and close it. One row {milliseconds, address, port}, and a sentence for the evidence.
+
+        Raises:
+            PolicyViolation: the address is not in the inventory, or the port is none.
+            TargetTimeout, NotListening, ConnectionFailed: nobody takes the connection.
+        """
+        try:
+            port = connect_port(question.params)
+        except ValueError as error:
+            raise PolicyViolation(question.on, f"{error}.") from None
+        request = ProbeRequest("HEAD", "/", "1.1", None, "", port, tls=False, server_name="")
+        began = time.monotonic()
+        try:
+            who = await self._slots.acquire(began + seconds)
+        except TimeoutError:
+            raise TargetTimeout(question.on, f"not asked: hvops was busy with others for {seconds:.0f} s.") from None
+        try:
+            return await _Attempt(question.on, request, began + seconds, self._silence).connect(self)
         finally:
             self._slots.release(who)
 
@@ -190,6 +212,17 @@ class _Attempt:
             version, certificate = _tls(outcome) if outcome is not None else ("", None)
         row = _row(head, place, {"own_address": str(own[0]), "tls": version, "certificate": certificate})
         return (row,), f"{self.request}\nasked from {own[0]} at {with_port(address, port)}\n\n{_shown(head)}"
+
+    async def connect(self, prober: Prober) -> tuple[Rows, str]:
+        """The connection alone. Raises TargetError."""
+        address, port, _, _ = await prober.place(self.on, self.request, self._left())
+        began = time.perf_counter()
+        async with self._connected(address, port):
+            milliseconds = f"{(time.perf_counter() - began) * 1000:.1f}"
+        where = with_port(address, port)
+        return (
+            {"milliseconds": milliseconds, "address": address, "port": port},
+        ), f"{where}: connected in {milliseconds} ms"
 
     def _left(self) -> float:
         return max(0.05, min(self._silence, self._ends - time.monotonic()))

@@ -1,12 +1,12 @@
 """One connection to SCVMM's database, and what is done over it. The only module that imports pyodbc.
 
-Blocking: it runs on worker threads. A connection serves one question or one transaction and is closed: a pool would hand
-a connection on that somebody else's cancel may still reach. Never `fast_executemany`: with FreeTDS it ends the process.
+Blocking, and only ever run in a process of its own (`driver_process`), which is ended where nobody waits any more: a
+driver is native code that can crash, and of FreeTDS's SQLCancel its own source says that from another thread it runs
+unlocked [src]. A connection serves one question or one transaction. Never `fast_executemany`: with FreeTDS it crashes [cap].
 """
 
 from __future__ import annotations
 
-import threading
 import time
 import uuid
 from collections.abc import Callable, Sequence
@@ -36,25 +36,24 @@ def drivers() -> list[str]:
 
 
 class DatabaseCall:
-    """One question or one transaction. `abort` may be called from any thread."""
+    """One question or one transaction."""
 
     def __init__(self, on: str, connection_string: str, seconds: float) -> None:
         self._on = on
         self._string = connection_string
         self.seconds = seconds
         self._ends = 0.0
-        self._cursor: Any = None
-        self._decision = threading.Lock()
-        self._cancelling = threading.Lock()  # a statement that is freed while it is cancelled ends the process [cap]
-        self._is_aborted = False
         self.is_committing = False
 
     def select(self, text: str, values: Sequence[Sent]) -> list[Row]:
         """The rows of one select. Raises TargetError."""
         return self._over(lambda cursor: self._rows(cursor, text, values))
 
-    def update(self, changes: Sequence[tuple[UpdatableTable, Update]], look: Callable[[], None]) -> list[Row]:
-        """Change all of them, or none; answers each row as it was. `look` raises Withheld where it may not be done any more.
+    def update(self, changes: Sequence[tuple[UpdatableTable, Update]], look: Callable[[str], None]) -> list[Row]:
+        """Change all of them, or none; answers each row as it was.
+
+        `look` is called before the transaction begins ("begin") and before it is committed ("commit"), and does not come
+        back where it may not be done any more.
 
         Raises:
             OutcomeUnknown: it was cut off while it was committed.
@@ -62,30 +61,17 @@ class DatabaseCall:
         """
         return self._over(lambda cursor: self._transaction(cursor, changes, look))
 
-    def abort(self) -> bool:
-        """Cancel what runs. False where it is too late: it is being committed."""
-        with self._decision:
-            if self.is_committing:
-                return False
-            self._is_aborted = True
-        with self._cancelling, suppress(pyodbc.Error):
-            if self._cursor is not None:
-                self._cursor.cancel()
-        return True
-
     def _over(self, work: Callable[[Any], list[Row]]) -> list[Row]:
         """Connect, do it, disconnect. What was not committed is gone with the connection."""
         began = time.monotonic()
         self._ends = began + self.seconds
         connection = None
         try:
-            self._go_on()
             connection = pyodbc.connect(self._string, timeout=self._left(), autocommit=True)
             connection.timeout = self._left()
-            self._cursor = connection.cursor()
-            self._cursor.execute(f"SET LOCK_TIMEOUT {int(self._left() * 1000 * _CALMER)}")
-            self._go_on()
-            found = work(self._cursor)
+            cursor = connection.cursor()
+            cursor.execute(f"SET LOCK_TIMEOUT {int(self._left() * 1000 * _CALMER)}")
+            found = work(cursor)
         except (pyodbc.Error, pyodbc.Warning) as error:
             if self.is_committing:
                 raise _unknown(self._on) from error
@@ -97,17 +83,9 @@ class DatabaseCall:
         else:
             return found
         finally:
-            with self._cancelling:
-                cursor, self._cursor = self._cursor, None
-            del cursor  # freed here, where nobody can cancel it any more
             if connection is not None:
                 with suppress(pyodbc.Error):
                     connection.close()
-
-    def _go_on(self) -> None:
-        """Raises TargetFault where nobody waits for the answer any more."""
-        if self._is_aborted:
-            raise TargetFault(self._on, "it was cancelled. Nothing was changed.")
 
     def _left(self) -> int:
         return max(_LEAST, round(self._ends - time.monotonic()))
@@ -126,24 +104,21 @@ class DatabaseCall:
             weight += weigh(found[-len(rows) :])
             if len(found) > MAX_ROWS or weight > MAX_WEIGHT:
                 raise MalformedResponse(self._on, "its reply exceeds the size limit.")
-            self._go_on()
         return found
 
     def _transaction(
-        self, cursor: Any, changes: Sequence[tuple[UpdatableTable, Update]], look: Callable[[], None]
+        self, cursor: Any, changes: Sequence[tuple[UpdatableTable, Update]], look: Callable[[str], None]
     ) -> list[Row]:
         """As statements of our own: the driver's commit knows no deadline, with FreeTDS it waits for ever [cap].
 
         It has waited for the login by now, and for locks before it is committed: what is not committed has not happened.
         """
-        look()
+        look("begin")
         cursor.execute("SET XACT_ABORT ON")  # any error takes everything back, whatever the driver does next
         cursor.execute("BEGIN TRANSACTION")
         before = [self._change(cursor, table, update) for table, update in changes]
-        look()
-        with self._decision:
-            self._go_on()
-            self.is_committing = True
+        look("commit")
+        self.is_committing = True
         cursor.execute("COMMIT TRANSACTION")
         return before
 

@@ -94,6 +94,8 @@ def settings(scene: Scene) -> Iterator[Instance]:
             ReplicationInterval=told.interval if guest.node.release.at_least("2012R2") else None,
             RecoveryHistory=4,
             AutoResynchronizeEnabled=True,
+            AutoResynchronizeIntervalStart=timedelta(hours=18, minutes=30),  # the class's own defaults [doc]
+            AutoResynchronizeIntervalEnd=timedelta(hours=6),
             CompressionEnabled=True,
             BypassProxyServer=False,
             ReplicateHostKvpItems=True,

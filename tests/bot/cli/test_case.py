@@ -151,3 +151,30 @@ def test_what_is_no_capture_is_refused(hvops, tmp_path):
     ended = hvops("ask", "--lab", file)
     assert ended.code == 2
     assert "this is no capture" in " ".join(ended.err.split())
+
+
+EARLIER = '[[earlier]]\nat = 2026-11-22T22:31:00Z\nline = "{}"\ndone = true\n\n[expect]'
+
+
+def test_a_change_that_was_made_before_is_there(hvops, file):
+    body = file("exit = 0")
+    body.write_text(body.read_text().replace("[expect]", EARLIER.format("/drain-node br02")))
+    ended = hvops("ask", "--lab", body, "/resume-node br02")
+    assert ended.code == 0, ended
+    assert ended.out.startswith("A plan for br02 is possible")  # it is paused
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("/resume-node br02", "Nothing to resume"),  # it is not paused
+        ("/resume-backup 48211", "was not done, but "),  # it has to wait for a second look
+    ],
+)
+def test_a_change_that_was_not_possible_before_is_said_and_nothing_is_judged(hvops, file, line, says):
+    body = file("exit = 0")
+    body.write_text(body.read_text().replace("[expect]", EARLIER.format(line)))
+    ended = hvops("ask", "--lab", body)
+    assert (ended.code, ended.out) == (2, ""), ended
+    assert ended.err.startswith(f"earlier: {line}")
+    assert says in ended.err

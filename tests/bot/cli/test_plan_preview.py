@@ -73,6 +73,17 @@ def test_a_plan_that_is_possible_is_shown_whole_and_ends_with_0(hvops, healthy):
     assert new[0].data.via == "terminal"
 
 
+def test_each_step_is_shown_in_words_with_its_proof_and_its_way_back(hvops, healthy):
+    ended = hvops("ask", "--settings", healthy, "/drain-node hv03")
+    at = ended.out.index("What would run (at most ")
+    words = ended.out[at : ended.out.index("What would be signed:")].splitlines()
+    assert words[1].startswith("  1 Pause hv03 and drain it (at most ")
+    assert words[2:] == [
+        "    proof: hv03 is paused and drained; no guest is left on hv03",
+        "    way back: Resume hv03, its guests come back",
+    ]
+
+
 def test_it_is_the_very_plan_that_a_proposal_would_sign(hvops, healthy):
     told = json.loads(hvops("ask", "--settings", healthy, "--json", "/drain-node hv04").out)
     assert (told["exit_code"], told["proposed"], told["risk"], told["places"]) == (0, False, "high", ["prod"])

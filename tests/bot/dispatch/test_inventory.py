@@ -383,3 +383,25 @@ async def test_a_written_node_has_to_say_its_cluster_as_well():
     estate = written(branch={"nodes": ["br02"]})
     ways = Router(estate, {"reader": Credentials("ntlm", "u", "p"), "operator": Credentials("ntlm", "o", "p")})
     await refused(Inventory(estate, world, ways), ways, "br02", "says that it belongs to .oldcl.")
+
+
+async def test_a_menu_of_a_thousand_hosts_goes_through_them_once(monkeypatch):
+    """Each key that somebody presses in a menu asks for them; host by host, it held the bot for a second."""
+    nodes = tuple(f"hv{number:02}" for number in range(1, 65))
+    names, _, _ = directory(Prod=nodes)
+    await names.find("hv64")
+    asked, homes = [], names._homes
+    monkeypatch.setattr(names, "_homes", lambda: asked.append(1) or homes())
+    names.names.learn("guest", "HV64", ["crm-01", "prod"])
+    found = names.suggestions(("cluster", "host"), "guest")
+    assert len(asked) <= 2
+    assert list(found)[:3] == ["branch", "Prod", "Backup01"]
+    assert {name: found[name] for name in ("hv64", "crm-01", "Prod", "Backup01", "br02")} == {
+        "hv64": ("Prod",),
+        "crm-01": ("Prod",),
+        "Prod": ("Prod",),
+        "Backup01": ("Backup01",),
+        "br02": ("branch",),
+    }
+    assert names.suggestions(("vmm",)) == {"VMM": ("Prod", "branch"), "vmm-branch": ("branch",)}
+    assert names.scopes()["hv64"] == ("Prod",)

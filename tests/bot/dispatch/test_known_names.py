@@ -21,3 +21,18 @@ def test_a_host_of_a_million_guests_takes_no_more_room_than_another(monkeypatch)
         known.learn("guest", host, (f"{host}{number}" for number in range(1_000_000)))
     assert sorted({on for _, on in known.of("guest")}) == ["b", "c"]
     assert len(list(known.of("guest"))) == 6
+
+
+def test_a_name_that_no_menu_shows_takes_no_memory():
+    known = KnownNames()
+    known.learn("guest", "hv01", ["x" * 100_000, "crm-01", "y" * 76, "z" * 75])
+    assert [name for name, _ in known.of("guest")] == ["crm-01", "z" * 75]
+
+
+def test_who_goes_through_the_names_is_not_disturbed_by_what_is_learnt_meanwhile():
+    known = KnownNames()
+    known.learn("guest", "hv01", ["crm-01", "crm-02"])
+    found = known.of("guest")
+    first = next(found)
+    known.learn("guest", "hv02", ["sql-01"])
+    assert [first, *found] == [("crm-01", "hv01"), ("crm-02", "hv01")]

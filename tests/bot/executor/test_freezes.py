@@ -6,12 +6,13 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from scripted_world import APPROVER, BOTH, OPERATOR, POLICY, person
+from scripted_world import APPROVER, BOTH, OPERATOR, POLICY, is_now, person, set_to, simple, step
 
 from bot.api.command import Role
 from bot.api.windows import Window, WindowKind
+from bot.dispatch.pipeline import Request
 from bot.errors import PermissionDenied, Unanswered
-from bot.tickets.freezes import why_repeated_moves_wait
+from bot.tickets.freezes import why_not_begun, why_repeated_moves_wait
 from bot.tickets.planner import Planner
 
 WHY = ("The array fails tonight",)
@@ -183,13 +184,118 @@ async def test_what_has_begun_is_finished(bench, world):
     assert bench.last(ticket).kind == "done"
 
 
-async def test_what_failed_is_taken_back_inside_of_a_freeze(bench, world):
+def asks_before_it_sends(bench):
+    """As the engine does."""
+    bench.parts = replace(
+        bench.parts,
+        may_begin_now=lambda proposal, answered, now: why_not_begun(
+            proposal.plan, bench.planner._windows, proposal.places, now, answered
+        ),
+    )
+    bench.runner._only.close()
+    bench.runner = bench.new_runner()
+
+
+async def test_a_freeze_that_begins_while_a_host_takes_its_time_holds_the_first_act(bench, world):
+    """Its window was looked for, and then the guard waited, or the login; nothing of it was sent."""
+    told(bench, stretch(bench, 2, 10))
+    asks_before_it_sends(bench)
     ticket = await bench.approved()
+    world.logins[0] = lambda: bench.clock.forward(minutes=3)
+    await bench.runs(2)
+    assert (world.order, bench.last(ticket).kind) == ([], "voided")
+    assert "freeze “year-end” on prod, until " in bench.last(ticket).reason
+
+
+async def test_a_freeze_that_begins_after_the_first_act_holds_nothing(bench, world):
+    told(bench, stretch(bench, 2, 300))
+    asks_before_it_sends(bench)
+    ticket = await bench.approved()
+    world.logins[1] = lambda: bench.clock.forward(minutes=3)
+    await bench.runs(2)
+    assert bench.last(ticket).kind == "done"
+
+
+async def test_an_overridden_freeze_does_not_hold_the_first_act_and_another_one_does(bench, world):
+    told(bench, stretch(bench, -60, 300))
+    asks_before_it_sends(bench)
+    for line in ("/reset hv03", "/reset hv04"):
+        ticket = (await bench.propose(line)).ticket
+        bench.decisions.approve(bench.press(APPROVER, ticket), WHY)
+        await bench.runs()
+        world.logins[3] = lambda: told(bench, *bench.planner._windows, stretch(bench, -1, 400, "another"))
+    assert (bench.last("T-1").kind, bench.last("T-2").kind) == ("done", "voided")
+    assert not [act for act in world.order if act[0] == "hv04"]
+
+
+async def undone(bench, ticket, by):
+    return (await bench.proposals.undo(Request(by, f"undo {ticket}", "slack", "C0OPS"), ticket)).ticket
+
+
+async def test_what_failed_is_taken_back_inside_of_a_freeze(bench, world):
+    world.faults = [None, "refused"]
+    ticket = await bench.approved()
+    await bench.runs(2)
+    assert bench.last(ticket).kind == "failed"
+    told(bench, stretch(bench, -60, 300))
+    back = await undone(bench, ticket, OPERATOR)
+    bench.decisions.approve(bench.press(APPROVER, back))
+    await bench.runs(2)
+    assert bench.last(back).kind == "done"
+
+
+def undoable(on, _facts):
+    made = step("tweak", on, tweaked="yes")
+    return simple(on, replace(made, undo=set_to(on, tweaked="no"), undone=(is_now(on, 60, tweaked="no"),)))
+
+
+async def test_what_is_done_is_taken_back_inside_of_a_freeze_only_where_an_approver_overrides_it(bench, world):
+    """It is whole, so its undo is a change like any other, also of low risk, which otherwise who asks confirms."""
+    bench.plans["tweak"] = undoable
+    ticket = (await bench.propose("/tweak hv03", BOTH)).ticket
+    bench.decisions.approve(bench.press(BOTH, ticket))
     await bench.runs(2)
     assert bench.last(ticket).kind == "done"
     told(bench, stretch(bench, -60, 300))
-    back = await bench.planner.undo(ticket)
-    assert not [one for one in back.plan.gates if one.is_open or (one.blocks_plan and "freeze" in one.description)]
+    back = await undone(bench, ticket, BOTH)
+    with pytest.raises(PermissionDenied, match="you asked"):
+        bench.decisions.approve(bench.press(BOTH, back), WHY)
+    with pytest.raises(Unanswered):
+        bench.decisions.approve(bench.press(APPROVER, back))
+    await bench.runs(2)
+    assert world.hosts["hv03"]["tweaked"] == "yes"
+    bench.decisions.approve(bench.press(APPROVER, back), WHY)
+    await bench.runs(2)
+    assert (bench.last(back).kind, world.rows("hv03")[0]["tweaked"]) == ("done", "no")
+
+
+async def test_an_undo_that_was_approved_before_a_freeze_waits_for_its_end(bench, world):
+    bench.plans["tweak"] = undoable
+    ticket = (await bench.propose("/tweak hv03", BOTH)).ticket
+    bench.decisions.approve(bench.press(BOTH, ticket))
+    await bench.runs(2)
+    told(bench, stretch(bench, 2, 10))
+    back = await undone(bench, ticket, BOTH)
+    bench.clock.forward(minutes=3)
+    bench.decisions.approve(bench.press(BOTH, back))
+    await bench.runs(2)
+    assert (bench.last(back).kind, world.hosts["hv03"]["tweaked"]) == ("approved", "yes")
+    bench.clock.forward(minutes=8)
+    await bench.runs(2)
+    assert bench.last(back).kind == "done"
+
+
+async def test_a_clock_that_is_set_back_ends_no_freeze(bench, world):
+    told(bench, stretch(bench, 2, 600))
+    ticket = (await bench.propose()).ticket
+    bench.clock.forward(minutes=3)
+    bench.decisions.approve(bench.press(APPROVER, ticket))
+    await bench.runs()
+    bench.clock.forward(minutes=-3)
+    await bench.dies()
+    await bench.runs(2)
+    assert (world.order, bench.kinds(ticket)[-1]) == ([], "approved")
+    assert (await bench.propose("/tweak hv04", BOTH)).proposal.policy == "approval"
 
 
 def test_repeated_moves_wait_for_backups_and_freezes_and_not_for_maintenance(bench):

@@ -247,10 +247,13 @@ def test_no_shape_needs_a_death_to_end(tmp_path, remote, lives, in_its_store):
         }, name
 
 
+# Many appends, so many deaths each: test_death_at_any_moment draws from them as well.
+LONGEST = {"many rounds", "rounds, and a hand", "there and back, planned anew half-way", "a node restarts twice"}
+LONG = () if ROUNDS >= 1_000 else pytest.mark.long
 # What was done and not written down is the hard half; `make kill` does the other one of every shape as well.
 EVERY = [
     *((story, when) for story in STORIES for when in ("before", "after")),
-    *((shape, "before") for shape in SHAPES),
+    *(pytest.param(shape, "before", marks=LONG if shape in LONGEST else ()) for shape in SHAPES),
 ]
 if ROUNDS >= 1_000:
     EVERY += [(shape, "after") for shape in SHAPES]

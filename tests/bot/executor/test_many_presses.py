@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+from functools import partial
+
 import pytest
 from entry_samples import entry_data
+from kill_shapes import soak
+from scripted_world import command
 
 from bot.errors import LedgerError
 from bot.executor.run import Run
@@ -67,3 +73,29 @@ async def test_what_nobody_answered_is_counted_in_as_many_steps_as_there_are(ben
     await bench.runs()
     assert len(bench.missed) == MANY
     assert len(compared) < MANY
+
+
+async def test_a_run_of_many_steps_that_is_taken_up_again_reads_them_beside_the_loop(bench, world, monkeypatch):
+    """One of five thousand moves has twenty thousand entries, and the loop is everybody's."""
+    world.hosts["hv03"] |= {"owner": "a", "state": ""}
+    bench.plans["soak"] = soak
+    bench.planner._registry.commands["soak"] = command("soak", partial(bench._plan, "soak"))
+    ticket, died = await bench.approved("/soak hv03"), asyncio.Event()
+    world.hooks[5] = died.set
+    await bench.runner.tick()
+    await died.wait()
+    await bench.dies()
+    before = [entry.seq for entry in bench.ledger.moves(ticket)]
+    assert len(before) > 20
+    decode, numbers, loop = store.decode, [], threading.get_ident()
+
+    def decoded(body, mac):
+        found = decode(body, mac)
+        if threading.get_ident() == loop:
+            numbers.append(found.seq)
+        return found
+
+    monkeypatch.setattr(store, "decode", decoded)
+    await bench.runs(2)
+    assert set(numbers) & set(before) <= {before[0]}, "its proposal alone"
+    assert bench.last(ticket).kind == "done"

@@ -1,5 +1,6 @@
 """Before, after and done are what was measured; what no check can show is a person's statement."""
 
+import threading
 from dataclasses import replace
 
 import pytest
@@ -10,6 +11,7 @@ from bot.api.plan import Check, CompareToBefore, Expect, Group, Plan, Step
 from bot.audit.ticket_history import story_of
 from bot.dispatch.pipeline import Request
 from bot.errors import LedgerError
+from bot.executor import measuring, polling
 from bot.tickets.plan_digest import digest, plan_from_json, plan_to_json
 
 
@@ -224,3 +226,25 @@ def test_what_only_tells_is_not_signed():
     with_it = replace(told, afterwards=(is_now("hv03", a="1"),), current_state="a", expected_state="b")
     assert digest(told, Risk.HIGH, "1") == digest(with_it, Risk.HIGH, "1")
     assert plan_from_json(plan_to_json(with_it)) == with_it
+
+
+async def test_what_a_host_tells_at_the_end_and_before_an_act_is_read_beside_the_loop(bench, world, monkeypatch):
+    """It may be as many rows as an answer takes: words for them, or what they weigh, would hold up everybody."""
+    first = replace(step("a", "hv03", a="1"), before=state("hv03"))
+    bench.plans["reset"] = lambda on, _facts: simple(on, first, step("b", on, b="2"), afterwards=first.done)
+    on_the_loop, rows = [], world.rows
+    world.rows = lambda on: (*rows(on), *({"name": f"junk-{number}"} for number in range(1_001)))
+
+    def noting(name, real):
+        def reads(*given):
+            on_the_loop.append((name, threading.current_thread() is threading.main_thread()))
+            return real(*given)
+
+        return reads
+
+    for module, name in ((measuring, "_worded"), (polling, "weigh")):
+        monkeypatch.setattr(module, name, noting(name, getattr(module, name)))
+    ticket = await bench.approved()
+    await bench.runs()
+    assert bench.last(ticket).kind == "done"
+    assert set(on_the_loop) == {("_worded", False), ("weigh", False)}

@@ -13,11 +13,14 @@ from scripted_world import APPROVER, OPERATOR, POLICY, command
 
 from bot.api.plan import KEPT, Group
 from bot.errors import Locked, TicketError
+from bot.executor import outcome, step
+from bot.executor.run import Run
 from bot.ledger import EntryDraft
 from bot.ledger.entries import Started
 from bot.ledger.ticket_state import TicketState
 from bot.tickets.proposal import answers_until, latest_end, longest_seconds
 from bot.tickets.run_history import story_of
+from bot.transport.bounds import weigh
 
 
 @pytest.fixture
@@ -85,9 +88,11 @@ async def test_each_round_is_judged_by_how_it_was_before_that_round(soaking, wor
     await soaking.runs()
     assert soaking.last(ticket).kind == "failed"
     assert (soaking.last(ticket).data.step, soaking.last(ticket).data.number) == ("there", 11)
+    noted = {one.round: one.before[0]["state"] for one in begins(soaking, ticket) if one.step == "there"}
+    assert noted == {1: "failed", 2: "", 3: ""}
     story = story_of(soaking.ledger.story(ticket))
-    assert [story.round_images["there", number][0]["state"] for number in (1, 2, 3)] == ["failed", "", ""]
-    assert story.images["there"] == story.round_images["there", 1]
+    assert story.images["there"][0]["state"] == "failed"
+    assert [key for key in story.round_images if key[0] == "there"] == [("there", 3)]
     assert len(owners(world)) == 5
 
 
@@ -174,6 +179,96 @@ async def test_nothing_moves_while_a_window_is_open_and_others_have_the_locks_me
     assert {number for _, number in asked} == {0, 1, 2, 3, 4, 5}, "asked before each move"
 
 
+class Opening:
+    """A window that a test opens, and shuts again after the move has been held."""
+
+    def __init__(self, bench):
+        self.bench, self.is_open, self.held = bench, False, 0
+        asks(bench, lambda _proposal, _now: self._answer())
+
+    def _answer(self):
+        self.held += self.is_open
+        return "a freeze" if self.is_open else ""
+
+    async def holds(self, world, ticket, moves):
+        """Nothing has moved since it opened; once it is shut, all the rest does."""
+        await turns(lambda: self.held > 2 or len(owners(world)) > moves, self.bench)
+        assert len(owners(world)) == moves
+        assert any("waiting: a freeze" in one.says for one in self.bench.told)
+        self.is_open = False
+        await turns(lambda: self.bench.ledger.ticket(ticket).state is TicketState.ENDED, self.bench)
+        assert self.bench.last(ticket).kind == "done"
+        assert owners(world) == ["b", "a"] * 3
+        assert self.bench.ledger.verify().holds
+
+
+async def test_a_stop_that_ends_inside_of_a_window_lets_nothing_move_in_it(soaking, world):
+    opening, ticket = Opening(soaking), await soaking.approved("/soak hv03")
+
+    def stops(told):
+        if (told.kind, told.step) == ("outcome", 4):  # between the look and the move
+            soaking.decisions.stop_changes(APPROVER, "the power fails")
+
+    soaking.parts = replace(soaking.parts, tell=lambda told: (soaking.told.append(told), stops(told)))
+    soaking.runner._only.close()
+    soaking.runner = soaking.new_runner()
+    await turns(lambda: any(one.kind == "stopped" for one in soaking.told), soaking)
+    opening.is_open = True
+    soaking.decisions.allow_changes(APPROVER)
+    await opening.holds(world, ticket, 1)
+
+
+async def test_what_did_not_happen_is_not_sent_again_inside_of_a_window(soaking, world, monkeypatch):
+    opening, ticket = Opening(soaking), await soaking.approved("/soak hv03")
+    change, died = world.change, asyncio.Event()
+
+    async def dies_before_it_is_sent(action, seconds):
+        if action.what == "set" and len(owners(world)) == 1:
+            died.set()
+            await asyncio.Event().wait()
+        return await change(action, seconds)
+
+    monkeypatch.setattr(world, "change", dies_before_it_is_sent)
+    await soaking.runner.tick()
+    await died.wait()
+    await soaking.dies()
+    monkeypatch.setattr(world, "change", change)
+    opening.is_open = True
+    await opening.holds(world, ticket, 1)
+
+
+async def test_who_waits_to_send_it_again_can_still_be_cancelled(soaking, world, monkeypatch):
+    opening, ticket = Opening(soaking), await soaking.approved("/soak hv03")
+    change, died = world.change, asyncio.Event()
+
+    async def dies_before_it_is_sent(action, seconds):
+        if action.what == "set":
+            died.set()
+            await asyncio.Event().wait()
+        return await change(action, seconds)
+
+    monkeypatch.setattr(world, "change", dies_before_it_is_sent)
+    await soaking.runner.tick()
+    await died.wait()
+    await soaking.dies()
+    monkeypatch.setattr(world, "change", change)
+    opening.is_open = True
+    await turns(lambda: opening.held > 2, soaking)
+    soaking.decisions.cancel(soaking.press(OPERATOR, ticket))
+    await turns(lambda: soaking.ledger.ticket(ticket).state is TicketState.ENDED, soaking)
+    assert (soaking.last(ticket).kind, owners(world)) == ("cancelled", [])
+
+
+async def test_a_host_that_takes_its_time_for_the_login_until_a_window_opens_moves_nothing(soaking, world):
+    opening, ticket = Opening(soaking), await soaking.approved("/soak hv03")
+    world.logins[1] = lambda: setattr(opening, "is_open", True)
+    await soaking.runner.tick()
+    await turns(lambda: opening.is_open)
+    await opening.holds(world, ticket, 1)
+    results = [entry.data.result for entry in soaking.ledger.story(ticket) if entry.kind == "outcome"]
+    assert results.count("not sent") == 1
+
+
 async def test_two_of_them_are_never_under_way_however_the_other_locks_are_given_away(soaking, world):
     bench = soaking
     first = await waiting(bench)
@@ -234,3 +329,44 @@ def test_only_what_is_counted_gives_way_between():
     assert rest("hv03", "x").yields_locks
     assert LOCKS
     assert APPROVER
+
+
+async def test_thousands_of_rounds_note_no_more_than_there_is_memory_for(soaking, world, monkeypatch):
+    """A cluster may tell a megabyte before each of them, and whatever reads the ticket reads them all."""
+    rows = world.rows
+    world.rows = lambda on: (*rows(on), *({"name": f"junk-{number}", "instance": "1"} for number in range(50)))
+    each = weigh(world.rows("hv03"))
+    for module in (step, outcome):
+        monkeypatch.setattr(module, "LARGEST_IMAGES", 5 * each + each // 2)
+    ticket = await soaking.approved("/soak hv03")
+    await soaking.runs()
+    assert soaking.last(ticket).kind == "failed"
+    assert "are too long to record all of them" in soaking.last(ticket).data.reason
+    assert owners(world) == ["b", "a"]
+    story = story_of(soaking.ledger.story(ticket))
+    assert story.weight <= 6 * each
+    assert sum("after" in entry.data.fields for entry in soaking.ledger.story(ticket) if entry.kind == "outcome") == 2
+
+
+async def test_a_run_keeps_what_was_noted_in_its_first_and_its_newest_round_alone(soaking, world, monkeypatch):
+    runs = []
+    refresh = Run.refresh
+
+    def noting(run):
+        found = refresh(run)
+        runs.append(run)
+        return found
+
+    monkeypatch.setattr(Run, "refresh", noting)
+    ticket = await soaking.approved("/soak hv03")
+    await soaking.runs()
+    assert soaking.last(ticket).kind == "done"
+    story = runs[-1].story
+    ends = [entry.data for entry in soaking.ledger.story(ticket) if entry.kind == "outcome"]
+    noted = [*(one.before for one in begins(soaking, ticket)), *(one.after for one in ends)]
+    assert story.weight == sum(weigh(rows) for rows in noted if rows is not None)
+    assert any(one.after is not None and one.round > 1 for one in ends)
+    assert not any(one.after for (_, number), one in story.outcomes.items() if number > 1)
+    assert sorted(story.round_images) == [("back", 3), ("baseline", 1), ("there", 3)]
+    assert {key for key, one in story.intents.items() if one.before is not None} == set(story.round_images)
+    assert not any(entry.fields for entry in runs[-1]._entries if entry.kind in ("intent", "outcome"))

@@ -58,12 +58,32 @@ def test_a_done_change_is_told_with_its_times_and_what_it_proved(ledger, clock):
 
 def test_a_ticket_of_several_places_is_found_by_each_of_them(ledger, clock):
     ended(ledger, clock)
-    assert [tickets(ledger, on) for on in ("prod", "DR", "crm", "pro", "prod dr", "")] == [["T-1"]] * 3 + [[]] * 3
+    places = [tickets(ledger, on, among="places") for on in ("prod", "DR", "crm", "pro", "prod dr", "")]
+    assert places == [["T-1"]] * 2 + [[]] * 4
+
+
+def test_what_is_called_like_a_place_stands_for_none(ledger, clock):
+    """A guest of `branch` that is called prod proves nothing of the cluster prod."""
+    ended(ledger, clock, target="prod", places=("branch",))
+    assert tickets(ledger, "prod", among="places") == []
+    assert tickets(ledger, "branch", among="places") == ["T-1"]
+    assert (tickets(ledger, "prod"), tickets(ledger, "branch")) == (["T-1"], [])
+
+
+def test_the_newest_is_the_one_that_ended_last(ledger, clock):
+    """Not the one that was proposed last: a proposal can wait."""
+    waits = ledger.append("U1", entry_data("proposed", PROPOSAL | {"places": ("prod",)})).ticket
+    ended(ledger, clock)
+    ledger.append("U2", entry_data("approved", {"by": "U2"}), waits)
+    ledger.append("bot", entry_data("started", {"locks": ["service:waits"]}), waits)
+    clock.forward(1)
+    ledger.append("bot", entry_data("failed", {}), waits)
+    assert tickets(ledger, endings=("done", "failed")) == ["T-2", "T-1"]
 
 
 def test_a_change_without_a_place_is_found_by_no_empty_name(ledger, clock):
     ended(ledger, clock, target="", places=())
-    assert tickets(ledger, "") == []
+    assert (tickets(ledger, ""), tickets(ledger, "", among="places")) == ([], [])
 
 
 def test_only_that_command_and_only_what_ended_so_count(ledger, clock):

@@ -1,7 +1,9 @@
 """Payloads as an attacker would send them: somebody else's token behind every button, and nonsense in every field."""
 
 import asyncio
+import json
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -10,10 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from slack_bolt.request.async_request import AsyncBoltRequest
 
+from bot.errors import UsageError
+from bot.redaction import Redactor
 from bot.slack.inbound import buttons, request_handler
 from bot.slack.inbound.payload import deliveries_of, parse_click, parse_field, parse_person
+from bot.slack.inbound.request_handler import SlackUser
+from bot.slack.outbound.message import Message
 from bot.slack.outbound.slack_time import SlackTime
 
+TEAM = "T0PRACTICE"
 SECRET = ("STUCK", "& more", "test-tfs-01", "hv05")
 VERBS = ("look-again", "evidence", "evidence-page:0", "evidence-file", "share", "csv", "run:0", "show")
 
@@ -221,6 +228,156 @@ async def test_a_menu_tells_nobody_a_name_of_places_where_they_may_not_ask(bench
         }
         answer = await dispatched(bench, body)
         assert ("prod" in answer.body) is sees
+
+
+def menu(person, window="hvops:ask:check-writers", field="target", typed=""):
+    view = {"type": "modal", "callback_id": window}
+    asked = {"type": "block_suggestion", "view": view, "action_id": field, "value": typed}
+    return {**pressed("x", "t", person.id), **asked}
+
+
+async def test_a_menu_offers_no_name_that_is_secret_or_that_a_line_would_not_keep(bench, monkeypatch):
+    """A line loses what cannot be seen, blanks and quotes: what was chosen would be another name. Slack refuses empty ones."""
+    odd = (
+        "vm-Sommer-2024-long",
+        "crm\u200b-01",
+        "crm 01",
+        "“crm-01”",
+        "a&amp;b",
+        "--crm",
+        "-crm",
+        " ",
+        "\u3164",
+        "",
+        "x" * 76,
+    )
+    names = dict.fromkeys((*(f"{one}{number}" for number in range(60) for one in odd[:4]), *odd, "crm-01"), ("prod",))
+    monkeypatch.setattr(bench.desk.parts.pipeline.inventory, "suggestions", lambda *_: names, raising=False)
+    monkeypatch.setattr(bench.desk.parts.pipeline, "mask", Redactor(["Sommer-2024-long"]))
+    answer = await dispatched(bench, menu(bench.operator))
+    assert [one["value"] for one in json.loads(answer.body)["options"]] == ["crm-01"]
+    answer = await dispatched(bench, menu(bench.operator, "hvops:audit", "about", "sommer"))
+    assert [one["value"] for one in json.loads(answer.body)["options"]] == ["sommer"]
+
+
+async def test_menus_are_made_beside_the_loop_and_not_at_all_for_a_stranger(bench, monkeypatch):
+    asked = []
+
+    def suggestions(*_):
+        asked.append(threading.current_thread() is threading.main_thread())
+        return {"prod": ("prod",)}
+
+    monkeypatch.setattr(bench.desk.parts.pipeline.inventory, "suggestions", suggestions, raising=False)
+    for window in ("hvops:ask:check-writers", "hvops:audit"):
+        await dispatched(bench, menu(bench.nobody, window))
+    assert asked == []
+    for window in ("hvops:ask:check-writers", "hvops:audit"):
+        assert "prod" in (await dispatched(bench, menu(bench.operator, window))).body
+    assert asked == [False, False]
+
+
+def sent_off(bench, person, target, seal):
+    """The window of /check-writers, sent off with a target."""
+    state = {"values": {"target": {"target": {"type": "external_select", "selected_option": {"value": target}}}}}
+    view = {
+        "type": "modal",
+        "id": "V1",
+        "callback_id": "hvops:ask:check-writers",
+        "private_metadata": seal,
+        "state": state,
+    }
+    return {
+        **pressed("x", "t", person.id),
+        "type": "view_submission",
+        "view": view,
+        "trigger_id": f"sent.{seal}.{target}",
+    }
+
+
+async def test_a_commands_window_that_was_not_opened_here_for_this_person_asks_nothing(bench):
+    """Whoever can open windows in the bot's name shows any label over it: who sends it off would be the requester."""
+    now = int(time.time())
+    operator, viewer = (SlackUser(TEAM, one.id) for one in (bench.operator, bench.viewer))
+    right = bench.desk.form_seal(operator, "check-writers", now)
+    others = {
+        "none": "",
+        "only a time": str(now),
+        "for another person": bench.desk.form_seal(viewer, "check-writers", now),
+        "for another command": bench.desk.form_seal(operator, "drain-node", now),
+        "of another time": f"{right.partition('.')[0]}.{now + 1}",
+    }
+    for seal in others.values():
+        await dispatched(bench, sent_off(bench, bench.operator, "prod", seal))
+        await bench.idle()
+    assert bench.hosts.asked == []
+    assert {one.data.category for one in bench.entries("refused")} == {"not allowed"}
+    assert len(bench.entries("refused")) == len(others)
+    assert said_to(bench.operator).count("This window is not one that hvops opened for you") == 2 * len(others)
+    await dispatched(bench, sent_off(bench, bench.operator, "prod", right))
+    await bench.idle()
+    assert bench.hosts.asked
+
+
+async def test_a_window_tells_nobody_without_a_role_what_a_command_takes(bench):
+    """By the button of an old Home, and by what is said beside a field."""
+    await bench.viewer.opens_home()
+    home = await bench.viewer.sees_home("Check Writers…")
+    bench.people._rules = ()
+    await bench.viewer.clicks(home, "Check Writers…")
+    await bench.viewer.sees("You have no role in hvops.", "dm")
+    assert bench.viewer.views() == []
+    seal = bench.desk.form_seal(SlackUser(TEAM, bench.nobody.id), "check-writers", int(time.time()))
+    answer = await dispatched(bench, sent_off(bench, bench.nobody, "two words", seal))
+    assert "errors" not in json.loads(answer.body)
+    await bench.nobody.sees("You have no role in hvops.", "dm")
+    await bench.idle()
+    assert {one.data.category for one in bench.entries("refused")} == {"not allowed"}
+
+
+async def test_an_answer_is_not_overtaken_by_the_progress_that_slack_took_long_over(bench, monkeypatch):
+    bench.hosts.gate.clear()
+    await bench.operator.opens_home()
+    await bench.operator.clicks(await bench.operator.sees_home("Check Writers…"), "Check Writers…")
+    view = await bench.operator.sees_view("Cluster or host")
+    client, arrived, said = bench.desk.parts.client, asyncio.Event(), []
+    update = client.views_update
+
+    async def slow(**call):
+        said.append("progress" if "answered, waiting" in str(call) else "answer")
+        if len(said) == 1:
+            bench.hosts.gate.set()
+            while not bench.entries("answered"):  # noqa: ASYNC110 - the ledger tells nobody
+                await asyncio.sleep(0.001)
+            for _ in range(100):  # whatever would be sent beside it
+                await asyncio.sleep(0.001)
+            arrived.set()
+        return await update(**call)
+
+    monkeypatch.setattr(client, "views_update", slow)
+    await bench.operator.submits(view, {"target": "prod"})
+    await arrived.wait()
+    await bench.idle()
+    assert said == ["progress", "answer"]
+    assert "STUCK hv03" in str(bench.operator.views()[-1].blocks)
+
+
+async def test_no_secret_is_in_a_window_beside_the_answer(bench):
+    """Names of hosts that have not answered, and names that are near to what was typed."""
+    secret = "Sommer-2024-long"
+    bench.outbox._mask = bench.desk.parts.pipeline.mask = Redactor([secret])
+    command = bench.registry.get("check-writers")
+    shown = []
+
+    async def update(*, view_id, view):
+        shown.append(str(view))
+
+    bench.desk.parts.client.views_update = update
+    who = SlackUser(TEAM, bench.operator.id)
+    window = request_handler.Window("V1", command, {"target": "prod"})
+    await bench.desk.reply_in(who, window).progress(Message(f"0 of 1 answered, waiting: {secret}"))
+    await bench.desk._asked_again(who, window, UsageError("There is no such host.", "", (f"vm-{secret}",)))
+    assert len(shown) == 2
+    assert secret not in str(shown)
 
 
 @pytest.mark.parametrize(

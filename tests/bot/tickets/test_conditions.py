@@ -1,10 +1,13 @@
 """What an answer must say for a check to hold."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from bot.api.plan import Check, CompareToBefore, Expect, FlagPredicate, ListPredicate, Meaning
 from bot.api.queries import Predicate, RunReader
 from bot.api.rows import CellError
+from bot.tickets import conditions
 from bot.tickets.conditions import is_terminal_failure, matches, meaning, progress_text, same_rows, unmet
 
 ASK = RunReader("hv03", "vssadmin list writers")
@@ -304,3 +307,34 @@ def test_a_time_may_move_a_little_with_the_clock():
     assert not unmet(Check(ASK, (other,)), [{"at": "2026-11-22T10:01:00Z"}], before)
     with pytest.raises(CellError):
         unmet(Check(ASK, (same,)), [{"at": "yesterday"}], before)
+
+
+class _Time(datetime):
+    """A time that counts how often any is taken from another."""
+
+    taken = 0
+
+    def __sub__(self, other):
+        _Time.taken += 1
+        return super().__sub__(other)
+
+
+def test_of_thousands_of_times_each_is_looked_up_and_not_compared_with_all(monkeypatch):
+    """A guest answers for its own start as many rows as it likes; all with all took minutes, at each look."""
+    many = 1_000
+    first = _Time(2026, 11, 20, tzinfo=UTC)
+    monkeypatch.setattr(conditions, "get_datetime", lambda row, _: first + timedelta(hours=row["at"]))
+    rows = [{"at": number} for number in range(many)]
+    check = Check(ASK, (CompareToBefore("b", ("at",), tolerance=300),))
+    assert unmet(check, rows[::-1], {"b": rows}) == ()
+    assert unmet(check, [{"at": number + many} for number in range(many)], {"b": rows})
+    assert _Time.taken < 20 * many
+
+
+def test_each_of_several_times_reads_like_the_nearest_before():
+    before = {"b": [{"at": "2026-11-20T10:00:00Z"}, {"at": "2026-11-20T10:04:00Z"}]}
+    same = CompareToBefore("b", ("at",), tolerance=300)
+    moved = [{"at": "2026-11-20T10:03:50Z"}, {"at": "2026-11-20T09:59:50Z"}]
+    assert not unmet(Check(ASK, (same,)), moved, before)
+    assert unmet(Check(ASK, (same,)), moved[:1], before)
+    assert unmet(Check(ASK, (same,)), [*moved, {"at": None}], before)

@@ -4,6 +4,7 @@ import pytest
 
 from bot.api.plan import Check, CompareToBefore, Expect, FlagPredicate, exists, not_exists
 from bot.api.queries import Predicate, Wql
+from bot.tickets import readings
 from bot.tickets.readings import compare_rows, describe_reading, rows_in_words
 
 NODE = Wql("prod", "root/MSCluster", "MSCluster_Node")
@@ -84,3 +85,25 @@ def test_no_answer_makes_a_reading_long():
     few = rows_in_words([{"Name": f"vm-{number}"} for number in range(7)])
     assert few == "Name vm-0; Name vm-1; Name vm-2; Name vm-3; Name vm-4 and 2 more"
     assert describe_reading(Check(NODE, (Expect(at_least=0),)), (), {}) == "none"
+
+
+class _Key(str):
+    """A row as text that counts how often it is compared."""
+
+    __slots__ = ()
+    compared = 0
+
+    def __eq__(self, other):
+        _Key.compared += 1
+        return super().__eq__(other)
+
+    __hash__ = str.__hash__
+
+
+def test_of_thousands_of_rows_each_is_looked_up_and_not_compared_with_all(monkeypatch):
+    monkeypatch.setattr(readings, "comparable", lambda row, _: _Key(row["Name"]))
+    many = 1_000
+    before = [{"Name": f"crm-{number}"} for number in range(many)]
+    now = [{"Name": f"crm-{number}"} for number in range(many // 2, many + many // 2)]
+    assert compare_rows(now, before, ("Name",)).startswith("500 of 1,000 rows as before; missing: Name crm-0; ")
+    assert _Key.compared < 20 * many

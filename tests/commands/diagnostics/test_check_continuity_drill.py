@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
-from bot.api.continuity import Assumption, Probe
+from bot.api.continuity import Assumption, Probe, Service
 from bot.api.facts import Unknown
 from commands.continuity.drills import judge_drill
 from commands.continuity.outcomes import Outcome
@@ -23,6 +24,9 @@ KEPT = (
 CHANGED = tuple(f"{step}-{way}-crm-01" for way in ("out", "back") for step in ("stop", "send", "over", "start"))
 
 
+CRM = Service("crm", ("prod", "dr"), ("crm-01",))
+
+
 def row(**more):
     return {
         "ticket": "T-7",
@@ -35,9 +39,9 @@ def row(**more):
     } | more
 
 
-def judged(*rows, assumption=DRILL):
+def judged(*rows, assumption=DRILL, guests=CRM.guests):
     told = drills_of("crm").read(rows)
-    return judge_drill(assumption, "crm", told, NOW)
+    return judge_drill(assumption, replace(CRM, guests=guests), told, NOW)
 
 
 def test_a_drill_in_time_proves_it():
@@ -76,13 +80,35 @@ def test_the_newest_whole_drill_counts_and_a_way_back_alone_does_not_hide_it():
     assert judged(row(), older).outcome is Outcome.PROVED
 
 
+def keys(*names):
+    return tuple(one.replace("crm-01", name) for name in names for one in CHANGED)
+
+
+@pytest.mark.parametrize(
+    ("guests", "changed", "absent"),
+    [
+        (("crm-01", "crm-02"), CHANGED, "crm-02"),
+        (("crm-01", "crm-02"), keys("crm-01", "crm-02"), ""),
+        (("crm-01", "crm-02"), [one for one in keys("crm-01", "crm-02") if one != "start-back-crm-02"], "crm-02"),
+        (("crm-01", "CRM 01"), keys("crm-01", "crm-01-0f3a99c2"), ""),
+        (("crm-01", "CRM 01"), CHANGED, "CRM 01"),
+        (("crm",), keys("crm-01"), "crm"),
+    ],
+)
+def test_a_drill_proves_nothing_of_a_machine_that_was_not_in_it(guests, changed, absent):
+    """The service may have got it since."""
+    seen = judged(row(changed=changed), guests=guests)
+    assert seen.outcome is (Outcome.UNPROVABLE if absent else Outcome.PROVED)
+    assert not absent or seen.why == f"T-7, the last drill there and back, was without {absent}"
+
+
 def test_a_ledger_that_is_not_proved_or_another_target_proves_nothing():
-    silent = judge_drill(DRILL, "crm", Unknown("crm", "bad reply", "The ledger is not proved."), NOW)
+    silent = judge_drill(DRILL, CRM, Unknown("crm", "bad reply", "The ledger is not proved."), NOW)
     assert (silent.outcome, silent.why) == (
         Outcome.UNPROVABLE,
         "which drills were done is not known: The ledger is not proved",
     )
-    assert judge_drill(DRILL, "crm", None, NOW).outcome is Outcome.UNPROVABLE
+    assert judge_drill(DRILL, CRM, None, NOW).outcome is Outcome.UNPROVABLE
     other = Assumption("x", Probe.DRILL, "crm-01")
     assert "is of the service crm as a whole" in judged(row(), assumption=other).why
 

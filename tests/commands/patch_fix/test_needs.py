@@ -92,3 +92,14 @@ def test_words_that_name_rules():
     alone = find_rule("kb2919442", ())
     assert isinstance(alone, UpdateRule)
     assert alone.steps == (UpdateStep("add", "KB2919442"),)
+
+
+def test_a_cumulative_package_that_does_not_say_what_it_is_lacks_nothing():
+    """The update may be that very package: its number stands in the description alone."""
+    rule = find_rule("KB5016622", ())
+    silent = Unknown("hv01", "timed out", "no answer in 20 s.")
+    found = judge_need("hv01", rule, told(package("RollupFix"), build=14393, cumulative=(silent,)))
+    assert (found.need, found.changes) == (Need.UNKNOWN, ())
+    assert "no answer in 20 s" in found.says
+    listed = told(package("RollupFix"), package("KB5016622"), build=14393, cumulative=(silent,))
+    assert judge_need("hv01", rule, listed).need is Need.THERE

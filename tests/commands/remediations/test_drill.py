@@ -14,7 +14,11 @@ from bot.api.continuity import Service
 from bot.api.facts import Known, Unknown
 from bot.api.plan import GateOutcome, PromisedTime
 from bot.transport.permitted import why_not_sent
+from commands.continuity.facts import HostFacts
+from commands.drill import lost
+from commands.drill.facts import DrillFacts
 from commands.remediations.drill import COMMAND, Args, Part, collect, plan, plan_on
+from commands.sources.cluster import Node
 
 VM, OTHER = "11111111-0000-4000-8000-000000000001", "11111111-0000-4000-8000-000000000002"
 NOW = datetime(2026, 11, 22, 22, 41, tzinfo=UTC)
@@ -62,6 +66,9 @@ def host(name, mode, state, *, build="17763", version="8.0", last=RECENT, vm=VM,
                 "ReplicationInterval": "300",
                 "AuthenticationType": "1",
                 "CompressionEnabled": "true",
+                "AutoResynchronizeEnabled": "true",
+                "AutoResynchronizeIntervalStart": "P0DT18H30M0S",
+                "AutoResynchronizeIntervalEnd": "P0DT6H0M0S",
                 "IncludedDisks": ("C:\\vm\\a & b.vhdx",),
                 **points,
             }
@@ -157,6 +164,37 @@ async def test_the_steps_there_and_back(planned):
     assert not [why for step in made.steps for act in (step.act, step.undo) if act and (why := why_not_sent(act))]
 
 
+CONNECTED = Service("crm", ("hv01", "dr01"), ("crm-01",), 60, 15, connects=("crm.corp.example:443", "10.1.0.60:1433"))
+OPEN = ({"milliseconds": "1.0", "address": "10.1.0.60", "port": 443},)
+
+
+async def test_the_service_is_connected_to_on_either_side_before_people_are_asked(planned):
+    doors = {("crm.corp.example", "connect to service"): OPEN, ("10.1.0.60", "connect to service"): OPEN}
+    made = await planned(at_home() | doors, service=CONNECTED)
+    keys = [step.key for step in made.steps]
+    for way, place in (("out", "dr01"), ("back", "hv01")):
+        at = keys.index(f"connect-{way}")
+        assert keys[at - 1 : at + 2] == [f"start-{way}-crm-01", f"connect-{way}", f"check-{way}"]
+        step = made.steps[at]
+        assert step.act is None
+        assert step.description == f"Connect to crm in {place}: crm.corp.example:443, 10.1.0.60:1433"
+        assert [dict(check.question.params) for check in step.done] == [{"port": 443}, {"port": 1433}]
+        assert not [why for check in step.done if (why := why_not_sent(check.question))]
+    assert all(gate.passed for gate in made.gates)
+    assert (await planned(away() | doors, group="back-over", service=CONNECTED)).groups == made.groups[3:]
+
+
+async def test_a_service_that_takes_no_connection_is_not_failed_over_but_comes_home(planned):
+    closed = Unknown("crm.corp.example", "not listening", "10.1.0.60:443 refuses the connection.")
+    doors = {("crm.corp.example", "connect to service"): closed, ("10.1.0.60", "connect to service"): OPEN}
+    made = await planned(at_home() | doors, service=CONNECTED)
+    assert not made.groups
+    (gate,) = [one for one in made.gates if "takes connections" in one.description]
+    assert gate.outcome is GateOutcome.BLOCKED
+    assert gate.measured == "crm.corp.example:443: 10.1.0.60:443 refuses the connection"
+    assert (await planned(away() | doors, only="back", service=CONNECTED)).groups
+
+
 async def test_before_the_way_back_the_same_steps_are_made_from_what_is_so_then(planned):
     """The machine is away by then: whoever moved nothing finds the groups that were approved, byte by byte."""
     approved = await planned(at_home())
@@ -199,6 +237,127 @@ def machine(**more):
         {"Name": VM, "ElementName": "crm-01", "EnabledState": RUNNING, "OperationalStatus": ("2",), "ReplicationMode": "1"}
         | more,
     ]  # fmt: skip
+
+
+def certificate(until, *, version=True, before=()):
+    """A certificate as the registry has it: elements of a store, and DER of which only the validity is told."""
+
+    def part(tag, content):
+        size = len(content)
+        head = bytes([tag, size]) if size < 128 else bytes([tag, 0x82]) + size.to_bytes(2, "big")
+        return head + content
+
+    times = part(0x17, b"250101000000Z") + part(0x17, until.strftime("%y%m%d%H%M%SZ").encode())
+    signed = (part(0xA0, part(0x02, b"\x02")) if version else b"") + part(0x02, b"\x07") + part(0x30, b"") * 2
+    der = part(0x30, part(0x30, signed + part(0x30, times) + part(0x30, b"x" * 200)))
+    elements = [(3, b"\0" * 20), *before, (32, der)]
+    return b"".join(
+        kind.to_bytes(4, "little") + b"\1\0\0\0" + len(data).to_bytes(4, "little") + data for kind, data in elements
+    ).hex()
+
+
+HOME, AWAY = "AA" * 20, "BB" * 20
+LATE = NOW + timedelta(days=300)
+
+
+def by_certificates(home=LATE, away=LATE, *, own_home=HOME, blob=None):
+    """Both ends replicate by certificates; each host has its own in its store."""
+
+    def one(name, mode, state, own, until):
+        rows = host(name, mode, state)
+        settings = rows[name, "Msvm_ReplicationSettingData"][0]
+        rows[name, "Msvm_ReplicationSettingData"] = [
+            settings | {"AuthenticationType": "2", "CertificateThumbPrint": own}
+        ]
+        rows[name, "Msvm_ReplicationServiceSettingData"] = [
+            {"AllowedAuthenticationType": "2", "CertificateThumbPrint": own}
+        ]
+        rows[name, own] = [{"Blob": certificate(until) if blob is None else blob}]
+        return rows
+
+    return one("hv01", LIVE, RUNNING, own_home, home) | one("dr01", COPY, OFF, AWAY, away)
+
+
+async def test_with_certificates_people_reverse_and_hvops_looks(planned):
+    made = await planned(by_certificates())
+    assert made.groups
+    (gate,) = [one for one in made.gates if one.description.startswith("The certificates")]
+    assert gate.measured == f"hv01: until {LATE:%-d %b %Y} (AAAAAAAA…); dr01: until {LATE:%-d %b %Y} (BBBBBBBB…)"
+    reversals = [step for step in made.steps if step.key.startswith("reverse-")]
+    assert [type(step.act) for step in reversals] == [ManualStep, ManualStep]
+    out, back = reversals
+    assert (
+        f"hv01.corp.example, authentication by certificate, with the certificate of dr01, thumbprint {AWAY}"
+        in out.act.instruction
+    )
+    assert (
+        f"dr01.corp.example, authentication by certificate, with the certificate of hv01, thumbprint {HOME}"
+        in back.act.instruction
+    )
+    assert [check.description for check in out.done][-1] == "changes have been sent the other way"
+    assert out.deadline == 8 * 3600
+
+
+@pytest.mark.parametrize(
+    ("script", "outcome", "says"),
+    [
+        (by_certificates(home=NOW - timedelta(days=3)), "BLOCKED", f"hv01: ended on {NOW - timedelta(days=3):%-d %b %Y}"),
+        (by_certificates(away=NOW + timedelta(hours=30)), "BLOCKED", f"dr01: ends on {NOW + timedelta(hours=30):%-d %b %Y}"),
+        (by_certificates(own_home=""), "BLOCKED", "hv01: it has no certificate with which it receives replicas"),
+        (by_certificates(own_home="no thumbprint"), "NOT_KNOWN", "hv01: no thumbprint is no thumbprint of a certificate"),
+        (by_certificates(blob=""), "NOT_KNOWN", "its store has no certificate with that thumbprint"),
+        (by_certificates(blob="zz"), "NOT_KNOWN", "hv01"),
+        (by_certificates(blob="20000000010000000400000030823082"), "NOT_KNOWN", "breaks off"),
+        (by_certificates(blob="00" * 70_000), "NOT_KNOWN", "too long for a certificate"),
+    ],
+)  # fmt: skip
+async def test_a_certificate_that_does_not_last_or_is_not_known_makes_no_drill(planned, script, outcome, says):
+    made = await planned(script)
+    assert not made.groups
+    (gate,) = [one for one in made.gates if one.description.startswith("The certificates")]
+    assert (gate.outcome.name, says in gate.measured) == (outcome, True), gate.measured
+
+
+def resyncing(begins, ends, *, on="true"):
+    rows = host("hv01", LIVE, RUNNING)["hv01", "Msvm_ReplicationSettingData"][0]
+    more = {
+        "AutoResynchronizeEnabled": on,
+        "AutoResynchronizeIntervalStart": begins,
+        "AutoResynchronizeIntervalEnd": ends,
+    }
+    return at_home(hv01={"Msvm_ReplicationSettingData": [rows | more]})
+
+
+@pytest.mark.parametrize(
+    ("script", "passed", "says"),
+    [
+        (resyncing("P0DT18H30M0S", "P0DT6H0M0S"), True, "hv01: from 18:30 to 06:00; dr01: from 18:30 to 06:00"),
+        (resyncing("00000000210000.000000:000", "PT5H"), True, "hv01: from 21:00 to 05:00"),
+        (resyncing("PT0S", "PT23H59M59S"), True, "hv01: at any hour"),
+        (resyncing("P0DT18H30M0S", "P0DT6H0M0S", on="false"), True, "hv01: off"),
+        (resyncing("P1DT1H", "PT5H"), False, "hv01: on, at hours that hvops cannot read"),
+        (resyncing("PT25H", "PT5H"), False, "cannot read"),
+        (resyncing("PT٥H", "PT5H"), False, "cannot read"),
+        (resyncing(None, None, on=None), False, "hv01: not told"),
+    ],
+)
+async def test_when_it_resynchronises_is_seen_and_taken_over(planned, script, passed, says):
+    made = await planned(script)
+    assert made.groups, "it is a warning"
+    (gate,) = [one for one in made.gates if "resynchronises by itself" in one.description]
+    assert (gate.passed, says in gate.measured) == (passed, True), gate.measured
+    assert passed or "18:30 to 06:00: look at it after the drill" in gate.measured
+
+
+async def test_a_reversal_takes_the_hours_over(planned):
+    made = await planned(resyncing("PT21H", "PT5H"))
+    back = next(step for step in made.steps if step.key == "reverse-back-crm-01")
+    settings = dict(back.act.params)["ReplicationSettingData"]
+    for name, value in (("Start", "00000000210000.000000:000"), ("End", "00000000050000.000000:000")):
+        assert (
+            f'<PROPERTY NAME="AutoResynchronizeInterval{name}" TYPE="datetime"><VALUE>{value}</VALUE></PROPERTY>'
+            in settings
+        )
 
 
 EXTENDED = {"InstanceID": f"Microsoft:{VM}\\HVR\\1", "ReplicationState": "3", "ReplicationHealth": "1"}
@@ -291,11 +450,19 @@ async def test_two_machines_that_clean_to_one_key_are_kept_apart(planned):
 
 async def test_an_inventory_that_names_one_place_or_no_guests_makes_no_drill(planned):
     assert "needs two places" in (await planned(at_home(), service=replace(SERVICE, places=("hv01",)))).reason
+    three = await planned(at_home(), service=replace(SERVICE, places=("hv01", "dr01", "west")))
+    assert "cannot tell which of dr01, west is meant" in three.reason
+    assert "such as [service.crm-dr01] with places hv01 and dr01" in three.reason
     assert "names no guests" in (await planned(at_home(), service=replace(SERVICE, guests=()))).reason
 
 
+def lost_home(**but):
+    """hv01 answers nothing, but for these classes."""
+    return at_home(hv01={subject: but.get(subject, GONE) for _, subject in host("hv01", LIVE, RUNNING)})
+
+
 async def test_the_runbook_for_a_lost_place_changes_nothing_by_itself(planned):
-    script = at_home(hv01={"Msvm_ComputerSystem": GONE})
+    script = lost_home()
     made = await planned(script, only="lost")
     assert all(isinstance(step.act, ManualStep) for step in made.steps)
     first = made.steps[0].act
@@ -310,8 +477,12 @@ async def test_the_runbook_for_a_lost_place_changes_nothing_by_itself(planned):
     [
         (at_home(), "hv01 answered"),
         (at_home(hv01={"Msvm_ComputerSystem": SAID}), "hv01 answered"),  # a refused login is no silence
-        (at_home(hv01={"Msvm_ComputerSystem": GONE}, dr01={"Msvm_ComputerSystem": []}), "no host"),
-        (host("hv01", LIVE, RUNNING, Msvm_ComputerSystem=GONE) | host("dr01", COPY, RUNNING), "running on dr01"),
+        # Hyper-V's provider is stuck: the host still answers, and its machines work.
+        (at_home(hv01={"Msvm_ComputerSystem": GONE}), "hv01 answered"),
+        (lost_home(Win32_OperatingSystem=[{"BuildNumber": "17763"}]), "hv01 answered"),
+        (lost_home(Msvm_ComputerSystem=SAID), "hv01 answered"),
+        (lost_home() | host("dr01", COPY, OFF, Msvm_ComputerSystem=[]), "no host"),
+        (lost_home() | host("dr01", COPY, RUNNING), "running on dr01"),
     ],
 )
 async def test_a_lost_place_is_refused_where_it_answers_or_the_replica_is_not_one(planned, script, says):
@@ -414,3 +585,12 @@ async def test_no_step_starts_a_machine_beside_one_that_may_run(planned):
     assert undone["over-out-crm-01"] == ["crm-01 is off on dr01"]
     for step in made.steps:  # silence fulfils none of them
         assert all(check.silence == "unknown" and all(one.at_least for one in check.holds) for check in step.guard)
+
+
+@pytest.mark.parametrize(("clusters", "outcome"), [((), GateOutcome.PASSED), (("prod",), GateOutcome.BLOCKED)])
+def test_a_cluster_that_has_just_named_its_nodes_is_no_lost_place(clusters, outcome):
+    nodes = tuple(HostFacts(Node(name, None), GONE, GONE, GONE) for name in ("hv01", "hv02"))
+    facts = DrillFacts({"prod": nodes}, (), NOW, clusters=frozenset(clusters))
+    gate = lost._is_silent("prod", facts)
+    assert gate.outcome is outcome
+    assert gate.measured.startswith("prod answered" if clusters else "hv01")

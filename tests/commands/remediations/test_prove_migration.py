@@ -128,6 +128,16 @@ async def test_who_is_not_found_or_found_twice_is_not_moved(plans, make, guest):
     assert "Not known of hv02 (no answer in 20 s)" in (await plans(silent, vm="nobody")).reason
 
 
+async def test_a_name_is_not_taken_for_a_machine_while_a_node_is_silent_that_may_have_another_one(plans, make, guest):
+    silent = script(make) | {("hv02", "Msvm_ComputerSystem"): Unknown("hv02", "timed out", "no answer in 20 s.")}
+    plan = await plans(silent)
+    assert not plan.groups
+    assert "whether another virtual machine bears that name is not known of hv02 (no answer in 20 s)" in plan.reason
+    vm_id = make.guests["hv03"][0].vm_id
+    assert f"Give its id: {vm_id}." in plan.reason
+    assert (await plans(silent, vm=vm_id)).groups
+
+
 async def test_a_resource_that_does_not_say_which_machine_it_is_is_not_taken_for_it(plans, make):
     plan = await plans(script(make, {"VmId": None}))
     assert not plan.groups

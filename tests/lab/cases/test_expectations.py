@@ -65,4 +65,4 @@ line = "/first"
 """,
         "at = 2026-11-22T22:41:00Z",
     )
-    assert case.earlier == [(1200.0, "/first"), (600.0, "/second")]
+    assert case.earlier == [(1200.0, "/first", False), (600.0, "/second", False)]

@@ -44,6 +44,7 @@ JOB = "[[jobs]]\nid = 7\nstarted = 2026-11-22T22:00:00Z\n"
         ("at = 2026-11-22T22:41:00", "", "at: write the zone of the time"),
         ("at = 2026-11-22", "", "at: write a time with its date and zone"),
         ("", EVENT + 'log = "System"\nat = 2026-11-22T22:00:00Z\n', "at: is missing: events[0].at is a time"),
+        ("as_then = true", "", "as_then: needs `at`, the time at which it is played."),
         (AT, '[[earlier]]\nat = 2026-11-22T22:41:00Z\nline = "/x"\n', "earlier[0].at: is not before the line."),
         # machines
         ("", "[machines.hv09]\nrevision = 1\n", "machines.hv09: healthy has no machine or cluster 'hv09'."),
@@ -128,7 +129,7 @@ def test_the_example_of_the_docs_can_be_played(tmp_path):
     text = (Path(__file__).parents[3] / "docs" / "cases.md").read_text(encoding="utf-8")
     file = tmp_path / "example.toml"
     file.write_text(text.partition("```toml\n")[2].partition("```")[0], encoding="utf-8")
-    assert load(file).earlier == [(1200.0, "/check-writers prod")]
+    assert load(file).earlier == [(1200.0, "/check-writers prod", False)]
 
 
 def test_the_docs_name_every_key():

@@ -37,7 +37,7 @@ def inputs(view):
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda one: one.name)
 def test_each_argument_has_an_input_and_the_required_ones_are_required(command):
     names = {one.name: ("prod", "branch") for one in command.parameters if has_closed_list(one)}
-    view = form_view(Form(command, names, opened="1772460000"))
+    view = form_view(Form(command, names, seal="1772460000"))
     check_view(json.loads(json.dumps(view)), ("modal",))
     assert not problems(view)
     shown = inputs(view)

@@ -358,7 +358,7 @@ def hostile_plans(draw):
     )
 
 
-@settings(max_examples=40, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate))
+@settings(max_examples=20, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate))
 @given(plan=hostile_plans(), why=HOSTILE)
 def test_whatever_a_plan_holds_it_is_shown_within_the_limits_and_never_cut(told, plan, why):
     stages = [told(plan)]

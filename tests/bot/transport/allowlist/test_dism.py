@@ -120,7 +120,7 @@ def test_only_a_local_cab_or_an_expanded_update_is_a_path(path, is_taken):
     [
         (-2146498530, "0x800F081E, which has three meanings"),
         (0x800F081E, "0x800F081E, which has three meanings"),
-        (-2146498523, "0x800F0825: the package is permanent"),
+        (-2146498523, "0x800F0825: Windows cannot remove the package. It is permanent, or"),
         (-2146498555, "0x800F0805: Windows knows no package of that name"),
         (-2146498525, "0x800F0823: the package needs a newer servicing stack"),
         (5, "access denied (error 5): an attack surface reduction rule (event 1121"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import ssl
 import threading
@@ -27,6 +28,7 @@ from bot.errors import (
     TargetError,
     TargetTimeout,
 )
+from bot.transport.allowlist.web_probe import ANSWERS
 from bot.transport.client import TargetClient
 from bot.transport.http.probe import LONGEST_LOCATION, MAX_HEAD, Prober
 from bot.transport.routing import Router
@@ -610,3 +612,50 @@ async def test_a_place_at_the_resolver_is_free_again_when_its_thread_ends(monkey
     finally:
         go_on.set()
         prober.close()
+
+
+async def connected(port, *, web=None, on=ADDRESS, **params):
+    """A connection alone."""
+    prober = Prober(web or Web(networks=(ADDRESS,)), 0.4)
+    try:
+        return await prober.connect(RunReader(on, ANSWERS, make_params(port=port, **params)), SECONDS)
+    finally:
+        prober.close()
+
+
+async def test_a_connection_alone_sends_nothing():
+    came = asyncio.get_running_loop().create_future()
+
+    async def talk(reader, writer):
+        came.set_result(await reader.read())
+        writer.close()
+
+    listening = await asyncio.start_server(talk, ADDRESS, 0)
+    port = listening.sockets[0].getsockname()[1]
+    async with listening:
+        (row,), raw = await connected(port)
+        with contextlib.suppress(ConnectionResetError):
+            assert await came == b""
+    assert (row["address"], row["port"]) == (ADDRESS, port)
+    assert float(row["milliseconds"]) >= 0
+    assert raw.startswith(f"{ADDRESS}:{port}: connected in ")
+
+
+@pytest.mark.parametrize(
+    ("port", "params", "says"),
+    [
+        (443, {"port": 0}, "takes a port"),
+        (443, {"target": "/"}, "target"),
+        (443, {}, "is the machine that hvops runs on"),
+    ],
+)
+async def test_a_connection_goes_nowhere_but_to_what_is_listed(port, params, says):
+    with pytest.raises(PolicyViolation, match=says):
+        await connected(**({"port": port} | params), on=ADDRESS, web=Web(networks=("10.20.7.0/24",)))
+
+
+async def test_a_connection_that_is_refused_is_said_as_refused():
+    with socket.create_server((ADDRESS, 0)) as gone:
+        port = gone.getsockname()[1]
+    with pytest.raises(NotListening, match="refuses the connection"):
+        await connected(port)

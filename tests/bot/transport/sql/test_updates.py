@@ -1,10 +1,15 @@
 """One transaction, exactly one row each, or nothing; and what is said when nobody can know."""
 
 import asyncio
+import json
+import os
 import random
+import signal
+import subprocess
+import sys
 import time
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -13,6 +18,7 @@ from bot.api.queries import RunReader, make_params
 from bot.errors import (
     AuthenticationFailed,
     ConnectionFailed,
+    MalformedResponse,
     OutcomeUnknown,
     PolicyViolation,
     TargetFault,
@@ -210,6 +216,50 @@ async def test_cancelled_at_any_moment_all_or_nothing_and_the_process_lives(plac
     await place.settled()
     record = place.record()
     assert (record["ObjectState"] == 0) == (record["HostId"] == host_id(place.guest.node))
+
+
+@pytest.mark.parametrize(
+    ("statement", "expected", "says", "stays"),
+    [
+        ("UPDATE [", MalformedResponse, "Nothing was changed", MISSING),
+        ("COMMIT", OutcomeUnknown, "being committed", None),
+    ],
+)
+async def test_a_driver_that_crashes_takes_nobody_with_it(place, statement, expected, says, stays):
+    """Native code on the way to a server that may send anything."""
+    place.server.trouble.faults.append(Fault("hang", statement))
+    databases = place.databases()
+    task = asyncio.create_task(databases.update(place.fix(), 60))
+    await place.asked(statement)
+    (call,) = databases._running
+    os.kill(call._process.pid, signal.SIGSEGV)
+    with pytest.raises(expected, match=rf"SIGSEGV.*{says}"):
+        await task
+    await place.settled()
+    assert place.record()["ObjectState"] == stays or stays is None
+    rows, _ = await databases.answer(RunReader("vmm", "vmm hosts"), 20)
+    assert len(rows) == 10
+
+
+async def test_what_a_killed_bot_was_about_to_change_is_not_changed(place):
+    """The driver's process ends with the bot: it would hold a lock on the row, or commit what nobody wants any more."""
+    place.server.trouble.faults.append(Fault("hang", "UPDATE ["))
+    databases = place.databases()
+    told = databases._connection("vmm")[1]
+    rows = [asdict(row) for row in place.fix().rows]
+    first = {"on": "vmm", "connection": told, "ends": time.monotonic() + 600, "database": "vmm", "changes": rows}
+    program = [sys.executable, "-P", "-m", "bot.transport.sql.driver_process"]
+    with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as driver:  # noqa: ASYNC220
+        driver.stdin.write(f"{json.dumps(first)}\n")
+        driver.stdin.flush()
+        assert json.loads(await asyncio.to_thread(driver.stdout.readline)) == {"look": "begin"}
+        driver.stdin.write("go\n")
+        driver.stdin.flush()
+        await place.asked("UPDATE [")
+        driver.stdin.close()  # as a SIGKILL of the bot does
+        assert await asyncio.to_thread(driver.wait, 20) == 1
+    await place.settled()
+    assert place.record()["ObjectState"] == MISSING
 
 
 @pytest.mark.parametrize(

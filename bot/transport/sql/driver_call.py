@@ -1,0 +1,136 @@
+"""The other end of `driver_process`: start one, hear how it ended, and end it where nobody waits any more.
+
+What a killed process had not committed, the database rolls back as the connection is gone. Whether it was told to commit
+is decided here, so that of anything else it is known that nothing was changed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any
+
+from bot import errors
+from bot.api.rows import Row
+from bot.errors import MalformedResponse, OutcomeUnknown, TargetError, TargetFault, TargetTimeout
+
+_LATE = 1.0  # seconds that a driver gets to notice its own deadline
+_GRACE = 2.5  # seconds in which a commit past its deadline may still say how it ended
+_AT_ONCE = 2**16  # bytes
+_LONGEST = 128 * 2**20  # bytes of one line: rows of MAX_WEIGHT with every character as an escape
+_ERRORS: dict[str, type[TargetError]] = {
+    name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, TargetError)
+}
+
+
+class DriverCall:
+    """One question or one transaction in a process of its own."""
+
+    def __init__(self, on: str, told: Mapping[str, Any], ends: float) -> None:
+        """Take the VMM server's name, what to do (`driver_process`), and until when, on the monotonic clock."""
+        self._on = on
+        self._told = {**told, "on": on, "ends": ends}
+        self._began = time.monotonic()
+        self._ends = ends
+        self._process: asyncio.subprocess.Process | None = None
+        self._is_committing = False
+
+    async def rows(self, look: Callable[[], None] | None = None) -> list[Row]:
+        """Run it. `look` raises Withheld where a transaction may not be made any more.
+
+        Raises:
+            OutcomeUnknown: it was cut off while it was committed.
+            TargetError: it was not done, and nothing is half done.
+        """
+        try:
+            self._process = process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-P", "-m", "bot.transport.sql.driver_process"),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                limit=_LONGEST,
+                start_new_session=True,  # an interrupt at the terminal is ours: a commit is waited for
+            )
+        except OSError as error:
+            raise TargetFault(self._on, f"no process for its driver can be started here: {error}.") from error
+        try:
+            return await self._until_the_end(process, look)
+        finally:
+            await self._gone(process)
+
+    def kill(self) -> None:
+        """End it, unless it commits."""
+        if self._process is not None and self._process.returncode is None and not self._is_committing:
+            with suppress(ProcessLookupError):
+                self._process.kill()
+
+    async def _until_the_end(self, process: asyncio.subprocess.Process, look: Callable[[], None] | None) -> list[Row]:
+        hearing = asyncio.create_task(self._hear(process, look))
+        try:
+            done, _ = await asyncio.wait({hearing}, timeout=max(0, self._ends - time.monotonic()) + _LATE)
+            if not done and self._is_committing:
+                done, _ = await asyncio.wait({hearing}, timeout=_GRACE)
+        finally:
+            hearing.cancel()
+            await asyncio.wait({hearing})  # it reads no more
+        if done:
+            return hearing.result()
+        waited = TargetTimeout.after(time.monotonic() - self._began)
+        if self._is_committing:
+            raise OutcomeUnknown(self._on, f"{waited} Whether the change was made is not known.", "Check again.")
+        raise TargetTimeout(self._on, waited)
+
+    async def _hear(self, process: asyncio.subprocess.Process, look: Callable[[], None] | None) -> list[Row]:
+        assert process.stdin is not None and process.stdout is not None  # noqa: PT018 - both are pipes
+        with suppress(ConnectionError):  # it is gone already: its output ends, and that is told
+            process.stdin.write(f"{json.dumps(self._told)}\n".encode())
+            await process.stdin.drain()
+        while line := await process.stdout.readline():
+            told = await asyncio.to_thread(json.loads, line)
+            if "rows" in told:
+                return list(told["rows"])
+            if "error" in told:
+                name, *words = told["error"]
+                over = {} if told["code"] is None else {"code": told["code"]}
+                raise _ERRORS[name](*words, **over)
+            if look is not None:
+                look()
+            self._is_committing = told["look"] == "commit"
+            with suppress(ConnectionError):
+                process.stdin.write(b"go\n")
+                await process.stdin.drain()
+        raise self._crashed(await process.wait())
+
+    def _crashed(self, code: int) -> TargetError:
+        ended = f"signal {-code} ({signal.Signals(-code).name})" if code < 0 else f"code {code}"
+        says = f"the ODBC driver ended its process with {ended}"
+        if self._is_committing:
+            return OutcomeUnknown(self._on, f"{says} while the change was being committed.", "Check again.")
+        do = "Ask again. Where it happens again, update the driver, or name another one below [vmm] in the inventory."
+        return MalformedResponse(self._on, f"{says}. Nothing was changed.", do)
+
+    async def _gone(self, process: asyncio.subprocess.Process) -> None:
+        """End it, and wait until it is gone; a commit that was cancelled may still come to its end."""
+        assert process.stdin is not None and process.stdout is not None  # noqa: PT018 - both are pipes
+        process.stdin.close()
+        try:
+            if self._is_committing:
+                async with asyncio.timeout(_GRACE):
+                    await _read_to_the_end(process)
+        except TimeoutError:
+            pass
+        finally:
+            with suppress(ProcessLookupError):
+                process.kill()
+            await asyncio.shield(_read_to_the_end(process))
+
+
+async def _read_to_the_end(process: asyncio.subprocess.Process) -> None:
+    assert process.stdout is not None
+    while await process.stdout.read(_AT_ONCE):
+        pass
+    await process.wait()
