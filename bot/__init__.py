@@ -20,6 +20,7 @@ and `errors.py` the tree of what can go wrong. Beside the path:
     audit/         what /audit and `hvops audit` look for, and who may see it
     audit_verify   is the ledger whole? against its key, its anchor file and the audit channel
     doctor/        checks all that the bot depends on
+    ledger_place   where the ledger is kept: a file, or a database of PostgreSQL's
     private_files  what is written is for the bot's own account only
     version        which code makes these plans; formatting: times and names as people read them
     serialization  a report and its evidence as bytes, and back again

@@ -1,4 +1,4 @@
-"""The command line: `hvops ask | audit | run | runs | stop | go | doctor | record | manifest | demo`."""
+"""The command line: `hvops ask | audit | ledger | run | runs | stop | go | doctor | record | manifest | demo`."""
 
 # ruff: noqa: PLC0415 - each command imports what it needs when it runs, so that --help answers at once
 
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bot.cli.audit_commands import audit
+from bot.cli.ledger_commands import ledger
 from bot.errors import HvopsError, UsageError
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(audit, name="audit")
+app.add_typer(ledger, name="ledger")
 
 SettingsFile = Annotated[
     Path | None,

@@ -107,7 +107,7 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[Servic
                 resuming=parts.decisions.resuming_role,
             )
             closing.push_async_callback(board.close)
-            reader = Reader(parts.ledger.path)  # of its own: nobody else waits for a long search
+            reader = Reader(parts.ledger.place)  # of its own: nobody else waits for a long search
             closing.callback(reader.close)
             reviews = AuditCommand(parts.pipeline, Review(reader, parts.inventory.scopes))
             app = make_app(slack.bot_token.get_secret_value(), slack.base_url)

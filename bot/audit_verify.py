@@ -23,6 +23,7 @@ from bot.ledger.chain_heads import is_anchor_like, parse_anchors
 from bot.ledger.entries import AnchorPosted
 from bot.ledger.key import check_places, read_key
 from bot.ledger.verify import HEADS_EVERY, AnchorSet, is_kept_elsewhere, verify
+from bot.ledger_place import Place
 from bot.slack.audit_channel.anchor_messages import BotIdentity, ClassifiedAnchors, classify
 from bot.slack.audit_channel.channel_history import ChannelReader
 from bot.slack.audit_channel.export import is_export, messages_in
@@ -78,18 +79,18 @@ def verify_audit_log(
     """
     told = None if file and key and not settings and not channel else load(settings)
     files = told.ledger if told else None
-    path = file or (files.path if files else Path())
+    place: Place = file or (files.place if files else Path())
     if files and not file and not key:
-        check_places(files.path, files.key_file, files.anchor_file)
+        check_places(files.place, files.key_file, files.anchor_file)
     with tempfile.TemporaryDirectory(prefix="hvops-anchors-") as folder:
-        memory = _memory(tuple(anchors), files, path, Path(folder))
+        memory = _memory(tuple(anchors), files, place, Path(folder))
         if channel and told is not None:
-            posted, doubts = _anchored(path)  # before the channel is read: the bot goes on posting meanwhile
+            posted, doubts = _anchored(place)  # before the channel is read: the bot goes on posting meanwhile
             where, messages, own = _read_channel(told)
             memory.add(where, classify(messages, frozenset({own})))
             memory.doubts += (*doubts, *_gone(posted, told.need_slack().audit_channel, messages))
         verdict = verify(
-            path,
+            place,
             read_key(key or (files.key_file if files else Path())),
             memory.file,
             memory.kept,
@@ -97,11 +98,11 @@ def verify_audit_log(
             minutes=files.anchor_minutes if files else HEADS_EVERY,
         )
     verdict = verdict.beside(memory.doubts)
-    print_verdict(path, verdict)
+    print_verdict(place, verdict)
     return 0 if verdict.is_complete else 1
 
 
-def _memory(given: tuple[Path, ...], files: LedgerFiles | None, ledger: Path, folder: Path) -> AnchorMemory:
+def _memory(given: tuple[Path, ...], files: LedgerFiles | None, ledger: Place, folder: Path) -> AnchorMemory:
     """What the files remember; what comes through a pipe is put into the folder, for it can be read but once."""
     memory = AnchorMemory()
     if not given and files:
@@ -127,7 +128,7 @@ def _at_rest(path: Path, copy: Path) -> Path:
     return copy
 
 
-def _remember(memory: AnchorMemory, path: Path, at_rest: Path, ledger: Path) -> None:
+def _remember(memory: AnchorMemory, path: Path, at_rest: Path, ledger: Place) -> None:
     """Take in one file. Raises UsageError where there is not one anchor in it that can be believed."""
     where = f"in {path.name}"
     if is_export(at_rest):
@@ -165,14 +166,14 @@ def _first_lines(path: Path) -> Iterator[str]:
             yield file.readline(_LONGEST_LINE).decode("utf-8", "replace")
 
 
-def _known_by(ledger: Path) -> tuple[frozenset[BotIdentity], Sequence[str]]:
+def _known_by(ledger: Place) -> tuple[frozenset[BotIdentity], Sequence[str]]:
     """As whom the bot posted, by the ledger itself: an export does not say which of its apps is this one."""
     posted, doubts = _anchored(ledger)
     told = (BotIdentity(one.user, one.bot) for one in posted)
     return frozenset(one for one in told if one.user and one.bot), doubts
 
 
-def _anchored(ledger: Path) -> tuple[Sequence[AnchorPosted], Sequence[str]]:
+def _anchored(ledger: Place) -> tuple[Sequence[AnchorPosted], Sequence[str]]:
     """The heads that were posted, by the ledger itself; and a sentence for each of which it cannot be read."""
     try:
         with Reader(ledger) as reader:

@@ -245,7 +245,7 @@ def runner(
 def open_ledger(settings: Settings, clock: Callable[[], datetime] | None = None) -> Ledger:
     """The ledger that the settings name, with their secrets masked. Raises LedgerError."""
     files = settings.ledger
-    return Ledger(files.path, files.key_file, files.anchor_file, Redactor(settings.secrets()), clock or _now)
+    return Ledger(files.place, files.key_file, files.anchor_file, Redactor(settings.secrets()), clock or _now)
 
 
 def build_router(settings: Settings, inventory_file: InventoryFile) -> Router:

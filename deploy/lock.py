@@ -17,11 +17,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 PIP = (sys.executable, "-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed", "--report", "-")
+WANTED = f"{ROOT}[postgresql]"  # one image for either store
 
 
 def main() -> None:
     """Resolve, and write."""
-    told = subprocess.run([*PIP, str(ROOT)], check=True, capture_output=True, text=True)  # noqa: S603 - pip, and no input
+    told = subprocess.run([*PIP, WANTED], check=True, capture_output=True, text=True)  # noqa: S603 - pip, and no input
     lines = [
         f"# Made by `make lock` for Python {sysconfig.get_python_version()} on {sysconfig.get_platform()}; do not edit.",
         "# Read by pip: pip install --require-hashes --no-deps -r requirements.lock",

@@ -31,6 +31,7 @@ if [ "$purpose" = test ]; then
     need chromium "command -v chromium || command -v chromium-browser"   # the page's tests drive a real browser
     need krb5-kdc "test -x /usr/sbin/krb5kdc && test -x /usr/sbin/kdb5_util"   # a real MIT KDC on loopback, started by a test
     need krb5-admin-server "test -x /usr/sbin/kadmin.local"              # its accounts
+    need postgresql "ls /usr/lib/postgresql/*/bin/initdb || command -v initdb"   # the other store: tests start a cluster of their own
     need curl "command -v curl"                                          # one of the foreign WinRM clients
     need git "command -v git"                                            # which files are tracked
 fi

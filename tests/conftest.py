@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
@@ -11,6 +12,7 @@ from typing import TypeVar
 import hypothesis
 import pytest
 
+from tests.support import postgresql
 from tests.support.kdc import KDC_TOOLS, SEARCH, Kdc, kdc_serving
 
 # No test judges by the clock: a busy machine is no defect.
@@ -26,6 +28,8 @@ TOOLS = {
     ("chromium", "chromium-browser"): "chromium",
     ("curl",): "curl",
     ("git",): "git",
+    ("initdb",): "postgresql",
+    ("postgres",): "postgresql",
 }
 # Skips that are no gap: nothing that could be installed for a test run would change them.
 FINE_SKIPS = (
@@ -121,7 +125,10 @@ def tools() -> dict[tuple[str, ...], str]:
 def needed(name: str) -> str:
     """Where the tool is; without it the test fails, since a run that leaves it out proves less than it says."""
     names, package = next((names, package) for names, package in TOOLS.items() if name in names)
-    found = next(filter(None, (shutil.which(each, path=SEARCH) for each in names)), None)
+    found = next(
+        filter(None, (shutil.which(each, path=f"{SEARCH}{os.pathsep}{postgresql.search_path()}") for each in names)),
+        None,
+    )
     return found or pytest.fail(f"{name} is missing. Install it: apt-get install {package}", pytrace=False)
 
 
@@ -137,4 +144,13 @@ def kdc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kdc]:
     for name in KDC_TOOLS:
         needed(name)
     with kdc_serving(tmp_path_factory.mktemp("kdc")) as serving:
+        yield serving
+
+
+@pytest.fixture(scope="session")
+def postgresql_cluster() -> Iterator[postgresql.Cluster]:
+    """Started once in each test process; ended by its own process id."""
+    for name in postgresql.TOOLS:
+        needed(name)
+    with postgresql.cluster() as serving:
         yield serving

@@ -199,7 +199,12 @@ def project(folder: Path) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("folder", "rooms"), [(".", ("bot", "commands")), ("lab", ("lab",))])
 def test_every_library_that_is_imported_is_declared_or_comes_with_one_that_is(folder, rooms):
-    declared = {re.split(r"[\[>=]", each)[0] for each in project(ROOT / folder)["dependencies"]}
+    about = project(ROOT / folder)
+    wanted = [
+        *about["dependencies"],
+        *(each for extra in about.get("optional-dependencies", {}).values() for each in extra),
+    ]
+    declared = {re.split(r"[\[>=]", each)[0] for each in wanted}
     # Distribution -> what it brings that we import by name: its own module, and the errors it lets through.
     brings = {
         "pywinrm": {"winrm", "requests", "requests_ntlm", "urllib3", "spnego", "kerberos", "cryptography"},

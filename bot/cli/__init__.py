@@ -7,6 +7,7 @@ console       what could move a cursor or hide text, made visible
 os_user       who sits there: the operating-system user
 break_glass   hvops runs, stop and go: what must work while Slack does not
 audit         the ledger: list, show, search, export, verify; audit_commands: the words on the command line
+ledger_move   the ledger into a database, with every bot stopped; ledger_commands: the words on the command line
 lab_plugin    the practice environment, found through an entry point
 case          an incident from a file, played and judged; a capture, asked again
 earlier_change  a change that an incident says was made before, carried out in its practice environment

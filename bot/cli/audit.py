@@ -24,7 +24,7 @@ from bot.cli.render import print_evidence, print_report
 from bot.config.settings import load
 from bot.control_chars import escape_control_chars, spreadsheet_cell
 from bot.errors import HvopsError, LedgerError, UsageError
-from bot.ledger import Entry, Filter, Reader, Verification
+from bot.ledger import Entry, Filter, Reader, Verification, copies
 from bot.ledger.entries import (
     AnchorPosted,
     Answered,
@@ -33,11 +33,13 @@ from bot.ledger.entries import (
     EntryData,
     Intent,
     Interrupted,
+    Moved,
     Outcome,
     Proposed,
     Refused,
 )
 from bot.ledger.ticket_state import TicketState
+from bot.ledger_place import Place
 from bot.private_files import private_text
 from bot.serialization import evidence_from_bytes, report_from_bytes
 from bot.tickets.answers import statement
@@ -52,7 +54,7 @@ COLUMNS = (*("seq", "at", "kind", "outcome", "why", "name", "actor", "ticket", "
 @contextmanager
 def open_reader(file: Path | None, settings: Path | None) -> Iterator[Reader]:
     """A copy, or the ledger of the settings. Needs no key. Raises LedgerError, SettingsError."""
-    with Reader(file or load(settings).ledger.path) as reader:
+    with Reader(file or load(settings).ledger.place) as reader:
         yield reader
 
 
@@ -122,6 +124,16 @@ def export(reader: Reader, wanted: Filter, shape: str, output: Path | None) -> N
         raise UsageError(f"{output} cannot be written: {error.strerror}.") from None
 
 
+def export_file(file: Path | None, settings: Path | None, output: Path) -> None:
+    """Write the whole ledger into a new file of SQLite's, and say how to prove and read it. Raises LedgerError."""
+    count = copies.write_file(file or load(settings).ledger.place, output)
+    out = console()
+    out.print(
+        styled(f"{count} {'entry' if count == 1 else 'entries'} in {output}. Prove it: hvops audit verify {output}")
+    )
+    out.print(styled(f"Read it, called ledger.db: datasette -i {output} -m datasette.yaml", "dim"))
+
+
 def says(entry: Entry) -> str:
     """An entry in one line."""
     try:
@@ -139,7 +151,10 @@ def says(entry: Entry) -> str:
             return f"{said.message}. After: {'; '.join(said.measured)}"
     known = said.known if isinstance(said, Interrupted) else ""
     digest = f"plan {said.digest[:8]}" if isinstance(said, (Proposed, Approved)) else ""
-    return "  ".join(one for one in (entry.line, entry.reason, known, entry.message, digest, *_open(said)) if one)
+    place = f"The ledger goes on in {said.address}." if isinstance(said, Moved) else ""
+    return "  ".join(
+        one for one in (place, entry.line, entry.reason, known, entry.message, digest, *_open(said)) if one
+    )
 
 
 def _must_exist(reader: Reader, wanted: Filter) -> None:
@@ -197,7 +212,7 @@ def _print_answer(out: Console, reader: Reader, entry: Entry, *, evidence: bool)
         print_evidence(out, evidence_from_bytes(raw))
 
 
-def print_verdict(path: Path, verdict: Verification) -> None:
+def print_verdict(place: Place, verdict: Verification) -> None:
     """Whether a ledger holds, what was found, and what is to be noted."""
     out = console()
     if verdict.holds:
@@ -206,10 +221,10 @@ def print_verdict(path: Path, verdict: Verification) -> None:
             out.print(styled(f"{verdict.anchors} anchors match. Newest entry and its mac:", "dim"))
             out.print(styled(str(verdict.head), "dim"), soft_wrap=True)
     else:
-        at = f" at entry {verdict.broken_at}{_when(path, verdict.broken_at)}" if verdict.broken_at else ""
+        at = f" at entry {verdict.broken_at}{_when(place, verdict.broken_at)}" if verdict.broken_at else ""
         out.print(styled(f"BROKEN{at}: {verdict.says}", "bold red"))
         if verdict.entries:
-            out.print(styled(f"1 to {verdict.entries} hold. {_compare(path, verdict)}", "dim"))
+            out.print(styled(f"1 to {verdict.entries} hold. {_compare(place, verdict)}", "dim"))
     for note in verdict.notes[:MOST_NOTES]:
         out.print(styled(note, "yellow"))
     if len(verdict.notes) > MOST_NOTES:
@@ -218,9 +233,9 @@ def print_verdict(path: Path, verdict: Verification) -> None:
         out.print(styled(verdict.end, "yellow"))
 
 
-def _compare(path: Path, verdict: Verification) -> str:
+def _compare(place: Place, verdict: Verification) -> str:
     """With what a person can compare the part that holds: its newest anchor, and where that stands."""
-    with contextlib.suppress(HvopsError), Reader(path) as reader:
+    with contextlib.suppress(HvopsError), Reader(place) as reader:
         heads = reader.entries(kind="anchor", before=verdict.entries + 1, limit=_HEADS)
         anchor = next((posted for one in heads if (posted := one.read_if(AnchorPosted)) is not None), None)
         if anchor is not None:
@@ -230,10 +245,10 @@ def _compare(path: Path, verdict: Verification) -> str:
     )
 
 
-def _when(path: Path, seq: int) -> str:
+def _when(place: Place, seq: int) -> str:
     """When the entry in question says that it was written; it may not be there, or not be readable."""
     try:
-        with Reader(path) as reader:
+        with Reader(place) as reader:
             entry = reader.entry(seq)
         return f" ({format_time(entry.at)})" if entry else ""
     except Exception:  # noqa: BLE001 - whatever was done to that entry, the verdict must be printed

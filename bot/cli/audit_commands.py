@@ -11,6 +11,8 @@ from typing import Annotated
 
 import typer
 
+from bot.errors import UsageError
+
 audit = typer.Typer(
     help="Read the ledger, and prove it.",
     no_args_is_help=True,
@@ -113,6 +115,12 @@ def export(
     settings: SettingsFile = None,
     shape: Annotated[Format, typer.Option("--format", help="CSV for a spreadsheet, or JSON lines.")] = Format.csv,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="A file; else standard output.")] = None,
+    sqlite: Annotated[
+        Path | None,
+        typer.Option(
+            "--sqlite", metavar="FILE", help="The whole ledger as a new SQLite file, for Datasette and for proofs."
+        ),
+    ] = None,
     kind: Kind = None,
     actor: Actor = None,
     ticket: TicketId = None,
@@ -129,6 +137,13 @@ def export(
 
     plain = Filter(kind, actor, ticket, target, work.to_utc(since), work.to_utc(until))
     wanted = work.build_filter(plain, who, what, outcome)
+    if sqlite is not None:
+        if output is not None or any((kind, actor, ticket, target, who, what, outcome, since, until)):
+            raise UsageError(
+                "--sqlite writes the whole ledger: its proof needs every entry. Leave the other options out."
+            )
+        work.export_file(file, settings, sqlite)
+        return
     with work.open_reader(file, settings) as reader:
         work.export(reader, wanted, shape.value, output)
 

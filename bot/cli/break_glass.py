@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
 from rich.table import Table
 
@@ -22,6 +21,7 @@ from bot.errors import LedgerError, SettingsError, SwitchUnchanged, UsageError
 from bot.ledger import Entry, Reader, TicketRow
 from bot.ledger.entries import Stopped
 from bot.ledger.ticket_state import OPEN
+from bot.ledger_place import Place
 from bot.services import open_ledger
 from bot.tickets.decisions import ApprovalService
 
@@ -36,13 +36,13 @@ _NOT_THE_BOTS = (
 
 def runs(settings: Settings) -> int:
     """Print whether changes are stopped, and every open ticket. Returns the exit code."""
-    path = _ledger_file(settings)
+    place = _existing_ledger(settings)
     try:
         with open_ledger(settings) as ledger:
             newest, rows, count = ledger.newest_switch(), ledger.listed(OPEN, _LISTED), sum(ledger.counted().values())
     except LedgerError as error:
         print_error(console(errors=True), f"{error}\nNOT VERIFIED: this is only what the file says, and nothing runs.")
-        with Reader(path) as reader:
+        with Reader(place) as reader:
             newest, rows, count = reader.newest_switch(), reader.listed(OPEN, _LISTED), sum(reader.counted().values())
         _print_runs(newest, rows, count)
         return UNKNOWN
@@ -72,7 +72,7 @@ def go(settings: Settings) -> int:
 @contextmanager
 def _decisions(settings: Settings) -> Iterator[tuple[ApprovalService, OsUser]]:
     """What decides, by this ledger, and who typed, by its files."""
-    _ledger_file(settings)
+    _existing_ledger(settings)
     user = who_typed(settings.ledger)
     policy = settings.policy.model_copy(update={"go": "approver"})
     with open_ledger(settings) as ledger:
@@ -109,16 +109,16 @@ def _switched(switch: Callable[[], Entry]) -> int:
     return WELL
 
 
-def _ledger_file(settings: Settings) -> Path:
+def _existing_ledger(settings: Settings) -> Place:
     """The ledger, where there is one: none is begun here. Raises LedgerError."""
-    path = settings.ledger.path
+    path = settings.ledger.lock_base
     try:
         path.stat()
     except OSError as error:
         raise LedgerError(
             f"{path}: {error.strerror}. Run this with the bot's settings, as the bot's account (through sudo)."
         ) from None
-    return path
+    return settings.ledger.place
 
 
 def _print_runs(newest: Entry | None, rows: Sequence[TicketRow], count: int) -> None:

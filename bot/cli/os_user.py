@@ -59,7 +59,7 @@ def who_typed(files: LedgerFiles) -> OsUser:
 
 def bots_accounts(files: LedgerFiles) -> frozenset[int]:
     """The accounts that the bot runs as: those that own what only it writes. The lock is made by whoever ran it."""
-    ledger = files.path.resolve()
+    ledger = files.lock_base.resolve()
     return frozenset(_owners((ledger, files.key_file, ledger.with_name(f"{ledger.name}.runner"))))
 
 

@@ -34,6 +34,7 @@ from bot.config.inventory_file import load as load_inventory
 from bot.config.logins import Form, wrong_form
 from bot.config.validation_errors import PREFIX, explained, name_of_key, near, read_toml
 from bot.errors import PermissionDenied, SettingsError
+from bot.ledger_place import Database, Place
 from bot.private_files import hops
 
 PLACE = Path("/etc/hvops/settings.toml")  # never a file of the folder that somebody happens to be in
@@ -104,6 +105,10 @@ class LedgerFiles(Section):
     """Where the ledger is, and the two things that prove it, which belong elsewhere."""
 
     path: Path = Field(default=Path("ledger.db"), description='path = "ledger.db"')
+    database: SecretStr | None = Field(
+        default=None,
+        description='database = "postgresql://hvops@db1/hvops?sslmode=verify-full", to keep the ledger there instead of in path',
+    )
     key_file: Path = Field(default=Path("ledger.key"), description='key_file = "ledger.key", made at the first start')
     anchor_file: Path = Field(
         default=Path("anchors.txt"), description='anchor_file = "anchors.txt", best on another machine'
@@ -118,6 +123,28 @@ class LedgerFiles(Section):
         description="require_anchor = true: nothing starts until an external record shows that this ledger is not a restored "
         "copy; false: no check",
     )
+
+    @field_validator("database")
+    @classmethod
+    def _an_address(cls, database: SecretStr | None) -> SecretStr | None:
+        if database is not None:
+            Database(database.get_secret_value())
+        return database
+
+    @property
+    def place(self) -> Place:
+        """Where the ledger is kept."""
+        return self.path if self.database is None else Database(self.database.get_secret_value())
+
+    @property
+    def lock_base(self) -> Path:
+        """What the locks of this machine lie beside: the file of the ledger; of a database, the key."""
+        return self.path if self.database is None else self.key_file
+
+    @property
+    def may_be_begun(self) -> bool:
+        """Whether a ledger can be there: of a database, only the database knows, but without the key it was never ours."""
+        return self.lock_base.exists()
 
 
 class Rule(Section):
@@ -371,6 +398,8 @@ class Settings(BaseSettings):
             found.append(self.credentials.commvault.password.get_secret_value())
         for login in self.credentials.load_balancer.values():
             found += [login.password.get_secret_value(), login.api_key.get_secret_value()]
+        if isinstance(self.ledger.place, Database):
+            found.append(self.ledger.place.password)
         if self.slack is not None:
             found += [self.slack.bot_token.get_secret_value(), self.slack.app_token.get_secret_value()]
         return tuple(value for value in found if value)
@@ -453,7 +482,7 @@ def permission_warnings(settings: Settings) -> tuple[str, ...]:
         for file in files
         if file.exists() and (mode := stat.S_IMODE(file.stat().st_mode)) & 0o077
     )
-    told = (settings.ledger.path, settings.ledger.key_file, settings.ledger.anchor_file)
+    told = (settings.ledger.lock_base, settings.ledger.key_file, settings.ledger.anchor_file)
     folders = dict.fromkeys(file.resolve().parent for file in told)
     return readable + tuple(
         f"{folder}: its group can replace the files of the ledger (mode {mode:04o}). Run: chmod g-w {folder}"

@@ -39,11 +39,11 @@ async def audit_channel(settings: Settings, slack: Slack, now: datetime | None =
 
 
 def _heads(settings: Settings, sifted: ClassifiedAnchors, now: datetime) -> Iterator[DoctorCheck]:
-    if not settings.ledger.path.exists():
+    if not settings.ledger.may_be_begun:
         yield skip(_HEADS, "the ledger is not begun yet")
         return
     key = read_key(settings.ledger.key_file)
-    with Reader(settings.ledger.path) as reader:
+    with Reader(settings.ledger.place) as reader:
         seal = AnchorSeal(key, reader.ledger_id(key))
         origins = [seal.origin(anchor) for anchor in sifted.anchors]
         if strangers := origins.count("foreign"):

@@ -20,11 +20,11 @@ _WHAT = "event log"
 async def event_logs(out: Connections) -> list[DoctorCheck]:
     """Look at each host that can be acted on; nothing where no ledger is begun, or nobody is to be asked."""
     files = out.settings.ledger
-    if not files.require_anchor or not files.path.exists():
+    if not files.require_anchor or not files.may_be_begun:
         return []
     try:
         key = read_key(files.key_file)
-        with Reader(files.path) as ledger:
+        with Reader(files.place) as ledger:
             seal = AnchorSeal(key, ledger.ledger_id(key))
             return list(await asyncio.gather(*(_look(out, ledger, seal, host) for host in await _hosts(out))))
     except LedgerError:

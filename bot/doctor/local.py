@@ -85,17 +85,17 @@ def _roles(settings: Settings) -> Iterator[DoctorCheck]:
 
 def _ledger(settings: Settings) -> DoctorCheck:
     files = settings.ledger
-    if not files.path.exists():
+    if not files.may_be_begun:
         return skip("ledger", "not begun yet; the first question begins it")
     try:
-        check_places(files.path, files.key_file, files.anchor_file)
-        verdict = verify(files.path, read_key(files.key_file), files.anchor_file)
+        check_places(files.place, files.key_file, files.anchor_file)
+        verdict = verify(files.place, read_key(files.key_file), files.anchor_file)
     except LedgerError as error:
         return fail("ledger", str(error))
     if not verdict.holds:
         at = f"entry {verdict.broken_at}: " if verdict.broken_at else ""
         return fail("ledger", f"{at}{verdict.says}", "Run hvops audit verify.")
-    is_beside = not is_elsewhere(files.path, files.anchor_file)
+    is_beside = not is_elsewhere(files.place, files.anchor_file)
     if verdict.notes or (verdict.end and not is_beside):
         return warn("ledger", f"{verdict.says} {' '.join(verdict.remarks)}", "Run hvops audit verify.")
     if is_beside:
@@ -114,7 +114,7 @@ def _outside(settings: Settings) -> DoctorCheck:
         return warn(what, NOT_ASKED, "Set require_anchor = true once an external record can be read.")
     if settings.slack is not None and settings.slack.audit_channel:
         return ok(what, f"the audit channel {settings.slack.audit_channel} and the hosts' event logs are checked")
-    if is_elsewhere(files.path, files.anchor_file):
+    if is_elsewhere(files.place, files.anchor_file):
         return ok(what, f"{files.anchor_file} and the hosts' event logs are checked")
     return warn(
         what,

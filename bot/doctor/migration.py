@@ -42,7 +42,7 @@ def _proves(command: Command) -> bool:
 
 def _proved_on(settings: Settings, cluster: str, commands: Sequence[Command], vm: str) -> Iterator[DoctorCheck]:
     """What the ledger says of one cluster; with what to type, where the guest is there and nothing is proved."""
-    if not settings.ledger.path.exists():
+    if not settings.ledger.may_be_begun:
         lines: list[ProofLine] = []
     else:
         try:

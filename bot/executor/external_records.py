@@ -258,7 +258,7 @@ class ExternalRecords:
             )
         if not more and self._ledger.trouble:
             raise RecordUnavailable(self._ledger.trouble)
-        if not more and not is_elsewhere(self._ledger.path, path):
+        if not more and not is_elsewhere(self._ledger.place, path):
             raise RecordUnavailable("on the same disk as the ledger, so a restored copy would include both")
         return more
 

@@ -81,7 +81,7 @@ class Scheduler:
             LedgerError: the file of the lock cannot be made.
         """
         self._parts = parts
-        self._only = LeaderLock(parts.ledger.path)
+        self._only = LeaderLock(parts.ledger.path, parts.ledger.holds_runs, parts.ledger.release_runs)
         self._missed_click = missed_click
         self.answer_seconds = ANSWER_SECONDS
         self._wake = asyncio.Event()

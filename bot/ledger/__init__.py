@@ -2,8 +2,13 @@
 
 entries       what each kind of entry says, as one model per kind
 envelope      canonical bytes, and the mac that chains them
-schema        tables and triggers; views: for people who open the file
-store         the statements, one connection
+store         the contract of whatever keeps it, and the statements that every database understands
+dialect       how a database spells what standard SQL has no word for
+schema        tables and triggers of SQLite; views: for people who open the file
+sqlite_store  the default: one file, one connection
+postgresql_store  a database instead, for bots on more than one machine; postgresql_schema: its tables and triggers; postgresql_views: to read
+postgresql_connection  given up where its server is silent, and made anew beside who needs it
+places        the store that opens it there
 key           the key, outside the database
 anchors       heads remembered elsewhere, against truncation; chain_heads: the same as sentences in a channel
 patience      a thread for a file on a share whose server may be away
@@ -16,6 +21,7 @@ queries       reading without writing: a copy of a ledger, and no key; the rows 
 story_cache   entries of long tickets, as they were read and proved
 ledger        append, read back
 verify        prove it
+copies        the same entries in another store: a move into a database, a file for people to read
 incremental   look at the chain so cheaply that every answer about it can say how it is
 """
 

@@ -22,6 +22,7 @@ from typing import Literal
 
 from bot.errors import LedgerError
 from bot.ledger.patience import NoAnswer, PatientThread
+from bot.ledger_place import Database, Place
 
 WAIT_SECONDS = 5.0  # for a line to be written: it is where others keep it, who may be away
 _TAIL = 4096  # bytes: more than a line, so the last line is whole
@@ -221,8 +222,13 @@ def _number(anchor: Anchor) -> int:
     return anchor.seq
 
 
-def is_elsewhere(ledger: Path, anchor_file: Path) -> bool:
-    """Whether an anchor file is on another file system than the ledger, so that no copy of one disk has both."""
+def is_elsewhere(ledger: Place, anchor_file: Path) -> bool:
+    """Whether an anchor file is on another file system than the ledger, so that no copy of one disk has both.
+
+    A database on this machine keeps its files nobody knows where: that counts as beside them.
+    """
+    if isinstance(ledger, Database):
+        return not ledger.is_here
     try:
         return ledger.resolve().parent.stat().st_dev != anchor_file.resolve().parent.stat().st_dev
     except (OSError, RuntimeError):  # a ring of links

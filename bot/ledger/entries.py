@@ -342,6 +342,20 @@ class AnchorPosted(EntryData):
     bot: str = ""
 
 
+class Moved(_Addressed):
+    """The ledger goes on in another store from here. A store behind whose entries this one is the newest takes no more.
+
+    Attributes:
+        store: the kind of store that it goes on in; "sqlite" where a move that ended half-way was taken back.
+        address: of the database, without user and password, or of the file.
+    """
+
+    kind: ClassVar[str] = "moved"
+
+    store: Literal["sqlite", "postgresql"]
+    address: str
+
+
 class Transition(EntryData):
     """What moves a ticket."""
 
@@ -626,7 +640,7 @@ class Closed(_ByPerson):
 
 
 _ONE_EACH: tuple[type[EntryData], ...] = (
-    *(Asked, Answered, Refused, Clicked, Stopped, Released, AnchorPosted),
+    *(Asked, Answered, Refused, Clicked, Stopped, Released, AnchorPosted, Moved),
     *(Proposed, Approved, Rejected, Withdrawn, Expired, Lapsed, Voided, Started, Intent, Outcome, StepConfirmed),
     *(CancelAsked, Resumed, Interrupted, Done, Failed, Cancelled, Closed),
 )

@@ -17,15 +17,13 @@ from bot.errors import LedgerError
 from bot.ledger.anchors import WAIT_SECONDS, Anchor, AnchorSeal, newest
 from bot.ledger.envelope import FIRST, entry_mac
 from bot.ledger.patience import NoAnswer, PatientThread
+from bot.ledger.places import open_store
 from bot.ledger.store import Store
+from bot.ledger_place import Place
 
 SHORT = 20_000  # entries: a ledger that short is walked whole each time, in a tenth of a second
 AT_ONCE = 200_000  # entries of one look: about a second; the rest is left to the next ones, and that is said
 WHOLE_AGAIN = timedelta(hours=1)
-# From the table itself: an index that somebody added, and that leaves out the newest, would do as well for SQLite.
-_WALK = "SELECT seq, CAST(body AS BLOB), previous, mac FROM entry NOT INDEXED WHERE seq > ? ORDER BY seq LIMIT ?"
-_HEAD = "SELECT coalesce(max(seq), 0) FROM entry NOT INDEXED"
-_ONE = "SELECT mac FROM entry NOT INDEXED WHERE seq = ?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +70,9 @@ class BrokenChain(LedgerError):
 def walk(store: Store, key: bytes, start: Anchor, most: int = -1) -> Iterator[tuple[int, bytes, bytes]]:
     """Prove the entries after one, and give number, body and mac of each. Inside a snapshot. Raises BrokenChain."""
     head = start
-    if start.seq and store.rows(_ONE, (start.seq,)) != [(start.mac,)]:
+    if start.seq and store.mac_of(start.seq) != start.mac:
         raise BrokenChain(start.seq, "it is not the entry that stood there before")
-    for seq, body, previous, mac in store.stream(_WALK, (start.seq, most)):
+    for seq, body, previous, mac in store.walk(start.seq + 1, most):
         if seq != head.seq + 1:
             raise BrokenChain(head.seq + 1, "it is missing")
         if previous != head.mac or entry_mac(key, previous, body) != mac:
@@ -86,9 +84,9 @@ def walk(store: Store, key: bytes, start: Anchor, most: int = -1) -> Iterator[tu
 class IncrementalVerifier:
     """Looks at the chain of one ledger. Safe between threads; blocking."""
 
-    def __init__(self, path: Path, key: bytes, anchor_file: Path, clock: Callable[[], datetime]) -> None:
+    def __init__(self, place: Place, key: bytes, anchor_file: Path, clock: Callable[[], datetime]) -> None:
         """Take what `verify` takes. Opens nothing yet."""
-        self._path, self._key, self._anchor_file, self._clock = path, key, anchor_file, clock
+        self._place, self._key, self._anchor_file, self._clock = place, key, anchor_file, clock
         self._seal = AnchorSeal(key)
         self._one_at_a_time = threading.Lock()
         self._asking = PatientThread("newest anchor")
@@ -99,7 +97,7 @@ class IncrementalVerifier:
         """Walk what is new, or all of it. Raises LedgerError where the ledger cannot be read."""
         with self._one_at_a_time:
             anchor = self._newest_anchor()  # before the entries: these are on the disk before their anchor is
-            store = Store(self._path, read_only=True)
+            store = open_store(self._place, read_only=True)
             try:
                 with store.snapshot():
                     self._last = self._looked(store, anchor)
@@ -116,18 +114,18 @@ class IncrementalVerifier:
 
     def since(self, seq: int) -> None:
         """Prove the chain from an entry to the newest one. Raises LedgerError that names the first that does not hold."""
-        store = Store(self._path, read_only=True)
+        store = open_store(self._place, read_only=True)
         try:
             with store.snapshot():
-                before = store.rows(_ONE, (seq - 1,))
-                start = Anchor(seq - 1, bytes(before[0][0]) if before else FIRST)
+                before = store.mac_of(seq - 1)
+                start = Anchor(seq - 1, FIRST if before is None else bytes(before))
                 head, broken, says = self._walk(store, start, -1)
         finally:
             store.close()
         if broken is None and head.seq < seq:
             broken, says = seq, "it is missing"
         if broken is not None:
-            raise LedgerError(f"{self._path}: entry {broken} does not hold: {says}. Run hvops audit verify.")
+            raise LedgerError(f"{self._place}: entry {broken} does not hold: {says}. Run hvops audit verify.")
 
     def _looked(self, store: Store, anchor: Anchor | None) -> ChainStatus:
         now, last = self._clock(), self._last
@@ -135,7 +133,7 @@ class IncrementalVerifier:
         again = again or (last is not None and last.to == last.of <= AT_ONCE and now - last.whole_at >= WHOLE_AGAIN)
         start = Anchor(0, FIRST) if again else self._head
         self._head, broken, says = self._walk(store, start, AT_ONCE)
-        of = int(store.rows(_HEAD)[0][0])
+        of = store.length()
         if broken is None and of < (last.to if last else 0):
             broken, says = of + 1, f"entries up to {last.to if last else 0} were there before"
         found = ChainStatus(self._head.seq, now, self._head.seq, now, of, broken_at=broken, says=says)
@@ -161,6 +159,6 @@ class IncrementalVerifier:
         if anchor.seq > found.of:
             says = f"cut off: an anchor knows entry {anchor.seq}"
             return replace(found, anchored=False, broken_at=found.of + 1, says=says)
-        if store.rows(_ONE, (anchor.seq,)) != [(anchor.mac,)]:
+        if store.mac_of(anchor.seq) != anchor.mac:
             return replace(found, anchored=False, broken_at=anchor.seq, says="it is not the entry that was anchored")
         return replace(found, anchored=True)

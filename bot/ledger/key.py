@@ -18,6 +18,7 @@ from pathlib import Path
 
 from bot.errors import LedgerError
 from bot.ledger.anchors import is_elsewhere
+from bot.ledger_place import Database, Place
 from bot.private_files import open_to_others
 
 LENGTH = 32
@@ -42,17 +43,19 @@ def read_key(path: Path) -> bytes:
     raise LedgerError(f"{path}: this is no key of a ledger; one is {2 * LENGTH} hexadecimal digits. Put it back.")
 
 
-def check_places(path: Path, key_file: Path, anchor_file: Path) -> None:
+def check_places(place: Place, key_file: Path, anchor_file: Path) -> None:
     """Refuse files of a ledger that another account could have written or put there. Raises LedgerError that says what to do.
 
     Whoever puts a database and a key of their own there decides what was approved. An anchor file that others keep may
     belong to them: its lines are sealed.
     """
-    beside = [path.with_name(path.name + end) for end in ("-wal", "-shm")]
+    files = (
+        () if isinstance(place, Database) else (place, *(place.with_name(place.name + end) for end in ("-wal", "-shm")))
+    )
     told = [
         open_to_others(key_file, 0o022),
-        *map(open_to_others, (path, *beside)),
-        open_to_others(anchor_file, is_kept_by_others=is_elsewhere(path, anchor_file)),
+        *map(open_to_others, files),
+        open_to_others(anchor_file, is_kept_by_others=is_elsewhere(place, anchor_file)),
     ]
     if why := next(filter(None, told), ""):
         raise LedgerError(f"The files of the ledger are not hvops' alone. {why}")

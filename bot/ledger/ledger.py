@@ -17,18 +17,24 @@ from bot.api.queries import DoneChanges
 from bot.errors import LedgerError, TicketError, UnreadableEntry
 from bot.ledger.anchors import Anchor, Anchors, AnchorSeal, beyond, length_of, newest
 from bot.ledger.changes import change_row
-from bot.ledger.entries import Done, EntryData, parse
+from bot.ledger.entries import Done, EntryData, Moved, parse
 from bot.ledger.envelope import Entry, EntryDraft, decode, encode, entry_mac, ledger_id, to_timestamp
 from bot.ledger.incremental import BrokenChain, ChainStatus, IncrementalVerifier, walk
 from bot.ledger.key import check_places, make_key, read_key, seal
+from bot.ledger.places import open_store
 from bot.ledger.proved import SWITCHES, ProvedState, RefusedTransition
 from bot.ledger.queries import Reader, TicketRow, samples_since
-from bot.ledger.store import VERIFY, FileRefuses, Store, previous_of
+from bot.ledger.store import VERIFY, CommitUnknown, Store, StoreName, StoreRefuses, previous_of
 from bot.ledger.story_cache import StoryCache
 from bot.ledger.ticket_state import MAY_NAME_A_TICKET, OPEN, TICKETED, Ticket, TicketState
 from bot.ledger.ticket_table import Derived
 from bot.ledger.verify import Verification, verify
+from bot.ledger_place import Database, Place
 from bot.redaction import Redactor
+
+ANSWER_SECONDS = 8.0  # for a database to say a word to what everybody waits for; more than it waits for a lock itself
+UNKNOWN_SECONDS = 15.0  # how long to ask what became of a commit whose answer never came
+_AGAIN_SECONDS = 0.2
 
 
 class Ledger(Reader):
@@ -39,30 +45,32 @@ class Ledger(Reader):
 
     def __init__(
         self,
-        path: Path,
+        place: Place,
         key_file: Path,
         anchor_file: Path,
         mask: Redactor | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         *,
         monotonic: Callable[[], float] = time.monotonic,
+        was_moved: bool = False,
     ) -> None:
         """Open, or begin.
 
         Args:
-            path: the SQLite file; made when missing.
+            place: the SQLite file, made when missing, or a database of PostgreSQL's.
             key_file: the key; made when the ledger is empty and nothing else knows of an older one.
             anchor_file: where every head is remembered, best on another machine.
             mask: takes secrets out of whatever is appended.
             clock: the time, for entries and for the clocks of tickets.
             monotonic: a clock that nobody sets, in seconds.
+            was_moved: whether one may be opened that goes on in another store: to let it go on here again.
 
         Raises:
-            LedgerError: it cannot be opened, the key is missing or wrong, anchors know more than the ledger, or another
-                account could have put these files there.
+            LedgerError: it cannot be opened, the key is missing or wrong, anchors know more than the ledger, another
+                account could have put these files there, or the ledger goes on in another store.
         """
-        check_places(path, key_file, anchor_file)
-        self.path, self.key_file, self.anchor_file = path, key_file, anchor_file
+        check_places(place, key_file, anchor_file)
+        self.place, self.key_file, self.anchor_file = place, key_file, anchor_file
         self._mask, self._clock, self._monotonic = mask or Redactor(), clock, monotonic
         self._seen = 0  # the highest number this process has seen; the ledger can only be longer
         self._order = threading.Lock()
@@ -71,21 +79,23 @@ class Ledger(Reader):
         self._stories = StoryCache()
         self._refused = ""  # what the file did not take although the rules allow it
         self.anchors_read = 0  # bytes of the anchor file that were looked at when it was opened
+        self._was_moved = was_moved
         self._owes_a_stop = False  # somebody stopped everything, and that could not be written down
         self._latest = datetime.min.replace(tzinfo=UTC), 0.0  # of the entries that this process has seen; since when
         known = newest(anchor_file)
-        self._store = Store(path)
+        self._store = open_store(place)
         try:
             self._key = self._open_key(known)
             self.seal = AnchorSeal(self._key)
             self._check_head()
             self._anchors = Anchors(anchor_file)
-            self._watch = IncrementalVerifier(path, self._key, anchor_file, clock)
+            self._watch = IncrementalVerifier(place, self._key, anchor_file, clock)
         except BaseException:
             self._store.close()
             raise
-        super().__init__(path)
+        super().__init__(place)
         self._reader.key = self._store.key = self._key
+        self._reader.patience = self._store.patience = ANSWER_SECONDS
 
     def close(self) -> None:
         """Close the files. Appending afterwards raises LedgerError."""
@@ -120,21 +130,70 @@ class Ledger(Reader):
         return entries
 
     def _append(self, drafts: Sequence[EntryDraft]) -> tuple[Entry, ...]:
-        with self._store.transaction():
-            head = self._sound_head()
-            entries: list[Entry] = []
-            previous = previous_of(head)
-            state = self._state_before(drafts)
-            for seq, draft in enumerate(drafts, decode(head[0], head[2]).seq + 1 if head else 1):
-                entry = self._insert(seq, previous, draft, state)
-                state.add(entry)
-                entries.append(entry)
-                previous = entry.mac
+        try:
+            entries = self._append_once(drafts)
+        except CommitUnknown as unknown:
+            entries = self._find_or_append(drafts, unknown)
         self._know_the_ledger()
         with self._order:  # after the commit: an anchor never knows more than the disk
             self._seen = max(self._seen, entries[-1].seq)
             self._anchors.write(self.seal.sign(entries[-1].seq, entries[-1].mac))
         return tuple(entries)
+
+    def _append_once(self, drafts: Sequence[EntryDraft]) -> list[Entry]:
+        entries: list[Entry] = []
+        try:
+            with self._store.transaction(self._wanted_from(drafts)):
+                head = self._sound_head()
+                previous = previous_of(head)
+                state = self._state_before(drafts)
+                for seq, draft in enumerate(drafts, decode(head[0], head[2]).seq + 1 if head else 1):
+                    body, entry = self._entry(seq, previous, draft, state)
+                    entries.append(entry)
+                    self._store.insert(seq, body, previous, entry.mac)
+                    state.add(self._seen_at(entry))
+                    previous = entry.mac
+        except StoreRefuses as error:
+            refused = next((one for one in reversed(entries) if one.kind in TICKETED), None)
+            if refused is not None:
+                self._refused = (
+                    f"the file does not take the entry {refused.kind} of {refused.ticket}, which its entries allow "
+                    f"({error.__cause__}), so its lists are not what they were; nothing is decided until it is put right and "
+                    "hvops is started anew"
+                )
+            raise
+        return entries
+
+    def _find_or_append(self, drafts: Sequence[EntryDraft], unknown: CommitUnknown) -> list[Entry]:
+        """After a commit whose answer never came: the entries as they are there by their ids; appended where they are not.
+
+        A transaction of ours that waits for the lock begins after the lost one has ended, so it knows.
+
+        Raises:
+            LedgerError: the ledger cannot be asked either, for so long. Then it stays unknown.
+        """
+        ends = time.monotonic() + UNKNOWN_SECONDS
+        while True:
+            try:
+                with self._store.transaction():
+                    found = [self._store.with_id(draft.id) for draft in drafts]
+                there = [entry for entry in found if entry is not None]
+                return there if len(there) == len(drafts) else self._append_once(drafts)
+            except CommitUnknown as again:
+                unknown = again
+            except StoreRefuses:
+                raise
+            except LedgerError as error:
+                if time.monotonic() > ends:
+                    raise LedgerError(
+                        f"{unknown} Whether entry {' and '.join(draft.id for draft in drafts)} was written is not known: {error}"
+                    ) from error
+                time.sleep(_AGAIN_SECONDS)
+
+    def _wanted_from(self, drafts: Collection[EntryDraft]) -> int | None:
+        """From which entry on the chain is walked before these are appended; None where it need not be."""
+        hangs = any(draft.ticket is not None or draft.kind in TICKETED | SWITCHES for draft in drafts)
+        return max(1, self._state.head.seq) if hangs else None
 
     def is_stopped(self) -> bool:
         """Whether `/hvops stop` is in force. Raises LedgerError where nothing is proved."""
@@ -302,7 +361,7 @@ class Ledger(Reader):
 
     def verify(self, anchor_file: Path | None = None) -> Verification:
         """Prove the whole ledger, on a connection of its own, while others append."""
-        return verify(self.path, self._key, anchor_file or self.anchor_file)
+        return verify(self.place, self._key, anchor_file or self.anchor_file)
 
     def check_recent(self) -> ChainStatus:
         """A cheap look at the chain, its newest anchor, the definitions, and the tables of what is open. Raises LedgerError."""
@@ -317,7 +376,7 @@ class Ledger(Reader):
         except LedgerError as error:
             cause = error.__cause__
             seq = cause.seq if isinstance(cause, (BrokenChain, RefusedTransition)) else None
-            return replace(found, broken_at=seq, says=str(cause or error).removeprefix(f"{self.path}: "))
+            return replace(found, broken_at=seq, says=str(cause or error).removeprefix(f"{self.place}: "))
         return found
 
     def verify_since(self, seq: int) -> None:
@@ -329,6 +388,17 @@ class Ledger(Reader):
         self._watch.since(seq)
         with self._proved() as state:
             state.check_locks(self._reader.lock_claims())
+
+    def holds_runs(self) -> bool:
+        """Whether this process is the one that runs tickets, of all machines that have this ledger; it is from then on.
+
+        Once it was and is not any more, it never is again: another one may be.
+        """
+        return self._store.holds_runs()
+
+    def release_runs(self) -> None:
+        """Let another process be that one."""
+        self._store.release_runs()
 
     def prove(self) -> None:
         """Prove what is new, and take it in: at first all of it, for which a long ledger needs seconds. Raises LedgerError."""
@@ -350,9 +420,19 @@ class Ledger(Reader):
                     tables.add(entry)
             if state.notes:
                 raise LedgerError(
-                    f"{self.path} was not rebuilt: {state.notes[0]} Use the version of hvops that wrote it."
+                    f"{self.place} was not rebuilt: {state.notes[0]} Use the version of hvops that wrote it."
                 )
             self._store.rebuild(list(tables.rows.values()), tables.claims)
+
+    @property
+    def path(self) -> Path:
+        """What the locks of this machine lie beside: the file of the ledger, or, where that is a database, its key."""
+        return self.key_file if isinstance(self.place, Database) else self.place
+
+    @property
+    def store_name(self) -> StoreName:
+        """The kind of store that it is in."""
+        return self._store.name
 
     @property
     def trouble(self) -> str:
@@ -382,7 +462,7 @@ class Ledger(Reader):
         """
         with self._proved() as state:
             head = state.head
-        store = Store(self.path, read_only=True)
+        store = self._store.again()
         store.key = self._key
         try:
             with store.snapshot(), self._explained():
@@ -429,13 +509,14 @@ class Ledger(Reader):
         except UnreadableEntry:
             raise
         except BrokenChain as broken:
-            raise LedgerError(f"{self.path}: entry {broken.seq} does not hold: {broken}. {VERIFY}") from broken
+            raise LedgerError(f"{self.place}: entry {broken.seq} does not hold: {broken}. {VERIFY}") from broken
         except LedgerError as error:
-            if str(self.path) in str(error):
+            if str(self.place) in str(error):
                 raise
-            raise LedgerError(f"{self.path}: {str(error).rstrip('.')}. {VERIFY}") from error
+            raise LedgerError(f"{self.place}: {str(error).rstrip('.')}. {VERIFY}") from error
 
-    def _insert(self, seq: int, previous: bytes, draft: EntryDraft, state: ProvedState) -> Entry:
+    def _entry(self, seq: int, previous: bytes, draft: EntryDraft, state: ProvedState) -> tuple[bytes, Entry]:
+        """The next entry, as bytes and as what they say. Raises TicketError, UnreadableEntry, LedgerError."""
         if draft.ticket is not None and draft.kind not in TICKETED | MAY_NAME_A_TICKET:
             raise TicketError(f"An entry {draft.kind} belongs to no ticket.")
         fields = self._mask.redact_data(draft.data.fields)
@@ -446,30 +527,27 @@ class Ledger(Reader):
         elif ticket is not None:
             state.must_have_ticket(ticket)
         body = encode(seq, at, draft, fields, ticket)
-        mac = entry_mac(self._key, previous, body)
-        try:
-            self._store.insert(seq, body, previous, mac)
-        except FileRefuses as error:
-            if draft.kind in TICKETED:
-                self._refused = (
-                    f"the file does not take the entry {draft.kind} of {ticket}, which its entries allow ({error.__cause__}), "
-                    "so its lists are not what they were; nothing is decided until it is put right and hvops is started anew"
-                )
-            raise
-        return self._seen_at(decode(body, mac))
+        return body, decode(body, entry_mac(self._key, previous, body))
 
     def _sound_head(self) -> tuple[bytes, bytes, bytes] | None:
         """The head, if it is what our key wrote and no shorter than before. Inside a transaction."""
         head = self._store.head()
-        number = self._seen_at(decode(head[0], head[2])).seq if head else 0
+        newest = self._seen_at(decode(head[0], head[2])) if head else None
+        number = newest.seq if newest else 0
         if number < self._seen:
             raise LedgerError(
-                f"{self.path}: entries {number + 1} to {self._seen} have vanished. Run hvops audit verify."
+                f"{self.place}: entries {number + 1} to {self._seen} have vanished. Run hvops audit verify."
             )
         if head and entry_mac(self._key, head[1], head[0]) != head[2]:
             raise LedgerError(
-                f"{self.path}: entry {number} was not written with the key in {self.key_file}: the key is a wrong one, "
+                f"{self.place}: entry {number} was not written with the key in {self.key_file}: the key is a wrong one, "
                 "or the entry was altered. Run hvops audit verify."
+            )
+        goes_on = newest.fields.get("store") if newest and newest.kind == Moved.kind else self._store.name
+        if newest and goes_on != self._store.name and not self._was_moved:
+            raise LedgerError(
+                f"{self.place} takes no more entries: the ledger was moved to {newest.fields.get('address')} with entry {number}. Set database "
+                "in [ledger] to that. If that move ended half-way, run hvops ledger move again."
             )
         return head
 
@@ -480,7 +558,7 @@ class Ledger(Reader):
                 return read_key(self.key_file)
             if known is not None:
                 raise LedgerError(
-                    f"{self.path} is empty and has no key yet, but {self.anchor_file} records entry {known.seq} of ledger "
+                    f"{self.place} is empty and has no key yet, but {self.anchor_file} records entry {known.seq} of ledger "
                     f"{known.ledger}. If that is this ledger, put it and its key back. If it is another one, set another "
                     "anchor_file."
                 )
@@ -495,7 +573,7 @@ class Ledger(Reader):
             self._know_the_ledger()
             if known is not None and self.seal.ledger and known.ledger != self.seal.ledger:
                 raise LedgerError(
-                    f"{self.path} is not the ledger that {self.anchor_file} records up to entry {known.seq}: that one has the "
+                    f"{self.place} is not the ledger that {self.anchor_file} records up to entry {known.seq}: that one has the "
                     f"id {known.ledger}, this one {self.seal.ledger}. Put the right ledger back. Only if it is lost for "
                     "good, rename the anchor file."
                 )
@@ -519,6 +597,6 @@ class Ledger(Reader):
     def _refuse_a_new_beginning(self, known: Anchor | None, length: int) -> None:
         if known is not None and known.seq > length:
             raise LedgerError(
-                f"{self.path} ends at entry {length}, but {self.anchor_file} knows entry {known.seq}: newer entries are "
+                f"{self.place} ends at entry {length}, but {self.anchor_file} knows entry {known.seq}: newer entries are "
                 "gone. Put the right ledger back. Only if it is lost for good: keep the anchor file under another name."
             )

@@ -6,22 +6,19 @@ import json
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Self
 
 from bot.ledger.anchors import Anchor
 from bot.ledger.entries import Stopped, StopShown
 from bot.ledger.envelope import Entry, ledger_id, to_timestamp
-from bot.ledger.filters import NAME, NAMED, OUTCOME, Filter
+from bot.ledger.filters import Filter, after_slash, conditions
+from bot.ledger.places import open_store
 from bot.ledger.proved import replay_ticket
 from bot.ledger.store import Store
 from bot.ledger.ticket_state import Ticket
+from bot.ledger_place import Place
 
-_SQL = """SELECT ticket.id, ticket.state, ticket.requester, ticket.target, ticket.open_until, json_extract(entry.body,
-        '$.data.name', '$.data.command', '$.data.undoes', '$.data.policy', '$.data.places',
-        '$.data.plan.title')
-    FROM (SELECT * FROM ticket WHERE state = ? ORDER BY number DESC LIMIT ?) AS ticket
-    CROSS JOIN entry ON entry.seq = ticket.first_entry ORDER BY ticket.number DESC"""
+_HEADING = ("name", "command", "undoes", "policy", "places", "plan.title")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +47,13 @@ class TicketSummary:
 
 def headings(store: Store, state: str, limit: int) -> list[TicketSummary]:
     """The newest tickets of a state, the newest first, in one statement."""
+    say = store.dialect
+    sql = f"""SELECT ticket.id, ticket.state, ticket.requester, ticket.target, ticket.open_until,
+        {say.fields(_HEADING, "entry")}
+    FROM (SELECT * FROM ticket WHERE state = ? ORDER BY number DESC LIMIT ?) AS ticket
+    {say.joined} entry ON entry.seq = ticket.first_entry ORDER BY ticket.number DESC"""  # noqa: S608 - ours
     found = []
-    for ticket, of_state, requester, target, open_until, told in store.rows(_SQL, (state, limit)):
+    for ticket, of_state, requester, target, open_until, told in store.rows(sql, (state, say.limit(limit))):
         name, command, undoes, policy, places, title = json.loads(told)
         found.append(
             TicketSummary(
@@ -71,47 +73,51 @@ def headings(store: Store, state: str, limit: int) -> list[TicketSummary]:
     return found
 
 
-# By their time, and tickets by whether anything happened to them in that time.
-_BEGINNINGS = """SELECT seq AS number FROM entry INDEXED BY entry_kind
-        WHERE kind IN (SELECT value FROM json_each(?)) AND at >= ? AND at < ?
-    UNION ALL SELECT first_entry FROM ticket WHERE last_entry >= ? AND first_entry < ? AND {}"""
-
-
 def audit_rows(store: Store, wanted: Filter, limit: int, skip: int = 0) -> list[Entry]:
     """Entries that begin a row of a review and match, the newest first."""
     where, parameters = _begun(store, wanted)
-    sql = f"SELECT entry.seq, CAST(entry.body AS BLOB), entry.previous, entry.mac {where} LIMIT ? OFFSET ?"
-    found = [store.entry_from(row) for row in store.rows(sql, (*parameters, limit, skip))]
-    return sorted(found, key=lambda entry: -entry.seq)
+    order = store.dialect.in_order("number DESC")
+    sql = f"SELECT entry.seq, {store.dialect.body('entry')}, entry.previous, entry.mac {where}{order} LIMIT ? OFFSET ?"
+    rows = store.rows(sql, (*parameters, store.dialect.limit(limit), skip))
+    return sorted((store.entry_from(row) for row in rows), key=lambda entry: -entry.seq)
 
 
 def count_audit_rows(store: Store, wanted: Filter, limit: int) -> dict[tuple[str, str], int]:
     """How many of each kind and outcome there are among the newest so many of them."""
     where, parameters = _begun(store, wanted)
-    sql = f"""SELECT kind, outcome, count(*) FROM (SELECT kind, {OUTCOME} AS outcome {where} LIMIT ?)
+    outcome, order = conditions(store.dialect).outcome, store.dialect.in_order("number DESC")
+    sql = f"""SELECT kind, outcome, count(*) FROM (SELECT kind, {outcome} AS outcome {where}{order} LIMIT ?) AS newest
         GROUP BY kind, outcome"""  # noqa: S608 - ours
-    return {(kind, str(outcome)): count for kind, outcome, count in store.rows(sql, (*parameters, limit))}
+    rows = store.rows(sql, (*parameters, store.dialect.limit(limit)))
+    return {(kind, str(outcome)): count for kind, outcome, count in rows}
 
 
 def names_of(store: Store, actors: Collection[str]) -> dict[str, str]:
     """The newest name that the ledger knows for each of these ids; without those that it knows none for."""
-    sql = f"""SELECT actor, {NAME}, max(seq) FROM entry WHERE {NAMED} AND actor = ?
-        AND {NAME} <> substr(actor, instr(actor, '/') + 1) GROUP BY {NAME} ORDER BY max(seq) DESC LIMIT 1"""  # noqa: S608
+    said = conditions(store.dialect)
+    sql = f"""SELECT min(actor), {said.name}, max(seq) FROM entry WHERE {said.named} AND actor = ?
+        AND {said.name} <> {after_slash(store.dialect, "actor")}
+        GROUP BY {said.name} ORDER BY max(seq) DESC LIMIT 1"""  # noqa: S608 - ours
     return {actor: name for one in sorted(set(actors)) for actor, name, _ in store.rows(sql, (one,))}
 
 
 def _begun(store: Store, wanted: Filter) -> tuple[str, list[Any]]:
-    where, parameters = replace(wanted, since=None, until=None).condition()
+    say, said = store.dialect, conditions(store.dialect)
+    where, parameters = replace(wanted, since=None, until=None).condition(say)
     told: tuple[str | int, ...]
     if wanted.ticket:
         begins, told = "SELECT seq AS number FROM entry WHERE ticket = ?", (wanted.ticket,)
     else:
-        kinds, tickets = wanted.begins
-        begins = _BEGINNINGS.format(tickets)
+        kinds, tickets = wanted.begins(said)
+        # By their time, and tickets by whether anything happened to them in that time.
+        begins = f"""SELECT seq AS number FROM entry{say.by_index("entry_kind")}
+        WHERE kind IN (SELECT value FROM {say.values()}) AND at >= ? AND at < ?
+    UNION ALL SELECT first_entry FROM ticket WHERE last_entry >= ? AND first_entry < ? AND {tickets}"""  # noqa: S608 - ours
         told = (json.dumps(kinds), *wanted.bounds, *(_first_since(store, at) for at in wanted.bounds))
     # The limit keeps the order inside, so that the join stops at enough of them and sorts no entry.
-    sql = f"""FROM (SELECT number FROM ({begins}) ORDER BY number DESC LIMIT -1) CROSS JOIN entry ON entry.seq = number
-        WHERE {where} AND ({wanted.rows})"""  # noqa: S608 - our conditions
+    sql = f"""FROM (SELECT number FROM ({begins}) AS begun ORDER BY number DESC {say.everything}) AS beginning
+        {say.joined} entry ON entry.seq = number
+        WHERE {where} AND ({wanted.rows(said)})"""  # noqa: S608 - our conditions
     return sql, [*told, *parameters]
 
 
@@ -161,10 +167,10 @@ class TicketRow:
 class Reader:
     """The reading side. Safe between threads; never waits for a writer."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, place: Place) -> None:
         """Open for reading only. Raises LedgerError where there is no ledger."""
-        self.path = path
-        self._reader = Store(path, read_only=True)
+        self.place = place
+        self._reader = open_store(place, read_only=True)
 
     def __enter__(self) -> Self:
         """Use as a context manager."""
@@ -189,7 +195,7 @@ class Reader:
 
     def head(self) -> Entry | None:
         """The newest entry."""
-        return next(iter(self._reader.select("1", (), 1)), None)
+        return next(iter(self._reader.select("TRUE", (), 1)), None)
 
     def ledger_id(self, key: bytes) -> str:
         """Which ledger this is; "" while it is empty. Raises LedgerError where its first entry is not of that key."""
@@ -232,7 +238,7 @@ class Reader:
     def _select(self, wanted: Filter, limit: int, *, newest_first: bool) -> list[Entry]:
         kinds = (wanted.kind,) if isinstance(wanted.kind, str) else tuple(wanted.kind or ())
         return self._reader.select(
-            *wanted.condition(), limit, newest_first=newest_first, kinds=kinds, ticket=wanted.ticket
+            *wanted.condition(self._reader.dialect), limit, newest_first=newest_first, kinds=kinds, ticket=wanted.ticket
         )
 
     def begun(self, wanted: Filter, limit: int, skip: int = 0) -> list[Entry]:

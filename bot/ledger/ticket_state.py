@@ -39,7 +39,7 @@ from bot.ledger.entries import (
 Data = TypeVar("Data", bound=EntryData)
 
 _BOT = "bot"  # by whom is what no person did
-TICKETLESS = frozenset({"asked", "answered", "refused", "clicked", "shown", "stop", "go", "anchor"})
+TICKETLESS = frozenset({"asked", "answered", "refused", "clicked", "shown", "stop", "go", "anchor", "moved"})
 MAY_NAME_A_TICKET = frozenset({"refused", "clicked", "shown"})  # about a ticket, without moving it
 DECISIONS = frozenset({"approved", "rejected", "expired"})
 ENDS = frozenset({"rejected", "withdrawn", "expired", "lapsed", "voided", "done", "failed", "cancelled", "closed"})

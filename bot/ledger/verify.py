@@ -19,17 +19,15 @@ from pathlib import Path
 from bot.errors import LedgerError
 from bot.ledger.anchors import Anchor, AnchorSeal, Origin, anchors_in, appended_to, is_elsewhere, length_of
 from bot.ledger.envelope import FIRST, decode, entry_mac, ledger_id
+from bot.ledger.places import open_store
 from bot.ledger.proved import ProvedState, RefusedTransition
 from bot.ledger.store import Store
 from bot.ledger.ticket_table import Derived
+from bot.ledger_place import Place
 
-_WALK = "SELECT seq, CAST(body AS BLOB), previous, mac FROM entry NOT INDEXED ORDER BY seq"
 _AT = b'","at":"'  # and the actor before it can hold no quotation mark that is not escaped
 _UNDER_WAY = 4  # entries: each is on the disk before its line is in the anchor file, and several processes write there
 HEADS_EVERY = 60  # minutes, where no settings say it
-_AFTER = "SELECT CAST(body AS BLOB), mac FROM entry NOT INDEXED WHERE seq > ? ORDER BY seq"
-_BLOB_OF = """SELECT seq FROM entry WHERE ? IN (json_extract(body, '$.data.report'), json_extract(body, '$.data.evidence'))
-    ORDER BY seq LIMIT 1"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +101,7 @@ class ChainBroken(Exception):
 
 
 def verify(
-    path: Path,
+    place: Place,
     key: bytes,
     anchor_file: Path | None = None,
     kept: Sequence[AnchorSet] = (),
@@ -114,7 +112,7 @@ def verify(
     """Prove a ledger, or a copy of one.
 
     Args:
-        path: the database.
+        place: the database.
         key: the key it was written with.
         anchor_file: what remembers its heads.
         kept: what else does. Without any anchor the end is unproved, and the verdict says so.
@@ -128,8 +126,8 @@ def verify(
     # file goes on growing while the entries are read; what is appended to it then names entries of a later moment.
     known = _known_by_now(anchor_file) if anchor_file else None
     if is_outside is None:
-        is_outside = anchor_file is not None and is_kept_elsewhere(path, anchor_file)
-    store = Store(path, read_only=True)
+        is_outside = anchor_file is not None and is_kept_elsewhere(place, anchor_file)
+    store = open_store(place, read_only=True)
     try:
         # SQLite lets go of Python while it works, so its own check costs no time where there is a second core.
         with ThreadPoolExecutor(1) as beside, store.snapshot():
@@ -138,13 +136,20 @@ def verify(
             if known is not None:
                 expected.append(_Expected(AnchorSet("", (), is_outside, is_of_each=True), seal, *known))
             expected += [_Expected(one, seal, iter(sorted(one.anchors, key=_number))) for one in kept]
-            return _Proof(store, key, expected, beside.submit(_integrity, path), minutes).run()
+            return _Proof(store, key, expected, beside.submit(_integrity, store), minutes).run()
     except LedgerError as error:
         if error.__cause__ is None:
             raise
         return Verification(holds=False, entries=0, says=f"The file is damaged: {error.__cause__}.")
     finally:
         store.close()
+
+
+def prove(store: Store, key: bytes) -> Verification:
+    """Prove what a store holds by itself, in the caller's snapshot or transaction: no anchors, nothing beside the bodies."""
+    sound: Future[str] = Future()
+    sound.set_result("ok")
+    return _Proof(store, key, [], sound, HEADS_EVERY).run()
 
 
 def _id_of(store: Store, key: bytes) -> str:
@@ -155,7 +160,7 @@ def _id_of(store: Store, key: bytes) -> str:
         return ""
 
 
-def is_kept_elsewhere(ledger: Path, anchor_file: Path) -> bool:
+def is_kept_elsewhere(ledger: Place, anchor_file: Path) -> bool:
     """Whether who can reach the ledger's disk does not have the anchors with it: what comes through a pipe was fetched."""
     return length_of(anchor_file) is None or is_elsewhere(ledger, anchor_file)
 
@@ -175,15 +180,16 @@ def _nothing() -> Iterator[Anchor]:
     return iter(())
 
 
-def _integrity(path: Path) -> str:
-    """What SQLite finds wrong with its file, "ok" for nothing. An altered index would hide entries from every list."""
-    store = Store(path, read_only=True)
+def _integrity(store: Store) -> str:
+    """What is wrong beside the bodies, looked for on a connection of its own."""
     try:
-        return str(store.rows("PRAGMA integrity_check(1)")[0][0])
+        other = store.again()
     except LedgerError as error:
         return str(error.__cause__ or error)
+    try:
+        return other.integrity()
     finally:
-        store.close()
+        other.close()
 
 
 class _Proof:
@@ -262,8 +268,8 @@ class _Proof:
         """Whether a place knows less than hvops has told it by the time of the newest entry, if it told anything."""
         if place.is_of_each:
             return self._last.seq - place.newest > _UNDER_WAY
-        rows = self._store.stream(_AFTER, (place.newest,))
-        after = (decode(bytes(body), bytes(mac)) for body, mac in rows)
+        rows = self._store.walk(place.newest + 1)
+        after = (decode(bytes(body), bytes(mac)) for _, body, _, mac in rows)
         due = next((datetime.fromisoformat(one.at) for one in after if not one.is_anchoring), None)
         if due is None:
             return False
@@ -277,7 +283,7 @@ class _Proof:
 
     def _chain(self) -> None:
         key, expected, previous = self._key, 1, FIRST
-        for seq, body, before, mac in self._store.stream(_WALK):
+        for seq, body, before, mac in self._store.walk():
             if seq != expected:
                 raise self._gap(expected, seq)
             if before != previous or entry_mac(key, before, body) != mac:
@@ -331,19 +337,17 @@ class _Proof:
                         self._last.seq + 1,
                         f"cut off: {one.name} knows entry {anchor.seq}, so the newest {gone} or more entries are gone.",
                     )
-                found = self._store.rows("SELECT mac FROM entry NOT INDEXED WHERE seq = ?", (anchor.seq,))
-                one.compare(anchor, found[0][0])
+                one.compare(anchor, self._store.mac_of(anchor.seq) or b"")
             for anchor in one.since():
                 if one.newest < anchor.seq <= self._last.seq:
-                    found = self._store.rows("SELECT mac FROM entry NOT INDEXED WHERE seq = ?", (anchor.seq,))
-                    one.compare(anchor, found[0][0])
+                    one.compare(anchor, self._store.mac_of(anchor.seq) or b"")
 
     def _tables(self, schema_says: str) -> None:
         """The definitions are those of a ledger, and the derived tables show what the entries say."""
         if schema_says:
             raise ChainBroken(None, schema_says)
         names = list(next(iter(self._derived.rows.values()), {"id": None}))
-        shown = {row[names.index("id")]: row for row in self._store.rows(f"SELECT {', '.join(names)} FROM ticket")}  # noqa: S608
+        shown = {row[names.index("id")]: row for row in self._store.shown_tickets(names)}
         told = {ticket: tuple(row[name] for name in names) for ticket, row in self._derived.rows.items()}
         wrong = sorted(set(shown.items()) ^ set(told.items()))
         if not wrong and self._store.lock_claims() == self._derived.claims:
@@ -359,14 +363,12 @@ class _Proof:
     def _blobs(self) -> int:
         """Raw answers still have their digest. Returns how many entries name one that was dropped."""
         kept = set()
-        for sha256, data in self._store.stream("SELECT sha256, bytes FROM blob"):
+        for sha256, data in self._store.blobs():
             if hashlib.sha256(data).hexdigest() != sha256:
-                seq = next((row[0] for row in self._store.rows(_BLOB_OF, (sha256,))), None)
+                seq = self._store.naming_blob(sha256)
                 raise ChainBroken(seq, f"the raw answer {sha256[:12]}… that belongs to it was altered.")
             kept.add(sha256)
-        named = self._store.stream("""SELECT json_extract(body, '$.data.report'), json_extract(body, '$.data.evidence')
-            FROM entry WHERE kind IN ('answered', 'outcome')""")
-        return sum(any(sha256 and sha256 not in kept for sha256 in row) for row in named)
+        return sum(any(sha256 and sha256 not in kept for sha256 in row) for row in self._store.named_blobs())
 
 
 class _Expected:

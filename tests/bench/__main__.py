@@ -25,6 +25,7 @@ PACKAGES = ("pywinrm", "slack-bolt", "ansible-core")
 QUICK = {
     "help": ("--runs", "2"),
     "ledger": ("--appends", "50", "--entries", "2000"),
+    "writers": ("--writers", "2", "--appends", "5", "--rounds", "1"),
     "ack": ("--commands", "16", "--asks", "2", "--rounds", "1"),
     "faults": ("--commands", "8", "--rounds", "1"),
     "fanout": ("--hosts", "8", "--latency", "0.02"),

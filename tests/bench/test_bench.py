@@ -20,6 +20,7 @@ from tests.bench import (
     soak,
     table,
     tickets,
+    writers,
 )
 from tests.bench import help as start
 
@@ -42,6 +43,17 @@ def test_the_ledger_is_beside_raw_sqlite(tmp_path):
     assert [row[0] for row in proved.rows] == ["hvops audit verify", "raw sqlite3, chain only"]
     assert "300 entries" in proved.title
     assert all(figures(row, 1, 2)[0] > 0 for row in (*appended.rows, *proved.rows) if row[1] != "0.00")
+
+
+def test_writers_on_a_database_are_beside_those_on_a_file_and_bare_ones(postgresql_cluster, tmp_path):
+    found = {
+        (2, side): [writers.measure(postgresql_cluster, tmp_path / str(number), side, 2, 3)]
+        for number, side in enumerate(writers.SIDES)
+    }
+    made = writers.table(found, 3)
+    assert [row[0] for row in made.rows] == ["2 × hvops on SQLite", "2 × hvops on PostgreSQL", "2 × bare PostgreSQL"]
+    assert all(figures(row, 1, 2)[0] > 0 for row in made.rows)
+    assert made.aims[0].met is None
 
 
 async def test_a_late_move_of_a_soak_is_beside_an_early_one():

@@ -15,6 +15,7 @@ import yaml
 from entry_samples import entry_data, entry_data_of
 
 from bot.ledger import Ledger
+from bot.ledger.copies import write_file
 from bot.ledger.key import read_key
 from bot.ledger.verify import verify
 
@@ -73,9 +74,7 @@ def copy(tmp_path_factory):
     (folder / "review").mkdir()
     with Ledger(*files, clock=Clock()) as ledger:
         write_history(ledger)
-        database = sqlite3.connect(files[0])
-        database.execute("VACUUM INTO ?", (str(folder / "review" / "ledger.db"),))
-        database.close()
+        write_file(files[0], folder / "review" / "ledger.db")
     made = folder / "review" / "ledger.db"
     assert verify(made, read_key(files[1]), files[2]).holds
     return made

@@ -11,6 +11,7 @@ from bot.ledger.entries import SHOWN, EntryData, model_of
 FAR = "2999-01-01T00:00:00Z"
 _MADE_UP = {
     "action": "",
+    "address": "",
     "asked": 1,
     "attempt": 1,
     "button": "approve",
@@ -40,6 +41,7 @@ _MADE_UP = {
     "start_by": FAR,
     "start_minutes": 30,
     "step": "drain",
+    "store": "sqlite",
     "target": "",
     "to": "U1",
     "ts": "1.1",

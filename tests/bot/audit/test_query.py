@@ -9,7 +9,8 @@ from bot.audit.rows import spelled
 from bot.dispatch.authorization import Person
 from bot.errors import PermissionDenied, UsageError
 from bot.ledger import Filter, queries
-from bot.ledger.filters import NAME, NAMED
+from bot.ledger.dialect import SQLITE
+from bot.ledger.filters import conditions
 
 OPERATOR = "T1/U1"
 
@@ -266,10 +267,11 @@ def test_hostile_words_are_values_and_nothing_else(told, review, everybody, cloc
 
 
 def test_names_are_found_by_index(told, ledger):
+    said = conditions(SQLITE)
     told.answers("check-writers", "prod", ["prod"])
     for sql in (
-        f"SELECT {NAME}, max(seq) FROM entry WHERE {NAMED} AND actor = ? GROUP BY {NAME}",
-        f"SELECT actor FROM entry WHERE {NAMED} AND lower({NAME}) = lower(?)",
+        f"SELECT {said.name}, max(seq) FROM entry WHERE {said.named} AND actor = ? GROUP BY {said.name}",
+        f"SELECT actor FROM entry WHERE {said.named} AND lower({said.name}) = lower(?)",
     ):
         plan = [row[3] for row in ledger._reader.rows(f"EXPLAIN QUERY PLAN {sql}", ("x",))]
         assert any("entry_person" in step for step in plan), plan

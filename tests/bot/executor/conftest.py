@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,33 @@ def world(clock):
     world = scripted.World(clock)
     world.add("hv03", "hv04", "br01")
     return world
+
+
+@pytest.fixture
+def in_its_store(request):
+    """A context in which a folder has a ledger of its own: a file, or under STORE=postgresql a database, which is dropped."""
+
+    @contextmanager
+    def stored(folder):
+        if os.environ.get("STORE") != "postgresql":
+            yield
+            return
+        cluster = request.getfixturevalue("postgresql_cluster")
+        database = cluster.database()
+        (folder / "database").write_text(database.url)
+        try:
+            yield
+        finally:
+            cluster.drop(database)
+
+    return stored
+
+
+@pytest.fixture(autouse=True)
+def stored(in_its_store, tmp_path):
+    """The ledger of this test is in the store that the run is about."""
+    with in_its_store(tmp_path):
+        yield
 
 
 @pytest.fixture

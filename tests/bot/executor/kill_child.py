@@ -26,6 +26,7 @@ from kill_shapes import HALFWAY, PLANS
 
 from bot.errors import HvopsError, OutcomeUnknown, TargetFault, TargetTimeout
 from bot.ledger import Ledger
+from bot.ledger.postgresql_store import PostgresqlStore
 from bot.ledger.store import Store
 from bot.transport.client import QueryResult
 
@@ -82,7 +83,8 @@ class RemoteWorld:
 
 def die_at(when, doomed):
     """Let this process be killed at its n-th append."""
-    insert, count = Store.insert, 0
+    store = PostgresqlStore if os.environ.get("STORE") == "postgresql" else Store
+    insert, count = store.insert, 0
     together = Ledger.append_together
 
     def counted(self, *entry):
@@ -90,6 +92,8 @@ def die_at(when, doomed):
         insert(self, *entry)
         count += 1
         if when == "before" and count == doomed:
+            if isinstance(self, PostgresqlStore):
+                self._send()  # what waits for the commit is on the server, which must take it back
             os.kill(os.getpid(), signal.SIGKILL)
 
     def committed(self, *drafts):
@@ -98,7 +102,7 @@ def die_at(when, doomed):
             os.kill(os.getpid(), signal.SIGKILL)
         return entries
 
-    Store.insert, Ledger.append_together = counted, committed
+    store.insert, Ledger.append_together = counted, committed
 
 
 async def people(bench, script):
@@ -184,6 +188,8 @@ async def life(folder, port, when, doomed, script):
     die_at(when, doomed)
     time = Time()
     bench = scripted.Bench(Path(folder), RemoteWorld(port), time, sleep=time.sleep, plans=PLANS, halfway=HALFWAY)
+    while not bench.ledger.holds_runs():  # noqa: ASYNC110 - a server needs a moment to let go of what the last life held
+        await asyncio.sleep(0.01)
     await people(bench, script)
     await bench.close()
 

@@ -30,6 +30,7 @@ from bot.executor.context import RunContext
 from bot.executor.external_records import ExternalRecords
 from bot.executor.scheduler import Scheduler
 from bot.ledger import Ledger
+from bot.ledger_place import Database
 from bot.tickets.create import ProposalService
 from bot.tickets.decisions import ApprovalService, UserAction
 from bot.tickets.planner import Planner
@@ -249,6 +250,13 @@ def command(name, plan, risk=Risk.HIGH, halfway=None):
     return Command(name, f"{name}.", spec, parameters(Args))
 
 
+def ledger_files(folder):
+    """The ledger of a folder, its key and its anchors. Where it is a database, its address is written there instead."""
+    address = folder / "database"
+    place = Database(address.read_text()) if address.exists() else folder / LEDGER_FILES[0]
+    return place, *(folder / name for name in LEDGER_FILES[1:])
+
+
 class Bench:
     """A bot around a world, and persons who press its buttons."""
 
@@ -259,7 +267,7 @@ class Bench:
         self.policy = options.pop("policy", POLICY)
         self.version = options.pop("version", VERSION)
         told = {"monotonic": options.pop("monotonic")} if "monotonic" in options else {}
-        self.ledger = Ledger(*(folder / name for name in LEDGER_FILES), clock=clock, **told)
+        self.ledger = Ledger(*ledger_files(folder), clock=clock, **told)
         halfway = options.pop("halfway", {})
         registry = Registry(
             {name: command(name, partial(self._plan, name), Risk.HIGH, halfway.get(name)) for name in self.plans}

@@ -7,6 +7,7 @@ import json
 import sqlite3
 from dataclasses import replace
 
+import pytest
 from entry_samples import entry_data
 from scripted_world import APPROVER, OPERATOR
 
@@ -15,6 +16,8 @@ from bot.dispatch.pipeline import Request
 from bot.ledger import Reader
 from bot.ledger.schema import TRIGGERS
 from bot.tickets.plan_digest import digest, plan_to_json
+
+pytestmark = pytest.mark.sqlite  # looks into the file
 
 
 def tamper(ledger, change):

@@ -21,6 +21,8 @@ from bot.ledger import Ledger
 from bot.ledger.anchors import anchors_in
 from bot.ledger.schema import EVERYTHING
 
+pytestmark = pytest.mark.sqlite  # looks into the file
+
 RESET = [("hv03", "set", "yes"), ("hv03", "restart"), ("hv03", "set", "no")]
 
 

@@ -22,6 +22,8 @@ from bot.ledger.entries import STOP_REQUEST
 from bot.ledger.schema import EVERYTHING, VERSION
 from bot.redaction import Redactor
 
+pytestmark = pytest.mark.sqlite  # looks into the file
+
 OTHER_LINE = "/tweak hv04"
 COLUMNS = {
     "ticket": "ticket TEXT AS (json_extract(body, '$.ticket'))",

@@ -20,12 +20,14 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from scripted_world import ledger_files
 
 import bot
 from bot.ledger import Ledger
 
 CHILD = Path(__file__).with_name("kill_child.py")
 ROUNDS = int(os.environ.get("KILL_ROUNDS", "50"))
+LONGEST_LIFE = 1.0 if os.environ.get("STORE") == "postgresql" else 0.25  # seconds until it is killed at a random moment
 ENDED = ("done", "failed", "cancelled", "voided", "rejected", "withdrawn", "expired", "lapsed", "closed")
 
 
@@ -121,7 +123,7 @@ def lives(tmp_path_factory):
 
 
 def ledger_of(folder):
-    return Ledger(*(folder / name for name in ("ledger.db", "ledger.key", "anchors.txt")))
+    return Ledger(*ledger_files(folder))
 
 
 PROPOSED = [["propose", "/reset hv03", 1], ["approve", "T-1"], ["run"]]
@@ -228,17 +230,18 @@ def check_ticket(ledger, remote, ticket, allowed):
         assert remote.host["instance"] == "2"
 
 
-def test_no_shape_needs_a_death_to_end(tmp_path, remote, lives):
+def test_no_shape_needs_a_death_to_end(tmp_path, remote, lives, in_its_store):
     """Without any death each story ends in its first life: what is proved below is not proved by luck."""
     for name, (script, faults, ends, most) in SHAPES.items():
         remote.faults = faults
         remote.start_over()
         folder = tmp_path / name
         folder.mkdir()
-        assert lives.live(folder, remote, script), name
-        check(folder, remote, ends, most)
-        with ledger_of(folder) as ledger:
-            assert ledger.ticket("T-1").end in ends["T-1"], (name, ledger.ticket("T-1"))
+        with in_its_store(folder):
+            assert lives.live(folder, remote, script), name
+            check(folder, remote, ends, most)
+            with ledger_of(folder) as ledger:
+                assert ledger.ticket("T-1").end in ends["T-1"], (name, ledger.ticket("T-1"))
         assert {act: count for act, count in most.items() if count} == {
             act: remote.acts[act] for act, count in most.items() if count
         }, name
@@ -256,22 +259,24 @@ if ROUNDS >= 1_000:
     EVERY += [(shape, "after") for shape in SHAPES]
 
 
-@pytest.mark.parametrize(("story", "when"), EVERY)
-def test_death_at_every_append_of_every_story(tmp_path, remote, lives, story, when):
+@pytest.mark.parametrize("death", EVERY, ids=map("-".join, EVERY))
+def test_death_at_every_append_of_every_story(tmp_path, remote, lives, in_its_store, death):
+    story, when = death
     script, faults, ends, most = (*STORIES[story], None) if story in STORIES else SHAPES[story]
     remote.faults = faults
     for doomed in range(1, 100):
         remote.start_over()
         folder = tmp_path / str(doomed)
         folder.mkdir()
-        if lives.live(folder, remote, script, when, doomed):
-            break  # it is shorter than that
-        assert lives.live(folder, remote, script)
-        check(folder, remote, ends, most)
+        with in_its_store(folder):
+            if lives.live(folder, remote, script, when, doomed):
+                break  # it is shorter than that
+            assert lives.live(folder, remote, script)
+            check(folder, remote, ends, most)
     assert doomed > 7
 
 
-def test_death_at_any_moment(tmp_path, remote, lives):
+def test_death_at_any_moment(tmp_path, remote, lives, in_its_store):
     """Killed at random moments until one life reaches the end."""
     draw = random.Random(7)
     deaths = story = 0
@@ -283,6 +288,7 @@ def test_death_at_any_moment(tmp_path, remote, lives):
         name = draw.choice(("all goes well", *SHAPES))
         script, faults, ends, most = SHAPES.get(name) or (*STORIES[name], None)
         remote.faults = faults
-        while not lives.live(folder, remote, script, kill_after=draw.uniform(0, 0.25)):
-            deaths += 1
-        check(folder, remote, ends, most)
+        with in_its_store(folder):
+            while not lives.live(folder, remote, script, kill_after=draw.uniform(0, LONGEST_LIFE)):
+                deaths += 1
+            check(folder, remote, ends, most)

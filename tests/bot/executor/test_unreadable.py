@@ -14,6 +14,8 @@ from bot.errors import LedgerError
 from bot.executor import scheduler
 from bot.ledger.entries import RULES_VERSION
 
+pytestmark = pytest.mark.sqlite  # what a newer version wrote is put into the file
+
 
 async def overdue_with_a_new_kind(bench, clock):
     sick = (await bench.propose("/reset hv04")).ticket

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from bot.ledger import Ledger
+from bot.ledger_place import Database, Place
 from bot.redaction import Redactor
 
 
@@ -32,14 +34,39 @@ def clock() -> Clock:
     return Clock()
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def either(request, tmp_path: Path) -> Place:
+    """Where the ledger of this test is: for each store, so that the test runs on both."""
+    if request.param == "sqlite":
+        return tmp_path / "ledger.db"
+    return request.getfixturevalue("postgresql_cluster").database()
+
+
 @pytest.fixture
-def opened(tmp_path: Path, clock: Clock):
+def place(request, tmp_path: Path) -> Place:
+    """Where the ledger of this test is. A file of tests that hold for both stores says that it is `either`.
+
+    STORE=postgresql runs the others on it, those that look into a file of SQLite's left out: `make test-postgres`.
+    """
+    if os.environ.get("STORE") == "postgresql":
+        return request.getfixturevalue("postgresql_cluster").database()
+    return tmp_path / "ledger.db"
+
+
+@pytest.fixture
+def child_environment(place: Place) -> dict[str, str]:
+    """For a process that opens the ledger of this test: where it is, unless that is the usual file."""
+    return os.environ | ({"DATABASE": place.url} if isinstance(place, Database) else {})
+
+
+@pytest.fixture
+def opened(tmp_path: Path, clock: Clock, place: Place):
     """A function that opens the ledger of this test, again and again; all are closed at the end."""
     ledgers: list[Ledger] = []
 
     def open_ledger(folder: Path = tmp_path, **options) -> Ledger:
         ledger = Ledger(
-            folder / "ledger.db",
+            folder / "ledger.db" if isinstance(place, Path) else place,
             folder / "ledger.key",
             folder / "anchors.txt",
             options.pop("mask", Redactor(["hunter2"])),

@@ -17,15 +17,17 @@ from bot.errors import AlreadyDecided, SwitchUnchanged
 from bot.ledger import Ledger
 from bot.ledger import ledger as of_ledger
 from bot.ledger.anchors import Anchor
-from bot.ledger.store import Store
+from bot.ledger.sqlite_store import SqliteStore
 
 CHILD = """
-import sys
+import os, sys
 from pathlib import Path
 from bot.ledger import Ledger
 from bot.ledger.entries import Asked
+from bot.ledger_place import Database
 folder, name, count = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
-with Ledger(folder / "ledger.db", folder / "ledger.key", folder / "anchors.txt") as ledger:
+place = Database(os.environ["DATABASE"]) if "DATABASE" in os.environ else folder / "ledger.db"
+with Ledger(place, folder / "ledger.key", folder / "anchors.txt") as ledger:
     print("ready", flush=True)
     sys.stdin.readline()
     for number in range(count):
@@ -107,10 +109,16 @@ def test_one_of_many_deciders_decides(ledger, clock):
     assert ledger.head() == decided[0]
 
 
-def test_two_processes_share_one_file_from_its_very_first_moment(tmp_path, opened):
+def test_two_processes_share_one_ledger_from_its_very_first_moment(tmp_path, opened, child_environment):
     arguments = [sys.executable, "-c", CHILD, str(tmp_path)]
     children = [
-        subprocess.Popen([*arguments, name, "150"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            [*arguments, name, "150"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=child_environment,
+            text=True,
+        )
         for name in ("one", "two")
     ]
     try:
@@ -141,23 +149,25 @@ def test_reading_does_not_wait_for_a_writer_and_verifying_does_not_stop_one(ledg
         assert ledger.verify().holds
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("entries", [3, 300], ids=["anchors in one read", "anchors in several"])
 def test_what_is_appended_while_the_proof_reads_is_not_taken_for_cut_off(ledger, opened, entries, monkeypatch):
     for number in range(entries):
         ledger.append("U1", entry_data("asked", {"line": str(number)}))
-    other, stream = opened(), Store.stream
+    other, stream = opened(), SqliteStore.stream
 
     def append_between_rows(store, sql, *parameters):
         for row in stream(store, sql, *parameters):
             other.append("U2", entry_data("asked", {"line": "meanwhile"}))
             yield row
 
-    monkeypatch.setattr(Store, "stream", append_between_rows)
+    monkeypatch.setattr(SqliteStore, "stream", append_between_rows)
     proof = ledger.verify()
     assert (proof.holds, proof.entries, proof.anchored) == (True, entries, entries), proof.says
     assert len(ledger.entries(limit=10_000)) > entries
 
 
+@pytest.mark.sqlite
 def test_processes_that_come_to_a_new_ledger_at_once_all_open_it(tmp_path):
     """The first start of two bots at the same moment: SQLite refuses to wait while it turns the journal over."""
     command = [sys.executable, "-c", CHILD, str(tmp_path)]
@@ -173,6 +183,7 @@ def test_processes_that_come_to_a_new_ledger_at_once_all_open_it(tmp_path):
         assert [child.returncode for child in children] == [0] * 4, said
 
 
+@pytest.mark.sqlite
 def test_a_journal_that_somebody_else_turns_over_is_waited_for(tmp_path, monkeypatch):
     real, refusals = sqlite_utils.Database.enable_wal, [1, 1]
 

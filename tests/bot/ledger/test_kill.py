@@ -16,10 +16,14 @@ import os, signal, sys
 from pathlib import Path
 from bot.ledger import Ledger
 from bot.ledger.entries import parse
+from bot.ledger.postgresql_store import PostgresqlStore
 from bot.ledger.store import Store
+from bot.ledger_place import Database
 
 folder, when, doomed = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
-original = Store.insert
+place = Database(os.environ["DATABASE"]) if "DATABASE" in os.environ else folder / "ledger.db"
+kind = PostgresqlStore if isinstance(place, Database) else Store
+original = kind.insert
 count = 0
 
 def insert(self, seq, body, previous, mac):
@@ -29,8 +33,8 @@ def insert(self, seq, body, previous, mac):
     if when == "before" and count == doomed:
         os.kill(os.getpid(), signal.SIGKILL)
 
-Store.insert = insert
-ledger = Ledger(folder / "ledger.db", folder / "ledger.key", folder / "anchors.txt")
+kind.insert = insert
+ledger = Ledger(place, folder / "ledger.key", folder / "anchors.txt")
 far = "2999-01-01T00:00:00Z"
 work = [
     ("asked", None, {"line": ""}),
@@ -55,9 +59,10 @@ KINDS = ["asked", "proposed", "approved", "started", "intent", "outcome", "done"
 
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("doomed", range(1, 8))
-def test_death_at_the_nth_append(tmp_path, opened, when, doomed):
+def test_death_at_the_nth_append(tmp_path, opened, child_environment, when, doomed):
     child = subprocess.run(
         [sys.executable, "-c", CHILD, str(tmp_path), when, str(doomed)],
+        env=child_environment,
         capture_output=True,
         text=True,
         timeout=60,
@@ -77,12 +82,14 @@ def test_death_at_the_nth_append(tmp_path, opened, when, doomed):
 
 
 WRITER = """
-import sys
+import os, sys
 from pathlib import Path
 from bot.ledger import Ledger
 from bot.ledger.entries import Asked
+from bot.ledger_place import Database
 folder = Path(sys.argv[1])
-ledger = Ledger(folder / "ledger.db", folder / "ledger.key", folder / "anchors.txt")
+place = Database(os.environ["DATABASE"]) if "DATABASE" in os.environ else folder / "ledger.db"
+ledger = Ledger(place, folder / "ledger.key", folder / "anchors.txt")
 number = 0
 while True:
     number += 1
@@ -91,11 +98,12 @@ while True:
 """
 
 
-def test_death_at_any_moment_keeps_every_promise(tmp_path, opened):
+def test_death_at_any_moment_keeps_every_promise(tmp_path, opened, child_environment):
     """Killed after a random number of promises, several lives in a row: none of them is ever broken."""
     promised = 0
     for life in range(6):
-        child = subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+        command = [sys.executable, "-c", WRITER, str(tmp_path)]
+        child = subprocess.Popen(command, stdout=subprocess.PIPE, env=child_environment, text=True)
         for _ in range(random.Random(life).randint(1, 60)):
             promised = int(child.stdout.readline())
         os.kill(child.pid, signal.SIGKILL)

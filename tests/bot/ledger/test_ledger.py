@@ -18,7 +18,7 @@ from bot.ledger import EntryDraft, Filter
 from bot.ledger.anchors import anchors_in, newest
 from bot.ledger.entries import Asked, Intent
 from bot.ledger.envelope import to_timestamp
-from bot.ledger.store import _translated
+from bot.ledger.sqlite_store import _translated
 
 
 def asked(ledger, target="prod", actor="T1/U1"):

@@ -88,7 +88,7 @@ def test_the_picture_and_nothing_else(state, kind):
 
 
 def test_every_kind_of_entry_is_named_once():
-    about_none = "asked answered refused clicked shown stop go anchor"
+    about_none = "asked answered refused clicked shown stop go anchor moved"
     about_one = (
         "proposed approved rejected withdrawn expired lapsed voided done failed cancelled closed started intent outcome "
         "step-confirmed cancel-asked resumed interrupted"

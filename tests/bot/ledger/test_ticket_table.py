@@ -207,6 +207,7 @@ def test_nobody_takes_locks_over_but_an_undo_of_their_ticket(ledger, clock):
     agree(ledger, prod=first, branch=second)
 
 
+@pytest.mark.sqlite
 def test_the_database_too_gives_a_lock_to_nobody_but_who_takes_over_from_its_holder(ledger, clock, monkeypatch):
     """With the fold switched off, what others hold is still refused."""
     first = interrupted(ledger, clock, "cluster:prod")
@@ -254,6 +255,7 @@ def test_who_gave_way_takes_its_locks_back_once_they_are_free(ledger, clock):
     assert ledger.locks() == {"cluster:prod": first}
 
 
+@pytest.mark.sqlite
 def test_a_ledger_with_an_entry_that_nobody_here_can_read_is_not_rebuilt(ledger, clock):
     """Without that ticket its locks would be free, and its number given to another one."""
     first = propose(ledger, clock)
@@ -341,6 +343,7 @@ def test_what_is_said_about_a_ticket_moves_nothing(ledger, clock):
     assert ledger.verify().holds
 
 
+@pytest.mark.sqlite
 def test_the_unique_indexes_are_a_second_lock(ledger, clock, monkeypatch):
     """With the fold switched off, the database still refuses a second decision and a second end."""
     ticket = propose(ledger, clock)
@@ -363,6 +366,7 @@ def test_the_unique_indexes_are_a_second_lock(ledger, clock, monkeypatch):
         ledger.append("bot", entry_data("failed"), ticket)
 
 
+@pytest.mark.sqlite
 def test_a_thousand_open_tickets_among_ten_thousand_entries_are_listed_at_once(ledger, clock):
     drafts = [EntryDraft("U1", entry_data("proposed", PROPOSAL | {"open_until": clock.later(30)})) for _ in range(1000)]
     ledger.append_together(*drafts)
@@ -572,6 +576,7 @@ Machine.TestCase.settings = settings(max_examples=25, stateful_step_count=30, de
 TestMachine = Machine.TestCase
 
 
+@pytest.mark.sqlite
 def test_the_file_opens_read_only_for_others_meanwhile(ledger, clock, tmp_path):
     propose(ledger, clock)
     database = sqlite3.connect(f"{(tmp_path / 'ledger.db').as_uri()}?mode=ro", uri=True)

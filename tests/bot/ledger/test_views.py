@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 
+import psycopg
 import pytest
 from entry_samples import entry_data
+from psycopg.rows import dict_row
 
 from bot.ledger.key import read_key
 from bot.ledger.verify import verify
+from bot.ledger.views import VIEWS
+from bot.ledger_place import Database
 
 
 @pytest.fixture
@@ -37,15 +41,67 @@ def history(ledger, clock):
     ledger.append("bot", entry_data("intent", {**step, "description": "Drain hv05"}), running)
     ledger.append("T0/U2", entry_data("stop", {"name": "approver", "reason": "power work"}))
     ledger.append("bot", entry_data("anchor", {"head": 12, "channel": "C0AUDIT", "ts": "1.5"}))
+    one, other, _ = (
+        ledger.append("T0/U1", entry_data("asked", {"line": f"/check-writers {where}"}))
+        for where in ("prod", "x", "dr")
+    )
+    told = {"asked": one.seq, "answer": "t1", "verdict": "9 locked", "no_plan": True, "seconds_tenths": 14}
+    ledger.append("T0/U1", entry_data("answered", told))
+    why = {"asked": other.seq, "reason": "which host?", "category": "not understood", "name": "operator"}
+    ledger.append("T0/U1", entry_data("refused", why))
     return ledger
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def place(request, tmp_path):
+    """Both stores show the same."""
+    if request.param == "sqlite":
+        return tmp_path / "ledger.db"
+    return request.getfixturevalue("postgresql_cluster").database()
+
+
 @pytest.fixture
-def rows(history, tmp_path):
-    database = sqlite3.connect(tmp_path / "ledger.db")
+def rows(history, place):
+    """What a tool that knows nothing of hvops reads, in whichever store."""
+    if isinstance(place, Database):
+        options = "-c search_path=hvops"
+        with psycopg.connect(place.url, options=options, autocommit=True, row_factory=dict_row) as connection:
+            yield lambda sql: connection.execute(sql).fetchall()
+        return
+    database = sqlite3.connect(place)
     database.row_factory = sqlite3.Row
     yield lambda sql: [dict(row) for row in database.execute(sql)]
     database.close()
+
+
+def test_both_stores_have_the_same_views_with_the_same_columns(rows):
+    assert {name: list(found[0]) for name in VIEWS if (found := rows(f"SELECT * FROM {name}"))} == COLUMNS
+
+
+COLUMNS = {
+    name: columns.split()
+    for name, columns in {
+        "timeline": "seq at kind actor ticket target line message",
+        "questions": "seq at actor line target outcome message seconds",
+        "refusals": "seq at who actor line category reason",
+        "tickets_readable": "ticket status line target risk asked_by decided_by proposed_at started_at ended_at minutes message "
+        "plan first_entry last_entry",
+        "decisions": "seq at ticket decision decided_by actor via line target asked_by reason plan",
+        "steps": "seq ticket target step round attempt description action began ended seconds result message",
+        "heads": "seq at head channel message",
+    }.items()
+}
+
+
+def test_questions_say_what_became_of_them(rows):
+    unanswered, refused, answered = rows("SELECT * FROM questions")
+    assert (answered["line"], answered["outcome"], answered["message"], float(answered["seconds"])) == (
+        "/check-writers prod", "no plan", "9 locked", 1.4,
+    )  # fmt: skip
+    assert (refused["outcome"], refused["message"], refused["seconds"]) == ("not understood", "which host?", None)
+    assert (unanswered["outcome"], unanswered["message"]) == (None, None)
+    (refusal,) = rows("SELECT * FROM refusals")
+    assert (refusal["who"], refusal["category"], refusal["reason"]) == ("operator", "not understood", "which host?")
 
 
 def test_tickets_say_how_they_stand_and_who_it_was(rows):
@@ -98,6 +154,7 @@ def test_heads_tell_where_they_were_posted(rows):
     assert rows("SELECT head, channel, message FROM heads") == [{"head": 12, "channel": "C0AUDIT", "message": "1.5"}]
 
 
+@pytest.mark.parametrize("place", ["sqlite"], indirect=True)
 def test_a_view_that_shows_something_else_is_found(history, tmp_path):
     history.close()
     key = read_key(tmp_path / "ledger.key")
@@ -113,6 +170,7 @@ def test_a_view_that_shows_something_else_is_found(history, tmp_path):
     assert not verify(tmp_path / "ledger.db", key, tmp_path / "anchors.txt").holds
 
 
+@pytest.mark.parametrize("place", ["sqlite"], indirect=True)
 def test_the_first_page_of_many_is_there_at_once(ledger, tmp_path):
     """Counted in SQLite's own instructions: ten times as many entries cost the same."""
     database = sqlite3.connect(tmp_path / "ledger.db")

@@ -1,0 +1,21 @@
+"""The store that opens a ledger where it is kept."""
+
+from __future__ import annotations
+
+from bot.errors import LedgerError
+from bot.ledger.sqlite_store import SqliteStore
+from bot.ledger.store import Store
+from bot.ledger_place import Database, Place
+
+
+def open_store(place: Place, *, read_only: bool = False) -> Store:
+    """Open the store of a ledger, and make its tables where it is new. Raises LedgerError."""
+    if not isinstance(place, Database):
+        return SqliteStore(place, read_only=read_only)
+    try:
+        from bot.ledger.postgresql_store import PostgresqlStore  # noqa: PLC0415 - psycopg is there for whoever sets it
+    except ImportError as error:
+        raise LedgerError(
+            f"{place} needs psycopg, which is not here: {error}. Run: pip install 'hvops[postgresql]'"
+        ) from None
+    return PostgresqlStore(place, read_only=read_only)

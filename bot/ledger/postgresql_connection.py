@@ -1,0 +1,169 @@
+"""A connection to PostgreSQL that nobody waits for longer than a while, and that is made anew beside who needs it.
+
+A server that is gone, or a link that swallows what is sent, answers neither with bytes nor with an error. Three things
+notice that: libpq's keepalives and TCP's user timeout, where the other machine is silent; a time within which each answer
+has to come, where it is not, as with a server that stands still or a proxy in between; and, on the server, the same for its
+clients, so that one that is gone keeps no lock.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Generator, Mapping
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+import psycopg
+from psycopg import conninfo
+
+from bot.errors import LedgerError
+from bot.ledger import patience
+from bot.ledger.patience import PatientThread
+from bot.ledger_place import Database
+
+CONNECT_SECONDS = 10  # for a connection to be made; those who need it do not all wait so long
+WAIT_SECONDS = 2.0  # for who needs one, where it is made anew
+_SLOW_SECONDS = 1.0  # where the last attempt took longer, nobody waits for the next one
+_KEPT_ALIVE: dict[str, str | int] = {  # of libpq [doc postgresql libpq-connect]
+    "connect_timeout": CONNECT_SECONDS,
+    "keepalives": 1,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+# Of the server, for this client [doc postgresql runtime-config-connection]. The last two are not there on every system.
+_WATCHED = {
+    "tcp_keepalives_idle": "5",
+    "tcp_keepalives_interval": "2",
+    "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "10000",
+    "client_connection_check_interval": "5s",
+}
+T = TypeVar("T")
+
+
+class NoAnswer(psycopg.OperationalError):
+    """The server was silent for longer than anybody waits. The connection is closed: what became of it is not known."""
+
+
+class Connection(psycopg.Connection):
+    """One that is given up where its server is silent.
+
+    Attributes:
+        patience: for how many seconds it may be.
+    """
+
+    patience = 60.0
+
+    def wait(self, gen: Generator[Any, Any, T], *rest: Any, **options: Any) -> T:
+        """Wait for what an exchange with the server comes to. Raises NoAnswer."""
+        try:
+            return super().wait(_within(gen, self.patience), *rest, **options)
+        except NoAnswer:
+            self.close()  # the server may still be at it, so nothing else can be asked here
+            raise
+
+
+def _within(gen: Generator[Any, Any, T], seconds: float) -> Generator[Any, Any, T]:
+    """The same exchange; a turn in which nothing was ready is 0 or None, by psycopg's own protocol."""
+    ends = time.monotonic() + seconds
+    try:
+        wanted = next(gen)
+        while True:
+            ready = yield wanted
+            if ready:
+                ends = time.monotonic() + seconds
+            elif time.monotonic() > ends:
+                gen.close()
+                raise NoAnswer(f"no answer in {seconds:.0f} s")
+            wanted = gen.send(ready)
+    except StopIteration as ended:
+        return ended.value  # type: ignore[no-any-return]
+
+
+def connect(place: Database, options: str) -> Connection:
+    """Connect. Raises psycopg.Error."""
+    connection = Connection.connect(
+        conninfo.make_conninfo(place.url, **_KEPT_ALIVE),
+        autocommit=True,
+        options=options,
+        application_name="hvops",
+    )
+    try:
+        connection.patience = CONNECT_SECONDS
+        if not _set(connection, _WATCHED):
+            for name, value in _WATCHED.items():
+                _set(connection, {name: value})
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _set(connection: Connection, settings: Mapping[str, str]) -> bool:
+    """Whether the server takes these settings. Raises psycopg.Error where it is gone."""
+    try:
+        connection.execute(
+            f"SELECT {', '.join(['set_config(%s, %s, false)'] * len(settings))}",
+            [part for setting in settings.items() for part in setting],
+        )
+    except psycopg.DatabaseError:
+        if connection.closed:
+            raise
+        return False
+    return True
+
+
+class Reconnector:
+    """Makes a connection on a thread of its own, one at a time. Safe between threads."""
+
+    def __init__(self, place: Database, make: Callable[[], Connection]) -> None:
+        """Nothing is made yet.
+
+        Args:
+            place: as messages name it.
+            make: makes one; may take long. Raises psycopg.Error, LedgerError.
+        """
+        self._place, self._make = place, make
+        self._thread = PatientThread(f"connection to {place}")
+        self._changing = threading.Lock()
+        self._made: Future[Connection] | None = None
+        self._is_slow = False
+
+    def connection(self) -> Connection:
+        """A new one. Raises psycopg.Error, LedgerError; also where it is still being made: whoever comes later gets it."""
+        with self._changing:
+            if self._made is None:
+                self._made = self._thread.submit(self._timed)
+            made = self._made
+            try:
+                connection = self._thread.wait(made, 0.0 if self._is_slow else WAIT_SECONDS)
+            except patience.NoAnswer:
+                self._is_slow = True
+                raise LedgerError(f"{self._place} does not answer. Nothing was written.") from None
+            except BaseException:
+                self._made = None
+                raise
+            self._made = None
+            return connection
+
+    def close(self) -> None:
+        """Close one that nobody fetched, now or when it is there."""
+        with self._changing:
+            if self._made is not None:
+                self._made.add_done_callback(_close)
+            self._made = None
+
+    def _timed(self) -> Connection:
+        began = time.monotonic()
+        try:
+            return self._make()
+        finally:
+            self._is_slow = time.monotonic() - began > _SLOW_SECONDS
+
+
+def _close(made: Future[Connection]) -> None:
+    if made.exception() is None:
+        made.result().close()

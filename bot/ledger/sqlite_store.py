@@ -1,0 +1,235 @@
+"""The ledger in one file of SQLite: the default, for one machine.
+
+Writes happen inside `transaction()`, which takes SQLite's write lock at once (BEGIN IMMEDIATE).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import sqlite_utils
+import sqlite_utils.db
+
+from bot.errors import LedgerError
+from bot.ledger import schema
+from bot.ledger.dialect import SQLITE
+from bot.ledger.store import VERIFY, Store, StoreRefuses
+
+BUSY_SECONDS = 10.0  # how long to wait for another process's transaction, which lasts milliseconds
+_AGAIN_SECONDS = 0.02
+# All that SQLite and sqlite-utils can raise; a number too large for SQLite is an OverflowError of Python's, and a
+# damaged file may hold text that is none.
+_FOREIGN: tuple[type[Exception], ...] = (
+    sqlite3.Error,
+    sqlite3.Warning,
+    OverflowError,
+    UnicodeDecodeError,
+    *(one for one in vars(sqlite_utils.db).values() if isinstance(one, type) and issubclass(one, Exception)),
+)
+
+
+class SqliteStore(Store):
+    """A ledger in a file of SQLite's."""
+
+    name = "sqlite"
+    dialect = SQLITE
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        """Open, and make the tables in a new file. Raises LedgerError."""
+        self.place: Path = path
+        self.key: bytes | None = None
+        self._opened: tuple[int, int] | None = None
+        self._lock = threading.RLock()
+        with _translated(path):
+            connection = _connect(path, read_only=read_only)
+        try:
+            with _translated(path):
+                self._database = sqlite_utils.Database(connection, execute_plugins=False)
+                self._prepare(read_only=read_only)
+                self._opened = _identity(path)
+        except BaseException:
+            connection.close()
+            raise
+
+    def close(self) -> None:
+        """Close the connection."""
+        with self._lock:
+            self._database.close()
+
+    @contextlib.contextmanager
+    def transaction(self, begin: int | None = None) -> Iterator[None]:
+        """Hold SQLite's write lock: everything inside is committed, or nothing is. Raises LedgerError."""
+        del begin  # all of it is here
+        with self._lock, _translated(self.place):
+            self._database.execute("BEGIN IMMEDIATE")
+            try:
+                self._must_be_in_place()
+                yield
+                self._database.execute("COMMIT")
+            except BaseException:
+                self._database.rollback()
+                raise
+
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Everything read inside is of one moment, however long it takes."""
+        with self._lock, _translated(self.place):
+            self._database.execute("BEGIN")
+            try:
+                yield
+            finally:
+                self._database.rollback()
+
+    def holds_runs(self) -> bool:
+        """A file is on one machine, where a lock of the operating system tells who is the one."""
+        return True
+
+    def release_runs(self) -> None:
+        """Nothing is held."""
+
+    def again(self) -> SqliteStore:
+        """Another connection to the same file, only for reading. Raises LedgerError."""
+        return SqliteStore(self.place, read_only=True)
+
+    def integrity(self) -> str:
+        """What SQLite finds wrong with its file, "ok" for nothing. An altered index would hide entries from every list."""
+        try:
+            return str(self.rows("PRAGMA integrity_check(1)")[0][0])
+        except LedgerError as error:
+            return str(error.__cause__ or error)
+
+    def check_definitions(self) -> None:
+        """The tables, columns, indexes, triggers and views are those of a ledger. Raises LedgerError."""
+        says = self.altered_definitions()
+        if not says and (version := int(self.rows("PRAGMA user_version")[0][0])) != schema.VERSION:
+            says = f"It claims to be of version {version}."
+        if says:
+            raise LedgerError(f"{self.place}: {says} {VERIFY}")
+
+    def altered_definitions(self) -> str:
+        """Which definition is not as a ledger's is, in a sentence, or ""."""
+        return schema.altered(self.rows(schema.DEFINITIONS), _of_a_new_ledger())
+
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Read all rows. Raises LedgerError."""
+        with self._lock, _translated(self.place):
+            return list(self._database.execute(sql, parameters).fetchall())
+
+    def stream(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
+        """Read rows one by one; for a connection of one's own, inside `snapshot()`. Raises LedgerError."""
+        with _translated(self.place):
+            yield from self._database.execute(sql, parameters)
+
+    def write(self, sql: str, parameters: Sequence[Any] = ()) -> None:
+        """Run one statement that writes."""
+        with self._lock, _translated(self.place):
+            self._database.execute(sql, parameters)
+
+    def write_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
+        """Run one statement that writes, for each of these rows of parameters."""
+        with self._lock, _translated(self.place):
+            self._database.conn.executemany(sql, rows)
+
+    def rest(self) -> None:
+        """A transaction may stand here as long as it does."""
+
+    def _prepare(self, *, read_only: bool) -> None:
+        if not read_only:
+            self._enable_wal()
+            # FULL: an entry that was answered for is on the disk, not in a cache, when the power fails.
+            self._database.execute("PRAGMA synchronous=FULL")
+            with self.transaction():
+                if self._version() == 0:
+                    for statement in schema.EVERYTHING.values():
+                        self._database.execute(statement)
+                    self._database.execute(f"PRAGMA user_version={schema.VERSION}")
+        if (version := self._version()) != schema.VERSION:
+            raise LedgerError(f"{self.place}: not a ledger of this version (found {version}, know {schema.VERSION}).")
+
+    def _enable_wal(self) -> None:
+        """Two bots may come to a new file at once: here SQLite does not wait for the other one, so this does."""
+        ends = time.monotonic() + BUSY_SECONDS
+        while True:
+            try:
+                self._database.enable_wal()
+            except sqlite3.OperationalError:
+                if time.monotonic() > ends:
+                    raise
+                time.sleep(_AGAIN_SECONDS)
+            else:
+                return
+
+    def _must_be_in_place(self) -> None:
+        """What is written into a file that was moved away or replaced is in no ledger that anybody can open."""
+        if self._opened and self._opened != _identity(self.place):
+            raise LedgerError(
+                f"{self.place} is not the file that was opened: it was moved, removed or replaced. Put the right one back"
+                " and start hvops anew. Nothing was written."
+            )
+
+    def _version(self) -> int:
+        return int(self._database.execute("PRAGMA user_version").fetchone()[0])
+
+
+@cache
+def _of_a_new_ledger() -> frozenset[schema.Definition]:
+    database = sqlite3.connect(":memory:")
+    try:
+        for statement in schema.EVERYTHING.values():
+            database.execute(statement)
+        return frozenset(database.execute(schema.DEFINITIONS))
+    finally:
+        database.close()
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    """Which file that is; (0, 0) where there is none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return 0, 0
+    return found.st_dev, found.st_ino
+
+
+def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
+    if read_only:
+        return _connect_to_read(path)
+    # Made before SQLite does, so that nobody else can read it even for a moment; its -wal and -shm inherit the mode.
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    return sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+
+
+def _connect_to_read(path: Path) -> sqlite3.Connection:
+    """Open without any way to write. A copy in a read-only place needs `immutable`: it has no -shm to share."""
+    address = path.absolute().as_uri()
+    if not path.exists():
+        raise FileNotFoundError(path)
+    alone = not path.with_name(f"{path.name}-wal").exists() and not os.access(path.parent, os.W_OK)
+    mode = "mode=ro&immutable=1" if alone else "mode=ro"
+    return sqlite3.connect(
+        f"{address}?{mode}", uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+    )
+
+
+@contextlib.contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    """Turn what SQLite and the file system say into LedgerError, once, here."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise LedgerError(f"{path}: the ledger cannot be used now: {error}. Nothing was written.") from error
+    except _FOREIGN as error:
+        kind = StoreRefuses if isinstance(error, sqlite3.DatabaseError) else LedgerError
+        raise kind(f"{path}: the ledger refuses this, or is damaged: {error}. Nothing was written.") from error
+    except FileNotFoundError as error:
+        raise LedgerError(f"{path}: there is no such ledger, or no such directory.") from error
+    except OSError as error:
+        raise LedgerError(f"{path}: {error.strerror or error}. Nothing was written.") from error

@@ -1,0 +1,534 @@
+"""What can only happen to a ledger in a database that is reached over a network: lost answers, other settings, other roles."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager, suppress
+
+import psycopg
+import pytest
+from entry_samples import entry_data
+
+from bot.errors import LedgerError
+from bot.executor.leader_lock import LeaderLock
+from bot.ledger import Ledger, postgresql_connection, postgresql_store
+from bot.ledger.places import open_store
+from bot.ledger.postgresql_store import LOCK, PostgresqlStore
+from bot.ledger.store import CommitUnknown
+from bot.ledger_place import Database
+from tests.support.postgresql import cluster
+
+pytestmark = pytest.mark.postgresql
+COMMIT = b"COMMIT\0"  # as a statement of its own, not "READ COMMITTED"
+
+
+class Wire:
+    """A TCP proxy that counts round trips, and cuts a connection behind the server's back or before it."""
+
+    def __init__(self, port: int):
+        self._to = port
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self.turns = 0  # how often the client spoke after the server had
+        self.cut_at: bytes | None = None  # what the client says when it is cut
+        self.is_heard = True  # whether the server still hears that
+        self.cuts = 0
+        self.is_silent = False  # whether a cut connection stays, and nothing passes there any more
+        self._is_deaf = False
+        self._last = ""
+        self._sockets, self._threads = [self._listener], []
+        self._begin(self._serve)
+
+    def close(self):
+        for one in self._sockets:
+            end(one)
+        for thread in self._threads:
+            thread.join(30)
+        for one in self._sockets:
+            one.close()
+
+    def _begin(self, target, *arguments):
+        self._threads.append(threading.Thread(target=target, args=arguments, daemon=True))
+        self._threads[-1].start()
+
+    def _serve(self):
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            server = socket.create_connection(("127.0.0.1", self._to))
+            self._sockets += [client, server]
+            self._begin(self._pass, client, server, "client")
+            self._begin(self._pass, server, client, "server")
+
+    def _pass(self, source, target, who):
+        try:
+            while data := source.recv(65536):
+                if who == "client" and self._last == "server":
+                    self.turns += 1
+                self._last = who
+                if who == "client" and self.cut_at is not None and self.cut_at in data:
+                    self.cut_at, self.cuts = None, self.cuts + 1
+                    if not self.is_heard:
+                        if self.is_silent:
+                            continue
+                        break
+                    self._is_deaf = True
+                if who == "server" and self._is_deaf:  # it has answered, and nobody will hear it
+                    self._is_deaf = False
+                    if self.is_silent:
+                        continue
+                    break
+                target.sendall(data)
+        except OSError:
+            pass
+        for one in (source, target):
+            end(one)
+
+
+def end(one: socket.socket) -> None:
+    with suppress(OSError):
+        one.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.fixture
+def place(postgresql_cluster):
+    return postgresql_cluster.database()
+
+
+@pytest.fixture
+def wire(postgresql_cluster):
+    made = Wire(postgresql_cluster.port)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def hasty(monkeypatch):
+    """Who waits for an answer, and a server for its client, waits for a second."""
+    monkeypatch.setattr("bot.ledger.ledger.ANSWER_SECONDS", 1.0)
+    told = postgresql_store._OPTIONS.replace(f"timeout={postgresql_store.IDLE_SECONDS}s", "timeout=1s")
+    assert told != postgresql_store._OPTIONS
+    monkeypatch.setattr(postgresql_store, "_OPTIONS", told)
+
+
+@pytest.fixture
+def over(tmp_path, place, wire, postgresql_cluster, clock):
+    """The ledger over the wire."""
+    url = place.url.replace(f":{postgresql_cluster.port}/", f":{wire.port}/")
+    with Ledger(Database(url), tmp_path / "ledger.key", tmp_path / "anchors.txt", clock=clock) as ledger:
+        yield ledger
+
+
+@contextmanager
+def session(place):
+    with psycopg.connect(place.url, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.mark.parametrize("kind", ["asked", "proposed"])
+def test_an_append_takes_two_round_trips(over, wire, kind):
+    for _ in range(8):  # until statements are prepared
+        over.append("U1", entry_data(kind))
+    before = wire.turns
+    over.append("U1", entry_data(kind))
+    assert wire.turns - before == 2
+
+
+@pytest.mark.parametrize("is_heard", [True, False], ids=["committed", "never arrived"])
+def test_an_append_whose_answer_never_came_is_looked_up_and_stands_once(over, wire, is_heard):
+    over.append("U1", entry_data("asked", {"line": "before"}))
+    wire.is_heard, wire.cut_at = is_heard, COMMIT
+    entry = over.append("U1", entry_data("asked", {"line": "once"}))
+    assert wire.cuts == 1
+    over.append("U1", entry_data("asked", {"line": "after"}))
+    assert [one.line for one in over.every()] == ["before", "once", "after"]
+    assert over.entry(entry.seq) == entry
+    proof = over.verify()
+    assert (proof.holds, proof.anchors) == (True, 3)
+
+
+@pytest.mark.parametrize("is_heard", [True, False], ids=["committed", "never arrived"])
+def test_a_decision_whose_answer_never_came_is_made_once(over, wire, clock, is_heard):
+    ticket = over.append("U1", entry_data("proposed", {"open_until": clock.later(30)})).ticket
+    wire.is_heard, wire.cut_at = is_heard, COMMIT
+    over.append("U2", entry_data("approved", {"by": "U2", "start_by": clock.later(5)}), ticket)
+    assert [one.kind for one in over.story(ticket)] == ["proposed", "approved"]
+    assert over.ticket(ticket).approver == "U2"
+
+
+@pytest.mark.parametrize("is_heard", [True, False], ids=["committed", "never arrived"])
+def test_a_link_that_swallows_a_commit_is_given_up_and_the_entry_stands_once(hasty, over, wire, is_heard):
+    """No reset tells anybody: the client waits no longer than it does, and the server keeps no lock for who is gone."""
+    wire.is_heard, wire.is_silent, wire.cut_at = is_heard, True, COMMIT
+    over.append("U1", entry_data("asked", {"line": "once"}))
+    assert wire.cuts == 1
+    over.append("U1", entry_data("asked", {"line": "after"}))
+    assert [one.line for one in over.every()] == ["once", "after"]
+    assert over.verify().holds
+
+
+def backends(place):
+    """The processes of the server that serve hvops."""
+    with session(place) as admin:
+        found = admin.execute(
+            "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'hvops'"
+        )
+        return [row[0] for row in found]
+
+
+def test_a_server_that_stands_still_is_given_up_and_another_connection_is_made(hasty, ledger, place):
+    ledger.append("U1", entry_data("asked"))
+    still = backends(place)
+    assert still
+    for pid in still:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        for ask in (ledger.is_stopped, lambda: ledger.append("U1", entry_data("asked"))):
+            with pytest.raises(LedgerError, match="no answer in 1 s"):
+                ask()
+        assert ledger.is_stopped() is False
+    finally:
+        for pid in still:
+            os.kill(pid, signal.SIGCONT)
+    assert ledger.append("U1", entry_data("asked")).seq == 2
+    assert ledger.verify().holds
+
+
+def test_while_a_database_is_away_one_connection_is_being_made_and_nobody_waits_for_it(hasty, tmp_path, monkeypatch):
+    monkeypatch.setattr(postgresql_connection, "WAIT_SECONDS", 0.05)
+    attempts, make = [], PostgresqlStore._connect
+
+    def counted(store, **how):
+        attempts.append(store)
+        return make(store, **how)
+
+    monkeypatch.setattr(PostgresqlStore, "_connect", counted)
+    with cluster() as own, Ledger(own.database(), tmp_path / "ledger.key", tmp_path / "anchors.txt") as ledger:
+        ledger.append("U1", entry_data("asked"))
+        ledger.prove()
+        attempts.clear()
+        own.pause()
+        try:
+            ledger._reader._connection.close()
+            for _ in range(20):
+                with pytest.raises(LedgerError, match="does not answer"):
+                    ledger.is_stopped()
+            assert attempts == [ledger._reader]
+        finally:
+            own.pause(still=False)
+        answers = iter(lambda: answered(ledger), None)
+        assert next(answer for answer in answers if answer == "no")
+        assert attempts == [ledger._reader]
+
+
+def answered(ledger):
+    with suppress(LedgerError):
+        return "yes" if ledger.is_stopped() else "no"
+    return "no answer"
+
+
+def test_a_session_watches_its_server_and_the_server_its_client(ledger, postgresql_cluster):
+    told = "tcp_keepalives_idle tcp_keepalives_interval tcp_keepalives_count tcp_user_timeout client_connection_check_interval"
+    connection = ledger._store._connection
+    assert [connection.execute(f"SHOW {one}").fetchone()[0] for one in told.split()] == ["5", "2", "3", "10000", "5s"]
+    options = connection.info.get_parameters()
+    assert {one: options[one] for one in ("connect_timeout", "keepalives_idle", "tcp_user_timeout")} == {
+        "connect_timeout": "10",
+        "keepalives_idle": "5",
+        "tcp_user_timeout": "10000",
+    }
+
+
+def test_what_became_of_a_commit_is_not_guessed_while_nobody_can_be_asked(over, wire, monkeypatch):
+    monkeypatch.setattr("bot.ledger.ledger.UNKNOWN_SECONDS", 0.0)
+    over.append("U1", entry_data("asked"))
+    wire.cut_at = COMMIT
+    find = over._find_or_append
+
+    def find_after_the_server_went(drafts, unknown):
+        monkeypatch.setattr(over._store, "_begin", refuse)
+        return find(drafts, unknown)
+
+    def refuse(_):
+        raise psycopg.OperationalError("the server is away")
+
+    monkeypatch.setattr(over, "_find_or_append", find_after_the_server_went)
+    with pytest.raises(LedgerError, match="was written is not known"):
+        over.append("U1", entry_data("asked"))
+    assert wire.cuts == 1
+
+
+def test_a_connection_that_was_lost_in_between_is_made_anew(over, place):
+    over.append("U1", entry_data("asked"))
+    with session(place) as admin:
+        admin.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+    assert over.append("U1", entry_data("asked")).seq == 2
+    assert over.is_stopped() is False
+    assert over.verify().holds
+
+
+def test_an_immediate_stop_loses_nothing_that_was_answered_for(tmp_path, clock):
+    with (
+        cluster() as own,
+        Ledger(own.database(), tmp_path / "ledger.key", tmp_path / "anchors.txt", clock=clock) as ledger,
+    ):
+        promised = []
+        for turn in range(3):
+            promised += [ledger.append("U1", entry_data("asked", {"line": str(turn)})) for _ in range(5)]
+            own.stop(signal.SIGQUIT)
+            with pytest.raises(LedgerError, match="cannot be used now"):
+                ledger.append("U1", entry_data("asked", {"line": "away"}))
+            own.start()
+        assert list(ledger.every()) == promised
+        assert ledger.verify().holds
+
+
+@pytest.mark.parametrize(
+    ("statement", "says"),
+    [
+        ("ALTER DATABASE {} SET synchronous_commit = off", "synchronous_commit is off"),
+        ("ALTER DATABASE {} SET synchronous_commit = local", "synchronous_commit is local"),
+        ("ALTER DATABASE {} SET synchronous_commit = remote_write", "synchronous_commit is remote_write"),
+        ("ALTER DATABASE {} SET session_replication_role = replica", "session_replication_role"),
+    ],
+)
+def test_a_server_that_may_forget_keeps_no_ledger(opened, place, statement, says):
+    opened().append("U1", entry_data("asked"))
+    with session(place) as admin:
+        admin.execute(statement.format(place.url.rpartition("/")[2]))
+    with pytest.raises(LedgerError, match=says):
+        opened()
+
+
+def test_a_setting_that_is_changed_later_is_noticed_at_the_next_append(ledger):
+    ledger.append("U1", entry_data("asked"))
+    ledger._store._connection.execute("SET synchronous_commit = off")
+    with pytest.raises(LedgerError, match="synchronous_commit is off"):
+        ledger.append("U1", entry_data("asked"))
+    ledger._store._connection.execute("SET synchronous_commit = on")
+    assert ledger.append("U1", entry_data("asked")).seq == 2
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "ALTER TABLE hvops.entry DISABLE TRIGGER entry_stays",
+        "CREATE FUNCTION hvops.lower(text) RETURNS text LANGUAGE sql AS 'SELECT $1'",
+        "CREATE UNIQUE INDEX only_one_stop ON hvops.entry (kind) WHERE kind = 'stop'",
+        "CREATE RULE nothing AS ON INSERT TO hvops.lock DO INSTEAD NOTHING",
+        "ALTER TABLE hvops.ticket ALTER COLUMN state SET DEFAULT 'approved'",
+        "ALTER TABLE hvops.entry DROP CONSTRAINT entry_previous_key",
+        "ALTER TABLE hvops.lock ENABLE ROW LEVEL SECURITY",
+        "CREATE OR REPLACE FUNCTION hvops.refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
+        "CREATE VIEW hvops.more AS SELECT 1",
+    ],
+)
+def test_every_altered_definition_is_noticed_before_anything_is_decided(ledger, opened, place, statement):
+    ledger.append("U1", entry_data("proposed"))
+    assert not ledger.is_stopped()
+    with session(place) as admin:
+        admin.execute(statement)
+    with pytest.raises(LedgerError, match=r"definition|Unexpected|version"):
+        ledger.is_stopped()
+    assert not ledger.verify().holds
+
+
+def test_a_ledger_of_another_version_is_noticed(ledger, opened, place):
+    assert not ledger.is_stopped()
+    with session(place) as admin:
+        admin.execute("COMMENT ON SCHEMA hvops IS 'hvops ledger 9'")
+    with pytest.raises(LedgerError, match="version"):
+        ledger.is_stopped()
+    with pytest.raises(LedgerError, match="version"):
+        opened()
+
+
+def test_a_dead_writer_keeps_nobody_waiting(opened):
+    dead, other = opened(), opened()
+
+    def dies():
+        with dead._store.transaction():
+            dead._store._connection.close()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        dies()
+    assert other.append("U1", entry_data("asked")).seq == 1
+    assert dead.append("U1", entry_data("asked")).seq == 2
+
+
+def test_who_waits_too_long_for_the_lock_writes_nothing(ledger, place):
+    ledger.append("U1", entry_data("asked"))
+    ledger._store._connection.execute("SET lock_timeout = '100ms'")
+    with session(place) as other, other.transaction():
+        other.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
+        with pytest.raises(LedgerError, match="lock timeout"):
+            ledger.append("U1", entry_data("asked"))
+    assert ledger.append("U1", entry_data("asked")).seq == 2
+
+
+def test_no_message_tells_the_password(place, postgresql_cluster):
+    assert postgresql_cluster.password not in f"{place} {place!r}"
+    wrong = Database(place.url.replace(postgresql_cluster.password, "wrong-Passw0rd"))
+    with pytest.raises(LedgerError) as refused:
+        open_store(wrong)
+    assert "wrong-Passw0rd" not in str(refused.value)
+    assert place.password == postgresql_cluster.password
+
+
+@pytest.mark.parametrize("url", ["", "mysql://h/d", "postgresql://h", "ledger.db"])
+def test_what_is_no_address(url):
+    with pytest.raises(ValueError, match="postgresql://USER@HOST/DATABASE"):
+        Database(url)
+
+
+CHILD = """
+import os, signal, sys
+from pathlib import Path
+from bot.executor.leader_lock import LeaderLock
+from bot.ledger import Ledger
+from bot.ledger_place import Database
+from bot.ledger.entries import Asked
+from bot.ledger.postgresql_store import PostgresqlStore
+
+folder, when, doomed = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+commit, count = PostgresqlStore._commit, 0
+
+def committed(self, writing):
+    global count
+    if writing.entries:
+        count += 1
+    if when == "before" and count == doomed:
+        self._send()
+        os.kill(os.getpid(), signal.SIGKILL)
+    commit(self, writing)
+    if when == "after" and count == doomed:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+PostgresqlStore._commit = committed
+ledger = Ledger(Database(sys.stdin.readline().strip()), folder / "ledger.key", folder / "anchors.txt")
+for number in range(1, 9):
+    print(ledger.append("U1", Asked(line=str(number))).seq, flush=True)
+"""
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("doomed", [1, 2, 5])
+def test_death_at_the_nth_append(tmp_path, opened, place, when, doomed):
+    child = subprocess.run(
+        [sys.executable, "-c", CHILD, str(tmp_path), when, str(doomed)],
+        input=place.url,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert child.returncode == -9, child.stderr
+    promised = [int(line) for line in child.stdout.split()]
+    ledger = opened()
+    kept = [entry.seq for entry in ledger.every()]
+    assert promised == list(range(1, doomed))
+    assert kept == list(range(1, doomed + (when == "after")))
+    assert ledger.append("U1", entry_data("asked")).seq == len(kept) + 1
+    assert ledger.verify().holds
+
+
+def test_unknown_is_no_refusal():
+    assert issubclass(CommitUnknown, LedgerError)
+
+
+def test_one_process_of_all_machines_runs_tickets_until_its_connection_is_lost(opened, place, tmp_path):
+    one, other = opened(), opened()
+    lock = LeaderLock(tmp_path / "here", one.holds_runs)
+    elsewhere = LeaderLock(tmp_path / "there", other.holds_runs)  # another machine: no lock of the system is shared
+    assert lock.acquire()
+    assert not elsewhere.acquire()
+    with session(place) as admin:
+        admin.execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
+    with pytest.raises(LedgerError, match="was lost"):
+        lock.must_be_held()
+    assert not lock.acquire()
+    assert elsewhere.acquire()
+    assert one.append("U1", entry_data("asked")).seq == 1  # it still answers
+    for each in (lock, elsewhere):
+        each.close()
+
+
+OPENER = """
+import sys
+from pathlib import Path
+from bot.ledger import Ledger
+from bot.ledger.entries import Asked
+from bot.ledger_place import Database
+folder = Path(sys.argv[1])
+sys.stdout.write("ready\\n")
+sys.stdout.flush()
+place = Database(sys.stdin.readline().strip())
+with Ledger(place, folder / "ledger.key", folder / "anchors.txt") as ledger:
+    ledger.append(sys.argv[2], Asked(line="/x"))
+"""
+
+
+def test_processes_that_come_to_an_empty_database_at_once_all_open_it(tmp_path, opened, place):
+    """The first start of several bots at the same moment: one makes the tables, the others find them."""
+    children = [
+        subprocess.Popen(
+            [sys.executable, "-c", OPENER, str(tmp_path), name],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for name in "abcd"
+    ]
+    for child in children:
+        assert child.stdout.readline() == "ready\n"
+    for child in children:
+        child.stdin.write(f"{place.url}\n")
+        child.stdin.flush()
+    said = [child.communicate(timeout=60) for child in children]
+    assert [child.returncode for child in children] == [0] * 4, said
+    assert sorted(entry.actor for entry in opened().every()) == list("abcd")
+
+
+def test_who_stops_running_tickets_lets_another_machine_do_so(opened, tmp_path):
+    one, other = opened(), opened()
+    lock = LeaderLock(tmp_path / "here", one.holds_runs, one.release_runs)
+    elsewhere = LeaderLock(tmp_path / "there", other.holds_runs, other.release_runs)
+    assert lock.acquire()
+    assert not elsewhere.acquire()
+    lock.close()
+    while not elsewhere.acquire():  # the server needs a moment
+        pass
+    elsewhere.close()
+
+
+def test_who_may_only_read_sees_the_views_and_the_ledger_stays_as_it_is(ledger, place, postgresql_cluster):
+    """As the guide says it: rights that are given change no definition, and let nobody write."""
+    ledger.append("U1", entry_data("asked", {"line": "/x"}))
+    name = f"reader_{place.url.rpartition('/')[2]}"
+    with session(place) as admin:
+        admin.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'r'")
+        admin.execute(f"GRANT USAGE ON SCHEMA hvops TO {name}")
+        admin.execute(f"GRANT SELECT ON hvops.timeline, hvops.questions, hvops.decisions TO {name}")
+    own = place.url.replace(f"hvops:{postgresql_cluster.password}@", f"{name}:r@")
+    with psycopg.connect(own, autocommit=True) as reader:
+        assert reader.execute("SELECT line FROM hvops.timeline").fetchall() == [("/x",)]
+        for refused in (
+            "SELECT * FROM hvops.entry",
+            "DELETE FROM hvops.timeline",
+            "INSERT INTO hvops.blob VALUES ('', '')",
+        ):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                reader.execute(refused)
+    assert ledger.is_stopped() is False
+    assert ledger.verify().holds

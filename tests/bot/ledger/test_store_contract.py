@@ -1,0 +1,322 @@
+"""What every store of a ledger has to keep, on SQLite and on a real PostgreSQL."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+from entry_samples import entry_data, entry_data_of
+
+from bot.errors import AlreadyDecided, LedgerError, TicketError
+from bot.ledger import Filter, Reader, Visibility
+from bot.ledger.envelope import EntryDraft, encode, entry_mac
+from bot.ledger.filters import OUTCOMES
+from bot.ledger.key import read_key
+from bot.ledger.places import open_store
+
+
+@pytest.fixture
+def place(either):
+    return either
+
+
+@pytest.fixture
+def told(ledger, clock):
+    """A ledger in which everything happened once: answered, refused, decided, run, undone, stopped."""
+    far = clock.later(60)
+    append = ledger.append
+    asked = append(
+        "T0/U1", entry_data("asked", {"line": "check-writers prod", "command": "check-writers", "name": "Åse"})
+    )
+    samples = [{"on": "HV03", "what": "writers", "fields": {"Name": "Microsoft Hyper-V VSS Writer"}}]
+    answered = {
+        "asked": asked.seq,
+        "places": ["prod"],
+        "target": "prod",
+        "samples": samples,
+        "report": ledger.put_blob(b"r"),
+    }
+    append("T0/U1", entry_data("answered", {**answered, "answer": "token", "command": "check-writers"}))
+    append("T0/U2", entry_data("refused", {"category": "not allowed", "line": "/drain-node hv03", "name": "O'Neil"}))
+    append("T0/U2", entry_data("asked", {"line": "hvops help", "command": "hvops"}))
+    for number in (1, 2, 3):
+        plan = {"title": f"Drain hv0{number}"}
+        wanted = {"open_until": far, "places": ["prod"], "target": f"hv0{number}", "plan": plan, "line": "drain-node"}
+        ticket = append("T0/U1", entry_data("proposed", wanted)).ticket
+        assert ticket == f"T-{number}"
+    append("T0/U2", entry_data("approved", {"by": "T0/U2", "start_by": clock.later(5)}), "T-1")
+    append("T0/U1", entry_data("started", {"attempt": 1, "locks": ["cluster:prod", "host:hv01"]}), "T-1")
+    append("T0/U1", entry_data("intent", {"step": "drain", "round": 1, "attempt": 1}), "T-1")
+    append("T0/U1", entry_data("outcome", {"step": "drain", "round": 1, "attempt": 1, "result": "done"}), "T-1")
+    append("T0/U1", entry_data("done"), "T-1")
+    append("T0/U3", entry_data("rejected", {"by": "T0/U3"}), "T-2")
+    append("T0/U3", entry_data("shown", {"what": "stop", "channel": "C1", "entry": 1}))
+    append("T0/U3", entry_data("stop", {"reason": "power work", "name": "night shift"}))
+    return ledger
+
+
+def test_a_ledger_is_opened_again_as_it_was_left(told, opened):
+    entries = list(told.every())
+    again = opened()
+    assert list(again.every()) == entries
+    assert [entry.seq for entry in entries] == list(range(1, len(entries) + 1))
+    assert again.is_stopped()
+    assert again.locks() == {}
+    assert again.ticket("T-2").end == "rejected"
+    proof = again.verify()
+    assert (proof.holds, proof.entries, proof.anchors) == (True, len(entries), len(entries)), proof.says
+    assert again.check_recent().holds
+
+
+def test_every_byte_comes_back(ledger):
+    line = 'NUL \x00, quote ", backslash \\, \\u0000, percent %s ? and beyond \U0001f4a5 ÄÖ\u2028'
+    entry = ledger.append("U1", entry_data("asked", {"line": line}))
+    assert ledger.entry(entry.seq) == entry
+    assert ledger.entry(entry.seq).line == line
+    assert ledger.put_blob(bytes(range(256))) == ledger.put_blob(bytes(range(256)))
+    assert ledger.blob(ledger.put_blob(bytes(range(256)))) == bytes(range(256))
+    assert ledger.find(Filter(text="nothing-of-the-kind")) == []
+    assert ledger.find(Filter(text="beyond")) == [entry]
+    assert ledger.verify().holds
+
+
+def test_lists_show_what_the_entries_say(told, clock):
+    assert told.tickets() == ["T-3"]
+    assert told.tickets(["ended"]) == ["T-1", "T-2"]
+    assert [one.id for one in told.listed(["ended", "proposed"])] == ["T-3", "T-2", "T-1"]
+    assert [one.id for one in told.listed(["ended", "proposed"], 1, newest_first=False)] == ["T-1"]
+    assert [(one.ending, one.attempt, one.approver) for one in told.listed(["ended"])] == [
+        ("rejected", 0, ""),
+        ("done", 1, "T0/U2"),
+    ]
+    assert told.counted() == {"proposed": 1}
+    assert [one.id for one in told.with_line("drain-node")] == ["T-3", "T-2", "T-1"]
+    assert [(one.ticket, one.title, one.places) for one in told.headings("ended", 1)] == [
+        ("T-2", "Drain hv02", ("prod",))
+    ]
+    assert told.untold_ends() == ["T-1", "T-2"]
+    assert told.yielding_tickets() == []
+    assert told.overdue(clock.now) == []
+    assert told.overdue(clock.now + timedelta(hours=2)) == ["T-3"]
+    assert told.expiring_approvals(clock.now + timedelta(hours=2)) == []
+    assert told.stops_shown() == {"C1": 1}
+    assert told.last_published() == 0
+    assert told.find_answer("token").kind == "answered"
+    assert [one.kind for one in told.following(("approved", "rejected"), 0, 9)] == ["approved", "rejected"]
+    assert [one.kind for one in told.story("T-1")] == ["proposed", "approved", "started", "intent", "outcome", "done"]
+    recalled = told.recall("hv03", "writers", clock.now - timedelta(hours=1))
+    assert [one["Name"] for one in recalled] == ["Microsoft Hyper-V VSS Writer"]
+    assert told.names(["T0/U1", "T0/U2", "T0/U9"]) == {"T0/U1": "Åse", "T0/U2": "O'Neil"}
+
+
+def test_reviews_find_the_same_on_every_store(told):
+    def found(**words):
+        return [entry.seq for entry in told.begun(Filter(**words), 100)]
+
+    by_outcome = {word: found(outcome=word) for word in OUTCOMES}
+    assert {word: rows for word, rows in by_outcome.items() if rows} == {
+        "answered": [2],
+        "refused": [3],
+        "not-allowed": [3],
+        "proposed": [7],
+        "rejected": [6],
+        "done": [5],
+        "open": [7],
+        "ended": [6, 5],
+    }
+    assert found() == [15, 7, 6, 5, 3, 2]
+    assert found(who="U1") == found(who="Åse") == [7, 6, 5, 2]
+    assert found(who="o'neil") == [5, 3]
+    assert found(who="U3") == [15, 6]
+    assert found(target="HV02") == [6]
+    assert found(target=["prod"]) == [7, 6, 5, 2]
+    assert found(command="drain-node") == [3]
+    assert found(command="stop") == [15]
+    assert found(text="power") == [15]
+    assert found(ticket="T-1") == [5]
+    sight = Visibility(frozenset({"prod"}), frozenset({"hv01"}), "T0/U2")
+    assert found(sight=sight) == [15, 7, 6, 5, 3, 2]
+    assert found(sight=Visibility(frozenset(), frozenset(), "T0/U9")) == [15]
+    assert told.count(Filter(), 100) == {
+        ("answered", "answered"): 1,
+        ("refused", "not allowed"): 1,
+        ("stop", "stop"): 1,
+        ("proposed", "proposed"): 1,
+        ("proposed", "rejected"): 1,
+        ("proposed", "done"): 1,
+    }
+    assert [entry.seq for entry in told.begun(Filter(), 2, 1)] == [7, 6]
+
+
+def test_hostile_words_are_values_and_nothing_else(told):
+    for word in ("' OR 1=1 --", "%", "_", '"]', "\\", "x'); DROP TABLE entry; --", "?", "%s", "{}"):
+        assert told.find(Filter(target=word, who=word, command=word)) == []
+        told.find(Filter(text=word, actor=word, ticket=word))
+    assert told.verify().holds
+
+
+def test_rebuilding_makes_the_tables_that_were_there(told):
+    told.rebuild()
+    assert told.verify().holds
+    assert told.check_recent().holds
+
+
+def test_all_or_nothing_is_appended(ledger, clock):
+    proposal = entry_data("proposed", {"open_until": clock.later(30)})
+    first = ledger.append("U1", proposal)
+    with pytest.raises(TicketError):
+        ledger.append_together(
+            EntryDraft("U1", entry_data("asked")), EntryDraft("U1", entry_data("done"), first.ticket)
+        )
+    assert ledger.head() == first
+    assert ledger.verify().holds
+
+
+def test_one_of_many_deciders_decides(opened, clock):
+    """Each has a connection of its own, as processes have."""
+    ledgers = [opened() for _ in range(4)]
+    ticket = ledgers[0].append("U0", entry_data("proposed", {"open_until": clock.later(30)})).ticket
+    together = threading.Barrier(4)
+
+    def decide(number):
+        together.wait()
+        kind = "approved" if number % 2 else "rejected"
+        try:
+            return ledgers[number].append(
+                f"U{number + 1}", entry_data_of(kind, {"by": f"U{number + 1}", "start_by": clock.later(5)}), ticket
+            )
+        except AlreadyDecided:
+            return None
+
+    with ThreadPoolExecutor(4) as pool:
+        decided = [entry for entry in pool.map(decide, range(4)) if entry]
+    assert len(decided) == 1
+    assert ledgers[0].head() == decided[0]
+    assert ledgers[0].verify().holds
+
+
+def test_many_writers_make_one_chain(opened):
+    ledgers = [opened() for _ in range(4)]
+
+    def work(number):
+        for turn in range(15):
+            ledgers[number].append(f"U{number}", entry_data("asked", {"line": str(turn)}))
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, range(4)))
+    entries = list(ledgers[0].every())
+    assert [entry.seq for entry in entries] == list(range(1, 61))
+    assert {entry.actor: [one.line for one in entries if one.actor == entry.actor] for entry in entries} == {
+        f"U{number}": [str(turn) for turn in range(15)] for number in range(4)
+    }
+    assert ledgers[0].verify().anchors == 60
+
+
+def test_who_ignores_the_lock_cannot_fork_the_chain(ledger, place):
+    """A second writer with the key and without manners: the database refuses what does not follow the newest entry."""
+    first = ledger.append("U1", entry_data("asked"))
+    ledger.append("U1", entry_data("asked"))
+    key = read_key(ledger.key_file)
+    store = open_store(place)
+    try:
+        body = encode(2, first.at, EntryDraft("U2", entry_data("asked")), {}, None)
+        with pytest.raises(LedgerError), store.transaction():
+            store.insert(2, body, first.mac, entry_mac(key, first.mac, body))
+    finally:
+        store.close()
+    assert ledger.verify().entries == 2
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "UPDATE entry SET body = replace(body, 'U1', 'U2')",
+        "DELETE FROM entry",
+        "INSERT INTO entry (seq, body, previous, mac) SELECT seq + 1, body, mac, mac FROM entry",
+        "UPDATE blob SET sha256 = 'x'",
+    ],
+)
+def test_what_stands_is_never_changed(ledger, place, sql):
+    ledger.append("U1", entry_data("asked"))
+    ledger.put_blob(b"bytes")
+    store = open_store(place)
+    try:
+        with pytest.raises(LedgerError), store.transaction():
+            store.write(sql)
+    finally:
+        store.close()
+    assert ledger.verify().holds
+
+
+def test_a_false_list_decides_nothing(told, place, opened):
+    store = open_store(place)
+    with store.transaction():
+        store.write("UPDATE ticket SET state = 'ended', ending = 'done' WHERE id = 'T-3'")
+    store.close()
+    assert told.ticket("T-3").end == ""
+    with pytest.raises(LedgerError, match="T-3"):
+        told.listed(["ended"])
+    assert not told.verify().holds
+    told.rebuild()
+    assert told.verify().holds
+
+
+def test_an_edited_entry_is_found_by_its_mac_wherever_it_is_read(told, place):
+    disarm = {
+        "SqliteStore": [
+            "DROP TRIGGER entry_stays",
+            "UPDATE entry SET body = replace(body, 'T0/U2', 'T0/U7') WHERE seq = 8",
+        ],
+        "PostgresqlStore": [
+            "ALTER TABLE entry DISABLE TRIGGER USER",
+            "UPDATE entry SET body = replace(body, 'T0/U2', 'T0/U7') WHERE seq = 8",
+            "ALTER TABLE entry ENABLE TRIGGER USER",
+        ],
+    }
+    store = open_store(place)
+    with store.transaction():
+        for statement in disarm[type(store).__name__]:
+            store.write(statement)
+    store.close()
+    proof = told.verify()
+    assert (proof.holds, proof.broken_at) == (False, 8)
+    with pytest.raises(LedgerError, match=r"entry 8|entry_stays"):
+        told.story("T-1")
+
+
+def test_altered_definitions_stop_all_that_decides(told, place):
+    store = open_store(place)
+    trigger = {"SqliteStore": "locks_taken", "PostgresqlStore": "entry_moves ON entry"}[type(store).__name__]
+    with store.transaction():
+        store.write(f"DROP TRIGGER {trigger}")
+    store.close()
+    with pytest.raises(LedgerError, match="was removed"):
+        told.is_stopped()
+    with pytest.raises(LedgerError, match="was removed"):
+        told.append("U9", entry_data("rejected", {"by": "U9"}), "T-3")
+    proof = told.verify()
+    assert not proof.holds
+    assert "was removed" in proof.says
+
+
+def test_a_reader_needs_no_key_and_changes_nothing(told, place):
+    with Reader(place) as reader:
+        assert [entry.seq for entry in reader.every()] == [entry.seq for entry in told.every()]
+        assert reader.is_stopped()
+        with pytest.raises(LedgerError):
+            reader._reader.write("DELETE FROM ticket")
+    assert told.verify().holds
+
+
+def test_a_closed_ledger_refuses_in_words(ledger):
+    ledger.append("U1", entry_data("asked"))
+    ledger.close()
+    with pytest.raises(LedgerError, match="Nothing was written"):
+        ledger.append("U1", entry_data("asked"))
+
+
+def test_of_no_kind_and_in_no_state_there_is_nothing(told):
+    assert told.entries(kind=[]) == []
+    assert told.tickets([]) == told.listed([]) == told.following([], 0, 9) == []
