@@ -14,7 +14,7 @@ SPREAD = -n $(WORKERS) --dist load --maxschedchunk 1
 # Incidents as data: make cases CASES=folder plays your own.
 CASES ?= tests/cases
 
-.PHONY: help setup demo test test-lab test-long test-postgres cases bare snapshots rooms walk kill slack-faults mutants check fix docs bench bench-long clean
+.PHONY: help setup demo test test-lab test-long test-postgres test-sites cases bare snapshots rooms walk kill slack-faults mutants check fix docs bench bench-long clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -43,13 +43,17 @@ test-lab: $(READY)  ## what it is tested against: the practice environment, the 
 # The contract of the stores, one move and four scenarios run on PostgreSQL in `make test` as well. Here: what only a database
 # can meet, and all that a file goes through, killed and raced, unless it looks into the file itself.
 DATABASE_TESTS = tests/bot/ledger/test_postgresql.py tests/bot/ledger/test_store_contract.py tests/bot/ledger/test_copies.py \
-	tests/bot/ledger/test_views.py tests/bot/cli/test_ledger_move.py tests/stories/test_postgresql.py
+	tests/bot/ledger/test_views.py tests/bot/cli/test_ledger_move.py tests/stories/test_postgresql.py tests/stories/test_site.py \
+	tests/bot/transport/sites tests/bot/doctor/test_sites.py
 EITHER_STORE = tests/bot/ledger/test_ticket_state.py tests/bot/ledger/test_ticket_table.py tests/bot/ledger/test_entries.py \
 	tests/bot/ledger/test_kill.py tests/bot/ledger/test_concurrency.py tests/bot/executor
-test-postgres: $(READY)  ## the ledger in PostgreSQL: the store, kills, lost answers, a move into it, and the rules of tickets on it
+test-postgres: $(READY)  ## the ledger and the queue of sites in PostgreSQL: kills, lost answers, a move, hostile workers, and the rules of tickets
 	@sh deploy/system-packages.sh test $(PYTHON)
 	$(PYTEST) $(SPREAD) $(DATABASE_TESTS)
 	STORE=postgresql $(PYTEST) $(SPREAD) -m "not sqlite" $(EITHER_STORE)
+
+test-sites: $(READY)  ## whole incidents again, with all machines behind a site's worker
+	SITE=worker $(PYTEST) $(SPREAD) tests/stories
 
 test-long: $(READY)  ## whole incidents that take long, such as each error of a node whose updates are fixed
 	$(PYTEST) $(SPREAD) --ignore tests/lab --long

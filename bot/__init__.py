@@ -16,6 +16,7 @@ The rooms, in the order in which a command passes them:
 and `errors.py` the tree of what can go wrong. Beside the path:
 
     app            the bot: services and Slack together; services: what both entry points share, made from the settings
+    worker         at another site: asks and changes its machines, for bots that have no route there
     config/        settings.toml and inventory.toml
     audit/         what /audit and `hvops audit` look for, and who may see it
     audit_verify   is the ledger whole? against its key, its anchor file and the audit channel

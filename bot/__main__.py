@@ -1,4 +1,4 @@
-"""The command line: `hvops ask | audit | ledger | run | runs | stop | go | doctor | record | manifest | demo`."""
+"""The command line: `hvops ask | audit | ledger | run | worker | runs | stop | go | doctor | record | manifest | demo`."""
 
 # ruff: noqa: PLC0415 - each command imports what it needs when it runs, so that --help answers at once
 
@@ -98,6 +98,17 @@ def run(settings: SettingsFile = None) -> None:
     from bot.app import run as serve
 
     serve(_ready(settings))
+
+
+@app.command()
+def worker(
+    site: Annotated[str, typer.Option("--site", metavar="NAME", help="A [site.NAME] of the inventory.")],
+    settings: SettingsFile = None,
+) -> None:
+    """Ask and change the machines of one site, for bots that have no route there, until it is stopped."""
+    from bot.worker import run as work
+
+    work(_ready(settings), site)
 
 
 @app.command()

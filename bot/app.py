@@ -154,6 +154,7 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[Servic
                 ready(parts)
             for warming in (
                 people.prefetch(),
+                parts.target_client.warm(),
                 precheck_ledger(parts.ledger),
             ):  # the first person should wait for neither
                 closing.push_async_callback(_gone, asyncio.create_task(warming))

@@ -8,7 +8,7 @@
                                  SwitchUnchanged, Locked, Unanswered, PlanNotShown, WrongReadBack
       TargetError(target)        ConnectionFailed, AuthenticationFailed (and LoginNotChecked), TargetTimeout,
                                  TargetFault (and NotFound), MalformedResponse (and IncompleteResponse), QuotaExceeded, PolicyViolation,
-                                 OutcomeUnknown, Withheld; of a web server besides NotListening, NoTls, NotHttp, HeadTooLong
+                                 OutcomeUnknown, NotBegun, Withheld; of a web server besides NotListening, NoTls, NotHttp, HeadTooLong
       SettingsError              at start-up, naming file, key and what to write
       LedgerError                the ledger cannot be written or read: nothing is asked and nothing is done;
                                  UnreadableEntry(seq): only one entry of it, and what hangs on that one
@@ -273,6 +273,12 @@ class OutcomeUnknown(TargetError):
     """A change may have been made or not: the answer was lost at the one moment that decides. Look before anything else."""
 
     kind = "unknown"
+
+
+class NotBegun(TargetError):
+    """A change at another site was not begun, and will not be any more."""
+
+    kind = "not begun"
 
 
 class Withheld(TargetError):

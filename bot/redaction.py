@@ -217,6 +217,10 @@ class Redactor:
                 text = _replace(pattern, text)
         return text
 
+    def redact_known(self, text: str) -> str:
+        """The text without the known values alone: what is only like a secret stays, for those who judge by the text."""
+        return self._known.redact(text)
+
     def redact_data(self, data: Any) -> Any:
         """The same mapping, list or value without its secrets; a value under a telling key goes whole."""
         if isinstance(data, str):

@@ -12,7 +12,8 @@ from bot.api.queries import DoneChanges, LedgerQuery
 from bot.api.rows import Rows
 from bot.config.inventory_file import InventoryFile
 from bot.config.inventory_file import load as load_inventory
-from bot.config.settings import Credential, Settings
+from bot.config.settings import Credential, Settings, Sites
+from bot.config.web_addresses import read_network
 from bot.dispatch.authorization import Accounts, Person
 from bot.dispatch.inventory import Inventory
 from bot.dispatch.pipeline import Pipeline
@@ -38,6 +39,9 @@ from bot.transport.http.probe import Prober
 from bot.transport.permitted import why_not_sent
 from bot.transport.replay import Replay
 from bot.transport.routing import Credentials, Router
+from bot.transport.sites.keys import made_key
+from bot.transport.sites.membership import homes_of, only
+from bot.transport.sites.signing import SiteKey
 from bot.transport.sql.connection_string import DatabaseLogin
 from bot.transport.sql.databases import Databases
 from bot.transport.windows.winrm import WireObserver
@@ -76,11 +80,24 @@ class Services:
 def open_connections(settings: Settings, tap: WireObserver | None = None) -> Iterator[Connections]:
     """Make the way to the outside, and close it afterwards. Raises SettingsError for a wrong inventory."""
     inventory_file = load_inventory(settings.inventory)
+    if settings.sites is not None and settings.sites.is_workers:  # on its machine, its site is asked directly
+        inventory_file = only(inventory_file, next(iter(settings.sites.worker)))
+        settings = settings.model_copy(update={"sites": None})
+    with connections_to(settings, inventory_file, tap) as out:
+        yield out
+
+
+@contextmanager
+def connections_to(
+    settings: Settings, inventory_file: InventoryFile, tap: WireObserver | None = None
+) -> Iterator[Connections]:
+    """The same for an inventory at hand: that of one site, with settings without [sites]. Raises SettingsError."""
     router = build_router(settings, inventory_file)
     databases = Databases(inventory_file.vmm, database_login(settings))
     backups = BackupProduct(backup_service(settings, inventory_file))
     balancers = LoadBalancers(inventory_file.load_balancers(), appliance_logins(settings))
-    target_client = TargetClient(
+    make = partial(TargetClient) if settings.sites is None else sited(settings.sites, inventory_file, tap)
+    target_client = make(
         router,
         at_once=settings.limits.at_once,
         tap=tap,
@@ -95,6 +112,49 @@ def open_connections(settings: Settings, tap: WireObserver | None = None) -> Ite
         yield Connections(settings, inventory_file, router, target_client, inventory)
     finally:
         target_client.close()
+
+
+def sited(sites: Sites, inventory_file: InventoryFile, tap: WireObserver | None = None) -> Callable[..., TargetClient]:
+    """What makes a client that reaches sites through their workers, of what a `TargetClient` is made of.
+
+    Raises:
+        SettingsError: a site is not in the inventory, its key is missing, or the packages are.
+    """
+    if tap is not None:
+        raise SettingsError(
+            "hvops record asks hosts itself, so it runs on the machine of a site's worker, not of the bot."
+        )
+    try:
+        from bot.transport.sites.client import SitedClient  # noqa: PLC0415 - only where there are sites
+        from bot.transport.sites.queue import Queue, Site  # noqa: PLC0415
+    except ImportError as missing:
+        raise SettingsError("[sites] needs more packages. Run: pip install hvops[postgresql]") from missing
+    homes = homes_of(inventory_file, sites.worker)
+    known: dict[str, Site] = {}
+    for name, worker in sites.worker.items():
+        told = inventory_file.site[name.lower()].name
+        if not worker.login:
+            raise SettingsError(
+                f"[sites.worker.{name}] login is missing: write the login of its worker at the database."
+            )
+        known[name.lower()] = Site(told, worker.login, SiteKey.of(told, made_key(worker.key_file)))
+    balancers = inventory_file.load_balancers()
+    networks = {
+        name: tuple(
+            read_network(one)
+            for key, balancer in balancers.items()
+            if homes.get(key, "").lower() == name
+            for one in balancer.networks
+        )
+        for name in known
+    }
+    return partial(
+        SitedClient,
+        queue=Queue(sites.place, known, sites.stale_seconds),
+        homes=homes,
+        networks=networks,
+        reaches_itself=bool({*inventory_file.clusters, *inventory_file.hosts} - homes.keys()),
+    )
 
 
 def as_operator(out: Connections, nodes: Mapping[str, Iterable[str]]) -> TargetClient:

@@ -313,6 +313,52 @@ class Limits(Section):
         return self
 
 
+class SiteWorker(Section):
+    """One site with a worker, as the bot or the worker itself knows it."""
+
+    key_file: Path = Field(
+        description='key_file = "branch1.key", made by the bot at its first start and copied to the worker'
+    )
+    login: str = Field(
+        default="",
+        pattern=r"^([A-Za-z_][A-Za-z0-9_-]{0,62})?$",
+        description="login = \"hvops_branch1\", the worker's at the database; only in the bot's settings",
+    )
+
+
+class Sites(Section):
+    """Sites whose machines a worker there asks and changes, through a queue in PostgreSQL."""
+
+    database: SecretStr = Field(
+        description='database = "postgresql://hvops@db1/hvops_sites?sslmode=verify-full", not the one of the ledger'
+    )
+    stale_seconds: int = Field(
+        default=3,
+        ge=1,
+        le=60,
+        description="stale_seconds = 3, after which a silent worker's questions go to another one",
+    )
+    worker: dict[str, SiteWorker] = Field(
+        description="a table [sites.worker.NAME] with key_file, NAME being a [site.NAME]"
+    )
+
+    @field_validator("database")
+    @classmethod
+    def _an_address(cls, database: SecretStr) -> SecretStr:
+        Database(database.get_secret_value())
+        return database
+
+    @property
+    def place(self) -> Database:
+        """Where the queue is."""
+        return Database(self.database.get_secret_value())
+
+    @property
+    def is_workers(self) -> bool:
+        """Whether these are the settings of a worker, which is told no login but its own."""
+        return not any(worker.login for worker in self.worker.values())
+
+
 class Policy(Section):
     """Whose decision a change needs, and how long it may take. A risk without a rule refuses every plan of that risk.
 
@@ -362,8 +408,16 @@ class Settings(BaseSettings):
     people: People = Field(default=People(), description="a table [people]")
     limits: Limits = Field(default=Limits(), description="a table [limits]")
     policy: Policy = Field(default=Policy(), description="a table [policy]")
+    sites: Sites | None = Field(default=None, description="a table [sites] with database")
 
     _file: Path = Path()
+
+    @model_validator(mode="after")
+    def _queue_of_its_own(self) -> Self:
+        """A site's login could take the locks of a ledger in the same database, and hold everything up."""
+        if self.sites is not None and str(self.sites.place) == str(self.ledger.place):
+            raise ValueError("[sites] database is that of the ledger: workers log in there, so make another one for it")
+        return self
 
     @property
     def file(self) -> Path:
@@ -400,6 +454,8 @@ class Settings(BaseSettings):
             found += [login.password.get_secret_value(), login.api_key.get_secret_value()]
         if isinstance(self.ledger.place, Database):
             found.append(self.ledger.place.password)
+        if self.sites is not None:
+            found.append(self.sites.place.password)
         if self.slack is not None:
             found += [self.slack.bot_token.get_secret_value(), self.slack.app_token.get_secret_value()]
         return tuple(value for value in found if value)
@@ -441,6 +497,7 @@ def _named_files(settings: Settings) -> Iterator[Path]:
     credentials = settings.credentials
     logins = [*credentials.profiles().values(), credentials.commvault, *credentials.load_balancer.values()]
     told = [getattr(login, name, None) for login in logins for name in ("certificate", "key", "ca_file")]
+    told += [site.key_file for site in settings.sites.worker.values()] if settings.sites is not None else []
     return (path for path in (settings.inventory, *told) if path is not None and path.exists())
 
 
@@ -474,7 +531,8 @@ def must_be_ours(file: Path) -> None:
 def permission_warnings(settings: Settings) -> tuple[str, ...]:
     """What of hvops other accounts of this machine can read or add to, as sentences with what to do."""
     keys = [profile.key for profile in settings.credentials.profiles().values() if profile.key]
-    files = [settings.ledger.key_file, *keys]
+    sites = settings.sites.worker.values() if settings.sites is not None else ()
+    files = [settings.ledger.key_file, *keys, *(site.key_file for site in sites)]
     if settings.secrets():
         files.insert(0, settings.file)
     readable = tuple(

@@ -7,6 +7,7 @@ hosts          each cluster and host, as every diagnostic with `examines` finds 
 windows        backup windows and freezes of the inventory: what never opens again, what contradicts itself
 event_logs     do hvops' notes on the hosts know more than this ledger?
 migration      with --migrate alone: which way of migrating live is proved on which cluster
+sites          the queue to sites with workers, and each worker; or, on a worker's machine, the worker
 vmm            each SCVMM server: its database, the columns hvops reads
 commvault      the backup product: its login, and whether it lists its jobs
 write_access   the policy, what the operator's login may do, and what stays in people's hands

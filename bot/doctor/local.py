@@ -14,6 +14,7 @@ from bot.executor.external_records import NOT_ASKED
 from bot.ledger.anchors import is_elsewhere
 from bot.ledger.key import check_places, read_key
 from bot.ledger.verify import verify
+from bot.ledger_place import Database
 from bot.redaction import SHORTEST
 from bot.slack.manifest import BOT_SCOPES
 from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent
@@ -35,6 +36,23 @@ def check_local(settings: Settings) -> Iterator[DoctorCheck]:
     yield _ledger(settings)
     yield _outside(settings)
     yield from _kerberos(settings)
+
+
+async def ledger_connection(settings: Settings) -> list[DoctorCheck]:
+    """Whether a pooler shares the sessions of the ledger's database: then the lock of whoever runs tickets is nobody's."""
+    place = settings.ledger.place
+    if not isinstance(place, Database):
+        return []
+    from bot.transport.sites.database import QueueAway, is_pooled  # noqa: PLC0415 - only where there is a database
+
+    try:
+        if not await is_pooled(place):
+            return []
+    except QueueAway:  # which the look at the ledger itself has said
+        return []
+    says = f"{place} is reached through a pooler that shares sessions, where no lock outlives a transaction"
+    do = "Connect to PostgreSQL itself, or set pool_mode = session for this database in PgBouncer."
+    return [fail("ledger", says, do)]
 
 
 async def slack(settings: Settings) -> list[DoctorCheck]:

@@ -19,8 +19,9 @@ from bot.doctor.check import DoctorCheck, Status, merge_checks, summary
 from bot.doctor.clusters import check_clusters
 from bot.doctor.commvault import backup_product
 from bot.doctor.event_logs import event_logs
-from bot.doctor.local import check_local, settings_unreadable, slack
+from bot.doctor.local import check_local, ledger_connection, settings_unreadable, slack
 from bot.doctor.migration import check_migration
+from bot.doctor.sites import check_worker, sites
 from bot.doctor.vmm import databases
 from bot.doctor.windows import check_windows
 from bot.doctor.write_access import changes
@@ -47,12 +48,18 @@ def examine(path: Path | None, *, as_json: bool = False, migrate: str = "") -> i
 
 
 async def _all(settings: Settings) -> list[DoctorCheck]:
-    found = [*check_local(settings), *await slack(settings), *await check_approvers(settings)]
+    is_worker = settings.sites is not None and settings.sites.is_workers
+    if is_worker:
+        found = await check_worker(settings)
+    else:
+        found = [*check_local(settings), *await ledger_connection(settings), *await slack(settings)]
+        found += await check_approvers(settings)
     try:
         with open_connections(settings) as out:
+            found += await sites(out)
             found += check_windows(out.inventory_file.windows(), datetime.now(UTC))
             found += await check_clusters(out)
-            found += await event_logs(out)
+            found += [] if is_worker else await event_logs(out)
             found += await databases(out)
             found += await backup_product(out)
             found += await changes(out)

@@ -30,17 +30,26 @@ VMM_SERVICE = "VMMService"  # KB3102955 stops it [doc]
 async def changes(out: Connections) -> list[DoctorCheck]:
     """Everything about changing: one line where nothing can be."""
     found = list(policy(out.settings))
+    away = out.target_client.worker_sites
+    if away:
+        says = f"what logins may do at {', '.join(sorted(set(away.values())))} shows only there"
+        found.append(skip("operator", says, "Run hvops doctor on the machines of their workers."))
+    if {*out.inventory_file.clusters, *out.inventory_file.hosts} <= away.keys():
+        return [*found, *_channels(out), *await _vmm_services(out), *_by_hand(out)]
     if out.settings.credentials.operator is None:
         says = "no [credentials.operator], so nothing can ever be changed"
         return [*found, skip("operator", says, "Set it to change things; deploy/rights.md says what it may be.")]
-    places, doubts = await _proved(out, await _nodes(out))
+    nodes = {cluster: names for cluster, names in (await _nodes(out)).items() if cluster.lower() not in away}
+    places, doubts = await _proved(out, nodes)
     target_client = as_operator(out, places)
     try:
         looks: list[Awaitable[DoctorCheck]] = [
             _methods(out, cluster, nodes[0]) for cluster, nodes in places.items() if nodes
         ]
         looks += [check_admin(target_client, node) for nodes in places.values() for node in nodes]
-        looks += [check_admin(target_client, host.name) for host in out.inventory_file.hosts.values()]
+        looks += [
+            check_admin(target_client, host.name) for key, host in out.inventory_file.hosts.items() if key not in away
+        ]
         found += await asyncio.gather(*looks)
     finally:
         target_client.close()

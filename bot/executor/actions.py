@@ -7,6 +7,7 @@ from typing import Protocol
 from bot.api.actions import Action, InvokeMethod, ManualStep, RowTransaction, RunProgram
 from bot.errors import (
     AuthenticationFailed,
+    NotBegun,
     NotFound,
     OutcomeUnknown,
     PolicyViolation,
@@ -61,7 +62,16 @@ def definitely_not_executed(error: TargetError, action: Action) -> bool:
         return not isinstance(error, OutcomeUnknown)
     if isinstance(action, InvokeMethod) and action.may_begin_despite_fault and isinstance(error, TargetFault):
         return False
-    return isinstance(error, (TargetFault, NotFound, AuthenticationFailed, PolicyViolation, QuotaExceeded, Withheld))
+    never_begun = (
+        TargetFault,
+        NotFound,
+        AuthenticationFailed,
+        PolicyViolation,
+        QuotaExceeded,
+        NotBegun,
+        Withheld,
+    )
+    return isinstance(error, never_begun)
 
 
 def log_host(action: Action) -> str:

@@ -27,6 +27,7 @@ from bot.ledger import Entry
 from bot.ledger.entries import HeldBefore, Intent, Outcome
 from bot.tickets.plan_text import action_in_words
 from bot.tickets.run_history import NOT_SENT, StepInstance
+from bot.transport.errand import Errand, carrying_out
 from bot.transport.turns import last_look, sending_unless
 
 _GRACE = 5.0  # seconds beyond its deadline after which an actor that hangs is left alone
@@ -195,7 +196,7 @@ async def _intend_and_act(run: Run, at: StepInstance, before: Any, held: HeldBef
         run.must_lead()
         intent = await _intend(run, at, before, held)
         await leave_note(run, at, intent)
-        return await _act(run, at)
+        return await _act(run, at, intent)
     except Withheld as held_back:
         await _not_sent(run, at, held_back.message)
         return None
@@ -259,12 +260,12 @@ async def _intend(run: Run, at: StepInstance, before: Any, held: HeldBefore) -> 
     return await run.write(intent)
 
 
-async def _act(run: Run, at: StepInstance) -> SendResult:
+async def _act(run: Run, at: StepInstance, intent: Entry) -> SendResult:
     step = at.step
     if step.act is None or step.is_by_hand:
         return SendResult("accepted")
     try:
-        with sending_unless(partial(_why_not, run, at)):
+        with sending_unless(partial(_why_not, run, at)), carrying_out(_errand(run, at, intent)):
             last_look(step.key)()  # before anything of it is asked of the target, and again before it goes out
             async with asyncio.timeout(step.deadline + _GRACE):
                 answer = await perform(run.parts.actor, step.act, float(step.deadline))
@@ -277,6 +278,13 @@ async def _act(run: Run, at: StepInstance) -> SendResult:
             "refused" if definitely_not_executed(error, step.act) else "unknown", str(error), getattr(error, "raw", "")
         )
     return SendResult("accepted", raw=answer.raw)
+
+
+def _errand(run: Run, at: StepInstance, intent: Entry) -> Errand:
+    """What a worker at another site is told of it: nothing but the plan's own actions, and what takes them back, is done for it."""
+    plan = run.proposal.plan
+    permitted = tuple(act for step in plan.steps for act in (step.act, step.undo) if act is not None)
+    return Errand(run.ticket, at.step.key, run.proposal.digest, intent.id, permitted)
 
 
 def _away(at: StepInstance) -> SendResult:

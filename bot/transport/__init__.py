@@ -8,9 +8,11 @@ connection_reasons  why no connection came about: resolver, TLS            pure
 permitted        whether what a plan wants could be sent at all        pure
 bounds           how much one answer may hold; XML and JSON, counted     pure
 turns            whose question is next, with a place kept for runs
+errand           for which ticket and step something is done
 capture          every request and reply into a file; replay: answer from one
 allowlist/       the closed rows of programs, SQL and HTTP calls
 windows/         WinRM and WS-Management
 sql/             VMM's database over ODBC
 http/            CommVault's web service, load balancers
+sites/           machines of another site, through a worker there
 """

@@ -147,6 +147,14 @@ class TargetClient:
         self._fell_silent: dict[str, float] = {}  # host -> when a question to it last ran out of time
         self._heard: dict[str, float] = {}  # host -> when it last answered anything
 
+    @property
+    def worker_sites(self) -> Mapping[str, str]:
+        """Which names, in lower case, a site's worker reaches in place of this machine, and that site's name."""
+        return {}
+
+    async def warm(self) -> None:
+        """Get ready what takes time, so that the first person does not wait for it."""
+
     async def answer(self, question: Query, seconds: float = 20.0) -> QueryResult:
         """Ask. `seconds` is how long one host may be silent, and all it has for anything but a program.
 
@@ -184,7 +192,7 @@ class TargetClient:
             try:
                 way = await self._way(entry, self._profile(question))
                 answer = await self._ask(way, question, seconds)
-                _check_nodes(question, answer)
+                check_nodes(question, answer)
             except (AuthenticationFailed, PolicyViolation):
                 raise  # the same on every host, and each wrong password brings the account nearer to its lockout
             except TargetError as failure:  # also a refusal: the cluster service may be down on this node only
@@ -453,7 +461,7 @@ class TargetClient:
         self._running.discard(job)
 
 
-def _check_nodes(question: Query, answer: QueryResult) -> None:
+def check_nodes(question: Query, answer: QueryResult) -> None:
     """Raise MalformedResponse for more nodes than any cluster has: hvops would ask, and log in to, every one of them."""
     if isinstance(question, Wql) and question.cls.casefold() == _NODES and len(answer.rows) > MAX_NODES:
         says = f"it names {len(answer.rows):,} nodes, and no cluster has more than {MAX_NODES // 2}."

@@ -124,6 +124,12 @@ class Router:
         homes = self.clusters_of(name)
         return (homes[0] or name.lower()) if len(homes) == 1 else ""
 
+    @property
+    def names(self) -> frozenset[str]:
+        """The clusters, hosts, VMM servers and load balancers of the inventory, in lower case."""
+        file = self._inventory_file
+        return frozenset({*file.clusters, *file.hosts, *file.vmm, *file.load_balancers()})
+
     def is_cluster(self, name: str) -> bool:
         """Whether that is a cluster of the inventory."""
         return name.lower() in self._inventory_file.clusters

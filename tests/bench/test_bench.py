@@ -17,6 +17,7 @@ from tests.bench import (
     hosts,
     ledger,
     many_tickets,
+    sites,
     soak,
     table,
     tickets,
@@ -54,6 +55,13 @@ def test_writers_on_a_database_are_beside_those_on_a_file_and_bare_ones(postgres
     assert [row[0] for row in made.rows] == ["2 × hvops on SQLite", "2 × hvops on PostgreSQL", "2 × bare PostgreSQL"]
     assert all(figures(row, 1, 2)[0] > 0 for row in made.rows)
     assert made.aims[0].met is None
+
+
+def test_a_site_behind_a_worker_is_beside_a_plain_fan_out(postgresql_cluster, tmp_path):
+    wide, gone = sites.measure(postgresql_cluster, tmp_path, hosts=5, latency=0.02, rounds=1, kills=0)
+    assert [row[0] for row in wide.rows] == ["plain asyncio, in the bot", "one task, through a worker"]
+    assert all(figures(row, 1, 2)[0] > 0 for row in wide.rows)
+    assert gone.aims[0].met is None
 
 
 async def test_a_late_move_of_a_soak_is_beside_an_early_one():

@@ -10,6 +10,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
+import yaml
 
 from bot.config.inventory_file import BackupService, Cluster, InventoryFile, LoadBalancer, StandaloneHost, Vmm
 from bot.config.inventory_file import load as load_inventory
@@ -19,6 +20,8 @@ from bot.doctor.approvers import check_approvers
 from bot.doctor.check import Status
 from bot.doctor.local import slack
 from bot.slack.manifest import manifest_yaml
+from bot.transport.sites.membership import only
+from bot.worker import hold_no_more_than_needed
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 
@@ -68,6 +71,7 @@ def test_what_is_commented_out_can_be_switched_on(tmp_path):
     settings, estate = load(tmp_path / "settings.toml"), load_inventory(tmp_path / "inventory.toml")
     assert settings.credentials.operator
     assert settings.credentials.commvault
+    assert settings.sites.worker.keys() <= estate.site.keys()
     assert estate.commvault
     assert list(estate.vmm) == ["vmm"]
     assert list(estate.load_balancers()) == list(settings.credentials.load_balancer) == ["lm01"]
@@ -120,6 +124,29 @@ def test_the_unit_starts_what_there_is():
     assert unit["Service"]["ExecStart"].endswith("/hvops run --settings /etc/hvops/settings.toml")
     assert unit["Service"]["NoNewPrivileges"] == "yes"
     assert "StartLimitBurst" in unit["Unit"]
+
+
+def test_the_unit_of_a_worker_is_started_again_for_ever():
+    unit = configparser.ConfigParser(strict=False, interpolation=None)
+    unit.optionxform = str
+    unit.read(DEPLOY / "hvops-worker.service")
+    assert unit["Service"]["ExecStart"].endswith("/hvops worker --site %i --settings /etc/hvops/worker-%i.toml")
+    assert (unit["Service"]["Restart"], unit["Unit"]["StartLimitIntervalSec"]) == ("always", "0")
+
+
+def test_a_worker_in_kubernetes_has_settings_that_load(tmp_path):
+    parts = {
+        (one["kind"], one["metadata"]["name"]): one
+        for one in yaml.safe_load_all((DEPLOY / "kubernetes-worker.yaml").read_text())
+    }
+    for name, text in parts["ConfigMap", "hvops-worker-branch1"]["data"].items():
+        (tmp_path / name).write_text(text)
+    told = load(tmp_path / "settings.toml")
+    assert told.sites.is_workers
+    only(load_inventory(told.inventory), "branch1")
+    pod = parts["Deployment", "hvops-worker-branch1"]["spec"]["template"]["spec"]
+    assert (pod["restartPolicy"], pod["containers"][0]["args"]) == ("Always", ["worker", "--site", "branch1"])
+    hold_no_more_than_needed(told)
 
 
 def test_the_manifest_is_fresh():

@@ -8,11 +8,14 @@ Every part speaks its real protocol over loopback; the bot is the one that `hvop
 """
 
 import asyncio
+import os
 from collections.abc import Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from pathlib import Path
 
 import pytest
+import site_queue
+import site_story
 
 from bot import app
 from bot.config import settings
@@ -136,28 +139,40 @@ def hurried(monkeypatch):
 
 
 @pytest.fixture
-def play(tmp_path: Path):
-    """Play a story: `async with play("stuck-writer") as ops`."""
+def play(tmp_path: Path, request):
+    """Play a story: `async with play("stuck-writer") as ops`. With SITE=worker in the environment, behind a site's worker."""
+    if os.environ.get("SITE") == "worker":
+        return request.getfixturevalue("play_at_site")
+    return lambda story, inventory=None: playing(tmp_path, story, inventory)
 
-    @asynccontextmanager
-    async def playing(story: str, inventory=None):
-        """`inventory`: tables of inventory.toml beside those of the story, as a scenario has them."""
 
-        def prepare(world) -> None:
-            world.inventory = {**world.inventory, **(inventory or {})}
+@pytest.fixture
+def play_at_site(tmp_path: Path, postgresql_cluster):
+    """Play a story whose machines the bot has no way to, and no login for: the worker of their site asks them."""
+    place = site_queue.make_place(postgresql_cluster, site_story.SITE)
+    return lambda story, inventory=None: playing(
+        tmp_path, story, inventory, lambda estate: site_story.behind_worker(estate, place)
+    )
 
-        async with AsyncExitStack() as ending:
-            slack = await ending.enter_async_context(FakeSlack(manifest=app_manifest()))
-            access = SlackAccess(slack.base_url, slack.bot_token, slack.app_token)
-            estate = PracticeEnvironment(story, tmp_path / story, access, prepare=prepare)
-            await asyncio.to_thread(estate.__enter__)
-            ending.push_async_callback(asyncio.to_thread, estate.__exit__, None, None, None)
-            ops = Incident(estate, slack)
-            await ops.starts()
-            ending.push_async_callback(ops.ends)
-            yield ops
 
-    return playing
+@asynccontextmanager
+async def playing(folder: Path, story: str, inventory=None, around=lambda _estate: nullcontext()):
+    """`inventory`: tables of inventory.toml beside those of the story, as a scenario has them."""
+
+    def prepare(world) -> None:
+        world.inventory = {**world.inventory, **(inventory or {})}
+
+    async with AsyncExitStack() as ending:
+        slack = await ending.enter_async_context(FakeSlack(manifest=app_manifest()))
+        access = SlackAccess(slack.base_url, slack.bot_token, slack.app_token)
+        estate = PracticeEnvironment(story, folder / story, access, prepare=prepare)
+        await asyncio.to_thread(estate.__enter__)
+        ending.push_async_callback(asyncio.to_thread, estate.__exit__, None, None, None)
+        await ending.enter_async_context(around(estate))
+        ops = Incident(estate, slack)
+        await ops.starts()
+        ending.push_async_callback(ops.ends)
+        yield ops
 
 
 def app_manifest():

@@ -491,3 +491,21 @@ def test_the_login_to_a_load_balancer_may_come_from_the_environment(tmp_path, mo
     monkeypatch.setenv("HVOPS_CREDENTIALS__LOAD_BALANCER__LM01__PASSWORD", "from outside")
     settings = load(written(tmp_path, GOOD + '[credentials.load_balancer.lm01]\nusername = "hvops"\npassword = "x"\n'))
     assert settings.credentials.load_balancer["lm01"].password.get_secret_value() == "from outside"
+
+
+def test_the_queue_of_sites_is_not_in_the_ledgers_database(tmp_path):
+    """By whatever login and options it is reached."""
+    sites = '[sites]\ndatabase = "postgresql://other@db1/{}?sslmode=require"\n[sites.worker.ghent]\nkey_file = "ghent.key"\n'
+    in_database = GOOD.replace('path = "data/ledger.db"', 'database = "postgresql://hvops@db1/hvops"')
+    told = load(written(tmp_path, in_database + sites.format("hvops_sites"))).sites
+    assert (told.stale_seconds, told.worker["ghent"].key_file, told.is_workers) == (3, tmp_path / "ghent.key", True)
+    assert "is that of the ledger" in refusal(tmp_path, in_database + sites.format("hvops"))
+
+
+def test_the_password_of_the_queue_is_a_secret(tmp_path):
+    sites = (
+        '[sites]\ndatabase = "postgresql://hvops:dont-tell@db1/hvops_sites"\n[sites.worker.ghent]\nkey_file = "g.key"\n'
+    )
+    told = load(written(tmp_path, GOOD + sites))
+    assert "dont-tell" in told.secrets()
+    assert "dont-tell" not in f"{told}{told.sites}"

@@ -10,6 +10,7 @@ from bot.errors import (
     AuthenticationFailed,
     ConnectionFailed,
     MalformedResponse,
+    NotBegun,
     NotFound,
     OutcomeUnknown,
     PolicyViolation,
@@ -79,6 +80,7 @@ async def test_a_note_is_left_on_hosts_only():
         (ConnectionFailed("a", "b"), False, True),
         (MalformedResponse("a", "b"), False, True),
         (OutcomeUnknown("a", "b"), False, False),
+        (NotBegun("a", "b"), True, True),
         (Withheld("a", "b"), True, True),
     ],
 )

@@ -1,0 +1,429 @@
+"""What the bot asks and does at sites with a worker, beside all that it reaches itself: commands do not know the difference.
+
+Questions to one site that are asked at the same moment go out as one task, and its worker asks all its hosts at once; each
+answer comes back as soon as it is there. An action is a task of its own, and ends in one of three ways: done, not begun
+(`NotBegun`, or what its target said), or begun with its effect unknown (`OutcomeUnknown`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+import uuid
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import structlog
+
+from bot.api.actions import InvokeMethod, RowTransaction, RunProgram
+from bot.api.queries import GuestQuery, GuestRunReader, Query, RunReader, Wql
+from bot.api.web import read_address
+from bot.config.web_addresses import Network
+from bot.errors import (
+    ConnectionFailed,
+    HvopsError,
+    MalformedResponse,
+    NotBegun,
+    OutcomeUnknown,
+    TargetError,
+    TargetTimeout,
+    Withheld,
+)
+from bot.transport.allowlist.web_probe import PROBES
+from bot.transport.client import GROUP, QueryResult, TargetClient, check_nodes
+from bot.transport.errand import current_errand
+from bot.transport.http.commvault import is_web
+from bot.transport.sites.database import QueueAway, QueueRefuses
+from bot.transport.sites.messages import Answer, decode_answer, encode, fingerprint
+from bot.transport.sites.queue import POLL_SECONDS, Pending, Queue, Site
+from bot.transport.turns import asker, last_look
+
+log = structlog.get_logger()
+
+_GATHER = 0.005  # seconds in which questions to one site become one task
+_MOST_QUESTIONS = 2_500  # of one task
+_MOST_BYTES = 4 * 2**20  # of one task, roughly
+_ON_THE_WAY = 10.0  # seconds that a question may spend beside its own time: in the queue, or with a worker that dies
+_NOBODY_SECONDS = 5.0  # after which it is asked whether any worker is there
+_NOT_HEARD = 10.0  # seconds after which a worker counts as away
+_BEGIN_WITHIN = 20.0  # seconds in which an action has to begin, at most half of its own time
+_REPLY_GRACE = 2.0  # seconds that a reply may take after the act's own time
+_LOOK_EVERY = 0.5  # seconds between two looks whether an action is still to be done
+_GUESTS = 100_000  # of which it is remembered where they run
+_GUID = re.compile(r"\{?([0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})\}?")
+_START = "Start hvops worker there, or see why it does not reach the database."
+
+
+@dataclass(slots=True, eq=False)
+class _Batch:
+    """Questions to one site that become one task."""
+
+    site: Site
+    who: str
+    asked: list[tuple[Query, float]] = field(default_factory=list)
+    answers: list[asyncio.Future[tuple[str, Pending]]] = field(default_factory=list)
+    size: int = 0
+
+    @property
+    def is_wanted(self) -> bool:
+        return any(not one.done() for one in self.answers)
+
+    def fail(self, kind: type[TargetError], says: str, do: str = "") -> None:
+        """Nobody has answered the rest, and nobody will."""
+        for (question, _), answer in zip(self.asked, self.answers, strict=True):
+            if not answer.done():
+                answer.set_exception(kind(question.on, says, do))
+
+
+class SitedClient(TargetClient):
+    """The way to Windows, through the workers of sites where a name belongs to one."""
+
+    def __init__(
+        self,
+        *told: Any,
+        queue: Queue,
+        homes: Mapping[str, str],
+        networks: Mapping[str, tuple[Network, ...]],
+        reaches_itself: bool,
+        **named: Any,
+    ) -> None:
+        """Take what a `TargetClient` takes, and the sites.
+
+        Args:
+            told: as of `TargetClient`.
+            queue: the bot's end of the queue.
+            homes: which name belongs to which site (`membership.homes_of`).
+            networks: of each site, those of its load balancers' real servers: they are asked from there.
+            reaches_itself: whether there is any cluster or host that belongs to none of them.
+            named: as of `TargetClient`.
+        """
+        super().__init__(*told, **named)
+        self.queue = queue
+        self._homes = homes
+        self._networks = networks
+        self._reaches_itself = reaches_itself
+        self._batches: dict[tuple[str, str], _Batch] = {}
+        self._guests: OrderedDict[str, str] = OrderedDict()  # virtual machine -> the site whose hosts told of it
+        self._beside: set[asyncio.Task[None]] = set()
+
+    @property
+    def worker_sites(self) -> Mapping[str, str]:
+        """As of `TargetClient`."""
+        return self._homes
+
+    async def warm(self) -> None:
+        """Make the queue, and let the sites' logins in; until then no worker can begin. What is in the way is said to who asks."""
+        while True:
+            try:
+                await self.queue.workers()
+            except (QueueAway, QueueRefuses, HvopsError) as error:
+                log.warning("no site can be asked", why=str(error))
+                await asyncio.sleep(_NOBODY_SECONDS)
+            else:
+                return
+
+    def site_of(self, name: str) -> Site | None:
+        """The site whose worker reaches a cluster, host, node, VMM server or service; None for what the bot reaches itself."""
+        home = self._homes.get(name.lower()) or self._homes.get(self.router.scope_of(name))
+        return self.queue.sites[home.lower()] if home else None
+
+    async def _answer(self, question: Query, seconds: float) -> QueryResult:
+        site = self._site_asked(question)
+        if site is None:
+            return await super()._answer(question, seconds)
+        result = await self._ask_site(site, question, seconds)
+        check_nodes(question, result)
+        if isinstance(question, Wql):
+            self._remember_guests(site, result)
+            self._learn(question, result)
+        return result
+
+    async def invoke(self, action: InvokeMethod, seconds: float = 60.0) -> QueryResult:
+        """As of `TargetClient`. Raises NotBegun and OutcomeUnknown besides."""
+        if (site := self.site_of(action.on)) is None:
+            return await super().invoke(action, seconds)
+        return await self._act(site, action, seconds, proves=True)
+
+    async def update(self, action: RowTransaction, seconds: float = 60.0) -> QueryResult:
+        """As of `TargetClient`. Raises NotBegun besides."""
+        if (site := self.site_of(action.on)) is None:
+            return await super().update(action, seconds)
+        return await self._act(site, action, seconds, proves=False)
+
+    async def change(self, action: RunProgram, seconds: float = 60.0) -> QueryResult:
+        """As of `TargetClient`. Raises NotBegun and OutcomeUnknown besides."""
+        if (site := self.site_of(action.on)) is None:
+            return await super().change(action, seconds)
+        return await self._act(site, action, seconds, proves=not is_web(action.what))
+
+    def close(self) -> None:
+        """As of `TargetClient`; what was put and has not begun is begun no more once this bot is not heard of."""
+        super().close()
+        self.queue.close()
+
+    def _site_asked(self, question: Query) -> Site | None:
+        if isinstance(question, GuestQuery):
+            return self._site_of_guest(question.vm_id)
+        if isinstance(question, RunReader) and question.what == GROUP:
+            return None
+        if isinstance(question, RunReader) and question.what in PROBES:
+            return self._site_of_web(question)
+        return self.site_of(question.on)
+
+    def _site_of_guest(self, vm_id: str) -> Site | None:
+        """The site whose hosts told of it. Of a stranger: the only site there is, where the bot itself reaches no host."""
+        home = self._guests.get(vm_id.strip("{}").lower())
+        if home is None and len(self.queue.sites) == 1 and not self._reaches_itself:
+            return next(iter(self.queue.sites.values()))
+        return self.queue.sites[home] if home else None
+
+    def _site_of_web(self, question: RunReader) -> Site | None:
+        """A real server behind a site's load balancer is asked from there; a web server that is its member, too."""
+        address = read_address(str(dict(question.params).get("address") or question.on))
+        if address is not None:
+            for home, networks in self._networks.items():
+                if any(address in network for network in networks):
+                    return self.queue.sites[home]
+        home = self._homes.get(question.on.lower(), "")
+        return self.queue.sites[home.lower()] if home else None
+
+    def _remember_guests(self, site: Site, result: QueryResult) -> None:
+        for row in result.rows:
+            for cell in row.values():
+                if isinstance(cell, str) and 36 <= len(cell) <= 38 and (found := _GUID.fullmatch(cell)):  # noqa: PLR2004
+                    self._guests[found[1].lower()] = site.name.lower()
+        while len(self._guests) > _GUESTS:
+            self._guests.popitem(last=False)
+
+    # Questions
+
+    async def _ask_site(self, site: Site, question: Query, seconds: float) -> QueryResult:
+        text, pending = await self._put_question(site, question, seconds)
+        clock = pending.clock
+        decode = partial(decode_answer, text, clock.offset, clock.doubt)
+        try:
+            found = await asyncio.to_thread(decode) if len(text) > 2**16 else decode()
+        except (ValueError, OverflowError) as error:
+            raise MalformedResponse(question.on, f"the worker of {site.name} answered nonsense: {error}.") from None
+        if isinstance(found, TargetError):
+            raise found
+        return self._checked(site, question.on, found)
+
+    def _checked(self, site: Site, on: str, found: Answer) -> QueryResult:
+        """Its answer. A worker speaks for its own machines only: who answered is counted, and shown to people."""
+        by = found.by
+        if by.lower() != on.lower() and self.site_of(by) is not site:
+            raise MalformedResponse(on, f"the worker of {site.name} answered for {by!r:.80}, which is none of its own.")
+        return QueryResult(found.rows, found.raw, by, found.asked, found.answered)
+
+    async def _put_question(self, site: Site, question: Query, seconds: float) -> tuple[str, Pending]:
+        key = (site.name, asker())
+        batch = self._batches.get(key)
+        if batch is None:
+            batch = self._batches[key] = _Batch(site, key[1])
+            asyncio.get_running_loop().call_later(_GATHER, self._send, key, batch)
+        answer: asyncio.Future[tuple[str, Pending]] = asyncio.get_running_loop().create_future()
+        batch.asked.append((question, seconds))
+        batch.answers.append(answer)
+        batch.size += 200 + len(repr(question))
+        if len(batch.asked) >= _MOST_QUESTIONS or batch.size >= _MOST_BYTES:
+            self._send(key, batch)
+        try:
+            async with asyncio.timeout(self._longest(question, seconds) + _ON_THE_WAY + _REPLY_GRACE):
+                return await answer
+        except TimeoutError:
+            raise TargetTimeout(question.on, f"no answer from the worker of {site.name} in its time.") from None
+
+    def _send(self, key: tuple[str, str], batch: _Batch) -> None:
+        """Let the batch go, once: by its size or by its time."""
+        if self._batches.get(key) is batch:
+            del self._batches[key]
+            task = asyncio.create_task(self._carry(batch), name=f"questions to {batch.site.name}")
+            self._beside.add(task)
+            task.add_done_callback(self._beside.discard)
+
+    async def _carry(self, batch: _Batch) -> None:
+        site = batch.site
+        lasts = max(self._longest(*one) for one in batch.asked) + _ON_THE_WAY
+        told = {
+            "who": batch.who,
+            "questions": [[seconds, encode(question)] for question, seconds in batch.asked],
+        }
+        try:
+            pending = await self.queue.put(site, "questions", told, within=lasts, lasts=lasts)
+        except (QueueAway, QueueRefuses, HvopsError) as error:
+            batch.fail(ConnectionFailed, f"the queue to the site {site.name} cannot be used: {str(error).rstrip('.')}.")
+            return
+        try:
+            await self._wait_for_answers(batch, pending, lasts)
+        finally:
+            self.queue.forget(pending)
+            is_taken = pending.state != "queued"
+            batch.fail(
+                TargetTimeout,
+                f"{'the' if is_taken else 'no'} worker of {site.name} {'did not answer' if is_taken else 'took the question'}.",
+            )
+
+    def _longest(self, question: Query, seconds: float) -> float:
+        """How long its host may take: a program has a time of its own."""
+        if not isinstance(question, (RunReader, GuestRunReader)):
+            return seconds
+        program = self._programs.get(question.what)
+        return max(seconds, program.seconds) if program is not None else seconds
+
+    async def _wait_for_answers(self, batch: _Batch, pending: Pending, lasts: float) -> None:
+        began = asked = time.monotonic()
+        while time.monotonic() - began < lasts:
+            is_ended = pending.state == "ended"  # before its answers are taken: those are all then
+            for number, text in pending.take_answers():
+                if 0 <= number < len(batch.answers) and not batch.answers[number].done():
+                    batch.answers[number].set_result((text, pending))
+            if is_ended:
+                batch.fail(MalformedResponse, f"the worker of {batch.site.name} ended without an answer to it.")
+            if not batch.is_wanted:
+                return
+            await pending.news(min(1.0, began + lasts - time.monotonic()))
+            if pending.state == "queued" and time.monotonic() - asked >= _NOBODY_SECONDS:
+                asked = time.monotonic()
+                if says := await self._nobody(batch.site):
+                    batch.fail(ConnectionFailed, says, _START)
+
+    async def _nobody(self, site: Site) -> str:
+        """That no worker of a site is there; "" where one is, or nobody can say."""
+        try:
+            age = await self.queue.last_heard(site)
+        except (QueueAway, QueueRefuses):
+            return ""
+        if age is None:
+            return f"no worker of {site.name} has been heard of today."
+        return (
+            f"no worker of {site.name} is there; the last one was heard of {age:.0f} s ago." if age > _NOT_HEARD else ""
+        )
+
+    # Actions
+
+    async def _act(
+        self, site: Site, action: InvokeMethod | RunProgram | RowTransaction, seconds: float, *, proves: bool
+    ) -> QueryResult:
+        began, errand, look = time.monotonic(), current_errand(), last_look(action.on)
+        if proves and self.prove is not None:
+            await self.prove(action.on)
+        lasts = seconds - (time.monotonic() - began)
+        within = min(lasts / 2, _BEGIN_WITHIN)
+        number = errand.task if errand is not None else uuid.uuid4()
+        told: dict[str, Any] = {"action": encode(action)}
+        if errand is not None:
+            told |= {"ticket": errand.ticket, "step": errand.step, "digest": errand.digest}
+            told["permitted"] = sorted(
+                {
+                    fingerprint(one)
+                    for one in errand.permitted
+                    if isinstance(one, (InvokeMethod, RunProgram, RowTransaction))
+                }
+            )
+        try:
+            pending = await self.queue.put(site, "action", told, within=within, lasts=lasts, task=number)
+        except QueueRefuses as error:
+            raise NotBegun(action.on, f"not begun: the queue refuses it: {error}.") from None
+        except (QueueAway, HvopsError) as error:
+            if not getattr(error, "was_sent", False):
+                says = f"not begun: the queue to the site {site.name} cannot be used: {str(error).rstrip('.')}."
+                raise NotBegun(action.on, says) from None
+            return await self._lost(site, action, number, str(error))
+        try:
+            return await self._wait_for_act(_Act(site, action.on, pending, began + seconds, began + within, look))
+        finally:  # whoever asked may have been cancelled: what has not begun is not begun any more
+            self.queue.forget(pending)
+
+    async def _lost(
+        self, site: Site, action: InvokeMethod | RunProgram | RowTransaction, number: uuid.UUID, why: str
+    ) -> QueryResult:
+        """It may have been put, and nobody could ask. Raises NotBegun or OutcomeUnknown."""
+        try:
+            state = await self.queue.withdraw(number, site)
+        except (QueueAway, QueueRefuses):
+            state = ""
+        if state == "withdrawn":
+            raise NotBegun(action.on, f"not begun: the queue to the site {site.name} was away: {why}.")
+        raise OutcomeUnknown(action.on, f"whether the worker of {site.name} began it is not known: {why}.")
+
+    async def _wait_for_act(self, act: _Act) -> QueryResult:
+        pending, looked = act.pending, 0.0
+        while True:
+            await pending.news(POLL_SECONDS)
+            if answers := pending.take_answers():
+                return self._ended_act(act, answers[0][1])
+            now = time.monotonic()
+            if not pending.has_not_begun:
+                if pending.state == "withdrawn":
+                    raise NotBegun(act.on, "not begun: it was withdrawn.")
+                if now >= act.ends + _REPLY_GRACE:
+                    says = f"the worker of {act.site.name} began it, and has not said how it ended."
+                    raise OutcomeUnknown(act.on, f"begun, effect unknown: {says}")
+            elif now - looked >= _LOOK_EVERY or now >= act.begin_by:
+                looked = now
+                await self._still_wanted(act)
+
+    def _ended_act(self, act: _Act, text: str) -> QueryResult:
+        try:
+            found = decode_answer(text, act.pending.clock.offset, act.pending.clock.doubt)
+        except (ValueError, OverflowError) as error:
+            says = f"begun, effect unknown: the worker of {act.site.name} answered nonsense: {error}."
+            raise OutcomeUnknown(act.on, says) from None
+        if isinstance(found, TargetError):
+            raise found
+        try:
+            return self._checked(act.site, act.on, found)
+        except MalformedResponse as error:  # of a transaction that would mean that nothing was done
+            raise OutcomeUnknown(act.on, f"begun, effect unknown: {error.message}") from None
+
+    async def _still_wanted(self, act: _Act) -> None:
+        """Withdraw an action that nobody has begun where it is stopped, cancelled or too late.
+
+        Raises:
+            Withheld: it was withdrawn, as it is not to be done any more.
+            NotBegun: it was withdrawn, as nobody began it in time.
+            OutcomeUnknown: it is over, and the queue cannot be asked whether it was begun.
+        """
+        held: Withheld | None = None
+        try:
+            await asyncio.to_thread(act.look)
+        except Withheld as why:
+            held = why
+        if held is None and time.monotonic() < act.begin_by:
+            return
+        try:
+            state = await self.queue.withdraw(act.pending.id, act.site)
+        except (QueueAway, QueueRefuses) as error:
+            if time.monotonic() < act.ends:
+                return  # asked again, and wanted no more meanwhile
+            says = f"whether the worker of {act.site.name} began it is not known: {error}."
+            raise OutcomeUnknown(act.on, says) from None
+        if state != "withdrawn":
+            return
+        if held is not None:
+            raise held
+        nobody = await self._nobody(act.site)
+        says = nobody or f"no worker of {act.site.name} began it in time."
+        raise NotBegun(act.on, f"not begun: {says}", _START if nobody else "")
+
+
+@dataclass(frozen=True, slots=True)
+class _Act:
+    """An action that somebody waits for.
+
+    Attributes:
+        ends: until when the act itself may last; `begin_by`: until when it may begin. By the monotonic clock.
+        look: raises Withheld where it is not to be done any more.
+    """
+
+    site: Site
+    on: str
+    pending: Pending
+    ends: float
+    begin_by: float
+    look: Callable[[], None]

@@ -1,0 +1,270 @@
+"""Queries, actions, answers and errors as JSON, and back. Nothing else is understood, whoever wrote it.
+
+A body is ASCII, so that it is the same bytes everywhere; each answer inside of a reply is a text of its own, which is
+measured before it is read (`bounds.parse_json`). What does not have the shape that it must have raises ValueError.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from bot.api.actions import Action, InvokeMethod, RowTransaction, RunProgram
+from bot.api.queries import (
+    GuestRegistry,
+    GuestRunReader,
+    GuestWql,
+    Query,
+    Registry,
+    RunReader,
+    WinRMConfig,
+    Wql,
+)
+from bot.api.rows import Cell, Row, Rows
+from bot.errors import (
+    AuthenticationFailed,
+    ConnectionFailed,
+    HeadTooLong,
+    IncompleteResponse,
+    LoginNotChecked,
+    MalformedResponse,
+    NotBegun,
+    NotFound,
+    NotHttp,
+    NotListening,
+    NoTls,
+    OutcomeUnknown,
+    PolicyViolation,
+    QuotaExceeded,
+    TargetError,
+    TargetFault,
+    TargetTimeout,
+    Withheld,
+)
+from bot.transport.bounds import parse_json
+
+_QUERIES: dict[str, TypeAdapter[Any]] = {
+    kind.__name__: TypeAdapter(kind)
+    for kind in (Wql, Registry, RunReader, WinRMConfig, GuestWql, GuestRegistry, GuestRunReader)
+}
+_ACTIONS: dict[str, TypeAdapter[Any]] = {
+    kind.__name__: TypeAdapter(kind) for kind in (InvokeMethod, RunProgram, RowTransaction)
+}
+_FIELDS = {
+    kind.__name__: {one.name for one in fields(kind)}
+    for kind in (
+        *(Wql, Registry, RunReader, WinRMConfig, GuestWql, GuestRegistry, GuestRunReader),
+        *(InvokeMethod, RunProgram, RowTransaction),
+    )
+}
+_ERRORS: dict[str, type[TargetError]] = {
+    kind.__name__: kind
+    for kind in (
+        *(TargetError, ConnectionFailed, NotListening, NoTls, AuthenticationFailed, LoginNotChecked, TargetTimeout),
+        *(TargetFault, NotFound, PolicyViolation, MalformedResponse, IncompleteResponse, NotHttp, HeadTooLong),
+        *(QuotaExceeded, OutcomeUnknown, Withheld, NotBegun),
+    )
+}
+_LONGEST = 4_000  # characters of a sentence of an error
+_MOST_SECONDS = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a question or an action was answered with: `client.QueryResult` without what only one process knows."""
+
+    rows: Rows
+    raw: str
+    by: str
+    asked: datetime | None = None
+    answered: datetime | None = None
+
+
+def dumps(told: Any) -> str:
+    """The JSON of a body."""
+    return json.dumps(told, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
+
+
+def loads(body: str) -> Mapping[str, Any]:
+    """A body. Raises ValueError for anything but an object within the limits."""
+    told = parse_json(body)
+    if not isinstance(told, dict):
+        raise ValueError("it is no object")  # noqa: TRY004 - of the text, not of our value
+    return told
+
+
+def encode(one: Query | Action) -> dict[str, Any]:
+    """A query or an action, with the name of its kind."""
+    name = type(one).__name__
+    if name not in _FIELDS:
+        raise TypeError(f"no site is asked for {name}")
+    return {"is": name, **(_QUERIES.get(name) or _ACTIONS[name]).dump_python(one)}
+
+
+def decode_query(told: Any) -> Query:
+    """Raises ValueError."""
+    found: Query = _decode(told, _QUERIES)
+    return found
+
+
+def decode_action(told: Any) -> InvokeMethod | RunProgram | RowTransaction:
+    """Raises ValueError."""
+    found: InvokeMethod | RunProgram | RowTransaction = _decode(told, _ACTIONS)
+    return found
+
+
+def _decode(told: Any, known: Mapping[str, TypeAdapter[Any]]) -> Any:
+    if not isinstance(told, dict) or not isinstance(told.get("is"), str) or told["is"] not in known:
+        raise ValueError("it is nothing that can be asked or done")
+    name = told["is"]
+    if told.keys() - {"is"} != _FIELDS[name]:
+        raise ValueError(f"{name} has other fields")
+    try:
+        return known[name].validate_python({key: value for key, value in told.items() if key != "is"})
+    except ValidationError as error:
+        raise ValueError(f"{name} cannot be read: {error.error_count()} values are none of its own") from None
+
+
+def fingerprint(action: Action) -> str:
+    """What an action is recognized by: SHA-256 of its JSON, its parts sorted."""
+    return hashlib.sha256(json.dumps(encode(action), sort_keys=True).encode()).hexdigest()
+
+
+def encode_answer(answer: Answer, offset: timedelta = timedelta(0), doubt: timedelta = timedelta(0)) -> str:
+    """An answer, its times by the database's clock: `offset` ahead of ours, give or take `doubt`, which widens them."""
+    told: dict[str, Any] = {"rows": _encode_rows(answer.rows), "raw": answer.raw, "by": answer.by}
+    if answer.asked is not None and answer.answered is not None:
+        told["asked"] = (answer.asked + offset - doubt).isoformat()
+        told["answered"] = (answer.answered + offset + doubt).isoformat()
+    return dumps(told)
+
+
+def encode_error(error: TargetError, mask: Callable[[str], str] = str) -> str:
+    """An error, as a person reads it there, without what `mask` takes out."""
+    kind = next(name for cls in type(error).__mro__ if (name := cls.__name__) in _ERRORS)
+    says, do = mask(error.message), mask(error.hint)
+    told = {"error": kind, "on": error.target, "says": says[:_LONGEST], "do": do[:_LONGEST]}
+    return dumps(told | ({"code": error.code} if isinstance(error, TargetFault) else {}))
+
+
+def decode_answer(text: str, offset: timedelta = timedelta(0), doubt: timedelta = timedelta(0)) -> Answer | TargetError:
+    """What a worker says: an answer with its times by our clock, or an error. Raises ValueError for anything else."""
+    told = loads(text)
+    if "error" in told:
+        return _decode_error(told)
+    asked, answered = _time(told.get("asked")), _time(told.get("answered"))
+    if asked is not None and answered is not None:
+        asked, answered = asked - offset - doubt, answered - offset + doubt
+    return Answer(_decode_rows(told.get("rows")), get_text(told, "raw"), get_text(told, "by"), asked, answered)
+
+
+def _decode_error(told: Mapping[str, Any]) -> TargetError:
+    kind = _ERRORS.get(get_text(told, "error"))
+    if kind is None:
+        raise ValueError("it is no error that is known")
+    on, says, do = (get_text(told, name)[:_LONGEST] for name in ("on", "says", "do"))
+    if issubclass(kind, TargetFault):
+        code = told.get("code")
+        return kind(on, says, do, code if isinstance(code, int) and not isinstance(code, bool) else None)
+    return kind(on, says, do)
+
+
+def _encode_rows(rows: Rows) -> Any:
+    """Rows of the same columns as one list of cells: an answer of thousands of rows is a few containers."""
+    columns = list(rows[0]) if rows else []
+    if columns and all(list(row) == columns for row in rows):
+        return {"columns": columns, "cells": [cell for row in rows for cell in row.values()]}
+    return [dict(row) for row in rows]
+
+
+def _decode_rows(told: Any) -> Rows:
+    if isinstance(told, list):
+        return tuple(_row(one) for one in told)
+    if not isinstance(told, dict):
+        raise ValueError("its rows are none")  # noqa: TRY004
+    columns, cells = told.get("columns"), told.get("cells")
+    if not isinstance(columns, list) or not columns or not isinstance(cells, list) or len(cells) % len(columns):
+        raise ValueError("its rows have no columns")
+    names = [_named(one) for one in columns]
+    if len(set(names)) < len(names):
+        raise ValueError("two of its columns have one name")
+    wide = len(names)
+    return tuple(
+        {name: _cell(cell) for name, cell in zip(names, cells[at : at + wide], strict=True)}
+        for at in range(0, len(cells), wide)
+    )
+
+
+def _row(told: Any) -> Row:
+    if not isinstance(told, dict):
+        raise ValueError("a row is none")  # noqa: TRY004
+    return {name: _cell(cell) for name, cell in told.items()}
+
+
+def _cell(told: Any) -> Cell:
+    if isinstance(told, list):
+        return tuple(map(_cell, told))
+    if isinstance(told, dict):
+        return _row(told)
+    if told is None or isinstance(told, (str, int)):  # a boolean is an integer
+        return told
+    raise ValueError("a cell is neither text nor integer")
+
+
+def _named(told: Any) -> str:
+    if not isinstance(told, str):
+        raise ValueError("a column has no name")  # noqa: TRY004
+    return told
+
+
+def _time(told: Any) -> datetime | None:
+    if told is None:
+        return None
+    if not isinstance(told, str):
+        raise ValueError("a time is none")  # noqa: TRY004
+    at = datetime.fromisoformat(told)
+    if at.tzinfo is None or not 1970 < at.year < 9000:  # noqa: PLR2004 - room for every offset
+        raise ValueError("a time is none")
+    return at.astimezone(UTC)
+
+
+def read_time(told: Mapping[str, Any], name: str) -> datetime:
+    """A time, UTC. Raises ValueError."""
+    at = _time(told.get(name))
+    if at is None:
+        raise ValueError(f"{name} is missing")
+    return at
+
+
+def get_text(told: Mapping[str, Any], name: str) -> str:
+    """A text; "" where there is none. Raises ValueError for anything else."""
+    found = told.get(name, "")
+    if not isinstance(found, str):
+        raise ValueError(f"{name} is no text")  # noqa: TRY004
+    return found
+
+
+def get_seconds(told: Any) -> float:
+    """A number of seconds that can be waited. Raises ValueError."""
+    if isinstance(told, bool) or not isinstance(told, (int, float)) or not 0 < told < _MOST_SECONDS:
+        raise ValueError("it is no time to wait")
+    return float(told)
+
+
+def get_list(told: Mapping[str, Any], name: str) -> Sequence[Any]:
+    """A list. Raises ValueError."""
+    found = told.get(name)
+    if not isinstance(found, list):
+        raise ValueError(f"{name} is no list")  # noqa: TRY004
+    return found
+
+
+def texts_of(told: Iterable[Any]) -> tuple[str, ...]:
+    """Texts. Raises ValueError for anything else."""
+    return tuple(_named(one) for one in told)

@@ -1,0 +1,107 @@
+"""What may and what may not lie beside a worker on its machine."""
+
+import asyncio
+import os
+
+import pytest
+
+from bot import worker
+from bot.config import settings
+from bot.errors import SettingsError
+from bot.services import open_connections
+
+OWN = """inventory = "inventory.toml"
+[credentials.reader]
+transport = "kerberos"
+{more}
+[sites]
+database = "postgresql://hvops_ghent@127.0.0.1:9/hvops_sites"
+[sites.worker.ghent]
+key_file = "ghent.key"
+{login}
+"""
+INVENTORY = """[clusters.branch]
+domain = "corp.example"
+entry_hosts = ["br01"]
+[clusters.prod]
+domain = "corp.example"
+entry_hosts = ["hv01"]
+[site.Ghent]
+members = ["branch"]
+"""
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch):
+    for name in [name for name in os.environ if name.startswith("HVOPS_")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def told(tmp_path):
+    def written(more="", login=""):
+        (tmp_path / "inventory.toml").write_text(INVENTORY)
+        (tmp_path / "settings.toml").write_text(OWN.format(more=more, login=login))
+        (tmp_path / "ghent.key").touch(0o600)
+        (tmp_path / "ghent.key").write_text("11" * 32)
+        return settings.load(tmp_path / "settings.toml")
+
+    return written
+
+
+def serve(own, site="ghent"):
+    stop = asyncio.Event()
+    stop.set()
+    asyncio.run(worker.serve(own, site, stop))
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ('[slack]\nbot_token = "xoxb-1"\napp_token = "xapp-1"', "a worker does not speak to Slack"),
+        ('[ledger]\ndatabase = "postgresql://hvops@db1/hvops"', "a worker has no ledger"),
+    ],
+)
+def test_a_worker_does_not_start_beside_what_reaches_beyond_its_site(told, tmp_path, more, says):
+    with pytest.raises(SettingsError, match=says):
+        serve(told(more))
+    (tmp_path / "ledger.key").write_text("00" * 32)
+    with pytest.raises(SettingsError, match="no worker may hold one"):
+        serve(told())
+
+
+def test_a_worker_starts_for_a_site_of_its_settings_alone(told):
+    with pytest.raises(SettingsError, match=r"\[sites.worker.antwerp\] is missing"):
+        serve(told(), "antwerp")
+
+
+def test_a_key_that_others_can_read_or_that_is_none_is_refused(told, tmp_path):
+    own = told()
+    (tmp_path / "ghent.key").chmod(0o644)
+    with pytest.raises(SettingsError, match="other accounts"):
+        serve(own)
+    (tmp_path / "ghent.key").chmod(0o600)
+    (tmp_path / "ghent.key").write_text("replace-me")
+    with pytest.raises(SettingsError, match="no key of a site"):
+        serve(own)
+    (tmp_path / "ghent.key").unlink()
+    with pytest.raises(SettingsError, match="Copy it from the bot's machine"):
+        serve(own)
+
+
+def test_on_a_workers_machine_its_site_is_asked_directly_and_no_other(told):
+    with open_connections(told()) as out:
+        assert list(out.inventory_file.clusters) == ["branch"]
+        assert out.target_client.worker_sites == {}
+
+
+def test_a_bot_makes_the_key_and_says_where_a_login_is_missing(told, tmp_path):
+    own = told(login='login = "hvops_ghent"')
+    (tmp_path / "ghent.key").unlink()
+    with open_connections(own) as out:
+        assert out.target_client.worker_sites == {"branch": "Ghent"}
+    assert len(bytes.fromhex((tmp_path / "ghent.key").read_text())) == 32
+    assert (tmp_path / "ghent.key").stat().st_mode & 0o077 == 0
+    both = told(login='login = "hvops_ghent"\n[sites.worker.antwerp]\nkey_file = "antwerp.key"')
+    with pytest.raises(SettingsError, match="the inventory has no such site"), open_connections(both):
+        pass

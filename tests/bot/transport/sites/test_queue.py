@@ -1,0 +1,462 @@
+"""The queue between bots and workers of sites, on a real PostgreSQL: what comes back, and what is never done."""
+
+import asyncio
+import uuid
+
+import psycopg
+import pytest
+from site_queue import CountingMachines, Running, action, errand, question
+
+from bot.api.actions import RowTransaction, RunProgram, Update
+from bot.api.queries import GuestWql, SampleHistory
+from bot.errors import (
+    ConnectionFailed,
+    MalformedResponse,
+    NotBegun,
+    OutcomeUnknown,
+    PolicyViolation,
+    TargetTimeout,
+    Withheld,
+)
+from bot.executor.actions import EVENT
+from bot.transport.client import QueryResult
+from bot.transport.errand import carrying_out
+from bot.transport.sites import client as sited
+from bot.transport.sites.database import Link
+from bot.transport.turns import last_look, sending_unless
+
+ROW = "11111111-1111-1111-1111-111111111111"
+UPDATE = Update("tbl_WLC_VObject", (("ObjectId", ROW),), (("ObjectState", 220),), (("ObjectState", 0),))
+slow = pytest.mark.postgresql  # what takes seconds, in `make test-postgres`
+
+
+async def until(condition):
+    async with asyncio.timeout(30):
+        while not condition():  # noqa: ASYNC110 - other processes bring it about
+            await asyncio.sleep(0.02)
+
+
+def states(admin, kind="action"):
+    return [state for (state,) in admin.execute("SELECT state FROM task WHERE kind = %s", (kind,)).fetchall()]
+
+
+async def test_a_question_is_answered_by_the_worker_of_its_site(place, asking):
+    machines, others = CountingMachines(), CountingMachines()
+    async with asking() as client, Running(place, "branch1", machines), Running(place, "branch2", others):
+        answer = await client.answer(question("branch1-2"))
+        assert [dict(row) for row in answer.rows] == [{"Name": "branch1-2"}]
+        assert (answer.by, answer.raw) == ("branch1-2", "raw")
+        assert answer.asked <= answer.answered
+    assert (machines.asked, others.asked) == ({"branch1-2": 1}, {})
+
+
+async def test_questions_of_one_moment_are_one_task_for_each_site(place, asking, admin):
+    machines = CountingMachines(seconds=0.1)
+    seen = []
+    async with asking() as client, Running(place, "branch1", machines), Running(place, "branch2", machines):
+        put = client.queue.put
+
+        async def counted(site, kind, told, **times):
+            seen.append((site.name, len(told["questions"])))
+            return await put(site, kind, told, **times)
+
+        client.queue.put = counted
+        names = [f"{site}-{number}" for site in ("branch1", "branch2") for number in range(1, 201)]
+        answers = await asyncio.gather(*(client.answer(question(name)) for name in names))
+    assert [answer.rows[0]["Name"] for answer in answers] == names
+    assert sorted(seen) == [("branch1", 200), ("branch2", 200)]
+    await until(lambda: states(admin, "questions") == [])  # what was answered is not kept
+
+
+@slow
+async def test_a_host_that_hangs_holds_up_no_other_of_its_task(place, asking):
+    class OneHangs(CountingMachines):
+        async def answer(self, question, seconds):
+            if question.on == "branch1-3":
+                await asyncio.sleep(60)
+            return await super().answer(question, seconds)
+
+    async with asking() as client, Running(place, "branch1", OneHangs()):
+        silent = asyncio.create_task(client.answer(question("branch1-3")))
+        answers = await asyncio.gather(*(client.answer(question(f"branch1-{number}")) for number in (1, 2)))
+        assert [answer.by for answer in answers] == ["branch1-1", "branch1-2"]
+        assert not silent.done()
+        silent.cancel()
+
+
+@slow
+async def test_an_error_at_a_site_is_that_error(place, asking):
+    class Refusing(CountingMachines):
+        async def answer(self, question, seconds):
+            raise TargetTimeout(question.on, "no answer in 20 s.", "Look at its cable.")
+
+    async with asking() as client, Running(place, "branch1", Refusing()):
+        with pytest.raises(TargetTimeout, match="branch1-1: no answer in 20 s") as raised:
+            await client.answer(question("branch1-1"))
+    assert raised.value.hint == "Look at its cable."
+
+
+@slow
+async def test_what_is_the_bots_own_goes_through_no_queue(asking):
+    async with asking() as client:
+        assert client.site_of("near") is None
+        assert client.site_of("branch1-2").name == "branch1"
+        with pytest.raises(TypeError):
+            await client.answer(SampleHistory("branch1-1", "writer"))
+
+
+@slow
+async def test_a_guest_is_asked_where_its_host_was(place, asking):
+    vm_id = str(uuid.uuid4())
+
+    class Host(CountingMachines):
+        async def answer(self, question, seconds):
+            return QueryResult(({"Name": vm_id.upper()},), "", question.on)
+
+    async with asking() as client, Running(place, "branch2", Host()):
+        await client.answer(question("branch2-1"))
+        guest = GuestWql("crm", "crm.corp.example", vm_id, "root/cimv2", "Win32_Volume")
+        assert client._site_asked(guest).name == "branch2"
+
+
+@slow
+async def test_without_a_worker_a_question_is_not_waited_out(place, asking, monkeypatch):
+    monkeypatch.setattr(sited, "_NOBODY_SECONDS", 0.1)
+    async with asking() as client:
+        with pytest.raises(ConnectionFailed, match="no worker of branch1 has been heard of"):
+            await client.answer(question("branch1-1"))
+
+
+@slow
+async def test_the_sites_secrets_do_not_leave_it(place, asking):
+    class Telling(CountingMachines):
+        async def answer(self, question, seconds):
+            return QueryResult(({"Line": "net use /user:x Winter2026!"},), "<a>Winter2026!</a>", question.on)
+
+    async with asking() as client, Running(place, "branch1", Telling(), mask=["Winter2026!"]):
+        answer = await client.answer(question("branch1-1"))
+    assert "Winter2026!" not in f"{answer.rows}{answer.raw}"
+
+
+@slow
+async def test_an_answer_without_a_notification_is_found(place, asking, monkeypatch):
+    async def deaf(_link, _channel, _heard):
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(Link, "listen", deaf)
+    async with asking() as client, Running(place, "branch1", CountingMachines()):
+        assert (await client.answer(question("branch1-1"))).by == "branch1-1"
+
+
+# Actions
+
+
+async def test_an_action_is_done_once_and_answered(place, asking):
+    machines, act = CountingMachines(), action("branch1-1")
+    async with asking() as client, Running(place, "branch1", machines):
+        with carrying_out(errand(act)):
+            answer = await client.invoke(act, 10)
+    assert dict(answer.rows[0]) == {"ReturnValue": "0"}
+    assert machines.acts == {"Pause": 1}
+
+
+@slow
+async def test_two_bots_with_one_intent_do_it_once(place, asking):
+    machines, act = CountingMachines(act_seconds=0.3), action("branch1-1")
+    async with asking() as one, asking() as other, Running(place, "branch1", machines):
+        with carrying_out(errand(act, intent="the same")):
+            results = await asyncio.gather(one.invoke(act, 10), other.invoke(act, 10), return_exceptions=True)
+            again = await asyncio.gather(one.invoke(act, 10), return_exceptions=True)
+    assert machines.acts == {"Pause": 1}
+    assert any(isinstance(one, QueryResult) for one in (*results, *again))
+
+
+async def test_a_stop_takes_back_what_is_queued_and_nothing_begins_later(place, asking, admin):
+    machines, act, why = CountingMachines(), action("branch1-1"), ""
+    async with asking() as client:
+        with carrying_out(errand(act)), sending_unless(lambda: why):
+            waiting = asyncio.create_task(client.invoke(act, 20))
+            await until(lambda: states(admin) == ["queued"])
+            why = "changes are stopped"
+            with pytest.raises(Withheld, match="nothing was sent: changes are stopped"):
+                await waiting
+        async with Running(place, "branch1", machines):
+            await client.answer(question("branch1-1"))
+    assert (machines.acts, states(admin)) == ({}, ["withdrawn"])
+
+
+async def test_a_stop_holds_back_what_a_worker_has_taken_and_not_begun(place, asking, admin):
+    class Slow(CountingMachines):
+        def __init__(self):
+            super().__init__()
+            self.may = asyncio.Event()
+
+        async def invoke(self, action, seconds):
+            look = last_look(action.on)
+            await self.may.wait()  # its login takes long
+            await asyncio.to_thread(look)
+            self.acts[action.method] += 1
+            return QueryResult((), "", action.on)
+
+    machines, act, why = Slow(), action("branch1-1"), ""
+    async with asking() as client, Running(place, "branch1", machines):
+        with carrying_out(errand(act)), sending_unless(lambda: why):
+            waiting = asyncio.create_task(client.invoke(act, 20))
+            await until(lambda: states(admin) == ["taken"])
+            why = "changes are stopped"
+            with pytest.raises(Withheld):
+                await waiting
+        machines.may.set()
+        await client.answer(question("branch1-1"))
+    assert (machines.acts, states(admin)) == ({}, ["withdrawn"])
+
+
+@slow
+async def test_without_a_worker_an_action_is_not_begun_and_never_will_be(place, asking, admin):
+    machines, act = CountingMachines(), action("branch1-1")
+    async with asking() as client:
+        with carrying_out(errand(act)), pytest.raises(NotBegun, match="no worker of branch1"):
+            await client.invoke(act, 1)
+        async with Running(place, "branch1", machines):
+            await client.answer(question("branch1-1"))
+    assert (machines.acts, states(admin)) == ({}, ["withdrawn"])
+
+
+@slow
+@pytest.mark.parametrize("passed", ["wanted_until", "not_after"])
+async def test_what_nobody_wants_any_more_or_what_is_late_is_not_begun(place, asking, admin, passed):
+    machines, act = CountingMachines(), action("branch1-1")
+    async with asking() as client:
+        with carrying_out(errand(act)):
+            waiting = asyncio.create_task(client.invoke(act, 20))
+            await until(lambda: states(admin) == ["queued"])
+            waiting.cancel()
+        client.close()  # as a bot that was killed: it says nothing any more
+    admin.execute(f"UPDATE task SET state = 'queued', {passed} = clock_timestamp() - interval '1 s'")
+    async with asking() as client, Running(place, "branch1", machines):
+        await client.answer(question("branch1-1"))
+    assert machines.acts == {}
+
+
+@slow
+async def test_what_failed_before_it_was_begun_is_not_begun(place, asking):
+    class Unreachable(CountingMachines):
+        async def invoke(self, action, seconds):
+            raise ConnectionFailed(action.on, "no route.")
+
+    act = action("branch1-1")
+    async with asking() as client, Running(place, "branch1", Unreachable()):
+        with carrying_out(errand(act)), pytest.raises(NotBegun, match="not begun: no route"):
+            await client.invoke(act, 10)
+
+
+@slow
+async def test_what_failed_after_it_was_begun_is_what_its_target_said(place, asking):
+    class Silent(CountingMachines):
+        async def invoke(self, action, seconds):
+            await asyncio.to_thread(last_look(action.on))
+            raise TargetTimeout(action.on, "no answer in 5 s.")
+
+    act = action("branch1-1")
+    async with asking() as client, Running(place, "branch1", Silent()):
+        with carrying_out(errand(act)), pytest.raises(TargetTimeout, match="no answer in 5 s"):
+            await client.invoke(act, 10)
+
+
+@slow
+async def test_what_was_begun_and_never_told_is_unknown(place, asking, admin):
+    class Hanging(CountingMachines):
+        async def invoke(self, action, seconds):
+            await asyncio.to_thread(last_look(action.on))
+            await asyncio.sleep(60)
+
+    act = action("branch1-1")
+    async with asking() as client, Running(place, "branch1", Hanging()) as running:
+        with carrying_out(errand(act)), pytest.raises(OutcomeUnknown, match="begun, effect unknown"):
+            await client.invoke(act, 1)
+        for task in running.worker._tasks.values():
+            task.cancel()
+    assert states(admin) == ["begun"]
+
+
+async def test_a_worker_does_no_action_that_is_no_step_of_the_plan(place, asking):
+    machines, act, other = CountingMachines(), action("branch1-1"), action("branch1-1", "Resume")
+    async with asking() as client, Running(place, "branch1", machines):
+        with carrying_out(errand(other)), pytest.raises(PolicyViolation, match="no step of an approved plan"):
+            await client.invoke(act, 10)
+        with pytest.raises(PolicyViolation, match="no step of an approved plan"):
+            await client.invoke(act, 10)
+    assert machines.acts == {}
+
+
+@slow
+async def test_a_worker_does_nothing_that_hvops_would_not_send(place, asking):
+    machines = CountingMachines()
+    act = RunProgram("branch1-1", "format", (("drive", "c:"),))
+    async with asking() as client, Running(place, "branch1", machines):
+        with carrying_out(errand(act)), pytest.raises(PolicyViolation, match="no row of the allowlist"):
+            await client.change(act, 10)
+
+
+@slow
+async def test_a_note_in_a_hosts_event_log_belongs_to_no_step(place, asking):
+    class Noting(CountingMachines):
+        async def change(self, action, seconds):
+            await asyncio.to_thread(last_look(action.on))
+            self.acts[action.what] += 1
+            return QueryResult((), "", action.on)
+
+    machines = Noting()
+    async with asking() as client, Running(place, "branch1", machines):
+        await client.change(RunProgram("branch1-1", EVENT, (("says", "hvops T-1"),)), 10)
+    assert machines.acts == {EVENT: 1}
+
+
+@slow
+@pytest.mark.parametrize("raw", ["x" * (17 * 2**20), ""], ids=["too long", "for another site"])
+async def test_an_answer_to_an_act_that_cannot_be_taken_does_not_mean_that_nothing_was_done(place, asking, raw):
+    """Of a transaction every other error means that: it says itself where that is not known."""
+
+    class Database(CountingMachines):
+        async def update(self, action, seconds):
+            await asyncio.to_thread(last_look(action.on))
+            return QueryResult((), raw, action.on if raw else "branch2-1")
+
+    act = RowTransaction("branch1-1", "vmm", (UPDATE,))
+    async with asking() as client, Running(place, "branch1", Database()):
+        with carrying_out(errand(act)), pytest.raises(OutcomeUnknown):
+            await client.update(act, 10)
+
+
+# What is not what it seems
+
+
+@slow
+@pytest.mark.parametrize(
+    "forged",
+    [
+        "UPDATE task SET body = replace(body, 'Pause', 'Evict')",
+        "UPDATE task SET mac = decode(repeat('00', 32), 'hex')",
+        "UPDATE task SET id = gen_random_uuid()",
+        "UPDATE task SET site = 'branch2'",
+        "UPDATE task SET kind = 'questions'",
+        "UPDATE task SET body = '[]'",
+    ],
+)
+async def test_who_has_the_database_and_no_key_has_nothing_done(place, asking, admin, forged):
+    machines, act = CountingMachines(), action("branch1-1")
+    async with asking() as client:
+        with carrying_out(errand(act)):
+            waiting = asyncio.create_task(client.invoke(act, 3))
+            await until(lambda: states(admin) == ["queued"])
+            admin.execute(forged)
+            async with Running(place, "branch1", machines), Running(place, "branch2", machines):
+                with pytest.raises((NotBegun, OutcomeUnknown)):
+                    await waiting
+    assert machines.acts == {}
+
+
+@slow
+async def test_an_old_task_is_done_no_more_whatever_the_database_says(place, asking, admin):
+    """Its own time is under its MAC: the columns around it, and a database whose clock was set back, change nothing."""
+    machines, act = CountingMachines(), action("branch1-1")
+    async with asking() as client:
+        with carrying_out(errand(act)), pytest.raises(NotBegun):
+            await client.invoke(act, 1)
+    admin.execute(
+        "UPDATE task SET state = 'queued', not_after = 'infinity', wanted_until = 'infinity', put = clock_timestamp()"
+    )
+    async with asking() as client, Running(place, "branch1", machines):
+        await client.answer(question("branch1-1"))
+        await until(lambda: states(admin) == ["taken"])
+    assert machines.acts == {}
+
+
+@slow
+async def test_an_action_that_is_shown_twice_is_done_once(place, asking, admin):
+    machines, act = CountingMachines(), action("branch1-1")
+    async with asking() as client, Running(place, "branch1", machines):
+        with carrying_out(errand(act)):
+            await client.invoke(act, 20)
+        admin.execute("UPDATE task SET state = 'queued', worker = NULL WHERE kind = 'action'")
+        await until(lambda: states(admin) != ["queued"])
+        await client.answer(question("branch1-1"))
+    assert machines.acts == {"Pause": 1}
+
+
+@slow
+async def test_a_reply_that_no_worker_of_the_site_wrote_is_none(place, asking, admin, monkeypatch):
+    monkeypatch.setattr(sited, "_ON_THE_WAY", 1.0)
+    async with asking() as client:
+        waiting = asyncio.create_task(client.answer(question("branch1-1"), 1.0))
+        await until(lambda: states(admin, "questions") == ["queued"])
+        admin.execute(
+            """INSERT INTO reply SELECT id, 1, 0, json_build_object('site', 'branch1', 'id', id, 'part', 0, 'numbers', '{0}'::int[],
+            'texts', ARRAY['{"rows":[],"raw":"","by":"branch1-1"}']), decode(repeat('00', 32), 'hex') FROM task"""
+        )
+        with pytest.raises(TargetTimeout):
+            await waiting
+
+
+@slow
+async def test_a_worker_that_answers_for_another_sites_host_is_not_believed(place, asking):
+    class Lying(CountingMachines):
+        async def answer(self, question, seconds):
+            return QueryResult((), "", "branch2-1")
+
+    async with asking() as client, Running(place, "branch1", Lying()):
+        with pytest.raises(MalformedResponse, match="none of its own"):
+            await client.answer(question("branch1-1"))
+
+
+async def test_the_row_before_an_act_is_written_once_and_only_while_it_may_be_done(place, asking, admin):
+    async with asking():
+        pass
+    me, other, task = uuid.uuid4(), uuid.uuid4(), uuid.uuid4()
+    admin.execute(
+        "INSERT INTO task VALUES (%s, 'branch1', %s, 'action', '{}', '', now(), 'infinity', 'infinity', 'queued')",
+        (task, me),
+    )
+    with psycopg.connect(place.worker("branch1").url, autocommit=True) as worker:
+
+        def begins(who=me):
+            return worker.execute("SELECT hvops_sites.begin_action(%s, %s)", (who, task)).fetchone()[0]
+
+        assert begins() == "it was begun already"  # by nobody: it was not taken
+        assert len(worker.execute("SELECT * FROM hvops_sites.take(%s, 1)", (me,)).fetchall()) == 1
+        assert begins(other) == "another worker has it"
+        for column, says in (
+            ("wanted_until", "the bot that wants it has not been heard of"),
+            ("not_after", "it is too late"),
+        ):
+            admin.execute(f"UPDATE task SET {column} = clock_timestamp()")
+            assert begins() == says
+            admin.execute(f"UPDATE task SET {column} = 'infinity'")
+        assert begins() == "begun"
+        assert begins() == "it was begun already"
+        admin.execute("UPDATE task SET state = 'withdrawn'")
+        assert begins() == "it was withdrawn"
+
+
+async def test_what_a_silent_worker_has_taken_goes_to_another_one_but_never_an_action(place, asking, admin):
+    async with asking(stale_seconds=0.1):
+        pass
+    kinds = {uuid.uuid4(): kind for kind in ("questions", "action")}
+    for task, kind in kinds.items():
+        admin.execute(
+            "INSERT INTO task VALUES (%s, 'branch1', %s, %s, '{}', '', now(), 'infinity', 'infinity', 'queued')",
+            (task, task, kind),
+        )
+    with psycopg.connect(place.worker("branch1").url, autocommit=True) as worker:
+
+        def takes():
+            rows = worker.execute("SELECT task_id FROM hvops_sites.take(%s, 9)", (uuid.uuid4(),)).fetchall()
+            return sorted(kinds[task] for (task,) in rows)
+
+        assert takes() == ["action", "questions"]
+        assert takes() == []
+        admin.execute("UPDATE task SET seen = clock_timestamp() - interval '1 s'")
+        assert takes() == ["questions"]
+        admin.execute("UPDATE site SET stale = '1 year'")  # longer than the database has been up
+        admin.execute("UPDATE task SET seen = clock_timestamp() - interval '2 years'")
+        assert takes() == []
