@@ -98,7 +98,7 @@ class DriverCall:
                 over = {} if told["code"] is None else {"code": told["code"]}
                 raise _ERRORS[name](*words, **over)
             if look is not None:
-                look()
+                await asyncio.to_thread(look)  # it may read the ledger, or wait for the queue of a site
             self._is_committing = told["look"] == "commit"
             with suppress(ConnectionError):
                 process.stdin.write(b"go\n")

@@ -67,6 +67,22 @@ async def test_a_change_is_looked_at_once_more_behind_the_login_and_behind_the_l
     await place.databases().update(place.fix(), 20)  # which changes only rows that are as they were
 
 
+async def test_the_last_look_may_wait_and_holds_up_nobody(place):
+    """At a worker it asks the queue of the site, over the very loop that waits for the driver."""
+    loop, looks = asyncio.get_running_loop(), []
+
+    async def nothing():
+        return ""
+
+    def why_not():
+        looks.append(asyncio.run_coroutine_threadsafe(nothing(), loop).result(20))
+        return ""
+
+    with sending_unless(why_not):
+        await place.databases().update(place.fix(), 20)
+    assert len(looks) == 2
+
+
 async def test_the_way_back_is_the_same_with_the_values_exchanged(place):
     fix = place.fix()
     await place.databases().update(fix, 20)
