@@ -86,6 +86,13 @@ def groups_of(
     )
 
 
+def listed(need: NodeNeed, facts: NodeFacts) -> tuple[Check, ...]:
+    """What the node's own list says of each update that is added: for people, once everything is done."""
+    files = {kb: file for kb, file in facts.files.items() if isinstance(file, PackageFile)}
+    added = [change.step.kb for change in need.changes if change.step.does != "remove"]
+    return tuple(_is_installed(need.node, kb, files[kb].identity) for kb in added)
+
+
 def _mode(facts: NodeFacts) -> str:
     """How Automatic Updates start; "" where there is nothing to hold."""
     updater = facts.updater

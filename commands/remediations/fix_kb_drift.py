@@ -23,7 +23,7 @@ from commands.patch_fix.facts import FixFacts, find_fix_facts
 from commands.patch_fix.gates import drained_of, gates_of
 from commands.patch_fix.needs import Need, NodeNeed
 from commands.patch_fix.rules import find_rule
-from commands.patch_fix.steps import groups_of
+from commands.patch_fix.steps import groups_of, listed
 from commands.sources.rules import KnownIssue, traps
 
 
@@ -93,6 +93,7 @@ def _plan(args: Args, rule: UpdateRule, facts: FixFacts, gates: tuple[Gate, ...]
         current_state=_so_far(facts.to_fix).rstrip("."),
         expected_state=f"{join_names(names, len(names))} list {join_names(rule.wanted)} as installed",
         title=f"Fix updates of {on} ({rule.key}) on {join_names(names, len(names))}",
+        afterwards=tuple(check for need in facts.to_fix for check in listed(need, facts.nodes[need.node])),
         at_most=bound(affected) if drains else None,
     )
 

@@ -195,6 +195,17 @@ def test_only_a_newer_completed_change_is_the_last_word(event_id, record_id, hol
     assert (not unmet(check, ({"event_id": event_id, "record_id": record_id},), images)) is holds
 
 
+def test_once_all_is_done_the_nodes_own_list_is_read_for_people():
+    checks = plan(package(B)).afterwards
+    assert [check.description for check in checks] == [
+        "hv02 lists KB2607712 as installed",
+        "hv02 lists KB2616676 as installed",
+    ]
+    row = {"identity": identity(A), "state": "Installed"}
+    assert not unmet(checks[0], (row,), {})
+    assert unmet(checks[0], (row | {"state": "Install Pending"},), {})
+
+
 def test_updates_that_people_have_disabled_are_left_so():
     keys = [step.key for step in plan(package(B), updater=replace(UPDATER, start_mode="Disabled")).steps]
     assert not [key for key in keys if "updates" in key]
