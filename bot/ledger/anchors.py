@@ -13,6 +13,7 @@ from __future__ import annotations
 import hmac
 import os
 import stat
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -99,6 +100,8 @@ class Anchors:
         self.trouble = ""
         self.written: Anchor | None = None
         self._thread = PatientThread("anchors")
+        self._telling = threading.Lock()
+        self._ended = 0  # the newest that was written, or could not be
         try:
             # made with its mode, whatever the umask: who else could read it would learn when something happens
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
@@ -109,13 +112,12 @@ class Anchors:
 
     def write(self, anchor: Anchor) -> None:
         """Append one line; where that takes longer than anybody waits, it and those that follow are written later."""
-        appending = self._thread.submit(partial(self._append, anchor))
         try:
-            self._thread.wait(appending, WAIT_SECONDS)
+            self._thread.wait(self._thread.submit(partial(self._append, anchor)), WAIT_SECONDS)
         except NoAnswer as error:
-            if appending.done():
-                return
-            self.trouble = f"{self.path}: the anchor of entry {anchor.seq} is not written yet: {error}"
+            with self._telling:  # it may come to its end just now, and what it says then is the newer word
+                if self._ended < anchor.seq:
+                    self.trouble = f"{self.path}: the anchor of entry {anchor.seq} is not written yet: {error}"
 
     def _append(self, anchor: Anchor) -> None:
         """Append one line, in one write, so that two processes do not mix theirs.
@@ -126,9 +128,14 @@ class Anchors:
         try:
             if self._file.write(line) != len(line) or not self._begins_a_line(len(line)):
                 self._file.write(b"\n" + line)
-            self.trouble, self.written = "", anchor
+            self._tell(anchor, "")
         except (OSError, ValueError) as error:
-            self.trouble = f"{self.path}: the anchor of entry {anchor.seq} was not written: {error}"
+            self._tell(anchor, f"{self.path}: the anchor of entry {anchor.seq} was not written: {error}")
+
+    def _tell(self, anchor: Anchor, trouble: str) -> None:
+        with self._telling:
+            self.trouble, self._ended = trouble, anchor.seq
+            self.written = self.written if trouble else anchor
 
     def close(self) -> None:
         """Close the file, once all is written; one that does not answer is left alone."""
