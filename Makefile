@@ -7,8 +7,9 @@ BIN := $(VENV)/bin
 # A test that cannot run fails; tests are handed out one by one, those that take longest first.
 PYTEST := $(BIN)/pytest -q --no-skips
 READY := $(VENV)/.ready
-# Pytest workers: as many as cores, four at most; the tests start real servers and a browser.
-WORKERS ?= $(shell n=$$(nproc); [ $$n -gt 4 ] && n=4; echo $$n)
+# Pytest workers: two more than cores, since whole incidents wait for most of their time; four at most, since the tests
+# start real servers and a browser.
+WORKERS ?= $(shell n=$$(($$(nproc) + 2)); [ $$n -gt 4 ] && n=4; echo $$n)
 SPREAD = -n $(WORKERS) --dist load --maxschedchunk 1
 
 # Incidents as data: make cases CASES=folder plays your own.

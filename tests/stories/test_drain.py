@@ -80,6 +80,7 @@ async def test_locked_guests_are_no_plan_and_what_is_behind_them_is_said(play):
         assert "proposed" not in [entry.kind for entry in ops.ledger()]
 
 
+@pytest.mark.long
 async def test_a_drain_that_a_lock_stops_half_way_names_who_is_left_and_the_node_is_resumed(play, hurried, monkeypatch):
     async with play("healthy") as ops:
         late = ops.estate.world.node("hv03").guests[-1]

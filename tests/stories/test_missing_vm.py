@@ -260,7 +260,11 @@ async def test_a_row_that_somebody_changed_meanwhile_changes_nothing_and_the_ser
 
 
 @pytest.mark.parametrize(
-    ("fault", "ends"), [(Fault("drop before", "COMMIT"), "hv04"), (Fault("drop after", "COMMIT"), "hv06")]
+    ("fault", "ends"),
+    [
+        pytest.param(Fault("drop before", "COMMIT"), "hv04", marks=pytest.mark.long),
+        (Fault("drop after", "COMMIT"), "hv06"),
+    ],
 )
 async def test_a_connection_lost_in_the_middle_is_looked_at_and_nothing_is_half_done(play, monkeypatch, fault, ends):
     """Rolled back with its connection, it is begun again after its deadline; committed, it is found done."""

@@ -305,6 +305,7 @@ async def test_another_writer_has_its_own_service_restarted_and_the_clusters_own
         assert node.service("vmms").state == node.service("ClusSvc").state == "Running"
 
 
+@pytest.mark.long
 async def test_a_restart_while_a_service_stops_knows_its_node_again(play, soon):
     """The node is none of the entry hosts: only its cluster can tell that it is one of its own."""
     async with play("stuck-writer-job-dead") as ops:
