@@ -18,11 +18,11 @@ from bot.redaction import Redactor
 
 WELL, NOT_PROVED = 0, 1
 _STEPS = {
-    "proved": "The file is proved. Copying.",
+    "proved": "The file is verified. Copying it.",
     "copied": "Copied.",
-    "closed": "The file takes no more entries.",
-    "compared": "What was copied is proved.",
-    "committed": "The database has it.",
+    "closed": "The file is closed to new entries.",
+    "compared": "The copy is verified.",
+    "committed": "The ledger is in the database.",
 }
 
 

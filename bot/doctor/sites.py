@@ -83,16 +83,16 @@ async def _worker(queue: Queue, site: Site, out: Connections) -> DoctorCheck:
         told = loads(answers[0][1])
         names, version, ahead = told["names"], str(told["version"])[:80], float(str(told["ahead"])[:20])
     except (ValueError, KeyError, TypeError) as error:
-        return fail(what, f"its worker answers nonsense: {error}", on=site.name)
+        return fail(what, f"its worker's answer cannot be read: {error}", on=site.name)
     known = {name for name, home in out.target_client.worker_sites.items() if home == site.name} & out.router.names
     if missing := sorted(known - {str(name).lower() for name in names}):
         says = f"it does not reach {', '.join(missing)}"
         return fail(what, says, "Write them into the inventory on its machine, too.", on=site.name)
     if abs(ahead) > _SKEW:
-        says = f"its clock is {ahead:+.0f} s from the database's, so it does no action"
+        says = f"its clock is {ahead:+.0f} s off the database's, so it runs no action"
         return fail(what, says, "Set the time on its machine.", on=site.name)
     if version != code_version():
-        says = f"it is of version {version}, and the bot of {code_version()}"
+        says = f"it runs version {version}, the bot {code_version()}"
         return warn(what, says, "Install the same version on both.", on=site.name)
     return ok(what, f"answers in {(time.monotonic() - began) * 1000:.0f} ms, its clock {ahead:+.1f} s", on=site.name)
 

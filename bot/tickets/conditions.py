@@ -147,22 +147,22 @@ def _is_not(row: Row, term: Term) -> str:
 
 def _versus(expected: CompareToBefore, rows: Rows, images: Images) -> str:
     if expected.step not in images:
-        return f"there is no before-image of {expected.step}"
+        return "how it was before is not recorded"
     now = _sorted([row for row in rows if matches(row, expected.where)], expected.columns)
     before = _sorted([row for row in images[expected.step] if matches(row, expected.where)], expected.columns)
     what = ", ".join(expected.columns) or "the answer"
     if expected.nothing_new:
         new = set(now) - set(before)
         if expected.same:
-            return f"{_count(len(new))} new since before {expected.step}" if new else ""
-        return "" if new else f"nothing new since before {expected.step}"
+            return f"{_count(len(new))} new since the look before it" if new else ""
+        return "" if new else "nothing new since the look before it"
     if expected.tolerance:
         now, before = _rounded(expected, rows, images[expected.step])
     if expected.same:
-        return "" if now == before else f"{what} differs from before {expected.step}"
+        return "" if now == before else f"{what} is not as it was before"
     if not now:
-        return f"nothing to compare with before {expected.step}"
-    return f"{what} is still as before {expected.step}" if set(now) & set(before) else ""
+        return "there is no such row now to compare"
+    return f"{what} is still as it was before" if set(now) & set(before) else ""
 
 
 def _rounded(expected: CompareToBefore, rows: Rows, before: Rows) -> tuple[list[str], list[str]]:

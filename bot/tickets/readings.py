@@ -6,6 +6,7 @@ read. A cell that cannot be read raises `CellError`, as it does where the check 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from bot.api.plan import Check, CompareToBefore, Expect
@@ -17,6 +18,7 @@ MOST_READINGS = 12  # that an entry holds
 _ROWS = 5  # that a reading repeats
 _CELL = 80  # characters of a cell
 _LONGEST = 400  # characters of a reading
+_GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _NAMES = ("name", "job")  # columns that say which row it is
 
 
@@ -81,7 +83,8 @@ def _read(expected: Expect | CompareToBefore, rows: Rows, images: Images, *, is_
         which = "" if is_said or not expected.where else f" with {describe_terms(expected.where)}"
         return f"none of {len(rows):,}{which}" if rows else "none listed"
     wanted = dict.fromkeys(term.column for term in (*expected.where, *expected.each))
-    return rows_in_words([_narrow(row, tuple(wanted)) for row in found or rows])
+    narrowed = [_narrow(row, tuple(wanted)) for row in found or rows]
+    return rows_in_words([_without_ids(row) for row in narrowed] if is_said else narrowed)
 
 
 def _one_row(now: Row, before: Row, columns: tuple[str, ...]) -> str:
@@ -100,6 +103,12 @@ def _narrow(row: Row, wanted: tuple[str, ...]) -> Row:
         row = with_embedded(row, name)
     kept = [name for name in row if name in wanted or name.casefold() in _NAMES]
     return {name: row[name] for name in kept} if wanted and kept else row
+
+
+def _without_ids(row: Row) -> Row:
+    """Without cells that hold a GUID, which tell a person nothing where words stand beside them; all of it if nothing else is left."""
+    kept = {name: cell for name, cell in row.items() if not (isinstance(cell, str) and _GUID.search(cell))}
+    return kept or row
 
 
 def _only(rows: Sequence[Row], columns: tuple[str, ...]) -> list[Row]:

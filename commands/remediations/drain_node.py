@@ -85,8 +85,10 @@ def _stand(gates: Sequence[Gate]) -> str:
     """How its gates stand: nothing blocks, or some are left to whoever approves."""
     unknown = [gate for gate in gates if gate.is_open]
     if not unknown:
-        return "every gate that could keep it has passed"
-    return f"{pluralize(len(unknown), 'gate')} that could keep it {'is' if len(unknown) == 1 else 'are'} not known"
+        return "nothing on the node or its cluster prevents a drain"
+    return (
+        f"{pluralize(len(unknown), 'gate')} that could prevent a drain {'is' if len(unknown) == 1 else 'are'} not known"
+    )
 
 
 def refused(drain: DrainFacts) -> str:

@@ -155,10 +155,10 @@ def _body(card: TicketView) -> tuple[tuple[Block, ...], tuple[File, ...]]:
     if len(whole) <= _MOST_BLOCKS and _units(whole) <= _MOST_TEXT:
         return whole, ()
     plan = card.plan
-    warnings = len(plan.other_gates)
+    passed = sum(gate.passed for gate in plan.gates)
     says = (
         f"*This plan is too long for a message, so no part of it is shown here.* It has {len(plan.steps):,} steps and "
-        f"{len(plan.gates):,} gates, {warnings:,} of them NOT passed (warnings). All of it is in plan.txt in the "
+        f"{len(plan.gates):,} gates, {'all' if passed == len(plan.gates) else f'{passed:,}'} of them passed. All of it is in plan.txt in the "
         f"thread, with the digest {card.proposal.digest}. Read it before you decide."
     )
     return sections(says), (plan_file(card.proposal),)

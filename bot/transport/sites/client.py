@@ -208,7 +208,9 @@ class SitedClient(TargetClient):
         try:
             found = await asyncio.to_thread(decode) if len(text) > 2**16 else decode()
         except (ValueError, OverflowError) as error:
-            raise MalformedResponse(question.on, f"the worker of {site.name} answered nonsense: {error}.") from None
+            raise MalformedResponse(
+                question.on, f"the worker of {site.name} sent an answer that cannot be read: {error}."
+            ) from None
         if isinstance(found, TargetError):
             raise found
         return self._checked(site, question.on, found)
@@ -372,7 +374,7 @@ class SitedClient(TargetClient):
         try:
             found = decode_answer(text, act.pending.clock.offset, act.pending.clock.doubt)
         except (ValueError, OverflowError) as error:
-            says = f"begun, effect unknown: the worker of {act.site.name} answered nonsense: {error}."
+            says = f"begun, effect unknown: the worker of {act.site.name} sent an answer that cannot be read: {error}."
             raise OutcomeUnknown(act.on, says) from None
         if isinstance(found, TargetError):
             raise found

@@ -276,7 +276,7 @@ async def test_an_act_that_may_or_may_not_come_leaves_it_to_a_person(bench, worl
     last = bench.last(ticket)
     assert last.kind == "interrupted"
     assert last.data.step == "restart"
-    assert "no answer in time; instance is still as before restart" in last.data.known
+    assert "no answer in time; instance is still as it was before" in last.data.known
     assert bench.ledger.locks() == {"node:hv03": ticket}
     await bench.runs(3)
     assert bench.last(ticket) == last  # nothing goes on by itself

@@ -162,11 +162,11 @@ def test_compared_with_a_before_image(versus, now, holds):
 @pytest.mark.parametrize(
     ("versus", "now", "says"),
     [
-        (CompareToBefore("never"), ({"n": "a"},), "there is no before-image of never"),
-        (CompareToBefore("restart"), ({"n": "a"},), "the answer differs from before restart"),
-        (CompareToBefore("restart", ("n", "id")), ({"n": "a"},), "n, id differs from before restart"),
-        (CompareToBefore("restart", ("id",), same=False), (), "nothing to compare with before restart"),
-        (CompareToBefore("restart", ("id",), same=False), ({"id": "2"},), "id is still as before restart"),
+        (CompareToBefore("never"), ({"n": "a"},), "how it was before is not recorded"),
+        (CompareToBefore("restart"), ({"n": "a"},), "the answer is not as it was before"),
+        (CompareToBefore("restart", ("n", "id")), ({"n": "a"},), "n, id is not as it was before"),
+        (CompareToBefore("restart", ("id",), same=False), (), "there is no such row now to compare"),
+        (CompareToBefore("restart", ("id",), same=False), ({"id": "2"},), "id is still as it was before"),
     ],
 )
 def test_how_it_differs_from_a_before_image_is_said(versus, now, says):
@@ -175,7 +175,7 @@ def test_how_it_differs_from_a_before_image_is_said(versus, now, says):
 
 def test_of_several_expectations_each_says_why():
     check = Check(ASK, (Expect(at_least=4), Expect(), CompareToBefore("never")))
-    assert unmet(check, ROWS, BEFORE) == ("3 rows, at least 4 expected", "there is no before-image of never")
+    assert unmet(check, ROWS, BEFORE) == ("3 rows, at least 4 expected", "how it was before is not recorded")
 
 
 def test_the_only_row_says_what_it_says_instead_only_where_one_was_expected():

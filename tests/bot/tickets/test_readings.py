@@ -72,11 +72,24 @@ def test_rows_that_are_missing_and_rows_that_are_new_are_named():
     assert compare_rows([], before, ("Name",)).startswith("0 of 3 rows as before; missing: Name crm-01")
 
 
+MACHINE = "1A2B3C4D-0000-4111-8222-123456789ABC"
+
+
+def test_beside_words_no_guid_is_shown_unless_there_is_nothing_else():
+    """A person reads it at night; which machine it is stands in the words, and whole in the question."""
+    running = exists(NODE, Predicate("Name", "=", MACHINE), Predicate("State", "=", 2))
+    rows = ({"Name": MACHINE, "State": "2"},)
+    assert describe_reading(running.described_as("crm-01 is running"), rows, {}) == "crm-01 is running (State 2)"
+    assert MACHINE in describe_reading(running, rows, {})
+    only = exists(NODE, Predicate("Name", "=", MACHINE)).described_as("crm-01 is there")
+    assert MACHINE in describe_reading(only, rows, {})
+
+
 def test_what_has_to_be_new_is_shown_as_it_is():
     new = Check(NODE, (CompareToBefore("stop", ("ProcessId",), same=False),))
     assert describe_reading(new, ({**SERVICE, "ProcessId": "2"},), {"stop": (SERVICE,)}).endswith("ProcessId 2")
-    assert "still as before stop" in describe_reading(new, (SERVICE,), {"stop": (SERVICE,)})
-    assert "no before-image" in describe_reading(new, (SERVICE,), {})
+    assert "is still as it was before" in describe_reading(new, (SERVICE,), {"stop": (SERVICE,)})
+    assert "how it was before is not recorded" in describe_reading(new, (SERVICE,), {})
 
 
 def test_no_answer_makes_a_reading_long():

@@ -114,7 +114,7 @@ GATES = (
 async def test_the_whole_plan(planned, make):
     plan = await planned(COMMAND, make.cluster())
     assert plan == Plan(
-        reason="hv03 is up and holds 3 guests; every gate that could keep it has passed.",
+        reason="hv03 is up and holds 3 guests; nothing on the node or its cluster prevents a drain.",
         impact="3 guests leave hv03.",
         rollback="Resume hv03 at any time: its guests come back.",
         locks=("cluster:prod",),
