@@ -22,7 +22,16 @@ from commands.migration.contents import contents_gates, running_services
 from commands.migration.facts import MigrationFacts, Place, find_migration_facts, find_place
 from commands.migration.gates import move_gates
 from commands.migration.proof import Proof, way_to_use
-from commands.migration.soak import SOAK_SECONDS, Watched, boot_query, host_query, log_query, soak_groups, watch
+from commands.migration.soak import (
+    MOST_EVENTS,
+    SOAK_SECONDS,
+    Watched,
+    boot_query,
+    host_query,
+    log_query,
+    soak_groups,
+    watch,
+)
 from commands.migration.steps import machine
 from commands.no_plan import cluster_lock, no_plan, or_no_plan
 from commands.remediations.prove_migration import Vm
@@ -136,11 +145,17 @@ async def _look_inside(args: Args, hosted: HostedGuest, found: MigrationFacts, a
     logs = await ask.query_many(
         {
             "guest": Source(log_query(watched), len),
-            **{node: Source(host_query(watched, node), len) for node in nodes},
+            **{node: Source(host_query(watched, node), _count_whole) for node in nodes},
         }
     )
     silent = tuple(part for part in logs.values() if isinstance(part, Unknown))
     return Inside(hosted, inside.booted, inside.vm_id, inside.firmware, inside.services, silent)
+
+
+def _count_whole(rows: Rows) -> int:
+    if len(rows) >= MOST_EVENTS:
+        raise ValueError(f"its log has {MOST_EVENTS} or more stops of guests since then, and no more are read")
+    return len(rows)
 
 
 def _read_boot(rows: Rows) -> datetime:

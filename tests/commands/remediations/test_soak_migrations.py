@@ -10,6 +10,7 @@ from bot.api.actions import InvokeMethod
 from bot.api.arguments import NodePair, Target
 from bot.api.command import AfterRun, Risk
 from bot.api.facts import Known, Unknown
+from bot.tickets.conditions import unmet
 from bot.tickets.plan_digest import plan_from_json, plan_to_json
 from bot.tickets.plan_text import plan_lines
 from commands.migration.contents import held_by
@@ -144,6 +145,35 @@ async def test_a_guest_that_cannot_be_watched_is_not_soaked(plans, answers, gues
         assert not plan.groups
         watched = gate(plan, "can be watched") if plan.gates else None
         assert watched is None or not (watched.passed or watched.answerable)
+
+
+def stops(count):
+    return [
+        {"record_id": str(number), "event_id": "18590", "data.VmId": f"ffffffff-0000-4000-8000-{number:012}"}
+        for number in range(count)
+    ]
+
+
+async def test_a_log_so_full_of_other_guests_that_ours_may_be_missing_is_not_taken_for_silence(plans, answers, guest):
+    assert (await plans(answers(hosts={"hv03": stops(199)}))).groups
+    full = await plans(answers(hosts={"hv03": stops(200)}))
+    assert not full.groups
+    assert "hv03" in gate(full, "can be watched").measured
+    assert "200 or more stops of guests" in gate(full, "can be watched").measured
+
+
+async def test_no_move_follows_a_log_that_has_filled_up_meanwhile(plans, guest):
+    plan = await plans()
+    noted = {step.key: () for step in plan.groups[0].steps}
+    for rest in (plan.groups[1].steps[0], plan.groups[1].steps[2]):
+        ours = [check for check in rest.done if "has logged no new stop" in check.description]
+        assert len(ours) == 4
+        for check in ours:
+            assert not unmet(check, tuple(stops(199)), noted)
+            assert unmet(check, tuple(stops(200)), noted)
+    for step in plan.groups[0].steps[2:]:
+        (check,) = step.done
+        assert unmet(check, tuple(stops(200)), {})
 
 
 async def test_a_guest_that_has_just_started_could_hide_a_restart(plans, answers):
