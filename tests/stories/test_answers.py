@@ -26,7 +26,7 @@ async def test_a_drain_with_one_unknown_is_answered_by_an_approver(play):
         plan = await ops.sees("Drain node hv03?", channel="hv-ops")
         told = plain_text(plan)
         assert f"{NAME}: no answer" in told
-        assert "1 gate that could keep it is not known" in told
+        assert "1 gate that could prevent a drain is not known" in told
 
         await ops.clicks(plan, "Approve With 1 Unknown…")  # the requester
         await ops.sees("you asked, so somebody else of the approvers decides")

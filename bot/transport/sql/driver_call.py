@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import sys
 import time
@@ -64,9 +65,8 @@ class DriverCall:
 
     def kill(self) -> None:
         """End it, unless it commits."""
-        if self._process is not None and self._process.returncode is None and not self._is_committing:
-            with suppress(ProcessLookupError):
-                self._process.kill()
+        if self._process is not None and not self._is_committing:
+            _kill(self._process)
 
     async def _until_the_end(self, process: asyncio.subprocess.Process, look: Callable[[], None] | None) -> list[Row]:
         hearing = asyncio.create_task(self._hear(process, look))
@@ -114,19 +114,24 @@ class DriverCall:
         return MalformedResponse(self._on, f"{says}. Nothing was changed.", do)
 
     async def _gone(self, process: asyncio.subprocess.Process) -> None:
-        """End it, and wait until it is gone; a commit that was cancelled may still come to its end."""
-        assert process.stdin is not None and process.stdout is not None  # noqa: PT018 - both are pipes
+        """Wait until it is gone. Without its input it ends by itself; a commit that was cancelled may come to its end first."""
+        assert process.stdin is not None
         process.stdin.close()
         try:
-            if self._is_committing:
-                async with asyncio.timeout(_GRACE):
-                    await _read_to_the_end(process)
+            async with asyncio.timeout(_GRACE if self._is_committing else _LATE):
+                await _read_to_the_end(process)
         except TimeoutError:
             pass
         finally:
-            with suppress(ProcessLookupError):
-                process.kill()
+            _kill(process)
             await asyncio.shield(_read_to_the_end(process))
+
+
+def _kill(process: asyncio.subprocess.Process) -> None:
+    """End a process that runs. Not by its own `kill`, which would take its exit status from under the loop [src: CPython]."""
+    if process.returncode is None:
+        with suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGKILL)
 
 
 async def _read_to_the_end(process: asyncio.subprocess.Process) -> None:

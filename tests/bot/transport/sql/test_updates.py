@@ -257,6 +257,28 @@ async def test_a_driver_that_crashes_takes_nobody_with_it(place, statement, expe
     assert len(rows) == 10
 
 
+async def test_however_it_ends_the_exit_status_is_the_loops_alone(place, monkeypatch):
+    """A signal sent by the process object itself takes the status from under the loop, which then warns at the terminal."""
+
+    def taken(process, *_):
+        pytest.fail("the exit status was asked for by somebody else than the loop")
+
+    for way in ("kill", "terminate", "send_signal"):
+        monkeypatch.setattr(asyncio.subprocess.Process, way, taken)
+    databases = place.databases()
+    assert await databases.answer(RunReader("vmm", "vmm hosts"), 20)
+    place.server.trouble.faults.append(Fault("hang", "tbl_ADHC_Host"))
+    with pytest.raises(TargetTimeout):
+        await databases.answer(RunReader("vmm", "vmm hosts"), 1)
+    place.server.trouble.faults.append(Fault("hang", "UPDATE ["))
+    changing = asyncio.create_task(databases.update(place.fix(), 60))
+    await place.asked("UPDATE [")
+    changing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await changing
+    await place.settled()
+
+
 async def test_what_a_killed_bot_was_about_to_change_is_not_changed(place):
     """The driver's process ends with the bot: it would hold a lock on the row, or commit what nobody wants any more."""
     place.server.trouble.faults.append(Fault("hang", "UPDATE ["))
