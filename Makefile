@@ -7,6 +7,7 @@ BIN := $(VENV)/bin
 # A test that cannot run fails; tests are handed out one by one, those that take longest first.
 PYTEST := $(BIN)/pytest -q --no-skips
 READY := $(VENV)/.ready
+DEMO_READY := $(VENV)/.demo
 # Pytest workers: two more than cores, since whole incidents wait for most of their time; four at most, since the tests
 # start real servers and a browser.
 WORKERS ?= $(shell n=$$(($$(nproc) + 2)); [ $$n -gt 4 ] && n=4; echo $$n)
@@ -15,22 +16,29 @@ SPREAD = -n $(WORKERS) --dist load --maxschedchunk 1
 # Incidents as data: make cases CASES=folder plays your own.
 CASES ?= tests/cases
 
-.PHONY: help setup demo test test-lab test-long test-postgres test-sites cases bare snapshots rooms walk kill slack-faults mutants check fix docs bench bench-long clean
+.PHONY: help setup demo test test-lab test-long test-postgres test-sites cases bare image snapshots rooms walk kill slack-faults mutants check fix docs bench bench-long lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
-setup: $(READY)  ## only the set-up; afterwards .venv/bin/hvops works
+setup: $(READY)  ## only the set-up, with all that the tests need; afterwards .venv/bin/hvops works
 
-$(READY): pyproject.toml lab/pyproject.toml deploy/system-packages.sh
-	@sh deploy/system-packages.sh run $(PYTHON)
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo "Installing hvops and its Python packages into $(VENV) (a few minutes the first time) ..."
-	@$(BIN)/python -m pip install --quiet --upgrade pip
-	@$(BIN)/python -m pip install --quiet --editable . --editable ./lab --group dev
+INSTALLED_FROM = pyproject.toml lab/pyproject.toml requirements/install.sh deploy/system-packages.sh
+
+# Without Kerberos and without the tools of development: nothing is compiled.
+$(DEMO_READY): requirements/demo.txt $(INSTALLED_FROM)
+	@sh deploy/system-packages.sh demo $(PYTHON)
+	@echo "Installing hvops and its Python packages into $(VENV) ..."
+	@sh requirements/install.sh demo $(VENV) $(PYTHON)
 	@touch $@
 
-demo: $(READY)  ## the practice Slack and estate on loopback: open the address, press Enter
+$(READY): requirements/test.txt $(INSTALLED_FROM)
+	@sh deploy/system-packages.sh run $(PYTHON)
+	@echo "Installing hvops and its Python packages into $(VENV); Kerberos is compiled, which takes two minutes the first time ..."
+	@sh requirements/install.sh test $(VENV) $(PYTHON)
+	@touch $(DEMO_READY) $@
+
+demo: $(DEMO_READY)  ## the practice Slack and estate on loopback: open the address, press Enter
 	@$(BIN)/hvops demo
 
 test: $(READY)  ## hvops itself, whole incidents among it, over real protocols
@@ -64,6 +72,9 @@ cases: $(READY)  ## play the incidents of tests/cases (or CASES=folder) over the
 
 bare:  ## the set-up and a test of each kind (or TESTS=...) on a bare Debian made for it; needs root, mmdebstrap
 	sh tests/deploy/bare_root.sh $(TESTS)
+
+image:  ## build the container image on a Debian made for it, and run it read-only, not as root; needs root, buildah, mmdebstrap
+	sh tests/deploy/image.sh
 
 # A file that did not exist is reported as missing by the run that writes it, so the second run is the one that counts.
 snapshots: $(READY)  ## write afresh what people see (tests/snapshots); read the difference before it is committed
@@ -110,8 +121,14 @@ bench: $(READY)  ## measure, side by side with the alternatives, in one run
 	@$(BIN)/python -m pip install --quiet --group bench || echo 'ansible-core cannot be installed: measured without it.'
 	$(BIN)/python -m tests.bench
 
-lock: $(READY)  ## write deploy/requirements.lock afresh: the versions and hashes that the container installs
-	$(BIN)/python deploy/lock.py
+# Versions stay where nothing asks for others; LOCK=--upgrade takes the newest of all.
+COMPILE = UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-annotate --no-emit-package hvops --no-emit-package hvops-lab $(LOCK)
+lock: $(READY)  ## write requirements/*.txt afresh: the versions and hashes that set-up and container install
+	$(COMPILE) requirements/demo.in -o requirements/demo.txt
+	$(COMPILE) requirements/test.in --group dev -c requirements/demo.txt -o requirements/test.txt
+	$(COMPILE) requirements/deploy.in -c requirements/demo.txt -o requirements/deploy.txt
+	$(BIN)/python deploy/licences.py
 
 clean:  ## remove the virtual environment and all caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

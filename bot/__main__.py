@@ -39,8 +39,19 @@ SettingsFile = Annotated[
 
 
 @app.callback(invoke_without_command=True)
-def _without_command(context: typer.Context) -> None:
-    """Show the help where nothing else was asked for."""
+def _without_command(
+    context: typer.Context,
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", help="The version, and the digest of the code that runs.")
+    ] = False,
+) -> None:
+    """Show the version, or the help where nothing else was asked for."""
+    if version:
+        from bot.version import code_version
+
+        typer.echo(f"hvops {code_version()}")
+        raise typer.Exit
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
 

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Add the system packages that hvops needs and Debian or Ubuntu does not have yet.
 #
-#   system-packages.sh run  [python]    what the bot and the practice estate need
+#   system-packages.sh demo [python]    what the practice environment needs
+#   system-packages.sh run  [python]    what the bot needs, Kerberos among it
 #   system-packages.sh test [python]    the same, and what the tests need besides
 #
 # sudo is for `apt-get install` only; nothing else asks for it.
@@ -22,16 +23,19 @@ installed() { echo "dpkg-query -W -f '\${Status}' $1 | grep -q 'install ok insta
 
 need libodbc2 "$(installed libodbc2)"                # pyodbc loads libodbc.so.2 (SCVMM's database)
 need tdsodbc "$(installed tdsodbc)"                  # the FreeTDS driver for SQL Server
-need libkrb5-dev "$(installed libkrb5-dev)"          # Kerberos for WinRM is compiled against it
-need gcc "command -v gcc || command -v cc"
 need python3-venv "'$python' -c 'import ensurepip, venv'"
-need python3-dev "'$python' -c 'import os, sysconfig, sys; sys.exit(not os.path.exists(sysconfig.get_path(\"include\") + \"/Python.h\"))'"
+if [ "$purpose" != demo ]; then
+    need libkrb5-dev "$(installed libkrb5-dev)"      # Kerberos for WinRM (hvops[kerberos]) is compiled against it
+    need gcc "command -v gcc || command -v cc"
+    need python3-dev "'$python' -c 'import os, sysconfig, sys; sys.exit(not os.path.exists(sysconfig.get_path(\"include\") + \"/Python.h\"))'"
+fi
 if [ "$purpose" = test ]; then
     # tests/conftest.py has the same tools by name: a test that misses one fails, and says which package has it.
     need chromium "command -v chromium || command -v chromium-browser"   # the page's tests drive a real browser
     need krb5-kdc "test -x /usr/sbin/krb5kdc && test -x /usr/sbin/kdb5_util"   # a real MIT KDC on loopback, started by a test
     need krb5-admin-server "test -x /usr/sbin/kadmin.local"              # its accounts
     need postgresql "ls /usr/lib/postgresql/*/bin/initdb || command -v initdb"   # the other store: tests start a cluster of their own
+    need systemd "command -v systemd-analyze"                            # judges the units of deploy/
     need curl "command -v curl"                                          # one of the foreign WinRM clients
     need git "command -v git"                                            # which files are tracked
 fi

@@ -19,6 +19,7 @@ from bot.redaction import SHORTEST
 from bot.slack.manifest import BOT_SCOPES
 from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent
 from bot.slack.token_info import account, can_connect
+from bot.transport.windows import kerberos
 
 _REINSTALL = "Add it under OAuth & Permissions (deploy/slack.yaml has them all) and reinstall the app."
 
@@ -145,6 +146,9 @@ def _outside(settings: Settings) -> DoctorCheck:
 def _kerberos(settings: Settings) -> Iterator[DoctorCheck]:
     used = [name for name, one in settings.credentials.profiles().items() if one.transport == "kerberos"]
     if not used:
+        return
+    if not kerberos.is_installed():
+        yield fail("kerberos", f"{', '.join(used)} logs in by Kerberos, which is not installed", kerberos.INSTALL)
         return
     file = Path(os.environ.get("KRB5_CONFIG", "/etc/krb5.conf").partition(":")[0])
     if file.exists():

@@ -18,6 +18,7 @@ From the port to the machine:
     server            many machines, each at an address of its own
     listener_http     one machine's sockets; listener: opened and closed at once; certificates: for TLS
     authentication    who is at the other end; accounts: however a client spells it; ntlm_credentials: passwords for NTLM
+    kerberos_context  the accepting side of Kerberos
     encryption        sealed messages
     service           what is done with a request; identify: before any login
     envelope          SOAP in and out; wsman_constants: namespaces and actions

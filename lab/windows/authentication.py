@@ -17,7 +17,10 @@ from spnego.exceptions import SpnegoError
 
 from lab.windows import ntlm_credentials, wsman_constants
 from lab.windows.accounts import find_account
+from lab.windows.kerberos_context import BadToken, KerberosContext, wants_kerberos
 from lab.windows.machine_protocol import Machine
+
+Context = spnego.ContextProxy | KerberosContext
 
 _NTLM_SIGNATURE = b"NTLMSSP\x00"
 
@@ -44,7 +47,7 @@ class Connection:
 
     machine: Machine
     thumbprint: str = ""  # of the client certificate, upper-case hex
-    context: spnego.ContextProxy | None = None
+    context: Context | None = None
     accepted: bool = False
     user: str | None = field(default=None)
 
@@ -98,7 +101,7 @@ class Connection:
         try:
             token = base64.b64decode(credentials, validate=True)
             reply = self._step(token)
-        except (binascii.Error, SpnegoError, struct.error, ValueError):
+        except (binascii.Error, BadToken, SpnegoError, struct.error, ValueError):
             # pyspnego names most of what can be wrong with a token, and lets struct's own error through for the rest.
             self._forget()
             return _REFUSED
@@ -127,7 +130,9 @@ class Connection:
                 self.context = self._new_context(token)
             return self.context.step(token) or b""
 
-    def _new_context(self, token: bytes) -> spnego.ContextProxy:
+    def _new_context(self, token: bytes) -> Context:
+        if wants_kerberos(token):
+            return KerberosContext()
         protocol = "ntlm" if token.startswith(_NTLM_SIGNATURE) else "negotiate"
         return spnego.server(hostname=self.machine.fqdn, service="HTTP", protocol=protocol)
 
@@ -136,11 +141,11 @@ class Connection:
         self.accepted = False
         self.user = None
 
-    def _allowed(self, context: spnego.ContextProxy) -> bool:
+    def _allowed(self, context: Context) -> bool:
         access = self.machine.access
         return access.ntlm if context.negotiated_protocol == "ntlm" else access.kerberos
 
-    def _account(self, context: spnego.ContextProxy) -> str | None:
+    def _account(self, context: Context) -> str | None:
         principal = context.client_principal or ""
         domain, backslash, user = principal.partition("\\")
         return find_account(self.machine, domain, user) if backslash else find_account(self.machine, "", principal)

@@ -12,6 +12,10 @@ import struct
 import spnego
 from spnego.exceptions import SpnegoError
 
+from lab.windows.kerberos_context import BadToken, KerberosContext
+
+Context = spnego.ContextProxy | KerberosContext
+
 SPNEGO = "application/HTTP-SPNEGO-session-encrypted"
 KERBEROS = "application/HTTP-Kerberos-session-encrypted"
 
@@ -40,7 +44,7 @@ def protocol_of(content_type: str) -> str | None:
     raise Garbled(content_type)
 
 
-def unseal(context: spnego.ContextProxy, data: bytes) -> bytes:
+def unseal(context: Context, data: bytes) -> bytes:
     """The envelope in an encrypted message.
 
     Raises:
@@ -58,14 +62,14 @@ def unseal(context: spnego.ContextProxy, data: bytes) -> bytes:
     header, body = sealed[4 : 4 + signature_length], sealed[4 + signature_length :]
     try:
         plain = context.unwrap_winrm(header, body)
-    except (SpnegoError, ValueError) as error:
+    except (BadToken, SpnegoError, ValueError) as error:
         raise Garbled("the seal does not hold") from error
     if len(plain) != int(length[1]):
         raise Garbled("the length differs")
     return plain
 
 
-def seal(context: spnego.ContextProxy, protocol: str, data: bytes) -> tuple[str, bytes]:
+def seal(context: Context, protocol: str, data: bytes) -> tuple[str, bytes]:
     """An envelope as an encrypted message: its content type and its body."""
     wrapped = context.wrap_winrm(data)
     name = protocol.encode()

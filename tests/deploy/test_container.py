@@ -139,20 +139,51 @@ def test_the_images_are_named_exactly(container):
     assert re.search(r":\d+\.\d+\.\d+$|@sha256:[0-9a-f]{64}$", container["image"])
 
 
-def test_what_is_installed_is_locked_by_version_and_hash():
-    lines = [line for line in (DEPLOY / "requirements.lock").read_text().splitlines() if not line.startswith("#")]
-    locked = {}
-    for line in lines:
-        found = re.fullmatch(r"([\w.-]+)==([\w.]+) --hash=sha256:[0-9a-f]{64}", line)
-        assert found, line
-        locked[re.sub(r"[-_.]+", "-", found[1]).lower()] = found[2]
-    told = tomllib.loads((DEPLOY.parent / "pyproject.toml").read_text())["project"]["dependencies"]
-    for requirement in map(Requirement, told):
-        assert requirement.specifier.contains(locked[re.sub(r"[-_.]+", "-", requirement.name).lower()]), requirement
+LOCKS = DEPLOY.parent / "requirements"
+
+
+def locked_in(name):
+    """Package -> version. Each line of such a file is a package with its version, or a hash of one of its files."""
+    found = {}
+    for line in (LOCKS / f"{name}.txt").read_text().splitlines():
+        if package := re.fullmatch(r"([\w.-]+)==([\w.]+)( ; [^\\]+)? \\", line):
+            found[re.sub(r"[-_.]+", "-", package[1]).lower()] = package[2]
+        else:
+            assert re.fullmatch(r"    --hash=sha256:[0-9a-f]{64}( \\)?|#.*", line), line
+    return found
+
+
+@pytest.mark.parametrize("name", ["deploy", "demo", "test"])
+def test_what_is_installed_is_locked_by_version_and_hash(name):
+    locked = locked_in(name)
+    files = [
+        DEPLOY.parent / "pyproject.toml",
+        *([DEPLOY.parent / "lab" / "pyproject.toml"] if name != "deploy" else []),
+    ]
+    told = [tomllib.loads(file.read_text()) for file in files]
+    wanted = [one for file in told for one in file["project"]["dependencies"]]
+    if name != "demo":
+        wanted += told[0]["project"]["optional-dependencies"]["postgresql"]
+    if name == "test":
+        wanted += told[0]["dependency-groups"]["dev"]
+    for requirement in map(Requirement, wanted):
+        if requirement.name != "hvops":
+            at = locked[re.sub(r"[-_.]+", "-", requirement.name).lower()]
+            assert requirement.specifier.contains(at), requirement
+    assert ("pykerberos" in locked) == (name != "demo")
+
+
+def test_the_three_locks_agree():
+    demo = locked_in("demo")
+    for name in ("test", "deploy"):
+        assert {package: at for package, at in locked_in(name).items() if package in demo and demo[package] != at} == {}
+
+
+def test_the_container_installs_what_is_locked():
     installs = [rest for word, rest in instructions() if word == "RUN" and "pip install" in rest]
     assert all("--no-deps" in rest for rest in installs)
     assert "--require-hashes" in installs[0]
-    assert "requirements.lock" in installs[0]
+    assert "deploy.txt" in installs[0]
 
 
 def test_the_network_policy_lets_nothing_in_and_out_only_to_what_the_rights_name(made, pod):
@@ -184,3 +215,13 @@ def test_the_unit_says_how_anchors_get_onto_a_share():
     assert "ProtectSystem=strict" in unit
     assert "# ReadWritePaths=" in unit
     assert "LimitCORE=0" in unit
+
+
+def test_the_licence_of_each_package_in_the_image_is_listed():
+    text = (DEPLOY / "licences.md").read_text()
+    listed = dict(re.findall(r"(?m)^\| ([\w.-]+) \| (\d[\w.]*) \| .+ \|$", text))
+    elsewhere = {"colorama", "sspilib", "tzdata", "pywin32", "winkerberos"}  # for Windows alone
+    locked = locked_in("deploy")
+    assert {re.sub(r"[-_.]+", "-", name).lower(): at for name, at in listed.items()}.items() <= locked.items()
+    assert locked.keys() - {re.sub(r"[-_.]+", "-", name).lower() for name in listed} <= elsewhere
+    assert "not stated" not in text

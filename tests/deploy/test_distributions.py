@@ -1,30 +1,45 @@
 """Production installs hvops alone; hvops-lab brings the practice environment. Both as built, with the checkout out of sight."""
 
 import os
+import re
 import subprocess
 import sys
 import sysconfig
 import venv
+from importlib.metadata import PackageNotFoundError, PackagePath, distribution
 from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
+CASE = """\
+title = "Whoever logs in by Kerberos needs it installed."
+source = ["made here"]
+line = "/check-writers prod"
+[settings.credentials.reader]
+transport = "kerberos"
+username = "reader@CORP.EXAMPLE"
+[expect]
+says = ["Kerberos is not installed", "hvops[kerberos]"]
+"""
 NOBODY = "http://127.0.0.1:9/api/"  # the discard port: no Slack answers there
 
 
 class Installed:
-    """An environment of its own, whose libraries are those of this one, but for hvops itself."""
+    """An environment of its own, whose libraries are those of this one, or of them those that a lock names; not hvops itself."""
 
-    def __init__(self, directory: Path):
+    def __init__(self, directory: Path, lock: Path | None = None):
         self.directory = directory
         venv.create(directory / "venv", with_pip=False)
         self.python = directory / "venv" / "bin" / "python"
         here = Path(sysconfig.get_path("purelib"))
         shared = {path for line in here.glob("*.pth") for path in _folders(line)} | {here}
         (libraries := directory / "libraries").mkdir()
+        wanted = None if lock is None else _files_of(lock)
         for path in sorted(one for folder in shared for one in folder.iterdir()):
+            if wanted is not None and path.name not in wanted:
+                continue
             if not path.name.startswith(("hvops", "_editable_impl_hvops")) and not (libraries / path.name).exists():
                 (libraries / path.name).symlink_to(path)
         site = next((directory / "venv" / "lib").glob("python3*/site-packages"))
@@ -54,6 +69,21 @@ class Installed:
         return done.returncode == 0
 
 
+def _files_of(lock: Path) -> set[str]:
+    """What the packages of a lock have beside each other, as far as they are installed here (some are for Windows)."""
+    names = re.findall(r"(?m)^([\w.-]+)==", lock.read_text())
+    found = [files for name in names for files in [_installed(name)] if files is not None]
+    assert len(found) > len(names) - 5
+    return {path.parts[0] for files in found for path in files if not path.parts[0].startswith("..")}
+
+
+def _installed(name: str) -> list[PackagePath] | None:
+    try:
+        return distribution(name).files
+    except PackageNotFoundError:
+        return None
+
+
 def _folders(pth: Path) -> list[Path]:
     """The folders of libraries that a .pth file adds; never a checkout."""
     lines = [Path(line) for line in pth.read_text().splitlines() if line and not line.startswith("import")]
@@ -78,9 +108,9 @@ def installed(tmp_path_factory, wheels):
     return made
 
 
-@pytest.mark.parametrize(("distribution", "rooms"), [("hvops", ("bot", "commands")), ("hvops_lab", ("lab",))])
-def test_a_wheel_carries_every_file_of_its_rooms_and_no_other(wheels, distribution, rooms):
-    with ZipFile(wheels[distribution]) as wheel:
+@pytest.mark.parametrize(("name", "rooms"), [("hvops", ("bot", "commands")), ("hvops_lab", ("lab",))])
+def test_a_wheel_carries_every_file_of_its_rooms_and_no_other(wheels, name, rooms):
+    with ZipFile(wheels[name]) as wheel:
         carried = {name for name in wheel.namelist() if ".dist-info/" not in name}
     files = {path for room in rooms for path in (ROOT / room).rglob("*") if path.is_file() and path.suffix != ".pyc"}
     assert carried == {path.relative_to(ROOT).as_posix() for path in files} - {"lab/pyproject.toml"}
@@ -115,3 +145,19 @@ def test_production_shows_no_demo_and_works(installed, wheels, tmp_path):
     asked = installed.hvops("ask", "--lab", "/check-writers prod")
     assert asked.returncode == 1, asked.stderr  # findings
     assert "LOOKS STUCK on hv03" in asked.stdout
+
+
+def test_the_demo_and_ntlm_need_no_kerberos(tmp_path, wheels):
+    """What `make demo` installs is enough for a whole diagnosis; a login by Kerberos is refused with what to install."""
+    demo = Installed(tmp_path, ROOT / "requirements" / "demo.txt")
+    demo.install(wheels["hvops"])
+    demo.install(wheels["hvops_lab"])
+    for compiled in ("kerberos", "krb5", "gssapi"):
+        assert not demo.finds(compiled)
+    asked = demo.hvops("ask", "--lab", "/check-writers prod")
+    assert asked.returncode == 1, asked.stderr  # findings
+    assert "LOOKS STUCK on hv03" in asked.stdout
+    case = tmp_path / "kerberos.toml"
+    case.write_text(CASE)
+    played = demo.hvops("ask", "--lab", str(case))
+    assert played.returncode == 0, played.stdout + played.stderr

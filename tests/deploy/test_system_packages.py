@@ -15,7 +15,7 @@ CONFTEST = (ROOT / "tests" / "conftest.py").read_text()
 
 
 def test_every_tool_that_a_test_runs_is_installed_by_the_script(tools):
-    wanted = set(re.findall(r"(?m)^ +need (\S+)", SCRIPT))
+    wanted = set(re.findall(r"(?m)^ +need (\S+)", SCRIPT.partition("= test ]")[2]))
     assert wanted == set(tools.values()), "what is needed for tests alone stands indented in the script"
 
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import krb5
+from bot.transport.windows.libkrb5 import PasswordTicket
 
 ADDRESS = "127.0.8.8"
 REALM = "CORP.EXAMPLE"
@@ -80,13 +80,9 @@ class Kdc:
 
     def log_in(self, name: str, password: str) -> None:
         """Put a ticket into the credential cache that `environment` names; call it with `environment` in force."""
-        context = krb5.init_context()
-        principal = krb5.parse_name_flags(context, f"{name}@{self.realm}".encode())
-        options = krb5.get_init_creds_opt_alloc(context)
-        ticket = krb5.get_init_creds_password(context, principal, options, password.encode())
-        cache = krb5.cc_resolve(context, self.environment["KRB5CCNAME"].encode())
-        krb5.cc_initialize(context, cache, principal)
-        krb5.cc_store_cred(context, cache, ticket)
+        PasswordTicket(f"{name}@{self.realm}", password).write(
+            Path(self.environment["KRB5CCNAME"].removeprefix("FILE:"))
+        )
 
     def _administer(self, *words: str) -> None:
         run_tool("kadmin.local", "-r", self.realm, *words, environment=self.environment)

@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterable
 import requests.exceptions as req
 import urllib3.exceptions as lib3
 from cryptography.exceptions import UnsupportedAlgorithm  # requests_ntlm reads the host's certificate with it
-from kerberos import GSSError, KrbError  # type: ignore[import-not-found] # pykerberos: raised bare when sealing fails
 from requests_ntlm import requests_ntlm
 from spnego.exceptions import FeatureMissingError, NativeError, SpnegoError
 from winrm.exceptions import (
@@ -27,7 +26,6 @@ from winrm.exceptions import (
     WinRMTransportError,
     WSManFaultError,
 )
-from winrm.vendor.requests_kerberos.exceptions import KerberosExchangeError, MutualAuthenticationError
 
 from bot.errors import (
     AuthenticationFailed,
@@ -43,8 +41,25 @@ from bot.transport.windows.faults import from_fault
 from bot.transport.windows.kerberos_reasons import UNPROVEN, why_no_ticket
 from bot.transport.windows.wsman import Fault, MalformedReply, WSManFaultReply
 
+Kinds = tuple[type[BaseException], ...]
+try:
+    import kerberos as pykerberos
+    from winrm.vendor.requests_kerberos import exceptions as requests_kerberos
+except ImportError:  # hvops[kerberos] is not installed: nothing raises these
+    _GSS: Kinds = ()
+    _UNPROVEN: Kinds = ()
+    _KERBEROS: Kinds = ()
+else:
+    _GSS = (pykerberos.GSSError,)
+    _UNPROVEN = (requests_kerberos.MutualAuthenticationError,)
+    _KERBEROS = (
+        requests_kerberos.KerberosExchangeError,
+        *_UNPROVEN,
+        pykerberos.KrbError,
+    )  # the last bare, when sealing fails
+
 Translate = Callable[[str, BaseException, float], TargetError]
-Table = tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], Translate], ...]
+Table = tuple[tuple[type[BaseException] | Kinds, Translate], ...]
 
 _LOGIN = "Check user name, password and transport in the settings; the account may be locked or disabled."
 _NAME = "Check the name, or write its address below [endpoints] in the inventory."
@@ -292,7 +307,7 @@ def _socket(on: str, error: BaseException, seconds: float) -> TargetError:
 def _kerberos(on: str, error: BaseException, seconds: float) -> TargetError:
     """By the minor status of GSS-API, which pywinrm keeps only in what its exception was raised from."""
     del seconds
-    if isinstance(error, MutualAuthenticationError):  # raised where the host's proof was refused or never came
+    if isinstance(error, _UNPROVEN):  # raised where the host's proof was refused or never came
         reason = UNPROVEN
     else:
         number, words = next(filter(None, map(_minor_status, chain(error))), (None, str(error)))
@@ -302,7 +317,7 @@ def _kerberos(on: str, error: BaseException, seconds: float) -> TargetError:
 
 def _minor_status(error: BaseException) -> tuple[int, str] | None:
     """The second pair that pykerberos raises with: ((text, major), (text, minor)) [src]."""
-    pair = error.args[1] if isinstance(error, GSSError) and len(error.args) > 1 else None
+    pair = error.args[1] if isinstance(error, _GSS) and len(error.args) > 1 else None
     if isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[1], int):  # noqa: PLR2004 - text and number
         return pair[1], str(pair[0])
     return None
@@ -322,7 +337,7 @@ _EXACT: Table = (
     (WinRMTransportError, _http),
     (AuthenticationError, _NO_LOGIN),
     ((DeadlineExceeded, WinRMOperationTimeoutError), _late),
-    ((KerberosExchangeError, MutualAuthenticationError, KrbError), _kerberos),
+    (_KERBEROS, _kerberos),
     (
         (SpnegoError, NativeError, FeatureMissingError),
         _plain(AuthenticationFailed, "no login could be negotiated.", _LOGIN),

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import atexit
 import hashlib
+import importlib.util
 import os
 import shutil
 import tempfile
@@ -23,17 +24,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from bot.errors import PolicyViolation
 from bot.transport.routing import Credentials
 from bot.transport.windows.kerberos_reasons import KerberosReason, why_no_ticket
+from bot.transport.windows.libkrb5 import Krb5Error, PasswordTicket
 
 _REFUSED_FOR = 60.0  # seconds: five hundred hosts must not carry one wrong password to the KDC five hundred times
 _MOST_HOSTS = (
     256  # logins that one file serves: hosts beyond are asked for at the KDC again when they are connected to again
 )
 _RENEW_AFTER = 3600.0  # seconds; tickets live ten hours by default, and one exchange an hour costs nothing
+
+INSTALL = "Install it (pip install 'hvops[kerberos]'; it is compiled against libkrb5-dev), or log in by NTLM."
 
 _lock = threading.Lock()
 _fetched: dict[tuple[str, str], _Ticket] = {}  # principal and password -> what the KDC gave for it
@@ -44,9 +47,13 @@ def ticket_for(login: Credentials) -> str:
     """Make sure that there is a ticket. Answers the principal to log in as, "" for the default one.
 
     Raises:
-        PolicyViolation: a password is set, and the library that turns it into a ticket is not installed.
+        PolicyViolation: a library is not installed: pykerberos, or libkrb5, which turns a password into a ticket.
         AuthenticationFailed: the KDC cannot be asked, or refuses.
     """
+    if not is_installed():
+        raise PolicyViolation(
+            login.username, "Kerberos is not installed: the Python package pykerberos is missing.", INSTALL
+        )
     if not login.password:
         return login.username
     who = (login.username, login.password)
@@ -58,6 +65,12 @@ def ticket_for(login: Credentials) -> str:
         if ticket.logins % _MOST_HOSTS == 0:
             ticket.write()
     return login.username
+
+
+@cache
+def is_installed() -> bool:
+    """Whether pywinrm can log in by Kerberos: pykerberos is an extra, `hvops[kerberos]`."""
+    return importlib.util.find_spec("kerberos") is not None
 
 
 def _fetch_once(login: Credentials, who: tuple[str, str]) -> _Ticket:
@@ -83,44 +96,31 @@ class _Ticket:
 
 def _fetch(login: Credentials) -> _Ticket | KerberosReason:
     """Ask the KDC. Answers why there is no ticket where there is none."""
-    krb5 = _library(login.username)
     folder = _folder()
     name = hashlib.sha256(login.username.encode()).hexdigest()[:16]
 
     def write() -> None:
-        tickets = krb5.cc_resolve(context, f"FILE:{folder}/new{name}".encode())  # a collection is what begins with tkt
-        krb5.cc_initialize(context, tickets, principal)
-        krb5.cc_store_cred(context, tickets, ticket)
-        Path(folder, f"new{name}").replace(Path(folder, f"tkt{name}"))
+        ticket.write(folder / f"new{name}")  # a collection is what begins with tkt
+        (folder / f"new{name}").replace(folder / f"tkt{name}")
 
     try:
-        context = krb5.init_context()
-        principal = krb5.parse_name_flags(context, login.username.encode())
-        options = krb5.get_init_creds_opt_alloc(context)
-        ticket = krb5.get_init_creds_password(context, principal, options, password=login.password.encode())
+        ticket = PasswordTicket(login.username, login.password)
         write()
-    except krb5.Krb5Error as error:
-        return why_no_ticket(error.err_code, str(error))
+    except OSError:
+        raise PolicyViolation(
+            login.username,
+            "a Kerberos password is set, and MIT's libkrb5 is not installed.",
+            "Install it (Debian: libgssapi-krb5-2), or leave the password out and set KRB5_CLIENT_KTNAME to a keytab.",
+        ) from None
+    except Krb5Error as error:
+        return why_no_ticket(error.number, str(error))
     os.environ["KRB5CCNAME"] = f"DIR:{folder}"
     return _Ticket(write)
 
 
-def _library(on: str) -> Any:
-    """The bindings of libkrb5: only this one login needs them."""
-    try:
-        import krb5  # noqa: PLC0415 - see above
-    except ImportError:
-        raise PolicyViolation(
-            on,
-            "a Kerberos password is set, and the Python package krb5 is not installed.",
-            "Install krb5, or leave the password out and set KRB5_CLIENT_KTNAME to a keytab.",
-        ) from None
-    return krb5
-
-
 @cache
-def _folder() -> str:
+def _folder() -> Path:
     """Made once, for the owner only, and gone with the process."""
     folder = tempfile.mkdtemp(prefix="hvops-tickets-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
+    return Path(folder)

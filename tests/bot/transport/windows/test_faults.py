@@ -11,7 +11,6 @@ from _ssl import err_codes_to_names
 from pathlib import Path
 
 import kerberos as pykerberos
-import krb5
 import pytest
 import requests.exceptions
 import requests_ntlm.requests_ntlm
@@ -33,7 +32,7 @@ from bot.errors import (
     TargetTimeout,
 )
 from bot.transport import connection_reasons
-from bot.transport.windows import fault_codes, kerberos_reasons
+from bot.transport.windows import fault_codes, kerberos_reasons, libkrb5
 from bot.transport.windows.exception_mapping import (
     HTTP_SYS,
     REFUSED_CERTIFICATES,
@@ -107,7 +106,7 @@ def test_a_stranger_is_not_known_but_still_translated():
     assert isinstance(from_exception("hv01", Stranger("x")), MalformedResponse)
 
 
-krb5.init_context()  # either registers the errors of its library
+libkrb5.load().krb5_init_context(ctypes.byref(ctypes.c_void_p()))  # either registers the errors of its library
 pykerberos.authGSSClientInit("HTTP@hv01.corp.example")
 
 
