@@ -49,7 +49,6 @@ from bot.redaction import Redactor
 from bot.services import connections_to
 from bot.transport.allowlist.web_probe import PROBES
 from bot.transport.client import QueryResult
-from bot.transport.http.commvault import is_web
 from bot.transport.permitted import why_not_sent
 from bot.transport.sites.database import QueueAway, QueueRefuses
 from bot.transport.sites.inbox import Inbox, NotOurs, Task, Unread
@@ -83,6 +82,7 @@ _SMALL, _FEW = 2**15, 100  # characters and rows of an answer that takes no time
 _FENCE_SECONDS = 12.0  # in which the queue has to say that an act may begin
 _SEND_AGAIN = 60.0  # seconds beyond its time in which a reply is still sent
 _ENDING_SECONDS = 90.0  # that an act in progress has when the worker is told to end
+_TOO_LATE = "it is too late"
 _UNCONFIRMED = "the queue did not confirm in time that it may begin"
 _REMEMBERED = 10_000  # actions, against a row that is shown twice
 
@@ -124,11 +124,12 @@ class Machines:
 
 
 class Fence:
-    """Whether one action may go out: asked immediately before it does, on whatever thread; it is written down once."""
+    """Whether one action may go out: asked immediately before it does, from another thread than the loop's; it is written down once."""
 
-    def __init__(self, begin: Callable[[], Awaitable[str]]) -> None:
-        """`begin` answers "" where the row was written, else why not."""
+    def __init__(self, begin: Callable[[], Awaitable[str]], begin_by: float) -> None:
+        """`begin` answers "" where the row was written, else why not. `begin_by`: until when, by the monotonic clock."""
         self._begin = begin
+        self._begin_by = begin_by
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
         self._turn = threading.Lock()
@@ -140,7 +141,7 @@ class Fence:
         return self._said == ""
 
     def why_not(self) -> str:
-        """Nothing, as "", where it may go out. Within the loop only what was asked there before (`ask`) does."""
+        """Nothing, as "", where it may go out. From within the loop nothing does."""
         with self._turn:
             if self._said is None:
                 if threading.get_ident() == self._thread:
@@ -152,14 +153,21 @@ class Fence:
                     self._said = _UNCONFIRMED
             return self._said
 
-    async def ask(self) -> None:
-        """Ask now, for what goes out from within the loop."""
-        self._said = await self._asked()
+    def why_not_yet(self) -> str:
+        """The same on the way there, where nothing is written down: a stop can still withdraw it."""
+        return _TOO_LATE if self._is_late() else ""
+
+    def _is_late(self) -> bool:
+        """By the time under its bot's MAC, as the row's own columns are the database's alone."""
+        return time.monotonic() >= self._begin_by
 
     async def _asked(self) -> str:
+        if self._is_late():
+            return _TOO_LATE
         try:
             async with asyncio.timeout(_FENCE_SECONDS):
-                return await self._begin()
+                said = await self._begin()
+            return _TOO_LATE if not said and self._is_late() else said
         except TimeoutError:
             return _UNCONFIRMED
         except (QueueAway, QueueRefuses) as error:
@@ -361,7 +369,7 @@ class Worker:
 
     async def _act(self, task: Task) -> str:
         """Do it, once, or say why not. Every way out says whether it was begun."""
-        fence = Fence(lambda: self._inbox.begin(task.id))
+        fence = Fence(lambda: self._inbox.begin(task.id), task.begin_by)
         on, action = self._inbox.site, None
         try:
             action = self._checked_action(task)
@@ -386,9 +394,7 @@ class Worker:
         seconds = task.ends - time.monotonic()
         if seconds <= 0:
             raise NotBegun(action.on, "not begun: it is too late.")
-        with sending_unless(fence.why_not):
-            if isinstance(action, RunProgram) and is_web(action.what):
-                await fence.ask()  # it goes out from within the loop
+        with sending_unless(fence.why_not, fence.why_not_yet):
             result = await perform(self._machines.client, action, seconds)
         if not fence.is_begun:
             raise OutcomeUnknown(action.on, "begun, effect unknown: it was done without the row before it.")

@@ -18,6 +18,7 @@ RUNS = "a run"  # who asks where what was approved is carried out; no person's i
 _NOBODY = ""  # the bot itself, doctor: questions that no person waits for in a row
 _asker: ContextVar[str] = ContextVar("asker", default=_NOBODY)
 _why_not: ContextVar[Callable[[], str]] = ContextVar("why_not", default=lambda: "")
+_why_not_yet: ContextVar[Callable[[], str]] = ContextVar("why_not_yet", default=lambda: "")
 
 
 @contextmanager
@@ -36,13 +37,18 @@ def asker() -> str:
 
 
 @contextmanager
-def sending_unless(why_not: Callable[[], str]) -> Iterator[None]:
-    """What changes something inside is held back where `why_not` gives a reason. It is asked from any thread, more than once."""
-    token = _why_not.set(why_not)
+def sending_unless(why_not: Callable[[], str], why_not_yet: Callable[[], str] | None = None) -> Iterator[None]:
+    """What changes something inside is held back where `why_not` gives a reason. It is asked from any thread, more than once.
+
+    `why_not_yet` is asked in its place where more is still to come before it goes out (`earlier_look`): by whoever writes down
+    that it goes out, which is no more taken back.
+    """
+    token, token_yet = _why_not.set(why_not), _why_not_yet.set(why_not_yet or why_not)
     try:
         yield
     finally:
         _why_not.reset(token)
+        _why_not_yet.reset(token_yet)
 
 
 def last_look(on: str) -> Callable[[], None]:
@@ -51,8 +57,15 @@ def last_look(on: str) -> Callable[[], None]:
     A target can take its time for each of them, and somebody may want the change no more by then. What this answers
     raises Withheld.
     """
-    why_not = _why_not.get()
+    return _look(on, _why_not.get())
 
+
+def earlier_look(on: str) -> Callable[[], None]:
+    """The same on the way there, where waiting would be for nothing; the last look still follows."""
+    return _look(on, _why_not_yet.get())
+
+
+def _look(on: str, why_not: Callable[[], str]) -> Callable[[], None]:
     def look() -> None:
         if why := why_not():
             raise Withheld(on, f"nothing was sent: {why}.")

@@ -6,6 +6,7 @@ of its own beside this one.
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
@@ -108,7 +109,7 @@ def _before_sending(look: Callable[[], None]) -> Callable[[str, Mapping[str, Any
 
     async def trace(event: str, _about: Mapping[str, Any]) -> None:
         if event.endswith(".send_request_headers.started"):
-            look()
+            await asyncio.to_thread(look)  # it may read the ledger, or wait for the queue of a site
 
     return trace
 

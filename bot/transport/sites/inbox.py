@@ -44,7 +44,8 @@ class Task:
         told: what it says.
         attempt: which worker's turn it is, from 1.
         clock: how the database's clock stood when it was taken.
-        ends: until when whatever it does has to have ended, by the loop's monotonic clock.
+        begin_by: until when an action may be begun, by the monotonic clock.
+        ends: until when whatever it does has to have ended, by the same.
     """
 
     id: uuid.UUID
@@ -52,6 +53,7 @@ class Task:
     told: Mapping[str, Any]
     attempt: int
     clock: Clock
+    begin_by: float
     ends: float
 
 
@@ -86,8 +88,9 @@ class Unread:
         if self.kind == "action" and abs(self.clock.offset) > MOST_SKEW + self.clock.doubt:
             says = f"the clock of the worker and that of the database differ by {abs(self.clock.offset).total_seconds():.0f} s"
             raise NotOurs(f"{says}, so nobody can say whether it is too late")
-        ends = time.monotonic() + (until - self.now).total_seconds()
-        return Task(self.id, self.kind, told, self.attempt, self.clock, ends)
+        at = time.monotonic()
+        begin_by, ends = (at + (one - self.now).total_seconds() for one in (not_after, until))
+        return Task(self.id, self.kind, told, self.attempt, self.clock, begin_by, ends)
 
 
 class Inbox:

@@ -17,7 +17,7 @@ from bot.transport.allowlist.sql import QUERIES, Query, changes_of
 from bot.transport.sql.connection_string import DatabaseLogin, connection_string
 from bot.transport.sql.driver_call import DriverCall
 from bot.transport.sql.odbc import drivers
-from bot.transport.turns import Slots, last_look
+from bot.transport.turns import Slots, earlier_look, last_look
 
 _AT_ONCE = 4  # connections to one server at a time: it is asked a handful of questions
 
@@ -51,7 +51,8 @@ class Databases:
         """
         changes_of(action)
         told = {"database": action.database, "changes": [asdict(row) for row in action.rows]}
-        return await self._run(action.on, told, seconds, last_look(action.on))
+        looks = {"begin": earlier_look(action.on), "commit": last_look(action.on)}
+        return await self._run(action.on, told, seconds, looks)
 
     def close(self) -> None:
         """Give up what is under way, but for a commit."""
@@ -70,7 +71,7 @@ class Databases:
         return vmm.name, connection_string(vmm, self._login, drivers())
 
     async def _run(
-        self, on: str, told: Mapping[str, Any], seconds: float, look: Callable[[], None] | None = None
+        self, on: str, told: Mapping[str, Any], seconds: float, looks: Mapping[str, Callable[[], None]] | None = None
     ) -> list[Row]:
         """Once it is its turn, and no longer than the deadline, which counts from here."""
         name, connection = self._connection(on)
@@ -84,7 +85,7 @@ class Databases:
         call = DriverCall(name, {**told, "connection": connection}, ends)
         self._running.add(call)
         try:
-            return await call.rows(look)
+            return await call.rows(looks or {})
         finally:
             self._running.discard(call)
             slots.release(who)

@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from types import MappingProxyType
 from typing import Any
 
 from bot import errors
@@ -24,6 +25,7 @@ _LATE = 1.0  # seconds that a driver gets to notice its own deadline
 _GRACE = 2.5  # seconds in which a commit past its deadline may still say how it ended
 _AT_ONCE = 2**16  # bytes
 _LONGEST = 128 * 2**20  # bytes of one line: rows of MAX_WEIGHT with every character as an escape
+_NO_LOOKS: Mapping[str, Callable[[], None]] = MappingProxyType({})
 _ERRORS: dict[str, type[TargetError]] = {
     name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, TargetError)
 }
@@ -41,8 +43,8 @@ class DriverCall:
         self._process: asyncio.subprocess.Process | None = None
         self._is_committing = False
 
-    async def rows(self, look: Callable[[], None] | None = None) -> list[Row]:
-        """Run it. `look` raises Withheld where a transaction may not be made any more.
+    async def rows(self, looks: Mapping[str, Callable[[], None]] = _NO_LOOKS) -> list[Row]:
+        """Run it. `looks` raise Withheld where a transaction may not be made any more: before it begins, and before its commit.
 
         Raises:
             OutcomeUnknown: it was cut off while it was committed.
@@ -59,7 +61,7 @@ class DriverCall:
         except OSError as error:
             raise TargetFault(self._on, f"no process for its driver can be started here: {error}.") from error
         try:
-            return await self._until_the_end(process, look)
+            return await self._until_the_end(process, looks)
         finally:
             await self._gone(process)
 
@@ -68,8 +70,10 @@ class DriverCall:
         if self._process is not None and not self._is_committing:
             _kill(self._process)
 
-    async def _until_the_end(self, process: asyncio.subprocess.Process, look: Callable[[], None] | None) -> list[Row]:
-        hearing = asyncio.create_task(self._hear(process, look))
+    async def _until_the_end(
+        self, process: asyncio.subprocess.Process, looks: Mapping[str, Callable[[], None]]
+    ) -> list[Row]:
+        hearing = asyncio.create_task(self._hear(process, looks))
         try:
             done, _ = await asyncio.wait({hearing}, timeout=max(0, self._ends - time.monotonic()) + _LATE)
             if not done and self._is_committing:
@@ -84,7 +88,7 @@ class DriverCall:
             raise OutcomeUnknown(self._on, f"{waited} Whether the change was made is not known.", "Check again.")
         raise TargetTimeout(self._on, waited)
 
-    async def _hear(self, process: asyncio.subprocess.Process, look: Callable[[], None] | None) -> list[Row]:
+    async def _hear(self, process: asyncio.subprocess.Process, looks: Mapping[str, Callable[[], None]]) -> list[Row]:
         assert process.stdin is not None and process.stdout is not None  # noqa: PT018 - both are pipes
         with suppress(ConnectionError):  # it is gone already: its output ends, and that is told
             process.stdin.write(f"{json.dumps(self._told)}\n".encode())
@@ -97,7 +101,7 @@ class DriverCall:
                 name, *words = told["error"]
                 over = {} if told["code"] is None else {"code": told["code"]}
                 raise _ERRORS[name](*words, **over)
-            if look is not None:
+            if (look := looks.get(told["look"])) is not None:
                 await asyncio.to_thread(look)  # it may read the ledger, or wait for the queue of a site
             self._is_committing = told["look"] == "commit"
             with suppress(ConnectionError):

@@ -21,9 +21,10 @@ from bot.errors import (
 from bot.executor.actions import EVENT
 from bot.transport.client import QueryResult
 from bot.transport.errand import carrying_out
+from bot.transport.http import client as http
 from bot.transport.sites import client as sited
 from bot.transport.sites.database import Link
-from bot.transport.turns import last_look, sending_unless
+from bot.transport.turns import earlier_look, last_look, sending_unless
 
 ROW = "11111111-1111-1111-1111-111111111111"
 UPDATE = Update("tbl_WLC_VObject", (("ObjectId", ROW),), (("ObjectState", 220),), (("ObjectState", 0),))
@@ -211,6 +212,85 @@ async def test_a_stop_holds_back_what_a_worker_has_taken_and_not_begun(place, as
     assert (machines.acts, states(admin)) == ({}, ["withdrawn"])
 
 
+async def _web_server(requests):
+    async def serve(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        requests.append(1)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    return await asyncio.start_server(serve, "127.0.0.1", 0)
+
+
+@pytest.mark.parametrize("is_stopped", [True, False], ids=["stopped", "wanted"])
+async def test_a_stop_holds_back_what_a_service_takes_its_time_to_let_in(place, asking, admin, is_stopped):
+    """What goes out from within the loop is written down as begun no sooner than anything else."""
+    requests, why = [], ""
+    server = await _web_server(requests)
+
+    class Service(CountingMachines):
+        def __init__(self):
+            super().__init__()
+            self.may = asyncio.Event()
+
+        async def change(self, action, seconds):
+            look = last_look(action.on)
+            await self.may.wait()  # its login takes long
+            async with http.open_client(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", None, 5) as client:
+                await http.send(client, "POST", "job", look=look)
+            return QueryResult((), "", action.on)
+
+    machines, act = Service(), RunProgram("branch1-1", "commvault resume job", (("job", 12),))
+    async with server, asking() as client, Running(place, "branch1", machines):
+        with carrying_out(errand(act)), sending_unless(lambda: why):
+            waiting = asyncio.create_task(client.change(act, 20))
+            await until(lambda: states(admin) == ["taken"])
+            if is_stopped:
+                why = "changes are stopped"
+                with pytest.raises(Withheld):
+                    await waiting
+            machines.may.set()
+            await asyncio.gather(waiting, return_exceptions=True)
+        await client.answer(question("branch1-1"))
+        await asyncio.gather(*running_tasks(), return_exceptions=True)
+    assert (len(requests), states(admin)) == ((0, ["withdrawn"]) if is_stopped else (1, ["ended"]))
+
+
+def running_tasks():
+    return [one for one in asyncio.all_tasks() if one.get_name().startswith("task ")]
+
+
+async def test_a_stop_holds_back_a_transaction_up_to_its_commit(place, asking, admin):
+    """Behind the login a database can let it wait for its locks as long as it likes, and nothing is done yet."""
+
+    class Database(CountingMachines):
+        def __init__(self):
+            super().__init__()
+            self.may = asyncio.Event()
+
+        async def update(self, action, seconds):
+            begin, commit = earlier_look(action.on), last_look(action.on)
+            await asyncio.to_thread(begin)
+            self.acts["begin"] += 1
+            await self.may.wait()  # for the locks
+            await asyncio.to_thread(commit)
+            self.acts["commit"] += 1
+            return QueryResult((), "", action.on)
+
+    machines, act, why = Database(), RowTransaction("branch1-1", "vmm", (UPDATE,)), ""
+    async with asking() as client, Running(place, "branch1", machines):
+        with carrying_out(errand(act)), sending_unless(lambda: why):
+            waiting = asyncio.create_task(client.update(act, 20))
+            await until(lambda: machines.acts["begin"])
+            why = "changes are stopped"
+            with pytest.raises(Withheld):
+                await waiting
+        machines.may.set()
+        await asyncio.gather(*running_tasks(), return_exceptions=True)
+    assert (machines.acts, states(admin)) == ({"begin": 1}, ["withdrawn"])
+
+
 @slow
 async def test_without_a_worker_an_action_is_not_begun_and_never_will_be(place, asking, admin):
     machines, act = CountingMachines(), action("branch1-1")
@@ -369,6 +449,33 @@ async def test_an_old_task_is_done_no_more_whatever_the_database_says(place, ask
     async with asking() as client, Running(place, "branch1", machines):
         await client.answer(question("branch1-1"))
         await until(lambda: states(admin) == ["taken"])
+    assert machines.acts == {}
+
+
+@slow
+async def test_what_was_taken_in_time_is_not_begun_behind_it_whatever_the_database_says(place, asking, admin):
+    """A host takes its time for the login. Whoever has the database gives the row more of it, and takes a withdrawal back."""
+
+    class Slow(CountingMachines):
+        def __init__(self):
+            super().__init__()
+            self.may = asyncio.Event()
+
+        async def invoke(self, action, seconds):
+            look = last_look(action.on)
+            await self.may.wait()
+            await asyncio.to_thread(look)
+            self.acts[action.method] += 1
+            return QueryResult((), "", action.on)
+
+    machines, act = Slow(), action("branch1-1")
+    async with asking() as client, Running(place, "branch1", machines) as running:
+        with carrying_out(errand(act)), pytest.raises(NotBegun):
+            await client.invoke(act, 2)
+        assert running.worker._tasks
+        admin.execute("UPDATE task SET state = 'taken', not_after = 'infinity', wanted_until = 'infinity'")
+        machines.may.set()
+        await asyncio.gather(*running_tasks(), return_exceptions=True)
     assert machines.acts == {}
 
 

@@ -83,6 +83,14 @@ async def test_the_last_look_may_wait_and_holds_up_nobody(place):
     assert len(looks) == 2
 
 
+async def test_the_last_look_is_the_one_before_the_commit(place):
+    """At a worker it writes down that the change goes out, behind which no stop takes it back: the login and the locks come before."""
+    looks = []
+    with sending_unless(lambda: looks.append("last") or "", lambda: looks.append("earlier") or ""):
+        await place.databases().update(place.fix(), 20)
+    assert looks == ["earlier", "last"]
+
+
 async def test_the_way_back_is_the_same_with_the_values_exchanged(place):
     fix = place.fix()
     await place.databases().update(fix, 20)
