@@ -14,7 +14,6 @@ import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import structlog
@@ -30,6 +29,7 @@ from bot.errors import (
     NotBegun,
     OutcomeUnknown,
     TargetError,
+    TargetFault,
     TargetTimeout,
     Withheld,
 )
@@ -37,7 +37,7 @@ from bot.transport.allowlist.web_probe import PROBES
 from bot.transport.client import GROUP, QueryResult, TargetClient, check_nodes
 from bot.transport.errand import current_errand
 from bot.transport.http.commvault import is_web
-from bot.transport.sites.database import QueueAway, QueueRefuses
+from bot.transport.sites.database import Clock, QueueAway, QueueRefuses
 from bot.transport.sites.messages import Answer, decode_answer, encode, fingerprint
 from bot.transport.sites.queue import POLL_SECONDS, Pending, Queue, Site
 from bot.transport.turns import asker, last_look
@@ -65,7 +65,7 @@ class _Batch:
     site: Site
     who: str
     asked: list[tuple[Query, float]] = field(default_factory=list)
-    answers: list[asyncio.Future[tuple[str, Pending]]] = field(default_factory=list)
+    answers: list[asyncio.Future[Answer | TargetError | ValueError]] = field(default_factory=list)
     size: int = 0
 
     @property
@@ -202,17 +202,13 @@ class SitedClient(TargetClient):
     # Questions
 
     async def _ask_site(self, site: Site, question: Query, seconds: float) -> QueryResult:
-        text, pending = await self._put_question(site, question, seconds)
-        clock = pending.clock
-        decode = partial(decode_answer, text, clock.offset, clock.doubt)
-        try:
-            found = await asyncio.to_thread(decode) if len(text) > 2**16 else decode()
-        except (ValueError, OverflowError) as error:
+        found = await self._put_question(site, question, seconds)
+        if isinstance(found, ValueError):
             raise MalformedResponse(
-                question.on, f"the worker of {site.name} sent an answer that cannot be read: {error}."
+                question.on, f"the worker of {site.name} sent an answer that cannot be read: {found}."
             ) from None
         if isinstance(found, TargetError):
-            raise found
+            raise self._own_error(site, question.on, found)
         return self._checked(site, question.on, found)
 
     def _checked(self, site: Site, on: str, found: Answer) -> QueryResult:
@@ -222,13 +218,20 @@ class SitedClient(TargetClient):
             raise MalformedResponse(on, f"the worker of {site.name} answered for {by!r:.80}, which is none of its own.")
         return QueryResult(found.rows, found.raw, by, found.asked, found.answered)
 
-    async def _put_question(self, site: Site, question: Query, seconds: float) -> tuple[str, Pending]:
+    def _own_error(self, site: Site, on: str, error: TargetError) -> TargetError:
+        """An error of its: what it says of a machine that is none of its own, it says of the one that was asked."""
+        if error.target.lower() == on.lower() or self.site_of(error.target) is site:
+            return error
+        code = (error.code,) if isinstance(error, TargetFault) else ()
+        return type(error)(on, error.message, error.hint, *code)
+
+    async def _put_question(self, site: Site, question: Query, seconds: float) -> Answer | TargetError | ValueError:
         key = (site.name, asker())
         batch = self._batches.get(key)
         if batch is None:
             batch = self._batches[key] = _Batch(site, key[1])
             asyncio.get_running_loop().call_later(_GATHER, self._send, key, batch)
-        answer: asyncio.Future[tuple[str, Pending]] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[Answer | TargetError | ValueError] = asyncio.get_running_loop().create_future()
         batch.asked.append((question, seconds))
         batch.answers.append(answer)
         batch.size += 200 + len(repr(question))
@@ -256,7 +259,9 @@ class SitedClient(TargetClient):
             "questions": [[seconds, encode(question)] for question, seconds in batch.asked],
         }
         try:
-            pending = await self.queue.put(site, "questions", told, within=lasts, lasts=lasts)
+            pending = await self.queue.put(
+                site, "questions", told, within=lasts, lasts=lasts, most=len(batch.asked), reads=_decoded
+            )
         except (QueueAway, QueueRefuses, HvopsError) as error:
             batch.fail(ConnectionFailed, f"the queue to the site {site.name} cannot be used: {str(error).rstrip('.')}.")
             return
@@ -281,9 +286,9 @@ class SitedClient(TargetClient):
         began = asked = time.monotonic()
         while time.monotonic() - began < lasts:
             is_ended = pending.state == "ended"  # before its answers are taken: those are all then
-            for number, text in pending.take_answers():
-                if 0 <= number < len(batch.answers) and not batch.answers[number].done():
-                    batch.answers[number].set_result((text, pending))
+            for number, found in pending.take_answers():
+                if not batch.answers[number].done():
+                    batch.answers[number].set_result(found)
             if is_ended:
                 batch.fail(MalformedResponse, f"the worker of {batch.site.name} ended without an answer to it.")
             if not batch.is_wanted:
@@ -377,7 +382,7 @@ class SitedClient(TargetClient):
             says = f"begun, effect unknown: the worker of {act.site.name} sent an answer that cannot be read: {error}."
             raise OutcomeUnknown(act.on, says) from None
         if isinstance(found, TargetError):
-            raise found
+            raise self._own_error(act.site, act.on, found)
         try:
             return self._checked(act.site, act.on, found)
         except MalformedResponse as error:  # of a transaction that would mean that nothing was done
@@ -412,6 +417,14 @@ class SitedClient(TargetClient):
         nobody = await self._nobody(act.site)
         says = nobody or f"no worker of {act.site.name} began it in time."
         raise NotBegun(act.on, f"not begun: {says}", _START if nobody else "")
+
+
+def _decoded(text: str, clock: Clock) -> Answer | TargetError | ValueError:
+    """What a worker says of one question, its times by our clock; a ValueError where that is nothing that can be read."""
+    try:
+        return decode_answer(text, clock.offset, clock.doubt)
+    except (ValueError, OverflowError) as error:
+        return ValueError(str(error))
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,13 +99,13 @@ class Link:
             )
             return found
 
-    async def listen(self, channel: str, heard: Callable[[], None]) -> None:
-        """Tell of every notification on a channel, until the connection is lost. Raises QueueAway, QueueRefuses."""
+    async def listen(self, channel: str, heard: Callable[[str], None]) -> None:
+        """Tell what every notification on a channel says, "" for what came before, until the connection is lost. Raises QueueAway, QueueRefuses."""
         async with self._turn:
             connection = await self._ready()
             statement = f'LISTEN "{channel}"'
             await self._guarded(connection, self._rows(connection, statement, ()), STATEMENT_SECONDS)
-            heard()  # what came before anybody listened
+            heard("")  # what came before anybody listened
             while True:
                 await self._guarded(connection, _hear(connection, heard), LISTEN_SECONDS + STATEMENT_SECONDS)
                 await self._guarded(connection, self._rows(connection, "SELECT 1", ()), STATEMENT_SECONDS)
@@ -200,9 +200,9 @@ async def connect(place: Database, name: str) -> psycopg.AsyncConnection:
         raise QueueAway(f"{place}: {says}", was_sent=False) from error
 
 
-async def _hear(connection: psycopg.AsyncConnection, heard: Callable[[], None]) -> None:
-    async for _ in connection.notifies(timeout=LISTEN_SECONDS, stop_after=1):
-        heard()
+async def _hear(connection: psycopg.AsyncConnection, heard: Callable[[str], None]) -> None:
+    async for one in connection.notifies(timeout=LISTEN_SECONDS, stop_after=1):
+        heard(one.payload)
 
 
 def _shut(connection: psycopg.AsyncConnection) -> None:

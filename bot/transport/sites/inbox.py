@@ -149,7 +149,7 @@ class Inbox:
     async def listen(self, heard: Callable[[], None]) -> None:
         """Hear of new tasks until the connection is lost. Raises QueueAway, QueueRefuses."""
         channel = hashlib.md5(self.site.encode(), usedforsecurity=False).hexdigest()
-        await self._ear.listen(f"hvops_site_{channel}", heard)
+        await self._ear.listen(f"hvops_site_{channel}", lambda _says: heard())
 
     async def bye(self) -> None:
         """Say that nobody works here any more."""

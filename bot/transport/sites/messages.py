@@ -47,7 +47,7 @@ from bot.errors import (
     TargetTimeout,
     Withheld,
 )
-from bot.transport.bounds import parse_json
+from bot.transport.bounds import MAX_ROWS, parse_json
 
 _QUERIES: dict[str, TypeAdapter[Any]] = {
     kind.__name__: TypeAdapter(kind)
@@ -185,12 +185,16 @@ def _encode_rows(rows: Rows) -> Any:
 
 def _decode_rows(told: Any) -> Rows:
     if isinstance(told, list):
+        if len(told) > MAX_ROWS:
+            raise ValueError("it has too many rows")
         return tuple(_row(one) for one in told)
     if not isinstance(told, dict):
         raise ValueError("its rows are none")  # noqa: TRY004
     columns, cells = told.get("columns"), told.get("cells")
     if not isinstance(columns, list) or not columns or not isinstance(cells, list) or len(cells) % len(columns):
         raise ValueError("its rows have no columns")
+    if len(cells) > MAX_ROWS * len(columns):  # a row takes many times what it does in the text
+        raise ValueError("it has too many rows")
     names = [_named(one) for one in columns]
     if len(set(names)) < len(names):
         raise ValueError("two of its columns have one name")

@@ -3,6 +3,9 @@
 A put whose answer never came is repeated under the same id, which the database takes once. Notifications wake whoever waits;
 a look every fifth of a second finds what they lost. While a task has not begun, the bot says that it still wants it: of a bot that
 was killed nothing begins any more.
+
+Each site has a connection and a look of its own: whoever has its worker's login can answer with all that a reply may hold, and
+keep the rows of its own tasks locked, and whoever asks another site waits for neither.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ import contextlib
 import hashlib
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -54,8 +57,11 @@ class Pending:
     Attributes:
         clock: how the database's clock stood when it was put.
         state: as last seen.
-        answers: texts that have arrived, with their numbers; whoever waits takes them out.
+        answers: what has arrived, as it was read, with its numbers; whoever waits takes it out.
+        most: how many answers there can be, and so how many parts.
+        reads: reads the text of an answer, beside the loop where it is long. Raises ValueError.
         wanted: False: let nobody begin it any more.
+        next: of each worker's turn, the part that has not come.
     """
 
     id: uuid.UUID
@@ -63,9 +69,12 @@ class Pending:
     site: Site
     clock: Clock
     state: str = "queued"
-    answers: list[tuple[int, str]] = field(default_factory=list)
+    answers: list[tuple[int, Any]] = field(default_factory=list)
+    most: int = 1
+    reads: Callable[[str, Clock], Any] = lambda text, _clock: text
     wanted: bool = True
-    had: set[tuple[int, int]] = field(default_factory=set)
+    next: dict[int, int] = field(default_factory=lambda: dict.fromkeys(range(1, schema.MOST_TIMES + 1), 0))
+    had: set[int] = field(default_factory=set)
     _news: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -84,10 +93,28 @@ class Pending:
                 await self._news.wait()
         self._news.clear()
 
-    def take_answers(self) -> list[tuple[int, str]]:
+    def take_answers(self) -> list[tuple[int, Any]]:
         """What has arrived since."""
         taken, self.answers = self.answers, []
         return taken
+
+
+@dataclass(slots=True, eq=False)
+class _Lane:
+    """What is put for one site, and its connection."""
+
+    site: Site
+    link: Link
+    pending: dict[uuid.UUID, Pending] = field(default_factory=dict)
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+    trouble: str = ""
+
+    def next_parts(self) -> tuple[list[uuid.UUID], list[int], list[int]]:
+        """The parts that have not come: task, turn and number of each."""
+        following = [
+            (one.id, turn, part) for one in self.pending.values() for turn, part in one.next.items() if part < one.most
+        ]
+        return [one for one, _, _ in following], [turn for _, turn, _ in following], [part for _, _, part in following]
 
 
 class Queue:
@@ -100,12 +127,10 @@ class Queue:
         self._stale_seconds = stale_seconds
         self._bot = uuid.uuid4()
         self._link, self._ear = Link(place, "hvops"), Link(place, "hvops (replies)")
-        self._pending: dict[uuid.UUID, Pending] = {}
-        self._news = asyncio.Event()
+        self._lanes: dict[str, _Lane] = {}
         self._is_prepared = False
         self._preparing = asyncio.Lock()
         self._running: dict[str, asyncio.Task[None]] = {}
-        self._trouble = ""
         self._cleared = float("-inf")
 
     async def put(
@@ -117,6 +142,8 @@ class Queue:
         within: float,
         lasts: float,
         task: uuid.UUID | None = None,
+        most: int = 1,
+        reads: Callable[[str, Clock], Any] | None = None,
     ) -> Pending:
         """Put a task, and put it again while nobody knows whether it is there.
 
@@ -127,19 +154,21 @@ class Queue:
             within: seconds in which it may be begun.
             lasts: seconds after which whatever it does has to have ended.
             task: its id, where it has one already.
+            most: how many answers there can be.
+            reads: reads the text of an answer, by how the database's clock stood; without it answers are their texts.
 
         Raises:
             QueueAway: the queue could not be used in all that time; `was_sent` says whether it may be there all the same.
             QueueRefuses: the server says no.
             SettingsError: the queue cannot be set up.
         """
-        began, number = time.monotonic(), task or uuid.uuid4()
+        began, number, lane = time.monotonic(), task or uuid.uuid4(), self._lane(site)
         was_sent = False
         while True:
             left = within - (time.monotonic() - began)
             try:
                 await self._prepare()
-                clock = await self.clock()
+                clock = await _clock(lane.link)
                 left = within - (time.monotonic() - began)
                 now = utc_now() + clock.offset
                 ends = now + timedelta(seconds=lasts - (time.monotonic() - began))
@@ -154,20 +183,24 @@ class Queue:
                     }
                 )
                 values = (number, site.name, self._bot, kind, body, site.key.sign_task(body))
-                await self._link.fetch(schema.PUT, (*values, now + timedelta(seconds=left)))
+                await lane.link.fetch(schema.PUT, (*values, now + timedelta(seconds=left)))
             except QueueAway as error:
                 was_sent = was_sent or error.was_sent
                 if time.monotonic() - began + POLL_SECONDS >= within:
                     raise QueueAway(str(error), was_sent=was_sent) from error
                 await asyncio.sleep(POLL_SECONDS)
             else:
-                return self._wait_for(Pending(number, kind, site, clock))
+                pending = Pending(number, kind, site, clock, most=most)
+                if reads is not None:
+                    pending.reads = reads
+                return self._wait_for(lane, pending)
 
     async def withdraw(self, task: uuid.UUID, site: Site) -> str:
         """Let nobody begin an action any more. Answers its state: "withdrawn", or that it was begun before. Raises QueueAway."""
-        if (pending := self._pending.get(task)) is not None:
+        lane = self._lane(site)
+        if (pending := lane.pending.get(task)) is not None:
             pending.wanted = False
-        rows = await self._link.fetch(schema.WITHDRAW, (task, site.name, self._bot, "action"))
+        rows = await lane.link.fetch(schema.WITHDRAW, (task, site.name, self._bot, "action"))
         state = str(rows[0][0])
         if pending is not None:
             pending.state = state
@@ -175,14 +208,8 @@ class Queue:
 
     def forget(self, pending: Pending) -> None:
         """Nobody waits for it any more."""
-        self._pending.pop(pending.id, None)
+        self._lane(pending.site).pending.pop(pending.id, None)
         self._start("forget", self._forget(pending))
-
-    async def clock(self) -> Clock:
-        """How the database's clock stands to ours now. Raises QueueAway."""
-        before = utc_now()
-        rows = await self._link.fetch(schema.CLOCK)
-        return Clock.read(before, rows[0][0], utc_now())
 
     async def workers(self) -> list[tuple[str, str, str, float]]:
         """Site, name, version of each worker of the last day, and how many seconds ago it was heard of. Raises QueueAway."""
@@ -205,12 +232,18 @@ class Queue:
         for task in self._running.values():
             with contextlib.suppress(RuntimeError):  # its loop is closed already, and has ended it
                 task.cancel()
-        self._link.close()
-        self._ear.close()
+        for link in (self._link, self._ear, *(lane.link for lane in self._lanes.values())):
+            link.close()
 
-    def _wait_for(self, pending: Pending) -> Pending:
-        self._pending[pending.id] = pending
-        self._start("serve", self._serve())
+    def _lane(self, site: Site) -> _Lane:
+        lane = self._lanes.get(site.name)
+        if lane is None:
+            lane = self._lanes[site.name] = _Lane(site, Link(self.place, f"hvops {site.name}"))
+        return lane
+
+    def _wait_for(self, lane: _Lane, pending: Pending) -> Pending:
+        lane.pending[pending.id] = pending
+        self._start(f"serve {lane.site.name}", self._serve(lane))
         self._start("listen", self._listen())
         return pending
 
@@ -238,66 +271,34 @@ class Queue:
                 await prepare(self.place, logins, self._stale_seconds)
                 self._is_prepared = True
 
-    async def _serve(self) -> None:
-        """Look for what is new while anybody waits."""
+    async def _serve(self, lane: _Lane) -> None:
+        """Look for what is new at a site while anybody waits."""
         wanted_at = time.monotonic()  # a put says so itself
-        while self._pending:
+        while lane.pending:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(POLL_SECONDS):
-                    await self._news.wait()
-            self._news.clear()
+                    await lane.news.wait()
+            lane.news.clear()
             try:
                 if time.monotonic() - wanted_at >= _WANT_EVERY:
-                    await self._want()
+                    await _want(lane)
                     wanted_at = time.monotonic()
-                await self._collect()
+                await _collect(lane)
                 await self._clear()
             except (QueueAway, QueueRefuses) as error:
-                self._say(str(error))
+                _say(lane, str(error))
                 await asyncio.sleep(POLL_SECONDS)
             else:
-                self._say("")
-
-    async def _want(self) -> None:
-        ids = [one.id for one in self._pending.values() if one.wanted and one.has_not_begun]
-        if ids:
-            await self._link.fetch(schema.WANT, (ids,))
-
-    async def _collect(self) -> None:
-        """Take what is new: whatever a task that has ended was answered is here before it counts as ended."""
-        ids = list(self._pending)
-        states = await self._link.fetch(schema.STATES, (ids,))
-        while rows := await self._link.fetch(schema.PARTS, (ids, *self._had()), _LONG_READ):
-            for number, attempt, part, body, mac in rows:
-                if (one := self._pending.get(number)) is not None:
-                    one.had.add((attempt, part))
-                    await self._take(one, part, body, bytes(mac))
-                    one.wake()
-            ids = [number for number in ids if number in self._pending]
-        for number, state in states:
-            if (one := self._pending.get(number)) is not None and one.state != state:
-                one.state = state
-                one.wake()
-
-    def _had(self) -> tuple[list[uuid.UUID], list[int], list[int]]:
-        """The parts that were taken: task, attempt and number of each."""
-        had = [(one.id, *key) for one in self._pending.values() for key in one.had]
-        return [one for one, _, _ in had], [attempt for _, attempt, _ in had], [part for _, _, part in had]
-
-    async def _take(self, pending: Pending, part: int, body: str, mac: bytes) -> None:
-        """Take a part of a reply that a worker of its site wrote for this very task; anything else is passed over."""
-        try:
-            pending.answers += await _beside(body, lambda: _read(pending, part, body, mac))
-        except ValueError as error:
-            log.warning("a reply that is none", site=pending.site.name, task=str(pending.id), why=str(error))
+                _say(lane, "")
 
     async def _forget(self, pending: Pending) -> None:
         """Let an action that has not begun be begun no more, and delete what else was put; what an outage keeps goes in a day."""
+        link = self._lane(pending.site).link
         with contextlib.suppress(QueueAway, QueueRefuses):
             if pending.kind != "action":
-                await self._link.fetch(schema.FORGET, ([pending.id],))
+                await link.fetch(schema.FORGET, ([pending.id],))
             elif pending.has_not_begun:
-                await self._link.fetch(schema.WITHDRAW, (pending.id, pending.site.name, self._bot, pending.kind))
+                await link.fetch(schema.WITHDRAW, (pending.id, pending.site.name, self._bot, pending.kind))
 
     async def _clear(self) -> None:
         if time.monotonic() - self._cleared >= _CLEAR_EVERY:
@@ -309,19 +310,65 @@ class Queue:
         channel = f"hvops_bot_{_md5(str(self._bot))}"
         while True:
             try:
-                await self._ear.listen(channel, self._news.set)
+                await self._ear.listen(channel, self._heard)
             except (QueueAway, QueueRefuses) as error:
                 log.info("replies are not heard of, only looked for", why=str(error))
             await asyncio.sleep(STATEMENT_SECONDS / 5)
 
-    def _say(self, trouble: str) -> None:
-        if trouble != self._trouble:
-            log.warning("the queue of sites", trouble=trouble or "is back")
-        self._trouble = trouble
+    def _heard(self, site: str) -> None:
+        """A part of a reply of that site's is there; "" for any."""
+        for lane in self._lanes.values():
+            if site in (lane.site.name, ""):
+                lane.news.set()
 
 
-def _read(pending: Pending, part: int, body: str, mac: bytes) -> list[tuple[int, str]]:
-    """The answers of one part. Raises ValueError."""
+async def _clock(link: Link) -> Clock:
+    """How the database's clock stands to ours now. Raises QueueAway."""
+    before = utc_now()
+    rows = await link.fetch(schema.CLOCK)
+    return Clock.read(before, rows[0][0], utc_now())
+
+
+async def _want(lane: _Lane) -> None:
+    ids = [one.id for one in lane.pending.values() if one.wanted and one.has_not_begun]
+    if ids:
+        await lane.link.fetch(schema.WANT, (ids,))
+
+
+async def _collect(lane: _Lane) -> None:
+    """Take what is new: whatever a task that has ended was answered is here before it counts as ended."""
+    states = await lane.link.fetch(schema.STATES, (list(lane.pending),))
+    while rows := await lane.link.fetch(schema.PARTS, lane.next_parts(), _LONG_READ):
+        for number, turn, part, body, mac in rows:
+            if (one := lane.pending.get(number)) is not None:
+                one.next[turn] = part + 1
+                await _take(one, part, body, bytes(mac))
+                one.wake()
+    for number, state in states:
+        if (one := lane.pending.get(number)) is not None and one.state != state:
+            one.state = state
+            one.wake()
+
+
+async def _take(pending: Pending, part: int, body: str, mac: bytes) -> None:
+    """Take a part of a reply that a worker of its site wrote for this very task; anything else is passed over."""
+    try:
+        answers = await _beside(body, lambda: _read(pending, part, body, mac))
+    except ValueError as error:
+        log.warning("a reply that is none", site=pending.site.name, task=str(pending.id), why=str(error))
+    else:
+        pending.answers += answers
+        pending.had.update(number for number, _ in answers)
+
+
+def _say(lane: _Lane, trouble: str) -> None:
+    if trouble != lane.trouble:
+        log.warning("the queue of sites", site=lane.site.name, trouble=trouble or "is back")
+    lane.trouble = trouble
+
+
+def _read(pending: Pending, part: int, body: str, mac: bytes) -> list[tuple[int, Any]]:
+    """The answers of one part, one after the other: nothing else of the same site is read meanwhile. Raises ValueError."""
     if not pending.site.key.is_reply(body, mac):
         raise ValueError("its MAC is not that of the site's worker")
     told = loads(body)
@@ -330,7 +377,8 @@ def _read(pending: Pending, part: int, body: str, mac: bytes) -> list[tuple[int,
     numbers, texts = get_list(told, "numbers"), texts_of(get_list(told, "texts"))
     if len(numbers) != len(texts) or any(isinstance(one, bool) or not isinstance(one, int) for one in numbers):
         raise ValueError("its answers have no numbers")
-    return list(zip(numbers, texts, strict=True))
+    new = {number: text for number, text in zip(numbers, texts, strict=True) if 0 <= number < pending.most}
+    return [(number, pending.reads(text, pending.clock)) for number, text in new.items() if number not in pending.had]
 
 
 async def _beside(body: str, work: Any) -> Any:

@@ -18,13 +18,14 @@ Every time that decides is the database's: a bot's clock and a worker's may diff
 from __future__ import annotations
 
 SCHEMA = "hvops_sites"
-VERSION = "hvops sites 1"  # the comment of the schema
+VERSION = "hvops sites 2"  # the comment of the schema
 
 WANTED_SECONDS = 5  # a task is begun only while the bot that put it has been heard of
 MOST_TIMES = 5  # workers that may die over one question
-MOST_PART = 48 * 2**20  # bytes of one part of a reply
+MOST_PART = 20 * 2**20  # bytes of one part of a reply: the longest answer, escaped once more
 MOST_REPLY = 256 * 2**20  # bytes of all parts of one reply
-MOST_PARTS = 10_000
+MOST_PARTS = 10_000  # no task has as many questions
+_AT_A_TIME = 2**20  # bytes of parts that a bot reads at a time, where one alone is not longer
 MOST_TAKEN = 64  # tasks at a time
 _MOST_WORKERS = 100  # of one site, remembered
 _KEPT = "1 day"  # what ended is deleted after
@@ -142,7 +143,8 @@ END $$""",
     answer_mac bytea, is_last boolean) RETURNS boolean {_SAFE} AS $$
 DECLARE mine site := own_site(); found_task task;
 BEGIN
-    IF octet_length(answer_body) > {MOST_PART} OR octet_length(answer_mac) <> 32 OR answer_part NOT BETWEEN 0 AND {MOST_PARTS}
+    IF octet_length(answer_body) > {MOST_PART} OR octet_length(answer_mac) <> 32
+        OR octet_length(answer_body) <> char_length(answer_body) OR answer_part NOT BETWEEN 0 AND {MOST_PARTS}
         THEN RAISE EXCEPTION 'no reply is that large'; END IF;
     SELECT * INTO found_task FROM task WHERE id = task_id AND task.site = mine.name FOR UPDATE;
     IF NOT FOUND OR found_task.state = 'withdrawn' OR found_task.times < 1 OR answer_attempt NOT BETWEEN 1 AND found_task.times
@@ -152,7 +154,7 @@ BEGIN
         > {MOST_REPLY} THEN RAISE EXCEPTION 'no reply is that large'; END IF;
     INSERT INTO reply VALUES (task_id, answer_attempt, answer_part, answer_body, answer_mac) ON CONFLICT DO NOTHING;
     IF is_last THEN UPDATE task SET state = 'ended' WHERE id = task_id; END IF;
-    PERFORM pg_notify('hvops_bot_' || md5(found_task.bot::text), '');
+    PERFORM pg_notify('hvops_bot_' || md5(found_task.bot::text), mine.name);
     RETURN true;
 END $$""",
     f"""CREATE FUNCTION bye(worker_id uuid) RETURNS void {_SAFE} AS $$
@@ -190,15 +192,19 @@ WITHDRAW = f"""INSERT INTO {SCHEMA}.task AS task (id, site, bot, kind, body, mac
 VALUES (%s, %s, %s, %s, '', '', clock_timestamp(), clock_timestamp(), 'withdrawn')
 ON CONFLICT (id) DO UPDATE SET state = CASE WHEN task.state IN ('queued', 'taken') THEN 'withdrawn' ELSE task.state END
 RETURNING state"""
+# A worker's login can hold the lock of a row of its own site's, by a call in a transaction that it does not end.
 WANT = f"""UPDATE {SCHEMA}.task SET wanted_until = clock_timestamp() + make_interval(secs => {WANTED_SECONDS})
-WHERE id = ANY (%s) AND state IN ('queued', 'taken')"""
+WHERE id IN (SELECT id FROM {SCHEMA}.task WHERE id = ANY (%s) AND state IN ('queued', 'taken') FOR UPDATE SKIP LOCKED)"""
 STATES = f"SELECT id, state FROM {SCHEMA}.task WHERE id = ANY (%s)"
-PARTS = f"""SELECT task, attempt, part, body, mac FROM {SCHEMA}.reply WHERE task = ANY (%s) AND NOT EXISTS (
-    SELECT FROM unnest(%s::uuid[], %s::integer[], %s::integer[]) AS had (task, attempt, part)
-    WHERE had.task = reply.task AND had.attempt = reply.attempt AND had.part = reply.part)
-ORDER BY task, attempt, part LIMIT 2"""
+# Of each task and attempt the one part that is next: nobody can have more of them looked through than there are.
+PARTS = f"""SELECT task, attempt, part, body, mac FROM (
+    SELECT reply.*, sum(octet_length(body)) OVER (ORDER BY task, attempt) - octet_length(body) AS before
+    FROM {SCHEMA}.reply JOIN unnest(%s::uuid[], %s::integer[], %s::integer[]) AS next (task, attempt, part)
+    USING (task, attempt, part)) AS one
+WHERE before < {_AT_A_TIME}"""
 FORGET = f"DELETE FROM {SCHEMA}.task WHERE id = ANY (%s) AND kind <> 'action'"
-CLEAR = f"DELETE FROM {SCHEMA}.task WHERE put < clock_timestamp() - interval '{_KEPT}'"
+CLEAR = f"""DELETE FROM {SCHEMA}.task WHERE id IN (
+    SELECT id FROM {SCHEMA}.task WHERE put < clock_timestamp() - interval '{_KEPT}' FOR UPDATE SKIP LOCKED)"""
 WORKERS = f"""SELECT site, name, version, extract(epoch FROM clock_timestamp() - seen)::float8 FROM {SCHEMA}.worker
 WHERE seen > clock_timestamp() - interval '{_KEPT}' ORDER BY site, seen DESC"""
 WAITING = f"""SELECT site, count(*), extract(epoch FROM clock_timestamp() - min(put))::float8 FROM {SCHEMA}.task

@@ -10,7 +10,8 @@ from site_queue import CountingMachines, Running, action, errand, question
 
 from bot.errors import NotBegun, SettingsError
 from bot.transport.errand import carrying_out
-from bot.transport.sites import schema
+from bot.transport.sites import client as sited
+from bot.transport.sites import queue, schema
 from bot.transport.sites.database import prepare
 
 slow = pytest.mark.postgresql  # what takes seconds, in `make test-postgres`
@@ -24,6 +25,20 @@ async def hostile(place, asking):
     connection = psycopg.connect(place.worker("branch1").url, autocommit=True)
     yield connection
     connection.close()
+
+
+async def until(condition):
+    async with asyncio.timeout(30):
+        while not condition():  # noqa: ASYNC110 - other processes bring it about
+            await asyncio.sleep(0.02)
+
+
+async def taken_by(hostile, me):
+    """The task that somebody puts."""
+    async with asyncio.timeout(30):
+        while not (rows := hostile.execute("SELECT * FROM hvops_sites.take(%s, 64)", (me,)).fetchall()):  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    return rows[0][0]
 
 
 def tables(admin):
@@ -156,9 +171,53 @@ async def test_a_reply_has_a_largest_size_and_an_end(hostile, asking, admin):
             (me, task, schema.MOST_PART + 1, bytes(32)),
         )
     with pytest.raises(psycopg.errors.RaiseException, match="no reply is that large"):
+        hostile.execute("SELECT hvops_sites.answer(%s, %s, 1, 0, '\U0001f600', %s, false)", (me, task, bytes(32)))
+    with pytest.raises(psycopg.errors.RaiseException, match="no reply is that large"):
         hostile.execute("SELECT hvops_sites.answer(%s, %s, 1, 10001, 'x', %s, false)", (me, task, bytes(32)))
     given = hostile.execute("SELECT hvops_sites.answer(%s, %s, 7, 0, 'x', %s, false)", (me, task, bytes(32))).fetchone()
     assert given == (False,)  # there was no seventh attempt
+
+
+async def test_rows_that_it_keeps_locked_hold_up_no_other_site(hostile, asking, place, admin, monkeypatch):
+    """A call in a transaction that it does not end: what a bot writes there for all its sites would wait for it."""
+    monkeypatch.setattr(sited, "_NOBODY_SECONDS", 1_000)
+    monkeypatch.setattr(queue, "_WANT_EVERY", 0.0)
+    machines, act = CountingMachines(), action("branch2-1")
+    async with asking() as client, Running(place, "branch2", machines):
+        theirs = asyncio.create_task(client.answer(question("branch1-1")))
+        await until(lambda: admin.execute("SELECT id FROM task").fetchall())
+        with hostile.transaction():
+            assert len(hostile.execute("SELECT * FROM hvops_sites.take(%s, 64)", (uuid.uuid4(),)).fetchall()) == 1
+            for _ in range(3):
+                assert (await client.answer(question("branch2-1"))).rows
+            with carrying_out(errand(act)):
+                await client.invoke(act, 20)
+            assert not theirs.done()  # else it was waited for
+        theirs.cancel()
+    assert machines.acts == {"Pause": 1}
+
+
+async def test_of_a_reply_no_more_parts_are_read_than_there_are_questions(hostile, asking, place, monkeypatch):
+    read = []
+    taken = queue._take
+
+    async def counted(pending, part, *told):
+        read.append(part)
+        await taken(pending, part, *told)
+
+    monkeypatch.setattr(queue, "_take", counted)
+    me = uuid.uuid4()
+    async with asking() as client, Running(place, "branch2", CountingMachines()):
+        theirs = asyncio.create_task(client.answer(question("branch1-1")))
+        task = await taken_by(hostile, me)
+        with hostile.transaction(), hostile.cursor() as cursor:
+            parts = [(me, task, number, bytes(32)) for number in range(500)]
+            cursor.executemany("SELECT hvops_sites.answer(%s, %s, 1, %s, 'x', %s, false)", parts)
+        for _ in range(3):
+            assert (await client.answer(question("branch2-1"))).rows
+        await until(lambda: len(read) >= 4)
+        theirs.cancel()
+    assert len(read) == 4  # one of each question
 
 
 @slow

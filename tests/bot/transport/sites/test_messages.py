@@ -196,9 +196,10 @@ def test_what_is_no_answer_is_refused(text):
         '{"rows": [' + "{}," * 60_000 + '{}], "raw": "", "by": "a"}',
         '{"rows": [' + "[" * 100 + "]" * 100 + '], "raw": "", "by": "a"}',
         '{"rows": {"columns": ["a"], "cells": [' + "1," * 500_000 + '1]}, "raw": "", "by": "a"}',
+        '{"rows": {"columns": ["a"], "cells": [' + "1," * 50_000 + '1]}, "raw": "", "by": "a"}',
         '{"rows": [{"a": ' + "9" * 100 + '}], "raw": "", "by": "a"}',
     ],
-    ids=["rows", "depth", "cells", "digits"],
+    ids=["rows", "depth", "cells", "rows of a column", "digits"],
 )
 def test_an_answer_that_is_too_much_is_none(text):
     with pytest.raises(ValueError):  # noqa: PT011

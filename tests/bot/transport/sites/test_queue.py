@@ -13,8 +13,10 @@ from bot.errors import (
     ConnectionFailed,
     MalformedResponse,
     NotBegun,
+    NotFound,
     OutcomeUnknown,
     PolicyViolation,
+    TargetFault,
     TargetTimeout,
     Withheld,
 )
@@ -514,6 +516,24 @@ async def test_a_worker_that_answers_for_another_sites_host_is_not_believed(plac
     async with asking() as client, Running(place, "branch1", Lying()):
         with pytest.raises(MalformedResponse, match="none of its own"):
             await client.answer(question("branch1-1"))
+
+
+@slow
+async def test_an_error_of_a_worker_is_one_of_the_machine_that_was_asked(place, asking):
+    class Lying(CountingMachines):
+        async def answer(self, question, seconds):
+            raise TargetFault("branch2-1", "its disk is lost.", code=5)
+
+        async def invoke(self, action, seconds):
+            raise NotFound("near", "there is no such node.")
+
+    act = action("branch1-1")
+    async with asking() as client, Running(place, "branch1", Lying()):
+        with pytest.raises(TargetFault, match=r"^branch1-1: its disk is lost") as refused:
+            await client.answer(question("branch1-1"))
+        with carrying_out(errand(act)), pytest.raises(NotFound, match=r"^branch1-1: there"):
+            await client.invoke(act, 10)
+    assert refused.value.code == 5
 
 
 async def test_the_row_before_an_act_is_written_once_and_only_while_it_may_be_done(place, asking, admin):
