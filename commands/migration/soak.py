@@ -26,8 +26,8 @@ ANSWERS = 300  # seconds that a guest has to answer after a move
 WAITS = 6 * 3600  # seconds for a backup, a lock or a migration of somebody else to end
 A_MOVE = 180  # seconds of the run's time that one move has on average
 SOAK_SECONDS = 24 * 3600  # for windows, backups, and for giving way
-_BOOT, _LOG = "baseline-boot", "baseline-log"
-_HOSTS = ("baseline-host-1", "baseline-host-2")
+BASELINE_BOOT, BASELINE_LOG = "baseline-boot", "baseline-log"
+BASELINE_HOSTS = ("baseline-host-1", "baseline-host-2")
 _HOST_EVENTS = (18560, 18590)
 _GUEST_EVENTS = (41, 1001, 6008)
 _PROVIDERS = ("BugCheck", "EventLog", "Microsoft-Windows-Kernel-Power", "Microsoft-Windows-WER-SystemErrorReporting")
@@ -124,7 +124,7 @@ def soak_groups(of: Watched, one: Machine, nodes: tuple[str, str], count: int, w
 def watch(of: Watched, nodes: tuple[str, str]) -> Iterator[Check]:
     """What has to be as it was before the first move."""
     yield _same_machine(of)
-    boot = CompareToBefore(_BOOT, ("LastBootUpTime",), tolerance=BOOT_TOLERANCE)
+    boot = CompareToBefore(BASELINE_BOOT, ("LastBootUpTime",), tolerance=BOOT_TOLERANCE)
     yield Check(
         boot_query(of),
         (boot,),
@@ -133,7 +133,7 @@ def watch(of: Watched, nodes: tuple[str, str]) -> Iterator[Check]:
         description=f"{of.name} has not been restarted",
         never=f"{of.name} has been restarted",
     )
-    log = CompareToBefore(_LOG, ("RecordNumber", "EventCode"), nothing_new=True)
+    log = CompareToBefore(BASELINE_LOG, ("RecordNumber", "EventCode"), nothing_new=True)
     yield Check(
         log_query(of),
         (log,),
@@ -142,7 +142,7 @@ def watch(of: Watched, nodes: tuple[str, str]) -> Iterator[Check]:
         description=f"the System log of {of.name} has no new stop or unexpected shutdown",
         never=f"the System log of {of.name} has a new stop or unexpected shutdown",
     )
-    for key, node in zip(_HOSTS, nodes, strict=True):
+    for key, node in zip(BASELINE_HOSTS, nodes, strict=True):
         yield from (_no_new_event(of, node, key, column) for column in ("data.VmId", "data.Parameter1"))
 
 
@@ -176,9 +176,9 @@ def _same_machine(of: Watched) -> Check:
 
 def _baselines(of: Watched, nodes: tuple[str, str]) -> Iterator[Step]:
     """How it is before the first move: each question with a step of its own, whose answer is kept."""
-    yield _baseline(_BOOT, f"Note when {of.name} was started", boot_query(of), Expect())
-    yield _baseline(_LOG, f"Note the stops in the System log of {of.name}", log_query(of), Expect(at_least=0))
-    for key, node in zip(_HOSTS, nodes, strict=True):
+    yield _baseline(BASELINE_BOOT, f"Note when {of.name} was started", boot_query(of), Expect())
+    yield _baseline(BASELINE_LOG, f"Note the stops in the System log of {of.name}", log_query(of), Expect(at_least=0))
+    for key, node in zip(BASELINE_HOSTS, nodes, strict=True):
         yield _baseline(key, f"Note the stops of guests in the log of {node}", host_query(of, node), _WHOLE)
 
 

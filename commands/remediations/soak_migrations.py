@@ -23,6 +23,9 @@ from commands.migration.facts import MigrationFacts, Place, find_migration_facts
 from commands.migration.gates import move_gates
 from commands.migration.proof import Proof, way_to_use
 from commands.migration.soak import (
+    BASELINE_BOOT,
+    BASELINE_HOSTS,
+    BASELINE_LOG,
     MOST_EVENTS,
     SOAK_SECONDS,
     Watched,
@@ -302,19 +305,41 @@ def _why_not_watched(facts: Facts, name: str) -> str:
 def describe_after(told: AfterRun) -> Sequence[str]:
     """Whether the guest has gone through all of it, out of what was watched. Raises ValueError for an answer of another form."""
     boot, log, *hosts = told.answers
-    before = _boot_time(told.before.get("baseline-boot", ()))
+    before = _boot_time(told.before.get(BASELINE_BOOT, ()))
     lines = [f"{told.target} was started {before:%d %b %Y %H:%M} UTC before the first move"]
     if isinstance(boot, Unknown):
         lines.append(f"when it was started is not known now: {boot.why.rstrip('.')}")
     else:
         lines.append(f"it was started {_boot_time(boot.value):%d %b %Y %H:%M} UTC after the last one")
     silent = [one.target for one in (log, *hosts) if isinstance(one, Unknown)]
-    lines.append(
-        f"not asked at the end: the logs of {', '.join(dict.fromkeys(silent))}"
-        if silent
-        else "neither its own log nor those of the two nodes have a stop or restart of it since then"
-    )
+    if silent:
+        lines.append(f"not asked at the end: the logs of {', '.join(dict.fromkeys(silent))}")
+    new = _new_events(told, log, hosts)
+    if not silent and not new:
+        lines.append("neither its own log nor those of the two nodes have a stop or restart of it since then")
+    return lines + new
+
+
+def _new_events(told: AfterRun, log: Known[Rows] | Unknown, hosts: Sequence[Known[Rows] | Unknown]) -> list[str]:
+    """What came into the logs since the first move: after the last look between two moves, or nothing would have ended well."""
+    lines = []
+    if own := _new_rows(log, told.before.get(BASELINE_LOG, ()), ("RecordNumber", "EventCode")):
+        lines.append(f"its own log has {pluralize(own, 'stop or restart', 'stops or restarts')} of it since then")
+    columns = ("record_id", "event_id")
+    for answer, before in zip(hosts[::2], BASELINE_HOSTS, strict=False):  # each is asked twice, for either column
+        if others := _new_rows(answer, told.before.get(before, ()), columns):
+            lines.append(
+                f"the log of one of its nodes has {pluralize(others, 'stop')} of guests since then: see of which"
+            )
     return lines
+
+
+def _new_rows(answer: Known[Rows] | Unknown, before: Rows, columns: tuple[str, ...]) -> int:
+    """How many rows are none of those before."""
+    if isinstance(answer, Unknown):
+        return 0
+    known = {tuple(str(row.get(one)) for one in columns) for row in before}
+    return sum(tuple(str(row.get(one)) for one in columns) not in known for row in answer.value)
 
 
 def _boot_time(rows: Rows) -> datetime:

@@ -105,7 +105,8 @@ async def put_and_die(place: QueuePlace, told: dict[str, Any]) -> None:
     client = site_queue.client(place.queue(), site_queue.inventory(*place.logins))
     await client.warm()
     waiting = asyncio.create_task(act(client, told))
-    while not any(one.state == told["die_at"] for one in client.queue._pending.values()):
+    lanes = client.queue._lanes
+    while not any(one.state == told["die_at"] for lane in lanes.values() for one in lane.pending.values()):
         assert not waiting.done()
         await asyncio.sleep(0.005)
     die()

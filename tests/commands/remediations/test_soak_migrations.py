@@ -210,6 +210,13 @@ def test_the_summary_says_how_it_was_before_and_after():
         "it was started 20 Nov 2026 10:00 UTC after the last one",
         "neither its own log nor those of the two nodes have a stop or restart of it since then",
     ]
+    log = Known([{"RecordNumber": "7", "EventCode": "1001"}], at, at)
+    hosts = [Known([{"record_id": number, "event_id": "18590"}], at, at) for number in ("3", "4")]
+    known = {**before, "baseline-host-1": hosts[0].value}
+    assert describe_after(AfterRun("crm-01", known, (boot, log, hosts[0], hosts[0], hosts[1], hosts[1])))[2:] == [
+        "its own log has 1 stop or restart of it since then",
+        "the log of one of its nodes has 1 stop of guests since then: see of which",
+    ]
     silent = Unknown("hv01", "timed out", "no answer in 20 s.")
     told = describe_after(AfterRun("crm-01", before, (silent, fine, silent)))
     assert "not known now: no answer in 20 s" in told[1]

@@ -1,6 +1,7 @@
 """The queue between bots and workers of sites, on a real PostgreSQL: what comes back, and what is never done."""
 
 import asyncio
+import threading
 import uuid
 
 import psycopg
@@ -257,6 +258,45 @@ async def test_a_stop_holds_back_what_a_service_takes_its_time_to_let_in(place, 
         await client.answer(question("branch1-1"))
         await asyncio.gather(*running_tasks(), return_exceptions=True)
     assert (len(requests), states(admin)) == ((0, ["withdrawn"]) if is_stopped else (1, ["ended"]))
+
+
+@slow
+async def test_what_nobody_can_say_is_still_to_be_done_is_begun_no_more_either(place, asking, admin):
+    """A ledger that does not answer: without a site the last look waits for it, and with one it has to count as not wanted."""
+
+    class Slow(CountingMachines):
+        def __init__(self):
+            super().__init__()
+            self.may = asyncio.Event()
+
+        async def invoke(self, action, seconds):
+            look = last_look(action.on)
+            await self.may.wait()
+            await asyncio.to_thread(look)
+            self.acts[action.method] += 1
+            return QueryResult((), "", action.on)
+
+    def is_wanted():
+        return admin.execute("SELECT wanted_until > clock_timestamp() FROM task WHERE kind = 'action'").fetchone()[0]
+
+    machines, act, hangs, answers = Slow(), action("branch1-1"), threading.Event(), threading.Event()
+
+    def why_not():
+        hangs.set()
+        answers.wait(60)
+        return ""
+
+    async with asking() as client, Running(place, "branch1", machines):
+        with carrying_out(errand(act)), sending_unless(why_not):
+            waiting = asyncio.create_task(client.invoke(act, 60))
+            await until(lambda: states(admin) == ["taken"] and hangs.is_set())
+            await until(lambda: not is_wanted())
+            machines.may.set()
+            await asyncio.gather(*running_tasks(), return_exceptions=True)
+            answers.set()
+            with pytest.raises(NotBegun):
+                await waiting
+    assert machines.acts == {}
 
 
 def running_tasks():
