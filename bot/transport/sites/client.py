@@ -397,10 +397,12 @@ class SitedClient(TargetClient):
             OutcomeUnknown: it is over, and the queue cannot be asked whether it was begun.
         """
         held: Withheld | None = None
+        act.pending.looking = True  # a ledger that does not answer says of nothing that it is to be done
         try:
             await asyncio.to_thread(act.look)
         except Withheld as why:
             held = why
+        act.pending.looking = False
         if held is None and time.monotonic() < act.begin_by:
             return
         try:

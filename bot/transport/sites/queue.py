@@ -61,6 +61,7 @@ class Pending:
         most: how many answers there can be, and so how many parts.
         reads: reads the text of an answer, beside the loop where it is long. Raises ValueError.
         wanted: False: let nobody begin it any more.
+        looking: somebody is just asked whether it is still to be done: until that is known, it is not wanted.
         next: of each worker's turn, the part that has not come.
     """
 
@@ -73,6 +74,7 @@ class Pending:
     most: int = 1
     reads: Callable[[str, Clock], Any] = lambda text, _clock: text
     wanted: bool = True
+    looking: bool = False
     next: dict[int, int] = field(default_factory=lambda: dict.fromkeys(range(1, schema.MOST_TIMES + 1), 0))
     had: set[int] = field(default_factory=set)
     _news: asyncio.Event = field(default_factory=asyncio.Event)
@@ -330,7 +332,7 @@ async def _clock(link: Link) -> Clock:
 
 
 async def _want(lane: _Lane) -> None:
-    ids = [one.id for one in lane.pending.values() if one.wanted and one.has_not_begun]
+    ids = [one.id for one in lane.pending.values() if one.wanted and not one.looking and one.has_not_begun]
     if ids:
         await lane.link.fetch(schema.WANT, (ids,))
 

@@ -289,11 +289,13 @@ async def test_what_nobody_can_say_is_still_to_be_done_is_begun_no_more_either(p
     async with asking() as client, Running(place, "branch1", machines):
         with carrying_out(errand(act)), sending_unless(why_not):
             waiting = asyncio.create_task(client.invoke(act, 60))
-            await until(lambda: states(admin) == ["taken"] and hangs.is_set())
-            await until(lambda: not is_wanted())
-            machines.may.set()
-            await asyncio.gather(*running_tasks(), return_exceptions=True)
-            answers.set()
+            try:
+                await until(lambda: states(admin) == ["taken"] and hangs.is_set())
+                await until(lambda: not is_wanted())
+                machines.may.set()
+                await asyncio.gather(*running_tasks(), return_exceptions=True)
+            finally:
+                answers.set()
             with pytest.raises(NotBegun):
                 await waiting
     assert machines.acts == {}
