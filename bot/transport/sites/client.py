@@ -39,7 +39,7 @@ from bot.transport.errand import current_errand
 from bot.transport.http.commvault import is_web
 from bot.transport.sites.database import Clock, QueueAway, QueueRefuses
 from bot.transport.sites.messages import Answer, decode_answer, encode, fingerprint
-from bot.transport.sites.queue import POLL_SECONDS, Pending, Queue, Site
+from bot.transport.sites.queue import GONE, POLL_SECONDS, Pending, Queue, Site
 from bot.transport.turns import asker, last_look
 
 log = structlog.get_logger()
@@ -55,6 +55,7 @@ _REPLY_GRACE = 2.0  # seconds that a reply may take after the act's own time
 _LOOK_EVERY = 0.5  # seconds between two looks whether an action is still to be done
 _GUESTS = 100_000  # of which it is remembered where they run
 _GUID = re.compile(r"\{?([0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})\}?")
+_NOT_OURS = "what was put into the queue was changed there by somebody else, or lost."
 _START = "Start hvops worker there, or see why it does not reach the database."
 
 
@@ -366,8 +367,12 @@ class SitedClient(TargetClient):
                 return self._ended_act(act, answers[0][1])
             now = time.monotonic()
             if not pending.has_not_begun:
-                if pending.state == "withdrawn":
+                if pending.state == "withdrawn" and not pending.wanted:
                     raise NotBegun(act.on, "not begun: it was withdrawn.")
+                if pending.state in ("withdrawn", GONE):
+                    raise OutcomeUnknown(
+                        act.on, f"whether the worker of {act.site.name} began it is not known: {_NOT_OURS}"
+                    )
                 if now >= act.ends + _REPLY_GRACE:
                     says = f"the worker of {act.site.name} began it, and has not said how it ended."
                     raise OutcomeUnknown(act.on, f"begun, effect unknown: {says}")
@@ -413,7 +418,7 @@ class SitedClient(TargetClient):
             says = f"whether the worker of {act.site.name} began it is not known: {error}."
             raise OutcomeUnknown(act.on, says) from None
         if state != "withdrawn":
-            return
+            return  # begun, or gone
         if held is not None:
             raise held
         nobody = await self._nobody(act.site)

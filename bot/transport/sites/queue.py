@@ -35,6 +35,8 @@ _WANT_EVERY = 1.0  # seconds
 _CLEAR_EVERY = 3600.0
 _LONG_READ = 20.0  # seconds for parts of megabytes
 _WAITING = ("queued", "taken")
+_FINAL = ("begun", "ended")  # whatever its row says later
+GONE = "gone"  # what was put is not there any more, so nobody can say what became of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,12 @@ class Pending:
     def has_not_begun(self) -> bool:
         """Whether it can still be withdrawn, as far as is known."""
         return self.state in _WAITING
+
+    def see(self, state: str) -> None:
+        """It is in that state now. What has been begun once never was not."""
+        if state != self.state and (self.state not in _FINAL or state == "ended"):
+            self.state = state
+            self.wake()
 
     def wake(self) -> None:
         """Something is new."""
@@ -198,15 +206,22 @@ class Queue:
                 return self._wait_for(lane, pending)
 
     async def withdraw(self, task: uuid.UUID, site: Site) -> str:
-        """Let nobody begin an action any more. Answers its state: "withdrawn", or that it was begun before. Raises QueueAway."""
+        """Let nobody begin an action any more. Raises QueueAway.
+
+        Answers its state: "withdrawn"; that it was begun before; or GONE, where it was put and its row has vanished: by a
+        failover that lost it, or by whoever has the database.
+        """
         lane = self._lane(site)
         if (pending := lane.pending.get(task)) is not None:
             pending.wanted = False
         rows = await lane.link.fetch(schema.WITHDRAW, (task, site.name, self._bot, "action"))
-        state = str(rows[0][0])
-        if pending is not None:
-            pending.state = state
-        return state
+        state, is_new = str(rows[0][0]), bool(rows[0][1])
+        if pending is None:
+            return state
+        if is_new:
+            state = GONE
+        pending.see(state)
+        return pending.state
 
     def forget(self, pending: Pending) -> None:
         """Nobody waits for it any more."""
@@ -347,9 +362,8 @@ async def _collect(lane: _Lane) -> None:
                 await _take(one, part, body, bytes(mac))
                 one.wake()
     for number, state in states:
-        if (one := lane.pending.get(number)) is not None and one.state != state:
-            one.state = state
-            one.wake()
+        if (one := lane.pending.get(number)) is not None:
+            one.see(state)
 
 
 async def _take(pending: Pending, part: int, body: str, mac: bytes) -> None:

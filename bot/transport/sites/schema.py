@@ -191,7 +191,7 @@ SELECT pg_notify('hvops_site_' || md5(site), '') FROM put"""
 WITHDRAW = f"""INSERT INTO {SCHEMA}.task AS task (id, site, bot, kind, body, mac, not_after, wanted_until, state)
 VALUES (%s, %s, %s, %s, '', '', clock_timestamp(), clock_timestamp(), 'withdrawn')
 ON CONFLICT (id) DO UPDATE SET state = CASE WHEN task.state IN ('queued', 'taken') THEN 'withdrawn' ELSE task.state END
-RETURNING state"""
+RETURNING state, body = ''"""
 # A worker's login can hold the lock of a row of its own site's, by a call in a transaction that it does not end.
 WANT = f"""UPDATE {SCHEMA}.task SET wanted_until = clock_timestamp() + make_interval(secs => {WANTED_SECONDS})
 WHERE id IN (SELECT id FROM {SCHEMA}.task WHERE id = ANY (%s) AND state IN ('queued', 'taken') FOR UPDATE SKIP LOCKED)"""

@@ -536,6 +536,48 @@ async def test_an_action_that_is_shown_twice_is_done_once(place, asking, admin):
 
 
 @slow
+@pytest.mark.parametrize(
+    ("done", "is_stopped"),
+    [
+        ("DELETE FROM task", True),
+        ("DELETE FROM task", False),
+        ("UPDATE task SET state = 'taken'", True),
+        ("UPDATE task SET state = 'taken'", False),
+        ("UPDATE task SET state = 'withdrawn'", False),
+    ],
+)
+async def test_a_row_that_others_delete_or_change_is_no_proof_that_nothing_was_begun(
+    place, asking, admin, done, is_stopped
+):
+    """As a failover does that loses the row: what was begun would be told as not begun, and could be done again."""
+
+    class Hanging(CountingMachines):
+        async def invoke(self, action, seconds):
+            await asyncio.to_thread(last_look(action.on))
+            self.acts[action.method] += 1
+            await asyncio.sleep(60)
+
+    machines, act, why = Hanging(), action("branch1-1"), ""
+    async with asking() as client, Running(place, "branch1", machines) as running:
+        with carrying_out(errand(act)), sending_unless(lambda: why):
+            waiting = asyncio.create_task(client.invoke(act, 4))
+            if done.endswith("'taken'"):
+                await until(lambda: any(one.state == "begun" for one in pending_of(client)))
+            await until(lambda: machines.acts)
+            admin.execute(done)
+            why = "changes are stopped" if is_stopped else ""
+            with pytest.raises(OutcomeUnknown):
+                await waiting
+        for task in running.worker._tasks.values():
+            task.cancel()
+    assert machines.acts == {"Pause": 1}
+
+
+def pending_of(client):
+    return [one for lane in client.queue._lanes.values() for one in lane.pending.values()]
+
+
+@slow
 async def test_a_reply_that_no_worker_of_the_site_wrote_is_none(place, asking, admin, monkeypatch):
     monkeypatch.setattr(sited, "_ON_THE_WAY", 1.0)
     async with asking() as client:
