@@ -24,7 +24,7 @@ from bot.errors import MalformedResponse, OutcomeUnknown, TargetError, TargetFau
 _LATE = 1.0  # seconds that a driver gets to notice its own deadline
 _GRACE = 2.5  # seconds in which a commit past its deadline may still say how it ended
 _AT_ONCE = 2**16  # bytes
-_LONGEST = 128 * 2**20  # bytes of one line: rows of MAX_WEIGHT with every character as an escape
+_LONGEST = 2**20  # bytes of one line: some rows, and a row of the widest columns with every character as an escape
 _NO_LOOKS: Mapping[str, Callable[[], None]] = MappingProxyType({})
 _ERRORS: dict[str, type[TargetError]] = {
     name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, TargetError)
@@ -93,10 +93,13 @@ class DriverCall:
         with suppress(ConnectionError):  # it is gone already: its output ends, and that is told
             process.stdin.write(f"{json.dumps(self._told)}\n".encode())
             await process.stdin.drain()
-        while line := await process.stdout.readline():
-            told = await asyncio.to_thread(json.loads, line)
+        rows: list[Row] = []
+        while (told := await self._told_by(process.stdout)) is not None:
             if "rows" in told:
-                return list(told["rows"])
+                if not told["rows"]:
+                    return rows
+                rows += told["rows"]
+                continue
             if "error" in told:
                 name, *words = told["error"]
                 over = {} if told["code"] is None else {"code": told["code"]}
@@ -109,9 +112,23 @@ class DriverCall:
                 await process.stdin.drain()
         raise self._crashed(await process.wait())
 
+    async def _told_by(self, output: asyncio.StreamReader) -> dict[str, Any] | None:
+        """The next line; None at the end. Raises TargetError for what is none of ours: a driver can print, too."""
+        told: Any = None
+        with suppress(ValueError):
+            line = await output.readline()
+            if not line:
+                return None
+            told = await asyncio.to_thread(json.loads, line)
+        if not isinstance(told, dict) or not told.keys() & {"rows", "look", "error"}:
+            raise self._broken("what the ODBC driver's process said cannot be read")
+        return told
+
     def _crashed(self, code: int) -> TargetError:
         ended = f"signal {-code} ({signal.Signals(-code).name})" if code < 0 else f"code {code}"
-        says = f"the ODBC driver ended its process with {ended}"
+        return self._broken(f"the ODBC driver ended its process with {ended}")
+
+    def _broken(self, says: str) -> TargetError:
         if self._is_committing:
             return OutcomeUnknown(self._on, f"{says} while the change was being committed.", "Check again.")
         do = "Ask again. Where it happens again, update the driver, or name another one below [vmm] in the inventory."

@@ -1,8 +1,9 @@
 """The process around the driver: one question or one transaction, told on standard input, answered on standard output.
 
 A line of JSON each. The first says what to do; before a transaction begins and before it is committed it asks with
-`{"look": …}` and waits for any line back. The last line is `{"rows": …}` or `{"error": …}`. Only rows of the catalogue
-are run: what is told here are their names and values. Where the other end is gone, this ends at once, unless it commits.
+`{"look": …}` and waits for any line back. Rows come in lines of `{"rows": …}` that the other end reads one by one, the last
+of them with none; or the last line is `{"error": …}`. Only rows of the catalogue are run: what is told here are their names
+and values. Where the other end is gone, this ends at once, unless it commits.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from bot.errors import TargetError
 from bot.transport.allowlist.sql import QUERIES, changes_of
 from bot.transport.sql.odbc import DatabaseCall
 
+_AT_ONCE = 2**16  # characters of a line of rows, and one row more
 _MOST_MEMORY = 512 * 2**20  # bytes of data: whatever a server makes its driver keep, the machine is not filled with it
 
 
@@ -44,7 +46,7 @@ class _Asked:
     def answer(self) -> None:
         threading.Thread(target=self._listen, daemon=True).start()
         try:
-            _say({"rows": self._rows()})
+            _say_rows(self._rows())
         except TargetError as error:
             code = getattr(error, "code", None)
             _say({"error": [type(error).__name__, error.target, error.message, error.hint], "code": code})
@@ -75,6 +77,26 @@ class _Asked:
 
 def _fields(told: list[list[Any]]) -> Fields:
     return tuple((name, value) for name, value in told)
+
+
+def _say_rows(rows: list[Row]) -> None:
+    """In pieces: read at once, they would take six times their length over there, and hold everything up meanwhile."""
+    piece: list[str] = []
+    length = 0
+    for row in rows:
+        piece.append(json.dumps(row))
+        length += len(piece[-1])
+        if length > _AT_ONCE:
+            _say_piece(piece)
+            piece, length = [], 0
+    if piece:
+        _say_piece(piece)
+    _say_piece([])
+
+
+def _say_piece(rows: list[str]) -> None:
+    sys.stdout.write(f'{{"rows": [{", ".join(rows)}]}}\n')
+    sys.stdout.flush()
 
 
 def _say(what: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ import socket
 import sys
 import threading
 import time
+import tracemalloc
 from contextlib import closing, suppress
 
 import pytest
@@ -15,6 +16,7 @@ from bot.errors import (
     ConnectionFailed,
     MalformedResponse,
     NotFound,
+    OutcomeUnknown,
     PolicyViolation,
     TargetTimeout,
 )
@@ -24,6 +26,7 @@ from bot.transport.client import TargetClient
 from bot.transport.routing import Router
 from bot.transport.sql import odbc
 from bot.transport.sql.databases import Databases
+from bot.transport.sql.driver_call import DriverCall
 from bot.transport.sql.odbc import DatabaseCall
 from lab.sqlserver.fault_injection import Fault
 from lab.sqlserver.store import READ_ONLY, Login
@@ -230,6 +233,54 @@ def test_rows_without_an_end_are_given_up(cell):
     with pytest.raises(MalformedResponse, match="size limit"):
         DatabaseCall("vmm", "", 5)._rows(cursor, "", ())
     assert cursor.fetched * sys.getsizeof(cell) < 2 * MAX_WEIGHT
+
+
+@pytest.fixture
+def in_place_of_the_driver(monkeypatch):
+    """Run a program of this test's as the process around the driver."""
+    start = asyncio.create_subprocess_exec
+
+    def put(program):
+        told = (sys.executable, "-c", f"import sys\nfrom bot.transport.sql import driver_process\n{program}")
+        monkeypatch.setattr(asyncio, "create_subprocess_exec", lambda *_, **options: start(*told, **options))
+        return DriverCall("vmm", {}, time.monotonic() + 60)
+
+    return put
+
+
+async def test_an_answer_takes_little_more_memory_than_its_rows(in_place_of_the_driver):
+    """Each of these characters is six bytes between the processes: at once, that were 400 MB and a second of the loop."""
+    name = "\1" * 4_000
+    call = in_place_of_the_driver(f"driver_process._say_rows([{{'Name': chr(1) * 4000}}] * {MAX_WEIGHT // 4_100})")
+    tracemalloc.start()
+    try:
+        rows = await call.rows()
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(rows) == MAX_WEIGHT // 4_100
+    assert all(row == {"Name": name} for row in rows)
+    assert peak < 2 * MAX_WEIGHT
+
+
+async def test_the_widest_row_comes_over(in_place_of_the_driver):
+    call = in_place_of_the_driver(
+        "driver_process._say_rows([{'c' * 128 + str(n): chr(1) * 4000 for n in range(32)}] * 3)"
+    )
+    assert [len(row) for row in await call.rows()] == [32] * 3
+
+
+@pytest.mark.parametrize("says", ["'a driver that prints'", "'x' * 2**21", "[]", "3"])
+async def test_what_a_driver_prints_beside_its_answer_is_a_bad_reply(in_place_of_the_driver, says):
+    call = in_place_of_the_driver(f"print({says})")
+    with pytest.raises(MalformedResponse, match="Nothing was changed"):
+        await call.rows()
+
+
+async def test_what_a_driver_prints_while_it_commits_leaves_unknown_what_it_did(in_place_of_the_driver):
+    program = "driver_process._say({'look': 'commit'})\nsys.stdin.readline(); sys.stdin.readline()\nprint('noise')"
+    with pytest.raises(OutcomeUnknown):
+        await in_place_of_the_driver(program).rows(lambda: None)
 
 
 def test_half_a_character_in_a_name_is_a_bad_reply(monkeypatch):
