@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import SplitResult, parse_qs, urlsplit
+from urllib.parse import SplitResult, parse_qs, quote, unquote, urlsplit
 
 _SCHEMES = ("postgresql", "postgres")
+_PORT = "5432"
+_FORM = (
+    "it is written as postgresql://USER@HOST/DATABASE, and in a password each sign but letters, digits, - . _ ~ as an escape: "
+    "%25 for %, %2F for /, %40 for @"
+)
+# What libpq or we could take for another part than it was meant for, so that part of a password would pass for a host.
+_AMBIGUOUS = re.compile(r"%(?![0-9A-Fa-f]{2})|[\s#\x00-\x1f]")
+_NAME = re.compile(r"/[^/@:;&=]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,25 +30,67 @@ class Database:
     url: str = field(repr=False)
 
     def __post_init__(self) -> None:
-        """Raises ValueError for what is no such address."""
-        if self._parts.scheme not in _SCHEMES or not self._parts.path.strip("/"):
-            raise ValueError("it is written as postgresql://USER@HOST/DATABASE")
+        """Raises ValueError, which repeats nothing of it, for what is no such address."""
+        try:
+            parts = self._parts
+            is_one = parts.scheme in _SCHEMES and not _AMBIGUOUS.search(self.url) and "service" not in self._options
+            is_one = is_one and parts.netloc.count("@") <= 1 and _NAME.fullmatch(parts.path) is not None
+        except ValueError:
+            is_one = False
+        if not is_one:
+            raise ValueError(_FORM)
 
     def __str__(self) -> str:
-        """The address, without user, password and options."""
-        host = self._parts.netloc.rpartition("@")[2]
-        return f"postgresql://{host}{self._parts.path}"
+        """The address, without user, password and options: of two databases never the same."""
+        known = self._option("hostaddr")
+        hosts = ",".join(f"{host}:{port}" if port else host for host, port in self._hosts)
+        return f"postgresql://{hosts}/{quote(self._name, safe='')}{f'?hostaddr={known}' if known else ''}"
 
     @property
-    def password(self) -> str:
-        """What has to be masked; "" where the address has none."""
-        return self._parts.password or next(iter(parse_qs(self._parts.query).get("password", ())), "")
+    def passwords(self) -> tuple[str, ...]:
+        """What has to be masked, as it is and as the address writes it."""
+        written = (
+            self._parts.password or "",
+            *self._options.get("password", ()),
+            *self._options.get("sslpassword", ()),
+        )
+        return tuple(dict.fromkeys(one for each in written for one in (unquote(each), each) if one))
 
     @property
     def is_here(self) -> bool:
         """Whether it runs on this machine, so that who has this machine's disk has the ledger as well."""
-        hosts = self._parts.hostname or next(iter(parse_qs(self._parts.query).get("host", ())), "")
-        return all(_is_here(host) for host in hosts.split(","))
+        return all(_is_here(unquote(host)) for host, _ in self._hosts)
+
+    def is_same_as(self, other: Database) -> bool:
+        """Whether both may be one, however they are written."""
+        return self._name == other._name and bool(self._servers & other._servers)
+
+    @property
+    def _servers(self) -> frozenset[tuple[str, str]]:
+        return frozenset(
+            ("" if _is_here(unquote(host)) else host.lower().rstrip("."), port or _PORT) for host, port in self._hosts
+        )
+
+    @property
+    def _hosts(self) -> tuple[tuple[str, str], ...]:
+        """Each server with its port, "" for the usual one. An option wins over what stands before it [doc libpq-connect]."""
+        told = [_split(one) for one in self._parts.netloc.rpartition("@")[2].split(",")]
+        hosts = self._option("host") or ",".join(host for host, _ in told) or self._option("hostaddr")
+        ports = (self._option("port") or ",".join(port for _, port in told)).split(",")
+        return tuple(
+            (quote(host, safe="[]:._-%"), ports[min(at, len(ports) - 1)]) for at, host in enumerate(hosts.split(","))
+        )
+
+    @property
+    def _name(self) -> str:
+        return self._option("dbname") or unquote(self._parts.path[1:])
+
+    def _option(self, name: str) -> str:
+        return next(reversed(self._options.get(name, ("",))))
+
+    @property
+    def _options(self) -> dict[str, list[str]]:
+        return parse_qs(self._parts.query.replace("+", "%2B"))
 
     @property
     def _parts(self) -> SplitResult:
@@ -49,10 +100,16 @@ class Database:
 Place = Path | Database
 
 
+def _split(told: str) -> tuple[str, str]:
+    """Host and port; an address of IPv6 stands in brackets."""
+    host, colon, port = told.rpartition(":")
+    return (host, port) if colon and not told.endswith("]") else (told, "")
+
+
 def _is_here(host: str) -> bool:
     if host in ("", "localhost") or host.startswith("/"):
         return True
     try:
-        return ipaddress.ip_address(host).is_loopback
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False

@@ -415,7 +415,8 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _queue_of_its_own(self) -> Self:
         """A site's login could take the locks of a ledger in the same database, and hold everything up."""
-        if self.sites is not None and str(self.sites.place) == str(self.ledger.place):
+        ledger = self.ledger.place
+        if self.sites is not None and isinstance(ledger, Database) and self.sites.place.is_same_as(ledger):
             raise ValueError("[sites] database is that of the ledger: workers log in there, so make another one for it")
         return self
 
@@ -453,9 +454,9 @@ class Settings(BaseSettings):
         for login in self.credentials.load_balancer.values():
             found += [login.password.get_secret_value(), login.api_key.get_secret_value()]
         if isinstance(self.ledger.place, Database):
-            found.append(self.ledger.place.password)
+            found += self.ledger.place.passwords
         if self.sites is not None:
-            found.append(self.sites.place.password)
+            found += self.sites.place.passwords
         if self.slack is not None:
             found += [self.slack.bot_token.get_secret_value(), self.slack.app_token.get_secret_value()]
         return tuple(value for value in found if value)

@@ -499,7 +499,10 @@ def test_the_queue_of_sites_is_not_in_the_ledgers_database(tmp_path):
     in_database = GOOD.replace('path = "data/ledger.db"', 'database = "postgresql://hvops@db1/hvops"')
     told = load(written(tmp_path, in_database + sites.format("hvops_sites"))).sites
     assert (told.stale_seconds, told.worker["ghent"].key_file, told.is_workers) == (3, tmp_path / "ghent.key", True)
-    assert "is that of the ledger" in refusal(tmp_path, in_database + sites.format("hvops"))
+    for same in ("hvops", "x?dbname=hvops", "hvops?port=5432"):
+        assert "is that of the ledger" in refusal(
+            tmp_path, in_database + sites.replace("?sslmode=require", "").format(same)
+        )
 
 
 def test_the_password_of_the_queue_is_a_secret(tmp_path):

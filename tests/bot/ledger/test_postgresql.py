@@ -21,6 +21,7 @@ from bot.ledger.places import open_store
 from bot.ledger.postgresql_store import LOCK, PostgresqlStore
 from bot.ledger.store import CommitUnknown
 from bot.ledger_place import Database
+from bot.redaction import Redactor
 from tests.support.postgresql import cluster
 
 pytestmark = pytest.mark.postgresql
@@ -382,13 +383,66 @@ def test_no_message_tells_the_password(place, postgresql_cluster):
     with pytest.raises(LedgerError) as refused:
         open_store(wrong)
     assert "wrong-Passw0rd" not in str(refused.value)
-    assert place.password == postgresql_cluster.password
+    assert place.passwords == (postgresql_cluster.password,)
 
 
 @pytest.mark.parametrize("url", ["", "mysql://h/d", "postgresql://h", "ledger.db"])
 def test_what_is_no_address(url):
     with pytest.raises(ValueError, match="postgresql://USER@HOST/DATABASE"):
         Database(url)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "pa/s5word",
+        "pa?s5word",
+        "pa#s5word",
+        "pa%zzs5word",
+        "p@s5word",
+        "pa s5word",
+        "pa[s5word",
+        "pa\u2100s5word",
+        "s5word%",
+    ],
+)
+def test_a_password_that_is_written_wrong_is_in_no_message(written):
+    """What libpq takes for a host, or quotes because it cannot be read, would be shown wherever the database is named."""
+    for url in (
+        f"postgresql://hvops:{written}@127.0.0.1:1/hvops",
+        f"postgresql://127.0.0.1:1/hvops&password={written}",
+    ):
+        with pytest.raises(ValueError, match="an escape") as refused:
+            Database(url)
+        assert "s5word" not in str(refused.value)
+        assert refused.value.__cause__ is None
+        assert refused.value.__context__ is None
+
+
+def test_a_password_is_masked_as_it_is_and_as_the_address_writes_it():
+    place = Database("postgresql://hvops:p%40ss%2Fs5word@db1/hvops?sslpassword=k%25y+5word")
+    assert place.passwords == ("p@ss/s5word", "p%40ss%2Fs5word", "k%y+5word")
+    assert Redactor(place.passwords).redact_text("asked for p@ss/s5word") == "asked for [masked]"
+    assert "s5word" not in f"{place}{place!r}"
+
+
+def test_of_two_databases_the_address_is_never_the_same():
+    """By it a ledger that was moved into one is kept out of another one, and the queue of sites out of the ledger's."""
+    same = "postgresql://db1/hvops", "postgresql:///hvops?host=db1", "postgresql://x/y?host=DB1&dbname=hvops&port=5432"
+    one = Database("postgresql://hvops@db1:5432/hvops")
+    assert all(Database(url).is_same_as(one) for url in same)
+    others = (
+        "postgresql:///hvops?host=db2",
+        "postgresql://db1/hvops?port=5433",
+        "postgresql://db1/hvops?dbname=other",
+        "postgresql:///hvops?hostaddr=10.0.0.2",
+        "postgresql://[::1]:5433/hvops",
+        "postgresql:///hvops?host=/var/run/postgresql",
+    )
+    assert not any(Database(url).is_same_as(one) for url in others)
+    assert len({str(Database(url)) for url in (*others, one.url)}) == len(others) + 1
+    assert str(Database("postgresql://u:p@db1:5433,db2/hvops?sslmode=require")) == "postgresql://db1:5433,db2/hvops"
+    assert [Database(url).is_here for url in others] == [False, False, False, False, True, True]
 
 
 CHILD = """
