@@ -15,6 +15,7 @@ from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from bot.errors import LedgerError
 from bot.ledger.entries import Moved
@@ -67,6 +68,12 @@ def move(
     path, key_file, anchor_file = files
     check_places(path, key_file, anchor_file)
     key = read_key(key_file)
+    if (told := mask.redact_text(str(target))) != str(
+        target
+    ):  # the entry would name no database that could be compared
+        raise LedgerError(
+            f"{path} was not moved: the address of the database, {told}, holds a secret of the settings. Give that another value."
+        )
     with ExitStack() as stack:
         source = stack.enter_context(closing(open_store(path, read_only=True)))
         before = verify(path, key, anchor_file)
@@ -135,18 +142,18 @@ def write_file(place: Place, file: Path) -> int:
     """
     if file.exists():
         raise LedgerError(f"{file} is there already. Name a new file.")
-    draft = file.with_name(f".{file.name}.{os.getpid()}")
     try:
-        with closing(open_store(place, read_only=True)) as source, closing(SqliteStore(draft)) as there:
-            source.patience = PATIENCE
-            with there.transaction():
-                last = copy(source, there)
-            there.write("PRAGMA journal_mode=DELETE")  # one file, which can be opened where nobody may write
-        os.link(draft, file)  # unlike a rename, never replaces
+        # In a folder of its own, which nobody else can enter: where others may write, they could have put the draft there.
+        with TemporaryDirectory(prefix=f".{file.name}.", dir=file.parent) as folder:
+            draft = Path(folder) / file.name
+            with closing(open_store(place, read_only=True)) as source, closing(SqliteStore(draft)) as there:
+                source.patience = PATIENCE
+                with there.transaction():
+                    last = copy(source, there)
+                there.write("PRAGMA journal_mode=DELETE")  # one file, which can be opened where nobody may write
+            os.link(draft, file)  # unlike a rename, never replaces
     except OSError as error:
         raise LedgerError(f"{file}: {error.strerror or error}.") from error
-    finally:
-        draft.unlink(missing_ok=True)
     return last
 
 

@@ -85,7 +85,7 @@ class Ledger(Reader):
         known = newest(anchor_file)
         self._store = open_store(place)
         try:
-            self._key = self._open_key(known)
+            self._key = self._store.key = self._open_key(known)
             self.seal = AnchorSeal(self._key)
             self._check_head()
             self._anchors = Anchors(anchor_file)
@@ -543,13 +543,17 @@ class Ledger(Reader):
                 f"{self.place}: entry {number} was not written with the key in {self.key_file}: the key is a wrong one, "
                 "or the entry was altered. Run hvops audit verify."
             )
-        goes_on = newest.fields.get("store") if newest and newest.kind == Moved.kind else self._store.name
-        if newest and goes_on != self._store.name and not self._was_moved:
-            raise LedgerError(
-                f"{self.place} takes no more entries: the ledger was moved to {newest.fields.get('address')} with entry {number}. Set database "
-                "in [ledger] to that. If that move ended half-way, run hvops ledger move again."
-            )
+        if newest and newest.kind == Moved.kind:
+            self._must_go_on_here(newest)
         return head
+
+    def _must_go_on_here(self, moved: Entry) -> None:
+        """A ledger goes on in the store that its newest move names, and in no copy of that in another one."""
+        if moved.fields.get("store") != self._store.name and not self._was_moved:
+            raise LedgerError(
+                f"{self.place} takes no more entries: the ledger was moved to {moved.fields.get('address')} with entry "
+                f"{moved.seq}. Set database in [ledger] to that. If that move ended half-way, run hvops ledger move again."
+            )
 
     def _open_key(self, known: Anchor | None) -> bytes:
         """The key; made only for a ledger that is empty, beside anchors of none."""
@@ -571,6 +575,8 @@ class Ledger(Reader):
             head = self._sound_head()
             self._seen = decode(head[0], head[2]).seq if head else 0
             self._know_the_ledger()
+            for moved in self._store.select("kind = ?", (Moved.kind,), 1, kinds=(Moved.kind,)):
+                self._must_go_on_here(moved)
             if known is not None and self.seal.ledger and known.ledger != self.seal.ledger:
                 raise LedgerError(
                     f"{self.place} is not the ledger that {self.anchor_file} records up to entry {known.seq}: that one has the "

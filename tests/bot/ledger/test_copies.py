@@ -290,3 +290,35 @@ def test_a_file_that_could_not_be_written_leaves_nothing(tmp_path, files, histor
 
 def refuse(*_):
     raise OSError(28, "no room")
+
+
+def test_what_others_planted_is_no_draft_of_a_file_for_people(tmp_path, files, history):
+    """By the number of the process they knew its name: the ledger was written into a file of theirs, or through their link."""
+    for number in range(os.getpid() - 1, os.getpid() + 1):
+        theirs = tmp_path / f".review.db.{number}"
+        theirs.touch()
+        theirs.chmod(0o666)
+    write_file(files[0], tmp_path / "review.db")
+    assert theirs.stat().st_size == 0
+    assert (tmp_path / "review.db").stat().st_ino != theirs.stat().st_ino
+    assert (tmp_path / "review.db").stat().st_mode & 0o777 == 0o600
+    assert not [one for one in tmp_path.iterdir() if one.name.startswith(".review") and one.is_dir()]
+
+
+def test_a_ledger_is_not_moved_to_an_address_that_would_be_masked(files, target, history):
+    """Its entry named no database, so it could be neither moved again nor taken back."""
+    mask = Redactor([target.url.rpartition("/")[2]])
+    with pytest.raises(LedgerError, match=r"was not moved: the address of the database, .*masked.*holds a secret"):
+        move(files, target, MOVER, mask)
+    assert entries(files[0])[-1][0] == len(history)
+    assert goes_on(files[0], files)
+
+
+def test_a_file_that_was_written_from_a_database_takes_no_entries(tmp_path, files, target, history):
+    """Named by path, with the setting of the database lost, it would be a second ledger beside the first."""
+    move(files, target, MOVER, Redactor(()))
+    assert goes_on(target, files)
+    write_file(target, tmp_path / "review.db")
+    with pytest.raises(LedgerError, match="takes no more entries: the ledger was moved to postgresql"):
+        Ledger(tmp_path / "review.db", *files[1:])
+    assert goes_on(target, files)
