@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
+_GUID = r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"
+_ID = re.compile(rf":?{_GUID}")
 _ABBREVIATIONS = {"kb": "KB", "uefi": "UEFI", "vm": "VM", "vms": "VMs"}
 
 
@@ -52,3 +55,9 @@ def _spoken(command: str, word: Callable[[str], str]) -> str:
 def format_locks(locks: Iterable[str]) -> str:
     """What a change holds: "cluster:prod" is "cluster prod", "kept:soak:prod" is "soak prod"."""
     return ", ".join(lock.removeprefix("kept:").replace(":", " ", 1) for lock in sorted(locks)) or "none"
+
+
+def short_locks(locks: Iterable[str]) -> str:
+    """The same without GUIDs, each once: "vmm:vmm:1174…" is "vmm vmm (one object of it)". The whole names stand in the plan."""
+    told = dict.fromkeys(_ID.sub(" (one object of it)", lock) for lock in sorted(locks))
+    return ", ".join(format_locks([lock]) for lock in told) or "none"

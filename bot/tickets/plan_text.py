@@ -6,7 +6,8 @@ Every signed field stands in some line, so that two plans with different digests
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from bot.api.actions import (
@@ -29,8 +30,8 @@ from bot.tickets.conditions import describe_terms
 from bot.tickets.plan_digest import signed_payload
 from bot.tickets.read_back import typed_in_words
 
-TAKEN_BACK = "If one of these fails, what they have done is taken back:"
-STOPS_THERE = "If one of these fails, it stops there, and nothing is taken back by itself:"
+TAKEN_BACK = "If one of these steps fails, those before it are rolled back:"
+STOPS_THERE = "If one of these steps fails, it stops there, and nothing is rolled back by itself:"
 
 
 def plan_lines(plan: Plan, risk: Risk, version: str, run_until: str = "") -> tuple[str, ...]:
@@ -54,16 +55,18 @@ def plan_lines(plan: Plan, risk: Risk, version: str, run_until: str = "") -> tup
 
 
 def whole_plan_lines(plan: Plan, risk: Risk, version: str, run_until: str = "") -> tuple[str, ...]:
-    """All of a plan: what was measured beside it, and then the signed part."""
+    """All of a plan: what was measured beside it, evidence under its own heading, and then the signed part."""
+    measured = tuple(f"  {gate.description}: {gate.measured}" for gate in plan.gates if gate.measured)
     return (
         f"Impact: {plan.impact}",
-        f"Because: {plan.reason}",
+        f"Why: {plan.reason}",
         *((f"Before: {plan.current_state}",) if plan.current_state else ()),
         *((f"Meant to become: {plan.expected_state}",) if plan.expected_state else ()),
         *(f"{'To override' if one.is_override else 'Not known'}: {question_line(one)}" for one in plan.open_questions),
-        *(f"Measured: {gate.description}: {gate.measured}" for gate in plan.gates if gate.measured),
-        *(f"Evidence: {one}" for one in plan.evidence),
+        *(("", "What the checks read (not signed):", *measured) if measured else ()),
+        *(("", "Evidence (not signed):", *(f"  {one}" for one in plan.evidence)) if plan.evidence else ()),
         "",
+        "What is signed:",
         *plan_lines(plan, risk, version, run_until),
     )
 
@@ -116,13 +119,13 @@ def _typed(action: ReadBack) -> str:
     return f"{fields}. If it differs: {action.mismatch}"
 
 
-def check_in_words(check: Check) -> str:
-    """A check: what is asked, what is expected, and for how long."""
-    expected = " and ".join(_holds(one) for one in check.holds)
+def check_in_words(check: Check, steps: Mapping[str, str] = MappingProxyType({})) -> str:
+    """A check: what is asked, what is expected, and for how long; `steps` has the words for a step that it compares with, by key."""
+    expected = " and ".join(_holds(one, steps) for one in check.holds)
     wait = f" within {check.within} s, every {check.every} s" if check.within else ""
     wait += f", not before {check.settle} s" if check.settle else ""
     never = f" ({check.never})" if check.never else ""
-    until = f", unless {' and '.join(map(_holds, check.gives_up))}{never}" if check.gives_up else never
+    until = f", unless {' and '.join(_holds(one, steps) for one in check.gives_up)}{never}" if check.gives_up else never
     until += "".join(f"; {one.column} {_values(one)}: {one.says}" for one in check.meanings)
     silent = ", silence is expected" if check.silence == "wait" else ""
     says = f"{check.description}: " if check.description else ""
@@ -153,45 +156,47 @@ def _group(group: Group, steps: list[tuple[Group, Step]]) -> Iterator[str]:
     rounds += f", counted as {group.unit}" if group.unit else ""
     finishes = "" if group.revalidate_before else ", starts without recalculating the plan"
     yield f"Group {group.key}{rounds}, on failure: {group.on_failure}{finishes}"
+    words = {step.key: f"step {number} ({step.description})" for number, (_, step) in enumerate(steps, 1)}
     for step in group.steps:
-        yield from _step(steps.index((group, step)) + 1, step)
+        yield from _step(steps.index((group, step)) + 1, step, words)
 
 
-def _step(number: int, step: Step) -> Iterator[str]:
+def _step(number: int, step: Step, words: Mapping[str, str]) -> Iterator[str]:
     marks = [name for name in ("repeatable", "preemptible", "finishes") if getattr(step, name)]
     yield f"{number} {step.description} [{step.key}], at most {step.deadline} s{''.join(f', {mark}' for mark in marks)}"
     for check in step.guard:
-        yield f"   only if: {check_in_words(check)}"
+        yield f"   only if: {check_in_words(check, words)}"
     if step.before is not None:
         yield f"   noted before: {_question(step.before)}"
     yield f"   does: {action_in_words(step.act)}" if step.act is not None else "   waits"
     for check in step.done:
-        yield f"   done when: {check_in_words(check)}"
+        yield f"   done when: {check_in_words(check, words)}"
     if not step.done:
         yield "   done when: the person says so; nothing can be asked"
     if step.undo is not None:
         says = f"{step.undo_says}: " if step.undo_says else ""
         yield f"   undo: {says}{action_in_words(step.undo)}"
     for check in step.undo_guard:
-        yield f"   undo only if: {check_in_words(check)}"
+        yield f"   undo only if: {check_in_words(check, words)}"
     for check in step.undone:
-        yield f"   undone when: {check_in_words(check)}"
+        yield f"   undone when: {check_in_words(check, words)}"
 
 
 def _question(question: Query) -> str:
     return f"{question.on}: {describe(question)}"
 
 
-def _holds(expected: Expect | CompareToBefore) -> str:
+def _holds(expected: Expect | CompareToBefore, steps: Mapping[str, str]) -> str:
     where = f" with {describe_terms(expected.where)}" if expected.where else ""
     if isinstance(expected, CompareToBefore):
+        step = steps.get(expected.step, expected.step)  # an undo compares with what a step of another ticket noted
         like = "the same as" if expected.same else "other than"
         if expected.nothing_new:
             like = "nothing new since" if expected.same else "something new since"
-            return f"{', '.join(expected.columns) or 'all'}{where}: {like} before {expected.step}"
+            return f"{', '.join(expected.columns) or 'all'}{where}: {like} before {step}"
         if expected.tolerance:
             like = f"{like} (by {expected.tolerance} s)"
-        return f"{', '.join(expected.columns) or 'all'}{where} {like} before {expected.step}"
+        return f"{', '.join(expected.columns) or 'all'}{where} {like} before {step}"
     most = "" if expected.at_most is None else f" to {expected.at_most}"
     each = f", each {describe_terms(expected.each)}" if expected.each else ""
     return f"{expected.at_least}{most or ' or more'} rows{where}{each}"

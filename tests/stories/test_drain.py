@@ -12,7 +12,7 @@ async def test_a_drain_is_proposed_approved_and_done(play):
         await ops.says("/drain-node hv03")
         plan = await ops.sees("Drain node hv03?", channel="hv-ops")
         told = plain_text(plan)
-        for fact in ("T-1", "one of you decides (not the requester)", "Exactly this runs:", "MSCluster_Node"):
+        for fact in ("T-1", "one of you decides (not the requester)", "*Steps:*", "Pause hv03 and drain it"):
             assert fact in told
         assert plan in ops.slack.person("viewer").messages("hv-ops")
 

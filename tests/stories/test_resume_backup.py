@@ -53,8 +53,8 @@ async def test_no_reset_but_room_then_the_job_and_the_writer_recovers(play, hurr
             "Risk:* low",
             "Job 48211 has been Pending",
             "[91:9], of hv03",
-            "resume job(job=48211)",
-            "job 48211; no other change there",
+            "Resume backup job 48211",
+            "job 48211; no other change can run there",
         ):
             assert fact in told, fact
         await ops.clicks(plan, "Confirm", who="approver")

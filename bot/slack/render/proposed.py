@@ -1,15 +1,17 @@
-"""A plan that waits for its decision, or was just approved: all that is signed, or a file that holds all of it.
+"""A plan that waits for its decision, or was just approved: what decides, in words, above the buttons.
 
-Nothing that somebody approves is ever cut. What does not fit into a message stands whole in plan.txt, and the message
-says so instead of showing a part of it.
+The message shows who decides, what it means for others, the way back, each step in words and every check that did not
+pass. Paths, ids, checks that passed and evidence stand in the thread, where the whole plan is, with its digest. Nothing is
+ever cut: a list that does not fit into the message is left to plan.txt as a whole, and the message says so.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from bot.api.plan import Gate, Group
-from bot.formatting import at_most, duration, format_locks
+from bot.api.actions import ManualStep
+from bot.api.plan import Gate, GateOutcome, Group, Step
+from bot.formatting import at_most, duration, plural, short_locks
 from bot.slack.outbound import limits
 from bot.slack.outbound.message import (
     Block,
@@ -18,7 +20,6 @@ from bot.slack.outbound.message import (
     escape,
     escape_control,
     escape_control_lines,
-    escape_each,
     truncate,
     utf16_length,
 )
@@ -37,7 +38,7 @@ from bot.slack.render.ticket_view_model import (
 )
 from bot.tickets.answers import open_in_words, open_word, question_line
 from bot.tickets.decisions import CONFIRM
-from bot.tickets.plan_text import STOPS_THERE, TAKEN_BACK, action_in_words, verdict_on, whole_plan_lines
+from bot.tickets.plan_text import STOPS_THERE, TAKEN_BACK, whole_plan_lines
 from bot.tickets.proposal import Proposal, longest_seconds, step_seconds
 
 _MOST_TEXT = 9_000  # of a plan in a message; beyond it nobody reads, and Slack's own limit is not documented
@@ -150,18 +151,19 @@ def _open(card: TicketView) -> tuple[Block, ...]:
 
 
 def _body(card: TicketView) -> tuple[tuple[Block, ...], tuple[File, ...]]:
-    """The plan in blocks; or, where that would be too long, a pointer to the file, and the file."""
-    whole = (*_sizes(card), *sections(_because(card)), *sections(_runs(card)))
+    """The plan in blocks; where its lists are too long, a pointer to the file in their place, and the file."""
+    sizes = tuple(_sizes(card))
+    whole = (*sizes, *sections(_because(card)), *sections(_steps(card)))
     if len(whole) <= _MOST_BLOCKS and _units(whole) <= _MOST_TEXT:
         return whole, ()
     plan = card.plan
-    passed = sum(gate.passed for gate in plan.gates)
     says = (
-        f"*This plan is too long for a message, so no part of it is shown here.* It has {len(plan.steps):,} steps and "
-        f"{len(plan.gates):,} gates, {'all' if passed == len(plan.gates) else f'{passed:,}'} of them passed. All of it is in plan.txt in the "
-        f"thread, with the digest {card.proposal.digest}. Read it before you decide."
+        f"*This plan is too long for a message, so no part of its steps is shown here.* It has {len(plan.steps):,} steps. "
+        f"{_checked(card)}. All of it is in plan.txt in the thread, with the digest {card.proposal.digest}. Read it before you "
+        "decide."
     )
-    return sections(says), (plan_file(card.proposal),)
+    short = sizes if _units(sizes) <= _MOST_TEXT else ()
+    return (*short, *sections(says)), (plan_file(card.proposal),)
 
 
 def _sizes(card: TicketView) -> Iterator[Block]:
@@ -184,38 +186,60 @@ def _because(card: TicketView) -> str:
     plan = card.plan
     lines = [f"*Why:* {escape(plan.reason)}"]
     lines += [_other_gate(gate) for gate in plan.other_gates]  # what speaks against it comes first
-    if passed := plan.passed_gates:
-        lines.append(f"*Checked {at_time(card.proposal.at)}, {len(passed):,} of {len(plan.gates):,} passed:*")
-        lines += [f"• {one}" for one in escape_each([_measured(gate) for gate in passed])]
-    lines += [f"• {one}" for one in escape_each(plan.evidence)]
+    if plan.gates:
+        lines.append(f"*{_checked(card)}* {at_time(card.proposal.at)}.")
     return "\n".join(lines)
 
 
+def _checked(card: TicketView) -> str:
+    """How many checks passed. A plan that is proposed has few that did not, and those are named."""
+    passed, of = len(card.plan.passed_gates), len(card.plan.gates)
+    return (
+        f"{'All ' if passed == of > 1 else ''}{plural(of, 'check')} passed"
+        if passed == of
+        else f"{passed:,} of {plural(of, 'check')} passed"
+    )
+
+
 def _other_gate(gate: Gate) -> str:
-    # what is missing, or in force, stands above, by name
-    verdict = open_word(gate) if gate.is_open else verdict_on(gate)
-    return f"• *{escape(verdict[:1].upper())}{escape(verdict[1:])}*{'' if gate.blocks else ' (a warning)'}: {escape(_measured(gate))}"
+    """A check that did not pass: what was found comes first, since the check by itself reads as if it were so."""
+    found = escape(f"{gate.measured} (check: {gate.description})" if gate.measured else gate.description)
+    if gate.is_open:
+        return f"• *{escape(_capital(open_word(gate)))}:* {found}"  # by name it stands above
+    if gate.passes_at:
+        return f"• *Waiting; nothing starts before this check passes:* {found}"
+    word = "Blocked" if gate.blocks else "Warning"
+    if gate.outcome is GateOutcome.NOT_KNOWN:
+        missing = "; ".join(one.what for one in gate.unknowns)
+        return f"• *{word}, not known{f' ({escape(missing)})' if missing else ''}:* {found}"
+    return f"• *{word}:* {found if gate.measured else f'this is not so: {found}'}"
 
 
-def _measured(gate: Gate) -> str:
-    return f"{gate.description} ({gate.measured})" if gate.measured else gate.description
+def _capital(says: str) -> str:
+    return f"{says[:1].upper()}{says[1:]}"
 
 
-def _runs(card: TicketView) -> str:
+def _steps(card: TicketView) -> str:
+    """Each step in words. What it sends, and what a person is told to do, stands in the thread."""
     plan, number = card.plan, 0
-    lines = ["*Exactly this runs:*"]
+    lines = ["*Steps:*"]
     is_mixed = any(group.on_failure == "undo" for group in plan.groups)
     for group in plan.groups:
         lines += _about(group, is_mixed=is_mixed)
         for step in group.steps:
             number += 1
-            lines.append(f"*{number}* {escape(step.description)} ({at_most(step_seconds(step))})")
-            if step.act is not None:
-                lines.append(f"→ {escape(action_in_words(step.act))}")
+            lines.append(f"*{number}* {escape(step.description)} ({_how(step)})")
     gives_way = any(group.gives_way_between for group in plan.groups)
-    meanwhile = "another change may have them between two steps" if gives_way else "no other change there meanwhile"
-    lines.append(f"*Locks:* {escape(format_locks(plan.locks))}; {meanwhile}")
+    meanwhile = (
+        "another change may have them between two steps" if gives_way else "no other change can run there meanwhile"
+    )
+    lines.append(f"*Locks:* {escape(short_locks(plan.locks))}; {meanwhile}")
     return "\n".join(lines)
+
+
+def _how(step: Step) -> str:
+    by_hand = f"by hand, {step.act.role}, " if isinstance(step.act, ManualStep) else ""
+    return f"{by_hand}{at_most(step_seconds(step))}"
 
 
 def _about(group: Group, *, is_mixed: bool) -> Iterator[str]:
@@ -231,20 +255,19 @@ def _foot(card: TicketView) -> tuple[Block, ...]:
     proposal = card.proposal
     replaces = f" · replaces {proposal.replaces}" if proposal.replaces else ""
     return contexts(
-        f"plan {proposal.digest[:8]} (full digest in thread) · code {escape(proposal.made.version)}{replaces}"
+        f"Commands, checks and evidence: in the thread · plan {proposal.digest[:8]} · code {escape(proposal.made.version)}{replaces}"
     )
 
 
 def _buttons(card: TicketView) -> tuple[Block, ...]:
-    says = "; ".join(step.description for step in card.plan.steps)
+    says = [escape_control(step.description) for step in card.plan.steps]
     confirm = card.proposal.policy == CONFIRM
     waits = bool(card.plan.pending_gates)
     if questions := card.plan.open_questions:
         return actions([answer_button(card.id, questions), reject_button(card.id), withdraw_button(card.id)])
     pressed = approve_button(
         card.id,
-        escape_control(says),
-        len(card.plan.steps),
+        says,
         is_confirm=confirm,
         waits=waits,
         is_stopped=card.stop is not None,

@@ -68,28 +68,40 @@ def sealed_value(ticket: str, seal: str) -> str:
 
 
 def approve_button(
-    ticket: str, says: str, steps: int, *, is_confirm: bool, waits: bool = False, is_stopped: bool = False
+    ticket: str, steps: Sequence[str], *, is_confirm: bool, waits: bool = False, is_stopped: bool = False
 ) -> Block:
     """Approve, or confirm: asks once more, and names what starts now, or once its time has come.
 
     Args:
         ticket: its number.
-        says: the steps, as plain text.
-        steps: how many.
+        steps: each of them, as plain text.
         is_confirm: the requester confirms it.
         waits: for a gate that passes in time.
         is_stopped: changes are stopped, so nothing starts before `/hvops go`.
     """
     verb = "Confirm" if is_confirm else "Approve"
-    when = "Starts by itself once every gate has passed" if waits else "Starts now"
+    when = "Starts by itself once every check has passed" if waits else "Starts now"
     if is_stopped:
         when = "Changes are stopped, so nothing starts before /hvops go. After that"
-    starts = f"{when}: {says}."
-    if utf16_length(starts) > limits.CONFIRM_TEXT:
-        tail = f" {steps} steps in all, as the plan says."
-        starts = truncate(starts, limits.CONFIRM_TEXT - utf16_length(tail)) + tail
     made = button(verb, APPROVE, ticket, primary=True)
-    return {**made, "confirm": _confirm(f"{verb} {ticket}?", starts, verb if is_stopped else f"{verb} and Start")}
+    return {
+        **made,
+        "confirm": _confirm(
+            f"{verb} {ticket}?", _whole_steps(when, steps), verb if is_stopped else f"{verb} and Start"
+        ),
+    }
+
+
+def _whole_steps(when: str, steps: Sequence[str]) -> str:
+    """The first steps that fit whole into the dialog, and how many there are: no step is cut."""
+    shown = len(steps)
+    while shown:
+        more = "" if shown == len(steps) else f" Then {len(steps) - shown} more; all {len(steps)} are in the plan."
+        says = f"{when}: {'; '.join(steps[:shown])}.{more}"
+        if utf16_length(says) <= limits.CONFIRM_TEXT:
+            return says
+        shown -= 1
+    return f"{when}: {len(steps)} {'step' if len(steps) == 1 else 'steps'}, as the plan says."
 
 
 def answer_button(ticket: str, questions: Sequence[OpenQuestion]) -> Block:

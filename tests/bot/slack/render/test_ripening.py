@@ -26,10 +26,10 @@ def ripening(told):
 
 def test_the_proposal_and_its_button_say_that_it_starts_later(ripening):
     message = ticket_message(ripening.card())
-    line = "*Not yet, and nothing starts before it has passed*: The writer is stuck (first seen 23:05 UTC)"
+    line = "*Waiting; nothing starts before this check passes:* first seen 23:05 UTC (check: The writer is stuck)"
     assert line in plain_text(list(message.blocks))
     approve = message.blocks[-1]["elements"][0]["confirm"]["text"]["text"]
-    assert approve.startswith("Starts by itself once every gate has passed: Pause and drain hv03;")
+    assert approve.startswith("Starts by itself once every check has passed: Pause and drain hv03;")
     assert not problems(message.blocks)
 
 

@@ -34,7 +34,7 @@ def values(message):
     return {one["value"] for block in message.blocks if block["type"] == "actions" for one in block["elements"]}
 
 
-def test_a_proposal_says_all_that_is_signed(told):
+def test_a_proposal_says_what_decides_and_the_thread_has_all_that_is_signed(told):
     card = told().card()
     message = ticket_message(card)
     text = said(message)
@@ -46,15 +46,23 @@ def test_a_proposal_says_all_that_is_signed(told):
         "Impact:* 11 guests live-migrate off and back",
         "Way back:* Resume hv03 at any step",
         "Risk:* high",
-        "1 of 2 passed:*\n• No guest on hv03 is locked (0 of 11 locked)",
-        "*NOT passed* (a warning): No other node is paused (hv05 is paused)",
+        "*1 of 2 checks passed* ",
+        "• *Warning:* hv05 is paused (check: No other node is paused)",
         "1* Pause and drain hv03",
-        "MSCluster_Node[Name='hv03'].Pause(DrainType=1)",
-        "by hand (operator): Open the wizard again.",
-        "Locks:* cluster prod; no other change there meanwhile",
-        f"plan {card.proposal.digest[:8]} (full digest in thread)",
+        "by hand, operator, at most",
+        "Locks:* cluster prod; no other change can run there meanwhile",
+        f"Commands, checks and evidence: in the thread · plan {card.proposal.digest[:8]}",
     ):
         assert fact in text
+    whole = said(entry_message(card, card.entries[0]))
+    for fact in (
+        "MSCluster_Node[Name='hv03'].Pause(DrainType=1)",
+        "by hand (operator): Open the wizard again.",
+        "No guest on hv03 is locked: 0 of 11 locked",
+        card.proposal.digest,
+    ):
+        assert fact not in text
+        assert fact in whole
     assert labels(message) == ["Approve", "Reject…", "Withdraw"]
     assert values(message) == {"T-412"}
     approve = message.blocks[-1]["elements"][0]
@@ -388,7 +396,7 @@ def test_whatever_a_plan_holds_it_is_shown_within_the_limits_and_never_cut(told,
     if message.files:
         assert message.files[0].name == "plan.txt"
         assert proposal.proposal.digest in shown
-        assert "Exactly this runs" not in shown
+        assert "*Steps:*" not in shown
     else:
         assert all(f"*{number}* " in shown for number in range(1, len(plan.steps) + 1))
 
