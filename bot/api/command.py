@@ -65,6 +65,11 @@ class StepTimes:
     ended: datetime
 
 
+CHECK_RESULT = (
+    "Check: "  # how a sentence of `describe_after` begins that keeps the end from being called done without more
+)
+
+
 @dataclass(frozen=True, slots=True)
 class AfterRun:
     """What there is to tell of a run that is done.
@@ -97,7 +102,8 @@ class Remediation(Generic[A, F]):
     """A command that changes something, after a decision.
 
     Attributes:
-        describe_after: puts the answers to `Plan.afterwards` in words, a sentence each: "9 of 11 guests are back". Pure;
+        describe_after: puts the answers to `Plan.afterwards` in words, a sentence each: "9 of 11 guests are back". One that
+            begins with `CHECK_RESULT` says what the change was meant for and was not seen. Pure;
             it names what did not answer. Without it, or where it raises ValueError, each answer is shown as it was read.
         undo_gates: what has to be so before a person takes back what it did: from new facts, and from the plan that
             takes it back. Those that guard safety block, the others warn. None: the gates of its own plan, made afresh;

@@ -108,6 +108,7 @@ class Report:
     summary     one line that says it all, for a notification or a screen reader
     asked       how many targets were asked; `answered` of them did; `of` is what they are ("nodes", "guests")
     did         what those that count did, in a word: nodes answered, checks passed
+    background  what nobody needs at a glance: how far back logs go, rules, checks that passed. Behind *Evidence* in Slack
     """
 
     title: str
@@ -124,6 +125,7 @@ class Report:
     remedies: tuple[Remedy, ...] = ()  # Check Again, Evidence and Share are added by the bot
     samples: tuple[Sample, ...] = field(default=())
     did: str = "answered"
+    background: tuple[str, ...] = ()
 
     @property
     def has_findings(self) -> bool:

@@ -31,7 +31,7 @@ def print_report(console: Console, report: Report, footer: str) -> None:
         console.print(_chart(report.chart))
     if report.table is not None:
         _print_table(console, report.table)
-    for note in report.notes:
+    for note in (*report.notes, *report.background):
         console.print(styled(note, "dim"))
     answered = f"{report.answered} of {report.asked} {report.of} {report.did} · " if report.asked else ""
     console.print(styled(f"{answered}{footer}", "dim"))

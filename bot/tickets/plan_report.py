@@ -44,7 +44,8 @@ def no_plan(made: PlannedChange, unanswered: Sequence[Unknown] = ()) -> Report:
         answered=len(made.plan.passed_gates),
         findings=findings,
         unanswered=tuple(unanswered),
-        notes=(*_told(made.plan.gates), *made.plan.evidence),
+        notes=_told(made.plan.gates),
+        background=(*_passed(made.plan.gates), *made.plan.evidence),
         remedies=made.plan.remedies,
         samples=made.plan.samples,
         did="passed",
@@ -108,11 +109,13 @@ def _said(plan: Plan) -> tuple[str, str]:
 
 
 def _told(gates: Sequence[Gate]) -> tuple[str, ...]:
-    good = [_gate(gate) for gate in gates if gate.passed]
-    passed = (f"Passed ({len(good):,}): {' · '.join(good)}",) if good else ()
     waits = (f"Not yet: {_gate(gate)}" for gate in gates if gate.passes_at)
     warned = (f"Warning: {_gate(gate)}" for gate in gates if not (gate.passed or gate.blocks or gate.passes_at))
-    return (*passed, *waits, *warned)
+    return (*waits, *warned)
+
+
+def _passed(gates: Sequence[Gate]) -> tuple[str, ...]:
+    return tuple(f"Passed: {_gate(gate)}" for gate in gates if gate.passed)
 
 
 def _first(says: str, where: str, *, held: bool) -> Finding:
@@ -126,8 +129,8 @@ def _holds(where: str, gate: Gate) -> Finding:
     """What was found comes first: what is needed reads, by itself, as if it were so."""
     missing = tuple(("Not known", question_line(one)) for one in gate.unknowns)
     if not gate.measured:
-        return Finding(Severity.FAULT, "HELD", where, f"Needed: {gate.description}", missing)
-    return Finding(Severity.FAULT, "HELD", where, gate.measured, (("Needed", gate.description), *missing))
+        return Finding(Severity.FAULT, "BLOCKED", where, f"Needed: {gate.description}", missing)
+    return Finding(Severity.FAULT, "BLOCKED", where, gate.measured, (("Needed", gate.description), *missing))
 
 
 def _capital(says: str) -> str:

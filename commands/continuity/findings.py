@@ -29,9 +29,21 @@ def findings_of(verdicts: Sequence[Verdict]) -> tuple[Finding, ...]:
     """One for each assumption that is not proved, worst first."""
     worst = sorted((one for one in verdicts if one.outcome is not Outcome.PROVED), key=lambda one: one.outcome)
     return tuple(
-        Finding(_SEVERITY[one.outcome], _WORDS[one.outcome], one.subject, f"{_capital(one.why)}.", _lines(one))
+        Finding(
+            _SEVERITY[one.outcome],
+            _WORDS[one.outcome],
+            one.subject,
+            f"{_capital(one.why)}.",
+            _lines(one, names_owner=not one_owner(verdicts)),
+        )
         for one in worst
     )
+
+
+def one_owner(verdicts: Sequence[Verdict]) -> str:
+    """Who has to see to all that is not proved; "" where there are several, or nobody is named: each then names its own."""
+    owners = {one.assumption.owner if one.assumption else "" for one in verdicts if one.outcome is not Outcome.PROVED}
+    return owners.pop() if len(owners) == 1 else ""
 
 
 def proved_of(verdicts: Sequence[Verdict]) -> tuple[Healthy, ...]:
@@ -92,16 +104,14 @@ def _row(one: Verdict) -> tuple[str, ...]:
     )
 
 
-def _lines(one: Verdict) -> tuple[tuple[str, str], ...]:
-    found = []
-    if one.assumption:
-        found.append(("Assumed", one.assumption.says))
-    found += one.lines
-    if one.asked:
-        found.append(("Asked on", one.asked))
-    if one.assumption and one.assumption.owner:
-        found.append(("Owner", one.assumption.owner))
-    return tuple(found)
+def _lines(one: Verdict, *, names_owner: bool) -> tuple[tuple[str, str], ...]:
+    """What was assumed, with its owner and where it was asked in the same line; the table has each of them by itself."""
+    beside = [one.assumption.owner] if names_owner and one.assumption and one.assumption.owner else []
+    beside += [f"asked on {one.asked}"] if one.asked else []
+    told = f" ({', '.join(beside)})" if beside else ""
+    if not one.assumption:
+        return (*one.lines, *((("Read", f"on {one.asked}"),) if one.asked else ()))
+    return (("Assumed", f"{one.assumption.says}{told}"), *one.lines)
 
 
 def _capital(text: str) -> str:

@@ -11,7 +11,7 @@ from bot.api.facts import Unknown
 from bot.api.query_client import QueryClient
 from bot.api.report import Report
 from commands.continuity.facts import Facts, look, service_of
-from commands.continuity.findings import chart_of, count_outcomes, findings_of, proved_of, table_of
+from commands.continuity.findings import chart_of, count_outcomes, findings_of, one_owner, proved_of, table_of
 from commands.continuity.verdicts import verdicts_of
 
 
@@ -41,7 +41,7 @@ def evaluate(args: Args, facts: Facts) -> Report:
         findings=findings_of(verdicts),
         unanswered=(*facts.unlisted, *silent),
         fine=proved_of(verdicts),
-        notes=_notes(args),
+        notes=(*_notes(args), *_owner(one_owner(verdicts))),
         chart=chart_of(verdicts, _promised(args)),
         table=table_of(verdicts) if verdicts else None,
     )
@@ -50,6 +50,10 @@ def evaluate(args: Args, facts: Facts) -> Report:
 def _promised(args: Args) -> timedelta | None:
     service = service_of(args.target)
     return timedelta(minutes=service.rpo_minutes) if service and service.rpo_minutes else None
+
+
+def _owner(name: str) -> tuple[str, ...]:
+    return (f"Owner of what is not proved: {name}.",) if name else ()
 
 
 def _notes(args: Args) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from commands.formatting import join_names, pluralize, summarize_failures
 from commands.sources.bugchecks import Stops
 from commands.storvsc.facts import GuestAnswers, StorvscFacts, find_storvsc_risk
 from commands.storvsc.findings import (
+    background_of,
     chart_of,
     findings_of,
     fine_of,
@@ -53,6 +54,7 @@ def evaluate(args: Args, facts: StorvscFacts) -> Report:
         unanswered=summarize_failures(unknown, "target"),
         fine=fine_of(ranked, facts),
         notes=notes_of(facts, ranked),
+        background=background_of(facts),
         chart=chart_of(ranked),
         table=table_of(ranked, facts.now) if ranked else None,
         remedies=_remedies(args, ranked),

@@ -29,6 +29,11 @@ from commands.formatting import pluralize, summarize_failures
 from commands.sources.clock import machine_time
 from commands.sources.cluster import cluster_nodes
 
+_RULES = (
+    f"hvops warns from {format_span(WARNING)}. Kerberos fails above {format_span(KERBEROS)} by default. Each reading is dated "
+    "to the middle of its query; ± is half the round trip, plus half a second where the host reports whole seconds."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Args:
@@ -77,6 +82,7 @@ def evaluate(args: Args, facts: Facts) -> Report:
         unanswered=summarize_failures(unknown, "clock"),
         fine=_fine(compared),
         notes=_notes(silent, found=bool(findings)),
+        background=(_RULES,),
         table=_table(compared, read),
         remedies=_remedies(args.target),
         did="judged" if imprecise else "answered",
@@ -137,11 +143,6 @@ def _notes(silent: Sequence[Unknown], *, found: bool) -> tuple[str, ...]:
             f"A login can be refused because a clock is off by more than {format_span(KERBEROS)}. Run w32tm /query "
             "/status on that host's console."
         )
-    notes.append(
-        f"hvops warns from {format_span(WARNING)}. Kerberos fails above {format_span(KERBEROS)} by default. Each reading "
-        "is dated to the middle of its query; ± is half the round trip, plus half a second where the host reports whole "
-        "seconds."
-    )
     return tuple(notes)
 
 

@@ -74,6 +74,7 @@ def evaluate(args: Args, facts: WriterFacts) -> Report:
         unanswered=summarize_failures(silent, "node"),
         fine=_fine(nodes),
         notes=_notes(facts, nodes, missing),
+        background=_background(facts, nodes),
         remedies=_remedies(args, every),
         samples=tuple(sample for node in nodes for sample in node.samples()),
     )
@@ -203,7 +204,7 @@ def _healthy(word: str, nodes: Sequence[NodeVerdict]) -> Healthy:
 def _notes(
     facts: WriterFacts, nodes: Sequence[NodeVerdict], missing: Mapping[str, Sequence[Missing]]
 ) -> tuple[str, ...]:
-    notes = [*_away(facts), *_guesses(nodes), *missing_notes(missing)]
+    notes = [*_away(facts), *missing_notes(missing)]
     unclear = [node.name for node in nodes if node.callback and node.callback.cause is Cause.UNCLEAR]
     if unclear:
         notes.append(
@@ -211,9 +212,15 @@ def _notes(
         )
     if facts.cluster and not isinstance(facts.cluster.nodes, Unknown) and any(n.is_2008 for n in facts.cluster.nodes):
         notes.append("2008 R2 publishes no locked status: whether guests are locked is not known there.")
-    if nodes:
-        notes.append(f"Logs were read since {format_time(facts.now - LOOK_BACK, facts.now)}.")
     return tuple(notes)
+
+
+def _background(facts: WriterFacts, nodes: Sequence[NodeVerdict]) -> tuple[str, ...]:
+    """How a language was read, and how far back the logs go: nobody acts on it."""
+    if not nodes:
+        return tuple(_guesses(nodes))
+    since = f"Event logs searched back to {format_time(facts.now - LOOK_BACK, facts.now)}."
+    return (*_guesses(nodes), since)
 
 
 def _away(facts: WriterFacts) -> Iterator[str]:

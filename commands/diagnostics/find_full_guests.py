@@ -84,7 +84,8 @@ def evaluate(args: Args, facts: GuestSpaceFacts) -> Report:
         ),
         unanswered=summarize_failures(silent, "target"),
         fine=_fine(args, facts, judged),
-        notes=(*_notes(facts, answered, len(unknown), judged), *unknown_disks(facts)),
+        notes=(*_notes(facts, judged), *unknown_disks(facts)),
+        background=_background(facts, answered, len(unknown), judged),
         chart=chart(judged, least),
         table=table(judged, [(names[one.guest.vm_id], why.kind, one.host) for one, why in unknown if one]),
         remedies=(Remedy("Check Writers", f"/check-writers {args.target}"),),
@@ -169,7 +170,15 @@ def _fine(args: Args, facts: GuestSpaceFacts, judged: Sequence[Judged]) -> tuple
     return (Healthy("ENOUGH", (pluralize(well, "guest"),), enough),)
 
 
-def _notes(facts: GuestSpaceFacts, answered: int, unknown: int, judged: Sequence[Judged]) -> tuple[str, ...]:
+def _notes(facts: GuestSpaceFacts, judged: Sequence[Judged]) -> tuple[str, ...]:
+    unlimited = (
+        f"The limits of shadow storage are not known of {join_names(facts.unlimited)}." if facts.unlimited else ""
+    )
+    return (*((unlimited,) if unlimited else ()), *reserved_notes(judged))
+
+
+def _background(facts: GuestSpaceFacts, answered: int, unknown: int, judged: Sequence[Judged]) -> tuple[str, ...]:
+    """Who was not asked, and what is not counted. How many answered stands above the answer."""
     by_name = sorted(facts.guests, key=lambda one: one.guest.name.casefold())
     running = [one for one in by_name if one.guest.power.runs]
     names_by_id = guest_names(facts)
@@ -185,11 +194,9 @@ def _notes(facts: GuestSpaceFacts, answered: int, unknown: int, judged: Sequence
     notes = [counts]
     if skipped:
         notes.append(f"Not asked: {'; '.join(f'{join_names(names)} {word}' for word, names in skipped.items())}.")
-    if facts.unlimited:
-        notes.append(f"The limits of shadow storage are not known of {join_names(facts.unlimited)}.")
     if any(one.volume.reserved for one in judged):
         notes.append("Partitions without a letter or a mount point (system, EFI, recovery) are not counted.")
-    return (*notes, *reserved_notes(judged))
+    return tuple(notes)
 
 
 COMMAND = Diagnostic(Role.VIEWER, Args, collect, evaluate)

@@ -117,6 +117,9 @@ def evaluate(args: Args, facts: Facts) -> Report:
         unanswered=summarize_failures((*silent, *_jobs_unanswered(facts), *_not_known(compared)), "target"),
         fine=_fine(compared),
         notes=_notes(facts, facts.layout, compared, seen),
+        background=(
+            f"The schema is that of VMM {facts.layout.release}, told by its columns. Matched by virtual-machine id, never by name.",
+        ),
         table=table(compared),
         remedies=_remedies(args, compared),
     )
@@ -173,9 +176,7 @@ def _notes(
     facts: Facts, layout: Layout, compared: Sequence[Compared], seen: Mapping[str, Sequence[Guest]]
 ) -> tuple[str, ...]:
     assert not isinstance(facts.machines, Unknown)
-    notes = [
-        f"The schema is that of VMM {layout.release}, told by its columns. Matched by virtual-machine id, never by name."
-    ]
+    notes = []
     if layout.release == vmm.OLDEST:
         notes.append("For 2008 R2 only the states Running and Missing are known by number.")
     if isinstance(facts.running_jobs, int) and facts.running_jobs:

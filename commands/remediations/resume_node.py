@@ -7,13 +7,14 @@ from types import MappingProxyType
 from typing import Self
 
 from bot.api.arguments import HostTarget
-from bot.api.command import Remediation, Risk, Role
-from bot.api.facts import Unknown
-from bot.api.plan import Group, Plan, Step, bound
+from bot.api.command import CHECK_RESULT, AfterRun, Remediation, Risk, Role
+from bot.api.facts import Known, Unknown
+from bot.api.plan import Group, Plan, Step, bound, exists
 from bot.api.query_client import QueryClient
 from commands.drain.effects import NODE_TAKES_GUESTS
 from commands.drain.facts import ResumeFacts, find_resume_facts
-from commands.drain.steps import arrival_step, resume_step
+from commands.drain.steps import arrival_step, resume_step, roles_query
+from commands.formatting import pluralize
 from commands.no_plan import cluster_lock, no_plan, or_no_plan
 from commands.sources.nodes import ClusterNodeState, Drain, NodeState
 
@@ -79,6 +80,11 @@ def plan(args: Args, facts: ResumeFacts | None) -> Plan:
         current_state=f"{state.name} is paused{_drain(state)}",
         expected_state=f"{state.name} is up and takes guests again",
         at_most=None if args.failback == _STAY else bound(facts.affected),
+        afterwards=(
+            (exists(roles_query(cluster, state.name)).described_as(f"a guest is on {state.name}"),)
+            if args.failback == _AT_ONCE
+            else ()
+        ),
     )
     return or_no_plan(state.name, whole)
 
@@ -87,6 +93,18 @@ def _steps(cluster: str, node: str, failback: Failback) -> tuple[Step, ...]:
     """Guests that come back at once are waited for, so that the end names them."""
     resume = resume_step(cluster, node, _TYPES[failback])
     return (resume, arrival_step(cluster, node)) if failback == _AT_ONCE else (resume,)
+
+
+def describe_after(told: AfterRun) -> tuple[str, ...]:
+    """How many guests the node has once none moves any more. The cluster tells of none whether it was meant to come back."""
+    answer = told.answers[0]
+    if not isinstance(answer, Known):
+        return (f"{CHECK_RESULT}whether guests came back to {told.target} is not known: {answer.why}",)
+    if not answer.value:
+        return (
+            f"{CHECK_RESULT}no guest is on {told.target}. If its drain moved guests away, they stayed where they are: move them back",
+        )
+    return (f"{pluralize(len(answer.value), 'guest')} on {told.target}",)
 
 
 def _refused(facts: ResumeFacts) -> str:
@@ -133,4 +151,4 @@ def _drain(state: NodeState) -> str:
     return said.get(Drain(state.drain), "") if state.drain in list(Drain) else ""
 
 
-COMMAND = Remediation(Role.OPERATOR, Risk.LOW, Args, collect, plan)
+COMMAND = Remediation(Role.OPERATOR, Risk.LOW, Args, collect, plan, describe_after=describe_after)

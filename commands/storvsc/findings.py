@@ -228,8 +228,18 @@ def unknown_of(ranked: Sequence[GuestRisk], facts: StorvscFacts) -> tuple[Unknow
     return tuple(found)
 
 
+def background_of(facts: StorvscFacts) -> tuple[str, ...]:
+    """What was asked, and by which rule versions are compared."""
+    if not facts.hosts:
+        return ()
+    return (
+        f"Stops: events 1001 and 41 in the guests' System logs, 18590 and 18560 on the hosts, last {LOOK_BACK.days} days.",
+        f"{facts.rule.driver}: GDR and LDR are two branches, so their versions are never compared with each other.",
+    )
+
+
 def notes_of(facts: StorvscFacts, ranked: Sequence[GuestRisk]) -> tuple[str, ...]:
-    """What was asked, and what cannot be known."""
+    """What cannot be known."""
     if not facts.hosts:
         return ()
     names = guest_names(ranked)
@@ -246,8 +256,6 @@ def notes_of(facts: StorvscFacts, ranked: Sequence[GuestRisk]) -> tuple[str, ...
     return tuple(
         part
         for part in (
-            f"Stops: events 1001 and 41 in the guests' System logs, 18590 and 18560 on the hosts, last {LOOK_BACK.days} days.",
-            f"{facts.rule.driver}: GDR and LDR are two branches, so their versions are never compared with each other.",
             f"Some events could not be read in {join_names(unread)}." if unread else "",
             f"The list of stops may be cut on {join_names(cut)}." if cut else "",
         )

@@ -7,6 +7,7 @@ import contextlib
 import hmac
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 
 import structlog
 
@@ -208,7 +209,7 @@ class Clicks:
             return
         shown = AnswerShown(answer=answered.token, delivery="shared", place=where.channel, ts=ts, to=where.channel)
         await self._desk.write(click.who.id, shown)
-        for message in await asyncio.to_thread(thread_messages, report):
+        for message in await asyncio.to_thread(thread_messages, report, answered.at):
             await outbox.post(where.channel, message, where.thread_ts or ts, by=where.user)
         if report.table is not None:
             file = await asyncio.to_thread(csv_file, report.table, answered.line)
@@ -228,15 +229,18 @@ class Clicks:
                 await self._take_turn(click, turn)
                 answered = await self._reopen(click)
                 title, evidence = answered.report.title, answered.evidence
-                shown = await asyncio.to_thread(evidence_view, title, evidence, answered.token, page)
-                del answered, evidence
+                report, at = answered.report, answered.at
+                draw = partial(evidence_view, background=report.background, at=at)
+                shown = await asyncio.to_thread(draw, title, evidence, answered.token, page)
+                del answered, evidence, report, draw
         except HvopsError as error:
             shown = error_view(str(error))
         await self._update(click, shown)
 
     async def _evidence_file(self, click: Click) -> None:
         answered = await self._reopen(click)
-        file = await asyncio.to_thread(evidence_file, answered.report.title, answered.evidence)
+        report = answered.report
+        file = await asyncio.to_thread(evidence_file, report.title, answered.evidence, report.background)
         await self._send_file(click, file)
 
     async def _typed(self, click: Click) -> None:

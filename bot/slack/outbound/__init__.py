@@ -3,6 +3,7 @@
 outbox          in order per channel, one a second, never blindly twice
 sent_messages   whether what may have arrived did: found again by its mark
 responder       how one person is answered: response_url, then an ephemeral, then a direct message
+local_times     times in words as each reader's own
 message         a message, a file, and text from outside made harmless
 limits          Slack's numbers; blockkit_validation finds what breaks them, blockkit_fitting makes everything keep them
 api_errors      what became of one call to Slack; foreign errors end here

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from bot.slack.outbound import limits
 from bot.slack.outbound.blockkit_validation import block_problems, problems
+from bot.slack.outbound.local_times import cell_text, in_utc
 from bot.slack.outbound.message import Block, File, Message, View, escape_control, split, truncate, unescape
 
 _TASK = {"pending": "next", "in_progress": "now", "complete": "done", "error": "NOT DONE"}  # the state of a task card
@@ -99,8 +100,8 @@ def weaker_view(view: View) -> View | None:
 def plain_text_fallback(message: Message) -> Message:
     """The message as its text alone. What only the blocks said goes into a file, with all the rest."""
     text = _text_fits(message.text)
-    said = [unescape(one).replace("*", "") for block in message.blocks for one in texts(block)]
-    if all(one in unescape(text).replace("*", "") for one in said):
+    said = [unescape(in_utc(one)).replace("*", "") for block in message.blocks for one in texts(block)]
+    if all(one in unescape(in_utc(text)).replace("*", "") for one in said):
         return Message(text, (), message.files)  # a file would only say it twice
     whole = File("answer.txt", "The whole answer", as_text(message).encode())
     return Message(_text_fits(message.text), (), (*message.files, whole))
@@ -108,7 +109,7 @@ def plain_text_fallback(message: Message) -> Message:
 
 def as_text(message: Message) -> str:
     """All that a message says, for a file."""
-    parts = [unescape(message.text), *(text for block in message.blocks for text in texts(block))]
+    parts = [unescape(in_utc(message.text)), *(in_utc(text) for block in message.blocks for text in texts(block))]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -116,7 +117,7 @@ def texts(block: Block) -> Iterator[str]:
     """Every text a block shows, in order; tables as lines of tab-separated cells. Buttons say nothing here."""
     kind = block["type"]
     if kind in ("table", "data_table"):
-        yield "\n".join("\t".join(cell["text"] for cell in row) for row in block["rows"])
+        yield "\n".join("\t".join(cell_text(cell) for cell in row) for row in block["rows"])
     elif kind == "data_visualization":
         yield _chart_text(block)
     elif kind == "plan":
@@ -145,7 +146,10 @@ def preformatted(text: str) -> tuple[Block, ...]:
 
 def table_from(block: Block) -> Block:
     """A data_table as a table: the same cells, numbers as text aligned to the right."""
-    rows = [[{"type": "raw_text", "text": cell["text"]} for cell in row] for row in block["rows"]]
+    rows = [
+        [cell if cell["type"] == "rich_text" else {"type": "raw_text", "text": cell["text"]} for cell in row]
+        for row in block["rows"]
+    ]
     numeric = [any(row[at]["type"] == "raw_number" for row in block["rows"][1:]) for at in range(len(rows[0]))]
     settings = [{"align": "right" if right else "left", "is_wrapped": not right} for right in numeric]
     return {"type": "table", "column_settings": settings, "rows": rows}

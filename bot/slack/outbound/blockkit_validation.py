@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bot.slack.outbound import limits
+from bot.slack.outbound.local_times import cell_text
 from bot.slack.outbound.message import Block, Message, View, utf16_length
 
 Found = Iterator["Problem"]
@@ -154,14 +155,14 @@ def _data_table(block: Block, pointer: str) -> Found:
     yield from _length(f"{pointer}/caption", block.get("caption", ""), limits.IDENTIFIER, least=1)
     if not 1 <= block.get("page_size", 1) <= limits.DATA_TABLE_PAGE:
         yield Problem(f"{pointer}/page_size", f"1 to {limits.DATA_TABLE_PAGE}")
-    kinds = ("raw_text", "raw_number")
+    kinds = ("raw_text", "raw_number", "rich_text")
     yield from _rows(block, pointer, limits.DATA_TABLE_ROWS + 1, limits.DATA_TABLE_TEXT, kinds, least=2)
 
 
 def _table(block: Block, pointer: str) -> Found:
     if len(block.get("column_settings", ())) > limits.TABLE_COLUMNS:
         yield Problem(f"{pointer}/column_settings", f"{limits.TABLE_COLUMNS} at most")
-    yield from _rows(block, pointer, limits.TABLE_ROWS, limits.TABLE_TEXT, ("raw_text",), least=1)
+    yield from _rows(block, pointer, limits.TABLE_ROWS, limits.TABLE_TEXT, ("raw_text", "rich_text"), least=1)
 
 
 def _rows(block: Block, pointer: str, most: int, characters: int, kinds: tuple[str, ...], *, least: int) -> Found:
@@ -171,11 +172,11 @@ def _rows(block: Block, pointer: str, most: int, characters: int, kinds: tuple[s
     if len({len(row) for row in rows}) > 1 or any(not 1 <= len(row) <= limits.TABLE_COLUMNS for row in rows):
         yield Problem(f"{pointer}/rows", f"rows of one length, 1 to {limits.TABLE_COLUMNS} cells")
     cells = [cell for row in rows for cell in row]
-    if any(not cell.get("text") for cell in cells):
+    if any(not cell_text(cell) for cell in cells):
         yield Problem(f"{pointer}/rows", "empty cell")
     if any(cell.get("type") not in kinds for cell in cells):
         yield Problem(f"{pointer}/rows", f"cells are {' or '.join(kinds)}")
-    total = sum(utf16_length(cell.get("text") or "") for cell in cells)
+    total = sum(utf16_length(cell_text(cell)) for cell in cells)
     if total > characters:
         yield Problem(f"{pointer}/rows", f"{total} characters; {characters} at most")
 

@@ -193,15 +193,15 @@ def _nothing(page: AuditPage) -> str:
 
 
 def rows_table(caption: str, rows: Iterable[Row]) -> Table:
-    """Rows as a table: whoever reads it sees who asked, who decided, and how it ended."""
+    """Rows as a table: whoever reads it sees who asked, who decided, and how it ended. Times as `local_times` reads them."""
     told = tuple(
         (
-            f"{datetime.fromisoformat(row.at).astimezone(UTC):%m-%d %H:%M}",
+            f"{datetime.fromisoformat(row.at).astimezone(UTC):%Y-%m-%d %H:%M} UTC",
             *(row.what, row.target, row.outcome, row.why, row.ticket, row.asked_by[1], row.decided_by[1]),
         )
         for row in rows
     )
-    return Table(f"{caption} · times in UTC", tuple(Column(name) for name in _COLUMNS), told)
+    return Table(caption, tuple(Column(name) for name in _COLUMNS), told)
 
 
 def _stories(rows: Iterable[Row]) -> list[Block]:

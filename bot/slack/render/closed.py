@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from bot.api.command import CHECK_RESULT
 from bot.formatting import duration
 from bot.ledger import Entry
 from bot.ledger.entries import Cancelled, Failed, Voided
@@ -73,6 +74,8 @@ def difference_text(card: TicketView) -> str:
 
 def _word(card: TicketView) -> str:
     word = WORDS.get(card.ticket.end, card.ticket.end)
+    if card.ticket.end == "done" and any(one.startswith(CHECK_RESULT) for one in card.after):
+        return "Finished, check the result"  # every step ran, and what it was meant for was not seen
     end = card.last(card.ticket.end)
     number = _number(end)
     return f"{word} at step {number}" if number else word

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 
 from bot.serialization import Evidence
 from bot.slack.outbound.blockkit_fitting import fit_view, preformatted
+from bot.slack.outbound.local_times import local_blocks
 from bot.slack.outbound.message import Block, File, View, escape, escape_control, truncate
 from bot.slack.render.blocks import EVIDENCE_FILE, EVIDENCE_PAGE, actions, button, contexts, sections
 from bot.slack.render.pagination import pager, paginate
@@ -29,7 +31,15 @@ def error_view(says: str) -> View:
     return _modal([*sections(escape(says))])
 
 
-def evidence_view(title: str, evidence: Sequence[Evidence], token: str, page: int = 0) -> View:
+def evidence_view(
+    title: str,
+    evidence: Sequence[Evidence],
+    token: str,
+    page: int = 0,
+    *,
+    background: Sequence[str] = (),
+    at: datetime | None = None,
+) -> View:
     """One page of the answers: what failed, what programs printed, rows, and last what is empty or only remembered. The file has them raw.
 
     Args:
@@ -37,23 +47,36 @@ def evidence_view(title: str, evidence: Sequence[Evidence], token: str, page: in
         evidence: all of it.
         token: of the answer; all that the buttons carry.
         page: from 0; a page that does not exist shows the nearest one.
+        background: of the report, above the first answer; plain text.
+        at: when it was asked.
     """
     one_page = paginate(sorted(evidence, key=_less_telling), page, weigh=_weight, heaviest=_PAGE)
     shown = [block for one in one_page.items for block in _blocks(one)]
     where = f"{escape(truncate(title, 200))} · {one_page.number} · {len(evidence):,} questions"
     body = shown or [*sections("Nothing was asked for this answer.")]
+    if background and one_page.at == 0:
+        told = _background(background)
+        body = [*(local_blocks(told, at) if at else told), *body]
     row = [*pager(one_page, EVIDENCE_PAGE, token), button("Send as File", EVIDENCE_FILE, token)]
     return _modal([*contexts(where), *actions(row), *body])
 
 
-def evidence_file(title: str, evidence: Sequence[Evidence]) -> File:
+def evidence_file(title: str, evidence: Sequence[Evidence], background: Sequence[str] = ()) -> File:
     """All of it, whole, as one text file."""
-    parts = [f"{escape_control(title)}\n"]
+    parts = [f"{escape_control(title)}\n", *(f"{escape_control(says, lines=True)}\n" for says in background)]
     for one in evidence:
         says = escape_control(one.raw, lines=True) or ("(no answer)" if one.error else _EMPTY)
         error = f"# {escape_control(one.error)}\n" if one.error else ""
         parts.append(f"## {escape_control(one.on)}: {escape_control(one.query)}\n{error}{says}\n")
     return File("evidence.txt", "Evidence", "\n".join(parts).encode())
+
+
+def _background(says: Sequence[str]) -> Iterator[Block]:
+    """What the answer does not say at a glance, as far as somebody would read it; the file has all of it."""
+    whole = "\n".join(f"• {escape(one, lines=True)}" for one in says)
+    yield from sections(
+        f"*How this was read*\n{whole}" if len(whole) <= _ONE else "The checks and rules behind this are in the file."
+    )
 
 
 def _less_telling(one: Evidence) -> int:

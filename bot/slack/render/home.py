@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from bot.audit.rows import Row
 from bot.dispatch.help import Help, Status, format_roles
 from bot.formatting import command_title
 from bot.ledger import ChainStatus
 from bot.slack.outbound.blockkit_fitting import fit_view
+from bot.slack.outbound.local_times import local_blocks
 from bot.slack.outbound.message import Block, View, escape, truncate
 from bot.slack.render.audit_results import OPEN as AUDIT
 from bot.slack.render.audit_results import broken, broken_title, chain_status, rows_table
@@ -95,7 +96,7 @@ def home_view(
         *contexts(f"Ledger: {escape(status.ledger)}{_chain(lately)}"),
         *contexts(" · ".join(f"{escape(label)}: {escape(says)}" for label, says in status.connections)),
     ]
-    return fit_view({"type": "home", "blocks": blocks})
+    return fit_view({"type": "home", "blocks": [*local_blocks(blocks, datetime.now(UTC))]})
 
 
 def no_role_view(says: str) -> View:
@@ -147,7 +148,7 @@ def _ticket(ticket: str, says: str, link: str) -> tuple[Block, ...]:
 def _answer(one: LastAnswer) -> tuple[Block, ...]:
     said = f"{escape(truncate(one.verdict, 600))}\n{escape(truncate(one.line, 200))} · {moment(one.at, '{date_short_pretty} {time}')}"
     pair = [button("Show Answer", SHOW, one.token), button("Check Again", ASK_AGAIN, one.token)]
-    return (*sections(said), *actions(pair))
+    return (*local_blocks(sections(said), one.at), *actions(pair))
 
 
 def _spoken(usage: str) -> str:

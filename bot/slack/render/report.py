@@ -10,6 +10,7 @@ from itertools import groupby
 from bot.api.facts import Unknown
 from bot.api.report import Finding, Healthy, Report, Severity, Table
 from bot.slack.outbound import limits
+from bot.slack.outbound.local_times import local_message
 from bot.slack.outbound.message import Block, File, Message, escape, escape_control, utf16_length
 from bot.slack.render import tables_and_charts
 from bot.slack.render.blocks import (
@@ -39,8 +40,8 @@ def shared_message(report: Report, token: str, at: datetime, user: str) -> Messa
     return report_message(report, token, at, f"Shared by <@{user}>", is_shared=True)
 
 
-def thread_messages(report: Report) -> tuple[Message, ...]:
-    """One reply per faulty or unknown host; what is beyond twenty comes together in the last one."""
+def thread_messages(report: Report, at: datetime) -> tuple[Message, ...]:
+    """One reply per faulty or unknown host; what is beyond twenty comes together in the last one. `at`: when it was asked."""
     wrong = [finding_text(one) for one in report.findings if one.severity is not Severity.NOTE]
     texts = wrong + [text for one in report.unanswered for text in unknown_texts([one])]
     alone, together = texts[: _REPLIES - 1], texts[_REPLIES - 1 :]
@@ -48,7 +49,7 @@ def thread_messages(report: Report) -> tuple[Message, ...]:
     if together:
         whole = "\n".join(together)
         replies.append(Message(f"{len(together):,} more hosts.", sections(whole)))
-    return tuple(replies)
+    return tuple(local_message(one, at) for one in replies)
 
 
 def csv_file(table: Table, name: str) -> File:
@@ -90,7 +91,7 @@ def report_message(
         *actions(_shown_buttons(report, token, SHOW) if is_shared else _buttons(report, token)),
     )
     files = (File("answer.txt", report_title(report), report_text(report).encode()),) if left_out else ()
-    return Message(escape(report.summary) or escape(report.title) or "hvops", blocks, files)
+    return local_message(Message(escape(report.summary) or escape(report.title) or "hvops", blocks, files), at)
 
 
 def finding_text(finding: Finding) -> str:
@@ -138,7 +139,7 @@ def report_text(report: Report) -> str:
     parts += [
         f"{seen(fine.word)}: {' '.join(map(seen, fine.targets))} {seen(fine.summary)}".rstrip() for fine in report.fine
     ]
-    return "\n\n".join((*parts, *map(seen, report.notes))) + "\n"
+    return "\n\n".join((*parts, *map(seen, (*report.notes, *report.background)))) + "\n"
 
 
 def _head(report: Report, at: datetime, audience: str) -> Iterator[Block]:

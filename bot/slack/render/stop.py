@@ -12,6 +12,8 @@ from bot.slack.render.blocks import contexts, header, sections
 from bot.slack.render.reason_modal import reason_input
 from bot.slack.render.ticket_view_model import DATE, StopView, at_time, format_approvers, who
 
+# What a stop does, to steps in progress as to a change that fails meanwhile: its rollback waits as well.
+_MEANWHILE = "Steps in progress will finish; nothing new starts, and a change that fails is not rolled back,"
 CALLBACK = "hvops:stop"  # of the window; the channel that it was asked for in is the private metadata
 
 
@@ -50,8 +52,8 @@ def notice(switch: Entry, before: Entry | None, resumed_by: tuple[str, ...]) -> 
     if switch.kind == Stopped.kind:
         title = "Changes are stopped"
         says = (
-            f"{_by(switch)} stopped all changes {at_time(switch.at, DATE)}{_why(switch)}. Steps in progress will finish; "
-            f"nothing new starts until /hvops go, which {format_approvers(resumed_by)} can run."
+            f"{_by(switch)} stopped all changes {at_time(switch.at, DATE)}{_why(switch)}. {_MEANWHILE} until /hvops go, which "
+            f"{format_approvers(resumed_by)} can run."
         )
     else:
         title = "Changes can start again"
@@ -65,7 +67,7 @@ def notice(switch: Entry, before: Entry | None, resumed_by: tuple[str, ...]) -> 
 def switched_message(entry: Entry) -> Message:
     """The answer to whoever stopped changes, or let them start again."""
     if entry.kind == Stopped.kind:
-        says = "Changes are stopped. Steps in progress will finish; nothing new starts until someone runs /hvops go."
+        says = f"Changes are stopped. {_MEANWHILE} until someone runs /hvops go."
     else:
         says = "Changes can start again."
     return Message(f"{says} (entry {entry.seq:,})", sections(f"*{says}* (entry {entry.seq:,})"))
@@ -84,7 +86,7 @@ def unchanged_message(newest: Entry | None) -> Message:
 
 def stop_view(channel: str) -> View:
     """The window that asks why, where `/hvops stop` was typed alone."""
-    says = "Steps in progress will finish; nothing new starts until /hvops go. Your name and reason are posted in every ops channel."
+    says = f"{_MEANWHILE} until /hvops go. Your name and reason are posted in every ops channel."
     return {
         "type": "modal",
         "callback_id": CALLBACK,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 
 from bot.ledger.ticket_state import TicketState
+from bot.slack.outbound.local_times import local_message
 from bot.slack.outbound.message import File, Message
 from bot.slack.render.blocks import sections
 from bot.slack.render.closed import ended_message
@@ -29,7 +31,8 @@ def ticket_message(card: TicketView) -> Message:
     if card.ticket.state is not TicketState.ENDED:
         message = with_stop(message, card.stop)
     sealed = replace(message, blocks=with_seal(message.blocks, card.id, card.seal))
-    return replace(sealed, instead=_plainest(card, sealed))
+    whole = replace(sealed, instead=_plainest(card, sealed))
+    return local_message(whole, datetime.fromisoformat(card.proposal.at))
 
 
 def _plainest(card: TicketView, message: Message) -> Message:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from datetime import datetime
 
 from bot.audit.ticket_history import HistoryLine, story_of, story_text
 from bot.ledger import Entry
 from bot.slack.outbound.blockkit_fitting import fit_view
+from bot.slack.outbound.local_times import local_blocks
 from bot.slack.outbound.message import Block, File, View, escape, escape_control, truncate, utf16_length
 from bot.slack.render.blocks import actions, button, contexts, sections
 from bot.slack.render.pagination import pager, paginate
@@ -57,7 +59,7 @@ def _weight(one: HistoryLine) -> int:
 
 
 def _blocks(one: HistoryLine) -> tuple[Block, ...]:
-    return sections(_text(one))
+    return local_blocks(sections(_text(one)), datetime.fromisoformat(one.at))
 
 
 def _text(one: HistoryLine) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from bot.api.plan import CompareToBefore
@@ -14,6 +15,7 @@ from bot.ledger.entries import Intent, Interrupted, Outcome, Resumed, Started, S
 from bot.ledger.ticket_state import ENDS
 from bot.slack.outbound import limits
 from bot.slack.outbound.blockkit_fitting import preformatted
+from bot.slack.outbound.local_times import local_message
 from bot.slack.outbound.message import File, Message, escape, escape_control, truncate, utf16_length
 from bot.slack.render.blocks import contexts, sections
 from bot.slack.render.closed import difference_text, end_in_words
@@ -58,14 +60,15 @@ def entry_message(card: TicketView, entry: Entry) -> Message | None:
     """The line of one entry; None where it leaves none."""
     if entry.kind == "proposed":
         return plan_message(card)
+    at = datetime.fromisoformat(entry.at)
     if entry.kind in ENDS:
-        return _end(card, entry)
+        return local_message(_end(card, entry), at)
     line = _LINES.get(entry.kind)
     says = line(card, entry) if line else ""
     if not says:
         return None
     whole = f"{says} (entry {entry.seq:,})"
-    return Message(truncate(whole.replace("*", ""), limits.MESSAGE_TEXT), sections(whole))
+    return local_message(Message(truncate(whole.replace("*", ""), limits.MESSAGE_TEXT), sections(whole)), at)
 
 
 def direct_message(card: TicketView, entry: Entry, why: str) -> Message | None:

@@ -57,7 +57,7 @@ async def test_an_unknown_beside_a_gate_that_holds_makes_no_ticket(bench, held):
     Gates(bench, *held)
     found = await bench.propose()
     assert isinstance(found, AnsweredRequest)
-    assert [one.status for one in found.report.findings] == ["HELD", "HELD"]
+    assert [one.status for one in found.report.findings] == ["BLOCKED", "BLOCKED"]
     assert ("Not known", f"{CRM}: no answer (timed out).") in found.report.findings[0].lines
 
 

@@ -79,7 +79,7 @@ async def test_a_plan_that_a_gate_holds_makes_no_ticket_and_says_what_holds_it(b
     assert isinstance(answered, AnsweredRequest)
     assert answered.report.title == "No plan yet for hv03: 9 of 11 locked"
     held = answered.report.findings[0]
-    assert (held.status, held.summary, held.lines) == ("HELD", "9 of 11 locked", (("Needed", "No guest is locked"),))
+    assert (held.status, held.summary, held.lines) == ("BLOCKED", "9 of 11 locked", (("Needed", "No guest is locked"),))
     assert (answered.report.answered, answered.report.did) == (answered.report.asked - 1, "passed")
     assert bench.ledger.tickets() == []
     assert bench.pipeline.find(answered.token).report == answered.report
@@ -115,7 +115,8 @@ async def test_a_gate_that_only_warns_and_buttons_beside_the_plan(bench):
     bench.plans["reset"] = lambda _on, _facts: Plan("why", "", "", (), gates, (), remedies=(remedy,))
     answered = await bench.propose()
     assert answered.report.remedies == (remedy,)
-    assert answered.report.notes == ("Passed (1): Memory", "Warning: Quorum holds")
+    assert answered.report.notes == ("Warning: Quorum holds",)
+    assert answered.report.background == ("Passed: Memory",)
 
 
 @pytest.mark.parametrize(

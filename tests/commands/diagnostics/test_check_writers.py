@@ -79,7 +79,7 @@ async def test_a_healthy_cluster(check, make):
         asked=6,
         answered=6,
         fine=(Healthy("STABLE", nodes, "8 writers each"),),
-        notes=("Logs were read since 21 Nov 22:41 UTC.",),
+        background=("Event logs searched back to 21 Nov 22:41 UTC.",),
         samples=tuple(sample(node) for node in nodes),
     )
     assert check.ask.rounds == 2
@@ -151,7 +151,7 @@ async def test_the_stuck_writer_whole(check, make, waiting, named):
         ),
         unanswered=(Unknown("hv05", "timed out", "no answer in 20 s. Not counted as healthy."),),
         fine=(Healthy("STABLE", ("hv01", "hv02", "hv04", "hv06"), "8 writers each"),),
-        notes=("Logs were read since 21 Nov 22:41 UTC.",),
+        background=("Event logs searched back to 21 Nov 22:41 UTC.",),
         remedies=(Remedy("Find Full Guests", "/find-full-guests prod", primary=True),),
         samples=(sample("hv01"), sample("hv02"), sample("hv03", 5, "Retryable error"), sample("hv04"), sample("hv06")),
     )
@@ -545,7 +545,7 @@ async def test_other_languages(check, make, language, stuck):
         "The language of hv04 is not known here. Its last errors “Brak błędu” probably mean “No error”: all stable"
         " writers of the host print it, and no other does."
     )
-    assert (guess in report.notes) is not known
+    assert (guess in report.background) is not known
     assert {fine.word: "hv04" in fine.targets for fine in report.fine} == (
         {"STABLE": True} if known else {"STABLE": False, "PROBABLY STABLE": True}
     )

@@ -46,7 +46,7 @@ async def test_enough_room_everywhere(find, make):
     assert (report.of, report.asked, report.answered) == ("guests", 12, 12)
     assert report.findings == report.unanswered == ()
     assert report.fine == (Healthy("ENOUGH", ("12 guests",), "1 GB and 10 % or more free on every volume"),)
-    assert report.notes == ("12 guests: 12 answered, 0 unknown.",)
+    assert report.background == ("12 guests: 12 answered, 0 unknown.",)
     assert report.remedies == (Remedy("Check Writers", "/check-writers prod"),)
     assert find.ask.rounds == 3
 
@@ -145,8 +145,10 @@ async def test_reserved_partitions_are_noted_and_decide_nothing(find, make):
     assert report.title == report.summary == "prod: no full guest among 6"
     assert report.findings == ()
     assert report.fine == (Healthy("ENOUGH", ("6 guests",), "1 GB and 10 % or more free on every volume"),)
-    assert report.notes[1:] == (
+    assert report.background[1:] == (
         "Partitions without a letter or a mount point (system, EFI, recovery) are not counted.",
+    )
+    assert report.notes == (
         "vm-100 has 20 MB free on its System Reserved partition (350 MB). Few backups read it; nothing on it can be freed.",
     )
     assert {bar.label for bar in report.chart.bars} == {
@@ -260,7 +262,7 @@ async def test_who_was_not_asked_and_why(find, make):
     ]
     script[("hv04", KVP)][0]["GuestIntrinsicExchangeItems"] = make.kvp("vm-400", "FreeBSD")
     report = await find(script)
-    assert report.notes[:2] == (
+    assert report.background[:2] == (
         "12 guests: 7 answered, 0 unknown, 1 Linux, 1 another system, 1 off, 1 saved, 1 paused.",
         "Not asked: vm-201 Linux; vm-400 another system; vm-100 off; vm-101 saved; vm-200 paused.",
     )
@@ -355,7 +357,7 @@ async def test_one_node_of_a_cluster(find, make):
         make.space(2, test_tfs_01={VOLUMES: [make.volume("C:", 0)]}), target=Target("HV03", "host", "prod")
     )
     assert report.title == "HV03: test-tfs-01 has 0 MB free on C:"
-    assert report.notes[0] == "2 guests: 2 answered, 0 unknown."
+    assert report.background[0] == "2 guests: 2 answered, 0 unknown."
 
 
 async def test_a_2008_r2_host_that_stands_alone(find, make):

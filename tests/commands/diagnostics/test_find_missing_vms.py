@@ -26,7 +26,7 @@ async def test_where_all_agrees_nothing_is_found(answer):
     assert report.title == "vmm: VMM and hosts agree about 6 virtual machines"
     assert (report.asked, report.answered, report.findings, report.unanswered) == (6, 6, (), ())
     assert report.fine[0].targets == ("6 virtual machines",)
-    assert "VMM 2016 or later" in report.notes[0]
+    assert "VMM 2016 or later" in report.background[0]
     assert report.table is None
 
 
@@ -414,7 +414,7 @@ async def test_no_columns_at_all_are_unknown(answer):
 )
 async def test_the_release_is_told_by_its_columns(answer, without, release):
     report = await answer([], vmm={"vmm columns": columns(*without)})
-    assert f"VMM {release}," in report.notes[0]
+    assert f"VMM {release}," in report.background[0]
     assert any("only the states" in note for note in report.notes) == (release == vmm.OLDEST)
 
 

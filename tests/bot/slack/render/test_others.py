@@ -150,7 +150,7 @@ def test_home_for_somebody_and_for_nobody():
 def test_a_shared_report_has_one_reply_per_faulty_or_unknown_host(full_guests):
     message = shared_message(full_guests, "t", AT, "U1")
     assert "Shared by <@U1>" in as_text(message)
-    replies = [reply.text.splitlines()[0] for reply in thread_messages(full_guests)]
+    replies = [reply.text.splitlines()[0] for reply in thread_messages(full_guests, AT)]
     assert [one.split(":")[0] for one in replies] == [
         "FULL test-tfs-01",
         "LOW sql-stage-02",
@@ -166,7 +166,7 @@ def test_a_thread_is_no_burst():
     findings = tuple(Finding(Severity.FAULT, "FULL", f"vm-{at}", "C: is full") for at in range(100))
     findings += (Finding(Severity.NOTE, "NOTE", "quiet", "nothing to do"),)
     report = Report("t", "s", "guests", 101, 100, findings, (Unknown("hv05", "timed out", "No answer."),))
-    replies = thread_messages(report)
+    replies = thread_messages(report, AT)
     assert len(replies) == 20
     whole = "".join(as_text(one) for one in replies)
     assert all(f"vm-{at}:" in whole for at in range(100))

@@ -7,6 +7,7 @@ import pytest
 from bot.api.plan import Gate, GateOutcome
 from bot.executor.context import TicketChange
 from bot.slack.outbound.blockkit_validation import problems
+from bot.slack.outbound.local_times import in_utc
 from bot.slack.render.ticket import ticket_message
 from lab.slack.plain_text import plain_text
 
@@ -27,7 +28,7 @@ def ripening(told):
 def test_the_proposal_and_its_button_say_that_it_starts_later(ripening):
     message = ticket_message(ripening.card())
     line = "*Waiting; nothing starts before this check passes:* first seen 23:05 UTC (check: The writer is stuck)"
-    assert line in plain_text(list(message.blocks))
+    assert line in in_utc(plain_text(list(message.blocks)))
     approve = message.blocks[-1]["elements"][0]["confirm"]["text"]["text"]
     assert approve.startswith("Starts by itself once every check has passed: Pause and drain hv03;")
     assert not problems(message.blocks)
@@ -37,5 +38,5 @@ def test_an_approved_one_says_what_it_waits_for(ripening):
     why = "not yet: The writer is stuck (first seen 23:05 UTC)"
     card = ripening.approved().card(happening=TicketChange("T-412", "ripening", says=why))
     message = ticket_message(card)
-    assert f"*Now:* {why}" in plain_text(list(message.blocks))
+    assert f"*Now:* {why}" in in_utc(plain_text(list(message.blocks)))
     assert "then it starts" not in plain_text(list(message.blocks))
