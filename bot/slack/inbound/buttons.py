@@ -19,13 +19,13 @@ from bot.errors import HvopsError, PermissionDenied, Refusal, TicketError, TooMa
 from bot.ledger import Entry
 from bot.ledger.entries import AnswerShown, Refused
 from bot.slack.inbound.audit_buttons import ReviewClicks
-from bot.slack.inbound.request_handler import RequestHandler
+from bot.slack.inbound.request_handler import RequestHandler, Window
 from bot.slack.inbound.ticket_buttons import Click, TicketClicks
 from bot.slack.outbound.api_errors import NotSent, classify_error
 from bot.slack.outbound.message import File, Message, View
 from bot.slack.outbound.responder import Reply
 from bot.slack.render import blocks, errors
-from bot.slack.render.command_modal import Form
+from bot.slack.render.command_modal import Form, checking_view
 from bot.slack.render.evidence import error_view, evidence_file, evidence_view, loading_view
 from bot.slack.render.report import csv_file, shared_message, thread_messages
 from bot.slack.render.ticket_buttons import OPEN, REASONED, TICKET_VERBS
@@ -169,8 +169,20 @@ class Clicks:
 
     async def _ask_again(self, click: Click) -> None:
         answered = await self._reopen(click)
+        await self._starts(click, answered, answered.line)
+
+    async def _starts(self, click: Click, answered: AnsweredRequest, typed: str) -> None:
+        """Ask what a button of an answer asks. In a message how far it is stands there; on Home a window has that, and the answer."""
+        line, window, reply = read_typed(typed, EntryPoint.BUTTON), None, None
+        command = self._desk.parts.registry.get(line.name)
+        if not click.where.channel and command is not None and line.builtin is None and click.trigger:
+            with contextlib.suppress(HvopsError):  # Slack came too late for a window: the answer comes directly
+                waiting = checking_view(command, line.text, self._desk.parts.seconds)
+                window = Window(await self._open(click, waiting), command, {})
+        elif click.where.response_url and not click.message:
+            reply = await self._desk.reply_to_press(click.where, answered)
         await self._desk.handle_line(
-            click.who, click.where, read_typed(answered.line, EntryPoint.BUTTON), "button", click.seq, fresh=click.fresh
+            click.who, click.where, line, "button", click.seq, fresh=click.fresh, window=window, reply=reply
         )
 
     async def _run(self, click: Click) -> None:
@@ -178,8 +190,7 @@ class Clicks:
         if not 0 <= click.index < len(answered.report.remedies):
             await self._say(click, errors.expired_button(answered.line))
             return
-        line = read_typed(answered.report.remedies[click.index].line, EntryPoint.BUTTON)
-        await self._desk.handle_line(click.who, click.where, line, "button", click.seq, fresh=click.fresh)
+        await self._starts(click, answered, answered.report.remedies[click.index].line)
 
     async def _show(self, click: Click) -> None:
         await self._desk.deliver(await self._reopen(click), self._desk.reply(click.where))

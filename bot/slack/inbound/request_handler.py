@@ -38,7 +38,7 @@ from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent, classify_err
 from bot.slack.outbound.blockkit_fitting import weaker_view
 from bot.slack.outbound.message import Block, Message, View
 from bot.slack.outbound.outbox import Outbox
-from bot.slack.outbound.responder import Reply, ReplyTarget, WindowReply
+from bot.slack.outbound.responder import PressedReply, Reply, ReplyTarget, WindowReply
 from bot.slack.outbound.slack_time import slack_time
 from bot.slack.render import errors, progress
 from bot.slack.render import help as help_renderer
@@ -52,7 +52,7 @@ from bot.slack.render.command_modal import (
     result_view,
 )
 from bot.slack.render.home import LastAnswer, RecentChanges, home_view, no_role_view
-from bot.slack.render.report import report_message
+from bot.slack.render.report import asking_message, report_message
 from bot.slack.render.stop import stop_view
 from bot.slack.roles import RoleResolver
 from bot.slack.tickets.change_service import Changes
@@ -253,6 +253,12 @@ class RequestHandler:
                     return await asyncio.get_running_loop().run_in_executor(self._menus, options, person)
         return options_of((), typed)
 
+    async def reply_to_press(self, where: ReplyTarget, answered: AnsweredRequest) -> Reply:
+        """How somebody is answered who pressed a button of an answer that only they see: in it stands how far it is."""
+        made = await asyncio.to_thread(report_message, answered.report, answered.token, answered.at)
+        shown = self.sealed_message(where.user, made)
+        return PressedReply(self.parts.outbox, where, self.parts.base_url, partial(asking_message, shown))
+
     def reply_in(self, who: SlackUser, window: Window) -> Reply:
         """How somebody is answered in the window that they sent off."""
         draw: Mapping[str, Callable[[Message], View]] = {
@@ -287,6 +293,7 @@ class RequestHandler:
         trigger: str = "",
         fresh: Freshness | None = None,
         window: Window | None = None,
+        reply: Reply | None = None,
     ) -> None:
         """Answer a line that somebody typed or pressed.
 
@@ -300,8 +307,10 @@ class RequestHandler:
             fresh: how old it is; None of a slash command, which Slack does not date. An old one proposes nothing, stops
                 nothing and lets nothing start; what only asks is answered.
             window: the one whose fields made the line; the answer is shown there, or what is wrong with them.
+            reply: how they are answered, where that is neither there nor as anybody is.
         """
-        reply = self.reply(where) if window is None else self.reply_in(who, window)
+        reply = reply or (self.reply(where) if window is None else self.reply_in(who, window))
+        self._acknowledge(line, reply, fresh)
 
         async def work() -> None:
             person = await self.person(who, where, line.text, answers)
@@ -337,6 +346,11 @@ class RequestHandler:
                     raise
 
         await self.report_errors(reply, filled_in, line.text)
+
+    def _acknowledge(self, line: TypedLine, reply: Reply, fresh: Freshness | None) -> None:
+        """Say at once that a press or a mention was understood; a slash command is told in its acknowledgement."""
+        if fresh is not None and (said := self.ack_message(line)):
+            self.start(_begins(reply, said))
 
     async def _asked_again(self, who: SlackUser, window: Window, error: UsageError) -> bool:
         """Whether the form stands in its window again, with all that was written there and what is wrong with it."""
@@ -516,6 +530,10 @@ class RequestHandler:
             await reply.result(message)
         except (NotSent, DeliveryUnknown) as error:
             log.warning("nobody could be told", user=reply.where.user, text=message.text[:200], why=str(error))
+
+
+async def _begins(reply: Reply, said: Message) -> None:
+    await reply.begins(said)
 
 
 def _may_still_see(person: Person, answered: Answered) -> bool:

@@ -23,7 +23,7 @@ from bot.ledger.entries import Clicked, Proposed, Refused
 from bot.slack.inbound.freshness import FRESH_SECONDS, Freshness, Way
 from bot.slack.inbound.request_handler import RequestHandler, SlackUser
 from bot.slack.outbound.message import Message, View
-from bot.slack.outbound.responder import ReplyTarget
+from bot.slack.outbound.responder import Reply, ReplyTarget
 from bot.slack.outbound.slack_time import slack_time
 from bot.slack.render import errors
 from bot.slack.render.answer_modal import answer_view
@@ -349,8 +349,13 @@ class TicketClicks:
 
     async def _look(self, click: Click) -> None:
         person = await self._who_may_look(click, "look at")
+        await self._begins(click)
         by = mention(click.who.id, click.who.name)
         await self._say(click, await self._changes.look(person, click.token, by))
+
+    async def _begins(self, click: Click) -> None:
+        """Say at once that it was understood: hosts are asked before there is anything to answer."""
+        self._desk.start(_said(self._desk.reply(click.where), Message(f"Checking {click.token}…")))
 
     async def _who_may_look(self, click: Click, wanted: str) -> Person:
         """Who this is, where they may look at all that the ticket is about; a refusal stands in the ledger."""
@@ -365,6 +370,7 @@ class TicketClicks:
             await self._refuse_late(click, click.where)
             return
         request = await self._request(click, f"undo {click.token}")
+        await self._begins(click)
         await self._say(click, await self._changes.undo(request, click.token))
 
     async def _again(self, click: Click) -> None:
@@ -421,6 +427,10 @@ class TicketClicks:
 
     async def _say(self, click: Click, message: Message) -> None:
         await self._desk.reply(click.where).result(message)
+
+
+async def _said(reply: Reply, message: Message) -> None:
+    await reply.begins(message)
 
 
 def _window_of(click: Click) -> str:

@@ -1,7 +1,9 @@
 """How one person is answered about one request: response_url, then an ephemeral, then a direct message.
 
-A response URL takes five messages within 30 minutes. Progress spends two of them at most, so that the answer
-always has one; where the URL is spent, expired or broken the answer still arrives another way.
+A response URL takes five messages within 30 minutes. Progress spends few of them, so that the answer always has one;
+where the URL is spent, expired or broken the answer still arrives another way. The URL of a typed line replaces nothing
+[src: bolt-js#2287, bolt-python#1268], so of its progress one line at most is said: it stays. The URL of a press replaces the message
+that the button is in: there progress stands in that message, and is gone with the answer.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from bot.slack.outbound.outbox import Outbox
 
 log = structlog.get_logger()
 
-PROGRESS = 2  # uses of the response_url that progress may spend
+PROGRESS = 1  # uses of the response_url that progress may spend, beside the word that a press was understood
 _SPARE_SECONDS = 30  # a URL this close to its end is not trusted any more
 _PATIENCE = 20.0  # longest Retry-After that a response_url is waited for
 _SLACK_HOOKS = "hooks.slack.com"
@@ -64,16 +66,32 @@ class Reply:
         self._one_at_a_time = asyncio.Lock()
         self._replaces = False  # what is said now takes the place of the message whose button was pressed
 
+    async def begins(self, message: Message) -> bool:
+        """Say at once that something was understood. Never raises: it is not worth an answer."""
+        async with self._one_at_a_time:
+            if self._url:
+                return await self._said(message)
+            if not self.where.channel:
+                return False
+            try:
+                await self._outbox.ephemeral(self.where.channel, self.where.user, message, self.where.thread_ts)
+            except (NotSent, DeliveryUnknown):
+                return False
+            return True
+
     async def progress(self, message: Message) -> bool:
         """Say how far it is, if the budget allows. Never raises: progress is not worth an answer."""
         async with self._one_at_a_time:
             if not self._url or not self._progress:
                 return False
             self._progress -= 1
-            try:
-                return await self._post(message)
-            except DeliveryUnknown:
-                return False
+            return await self._said(message)
+
+    async def _said(self, message: Message) -> bool:
+        try:
+            return await self._post(message)
+        except DeliveryUnknown:
+            return False
 
     async def result(self, message: Message, *, replaces: bool = False) -> str:
         """Deliver an answer, in the place of the message whose button was pressed where it replaces that. Returns the way it went: "response_url", "ephemeral" or "direct".
@@ -148,6 +166,52 @@ class Reply:
             await self._outbox.attach_quietly(place, message.files)
 
 
+class PressedReply(Reply):
+    """Answers a press in an answer that one person sees: how far it is stands in that answer, and is taken out of it at the end."""
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        where: ReplyTarget,
+        base_url: str,
+        pressed: Callable[[Message | None], Message],
+    ) -> None:
+        """Take the message that the button is in: `pressed` makes it with a line that says how far it is, or without one."""
+        super().__init__(outbox, where, base_url)
+        self._pressed = pressed
+        self._is_marked = False
+
+    async def begins(self, message: Message) -> bool:
+        """Say it in the message whose button was pressed."""
+        async with self._one_at_a_time:
+            return bool(self._url) and await self._mark(message)
+
+    async def progress(self, message: Message) -> bool:
+        """The same, in place of what stood there before."""
+        async with self._one_at_a_time:
+            if not self._url or not self._progress:
+                return False
+            self._progress -= 1
+            return await self._mark(message)
+
+    async def result(self, message: Message, *, replaces: bool = False) -> str:
+        """Deliver the answer as any other, then leave the message with the button as it was. Raises NotSent, DeliveryUnknown."""
+        try:
+            return await super().result(message, replaces=replaces)
+        finally:
+            if self._is_marked:
+                async with self._one_at_a_time:
+                    await self._mark(None)
+                    self._is_marked = False
+
+    async def _mark(self, says: Message | None) -> bool:
+        self._replaces, self._is_marked = True, True
+        try:
+            return await self._said(self._pressed(says))
+        finally:
+            self._replaces = False
+
+
 class WindowReply(Reply):
     """Answers in the window that was sent off; where that is closed by now, as anybody is answered who asked in none."""
 
@@ -176,6 +240,10 @@ class WindowReply(Reply):
         """Say in the window how far it is. The answer waits until Slack has it: what comes second stands there."""
         async with self._one_at_a_time:
             return await self._update(self._draw["progress"](await self._outbox.prepare(message)))
+
+    async def begins(self, message: Message) -> bool:
+        """Say nothing more: the window has said it already."""
+        return bool(message)
 
     async def result(self, message: Message, *, replaces: bool = False) -> str:
         """Show the answer in the window: "window"; else as `Reply` does. Raises NotSent, DeliveryUnknown."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from itertools import groupby
@@ -92,6 +93,14 @@ def report_message(
     )
     files = (File("answer.txt", report_title(report), report_text(report).encode()),) if left_out else ()
     return local_message(Message(escape(report.summary) or escape(report.title) or "hvops", blocks, files), at)
+
+
+def asking_message(message: Message, says: Message | None) -> Message:
+    """An answer whose button was pressed: above its buttons how far what it started is; as it was, where `says` is None."""
+    if says is None:
+        return message
+    at = next((place for place, block in enumerate(message.blocks) if block["type"] == "actions"), len(message.blocks))
+    return replace(message, blocks=(*message.blocks[:at], *sections(f"*{says.text}*"), *message.blocks[at:]))
 
 
 def finding_text(finding: Finding) -> str:

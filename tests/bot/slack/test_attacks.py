@@ -343,7 +343,7 @@ async def test_an_answer_is_not_overtaken_by_the_progress_that_slack_took_long_o
     update = client.views_update
 
     async def slow(**call):
-        said.append("progress" if "answered, waiting" in str(call) else "answer")
+        said.append("progress" if "still waiting for" in str(call) else "answer")
         if len(said) == 1:
             bench.hosts.gate.set()
             while not bench.entries("answered"):  # noqa: ASYNC110 - the ledger tells nobody
@@ -374,7 +374,7 @@ async def test_no_secret_is_in_a_window_beside_the_answer(bench):
     bench.desk.parts.client.views_update = update
     who = SlackUser(TEAM, bench.operator.id)
     window = request_handler.Window("V1", command, {"target": "prod"})
-    await bench.desk.reply_in(who, window).progress(Message(f"0 of 1 answered, waiting: {secret}"))
+    await bench.desk.reply_in(who, window).progress(Message(f"0 of 1 answered, still waiting for {secret}"))
     await bench.desk._asked_again(who, window, UsageError("There is no such host.", "", (f"vm-{secret}",)))
     assert len(shown) == 2
     assert secret not in str(shown)

@@ -1,19 +1,29 @@
 """`/resume-node`: one step for a paused node, and nothing for any other."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from bot.api.actions import InvokeMethod
-from bot.api.command import Risk
-from bot.api.facts import Unknown
+from bot.api.command import CHECK_RESULT, AfterRun, Risk
+from bot.api.facts import Known, Unknown
 from bot.api.plan import Check, Expect, FlagPredicate, Gate, GateOutcome, Group, Plan, Step
 from bot.api.queries import Predicate, Wql
 from commands.remediations.resume_node import COMMAND, Failback
 
+NOW = datetime(2026, 3, 2, 23, 5, tzinfo=UTC)
 NODE = Wql(
     "prod", "root/MSCluster", "MSCluster_Node", ("Name", "State", "NodeDrainStatus"), (Predicate("Name", "=", "hv03"),)
 )
 
 
+ON_NODE = Wql(
+    "prod",
+    "root/MSCluster",
+    "MSCluster_ResourceGroup",
+    ("Name", "OwnerNode"),
+    (Predicate("OwnerNode", "=", "hv03"), Predicate("GroupType", "=", 111)),
+)
 PAUSED = "hv03 is paused"
 
 
@@ -109,6 +119,7 @@ async def test_the_whole_plan(planned, make):
         groups=(Group("resume", (step("Resume hv03: its guests come back", 1), ARRIVE)),),
         current_state="hv03 is paused and drained",
         expected_state="hv03 is up and takes guests again",
+        afterwards=(Check(ON_NODE, (Expect(),)).described_as("a guest is on hv03"),),
     )
     assert planned.ask.rounds == 2
     assert COMMAND.risk is Risk.LOW
@@ -125,6 +136,25 @@ async def test_the_whole_plan(planned, make):
 async def test_failback(planned, make, word, kind, says):
     plan = await planned(COMMAND, script(make), failback=Failback.parse(word))
     assert plan.groups == (Group("resume", (step(says, kind), ARRIVE) if kind == 1 else (step(says, kind),)),)
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (Known([{"Name": "crm-01"}, {"Name": "crm-02"}], NOW, NOW), "2 guests on hv03"),
+        (
+            Known([], NOW, NOW),
+            f"{CHECK_RESULT}no guest is on hv03. If its drain moved guests away, they stayed where they are",
+        ),
+        (
+            Unknown("prod", "timed out", "no answer"),
+            f"{CHECK_RESULT}whether guests came back to hv03 is not known: no answer",
+        ),
+    ],
+)
+def test_the_end_says_whether_a_guest_is_there_again(answer, says):
+    (line,) = COMMAND.describe_after(AfterRun("hv03", {}, (answer,)))
+    assert line.startswith(says)
 
 
 @pytest.mark.parametrize(("word", "most"), [("no", None), ("immediate", 6), ("policy", 6)])

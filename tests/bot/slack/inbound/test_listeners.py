@@ -19,7 +19,7 @@ async def test_a_command_is_answered_to_the_one_who_typed_it(bench):
     assert done.ok
     answer = await bench.operator.sees("STUCK hv03")
     assert answer.only_for == bench.operator.id
-    assert bench.operator.messages()[0].text == "Asking: /check-writers prod, at most 60 s."
+    assert bench.operator.messages()[0].text == "Checking: /check-writers prod (up to 60 s)…"
     assert [one.data.line for one in bench.entries("asked")] == ["/check-writers prod"]
     assert not bench.viewer.ephemerals()
 
@@ -293,7 +293,7 @@ async def test_the_ledger_has_a_line_in_its_plain_form(bench):
     await bench.operator.sees("STUCK hv03")
     lines = [one.fields["line"] for one in bench.entries("asked")]
     assert lines == ["/hvops status", "/hvops status", "/check-writers prod"]
-    assert any(one.text == "Asking: /hvops check-writers prod, at most 60 s." for one in bench.operator.messages())
+    assert any(one.text == "Checking: /hvops check-writers prod (up to 60 s)…" for one in bench.operator.messages())
 
 
 async def test_a_button_reads_a_decorated_line_too(bench):
@@ -428,7 +428,7 @@ async def test_the_same_button_twice_at_once_asks_once(bench):
 async def test_progress_is_said_at_most_twice(bench):
     bench.hosts.gate.clear()
     await bench.operator.types("/check-writers prod")
-    await bench.operator.sees("0 of 3 answered, waiting: hv01, hv02, hv03.")
+    await bench.operator.sees("0 of 3 answered, still waiting for hv01, hv02, hv03.")
     second = len(bench.slack.calls("response_url"))
     bench.hosts.gate.set()
     await bench.operator.sees("STUCK hv03")
@@ -495,7 +495,7 @@ async def test_a_quick_refusal_does_not_overtake_the_acknowledgement(bench):
     await bench.nobody.types("/check-writers prod")
     await bench.nobody.sees("Not allowed")
     first, second = bench.nobody.messages()
-    assert first.text.startswith("Asking: ")
+    assert first.text.startswith("Checking: ")
     assert second.text.startswith("Not allowed")
 
 

@@ -5,7 +5,7 @@ import pytest
 from bot.slack.outbound.api_errors import NotSent
 from bot.slack.outbound.message import Message
 from bot.slack.outbound.outbox import Outbox
-from bot.slack.outbound.responder import Reply, ReplyTarget, is_slack_url
+from bot.slack.outbound.responder import PressedReply, Reply, ReplyTarget, is_slack_url
 
 SLACK = "https://slack.com/api/"
 LAB = "http://127.0.0.1:9100/api/"
@@ -62,12 +62,40 @@ class Elsewhere(Outbox):
         return "1.0"
 
 
-async def test_progress_spends_two_uses_and_leaves_the_rest_for_the_answer():
+async def test_progress_spends_one_use_beside_the_first_word_and_leaves_the_rest_for_the_answer():
     reply = Spent()
+    assert await reply.begins(Message("Checking"))
     told = [await reply.progress(Message(f"{at} of 9")) for at in range(9)]
-    assert told == [True, True] + [False] * 7
+    assert told == [True] + [False] * 8
     assert await reply.result(Message("the answer")) == "response_url"
-    assert reply.posted == ["0 of 9", "1 of 9", "the answer"]
+    assert reply.posted == ["Checking", "0 of 9", "the answer"]
+
+
+class Pressed(PressedReply):
+    """A press in an answer, of which the message as it was is called "the old answer"."""
+
+    def __init__(self, *answers):
+        self.posted, self.answers, self.elsewhere = [], list(answers), []
+        where = ReplyTarget("U1", "C1", "", f"{LAB[:-5]}/actions/T1/1")
+        super().__init__(Elsewhere(self.elsewhere), where, LAB, lambda says: says or Message("the old answer"))
+
+    async def _use(self, message):
+        self.posted.append((message.text, self._replaces))
+        return (self.answers.pop(0) if self.answers else 200), 0.0
+
+
+async def test_a_press_says_how_far_it_is_in_the_pressed_message_and_leaves_it_as_it_was():
+    reply = Pressed()
+    assert await reply.begins(Message("Checking"))
+    assert [await reply.progress(Message(f"{at} of 9")) for at in range(3)] == [True, False, False]
+    assert await reply.result(Message("the answer")) == "response_url"
+    assert reply.posted == [("Checking", True), ("0 of 9", True), ("the answer", False), ("the old answer", True)]
+
+
+async def test_a_press_that_said_nothing_replaces_nothing():
+    reply = Pressed()
+    await reply.result(Message("the answer"))
+    assert reply.posted == [("the answer", False)]
 
 
 async def test_five_uses_and_no_more():

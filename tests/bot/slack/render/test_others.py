@@ -48,8 +48,8 @@ def buttons(view):
 
 
 def test_progress_in_words():
-    assert started_message("/check-writers prod", 20).text == "Asking: /check-writers prod, at most 20 s."
-    assert progress_message(HowFar(41, 64, ("crm-03",))).text == "41 of 64 answered, waiting: crm-03."
+    assert started_message("/check-writers prod", 20).text == "Checking: /check-writers prod (up to 20 s)…"
+    assert progress_message(HowFar(41, 64, ("crm-03",))).text == "41 of 64 answered, still waiting for crm-03."
     seven = tuple(f"hv0{at}" for at in range(7))
     assert progress_message(HowFar(0, 7, seven)).text.endswith("waiting: hv00, hv01, hv02, hv03, hv04 and 2 more.")
     assert progress_message(HowFar(7, 7)).text == "7 of 7 answered."

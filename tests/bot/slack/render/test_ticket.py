@@ -8,6 +8,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from bot.api.actions import InvokeMethod
+from bot.api.command import CHECK_RESULT
 from bot.api.plan import Gate, GateOutcome, Group, Plan, Step, exists
 from bot.api.queries import Wql
 from bot.api.report import Remedy
@@ -195,6 +196,15 @@ def test_done_says_before_and_after_and_what_can_be_done_now(told, drained):
     assert "asked by <@U0OPERATOR> · approved by <@U0APPROVER>" in said(done)
     assert "Way back" not in said(done)
     assert labels(done) == ["Check Writers", "Undo…", "Story"]
+
+
+def test_a_run_whose_purpose_was_not_seen_is_not_called_done_without_more(told):
+    measured = [f"{CHECK_RESULT}no guest is on hv03"]
+    card = told().started().tells("done", message="all steps are done", measured=measured).card()
+    done = ticket_message(card)
+    assert done.blocks[0]["text"]["text"] == "Finished, check the result: Drain node hv03"
+    assert "*After, <!date^1772492940^{time}|23:09 UTC>:* Check: no guest is on hv03" in said(done)
+    assert "Finished, check the result" in said(entry_message(card, card.entries[-1]))
 
 
 def test_after_is_not_measured_where_nothing_was_read(told, drained):
