@@ -32,9 +32,9 @@ def duration(seconds: float) -> str:
     return f"{whole} s" if whole else "less than 1 s"
 
 
-def plural(count: int, noun: str) -> str:
-    """A count and what is counted: "1 unknown", "2 unknowns"."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+def plural(count: int, noun: str, many: str = "") -> str:
+    """A count and what is counted: "1 unknown", "2 unknowns", "3 entries"."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {many or noun + 's'}"
 
 
 def command_title(command: str) -> str:

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bot.api.plan import Gate
+from bot.api.plan import Gate, GateOutcome
 from bot.audit.rows import NO_NAMES, kind_in_words, name_in, named
 from bot.errors import HvopsError, LedgerError
-from bot.formatting import format_time
+from bot.formatting import format_locks, format_time
 from bot.ledger import Entry
 from bot.ledger.entries import (
     Approved,
@@ -50,6 +50,7 @@ class HistoryLine:
         by: id and name of who wrote it; the bot is ("bot", "bot").
         says: what happened, in a sentence. Plain text, with whatever names came from outside.
         lines: label and text: the plan, the reason, what was so before and after.
+        is_done: something was decided, done or ended by it; False of what was only looked at, or is plumbing.
     """
 
     seq: int
@@ -58,30 +59,66 @@ class HistoryLine:
     by: tuple[str, str]
     says: str
     lines: tuple[tuple[str, str], ...] = ()
+    is_done: bool = False
 
 
-def story_of(entries: Iterable[Entry]) -> tuple[HistoryLine, ...]:
-    """All entries of a ticket, in their order. Who is named in one of them is named in all."""
+READ = frozenset(
+    {"Checked", "Before", "Before the act", "Read", "After", "In the host's own log", "Digest"}
+)  # labels of what was read
+_PLUMBING = frozenset({Clicked.kind, Shown.kind})  # which button was pressed, and where a message was put
+_ONLY_LOOKED = frozenset({Started.kind, Intent.kind}) | _PLUMBING
+_IN_WORDS = {Intent.kind: "step started", Outcome.kind: "step ended", "cancel-asked": "stop asked"}
+
+
+def is_plumbing(entry: Entry) -> bool:
+    """Whether it says only which button was pressed, or where something was shown. What people typed stands in the decision."""
+    return entry.kind in _PLUMBING
+
+
+def story_of(entries: Iterable[Entry], *, whole: bool = True) -> tuple[HistoryLine, ...]:
+    """The entries of a ticket, in their order. Who is named in one of them is named in all.
+
+    Args:
+        entries: all of them.
+        whole: also which buttons were pressed, and where messages were put.
+    """
     story = tuple(entries)
     names = {entry.actor: name for entry in story if (name := name_in(entry))}
-    policy = next((str(entry.fields.get("policy") or "") for entry in story if entry.kind == Proposed.kind), "")
-    return tuple(told(entry, names, policy) for entry in story)
+    proposed = next((entry for entry in story if entry.kind == Proposed.kind), None)
+    policy = str(proposed.fields.get("policy") or "") if proposed is not None else ""
+    steps = step_words(proposed)
+    return tuple(told(entry, names, policy, steps) for entry in story if whole or not is_plumbing(entry))
 
 
-def told(entry: Entry, names: Mapping[str, str] = NO_NAMES, policy: str = "") -> HistoryLine:
+def step_words(proposed: Entry | None) -> Mapping[str, str]:
+    """What each step of a plan is called, by its key: "step 2, Stop the service vmms on hv03"; none where it cannot be read."""
+    if proposed is None:
+        return NO_NAMES
+    try:
+        steps = proposal_from(proposed).plan.steps
+    except (HvopsError, KeyError, TypeError, ValueError):
+        return NO_NAMES
+    return {step.key: f"step {number}, {step.description}" for number, step in enumerate(steps, 1)}
+
+
+def told(
+    entry: Entry, names: Mapping[str, str] = NO_NAMES, policy: str = "", steps: Mapping[str, str] = NO_NAMES
+) -> HistoryLine:
     """One entry in words; one of a kind that this version does not know, with its data as it is.
 
     Args:
         entry: it.
         names: the name that is known for an id, for entries that tell none.
         policy: of its proposal: a plan of "confirm" is confirmed, and not approved.
+        steps: what its steps are called, by their keys.
     """
     kind = kind_in_words(entry, policy)
     try:
-        says, lines = _says(entry.data, kind, policy), tuple(_lines(entry))
+        says, lines = _says(entry.data, kind, policy, steps), tuple(_lines(entry))
     except LedgerError:
         says, lines = json.dumps(entry.fields, ensure_ascii=False, sort_keys=True), ()
-    return HistoryLine(entry.seq, entry.at, kind, named(entry, names), says, lines)
+    kind = _IN_WORDS.get(kind, kind.replace("-", " "))
+    return HistoryLine(entry.seq, entry.at, kind, named(entry, names), says, lines, entry.kind not in _ONLY_LOOKED)
 
 
 def story_text(ticket: str, entries: Iterable[Entry]) -> str:
@@ -157,7 +194,11 @@ def _proposal(entry: Entry) -> Iterator[tuple[str, str]]:
     yield "Why", plan.reason
     yield "Impact", plan.impact
     yield "Way back", plan.rollback
-    yield "Checked", "\n".join(f"{gate.description}: {_word(gate)}" for gate in plan.gates)
+    passed, other = len(plan.passed_gates), plan.other_gates
+    yield (
+        "Checked",
+        "\n".join([f"{passed} of {len(plan.gates)} checks passed", *map(_not_passed, other)]) if plan.gates else "",
+    )
     yield "Not known", "\n".join(question_line(one) for one in plan.open_questions)
     yield "Steps", "\n".join(f"{number} {step.description}" for number, step in enumerate(steps, 1))
     yield "Deadline (no step starts later)", format_time(proposal.run_until) if proposal.run_until else ""
@@ -165,8 +206,9 @@ def _proposal(entry: Entry) -> Iterator[tuple[str, str]]:
     yield "Digest", proposal.digest
 
 
-def _word(gate: Gate) -> str:
-    return "passed" if gate.passed else "NOT KNOWN" if gate.is_open else "NOT passed"
+def _not_passed(gate: Gate) -> str:
+    word = "NOT KNOWN" if gate.outcome is GateOutcome.NOT_KNOWN else "not yet" if gate.passes_at else "NOT passed"
+    return f"{gate.description}: {word}{f' ({gate.measured})' if gate.measured else ''}"
 
 
 def _in_a_file(entry: Entry, one: HistoryLine) -> str:
@@ -191,29 +233,31 @@ def _pairs(row: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in row.items())
 
 
-def _says(said: EntryData, kind: str, policy: str) -> str:
+def _says(said: EntryData, kind: str, policy: str, steps: Mapping[str, str]) -> str:
     """An entry in a sentence; `kind` as people read it."""
     if isinstance(said, (Intent, Outcome, StepConfirmed)):
-        return _about_step(said)
+        return _about_step(said, steps)
     if isinstance(said, Proposed):
         return f"asked for {said.line}; open until {format_time(said.open_until)}"
     if isinstance(said, Approved):
         return f"{kind}; it may start until {format_time(said.start_by)}"
     if isinstance(said, Started):
-        return f"looked again, unchanged; started with the locks {', '.join(said.locks)}"
+        return f"re-checked, unchanged; started, and locked {format_locks(said.locks)}"
     if isinstance(said, Resumed):
         return f"lets it go on, attempt {said.attempt}"
     return _SENTENCES.get(said.kind) or _about(said, policy)
 
 
-def _about_step(said: Intent | Outcome | StepConfirmed) -> str:
-    step = said.step if said.round == 1 else f"{said.step}, round {said.round}"
+def _about_step(said: Intent | Outcome | StepConfirmed, steps: Mapping[str, str]) -> str:
+    step = steps.get(said.step, f"step {said.step}") + (f", round {said.round}" if said.round > 1 else "")
     if isinstance(said, Outcome):
-        return f"step {step}: {result_in_words(said)}"
+        return f"{step}: {result_in_words(said)}"
     if isinstance(said, StepConfirmed):
         typed = "; ".join(statement(one) for one in said.answers)
-        return f"says that step {step} is done" + (f": {typed}" if typed else "")
-    return f"begins step {step}, attempt {said.attempt}" + (f": {said.description}" if said.description else "")
+        return f"says that {step} is done" + (f": {typed}" if typed else "")
+    attempt = f", attempt {said.attempt}" if said.attempt > 1 else ""
+    described = f": {said.description}" if said.description and said.step not in steps else ""
+    return f"{step}{attempt}{described}"
 
 
 def _about(said: EntryData, policy: str) -> str:

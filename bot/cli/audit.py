@@ -18,17 +18,20 @@ from rich.console import Console
 from rich.table import Table
 
 from bot.audit import filter_syntax
-from bot.audit.rows import KINDS, kind_in_words, name_in, named, outcome_of, row_of
+from bot.audit.rows import KINDS, NO_NAMES, kind_in_words, name_in, named, outcome_of, row_of
+from bot.audit.ticket_history import is_plumbing, step_words, told
 from bot.cli.console import console, format_short_time, format_time, styled, visible
 from bot.cli.render import print_evidence, print_report
 from bot.config.settings import load
 from bot.control_chars import escape_control_chars, spreadsheet_cell
 from bot.errors import HvopsError, LedgerError, UsageError
+from bot.formatting import plural
 from bot.ledger import Entry, Filter, Reader, Verification, copies
 from bot.ledger.entries import (
     AnchorPosted,
     Answered,
     Approved,
+    Clicked,
     Done,
     EntryData,
     Intent,
@@ -37,6 +40,7 @@ from bot.ledger.entries import (
     Outcome,
     Proposed,
     Refused,
+    Shown,
 )
 from bot.ledger.ticket_state import TicketState
 from bot.ledger_place import Place
@@ -91,11 +95,11 @@ def print_list(reader: Reader, wanted: Filter, limit: int) -> None:
     out.print(styled(f"{len(found)} {'entry' if len(found) == 1 else 'entries'}.{more}", "dim"))
 
 
-def print_one(reader: Reader, what: str, *, evidence: bool) -> None:
+def print_one(reader: Reader, what: str, *, evidence: bool, whole: bool = False) -> None:
     """One entry by its number, or the story of a ticket. Raises UsageError where there is none."""
     out = console()
     if what.upper().startswith("T-"):
-        _print_ticket(out, reader, what.upper())
+        _print_ticket(out, reader, what.upper(), whole=whole)
         return
     entry = reader.entry(int(what)) if _NUMBER.fullmatch(what) else None
     if entry is None:
@@ -134,8 +138,8 @@ def export_file(file: Path | None, settings: Path | None, output: Path) -> None:
     out.print(styled(f"Read it, called ledger.db: datasette -i {output} -m datasette.yaml", "dim"))
 
 
-def says(entry: Entry) -> str:
-    """An entry in one line."""
+def says(entry: Entry, steps: Mapping[str, str] = NO_NAMES) -> str:
+    """An entry in one line; `steps`: what the steps of its ticket are called, by their keys."""
     try:
         said = entry.data
     except LedgerError as error:
@@ -146,9 +150,16 @@ def says(entry: Entry) -> str:
         case Refused():
             return f"{said.category}: {said.line}: {said.reason}"
         case Intent() | Outcome():
-            return _of_step(said)
-        case Done() if said.measured:
-            return f"{said.message}. After: {'; '.join(said.measured)}"
+            return _of_step(said, steps)
+        case Clicked() | Shown():
+            return told(entry).says
+    return _with_digest(entry, said)
+
+
+def _with_digest(entry: Entry, said: EntryData) -> str:
+    """What an entry says for itself: its line, why, and of a plan its digest."""
+    if isinstance(said, Done) and said.measured:
+        return f"{said.message}. After: {'; '.join(said.measured)}"
     known = said.known if isinstance(said, Interrupted) else ""
     digest = f"plan {said.digest[:8]}" if isinstance(said, (Proposed, Approved)) else ""
     place = f"The ledger goes on in {said.address}." if isinstance(said, Moved) else ""
@@ -170,13 +181,14 @@ def _open(said: EntryData) -> tuple[str, ...]:
     return tuple(f"answered: {statement(one)}" for one in said.answers) if isinstance(said, Approved) else ()
 
 
-def _of_step(said: Intent | Outcome) -> str:
+def _of_step(said: Intent | Outcome, steps: Mapping[str, str]) -> str:
+    step = steps.get(said.step, f"step {said.step}")
     if isinstance(said, Intent):
-        return f"step {said.step}" + (f", {said.description}" if said.description else "")
-    return ", ".join(part for part in (f"step {said.step}: {result_in_words(said)}", said.message) if part)
+        return step + (f", {said.description}" if said.description and said.step not in steps else "")
+    return ", ".join(part for part in (f"{step}: {result_in_words(said)}", said.message) if part)
 
 
-def _print_ticket(out: Console, reader: Reader, ticket: str) -> None:
+def _print_ticket(out: Console, reader: Reader, ticket: str, *, whole: bool) -> None:
     entries = list(reader.every(Filter(ticket=ticket)))
     if not entries:
         raise UsageError(f"There is no ticket {ticket}.")
@@ -185,16 +197,21 @@ def _print_ticket(out: Console, reader: Reader, ticket: str) -> None:
     for _ in range(3):
         table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
-    for entry, who, policy in _Book(reader).told(entries):
+    shown = [entry for entry in entries if whole or not is_plumbing(entry)]
+    steps = step_words(next((entry for entry in entries if entry.kind == Proposed.kind), None))
+    for entry, who, policy in _Book(reader).told(shown):
         by = _with_id(who, entry.actor)
-        row = (str(entry.seq), format_time(entry.at), kind_in_words(entry, policy), by, says(entry))
-        table.add_row(*map(styled, row))
+        row = (str(entry.seq), format_time(entry.at), kind_in_words(entry, policy), by, says(entry, steps))
+        style = "" if told(entry).is_done else "dim"  # what was done stands out from what was looked at
+        table.add_row(*(styled(cell, style) for cell in row))
     state = reader.ticket(ticket)
     now = (state.end or str(state.state)) if state else "unknown"
     if state and now == TicketState.APPROVED and not state.second_person:
         now = "confirmed"
     out.print(styled(f"{ticket}: {now}", "bold"))
     out.print(table)
+    if hidden := len(entries) - len(shown):
+        out.print(styled(f"{plural(hidden, 'entry', 'entries')} about presses and messages not shown: --all.", "dim"))
 
 
 def _print_answer(out: Console, reader: Reader, entry: Entry, *, evidence: bool) -> None:

@@ -85,12 +85,13 @@ def show(
     file: File = None,
     settings: SettingsFile = None,
     evidence: Annotated[bool, typer.Option("--evidence", help="Also every question and its raw answer.")] = False,
+    whole: Annotated[bool, typer.Option("--all", help="Of a ticket also what was pressed and posted.")] = False,
 ) -> None:
     """One entry with all it says, or the story of a ticket."""
     from bot.cli import audit as work
 
     with work.open_reader(file, settings) as reader:
-        work.print_one(reader, what, evidence=evidence)
+        work.print_one(reader, what, evidence=evidence, whole=whole)
 
 
 @audit.command()

@@ -376,6 +376,18 @@ async def test_continuity(play):
         await scene.asks("check-continuity-cluster", "/check-continuity prod", "broken")
 
 
+async def test_a_drill(play):
+    async with play("drill") as scene:
+        await scene.says("/drill crm")
+        scene.keeps("proposed", await scene.sees("*T-1* · asked by", channel="hv-ops"))
+
+
+async def test_updates_that_differ(play):
+    async with play("kb-drift-fix") as scene:
+        await scene.says("/fix-kb-drift prod blocked-hotfix")
+        scene.keeps("proposed", await scene.sees("*T-1* · asked by", channel="hv-ops"))
+
+
 async def test_old_integration(play):
     async with play("old-integration") as scene:
         await scene.asks("check-integration-services", "/check-integration-services prod", "more guests with findings")

@@ -14,7 +14,7 @@ from bot.slack.inbound.ticket_buttons import Click
 from bot.slack.outbound.message import File, Message, View
 from bot.slack.render import audit_results as render
 from bot.slack.render import ticket_history as story_render
-from bot.slack.render.ticket_buttons import STORY, STORY_FILE, STORY_PAGE
+from bot.slack.render.ticket_buttons import STORY, STORY_ALL, STORY_FILE, STORY_PAGE
 
 _LINE = "/audit"
 
@@ -42,6 +42,7 @@ class ReviewClicks:
             STORY: self._story,
             STORY_PAGE: self._turn_story,
             STORY_FILE: self._story_file,
+            STORY_ALL: self._turn_whole_story,
         }
 
     async def filtered(self, click: Click, line: TypedLine) -> None:
@@ -81,11 +82,14 @@ class ReviewClicks:
     async def _turn_story(self, click: Click) -> None:
         await self._show(click, click.index)
 
-    async def _show(self, click: Click, page: int) -> None:
+    async def _turn_whole_story(self, click: Click) -> None:
+        await self._show(click, click.index, whole=True)
+
+    async def _show(self, click: Click, page: int, *, whole: bool = False) -> None:
         try:
             request = await self._request(click, f"story {click.token}")
             entries = await self._reviews.story(request, click.token)
-            view = story_render.story_view(click.token, entries, page)
+            view = story_render.story_view(click.token, entries, page, whole=whole)
         except HvopsError as error:
             view = story_render.error_view(str(error))
         await self._fill(click, view)

@@ -24,7 +24,8 @@ LOOK, GO_ON, UNDO, CLOSE = "t-look", "t-go-on", "t-undo", "t-close"
 AGAIN, REMEDY = "t-again", "t-run"
 SHOW = "t-show"  # put the plan where it is decided
 OPEN = "t-open"  # a link: Slack opens it by itself, and tells us all the same
-STORY, STORY_PAGE, STORY_FILE = "t-story", "t-story-page", "t-story-file"  # every entry of it, in a window
+STORY, STORY_PAGE, STORY_FILE = "t-story", "t-story-page", "t-story-file"  # what happened to it, in a window
+STORY_ALL = "t-story-all"  # with what was pressed and posted
 REASONED = "-why"  # the verb of a window's submission: "t-reject-why"
 TICKET_VERBS = frozenset(
     {
@@ -46,10 +47,18 @@ TICKET_VERBS = frozenset(
         STORY,
         STORY_PAGE,
         STORY_FILE,
+        STORY_ALL,
     }
 )
 
-SEALED = TICKET_VERBS - {SHOW, OPEN, STORY, STORY_PAGE, STORY_FILE}  # those that do more than show what is there
+SEALED = TICKET_VERBS - {
+    SHOW,
+    OPEN,
+    STORY,
+    STORY_PAGE,
+    STORY_FILE,
+    STORY_ALL,
+}  # those that do more than show what is there
 
 
 def with_seal(blocks: Iterable[Block], ticket: str, seal: str) -> tuple[Block, ...]:

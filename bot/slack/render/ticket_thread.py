@@ -1,4 +1,7 @@
-"""What stands in the thread of a ticket: the whole plan first, then a line for every turn it took. Pure."""
+"""What stands in the thread of a ticket: the whole plan first, then a line for each decision, each step and the end. Pure.
+
+That it was re-checked and started leaves no line: the message of the ticket says that it runs, and the history when it began.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,9 @@ from typing import Any
 
 from bot.api.plan import CompareToBefore
 from bot.api.rows import CellError
-from bot.formatting import duration, format_locks
+from bot.formatting import duration
 from bot.ledger import Entry
-from bot.ledger.entries import Intent, Interrupted, Outcome, Resumed, Started, StepConfirmed
+from bot.ledger.entries import Intent, Interrupted, Outcome, Resumed, StepConfirmed
 from bot.ledger.ticket_state import ENDS
 from bot.slack.outbound import limits
 from bot.slack.outbound.blockkit_fitting import preformatted
@@ -118,11 +121,6 @@ def _approved(card: TicketView, entry: Entry) -> str:
     verb = "Approved" if card.ticket.second_person else "Confirmed"
     said = statements(card, _SPOKEN)
     return f"{verb} by {who(entry)} {at_time(entry.at)}." + (f"\n{said}" if said else "")
-
-
-def _started(card: TicketView, entry: Entry) -> str:
-    locks = format_locks(entry.read(Started).locks)
-    return f"Looked again: the plan of {card.id} is unchanged. It starts, and locks {escape(locks)}."
 
 
 def _resumed(card: TicketView, entry: Entry) -> str:
@@ -252,7 +250,6 @@ def _number(card: TicketView, entry: Entry) -> str:
 
 _LINES: Mapping[str, Callable[[TicketView, Entry], str]] = {
     "approved": _approved,
-    "started": _started,
     "resumed": _resumed,
     "step-confirmed": _hand,
     "cancel-asked": _cancel,

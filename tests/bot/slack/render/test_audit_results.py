@@ -195,18 +195,37 @@ def test_a_story_has_every_entry_with_what_was_so_before_and_after(told):
     ).entries
     view = story_view("T-412", entries)
     check_view(view, ("modal",))
-    shown = [block["text"]["text"] for block in view["blocks"] if block["type"] == "section"]
+    large = [block["text"]["text"] for block in view["blocks"] if block["type"] == "section"]
+    small = [one["text"] for block in view["blocks"] if block["type"] == "context" for one in block["elements"]][1:]
+    shown = sorted(
+        (one for one in (*large, *small) if one.split("*")[1].isdecimal()), key=lambda one: one.split("*")[1]
+    )
     assert [one.split("*")[1] for one in shown] == [str(entry.seq) for entry in entries]
-    assert "Steps:* 1 Pause and drain hv03\n2 Restart vmms on hv03" in shown[0]
-    assert "No other node is paused: NOT passed" in shown[0]
-    assert "<@U0APPROVER>" in shown[1]
-    assert "*Before:* Name hv03, State 0" in shown[3]
-    assert "*After:* Name hv03, State 2" in shown[4]
-    assert "step drain: done" in shown[4]
+    assert "Steps:* 1 Pause and drain hv03\n2 Restart vmms on hv03" in large[0]
+    assert "<@U0APPROVER>" in large[1]
+    assert "step 1, Pause and drain hv03: done" in large[2]
+    assert [one for one in large if "Before" in one or "After" in one or "Checked" in one] == []
+    assert "*Checked:* 1 of 2 checks passed\nNo other node is paused: NOT passed (hv05 is paused)" in small[0]
+    assert "*step started*" in small[2]
+    assert "*Before:* Name hv03, State 0" in small[3]
+    assert "*After:* Name hv03, State 2" in small[4]
     assert view["title"]["text"] == "Story T-412"
     whole = story_file("T-412", entries).content.decode()
     assert "does: hv03: root/MSCluster MSCluster_Node[Name='hv03'].Pause(DrainType=1)" in whole
     assert all('data: {"' in part for part in whole.split("\n\n")[1:])
+
+
+def test_what_was_pressed_and_posted_is_shown_where_it_is_asked_for(told):
+    entries = told().tells("clicked", "T0PRACTICE/U0APPROVER", button="t-approve", name="approver").approved().entries
+    view = story_view("T-412", entries)
+    assert "pressed approve" not in json.dumps(view)
+    assert "1 about presses and messages not shown" in json.dumps(view)
+    (more,) = [one for one in buttons(view["blocks"]) if one["text"]["text"] == "All Entries"]
+    assert (more["action_id"], more["value"]) == ("hvops:t-story-all:0", "T-412")
+    whole = story_view("T-412", entries, whole=True)
+    assert "pressed approve" in json.dumps(whole)
+    assert "All Entries" not in json.dumps(whole)
+    assert "pressed approve" in story_file("T-412", entries).content.decode()
 
 
 def test_a_long_story_is_paged_and_a_long_text_points_to_the_file(told):
