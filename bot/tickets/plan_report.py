@@ -37,7 +37,7 @@ def no_plan(made: PlannedChange, unanswered: Sequence[Unknown] = ()) -> Report:
         title = f"No plan for {where}"
         findings = (Finding(Severity.NOTE, "NO PLAN", where, made.plan.reason),)
     return Report(
-        title=title[:_TITLE],
+        title=_cut(title),
         summary=made.plan.reason if said else f"{title}. {made.plan.reason}",
         of="checks",
         asked=len(made.plan.gates),
@@ -78,7 +78,7 @@ def would_be(made: PlannedChange, decides: str) -> Report:
     )
     warnings = tuple(gate for gate in plan.other_gates if not gate.passes_at and not gate.is_open)
     return Report(
-        title=title[:_TITLE],
+        title=_cut(title),
         summary=f"{title}. {plan.reason} {decides}",
         of="checks",
         asked=len(plan.gates),
@@ -97,6 +97,13 @@ def would_be(made: PlannedChange, decides: str) -> Report:
         samples=plan.samples,
         did="passed",
     )
+
+
+def _cut(title: str) -> str:
+    """A title that fits, cut at a blank: the whole of it stands below."""
+    if len(title) <= _TITLE:
+        return title
+    return f"{title[: _TITLE - 1].rsplit(' ', 1)[0].rstrip(' ,;:(')}…"
 
 
 def _said(plan: Plan) -> tuple[str, str]:

@@ -30,7 +30,7 @@ from bot.tickets.conditions import describe_terms
 from bot.tickets.plan_digest import signed_payload
 from bot.tickets.read_back import typed_in_words
 
-TAKEN_BACK = "If one of these steps fails, those before it are rolled back:"
+TAKEN_BACK = "If one of these steps fails, those of them that are done are rolled back:"
 STOPS_THERE = "If one of these steps fails, it stops there, and nothing is rolled back by itself:"
 
 

@@ -446,7 +446,7 @@ def no_cluster_aware_updating(cluster: str, updating: Mapping[str, bool | Unknow
         return Gate(
             says,
             outcome=GateOutcome.BLOCKED,
-            measured=f"{join_names(sorted(runs, key=str.casefold), 4)} {'tells' if len(runs) == 1 else 'tell'} of one",
+            measured=f"Cluster-Aware Updating is running, says {join_names(sorted(runs, key=str.casefold), 4)}",
         )
     silent = [told for told in updating.values() if isinstance(told, Unknown)]
     if silent or not updating:

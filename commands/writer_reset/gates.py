@@ -104,7 +104,7 @@ def gate_stuck_twice(one: WriterVerdict, now: datetime) -> tuple[Gate, ...]:
         return ()
     first = one.seen[0] if one.seen else now
     ripe = first + APART
-    measured = f"first seen {format_time(first, now)}; looked at again from {ripe:%H:%M:%S} UTC on"
+    measured = f"first seen {format_time(first, now)}; a second reading is due at {ripe:%H:%M:%S} UTC"
     return (Gate(says, GateOutcome.BLOCKED, measured, passes_at=ripe.isoformat(), guards="worth"),)
 
 

@@ -51,7 +51,8 @@ VARIES = (
     (r"\b(?:[0-9a-f]{64}|[0-9a-f]{32}|[0-9a-f]{16})\b", "<hash>"),
     (r"\b(\d+\.\d) s\b", "<seconds> s"),
     (r"(?i)\bentry \d[\d,]*\b(?: of \d[\d,]*)?", "entry <n>"),
-    (r"\b\d[\d,]* entries\b", "<n> entries"),
+    (r"\b\d[\d,]* (?:entries\b|entry about presses)", "<n> entries"),
+    (r"\b\d+ about presses", "<n> about presses"),
     (r"\bledger \d+\b", "ledger <n>"),
     (r"(?m)(^|\\n|\")\*\d+\* · ", r"\1*<n>* · "),  # the story of a ticket
     (r"(?m)^\d+(?=,\d{4}-)", "<n>"),  # the CSV of a review

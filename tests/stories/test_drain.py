@@ -12,7 +12,12 @@ async def test_a_drain_is_proposed_approved_and_done(play):
         await ops.says("/drain-node hv03")
         plan = await ops.sees("Drain node hv03?", channel="hv-ops")
         told = plain_text(plan)
-        for fact in ("T-1", "one of you decides (not the requester)", "*Steps:*", "Pause hv03 and drain it"):
+        for fact in (
+            "T-1",
+            "one of you decides (not the requester)",
+            "*Steps, with the longest time of each:*",
+            "Pause hv03 and drain it",
+        ):
             assert fact in told
         assert plan in ops.slack.person("viewer").messages("hv-ops")
 
@@ -67,7 +72,7 @@ async def test_no_drain_while_the_cluster_is_being_updated(play):
         await ops.says("/drain-node hv03")
         answer = await ops.sees("No plan yet for hv03")
         assert "No run of Cluster-Aware Updating works on prod" in plain_text(answer)
-        assert "hv05 tells of one" in plain_text(answer)
+        assert "Cluster-Aware Updating is running, says hv05" in plain_text(answer)
         assert "proposed" not in [entry.kind for entry in ops.ledger()]
 
 

@@ -68,7 +68,7 @@ async def test_planned_by_one_approved_by_another_done_and_proved(play, soon):
         for fact in (
             "one of you decides (not the requester)",
             "LOOKS STUCK: [5] Waiting for completion · Unexpected error",
-            "Waiting; nothing starts before this check passes:",
+            "Waiting; nothing starts before this:",
             "23 of 25 checks passed",
             "*1* Pause hv03 and drain it",
             "*2* Stop the service vmms on hv03",

@@ -3,7 +3,8 @@
 Commands and entries say times in UTC ("22:41 UTC", "19 Sep 22:14 UTC", "2026-03-02 23:08 UTC"), as files, the terminal and the
 ledger have them. In mrkdwn each becomes Slack's date token, in a cell of a table its date element; both keep the words as
 their fallback [doc: docs.slack.dev/messaging/formatting-message-text, .../block-kit/blocks/rich-text-block]. A text that Slack shows as it is
-(a header, the title of a task) takes no token: there the time is left out, since the message says it below.
+(a header, the title of a task) takes no token: there the time is left out, since the message says it below. Heads of the ledger in
+the audit channel are read back by machines, so they are never changed.
 """
 
 from __future__ import annotations

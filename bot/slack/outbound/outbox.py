@@ -16,7 +16,6 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp
@@ -28,7 +27,6 @@ from bot.redaction import Redactor
 from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent, PartMissing, Retry, classify_error
 from bot.slack.outbound.blockkit_fitting import downgrade, fit, weaker_view
 from bot.slack.outbound.blockkit_validation import problems
-from bot.slack.outbound.local_times import local_message
 from bot.slack.outbound.message import File, Message, escape_control, split
 from bot.slack.outbound.sent_messages import SentMessages, marked, metadata
 
@@ -135,8 +133,8 @@ class Outbox:
         self._lanes: dict[str, _Lane] = {}
 
     def prepared(self, message: Message) -> Message:
-        """The message as it may leave: times as each reader's own, without secrets, within the limits."""
-        return _within_limits(self._masked(local_message(message, datetime.now(UTC))))
+        """The message as it may leave: without secrets, within the limits."""
+        return _within_limits(self._masked(message))
 
     async def prepare(self, message: Message) -> Message:
         """The same, on a thread where it has files: those may be megabytes, and nothing else may wait for them."""

@@ -12,6 +12,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -22,6 +23,7 @@ from bot.slack.outbound import limits
 from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent, retry_after
 from bot.slack.outbound.blockkit_fitting import downgrade
 from bot.slack.outbound.bounded_client import bounded_session
+from bot.slack.outbound.local_times import local_message
 from bot.slack.outbound.message import Message, View
 from bot.slack.outbound.outbox import Outbox
 
@@ -100,6 +102,7 @@ class Reply:
             NotSent: no way was open.
             DeliveryUnknown: it was sent, and the connection died before Slack confirmed it.
         """
+        message = local_message(message, datetime.now(UTC))
         async with self._one_at_a_time:
             self._replaces = replaces
             fitting = await self._outbox.prepare(message)
@@ -247,6 +250,7 @@ class WindowReply(Reply):
 
     async def result(self, message: Message, *, replaces: bool = False) -> str:
         """Show the answer in the window: "window"; else as `Reply` does. Raises NotSent, DeliveryUnknown."""
+        message = local_message(message, datetime.now(UTC))
         async with self._one_at_a_time:
             fitting = await self._outbox.prepare(message)
             is_shown = await self._update(self._draw["result"](fitting))

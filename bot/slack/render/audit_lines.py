@@ -7,11 +7,14 @@ has beside the name, for a name is whatever its owner chose.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from bot.executor.context import BOT
 from bot.ledger import Entry
 from bot.ledger.entries import Approved, Interrupted, Proposed
 from bot.ledger.ticket_state import ENDS
+from bot.slack.outbound import limits
+from bot.slack.outbound.local_times import local_text
 from bot.slack.outbound.message import Message, escape, truncate
 from bot.slack.render.blocks import sections
 from bot.tickets.answers import statement
@@ -44,7 +47,7 @@ def decision_line(entry: Entry, proposed: Entry | None, link: str) -> str:
         *(one.doubt for one in (proposed, entry) if one is not None),
         f"<{link}|message>" if link else "",
     ]
-    return " · ".join(part for part in told if part)
+    return local_text(" · ".join(part for part in told if part), datetime.fromisoformat(entry.at), limits.MESSAGE_TEXT)
 
 
 def beginning_line(after: int) -> str:

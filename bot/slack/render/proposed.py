@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from bot.api.actions import ManualStep
-from bot.api.plan import Gate, GateOutcome, Group, Step
-from bot.formatting import at_most, duration, plural, short_locks
+from bot.api.plan import Gate, GateOutcome, Step
+from bot.formatting import duration, plural, short_locks
 from bot.slack.outbound import limits
 from bot.slack.outbound.message import (
     Block,
@@ -152,7 +152,7 @@ def _open(card: TicketView) -> tuple[Block, ...]:
 
 def _body(card: TicketView) -> tuple[tuple[Block, ...], tuple[File, ...]]:
     """The plan in blocks; where its lists are too long, a pointer to the file in their place, and the file."""
-    sizes = tuple(_sizes(card))
+    sizes = _sizes(card)
     whole = (*sizes, *sections(_because(card)), *sections(_steps(card)))
     if len(whole) <= _MOST_BLOCKS and _units(whole) <= _MOST_TEXT:
         return whole, ()
@@ -166,20 +166,17 @@ def _body(card: TicketView) -> tuple[tuple[Block, ...], tuple[File, ...]]:
     return (*short, *sections(says)), (plan_file(card.proposal),)
 
 
-def _sizes(card: TicketView) -> Iterator[Block]:
-    """Impact, way back, risk and time as fields; as sections of their own where one is long."""
+def _sizes(card: TicketView) -> tuple[Block, ...]:
+    """Impact, way back, risk and time: a line each, which reads alike on a phone and on a wide screen."""
     plan = card.plan
     last = card.proposal.run_until
-    told = [
+    told = (
         f"*Impact:* {escape(plan.impact) or 'none'}",
         f"*Way back:* {escape(plan.rollback) or 'none'}",
         f"*Risk:* {card.proposal.made.risk}",
         f"*At most:* {duration(longest_seconds(plan))}{f'; no step starts after {at_time(last, DATE)}' if last else ''}",
-    ]
-    if any(utf16_length(one) > limits.FIELD_TEXT for one in told):
-        yield from (block for one in told for block in sections(one))
-    else:
-        yield {"type": "section", "fields": [{"type": "mrkdwn", "text": one, "verbatim": True} for one in told]}
+    )
+    return sections("\n".join(told))
 
 
 def _because(card: TicketView) -> str:
@@ -187,7 +184,7 @@ def _because(card: TicketView) -> str:
     lines = [f"*Why:* {escape(plan.reason)}"]
     lines += [_other_gate(gate) for gate in plan.other_gates]  # what speaks against it comes first
     if plan.gates:
-        lines.append(f"*{_checked(card)}* {at_time(card.proposal.at)}.")
+        lines.append(f"*{_checked(card)}* at {at_time(card.proposal.at)}.")
     return "\n".join(lines)
 
 
@@ -207,11 +204,10 @@ def _other_gate(gate: Gate) -> str:
     if gate.is_open:
         return f"• *{escape(_capital(open_word(gate)))}:* {found}"  # by name it stands above
     if gate.passes_at:
-        return f"• *Waiting; nothing starts before this check passes:* {found}"
+        return f"• *Waiting; nothing starts before this:* {escape(gate.measured or gate.description)}"
     word = "Blocked" if gate.blocks else "Warning"
     if gate.outcome is GateOutcome.NOT_KNOWN:
-        missing = "; ".join(one.what for one in gate.unknowns)
-        return f"• *{word}, not known{f' ({escape(missing)})' if missing else ''}:* {found}"
+        return f"• *{word}, not known:* {found}"
     return f"• *{word}:* {found if gate.measured else f'this is not so: {found}'}"
 
 
@@ -222,10 +218,15 @@ def _capital(says: str) -> str:
 def _steps(card: TicketView) -> str:
     """Each step in words. What it sends, and what a person is told to do, stands in the thread."""
     plan, number = card.plan, 0
-    lines = ["*Steps:*"]
+    lines, rule = ["*Steps, with the longest time of each:*"], ""
     is_mixed = any(group.on_failure == "undo" for group in plan.groups)
     for group in plan.groups:
-        lines += _about(group, is_mixed=is_mixed)
+        if group.times > 1:
+            lines.append(f"_{group.times} rounds of:_")
+        said = (TAKEN_BACK if group.on_failure == "undo" else STOPS_THERE) if is_mixed else ""
+        if said != rule or said == TAKEN_BACK:  # a rollback is that of one group
+            lines.append(f"_{said}_")
+        rule = said
         for step in group.steps:
             number += 1
             lines.append(f"*{number}* {escape(step.description)} ({_how(step)})")
@@ -239,16 +240,8 @@ def _steps(card: TicketView) -> str:
 
 def _how(step: Step) -> str:
     by_hand = f"by hand, {step.act.role}, " if isinstance(step.act, ManualStep) else ""
-    return f"{by_hand}{at_most(step_seconds(step))}"
-
-
-def _about(group: Group, *, is_mixed: bool) -> Iterator[str]:
-    if group.times > 1:
-        yield f"_{group.times} rounds of:_"
-    if group.on_failure == "undo":
-        yield f"_{TAKEN_BACK}_"
-    elif is_mixed:
-        yield f"_{STOPS_THERE}_"
+    seconds = step_seconds(step)
+    return f"{by_hand}{duration(seconds) if seconds >= 1 else 'at once'}"
 
 
 def _foot(card: TicketView) -> tuple[Block, ...]:

@@ -308,7 +308,7 @@ CASES = {
     "Cluster-Aware Updating works on another node": (
         lambda make: {"hv02": {"MSFT_CAURun": [{"OrchestratorGuid": "5b1c"}]}},
         "No run of Cluster-Aware Updating works on prod",
-        "hv02 tells of one",
+        "Cluster-Aware Updating is running, says hv02",
     ),
     "a node does not tell of Cluster-Aware Updating": (
         lambda make: {"hv01": {"MSFT_CAURun": Unknown("hv01", "timed out", "no answer in 20 s.")}},

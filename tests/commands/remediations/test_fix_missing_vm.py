@@ -227,7 +227,7 @@ HELD = {
     "a run of updates works": (
         movable(hv02={"MSFT_CAURun": [{"OrchestratorGuid": "5b1c"}]}),
         "No run of Cluster-Aware Updating works on prod",
-        "hv02 tells of one",
+        "Cluster-Aware Updating is running, says hv02",
     ),
 }
 

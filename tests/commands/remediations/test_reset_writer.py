@@ -402,9 +402,13 @@ async def test_a_writer_that_no_reset_would_help(planned, make, writer, why):
 @pytest.mark.parametrize(
     ("earlier", "measured", "ripens_at"),
     [
-        ([], "first seen 22:41 UTC; looked at again from 22:43:00 UTC on", "2026-11-22T22:43:00+00:00"),
-        (["39:30"], "first seen 22:39 UTC; looked at again from 22:41:30 UTC on", "2026-11-22T22:41:30+00:00"),
-        (["39:30", "40:30"], "first seen 22:39 UTC; looked at again from 22:41:30 UTC on", "2026-11-22T22:41:30+00:00"),
+        ([], "first seen 22:41 UTC; a second reading is due at 22:43:00 UTC", "2026-11-22T22:43:00+00:00"),
+        (["39:30"], "first seen 22:39 UTC; a second reading is due at 22:41:30 UTC", "2026-11-22T22:41:30+00:00"),
+        (
+            ["39:30", "40:30"],
+            "first seen 22:39 UTC; a second reading is due at 22:41:30 UTC",
+            "2026-11-22T22:41:30+00:00",
+        ),
     ],
 )
 async def test_one_sample_too_few_can_be_decided_and_not_begun(planned, make, earlier, measured, ripens_at):

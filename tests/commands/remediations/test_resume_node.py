@@ -218,7 +218,7 @@ HELD = {
     "a run of Cluster-Aware Updating on another node": (
         {"nodes": {"hv01": {"MSFT_CAURun": [{"OrchestratorGuid": "5b1c"}]}}},
         "No run of Cluster-Aware Updating works on prod",
-        "hv01 tells of one",
+        "Cluster-Aware Updating is running, says hv01",
     ),
     "a run of Cluster-Aware Updating that nobody tells of": (
         {"nodes": {"hv01": {"MSFT_CAURun": SILENT}}},

@@ -62,7 +62,7 @@ async def test_proposed_refused_approved_run_done_and_recorded(visitors, stage):
     ticket = page.locator(
         "#messages .message", has=headers.filter(has_text=re.compile("Reset writer on hv03|^T-1 hv03"))
     )
-    await expect(ticket).to_contain_text("Steps:", timeout=ANSWER)
+    await expect(ticket).to_contain_text("Steps, with", timeout=ANSWER)
     await expect(tour).to_contain_text("Tour 3 of 7")
     await presses(page, ticket, "Approve", "Approve and Start")
     await expect(page.locator("#messages")).to_contain_text("you asked, so somebody else of the approvers decides")

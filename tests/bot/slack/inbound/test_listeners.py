@@ -1,5 +1,6 @@
 """People type and click in the practice Slack; real listeners, pipeline and ledger answer."""
 
+import asyncio
 import re
 from dataclasses import replace
 
@@ -33,6 +34,40 @@ async def test_look_again_asks_the_same_line(bench):
     clicked, asked = bench.entries("clicked"), bench.entries("asked")
     assert asked[1].data.click == clicked[0].seq
     assert asked[1].data.via == "button"
+
+
+async def until(holds):
+    async with asyncio.timeout(20):
+        while not holds():  # noqa: ASYNC110 - no event to wait for
+            await asyncio.sleep(0.02)
+
+
+async def test_a_press_is_answered_at_once_in_the_message_that_was_pressed_and_leaves_it_as_it_was(bench):
+    await bench.operator.types("/check-writers prod")
+    answer = await bench.operator.sees("STUCK hv03")
+    before, count = plain_text(answer), len(bench.operator.messages())
+    bench.hosts.gate.clear()
+    await bench.operator.clicks(answer, "Check Again")
+    await until(lambda: "Checking: /check-writers prod (up to 60 s)…" in plain_text(answer))
+    assert "Check Again" in plain_text(answer)
+    await until(lambda: "0 of 3 answered, still waiting for hv01, hv02, hv03." in plain_text(answer))
+    bench.hosts.gate.set()
+    await bench.operator.sees("STUCK hv03", after=answer.ts)
+    await until(lambda: plain_text(answer) == before)
+    assert len(bench.operator.messages()) == count + 1
+
+
+async def test_a_press_on_home_opens_a_window_at_once_and_the_answer_comes_there(bench):
+    await bench.operator.types("/check-writers prod")
+    await bench.operator.sees("STUCK hv03")
+    await bench.operator.opens_home()
+    home = await bench.operator.sees_home("Your last answers")
+    bench.hosts.gate.clear()
+    await bench.operator.clicks(home, "Check Again")
+    await bench.operator.sees_view("Checking…")
+    bench.hosts.gate.set()
+    await bench.operator.sees_view("STUCK hv03")
+    assert not bench.operator.messages("dm")
 
 
 async def test_a_remedy_runs_its_own_line(bench):
