@@ -47,6 +47,7 @@ class Row:
         decision: "approved" by somebody else, "confirmed" by the requester, "rejected", "withdrawn", "expired", or "".
         outcome: one of OUTCOMES, with blanks: "not allowed". "unreadable" where nobody can know.
         why: the verdict, the reason, or how it ended, in its own words.
+        decided_at, ended_at: ISO 8601 in UTC; "" where it was not decided, or has not ended.
     """
 
     seq: int
@@ -61,6 +62,8 @@ class Row:
     decision: str
     outcome: str
     why: str
+    decided_at: str = ""
+    ended_at: str = ""
 
 
 def row_of(entry: Entry, turns: Sequence[Entry] = (), names: Mapping[str, str] = NO_NAMES) -> Row:
@@ -92,6 +95,8 @@ def row_of(entry: Entry, turns: Sequence[Entry] = (), names: Mapping[str, str] =
         decision=kind_in_words(decision, _policy(turns)) if decision is not None else "",
         outcome=outcome,
         why=why,
+        decided_at=decision.at if decision is not None else "",
+        ended_at=turns[-1].at if turns and turns[-1].kind in ENDS else "",
     )
 
 

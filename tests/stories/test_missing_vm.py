@@ -127,7 +127,7 @@ async def test_the_record_is_mended_in_the_database_and_put_back(play):
         plan = await ops.sees("*T-1* · asked by", channel="hv-ops")
         told = plain_text(plan)
         for fact in (
-            "All 5 checks passed",
+            "All 6 checks passed",
             "Stop the service VMMService on vmm01",
             "Change one row of tbl_WLC_VObject in VMM vmm: the host is hv06, the state 0",
             "Start the service VMMService on vmm01",

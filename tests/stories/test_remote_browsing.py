@@ -38,7 +38,7 @@ async def test_the_audit_policy_is_toggled_and_set_back_and_a_person_confirms(pl
         assert {before[guid] for guid in LOUD} == {audit_policy.FAILURE, audit_policy.NONE}
         told = await approved(ops)
         for fact in (
-            "2 checks passed",
+            "All 4 checks passed",
             "On hv02: audit success too for 9 subcategories with nothing now",
             "On hv02: set 1 subcategory back to failure",
             "A person confirms that remote browsing works on hv02",

@@ -29,7 +29,7 @@ _WORDS = {
 _COLUMNS = ("When", "What", "Target", "Outcome", "Why", "Ticket", "Asked by", "Decided by")  # a phone shows four
 _IN_CSV = (
     *("Entry", "When (UTC)", "Ticket", "What", "Line", "Target", "Asked by", "Asked by (id)"),
-    *("Decision", "Decided by", "Decided by (id)", "Outcome", "Why"),
+    *("Decision", "Decided by", "Decided by (id)", "Decided (UTC)", "Outcome", "Why", "Ended (UTC)"),
 )
 FIELDS = ("about", "who", "what", "outcome", "when", "since", "until")  # of the window, as block_id and action_id
 _DAY = "24h"
@@ -87,7 +87,7 @@ def audit_csv(wanted: AuditQuery, rows: Iterable[Row]) -> tuple[File, int]:
             break
         about = (str(row.seq), row.at, row.ticket, row.what, row.line, row.target)
         people = (*row.asked_by[::-1], row.decision, *row.decided_by[::-1])
-        kept.append((*about, *people, row.outcome, row.why))
+        kept.append((*about, *people, row.decided_at, row.outcome, row.why, row.ended_at))
     name = "-".join(["audit", *(part for part in (wanted.about, wanted.what, wanted.outcome) if part)])
     safe = "".join(character if character.isascii() and character.isalnum() else "-" for character in name)
     table = Table("Audit", tuple(Column(one) for one in _IN_CSV), tuple(kept))

@@ -337,10 +337,10 @@ def test_the_thread_has_a_line_for_each_turn_with_its_entry(told):
     lines = [entry_message(card, entry) for entry in card.entries[1:]]
     told_ = [line.text for line in lines if line]
     assert told_[0].startswith("Approved by <@U0APPROVER>")
-    assert "Before: State Up\nAfter: State Paused" in told_[2]
-    assert "Step 1 of 3, Pause and drain hv03: done in 1 min" in told_[2]
-    assert "(entry 1,304)" in told_[2]
-    assert told_[3].startswith("<@U0OPERATOR> <@U0APPROVER> T-412 Done")
+    assert "Before: State Up\nAfter: State Paused" in told_[1]
+    assert "Step 1 of 3, Pause and drain hv03: done in 1 min" in told_[1]
+    assert "(entry 1,304)" in told_[1]
+    assert told_[2].startswith("<@U0OPERATOR> <@U0APPROVER> T-412 Done")
     assert card.proposal.digest in plan_message(card).text
 
 
