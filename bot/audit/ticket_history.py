@@ -117,7 +117,7 @@ def told(
         says, lines = _says(entry.data, kind, policy, steps), tuple(_lines(entry))
     except LedgerError:
         says, lines = json.dumps(entry.fields, ensure_ascii=False, sort_keys=True), ()
-    kind = _IN_WORDS.get(kind, kind.replace("-", " "))
+    kind = _IN_WORDS.get(kind, kind)
     return HistoryLine(entry.seq, entry.at, kind, named(entry, names), says, lines, entry.kind not in _ONLY_LOOKED)
 
 
@@ -213,7 +213,8 @@ def _not_passed(gate: Gate) -> str:
 
 def _in_a_file(entry: Entry, one: HistoryLine) -> str:
     who = one.by[1] if one.by[0] == one.by[1] else f"{one.by[1]} ({one.by[0]})"
-    lines = [f"{entry.seq}  {entry.at}  {one.kind}  {who}", one.says]
+    kind = entry.kind if one.kind in _IN_WORDS.values() else one.kind  # as filters and the ledger have it
+    lines = [f"{entry.seq}  {entry.at}  {kind}  {who}", one.says]
     lines += [f"  {label}: {text}".replace("\n", "\n    ") for label, text in one.lines if text]
     if entry.kind == "proposed":
         lines += [f"  {line}" for line in _whole_plan(entry)]
