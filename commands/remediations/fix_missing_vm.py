@@ -396,6 +396,7 @@ def _by_database(facts: Facts, chosen: Resolved, repair: Repair) -> Plan:
         remedies=_next(chosen),
         current_state=_now(chosen),
         expected_state=f"{_mended(chosen, repair)}; one row of its database was changed",
+        title=f"Fix missing VM {name} by changing VMM's database",
     )
     return or_no_plan(name, whole)
 

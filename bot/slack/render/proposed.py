@@ -207,7 +207,7 @@ def _other_gate(gate: Gate) -> str:
         return f"• *Waiting; nothing starts before this:* {escape(gate.measured or gate.description)}"
     word = "Blocked" if gate.blocks else "Warning"
     if gate.outcome is GateOutcome.NOT_KNOWN:
-        return f"• *{word}, not known:* {found}"
+        return f"• *{word}{'' if found.startswith('not known') else ', not known'}:* {_capital(found)}"
     return f"• *{word}:* {found if gate.measured else f'this is not so: {found}'}"
 
 
