@@ -13,7 +13,7 @@ SEEN = Path(__file__).parents[2] / "snapshots"
 SCREEN = 844  # a phone's height beside its 390 px
 PLANS = sorted([*SEEN.glob("*/*proposed.json"), SEEN / "redeploy-uefi" / "redeploy-uefi.json"])
 # What takes more, in screens: plans of very many steps, each of which an approver reads before it is approved.
-LONGER = {"drill/proposed": 4.0, "kb-drift-fix/proposed": 4.0}
+LONGER = {"drill/proposed": 2.5, "kb-drift-fix/proposed": 3.0}
 
 
 def name(path):
