@@ -280,7 +280,7 @@ async def test_what_a_driver_prints_beside_its_answer_is_a_bad_reply(in_place_of
 async def test_what_a_driver_prints_while_it_commits_leaves_unknown_what_it_did(in_place_of_the_driver):
     program = "driver_process._say({'look': 'commit'})\nsys.stdin.readline(); sys.stdin.readline()\nprint('noise')"
     with pytest.raises(OutcomeUnknown):
-        await in_place_of_the_driver(program).rows(lambda: None)
+        await in_place_of_the_driver(program).rows({"commit": lambda: None})
 
 
 def test_half_a_character_in_a_name_is_a_bad_reply(monkeypatch):
