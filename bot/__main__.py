@@ -57,7 +57,7 @@ def _without_command(
 
 
 # Options of the line itself (`--free 1GB`) are the command's, not ours.
-@app.command(context_settings={"ignore_unknown_options": True})
+@app.command(context_settings={"ignore_unknown_options": True}, short_help="Run one command, or list what you may ask.")
 def ask(
     words: Annotated[list[str] | None, typer.Argument(metavar="LINE", help='Such as "/check-writers prod".')] = None,
     *,
@@ -72,15 +72,15 @@ def ask(
         ),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The whole report as JSON.")] = False,
-    evidence: Annotated[bool, typer.Option("--evidence", help="Also every question and its raw answer.")] = False,
+    evidence: Annotated[bool, typer.Option("--evidence", help="Also every question and its answer.")] = False,
     csv: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write the table to a file.")] = None,
 ) -> None:
     """Ask one line, as this operating-system user. Without a line: what you may ask.
 
     A remediation is shown as it would be proposed; it is proposed and decided in Slack only.
 
-    Exit code: 0 all answered and well (or a plan is possible), 1 findings (or no plan), 2 refused or not understood,
-    3 nothing found (or no plan) because something is unknown.
+    Exit code: 0 all answered and well (or a plan is possible, or it is so already), 1 findings (or no plan), 2 refused or
+    not understood, 3 nothing found (or no plan) because something is unknown.
     """
     from bot.cli import lab_plugin
     from bot.cli.ask import OutputOptions
@@ -103,7 +103,7 @@ def ask(
         raise typer.Exit(answer(_ready(settings_file), " ".join(line), shape))
 
 
-@app.command()
+@app.command(short_help="Run the Slack bot until it is stopped.")
 def run(settings: SettingsFile = None) -> None:
     """Run the Slack bot until it is stopped."""
     from bot.app import run as serve
@@ -111,7 +111,7 @@ def run(settings: SettingsFile = None) -> None:
     serve(_ready(settings))
 
 
-@app.command()
+@app.command(short_help="Run the worker of one site, until it is stopped.")
 def worker(
     site: Annotated[str, typer.Option("--site", metavar="NAME", help="A [site.NAME] of the inventory.")],
     settings: SettingsFile = None,
@@ -122,7 +122,7 @@ def worker(
     work(_ready(settings), site)
 
 
-@app.command()
+@app.command(short_help="List open changes, and whether changes are stopped.")
 def runs(settings: SettingsFile = None) -> None:
     """Open tickets, and whether changes are stopped. Needs no Slack and no running bot."""
     from bot.cli import break_glass
@@ -130,7 +130,7 @@ def runs(settings: SettingsFile = None) -> None:
     raise typer.Exit(break_glass.runs(_ready(settings)))
 
 
-@app.command(context_settings={"ignore_unknown_options": True})
+@app.command(context_settings={"ignore_unknown_options": True}, short_help="Stop changes: nothing new starts.")
 def stop(
     words: Annotated[list[str] | None, typer.Argument(metavar="WHY", help="The reason. Everyone sees it.")] = None,
     *,
@@ -145,7 +145,7 @@ def stop(
     raise typer.Exit(break_glass.stop(_ready(settings), words or ()))
 
 
-@app.command()
+@app.command(short_help="Let changes start again.")
 def go(settings: SettingsFile = None) -> None:
     """Let changes start again. For system users named in [roles.approver], never the bot's own account.
 
@@ -156,7 +156,7 @@ def go(settings: SettingsFile = None) -> None:
     raise typer.Exit(break_glass.go(_ready(settings)))
 
 
-@app.command()
+@app.command(short_help="Check everything the bot depends on; changes nothing.")
 def doctor(
     *,
     settings: SettingsFile = None,
@@ -172,7 +172,9 @@ def doctor(
     raise typer.Exit(examine(settings, as_json=as_json, migrate=migrate))
 
 
-@app.command(context_settings={"ignore_unknown_options": True})
+@app.command(
+    context_settings={"ignore_unknown_options": True}, short_help="Keep what hosts answer, anonymised, as a test file."
+)
 def record(
     words: Annotated[list[str], typer.Argument(metavar="LINE", help='Such as "/check-writers hv01".')],
     output: Annotated[
@@ -187,7 +189,7 @@ def record(
     raise typer.Exit(capture(_ready(settings), " ".join(words), output))
 
 
-@audit.command()
+@audit.command(short_help="Prove the whole ledger.")
 def verify(
     file: Annotated[Path | None, typer.Argument(help="A copy; else the bot's own ledger.")] = None,
     *,
@@ -211,7 +213,7 @@ def verify(
     raise typer.Exit(verify_audit_log(file, settings, key, anchors or (), channel=channel))
 
 
-@app.command()
+@app.command(short_help="Print the manifest of the Slack app.")
 def manifest() -> None:
     """Print the manifest of the Slack app, made from the commands there are."""
     from bot.dispatch.registry import Registry
@@ -220,7 +222,7 @@ def manifest() -> None:
     typer.echo(manifest_yaml(Registry.load()), nl=False)
 
 
-@app.command(hidden=not HAS_LAB)
+@app.command(hidden=not HAS_LAB, short_help="Open the practice Slack in a browser.")
 def demo(port: Annotated[int, typer.Option(help="Of the page, on loopback; 0 for any that is free.")] = 8321) -> None:
     """Serve the practice Slack and the practice environment in a browser, on this machine only."""
     from bot.cli import lab_plugin

@@ -10,7 +10,12 @@ from bot.api.report import Remedy
 
 
 def no_plan(
-    because: str, gates: Sequence[Gate] = (), remedies: Sequence[Remedy] = (), evidence: Sequence[str] = ()
+    because: str,
+    gates: Sequence[Gate] = (),
+    remedies: Sequence[Remedy] = (),
+    evidence: Sequence[str] = (),
+    *,
+    is_done_already: bool = False,
 ) -> Plan:
     """Nothing will run.
 
@@ -20,8 +25,19 @@ def no_plan(
         gates: those that were judged; the ones that hold are shown first.
         remedies: buttons that help.
         evidence: notes below.
+        is_done_already: what was asked for is so already, as measured; not for something that only cannot be done now.
     """
-    return Plan(because, "", "", (), tuple(gates), (), tuple(evidence), tuple(remedies))
+    return Plan(
+        because,
+        "",
+        "",
+        (),
+        tuple(gates),
+        (),
+        tuple(evidence),
+        tuple(remedies),
+        is_done_already=is_done_already,
+    )
 
 
 def held(gates: Sequence[Gate]) -> tuple[Gate, ...]:

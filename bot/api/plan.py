@@ -356,6 +356,8 @@ class Plan:
             that lets each group run for a day before the next.
         places: signed: the clusters that it turned out to be about, of those that the line left open; () for all of these.
             A role must hold there, and wherever its actions go.
+        is_done_already: of a plan without groups: what it would bring about is so already, and nothing is wrong. A script
+            goes on then: `hvops ask` ends with 0.
     """
 
     reason: str
@@ -377,6 +379,7 @@ class Plan:
     places: tuple[str, ...] = ()
     promises: tuple[PromisedTime, ...] = ()
     at_most: int | None = field(default=None, compare=False)
+    is_done_already: bool = field(default=False, compare=False)
 
     def __post_init__(self) -> None:
         """Refuse a plan that could not be run step by step. Raises ValueError."""

@@ -15,11 +15,11 @@ from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-from rich.table import Table
 
 from bot.api.command import Role
 from bot.api.report import Report
 from bot.cli.console import console, format_time, styled, visible
+from bot.cli.layout import print_rows, print_text
 from bot.cli.os_user import current_user
 from bot.cli.plan_preview import approver_names, as_json, print_preview, refuse_decision
 from bot.cli.render import head_as_json, print_evidence, print_report
@@ -68,7 +68,7 @@ def ask(settings: Settings, line: str, shape: OutputOptions) -> int:
         typed = read_typed(line, EntryPoint.TERMINAL)
         own = _OWN.get(typed.builtin) if typed.builtin and not typed.rest else None
         if own is not None and person.highest_role is Role.NOBODY:
-            console(errors=True).print(styled(no_role(person)))
+            print_text(console(errors=True), styled(no_role(person)))
             return REFUSED
         if own is not None:
             own(person, made)
@@ -97,7 +97,7 @@ def stopped_in_words(newest: Entry | None) -> str:
 
 
 async def outcome_of(made: Services, person: Person, typed: TypedLine) -> Outcome:
-    """Ask one line; a refusal is an outcome as well. No plan is never 0, whatever the reason."""
+    """Ask one line; a refusal is an outcome as well. No plan is 0 only where what was asked for is so already."""
     try:
         ended = await _answer(made, Request.of(person, typed, "terminal", socket.gethostname()))
     except HvopsError as error:
@@ -123,7 +123,7 @@ def draw(outcome: Outcome, person: Person, shape: OutputOptions, roles: Roles, s
         return
     if isinstance(ended, Preview):
         if stop and not shape.json:
-            console().print(styled(stop, "bold red"))
+            print_text(console(), styled(stop, "bold red"))
         _print_preview(ended, person, shape, approver_names(roles, ended), outcome.code, stop)
         report = ended.answered.report
     else:
@@ -134,9 +134,10 @@ def draw(outcome: Outcome, person: Person, shape: OutputOptions, roles: Roles, s
 
 
 def _preview_code(shown: Preview) -> int:
-    """0 for a plan that could be proposed, 3 where an approver would have to answer what is not known."""
+    """0 for a plan that could be proposed or that nobody needs, 3 where an approver would have to answer what is not known."""
     if not shown.decides:
-        return exit_code(shown.answered.report) or FINDINGS
+        needless = WELL if shown.made.plan.is_done_already else FINDINGS
+        return exit_code(shown.answered.report) or needless
     return UNKNOWN if shown.made.plan.open_questions else WELL
 
 
@@ -235,21 +236,21 @@ def _print_refusal(error: HvopsError, shape: OutputOptions) -> None:
 def print_error(errors: Console, says: str, usage: str = "", near: tuple[str, ...] = ()) -> None:
     """A refusal on standard error: the sentence, what was probably meant, how it is written."""
     for line in says.splitlines():
-        errors.print(styled(line))
+        print_text(errors, styled(line))
     if near:
-        errors.print(styled(f"Did you mean {', '.join(near)}?"))
+        print_text(errors, styled(f"Did you mean {', '.join(near)}?"))
     if usage:
-        errors.print(styled(f"Usage: {usage}", "dim"))
+        print_text(errors, styled(f"Usage: {usage}", "dim"))
 
 
 def _print_help(person: Person, made: Services) -> None:
     out = console()
     told = help_for(person, made.registry)
-    out.print(styled(f"You are {told.name} ({told.role}).", "bold"))
+    print_text(out, styled(f"You are {told.name} ({told.role}).", "bold"))
     for line in told.lines:
-        out.print(styled(f'hvops ask "{line.usage}"', "" if line.allowed else "dim"))
+        print_text(out, styled(f'hvops ask "{line.usage}"', "" if line.allowed else "dim"))
         needs = "" if line.allowed else f" Needs the role {line.role}."
-        out.print(styled(f"    {line.says}{needs}", "dim"))
+        print_text(out, styled(f"    {line.says}{needs}", "dim"))
 
 
 def _print_status(person: Person, made: Services) -> None:
@@ -272,13 +273,8 @@ def _print_status(person: Person, made: Services) -> None:
         *((one.name, "a load balancer") for one in made.inventory_file.load_balancer),
         ("Version", version("hvops")),
     ]
-    table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, says in rows:
-        for number, line in enumerate(says.splitlines()):
-            table.add_row(styled("" if number else name, "dim"), styled(line))
-    out.print(table)
+    lines = [(name if not number else "", line) for name, says in rows for number, line in enumerate(says.splitlines())]
+    print_rows(out, [(styled(name, "dim"), styled(line)) for name, line in lines])
 
 
 _OWN: dict[Builtin, Callable[[Person, Services], None]] = {HELP: _print_help, STATUS: _print_status}

@@ -10,17 +10,17 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO, Any
 
 from rich.console import Console
-from rich.table import Table
 
 from bot.audit import filter_syntax
 from bot.audit.rows import KINDS, NO_NAMES, kind_in_words, name_in, named, outcome_of, row_of
 from bot.audit.ticket_history import is_plumbing, step_words, told
 from bot.cli.console import console, format_short_time, format_time, styled, visible
+from bot.cli.layout import print_rows, print_text
 from bot.cli.render import print_evidence, print_report
 from bot.config.settings import load
 from bot.control_chars import escape_control_chars, spreadsheet_cell
@@ -51,6 +51,8 @@ from bot.tickets.run_history import result_in_words
 
 _NUMBER = re.compile(r"[0-9]{1,18}")  # what SQLite can hold
 MOST_NOTES = 20
+_DAYS = {"today": 0, "yesterday": 1}  # days back
+_APART = frozenset({"report", "evidence", "samples", "answer"})  # fields that are shown apart, or not at all
 _HEADS = 100  # `anchor` entries, for the newest that can be read
 COLUMNS = (*("seq", "at", "kind", "outcome", "why", "name", "actor", "ticket", "what", "target", "line", "says"),)
 
@@ -62,9 +64,30 @@ def open_reader(file: Path | None, settings: Path | None) -> Iterator[Reader]:
         yield reader
 
 
-def to_utc(moment: datetime | None) -> datetime | None:
-    """A time as typed, in the zone of this terminal."""
-    return moment.astimezone() if moment is not None else None
+def moment(option: str, typed: str | None) -> datetime | None:
+    """A time as typed, in the zone of this terminal where it names none; None where nothing was typed.
+
+    Raises:
+        UsageError: it is no time.
+    """
+    if typed is None:
+        return None
+    word, now = typed.strip().casefold(), datetime.now(UTC).astimezone()
+    if word in _DAYS:
+        return (
+            (now - timedelta(days=_DAYS[word]))
+            .replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
+            .astimezone()
+        )
+    with contextlib.suppress(ValueError, OverflowError):
+        return now - filter_syntax.Span.parse(word)
+    try:
+        return datetime.fromisoformat(typed.strip()).astimezone()
+    except (ValueError, OverflowError):
+        raise UsageError(
+            f"{option} “{typed[:40]}” is no time. Write a date such as 2026-03-01, a time such as 2026-03-01T23:05, today, "
+            "yesterday, or how far back: 24h, 7d."
+        ) from None
 
 
 def build_filter(plain: Filter, who: str | None, what: str | None, word: str | None) -> Filter:
@@ -79,20 +102,16 @@ def print_list(reader: Reader, wanted: Filter, limit: int) -> None:
     _must_exist(reader, wanted)
     found = list(reversed(reader.find(wanted, limit)))
     out = console()
-    table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False)
-    table.add_column("Entry", justify="right")
-    for name, width in (("When", 16), ("What", 16), ("Who", 24)):
-        table.add_column(name, no_wrap=True, max_width=width)
-    table.add_column("Says", overflow="fold")
+    rows = []
     book = _Book(reader)
     for entry, who, policy in book.told(found):
         id_ = entry.actor.rpartition("/")[2]  # the team stands in the entry itself: `audit show`
         told = f"{who} ({id_})" if who != id_ else id_
-        row = (str(entry.seq), format_short_time(entry.at), kind_in_words(entry, policy), told, says(entry))
-        table.add_row(*map(styled, row))
-    out.print(table)
+        row = (f"{entry.seq:>5}", format_short_time(entry.at), kind_in_words(entry, policy), told, says(entry))
+        rows.append([styled(cell) for cell in row])
+    print_rows(out, rows, ("Entry", "When", "What", "Who", "Says"))
     more = " Older ones: --limit, --until." if len(found) == limit else ""
-    out.print(styled(f"{len(found)} {'entry' if len(found) == 1 else 'entries'}.{more}", "dim"))
+    print_text(out, styled(f"{len(found)} {'entry' if len(found) == 1 else 'entries'}.{more}", "dim"))
 
 
 def print_one(reader: Reader, what: str, *, evidence: bool, whole: bool = False) -> None:
@@ -106,10 +125,9 @@ def print_one(reader: Reader, what: str, *, evidence: bool, whole: bool = False)
         raise UsageError(f"There is no entry “{what}”. Write a number such as 1285, or a ticket such as T-412.")
     ((_, who, policy),) = _Book(reader).told([entry])
     head = f"Entry {entry.seq}, {format_time(entry.at)}: {kind_in_words(entry, policy)} by {_with_id(who, entry.actor)}"
-    out.print(styled(head, "bold"))
-    for name, value in entry.fields.items():
-        if name not in ("report", "evidence", "samples", "answer") and value not in (None, ""):
-            out.print(styled(f"  {name:<14} {_short(value)}"))
+    print_text(out, styled(head, "bold"))
+    told = [(name, value) for name, value in entry.fields.items() if name not in _APART and value not in (None, "")]
+    print_rows(out, [(styled(f"  {name:<12}"), styled(_short(value))) for name, value in told])
     out.print(styled(f"  mac            {entry.mac.hex()}", "dim"), soft_wrap=True)
     if entry.kind == "answered":
         _print_answer(out, reader, entry, evidence=evidence)
@@ -132,10 +150,11 @@ def export_file(file: Path | None, settings: Path | None, output: Path) -> None:
     """Write the whole ledger into a new file of SQLite's, and say how to prove and read it. Raises LedgerError."""
     count = copies.write_file(file or load(settings).ledger.place, output)
     out = console()
-    out.print(
-        styled(f"{count} {'entry' if count == 1 else 'entries'} in {output}. Prove it: hvops audit verify {output}")
+    print_text(
+        out,
+        styled(f"{count} {'entry' if count == 1 else 'entries'} in {output}. Prove it: hvops audit verify {output}"),
     )
-    out.print(styled(f"Read it, called ledger.db: datasette -i {output} -m datasette.yaml", "dim"))
+    print_text(out, styled(f"Read it, called ledger.db: datasette -i {output} -m datasette.yaml", "dim"))
 
 
 def says(entry: Entry, steps: Mapping[str, str] = NO_NAMES) -> str:
@@ -192,36 +211,33 @@ def _print_ticket(out: Console, reader: Reader, ticket: str, *, whole: bool) -> 
     entries = list(reader.every(Filter(ticket=ticket)))
     if not entries:
         raise UsageError(f"There is no ticket {ticket}.")
-    table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(justify="right")
-    for _ in range(3):
-        table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
     shown = [entry for entry in entries if whole or not is_plumbing(entry)]
     steps = step_words(next((entry for entry in entries if entry.kind == Proposed.kind), None))
+    number = len(str(entries[-1].seq))
+    rows = []
     for entry, who, policy in _Book(reader).told(shown):
         by = _with_id(who, entry.actor)
-        row = (str(entry.seq), format_time(entry.at), kind_in_words(entry, policy), by, says(entry, steps))
+        row = (f"{entry.seq:>{number}}", format_time(entry.at), kind_in_words(entry, policy), by, says(entry, steps))
         style = "" if told(entry).is_done else "dim"  # what was done stands out from what was looked at
-        table.add_row(*(styled(cell, style) for cell in row))
+        rows.append([styled(cell, style) for cell in row])
     state = reader.ticket(ticket)
     now = (state.end or str(state.state)) if state else "unknown"
     if state and now == TicketState.APPROVED and not state.second_person:
         now = "confirmed"
-    out.print(styled(f"{ticket}: {now}", "bold"))
-    out.print(table)
+    print_text(out, styled(f"{ticket}: {now}", "bold"))
+    print_rows(out, rows)
     if hidden := len(entries) - len(shown):
-        out.print(styled(f"{plural(hidden, 'entry', 'entries')} about presses and messages not shown: --all.", "dim"))
+        print_text(out, styled(f"{plural(hidden, 'entry', 'entries')} about presses and messages not shown: --all.", "dim"))
 
 
 def _print_answer(out: Console, reader: Reader, entry: Entry, *, evidence: bool) -> None:
     answered = entry.read_if(Answered)
     if answered is None:
-        out.print(styled(f"The report is not shown: {entry.doubt}.", "yellow"))
+        print_text(out, styled(f"The report is not shown: {entry.doubt}.", "yellow"))
         return
     kept = reader.blob(answered.report or "")
     if kept is None:
-        out.print(styled("The report itself has been dropped; the chain still proves what it was.", "dim"))
+        print_text(out, styled("The report itself has been dropped; the chain still proves what it was.", "dim"))
     else:
         print_report(out, report_from_bytes(kept), f"asked in entry {answered.asked}")
     raw = reader.blob(answered.evidence or "") if evidence else None
@@ -233,21 +249,21 @@ def print_verdict(place: Place, verdict: Verification) -> None:
     """Whether a ledger holds, what was found, and what is to be noted."""
     out = console()
     if verdict.holds:
-        out.print(styled(verdict.says, "green" if verdict.is_complete else "yellow"))
+        print_text(out, styled(verdict.says, "green" if verdict.is_complete else "yellow"))
         if verdict.head is not None:
-            out.print(styled(f"{verdict.anchors} anchors match. Newest entry and its mac:", "dim"))
+            print_text(out, styled(f"{verdict.anchors} anchors match. Newest entry and its mac:", "dim"))
             out.print(styled(str(verdict.head), "dim"), soft_wrap=True)
     else:
         at = f" at entry {verdict.broken_at}{_when(place, verdict.broken_at)}" if verdict.broken_at else ""
-        out.print(styled(f"BROKEN{at}: {verdict.says}", "bold red"))
+        print_text(out, styled(f"BROKEN{at}: {verdict.says}", "bold red"))
         if verdict.entries:
-            out.print(styled(f"1 to {verdict.entries} hold. {_compare(place, verdict)}", "dim"))
+            print_text(out, styled(f"1 to {verdict.entries} hold. {_compare(place, verdict)}", "dim"))
     for note in verdict.notes[:MOST_NOTES]:
-        out.print(styled(note, "yellow"))
+        print_text(out, styled(note, "yellow"))
     if len(verdict.notes) > MOST_NOTES:
-        out.print(styled(f"And {len(verdict.notes) - MOST_NOTES} more notes.", "yellow"))
+        print_text(out, styled(f"And {len(verdict.notes) - MOST_NOTES} more notes.", "yellow"))
     if verdict.end:
-        out.print(styled(verdict.end, "yellow"))
+        print_text(out, styled(verdict.end, "yellow"))
 
 
 def _compare(place: Place, verdict: Verification) -> str:

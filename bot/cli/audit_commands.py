@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -41,8 +40,11 @@ Who = Annotated[
     str | None,
     typer.Option("--who", help="A person, by name or id: who asked, or who decided on a proposal."),
 ]
-Since = Annotated[datetime | None, typer.Option("--since", help="Not before that local time.")]
-Until = Annotated[datetime | None, typer.Option("--until", help="Before that local time.")]
+_WHEN = "2026-03-01, 2026-03-01T23:05, today, yesterday, or how far back: 24h, 7d."
+Since = Annotated[
+    str | None, typer.Option("--since", metavar="TIME", help=f"From this time on, in this terminal's zone: {_WHEN}")
+]
+Until = Annotated[str | None, typer.Option("--until", metavar="TIME", help="Before this time, written the same way.")]
 
 
 class Format(StrEnum):
@@ -52,7 +54,7 @@ class Format(StrEnum):
     jsonl = "jsonl"
 
 
-@audit.command("list")
+@audit.command("list", short_help="The newest entries, oldest of them first.")
 def list_entries(
     *,
     file: File = None,
@@ -72,19 +74,19 @@ def list_entries(
     from bot.cli import audit as work
     from bot.ledger import Filter
 
-    plain = Filter(kind, actor, ticket, target, work.to_utc(since), work.to_utc(until))
+    plain = Filter(kind, actor, ticket, target, work.moment("--since", since), work.moment("--until", until))
     wanted = work.build_filter(plain, who, what, outcome)
     with work.open_reader(file, settings) as reader:
         work.print_list(reader, wanted, limit)
 
 
-@audit.command()
+@audit.command(short_help="One entry, or the story of a ticket.")
 def show(
     what: Annotated[str, typer.Argument(help="An entry's number, or a ticket: 1285, T-412.")],
     *,
     file: File = None,
     settings: SettingsFile = None,
-    evidence: Annotated[bool, typer.Option("--evidence", help="Also every question and its raw answer.")] = False,
+    evidence: Annotated[bool, typer.Option("--evidence", help="Also every question and its answer.")] = False,
     whole: Annotated[bool, typer.Option("--all", help="Of a ticket also what was pressed and posted.")] = False,
 ) -> None:
     """One entry with all it says, or the story of a ticket."""
@@ -94,7 +96,7 @@ def show(
         work.print_one(reader, what, evidence=evidence, whole=whole)
 
 
-@audit.command()
+@audit.command(short_help="Search entries, reports and raw answers.")
 def search(
     words: Annotated[list[str], typer.Argument(help="All of them occur in the entry, its report or its evidence.")],
     file: File = None,
@@ -109,7 +111,7 @@ def search(
         work.print_list(reader, Filter(text=" ".join(words)), limit)
 
 
-@audit.command()
+@audit.command(short_help="Write every entry that matches.")
 def export(
     *,
     file: File = None,
@@ -136,7 +138,7 @@ def export(
     from bot.cli import audit as work
     from bot.ledger import Filter
 
-    plain = Filter(kind, actor, ticket, target, work.to_utc(since), work.to_utc(until))
+    plain = Filter(kind, actor, ticket, target, work.moment("--since", since), work.moment("--until", until))
     wanted = work.build_filter(plain, who, what, outcome)
     if sqlite is not None:
         if output is not None or any((kind, actor, ticket, target, who, what, outcome, since, until)):
@@ -149,7 +151,7 @@ def export(
         work.export(reader, wanted, shape.value, output)
 
 
-@audit.command()
+@audit.command(short_help="Make the derived tables afresh.")
 def rebuild(settings: SettingsFile = None) -> None:
     """Make the derived tables (tickets, locks) afresh from the entries; no entry changes."""
     from bot.config.settings import load

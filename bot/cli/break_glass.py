@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from rich.table import Table
-
 from bot.cli.ask import REFUSED, UNKNOWN, WELL, print_error, stopped_in_words
 from bot.cli.console import console, format_short_time, styled
+from bot.cli.layout import print_rows, print_text
 from bot.cli.os_user import OsUser, who_typed
 from bot.config.inventory_file import load as load_inventory
 from bot.config.settings import Settings
@@ -94,18 +93,19 @@ def _switched(switch: Callable[[], Entry]) -> int:
     try:
         entry = switch()
     except SwitchUnchanged as same:
-        out.print(styled(str(same)))
+        print_text(out, styled(str(same)))
         return WELL
     except UsageError as error:
         print_error(console(errors=True), str(error), "hvops stop <why>")
         return REFUSED
     if entry.kind == Stopped.kind:
-        out.print(
-            styled("Changes are stopped. Steps in progress will finish; nothing new starts until hvops go.", "bold")
+        print_text(
+            out,
+            styled("Changes are stopped. Steps in progress will finish; nothing new starts until hvops go.", "bold"),
         )
     else:
-        out.print(styled("Changes can start again.", "bold"))
-    out.print(styled(f"Entry {entry.seq}, as {entry.name}. {_POSTED}", "dim"))
+        print_text(out, styled("Changes can start again.", "bold"))
+    print_text(out, styled(f"Entry {entry.seq}, as {entry.name}. {_POSTED}", "dim"))
     return WELL
 
 
@@ -124,17 +124,14 @@ def _existing_ledger(settings: Settings) -> Place:
 def _print_runs(newest: Entry | None, rows: Sequence[TicketRow], count: int) -> None:
     out = console()
     stopped = stopped_in_words(newest)
-    out.print(styled(stopped, "bold red") if stopped else styled("Changes are not stopped."))
+    print_text(out, styled(stopped, "bold red") if stopped else styled("Changes are not stopped."))
     if not rows:
-        out.print(styled("No open tickets."))
+        print_text(out, styled("No open tickets."))
         return
-    table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False)
-    for name in ("Ticket", "State", "Asked by", "Open until"):
-        table.add_column(name, no_wrap=True)
-    table.add_column("Line", overflow="fold")
+    drawn = []
     for one in rows:
         until = format_short_time(one.open_until) if one.state == "proposed" else ""
-        table.add_row(*map(styled, (one.id, one.state, one.requester.rpartition("/")[2], until, one.line)))
-    out.print(table)
+        drawn.append([styled(cell) for cell in (one.id, one.state, one.requester.rpartition("/")[2], until, one.line)])
+    print_rows(out, drawn, ("Ticket", "State", "Asked by", "Open until", "Line"))
     if count > len(rows):
-        out.print(styled(f"The newest {len(rows)} of {count:,}.", "dim"))
+        print_text(out, styled(f"The newest {len(rows)} of {count:,}.", "dim"))

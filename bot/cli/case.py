@@ -21,6 +21,7 @@ from bot.cli.ask import Outcome, OutputOptions, draw, outcome_of
 from bot.cli.console import console, styled
 from bot.cli.earlier_change import carry_out
 from bot.cli.lab_plugin import PracticeCase, apart
+from bot.cli.layout import print_text
 from bot.cli.os_user import current_user
 from bot.cli.plan_preview import approver_names, print_preview
 from bot.cli.render import print_report
@@ -60,19 +61,19 @@ def ask_case(case: PracticeCase, line: str, shape: OutputOptions) -> int:
     played = play(case, line, shape)
     out = console(errors=shape.json)
     if line and line != case.line:
-        out.print(styled(f"Not judged: the case is about {case.line}", "dim"))
+        print_text(out, styled(f"Not judged: the case is about {case.line}", "dim"))
         return played.outcome.code
-    out.print(styled(f"Case: {case.title}", "bold"))
+    print_text(out, styled(f"Case: {case.title}", "bold"))
     if played.never_asked:
-        out.print(styled(f"Otherwise here, and never asked for: {', '.join(played.never_asked)}.", "dim"))
+        print_text(out, styled(f"Otherwise here, and never asked for: {', '.join(played.never_asked)}.", "dim"))
     if not played.wrong:
         known = " It is marked wrong_today: take that out." if case.wrong_today else ""
-        out.print(styled(f"RIGHT: all that is expected is so.{known}", "green"))
+        print_text(out, styled(f"RIGHT: all that is expected is so.{known}", "green"))
         return RIGHT
     for says in played.wrong:
         out.print(styled(f"WRONG {says}", "bold red"), soft_wrap=True)
     if case.wrong_today:
-        out.print(styled(f"Known: {case.wrong_today}", "dim"))
+        print_text(out, styled(f"Known: {case.wrong_today}", "dim"))
     return WRONG
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from datetime import UTC, datetime
+from typing import Any
 
 from rich.console import Console
 from rich.text import Text
@@ -22,8 +24,11 @@ def styled(text: str, style: str = "") -> Text:
 
 
 def console(*, errors: bool = False) -> Console:
-    """A console that adds nothing of its own to a text."""
-    return Console(file=sys.stderr if errors else sys.stdout, highlight=False, markup=False, emoji=False)
+    """A console that adds nothing of its own to a text: colours and weights on a terminal only, and there unless NO_COLOR asks for none."""
+    file = sys.stderr if errors else sys.stdout
+    is_plain = not file.isatty() or bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") in ("dumb", "unknown")
+    plain: dict[str, Any] = {"color_system": None, "force_terminal": file.isatty()} if is_plain else {}
+    return Console(file=file, highlight=False, markup=False, emoji=False, **plain)
 
 
 def format_time(at: str) -> str:

@@ -22,7 +22,7 @@ def _group() -> None:
     """Keep `move` a word of its own, while it is the only one."""
 
 
-@ledger.command()
+@ledger.command(short_help="Move the ledger from its file into PostgreSQL.")
 def move(
     *,
     settings: Annotated[

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from bot.cli.audit import print_verdict
 from bot.cli.console import console, styled
+from bot.cli.layout import print_text
 from bot.cli.os_user import who_typed
 from bot.config.settings import Settings
 from bot.errors import LedgerError, UsageError
@@ -35,12 +36,14 @@ def move(settings: Settings) -> int:
             target,
             _mover(settings),
             Redactor(settings.secrets()),
-            lambda step: out.print(styled(_STEPS[step], "dim")) if step in _STEPS else None,
+            lambda step: print_text(out, styled(_STEPS[step], "dim")) if step in _STEPS else None,
         )
     print_verdict(target, verdict)
     if verdict.holds:
-        out.print(styled(f"The ledger is in {target}. Set database in [ledger] for every bot, and start them."))
-        out.print(styled(f"Keep {settings.ledger.path} as a copy; key and anchor file stay where they are.", "dim"))
+        print_text(out, styled(f"The ledger is in {target}. Set database in [ledger] for every bot, and start them."))
+        print_text(
+            out, styled(f"Keep {settings.ledger.path} as a copy; key and anchor file stay where they are.", "dim")
+        )
     return WELL if verdict.holds else NOT_PROVED
 
 
@@ -49,7 +52,9 @@ def take_back(settings: Settings) -> int:
     target = _target(settings)
     with _nobody_else(settings):
         entry = copies.take_back(_files(settings), target, _mover(settings), Redactor(settings.secrets()))
-    console().print(styled(f"{settings.ledger.path} goes on with entry {entry.seq}. Leave database out of [ledger]."))
+    print_text(
+        console(), styled(f"{settings.ledger.path} goes on with entry {entry.seq}. Leave database out of [ledger].")
+    )
     return WELL
 
 

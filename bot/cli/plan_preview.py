@@ -17,6 +17,7 @@ from rich.console import Console
 from bot.api.command import Role
 from bot.api.plan import Plan
 from bot.cli.console import styled
+from bot.cli.layout import print_text
 from bot.cli.render import head_as_json
 from bot.config.settings import Roles
 from bot.dispatch.authorization import EVERYWHERE, Person
@@ -56,32 +57,33 @@ def refuse_decision(pipeline: Pipeline, request: Request) -> None:
 def print_preview(out: Console, shown: Preview, named: str) -> None:
     """Draw a plan that is possible: why, what it means, every step, and who would decide."""
     made, plan = shown.made, shown.made.plan
-    out.print(styled(shown.answered.report.title, "bold"))
+    print_text(out, styled(shown.answered.report.title, "bold"))
     for name, says in (("Because", plan.reason), ("Impact", plan.impact), ("Way back", plan.rollback)):
-        out.print(styled(f"{name}: {says}"))
+        print_text(out, styled(f"{name}: {says}"))
     for gate in plan.gates:
         measured = f" ({gate.measured})" if gate.measured else ""
         unpassed = "not yet" if gate.passes_at else "NOT KNOWN" if gate.is_open else "WARNING"
         word, style = ("passed", "green") if gate.passed else (unpassed, "yellow")
-        out.print(styled(f"{word}: {gate.description}{measured}", style))
+        print_text(out, styled(f"{word}: {gate.description}{measured}", style))
     for question in plan.open_questions:
-        out.print(
+        print_text(
+            out,
             styled(
                 f"Whoever approves says {'why it cannot wait' if question.is_override else 'how they know'}: {question_line(question)}",
                 "yellow",
-            )
+            ),
         )
-    out.print(styled(f"What would run (at most {duration(longest_seconds(plan))}):", "bold"))
+    print_text(out, styled(f"What would run (at most {duration(longest_seconds(plan))}):", "bold"))
     for says, style in _steps(plan):
         out.print(styled(says, style), soft_wrap=True)
-    out.print(styled("What would be signed:", "bold"))
+    print_text(out, styled("What would be signed:", "bold"))
     for line in plan_lines(plan, made.risk, made.version):
         if not line.startswith(("Gate: ", "Way back: ")):
             out.print(styled(line), soft_wrap=True)
     for says in (*plan.evidence, f"Digest of the plan (SHA-256): {made.digest}"):
         out.print(styled(says, "dim"), soft_wrap=True)
-    out.print(styled(f"{shown.decides} {named}".strip()))
-    out.print(styled(not_proposed(shown), "bold"))
+    print_text(out, styled(f"{shown.decides} {named}".strip()))
+    print_text(out, styled(not_proposed(shown), "bold"))
 
 
 def _steps(plan: Plan) -> Iterator[tuple[str, str]]:

@@ -17,6 +17,7 @@ from typing import Any
 
 from bot.cli.anonymizer import Anonymiser, common_in, numbered, occurs
 from bot.cli.console import console, styled
+from bot.cli.layout import print_text
 from bot.cli.os_user import current_user
 from bot.config.inventory_file import InventoryFile
 from bot.config.settings import Settings
@@ -147,10 +148,10 @@ def _domains(inventory_file: InventoryFile, exchanged: Iterable[str]) -> set[str
 def _say(output: Path, capture: Capture, kept: list[str]) -> None:
     out = console()
     hosts = len({one.host for one in capture.exchanges})
-    out.print(styled(f"{len(capture.exchanges)} exchanges with {hosts} machines are in {output}.", "bold"))
-    out.print(styled("Names, GUIDs, addresses and secrets were replaced. Read it before you give it away."))
+    print_text(out, styled(f"{len(capture.exchanges)} exchanges with {hosts} machines are in {output}.", "bold"))
+    print_text(out, styled("Names, GUIDs, addresses and secrets were replaced. Read it before you give it away."))
     if kept:
-        out.print(styled(f"These names stayed, because Windows uses them as words: {', '.join(kept)}.", "yellow"))
+        print_text(out, styled(f"These names stayed, because Windows uses them as words: {', '.join(kept)}.", "yellow"))
 
 
 def _label(name: str) -> str:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 
 from bot.api.report import Chart, Finding, Healthy, Report, Severity
 from bot.api.report import Table as Rows
 from bot.cli.console import styled, visible
+from bot.cli.layout import print_rows, print_table, print_text
 from bot.dispatch.authorization import Person
 from bot.dispatch.pipeline import AnsweredRequest
 from bot.serialization import Evidence
@@ -19,22 +21,23 @@ STYLES = {Severity.FAULT: "bold red", Severity.WARNING: "yellow", Severity.NOTE:
 UNKNOWN, FINE = "magenta", "green"
 MOST_ROWS = 20  # of a table; `--json` has them all
 BAR = 30  # characters of the longest bar
+_EMPTY = "(empty)"  # an answer without a row
 
 Row = tuple[str, str, str, str]  # style, word, name, text
 
 
 def print_report(console: Console, report: Report, footer: str) -> None:
     """Draw the whole report."""
-    console.print(styled(report.title, "bold"))
-    console.print(_grid(_rows(report)))
+    print_text(console, styled(report.title, "bold"))
+    print_rows(console, [_drawn(row) for row in _rows(report)])
     if report.chart is not None:
-        console.print(_chart(report.chart))
+        _print_chart(console, report.chart)
     if report.table is not None:
         _print_table(console, report.table)
     for note in (*report.notes, *report.background):
-        console.print(styled(note, "dim"))
+        print_text(console, styled(note, "dim"))
     answered = f"{report.answered} of {report.asked} {report.of} {report.did} · " if report.asked else ""
-    console.print(styled(f"{answered}{footer}", "dim"))
+    print_text(console, styled(f"{answered}{footer}", "dim"))
 
 
 def head_as_json(answered: AnsweredRequest, person: Person, exit_code: int) -> dict[str, Any]:
@@ -51,10 +54,13 @@ def head_as_json(answered: AnsweredRequest, person: Person, exit_code: int) -> d
 
 
 def print_evidence(console: Console, evidence: tuple[Evidence, ...]) -> None:
-    """Draw every question and its raw answer, line by line as it came."""
+    """Draw every question and its answer as people read it: one row a line, and what programs printed as they did."""
     for one in evidence:
-        console.print(styled(f"── {one.on}: {one.query}", "bold"))
-        for line in (one.raw or one.error).splitlines():
+        print_text(console, styled(f"── {one.on}: {one.query}", "bold"))
+        if one.error:
+            print_text(console, styled(one.error, UNKNOWN))
+        said = (one.rendered or one.raw).splitlines()
+        for line in said or (() if one.error else (_EMPTY,)):
             console.print(styled(line), soft_wrap=True)
 
 
@@ -84,36 +90,39 @@ def _finding(finding: Finding) -> Iterator[Row]:
         yield "", "", label.lower(), says
 
 
-def _grid(rows: Iterator[Row]) -> Table:
-    grid = Table.grid(padding=(0, 2, 0, 0))
-    grid.add_column(no_wrap=True)
-    grid.add_column(max_width=24, overflow="fold")
-    grid.add_column(overflow="fold")
-    for style, word, name, text in rows:
-        dim = "" if word else "dim"
-        grid.add_row(styled(word, style), styled(name, dim), styled(text))
-    return grid
+def _drawn(row: Row) -> tuple[Text, Text, Text]:
+    style, word, name, text = row
+    return styled(word, style), styled(name, "" if word else "dim"), styled(text)
 
 
-def _chart(chart: Chart) -> Table:
-    drawn = Table.grid(padding=(0, 1, 0, 0))
+def _print_chart(console: Console, chart: Chart) -> None:
+    print_text(console, styled(chart.title, "bold"))
+    labels = [
+        visible(label) for label in (*(bar.label for bar in chart.bars), *(label for label, _ in chart.thresholds))
+    ]
+    values = [f"{bar.tenths / 10:g} {visible(chart.unit)}" for bar in chart.bars]
     longest = max((bar.tenths for bar in chart.bars), default=0) or 1
-    drawn.add_row(styled(chart.title, "bold"))
-    for bar in chart.bars:
-        length = max(0, round(bar.tenths * BAR / longest))
-        drawn.add_row(styled(bar.label), styled("━" * length), styled(f"{bar.tenths / 10:g} {chart.unit}"))
+    name, value = max(map(cell_len, labels), default=0), max(map(cell_len, values), default=0)
+    room = max(1, min(BAR, console.width - name - value - 2))
+    for bar, label, says in zip(chart.bars, labels, values, strict=False):
+        drawn = "━" * max(0, round(bar.tenths * room / longest))
+        console.print(Text(f"{_padded(label, name)} {drawn.ljust(room)} {says}"), soft_wrap=True)
     for label, tenths in chart.thresholds:
-        drawn.add_row(styled(label, "dim"), styled("", "dim"), styled(f"{tenths / 10:g} {chart.unit}", "dim"))
-    return drawn
+        says = f"{_padded(visible(label), name)} {' ' * room} {tenths / 10:g} {visible(chart.unit)}"
+        console.print(Text(says, style="dim"), soft_wrap=True)
+
+
+def _padded(text: str, width: int) -> str:
+    return text + " " * (width - cell_len(text))
 
 
 def _print_table(console: Console, table: Rows) -> None:
-    drawn = Table(title=visible(table.caption), title_justify="left", box=None, padding=(0, 2, 0, 0))
+    head = []
     for column in table.columns:
         unit = f" {column.unit}" if column.unit and not column.name.endswith(column.unit) else ""
-        drawn.add_column(styled(f"{column.name}{unit}"), justify="right" if column.kind == "number" else "left")
-    for row in table.rows[:MOST_ROWS]:
-        drawn.add_row(*map(styled, row))
-    console.print(drawn)
+        head.append(visible(f"{column.name}{unit}"))
+    right = frozenset(number for number, column in enumerate(table.columns) if column.kind == "number")
+    print_text(console, styled(table.caption, "bold"))
+    print_table(console, head, [tuple(map(visible, row)) for row in table.rows[:MOST_ROWS]], right)
     if len(table.rows) > MOST_ROWS:
-        console.print(styled(f"{len(table.rows) - MOST_ROWS} more rows: --csv FILE writes them all.", "dim"))
+        print_text(console, styled(f"{len(table.rows) - MOST_ROWS} more rows: --csv FILE writes them all.", "dim"))

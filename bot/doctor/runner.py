@@ -9,9 +9,8 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from rich.table import Table
-
 from bot.cli.console import console, styled
+from bot.cli.layout import print_rows, print_text
 from bot.config.settings import Settings, load
 from bot.control_chars import escape_control_chars
 from bot.doctor.approvers import check_approvers
@@ -78,16 +77,10 @@ async def _migration(settings: Settings, vm: str) -> list[DoctorCheck]:
 
 def _draw(checks: Iterable[DoctorCheck]) -> None:
     out, found = console(), list(merge_checks(checks))
-    table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
+    rows = []
     for check in found:
         says = f"{check.on}: {check.says}" if check.on else check.says
-        table.add_row(
-            styled(check.status, STYLES[check.status]),
-            styled(check.what),
-            styled(says + (f" → {check.do}" if check.do else "")),
-        )
-    out.print(table)
-    out.print(styled(summary(found), "bold"))
+        todo = f" → {check.do}" if check.do else ""
+        rows.append((styled(check.status, STYLES[check.status]), styled(check.what), styled(says + todo)))
+    print_rows(out, rows)
+    print_text(out, styled(summary(found), "bold"))

@@ -35,6 +35,7 @@ _LATER = {
     (InvokeMethod, "may_begin_despite_fault"),
     (InvokeMethod, "references"),
     (OpenQuestion, "is_override"),
+    (Plan, "is_done_already"),
     (Step, "finishes"),
     (Step, "undo_guard"),
 }

@@ -107,7 +107,8 @@ def _one_name(args: Args, service: VirtualService, facts: ServiceFacts, name: st
     if not name and not fields:
         return no_plan(f"No plan for {service.label}: name the host that its real servers answer, with --host.", gates)
     if wanted.request and not fields:
-        return no_plan(_nothing(service, wanted), gates, _look(args))
+        is_done = fix.up_now(service) == len(service.servers)
+        return no_plan(_nothing(service, wanted), gates, _look(args), is_done_already=is_done)
     groups = (fix.steps_of(balancer, service, fields, times),) if wanted.request else ()
     servers = pluralize(len(wanted.told), "real server")
     settles = times.settles_within

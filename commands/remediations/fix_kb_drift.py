@@ -60,7 +60,9 @@ def plan(args: Args, facts: FixFacts) -> Plan:
     if facts.unfound is not None:
         return no_plan(f"No plan for {on}: {facts.unfound.target}: {facts.unfound.why}", remedies=look)
     if not facts.to_fix:
-        return no_plan(_nothing(on, args.rule, facts), remedies=look, evidence=_standing(facts.needs))
+        is_done = {one.need for one in facts.needs} <= {Need.THERE, Need.CONTAINED}
+        because, evidence = _nothing(on, args.rule, facts), _standing(facts.needs)
+        return no_plan(because, remedies=look, evidence=evidence, is_done_already=is_done and bool(facts.needs))
     if not any(facts.nodes[need.node].files for need in facts.to_fix):
         return _through_wsus(args, rule, facts)
     gates = gates_of(facts)

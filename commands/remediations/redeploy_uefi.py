@@ -38,7 +38,7 @@ def plan(args: Args, facts: RedeployFacts) -> Plan:
     if isinstance(judged, Unknown):
         return no_plan(f"No plan for {on}: how it starts cannot be told. {judged.why}", remedies=look)
     if refusal := _not_wanted(on, judged):
-        return no_plan(refusal, remedies=look)
+        return no_plan(refusal, remedies=look, is_done_already=judged.layout is Layout.UEFI)
     size = format_size(judged.disk.size or 0)
     own = gates(args.host, facts, judged)
     if holding := held(own):

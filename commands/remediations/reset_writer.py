@@ -83,7 +83,9 @@ def _plan(args: Args, facts: ResetFacts, node: NodeVerdict) -> Plan:
     if one is None:
         return no_plan(_which(node, wanted, found))
     if one.verdict is WriterStatus.STABLE:
-        return no_plan(_well(node, one), remedies=(Remedy("Check Writers", f"/check-writers {node.name}"),))
+        is_done = all(other.verdict is WriterStatus.STABLE for other in node.writers)
+        look = (Remedy("Check Writers", f"/check-writers {node.name}"),)
+        return no_plan(_well(node, one), remedies=look, is_done_already=is_done)
     if one.verdict is WriterStatus.FAILED and one.writer.needs_other_job:
         return _other_job(node, one)
     return _hyper_v(args, facts, node, one) if one.writer.is_hyper_v else _other(args, facts, node, one)

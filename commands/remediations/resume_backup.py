@@ -21,6 +21,7 @@ from commands.sources import commvault
 from commands.sources.commvault import BackupJob, backup_job, resume_job, which_machine, why_unplaced
 
 _LARGEST = 2**31
+_NEEDS_NO_RESUME = frozenset({commvault.RUNNING.casefold(), commvault.COMPLETED[0].casefold()})
 _GOES_ON = 120  # seconds until a resumed job says that it runs
 
 
@@ -82,7 +83,8 @@ def plan(args: Args, facts: Facts) -> Plan:
     if job is None:
         return no_plan(f"The backup product lists no job {args.job}. One that has just begun is listed a little later.")
     if not job.waits:
-        return no_plan(f"Nothing to resume: job {job.says(facts.now)}.{_reason(job)}{_goes_on(job)}")
+        says = f"Nothing to resume: job {job.says(facts.now)}.{_reason(job)}{_goes_on(job)}"
+        return no_plan(says, is_done_already=job.status.casefold() in _NEEDS_NO_RESUME)
     if job.waits_for_window:
         return no_plan(f"Nothing to resume: job {job.says(facts.now)}.{_reason(job)}{_after_window(job)}")
     gates = (

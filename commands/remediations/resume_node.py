@@ -67,7 +67,7 @@ def plan(args: Args, facts: ResumeFacts | None) -> Plan:
     if facts is None:
         return no_plan(f"{args.node.name} belongs to no cluster, so there is nothing to resume.")
     if refusal := _refused(facts):
-        return no_plan(refusal)
+        return no_plan(refusal, is_done_already=facts.state is not None and facts.state.is_up)
     state, cluster = facts.state, facts.cluster.name
     assert state is not None  # else it was refused
     whole = Plan(

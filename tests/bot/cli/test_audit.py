@@ -122,6 +122,22 @@ def test_list_is_narrowed(audit, words, numbers):
     assert numbers_in(audit("list", *words).out) == numbers
 
 
+@pytest.mark.parametrize("option", ["--since", "--until"])
+@pytest.mark.parametrize("word", ["now", "32.1.2026", "2026-13-01", "x", "7 years", "", "²d", "9" * 400])
+def test_what_is_no_time_is_refused_in_our_own_words(audit, option, word):
+    ended = audit("list", option, word)
+    assert ended.code == 2
+    said = " ".join(ended.err.split())
+    assert said.startswith(f"{option} “{word[:40]}” is no time. Write a date such as 2026-03-01")
+
+
+@pytest.mark.parametrize(
+    "word", ["today", "Yesterday", "7d", "24h", "2026-03-01", "2026-03-01T23:05", "2026-03-01 23:05"]
+)
+def test_a_time_is_written_as_people_write_it(audit, word):
+    assert audit("list", "--since", word).code == 0
+
+
 def test_a_word_that_is_no_outcome_is_refused_with_those_that_are(audit):
     ended = audit("list", "--outcome", "faild")
     assert ended.code == 2

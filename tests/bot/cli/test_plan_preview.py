@@ -106,10 +106,17 @@ def test_what_holds_a_plan_ends_with_1(hvops, stuck):
     assert (told["exit_code"], told["decides"], told["digest"]) == (1, "", "")
 
 
-def test_nothing_to_do_is_no_plan_either(hvops, healthy):
+def test_what_is_so_already_ends_with_0_so_that_a_script_can_ask_twice(hvops, healthy):
     ended = hvops("ask", "--settings", healthy, "/resume-node hv03")
-    assert ended.code == 1
+    assert ended.code == 0
     assert "Nothing to resume: hv03 is up" in ended.out
+    told = json.loads(hvops("ask", "--settings", healthy, "--json", "/resume-node hv03").out)
+    assert (told["exit_code"], told["no_plan"]) == (0, True)
+
+
+def test_what_cannot_be_done_now_is_not_done_already(hvops, healthy):
+    ended = hvops("ask", "--settings", healthy, "/restart-service hv03 Spooler")
+    assert ended.code == 1, ended.out
 
 
 def test_a_node_that_does_not_answer_is_unknown_and_ends_with_3(hvops, healthy, monkeypatch):
