@@ -3,7 +3,8 @@
 GET  /practice/world                          -> {"story": {"name", "title", "says", "prefilled"}, "stories": [{"name",
         "title", "says"}], "estate": "prod: 6 nodes, …", "facts": [{"about", "says"}], "actions": [{"key", "label"}],
         "troubles": [{"key", "label", "says", "active": bool or null for what passes by itself}], "bot": {"state", "says"},
-        "tour": {"answered": bool, "skipped": bool, "steps": [{"key", "title", "says", "line", "shell", "done"}]}}
+        "tour": {"answered": bool, "skipped": bool, "steps": [{"key", "title", "says", "line", "shell", "press": [{"place",
+        "label"}], "done"}]}}
 POST /practice/world/act      {"action": key}
 POST /practice/world/trouble  {"trouble": key}
 POST /practice/world/story    {"story": name}            answers when the story stands and the bot is being started

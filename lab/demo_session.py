@@ -105,12 +105,14 @@ class DemoSession:
 
     def bot_says(self) -> JSON:
         """How the bot is: {"state": "running" or else, "says": a sentence}."""
-        if self.slack.workspace.connections and self.bot.state is not ProcessState.STOPPED:
+        if (
+            self._changing.locked() or self.bot.state is ProcessState.STOPPED
+        ):  # one that is connected is of the story before
+            return {"state": "starting", "says": "The story is being set up."}
+        if self.slack.workspace.connections:
             self._met = True
             return {"state": "running", "says": ""}
         state, ended = self.bot.state, self.bot.ended
-        if state is ProcessState.STOPPED:
-            return {"state": "starting", "says": "The story is being set up."}
         if state is ProcessState.FAILED:
             said = self.bot.log_tail().rpartition("\n")[2]
             return {"state": "failed", "says": f"The bot {ended}, again and again. Its last words: {said or 'none'}"}

@@ -40,7 +40,14 @@ class Observation:
 
 @dataclass(frozen=True)
 class Step:
-    """One thing to do. `line` is what to type in Slack, `shell` what to type in a terminal."""
+    """One thing to do.
+
+    Attributes:
+        line: what to type in Slack.
+        shell: what to type in a terminal.
+        press: what to press, in order, each as "place › how its label begins". Places: "Message" (the newest button of that
+            label in the channel), "World", "Trouble", "Act as". The page shows where each is.
+    """
 
     key: str
     title: str
@@ -48,8 +55,10 @@ class Step:
     happened: Callable[[Observation], bool]
     line: str = ""
     shell: str = ""
+    press: tuple[str, ...] = ()
 
 
+PLACES = frozenset({"Message", "World", "Trouble", "Act as"})
 AUDITED = "^Audit"  # how the answer of /audit begins
 
 REVIEW = Step(
@@ -115,6 +124,7 @@ class Tour:
                 "says": step.says,
                 "line": step.line,
                 "shell": step.shell,
+                "press": [dict(zip(("place", "label"), one.split(" › "), strict=True)) for one in step.press],
                 "done": step.key in self.done,
             }
             for step in self.steps

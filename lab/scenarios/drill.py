@@ -28,6 +28,7 @@ TOUR = (
         "The plan names every step there and back, and who checks the service.",
         "Read it as the approver, and press Approve. Where it waits for a person, press Done.",
         lambda seen: seen.answered(r"^Done: Fail crm over"),
+        press=("Act as › Approver", "Message › Approve", "Message › Done"),
     ),
     Step(
         "proved",

@@ -23,6 +23,7 @@ TOUR = (
         "Nothing starts inside a freeze by itself.",
         "As the approver, press Override Freeze and Approve…, and say why it cannot wait.",
         lambda seen: seen.answered(r"Done: Drain node hv03"),
+        press=("Act as › Approver", "Message › Override Freeze and Approve…"),
     ),
 )
 

@@ -20,6 +20,7 @@ TOUR = (
         f"Open Trouble, press Hang hv05, then ask again. The answer comes after {PATIENCE} seconds, without hv05.",
         lambda seen: seen.unknown,
         "/check-writers prod",
+        press=("Trouble › Hang hv05",),
     ),
 )
 

@@ -24,6 +24,7 @@ TOUR = (
         "Press Fix Health Check…, and let somebody else approve it.",
         lambda seen: seen.answered(r"2 of 2 real servers up|2 real servers up"),
         f"/fix-health-check {BALANCER} ntrip --host {NTRIP}",
+        press=("Message › Fix Health Check…", "Act as › Approver", "Message › Approve"),
     ),
 )
 

@@ -20,10 +20,11 @@ TOUR = (
     Step(
         "plan",
         "Three ways, the last at your own risk.",
-        "Open World and press Refresh in VMM: here it does not help. So press Change the Database… in the answer. That only "
-        "makes a plan.",
+        "Press Refresh in VMM in World: here it does not help. So press Change the Database… in the answer. That only makes a "
+        "plan.",
         lambda seen: seen.answered("Fix missing"),
         "/fix-missing-vm crm-01 --by database",
+        press=("World › Refresh in VMM", "Message › Change the Database…"),
     ),
     Step(
         "approve",
@@ -32,18 +33,21 @@ TOUR = (
         lambda seen: (
             seen.facts.get("VMM believes") == "on hv06, Running" and seen.facts.get("VMMService on vmm01") == "running"
         ),
+        press=("Act as › Approver", "Message › Approve"),
     ),
     Step(
         "refresh",
         "Does it stay so?",
-        "Open World and press Refresh in VMM. Then, as Operator, press Done in the plan's message: the bot looks for itself.",
+        "Press Refresh in VMM in World. Then, as Operator, press Done in the plan's message: the bot looks for itself.",
         lambda seen: seen.answered("^Done: Fix missing"),
+        press=("World › Refresh in VMM", "Act as › Operator", "Message › Done"),
     ),
     Step(
         "undo",
         "What was done can be taken back.",
         "Press Undo… there, then become Approver again for the plan that it makes. The row gets its earlier values back.",
         lambda seen: seen.answered("^Done: Take back") and seen.facts.get("VMM believes") == "on hv04, Missing",
+        press=("Message › Undo…", "Act as › Approver", "Message › Approve"),
     ),
     REVIEW,
 )

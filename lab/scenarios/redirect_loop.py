@@ -21,9 +21,10 @@ TOUR = (
     Step(
         "fix",
         "The destination has no http://, so it is taken for a path.",
-        "Press Write http:// before the destination, then check again.",
+        "Press Write http:// before the destination in World, then check again.",
         lambda seen: seen.answered(r"one redirect, ends at"),
         f"/check-redirects http://{SITE}/",
+        press=("World › Write http:// before the destination",),
     ),
     Step(
         "offload",

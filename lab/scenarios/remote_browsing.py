@@ -35,14 +35,16 @@ TOUR = (
         "The audit policy is switched on and put back exactly.",
         "Become Approver, read the plan, approve it. Watch the audit policy of hv02 in World: each setting comes back.",
         lambda seen: seen.facts.get("hv02 browsing") == "works" and seen.facts.get("hv02 audit policy") == "as it was",
+        press=("Act as › Approver", "Message › Approve"),
     ),
     Step(
         "browse",
         "Only a person can see whether it helped.",
-        "Open World and press Reopen the Wizard and Browse hv02. Then, as Operator, press Done in the plan's message.",
+        "Press Reopen the Wizard and Browse hv02 in World. Then, as Operator, press Done in the plan's message.",
         lambda seen: (
             seen.facts.get("hv02 wizard") == "files are listed" and seen.answered("^Done: Fix remote browsing")
         ),
+        press=("World › Reopen the Wizard and Browse hv02", "Act as › Operator", "Message › Done"),
     ),
     REVIEW,
 )

@@ -16,6 +16,7 @@ TOUR = (
         " Approver.",
         lambda seen: seen.answered("^Done: Prove live migration on prod"),
         f"/prove-migration {GUEST} --to {THERE}",
+        press=("Act as › Approver", "Message › Approve"),
     ),
     Step(
         "soak",
@@ -23,6 +24,7 @@ TOUR = (
         "Move it forty times, watched: type the line, and approve it.",
         lambda seen: seen.answered(f"Move {GUEST} live 40 times"),
         f"/soak-migrations {GUEST} 40 --between {HERE} {THERE}",
+        press=("Act as › Approver", "Message › Approve"),
     ),
     Step(
         "found",

@@ -46,6 +46,7 @@ TOUR = (
         "prod never answers, and the bot does not pretend it did.",
         lambda seen: seen.answered(_SPACE),
         "/find-full-guests prod",
+        press=("Message › Find Full Guests",),
     ),
     Step(
         "no-reset",
@@ -57,8 +58,9 @@ TOUR = (
     Step(
         "free",
         "No command frees space in a guest.",
-        "A person has to. Open World and be that person: press Free 2 GB.",
+        "Someone has to. World shows the machines; press Free 2 GB there, as their administrator would.",
         lambda seen: "free-2gb" not in seen.offers,
+        press=("World › Free 2 GB",),
     ),
     Step(
         "resume",
@@ -67,6 +69,7 @@ TOUR = (
         "asked decides. Time is short in here: a try that takes minutes elsewhere takes seconds.",
         lambda seen: seen.facts.get(f"Backup job {JOB}") in {"running", "completed"},
         f"/resume-backup {JOB}",
+        press=("Message › Confirm",),
     ),
     Step(
         "again",
@@ -74,6 +77,7 @@ TOUR = (
         "Press Check Again in the first answer, or type the line.",
         lambda seen: _is_over(seen.last_but(_ELSE)) and seen.facts.get("hv03 writer", "").startswith("[1]"),
         "/check-writers prod",
+        press=("Message › Check Again",),
     ),
     REVIEW,
 )

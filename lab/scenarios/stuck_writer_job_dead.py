@@ -28,12 +28,14 @@ TOUR = (
         "Press Reset Writer… in the answer, or type the line; deciding needs no waiting.",
         lambda seen: seen.answered(_RESET),
         "/reset-writer hv03",
+        press=("Message › Reset Writer…",),
     ),
     Step(
         "approve",
         "Nothing happens before somebody else agrees.",
         "Become Approver, read the plan, press Approve. (As Operator you would be refused: try it.)",
         lambda seen: seen.answered(rf"{_RESET}$|{_RUNS}"),
+        press=("Act as › Approver", "Message › Approve"),
     ),
     Step(
         "watch",
@@ -45,8 +47,9 @@ TOUR = (
     Step(
         "back-up",
         "Does it last?",
-        "Open World and press Back up hv03 again.",
+        "Press Back up hv03 again in World.",
         lambda seen: any(name.startswith("Backup job") and says == "completed" for name, says in seen.facts.items()),
+        press=("World › Back up hv03 again",),
     ),
     REVIEW,
 )

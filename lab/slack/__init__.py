@@ -50,15 +50,17 @@ GET /practice/state?as=operator   -> 200 State: everything this person sees
              "home": View or null,              what views.publish put there for this person
              "commands": [{"command": "/check-writers", "description": "…", "usage_hint": "<cluster|host>"}]}
     Person                        {"id": "U0OPERATOR", "name": "operator", "real_name": "Operator", "groups": ["operators"],
-             "unread": 2}                       messages and ephemerals newer than this person's marks
+             "unread": 2,                       messages and ephemerals newer than this person's marks
+             "decides": 1}                      messages with a primary button that are addressed to this person
     Group                         {"id": "S0OPERATORS", "handle": "operators", "name": "Operators", "users": ["U0OPERATOR"]}
     Channel {"id": "C0OPS", "name": "hv-ops", "kind": "channel" or "dm", "with": null or user id (dm: the other side),
-             "members": ["U0…"], "bot_is_member": true, "unread": 1, "topic": "…"}
+             "members": ["U0…"], "bot_is_member": true, "unread": 1, "decides": 1, "topic": "…"}
     Message {"channel": "C0OPS", "ts": "1767222000.000100", "user": "U0BOT", "username": "hvops", "bot": true,
              "text": "…", "blocks": [Block Kit blocks, each with a block_id],
              "state": {block_id: {action_id: element value}},     what is chosen in the message's own menus
              "thread_ts": null or ts, "reply_count": 0, "edited": false, "ephemeral": false,
              "files": [File], "pings": ["channel", "U0OPERATOR", "S0APPROVERS"],
+             "asks": true,                      whether it asks for a decision: it has a primary button
              "trouble": ""}                     a sentence Slack shows at the message: a click nobody acknowledged
     File                          {"id": "F…", "name": "guests.csv", "title": "…", "size": 812, "mimetype": "text/csv",
              "url": "/practice/file?as=operator&id=F…"}           relative; Content-Disposition: attachment

@@ -59,6 +59,11 @@ def placed(blocks: list[JSON]) -> Iterator[Placed]:
                 yield Placed(block, element)
 
 
+def asks(blocks: list[JSON]) -> bool:
+    """Whether a message asks for a decision: a button that is marked as the primary one stands in it."""
+    return any(place.element.get("style") == "primary" for place in placed(blocks))
+
+
 def _interactive(element: JSON) -> bool:
     return element.get("type") not in ("image", "mrkdwn", "plain_text", "raw_text", "raw_number", "rich_text")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-from lab.slack.blockkit_walk import pings, state_of
+from lab.slack.blockkit_walk import asks, pings, state_of
 from lab.slack.event_stream import Event
 from lab.slack.model import BOT_USER, JSON, Channel, Group, Member, Message, View
 from lab.slack.workspace import Workspace
@@ -62,6 +62,7 @@ def member_json(workspace: Workspace, member: Member) -> JSON:
         "real_name": member.real_name,
         "groups": [group.handle for group in workspace.groups.values() if member.id in group.users],
         "unread": sum(workspace.unread(member.id, channel) for channel in workspace.channels),
+        "decides": sum(workspace.decides(member.id, channel) for channel in workspace.channels),
     }
 
 
@@ -80,6 +81,7 @@ def channel_json(workspace: Workspace, channel: Channel, me: Member) -> JSON:
         "members": list(channel.members),
         "bot_is_member": BOT_USER in channel.members,
         "unread": workspace.unread(me.id, channel.id),
+        "decides": workspace.decides(me.id, channel.id),
         "topic": channel.topic,
     }
 
@@ -101,6 +103,7 @@ def message_json(workspace: Workspace, message: Message, me: Member) -> JSON:
         "ephemeral": message.only_for is not None,
         "files": [_file_json(workspace, file_id, me) for file_id in message.files],
         "pings": pings(message.text, message.blocks),
+        "asks": asks(message.blocks),
         "trouble": message.trouble,
     }
 

@@ -10,6 +10,7 @@ import secrets
 from collections import Counter
 from dataclasses import dataclass, field
 
+from lab.slack.blockkit_walk import asks, pings
 from lab.slack.clock import Clock, WallClock
 from lab.slack.event_stream import Stream
 from lab.slack.manifest import EVERYTHING, Manifest, read_manifest
@@ -166,6 +167,17 @@ class Workspace:
         """How many messages came after the member's mark."""
         mark = self.marks.get((member, channel), "")
         return sum(1 for message in self.visible(member, channel) if message.ts > mark and message.user != member)
+
+    def decides(self, member: str, channel: str) -> int:
+        """How many messages there ask this member for a decision: addressed to a group of theirs, else to them by name."""
+        own = {group.id for group in self.groups.values() if member in group.users}
+
+        def addressed(message: Message) -> bool:
+            pinged = set(pings(message.text, message.blocks))
+            groups = pinged & self.groups.keys()
+            return bool(groups & own) if groups else member in pinged
+
+        return sum(asks(message.blocks) and addressed(message) for message in self.visible(member, channel))
 
     def mark(self, member: str, channel: str, ts: str) -> None:
         """The member read up to there."""

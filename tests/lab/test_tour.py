@@ -3,7 +3,7 @@
 import pytest
 
 from lab.scenarios import stories, tour
-from lab.tour import Observation, Tour
+from lab.tour import PLACES, Observation, Tour
 
 STUCK = "prod: Hyper-V writer LOOKS STUCK on hv03"
 FULL = "prod: test-tfs-01 has 0 MB free on C:"
@@ -45,6 +45,7 @@ def test_the_stuck_writer_step_by_step():
         "says": "",
         "line": "",
         "shell": "verify",
+        "press": [],
         "done": False,
     }
 
@@ -147,3 +148,22 @@ def test_every_story_has_a_tour_that_ends_at_the_ledger():
         assert len(steps) > 1, f"the TOUR of {story} leads nowhere"
         assert steps[-1].shell == "verify"
         assert len({step.key for step in steps}) == len(steps)
+
+
+@pytest.mark.parametrize("story", stories())
+def test_what_a_tour_says_to_press_is_somewhere(story):
+    """Each is in a place that the page knows; and what is pressed in World is named in the step, with World beside it."""
+    for step in tour(story):
+        for place, label in (one.split(" › ") for one in step.press):
+            assert place in PLACES
+            assert label in step.says or place in ("Act as", "Message"), f"{step.key} does not name {label}"
+            assert place != "World" or "World" in step.says, f"{step.key} does not say that {label} stands in World"
+
+
+@pytest.mark.parametrize("story", stories())
+def test_a_step_that_names_the_world_or_the_troubles_shows_them(story):
+    for step in tour(story):
+        for place in ("World", "Trouble"):
+            if f"in {place}" in step.says or f"Open {place}" in step.says:
+                watches = "Watch" in step.says
+                assert watches or any(one.startswith(f"{place} › ") for one in step.press), step.key

@@ -3,7 +3,7 @@
 import { fill, make, reconcile } from "./dom.js";
 import { avatar } from "./messages.js";
 
-/** The persons one can act as; a badge counts what they have not seen. */
+/** The persons one can act as; a badge counts what waits for their decision. */
 export function drawPeople(parent, store, become) {
   const people = store.state?.people ?? [];
   reconcile(parent, people.map((one) => personTab(one, store, become)));
@@ -12,7 +12,7 @@ export function drawPeople(parent, store, become) {
 function personTab(one, store, become) {
   const chosen = one.name === store.as;
   const build = () => {
-    const badge = !chosen && one.unread > 0 ? unread(one.unread) : null;
+    const badge = one.decides > 0 ? toDecide(one.decides) : null;
     const isTab = { type: "button", role: "tab", "aria-controls": "main" };
     const node = make("button.person", { ...isTab, "aria-selected": String(chosen), tabindex: chosen ? "0" : "-1" });
     node.addEventListener("click", () => become(one.name));
@@ -22,8 +22,8 @@ function personTab(one, store, become) {
   return { key: one.id, version: JSON.stringify([one, chosen]), build };
 }
 
-function unread(count) {
-  return make("span.badge", { "aria-label": `${count} unread` }, String(count));
+function toDecide(count) {
+  return make("span.badge", { "aria-label": `${count} to decide`, title: `${count} to decide` }, String(count));
 }
 
 /** Arrow keys move along a row of tabs. */
@@ -41,23 +41,27 @@ export function drawChannels(parent, store, go) {
   const bot = state.bot;
   const rows = state.channels.map((one) => channelRow(one, one.kind === "dm" ? `${bot.name}` : one.name, store, go));
   const hasDm = state.channels.some((one) => one.kind === "dm");
-  const dm = hasDm ? [] : [row("dm", "", bot.name, "", store.channel === "dm", () => go("dm"))];
-  reconcile(parent, [...rows, ...dm, row("home", "⌂", "Home", "", store.channel === "home", () => go("home"))]);
+  const dm = hasDm ? [] : [row("dm", "", bot.name, { chosen: store.channel === "dm" }, () => go("dm"))];
+  reconcile(parent, [...rows, ...dm, row("home", "⌂", "Home", { chosen: store.channel === "home" }, () => go("home"))]);
 }
 
 function channelRow(one, name, store, go) {
-  const badge = one.unread && one.id !== store.channel ? String(one.unread) : "";
-  return row(one.id, one.kind === "dm" ? "" : "#", name, badge, one.id === store.channel, () => go(one.id));
+  const isUnread = one.unread > 0 && one.id !== store.channel;
+  const look = { isUnread, decides: one.decides, chosen: one.id === store.channel };
+  return row(one.id, one.kind === "dm" ? "" : "#", name, look, () => go(one.id));
 }
 
-function row(key, mark, name, badge, chosen, press) {
+/** A row of the channels: its name in bold where something is new, a number only for what this person can decide. */
+function row(key, mark, name, look, press) {
+  const { isUnread, decides, chosen } = look;
   const build = () => {
     const sign = mark ? make("span.sign", { "aria-hidden": "true" }, mark) : avatar(name, true);
     const attributes = { type: "button", "aria-current": chosen ? "page" : null, onclick: press };
-    const button = make("button", attributes, sign, make("span.name", {}, name), badge ? unread(badge) : null);
+    const button = make("button", attributes, sign, make("span.name", {}, name), decides ? toDecide(decides) : null);
+    if (isUnread) button.classList.add("unread");
     return make("li", {}, button);
   };
-  return { key, version: JSON.stringify([mark, name, badge, chosen]), build };
+  return { key, version: JSON.stringify([mark, name, look]), build };
 }
 
 const NO_SERVER = "The practice server does not answer. Is `hvops demo` still running? This page tries again by itself.";

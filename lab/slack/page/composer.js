@@ -11,14 +11,15 @@ export class Composer {
    * @param {{id: string, send: function(string): Promise<object>, commands: function(): object[]}} wiring
    */
   constructor(parent, { id, send, commands }) {
-    Object.assign(this, { send, commands, matches: [], active: -1, sent: [], recalled: 0, target: "" });
+    Object.assign(this, { send, commands, matches: [], active: -1, sent: [], recalled: 0, target: "", offered: "" });
     this.list = make("ul.suggestions", { id: `${id}-list`, role: "listbox", "aria-label": "Commands", hidden: true });
     this.hint = make("p.usage", { id: `${id}-hint`, role: "status" });
     this.problem = make("p.trouble", { role: "alert", hidden: true });
+    this.status = make("p.starting", { role: "status", hidden: true });
     this.text = this.box(id);
     this.button = make("button.primary.send", { type: "submit" }, "Send");
     const row = make(".row", {}, this.text, this.button);
-    const form = make("form.composer", { autocomplete: "off" }, this.list, this.problem, row, this.hint);
+    const form = make("form.composer", { autocomplete: "off" }, this.list, this.problem, this.status, row, this.hint);
     form.addEventListener("submit", (event) => this.submit(event));
     parent.append(form);
   }
@@ -48,6 +49,19 @@ export class Composer {
     this.text.setAttribute("aria-label", label);
     this.text.placeholder = label;
     this.problem.hidden = true;
+  }
+
+  /** Say above the box what keeps lines from being sent; "" where nothing does. */
+  say(words) {
+    this.status.hidden = !words;
+    if (this.status.textContent !== words) this.status.textContent = words;
+  }
+
+  /** Put a line into the box unless somebody has written there: what was typed stays. */
+  offer(line) {
+    if (this.text.value && this.text.value !== this.offered) return;
+    this.offered = line;
+    this.draft(line, true);
   }
 
   /** Put words into an empty box and the cursor behind them. */

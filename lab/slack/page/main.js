@@ -6,7 +6,8 @@ import { drawMessages } from "./messages.js";
 import { Scroll } from "./scroll.js";
 import { Side } from "./side.js";
 import { Store } from "./store.js";
-import { drawTour } from "./tour.js";
+import { point } from "./point.js";
+import { Tour } from "./tour.js";
 import { drawHome, Windows } from "./windows.js";
 import { StoryMenu, TroubleMenu } from "./world.js";
 
@@ -14,6 +15,7 @@ const LOOK_EVERY = 1500; // ms between two looks at the practice world: a restar
 const at = (id) => document.getElementById(id);
 
 let planned = false;
+const waiting = []; // lines that are sent once the bot is there
 const store = new Store(() => {
   if (planned) return;
   planned = true;
@@ -28,13 +30,31 @@ const stories = new StoryMenu(at("story"), at("story-says"), store, restarted);
 const scroll = new Scroll(at("scroll"), at("messages"), at("newer"));
 const side = new Side({ parent: at("side"), columns: at("columns"), button: at("world-button") }, store);
 const composer = new Composer(at("composer"), { id: "composer", send: say, commands: () => store.state?.commands ?? [] });
+const tour = new Tour(at("tour"), store, {
+  draft: (line) => composer.draft(line, true),
+  show: (place, label) => point(place, label, { side, troubles }),
+});
 
 /** Send a line to where the person looks; while the bot is just starting, once it is there. */
 async function say(text) {
   scroll.follow();
   const { as, channel } = store;
-  await store.botStarted();
-  return store.act({ act: "types", as, channel, text, thread_ts: null });
+  const comes = store.isStarting;
+  if (comes) {
+    waiting.push(text);
+    drawStarting();
+    await store.botStarted();
+    waiting.splice(waiting.indexOf(text), 1);
+    drawStarting();
+  }
+  const stays = !comes || store.as !== as || store.state?.channels.some((one) => one.id === channel);
+  return store.act({ act: "types", as, channel: stays ? channel : store.channel, text, thread_ts: null });
+}
+
+/** Beside the message box: that the bot is starting, and what goes to it as soon as it is there. */
+function drawStarting() {
+  const lines = waiting.length ? ` Sent as soon as it is ready: ${waiting.join(" · ")}` : " What you send now waits for it.";
+  composer.say(store.isStarting || waiting.length ? `The bot is starting…${lines}` : "");
 }
 
 async function become(person) {
@@ -62,7 +82,7 @@ function arrive() {
 
 async function restarted(answer) {
   if (!answer.ok) return;
-  side.restart();
+  side.leaveThread();
   store.channel = "";
   await become(store.as);
   prefill();
@@ -72,7 +92,7 @@ async function restarted(answer) {
 function prefill() {
   const line = store.world?.story?.prefilled;
   const step = store.world?.tour?.steps[0];
-  if (line && !step?.done) composer.draft(line, true);
+  if (line && !step?.done) composer.offer(line);
 }
 
 function draw() {
@@ -81,7 +101,8 @@ function draw() {
   drawChannels(at("channels"), store, go);
   stories.draw();
   troubles.draw();
-  drawTour(at("tour"), store, (line) => composer.draft(line, true));
+  tour.draw();
+  drawStarting();
   at("estate").textContent = store.world?.estate ?? "";
   if (!store.state) return;
   drawPlace();

@@ -5,8 +5,6 @@ import { fill, make } from "./dom.js";
 import { drawMessages } from "./messages.js";
 import { drawWorld } from "./world.js";
 
-const ROOMY = "(min-width: 64rem)"; // as in narrow.css: below, the pane would cover the messages
-
 /** Draws itself into `parent`; `open` is "", "world" or "thread". */
 export class Side {
   /**
@@ -14,7 +12,7 @@ export class Side {
    * @param {import("./store.js").Store} store
    */
   constructor(places, store) {
-    Object.assign(this, places, { store, open: "", worldSeen: false });
+    Object.assign(this, places, { store, open: "", story: "", seen: "" });
     this.world = make("section.world");
     this.replies = make(".messages");
     this.thread = this.makeThread();
@@ -52,14 +50,8 @@ export class Side {
     if (this.open === "thread") this.turn("");
   }
 
-  /** Another story: the world is folded again until the first answer. */
-  restart() {
-    this.worldSeen = false;
-    this.turn("");
-  }
-
   draw() {
-    this.unfold();
+    this.mark();
     this.button.setAttribute("aria-expanded", String(this.open === "world"));
     this.parent.hidden = !this.open;
     this.columns.dataset.side = this.open;
@@ -70,10 +62,15 @@ export class Side {
     else drawMessages(this.replies, this.store.replies(this.store.channel, this.store.thread), this.store, null);
   }
 
-  /** After the first answer the world opens by itself, once, where there is room for it. */
-  unfold() {
-    if (!this.store.world?.tour?.answered || this.worldSeen) return;
-    this.worldSeen = true;
-    if (matchMedia(ROOMY).matches) this.open ||= "world";
+  /** The world stays folded until somebody opens it; its button says when something has changed there meanwhile. */
+  mark() {
+    const { world } = this.store;
+    if (!world?.story) return;
+    const facts = JSON.stringify([world.story.name, world.facts]);
+    if (this.open === "world" || this.story !== world.story.name) this.seen = facts;
+    this.story = world.story.name;
+    const isNews = this.seen !== facts;
+    this.button.textContent = isNews ? "World: changed" : "World";
+    this.button.classList.toggle("news", isNews);
   }
 }

@@ -22,6 +22,8 @@ export class Store {
     this.thread = "";
     this.stop = () => {};
     this.loading = 0;
+    this.changing = false; // another story is being set up for this page
+    this.coming = null; // the wait for a bot that is starting, shared by all lines that wait for it
   }
 
   /** Become a person: load what they see and follow it. */
@@ -52,12 +54,23 @@ export class Store {
     this.changed();
   }
 
-  /** Wait while the bot is starting, half a minute at most: Slack would answer a command "dispatch_failed" meanwhile. */
-  async botStarted() {
-    const awaited = () => this.world?.bot?.state === "starting" && !this.over;
-    for (let looks = 0; looks < 100 && awaited(); looks += 1) {
+  /** Whether the bot is only coming: what is sent now would be answered "dispatch_failed", or go with the story before. */
+  get isStarting() {
+    return !this.over && (this.changing || this.world?.bot?.state === "starting");
+  }
+
+  /** Wait while the bot is starting, half a minute at most. Lines that wait go on in the order in which they came. */
+  botStarted() {
+    this.coming ??= this.untilStarted().finally(() => {
+      this.coming = null;
+    });
+    return this.coming;
+  }
+
+  async untilStarted() {
+    for (let looks = 0; looks < 100 && this.isStarting; looks += 1) {
       await new Promise((done) => setTimeout(done, 300));
-      await this.look().catch(() => {});
+      if (!this.changing) await this.look().catch(() => {});
     }
   }
 
@@ -84,6 +97,7 @@ export class Store {
     const isNews = event.kind === "reset" || event.version > this.state?.version; // a restarted server counts from 1
     if (!this.state || !isNews) return;
     this.state.version = event.version;
+    if (event.kind === "reset") this.look().catch(() => {}); // another story perhaps: nothing is sent to a bot that ends
     if (APPLY[event.kind]?.(this.state, event)) this.changed();
     else this.load().catch(() => this.link(false));
   }
@@ -99,12 +113,16 @@ export class Store {
 
   /** Do something to the practice world, then look at it. */
   async change(path, body) {
+    this.changing ||= path === "story";
+    this.changed();
     try {
       return await post(`/practice/world/${path}`, body);
     } catch (error) {
       return { ok: false, error: error.message };
     } finally {
       await this.look().catch(() => this.link(false));
+      if (path === "story") this.changing = false;
+      this.changed();
     }
   }
 
@@ -148,13 +166,14 @@ const APPLY = {
   },
 };
 
-/** A message in its place. Marks and badges come with the state, so a new one loads that too. */
+/** A message in its place. Badges come with the state, so one that is new, or that is decided now, loads that too. */
 function place(state, event) {
   if (!event.message) return false;
   const list = (state.messages[event.channel] ??= []);
+  const before = list.find((known) => known.ts === event.message.ts);
   const isNew = replace(list, event.message, "ts");
   if (isNew) list.sort((a, b) => Number(a.ts) - Number(b.ts));
-  return !isNew;
+  return !isNew && before.asks === event.message.asks;
 }
 
 function replace(list, one, key) {

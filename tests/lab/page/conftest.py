@@ -44,6 +44,7 @@ COMMANDS = [
 
 def message(ts: str, blocks: list[dict[str, Any]] | None = None, **more: Any) -> dict[str, Any]:
     numbered = [{"block_id": f"b{place}", **block} for place, block in enumerate(blocks or [])]
+    elements = [one for block in numbered for one in block.get("elements", []) if isinstance(one, dict)]
     return {
         "channel": "C0OPS",
         "ts": ts,
@@ -59,6 +60,7 @@ def message(ts: str, blocks: list[dict[str, Any]] | None = None, **more: Any) ->
         "ephemeral": False,
         "files": [],
         "pings": [],
+        "asks": any(one.get("style") == "primary" for one in elements),
         "trouble": "",
         **more,
     }
@@ -71,6 +73,8 @@ class Canned:
         self.acts: list[dict[str, Any]] = []
         self.changes: list[tuple[str, dict[str, Any]]] = []
         self.answer: dict[str, Any] = {"ok": True}
+        self.delay: asyncio.Event | None = None  # a change of the world is answered once this is set
+        self.decides: dict[str, int] = {}  # person -> how many messages wait for their decision
         self.version = 1
         self.private: dict[str, list[dict[str, Any]]] = {}
         self.messages: list[dict[str, Any]] = []
@@ -101,7 +105,7 @@ class Canned:
             "version": self.version,
             "now": 1767222000.5,
             "me": next(one for one in PEOPLE if one["name"] == person),
-            "people": PEOPLE,
+            "people": [{**one, "decides": self.decides.get(str(one["name"]), 0)} for one in PEOPLE],
             "groups": [{"id": "S0APPROVERS", "handle": "hv-approvers", "name": "Approvers", "users": ["U0APPROVER"]}],
             "bot": {"user_id": "U0BOT", "name": "hvops", "connections": self.connections},
             "channels": [
@@ -113,6 +117,7 @@ class Canned:
                     "members": [],
                     "bot_is_member": True,
                     "unread": 0,
+                    "decides": self.decides.get(person, 0),
                     "topic": "Hyper-V operations",
                 },
                 {
@@ -123,6 +128,7 @@ class Canned:
                     "members": [],
                     "bot_is_member": True,
                     "unread": 3,
+                    "decides": 0,
                     "topic": "",
                 },
             ],
@@ -172,6 +178,8 @@ class Canned:
 
     async def _change(self, request: web.Request) -> web.Response:
         self.changes.append((request.match_info["what"], await request.json()))
+        if self.delay is not None:
+            await self.delay.wait()
         return web.json_response(self.answer)
 
     async def _act(self, request: web.Request) -> web.Response:

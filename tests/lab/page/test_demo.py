@@ -61,6 +61,8 @@ async def test_half_a_minute_for_a_newcomer(page):
     await expect(page.locator("#side")).to_be_hidden()
     await page.keyboard.press("Enter")
     await expect(page.locator("h3.header")).to_have_text("prod: Hyper-V writer STUCK on hv03")
+    await expect(page.locator("#side")).to_be_hidden()
+    await page.locator("#world-button").click()
     await expect(page.locator("#side")).to_contain_text("0 MB free of 80 GB")
 
 
@@ -69,15 +71,16 @@ async def test_the_tour_advances_by_what_really_happens(page, stage):
     await expect(tour).to_contain_text("Tour 1 of 8")
     await page.keyboard.press("Enter")
     await expect(tour).to_contain_text("Tour 2 of 8")
-    await page.get_by_role("button", name="Find Full Guests").click()
+    await page.locator("#messages").get_by_role("button", name="Find Full Guests").click()
     await expect(tour).to_contain_text("Tour 3 of 8")
     await tour.get_by_role("button", name="Skip step").click()
+    await tour.get_by_role("button", name="World › Free 2 GB").click()
     await page.get_by_role("button", name="Free 2 GB on test-tfs-01 C:").click()
     await expect(page.locator(".facts .changed")).to_contain_text("was: 0 MB free of 80 GB")
     await expect(tour).to_contain_text("Tour 5 of 8")
     stage.estate.do(lambda: stage.estate.world.skip(400))  # the job tries again by itself
     await expect(tour).to_contain_text("Tour 6 of 8")
-    await page.get_by_role("button", name="Check Again").click()
+    await page.locator("#messages").get_by_role("button", name="Check Again").click()
     await expect(tour).to_contain_text("Tour 7 of 8")
     await tour.get_by_role("button", name="Skip step").click()
     await expect(tour).to_contain_text("audit verify")
@@ -93,7 +96,7 @@ async def test_two_persons_see_two_different_things(page):
     await expect(page.locator("h3.header")).to_have_count(0)
     await types(page, "/find-full-guests prod")
     await expect(page.locator("h3.header")).to_have_text("prod: test-tfs-01 has 0 MB free on C:")
-    await expect(page.get_by_role("tab", name="Approver").locator(".badge")).to_have_text("2")
+    await expect(page.locator(".badge")).to_have_count(0)  # nothing of that is for anybody to decide
 
 
 async def test_evidence_opens_a_window_and_share_makes_a_thread(page):

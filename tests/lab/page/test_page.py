@@ -1,5 +1,6 @@
 """What a person does on the page, with hands and keyboard, and what the page asks of its server then."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -241,7 +242,6 @@ async def test_each_person_sees_their_own_ephemerals(visitor, canned, fresh):
     await page.get_by_role("tab", name="Viewer").click()
     await expect(page.locator("h3.header")).to_have_text("prod: test-tfs-01 has 0 MB free on C:")
     await expect(page.get_by_role("tab", name="Viewer")).to_have_attribute("aria-selected", "true")
-    await expect(page.get_by_role("tab", name="Approver").locator(".badge")).to_have_text("1")
 
 
 async def test_replies_stand_in_their_own_pane(visitor, canned, fresh):
@@ -293,15 +293,99 @@ async def test_a_line_waits_while_the_bot_is_starting(visitor, canned):
     assert (await canned.until("types"))["text"] == "/check-writers prod"
 
 
-async def test_the_world_is_folded_until_the_first_answer(visitor, canned):
+async def test_the_world_is_folded_until_somebody_opens_it_and_says_when_it_has_changed(visitor, canned):
     page = await visitor.opens(canned.url)
     await expect(page.locator("#side")).to_be_hidden()
     canned.world["tour"] = {"answered": True, "skipped": False, "steps": []}
-    await expect(page.locator("#side")).to_contain_text("C: 0 MB free of 80 GB")
+    canned.world["facts"] = [{"about": "test-tfs-01", "says": "C: 2 GB free of 80 GB"}]
+    world = page.locator("#world-button")
+    await expect(world).to_have_text("World: changed")
+    await expect(page.locator("#side")).to_be_hidden()
+    await world.click()
+    await expect(page.locator("#side")).to_contain_text("C: 2 GB free of 80 GB")
+    await expect(world).to_have_text("World")
     await page.get_by_role("button", name="Free 2 GB on test-tfs-01").click()
     await page.get_by_role("button", name="Fold the world").click()
     await expect(page.locator("#side")).to_be_hidden()
     assert canned.changes == [("act", {"action": "free"})]
+
+
+async def test_a_badge_counts_only_what_a_person_can_decide(visitor, canned, fresh):
+    page = await visitor.opens(canned.url)
+    await expect(page.locator("#channels")).to_contain_text("hv-audit")  # with three messages that nobody has read
+    await expect(page.locator("#channels .unread")).to_have_text(["#hv-audit"])
+    await expect(page.locator(".badge")).to_have_count(0)
+    canned.decides["approver"] = 1
+    asking = fresh("5.1", "answer")
+    canned.messages = [{**asking, "asks": True}]
+    canned.tell("message", channel="C0OPS", ts="5.1", message=canned.messages[0])
+    badge = page.get_by_role("tab", name="Approver").locator(".badge")
+    await expect(badge).to_have_attribute("aria-label", "1 to decide")
+    await expect(page.locator(".badge")).to_have_count(1)
+    canned.decides.clear()
+    canned.messages = [{**asking, "asks": False}]
+    canned.tell("message_changed", channel="C0OPS", ts="5.1", message=canned.messages[0])
+    await expect(page.locator(".badge")).to_have_count(0)
+
+
+async def test_what_is_typed_while_another_story_is_set_up_is_kept_and_sent_to_its_bot(visitor, canned):
+    page = await visitor.opens(canned.url)
+    canned.delay = asyncio.Event()
+    await page.get_by_label("Story").select_option("Healthy")
+    await page.get_by_role("dialog").get_by_role("button", name="Start Over").click()
+    box, status = page.locator("#composer-text"), page.locator(".starting").first
+    await expect(status).to_contain_text("The bot is starting…")
+    for line in ("/check-writers prod", "/hvops status"):
+        await box.fill(line)
+        await page.keyboard.press("Enter")
+    await expect(status).to_contain_text("Sent as soon as it is ready: /check-writers prod · /hvops status")
+    await box.fill("/find-full-guests hv03")  # and one that is still being written
+    canned.world["story"] = {**canned.world["story"], "name": "healthy", "prefilled": "/check-writers prod"}
+    canned.world["bot"] = {"state": "starting", "says": "The bot is starting."}
+    canned.delay.set()
+    async with page.expect_response("**/practice/world"):
+        pass
+    assert not [act for act in canned.acts if act["act"] == "types"]
+    canned.world["bot"] = {"state": "running", "says": ""}
+    await canned.until("types", 2)
+    assert [act["text"] for act in canned.acts if act["act"] == "types"] == ["/check-writers prod", "/hvops status"]
+    await expect(box).to_have_value("/find-full-guests hv03")
+    await expect(status).to_be_hidden()
+
+
+async def test_the_tour_shows_where_to_press(visitor, canned, fresh):
+    canned.messages = [fresh("1.1", "answer"), fresh("2.1", "answer")]
+    canned.world["tour"]["steps"] = [
+        {
+            "key": "free",
+            "title": "Free it.",
+            "says": "Press.",
+            "line": "",
+            "shell": "",
+            "press": [
+                {"place": "World", "label": "Free 2 GB"},
+                {"place": "Message", "label": "Check Again"},
+                {"place": "Trouble", "label": "Hang hv05"},
+                {"place": "Act as", "label": "Approver"},
+                {"place": "Message", "label": "Undo…"},
+            ],
+            "done": False,
+        }
+    ]
+    page = await visitor.opens(canned.url)
+    tour = page.get_by_role("region", name="Guided tour")
+    for label, shown in (
+        ("World › Free 2 GB", page.locator("#side").get_by_role("button", name="Free 2 GB on test-tfs-01")),
+        ("Message › Check Again", page.locator("#messages").get_by_role("button", name="Check Again").last),
+        ("Trouble › Hang hv05", page.locator("#trouble").get_by_role("menuitemcheckbox", name="Hang hv05")),
+        ("Act as › Approver", page.get_by_role("tab", name="Approver")),
+    ):
+        await tour.get_by_role("button", name=label).click()
+        await expect(shown).to_be_focused()
+        await expect(shown).to_be_in_viewport()
+        await expect(page.locator(".pointed")).to_have_count(1)
+    await tour.get_by_role("button", name="Message › Undo…").click()
+    await expect(tour).to_contain_text("“Undo…” is not there now")
 
 
 async def test_another_story_asks_before_it_starts_over(visitor, canned):

@@ -76,6 +76,7 @@ async def test_proposed_refused_approved_run_done_and_recorded(visitors, stage):
     await expect(ticket.locator("h3.header")).to_have_text(re.compile(r"^T-1 hv03: step \d of 6"), timeout=RUN)
     await expect(tour).to_contain_text("Tour 4 of 7")
     await expect(ticket.locator("h3.header")).to_have_text("Done: Reset writer on hv03", timeout=RUN)
+    await page.locator("#world-button").click()
     await expect(page.locator(".facts")).to_contain_text("up, 11 guests")
     await expect(page.locator(".facts")).to_contain_text("[1] no error")
     await expect(tour).to_contain_text("Tour 5 of 7")
