@@ -16,7 +16,7 @@ SPREAD = -n $(WORKERS) --dist load --maxschedchunk 1
 # Incidents as data: make cases CASES=folder plays your own.
 CASES ?= tests/cases
 
-.PHONY: help setup demo test test-lab test-long test-postgres test-sites cases bare image snapshots rooms walk kill slack-faults mutants check fix docs bench bench-long lock clean
+.PHONY: help setup demo test test-lab test-long test-postgres test-sites cases bare image snapshots pictures rooms walk kill slack-faults mutants check fix docs bench bench-long lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -66,6 +66,9 @@ test-sites: $(READY)  ## whole incidents again, with all machines behind a site'
 
 test-long: $(READY)  ## whole incidents that take long, such as each error of a node whose updates are fixed
 	$(PYTEST) $(SPREAD) --ignore tests/lab --long
+
+pictures: $(READY)  ## draw the pictures of the docs (docs/pictures): each card, Home and the audit, at 1400 and at 390 pixels
+	@$(BIN)/python -m tests.pictures
 
 cases: $(READY)  ## play the incidents of tests/cases (or CASES=folder) over the wire, and print which are answered rightly
 	@$(BIN)/python -m tests.cases $(CASES)

@@ -730,6 +730,7 @@ async def test_nothing_to_do(planned, make, drain, roles, because):
     plan = await planned(COMMAND, script)
     assert (plan.reason, plan.groups, plan.gates) == (because, (), ())
     assert plan.remedies == (Remedy("Resume Node…", "/resume-node hv03"),)
+    assert plan.is_done_already is (drain == 2)  # a script that asks twice must not go on while guests leave
 
 
 async def test_a_host_that_stands_alone_is_refused_without_a_question(planned, alone):

@@ -122,6 +122,7 @@ async def test_nothing_to_change():
         "Nothing to change: the check of web asks HEAD / HTTP/1.1 Host www.shop.lab already, and gets 200."
     )
     assert "2 real servers still down" in plan.reason
+    assert not plan.is_done_already
 
 
 @pytest.mark.parametrize(

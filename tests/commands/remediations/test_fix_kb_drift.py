@@ -242,6 +242,7 @@ def test_every_way_to_propose_nothing(packages, over, says):
     made = plan(*packages, **over)
     assert not made.groups
     assert says in made.reason
+    assert made.is_done_already is (says in ("Nothing to fix on prod", "nothing missing, no drift"))
 
 
 def test_a_cluster_that_names_no_nodes_is_no_plan():

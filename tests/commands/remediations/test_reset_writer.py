@@ -396,6 +396,7 @@ async def test_a_writer_that_no_reset_would_help(planned, make, writer, why):
     plan = await planned(COMMAND, make.resettable(hv03={"vssadmin list writers": rows}))
     assert plan.groups == ()
     assert why in plan.reason
+    assert plan.is_done_already is (writer == (1, "No error"))
     assert plan.remedies[0].line == "/check-writers hv03"
 
 

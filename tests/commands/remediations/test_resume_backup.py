@@ -101,6 +101,7 @@ async def test_a_job_that_does_not_wait(planned, make, status):
         f"Nothing to resume: job 48211 {verb} {status} since 22:14 UTC [91:9]. It says: Volume Shadow Copy Service (VSS) error."
         f"{held if status == 'Queued' else ''}"
     )
+    assert plan.is_done_already is (status in ("Running", "Completed"))
 
 
 @pytest.mark.parametrize(

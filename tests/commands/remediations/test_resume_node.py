@@ -185,6 +185,7 @@ async def test_a_node_that_the_cluster_keeps_out_is_told_its_own_way_out(planned
     assert plan.reason.startswith(f"Nothing to resume: hv03 is {is_}. ")
     assert f"By hand: {way_out}" in plan.reason
     assert plan.groups == ()
+    assert not plan.is_done_already
 
 
 async def test_flags_of_a_drain_keep_no_node_from_being_resumed(planned, make):
@@ -199,6 +200,7 @@ async def test_flags_of_a_drain_keep_no_node_from_being_resumed(planned, make):
 async def test_a_node_that_is_not_paused(planned, make, state, because):
     plan = await planned(COMMAND, script(make, state=state))
     assert (plan.reason, plan.groups) == (because, ())
+    assert plan.is_done_already is (state == 0)
 
 
 @pytest.mark.parametrize(
