@@ -47,6 +47,8 @@ def print_text(console: Console, text: Text, indent: str = "") -> None:
 def print_rows(console: Console, rows: Sequence[Sequence[Text]], head: Sequence[str] = ()) -> None:
     """Print rows whose last column is text; the others are never broken. Below the others it stands where room is short.
 
+    A text with `no_wrap` stays on one line.
+
     Args:
         console: where.
         rows: cells; each row has as many as the first.
@@ -61,7 +63,7 @@ def print_rows(console: Console, rows: Sequence[Sequence[Text]], head: Sequence[
         _print_below(console, rows)
         return
     for row in every:
-        lines = [*wrap(row[-1].plain, console.width - before)]
+        lines = [row[-1].plain] if row[-1].no_wrap else [*wrap(row[-1].plain, console.width - before)]
         drawn = Text()
         for cell, width in zip(row, widths, strict=False):
             if width:
@@ -115,5 +117,6 @@ def _print_below(console: Console, rows: Sequence[Sequence[Text]]) -> None:
                 at += len(cell.plain) + _GAP
         if first.plain:
             console.print(first, soft_wrap=True)
-        for line in wrap(row[-1].plain, console.width - len(_INDENT)):
+        lines = [row[-1].plain] if row[-1].no_wrap else wrap(row[-1].plain, console.width - len(_INDENT))
+        for line in lines:
             console.print(Text(f"{_INDENT}{line}" if first.plain else line, style=row[-1].style), soft_wrap=True)

@@ -21,6 +21,7 @@ STYLES = {Severity.FAULT: "bold red", Severity.WARNING: "yellow", Severity.NOTE:
 UNKNOWN, FINE = "magenta", "green"
 MOST_ROWS = 20  # of a table; `--json` has them all
 BAR = 30  # characters of the longest bar
+_THEN = "then"  # the name of what to type next
 _EMPTY = "(empty)"  # an answer without a row
 
 Row = tuple[str, str, str, str]  # style, word, name, text
@@ -73,7 +74,7 @@ def _rows(report: Report) -> Iterator[Row]:
     for fine in report.fine:
         yield FINE, fine.word, *_well(fine, report.of)
     for remedy in report.remedies:
-        yield "dim", "", "then", f'hvops ask "{remedy.line}"'
+        yield "dim", "", _THEN, f'hvops ask "{remedy.line}"'
 
 
 def _well(fine: Healthy, of: str) -> tuple[str, str]:
@@ -92,7 +93,9 @@ def _finding(finding: Finding) -> Iterator[Row]:
 
 def _drawn(row: Row) -> tuple[Text, Text, Text]:
     style, word, name, text = row
-    return styled(word, style), styled(name, "" if word else "dim"), styled(text)
+    said = styled(text)
+    said.no_wrap = name == _THEN  # a command line, to be copied
+    return styled(word, style), styled(name, "" if word else "dim"), said
 
 
 def _print_chart(console: Console, chart: Chart) -> None:

@@ -70,7 +70,8 @@ export class Side {
     if (this.open === "world" || this.story !== world.story.name) this.seen = facts;
     this.story = world.story.name;
     const isNews = this.seen !== facts;
-    this.button.textContent = isNews ? "World: changed" : "World";
     this.button.classList.toggle("news", isNews);
+    this.button.setAttribute("aria-label", isNews ? "World, changed" : "World");
+    this.button.title = isNews ? "Something has changed there" : "";
   }
 }

@@ -92,6 +92,8 @@ async def test_a_phone_shows_the_messages_and_folds_the_tour_to_a_line(visitor, 
 
 async def test_the_name_of_a_story_is_not_cut_on_a_phone(visitor, busy):
     page = await visitor.opens(busy.url, width=390, height=844)
+    busy.world["facts"] = [{"about": "VMM believes", "says": "on hv06, Running"}]
+    await expect(page.locator("#world-button")).to_have_accessible_name("World, changed")
     select = page.locator("#story")
     await expect(select.locator("option:checked")).to_have_text("Stuck writer job dead")
     room = await select.evaluate(

@@ -299,11 +299,11 @@ async def test_the_world_is_folded_until_somebody_opens_it_and_says_when_it_has_
     canned.world["tour"] = {"answered": True, "skipped": False, "steps": []}
     canned.world["facts"] = [{"about": "test-tfs-01", "says": "C: 2 GB free of 80 GB"}]
     world = page.locator("#world-button")
-    await expect(world).to_have_text("World: changed")
+    await expect(world).to_have_accessible_name("World, changed")
     await expect(page.locator("#side")).to_be_hidden()
     await world.click()
     await expect(page.locator("#side")).to_contain_text("C: 2 GB free of 80 GB")
-    await expect(world).to_have_text("World")
+    await expect(world).to_have_accessible_name("World")
     await page.get_by_role("button", name="Free 2 GB on test-tfs-01").click()
     await page.get_by_role("button", name="Fold the world").click()
     await expect(page.locator("#side")).to_be_hidden()
