@@ -52,6 +52,7 @@ async def test_the_state_before_anything_happened(http):
         "real_name": "Operator",
         "groups": ["viewers", "operators"],
         "unread": 0,
+        "decides": 0,
     }
     assert [person["name"] for person in seen["people"]] == ["operator", "approver", "viewer", "nobody"]
     assert [(channel["name"], channel["bot_is_member"]) for channel in seen["channels"]] == [
@@ -146,6 +147,27 @@ async def test_marks_and_badges(slack, http):
     seen = await state(http)
     assert (seen["me"]["unread"], seen["channels"][0]["unread"]) == (0, 0)
     assert (await state(http, "viewer"))["me"]["unread"] == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "deciding"),
+    [
+        (
+            "asked by <@U0OPERATOR>, <!subteam^S0APPROVERS> decide",
+            ["approver"],
+        ),  # naming whoever asked asks nothing of them
+        ("<@U0OPERATOR> confirms it", ["operator"]),
+        ("<!here> look", []),
+    ],
+)
+async def test_a_badge_counts_what_is_addressed_to_somebody_and_asks_for_a_decision(http, client, kit, text, deciding):
+    primary = {**kit.button("Approve", "yes"), "style": "primary"}
+    blocks = [{"type": "actions", "block_id": "b", "elements": [primary]}]
+    posted = await client.chat_postMessage(channel="C0OPS", text=text, blocks=blocks)
+    people = (await state(http))["people"]
+    assert [one["name"] for one in people if one["decides"]] == deciding
+    await client.chat_update(channel="C0OPS", ts=posted["ts"], text=text, blocks=[kit.section("done")])
+    assert not [one for one in (await state(http))["people"] if one["decides"]]
 
 
 async def test_acts_that_cannot_be_done_are_said_in_a_sentence(http):
