@@ -67,7 +67,7 @@ test-sites: $(READY)  ## whole incidents again, with all machines behind a site'
 test-long: $(READY)  ## whole incidents that take long, such as each error of a node whose updates are fixed
 	$(PYTEST) $(SPREAD) --ignore tests/lab --long
 
-pictures: $(READY)  ## draw the pictures of the docs (docs/pictures): each card, Home and the audit, at 1400 and at 390 pixels
+pictures: $(READY)  ## draw the pictures of the docs afresh: each card, Home and the audit, at 1400 and at 390 pixels
 	@$(BIN)/python -m tests.pictures
 
 cases: $(READY)  ## play the incidents of tests/cases (or CASES=folder) over the wire, and print which are answered rightly
