@@ -36,7 +36,7 @@ class Finding:
 
     `word` is the state in one or two capital words (STUCK, LOOKS STUCK, BUSY, FULL, LOW, TRAP, DIFFERS).
     `lines` are labelled sentences in reading order; the labels in use are "Means", "Suspect", "Locked",
-    "Do now", "Do not do now", "By hand", "Next", "First seen", "Because", "Replica".
+    "Do now", "Caution", "By hand", "Next", "First seen", "Because", "Replica".
     """
 
     severity: Severity

@@ -58,7 +58,7 @@ def _no_efi(one: Judged) -> Finding:
         f"UEFI started Windows, but no disk that Windows lists has an EFI partition; {_disk(one)} is GPT.",
         (
             ("Means", "What the firmware starts from cannot be seen. The host may not start again."),
-            ("Do not do now", f"Don't restart {one.name} before someone has looked."),
+            ("Caution", f"Don't restart {one.name} before someone has looked."),
             (
                 "By hand",
                 f"On {one.name}: “bcdedit /enum {{bootmgr}}” names the partition that it starts from; “mountvol S: /S” mounts it.",
@@ -129,7 +129,7 @@ def _mixed(judged: Sequence[Judged], target: str) -> tuple[Finding, ...]:
                 f"{_REDEPLOY} If you want UEFI: drain and evict {join_names(bios, 4)}, then /redeploy-uefi has the steps.",
             ),
         )
-    return (Finding(Severity.WARNING, "DIFFERS", target, f"They start in different ways: {said}.", lines),)
+    return (Finding(Severity.WARNING, "DIFFERS", target, f"They boot in different modes: {said}.", lines),)
 
 
 _BIOS = "BIOS from an MBR disk"
@@ -147,7 +147,7 @@ def _bios(bios: Sequence[Judged]) -> Finding:
         Severity.NOTE,
         WORDS[Layout.BIOS],
         names,
-        f"Starts by BIOS from an MBR disk ({join_names(dict.fromkeys(_size(one) for one in bios), 3)}). The two match.",
+        f"Boots in BIOS mode from an MBR disk ({join_names(dict.fromkeys(_size(one) for one in bios), 3)}). The two belong together.",
         (("Means", f"{_REDEPLOY} Only if UEFI was intended: /redeploy-uefi has the steps."),),
     )
 

@@ -135,7 +135,7 @@ def _evicted(target: Target, facts: RedeployFacts) -> Gate:
     first = (
         "it is drained; evict it in Failover Cluster Manager" if found.is_drained else "drain it first, then evict it"
     )
-    return _gate(says, False, f"it is still a node, {found.word}: {first}")
+    return _gate(says, False, f"{on} is still a cluster node ({found.word}): {first}")
 
 
 def _own_service(on: str, services: tuple[Service, ...] | Unknown) -> Gate:
@@ -150,7 +150,7 @@ def _own_service(on: str, services: tuple[Service, ...] | Unknown) -> Gate:
     if own is None:
         return _gate(says, True, "it has no cluster service")
     is_off = own.state == "Stopped" and own.start_mode == "Disabled"
-    return _gate(says, is_off, f"its cluster service is {own.state}, startup {own.start_mode or 'not told'}")
+    return _gate(says, is_off, f"the cluster service of {on} is {own.state}, startup {own.start_mode or 'not told'}")
 
 
 def _no_role(target: Target, facts: RedeployFacts) -> Gate:
@@ -205,7 +205,7 @@ def _bare(serial: str) -> str:
 
 def _no_shared_boot(on: str, disk: Disk) -> Gate:
     """A server that starts from the SAN, or from a disk that a cluster uses, is not the note's case."""
-    says = f"The disk that {on} runs from is its own"
+    says = f"The boot disk of {on} is not on a SAN and not a cluster disk"
     if disk.is_clustered or disk.bus in _SAN_WORDS:
         return _gate(says, False, f"it is a shared disk ({disk.bus or 'of a cluster'})")
     why = Unknown(on, "bad reply", "Windows does not tell how that disk is attached.")
@@ -234,7 +234,7 @@ def steps(target: Target, judged: Judged) -> tuple[Step, ...]:
             "Shut it down, start it, press F10 for System Services, choose OS Deployment, Deploy OS, go directly to OS"
             " Deployment, choose the Windows and UEFI mode (not asked where UEFI is set already), insert the medium and"
             " finish. In Windows Setup choose language and keyboard, Next, then STOP: choose Repair your computer and open"
-            " the command prompt. From now on the server is silent, as expected.",
+            " the command prompt. From now on the server does not answer; that is expected.",
         ),
         Step(
             "find-disk",

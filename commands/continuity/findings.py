@@ -85,7 +85,7 @@ def _labels(names: Sequence[str]) -> list[str]:
 
 def table_of(verdicts: Sequence[Verdict]) -> Table:
     """Every assumption with its outcome, for CSV and for an auditor; with minutes where something replicates."""
-    columns = list(map(Column, ("Outcome", "About", "Assumption", "Seen", "Owner", "Asked on")))
+    columns = list(map(Column, ("Outcome", "About", "Assumption", "Seen", "Owner", "Source")))
     rows = [_row(one) for one in sorted(verdicts, key=lambda one: one.outcome)]
     if any(one.minutes is not None for one in verdicts):
         return Table("Assumptions", (*columns, Column("Last cycle", "number", "min")), tuple(rows))
@@ -107,10 +107,10 @@ def _row(one: Verdict) -> tuple[str, ...]:
 def _lines(one: Verdict, *, names_owner: bool) -> tuple[tuple[str, str], ...]:
     """What was assumed, with its owner and where it was asked in the same line; the table has each of them by itself."""
     beside = [one.assumption.owner] if names_owner and one.assumption and one.assumption.owner else []
-    beside += [f"asked on {one.asked}"] if one.asked else []
+    beside += [f"source: {one.asked}"] if one.asked else []
     told = f" ({', '.join(beside)})" if beside else ""
     if not one.assumption:
-        return (*one.lines, *((("Read", f"on {one.asked}"),) if one.asked else ()))
+        return (*one.lines, *((("Source", one.asked),) if one.asked else ()))
     return (("Assumed", f"{one.assumption.says}{told}"), *one.lines)
 
 

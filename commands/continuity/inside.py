@@ -147,7 +147,8 @@ def judge_hosts_file(assumption: Assumption, told: InsideFacts | Unknown | None)
     active = [one for one in overrides if one.active]
     off = [one for one in overrides if not one.active]
     lines = tuple(
-        ("Switched off", f"Line {one.line} ({_names(one)} at {one.address}): someone relied on it once.") for one in off
+        ("Commented out", f"Line {one.line} ({_names(one)} at {one.address}). Someone once relied on it.")
+        for one in off
     )
     if active:
         shown = "; ".join(f"{_names(one)} {_go(one)} to {one.address} (line {one.line})" for one in active[:_SHOWN])

@@ -58,7 +58,7 @@ def judge_link(assumption: Assumption, paths: Paths) -> Verdict:
     judged = [_direction(assumption, sender, address, _told(paths, sender, address)) for sender, address in pairs]
     worst = min(judged, key=lambda one: one[0])
     shown = "; ".join(says for _, says in judged)
-    promised = f"promised: at most {assumption.max_milliseconds} ms and {assumption.max_loss_percent} % lost"
+    promised = f"limits: {assumption.max_milliseconds} ms and {assumption.max_loss_percent} % lost"
     asked = join_names(dict.fromkeys(sender for sender, _ in pairs))
     return Verdict(worst[0], subject, f"{shown}; {promised}{_own(pairs, paths)}", assumption, asked)
 

@@ -58,6 +58,6 @@ def by_age(assumption: Assumption, at: datetime, now: datetime, says: str, *, as
     if at > now + timedelta(days=1):
         return Verdict(Outcome.UNPROVABLE, subject, f"{says} {at:%-d %B %Y}, which is in the future", assumption, asked)
     if assumption.max_age_days and now - at > timedelta(days=assumption.max_age_days):
-        promised = f"{shown}; promised: at most {assumption.max_age_days} days"
+        promised = f"{shown}; limit: {assumption.max_age_days} days"
         return Verdict(Outcome.STALE, subject, promised, assumption, asked, proved_at=at)
     return Verdict(Outcome.PROVED, subject, shown, assumption, asked, proved_at=at)

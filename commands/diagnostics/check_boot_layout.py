@@ -1,4 +1,4 @@
-"""Check how hosts start: UEFI or BIOS, GPT or MBR, EFI and reserved partition, firmware version, and who differs."""
+"""Check how hosts start: UEFI or BIOS, GPT or MBR, EFI and reserved partition, firmware version, and which hosts differ."""
 
 from __future__ import annotations
 

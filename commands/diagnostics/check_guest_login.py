@@ -1,4 +1,4 @@
-"""Check that the login for guests works: one running guest of each cluster or host is asked for all."""
+"""Check that the login for guests works: one running guest per cluster or host is tried."""
 
 from __future__ import annotations
 

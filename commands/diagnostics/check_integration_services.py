@@ -1,4 +1,4 @@
-"""Compare each guest's integration services with what its host expects: incompatible, older, off or silent."""
+"""Compare each guest's integration services with what its host expects: incompatible, older, off or not answering."""
 
 from __future__ import annotations
 

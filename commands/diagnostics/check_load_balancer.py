@@ -21,7 +21,7 @@ class Args:
 
 
 async def collect(args: Args, ask: QueryClient) -> str | Unknown:
-    """Ask for its firmware: whoever answers that lets hvops in."""
+    """Ask for its firmware: whoever answers that can be logged in to."""
     return value_of(await ask.query(firmware(args.load_balancer.name)))
 
 

@@ -75,11 +75,11 @@ def _title(args: Args, facts: StorvscFacts, ranked: Sequence[GuestRisk], unknown
         who = join_names((names[one.hosted.guest.vm_id] for one in stopped), 3)
         parts.append(f"{who} stopped with {stop_text(facts.rule.stop)}")
     if risky := len(counted[Risk.AT_RISK]):
-        parts.append(f"{pluralize(risky, 'guest')} at risk of a stop in storvsc")
+        parts.append(f"{pluralize(risky, 'guest')} at risk of a storvsc bugcheck")
     if unjudged := len(counted[Risk.CANNOT_TELL]):
         parts.append(f"cannot tell of {pluralize(unjudged, 'guest')}")
     said = ", ".join(parts) or (
-        "no guest is known to be at risk" if unknown or not ranked else "no guest is at risk of a stop in storvsc"
+        "no guest is known to be at risk" if unknown or not ranked else "no guest is at risk of a storvsc bugcheck"
     )
     return f"{args.target}: {said}"[: 150 - len(rest)] + rest
 

@@ -114,12 +114,12 @@ def _verdict(facts: WriterFacts, every: Sequence[tuple[NodeVerdict, Finding]], s
     if facts.unfound and not facts.nodes:
         return "its nodes are not known"
     if len(unknown) == len(facts.nodes):
-        return "no node said how its writers are"
+        return "no node reported its writers"
     well = len(facts.nodes) - len(unknown)
-    busy = ", a backup runs" if any(finding.status == WriterStatus.BUSY for _, finding in every) else ""
+    busy = ", a backup is running" if any(finding.status == WriterStatus.BUSY for _, finding in every) else ""
     if unknown:
-        return f"writers well on {well} of {len(facts.nodes)} nodes{busy}, {join_names(unknown, 3)} unknown"
-    return f"writers well on {'all ' if well > 1 else ''}{pluralize(well, 'node')}{busy}"
+        return f"VSS writers healthy on {well} of {len(facts.nodes)} nodes{busy}, {join_names(unknown, 3)} unknown"
+    return f"VSS writers healthy on {'all ' if well > 1 else ''}{pluralize(well, 'node')}{busy}"
 
 
 def _recovered(every: Sequence[tuple[NodeVerdict, Finding]]) -> str:
@@ -208,7 +208,7 @@ def _notes(
     unclear = [node.name for node in nodes if node.callback and node.callback.cause is Cause.UNCLEAR]
     if unclear:
         notes.append(
-            f"Event 8194 (access denied) on {join_names(unclear)}: too few to tell a missing permission from the echo of a stuck writer."
+            f"Event 8194 (access denied) on {join_names(unclear)}: too few events to tell a missing permission from a side effect of a stuck writer."
         )
     if facts.cluster and not isinstance(facts.cluster.nodes, Unknown) and any(n.is_2008 for n in facts.cluster.nodes):
         notes.append("2008 R2 publishes no locked status: whether guests are locked is not known there.")

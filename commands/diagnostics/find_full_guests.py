@@ -79,7 +79,7 @@ def evaluate(args: Args, facts: GuestSpaceFacts) -> Report:
                 ]
             ),
             *limit_findings(judged),
-            *short_finding(judged, Room.LITTLE_HEADROOM, "LITTLE HEADROOM"),
+            *short_finding(judged, Room.LITTLE_HEADROOM, "TIGHT"),
             *offline_findings(offline),
         ),
         unanswered=summarize_failures(silent, "target"),
@@ -167,7 +167,7 @@ def _fine(args: Args, facts: GuestSpaceFacts, judged: Sequence[Judged]) -> tuple
     if not well:
         return ()
     enough = f"{format_size(int(args.free))} and {int(args.percent)} % or more free on every volume"
-    return (Healthy("ENOUGH", (pluralize(well, "guest"),), enough),)
+    return (Healthy("OK", (pluralize(well, "guest"),), enough),)
 
 
 def _notes(facts: GuestSpaceFacts, judged: Sequence[Judged]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Compare builds, updates and pending reboots of a cluster's nodes, and warn of known traps."""
+"""Compare builds, updates and pending reboots of a cluster's nodes, and warn about known issues."""
 
 from __future__ import annotations
 
@@ -197,7 +197,7 @@ def _title(
     if unrevised:
         parts.append(f"{pluralize(unrevised, 'revision')} not known")
     if traps:
-        parts.append(pluralize(len(traps), "known trap"))
+        parts.append(pluralize(len(traps), "known issue"))
     elif not differ:
         parts += _reboots(facts)
     return f"{args.target}: {', '.join(parts)}{unknown}"
@@ -316,7 +316,7 @@ def _trap_finding(sprung: TriggeredIssue) -> Finding:
     if sprung.guests:
         lines.append(("Because", f"Disks on SCSI controllers: {join_names(sprung.guests)}."))
     lines.append(("Because", f"{sprung.trap.source} ({sprung.trap.date})."))
-    return Finding(Severity.FAULT, "TRAP", join_names(sprung.nodes), f"{sprung.trap.says}.", tuple(lines))
+    return Finding(Severity.FAULT, "KNOWN ISSUE", join_names(sprung.nodes), f"{sprung.trap.says}.", tuple(lines))
 
 
 def _is_trap(drift: Drift, traps: Sequence[TriggeredIssue]) -> bool:
@@ -387,7 +387,7 @@ def _reboot_findings(facts: Facts) -> list[Finding]:
         own = {name: flags for name, flags in facts.flags.items() if flags.age is age}
         if own:
             why = join_names(dict.fromkeys(who for flags in own.values() for who in flags.wanted_by))
-            says = f"Wanted by {why}, {age}.{_started(own, facts.now)}"
+            says = f"A reboot is pending ({why}), {age}.{_started(own, facts.now)}"
             found.append(Finding(Severity.WARNING, status, join_names(own), says, lines))
     return found
 
@@ -405,7 +405,7 @@ _FLAGS = {
     FlagAge.YOUNGER: (
         "REBOOT PENDING",
         (
-            ("Means", "Updates there are not in force yet, and what is listed may still change."),
+            ("Means", "Those updates are not active yet, and what is listed may still change."),
             ("By hand", "Drain and restart one node after the other, then check again."),
         ),
     ),
@@ -491,7 +491,7 @@ def _notes(nodes: Mapping[str, NodeUpdates], compared: _Compared) -> tuple[str, 
             f"Listed by some nodes only: {kbs}. Build and revision say the cumulative level; older updates may stay listed or"
             " not. Updates of .NET, of the servicing stack and of drivers have levels of their own, which the list does not tell."
         )
-    notes.append("Windows lists CBS updates only: “not listed” is no proof of absence.")
+    notes.append("Windows lists only CBS updates, so “not listed” does not prove that an update is missing.")
     return tuple(notes)
 
 

@@ -37,7 +37,7 @@ def roles_are_kept_apart(
         settings: of the cluster: whether the rule is enforced.
         allowed: role -> nodes where it may be, all in lower case; where it is missing, anywhere.
     """
-    says = f"Every role of {node} finds a node without a role of its anti-affinity class"
+    says = f"Anti-affinity can be kept: for each role on {node} there is a node with no role of the same class"
     if isinstance(groups, Unknown) or isinstance(others, Unknown):
         parts = (groups, others)
         why = next(part for part in parts if isinstance(part, Unknown))

@@ -173,7 +173,7 @@ def other_nodes_work(cluster: str, others: Sequence[NodeState] | Unknown) -> Gat
 
     An isolated node is down in the eyes of the cluster and goes on to host its guests: they fail over soon, or it joins.
     """
-    says = f"No other node of {cluster} is paused or leaves the cluster"
+    says = f"No other node of {cluster} is paused or leaving the cluster"
     if isinstance(others, Unknown):
         return _unknown(says, others, about="node states", answerable=False)
     away = [one for one in others if not one.stays]
@@ -191,9 +191,14 @@ def other_nodes_work(cluster: str, others: Sequence[NodeState] | Unknown) -> Gat
     )
 
 
+def quorum_says(node: str) -> str:
+    """What the gate of the quorum says: a restart cannot live with what a drain only warns of, and looks for it."""
+    return f"The quorum would hold if {node} went down"
+
+
 def quorum_holds(node: str, nodes: Sequence[NodeState] | Unknown, witness: Witness | Unknown) -> Gate:
     """A paused node still votes, so this only warns: it says what a reboot would do."""
-    says = f"The quorum would hold if {node} went down"
+    says = quorum_says(node)
     if isinstance(nodes, Unknown) or isinstance(witness, Unknown):
         return _unknown(says, nodes, witness, blocks=False, about="votes", answerable=False)
     votes = votes_without(nodes, node, witness=witness.votes)
@@ -233,21 +238,21 @@ def memory_suffices(
     names = tell_apart((one.vm_id, one.name) for one in guests)
     needs = [Need(names[one.vm_id], memory.get(one.vm_id, 0), owners.get(one.vm_id)) for one in guests]
     homeless = without_room([need for need in needs if need.memory], known)
-    gap = f"; {join_names([one.target for one in silent])} did not tell" if silent else ""
+    gap = f"; {join_names([one.target for one in silent])} did not report" if silent else ""
     unmeasured = [names[one.vm_id] for one in guests if one.vm_id not in memory and not one.power.is_at_rest]
     gap += f"; not known for {join_names(unmeasured, 4)}" if unmeasured else ""
     left = f"; no room for {join_names(homeless, 4)}" if homeless else ""
     total = format_size(sum(need.memory for need in needs))
     room = f"{format_size(sum(known.values()))} free on {pluralize(len(known), 'node')}"
     outcome = GateOutcome.of(None if (homeless and silent) or (unmeasured and not homeless) else not homeless)
-    unasked = tuple(OpenQuestion(f"memory that {name} holds", "its host did not tell") for name in unmeasured)
+    unasked = tuple(OpenQuestion(f"memory that {name} holds", "its host did not report it") for name in unmeasured)
     unknowns = (*missing("free memory", *silent), *unasked) if outcome is GateOutcome.NOT_KNOWN else ()
     return Gate(says, outcome=outcome, measured=f"needs {total}, {room}{gap}{left}", unknowns=unknowns)
 
 
 def volumes_are_sound(cluster: str, volumes: Sequence[SharedVolume] | Unknown) -> Gate:
     """Redirected access is slow but works, and for some file systems it is the rule: it only warns."""
-    says = f"Every shared volume of {cluster} is without a fault"
+    says = f"All shared volumes of {cluster} are healthy"
     if isinstance(volumes, Unknown):
         return _unknown(says, volumes, about="shared volumes")
     faulty = [one for one in volumes if one.fault]
@@ -277,7 +282,7 @@ def virtual_disks_are_healthy(node: str, disks: Sequence[VirtualDisk] | Unknown)
 
     Not every Windows tells of its virtual disks; where it does not, this only warns, as for the jobs.
     """
-    says = f"Every virtual disk that {node} sees is healthy"
+    says = f"Every Storage Spaces virtual disk that {node} sees is healthy"
     if isinstance(disks, Unknown):
         return _unknown(says, disks, blocks=disks.kind not in ("absent", "refused"), about="virtual disks")
     odd = [one.says for one in disks if one.is_healthy is False]
@@ -311,7 +316,7 @@ def guests_may_move(
         owners: resource -> nodes where it may be, in lower case; where it is missing, anywhere.
         roles: of virtual machines on the node.
     """
-    says = f"Every guest of {node} may run on another node that is up"
+    says = f"Every guest on {node} has another possible owner node that is up"
     if isinstance(owners, Unknown) or isinstance(resources, Unknown) or isinstance(others, Unknown):
         kinds = ("possible owners of guests", "resources of guests", "node states")
         return _unknown(says, owners, resources, others, about=kinds)
@@ -341,7 +346,7 @@ def roles_may_move(
         held: their resources.
         owners: resource -> nodes where it may be, in lower case; where it is missing, anywhere.
     """
-    says = f"Every other role of {node} may run on another node that is up"
+    says = f"Every other role on {node} has another possible owner node that is up"
     if any(isinstance(part, Unknown) for part in (roles, held, owners, others)):
         kinds = ("roles", "resources of roles", "possible owners of roles", "node states")
         return _unknown(says, roles, held, owners, others, about=kinds)
@@ -426,9 +431,14 @@ def node_is_empty(
     return Gate(says, GateOutcome.of(state.is_drained and not count), measured)
 
 
+def clustered_says(node: str) -> str:
+    """What the gate of the guests outside of the cluster says: a restart looks for it, too."""
+    return f"Every guest on {node} is clustered"
+
+
 def guests_are_clustered(node: str, guests: Sequence[Guest] | Unknown, clustered: Sequence[Guest] | Unknown) -> Gate:
     """A guest outside of the cluster stays where it is: a warning, since a pause alone does it no harm."""
-    says = f"Every guest of {node} is clustered"
+    says = clustered_says(node)
     if isinstance(guests, Unknown) or isinstance(clustered, Unknown):
         return _unknown(says, guests, clustered, blocks=False, about="guests")
     ids = {one.vm_id for one in clustered}
@@ -440,13 +450,13 @@ def guests_are_clustered(node: str, guests: Sequence[Guest] | Unknown, clustered
 
 def no_cluster_aware_updating(cluster: str, updating: Mapping[str, bool | Unknown]) -> Gate:
     """A run drains and restarts nodes by itself. One whose provider is missing tells nothing: that only warns."""
-    says = f"No run of Cluster-Aware Updating works on {cluster}"
+    says = f"Cluster-Aware Updating is not running on {cluster}"
     runs = [name for name, told in updating.items() if told is True]
     if runs:
         return Gate(
             says,
             outcome=GateOutcome.BLOCKED,
-            measured=f"Cluster-Aware Updating is running, says {join_names(sorted(runs, key=str.casefold), 4)}",
+            measured=f"Cluster-Aware Updating is running, reported by {join_names(sorted(runs, key=str.casefold), 4)}",
         )
     silent = [told for told in updating.values() if isinstance(told, Unknown)]
     if silent or not updating:

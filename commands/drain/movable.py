@@ -96,7 +96,7 @@ def guests_are_not_bound(
         resources: of virtual machines that the node owns: which role a guest is.
         bonds: of the node's guests.
     """
-    says = f"No guest of {node} is bound to it by a device, a disk, a file or a key"
+    says = f"No guest on {node} is tied to this node (by a device, a disk, a file or a key)"
     if not bonds.found and not bonds.silent:
         return Gate(says, GateOutcome.PASSED)
     if isinstance(guests, Unknown):

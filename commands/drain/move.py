@@ -70,7 +70,7 @@ def _unlocked(of: MoveFacts) -> Gate:
 
 def _unsaved(of: MoveFacts) -> Gate:
     gate = no_backup(of.drain.node, _own_backup(of))
-    return replace(gate, description=f"No backup runs of {of.guest.name} or on a shared volume")
+    return replace(gate, description=f"No backup of {of.guest.name} or of a shared volume is running")
 
 
 def _own_backup(of: MoveFacts) -> Backup:

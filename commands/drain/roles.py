@@ -148,7 +148,7 @@ def moved_with_them(roles: Sequence[OtherRole] | Unknown) -> tuple[str, ...]:
     said = [f"Also moved: {'; '.join(named)}."] if named else []
     if volumes:
         get = "gets" if volumes == 1 else "get"
-        said.append(f"{pluralize(volumes, 'shared volume')} {get} another coordinator node, reading and writing go on.")
+        said.append(f"{pluralize(volumes, 'shared volume')} {get} another coordinator node; I/O continues.")
     return tuple(said)
 
 

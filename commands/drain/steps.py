@@ -118,11 +118,11 @@ def arrival_step(cluster: str, node: str) -> Step:
     wait = RETURN_MINUTES * 60
     return Step(
         key="arrive",
-        description=f"Wait until no guest moves, and note those on {node}",
+        description=f"Wait until no guest is moving, then record the guests on {node}",
         act=None,
         done=(
             not_exists(guests, FlagPredicate("StatusInformation", _QUEUED), within=wait).described_as(
-                f"no guest of {cluster} waits to be moved"
+                f"no guest of {cluster} is queued to move"
             ),
             not_exists(guests, Predicate("State", "=", _PENDING), within=wait).described_as(
                 f"no guest of {cluster} is being moved"

@@ -57,7 +57,7 @@ def drill_gates(
 
 
 def no_backup_gates(hosts: Iterable[str], facts: DrillFacts) -> Iterator[Gate]:
-    """No backup runs on these hosts; nobody's word stands for it here."""
+    """No backup is running on these hosts; nobody's word stands for it here."""
     for name in hosts:
         state = facts.states.get(name.casefold())
         if state is not None:
@@ -256,13 +256,13 @@ def is_by_certificate(pair: Pair, state: HostState) -> bool:
 
 def _resynchronises(pair: Pair, states: Mapping[str, HostState]) -> Gate:
     """A warning: when it would resynchronise by itself, and whether a reversal can take that over."""
-    says = f"When {pair.name} resynchronises by itself is known, and a reversal leaves it as it is"
+    says = f"The automatic resynchronization schedule of {pair.name} is known, and a reversal keeps it"
     told = []
     for end in (pair.home, pair.away):
         state = states.get(end.on.casefold())
         settings = None if state is None or isinstance(state.settings, Unknown) else state.settings.get(pair.vm_id)
         if settings is None:
-            return Gate(says, GateOutcome.NOT_KNOWN, f"{end.on} does not tell it", blocks=False, guards="worth")
+            return Gate(says, GateOutcome.NOT_KNOWN, f"{end.on} did not report it", blocks=False, guards="worth")
         told.append((end.on, settings.resync))
     words = "; ".join(f"{on}: {resync}" for on, resync in told)
     if all(resync.is_readable for _, resync in told):

@@ -151,7 +151,7 @@ def _one_replica(name: str, away: str, ends: Sequence[End], facts: DrillFacts) -
         return Gate(says, GateOutcome.BLOCKED, f"it is on {where}", answerable=False)
     (end,) = ends
     if end.is_replica is None or end.guest.power is Power.UNKNOWN:
-        return Gate(says, GateOutcome.NOT_KNOWN, f"{end.on} does not tell its mode and state", answerable=False)
+        return Gate(says, GateOutcome.NOT_KNOWN, f"{end.on} did not report its mode and state", answerable=False)
     is_so = end.is_replica and end.guest.power is Power.OFF
     kind = "a replica" if end.is_replica else "no replica"
     return Gate(
@@ -162,7 +162,7 @@ def _one_replica(name: str, away: str, ends: Sequence[End], facts: DrillFacts) -
 def _names_its_primary(name: str, end: End) -> Gate:
     says = f"The replica of {name} names the host that it was copied from"
     host = primary_of(end)
-    return Gate(says, GateOutcome.of(True if host else None), host or f"{end.on} does not tell it", answerable=False)
+    return Gate(says, GateOutcome.of(True if host else None), host or f"{end.on} did not report it", answerable=False)
 
 
 def _last(end: End, facts: DrillFacts) -> str:

@@ -104,7 +104,7 @@ def as_before(pairs: Sequence[Pair]) -> Step:
             _replicating(pair.home.on, pair.vm_id).described_as(f"{pair.home.on} replicates {pair.name}, health OK"),
         )
     )
-    return Step("as-before", "Prove that all is as it was before", None, done, deadline=_START_SECONDS)
+    return Step("as-before", "Check that everything is as it was before", None, done, deadline=_START_SECONDS)
 
 
 def step_keys_of(machines: Iterable[tuple[str, str]]) -> dict[str, str]:

@@ -133,7 +133,7 @@ def _nameless(hosted: HostedGuest, name: str) -> Unknown:
     if unread:
         return Unknown(name, "no name known", f"{hosted.host} did not say what it reports of itself: {unread}")
     says = "Its data exchange reports no name, so it cannot be asked."
-    return Unknown(name, "no name reported", says, "See to its integration services.")
+    return Unknown(name, "no name reported", says, "Check its integration services.")
 
 
 def _should_answer(hosted: HostedGuest) -> bool:

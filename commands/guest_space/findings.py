@@ -18,7 +18,7 @@ BARS = 10
 LABEL = 20  # characters of a bar's label
 _USUAL = (  # what filled the guests of one cluster [1 note]
     "Look for",
-    "Backups of SQL Server put aside, installers left behind, logs of applications, log and tempdb files that grow.",
+    "Old SQL Server backup files, leftover installers, application logs, growing log and tempdb files.",
 )
 
 
@@ -75,7 +75,7 @@ def _full(volumes: Sequence[Judged], event: Suspect | None, least: int, now: dat
         [
             (
                 "Because",
-                f"Event {event.event_id} names it, {format_time(event.newest, now)} on {join_names(event.logged_on, 3)}.",
+                f"Named by event {event.event_id} on {join_names(event.logged_on, 3)} at {format_time(event.newest, now)}.",
             )
         ]
         if event
@@ -112,7 +112,7 @@ def with_usual_causes(findings: Sequence[Finding]) -> list[Finding]:
 
 
 def _of(volume: Volume) -> str:
-    return f"{volume.name} {format_size(volume.free)} of {format_size(volume.capacity)}"
+    return f"{volume.name} {format_size(volume.free)} free of {format_size(volume.capacity)}"
 
 
 def short_finding(judged: Sequence[Judged], room: Room, word: str) -> list[Finding]:
@@ -171,7 +171,7 @@ def chart(judged: Sequence[Judged], least: int) -> Chart | None:
     labels = _labels(worst)
     bars = tuple(Bar(label, one.volume.free * 10 // GIB) for label, one in zip(labels, worst, strict=True))
     title = f"Free GB, worst {pluralize(len(bars), 'volume')}" if len(bars) > 1 else "Free GB"
-    return Chart(title, "GB", bars, (("wanted", least * 10 // GIB),))
+    return Chart(title, "GB", bars, (("minimum", least * 10 // GIB),))
 
 
 def _labels(worst: Sequence[Judged]) -> list[str]:

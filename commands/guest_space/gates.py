@@ -18,14 +18,14 @@ def has_room(says: str, space: GuestSpaceFacts) -> Gate:
     """
     full = short_of_space(space)
     if full:
-        return Gate(says, GateOutcome.BLOCKED, f"full or low: {join_names(full, 4)}", guards="worth")
+        return Gate(says, GateOutcome.BLOCKED, f"full or nearly full: {join_names(full, 4)}", guards="worth")
     told, _ = answered_guests(space)
     open_ = tuple(_open(space))
     if not open_:
         return Gate(says, GateOutcome.PASSED, f"{pluralize(told, 'guest')} answered", guards="worth")
     none = f"not known: {open_[0].why.partition('. ')[0]}"
     names = join_names([one.what.removeprefix("free space of ") for one in open_], 4)
-    measured = f"not known of {names}; the other {told} have room" if told else none
+    measured = f"unknown for {names}; the other {told} have enough" if told else none
     return Gate(says, GateOutcome.NOT_KNOWN, measured, blocks=False, guards="worth", unknowns=open_)
 
 

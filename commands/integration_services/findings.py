@@ -31,7 +31,7 @@ _SETUP = (
 _MOST = 12  # guests that one finding names; the table has all
 WANT_ACTION = (State.INCOMPATIBLE, State.NO_CONTACT, State.EXCHANGE_OFF, State.NO_DATA, State.OLDER)
 _FINE = (State.UP_TO_DATE, State.NEWER, State.BY_UPDATE)
-_LABELS = {State.EXCHANGE_OFF: "exchange off", State.BY_UPDATE: "Windows Update", State.OLDER_OWN: "older, own"}
+_LABELS = {State.EXCHANGE_OFF: "data exchange off", State.BY_UPDATE: "Windows Update", State.OLDER_OWN: "older, own"}
 
 
 def guest_names(judged: Sequence[GuestServices]) -> Names:
@@ -157,7 +157,7 @@ def _no_contact(found: Sequence[GuestServices], names: Names) -> Finding:
 def _exchange_off(found: Sequence[GuestServices], names: Names) -> Finding:
     return Finding(
         Severity.WARNING,
-        "EXCHANGE OFF",
+        "DATA EXCHANGE OFF",
         _whose(found, names),
         f"{_each(found, names, _on)}: data exchange is off in the VM's settings.",
         (
@@ -553,7 +553,7 @@ def _component(part: Component | None) -> str:
 def _update_by(one: GuestServices) -> str:
     """Who brings a newer version: said per guest."""
     if one.system in (System.LINUX, System.OTHER):
-        return "its distribution"
+        return "Linux distribution"
     if one.state is State.NOT_RUNNING or one.exchange is None or one.exchange.family is None:
         return ""
     if one.offered_nothing:

@@ -73,7 +73,7 @@ class MigrationFacts:
                 " By hand: live-migrate it in Failover Cluster Manager."
             )
         if isinstance(drain.nodes, Unknown):
-            return f"No plan for {name}: {self.cluster} did not tell the states of its nodes: {drain.nodes.why}"
+            return f"No plan for {name}: {self.cluster} did not report the states of its nodes: {drain.nodes.why}"
         if isinstance(self.resource, Unknown):
             return f"No plan for {name}: {self.resource.why}"
         return ""

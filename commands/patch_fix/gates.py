@@ -13,6 +13,7 @@ from bot.api.facts import Unknown
 from bot.api.plan import Gate, GateOutcome, OpenQuestion, missing
 from commands.drain.effects import NODE_LOSES_GUESTS, NODE_TAKES_GUESTS, resume_facts, together
 from commands.drain.facts import DrainFacts
+from commands.drain.gates import clustered_says, quorum_says
 from commands.formatting import join_names, pluralize
 from commands.patch_fix.facts import FixFacts, NodeFacts
 from commands.patch_fix.needs import NodeNeed
@@ -36,7 +37,7 @@ def gates_of(facts: FixFacts) -> tuple[Gate, ...]:
 def _all_said(facts: FixFacts) -> Gate:
     """A node that did not say is left as it is, and named: it only warns."""
     silent = [one for one in facts.needs if one.need.value in ("did not say", "cannot be told")]
-    says = "Every node said which packages it has"
+    says = "Every node reported its packages"
     told = join_names([f"{one.node}: {one.says}" for one in silent], 4) or pluralize(len(facts.needs), "node")
     return Gate(says, GateOutcome.of(not silent), told, blocks=False, guards="worth")
 
@@ -57,7 +58,7 @@ def _emptied(node: NodeFacts, facts: FixFacts) -> tuple[Gate, ...]:
     if node.drain is not None:
         losing = NODE_LOSES_GUESTS.judge(node.drain)
         back = NODE_TAKES_GUESTS.judge(resume_facts(node.drain), without=("node's state", "drain under way", "Hyper-V"))
-        return together(map(_for_a_restart, losing), back)
+        return together((_for_a_restart(gate, name) for gate in losing), back)
     assert node.old is not None
     return (
         others_are_up(name, facts.members),
@@ -67,9 +68,9 @@ def _emptied(node: NodeFacts, facts: FixFacts) -> tuple[Gate, ...]:
     )
 
 
-def _for_a_restart(gate: Gate) -> Gate:
+def _for_a_restart(gate: Gate, node: str) -> Gate:
     """What a drain only warns of, a restart does not survive: the quorum, and a guest that stays on the node."""
-    is_hard = gate.description.startswith("The quorum would hold") or gate.description.endswith("is clustered")
+    is_hard = gate.description in (quorum_says(node), clustered_says(node))
     return replace(gate, blocks=True) if is_hard else gate
 
 
@@ -106,7 +107,7 @@ def _wrong(kb: str, file: PackageFile, removed: Mapping[str, str]) -> str:
 
 def updates_can_be_held(node: str, updater: Service | Unknown | None) -> Gate:
     """How Automatic Updates start has to be known: it is put back exactly so."""
-    says = f"How Automatic Updates start on {node} is known"
+    says = f"The startup type of Automatic Updates on {node} is known"
     if isinstance(updater, Unknown):
         return Gate(says, GateOutcome.NOT_KNOWN, f"not known: {updater.why.rstrip('.')}", unknowns=missing("services", updater), answerable=False)  # fmt: skip
     if updater is None:
@@ -120,7 +121,7 @@ def no_stuck_restart(node: str, flags: RebootFlags | None, updates: object) -> G
     if isinstance(updates, Unknown):
         return Gate(says, GateOutcome.NOT_KNOWN, f"not known: {updates.why.rstrip('.')}", unknowns=missing("reboot flags", updates), answerable=False)  # fmt: skip
     if flags is None:
-        return Gate(says, GateOutcome.PASSED, "nothing wants a restart")
+        return Gate(says, GateOutcome.PASSED, "no reboot pending")
     told = f"wanted by {join_names(flags.wanted_by)}, {flags.age}"
     if flags.age is FlagAge.OLDER:
         return Gate(says, GateOutcome.BLOCKED, f"{told}: look into CBS.log first, one more restart does not help")
@@ -136,10 +137,10 @@ def no_stuck_restart(node: str, flags: RebootFlags | None, updates: object) -> G
 
 def nothing_was_blocked(node: str, blocked: EventLog | Unknown) -> Gate:
     """An attack surface rule that blocks dism makes it fail with "access denied". It only warns: rules block other things too."""
-    says = f"No attack surface rule has blocked anything on {node} for a week"
+    says = f"Attack surface reduction has blocked nothing on {node} in 7 days"
     if isinstance(blocked, Unknown):
         if blocked.kind == "absent":
-            return Gate(says, GateOutcome.PASSED, "its Windows has no such log", blocks=False)
+            return Gate(says, GateOutcome.PASSED, "not applicable: this Windows has no such log", blocks=False)
         return Gate(says, GateOutcome.NOT_KNOWN, f"not known: {blocked.why.rstrip('.')}", blocks=False)
     if not blocked.events:
         return Gate(says, GateOutcome.PASSED, "no event 1121", blocks=False)

@@ -134,13 +134,13 @@ def _hold(at: Place, mode: str) -> Iterator[Step]:
     )
     yield Step(
         key=f"hold-updates-{at.key}",
-        description=f"Hold Automatic Updates on {at.node}: nothing starts them meanwhile",
+        description=f"Disable Automatic Updates on {at.node} during the work",
         act=_service(at.node, "ChangeStartMode", StartMode="Disabled"),
         done=(_starts(at.node, "Disabled"),),
         before=_updater(at.node),
         undo=_service(at.node, "ChangeStartMode", StartMode=_MODES[mode]),
         undone=(_starts(at.node, mode),),
-        undo_says=f"Give Automatic Updates on {at.node} back ({mode})",
+        undo_says=f"Restore the startup type of Automatic Updates on {at.node} ({mode})",
         repeatable=True,
     )
 
@@ -150,7 +150,7 @@ def _give_back(at: Place, mode: str) -> Iterator[Step]:
         return
     yield Step(
         key=f"give-updates-{at.key}",
-        description=f"Give Automatic Updates on {at.node} back ({mode})",
+        description=f"Restore the startup type of Automatic Updates on {at.node} ({mode})",
         act=_service(at.node, "ChangeStartMode", StartMode=_MODES[mode]),
         done=(_starts(at.node, mode),),
         before=_updater(at.node),
@@ -177,7 +177,7 @@ def _empty(at: Place, drain: DrainFacts | None) -> Step:
         key=f"empty-{at.key}",
         description=f"Pause {at.node} and move its guests away",
         act=ManualStep(
-            f"Windows Server 2008 R2 knows no drain. In Failover Cluster Manager pause {at.node}, then live-migrate its"
+            f"Windows Server 2008 R2 has no drain. In Failover Cluster Manager pause {at.node}, then live-migrate its"
             " guests one after the other to other nodes, and shut down or move what is in no cluster. Press Done when none"
             f" is left. Guests with disks on SCSI controllers: not live, if {at.node} lacks KB2636573.",
             "operator",
@@ -354,12 +354,12 @@ def _is_added(node: str, kb: str, identity: str) -> Check:
     states = (PackageState.INSTALLED.word, PackageState.INSTALL_PENDING.word)
     return exists(
         package_list(node), Predicate("identity", "=", identity), Predicate("state", "in", states), within=120
-    ).described_as(f"{node} lists {kb} as installed, or as installed after a restart")
+    ).described_as(f"{node} lists {kb} as Installed or Install Pending")
 
 
 def _is_gone(node: str, kb: str, identity: str, *, pending: bool = False) -> Check:
     states = tuple(word for word in HERE if not pending or word != PackageState.UNINSTALL_PENDING.word)
-    says = f"{node} lists {kb} no more{', or as gone after a restart' if pending else ''}"
+    says = f"{node} no longer lists {kb}{', or lists it as Uninstall Pending' if pending else ''}"
     return not_exists(
         package_list(node),
         Predicate("identity", "=", identity),
@@ -383,7 +383,7 @@ def _proof(at: Place, last: str) -> Step:
     )
     return Step(
         key=f"proof-{at.key}",
-        description=f"Check that the Setup log of {at.node} says so",
+        description=f"Check the Setup log of {at.node} for the completed change",
         act=None,
         done=(changed.described_as(f"the newest event of servicing on {at.node} is a completed change (2)"),),
     )

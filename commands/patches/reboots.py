@@ -31,9 +31,9 @@ _ASKS = {
 class FlagAge(StrEnum):
     """A flag beside the last start."""
 
-    YOUNGER = "set since the last start"
-    OLDER = "older than the last start"
-    NOT_KNOWN = "of an age that is not known"
+    YOUNGER = "flagged since the last start"
+    OLDER = "flagged before the last start"
+    NOT_KNOWN = "unknown since when"
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,12 +145,12 @@ def _explain(loop: Loop, at: Sequence[Hop]) -> tuple[str, str, str]:
         return (
             f"{_short(url.shown)} redirects to itself.",
             (
-                "A device before the server ends TLS and passes plain HTTP on: the server sees http, and redirects to https again."
+                "A device in front of the server terminates TLS and forwards plain HTTP: the server sees http, and redirects to https again."
                 " Less likely: the site's own redirect also applies to the page it leads to."
             ),
             (
-                "Redirect http to https on the device that ends TLS, and remove the redirect from the server; or have the"
-                " server's rule read the header that the device sets (X-Forwarded-Proto). If no device ends TLS there: tick “Only"
+                "Redirect http to https on the device that terminates TLS, and remove the redirect from the server; or have the"
+                " server's rule read the header that the device sets (X-Forwarded-Proto). If no device terminates TLS there: tick “Only"
                 " redirect requests to content in this directory”."
             ),
         )
@@ -176,7 +176,7 @@ def _between(loop: Loop, at: Sequence[Hop]) -> tuple[str, str, str]:
             says,
             (
                 "One rule redirects to https, another one back to http: a redirect with http:// in its destination, or a server"
-                " behind a device that ends TLS and builds its own addresses with http."
+                " behind a device that terminates TLS and builds its own addresses with http."
             ),
             f"Choose one, and remove the other rule: {sites}.",
         )

@@ -1,4 +1,4 @@
-"""Pause a node and drain it: its guests live-migrate to the other nodes, once nothing speaks against it."""
+"""Pause a node and drain it: its guests live-migrate to the other nodes, once no check blocks it."""
 
 from __future__ import annotations
 
@@ -102,11 +102,11 @@ def refused(drain: DrainFacts) -> str:
         return f"No plan for {node}: {drain.unfound.target}: {drain.unfound.why}"
     if drain.is_2008:
         return (
-            f"{node} runs Windows Server 2008 R2, which can pause a node but knows no drain. By hand: live-migrate its"
+            f"{node} runs Windows Server 2008 R2, which can pause a node but has no drain. By hand: live-migrate its"
             f" guests one after another in Failover Cluster Manager, then pause {node}."
         )
     if isinstance(drain.nodes, Unknown):
-        return f"No plan for {node}: {cluster} did not tell the states of its nodes: {drain.nodes.why}"
+        return f"No plan for {node}: {cluster} did not report the states of its nodes: {drain.nodes.why}"
     return ""
 
 

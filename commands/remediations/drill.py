@@ -26,11 +26,11 @@ from commands.no_plan import blocking_reason, held, no_plan
 from commands.sources.guests import Power
 
 _ROLLBACK = (
-    "Until a machine starts on the other side, a step that fails is taken back by itself: failovers reverted, replication"
-    " resumed, machines started where they were. From the start on the other side on, nothing is taken back by itself,"
-    " because that loses what was written there since: stop after a step, then /drill {service} --only back brings the"
-    " service home with all its data, and reverses its replication first where that is still to do. If that fails too, a"
-    " person decides in Hyper-V Manager which side counts. Never start a machine on both sides."
+    "Until a machine starts on the other side, hvops undoes a failed step automatically: failovers reverted, replication"
+    " resumed, machines started where they were. After a machine has started on the other side, nothing is undone automatically,"
+    " because that would lose what was written there since: press Stop After Step, then run /drill {service} --only back. It brings the"
+    " service back with all its data, and reverses its replication first where that is still to do. If that fails too,"
+    " someone decides in Hyper-V Manager which side is authoritative. Never start a machine on both sides."
 )
 
 
@@ -212,7 +212,7 @@ def _impact(service: Service, *, both: bool) -> str:
     ]
     return (
         f"{service.name} is down {down}, from the shutdown of {pluralize(len(service.guests), 'machine')} until somebody has"
-        f" checked it on the other side. Users are told before it. Promised: {', '.join(promised) or 'nothing'}."
+        f" checked it on the other side. hvops does not notify users: tell them before you start. Objectives: {', '.join(promised) or 'nothing'}."
     )
 
 

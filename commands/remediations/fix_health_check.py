@@ -117,10 +117,10 @@ def _one_name(args: Args, service: VirtualService, facts: ServiceFacts, name: st
         reason=_reason(service, wanted),
         impact=(
             f"{balancer} then checks the {servers} of {service.label} with the new request. One that does not answer it is taken"
-            f" out of service. For up to {settles} s the old status stays."
+            f" out of service. The old status can stay for up to {settles} s."
         ),
         rollback=(
-            "If fewer real servers are up afterwards, hvops puts the old settings back by itself (during a /hvops stop only after"
+            "If fewer real servers are up afterwards, hvops restores the old settings automatically (while changes are stopped, only after"
             " /hvops go). Otherwise press Undo."
         ),
         locks=(f"load-balancer:{balancer.lower()}",),

@@ -82,9 +82,9 @@ def _plan(args: Args, rule: UpdateRule, facts: FixFacts, gates: tuple[Gate, ...]
         reason=f"{_so_far(facts.to_fix)} {rule.says.rstrip('.')}.",
         impact=_impact(facts),
         rollback=(
-            "Before a package is removed: stop, and the node takes its guests again. After that, what fails is taken back: the"
-            " removed package is added again and is in force after the next restart; Automatic Updates start as before. A node"
-            " that is done stays as it is."
+            "Before a package is removed: press Stop After Step, and the node takes its guests back. After that, a failure is undone: the"
+            " removed package is installed again (active after the next restart), and Automatic Updates get their old startup type. A"
+            " finished node is not undone."
         ),
         locks=(cluster_lock(args.target),),
         gates=gates,
@@ -179,14 +179,14 @@ def _impact(facts: FixFacts) -> str:
         for one in drains
     ]
     by_hand = [name for name, node in facts.nodes.items() if node.drain is None]
-    hands = [f"People empty {join_names(by_hand)}: Windows Server 2008 R2 knows no drain."] if by_hand else []
+    hands = [f"People empty {join_names(by_hand)}: Windows Server 2008 R2 has no drain."] if by_hand else []
     restarts = sum(len(one.changes) + (facts.nodes[one.node].flags is not None) for one in facts.to_fix)
     return " ".join(
         (
             *moves,
             *hands,
-            f"One node after the other, {pluralize(restarts, 'restart')} in all; a node that restarts is silent for a while, and that is expected.",
-            "Between “remove” and “add” a node lacks that update. Automatic Updates are held meanwhile.",
+            f"One node after the other, {pluralize(restarts, 'restart')} in all; a node that restarts does not answer for a while; that is expected.",
+            "Between “remove” and “add” a node lacks that update. Automatic Updates are disabled meanwhile.",
         )
     )
 

@@ -1,4 +1,4 @@
-"""Mend a virtual machine that SCVMM shows as Missing: VMM's own refresh, then a live migration, its database last."""
+"""Fix a virtual machine that SCVMM shows as Missing: VMM's own refresh, then a live migration, its database last."""
 
 from __future__ import annotations
 
@@ -287,7 +287,7 @@ def _by_refresh(chosen: Resolved, repair: Repair) -> Plan:
     others = (MOVE, CHANGE) if chosen.record.verdict is RecordStatus.LOST else ()
     return Plan(
         reason=because(chosen.record),
-        impact="VMM looks at one virtual machine anew; the machine itself is not touched.",
+        impact="VMM refreshes one virtual machine's record; the machine itself is not touched.",
         rollback="None is needed: a refresh only reads the host.",
         locks=_lock(repair),
         gates=(),
@@ -347,11 +347,11 @@ def _how(facts: Facts) -> str:
     if proof is not None:
         return f"hvops moves it: {proof.says}."
     if found is not None and isinstance(found.proved, Unknown):
-        return f"A person moves it: what was proved on {found.cluster} is not known: {found.proved.why}"
+        return f"Someone must move it by hand: what was proved on {found.cluster} is not known: {found.proved.why}"
     if found is not None and isinstance(found.resource, Unknown):
-        return f"A person moves it: {found.resource.why}"
+        return f"Someone must move it by hand: {found.resource.why}"
     where = found.cluster if found is not None else "its cluster"
-    return f"A person moves it: no way to migrate live has been proved on {where}."
+    return f"Someone must move it by hand: no live migration method has been proved on {where} yet."
 
 
 def _move_gates(facts: Facts, move: MoveFacts) -> tuple[Gate, ...]:
@@ -386,9 +386,9 @@ def _by_database(facts: Facts, chosen: Resolved, repair: Repair) -> Plan:
         return no_plan(f"No plan for {name} in the database: {why}")
     gates = _gates(facts, chosen, repair, release)
     whole = Plan(
-        reason=f"{because(one)} Microsoft documents no such change: try the refresh and the live migration first.",
-        impact="VMM manages nothing while its service is stopped; every virtual machine goes on running.",
-        rollback="Undo: the service is stopped again, the row gets its earlier values back, the service is started.",
+        reason=f"{because(one)} Microsoft does not document this change: try the refresh and the live migration first.",
+        impact="VMM cannot manage anything while its service is stopped; all virtual machines keep running.",
+        rollback="Undo: the service is stopped again, the row's previous values are restored, the service is started.",
         locks=_locks_of_server(repair),
         gates=gates,
         groups=database_groups(repair),

@@ -1,4 +1,4 @@
-"""Make remote file browsing work again on a Windows Server 2012 host: toggle object access auditing, exactly as it was after."""
+"""Make remote file browsing work again on a Windows Server 2012 host: toggle object access auditing, then restore it exactly."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from commands.sources.cluster import Node, look_at_host
 _FAMILY = {9200: "Windows Server 2012", 9600: "Windows Server 2012 R2"}
 _HOURS_FOR_A_PERSON = 8
 _KNOWN = (  # [1 note]
-    "Seen from Windows Server 2012 and Windows 8 alone: consoles on 2008 R2 and Windows 7 (RSAT) list the files.",
-    "A UNC path is no way round: it fails later, for want of rights.",
-    "An audit policy that was removed can still act; the toggle ends that. Nothing is logged about it.",
+    "Only consoles on Windows Server 2012 and Windows 8 show the problem: those on 2008 R2 and Windows 7 (RSAT) list the files.",
+    "A UNC path is no workaround: it fails later for lack of rights.",
+    "An audit policy can stay in effect after it is removed; the toggle clears it. Nothing is logged about it.",
 )
 
 
@@ -60,14 +60,14 @@ def plan(args: Args, facts: Facts) -> Plan:
     assert isinstance(facts.policy, tuple)  # else it was refused
     steps = toggle_steps(on, facts.policy)
     whole = Plan(
-        reason=f"Remote browsing on {on} is said to fail. {_now(facts.policy)}",
+        reason=f"Someone reported that remote browsing on {on} fails. {_now(facts.policy)}",
         impact=_impact(on, facts.auditing),
-        rollback="Every subcategory is set back by its GUID; if a step fails, at once.",
+        rollback="Every subcategory is restored by its GUID, immediately if a step fails.",
         locks=(f"audit-policy:{on.lower()}",),
         gates=(
             Gate(f"{on} runs Windows Server 2012 or 2012 R2", GateOutcome.PASSED, _FAMILY[facts.host.build or 0]),
             Gate(
-                f"What {on} audits is known",
+                f"The audit policy of {on} is known",
                 outcome=GateOutcome.PASSED,
                 measured=pluralize(len(facts.policy), "subcategory", "subcategories"),
             ),
@@ -80,8 +80,8 @@ def plan(args: Args, facts: Facts) -> Plan:
             Group("confirm", (_confirm(on, steps[0].key),)),
         ),
         evidence=(*_KNOWN, *(f"{one.name} {{{one.guid}}}: {one.word}" for one in facts.policy)),
-        current_state=f"browsing is said to fail; {_now(facts.policy)[:1].lower()}{_now(facts.policy)[1:].rstrip('.')}",
-        expected_state="a person has browsed again; every subcategory is as it was",
+        current_state=f"reported: browsing fails; {_now(facts.policy)[:1].lower()}{_now(facts.policy)[1:].rstrip('.')}",
+        expected_state="someone has browsed again; every subcategory is as it was",
         self_reverting=True,
     )
     return or_no_plan(on, whole)
@@ -172,7 +172,7 @@ def _no_legacy_policy(on: str, auditing: Auditing) -> tuple[Gate, ...]:
 def _refused(on: str, facts: Facts) -> str:
     """Why there is no plan; "" where there is one."""
     if facts.host.build is None:
-        return f"No plan for {on}: it did not tell which Windows it runs, and this helps on the 2012 family only."
+        return f"No plan for {on}: it did not report which Windows it runs, and this helps on the 2012 family only."
     if facts.host.build not in _FAMILY:
         return (
             f"No plan for {on}: it runs build {facts.host.build}. This workaround is known for Windows Server 2012 and"
@@ -199,12 +199,12 @@ def _now(policy: tuple[Subcategory, ...]) -> str:
 def _confirm(on: str, first: str) -> Step:
     says = (
         "On a Windows Server 2012 or Windows 8 console or later: close every open wizard and Hyper-V Manager, open them"
-        f" again, and browse for a file on {on}. Say done only if the files are listed. If they are not, stop here instead:"
-        " then this was not the cause."
+        f" again, and browse for a file on {on}. Press Done only if the files are listed. If they are not, press Stop After Step:"
+        " this was not the cause."
     )
     return Step(
         key="browse",
-        description=f"A person confirms that remote browsing works on {on}",
+        description=f"Confirm that remote browsing works on {on}",
         act=ManualStep(says, "operator"),
         done=(as_it_was(on, first),),
         deadline=_HOURS_FOR_A_PERSON * 3600,

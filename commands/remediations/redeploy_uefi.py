@@ -1,4 +1,4 @@
-"""Erase an evicted node and reinstall Windows for UEFI, by hand: a person reads back which disk is erased."""
+"""Erase an evicted node and reinstall Windows for UEFI, by hand: someone reads back which disk is erased."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ def plan(args: Args, facts: RedeployFacts) -> Plan:
     if holding := held(own):
         return no_plan(blocking_reason(on, holding), own, _drain(args, facts))
     return Plan(
-        reason=f"{on} starts by {judged.firmware} from {'a GPT' if judged.disk.is_gpt else 'an MBR'} disk ({size}).{other_disks(facts.boot, judged.disk)}",
+        reason=f"{on} boots in {judged.firmware} mode from {'a GPT' if judged.disk.is_gpt else 'an MBR'} disk ({size}).{other_disks(facts.boot, judged.disk)}",
         impact=(
-            f"Windows on {on} is erased and reinstalled. A person at its console does every step. From step 2 to the last"
-            f" step {on} is silent; that is expected. Guests of the cluster are not affected."
+            f"Windows on {on} is erased and reinstalled. Someone at its console does every step. From step 2 to the last"
+            f" step {on} does not answer; that is expected. Guests of the cluster are not affected."
         ),
         rollback=f"Until the disk is erased: press Stop After Step and start the server again. After the disk is erased, the only way back is to restore {on} from backup.",
         locks=(f"host:{on.lower()}",),  # it is no node any more: changes of its former cluster go on meanwhile

@@ -1,4 +1,4 @@
-"""Reset a VSS writer that is stuck: free its node first, restart the service behind it, prove that it is well."""
+"""Reset a VSS writer that is stuck: free its node first, restart the service behind it, check that it is healthy."""
 
 from __future__ import annotations
 
@@ -247,7 +247,7 @@ def _no_drain(node: NodeVerdict, drain: DrainFacts | None) -> str:
         return f"No plan for {node.name}: it belongs to no cluster, so its guests cannot leave it. {by_hand}"
     if drain.unfound:
         return f"No plan for {node.name}: {drain.unfound.target}: {drain.unfound.why}"
-    return f"No plan for {node.name}: Windows Server 2008 R2 knows no drain. {by_hand}"
+    return f"No plan for {node.name}: Windows Server 2008 R2 has no drain. {by_hand}"
 
 
 def _free_the_guest(args: Args, facts: ResetFacts, node: NodeVerdict, drain: DrainFacts) -> Plan:
@@ -339,7 +339,7 @@ def _afterwards(node: NodeVerdict) -> tuple[Remedy, ...]:
 
 
 def _seen(node: NodeVerdict, one: WriterVerdict) -> str:
-    stuck = f", {pluralize(len(one.seen) + 1, 'sample')} of one instance" if one.seen and one.writer.waits else ""
+    stuck = f", same instance in {pluralize(len(one.seen) + 1, 'reading')}" if one.seen and one.writer.waits else ""
     verb = "" if one.verdict is WriterStatus.LOOKS_STUCK else "is "
     return f"{one.writer.name} on {node.name} {verb}{one.verdict}: {one.writer.says}{stuck}. {node.backup.says}"
 

@@ -401,7 +401,9 @@ def _writer_gates(args: Args, facts: RestartFacts) -> tuple[Gate, ...]:
     if found.node is None:
         why = found.silence.why if found.silence else "its writers were not told."
         question = OpenQuestion(f"VSS writers of {on}", why, found.silence.remedy if found.silence else "")
-        return (Gate(f"No backup runs on {on}", GateOutcome.NOT_KNOWN, f"not known: {why}", unknowns=(question,)),)
+        return (
+            Gate(f"No backup is running on {on}", GateOutcome.NOT_KNOWN, f"not known: {why}", unknowns=(question,)),
+        )
     return WRITERS_STOP.judge(
         WriterStopFacts(on, found.node.backup, found.own_jobs(args.host), facts.now, found.unplaced_jobs(args.host))
     )

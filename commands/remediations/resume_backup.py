@@ -1,4 +1,4 @@
-"""Resume a backup job that waits, once the guests that made it wait have room again."""
+"""Resume a pending backup job, once its guests have free space again."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class JobNumber(int):
     """The number of a job."""
 
     label = "Backup job"
-    wants = "the number of a backup job such as 48211"
+    wants = "a backup job number such as 48211"
     is_subject = True
 
     @classmethod
@@ -78,17 +78,21 @@ async def collect(args: Args, ask: QueryClient) -> Facts:
 def plan(args: Args, facts: Facts) -> Plan:
     """One step, for a job that waits."""
     if isinstance(facts.jobs, Unknown):
-        return no_plan(f"No plan for job {args.job}: the backup product told nothing of it")
+        return no_plan(f"No plan for job {args.job}: the backup software reported nothing about it")
     job = next((one for one in facts.jobs if one.number == args.job), None)
     if job is None:
-        return no_plan(f"The backup product lists no job {args.job}. One that has just begun is listed a little later.")
+        return no_plan(
+            f"The backup software lists no job {args.job}. One that has just started is listed a little later."
+        )
     if not job.waits:
         says = f"Nothing to resume: job {job.says(facts.now)}.{_reason(job)}{_goes_on(job)}"
         return no_plan(says, is_done_already=job.status.casefold() in _NEEDS_NO_RESUME)
     if job.waits_for_window:
         return no_plan(f"Nothing to resume: job {job.says(facts.now)}.{_reason(job)}{_after_window(job)}")
     gates = (
-        Gate(f"Job {job.number} waits", outcome=GateOutcome.PASSED, measured=job.stands(facts.now), guards="worth"),
+        Gate(
+            f"Job {job.number} is pending", outcome=GateOutcome.PASSED, measured=job.stands(facts.now), guards="worth"
+        ),
         _has_room(job, facts.space),
     )
     machine = job.machine if facts.space else ""
@@ -119,7 +123,7 @@ def _held(job: BackupJob, space: space_facts.GuestSpaceFacts | None, gates: tupl
     if space and (full := space_facts.short_of_space(space)):
         few = join_names(full, 4)
         return (
-            f"No plan yet for job {job.number}: {few} {'is' if len(full) == 1 else 'are'} full or low, so it would only wait"
+            f"No plan yet for job {job.number}: {few} {'is' if len(full) == 1 else 'are'} full or nearly full, so the job would only go pending"
             f" again. First: {space_facts.way_to_room(space)}, then check again."
         )
     return blocking_reason(f"job {job.number}", held(gates))

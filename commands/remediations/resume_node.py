@@ -1,4 +1,4 @@
-"""Resume a paused node: it takes guests again, and those that left it may come back."""
+"""Resume a paused node: it takes guests again, and those that left can come back."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from commands.sources.nodes import ClusterNodeState, Drain, NodeState
 _TYPES = {"no": 0, "immediate": 1, "policy": 2}  # FailbackType [doc]
 _IMPACT = {
     "no": "No guest moves.",
-    "immediate": "The guests that its drain moved away come back at once, live.",
+    "immediate": "Guests that the drain moved away live-migrate back immediately.",
     "policy": "Guests whose roles allow failback come back in their failback hours.",
 }
 
@@ -116,13 +116,13 @@ def _refused(facts: ResumeFacts) -> str:
         )
     if facts.is_2008:
         return (
-            f"{name} runs Windows Server 2008 R2, where nothing tells whether guests come back. By hand: resume it in"
+            f"{name} runs Windows Server 2008 R2, which does not show whether guests come back. By hand: resume it in"
             " Failover Cluster Manager, then move its guests back."
         )
     if isinstance(facts.nodes, Unknown):
         return f"No plan for {name}: {facts.nodes.target}: {facts.nodes.why}"
     if facts.state is None:
-        return f"No plan for {name}: {facts.cluster.name} did not tell its state."
+        return f"No plan for {name}: {facts.cluster.name} did not report its state."
     return _not_paused(facts.state)
 
 

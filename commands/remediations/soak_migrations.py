@@ -1,4 +1,4 @@
-"""Move one guest live between two nodes some hundred or thousand times, watching that it never stops or restarts."""
+"""Live-migrate one guest between two nodes hundreds or thousands of times, watching that it never stops or restarts."""
 
 from __future__ import annotations
 

@@ -43,6 +43,11 @@ _WORDS: Mapping[Audits, tuple[str, ...]] = {
 _MEANS = {word.casefold(): audits for audits, words in _WORDS.items() for word in words}
 _TOGGLED = {Audits.NOTHING: Audits.SUCCESS, Audits.FAILURE: Audits.BOTH}
 _KEYS = {Audits.NOTHING: "nothing", Audits.FAILURE: "failure"}
+_AUDIT_NOW = {
+    Audits.NOTHING: ("audits nothing", "audit nothing"),
+    Audits.FAILURE: ("audits only Failure", "audit only Failure"),
+}
+_BECOMES = {Audits.NOTHING: "No Auditing", Audits.FAILURE: "Failure auditing only"}
 _AUDITED = {**_KEYS, Audits.SUCCESS: "success", Audits.BOTH: "success and failure"}
 # Filtering Platform Packet Drop and Connection: every packet would be an event.
 _TOO_LOUD = ("0CCE9225-69AE-11D9-BED3-505054503030", "0CCE9226-69AE-11D9-BED3-505054503030")
@@ -106,7 +111,7 @@ def as_it_was(on: str, first: str) -> Check:
 def _switch_on(on: str, guids: tuple[str, ...], now: Audits) -> Step:
     return Step(
         key=f"on-{_KEYS[now]}",
-        description=f"On {on}: audit success too for {_count(guids)} with {_KEYS[now]} now",
+        description=f"On {on}: turn on Success auditing for {_count(guids)} that {_AUDIT_NOW[now][len(guids) != 1]} now",
         act=_set(on, guids, _TOGGLED[now]),
         guard=(_audits(on, guids, now),),
         done=(_audits(on, guids, _TOGGLED[now], TAKES_EFFECT),),
@@ -114,14 +119,14 @@ def _switch_on(on: str, guids: tuple[str, ...], now: Audits) -> Step:
         undo=_set(on, guids, now),
         undone=(_audits(on, guids, now, TAKES_EFFECT),),
         repeatable=True,
-        undo_says=f"On {on}: set {_count(guids)} back to {_KEYS[now]}",
+        undo_says=f"On {on}: restore {_count(guids)} to {_BECOMES[now]}",
     )
 
 
 def _set_back(on: str, guids: tuple[str, ...], was: Audits) -> Step:
     return Step(
         key=f"back-{_KEYS[was]}",
-        description=f"On {on}: set {_count(guids)} back to {_KEYS[was]}",
+        description=f"On {on}: restore {_count(guids)} to {_BECOMES[was]}",
         act=_set(on, guids, was),
         done=(_audits(on, guids, was, TAKES_EFFECT),),
         before=object_access_policy(on).query,

@@ -151,14 +151,14 @@ class Backup:
         if self.runs is None:
             why = "; ".join(one.why.rstrip(".") for one in self.unknowns[:2] if one.why)
             known = (
-                "No backup of a guest runs; whether another one does"
+                "No backup of a guest is running; unknown whether another one is"
                 if self.on_hosts is False
-                else "Whether a backup runs"
+                else "Unknown whether a backup is running"
             )
-            return f"{known} is not known{f': {why}' if why else ''}.{hint}"
+            return f"{known}{f': {why}' if why else ''}.{hint}"
         if not self.runs:
-            return f"No backup runs.{hint}"
-        return f"A backup runs: {'; '.join(self._signs())}."
+            return f"No backup is running.{hint}"
+        return f"A backup is running: {'; '.join(self._signs())}."
 
     def _signs(self) -> Iterator[str]:
         if self.guests:
@@ -176,14 +176,14 @@ class Backup:
     @property
     def detail(self) -> str:
         """What goes beside a sentence that says already that none runs."""
-        said = self.says.removeprefix("No backup runs.").strip().rstrip(".")
+        said = self.says.removeprefix("No backup is running.").strip().rstrip(".")
         return said or (f"asked: {self.asked}" if self.asked else "")
 
 
 def no_backup(node: str, backup: Backup, *, on_shared_volumes: bool = True) -> Gate:
     """The one gate of every command that must not come between a backup and its writers."""
     return Gate(
-        f"No backup runs on {node}{' or on a shared volume' if on_shared_volumes else ''}",
+        f"No backup is running on {node}{' or on a shared volume' if on_shared_volumes else ''}",
         GateOutcome.of(None if backup.runs is None else not backup.runs),
         backup.detail,
         unknowns=backup.unknowns if backup.runs is None else (),
@@ -299,7 +299,7 @@ def _open_copies(
         made = join_names([f"{one.made:%d %b %H:%M} UTC" for one in unclear if one.made], 3)
         yield OpenQuestion(
             f"what made the newest shadow copies of {node}",
-            f"{pluralize(len(unclear), 'shadow copy', 'shadow copies')} on {node}{f', made {made},' if made else ''} may be of a backup that runs",
+            f"{pluralize(len(unclear), 'shadow copy', 'shadow copies')} on {node}{f', made {made},' if made else ''} may belong to a running backup",
             f"On {node}: vssadmin list shadows; and see in the backup software whether it runs.",
         )
 

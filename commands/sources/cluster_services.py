@@ -77,7 +77,7 @@ class ServiceResource:
     """A resource of a cluster that stands for a service, or may.
 
     Attributes:
-        service: short name in lower case; "" where the resource does not tell it.
+        service: short name in lower case; "" where the resource did not report it.
         role: its group.
         owner: the node that it is on now.
         is_availability_group: it stands for databases of an instance on its owner, and does not say which instance.

@@ -36,7 +36,7 @@ def pending_key(on: str) -> Registry:
 def no_servicing_pending(on: str, within: int = 0) -> Check:
     """Servicing wants no restart."""
     return exists(pending_key(on), Predicate("subkeys", "is null"), within=within).described_as(
-        f"servicing on {on} wants no restart"
+        f"no servicing reboot is pending on {on}"
     )
 
 

@@ -148,7 +148,7 @@ class Machine:
     """A virtual machine as VMM has it. Ids are plain GUIDs.
 
     Attributes:
-        state: None where the record does not tell it.
+        state: None where the record did not report it.
         vm_id: Hyper-V's id, "" where VMM has none.
     """
 

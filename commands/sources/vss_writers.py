@@ -115,8 +115,8 @@ ADVICE = {
     Error.OUT_OF_RESOURCES: "Reduce the load and retry the backup job.",
     Error.TIMED_OUT: "Reduce the load and retry the backup job; on-access virus scans are a common cause.",
     Error.RETRYABLE: "Retry the backup job.",
-    Error.NON_RETRYABLE: "Do not back up with VSS until the writer's own error is solved; its application's log names it.",
-    Error.NOT_RESPONDING: "Do not back up with VSS until the writer answers again.",
+    Error.NON_RETRYABLE: "Don't back up with VSS until the writer's own error is fixed; its application's log names it.",
+    Error.NOT_RESPONDING: "Don't back up with VSS until the writer answers again.",
 }
 
 

@@ -66,7 +66,10 @@ def _stopped(one: GuestRisk, names: Names, facts: StorvscFacts) -> Finding:
         _name(one, names),
         f"Stop {stop_text(newest.code)}, {_when(newest, facts.now)}. {one.reason}.",
         (
-            ("Means", f"{_CAUSE} With SCSI disks on such a host, {facts.rule.key} is the first suspect."),
+            (
+                "Means",
+                f"{_CAUSE} With SCSI disks on such a host, the bug that {facts.rule.key} fixes is the first suspect.",
+            ),
             ("By hand", _dump(one, facts.rule)),
             ("Next", _install(facts.rule)),
         ),
@@ -169,10 +172,10 @@ def _other_stops(found: Sequence[GuestRisk], names: Names, now: datetime) -> Fin
     )
     return Finding(
         Severity.NOTE,
-        "OTHER STOPS",
+        "OTHER BUGCHECKS",
         _name(found[0], names) if len(found) == 1 else pluralize(len(found), "guest"),
         f"{each}.",
-        (("Means", "None of these is the stop in storvsc."),),
+        (("Means", "None of these is the bugcheck in storvsc."),),
     )
 
 
@@ -277,7 +280,7 @@ def table_of(ranked: Sequence[GuestRisk], now: datetime) -> Table:
     columns = (
         *map(Column, ("Guest", "Host", "Risk")),
         Column("SCSI disks", "number"),
-        Column("Known to grow", "number"),
+        Column("Known to expand", "number"),
         *map(Column, ("storvsc.sys", "Branch", "Hotfix in guest", "Last stop", "Windows", "Reason")),
     )
     rows = tuple(

@@ -82,7 +82,7 @@ class GuestRisk:
         """Why it is ranked so, in a few words: "4 SCSI disks, 1 growing; hotfix not listed on hv01"."""
         disks = self.disks or ScsiDisks()
         count = len(disks.files)
-        growing = f", {disks.growing} growing" if disks.growing else ""
+        growing = f", {disks.growing} known to expand" if disks.growing else ""
         listed = {True: "listed", False: "not listed", None: "not known"}[self.host_hotfix]
         return f"{pluralize(count, 'SCSI disk')}{growing}; hotfix {listed} on {self.hosted.host}"
 

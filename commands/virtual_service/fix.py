@@ -112,9 +112,9 @@ def fields_before(check: HealthCheck, fields: dict[str, Value]) -> dict[str, Val
 def in_sentence(fields: dict[str, Value]) -> str:
     """The fields as the web interface of the load balancer calls them."""
     words = {
-        "use_1_1": "Use HTTP/1.1 on",
-        "host": f"HTTP/1.1 Host {fields.get('host')}",
-        "method": f"HTTP Method {fields.get('method')}",
+        "use_1_1": "“Use HTTP/1.1” = on",
+        "host": f"“HTTP/1.1 Host” = {fields.get('host')}",
+        "method": f"“HTTP Method” = {fields.get('method')}",
     }
     return ", ".join(words[name] for name in ("use_1_1", "host", "method") if name in fields)
 
@@ -138,7 +138,7 @@ def gates_of(service: VirtualService, wanted: Wanted) -> tuple[Gate, ...]:
             answerable=False,
         ),
         Gate(
-            f"A real server of {service.label} is switched on",
+            f"At least one real server of {service.label} is enabled",
             GateOutcome.of(bool(servers)),
             pluralize(len(servers), "real server"),
             answerable=False,
@@ -160,7 +160,7 @@ def steps_of(balancer: str, service: VirtualService, fields: dict[str, Value], t
     holds = tuple(Predicate(name, "=", _as_told(value)) for name, value in sorted(fields.items()))
     write = Step(
         key="write-check",
-        description=f"Set the check of {service.label}: {in_sentence(fields)}",
+        description=f"Set the health check of {service.label}: {in_sentence(fields)}",
         act=set_check(balancer, service.index, **fields),
         guard=(
             Check(before, (Expect(_as_now(service.check, fields)),)).described_as(

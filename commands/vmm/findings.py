@@ -17,7 +17,7 @@ from commands.vmm.compare import Compared, Namesake, Place, RecordStatus
 _SHOWN = 4
 # VMM's error for whatever a host answers to a question of WMI [doc]; 0x1395 in it is 5013, ERROR_GROUP_NOT_FOUND [1 note]
 _WMI_FAILED = 12711
-_REMOVE = "Do not remove it in VMM: Remove-SCVirtualMachine without -Force deletes its files."
+_REMOVE = "Don't remove it in VMM: even without -Force, Remove-SCVirtualMachine deletes its files."
 _SEVERITIES = {
     RecordStatus.LOST: (Severity.FAULT, "MISSING"),
     RecordStatus.GONE: (Severity.FAULT, "NOT FOUND"),
@@ -74,7 +74,7 @@ def table(compared: Sequence[Compared]) -> Table | None:
         "virtual machine",
         "VMM says on",
         "VMM state",
-        "really on",
+        "actually on",
         "power",
         "verdict",
         "VM id",
@@ -94,14 +94,14 @@ def table(compared: Sequence[Compared]) -> Table | None:
         for one in compared
         if one.verdict not in (RecordStatus.AGREES, RecordStatus.NOT_COMPARED)
     )
-    return Table("What VMM believes and what is so", tuple(Column(name) for name in names), rows) if rows else None
+    return Table("VMM's records and the hosts' answers", tuple(Column(name) for name in names), rows) if rows else None
 
 
 def refusal(one: Compared) -> str:
     """Why nothing may be done to this record; "" where something may."""
     name = one.machine.name
     return {
-        RecordStatus.AGREES: f"Nothing to mend: VMM and {one.believed} agree about {name}.",
+        RecordStatus.AGREES: f"Nothing to fix: VMM and {one.believed} agree about {name}.",
         RecordStatus.DUPLICATE: f"No plan for {name}: VMM has more than one record of this machine, and nobody can tell which one is right.",
         RecordStatus.BUSY: f"No plan for {name}: VMM has it under a job of its own ({one.machine.state_name}).",
         RecordStatus.NOT_HEARD: f"No plan for {name}: VMM does not hear from {_host(one)}, and can refresh nothing there. Mend that first.",
@@ -256,8 +256,8 @@ def _silent_host(host: str, records: Sequence[Compared], called: Mapping[str, st
             ),
         ),
         (
-            "Do not do now",
-            _REMOVE.replace("Do not remove it", "Do not remove them or the host").replace("its files", "the files"),
+            "Caution",
+            _REMOVE.replace("Don't remove it", "Don't remove them or the host").replace("its files", "the files"),
         ),
     ]
     return Finding(severity, word, host, says, tuple(lines))
@@ -318,7 +318,7 @@ Lines = list[tuple[str, str]]
 
 
 def _lost(one: Compared, _all: Sequence[Compared]) -> Lines:
-    move = f"live-migrate it to {one.believed} in Failover Cluster Manager and wait until VMM has looked again"
+    move = f"live-migrate it to {one.believed} in Failover Cluster Manager and wait for VMM's next refresh"
     tries = [f"on the VMM server: {_refresh(one)}", *([move] if one.believed else [])]
     tries.append("last, and at your own risk, VMM's database")
     steps = "; ".join(f"({number}) {step}" for number, step in enumerate(tries, start=1))
@@ -326,12 +326,12 @@ def _lost(one: Compared, _all: Sequence[Compared]) -> Lines:
         (
             "Means",
             (
-                "The virtual machine is as its host says. VMM's record stayed behind, as after a failed move, or after a"
-                " restart of its host before that was in maintenance mode."
+                "The host is right and VMM's record is out of date. This happens after a failed move, or when a host"
+                " restarts before it is in maintenance mode."
             ),
         ),
         ("By hand", f"In this order, until it is no longer Missing: {steps}."),
-        ("Do not do now", _REMOVE),
+        ("Caution", _REMOVE),
     ]
 
 
@@ -341,7 +341,7 @@ def _gone(one: Compared, _all: Sequence[Compared]) -> Lines:
             ("Means", f"Every node answered, and none of them has its id, {one.machine.vm_id}. {_strangers(one)}"),
             ("Suspect", "It was restored, cloned or imported anew outside of VMM: that makes a machine with a new id."),
             ("By hand", sentences(tuple(_adopt(one)))),
-            ("Do not do now", "Remove or mend nothing in VMM by the name: it means more than one machine."),
+            ("Caution", "Don't remove or change anything in VMM by this name: more than one machine has it."),
         ]
     return [
         (
@@ -362,7 +362,7 @@ def _duplicate(one: Compared, compared: Sequence[Compared]) -> Lines:
     return [
         ("Means", f"Which record is the right one cannot be told by the id: {which}."),
         ("By hand", f"Refresh both first: {_refresh(one)} hvops changes neither of them."),
-        ("Do not do now", _REMOVE),
+        ("Caution", _REMOVE),
     ]
 
 
@@ -370,7 +370,7 @@ def _stale(one: Compared, _all: Sequence[Compared]) -> Lines:
     return [
         ("Means", "It is where VMM believes it to be; only the state was not looked at since."),
         ("By hand", f"On the VMM server: {_refresh(one)}"),
-        ("Do not do now", _REMOVE),
+        ("Caution", _REMOVE),
     ]
 
 
@@ -392,7 +392,7 @@ def _other_state(one: Compared, _all: Sequence[Compared]) -> Lines:
         return [
             ("Means", means),
             ("By hand", f"Check again in a few minutes, or on the VMM server: {_refresh(one)}"),
-            ("Do not do now", "Do not start, stop or remove it by what VMM shows."),
+            ("Caution", "Don't start, stop or remove it based on what VMM shows."),
         ]
     return [
         (
@@ -403,7 +403,7 @@ def _other_state(one: Compared, _all: Sequence[Compared]) -> Lines:
             ),
         ),
         ("By hand", f"On the VMM server: {_refresh(one)} After a failed job: {_dismiss(one)}"),
-        ("Do not do now", _REMOVE),
+        ("Caution", _REMOVE),
     ]
 
 

@@ -16,7 +16,7 @@ def all_answered(nodes: int, silent: Sequence[Unknown]) -> Gate:
     """A silent node could have a second machine of that id: whether it has is not known."""
     told = f"silent: {join_names([one.target for one in silent], 4)}" if silent else pluralize(nodes, "node")
     outcome, unknowns = GateOutcome.of(None if silent else True), missing("virtual machines", *silent)
-    return Gate("Every node said which virtual machines it has", outcome, told, unknowns=unknowns)
+    return Gate("Every node reported its virtual machines", outcome, told, unknowns=unknowns)
 
 
 def no_vmm_job(server: str, jobs: int | Unknown | None) -> Gate:

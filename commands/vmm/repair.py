@@ -113,7 +113,7 @@ def move_steps(one: Repair, believed: Node) -> tuple[Step, ...]:
     """A live migration to the host that VMM believes in, by hand: no transport for it has been proved."""
     says = (
         f"In Failover Cluster Manager: live-migrate the virtual machine {one.vm_id} from {one.node.name} to {believed.name}."
-        " Do not use a quick migration: it would be down for a while."
+        " Don't use a quick migration: it would be down for a while."
     )
     return (
         Step(
@@ -126,7 +126,7 @@ def move_steps(one: Repair, believed: Node) -> tuple[Step, ...]:
         ),
         Step(
             key="look",
-            description=f"Wait until VMM {one.on} has looked at {believed.name}",
+            description=f"Wait for VMM {one.on} to refresh {believed.name}",
             act=None,
             done=(
                 exists(
@@ -172,7 +172,7 @@ def _record_step(one: Repair) -> Step:
         undo=RowTransaction(one.on, DATABASE, (Update(TABLE, key, becomes, was),)),
         undone=(record_is(one, one.believed, one.state),),
         repeatable=True,
-        undo_says=f"Give that row of {TABLE} in VMM {one.on} the host and the state that it had",
+        undo_says=f"Restore the previous host and state of that row in {TABLE} (VMM {one.on})",
     )
 
 

@@ -102,7 +102,7 @@ def saved_line(node: NodeVerdict) -> str:
     if not saved:
         return ""
     which = "it" if len(saved) == 1 else "each"
-    return f"{join_names(sorted(saved), 4)}: a person or a backup that could not run online saved {which}."
+    return f"{join_names(sorted(saved), 4)}. Either someone saved {which}, or a backup that could not run online did."
 
 
 def log_line(node: NodeVerdict, now: datetime) -> str:
@@ -120,7 +120,7 @@ def _drains(node: NodeVerdict, now: datetime) -> str:
     errors = "errors" if len(codes) > 1 else "error"
     failed = f" with {errors} {join_names([format_error_code(code) for code in codes], 4)}" if codes else ""
     moves = (
-        f"A drain failed{failed} ({count_events(own, len(drains), 'event')} 1137, last {format_time(drains[0].at, now)})."
+        f"A drain failed{failed} (event 1137, {count_events(own, len(drains), 'time')}, last {format_time(drains[0].at, now)})."
         if drains
         else ""
     )
@@ -147,6 +147,6 @@ def _callbacks(node: NodeVerdict, now: datetime) -> str:
     if error is None or error.cause is not Cause.STUCK_WRITER:
         return ""
     return (
-        f"Event 8194 (access denied, {count_events(node.facts.callbacks, error.times, 'time')}, last {format_time(error.newest, now)}) comes with a stuck"
-        " writer too, and again after its job is killed: mend the writer before any permission."
+        f"Event 8194 (access denied, {count_events(node.facts.callbacks, error.times, 'time')}, last {format_time(error.newest, now)}) also appears with a stuck"
+        " writer, and again after its job is killed. Fix the writer before you change any permissions."
     )

@@ -98,7 +98,7 @@ def _seen(verdict: WriterStatus, one: WriterVerdict, now: datetime) -> str:
     if verdict is WriterStatus.STUCK:
         earlier = max(at for at in one.seen if now - at >= APART)
         return f"Same instance at {format_time(earlier, now)} and {format_time(now, now)}."
-    return "Seen once so far." if verdict is WriterStatus.LOOKS_STUCK and not one.seen else ""
+    return "One reading so far." if verdict is WriterStatus.LOOKS_STUCK and not one.seen else ""
 
 
 def _waiting(node: NodeVerdict, verdict: WriterStatus, one: WriterVerdict, now: datetime) -> Iterator[Line]:
@@ -113,7 +113,7 @@ def _waiting(node: NodeVerdict, verdict: WriterStatus, one: WriterVerdict, now: 
                 (again, room) if node.backup.holds_guests is None and not node.backup.on_hosts_by_age else (room, again)
             ),
         )
-        yield "Do not do now", sentences((_leave_alone(node), _leave_the_job(node)))
+        yield "Caution", sentences((_leave_alone(node), _leave_the_job(node)))
         yield "By hand", _restart_vmms(node) if verdict is WriterStatus.STUCK else ""
     else:
         yield "Means", "Backups that use this writer are expected to fail until it is stable again."
@@ -122,7 +122,7 @@ def _waiting(node: NodeVerdict, verdict: WriterStatus, one: WriterVerdict, now: 
     if one.seen:
         yield (
             "First seen",
-            f"{format_time(one.seen[0], now)}, {pluralize(len(one.seen) + 1, 'sample')} of one instance.",
+            f"{format_time(one.seen[0], now)}, same instance in {pluralize(len(one.seen) + 1, 'reading')}.",
         )
 
 
@@ -132,7 +132,7 @@ def _look_again(node: NodeVerdict, one: WriterVerdict, now: datetime) -> str:
     if holds is None and not by_age:
         return f"Check {_place(node)} whether a backup is running."
     due = (one.seen or (now,))[0] + APART
-    return f"Check again at {format_time(due, now)} or later: a second sample tells stuck from slow."
+    return f"Check again at {format_time(due, now)} or later: a second reading tells stuck from slow."
 
 
 def _place(node: NodeVerdict) -> str:
@@ -179,16 +179,20 @@ def add_controllers(node: NodeVerdict) -> str:
 
 def _leave_alone(node: NodeVerdict) -> str:
     if node.locks.none:
-        return f"Do not restart vmms on {node.name} before it is drained."
-    state = f"{pluralize(len(node.locks.roles), 'guest')} locked" if node.locks.roles else "locks not known"
-    return f"Do not drain, pause or reboot {node.name}, do not restart vmms, do not move guests past the lock: {state}."
+        return f"Don't restart vmms on {node.name} before it is drained."
+    state = (
+        f"{pluralize(len(node.locks.roles), 'guest')} {'is' if len(node.locks.roles) == 1 else 'are'} locked"
+        if node.locks.roles
+        else "unknown whether guests are locked"
+    )
+    return f"Don't drain, pause or reboot {node.name}, restart vmms, or force guests off it: {state}."
 
 
 def _leave_the_job(node: NodeVerdict) -> str:
     """A job that waits goes on once there is room; resumed before it fails again, and killed it leaves worse [1 note]."""
     if node.backup.runs is False:
         return "Until the cause is gone, a resumed or a new job fails again."
-    return "Do not kill the backup job: it can go on once the cause is gone; killed, it leaves the writer stuck."
+    return "Don't kill the backup job: it can continue once the cause is gone; killed, it leaves the writer stuck."
 
 
 def _restart_vmms(node: NodeVerdict) -> str:
@@ -202,9 +206,9 @@ def _restart(node: NodeVerdict, found: tuple[WriterVerdict, ...]) -> Iterator[Li
     listed = [one.writer.name for one in node.writers]
     rules = [rule for one in found if (rule := service_of(one.writer.writer_id, one.writer.name, listed))]
     never = dict.fromkeys(f"{rule.service} ({rule.why})" for rule in rules if rule.restart == "never")
-    leave = f"Do not restart {join_names(never)} on {node.name}." if never else ""
+    leave = f"Don't restart {join_names(never)} on {node.name}." if never else ""
     hyper_v = _leave_alone(node) if any(one.writer.is_hyper_v for one in found) else ""
-    yield "Do not do now", sentences((hyper_v, leave))
+    yield "Caution", sentences((hyper_v, leave))
     if all(one.writer.needs_other_job for one in found):
         yield "By hand", "No restart of a service fixes this error: only what the job selects does."
         return
@@ -230,7 +234,7 @@ def _other(node: NodeVerdict, verdict: WriterStatus, found: tuple[WriterVerdict,
         means = "Waiting is normal while a backup runs."
         yield "Means", f"{means} Its error says that this backup is likely to fail." if failing else means
         yield "Do now", "Let the backup end, then check again."
-        yield "Do not do now", f"Do not drain or reboot {node.name}, and do not restart vmms, while a backup runs."
+        yield "Caution", f"Don't drain or reboot {node.name} or restart vmms while a backup is running."
     elif verdict is WriterStatus.FAILED:
         yield "Means", _failed_when(node, found, now)
         retry = advice or "Retry the backup job, and check again while no backup runs."
@@ -303,7 +307,7 @@ def _locked(node: NodeVerdict) -> Finding:
     lines = (
         ("Means", f"{node.name} cannot drain (error {LOCKED_ERROR}) while they are locked."),
         ("Do now", _who_holds(node, "them")),
-        ("Do not do now", _leave_alone(node)),
+        ("Caution", _leave_alone(node)),
         ("Locked", locked_line(node)),
     )
     return Finding(Severity.WARNING, "LOCKED", node.name, f"Guests are locked. {node.backup.says}", lines)

@@ -27,7 +27,7 @@ def no_backup_job(
         now: the time of the answer.
         unplaced: jobs of which nobody knows which machine they save.
     """
-    says = f"No backup job of {target}, its cluster or its guests waits"
+    says = f"No backup job of {target}, its cluster or its guests is pending"
     if isinstance(own, Unknown):
         open_ = tuple(map(which_machine, unplaced)) or (
             OpenQuestion(
@@ -41,7 +41,7 @@ def no_backup_job(
 
 def readable(node: NodeVerdict) -> Gate:
     """Whether the check afterwards can tell "no error" in the host's own words; else the state's number is all it has."""
-    says = f"The language in which {node.name} tells of errors is known"
+    says = f"The language of VSS error texts on {node.name} is known"
     words = no_error_text([one.writer for one in node.writers])
     if words:
         return Gate(says, GateOutcome.PASSED, f"“{words}”", guards="worth")
@@ -94,7 +94,7 @@ def _comes_back(node: NodeVerdict, one: WriterVerdict) -> Gate:
 
 def gate_stuck_twice(one: WriterVerdict, now: datetime) -> tuple[Gate, ...]:
     """A writer that waits may only be slow. One sample too few is a matter of time: people can decide meanwhile."""
-    says = f"{one.writer.name} is stuck: two looks, {APART.seconds // 60} minutes apart or more, saw the same instance wait"
+    says = f"{one.writer.name} is stuck: two readings, at least {APART.seconds // 60} minutes apart, show the same instance waiting"
     if one.verdict is WriterStatus.STUCK or (
         one.verdict is WriterStatus.LOOKS_STUCK and one.seen and now - one.seen[0] >= APART
     ):
@@ -148,16 +148,16 @@ def not_clustered(on: str, names: Sequence[str], clustered: ClusterServices | Un
         missing = OpenQuestion(
             f"which services of {on} its cluster owns",
             clustered.why,
-            clustered.remedy or "See in Failover Cluster Manager whether a resource stands for it.",
+            clustered.remedy or "See in Failover Cluster Manager whether a cluster resource represents it.",
         )
         return Gate(says, GateOutcome.NOT_KNOWN, f"not known: {clustered.why.rstrip('.')}", unknowns=(missing,))
     groups = clustered.groups_on(on) if any(map(is_sql_engine, names)) else ()
     silent = names_of([*(one for name in names for one in clustered.possibly_owning(name)), *groups])
     if not silent:
-        return Gate(says, GateOutcome.PASSED, "no resource of a cluster stands for it")
+        return Gate(says, GateOutcome.PASSED, "no cluster resource represents it")
     missing = OpenQuestion(
         f"which service {join_names(silent, 4)} of {clustered.cluster} stands for",
-        "the resource does not tell it.",
+        "the resource did not report it.",
         "Read it in Failover Cluster Manager, in the properties of the resource.",
     )
     told = f"not known: {join_names(silent, 4)} of {clustered.cluster} may stand for it"

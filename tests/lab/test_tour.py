@@ -50,7 +50,9 @@ def test_the_stuck_writer_step_by_step():
     }
 
 
-@pytest.mark.parametrize("early", [STUCK, "prod: writers well on all 6 nodes, a backup runs", "prod: BUSY on hv03"])
+@pytest.mark.parametrize(
+    "early", [STUCK, "prod: VSS writers healthy on all 6 nodes, a backup is running", "prod: BUSY on hv03"]
+)
 def test_looking_again_too_early_is_not_yet_recovery(early):
     tour = start("stuck-writer")
     facts = {"hv03 writer": "[1] no error", "Backup job 48211": "completed"}
@@ -79,9 +81,9 @@ def test_steps_and_the_whole_tour_can_be_skipped():
 
 def test_a_silent_host_is_seen_by_the_word_unknown():
     tour = start("healthy")
-    tour.look(Observation(("prod: writers well on all 6 nodes",), {}, frozenset()))
+    tour.look(Observation(("prod: VSS writers healthy on all 6 nodes",), {}, frozenset()))
     assert at(tour) == "silent"
-    tour.look(Observation(("prod: writers well on 5 of 6 nodes, hv05 unknown",), {}, frozenset(), unknown=True))
+    tour.look(Observation(("prod: VSS writers healthy on 5 of 6 nodes, hv05 unknown",), {}, frozenset(), unknown=True))
     assert at(tour) == "ledger"
 
 

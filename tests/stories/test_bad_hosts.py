@@ -134,7 +134,7 @@ async def test_a_list_of_writers_that_was_cut_is_never_read_as_a_whole_one(play,
         assert "STUCK" not in told
         assert "5 of 6 nodes answered" in told
         assert "hv01 hv02 hv04 hv05" in told
-        for known_all_the_same in ("9 of 11", "test-tfs-01 (event 10102", "Do not drain, pause or reboot hv03"):
+        for known_all_the_same in ("9 of 11", "test-tfs-01 (event 10102", "Don't drain, pause or reboot hv03"):
             assert known_all_the_same in told
         await ops.clicks(answer, "Evidence")
         await ops.slack.person("operator").sees_view("vssadmin 1.1" if share > 0.1 else "vssadmin")

@@ -71,8 +71,8 @@ async def test_no_drain_while_the_cluster_is_being_updated(play):
         ops.estate.do(lambda: setattr(node.cluster, "updating_from", node))
         await ops.says("/drain-node hv03")
         answer = await ops.sees("No plan yet for hv03")
-        assert "No run of Cluster-Aware Updating works on prod" in plain_text(answer)
-        assert "Cluster-Aware Updating is running, says hv05" in plain_text(answer)
+        assert "Cluster-Aware Updating is not running on prod" in plain_text(answer)
+        assert "Cluster-Aware Updating is running, reported by hv05" in plain_text(answer)
         assert "proposed" not in [entry.kind for entry in ops.ledger()]
 
 
@@ -128,7 +128,7 @@ async def test_the_end_of_a_resume_names_the_guests_that_came_back(play, hurried
         told = plain_text(
             await ops.slack.person("operator").sees(re.compile("(?s)^Done: Resume node hv03.*Took:"), "hv-ops")
         )
-        came = told.partition("Wait until no guest moves, and note those on hv03:")[2].partition("Took:")[0]
+        came = told.partition("Wait until no guest is moving, then record the guests on hv03:")[2].partition("Took:")[0]
         back = ops.estate.do(lambda: [guest.group for guest in node.guests])
         assert [name for name in there if name in came] == [name for name in there if name in back], told
         assert stays.group not in back

@@ -74,7 +74,7 @@ class Farm:
         """Ask the hosts, then the guests through them."""
         hosts = self.asks("/check-writers farm01", secure=secure, environment=environment, **login)
         assert hosts["exit_code"] == 0, hosts
-        assert hosts["report"]["title"] == "farm01: writers well on all 2 nodes"
+        assert hosts["report"]["title"] == "farm01: VSS writers healthy on all 2 nodes"
         guests = self.asks("/find-full-guests farm01", secure=secure, environment=environment, **login)
         assert guests["exit_code"] == 0, guests
         assert guests["report"]["answered"] == guests["report"]["asked"] == 4

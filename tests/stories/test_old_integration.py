@@ -20,7 +20,7 @@ async def test_each_kind_is_named_worst_first_until_it_is_seen_to(play):
         told = plain_text(await ops.sees("prod: sap-old-01 has incompatible integration services, 5 more guests"))
         words = [
             "INCOMPATIBLE sap-old-01",
-            "EXCHANGE OFF crm-02",
+            "DATA EXCHANGE OFF crm-02",
             "NO DATA lin-02",
             "VSS SILENT file-01",
             "HOSTS DIFFER hv05",

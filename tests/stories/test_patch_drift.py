@@ -8,7 +8,7 @@ from lab.slack.plain_text import plain_text
 async def test_the_trap_is_named_with_its_three_steps(play):
     async with play("patch-drift") as ops:
         await ops.says("/verify-kb-drift prod")
-        told = plain_text(await ops.sees("prod: 3 of 6 nodes differ, 1 known trap"))
+        told = plain_text(await ops.sees("prod: 3 of 6 nodes differ, 1 known issue"))
         assert "TRAP hv02, hv05" in told
         assert "(1) remove KB2616676; (2) install KB2607712; (3) reinstall KB2616676" in told
         assert "no proof of absence" in told
@@ -27,7 +27,7 @@ async def test_the_second_trap_names_the_guests_it_is_about(play):
         kept = [one for one in node.updates if one.kb != "KB2636573"]
         ops.estate.do(lambda: setattr(node, "updates", kept))
         await ops.says("/verify-kb-drift prod")
-        told = plain_text(await ops.sees("2 known traps"))
+        told = plain_text(await ops.sees("2 known issues"))
         assert "TRAP hv03:* KB2636573 is not listed, and guests have disks on SCSI controllers" in told
         assert "Disks on SCSI controllers: app-01, crm-02, crm-03, sql-07." in told
 
@@ -58,10 +58,10 @@ async def test_the_update_revision_says_the_level_and_not_the_list(play):
 async def test_where_nothing_is_wrong_nothing_is_found(play):
     async with play("healthy") as ops:
         for line, says in (
-            ("/check-writers branch", "writers well on all 4 nodes"),
+            ("/check-writers branch", "VSS writers healthy on all 4 nodes"),
             ("/verify-kb-drift branch", "4 nodes"),
         ):
             await ops.says(line)
             told = plain_text(await ops.sees(says))
             assert "UNKNOWN" not in told
-            assert "TRAP" not in told
+            assert "KNOWN ISSUE" not in told

@@ -110,7 +110,7 @@ async def test_what_could_be_quick_or_is_held_is_refused(play):
         await ops.sees("“crm-04 is not locked” is not so")
         ops.estate.do(lambda: hold(locked=False, backing_up=True))
         await ops.says("/prove-migration crm-04")
-        await ops.sees("No backup runs of crm-04")
+        await ops.sees("No backup of crm-04")
         ops.estate.do(lambda: hold(backing_up=False, state="saved"))
         await ops.says("/prove-migration crm-04")
         await ops.sees("it is saved")

@@ -39,16 +39,16 @@ async def test_the_audit_policy_is_toggled_and_set_back_and_a_person_confirms(pl
         told = await approved(ops)
         for fact in (
             "All 4 checks passed",
-            "On hv02: audit success too for 9 subcategories with nothing now",
-            "On hv02: set 1 subcategory back to failure",
-            "A person confirms that remote browsing works on hv02",
+            "On hv02: turn on Success auditing for 9 subcategories that audit nothing now",
+            "On hv02: restore 1 subcategory to Failure auditing only",
+            "Confirm that remote browsing works on hv02",
             "Risk:* high",
             "If one of these steps fails",
         ):
             assert fact in told
         assert not LOUD & set(re.findall("[0-9A-F-]{36}", told))
 
-        waits = await shown(ops, "T-1 waits for a person: A person confirms that remote browsing works on hv02")
+        waits = await shown(ops, "T-1 waits for a person: Confirm that remote browsing works on hv02")
         assert "close every open wizard and Hyper-V Manager, open them again" in plain_text(waits)
         assert "what hvops looks at is so already, so it records it as your word" in plain_text(waits)
         assert policy(ops) == before
@@ -59,7 +59,7 @@ async def test_the_audit_policy_is_toggled_and_set_back_and_a_person_confirms(pl
         done = await shown(ops, "^Done: Fix remote browsing")
         assert done.ts == waits.ts
         assert "on a person's word: step 6" in plain_text(done)
-        assert "A person confirms that remote browsing works on hv02: confirmed by a person" in plain_text(done)
+        assert "Confirm that remote browsing works on hv02: confirmed by a person" in plain_text(done)
         assert re.search(
             r"\*After, .*:\* hv02 audits exactly what it did before \(14 of 14 rows as before\)", plain_text(done)
         )

@@ -149,7 +149,7 @@ async def test_locked_guests_are_no_plan_and_what_holds_them_is_said(play):
             "Free 1 GB or more on test-tfs-01 C:, then resume job 48211; the writer recovers by itself.",
             "job 48211 has been Pending since",
             "[91:9]",
-            "full or low: test-tfs-01 C:",
+            "full or nearly full: test-tfs-01 C:",
             "Suspect: test-tfs-01",
         ):
             assert fact in told, fact

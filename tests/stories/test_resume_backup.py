@@ -36,7 +36,9 @@ async def test_no_reset_but_room_then_the_job_and_the_writer_recovers(play, hurr
         assert "Free 1 GB or more on test-tfs-01 C:, then resume job 48211" in plain_text(held)
         assert "Resume Backup…" not in labels(held), "with the guest still full the job would only wait again"
         await ops.says(f"/resume-backup {JOB}")
-        early = await ops.sees("No plan yet for job 48211: test-tfs-01 C: is full or low, so it would only wait again")
+        early = await ops.sees(
+            "No plan yet for job 48211: test-tfs-01 C: is full or nearly full, so the job would only go pending again"
+        )
         assert "Free 1 GB or more on test-tfs-01 C:, then check again." in plain_text(early)
         assert labels(early)[0] == "Find Full Guests"
 
@@ -109,6 +111,6 @@ async def test_a_job_that_only_suspends_is_resumed_too_and_a_number_that_is_none
         await ops.until("hv03 writer", "[1] no error")
         await ops.recorded("done", 1)
         await ops.says("/resume-backup 99")
-        await ops.sees("No plan for job 99: the backup product told nothing of it")
+        await ops.sees("No plan for job 99: the backup software reported nothing about it")
         await ops.says("/resume-backup tonight")
         await ops.sees("the number of a backup job such as 48211")

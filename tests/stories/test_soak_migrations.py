@@ -45,7 +45,7 @@ async def ended(ops):
 async def test_nothing_is_soaked_where_no_migration_was_proved(play):
     async with play("healthy") as ops:
         await ops.says("/soak-migrations crm-04 500")
-        answer = await ops.sees("no way to migrate live has been proved on prod")
+        answer = await ops.sees("no live migration method has been proved on prod")
         await ops.clicks(answer, "Prove Migration…")
         await ops.sees("Prove live migration on prod with crm-04?", channel="hv-ops")
 

@@ -16,7 +16,7 @@ async def test_who_stopped_comes_first_and_the_hotfix_ends_the_risk(play):
     async with play("storvsc-stop") as ops:
         await ops.says("/check-storvsc-risk prod")
         told = plain_text(await ops.sees("prod: sql-05 stopped with 0xD1 (209), 17 guests at risk"))
-        assert told.index("STOPPED sql-05") < told.index("AT RISK 17 guests") < told.index("OTHER STOPS 2 guests")
+        assert told.index("STOPPED sql-05") < told.index("AT RISK 17 guests") < told.index("OTHER BUGCHECKS 2 guests")
         assert "sql-02 (3 SCSI, 2 growing)" in told
         assert "file-02 lost power or was turned off, no bugcheck" in told
         assert "app-02 stop 0x7E (126)" in told

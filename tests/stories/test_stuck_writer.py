@@ -24,10 +24,10 @@ async def test_the_writer_is_named_the_guest_found_freed_and_the_writer_recovers
             "5960",
             "test-tfs-01",
             "10102",
-            "Do not drain, pause or reboot hv03",
+            "Don't drain, pause or reboot hv03",
         ):
             assert fact in told
-        assert told.index("Do now") < told.index("Do not do now") < told.index("1137")
+        assert told.index("Do now") < told.index("Caution") < told.index("1137")
         assert labels(stuck)[0] == "Find Full Guests"
         assert stuck in ops.slack.person("operator").ephemerals()
 

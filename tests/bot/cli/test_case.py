@@ -72,7 +72,7 @@ def test_one_that_is_right_though_it_is_marked_is_noticed(hvops, file):
 
 def test_another_line_is_answered_there_and_not_judged(hvops, file):
     ended = hvops("ask", "--lab", file("exit = 3"), "/check-writers hv01")
-    assert (ended.code, ended.out.splitlines()[0]) == (0, "hv01: writers well on 1 node")
+    assert (ended.code, ended.out.splitlines()[0]) == (0, "hv01: VSS writers healthy on 1 node")
     assert ended.out.endswith("Not judged: the case is about /resume-backup 48211\n")
 
 

@@ -36,7 +36,7 @@ EXAMPLE = Report(
     unanswered=(Unknown("hv05", "timed out", "no answer in 20 s."),),
     fine=(Healthy("STABLE", ("hv01", "hv02"), "11 writers each"), Healthy("ENOUGH", ("48 guests",), "1 GB free")),
     remedies=(Remedy("Find Full Guests", "/find-full-guests prod"),),
-    notes=("Logs were read since 21:14.",),
+    notes=("Event logs searched back to 21:14.",),
     chart=Chart("Free GB", "GB", (Bar("a C:", 0), Bar("b D:", 210)), (("1 GB wanted", 10),)),
     table=Table("Volumes", (Column("Guest"), Column("Free GB", "number", "GB")), (("a", "0.0"), ("b", "21.0"))),
 )  # fmt: skip

@@ -50,7 +50,7 @@ def stuck_writer():
                 "hv03",
                 "Microsoft Hyper-V VSS Writer",
                 (
-                    ("", "[5] Waiting for completion · Retryable error. No backup runs."),
+                    ("", "[5] Waiting for completion · Retryable error. No backup is running."),
                     ("Means", "the next backup of hv03 is expected to fail for all 11 guests."),
                     ("Suspect", "test-tfs-01 (event 10102, 22:14)"),
                     ("Next", "free space in the guest first."),

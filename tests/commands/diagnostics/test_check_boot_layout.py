@@ -133,7 +133,7 @@ async def test_an_efi_partition_on_another_disk(asked):
 async def test_no_efi_partition_at_all(asked):
     report = await asked(host(parts=[part(1, MSR), part(2, BASIC)]))
     assert [(one.status, one.severity) for one in report.findings] == [("NO EFI PARTITION", Severity.FAULT)]
-    assert dict(report.findings[0].lines)["Do not do now"].startswith("Don't restart hv01")
+    assert dict(report.findings[0].lines)["Caution"].startswith("Don't restart hv01")
 
 
 @pytest.mark.parametrize(("firmware", "style"), [("2", "1"), ("1", "2")])

@@ -145,7 +145,7 @@ COPY = host("br01", guests=(guest(Replication.REPLICA),))
     ("tested", "outcome", "says"),
     [
         (NOW - timedelta(days=179), Outcome.PROVED, "179 days ago"),
-        (NOW - timedelta(days=200), Outcome.STALE, "200 days ago; promised: at most 180 days"),
+        (NOW - timedelta(days=200), Outcome.STALE, "200 days ago; limit: 180 days"),
         (None, Outcome.BROKEN, "no test failover yet, says br01, the recovery server"),
         (NOW + timedelta(days=3), Outcome.UNPROVABLE, "in the future"),
     ],
@@ -278,7 +278,7 @@ def test_one_override_breaks_and_a_switched_off_line_is_said():
     verdict = judged(assume(Probe.HOSTS_FILE), inside(overrides=(on, off)))
     assert verdict.outcome is Outcome.BROKEN
     assert verdict.why == "1 override: sql-prod goes to 10.20.0.15 (line 27)"
-    assert dict(verdict.lines)["Switched off"] == "Line 28 (pay at 10.20.0.16): someone relied on it once."
+    assert dict(verdict.lines)["Commented out"] == "Line 28 (pay at 10.20.0.16). Someone once relied on it."
     assert judged(assume(Probe.HOSTS_FILE), inside(overrides=(off,))).outcome is Outcome.PROVED
 
 

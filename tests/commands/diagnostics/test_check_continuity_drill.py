@@ -53,7 +53,7 @@ def test_a_drill_in_time_proves_it():
 @pytest.mark.parametrize(
     ("more", "outcome", "says"),
     [
-        ({"ended": "2025-11-12T10:00:00Z"}, Outcome.STALE, "promised: at most 180 days"),
+        ({"ended": "2025-11-12T10:00:00Z"}, Outcome.STALE, "limit: 180 days"),
         ({"ended": "2027-11-12T10:00:00Z"}, Outcome.UNPROVABLE, "in the future"),
         ({"measured": (KEPT[0].replace("kept", "broken"), *KEPT[1:])}, Outcome.BROKEN, "failover took 42 min, RTO 60 min: broken"),
         ({"measured": (*KEPT[:2], "last replication 30 min before the planned stop, RPO 15 min: broken")}, Outcome.BROKEN, "RPO 15 min: broken"),

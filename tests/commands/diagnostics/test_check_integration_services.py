@@ -212,7 +212,7 @@ async def test_data_exchange_off_is_told_from_a_missing_daemon(check):
     report = await check({"hv01": host(*guests)})
     assert {word: one.target for word, one in said(report).items()} == {
         "NO CONTACT": "d",
-        "EXCHANGE OFF": "a",
+        "DATA EXCHANGE OFF": "a",
         "NO DAEMON": "b",
         "NO DATA": "c",
     }
@@ -344,7 +344,7 @@ async def test_who_updates_a_guest_is_said_of_each(check):
         "a": "setup disk",
         "b": "Windows Update",
         "c": "Windows Update",
-        "d": "its distribution",
+        "d": "Linux distribution",
         "e": "",
     }
 

@@ -119,7 +119,7 @@ async def test_a_host_whose_windows_is_unknown_is_never_called_unaffected(check,
 
 async def test_guests_at_risk_are_ranked_by_growing_disks_then_by_their_number(check):
     report = await check(Guest("a", 1), Guest("b", 4), Guest("c", 2, 1))
-    assert report.title == "prod: 3 guests at risk of a stop in storvsc"
+    assert report.title == "prod: 3 guests at risk of a storvsc bugcheck"
     (finding,) = report.findings
     assert (finding.severity, finding.status, finding.target) == (Severity.WARNING, "AT RISK", "3 guests")
     assert finding.summary == "c (2 SCSI, 1 growing), b (4 SCSI), a (1 SCSI)."
@@ -140,7 +140,7 @@ async def test_questions_to_a_host_do_not_grow_with_its_guests(check):
 
 async def test_a_listed_hotfix_ends_the_risk(check):
     report = await check(Guest("a"), updates=HOTFIX)
-    assert report.title == "prod: no guest is at risk of a stop in storvsc"
+    assert report.title == "prod: no guest is at risk of a storvsc bugcheck"
     assert report.findings == ()
     assert [(one.word, one.targets) for one in report.fine] == [("HOTFIX LISTED", ("a",))]
 
@@ -179,7 +179,7 @@ async def test_what_is_no_stop_is_none(check):
     )
     report = await check(*guests)
     assert "STOPPED" not in {one.status for one in report.findings}
-    other = said(report)["OTHER STOPS", "2 guests"]
+    other = said(report)["OTHER BUGCHECKS", "2 guests"]
     assert "b lost power or was turned off, no bugcheck" in other.summary
     assert "c stop 0x7E (126)" in other.summary
     assert rows(report)["a"]["Last stop"] == ""
@@ -196,7 +196,7 @@ async def test_the_hosts_log_names_a_guest_that_stopped(check):
     fault = told | {"event_id": "18560", "data": {"VmName": "b", "VmId": IDS["b"]}}
     report = await check(Guest("a"), Guest("b"), worker=[told, fault])
     assert "(event 18590)" in said(report)["STOPPED", "a"].summary
-    assert "reset after a triple fault" in said(report)["OTHER STOPS", "b"].summary
+    assert "reset after a triple fault" in said(report)["OTHER BUGCHECKS", "b"].summary
 
 
 async def test_the_same_stop_without_scsi_disks_is_another_fault(check):
@@ -208,7 +208,7 @@ async def test_the_same_stop_without_scsi_disks_is_another_fault(check):
         "provider": "Microsoft-Windows-Hyper-V-Worker",
     }
     report = await check(Guest("a", 0), worker=[told])
-    assert [one.status for one in report.findings] == ["OTHER STOPS"]
+    assert [one.status for one in report.findings] == ["OTHER BUGCHECKS"]
 
 
 async def test_a_stop_beside_a_listed_hotfix_points_elsewhere(check):
@@ -241,7 +241,7 @@ async def test_another_machine_of_that_name_counts_for_nothing(check):
 
 async def test_a_guest_that_is_silent_stays_at_risk(check):
     report = await check(Guest("a"), silent={"a": "timed out"})
-    assert report.title == "prod: 1 guest at risk of a stop in storvsc, 1 unknown"
+    assert report.title == "prod: 1 guest at risk of a storvsc bugcheck, 1 unknown"
     assert (report.asked, report.answered) == (1, 0)
 
 

@@ -73,8 +73,8 @@ def sample(on, state=1, error="No error"):
 async def test_a_healthy_cluster(check, make):
     nodes = ("hv01", "hv02", "hv03", "hv04", "hv05", "hv06")
     assert await check(make.cluster()) == Report(
-        title="prod: writers well on all 6 nodes",
-        summary="prod: writers well on all 6 nodes",
+        title="prod: VSS writers healthy on all 6 nodes",
+        summary="prod: VSS writers healthy on all 6 nodes",
         of="nodes",
         asked=6,
         answered=6,
@@ -88,10 +88,10 @@ async def test_a_healthy_cluster(check, make):
 @pytest.mark.parametrize(
     ("events", "says"),
     [
-        ([("erp-01", "0x1748")], "A drain failed with error 5960 (1 event 1137"),
-        ([("web-15960", "0x32")], "A drain failed with error 50 (1 event 1137"),
-        ([("erp-01", "0x32"), ("erp-01", "0x80071748")], "A drain failed with errors 50, 5960 (2 events 1137"),
-        ([("web-5960", "")], "A drain failed (1 event 1137"),
+        ([("erp-01", "0x1748")], "A drain failed with error 5960 (event 1137, 1 time"),
+        ([("web-15960", "0x32")], "A drain failed with error 50 (event 1137, 1 time"),
+        ([("erp-01", "0x32"), ("erp-01", "0x80071748")], "A drain failed with errors 50, 5960 (event 1137, 2 times"),
+        ([("web-5960", "")], "A drain failed (event 1137, 1 time"),
     ],
 )
 async def test_the_error_of_a_drain_is_read_as_a_number(check, make, waiting, events, says):
@@ -118,7 +118,7 @@ async def test_the_stuck_writer_whole(check, make, waiting, named):
                 Severity.FAULT,
                 "STUCK",
                 "hv03",
-                "Microsoft Hyper-V VSS Writer: [5] Waiting for completion · Retryable error. No backup runs."
+                "Microsoft Hyper-V VSS Writer: [5] Waiting for completion · Retryable error. No backup is running."
                 " Same instance at 22:39 UTC and 22:41 UTC.",
                 (
                     (
@@ -130,13 +130,13 @@ async def test_the_stuck_writer_whole(check, make, waiting, named):
                         "Free 1 GB or more on every full volume of test-tfs-01, then resume the backup job.",
                     ),
                     (
-                        "Do not do now",
+                        "Caution",
                         (
-                            "Do not drain, pause or reboot hv03, do not restart vmms, do not move guests past the lock: 9 guests locked."
+                            "Don't drain, pause or reboot hv03, restart vmms, or force guests off it: 9 guests are locked."
                             " Until the cause is gone, a resumed or a new job fails again."
                         ),
                     ),
-                    ("First seen", "22:39 UTC, 2 samples of one instance."),
+                    ("First seen", "22:39 UTC, same instance in 2 readings."),
                     ("Suspect", "test-tfs-01 (event 10102, 22:14 UTC)"),
                     (
                         "Locked",
@@ -144,7 +144,7 @@ async def test_the_stuck_writer_whole(check, make, waiting, named):
                     ),
                     (
                         "Because",
-                        "A drain failed with error 5960 (1 event 1137, last 22:30 UTC). The lock blocked 1 operation (event 1071, last 22:31 UTC).",
+                        "A drain failed with error 5960 (event 1137, 1 time, last 22:30 UTC). The lock blocked 1 operation (event 1071, last 22:31 UTC).",
                     ),
                 ),
             ),
@@ -190,7 +190,7 @@ async def test_a_running_backup_makes_it_busy(check, make, waiting, where):
     (finding,) = report.findings
     assert (finding.status, finding.severity) == ("BUSY", Severity.WARNING)
     assert "likely to fail" in line(report, "Means")[0]
-    assert "Do not drain or reboot hv03" in line(report, "Do not do now")[0]
+    assert "Don't drain or reboot hv03" in line(report, "Caution")[0]
     assert line(report, "Locked") == ["3 of 11: victims: test-tfs-01, vm-301, vm-302"]
     assert report.remedies == ()
 
@@ -198,7 +198,7 @@ async def test_a_running_backup_makes_it_busy(check, make, waiting, where):
 async def test_busy_without_an_error_is_no_finding_for_the_exit_code(check, make):
     busy = make.writer_rows(make.writer_row("Microsoft Hyper-V VSS Writer", 5))
     report = await check(make.cluster(hv03={WRITERS: busy, "Msvm_ComputerSystem": make.guest_rows("hv03", 11)}))
-    assert report.title == "prod: writers well on all 6 nodes, a backup runs"
+    assert report.title == "prod: VSS writers healthy on all 6 nodes, a backup is running"
     assert [one.severity for one in report.findings] == [Severity.NOTE]
     assert not report.has_findings
 
@@ -216,7 +216,7 @@ async def test_unknown_backups_keep_it_from_being_stuck(check, make, waiting):
     script[("prod", "MSCluster_ClusterSharedVolume")] = Unknown("prod", "timed out", "no answer in 20 s.")
     report = await check(script)
     assert report.findings[0].status == "LOOKS STUCK"
-    assert "Whether a backup runs is not known: prod: no answer in 20 s." in report.findings[0].summary
+    assert "Unknown whether a backup is running: prod: no answer in 20 s." in report.findings[0].summary
     assert line(report, "Do now")[0].startswith("Check on hv03 (vssadmin list shadows) whether a backup is running.")
     assert report.unanswered == (
         Unknown("prod", "timed out", "backups of shared volumes not known: no answer in 20 s."),
@@ -231,7 +231,7 @@ async def test_where_a_product_is_not_asked_a_backup_of_the_host_is_not_ruled_ou
     report = await check(script, target=Target("prod", "cluster", "prod", backup=backup))
     (finding,) = report.findings
     assert finding.status == "LOOKS STUCK"
-    assert "No backup of a guest runs; whether another one does is not known" in finding.summary
+    assert "No backup of a guest is running; unknown whether another one is" in finding.summary
     assert line(report, "By hand") == []
     assert line(report, "Do now") == [f"Check {place} whether a backup is running."]
 
@@ -244,7 +244,7 @@ async def test_a_recent_copy_that_is_kept_is_open_at_the_first_look_and_no_backu
     script = make.cluster(hv03={WRITERS: rows, "Win32_ShadowCopy": [kept]})
     first = await check(script)
     assert {one.status for one in first.findings} == {"LOOKS STUCK"}
-    assert "Whether a backup runs is not known" in first.findings[0].summary
+    assert "Unknown whether a backup is running" in first.findings[0].summary
     assert all("Check again at" in text for text in line(first, "Do now"))
     assert line(first, "By hand") == []
     samples = [dict(one.fields) | {"at": "2026-11-22T22:30:00+00:00"} for one in first.samples if one.on == "hv03"]
@@ -265,8 +265,8 @@ async def test_a_shadow_copy_that_a_program_holds_is_a_backup(check, make):
 
 async def test_without_locks_the_way_by_hand_is_a_drain_first(check, make, waiting):
     report = await check(make.cluster(hv03={WRITERS: waiting, "recall writer": [seen()]}))
-    assert line(report, "Do not do now") == [
-        "Do not restart vmms on hv03 before it is drained. Until the cause is gone, a resumed or a new job fails again."
+    assert line(report, "Caution") == [
+        "Don't restart vmms on hv03 before it is drained. Until the cause is gone, a resumed or a new job fails again."
     ]
     assert line(report, "By hand") == [
         "If it stays so once there is room: drain hv03, restart the service vmms, resume with failback."
@@ -278,8 +278,8 @@ async def test_unknown_locks_forbid_a_drain(check, make, waiting):
     script = make.cluster(hv03={WRITERS: waiting, "recall writer": [seen()]})
     script[("prod", "MSCluster_ResourceGroup")] = Unknown("prod", "refused", "access is denied.")
     report = await check(script)
-    assert "Do not drain" in line(report, "Do not do now")[0]
-    assert "locks not known" in line(report, "Do not do now")[0]
+    assert "Don't drain" in line(report, "Caution")[0]
+    assert "unknown whether guests are locked" in line(report, "Caution")[0]
     assert line(report, "By hand") == []
 
 
@@ -364,7 +364,7 @@ async def test_that_no_event_names_a_guest_is_not_said_of_a_log_that_is_silent(c
 async def test_counts_of_a_log_that_was_cut_are_at_least(check, make, waiting):
     drains = [make.event(1137, f"2026-11-22T22:30:{at % 60:02}Z", Status="5960") for at in range(200)]
     report = await check(make.cluster(hv03={WRITERS: waiting, SYSTEM: drains}))
-    assert any("(at least 200 events 1137, last" in text for text in line(report, "Because"))
+    assert any("(event 1137, at least 200 times, last" in text for text in line(report, "Because"))
 
 
 @pytest.mark.parametrize(
@@ -395,7 +395,7 @@ async def test_event_8194_beside_a_writer_that_cannot_be_read_is_no_missing_perm
     odd = make.writer_rows(make.writer_row("System Writer") | {"state": None, "unreadable": "State: ?"})
     report = await check(make.cluster(hv02={WRITERS: odd, APPLICATION: denied}))
     assert report.findings == ()
-    assert any("too few to tell" in note for note in report.notes)
+    assert any("too few events to tell" in note for note in report.notes)
 
 
 async def test_failed_writers_with_what_to_do_and_never_a_restart_of_the_cluster_service(check, make):
@@ -410,9 +410,7 @@ async def test_failed_writers_with_what_to_do_and_never_a_restart_of_the_cluster
         "It failed in some backup. Nothing here says in which one, or whether that backup failed."
     )
     assert line(report, "Means")[1].startswith("They failed in some backup.")
-    assert line(report, "Do not do now") == [
-        "Do not restart ClusSvc (A restart takes the node out of the cluster.) on hv02."
-    ]
+    assert line(report, "Caution") == ["Don't restart ClusSvc (A restart takes the node out of the cluster.) on hv02."]
     assert line(report, "By hand") == [
         "If a retry does not help: restart SQLWriter, CryptSvc on hv02. The databases stay online."
     ]
@@ -426,7 +424,7 @@ async def test_a_failed_hyper_v_writer_names_suspects_and_offers_to_look_for_the
     assert report.summary == "prod: Hyper-V writer FAILED on hv03; suspect test-tfs-01; 5 stable"
     assert line(report, "Suspect") == ["test-tfs-01 (event 10102, 22:14 UTC)"]
     assert report.findings[0].severity is Severity.FAULT
-    assert line(report, "Do not do now") == ["Do not restart vmms on hv03 before it is drained."]
+    assert line(report, "Caution") == ["Don't restart vmms on hv03 before it is drained."]
     assert [one.label for one in report.remedies] == ["Find Full Guests", "Reset Writer…"]
 
 
@@ -463,7 +461,7 @@ async def test_nine_without_an_error_is_expected_on_windows_2008(check, make):
 async def test_an_expected_failure_is_no_backup(check, make):
     script = make.cluster(hv02={WRITERS: make.writer_rows(make.writer_row("System Writer", 9))})
     script[("prod", "MSCluster_Node")][1]["BuildNumber"] = "6002"
-    assert (await check(script)).title == "prod: writers well on all 6 nodes"
+    assert (await check(script)).title == "prod: VSS writers healthy on all 6 nodes"
 
 
 async def test_any_writer_recovers_once(check, make):
@@ -509,7 +507,7 @@ async def test_locks_on_a_node_that_does_not_answer_are_said(check, make):
     assert report.title == "prod: guests LOCKED on hv03"
     assert report.summary == "prod: guests LOCKED on hv03, 9 guests locked; hv03 UNKNOWN; 5 stable"
     assert report.findings[0].summary.endswith("How its writers are is not known.")
-    assert line(report, "Do not do now")[0].startswith("Do not drain, pause or reboot hv03")
+    assert line(report, "Caution")[0].startswith("Don't drain, pause or reboot hv03")
     assert [one.target for one in report.unanswered] == ["hv03"]
     assert (report.asked, report.answered) == (6, 5)
 
@@ -555,7 +553,7 @@ async def test_other_languages(check, make, language, stuck):
 async def test_an_unread_error_on_a_stable_writer_is_unknown_not_fine(check, make):
     mixed = make.writer_rows(make.writer_row("System Writer", error="Zeitüberschreitung"), error="Kein Fehler")
     report = await check(make.cluster(hv04={WRITERS: mixed}))
-    assert report.title == "prod: writers well on 5 of 6 nodes, hv04 unknown"
+    assert report.title == "prod: VSS writers healthy on 5 of 6 nodes, hv04 unknown"
     assert report.findings == ()
     assert "hv04" not in report.fine[0].targets
     (unknown,) = report.unanswered
@@ -630,7 +628,7 @@ async def test_several_instances_of_one_writer_are_no_second_writer(check, make)
         make.writer_row("SqlServerWriter") | {"instance_id": "0000000A-0000-4000-8000-000000000000"},
     ]
     report = await check(make.cluster(hv05={WRITERS: twice}))
-    assert report.title == "prod: writers well on all 6 nodes"
+    assert report.title == "prod: VSS writers healthy on all 6 nodes"
     assert not [note for note in report.notes if "does not list" in note]
 
 
@@ -697,7 +695,7 @@ async def test_a_guest_without_a_scsi_controller_is_named_with_what_to_give_it(c
 async def test_nonsense_from_one_host_leaves_the_others_intact(check, make):
     report = await check(make.cluster(hv02={WRITERS: [{"name": "cut", "state": ""}]}))
     assert [(one.target, one.kind) for one in report.unanswered] == [("hv02", "bad reply")]
-    assert report.title == "prod: writers well on 5 of 6 nodes, hv02 unknown"
+    assert report.title == "prod: VSS writers healthy on 5 of 6 nodes, hv02 unknown"
     assert report.answered == 5
 
 
@@ -728,7 +726,7 @@ async def test_a_cluster_that_does_not_answer(check, make):
 
 async def test_no_node_answers(check, make):
     report = await check(make.cluster(), dict.fromkeys(("hv01", "hv02", "hv03", "hv04", "hv05", "hv06"), "timed out"))
-    assert report.title == "prod: no node said how its writers are"
+    assert report.title == "prod: no node reported its writers"
     assert report.fine == ()
     assert len(report.unanswered) == 6
 
@@ -767,7 +765,7 @@ async def test_a_host_without_hyper_v_is_not_missing_its_writer(check, make):
         ("backup01", VMMS): absent,
     }
     report = await check(script, target=ALONE)
-    assert report.title == "backup01: writers well on 1 node"
+    assert report.title == "backup01: VSS writers healthy on 1 node"
     assert report.unanswered == ()
 
 
@@ -797,7 +795,7 @@ async def test_event_8194_beside_a_stuck_writer_is_its_echo(check, make, waiting
     ]
     report = await check(make.cluster(hv03={WRITERS: waiting, APPLICATION: denied}))
     assert [one.status for one in report.findings] == ["LOOKS STUCK"]
-    assert "mend the writer before any permission" in line(report, "Because")[0]
+    assert "Fix the writer before you change any permissions" in line(report, "Because")[0]
 
 
 async def test_one_event_8194_is_left_open(check, make):
@@ -849,7 +847,7 @@ async def test_it_only_names_commands_that_exist(check, make, waiting):
 
 async def test_a_writer_that_was_stuck_and_is_well_has_recovered(check, make):
     report = await check(make.cluster(hv03={"recall writer": [seen()]}))
-    assert report.title == "prod: Hyper-V writer RECOVERED on hv03; writers well on all 6 nodes"
+    assert report.title == "prod: Hyper-V writer RECOVERED on hv03; VSS writers healthy on all 6 nodes"
     (finding,) = report.findings
     assert (finding.severity, finding.status, finding.target) == (Severity.NOTE, "RECOVERED", "hv03")
     assert line(report, "Because") == ["At 22:39 UTC it was [5] · Retryable error."]
@@ -868,7 +866,7 @@ async def test_a_writer_that_was_stuck_and_is_well_has_recovered(check, make):
 )
 async def test_what_was_not_stuck_just_now_has_not_recovered(check, make, earlier):
     report = await check(make.cluster(hv03={"recall writer": earlier}))
-    assert report.title == "prod: writers well on all 6 nodes"
+    assert report.title == "prod: VSS writers healthy on all 6 nodes"
     assert report.findings == ()
 
 
@@ -915,7 +913,7 @@ async def test_a_saved_guest_is_said_beside_a_stuck_writer_and_with_no_other(che
     rows[1]["EnabledState"] = "6"
     stuck = await check(make.cluster(hv03={WRITERS: waiting, "recall writer": [seen()], "Msvm_ComputerSystem": rows}))
     assert line(stuck, "Saved") == [
-        f"{rows[1]['ElementName']}: a person or a backup that could not run online saved it."
+        f"{rows[1]['ElementName']}. Either someone saved it, or a backup that could not run online did."
     ]
     well = await check(make.cluster(hv03={"Msvm_ComputerSystem": rows}))
     assert not well.findings
@@ -924,5 +922,5 @@ async def test_a_saved_guest_is_said_beside_a_stuck_writer_and_with_no_other(che
 async def test_a_job_that_may_run_is_not_to_be_killed(check, make, waiting):
     script = make.cluster(9, hv03={WRITERS: waiting, "recall writer": [seen()]})
     script[("hv03", "Win32_ShadowCopy")] = Unknown("hv03", "timed out", "no answer in 20 s.")
-    said = line(await check(script), "Do not do now")[0]
-    assert "Do not kill the backup job" in said
+    said = line(await check(script), "Caution")[0]
+    assert "Don't kill the backup job" in said

@@ -21,7 +21,7 @@ NOW = datetime(2026, 11, 22, 22, 41, tzinfo=UTC)
 PROD = Target("prod", "cluster", "prod")
 DISKS = "Win32_DiskPartition"
 VOLUMES, VM_ID, FIRMWARE = "Win32_Volume", "Parameters", "Win32_ComputerSystemProduct"
-USUAL = "Backups of SQL Server put aside, installers left behind, logs of applications, log and tempdb files that grow."
+USUAL = "Old SQL Server backup files, leftover installers, application logs, growing log and tempdb files."
 HOST, KVP, BIOS = "Msvm_ComputerSystem", "Msvm_KvpExchangeComponent", "Msvm_VirtualSystemSettingData"
 VMMS = "wevtutil query events Microsoft-Windows-Hyper-V-VMMS-Admin"
 
@@ -45,7 +45,7 @@ async def test_enough_room_everywhere(find, make):
     assert report.title == report.summary == "prod: no full guest among 12"
     assert (report.of, report.asked, report.answered) == ("guests", 12, 12)
     assert report.findings == report.unanswered == ()
-    assert report.fine == (Healthy("ENOUGH", ("12 guests",), "1 GB and 10 % or more free on every volume"),)
+    assert report.fine == (Healthy("OK", ("12 guests",), "1 GB and 10 % or more free on every volume"),)
     assert report.background == ("12 guests: 12 answered, 0 unknown.",)
     assert report.remedies == (Remedy("Check Writers", "/check-writers prod"),)
     assert find.ask.rounds == 3
@@ -70,15 +70,15 @@ async def test_the_full_guest_whole(find, make):
             Severity.FAULT,
             "FULL",
             "test-tfs-01",
-            "on hv03 · C: 0 MB of 80 GB",
+            "on hv03 · C: 0 MB free of 80 GB",
             (
-                ("Because", "Event 10102 names it, 22:14 UTC on hv03."),
+                ("Because", "Named by event 10102 on hv03 at 22:14 UTC."),
                 ("By hand", "Free 1 GB or more on C:, then Check Again. 8 GB to 12 GB (10 to 15 %) leaves headroom."),
                 ("Look for", USUAL),
             ),
         ),
         Finding(Severity.WARNING, "LOW", "2 volumes", "vm-200 L: 412 MB · vm-400 C: 820 MB"),
-        Finding(Severity.WARNING, "LITTLE HEADROOM", "1 volume", "vm-101 D: 21 GB (6 %)"),
+        Finding(Severity.WARNING, "TIGHT", "1 volume", "vm-101 D: 21 GB (6 %)"),
     )
     assert report.chart == Chart(
         "Free GB, worst 10 volumes",
@@ -95,7 +95,7 @@ async def test_the_full_guest_whole(find, make):
             Bar("vm-301 C:", 400),
             Bar("vm-401 C:", 400),
         ),
-        (("wanted", 10),),
+        (("minimum", 10),),
     )
     assert [one.name for one in report.table.columns] == ["Guest", "Volume", "Free GB", "Free %", "Node"]
     assert report.table.rows[:4] == (
@@ -118,8 +118,8 @@ async def test_once_there_is_room_it_says_so(find, make):
         (320 * MIB - 1, ["FULL"]),
         (320 * MIB, ["LOW"]),
         (GIB - 1, ["LOW"]),
-        (GIB, ["LITTLE HEADROOM"]),
-        (8 * GIB - 1, ["LITTLE HEADROOM"]),
+        (GIB, ["TIGHT"]),
+        (8 * GIB - 1, ["TIGHT"]),
         (8 * GIB, []),
     ],
 )
@@ -131,7 +131,7 @@ async def test_thresholds(find, make, free, words):
 async def test_thresholds_can_be_chosen(find, make):
     report = await find(make.space(1), free=Size.parse("50GB"), percent=Percent.parse("60"))
     assert report.title == "prod: test-tfs-01 has 40 GB free on C:, 5 more guests low"
-    assert report.chart.thresholds == (("wanted", 500),)
+    assert report.chart.thresholds == (("minimum", 500),)
     strict = await find(make.space(1), percent=Percent.parse("60"))
     assert strict.title == "prod: test-tfs-01 has 50 % free on C:"
     assert strict.summary == "prod: 6 under 60 %"
@@ -144,7 +144,7 @@ async def test_reserved_partitions_are_noted_and_decide_nothing(find, make):
     report = await find(make.space(1, vm_100={VOLUMES: reserved(20 * MIB)}, vm_200={VOLUMES: reserved(40 * MIB)}))
     assert report.title == report.summary == "prod: no full guest among 6"
     assert report.findings == ()
-    assert report.fine == (Healthy("ENOUGH", ("6 guests",), "1 GB and 10 % or more free on every volume"),)
+    assert report.fine == (Healthy("OK", ("6 guests",), "1 GB and 10 % or more free on every volume"),)
     assert report.background[1:] == (
         "Partitions without a letter or a mount point (system, EFI, recovery) are not counted.",
     )
@@ -532,7 +532,7 @@ async def test_what_usually_fills_a_guest_is_said_once_and_never_of_a_healthy_on
     low = await find(make.space(2, vm_101={VOLUMES: [make.volume("C:", 820 * MIB)]}))
     assert low.findings[0].lines == (("Look for", USUAL),)
     tight = await find(make.space(2, vm_101={VOLUMES: [make.volume("D:", 21 * GIB, 350 * GIB)]}))
-    assert tight.findings[0].status == "LITTLE HEADROOM"
+    assert tight.findings[0].status == "TIGHT"
     assert tight.findings[0].lines == ()
 
 

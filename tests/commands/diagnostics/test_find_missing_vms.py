@@ -43,7 +43,7 @@ async def test_missing_on_one_host_and_running_on_another(answer):
     by_hand = lines["By hand"]
     assert by_hand.index("Read-SCVirtualMachine") < by_hand.index("live-migrate it to hv04") < by_hand.index("database")
     assert guid("object", "crm-01 0") in by_hand
-    assert "deletes its files" in lines["Do not do now"]
+    assert "deletes its files" in lines["Caution"]
     assert guid("job", "move") in lines["Because"]
     assert report.table.rows == (
         ("crm-01", "hv04", "220 Missing", "hv06", "running", "missing, on another host", guid("vm", "crm-01"), guid("object", "crm-01 0")),

@@ -18,7 +18,7 @@ BUILD, QFE, SERVICING, AUTOMATIC = (
     "Auto Update",
 )
 DISKS = "Msvm_ResourceAllocationSettingData"
-CBS_ONLY = "Windows lists CBS updates only: “not listed” is no proof of absence."
+CBS_ONLY = "Windows lists only CBS updates, so “not listed” does not prove that an update is missing."
 
 
 def qfe(*without):
@@ -67,23 +67,23 @@ async def test_the_drift_story_whole(verify):
         nodes(hv02={QFE: qfe("KB2607712")}, hv05={QFE: qfe("KB2607712")}, hv06={QFE: qfe("KB2570791")})
     )
     assert report == Report(
-        title="prod: 3 of 6 nodes differ, 1 known trap",
-        summary="prod: 3 of 6 nodes differ, 1 known trap; trap on hv02, hv05",
+        title="prod: 3 of 6 nodes differ, 1 known issue",
+        summary="prod: 3 of 6 nodes differ, 1 known issue; trap on hv02, hv05",
         of="nodes",
         asked=6,
         answered=6,
         findings=(
             Finding(
                 Severity.FAULT,
-                "TRAP",
+                "KNOWN ISSUE",
                 "hv02, hv05",
                 "KB2616676 is listed without KB2607712.",
                 (
                     (
                         "Means",
                         (
-                            "Both are needed. KB2607712 was wrongly marked as superseded by KB2616676, so Windows offers it no"
-                            " more and answers “not applicable” when it is installed by hand."
+                            "Both are needed. KB2607712 was wrongly marked as superseded by KB2616676, so Windows no longer"
+                            " offers it and answers “not applicable” when it is installed by hand."
                         ),
                     ),
                     ("By hand", "Per node: (1) remove KB2616676; (2) install KB2607712; (3) reinstall KB2616676."),
@@ -299,7 +299,7 @@ async def test_a_reboot_is_pending_where_it_was_asked_for_after_the_last_start(v
     (finding,) = report.findings
     assert (finding.status, finding.target, finding.severity) == ("REBOOT PENDING", "hv02, hv03", Severity.WARNING)
     assert finding.summary.startswith(
-        "Wanted by servicing, Windows Update, set since the last start. hv02 last started "
+        "A reboot is pending (servicing, Windows Update), flagged since the last start. hv02 last started "
     )
     assert report.title == "prod: 6 nodes agree, 2 reboots pending"
     assert verify.ask.rounds == 3
@@ -381,10 +381,10 @@ async def test_the_storvsc_trap_names_guests_with_scsi_disks(verify, make):
     hv04 = {QFE: qfe("KB2636573"), DISKS: [], "Msvm_ComputerSystem": make.guest_rows("hv04")}
     report = await verify(nodes(hv03=hv03, hv04=hv04))
     trap = report.findings[0]
-    assert (trap.status, trap.target) == ("TRAP", "hv03")
+    assert (trap.status, trap.target) == ("KNOWN ISSUE", "hv03")
     assert ("Because", "Disks on SCSI controllers: test-tfs-01.") in trap.lines
     assert "Whether a disk is dynamic was not read." in dict(trap.lines)["Means"]
-    assert report.title == "prod: 2 of 6 nodes differ, 1 known trap"
+    assert report.title == "prod: 2 of 6 nodes differ, 1 known issue"
     assert verify.ask.rounds == 3
 
 

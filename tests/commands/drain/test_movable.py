@@ -11,7 +11,7 @@ from commands.drain.facts import find_drain_facts
 from commands.sources.guest_bonds import is_shared
 
 BUSY = "No guest of hv03 is being exported, merged, checkpointed or migrated"
-BOUND = "No guest of hv03 is bound to it by a device, a disk, a file or a key"
+BOUND = "No guest on hv03 is tied to this node (by a device, a disk, a file or a key)"
 ABSENT = Unknown("hv03", "absent", "it has no such class.")
 SILENT = Unknown("hv03", "timed out", "no answer in 20 s.")
 DEVICE, GPU, REMOTE_FX = (

@@ -67,7 +67,9 @@ DRAIN = Step(
 GATES = (
     Gate("hv03 is up", outcome=GateOutcome.PASSED),
     Gate(
-        "No other node of prod is paused or leaves the cluster", outcome=GateOutcome.PASSED, measured="2 other nodes up"
+        "No other node of prod is paused or leaving the cluster",
+        outcome=GateOutcome.PASSED,
+        measured="2 other nodes up",
     ),
     Gate(
         "The quorum would hold if hv03 went down",
@@ -83,20 +85,28 @@ GATES = (
     Gate("No guest on hv03 is locked", outcome=GateOutcome.PASSED, measured="0 of 3 locked"),
     Gate("No guest on another node of prod is locked", outcome=GateOutcome.PASSED, blocks=False),
     Gate(
-        "No backup runs on hv03 or on a shared volume",
+        "No backup is running on hv03 or on a shared volume",
         outcome=GateOutcome.PASSED,
         measured="asked: guests, shared volumes, shadow copies; backup products: none",
     ),
     Gate("No guest of hv03 is being exported, merged, checkpointed or migrated", outcome=GateOutcome.PASSED),
     Gate("No guest of hv03 is in a critical state", outcome=GateOutcome.PASSED),
-    Gate("No guest of hv03 is bound to it by a device, a disk, a file or a key", outcome=GateOutcome.PASSED),
-    Gate("Every shared volume of prod is without a fault", outcome=GateOutcome.PASSED, measured="1 volume"),
+    Gate("No guest on hv03 is tied to this node (by a device, a disk, a file or a key)", outcome=GateOutcome.PASSED),
+    Gate("All shared volumes of prod are healthy", outcome=GateOutcome.PASSED, measured="1 volume"),
     Gate("No storage repair is under way", outcome=GateOutcome.PASSED),
-    Gate("Every virtual disk that hv03 sees is healthy", outcome=GateOutcome.PASSED, measured="0 virtual disks"),
-    Gate("Every guest of hv03 may run on another node that is up", outcome=GateOutcome.PASSED, measured="3 guests"),
-    Gate("Every other role of hv03 may run on another node that is up", GateOutcome.PASSED, "none"),
     Gate(
-        "Every role of hv03 finds a node without a role of its anti-affinity class",
+        "Every Storage Spaces virtual disk that hv03 sees is healthy",
+        outcome=GateOutcome.PASSED,
+        measured="0 virtual disks",
+    ),
+    Gate(
+        "Every guest on hv03 has another possible owner node that is up",
+        outcome=GateOutcome.PASSED,
+        measured="3 guests",
+    ),
+    Gate("Every other role on hv03 has another possible owner node that is up", GateOutcome.PASSED, "none"),
+    Gate(
+        "Anti-affinity can be kept: for each role on hv03 there is a node with no role of the same class",
         GateOutcome.PASSED,
         "no role has such a class",
     ),
@@ -106,8 +116,8 @@ GATES = (
         measured="MoveTypeThreshold 2000",
         blocks=False,
     ),
-    Gate("Every guest of hv03 is clustered", outcome=GateOutcome.PASSED, measured="3 guests", blocks=False),
-    Gate("No run of Cluster-Aware Updating works on prod", outcome=GateOutcome.PASSED, measured="3 nodes asked"),
+    Gate("Every guest on hv03 is clustered", outcome=GateOutcome.PASSED, measured="3 guests", blocks=False),
+    Gate("Cluster-Aware Updating is not running on prod", outcome=GateOutcome.PASSED, measured="3 nodes asked"),
 )
 
 
@@ -169,36 +179,36 @@ SILENT = Unknown("prod", "timed out", "no answer in 20 s.")
 CASES = {
     "another node is paused": (
         lambda make: {"prod": {"MSCluster_Node": up(make, hv01=make.node_row("hv01", state=2))}},
-        "No other node of prod is paused or leaves the cluster",
+        "No other node of prod is paused or leaving the cluster",
         "hv01 is paused",
     ),
     "another node is joining": (
         lambda make: {"prod": {"MSCluster_Node": up(make, hv01=make.node_row("hv01", state=3))}},
-        "No other node of prod is paused or leaves the cluster",
+        "No other node of prod is paused or leaving the cluster",
         "hv01 is joining",
     ),
     "another node is in a state that nobody knows": (
         lambda make: {"prod": {"MSCluster_Node": up(make, hv01=make.node_row("hv01", state=4294967295))}},
-        "No other node of prod is paused or leaves the cluster",
+        "No other node of prod is paused or leaving the cluster",
         "hv01 is in the unknown state 4294967295",
     ),
     "another node is isolated": (
         lambda make: {
             "prod": {"MSCluster_Node": up(make, hv01=make.node_row("hv01", state=1) | {"StatusInformation": "1"})}
         },
-        "No other node of prod is paused or leaves the cluster",
+        "No other node of prod is paused or leaving the cluster",
         "hv01 is isolated (its guests keep running there until it rejoins or they fail over)",
     ),
     "another node is in quarantine": (
         lambda make: {
             "prod": {"MSCluster_Node": up(make, hv01=make.node_row("hv01", state=1) | {"StatusInformation": "2"})}
         },
-        "No other node of prod is paused or leaves the cluster",
+        "No other node of prod is paused or leaving the cluster",
         "hv01 is in quarantine",
     ),
     "another node is down, and nobody told whether it is isolated": (
         lambda make: {"prod": {"MSCluster_Node": up(make, hv01=make.node_row("hv01", state=1, build=17763))}},
-        "No other node of prod is paused or leaves the cluster",
+        "No other node of prod is paused or leaving the cluster",
         "hv01 is down, and whether it is isolated was not told",
     ),
     "roles of one class have no node left": (
@@ -213,7 +223,7 @@ CASES = {
                 ],
             }
         },
-        "Every role of hv03 finds a node without a role of its anti-affinity class",
+        "Anti-affinity can be kept: for each role on hv03 there is a node with no role of the same class",
         "the rule is enforced: sql-07 has no node left",
     ),
     "the node itself is down": (
@@ -234,7 +244,7 @@ CASES = {
     "a node that may have the memory is silent": (
         lambda make: {"hv01": {"Win32_OperatingSystem": Unknown("hv01", "timed out", "no answer in 20 s.")}},
         "The guests of hv03 fit into the memory of the other nodes",
-        "needs 24 GB, 16 GB free on 1 node; hv01 did not tell; no room for test-tfs-01",
+        "needs 24 GB, 16 GB free on 1 node; hv01 did not report; no room for test-tfs-01",
     ),
     "nobody tells how much memory the guests hold": (
         lambda make: {"hv03": {"Msvm_SummaryInformation": Unknown("hv03", "refused", "no right.")}},
@@ -248,26 +258,26 @@ CASES = {
     ),
     "a guest is backing up": (
         lambda make: {"hv03": {"Msvm_ComputerSystem": make.guest_rows(busy=("sql-07",))}},
-        "No backup runs on hv03 or on a shared volume",
-        "A backup runs: 1 guest backing up (sql-07)",
+        "No backup is running on hv03 or on a shared volume",
+        "A backup is running: 1 guest backing up (sql-07)",
     ),
     "a shared volume is in backup": (
         lambda make: {
             "prod": {"MSCluster_ClusterSharedVolume": [{"Name": "V", "BackupState": "1", "FaultState": "0"}]}
         },
-        "No backup runs on hv03 or on a shared volume",
-        "A backup runs: shared volume V in backup",
+        "No backup is running on hv03 or on a shared volume",
+        "A backup is running: shared volume V in backup",
     ),
     "a shared volume has no access": (
         lambda make: {
             "prod": {"MSCluster_ClusterSharedVolume": [{"Name": "V", "BackupState": "0", "FaultState": "2"}]}
         },
-        "Every shared volume of prod is without a fault",
+        "All shared volumes of prod are healthy",
         "V no access",
     ),
     "shared volumes are not known": (
         lambda make: {"prod": {"MSCluster_ClusterSharedVolume": SILENT}},
-        "Every shared volume of prod is without a fault",
+        "All shared volumes of prod are healthy",
         "not known: prod: no answer in 20 s",
     ),
     "a storage job runs": (
@@ -277,27 +287,27 @@ CASES = {
     ),
     "a virtual disk is unhealthy, and no job runs": (
         lambda make: {"hv03": {"MSFT_VirtualDisk": [disk("Volume1", "2", ("11",)), disk("Volume2")]}},
-        "Every virtual disk that hv03 sees is healthy",
+        "Every Storage Spaces virtual disk that hv03 sees is healthy",
         "Volume1 is unhealthy (in service)",
     ),
     "a virtual disk is healthy by one number and detached by the other": (
         lambda make: {"hv03": {"MSFT_VirtualDisk": [disk("Volume1", "0", ("53249",))]}},
-        "Every virtual disk that hv03 sees is healthy",
+        "Every Storage Spaces virtual disk that hv03 sees is healthy",
         "Volume1 is healthy (detached)",
     ),
     "a virtual disk warns": (
         lambda make: {"hv03": {"MSFT_VirtualDisk": [disk("Volume1", "1", "3")]}},
-        "Every virtual disk that hv03 sees is healthy",
+        "Every Storage Spaces virtual disk that hv03 sees is healthy",
         "Volume1 is warning (degraded)",
     ),
     "a virtual disk does not tell how it is": (
         lambda make: {"hv03": {"MSFT_VirtualDisk": [disk("Volume1", "5", ("2",))]}},
-        "Every virtual disk that hv03 sees is healthy",
+        "Every Storage Spaces virtual disk that hv03 sees is healthy",
         "not known: Volume1 is of health 5",
     ),
     "virtual disks are not known": (
         lambda make: {"hv03": {"MSFT_VirtualDisk": Unknown("hv03", "timed out", "no answer in 20 s.")}},
-        "Every virtual disk that hv03 sees is healthy",
+        "Every Storage Spaces virtual disk that hv03 sees is healthy",
         "not known: hv03: no answer in 20 s",
     ),
     "storage jobs are not known": (
@@ -307,12 +317,12 @@ CASES = {
     ),
     "Cluster-Aware Updating works on another node": (
         lambda make: {"hv02": {"MSFT_CAURun": [{"OrchestratorGuid": "5b1c"}]}},
-        "No run of Cluster-Aware Updating works on prod",
-        "Cluster-Aware Updating is running, says hv02",
+        "Cluster-Aware Updating is not running on prod",
+        "Cluster-Aware Updating is running, reported by hv02",
     ),
     "a node does not tell of Cluster-Aware Updating": (
         lambda make: {"hv01": {"MSFT_CAURun": Unknown("hv01", "timed out", "no answer in 20 s.")}},
-        "No run of Cluster-Aware Updating works on prod",
+        "Cluster-Aware Updating is not running on prod",
         "not known: hv01: no answer in 20 s",
     ),
     "a job on the storage is in a state that nobody lists": (
@@ -327,7 +337,7 @@ CASES = {
     ),
     "another node is in a state that nobody lists": (
         lambda make: {"prod": {"MSCluster_Node": up(make, hv01=make.node_row("hv01", state=7))}},
-        "No other node of prod is paused or leaves the cluster",
+        "No other node of prod is paused or leaving the cluster",
         "hv01 is in the unknown state 7",
     ),
     "a lock is not told": (
@@ -353,7 +363,7 @@ CASES = {
         "No guest on hv03 is locked",
         "0 of 3 locked; not known for sql-07",
     ),
-    "a shared volume does not tell its fault": (
+    "a shared volume did not report its fault": (
         lambda make: {
             "prod": {
                 "MSCluster_ClusterSharedVolume": [
@@ -362,7 +372,7 @@ CASES = {
                 ]
             }
         },
-        "Every shared volume of prod is without a fault",
+        "All shared volumes of prod are healthy",
         "W redirected access; not known for V",
     ),
     "a shared volume does not tell whether it is in backup": (
@@ -374,17 +384,17 @@ CASES = {
                 ]
             }
         },
-        "No backup runs on hv03 or on a shared volume",
-        "Whether a backup runs is not known: what the cluster reports about V cannot be read",
+        "No backup is running on hv03 or on a shared volume",
+        "Unknown whether a backup is running: what the cluster reports about V cannot be read",
     ),
     "a guest may be nowhere else": (
         lambda make: {"prod": {"MSCluster_ResourceToPossibleOwner": make.owner_rows(crm_02=("hv03",))}},
-        "Every guest of hv03 may run on another node that is up",
+        "Every guest on hv03 has another possible owner node that is up",
         "cannot: SCVMM crm-02 Resources",
     ),
     "possible owners are not known": (
         lambda make: {"prod": {"MSCluster_ResourceToPossibleOwner": SILENT}},
-        "Every guest of hv03 may run on another node that is up",
+        "Every guest on hv03 has another possible owner node that is up",
         "not known: prod: no answer in 20 s",
     ),
     "locks are not known": (
@@ -401,7 +411,7 @@ OPEN = {
     "nobody tells how much memory the guests hold": ("memory of guests of hv03",),
     "a guest's memory is not told": ("memory that test-tfs-01 holds",),
     "shared volumes are not known": ("backups of the shared volumes of prod", "shared volumes of prod"),
-    "a shared volume does not tell its fault": ("whether V has a fault",),
+    "a shared volume did not report its fault": ("whether V has a fault",),
     "a shared volume does not tell whether it is in backup": ("whether V is in backup",),
     "possible owners are not known": ("possible owners of guests of prod",),
     "virtual disks are not known": ("virtual disks of hv03",),
@@ -449,7 +459,7 @@ WARNINGS = {
         "The quorum would hold if hv03 went down",
         "not known: prod: the cluster tells the unlisted QuorumTypeValue 5, so whether a witness votes is open",
     ),
-    "a node does not tell its vote": (
+    "a node did not report its vote": (
         lambda make: {
             "prod": {
                 "MSCluster_Node": up(make, hv01=make.node_row("hv01") | {"NodeWeight": None, "DynamicWeight": None})
@@ -488,7 +498,7 @@ WARNINGS = {
                 ],
             }
         },
-        "Every role of hv03 finds a node without a role of its anti-affinity class",
+        "Anti-affinity can be kept: for each role on hv03 there is a node with no role of the same class",
         "a wish that is not enforced: sql-07 has no node left",
     ),
     "the witness is not known": (
@@ -508,24 +518,24 @@ WARNINGS = {
     ),
     "a guest is not clustered": (
         lambda make: {"hv03": {"Msvm_ComputerSystem": make.guest_rows(extra=("lonely",))}},
-        "Every guest of hv03 is clustered",
+        "Every guest on hv03 is clustered",
         "stays on hv03: lonely",
     ),
     "a shared volume is redirected": (
         lambda make: {
             "prod": {"MSCluster_ClusterSharedVolume": [{"Name": "V", "BackupState": "0", "FaultState": "1"}]}
         },
-        "Every shared volume of prod is without a fault",
+        "All shared volumes of prod are healthy",
         "V redirected access",
     ),
     "this Windows knows no Cluster-Aware Updating": (
         lambda make: {"hv02": {"MSFT_CAURun": Unknown("hv02", "absent", "it has no such class.")}},
-        "No run of Cluster-Aware Updating works on prod",
+        "Cluster-Aware Updating is not running on prod",
         "not known: hv02: it has no such class",
     ),
     "this Windows tells no virtual disks": (
         lambda make: {"hv03": {"MSFT_VirtualDisk": Unknown("hv03", "absent", "it has no such class.")}},
-        "Every virtual disk that hv03 sees is healthy",
+        "Every Storage Spaces virtual disk that hv03 sees is healthy",
         "not known: hv03: it has no such class",
     ),
     "this Windows tells no storage jobs": (
@@ -618,16 +628,14 @@ async def test_the_impact_names_what_moves_beside_the_guests(planned, make, case
 async def test_the_coordinator_of_a_shared_volume_moves_and_nothing_is_said_to_break(planned, make):
     volumes = [{"Name": f"6b0e5c1{at}-0000-4000-8000-000000000000", "GroupType": "4"} for at in range(2)]
     plan = await planned(COMMAND, make.cluster(prod=with_roles(make, *volumes)))
-    assert plan.impact == (
-        "3 guests leave hv03. 2 shared volumes get another coordinator node, reading and writing go on."
-    )
+    assert plan.impact == ("3 guests leave hv03. 2 shared volumes get another coordinator node; I/O continues.")
 
 
 async def test_a_role_that_may_run_nowhere_else_holds_the_drain(planned, make):
     prod = with_roles(make, SQL, resources=[SQL_RESOURCE], owners=[("SQL Server (VMMDB) instance", ("hv03", "hv99"))])
     plan = await planned(COMMAND, make.cluster(prod=prod))
     held = {gate.description: gate.measured for gate in plan.blocking_gates}
-    assert held["Every other role of hv03 may run on another node that is up"] == "cannot: SQL Server (VMMDB)"
+    assert held["Every other role on hv03 has another possible owner node that is up"] == "cannot: SQL Server (VMMDB)"
 
 
 async def test_a_role_with_a_guests_name_is_not_that_guest(planned, make):
@@ -649,7 +657,7 @@ async def test_resources_that_do_not_tell_their_machine_leave_room_and_clusterin
     )
     plan = await planned(COMMAND, script)
     open_ = [gate.description for gate in plan.gates if gate.outcome is GateOutcome.NOT_KNOWN]
-    assert open_ == ["The guests of hv03 fit into the memory of the other nodes", "Every guest of hv03 is clustered"]
+    assert open_ == ["The guests of hv03 fit into the memory of the other nodes", "Every guest on hv03 is clustered"]
 
 
 async def test_the_threshold_may_come_from_the_hive(planned, make):
@@ -682,10 +690,10 @@ async def test_locked_guests_are_explained_with_the_writer_and_the_guests_behind
     assert plan.evidence == (
         "A locked guest does not move: a drain fails with error 5960 and event 1137.",
         "Microsoft Hyper-V VSS Writer LOOKS STUCK: [5] Waiting for completion · Retryable error.",
-        "No backup runs.",
+        "No backup is running.",
         "Locked: 2 of 3: victims: crm-02, sql-07.",
         "Suspect: test-tfs-01 (event 10102, 22:14 UTC).",
-        "A drain failed with error 5960 (1 event 1137, last 22:20 UTC).",
+        "A drain failed with error 5960 (event 1137, 1 time, last 22:20 UTC).",
     )
     assert [remedy.line for remedy in plan.remedies] == ["/find-full-guests hv03", "/check-writers hv03"]
     assert next(gate for gate in plan.gates if "locked" in gate.description).measured == "2 of 3 locked: crm-02, sql-07"
@@ -818,7 +826,7 @@ BACK = {
     "all is well": ({}, []),
     "a run of Cluster-Aware Updating": (
         {"hv02": {"MSFT_CAURun": [{"OrchestratorGuid": "5b1c"}]}},
-        ["No run of Cluster-Aware Updating works on prod"],
+        ["Cluster-Aware Updating is not running on prod"],
     ),
     "a storage job, which does not mind": ({"hv03": {"MSFT_StorageJob": [{"Name": "Repair", "JobState": "4"}]}}, []),
 }
@@ -869,7 +877,7 @@ async def test_guests_of_one_name_are_told_apart_by_their_ids(planned, make):
         make.cluster(hv03={"Msvm_ComputerSystem": busy, "Msvm_SummaryInformation": make.memory_rows()[1:]}),
     )
     told = {gate.description: gate.measured for gate in plan.gates if not gate.passed}
-    assert "guest backing up (app (00000002))" in told["No backup runs on hv03 or on a shared volume"]
+    assert "guest backing up (app (00000002))" in told["No backup is running on hv03 or on a shared volume"]
     assert told["The guests of hv03 fit into the memory of the other nodes"].endswith("not known for app (00000001)")
 
 
@@ -914,7 +922,7 @@ async def test_a_job_that_runs_for_a_client_of_the_product_s_own_is_not_known_to
     args = COMMAND.args(Target("hv03", "host", "prod", backup=("commvault",)))
     plan = COMMAND.plan(args, await COMMAND.collect(args, ask))
     assert tuple(one.what for one in plan.open_questions) == asked
-    gate = next(one for one in plan.gates if one.description.startswith("No backup runs on hv03"))
+    gate = next(one for one in plan.gates if one.description.startswith("No backup is running on hv03"))
     assert gate.outcome is (GateOutcome.NOT_KNOWN if asked else GateOutcome.PASSED)
 
 

@@ -344,7 +344,7 @@ def resyncing(begins, ends, *, on="true"):
 async def test_when_it_resynchronises_is_seen_and_taken_over(planned, script, passed, says):
     made = await planned(script)
     assert made.groups, "it is a warning"
-    (gate,) = [one for one in made.gates if "resynchronises by itself" in one.description]
+    (gate,) = [one for one in made.gates if "automatic resynchronization schedule" in one.description]
     assert (gate.passed, says in gate.measured) == (passed, True), gate.measured
     assert passed or "18:30 to 06:00: look at it after the drill" in gate.measured
 
@@ -395,7 +395,7 @@ REFUSED = [
     ("dr01", {"Win32_ComputerSystem": [{"NumberOfLogicalProcessors": "2"}]}, "memory and processors", "BLOCKED", "dr01 only 2"),
     ("dr01", {"Win32_OperatingSystem": [{"BuildNumber": "17763", "FreePhysicalMemory": "4300000"}]}, "memory and processors", "BLOCKED", "stay free"),
     ("hv01", {"Msvm_SummaryInformation": GONE}, "memory and processors", "NOT_KNOWN", "hv01"),
-    ("hv01", {"Win32_ShadowCopy": GONE}, "No backup runs on hv01", "NOT_KNOWN", ""),
+    ("hv01", {"Win32_ShadowCopy": GONE}, "No backup is running on hv01", "NOT_KNOWN", ""),
 ]  # fmt: skip
 
 

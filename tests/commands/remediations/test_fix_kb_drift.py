@@ -232,10 +232,10 @@ SILENT = Unknown("hv02", "timed out", "no answer in 20 s.")
         ((package(B), package(A, PackageState.INSTALL_PENDING)), {}, "KB2607712 is Install Pending"),
         ((package("RollupFix"),), {"build": 14393}, "refused, there is nothing to do here"),
         ((package(B),), {"files": {A: SILENT, B: SILENT}}, "No plan yet for prod"),
-        ((package(B),), {"updater": SILENT}, "How Automatic Updates start on hv02 is known"),
+        ((package(B),), {"updater": SILENT}, "The startup type of Automatic Updates on hv02 is known"),
         ((package(B),), {"updates": SILENT}, "No update is stuck on hv02"),
         ((package(B),), {"old": OldNode(SILENT, Backup(runs=False))}, "The guests of hv02 are known"),
-        ((package(B),), {"old": OldNode((), Backup(runs=True))}, "No backup runs on hv02"),
+        ((package(B),), {"old": OldNode((), Backup(runs=True))}, "No backup is running on hv02"),
     ],
 )
 def test_every_way_to_propose_nothing(packages, over, says):

@@ -106,7 +106,7 @@ def refresh(key):
 async def test_the_refresh_comes_first(planned):
     assert await planned(script()) == Plan(
         reason=BECAUSE,
-        impact="VMM looks at one virtual machine anew; the machine itself is not touched.",
+        impact="VMM refreshes one virtual machine's record; the machine itself is not touched.",
         rollback="None is needed: a refresh only reads the host.",
         locks=(f"vmm:vmm:{OBJECT}",),
         gates=(),
@@ -129,14 +129,14 @@ async def test_the_live_migration_is_by_hand(planned):
         "hv04 is up",
         "crm-01 fits into the memory of hv04",
         "crm-01 is not locked",
-        "No backup runs of crm-01 or on a shared volume",
+        "No backup of crm-01 or of a shared volume is running",
         "crm-01 is not being exported, merged, checkpointed or migrated",
         "crm-01 is not in a critical state",
         "crm-01 is not bound to hv06 by a device, a disk, a file or a key",
-        "Every shared volume of prod is without a fault",
+        "All shared volumes of prod are healthy",
         "crm-01 may run on hv04",
         "No role of the anti-affinity class of crm-01 is on hv04",
-        "No run of Cluster-Aware Updating works on prod",
+        "Cluster-Aware Updating is not running on prod",
         "No job runs in VMM vmm",
     ]
     move, look = plan.steps
@@ -187,7 +187,8 @@ async def test_what_is_not_known_to_be_live_is_not_moved_by_a_person_instead(pla
 async def test_a_person_moves_it_where_nothing_is_proved_or_known(planned):
     told = proved_and() | {("*", "changes prove-migration"): []}
     assert (
-        "A person moves it: no way to migrate live has been proved on prod" in (await planned(told, "migration")).impact
+        "Someone must move it by hand: no live migration method has been proved on prod"
+        in (await planned(told, "migration")).impact
     )
     silent = Unknown("prod", "bad reply", "its answer cannot be understood.")
     told = proved_and() | {("*", "changes prove-migration"): silent}
@@ -226,8 +227,8 @@ HELD = {
     ),
     "a run of updates works": (
         movable(hv02={"MSFT_CAURun": [{"OrchestratorGuid": "5b1c"}]}),
-        "No run of Cluster-Aware Updating works on prod",
-        "Cluster-Aware Updating is running, says hv02",
+        "Cluster-Aware Updating is not running on prod",
+        "Cluster-Aware Updating is running, reported by hv02",
     ),
 }
 
@@ -250,7 +251,7 @@ async def test_what_the_writers_of_its_node_leave_open_holds_a_live_migration_to
             "recall writer": [LARGE.sample("System Writer", "2026-11-22T22:21:00Z", 5, "No error")],
         }
     )
-    (gate,) = (one for one in (await planned(told, "migration")).gates if one.description.startswith("No backup runs"))
+    (gate,) = (one for one in (await planned(told, "migration")).gates if one.description.startswith("No backup "))
     assert gate.outcome is GateOutcome.NOT_KNOWN
     assert [one.what for one in gate.unknowns] == ["what made the newest shadow copies of hv06"]
 
@@ -261,7 +262,7 @@ async def test_the_database_comes_last(planned):
     plan = await planned(script(), "database")
     assert plan.gates == (
         Gate("The schema of vmm is known", outcome=GateOutcome.PASSED, measured="VMM 2016 or later"),
-        Gate("Every node said which virtual machines it has", outcome=GateOutcome.PASSED, measured="6 nodes"),
+        Gate("Every node reported its virtual machines", outcome=GateOutcome.PASSED, measured="6 nodes"),
         Gate("No job runs in VMM vmm", outcome=GateOutcome.PASSED, measured="0 running"),
         Gate(
             "The database of vmm has a full backup less than 24 hours old",
@@ -298,7 +299,7 @@ async def test_the_database_comes_last(planned):
         undo=RowTransaction("vmm", "vmm", (Update("tbl_WLC_VObject", key, becomes, was),)),
         undone=(row_is(HV04, 220),),
         repeatable=True,
-        undo_says="Give that row of tbl_WLC_VObject in VMM vmm the host and the state that it had",
+        undo_says="Restore the previous host and state of that row in tbl_WLC_VObject (VMM vmm)",
     )
     assert start.done == (Check(ROW, MENDED, every=15).described_as(SHOWN),)
     assert stays == refresh("stays")
@@ -316,7 +317,7 @@ async def test_a_service_whose_host_is_known_is_stopped_and_started_as_steps(pla
     assert isinstance(stays.act, ManualStep)
     assert plan.gates[-2:] == (
         Gate("The service VMMService runs on vmm01", outcome=GateOutcome.PASSED, measured="Running", guards="worth"),
-        Gate("No cluster owns VMMService on vmm01", GateOutcome.PASSED, "no resource of a cluster stands for it"),
+        Gate("No cluster owns VMMService on vmm01", GateOutcome.PASSED, "no cluster resource represents it"),
     )
     assert len(plan.evidence) == 1
 
@@ -430,7 +431,7 @@ async def test_a_backup_that_is_just_young_enough(planned):
 
 
 REFUSED = {
-    "all is well": ([missing("hv06", 0)], {}, "Nothing to mend: VMM and hv06 agree about crm-01."),
+    "all is well": ([missing("hv06", 0)], {}, "Nothing to fix: VMM and hv06 agree about crm-01."),
     "two records of one machine": (
         [missing(), missing(ObjectId=guid("object", "x"), Name="other")],
         {},

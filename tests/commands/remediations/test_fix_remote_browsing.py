@@ -68,10 +68,10 @@ AS_BEFORE = Check(GET, (CompareToBefore("on-nothing", ("guid", "setting")),), wi
 async def test_the_whole_plan(planned):
     plan = await planned(COMMAND, script())
     assert plan == Plan(
-        reason="Remote browsing on hv03 is said to fail. It audits Sub 921E, Sub 921F, Sub 9224, Sub 9226 of Object Access.",
+        reason="Someone reported that remote browsing on hv03 fails. It audits Sub 921E, Sub 921F, Sub 9224, Sub 9226 of Object Access.",
         impact="For a minute hv03 audits every access to its objects: its Security log grows."
         " When that log is full, it overwrites its oldest events.",
-        rollback="Every subcategory is set back by its GUID; if a step fails, at once.",
+        rollback="Every subcategory is restored by its GUID, immediately if a step fails.",
         locks=("audit-policy:hv03",),
         gates=(
             Gate(
@@ -79,7 +79,7 @@ async def test_the_whole_plan(planned):
                 outcome=GateOutcome.PASSED,
                 measured="Windows Server 2012 R2",
             ),
-            Gate("What hv03 audits is known", outcome=GateOutcome.PASSED, measured="6 subcategories"),
+            Gate("The audit policy of hv03 is known", outcome=GateOutcome.PASSED, measured="6 subcategories"),
             Gate(DOES_NOT_STOP, outcome=GateOutcome.PASSED, measured="CrashOnAuditFail is 0"),
             Gate(NO_OTHER_POLICY, outcome=GateOutcome.PASSED, measured="none was applied", blocks=False),
         ),
@@ -89,7 +89,7 @@ async def test_the_whole_plan(planned):
                 (
                     Step(
                         "on-nothing",
-                        "On hv03: audit success too for 1 subcategory with nothing now",
+                        "On hv03: turn on Success auditing for 1 subcategory that audits nothing now",
                         change("921D", "enable", "disable"),
                         guard=(audits("921D", 0),),
                         done=(audits("921D", 1, 30),),
@@ -97,11 +97,11 @@ async def test_the_whole_plan(planned):
                         undo=change("921D", "disable", "disable"),
                         undone=(audits("921D", 0, 30),),
                         repeatable=True,
-                        undo_says="On hv03: set 1 subcategory back to nothing",
+                        undo_says="On hv03: restore 1 subcategory to No Auditing",
                     ),
                     Step(
                         "on-failure",
-                        "On hv03: audit success too for 1 subcategory with failure now",
+                        "On hv03: turn on Success auditing for 1 subcategory that audits only Failure now",
                         change("921E", "enable", "enable"),
                         guard=(audits("921E", 2),),
                         done=(audits("921E", 3, 30),),
@@ -109,11 +109,11 @@ async def test_the_whole_plan(planned):
                         undo=change("921E", "disable", "enable"),
                         undone=(audits("921E", 2, 30),),
                         repeatable=True,
-                        undo_says="On hv03: set 1 subcategory back to failure",
+                        undo_says="On hv03: restore 1 subcategory to Failure auditing only",
                     ),
                     Step(
                         "back-nothing",
-                        "On hv03: set 1 subcategory back to nothing",
+                        "On hv03: restore 1 subcategory to No Auditing",
                         change("921D", "disable", "disable"),
                         done=(audits("921D", 0, 30),),
                         before=GET,
@@ -121,7 +121,7 @@ async def test_the_whole_plan(planned):
                     ),
                     Step(
                         "back-failure",
-                        "On hv03: set 1 subcategory back to failure",
+                        "On hv03: restore 1 subcategory to Failure auditing only",
                         change("921E", "disable", "enable"),
                         done=(audits("921E", 2, 30),),
                         before=GET,
@@ -136,10 +136,10 @@ async def test_the_whole_plan(planned):
                 (
                     Step(
                         "browse",
-                        "A person confirms that remote browsing works on hv03",
+                        "Confirm that remote browsing works on hv03",
                         ManualStep(
                             "On a Windows Server 2012 or Windows 8 console or later: close every open wizard and Hyper-V"
-                            " Manager, open them again, and browse for a file on hv03. Say done only if the files are listed. If they are not, stop here instead: then this was not the cause.",
+                            " Manager, open them again, and browse for a file on hv03. Press Done only if the files are listed. If they are not, press Stop After Step: this was not the cause.",
                             "operator",
                         ),
                         done=(AS_BEFORE,),
@@ -149,9 +149,9 @@ async def test_the_whole_plan(planned):
             ),
         ),
         evidence=(
-            "Seen from Windows Server 2012 and Windows 8 alone: consoles on 2008 R2 and Windows 7 (RSAT) list the files.",
-            "A UNC path is no way round: it fails later, for want of rights.",
-            "An audit policy that was removed can still act; the toggle ends that. Nothing is logged about it.",
+            "Only consoles on Windows Server 2012 and Windows 8 show the problem: those on 2008 R2 and Windows 7 (RSAT) list the files.",
+            "A UNC path is no workaround: it fails later for lack of rights.",
+            "An audit policy can stay in effect after it is removed; the toggle clears it. Nothing is logged about it.",
             f"Sub 921D {{{guid('921D')}}}: No Auditing",
             f"Sub 921E {{{guid('921E')}}}: Failure",
             f"Sub 921F {{{guid('921F')}}}: Success",
@@ -159,8 +159,8 @@ async def test_the_whole_plan(planned):
             f"Sub 9225 {{{guid('9225')}}}: No Auditing",
             f"Sub 9226 {{{guid('9226')}}}: Failure",
         ),
-        current_state="browsing is said to fail; it audits Sub 921E, Sub 921F, Sub 9224, Sub 9226 of Object Access",
-        expected_state="a person has browsed again; every subcategory is as it was",
+        current_state="reported: browsing fails; it audits Sub 921E, Sub 921F, Sub 9224, Sub 9226 of Object Access",
+        expected_state="someone has browsed again; every subcategory is as it was",
         self_reverting=True,
     )
     assert planned.ask.rounds == 1
@@ -203,7 +203,7 @@ def test_a_host_that_obeys_ends_exactly_as_it_began(values, words):
         ("7601", "it runs build 7601"),
         ("14393", "it runs build 14393"),
         ("9201", "it runs build 9201"),
-        (None, "it did not tell which Windows"),
+        (None, "it did not report which Windows"),
     ],
 )
 async def test_other_versions_are_refused(planned, build, says):

@@ -158,10 +158,10 @@ async def test_a_disk_that_reads_otherwise_keeps_no_other_from_being_erased(plan
             "No other disk",
             GateOutcome.BLOCKED,
         ),
-        ({"MSFT_Disk": [DISK | {"BusType": "9"}]}, "is its own", GateOutcome.BLOCKED),
-        ({"MSFT_Disk": [DISK | {"IsClustered": "true"}]}, "is its own", GateOutcome.BLOCKED),
-        ({"MSFT_Disk": [DISK | {"IsClustered": None}]}, "is its own", GateOutcome.NOT_KNOWN),
-        ({"MSFT_Disk": [DISK | {"BusType": None}]}, "is its own", GateOutcome.NOT_KNOWN),
+        ({"MSFT_Disk": [DISK | {"BusType": "9"}]}, "is not on a SAN", GateOutcome.BLOCKED),
+        ({"MSFT_Disk": [DISK | {"IsClustered": "true"}]}, "is not on a SAN", GateOutcome.BLOCKED),
+        ({"MSFT_Disk": [DISK | {"IsClustered": None}]}, "is not on a SAN", GateOutcome.NOT_KNOWN),
+        ({"MSFT_Disk": [DISK | {"BusType": None}]}, "is not on a SAN", GateOutcome.NOT_KNOWN),
     ],
 )
 async def test_whatever_is_not_so_or_not_known_refuses(planned, more, gate, outcome):

@@ -88,14 +88,14 @@ def restart(on, service, writer_id, name, guard=()):
 
 
 EMPTY = (*is_drained("prod", "hv03"), *gate_no_locks("prod", "hv03"))
-TWICE = f"{HYPER_V} is stuck: two looks, 2 minutes apart or more, saw the same instance wait"
-JOB_GATE = "No backup job of hv03, its cluster or its guests waits"
+TWICE = f"{HYPER_V} is stuck: two readings, at least 2 minutes apart, show the same instance waiting"
+JOB_GATE = "No backup job of hv03, its cluster or its guests is pending"
 
 
 async def test_the_job_is_dead_and_nothing_is_locked(planned, make):
     plan = await planned(COMMAND, make.resettable(hv03=stuck(make)))
     assert plan == Plan(
-        reason="Microsoft Hyper-V VSS Writer on hv03 is STUCK: [5] Waiting for completion · Unexpected error, 2 samples of one instance. No backup runs.",
+        reason="Microsoft Hyper-V VSS Writer on hv03 is STUCK: [5] Waiting for completion · Unexpected error, same instance in 2 readings. No backup is running.",
         impact="3 guests live-migrate off hv03 and back. While vmms restarts nobody can manage Hyper-V on hv03.",
         rollback="Start vmms if it is stopped, then resume hv03.",
         locks=("cluster:prod",),
@@ -123,7 +123,7 @@ async def test_the_job_is_dead_and_nothing_is_locked(planned, make):
     assert plan.gates[1:4] == (
         Gate(JOB_GATE, outcome=GateOutcome.PASSED, measured="none among its active jobs"),
         Gate(
-            "The language in which hv03 tells of errors is known",
+            "The language of VSS error texts on hv03 is known",
             outcome=GateOutcome.PASSED,
             measured="“No error”",
             guards="worth",
@@ -296,13 +296,13 @@ GATES = {
             }
         },
         "No guest on hv03 is short of space",
-        "full or low: sql-07 D:",
+        "full or nearly full: sql-07 D:",
     ),
     "another node is paused": (
         lambda make: {
             "prod": {"MSCluster_Node": [make.node_row("hv01", state=2), make.node_row("hv02"), make.node_row("hv03")]}
         },
-        "No other node of prod is paused or leaves the cluster",
+        "No other node of prod is paused or leaving the cluster",
         "hv01 is paused",
     ),
 }
@@ -378,7 +378,7 @@ async def test_a_node_that_is_drained_already_waits_for_a_run_of_updates_and_for
     )
     assert [gate.description for gate in plan.blocking_gates] == [
         "hv03 is drained, with no guests on it or moving to it",
-        "No run of Cluster-Aware Updating works on prod",
+        "Cluster-Aware Updating is not running on prod",
     ]
 
 
@@ -446,7 +446,7 @@ async def test_a_running_backup_is_let_end(planned, make):
     busy = stuck(make, Msvm_ComputerSystem=make.guest_rows(busy=("sql-07",)))
     plan = await planned(COMMAND, make.resettable(locked=("sql-07",), hv03=busy))
     assert plan.groups == ()
-    assert "A backup runs: 1 guest backing up (sql-07). Waiting is normal meanwhile: let it end" in plan.reason
+    assert "A backup is running: 1 guest backing up (sql-07). Waiting is normal meanwhile: let it end" in plan.reason
 
 
 async def test_another_writer_that_is_not_well_is_named(planned, make):
@@ -464,7 +464,7 @@ async def test_a_backup_product_that_cannot_be_asked_is_named(planned, make, wri
     failed = {"vssadmin list writers": make.writer_rows(make.writer_row(name, state, "Timed out"))}
     on = Target("hv03", "host", "prod", backup=backup)
     plan = await planned(COMMAND, make.resettable(hv03=failed), on, writer=writer)
-    gates = [gate for gate in plan.gates if gate.description.startswith("No backup runs on hv03")]
+    gates = [gate for gate in plan.gates if gate.description.startswith("No backup is running on hv03")]
     assert [(gate.outcome, gate.blocks_plan) for gate in gates] == [(GateOutcome.NOT_KNOWN, True)]
     assert [one.what for one in gates[0].unknowns] == [missing]
     assert missing in [one.what for one in plan.open_questions]
@@ -474,7 +474,7 @@ async def test_a_guest_that_does_not_tell_its_free_space_is_named(planned, make)
     silent = {"Win32_Volume": Unknown("crm-02", "timed out", "no answer.", "See whether it runs.")}
     plan = await planned(COMMAND, make.resettable(hv03=stuck(make), crm_02=silent))
     gate = next(gate for gate in plan.gates if gate.description == "No guest on hv03 is short of space")
-    assert (gate.outcome, gate.measured) == (GateOutcome.NOT_KNOWN, "not known of crm-02; the other 2 have room")
+    assert (gate.outcome, gate.measured) == (GateOutcome.NOT_KNOWN, "unknown for crm-02; the other 2 have enough")
     assert [(one.what, one.why, one.remedy) for one in gate.unknowns] == [
         ("free space of crm-02", "no answer", "See whether it runs.")
     ]
@@ -485,7 +485,7 @@ async def test_the_service_of_another_writer(planned, make):
     script = make.resettable(hv03=stuck(make, "System Writer", "Timed out", 9))
     plan = await planned(COMMAND, script, writer=(Writer("system"), Writer("writer")))
     assert plan == Plan(
-        reason="System Writer on hv03 is FAILED: [9] Failed at freeze · Timed out. No backup runs.",
+        reason="System Writer on hv03 is FAILED: [9] Failed at freeze · Timed out. No backup is running.",
         impact="The service CryptSvc of hv03 is away for a moment.",
         rollback="Start CryptSvc if it is stopped.",
         locks=("cluster:prod",),
@@ -497,7 +497,7 @@ async def test_the_service_of_another_writer(planned, make):
                 guards="worth",
             ),
             Gate(
-                "No backup runs on hv03",
+                "No backup is running on hv03",
                 outcome=GateOutcome.PASSED,
                 measured="asked: guests, shared volumes, shadow copies; backup products: none",
             ),
@@ -505,10 +505,10 @@ async def test_the_service_of_another_writer(planned, make):
             Gate(
                 "No cluster owns CryptSvc on hv03",
                 outcome=GateOutcome.PASSED,
-                measured="no resource of a cluster stands for it",
+                measured="no cluster resource represents it",
             ),
             Gate(
-                "The language in which hv03 tells of errors is known",
+                "The language of VSS error texts on hv03 is known",
                 outcome=GateOutcome.PASSED,
                 measured="“No error”",
                 guards="worth",
@@ -721,7 +721,7 @@ async def test_refusals(planned, make, alone):
     old = [make.node_row(one, build=7601) for one in ("hv01", "hv02", "hv03")]
     plan = await planned(COMMAND, make.resettable(hv03=stuck(make), prod={"MSCluster_Node": old}))
     assert plan.groups == ()
-    assert "2008 R2 knows no drain" in plan.reason
+    assert "2008 R2 has no drain" in plan.reason
     script = make.resettable(backup01=stuck(make))
     plan = await planned(COMMAND, script, alone)
     assert plan.groups == ()

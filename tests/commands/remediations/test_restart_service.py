@@ -180,7 +180,7 @@ async def test_a_service_on_which_nothing_depends(restart):
             passed("Spooler on hv03 can be stopped"),
             passed("The process ID of Spooler on hv03 is known", "process 4120"),
             passed("The services that depend on Spooler are known", "none running"),
-            passed("No cluster owns Spooler on hv03", "no resource of a cluster stands for it"),
+            passed("No cluster owns Spooler on hv03", "no cluster resource represents it"),
         ),
         groups=(Group("restart", (stop("Spooler"), start("Spooler"), proof("Spooler")), on_failure="undo"),),
         current_state="Running, process 4120",
@@ -210,13 +210,13 @@ async def test_what_depends_on_it_stops_first_and_starts_last(restart):
             passed("The process ID of EventSystem on hv03 is known", "process 804"),
             passed("The services that depend on EventSystem are known", "running: COMSysApp, SENS"),
             passed("Every service that depends on EventSystem can be stopped and started again"),
-            passed("No cluster owns EventSystem, COMSysApp, SENS on hv03", "no resource of a cluster stands for it"),
+            passed("No cluster owns EventSystem, COMSysApp, SENS on hv03", "no cluster resource represents it"),
             Gate(
-                "No backup runs on hv03",
+                "No backup is running on hv03",
                 GateOutcome.PASSED,
                 "asked: guests, shared volumes, shadow copies; backup products: none",
             ),
-            passed("No backup job of hv03, its cluster or its guests waits", "none among its active jobs"),
+            passed("No backup job of hv03, its cluster or its guests is pending", "none among its active jobs"),
         ),
         groups=(
             Group(
@@ -634,9 +634,9 @@ async def test_vmms_of_a_drained_node(restart, make):
     assert [gate.description for gate in plan.gates[6:]] == [
         DRAINED,
         "No guest on hv03 is locked",
-        "No backup runs on hv03 or on a shared volume",
-        "No backup job of hv03, its cluster or its guests waits",
-        "No run of Cluster-Aware Updating works on prod",
+        "No backup is running on hv03 or on a shared volume",
+        "No backup job of hv03, its cluster or its guests is pending",
+        "Cluster-Aware Updating is not running on prod",
     ]
     assert "Hyper-V on hv03 cannot be managed until the service is running again." in plan.impact
 
@@ -645,7 +645,7 @@ async def test_vmms_is_held_by_a_job_an_update_run_and_silence(restart, make):
     plan = await restart("vmms", prod=emptied(make), hv03=EMPTY, commvault={"commvault active jobs": [make.job()]})
     assert held(plan) == [
         (
-            "No backup job of hv03, its cluster or its guests waits",
+            "No backup job of hv03, its cluster or its guests is pending",
             "blocked",
             "job 48211 has been Pending since 22:14 UTC [91:9]",
         )
@@ -777,5 +777,5 @@ async def test_a_service_that_writers_live_in_is_not_stopped_under_a_backup(rest
     plan = await restart(name, service("VSS"), service("swprv"), hv03={"Win32_ShadowCopy": [copy]})
     assert plan.groups == ()
     assert [gate.description for gate in plan.gates if gate.outcome is GateOutcome.BLOCKED] == [
-        "No backup runs on hv03"
+        "No backup is running on hv03"
     ]

@@ -58,7 +58,7 @@ async def test_the_whole_plan(planned, make):
         rollback="Suspend or kill the job in the backup product.",
         locks=("job:48211", "host:hv03"),  # its cluster, where it is in one
         gates=(
-            Gate("Job 48211 waits", GateOutcome.PASSED, "Pending since 22:14 UTC [91:9]", guards="worth"),
+            Gate("Job 48211 is pending", GateOutcome.PASSED, "Pending since 22:14 UTC [91:9]", guards="worth"),
             Gate(ROOM, outcome=GateOutcome.PASSED, measured="3 guests answered", guards="worth"),
         ),
         groups=(Group("resume", (STEP,)),),
@@ -74,11 +74,11 @@ async def test_a_guest_that_is_still_full_holds_it(planned, make):
     plan = await planned(script(make, make.job(), full=("test-tfs-01",)))
     assert plan.groups == ()
     assert plan.reason == (
-        "No plan yet for job 48211: test-tfs-01 C: is full or low, so it would only wait again."
+        "No plan yet for job 48211: test-tfs-01 C: is full or nearly full, so the job would only go pending again."
         " First: free 1 GB or more on test-tfs-01 C:, then check again."
     )
     assert [(gate.description, gate.measured) for gate in plan.blocking_gates] == [
-        (ROOM, "full or low: test-tfs-01 C:")
+        (ROOM, "full or nearly full: test-tfs-01 C:")
     ]
     assert plan.remedies[0].line == "/find-full-guests hv03"
 
@@ -127,7 +127,7 @@ async def test_guests_that_nobody_can_ask_only_warn(planned, make):
     ]
     silent = {"sql-07": {"Win32_Volume": Unknown("sql-07", "timed out", "no answer.")}}
     plan = await planned(script(make, make.job(), **silent))
-    assert (plan.gates[1].passed, plan.gates[1].measured) == (False, "not known of sql-07; the other 2 have room")
+    assert (plan.gates[1].passed, plan.gates[1].measured) == (False, "unknown for sql-07; the other 2 have enough")
     assert [(one.what, one.why) for one in plan.gates[1].unknowns] == [("free space of sql-07", "no answer")]
 
 
@@ -151,13 +151,13 @@ async def test_a_client_that_is_a_stranger_even_to_the_clusters_is_not_known(mak
 
 async def test_no_such_job_and_no_answer(planned, make):
     plan = await planned(script(make))
-    assert plan.reason.startswith("The backup product lists no job 48211.")
+    assert plan.reason.startswith("The backup software lists no job 48211.")
     assert planned.ask.rounds == 1
     other = await planned(script(make, make.job(number=7)))
     assert (other.groups, "lists no job 48211" in other.reason) == ((), True)
     silent = Unknown("commvault", "absent", "no backup product is in the inventory.")
     plan = await planned(make.resettable(commvault={"commvault job": silent}))
-    assert plan.reason == "No plan for job 48211: the backup product told nothing of it"
+    assert plan.reason == "No plan for job 48211: the backup software reported nothing about it"
 
 
 async def test_a_client_without_a_name(planned, make):

@@ -58,12 +58,12 @@ ROLES = Wql(
 )
 ARRIVE = Step(
     key="arrive",
-    description="Wait until no guest moves, and note those on hv03",
+    description="Wait until no guest is moving, then record the guests on hv03",
     act=None,
     done=(
         Check(
             ROLES, (Expect((FlagPredicate("StatusInformation", 4),), at_least=0, at_most=0),), within=1200
-        ).described_as("no guest of prod waits to be moved"),
+        ).described_as("no guest of prod is queued to move"),
         Check(ROLES, (Expect((Predicate("State", "=", 4),), at_least=0, at_most=0),), within=1200).described_as(
             "no guest of prod is being moved"
         ),
@@ -85,8 +85,8 @@ GATES = (
         GateOutcome.PASSED,
         blocks=False,
     ),
-    Gate("Every shared volume of prod is without a fault", GateOutcome.PASSED, "1 volume", blocks=False),
-    Gate("No run of Cluster-Aware Updating works on prod", GateOutcome.PASSED, "3 nodes asked"),
+    Gate("All shared volumes of prod are healthy", GateOutcome.PASSED, "1 volume", blocks=False),
+    Gate("Cluster-Aware Updating is not running on prod", GateOutcome.PASSED, "3 nodes asked"),
 )
 
 
@@ -112,7 +112,7 @@ async def test_the_whole_plan(planned, make):
     plan = await planned(COMMAND, script(make))
     assert plan == Plan(
         reason="hv03 is paused and drained.",
-        impact="The guests that its drain moved away come back at once, live.",
+        impact="Guests that the drain moved away live-migrate back immediately.",
         rollback="Drain hv03 again.",
         locks=("cluster:prod",),
         gates=GATES,
@@ -219,12 +219,12 @@ SILENT = Unknown("hv01", "timed out", "no answer in 20 s.")
 HELD = {
     "a run of Cluster-Aware Updating on another node": (
         {"nodes": {"hv01": {"MSFT_CAURun": [{"OrchestratorGuid": "5b1c"}]}}},
-        "No run of Cluster-Aware Updating works on prod",
-        "Cluster-Aware Updating is running, says hv01",
+        "Cluster-Aware Updating is not running on prod",
+        "Cluster-Aware Updating is running, reported by hv01",
     ),
     "a run of Cluster-Aware Updating that nobody tells of": (
         {"nodes": {"hv01": {"MSFT_CAURun": SILENT}}},
-        "No run of Cluster-Aware Updating works on prod",
+        "Cluster-Aware Updating is not running on prod",
         "not known: hv01: no answer in 20 s",
     ),
     "Hyper-V's service is stopped": (
@@ -265,7 +265,7 @@ WARNED = {
     ),
     "a shared volume is out of reach": (
         lambda _: {"MSCluster_ClusterSharedVolume": [{"Name": "V", "BackupState": "0", "FaultState": "2"}]},
-        "Every shared volume of prod is without a fault",
+        "All shared volumes of prod are healthy",
         "V no access",
     ),
 }

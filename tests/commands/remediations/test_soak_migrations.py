@@ -128,7 +128,7 @@ def test_services_are_told_as_what_they_make_of_a_guest():
 async def test_without_a_proof_there_is_no_plan_but_what_to_type(plans, answers, guest, proofs):
     plan = await plans(answers(proofs=proofs))
     assert not plan.groups
-    assert "no way to migrate live has been proved on prod" in plan.reason
+    assert "no live migration method has been proved on prod" in plan.reason
     assert plan.remedies[0].line == f"/prove-migration {guest.name} --on prod"
 
 

@@ -102,7 +102,7 @@ def test_every_product_that_the_inventory_names_has_to_answer(products, runs, mi
 def test_a_product_that_nobody_can_ask_leaves_the_guests_word_standing():
     backup = state(products=BackupProducts(("veeam",)))
     assert backup.holds_guests is False
-    assert backup.says == "No backup of a guest runs; whether another one does is not known: Veeam cannot be asked."
+    assert backup.says == "No backup of a guest is running; unknown whether another one is: Veeam cannot be asked."
 
 
 @pytest.mark.parametrize(
@@ -131,11 +131,11 @@ def test_a_writer_that_waits_in_a_new_instance_speaks_for_one():
 
 def test_in_words():
     hinted = state(IDLE, cluster(hint=True))
-    assert hinted.says == "No backup runs. BackupInProgress is set, which can be stale."
-    assert state(SILENT).says == "Whether a backup runs is not known: hv03: no answer in 20 s."
+    assert hinted.says == "No backup is running. BackupInProgress is set, which can be stale."
+    assert state(SILENT).says == "Unknown whether a backup is running: hv03: no answer in 20 s."
     every = state(HELD, cluster(volumes=BACKED_UP, hint=True), (HELD_COPY,), commvault(JOB))
     assert every.says == (
-        "A backup runs: 1 guest backing up (crm-01); shared volume Volume1 in backup; job 7 of CommVault;"
+        "A backup is running: 1 guest backing up (crm-01); shared volume Volume1 in backup; job 7 of CommVault;"
         " a shadow copy of 22 Nov 22:41 UTC, which lasts only as long as the program that made it."
     )
     assert no_backup("hv03", state()).measured == "asked: guests, shared volumes, shadow copies; backup products: none"

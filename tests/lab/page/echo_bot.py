@@ -16,7 +16,7 @@ from slack_bolt.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
 SAMPLES = json.loads(Path(__file__).with_name("samples.json").read_text())
-WELL = [{"type": "header", "text": {"type": "plain_text", "text": "prod: writers well on all 6 nodes"}}]
+WELL = [{"type": "header", "text": {"type": "plain_text", "text": "prod: VSS writers healthy on all 6 nodes"}}]
 EVIDENCE = {
     "type": "modal",
     "title": {"type": "plain_text", "text": "Evidence"},

@@ -113,7 +113,7 @@ def test_stuck_writer_whole(stuck_writer):
         f"5 of 6 nodes answered · {TIME} · only you see this",
         (
             "*STUCK hv03:* Microsoft Hyper-V VSS Writer\n"
-            "[5] Waiting for completion · Retryable error. No backup runs.\n"
+            "[5] Waiting for completion · Retryable error. No backup is running.\n"
             "*Means:* the next backup of hv03 is expected to fail for all 11 guests.\n"
             "*Suspect:* test-tfs-01 (event 10102, 22:14)\n"
             "*Next:* free space in the guest first."
