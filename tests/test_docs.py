@@ -163,7 +163,7 @@ def check_line(line: str, where: str) -> None:
         words = line.split()
     command, path = COMMANDS, []
     while words and hasattr(command, "commands"):
-        if words[0] in ("x", "--help"):
+        if words[0] in ("x", "--help", "--version"):
             return
         if words[0] not in command.commands:
             assert not path, f"no such command: {where}"
@@ -233,7 +233,7 @@ NEW = [
 def test_every_setting_exists(name):
     known = keys_of(Settings) | keys_of(InventoryFile)
     for span in spans((ROOT / name).read_text("utf-8")):
-        for table in re.findall(r"\[\[?([a-z_]+(?:\.[\w*-]+)*)\]\]?(?![(\w])", span):
+        for table in re.findall(r"(?<![\w.])\[\[?([a-z_]+(?:\.[\w*-]+)*)\]\]?(?![(\w])", span):
             if table in MARKS:
                 continue
             assert table.split(".")[0] in known, f"no such table: {span}"

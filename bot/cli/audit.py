@@ -227,7 +227,9 @@ def _print_ticket(out: Console, reader: Reader, ticket: str, *, whole: bool) -> 
     print_text(out, styled(f"{ticket}: {now}", "bold"))
     print_rows(out, rows)
     if hidden := len(entries) - len(shown):
-        print_text(out, styled(f"{plural(hidden, 'entry', 'entries')} about presses and messages not shown: --all.", "dim"))
+        print_text(
+            out, styled(f"{plural(hidden, 'entry', 'entries')} about presses and messages not shown: --all.", "dim")
+        )
 
 
 def _print_answer(out: Console, reader: Reader, entry: Entry, *, evidence: bool) -> None:

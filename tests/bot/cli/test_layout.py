@@ -42,7 +42,7 @@ REPORT = Report(
     notes=(f"Kept in {PATH}",),
     chart=Chart("Free GB", "GB", (Bar(f"{HOST} C:", 12), Bar("b D:", 210)), (("1 GB wanted", 10),)),
     table=Table(
-        "What VMM believes and what is so",
+        "VMM's records and the hosts' answers",
         tuple(Column(name) for name in ("virtual machine", "VMM says on", "VMM state", "VM id", "object id", "path")),
         ((HOST, "hv04", "220 Missing", GUID, GUID[::-1], PATH),),
     ),
