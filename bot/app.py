@@ -223,7 +223,7 @@ def _status(
                 *_open_windows(parts, person),
                 *clusters,
             ),
-            ledger=ledger_status_text(parts),
+            ledger=await asyncio.to_thread(ledger_status_text, parts),
             version=version("hvops"),
         )
 

@@ -9,8 +9,8 @@ import asyncio
 import functools
 import secrets
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -153,33 +153,53 @@ class Pipeline:
             HvopsError: refused, unreadable, or our own bug; its text is the sentence for the person.
         """
         began = time.monotonic()
-        with self.recording_refusals(request) as asking:
-            async with self.turns.take(request.person.id):
-                line = await self.begin(request, asking, Diagnostic)
-                look = self.look(self._clock(), progress)
-                look.count_from(began)
-                report = await run_diagnostic(line, look)
-                seconds = time.monotonic() - began
-                # On a thread: megabytes of evidence are searched for secrets, and acknowledgements must not wait for it.
-                return await asyncio.to_thread(self.store_answer, asking, line, report, tuple(look.evidence), seconds)
+        async with self.recording_refusals_beside(request) as asking, self.turns.take(request.person.id):
+            line = await self.begin(request, asking, Diagnostic)
+            look = self.look(self._clock(), progress)
+            look.count_from(began)
+            report = await run_diagnostic(line, look)
+            seconds = time.monotonic() - began
+            # On a thread: megabytes of evidence are searched for secrets, and acknowledgements must not wait for it.
+            return await asyncio.to_thread(self.store_answer, asking, line, report, tuple(look.evidence), seconds)
 
     @contextmanager
     def recording_refusals(self, request: Request) -> Iterator[RequestContext]:
-        """Whatever goes wrong inside stands in the ledger, without secrets, before it is raised on."""
+        """Whatever goes wrong inside stands in the ledger, without secrets, before it is raised on. For threads."""
         asking = RequestContext()
         try:
             yield asking
         except LedgerError:
             raise  # nothing can be written, so nothing is asked and nothing is claimed
-        except HvopsError as error:
-            error.args = (self.mask.redact_text(str(error)),)
-            self._refuse(request, asking, error)
+        except Exception as error:
+            known = self._known(request, error)
+            self._refuse(request, asking, known)
+            if known is error:
+                raise
+            raise known from error
+
+    @asynccontextmanager
+    async def recording_refusals_beside(self, request: Request) -> AsyncIterator[RequestContext]:
+        """The same for whoever is on the loop: it is written beside it."""
+        asking = RequestContext()
+        try:
+            yield asking
+        except LedgerError:
             raise
         except Exception as error:
-            bug = secrets.token_hex(4)
-            log.exception("our bug", bug=bug, line=request.line)
-            self._refuse(request, asking, InternalError(bug))
-            raise InternalError(bug) from error
+            known = self._known(request, error)
+            await asyncio.to_thread(self._refuse, request, asking, known)
+            if known is error:
+                raise
+            raise known from error
+
+    def _known(self, request: Request, error: Exception) -> HvopsError:
+        """The error that the person and the ledger are told, without secrets; our own bug by an id that the log has too."""
+        if isinstance(error, HvopsError):
+            error.args = (self.mask.redact_text(str(error)),)
+            return error
+        bug = secrets.token_hex(4)
+        log.error("our bug", bug=bug, line=request.line, exc_info=error)
+        return InternalError(bug)
 
     async def begin(
         self, request: Request, asking: RequestContext, kind: type[Diagnostic[Any, Any] | Remediation[Any, Any]]

@@ -147,7 +147,7 @@ async def _settle_by_hand(run: Run, at: StepInstance, intent: BegunStep) -> Step
     heard, ends = 0, intent.at + timedelta(seconds=at.step.deadline)
     says = "waiting for a person"
     while True:
-        run.refresh()
+        await asyncio.to_thread(run.refresh)
         hands = run.story.confirmations.get(at.key, 0)
         if hands > heard:
             heard = hands
@@ -165,7 +165,7 @@ async def _settle_by_hand(run: Run, at: StepInstance, intent: BegunStep) -> Step
 async def ask_about(run: Run, at: StepInstance) -> StepResult:
     """What became of a step in flight, by one look: nothing of it is waited for, repeated or begun."""
     seen = await _look_now(run, at)
-    run.refresh()
+    await asyncio.to_thread(run.refresh)
     unheard = at.step.is_by_hand and not run.story.confirmations.get(at.key)
     ended = {CheckState.MET: StepStatus.DONE, CheckState.FAILED: StepStatus.FAILED}.get(seen.is_)
     if ended is None or unheard:
@@ -187,7 +187,7 @@ async def _look_now(run: Run, at: StepInstance) -> CheckResult:
 async def abandon(run: Run, at: StepInstance, fate: SendResult) -> StepResult:
     """Cancelled while waiting. What is known now stands in the outcome; what nobody knows, a person must decide."""
     seen = await _look_now(run, at)
-    run.refresh()
+    await asyncio.to_thread(run.refresh)
     unheard = at.step.is_by_hand and not run.story.confirmations.get(
         at.key
     )  # whoever cancels says that it was not done

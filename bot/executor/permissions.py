@@ -6,6 +6,7 @@ or resumed the ticket must hold that role now. If one of them lost it, the ticke
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -46,6 +47,7 @@ class _Part:
 
 async def recheck_roles(run: Run) -> RoleCheck:
     """Look up everybody whose word the ticket runs on. Raises LedgerError."""
+    await asyncio.to_thread(run.refresh)
     parts = tuple(_parts(run))
     lost, unknown = [], []
     for part in parts:
@@ -106,7 +108,6 @@ def _parts(run: Run) -> Iterator[_Part]:
     proposal = run.proposal
     decides = Role.OPERATOR if proposal.policy == CONFIRM else Role.APPROVER
     yield _Part(proposal.requester, proposal.requester_name, "asked for it", Role.OPERATOR)
-    run.refresh()
     for entry in run.decided:
         if entry.kind == Approved.kind:
             said = entry.read(Approved)

@@ -6,6 +6,7 @@ missing now; what is known now must be so; and what is newly missing was answere
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -66,7 +67,7 @@ async def revalidate(run: Run, at: StepInstance | None) -> PlanDrift | NotDue | 
         run: the ticket.
         at: the step that begins the group to compare; None to compare the whole plan, before the first act.
     """
-    run.refresh()  # what was answered too long ago counts no more
+    await asyncio.to_thread(run.refresh)  # what was answered too long ago counts no more
     try:
         made = await run.parts.planner.rebuild(run.proposal, at.group.key if at is not None else "")
     except LedgerError:

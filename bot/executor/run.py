@@ -114,7 +114,7 @@ class Run:
         return not self.story.intents.keys() <= {place.key for place in self.places}
 
     def refresh(self) -> list[Entry]:
-        """Read the ledger again: it is the only state."""
+        """Read the ledger again, beside the loop: it is the only state."""
         after = self._entries[-1].seq if self._entries else 0
         new = self.parts.ledger.moves(self.ticket, after)
         self._reader.add(new)
@@ -162,7 +162,7 @@ class Run:
     async def write(self, transition: Transition) -> Entry:
         """Append about this ticket, read it back, and tell."""
         entry = await self.parts.write(self.ticket, transition)
-        self.refresh()
+        await asyncio.to_thread(self.refresh)
         self.tell(entry.kind, entry.message or entry.description or entry.reason)
         return entry
 
@@ -172,7 +172,7 @@ class Run:
 
     async def next_attempt(self, reason: str) -> None:
         """Begin the next attempt: whatever an older one still does is refused from now on."""
-        ticket = self.parts.ledger.ticket(self.ticket)
+        ticket = await asyncio.to_thread(self.parts.ledger.ticket, self.ticket)
         assert ticket is not None
         await self.write(Resumed(attempt=ticket.attempt + 1, by=BOT, reason=reason))
         self.attempt = ticket.attempt + 1
@@ -193,10 +193,10 @@ class Run:
             piece = min(left, self.parts.every)
             await self.parts.sleep(piece)
             left -= piece
-            self.raise_if_cancelled()
+            await asyncio.to_thread(self.raise_if_cancelled)
 
     def raise_if_cancelled(self, *, is_sending: bool = False) -> None:
-        """Raise Cancelled or Preempted where somebody asked for it, OutOfTime after its deadline.
+        """Raise Cancelled or Preempted where somebody asked for it, OutOfTime after its deadline. It reads the ledger: beside the loop.
 
         What finishes by itself is waited for first; `is_sending`: its act has not gone out yet.
         """
@@ -228,7 +228,7 @@ class Run:
         """
         has_waited = False
         while why := self.why_it_waits(at):
-            self.raise_if_cancelled(is_sending=True)
+            await asyncio.to_thread(self.raise_if_cancelled, is_sending=True)
             has_waited = True
             await self.pause(self.parts.every, f"waiting: {why}")
         return has_waited
@@ -246,8 +246,8 @@ class Run:
     async def wait_while_stopped(self) -> bool:
         """Nothing begins while /hvops stop is in force. Whether it had to wait. Raises Cancelled, Preempted, OutOfTime."""
         told = False
-        while self.parts.ledger.is_stopped():
-            self.raise_if_cancelled(is_sending=True)
+        while await asyncio.to_thread(self.parts.ledger.is_stopped):
+            await asyncio.to_thread(self.raise_if_cancelled, is_sending=True)
             if not told:
                 waits = (
                     "what failed is not taken back"

@@ -116,13 +116,13 @@ class Scheduler:
         """Why this process runs nothing any more, or ""."""
         return self._only.trouble
 
-    def _say_once(self, trouble: str) -> None:
+    async def _say_once(self, trouble: str) -> None:
         """Nothing acts here any more: those who wait for a ticket see it there."""
         if not trouble or self._has_told_trouble:
             return
         self._has_told_trouble = True
         log.error("this process runs no more tickets", why=trouble)
-        for one in self._parts.ledger.listed(_OPEN, limit=-1):
+        for one in await asyncio.to_thread(self._parts.ledger.listed, _OPEN, limit=-1):
             self._parts.tell(TicketChange(one.id, "stopped", says=trouble))
 
     @property
@@ -158,19 +158,19 @@ class Scheduler:
     async def tick(self) -> None:
         """One look over all open tickets. Only in the process that is the one; never raises for one ticket's trouble."""
         try:
-            if not self._only.acquire():
-                self._say_once(self._only.trouble)
+            if not await asyncio.to_thread(self._only.acquire):
+                await self._say_once(self._only.trouble)
                 return
             await asyncio.to_thread(self._parts.ledger.prove)  # beside the loop: the first time it takes long
             await self._end_the_late()
             if self._has_begun:
                 await self._catch_up()
-            listed = self._parts.ledger.listed(_OPEN, limit=-1, newest_first=False)
-            now = self._now(listed)
+            listed = await asyncio.to_thread(self._parts.ledger.listed, _OPEN, limit=-1, newest_first=False)
+            now = await self._now(listed)
             if not self._has_begun:  # where presses cannot be read, nothing starts, and the next sweep tries again
                 await self._catch_up()
             for one in listed:
-                self._look_after(one, now)
+                await self._look_after(one, now)
             for ticket in sorted(now.giving_way):
                 await self._take_locks_back(ticket)
             self._told_unproved = frozenset()
@@ -203,7 +203,7 @@ class Scheduler:
         for task in self._tasks.values():
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
-        self._only.close()
+        await asyncio.to_thread(self._only.close)
 
     async def _leave(self, ticket: str) -> None:
         """End a run as soon as no act is under way, before it begins the next one."""
@@ -217,9 +217,9 @@ class Scheduler:
     async def _end_the_late(self) -> None:
         """Proposals that nobody decided, approvals that nothing came of."""
         now = self._parts.now()
-        for ticket in self._parts.ledger.overdue(now):
+        for ticket in await asyncio.to_thread(self._parts.ledger.overdue, now):
             await self._end(ticket, Expired(reason="nobody decided in time"))
-        for ticket in self._parts.ledger.expiring_approvals(now):
+        for ticket in await asyncio.to_thread(self._parts.ledger.expiring_approvals, now):
             if ticket not in self._tasks:
                 await self._end(ticket, Lapsed(reason="it could not start in time"))
 
@@ -252,37 +252,40 @@ class Scheduler:
         self._in_trouble(ticket)
         log.warning("a ticket cannot be read and stands still", ticket=ticket, why=str(error))
 
-    def _now(self, listed: Iterable[TicketRow]) -> _Now:
+    async def _now(self, listed: Iterable[TicketRow]) -> _Now:
         """How everything stands. What was proposed never changes, so needs are read once, and forgotten afterwards."""
         ledger = self._parts.ledger
         waiting = [one for one in listed if one.state == TicketState.APPROVED]
-        needed = {one.id: self._needs.get(one.id) or self._read_needs(one) for one in waiting}
+        needed = {one.id: self._needs.get(one.id) or await self._read_needs(one) for one in waiting}
         self._needs = {ticket: needs for ticket, needs in needed.items() if needs is not None}
         begun = {lock: ticket for ticket in self._tasks if ticket in self._needs for lock in self._needs[ticket].locks}
-        giving_way = frozenset(ticket for ticket in ledger.yielding_tickets() if self._gives_way(ticket))
-        return _Now(ledger.is_stopped(), begun | ledger.locks(), giving_way)
+        yielding = await asyncio.to_thread(ledger.yielding_tickets)
+        giving_way = frozenset([ticket for ticket in yielding if await self._gives_way(ticket)])
+        is_stopped, held = await asyncio.to_thread(lambda: (ledger.is_stopped(), ledger.locks()))
+        return _Now(is_stopped, begun | held, giving_way)
 
-    def _gives_way(self, ticket: str) -> bool:
+    async def _gives_way(self, ticket: str) -> bool:
         """Whether that can be read out of its entries: nobody takes locks over from a ticket that stands still."""
         found = None
         if not self._is_in_trouble(ticket):
             with self._apart(ticket):
-                found = self._parts.ledger.ticket(ticket)
+                found = await asyncio.to_thread(self._parts.ledger.ticket, ticket)
         return found is not None and found.yields_locks
 
-    def _look_after(self, one: TicketRow, now: _Now) -> None:
+    async def _look_after(self, one: TicketRow, now: _Now) -> None:
         """Start or take up one ticket, if it is its turn."""
         if one.id in self._tasks or self._is_in_trouble(one.id) or self._waits_for_presses(one.id):
             return
         with self._apart(one.id):
-            if one.state == TicketState.RUNNING or (not now.is_stopped and self._may_start(one, now)):
-                self._begin(one.id)
+            if one.state == TicketState.RUNNING or (not now.is_stopped and await self._may_start(one, now)):
+                await self._begin(one.id)
                 if needs := self._needs.get(one.id):
                     now.held.update(dict.fromkeys(needs.locks, one.id))  # the next one that wants them waits at once
 
-    def _begin(self, ticket: str) -> None:
-        self._parts.ledger.ticket(ticket)  # one that cannot be read takes no locks from those that can
-        proposal = proposal_of(self._parts.ledger, ticket)
+    async def _begin(self, ticket: str) -> None:
+        # one that cannot be read takes no locks from those that can
+        await asyncio.to_thread(self._parts.ledger.ticket, ticket)
+        proposal = await asyncio.to_thread(proposal_of, self._parts.ledger, ticket)
         run = Run(self._parts, ticket, proposal, must_lead=self._only.must_be_held)
         self._runs[ticket] = run
         task = asyncio.create_task(self._guarded(run), name=ticket)
@@ -311,7 +314,8 @@ class Scheduler:
             if run.now_at is not None:
                 run.tell("stopped", STANDS_STILL)
         except Exception as error:
-            if not self._only.acquire():  # whoever is the one now has taken it up, and goes on with it
+            # whoever is the one now has taken it up, and goes on with it
+            if not await asyncio.to_thread(self._only.acquire):
                 log.warning(
                     "this process is no longer the one that runs tickets; its run ends",
                     ticket=run.ticket,
@@ -331,7 +335,7 @@ class Scheduler:
     def _is_in_trouble(self, ticket: str) -> bool:
         return self._trouble.get(ticket, 0) > asyncio.get_running_loop().time()
 
-    def _may_start(self, one: TicketRow, now: _Now) -> bool:
+    async def _may_start(self, one: TicketRow, now: _Now) -> bool:
         """Whether its locks are free, or can be had. Whoever only waits for days is asked to give way."""
         ripe = self._not_before.get(one.id)
         if ripe is not None and self._parts.clock() < ripe:
@@ -341,7 +345,7 @@ class Scheduler:
             return False
         holders = {now.held[lock] for lock in needs.locks if lock in now.held}
         kept = {now.held[lock] for lock in needs.locks if lock.startswith(KEPT) and lock in now.held} - {needs.undoes}
-        waits_for = list(kept) or [holder for holder in holders if not self._yields(holder, needs.undoes, now)]
+        waits_for = list(kept) or [holder for holder in holders if not await self._yields(holder, needs.undoes, now)]
         ticket, others = one.id, " and ".join(sorted(waits_for))
         says = f"{ticket} waits for {others}, which holds what it needs." if waits_for else ""
         if says and self._waiting.get(ticket) != says:
@@ -349,23 +353,23 @@ class Scheduler:
         self._waiting[ticket] = says
         return not waits_for
 
-    def _read_needs(self, one: TicketRow) -> _Needs | None:
+    async def _read_needs(self, one: TicketRow) -> _Needs | None:
         """Out of the proposal; that it is the one that was signed is proved when it begins. None: it cannot be read."""
         needs = None
         if not self._is_in_trouble(one.id):
             with self._apart(one.id):
-                entry = self._parts.ledger.entry(one.first_entry)
+                entry = await asyncio.to_thread(self._parts.ledger.entry, one.first_entry)
                 if entry is not None and entry.ticket != one.id:
                     raise LedgerError(f"The ticket table shows {one.id} with the proposal of {entry.ticket}. {VERIFY}")
                 needs = _needs_in(entry) if entry else _Needs(frozenset(), "")
         return needs
 
-    def _yields(self, holder: str, undoes: str, now: _Now) -> bool:
+    async def _yields(self, holder: str, undoes: str, now: _Now) -> bool:
         """Whether the holder's locks can be taken over now."""
         if holder in now.giving_way:
             return True
         if holder == undoes:
-            ticket = self._parts.ledger.ticket(holder)
+            ticket = await asyncio.to_thread(self._parts.ledger.ticket, holder)
             return ticket is not None and ticket.state is TicketState.INTERRUPTED
         if holder in self._runs:
             self._runs[holder].preempt_requested = True  # gives way at its next pause, if it only waits
@@ -375,10 +379,11 @@ class Scheduler:
         """Who gave way goes on once its locks are free, and nobody who can start waits for them."""
         with self._apart(ticket):
             ledger = self._parts.ledger
-            now = ledger.ticket(ticket)
+            now = await asyncio.to_thread(ledger.ticket, ticket)
             if now is None or not now.yields_locks or self._waits_for_presses(ticket):  # somebody may have closed it
                 return
-            others = {holder for lock, holder in ledger.locks().items() if lock in now.locks and holder != ticket}
+            held = await asyncio.to_thread(ledger.locks)
+            others = {holder for lock, holder in held.items() if lock in now.locks and holder != ticket}
             waiting = [needs for one, needs in self._needs.items() if not self._is_in_trouble(one)]
             kept = {
                 lock for lock in now.locks if lock.startswith(KEPT)
@@ -391,12 +396,12 @@ class Scheduler:
     async def _may_resume(self, ticket: str) -> bool:
         """Whether the bot may let it go on by itself: its time is not over, its people hold their roles, no undo has begun."""
         again = self._not_before.get(ticket)
-        run = Run(self._parts, ticket, proposal_of(self._parts.ledger, ticket))
+        run = Run(self._parts, ticket, await asyncio.to_thread(proposal_of, self._parts.ledger, ticket))
         if run.is_late() or (again is not None and self._parts.clock() < again):
             return False
         await asyncio.to_thread(run.refresh)
         found = await recheck_roles(run)
-        says = why_half_undone(self._parts.ledger, ticket) or found.lost or found.unknown
+        says = await asyncio.to_thread(why_half_undone, self._parts.ledger, ticket) or found.lost or found.unknown
         if says:
             self._not_before[ticket] = self._parts.clock() + timedelta(seconds=TROUBLE_SECONDS)
             if self._waiting.get(ticket) != says:
@@ -468,7 +473,7 @@ class Scheduler:
                 answering.add_done_callback(self._answering.discard)
                 await asyncio.wait({answering}, timeout=self.answer_seconds)
                 is_settled = answering.done() and not answering.cancelled() and answering.result()
-                if not is_settled and self._is_open_stop(click):
+                if not is_settled and await asyncio.to_thread(self._is_open_stop, click):
                     log.warning("a request to stop changes is not answered yet; nothing starts before", click=click.seq)
                     answering.cancel()
                     self._made_up.discard(click.seq)

@@ -64,7 +64,7 @@ async def _abandon(run: Run, at: StepInstance) -> StepResult:
 
 
 async def _out_of_time(run: Run, at: StepInstance) -> StepResult:
-    run.refresh()
+    await asyncio.to_thread(run.refresh)
     if run.story.in_flight != at.key:
         return StepResult(StepStatus.UNKNOWN, f"{run.late_in_words}; not started: {at.step.description}")
     result = await ask_about(run, at)
@@ -91,7 +91,7 @@ async def _begin_and_settle(run: Run, at: StepInstance) -> StepResult | None:
         if at.step.before is not None and before is None:
             return StepResult(StepStatus.FAILED, f"not started: the state before it is not known: {why}")
         held_back = True
-        if _was_begun(run, at):
+        if await asyncio.to_thread(_was_begun, run, at):
             await run.next_attempt(f"step {at.step.key} was not sent; it may start now")
         with suppress(ChangesStopped):  # between the glance and the transaction: wait for go, and check again
             if (fate := await _intend_and_act(run, at, before, held)) is not None:
@@ -103,7 +103,7 @@ async def _waited(run: Run, at: StepInstance) -> bool:
 
     Raises Cancelled, Preempted, OutOfTime.
     """
-    run.raise_if_cancelled()
+    await asyncio.to_thread(run.raise_if_cancelled)
     has_waited = await run.wait_while_stopped()
     return await run.wait_until_allowed(at) or has_waited
 
@@ -193,7 +193,7 @@ async def _intend_and_act(run: Run, at: StepInstance, before: Any, held: HeldBef
         await run.parts.planner.resolve_hosts(at.step.act.on)
     run.idle.clear()
     try:
-        run.must_lead()
+        await asyncio.to_thread(run.must_lead)
         intent = await _intend(run, at, before, held)
         await leave_note(run, at, intent)
         return await _act(run, at, intent)
@@ -212,14 +212,14 @@ async def _not_sent(run: Run, at: StepInstance, why: str) -> None:
         LedgerError: this process is not the one that acts any more.
     """
     await run.write(Outcome(result=NOT_SENT, message=why.rstrip("."), not_executed=True, **run.place_of(at)))
-    run.must_lead()
-    run.raise_if_cancelled()
+    await asyncio.to_thread(run.must_lead)
+    await asyncio.to_thread(run.raise_if_cancelled)
 
 
 def _why_not(run: Run, at: StepInstance) -> str:
     """Why an act may go out no more, "" where it may: a host can take its time for the note, or for the login.
 
-    Asked on whatever thread sends it, once the target has let it in.
+    Asked on whatever thread sends it, and never on the loop's, once the target has let it in.
     """
     try:
         run.must_lead()
@@ -266,7 +266,9 @@ async def _act(run: Run, at: StepInstance, intent: Entry) -> SendResult:
         return SendResult("accepted")
     try:
         with sending_unless(partial(_why_not, run, at)), carrying_out(_errand(run, at, intent)):
-            last_look(step.key)()  # before anything of it is asked of the target, and again before it goes out
+            await asyncio.to_thread(
+                last_look(step.key)
+            )  # before anything of it is asked of the target, and again before it goes out
             async with asyncio.timeout(step.deadline + _GRACE):
                 answer = await perform(run.parts.actor, step.act, float(step.deadline))
     except Withheld:

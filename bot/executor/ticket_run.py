@@ -35,7 +35,7 @@ async def run_ticket(run: Run) -> None:
     """Run a ticket that is approved or running. Returns when it has ended, is interrupted, or cannot start yet."""
     await _prove(run)
     await asyncio.to_thread(run.refresh)  # the first time it reads all of its entries
-    ticket = run.parts.ledger.ticket(run.ticket)
+    ticket = await asyncio.to_thread(run.parts.ledger.ticket, run.ticket)
     assert ticket is not None
     if ticket.state is TicketState.APPROVED:
         if not (await _is_newest_copy(run) and await _may_start(run) and await _start(run, ticket)):
@@ -53,9 +53,13 @@ async def _prove(run: Run) -> None:
     """
     ledger = run.parts.ledger
     tickets = [one for one in (run.ticket, run.proposal.made.undoes) if one]
-    try:
+
+    def prove() -> None:
         first = min(entry.seq for one in tickets if (entry := ledger.proposal(one)) is not None)
-        await asyncio.to_thread(ledger.verify_since, first)
+        ledger.verify_since(first)
+
+    try:
+        await asyncio.to_thread(prove)
     except LedgerError:
         run.tell("stopped", NOT_PROVED)
         raise
@@ -75,7 +79,8 @@ async def _start(run: Run, ticket: Ticket) -> bool:
     if not await _may_start(run):  # looking took its time
         return False
     stood: dict[str, Any] = {"measured": run.measured} if run.measured else {}
-    started = Started(attempt=1, locks=tuple(sorted(run.proposal.plan.locks)), takes_over=_takes_over(run), **stood)
+    takes_over = await asyncio.to_thread(_takes_over, run)
+    started = Started(attempt=1, locks=tuple(sorted(run.proposal.plan.locks)), takes_over=takes_over, **stood)
     try:
         await run.write(started)
     except Locked as locked:
@@ -148,7 +153,8 @@ async def _take_up(run: Run, ticket: Ticket) -> bool:
     run.attempt = ticket.attempt
     if _is_through(run):
         return True  # nothing of it begins any more; only its end is not written down
-    moves = [entry for entry in run.refresh() if entry.kind in ("started", "resumed", "intent", "outcome")]
+    entries = await asyncio.to_thread(run.refresh)
+    moves = [entry for entry in entries if entry.kind in ("started", "resumed", "intent", "outcome")]
     is_let_go_on = bool(moves) and moves[-1].kind == "resumed" and moves[-1].actor != BOT
     try:
         why = await why_no_step_may_start(run)
@@ -239,7 +245,7 @@ async def _may_begin(run: Run, at: StepInstance, *, again: bool = False) -> bool
     replans = at.begins_group or (again and (at.group.revalidate_before or not run.story.intents))
     try:
         if replans:
-            run.raise_if_cancelled()
+            await asyncio.to_thread(run.raise_if_cancelled)
             await run.wait_while_stopped()
         why = await why_no_step_may_start(run)
     except CancelledRun:
@@ -348,7 +354,7 @@ async def _done(run: Run, *, fresh: bool) -> None:
     read = await measure_after(run, fresh=fresh)
     done = Done(message=says, measured=read) if read else Done(message=says)
     drafts: Sequence[EntryDraft] = [EntryDraft(BOT, done, run.ticket)]
-    other = run.parts.ledger.ticket(run.proposal.made.undoes)
+    other = await asyncio.to_thread(run.parts.ledger.ticket, run.proposal.made.undoes)
     if other is not None and other.state is TicketState.INTERRUPTED:
         closed = Closed(by=BOT, reason=f"taken back by {run.ticket}")
         drafts = [*drafts, EntryDraft(BOT, closed, other.id)]

@@ -393,6 +393,10 @@ class PostgresqlStore(Store):
         """Turn what PostgreSQL and psycopg say into LedgerError, once, here."""
         try:
             yield
+        except NoAnswer as error:
+            raise LedgerError(
+                f"{self.place}: the ledger does not answer ({_said(error)}). Nothing was written."
+            ) from error
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
             says = f"{self.place}: the ledger cannot be used now: {_said(error)}. Nothing was written."
             raise LedgerError(says) from error

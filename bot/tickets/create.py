@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -92,6 +93,7 @@ class ProposalService:
         self._policy = policy
         self._clock = clock
         self._accounts = accounts
+        self._writing = threading.Lock()  # between the look for the same proposal and the write nobody else proposes
 
     async def propose(
         self, request: Request, progress: Callable[[Progress], None] | None = None, *, once: bool = False
@@ -107,20 +109,14 @@ class ProposalService:
             HvopsError: refused, unreadable, no rule for such a risk, or our own bug.
         """
         began = time.monotonic()
-        with self._pipeline.recording_refusals(request) as asking:
+        async with self._pipeline.recording_refusals_beside(request) as asking:
             async with self._pipeline.turns.take(request.person.id):
                 line = await self._pipeline.begin(request, asking, Remediation)
                 look = self._pipeline.look(self._clock(), progress)
                 look.count_from(began)
                 made = await self._planner.make(line, look)
             if made.can_run:
-                draft = self._draft(request, made, _origin(request, asking))
-                # Nothing is awaited from here to the write.
-                first = self._asked_before(made, request.person.id) if once else None
-                if first is None:
-                    return Proposed(self._ledger.append_together(draft)[0])
-                self._write_repetition(request, asking, first)
-                return Proposed(first, is_new=False)
+                return await asyncio.to_thread(self._write_once, request, asking, made, once=once)
             report = no_plan(made, look.unanswered)
         seconds = time.monotonic() - began
         # On a thread: megabytes of evidence are searched for secrets, and acknowledgements must not wait for it.
@@ -137,13 +133,13 @@ class ProposalService:
             HvopsError: whatever would refuse the proposal.
         """
         began, decides, first = time.monotonic(), "", None
-        with self._pipeline.recording_refusals(request) as asking:
+        async with self._pipeline.recording_refusals_beside(request) as asking:
             line = await self._pipeline.begin(request, asking, Remediation)
             look = self._pipeline.look(self._clock(), progress)
             made = await self._planner.make(line, look)
             if made.can_run:
                 self._draft(request, made, Origin())
-                first = self._asked_before(made)
+                first = await asyncio.to_thread(self._asked_before, made)
                 decides = _decides(self._policy, made)
             report = would_be(made, decides) if made.can_run else no_plan(made, look.unanswered)
         seconds = time.monotonic() - began
@@ -158,15 +154,15 @@ class ProposalService:
             PermissionDenied: that takes the role operator where the ticket works.
             TicketError: it still runs, it never began, nothing of it can be taken back, or a gate holds it.
         """
-        with self._pipeline.recording_refusals(request) as asking:
+        async with self._pipeline.recording_refusals_beside(request) as asking:
             with no_hints_for_strangers(request.person):
-                places = proposal_of(self._ledger, ticket).places
+                places = (await asyncio.to_thread(proposal_of, self._ledger, ticket)).places
             require_everywhere(request.person, Role.OPERATOR, places)
-            self._must_have_ended(ticket)
+            await asyncio.to_thread(self._must_have_ended, ticket)
             with asking_as(request.person.id):
                 made = await self._planner.undo(ticket)
-            self._refuse_undo(ticket, made)
-            return self._write(request, asking, made)
+            await asyncio.to_thread(self._refuse_undo, ticket, made)
+            return await asyncio.to_thread(self._write_once, request, asking, made, once=False)
 
     def _must_have_ended(self, ticket: str) -> None:
         """Before anything is asked of a host."""
@@ -185,9 +181,15 @@ class ProposalService:
             said = "; ".join(f"“{gate.description}” is not so: {gate.measured or 'not known'}" for gate in blocking)
             raise NoPlan(f"{ticket} cannot be undone now. {said}. Try again when that has changed.")
 
-    def _write(self, request: Request, asking: RequestContext, made: PlannedChange) -> Proposed:
-        (entry,) = self._ledger.append_together(self._draft(request, made, _origin(request, asking)))
-        return Proposed(entry)
+    def _write_once(self, request: Request, asking: RequestContext, made: PlannedChange, *, once: bool) -> Proposed:
+        """Write a proposal; with `once`, none beside the very same plan that waits for its decision."""
+        draft = self._draft(request, made, _origin(request, asking))
+        with self._writing:
+            first = self._asked_before(made, request.person.id) if once else None
+            if first is None:
+                return Proposed(self._ledger.append_together(draft)[0])
+        self._write_repetition(request, asking, first)
+        return Proposed(first, is_new=False)
 
     def _asked_before(self, made: PlannedChange, requester: str = "") -> Entry | None:
         """The proposal of the very same plan that waits for its decision; of anybody, where somebody else than they decides.

@@ -122,13 +122,13 @@ class Planner:
             group: the key of the group before which it is made anew half-way; "" for the whole of it.
             approved: the plan that was proposed, where it is made anew.
         """
-        proposal = proposal_of(self._ledger, ticket)
-        made = build_undo(proposal, story_of(self._ledger.story(ticket)), self.version)
+        proposal = await asyncio.to_thread(proposal_of, self._ledger, ticket)
+        made = build_undo(proposal, story_of(await asyncio.to_thread(self._ledger.story, ticket)), self.version)
         if not made.plan.groups:
             return made
         back = replace(made.plan, gates=await self._gates_back(proposal, made.plan))
         plan = self._as_allowed(await self._with_doubts(self._with_refusals(back)), ticket)
-        now = self._ledger.ticket(ticket)
+        now = await asyncio.to_thread(self._ledger.ticket, ticket)
         if now is not None and now.end == Done.kind:
             plan = self._with_windows(plan, made.places, approved, group)
         return replace(made, plan=plan)

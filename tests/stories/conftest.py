@@ -13,6 +13,7 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from pathlib import Path
 
+import loop_guard
 import pytest
 import site_queue
 import site_story
@@ -30,8 +31,9 @@ from lab.slack.server import FakeSlack
 class Incident:
     """One story, played."""
 
-    def __init__(self, estate: PracticeEnvironment, slack: FakeSlack):
+    def __init__(self, estate: PracticeEnvironment, slack: FakeSlack, guard: loop_guard.LoopGuard):
         self.estate = estate
+        self.guard = guard
         self.slack = slack
         self.stop = asyncio.Event()
         self.bot: asyncio.Task | None = None
@@ -57,6 +59,7 @@ class Incident:
 
     async def ends(self):
         """Stop the bot."""
+        self.guard.is_on = False
         self.stop.set()
         await self.bot
 
@@ -110,6 +113,7 @@ class Incident:
 
     def _ready(self, engine):
         self.engine = engine
+        self.guard.is_on = True
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -163,16 +167,18 @@ async def playing(folder: Path, story: str, inventory=None, around=lambda _estat
         world.inventory = {**world.inventory, **(inventory or {})}
 
     async with AsyncExitStack() as ending:
+        guard = ending.enter_context(loop_guard.guarding())
         slack = await ending.enter_async_context(FakeSlack(manifest=app_manifest()))
         access = SlackAccess(slack.base_url, slack.bot_token, slack.app_token)
         estate = PracticeEnvironment(story, folder / story, access, prepare=prepare)
         await asyncio.to_thread(estate.__enter__)
         ending.push_async_callback(asyncio.to_thread, estate.__exit__, None, None, None)
         await ending.enter_async_context(around(estate))
-        ops = Incident(estate, slack)
+        ops = Incident(estate, slack, guard)
         await ops.starts()
         ending.push_async_callback(ops.ends)
         yield ops
+    assert not guard.noted, "on the loop, which a silent database would hold:\n" + "\n".join(guard.noted)
 
 
 def app_manifest():

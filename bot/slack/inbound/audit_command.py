@@ -86,7 +86,7 @@ class AuditCommand:
     async def _in_turn(self, request: Request, work: Callable[[], T]) -> T:
         """Search on a thread when it is this person's turn: a search is a question as well."""
         async with AsyncExitStack() as turn:
-            with self._pipeline.recording_refusals(request):
+            async with self._pipeline.recording_refusals_beside(request):
                 await turn.enter_async_context(self._pipeline.turns.take(request.person.id))
             return await asyncio.to_thread(work)
 

@@ -360,7 +360,7 @@ class TicketClicks:
     async def _who_may_look(self, click: Click, wanted: str) -> Person:
         """Who this is, where they may look at all that the ticket is about; a refusal stands in the ledger."""
         request = await self._request(click, f"{wanted} {click.token}")
-        with self._desk.parts.pipeline.recording_refusals(request):
+        async with self._desk.parts.pipeline.recording_refusals_beside(request):
             await self._changes.seen_by(request.person, click.token)
         return request.person
 
