@@ -8,6 +8,7 @@ import pytest
 from bot.cli import break_glass
 from bot.config import settings
 from bot.services import open_ledger
+from tests.support.postgresql import cluster
 
 DONE = re.compile("^Done: Drain node hv03")
 
@@ -81,3 +82,48 @@ async def test_stopped_in_slack_nothing_starts_and_the_terminal_knows(played, hu
         assert "started" not in [entry.kind for entry in ops.ledger()]
         await ops.says("/hvops go", who="approver")
         await ops.slack.person("operator").sees(DONE, "hv-ops")
+
+
+@pytest.fixture
+async def proposed(play, hurried, monkeypatch):
+    """Have a drain proposed on a database of its own, which then stands still for as long as the test says."""
+
+    @asynccontextmanager
+    async def playing(answers_within):
+        monkeypatch.setattr("bot.ledger.ledger.ANSWER_SECONDS", answers_within)
+        with cluster() as own:
+            monkeypatch.setenv("HVOPS_LEDGER__DATABASE", own.database().url)
+            async with play("healthy") as ops:
+                ops.ledger = lambda: entries(ops)
+                await ops.says("/drain-node hv03")
+                plan = await ops.sees("Drain node hv03?", channel="hv-ops")
+                await ops.sees("The whole plan of T-1", channel="hv-ops")
+                own.hang()
+                try:
+                    yield ops, plan, own
+                finally:
+                    own.hang(still=False)
+
+    return playing
+
+
+async def test_a_press_is_acknowledged_while_the_database_is_silent_and_counts_once_it_answers(proposed):
+    async with proposed(answers_within=120.0) as (ops, plan, own):
+        pressed = await ops.clicks(plan, "Approve", who="approver")
+        assert pressed.ok, pressed
+        await ops.sees("The ledger does not answer", who="approver")
+        own.hang(still=False)
+        await ops.slack.person("operator").sees(DONE, "hv-ops")
+        assert [entry.kind for entry in ops.ledger() if entry.ticket == "T-1"].count("approved") == 1
+
+
+async def test_who_asks_while_the_database_is_silent_is_told_so_and_nothing_is_done(proposed):
+    async with proposed(answers_within=2.0) as (ops, plan, own):
+        asked = await ops.slack.person("operator").types("/check-writers hv01")
+        assert asked.ok, asked
+        await ops.sees("the ledger does not answer")
+        pressed = await ops.clicks(plan, "Approve", who="approver")
+        assert pressed.ok, pressed
+        await ops.sees("Nothing was done", who="approver")
+        own.hang(still=False)
+        assert {"approved", "clicked"}.isdisjoint(entry.kind for entry in ops.ledger())

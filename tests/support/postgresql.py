@@ -87,6 +87,13 @@ class Cluster:
         """Let it take no connection: what the kernel has taken for it waits."""
         self._server.send_signal(signal.SIGSTOP if still else signal.SIGCONT)
 
+    def hang(self, *, still: bool = True) -> None:
+        """Let it say nothing more, nor take a connection: every process of it stands still, and every connection stays."""
+        self.pause(still=still)  # first, so that it makes no more of them
+        pid = self._server.pid
+        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+            os.kill(int(child), signal.SIGSTOP if still else signal.SIGCONT)
+
     def url(self, database: str, port: int | None = None) -> str:
         return f"postgresql://{_USER}:{self.password}@127.0.0.1:{port or self.port}/{database}"
 

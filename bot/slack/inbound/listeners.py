@@ -1,11 +1,13 @@
 """Everything that arrives from Slack arrives here: acknowledged at once, then handed over. Nothing is ignored.
 
 The listeners are catch-alls, because bolt leaves unacknowledged what no listener matches, and the person then sees
-an error. Before the acknowledgement only ids are read and one ledger entry is written; all else comes after.
+an error. Before the acknowledgement only ids are read and one ledger entry is written, for no longer than Slack waits; all
+else comes after.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 import re
@@ -37,7 +39,7 @@ from bot.slack.inbound.request_handler import RequestHandler, SlackUser, Window
 from bot.slack.inbound.ticket_buttons import Click
 from bot.slack.outbound import limits
 from bot.slack.outbound.api_errors import make_client
-from bot.slack.outbound.message import View
+from bot.slack.outbound.message import Message, View
 from bot.slack.outbound.responder import ReplyTarget
 from bot.slack.outbound.slack_time import slack_time
 from bot.slack.render import errors
@@ -56,6 +58,7 @@ from bot.tickets.answers import ONE_BY_ONE
 
 log = structlog.get_logger()
 
+ACK_SECONDS = 1.5  # for what is written down before the acknowledgement, for which Slack waits three
 ANYTHING = re.compile(r".*", re.DOTALL)
 _REMEMBERED = 4_096
 _NOTED = "hvops.noted"  # of bolt's context: the entry of a mentioned stop, None where there is none to act on
@@ -163,7 +166,7 @@ class Listener:
             if noted is not None:
                 self._start(context, lambda: self._desk.handle_line(who, where, line, "slack", noted.seq))
             return
-        if await self._came_before(body, context, who, line.text):
+        if self._came_before(body, context, who, line.text):
             await ack()
             return
         said = self._desk.ack_message(line)
@@ -301,13 +304,19 @@ class Listener:
     ) -> Click | None:
         """Write a click down, then acknowledge it. None where it came before, or could not be written down.
 
-        `view` is what stands in the window from then on; without one it closes.
+        `view` is what stands in the window from then on; without one it closes. Where the ledger does not answer in time for
+        Slack, that is said, and it counts once it is written down; whether it was is said as well.
         """
-        noted = None
-        if not await self._came_before(body, context, click.who, line):
-            noted = await self._note(click, deliveries_of(body, context))
-        await (ack(response_action="update", view=view) if view is not None and noted is not None else ack())
-        return noted
+        if self._came_before(body, context, click.who, line):
+            await ack()
+            return None
+        noting = asyncio.create_task(self._note(click, deliveries_of(body, context)))
+        if await self._is_soon(noting, click.where):
+            noted = noting.result()
+            await (ack(response_action="update", view=view) if view is not None and noted is not None else ack())
+            return noted
+        await ack()  # a window closes; what comes of it is said in the channel, or directly
+        return await noting
 
     async def home_opened(self, body: dict[str, Any]) -> None:
         """Somebody opened Home (or the messages tab, where nothing is to be drawn)."""
@@ -326,11 +335,11 @@ class Listener:
         """
         said = self._mentioned(body)
         if said is not None and said.line.builtin is STOP and said.line.rest and said.fresh.left > 0:
-            noted = None
-            if not await self._came_before(body, context, said.who, said.line.text, said.wording):
+            context[_NOTED] = None
+            if not self._came_before(body, context, said.who, said.line.text, said.wording):
                 asked = Click(said.who, said.where, SUBMIT, STOP.name, "", why=said.line.rest, fresh=said.fresh)
-                noted = await self._note(asked, deliveries_of(body, context))
-            context[_NOTED] = noted
+                context[_NOTED] = noting = asyncio.create_task(self._note(asked, deliveries_of(body, context)))
+                await self._is_soon(noting, said.where)
         await next_()
 
     async def mention(self, body: dict[str, Any], context: Any) -> None:
@@ -343,13 +352,14 @@ class Listener:
         if said is None:
             return
         if _NOTED in context:
-            noted = context[_NOTED]
+            noting = context[_NOTED]
+            noted = await noting if noting is not None else None
             if noted is None:  # it came before, or could not be written down: either was said
                 return
             self._desk.start(
                 self._desk.handle_line(said.who, said.where, said.line, "mention", noted.seq, fresh=said.fresh)
             )
-        elif not await self._came_before(body, context, said.who, said.line.text, said.wording):
+        elif not self._came_before(body, context, said.who, said.line.text, said.wording):
             self._desk.start(self._desk.handle_line(said.who, said.where, said.line, "mention", fresh=said.fresh))
 
     def _mentioned(self, body: dict[str, Any]) -> _Mention | None:
@@ -412,10 +422,26 @@ class Listener:
 
         self._desk.start(after())
 
-    async def _came_before(
-        self, body: dict[str, Any], context: Any, who: SlackUser, line: str, wording: str = ""
-    ) -> bool:
-        """Whether this very delivery, or wording of a message, came before. It is not asked again, and the ledger says so."""
+    async def _is_soon(self, noting: asyncio.Task[Click | None], where: ReplyTarget) -> bool:
+        """Whether it is written down, or could not be, in time for Slack, which takes a silent bot for one that failed."""
+        done, _ = await asyncio.wait({noting}, timeout=ACK_SECONDS)
+        if not done:
+            self._tell(where, errors.ledger_is_silent(), "silent ledger")
+        return bool(done)
+
+    def _tell(self, where: ReplyTarget, message: Message, what: str) -> None:
+        reply = self._desk.reply(where)
+
+        async def tell() -> None:
+            await reply.result(message)
+
+        self._desk.start(self._desk.report_errors(reply, tell, what))
+
+    def _came_before(self, body: dict[str, Any], context: Any, who: SlackUser, line: str, wording: str = "") -> bool:
+        """Whether this very delivery, or wording of a message, came before. It is not asked again, and the ledger says so.
+
+        An acknowledgement does not wait for that: Slack delivers again what was not acknowledged in time.
+        """
         ids = deliveries_of(body, context)
         came, same = self._seen.check_and_add(ids), self._seen.check_and_add((wording,))
         if not came and not same:
@@ -425,11 +451,14 @@ class Listener:
             why = "This message was edited, but hvops has already answered it with the same wording."
         name = who.name or self._desk.parts.people.known_name(who.user)
         refused = Refused(name=name, line=line[:200], reason=why, category="redelivered", deliveries=ids)
+        self._desk.start(self._write_down(who, refused))
+        return True
+
+    async def _write_down(self, who: SlackUser, refused: Refused) -> None:
         try:
             await self._desk.write(who.id, refused)
         except LedgerError as error:
             log.warning("redelivery not written down", why=str(error))
-        return True
 
     async def _note(self, click: Click, ids: tuple[str, ...]) -> Click | None:
         """Write the click down before Slack hears that we have it: a crash in between must not lose it.
@@ -440,13 +469,7 @@ class Listener:
             click = replace(click, forged=await self._clicks.is_forged(click))
             entry = await self._write_click(click, ids)
         except LedgerError as error:
-            told = errors.no_ledger(error)
-            reply = self._desk.reply(click.where)
-
-            async def tell() -> None:
-                await reply.result(told)
-
-            self._desk.start(self._desk.report_errors(reply, tell, "no ledger"))
+            self._tell(click.where, errors.no_ledger(error), "no ledger")
             return None
         return replace(click, seq=int(entry.seq))
 

@@ -33,6 +33,12 @@ def no_ledger(error: HvopsError) -> Message:
     return Message(says, sections(f"*Nothing was done.* {says}"))
 
 
+def ledger_is_silent() -> Message:
+    """What was pressed or typed could not be written down in the time that Slack gives; that is still being tried."""
+    says = "This is not written down yet. Nothing is done before it is, and hvops says here what comes of it."
+    return Message(f"The ledger does not answer. {says}", sections(f"*The ledger does not answer.* {says}"))
+
+
 def not_decided(error: HvopsError) -> Message:
     """A press was written down, and what it decides could not be: the next life of the bot takes it up."""
     says = f"{escape(str(error))} Press again. If hvops restarts within 5 minutes, it handles this press itself."
