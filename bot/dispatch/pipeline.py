@@ -40,6 +40,7 @@ from bot.serialization import (
     report_to_bytes,
     samples_to_json,
 )
+from bot.transport.turns import asking_about
 
 log = structlog.get_logger()
 
@@ -344,7 +345,8 @@ async def run_diagnostic(line: CommandLine, look: QuerySession) -> Report:
     assert isinstance(spec, Diagnostic)
     look.places = frozenset(place.lower() for place in line.scopes)
     args = spec.args(**line.values)
-    facts = await spec.collect(args, look)
+    with asking_about(line.scopes):
+        facts = await spec.collect(args, look)
     return await asyncio.to_thread(spec.evaluate, args, facts)  # of lists as long as a host makes them
 
 

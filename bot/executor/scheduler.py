@@ -29,7 +29,7 @@ from bot.ledger.envelope import to_timestamp
 from bot.ledger.store import VERIFY
 from bot.ledger.ticket_state import OPEN, Ticket, TicketState
 from bot.tickets.proposal import proposal_of, why_half_undone
-from bot.transport.turns import RUNS, asking_as
+from bot.transport.turns import RUNS, asking_about, asking_as
 
 log = structlog.get_logger()
 
@@ -304,7 +304,7 @@ class Scheduler:
     async def _guarded(self, run: Run) -> None:
         """Run a ticket; whatever is our own fault leaves it interrupted, never silently stuck or repeated."""
         try:
-            with asking_as(RUNS):
+            with asking_as(RUNS), asking_about(run.proposal.places):
                 await run_ticket(run)
         except UnreadableEntry as error:
             self._stands_still(run.ticket, error)

@@ -28,6 +28,7 @@ from bot.tickets.freezes import with_windows
 from bot.tickets.proposal import PlannedChange, Proposal, proposal_of
 from bot.tickets.run_history import story_of
 from bot.tickets.undo import build_undo, gates_afresh, gates_back, gates_not_asked
+from bot.transport.turns import asking_about
 
 log = structlog.get_logger()
 
@@ -88,7 +89,8 @@ class Planner:
         spec = line.command.spec
         assert isinstance(spec, Remediation)
         args = spec.args(**line.values)
-        facts = await spec.collect(args, look)
+        with asking_about(line.scopes):
+            facts = await spec.collect(args, look)
         is_rest = bool(group) and spec.plan_on is not None
         fresh = spec.plan_on(args, facts, group) if group and spec.plan_on is not None else spec.plan(args, facts)
         made = await self._with_doubts(self._with_refusals(fresh))
@@ -146,7 +148,8 @@ class Planner:
             if not isinstance(spec, Remediation):
                 return gates_not_asked(proposal.ticket, proposal.plan, f"{proposal.made.line} changes nothing any more")
             args = spec.args(**line.values)
-            facts = await spec.collect(args, self._look(self._clock(), None))
+            with asking_about(line.scopes):
+                facts = await spec.collect(args, self._look(self._clock(), None))
         except LedgerError:
             raise
         except HvopsError as error:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -17,6 +17,7 @@ from bot.errors import Withheld
 RUNS = "a run"  # who asks where what was approved is carried out; no person's id has a space
 _NOBODY = ""  # the bot itself, doctor: questions that no person waits for in a row
 _asker: ContextVar[str] = ContextVar("asker", default=_NOBODY)
+_places: ContextVar[frozenset[str]] = ContextVar("places", default=frozenset())
 _why_not: ContextVar[Callable[[], str]] = ContextVar("why_not", default=lambda: "")
 _why_not_yet: ContextVar[Callable[[], str]] = ContextVar("why_not_yet", default=lambda: "")
 
@@ -34,6 +35,21 @@ def asking_as(who: str) -> Iterator[None]:
 def asker() -> str:
     """For whom is asked here: a person's id, RUNS, or "" for the bot itself."""
     return _asker.get()
+
+
+@contextmanager
+def asking_about(places: Iterable[str]) -> Iterator[None]:
+    """All that is asked inside is about these clusters and hosts: a guest that no host has told of yet runs there."""
+    token = _places.set(frozenset(place.lower() for place in places))
+    try:
+        yield
+    finally:
+        _places.reset(token)
+
+
+def asked_about() -> frozenset[str]:
+    """The clusters and hosts that what is asked here is about, in lower case; empty where nobody said."""
+    return _places.get()
 
 
 @contextmanager

@@ -33,6 +33,7 @@ from bot.tickets.create import ProposalService
 from bot.tickets.decisions import CONFIRM, ApprovalService, is_plan_shown
 from bot.tickets.proposal import proposal_of
 from bot.tickets.run_history import story_of
+from bot.transport.turns import asking_about
 
 _LISTED, _LINKED = 50, 20  # tickets that /hvops runs shows, and how many of them with a link
 _COUNTED = 10_000  # at most so many for somebody who may not see everything
@@ -138,7 +139,8 @@ class Changes:
         if undoes := card.proposal.made.undoes:
             older = await asyncio.to_thread(self.run.ledger.story, undoes)
             images = {**story_of(older).images, **images}
-        seen = await look_at(self.run, at.step.done, images)
+        with asking_about(card.proposal.places):
+            seen = await look_at(self.run, at.step.done, images)
         begun = card.story.intents.get(at.key)
         tells = begun is None or begun.held_before in ("", "no")
         words = {

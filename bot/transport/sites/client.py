@@ -40,7 +40,7 @@ from bot.transport.http.commvault import is_web
 from bot.transport.sites.database import Clock, QueueAway, QueueRefuses
 from bot.transport.sites.messages import Answer, decode_answer, encode, fingerprint
 from bot.transport.sites.queue import GONE, POLL_SECONDS, Pending, Queue, Site
-from bot.transport.turns import asker, last_look
+from bot.transport.turns import asked_about, asker, last_look
 
 log = structlog.get_logger()
 
@@ -176,8 +176,14 @@ class SitedClient(TargetClient):
         return self.site_of(question.on)
 
     def _site_of_guest(self, vm_id: str) -> Site | None:
-        """The site whose hosts told of it. Of a stranger: the only site there is, where the bot itself reaches no host."""
+        """The site whose hosts told of it; else the one of the clusters that are asked about.
+
+        Of a stranger: the only site there is, where the bot itself reaches no host.
+        """
         home = self._guests.get(vm_id.strip("{}").lower())
+        sites = {self.site_of(place) for place in asked_about()} if home is None else set()
+        if len(sites) == 1 and (only := next(iter(sites))) is not None:
+            return only
         if home is None and len(self.queue.sites) == 1 and not self._reaches_itself:
             return next(iter(self.queue.sites.values()))
         return self.queue.sites[home] if home else None

@@ -27,7 +27,7 @@ from bot.transport.errand import carrying_out
 from bot.transport.http import client as http
 from bot.transport.sites import client as sited
 from bot.transport.sites.database import Link
-from bot.transport.turns import earlier_look, last_look, sending_unless
+from bot.transport.turns import asking_about, earlier_look, last_look, sending_unless
 
 ROW = "11111111-1111-1111-1111-111111111111"
 UPDATE = Update("tbl_WLC_VObject", (("ObjectId", ROW),), (("ObjectState", 220),), (("ObjectState", 0),))
@@ -121,6 +121,25 @@ async def test_a_guest_is_asked_where_its_host_was(place, asking):
         await client.answer(question("branch2-1"))
         guest = GuestWql("crm", "crm.corp.example", vm_id, "root/cimv2", "Win32_Volume")
         assert client._site_asked(guest).name == "branch2"
+        with asking_about(["branch1-1"]):
+            assert client._site_asked(guest).name == "branch2"
+
+
+@slow
+async def test_a_guest_that_no_host_has_told_of_is_asked_where_what_is_asked_about_is(asking):
+    guest = GuestWql("crm", "crm.corp.example", str(uuid.uuid4()), "root/cimv2", "Win32_Volume")
+    async with asking() as client:
+        assert client._site_asked(guest) is None
+        for places, site in {
+            ("branch1-1",): "branch1",
+            ("Branch1-1", "branch1-2"): "branch1",
+            ("branch1-1", "branch2-1"): None,
+            ("near",): None,
+            ("branch1-1", "near"): None,
+        }.items():
+            with asking_about(places):
+                found = client._site_asked(guest)
+            assert (found and found.name) == site, places
 
 
 @slow
