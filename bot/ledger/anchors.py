@@ -106,9 +106,13 @@ class Anchors:
             # made with its mode, whatever the umask: who else could read it would learn when something happens
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
             self._file = os.fdopen(descriptor, "ab+", buffering=0)
+        except OSError as error:
+            raise _cannot_be_written(path, error) from error
+        try:
             self._end_a_torn_line()
         except OSError as error:
-            raise LedgerError(f"{path}: anchors cannot be written: {error.strerror}. Correct anchor_file.") from error
+            self._file.close()
+            raise _cannot_be_written(path, error) from error
 
     def write(self, anchor: Anchor) -> None:
         """Append one line; where that takes longer than anybody waits, it and those that follow are written later."""
@@ -155,6 +159,10 @@ class Anchors:
             self._file.seek(-1, os.SEEK_END)
             if self._file.read(1) != b"\n":
                 self._file.write(b"\n")
+
+
+def _cannot_be_written(path: Path, error: OSError) -> LedgerError:
+    return LedgerError(f"{path}: anchors cannot be written: {error.strerror}. Correct anchor_file.")
 
 
 def newest(path: Path, seal: AnchorSeal | None = None) -> Anchor | None:

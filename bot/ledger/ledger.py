@@ -6,8 +6,8 @@ import hashlib
 import threading
 import time
 from bisect import bisect_right
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -84,24 +84,25 @@ class Ledger(Reader):
         self._latest = datetime.min.replace(tzinfo=UTC), 0.0  # of the entries that this process has seen; since when
         known = newest(anchor_file)
         self._store = open_store(place)
-        try:
+        with ExitStack() as failing:
+            failing.callback(self._store.close)
             self._key = self._store.key = self._open_key(known)
             self.seal = AnchorSeal(self._key)
             self._check_head()
             self._anchors = Anchors(anchor_file)
+            failing.callback(self._anchors.close)
             self._watch = IncrementalVerifier(place, self._key, anchor_file, clock)
-        except BaseException:
-            self._store.close()
-            raise
-        super().__init__(place)
+            super().__init__(place)
+            failing.pop_all()
         self._reader.key = self._store.key = self._key
         self._reader.patience = self._store.patience = ANSWER_SECONDS
 
     def close(self) -> None:
         """Close the files. Appending afterwards raises LedgerError."""
-        super().close()
-        self._store.close()
-        self._anchors.close()
+        with ExitStack() as closing:
+            closing.callback(self._anchors.close)
+            closing.callback(self._store.close)
+            super().close()
 
     def append(self, actor: str, data: EntryData, ticket: str | None = None) -> Entry:
         """Append one entry in one transaction, on the disk when this returns.
@@ -142,13 +143,15 @@ class Ledger(Reader):
 
     def _append_once(self, drafts: Sequence[EntryDraft]) -> list[Entry]:
         entries: list[Entry] = []
+        prepared = [self._prepared(draft) for draft in drafts]  # before the lock, for which others wait
         try:
             with self._store.transaction(self._wanted_from(drafts)):
                 head = self._sound_head()
                 previous = previous_of(head)
                 state = self._state_before(drafts)
-                for seq, draft in enumerate(drafts, decode(head[0], head[2]).seq + 1 if head else 1):
-                    body, entry = self._entry(seq, previous, draft, state)
+                first = decode(head[0], head[2]).seq + 1 if head else 1
+                for seq, (draft, fields) in enumerate(prepared, first):
+                    body, entry = self._entry(seq, previous, draft, fields, state)
                     entries.append(entry)
                     self._store.insert(seq, body, previous, entry.mac)
                     state.add(self._seen_at(entry))
@@ -515,12 +518,17 @@ class Ledger(Reader):
                 raise
             raise LedgerError(f"{self.place}: {str(error).rstrip('.')}. {VERIFY}") from error
 
-    def _entry(self, seq: int, previous: bytes, draft: EntryDraft, state: ProvedState) -> tuple[bytes, Entry]:
-        """The next entry, as bytes and as what they say. Raises TicketError, UnreadableEntry, LedgerError."""
+    def _prepared(self, draft: EntryDraft) -> tuple[EntryDraft, Mapping[str, Any]]:
+        """What can be said of an entry before its place is known, and its fields, without secrets. Raises TicketError, LedgerError."""
         if draft.ticket is not None and draft.kind not in TICKETED | MAY_NAME_A_TICKET:
             raise TicketError(f"An entry {draft.kind} belongs to no ticket.")
         fields = self._mask.redact_data(draft.data.fields)
-        draft = replace(draft, data=parse(draft.kind, fields))
+        return replace(draft, data=parse(draft.kind, fields)), fields
+
+    def _entry(
+        self, seq: int, previous: bytes, draft: EntryDraft, fields: Mapping[str, Any], state: ProvedState
+    ) -> tuple[bytes, Entry]:
+        """The next entry, as bytes and as what they say. Raises TicketError, UnreadableEntry, LedgerError."""
         at, ticket = to_timestamp(self.now()), draft.ticket
         if draft.kind in TICKETED:
             ticket = state.allow(draft, at)

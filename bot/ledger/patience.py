@@ -14,6 +14,7 @@ from concurrent.futures import Future
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+LINGER_SECONDS = 1.0
 
 
 class NoAnswer(OSError):
@@ -21,13 +22,16 @@ class NoAnswer(OSError):
 
 
 class PatientThread:
-    """Does one thing after the other, on a thread that there is while there is something to do. Safe between threads."""
+    """Does one thing after the other, on a thread that there is while there is something to do. Safe between threads.
+
+    It stays for a moment after that: to begin one takes longer than most of what is to be done.
+    """
 
     def __init__(self, name: str) -> None:
         """Nothing is to be done yet."""
         self._name = name
         self._work: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
-        self._changing = threading.Lock()
+        self._changing = threading.Condition()
         self._is_running = False
         self._stuck: Future[Any] | None = None
 
@@ -36,6 +40,7 @@ class PatientThread:
         future: Future[T] = Future()
         with self._changing:
             self._work.append((work, future))
+            self._changing.notify()
             if not self._is_running:
                 self._is_running = True  # a daemon: the end of the process waits for no share
                 threading.Thread(target=self._run, name=self._name, daemon=True).start()
@@ -65,7 +70,7 @@ class PatientThread:
     def _run(self) -> None:
         while True:
             with self._changing:
-                if not self._work:
+                if not self._work and not self._changing.wait_for(lambda: self._work, LINGER_SECONDS):
                     self._is_running = False
                     return
                 work, future = self._work.popleft()

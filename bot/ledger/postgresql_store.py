@@ -36,6 +36,12 @@ _OPTIONS = (
 _SESSION = """SELECT current_setting('synchronous_commit'), current_setting('fsync'), current_setting('full_page_writes'),
     current_setting('server_encoding'), current_setting('session_replication_role'), pg_is_in_recovery()::text"""
 _HEAD = f"SELECT {POSTGRESQL.body()}, previous, mac FROM entry ORDER BY seq DESC LIMIT 1"  # noqa: S608 - our words
+_BEGIN = (
+    "BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE",
+    f"SELECT pg_advisory_xact_lock({LOCK})",
+    "SELECT current_setting('synchronous_commit')",
+    _HEAD,
+)
 _FROM = f"SELECT seq, {POSTGRESQL.body()}, previous, mac FROM entry WHERE seq >= ? ORDER BY seq LIMIT ?"  # noqa: S608
 # A row that was not kept as it was written divides by zero, which takes the transaction back before its commit.
 _INSERT = f"""WITH kept AS (INSERT INTO entry (seq, body, previous, mac) VALUES (%(seq)s, %(body)s, %(previous)s, %(mac)s)
@@ -257,18 +263,13 @@ class PostgresqlStore(Store):
         """Take the lock, and what is decided by, in one round trip. What was lost meanwhile is connected anew, once."""
 
         def together() -> _Writing:
-            connection = self._connection
-            with connection.pipeline():
-                # Each statement has a snapshot of its own, so what follows the lock is read after it was given.
-                connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE")
-                connection.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
-                durable = connection.execute("SELECT current_setting('synchronous_commit')")
-                head = connection.execute(_HEAD)
-                prints = connection.execute(schema.FINGERPRINT) if begin is not None else None
-                ahead = connection.execute(_spoken(_FROM), (begin, PAGE)) if begin is not None else None
-            self._must_be_durable(str(one_of(durable)[0]))
-            fingerprint = str(one_of(prints)[0]) if prints is not None else ""
-            return _Writing(head.fetchone(), fingerprint, begin, ahead.fetchall() if ahead is not None else [])
+            # Each statement has a snapshot of its own, so what follows the lock is read after it was given.
+            more = () if begin is None else (schema.FINGERPRINT, _FROM.replace("?", "{}").format(int(begin), PAGE))
+            told = self._connection.execute("; ".join((*_BEGIN, *more)), prepare=False)
+            _, _, durable, head, *prints = _results(told)
+            self._must_be_durable(str(durable[0][0]))
+            fingerprint, ahead = (str(prints[0][0][0]), prints[1]) if prints else ("", [])
+            return _Writing(head[0] if head else None, fingerprint, begin, ahead)
 
         try:
             return self._anew_where_lost(together)
@@ -421,6 +422,14 @@ def one_of(cursor: psycopg.Cursor) -> tuple[Any, ...]:
     found = cursor.fetchone()
     assert found is not None
     return found
+
+
+def _results(cursor: psycopg.Cursor) -> Iterator[list[tuple[Any, ...]]]:
+    """The rows of each of several statements that were sent as one."""
+    while True:
+        yield cursor.fetchall() if cursor.description is not None else []
+        if not cursor.nextset():
+            return
 
 
 def _said(error: psycopg.Error) -> str:
