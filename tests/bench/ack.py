@@ -217,7 +217,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", action="store_true")
     told = parser.parse_args(argv)
-    show([table(asyncio.run(measure(told.commands, told.query, told.rounds)))], as_json=told.json)
+    show([table(asyncio.run(measure(told.commands, told.asks, told.rounds)))], as_json=told.json)
 
 
 if __name__ == "__main__":

@@ -152,11 +152,13 @@ def play(tmp_path: Path, request):
 
 @pytest.fixture
 def play_at_site(tmp_path: Path, postgresql_cluster):
-    """Play a story whose machines the bot has no way to, and no login for: the worker of their site asks them."""
-    place = site_queue.make_place(postgresql_cluster, site_story.SITE)
-    return lambda story, inventory=None: playing(
-        tmp_path, story, inventory, lambda estate: site_story.behind_worker(estate, place)
-    )
+    """Play a story whose machines the bot has no way to, and no login for: the workers of their sites ask them."""
+
+    def behind_workers(estate):
+        place = site_queue.make_place(postgresql_cluster, *site_story.sites(estate))
+        return site_story.behind_worker(estate, place)
+
+    return lambda story, inventory=None: playing(tmp_path, story, inventory, behind_workers)
 
 
 @asynccontextmanager

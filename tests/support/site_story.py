@@ -25,35 +25,29 @@ NOWHERE = "http://127.0.0.1:9/wsman"  # the discard port, where nobody listens
 async def behind_worker(
     estate: PracticeEnvironment, place: QueuePlace, prepare: Callable[[dict[str, Any]], None] = lambda _inventory: None
 ) -> AsyncIterator[None]:
-    """Rewrite the bot's files, and run the site's worker with the real ones in a folder of its own.
+    """Rewrite the bot's files, and run a worker of each site with the real ones in a folder of its own.
 
-    `prepare` changes the worker's inventory.
+    `prepare` changes the workers' inventory.
     """
-    folder = estate.directory / "site"
-    folder.mkdir(mode=0o700)
-    told, inventory = (
-        tomllib.loads((estate.directory / name).read_text()) for name in ("settings.toml", "inventory.toml")
-    )
-    inventory.setdefault("site", {})[SITE] = {"members": members(inventory)}
-    keys = {"key_file": f"{SITE}.key"}
-    config_files.write_private(estate.directory / f"{SITE}.key", place.keys[SITE].hex() + "\n")
-    config_files.write_private(folder / f"{SITE}.key", place.keys[SITE].hex() + "\n")
-    (folder / "ca.pem").write_bytes((estate.directory / "ca.pem").read_bytes())
-    theirs = {name: table for name, table in told.items() if name not in ("slack", "ledger", "roles", "policy")}
-    theirs["sites"] = {"database": place.worker(SITE).url, "worker": {SITE: keys}}
-    write(folder / "settings.toml", theirs)
-    own = copy.deepcopy(inventory)
-    prepare(own)
-    write(folder / "inventory.toml", own)
+    told, inventory = _files(estate)
+    if left := members(inventory):
+        inventory.setdefault("site", {})[SITE] = {"members": left}
+    names = list(inventory["site"])
+    for name in names:
+        own = copy.deepcopy(inventory)
+        prepare(own)
+        _write_files_of(name, estate.directory, place, told, own)
     login = {"transport": "ntlm", "username": "CORP\\nobody", "password": "nothing that holds"}
     told["credentials"] = {"reader": login}
-    told["sites"] = {"database": place.bot.url, "worker": {SITE: {**keys, "login": place.logins[SITE]}}}
+    logins = {name: {"key_file": f"{name}.key", "login": place.logins[name]} for name in names}
+    told["sites"] = {"database": place.bot.url, "worker": logins}
     inventory["endpoints"] = dict.fromkeys(inventory["endpoints"], NOWHERE)
     inventory["commvault"] = {"url": "http://127.0.0.1:9/webconsole/api"}
     write(estate.settings_path, told)
     write(estate.directory / "inventory.toml", inventory)
     stop = asyncio.Event()
-    working = asyncio.create_task(worker.serve(settings.load(folder / "settings.toml"), SITE, stop))
+    files = {name: settings.load(folder_of(name, estate.directory) / "settings.toml") for name in names}
+    working = asyncio.gather(*(worker.serve(files[name], name, stop) for name in names))
     estate.site = SimpleNamespace(stop=stop, working=working)
     try:
         yield
@@ -62,10 +56,43 @@ async def behind_worker(
         await working
 
 
+def sites(estate: PracticeEnvironment) -> list[str]:
+    """Those that its inventory names, and the one of all that is in none of them."""
+    return [*_files(estate)[1].get("site", {}), SITE]
+
+
+def folder_of(site: str, directory: Path) -> Path:
+    """Where its worker has its files."""
+    return directory / ("site" if site == SITE else f"site-{site}")
+
+
+def _files(estate: PracticeEnvironment) -> tuple[dict[str, Any], dict[str, Any]]:
+    told, inventory = (
+        tomllib.loads((estate.directory / name).read_text()) for name in ("settings.toml", "inventory.toml")
+    )
+    return told, inventory
+
+
+def _write_files_of(
+    site: str, directory: Path, place: QueuePlace, told: Mapping[str, Any], inventory: Mapping[str, Any]
+) -> None:
+    folder = folder_of(site, directory)
+    folder.mkdir(mode=0o700)
+    for where in (directory, folder):
+        config_files.write_private(where / f"{site}.key", place.keys[site].hex() + "\n")
+    (folder / "ca.pem").write_bytes((directory / "ca.pem").read_bytes())
+    theirs = {name: table for name, table in told.items() if name not in ("slack", "ledger", "roles", "policy")}
+    theirs["sites"] = {"database": place.worker(site).url, "worker": {site: {"key_file": f"{site}.key"}}}
+    write(folder / "settings.toml", theirs)
+    write(folder / "inventory.toml", inventory)
+
+
 def members(inventory: Mapping[str, Any]) -> list[str]:
-    """All that there is."""
+    """All that is in no site."""
     found = [*inventory["clusters"], *inventory.get("hosts", {}), *inventory.get("vmm", {}), "commvault"]
-    return found + [one["name"] for one in inventory.get("load_balancer", [])]
+    found += [one["name"] for one in inventory.get("load_balancer", [])]
+    elsewhere = {member for site in inventory.get("site", {}).values() for member in site["members"]}
+    return [one for one in found if one not in elsewhere]
 
 
 def write(path: Path, told: Mapping[str, Any]) -> None:
