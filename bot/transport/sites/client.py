@@ -307,10 +307,12 @@ class SitedClient(TargetClient):
                     batch.fail(ConnectionFailed, says, _START)
 
     async def _nobody(self, site: Site) -> str:
-        """That no worker of a site is there; "" where one is, or nobody can say."""
+        """That no worker of a site is there; "" where one is, or nobody can say: the database was away until just now."""
         try:
             age = await self.queue.last_heard(site)
         except (QueueAway, QueueRefuses):
+            return ""
+        if time.monotonic() - self.queue.away_at < _NOT_HEARD:  # as for this bot, so perhaps for them: they come back
             return ""
         if age is None:
             return f"no worker of {site.name} has been heard of today."

@@ -128,7 +128,11 @@ class _Lane:
 
 
 class Queue:
-    """Lives as long as the bot, in one event loop; it connects when it is first used."""
+    """Lives as long as the bot, in one event loop; it connects when it is first used.
+
+    Attributes:
+        away_at: when its database could not be used last, by the monotonic clock.
+    """
 
     def __init__(self, place: Database, sites: Mapping[str, Site], stale_seconds: float) -> None:
         """Take the address, with the bot's own login, and the sites by their names in lower case."""
@@ -141,6 +145,7 @@ class Queue:
         self._is_prepared = False
         self._preparing = asyncio.Lock()
         self._running: dict[str, asyncio.Task[None]] = {}
+        self.away_at = float("-inf")
         self._cleared = float("-inf")
 
     async def put(
@@ -303,6 +308,7 @@ class Queue:
                 await _collect(lane)
                 await self._clear()
             except (QueueAway, QueueRefuses) as error:
+                self.away_at = time.monotonic()
                 _say(lane, str(error))
                 await asyncio.sleep(POLL_SECONDS)
             else:

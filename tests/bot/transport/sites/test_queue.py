@@ -143,6 +143,22 @@ async def test_a_guest_that_no_host_has_told_of_is_asked_where_what_is_asked_abo
 
 
 @slow
+async def test_nobody_says_that_no_worker_is_there_of_a_database_that_was_away_just_now(asking, monkeypatch):
+    async with asking() as client:
+
+        async def heard(_site):
+            return 60.0
+
+        monkeypatch.setattr(client.queue, "last_heard", heard)
+        site = client.site_of("branch1-1")
+        assert "the last one was heard of 60 s ago" in await client._nobody(site)
+        client.queue.away_at = time.monotonic()
+        assert not await client._nobody(site)
+        monkeypatch.setattr(sited, "_NOT_HEARD", 0.0)  # that was long ago
+        assert "the last one was heard of 60 s ago" in await client._nobody(site)
+
+
+@slow
 async def test_without_a_worker_a_question_is_not_waited_out(place, asking, monkeypatch):
     monkeypatch.setattr(sited, "_NOBODY_SECONDS", 0.1)
     async with asking() as client:
