@@ -16,7 +16,7 @@ SPREAD = -n $(WORKERS) --dist load --maxschedchunk 1
 # Incidents as data: make cases CASES=folder plays your own.
 CASES ?= tests/cases
 
-.PHONY: help setup demo test test-lab test-long test-postgres test-sites cases bare image snapshots pictures rooms walk kill slack-faults mutants check fix docs bench bench-long lock clean
+.PHONY: help setup demo test test-lab test-long test-postgres test-sites chaos cases bare image snapshots pictures rooms walk kill slack-faults mutants check fix docs bench bench-long lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -69,6 +69,10 @@ test-long: $(READY)  ## whole incidents that take long, such as each error of a 
 
 pictures: $(READY)  ## draw the pictures of the docs afresh: each card, Home and the audit, at 1400 and at 390 pixels
 	@$(BIN)/python -m tests.pictures
+# Six minutes and more: each kill, and after every third a trouble of the network or of the database.
+chaos: $(READY)  ## kill two bots and two workers 200 times while their database and the way to it fail: nothing twice, lost or silent
+	@sh deploy/system-packages.sh test $(PYTHON)
+	SITE_KILLS=200 $(PYTEST) tests/bot/transport/sites/test_harm.py -k "killed_again or two_bots_and"
 
 cases: $(READY)  ## play the incidents of tests/cases (or CASES=folder) over the wire, and print which are answered rightly
 	@$(BIN)/python -m tests.cases $(CASES)
@@ -132,6 +136,11 @@ lock: $(READY)  ## write requirements/*.txt afresh: the versions and hashes that
 	$(COMPILE) requirements/test.in --group dev -c requirements/demo.txt -o requirements/test.txt
 	$(COMPILE) requirements/deploy.in -c requirements/demo.txt -o requirements/deploy.txt
 	$(BIN)/python deploy/licences.py
+bench-long: $(READY)  ## an hour of mixed load on PostgreSQL and a worker: the bot's memory stays flat (MINUTES=60)
+	$(BIN)/python -m tests.bench.steady --minutes $(or $(MINUTES),60)
+
+lock: $(READY)  ## write deploy/requirements.lock afresh: the versions and hashes that the container installs
+	$(BIN)/python deploy/lock.py
 
 clean:  ## remove the virtual environment and all caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -27,6 +27,8 @@ QUICK = {
     "ledger": ("--appends", "50", "--entries", "2000"),
     "writers": ("--writers", "2", "--appends", "5", "--rounds", "1"),
     "sites": ("--hosts", "5", "--rounds", "1", "--kills", "0"),
+    "two_sites": ("--machines", "6", "--rounds", "1", "--latency", "0.02"),
+    "scaled_out": ("--commands", "16", "--asks", "2", "--rounds", "1"),
     "ack": ("--commands", "16", "--asks", "2", "--rounds", "1"),
     "faults": ("--commands", "8", "--rounds", "1"),
     "fanout": ("--hosts", "8", "--latency", "0.02"),

@@ -36,7 +36,7 @@ from tests.bench.table import Aim, Table, show, times
 HVOPS, BARE = "hvops", "bare Bolt"
 HELP, ASK = "/hvops help", "/check-writers hv01"
 WIDTHS = (1, 16)
-STARTED_WITHIN, ANSWERED_WITHIN = 60.0, 300.0  # seconds after which something is wrong
+STARTED_WITHIN, ANSWERED_WITHIN = 240.0, 300.0  # seconds after which something is wrong
 LIMIT = 3.0  # seconds
 STORY = "stuck-writer"
 
@@ -58,8 +58,8 @@ class Stopwatch:
 class Bot:
     """One bot and its practice Slack."""
 
-    def __init__(self, name: str, slack: FakeSlack, *, answers: bool) -> None:
-        self.name = name
+    def __init__(self, name: str, slack: FakeSlack, pid: int, *, answers: bool) -> None:
+        self.name, self.pid = name, pid
         self._slack = slack
         self._answers = answers
         self._watch = slack.acts.socket = Stopwatch(slack.socket)
@@ -122,7 +122,7 @@ async def running(name: str, command: Sequence[str], slack: FakeSlack, connectio
             except TimeoutError:
                 log.seek(0)
                 raise SystemExit(f"{name} did not connect:\n{log.read()[-2000:]}") from None
-            yield Bot(name, slack, answers=name == HVOPS)
+            yield Bot(name, slack, process.pid, answers=name == HVOPS)
         finally:
             if process.returncode is None:
                 process.terminate()
@@ -137,6 +137,11 @@ def access(slack: FakeSlack) -> tuple[str, str, str]:
 def hvops(settings: Path) -> list[str]:
     """What starts the bot."""
     return [sys.executable, "-m", "bot", "run", "--settings", str(settings)]
+
+
+def bare(slack: FakeSlack) -> list[str]:
+    """What starts the app that only acknowledges."""
+    return _module("bare_bolt", *access(slack))
 
 
 def _module(name: str, *arguments: str) -> list[str]:
@@ -156,7 +161,7 @@ async def measure(commands: int, asks: int, rounds: int) -> Took:
             with estate(Path(directory), ours) as settings:
                 async with (
                     running(HVOPS, hvops(settings), ours, 2) as ours_running,
-                    running(BARE, _module("bare_bolt", *access(theirs)), theirs, 1) as bolt,
+                    running(BARE, bare(theirs), theirs, 1) as bolt,
                 ):
                     return await turns((bolt, ours_running), {HELP: commands, ASK: asks}, rounds)
 
@@ -178,7 +183,7 @@ async def turns(bots: Sequence[Bot], counts: Mapping[str, int], rounds: int) -> 
     return took
 
 
-def table(took: Took) -> Table:
+def table(took: Took, title: str = "Slash commands: from the envelope to its acknowledgement") -> Table:
     """The percentiles of both bots, and how many times the bare one's ours are."""
     rows = []
     for line, width, name in took:
@@ -196,7 +201,7 @@ def table(took: Took) -> Table:
     )
     worst = max(max(seconds) for (_, _, name), seconds in took.items() if name == HVOPS)
     aim = Aim("hvops is within the 3 s after which Slack gives up, every time", f"worst {worst:.3f} s", worst < LIMIT)
-    return Table("Slash commands: from the envelope to its acknowledgement", columns, rows, [note], [aim])
+    return Table(title, columns, rows, [note], [aim])
 
 
 def middle(seconds: Sequence[float]) -> float:

@@ -36,8 +36,10 @@ MOST_LATE = 1.0  # seconds beyond that, for the question of a worker that was ki
 
 
 @asynccontextmanager
-async def worker(place: QueuePlace, notes: Path, seconds: float, die_at: str = "") -> AsyncIterator[Process]:
-    """A worker of the site as a process; it works when this begins."""
+async def worker(
+    place: QueuePlace, notes: Path, seconds: float, die_at: str = "", site: str = SITE
+) -> AsyncIterator[Process]:
+    """A worker of a site as a process; it works when this begins."""
     told = {
         "role": "worker",
         "notes": str(notes),
@@ -45,7 +47,7 @@ async def worker(place: QueuePlace, notes: Path, seconds: float, die_at: str = "
         "logins": place.logins,
         "password": place.password,
     }
-    told |= {"keys": {site: key.hex() for site, key in place.keys.items()}, "site": SITE, "die_at": die_at}
+    told |= {"keys": {name: key.hex() for name, key in place.keys.items()}, "site": site, "die_at": die_at}
     before = working(notes)
     arguments = ("-m", "tests.support.site_child", json.dumps(told | {"seconds": seconds}))
     child = await asyncio.create_subprocess_exec(

@@ -11,11 +11,15 @@ import os
 import secrets
 import signal
 import sys
+import time
+from pathlib import Path
 from typing import Any
 
 from bot.api.actions import InvokeMethod
 from bot.api.queries import Query
-from bot.errors import NotBegun, OutcomeUnknown, TargetError, Withheld
+from bot.errors import LedgerError, NotBegun, OutcomeUnknown, TargetError, Withheld
+from bot.ledger import Ledger
+from bot.ledger.entries import Asked
 from bot.ledger_place import Database
 from bot.transport.client import QueryResult
 from bot.transport.errand import Errand, carrying_out
@@ -68,13 +72,50 @@ async def work(place: QueuePlace, told: dict[str, Any]) -> None:
 
 
 async def ask(place: QueuePlace, told: dict[str, Any]) -> None:
-    """Put questions and actions, four of each at a time, until the file `until` is there."""
+    """Put questions and actions, four of each at a time, until the file `until` is there.
+
+    With a `ledger`, where that is, the intent of each action and what became of it are appended to it.
+    """
     client = site_queue.client(place.queue(told.get("port")), site_queue.inventory(*place.logins))
     await client.warm()
+    ledger = await asyncio.to_thread(opened, told) if "ledger" in told else None
     note(told["notes"], {"asks": os.getpid()})
     while not os.path.exists(told["until"]):  # noqa: ASYNC240, PTH110 - in an instant
-        await asyncio.gather(*(one(client, told) for one in (question, act) for _ in range(4)))
+        await asyncio.gather(
+            *(question(client, told) for _ in range(4)), *(written_act(client, told, ledger) for _ in range(4))
+        )
     client.close()
+    if ledger is not None:
+        ledger.close()
+
+
+def opened(told: dict[str, Any]) -> Ledger:
+    """The ledger of all bots, as soon as its database answers."""
+    folder = Path(told["folder"])
+    while True:
+        try:
+            return Ledger(Database(told["ledger"]), folder / "ledger.key", folder / "anchors.txt")
+        except LedgerError:
+            time.sleep(0.1)
+
+
+async def written_act(client: Any, told: dict[str, Any], ledger: Ledger | None) -> None:
+    """An action between two entries; none without the first. An entry whose append returned is noted: it may not be lost."""
+    if ledger is None or await appended(ledger, told, "before"):
+        await act(client, told)
+        if ledger is not None:
+            await appended(ledger, told, "after")
+
+
+async def appended(ledger: Ledger, told: dict[str, Any], line: str) -> bool:
+    data = Asked(name="", line=line, command="bench", target="", via="slack", place="")
+    try:
+        entry = await asyncio.to_thread(ledger.append, "T0/U1", data)
+    except LedgerError as error:
+        note(told["notes"], {"not_appended": str(error)})
+        return False
+    note(told["notes"], {"entry": entry.id, "seq": entry.seq})
+    return True
 
 
 async def question(client: Any, told: dict[str, Any]) -> None:

@@ -29,6 +29,22 @@ async def behind_worker(
 
     `prepare` changes the workers' inventory.
     """
+    names = write_files(estate, place, prepare)
+    stop = asyncio.Event()
+    files = {name: settings.load(folder_of(name, estate.directory) / "settings.toml") for name in names}
+    working = asyncio.gather(*(worker.serve(files[name], name, stop) for name in names))
+    estate.site = SimpleNamespace(stop=stop, working=working)
+    try:
+        yield
+    finally:
+        stop.set()
+        await working
+
+
+def write_files(
+    estate: PracticeEnvironment, place: QueuePlace, prepare: Callable[[dict[str, Any]], None] = lambda _inventory: None
+) -> list[str]:
+    """Take the bot's ways and logins away, and write down what each site's worker needs. Answers the sites."""
     told, inventory = _files(estate)
     if left := members(inventory):
         inventory.setdefault("site", {})[SITE] = {"members": left}
@@ -45,15 +61,7 @@ async def behind_worker(
     inventory["commvault"] = {"url": "http://127.0.0.1:9/webconsole/api"}
     write(estate.settings_path, told)
     write(estate.directory / "inventory.toml", inventory)
-    stop = asyncio.Event()
-    files = {name: settings.load(folder_of(name, estate.directory) / "settings.toml") for name in names}
-    working = asyncio.gather(*(worker.serve(files[name], name, stop) for name in names))
-    estate.site = SimpleNamespace(stop=stop, working=working)
-    try:
-        yield
-    finally:
-        stop.set()
-        await working
+    return names
 
 
 def sites(estate: PracticeEnvironment) -> list[str]:

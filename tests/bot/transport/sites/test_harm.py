@@ -21,6 +21,8 @@ from site_queue import CountingMachines, Running, action, errand, question
 from tcp_proxy import Proxy
 
 from bot.errors import NotBegun, OutcomeUnknown, TargetError
+from bot.ledger import Ledger
+from bot.ledger_place import Database
 from bot.transport.errand import carrying_out
 from tests.support.postgresql import cluster
 
@@ -51,9 +53,10 @@ def start(place, notes, tmp_path):
     begun = []
 
     def starting(role, **told):
-        told |= {"role": role, "notes": str(notes), "until": str(tmp_path / "until"), "bot": place.bot.url}
-        told |= {"logins": place.logins, "keys": {site: key.hex() for site, key in place.keys.items()}}
-        told |= {"password": place.password, "site": "branch1", "seconds": told.get("seconds", 0.05)}
+        keys = {site: key.hex() for site, key in place.keys.items()}
+        usual = {"bot": place.bot.url, "logins": place.logins, "keys": keys, "password": place.password}
+        told = usual | {"role": role, "notes": str(notes), "until": str(tmp_path / "until")} | told
+        told |= {"site": "branch1", "seconds": told.get("seconds", 0.05)}
         child = subprocess.Popen([sys.executable, "-m", "tests.support.site_child", json.dumps(told)], cwd=ROOT)
         begun.append(child)
         return child
@@ -146,6 +149,97 @@ async def test_killed_again_and_again_nothing_is_done_twice_and_nothing_stays_si
         assert done[method] == 0 or rows[method] in ("begun", "ended"), "it was done, and nobody could know"
     counts = Counter(fates.values())
     assert counts["done"] > 0
+
+
+@pytest.fixture
+async def proxied():
+    """A database of its own behind a proxy: the queue and a ledger, both reached through it."""
+    with cluster() as server:
+        async with Proxy(server.port) as proxy:
+            yield server, proxy
+
+
+async def harm(server, proxy, chance):
+    """One of the troubles that a network or a database has, and its end."""
+    which = chance.choice(["delay", "reset", "hole", "hole and reset", "stop"])
+    if which == "delay":
+        proxy.delay = 0.05
+        await asyncio.sleep(3)
+        proxy.delay = 0.0
+    elif which == "stop":
+        await asyncio.to_thread(server.stop, signal.SIGQUIT)
+        await asyncio.sleep(0.5)
+        await asyncio.to_thread(server.start)
+    else:
+        proxy.swallows, proxy.refuses = which != "reset", which == "reset"
+        if which == "reset":
+            proxy.reset()
+        await asyncio.sleep(8 if proxy.swallows else 0.3)
+        proxy.swallows = proxy.refuses = False
+        if which == "hole and reset":
+            proxy.reset()
+    return which
+
+
+def begun(notes):
+    """The processes that are connected."""
+    return {line.get("works") or line.get("asks") for line in lines(notes)}
+
+
+async def answered_again(notes):
+    before = len(lines(notes))
+    await until(lambda: any(line.get("answered") for line in lines(notes)[before:]))
+
+
+@pytest.mark.long
+async def test_two_bots_and_two_workers_are_killed_while_the_database_and_the_way_to_it_fail(proxied, start, tmp_path):
+    """Over their ledger and their queue at once: no act twice, no question unanswered, no fate silent, no entry lost."""
+    server, proxy = proxied
+    own = site_queue.make_place(server, "branch1")
+    ledger = Database(server.url(server.database().url.rpartition("/")[2], proxy.port))
+    more = {
+        "ledger": ledger.url,
+        "folder": str(tmp_path),
+        "port": proxy.port,
+        "bot": own.bot.url,
+        "logins": own.logins,
+        "password": own.password,
+        "keys": {site: key.hex() for site, key in own.keys.items()},
+    }
+    await asyncio.to_thread(lambda: Ledger(ledger, tmp_path / "ledger.key", tmp_path / "anchors.txt").close())
+    roles = ["worker", "worker", "bot", "bot"]
+    running = [start(role, **more) for role in roles]
+    await until(lambda: sum("works" in line or "asks" in line for line in lines(start.notes)) >= 4)
+    chance, harms = random.Random(7), Counter()
+    for number in range(KILLS):
+        await asyncio.sleep(chance.uniform(0.2, 0.8))
+        which = chance.randrange(4)
+        running[which].kill()
+        running[which].wait()
+        running[which] = start(roles[which], **more)
+        if number % 3 == 2:  # one trouble at a time: all are there again before the next
+            await until(lambda: {child.pid for child in running} <= begun(start.notes))
+            harms[await harm(server, proxy, chance)] += 1
+            await answered_again(start.notes)
+    (tmp_path / "until").touch()
+    for child in running[2:]:
+        await asyncio.to_thread(child.wait, 180)
+    told = lines(start.notes)
+    done = acts(start.notes)
+    fates = {line["of"]: line["fate"] for line in told if "fate" in line}
+    assert max(done.values(), default=0) <= 1, harms
+    assert all(done[method] == (fate == "done") for method, fate in fates.items() if fate != "unknown"), harms
+    assert Counter(fates.values())["done"] > 0
+    kept = {line["entry"]: line["seq"] for line in told if "entry" in line}
+    place = Database(server.url(ledger.url.rpartition("/")[2]))
+    with Ledger(place, tmp_path / "ledger.key", tmp_path / "anchors.txt") as opened:
+        proof = opened.verify()
+        assert proof.holds, (proof.says, harms)
+        there = Counter(entry.id for entry in opened.every())
+        assert {entry.id: entry.seq for entry in opened.every() if entry.id in kept} == kept, harms
+    assert max(there.values()) == 1
+    lost = [line["why"] for line in told if line.get("answered") is False]
+    assert lost == [], harms
 
 
 # The database, and the way to it
