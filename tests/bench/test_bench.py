@@ -19,8 +19,10 @@ from tests.bench import (
     many_tickets,
     sites,
     soak,
+    steady,
     table,
     tickets,
+    two_sites,
     writers,
 )
 from tests.bench import help as start
@@ -62,6 +64,22 @@ def test_a_site_behind_a_worker_is_beside_a_plain_fan_out(postgresql_cluster, tm
     assert [row[0] for row in wide.rows] == ["plain asyncio, in the bot", "one task, through a worker"]
     assert all(figures(row, 1, 2)[0] > 0 for row in wide.rows)
     assert gone.aims[0].met is None
+
+
+async def test_two_sites_are_beside_one_machine_alone(postgresql_cluster, tmp_path):
+    found = await two_sites.measure(postgresql_cluster, tmp_path, (6,), 0.02, questions=2, rounds=1)
+    made = two_sites.table(found, 0.02, 2)
+    assert [row[0] for row in made.rows] == ["6 machines"]
+    assert made.aims[0].met is True
+
+
+def test_memory_that_grows_misses_its_aim():
+    flat, grown = (
+        steady.Load(memory={"hvops": list(values), "bare Bolt": [40.0]})
+        for values in ([100.0] * 10, range(100, 200, 10))
+    )
+    assert steady.table(flat, 60).aims[0].met is True
+    assert steady.table(grown, 60).aims[0].met is False
 
 
 async def test_a_late_move_of_a_soak_is_beside_an_early_one():
