@@ -1,6 +1,7 @@
 """Runs what was decided, exactly as it was decided, and says honestly what it does not know.
 
-scheduler   sweeps the ledger: starts, takes up, ends what is late; one per ledger (`leader_lock`)
+scheduler   sweeps the ledger: starts, takes up, ends what is late; one per ledger
+ownership   which process does so: by one lock of a machine (`leader_lock`), or by locks of the database, one for each run
 ticket_run  one ticket from its start, or from where it was left, to its end
 permissions whether those who asked and decided still may, asked again before anything begins
 revalidate  the plan made afresh before each group: another one voids the ticket

@@ -94,6 +94,7 @@ async def void_ticket(run: Run, change: PlanDrift) -> None:
     replacement, why_not = await _replacement(run, change.made)
     why = f"{change.why}; no replacement was proposed: {why_not}" if why_not else change.why
     voided = Voided(reason=mask.redact_text(why), difference=tuple(mask.redact_text(one) for one in change.lines))
+    await run.must_be_led_here()
     await run.parts.write_together(EntryDraft(BOT, voided, run.ticket), *replacement)
     run.tell("voided", why)
 

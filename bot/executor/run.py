@@ -159,8 +159,18 @@ class Run:
         counts = not names or self.parts.now() <= answers_until(self.proposal, said.start_by)
         self.answered, self.outdated = (names, frozenset()) if counts else (frozenset(), names)
 
+    async def must_be_led_here(self) -> None:
+        """Ask again, beside the loop, whether another process may be running it. Raises LedgerError."""
+        await asyncio.to_thread(self.must_lead)
+
     async def write(self, transition: Transition) -> Entry:
-        """Append about this ticket, read it back, and tell."""
+        """Append about this ticket, read it back, and tell.
+
+        What became of an act is written down by whoever sent it, unless a later attempt has begun; all else only by whoever
+        runs it. Raises LedgerError, TicketError.
+        """
+        if not isinstance(transition, Outcome):
+            await self.must_be_led_here()
         entry = await self.parts.write(self.ticket, transition)
         await asyncio.to_thread(self.refresh)
         self.tell(entry.kind, entry.message or entry.description or entry.reason)

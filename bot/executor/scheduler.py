@@ -1,7 +1,8 @@
 """The runner: sweeps the ledger every second, starts what is approved, takes up what was left, ends what is late.
 
-There is one per ledger, by a lock of the operating system. A second process stands by and becomes the one when the
-first is gone. Nothing is remembered here that is not in the ledger: a sweep after a crash is like any other.
+There is one per ledger that does so (`ownership`). A second process stands by and becomes the one when the first is gone,
+or has lost what made it the one; runs that it began it brings to their ends, each as long as it holds that run's own lock.
+Nothing is remembered here that is not in the ledger: a sweep after a crash is like any other.
 """
 
 from __future__ import annotations
@@ -19,13 +20,14 @@ import structlog
 from bot.api.plan import KEPT
 from bot.errors import HvopsError, LedgerError, RolesUnknown, TicketError, UnreadableEntry
 from bot.executor.context import BOT, RunContext, TicketChange
-from bot.executor.leader_lock import LeaderLock
+from bot.executor.ownership import RunLock, ownership_of
 from bot.executor.permissions import recheck_roles
 from bot.executor.run import Run
 from bot.executor.ticket_run import NOT_PROVED, STANDS_STILL, run_ticket
 from bot.ledger import Entry, Filter, Ledger, TicketRow
 from bot.ledger.entries import Expired, Interrupted, Lapsed, Proposed, Resumed
 from bot.ledger.envelope import to_timestamp
+from bot.ledger.shared_locks import Duty
 from bot.ledger.store import VERIFY
 from bot.ledger.ticket_state import OPEN, Ticket, TicketState
 from bot.tickets.proposal import proposal_of, why_half_undone
@@ -81,12 +83,14 @@ class Scheduler:
             LedgerError: the file of the lock cannot be made.
         """
         self._parts = parts
-        self._only = LeaderLock(parts.ledger.path, parts.ledger.holds_runs, parts.ledger.release_runs)
+        self._only = ownership_of(parts.ledger)
         self._missed_click = missed_click
         self.answer_seconds = ANSWER_SECONDS
         self._wake = asyncio.Event()
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._runs: dict[str, Run] = {}
+        self._locks: dict[str, RunLock] = {}
+        self._leaving: dict[str, asyncio.Task[None]] = {}  # runs whose lock was lost
         self._trouble: dict[str, float] = {}
         self._waiting: dict[str, str] = {}  # what was last said about what a ticket waits for
         self._needs: dict[str, _Needs] = {}  # of the tickets that are approved
@@ -110,6 +114,14 @@ class Scheduler:
     def is_leader(self) -> bool:
         """Whether this process runs what is decided; else another does."""
         return self._only.is_held
+
+    def owns(self, duty: Duty) -> bool:
+        """Whether this process is the one of all that has a duty."""
+        return self._only.owns(duty)
+
+    def runs_elsewhere(self, ticket: str) -> bool:
+        """Whether another process runs a ticket: whatever happens to it is shown from there."""
+        return self._only.runs_elsewhere(ticket)
 
     @property
     def trouble(self) -> str:
@@ -156,10 +168,19 @@ class Scheduler:
             log.exception("our bug in a sweep; the next one follows", bug=secrets.token_hex(4))
 
     async def tick(self) -> None:
-        """One look over all open tickets. Only in the process that is the one; never raises for one ticket's trouble."""
+        """One look over all open tickets. Only in the process that is the one; never raises for one ticket's trouble.
+
+        Another one, which still runs what it began, only looks whether somebody else needs what that locks.
+        """
         try:
-            if not await asyncio.to_thread(self._only.acquire):
+            is_leader = await asyncio.to_thread(self._only.acquire)
+            await self._leave_lost_runs()
+            if not is_leader:
+                if self._making_up is None or self._making_up.done():
+                    self._has_begun = False  # whoever becomes the one again does not know what happened meanwhile
                 await self._say_once(self._only.trouble)
+                if self._tasks and not self._only.trouble:
+                    await self._give_way_to_others()
                 return
             await asyncio.to_thread(self._parts.ledger.prove)  # beside the loop: the first time it takes long
             await self._end_the_late()
@@ -177,6 +198,22 @@ class Scheduler:
         except LedgerError as error:
             log.warning("the ledger cannot be used; nothing runs", why=str(error))
             self._tell_unproved()
+
+    async def _leave_lost_runs(self) -> None:
+        """End each run whose lock another process may have, as soon as no act is under way."""
+        for ticket, lock in tuple(self._locks.items()):
+            if ticket not in self._leaving and not await asyncio.to_thread(lock.is_held):
+                log.warning("the lock of a run was lost; the run ends here", ticket=ticket)
+                self._leaving[ticket] = asyncio.create_task(self._leave(ticket))
+
+    async def _give_way_to_others(self) -> None:
+        """Ask the runs of this process to yield what an approved ticket needs, which another process would start."""
+        await asyncio.to_thread(self._parts.ledger.prove)
+        listed = await asyncio.to_thread(self._parts.ledger.listed, _OPEN, limit=-1, newest_first=False)
+        now = await self._now(listed)
+        for needs in tuple(self._needs.values()):
+            for holder in {now.held[lock] for lock in needs.locks if lock in now.held and not lock.startswith(KEPT)}:
+                await self._yields(holder, needs.undoes, now)
 
     def _tell_unproved(self) -> None:
         """Whoever waits for an approved ticket to begin is told once why it does not."""
@@ -276,6 +313,8 @@ class Scheduler:
         """Start or take up one ticket, if it is its turn."""
         if one.id in self._tasks or self._is_in_trouble(one.id) or self._waits_for_presses(one.id):
             return
+        if self._only.runs_elsewhere(one.id):
+            return
         with self._apart(one.id):
             if one.state == TicketState.RUNNING or (not now.is_stopped and await self._may_start(one, now)):
                 await self._begin(one.id)
@@ -286,7 +325,7 @@ class Scheduler:
         # one that cannot be read takes no locks from those that can
         await asyncio.to_thread(self._parts.ledger.ticket, ticket)
         proposal = await asyncio.to_thread(proposal_of, self._parts.ledger, ticket)
-        run = Run(self._parts, ticket, proposal, must_lead=self._only.must_be_held)
+        run = Run(self._parts, ticket, proposal)
         self._runs[ticket] = run
         task = asyncio.create_task(self._guarded(run), name=ticket)
         self._tasks[ticket] = task
@@ -294,6 +333,7 @@ class Scheduler:
 
     def _forget(self, ticket: str) -> None:
         self._tasks.pop(ticket, None)
+        self._leaving.pop(ticket, None)
         run = self._runs.pop(ticket, None)
         if run is not None and run.not_before is not None:
             self._not_before[ticket] = run.not_before
@@ -302,7 +342,35 @@ class Scheduler:
         self._wake.set()  # its locks may be what another one waits for
 
     async def _guarded(self, run: Run) -> None:
-        """Run a ticket; whatever is our own fault leaves it interrupted, never silently stuck or repeated."""
+        """Run a ticket while its lock is held; whatever is our own fault leaves it interrupted, never silently stuck or repeated."""
+        try:
+            lock = await self._locked(run.ticket)
+        except LedgerError as error:
+            self._in_trouble(run.ticket, TICK_SECONDS)
+            log.warning("the lock of a run cannot be taken; it waits", ticket=run.ticket, why=str(error))
+            return
+        if lock is None:  # another process runs it
+            return
+        self._locks[run.ticket] = lock
+        run.must_lead = lock.must_be_held
+        try:
+            await self._run_locked(run, lock)
+        finally:
+            self._locks.pop(run.ticket, None)
+            await asyncio.shield(asyncio.to_thread(lock.close))
+
+    async def _locked(self, ticket: str) -> RunLock | None:
+        """The lock of a run; not left behind where this is cancelled meanwhile. Raises LedgerError."""
+        taking = asyncio.create_task(asyncio.to_thread(self._only.lock_run, ticket))
+        try:
+            return await asyncio.shield(taking)
+        except asyncio.CancelledError:
+            with contextlib.suppress(LedgerError):
+                if (lock := await taking) is not None:
+                    await asyncio.to_thread(lock.close)
+            raise
+
+    async def _run_locked(self, run: Run, lock: RunLock) -> None:
         try:
             with asking_as(RUNS), asking_about(run.proposal.places):
                 await run_ticket(run)
@@ -314,10 +382,9 @@ class Scheduler:
             if run.now_at is not None:
                 run.tell("stopped", STANDS_STILL)
         except Exception as error:
-            # whoever is the one now has taken it up, and goes on with it
-            if not await asyncio.to_thread(self._only.acquire):
+            if not await asyncio.to_thread(lock.is_held):  # whoever is the one now has taken it up, and goes on with it
                 log.warning(
-                    "this process is no longer the one that runs tickets; its run ends",
+                    "this process is no longer the one that runs this ticket; its run ends",
                     ticket=run.ticket,
                     why=str(error),
                 )

@@ -358,6 +358,7 @@ async def _done(run: Run, *, fresh: bool) -> None:
     if other is not None and other.state is TicketState.INTERRUPTED:
         closed = Closed(by=BOT, reason=f"taken back by {run.ticket}")
         drafts = [*drafts, EntryDraft(BOT, closed, other.id)]
+    await run.must_be_led_here()
     await run.parts.write_together(*drafts)
     run.tell("done", says)
 

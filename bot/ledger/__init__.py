@@ -8,6 +8,7 @@ schema        tables and triggers of SQLite; views: for people who open the file
 sqlite_store  the default: one file, one connection
 postgresql_store  a database instead, for bots on more than one machine; postgresql_schema: its tables and triggers; postgresql_views: to read
 postgresql_connection  given up where its server is silent, and made anew beside who needs it
+shared_locks  what bots on several machines share out among them; postgresql_locks: by sessions of a database
 places        the store that opens it there
 key           the key, outside the database
 anchors       heads remembered elsewhere, against truncation; chain_heads: the same as sentences in a channel

@@ -21,7 +21,7 @@ from bot.ledger.entries import Done, EntryData, Moved, parse
 from bot.ledger.envelope import Entry, EntryDraft, decode, encode, entry_mac, ledger_id, to_timestamp
 from bot.ledger.incremental import BrokenChain, ChainStatus, IncrementalVerifier, walk
 from bot.ledger.key import check_places, make_key, read_key, seal
-from bot.ledger.places import open_store
+from bot.ledger.places import open_locks, open_store
 from bot.ledger.proved import SWITCHES, ProvedState, RefusedTransition
 from bot.ledger.queries import Reader, TicketRow, samples_since
 from bot.ledger.store import VERIFY, CommitUnknown, Store, StoreName, StoreRefuses, previous_of
@@ -83,8 +83,13 @@ class Ledger(Reader):
         self._owes_a_stop = False  # somebody stopped everything, and that could not be written down
         self._latest = datetime.min.replace(tzinfo=UTC), 0.0  # of the entries that this process has seen; since when
         known = newest(anchor_file)
-        self._store = open_store(place)
         with ExitStack() as failing:
+            self.shared = open_locks(
+                place
+            )  # what bots on other machines take from each other; None where there can be none
+            if self.shared is not None:
+                failing.callback(self.shared.close)
+            self._store = open_store(place)
             failing.callback(self._store.close)
             self._key = self._store.key = self._open_key(known)
             self.seal = AnchorSeal(self._key)
@@ -102,6 +107,8 @@ class Ledger(Reader):
         with ExitStack() as closing:
             closing.callback(self._anchors.close)
             closing.callback(self._store.close)
+            if self.shared is not None:
+                closing.callback(self.shared.close)
             super().close()
 
     def append(self, actor: str, data: EntryData, ticket: str | None = None) -> Entry:

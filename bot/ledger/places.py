@@ -1,8 +1,9 @@
-"""The store that opens a ledger where it is kept."""
+"""The store that opens a ledger where it is kept, and the locks of the bots that share it."""
 
 from __future__ import annotations
 
 from bot.errors import LedgerError
+from bot.ledger.shared_locks import SharedLocks
 from bot.ledger.sqlite_store import SqliteStore
 from bot.ledger.store import Store
 from bot.ledger_place import Database, Place
@@ -19,3 +20,12 @@ def open_store(place: Place, *, read_only: bool = False) -> Store:
             f"{place} needs psycopg, which is not here: {error}. Run: pip install 'hvops[postgresql]'"
         ) from None
     return PostgresqlStore(place, read_only=read_only)
+
+
+def open_locks(place: Place) -> SharedLocks | None:
+    """The locks of the bots on other machines that have this ledger; None for a file, which is on one. Nothing is connected yet."""
+    if not isinstance(place, Database):
+        return None
+    from bot.ledger.postgresql_locks import PostgresqlLocks  # noqa: PLC0415 - as above
+
+    return PostgresqlLocks(place)

@@ -9,6 +9,8 @@ import pytest
 from bot.errors import LedgerError
 from bot.executor.leader_lock import LeaderLock
 
+pytestmark = pytest.mark.sqlite  # in a database there is no such file: tests/bot/executor/test_ownership.py
+
 
 def taken_away(path, how):
     path.unlink()

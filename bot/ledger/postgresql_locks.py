@@ -1,0 +1,227 @@
+"""Locks of bots on several machines: advisory locks of PostgreSQL's sessions, which the server takes back from whoever is gone.
+
+A lock that went with its connection is the classic fork: whoever had it must learn that before the next act, and not from
+its own memory. So whether a lock is held is asked of the server, on the very connection that holds it, and an answer that
+does not come is a no. [doc postgresql explicit-locking, view-pg-locks]
+
+A run has a connection of its own, so that what goes wrong with one takes no other's. The duties of a bot share one, and
+what this bot tells of itself stands in that connection's application_name, which the server forgets with it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
+import psycopg
+
+from bot.errors import LedgerError
+from bot.ledger.postgresql_connection import Connection, connect
+from bot.ledger.postgresql_store import RUNS
+from bot.ledger.shared_locks import MARKS, Duty, LockSession, PresentBot, SharedLocks, number_of_run
+from bot.ledger_place import Database
+
+ANSWER_SECONDS = 5.0  # for the server to say whether a lock is held; after that it counts as lost
+FRESH_SECONDS = 5.0  # so long a look at the duties is good for
+_OPTIONS = "-c lock_timeout=5s -c search_path=pg_catalog -c default_transaction_read_only=on"
+# Whoever swept an earlier version of hvops held RUNS: so it and this one keep each other from it.
+KEYS = {duty: RUNS + number for number, duty in enumerate(Duty)}
+_KEY = "((classid::bigint << 32) | objid::bigint)"
+_HELD = f"""SELECT {_KEY} AS key, pid FROM pg_locks
+    WHERE locktype = 'advisory' AND granted AND objsubid = 1
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""  # noqa: S608 - our words
+_IS_HELD = f"SELECT count(*) FROM ({_HELD}) AS held WHERE key = %s AND pid = pg_backend_pid()"  # noqa: S608 - our words
+_BOTS = """SELECT pid, application_name FROM pg_stat_activity
+    WHERE datname = current_database() AND usename = current_user AND application_name LIKE 'hvops/%'"""
+# A name of an application has 63 bytes [doc postgresql runtime-config-logging]; the end of a host's name tells pods apart.
+_LONGEST_HOST, _LONGEST_MARK = 14, 5
+_NAME = re.compile(r"(hvops/([A-Za-z0-9.-]{1,14})/([0-9]{1,10})\.[0-9a-f]{4})((?:/[0-9a-f]{5}){0,5})", re.ASCII)
+
+
+class PostgresqlLockSession(LockSession):
+    """One connection and the locks on it. Safe between threads; made anew by whoever takes a lock after it was lost."""
+
+    def __init__(self, place: Database, name: str) -> None:
+        """Connect when it is first needed, under that application_name."""
+        self._place, self._name = place, name
+        self._lock = threading.Lock()
+        self._connection: Connection | None = None
+        self._is_closed = False
+
+    def take(self, key: int) -> bool:
+        """Whether this session holds the lock now, taking it where it is free. Raises LedgerError."""
+        with self._lock, _translated(self._place):
+            if self._is_closed:
+                raise LedgerError(f"{self._place}: the ledger was closed.")
+            if self._connection is None or self._connection.closed:
+                self._connection = connect_as(self._place, self._name)
+            if self._is_held(self._connection, key):
+                return True  # taken twice it would have to be given back twice
+            found = self._connection.execute("SELECT pg_try_advisory_lock(%s)", (key,)).fetchone()
+            return bool(found and found[0])
+
+    def holds(self, key: int) -> bool:
+        """Whether it holds it still, as the server says."""
+        with self._lock:
+            try:
+                return self._connection is not None and self._is_held(self._connection, key)
+            except psycopg.Error:
+                _drop(self._connection)  # unasked, it may be held for ever
+                self._connection = None
+                return False
+
+    def give_back(self, key: int) -> None:
+        """Let others have it; where that cannot be said, it goes with the connection."""
+        with self._lock:
+            try:
+                if self._connection is not None and not self._connection.closed:
+                    self._connection.execute("SELECT pg_advisory_unlock(%s)", (key,))
+            except psycopg.Error:
+                _drop(self._connection)
+                self._connection = None
+
+    def close(self) -> None:
+        """Give everything back."""
+        with self._lock:
+            self._is_closed = True
+            _drop(self._connection)
+            self._connection = None
+
+    @staticmethod
+    def _is_held(connection: Connection, key: int) -> bool:
+        found = connection.execute(_IS_HELD, (key,)).fetchone()
+        return bool(found and found[0])
+
+
+class PostgresqlLocks(SharedLocks):
+    """The locks of one bot. Safe between threads."""
+
+    def __init__(self, place: Database) -> None:
+        """Nothing is connected yet."""
+        self.marks: dict[str, str] = {}
+        self._place = place
+        self._looking = threading.Lock()
+        self._duties: Connection | None = None
+        self._held: frozenset[Duty] = frozenset()
+        self._elsewhere: frozenset[int] = frozenset()
+        self._looked_at = -FRESH_SECONDS
+        self._is_closed = False
+        host = re.sub(r"[^A-Za-z0-9.-]", "-", socket.gethostname())[-_LONGEST_HOST:] or "-"
+        self._name = (
+            f"hvops/{host}/{os.getpid()}.{secrets.token_hex(2)}"  # of this bot alone: pods have the same process id
+        )
+
+    def session(self) -> LockSession:
+        """A session of one's own."""
+        return PostgresqlLockSession(self._place, self._name)
+
+    def look(self) -> None:
+        """Take each duty that is free, and see what is still held, here and elsewhere. Raises LedgerError."""
+        with self._looking, _translated(self._place):
+            began = time.monotonic()
+            try:
+                connection = self._connected()
+                held = {Duty(duty): key for duty, key in KEYS.items() if self._has(connection, key)}
+                self._elsewhere = self._runs_of_others(connection)
+                self._held, self._looked_at = frozenset(held), began
+            except BaseException:
+                self._held, self._elsewhere = frozenset(), frozenset()
+                _drop(self._duties)
+                self._duties = None
+                raise
+
+    def owns(self, duty: Duty) -> bool:
+        """Whether this bot has a duty, by a look of a moment ago."""
+        return duty in self._held and time.monotonic() - self._looked_at < FRESH_SECONDS
+
+    def runs_elsewhere(self) -> frozenset[int]:
+        """The locks of the runs of other bots, by that look."""
+        return self._elsewhere
+
+    def present(self) -> list[PresentBot]:
+        """All bots that are there: which machine, what they tell of themselves, what they do for all. Raises LedgerError."""
+        with _translated(self._place), contextlib.closing(connect_as(self._place, "hvops")) as connection:
+            named = {int(pid): str(name) for pid, name in connection.execute(_BOTS).fetchall()}
+            held = [(int(key), int(pid)) for key, pid in connection.execute(_HELD).fetchall()]
+        bots = {pid: found for pid, name in named.items() if (found := _NAME.fullmatch(name)) is not None}
+        duty_of = {key: duty for duty, key in KEYS.items()}
+        present = []
+        for found in bots.values():
+            if not found[4]:  # a session of a run, or of delivery
+                continue
+            pids = {pid for pid, other in bots.items() if other[1] == found[1]}
+            own = [key for key, holder in held if holder in pids]
+            duties = tuple(duty_of[key] for key in sorted(own) if key in duty_of)
+            runs = tuple(sorted(number for key in own if (number := number_of_run(key)) is not None))
+            marks = dict(zip(MARKS, found[4].strip("/").split("/"), strict=False))
+            present.append(PresentBot(found[2], found[3], marks, duties, runs))
+        return sorted(present, key=str)
+
+    def give_up_duties(self) -> None:
+        """Let another bot have them: they go with their connection."""
+        with self._looking:
+            self._held = frozenset()
+            _drop(self._duties)
+            self._duties = None
+
+    def close(self) -> None:
+        """Give everything back that is not a session's own."""
+        self._is_closed = True
+        self.give_up_duties()
+
+    def _connected(self) -> Connection:
+        if self._is_closed:
+            raise LedgerError(f"{self._place}: the ledger was closed.")
+        if self._duties is None or self._duties.closed:
+            marks = "".join(f"/{self.marks.get(name, '')[:_LONGEST_MARK]:0>5}" for name in MARKS)
+            self._duties = connect_as(self._place, f"{self._name}{marks}")
+        return self._duties
+
+    @staticmethod
+    def _has(connection: Connection, key: int) -> bool:
+        """Whether that connection holds it now, taking it where it is free."""
+        held = connection.execute(_IS_HELD, (key,)).fetchone()
+        if held and held[0]:
+            return True
+        taken = connection.execute("SELECT pg_try_advisory_lock(%s)", (key,)).fetchone()
+        return bool(taken and taken[0])
+
+    def _runs_of_others(self, connection: Connection) -> frozenset[int]:
+        rows = connection.execute(
+            f"""SELECT held.key FROM ({_HELD}) AS held LEFT JOIN pg_stat_activity AS session USING (pid)
+                WHERE NOT starts_with(coalesce(session.application_name, ''), %s)""",  # noqa: S608 - our words
+            (self._name,),
+        ).fetchall()
+        return frozenset(int(key) for (key,) in rows if number_of_run(int(key)) is not None)
+
+
+def connect_as(place: Database, name: str) -> Connection:
+    """A connection under that application_name, with keepalives and TCP's user timeout. Raises psycopg.Error."""
+    connection = connect(place, _OPTIONS)
+    try:
+        connection.patience = ANSWER_SECONDS
+        connection.execute("SELECT set_config('application_name', %s, false)", (name,))
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _drop(connection: Connection | None) -> None:
+    if connection is not None:
+        connection.close()
+
+
+@contextlib.contextmanager
+def _translated(place: Database) -> Iterator[None]:
+    try:
+        yield
+    except psycopg.Error as error:
+        says = " ".join(str(error).split()).rstrip(".")
+        raise LedgerError(f"{place}: who runs what cannot be asked now: {says}.") from error

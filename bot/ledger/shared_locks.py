@@ -1,0 +1,123 @@
+"""What several bots on one ledger share out among them, in the words of whoever asks: no database is known here."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from enum import StrEnum
+
+MARKS = ("code", "settings", "inventory", "anchors")  # what should be the same on all bots
+
+
+class Duty(StrEnum):
+    """What one bot at a time does for all."""
+
+    RUNS = "runs"  # starts what is approved, takes up what was left, ends what is late
+    DELIVERY = "delivery"  # finds what people were not told, and reminds
+    AUDIT_CHANNEL = "audit channel"  # its lines, and the heads that are anchored there
+    NOTICES = "stop notices"
+
+
+@dataclass(frozen=True, slots=True)
+class PresentBot:
+    """A bot that is connected to the ledger's database.
+
+    Attributes:
+        host: of its machine, as far as it has room.
+        process: its number there.
+        marks: each of `MARKS` -> the beginning of a digest of it.
+        duties: what it does for all.
+        runs: the numbers of the tickets that it runs.
+    """
+
+    host: str
+    process: str
+    marks: dict[str, str]
+    duties: tuple[Duty, ...] = ()
+    runs: tuple[int, ...] = ()
+
+    def __str__(self) -> str:
+        """For people: which machine, which process."""
+        return f"{self.host} (process {self.process})"
+
+
+class LockSession(ABC):
+    """One session and the locks that it holds. They go with it: whoever lost it holds nothing any more."""
+
+    @abstractmethod
+    def take(self, key: int) -> bool:
+        """Whether this session holds the lock now, taking it where it is free. Raises LedgerError: nobody can say."""
+
+    @abstractmethod
+    def holds(self, key: int) -> bool:
+        """Whether it holds it still, as the server says. Never raises: where nobody can say, it does not."""
+
+    @abstractmethod
+    def give_back(self, key: int) -> None:
+        """Let others have it. Never raises."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give everything back."""
+
+
+class SharedLocks(ABC):
+    """The locks that the bots of one ledger take from each other, wherever they run.
+
+    Attributes:
+        marks: each of `MARKS` -> a digest of it, in hexadecimal; to be set before the first look.
+    """
+
+    marks: dict[str, str]
+
+    @abstractmethod
+    def session(self) -> LockSession:
+        """A session of one's own. It connects when it is first needed."""
+
+    @abstractmethod
+    def look(self) -> None:
+        """Take each duty that is free, and see what is still held, here and elsewhere. Blocks. Raises LedgerError."""
+
+    @abstractmethod
+    def owns(self, duty: Duty) -> bool:
+        """Whether this bot has a duty, by a look of a moment ago."""
+
+    @abstractmethod
+    def runs_elsewhere(self) -> frozenset[int]:
+        """The locks of the runs of other bots, by that look."""
+
+    @abstractmethod
+    def present(self) -> list[PresentBot]:
+        """All bots that are there, this one among them. Blocks. Raises LedgerError."""
+
+    @abstractmethod
+    def give_up_duties(self) -> None:
+        """Let another bot have them."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give everything back."""
+
+
+def run_key(ticket: str) -> int:
+    """The lock of whoever runs a ticket."""
+    return _RUN << 32 | _number(ticket)
+
+
+def delivery_key(ticket: str) -> int:
+    """The lock of whoever shows a ticket."""
+    return _DELIVERY << 32 | _number(ticket)
+
+
+def number_of_run(key: int) -> int | None:
+    """The number of the ticket whose run that lock is of; None for another one."""
+    return key & _LOW if key >> 32 == _RUN else None
+
+
+_LOW = 0xFFFF_FFFF
+_RUN, _DELIVERY = 0x6876_0001, 0x6876_0002  # "hv": the upper half of a key says what the lower half numbers
+
+
+def _number(ticket: str) -> int:
+    digits = ticket.removeprefix("T-")
+    return int(digits) & _LOW if digits.isascii() and digits.isdecimal() and len(digits) <= 10 else 0  # noqa: PLR2004 - digits

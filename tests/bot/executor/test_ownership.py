@@ -1,0 +1,258 @@
+"""Two bots on one database: each run has a lock on a connection of its own, and what one bot does for all has one owner."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import psycopg
+import pytest
+from scripted_world import APPROVER, OTHER, is_now, simple, step
+
+from bot.api.plan import Step
+from bot.errors import LedgerError, TicketError
+from bot.executor.ownership import ownership_of
+from bot.ledger.places import open_locks
+from bot.ledger.postgresql_locks import KEYS
+from bot.ledger.shared_locks import Duty, delivery_key, number_of_run, run_key
+
+
+@pytest.fixture(autouse=True)
+def stored(postgresql_cluster, tmp_path):
+    """The ledger of this test is in a database, whatever the run is about."""
+    database = postgresql_cluster.database()
+    (tmp_path / "database").write_text(database.url)
+    yield database
+    postgresql_cluster.drop(database)
+
+
+class Admin:
+    """Whoever may end sessions of that database."""
+
+    def __init__(self, database):
+        self.connection = psycopg.connect(database.url, autocommit=True)
+
+    def cut(self, *keys: int) -> int:
+        """End the sessions that hold these locks, and wait until the server has let go of them."""
+        ended = self.connection.execute(
+            """SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_locks
+            WHERE locktype = 'advisory' AND ((classid::bigint << 32) | objid::bigint) = ANY(%s)""",
+            (list(keys),),
+        ).fetchone()
+        return ended[0]
+
+
+@pytest.fixture
+def admin(stored):
+    made = Admin(stored)
+    yield made
+    made.connection.close()
+
+
+def test_each_key_is_of_one_thing():
+    keys = [*KEYS.values(), run_key("T-1"), run_key("T-2"), delivery_key("T-1"), run_key("nonsense")]
+    assert len(set(keys)) == len(keys)
+    assert all(0 <= key < 2**63 for key in keys)
+    assert [number_of_run(key) for key in keys[-4:]] == [1, 2, None, 0]
+
+
+def test_each_duty_has_one_owner_and_the_next_bot_has_it_when_that_one_is_gone(benches):
+    first, second = benches(), benches()
+    one, other = ownership_of(first.ledger), ownership_of(second.ledger)
+    assert not one.owns(Duty.RUNS)
+    assert (one.acquire(), other.acquire()) == (True, False)
+    assert [[each.owns(duty) for duty in Duty] for each in (one, other)] == [[True] * 4, [False] * 4]
+    one.close()
+    while not other.acquire():  # the server needs a moment
+        pass
+    assert (one.acquire(), one.owns(Duty.AUDIT_CHANNEL), other.owns(Duty.AUDIT_CHANNEL)) == (False, False, True)
+
+
+def test_who_lost_its_duties_knows_it_at_its_next_look_and_may_have_them_again(benches, admin):
+    first, second = benches(), benches()
+    one, other = ownership_of(first.ledger), ownership_of(second.ledger)
+    assert one.acquire()
+    admin.cut(KEYS[Duty.RUNS])
+    assert not one.acquire()
+    assert not one.trouble
+    assert other.acquire()
+    assert not one.acquire()
+    other.close()
+    while not one.acquire():
+        pass
+
+
+def test_one_run_has_one_lock_and_its_loss_takes_no_others(benches, admin):
+    first, second = benches(), benches()
+    one, other = ownership_of(first.ledger), ownership_of(second.ledger)
+    held, beside = one.lock_run("T-1"), one.lock_run("T-2")
+    assert other.lock_run("T-1") is None
+    assert not other.runs_elsewhere("T-1")  # it has not looked
+    one.acquire()
+    other.acquire()
+    assert (other.runs_elsewhere("T-1"), other.runs_elsewhere("T-3"), one.runs_elsewhere("T-1")) == (True, False, False)
+    held.must_be_held()
+    admin.cut(run_key("T-1"))
+    taken = other.lock_run("T-1")
+    assert taken is not None
+    with pytest.raises(LedgerError, match="run of T-1 was lost"):
+        held.must_be_held()
+    taken.close()
+    again = one.lock_run("T-1")
+    assert again is not None
+    assert not held.is_held()  # what was lost is lost, whoever has the lock now
+    beside.must_be_held()
+    for lock in (held, beside, again):
+        lock.close()
+
+
+def test_nobody_who_can_be_asked_means_that_nothing_is_held(benches, postgresql_cluster):
+    bench = benches()
+    own = ownership_of(bench.ledger)
+    assert own.acquire()
+    lock = own.lock_run("T-1")
+    postgresql_cluster.stop()
+    try:
+        assert not lock.is_held()
+        assert not own.acquire()
+        assert [own.owns(duty) for duty in Duty] == [False] * 4
+        with pytest.raises(LedgerError, match="cannot be asked now"):
+            own.lock_run("T-2")
+    finally:
+        postgresql_cluster.start()
+    assert not lock.is_held()
+    assert own.acquire()
+    lock.close()
+
+
+def test_who_is_there_and_does_what_is_told_to_whoever_asks(benches):
+    first, second = benches(), benches()
+    first.ledger.shared.marks = {"code": "abcdef0", "settings": "1", "inventory": "2" * 64, "anchors": ""}
+    one, other = ownership_of(first.ledger), ownership_of(second.ledger)
+    one.acquire()
+    other.acquire()
+    lock = other.lock_run("T-17")
+    bots = second.ledger.shared.present()
+    assert sorted((bot.duties, bot.runs) for bot in bots) == [((), (17,)), (tuple(Duty), ())]
+    (told,) = [bot.marks for bot in bots if bot.duties]
+    assert told == {"code": "abcde", "settings": "00001", "inventory": "22222", "anchors": "00000"}
+    lock.close()
+
+
+async def test_a_run_whose_lock_is_cut_stops_before_its_next_step_and_the_other_bot_goes_on(benches, world, admin):
+    first, second = benches(), benches()
+    await first.runner.tick()
+    ticket = await first.approved()
+    cut = asyncio.Event()
+
+    def gone():
+        assert admin.cut(run_key(ticket), *KEYS.values()) == 5
+        cut.set()
+
+    world.hooks[1] = gone
+    await first.runner.tick()
+    await cut.wait()
+    await first.runner.wait_idle()
+    assert len(world.order) == 1
+    assert first.kinds(ticket)[-2:] == ["intent", "outcome"]  # what was in flight is written down
+    await second.runs(2)
+    assert second.last(ticket).kind == "done"
+    assert all(times == 1 for times in world.acts.values()), world.order
+    await first.runs(2)
+    assert first.kinds(ticket).count("done") == 1
+
+
+async def test_a_bot_that_lost_a_run_may_take_it_up_again(bench, world, admin):
+    ticket = await bench.approved()
+    world.hooks[1] = lambda: admin.cut(run_key(ticket), *KEYS.values())
+    await bench.runner.tick()
+    await bench.runner.wait_idle()
+    assert len(world.order) == 1
+    bench.runner._trouble.clear()
+    while bench.last(ticket).kind != "done":
+        await bench.runs()
+        bench.runner._trouble.clear()
+    assert all(times == 1 for times in world.acts.values()), world.order
+
+
+async def test_what_an_act_comes_to_is_refused_once_another_bot_has_taken_the_run_up(benches, world, admin):
+    """Its lock is cut while the act is under way, and the other bot has begun the next attempt before it answers."""
+    first, second = benches(), benches()
+    await first.runner.tick()
+    ticket = await first.approved()
+    taken_up = asyncio.Event()
+    real, waits = first.parts.actor.change, asyncio.Event()
+
+    async def slow(action, seconds):
+        answer = await real(action, seconds)
+        if not waits.is_set():
+            waits.set()
+            await taken_up.wait()
+        return answer
+
+    world.change = slow
+    await first.runner.tick()
+    await waits.wait()
+    world.change = real
+    admin.cut(run_key(ticket), *KEYS.values())
+    await second.runs(2)
+    assert second.last(ticket).kind == "done"
+    taken_up.set()
+    await first.runner.wait_idle()
+    assert second.last(ticket).kind == "done"
+    assert all(times == 1 for times in world.acts.values()), world.order
+    assert first.ledger.verify().holds
+
+
+async def test_a_run_of_a_bot_that_starts_nothing_more_goes_on_and_gives_way_to_what_another_starts(
+    benches, world, admin
+):
+    soak = Step("soak", "Soak", None, (is_now("hv03", 5 * 86400, calm="yes"),), preemptible=True)
+    plans = {"soak": lambda on, _facts: simple(on, step("a", on, a="1"), soak)}
+    gate = asyncio.Event()
+
+    async def sleep(_seconds):
+        await gate.wait()
+        await asyncio.sleep(0)
+
+    first, second = benches(plans=plans, sleep=sleep), benches(plans=plans)
+    ticket = await first.approved("/soak hv03")
+    await first.runner.tick()
+    while not any(one.kind == "progress" for one in first.told):  # noqa: ASYNC110 - the run sets no event
+        await asyncio.sleep(0.01)
+    admin.cut(*KEYS.values())
+    await second.runner.tick()
+    assert second.runner.is_leader
+    await first.runner.tick()
+    assert (first.runner.is_leader, list(first.runner._tasks)) == (False, [ticket])
+    assert "resumed" not in second.kinds(ticket)  # nobody took it up
+    wants = await second.approved()  # needs the same lock
+    await second.runner.tick()
+    await first.runner.tick()
+    gate.set()
+    await first.runner.wait_idle()
+    assert first.last(ticket).data.yields_locks
+    await second.runs(2)
+    assert second.last(wants).kind == "done"
+
+
+async def test_two_bots_that_are_told_to_approve_at_once_approve_once(benches):
+    first, second = benches(), benches()
+    for _ in range(5):
+        ticket = (await first.propose()).ticket
+
+        def press(bench, who, ticket=ticket):
+            try:
+                bench.decisions.approve(bench.press(who, ticket))
+            except TicketError as late:
+                return str(late)
+            return ""
+
+        said = await asyncio.gather(asyncio.to_thread(press, first, APPROVER), asyncio.to_thread(press, second, OTHER))
+        assert sorted(map(bool, said)) == [False, True]
+        assert "Too late" in max(said)
+        assert first.kinds(ticket).count("approved") == 1
+
+
+def test_a_file_has_no_locks_beyond_its_machine(tmp_path: Path):
+    assert open_locks(tmp_path / "ledger.db") is None
