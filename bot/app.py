@@ -25,6 +25,7 @@ from bot.dispatch.help import Status, roles_of
 from bot.errors import LedgerError
 from bot.executor.scheduler import Scheduler
 from bot.ledger import Entry, Ledger, Reader
+from bot.ledger.shared_locks import Duty
 from bot.redaction import Redactor
 from bot.services import Services, build_services, runner
 from bot.slack.audit_channel.channel_history import ChannelReader
@@ -105,6 +106,8 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[Servic
                 parts.ledger,
                 channel=partial(ops_channel, parts.inventory_file),
                 resuming=parts.decisions.resuming_role,
+                may=lambda: running.owns(Duty.DELIVERY),
+                is_shown_elsewhere=lambda ticket: running.runs_elsewhere(ticket),  # noqa: PLW0108 - made further down
             )
             closing.push_async_callback(board.close)
             reader = Reader(parts.ledger.place)  # of its own: nobody else waits for a long search
@@ -126,11 +129,15 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[Servic
                 slack.audit_channel,
                 link=board.permalink,
                 minutes=settings.ledger.anchor_minutes,
-                may=lambda: running.is_leader,
+                may=lambda: running.owns(Duty.AUDIT_CHANNEL),
                 keeps_back=outside.may_post if outside is not None else None,
             )
             notices = StopNotices(
-                outbox, parts.ledger, board, ops_channels(parts.inventory_file), may=lambda: running.is_leader
+                outbox,
+                parts.ledger,
+                board,
+                ops_channels(parts.inventory_file),
+                may=lambda: running.owns(Duty.NOTICES),
             )
             changes = Changes(parts.proposals, parts.decisions, board, outbox, running.parts, running.wake)
             desk = RequestHandler(

@@ -149,6 +149,8 @@ class Scheduler:
     async def run(self, stop: asyncio.Event) -> None:
         """Sweep until `stop` is set; then let acts under way end, and leave the rest to the next life."""
         leaving = asyncio.create_task(stop.wait())
+        watching = asyncio.create_task(self._watch_duties())
+        self._hear_others()
         try:
             while not stop.is_set():
                 await self._guarded_sweep()
@@ -158,7 +160,27 @@ class Scheduler:
                 self._wake.clear()
         finally:
             leaving.cancel()
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
             await self.close()
+
+    async def _watch_duties(self) -> None:
+        """Look what this process still has to do for all, beside the sweeps, which may take long; nobody else shares a file's."""
+        while self._parts.ledger.shared is not None:
+            await asyncio.to_thread(self._only.acquire)
+            await asyncio.sleep(TICK_SECONDS)
+
+    def _hear_others(self) -> None:
+        """Do not wait for the next second when another bot appended something. What is not heard, the next sweep finds."""
+        if self._parts.ledger.shared is None:
+            return
+        loop = asyncio.get_running_loop()
+
+        def hear() -> None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+                loop.call_soon_threadsafe(self._wake.set)
+
+        self._parts.ledger.shared.listen(hear)
 
     async def _guarded_sweep(self) -> None:
         """A sweep; what goes wrong in one must not end all: nothing would run, lapse or expire, and nobody would know."""

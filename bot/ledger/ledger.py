@@ -37,6 +37,14 @@ UNKNOWN_SECONDS = 15.0  # how long to ask what became of a commit whose answer n
 _AGAIN_SECONDS = 0.2
 
 
+class _IsThere(Exception):
+    """What was to be appended stands there already. Only inside of an append."""
+
+    def __init__(self, entry: Entry) -> None:
+        super().__init__()
+        self.entry = entry
+
+
 class Ledger(Reader):
     """The ledger of one bot. Safe between threads, and between processes on one machine.
 
@@ -137,22 +145,46 @@ class Ledger(Reader):
         self._owes_a_stop = self._owes_a_stop and not switches
         return entries
 
-    def _append(self, drafts: Sequence[EntryDraft]) -> tuple[Entry, ...]:
+    def append_unless(self, there: Callable[[], Entry | None], draft: EntryDraft) -> tuple[Entry, bool]:
+        """Append one entry, unless something stands there already: of two bots that look at the same time one finds the other's.
+
+        Args:
+            there: looks for it, under the lock of all writers: what it reads is all that there is.
+            draft: the entry.
+
+        Returns:
+            The entry that was appended, and True; or the one that was there, and False.
+
+        Raises:
+            LedgerError, TicketError: as `append`.
+        """
         try:
-            entries = self._append_once(drafts)
+            return self._append((draft,), there)[0], True
+        except _IsThere as found:
+            return found.entry, False
+
+    def _append(
+        self, drafts: Sequence[EntryDraft], there: Callable[[], Entry | None] = lambda: None
+    ) -> tuple[Entry, ...]:
+        try:
+            entries = self._append_once(drafts, there)
         except CommitUnknown as unknown:
-            entries = self._find_or_append(drafts, unknown)
+            entries = self._find_or_append(drafts, unknown, there)
         self._know_the_ledger()
         with self._order:  # after the commit: an anchor never knows more than the disk
             self._seen = max(self._seen, entries[-1].seq)
             self._anchors.write(self.seal.sign(entries[-1].seq, entries[-1].mac))
+        if self.shared is not None:
+            self.shared.ring()
         return tuple(entries)
 
-    def _append_once(self, drafts: Sequence[EntryDraft]) -> list[Entry]:
+    def _append_once(self, drafts: Sequence[EntryDraft], there: Callable[[], Entry | None]) -> list[Entry]:
         entries: list[Entry] = []
         prepared = [self._prepared(draft) for draft in drafts]  # before the lock, for which others wait
         try:
             with self._store.transaction(self._wanted_from(drafts)):
+                if (found := there()) is not None:
+                    raise _IsThere(found)
                 head = self._sound_head()
                 previous = previous_of(head)
                 state = self._state_before(drafts)
@@ -174,7 +206,9 @@ class Ledger(Reader):
             raise
         return entries
 
-    def _find_or_append(self, drafts: Sequence[EntryDraft], unknown: CommitUnknown) -> list[Entry]:
+    def _find_or_append(
+        self, drafts: Sequence[EntryDraft], unknown: CommitUnknown, there: Callable[[], Entry | None]
+    ) -> list[Entry]:
         """After a commit whose answer never came: the entries as they are there by their ids; appended where they are not.
 
         A transaction of ours that waits for the lock begins after the lost one has ended, so it knows.
@@ -187,8 +221,8 @@ class Ledger(Reader):
             try:
                 with self._store.transaction():
                     found = [self._store.with_id(draft.id) for draft in drafts]
-                there = [entry for entry in found if entry is not None]
-                return there if len(there) == len(drafts) else self._append_once(drafts)
+                known = [entry for entry in found if entry is not None]
+                return known if len(known) == len(drafts) else self._append_once(drafts, there)
             except CommitUnknown as again:
                 unknown = again
             except StoreRefuses:

@@ -17,11 +17,12 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import psycopg
 
 from bot.errors import LedgerError
+from bot.ledger.patience import PatientThread
 from bot.ledger.postgresql_connection import Connection, connect
 from bot.ledger.postgresql_store import RUNS
 from bot.ledger.shared_locks import MARKS, Duty, LockSession, PresentBot, SharedLocks, number_of_run
@@ -32,11 +33,16 @@ FRESH_SECONDS = 5.0  # so long a look at the duties is good for
 _OPTIONS = "-c lock_timeout=5s -c search_path=pg_catalog -c default_transaction_read_only=on"
 # Whoever swept an earlier version of hvops held RUNS: so it and this one keep each other from it.
 KEYS = {duty: RUNS + number for number, duty in enumerate(Duty)}
+CHANNEL = "hvops_appended"
+_EAR_SECONDS = 1.0  # between two looks whether anybody still listens, and before a lost connection is made anew
+_TOGETHER_SECONDS = 0.1  # what rings within that time is heard as one
 _KEY = "((classid::bigint << 32) | objid::bigint)"
 _HELD = f"""SELECT {_KEY} AS key, pid FROM pg_locks
     WHERE locktype = 'advisory' AND granted AND objsubid = 1
     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""  # noqa: S608 - our words
 _IS_HELD = f"SELECT count(*) FROM ({_HELD}) AS held WHERE key = %s AND pid = pg_backend_pid()"  # noqa: S608 - our words
+_WHOSE = f"""SELECT held.key, held.pid = pg_backend_pid(), coalesce(session.application_name, '')
+    FROM ({_HELD}) AS held LEFT JOIN pg_stat_activity AS session USING (pid)"""  # noqa: S608 - our words
 _BOTS = """SELECT pid, application_name FROM pg_stat_activity
     WHERE datname = current_database() AND usename = current_user AND application_name LIKE 'hvops/%'"""
 # A name of an application has 63 bytes [doc postgresql runtime-config-logging]; the end of a host's name tells pods apart.
@@ -112,6 +118,8 @@ class PostgresqlLocks(SharedLocks):
         self._elsewhere: frozenset[int] = frozenset()
         self._looked_at = -FRESH_SECONDS
         self._is_closed = False
+        self._bell = PatientThread(f"bell of {place}")
+        self._is_ringing = threading.Event()
         host = re.sub(r"[^A-Za-z0-9.-]", "-", socket.gethostname())[-_LONGEST_HOST:] or "-"
         self._name = (
             f"hvops/{host}/{os.getpid()}.{secrets.token_hex(2)}"  # of this bot alone: pods have the same process id
@@ -127,9 +135,14 @@ class PostgresqlLocks(SharedLocks):
             began = time.monotonic()
             try:
                 connection = self._connected()
-                held = {Duty(duty): key for duty, key in KEYS.items() if self._has(connection, key)}
-                self._elsewhere = self._runs_of_others(connection)
-                self._held, self._looked_at = frozenset(held), began
+                held, others = self._now(connection)
+                if free := [key for key in KEYS.values() if key not in held | others]:
+                    for key in free:
+                        connection.execute("SELECT pg_try_advisory_lock(%s)", (key,))
+                    held, others = self._now(connection)
+                self._held = frozenset(duty for duty, key in KEYS.items() if key in held)
+                self._elsewhere = frozenset(key for key in others if number_of_run(key) is not None)
+                self._looked_at = began
             except BaseException:
                 self._held, self._elsewhere = frozenset(), frozenset()
                 _drop(self._duties)
@@ -163,6 +176,37 @@ class PostgresqlLocks(SharedLocks):
             present.append(PresentBot(found[2], found[3], marks, duties, runs))
         return sorted(present, key=str)
 
+    def ring(self) -> None:
+        """Let the other bots know that something was appended: once for all that is appended before it is told."""
+        if not self._is_ringing.is_set() and not self._is_closed and self._duties is not None:
+            self._is_ringing.set()
+            self._bell.submit(self._ring)
+
+    def _ring(self) -> None:
+        self._is_ringing.clear()
+        with self._looking, contextlib.suppress(psycopg.Error, LedgerError):
+            if self._duties is not None and not self._duties.closed:
+                self._duties.execute("SELECT pg_notify(%s, %s)", (CHANNEL, self._name))
+
+    def listen(self, hear: Callable[[], None]) -> None:
+        """Hear the other bots on a thread and a connection of its own; one that was lost is made anew."""
+        threading.Thread(target=self._listen, args=(hear,), name=f"ear of {self._place}", daemon=True).start()
+
+    def _listen(self, hear: Callable[[], None]) -> None:
+        while not self._is_closed:
+            with (
+                contextlib.suppress(psycopg.Error, LedgerError),
+                contextlib.closing(connect_as(self._place, self._name)) as ear,
+            ):
+                ear.execute(f"LISTEN {CHANNEL}")
+                hear()  # whoever rang while nobody listened
+                while not self._is_closed:
+                    for rung in ear.notifies(timeout=_EAR_SECONDS, stop_after=1):
+                        if rung.payload != self._name:
+                            hear()
+                            time.sleep(_TOGETHER_SECONDS)
+            time.sleep(_EAR_SECONDS)
+
     def give_up_duties(self) -> None:
         """Let another bot have them: they go with their connection."""
         with self._looking:
@@ -183,22 +227,11 @@ class PostgresqlLocks(SharedLocks):
             self._duties = connect_as(self._place, f"{self._name}{marks}")
         return self._duties
 
-    @staticmethod
-    def _has(connection: Connection, key: int) -> bool:
-        """Whether that connection holds it now, taking it where it is free."""
-        held = connection.execute(_IS_HELD, (key,)).fetchone()
-        if held and held[0]:
-            return True
-        taken = connection.execute("SELECT pg_try_advisory_lock(%s)", (key,)).fetchone()
-        return bool(taken and taken[0])
-
-    def _runs_of_others(self, connection: Connection) -> frozenset[int]:
-        rows = connection.execute(
-            f"""SELECT held.key FROM ({_HELD}) AS held LEFT JOIN pg_stat_activity AS session USING (pid)
-                WHERE NOT starts_with(coalesce(session.application_name, ''), %s)""",  # noqa: S608 - our words
-            (self._name,),
-        ).fetchall()
-        return frozenset(int(key) for (key,) in rows if number_of_run(int(key)) is not None)
+    def _now(self, connection: Connection) -> tuple[set[int], set[int]]:
+        """The locks that this connection holds, and those of other bots."""
+        rows = connection.execute(_WHOSE).fetchall()
+        own = {int(key) for key, is_this, _ in rows if is_this}
+        return own, {int(key) for key, _, name in rows if not str(name).startswith(self._name)}
 
 
 def connect_as(place: Database, name: str) -> Connection:

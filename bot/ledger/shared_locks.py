@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -89,6 +90,14 @@ class SharedLocks(ABC):
     @abstractmethod
     def present(self) -> list[PresentBot]:
         """All bots that are there, this one among them. Blocks. Raises LedgerError."""
+
+    @abstractmethod
+    def ring(self) -> None:
+        """Let the other bots know that something was appended, as soon as may be. Never blocks, never raises; it may get lost."""
+
+    @abstractmethod
+    def listen(self, hear: Callable[[], None]) -> None:
+        """Call `hear` on some thread when another bot rang, and when that may have been missed; until all is closed."""
 
     @abstractmethod
     def give_up_duties(self) -> None:

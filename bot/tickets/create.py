@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -93,7 +92,6 @@ class ProposalService:
         self._policy = policy
         self._clock = clock
         self._accounts = accounts
-        self._writing = threading.Lock()  # between the look for the same proposal and the write nobody else proposes
 
     async def propose(
         self, request: Request, progress: Callable[[Progress], None] | None = None, *, once: bool = False
@@ -182,14 +180,14 @@ class ProposalService:
             raise NoPlan(f"{ticket} cannot be undone now. {said}. Try again when that has changed.")
 
     def _write_once(self, request: Request, asking: RequestContext, made: PlannedChange, *, once: bool) -> Proposed:
-        """Write a proposal; with `once`, none beside the very same plan that waits for its decision."""
+        """Write a proposal; with `once`, none beside the very same plan that waits for its decision, whichever bot wrote that."""
         draft = self._draft(request, made, _origin(request, asking))
-        with self._writing:
-            first = self._asked_before(made, request.person.id) if once else None
-            if first is None:
-                return Proposed(self._ledger.append_together(draft)[0])
-        self._write_repetition(request, asking, first)
-        return Proposed(first, is_new=False)
+        if not once:
+            return Proposed(self._ledger.append_together(draft)[0])
+        entry, is_new = self._ledger.append_unless(partial(self._asked_before, made, request.person.id), draft)
+        if not is_new:
+            self._write_repetition(request, asking, entry)
+        return Proposed(entry, is_new=is_new)
 
     def _asked_before(self, made: PlannedChange, requester: str = "") -> Entry | None:
         """The proposal of the very same plan that waits for its decision; of anybody, where somebody else than they decides.

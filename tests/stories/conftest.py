@@ -21,47 +21,66 @@ import site_story
 from bot import app
 from bot.config import settings
 from bot.dispatch.registry import Registry
-from bot.ledger import Ledger
+from bot.ledger.shared_locks import Duty
 from bot.ledger.ticket_state import ENDS
+from bot.services import open_ledger
 from bot.slack.manifest import manifest
 from lab.environment import PracticeEnvironment, SlackAccess
 from lab.slack.server import FakeSlack
 
+BOTS = int(os.environ.get("BOTS", "1"))
+
 
 class Incident:
-    """One story, played."""
+    """One story, played, by one bot, or with BOTS=2 in the environment by two that Slack gives each event in turn.
+
+    Attributes:
+        engines: of each bot; `engine` is that of the one that was there first, which starts what is approved.
+    """
 
     def __init__(self, estate: PracticeEnvironment, slack: FakeSlack, guard: loop_guard.LoopGuard):
         self.estate = estate
         self.guard = guard
         self.slack = slack
         self.stop = asyncio.Event()
-        self.bot: asyncio.Task | None = None
-        self.engine = None
+        self.bots: list[asyncio.Task] = []
+        self.engines = []
         self.newest = ""
 
+    @property
+    def bot(self):
+        return self.bots[0]
+
+    @property
+    def engine(self):
+        return self.engines[0]
+
     async def starts(self):
-        """Start the bot, and wait until Slack hears it."""
-        self.stop = asyncio.Event()
+        """Start the bots, one after the other, and wait until Slack hears them."""
+        self.stop, self.bots, self.engines = asyncio.Event(), [], []
         told = settings.load(self.estate.settings_path)
-        self.bot = asyncio.create_task(app.serve(told, self.stop, ready=self._ready))
-        await self.until_connected()
+        for _ in range(BOTS):
+            self.bots.append(asyncio.create_task(app.serve(told, self.stop, ready=self.engines.append)))
+            await self.until_connected()
+            await until(lambda: self.engines[0].ledger.shared is None or self.engines[0].ledger.shared.owns(Duty.RUNS))
+        self.guard.is_on = True
 
     async def until_connected(self):
-        """Wait until Slack hears the bot on both connections, or the bot's own failure."""
+        """Wait until Slack hears each bot on both connections, or a bot's own failure."""
 
         def is_connected() -> bool:
-            if self.bot.done():
-                self.bot.result()
-            return self.slack.workspace.connections >= 2
+            for bot in self.bots:
+                if bot.done():
+                    bot.result()
+            return self.slack.workspace.connections >= 2 * len(self.bots)
 
         await until(is_connected)
 
     async def ends(self):
-        """Stop the bot."""
+        """Stop the bots."""
         self.guard.is_on = False
         self.stop.set()
-        await self.bot
+        await asyncio.gather(*self.bots)
 
     async def says(self, line: str, who: str = "operator", channel: str = "hv-ops"):
         """Type a line. What is seen afterwards is newer than this."""
@@ -106,14 +125,9 @@ class Incident:
 
     def ledger(self) -> list:
         """The kinds of the ledger, in order, and the proof that it holds."""
-        directory = self.estate.directory
-        with Ledger(directory / "ledger.db", directory / "ledger.key", directory / "anchors.txt") as ledger:
+        with open_ledger(settings.load(self.estate.settings_path)) as ledger:
             assert ledger.verify().holds
             return list(ledger.every())
-
-    def _ready(self, engine):
-        self.engine = engine
-        self.guard.is_on = True
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -143,7 +157,20 @@ def hurried(monkeypatch):
 
 
 @pytest.fixture
-def play(tmp_path: Path, request):
+def stored(request, monkeypatch):
+    """With STORE=postgresql in the environment the ledger is in a database: of this test alone, but for its later bots."""
+    if os.environ.get("STORE") != "postgresql":
+        yield
+        return
+    cluster = request.getfixturevalue("postgresql_cluster")
+    database = cluster.database()
+    monkeypatch.setenv("HVOPS_LEDGER__DATABASE", database.url)
+    yield
+    cluster.drop(database)
+
+
+@pytest.fixture
+def play(tmp_path: Path, request, stored):
     """Play a story: `async with play("stuck-writer") as ops`. With SITE=worker in the environment, behind a site's worker."""
     if os.environ.get("SITE") == "worker":
         return request.getfixturevalue("play_at_site")

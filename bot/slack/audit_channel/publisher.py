@@ -25,6 +25,7 @@ from bot.ledger import Entry, Filter, Ledger
 from bot.ledger.chain_heads import format_anchor
 from bot.ledger.entries import AnchorPosted, AuditPublished, EntryData
 from bot.ledger.ticket_state import ENDS
+from bot.slack.outbound.api_errors import NotSent
 from bot.slack.outbound.message import Message
 from bot.slack.outbound.outbox import Outbox
 from bot.slack.outbound.shielded_tasks import ShieldedTasks
@@ -133,6 +134,8 @@ class AuditChannel:
             self._head = await asyncio.to_thread(self._newest_head)
             self._after = await self._begin(head)
         while self._after < head.seq and (due := await asyncio.to_thread(self._due, self._after)):
+            if not self._may():
+                return
             self._after = await self._unbroken.do(self._tell(due))
         self._after = max(self._after, head.seq)
         if await asyncio.to_thread(self._is_head_due):
@@ -165,7 +168,10 @@ class AuditChannel:
 
     async def _keep_up(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
-            well = not self._may() or await self._guarded()
+            may = self._may()
+            if not may:  # another process tells meanwhile, and what it told stands in the ledger
+                self._after, self._head, self._ended, self._is_unsure = None, None, True, True
+            well = not may or await self._guarded()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), self._rhythm.glance if well else self._rhythm.again)
 
@@ -199,11 +205,29 @@ class AuditChannel:
             told = entry.seq
             if line:
                 lines.append(line)
-        if lines:
+        if lines and self._is_unsure and (earlier := await self._told_before(due, told)):
+            told, ts = earlier
+            await self._write(AuditPublished(last_published=told, channel=self._channel, ts=ts))
+        elif lines:
             ts = await self._post(audit_message(lines), f"audit {due[0].seq} to {told}")
             await self._write(AuditPublished(last_published=told, channel=self._channel, ts=ts))
         self._ended = self._ended or any(entry.kind in ENDS for entry in due if entry.seq <= told)
         return told
+
+    async def _told_before(self, due: list[Entry], to: int) -> tuple[int, str] | None:
+        """Up to which of these an earlier life, or another process, has told, and where; None for none of them.
+
+        How many entries were due when it did, nobody knows: it may have been killed before it could write down what it told.
+        Whether it told just as many as would be told now, up to `to`, is looked for with the post itself.
+        """
+        try:
+            for entry in reversed(due):
+                key = f"audit {due[0].seq} to {entry.seq}"
+                for ts in await self._outbox.copies(self._channel, key) if entry.seq != to else ():
+                    return entry.seq, ts
+        except NotSent as error:
+            log.info("what the audit channel was told is not known", why=str(error))
+        return None
 
     async def _post(self, message: Message, key: str) -> str:
         """Post a message, looking first where an earlier one may have arrived that nobody wrote down. Returns its ts."""

@@ -38,12 +38,18 @@ _AGAIN = "You may have seen this before: Slack did not confirm the first one."
 class ThreadDelivery:
     """Tells the threads of tickets. Whoever calls has the turn of the ticket."""
 
-    def __init__(self, outbox: Outbox, ledger: Ledger, is_leaving: Callable[[], bool]) -> None:
-        """Take the parts; `is_leaving`: the rest is for the next life of the bot.
+    def __init__(
+        self,
+        outbox: Outbox,
+        ledger: Ledger,
+        is_leaving: Callable[[], bool],
+        is_mine: Callable[[str], Awaitable[bool]],
+    ) -> None:
+        """Take the parts; `is_leaving`: the rest is for the next life of the bot; `is_mine`: whether the turn still is ours.
 
         What was written before this moment may have been told by an earlier life that could not write that down.
         """
-        self._outbox, self._ledger, self._is_leaving = outbox, ledger, is_leaving
+        self._outbox, self._ledger, self._is_leaving, self._is_mine = outbox, ledger, is_leaving, is_mine
         head = ledger.head()
         self._first = head.seq if head else 0
 
@@ -72,6 +78,8 @@ class ThreadDelivery:
                 continue
             if self._is_leaving():
                 return trouble
+            if not await self._is_mine(card.id):
+                return [*trouble, NotSent("later", f"Another bot may be showing {card.id} now.")]
             error = await self._tell_entry(card, entry, place, kept, shows_end=shows_end)
             if error is not None:
                 trouble.append(error)

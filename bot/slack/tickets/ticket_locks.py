@@ -1,7 +1,8 @@
 """Whose turn it is to show a ticket: one at a time, in this process and in every other one on the same ledger.
 
 Two bots on one store both hear of a ticket: each posts what the thread lacks, and looks first. Between the look and
-the entry that says "shown" nobody else may do the same. The kernel lets go of a turn with the process that had it.
+the entry that says "shown" nobody else may do the same. The kernel lets go of a turn with the process that had it; where
+the ledger is in a database, its server does so with the connection.
 """
 
 from __future__ import annotations
@@ -14,11 +15,76 @@ import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Protocol
 from weakref import WeakValueDictionary
 
 from bot.errors import LedgerError
+from bot.ledger import Ledger
+from bot.ledger.shared_locks import LockSession, delivery_key
 
 _GLANCE = 0.05  # seconds between two looks at whether another process is done
+_GLANCE_BEYOND = 0.2  # the same, where each look is a question to a server
+
+
+class Turns(Protocol):
+    """Whose turn it is to show which ticket."""
+
+    def of(self, ticket: str) -> contextlib.AbstractAsyncContextManager[None]:
+        """Wait for the turn, and give it back. Raises LedgerError where nobody can say whose it is."""
+        ...
+
+    async def is_mine(self, ticket: str) -> bool:
+        """Inside of a turn: whether it still is."""
+        ...
+
+    def close(self) -> None:
+        """Give everything back."""
+        ...
+
+
+def turns_on(ledger: Ledger) -> Turns:
+    """Those of all processes on a ledger. Raises LedgerError where the file of its locks cannot be made."""
+    return TicketLocks(ledger.path) if ledger.shared is None else SharedTicketLocks(ledger.shared.session())
+
+
+class SharedTicketLocks:
+    """Turns by locks of the ledger's database, all on one connection: who loses that goes on with none of them."""
+
+    def __init__(self, session: LockSession) -> None:
+        """Take a session of one's own."""
+        self._session = session
+        self._here: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    @asynccontextmanager
+    async def of(self, ticket: str) -> AsyncIterator[None]:
+        """Wait for the turn, and give it back. Raises LedgerError."""
+        here = self._here.setdefault(ticket, asyncio.Lock())
+        async with here:
+            taking = asyncio.ensure_future(self._take(ticket))
+            try:
+                while not await asyncio.shield(taking):
+                    await asyncio.sleep(_GLANCE_BEYOND)
+                    taking = asyncio.ensure_future(self._take(ticket))
+                yield
+            finally:
+                await asyncio.shield(self._give_back(ticket, taking))
+
+    async def is_mine(self, ticket: str) -> bool:
+        """Whether the server says so."""
+        return await asyncio.to_thread(self._session.holds, delivery_key(ticket))
+
+    def close(self) -> None:
+        """Give everything back."""
+        self._session.close()
+
+    async def _take(self, ticket: str) -> bool:
+        return await asyncio.to_thread(self._session.take, delivery_key(ticket))
+
+    async def _give_back(self, ticket: str, taking: asyncio.Future[bool]) -> None:
+        """Also what was still being asked for when nobody waited for it any more."""
+        with contextlib.suppress(LedgerError):
+            if await taking:
+                await asyncio.to_thread(self._session.give_back, delivery_key(ticket))
 
 
 class TicketLocks:
@@ -50,6 +116,11 @@ class TicketLocks:
             finally:
                 if self._file >= 0:
                     self._lock(number, fcntl.F_UNLCK)
+
+    async def is_mine(self, ticket: str) -> bool:
+        """The kernel takes it from nobody who lives."""
+        del ticket
+        return True
 
     def close(self) -> None:
         """Give everything back."""

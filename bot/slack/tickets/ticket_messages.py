@@ -46,7 +46,7 @@ from bot.slack.tickets.message_table import (
     reminder_time,
 )
 from bot.slack.tickets.thread_delivery import ThreadDelivery
-from bot.slack.tickets.ticket_locks import TicketLocks
+from bot.slack.tickets.ticket_locks import turns_on
 
 log = structlog.get_logger()
 
@@ -106,10 +106,14 @@ class TicketMessages:
         channel: Callable[[Iterable[str]], str],
         pace: ReminderSchedule | None = None,
         resuming: Role = Role.APPROVER,
+        may: Callable[[], bool] = lambda: True,
+        is_shown_elsewhere: Callable[[str], bool] = lambda _ticket: False,
     ) -> None:
         """Take the parts; `channel` names the ops channel of the clusters and hosts that a ticket reaches, or "".
 
-        `resuming` is the least role that may type `/hvops go`.
+        `resuming` is the least role that may type `/hvops go`. `may`: whether this process is the one that looks for what
+        people were not told, and reminds; what happens here is shown from here all the same. `is_shown_elsewhere`: whether
+        another process runs a ticket, and so shows how far it is.
         """
         self._client = client
         self._outbox = outbox
@@ -118,12 +122,13 @@ class TicketMessages:
         self._channel = channel
         self._pace = pace or ReminderSchedule()
         self._resuming = resuming
-        self._turns = TicketLocks(ledger.path)
+        self._may, self._is_shown_elsewhere = may, is_shown_elsewhere
+        self._turns = turns_on(ledger)
         self._keeping = MessageStates()
         self._links: dict[MessageRef, str] = {}
         self._competing = CompetingTickets(ledger)
         self._unbroken = ShieldedTasks()
-        self._threads = ThreadDelivery(outbox, ledger, lambda: self._unbroken.is_leaving)
+        self._threads = ThreadDelivery(outbox, ledger, lambda: self._unbroken.is_leaving, self._turns.is_mine)
 
     def notify(self, happening: TicketChange) -> None:
         """Something happened to a ticket: its message is due. Never raises, never waits."""
@@ -153,14 +158,18 @@ class TicketMessages:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Catch up with what was not delivered, again and again, and remind, until `stop` is set."""
-        swept = self._pace.clock()
-        for ticket in await asyncio.to_thread(self._behind, all_of_them=True):
-            self.notify(TicketChange(ticket, "restart"))
+        swept, is_known = self._pace.clock(), False
+        if self._may():
+            is_known = True
+            for ticket in await asyncio.to_thread(self._behind, all_of_them=True):
+                self.notify(TicketChange(ticket, "restart"))
         while not stop.is_set():
-            if self._pace.clock() - swept >= self._pace.sweep:
-                await self._sweep()
+            may = self._may()
+            if may and (not is_known or self._pace.clock() - swept >= self._pace.sweep):
+                is_known = await self._sweep(all_of_them=not is_known) or is_known
                 swept = self._pace.clock()
-            for ticket in self._keeping.to_remind(self._pace.now()):
+            is_known = is_known and may  # what another process does meanwhile is looked for afterwards
+            for ticket in self._keeping.to_remind(self._pace.now()) if may else ():
                 if not await self._guarded(ticket, self._unbroken.do(self._reminded(ticket))):
                     self._keeping.get(ticket).remind_at = self._pace.now() + timedelta(seconds=self._pace.longest)
             for ticket in self._keeping.to_look_for_copies(self._pace.now()):
@@ -169,17 +178,18 @@ class TicketMessages:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), self._pace.glance)
 
-    async def _sweep(self) -> None:
-        """What happened without a word to this process, through a terminal or another bot, is shown as well."""
+    async def _sweep(self, *, all_of_them: bool = False) -> bool:
+        """What happened without a word to this process, through a terminal or another bot, is shown as well. Whether it is known."""
         try:
-            behind = await asyncio.to_thread(self._behind, all_of_them=False)
+            behind = await asyncio.to_thread(self._behind, all_of_them=all_of_them)
         except HvopsError as error:
             log.warning("what is not delivered is not known", why=str(error))
-            return
+            return False
         for ticket in behind:
-            if not self._keeping.is_busy(ticket):
+            if not self._keeping.is_busy(ticket) and not self._is_shown_elsewhere(ticket):
                 self._keeping.get(ticket).by_others = True
                 self.notify(TicketChange(ticket, "restart"))
+        return True
 
     async def close(self) -> None:
         """Show nothing more. What is due is shown by the next life; what is being posted is written down first."""
@@ -511,7 +521,7 @@ class TicketMessages:
         for one in self._ledger.listed(OPEN, limit=-1, newest_first=False):
             if self._is_behind(one):
                 found.append(one.id)
-            elif one.state == TicketState.PROPOSED and all_of_them:
+            elif one.state == TicketState.PROPOSED and (all_of_them or one.id not in self._keeping):
                 try:
                     self._keeping.get(one.id).remind_at = reminder_time(self._ledger.story(one.id), is_proposed=True)
                 except UnreadableEntry as error:
