@@ -26,6 +26,7 @@ from bot.errors import LedgerError
 from bot.executor.scheduler import Scheduler
 from bot.ledger import Entry, Ledger, Reader
 from bot.ledger.shared_locks import Duty
+from bot.other_bots import describe, differences, marks_of
 from bot.redaction import Redactor
 from bot.services import Services, build_services, runner
 from bot.slack.audit_channel.channel_history import ChannelReader
@@ -86,6 +87,8 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[Servic
     """
     slack = settings.need_slack()
     with build_services(settings) as parts:
+        if parts.ledger.shared is not None:
+            parts.ledger.shared.marks = marks_of(settings, parts.inventory_file)
         client = make_client(slack.bot_token.get_secret_value(), slack.base_url)
         async with AsyncExitStack() as closing:
             accounts = Accounts(settings.people.same_person)
@@ -163,6 +166,7 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[Servic
                 people.prefetch(),
                 parts.target_client.warm(),
                 precheck_ledger(parts.ledger),
+                _warn_of_differences(parts.ledger),
             ):  # the first person should wait for neither
                 closing.push_async_callback(_gone, asyncio.create_task(warming))
             for work in (
@@ -176,6 +180,16 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[Servic
             log.info("hvops runs", clusters=list(parts.inventory_file.clusters), commands=list(parts.registry.commands))
             await sockets.run(stop)
     log.info("hvops stopped")
+
+
+async def _warn_of_differences(ledger: Ledger) -> None:
+    """Say once in the log what is not the same on the bots that share a database."""
+    if ledger.shared is None:
+        return
+    with contextlib.suppress(LedgerError):
+        await asyncio.to_thread(ledger.shared.look)
+        for says in differences(await asyncio.to_thread(ledger.shared.present)):
+            log.warning("the bots on this ledger are not alike", why=says)
 
 
 async def precheck_ledger(ledger: Ledger) -> None:
@@ -224,6 +238,7 @@ def _status(
             may=may,
             connections=(
                 *_troubles(running),
+                *await asyncio.to_thread(_other_bots, parts.ledger),
                 ("Slack", await connections()),
                 ("Audit channel", audit.sentence()),
                 *(("Ops channels", says) for says in notices.troubles()),
@@ -235,6 +250,17 @@ def _status(
         )
 
     return status
+
+
+def _other_bots(ledger: Ledger) -> list[tuple[str, str]]:
+    """Which bots share the ledger's database and what each does for all, and what is not the same on them."""
+    if ledger.shared is None:
+        return []
+    try:
+        found = ledger.shared.present()
+    except LedgerError as error:
+        return [("Bots", str(error))]
+    return [("Bots", describe(found)), *(("Bots differ", says) for says in differences(found))]
 
 
 def _open_windows(parts: Services, person: Person) -> Iterator[tuple[str, str]]:

@@ -1,6 +1,7 @@
 """`hvops doctor`: look at everything the bot depends on, changing nothing.
 
 local          settings, permissions, ledger, Kerberos, Slack
+bots           the bots that share a ledger in a database: who does what, and what is not the same on them
 audit_channel  can it be read, and is its newest head this ledger's?
 clusters       each cluster, and what keeps guests from being asked
 hosts          each cluster and host, as every diagnostic with `examines` finds it

@@ -14,6 +14,7 @@ from bot.cli.layout import print_rows, print_text
 from bot.config.settings import Settings, load
 from bot.control_chars import escape_control_chars
 from bot.doctor.approvers import check_approvers
+from bot.doctor.bots import bots
 from bot.doctor.check import DoctorCheck, Status, merge_checks, summary
 from bot.doctor.clusters import check_clusters
 from bot.doctor.commvault import backup_product
@@ -51,7 +52,12 @@ async def _all(settings: Settings) -> list[DoctorCheck]:
     if is_worker:
         found = await check_worker(settings)
     else:
-        found = [*check_local(settings), *await ledger_connection(settings), *await slack(settings)]
+        found = [
+            *check_local(settings),
+            *await ledger_connection(settings),
+            *await bots(settings),
+            *await slack(settings),
+        ]
         found += await check_approvers(settings)
     try:
         with open_connections(settings) as out:
