@@ -16,7 +16,7 @@ SPREAD = -n $(WORKERS) --dist load --maxschedchunk 1
 # Incidents as data: make cases CASES=folder plays your own.
 CASES ?= tests/cases
 
-.PHONY: help setup demo test test-lab test-long test-postgres test-sites chaos cases bare image snapshots pictures rooms walk kill slack-faults mutants check fix docs bench bench-long lock clean
+.PHONY: help setup demo test test-lab test-long test-postgres test-two-bots test-sites chaos cases bare image snapshots pictures rooms walk kill slack-faults mutants check fix docs bench bench-long lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -51,7 +51,7 @@ test-lab: $(READY)  ## what it is tested against: the practice environment, the 
 
 # The contract of the stores, one move and four scenarios run on PostgreSQL in `make test` as well. Here: what only a database
 # can meet, and all that a file goes through, killed and raced, unless it looks into the file itself.
-DATABASE_TESTS = tests/bot/ledger/test_postgresql.py tests/bot/ledger/test_store_contract.py tests/bot/ledger/test_copies.py \
+DATABASE_TESTS = tests/bot/executor/test_ownership.py tests/bot/doctor/test_bots.py tests/bot/ledger/test_postgresql.py tests/bot/ledger/test_store_contract.py tests/bot/ledger/test_copies.py \
 	tests/bot/ledger/test_views.py tests/bot/cli/test_ledger_move.py tests/stories/test_postgresql.py tests/stories/test_site.py \
 	tests/bot/transport/sites tests/bot/doctor/test_sites.py
 EITHER_STORE = tests/bot/ledger/test_ticket_state.py tests/bot/ledger/test_ticket_table.py tests/bot/ledger/test_entries.py \
@@ -60,6 +60,11 @@ test-postgres: $(READY)  ## the ledger and the queue of sites in PostgreSQL: kil
 	@sh deploy/system-packages.sh test $(PYTHON)
 	$(PYTEST) $(SPREAD) $(DATABASE_TESTS)
 	STORE=postgresql $(PYTEST) $(SPREAD) -m "not sqlite" $(EITHER_STORE)
+	KILL_ROUNDS=60 $(PYTEST) tests/stories/test_two_bots_killed.py
+	$(MAKE) test-two-bots
+
+test-two-bots: $(READY)  ## whole incidents again, on PostgreSQL with two bots that Slack gives each event in turn
+	STORE=postgresql BOTS=2 $(PYTEST) $(SPREAD) -m "not sqlite" tests/stories
 
 test-sites: $(READY)  ## whole incidents again, with all machines behind a site's worker
 	SITE=worker $(PYTEST) $(SPREAD) tests/stories

@@ -60,6 +60,7 @@ LONGEST: tuple[str, ...] = (
     "stories/test_stuck_writer.py",
     "stories/test_hostile_names.py",
     "lab/page/test_the_demo_ends.py",
+    "stories/test_two_bots_killed.py",
     "stories/test_two_bots.py",
     "bot/transport/sites/test_harm.py",
     "stories/test_site.py",

@@ -19,6 +19,7 @@ from bot.dispatch.registry import Registry
 from bot.doctor.approvers import check_approvers
 from bot.doctor.check import Status
 from bot.doctor.local import slack
+from bot.ledger_place import Database
 from bot.slack.manifest import manifest_yaml
 from bot.transport.sites.membership import only
 from bot.worker import hold_no_more_than_needed
@@ -147,6 +148,30 @@ def test_a_worker_in_kubernetes_has_settings_that_load(tmp_path):
     pod = parts["Deployment", "hvops-worker-branch1"]["spec"]["template"]["spec"]
     assert (pod["restartPolicy"], pod["containers"][0]["args"]) == ("Always", ["worker", "--site", "branch1"])
     hold_no_more_than_needed(told)
+
+
+def test_two_bots_in_kubernetes_have_settings_that_load_and_keep_nothing_of_their_own(tmp_path, monkeypatch):
+    parts = {
+        (one["kind"], one["metadata"]["name"]): one
+        for one in yaml.safe_load_all((DEPLOY / "kubernetes-postgresql.yaml").read_text())
+    }
+    for name, text in parts["ConfigMap", "hvops"]["data"].items():
+        (tmp_path / name).write_text(text)
+    text = (tmp_path / "settings.toml").read_text()
+    (tmp_path / "settings.toml").write_text(text.replace("/etc/hvops/inventory.toml", "inventory.toml"))
+    for name, value in parts["Secret", "hvops"]["stringData"].items():
+        monkeypatch.setenv(name, value)
+    told = load(tmp_path / "settings.toml")
+    assert isinstance(told.ledger.place, Database)
+    spec = parts["Deployment", "hvops"]["spec"]
+    assert (spec["replicas"], spec["strategy"]["rollingUpdate"]["maxUnavailable"]) == (2, 1)
+    pod = spec["template"]["spec"]
+    (container,) = pod["containers"]
+    mounted = {one["mountPath"] for one in container["volumeMounts"]}
+    assert {str(told.ledger.key_file.parent), str(told.ledger.anchor_file.parent)} <= mounted
+    (claim,) = [one for kind, one in parts.items() if kind[0] == "PersistentVolumeClaim"]
+    assert claim["spec"]["accessModes"] == ["ReadWriteMany"]  # both append to one anchor file
+    assert parts["PodDisruptionBudget", "hvops"]["spec"]["minAvailable"] == 1
 
 
 def test_the_manifest_is_fresh():

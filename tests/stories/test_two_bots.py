@@ -1,102 +1,24 @@
-"""Two bots by mistake, or for safety: two processes, one ledger, one Slack. One runs what is decided, the other stands by."""
+"""Two bots for safety: two processes, one ledger, one Slack. One runs what is decided; when it is killed, the other goes on."""
 
 import asyncio
 import re
 import signal
-import subprocess
 from collections import Counter
-from pathlib import Path
 
 import pytest
-
-from bot.dispatch.registry import Registry
-from bot.ledger import Ledger
-from bot.slack.manifest import manifest
-from lab.bot_process import environment
-from lab.config_files import SlackAccess
-from lab.demo import bot_command
-from lab.environment import PracticeEnvironment
-from lab.slack.model import Member
-from lab.slack.server import FakeSlack
+from bot_pair import bot_messages, pair_on, until
 
 
-class Pair:
-    """Two bots on one store."""
-
-    def __init__(self, slack, estate):
-        self.slack, self.estate = slack, estate
-        self.log = (estate.directory / "bots.log").open("wb")
-        command = bot_command(estate.settings_path)
-        self.bots = [
-            subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, env=environment())
-            for _ in range(2)
-        ]
-
-    def holder(self):
-        """The process that has the lock of the runs, as the kernel tells."""
-        inode = (self.estate.directory / "ledger.db.runner").stat().st_ino
-        told = [line.split() for line in Path("/proc/locks").read_text().splitlines() if f":{inode} " in line]
-        holders = {int(words[4]) for words in told if words[1] == "FLOCK"}
-        found = [bot for bot in self.bots if bot.pid in holders]
-        assert len(found) <= 1
-        return found[0] if found else None
-
-    def kill_holder_at_next_act(self):
-        """From outside: when a machine has been asked for a change, before it answers."""
-        holder = self.holder()
-        self.estate.do(lambda: setattr(self.estate.world, "when_asked", lambda: holder.send_signal(signal.SIGKILL)))
-        return holder
-
-    def ledger(self):
-        directory = self.estate.directory
-        with Ledger(directory / "ledger.db", directory / "ledger.key", directory / "anchors.txt") as ledger:
-            verdict = ledger.verify()
-            assert verdict.holds, verdict.says
-            return list(ledger.every())
-
-    def story(self, ticket="T-1"):
-        return [one for one in self.ledger() if one.ticket == ticket]
-
-    def close(self):
-        for bot in self.bots:
-            if bot.poll() is None:
-                bot.terminate()
-        for bot in self.bots:
-            bot.wait(30)
-        self.log.close()
-
-
-async def until(condition):
-    """Wait for something that other processes bring about; they cannot tell."""
-    async with asyncio.timeout(45):
-        while not condition():  # noqa: ASYNC110 - there is no event to wait for
-            await asyncio.sleep(0.02)
-
-
-@pytest.fixture
-async def pair(tmp_path):
-    async with FakeSlack(manifest=manifest(Registry.load()), rates="off") as slack:
-        member = Member("U0SECOND", "second", "Second approver")
-        slack.workspace.members[member.id] = member
-        slack.workspace.groups["S0APPROVERS"].users.append(member.id)
-        slack.workspace.channels["C0OPS"].members.append(member.id)
-        estate = PracticeEnvironment(
-            "healthy", tmp_path / "healthy", SlackAccess(slack.base_url, slack.bot_token, slack.app_token)
-        )
-        await asyncio.to_thread(estate.__enter__)
-        made = Pair(slack, estate)
-        try:
-            async with asyncio.timeout(45):
-                await slack.connected(4)
-            await until(made.holder)
-            yield made
-        finally:
-            await asyncio.to_thread(made.close)
-            await asyncio.to_thread(estate.__exit__, None, None, None)
-
-
-def bot_messages(pair):
-    return [one for one in pair.slack.workspace.messages["C0OPS"] if one.user == "U0BOT"]
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def pair(request, tmp_path):
+    database = None
+    if request.param == "postgresql":
+        cluster = request.getfixturevalue("postgresql_cluster")
+        database = cluster.database()
+    async with pair_on(tmp_path, database) as made:
+        yield made
+    if database is not None:
+        cluster.drop(database)
 
 
 async def test_one_decision_one_start_one_holder_and_the_other_takes_over(pair):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from scripted_world import APPROVER, OTHER, is_now, simple, step
+from scripted_world import APPROVER, OPERATOR, OTHER, Request, is_now, simple, step
 
 from bot.api.plan import Step
 from bot.errors import LedgerError, TicketError
@@ -252,6 +252,22 @@ async def test_two_bots_that_are_told_to_approve_at_once_approve_once(benches):
         assert sorted(map(bool, said)) == [False, True]
         assert "Too late" in max(said)
         assert first.kinds(ticket).count("approved") == 1
+
+
+async def test_two_bots_that_are_told_to_propose_the_same_plan_at_once_propose_it_once(benches):
+    first, second = benches(), benches()
+
+    def propose(bench):
+        request = Request(OPERATOR, "/reset hv03", "slack", "C0OPS")
+        return asyncio.run(bench.proposals.propose(request, once=True))
+
+    found = await asyncio.gather(*(asyncio.to_thread(propose, one) for one in (first, second)))
+    assert [one.ticket for one in found] == ["T-1", "T-1"]
+    assert sorted(one.is_new for one in found) == [False, True]
+    assert len(first.ledger.entries(kind="proposed")) == 1
+    assert [one.reason for one in first.ledger.entries(kind="refused")] == [
+        "T-1 already requests this and is waiting for a decision."
+    ]
 
 
 def test_a_file_has_no_locks_beyond_its_machine(tmp_path: Path):

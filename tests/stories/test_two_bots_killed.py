@@ -1,0 +1,118 @@
+"""Two bots on a database, one of them killed at whatever moment: the other goes on, and nothing is decided, done or said twice.
+
+KILL_ROUNDS says how often; `make test-postgres` kills sixty times. The moments are those at which the ledger has grown by so
+many entries since the ticket was asked for: before and after each thing that is asked, decided, begun, ended and shown.
+"""
+
+import asyncio
+import os
+import random
+import signal
+from collections import Counter
+
+import pytest
+from bot_pair import bot_messages, pair_on, until
+
+from bot.ledger.ticket_state import ENDS
+from bot.services import open_ledger
+from lab.slack.simulated_user import NotSeen
+
+ROUNDS = int(os.environ.get("KILL_ROUNDS", "3"))
+_ENTRIES = 28  # of one ticket, from the line that asks for it to the last thing that is shown
+
+
+@pytest.fixture
+async def pair(postgresql_cluster, tmp_path, monkeypatch):
+    monkeypatch.setattr("lab.slack.simulated_user.PATIENCE", 60.0)
+    for name, seconds in {
+        "migration.SECONDS": dict.fromkeys(("live", "quick", "offline"), 0.02),
+        "drain.BETWEEN": 0.01,
+    }.items():
+        monkeypatch.setattr(f"lab.world.{name}", seconds)
+    database = postgresql_cluster.database()
+    async with pair_on(tmp_path, database) as made:
+        yield made
+    postgresql_cluster.drop(database)
+
+
+async def test_whoever_is_killed_the_other_goes_on(pair):
+    chance, asked = random.Random(7), 0
+    with open_ledger(pair.settings) as ledger:
+        for number in range(ROUNDS):
+            line = ("/drain-node hv03", "/resume-node hv03")[number % 2]
+            doomed, after = chance.choice(pair.bots), 1 + (number * 11 + chance.randrange(11)) % _ENTRIES
+            killing = asyncio.create_task(kill_after(ledger, doomed, after))
+            ticket = await asked_for(pair, ledger, line, number + 1)
+            await decided(pair, ledger, ticket)
+            await until(lambda ticket=ticket: ledger.story(ticket)[-1].kind == "shown" and is_told(ledger, ticket))
+            killing.cancel()
+            await asyncio.gather(killing, return_exceptions=True)
+            kinds = Counter(one.kind for one in ledger.story(ticket))
+            assert [kinds[one] for one in ("proposed", "approved", "started", "done")] == [1] * 4, kinds
+            steps = [one for one in ledger.story(ticket) if one.kind == "intent"]
+            assert max(Counter((one.data.step, one.data.round) for one in steps).values()) == 1
+            await pair.start_the_dead()
+        asked = pair.estate.world.asked
+    assert pair.ledger()
+    acts = [one for one in asked if "Pause" in one or "Resume" in one]
+    assert len(acts) == ROUNDS, asked
+    shown = [one for one in bot_messages(pair) if one.only_for is None]
+    twice = [key for key, times in Counter((one.thread_ts, one.text) for one in shown).items() if times > 1]
+    assert twice == []
+
+
+async def kill_after(ledger, doomed, entries):
+    """Kill a bot once the ledger has so many entries more than now."""
+    head = await asyncio.to_thread(ledger.head)
+    begin = head.seq if head is not None else 0
+
+    def has_grown():
+        now = ledger.head()
+        return now is not None and now.seq >= begin + entries
+
+    await until(has_grown)
+    doomed.send_signal(signal.SIGKILL)
+    await until(lambda: doomed.poll() is not None)
+
+
+async def asked_for(pair, ledger, line, number):
+    """Ask until there is a ticket: what the bot took that was killed, nobody answers."""
+    operator = pair.slack.person("operator")
+    while True:
+        await operator.types(line)
+        try:
+            async with asyncio.timeout(30):
+                while len(ledger.entries(kind="proposed", limit=-1)) < number:  # noqa: ASYNC110 - another process writes
+                    await asyncio.sleep(0.1)
+        except TimeoutError:
+            continue
+        return f"T-{number}"
+
+
+async def decided(pair, ledger, ticket):
+    """Both approvers press, again and again, until one of them was heard."""
+    people = [pair.slack.person(one) for one in ("approver", "second")]
+    while not any(one.kind == "approved" for one in ledger.story(ticket)):
+        try:
+            plan = next(
+                one
+                for one in reversed(people[0].messages("hv-ops"))
+                if f"{ticket}" in str(one.blocks)
+                and not one.thread_ts
+                and any(block["type"] == "actions" for block in one.blocks)
+            )
+        except StopIteration:
+            await asyncio.sleep(0.2)
+            continue
+        pressed = await asyncio.gather(*(one.clicks(plan, "Approve") for one in people), return_exceptions=True)
+        assert all(not isinstance(one, Exception) or isinstance(one, (LookupError, NotSeen)) for one in pressed), (
+            pressed
+        )
+        await asyncio.sleep(0.5)
+
+
+def is_told(ledger, ticket):
+    """Whether the end of a ticket stands in its thread."""
+    story = ledger.story(ticket)
+    ends = [one.seq for one in story if one.kind in ENDS]
+    return bool(ends) and any(one.kind == "shown" and one.fields.get("entry") == ends[-1] for one in story)
