@@ -3,13 +3,16 @@
 import asyncio
 import sqlite3
 
+import pytest
 from entry_samples import entry_data
 
 from bot.audit_verify import verify_audit_log
-from bot.ledger import Ledger
+from bot.config import settings as settings_file
 from bot.ledger.chain_heads import parse_anchor
+from bot.services import open_ledger
 
 
+@pytest.mark.sqlite
 async def test_a_drain_leaves_its_lines_and_a_head_by_which_a_cut_copy_is_found(play, capsys):
     async with play("healthy") as ops:
         await ops.says("/drain-node hv03")
@@ -51,8 +54,7 @@ async def test_what_was_decided_while_the_bot_was_away_is_told_once_it_is_back(p
         await viewer.sees("/hvops stop", "hv-audit")
         await ops.recorded("anchor", 1)
         await ops.ends()
-        folder = ops.estate.directory
-        with Ledger(folder / "ledger.db", folder / "ledger.key", folder / "anchors.txt") as ledger:
+        with open_ledger(settings_file.load(ops.estate.settings_path)) as ledger:
             ledger.append("T0PRACTICE/U0APPROVER", entry_data("go", {"name": "approver"}))
         await ops.starts()
         await viewer.sees("/hvops go", "hv-audit")

@@ -12,6 +12,7 @@ from bot.doctor.event_logs import event_logs
 from bot.services import open_connections
 from lab.slack.plain_text import plain_text
 
+pytestmark = pytest.mark.sqlite  # a snapshot of the machine has no database
 FILES = ("ledger.db", "ledger.key", "anchors.txt")
 
 

@@ -15,7 +15,6 @@ from bot_pair import bot_messages, pair_on, until
 
 from bot.ledger.ticket_state import ENDS
 from bot.services import open_ledger
-from lab.slack.simulated_user import NotSeen
 
 ROUNDS = int(os.environ.get("KILL_ROUNDS", "3"))
 _ENTRIES = 28  # of one ticket, from the line that asks for it to the last thing that is shown
@@ -90,25 +89,16 @@ async def asked_for(pair, ledger, line, number):
 
 
 async def decided(pair, ledger, ticket):
-    """Both approvers press, again and again, until one of them was heard."""
-    people = [pair.slack.person(one) for one in ("approver", "second")]
+    """Whoever decides presses, both approvers at once, again and again, until one was heard."""
+    operator, *approvers = (pair.slack.person(one) for one in ("operator", "approver", "second"))
     while not any(one.kind == "approved" for one in ledger.story(ticket)):
-        try:
-            plan = next(
-                one
-                for one in reversed(people[0].messages("hv-ops"))
-                if f"{ticket}" in str(one.blocks)
-                and not one.thread_ts
-                and any(block["type"] == "actions" for block in one.blocks)
-            )
-        except StopIteration:
-            await asyncio.sleep(0.2)
-            continue
-        pressed = await asyncio.gather(*(one.clicks(plan, "Approve") for one in people), return_exceptions=True)
-        assert all(not isinstance(one, Exception) or isinstance(one, (LookupError, NotSeen)) for one in pressed), (
-            pressed
-        )
-        await asyncio.sleep(0.5)
+        plans = [one for one in operator.messages("hv-ops") if not one.thread_ts and ticket in str(one.blocks)]
+        for button, people in (("Approve", approvers), ("Confirm", [operator])):
+            pressing = (one.clicks(plan, button) for plan in plans[-1:] for one in people)
+            pressed = await asyncio.gather(*pressing, return_exceptions=True)
+            strange = [one for one in pressed if isinstance(one, Exception) and not isinstance(one, LookupError)]
+            assert strange == []
+        await asyncio.sleep(0.2)
 
 
 def is_told(ledger, ticket):
