@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 from bot.errors import LedgerError
@@ -19,21 +18,8 @@ class LeaderLock:
     The file beside the ledger stays; what counts is the lock on it, and the kernel lets go of that with the process.
     """
 
-    def __init__(
-        self, ledger: Path, beyond: Callable[[], bool] = lambda: True, release: Callable[[], None] = lambda: None
-    ) -> None:
-        """Name the lock of a ledger.
-
-        Args:
-            ledger: the file that the lock's own lies beside.
-            beyond: whether this process is also the one of all machines, where others may have the ledger as well; once it
-                was, a no is for ever.
-            release: lets another machine be that one.
-
-        Raises:
-            LedgerError: the lock's file cannot be made.
-        """
-        self._beyond, self._release = beyond, release
+    def __init__(self, ledger: Path) -> None:
+        """Name the lock of a ledger, whose file it lies beside. Raises LedgerError where its own file cannot be made."""
         whole = ledger.resolve()  # by whatever link a process was told of it, there is one lock
         self.path = whole.with_name(f"{whole.name}.runner")
         try:
@@ -52,9 +38,6 @@ class LeaderLock:
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 return False
-            if not self._beyond():
-                fcntl.flock(self._file, fcntl.LOCK_UN)
-                return False
             self.is_held = True
             self._look()
         return self.is_held
@@ -68,13 +51,6 @@ class LeaderLock:
 
     def _look(self) -> None:
         """A lock counts for those who open the same file: one that was removed or replaced is nobody's business."""
-        if not self._beyond():
-            self.is_held = False
-            self.trouble = (
-                "The connection that held the lock of the runs was lost, so another process may be running the tickets. This "
-                "process runs nothing any more. Restart hvops."
-            )
-            return
         held = os.fstat(self._file)
         try:
             there = self.path.stat()
@@ -83,7 +59,6 @@ class LeaderLock:
         if there is None or (there.st_dev, there.st_ino) != (held.st_dev, held.st_ino):
             how = "removed" if there is None else "replaced"
             self.is_held = False
-            self._release()  # nobody else could go on while a process that runs nothing keeps the others from it
             self.trouble = (
                 f"{self.path} was {how} while this process held it, so another one may be running the tickets. This "
                 "process runs nothing any more. Leave that file alone and restart hvops."
@@ -91,7 +66,6 @@ class LeaderLock:
 
     def close(self) -> None:
         """Let another process be the one."""
-        self._release()
         if self._file >= 0:
             os.close(self._file)
         self._file, self.is_held = -1, False

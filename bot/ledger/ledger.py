@@ -433,17 +433,6 @@ class Ledger(Reader):
         with self._proved() as state:
             state.check_locks(self._reader.lock_claims())
 
-    def holds_runs(self) -> bool:
-        """Whether this process is the one that runs tickets, of all machines that have this ledger; it is from then on.
-
-        Once it was and is not any more, it never is again: another one may be.
-        """
-        return self._store.holds_runs()
-
-    def release_runs(self) -> None:
-        """Let another process be that one."""
-        self._store.release_runs()
-
     def prove(self) -> None:
         """Prove what is new, and take it in: at first all of it, for which a long ledger needs seconds. Raises LedgerError."""
         with self._proved():

@@ -24,7 +24,7 @@ from bot.ledger.store import PAGE, VERIFY, CommitUnknown, Link, Row, Store, Stor
 from bot.ledger_place import Database
 
 LOCK = 0x68766F7073  # "hvops": whoever appends to the ledger of this database
-RUNS = LOCK + 1  # whoever runs the tickets
+RUNS = LOCK + 1  # whoever starts the tickets: the first of the duties in postgresql_locks
 LOCK_SECONDS = 5  # how long to wait for another process's transaction, which lasts milliseconds
 IDLE_SECONDS = 10  # a transaction whose client has gone ends after that, and with it its lock
 Result = TypeVar("Result")
@@ -76,12 +76,9 @@ class PostgresqlStore(Store):
         self._lock = threading.RLock()
         self._writing: _Writing | None = None
         self._in_snapshot = self._is_closed = False
-        self._holds_runs = False
         self._sound = ""  # the fingerprint of the definitions that were compared last, and were right
         self._cursors = count()
         self._anew = Reconnector(place, partial(self._connect, read_only=read_only))
-        self._runs = Reconnector(place, partial(self._connect, read_only=True))
-        self._running: Connection | None = None
         with self._translated():
             self._connection = self._connect(read_only=read_only)
         try:
@@ -96,10 +93,7 @@ class PostgresqlStore(Store):
         with self._lock:
             self._is_closed = True  # by ourselves: it is not made anew
             self._anew.close()
-            self._runs.close()
             self._connection.close()
-            if self._running is not None:
-                self._running.close()
 
     @contextlib.contextmanager
     def transaction(self, begin: int | None = None) -> Iterator[None]:
@@ -167,28 +161,6 @@ class PostgresqlStore(Store):
                 if number == seq:
                     return mac
         return super().mac_of(seq)
-
-    def holds_runs(self) -> bool:
-        """Whether this process holds the lock of the runs, on a connection of its own; a loss of that is for ever."""
-        with self._lock:
-            try:
-                if self._running is None or (self._running.closed and not self._holds_runs):
-                    self._running = self._runs.connection()
-                if self._holds_runs:
-                    self._running.execute("SELECT")
-                else:
-                    asked = self._running.execute("SELECT pg_try_advisory_lock(%s)", (RUNS,))
-                    self._holds_runs = bool(one_of(asked)[0])
-            except (psycopg.Error, LedgerError):
-                return False
-            return self._holds_runs
-
-    def release_runs(self) -> None:
-        """Let another process hold that lock: it goes with its connection."""
-        with self._lock:
-            if self._running is not None:
-                self._running.close()
-            self._running, self._holds_runs = None, False
 
     def again(self) -> PostgresqlStore:
         """Another connection to the same database, only for reading. Raises LedgerError."""

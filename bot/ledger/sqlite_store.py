@@ -88,13 +88,6 @@ class SqliteStore(Store):
             finally:
                 self._database.rollback()
 
-    def holds_runs(self) -> bool:
-        """A file is on one machine, where a lock of the operating system tells who is the one."""
-        return True
-
-    def release_runs(self) -> None:
-        """Nothing is held."""
-
     def again(self) -> SqliteStore:
         """Another connection to the same file, only for reading. Raises LedgerError."""
         return SqliteStore(self.place, read_only=True)

@@ -108,14 +108,6 @@ class Store(ABC):
         """What the database finds wrong beside the bodies of the entries, "ok" for nothing: an index that hides some."""
 
     @abstractmethod
-    def holds_runs(self) -> bool:
-        """Whether this process holds the lock of the runs among all machines, taking it where it is free."""
-
-    @abstractmethod
-    def release_runs(self) -> None:
-        """Let another process hold that lock."""
-
-    @abstractmethod
     def again(self) -> Store:
         """Another connection to the same database, only for reading. Raises LedgerError."""
 

@@ -15,7 +15,6 @@ import pytest
 from entry_samples import entry_data
 
 from bot.errors import LedgerError
-from bot.executor.leader_lock import LeaderLock
 from bot.ledger import Ledger, postgresql_connection, postgresql_store
 from bot.ledger.places import open_store
 from bot.ledger.postgresql_store import LOCK, PostgresqlStore
@@ -500,23 +499,6 @@ def test_unknown_is_no_refusal():
     assert issubclass(CommitUnknown, LedgerError)
 
 
-def test_one_process_of_all_machines_runs_tickets_until_its_connection_is_lost(opened, place, tmp_path):
-    one, other = opened(), opened()
-    lock = LeaderLock(tmp_path / "here", one.holds_runs)
-    elsewhere = LeaderLock(tmp_path / "there", other.holds_runs)  # another machine: no lock of the system is shared
-    assert lock.acquire()
-    assert not elsewhere.acquire()
-    with session(place) as admin:
-        admin.execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
-    with pytest.raises(LedgerError, match="was lost"):
-        lock.must_be_held()
-    assert not lock.acquire()
-    assert elsewhere.acquire()
-    assert one.append("U1", entry_data("asked")).seq == 1  # it still answers
-    for each in (lock, elsewhere):
-        each.close()
-
-
 OPENER = """
 import sys
 from pathlib import Path
@@ -552,18 +534,6 @@ def test_processes_that_come_to_an_empty_database_at_once_all_open_it(tmp_path, 
     said = [child.communicate(timeout=60) for child in children]
     assert [child.returncode for child in children] == [0] * 4, said
     assert sorted(entry.actor for entry in opened().every()) == list("abcd")
-
-
-def test_who_stops_running_tickets_lets_another_machine_do_so(opened, tmp_path):
-    one, other = opened(), opened()
-    lock = LeaderLock(tmp_path / "here", one.holds_runs, one.release_runs)
-    elsewhere = LeaderLock(tmp_path / "there", other.holds_runs, other.release_runs)
-    assert lock.acquire()
-    assert not elsewhere.acquire()
-    lock.close()
-    while not elsewhere.acquire():  # the server needs a moment
-        pass
-    elsewhere.close()
 
 
 def test_who_may_only_read_sees_the_views_and_the_ledger_stays_as_it_is(ledger, place, postgresql_cluster):
