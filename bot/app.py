@@ -169,6 +169,7 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[Servic
                 _warn_of_differences(parts.ledger),
             ):  # the first person should wait for neither
                 closing.push_async_callback(_gone, asyncio.create_task(warming))
+            await running.take_what_is_free()  # whoever tells the audit channel is there from the first entry on
             for work in (
                 board.run(stop),
                 running.run(stop),
@@ -240,7 +241,7 @@ def _status(
                 *_troubles(running),
                 *await asyncio.to_thread(_other_bots, parts.ledger),
                 ("Slack", await connections()),
-                ("Audit channel", audit.sentence()),
+                ("Audit channel", await asyncio.to_thread(audit.sentence)),
                 *(("Ops channels", says) for says in notices.troubles()),
                 *_open_windows(parts, person),
                 *clusters,

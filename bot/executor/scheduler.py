@@ -146,6 +146,10 @@ class Scheduler:
         """Something was decided just now: do not wait for the next second."""
         self._wake.set()
 
+    async def take_what_is_free(self) -> None:
+        """Take what this process may do for all, before anything that depends on it begins. Never raises."""
+        await asyncio.to_thread(self._only.acquire)
+
     async def run(self, stop: asyncio.Event) -> None:
         """Sweep until `stop` is set; then let acts under way end, and leave the rest to the next life."""
         leaving = asyncio.create_task(stop.wait())

@@ -112,9 +112,12 @@ class AuditChannel:
         await self._unbroken.close(self._rhythm.grace)
 
     def sentence(self) -> str:
-        """How it is, for `/hvops status`."""
+        """How it is, for `/hvops status`. Where another process tells, that is read from the ledger: beside the loop. Raises LedgerError."""
         if self.trouble:
             return f"not told: {self.trouble}"
+        if not self._may():
+            told = self._ledger.last_published()
+            return f"told up to entry {told:,} by another bot" if told else "nothing told yet; another bot does so"
         head = f", knows the ledger's head of entry {self._head.read(AnchorPosted).head:,}" if self._head else ""
         return f"told up to entry {self._after:,}{head}" if self._after else "nothing to tell yet"
 
