@@ -1,6 +1,7 @@
 """A backup is pending and hv03 will not drain: from the alert to the writer that is well again."""
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from lab.slack.blockkit_walk import placed
 from lab.slack.plain_text import plain_text
@@ -58,12 +59,13 @@ async def test_two_samples_two_minutes_apart_make_it_stuck(play, monkeypatch):
         await ops.says("/check-writers hv03")
         await ops.sees("LOOKS STUCK on hv03")
         # The ledger of this bot now holds a sample of a moment ago. Only its age is moved, where it is recalled.
-        recall, ago = ops.engine.ledger.recall, datetime.now(UTC) - timedelta(minutes=10)  # the snapshot is older
+        ago = datetime.now(UTC) - timedelta(minutes=10)  # the snapshot is older
 
-        def earlier(on, what, since):
+        def earlier(recall, on, what, since):
             return [{**sample, "at": f"{ago:%Y-%m-%dT%H:%M:%S.%fZ}"} for sample in recall(on, what, since)]
 
-        monkeypatch.setattr(ops.engine.ledger, "recall", earlier)
+        for engine in ops.engines:  # whichever bot is asked
+            monkeypatch.setattr(engine.ledger, "recall", partial(earlier, engine.ledger.recall))
         await ops.says("/check-writers hv03")
         stuck = await ops.sees("Hyper-V writer STUCK on hv03")
         assert "First seen" in plain_text(stuck)
