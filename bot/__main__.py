@@ -68,7 +68,7 @@ def ask(
             "--lab",
             hidden=not HAS_LAB,
             help='Ask the practice environment: --lab [STORY] "LINE". Or play an incident from a file (.toml; exit code 0 '
-            'right, 1 wrong), or ask a capture again (.json): --lab FILE ["LINE"]. Nothing real is in reach.',
+            'right, 1 wrong), or ask a capture again (.json): --lab FILE ["LINE"]. Never touches real systems.',
         ),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The whole report as JSON.")] = False,

@@ -63,7 +63,7 @@ class HistoryLine:
 
 
 READ = frozenset(
-    {"Checked", "Before", "Before the act", "Read", "After", "In the host's own log", "Digest"}
+    {"Checked", "Before", "Check before the step", "Read", "After", "In the host's own log", "Digest"}
 )  # labels of what was read
 _PLUMBING = frozenset({Clicked.kind, Shown.kind})  # which button was pressed, and where a message was put
 _ONLY_LOOKED = frozenset({Started.kind, Intent.kind}) | _PLUMBING
@@ -163,7 +163,7 @@ def _measured(said: EntryData) -> Iterator[tuple[str, str]]:
             yield "Before", said.measured
         case Intent():
             yield "Before", format_rows(said.before) if said.before is not None else ""
-            yield "Before the act", _HELD[said.held_before]
+            yield "Check before the step", _HELD[said.held_before]
         case Outcome():
             yield "Read", "\n".join(said.measured)
             yield "After", format_rows(said.after) if "after" in said.model_fields_set else ""
@@ -245,7 +245,7 @@ def _says(said: EntryData, kind: str, policy: str, steps: Mapping[str, str]) -> 
     if isinstance(said, Started):
         return f"re-checked, unchanged; started, and locked {format_locks(said.locks)}"
     if isinstance(said, Resumed):
-        return f"lets it go on, attempt {said.attempt}"
+        return f"resumed it (attempt {said.attempt})"
     return _SENTENCES.get(said.kind) or _about(said, policy)
 
 
@@ -293,18 +293,18 @@ def _delivered(said: Shown) -> str:
 
 _HELD = {
     "": "",
-    "yes": "what it is judged by was so already",
-    "no": "what it is judged by was not so",
-    "not known": "whether what it is judged by was so already is not known",
+    "yes": "already met",
+    "no": "not met yet",
+    "not known": "not known",
 }
 _SENTENCES = {
     "rejected": "rejected it",
     "withdrawn": "took it back",
-    "expired": "nobody decided in time",
+    "expired": "expired without a decision",
     "lapsed": "it could not start in time",
-    "voided": "the plan was not the same any more",
+    "voided": "the plan had changed",
     "cancel-asked": "asked it to stop after this step",
-    "interrupted": "interrupted: a person must decide",
+    "interrupted": "interrupted: someone must decide",
     "done": "done",
     "failed": "failed",
     "cancelled": "stopped as asked",

@@ -68,7 +68,7 @@ def list_entries(
     outcome: Outcome = None,
     since: Since = None,
     until: Until = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="The newest so many.")] = 20,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many, the newest.")] = 20,
 ) -> None:
     """The newest entries, oldest of them first."""
     from bot.cli import audit as work
@@ -101,7 +101,7 @@ def search(
     words: Annotated[list[str], typer.Argument(help="All of them occur in the entry, its report or its evidence.")],
     file: File = None,
     settings: SettingsFile = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="The newest so many.")] = 20,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many, the newest.")] = 20,
 ) -> None:
     """Search everything that was asked, said and answered, raw answers included."""
     from bot.cli import audit as work

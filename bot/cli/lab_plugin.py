@@ -135,7 +135,7 @@ def split_story(practice: PracticePlugin, words: list[str]) -> tuple[str, list[s
     if words and not words[0].startswith("/") and len(words) > 1:
         if words[0] not in stories:
             told = "".join(f"\n  {name}: {says}" for name, says in stories.items())
-            raise UsageError(f"There is no story “{words[0]}”. There are:{told}")
+            raise UsageError(f"There is no scenario “{words[0]}”. Available:{told}")
         return words[0], words[1:]
     return next(iter(stories)), words
 

@@ -69,14 +69,14 @@ def print_preview(out: Console, shown: Preview, named: str) -> None:
         print_text(
             out,
             styled(
-                f"Whoever approves says {'why it cannot wait' if question.is_override else 'how they know'}: {question_line(question)}",
+                f"The approver must say {'why it cannot wait' if question.is_override else 'how they know'}: {question_line(question)}",
                 "yellow",
             ),
         )
     print_text(out, styled(f"What would run (at most {duration(longest_seconds(plan))}):", "bold"))
     for says, style in _steps(plan):
         out.print(styled(says, style), soft_wrap=True)
-    print_text(out, styled("What would be signed:", "bold"))
+    print_text(out, styled("What the approval signs:", "bold"))
     for line in plan_lines(plan, made.risk, made.version):
         if not line.startswith(("Gate: ", "Way back: ")):
             out.print(styled(line), soft_wrap=True)
@@ -100,7 +100,7 @@ def _steps(plan: Plan) -> Iterator[tuple[str, str]]:
             number += 1
             yield f"{number:3} {step.description} ({at_most(step_seconds(step))})", ""
             proof = "; ".join(check.description or check_in_words(check) for check in step.done)
-            yield f"    proof: {proof or 'a person says so; nothing can be asked'}", "dim"
+            yield f"    proof: {proof or 'someone confirms it; no machine can be queried'}", "dim"
             if step.undo is not None:
                 yield f"    way back: {step.undo_says or action_in_words(step.undo)}", "dim"
 

@@ -225,7 +225,7 @@ def bind_arguments(usage: str, wanted: Iterable[Parameter], typed: list[str]) ->
             values[parameter.name] = tuple(_value(usage, parameter, word) for word in plain)
             plain = []
     if plain:
-        raise UsageError(f"Too many words: {quoted(' '.join(plain))} is left over.", usage)
+        raise UsageError(f"Unexpected words: {quoted(' '.join(plain))}.", usage)
     return values
 
 

@@ -89,7 +89,7 @@ def require_role(person: Person, role: Role, place: str | None = None) -> None:
         )
     has = f"you are {held.name.lower()}" if held else "you have no role"
     adds = f"add you, or one of your groups, under [roles.{role.name.lower()}]."
-    ask = f"Ask {person.contact} to {adds}" if person.contact else f"Whoever maintains settings.toml can {adds}"
+    ask = f"Ask {person.contact} to {adds}" if person.contact else f"Ask whoever maintains settings.toml to {adds}"
     raise PermissionDenied(f"{needs}; {has}{where or ' in hvops'}. {ask}")
 
 

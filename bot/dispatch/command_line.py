@@ -219,7 +219,7 @@ async def _found(
     if target.kind not in parameter.targets:
         wants = " or a ".join(parameter.targets)
         more = f" {_vmm_servers(inventory)}" if only_vmm else ""
-        raise UsageError(f"{target.name} is a {target.kind}; this takes a {wants}.{more}", typed.command.usage)
+        raise UsageError(f"{target.name} is a {target.kind}; this command takes a {wants}.{more}", typed.command.usage)
     if person is not None:
         _allow(person, typed.command.role, target)
     return target

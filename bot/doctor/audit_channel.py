@@ -16,7 +16,7 @@ from bot.slack.audit_channel.anchor_messages import ClassifiedAnchors, classify
 from bot.slack.audit_channel.channel_history import ChannelReader
 from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent
 
-_CHANNEL, _HEADS = "slack audit channel", "heads in it"
+_CHANNEL, _HEADS = "slack audit channel", "anchors in it"
 _RUNS = "Is the bot running? /hvops status says how the audit channel is."
 _VERIFY = "Run hvops audit verify --channel."
 
@@ -30,7 +30,7 @@ async def audit_channel(settings: Settings, slack: Slack, now: datetime | None =
         sifted = classify(await channel.newest(), frozenset({await channel.own()}))
     except (NotSent, DeliveryUnknown) as error:
         return [slack_fault(_CHANNEL, error)]
-    found = [ok(_CHANNEL, f"{slack.audit_channel} can be read and told")]
+    found = [ok(_CHANNEL, f"{slack.audit_channel} can be read and posted to")]
     found += [warn("a head in it", doubt, _VERIFY) for doubt in sifted.doubts]
     try:
         return [*found, *_heads(settings, sifted, now or datetime.now(UTC))]

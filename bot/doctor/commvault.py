@@ -21,4 +21,4 @@ async def backup_product(out: Connections) -> list[DoctorCheck]:
         rows = (await out.target_client.answer(RunReader(COMMVAULT, "commvault active jobs"))).rows
     except TargetError as error:
         return [fail(COMMVAULT, f"{error.kind}: {error.message}", error.hint or _RIGHTS)]
-    return [ok(COMMVAULT, f"the login holds, active jobs listed: {len(rows)}")]
+    return [ok(COMMVAULT, f"login works, active jobs listed: {len(rows)}")]

@@ -73,7 +73,7 @@ async def slack(settings: Settings) -> list[DoctorCheck]:
         found.append(slack_fault("slack bot token", error))
     try:
         await can_connect(app, url)
-        found.append(ok("slack app token", "Socket Mode may be opened"))
+        found.append(ok("slack app token", "can open Socket Mode"))
     except (NotSent, DeliveryUnknown) as error:
         found.append(slack_fault("slack app token", error, "app"))
     return [*found, *await audit_channel(settings, settings.slack)]
@@ -120,7 +120,7 @@ def _ledger(settings: Settings) -> DoctorCheck:
     if is_beside:
         return warn(
             "ledger",
-            f"{verdict.entries} entries hold, but the anchors lie beside them",
+            f"{verdict.entries} entries verified, but the anchors are on the same disk",
             "Set anchor_file to a place that others keep: who can cut the ledger must not reach it.",
         )
     return ok("ledger", f"{verdict.entries} entries hold, {verdict.anchors} anchors match")

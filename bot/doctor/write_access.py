@@ -110,7 +110,10 @@ async def _methods(out: Connections, cluster: str, node: str) -> DoctorCheck:
     except TargetError as error:  # 2008 R2 has no such method, and no drain either [doc]
         return warn(what, f"WillOfflineLoseQuorum: {error.message}", error.hint or _DRAIN)
     shape = ", ".join(sorted(answer.rows[0])) or "no value"
-    return ok(what, f"methods answer: WillOfflineLoseQuorum ({shape}); that it may pause shows only when it does")
+    return ok(
+        what,
+        f"methods answer: WillOfflineLoseQuorum ({shape}); the right to pause a node only shows when one is paused",
+    )
 
 
 async def check_admin(target_client: TargetClient, host: str) -> DoctorCheck:
@@ -125,7 +128,7 @@ async def check_admin(target_client: TargetClient, host: str) -> DoctorCheck:
         return blocks_remediations(fail(what, says, _RESTART, on=host))
     except TargetError as error:
         return warn(what, f"not known what it may: {error.kind}: {error.message}", error.hint, on=host)
-    return ok(what, f"an elevated administrator: auditpol tells it {len(rows)} subcategories", on=host)
+    return ok(what, f"an elevated administrator: auditpol lists {len(rows)} subcategories", on=host)
 
 
 def _channels(out: Connections) -> Iterator[DoctorCheck]:

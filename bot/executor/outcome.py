@@ -115,7 +115,7 @@ async def _wait_out(run: Run, at: StepInstance, intent: BegunStep) -> CheckResul
     if time_to_settle(at.step.done):
         while (left := (ends - run.parts.clock()).total_seconds()) > 0:
             await run.pause(min(run.parts.every, left), "until the act can have ended")
-        return CheckResult(CheckState.UNKNOWN, "what is asked would still tell the state before", ())
+        return CheckResult(CheckState.UNKNOWN, "the source still reports the state before the step", ())
     return await wait_for(run.parts, at.step.done, run.images, ends, run.pause)
 
 
@@ -169,7 +169,7 @@ async def ask_about(run: Run, at: StepInstance) -> StepResult:
     unheard = at.step.is_by_hand and not run.story.confirmations.get(at.key)
     ended = {CheckState.MET: StepStatus.DONE, CheckState.FAILED: StepStatus.FAILED}.get(seen.is_)
     if ended is None or unheard:
-        says = "nobody confirmed that it is done" if unheard else seen.says
+        says = "no one confirmed it" if unheard else seen.says
         return StepResult(StepStatus.UNKNOWN, f"{at.step.description}: {says}")
     return await _conclude(run, at, StepResult(ended, seen.says), SendResult("unknown", fresh=False), seen)
 
@@ -179,7 +179,7 @@ async def _look_now(run: Run, at: StepInstance) -> CheckResult:
     acts = 0.0 if at.step.act is None else _longest(run, at)
     settled = run.story.intents[at.key].at + timedelta(seconds=acts + time_to_settle(at.step.done))
     if time_to_settle(at.step.done) and run.parts.clock() < settled:
-        says = f"what is asked would still tell the state before; it can be told from {format_time(settled.isoformat())} on"
+        says = f"the source still reports the state before the step; a current reading is possible from {format_time(settled.isoformat())}"
         return CheckResult(CheckState.UNKNOWN, says, ())
     return await look_at(run.parts, at.step.done, run.images)
 
@@ -194,12 +194,12 @@ async def abandon(run: Run, at: StepInstance, fate: SendResult) -> StepResult:
     if seen.is_ is CheckState.MET and not unheard:
         return await _conclude(run, at, StepResult(StepStatus.DONE), fate, seen)
     if fate.kind == "unknown":
-        return StepResult(StepStatus.UNKNOWN, f"cancelled while nobody knows what became of it: {_said(fate, seen)}")
-    says = seen.says or "nobody confirmed that it is done"
+        return StepResult(StepStatus.UNKNOWN, f"cancelled while its outcome is unknown: {_said(fate, seen)}")
+    says = seen.says or "no one confirmed it"
     more: dict[str, Any] = {"measured": seen.readings[:MOST_READINGS]} if seen.readings else {}
     outcome = Outcome(result="abandoned", message=says, evidence=await _kept(run, seen), **run.place_of(at), **more)
     await run.write(outcome)
-    return StepResult(StepStatus.CANCELLED, f"while waiting: {at.step.description}: {says}")
+    return StepResult(StepStatus.CANCELLED, f"while waiting for “{at.step.description}”: {says}")
 
 
 async def not_begun(run: Run, at: StepInstance, says: str) -> StepResult:
@@ -252,15 +252,22 @@ def _basis(run: Run, at: StepInstance) -> tuple[Literal["", "changed", "already 
     """What “done” rests on, and the sentence that says so. Only what was not so before proves that it was done."""
     held = run.story.intents[at.key].held_before
     if at.step.is_by_hand:
-        by = f"confirmed by {run.story.confirmed_by.get(at.key, 'a person')}"
+        by = f"confirmed by {run.story.confirmed_by.get(at.key, 'someone')}"
         if not at.step.done:
-            return "statement", f"{by}; no machine can be asked, so it is recorded as their word"
+            return "statement", f"{by}; no machine can be queried, so it is not verified"
         if held == "no":
-            return "changed", f"{by}; it was not so before, and is so now"
-        why = "the check held before" if held == "yes" else "whether the check held before is not known"
-        return "statement", f"{by}; {why}, so hvops cannot tell that it was done"
+            return "changed", f"{by}; the check was not met before and is met now"
+        why = (
+            "the check was already met before the step"
+            if held == "yes"
+            else "it is not known whether the check was met before"
+        )
+        return "statement", f"{by}, not verified: {why}"
     if held == "yes":
-        return "already so", "it was so before the act already, so the check does not show that the act did anything"
+        return (
+            "already so",
+            "the check was already met before the action, so it does not prove that the action had an effect",
+        )
     return ("changed" if held == "no" else ""), ""
 
 

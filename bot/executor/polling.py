@@ -189,5 +189,5 @@ def _until(check: Check, rows: Rows, images: Images) -> str:
 def _in_words(check: Check, why: str, *, never: bool, because: str = "") -> str:
     """What it means first, then what the answer said."""
     told = f"{check.never}: {because}" if because else check.never
-    means = (never and told) or (f"expected that {check.description}" if check.description else "")
+    means = (never and told) or (f"not met: {check.description}" if check.description else "")
     return f"{means} ({why})" if means else why

@@ -186,7 +186,7 @@ def _why(run: Run, made: PlannedChange) -> str:
             return f"{so}: {', '.join(missing)}"
         asked = {one.description: one.is_open for one in run.proposal.plan.gates}
         if asked.get(gate.description) and gate.outcome is GateOutcome.BLOCKED:
-            return f"what was not known is known now, and is not so: {gate.description}{measured}"
+            return f"what was not known is known now, and is not met: {gate.description}{measured}"
         return f"not so any more: {gate.description}{measured}"
     return _what_else(run, made)
 

@@ -356,7 +356,7 @@ async def _done(run: Run, *, fresh: bool) -> None:
     drafts: Sequence[EntryDraft] = [EntryDraft(BOT, done, run.ticket)]
     other = await asyncio.to_thread(run.parts.ledger.ticket, run.proposal.made.undoes)
     if other is not None and other.state is TicketState.INTERRUPTED:
-        closed = Closed(by=BOT, reason=f"taken back by {run.ticket}")
+        closed = Closed(by=BOT, reason=f"undone by {run.ticket}")
         drafts = [*drafts, EntryDraft(BOT, closed, other.id)]
     await run.must_be_led_here()
     await run.parts.write_together(*drafts)
@@ -364,14 +364,14 @@ async def _done(run: Run, *, fresh: bool) -> None:
 
 
 def _all_done(run: Run) -> str:
-    """What ended, and which of it nothing shows: "all 4 steps are done; on a person's word: step 4"."""
+    """What ended, and which of it nothing shows: "all 4 steps are done; confirmed but not verified: step 4"."""
     by_basis: dict[str, list[int]] = {}
     for place in run.places:
         by_basis.setdefault(run.story.outcomes[place.key].basis, []).append(place.number)
     says = f"all {len(run.places)} steps are done" if len(run.places) > 1 else "the step is done"
     told = [
         f"{what}: step{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}"
-        for basis, what in (("statement", "on a person's word"), ("already so", "already so before"))
+        for basis, what in (("statement", "confirmed but not verified"), ("already so", "already done before"))
         if (numbers := by_basis.get(basis))
     ]
     return "; ".join([says, *told])

@@ -197,7 +197,7 @@ def check_stop(ticket: str, kind: str, *, stopped: bool) -> None:
 def _proposed(ticket_id: str, step: TicketEvent) -> Ticket:
     proposal = step.read(Proposed)
     if proposal.open_questions and proposal.policy == "confirm":
-        raise TicketError(f"{ticket_id}: what is not known is answered by somebody else than who asks.")
+        raise TicketError(f"{ticket_id}: someone other than the requester must answer what is not known.")
     return Ticket(
         id=ticket_id,
         state=TicketState.PROPOSED,
@@ -218,7 +218,7 @@ def _approved(ticket: Ticket, step: TicketEvent) -> Ticket:
     if approval.by != step.actor:
         raise TicketError(f"{ticket.id}: an entry by {step.actor} cannot record an approval by {approval.by}.")
     if ticket.second_person and any(same_person(approval.by, one) for one in (ticket.requester, *ticket.same_person)):
-        raise TicketError(f"{ticket.id}: you asked, so somebody else of the approvers decides.")
+        raise TicketError(f"You requested {ticket.id}, so another approver must decide.")
     if approval.digest != ticket.digest:
         raise TicketError(
             f"{ticket.id}: the approved plan is {approval.digest[:8]}, but this one is {ticket.digest[:8]}."

@@ -77,7 +77,7 @@ def question_line(question: OpenQuestion) -> str:
     if question.is_override:
         return f"{question.what}: {question.why}. Or {question.remedy}."
     why = f" ({question.why.rstrip('.')})" if question.why else ""
-    remedy = f". To know it: {question.remedy.rstrip('.')}" if question.remedy else ""
+    remedy = f". To find out: {question.remedy.rstrip('.')}" if question.remedy else ""
     return f"{question.what}: no answer{why}{remedy}."
 
 
@@ -93,7 +93,7 @@ def without_answers(plan: Plan, target: str) -> Plan:
     gates = tuple(replace(gate, answerable=False) if gate.is_open else gate for gate in plan.gates)
     if not plan.groups:
         return replace(plan, gates=gates)
-    said = "; ".join(f"“{gate.description}” is not so: {gate.measured or 'not known'}" for gate in plan.blocking_gates)
+    said = "; ".join(f"“{gate.description}” is not met: {gate.measured or 'not known'}" for gate in plan.blocking_gates)
     return replace(plan, reason=f"No plan yet for {target}. {said}.", gates=gates, groups=())
 
 

@@ -176,7 +176,7 @@ class ProposalService:
             raise NoPlan(made.plan.reason)
         if made.plan.is_held:
             blocking = made.plan.blocking_gates
-            said = "; ".join(f"“{gate.description}” is not so: {gate.measured or 'not known'}" for gate in blocking)
+            said = "; ".join(f"“{gate.description}” is not met: {gate.measured or 'not known'}" for gate in blocking)
             raise NoPlan(f"{ticket} cannot be undone now. {said}. Try again when that has changed.")
 
     def _write_once(self, request: Request, asking: RequestContext, made: PlannedChange, *, once: bool) -> Proposed:
@@ -247,9 +247,9 @@ def _decides(policy: Policy, made: PlannedChange) -> str:
     where = ", ".join(made.places) or "everything"
     open_questions = made.open_questions
     if made.decision(policy) == "confirm":
-        who = "whoever asks confirms it"
+        who = "the requester must confirm it"
     else:
-        who = f"somebody else than who asks, of the role approver on {where}, approves it"
+        who = f"an approver on {where} other than the requester must approve it"
     if open_questions:
         overrides = [one for one in made.plan.open_questions if one.is_override]
         count = plural(len(open_questions) - len(overrides), "unknown") if len(overrides) < len(open_questions) else ""
@@ -257,5 +257,5 @@ def _decides(policy: Policy, made: PlannedChange) -> str:
         says = " and ".join(
             filter(None, ("of each how they know" if count else "", "why it cannot wait" if overrides else ""))
         )
-        return f"Decision: {open_}, so {who}, within {policy.open_minutes} min, and says {says}."
-    return f"Decision: risk {made.risk}: {who}, within {policy.open_minutes} min."
+        return f"Decision: {open_}, so {who} within {policy.open_minutes} min, and say {says}."
+    return f"Decision: {made.risk} risk. {who[0].upper()}{who[1:]} within {policy.open_minutes} min."

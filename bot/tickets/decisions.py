@@ -349,12 +349,12 @@ class ApprovalService:
         if proposal.policy == CONFIRM:
             if person.id != proposal.requester:
                 raise PermissionDenied(
-                    f"{proposal.ticket} is of low risk: {proposal.requester_name}, who asked for it, confirms it."
+                    f"{proposal.ticket} is low risk: only {proposal.requester_name}, who requested it, can confirm it."
                 )
             _allow(person, Role.OPERATOR, proposal)
             return
         if self._accounts.are_one(person.id, proposal.requester):
-            raise PermissionDenied(f"{proposal.ticket}: you asked, so somebody else of the approvers decides.")
+            raise PermissionDenied(f"You requested {proposal.ticket}, so another approver must decide.")
         _allow(person, Role.APPROVER, proposal)
 
     def _must_be_open(self, proposal: Proposal) -> None:

@@ -72,7 +72,7 @@ def would_be(made: PlannedChange, decides: str) -> Report:
             Severity.WARNING,
             "NOT KNOWN",
             where,
-            f"{_capital(question_line(one))} Whoever approves says {'why it cannot wait' if one.is_override else 'how they know'}.",
+            f"{_capital(question_line(one))} The approver must say {'why it cannot wait' if one.is_override else 'how they know'}.",
         )
         for one in open_
     )

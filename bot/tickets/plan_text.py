@@ -31,7 +31,7 @@ from bot.tickets.plan_digest import signed_payload
 from bot.tickets.read_back import typed_in_words
 
 TAKEN_BACK = "If one of these steps fails, those of them that are done are rolled back:"
-STOPS_THERE = "If one of these steps fails, it stops there, and nothing is rolled back by itself:"
+STOPS_THERE = "If one of these steps fails, it stops there, and nothing is rolled back automatically:"
 
 
 def plan_lines(plan: Plan, risk: Risk, version: str, run_until: str = "") -> tuple[str, ...]:
@@ -41,12 +41,12 @@ def plan_lines(plan: Plan, risk: Risk, version: str, run_until: str = "") -> tup
         f"Risk: {risk}",
         f"Locks: {', '.join(sorted(plan.locks)) or 'none'}",
         *((f"Touches: {', '.join(plan.touches)}",) if plan.touches else ()),
-        *(() if plan.at_most is None else (f"Moves at most: {plan.at_most} guests and other roles",)),
+        *(() if plan.at_most is None else (f"Limit: moves no more than {plan.at_most} guests and other roles",)),
         *((f"Title: {plan.title}",) if plan.title else ()),
         *((f"Places: {', '.join(plan.places)}",) if plan.places else ()),
         *(f"Promised: {one.name} {one.minutes} min" for one in plan.promises),
         f"Way back: {plan.rollback}",
-        *((f"Deadline (no step starts later): {run_until}",) if run_until else ()),
+        *((f"Deadline: no step starts after {run_until}",) if run_until else ()),
         *((f"Soak time beyond its steps: {plan.soak_seconds} s",) if plan.soak_seconds else ()),
         f"Code: {version}",
         *(f"Gate: {_gate(gate)}" for gate in plan.gates),
@@ -61,7 +61,7 @@ def whole_plan_lines(plan: Plan, risk: Risk, version: str, run_until: str = "") 
         f"Impact: {plan.impact}",
         f"Why: {plan.reason}",
         *((f"Before: {plan.current_state}",) if plan.current_state else ()),
-        *((f"Meant to become: {plan.expected_state}",) if plan.expected_state else ()),
+        *((f"Expected result: {plan.expected_state}",) if plan.expected_state else ()),
         *(f"{'To override' if one.is_override else 'Not known'}: {question_line(one)}" for one in plan.open_questions),
         *(("", "What the checks read (not signed):", *measured) if measured else ()),
         *(("", "Evidence (not signed):", *(f"  {one}" for one in plan.evidence)) if plan.evidence else ()),
@@ -142,12 +142,12 @@ def verdict_on(gate: Gate) -> str:
         return "passed"
     if not gate.passes_at and (gate.is_open or gate.unknowns):
         missing = "; ".join(one.what for one in gate.questions)
-        return f"NOT KNOWN: {missing}{' (whoever approves answers)' if gate.is_open else ''}"
-    return "not yet, and nothing starts before it has passed" if gate.passes_at else "NOT passed"
+        return f"NOT KNOWN: {missing}{' (the approver must answer)' if gate.is_open else ''}"
+    return "pending; nothing runs before it has passed" if gate.passes_at else "NOT passed"
 
 
 def _gate(gate: Gate) -> str:
-    return f"{gate.description}: {verdict_on(gate)}{'' if gate.blocks else ' (a warning)'}"
+    return f"{gate.description}: {verdict_on(gate)}{'' if gate.blocks or gate.passed else ' (does not block)'}"
 
 
 def _group(group: Group, steps: list[tuple[Group, Step]]) -> Iterator[str]:
@@ -172,7 +172,7 @@ def _step(number: int, step: Step, words: Mapping[str, str]) -> Iterator[str]:
     for check in step.done:
         yield f"   done when: {check_in_words(check, words)}"
     if not step.done:
-        yield "   done when: the person says so; nothing can be asked"
+        yield "   done when: someone confirms it; no machine can be queried"
     if step.undo is not None:
         says = f"{step.undo_says}: " if step.undo_says else ""
         yield f"   undo: {says}{action_in_words(step.undo)}"

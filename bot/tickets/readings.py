@@ -39,7 +39,7 @@ def describe_reading(check: Check, rows: Rows, images: Images) -> str:
         for one in check.holds
     ):
         return _shortened(f"{check.question.on}: {read}", _LONGEST)  # a comparison says itself what is different
-    means = f"not so: {check.description}" if check.description else "not as expected"
+    means = f"not met: {check.description}" if check.description else "not as expected"
     return _shortened(f"{means} ({'; '.join(why)})", _LONGEST)
 
 
@@ -92,8 +92,8 @@ def _one_row(now: Row, before: Row, columns: tuple[str, ...]) -> str:
     names = columns or sorted(before, key=lambda name: name.casefold() not in _NAMES)
     same = [name for name in names if comparable(now, (name,)) == comparable(before, (name,))]
     other = [f"{name} was {_cell(before.get(name))}, is {_cell(now.get(name))}" for name in names if name not in same]
-    told = [f"as before: {_pairs(before, same)}"] if same else []
-    told += [f"not as before: {'; '.join(other)}"] if other else []
+    told = [f"unchanged: {_pairs(before, same)}"] if same else []
+    told += [f"changed: {'; '.join(other)}"] if other else []
     return "; ".join(told)
 
 

@@ -128,7 +128,7 @@ def result_in_words(outcome: Outcome) -> str:
     """How a step ended, with what that rests on: "done" is said only of what was not so before, or was waited for."""
     if outcome.result != DONE:
         return outcome.result
-    return {"statement": "confirmed by a person", "already so": "was already so"}.get(outcome.basis, DONE)
+    return {"statement": "confirmed, not verified", "already so": "was already done"}.get(outcome.basis, DONE)
 
 
 @dataclass(slots=True)

@@ -29,7 +29,7 @@ def undo_step(step: Step, turn: int = 1) -> Step:
     number = f".{turn}" if turn > 1 else ""
     return Step(
         key=f"{UNDO}{step.key}{number}",
-        description=f"Take back: {step.undo_says or step.description}",
+        description=f"Undo: {step.undo_says or step.description}",
         act=step.undo,
         done=done,
         guard=step.undo_guard,
@@ -65,7 +65,7 @@ def undone_checks(places: Iterable[StepInstance], story: RunHistory) -> tuple[Ch
         place.step.before: Check(
             place.step.before,
             (CompareToBefore(place.step.key),),
-            description=f"noted before “{place.step.description}”, and so again",
+            description=f"same as recorded before “{place.step.description}”",
         )
         for place in reversed(begun)
         if place.step.before is not None and place.step.key in story.images and not story.is_untouched(place.key)
@@ -78,15 +78,15 @@ def undo_plan(proposal: Proposal, story: RunHistory) -> Plan:
     plan, places = proposal.plan, positions(proposal.plan)
     steps = remaining_undo(plan, story)
     kept = [place.step.description for place in places if story.was_begun(place.key) and place.step.undo is None]
-    stays = f" Stays as it is: {'; '.join(dict.fromkeys(kept))}." if kept else ""
+    stays = f" Not undone: {'; '.join(dict.fromkeys(kept))}." if kept else ""
     if not steps and steps_to_undo(places, story):
-        stays = " What it changed on the way it has put back itself."
+        stays = " It has already restored what it changed temporarily."
     return Plan(
-        reason=f"Takes back what {proposal.ticket} has done.{stays}"
+        reason=f"Undoes what {proposal.ticket} did.{stays}"
         if steps
-        else f"Nothing that {proposal.ticket} has done can be taken back.{stays}",
+        else f"Nothing that {proposal.ticket} did can be undone.{stays}",
         impact=plan.impact,
-        rollback=f"None: this is the way back of {proposal.ticket}.",
+        rollback=f"None: this plan is itself the undo of {proposal.ticket}.",
         locks=plan.locks,
         gates=(),
         groups=(Group("undo", steps),) if steps else (),

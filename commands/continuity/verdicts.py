@@ -40,7 +40,7 @@ def _stated(assumption: Assumption, facts: Facts) -> Verdict:
         return Verdict(Outcome.UNPROVABLE, assumption.target, "nobody has said when it was proved", assumption)
     at = datetime.combine(assumption.proved_on, time(), UTC)
     where = f" ({assumption.proof})" if assumption.proof else ""
-    return by_age(assumption, at, facts.now, f"on a person's word{where}, proved on")
+    return by_age(assumption, at, facts.now, f"confirmed but not verified{where}, proved on")
 
 
 def judge_on_call(assumption: Assumption, told: tuple[Member, ...] | Unknown | None) -> Verdict:

@@ -136,8 +136,8 @@ def test_a_missing_machine_step_by_step():
         (("T-1 crm-01: step 2 of 4",), changed, "approve"),
         (("T-1 crm-01: step 4 of 4",), mended, "refresh"),
         (("Done: Fix missing VM crm-01",), mended, "undo"),
-        (("Done: Take back T-1 on crm-01",), mended, "undo"),
-        (("Done: Take back T-1 on crm-01",), lost, "review"),
+        (("Done: Undo T-1 on crm-01",), mended, "undo"),
+        (("Done: Undo T-1 on crm-01",), lost, "review"),
         (("Audit, 24 h: 2 changes",), lost, "ledger"),
     ):
         tour.look(Observation(headers, facts))

@@ -29,7 +29,7 @@ async def test_a_drain_with_one_unknown_is_answered_by_an_approver(play):
         assert "1 gate that could prevent a drain is not known" in told
 
         await ops.clicks(plan, "Approve With 1 Unknown…")  # the requester
-        await ops.sees("you asked, so somebody else of the approvers decides")
+        await ops.sees("so another approver must decide")
         await ops.clicks(plan, "Approve With 1 Unknown…", who="approver")
         approver = ops.slack.person("approver")
         window = await approver.sees_view("Approve T-1")

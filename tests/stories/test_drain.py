@@ -22,7 +22,7 @@ async def test_a_drain_is_proposed_approved_and_done(play):
         assert plan in ops.slack.person("viewer").messages("hv-ops")
 
         await ops.clicks(plan, "Approve")  # the requester
-        await ops.sees("you asked, so somebody else of the approvers decides")
+        await ops.sees("so another approver must decide")
         await ops.clicks(plan, "Approve", who="approver")
         await ops.sees("T-1: approved", who="approver")
         done = await ops.slack.person("operator").sees(re.compile("^Done: Drain node hv03"), "hv-ops")

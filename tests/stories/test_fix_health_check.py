@@ -68,7 +68,7 @@ async def test_down_because_of_the_check_and_then_up(balanced, capfd):
         await ops.sees("lm01: ntrip works")
         done = await ops.slack.person("operator").sees("Done: Fix health check", "hv-ops")
         await ops.clicks(done, "Undo…")
-        back = await ops.sees("Take back T-1 on lm01?", channel="hv-ops")
+        back = await ops.sees("Undo T-1 on lm01?", channel="hv-ops")
         await ops.clicks(back, "Approve", who="approver")
         await ops.recorded("done", 2)
         assert settings(ops) == before
@@ -153,7 +153,7 @@ async def test_a_name_that_is_no_load_balancer(balanced):
         await ops.says("/check-virtual-service hv01")
         await ops.sees("There is no load balancer “hv01” in the inventory. Load balancers: lm01.")
         await ops.says("/check-writers lm01")
-        await ops.sees("lm01 is a load balancer; this takes a cluster or a host")
+        await ops.sees("lm01 is a load balancer; this command takes a cluster or a host")
 
 
 def hand_index_on(ops):
@@ -202,7 +202,7 @@ async def test_an_undo_changes_no_other_service_that_has_the_index_by_then(balan
         before = settings(ops)
         done = await ops.slack.person("operator").sees("Done: Fix health check", "hv-ops")
         await ops.clicks(done, "Undo…")
-        back = await ops.sees("Take back T-1 on lm01?", channel="hv-ops")
+        back = await ops.sees("Undo T-1 on lm01?", channel="hv-ops")
         await ops.clicks(back, "Approve", who="approver")
         assert "is still ntrip" in (await ended(ops, "T-2")).data.reason
         assert settings(ops) == before

@@ -17,7 +17,7 @@ async def test_an_approver_overrides_a_freeze_with_a_reason(play):
         assert "freeze “year-end closing” on prod, until " in told
 
         await ops.clicks(plan, BUTTON)  # the requester
-        await ops.sees("you asked, so somebody else of the approvers decides")
+        await ops.sees("so another approver must decide")
         await ops.clicks(plan, BUTTON, who="approver")
         approver = ops.slack.person("approver")
         window = await approver.sees_view("Say why this cannot wait")

@@ -116,9 +116,9 @@ async def test_a_database_that_drops_the_connection_is_unknown(play):
 async def test_a_cluster_is_no_vmm_server(play):
     async with play("missing-vm") as ops:
         await ops.says("/find-missing-vms prod")
-        await ops.sees("prod is a cluster; this takes a vmm.")
+        await ops.sees("prod is a cluster; this command takes a vmm.")
         await ops.says("/check-writers vmm")
-        await ops.sees("vmm is a vmm; this takes a cluster or a host.")
+        await ops.sees("vmm is a vmm; this command takes a cluster or a host.")
 
 
 async def test_the_record_is_mended_in_the_database_and_put_back(play):
@@ -137,7 +137,7 @@ async def test_the_record_is_mended_in_the_database_and_put_back(play):
         ):
             assert fact in told
         await ops.clicks(plan, "Approve")  # the requester may not
-        await ops.sees("you asked, so somebody else of the approvers decides")
+        await ops.sees("so another approver must decide")
         assert service(ops) == "Running"
         await ops.clicks(plan, "Approve", who="approver")
         await refreshes(ops, "T-1")
@@ -155,10 +155,10 @@ async def test_the_record_is_mended_in_the_database_and_put_back(play):
 
         await ops.clicks(done, "Undo…")
         back = await ops.sees("*T-2* · asked by", channel="hv-ops")
-        assert "Take back T-1" in plain_text(back)
+        assert "Undo T-1" in plain_text(back)
         assert believed(ops) == ("hv06", 0)  # proposed is not done
         await ops.clicks(back, "Approve", who="approver")
-        await shown(ops, "^T-2 DONE|^Done: Take back T-1")
+        await shown(ops, "^T-2 DONE|^Done: Undo T-1")
         assert [one["step"] for one in steps(ops, "intent", "T-2")] == [
             "undo-start-vmmservice",
             "undo-record",
@@ -298,7 +298,7 @@ async def test_a_database_that_is_gone_in_the_middle_is_unknown_until_somebody_l
     async with play("missing-vm") as ops:
         ops.estate.database.trouble = trouble = Gone()
         await approved(ops)
-        waits = await shown(ops, "^Interrupted at step 2: a person must decide")
+        waits = await shown(ops, "^Interrupted at step 2: someone must decide")
         assert "Not known: what became of step 2" in plain_text(waits).replace("*", "")
         assert (believed(ops), service(ops)) == (("hv04", MISSING), "Stopped")  # nothing half done, nothing pretended
         trouble.is_back = True

@@ -61,7 +61,7 @@ async def test_every_step_is_a_persons_word_and_the_last_one_is_looked_at(play):
         await ops.guest_admin("Install for UEFI")
         await says_done(ops, "Bring hv05 back")
         done = await ops.slack.person("operator").sees(re.compile("^Done: Erase"), "hv-ops")
-        assert "on a person's word: step" in plain_text(done)
+        assert "confirmed but not verified: step" in plain_text(done)
         said = {one.step: one.answers for one in entries(ops, "step-confirmed")}
         assert list(said) == [
             "san-paths", "console", "find-disk", "select-disk", "erase", "shut-down", "install", "answers"

@@ -50,7 +50,10 @@ async def test_the_audit_policy_is_toggled_and_set_back_and_a_person_confirms(pl
 
         waits = await shown(ops, "T-1 waits for a person: Confirm that remote browsing works on hv02")
         assert "close every open wizard and Hyper-V Manager, open them again" in plain_text(waits)
-        assert "what hvops looks at is so already, so it records it as your word" in plain_text(waits)
+        assert (
+            "hvops cannot verify this (its check is already met), so it records your confirmation as unverified"
+            in plain_text(waits)
+        )
         assert policy(ops) == before
         assert ops.estate.world.node("hv02").browsing == "works"
         await ops.guest_admin("Reopen the Wizard and Browse hv02")
@@ -58,8 +61,8 @@ async def test_the_audit_policy_is_toggled_and_set_back_and_a_person_confirms(pl
         await ops.clicks(waits, "Done")
         done = await shown(ops, "^Done: Fix remote browsing")
         assert done.ts == waits.ts
-        assert "on a person's word: step 6" in plain_text(done)
-        assert "Confirm that remote browsing works on hv02: confirmed by a person" in plain_text(done)
+        assert "confirmed but not verified: step 6" in plain_text(done)
+        assert "Confirm that remote browsing works on hv02: confirmed, not verified" in plain_text(done)
         assert re.search(
             r"\*After, .*:\* hv02 audits exactly what it did before \(14 of 14 rows as before\)", plain_text(done)
         )
@@ -72,7 +75,7 @@ async def test_the_audit_policy_is_toggled_and_set_back_and_a_person_confirms(pl
         outcomes = {one.step: one for one in entries(ops, "outcome")}
         assert (outcomes["browse"].basis, outcomes["on-nothing"].basis) == ("statement", "changed")
         assert outcomes["browse"].message == (
-            "confirmed by operator; the check held before, so hvops cannot tell that it was done"
+            "confirmed by operator, not verified: the check was already met before the step"
         )
         first = settings_of(intents[0].before)
         assert settings_of(outcomes["back-failure"].after) == first

@@ -68,14 +68,14 @@ async def test_planned_by_one_approved_by_another_done_and_proved(play, soon):
         for fact in (
             "one of you decides (not the requester)",
             "LOOKS STUCK: [5] Waiting for completion · Unexpected error",
-            "Waiting; nothing starts before this:",
+            "Pending; nothing runs before this:",
             "23 of 25 checks passed",
             "*1* Pause hv03 and drain it",
             "*2* Stop the service vmms on hv03",
         ):
             assert fact in told
         await ops.clicks(plan, "Approve")
-        await ops.sees("you asked, so somebody else of the approvers decides")
+        await ops.sees("so another approver must decide")
         await ops.clicks(plan, "Approve", who="approver")
         done = await reaches(ops, "Done: Reset writer on hv03")
         assert done.ts == plan.ts
@@ -199,14 +199,14 @@ async def test_a_lock_that_appears_during_the_drain_fails_it_and_the_node_is_res
         told = plain_text(failed)
         assert "Pause hv03 and drain it" in told
         assert "the drain of hv03 has failed (NodeDrainStatus is 3, not 2)" in told
-        assert f"expected that no guest is left on hv03 (1 row: {late.group}, none expected)" in told
+        assert f"not met: no guest is left on hv03 (1 row: {late.group}, none expected)" in told
         assert labels(failed) == ["Check Again", "Check Writers", "Plan Again", "Undo…", "Story"]
         assert turns(ops) == [*STARTED, *PAIR, "failed"]
         assert dict(ops.estate.do(ops.estate.world.facts))[NODE] == "paused, its drain failed, 1 guests"
 
         ops.estate.do(lambda: setattr(late, "locked", False))
         await ops.clicks(failed, "Undo…")
-        back = await ops.sees("Take back T-1 on hv03?", channel="hv-ops")
+        back = await ops.sees("Undo T-1 on hv03?", channel="hv-ops")
         await ops.clicks(back, "Approve", who="approver")
         await ops.until(NODE, "up, 11 guests")
         await ops.recorded("done", 1)
@@ -217,7 +217,7 @@ async def test_vmms_that_hangs_is_interrupted_looked_at_and_gone_on_with(play, s
     async with play("stuck-writer-job-dead") as ops:
         await ops.guest_admin("Let vmms of hv03 hang when it is stopped")
         await proposes_and_approves(ops)
-        stopped = await reaches(ops, "Interrupted at step 2: a person must decide")
+        stopped = await reaches(ops, "Interrupted at step 2: someone must decide")
         told = plain_text(stopped)
         assert "Not known:* what became of step 2, Stop the service vmms on hv03" in told
         assert "Done:* Pause hv03 and drain it" in told
@@ -272,7 +272,7 @@ async def test_a_writer_that_does_not_get_well_is_a_failure_that_says_so(play, s
         await proposes_and_approves(ops)
         failed = await reaches(ops, "Failed at step 4: Reset writer on hv03")
         assert "Wait for a new instance of Microsoft Hyper-V VSS Writer" in plain_text(failed)
-        assert "expected that a new instance of Microsoft Hyper-V VSS Writer is [1] Stable" in plain_text(failed)
+        assert "not met: a new instance of Microsoft Hyper-V VSS Writer is [1] Stable" in plain_text(failed)
         assert turns(ops) == [*STARTED, *PAIR * 4, "failed"]
         assert dict(ops.estate.do(ops.estate.world.facts))[NODE] == "paused, drained, 0 guests"
         assert "Undo…" in labels(failed)

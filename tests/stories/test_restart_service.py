@@ -50,7 +50,7 @@ async def test_asked_by_one_approved_by_another_done_and_proved(play, hurried):
         ):
             assert fact in text, fact
         await ops.clicks(plan, "Approve")
-        await ops.sees("you asked, so somebody else of the approvers decides")
+        await ops.sees("so another approver must decide")
         await ops.clicks(plan, "Approve", who="approver")
         done = await reaches(ops, rf"Done: Restart COM\+ Event System \(EventSystem\) on {NODE}")
         assert done.ts == plan.ts
@@ -115,6 +115,6 @@ async def test_a_service_that_hangs_is_looked_at_by_a_person(play, hurried, monk
         ops.estate.do(lambda: setattr(hanging, "hangs", True))
         plan = await proposed(ops, "W32Time")
         await ops.clicks(plan, "Approve", who="approver")
-        stopped = await reaches(ops, "Interrupted at step 1: a person must decide")
+        stopped = await reaches(ops, "Interrupted at step 1: someone must decide")
         assert "what became of step 1, Stop the service W32Time on hv03" in plain_text(stopped)
         assert of(ops, "W32Time")[0] == "Stop Pending"

@@ -24,10 +24,10 @@ WORDS = {
     "done": "Done",
     "failed": "Failed",
     "cancelled": "Stopped",
-    "closed": "Closed by a person",
+    "closed": "Closed as it is",
     "rejected": "Rejected",
     "withdrawn": "Withdrawn",
-    "expired": "Expired, nobody decided",
+    "expired": "Expired without a decision",
     "lapsed": "Lapsed, it could not start in time",
     "voided": "Void, the plan changed",
 }
@@ -103,7 +103,7 @@ def _lines(card: TicketView) -> Iterator[str]:
     if card.ticket.end in ("done", "expired", "lapsed"):
         yield f"*{card.id}:* {why or 'done'}, at {at}."
     elif card.ticket.end == "failed":
-        yield f"*{card.id}, true at {at}:* {why}"
+        yield f"*{card.id}, as of {at}:* {why}"
     elif card.ticket.end == "cancelled":
         yield f"*{card.id}* was stopped at {at}, as {who(card.last('cancel-asked'))} asked; {why}."
     elif card.ticket.end == "voided":
@@ -177,14 +177,14 @@ def _record(card: TicketView) -> Iterator[str]:
     if (approval := card.last("approved")) is not None:
         yield f"{card.approved_by} by {who(approval)} {at_time(approval.at)}"
     yield f"plan {proposal.digest[:8]}"
-    yield "the whole story is in the thread"
+    yield "full history in the thread"
 
 
 def _difference(card: TicketView) -> Iterator[Block]:
     text = difference_text(card)
     if not text:
         return
-    yield from sections(f"*What is different* (- as {card.approved_by}, + as it is now):")
+    yield from sections(f"*Changes* (- plan as {card.approved_by}, + plan now):")
     if utf16_length(text) > _DIFFERENCE:
         yield from sections("It is long: all of it is in difference.txt in the thread.")
     else:

@@ -141,11 +141,11 @@ def _open(card: TicketView) -> tuple[Block, ...]:
     if len(questions) > _QUESTIONS:
         lines.append(f"• and {len(questions) - _QUESTIONS:,} more")
     if len(questions) > _QUESTIONS or any(utf16_length(one.what) > _NAME for one in questions):
-        lines.append("All of them are whole in the plan in the thread.")
+        lines.append("All of them are in the plan in the thread.")
     unknown = sum(not one.is_override for one in questions)
-    first = f"*Not known ({unknown:,}).* Whoever approves has to say how they know:"
+    first = f"*Not known ({unknown:,}).* The approver must say how they know:"
     if unknown < len(questions):
-        also = " and why it cannot wait:" if unknown else " Whoever approves has to say why this cannot wait:"
+        also = " and why it cannot wait:" if unknown else " The approver must say why this cannot wait:"
         first = (first.removesuffix(":") if unknown else "*A freeze is in force.*") + also
     return sections("\n".join((first, *lines)))
 
@@ -204,11 +204,11 @@ def _other_gate(gate: Gate) -> str:
     if gate.is_open:
         return f"• *{escape(_capital(open_word(gate)))}:* {found}"  # by name it stands above
     if gate.passes_at:
-        return f"• *Waiting; nothing starts before this:* {escape(gate.measured or gate.description)}"
+        return f"• *Pending; nothing runs before this:* {escape(gate.measured or gate.description)}"
     word = "Blocked" if gate.blocks else "Warning"
     if gate.outcome is GateOutcome.NOT_KNOWN:
         return f"• *{word}{'' if found.startswith('not known') else ', not known'}:* {_capital(found)}"
-    return f"• *{word}:* {found if gate.measured else f'this is not so: {found}'}"
+    return f"• *{word}:* {found if gate.measured else f'check failed: {found}'}"
 
 
 def _capital(says: str) -> str:

@@ -10,8 +10,11 @@ from bot.tickets.decisions import LONGEST_REASON
 CALLBACK = "hvops:ticket"  # then ":<verb>"; the ticket is the private metadata
 REASON = "reason"  # block_id and action_id of the input
 _ASKS = {
-    REJECT: ("Reject", "Nothing is done then. The reason stands in the thread and in the ledger."),
-    CLOSE: ("Close", "It stays as it is, half done or not; its locks are released. Nothing is taken back."),
+    REJECT: (
+        "Reject",
+        "The plan is rejected and nothing runs. Your reason is posted in the thread and recorded in the ledger.",
+    ),
+    CLOSE: ("Close", "Closes the ticket and releases its locks. Nothing is undone, even if it is half done."),
 }
 
 

@@ -62,14 +62,14 @@ def interrupted_message(card: TicketView) -> Message:
     number = at.number if at else len(card.places)
     if card.ticket.yields_locks:
         title = f"{card.id} is waiting at step {number}: it released its locks to another ticket"
-        closing = "It goes on by itself once its locks are free again."
+        closing = "It resumes automatically once its locks are free again."
         closing += f" No step starts after {at_time(last, DATE)}." if (last := card.ticket.run_until) else ""
     elif _is_late(card):
         title = f"Interrupted at step {number}: the deadline has passed"
-        closing = "It cannot go on. Undo it or close it, then propose again what is still needed."
+        closing = "It can no longer resume. Undo it or close it, then propose again what is still needed."
     else:
-        title = f"Interrupted at step {number}: a person must decide"
-        closing = "Nothing continues by itself."
+        title = f"Interrupted at step {number}: someone must decide"
+        closing = "Nothing resumes on its own."
     lines = [*_known(card), *half_done(card), *_held(card), closing]
     blocks = (
         header(title),
@@ -98,11 +98,11 @@ def _known(card: TicketView) -> Iterator[str]:
     told = (entry.read(Interrupted).known or entry.reason) if entry else ""
     known = escape(truncate(told or "nothing", _SAYS))
     yield f"*{card.id}: {escape(truncate(what(card), _TITLE))}*"
-    yield f"*Known at {at_time(entry.at) if entry else ''}:* {known}"
+    yield f"*Last reading, {at_time(entry.at) if entry else ''}:* {known}"
     if card.story.in_flight is None or at is None or card.ticket.yields_locks:
         return
     begun = card.story.intents[at.key].at
-    yield f"*Not known:* what became of step {at.number}, {escape(truncate(at.step.description, _TITLE))}, begun {moment(begun)}."
+    yield f"*Outcome unknown:* step {at.number}, {escape(truncate(at.step.description, _TITLE))}, started {moment(begun)}."
 
 
 def half_done(card: TicketView) -> Iterator[str]:
@@ -117,12 +117,12 @@ def half_done(card: TicketView) -> Iterator[str]:
     if done and not counted:
         yield f"*Done:* {escape(truncate('; '.join(done), _SAYS))}"
     if flying and card.ticket.state is TicketState.ENDED:
-        yield f"*Not known:* what became of step {flying[0].number}, {escape(truncate(flying[0].step.description, _TITLE))}."
+        yield f"*Outcome unknown:* step {flying[0].number}, {escape(truncate(flying[0].step.description, _TITLE))}."
     if unseen:
         told = "; ".join(one.step.description for one in unseen)
-        yield f"*Sent, and not seen to have happened:* {escape(truncate(told, _SAYS))}"
+        yield f"*Sent, effect not seen:* {escape(truncate(told, _SAYS))}"
     if untouched and not counted:
-        yield f"*Not begun:* {escape(truncate('; '.join(untouched), _SAYS))}"
+        yield f"*Not started:* {escape(truncate('; '.join(untouched), _SAYS))}"
 
 
 def _is_counted(card: TicketView) -> bool:
@@ -146,8 +146,8 @@ def _held(card: TicketView) -> Iterator[str]:
         yield f"*Way back:* {escape(truncate(card.plan.rollback, _SAYS))}"
     if card.ticket.locks:
         if card.ticket.run_until and not _is_late(card):
-            yield f"*Can go on until:* {at_time(card.ticket.run_until, DATE)}"
-        yield f"*Held until somebody decides:* {escape(truncate(format_locks(card.ticket.locks), _SAYS))}"
+            yield f"*Can be resumed until:* {at_time(card.ticket.run_until, DATE)}"
+        yield f"*Locked until someone decides:* {escape(truncate(format_locks(card.ticket.locks), _SAYS))}"
 
 
 def can_undo(card: TicketView) -> bool:
@@ -228,7 +228,7 @@ def _by_hand(card: TicketView, place: StepInstance | None) -> Iterator[Block]:
     says = _progress(card)
     told = f"\n*hvops looked:* {escape(truncate(says, _SAYS))}" if says and says != _WAITS else ""
     yield from sections(
-        f"*A person does this now ({escape(act.role)}):* {escape(act.instruction, lines=True)}\n"
+        f"*Manual step, for an {escape(act.role)}:* {escape(act.instruction, lines=True)}\n"
         f"{_typed(act)}Then press Done{'…' if isinstance(act, ReadBack) else ''}: {_after_done(card, place)}{told}"
     )
 
@@ -244,11 +244,11 @@ def _after_done(card: TicketView, place: StepInstance) -> str:
     """What hvops can find out once somebody has said that they did it."""
     held = card.story.intents[place.key].held_before
     if not place.step.done:
-        return "hvops cannot see this, so it records it as your word."
+        return "hvops cannot verify this, so it records your confirmation as unverified."
     if held == "no":
-        return "hvops looks for itself."
-    so = "what hvops looks at is so already" if held == "yes" else "hvops could not look how it was before"
-    return f"{so}, so it records it as your word."
+        return "hvops then checks it."
+    so = "its check is already met" if held == "yes" else "its state before is not known"
+    return f"hvops cannot verify this ({so}), so it records your confirmation as unverified."
 
 
 def _record(card: TicketView) -> str:
@@ -259,10 +259,10 @@ def _record(card: TicketView) -> str:
         f"plan {proposal.digest[:8]}",
     ]
     if card.ticket.cancel_asked and asked is not None:
-        parts.append(f"{who(asked)} asked it to stop; it ends before its next act")
+        parts.append(f"{who(asked)} asked it to stop; it stops before its next action")
     told = card.happening
     if told is not None and told.kind == "stopped":
         parts.append(escape(truncate(told.says, _TITLE)))
     if card.is_taking_back:
-        parts.append("taking back what its group had done")
+        parts.append("rolling back what its group had done")
     return " · ".join(parts)

@@ -96,7 +96,7 @@ def reminder_message(card: TicketView) -> Message:
 def looked_message(card: TicketView, lines: Sequence[str], by: str) -> Message:
     """What a look at an interrupted step saw; `lines` are plain text, `by` is mrkdwn."""
     told = "\n".join(f"• {escape(truncate(line, _SAYS))}" for line in lines) or "• nothing could be asked"
-    says = f"*{card.id}, looked at by {by}:*\n{told}"
+    says = f"*{card.id}, checked by {by}:*\n{told}"
     return Message(truncate(says.replace("*", ""), limits.MESSAGE_TEXT), sections(says))
 
 
@@ -106,7 +106,7 @@ def _end(card: TicketView, entry: Entry) -> Message:
     people = [person(proposal.requester, proposal.requester_name)]
     if approval is not None and approval.actor != proposal.requester:
         people.append(who(approval))
-    link = f" Now: <{card.successor_link}|{card.successor}>." if card.successor_link else ""
+    link = f". New plan: <{card.successor_link}|{card.successor}>" if card.successor_link else ""
     says = f"{' '.join(people)} *{card.id}* {escape(truncate(end_in_words(card), _SAYS))}{link} (entry {entry.seq:,})"
     difference = difference_text(card)
     files = (
@@ -125,16 +125,16 @@ def _approved(card: TicketView, entry: Entry) -> str:
 
 def _resumed(card: TicketView, entry: Entry) -> str:
     why = f": {escape(truncate(entry.reason, _SAYS))}" if entry.reason else ""
-    return f"{who(entry)} lets {card.id} go on, attempt {entry.read(Resumed).attempt}{why}."
+    return f"{who(entry)} resumed {card.id} (attempt {entry.read(Resumed).attempt}){why}."
 
 
 def _hand(card: TicketView, entry: Entry) -> str:
     told = entry.read(StepConfirmed)
     begun = card.story.intents.get((told.step, told.round))
-    looks = "hvops looks for itself." if begun and begun.held_before == "no" else "hvops cannot tell whether it is."
+    looks = "hvops now checks it." if begun and begun.held_before == "no" else "hvops cannot verify it."
     place = card.by_key.get((told.step, told.round))
     if place is not None and not place.step.done:
-        looks = "No machine can be asked, so it is recorded as their word."
+        looks = "No machine can be queried, so it is recorded as unverified."
     typed = "; ".join(escape(truncate(statement(one), _SAYS)) for one in told.answers)
     return f"{who(entry)} says that step {_number(card, entry)} is done. {looks}" + (
         f"\nRead: {typed}" if typed else ""
@@ -142,7 +142,7 @@ def _hand(card: TicketView, entry: Entry) -> str:
 
 
 def _cancel(card: TicketView, entry: Entry) -> str:
-    return f"{who(entry)} asked {card.id} to stop; it ends before its next act."
+    return f"{who(entry)} asked {card.id} to stop; it stops before its next action."
 
 
 def _interrupted(card: TicketView, entry: Entry) -> str:
@@ -193,7 +193,7 @@ def _states(card: TicketView, place: StepInstance | None, before: Any, after: An
         return []
     known = {comparable(row, ()) for row in after or ()}
     same = [row for row in before if comparable(row, ()) in known]
-    unchanged = "1 row is as it was" if len(same) == 1 else f"{len(same):,} rows are as they were"
+    unchanged = "1 row unchanged" if len(same) == 1 else f"{len(same):,} rows unchanged"
     rest = f" ({unchanged})" if same else ""
     found = {comparable(row, ()) for row in same}
     was = [row for row in before if comparable(row, ()) not in found]
@@ -203,7 +203,7 @@ def _states(card: TicketView, place: StepInstance | None, before: Any, after: An
     return (
         [f"Before: {_image(was)}", f"After: {_image(now)}{rest}"]
         if was or now != []
-        else [f"As before: {_image(before)}"]
+        else [f"Unchanged: {_image(before)}"]
     )
 
 

@@ -197,7 +197,7 @@ def what_of(command: str, target: str, undoes: str, title: str = "") -> str:
     """What a ticket does, out of its proposal. Plain text from outside: escape it."""
     if title and not undoes:
         return title
-    doing = f"Take back {undoes}" if undoes else sentence(command)
+    doing = f"Undo {undoes}" if undoes else sentence(command)
     if not target:
         return doing
     names_its_target = doing.endswith(_KINDS) and not undoes

@@ -145,7 +145,7 @@ def _no_connection(target: str, error: BaseException, section: str) -> TargetErr
         if isinstance(cause, (ssl.SSLError, socket.gaierror)):
             reason = why_no_tls(cause) if isinstance(cause, ssl.SSLError) else why_no_name(cause)
             return ConnectionFailed(target, reason.says, reason.do)
-    hint = "Check its address, and that no firewall is between."
+    hint = "Check its address, and that no firewall blocks the connection."
     return ConnectionFailed(target, "there is no connection to it.", hint)
 
 

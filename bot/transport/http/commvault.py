@@ -204,7 +204,7 @@ class BackupProduct:
         except JobRefused as declined:
             if declined.code == ACCESS_DENIED:
                 raise AuthenticationFailed(on, f"the account may not do this there: {declined}", _LOGIN) from None
-            raise TargetFault(on, f"it says: {declined} ({declined.code})", code=declined.code) from None
+            raise TargetFault(on, f"it replied: {declined} (error {declined.code})", code=declined.code) from None
         except BadOutput as error:
             raise MalformedResponse(on, f"{error}.") from None
         if reply.status >= http.MULTIPLE_CHOICES:

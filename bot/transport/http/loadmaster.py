@@ -132,7 +132,9 @@ class LoadBalancers:
             wanted = dict(params).get("vs")
             is_show = call.marked == "reads" and wanted is not None
             if not (is_show and declined.code == _UNPROCESSABLE and str(declined).casefold().startswith(_STRANGER)):
-                raise TargetFault(way.on, f"it says: {declined} ({declined.code})", code=declined.code) from None
+                raise TargetFault(
+                    way.on, f"it replied: {declined} (error {declined.code})", code=declined.code
+                ) from None
             data = await self._from_list(way, str(wanted))
         try:
             return await asyncio.to_thread(_rows_and_text, call.parse, data)
@@ -144,7 +146,7 @@ class LoadBalancers:
         try:
             data = await self._sent(way, CALLS[_LIST], ())
         except Declined as declined:
-            raise TargetFault(way.on, f"it says: {declined} ({declined.code})", code=declined.code) from None
+            raise TargetFault(way.on, f"it replied: {declined} (error {declined.code})", code=declined.code) from None
         found = await asyncio.to_thread(_with_index, data, index)
         if len(found) != 1:
             raise NotFound(way.on, f"it has no virtual service with the index {index}.")

@@ -29,7 +29,7 @@ _LONGEST = 1_000  # characters of either end that are looked at
 
 _LOGIN = "Check [credentials.vmm] in the settings, and that the server accepts this kind of login."
 _RIGHTS = "Give the login the rights in deploy/rights.md."
-_SERVER = "Check server, port and instance below [vmm] in the inventory, and that no firewall is between."
+_SERVER = "Check server, port and instance below [vmm] in the inventory, and that no firewall blocks the connection."
 _SCHEMA = "This VMM may be of a version that hvops does not know."
 _DRIVER = "Install msodbcsql18 or tdsodbc, or name another driver below [vmm] in the inventory."
 _TRUST = "Let an authority that this machine trusts sign it, or write trust_certificate = true below [vmm]."

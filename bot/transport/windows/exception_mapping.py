@@ -63,7 +63,7 @@ Table = tuple[tuple[type[BaseException] | Kinds, Translate], ...]
 
 _LOGIN = "Check user name, password and transport in the settings; the account may be locked or disabled."
 _NAME = "Check the name, or write its address below [endpoints] in the inventory."
-_WINRM = "Check that it is up, that WinRM is enabled (winrm quickconfig) and that no firewall is between."
+_WINRM = "Check that it is up, that WinRM is enabled (winrm quickconfig) and that no firewall blocks the connection."
 _ELSE = "Check its address: something else than WinRM answers there."
 _AUTHORITY = "Set ca_file in the settings to the authority that signed the host's certificate."
 _OWN_CERTIFICATE = (

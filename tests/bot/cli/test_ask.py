@@ -80,7 +80,7 @@ def test_a_line_needs_no_quotes_and_keeps_its_own_options(hvops, healthy):
         ("/check-writers prd", "Did you mean prod"),
         ("/chek-writers prod", "Did you mean /check-writers"),
         ("/check-writers", "Usage: /check-writers"),
-        ("/check-writers prod extra", "is left over"),
+        ("/check-writers prod extra", "Unexpected words"),
         ("/check-writers \x1b[31mprod", "no cluster or host"),
     ],
 )
@@ -180,7 +180,7 @@ def test_the_practice_estate_is_asked_with_lab(hvops, monkeypatch):
 def test_a_story_that_is_not_there_is_refused_with_those_that_are(hvops):
     ended = hvops("ask", "--lab", "stuk", "/check-writers prod")
     assert ended.code == 2
-    assert "There is no story “stuk”. There are:\n  stuck-writer: " in ended.err
+    assert "There is no scenario “stuk”. Available:\n  stuck-writer: " in ended.err
     assert "\n  patch-drift: " in ended.err
 
 

@@ -62,7 +62,7 @@ def test_a_plan_that_is_possible_is_shown_whole_and_ends_with_0(hvops, healthy):
         "Risk: high",
         "Locks: cluster:prod",
         "does: hv03: root/MSCluster MSCluster_Node[Name='hv03'].Pause(DrainType=1)",
-        "Decision: risk high: somebody else than who asks, of the role approver on prod, approves it, within 30 min.",
+        "Decision: high risk. An approver on prod other than the requester must approve it within 30 min.",
         "[roles.approver]: S0APPROVERS.",
         "Nothing is proposed and nothing will run. To propose it, type in Slack: /drain-node hv03",
     ):
@@ -76,7 +76,7 @@ def test_a_plan_that_is_possible_is_shown_whole_and_ends_with_0(hvops, healthy):
 def test_each_step_is_shown_in_words_with_its_proof_and_its_way_back(hvops, healthy):
     ended = hvops("ask", "--settings", healthy, "/drain-node hv03")
     at = ended.out.index("What would run (at most ")
-    words = ended.out[at : ended.out.index("What would be signed:")].splitlines()
+    words = ended.out[at : ended.out.index("What the approval signs:")].splitlines()
     assert words[1].startswith("  1 Pause hv03 and drain it (at most ")
     assert words[2:] == [
         "    proof: hv03 is paused and drained; no guest is left on hv03",
@@ -130,7 +130,7 @@ def test_a_node_that_does_not_answer_is_unknown_and_ends_with_3(hvops, healthy, 
     ("line", "says"),
     [
         ("/drain-node hv33", "Did you mean hv03"),
-        ("/drain-node prod", "this takes a host"),
+        ("/drain-node prod", "this command takes a host"),
         ("/drain-node", "Usage: /drain-node"),
     ],
 )

@@ -93,7 +93,7 @@ def test_the_rest_takes_what_remains():
     ("line", "wanted", "says"),
     [
         ("", GUESTS, "<cluster|host> is missing."),
-        ("prod hv01", GUESTS, "Too many words: “hv01” is left over."),
+        ("prod hv01", GUESTS, "Unexpected words: “hv01”."),
         ("prod --free plenty", GUESTS, "“plenty” is not a size such as 1GB or 500MB."),
         ("prod --free", GUESTS, "Missing: a size such as 1GB or 500MB."),
         ("prod --percent 101", GUESTS, "“101” is not a percentage from 0 to 100."),

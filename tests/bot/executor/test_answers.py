@@ -123,9 +123,9 @@ async def test_the_terminal_says_who_decides_and_what_they_answer(bench):
     Gates(bench, gate(ROOM, CRM))
     shown = await bench.proposals.preview(Request(OPERATOR, "/tweak hv03", "terminal", "host"))
     assert shown.decides.startswith(
-        "Decision: 1 unknown, so somebody else than who asks, of the role approver on prod, "
+        "Decision: 1 unknown, so an approver on prod other than the requester must approve it "
     )
-    assert shown.decides.endswith(", and says of each how they know.")
+    assert shown.decides.endswith(", and say of each how they know.")
     assert [one.status for one in shown.answered.report.findings] == ["NOT KNOWN"]
 
 
@@ -136,7 +136,7 @@ STILL_HOLDS = {
     "all of it is known, and so": (PASSED,),
 }
 HOLDS_NO_MORE = {
-    "known, and not so": ((BLOCKED,), f"what was not known is known now, and is not so: {ROOM} (measured)"),
+    "known, and not so": ((BLOCKED,), f"what was not known is known now, and is not met: {ROOM} (measured)"),
     "a new one": (
         (gate(ROOM, CRM, SQL, "free space of x"),),
         "not known now, and no approver answered for it: free space of x",

@@ -81,7 +81,7 @@ async def test_it_is_signed_and_shown(bench):
     made, last = proposal.made, proposal.run_until
     assert proposal.digest == digest(made.plan, made.risk, made.version, last)
     assert proposal.digest != digest(made.plan, made.risk, made.version)
-    assert f"Deadline (no step starts later): {last}" in plan_lines(made.plan, made.risk, made.version, last)
+    assert f"Deadline: no step starts after {last}" in plan_lines(made.plan, made.risk, made.version, last)
     later = proposed.entry.fields | {"run_until": "2036-01-01T00:00:00.000Z"}
     with pytest.raises(UnreadableEntry, match="not the one that its digest"):
         proposal_from(replace(proposed.entry, fields=later))

@@ -868,7 +868,7 @@ async def test_a_step_that_no_machine_can_be_asked_about_counts_on_a_persons_wor
     assert bench.last(ticket).kind == "done"
     (outcome,) = bench.ledger.entries(kind="outcome")
     assert outcome.data.basis == "statement"
-    assert "no machine can be asked, so it is recorded as their word" in outcome.data.message
+    assert "no machine can be queried, so it is not verified" in outcome.data.message
 
 
 @pytest.mark.sqlite  # days of looks, each of which takes a database some round trips

@@ -218,7 +218,7 @@ def check_ticket(ledger, remote, ticket, allowed):
         assert state.end in allowed, (ticket, state)
         assert not {lock for lock, holder in ledger.locks().items() if holder == ticket}
     else:
-        assert state.state == "interrupted", (ticket, state)  # honest: a person must decide, and the locks are kept
+        assert state.state == "interrupted", (ticket, state)  # honest: someone must decide, and the locks are kept
         assert ticket in ledger.locks().values()
     if ticket == "T-1" and state.end == "failed" and any(one.fields.get("rolled_back") for one in ledger.story(ticket)):
         assert {remote.host.get(key, "0") for key in "ab"} == {"0"}  # nothing half done

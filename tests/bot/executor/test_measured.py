@@ -40,8 +40,8 @@ def person_presses_done(bench, world, ticket, then):
 @pytest.mark.parametrize(
     ("before", "then", "held", "basis", "says"),
     [
-        ("yes", "yes", "yes", "statement", "the check held before, so hvops cannot tell that it was done"),
-        ("", "yes", "no", "changed", "it was not so before, and is so now"),
+        ("yes", "yes", "yes", "statement", "not verified: the check was already met before the step"),
+        ("", "yes", "no", "changed", "the check was not met before and is met now"),
     ],
 )
 async def test_done_by_hand_is_a_statement_where_the_check_held_before(bench, world, before, then, held, basis, says):  # noqa: PLR0917
@@ -53,10 +53,10 @@ async def test_done_by_hand_is_a_statement_where_the_check_held_before(bench, wo
     assert intent(bench, ticket).held_before == held
     assert outcome(bench, ticket).basis == basis
     assert outcome(bench, ticket).message == f"confirmed by person 1; {says}"
-    word = "; on a person's word: step 1" if basis == "statement" else ""
+    word = "; confirmed but not verified: step 1" if basis == "statement" else ""
     assert bench.last(ticket).message == f"the step is done{word}"
     told = "\n".join(f"{line.says} {line.lines}" for line in story_of(bench.ledger.story(ticket)))
-    assert ("confirmed by a person" in told) == (basis == "statement")
+    assert ("confirmed, not verified" in told) == (basis == "statement")
     assert "seen yes" in told
 
 
@@ -81,7 +81,7 @@ async def test_an_act_whose_check_held_before_was_already_so(bench, world):
     assert (first.basis, second.basis) == ("already so", "changed")
     assert "it was so before the act already" in first.message
     assert second.message == ""
-    assert bench.last(ticket).message == "all 2 steps are done; already so before: step 1"
+    assert bench.last(ticket).message == "all 2 steps are done; already done before: step 1"
 
 
 async def test_what_has_to_be_new_cannot_have_been_so_before(bench, world):
@@ -168,7 +168,7 @@ async def test_an_undo_says_what_is_back_and_what_is_not(bench, world):
     bench.decisions.approve(bench.press(APPROVER, undo))
     await bench.runs()
     (compared, last) = bench.last(undo).data.measured
-    assert "not as before: instance was 1, is 7" in compared
+    assert "changed: instance was 1, is 7" in compared
     assert "a 0" in compared.partition("not as before")[0]
     assert last == "name hv03: a 0"
 

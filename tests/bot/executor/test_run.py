@@ -714,7 +714,7 @@ async def test_undo_of_an_interrupted_ticket_takes_over_its_locks_and_closes_it(
     await bench.runs()
     undo = await bench.proposals.undo(Request(BOTH, f"undo {ticket}", "button", "C0OPS"), ticket)
     assert undo.proposal.made.line == f"undo {ticket}"
-    assert "Stays as it is: Restart vmms on hv03" in undo.proposal.plan.reason
+    assert "Not undone: Restart vmms on hv03" in undo.proposal.plan.reason
     bench.decisions.approve(bench.press(APPROVER, undo.ticket))
     await bench.runs()
     assert bench.last(undo.ticket).kind == "done"
@@ -749,7 +749,7 @@ async def test_an_undo_that_ends_otherwise_gives_the_lock_back_to_what_is_half_d
         bench.decisions.resume(bench.press(APPROVER, ticket))
         await bench.runs()
     assert bench.kinds(ticket).count("resumed") == (end == "cancelled")
-    bench.decisions.close(bench.press(OPERATOR, ticket), "looked at by hand")
+    bench.decisions.close(bench.press(OPERATOR, ticket), "checked by hand")
     assert bench.ledger.locks() == {}
     await bench.runs(2)
     assert bench.last(waiting).kind == "done"
@@ -1239,7 +1239,7 @@ async def test_what_cannot_be_taken_back_is_left_to_a_person_with_its_locks(benc
     world.faults = ["refused"]
     last = await killed(bench, *TAKING_BACK, on_failure="undo")
     assert (last.kind, last.fields["yields_locks"]) == ("interrupted", False)
-    assert last.fields["reason"].startswith("taking back Take back: b: ")
+    assert last.fields["reason"].startswith("taking back Undo: b: ")
     assert bench.ledger.locks() == {"node:hv03": "T-1"}
     assert world.order == []
 
@@ -1482,7 +1482,7 @@ async def test_what_a_check_means_is_said_first_and_its_undo_in_its_own_words(be
     ticket = await bench.approved()
     await bench.runs()
     assert bench.last(ticket).data.reason == "step 1, Start it: it will not start (a is 1, not 2)"
-    assert undo_step(step_).description == "Take back: Stop it again"
+    assert undo_step(step_).description == "Undo: Stop it again"
 
 
 async def test_a_bug_in_one_sweep_does_not_end_all_of_them(bench, monkeypatch):

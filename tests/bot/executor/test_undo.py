@@ -79,7 +79,7 @@ async def test_the_way_back_moves_no_more_than_the_way_there(bench, world):
 
 async def test_what_guards_safety_is_asked_anew_and_holds_the_way_back(bench, done):
     done[:] = [replace(LOCKS, outcome=GateOutcome.BLOCKED, measured="9 of 11 locked")]
-    with pytest.raises(TicketError, match=r"cannot be undone now\. “No guest is locked” is not so: 9 of 11 locked"):
+    with pytest.raises(TicketError, match=r"cannot be undone now\. “No guest is locked” is not met: 9 of 11 locked"):
         await undo(bench)
     assert bench.ledger.head().kind == "refused"
     done[:] = [LOCKS]
@@ -180,7 +180,7 @@ async def test_what_somebody_else_has_changed_meanwhile_is_not_taken_back(bench,
     world.hooks[1] = lambda: world.later.append((bench.clock() + timedelta(seconds=20), "hv03", {"a": "theirs"}))
     await bench.runs()
     assert bench.last(ticket).kind == "interrupted"
-    assert "not started: expected that a is as it was left" in bench.last(ticket).data.known
+    assert "not started: not met: a is as it was left" in bench.last(ticket).data.known
     assert (len(world.order), world.rows("hv03")[0]["a"]) == (1, "theirs")
 
 

@@ -365,7 +365,7 @@ def test_an_answer_to_what_no_plan_asks_is_refused():
 
 def test_what_is_not_known_is_never_confirmed_by_who_asks():
     fields = {"open_until": SOON, "policy": "confirm", "open_questions": ("room of a",)}
-    with pytest.raises(TicketError, match="somebody else than who asks"):
+    with pytest.raises(TicketError, match="other than the requester"):
         replay("T-1", (TicketEvent("U1", NOW, entry_data("proposed", fields)),))
 
 

@@ -26,7 +26,7 @@ SERVICE = {"Name": "vmms", "State": "Running", "ProcessId": "1756"}
         (
             exists(NODE, PAUSED).described_as("hv03 is paused"),
             ({**ROW, "State": "0"},),
-            "not so: hv03 is paused (State is 0, not 2)",
+            "not met: hv03 is paused (State is 0, not 2)",
         ),
         (exists(NODE, PAUSED), (), "not as expected (no row with State = 2, at least 1 expected)"),
         (not_exists(NODE, PAUSED).described_as("no node is paused"), (), "no node is paused (none listed)"),
@@ -47,14 +47,14 @@ def test_a_reading_says_what_was_read_and_whether_it_holds(check, rows, says):
 @pytest.mark.parametrize(
     ("now", "says"),
     [
-        (SERVICE, "all is as before (as before: Name vmms, State Running, ProcessId 1756)"),
+        (SERVICE, "all is as before (unchanged: Name vmms, State Running, ProcessId 1756)"),
         (
             {**SERVICE, "ProcessId": "9948"},
-            "prod: as before: Name vmms, State Running; not as before: ProcessId was 1756, is 9948",
+            "prod: unchanged: Name vmms, State Running; changed: ProcessId was 1756, is 9948",
         ),
         (
             {**SERVICE, "ProcessId": None},
-            "prod: as before: Name vmms, State Running; not as before: ProcessId was 1756, is empty",
+            "prod: unchanged: Name vmms, State Running; changed: ProcessId was 1756, is empty",
         ),
     ],
 )

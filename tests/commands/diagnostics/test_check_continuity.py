@@ -453,7 +453,7 @@ def test_somebody_is_on_call(members, outcome):
 def test_a_persons_word_is_shown_as_that_and_grows_old(proved_on, outcome):
     verdict = judged(assume(Probe.STATEMENT, "lic01", proved_on=proved_on, max_age_days=365, proof="minutes"), facts())
     assert verdict.outcome is outcome
-    assert proved_on is None or "on a person's word (minutes)" in verdict.why
+    assert proved_on is None or "confirmed but not verified (minutes)" in verdict.why
 
 
 @pytest.mark.parametrize("probe", list(Probe))

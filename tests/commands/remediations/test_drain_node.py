@@ -439,7 +439,7 @@ async def test_a_gate_that_does_not_pass_holds_the_plan(planned, make, case):
     gate = next(gate for gate in plan.gates if gate.description == says)
     assert (gate.passed, gate.blocks, gate.measured) == (False, True, measured)
     assert gate in plan.blocking_gates
-    assert f"“{says}” is not so: {measured}" in plan.reason or "locked" in says
+    assert f"“{says}” is not met: {measured}" in plan.reason or "locked" in says
 
 
 WARNINGS = {
@@ -716,7 +716,7 @@ async def test_a_drain_that_failed_is_explained_and_can_be_resumed(planned, make
     )
     plan = await planned(COMMAND, script)
     assert plan.reason.startswith("No plan yet for hv03: 1 of 3 guests is locked, a drain would fail (5960). ")
-    assert "“hv03 is up” is not so: hv03 is paused, its last drain failed" in plan.reason
+    assert "“hv03 is up” is not met: hv03 is paused, its last drain failed" in plan.reason
     assert plan.remedies[-1] == Remedy("Resume Node…", "/resume-node hv03")
 
 

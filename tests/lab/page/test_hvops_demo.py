@@ -160,10 +160,12 @@ async def test_a_missing_machine_from_the_alert_to_the_undo(stage, visitors):
     await expect(tour).to_contain_text("What was done can be taken back.")
     await done.get_by_role("button", name="Undo…").click()
     await page.get_by_role("dialog").get_by_role("button", name="Propose Undo").click()
-    back = page.locator(".message", has=page.locator("h3.header", has_text="Take back T-1"))
-    await expect(back).to_contain_text("Take back: Give that row of tbl_WLC_VObject", timeout=ANSWER)
+    back = page.locator(".message", has=page.locator("h3.header", has_text="Undo T-1"))
+    await expect(back).to_contain_text(
+        "Undo: Restore the previous host and state of that row in tbl_WLC_VObject", timeout=ANSWER
+    )
     await approves(page, back)
-    await expect(page.locator("h3.header", has_text="Done: Take back T-1")).to_be_visible(timeout=ANSWER)
+    await expect(page.locator("h3.header", has_text="Done: Undo T-1")).to_be_visible(timeout=ANSWER)
     await expect(facts).to_contain_text("on hv04, Missing")
 
     await expect(tour).to_contain_text("Who did what, and who agreed?")

@@ -65,7 +65,7 @@ async def test_proposed_refused_approved_run_done_and_recorded(visitors, stage):
     await expect(ticket).to_contain_text("Steps, with", timeout=ANSWER)
     await expect(tour).to_contain_text("Tour 3 of 7")
     await presses(page, ticket, "Approve", "Approve and Start")
-    await expect(page.locator("#messages")).to_contain_text("you asked, so somebody else of the approvers decides")
+    await expect(page.locator("#messages")).to_contain_text("so another approver must decide")
 
     await page.get_by_role("tab", name="Approver").click()
     await expect(ticket.get_by_role("button", name="Approve")).to_be_visible()

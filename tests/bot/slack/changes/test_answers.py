@@ -41,14 +41,15 @@ async def test_the_card_names_the_unknown_and_the_window_asks_how_they_know(benc
     async with bench.running():
         message = await proposed(bench)
         told = plain_text(message)
-        assert "*Not known (1).* Whoever approves has to say how they know:" in told
-        assert "free space of crm-03: no answer (timed out after 20 s). To know it: Look." in told
+        assert "*Not known (1).* The approver must say how they know:" in told
+        assert "free space of crm-03: no answer (timed out after 20 s). To find out: Look." in told
         assert "Approve With 1 Unknown…" in told
         shown = await window(bench, message)
         (asked,) = [block for block in shown.blocks if block["type"] == "input"]
         assert asked["label"]["text"] == LABEL
         assert (
-            asked["hint"]["text"] == "Needed: Every guest has room. No answer (timed out after 20 s). To know it: Look."
+            asked["hint"]["text"]
+            == "Needed: Every guest has room. No answer (timed out after 20 s). To find out: Look."
         )
         assert (asked["element"]["multiline"], asked["element"]["max_length"]) == (True, 500)
         assert not asked.get("optional")
@@ -132,7 +133,7 @@ async def test_a_low_risk_with_an_unknown_is_approved_by_somebody_else(fed):
     assert (proposal.risk, proposal.policy, proposal.open_questions) == ("low", "approval", (LABEL,))
     for body in (pressed("U0OPERATOR", "t-answer"), submitted("U0OPERATOR", SAID)):
         await sent(fed, body)
-    why = "T-1: you asked, so somebody else of the approvers decides."
+    why = "You requested T-1, so another approver must decide."
     assert refusals(fed) == [("not allowed", why)] * 2
     assert fed.slack.calls("views.open") == []
     await sent(fed, submitted("U0APPROVER", SAID, trigger="t.3"))

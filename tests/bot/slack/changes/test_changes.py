@@ -50,7 +50,7 @@ async def test_who_may_not_decide_is_told_and_the_ledger_knows(bench):
         await bench.operator.types("/repair hv03")
         plan = await bench.viewer.sees("Repair on hv03?", "hv-ops")
         await bench.operator.clicks(plan, "Approve")
-        await bench.operator.sees("you asked, so somebody else of the approvers decides")
+        await bench.operator.sees("so another approver must decide")
         await bench.viewer.clicks(plan, "Approve")
         await bench.viewer.sees("This needs the role approver on prod")
         assert bench.kinds().count("refused") == bench.kinds().count("clicked") == 2
@@ -176,7 +176,7 @@ async def test_a_run_stops_after_the_step_that_is_being_done(bench):
         stopped = await bench.viewer.sees(re.compile("^Stopped at step 2"), "hv-ops")
         assert len(bench.world.acts) == 1
         await bench.operator.clicks(stopped, "Undo…")
-        await bench.viewer.sees("Take back T-1 on hv03?", "hv-ops")
+        await bench.viewer.sees("Undo T-1 on hv03?", "hv-ops")
 
 
 async def test_a_step_by_hand_waits_for_done_and_is_looked_at(bench):
@@ -358,14 +358,14 @@ async def test_an_interrupted_run_is_looked_at_and_goes_on(bench):
         await bench.operator.types("/hurry hv03")
         plan = await bench.viewer.sees("Hurry on hv03?", "hv-ops")
         await bench.approver.clicks(plan, "Approve")
-        card = await bench.viewer.sees(re.compile("^Interrupted at step 1: a person must decide"), "hv-ops")
+        card = await bench.viewer.sees(re.compile("^Interrupted at step 1: someone must decide"), "hv-ops")
         assert card.ts == plan.ts
         assert "UNKNOWN: 1 Fix hv03" in plain_text(card)
         await bench.operator.clicks(card, "Check Again")
         await bench.viewer.sees("Step 1, Fix hv03: not done", "hv-ops")
         bench.world.values.update(silent="no", fixed="yes")
         await bench.operator.clicks(card, "Go On…")
-        await bench.operator.sees("you asked, so somebody else of the approvers decides")
+        await bench.operator.sees("so another approver must decide")
         await bench.approver.clicks(card, "Go On…")
         await bench.ended("done")
         assert len(bench.world.acts) == 1
@@ -385,7 +385,7 @@ async def test_an_interrupted_run_is_closed_with_a_reason(bench):
         window = await bench.operator.sees_view("Close T-1")
         await bench.operator.submits(window, {"Why?": "Fixed by hand."})
         await bench.ended("closed")
-        assert "Fixed by hand." in plain_text(await bench.viewer.sees(re.compile("^Closed by a person"), "hv-ops"))
+        assert "Fixed by hand." in plain_text(await bench.viewer.sees(re.compile("^Closed as it is"), "hv-ops"))
 
 
 async def test_a_plan_that_changed_is_void_and_links_to_the_one_that_is_so_now(bench):
@@ -460,7 +460,7 @@ async def test_what_somebody_decides_is_shown_at_once_while_progress_waits(bench
         runs = await bench.viewer.sees("T-1 hv03: step 1 of 2", "hv-ops")
         bench.bot.board.notify(TicketChange("T-1", "progress", 1, 2, "one"))
         await bench.operator.clicks(runs, "Stop After Step")
-        await bench.viewer.sees("asked it to stop; it ends before its next act", "hv-ops")
+        await bench.viewer.sees("asked it to stop; it stops before its next action", "hv-ops")
 
 
 async def test_a_proposal_whose_blocks_slack_refuses_keeps_its_buttons_and_its_plan(bench):

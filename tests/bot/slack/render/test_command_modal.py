@@ -81,7 +81,7 @@ def test_closed_lists_are_chosen_and_their_default_stands_there():
         ("find-full-guests", "free", "", ""),
         ("verify-kb-drift", "kbs", "2607712 KB12", "“KB12” is not a KB number such as KB2607712."),
         ("fix-missing-vm", "vm", "crm 01", ""),
-        ("resume-backup", "job", "one", "“one” is not the number of a backup job such as 48211."),
+        ("resume-backup", "job", "one", "“one” is not a backup job number such as 48211."),
     ],
 )
 def test_what_is_wrong_is_said_in_a_sentence(command, field, text, says):

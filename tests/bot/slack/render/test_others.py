@@ -51,7 +51,7 @@ def test_progress_in_words():
     assert started_message("/check-writers prod", 20).text == "Checking: /check-writers prod (up to 20 s)…"
     assert progress_message(HowFar(41, 64, ("crm-03",))).text == "41 of 64 answered, still waiting for crm-03."
     seven = tuple(f"hv0{at}" for at in range(7))
-    assert progress_message(HowFar(0, 7, seven)).text.endswith("waiting: hv00, hv01, hv02, hv03, hv04 and 2 more.")
+    assert progress_message(HowFar(0, 7, seven)).text.endswith("waiting for hv00, hv01, hv02, hv03, hv04 and 2 more.")
     assert progress_message(HowFar(7, 7)).text == "7 of 7 answered."
     assert "&lt;!channel&gt;" in progress_message(HowFar(0, 1, ("<!channel>",))).text
 

@@ -102,5 +102,5 @@ def test_of_thousands_of_rows_before_and_after_each_is_looked_up():
     before = [_Row(Name=f"crm-{number}") for number in range(many)]
     after = [_Row(Name=f"crm-{number}") for number in range(many - 1)]
     lines = ticket_thread._states(None, None, before, after)
-    assert lines == ["Before: Name crm-999", "After: none (999 rows are as they were)"]
+    assert lines == ["Before: Name crm-999", "After: none (999 rows unchanged)"]
     assert _Row.compared < 20 * many

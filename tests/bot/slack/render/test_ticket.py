@@ -125,7 +125,7 @@ def test_a_step_by_hand_waits_for_its_button(told):
     run = told().started().begins("drain").ends("drain").begins("restart").ends("restart").begins("wizard")
     message = ticket_message(run.card(happening=TicketChange("T-412", "progress", 3, 3, "not done yet: 0 rows")))
     assert labels(message) == ["Done", "Stop After Step"]
-    assert "A person does this now (operator):* Open the wizard again." in said(message)
+    assert "Manual step, for an operator:* Open the wizard again." in said(message)
     assert "hvops looked:* not done yet: 0 rows" in said(message)
     assert message.text.startswith("T-412 waits for a person")
 
@@ -134,18 +134,18 @@ def test_an_interrupted_run_says_what_is_not_known(told):
     run = told().started().begins("drain").ends("drain").begins("restart")
     message = ticket_message(run.tells("interrupted", step="restart", number=2, known="vmms is stopped").card())
     text = said(message)
-    assert message.blocks[0]["text"]["text"] == "Interrupted at step 2: a person must decide"
+    assert message.blocks[0]["text"]["text"] == "Interrupted at step 2: someone must decide"
     assert "UNKNOWN: 2 Restart vmms on hv03" in text
     assert "vmms is stopped" in text
-    assert "Not known:* what became of step 2, Restart vmms on hv03, begun <!date^" in text
+    assert "Outcome unknown:* step 2, Restart vmms on hv03, started <!date^" in text
     for fact in (
         "Done:* Pause",
-        "Not begun:* Reopen",
+        "Not started:* Reopen",
         "Way back:* Resume",
-        "Held until somebody decides:* cluster prod",
+        "Locked until someone decides:* cluster prod",
     ):
         assert fact in text
-    assert "Nothing continues by itself." in text
+    assert "Nothing resumes on its own." in text
     assert labels(message) == ["Check Again", "Go On…", "Undo…", "Close…"]
 
 
@@ -216,7 +216,7 @@ def test_after_is_not_measured_where_nothing_was_read(told, drained):
 
 @pytest.mark.parametrize(
     ("basis", "word"),
-    [("", "done"), ("changed", "done"), ("already so", "was already so"), ("statement", "confirmed by a person")],
+    [("", "done"), ("changed", "done"), ("already so", "was already done"), ("statement", "confirmed, not verified")],
 )
 def test_a_step_says_what_its_done_rests_on(told, basis, word):
     run = told().started().begins("drain").ends("drain", basis=basis)
@@ -229,9 +229,12 @@ def test_a_step_says_what_its_done_rests_on(told, basis, word):
 @pytest.mark.parametrize(
     ("held", "says"),
     [
-        ("no", "hvops looks for itself"),
-        ("yes", "what hvops looks at is so already, so it records it as your word"),
-        ("not known", "hvops could not look how it was before, so it records it as your word"),
+        ("no", "hvops then checks it"),
+        ("yes", "hvops cannot verify this (its check is already met), so it records your confirmation as unverified"),
+        (
+            "not known",
+            "hvops cannot verify this (its state before is not known), so it records your confirmation as unverified",
+        ),
     ],
 )
 def test_a_person_is_told_what_their_word_will_rest_on(told, held, says):
@@ -263,10 +266,10 @@ def test_failed_says_what_is_true_now_what_is_half_done_and_the_way_back(told):
     assert failed.text == "T-412 FAILED AT STEP 2: Drain node hv03. step 2: vmms hangs"
     text = said(failed)
     for fact in (
-        "true at ",
+        "as of ",
         "step 2: vmms hangs",
         "Done:* Pause and drain hv03",
-        "Not begun:* Reopen the wizard",
+        "Not started:* Reopen the wizard",
         "Way back:* Resume hv03 at any step",
         "3 Reopen the wizard: not begun",
     ):
@@ -293,7 +296,7 @@ def test_stopped_and_closed_name_who_wanted_it(told):
     other.tells("closed", "T0PRACTICE/U0APPROVER", by="T0PRACTICE/U0APPROVER", name="approver", reason="Done by hand.")
     closed = said(ticket_message(other.card()))
     assert "was closed by <@U0APPROVER>" in closed
-    assert "Not known:* what became of step 1, Pause and drain hv03." in closed
+    assert "Outcome unknown:* step 1, Pause and drain hv03." in closed
 
 
 @pytest.mark.parametrize("state", ["proposed", "approved", "running", "interrupted", "done"])
