@@ -259,7 +259,7 @@ def _unproved(found: MigrationFacts) -> Plan:
     assert not isinstance(found.proved, Unknown)
     tried = "".join(f" {one.says}." for one in found.proved)
     return no_plan(
-        f"No plan for {name}: no way to migrate live has been proved on {cluster}.{tried} Name a guest that may be moved once"
+        f"No plan for {name}: no live migration method has been proved on {cluster}.{tried} Name a guest that may be moved once"
         f" there and back: /prove-migration <vm> --on {cluster}.",
         remedies=(Remedy("Prove Migration…", f"/prove-migration {name} --on {cluster}"),),
     )

@@ -41,7 +41,8 @@ def backed_up(server: str, backup: FullBackup | Unknown | None) -> Gate:
     if isinstance(backup, Unknown):
         unknowns = missing("last full backup of the database", backup)
         return Gate(says, GateOutcome.NOT_KNOWN, f"not known: {backup.why.rstrip('.')}", unknowns=unknowns)
-    told = f"{backup.finished:%Y-%m-%d %H:%M} server time" if backup else "none at all"
+    last = f"{backup.finished:%Y-%m-%d %H:%M} server time" if backup else "none"
+    told = f"last full backup of its database: {last}"
     return Gate(says, outcome=GateOutcome.of(backup is not None and backup.is_recent), measured=told)
 
 

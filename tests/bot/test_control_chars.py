@@ -164,7 +164,7 @@ EVIDENCE = (Evidence(EVIL, EVIL, EVIL, EVIL), Evidence(EVIL, EVIL, EVIL, "", EVI
 WAYS_OUT = {
     "a message": lambda: report_message(evil_report(), "t0ken", AT),
     "a shared message": lambda: shared_message(evil_report(), "t0ken", AT, "U1"),
-    "a thread": lambda: thread_messages(evil_report()),
+    "a thread": lambda: thread_messages(evil_report(), AT),
     "a CSV file": lambda: csv_file(evil_report().table, EVIL).content.decode("utf-8-sig"),
     "evidence in a window": lambda: evidence_view(EVIL, EVIDENCE, "t0ken"),
     "evidence as a file": lambda: evidence_file(EVIL, EVIDENCE).content.decode("utf-8-sig"),

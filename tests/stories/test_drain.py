@@ -137,7 +137,7 @@ async def test_the_end_of_a_resume_names_the_guests_that_came_back(play, hurried
 async def test_2008_r2_knows_no_drain_and_the_way_by_hand_is_said(play):
     async with play("patch-drift") as ops:
         await ops.says("/drain-node hv03")
-        told = plain_text(await ops.sees("Windows Server 2008 R2, which can pause a node but knows no drain"))
+        told = plain_text(await ops.sees("Windows Server 2008 R2, which can pause a node but has no drain"))
         assert "By hand:" in told
         await ops.says("/resume-node hv03")
         assert "By hand:" in plain_text(

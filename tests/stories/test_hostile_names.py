@@ -57,8 +57,9 @@ async def test_a_drain_of_hostile_names_shows_them_harmless_and_moves_them(play)
             assert "\u202e" not in f"{told}{message.blocks}"
             called = set(pings(message.text, message.blocks)) - {"S0APPROVERS"}
             assert called <= {"U0OPERATOR", "U0APPROVER"}
+        whole = proposed + "".join(plain_text(one) for one in operator.thread(done))
         for name in ("!channel", "OR Name LIKE", "Stop-Service", "{ticket} $(calc)"):
-            assert name in proposed
+            assert name in whole
         assert world.asked == ["hv03: MSCluster_Node.Pause"]
         left = [guest.name for guest in world.clusters["prod"].guests if guest.node.name == "hv03"]
         assert left == []

@@ -38,7 +38,7 @@ def entries(ops):
 async def test_a_question_is_answered_and_found_again(played):
     async with played("healthy") as ops:
         await ops.says("/check-writers hv01")
-        await ops.sees("hv01: writers well")
+        await ops.sees("hv01: VSS writers healthy")
         await ops.recorded("answered", 1)
         await ops.says("/audit")
         await ops.sees("hv01")

@@ -35,9 +35,9 @@ async def test_somebody_without_a_role_is_told_who_may(play):
 async def test_a_button_of_somebody_elses_answer_asks_who_presses_it(play):
     async with play("healthy") as ops:
         await ops.says("/check-writers hv01")
-        answer = await ops.sees("hv01: writers well")
+        answer = await ops.sees("hv01: VSS writers healthy")
         await ops.clicks(answer, "Share")
-        shared = await ops.sees("hv01: writers well", who="nobody", channel="hv-ops")
+        shared = await ops.sees("hv01: VSS writers healthy", who="nobody", channel="hv-ops")
         await ops.clicks(shared, "Show Answer", who="nobody")
         await ops.sees("You have no role in hvops.", who="nobody")
 

@@ -135,7 +135,7 @@ async def test_browsing_that_still_fails_is_stopped_and_nothing_is_pretended(pla
     async with play("remote-browsing") as ops:
         before = policy(ops)
         await approved(ops)
-        waits = await shown(ops, "T-1 waits for a person: A person confirms")
+        waits = await shown(ops, "T-1 waits for a person: Confirm")
         await ops.clicks(waits, "Stop After Step")
         await shown(ops, "^Stopped at step 6: Fix remote browsing")
         assert policy(ops) == before

@@ -219,7 +219,7 @@ async def test_vmms_that_hangs_is_interrupted_looked_at_and_gone_on_with(play, s
         await proposes_and_approves(ops)
         stopped = await reaches(ops, "Interrupted at step 2: someone must decide")
         told = plain_text(stopped)
-        assert "Not known:* what became of step 2, Stop the service vmms on hv03" in told
+        assert "Outcome unknown:* step 2, Stop the service vmms on hv03" in told
         assert "Done:* Pause hv03 and drain it" in told
         assert turns(ops) == [*STARTED, *PAIR, "intent", "interrupted"]
 
@@ -238,7 +238,7 @@ async def test_vmms_that_hangs_is_interrupted_looked_at_and_gone_on_with(play, s
     [
         (121, NODE, "job 47880 has been Suspended"),
         (121, "filer-121", "filer-121, the client of job 47880, is not known here as a host or cluster"),
-        (None, "", "none among its active jobs"),
+        (None, "", "checks passed"),
     ],
 )
 async def test_a_job_on_a_later_page_of_the_list_holds_it(play, soon, place, client, says):

@@ -116,5 +116,5 @@ async def test_a_service_that_hangs_is_looked_at_by_a_person(play, hurried, monk
         plan = await proposed(ops, "W32Time")
         await ops.clicks(plan, "Approve", who="approver")
         stopped = await reaches(ops, "Interrupted at step 1: someone must decide")
-        assert "what became of step 1, Stop the service W32Time on hv03" in plain_text(stopped)
+        assert "step 1, Stop the service W32Time on hv03, started" in plain_text(stopped)
         assert of(ops, "W32Time")[0] == "Stop Pending"

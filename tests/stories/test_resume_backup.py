@@ -60,7 +60,7 @@ async def test_no_reset_but_room_then_the_job_and_the_writer_recovers(play, hurr
         ):
             assert fact in told, fact
         await ops.clicks(plan, "Confirm", who="approver")
-        await ops.sees("operator, who asked for it, confirms it", who="approver")
+        await ops.sees("operator, who requested it, can confirm it", who="approver")
         await ops.clicks(plan, "Confirm")
         done = await ops.slack.person("viewer").sees(re.compile(f"^Done: Resume backup {JOB}"), "hv-ops")
         assert done.ts == plan.ts

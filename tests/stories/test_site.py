@@ -24,7 +24,7 @@ def soon(monkeypatch, hurried):
 async def test_its_writers_are_asked_and_a_node_is_drained_once_somebody_else_approved(play_at_site, hurried):
     async with play_at_site("healthy") as ops:
         await ops.says("/check-writers hv01")
-        await ops.sees("hv01: writers well")
+        await ops.sees("hv01: VSS writers healthy")
         await ops.says("/drain-node hv03")
         plan = await ops.sees("Drain node hv03?", channel="hv-ops")
         await ops.clicks(plan, "Approve", who="approver")
@@ -56,7 +56,7 @@ async def test_while_its_worker_is_away_people_are_told_and_the_next_one_goes_on
         await ops.estate.site.working
         await ops.says("/check-writers hv01")
         answer = await ops.sees("no worker of campus")
-        assert "writers well" not in plain_text(answer)
+        assert "VSS writers healthy" not in plain_text(answer)
         queue, site = ops.engine.target_client.queue, ops.engine.target_client.site_of("hv01")
         file = ops.estate.directory / "site" / "settings.toml"
         command = (sys.executable, "-m", "bot", "worker", "--site", "campus", "--settings", str(file))
@@ -66,7 +66,7 @@ async def test_while_its_worker_is_away_people_are_told_and_the_next_one_goes_on
                 while (await queue.last_heard(site) or 9) > 1:  # noqa: ASYNC110 - another process brings it about
                     await asyncio.sleep(0.05)
             await ops.says("/check-writers hv01")
-            await ops.sees("hv01: writers well")
+            await ops.sees("hv01: VSS writers healthy")
         finally:
             worker.terminate()
             assert await worker.wait() == 0

@@ -85,11 +85,11 @@ async def test_a_node_that_hangs_is_unknown_and_the_others_are_intact(play):
 async def test_an_answer_outlives_the_bot_that_gave_it(play):
     async with play("stuck-writer") as ops:
         await ops.says("/check-writers hv01")
-        answer = await ops.sees("hv01: writers well")
+        answer = await ops.sees("hv01: VSS writers healthy")
         await ops.ends()
         await ops.starts()
         await ops.clicks(answer, "Check Again")
-        again = await ops.sees("hv01: writers well")
+        again = await ops.sees("hv01: VSS writers healthy")
         assert again.ts != answer.ts
         await ops.clicks(answer, "Evidence")
         view = await ops.slack.person("operator").sees_view("vssadmin list writers")
@@ -101,7 +101,7 @@ async def test_dropped_connections_come_back(play):
         ops.slack.socket.drop()
         await ops.until_connected()
         await ops.says("/check-writers hv01")
-        await ops.sees("hv01: writers well")
+        await ops.sees("hv01: VSS writers healthy")
 
 
 async def test_a_shared_answer_names_who_shared_it(play):

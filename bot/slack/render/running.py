@@ -246,7 +246,7 @@ def _after_done(card: TicketView, place: StepInstance) -> str:
     if not place.step.done:
         return "hvops cannot verify this, so it records your confirmation as unverified."
     if held == "no":
-        return "hvops then checks it."
+        return "hvops checks it itself."
     so = "its check is already met" if held == "yes" else "its state before is not known"
     return f"hvops cannot verify this ({so}), so it records your confirmation as unverified."
 

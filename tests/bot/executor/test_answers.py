@@ -100,10 +100,10 @@ async def test_nobody_confirms_an_unknown_alone(bench):
     Gates(bench, gate(ROOM, CRM))
     proposed = await bench.propose("/tweak hv03", BOTH)
     assert (proposed.proposal.made.risk, proposed.proposal.policy) == ("low", "approval")
-    with pytest.raises(PermissionDenied, match="you asked"):
+    with pytest.raises(PermissionDenied, match="You requested"):
         bench.decisions.approve(bench.press(BOTH, proposed.ticket), SAID[:1])
     other_team = replace(BOTH, id="T2/U7")
-    with pytest.raises(PermissionDenied, match="you asked"):
+    with pytest.raises(PermissionDenied, match="You requested"):
         bench.decisions.approve(bench.press(other_team, proposed.ticket), SAID[:1])
     with pytest.raises(PermissionDenied, match="approver"):
         bench.decisions.approve(bench.press(person(9, Role.OPERATOR), proposed.ticket), SAID[:1])

@@ -44,7 +44,7 @@ async def test_inside_of_a_freeze_an_approver_says_why_it_cannot_wait(bench, wor
         match=r"a freeze must be overridden .* Press Override Freeze and Approve… and say why it cannot wait",
     ):
         bench.decisions.approve(bench.press(APPROVER, proposed.ticket))
-    with pytest.raises(PermissionDenied, match="you asked"):
+    with pytest.raises(PermissionDenied, match="You requested"):
         bench.decisions.approve(bench.press(OPERATOR, proposed.ticket), WHY)
     with pytest.raises(PermissionDenied, match="approver"):
         bench.decisions.approve(bench.press(person(9, Role.OPERATOR), proposed.ticket), WHY)
@@ -62,7 +62,7 @@ async def test_a_change_of_low_risk_takes_somebody_else_inside_of_a_freeze(bench
     told(bench, stretch(bench, -60, 300))
     proposed = await bench.propose("/tweak hv03", BOTH)
     assert (proposed.proposal.made.risk, proposed.proposal.policy) == ("low", "approval")
-    with pytest.raises(PermissionDenied, match="you asked"):
+    with pytest.raises(PermissionDenied, match="You requested"):
         bench.decisions.approve(bench.press(BOTH, proposed.ticket), WHY)
 
 
@@ -258,7 +258,7 @@ async def test_what_is_done_is_taken_back_inside_of_a_freeze_only_where_an_appro
     assert bench.last(ticket).kind == "done"
     told(bench, stretch(bench, -60, 300))
     back = await undone(bench, ticket, BOTH)
-    with pytest.raises(PermissionDenied, match="you asked"):
+    with pytest.raises(PermissionDenied, match="You requested"):
         bench.decisions.approve(bench.press(BOTH, back), WHY)
     with pytest.raises(Unanswered):
         bench.decisions.approve(bench.press(APPROVER, back))

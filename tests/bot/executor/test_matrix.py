@@ -223,7 +223,7 @@ async def test_a_plan_that_names_no_place_takes_a_role_everywhere(bench):
 async def test_the_ledger_itself_refuses_a_requester_who_approves(bench):
     """The second lock: even an entry written past `ApprovalService` cannot make one person both."""
     ticket = (await bench.propose()).ticket
-    with pytest.raises(TicketError, match="you asked"):
+    with pytest.raises(TicketError, match="You requested"):
         bench.ledger.append(
             "T1/U1", entry_data("approved", {"by": "T1/U1", "start_by": "2026-03-02T14:10:00Z"}), ticket
         )

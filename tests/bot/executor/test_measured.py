@@ -69,7 +69,7 @@ async def test_what_nobody_could_ask_before_is_a_statement_too(bench, world):
     await bench.runs()
     assert intent(bench, ticket).held_before == "not known"
     assert outcome(bench, ticket).basis == "statement"
-    assert "whether the check held before is not known" in outcome(bench, ticket).message
+    assert "it is not known whether the check was met before" in outcome(bench, ticket).message
 
 
 async def test_an_act_whose_check_held_before_was_already_so(bench, world):
@@ -79,7 +79,7 @@ async def test_an_act_whose_check_held_before_was_already_so(bench, world):
     await bench.runs()
     first, second = (entry.data for entry in reversed(bench.ledger.entries(ticket=ticket, kind="outcome")))
     assert (first.basis, second.basis) == ("already so", "changed")
-    assert "it was so before the act already" in first.message
+    assert "the check was already met before the action" in first.message
     assert second.message == ""
     assert bench.last(ticket).message == "all 2 steps are done; already done before: step 1"
 
@@ -187,7 +187,7 @@ async def test_a_group_that_is_taken_back_says_what_is_back(bench, world):
     await bench.runs()
     failed = bench.last(ticket).data
     assert failed.rolled_back
-    assert failed.measured[0].startswith("noted before “Set a”, and so again (as before: name hv03")
+    assert failed.measured[0].startswith("same as recorded before “Set a” (unchanged: name hv03")
 
 
 def boom(_told):

@@ -510,7 +510,7 @@ def linked(benches):
 
 async def test_the_other_account_of_who_asked_does_not_approve(linked):
     ticket = (await linked.propose()).ticket
-    with pytest.raises(PermissionDenied, match="you asked, so somebody else"):
+    with pytest.raises(PermissionDenied, match="so another approver must decide"):
         linked.decisions.approve(linked.press(TWO, ticket))
     assert not linked.decisions.may_approve(TWO, (await linked.propose("/reset hv04")).proposal)
     linked.decisions.approve(linked.press(OTHER, ticket))
@@ -521,7 +521,7 @@ async def test_the_other_account_of_who_asked_does_not_answer(linked):
     linked.plans["reset"] = lambda on, facts: replace(reset_plan(on, facts), gates=(missing,))
     ticket = (await linked.propose()).ticket
     for press in (linked.decisions.must_answer, lambda one: linked.decisions.approve(one, ("I looked.",))):
-        with pytest.raises(PermissionDenied, match="you asked"):
+        with pytest.raises(PermissionDenied, match="You requested"):
             press(linked.press(TWO, ticket))
 
 
@@ -530,7 +530,7 @@ async def test_the_other_account_of_who_asked_does_not_let_it_go_on(linked, worl
     world.faults = [None, "never"]
     await linked.runs()
     assert linked.last(ticket).kind == "interrupted"
-    with pytest.raises(PermissionDenied, match="you asked"):
+    with pytest.raises(PermissionDenied, match="You requested"):
         linked.decisions.resume(linked.press(TWO, ticket))
 
 
@@ -539,7 +539,7 @@ async def test_the_ledger_itself_refuses_the_other_account(linked, benches):
     ticket = (await linked.propose()).ticket
     assert linked.ledger.entry(1 + linked.ledger.head().seq - 1).data.same_person == ("U9", "os:anna")
     forgetful = benches()
-    with pytest.raises(TicketError, match="you asked, so somebody else"):
+    with pytest.raises(TicketError, match="so another approver must decide"):
         forgetful.decisions.approve(forgetful.press(TWO, ticket))
 
 
@@ -561,7 +561,7 @@ async def test_an_undo_is_proposed_by_who_may_and_approved_by_another_person(lin
         await linked.proposals.undo(Request(person(4, Role.VIEWER), f"undo {ticket}", "button", "C"), ticket)
     back = (await linked.proposals.undo(Request(TWO, f"undo {ticket}", "button", "C"), ticket)).ticket
     linked.known[TWO.id] = TWO
-    with pytest.raises(PermissionDenied, match="you asked"):
+    with pytest.raises(PermissionDenied, match="You requested"):
         linked.decisions.approve(linked.press(replace(OPERATOR, roles=TWO.roles), back))
     linked.decisions.approve(linked.press(OTHER, back))
     linked.now_are[TWO.id] = Person(TWO.id, TWO.name)

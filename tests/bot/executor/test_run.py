@@ -143,7 +143,7 @@ async def test_an_approval_holds_for_twice_as_many_guests_as_were_shown(bench, w
     if not runs:
         voided = bench.last(ticket).data
         assert "it would now move more guests and other roles than the 4 that were approved" in voided.reason
-        assert f"+ Moves at most: {2 * now} guests and other roles" in voided.difference
+        assert f"+ Limit: moves no more than {2 * now} guests and other roles" in voided.difference
 
 
 async def test_the_bound_holds_half_way_too_and_cannot_be_left_out(bench, world):
@@ -464,7 +464,7 @@ async def test_cancelled_while_nobody_knows_is_interrupted(bench, world):
     object.__setattr__(bench.parts, "sleep", sleep_and_cancel)
     await bench.runs()
     assert bench.last(ticket).kind == "interrupted"
-    assert "cancelled while nobody knows" in bench.last(ticket).data.known
+    assert "cancelled while its outcome is unknown" in bench.last(ticket).data.known
     world.hosts["hv03"]["instance"] = "2"
     bench.decisions.resume(bench.press(APPROVER, ticket))  # who lets it go on means it
     await bench.runs()

@@ -87,7 +87,7 @@ async def test_who_cancels_while_it_settles_ends_nothing_as_done(bench):
     when_it_judges(bench, ticket, lambda: bench.decisions.cancel(bench.press(OPERATOR, ticket)))
     await bench.runs()
     assert bench.last(ticket).kind == "cancelled"
-    assert "would still tell the state before" in bench.last(ticket).data.reason
+    assert "still reports the state before the step" in bench.last(ticket).data.reason
 
 
 async def test_what_is_in_flight_after_a_restart_is_not_judged_before_it_has_settled(bench):
@@ -100,7 +100,7 @@ async def test_what_is_in_flight_after_a_restart_is_not_judged_before_it_has_set
     bench.now_are[APPROVER.id] = person(2)
     await bench.runs()
     assert bench.last(ticket).kind == "interrupted"
-    assert "would still tell the state before" in bench.last(ticket).data.known
+    assert "still reports the state before the step" in bench.last(ticket).data.known
     bench.clock.forward(minutes=11)
     bench.now_are.clear()
     bench.decisions.resume(bench.press(APPROVER, ticket))
@@ -135,7 +135,7 @@ async def test_who_ends_it_before_its_time_takes_no_old_answer_for_the_new_state
         bench.now_are[OPERATOR.id] = replace(STRANGER, id=OPERATOR.id)
     await bench.runs()
     assert bench.last(ticket).kind == what
-    assert "would still tell the state before" in bench.last(ticket).data.reason + getattr(
+    assert "still reports the state before the step" in bench.last(ticket).data.reason + getattr(
         bench.last(ticket).data, "known", ""
     )
     assert not [one for one in bench.ledger.story(ticket)[-2:] if one.fields.get("result") == "done"]

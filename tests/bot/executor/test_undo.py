@@ -74,7 +74,7 @@ async def test_the_way_back_moves_no_more_than_the_way_there(bench, world):
     await bench.runs()
     plan = (await undo(bench)).proposal.plan
     assert plan.at_most == 22
-    assert "Moves at most: 22 guests and other roles" in plan_lines(plan, Risk.HIGH, "1")
+    assert "Limit: moves no more than 22 guests and other roles" in plan_lines(plan, Risk.HIGH, "1")
 
 
 async def test_what_guards_safety_is_asked_anew_and_holds_the_way_back(bench, done):

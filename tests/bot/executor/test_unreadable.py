@@ -168,7 +168,7 @@ async def test_a_refusal_about_it_stands_in_the_ledger(bench, clock):
         bench.decisions.withdraw(bench.press(OPERATOR, sick))
     proposed = (await bench.propose()).ticket
     newer_version.write(bench.ledger, "novel", {"a": 1}, proposed)
-    with pytest.raises(Exception, match="you asked, so somebody else"):
+    with pytest.raises(Exception, match="so another approver must decide"):
         bench.decisions.approve(bench.press(OPERATOR, proposed))
     assert bench.last(proposed).kind == "refused"
 

@@ -397,5 +397,5 @@ def test_nothing_begins_after_the_last_time_and_all_may_before(state):
 def test_no_other_account_of_the_requester_approves(account):
     told = {"digest": "d", "open_until": SOON, "policy": "approval", "same_person": ["U9", "os:anna"]}
     proposed = ticket(TicketEvent("T1/U1", NOW, entry_data("proposed", told)))
-    with pytest.raises(TicketError, match="you asked"):
+    with pytest.raises(TicketError, match="You requested"):
         apply("T-1", proposed, TicketEvent(account, NOW, entry_data("approved", {"by": account, "start_by": SOON})))

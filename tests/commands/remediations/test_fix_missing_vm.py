@@ -267,7 +267,7 @@ async def test_the_database_comes_last(planned):
         Gate(
             "The database of vmm has a full backup less than 24 hours old",
             outcome=GateOutcome.PASSED,
-            measured="2026-11-22 05:53 server time",
+            measured="last full backup of its database: 2026-11-22 05:53 server time",
         ),
     )
     record, finish = plan.groups
@@ -373,14 +373,14 @@ async def test_a_machine_that_does_not_run_is_not_called_running(planned, power,
 
 
 GATES = {
-    "no backup": ({"vmm": {"vmm last full backup": []}}, "none at all"),
+    "no backup": ({"vmm": {"vmm last full backup": []}}, "last full backup of its database: none"),
     "an old backup": (
         {"vmm": {"vmm last full backup": backup("2026-11-21T22:41:00")}},
-        "2026-11-21 22:41 server time",
+        "last full backup of its database: 2026-11-21 22:41 server time",
     ),
     "a backup of tomorrow": (
         {"vmm": {"vmm last full backup": backup("2026-11-23T22:41:00")}},
-        "2026-11-23 22:41 server time",
+        "last full backup of its database: 2026-11-23 22:41 server time",
     ),
     "a job of VMM's": ({"vmm": {"vmm running jobs": [{"TaskID": OBJECT, "TaskState": "Running"}]}}, "1 running"),
     "jobs that may not be read": (

@@ -266,6 +266,6 @@ async def test_a_card_with_many_long_names_stays_short_and_says_where_all_of_the
         message = await proposed(bench, unasked=",".join(names))
         told = plain_text(message)
         assert "and 10 more" in told
-        assert "All of them are whole in the plan in the thread." in told
+        assert "All of them are in the plan in the thread." in told
         plan = (await bench.until_file(message, "plan.txt")).decode()
         assert all(f"free space of {name}" in plan for name in names)

@@ -148,7 +148,7 @@ async def test_low_risk_is_confirmed_by_its_requester_only(bench):
         await bench.operator.types("/tweak hv03")
         plan = await bench.viewer.sees("Tweak on hv03?", "hv-ops")
         await bench.approver.clicks(plan, "Confirm")
-        await bench.approver.sees("who asked for it, confirms it")
+        await bench.approver.sees("who requested it, can confirm it")
         await bench.operator.clicks(plan, "Confirm")
         await bench.ended("done")
 
@@ -184,7 +184,7 @@ async def test_a_step_by_hand_waits_for_done_and_is_looked_at(bench):
         await bench.operator.types("/reopen hv03")
         plan = await bench.viewer.sees("Reopen on hv03?", "hv-ops")
         await bench.approver.clicks(plan, "Approve")
-        hand = await bench.viewer.sees("A person does this now (operator)", "hv-ops")
+        hand = await bench.viewer.sees("Manual step, for an operator:", "hv-ops")
         await bench.operator.clicks(hand, "Done")
         await bench.viewer.sees("not done yet", "hv-ops")
         bench.world.values["wizard"] = "yes"

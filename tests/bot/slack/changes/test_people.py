@@ -175,7 +175,7 @@ async def test_a_stranger_is_told_whom_to_ask_and_nothing_else_by_every_way_in(b
 
         def answers():
             return [
-                one for one in nobody.ephemerals() if "at most" not in plain_text(one)
+                one for one in nobody.ephemerals() if "(up to " not in plain_text(one)
             ]  # that echoes their own line
 
         async def answered(count):

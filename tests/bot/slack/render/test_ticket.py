@@ -229,7 +229,7 @@ def test_a_step_says_what_its_done_rests_on(told, basis, word):
 @pytest.mark.parametrize(
     ("held", "says"),
     [
-        ("no", "hvops then checks it"),
+        ("no", "hvops checks it itself"),
         ("yes", "hvops cannot verify this (its check is already met), so it records your confirmation as unverified"),
         (
             "not known",
@@ -241,7 +241,7 @@ def test_a_person_is_told_what_their_word_will_rest_on(told, held, says):
     run = told().started().begins("drain").ends("drain").begins("restart").ends("restart")
     assert says in said(ticket_message(run.begins("wizard", held_before=held).card()))
     heard = run.tells("step-confirmed", step="wizard", round=1)
-    assert ("looks for itself" in said(entry_message(heard.card(), heard.entries[-1]))) == (held == "no")
+    assert ("now checks it" in said(entry_message(heard.card(), heard.entries[-1]))) == (held == "no")
 
 
 def test_a_group_that_was_taken_back_says_what_was_read(told):
