@@ -262,7 +262,7 @@ def _basis(run: Run, at: StepInstance) -> tuple[Literal["", "changed", "already 
             if held == "yes"
             else "it is not known whether the check was met before"
         )
-        return "statement", f"{by}, not verified: {why}"
+        return "statement", f"{by}; not verified: {why}"
     if held == "yes":
         return (
             "already so",

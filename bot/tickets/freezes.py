@@ -41,7 +41,8 @@ def with_windows(
     evidence = tuple(_sentences(windows, places, now))
     freezes = [one for one in windows if one.kind is WindowKind.FREEZE and one.is_about(places)]
     gates = (_gate(open_now(freezes, places, now), places, approved, has_begun=has_begun),) if freezes else ()
-    return replace(plan, gates=(*plan.gates, *gates), evidence=(*plan.evidence, *evidence))
+    impact = " ".join((plan.impact, *evidence))  # whoever decides reads it on the card
+    return replace(plan, gates=(*plan.gates, *gates), evidence=(*plan.evidence, *evidence), impact=impact)
 
 
 def why_repeated_moves_wait(windows: Sequence[Window], places: Sequence[str], now: datetime) -> str:

@@ -237,7 +237,7 @@ def _to_send(step: Step) -> tuple[tuple[str, tuple[Action | Query, ...]], ...]:
     return (
         ("carry out", () if step.act is None else (step.act,)),
         ("check", (*image, *there)),
-        ("take back", () if step.undo is None else (step.undo,)),
+        ("undo", () if step.undo is None else (step.undo,)),
         ("check how it took back", back),
     )
 

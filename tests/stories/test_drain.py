@@ -141,6 +141,6 @@ async def test_2008_r2_knows_no_drain_and_the_way_by_hand_is_said(play):
         assert "By hand:" in told
         await ops.says("/resume-node hv03")
         assert "By hand:" in plain_text(
-            await ops.sees("Windows Server 2008 R2, where nothing tells whether guests come back")
+            await ops.sees("Windows Server 2008 R2, which does not show whether guests come back")
         )
         assert "proposed" not in [entry.kind for entry in ops.ledger()]

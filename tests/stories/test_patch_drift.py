@@ -9,7 +9,7 @@ async def test_the_trap_is_named_with_its_three_steps(play):
     async with play("patch-drift") as ops:
         await ops.says("/verify-kb-drift prod")
         told = plain_text(await ops.sees("prod: 3 of 6 nodes differ, 1 known issue"))
-        assert "TRAP hv02, hv05" in told
+        assert "KNOWN ISSUE hv02, hv05" in told
         assert "(1) remove KB2616676; (2) install KB2607712; (3) reinstall KB2616676" in told
         assert "no proof of absence" in told
 
@@ -28,7 +28,7 @@ async def test_the_second_trap_names_the_guests_it_is_about(play):
         ops.estate.do(lambda: setattr(node, "updates", kept))
         await ops.says("/verify-kb-drift prod")
         told = plain_text(await ops.sees("2 known issues"))
-        assert "TRAP hv03:* KB2636573 is not listed, and guests have disks on SCSI controllers" in told
+        assert "KNOWN ISSUE hv03:* KB2636573 is not listed, and guests have disks on SCSI controllers" in told
         assert "Disks on SCSI controllers: app-01, crm-02, crm-03, sql-07." in told
 
 
@@ -38,7 +38,7 @@ async def test_a_silent_node_is_unknown_and_never_different(play):
         await ops.says("/verify-kb-drift prod")
         told = plain_text(await ops.sees("5 of 6 nodes answered"))
         assert "UNKNOWN hv02" in told
-        assert "TRAP hv05:*" in told  # and not hv02, which had it too
+        assert "KNOWN ISSUE hv05:*" in told  # and not hv02, which had it too
         assert "REBOOT PENDING hv06" in told
 
 

@@ -75,7 +75,7 @@ async def test_the_audit_policy_is_toggled_and_set_back_and_a_person_confirms(pl
         outcomes = {one.step: one for one in entries(ops, "outcome")}
         assert (outcomes["browse"].basis, outcomes["on-nothing"].basis) == ("statement", "changed")
         assert outcomes["browse"].message == (
-            "confirmed by operator, not verified: the check was already met before the step"
+            "confirmed by operator; not verified: the check was already met before the step"
         )
         first = settings_of(intents[0].before)
         assert settings_of(outcomes["back-failure"].after) == first

@@ -719,7 +719,7 @@ async def test_undo_of_an_interrupted_ticket_takes_over_its_locks_and_closes_it(
     await bench.runs()
     assert bench.last(undo.ticket).kind == "done"
     assert bench.last(ticket).kind == "closed"
-    assert bench.last(ticket).data.reason == f"taken back by {undo.ticket}"
+    assert bench.last(ticket).data.reason == f"undone by {undo.ticket}"
     assert world.hosts["hv03"]["paused"] == "no"
     assert bench.ledger.locks() == {}
 

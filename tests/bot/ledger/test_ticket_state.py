@@ -108,7 +108,7 @@ def test_the_database_and_the_fold_agree_on_what_ends_a_ticket():
 
 def test_the_requester_does_not_approve_unless_it_is_a_confirmation():
     own = TicketEvent("U1", NOW, entry_data("approved", {"by": "U1", "start_by": SOON}))
-    with pytest.raises(TicketError, match="somebody else"):
+    with pytest.raises(TicketError, match="another approver"):
         ticket(PROPOSED, own)
     confirm = TicketEvent("U1", NOW, entry_data("proposed", {"digest": "d", "open_until": SOON, "policy": "confirm"}))
     assert ticket(confirm, own).state is TicketState.APPROVED
