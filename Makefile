@@ -141,11 +141,9 @@ lock: $(READY)  ## write requirements/*.txt afresh: the versions and hashes that
 	$(COMPILE) requirements/test.in --group dev -c requirements/demo.txt -o requirements/test.txt
 	$(COMPILE) requirements/deploy.in -c requirements/demo.txt -o requirements/deploy.txt
 	$(BIN)/python deploy/licences.py
+
 bench-long: $(READY)  ## an hour of mixed load on PostgreSQL and a worker: the bot's memory stays flat (MINUTES=60)
 	$(BIN)/python -m tests.bench.steady --minutes $(or $(MINUTES),60)
-
-lock: $(READY)  ## write deploy/requirements.lock afresh: the versions and hashes that the container installs
-	$(BIN)/python deploy/lock.py
 
 clean:  ## remove the virtual environment and all caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -26,6 +26,7 @@ from bot.ledger.ticket_state import ENDS
 from bot.services import open_ledger
 from bot.slack.manifest import manifest
 from lab.environment import PracticeEnvironment, SlackAccess
+from lab.slack.plain_text import plain_text
 from lab.slack.server import FakeSlack
 
 BOTS = int(os.environ.get("BOTS", "1"))
@@ -112,6 +113,14 @@ class Incident:
     async def recorded(self, kind: str, times: int):
         """Wait until the ledger has that many entries of a kind: what was shown is written after it is seen."""
         await until(lambda: sum(entry.kind == kind for entry in self.ledger()) >= times)
+
+    async def whole_plan(self, plan, who: str = "operator") -> str:
+        """What stands in the thread of a proposal: commands, checks and evidence, as text or as a file."""
+        person = self.slack.person(who)
+        await until(lambda: bool(person.thread(plan)))
+        return "".join(
+            plain_text(one) + "".join(person.file(one).decode() for _ in one.files) for one in person.thread(plan)
+        )
 
     async def until_anchored(self):
         """Wait until the audit channel knows the newest end of a ticket."""

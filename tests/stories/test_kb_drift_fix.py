@@ -210,10 +210,7 @@ async def test_without_files_people_do_it_through_wsus_and_the_lists_are_read(pl
         plan = await ops.sees(re.compile(r"Fix updates of prod.*through WSUS.*[?]"), channel="hv-ops")
         text = plain_text(plan)
         assert "The inventory names no file of these updates" in text
-        person = ops.slack.person("operator")
-        whole = "".join(
-            plain_text(one) + "".join(person.file(one).decode() for _ in one.files) for one in person.thread(plan)
-        )
+        whole = await ops.whole_plan(plan)
         for fact in ("In WSUS approve KB2616676 for removal", "wusa.exe"):  # what people do stands in the thread
             assert fact in whole, fact
 

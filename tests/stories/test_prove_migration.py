@@ -107,7 +107,7 @@ async def test_what_could_be_quick_or_is_held_is_refused(play):
         await ops.sees("priority 1000, MoveTypeThreshold 2000: it would be saved and moved")
         ops.estate.do(lambda: hold(priority=2000, locked=True))
         await ops.says("/prove-migration crm-04")
-        await ops.sees("“crm-04 is not locked” is not so")
+        await ops.sees("“crm-04 is not locked” is not met")
         ops.estate.do(lambda: hold(locked=False, backing_up=True))
         await ops.says("/prove-migration crm-04")
         await ops.sees("No backup of crm-04")
@@ -116,5 +116,5 @@ async def test_what_could_be_quick_or_is_held_is_refused(play):
         await ops.sees("it is saved")
         ops.estate.do(lambda: hold(state="running", possible_owners=frozenset({"hv06"})))
         await ops.says("/prove-migration crm-04 --to hv02")
-        await ops.sees("crm-04 may run on hv02” is not so")
+        await ops.sees("crm-04 may run on hv02” is not met")
         assert "proposed" not in [entry.kind for entry in ops.ledger()]

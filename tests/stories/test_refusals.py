@@ -9,7 +9,7 @@ import pytest
         ("/check-writers", "is missing"),
         ("/check-writers hv99", "There is no cluster or host “hv99” in the inventory. Clusters: branch, prod."),
         ("/check-writers prud", "prod"),
-        ("/check-writers “prod’; DROP TABLE entry--", "is left over"),
+        ("/check-writers “prod’; DROP TABLE entry--", "Unexpected words"),
         ("/check-writers prod --now", "There is no option --now"),
         ("/hvops chek-writers prod", "check-writers"),
         ("/find-full-guests prod —free lots", "is not a size"),

@@ -85,7 +85,7 @@ async def test_a_failure_of_last_month_is_noted_and_counts_for_no_move(play, hur
     async with play("healthy") as ops:
         await proved(ops)
         ops.estate.do(lambda: setattr(guest(ops), "migration_memory", (5, 0x800700AA)))
-        plan = plain_text(await soaking(ops, 2))
+        plan = await ops.whole_plan(await soaking(ops, 2))
         assert "an earlier one failed" in plan
         assert "0x800700AA" in plan
         said = plain_text(await ended(ops))
