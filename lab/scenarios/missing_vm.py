@@ -46,7 +46,7 @@ TOUR = (
         "undo",
         "What was done can be taken back.",
         "Press Undo… there, then become Approver again for the plan that it makes. The row gets its earlier values back.",
-        lambda seen: seen.answered("^Done: Take back") and seen.facts.get("VMM believes") == "on hv04, Missing",
+        lambda seen: seen.answered("^Done: Undo") and seen.facts.get("VMM believes") == "on hv04, Missing",
         press=("Message › Undo…", "Act as › Approver", "Message › Approve"),
     ),
     REVIEW,

@@ -17,7 +17,7 @@ TOUR = (
         "ask",
         "An update is missing on some nodes.",
         "Ask which: the line stands ready below, press Enter.",
-        lambda seen: seen.answered(r"differ|trap|agree|alike|KB\d|update"),
+        lambda seen: seen.answered(r"differ|issue|agree|alike|KB\d|update"),
         "/verify-kb-drift prod",
     ),
 )

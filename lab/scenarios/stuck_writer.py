@@ -28,7 +28,7 @@ _ELSE = rf"{_SPACE}|^No plan|{AUDITED}|{JOB}"  # headers that are no verdict on 
 
 def _is_over(header: str) -> bool:
     """Whether a verdict on writers says nothing of what was wrong, nor of the backup that tries again."""
-    return bool(header) and not re.search("STUCK|BUSY|a backup runs", header)
+    return bool(header) and not re.search("STUCK|BUSY|a backup is running", header)
 
 
 TOUR = (

@@ -62,7 +62,7 @@ async def test_the_text_of_a_report_reads_as_slack_reads_it(visitor, canned, fre
     section = page.locator("[data-kind=section]").first
     assert await section.inner_text() == (
         "STUCK hv03: Microsoft Hyper-V VSS Writer\n"
-        "[5] Waiting for completion · Retryable error. No backup is running.\n"
+        "[5] Waiting for completion · Retryable error. No backup runs.\n"
         "Means: the next backup of hv03 is expected to fail for all 11 guests; 9 are locked, so hv03 cannot drain (5960).\n"
         "Suspect: test-tfs-01 (event 10102, 22:14)\n"
         "Next: free space in the guest first."
