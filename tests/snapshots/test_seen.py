@@ -82,7 +82,7 @@ def test_a_run_says_little_in_its_thread(path):
         bool(re.search(r"is interrupted:|lets T-[0-9]+ go on|says that step|asked T-[0-9]+ to stop", one))
         for one in messages
     )
-    looks = sum("looked at by" in one for one in messages)
+    looks = sum("checked by" in one for one in messages)
     files = told.count("[file ")  # Slack posts a file as a message of its own
     assert len(messages) <= 3 + steps + turns + looks + files, messages
 

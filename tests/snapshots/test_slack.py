@@ -6,7 +6,7 @@ REFUSALS = {
     "usage": ("/check-writers", "is missing"),
     "unknown-host": ("/check-writers hv99", "There is no cluster or host"),
     "misspelt-cluster": ("/check-writers prud", "prod"),
-    "left-over": ("/check-writers prod now", "left over"),
+    "left-over": ("/check-writers prod now", "Unexpected words"),
     "unknown-option": ("/check-writers prod --now", "There is no option --now"),
     "unknown-command": ("/hvops chek-writers prod", "check-writers"),
     "not-a-size": ("/find-full-guests prod --free lots", "is not a size"),
@@ -47,16 +47,16 @@ async def test_healthy_answers_and_refusals(play):
         await scene.asks("refused-no-role", "/check-writers prod", "Not allowed. You have no role", "nobody")
         await scene.asks("refused-viewer-drains", "/drain-node hv03", "This needs the role operator", "viewer")
 
-        writers = await scene.asks("check-writers-prod", "/check-writers prod", "writers well on all 6 nodes")
-        one = await scene.asks("check-writers-hv01", "/check-writers hv01", "hv01: writers well")
+        writers = await scene.asks("check-writers-prod", "/check-writers prod", "VSS writers healthy on all 6 nodes")
+        one = await scene.asks("check-writers-hv01", "/check-writers hv01", "hv01: VSS writers healthy")
         await scene.opens_evidence("check-writers-hv01", one)
         await scene.clicks(one, "Share")
-        shared = await scene.sees("hv01: writers well", "nobody", "hv-ops")
+        shared = await scene.sees("hv01: VSS writers healthy", "nobody", "hv-ops")
         scene.keeps("check-writers-hv01-shared", shared)
         await scene.clicks(shared, "Show Answer", "nobody")
         scene.keeps("refused-button-no-role", await scene.sees("Not allowed. You have no role", "nobody"))
         await scene.clicks(writers, "Check Again")
-        scene.keeps("check-writers-prod-again", await scene.sees("writers well on all 6 nodes"))
+        scene.keeps("check-writers-prod-again", await scene.sees("VSS writers healthy on all 6 nodes"))
         await scene.asks("find-full-guests-prod", "/find-full-guests prod", "guests answered")
         await scene.asks("find-full-guests-branch", "/find-full-guests branch", "guests answered")
         await scene.asks("find-missing-vms", "/find-missing-vms vmm", "VMM and hosts agree")
@@ -86,7 +86,7 @@ async def test_a_drain_in_all_its_states(play, terminal):  # noqa: PLR0915 - one
         plan = await scene.sees("Drain node hv03?", channel="hv-ops")
         scene.keeps("proposed", plan)
         await scene.clicks(plan, "Approve")
-        scene.keeps("refused-approve-own", await scene.sees("you asked, so somebody else of the approvers decides"))
+        scene.keeps("refused-approve-own", await scene.sees("so another approver must decide"))
         await scene.clicks(plan, "Approve", "viewer")
         scene.keeps("refused-approve-viewer", await scene.sees("needs the role approver", "viewer"))
         await scene.asks("runs", "/hvops runs", "T-1")
@@ -123,7 +123,7 @@ async def test_a_drain_in_all_its_states(play, terminal):  # noqa: PLR0915 - one
         plan = await scene.sees("Resume node hv03?", channel="hv-ops")
         scene.keeps("resume-proposed", plan)
         await scene.clicks(plan, "Confirm", "approver")
-        scene.keeps("resume-refused-confirm", await scene.sees("confirms it", "approver"))
+        scene.keeps("resume-refused-confirm", await scene.sees("can confirm it", "approver"))
         await scene.clicks(plan, "Confirm")
         done = await scene.card("Done: Resume node hv03")
         await scene.ended("T-4", "Done")
@@ -142,10 +142,10 @@ async def test_a_drain_in_all_its_states(play, terminal):  # noqa: PLR0915 - one
         scene.keeps_thread("failed-thread", failed)
         await scene.world(lambda: setattr(late, "locked", False))
         await scene.clicks(failed, "Undo…")
-        undo = await scene.sees("Take back T-5 on hv04?", channel="hv-ops")
+        undo = await scene.sees("Undo T-5 on hv04?", channel="hv-ops")
         scene.keeps("undo-proposed", undo)
         await scene.clicks(undo, "Approve", "approver")
-        done = await scene.card("Done: Take back T-5")
+        done = await scene.card("Done: Undo T-5")
         await scene.ended("T-6", "Done")
         scene.keeps("undo-done", done)
         scene.keeps_thread("undo-done-thread", done)
@@ -154,7 +154,7 @@ async def test_a_drain_in_all_its_states(play, terminal):  # noqa: PLR0915 - one
         await scene.says("/drain-node hv03")
         plan = await scene.sees("Drain node hv03?", channel="hv-ops")
         scene.passes(31 * 60)
-        expired = await scene.card("Expired, nobody decided: Drain node hv03")
+        expired = await scene.card("Expired without a decision: Drain node hv03")
         await scene.ended("T-7", "Expired")
         scene.keeps("expired", expired)
 
@@ -179,16 +179,16 @@ async def test_a_drain_in_all_its_states(play, terminal):  # noqa: PLR0915 - one
 
 async def test_patch_drift(play):
     async with play("patch-drift") as scene:
-        answer = await scene.asks("verify-kb-drift", "/verify-kb-drift prod", "1 known trap")
+        answer = await scene.asks("verify-kb-drift", "/verify-kb-drift prod", "1 known issue")
         await scene.has_sent("verify-kb-drift", answer, "Send CSV", "verify-kb-drift-prod.csv")
         one = await scene.asks("verify-kb-drift-one-kb", "/verify-kb-drift prod 2570791", "KB2570791")
         await scene.opens_evidence("verify-kb-drift-one-kb", one)
-        await scene.asks("no-plan-drain-2008", "/drain-node hv03", "knows no drain")
+        await scene.asks("no-plan-drain-2008", "/drain-node hv03", "has no drain")
         await scene.asks("no-plan-resume-2008", "/resume-node hv03", "nothing tells whether guests come back")
         node = scene.estate.world.node("hv03")
         kept = [one for one in node.updates if one.kb != "KB2636573"]
         await scene.world(lambda: setattr(node, "updates", kept))
-        await scene.asks("verify-kb-drift-second-trap", "/verify-kb-drift prod", "2 known traps")
+        await scene.asks("verify-kb-drift-second-trap", "/verify-kb-drift prod", "2 known issues")
 
 
 async def test_remote_browsing(play):
@@ -251,7 +251,7 @@ async def test_missing_vm(play):
         undo = await scene.sees("*T-4* · asked by", channel="hv-ops")
         scene.keeps("undo-proposed", undo)
         await scene.clicks(undo, "Approve", "approver")
-        done = await scene.card("Done: Take back T-3")
+        done = await scene.card("Done: Undo T-3")
         await scene.ended("T-4", "Done")
         scene.keeps("undo-done", done)
         scene.keeps_thread("undo-done-thread", done)
@@ -295,7 +295,7 @@ async def test_stuck_writer(play):
         plan = await scene.sees("Resume backup 48211?", channel="hv-ops")
         scene.keeps("resume-backup-proposed", plan)
         await scene.clicks(plan, "Confirm", "approver")
-        scene.keeps("resume-backup-refused-confirm", await scene.sees("confirms it", "approver"))
+        scene.keeps("resume-backup-refused-confirm", await scene.sees("can confirm it", "approver"))
         await scene.clicks(plan, "Confirm")
         done = await scene.card("Done: Resume backup 48211")
         await scene.ended("T-1", "Done")
@@ -321,8 +321,8 @@ async def test_stuck_writer_job_dead(play):
         await scene.until_world("hv03 vmms", "stop pending")
         scene.keeps("running", await scene.card(r"T-1 runs, step 2 of 6.* until the service vmms is stopped"))
         scene.passes(20 * 60)
-        stopped = await scene.card("Interrupted at step 2: a person must decide")
-        await scene.slack.person("viewer").sees("*T-1 is interrupted: a person must decide.*", "hv-ops")
+        stopped = await scene.card("Interrupted at step 2: someone must decide")
+        await scene.slack.person("viewer").sees("*T-1 is interrupted: someone must decide.*", "hv-ops")
         scene.keeps("interrupted", stopped)
         scene.keeps_thread("interrupted-thread", stopped)
         await scene.asks("runs-interrupted", "/hvops runs", "1 open ticket")
@@ -334,7 +334,7 @@ async def test_stuck_writer_job_dead(play):
         scene.keeps("close-modal", window)
         await scene.slack.person("approver").closes(window)
         await scene.clicks(stopped, "Undo…")
-        undo = await scene.sees("Take back T-1", channel="hv-ops")
+        undo = await scene.sees("Undo T-1", channel="hv-ops")
         scene.keeps("undo-proposed", undo)
         await scene.clicks(undo, "Withdraw")
         await scene.ended("T-2", "Withdrawn")
@@ -355,7 +355,7 @@ async def test_boot_layout(play):
     async with play("boot-layout") as scene:
         await scene.asks("check-boot-layout", "/check-boot-layout prod", "BIOS mode")
         await scene.asks("check-boot-layout-one-host", "/check-boot-layout hv05", "BIOS mode")
-        await scene.asks("no-plan-redeploy-a-node", "/redeploy-uefi hv05", "still a node")
+        await scene.asks("no-plan-redeploy-a-node", "/redeploy-uefi hv05", "still a cluster node")
 
 
 async def test_redeploy_uefi(play):

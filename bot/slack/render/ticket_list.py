@@ -78,7 +78,7 @@ def decision_message(ticket: str, says: str) -> Message:
 
 def _listed(one: TicketRow, last: str, link: str, words: Mapping[str, str]) -> str:
     name = f"<{link}|{one.id}>" if link else one.id
-    state = words.get(one.state, "INTERRUPTED: a person must decide")
+    state = words.get(one.state, "INTERRUPTED: someone must decide")
     until = f", no step starts after {at_time(last, DATE)}" if last else ""
     if one.state == "proposed":
         until = f" until {at_time(one.open_until)}"

@@ -151,7 +151,7 @@ def _interrupted(card: TicketView, entry: Entry) -> str:
     why = escape(truncate(entry.reason, _SAYS))
     if entry.read(Interrupted).yields_locks:
         return f"{card.id} gives way: {why}"
-    return f"{' '.join(people)} *{card.id} is interrupted: a person must decide.* {why}"
+    return f"{' '.join(people)} *{card.id} is interrupted: someone must decide.* {why}"
 
 
 def _outcome(card: TicketView, entry: Entry) -> str:

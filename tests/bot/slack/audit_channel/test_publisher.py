@@ -99,7 +99,7 @@ async def test_stop_and_go_leave_lines_and_a_restart_of_the_bot_none(bench):
     bench.ledger.append("T0/U2", entry_data("go", {"name": "approver"}))
     await bench.life().catch_up()
     told = [line.split(" · ")[0].split(":")[0] for line in bench.lines()]
-    assert told == ["T-1 approved", "T-1 interrupted, a person must decide", "T-1 resumed", "/hvops stop", "/hvops go"]
+    assert told == ["T-1 approved", "T-1 interrupted, someone must decide", "T-1 resumed", "/hvops stop", "/hvops go"]
     assert "power work" in bench.lines()[3]
 
 
@@ -385,7 +385,7 @@ async def test_an_entry_of_a_newer_version_keeps_nothing_from_being_told(bench):
     told = bench.lines()[before:]
     assert [line.split(" · ")[0].split(":")[0] for line in told] == [
         f"{sick} approved",
-        f"{sick} interrupted, a person must decide",
+        f"{sick} interrupted, someone must decide",
         f"{after} approved",
         f"{after} done",
     ]
