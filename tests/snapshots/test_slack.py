@@ -11,7 +11,7 @@ REFUSALS = {
     "unknown-command": ("/hvops chek-writers prod", "check-writers"),
     "not-a-size": ("/find-full-guests prod --free lots", "is not a size"),
     "too-long": ("/check-writers " + "a" * 4_000, "reads at most"),
-    "wrong-kind": ("/check-writers vmm", "this takes a cluster or a host"),
+    "wrong-kind": ("/check-writers vmm", "this command takes a cluster or a host"),
     "no-such-job": ("/resume-backup 99", "No plan for job 99"),
     "not-a-job": ("/resume-backup tonight", "the number of a backup job"),
     "audit-two-places": ("/audit prod branch", "One cluster, host or ticket at a time"),
@@ -184,7 +184,7 @@ async def test_patch_drift(play):
         one = await scene.asks("verify-kb-drift-one-kb", "/verify-kb-drift prod 2570791", "KB2570791")
         await scene.opens_evidence("verify-kb-drift-one-kb", one)
         await scene.asks("no-plan-drain-2008", "/drain-node hv03", "has no drain")
-        await scene.asks("no-plan-resume-2008", "/resume-node hv03", "nothing tells whether guests come back")
+        await scene.asks("no-plan-resume-2008", "/resume-node hv03", "does not show whether guests come back")
         node = scene.estate.world.node("hv03")
         kept = [one for one in node.updates if one.kb != "KB2636573"]
         await scene.world(lambda: setattr(node, "updates", kept))
