@@ -13,7 +13,7 @@ REFUSALS = {
     "too-long": ("/check-writers " + "a" * 4_000, "reads at most"),
     "wrong-kind": ("/check-writers vmm", "this command takes a cluster or a host"),
     "no-such-job": ("/resume-backup 99", "No plan for job 99"),
-    "not-a-job": ("/resume-backup tonight", "the number of a backup job"),
+    "not-a-job": ("/resume-backup tonight", "a backup job number"),
     "audit-two-places": ("/audit prod branch", "One cluster, host or ticket at a time"),
 }
 
@@ -66,7 +66,7 @@ async def test_healthy_answers_and_refusals(play):
         await scene.asks("check-host-access-vmm01", "/check-host-access vmm01", "vmm01 runs the service of vmm")
         await scene.asks("verify-kb-drift-prod", "/verify-kb-drift prod", "6 nodes")
         await scene.asks("verify-kb-drift-branch", "/verify-kb-drift branch", "4 nodes")
-        await scene.asks("no-plan-nothing-missing", "/fix-missing-vm crm-01", "Nothing to mend")
+        await scene.asks("no-plan-nothing-missing", "/fix-missing-vm crm-01", "Nothing to fix")
         await scene.asks("no-plan-browsing-other-windows", "/fix-remote-browsing br01", "No plan for br01")
         await scene.asks("no-plan-writer-is-well", "/reset-writer hv01", "Nothing to reset")
         await scene.asks("no-plan-node-is-up", "/resume-node hv01", "Nothing to resume")
