@@ -79,7 +79,7 @@ def test_a_run_says_little_in_its_thread(path):
     messages = re.split(r"(?m)^--- [0-9]+$", told)[1:]
     steps = sum(re.match(r"\s*\*Step [0-9]+ of [0-9]+, ", one) is not None for one in messages)
     turns = sum(
-        bool(re.search(r"is interrupted:|lets T-[0-9]+ go on|says that step|asked T-[0-9]+ to stop", one))
+        bool(re.search(r"is interrupted:|resumed T-[0-9]+|says that step|asked T-[0-9]+ to stop", one))
         for one in messages
     )
     looks = sum("checked by" in one for one in messages)
