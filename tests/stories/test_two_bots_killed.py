@@ -77,7 +77,7 @@ async def kill_after(ledger, doomed, entries):
 async def asked_for(pair, ledger, line, number):
     """Ask until there is a ticket: what the bot took that was killed, nobody answers."""
     operator = pair.slack.person("operator")
-    while True:
+    for _ in range(4):
         await operator.types(line)
         try:
             async with asyncio.timeout(30):
@@ -86,19 +86,22 @@ async def asked_for(pair, ledger, line, number):
         except TimeoutError:
             continue
         return f"T-{number}"
+    raise AssertionError(f"nobody proposed {line}")
 
 
 async def decided(pair, ledger, ticket):
     """Whoever decides presses, both approvers at once, again and again, until one was heard."""
     operator, *approvers = (pair.slack.person(one) for one in ("operator", "approver", "second"))
-    while not any(one.kind == "approved" for one in ledger.story(ticket)):
-        plans = [one for one in operator.messages("hv-ops") if not one.thread_ts and ticket in str(one.blocks)]
-        for button, people in (("Approve", approvers), ("Confirm", [operator])):
-            pressing = (one.clicks(plan, button) for plan in plans[-1:] for one in people)
-            pressed = await asyncio.gather(*pressing, return_exceptions=True)
-            strange = [one for one in pressed if isinstance(one, Exception) and not isinstance(one, LookupError)]
-            assert strange == []
-        await asyncio.sleep(0.2)
+    async with asyncio.timeout(120):
+        while not any(one.kind == "approved" for one in ledger.story(ticket)):
+            # what else names the ticket, such as the answer to who asked, has none of the buttons
+            plans = [one for one in operator.messages("hv-ops") if not one.thread_ts and ticket in str(one.blocks)]
+            for button, people in (("Approve", approvers), ("Confirm", [operator])):
+                pressing = (one.clicks(plan, button) for plan in plans for one in people)
+                pressed = await asyncio.gather(*pressing, return_exceptions=True)
+                strange = [one for one in pressed if isinstance(one, Exception) and not isinstance(one, LookupError)]
+                assert strange == []
+            await asyncio.sleep(0.2)
 
 
 def is_told(ledger, ticket):

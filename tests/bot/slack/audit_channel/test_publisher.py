@@ -321,9 +321,9 @@ async def stopped_while_posting(bench, answers):
         return await bench.outbox.post(channel, message, **how)
 
     life._rhythm = PostSchedule(grace=0.05 if not answers.is_set() else 10)
-    life._outbox = type("Slow", (), {"post": staticmethod(post)})()
+    life._outbox = type("Slow", (), {"post": staticmethod(post), "copies": staticmethod(bench.outbox.copies)})()
     living = asyncio.create_task(life.run(stop))
-    await posting.wait()
+    await asyncio.wait_for(posting.wait(), 20)
     stop.set()
     await asyncio.wait_for(living, 10)
 
