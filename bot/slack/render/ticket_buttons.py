@@ -27,38 +27,11 @@ OPEN = "t-open"  # a link: Slack opens it by itself, and tells us all the same
 STORY, STORY_PAGE, STORY_FILE = "t-story", "t-story-page", "t-story-file"  # what happened to it, in a window
 STORY_ALL = "t-story-all"  # with what was pressed and posted
 REASONED = "-why"  # the verb of a window's submission: "t-reject-why"
-TICKET_VERBS = frozenset(
-    {
-        APPROVE,
-        ANSWER,
-        REJECT,
-        WITHDRAW,
-        STOP_STEP,
-        HAND,
-        READ_BACK,
-        LOOK,
-        GO_ON,
-        UNDO,
-        CLOSE,
-        AGAIN,
-        REMEDY,
-        SHOW,
-        OPEN,
-        STORY,
-        STORY_PAGE,
-        STORY_FILE,
-        STORY_ALL,
-    }
-)
-
-SEALED = TICKET_VERBS - {
-    SHOW,
-    OPEN,
-    STORY,
-    STORY_PAGE,
-    STORY_FILE,
-    STORY_ALL,
-}  # those that do more than show what is there
+_SHOWS = frozenset({SHOW, OPEN, STORY, STORY_PAGE, STORY_FILE, STORY_ALL})
+SEALED = frozenset(
+    {APPROVE, ANSWER, REJECT, WITHDRAW, STOP_STEP, HAND, READ_BACK, LOOK, GO_ON, UNDO, CLOSE, AGAIN, REMEDY}
+)  # those that do more than show what is there
+TICKET_VERBS = SEALED | _SHOWS
 
 
 def with_seal(blocks: Iterable[Block], ticket: str, seal: str) -> tuple[Block, ...]:
