@@ -83,12 +83,21 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A bar chart, worst first, with its thresholds said in words. 20 bars at most."""
+    """A bar chart, worst first, with its thresholds said in words. 20 bars at most.
+
+    `one` is the unit of the value 1, where it differs: "guest" beside "guests".
+    """
 
     title: str  # 50 characters at most
     unit: str
     bars: tuple[Bar, ...]
     thresholds: tuple[tuple[str, int], ...] = ()  # (label, tenths)
+    one: str = ""
+
+    def value(self, tenths: int) -> str:
+        """A value with its unit: "1 guest", "2.5 GB"."""
+        number = f"{tenths / 10:g}"
+        return f"{number} {self.one if self.one and number == '1' else self.unit}"
 
 
 @dataclass(frozen=True, slots=True)

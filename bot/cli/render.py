@@ -103,7 +103,7 @@ def _print_chart(console: Console, chart: Chart) -> None:
     labels = [
         visible(label) for label in (*(bar.label for bar in chart.bars), *(label for label, _ in chart.thresholds))
     ]
-    values = [f"{bar.tenths / 10:g} {visible(chart.unit)}" for bar in chart.bars]
+    values = [visible(chart.value(bar.tenths)) for bar in chart.bars]
     longest = max((bar.tenths for bar in chart.bars), default=0) or 1
     name, value = max(map(cell_len, labels), default=0), max(map(cell_len, values), default=0)
     room = max(1, min(BAR, console.width - name - value - 2))
@@ -111,7 +111,7 @@ def _print_chart(console: Console, chart: Chart) -> None:
         drawn = "━" * max(0, round(bar.tenths * room / longest))
         console.print(Text(f"{_padded(label, name)} {drawn.ljust(room)} {says}"), soft_wrap=True)
     for label, tenths in chart.thresholds:
-        says = f"{_padded(visible(label), name)} {' ' * room} {tenths / 10:g} {visible(chart.unit)}"
+        says = f"{_padded(visible(label), name)} {' ' * room} {visible(chart.value(tenths))}"
         console.print(Text(says, style="dim"), soft_wrap=True)
 
 

@@ -505,7 +505,7 @@ def chart_of(judged: Sequence[GuestServices]) -> Chart | None:
     """How many guests are in each state, worst first."""
     counts = {state: sum(one.state is state for one in judged) for state in State if state is not State.NOT_RUNNING}
     bars = tuple(Bar(_LABELS.get(state, state.word), 10 * count) for state, count in counts.items() if count)
-    return Chart("Running guests by integration services", "guests", bars) if bars else None
+    return Chart("Running guests by integration services", "guests", bars, one="guest") if bars else None
 
 
 def table_of(judged: Sequence[GuestServices]) -> Table:

@@ -271,7 +271,7 @@ def chart_of(ranked: Sequence[GuestRisk]) -> Chart | None:
     names = guest_names(ranked)
     risky = [one for one in ranked if one.risk in (Risk.STOPPED, Risk.AT_RISK) and one.disks][:_BARS]
     bars = tuple(Bar(_name(one, names)[:_LABEL], 10 * len(one.disks.files)) for one in risky if one.disks)
-    return Chart("SCSI disks of guests at risk, worst first", "disks", bars) if bars else None
+    return Chart("SCSI disks of guests at risk, worst first", "disks", bars, one="disk") if bars else None
 
 
 def table_of(ranked: Sequence[GuestRisk], now: datetime) -> Table:

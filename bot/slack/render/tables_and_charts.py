@@ -59,7 +59,7 @@ def chart_blocks(chart: Chart | None) -> tuple[Block, ...]:
             },
         },
     }
-    marks = " · ".join(f"{escape(label)}: {tenths / 10:g} {escape(chart.unit)}" for label, tenths in chart.thresholds)
+    marks = " · ".join(f"{escape(label)}: {escape(chart.value(tenths))}" for label, tenths in chart.thresholds)
     return (block, *contexts(marks))
 
 

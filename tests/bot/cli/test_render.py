@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import unicodedata
 
 from hypothesis import given, settings
@@ -40,6 +41,12 @@ EXAMPLE = Report(
     chart=Chart("Free GB", "GB", (Bar("a C:", 0), Bar("b D:", 210)), (("1 GB wanted", 10),)),
     table=Table("Volumes", (Column("Guest"), Column("Free GB", "number", "GB")), (("a", "0.0"), ("b", "21.0"))),
 )  # fmt: skip
+
+
+def test_a_bar_of_one_is_told_in_the_singular():
+    chart = Chart("Disks", "disks", (Bar("a", 30), Bar("b", 10), Bar("c", 0)), (("most", 10),), one="disk")
+    text = drawn(Report("t", "s", "nodes", 1, 1, chart=chart))
+    assert re.findall(r"\d+ disks?\b", text) == ["3 disks", "1 disk", "0 disks", "1 disk"]
 
 
 def test_the_whole_of_it():
