@@ -25,7 +25,7 @@ while time.time() - begun < 900:
 else:
     print(open(log).read())
 PYTHON
-kill -TERM -"$demo" && wait "$demo" || true
+{ kill -TERM -"$demo" && wait "$demo" || true; } 2>/dev/null
 '
 
 git clone --quiet --bare --no-hardlinks "$here" "$root/source"
@@ -45,5 +45,5 @@ git clone --quiet --no-hardlinks /source hvops && cd hvops
 setsid make test >"$HOME/test.log" 2>&1 & tests=$!
 until grep -q "bringing up nodes" "$HOME/test.log"; do kill -0 "$tests" || { cat "$HOME/test.log"; exit 1; }; sleep 0.5; done
 echo "$(($(date +%s) - begun)) s"
-kill -TERM -"$tests"; wait "$tests" || true
+{ kill -TERM -"$tests"; wait "$tests" || true; } 2>/dev/null
 '
