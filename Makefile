@@ -51,7 +51,7 @@ test-lab: $(READY)  ## what it is tested against: the practice environment, the 
 
 # The contract of the stores, one move and four scenarios run on PostgreSQL in `make test` as well. Here: what only a database
 # can meet, and all that a file goes through, killed and raced, unless it looks into the file itself.
-DATABASE_TESTS = tests/bot/executor/test_ownership.py tests/bot/doctor/test_bots.py tests/bot/ledger/test_postgresql.py tests/bot/ledger/test_store_contract.py tests/bot/ledger/test_copies.py \
+DATABASE_TESTS = tests/bot/executor/test_ownership.py tests/bot/doctor/test_bots.py tests/bot/ledger/test_postgresql.py tests/bot/ledger/test_database_locks.py tests/bot/ledger/test_store_contract.py tests/bot/ledger/test_copies.py \
 	tests/bot/ledger/test_views.py tests/bot/cli/test_ledger_move.py tests/stories/test_postgresql.py tests/stories/test_site.py \
 	tests/bot/transport/sites tests/bot/doctor/test_sites.py
 EITHER_STORE = tests/bot/ledger/test_ticket_state.py tests/bot/ledger/test_ticket_table.py tests/bot/ledger/test_entries.py \

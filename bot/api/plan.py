@@ -391,6 +391,8 @@ class Plan:
             raise ValueError("a group has no steps, no rounds, or no time")
         if self.groups and not self.locks:
             raise ValueError("a plan that does something names its locks")
+        if any("\0" in name for name in self.locks):  # PostgreSQL keeps none: two names could become one
+            raise ValueError("the name of a lock has a NUL in it")
         for gate in self.gates:
             if gate.unknowns and gate.outcome is not GateOutcome.NOT_KNOWN:
                 raise ValueError(f"{gate.description}: it is {gate.outcome}, so nothing about it is missing")

@@ -4,6 +4,10 @@ A lock that went with its connection is the classic fork: whoever had it must le
 its own memory. So whether a lock is held is asked of the server, on the very connection that holds it, and an answer that
 does not come is a no. [doc postgresql explicit-locking, view-pg-locks]
 
+Whoever may connect to a database may take any advisory lock there, and see which are held. So a lock of ours is not one
+number but any of a hundred thousand, drawn afresh each time, and it is held where a session has one of them whose login may
+write the ledger. Two that want it at once take turns by the lock of all writers, which takes that right as well.
+
 A run has a connection of its own, so that what goes wrong with one takes no other's. The duties of a bot share one, and
 what this bot tells of itself stands in that connection's application_name, which the server forgets with it.
 """
@@ -17,32 +21,50 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import psycopg
 
 from bot.errors import LedgerError
 from bot.ledger.patience import PatientThread
 from bot.ledger.postgresql_connection import Connection, connect
-from bot.ledger.postgresql_store import RUNS
-from bot.ledger.shared_locks import MARKS, Duty, LockSession, PresentBot, SharedLocks, number_of_run
+from bot.ledger.postgresql_schema import SCHEMA
+from bot.ledger.postgresql_store import LOCK, results
+from bot.ledger.shared_locks import (
+    KEY_BITS,
+    MARKS,
+    Duty,
+    LockSession,
+    PresentBot,
+    SharedLocks,
+    duty_key,
+    number_of_run,
+)
 from bot.ledger_place import Database
 
 ANSWER_SECONDS = 5.0  # for the server to say whether a lock is held; after that it counts as lost
 FRESH_SECONDS = 5.0  # so long a look at the duties is good for
-_OPTIONS = "-c lock_timeout=5s -c search_path=pg_catalog -c default_transaction_read_only=on"
-# Whoever swept an earlier version of hvops held RUNS: so it and this one keep each other from it.
-KEYS = {duty: RUNS + number for number, duty in enumerate(Duty)}
+_OPTIONS = "-c lock_timeout=3s -c search_path=pg_catalog -c default_transaction_read_only=on"
+KEYS = {duty: duty_key(duty) for duty in Duty}
 CHANNEL = "hvops_appended"
 _EAR_SECONDS = 1.0  # between two looks whether anybody still listens, and before a lost connection is made anew
 _TOGETHER_SECONDS = 0.1  # what rings within that time is heard as one
-_KEY = "((classid::bigint << 32) | objid::bigint)"
-_HELD = f"""SELECT {_KEY} AS key, pid FROM pg_locks
-    WHERE locktype = 'advisory' AND granted AND objsubid = 1
-    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""  # noqa: S608 - our words
-_IS_HELD = f"SELECT count(*) FROM ({_HELD}) AS held WHERE key = %s AND pid = pg_backend_pid()"  # noqa: S608 - our words
-_WHOSE = f"""SELECT held.key, held.pid = pg_backend_pid(), coalesce(session.application_name, '')
-    FROM ({_HELD}) AS held LEFT JOIN pg_stat_activity AS session USING (pid)"""  # noqa: S608 - our words
+# A lock's number: ours (11 bits), drawn (18), which lock (34). All numbers of one are more than a server has room for.
+_OURS, _DRAWN_BITS = 0x687, 18
+_OURS_AT = _DRAWN_BITS + KEY_BITS
+_NUMBER = "((classid::bigint << 32) | objid::bigint)"
+# Whose login is the owner's, a member of it, an administrator's, or was given what it takes to append.
+_MAY_WRITE = f"""(pg_has_role(session.usesysid, (SELECT relowner FROM pg_class WHERE oid = to_regclass('{SCHEMA}.lock')), 'MEMBER')
+    OR has_table_privilege(session.usesysid, to_regclass('{SCHEMA}.lock'), 'INSERT'))"""  # noqa: S608 - our words
+_HERE = """locktype = 'advisory' AND granted AND objsubid = 1
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
+_HELD = f"""SELECT {_NUMBER} & {(1 << KEY_BITS) - 1} AS key, pid, coalesce(session.application_name, '') AS name
+    FROM pg_locks JOIN pg_stat_activity AS session USING (pid)
+    WHERE {_HERE} AND {_NUMBER} >> {_OURS_AT} = {_OURS} AND {_MAY_WRITE}"""  # noqa: S608 - our words
+_IS_HELD = f"SELECT count(*) FROM pg_locks WHERE {_HERE} AND {_NUMBER} = %s AND pid = pg_backend_pid()"  # noqa: S608 - our words
+_WHOSE = f"SELECT key, pid = pg_backend_pid(), name FROM ({_HELD}) AS held"  # noqa: S608 - our words
+_TAKE = f"""SELECT pg_try_advisory_lock({{number}})
+    WHERE NOT EXISTS (SELECT FROM ({_HELD}) AS held WHERE key = {{key}})"""  # noqa: S608 - our words
 _BOTS = """SELECT pid, application_name FROM pg_stat_activity
     WHERE datname = current_database() AND usename = current_user AND application_name LIKE 'hvops/%'"""
 # A name of an application has 63 bytes [doc postgresql runtime-config-logging]; the end of a host's name tells pods apart.
@@ -58,6 +80,7 @@ class PostgresqlLockSession(LockSession):
         self._place, self._name = place, name
         self._lock = threading.Lock()
         self._connection: Connection | None = None
+        self._numbers: dict[int, int] = {}  # what was drawn for each lock that it took
         self._is_closed = False
 
     def take(self, key: int) -> bool:
@@ -66,11 +89,11 @@ class PostgresqlLockSession(LockSession):
             if self._is_closed:
                 raise LedgerError(f"{self._place}: the ledger was closed.")
             if self._connection is None or self._connection.closed:
-                self._connection = connect_as(self._place, self._name)
+                self._connection, self._numbers = connect_as(self._place, self._name), {}
             if self._is_held(self._connection, key):
                 return True  # taken twice it would have to be given back twice
-            found = self._connection.execute("SELECT pg_try_advisory_lock(%s)", (key,)).fetchone()
-            return bool(found and found[0])
+            self._numbers |= take_free(self._connection, (key,))
+            return key in self._numbers
 
     def holds(self, key: int) -> bool:
         """Whether it holds it still, as the server says."""
@@ -78,31 +101,35 @@ class PostgresqlLockSession(LockSession):
             try:
                 return self._connection is not None and self._is_held(self._connection, key)
             except psycopg.Error:
-                _drop(self._connection)  # unasked, it may be held for ever
-                self._connection = None
+                self._lose()  # unasked, it may be held for ever
                 return False
 
     def give_back(self, key: int) -> None:
         """Let others have it; where that cannot be said, it goes with the connection."""
         with self._lock:
+            number = self._numbers.pop(key, None)
             try:
-                if self._connection is not None and not self._connection.closed:
-                    self._connection.execute("SELECT pg_advisory_unlock(%s)", (key,))
+                if number is not None and self._connection is not None and not self._connection.closed:
+                    self._connection.execute("SELECT pg_advisory_unlock(%s)", (number,))
             except psycopg.Error:
-                _drop(self._connection)
-                self._connection = None
+                self._lose()
 
     def close(self) -> None:
         """Give everything back."""
         with self._lock:
             self._is_closed = True
-            _drop(self._connection)
-            self._connection = None
+            self._lose()
 
-    @staticmethod
-    def _is_held(connection: Connection, key: int) -> bool:
-        found = connection.execute(_IS_HELD, (key,)).fetchone()
+    def _is_held(self, connection: Connection, key: int) -> bool:
+        number = self._numbers.get(key)
+        if number is None:
+            return False
+        found = connection.execute(_IS_HELD, (number,)).fetchone()
         return bool(found and found[0])
+
+    def _lose(self) -> None:
+        _drop(self._connection)
+        self._connection, self._numbers = None, {}
 
 
 class PostgresqlLocks(SharedLocks):
@@ -137,8 +164,7 @@ class PostgresqlLocks(SharedLocks):
                 connection = self._connected()
                 held, others = self._now(connection)
                 if free := [key for key in KEYS.values() if key not in held | others]:
-                    for key in free:
-                        connection.execute("SELECT pg_try_advisory_lock(%s)", (key,))
+                    take_free(connection, free)
                     held, others = self._now(connection)
                 self._held = frozenset(duty for duty, key in KEYS.items() if key in held)
                 self._elsewhere = frozenset(key for key in others if number_of_run(key) is not None)
@@ -161,7 +187,7 @@ class PostgresqlLocks(SharedLocks):
         """All bots that are there: which machine, what they tell of themselves, what they do for all. Raises LedgerError."""
         with _translated(self._place), contextlib.closing(connect_as(self._place, "hvops")) as connection:
             named = {int(pid): str(name) for pid, name in connection.execute(_BOTS).fetchall()}
-            held = [(int(key), int(pid)) for key, pid in connection.execute(_HELD).fetchall()]
+            held = [(int(key), int(pid)) for key, pid, _ in connection.execute(_HELD).fetchall()]
         bots = {pid: found for pid, name in named.items() if (found := _NAME.fullmatch(name)) is not None}
         duty_of = {key: duty for duty, key in KEYS.items()}
         present = []
@@ -232,6 +258,24 @@ class PostgresqlLocks(SharedLocks):
         rows = connection.execute(_WHOSE).fetchall()
         own = {int(key) for key, is_this, _ in rows if is_this}
         return own, {int(key) for key, _, name in rows if not str(name).startswith(self._name)}
+
+
+def take_free(connection: Connection, keys: Sequence[int]) -> dict[int, int]:
+    """Take those locks that nobody has, in one round trip. Returns what was drawn for each. Raises psycopg.Error, LedgerError."""
+    drawn = {key: _OURS << _OURS_AT | secrets.randbits(_DRAWN_BITS) << KEY_BITS | key for key in keys}
+    takes = [_TAKE.format(number=number, key=key) for key, number in drawn.items()]
+    try:
+        told = connection.execute("; ".join(("BEGIN", LOCK, *takes, _WHOSE, "COMMIT")), prepare=False)
+        _, _, *taken, whose, _ = results(told)
+    finally:
+        if not connection.closed and connection.info.transaction_status:
+            connection.execute("ROLLBACK")
+    own = {int(key) for key, is_this, _ in whose if is_this}
+    got = {key: number for (key, number), rows in zip(drawn.items(), taken, strict=True) if rows and rows[0][0]}
+    if got.keys() - own:  # by a role that it takes after it has logged in: no other bot would see its locks
+        connection.close()
+        raise LedgerError("the login of the bot is neither the owner of the ledger's tables nor a member of that role")
+    return got
 
 
 def connect_as(place: Database, name: str) -> Connection:

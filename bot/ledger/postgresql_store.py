@@ -1,7 +1,8 @@
 """The ledger in a schema of PostgreSQL's, for bots on more than one machine.
 
-Writes happen inside `transaction()`, under one advisory lock of the database. An append takes two round trips: the lock,
-the head and what else is decided by come back together, and the entries go out together with the commit.
+Writes happen inside `transaction()`, under one lock of a table: unlike an advisory lock it takes a right on that table, so
+whoever may only connect or read holds up nobody [doc postgresql sql-lock]. An append takes two round trips: the lock, the
+head and what else is decided by come back together, and the entries go out together with the commit.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from bot.ledger.postgresql_connection import Connection, NoAnswer, Reconnector, 
 from bot.ledger.store import PAGE, VERIFY, CommitUnknown, Link, Row, Store, StoreRefuses
 from bot.ledger_place import Database
 
-LOCK = 0x68766F7073  # "hvops": whoever appends to the ledger of this database
-RUNS = LOCK + 1  # whoever starts the tickets: the first of the duties in postgresql_locks
+# Whoever appends has it. Of that table, as it is the smallest one: autovacuum is through with it in no time.
+LOCK = f"LOCK TABLE {schema.SCHEMA}.lock IN SHARE ROW EXCLUSIVE MODE"
 LOCK_SECONDS = 5  # how long to wait for another process's transaction, which lasts milliseconds
 IDLE_SECONDS = 10  # a transaction whose client has gone ends after that, and with it its lock
 Result = TypeVar("Result")
@@ -38,7 +39,7 @@ _SESSION = """SELECT current_setting('synchronous_commit'), current_setting('fsy
 _HEAD = f"SELECT {POSTGRESQL.body()}, previous, mac FROM entry ORDER BY seq DESC LIMIT 1"  # noqa: S608 - our words
 _BEGIN = (
     "BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE",
-    f"SELECT pg_advisory_xact_lock({LOCK})",
+    LOCK,
     "SELECT current_setting('synchronous_commit')",
     _HEAD,
 )
@@ -238,7 +239,7 @@ class PostgresqlStore(Store):
             # Each statement has a snapshot of its own, so what follows the lock is read after it was given.
             more = () if begin is None else (schema.FINGERPRINT, _FROM.replace("?", "{}").format(int(begin), PAGE))
             told = self._connection.execute("; ".join((*_BEGIN, *more)), prepare=False)
-            _, _, durable, head, *prints = _results(told)
+            _, _, durable, head, *prints = results(told)
             self._must_be_durable(str(durable[0][0]))
             fingerprint, ahead = (str(prints[0][0][0]), prints[1]) if prints else ("", [])
             return _Writing(head[0] if head else None, fingerprint, begin, ahead)
@@ -335,10 +336,10 @@ class PostgresqlStore(Store):
     def _prepare(self) -> None:
         """Make the tables where there are none; only ever by one process at a time."""
         if self._version() is None and not self._read_only:
-            with self._connection.transaction():
-                self._connection.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
-                if self._version() is None:
-                    _make(self._connection, schema.SCHEMA)
+            # Who comes second waits for the name of the schema, and is then told that it is there.
+            made_by_another = psycopg.errors.UniqueViolation, psycopg.errors.DuplicateSchema
+            with contextlib.suppress(*made_by_another), self._connection.transaction():
+                _make(self._connection, schema.SCHEMA)
         version = self._version()
         if version is None:
             raise LedgerError(f"{self.place}: there is no such ledger.")
@@ -396,7 +397,7 @@ def one_of(cursor: psycopg.Cursor) -> tuple[Any, ...]:
     return found
 
 
-def _results(cursor: psycopg.Cursor) -> Iterator[list[tuple[Any, ...]]]:
+def results(cursor: psycopg.Cursor) -> Iterator[list[tuple[Any, ...]]]:
     """The rows of each of several statements that were sent as one."""
     while True:
         yield cursor.fetchall() if cursor.description is not None else []

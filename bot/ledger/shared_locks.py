@@ -108,6 +108,11 @@ class SharedLocks(ABC):
         """Give everything back."""
 
 
+def duty_key(duty: Duty) -> int:
+    """The lock of whoever has a duty."""
+    return _DUTY << 32 | list(Duty).index(duty)
+
+
 def run_key(ticket: str) -> int:
     """The lock of whoever runs a ticket."""
     return _RUN << 32 | _number(ticket)
@@ -123,8 +128,9 @@ def number_of_run(key: int) -> int | None:
     return key & _LOW if key >> 32 == _RUN else None
 
 
+KEY_BITS = 34  # of a lock: two for what it is of, 32 for which one
 _LOW = 0xFFFF_FFFF
-_RUN, _DELIVERY = 0x6876_0001, 0x6876_0002  # "hv": the upper half of a key says what the lower half numbers
+_DUTY, _RUN, _DELIVERY = range(3)
 
 
 def _number(ticket: str) -> int:

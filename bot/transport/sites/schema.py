@@ -18,7 +18,7 @@ Every time that decides is the database's: a bot's clock and a worker's may diff
 from __future__ import annotations
 
 SCHEMA = "hvops_sites"
-VERSION = "hvops sites 2"  # the comment of the schema
+VERSION = "hvops sites 3"  # the comment of the schema
 
 WANTED_SECONDS = 5  # a task is begun only while the bot that put it has been heard of
 MOST_TIMES = 5  # workers that may die over one question
@@ -29,6 +29,10 @@ _AT_A_TIME = 2**20  # bytes of parts that a bot reads at a time, where one alone
 MOST_TAKEN = 64  # tasks at a time
 _MOST_WORKERS = 100  # of one site, remembered
 _KEPT = "1 day"  # what ended is deleted after
+
+# Any login of the server can fill its one queue of notifications, and whoever sends one then cannot commit. Half full, none
+# is sent, and what is new is found by the look every fifth of a second [doc postgresql sql-notify].
+_HAS_ROOM = "pg_notification_queue_usage() < 0.5"
 
 _SAFE = f"LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, {SCHEMA}, pg_temp"
 
@@ -154,7 +158,7 @@ BEGIN
         > {MOST_REPLY} THEN RAISE EXCEPTION 'no reply is that large'; END IF;
     INSERT INTO reply VALUES (task_id, answer_attempt, answer_part, answer_body, answer_mac) ON CONFLICT DO NOTHING;
     IF is_last THEN UPDATE task SET state = 'ended' WHERE id = task_id; END IF;
-    PERFORM pg_notify('hvops_bot_' || md5(found_task.bot::text), mine.name);
+    PERFORM pg_notify('hvops_bot_' || md5(found_task.bot::text), mine.name) WHERE {_HAS_ROOM};
     RETURN true;
 END $$""",
     f"""CREATE FUNCTION bye(worker_id uuid) RETURNS void {_SAFE} AS $$
@@ -186,7 +190,7 @@ PUT = f"""WITH put AS (
     INSERT INTO {SCHEMA}.task (id, site, bot, kind, body, mac, not_after, wanted_until, state)
     VALUES (%s, %s, %s, %s, %s, %s, %s, clock_timestamp() + make_interval(secs => {WANTED_SECONDS}), 'queued')
     ON CONFLICT (id) DO NOTHING RETURNING site)
-SELECT pg_notify('hvops_site_' || md5(site), '') FROM put"""
+SELECT pg_notify('hvops_site_' || md5(site), '') FROM put WHERE {_HAS_ROOM}"""
 # What is not there yet can still come, out of a session that has lost its client: this row takes its place.
 WITHDRAW = f"""INSERT INTO {SCHEMA}.task AS task (id, site, bot, kind, body, mac, not_after, wanted_until, state)
 VALUES (%s, %s, %s, %s, '', '', clock_timestamp(), clock_timestamp(), 'withdrawn')

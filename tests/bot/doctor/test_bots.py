@@ -1,14 +1,15 @@
 """What doctor says of the bots that share a ledger in a database."""
 
-import psycopg
+import contextlib
+
 import pytest
 
 from bot.config import settings
 from bot.config.inventory_file import load as load_inventory
 from bot.doctor.bots import bots
 from bot.doctor.check import Status
-from bot.ledger.places import open_locks
-from bot.ledger.postgresql_locks import KEYS
+from bot.ledger.places import open_locks, open_store
+from bot.ledger.postgresql_locks import KEYS, connect_as, take_free
 from bot.ledger.shared_locks import Duty
 from bot.other_bots import marks_of
 
@@ -24,6 +25,7 @@ def told(tmp_path, postgresql_cluster, monkeypatch):
         '[credentials.reader]\ntransport = "kerberos"\nusername = "r@CORP.EXAMPLE"\npassword = "made up"\n'
     )
     file.chmod(0o600)
+    open_store(database).close()  # as the bot makes it
     yield settings.load(file)
     postgresql_cluster.drop(database)
 
@@ -50,8 +52,10 @@ async def test_each_bot_is_named_with_what_it_does_and_what_is_not_the_same(told
 
 
 async def test_a_database_whose_locks_nobody_of_us_holds_is_named(told):
-    with psycopg.connect(told.ledger.place.url, autocommit=True) as stranger:
-        stranger.execute("SELECT pg_advisory_lock(%s)", (KEYS[Duty.RUNS],))
+    with contextlib.closing(
+        connect_as(told.ledger.place, "a program of others")
+    ) as session:  # with the bots' own login
+        assert take_free(session, (KEYS[Duty.RUNS],))
         one = open_locks(told.ledger.place)
         one.marks = marks_of(told, load_inventory(told.inventory))
         one.look()

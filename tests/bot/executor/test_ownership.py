@@ -14,7 +14,7 @@ from bot.errors import LedgerError, TicketError
 from bot.executor.ownership import ownership_of
 from bot.ledger.places import open_locks
 from bot.ledger.postgresql_locks import KEYS
-from bot.ledger.shared_locks import Duty, delivery_key, number_of_run, run_key
+from bot.ledger.shared_locks import KEY_BITS, Duty, delivery_key, number_of_run, run_key
 
 
 @pytest.fixture(autouse=True)
@@ -36,8 +36,8 @@ class Admin:
         """End the sessions that hold these locks, and wait until the server has let go of them."""
         ended = self.connection.execute(
             """SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_locks
-            WHERE locktype = 'advisory' AND ((classid::bigint << 32) | objid::bigint) = ANY(%s)""",
-            (list(keys),),
+            WHERE locktype = 'advisory' AND ((classid::bigint << 32) | objid::bigint) & %s = ANY(%s)""",
+            ((1 << KEY_BITS) - 1, list(keys)),
         ).fetchone()
         return ended[0]
 
@@ -52,7 +52,7 @@ def admin(stored):
 def test_each_key_is_of_one_thing():
     keys = [*KEYS.values(), run_key("T-1"), run_key("T-2"), delivery_key("T-1"), run_key("nonsense")]
     assert len(set(keys)) == len(keys)
-    assert all(0 <= key < 2**63 for key in keys)
+    assert all(0 <= key < 1 << KEY_BITS for key in keys)
     assert [number_of_run(key) for key in keys[-4:]] == [1, 2, None, 0]
 
 

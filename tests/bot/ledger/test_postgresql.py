@@ -16,8 +16,9 @@ from entry_samples import entry_data
 
 from bot.errors import LedgerError
 from bot.ledger import Ledger, postgresql_connection, postgresql_store
-from bot.ledger.places import open_store
+from bot.ledger.places import open_locks, open_store
 from bot.ledger.postgresql_store import LOCK, PostgresqlStore
+from bot.ledger.shared_locks import Duty
 from bot.ledger.store import CommitUnknown
 from bot.ledger_place import Database
 from bot.redaction import Redactor
@@ -370,10 +371,29 @@ def test_who_waits_too_long_for_the_lock_writes_nothing(ledger, place):
     ledger.append("U1", entry_data("asked"))
     ledger._store._connection.execute("SET lock_timeout = '100ms'")
     with session(place) as other, other.transaction():
-        other.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
+        other.execute(LOCK)
         with pytest.raises(LedgerError, match="lock timeout"):
             ledger.append("U1", entry_data("asked"))
     assert ledger.append("U1", entry_data("asked")).seq == 2
+
+
+def test_where_nothing_can_be_notified_entries_are_written(ledger, place):
+    """As where a login of any database of that server has filled its queue of notifications."""
+    with session(place) as admin:
+        admin.execute(
+            """CREATE OR REPLACE FUNCTION pg_catalog.pg_notify(text, text) RETURNS void LANGUAGE plpgsql AS
+            'BEGIN RAISE EXCEPTION $$too many notifications in the NOTIFY queue$$; END'"""
+        )
+    locks = open_locks(place)
+    locks.look()
+    ledger.append("U1", entry_data("asked"))
+    locks.ring()
+    locks._bell.submit(lambda: None).result(60)  # behind the one that rings
+    assert not locks._is_ringing.is_set()
+    assert ledger.append("U1", entry_data("asked")).seq == 2
+    locks.look()
+    assert locks.owns(Duty.RUNS)  # what failed took nothing with it
+    locks.close()
 
 
 def test_no_message_tells_the_password(place, postgresql_cluster):

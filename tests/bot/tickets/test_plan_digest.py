@@ -275,6 +275,7 @@ def test_a_step_that_nobody_could_judge_is_refused(step, why):
         ({"groups": (Group("a", (DRAIN,)), Group("b", (DRAIN,)))}, "two steps"),
         ({"groups": (Group("a", ()),)}, "no steps"),
         ({"locks": ()}, "locks"),
+        ({"locks": ("guest:a\0b",)}, "NUL"),
         ({"groups": (Group("a", (SAMPLE,)),)}, "compared with restart"),
     ],
 )

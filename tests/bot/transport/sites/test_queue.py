@@ -188,6 +188,24 @@ async def test_an_answer_without_a_notification_is_found(place, asking, monkeypa
         assert (await client.answer(question("branch1-1"))).by == "branch1-1"
 
 
+@slow
+async def test_while_the_servers_notifications_pile_up_none_is_sent_and_answers_are_found(
+    place, asking, postgresql_cluster
+):
+    """Any login of any database of a server can fill that queue, and then whoever sends one cannot commit."""
+    full = """CREATE OR REPLACE FUNCTION pg_catalog.pg_notification_queue_usage() RETURNS double precision
+        LANGUAGE sql AS 'SELECT 0.9::double precision';
+        CREATE OR REPLACE FUNCTION pg_catalog.pg_notify(text, text) RETURNS void LANGUAGE plpgsql AS
+        'BEGIN RAISE EXCEPTION $$too many notifications in the NOTIFY queue$$; END'"""
+    with psycopg.connect(postgresql_cluster.url(place.bot.url.rpartition("/")[2]), autocommit=True) as admin:
+        admin.execute(full)
+    machines, act = CountingMachines(), action("branch1-1")
+    async with asking() as client, Running(place, "branch1", machines):
+        assert (await client.answer(question("branch1-1"))).by == "branch1-1"
+        with carrying_out(errand(act)):
+            assert dict((await client.invoke(act, 10)).rows[0]) == {"ReturnValue": "0"}
+
+
 # Actions
 
 
