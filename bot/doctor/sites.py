@@ -59,7 +59,7 @@ async def _queue(settings: Settings) -> list[DoctorCheck]:
         logins = [worker.login for worker in settings.sites.worker.values()]
         if let_in := await may_connect(settings.ledger.place, logins):
             name = settings.ledger.place.url.rpartition("/")[2].partition("?")[0]
-            says = f"{', '.join(let_in)} may connect to the ledger's database, and hold its locks there"
+            says = f"{', '.join(let_in)} may connect to the ledger's database, and wear it out"
             found.append(warn(QUEUE, says, f"Run there: REVOKE CONNECT ON DATABASE {name} FROM PUBLIC."))
     return found
 

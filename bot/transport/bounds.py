@@ -138,18 +138,33 @@ def parse_json(text: str) -> Any:
         TooMuch: too many values, nested too deeply, or a number with too many digits.
         ValueError: it is no JSON.
     """
-    if text.count('"') > 4 * _MOST_VALUES:
-        raise TooMuch("it has too many values")
-    bare = _TEXTS.sub('""', text)
-    if sum(map(bare.count, _OPENS)) > _MOST_CONTAINERS or bare.count(",") > _MOST_VALUES:
-        raise TooMuch("it has too many values")
-    depth = 0
-    for mark in re.finditer(r"[][{}]", bare):
-        depth += 1 if mark[0] in _OPENS else -1
-        if depth > _DEEPEST_JSON:
-            raise TooMuch("it is nested too deeply")
-    found = json.loads(text, parse_int=_integer, parse_float=_float)
-    return _without_halves(found) if _HALF.search(text) else found
+    return JsonReader().read(text)
+
+
+class JsonReader:
+    """Reads texts that are one document together: the limits hold for all of them."""
+
+    def __init__(self) -> None:
+        """Nothing was read yet."""
+        self._marks = self._containers = self._values = 0
+
+    def read(self, text: str) -> Any:
+        """The next one. Raises TooMuch, ValueError, as `parse_json`."""
+        self._marks += text.count('"')
+        if self._marks > 4 * _MOST_VALUES:
+            raise TooMuch("it has too many values")
+        bare = _TEXTS.sub('""', text)
+        self._containers += sum(map(bare.count, _OPENS))
+        self._values += bare.count(",")
+        if self._containers > _MOST_CONTAINERS or self._values > _MOST_VALUES:
+            raise TooMuch("it has too many values")
+        depth = 0
+        for mark in re.finditer(r"[][{}]", bare):
+            depth += 1 if mark[0] in _OPENS else -1
+            if depth > _DEEPEST_JSON:
+                raise TooMuch("it is nested too deeply")
+        found = json.loads(text, parse_int=_integer, parse_float=_float)
+        return _without_halves(found) if _HALF.search(text) else found
 
 
 def _without_halves(found: Any) -> Any:

@@ -342,7 +342,9 @@ class SitedClient(TargetClient):
                 }
             )
         try:
-            pending = await self.queue.put(site, "action", told, within=within, lasts=lasts, task=number)
+            pending = await self.queue.put(
+                site, "action", told, within=within, lasts=lasts, task=number, reads=_decoded
+            )
         except QueueRefuses as error:
             raise NotBegun(action.on, f"not begun: the queue refuses it: {error}.") from None
         except (QueueAway, HvopsError) as error:
@@ -388,12 +390,10 @@ class SitedClient(TargetClient):
                 looked = now
                 await self._still_wanted(act)
 
-    def _ended_act(self, act: _Act, text: str) -> QueryResult:
-        try:
-            found = decode_answer(text, act.pending.clock.offset, act.pending.clock.doubt)
-        except (ValueError, OverflowError) as error:
-            says = f"begun, effect unknown: the worker of {act.site.name} sent an answer that cannot be read: {error}."
-            raise OutcomeUnknown(act.on, says) from None
+    def _ended_act(self, act: _Act, found: Answer | TargetError | ValueError) -> QueryResult:
+        if isinstance(found, ValueError):
+            says = f"begun, effect unknown: the worker of {act.site.name} sent an answer that cannot be read: {found}."
+            raise OutcomeUnknown(act.on, says)
         if isinstance(found, TargetError):
             raise self._own_error(act.site, act.on, found)
         try:

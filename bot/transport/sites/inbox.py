@@ -16,7 +16,7 @@ from typing import Any
 
 from bot.ledger_place import Database
 from bot.transport.sites.database import STATEMENT_SECONDS, Clock, Link, QueueAway, QueueRefuses, utc_now
-from bot.transport.sites.messages import dumps, get_text, loads, read_time
+from bot.transport.sites.messages import get_text, join_part, loads, read_time
 from bot.transport.sites.schema import SCHEMA
 from bot.transport.sites.signing import SiteKey
 
@@ -139,9 +139,7 @@ class Inbox:
         self, task: Task | Unread, part: int, numbers: Sequence[int], texts: Sequence[str], *, is_last: bool
     ) -> bool:
         """Send a part of a reply. Whether anybody still waits for it. Raises QueueAway, QueueRefuses."""
-        body = dumps(
-            {"site": self.site, "id": str(task.id), "part": part, "numbers": list(numbers), "texts": list(texts)}
-        )
+        body = join_part({"site": self.site, "id": str(task.id), "part": part}, numbers, texts)
         values = (self._me, task.id, task.attempt, part, body, self._key.sign_reply(body), is_last)
         seconds = STATEMENT_SECONDS + len(body) / _BYTES_PER_SECOND
         return bool((await self._out.fetch(_ANSWER, values, seconds))[0][0])

@@ -1,7 +1,7 @@
 """Queries, actions, answers and errors as JSON, and back. Nothing else is understood, whoever wrote it.
 
-A body is ASCII, so that it is the same bytes everywhere; each answer inside of a reply is a text of its own, which is
-measured before it is read (`bounds.parse_json`). What does not have the shape that it must have raises ValueError.
+A body is ASCII, so that it is the same bytes everywhere. A part of a reply is a line that says what it is, and behind it the
+answers' texts as they are; each is measured before it is read (`bounds.parse_json`), and a long one has lines of its own. What does not have the shape that it must have raises ValueError.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
+from itertools import accumulate
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -48,6 +49,7 @@ from bot.errors import (
     Withheld,
 )
 from bot.transport.bounds import MAX_ROWS, parse_json
+from bot.transport.sites.long_answers import MOST_LINE, columns_of, from_lines, is_long, to_lines
 
 _QUERIES: dict[str, TypeAdapter[Any]] = {
     kind.__name__: TypeAdapter(kind)
@@ -99,6 +101,26 @@ def loads(body: str) -> Mapping[str, Any]:
     return told
 
 
+def join_part(told: Mapping[str, Any], numbers: Sequence[int], texts: Sequence[str]) -> str:
+    """A part of a reply: what it is, and behind that line the answers."""
+    return "".join((dumps({**told, "numbers": list(numbers), "lengths": list(map(len, texts))}), "\n", *texts))
+
+
+def split_part(body: str) -> tuple[Mapping[str, Any], list[tuple[int, str]]]:
+    """What a part of a reply is, and the answers with their numbers. Raises ValueError."""
+    end = body.find("\n")
+    if not 0 <= end <= MOST_LINE:
+        raise ValueError("it does not say what it is")
+    told = loads(body[:end])
+    numbers, lengths = get_list(told, "numbers"), get_list(told, "lengths")
+    if any(isinstance(one, bool) or not isinstance(one, int) or one < 0 for one in (*numbers, *lengths)):
+        raise ValueError("its answers have no numbers")
+    if len(numbers) != len(lengths) or end + 1 + sum(lengths) != len(body):
+        raise ValueError("its answers are not as long as it says")
+    ends = list(accumulate(lengths, initial=end + 1))
+    return told, [(number, body[at:to]) for number, at, to in zip(numbers, ends, ends[1:], strict=False)]
+
+
 def encode(one: Query | Action) -> dict[str, Any]:
     """A query or an action, with the name of its kind."""
     name = type(one).__name__
@@ -138,11 +160,13 @@ def fingerprint(action: Action) -> str:
 
 def encode_answer(answer: Answer, offset: timedelta = timedelta(0), doubt: timedelta = timedelta(0)) -> str:
     """An answer, its times by the database's clock: `offset` ahead of ours, give or take `doubt`, which widens them."""
-    told: dict[str, Any] = {"rows": _encode_rows(answer.rows), "raw": answer.raw, "by": answer.by}
+    told: dict[str, Any] = {"by": answer.by}
     if answer.asked is not None and answer.answered is not None:
         told["asked"] = (answer.asked + offset - doubt).isoformat()
         told["answered"] = (answer.answered + offset + doubt).isoformat()
-    return dumps(told)
+    if is_long(answer.rows, answer.raw):
+        return to_lines(told, answer.rows, answer.raw, dumps)
+    return dumps({"rows": _encode_rows(answer.rows), "raw": answer.raw, **told})
 
 
 def encode_error(error: TargetError, mask: Callable[[str], str] = str) -> str:
@@ -155,13 +179,19 @@ def encode_error(error: TargetError, mask: Callable[[str], str] = str) -> str:
 
 def decode_answer(text: str, offset: timedelta = timedelta(0), doubt: timedelta = timedelta(0)) -> Answer | TargetError:
     """What a worker says: an answer with its times by our clock, or an error. Raises ValueError for anything else."""
-    told = loads(text)
-    if "error" in told:
-        return _decode_error(told)
+    if "\n" in text:
+        told, rows, raw = from_lines(text)
+    elif len(text) > MOST_LINE:
+        raise ValueError("it is too long for one line")
+    else:
+        told = loads(text)
+        if "error" in told:
+            return _decode_error(told)
+        rows, raw = _decode_rows(told.get("rows")), get_text(told, "raw")
     asked, answered = _time(told.get("asked")), _time(told.get("answered"))
     if asked is not None and answered is not None:
         asked, answered = asked - offset - doubt, answered - offset + doubt
-    return Answer(_decode_rows(told.get("rows")), get_text(told, "raw"), get_text(told, "by"), asked, answered)
+    return Answer(rows, raw, get_text(told, "by"), asked, answered)
 
 
 def _decode_error(told: Mapping[str, Any]) -> TargetError:
@@ -177,8 +207,7 @@ def _decode_error(told: Mapping[str, Any]) -> TargetError:
 
 def _encode_rows(rows: Rows) -> Any:
     """Rows of the same columns as one list of cells: an answer of thousands of rows is a few containers."""
-    columns = list(rows[0]) if rows else []
-    if columns and all(list(row) == columns for row in rows):
+    if columns := columns_of(rows):
         return {"columns": columns, "cells": [cell for row in rows for cell in row.values()]}
     return [dict(row) for row in rows]
 

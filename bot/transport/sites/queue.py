@@ -25,7 +25,7 @@ import structlog
 from bot.ledger_place import Database
 from bot.transport.sites import schema
 from bot.transport.sites.database import STATEMENT_SECONDS, Clock, Link, QueueAway, QueueRefuses, prepare, utc_now
-from bot.transport.sites.messages import dumps, get_list, loads, texts_of
+from bot.transport.sites.messages import dumps, split_part
 from bot.transport.sites.signing import SiteKey
 
 log = structlog.get_logger()
@@ -393,13 +393,10 @@ def _read(pending: Pending, part: int, body: str, mac: bytes) -> list[tuple[int,
     """The answers of one part, one after the other: nothing else of the same site is read meanwhile. Raises ValueError."""
     if not pending.site.key.is_reply(body, mac):
         raise ValueError("its MAC is not that of the site's worker")
-    told = loads(body)
+    told, answers = split_part(body)
     if (told.get("site"), told.get("id"), told.get("part")) != (pending.site.name, str(pending.id), part):
         raise ValueError("it was written for something else")
-    numbers, texts = get_list(told, "numbers"), texts_of(get_list(told, "texts"))
-    if len(numbers) != len(texts) or any(isinstance(one, bool) or not isinstance(one, int) for one in numbers):
-        raise ValueError("its answers have no numbers")
-    new = {number: text for number, text in zip(numbers, texts, strict=True) if 0 <= number < pending.most}
+    new = {number: text for number, text in answers if number < pending.most}
     return [(number, pending.reads(text, pending.clock)) for number, text in new.items() if number not in pending.had]
 
 

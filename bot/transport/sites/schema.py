@@ -22,7 +22,7 @@ VERSION = "hvops sites 3"  # the comment of the schema
 
 WANTED_SECONDS = 5  # a task is begun only while the bot that put it has been heard of
 MOST_TIMES = 5  # workers that may die over one question
-MOST_PART = 20 * 2**20  # bytes of one part of a reply: the longest answer, escaped once more
+MOST_PART = 12 * 2**20  # bytes of one part of a reply: the longest answer, and those that it goes with
 MOST_REPLY = 256 * 2**20  # bytes of all parts of one reply
 MOST_PARTS = 10_000  # no task has as many questions
 _AT_A_TIME = 2**20  # bytes of parts that a bot reads at a time, where one alone is not longer

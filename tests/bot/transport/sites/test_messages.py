@@ -23,6 +23,7 @@ from bot.api.queries import (
 from bot.errors import NotFound, OutcomeUnknown, TargetError, TargetFault
 from bot.transport.sites.database import Clock
 from bot.transport.sites.inbox import MOST_SKEW, NotOurs, Unread
+from bot.transport.sites.long_answers import from_lines, to_lines
 from bot.transport.sites.messages import (
     Answer,
     decode_action,
@@ -33,7 +34,9 @@ from bot.transport.sites.messages import (
     encode_answer,
     encode_error,
     fingerprint,
+    join_part,
     loads,
+    split_part,
 )
 from bot.transport.sites.signing import SiteKey
 
@@ -125,6 +128,92 @@ def test_rows_come_back_as_they_were(rows):
     assert [dict(row) for row in found.rows] == [dict(row) for row in rows]
     assert repr([dict(row) for row in found.rows]) == repr([dict(row) for row in rows])
     assert (found.raw, found.by) == ("raw\x00", "hv01")
+
+
+@given(
+    some.lists(some.dictionaries(some.text("abc", max_size=2), cells, max_size=3), max_size=4).map(tuple),
+    some.integers(1, 9),
+    some.integers(1, 9),
+)
+def test_rows_come_back_as_they_were_however_they_are_written_as_lines(rows, line, piece):
+    text = to_lines({"by": "hv01"}, rows, "raw\x00\n of it", dumps, line=line, piece=piece)
+    told, found, raw = from_lines(text)
+    assert repr([dict(row) for row in found]) == repr([dict(row) for row in rows])
+    assert (told["by"], raw) == ("hv01", "raw\x00\n of it")
+
+
+LONG = Answer(
+    ({"Name": "a\né\U0001f600" * 200_000, "Tail": "x"}, {"Name": "b", "Tail": "y" * 100_000}), "r" * 50_000, "hv01"
+)
+
+
+def test_a_long_answer_is_lines_that_are_short():
+    text = encode_answer(LONG)
+    assert len(text) > 4_000_000
+    assert max(map(len, text.split("\n"))) < 2**19
+    found = decode_answer(text)
+    assert ([dict(row) for row in found.rows], found.raw) == ([dict(row) for row in LONG.rows], LONG.raw)
+
+
+HEAD = '{"by": "a", "columns": ["x"], "raw": "", "texts": [%s]}'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\n",
+        "[]\n[]",
+        HEAD % "" + "\n5",
+        HEAD % "" + "\n[1.5]",
+        HEAD % "" + "\n[[1.5]]",
+        HEAD % "" + '\n[{"row": 5}]',
+        HEAD % "" + '\n[{"text": 0}]',
+        HEAD % "" + '\n[{"other": 0}]',
+        HEAD % "true" + '\n"a"\n[{"text": 0}]',
+        HEAD % "2" + '\n"a"',
+        HEAD % "9999999999999999" + '\n"a"',
+        HEAD % "1" + '\n5\n[{"text": 0}]',
+        HEAD % "1" + '\n"a"\n[{"text": true}]',
+        HEAD % "1" + '\n"a"\n[{"text": 0}, {"text": 0}]',
+        HEAD % "" + "\n[" + " " * 2**20 + "1]",
+        HEAD % "" + "\n[1]" * 50_001,
+        HEAD % "" + "\n[[1],[1]]" * 30_000,
+        (HEAD % "").replace('["x"]', '["x", "x"]') + "\n[1, 2]",
+        (HEAD % "").replace('["x"]', '["x", "y"]') + "\n[1]",
+        (HEAD % "").replace('["x"]', "[]") + "\n[1]",
+        (HEAD % "").replace('"raw": ""', '"raw": 5') + "\n[1]",
+        '{"rows": [], "raw": "' + "x" * 2**20 + '", "by": "a"}',
+    ],
+)
+def test_lines_that_are_no_answer_are_refused(text):
+    with pytest.raises(ValueError):  # noqa: PT011 - its words are for the log
+        decode_answer(text)
+
+
+def test_a_part_is_what_it_says():
+    body = join_part({"part": 3}, [7, 0], ["a\nb", ""])
+    assert split_part(body) == ({"part": 3, "numbers": [7, 0], "lengths": [3, 0]}, [(7, "a\nb"), (0, "")])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "{}",
+        "{}\n",
+        "[]\n",
+        '{"numbers": [0], "lengths": [2]}\na',
+        '{"numbers": [0], "lengths": [1]}\nab',
+        '{"numbers": [0, 1], "lengths": [1]}\na',
+        '{"numbers": [true], "lengths": [1]}\na',
+        '{"numbers": [0, 1], "lengths": [2, -1]}\na',
+        '{"numbers": [0], "lengths": [1.0]}\na',
+        '{"numbers": ["' + "0" * 2**20 + '"], "lengths": [1]}\na',
+    ],
+)
+def test_what_is_no_part_is_refused(body):
+    with pytest.raises(ValueError):  # noqa: PT011 - its words are for the log
+        split_part(body)
 
 
 @given(some.integers(-10_000, 10_000), some.integers(-10_000, 10_000), some.integers(0, 500), some.integers(0, 500))

@@ -23,6 +23,7 @@ from bot.errors import (
     Withheld,
 )
 from bot.executor.actions import EVENT
+from bot.transport import bounds
 from bot.transport.client import QueryResult
 from bot.transport.errand import carrying_out
 from bot.transport.http import client as http
@@ -204,6 +205,36 @@ async def test_while_the_servers_notifications_pile_up_none_is_sent_and_answers_
         assert (await client.answer(question("branch1-1"))).by == "branch1-1"
         with carrying_out(errand(act)):
             assert dict((await client.invoke(act, 10)).rows[0]) == {"ReturnValue": "0"}
+
+
+@slow
+async def test_an_answer_of_megabytes_is_read_beside_the_loop_and_in_short_pieces(place, asking, monkeypatch):
+    """Python's JSON reader lets nobody else go on while it reads one text, on whatever thread."""
+    much = QueryResult(tuple({"Name": "é" * 100, "Path": "x" * 60} for _ in range(10_000)), "raw", "branch1-1")
+
+    class Talkative(CountingMachines):
+        async def answer(self, question, seconds):
+            return much
+
+        async def invoke(self, action, seconds):
+            await super().invoke(action, seconds)
+            return much
+
+    read, noted = bounds.JsonReader.read, []
+
+    def noting(self, text):
+        noted.append((asyncio._get_running_loop() is not None, len(text)))
+        return read(self, text)
+
+    act = action("branch1-1")
+    async with asking() as client, Running(place, "branch1", Talkative()):
+        monkeypatch.setattr(bounds.JsonReader, "read", noting)
+        assert len((await client.answer(question("branch1-1"))).rows) == len(much.rows)
+        with carrying_out(errand(act)):
+            assert len((await client.invoke(act, 10)).rows) == len(much.rows)
+    assert sum(length for _, length in noted) > 10_000_000
+    assert max(length for _, length in noted) < 2**19
+    assert max(length for is_on_loop, length in noted if is_on_loop) < 2**13
 
 
 # Actions
