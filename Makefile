@@ -61,6 +61,7 @@ test-postgres: $(READY)  ## the ledger and the queue of sites in PostgreSQL: kil
 	$(PYTEST) $(SPREAD) $(DATABASE_TESTS)
 	STORE=postgresql $(PYTEST) $(SPREAD) -m "not sqlite" $(EITHER_STORE)
 	KILL_ROUNDS=60 $(PYTEST) tests/stories/test_two_bots_killed.py
+	KILL_ROUNDS=20 $(PYTEST) --long tests/stories/test_two_bots_killed.py
 	$(MAKE) test-two-bots
 
 test-two-bots: $(READY)  ## whole incidents again, on PostgreSQL with two bots that Slack gives each event in turn

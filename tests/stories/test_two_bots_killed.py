@@ -1,4 +1,5 @@
-"""Two bots on a database, one of them killed at whatever moment: the other goes on, and nothing is decided, done or said twice.
+"""Two bots on a database, one of them killed at whatever moment, or the database itself: it goes on, and nothing is decided,
+done or said twice.
 
 KILL_ROUNDS says how often; `make test-postgres` kills sixty times. The moments are those at which the ledger has grown by so
 many entries since the ticket was asked for: before and after each thing that is asked, decided, begun, ended and shown.
@@ -13,10 +14,11 @@ from collections import Counter
 import pytest
 from bot_pair import bot_messages, pair_on, until
 
+from bot.errors import LedgerError
 from bot.ledger.ticket_state import ENDS
 from bot.services import open_ledger
 
-ROUNDS = int(os.environ.get("KILL_ROUNDS", "3"))
+ROUNDS = int(os.environ.get("KILL_ROUNDS", "1"))
 _ENTRIES = 28  # of one ticket, from the line that asks for it to the last thing that is shown
 
 
@@ -35,17 +37,39 @@ async def pair(postgresql_cluster, tmp_path, monkeypatch):
 
 
 async def test_whoever_is_killed_the_other_goes_on(pair):
-    chance, asked = random.Random(7), 0
+    async def kill(chance):
+        doomed = chance.choice(pair.bots)
+        doomed.send_signal(signal.SIGKILL)
+        await until(lambda: doomed.poll() is not None)
+
+    await tickets_are_done_once(pair, kill)
+
+
+@pytest.mark.long
+async def test_a_database_that_just_ends_loses_nothing_and_the_bots_go_on(pair, postgresql_cluster):
+    """As with `pg_ctl stop -m immediate`: no session is ended in order. The anchors know each entry that was answered for."""
+
+    async def end(_chance):
+        await asyncio.to_thread(postgresql_cluster.stop, signal.SIGQUIT)
+        await asyncio.to_thread(postgresql_cluster.start)
+
+    await tickets_are_done_once(pair, end)
+    assert pair.settings.ledger.anchor_file.read_text()
+
+
+async def tickets_are_done_once(pair, harm):
+    """Let one ticket after the other be asked for, decided and done, with that harm in the middle of each."""
+    chance = random.Random(7)
     with open_ledger(pair.settings) as ledger:
         for number in range(ROUNDS):
             line = ("/drain-node hv03", "/resume-node hv03")[number % 2]
-            doomed, after = chance.choice(pair.bots), 1 + (number * 11 + chance.randrange(11)) % _ENTRIES
-            killing = asyncio.create_task(kill_after(ledger, doomed, after))
+            after = 1 + (number * 11 + chance.randrange(11)) % _ENTRIES
+            harming = asyncio.create_task(harm_after(ledger, after, lambda: harm(chance)))
             ticket = await asked_for(pair, ledger, line, number + 1)
             await decided(pair, ledger, ticket)
-            await until(lambda ticket=ticket: ledger.story(ticket)[-1].kind == "shown" and is_told(ledger, ticket))
-            killing.cancel()
-            await asyncio.gather(killing, return_exceptions=True)
+            await until(lambda ticket=ticket: is_told(ledger, ticket))
+            harming.cancel()
+            await asyncio.gather(harming, return_exceptions=True)
             kinds = Counter(one.kind for one in ledger.story(ticket))
             assert [kinds[one] for one in ("proposed", "approved", "started", "done")] == [1] * 4, kinds
             steps = [one for one in ledger.story(ticket) if one.kind == "intent"]
@@ -60,18 +84,28 @@ async def test_whoever_is_killed_the_other_goes_on(pair):
     assert twice == []
 
 
-async def kill_after(ledger, doomed, entries):
-    """Kill a bot once the ledger has so many entries more than now."""
-    head = await asyncio.to_thread(ledger.head)
-    begin = head.seq if head is not None else 0
+async def harm_after(ledger, entries, harm):
+    """Do harm once the ledger has so many entries more than now; what is begun is done whole."""
+    begin = await asyncio.to_thread(length, ledger)
+    await until(lambda: length(ledger) >= begin + entries)
+    doing = asyncio.ensure_future(harm())
+    try:
+        await asyncio.shield(doing)
+    finally:
+        await doing
 
-    def has_grown():
-        now = ledger.head()
-        return now is not None and now.seq >= begin + entries
 
-    await until(has_grown)
-    doomed.send_signal(signal.SIGKILL)
-    await until(lambda: doomed.poll() is not None)
+def length(ledger):
+    head = answered(ledger.head)
+    return head.seq if head is not None else 0
+
+
+def answered(ask, *told, **named):
+    """What a ledger says; None while its database is away."""
+    try:
+        return ask(*told, **named)
+    except LedgerError:
+        return None
 
 
 async def asked_for(pair, ledger, line, number):
@@ -81,7 +115,7 @@ async def asked_for(pair, ledger, line, number):
         await operator.types(line)
         try:
             async with asyncio.timeout(30):
-                while len(ledger.entries(kind="proposed", limit=-1)) < number:  # noqa: ASYNC110 - another process writes
+                while len(answered(ledger.entries, kind="proposed", limit=-1) or ()) < number:  # noqa: ASYNC110 - another process writes
                     await asyncio.sleep(0.1)
         except TimeoutError:
             continue
@@ -93,7 +127,7 @@ async def decided(pair, ledger, ticket):
     """Whoever decides presses, both approvers at once, again and again, until one was heard."""
     operator, *approvers = (pair.slack.person(one) for one in ("operator", "approver", "second"))
     async with asyncio.timeout(120):
-        while not any(one.kind == "approved" for one in ledger.story(ticket)):
+        while not any(one.kind == "approved" for one in answered(ledger.story, ticket) or ()):
             # what else names the ticket, such as the answer to who asked, has none of the buttons
             plans = [one for one in operator.messages("hv-ops") if not one.thread_ts and ticket in str(one.blocks)]
             for button, people in (("Approve", approvers), ("Confirm", [operator])):
@@ -105,7 +139,8 @@ async def decided(pair, ledger, ticket):
 
 
 def is_told(ledger, ticket):
-    """Whether the end of a ticket stands in its thread."""
-    story = ledger.story(ticket)
+    """Whether the end of a ticket stands in its thread, as the last thing that there is to say."""
+    story = answered(ledger.story, ticket) or []
     ends = [one.seq for one in story if one.kind in ENDS]
-    return bool(ends) and any(one.kind == "shown" and one.fields.get("entry") == ends[-1] for one in story)
+    was_told = bool(ends) and any(one.kind == "shown" and one.fields.get("entry") == ends[-1] for one in story)
+    return was_told and story[-1].kind == "shown"
