@@ -72,7 +72,7 @@ def escape_each(outside: Iterable[str]) -> list[str]:
 
 def utf16_length(text: str) -> int:
     """The length of a text as Slack may count it: UTF-16 units, two for every emoji and rare script."""
-    return len(text) if text.isascii() else len(text) + sum(character > "\uffff" for character in text)
+    return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def unescape(mrkdwn: str) -> str:

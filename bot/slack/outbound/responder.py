@@ -91,7 +91,7 @@ class Reply:
 
     async def _said(self, message: Message) -> bool:
         try:
-            return await self._post(message)
+            return await self._post(await self._outbox.prepare(message))
         except DeliveryUnknown:
             return False
 
@@ -119,9 +119,9 @@ class Reply:
         await self._outbox.direct(self.where.user, message)
         return "direct"
 
-    async def _post(self, message: Message) -> bool:
+    async def _post(self, prepared: Message) -> bool:
         """Use the URL once, or once more per step down where Slack refuses the blocks."""
-        fitting: Message | None = await self._outbox.prepare(message)
+        fitting: Message | None = prepared  # once: it takes longer than anything else of a short answer
         while fitting is not None and self._uses and self._clock() < self._until:
             self._uses -= 1
             status, after = await self._use(fitting)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from bot.redaction import Redactor
 from bot.slack.outbound.api_errors import NotSent
 from bot.slack.outbound.message import Message
 from bot.slack.outbound.outbox import Outbox
@@ -69,6 +70,23 @@ async def test_progress_spends_one_use_beside_the_first_word_and_leaves_the_rest
     assert told == [True] + [False] * 8
     assert await reply.result(Message("the answer")) == "response_url"
     assert reply.posted == ["Checking", "0 of 9", "the answer"]
+
+
+async def test_what_is_said_is_masked_once_and_no_less():
+    """It is the longest part of the loop's work for a short answer, so all who ask at once would wait for it twice."""
+    masked = []
+
+    class Counting(Redactor):
+        def redact_text(self, text):
+            masked.append(text)
+            return super().redact_text(text)
+
+    reply = Spent()
+    reply._outbox._mask = Counting(("hunter22",))
+    assert await reply.begins(Message("Checking hunter22"))
+    assert await reply.result(Message("the answer is hunter22")) == "response_url"
+    assert masked == ["Checking hunter22", "the answer is hunter22"]
+    assert reply.posted == ["Checking [masked]", "the answer is [masked]"]
 
 
 class Pressed(PressedReply):
