@@ -343,29 +343,33 @@ class SitedClient(TargetClient):
             )
         try:
             pending = await self.queue.put(
-                site, "action", told, within=within, lasts=lasts, task=number, reads=_decoded
+                site, "action", told, within=within, lasts=lasts, task=number, look=look, reads=_decoded
             )
+        except Withheld:
+            raise
         except QueueRefuses as error:
             raise NotBegun(action.on, f"not begun: the queue refuses it: {error}.") from None
         except (QueueAway, HvopsError) as error:
             if not getattr(error, "was_sent", False):
                 says = f"not begun: the queue to the site {site.name} cannot be used: {str(error).rstrip('.')}."
                 raise NotBegun(action.on, says) from None
-            return await self._lost(site, action, number, str(error))
+            return await self._lost(site, action, number, error)
         try:
             return await self._wait_for_act(_Act(site, action.on, pending, began + seconds, began + within, look))
         finally:  # whoever asked may have been cancelled: what has not begun is not begun any more
             self.queue.forget(pending)
 
     async def _lost(
-        self, site: Site, action: InvokeMethod | RunProgram | RowTransaction, number: uuid.UUID, why: str
+        self, site: Site, action: InvokeMethod | RunProgram | RowTransaction, number: uuid.UUID, why: Exception
     ) -> QueryResult:
-        """It may have been put, and nobody could ask. Raises NotBegun or OutcomeUnknown."""
+        """It may have been put, and nobody waits for it. Raises Withheld, NotBegun or OutcomeUnknown."""
         try:
             state = await self.queue.withdraw(number, site)
         except (QueueAway, QueueRefuses):
             state = ""
         if state == "withdrawn":
+            if isinstance(why.__cause__, Withheld):
+                raise why.__cause__
             raise NotBegun(action.on, f"not begun: the queue to the site {site.name} was away: {why}.")
         raise OutcomeUnknown(action.on, f"whether the worker of {site.name} began it is not known: {why}.")
 
@@ -394,6 +398,8 @@ class SitedClient(TargetClient):
         if isinstance(found, ValueError):
             says = f"begun, effect unknown: the worker of {act.site.name} sent an answer that cannot be read: {found}."
             raise OutcomeUnknown(act.on, says)
+        if isinstance(found, Withheld):  # that is ours to say: what is held back here is begun again, and again
+            raise NotBegun(act.on, f"not begun: the worker of {act.site.name} says that it was held back.")
         if isinstance(found, TargetError):
             raise self._own_error(act.site, act.on, found)
         try:

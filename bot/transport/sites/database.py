@@ -28,7 +28,7 @@ _LONG_SECONDS = 20.0  # several statements, locks among them
 LISTEN_SECONDS = 10.0  # a connection that hears nothing for so long is asked whether it still lives
 _CONNECT_SECONDS = 5
 _OPTIONS = (
-    "-c client_connection_check_interval=5s -c statement_timeout=10s -c lock_timeout=5s"
+    "-c search_path=pg_catalog -c client_connection_check_interval=5s -c statement_timeout=10s -c lock_timeout=5s"
     " -c idle_in_transaction_session_timeout=10s -c standard_conforming_strings=on"
 )
 _KEPT_ALIVE = {
@@ -39,6 +39,7 @@ _KEPT_ALIVE = {
     "keepalives_count": 3,
     "tcp_user_timeout": 10_000,
 }
+MOST_SKEW = timedelta(minutes=5)  # between a clock of ours and the database's, as Kerberos allows [doc RFC 4120]
 _POOLED = "unsupported startup parameter"  # what PgBouncer says of options
 
 
@@ -58,6 +59,10 @@ class QueueRefuses(Exception):
     """The server understood, and says no: a right is missing, or the queue is of another version."""
 
 
+class ClockWrong(QueueRefuses):
+    """No time of the database's can be gone by."""
+
+
 @dataclass(frozen=True, slots=True)
 class Clock:
     """How the database's clock stands to ours.
@@ -75,6 +80,14 @@ class Clock:
         """What a reading tells that was asked for and arrived at these times of ours."""
         half = (after - before) / 2
         return cls(told - (before + half), half)
+
+    def must_be_right(self, whose: str) -> None:
+        """Raise ClockWrong where the database's is so far off that what is too late could be begun by it. `whose` clock ours is."""
+        if abs(self.offset) > MOST_SKEW + self.doubt:
+            seconds = abs(self.offset).total_seconds()
+            raise ClockWrong(
+                f"{whose} and that of the database differ by {seconds:.0f} s, so nobody can say whether it is too late"
+            )
 
 
 class Link:

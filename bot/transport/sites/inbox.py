@@ -15,12 +15,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from bot.ledger_place import Database
-from bot.transport.sites.database import STATEMENT_SECONDS, Clock, Link, QueueAway, QueueRefuses, utc_now
+from bot.transport.sites.database import STATEMENT_SECONDS, Clock, ClockWrong, Link, QueueAway, QueueRefuses, utc_now
 from bot.transport.sites.messages import get_text, join_part, loads, read_time
 from bot.transport.sites.schema import SCHEMA
 from bot.transport.sites.signing import SiteKey
 
-MOST_SKEW = timedelta(minutes=5)  # between a worker's clock and the database's, as Kerberos allows [doc RFC 4120]
 _LONGEST = timedelta(hours=1)  # that any task may last
 _BYTES_PER_SECOND = 2**18  # of the slowest link to a site
 
@@ -85,9 +84,11 @@ class Unread:
             raise NotOurs("it is too late")
         if max(not_after, until) - self.now > _LONGEST:
             raise NotOurs("it would last longer than any task does")
-        if self.kind == "action" and abs(self.clock.offset) > MOST_SKEW + self.clock.doubt:
-            says = f"the clock of the worker and that of the database differ by {abs(self.clock.offset).total_seconds():.0f} s"
-            raise NotOurs(f"{says}, so nobody can say whether it is too late")
+        if self.kind == "action":
+            try:
+                self.clock.must_be_right("the clock of the worker")
+            except ClockWrong as why:
+                raise NotOurs(str(why)) from None
         at = time.monotonic()
         begin_by, ends = (at + (one - self.now).total_seconds() for one in (not_after, until))
         return Task(self.id, self.kind, told, self.attempt, self.clock, begin_by, ends)

@@ -22,6 +22,7 @@ from typing import Any
 
 import structlog
 
+from bot.errors import Withheld
 from bot.ledger_place import Database
 from bot.transport.sites import schema
 from bot.transport.sites.database import STATEMENT_SECONDS, Clock, Link, QueueAway, QueueRefuses, prepare, utc_now
@@ -31,6 +32,7 @@ from bot.transport.sites.signing import SiteKey
 log = structlog.get_logger()
 
 POLL_SECONDS = 0.2
+_WANTED = timedelta(seconds=schema.WANTED_SECONDS)
 _WANT_EVERY = 1.0  # seconds
 _CLEAR_EVERY = 3600.0
 _LONG_READ = 20.0  # seconds for parts of megabytes
@@ -109,6 +111,30 @@ class Pending:
         return taken
 
 
+@dataclass(slots=True)
+class _New:
+    """A task that is being put.
+
+    Attributes:
+        within, lasts: as of `Queue.put`, from `began` on, by the monotonic clock.
+        was_sent: whether it may be there already.
+    """
+
+    id: uuid.UUID
+    kind: str
+    told: Mapping[str, Any]
+    within: float
+    lasts: float
+    look: Callable[[], None] | None
+    was_sent: bool = False
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def left(self) -> float:
+        """Seconds in which it may still be begun."""
+        return self.within - (time.monotonic() - self.began)
+
+
 @dataclass(slots=True, eq=False)
 class _Lane:
     """What is put for one site, and its connection."""
@@ -159,8 +185,11 @@ class Queue:
         task: uuid.UUID | None = None,
         most: int = 1,
         reads: Callable[[str, Clock], Any] | None = None,
+        look: Callable[[], None] | None = None,
     ) -> Pending:
         """Put a task, and put it again while nobody knows whether it is there.
+
+        An action is put without being wanted, then looked at once more, and only then wanted: a worker begins it at once.
 
         Args:
             site: whose worker takes it.
@@ -171,58 +200,75 @@ class Queue:
             task: its id, where it has one already.
             most: how many answers there can be.
             reads: reads the text of an answer, by how the database's clock stood; without it answers are their texts.
+            look: of an action, raises Withheld where it is not to be done any more. Blocks; called on a thread.
 
         Raises:
-            QueueAway: the queue could not be used in all that time; `was_sent` says whether it may be there all the same.
-            QueueRefuses: the server says no.
+            QueueAway: the queue could not be used in all that time, or it is not to be done any more; `was_sent` says whether it
+                may be there all the same.
+            QueueRefuses: the server says no, or its clock cannot be gone by; nothing was put.
+            Withheld: it is not to be done any more; nothing was put.
             SettingsError: the queue cannot be set up.
         """
-        began, number, lane = time.monotonic(), task or uuid.uuid4(), self._lane(site)
-        was_sent = False
+        new = _New(task or uuid.uuid4(), kind, told, within, lasts, look)
+        lane = self._lane(site)
         while True:
-            left = within - (time.monotonic() - began)
             try:
-                await self._prepare()
-                clock = await _clock(lane.link)
-                left = within - (time.monotonic() - began)
-                now = utc_now() + clock.offset
-                ends = now + timedelta(seconds=lasts - (time.monotonic() - began))
-                body = dumps(
-                    {
-                        "site": site.name,
-                        "id": str(number),
-                        "kind": kind,
-                        "not_after": (now + timedelta(seconds=left)).isoformat(),
-                        "until": ends.isoformat(),
-                        **told,
-                    }
-                )
-                values = (number, site.name, self._bot, kind, body, site.key.sign_task(body))
-                await lane.link.fetch(schema.PUT, (*values, now + timedelta(seconds=left)))
+                clock = await self._put_once(lane, new)
             except QueueAway as error:
-                was_sent = was_sent or error.was_sent
-                if time.monotonic() - began + POLL_SECONDS >= within:
-                    raise QueueAway(str(error), was_sent=was_sent) from error
+                new.was_sent = new.was_sent or error.was_sent
+                if new.left <= POLL_SECONDS:
+                    raise QueueAway(str(error), was_sent=new.was_sent) from error
                 await asyncio.sleep(POLL_SECONDS)
+            except (QueueRefuses, Withheld) as error:
+                if not new.was_sent:
+                    raise
+                raise QueueAway(str(error), was_sent=True) from error  # an earlier one may have arrived
             else:
-                pending = Pending(number, kind, site, clock, most=most)
+                pending = Pending(new.id, kind, site, clock, most=most)
                 if reads is not None:
                     pending.reads = reads
                 return self._wait_for(lane, pending)
 
+    async def _put_once(self, lane: _Lane, new: _New) -> Clock:
+        """Put it, and let it be begun. Answers how the database's clock stood. Raises as `put` does."""
+        site = lane.site
+        await self._prepare()
+        clock = await _clock(lane.link)
+        if new.look is not None:
+            clock.must_be_right(f"{self.place}: the clock of the bot")
+            await asyncio.to_thread(new.look)
+        now, left = utc_now() + clock.offset, timedelta(seconds=new.left)
+        body = dumps(
+            {
+                "site": site.name,
+                "id": str(new.id),
+                "kind": new.kind,
+                "not_after": (now + left).isoformat(),
+                "until": (now + left + timedelta(seconds=new.lasts - new.within)).isoformat(),
+                **new.told,
+            }
+        )
+        values = (new.id, site.name, self._bot, new.kind, body, site.key.sign_task(body), now + left)
+        await lane.link.fetch(schema.PUT, (*values, now if new.look is not None else now + _WANTED))
+        if new.look is not None:
+            new.was_sent = True
+            await asyncio.to_thread(new.look)
+            await lane.link.fetch(schema.WANT_ONE, (utc_now() + clock.offset + _WANTED, new.id))
+        return clock
+
     async def withdraw(self, task: uuid.UUID, site: Site) -> str:
         """Let nobody begin an action any more. Raises QueueAway.
 
-        Answers its state: "withdrawn"; that it was begun before; or GONE, where it was put and its row has vanished: by a
-        failover that lost it, or by whoever has the database.
+        Answers its state: "withdrawn"; that it was begun before; or GONE, where it may have been put and its row has vanished, or
+        somebody else withdrew it: by a failover that lost it, or by whoever has the database.
         """
         lane = self._lane(site)
         if (pending := lane.pending.get(task)) is not None:
             pending.wanted = False
-        rows = await lane.link.fetch(schema.WITHDRAW, (task, site.name, self._bot, "action"))
-        state, is_new = str(rows[0][0]), bool(rows[0][1])
-        if pending is None:
-            return state
+        rows = await lane.link.fetch(schema.WITHDRAW, (task, task, site.name, self._bot, "action"))
+        (state, is_new, before), *_ = rows
+        if pending is None:  # whoever withdrew it before, it was nobody here
+            return GONE if is_new or before == "withdrawn" else str(state)
         if is_new:
             state = GONE
         pending.see(state)
@@ -321,7 +367,7 @@ class Queue:
             if pending.kind != "action":
                 await link.fetch(schema.FORGET, ([pending.id],))
             elif pending.has_not_begun:
-                await link.fetch(schema.WITHDRAW, (pending.id, pending.site.name, self._bot, pending.kind))
+                await link.fetch(schema.WITHDRAW, (pending.id, pending.id, pending.site.name, self._bot, pending.kind))
 
     async def _clear(self) -> None:
         if time.monotonic() - self._cleared >= _CLEAR_EVERY:

@@ -186,16 +186,21 @@ EVERYTHING = (
 )
 
 CLOCK = "SELECT clock_timestamp()"
+# Both say until when it is wanted as a time: a statement that arrives late, out of a link that stood still, wants nothing any more.
 PUT = f"""WITH put AS (
     INSERT INTO {SCHEMA}.task (id, site, bot, kind, body, mac, not_after, wanted_until, state)
-    VALUES (%s, %s, %s, %s, %s, %s, %s, clock_timestamp() + make_interval(secs => {WANTED_SECONDS}), 'queued')
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, 'queued')
     ON CONFLICT (id) DO NOTHING RETURNING site)
 SELECT pg_notify('hvops_site_' || md5(site), '') FROM put WHERE {_HAS_ROOM}"""
+WANT_ONE = f"""WITH wanted AS (
+    UPDATE {SCHEMA}.task SET wanted_until = %s WHERE id = %s AND state IN ('queued', 'taken') RETURNING site)
+SELECT pg_notify('hvops_site_' || md5(site), '') FROM wanted WHERE {_HAS_ROOM}"""
 # What is not there yet can still come, out of a session that has lost its client: this row takes its place.
-WITHDRAW = f"""INSERT INTO {SCHEMA}.task AS task (id, site, bot, kind, body, mac, not_after, wanted_until, state)
+WITHDRAW = f"""WITH before AS (SELECT state FROM {SCHEMA}.task WHERE id = %s)
+INSERT INTO {SCHEMA}.task AS task (id, site, bot, kind, body, mac, not_after, wanted_until, state)
 VALUES (%s, %s, %s, %s, '', '', clock_timestamp(), clock_timestamp(), 'withdrawn')
 ON CONFLICT (id) DO UPDATE SET state = CASE WHEN task.state IN ('queued', 'taken') THEN 'withdrawn' ELSE task.state END
-RETURNING state, body = ''"""
+RETURNING state, body = '', (SELECT state FROM before)"""
 # A worker's login can hold the lock of a row of its own site's, by a call in a transaction that it does not end.
 WANT = f"""UPDATE {SCHEMA}.task SET wanted_until = clock_timestamp() + make_interval(secs => {WANTED_SECONDS})
 WHERE id IN (SELECT id FROM {SCHEMA}.task WHERE id = ANY (%s) AND state IN ('queued', 'taken') FOR UPDATE SKIP LOCKED)"""

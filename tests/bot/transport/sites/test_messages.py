@@ -21,8 +21,8 @@ from bot.api.queries import (
     Wql,
 )
 from bot.errors import NotFound, OutcomeUnknown, TargetError, TargetFault
-from bot.transport.sites.database import Clock
-from bot.transport.sites.inbox import MOST_SKEW, NotOurs, Unread
+from bot.transport.sites.database import MOST_SKEW, Clock
+from bot.transport.sites.inbox import NotOurs, Unread
 from bot.transport.sites.long_answers import from_lines, to_lines
 from bot.transport.sites.messages import (
     Answer,

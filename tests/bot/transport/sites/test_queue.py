@@ -4,6 +4,7 @@ import asyncio
 import threading
 import time
 import uuid
+from datetime import timedelta
 
 import psycopg
 import pytest
@@ -28,7 +29,8 @@ from bot.transport.client import QueryResult
 from bot.transport.errand import carrying_out
 from bot.transport.http import client as http
 from bot.transport.sites import client as sited
-from bot.transport.sites.database import Link
+from bot.transport.sites import queue, schema
+from bot.transport.sites.database import Link, QueueAway, QueueRefuses, utc_now
 from bot.transport.turns import asking_about, earlier_look, last_look, sending_unless
 
 ROW = "11111111-1111-1111-1111-111111111111"
@@ -299,6 +301,41 @@ async def test_a_stop_holds_back_what_a_worker_has_taken_and_not_begun(place, as
         await client.answer(question("branch1-1"))
     assert (machines.acts, states(admin)) == ({}, ["withdrawn"])
 
+@pytest.mark.parametrize("slow_at", ["its machine", "the database"])
+async def test_a_stop_that_comes_before_an_action_is_put_lets_it_be_put_no_more(place, asking, admin, slow_at):
+    """A worker that waits for it begins it at once: nobody would look again before it has gone out."""
+    machines, act, why = CountingMachines(), action("branch1-1"), ""
+    asked, may = asyncio.Event(), asyncio.Event()
+
+    async def prove(_on):
+        asked.set()
+        await may.wait()
+
+    async with asking() as client, Running(place, "branch1", machines):
+        await client.answer(question("branch1-1"))
+        with carrying_out(errand(act)), sending_unless(lambda: why):
+            if slow_at == "its machine":
+                client.prove = prove
+                waiting = asyncio.create_task(client.invoke(act, 20))
+                await asked.wait()
+                why = "changes are stopped"
+                may.set()
+            else:
+                with admin.transaction():
+                    admin.execute("LOCK TABLE task IN EXCLUSIVE MODE")
+                    waiting = asyncio.create_task(client.invoke(act, 20))
+                    await until(
+                        lambda: admin.execute("SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'task'::regclass")
+                        .fetchone()
+                    )  # fmt: skip
+                    why = "changes are stopped"
+            with pytest.raises(Withheld, match="changes are stopped"):
+                await waiting
+        await client.answer(question("branch1-1"))
+    assert machines.acts == {}
+    assert set(states(admin)) <= {"withdrawn"}
+
+
 
 async def _web_server(requests):
     async def serve(reader, writer):
@@ -367,15 +404,18 @@ async def test_what_nobody_can_say_is_still_to_be_done_is_begun_no_more_either(p
     machines, act, hangs, answers = Slow(), action("branch1-1"), threading.Event(), threading.Event()
 
     def why_not():
-        hangs.set()
-        answers.wait(60)
+        if is_silent:
+            hangs.set()
+            answers.wait(60)
         return ""
 
     async with asking() as client, Running(place, "branch1", machines):
         with carrying_out(errand(act)), sending_unless(why_not):
             waiting = asyncio.create_task(client.invoke(act, 60))
             try:
-                await until(lambda: states(admin) == ["taken"] and hangs.is_set())
+                await until(lambda: states(admin) == ["taken"])
+                is_silent = True
+                await until(hangs.is_set)
                 await until(lambda: not is_wanted())
                 machines.may.set()
                 await asyncio.gather(*running_tasks(), return_exceptions=True)
@@ -390,6 +430,7 @@ def running_tasks():
     return [one for one in asyncio.all_tasks() if one.get_name().startswith("task ")]
 
 
+    is_silent = False
 async def test_a_stop_holds_back_a_transaction_up_to_its_commit(place, asking, admin):
     """Behind the login a database can let it wait for its locks as long as it likes, and nothing is done yet."""
 
@@ -482,7 +523,7 @@ async def test_what_was_begun_and_never_told_is_unknown(place, asking, admin):
     act = action("branch1-1")
     async with asking() as client, Running(place, "branch1", Hanging()) as running:
         with carrying_out(errand(act)), pytest.raises(OutcomeUnknown, match="begun, effect unknown"):
-            await client.invoke(act, 1)
+            await client.invoke(act, 4)
         for task in running.worker._tasks.values():
             task.cancel()
     assert states(admin) == ["begun"]
@@ -633,6 +674,71 @@ async def test_an_action_that_is_shown_twice_is_done_once(place, asking, admin):
 )
 async def test_a_row_that_others_delete_or_change_is_no_proof_that_nothing_was_begun(
     place, asking, admin, done, is_stopped
+@slow
+@pytest.mark.parametrize("ahead", [-1, 1])
+async def test_no_action_is_put_by_a_clock_that_is_far_off(place, asking, admin, monkeypatch, ahead):
+    """What a database whose clock ran ahead takes would be good for that much longer once it is put right."""
+    monkeypatch.setattr(queue, "utc_now", lambda: utc_now() + timedelta(minutes=6 * ahead))
+    async with asking() as client:
+        with carrying_out(errand(action("branch1-1"))), pytest.raises(NotBegun, match="differ by 360 s"):
+            await client.invoke(action("branch1-1"), 20)
+    assert states(admin) == []
+
+
+@slow
+async def test_nobody_elses_functions_are_taken_for_the_servers(place, asking, admin):
+    admin.execute("CREATE SCHEMA IF NOT EXISTS evil")
+    admin.execute(
+        "CREATE OR REPLACE FUNCTION evil.clock_timestamp() RETURNS timestamptz LANGUAGE sql AS $$ SELECT now() + interval '4 min' $$"
+    )
+    admin.execute(f"ALTER DATABASE {admin.info.dbname} SET search_path = evil, pg_catalog")
+    try:
+        async with asking() as client:
+            clock = await queue._clock(client.queue._link)
+        assert abs(clock.offset) < timedelta(minutes=1)
+    finally:
+        admin.execute(f"ALTER DATABASE {admin.info.dbname} RESET search_path")
+
+
+@slow
+@pytest.mark.parametrize("then", ["refused", "DELETE FROM task", "UPDATE task SET state = 'withdrawn'"])
+async def test_what_was_put_and_not_answered_for_is_not_called_not_begun(place, asking, admin, monkeypatch, then):
+    """Its worker does it at once; the answer is lost, and the next one is that of a replica, or nothing is there any more."""
+    machines, act, sent, real = CountingMachines(), action("branch1-1"), [], Link.fetch
+
+    async def fetch(self, statement, values=(), seconds=5.0):
+        if statement == schema.WANT_ONE:
+            sent.append(await real(self, statement, values, seconds))
+            await until(lambda: machines.acts)
+            if then != "refused":
+                admin.execute(then)
+            raise QueueAway("lost", was_sent=True)
+        if sent and statement == schema.PUT:
+            raise QueueRefuses("read-only transaction") if then == "refused" else QueueAway("lost", was_sent=True)
+        return await real(self, statement, values, seconds)
+
+    async with asking() as client, Running(place, "branch1", machines):
+        monkeypatch.setattr(Link, "fetch", fetch)
+        with carrying_out(errand(act)), pytest.raises(OutcomeUnknown, match="is not known"):
+            await client.invoke(act, 3)
+    assert machines.acts == {"Pause": 1}
+
+
+@slow
+async def test_a_worker_does_not_say_that_changes_are_stopped(place, asking):
+    """What is held back is begun again, and again, each time with entries of its own: that is for the bot itself to say."""
+
+    class Holding(CountingMachines):
+        async def invoke(self, action, seconds):
+            await asyncio.to_thread(last_look(action.on))
+            raise Withheld(action.on, "nothing was sent: changes are stopped.")
+
+    act = action("branch1-1")
+    async with asking() as client, Running(place, "branch1", Holding()):
+        with carrying_out(errand(act)), pytest.raises(NotBegun, match="says that it was held back"):
+            await client.invoke(act, 20)
+
+
 ):
     """As a failover does that loses the row: what was begun would be told as not begun, and could be done again."""
 
