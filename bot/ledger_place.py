@@ -15,6 +15,8 @@ _FORM = (
     "%25 for %, %2F for /, %40 for @"
 )
 # What libpq or we could take for another part than it was meant for, so that part of a password would pass for a host.
+_FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl", "sslcrldir", "passfile")  # of libpq [doc libpq-connect]
+_NO_FILE = "system"  # as sslrootcert: the authorities of this machine
 _AMBIGUOUS = re.compile(r"%(?![0-9A-Fa-f]{2})|[\s#\x00-\x1f]")
 _NAME = re.compile(r"/[^/@:;&=]+")
 
@@ -55,6 +57,12 @@ class Database:
             *self._options.get("sslpassword", ()),
         )
         return tuple(dict.fromkeys(one for each in written for one in (unquote(each), each) if one))
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that its options name: who is believed to be the server, and who we are there."""
+        told = (one for name in _FILES for one in self._options.get(name, ()))
+        return tuple(Path(one) for one in told if one not in ("", _NO_FILE))
 
     @property
     def is_here(self) -> bool:

@@ -477,6 +477,12 @@ def load(path: Path | None = None) -> Settings:
             f"{_variables_like(str(error))}: not JSON. Lists are written as JSON: '[\"U1\"]'."
         ) from None
     settings = _absolute(settings, file.parent)
+    for table, place in _databases(settings):
+        if wrong := next((named for named in place.files if not named.is_absolute()), None):
+            raise SettingsError(
+                f"{file}: [{table}] database names {wrong}, which would be looked for in whatever folder hvops is started from. "
+                "Write its whole path."
+            )
     for named in _named_files(settings):
         must_be_ours(named)
     _refuse_wrong_forms(file, settings)
@@ -499,7 +505,16 @@ def _named_files(settings: Settings) -> Iterator[Path]:
     logins = [*credentials.profiles().values(), credentials.commvault, *credentials.load_balancer.values()]
     told = [getattr(login, name, None) for login in logins for name in ("certificate", "key", "ca_file")]
     told += [site.key_file for site in settings.sites.worker.values()] if settings.sites is not None else []
+    told += [named for _, place in _databases(settings) for named in place.files]
     return (path for path in (settings.inventory, *told) if path is not None and path.exists())
+
+
+def _databases(settings: Settings) -> Iterator[tuple[str, Database]]:
+    """The databases of PostgreSQL's that the settings name, each with its table."""
+    if isinstance(settings.ledger.place, Database):
+        yield "ledger", settings.ledger.place
+    if settings.sites is not None:
+        yield "sites", settings.sites.place
 
 
 def must_be_ours(file: Path) -> None:

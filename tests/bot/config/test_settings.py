@@ -447,6 +447,28 @@ def test_files_that_the_settings_name_are_refused_where_others_can_write_them(tm
         load(file)
 
 
+@pytest.mark.parametrize("option", ["sslrootcert", "sslcert", "sslkey", "sslcrl", "passfile"])
+@pytest.mark.parametrize("table", ["ledger", "sites"])
+def test_files_that_the_address_of_a_database_names_are_refused_where_others_can_write_them(tmp_path, table, option):
+    """Else who is believed to be the database would be theirs to say."""
+    named = tmp_path / "db.pem"
+    named.write_text("")
+    named.chmod(0o640)
+    sites = '[sites.worker.ghent]\nkey_file = "ghent.key"\n' if table == "sites" else ""
+    where = 'path = "data/ledger.db"'
+
+    def told(path):
+        line = f'database = "postgresql://hvops@db1/other?sslmode=verify-full&{option}={path}"'
+        return GOOD.replace(where, line) if table == "ledger" else f"{GOOD}[sites]\n{line}\n{sites}"
+
+    load(written(tmp_path, told(named)))
+    named.chmod(0o660)
+    assert f"{named}: other accounts of this machine can write it" in refusal(tmp_path, told(named))
+    assert "whatever folder hvops is started from" in refusal(tmp_path, told("ca.pem"))
+    if option == "sslrootcert":
+        load(written(tmp_path, told("system")))
+
+
 def test_a_link_is_judged_by_what_it_leads_to_and_where_that_lies(tmp_path):
     file = written(tmp_path, GOOD)
     folder = tmp_path / "elsewhere"
