@@ -83,16 +83,19 @@ def _within(gen: Generator[Any, Any, T], seconds: float) -> Generator[Any, Any, 
         return ended.value  # type: ignore[no-any-return]
 
 
-def connect(place: Database, options: str) -> Connection:
-    """Connect. Raises psycopg.Error."""
+def connect(place: Database, options: str, *, read_only: bool = False) -> Connection:
+    """Connect. `read_only`: every transaction, unless it says otherwise. Raises psycopg.Error."""
     connection = Connection.connect(
         conninfo.make_conninfo(place.url, **_KEPT_ALIVE),
         autocommit=True,
         options=options,
         application_name="hvops",
+        client_encoding="UTF8",
     )
     try:
         connection.patience = CONNECT_SECONDS
+        if read_only:  # not sooner: an address with target_session_attrs=read-write takes no session that began so [doc libpq-connect]
+            connection.execute("SELECT set_config('default_transaction_read_only', 'on', false)")
         if not _set(connection, _WATCHED):
             for name, value in _WATCHED.items():
                 _set(connection, {name: value})

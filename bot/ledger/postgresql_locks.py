@@ -44,7 +44,7 @@ from bot.ledger_place import Database
 
 ANSWER_SECONDS = 5.0  # for the server to say whether a lock is held; after that it counts as lost
 FRESH_SECONDS = 5.0  # so long a look at the duties is good for
-_OPTIONS = "-c lock_timeout=3s -c search_path=pg_catalog -c default_transaction_read_only=on"
+_OPTIONS = "-c lock_timeout=3s -c search_path=pg_catalog"
 KEYS = {duty: duty_key(duty) for duty in Duty}
 CHANNEL = "hvops_appended"
 _EAR_SECONDS = 1.0  # between two looks whether anybody still listens, and before a lost connection is made anew
@@ -279,14 +279,21 @@ def take_free(connection: Connection, keys: Sequence[int]) -> dict[int, int]:
 
 
 def connect_as(place: Database, name: str) -> Connection:
-    """A connection under that application_name, with keepalives and TCP's user timeout. Raises psycopg.Error."""
-    connection = connect(place, _OPTIONS)
+    """A connection under that application_name, with keepalives and TCP's user timeout. Raises psycopg.Error.
+
+    Of several servers in the address only the primary's locks count: a replica gives each of them once more.
+    """
+    connection = connect(place, _OPTIONS, read_only=True)
     try:
         connection.patience = ANSWER_SECONDS
-        connection.execute("SELECT set_config('application_name', %s, false)", (name,))
+        named = "SELECT set_config('application_name', %s, false), pg_is_in_recovery()"
+        found = connection.execute(named, (name,)).fetchone()
     except BaseException:
         connection.close()
         raise
+    if found is None or found[1]:
+        connection.close()
+        raise psycopg.OperationalError("it is a replica, not the primary")
     return connection
 
 

@@ -33,6 +33,7 @@ _DURABLE = ("on", "remote_apply")
 _OPTIONS = (
     f"-c search_path={schema.SCHEMA},pg_temp -c lock_timeout={LOCK_SECONDS}s"
     f" -c idle_in_transaction_session_timeout={IDLE_SECONDS}s -c standard_conforming_strings=on"
+    " -c default_transaction_read_only=off"
 )
 _SESSION = """SELECT current_setting('synchronous_commit'), current_setting('fsync'), current_setting('full_page_writes'),
     current_setting('server_encoding'), current_setting('session_replication_role'), pg_is_in_recovery()::text"""
@@ -304,7 +305,7 @@ class PostgresqlStore(Store):
 
     def _connect(self, *, read_only: bool) -> Connection:
         """A connection to a server that keeps what it has confirmed. Raises LedgerError for another one."""
-        connection = connect(self.place, f"{_OPTIONS} -c default_transaction_read_only={'on' if read_only else 'off'}")
+        connection = connect(self.place, _OPTIONS, read_only=read_only)
         try:
             self._must_keep_what_it_confirms(connection)
         except BaseException:

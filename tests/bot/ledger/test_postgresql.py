@@ -18,7 +18,7 @@ from bot.errors import LedgerError
 from bot.ledger import Ledger, postgresql_connection, postgresql_store
 from bot.ledger.places import open_locks, open_store
 from bot.ledger.postgresql_store import LOCK, PostgresqlStore
-from bot.ledger.shared_locks import Duty
+from bot.ledger.shared_locks import Duty, run_key
 from bot.ledger.store import CommitUnknown
 from bot.ledger_place import Database
 from bot.redaction import Redactor
@@ -253,9 +253,9 @@ def test_what_became_of_a_commit_is_not_guessed_while_nobody_can_be_asked(over, 
     wire.cut_at = COMMIT
     find = over._find_or_append
 
-    def find_after_the_server_went(drafts, unknown):
+    def find_after_the_server_went(drafts, unknown, there):
         monkeypatch.setattr(over._store, "_begin", refuse)
-        return find(drafts, unknown)
+        return find(drafts, unknown, there)
 
     def refuse(_):
         raise psycopg.OperationalError("the server is away")
@@ -576,3 +576,41 @@ def test_who_may_only_read_sees_the_views_and_the_ledger_stays_as_it_is(ledger, 
                 reader.execute(refused)
     assert ledger.is_stopped() is False
     assert ledger.verify().holds
+
+
+def test_an_address_of_two_servers_that_asks_for_the_primary_is_taken(tmp_path, place, postgresql_cluster):
+    """As the guide has it for a failover: every session begins as one that may write, also those that only read or lock."""
+    there = f"127.0.0.1:{postgresql_cluster.port}/"
+    url = place.url.replace(there, f"127.0.0.1:1,{there}") + "?target_session_attrs=read-write"
+    with Ledger(Database(url), tmp_path / "ledger.key", tmp_path / "anchors.txt") as ledger:
+        ledger.append("U1", entry_data("asked"))
+        ledger.shared.look()
+        assert ledger.shared.owns(Duty.RUNS)
+        assert ledger.verify().holds
+        with pytest.raises(LedgerError, match="read-only"):
+            ledger._reader.write("DELETE FROM blob")
+
+
+def test_no_lock_of_a_replica_counts():
+    """It gives each once more: of two bots, both would run a ticket."""
+    with cluster() as replica:
+        database = replica.database()
+        replica.stop()
+        (replica.data / "standby.signal").touch()
+        replica.start()
+        locks = open_locks(database)
+        with pytest.raises(LedgerError, match="it is a replica"):
+            locks.look()
+        with pytest.raises(LedgerError, match="it is a replica"):
+            locks.session().take(run_key("T-1"))
+        locks.close()
+
+
+@pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
+def test_every_sign_is_kept_whatever_a_client_is_told_to_write(opened, place, encoding):
+    with session(place) as other:
+        other.execute(f"ALTER DATABASE {place.url.rpartition('/')[2]} SET client_encoding = '{encoding}'")
+    line = "/check-writers Å日本"
+    ledger = opened()
+    assert ledger.append("U1", entry_data("asked", {"line": line})).data.line == line
+    assert [entry.data.line for entry in ledger.every()] == [line]
