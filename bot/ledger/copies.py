@@ -90,6 +90,7 @@ def move(
         try:
             with there.transaction():
                 there.rest()
+                there.check_definitions()  # what somebody has prepared there is told before the file is closed
                 _must_be_empty(there, f"{path} was not moved: {target} holds another ledger.")
                 last = copy(source, there)
                 step("copied")
@@ -150,6 +151,8 @@ def write_file(place: Place, file: Path) -> int:
                 source.patience = PATIENCE
                 with there.transaction():
                     last = copy(source, there)
+                if isinstance(place, Database) or source.is_export:
+                    there.mark_as_export()  # a second ledger beside the first, if somebody named it by path
                 there.write("PRAGMA journal_mode=DELETE")  # one file, which can be opened where nobody may write
             os.link(draft, file)  # unlike a rename, never replaces
     except OSError as error:

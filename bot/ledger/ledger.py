@@ -615,6 +615,11 @@ class Ledger(Reader):
             self._know_the_ledger()
             for moved in self._store.select("kind = ?", (Moved.kind,), 1, kinds=(Moved.kind,)):
                 self._must_go_on_here(moved)
+            if self._store.is_export:
+                raise LedgerError(
+                    f"{self.place} takes no entries: it was written out of a database by hvops audit export, to be read. Set "
+                    "database in [ledger] to where the ledger is."
+                )
             if known is not None and self.seal.ledger and known.ledger != self.seal.ledger:
                 raise LedgerError(
                     f"{self.place} is not the ledger that {self.anchor_file} records up to entry {known.seq}: that one has the "

@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from bot.ledger import views
 
 VERSION = 2  # PRAGMA user_version
+EXPORT = 0x68766F78  # PRAGMA application_id of a file that was written out of a database: "hvox"
 
 _ENDS = "'rejected', 'withdrawn', 'expired', 'lapsed', 'voided', 'done', 'failed', 'cancelled', 'closed'"
 

@@ -92,6 +92,15 @@ class SqliteStore(Store):
         """Another connection to the same file, only for reading. Raises LedgerError."""
         return SqliteStore(self.place, read_only=True)
 
+    def mark_as_export(self) -> None:
+        """It is written out of a database, to be read, and takes no entries of its own."""
+        self.write(f"PRAGMA application_id={schema.EXPORT}")
+
+    @property
+    def is_export(self) -> bool:
+        """Whether it was."""
+        return int(self.rows("PRAGMA application_id")[0][0]) == schema.EXPORT
+
     def integrity(self) -> str:
         """What SQLite finds wrong with its file, "ok" for nothing. An altered index would hide entries from every list."""
         try:

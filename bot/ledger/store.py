@@ -107,6 +107,11 @@ class Store(ABC):
     def integrity(self) -> str:
         """What the database finds wrong beside the bodies of the entries, "ok" for nothing: an index that hides some."""
 
+    @property
+    def is_export(self) -> bool:
+        """Whether it was written out of a database, to be read: the ledger goes on there."""
+        return False
+
     @abstractmethod
     def again(self) -> Store:
         """Another connection to the same database, only for reading. Raises LedgerError."""

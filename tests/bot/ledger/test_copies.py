@@ -15,7 +15,9 @@ from entry_samples import entry_data
 from bot.errors import LedgerError
 from bot.ledger import Ledger, copies
 from bot.ledger.copies import Mover, move, take_back, write_file
+from bot.ledger.key import read_key
 from bot.ledger.places import open_store
+from bot.ledger.verify import verify
 from bot.redaction import Redactor
 
 MOVER = Mover("os:ops1", "ops1@adm01", "adm01")
@@ -322,3 +324,32 @@ def test_a_file_that_was_written_from_a_database_takes_no_entries(tmp_path, file
     with pytest.raises(LedgerError, match="takes no more entries: the ledger was moved to postgresql"):
         Ledger(tmp_path / "review.db", *files[1:])
     assert goes_on(target, files)
+
+
+@pytest.mark.postgresql
+def test_nor_does_one_of_a_ledger_that_began_in_a_database(tmp_path, files, target):
+    """No entry says of that where it is."""
+    with Ledger(target, *files[1:]) as ledger:
+        ledger.append("U1", entry_data("asked"))
+    write_file(target, tmp_path / "review.db")
+    with pytest.raises(LedgerError, match="takes no entries: it was written out of a database"):
+        Ledger(tmp_path / "review.db", *files[1:])
+    assert verify(tmp_path / "review.db", read_key(files[1]), files[2]).holds
+    assert goes_on(target, files)
+    write_file(tmp_path / "review.db", tmp_path / "again.db")
+    with pytest.raises(LedgerError, match="takes no entries"):
+        Ledger(tmp_path / "again.db", *files[1:])
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize(
+    "prepared",
+    ["ALTER TABLE hvops.entry ADD COLUMN more text", "CREATE SCHEMA e; CREATE TABLE e.c () INHERITS (hvops.entry)"],
+)
+def test_a_database_that_somebody_has_prepared_is_refused_before_the_file_is_closed(files, target, history, prepared):
+    open_store(target).close()
+    with psycopg.connect(target.url, autocommit=True) as connection:
+        connection.execute(prepared)
+    with pytest.raises(LedgerError, match="hvops audit verify"):
+        move(files, target, MOVER, Redactor(()))
+    assert goes_on(files[0], files)
