@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import socket
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import SplitResult, parse_qs, quote, unquote, urlsplit
@@ -16,6 +17,7 @@ _FORM = (
 )
 # What libpq or we could take for another part than it was meant for, so that part of a password would pass for a host.
 _FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl", "sslcrldir", "passfile")  # of libpq [doc libpq-connect]
+_LOCAL = ("localhost", "ip6-localhost", "localhost4", "localhost6")
 _NO_FILE = "system"  # as sslrootcert: the authorities of this machine
 _AMBIGUOUS = re.compile(r"%(?![0-9A-Fa-f]{2})|[\s#\x00-\x1f]")
 _NAME = re.compile(r"/[^/@:;&=]+")
@@ -66,8 +68,8 @@ class Database:
 
     @property
     def is_here(self) -> bool:
-        """Whether it runs on this machine, so that who has this machine's disk has the ledger as well."""
-        return all(_is_here(unquote(host)) for host, _ in self._hosts)
+        """Whether it runs on this machine, so that who has this machine's disk has the ledger as well. No name is looked up."""
+        return all(_is_here(unquote(host)) for host, _ in self._reached)
 
     def is_same_as(self, other: Database) -> bool:
         """Whether both may be one, however they are written."""
@@ -76,7 +78,15 @@ class Database:
     @property
     def _servers(self) -> frozenset[tuple[str, str]]:
         return frozenset(
-            ("" if _is_here(unquote(host)) else host.lower().rstrip("."), port or _PORT) for host, port in self._hosts
+            ("" if _is_here(unquote(host)) else host.lower().rstrip("."), port or _PORT) for host, port in self._reached
+        )
+
+    @property
+    def _reached(self) -> tuple[tuple[str, str], ...]:
+        """Where a connection goes: to the address of a server, where it has one beside its name [doc libpq-connect]."""
+        known = self._option("hostaddr").split(",")
+        return tuple(
+            (known[at] if at < len(known) and known[at] else host, port) for at, (host, port) in enumerate(self._hosts)
         )
 
     @property
@@ -115,9 +125,20 @@ def _split(told: str) -> tuple[str, str]:
 
 
 def _is_here(host: str) -> bool:
-    if host in ("", "localhost") or host.startswith("/"):
+    """Whether that is this machine: by its own name, with or without a domain, or by an address of its own."""
+    name = host.strip("[]").lower().rstrip(".")
+    own = (*_LOCAL, socket.gethostname().lower().partition(".")[0])
+    if not name or name.startswith("/") or name.partition(".")[0] in own:
         return True
     try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
+        family, *_, address = socket.getaddrinfo(name, 0, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)[0]
+    except (OSError, UnicodeError):  # a name, which is looked up by nobody here
         return False
+    if ipaddress.ip_address(str(address[0]).partition("%")[0]).is_loopback:
+        return True
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as tried:
+            tried.bind(address)  # the kernel refuses an address of another machine's
+    except OSError:
+        return False
+    return True

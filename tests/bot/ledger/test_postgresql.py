@@ -16,6 +16,7 @@ from entry_samples import entry_data
 
 from bot.errors import LedgerError
 from bot.ledger import Ledger, postgresql_connection, postgresql_store
+from bot.ledger.anchors import is_elsewhere
 from bot.ledger.places import open_locks, open_store
 from bot.ledger.postgresql_store import LOCK, PostgresqlStore
 from bot.ledger.shared_locks import Duty, run_key
@@ -462,6 +463,20 @@ def test_of_two_databases_the_address_is_never_the_same():
     assert len({str(Database(url)) for url in (*others, one.url)}) == len(others) + 1
     assert str(Database("postgresql://u:p@db1:5433,db2/hvops?sslmode=require")) == "postgresql://db1:5433,db2/hvops"
     assert [Database(url).is_here for url in others] == [False, False, False, False, True, True]
+    assert Database("postgresql://db1/hvops?hostaddr=10.0.0.2").is_same_as(Database(others[3]))
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["LOCALHOST", "localhost.localdomain", "127.1", "0.0.0.0", "[::]", "db1/hvops?hostaddr=127.0.0.1", "name", "name."],
+)
+def test_a_database_of_this_machine_is_known_by_whatever_name_it_has(tmp_path, host):
+    """Its files and an anchor file of this machine's are in one snapshot."""
+    host = socket.gethostname() + {"name": "", "name.": ".corp.example."}[host] if host.startswith("name") else host
+    place = Database(f"postgresql://hvops@{host}" + ("" if "/" in host else "/hvops"))
+    assert place.is_here
+    assert not is_elsewhere(place, tmp_path / "anchors.txt")
+    assert is_elsewhere(Database("postgresql://hvops@192.0.2.1/hvops"), tmp_path / "anchors.txt")
 
 
 CHILD = """
