@@ -14,12 +14,14 @@ import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 import structlog
 
 from bot.api.actions import InvokeMethod, RowTransaction, RunProgram
 from bot.api.queries import GuestQuery, GuestRunReader, Query, RunReader, Wql
+from bot.api.rows import Rows
 from bot.api.web import read_address
 from bot.config.web_addresses import Network
 from bot.errors import (
@@ -53,7 +55,8 @@ _NOT_HEARD = 10.0  # seconds after which a worker counts as away
 _BEGIN_WITHIN = 20.0  # seconds in which an action has to begin, at most half of its own time
 _REPLY_GRACE = 2.0  # seconds that a reply may take after the act's own time
 _LOOK_EVERY = 0.5  # seconds between two looks whether an action is still to be done
-_GUESTS = 100_000  # of which it is remembered where they run
+_GUESTS = 100_000  # of each site, of which it is remembered that they run there
+_FEW = 1_000  # rows that are looked through on the loop
 _GUID = re.compile(r"\{?([0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})\}?")
 _NOT_OURS = "what was put into the queue was changed there by somebody else, or lost."
 _START = "Start hvops worker there, or see why it does not reach the database."
@@ -108,7 +111,9 @@ class SitedClient(TargetClient):
         self._networks = networks
         self._reaches_itself = reaches_itself
         self._batches: dict[tuple[str, str], _Batch] = {}
-        self._guests: OrderedDict[str, str] = OrderedDict()  # virtual machine -> the site whose hosts told of it
+        # Of each site, "" for what the bot reaches itself: the virtual machines that hosts told of, and in which order.
+        self._guests: dict[str, OrderedDict[str, int]] = {}
+        self._told = count()
         self._beside: set[asyncio.Task[None]] = set()
 
     @property
@@ -135,12 +140,14 @@ class SitedClient(TargetClient):
     async def _answer(self, question: Query, seconds: float) -> QueryResult:
         site = self._site_asked(question)
         if site is None:
-            return await super()._answer(question, seconds)
-        result = await self._ask_site(site, question, seconds)
-        check_nodes(question, result)
+            result = await super()._answer(question, seconds)
+        else:
+            result = await self._ask_site(site, question, seconds)
+            check_nodes(question, result)
         if isinstance(question, Wql):
-            self._remember_guests(site, result)
-            self._learn(question, result)
+            await self._remember_guests(site, result)
+            if site is not None:
+                self._learn(question, result)
         return result
 
     async def invoke(self, action: InvokeMethod, seconds: float = 60.0) -> QueryResult:
@@ -168,25 +175,36 @@ class SitedClient(TargetClient):
 
     def _site_asked(self, question: Query) -> Site | None:
         if isinstance(question, GuestQuery):
-            return self._site_of_guest(question.vm_id)
+            return self._site_of_guest(question)
         if isinstance(question, RunReader) and question.what == GROUP:
             return None
         if isinstance(question, RunReader) and question.what in PROBES:
             return self._site_of_web(question)
         return self.site_of(question.on)
 
-    def _site_of_guest(self, vm_id: str) -> Site | None:
-        """The site whose hosts told of it; else the one of the clusters that are asked about.
+    def _site_of_guest(self, question: GuestQuery) -> Site | None:
+        """The site whose hosts told of it, the last one of those that are asked about; else the one of these.
 
-        Of a stranger: the only site there is, where the bot itself reaches no host.
+        Any host can tell of any id, and a replica has that of its primary: no site speaks for a guest of another one's, but
+        where both are asked about. Of a stranger: the only site there is, where the bot itself reaches no host.
+
+        Raises:
+            MalformedResponse: hosts of several sites told of it, and nobody said which one it is about.
         """
-        home = self._guests.get(vm_id.strip("{}").lower())
-        sites = {self.site_of(place) for place in asked_about()} if home is None else set()
-        if len(sites) == 1 and (only := next(iter(sites))) is not None:
-            return only
-        if home is None and len(self.queue.sites) == 1 and not self._reaches_itself:
+        vm_id = question.vm_id.strip("{}").lower()
+        told = {self.queue.sites.get(home): ids[vm_id] for home, ids in self._guests.items() if vm_id in ids}
+        about = {self.site_of(place) for place in asked_about()}
+        if sites := (told.keys() & about):
+            return max(sites, key=told.__getitem__)
+        if len(left := about or set(told)) == 1:
+            return next(iter(left))
+        if not about and told:
+            both = " and ".join(sorted(site.name if site is not None else "the bot's own" for site in told))
+            says = f"hosts of several sites tell of its id ({both}), so nobody knows where it runs."
+            raise MalformedResponse(question.on, says, "Ask about its cluster.")
+        if len(self.queue.sites) == 1 and not self._reaches_itself:
             return next(iter(self.queue.sites.values()))
-        return self.queue.sites[home] if home else None
+        return None
 
     def _site_of_web(self, question: RunReader) -> Site | None:
         """A real server behind a site's load balancer is asked from there; a web server that is its member, too."""
@@ -198,13 +216,14 @@ class SitedClient(TargetClient):
         home = self._homes.get(question.on.lower(), "")
         return self.queue.sites[home.lower()] if home else None
 
-    def _remember_guests(self, site: Site, result: QueryResult) -> None:
-        for row in result.rows:
-            for cell in row.values():
-                if isinstance(cell, str) and 36 <= len(cell) <= 38 and (found := _GUID.fullmatch(cell)):  # noqa: PLR2004
-                    self._guests[found[1].lower()] = site.name.lower()
-        while len(self._guests) > _GUESTS:
-            self._guests.popitem(last=False)
+    async def _remember_guests(self, site: Site | None, result: QueryResult) -> None:
+        found = await asyncio.to_thread(_ids_in, result.rows) if len(result.rows) > _FEW else _ids_in(result.rows)
+        known = self._guests.setdefault(site.name.lower() if site is not None else "", OrderedDict())
+        for vm_id in found:
+            known[vm_id] = next(self._told)
+            known.move_to_end(vm_id)
+        while len(known) > _GUESTS:
+            known.popitem(last=False)
 
     # Questions
 
@@ -438,6 +457,12 @@ class SitedClient(TargetClient):
         nobody = await self._nobody(act.site)
         says = nobody or f"no worker of {act.site.name} began it in time."
         raise NotBegun(act.on, f"not begun: {says}", _START if nobody else "")
+
+
+def _ids_in(rows: Rows) -> list[str]:
+    """What may be the id of a virtual machine, in lower case."""
+    cells = (cell for row in rows for cell in row.values() if isinstance(cell, str) and 36 <= len(cell) <= 38)  # noqa: PLR2004
+    return [found[1].lower() for cell in cells if (found := _GUID.fullmatch(cell))]
 
 
 def _decoded(text: str, clock: Clock) -> Answer | TargetError | ValueError:

@@ -125,7 +125,33 @@ async def test_a_guest_is_asked_where_its_host_was(place, asking):
         await client.answer(question("branch2-1"))
         guest = GuestWql("crm", "crm.corp.example", vm_id, "root/cimv2", "Win32_Volume")
         assert client._site_asked(guest).name == "branch2"
-        with asking_about(["branch1-1"]):
+        with asking_about(["branch1-1", "branch2-1"]):
+            assert client._site_asked(guest).name == "branch2"
+
+
+@slow
+async def test_no_site_speaks_for_a_guest_of_another_ones(place, asking):
+    """Any host can tell of any id, in whatever column; and a replica has that of its primary."""
+    vm_id = str(uuid.uuid4())
+
+    class Host(CountingMachines):
+        async def answer(self, question, seconds):
+            is_host = not isinstance(question, GuestWql)
+            return QueryResult(({"Caption": vm_id.upper()} if is_host else {"Is": self},), "", question.on)
+
+    guest = GuestWql("crm", "crm.corp.example", vm_id, "root/cimv2", "Win32_Volume")
+    async with asking() as client, Running(place, "branch2", Host()), Running(place, "branch1", Host()):
+        await client.answer(question("branch1-1"))
+        with asking_about(["branch2-1"]):
+            assert client._site_asked(guest).name == "branch2"
+        with asking_about(["near"]):
+            assert client._site_asked(guest) is None
+        await client.answer(question("branch2-1"))
+        with asking_about(["branch2-1"]):
+            assert client._site_asked(guest).name == "branch2"
+        with pytest.raises(MalformedResponse, match=r"\(branch1 and branch2\)"):
+            await client.answer(guest)
+        with asking_about(["branch1-1", "branch2-1"]):  # both, as of a service with a replica: who told last
             assert client._site_asked(guest).name == "branch2"
 
 
@@ -276,31 +302,6 @@ async def test_a_stop_takes_back_what_is_queued_and_nothing_begins_later(place, 
     assert (machines.acts, states(admin)) == ({}, ["withdrawn"])
 
 
-async def test_a_stop_holds_back_what_a_worker_has_taken_and_not_begun(place, asking, admin):
-    class Slow(CountingMachines):
-        def __init__(self):
-            super().__init__()
-            self.may = asyncio.Event()
-
-        async def invoke(self, action, seconds):
-            look = last_look(action.on)
-            await self.may.wait()  # its login takes long
-            await asyncio.to_thread(look)
-            self.acts[action.method] += 1
-            return QueryResult((), "", action.on)
-
-    machines, act, why = Slow(), action("branch1-1"), ""
-    async with asking() as client, Running(place, "branch1", machines):
-        with carrying_out(errand(act)), sending_unless(lambda: why):
-            waiting = asyncio.create_task(client.invoke(act, 20))
-            await until(lambda: states(admin) == ["taken"])
-            why = "changes are stopped"
-            with pytest.raises(Withheld):
-                await waiting
-        machines.may.set()
-        await client.answer(question("branch1-1"))
-    assert (machines.acts, states(admin)) == ({}, ["withdrawn"])
-
 @pytest.mark.parametrize("slow_at", ["its machine", "the database"])
 async def test_a_stop_that_comes_before_an_action_is_put_lets_it_be_put_no_more(place, asking, admin, slow_at):
     """A worker that waits for it begins it at once: nobody would look again before it has gone out."""
@@ -335,6 +336,31 @@ async def test_a_stop_that_comes_before_an_action_is_put_lets_it_be_put_no_more(
     assert machines.acts == {}
     assert set(states(admin)) <= {"withdrawn"}
 
+
+async def test_a_stop_holds_back_what_a_worker_has_taken_and_not_begun(place, asking, admin):
+    class Slow(CountingMachines):
+        def __init__(self):
+            super().__init__()
+            self.may = asyncio.Event()
+
+        async def invoke(self, action, seconds):
+            look = last_look(action.on)
+            await self.may.wait()  # its login takes long
+            await asyncio.to_thread(look)
+            self.acts[action.method] += 1
+            return QueryResult((), "", action.on)
+
+    machines, act, why = Slow(), action("branch1-1"), ""
+    async with asking() as client, Running(place, "branch1", machines):
+        with carrying_out(errand(act)), sending_unless(lambda: why):
+            waiting = asyncio.create_task(client.invoke(act, 20))
+            await until(lambda: states(admin) == ["taken"])
+            why = "changes are stopped"
+            with pytest.raises(Withheld):
+                await waiting
+        machines.may.set()
+        await client.answer(question("branch1-1"))
+    assert (machines.acts, states(admin)) == ({}, ["withdrawn"])
 
 
 async def _web_server(requests):
@@ -402,6 +428,7 @@ async def test_what_nobody_can_say_is_still_to_be_done_is_begun_no_more_either(p
         return admin.execute("SELECT wanted_until > clock_timestamp() FROM task WHERE kind = 'action'").fetchone()[0]
 
     machines, act, hangs, answers = Slow(), action("branch1-1"), threading.Event(), threading.Event()
+    is_silent = False
 
     def why_not():
         if is_silent:
@@ -430,7 +457,6 @@ def running_tasks():
     return [one for one in asyncio.all_tasks() if one.get_name().startswith("task ")]
 
 
-    is_silent = False
 async def test_a_stop_holds_back_a_transaction_up_to_its_commit(place, asking, admin):
     """Behind the login a database can let it wait for its locks as long as it likes, and nothing is done yet."""
 
@@ -650,31 +676,6 @@ async def test_what_was_taken_in_time_is_not_begun_behind_it_whatever_the_databa
 
 
 @slow
-async def test_an_action_that_is_shown_twice_is_done_once(place, asking, admin):
-    machines, act = CountingMachines(), action("branch1-1")
-    async with asking() as client, Running(place, "branch1", machines):
-        with carrying_out(errand(act)):
-            await client.invoke(act, 20)
-        admin.execute("UPDATE task SET state = 'queued', worker = NULL WHERE kind = 'action'")
-        await until(lambda: states(admin) != ["queued"])
-        await client.answer(question("branch1-1"))
-    assert machines.acts == {"Pause": 1}
-
-
-@slow
-@pytest.mark.parametrize(
-    ("done", "is_stopped"),
-    [
-        ("DELETE FROM task", True),
-        ("DELETE FROM task", False),
-        ("UPDATE task SET state = 'taken'", True),
-        ("UPDATE task SET state = 'taken'", False),
-        ("UPDATE task SET state = 'withdrawn'", False),
-    ],
-)
-async def test_a_row_that_others_delete_or_change_is_no_proof_that_nothing_was_begun(
-    place, asking, admin, done, is_stopped
-@slow
 @pytest.mark.parametrize("ahead", [-1, 1])
 async def test_no_action_is_put_by_a_clock_that_is_far_off(place, asking, admin, monkeypatch, ahead):
     """What a database whose clock ran ahead takes would be good for that much longer once it is put right."""
@@ -739,6 +740,31 @@ async def test_a_worker_does_not_say_that_changes_are_stopped(place, asking):
             await client.invoke(act, 20)
 
 
+@slow
+async def test_an_action_that_is_shown_twice_is_done_once(place, asking, admin):
+    machines, act = CountingMachines(), action("branch1-1")
+    async with asking() as client, Running(place, "branch1", machines):
+        with carrying_out(errand(act)):
+            await client.invoke(act, 20)
+        admin.execute("UPDATE task SET state = 'queued', worker = NULL WHERE kind = 'action'")
+        await until(lambda: states(admin) != ["queued"])
+        await client.answer(question("branch1-1"))
+    assert machines.acts == {"Pause": 1}
+
+
+@slow
+@pytest.mark.parametrize(
+    ("done", "is_stopped"),
+    [
+        ("DELETE FROM task", True),
+        ("DELETE FROM task", False),
+        ("UPDATE task SET state = 'taken'", True),
+        ("UPDATE task SET state = 'taken'", False),
+        ("UPDATE task SET state = 'withdrawn'", False),
+    ],
+)
+async def test_a_row_that_others_delete_or_change_is_no_proof_that_nothing_was_begun(
+    place, asking, admin, done, is_stopped
 ):
     """As a failover does that loses the row: what was begun would be told as not begun, and could be done again."""
 
