@@ -55,6 +55,7 @@ class DriverCall:
                 *(sys.executable, "-P", "-m", "bot.transport.sql.driver_process"),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
+                env={name: value for name, value in os.environ.items() if not name.startswith("HVOPS_")},  # secrets
                 limit=_LONGEST,
                 start_new_session=True,  # an interrupt at the terminal is ours: a commit is waited for
             )
@@ -96,6 +97,8 @@ class DriverCall:
         rows: list[Row] = []
         while (told := await self._told_by(process.stdout)) is not None:
             if "rows" in told:
+                if not told["rows"] and looks and not self._is_committing:
+                    raise self._broken("what the ODBC driver's process said cannot be read")
                 if not told["rows"]:
                     return rows
                 rows += told["rows"]
@@ -106,7 +109,7 @@ class DriverCall:
                 raise _ERRORS[name](*words, **over)
             if (look := looks.get(told["look"])) is not None:
                 await asyncio.to_thread(look)  # it may read the ledger, or wait for the queue of a site
-            self._is_committing = told["look"] == "commit"
+            self._is_committing = self._is_committing or told["look"] == "commit"  # whatever is printed after that
             with suppress(ConnectionError):
                 process.stdin.write(b"go\n")
                 await process.stdin.drain()
@@ -115,12 +118,12 @@ class DriverCall:
     async def _told_by(self, output: asyncio.StreamReader) -> dict[str, Any] | None:
         """The next line; None at the end. Raises TargetError for what is none of ours: a driver can print, too."""
         told: Any = None
-        with suppress(ValueError):
+        with suppress(ValueError, RecursionError):
             line = await output.readline()
             if not line:
                 return None
             told = await asyncio.to_thread(json.loads, line)
-        if not isinstance(told, dict) or not told.keys() & {"rows", "look", "error"}:
+        if not isinstance(told, dict) or not _is_ours(told):
             raise self._broken("what the ODBC driver's process said cannot be read")
         return told
 
@@ -146,6 +149,17 @@ class DriverCall:
         finally:
             _kill(process)
             await asyncio.shield(_read_to_the_end(process))
+
+
+def _is_ours(told: Mapping[str, Any]) -> bool:
+    """Whether a line has the shape of one that the process says: a driver can print, too."""
+    if "rows" in told:
+        return isinstance(told["rows"], list) and all(isinstance(row, dict) for row in told["rows"])
+    if "error" in told:
+        words = told["error"]
+        is_list = isinstance(words, list) and len(words) == 4 and all(isinstance(word, str) for word in words)  # noqa: PLR2004 - kind, target, says, do
+        return is_list and words[0] in _ERRORS and "code" in told
+    return isinstance(told.get("look"), str)
 
 
 def _kill(process: asyncio.subprocess.Process) -> None:

@@ -270,7 +270,13 @@ async def test_the_widest_row_comes_over(in_place_of_the_driver):
     assert [len(row) for row in await call.rows()] == [32] * 3
 
 
-@pytest.mark.parametrize("says", ["'a driver that prints'", "'x' * 2**21", "[]", "3"])
+@pytest.mark.parametrize(
+    "says",
+    [
+        *("'a driver that prints'", "'x' * 2**21", "[]", "3", "'[' * 100_000"),
+        *("""'{"rows": 5}'""", """'{"look": ["commit"]}'""", """'{"error": ["KeyError", "", "", ""], "code": null}'"""),
+    ],
+)
 async def test_what_a_driver_prints_beside_its_answer_is_a_bad_reply(in_place_of_the_driver, says):
     call = in_place_of_the_driver(f"print({says})")
     with pytest.raises(MalformedResponse, match="Nothing was changed"):
@@ -281,6 +287,25 @@ async def test_what_a_driver_prints_while_it_commits_leaves_unknown_what_it_did(
     program = "driver_process._say({'look': 'commit'})\nsys.stdin.readline(); sys.stdin.readline()\nprint('noise')"
     with pytest.raises(OutcomeUnknown):
         await in_place_of_the_driver(program).rows({"commit": lambda: None})
+
+
+async def test_what_was_told_to_commit_is_unknown_whatever_is_printed_after_that(in_place_of_the_driver):
+    program = "\n".join(
+        f"driver_process._say({{'look': {look!r}}})\nsys.stdin.readline()" for look in ("start", "commit", "begin")
+    )
+    with pytest.raises(OutcomeUnknown):
+        await in_place_of_the_driver(f"sys.stdin.readline()\n{program}").rows({"commit": lambda: None})
+
+
+async def test_a_change_that_was_not_told_to_commit_is_not_done(in_place_of_the_driver):
+    with pytest.raises(MalformedResponse, match="Nothing was changed"):
+        await in_place_of_the_driver("driver_process._say({'rows': []})").rows({"commit": lambda: None})
+
+
+async def test_the_drivers_process_is_given_no_secrets_of_ours(in_place_of_the_driver, monkeypatch):
+    monkeypatch.setenv("HVOPS_SLACK__BOT_TOKEN", "xoxb-of-somebody")
+    call = in_place_of_the_driver("import os\ndriver_process._say_rows([dict(os.environ)])")
+    assert [name for name in (await call.rows())[0] if name.startswith("HVOPS_")] == []
 
 
 def test_half_a_character_in_a_name_is_a_bad_reply(monkeypatch):
