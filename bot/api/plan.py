@@ -13,6 +13,7 @@ somebody else than the requester has to approve it, and says of each how they kn
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -495,7 +496,7 @@ def _comparisons(step: Step) -> Iterator[CompareToBefore]:
 
 
 def _refuse_doubles(what: str, keys: list[str]) -> None:
-    if double := next((key for key in keys if keys.count(key) > 1), None):
+    if double := next((key for key, times in Counter(keys).items() if times > 1), None):
         raise ValueError(f"two {what}s are called {double}")
 
 

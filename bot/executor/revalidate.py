@@ -79,6 +79,10 @@ async def revalidate(run: Run, at: StepInstance | None) -> PlanDrift | NotDue | 
         log.exception("our bug while looking again", bug=bug, ticket=run.ticket)
         return PlanDrift(f"the plan could not be recalculated: something went wrong inside hvops itself (id {bug})")
     run.measured = short_reading(made.plan.current_state)
+    return await asyncio.to_thread(_compared, run, made, at)  # a plan is as long as a host makes it
+
+
+def _compared(run: Run, made: PlannedChange, at: StepInstance | None) -> PlanDrift | NotDue | None:
     if _is_same(run, made, at):
         return _not_yet(made) if at is None else None
     versions = (run.proposal.made.version, made.version)
@@ -93,7 +97,11 @@ async def void_ticket(run: Run, change: PlanDrift) -> None:
     mask = run.parts.mask
     replacement, why_not = await _replacement(run, change.made)
     why = f"{change.why}; no replacement was proposed: {why_not}" if why_not else change.why
-    voided = Voided(reason=mask.redact_text(why), difference=tuple(mask.redact_text(one) for one in change.lines))
+
+    def masked() -> Voided:
+        return Voided(reason=mask.redact_text(why), difference=tuple(mask.redact_text(one) for one in change.lines))
+
+    voided = await asyncio.to_thread(masked)
     await run.must_be_led_here()
     await run.parts.write_together(EntryDraft(BOT, voided, run.ticket), *replacement)
     run.tell("voided", why)
@@ -108,7 +116,8 @@ async def _replacement(run: Run, made: PlannedChange | None) -> tuple[list[Entry
         by = await parts.people(proposal.requester, proposal.requester_name)
         if missing := lacks(by, Role.OPERATOR, made.places):
             return [], f"{by.name} ({by.id}) {missing}"
-        draft = draft_proposal(
+        draft = await asyncio.to_thread(
+            draft_proposal,
             made,
             by,
             parts.policy,

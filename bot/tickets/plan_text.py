@@ -6,7 +6,8 @@ Every signed field stands in some line, so that two plans with different digests
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import count
 from types import MappingProxyType
 from typing import Any
 
@@ -22,7 +23,7 @@ from bot.api.actions import (
     Update,
 )
 from bot.api.command import Risk
-from bot.api.plan import Check, CompareToBefore, Expect, Gate, GateOutcome, Group, Meaning, Plan, Step
+from bot.api.plan import Check, CompareToBefore, Expect, Gate, GateOutcome, Meaning, Plan, Step
 from bot.api.queries import Query
 from bot.dispatch.query_session import describe
 from bot.tickets.answers import question_line
@@ -30,13 +31,13 @@ from bot.tickets.conditions import describe_terms
 from bot.tickets.plan_digest import signed_payload
 from bot.tickets.read_back import typed_in_words
 
+_COMPARED, _LETTERS = 30_000, 1_000  # characters of two plans, and of a line, up to which lines are compared by letters
 TAKEN_BACK = "If one of these steps fails, those of them that are done are rolled back:"
 STOPS_THERE = "If one of these steps fails, it stops there, and nothing is rolled back automatically:"
 
 
 def plan_lines(plan: Plan, risk: Risk, version: str, run_until: str = "") -> tuple[str, ...]:
     """The whole signed part, as people read it; `run_until` as its proposal says, "" where there is none yet."""
-    steps = [(group, step) for group in plan.groups for step in group.steps]
     return (
         f"Risk: {risk}",
         f"Locks: {', '.join(sorted(plan.locks)) or 'none'}",
@@ -50,7 +51,7 @@ def plan_lines(plan: Plan, risk: Risk, version: str, run_until: str = "") -> tup
         *((f"Soak time beyond its steps: {plan.soak_seconds} s",) if plan.soak_seconds else ()),
         f"Code: {version}",
         *(f"Gate: {_gate(gate)}" for gate in plan.gates),
-        *(line for group in plan.groups for line in _group(group, steps)),
+        *_groups(plan),
     )
 
 
@@ -81,7 +82,22 @@ def difference(old: Plan, new: Plan, risk: Risk, versions: tuple[str, str]) -> t
     if before == after:  # told apart by something that the lines do not show: show the bytes
         before = tuple(_flat("", signed_payload(old, risk, versions[0])))
         after = tuple(_flat("", signed_payload(new, risk, versions[1])))
-    return tuple(line for line in difflib.ndiff(before, after) if line.startswith(("- ", "+ ")))
+    return tuple(_different(before, after))
+
+
+def _different(before: Sequence[str], after: Sequence[str]) -> Iterator[str]:
+    """The lines that only one of two texts has, in order; in short ones a line stands beside the one that is most like it.
+
+    To find that one, all are compared letter by letter, which takes longer than the square of the text, and a host can make
+    it a megabyte long.
+    """
+    if sum(map(len, before)) + sum(map(len, after)) <= _COMPARED and max(map(len, (*before, *after))) <= _LETTERS:
+        yield from (line for line in difflib.ndiff(before, after) if line.startswith(("- ", "+ ")))
+        return
+    for what, start, end, new_start, new_end in difflib.SequenceMatcher(None, before, after).get_opcodes():
+        if what != "equal":
+            yield from (f"- {line}" for line in before[start:end])
+            yield from (f"+ {line}" for line in after[new_start:new_end])
 
 
 def _no_longer(old: Plan, new: Plan) -> Iterator[str]:
@@ -150,15 +166,17 @@ def _gate(gate: Gate) -> str:
     return f"{gate.description}: {verdict_on(gate)}{'' if gate.blocks or gate.passed else ' (does not block)'}"
 
 
-def _group(group: Group, steps: list[tuple[Group, Step]]) -> Iterator[str]:
-    rounds = f", {group.times} times" if group.times > 1 else ""
-    rounds += f" in {group.seconds} s together" if group.seconds else ""
-    rounds += f", counted as {group.unit}" if group.unit else ""
-    finishes = "" if group.revalidate_before else ", starts without recalculating the plan"
-    yield f"Group {group.key}{rounds}, on failure: {group.on_failure}{finishes}"
-    words = {step.key: f"step {number} ({step.description})" for number, (_, step) in enumerate(steps, 1)}
-    for step in group.steps:
-        yield from _step(steps.index((group, step)) + 1, step, words)
+def _groups(plan: Plan) -> Iterator[str]:
+    words = {step.key: f"step {number} ({step.description})" for number, step in enumerate(plan.steps, 1)}
+    numbers = count(1)
+    for group in plan.groups:
+        rounds = f", {group.times} times" if group.times > 1 else ""
+        rounds += f" in {group.seconds} s together" if group.seconds else ""
+        rounds += f", counted as {group.unit}" if group.unit else ""
+        finishes = "" if group.revalidate_before else ", starts without recalculating the plan"
+        yield f"Group {group.key}{rounds}, on failure: {group.on_failure}{finishes}"
+        for step in group.steps:
+            yield from _step(next(numbers), step, words)
 
 
 def _step(number: int, step: Step, words: Mapping[str, str]) -> Iterator[str]:

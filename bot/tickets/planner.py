@@ -92,8 +92,12 @@ class Planner:
         with asking_about(line.scopes):
             facts = await spec.collect(args, look)
         is_rest = bool(group) and spec.plan_on is not None
-        fresh = spec.plan_on(args, facts, group) if group and spec.plan_on is not None else spec.plan(args, facts)
-        made = await self._with_doubts(self._with_refusals(fresh))
+
+        def planned() -> Plan:
+            fresh = spec.plan_on(args, facts, group) if group and spec.plan_on is not None else spec.plan(args, facts)
+            return self._with_refusals(fresh)
+
+        made = await self._with_doubts(await asyncio.to_thread(planned))  # from lists as long as a host makes them
         plan = self._as_allowed(made, line.target or str(line))
         places = tuple(
             dict.fromkeys(
@@ -125,15 +129,19 @@ class Planner:
             approved: the plan that was proposed, where it is made anew.
         """
         proposal = await asyncio.to_thread(proposal_of, self._ledger, ticket)
-        made = build_undo(proposal, story_of(await asyncio.to_thread(self._ledger.story, ticket)), self.version)
+        made = await asyncio.to_thread(self._taken_back, proposal)
         if not made.plan.groups:
             return made
         back = replace(made.plan, gates=await self._gates_back(proposal, made.plan))
-        plan = self._as_allowed(await self._with_doubts(self._with_refusals(back)), ticket)
+        plan = self._as_allowed(await self._with_doubts(await asyncio.to_thread(self._with_refusals, back)), ticket)
         now = await asyncio.to_thread(self._ledger.ticket, ticket)
         if now is not None and now.end == Done.kind:
             plan = self._with_windows(plan, made.places, approved, group)
         return replace(made, plan=plan)
+
+    def _taken_back(self, proposal: Proposal) -> PlannedChange:
+        """What takes a ticket back, by its entries, of which there may be tens of thousands."""
+        return build_undo(proposal, story_of(self._ledger.story(proposal.ticket)), self.version)
 
     def _with_windows(self, plan: Plan, places: Sequence[str], approved: Plan | None, group: str) -> Plan:
         """The plan with what windows mean for it. A clock that was set back ends no freeze."""
@@ -154,9 +162,13 @@ class Planner:
             raise
         except HvopsError as error:
             return gates_not_asked(proposal.ticket, proposal.plan, str(error))
-        if spec.undo_gates is not None:
-            return gates_back(spec.undo_gates(args, facts, back))
-        return gates_afresh(proposal.plan, spec.plan(args, facts))
+
+        def judged() -> tuple[Gate, ...]:
+            if spec.undo_gates is not None:
+                return gates_back(spec.undo_gates(args, facts, back))
+            return gates_afresh(proposal.plan, spec.plan(args, facts))
+
+        return await asyncio.to_thread(judged)
 
     async def _line(self, proposal: Proposal) -> CommandLine:
         return await resolve(self._inventory, read_line(self._registry, read_typed(proposal.made.line)), None)

@@ -15,6 +15,7 @@ from bot.api.plan import (
     Gate,
     GateOutcome,
     Group,
+    OpenQuestion,
     Plan,
     PromisedTime,
     Step,
@@ -24,6 +25,7 @@ from bot.api.plan import (
 from bot.api.queries import GuestRegistry, GuestWql, Predicate, Registry, RunReader, SampleHistory, Wql, make_params
 from bot.api.report import Remedy, Sample
 from bot.errors import LedgerError
+from bot.tickets import plan_text
 from bot.tickets.plan_digest import digest, group_digest, plan_from_json, plan_to_json, signed_payload
 from bot.tickets.plan_text import difference, plan_lines
 
@@ -229,6 +231,25 @@ def test_what_a_person_reads_names_every_target_and_wait():
         "- Locks: cluster:prod, node:hv03",
         "+ Locks: cluster:branch",
     )
+
+
+@pytest.mark.parametrize("long", ["many lines", "one line"])
+def test_of_a_long_plan_no_line_is_compared_letter_by_letter(monkeypatch, long):
+    """Two gates that named 300 guests each took minutes of the loop, and a thousand steps hours."""
+
+    def plan(tag):
+        names = [f"{tag}-{number:04}" for number in range(900)]
+        if long == "one line":
+            unknowns = tuple(OpenQuestion(f"free space of {name}", "silent") for name in names)
+            return replace(PLAN, gates=(Gate("room", GateOutcome.NOT_KNOWN, unknowns=unknowns),))
+        return replace(PLAN, gates=tuple(Gate(f"{name} has room", GateOutcome.PASSED) for name in names))
+
+    monkeypatch.setattr(plan_text.difflib, "ndiff", lambda *_: pytest.fail("it took long"))
+    lines = difference(plan("crm"), plan("sql"), Risk.HIGH, ("1", "1"))
+    assert {line[:2] for line in lines} == {"- ", "+ "}
+    assert all("crm-" in line for line in lines if line.startswith("- "))
+    assert all("sql-" in line for line in lines if line.startswith("+ "))
+    assert sum(line.count("-0899") for line in lines) == 2
 
 
 @pytest.mark.parametrize(
