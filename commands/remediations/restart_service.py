@@ -40,6 +40,7 @@ from commands.writer_reset.effects import HYPER_V_STOPS, WRITERS_STOP, StopFacts
 from commands.writer_reset.facts import ResetFacts, find_reset_facts
 from commands.writer_reset.gates import not_clustered, owned_by_cluster
 
+_COMPARED = 2_000  # names that a typed one is compared with; a host has some three hundred
 _HYPER_V = ("vmms", "vmcompute")  # a restart while guests move or are saved can fail both, so the node is drained first
 _VSS = {"vss", "swprv"}  # the service itself, and the provider of its shadow copies
 _CORE = "Windows depends on it. Reboot the host instead."
@@ -115,11 +116,17 @@ async def collect(args: Args, ask: QueryClient) -> RestartFacts:
     found = _find(facts.services, " ".join(args.service))
     if len(found) != 1 or found[0].state != RUNNING or _why_never(found[0].name):
         return facts
-    if _hyper_v_among(args.host.name, facts, found[0]):
+    hyper_v, writers = await asyncio.to_thread(_among, args.host.name, facts, found[0])  # of what a host lists
+    if hyper_v:
         return replace(facts, hyper_v=await find_reset_facts(args.host, ask)) if args.host.cluster else facts
-    if _writers_among(args.host.name, facts, found[0]):
+    if writers:
         return replace(facts, writers=await find_reset_facts(args.host, ask))
     return facts
+
+
+def _among(on: str, facts: RestartFacts, one: Service) -> tuple[bool, bool]:
+    """Whether one of Hyper-V's services would be stopped, and whether one with writers would."""
+    return _hyper_v_among(on, facts, one), _writers_among(on, facts, one)
 
 
 def plan(args: Args, facts: RestartFacts) -> Plan:
@@ -148,7 +155,8 @@ def plan(args: Args, facts: RestartFacts) -> Plan:
 def _restart(args: Args, facts: RestartFacts, one: Service, dependents: tuple[str, ...] | Unknown) -> Plan:
     """The plan for a service that runs."""
     on = args.host.name
-    also = [] if isinstance(dependents, Unknown) else [_listed(facts, name) or name for name in dependents]
+    listed = _listed(facts)
+    also = [] if isinstance(dependents, Unknown) else [listed.get(name.lower()) or name for name in dependents]
     running = [other for other in also if isinstance(other, Service) and other.state != STOPPED]
     hyper_v = _hyper_v_gates(args, facts)
     guard = _is_free(facts)
@@ -210,11 +218,10 @@ def _folded(name: str) -> str:
     return " ".join(name.lower().split())
 
 
-def _listed(facts: RestartFacts, name: str) -> Service | None:
-    """The service of that short name, as the host lists it."""
-    if isinstance(facts.services, Unknown):
-        return None
-    return next((one for one in facts.services if one.name.lower() == name.lower()), None)
+def _listed(facts: RestartFacts) -> dict[str, Service]:
+    """The services as the host lists them, by short name in lower case: the first of each. It may list tens of thousands."""
+    services = () if isinstance(facts.services, Unknown) else facts.services
+    return {one.name.lower(): one for one in reversed(services)}
 
 
 def _which(on: str, services: Sequence[Service], wanted: str, found: Sequence[Service]) -> str:
@@ -230,7 +237,8 @@ def _near(services: Sequence[Service], word: str) -> list[Service]:
     """Services of a name like that one, at most five."""
     by_name = {folded: one for one in services for folded in (_folded(one.display_name), _folded(one.name)) if folded}
     inside = [name for name in by_name if word and word in name]
-    close = [*inside, *difflib.get_close_matches(word, by_name, n=5, cutoff=0.7)]
+    near = difflib.get_close_matches(word, by_name, n=5, cutoff=0.7) if len(by_name) <= _COMPARED else []
+    close = [*inside, *near]
     return list(dict.fromkeys(by_name[name] for name in close))[:5]
 
 
@@ -337,8 +345,8 @@ def _dependents(on: str, facts: RestartFacts, one: Service) -> tuple[str, ...] |
 
 def _running_among(facts: RestartFacts, names: tuple[str, ...] | Unknown) -> list[str]:
     """Those of these services that are not stopped."""
-    known = () if isinstance(names, Unknown) else names
-    return [other.name for name in known if (other := _listed(facts, name)) and other.state != STOPPED]
+    known, listed = () if isinstance(names, Unknown) else names, _listed(facts)
+    return [other.name for name in known if (other := listed.get(name.lower())) and other.state != STOPPED]
 
 
 def _hyper_v_among(on: str, facts: RestartFacts, one: Service) -> bool:

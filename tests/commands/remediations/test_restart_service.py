@@ -1,10 +1,12 @@
 """`/restart-service`: the plan whole, with and without services that depend on it, and every refusal with its reason."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 
 from bot.api.actions import InvokeMethod
+from bot.api.arguments import Target
 from bot.api.command import Risk, Role
 from bot.api.facts import Unknown
 from bot.api.plan import Check, CompareToBefore, Expect, Gate, GateOutcome, Group, Plan, Step
@@ -12,6 +14,7 @@ from bot.api.queries import Predicate, Wql
 from bot.api.report import Remedy
 from bot.tickets.plan_digest import digest
 from commands.drain.steps import gate_no_locks, is_drained
+from commands.remediations import restart_service
 from commands.remediations.restart_service import COMMAND, ServiceName
 from commands.sources.rules import writer_services
 from commands.sources.services import CARRIES_US
@@ -779,3 +782,33 @@ async def test_a_service_that_writers_live_in_is_not_stopped_under_a_backup(rest
     assert [gate.description for gate in plan.gates if gate.outcome is GateOutcome.BLOCKED] == [
         "No backup is running on hv03"
     ]
+
+
+class Gone(tuple):
+    """A list that notes how often it is gone through."""
+
+    __slots__ = ()
+    times = 0
+
+    def __iter__(self):
+        Gone.times += 1
+        return super().__iter__()
+
+
+async def test_of_thousands_of_services_each_is_looked_up_and_not_compared_with_all(scripted, make):
+    """A host that listed four thousand that depend on one held the loop for a minute."""
+    many = [service(f"svc{number:04}") for number in range(300)]
+    told = script(make, *many, pairs=[*PAIRS, *(("Spooler", one["Name"]) for one in many[:99])])
+    args = COMMAND.args(Target("hv03", "host", "prod", backup=()), service=named("Spooler"))
+    facts = await COMMAND.collect(args, scripted(told))
+    few, Gone.times = replace(facts, services=Gone(facts.services)), 0
+    made = COMMAND.plan(args, few)
+    assert len(made.steps) == 201
+    assert Gone.times < 20
+
+
+async def test_a_typed_name_is_not_compared_with_tens_of_thousands(restart, monkeypatch):
+    monkeypatch.setattr(restart_service.difflib, "get_close_matches", lambda *_, **__: pytest.fail("it took long"))
+    many = [service(f"svc{number:05}") for number in range(3_000)]
+    made = await restart("svcx", *many)
+    assert made.reason.startswith("No plan for hv03: there is no service called “svcx” on it.")
