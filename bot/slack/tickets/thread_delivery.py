@@ -96,7 +96,7 @@ class ThreadDelivery:
         self, card: TicketView, entry: Entry, place: MessageRef, kept: MessageState, *, shows_end: bool
     ) -> NotSent | DeliveryUnknown | None:
         """Tell one entry. Returns what kept it from being told; None where it is told."""
-        message = entry_message(card, entry)
+        message = await asyncio.to_thread(entry_message, card, entry)  # as long as a plan, or as what a host told
         missing: list[str] = []
         if entry.kind == "proposed" and await self._is_hidden(card, message):
             return NotSent(
@@ -123,8 +123,11 @@ class ThreadDelivery:
 
     async def _is_hidden(self, card: TicketView, message: Message | None) -> bool:
         """Whether a part of the plan would be masked: a service may have given it out as its token since it was proposed."""
-        told = replace(message or Message(""), files=(plan_file(card.proposal),))
-        return await asyncio.to_thread(self._outbox.hides, told)
+
+        def hides() -> bool:
+            return self._outbox.hides(replace(message or Message(""), files=(plan_file(card.proposal),)))
+
+        return await asyncio.to_thread(hides)
 
     async def _say(
         self, entry: Entry, line: Message, place: MessageRef, key: str, kept: MessageState
@@ -146,10 +149,10 @@ class ThreadDelivery:
         self, card: TicketView, entry: Entry, place: MessageRef, kept: MessageState
     ) -> NotSent | DeliveryUnknown | None:
         """Upload the files that belong to an entry; where they are refused, say them."""
-        message = entry_message(card, entry)
+        message = await asyncio.to_thread(entry_message, card, entry)
         files = list(message.files) if message is not None else []
         if entry.kind == "proposed" and kept.needs_file and not files:
-            files = [plan_file(card.proposal)]
+            files = [await asyncio.to_thread(plan_file, card.proposal)]
         if entry.kind in ENDS:
             files += await asyncio.to_thread(lambda: list(self._evidence(card)))
         for file in files:
@@ -177,7 +180,7 @@ class ThreadDelivery:
                 if (entry.seq, member) in directly:
                     continue
                 key = f"{card.id} direct {entry.seq} {member}"
-                message = direct_message(card, entry, why)
+                message = await asyncio.to_thread(direct_message, card, entry, why)
                 if message is None:
                     continue
                 error = await kept.once(key, self._direct(member, message, key, entry, kept))

@@ -417,7 +417,7 @@ class TicketMessages:
             raise NotSent(
                 "no_channel", f"No ops_channel is set in the inventory for {where}, so nobody sees {card.id}."
             )
-        message = ticket_message(self._sealed(card, channel))
+        message = await asyncio.to_thread(ticket_message, self._sealed(card, channel))  # as long as its plan
         kept, key = self._keeping.get(card.id), _card_key(card)
         is_old = self._threads.may_be_sent(card.entries[0], kept)
         if kept.placed is not None:  # only that could not be written down
@@ -445,9 +445,9 @@ class TicketMessages:
 
     async def _update(self, card: TicketView, place: MessageRef) -> MessageRef:
         """Change the message of a ticket, or post it anew where it is gone, or stands but cannot be changed."""
-        message = ticket_message(card)
+        message = await asyncio.to_thread(ticket_message, card)
         kept = self._keeping.get(card.id)
-        if kept.was_sent(message):
+        if await asyncio.to_thread(kept.was_sent, message):
             return place
         try:
             await self._outbox.update(place.channel, place.ts, message, _card_key(card, -1))

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import threading
 from datetime import timedelta
 
 import newer_version
@@ -10,6 +11,7 @@ from entry_samples import entry_data
 from bot.dispatch.pipeline import Request
 from bot.executor.context import TicketChange
 from bot.slack.render.ticket import ticket_message
+from bot.slack.tickets import thread_delivery, ticket_messages
 from bot.slack.tickets.message_table import MessageRef, button_seal
 from lab.slack.plain_text import plain_text
 
@@ -478,3 +480,23 @@ async def test_a_proposal_whose_blocks_slack_refuses_keeps_its_buttons_and_its_p
         await bench.approver.clicks(plan, "Approve")
         await bench.ended("done")
         assert (await bench.viewer.sees("T-1 DONE: Repair on hv03", "hv-ops")).ts == plan.ts
+
+
+async def test_what_grows_with_a_plan_or_with_what_a_host_told_is_drawn_beside_the_loop(bench, monkeypatch):
+    """A plan may be a megabyte long, and so may be how it was before and after a step: either took up to a second to draw."""
+    loop, drawn = threading.get_ident(), []
+    for module, name in ((ticket_messages, "ticket_message"), (thread_delivery, "entry_message")):
+        real = getattr(module, name)
+
+        def draw(*given, name=name, real=real):
+            drawn.append((name, threading.get_ident() == loop))
+            return real(*given)
+
+        monkeypatch.setattr(module, name, draw)
+    bench.world.gate.set()
+    async with bench.running():
+        await bench.operator.types("/repair hv03")
+        await bench.approver.clicks(await bench.viewer.sees("Repair on hv03?", "hv-ops"), "Approve")
+        await bench.ended("done")
+    assert {name for name, _ in drawn} == {"ticket_message", "entry_message"}
+    assert not [name for name, is_on_the_loop in drawn if is_on_the_loop]
