@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
+from functools import partial
 
 from bot.dispatch.command_line import EntryPoint, TypedLine, read_typed
 from bot.dispatch.pipeline import Request
@@ -68,12 +69,16 @@ class ReviewClicks:
         await self._window(click, render.filter_view(kept.token, kept.wanted, self._desk.parts.registry.commands))
 
     async def _csv(self, click: Click) -> None:
-        request = await self._request(click, f"{_LINE} csv")
-        file, more = await self._reviews.csv(request, click.token)
-        says = f"{file.name} is in your messages from hvops."
-        if more:
-            says += f" It holds the newest {render.MOST_IN_CSV:,} rows; narrow the filters, or run hvops audit export."
-        await self._send(click, file, says)
+        async def send(found: tuple[File, int]) -> None:
+            file, more = found
+            says = f"{file.name} is in your messages from hvops."
+            if more:
+                says += (
+                    f" It holds the newest {render.MOST_IN_CSV:,} rows; narrow the filters, or run hvops audit export."
+                )
+            await self._send(click, file, says)
+
+        await self._reviews.csv(await self._request(click, f"{_LINE} csv"), click.token, send)
 
     async def _story(self, click: Click) -> None:
         view = await self._window(click, story_render.loading_view())
@@ -88,16 +93,19 @@ class ReviewClicks:
     async def _show(self, click: Click, page: int, *, whole: bool = False) -> None:
         try:
             request = await self._request(click, f"story {click.token}")
-            entries = await self._reviews.story(request, click.token)
-            view = story_render.story_view(click.token, entries, page, whole=whole)
+            view = await self._reviews.story(
+                request, click.token, lambda entries: story_render.story_view(click.token, entries, page, whole=whole)
+            )
         except HvopsError as error:
             view = story_render.error_view(str(error))
         await self._fill(click, view)
 
     async def _story_file(self, click: Click) -> None:
+        async def send(file: File) -> None:
+            await self._send(click, file, f"{file.name} is in your messages from hvops.")
+
         request = await self._request(click, f"story {click.token}")
-        file = story_render.story_file(click.token, await self._reviews.story(request, click.token))
-        await self._send(click, file, f"{file.name} is in your messages from hvops.")
+        await self._reviews.story_file(request, click.token, partial(story_render.story_file, click.token), send)
 
     async def _send(self, click: Click, file: File, says: str) -> None:
         outbox = self._desk.parts.outbox

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -67,13 +67,29 @@ class AuditCommand:
         """Another page of an answer. Raises PermissionDenied, UsageError."""
         return await self._in_turn(request, partial(self._turn, request, token, number))
 
-    async def csv(self, request: Request, token: str) -> tuple[File, int]:
-        """All rows of an answer as a file, and whether there are more than it takes. Raises PermissionDenied, UsageError."""
-        return await self._in_turn(request, partial(self._csv, request, token))
+    async def csv(self, request: Request, token: str, send: Callable[[tuple[File, int]], Awaitable[None]]) -> None:
+        """All rows of an answer as a file, and whether there are more than it takes. Raises PermissionDenied, UsageError.
 
-    async def story(self, request: Request, ticket: str) -> tuple[Entry, ...]:
-        """Every entry of a ticket. Raises PermissionDenied, UsageError."""
-        return await self._in_turn(request, partial(self._story, request, ticket))
+        It is held as long as `send` takes, and so is the turn of who asked: a few are held at a time.
+        """
+        await self._in_turn(request, partial(self._csv, request, token), send)
+
+    async def story(self, request: Request, ticket: str, tell: Callable[[tuple[Entry, ...]], T]) -> T:
+        """What `tell` makes of every entry of a ticket, beside the loop: there may be tens of thousands.
+
+        Raises PermissionDenied, UsageError.
+        """
+        return await self._in_turn(request, lambda: tell(self._story(request, ticket)))
+
+    async def story_file(
+        self,
+        request: Request,
+        ticket: str,
+        tell: Callable[[tuple[Entry, ...]], File],
+        send: Callable[[File], Awaitable[None]],
+    ) -> None:
+        """The same as a file, held as long as `send` takes. Raises PermissionDenied, UsageError."""
+        await self._in_turn(request, lambda: tell(self._story(request, ticket)), send)
 
     async def recent(self, person: Person, most: int) -> tuple[tuple[Row, ...], ChainStatus | None]:
         """The changes that ended last, and how the chain is. Raises PermissionDenied."""
@@ -83,12 +99,17 @@ class AuditCommand:
         """The answer behind a button. Raises UsageError where there is none."""
         return await asyncio.to_thread(self._kept, token)
 
-    async def _in_turn(self, request: Request, work: Callable[[], T]) -> T:
-        """Search on a thread when it is this person's turn: a search is a question as well."""
+    async def _in_turn(
+        self, request: Request, work: Callable[[], T], send: Callable[[T], Awaitable[None]] | None = None
+    ) -> T:
+        """Search on a thread when it is this person's turn, and send what was found in it: a search is a question as well."""
         async with AsyncExitStack() as turn:
             async with self._pipeline.recording_refusals_beside(request):
                 await turn.enter_async_context(self._pipeline.turns.take(request.person.id))
-            return await asyncio.to_thread(work)
+            found = await asyncio.to_thread(work)
+            if send is not None:
+                await send(found)
+            return found
 
     def _answer(self, request: Request) -> Message:
         with self._pipeline.recording_refusals(request) as asking:

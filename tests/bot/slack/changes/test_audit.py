@@ -1,10 +1,12 @@
 """`/audit` through the practice Slack: who sees what, pages, filters, files, and the story of a ticket."""
 
+import asyncio
 import csv
 import io
 import json
 import re
 import sqlite3
+import threading
 import time
 from copy import deepcopy
 
@@ -13,6 +15,7 @@ from entry_samples import entry_data
 
 from bot.api.command import Role
 from bot.dispatch.authorization import Person
+from bot.slack.render import ticket_history as story_render
 from lab.slack.plain_text import plain_text
 
 
@@ -410,3 +413,41 @@ async def test_a_home_whose_table_slack_rejects_is_shown_as_text(bench):
         home = await bench.viewer.sees_home("What happened")
         assert "data_table" not in json.dumps(home.blocks)
         assert "repair" in plain_text(home)
+
+
+async def test_a_story_is_drawn_and_written_beside_the_loop_and_held_while_it_is_sent(bench, monkeypatch):
+    """A soak has twenty thousand entries: its story held everybody for seconds, page by page."""
+    loop, threads, told, sent = threading.get_ident(), {}, [], asyncio.Event()
+
+    def noting(name):
+        real = getattr(story_render, name)
+
+        def render(*given, **named):
+            threads.setdefault(name, set()).add(threading.get_ident())
+            return real(*given, **named)
+
+        monkeypatch.setattr(story_render, name, render)
+
+    noting("story_view")
+    noting("story_file")
+    async with bench.running() as bot:
+        plan = await drained(bench)
+        await bench.viewer.types("/audit prod")
+        await bench.viewer.clicks(await bench.viewer.sees("Audit prod, 24 h"), "Story T-1")
+        await bench.viewer.sees_view("T-1")
+        files = bot.outbox.files
+
+        async def slow(*given):
+            told.append(bot.desk.parts.pipeline.turns._people[f"T0PRACTICE/{bench.viewer.id}"].inside)
+            await sent.wait()
+            await files(*given)
+
+        monkeypatch.setattr(bot.outbox, "files", slow)
+        await bench.viewer.clicks(bench.viewer.views()[-1], "Send as File")
+        await bench.until(lambda: told)
+        sent.set()
+        await bench.until(lambda: any(one.files for one in bench.viewer.messages("dm")))
+    assert plan
+    assert told == [1], "it takes the turn of who asked"
+    assert threads.keys() == {"story_view", "story_file"}
+    assert loop not in set().union(*threads.values())
