@@ -15,6 +15,7 @@ from bot.api.command import Role
 from bot.dispatch.authorization import require_role
 from bot.dispatch.command_line import EntryPoint, read_typed
 from bot.dispatch.pipeline import AnsweredRequest, Request
+from bot.dispatch.turns import Turns
 from bot.errors import HvopsError, PermissionDenied, Refusal, TicketError, TooManyQuestions, UsageError
 from bot.ledger import Entry
 from bot.ledger.entries import AnswerShown, Refused
@@ -37,6 +38,7 @@ SUBMIT = "submit"  # the verb of a window that was sent off
 _DIRECT = "D"  # how the ids of direct conversations begin [doc]
 # Those that hold a whole answer, with megabytes of evidence, until Slack has taken it: a few of one person at a time.
 _HEAVY = frozenset({blocks.SHOW, blocks.EVIDENCE_FILE, blocks.SHARE, blocks.CSV})
+_OPENED = 2  # answers of one person that are read at a time to ask what a button of theirs asks
 
 
 class Clicks:
@@ -46,6 +48,7 @@ class Clicks:
         """Take the desk that answers."""
         self._desk = desk
         self._busy: set[tuple[str, ...]] = set()
+        self._opening = Turns(_OPENED, desk.parts.seconds)  # not those of questions, which may all wait for a host
         self._verbs: dict[str, Callable[[Click], Awaitable[None]]] = {
             blocks.ASK_AGAIN: self._ask_again,
             blocks.RUN: self._run,
@@ -119,10 +122,10 @@ class Clicks:
                 await self._take_turn(click, turn)
             await verb(click)
 
-    async def _take_turn(self, click: Click, turn: contextlib.AsyncExitStack) -> None:
+    async def _take_turn(self, click: Click, turn: contextlib.AsyncExitStack, turns: Turns | None = None) -> None:
         """Hold no more answers of one person than a few at a time. Raises TooManyQuestions, which stands in the ledger."""
         try:
-            await turn.enter_async_context(self._desk.parts.pipeline.turns.take(click.who.id))
+            await turn.enter_async_context((turns or self._desk.parts.pipeline.turns).take(click.who.id))
         except TooManyQuestions as error:
             await self._refuse(click, str(error), error.refused_as)
             raise
@@ -168,29 +171,39 @@ class Clicks:
         return await self._desk.parts.pipeline.load_answer(request, click.token)
 
     async def _ask_again(self, click: Click) -> None:
-        answered = await self._reopen(click)
-        await self._starts(click, answered, answered.line)
+        await self._starts(click, lambda answered: answered.line)
 
-    async def _starts(self, click: Click, answered: AnsweredRequest, typed: str) -> None:
-        """Ask what a button of an answer asks. In a message how far it is stands there; on Home a window has that, and the answer."""
-        line, window, reply = read_typed(typed, EntryPoint.BUTTON), None, None
+    async def _starts(self, click: Click, asked_by: Callable[[AnsweredRequest], str | None]) -> None:
+        """Ask what a button of an answer asks. In a message how far it is stands there; on Home a window has that, and the answer.
+
+        The answer itself is let go of before anything is asked: that takes as long as a host likes, and it may be large.
+        """
+        async with contextlib.AsyncExitStack() as turn:
+            await self._take_turn(click, turn, self._opening)
+            answered = await self._reopen(click)
+            typed, gone = asked_by(answered), answered.line
+            is_private = bool(click.where.response_url) and not click.message
+            reply = await self._desk.reply_to_press(click.where, answered) if is_private and typed else None
+            del answered
+        if typed is None:
+            await self._say(click, errors.expired_button(gone))
+            return
+        line, window = read_typed(typed, EntryPoint.BUTTON), None
         command = self._desk.parts.registry.get(line.name)
         if not click.where.channel and command is not None and line.builtin is None and click.trigger:
             with contextlib.suppress(HvopsError):  # Slack came too late for a window: the answer comes directly
                 waiting = checking_view(command, line.text, self._desk.parts.seconds)
-                window = Window(await self._open(click, waiting), command, {})
-        elif click.where.response_url and not click.message:
-            reply = await self._desk.reply_to_press(click.where, answered)
+                window, reply = Window(await self._open(click, waiting), command, {}), None
         await self._desk.handle_line(
             click.who, click.where, line, "button", click.seq, fresh=click.fresh, window=window, reply=reply
         )
 
     async def _run(self, click: Click) -> None:
-        answered = await self._reopen(click)
-        if not 0 <= click.index < len(answered.report.remedies):
-            await self._say(click, errors.expired_button(answered.line))
-            return
-        await self._starts(click, answered, answered.report.remedies[click.index].line)
+        def line_of(answered: AnsweredRequest) -> str | None:
+            remedies = answered.report.remedies
+            return remedies[click.index].line if 0 <= click.index < len(remedies) else None
+
+        await self._starts(click, line_of)
 
     async def _show(self, click: Click) -> None:
         await self._desk.deliver(await self._reopen(click), self._desk.reply(click.where))

@@ -256,7 +256,9 @@ class RequestHandler:
     async def reply_to_press(self, where: ReplyTarget, answered: AnsweredRequest) -> Reply:
         """How somebody is answered who pressed a button of an answer that only they see: in it stands how far it is."""
         made = await asyncio.to_thread(report_message, answered.report, answered.token, answered.at)
-        shown = self.sealed_message(where.user, made)
+        shown = replace(
+            self.sealed_message(where.user, made), files=()
+        )  # they were sent; it is held until all is answered
         return PressedReply(self.parts.outbox, where, self.parts.base_url, partial(asking_message, shown))
 
     def reply_in(self, who: SlackUser, window: Window) -> Reply:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import threading
 import time
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from slack_bolt.request.async_request import AsyncBoltRequest
 
+from bot.api.report import Remedy
 from bot.errors import UsageError
 from bot.redaction import Redactor
 from bot.slack.inbound import buttons, request_handler
@@ -104,6 +106,44 @@ async def test_of_many_answers_that_one_person_wants_again_few_are_held_at_a_tim
     refused = [one.data for one in bench.entries("refused")]
     assert len(refused) == 20 - 16
     assert all(one.click and "questions in progress" in one.reason for one in refused)
+
+
+class Held(list):
+    """Evidence that tells whether somebody still holds it."""
+
+
+@pytest.mark.parametrize("verb", ["look-again", "run:0"])
+async def test_of_many_answers_that_one_person_asks_anew_none_is_held_while_a_host_is_silent(bench, monkeypatch, verb):
+    """Each may hold ten megabytes of evidence, and a host takes as long as it likes."""
+    await bench.viewer.types("/check-writers prod")
+    await bench.viewer.sees("STUCK hv03")
+    await bench.idle()
+    again = Remedy("Check Writers", "/check-writers prod")
+    report = replace(bench.report, remedies=(again,))
+    load, alive, most = bench.desk.parts.pipeline.load_answer, [], 0
+
+    async def loaded(*args):
+        nonlocal most
+        evidence = Held()
+        alive.append(weakref.ref(evidence))
+        most = max(most, sum(one() is not None for one in alive))
+        await asyncio.sleep(0)
+        return replace(await load(*args), evidence=evidence, report=report)
+
+    monkeypatch.setattr(bench.desk.parts.pipeline, "load_answer", loaded)
+    bench.hosts.gate.clear()
+    (answered,) = bench.entries("answered")
+    for number in range(12):
+        value = sealed(bench, verb, answered.data.answer, bench.viewer.id)
+        body = pressed(verb, value, bench.viewer.id, view={"id": f"V{number}"}, trigger_id=f"trigger {number}")
+        assert (await dispatched(bench, body)).status == 200
+    while len(alive) < 12 or any(one() is not None for one in alive):  # noqa: ASYNC110 - nobody tells
+        await asyncio.sleep(0.001)
+    assert most <= 2
+    assert len(bench.entries("asked")) < 12, "they wait for the host, and for those before them"
+    bench.hosts.gate.set()
+    await bench.idle()
+    assert len(bench.entries("answered")) == 13
 
 
 async def test_a_role_that_was_taken_away_takes_the_last_answers_from_home(bench):
