@@ -4,7 +4,8 @@ Commands and entries say times in UTC ("22:41 UTC", "19 Sep 22:14 UTC", "2026-03
 ledger have them. In mrkdwn each becomes Slack's date token, in a cell of a table its date element; both keep the words as
 their fallback [doc: docs.slack.dev/messaging/formatting-message-text, .../block-kit/blocks/rich-text-block]. A text that Slack shows as it is
 (a header, the title of a task) takes no token: there the time is left out, since the message says it below. Heads of the ledger in
-the audit channel are read back by machines, so they are never changed.
+the audit channel are read back by machines, so they are never changed. Where what is named holds a time ("crm 10:00 UTC"), all words
+stay as they are: it would be shown as another name.
 """
 
 from __future__ import annotations
@@ -31,7 +32,12 @@ _BEFORE = re.compile(r"(?:,? (?:since|at|from|until|last|of|after|before))?$")
 
 
 def local_message(message: Message, at: datetime) -> Message:
-    """A message whose times are each reader's own. `at`: when its words were made; a time without a date is of that day."""
+    """A message whose times are each reader's own. `at`: when its words were made; a time without a date is of that day.
+
+    One that keeps its times stays as it is.
+    """
+    if message.keeps_times:
+        return message
     instead = local_message(message.instead, at) if message.instead else None
     text = local_text(message.text, at, limits.MESSAGE_TEXT)
     return replace(message, text=text, blocks=local_blocks(message.blocks, at), instead=instead)
@@ -50,6 +56,11 @@ def local_text(mrkdwn: str, at: datetime, most: int) -> str:
     parts[::2] = [_TIME.sub(lambda found: _token(found, at), part) for part in parts[::2]]
     told = "".join(parts)
     return told if utf16_length(told) <= most else mrkdwn
+
+
+def reads_like_times(names: Iterable[str]) -> bool:
+    """Whether one of these names holds what reads like a time: without it, or in another zone, it would be another name."""
+    return any(_TIME.search(name) is not None for name in names)
 
 
 def without_times(plain: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from bot.control_chars import reveal
@@ -33,12 +33,14 @@ class Message:
 
     Attributes:
         instead: what says the same in the plainest blocks, with the same buttons, where Slack refuses these.
+        keeps_times: what reads like a time in it may be part of a name, so that it stays as it is.
     """
 
     text: str
     blocks: tuple[Block, ...] = ()
     files: tuple[File, ...] = ()
     instead: Message | None = None
+    keeps_times: bool = field(default=False, compare=False)
 
 
 def escape_control(outside: str, *, lines: bool = False) -> str:

@@ -15,7 +15,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import aiohttp
@@ -151,7 +151,7 @@ class Outbox:
         )
         instead = self._masked(message.instead) if message.instead else None
         text, *blocks = data([message.text, *message.blocks])
-        return Message(text, tuple(blocks), files, instead)
+        return replace(message, text=text, blocks=tuple(blocks), files=files, instead=instead)
 
     async def post(
         self,

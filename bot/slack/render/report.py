@@ -11,7 +11,7 @@ from itertools import groupby
 from bot.api.facts import Unknown
 from bot.api.report import Finding, Healthy, Report, Severity, Table
 from bot.slack.outbound import limits
-from bot.slack.outbound.local_times import local_message
+from bot.slack.outbound.local_times import local_message, reads_like_times
 from bot.slack.outbound.message import Block, File, Message, escape, escape_control, utf16_length
 from bot.slack.render import tables_and_charts
 from bot.slack.render.blocks import (
@@ -50,7 +50,8 @@ def thread_messages(report: Report, at: datetime) -> tuple[Message, ...]:
     if together:
         whole = "\n".join(together)
         replies.append(Message(f"{len(together):,} more hosts.", sections(whole)))
-    return tuple(local_message(one, at) for one in replies)
+    keeps = _has_times_in_names(report)
+    return tuple(local_message(replace(one, keeps_times=keeps), at) for one in replies)
 
 
 def csv_file(table: Table, name: str) -> File:
@@ -92,7 +93,14 @@ def report_message(
         *actions(_shown_buttons(report, token, SHOW) if is_shared else _buttons(report, token)),
     )
     files = (File("answer.txt", report_title(report), report_text(report).encode()),) if left_out else ()
-    return local_message(Message(escape(report.summary) or escape(report.title) or "hvops", blocks, files), at)
+    text = escape(report.summary) or escape(report.title) or "hvops"
+    return local_message(Message(text, blocks, files, keeps_times=_has_times_in_names(report)), at)
+
+
+def _has_times_in_names(report: Report) -> bool:
+    """Whether something that it is about is called like a time."""
+    targets = (*(one.target for one in report.findings), *(one.target for one in report.unanswered))
+    return reads_like_times((*targets, *(name for fine in report.fine for name in fine.targets)))
 
 
 def asking_message(message: Message, says: Message | None) -> Message:

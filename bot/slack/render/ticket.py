@@ -14,7 +14,7 @@ from bot.slack.render.proposed import approved_message, plan_file, proposed_mess
 from bot.slack.render.running import interrupted_message, running_message
 from bot.slack.render.stop import with_stop
 from bot.slack.render.ticket_buttons import with_seal
-from bot.slack.render.ticket_view_model import TicketView
+from bot.slack.render.ticket_view_model import TicketView, has_times_in_names
 
 _BY_STATE = {
     TicketState.PROPOSED: proposed_message,
@@ -32,7 +32,7 @@ def ticket_message(card: TicketView) -> Message:
         message = with_stop(message, card.stop)
     sealed = replace(message, blocks=with_seal(message.blocks, card.id, card.seal))
     whole = replace(sealed, instead=_plainest(card, sealed))
-    return local_message(whole, datetime.fromisoformat(card.proposal.at))
+    return local_message(replace(whole, keeps_times=has_times_in_names(card)), datetime.fromisoformat(card.proposal.at))
 
 
 def _plainest(card: TicketView, message: Message) -> Message:

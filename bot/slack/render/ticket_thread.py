@@ -27,6 +27,7 @@ from bot.slack.render.ticket_view_model import (
     TicketView,
     at_time,
     format_approvers,
+    has_times_in_names,
     person,
     seconds_between,
     statements,
@@ -64,14 +65,16 @@ def entry_message(card: TicketView, entry: Entry) -> Message | None:
     if entry.kind == "proposed":
         return plan_message(card)
     at = datetime.fromisoformat(entry.at)
+    keeps = has_times_in_names(card)
     if entry.kind in ENDS:
-        return local_message(_end(card, entry), at)
+        return local_message(replace(_end(card, entry), keeps_times=keeps), at)
     line = _LINES.get(entry.kind)
     says = line(card, entry) if line else ""
     if not says:
         return None
     whole = f"{says} (entry {entry.seq:,})"
-    return local_message(Message(truncate(whole.replace("*", ""), limits.MESSAGE_TEXT), sections(whole)), at)
+    told = Message(truncate(whole.replace("*", ""), limits.MESSAGE_TEXT), sections(whole), keeps_times=keeps)
+    return local_message(told, at)
 
 
 def direct_message(card: TicketView, entry: Entry, why: str) -> Message | None:

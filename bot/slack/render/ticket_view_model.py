@@ -17,6 +17,7 @@ from bot.formatting import sentence
 from bot.ledger import Entry
 from bot.ledger.entries import Approved, Done, Failed, Intent, Started
 from bot.ledger.ticket_state import Ticket, TicketState
+from bot.slack.outbound.local_times import reads_like_times
 from bot.slack.outbound.message import escape
 from bot.slack.render.blocks import moment
 from bot.slack.render.competing import CompetingTicket
@@ -202,6 +203,12 @@ def what_of(command: str, target: str, undoes: str, title: str = "") -> str:
         return doing
     names_its_target = doing.endswith(_KINDS) and not undoes
     return f"{doing} {target}" if names_its_target else f"{doing} on {target}"
+
+
+def has_times_in_names(card: TicketView) -> bool:
+    """Whether what the ticket is about is called like a time: of hvops' own there is none in a title or in a step's words."""
+    made, plan = card.proposal.made, card.plan
+    return reads_like_times((made.line, made.target, plan.title, *(step.description for step in plan.steps)))
 
 
 def who(entry: Entry | None) -> str:

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from hypothesis import HealthCheck, given, settings
@@ -13,10 +14,12 @@ from bot.api.facts import Unknown
 from bot.api.report import Bar, Chart, Column, Finding, Healthy, Remedy, Report, Severity, Table
 from bot.slack.outbound.blockkit_fitting import as_text, downgrade, fit
 from bot.slack.outbound.blockkit_validation import problems
+from bot.slack.outbound.local_times import local_message
 from bot.slack.outbound.message import escape_control, unescape
-from bot.slack.render.report import report_message, report_text
+from bot.slack.render.report import asking_message, report_message, report_text, thread_messages
 from bot.slack.render.tables_and_charts import csv_bytes
 from lab.slack.limits import check_message
+from lab.slack.plain_text import plain_text
 
 AT = datetime(2026, 3, 2, 22, 41, tzinfo=UTC)
 TIME = "<!date^1772491260^{time}|22:41 UTC>"
@@ -334,3 +337,15 @@ def test_cells_of_figures_and_blanks_before_a_formula_run_nothing_either():
     assert cells[0] == ["' =1+1", "'=HYPERLINK(1)"]
     assert cells[1][0] == "'\uff1dcmd"
     assert cells[2] == ["a", "-2"]
+
+
+def test_what_is_called_like_a_time_keeps_its_name_in_an_answer_and_on_its_way(full_guests):
+    """Its heading left the time out, and named another machine."""
+    name = "crm-web 10:00 UTC 01"
+    finding = Finding(Severity.FAULT, "FULL", name, "0 MB free since 22:40 UTC")
+    report = replace(full_guests, title=f"prod: {name} is full", summary=f"{name} is full", findings=(finding,))
+    made = report_message(report, "token", AT)
+    for message in (made, local_message(asking_message(made, None), AT), thread_messages(report, AT)[0]):
+        shown = plain_text(list(message.blocks))
+        assert "crm-web" in shown
+        assert "crm-web" not in shown.replace(name, "it")

@@ -423,3 +423,27 @@ def _raw(block):
         yield from (one["text"] for one in block["elements"])
     elif block["type"] == "section":
         yield from (one["text"] for one in (block.get("text"), *block.get("fields", ())) if one)
+
+
+NAMED_LIKE_A_TIME = "crm 10:00 UTC 01"
+
+
+def test_a_machine_that_is_called_like_a_time_keeps_its_name_wherever_its_ticket_is_shown(told, drained):
+    """In a heading it was “crm 01”, another machine, and below it “crm 11:00 AM 01”."""
+    move = replace(drained().steps[0], description=f"Move {NAMED_LIKE_A_TIME} to hv02")
+    plan = drained(title=f"Move {NAMED_LIKE_A_TIME} live", groups=(Group("drain", (move,)),))
+    shown = [
+        ticket_message(told(plan).card()),
+        ticket_message(told(plan).approved().card()),
+        ticket_message(told(plan).started().begins("drain").card()),
+        ticket_message(told(plan).started().begins("drain").ends("drain").tells("done").card()),
+    ]
+    for message in shown:
+        for block in message.blocks:
+            words = plain_text([block])
+            assert "Move crm" not in words.replace(NAMED_LIKE_A_TIME, "it")
+        assert NAMED_LIKE_A_TIME in said(message)
+    ended = told(plan).started().begins("drain").ends("drain").tells("done").card()
+    for entry in ended.entries:
+        line = entry_message(ended, entry)
+        assert line is None or "Move crm" not in said(line).replace(NAMED_LIKE_A_TIME, "it")
