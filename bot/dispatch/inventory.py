@@ -238,11 +238,15 @@ class Inventory:
         target = self._known(wanted)
         if target is not None:
             return target
-        near = difflib.get_close_matches(wanted.partition(".")[0], sorted(self.known()), n=3, cutoff=0.6)
+        near = await asyncio.to_thread(self._near, wanted.partition(".")[0])  # of thousands of hosts
         unknown = "".join(f" The nodes of {cluster} are not known: {why}" for cluster, why in silent.items())
         there = "" if near else f" Clusters: {', '.join(sorted(self._inventory_file.clusters)) or 'none'}."
         says = f"There is no cluster or host {quoted(name)} in the inventory.{there}{unknown}"
         raise UsageError(says, suggestions=tuple(near))
+
+    def _near(self, word: str) -> list[str]:
+        """The known names that look most like a word, best first."""
+        return difflib.get_close_matches(word, sorted(self.known()), n=3, cutoff=0.6)
 
     def known(self) -> tuple[str, ...]:
         """All names known by now: clusters first, then VMM servers, load balancers and services, then hosts and nodes."""

@@ -1,9 +1,11 @@
 import asyncio
+import threading
 
 import pytest
 
 from bot.api.arguments import Target
 from bot.config.inventory_file import InventoryFile
+from bot.dispatch import inventory
 from bot.dispatch.inventory import FRESH_SECONDS, Inventory
 from bot.errors import NotFound, PolicyViolation, TargetTimeout, UsageError
 from bot.transport.client import QueryResult
@@ -405,3 +407,20 @@ async def test_a_menu_of_a_thousand_hosts_goes_through_them_once(monkeypatch):
     }
     assert names.suggestions(("vmm",)) == {"VMM": ("Prod", "branch"), "vmm-branch": ("branch",)}
     assert names.scopes()["hv64"] == ("Prod",)
+
+
+async def test_names_that_are_near_are_looked_for_beside_the_loop(monkeypatch):
+    """Of four thousand nodes that takes half a second, for every name that somebody mistypes."""
+    loop, threads = threading.get_ident(), []
+    near = inventory.difflib.get_close_matches
+    monkeypatch.setattr(
+        inventory.difflib,
+        "get_close_matches",
+        lambda *told, **more: threads.append(threading.get_ident()) or near(*told, **more),
+    )
+    names, _, _ = directory()
+    with pytest.raises(UsageError) as caught:
+        await names.find("hv0")
+    assert "hv03" in caught.value.suggestions
+    assert threads
+    assert loop not in threads
