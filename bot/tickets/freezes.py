@@ -45,6 +45,16 @@ def with_windows(
     return replace(plan, gates=(*plan.gates, *gates), evidence=(*plan.evidence, *evidence), impact=impact)
 
 
+def without_windows(plan: Plan) -> str:
+    """The impact of a plan without what windows meant for it when it was made: that is not so any more, and evidence has it too."""
+    impact = plan.impact
+    for says in reversed(plan.evidence):
+        if not impact.endswith(f" {says}"):
+            break
+        impact = impact.removesuffix(f" {says}")
+    return impact
+
+
 def why_repeated_moves_wait(windows: Sequence[Window], places: Sequence[str], now: datetime) -> str:
     """The window in which nothing is repeated, as a sentence without its full stop; "" where none is open."""
     found = open_now(windows, places, now, *_WAITS)

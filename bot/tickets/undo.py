@@ -17,6 +17,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from bot.api.plan import UNDO, Check, CompareToBefore, Gate, GateOutcome, Group, OpenQuestion, Plan, Step
+from bot.tickets.freezes import without_windows
 from bot.tickets.proposal import PlannedChange, Proposal
 from bot.tickets.run_history import DONE, RunHistory, StepInstance, positions
 
@@ -85,7 +86,7 @@ def undo_plan(proposal: Proposal, story: RunHistory) -> Plan:
         reason=f"Undoes what {proposal.ticket} did.{stays}"
         if steps
         else f"Nothing that {proposal.ticket} did can be undone.{stays}",
-        impact=plan.impact,
+        impact=without_windows(plan),
         rollback=f"None: this plan is itself the undo of {proposal.ticket}.",
         locks=plan.locks,
         gates=(),

@@ -306,3 +306,18 @@ def test_repeated_moves_wait_for_backups_and_freezes_and_not_for_maintenance(ben
     assert why_repeated_moves_wait(windows[2:], places, now) == ""
     assert why_repeated_moves_wait(windows, ("branch",), now) == ""
     assert why_repeated_moves_wait([replace(windows[0], scope=())], ("branch",), now)
+
+
+async def test_an_undo_says_of_windows_what_is_so_when_it_is_asked_for(bench):
+    """Weeks later its card said that a backup window was open until a day long past."""
+    told(bench, stretch(bench, -60, 300, "nightly", kind=WindowKind.BACKUP))
+    ticket = await bench.approved()
+    await bench.runs()
+    assert (
+        bench.ledger.story(ticket)[0].fields["plan"]["impact"].startswith("11 guests move Open now: backup “nightly”")
+    )
+    bench.clock.forward(days=20)
+    told(bench, stretch(bench, -60, 300, "weekly", kind=WindowKind.MAINTENANCE))
+    impact = (await bench.planner.undo(ticket)).plan.impact
+    assert "nightly" not in impact
+    assert impact.startswith("11 guests move Open now: maintenance “weekly” on prod, until ")
