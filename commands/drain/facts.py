@@ -272,6 +272,17 @@ async def find_drain_facts(target: Target, ask: QueryClient) -> DrainFacts:
         ),
         asyncio.gather(_updating(node.name, nodes, ask), _vmm_jobs(target, ask), find_bonds(on, node, up, ask)),
     )
+    judged = await asyncio.to_thread(  # by as many writers and guests as the host lists
+        backup_with_writers,
+        node.name,
+        value_of(guests),
+        known,
+        copies=value_of(copies),
+        products=products,
+        writers=value_of(writers),
+        samples=() if isinstance(samples, Unknown) else samples.value,
+        now=ask.now,
+    )
     return DrainFacts(
         node=node.name,
         build=node.build,
@@ -293,16 +304,7 @@ async def find_drain_facts(target: Target, ask: QueryClient) -> DrainFacts:
         others_owners=held[1],
         copies=value_of(copies),
         products=products,
-        judged_backup=backup_with_writers(
-            node.name,
-            value_of(guests),
-            known,
-            copies=value_of(copies),
-            products=products,
-            writers=value_of(writers),
-            samples=() if isinstance(samples, Unknown) else samples.value,
-            now=ask.now,
-        ),
+        judged_backup=judged,
     )
 
 

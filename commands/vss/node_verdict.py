@@ -26,8 +26,8 @@ from commands.vss.writer_verdict import (
     judge_writer,
     last_unwell,
     last_well,
-    own_samples,
     sample,
+    samples_of_each,
 )
 
 _SKEW = timedelta(minutes=5)  # Kerberos allows the host's clock this much, so the ledger and its log may differ by it
@@ -145,10 +145,8 @@ def _judge(
         samples=samples,
         now=facts.now,
     )
-    writers = tuple(
-        judge_writer(writer, backup, own_samples(writer, listed, samples), facts.now, one.node.build)
-        for writer in listed
-    )
+    each = zip(listed, samples_of_each(listed, samples), strict=True)
+    writers = tuple(judge_writer(writer, backup, own, facts.now, one.node.build) for writer, own in each)
     return NodeVerdict(
         facts=one,
         writers=writers,

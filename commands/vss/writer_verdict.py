@@ -6,10 +6,12 @@ is *stuck* only when no backup runs and two samples of one instance, two minutes
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from operator import itemgetter
 
 from bot.api.facts import Unknown
 from bot.api.plan import OpenQuestion
@@ -104,18 +106,38 @@ def _seen(row: Row) -> WriterSample:
     return WriterSample(at, writer_id, instance_id, state, get_str(row, "error"), get_str(row, "backup"), named)
 
 
-def own_samples(writer: Writer, listed: Sequence[Writer], samples: Sequence[WriterSample]) -> tuple[WriterSample, ...]:
-    """What earlier answers saw of this one writer, and not of its twin.
+def samples_of_each(listed: Sequence[Writer], samples: Sequence[WriterSample]) -> tuple[tuple[WriterSample, ...], ...]:
+    """What earlier answers saw of each writer, and not of its twin; in the order of the writers.
 
     Two writers may share an id (Exchange's), and one writer may run more than once (an instance of each application
-    instance or replica): they are told apart by name, then by instance.
+    instance or replica): they are told apart by name, then by instance. All are gone through once: a host may list thousands.
     """
-    key = (writer.writer_id, writer.name)
-    twins = {one.instance_id for one in listed if (one.writer_id, one.name) == key} - {writer.instance_id}
+    instances: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for one in listed:
+        instances[one.writer_id, one.name].add(one.instance_id)
+    named: dict[tuple[str, str], list[tuple[int, WriterSample]]] = defaultdict(list)
+    for number, seen in enumerate(samples):
+        named[seen.writer_id, seen.name].append((number, seen))
+    own: dict[tuple[str, str, str], list[tuple[int, WriterSample]]] = defaultdict(list)
+    gone: dict[tuple[str, str], list[tuple[int, WriterSample]]] = defaultdict(
+        list
+    )  # of instances that it lists no more
+    for (id_, name), known in instances.items():
+        for told in (*named.get((id_, name), ()), *(named.get((id_, ""), ()) if name else ())):
+            instance = told[1].instance_id
+            (own[id_, name, instance] if instance in known else gone[id_, name]).append(told)
     return tuple(
-        seen
-        for seen in samples
-        if seen.writer_id == writer.writer_id and seen.name in ("", writer.name) and seen.instance_id not in twins
+        tuple(
+            seen
+            for _, seen in sorted(
+                (
+                    *own.get((one.writer_id, one.name, one.instance_id), ()),
+                    *gone.get((one.writer_id, one.name), ()),
+                ),
+                key=itemgetter(0),
+            )
+        )
+        for one in listed
     )
 
 
@@ -238,7 +260,8 @@ def backup_with_writers(
     """
     listed = () if isinstance(writers, Unknown) else writers
     since = first_seen_waiting(listed, samples)
-    anew = [one.name for one in listed if waits_anew(one, own_samples(one, listed, samples))]
+    each = zip(listed, samples_of_each(listed, samples), strict=True)
+    anew = [one.name for one, own in each if waits_anew(one, own)]
     recent = now - _RECENT if any(one.waits for one in listed) else None
     found = backup_state(node, guests, cluster, copies, products, waits_anew=anew, since=since, recent=recent)
     if not isinstance(writers, Unknown):
@@ -249,7 +272,11 @@ def backup_with_writers(
 
 def first_seen_waiting(writers: Sequence[Writer], samples: Sequence[WriterSample]) -> datetime | None:
     """When an answer first saw one of the writers wait that wait now; None where none did."""
-    runs = (_unbroken(one, samples, (*_RUNS.values(), _BY_AGE)) for one in writers if one.waits and not one.unreadable)
+    by_id: dict[str, list[WriterSample]] = defaultdict(list)
+    for seen in samples:
+        by_id[seen.writer_id].append(seen)
+    waiting = (one for one in writers if one.waits and not one.unreadable)
+    runs = (_unbroken(one, by_id.get(one.writer_id, ()), (*_RUNS.values(), _BY_AGE)) for one in waiting)
     return min((run[0] for run in runs if run), default=None)
 
 

@@ -15,8 +15,8 @@ from commands.vss.writer_verdict import (
     judge_writer,
     last_unwell,
     last_well,
-    own_samples,
     sample,
+    samples_of_each,
     waits_anew,
     writer_samples,
 )
@@ -242,14 +242,37 @@ def remembered(name, instance, state, minutes, error="Retryable error"):
 def test_a_writer_is_remembered_apart_from_its_twin():
     store, replica = (replace(writer(1, Error.NONE), name=name, instance_id=name) for name in ("Store", "Replica"))
     samples = (remembered("Replica", "old", 8, 9), remembered("Store", "Store", 8, 5), remembered("", "old", 8, 7))
-    assert [one.at for one in own_samples(store, (store, replica), samples)] == [samples[1].at, samples[2].at]
+    assert [one.at for one in samples_of_each((store, replica), samples)[0]] == [samples[1].at, samples[2].at]
     first, second = (replace(store, instance_id=key) for key in ("a", "b"))
     twins = (
         remembered("Store", "a", 8, 9),
         remembered("Store", "b", 1, 9, "No error"),
         remembered("Store", "c", 8, 99),
     )
-    assert [one.instance_id for one in own_samples(first, (first, second), twins)] == ["a", "c"]
+    assert [one.instance_id for one in samples_of_each((first, second), twins)[0]] == ["a", "c"]
+
+
+class Gone(tuple):
+    """A list that notes how often it is gone through."""
+
+    __slots__ = ()
+    times = 0
+
+    def __iter__(self):
+        Gone.times += 1
+        return super().__iter__()
+
+
+def test_of_thousands_of_writers_each_is_looked_up_and_not_compared_with_all():
+    """A host that listed three thousand held the loop for nine seconds, and its plan for a minute."""
+    listed = Gone(
+        replace(writer(1, Error.NONE), name=f"Store {number % 7}", instance_id=str(number)) for number in range(300)
+    )
+    samples = Gone(remembered(f"Store {number % 7}", str(number), 8, 5) for number in range(300))
+    Gone.times = 0
+    found = samples_of_each(listed, samples)
+    assert [[seen.instance_id for seen in own] for own in found] == [[one.instance_id] for one in tuple(listed)]
+    assert Gone.times <= 5
 
 
 @pytest.mark.parametrize(
