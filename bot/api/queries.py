@@ -159,6 +159,8 @@ class DoneChanges:
         measured: how it stood at the end, in words, as it was read then.
         changed: the keys of its steps that were not so before and were so afterwards; in all their rounds.
         undone_by: the ticket that took it back and is done; "" where none did.
+        begun: the keys of all that was begun, of what takes a step back ("undo-drain") too.
+        before: step -> the rows noted before it was first begun, of those of `images` that have any.
     """
 
     on: str
@@ -166,6 +168,7 @@ class DoneChanges:
     since: str = ""  # ISO 8601 with a zone: ended then or later; "" for ever
     endings: tuple[str, ...] = ("done",)  # of "done", "failed", "cancelled", "voided", "closed"
     among: Literal["target", "places"] = "target"  # what `on` is: what it was typed for, or a place that it was about
+    images: tuple[str, ...] = ()  # keys of steps whose before-images are told; they can be long
 
 
 GuestQuery = GuestWql | GuestRegistry | GuestRunReader

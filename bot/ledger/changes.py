@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from bot.api.queries import DoneChanges
-from bot.ledger.entries import Done, Outcome, Proposed, Started
+from bot.ledger.entries import Done, Intent, Outcome, Proposed, Started
 from bot.ledger.envelope import Entry
 from bot.ledger.ticket_state import ENDS
 
@@ -40,6 +40,8 @@ def change_row(question: DoneChanges, entries: Sequence[Entry], undone_by: str) 
         "measured": done.measured if done is not None else (),
         "changed": _changed(entries),
         "undone_by": undone_by,
+        "begun": tuple(dict.fromkeys(one.step for one in _intents(entries))),
+        "before": _images(entries, question.images),
     }
 
 
@@ -51,3 +53,16 @@ def _changed(entries: Sequence[Entry]) -> tuple[str, ...]:
         if told is not None and told.result != "not sent":
             proved[told.step] = proved.get(told.step, True) and told.result == "done" and told.basis == "changed"
     return tuple(step for step, so in proved.items() if so)
+
+
+def _intents(entries: Sequence[Entry]) -> Iterator[Intent]:
+    return (one for entry in entries if (one := entry.read_if(Intent)) is not None)
+
+
+def _images(entries: Sequence[Entry], wanted: Sequence[str]) -> dict[str, Any]:
+    """What was noted before each of these steps, the first time; a step whose answer was too long to note has none."""
+    images: dict[str, Any] = {}
+    for intent in _intents(entries):
+        if intent.step in wanted and intent.before is not None:
+            images.setdefault(intent.step, intent.before)
+    return images

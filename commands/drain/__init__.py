@@ -8,5 +8,6 @@ gates     what must hold before it
 effects   which gates every command asks that empties a node, or fills one
 move      the same for one guest that is moved to a named node
 steps     pausing, draining, resuming
+returned  which guests came back to a node that was resumed, which did not, and why
 blockers  why a node will not drain: locked guests, and the writer behind them
 """

@@ -73,8 +73,15 @@ def drain_step(cluster: str, node: str, *, earlier: int | None, flags: bool = Fa
     )
 
 
-def resume_step(cluster: str, node: str, failback: int = AT_ONCE) -> Step:
-    """Let a paused node take roles again. It has no undo: pausing it again would not take the guests away."""
+def resume_step(cluster: str, node: str, failback: int = AT_ONCE, *, notes_guests: bool = False) -> Step:
+    """Let a paused node take roles again. It has no undo: pausing it again would not take the guests away.
+
+    Args:
+        cluster: the cluster's name.
+        node: the node's name.
+        failback: the FailbackType [doc].
+        notes_guests: whether the before-image is which guests the node has, in place of its state.
+    """
     how = {0: "its guests stay where they are", 1: "its guests come back", 2: "its guests come back as their roles say"}
     state = node_query(cluster, node)
     return Step(
@@ -83,7 +90,7 @@ def resume_step(cluster: str, node: str, failback: int = AT_ONCE) -> Step:
         act=_method(node, "Resume", FailbackType=failback),
         guard=(_is_paused(cluster, node),),
         done=(_is_up(cluster, node, within=_RESUMED),),
-        before=state,
+        before=roles_query(cluster, node) if notes_guests else state,
         repeatable=True,
     )
 

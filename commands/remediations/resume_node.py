@@ -7,14 +7,14 @@ from types import MappingProxyType
 from typing import Self
 
 from bot.api.arguments import HostTarget
-from bot.api.command import CHECK_RESULT, AfterRun, Remediation, Risk, Role
-from bot.api.facts import Known, Unknown
-from bot.api.plan import Group, Plan, Step, bound, exists
+from bot.api.command import AfterRun, Remediation, Risk, Role
+from bot.api.facts import Unknown
+from bot.api.plan import Group, Plan, Step, bound
 from bot.api.query_client import QueryClient
 from commands.drain.effects import NODE_TAKES_GUESTS
 from commands.drain.facts import ResumeFacts, find_resume_facts
-from commands.drain.steps import arrival_step, resume_step, roles_query
-from commands.formatting import pluralize
+from commands.drain.returned import describe_return, return_checks
+from commands.drain.steps import RESUME, arrival_step, resume_step
 from commands.no_plan import cluster_lock, no_plan, or_no_plan
 from commands.sources.nodes import ClusterNodeState, Drain, NodeState
 
@@ -80,31 +80,21 @@ def plan(args: Args, facts: ResumeFacts | None) -> Plan:
         current_state=f"{state.name} is paused{_drain(state)}",
         expected_state=f"{state.name} is up and takes guests again",
         at_most=None if args.failback == _STAY else bound(facts.affected),
-        afterwards=(
-            (exists(roles_query(cluster, state.name)).described_as(f"a guest is on {state.name}"),)
-            if args.failback == _AT_ONCE
-            else ()
-        ),
+        afterwards=return_checks(cluster, state.name) if args.failback == _AT_ONCE else (),
     )
     return or_no_plan(state.name, whole)
 
 
 def _steps(cluster: str, node: str, failback: Failback) -> tuple[Step, ...]:
     """Guests that come back at once are waited for, so that the end names them."""
-    resume = resume_step(cluster, node, _TYPES[failback])
-    return (resume, arrival_step(cluster, node)) if failback == _AT_ONCE else (resume,)
+    if failback != _AT_ONCE:
+        return (resume_step(cluster, node, _TYPES[failback]),)
+    return (resume_step(cluster, node, _TYPES[failback], notes_guests=True), arrival_step(cluster, node))
 
 
 def describe_after(told: AfterRun) -> tuple[str, ...]:
-    """How many guests the node has once none moves any more. The cluster tells of none whether it was meant to come back."""
-    answer = told.answers[0]
-    if not isinstance(answer, Known):
-        return (f"{CHECK_RESULT}whether guests came back to {told.target} is not known: {answer.why}",)
-    if not answer.value:
-        return (
-            f"{CHECK_RESULT}no guest is on {told.target}. If its drain moved guests away, they stayed where they are: move them back",
-        )
-    return (f"{pluralize(len(answer.value), 'guest')} on {told.target}",)
+    """How many guests came back, which did not, and why, as far as the cluster and the ledger tell."""
+    return describe_return(told.target, told.before.get(RESUME), told.answers)
 
 
 def _refused(facts: ResumeFacts) -> str:

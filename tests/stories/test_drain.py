@@ -113,7 +113,7 @@ async def test_a_drain_that_a_lock_stops_half_way_names_who_is_left_and_the_node
 
 
 @pytest.mark.long
-async def test_the_end_of_a_resume_names_the_guests_that_came_back(play, hurried):
+async def test_the_end_of_a_resume_says_how_many_guests_came_back_and_who_did_not_and_why(play, hurried):
     async with play("healthy") as ops:
         node = ops.estate.world.node("hv03")
         there = [guest.group for guest in node.guests]
@@ -126,8 +126,13 @@ async def test_the_end_of_a_resume_names_the_guests_that_came_back(play, hurried
         await ops.clicks(await ops.sees("Resume node hv03?", channel="hv-ops"), "Confirm")
         await ops.recorded("done", 2)
         told = plain_text(
-            await ops.slack.person("operator").sees(re.compile("(?s)^Done: Resume node hv03.*Took:"), "hv-ops")
+            await ops.slack.person("operator").sees(
+                re.compile("(?s)^Finished, check the result: Resume node hv03.*Took:"), "hv-ops"
+            )
         )
+        assert f"{len(there) - 1} of {len(there)} guests that hv03 had before T-1 drained it are on hv03" in told
+        away = ops.estate.do(lambda: stays.node.name)
+        assert f"Not back: {stays.group} (on {away}, locked: a locked guest does not move)" in told
         came = told.partition("Wait until no guest is moving, then record the guests on hv03:")[2].partition("Took:")[0]
         back = ops.estate.do(lambda: [guest.group for guest in node.guests])
         assert [name for name in there if name in came] == [name for name in there if name in back], told

@@ -16,7 +16,7 @@ from bot.ledger.schema import EVERYTHING
 PROPOSAL = {"digest": "d", "policy": "approval", "command": "drill", "target": "crm", "line": "/drill crm"}
 
 
-def ended(ledger, clock, end="done", outcomes=(("move", "changed"),), **more):
+def ended(ledger, clock, end="done", outcomes=(("move", "changed"),), images=None, **more):
     """A ticket that went its whole way."""
     proposal = PROPOSAL | {"places": ("prod", "dr")} | more
     ticket = ledger.append("U1", entry_data("proposed", proposal)).ticket
@@ -25,7 +25,7 @@ def ended(ledger, clock, end="done", outcomes=(("move", "changed"),), **more):
     ledger.append("bot", entry_data("started", {"locks": [f"service:{ticket}"]}), ticket)
     for turn, (step, basis) in enumerate(outcomes, 1):
         place = {"step": step, "round": turn}
-        ledger.append("bot", entry_data("intent", place), ticket)
+        ledger.append("bot", entry_data("intent", place | {"before": (images or {}).get(turn)}), ticket)
         ledger.append("bot", entry_data("outcome", place | ({"basis": basis} if basis else {})), ticket)
     clock.forward(1)
     said = {"message": "all is done"} | ({"measured": ("it runs",)} if end == "done" else {})
@@ -52,8 +52,20 @@ def test_a_done_change_is_told_with_its_times_and_what_it_proved(ledger, clock):
             "measured": ("it runs",),
             "changed": ("move",),
             "undone_by": "",
+            "begun": ("move", "look", "say", "wait"),
+            "before": {},
         }
     ]
+
+
+def test_what_was_noted_before_a_step_is_told_of_the_steps_that_are_asked_for(ledger, clock):
+    """The first time that it was begun; not of others, and of none where nothing could be noted."""
+    rows = [{"Name": "crm-01"}]
+    images = {1: rows, 2: [], 3: None}
+    ended(ledger, clock, outcomes=(("move", "changed"), ("move", "changed"), ("look", "changed")), images=images)
+    for asked, told in (((), {}), (("move",), {"move": rows}), (("look", "none"), {})):
+        (row,) = ledger.done_changes(DoneChanges("crm", "drill", images=asked))
+        assert (row["before"], row["begun"]) == (told, ("move", "look"))
 
 
 def test_a_ticket_of_several_places_is_found_by_each_of_them(ledger, clock):

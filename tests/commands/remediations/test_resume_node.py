@@ -8,7 +8,7 @@ from bot.api.actions import InvokeMethod
 from bot.api.command import CHECK_RESULT, AfterRun, Risk
 from bot.api.facts import Known, Unknown
 from bot.api.plan import Check, Expect, FlagPredicate, Gate, GateOutcome, Group, Plan, Step
-from bot.api.queries import Predicate, Wql
+from bot.api.queries import DoneChanges, Predicate, Wql
 from commands.remediations.resume_node import COMMAND, Failback
 
 NOW = datetime(2026, 3, 2, 23, 5, tzinfo=UTC)
@@ -44,7 +44,7 @@ def step(says, kind):
         ),
         guard=(Check(NODE, (Expect((Predicate("State", "=", 2),)),)).described_as("hv03 is paused"),),
         done=(Check(NODE, (Expect((Predicate("State", "=", 0),)),), within=120).described_as("hv03 is up"),),
-        before=NODE,
+        before=ON_NODE if kind == 1 else NODE,
         repeatable=True,
     )
 
@@ -56,6 +56,14 @@ ROLES = Wql(
     ("Name", "State", "StatusInformation"),
     (Predicate("GroupType", "=", 111),),
 )
+EVERY_ROLE = Wql(
+    "prod",
+    "root/MSCluster",
+    "MSCluster_ResourceGroup",
+    ("Name", "OwnerNode", "State", "StatusInformation"),
+    (Predicate("GroupType", "=", 111),),
+)
+ENDINGS = ("done", "failed", "cancelled", "closed")
 ARRIVE = Step(
     key="arrive",
     description="Wait until no guest is moving, then record the guests on hv03",
@@ -119,7 +127,15 @@ async def test_the_whole_plan(planned, make):
         groups=(Group("resume", (step("Resume hv03: its guests come back", 1), ARRIVE)),),
         current_state="hv03 is paused and drained",
         expected_state="hv03 is up and takes guests again",
-        afterwards=(Check(ON_NODE, (Expect(),)).described_as("a guest is on hv03"),),
+        afterwards=(
+            Check(EVERY_ROLE, (Expect(at_least=0),)).described_as("guests came back to hv03"),
+            *(
+                Check(
+                    DoneChanges("hv03", command, endings=ENDINGS, images=("drain",)), (Expect(at_least=0),)
+                ).described_as(f"{command} of hv03 is in the ledger")
+                for command in ("drain-node", "reset-writer", "resume-node")
+            ),
+        ),
     )
     assert planned.ask.rounds == 2
     assert COMMAND.risk is Risk.LOW
@@ -138,23 +154,105 @@ async def test_failback(planned, make, word, kind, says):
     assert plan.groups == (Group("resume", (step(says, kind), ARRIVE) if kind == 1 else (step(says, kind),)),)
 
 
+def known(rows):
+    return Known(rows, NOW, NOW)
+
+
+def role(name, on="HV03", state=0, flags=0):
+    return {"Name": name, "OwnerNode": on, "State": state, "StatusInformation": flags}
+
+
+def drained(*names, ticket="T-1", ended="2026-03-02T22:00:00.000Z", begun=("drain",), undone_by="", **more):
+    """A drain in the ledger, with the guests that it noted."""
+    before = {"drain": [{"Name": name, "OwnerNode": "hv03"} for name in names]}
+    return {"ticket": ticket, "ended": ended, "begun": begun, "undone_by": undone_by, "before": before} | more
+
+
+def told(roles, drains=(), resets=(), resumes=(), before=None):
+    answers = [one if isinstance(one, Unknown) else known(list(one)) for one in (roles, drains, resets, resumes)]
+    return COMMAND.describe_after(AfterRun("hv03", {} if before is None else {"resume": before}, tuple(answers)))
+
+
+QUIET = Unknown("prod", "timed out", "no answer in 20 s.")
+BY_OTHERS = "Whether others stayed away is not known: hvops did not drain the node"
+
+
+def test_all_guests_that_hvops_drained_are_back():
+    there = [role("crm-01"), role("crm-02"), role("web-01", on="hv01")]
+    assert told(there, [drained("crm-01", "CRM-02")]) == (
+        "2 of 2 guests that hv03 had before T-1 drained it are on hv03",
+    )
+    assert told(there, [drained()]) == ("hv03 had no guest before T-1 drained it",)
+
+
 @pytest.mark.parametrize(
-    ("answer", "says"),
+    ("row", "says"),
     [
-        (Known([{"Name": "crm-01"}, {"Name": "crm-02"}], NOW, NOW), "2 guests on hv03"),
-        (
-            Known([], NOW, NOW),
-            f"{CHECK_RESULT}no guest is on hv03. If its drain moved guests away, they stayed where they are",
-        ),
-        (
-            Unknown("prod", "timed out", "no answer"),
-            f"{CHECK_RESULT}whether guests came back to hv03 is not known: no answer",
-        ),
+        (role("crm-02", on="hv01", flags=1), "crm-02 (on hv01, locked: a locked guest does not move)"),
+        (role("crm-02", on="hv01", state=1), "crm-02 (on hv01, it is off)"),
+        (role("crm-02", on="hv01", state=2), "crm-02 (on hv01, its role has failed)"),
+        (role("crm-02", on="hv01", flags=None), "crm-02 (on hv01, the cluster does not say why)"),
+        (role("crm-02", on="hv01", state=None), "crm-02 (on hv01, the cluster does not say why)"),
+        (role("crm-02", on=None), "crm-02 (its node is not told, the cluster does not say why)"),
+        (role("other", on="hv01"), "crm-02 (no role of that name in the cluster)"),
     ],
 )
-def test_the_end_says_whether_a_guest_is_there_again(answer, says):
-    (line,) = COMMAND.describe_after(AfterRun("hv03", {}, (answer,)))
-    assert line.startswith(says)
+def test_who_did_not_come_back_is_named_with_what_is_known_of_why(row, says):
+    assert told([role("crm-01"), row], [drained("crm-01", "crm-02")]) == (
+        f"{CHECK_RESULT}1 of 2 guests that hv03 had before T-1 drained it is on hv03",
+        f"Not back: {says}",
+    )
+
+
+@pytest.mark.parametrize(
+    ("ledger", "why"),
+    [
+        ({}, "hvops did not drain the node"),
+        ({"drains": QUIET}, "the ledger was not read (no answer in 20 s)"),
+        ({"drains": [drained("crm-01", undone_by="T-2")]}, "hvops did not drain the node since it was last resumed"),
+        (
+            {"drains": [drained("crm-01", begun=("drain", "undo-drain"))]},
+            "hvops did not drain the node since it was last resumed",
+        ),
+        (
+            {"drains": [drained("crm-01")], "resumes": [drained(ticket="T-2", ended="2026-03-02T22:10:00.000Z")]},
+            "hvops did not drain the node since it was last resumed",
+        ),
+        (
+            {
+                "drains": [drained("crm-01")],
+                "resets": [drained(ended="2026-03-02T22:10:00.000Z", begun=("drain", "resume"))],
+            },
+            "hvops did not drain the node since it was last resumed",
+        ),
+        ({"drains": [drained("crm-01", before={})]}, "T-1 did not note the guests that it drained"),
+    ],
+)
+def test_where_the_ledger_knows_no_drain_nothing_is_said_of_who_stayed_away(ledger, why):
+    there = [role("crm-01"), role("crm-02")]
+    assert told(there, before=[{"Name": "CRM-02"}], **ledger) == (
+        "1 guest came back to hv03, 2 there now",
+        f"Whether others stayed away is not known: {why}",
+    )
+
+
+def test_a_drain_of_a_reset_that_failed_counts_and_the_newest_drain_does():
+    there = [role("crm-01")]
+    reset = drained("crm-01", ticket="T-3", ended="2026-03-02T23:00:00.000Z", begun=("drain", "stop"), ending="failed")
+    resumed = drained(ticket="T-2", ended="2026-03-02T22:10:00.000Z", begun=("resume", "arrive"))
+    assert told(there, [drained("crm-02")], [reset], [resumed]) == (
+        "1 of 1 guest that hv03 had before T-3 drained it is on hv03",
+    )
+
+
+def test_the_end_says_whether_a_guest_is_there_again():
+    assert told([role("crm-01"), role("crm-02")]) == ("2 guests on hv03", BY_OTHERS)
+    (line,) = told([role("crm-01", on="hv01")])
+    assert line.startswith(
+        f"{CHECK_RESULT}no guest is on hv03. If its drain moved guests away, they stayed where they are"
+    )
+    (line,) = told(QUIET)
+    assert line == f"{CHECK_RESULT}whether guests came back to hv03 is not known: no answer in 20 s."
 
 
 @pytest.mark.parametrize(("word", "most"), [("no", None), ("immediate", 6), ("policy", 6)])
