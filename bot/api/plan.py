@@ -212,6 +212,8 @@ class Group:
         unit: what its acts are called where they are counted: "live migration".
         on_failure: "undo": what the group has done is taken back in reverse, where its steps say how.
         revalidate_before: False: it finishes what the group before has begun, by which the plan's facts no longer hold.
+        title: what its steps do together, in words: "To branch: shut down crm-01, crm-02, fail them over". The message of a
+            plan of very many steps shows it in their place, where each of its groups has one; what is by hand is named.
     """
 
     key: str
@@ -221,6 +223,7 @@ class Group:
     revalidate_before: bool = True
     seconds: int = 0
     unit: str = ""
+    title: str = ""
 
     @property
     def gives_way_between(self) -> bool:

@@ -31,6 +31,7 @@ _LATER = {
     (CompareToBefore, "nothing_new"),
     (CompareToBefore, "tolerance"),
     (Group, "seconds"),
+    (Group, "title"),
     (Group, "unit"),
     (InvokeMethod, "may_begin_despite_fault"),
     (InvokeMethod, "references"),

@@ -174,7 +174,8 @@ def _groups(plan: Plan) -> Iterator[str]:
         rounds += f" in {group.seconds} s together" if group.seconds else ""
         rounds += f", counted as {group.unit}" if group.unit else ""
         finishes = "" if group.revalidate_before else ", starts without recalculating the plan"
-        yield f"Group {group.key}{rounds}, on failure: {group.on_failure}{finishes}"
+        title = f": {group.title}" if group.title else ""
+        yield f"Group {group.key}{rounds}, on failure: {group.on_failure}{finishes}{title}"
         for step in group.steps:
             yield from _step(next(numbers), step, words)
 

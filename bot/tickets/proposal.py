@@ -14,7 +14,7 @@ from typing import Literal
 
 from bot.api.actions import InvokeMethod, RunProgram
 from bot.api.command import Risk, Role
-from bot.api.plan import Check, Plan, Step
+from bot.api.plan import Check, Group, Plan, Step
 from bot.config.settings import Policy
 from bot.dispatch.authorization import Accounts, Person, require_everywhere
 from bot.errors import LedgerError, NoSuchTicket, PermissionDenied, TicketError, UnreadableEntry
@@ -225,7 +225,12 @@ def answers_until(proposal: Proposal, start_by: str) -> datetime:
 
 def longest_seconds(plan: Plan) -> int:
     """How long the whole of it may take, everything waiting as long as it may."""
-    return sum(group.seconds or group.times * sum(step_seconds(step) for step in group.steps) for group in plan.groups)
+    return sum(map(group_seconds, plan.groups))
+
+
+def group_seconds(group: Group) -> int:
+    """The same of one group, with all its rounds."""
+    return group.seconds or group.times * sum(step_seconds(step) for step in group.steps)
 
 
 def undo_seconds(plan: Plan) -> int:

@@ -66,21 +66,31 @@ def way(
     overs = tuple(_fail_over(direction, pair, keys[pair.vm_id]) for pair in pairs)
     starts = tuple(_start(direction, pair, keys[pair.vm_id]) for pair in pairs)
     reversals = tuple(_reverse(direction, pair, keys[pair.vm_id], states) for pair in pairs)
+    connects = tuple(_connect(direction, service, place))
+    names = join_names(pair.name for pair in pairs)
+    tries = f"connect to {service.name}, " if connects else ""
     return (
-        Group(f"{direction}-over", (*stops, *prepares, *overs), on_failure="undo"),
+        Group(
+            f"{direction}-over",
+            (*stops, *prepares, *overs),
+            on_failure="undo",
+            title=f"To {place}: shut down {names}, send the last changes, fail over",
+        ),
         Group(
             f"{direction}-start",
-            (*starts, *_connect(direction, service, place), _check_service(direction, service.name, place)),
+            (*starts, *connects, _check_service(direction, service.name, place)),
             revalidate_before=False,
+            title=f"In {place}: start {names}, {tries}an operator checks {service.name} by hand",
         ),
-        Group(f"{direction}-reverse", reversals, revalidate_before=False),
+        Group(f"{direction}-reverse", reversals, revalidate_before=False, title="Reverse the replication"),
     )
 
 
 def finish_reversal(pairs: Sequence[Pair], states: Mapping[str, HostState]) -> Group:
     """The group of a way out that was stopped before it: reverse what is failed over, so that it can come back."""
     keys = step_keys_of((pair.vm_id, pair.name) for pair in pairs)
-    return Group("out-reverse", tuple(_reverse("out", pair, keys[pair.vm_id], states) for pair in pairs))
+    reversals = tuple(_reverse("out", pair, keys[pair.vm_id], states) for pair in pairs)
+    return Group("out-reverse", reversals, title="Reverse the replication")
 
 
 def as_before(pairs: Sequence[Pair]) -> Step:

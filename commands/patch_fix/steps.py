@@ -81,9 +81,29 @@ def groups_of(
         first += _changed(at, number, change, files, mode, first_of_all=number == 1)
     back = [*_resume(at), *_give_back(at, mode), _proof(at, _change_key(at, len(need.changes), need.changes[-1]))]
     return (
-        Group(f"fix-{at.key}", tuple(first), on_failure="undo"),
-        Group(f"back-{at.key}", tuple(back), revalidate_before=False),
+        Group(f"fix-{at.key}", tuple(first), on_failure="undo", title=_fix_title(at, need, facts, holds=bool(hold))),
+        Group(f"back-{at.key}", tuple(back), revalidate_before=False, title=_back_title(at, mode)),
     )
+
+
+def _fix_title(at: Place, need: NodeNeed, facts: NodeFacts, *, holds: bool) -> str:
+    """What is done to the node while it is empty."""
+    hold = ["stop Automatic Updates"] if holds else []
+    empty = ["people empty it by hand" if facts.drain is None else "drain it"]
+    parts = [
+        *(empty + hold if at.is_2008 else hold + empty),
+        *(["restart it"] if facts.flags is not None else []),
+        *(f"{change.step.does} {change.step.kb}" for change in need.changes),
+    ]
+    restarts = "restart it" if len(need.changes) == 1 else "a restart after each"
+    return f"On {at.node}: {', '.join(parts)}, {restarts}"
+
+
+def _back_title(at: Place, mode: str) -> str:
+    """What is done once the node has its updates."""
+    hands = ", people move its guests back" if at.is_2008 else ""
+    updates = ", restore Automatic Updates" if mode else ""
+    return f"Resume {at.node}{hands}{updates}, check its Setup log"
 
 
 def listed(need: NodeNeed, facts: NodeFacts) -> tuple[Check, ...]:

@@ -26,11 +26,10 @@ from commands.no_plan import blocking_reason, held, no_plan
 from commands.sources.guests import Power
 
 _ROLLBACK = (
-    "Until a machine starts on the other side, hvops undoes a failed step automatically: failovers reverted, replication"
-    " resumed, machines started where they were. After a machine has started on the other side, nothing is undone automatically,"
-    " because that would lose what was written there since: press Stop After Step, then run /drill {service} --only back. It brings the"
-    " service back with all its data, and reverses its replication first where that is still to do. If that fails too,"
-    " someone decides in Hyper-V Manager which side is authoritative. Never start a machine on both sides."
+    "Until a machine starts on the other side, hvops undoes a failed step automatically. After that nothing is undone, because"
+    " it would lose what was written there since: press Stop After Step, then run /drill {service} --only back, which brings"
+    " the service back with all its data. If that fails too, someone decides in Hyper-V Manager which side is authoritative."
+    " Never start a machine on both sides."
 )
 
 
@@ -106,12 +105,16 @@ def _plan(args: Args, facts: DrillFacts, direction: Direction, unreversed: tuple
         *(way("out", facts.pairs, facts.states, service, away) if direction == "out" else ()),
         *((finish_reversal(unreversed, facts.states),) if unreversed else ()),
         *back,
-        Group("as-before", (as_before(facts.pairs),), revalidate_before=False),
+        Group(
+            "as-before",
+            (as_before(facts.pairs),),
+            revalidate_before=False,
+            title="Check that all is as it was before",
+        ),
     )
-    names = join_names(pair.name for pair in facts.pairs)
     both = direction == "out"
     return Plan(
-        reason=f"{names}: {_last(facts, direction)}.",
+        reason=f"{_last(facts, direction)}.",
         impact=_impact(service, both=both),
         rollback=_ROLLBACK.format(service=service.name),
         locks=tuple(sorted(_lock(place, facts) for place in (home, away))),

@@ -83,8 +83,8 @@ def _plan(args: Args, rule: UpdateRule, facts: FixFacts, gates: tuple[Gate, ...]
         impact=_impact(facts),
         rollback=(
             "Before a package is removed: press Stop After Step, and the node takes its guests back. After that, a failure is undone: the"
-            " removed package is installed again (active after the next restart), and Automatic Updates get their old startup type. A"
-            " finished node is not undone."
+            " removed package is installed again (active after the next restart), Automatic Updates start as before. A finished node"
+            " is not undone."
         ),
         locks=(cluster_lock(args.target),),
         gates=gates,
@@ -185,7 +185,7 @@ def _impact(facts: FixFacts) -> str:
         (
             *moves,
             *hands,
-            f"One node after the other, {pluralize(restarts, 'restart')} in all; a node that restarts does not answer for a while; that is expected.",
+            f"One node after the other, {pluralize(restarts, 'restart')} in all; a node that restarts does not answer meanwhile.",
             "Between “remove” and “add” a node lacks that update. Automatic Updates are disabled meanwhile.",
         )
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from bot.api.actions import ManualStep
-from bot.api.plan import Gate, GateOutcome, Step
+from bot.api.plan import Gate, GateOutcome, Plan, Step
 from bot.formatting import duration, plural, short_locks
 from bot.slack.outbound import limits
 from bot.slack.outbound.message import (
@@ -39,10 +39,11 @@ from bot.slack.render.ticket_view_model import (
 from bot.tickets.answers import open_in_words, open_word, question_line
 from bot.tickets.decisions import CONFIRM
 from bot.tickets.plan_text import STOPS_THERE, TAKEN_BACK, whole_plan_lines
-from bot.tickets.proposal import Proposal, longest_seconds, step_seconds
+from bot.tickets.proposal import Proposal, group_seconds, longest_seconds, step_seconds
 
 _MOST_TEXT = 9_000  # of a plan in a message; beyond it nobody reads, and Slack's own limit is not documented
 _MOST_BLOCKS = 36
+_MOST_STEPS = 12  # that are shown one by one where a plan says what its groups do
 _QUESTIONS = 20  # by name in the message
 _NAME = 120  # characters of such a name where there are many
 
@@ -216,26 +217,46 @@ def _capital(says: str) -> str:
 
 
 def _steps(card: TicketView) -> str:
-    """Each step in words. What it sends, and what a person is told to do, stands in the thread."""
-    plan, number = card.plan, 0
-    lines, rule = ["*Steps, with the longest time of each:*"], ""
-    is_mixed = any(group.on_failure == "undo" for group in plan.groups)
-    for group in plan.groups:
-        if group.times > 1:
-            lines.append(f"_{group.times} rounds of:_")
-        said = (TAKEN_BACK if group.on_failure == "undo" else STOPS_THERE) if is_mixed else ""
-        if said != rule or said == TAKEN_BACK:  # a rollback is that of one group
-            lines.append(f"_{said}_")
-        rule = said
-        for step in group.steps:
-            number += 1
-            lines.append(f"*{number}* {escape(step.description)} ({_how(step)})")
+    """The steps in words, and what is locked meanwhile."""
+    plan = card.plan
+    in_parts = len(plan.steps) > _MOST_STEPS and all(group.title for group in plan.groups)
     gives_way = any(group.gives_way_between for group in plan.groups)
     meanwhile = (
         "another change may have them between two steps" if gives_way else "no other change can run there meanwhile"
     )
-    lines.append(f"*Locks:* {escape(short_locks(plan.locks))}; {meanwhile}")
-    return "\n".join(lines)
+    locks = f"*Locks:* {escape(short_locks(plan.locks))}; {meanwhile}"
+    return "\n".join((*(_parts(plan) if in_parts else _each_step(plan)), locks))
+
+
+def _parts(plan: Plan) -> Iterator[str]:
+    """What the steps of each group do together: on a phone nobody finds *Approve* below thirty lines. Each stands in the thread."""
+    yield f"*{len(plan.steps):,} steps (each is in the thread):*"
+    last = 0
+    for group in plan.groups:
+        first, last = last + 1, last + len(group.steps)
+        numbers = f"{first}–{last}" if last > first else f"{last}"
+        rounds = f"{group.times:,} rounds, " if group.times > 1 else ""
+        back = ", rolled back if it fails" if group.on_failure == "undo" else ""
+        yield f"*{numbers}* {escape(group.title)} ({rounds}{duration(group_seconds(group))}{back})"
+    if any(group.on_failure != "undo" for group in plan.groups):
+        yield "If another part fails, it stops there, and nothing is rolled back automatically."
+
+
+def _each_step(plan: Plan) -> Iterator[str]:
+    """Each step in words. What it sends, and what a person is told to do, stands in the thread."""
+    number, rule = 0, ""
+    yield "*Steps, with the longest time of each:*"
+    is_mixed = any(group.on_failure == "undo" for group in plan.groups)
+    for group in plan.groups:
+        if group.times > 1:
+            yield f"_{group.times} rounds of:_"
+        said = (TAKEN_BACK if group.on_failure == "undo" else STOPS_THERE) if is_mixed else ""
+        if said != rule or said == TAKEN_BACK:  # a rollback is that of one group
+            yield f"_{said}_"
+        rule = said
+        for step in group.steps:
+            number += 1
+            yield f"*{number}* {escape(step.description)} ({_how(step)})"
 
 
 def _how(step: Step) -> str:

@@ -168,6 +168,19 @@ CONNECTED = Service("crm", ("hv01", "dr01"), ("crm-01",), 60, 15, connects=("crm
 OPEN = ({"milliseconds": "1.0", "address": "10.1.0.60", "port": 443},)
 
 
+async def test_each_part_is_said_in_words_for_the_message_of_a_plan_so_long(planned):
+    made = await planned(at_home())
+    assert [group.title for group in made.groups] == [
+        "To dr01: shut down crm-01, send the last changes, fail over",
+        "In dr01: start crm-01, an operator checks crm by hand",
+        "Reverse the replication",
+        "To hv01: shut down crm-01, send the last changes, fail over",
+        "In hv01: start crm-01, an operator checks crm by hand",
+        "Reverse the replication",
+        "Check that all is as it was before",
+    ]
+
+
 async def test_the_service_is_connected_to_on_either_side_before_people_are_asked(planned):
     doors = {("crm.corp.example", "connect to service"): OPEN, ("10.1.0.60", "connect to service"): OPEN}
     made = await planned(at_home() | doors, service=CONNECTED)

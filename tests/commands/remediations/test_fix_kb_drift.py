@@ -82,6 +82,13 @@ def test_the_steps_of_a_node_in_their_order():
         ["resume-hv02", "give-updates-hv02", "start-updates-hv02", "proof-hv02"],
     ]
     assert [(group.on_failure, group.revalidate_before) for group in made.groups] == [("undo", True), ("stop", False)]
+    assert [group.title for group in made.groups] == [
+        (
+            "On hv02: people empty it by hand, stop Automatic Updates,"
+            " remove KB2616676, add KB2607712, add KB2616676, a restart after each"
+        ),
+        "Resume hv02, people move its guests back, restore Automatic Updates, check its Setup log",
+    ]
     assert made.locks == ("cluster:prod",)
     assert made.touches == ("hv02",)
 

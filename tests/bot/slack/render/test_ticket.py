@@ -71,6 +71,48 @@ def test_a_proposal_says_what_decides_and_the_thread_has_all_that_is_signed(told
     assert card.proposal.digest in plan_text(card.proposal)
 
 
+SERVICES = Wql("hv03", "root/cimv2", "Win32_Service")
+
+
+def long_plan(*titles):
+    """Two groups of seven steps, as many as there are titles."""
+    groups = (
+        Group(
+            f"g{at}",
+            tuple(
+                Step(f"s{at}{number}", f"Do {at}{number}", None, (exists(SERVICES, within=60),)) for number in range(7)
+            ),
+            on_failure="stop" if at else "undo",
+            title=title,
+        )
+        for at, title in enumerate(titles)
+    )
+    return Plan("why", "impact", "way back", ("cluster:prod",), (), tuple(groups))
+
+
+def test_a_plan_of_very_many_steps_says_what_its_parts_do_and_each_step_is_in_the_thread(told):
+    card = told(long_plan("Empty hv03", "Bring hv03 back")).card()
+    text = said(ticket_message(card))
+    for fact in (
+        "*14 steps (each is in the thread):*",
+        "*1–7* Empty hv03 (7 min, rolled back if it fails)",
+        "*8–14* Bring hv03 back (7 min)",
+        "If another part fails, it stops there, and nothing is rolled back automatically.",
+        "*Locks:* cluster prod",
+    ):
+        assert fact in text
+    assert "Do 00" not in text
+    whole = said(entry_message(card, card.entries[0]))
+    assert all(f"Do {at}{number}" in whole for at in range(2) for number in range(7))
+    assert "Group g1, on failure: stop: Bring hv03 back" in whole
+
+
+@pytest.mark.parametrize("titles", [("Empty hv03", ""), ("Empty hv03",)])
+def test_each_step_is_shown_where_a_part_has_no_words_or_the_steps_are_few(told, titles):
+    text = said(ticket_message(told(long_plan(*titles)).card()))
+    assert all(f"Do {at}{number}" in text for at in range(len(titles)) for number in range(7))
+
+
 def test_while_changes_are_stopped_nothing_is_said_to_start_now(told):
     for card, verb in (
         (told().card(stop=StopView(None)), "Approve"),
@@ -374,7 +416,7 @@ def hostile_plans(draw):
         rollback=draw(HOSTILE),
         locks=(draw(HOSTILE) or "lock",),
         gates=gates,
-        groups=(Group("g", steps, times=draw(st.integers(1, 3))),),
+        groups=(Group("g", steps, times=draw(st.integers(1, 3)), title=draw(HOSTILE)),),
         evidence=(draw(HOSTILE),),
     )
 
@@ -410,6 +452,8 @@ def test_whatever_a_plan_holds_it_is_shown_within_the_limits_and_never_cut(told,
         assert message.files[0].name == "plan.txt"
         assert proposal.proposal.digest in shown
         assert "*Steps, " not in shown
+    elif plan.groups[0].title and len(plan.steps) > 12:
+        assert f"*1–{len(plan.steps)}* " in shown
     else:
         assert all(f"*{number}* " in shown for number in range(1, len(plan.steps) + 1))
 
