@@ -17,10 +17,11 @@ class Source(Generic[T_co]):
     """A query and its reader as one value. `read` raises `CellError`, or any ValueError, for rows it cannot read.
 
     Attributes:
-        names: what an answer names, and of which kind, for the lists that forms suggest: ("guest", the names). Nothing rests
-            on them.
+        names: what an answer names, and of which kind, for the lists that forms suggest: ("guest", the names), or ("backup
+            job", pairs of a name and the host that it is about) where the query is not asked of that host. Nothing rests on
+            them.
     """
 
     query: Query
     read: Callable[[Rows], T_co]
-    names: tuple[str, Callable[[Any], Iterable[str]]] | None = None
+    names: tuple[str, Callable[[Any], Iterable[str | tuple[str, str]]]] | None = None

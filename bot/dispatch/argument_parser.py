@@ -130,6 +130,12 @@ class Parameter:
         return found
 
     @property
+    def offers(self) -> tuple[str, ...]:
+        """Words that a form offers besides: some of those that it takes, never all of them."""
+        found: tuple[str, ...] = getattr(self.type, "offers", ())
+        return found
+
+    @property
     def label(self) -> str:
         """What a form calls it: "Cluster or host", "Virtual service"."""
         named: str = getattr(self.type, "label", "")

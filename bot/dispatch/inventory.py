@@ -21,6 +21,7 @@ from bot.dispatch.query_session import QueryExecutor
 from bot.errors import PolicyViolation, TargetError, UsageError
 from bot.transport.turns import asker
 
+UPDATE_RULE = "update rule"  # a kind of name
 _PROVED_SECONDS = 60.0  # how long a node is believed to belong to the cluster that it named itself
 FRESH_SECONDS = 600.0  # how long a cluster's list of nodes is believed
 
@@ -263,7 +264,7 @@ class Inventory:
 
         Args:
             targets: kinds of target.
-            named: a kind of name that was answered before: "guest"; "" for none.
+            named: a kind of name that was answered before: "guest"; or "update rule", of the inventory; "" for none.
         """
         kinds = set(targets)
         known = self._places()
@@ -271,6 +272,8 @@ class Inventory:
         if named:
             told = [(name, on) for name, on in sorted(self.names.of(named)) if on in known]
             found |= {name: known[on][2] for name, on in told if name not in found}
+        if named == UPDATE_RULE:  # of no place: whoever may use the command at all may read it
+            found |= {rule.key: () for rule in self._inventory_file.update_rules()}
         return found
 
     def _places(self) -> dict[str, tuple[str, str, tuple[str, ...]]]:

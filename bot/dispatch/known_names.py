@@ -11,22 +11,29 @@ _LONGEST = 75  # characters: a menu shows no longer ones, so they are typed
 
 
 class KnownNames:
-    """Names of guests, by the host that named them last."""
+    """Names of guests, jobs, services and writers, by who named them last."""
 
     def __init__(self) -> None:
-        self._of: OrderedDict[tuple[str, str], tuple[str, ...]] = OrderedDict()
+        self._of: OrderedDict[tuple[str, str], tuple[tuple[str, str], ...]] = OrderedDict()
 
-    def learn(self, kind: str, on: str, names: Iterable[str]) -> None:
-        """Take the names of one kind ("guest") that a host has just told: they take the place of those from before."""
+    def learn(self, kind: str, on: str, names: Iterable[str | tuple[str, str]]) -> None:
+        """Take the names of one kind ("guest") that a host has just told: they take the place of those from before.
+
+        Args:
+            kind: "guest", "backup job".
+            on: who told them.
+            names: of things on that host; pairs where each is about a host of its own.
+        """
         key = kind, on.lower()
-        short = (name for name in names if len(name) <= _LONGEST)
-        self._of[key] = tuple(dict.fromkeys(name for name, _ in zip(short, range(_NAMES), strict=False)))
+        told = ((name, on) if isinstance(name, str) else name for name in names)
+        short = ((name, about.lower()) for name, about in told if len(name) <= _LONGEST)
+        self._of[key] = tuple(dict.fromkeys(pair for pair, _ in zip(short, range(_NAMES), strict=False)))
         self._of.move_to_end(key)
         while len(self._of) > _PLACES:
             self._of.popitem(last=False)
 
     def of(self, kind: str) -> Iterator[tuple[str, str]]:
-        """Every name of that kind with the host that told it, in lower case. On any thread: what is learnt meanwhile is left out."""
-        for (known, on), names in tuple(self._of.items()):
+        """Every name of that kind with the host that it is about, in lower case. On any thread: what is learnt meanwhile is left out."""
+        for (known, _), names in tuple(self._of.items()):
             if known == kind:
-                yield from ((name, on) for name in names)
+                yield from names

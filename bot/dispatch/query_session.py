@@ -86,7 +86,7 @@ class QuerySession:
         *,
         place: Callable[[str], str] = lambda _: "",
         find: Callable[[str], Awaitable[Target]] | None = None,
-        learn: Callable[[str, str, Iterable[str]], None] | None = None,
+        learn: Callable[[str, str, Iterable[str | tuple[str, str]]], None] | None = None,
     ) -> None:
         """Take the parts.
 

@@ -22,7 +22,7 @@ from commands.patch_fix.by_hand import CLIENTS, NO_WUSA, wsus_group
 from commands.patch_fix.facts import FixFacts, find_fix_facts
 from commands.patch_fix.gates import drained_of, gates_of
 from commands.patch_fix.needs import Need, NodeNeed
-from commands.patch_fix.rules import find_rule
+from commands.patch_fix.rules import as_rule, find_rule
 from commands.patch_fix.steps import groups_of, listed
 from commands.sources.rules import KnownIssue, traps
 
@@ -32,6 +32,8 @@ class Rule(str):
 
     __slots__ = ()
     wants = "a rule such as KB2616676, one of the inventory, or a KB number"
+    names = "update rule"
+    offers = tuple(trap.key for trap in traps() if as_rule(trap) is not None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,8 @@ class Vm(str):
 
     __slots__ = ()
     is_subject = True
+    label = "Virtual machine"
+    names = "guest"
 
 
 class WayWord(str):

@@ -51,6 +51,7 @@ class Writer(str):
     """A word of a writer's name."""
 
     __slots__ = ()
+    names = "writer"
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,7 @@ class ServiceName(str):
     """A word of a service's name."""
 
     __slots__ = ()
+    names = "service of Windows"
 
 
 @dataclass(frozen=True, slots=True)

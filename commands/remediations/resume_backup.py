@@ -30,6 +30,7 @@ class JobNumber(int):
 
     label = "Backup job"
     wants = "a backup job number such as 48211"
+    names = "backup job"
     is_subject = True
 
     @classmethod

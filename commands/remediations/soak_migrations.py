@@ -55,6 +55,7 @@ _EVERY, _ANY = ClusterTargets(), NodePair()
 class Moves(int):
     """How many moves."""
 
+    label = "How many moves"
     wants = f"a number of moves from 2 to {_MOST:,}"
 
     @classmethod

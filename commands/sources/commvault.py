@@ -93,7 +93,8 @@ def backup_job(job: int) -> Source[tuple[BackupJob, ...]]:
 
 def active_jobs() -> Source[tuple[BackupJob, ...]]:
     """The question: which jobs have not ended?"""
-    return Source(RunReader(ON, ACTIVE_JOBS), _read_active_jobs)
+    names = ("backup job", lambda jobs: [(str(job.number), job.machine) for job in jobs])
+    return Source(RunReader(ON, ACTIVE_JOBS), _read_active_jobs, names)
 
 
 def resume_job(job: int) -> RunProgram:

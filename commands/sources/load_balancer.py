@@ -161,7 +161,8 @@ class CheckTimes:
 
 def virtual_services(on: str) -> Source[tuple[VirtualService, ...]]:
     """The question: which virtual services and SubVSs are there? The list, since a SubVS may not be shown by itself."""
-    return Source(RunReader(on, SERVICES), _read_services)
+    names = ("virtual service", lambda services: [service.name for service in services if service.name])
+    return Source(RunReader(on, SERVICES), _read_services, names)
 
 
 def check_times(on: str) -> Source[CheckTimes]:

@@ -54,7 +54,11 @@ class Service:
 def host_services(on: str) -> Source[tuple[Service, ...]]:
     """The question: which services has this host, and how are they?"""
     columns = ("Name", "DisplayName", "State", "StartMode", "ProcessId", "AcceptStop")
-    return Source(Wql(on, _NAMESPACE, _CLASS, columns), _read_services)
+    return Source(
+        Wql(on, _NAMESPACE, _CLASS, columns),
+        _read_services,
+        ("service of Windows", lambda services: [service.name for service in services]),
+    )
 
 
 def service_dependents(on: str) -> Source[tuple[tuple[str, str], ...]]:

@@ -187,7 +187,8 @@ class Writer:
 
 def host_writers(on: str) -> Source[tuple[Writer, ...]]:
     """The question: every writer of a host. Needs an elevated account [note]."""
-    return Source(RunReader(on, "vssadmin list writers"), _read_writers)
+    names = ("writer", lambda writers: [writer.name for writer in writers])
+    return Source(RunReader(on, "vssadmin list writers"), _read_writers, names)
 
 
 def _read_writers(rows: Rows) -> tuple[Writer, ...]:

@@ -15,6 +15,7 @@ class Vs(str):
     __slots__ = ()
     label = "Virtual service"
     wants = "its nickname, index or address"
+    names = "virtual service"
 
 
 class HostNames(tuple[str, ...]):

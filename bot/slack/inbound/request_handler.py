@@ -206,7 +206,9 @@ class RequestHandler:
         may: dict[tuple[str, ...], bool] = {}  # of few places, each of which has many names
         for places in set(known.values()):
             may[places] = all(person.role_on(place) >= command.role for place in places)
-        return tuple(name for name, places in known.items() if may[places])
+        names = [name for name, places in known.items() if may[places]]
+        offers = parameter.offers if person.highest_role >= command.role else ()
+        return tuple(dict.fromkeys((*names, *offers)))
 
     async def options(self, who: SlackUser, command: str, parameter: str, typed: str) -> list[Block]:
         """What a menu shows while somebody types into it: within a second, or nothing. No host is asked.

@@ -122,7 +122,7 @@ def _element(parameter: Parameter, names: Sequence[str] | None, typed: str) -> B
         )
     if names and len(names) <= limits.OPTIONS and all(map(_is_option, names)):
         return _select([_option(name) for name in names], typed, parameter)
-    if parameter.targets or parameter.names:
+    if parameter.targets or parameter.names or parameter.offers:
         element: Block = {
             "type": "external_select",
             "action_id": parameter.name,

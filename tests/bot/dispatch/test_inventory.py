@@ -405,6 +405,8 @@ async def test_a_menu_of_a_thousand_hosts_goes_through_them_once(monkeypatch):
         "Backup01": ("Backup01",),
         "br02": ("branch",),
     }
+    names.names.learn("backup job", "commvault", [("48211", "HV64"), ("48212", "elsewhere")])
+    assert names.suggestions((), "backup job") == {"48211": ("Prod",)}  # of no host that is known: of nobody's place
     assert names.suggestions(("vmm",)) == {"VMM": ("Prod", "branch"), "vmm-branch": ("branch",)}
     assert names.scopes()["hv64"] == ("Prod",)
 

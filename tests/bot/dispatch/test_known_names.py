@@ -13,6 +13,14 @@ def test_what_a_host_tells_takes_the_place_of_what_it_told_before():
     assert sorted(known.of("guest")) == [("crm-02", "hv01"), ("sql-01", "hv02")]
 
 
+def test_a_job_is_about_the_host_that_it_saves_and_not_about_the_server_that_told_it():
+    known = KnownNames()
+    known.learn("backup job", "commvault", [("48211", "HV03"), ("48212", "br01")])
+    assert list(known.of("backup job")) == [("48211", "hv03"), ("48212", "br01")]
+    known.learn("backup job", "commvault", [("48213", "hv03")])
+    assert list(known.of("backup job")) == [("48213", "hv03")]
+
+
 def test_a_host_of_a_million_guests_takes_no_more_room_than_another(monkeypatch):
     monkeypatch.setattr(known_names, "_NAMES", 3)
     monkeypatch.setattr(known_names, "_PLACES", 2)

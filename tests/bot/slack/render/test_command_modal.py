@@ -48,6 +48,55 @@ def test_each_argument_has_an_input_and_the_required_ones_are_required(command):
     assert all(shown[name]["element"]["type"] == "static_select" for name in names)
 
 
+MENUS = {  # the arguments that name something; all others are typed, or chosen from words of their own
+    "target": ("cluster", "host"),
+    "node": ("host",),
+    "host": ("host",),
+    "service": ("service",),
+    "load_balancer": ("load balancer",),
+    "vmm": ("vmm",),
+    "vm": ("guest",),
+    "job": ("backup job",),
+    "writer": ("writer",),
+    "vs": ("virtual service",),
+    "rule": ("update rule",),
+    "to": ("host",),
+    "between": ("host",),
+    "on": ("cluster",),
+}
+TYPED = {"url", "free", "percent", "kbs", "count"}
+OF_ITS_OWN = {  # the same word for something else
+    ("check-continuity", "target"): ("service", "cluster"),
+    ("check-virtual-service", "host"): (),
+    ("fix-health-check", "host"): (),
+    ("restart-service", "service"): ("service of Windows",),
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda one: one.name)
+def test_whatever_names_something_is_chosen_from_a_menu_that_narrows_and_takes_what_is_typed(command):
+    shown = inputs(form_view(Form(command)))
+    for one in command.parameters:
+        element = shown[one.name]["element"]
+        if one.choices:
+            assert element["type"] == "static_select"
+            assert one.wants
+            continue
+        default = () if one.name in TYPED else MENUS[one.name]
+        wanted = OF_ITS_OWN.get((command.name, one.name), default)
+        if one.name == "target" and one.targets == ("cluster",):
+            wanted = ("cluster",)
+        assert (*one.targets, *filter(None, (one.names,))) == wanted
+        assert element["type"] == ("external_select" if wanted else "plain_text_input")
+        if wanted:
+            assert (element["min_query_length"], element["placeholder"]["text"]) == (0, "Choose, or type to narrow")
+
+
+def test_known_rules_are_offered_beside_those_of_the_inventory():
+    (rule,) = [one for one in REGISTRY.get("fix-kb-drift").parameters if one.name == "rule"]
+    assert "KB2616676" in rule.offers
+
+
 @given(st.sampled_from(COMMANDS), st.data())
 def test_whatever_is_written_there_is_refused_beside_its_field_or_makes_a_line_that_is_read(command, data):
     typed = {one.name: data.draw(HOSTILE) for one in command.parameters}
