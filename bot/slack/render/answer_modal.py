@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 
 from bot.api.plan import OpenQuestion, Plan
 from bot.formatting import plural
 from bot.slack.outbound import limits
+from bot.slack.outbound.local_times import local_blocks, without_times
 from bot.slack.outbound.message import Block, View, escape, escape_control, truncate, utf16_length
 from bot.slack.render.blocks import sections
 from bot.slack.render.reason_modal import CALLBACK
@@ -36,7 +38,7 @@ def answer_view(ticket: str, plan: Plan) -> View:
     )
     many = len(questions) > ONE_BY_ONE
     inputs = (
-        [_input(0, f"How do you know all {len(questions):,} of them?", "")] if many else _one_by_one(plan, questions)
+        [_input(0, f"How do you know all {len(questions):,} of them?", "")] if many else [*_one_by_one(plan, questions)]
     )
     return {
         "type": "modal",
@@ -45,16 +47,18 @@ def answer_view(ticket: str, plan: Plan) -> View:
         "title": _plain(f"Approve {ticket}"[: limits.VIEW_TITLE]),
         "submit": _plain("Approve and Start"),
         "close": _plain("Back"),
-        "blocks": [*sections(says), *(_list(questions) if many else ()), *inputs],
+        "blocks": [*local_blocks((*sections(says), *(_list(questions) if many else ()), *inputs), datetime.now(UTC))],
     }
 
 
-def _one_by_one(plan: Plan, questions: Sequence[OpenQuestion]) -> list[Block]:
+def _one_by_one(plan: Plan, questions: Sequence[OpenQuestion]) -> Iterator[Block]:
+    """An input for each. A label and a hint show no reader's own time, so what has one stands whole above its input."""
     of = f" of {len(questions)}" if len(questions) > 1 else ""
-    return [
-        _input(number, f"{number + 1}{of}: {one.what}" if of else one.what, _hint(plan, one))
-        for number, one in enumerate(questions)
-    ]
+    for number, one in enumerate(questions):
+        label, hint = f"{number + 1}{of}: {one.what}" if of else one.what, _hint(plan, one)
+        if (without_times(label), without_times(hint)) != (label, hint):
+            yield from sections(f"*{escape(label)}*\n{escape(hint)}")
+        yield _input(number, without_times(label), without_times(hint))
 
 
 def _hint(plan: Plan, question: OpenQuestion) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from itertools import islice
 
 from bot.dispatch.argument_parser import Parameter
@@ -15,6 +16,7 @@ from bot.dispatch.registry import Command
 from bot.formatting import command_title
 from bot.slack.outbound import limits
 from bot.slack.outbound.blockkit_fitting import blocks_for_window, fit_view
+from bot.slack.outbound.local_times import local_blocks
 from bot.slack.outbound.message import Block, Message, View, escape, escape_control, truncate
 from bot.slack.render.blocks import contexts, sections
 
@@ -55,6 +57,7 @@ def form_view(form: Form) -> View:
     """The window."""
     command = form.command
     trouble = sections(f"*Not answered.* {escape(form.trouble)}") if form.trouble else ()
+    trouble = local_blocks(trouble, datetime.now(UTC))
     inputs = [_input(one, form.names.get(one.name), form.typed.get(one.name, "")) for one in command.parameters]
     return {
         "type": "modal",

@@ -153,6 +153,11 @@ def test_an_option_of_two_words_is_written_with_blanks_or_commas(written):
     assert line_of(command.name, command.parameters, values) == "/soak-migrations crm-01 100 --between=hv01,hv02"
 
 
+def test_what_is_wrong_is_said_in_the_readers_own_time():
+    view = form_view(Form(REGISTRY.get("check-writers"), trouble="hv03 is frozen until 5 Jan 2026 06:00 UTC."))
+    assert "until <!date^1767592800^" in view["blocks"][0]["text"]["text"]
+
+
 def said(options):
     return [one["text"]["text"] for one in options]
 

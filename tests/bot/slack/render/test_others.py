@@ -8,12 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.api.facts import Unknown
+from bot.api.plan import Gate, GateOutcome, OpenQuestion, Plan
 from bot.api.report import Finding, Report, Severity
 from bot.dispatch.help import Help, HelpLine, Status
 from bot.errors import InternalError, PermissionDenied, TargetTimeout, UsageError
 from bot.serialization import Evidence
 from bot.slack.outbound.blockkit_fitting import as_text
 from bot.slack.outbound.blockkit_validation import problems
+from bot.slack.render.answer_modal import answer_view
 from bot.slack.render.errors import refusal
 from bot.slack.render.evidence import error_view, evidence_file, evidence_view, loading_view
 from bot.slack.render.help import help_message, status_message
@@ -172,3 +174,15 @@ def test_a_thread_is_no_burst():
     assert all(f"vm-{at}:" in whole for at in range(100))
     assert "UNKNOWN hv05" in whole
     assert "quiet" not in whole
+
+
+def test_the_window_that_asks_an_approver_says_times_in_the_readers_own_zone():
+    """A label takes no date token: what has a time stands above its input, and the label leaves the time out."""
+    question = OpenQuestion("freeze year-end until 5 Jan 2026 06:00 UTC", "asked by finance", is_override=True)
+    gate = Gate("No freeze is in force", GateOutcome.NOT_KNOWN, unknowns=(question,))
+    view = answer_view("T-1", Plan("", "", "", ("cluster:prod",), (gate,), ()))
+    check_view(json.loads(json.dumps(view)), ("modal",))
+    _, above, asked = view["blocks"]
+    assert "*freeze year-end until <!date^1767592800^" in above["text"]["text"]
+    assert asked["label"]["text"] == "freeze year-end"
+    assert "UTC" not in asked["hint"]["text"]
