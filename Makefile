@@ -16,7 +16,7 @@ SPREAD = -n $(WORKERS) --dist load --maxschedchunk 1
 # Incidents as data: make cases CASES=folder plays your own.
 CASES ?= tests/cases
 
-.PHONY: help setup demo test test-lab test-long test-postgres test-two-bots test-sites chaos cases bare image snapshots pictures rooms walk kill slack-faults mutants check fix docs bench bench-long lock clean
+.PHONY: help setup demo test test-lab test-long test-postgres test-two-bots test-sites chaos cases bare image snapshots pictures rooms walk tours kill slack-faults mutants check fix docs bench bench-long lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -72,6 +72,12 @@ test-sites: $(READY)  ## whole incidents again, with all machines behind a site'
 
 test-long: $(READY)  ## whole incidents that take long, such as each error of a node whose updates are fixed
 	$(PYTEST) $(SPREAD) --ignore tests/lab --long
+
+# A quarter of an hour: stories are played one after the other, each by its own bot.
+tours: $(READY)  ## follow every tour of the demo to its end, by clicking in a browser what it says
+	@sh deploy/system-packages.sh test $(PYTHON)
+	$(PYTEST) tests/lab/page/test_tours.py
+	$(PYTEST) tests/lab/page/test_tours.py --long
 
 pictures: $(READY)  ## draw the pictures of the docs afresh: each card, Home and the audit, at 1400 and at 390 pixels
 	@$(BIN)/python -m tests.pictures

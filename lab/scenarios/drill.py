@@ -34,7 +34,7 @@ TOUR = (
         "proved",
         "A drill that is done proves the assumption that it was about.",
         "Ask what of the CRM is proved now.",
-        lambda seen: seen.answered(r"proved"),
+        lambda seen: seen.answered(rf"^{SERVICE}: .*[0-9] proved"),  # which “Approved: …” is not
         f"/check-continuity {SERVICE}",
     ),
 )

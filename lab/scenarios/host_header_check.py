@@ -22,7 +22,7 @@ TOUR = (
         "fix",
         "They answer that name, and the check does not ask for it.",
         "Press Fix Health Check…, and let somebody else approve it.",
-        lambda seen: seen.answered(r"2 of 2 real servers up|2 real servers up"),
+        lambda seen: seen.answered(r"^Done: Fix health check of ntrip"),
         f"/fix-health-check {BALANCER} ntrip --host {NTRIP}",
         press=("Message › Fix Health Check…", "Act as › Approver", "Message › Approve"),
     ),

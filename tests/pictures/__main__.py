@@ -4,6 +4,7 @@
 
 The real bot runs behind the practice Slack, with the waits of the tests. What a picture needs is done in one window; both
 windows are drawn. A picture that cannot be drawn is named, the others are drawn all the same, and the exit code is 1.
+docs/pictures.md shows what is in docs/pictures, and is written with them.
 """
 
 from __future__ import annotations
@@ -25,8 +26,11 @@ from lab.demo import verify_command
 from lab.demo_api import DemoApi
 from lab.demo_session import DemoSession
 from lab.slack.server import FakeSlack
+from tests.pictures.gallery import page_of
+from tests.pictures.palette import draw_small
 
 ROOT = Path(__file__).parents[2]
+SHOWN = ROOT / "docs" / "pictures"
 HASTY = (ROOT / "tests" / "lab" / "page" / "hasty_bot.py").read_text("utf-8")
 WIDTHS = {1400: 900, 390: 844}  # pixels: a desk and a phone -> their heights
 TALL = 6_000  # pixels: a whole card is drawn, however long it is
@@ -80,7 +84,7 @@ class Desk:
     async def screen(self, name: str) -> None:
         """Draw both windows as they are."""
         for width, page in self.pages.items():
-            await page.screenshot(path=self.path(name, width))
+            await draw_small(page, self.path(name, width))
 
     async def window(self, name: str, button: str, header: str) -> Locator:
         """Press a button of a card, and draw the window that opens, in both. Answers the one where things are done."""
@@ -90,7 +94,7 @@ class Desk:
             if width != max(self.pages) and not await dialog.count():  # what only the browser asks opens in one window
                 await message(page, header).get_by_role("button", name=button).first.click()
             await dialog.wait_for()
-            await dialog.screenshot(path=self.path(name, width))
+            await draw_small(dialog, self.path(name, width))
         return self.page.get_by_role("dialog").last
 
     def path(self, name: str, width: int) -> Path:
@@ -102,7 +106,7 @@ async def still(found: Locator, path: Path) -> None:
     """Draw an element; a card that is edited in the middle of it is drawn again."""
     for _ in range(20):
         try:
-            await found.screenshot(path=path)
+            await draw_small(found, path)
         except Error as error:
             if "not attached" not in str(error):
                 raise
@@ -171,6 +175,48 @@ async def frozen(desk: Desk) -> None:
     await desk.card("frozen", r"Drain node hv03")
 
 
+async def long_plan(desk: Desk) -> None:
+    """A plan of very many steps."""
+    await desk.types("/drill crm")
+    await desk.card("proposed-drill", r"^Fail crm over to branch")
+
+
+async def updates(desk: Desk) -> None:
+    """The other one, of two nodes."""
+    await desk.types("/fix-kb-drift prod blocked-hotfix")
+    await desk.card("proposed-updates", r"^Fix updates of prod")
+
+
+async def browsing(desk: Desk) -> None:
+    """A plan with a step by hand."""
+    await desk.types("/fix-remote-browsing hv02")
+    await desk.card("proposed-browsing", r"Fix remote browsing on hv02")
+
+
+async def unserved(desk: Desk) -> None:
+    """What a load balancer's health check hides, and the plan that fixes it."""
+    await desk.types("/check-virtual-service lm01 ntrip --host ntrip.surveyors.example")
+    await desk.card("virtual-service", r"wrong health check")
+    await message(desk.page, r"wrong health check").get_by_role("button", name="Fix Health Check…").click()
+    await desk.card("proposed-health-check", r"^Fix health check")
+
+
+async def soaked(desk: Desk) -> None:
+    """The plan that proves a migration."""
+    await desk.types("/prove-migration crm-04 --to hv05")
+    await desk.card("proposed-migration", r"^Prove live migration")
+
+
+def asks(line: str, name: str, header: str) -> Callable[[Desk], Awaitable[None]]:
+    """A story of one answer."""
+
+    async def play(desk: Desk) -> None:
+        await desk.types(line)
+        await desk.card(name, header)
+
+    return play
+
+
 async def home(desk: Desk, name: str) -> None:
     """The Home tab, in both windows."""
     for page in desk.pages.values():
@@ -186,6 +232,19 @@ STORIES: dict[str, Callable[[Desk], Awaitable[None]]] = {
     "stuck-writer-job-dead": reset,
     "missing-vm": missing,
     "freeze": frozen,
+    "drill": long_plan,
+    "kb-drift-fix": updates,
+    "remote-browsing": browsing,
+    "host-header-check": unserved,
+    "soak": soaked,
+    "patch-drift": asks("/verify-kb-drift prod", "updates", r"^prod"),
+    "clock-skew": asks("/check-time-skew prod", "clocks", r"^prod"),
+    "continuity": asks("/check-continuity crm", "continuity", r"^crm"),
+    "boot-layout": asks("/check-boot-layout prod", "boot-layout", r"^prod"),
+    "redeploy-uefi": asks("/redeploy-uefi hv05", "by-hand", r"hv05"),
+    "old-integration": asks("/check-integration-services prod", "integration-services", r"^prod"),
+    "storvsc-stop": asks("/check-storvsc-risk prod", "storvsc", r"^prod"),
+    "redirect-loop": asks("/check-redirects http://surveyors.example/", "redirects", r"redirect|path grows"),
 }
 
 
@@ -236,11 +295,13 @@ async def _stories(session: DemoSession, browser: Browser, folder: Path, only: s
 def main() -> int:
     """Read the command line. Returns the exit code."""
     words = argparse.ArgumentParser(prog="python -m tests.pictures", description=__doc__.splitlines()[0])
-    words.add_argument("folder", nargs="?", type=Path, default=ROOT / "docs" / "pictures")
+    words.add_argument("folder", nargs="?", type=Path, default=SHOWN)
     words.add_argument("--only", default="", choices=["", *STORIES])
     told = words.parse_args()
     told.folder.mkdir(parents=True, exist_ok=True)
     missed = asyncio.run(draw(told.folder, told.only))
+    if told.folder == SHOWN:
+        (ROOT / "docs" / "pictures.md").write_text(page_of(told.folder), "utf-8")
     for one in missed:
         sys.stderr.write(f"Not drawn: {one}\n")
     return 1 if missed else 0

@@ -64,7 +64,8 @@ def headline(one: AuditAnswer) -> str:
 def audit_message(one: AuditAnswer) -> Message:
     """A page, with what the ledger says of itself above it."""
     title, page = headline(one), one.page
-    caption = f"Audit {one.wanted.about}, {one.wanted.time_in_words()}"
+    about = f" {one.wanted.about}" if one.wanted.about else ""
+    caption = f"Audit{about}, {one.wanted.time_in_words()}"
     blocks = (
         header(title),
         *contexts(" · ".join(escape(part) if plain else part for part, plain in _above(one))),
