@@ -223,11 +223,22 @@ def manifest() -> None:
 
 
 @app.command(hidden=not HAS_LAB, short_help="Open the practice Slack in a browser.")
-def demo(port: Annotated[int, typer.Option(help="Of the page, on loopback; 0 for any that is free.")] = 8321) -> None:
+def demo(
+    *,
+    port: Annotated[int, typer.Option(help="Of the page, on loopback; 0 for any that is free.")] = 8321,
+    story: Annotated[str, typer.Option(metavar="NAME", help="The story it begins with, as in `hvops ask --lab`.")] = "",
+    directory: Annotated[
+        Path | None, typer.Option(help="Keep settings, ledger and logs there; else they are gone at the end.")
+    ] = None,
+    no_bot: Annotated[
+        bool, typer.Option("--no-bot", help="Start no bot: run your own, one or several, with the settings it names.")
+    ] = False,
+) -> None:
     """Serve the practice Slack and the practice environment in a browser, on this machine only."""
     from bot.cli import lab_plugin
 
-    lab_plugin.find().demo(port)
+    practice = lab_plugin.find()
+    raise typer.Exit(practice.demo(port, lab_plugin.known_story(practice, story), directory=directory, bot=not no_bot))
 
 
 def _ready(file: Path | None) -> Settings:

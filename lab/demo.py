@@ -16,7 +16,7 @@ from pathlib import Path
 from lab.app_manifest import ManifestUnreadable, bot_manifest
 from lab.bot_process import ProcessState
 from lab.demo_api import DemoApi
-from lab.demo_session import DEFAULT_STORY, DemoSession
+from lab.demo_session import DEFAULT_STORY, BotCommand, DemoSession
 from lab.slack.server import FakeSlack
 
 PORT = 8321
@@ -24,7 +24,12 @@ CONNECTS_WITHIN = 45.0  # seconds; a bot that has not come by then is reported, 
 
 
 def demo(
-    port: int = PORT, story: str = DEFAULT_STORY, *, open_browser: bool = False, directory: Path | None = None
+    port: int = PORT,
+    story: str = DEFAULT_STORY,
+    *,
+    open_browser: bool = False,
+    directory: Path | None = None,
+    bot: bool = True,
 ) -> int:
     """Run the demo until Ctrl-C or SIGTERM.
 
@@ -33,12 +38,13 @@ def demo(
         story: with which it begins.
         open_browser: open the page in the default browser.
         directory: keep settings, ledger and the bot's log there; None: a temporary one, gone at the end.
+        bot: start the bot. Without it people start their own, one or several, with the settings that are printed.
 
     Returns:
         The exit code: 0 unless the bot could not be run at all.
     """
     with _private(directory) as root:
-        return asyncio.run(_play(port, story, root, open_browser=open_browser))
+        return asyncio.run(_play(port, story, root, open_browser=open_browser, bot=bot))
 
 
 @contextlib.contextmanager
@@ -52,7 +58,7 @@ def _private(directory: Path | None) -> Iterator[Path]:
         yield directory.absolute()
 
 
-async def _play(port: int, story: str, root: Path, *, open_browser: bool) -> int:
+async def _play(port: int, story: str, root: Path, *, open_browser: bool, bot: bool = True) -> int:
     over = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -62,7 +68,8 @@ async def _play(port: int, story: str, root: Path, *, open_browser: bool) -> int
     except ManifestUnreadable as error:
         _say(f"The bot cannot be run. {error}")
         return 1
-    async with _listening(port, lambda at: FakeSlack(at, manifest=manifest), root) as session:
+    command = bot_command if bot else None
+    async with _listening(port, lambda at: FakeSlack(at, manifest=manifest), root, command) as session:
         await session.begin(story)
         await _announce(session, over)
         if open_browser:
@@ -74,12 +81,14 @@ async def _play(port: int, story: str, root: Path, *, open_browser: bool) -> int
 
 
 @contextlib.asynccontextmanager
-async def _listening(port: int, make: Callable[[int], FakeSlack], root: Path) -> AsyncIterator[DemoSession]:
+async def _listening(
+    port: int, make: Callable[[int], FakeSlack], root: Path, command: BotCommand | None
+) -> AsyncIterator[DemoSession]:
     """The session with its Slack listening on that port, or on another one where it is taken."""
     async with contextlib.AsyncExitStack() as stack:
         for at in (port, 0):
             slack = make(at)
-            session = DemoSession(slack, root, bot_command, verify_command)
+            session = DemoSession(slack, root, command, verify_command)
             DemoApi(session).add_to(slack.application.router)
             try:
                 await stack.enter_async_context(slack)
@@ -108,6 +117,13 @@ def verify_command(settings: Path) -> str:
 
 async def _announce(session: DemoSession, over: asyncio.Event) -> None:
     """Wait until the bot is connected, and print the address; print what went wrong where it is not."""
+    if not session.starts_bot:
+        _say(
+            f"\n  {session.slack.address}\n\n"
+            f"No bot is started. {session.how_to_start()}\n"
+            "Start as many as you like; Ctrl-C here ends the practice environment and its Slack."
+        )
+        return
     connected = asyncio.create_task(_connected(session))
     ended = asyncio.create_task(over.wait())
     await asyncio.wait((connected, ended), timeout=CONNECTS_WITHIN, return_when=asyncio.FIRST_COMPLETED)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import html
+import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from lab.slack.server import FakeSlack
 from lab.tour import Observation, Tour
 
 JSON = dict[str, Any]
+BotCommand = Callable[[Path], Sequence[str]]
 DEFAULT_STORY = "stuck-writer"
 HANGING = "hv05"
 SLACK_AWAY = 10.0  # seconds for which "Drop Slack" refuses new connections: long enough to be seen
@@ -29,13 +31,11 @@ class DemoSession:
     Args:
         slack: the practice Slack, listening.
         root: each story gets a directory of its own in here, with a ledger of its own.
-        bot: the command line that runs the bot, given its settings.
+        bot: the command line that runs the bot, given its settings; None: no bot is started, people start their own.
         verify: the command line that checks the ledger, given the settings.
     """
 
-    def __init__(
-        self, slack: FakeSlack, root: Path, bot: Callable[[Path], Sequence[str]], verify: Callable[[Path], str]
-    ) -> None:
+    def __init__(self, slack: FakeSlack, root: Path, bot: BotCommand | None, verify: Callable[[Path], str]) -> None:
         self.slack = slack
         self.bot = BotProcess(self._bot_changed)
         self.estate: PracticeEnvironment | None = None
@@ -69,7 +69,8 @@ class DemoSession:
             if alert:
                 self.slack.alert(html.escape(alert, quote=False), name=ALERTED_BY)
             self._met = False
-            self.bot.start(self._command(estate.settings_path), estate.directory / "bot.log")
+            if self._command:
+                self.bot.start(self._command(estate.settings_path), estate.directory / "bot.log")
 
     async def end(self) -> None:
         """Stop everything but Slack."""
@@ -103,11 +104,29 @@ class DemoSession:
             "tour": self.tour.as_json(),
         }
 
+    @property
+    def starts_bot(self) -> bool:
+        """Whether a bot is started here, and not by people."""
+        return self._command is not None
+
+    def how_to_start(self) -> str:
+        """What to type to start a bot of one's own; a sentence."""
+        settings = self.estate.settings_path if self.estate else Path("settings.toml")
+        return f"Run: hvops run --settings {shlex.quote(str(settings))}"
+
     def bot_says(self) -> JSON:
         """How the bot is: {"state": "running" or else, "says": a sentence}."""
-        if (
-            self._changing.locked() or self.bot.state is ProcessState.STOPPED
-        ):  # one that is connected is of the story before
+        if self._changing.locked():  # one that is connected is of the story before
+            return {"state": "starting", "says": "The story is being set up."}
+        return self._own_bot_says() if self.starts_bot else self._their_bots_say()
+
+    def _their_bots_say(self) -> JSON:
+        if self.slack.workspace.connections:
+            return {"state": "running", "says": ""}
+        return {"state": "absent", "says": f"No bot is connected. {self.how_to_start()}"}
+
+    def _own_bot_says(self) -> JSON:
+        if self.bot.state is ProcessState.STOPPED:
             return {"state": "starting", "says": "The story is being set up."}
         if self.slack.workspace.connections:
             self._met = True
@@ -200,7 +219,7 @@ class DemoSession:
     def _troubles(self, estate: PracticeEnvironment) -> list[JSON]:
         hangs = estate.world.machine(HANGING).trouble.hang
         away = f"Every connection is cut; for {SLACK_AWAY:.0f} seconds none is let in."
-        return [
+        troubles: list[JSON] = [
             {
                 "key": "hang",
                 "label": f"Hang {HANGING}",
@@ -208,6 +227,11 @@ class DemoSession:
                 "active": hangs,
             },
             {"key": "drop", "label": "Drop Slack", "says": away, "active": None},
+        ]
+        if not self.starts_bot:  # whoever started it kills it
+            return troubles
+        return [
+            *troubles,
             {
                 "key": "kill",
                 "label": "Kill the bot",

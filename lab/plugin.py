@@ -36,9 +36,10 @@ class Practice:
         *,
         open_browser: bool = False,
         directory: Path | None = None,
+        bot: bool = True,
     ) -> int:
         """Run the practice Slack in a browser until Ctrl-C; see `lab.demo.demo`."""
-        return demo(port, story, open_browser=open_browser, directory=directory)
+        return demo(port, story, open_browser=open_browser, directory=directory, bot=bot)
 
 
 PRACTICE = Practice()

@@ -95,8 +95,8 @@ class PracticePlugin(Protocol):
         """An incident given as data. Raises ValueError, whose text names the file and the key that is wrong."""
         ...
 
-    def demo(self, port: int) -> None:
-        """Serve the practice Slack until interrupted."""
+    def demo(self, port: int, story: str, *, directory: Path | None, bot: bool) -> int:
+        """Serve the practice Slack until interrupted, with a bot or for those that people start. Returns the exit code."""
         ...
 
 
@@ -129,15 +129,20 @@ def read_case(practice: PracticePlugin, file: Path) -> PracticeCase:
         raise UsageError(str(error)) from None
 
 
+def known_story(practice: PracticePlugin, name: str) -> str:
+    """The name of a story; the usual one's for "". Raises UsageError that lists them where there is no such story."""
+    stories = practice.stories()
+    if name and name not in stories:
+        told = "".join(f"\n  {each}: {says}" for each, says in stories.items())
+        raise UsageError(f"There is no scenario “{name}”. Available:{told}")
+    return name or next(iter(stories))
+
+
 def split_story(practice: PracticePlugin, words: list[str]) -> tuple[str, list[str]]:
     """The story that was named before the line, or the usual one; and the line."""
-    stories = practice.stories()
     if words and not words[0].startswith("/") and len(words) > 1:
-        if words[0] not in stories:
-            told = "".join(f"\n  {name}: {says}" for name, says in stories.items())
-            raise UsageError(f"There is no scenario “{words[0]}”. Available:{told}")
-        return words[0], words[1:]
-    return next(iter(stories)), words
+        return known_story(practice, words[0]), words[1:]
+    return known_story(practice, ""), words
 
 
 @contextmanager

@@ -63,6 +63,16 @@ async def test_a_bot_that_cannot_even_say_what_it_is_ends_the_demo(monkeypatch, 
     assert "The bot cannot be run. `hvops manifest` ended with code 1: no commands" in capsys.readouterr().out
 
 
+async def test_without_a_bot_it_says_how_to_start_one(broken_bot, tmp_path, capsys):
+    playing = asyncio.create_task(demo._play(0, "healthy", tmp_path, open_browser=False, bot=False))
+    said = await printed(capsys, "ends the practice environment and its Slack.")
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert await playing == 0
+    assert f"No bot is started. Run: hvops run --settings {tmp_path / 'healthy' / 'settings.toml'}\n" in said
+    assert (tmp_path / "healthy" / "settings.toml").exists()
+    assert not (tmp_path / "healthy" / "bot.log").exists()
+
+
 def test_a_kept_directory_is_private(tmp_path):
     kept = tmp_path / "kept"
     with demo._private(kept) as root:

@@ -43,6 +43,18 @@ async def test_the_world_says_what_the_page_draws(web):
     assert "audit verify" in world["tour"]["steps"][-1]["shell"]
 
 
+async def test_whose_bot_is_not_started_here_is_told_how_to_start_it(tmp_path):
+    slack = FakeSlack()
+    stage = DemoSession(slack, tmp_path, None, verify_command)
+    async with slack:
+        await stage.begin("healthy")
+        world = await stage.as_json()
+        await stage.end()
+    settings = tmp_path / "healthy" / "settings.toml"
+    assert world["bot"] == {"state": "absent", "says": f"No bot is connected. Run: hvops run --settings {settings}"}
+    assert [one["key"] for one in world["troubles"]] == ["hang", "drop"]
+
+
 async def test_an_action_can_be_done_once(web):
     first = await (await web.post("/practice/world/act", json={"action": "free-2gb"})).json()
     again = await (await web.post("/practice/world/act", json={"action": "free-2gb"})).json()

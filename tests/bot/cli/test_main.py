@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -66,12 +67,22 @@ def test_the_demo_comes_through_the_entry_point(hvops, monkeypatch):
     asked = []
 
     class Practice:
-        def demo(self, port):
-            asked.append(port)
+        def stories(self):
+            return {"usual": "What usually happens.", "other": "Something else."}
+
+        def demo(self, port, story, *, directory, bot):
+            asked.append((port, story, directory, bot))
+            return len(asked) - 1
 
     monkeypatch.setattr("bot.cli.lab_plugin.find", Practice)
     assert hvops("demo", "--port", "0").code == 0
-    assert asked == [0]
+    assert hvops("demo", "--story", "other", "--directory", "kept", "--no-bot").code == 1  # what the demo ended with
+    assert asked == [(0, "usual", None, True), (8321, "other", Path("kept"), False)]
+    unknown = hvops("demo", "--story", "none")
+    assert unknown.code == 2
+    assert "There is no scenario “none”." in unknown.err
+    assert "other: Something else." in unknown.err
+    assert len(asked) == 2
 
 
 def test_without_a_practice_estate_it_says_how_to_install_one(hvops, monkeypatch):
