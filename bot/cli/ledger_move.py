@@ -19,7 +19,8 @@ from bot.redaction import Redactor
 
 WELL, NOT_PROVED = 0, 1
 _STEPS = {
-    "proved": "The file is verified. Copying it.",
+    "proved": "The file is verified.",
+    "copying": "Copying it.",
     "copied": "Copied.",
     "closed": "The file is closed to new entries.",
     "compared": "The copy is verified.",
@@ -30,16 +31,25 @@ _STEPS = {
 def move(settings: Settings) -> int:
     """Move it, and print the proof. Returns the exit code. Raises LedgerError, UsageError."""
     target, out = _target(settings), console()
+    done: set[str] = set()
+
+    def say(step: str) -> None:
+        done.add(step)
+        if step in _STEPS:
+            print_text(out, styled(_STEPS[step], "dim"))
+
     with _nobody_else(settings):
         verdict = copies.move(
             _files(settings),
             target,
             _mover(settings),
             Redactor(settings.secrets()),
-            lambda step: print_text(out, styled(_STEPS[step], "dim")) if step in _STEPS else None,
+            say,
         )
     print_verdict(target, verdict)
     if verdict.holds:
+        if "committed" not in done:
+            print_text(out, styled("It was moved before: nothing was copied now."))
         print_text(out, styled(f"The ledger is in {target}. Set database in [ledger] for every bot, and start them."))
         print_text(
             out, styled(f"Keep {settings.ledger.path} as a copy; key and anchor file stay where they are.", "dim")

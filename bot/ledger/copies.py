@@ -56,7 +56,7 @@ def move(
         target: an empty database, or one that holds this ledger already.
         mover: who does.
         mask: takes secrets out of what is appended.
-        step: hears what is done: "proved", "copied", "closed", "followed", "compared", "committed".
+        step: hears what is done: "proved", "copying", "copied", "closed", "followed", "compared", "committed".
 
     Returns:
         The proof of the ledger in the database, with its anchors.
@@ -92,6 +92,7 @@ def move(
                 there.rest()
                 there.check_definitions()  # what somebody has prepared there is told before the file is closed
                 _must_be_empty(there, f"{path} was not moved: {target} holds another ledger.")
+                step("copying")
                 last = copy(source, there)
                 step("copied")
                 there.length()  # it still answers

@@ -55,11 +55,15 @@ def test_it_moves_proves_and_says_what_to_do_next(files, database, move, hvops, 
     assert ended.code == 0, ended.err
     assert f"The ledger is in {database}. Set database in [ledger] for every bot" in told(ended.out)
     assert "3 entries" in told(ended.out)
+    assert "The file is verified. Copying it. Copied." in told(ended.out)
     shown = hvops("audit", "list", "--settings", tmp_path / "settings.toml")
     assert "(os:" in shown.out
     assert "The ledger goes on in postgresql://127.0.0.1" in told(shown.out)
     again = move()
     assert (again.code, "The ledger is in" in again.out) == (0, True)
+    assert "It was moved before: nothing was copied now." in told(again.out)
+    assert "Copying it" not in again.out
+    assert "moved before" not in ended.out
     file = hvops("audit", "list", "--file", files[0])
     assert (file.code, "/check-writers prod" in file.out) == (0, True)  # a copy that people can read
     refused = move("--take-back")
@@ -104,6 +108,7 @@ def test_a_database_that_is_away_moves_nothing(files, move, monkeypatch, postgre
     monkeypatch.setenv("HVOPS_LEDGER__DATABASE", url)
     ended = move()
     assert (ended.code, "cannot be used now" in told(ended.err)) == (2, True)
+    assert "Copying it" not in ended.out
     with Ledger(*files) as ledger:
         assert ledger.append("T0/U1", entry_data("asked")).seq == 3
 

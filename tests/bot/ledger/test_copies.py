@@ -21,7 +21,11 @@ from bot.ledger.verify import verify
 from bot.redaction import Redactor
 
 MOVER = Mover("os:ops1", "ops1@adm01", "adm01")
-BEFORE, BETWEEN, AFTER = ("proved", "copied"), ("anchoring", "closed", "followed", "compared"), ("committed",)
+BEFORE, BETWEEN, AFTER = (
+    ("proved", "copying", "copied"),
+    ("anchoring", "closed", "followed", "compared"),
+    ("committed",),
+)
 CHILD = """
 import os, signal, sys
 from pathlib import Path
