@@ -9,12 +9,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 from bot.config.inventory_file import InventoryFile
 from bot.config.settings import Settings
+from bot.errors import SettingsError
 from bot.formatting import plural
 from bot.ledger.shared_locks import MARKS, Duty, PresentBot
+from bot.transport.sites.keys import read_site_key
 from bot.version import code_version
 
 _NAMES = {
@@ -22,6 +25,7 @@ _NAMES = {
     "settings": "settings.toml ([roles], [policy], [people], [limits], audit_channel, require_anchor or anchor_minutes)",
     "inventory": "inventory.toml",
     "anchors": "anchor_file in [ledger]",
+    "sites": "[sites.worker]: the sites, their logins, or the key of one of them (key_file)",
 }
 _DUTIES = {
     Duty.RUNS: "starts what is approved",
@@ -38,7 +42,9 @@ def marks_of(settings: Settings, inventory_file: InventoryFile) -> dict[str, str
     }
     rules["ledger"] = [settings.ledger.require_anchor, settings.ledger.anchor_minutes]
     rules["slack"] = settings.slack.audit_channel if settings.slack is not None else ""
-    told = (code_version(), rules, inventory_file.model_dump(mode="json"), str(settings.ledger.anchor_file))
+    workers = settings.sites.worker if settings.sites is not None else {}
+    sites = {name.lower(): (worker.login, _key_digest(worker.key_file)) for name, worker in workers.items()}
+    told = (code_version(), rules, inventory_file.model_dump(mode="json"), str(settings.ledger.anchor_file), sites)
     return {name: _digest(one) for name, one in zip(MARKS, told, strict=True)}
 
 
@@ -74,6 +80,14 @@ def _work_of(bot: PresentBot) -> str:
     if bot.runs:
         does.append(f"runs {', '.join(f'T-{number}' for number in bot.runs)}")
     return ", ".join(does) if does else "answers and decides"
+
+
+def _key_digest(file: Path) -> str:
+    """Of a site's key, which nobody can guess, so that it tells nothing; "" where it is not there, or is none."""
+    try:
+        return hashlib.sha256(read_site_key(file)).hexdigest()
+    except SettingsError:
+        return ""
 
 
 def _digest(what: Any) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bot.doctor.check import DoctorCheck, fail, ok, skip
 from bot.doctor.hosts import examine_hosts
-from bot.errors import HvopsError
+from bot.errors import HvopsError, TargetError
 from bot.services import Connections
 
 
@@ -16,12 +16,20 @@ async def check_clusters(out: Connections) -> list[DoctorCheck]:
         try:
             nodes = await out.inventory.nodes(name)
         except HvopsError as error:
-            found.append(fail("cluster", str(error), "Check entry_hosts in the inventory.", on=cluster.name))
+            found.append(_silent(cluster.name, error))
             names += cluster.entry_hosts
         else:
             found.append(ok("cluster", f"{len(nodes)} nodes: {' '.join(nodes)}", on=cluster.name))
             names.append(cluster.name)
     return [*found, *await examine_hosts(out, names), *_guests(out)]
+
+
+def _silent(cluster: str, error: HvopsError) -> DoctorCheck:
+    """Of a cluster that names no nodes: what the error itself says to do, or which of its nodes are asked for the others."""
+    says, do = str(error), ""
+    if isinstance(error, TargetError) and error.target.lower() == cluster.lower():
+        says, do = error.message, error.hint
+    return fail("cluster", says, do or "Check entry_hosts in the inventory.", on=cluster)
 
 
 def _guests(out: Connections) -> list[DoctorCheck]:

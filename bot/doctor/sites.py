@@ -21,6 +21,11 @@ QUEUE = "queue"
 _SECONDS = 8.0  # that a worker has to answer
 _SKEW = 300.0  # seconds, as `inbox` allows
 _SESSIONS = "Connect to PostgreSQL itself, or set pool_mode = session for this database in PgBouncer."
+_LATELY = 15.0  # seconds; a worker tells of itself about every second
+_OTHER_KEY = (
+    "It may have another key: copy the site's key_file from the bot that made it to every other bot and to each worker, and "
+    "restart those. Its log says which tasks it does not do."
+)
 _START = "Start it (deploy/hvops-worker.service, deploy/kubernetes-worker.yaml), or see its log: docs/sites.md."
 
 
@@ -78,7 +83,8 @@ async def _worker(queue: Queue, site: Site, out: Connections) -> DoctorCheck:
     if not answers:
         age = await queue.last_heard(site)
         heard = "none has been heard of today" if age is None else f"one was heard of {age:.0f} s ago"
-        return fail(what, f"no worker answers with this site's key; {heard}", _START, on=site.name)
+        do = _START if age is None or age > _LATELY else _OTHER_KEY
+        return fail(what, f"no worker answers with this site's key; {heard}", do, on=site.name)
     try:
         told = loads(answers[0][1])
         names, version, ahead = told["names"], str(told["version"])[:80], float(str(told["ahead"])[:20])

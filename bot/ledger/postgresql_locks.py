@@ -67,7 +67,8 @@ _TAKE = f"""SELECT pg_try_advisory_lock({{number}})
     WHERE NOT EXISTS (SELECT FROM ({_HELD}) AS held WHERE key = {{key}})"""  # noqa: S608 - our words
 _BOTS = """SELECT pid, application_name FROM pg_stat_activity
     WHERE datname = current_database() AND usename = current_user AND application_name LIKE 'hvops/%'"""
-# A name of an application has 63 bytes [doc postgresql runtime-config-logging]; the end of a host's name tells pods apart.
+# A name of an application has 63 bytes [doc postgresql runtime-config-logging]: with five marks and a process id of seven
+# digits, Linux's longest [doc proc(5), pid_max], it has them all. The end of a host's name tells pods apart.
 _LONGEST_HOST, _LONGEST_MARK = 14, 5
 _NAME = re.compile(r"(hvops/([A-Za-z0-9.-]{1,14})/([0-9]{1,10})\.[0-9a-f]{4})((?:/[0-9a-f]{5}){0,5})", re.ASCII)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-MARKS = ("code", "settings", "inventory", "anchors")  # what should be the same on all bots
+MARKS = ("code", "settings", "inventory", "anchors", "sites")  # what should be the same on all bots
 
 
 class Duty(StrEnum):

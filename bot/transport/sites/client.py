@@ -60,6 +60,7 @@ _FEW = 1_000  # rows that are looked through on the loop
 _GUID = re.compile(r"\{?([0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})\}?")
 _NOT_OURS = "what was put into the queue was changed there by somebody else, or lost."
 _START = "Start hvops worker there, or see why it does not reach the database."
+_ASK_IT = "Run hvops doctor on the bot's machine: it asks that worker itself."
 
 
 @dataclass(slots=True, eq=False)
@@ -299,6 +300,7 @@ class SitedClient(TargetClient):
             batch.fail(
                 TargetTimeout,
                 f"{'the' if is_taken else 'no'} worker of {site.name} {'did not answer' if is_taken else 'took the question'}.",
+                _ASK_IT,
             )
 
     def _longest(self, question: Query, seconds: float) -> float:

@@ -71,7 +71,9 @@ class Unread:
     def read(self, site: str, key: SiteKey) -> Task:
         """What it says. Raises NotOurs where no bot has written it for this site, or it is over."""
         if not key.is_task(self.body, self.mac):
-            raise NotOurs("its MAC is not that of a bot of this site's")
+            raise NotOurs(
+                "its MAC is not that of a bot of this site's: whoever put it has another key_file than this worker"
+            )
         try:
             told = loads(self.body)
             named = get_text(told, "site"), get_text(told, "id"), get_text(told, "kind")

@@ -12,11 +12,12 @@ import site_queue
 import site_story
 
 from bot.config import settings
-from bot.doctor import sites
+from bot.doctor import clusters, sites
 from bot.doctor.check import Status
 from bot.doctor.clusters import check_clusters
 from bot.doctor.local import ledger_connection
 from bot.doctor.write_access import changes
+from bot.errors import ConnectionFailed
 from bot.services import open_connections
 from bot.transport.sites import database
 from lab.environment import PracticeEnvironment
@@ -72,6 +73,38 @@ async def test_a_worker_that_does_not_answer_is_said_to_be_away(at_site, monkeyp
             found = await sites.sites(out)
     assert told(found, "worker")[0][0] is Status.FAIL
     assert "no worker answers with this site's key" in told(found, "worker")[0][2]
+    (do,) = [check.do for check in found if check.what == "worker"]
+    assert "copy the site's key_file from the bot that made it to every other bot" in do
+
+
+async def test_a_cluster_whose_worker_is_away_is_not_blamed_on_its_nodes(monkeypatch):
+    errors = {
+        "branch": ConnectionFailed(
+            "branch", "no worker of branch1 has been heard of today.", "Start hvops worker there."
+        ),
+        "prod": ConnectionFailed("hv01", "refused."),
+    }
+
+    async def nodes(name):
+        raise errors[name]
+
+    async def nothing(*_):
+        return []
+
+    monkeypatch.setattr(clusters, "examine_hosts", nothing)
+    known = {name: SimpleNamespace(name=name, entry_hosts=()) for name in errors}
+    file = SimpleNamespace(hosts={}, clusters=known, guest_domains=["corp.example"])
+    credentials = SimpleNamespace(guest=object())
+    out = SimpleNamespace(
+        inventory_file=file,
+        inventory=SimpleNamespace(nodes=nodes),
+        settings=SimpleNamespace(credentials=credentials),
+    )
+    found = [(check.on, check.says, check.do) for check in await check_clusters(out)]
+    assert found == [
+        ("branch", "no worker of branch1 has been heard of today.", "Start hvops worker there."),
+        ("prod", "hv01: refused.", "Check entry_hosts in the inventory."),
+    ]
 
 
 @slow
