@@ -1,6 +1,7 @@
 """The ledger in one file of SQLite: the default, for one machine.
 
-Writes happen inside `transaction()`, which takes SQLite's write lock at once (BEGIN IMMEDIATE).
+Writes happen inside `transaction()`, which takes SQLite's write lock at once (BEGIN IMMEDIATE). sqlite-utils, whose import
+takes as long as all else that a short command does, is loaded where tables are made or written, not where they are read.
 """
 
 from __future__ import annotations
@@ -8,32 +9,27 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
-
-import sqlite_utils
-import sqlite_utils.db
+from typing import TYPE_CHECKING, Any
 
 from bot.errors import LedgerError
 from bot.ledger import schema
 from bot.ledger.dialect import SQLITE
 from bot.ledger.store import VERIFY, Store, StoreRefuses
 
+if TYPE_CHECKING:
+    import sqlite_utils
+
 BUSY_SECONDS = 10.0  # how long to wait for another process's transaction, which lasts milliseconds
 _AGAIN_SECONDS = 0.02
-# All that SQLite and sqlite-utils can raise; a number too large for SQLite is an OverflowError of Python's, and a
-# damaged file may hold text that is none.
-_FOREIGN: tuple[type[Exception], ...] = (
-    sqlite3.Error,
-    sqlite3.Warning,
-    OverflowError,
-    UnicodeDecodeError,
-    *(one for one in vars(sqlite_utils.db).values() if isinstance(one, type) and issubclass(one, Exception)),
-)
+# All that SQLite can raise; a number too large for SQLite is an OverflowError of Python's, and a damaged file may hold
+# text that is none.
+_FOREIGN: tuple[type[Exception], ...] = (sqlite3.Error, sqlite3.Warning, OverflowError, UnicodeDecodeError)
 
 
 class SqliteStore(Store):
@@ -49,20 +45,26 @@ class SqliteStore(Store):
         self._opened: tuple[int, int] | None = None
         self._lock = threading.RLock()
         with _translated(path):
-            connection = _connect(path, read_only=read_only)
+            self._connection = _connect(path, read_only=read_only)
         try:
             with _translated(path):
-                self._database = sqlite_utils.Database(connection, execute_plugins=False)
                 self._prepare(read_only=read_only)
                 self._opened = _identity(path)
         except BaseException:
-            connection.close()
+            self._connection.close()
             raise
+
+    @cached_property
+    def _database(self) -> sqlite_utils.Database:
+        """The same connection, as what writes through it sees it."""
+        import sqlite_utils  # noqa: PLC0415 - only who writes pays for it
+
+        return sqlite_utils.Database(self._connection, execute_plugins=False)
 
     def close(self) -> None:
         """Close the connection."""
         with self._lock:
-            self._database.close()
+            self._connection.close()
 
     @contextlib.contextmanager
     def transaction(self, begin: int | None = None) -> Iterator[None]:
@@ -82,11 +84,12 @@ class SqliteStore(Store):
     def snapshot(self) -> Iterator[None]:
         """Everything read inside is of one moment, however long it takes."""
         with self._lock, _translated(self.place):
-            self._database.execute("BEGIN")
+            self._connection.execute("BEGIN")
             try:
                 yield
             finally:
-                self._database.rollback()
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
 
     def again(self) -> SqliteStore:
         """Another connection to the same file, only for reading. Raises LedgerError."""
@@ -123,12 +126,12 @@ class SqliteStore(Store):
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Read all rows. Raises LedgerError."""
         with self._lock, _translated(self.place):
-            return list(self._database.execute(sql, parameters).fetchall())
+            return self._connection.execute(sql, parameters).fetchall()
 
     def stream(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
         """Read rows one by one; for a connection of one's own, inside `snapshot()`. Raises LedgerError."""
         with _translated(self.place):
-            yield from self._database.execute(sql, parameters)
+            yield from self._connection.execute(sql, parameters)
 
     def write(self, sql: str, parameters: Sequence[Any] = ()) -> None:
         """Run one statement that writes."""
@@ -178,7 +181,7 @@ class SqliteStore(Store):
             )
 
     def _version(self) -> int:
-        return int(self._database.execute("PRAGMA user_version").fetchone()[0])
+        return int(self._connection.execute("PRAGMA user_version").fetchone()[0])
 
 
 @cache
@@ -221,6 +224,12 @@ def _connect_to_read(path: Path) -> sqlite3.Connection:
     )
 
 
+def _foreign() -> tuple[type[Exception], ...]:
+    """All that SQLite and sqlite-utils can raise; what was not loaded raises nothing."""
+    loaded = list(vars(sys.modules.get("sqlite_utils.db", object)).values())  # at once: others may be loading it
+    return (*_FOREIGN, *(one for one in loaded if isinstance(one, type) and issubclass(one, Exception)))
+
+
 @contextlib.contextmanager
 def _translated(path: Path) -> Iterator[None]:
     """Turn what SQLite and the file system say into LedgerError, once, here."""
@@ -228,7 +237,7 @@ def _translated(path: Path) -> Iterator[None]:
         yield
     except sqlite3.OperationalError as error:
         raise LedgerError(f"{path}: the ledger cannot be used now: {error}. Nothing was written.") from error
-    except _FOREIGN as error:
+    except _foreign() as error:
         kind = StoreRefuses if isinstance(error, sqlite3.DatabaseError) else LedgerError
         raise kind(f"{path}: the ledger refuses this, or is damaged: {error}. Nothing was written.") from error
     except FileNotFoundError as error:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from entry_samples import entry_data
 
+import bot
 from bot.dispatch.registry import Registry
+from bot.ledger import Ledger
 from bot.slack.manifest import manifest_yaml
 
 
@@ -21,15 +25,19 @@ def test_alone_it_shows_its_help(hvops, words):
     assert all(len(line) <= 80 for line in ended.out.splitlines())
 
 
-def test_help_imports_nothing_heavy():
+def packages_loaded(*words: object) -> set[str]:
+    """The packages that one command line imports, in a process of its own."""
     code = (
-        "import sys\nfrom bot.__main__ import main\nsys.argv = ['hvops', '--help']\n"
-        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        f"import sys\nfrom bot.__main__ import main\nsys.argv = {['hvops', *map(str, words)]!r}\n"
+        "try:\n    main()\nexcept SystemExit as ended:\n    assert not ended.code, ended.code\n"
         "print(sorted({name.partition('.')[0] for name in sys.modules}), file=sys.stderr)"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    loaded = set(eval(ran.stderr))  # a list of names that we printed ourselves
-    assert not loaded & {
+    return set(ast.literal_eval(ran.stderr))
+
+
+def test_help_imports_nothing_heavy():
+    assert not packages_loaded("--help") & {
         "pydantic",
         "slack_sdk",
         "slack_bolt",
@@ -39,6 +47,37 @@ def test_help_imports_nothing_heavy():
         "sqlite_utils",
         "structlog",
     }
+
+
+@pytest.mark.parametrize("words", [["audit", "list"], ["audit", "show", "1"], ["audit", "export"]])
+def test_who_only_reads_the_ledger_does_not_wait_for_sqlite_utils(tmp_path, words):
+    """Its import takes as long as the whole rest of such a command."""
+    with Ledger(tmp_path / "ledger.db", tmp_path / "ledger.key", tmp_path / "anchors.txt") as ledger:
+        ledger.append("os:ops1", entry_data("asked"))
+    loaded = packages_loaded(*words, "--file", tmp_path / "ledger.db")
+    assert "bot" in loaded
+    assert "sqlite_utils" not in loaded
+
+
+def test_sqlite_utils_is_imported_in_one_function_of_one_file():
+    found = []
+    for file in Path(bot.__file__).parent.rglob("*.py"):
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        inside = {id(node) for one in ast.walk(tree) if isinstance(one, ast.FunctionDef) for node in ast.walk(one)}
+        for node in ast.walk(tree):
+            named = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            named += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if any(name.partition(".")[0] == "sqlite_utils" for name in named) and not is_for_types(tree, node):
+                found.append((file.name, id(node) in inside))
+    assert found == [("sqlite_store.py", True)]
+
+
+def is_for_types(tree: ast.AST, node: ast.AST) -> bool:
+    """It stands below `if TYPE_CHECKING`, where nothing is imported."""
+    types = [
+        one for one in ast.walk(tree) if isinstance(one, ast.If) and getattr(one.test, "id", "") == "TYPE_CHECKING"
+    ]
+    return any(node in ast.walk(one) for one in types)
 
 
 def test_a_word_that_is_no_command_is_refused(hvops):
