@@ -7,6 +7,9 @@ latency added to every answer. Every client runs in a fresh process; its CPU tim
 
 pywinrm's `Session` and Ansible's `raw` can only run a command, which takes a shell and five messages; so a row beside
 them sends the very same WQL through pywinrm's `Protocol`, written as a dictionary, as its users do.
+
+The floor is asyncio's streams alone, as wide as hvops: connect, send a request about as long, read the answer, which is
+401, since nobody logs in. No login, no encryption, no XML: nothing in Python that waits on sockets can be faster.
 """
 
 # ruff: noqa: PLC0415 - each client is measured with its own imports only
@@ -17,6 +20,7 @@ import argparse
 import asyncio
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -32,6 +36,7 @@ from tests.bench.process import fresh
 from tests.bench.table import Aim, Table, show, times
 
 ROUNDS = 5
+BODY_BYTES = 2048  # about as long as the envelope of such a question
 ANSIBLE = Path(sys.executable).with_name("ansible")
 FASTER_THAN_SESSION, FASTER_THAN_ANSIBLE, CPU_MILLISECONDS = 3.0, 10.0, 2.5
 
@@ -97,6 +102,45 @@ def ask_hvops(hosts: int, port: int, at_once: int) -> list[Run]:
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
             runs.append(Run(f"hvops, {at_once} at once, {label}", hosts, answered // rounds, wall, cpu, peak))
         reach.close()
+        return runs
+
+    return asyncio.run(main())
+
+
+def ask_streams(hosts: int, port: int, at_once: int) -> list[Run]:
+    body = b" " * BODY_BYTES
+    head = f"POST /wsman HTTP/1.1\r\nHost: floor\r\nContent-Type: text/plain\r\nContent-Length: {BODY_BYTES}\r\n\r\n"
+    request = head.encode() + body
+
+    async def exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        writer.write(request)
+        await writer.drain()
+        answer = await reader.readuntil(b"\r\n\r\n")
+        length = re.search(rb"(?i)content-length: *([0-9]{1,6})", answer)
+        await reader.readexactly(int(length[1]) if length else 0)
+        return answer.startswith(b"HTTP/1.1 401")
+
+    async def main() -> list[Run]:
+        opened: dict[int, tuple[asyncio.StreamReader, asyncio.StreamWriter]] = {}
+        turns = asyncio.Semaphore(at_once)
+
+        async def one(number: int) -> bool:
+            async with turns:
+                if number not in opened:
+                    opened[number] = await asyncio.open_connection(address(number), port)
+                return await exchange(*opened[number])
+
+        runs = []
+        for label, rounds in (("first", 1), ("kept open", ROUNDS)):
+            began, cpu = time.perf_counter(), time.process_time()
+            answered = 0
+            for _ in range(rounds):
+                answered += sum(await asyncio.gather(*map(one, range(hosts))))
+            wall, cpu = (time.perf_counter() - began) / rounds, (time.process_time() - cpu) / rounds
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+            runs.append(Run(f"asyncio streams, {at_once} at once, {label}", hosts, answered // rounds, wall, cpu, peak))
+        for _, writer in opened.values():
+            writer.close()
         return runs
 
     return asyncio.run(main())
@@ -174,7 +218,13 @@ def ask_ansible(hosts: int, port: int, forks: int) -> list[Run]:
     return [Run(f"ansible raw, {forks} forks", hosts, answered, wall, cpu, after.ru_maxrss / 1024)]
 
 
-CLIENTS = {"hvops": ask_hvops, "session": ask_session, "protocol": ask_protocol, "ansible": ask_ansible}
+CLIENTS = {
+    "hvops": ask_hvops,
+    "streams": ask_streams,
+    "session": ask_session,
+    "protocol": ask_protocol,
+    "ansible": ask_ansible,
+}
 
 
 # --- the table ---------------------------------------------------------------------------------------------------
@@ -188,7 +238,7 @@ def apart(client: str, hosts: int, port: int, width: int) -> list[Run]:
 
 def measure(hosts: int, latency: float, *, with_ansible: bool) -> list[Run]:
     """Every client, one after another."""
-    widths = [("hvops", 128), ("hvops", 512), ("session", 64), ("session", 128), ("protocol", 128)]
+    widths = [("hvops", 128), ("hvops", 512), ("streams", 128), ("session", 64), ("session", 128), ("protocol", 128)]
     widths += [("ansible", 50)] if with_ansible else []
     with served(hosts, latency) as port:
         return [run for client, width in widths for run in apart(client, hosts, port, width)]
@@ -205,7 +255,7 @@ def table(runs: Sequence[Run], latency: float) -> Table:
     ]  # fmt: skip
     reading = (
         f"'hvops is': how many times faster than this row is '{base.client}'. 'first': connecting and logging in "
-        "included; Session and Ansible do that every time."
+        "included; Session and Ansible do that every time. 'asyncio streams': the floor, without login, encryption or XML."
     )
     notes = [reading]
     if not any(run.client.startswith("ansible") for run in runs):

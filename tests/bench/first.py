@@ -29,6 +29,7 @@ from pathlib import Path
 
 from tests.bench.process import ROOT
 from tests.bench.table import Aim, Table, show, times
+from tests.support.kdc import missing_tools
 
 CLUSTER = "farm01"
 COMMANDS = ("find-full-guests", "check-integration-services", "check-storvsc-risk")
@@ -179,8 +180,19 @@ def apart(settings: Path, command: str, transport: str, environment: dict[str, s
     return Contact(**json.loads(done.stdout.splitlines()[-1]))
 
 
-def table(found: Sequence[Contact], nodes: int, guests: int, latency: float) -> Table:
-    """Each line beside the longest of its own hosts."""
+def possible(transports: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The logins that can be measured here, and a note where Kerberos cannot: it takes a KDC."""
+    missing = missing_tools() if "kerberos" in transports else []
+    if not missing:
+        return list(transports), []
+    note = (
+        f"Kerberos was left out: no {', '.join(missing)} here. Install it: apt-get install krb5-kdc krb5-admin-server"
+    )
+    return [one for one in transports if one != "kerberos"], [note]
+
+
+def table(found: Sequence[Contact], nodes: int, guests: int, latency: float, left_out: Sequence[str] = ()) -> Table:
+    """Each line beside the longest of its own hosts. `left_out`: notes on what was not measured."""
     columns = (
         "", "machines", "s", "longest", "beside it", "questions each", "most", "logins", "requests", "CPU ms each", "MB",
     )  # fmt: skip
@@ -197,7 +209,7 @@ def table(found: Sequence[Contact], nodes: int, guests: int, latency: float) -> 
         " of the machine whose own questions took longest; 'questions each': of a machine, 'most' those of one; 'CPU ms each':"
         f" of a question. One after the other the machines would have taken {summed}."
     )
-    return Table(title, columns, rows, [note], aims(found, nodes, guests))
+    return Table(title, columns, rows, [note, *left_out], aims(found, nodes, guests))
 
 
 def aims(found: Sequence[Contact], nodes: int, guests: int) -> list[Aim]:
@@ -233,8 +245,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         settings, command, transport = told.child
         print(json.dumps(asdict(ask(Path(settings), command, transport))))  # noqa: T201 - for `apart`
         return
-    found = measure(told.nodes, told.guests, told.latency, told.commands, told.transports)
-    show([table(found, told.nodes, told.guests, told.latency)], as_json=told.json)
+    transports, left_out = possible(told.transports)
+    if not transports:
+        raise SystemExit(left_out[0])
+    found = measure(told.nodes, told.guests, told.latency, told.commands, transports)
+    show([table(found, told.nodes, told.guests, told.latency, left_out)], as_json=told.json)
 
 
 if __name__ == "__main__":

@@ -118,7 +118,7 @@ def port():
 
 
 async def test_every_python_client_of_the_fan_out_hears_every_host(port):
-    clients = {"hvops": 2, "session": 1, "protocol": 2}
+    clients = {"hvops": 2, "streams": 2, "session": 1, "protocol": 2}
     told = await asyncio.gather(*(asyncio.to_thread(fanout.apart, name, 3, port, 4) for name in clients))
     runs = [run for each in told for run in each]
     assert [len(each) for each in told] == list(clients.values())
@@ -152,6 +152,20 @@ def test_a_first_contact_is_beside_its_longest_host():
         for command in ("find-full-guests", "check-storvsc-risk")
     ]
     assert [aim.met for aim in judged.aims] == [True] * 4
+
+
+def test_without_a_kdc_kerberos_is_left_out_and_the_table_says_so(monkeypatch):
+    assert first.possible(["ntlm"]) == (["ntlm"], [])
+    monkeypatch.setattr(first, "missing_tools", lambda: ["krb5kdc"])
+    transports, left_out = first.possible(first.TRANSPORTS)
+    assert transports == ["ntlm"]
+    assert left_out == [
+        "Kerberos was left out: no krb5kdc here. Install it: apt-get install krb5-kdc krb5-admin-server"
+    ]
+    one = first.Contact("x", "ntlm", 9, 0, 2.0, 1.0, 1.0, 5.0, 30, 4, 9, 60, 18, 18, 100.0)
+    assert left_out[0] in first.table([one], 2, 7, 0.0, left_out).notes
+    with pytest.raises(SystemExit, match="Kerberos was left out"):
+        first.main(["--transports", "kerberos"])
 
 
 def test_the_time_of_a_host_counts_once_whatever_goes_on_at_one_time():

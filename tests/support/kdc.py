@@ -48,6 +48,11 @@ KDC_SETTINGS = """\
 """
 
 
+def missing_tools() -> list[str]:
+    """Tools of a KDC that are not here; the packages krb5-kdc and krb5-admin-server bring them."""
+    return [name for name in KDC_TOOLS if shutil.which(name, path=SEARCH) is None]
+
+
 @dataclass(frozen=True)
 class Kdc:
     """A running KDC: `environment` leads any Kerberos library to it and to the keytab of the services."""
