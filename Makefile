@@ -13,6 +13,10 @@ DEMO_READY := $(VENV)/.demo
 WORKERS ?= $(shell n=$$(($$(nproc) + 2)); [ $$n -gt 4 ] && n=4; echo $$n)
 SPREAD = -n $(WORKERS) --dist load --maxschedchunk 1
 
+# COVERAGE=1: the tests of the parts are run under coverage.py, in all processes, and too little of bot/ and commands/ that
+# they reach fails. Not the stories: tracing costs half as much processor time again, and what they reach varies.
+PARTS = tests/bot tests/commands
+
 # Incidents as data: make cases CASES=folder plays your own.
 CASES ?= tests/cases
 
@@ -43,7 +47,9 @@ demo: $(DEMO_READY)  ## the practice Slack and estate on loopback: open the addr
 
 test: $(READY)  ## hvops itself, whole incidents among it, over real protocols
 	@sh deploy/system-packages.sh test $(PYTHON)
-	$(PYTEST) $(SPREAD) -m "not postgresql" --ignore tests/lab
+	$(PYTEST) $(SPREAD) -m "not postgresql" --ignore tests/lab $(if $(COVERAGE),$(PARTS:%=--ignore %))
+	$(if $(COVERAGE),rm -rf .coverage && $(BIN)/coverage run -m pytest -q --no-skips $(SPREAD) -m "not postgresql" $(PARTS))
+	$(if $(COVERAGE),$(BIN)/coverage combine --quiet && $(BIN)/coverage report)
 
 test-lab: $(READY)  ## what it is tested against: the practice environment, the practice Slack, the page
 	@sh deploy/system-packages.sh test $(PYTHON)
@@ -153,4 +159,4 @@ bench-long: $(READY)  ## an hour of mixed load on PostgreSQL and a worker: the b
 	$(BIN)/python -m tests.bench.steady --minutes $(or $(MINUTES),60)
 
 clean:  ## remove the virtual environment and all caches
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
