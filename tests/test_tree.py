@@ -23,7 +23,7 @@ ROOMS = ("bot", "commands", "lab")
 OPEN = ("commands/diagnostics", "commands/remediations", "commands/rules", "lab/scenarios")
 DRAWN_AT = 6  # columns: where the children of the root stand in the drawing of the errors
 PLACES = re.compile(r"(?<![\w/.~-])/(?:root|home|work|Users|tmp)/\w|https?://[\w.]*(?:pypi|npmjs|pythonhosted)\.\w")
-BINARY = {".png"}
+BINARY = {".png", ".db"}
 PATH = re.compile(r"(?<![\w/.-])((?:bot|commands|lab|tests|deploy|docs)/[\w./-]*\w)")
 # Files that people and shells read: nothing else notices a path in them that has moved. Of the changelog's some have.
 SAYS_PATHS = re.compile(r".*\.(md|sh|toml|yml)|(.*/)?(Makefile|run)")
