@@ -108,7 +108,7 @@ class DemoSession:
         if (
             self._changing.locked() or self.bot.state is ProcessState.STOPPED
         ):  # one that is connected is of the story before
-            return {"state": "starting", "says": "The story is being set up."}
+            return {"state": "starting", "says": "The scenario is being set up."}
         if self.slack.workspace.connections:
             self._met = True
             return {"state": "running", "says": ""}
@@ -166,7 +166,7 @@ class DemoSession:
 
     def _playing(self) -> PracticeEnvironment:
         if self.estate is None:
-            raise KeyError("The story is just being changed.")
+            raise KeyError("The scenario is just being changed.")
         return self.estate
 
     def _bot_changed(self) -> None:

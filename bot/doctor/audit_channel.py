@@ -16,7 +16,7 @@ from bot.slack.audit_channel.anchor_messages import ClassifiedAnchors, classify
 from bot.slack.audit_channel.channel_history import ChannelReader
 from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent
 
-_CHANNEL, _HEADS = "slack audit channel", "anchors in it"
+_CHANNEL, _HEADS = "slack audit channel", "audit heads"
 _RUNS = "Is the bot running? /hvops status says how the audit channel is."
 _VERIFY = "Run hvops audit verify --channel."
 
@@ -61,7 +61,7 @@ def _heads(settings: Settings, sifted: ClassifiedAnchors, now: datetime) -> Iter
         since = duration((now - datetime.fromisoformat(late.at)).total_seconds())
         yield warn(_HEADS, f"entry {late.seq} is {since} old, and no head in the channel covers it", _RUNS)
     elif newest:
-        yield ok(_HEADS, f"the newest is of entry {newest}, and this ledger's")
+        yield ok(_HEADS, f"the newest head is for entry {newest} of this ledger")
     else:
         yield skip(_HEADS, "none yet")
 

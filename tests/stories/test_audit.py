@@ -14,7 +14,7 @@ async def test_a_day_is_reviewed_down_to_each_entry(play):
         await ops.sees("STABLE")
         await ops.recorded("answered", 1)
         await ops.says("/drain-node hv03", who="viewer")
-        await ops.sees("This needs the role operator", who="viewer")
+        await ops.sees("This needs the operator role", who="viewer")
         await ops.says("/drain-node hv03")
         plan = await ops.sees("Drain node hv03?", channel="hv-ops")
         await ops.clicks(plan, "Approve", who="approver")
@@ -31,10 +31,10 @@ async def test_a_day_is_reviewed_down_to_each_entry(play):
             ["/drain-node", "hv03", "not allowed", "—", "viewer", "—"],
             ["/check-writers", "prod", "answered", "—", "operator", "—"],
         ]
-        assert rows[1][3].startswith("This needs the role operator")
+        assert rows[1][3].startswith("This needs the operator role")
         assert "newest anchor matches" in plain_text(answer)
 
-        await ops.clicks(answer, "Story T-1", who="viewer")
+        await ops.clicks(answer, "History T-1", who="viewer")
         story = await told_by(viewer)
         entries = [entry for entry in ops.ledger() if entry.ticket == "T-1" and entry.kind != "clicked"]
         numbers = [int(one) for one in re.findall(r"(?m)^\*(\d+)\* · ", story)]
@@ -61,7 +61,7 @@ async def test_a_day_is_reviewed_down_to_each_entry(play):
         ]
         assert "needs the role operator" in lines[1]["Why"]
 
-        await ops.clicks(done, "Story", who="viewer")  # the same window, from the message of the ticket itself
+        await ops.clicks(done, "History", who="viewer")  # the same window, from the message of the ticket itself
         assert "asked for /drain-node hv03" in await told_by(viewer)
         await viewer.opens_home()
         home = plain_text(await viewer.sees_home("What happened"))

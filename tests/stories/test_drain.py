@@ -100,7 +100,7 @@ async def test_a_drain_that_a_lock_stops_half_way_names_who_is_left_and_the_node
         await ops.says("/drain-node hv03")
         await ops.clicks(await ops.sees("Drain node hv03?", channel="hv-ops"), "Approve", who="approver")
         failed = await ops.slack.person("operator").sees(re.compile("^Failed at step 1: Drain node hv03"), "hv-ops")
-        assert f"no guest is left on hv03 (1 row: {late.group}, none expected)" in plain_text(failed)
+        assert f"no guest is left on hv03 (1 row: {late.group}, expected none)" in plain_text(failed)
         ops.estate.do(lambda: setattr(late, "locked", False))
 
         await ops.says("/resume-node hv03 --failback no")

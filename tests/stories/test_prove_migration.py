@@ -101,7 +101,9 @@ async def test_what_could_be_quick_or_is_held_is_refused(play):
 
         ops.estate.do(lambda: hold(move_type=1))
         await ops.says("/prove-migration crm-04")
-        await ops.sees("crm-04 is set to move live, never quickly” is not met: DefaultMoveType is 1, not live (4)")
+        await ops.sees(
+            "crm-04 is set to live-migrate, never to quick-migrate” is not met: DefaultMoveType is 1, not live (4)"
+        )
         ops.estate.do(lambda: hold(move_type=0xFFFFFFFF, priority=1000))
         await ops.says("/prove-migration crm-04")
         await ops.sees("priority 1000, MoveTypeThreshold 2000: it would be saved and moved")

@@ -89,7 +89,7 @@ async def test_one_that_depends_on_it_comes_up_again_and_what_was_stopped_is_sta
         failed = await reaches(ops, "Failed at step 2")
         text = plain_text(failed)
         assert "Win32_Service.StopService returned 3: other services that run depend on it" in text
-        assert "What its group had done was taken back." in text
+        assert "hvops undid the steps of this group." in text
         assert "Undo…" not in text
         assert of(ops, "EventSystem") == ("Running", pid)
         assert of(ops, "SENS") == ("Running", sens + 4096)  # stopped, and started again

@@ -70,7 +70,7 @@ class ReviewClicks:
     async def _csv(self, click: Click) -> None:
         request = await self._request(click, f"{_LINE} csv")
         file, more = await self._reviews.csv(request, click.token)
-        says = f"{file.name} is in your messages from hvops."
+        says = f"{file.name} was sent to you as a direct message."
         if more:
             says += f" It holds the newest {render.MOST_IN_CSV:,} rows; narrow the filters, or run hvops audit export."
         await self._send(click, file, says)
@@ -97,7 +97,7 @@ class ReviewClicks:
     async def _story_file(self, click: Click) -> None:
         request = await self._request(click, f"story {click.token}")
         file = story_render.story_file(click.token, await self._reviews.story(request, click.token))
-        await self._send(click, file, f"{file.name} is in your messages from hvops.")
+        await self._send(click, file, f"{file.name} was sent to you as a direct message.")
 
     async def _send(self, click: Click, file: File, says: str) -> None:
         outbox = self._desk.parts.outbox

@@ -57,14 +57,14 @@ def test_a_plan_that_is_possible_is_shown_whole_and_ends_with_0(hvops, healthy):
     assert ended.code == 0, ended
     said = " ".join(ended.out.split())
     for fact in (
-        "A plan for hv03 is possible; nothing is proposed",
+        "Preview: a plan for hv03 is possible",
         "passed: No guest on hv03 is locked (0 of 11 locked)",
         "Risk: high",
         "Locks: cluster:prod",
         "does: hv03: root/MSCluster MSCluster_Node[Name='hv03'].Pause(DrainType=1)",
         "Decision: high risk. An approver on prod other than the requester must approve it within 30 min.",
         "[roles.approver]: S0APPROVERS.",
-        "Nothing is proposed and nothing will run. To propose it, type in Slack: /drain-node hv03",
+        "This is a preview: nothing was proposed. To propose it, type in Slack: /drain-node hv03",
     ):
         assert fact in said
     new = entries(healthy, before)

@@ -115,19 +115,19 @@ ROWS = ({"n": "a", "s": "1"}, {"n": "b", "s": "1"}, {"n": "c", "s": "5"})
             Expect((Predicate("n", "=", "c"),), (Predicate("x", "=", 1), FlagPredicate("s", 2))),
             "x is empty, not 1, flag 2 is not set in s",
         ),
-        (Expect(at_least=0, at_most=0), "3 rows, none expected"),
+        (Expect(at_least=0, at_most=0), "3 rows, expected none"),
         (Expect((Predicate("n", "=", "z"),), at_least=0, at_most=0), ""),
         (Expect(at_least=3, at_most=3), ""),
         (Expect(at_least=4), "3 rows, at least 4 expected"),
-        (Expect((Predicate("s", "=", 5),), at_least=0, at_most=0), "1 row with s = 5, none expected"),
+        (Expect((Predicate("s", "=", 5),), at_least=0, at_most=0), "1 row with s = 5, expected none"),
         (Expect((Predicate("s", "=", 1),), (Predicate("n", "is null"),)), "2 rows with s = 1 without n is null"),
         (Expect((Predicate("n", "in", ("y", "z")),), at_least=2), "no row with n in y, z, at least 2 expected"),
         (
             Expect((FlagPredicate("s", 8, are_set=False),), at_most=1),
             "3 rows with flag 8 not set in s, at most 1 expected",
         ),
-        (Expect((Predicate("s", "=", 5),), (Predicate("n", "is null"),)), "it is not so that n is null"),
-        (Expect((Predicate("s", "=", 5),), (Predicate("n", "like", "z%"),)), "it is not so that n like z%"),
+        (Expect((Predicate("s", "=", 5),), (Predicate("n", "is null"),)), "not met: n is null"),
+        (Expect((Predicate("s", "=", 5),), (Predicate("n", "like", "z%"),)), "not met: n like z%"),
         (Expect((FlagPredicate("s", 4),), at_least=2), "1 row with flag 4 set in s, at least 2 expected"),
     ],
 )
@@ -212,12 +212,12 @@ def test_one_row_says_what_it_says_instead():
 def test_rows_that_should_not_be_there_are_named():
     none = Check(ASK, (Expect(at_least=0, at_most=0),))
     rows = tuple({"Name": f"crm-0{one}"} for one in range(7))
-    assert unmet(none, rows, {}) == ("7 rows: crm-00, crm-01, crm-02, crm-03, crm-04 and 2 more, none expected",)
-    assert unmet(none, rows[:6], {}) == ("6 rows: crm-00, crm-01, crm-02, crm-03, crm-04 and 1 more, none expected",)
-    assert unmet(none, rows[:5], {}) == ("5 rows: crm-00, crm-01, crm-02, crm-03, crm-04, none expected",)
-    assert unmet(none, ({"Name": "x" * 99},), {}) == (f"1 row: {'x' * 80}, none expected",)
-    assert unmet(none, ({"Name": None}, {"Name": "a\n b"}), {}) == ("2 rows: a b, none expected",)
-    assert unmet(none, ({"Name": ("a",)},), {}) == ("1 row, none expected",)
+    assert unmet(none, rows, {}) == ("7 rows: crm-00, crm-01, crm-02, crm-03, crm-04 and 2 more, expected none",)
+    assert unmet(none, rows[:6], {}) == ("6 rows: crm-00, crm-01, crm-02, crm-03, crm-04 and 1 more, expected none",)
+    assert unmet(none, rows[:5], {}) == ("5 rows: crm-00, crm-01, crm-02, crm-03, crm-04, expected none",)
+    assert unmet(none, ({"Name": "x" * 99},), {}) == (f"1 row: {'x' * 80}, expected none",)
+    assert unmet(none, ({"Name": None}, {"Name": "a\n b"}), {}) == ("2 rows: a b, expected none",)
+    assert unmet(none, ({"Name": ("a",)},), {}) == ("1 row, expected none",)
 
 
 @pytest.mark.parametrize(

@@ -295,7 +295,7 @@ def test_a_gate_that_only_takes_time_is_signed_as_one_that_has_passed():
     assert digest(replace(PLAN, gates=(Gate("Seen twice", outcome=GateOutcome.BLOCKED),)), Risk.HIGH, "1") != digest(
         before, Risk.HIGH, "1"
     )
-    assert "Gate: Seen twice: pending; nothing runs before it has passed" in plan_lines(before, Risk.HIGH, "1")
+    assert "Check pending, and nothing runs before it passes: Seen twice" in plan_lines(before, Risk.HIGH, "1")
     assert before.pending_gates == (waits,)
     assert (before.blocking_gates, after.pending_gates) == ((), ())
     assert plan_from_json(plan_to_json(before)) == before

@@ -37,7 +37,7 @@ SERVICE = {"Name": "vmms", "State": "Running", "ProcessId": "1756"}
             "no guest waits to be moved (none of 2)",
         ),
         (not_exists(NODE, FlagPredicate("s", 4)), ({"s": "0"},), "none of 1 with flag 4 set in s"),
-        (not_exists(NODE, PAUSED), (ROW,), "not as expected (1 row with State = 2: hv03, none expected)"),
+        (not_exists(NODE, PAUSED), (ROW,), "not as expected (1 row with State = 2: hv03, expected none)"),
     ],
 )
 def test_a_reading_says_what_was_read_and_whether_it_holds(check, rows, says):

@@ -413,7 +413,7 @@ async def test_every_doubt_refuses_and_nobodys_word_lifts_it(planned, case):
 async def test_a_silent_side_is_never_taken_for_off(planned):
     made = await planned(at_home(hv01={"Msvm_ComputerSystem": GONE}))
     assert not made.groups
-    assert "hv01 does not answer, and a side that does not answer is never taken for off" in made.reason
+    assert "hv01 does not answer, and a side that does not answer is never assumed to be off" in made.reason
     assert "/drill crm --only lost" in made.reason
 
 

@@ -185,7 +185,7 @@ async def test_whatever_is_not_so_or_not_known_refuses(planned, more, gate, outc
 async def test_a_layout_that_cannot_be_told_is_not_erased(planned, more):
     made = await planned(**more)
     assert not made.groups
-    assert made.reason.startswith("No plan for hv05: how it starts cannot be told.")
+    assert made.reason.startswith("No plan for hv05: how it boots cannot be determined.")
 
 
 @pytest.mark.parametrize("serial", [" -- ", "___.", "\u00b2", "SN\u200b-1", "\u0421\u041d-1", "SN-\u0661"])

@@ -151,10 +151,7 @@ SECONDS = "This usually takes seconds, at most 2 minutes for each stop and each 
 
 
 def rollback(names):
-    return (
-        f"If a step fails, hvops tries to start every service it stopped: {names}. A cancel leaves them stopped: press"
-        " Undo… then. After a successful restart there is nothing to undo."
-    )
+    return f"If a step fails, hvops tries to start every service it stopped: {names}. If you press Stop After Step, they stay stopped: press Undo… then. After a successful restart there is nothing to undo."
 
 
 def passed(says, measured=""):
@@ -326,8 +323,7 @@ TOGETHER = {
     "with others": (
         (SHARED | {"ProcessId": "77"}, service("Themes", pid=77)),
         (
-            "process 77, which also hosts Themes. Whoever ends that process on the host ends those too, and starts them again"
-            " afterwards. See that they can be away first."
+            "process 77, which also hosts Themes. Ending that process also ends those services; start them again afterwards. First make sure that they can be down."
         ),
     ),
     "nobody told": ((SHARED | {"ProcessId": None},), "look on the host (tasklist /svc) before anybody ends one."),
@@ -400,7 +396,7 @@ async def test_a_resource_that_tells_no_service_may_stand_for_any(restart, make,
     (gate,) = plan.blocking_gates
     assert (gate.outcome.value, [one.what for one in gate.unknowns]) == (
         "not known",
-        ["which service one of the cluster prod stands for"],
+        ["which service one of the cluster prod represents"],
     )
 
 

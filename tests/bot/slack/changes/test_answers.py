@@ -207,7 +207,7 @@ async def test_a_window_of_a_ticket_that_there_is_not_or_that_leaves_nothing_ope
     await sent(fed, submitted("U0APPROVER", SAID, ticket="T-2", trigger="t.4"))
     assert {one[1] for one in refusals(fed)} == {
         "There is no ticket T-99.",
-        "T-2 leaves nothing open: press Approve beside its plan.",
+        "T-2 leaves nothing open: press Approve next to its plan.",
     }
     assert fed.ledger.ticket("T-2").state == "proposed"
 

@@ -162,7 +162,7 @@ async def test_somebody_without_a_role_is_not_told_why(bench):
 async def test_a_stop_typed_alone_asks_why_in_a_window(bench):
     async with bench.running():
         await bench.viewer.types("/hvops stop")
-        await bench.viewer.sees("This needs the role operator")
+        await bench.viewer.sees("This needs the operator role")
         await bench.operator.types("/hvops stop")
         window = await bench.operator.sees_view("Stop Changes")
         assert not bench.ledger.is_stopped()

@@ -43,7 +43,7 @@ def test_a_proposal_says_what_decides_and_the_thread_has_all_that_is_signed(told
     for fact in (
         "T-412",
         "<@U0OPERATOR>",
-        "<!subteam^S0APPROVERS>, one of you decides (not the requester)",
+        "<!subteam^S0APPROVERS>: one of you (not the requester) must approve or reject",
         "Impact:* 11 guests live-migrate off and back",
         "Way back:* Resume hv03 at any step",
         "Risk:* high",
@@ -91,7 +91,7 @@ def test_a_plan_with_a_title_of_its_own_is_headed_by_it(told):
 def test_a_low_risk_is_confirmed_by_its_requester(told):
     message = ticket_message(told(policy="confirm").card())
     assert labels(message) == ["Confirm", "Withdraw"]
-    assert "<@U0OPERATOR>, who confirms it" in said(message)
+    assert "<@U0OPERATOR>, who must confirm" in said(message)
 
 
 def test_nobody_who_could_decide_is_said_at_once(told):
@@ -127,7 +127,7 @@ def test_a_step_by_hand_waits_for_its_button(told):
     assert labels(message) == ["Done", "Stop After Step"]
     assert "Manual step, for an operator:* Open the wizard again." in said(message)
     assert "hvops looked:* not done yet: 0 rows" in said(message)
-    assert message.text.startswith("T-412 waits for a person")
+    assert message.text.startswith("T-412 is waiting for a manual step")
 
 
 def test_an_interrupted_run_says_what_is_not_known(told):
@@ -167,7 +167,7 @@ def test_a_proposal_that_came_to_nothing(told, kind, word, buttons):
     assert message.blocks[0]["text"]["text"].startswith(word)
     assert "Nothing was done." in said(message)
     assert ("not tonight" in said(message)) == (kind != "withdrawn")  # whoever takes back gives no reason
-    assert labels(message) == [*buttons, "Story"]
+    assert labels(message) == [*buttons, "History"]
 
 
 def test_a_void_ticket_shows_the_difference_line_by_line(told):
@@ -177,7 +177,7 @@ def test_a_void_ticket_shows_the_difference_line_by_line(told):
     for line in lines:
         assert line in said(message)
     assert "<https://slack.test/p1|T-413>" in said(message)
-    assert labels(message) == ["Story"]
+    assert labels(message) == ["History"]
 
 
 def test_done_says_before_and_after_and_what_can_be_done_now(told, drained):
@@ -193,9 +193,9 @@ def test_done_says_before_and_after_and_what_can_be_done_now(told, drained):
     assert "*Before, <!date^1772492880^{time}|23:08 UTC>:* [7] Failed\n" in said(done)
     assert "*After, <!date^1772493060^{time}|23:11 UTC>:* a is 1; b is 2\n*Took:* 3 min" in said(done)
     assert "[1] Stable" not in said(done)
-    assert "asked by <@U0OPERATOR> · approved by <@U0APPROVER>" in said(done)
+    assert "requested by <@U0OPERATOR> · approved by <@U0APPROVER>" in said(done)
     assert "Way back" not in said(done)
-    assert labels(done) == ["Check Writers", "Undo…", "Story"]
+    assert labels(done) == ["Check Writers", "Undo…", "History"]
 
 
 def test_a_run_whose_purpose_was_not_seen_is_not_called_done_without_more(told):
@@ -274,14 +274,14 @@ def test_failed_says_what_is_true_now_what_is_half_done_and_the_way_back(told):
         "3 Reopen the wizard: not begun",
     ):
         assert fact in text
-    assert labels(failed) == ["Check Again", "Plan Again", "Undo…", "Story"]
+    assert labels(failed) == ["Check Again", "Plan Again", "Undo…", "History"]
     assert run.card().stopped_at.step.key == "restart"
 
 
 def test_what_was_taken_back_needs_no_way_back(told):
     run = told().started().begins("drain").ends("drain", "failed")
     text = said(ticket_message(run.tells("failed", step="drain", number=1, reason="no", rolled_back=True).card()))
-    assert "What its group had done was taken back." in text
+    assert "hvops undid the steps of this group." in text
     assert "Way back" not in text
 
 
