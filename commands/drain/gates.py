@@ -527,7 +527,7 @@ def no_cluster_aware_updating(cluster: str, updating: Mapping[str, bool | Unknow
         return Gate.of(
             says,
             outcome=GateOutcome.BLOCKED,
-            measured=f"Cluster-Aware Updating is running, reported by {join_names(sorted(runs, key=str.casefold), 4)}",
+            measured=f"reported by {join_names(sorted(runs, key=str.casefold), 4)}",
         )
     silent = [told for told in updating.values() if isinstance(told, Unknown)]
     if silent or not updating:

@@ -175,8 +175,8 @@ class Backup:
 
     @property
     def detail(self) -> str:
-        """What goes beside a sentence that says already that none runs."""
-        said = self.says.removeprefix("No backup is running.").strip().rstrip(".")
+        """What goes beside a sentence that says already whether one runs."""
+        said = self.says.removeprefix("No backup is running.").removeprefix("A backup is running: ").strip().rstrip(".")
         return said or (f"asked: {self.asked}" if self.asked else "")
 
 

@@ -134,7 +134,7 @@ async def test_the_live_migration_is_by_hand(planned):
         "crm-01 is not in a critical state",
         "crm-01 is not tied to hv06 by a device, a disk, a file or a key",
         "All shared volumes of prod are healthy",
-        "crm-01 may run on hv04",
+        "hv04 is up and a possible owner of crm-01",
         "No role of the anti-affinity class of crm-01 is on hv04",
         "Cluster-Aware Updating is not running on prod",
         "VMM vmm is idle",
@@ -194,7 +194,7 @@ async def test_a_person_moves_it_where_nothing_is_proved_or_known(planned):
     told = proved_and() | {("*", "changes prove-migration"): silent}
     plan = await planned(told, "migration")
     assert isinstance(plan.steps[0].act, ManualStep)
-    assert "what was proved on prod is not known" in plan.impact
+    assert "it is not known which migration method was proved on prod" in plan.impact
 
 
 HELD = {
@@ -217,7 +217,7 @@ HELD = {
                 ]
             }
         ),
-        "crm-01 may run on hv04",
+        "hv04 is up and a possible owner of crm-01",
         "cannot: crm-01",
     ),
     "there is no room": (
@@ -228,7 +228,7 @@ HELD = {
     "a run of updates works": (
         movable(hv02={"MSFT_CAURun": [{"OrchestratorGuid": "5b1c"}]}),
         "Cluster-Aware Updating is not running on prod",
-        "Cluster-Aware Updating is running, reported by hv02",
+        "reported by hv02",
     ),
 }
 
@@ -400,7 +400,7 @@ async def test_gates_of_the_database(planned, case):
     plan = await planned(script(**over), "database")
     assert plan.groups == ()
     assert [gate.measured for gate in plan.blocking_gates] == [measured]
-    assert measured in plan.reason
+    assert measured.removeprefix("not known: ") in plan.reason
 
 
 @pytest.mark.parametrize(
@@ -541,7 +541,7 @@ async def test_no_migration_to_a_host_whose_name_two_bear(planned):
 async def test_an_unknown_schema_gets_a_draft_and_no_action(planned):
     plan = await planned(script(vmm={"vmm columns": columns("ObjectState")}), "database")
     assert (plan.groups, plan.locks) == ((), ())
-    assert "of a version that hvops does not know" in plan.reason
+    assert "a version that hvops does not know" in plan.reason
     assert plan.evidence[0].startswith("Draft, not run")
 
 

@@ -172,7 +172,7 @@ async def test_a_service_on_which_nothing_depends(restart):
         rollback=rollback("Spooler"),
         locks=("cluster:prod",),
         gates=(
-            passed("Spooler runs on hv03", "Running"),
+            passed("Spooler is running on hv03", "Running"),
             passed("Spooler is not disabled on hv03", "Auto"),
             passed("Spooler on hv03 can be stopped"),
             passed("The process ID of Spooler on hv03 is known", "process 4120"),
@@ -201,7 +201,7 @@ async def test_what_depends_on_it_stops_first_and_starts_last(restart):
         rollback=rollback("EventSystem, SENS, COMSysApp"),
         locks=("cluster:prod",),
         gates=(
-            passed("EventSystem runs on hv03", "Running"),
+            passed("EventSystem is running on hv03", "Running"),
             passed("EventSystem is not disabled on hv03", "Auto"),
             passed("EventSystem on hv03 can be stopped"),
             passed("The process ID of EventSystem on hv03 is known", "process 804"),

@@ -220,7 +220,7 @@ HELD = {
     "a run of Cluster-Aware Updating on another node": (
         {"nodes": {"hv01": {"MSFT_CAURun": [{"OrchestratorGuid": "5b1c"}]}}},
         "Cluster-Aware Updating is not running on prod",
-        "Cluster-Aware Updating is running, reported by hv01",
+        "reported by hv01",
     ),
     "a run of Cluster-Aware Updating that nobody tells of": (
         {"nodes": {"hv01": {"MSFT_CAURun": SILENT}}},
