@@ -24,7 +24,7 @@ _VERIFY = "Run hvops audit verify --channel."
 async def audit_channel(settings: Settings, slack: Slack, now: datetime | None = None) -> list[DoctorCheck]:
     """Look at the newest page of the channel."""
     if not slack.audit_channel:
-        return [warn(_CHANNEL, "none is set", "Set audit_channel: decisions and heads of the ledger are told there.")]
+        return [warn(_CHANNEL, "none is set", "Set audit_channel: decisions and ledger heads are posted there.")]
     channel = ChannelReader(slack.bot_token.get_secret_value(), slack.base_url, slack.audit_channel)
     try:
         sifted = classify(await channel.newest(), frozenset({await channel.own()}))

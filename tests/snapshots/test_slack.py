@@ -95,7 +95,7 @@ async def test_a_drain_in_all_its_states(play, terminal):  # noqa: PLR0915 - one
         scene.keeps("stop-in-the-channel", await scene.sees("stopped all changes", "approver", channel="hv-ops"))
         await scene.asks("status-stopped", "/hvops status", re.compile("(?i)connections open"))
         await scene.asks("go", "/hvops go", "Changes can start again. (entry", "approver")
-        scene.keeps("go-in-the-channel", await scene.sees("let changes start again", "approver", channel="hv-ops"))
+        scene.keeps("go-in-the-channel", await scene.sees("allowed changes again", "approver", channel="hv-ops"))
         await scene.clicks(plan, "Withdraw")
         withdrawn = await scene.card("Withdrawn: Drain node hv03")
         await scene.ended("T-1", "Withdrawn")

@@ -39,7 +39,7 @@ async def test_stopped_in_slack_nothing_starts_until_an_approver_says_go(play):
         await ops.sees("T-1: approved", who="approver")
         assert "started" not in [entry.kind for entry in ops.ledger()]
         await ops.says("/hvops go", who="approver")
-        await ops.sees("<@U0APPROVER> let changes start again", channel="hv-ops")
+        await ops.sees("<@U0APPROVER> allowed changes again", channel="hv-ops")
         done = await ops.slack.person("operator").sees(DONE, "hv-ops")
         assert "Changes are stopped" not in plain_text(done)
         await ops.recorded("done", 1)
