@@ -14,7 +14,7 @@ async def test_a_drain_is_proposed_approved_and_done(play):
         told = plain_text(plan)
         for fact in (
             "T-1",
-            "one of you decides (not the requester)",
+            "one of you (not the requester) must approve or reject",
             "*Steps, with the longest time of each:*",
             "Pause hv03 and drain it",
         ):
@@ -71,7 +71,6 @@ async def test_no_drain_while_the_cluster_is_being_updated(play):
         ops.estate.do(lambda: setattr(node.cluster, "updating_from", node))
         await ops.says("/drain-node hv03")
         answer = await ops.sees("No plan yet for hv03")
-        assert "Cluster-Aware Updating is not running on prod" in plain_text(answer)
         assert "Cluster-Aware Updating is running on prod; let it finish first (reported by hv05)" in plain_text(answer)
         assert "proposed" not in [entry.kind for entry in ops.ledger()]
 

@@ -367,7 +367,7 @@ async def test_without_a_recent_backup_there_is_no_plan(play):
         ops.estate.do(lambda: [sets.change(row, backup_finish_date=old) for row in sets.rows])
         await ops.says(BY_DATABASE)
         told = plain_text(await ops.sees("No plan yet for crm-01"))
-        assert "Needed:* The database of vmm has a full backup less than 24 hours old" in told
+        assert "The database of vmm has no full backup less than 24 hours old; make one first" in told
         assert "5 of 6 checks passed" in told
         assert not [entry for entry in ops.ledger() if entry.kind == "proposed"]
 

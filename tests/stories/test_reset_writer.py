@@ -66,7 +66,7 @@ async def test_planned_by_one_approved_by_another_done_and_proved(play, soon):
         plan = await ops.sees(f"Reset writer on {NODE}?", channel="hv-ops")
         told = plain_text(plan)
         for fact in (
-            "one of you decides (not the requester)",
+            "one of you (not the requester) must approve or reject",
             "LOOKS STUCK: [5] Waiting for completion · Unexpected error",
             "Pending; nothing runs before this:",
             "23 of 25 checks passed",

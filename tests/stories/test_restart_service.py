@@ -40,7 +40,7 @@ async def test_asked_by_one_approved_by_another_done_and_proved(play, hurried):
         plan = await proposed(ops, "COM+ Event System")
         text = plain_text(plan)
         for fact in (
-            "one of you decides (not the requester)",
+            "one of you (not the requester) must approve or reject",
             "Someone asked for a restart of COM+ Event System (EventSystem), which is running on hv03.",
             "together with System Event Notification Service (SENS)",
             "After a successful restart there is nothing to undo.",

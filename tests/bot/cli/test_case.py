@@ -161,7 +161,7 @@ def test_a_change_that_was_made_before_is_there(hvops, file):
     body.write_text(body.read_text().replace("[expect]", EARLIER.format("/drain-node br02")))
     ended = hvops("ask", "--lab", body, "/resume-node br02")
     assert ended.code == 0, ended
-    assert ended.out.startswith("A plan for br02 is possible")  # it is paused
+    assert ended.out.startswith("Preview: a plan for br02 is possible")  # it is paused
 
 
 @pytest.mark.parametrize(

@@ -136,7 +136,10 @@ STILL_HOLDS = {
     "all of it is known, and so": (PASSED,),
 }
 HOLDS_NO_MORE = {
-    "known, and not so": ((BLOCKED,), f"what was not known is known now, and is not met: {ROOM} (measured)"),
+    "known, and not so": (
+        (BLOCKED,),
+        f"what was not known is known now, and the check failed: This check failed: {ROOM} (measured)",
+    ),
     "a new one": (
         (gate(ROOM, CRM, SQL, "free space of x"),),
         "not known now, and no approver answered for it: free space of x",

@@ -77,9 +77,13 @@ async def test_a_plan_that_a_gate_holds_makes_no_ticket_and_says_what_holds_it(b
     world.hosts["hv03"] |= {"locked": "yes", "count": "9 of 11 locked"}
     answered = await bench.propose()
     assert isinstance(answered, AnsweredRequest)
-    assert answered.report.title == "No plan yet for hv03: 9 of 11 locked"
+    assert answered.report.title == "No plan yet for hv03: This check failed: No guest is locked (9 of 11 locked)"
     held = answered.report.findings[0]
-    assert (held.status, held.summary, held.lines) == ("BLOCKED", "9 of 11 locked", (("Needed", "No guest is locked"),))
+    assert (held.status, held.summary, held.lines) == (
+        "BLOCKED",
+        "This check failed: No guest is locked (9 of 11 locked).",
+        (),
+    )
     assert (answered.report.answered, answered.report.did) == (answered.report.asked - 1, "passed")
     assert bench.ledger.tickets() == []
     assert bench.pipeline.find(answered.token).report == answered.report

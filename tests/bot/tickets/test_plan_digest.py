@@ -129,6 +129,8 @@ UNSIGNED = {
     "current_state",
     "self_reverting",
     "expected_state",
+    "blocked",
+    "not_known",
 }
 
 
@@ -222,7 +224,15 @@ def test_a_question_and_an_action_with_the_same_fields_are_not_the_same_bytes():
 
 def test_what_a_person_reads_names_every_target_and_wait():
     text = "\n".join(plan_lines(PLAN, Risk.HIGH, "1"))
-    for word in ("hv03", "Pause(DrainType=1)", "1800 s", "vmm01", "State=1 → State=None", "by hand (operator)", "NOT"):
+    for word in (
+        "hv03",
+        "Pause(DrainType=1)",
+        "1800 s",
+        "vmm01",
+        "State=1 → State=None",
+        "by hand (operator)",
+        "failed",
+    ):
         assert word in text
     other = replace(PLAN, locks=("cluster:branch",))
     assert difference(PLAN, other, Risk.HIGH, ("1", "1")) == (

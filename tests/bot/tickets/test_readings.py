@@ -28,7 +28,7 @@ SERVICE = {"Name": "vmms", "State": "Running", "ProcessId": "1756"}
             ({**ROW, "State": "0"},),
             "not met: hv03 is paused (State is 0, not 2)",
         ),
-        (exists(NODE, PAUSED), (), "not as expected (no row with State = 2, at least 1 expected)"),
+        (exists(NODE, PAUSED), (), "not as expected (no row with State = 2, expected at least 1)"),
         (not_exists(NODE, PAUSED).described_as("no node is paused"), (), "no node is paused (none listed)"),
         (not_exists(NODE, PAUSED), ({"State": "0"}, {"State": "0"}), "none of 2 with State = 2"),
         (

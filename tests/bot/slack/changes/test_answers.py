@@ -49,7 +49,7 @@ async def test_the_card_names_the_unknown_and_the_window_asks_how_they_know(benc
         assert asked["label"]["text"] == LABEL
         assert (
             asked["hint"]["text"]
-            == "Needed: Every guest has room. No answer (timed out after 20 s). To find out: Look."
+            == "Needed for the check “Every guest has room”. No answer (timed out after 20 s). To find out: Look."
         )
         assert (asked["element"]["multiline"], asked["element"]["max_length"]) == (True, 500)
         assert not asked.get("optional")
