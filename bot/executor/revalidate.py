@@ -185,8 +185,8 @@ def _why(run: Run, made: PlannedChange) -> str:
             return f"{so}: {', '.join(missing)}"
         asked = {one.description: one.is_open for one in run.proposal.plan.gates}
         if asked.get(gate.description) and gate.outcome is GateOutcome.BLOCKED:
-            return f"what was not known is known now, and the check failed: {gate.finding}"
-        return f"a check no longer passes: {gate.finding}"
+            return f"what was not known is known now, and blocks: {gate.finding}"
+        return f"a check does not pass now: {gate.finding}"
     return _what_else(run, made)
 
 

@@ -79,7 +79,9 @@ async def test_the_way_back_moves_no_more_than_the_way_there(bench, world):
 
 async def test_what_guards_safety_is_asked_anew_and_holds_the_way_back(bench, done):
     done[:] = [replace(LOCKS, outcome=GateOutcome.BLOCKED, measured="9 of 11 locked")]
-    with pytest.raises(TicketError, match=r"cannot be undone now\. No guest is locked: 9 of 11 locked"):
+    with pytest.raises(
+        TicketError, match=r"cannot be undone now\. This check failed: No guest is locked \(9 of 11 locked\)"
+    ):
         await undo(bench)
     assert bench.ledger.head().kind == "refused"
     done[:] = [LOCKS]
