@@ -202,14 +202,14 @@ async def test_whoever_has_no_role_on_vmms_own_host_stops_no_service_there(play)
         await ops.says(BY_DATABASE)
         plan = await ops.sees("*T-1* · requested by", channel="hv-ops")
         await ops.clicks(plan, "Approve", who="approver")
-        await ops.sees("needs the role approver on vmm01", who="approver")
+        await ops.sees("needs the approver role on vmm01", who="approver")
         assert [entry.kind for entry in story(ops) if entry.kind != "shown"] == ["proposed", "clicked", "refused"]
 
         await ops.ends()
         narrow(ops, "operator")
         await ops.starts()
         await ops.says(BY_DATABASE)
-        await ops.sees("needs the role operator on vmm01")
+        await ops.sees("needs the operator role on vmm01")
         assert [entry.kind for entry in ops.ledger()].count("proposed") == 1
         assert service(ops) == "Running"
         assert believed(ops)[1] == MISSING

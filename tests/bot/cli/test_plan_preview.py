@@ -75,9 +75,9 @@ def test_a_plan_that_is_possible_is_shown_whole_and_ends_with_0(hvops, healthy):
 
 def test_each_step_is_shown_in_words_with_its_proof_and_its_way_back(hvops, healthy):
     ended = hvops("ask", "--settings", healthy, "/drain-node hv03")
-    at = ended.out.index("What would run (at most ")
+    at = ended.out.index("What would run (up to ")
     words = ended.out[at : ended.out.index("What the approval signs:")].splitlines()
-    assert words[1].startswith("  1 Pause hv03 and drain it (at most ")
+    assert words[1].startswith("  1 Pause hv03 and drain it (up to ")
     assert words[2:] == [
         "    proof: hv03 is paused and drained; no guest is left on hv03",
         "    way back: Resume hv03, its guests come back",
@@ -146,7 +146,7 @@ def test_whoever_may_not_change_anything_there_sees_no_plan(hvops, healthy, chan
     (section,) = re.findall(r"\[roles\.operator\]\n(?:[^\[\n].*\n)+", healthy.read_text())
     ended = hvops("ask", "--settings", changed(section, section.replace('"*"', '"branch"')), "/drain-node hv03")
     assert ended.code == 2
-    assert "needs the role operator on prod" in " ".join(ended.err.split())
+    assert "needs the operator role on prod" in " ".join(ended.err.split())
 
 
 def test_a_risk_without_a_rule_is_refused_as_the_proposal_would_be(hvops, changed):

@@ -331,7 +331,7 @@ async def test_the_story_of_a_ticket_is_every_entry_of_it(bench):
             "paused no",
             "paused yes",
             "<@U0APPROVER>",
-            "asked for /repair hv03",
+            "requested /repair hv03",
             "step 2, Fix hv03: done",
             "Digest:",
         ):

@@ -123,7 +123,7 @@ def test_modals_that_open_at_once():
 def test_help_and_status_in_words():
     told = as_text(help_message(HELP))
     assert "*/check-writers <cluster|host>*\nSay which writers are stuck." in told
-    assert "*/drain-node <host>* needs the role approver" in told
+    assert "*/drain-node <host>* needs the approver role" in told
     assert not problems(help_message(HELP))
     told = as_text(status_message(STATUS))
     assert "*You:* operator · roles: operator everywhere" in told

@@ -126,7 +126,7 @@ def test_a_step_by_hand_waits_for_its_button(told):
     message = ticket_message(run.card(happening=TicketChange("T-412", "progress", 3, 3, "not done yet: 0 rows")))
     assert labels(message) == ["Done", "Stop After Step"]
     assert "Manual step, for an operator:* Open the wizard again." in said(message)
-    assert "hvops looked:* not done yet: 0 rows" in said(message)
+    assert "hvops checked:* not done yet: 0 rows" in said(message)
     assert message.text.startswith("T-412 is waiting for a manual step")
 
 
@@ -271,7 +271,7 @@ def test_failed_says_what_is_true_now_what_is_half_done_and_the_way_back(told):
         "Done:* Pause and drain hv03",
         "Not started:* Reopen the wizard",
         "Way back:* Resume hv03 at any step",
-        "3 Reopen the wizard: not begun",
+        "3 Reopen the wizard: not started",
     ):
         assert fact in text
     assert labels(failed) == ["Check Again", "Plan Again", "Undo…", "History"]
