@@ -90,7 +90,7 @@ def found_in(pattern: dict[str, Any], where: str, text: str) -> list[str]:
 @pytest.mark.parametrize("pattern", PATTERNS, ids=[one["name"] for one in PATTERNS])
 def test_no_text_that_people_read_has_it(pattern):
     hits = [hit for where, text in rendered().items() for hit in found_in(pattern, where, text)]
-    assert not hits, f"say instead: {pattern['say']}\n" + "\n".join(hits)
+    assert not hits, f"{pattern['why']}; say instead: {pattern['say']}\n" + "\n".join(hits)
 
 
 @pytest.mark.parametrize("pattern", PATTERNS, ids=[one["name"] for one in PATTERNS])
