@@ -667,7 +667,7 @@ async def test_a_healthy_writer_has_not_recovered_because_its_twin_failed(check,
     report = await check(make.cluster(hv02={WRITERS: rows, "recall writer": [failed]}))
     assert [one.status for one in report.findings] == ["FAILED"]
     assert line(report, "Means") == [
-        "It failed in some backup. Nothing here says in which one, or whether that backup failed. It was so at 22:39 UTC already."
+        "It failed in some backup. Nothing here says in which one, or whether that backup failed. It was already in this state at 22:39 UTC."
     ]
     assert line(report, "By hand")[0].startswith("If a retry does not help: restart MSExchangeRepl on hv02.")
 

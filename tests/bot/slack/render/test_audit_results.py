@@ -205,7 +205,10 @@ def test_a_story_has_every_entry_with_what_was_so_before_and_after(told):
     assert "<@U0APPROVER>" in large[1]
     assert "step 1, Pause and drain hv03: done" in large[2]
     assert [one for one in large if "Before" in one or "After" in one or "Checked" in one] == []
-    assert "*Checked:* 1 of 2 checks passed\nNo other node is paused: NOT passed (hv05 is paused)" in small[0]
+    assert (
+        "*Checked:* 1 of 2 checks passed\nFailed: This check failed: No other node is paused (hv05 is paused)"
+        in small[0]
+    )
     assert "*step started*" in small[2]
     assert "*Before:* Name hv03, State 0" in small[3]
     assert "*After:* Name hv03, State 2" in small[4]

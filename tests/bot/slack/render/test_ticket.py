@@ -247,7 +247,9 @@ def test_a_person_is_told_what_their_word_will_rest_on(told, held, says):
 def test_a_group_that_was_taken_back_says_what_was_read(told):
     run = told().started().begins("drain").ends("drain", "failed")
     failed = run.tells("failed", step="drain", number=1, rolled_back=True, measured=["State was 2, is 0"])
-    assert "taken back.\n*Read after that:* State was 2, is 0" in said(ticket_message(failed.card()))
+    assert "hvops undid the steps of this group.\n*Measured after that:* State was 2, is 0" in said(
+        ticket_message(failed.card())
+    )
 
 
 def test_before_and_after_are_not_said_of_what_failed(told, drained):
@@ -291,7 +293,7 @@ def test_stopped_and_closed_name_who_wanted_it(told):
     stopped = said(
         ticket_message(run.tells("cancelled", number=2, reason="cancelled at step 2, before: Restart").card())
     )
-    assert "as <@U0VIEWER> asked; before: Restart." in stopped
+    assert "by <@U0VIEWER>: before: Restart." in stopped
     other = told().started().begins("drain").tells("interrupted", step="drain", number=1, known="")
     other.tells("closed", "T0PRACTICE/U0APPROVER", by="T0PRACTICE/U0APPROVER", name="approver", reason="Done by hand.")
     closed = said(ticket_message(other.card()))
