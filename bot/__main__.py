@@ -34,7 +34,7 @@ app.add_typer(ledger, name="ledger")
 
 SettingsFile = Annotated[
     Path | None,
-    typer.Option("--settings", help="Settings file; else $HVOPS_SETTINGS, else /etc/hvops/settings.toml."),
+    typer.Option("--settings", help="Settings file (default: $HVOPS_SETTINGS, then /etc/hvops/settings.toml)."),
 ]
 
 
@@ -57,7 +57,7 @@ def _without_command(
 
 
 # Options of the line itself (`--free 1GB`) are the command's, not ours.
-@app.command(context_settings={"ignore_unknown_options": True}, short_help="Run one command, or list what you may ask.")
+@app.command(context_settings={"ignore_unknown_options": True}, short_help="Run one command, or list what you may run.")
 def ask(
     words: Annotated[list[str] | None, typer.Argument(metavar="LINE", help='Such as "/check-writers prod".')] = None,
     *,
@@ -67,19 +67,19 @@ def ask(
         typer.Option(
             "--lab",
             hidden=not HAS_LAB,
-            help='Ask the practice environment: --lab [STORY] "LINE". Or play an incident from a file (.toml; exit code 0 '
-            'right, 1 wrong), or ask a capture again (.json): --lab FILE ["LINE"]. Never touches real systems.',
+            help='Ask the practice environment: --lab [SCENARIO] "LINE". Or play an incident from a file (.toml; exit code 0 '
+            'right, 1 wrong), or replay a capture (.json): --lab FILE ["LINE"]. Never touches real systems.',
         ),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The whole report as JSON.")] = False,
-    evidence: Annotated[bool, typer.Option("--evidence", help="Also every question and its answer.")] = False,
+    evidence: Annotated[bool, typer.Option("--evidence", help="Also show each query and its answer.")] = False,
     csv: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write the table to a file.")] = None,
 ) -> None:
-    """Ask one line, as this operating-system user. Without a line: what you may ask.
+    """Run one command as this operating-system user. Without one: list what you may run.
 
-    A remediation is shown as it would be proposed; it is proposed and decided in Slack only.
+    A remediation is only previewed here: it is proposed and decided in Slack.
 
-    Exit code: 0 all answered and well (or a plan is possible, or it is so already), 1 findings (or no plan), 2 refused or
+    Exit code: 0 everything answered and is healthy (or a plan is possible, or nothing is left to do), 1 findings (or no plan), 2 refused or
     not understood, 3 nothing found (or no plan) because something is unknown.
     """
     from bot.cli import lab_plugin
@@ -116,7 +116,7 @@ def worker(
     site: Annotated[str, typer.Option("--site", metavar="NAME", help="A [site.NAME] of the inventory.")],
     settings: SettingsFile = None,
 ) -> None:
-    """Ask and change the machines of one site, for bots that have no route there, until it is stopped."""
+    """Query and change the machines of one site, for bots that have no route there, until it is stopped."""
     from bot.worker import run as work
 
     work(_ready(settings), site)
@@ -124,7 +124,7 @@ def worker(
 
 @app.command(short_help="List open changes, and whether changes are stopped.")
 def runs(settings: SettingsFile = None) -> None:
-    """Open tickets, and whether changes are stopped. Needs no Slack and no running bot."""
+    """List open changes, and whether changes are stopped. Needs neither Slack nor a running bot."""
     from bot.cli import break_glass
 
     raise typer.Exit(break_glass.runs(_ready(settings)))
@@ -163,10 +163,12 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON lines.")] = False,
     migrate: Annotated[
         str,
-        typer.Option("--migrate", metavar="VM", help="Only which way of migrating live is proved, for this guest too."),
+        typer.Option(
+            "--migrate", metavar="VM", help="Only report which live-migration method is proved, also for this guest."
+        ),
     ] = "",
 ) -> None:
-    """Look at everything the bot depends on, changing nothing. Exit code 1 where something fails."""
+    """Check everything the bot depends on; change nothing. Exits with 1 if a check fails."""
     from bot.doctor import examine
 
     raise typer.Exit(examine(settings, as_json=as_json, migrate=migrate))
@@ -179,35 +181,36 @@ def record(
     words: Annotated[list[str], typer.Argument(metavar="LINE", help='Such as "/check-writers hv01".')],
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="Where to write the capture; else capture.json, here."),
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="Where to write the capture (default: capture.json in this folder)."
+        ),
     ] = None,
     settings: SettingsFile = None,
 ) -> None:
-    """Ask one line and keep what the hosts said, anonymised, as a file that tests can replay."""
+    """Run one command and keep what the hosts answered, anonymised, as a file that tests can replay."""
     from bot.cli.record import record as capture
 
     raise typer.Exit(capture(_ready(settings), " ".join(words), output))
 
 
-@audit.command(short_help="Prove the whole ledger.")
+@audit.command(short_help="Verify the whole ledger.")
 def verify(
-    file: Annotated[Path | None, typer.Argument(help="A copy; else the bot's own ledger.")] = None,
+    file: Annotated[Path | None, typer.Argument(help="A copy (default: the bot's own ledger).")] = None,
     *,
     settings: SettingsFile = None,
-    key: Annotated[Path | None, typer.Option("--key", help="Key file; else the one in the settings.")] = None,
+    key: Annotated[Path | None, typer.Option("--key", help="Key file (default: the one in the settings).")] = None,
     anchors: Annotated[
         list[Path] | None,
         typer.Option(
             "--anchors",
-            help="Anchor file, text copied from the audit channel, or a Slack export (ZIP, folder or file); else the anchor "
-            "file in the settings. May be repeated.",
+            help="Anchor file, text copied from the audit channel, or a Slack export (ZIP, folder or file); default: the anchor file in the settings. May be repeated.",
         ),
     ] = None,
     channel: Annotated[
         bool, typer.Option("--channel", help="Also compare with the heads in the audit channel, read from Slack.")
     ] = False,
 ) -> None:
-    """Prove the whole ledger. Exit code 1 where it does not hold, naming the entry."""
+    """Verify the whole ledger. Exits with 1 and names the entry if verification fails."""
     from bot.audit_verify import verify_audit_log
 
     raise typer.Exit(verify_audit_log(file, settings, key, anchors or (), channel=channel))
@@ -215,7 +218,7 @@ def verify(
 
 @app.command(short_help="Print the manifest of the Slack app.")
 def manifest() -> None:
-    """Print the manifest of the Slack app, made from the commands there are."""
+    """Print the manifest of the Slack app, generated from the installed commands."""
     from bot.dispatch.registry import Registry
     from bot.slack.manifest import manifest_yaml
 
@@ -225,8 +228,10 @@ def manifest() -> None:
 @app.command(hidden=not HAS_LAB, short_help="Open the practice Slack in a browser.")
 def demo(
     *,
-    port: Annotated[int, typer.Option(help="Of the page, on loopback; 0 for any that is free.")] = 8321,
-    story: Annotated[str, typer.Option(metavar="NAME", help="The story it begins with, as in `hvops ask --lab`.")] = "",
+    port: Annotated[int, typer.Option(help="Port of the page, on loopback; 0 picks a free one.")] = 8321,
+    story: Annotated[
+        str, typer.Option(metavar="NAME", help="The scenario it begins with, as in `hvops ask --lab`.")
+    ] = "",
     directory: Annotated[
         Path | None, typer.Option(help="Keep settings, ledger and logs there; else they are gone at the end.")
     ] = None,

@@ -299,7 +299,7 @@ def ledger_status_text(parts: Services) -> str:
 
 
 def _entry(parts: Services, cluster: str) -> str:
-    return f"asked through {', '.join(parts.inventory_file.clusters[cluster].entry_hosts)}"
+    return f"queried through {', '.join(parts.inventory_file.clusters[cluster].entry_hosts)}"
 
 
 def _lost(channel: str, text: str) -> None:

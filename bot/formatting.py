@@ -18,8 +18,8 @@ def format_time(at: str) -> str:
 
 
 def at_most(seconds: float) -> str:
-    """How long a step may take: "at most 31 min"; "at once" for what only looks."""
-    return f"at most {duration(seconds)}" if seconds >= 1 else "at once"
+    """How long a step may take: "up to 31 min"; "at once" for what only looks."""
+    return f"up to {duration(seconds)}" if seconds >= 1 else "at once"
 
 
 def duration(seconds: float) -> str:

@@ -31,7 +31,7 @@ the help, and `COMMAND = ...` ends it:
     plan(args, facts)        pure: facts -> Plan: gates, steps, locks, way back; or `no_plan`, and why
 
 Nothing has to be registered: the bot finds the file, `make docs` writes README.md here and the Slack manifest.
-While writing, ask the practice environment: `hvops ask --lab [STORY] "/find-old-snapshots prod" --evidence`. For a command that
+While writing, ask the practice environment: `hvops ask --lab [SCENARIO] "/find-old-snapshots prod" --evidence`. For a command that
 changes something it shows the plan with its gates, questions and actions, and proposes nothing. A class of which the
 practice environment shows nothing (lab/world/wmi_providers) answers no rows, like one that is empty: do not take that for "none".
 

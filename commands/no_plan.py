@@ -47,7 +47,7 @@ def held(gates: Sequence[Gate]) -> tuple[Gate, ...]:
 
 def blocking_reason(target: str, gates: Sequence[Gate]) -> str:
     """Which gates did not pass, with what they measured. `gates`: those of `held` that are to be named, at least one."""
-    said = "; ".join(f"“{gate.description}” is not met: {gate.measured}" for gate in gates)
+    said = ". ".join(gate.finding for gate in gates)
     return f"No plan yet for {target}. {said}."
 
 

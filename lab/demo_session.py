@@ -117,7 +117,7 @@ class DemoSession:
     def bot_says(self) -> JSON:
         """How the bot is: {"state": "running" or else, "says": a sentence}."""
         if self._changing.locked():  # one that is connected is of the story before
-            return {"state": "starting", "says": "The story is being set up."}
+            return {"state": "starting", "says": "The scenario is being set up."}
         return self._own_bot_says() if self.starts_bot else self._their_bots_say()
 
     def _their_bots_say(self) -> JSON:
@@ -127,7 +127,7 @@ class DemoSession:
 
     def _own_bot_says(self) -> JSON:
         if self.bot.state is ProcessState.STOPPED:
-            return {"state": "starting", "says": "The story is being set up."}
+            return {"state": "starting", "says": "The scenario is being set up."}
         if self.slack.workspace.connections:
             self._met = True
             return {"state": "running", "says": ""}
@@ -185,7 +185,7 @@ class DemoSession:
 
     def _playing(self) -> PracticeEnvironment:
         if self.estate is None:
-            raise KeyError("The story is just being changed.")
+            raise KeyError("The scenario is just being changed.")
         return self.estate
 
     def _bot_changed(self) -> None:

@@ -1,7 +1,7 @@
 """The guided tour: what to do next, and by what one sees that it has really happened.
 
 The steps of a story stand in its own file under `lab/scenarios/`. A step is over when the bot has answered something, or
-the world has changed; never because somebody pressed "next", except by skipping it.
+the world has changed; never because someone pressed "next", except by skipping it.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ AUDITED = "^Audit"  # how the answer of /audit begins
 REVIEW = Step(
     "review",
     "Who did what, and who agreed?",
-    "Ask for all of it: type the line, and press a ticket for its whole story.",
+    "Ask for all of it: type the line, and press a ticket for its full history.",
     lambda seen: seen.answered(AUDITED),
     "/audit",
 )
@@ -84,7 +84,7 @@ def ledger_step(verify: str) -> Step:
 
 
 class Tour:
-    """Where somebody is on the tour. What has happened once stays so.
+    """Where someone is on the tour. What has happened once stays so.
 
     Args:
         steps: those of the story.
@@ -103,7 +103,7 @@ class Tour:
         self.done |= {step.key for step in self.steps if step.key not in self.done and step.happened(seen)}
 
     def change(self, how: str) -> None:
-        """Somebody wants it otherwise: "next", "skip" or "resume".
+        """Someone wants it otherwise: "next", "skip" or "resume".
 
         Raises:
             KeyError: nothing of that kind.

@@ -274,11 +274,26 @@ class OpenQuestion:
 
 
 @dataclass(frozen=True, slots=True)
+class GateText:
+    """What a gate says in each of its three outcomes; people read the one that is true, and no other.
+
+    Attributes:
+        passed: signed, as the gate's description: "No guest on hv03 is locked".
+        blocked: what is so instead: "Guests on hv03 are locked". It may end with what would unblock it.
+        not_known: "It is not known whether guests on hv03 are locked"; who did not answer is in the gate's unknowns.
+    """
+
+    passed: str
+    blocked: str
+    not_known: str
+
+
+@dataclass(frozen=True, slots=True)
 class Gate:
     """Something that had to be so before a plan could be made, and whether it was.
 
     Attributes:
-        description: signed: "No guest on hv03 is locked".
+        description: signed, true where it passed: "No guest on hv03 is locked".
         outcome: signed as whether it passed.
         measured: beside the digest: "9 of 11 locked".
         blocks: False for a gate that only warns.
@@ -288,6 +303,8 @@ class Gate:
         answerable: False where no person's word can stand for the missing answer (quorum, locks, another running change).
         passes_at: ISO 8601 with an offset, beside the digest: from when on it may have passed, where all it takes is time.
             Such a plan can be proposed and decided, and nothing of it starts before the gate has passed.
+        blocked: beside the digest: the sentence for an outcome of blocked; "" where the measurement says it all.
+        not_known: beside the digest: the sentence for one that is not known.
     """
 
     description: str
@@ -298,6 +315,56 @@ class Gate:
     guards: Literal["safety", "worth"] = "safety"
     unknowns: tuple[OpenQuestion, ...] = ()
     answerable: bool = True
+    blocked: str = field(default="", compare=False)
+    not_known: str = field(default="", compare=False)
+
+    @classmethod
+    def of(
+        cls,
+        text: GateText,
+        outcome: GateOutcome,
+        measured: str = "",
+        blocks: bool = True,  # noqa: FBT001, FBT002 - as the field
+        *,
+        passes_at: str = "",
+        guards: Literal["safety", "worth"] = "safety",
+        unknowns: tuple[OpenQuestion, ...] = (),
+        answerable: bool = True,
+    ) -> Gate:
+        """A gate with a sentence for each outcome. Every gate of a command is made so."""
+        return cls(
+            text.passed,
+            outcome,
+            measured,
+            blocks,
+            passes_at,
+            guards,
+            unknowns,
+            answerable,
+            text.blocked,
+            text.not_known,
+        )
+
+    def saying(self, text: GateText) -> Gate:
+        """The same gate in other words, for a command that asks it of one thing only."""
+        return replace(self, description=text.passed, blocked=text.blocked, not_known=text.not_known)
+
+    @property
+    def sentence(self) -> str:
+        """What is so: of its three sentences the one that is true, without a full stop and without the measurement."""
+        if self.passed:
+            return self.description
+        if self.outcome is GateOutcome.NOT_KNOWN:
+            return self.not_known or f"It is not known whether this check passes: {self.description}"
+        return self.blocked or f"This check failed: {self.description}"
+
+    @property
+    def finding(self) -> str:
+        """The sentence with what was measured: "Guests on hv03 are locked (9 of 11 locked)"."""
+        measured = self.measured.strip().rstrip(".")
+        if self.outcome is GateOutcome.NOT_KNOWN:
+            measured = measured.removeprefix("not known: ").removeprefix("not known")
+        return f"{self.sentence} ({measured})" if measured else self.sentence
 
     @property
     def passed(self) -> bool:

@@ -163,9 +163,7 @@ def read(text: str) -> AuditQuery:
     values: dict[str, Any] = argument_parser.bind_arguments(USAGE, PARAMETERS, typed)
     about = values.pop("about", ())
     if len(about) > 1:
-        raise UsageError(
-            f"One cluster, host or ticket at a time, not {argument_parser.quoted(' '.join(about))}.", USAGE
-        )
+        raise UsageError(f"Name one cluster, host or ticket, not {argument_parser.quoted(' '.join(about))}.", USAGE)
     if "when" in values and "since" in values:
         raise UsageError("Say --when or --since, not both.", USAGE)
     if "who" in values:

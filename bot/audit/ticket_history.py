@@ -153,7 +153,7 @@ def _lines(entry: Entry) -> Iterator[tuple[str, str]]:
     if isinstance(said, Outcome) and said.event_log_note:
         yield "In the host's own log", said.event_log_note
     if isinstance(said, Voided) and said.difference:
-        yield "What is different", "\n".join(said.difference)
+        yield "Changes", "\n".join(said.difference)
 
 
 def _measured(said: EntryData) -> Iterator[tuple[str, str]]:
@@ -170,7 +170,7 @@ def _measured(said: EntryData) -> Iterator[tuple[str, str]]:
         case Done():
             yield "After", "\n".join(said.measured) or NOT_MEASURED
         case Failed() if said.rolled_back:
-            yield "After it was taken back", "\n".join(said.measured) or NOT_MEASURED
+            yield "After the undo", "\n".join(said.measured) or NOT_MEASURED
 
 
 def _spoken(entry: Entry) -> Iterator[tuple[str, str]]:
@@ -201,14 +201,14 @@ def _proposal(entry: Entry) -> Iterator[tuple[str, str]]:
     )
     yield "Not known", "\n".join(question_line(one) for one in plan.open_questions)
     yield "Steps", "\n".join(f"{number} {step.description}" for number, step in enumerate(steps, 1))
-    yield "Deadline (no step starts later)", format_time(proposal.run_until) if proposal.run_until else ""
+    yield "No step starts after", format_time(proposal.run_until) if proposal.run_until else ""
     yield "Requester's other accounts", ", ".join(entry.read(Proposed).same_person)
     yield "Digest", proposal.digest
 
 
 def _not_passed(gate: Gate) -> str:
-    word = "NOT KNOWN" if gate.outcome is GateOutcome.NOT_KNOWN else "not yet" if gate.passes_at else "NOT passed"
-    return f"{gate.description}: {word}{f' ({gate.measured})' if gate.measured else ''}"
+    word = "Pending" if gate.passes_at else "Failed" if gate.outcome is GateOutcome.BLOCKED else "Not known"
+    return f"{word}: {gate.finding}"
 
 
 def _in_a_file(entry: Entry, one: HistoryLine) -> str:
@@ -239,9 +239,9 @@ def _says(said: EntryData, kind: str, policy: str, steps: Mapping[str, str]) -> 
     if isinstance(said, (Intent, Outcome, StepConfirmed)):
         return _about_step(said, steps)
     if isinstance(said, Proposed):
-        return f"asked for {said.line}; open until {format_time(said.open_until)}"
+        return f"requested {said.line}; decision due by {format_time(said.open_until)}"
     if isinstance(said, Approved):
-        return f"{kind}; it may start until {format_time(said.start_by)}"
+        return f"{kind}; must start by {format_time(said.start_by)}"
     if isinstance(said, Started):
         return f"re-checked, unchanged; started, and locked {format_locks(said.locks)}"
     if isinstance(said, Resumed):
@@ -255,7 +255,7 @@ def _about_step(said: Intent | Outcome | StepConfirmed, steps: Mapping[str, str]
         return f"{step}: {result_in_words(said)}"
     if isinstance(said, StepConfirmed):
         typed = "; ".join(statement(one) for one in said.answers)
-        return f"says that {step} is done" + (f": {typed}" if typed else "")
+        return f"confirmed {step}" + (f": {typed}" if typed else "")
     attempt = f", attempt {said.attempt}" if said.attempt > 1 else ""
     described = f": {said.description}" if said.description and said.step not in steps else ""
     return f"{step}{attempt}{described}"
@@ -278,14 +278,14 @@ def _delivered(said: Shown) -> str:
     """What people have been told."""
     match said:
         case TicketMessageShown():
-            return f"put its message into {said.channel}"
+            return f"posted its message in {said.channel}"
         case ThreadReplyShown():
             without = f", without its {' and '.join(said.missing)} yet" if said.missing else ""
-            return f"told entry {said.entry} in its thread{without}"
+            return f"posted entry {said.entry} in its thread{without}"
         case MissingPartShown():
             return f"delivered the {said.part} that belongs to entry {said.entry}"
         case DirectMessageShown():
-            return f"told entry {said.entry} to {said.to} directly"
+            return f"sent entry {said.entry} to {said.to} directly"
         case ReminderShown():
             return "reminded those who decide"
     return json.dumps(said.fields, ensure_ascii=False, sort_keys=True)
@@ -299,7 +299,7 @@ _HELD = {
 }
 _SENTENCES = {
     "rejected": "rejected it",
-    "withdrawn": "took it back",
+    "withdrawn": "withdrew it",
     "expired": "expired without a decision",
     "lapsed": "it could not start in time",
     "voided": "the plan had changed",

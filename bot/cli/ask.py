@@ -266,10 +266,10 @@ def _print_status(person: Person, made: Services) -> None:
         ("Anchors", trouble or str(made.ledger.anchor_file)),
         *(() if made.settings.ledger.require_anchor else (("External records", NOT_ASKED),)),
         *(
-            (cluster.name, f"asked through {', '.join(cluster.entry_hosts)}")
+            (cluster.name, f"queried through {', '.join(cluster.entry_hosts)}")
             for cluster in made.inventory_file.clusters.values()
         ),
-        *((host.name, "stands alone") for host in made.inventory_file.hosts.values()),
+        *((host.name, "standalone") for host in made.inventory_file.hosts.values()),
         *((one.name, "a load balancer") for one in made.inventory_file.load_balancer),
         ("Version", version("hvops")),
     ]

@@ -253,7 +253,7 @@ def print_verdict(place: Place, verdict: Verification) -> None:
     if verdict.holds:
         print_text(out, styled(verdict.says, "green" if verdict.is_complete else "yellow"))
         if verdict.head is not None:
-            print_text(out, styled(f"{verdict.anchors} anchors match. Newest entry and its mac:", "dim"))
+            print_text(out, styled(f"{verdict.anchors} anchors match. Newest entry and its MAC:", "dim"))
             out.print(styled(str(verdict.head), "dim"), soft_wrap=True)
     else:
         at = f" at entry {verdict.broken_at}{_when(place, verdict.broken_at)}" if verdict.broken_at else ""

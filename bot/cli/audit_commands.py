@@ -13,7 +13,7 @@ import typer
 from bot.errors import UsageError
 
 audit = typer.Typer(
-    help="Read the ledger, and prove it.",
+    help="Read and verify the ledger.",
     no_args_is_help=True,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -21,11 +21,11 @@ audit = typer.Typer(
 
 SettingsFile = Annotated[
     Path | None,
-    typer.Option("--settings", help="Settings file; else $HVOPS_SETTINGS, else /etc/hvops/settings.toml."),
+    typer.Option("--settings", help="Settings file (default: $HVOPS_SETTINGS, then /etc/hvops/settings.toml)."),
 ]
 File = Annotated[Path | None, typer.Option("--file", metavar="FILE", help="Read this copy, not the bot's own ledger.")]
 Kind = Annotated[list[str] | None, typer.Option("--kind", help="asked, answered, refused, approved … May be repeated.")]
-Actor = Annotated[str | None, typer.Option("--actor", help="Id of a person: T01/U02, or os:ops1.")]
+Actor = Annotated[str | None, typer.Option("--actor", help="Id of a user: T01/U02, or os:ops1.")]
 TicketId = Annotated[str | None, typer.Option("--ticket", help="T-412")]
 Target = Annotated[str | None, typer.Option("--target", help="Cluster or host.")]
 Command = Annotated[str | None, typer.Option("--what", help="A command, of the entry or of its ticket: drain-node.")]
@@ -38,7 +38,7 @@ Outcome = Annotated[
 ]
 Who = Annotated[
     str | None,
-    typer.Option("--who", help="A person, by name or id: who asked, or who decided on a proposal."),
+    typer.Option("--who", help="A user, by name or id: who asked, or who decided on a proposal."),
 ]
 _WHEN = "2026-03-01, 2026-03-01T23:05, today, yesterday, or how far back: 24h, 7d."
 Since = Annotated[
@@ -54,7 +54,7 @@ class Format(StrEnum):
     jsonl = "jsonl"
 
 
-@audit.command("list", short_help="The newest entries, oldest of them first.")
+@audit.command("list", short_help="List the newest entries, in time order.")
 def list_entries(
     *,
     file: File = None,
@@ -68,9 +68,9 @@ def list_entries(
     outcome: Outcome = None,
     since: Since = None,
     until: Until = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many, the newest.")] = 20,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many of the newest entries to show.")] = 20,
 ) -> None:
-    """The newest entries, oldest of them first."""
+    """List the newest entries, in time order."""
     from bot.cli import audit as work
     from bot.ledger import Filter
 
@@ -80,16 +80,16 @@ def list_entries(
         work.print_list(reader, wanted, limit)
 
 
-@audit.command(short_help="One entry, or the story of a ticket.")
+@audit.command(short_help="Show one entry, or the history of a ticket.")
 def show(
     what: Annotated[str, typer.Argument(help="An entry's number, or a ticket: 1285, T-412.")],
     *,
     file: File = None,
     settings: SettingsFile = None,
-    evidence: Annotated[bool, typer.Option("--evidence", help="Also every question and its answer.")] = False,
-    whole: Annotated[bool, typer.Option("--all", help="Of a ticket also what was pressed and posted.")] = False,
+    evidence: Annotated[bool, typer.Option("--evidence", help="Also show each query and its answer.")] = False,
+    whole: Annotated[bool, typer.Option("--all", help="For a ticket, also show what was pressed and posted.")] = False,
 ) -> None:
-    """One entry with all it says, or the story of a ticket."""
+    """Show one entry in full, or the history of a ticket."""
     from bot.cli import audit as work
 
     with work.open_reader(file, settings) as reader:
@@ -98,10 +98,12 @@ def show(
 
 @audit.command(short_help="Search entries, reports and raw answers.")
 def search(
-    words: Annotated[list[str], typer.Argument(help="All of them occur in the entry, its report or its evidence.")],
+    words: Annotated[
+        list[str], typer.Argument(help="Words that must all occur in the entry, its report or its evidence.")
+    ],
     file: File = None,
     settings: SettingsFile = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many, the newest.")] = 20,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many of the newest entries to show.")] = 20,
 ) -> None:
     """Search everything that was asked, said and answered, raw answers included."""
     from bot.cli import audit as work
@@ -111,13 +113,15 @@ def search(
         work.print_list(reader, Filter(text=" ".join(words)), limit)
 
 
-@audit.command(short_help="Write every entry that matches.")
+@audit.command(short_help="Write all entries that match.")
 def export(
     *,
     file: File = None,
     settings: SettingsFile = None,
     shape: Annotated[Format, typer.Option("--format", help="CSV for a spreadsheet, or JSON lines.")] = Format.csv,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="A file; else standard output.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Output file (default: standard output).")
+    ] = None,
     sqlite: Annotated[
         Path | None,
         typer.Option(
@@ -134,7 +138,7 @@ def export(
     since: Since = None,
     until: Until = None,
 ) -> None:
-    """Every entry that matches, oldest first."""
+    """Write all entries that match, oldest first."""
     from bot.cli import audit as work
     from bot.ledger import Filter
 
@@ -151,9 +155,9 @@ def export(
         work.export(reader, wanted, shape.value, output)
 
 
-@audit.command(short_help="Make the derived tables afresh.")
+@audit.command(short_help="Rebuild the derived tables.")
 def rebuild(settings: SettingsFile = None) -> None:
-    """Make the derived tables (tickets, locks) afresh from the entries; no entry changes."""
+    """Rebuild the derived tables (tickets, locks) from the entries, which are not changed."""
     from bot.config.settings import load
     from bot.services import open_ledger
 

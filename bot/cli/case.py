@@ -61,7 +61,7 @@ def ask_case(case: PracticeCase, line: str, shape: OutputOptions) -> int:
     played = play(case, line, shape)
     out = console(errors=shape.json)
     if line and line != case.line:
-        print_text(out, styled(f"Not judged: the case is about {case.line}", "dim"))
+        print_text(out, styled(f"Not checked: the case is about {case.line}", "dim"))
         return played.outcome.code
     print_text(out, styled(f"Case: {case.title}", "bold"))
     if played.never_asked:

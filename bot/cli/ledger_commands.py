@@ -27,7 +27,7 @@ def move(
     *,
     settings: Annotated[
         Path | None,
-        typer.Option("--settings", help="Settings file; else $HVOPS_SETTINGS, else /etc/hvops/settings.toml."),
+        typer.Option("--settings", help="Settings file (default: $HVOPS_SETTINGS, then /etc/hvops/settings.toml)."),
     ] = None,
     take_back: Annotated[
         bool,

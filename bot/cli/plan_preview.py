@@ -51,20 +51,19 @@ def refuse_decision(pipeline: Pipeline, request: Request) -> None:
         if (builtin := BUILTINS.get(word)) is not None:
             usage = builtin.usage.removeprefix("/")
             raise PermissionDenied(f"hvops ask only answers questions: run {usage}, or type {builtin.usage} in Slack.")
-        raise PermissionDenied("hvops ask only answers questions: press the button beside the plan in Slack.")
+        raise PermissionDenied("You cannot decide in the terminal: press the button next to the plan in Slack.")
 
 
 def print_preview(out: Console, shown: Preview, named: str) -> None:
     """Draw a plan that is possible: why, what it means, every step, and who would decide."""
     made, plan = shown.made, shown.made.plan
     print_text(out, styled(shown.answered.report.title, "bold"))
-    for name, says in (("Because", plan.reason), ("Impact", plan.impact), ("Way back", plan.rollback)):
+    for name, says in (("Why", plan.reason), ("Impact", plan.impact), ("Way back", plan.rollback)):
         print_text(out, styled(f"{name}: {says}"))
     for gate in plan.gates:
-        measured = f" ({gate.measured})" if gate.measured else ""
         unpassed = "not yet" if gate.passes_at else "NOT KNOWN" if gate.is_open else "WARNING"
         word, style = ("passed", "green") if gate.passed else (unpassed, "yellow")
-        print_text(out, styled(f"{word}: {gate.description}{measured}", style))
+        print_text(out, styled(f"{word}: {gate.finding}", style))
     for question in plan.open_questions:
         print_text(
             out,
@@ -73,12 +72,12 @@ def print_preview(out: Console, shown: Preview, named: str) -> None:
                 "yellow",
             ),
         )
-    print_text(out, styled(f"What would run (at most {duration(longest_seconds(plan))}):", "bold"))
+    print_text(out, styled(f"What would run (up to {duration(longest_seconds(plan))}):", "bold"))
     for says, style in _steps(plan):
         out.print(styled(says, style), soft_wrap=True)
     print_text(out, styled("What the approval signs:", "bold"))
     for line in plan_lines(plan, made.risk, made.version):
-        if not line.startswith(("Gate: ", "Way back: ")):
+        if not line.startswith(("Check ", "Way back: ")):
             out.print(styled(line), soft_wrap=True)
     for says in (*plan.evidence, f"Digest of the plan (SHA-256): {made.digest}"):
         out.print(styled(says, "dim"), soft_wrap=True)
@@ -109,7 +108,7 @@ def not_proposed(shown: Preview) -> str:
     """That nothing was proposed, and where to propose it, unless the same plan is already open."""
     if shown.asked_before:
         return f"Nothing was proposed. {shown.asked_before} already requests exactly this plan; it is decided in Slack."
-    return f"Nothing is proposed and nothing will run. To propose it, type in Slack: {shown.answered.line}"
+    return f"This is a preview: nothing was proposed. To propose it, type in Slack: {shown.answered.line}"
 
 
 def approver_names(roles: Roles, shown: Preview) -> str:

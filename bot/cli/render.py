@@ -78,7 +78,7 @@ def _rows(report: Report) -> Iterator[Row]:
 
 
 def _well(fine: Healthy, of: str) -> tuple[str, str]:
-    """One name stands for itself; several are counted, then listed."""
+    """One name represents itself; several are counted, then listed."""
     if len(fine.targets) == 1:
         return fine.targets[0], fine.summary
     says = f" ({fine.summary})" if fine.summary else ""

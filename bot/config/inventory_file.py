@@ -115,7 +115,7 @@ class Vmm(Part):
     )
     clusters: tuple[Name, ...] = Field(default=(), description='clusters = ["prod"], those it manages; all where unset')
     host: NameIfAny = Field(
-        default="", description='host = "vmm01", on which VMMService runs: a host that stands alone, below [hosts]'
+        default="", description='host = "vmm01", on which VMMService runs: a standalone host, below [hosts]'
     )
 
 
@@ -298,7 +298,7 @@ class UpdateRuleTable(Part):
     """Updates that belong together, beside those that hvops knows of."""
 
     name: str = Field(default="", exclude=True)
-    says: Sentence = Field(description='says = "KB1 keeps KB2 out", why')
+    says: Sentence = Field(description='says = "KB1 blocks KB2", why')
     builds: tuple[int, ...] = Field(min_length=1, description="builds = [9600], the Windows that it is about")
     steps: tuple[RuleStep, ...] = Field(
         min_length=1, max_length=6, description='steps = ["remove KB2616676", "add KB2607712", "add KB2616676"]'
@@ -461,7 +461,7 @@ class InventoryFile(Part):
             if name in self.clusters:
                 raise ValueError(f"{host.name} is both a cluster and a host; rename one")
             if name in entries:
-                raise ValueError(f"{host.name} is an entry host of {entries[name]} and a host that stands alone")
+                raise ValueError(f"{host.name} is an entry host of {entries[name]} and a standalone host")
         self._no_node_of_two()
         self._no_load_balancer_of_two({*self.clusters, *self.hosts, *self.vmm, *entries, COMMVAULT})
         self._services_are_somewhere()
@@ -473,7 +473,7 @@ class InventoryFile(Part):
                 raise ValueError(f"{vmm.name} manages {', '.join(unknown)}, which is no cluster of the inventory")
             if vmm.host and vmm.host.lower() not in self.hosts:
                 raise ValueError(
-                    f"{vmm.name} runs on {vmm.host}, which is no host that stands alone: add [hosts.{vmm.host}]"
+                    f"{vmm.name} runs on {vmm.host}, which is not a standalone host: add [hosts.{vmm.host}]"
                 )
         return self
 

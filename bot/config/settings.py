@@ -389,7 +389,7 @@ class Policy(Section):
         found = self.low if risk is Risk.LOW else self.high
         if found is None:
             raise PermissionDenied(
-                f"Nothing of {risk} risk may be changed here: no rule says who decides. Whoever maintains settings.toml "
+                f"Nothing of {risk} risk may be changed here: no rule says who decides. An administrator "
                 f"can write {risk} under [policy]."
             )
         return found

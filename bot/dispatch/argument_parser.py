@@ -179,7 +179,7 @@ def tokenize(text: str) -> list[str]:
 def refuse_too_long(text: str) -> None:
     """Raise UsageError where a text is longer than any command line."""
     if len(text) > LONGEST:
-        raise UsageError(f"That line has {len(text):,} characters; hvops reads at most {LONGEST:,}. Nothing was asked.")
+        raise UsageError(f"That line has {len(text):,} characters; hvops reads at most {LONGEST:,}. Nothing was run.")
 
 
 def split_words(plain: str) -> list[str]:

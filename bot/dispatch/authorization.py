@@ -79,7 +79,7 @@ def require_role(person: Person, role: Role, place: str | None = None) -> None:
     if person.highest_role is Role.NOBODY and not person.unknown:
         raise PermissionDenied(no_role(person))
     where = f" on {place}" if place else ""
-    needs = f"This needs the role {role.name.lower()}{where}"
+    needs = f"This needs the {role.name.lower()} role{where}"
     if person.barred:
         raise PermissionDenied(f"{needs}. {person.barred}")
     if person.unknown:
@@ -87,9 +87,17 @@ def require_role(person: Person, role: Role, place: str | None = None) -> None:
             f"{needs}, and hvops cannot tell right now whether you have it: {person.unknown} Nothing was done. "
             f"Try again in a minute; /hvops status says more."
         )
-    has = f"you are {held.name.lower()}" if held else "you have no role"
-    adds = f"add you, or one of your groups, under [roles.{role.name.lower()}]."
-    ask = f"Ask {person.contact} to {adds}" if person.contact else f"Ask whoever maintains settings.toml to {adds}"
+    has = (
+        f"you are {'an' if held is Role.OPERATOR or held is Role.APPROVER else 'a'} {held.name.lower()}"
+        if held
+        else "you have no role"
+    )
+    adds = f"add you, or one of your groups, under [roles.{role.name.lower()}]"
+    ask = (
+        f"Ask {person.contact} to {adds}."
+        if person.contact
+        else f"Ask your hvops administrator to {adds} in settings.toml."
+    )
     raise PermissionDenied(f"{needs}; {has}{where or ' in hvops'}. {ask}")
 
 
@@ -97,7 +105,7 @@ def no_role(person: Person) -> str:
     """What somebody without any role is told, by every way in: whom to ask, and nothing of what hvops knows or can do."""
     if person.barred:
         return f"You have no role in hvops here. {person.barred}"
-    return f"You have no role in hvops. Ask {person.contact or 'whoever runs hvops here'} if you need one."
+    return f"You have no role in hvops. Ask {person.contact or 'your hvops administrator'} if you need one."
 
 
 @contextmanager

@@ -45,7 +45,7 @@ class Builtin:
 
 AUDIT = Builtin(
     "audit",
-    "What was asked, refused, decided and done, out of the ledger.",
+    "Show from the ledger what was asked, refused, decided and done.",
     Role.VIEWER,
     "[cluster|host|T-412] [--who person] [--what command] [--outcome word] [--when 24h] [--since date] [--until date]",
     section="audit",

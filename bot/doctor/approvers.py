@@ -95,7 +95,7 @@ async def _people(
             fail(what, f"nobody, so no plan can be approved{left_out}", "Add people to [roles.approver].")
         )
     if humans < _ENOUGH:
-        return warn(what, f"only one person, who cannot approve their own plans{left_out}", "Add somebody else.")
+        return warn(what, f"only one approver, who cannot approve their own plans{left_out}", "Add another approver.")
     return ok(what, f"{humans} people{left_out}")
 
 

@@ -16,7 +16,7 @@ from bot.slack.audit_channel.anchor_messages import ClassifiedAnchors, classify
 from bot.slack.audit_channel.channel_history import ChannelReader
 from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent
 
-_CHANNEL, _HEADS = "slack audit channel", "anchors in it"
+_CHANNEL, _HEADS = "slack audit channel", "audit heads"
 _RUNS = "Is the bot running? /hvops status says how the audit channel is."
 _VERIFY = "Run hvops audit verify --channel."
 
@@ -24,7 +24,7 @@ _VERIFY = "Run hvops audit verify --channel."
 async def audit_channel(settings: Settings, slack: Slack, now: datetime | None = None) -> list[DoctorCheck]:
     """Look at the newest page of the channel."""
     if not slack.audit_channel:
-        return [warn(_CHANNEL, "none is set", "Set audit_channel: decisions and heads of the ledger are told there.")]
+        return [warn(_CHANNEL, "none is set", "Set audit_channel: decisions and ledger heads are posted there.")]
     channel = ChannelReader(slack.bot_token.get_secret_value(), slack.base_url, slack.audit_channel)
     try:
         sifted = classify(await channel.newest(), frozenset({await channel.own()}))
@@ -61,7 +61,7 @@ def _heads(settings: Settings, sifted: ClassifiedAnchors, now: datetime) -> Iter
         since = duration((now - datetime.fromisoformat(late.at)).total_seconds())
         yield warn(_HEADS, f"entry {late.seq} is {since} old, and no head in the channel covers it", _RUNS)
     elif newest:
-        yield ok(_HEADS, f"the newest is of entry {newest}, and this ledger's")
+        yield ok(_HEADS, f"the newest head is for entry {newest} of this ledger")
     else:
         yield skip(_HEADS, "none yet")
 

@@ -96,7 +96,7 @@ def summary(checks: Iterable[DoctorCheck]) -> str:
     counts = {status: sum(check.status is status for check in counted) for status in Status}
     failed = [check for check in counted if check.status is Status.FAIL]
     names = ", ".join(dict.fromkeys(f"{check.what} {check.on}".strip() for check in failed))
-    works = "Nothing fails."
+    works = "No failures."
     if failed:
         only_changes = all(check.only_changes for check in failed)
         works = f"Works: diagnostics. Does not: changes ({names})." if only_changes else f"Does not work: {names}."

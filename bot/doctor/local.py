@@ -98,7 +98,7 @@ def _roles(settings: Settings) -> Iterator[DoctorCheck]:
         return
     for role, rule in rules:
         if not (rule.groups or rule.users or rule.system_users):
-            yield warn("roles", f"nobody holds {role.name.lower()}", "Name groups, users or system_users.")
+            yield warn("roles", f"no one has the {role.name.lower()} role", "Name groups, users or system_users.")
     yield ok("roles", ", ".join(role.name.lower() for role, _ in rules))
 
 
@@ -121,7 +121,7 @@ def _ledger(settings: Settings) -> DoctorCheck:
         return warn(
             "ledger",
             f"{verdict.entries} entries verified, but the anchors are on the same disk",
-            "Set anchor_file to a place that others keep: who can cut the ledger must not reach it.",
+            "Set anchor_file to a place out of reach of anyone who can truncate the ledger.",
         )
     return ok("ledger", f"{verdict.entries} entries hold, {verdict.anchors} anchors match")
 

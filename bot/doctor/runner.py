@@ -1,4 +1,4 @@
-"""All looks, in order, drawn as they are found. Nothing is asked through the pipeline: the ledger gets no entry."""
+"""All looks, in order, drawn as they are found. Nothing is queried through the pipeline: the ledger gets no entry."""
 
 from __future__ import annotations
 

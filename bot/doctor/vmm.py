@@ -28,7 +28,7 @@ async def _service(out: Connections, vmm: Vmm) -> DoctorCheck:
     """Whether the bot could stop VMM's service, where it changes the database."""
     what = "vmm service"
     if not vmm.host:
-        return skip(what, "the inventory names no host for it, so a person stops and starts it", on=vmm.name)
+        return skip(what, "the inventory names no host for it, so someone must stop and start it by hand", on=vmm.name)
     try:
         question = Wql(vmm.host, "root/cimv2", "Win32_Service", ("State",), (Predicate("Name", "=", SERVICE),))
         rows = (await out.target_client.answer(question, out.settings.limits.per_host_seconds)).rows

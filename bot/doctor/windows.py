@@ -25,7 +25,7 @@ def check_windows(windows: Sequence[Window], now: datetime) -> Iterator[DoctorCh
     """
     if not windows:
         yield skip(
-            _WHAT, "the inventory names none", "docs/windows.md: when backups run, and when nothing may be changed."
+            _WHAT, "none in the inventory", "docs/windows.md: when backups run, and when nothing may be changed."
         )
         return
     found = [*_over(windows, now), *_clashes(windows, now)]

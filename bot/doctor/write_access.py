@@ -149,8 +149,8 @@ def _channels(out: Connections) -> Iterator[DoctorCheck]:
 def _by_hand(out: Connections) -> Iterator[DoctorCheck]:
     """What stays in people's hands, and why."""
     if out.inventory_file.vmm:
-        says = "by hand, but where /prove-migration has proved a way; MoveToNewNode may save the guest instead"
-        yield skip("live migration", says, "Run hvops doctor --migrate VM: it says where a way is proved.")
+        says = "by hand, except where /prove-migration has proved a method; MoveToNewNode may save the guest instead"
+        yield skip("live migration", says, "Run hvops doctor --migrate VM: it shows where one is proved.")
     for vmm in out.inventory_file.vmm.values():
         if not vmm.host:
             says = "VMMService is stopped and started by hand"

@@ -61,7 +61,7 @@ class LeaderLock:
             self.is_held = False
             self.trouble = (
                 f"{self.path} was {how} while this process held it, so another one may be running the tickets. This "
-                "process runs nothing any more. Leave that file alone and restart hvops."
+                "process no longer runs anything. Leave that file alone and restart hvops."
             )
 
     def close(self) -> None:

@@ -63,7 +63,7 @@ class SendResult:
     """What became of an act, as far as its reply tells.
 
     Attributes:
-        kind: "accepted"; "refused": it has not begun; "unknown": no answer, or the bot was away.
+        kind: "accepted"; "refused": it has not begun; "unknown": no answer, or the bot was not running.
         fresh: this process has just acted; nothing was lost in between.
     """
 
@@ -145,7 +145,7 @@ def _verdict(at: StepInstance, seen: CheckResult) -> StepStatus:
 async def _settle_by_hand(run: Run, at: StepInstance, intent: BegunStep) -> StepResult:
     """Wait for a person, look, and say so where it is not done yet."""
     heard, ends = 0, intent.at + timedelta(seconds=at.step.deadline)
-    says = "waiting for a person"
+    says = "waiting for a manual step"
     while True:
         await asyncio.to_thread(run.refresh)
         hands = run.story.confirmations.get(at.key, 0)
@@ -157,7 +157,7 @@ async def _settle_by_hand(run: Run, at: StepInstance, intent: BegunStep) -> Step
                 return await _conclude(run, at, StepResult(StepStatus.DONE, seen.says), SendResult("accepted"), seen)
             says = f"not done yet: {seen.says}"
         if run.parts.clock() >= ends:
-            result = StepResult(StepStatus.FAILED, f"nobody did it in time; {says}")
+            result = StepResult(StepStatus.FAILED, f"no one did it in time ({says})")
             return await _conclude(run, at, result, SendResult("accepted"), CheckResult(CheckState.UNMET, says, ()))
         await run.pause(run.parts.every, says)
 

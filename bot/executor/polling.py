@@ -19,7 +19,7 @@ from bot.tickets.conditions import Images, is_terminal_failure, meaning, progres
 from bot.tickets.readings import NOT_MEASURED, describe_reading
 from bot.transport.bounds import weigh
 
-# Bytes of a before-image: the guests of the largest node have some hundred thousand. It stands in an entry, which is read
+# Bytes of a before-image: the guests on the largest node have some hundred thousand. It stands in an entry, which is read
 # with every look at its ticket.
 LARGEST_IMAGE = 2**20
 # Of all of one ticket: five thousand live migrations, each with how the guest's resource was before it, have some twenty

@@ -181,13 +181,12 @@ def _not_yet(made: PlannedChange) -> NotDue | None:
     if not waits:
         return None
     last = waits[-1]
-    return NotDue(f"not yet: {last.description} ({last.measured})", datetime.fromisoformat(last.passes_at))
+    return NotDue(f"not yet: {last.finding}", datetime.fromisoformat(last.passes_at))
 
 
 def _why(run: Run, made: PlannedChange) -> str:
     if gates := _uncovered(run, made):
         gate = next((one for one in gates if not one.is_open), gates[0])
-        measured = f" ({gate.measured})" if gate.measured else ""
         missing = [one.what for one in gate.questions if one.what not in run.answered]
         if gate.is_open and missing:
             is_old = run.outdated.issuperset(missing)
@@ -195,8 +194,8 @@ def _why(run: Run, made: PlannedChange) -> str:
             return f"{so}: {', '.join(missing)}"
         asked = {one.description: one.is_open for one in run.proposal.plan.gates}
         if asked.get(gate.description) and gate.outcome is GateOutcome.BLOCKED:
-            return f"what was not known is known now, and is not met: {gate.description}{measured}"
-        return f"not so any more: {gate.description}{measured}"
+            return f"what was not known is known now, and blocks: {gate.finding}"
+        return f"a check does not pass now: {gate.finding}"
     return _what_else(run, made)
 
 
@@ -205,7 +204,7 @@ def _what_else(run: Run, made: PlannedChange) -> str:
     if _reaches_too_many(run, made):
         return f"it would now move more guests and other roles than the {run.proposal.plan.at_most} that were {decided}"
     if not made.plan.groups:
-        return f"there is nothing to do any more: {made.plan.reason}"
+        return f"nothing is left to do: {made.plan.reason}"
     if gone := _vanished(run, made):
         return f"the plan no longer includes a check that was {decided}: {gone[0].description}"
     places = ", ".join(_new_places(run, made))

@@ -260,9 +260,7 @@ class Run:
             await asyncio.to_thread(self.raise_if_cancelled, is_sending=True)
             if not told:
                 waits = (
-                    "what failed is not taken back"
-                    if self.is_taking_back or not self.heeds_cancel
-                    else "nothing starts"
+                    "what failed is not undone" if self.is_taking_back or not self.heeds_cancel else "nothing starts"
                 )
                 self.tell("stopped", f"/hvops stop is in force; {waits} until /hvops go.")
                 told = True

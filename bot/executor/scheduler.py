@@ -281,7 +281,7 @@ class Scheduler:
         """Proposals that nobody decided, approvals that nothing came of."""
         now = self._parts.now()
         for ticket in await asyncio.to_thread(self._parts.ledger.overdue, now):
-            await self._end(ticket, Expired(reason="nobody decided in time"))
+            await self._end(ticket, Expired(reason="no one decided in time"))
         for ticket in await asyncio.to_thread(self._parts.ledger.expiring_approvals, now):
             if ticket not in self._tasks:
                 await self._end(ticket, Lapsed(reason="it could not start in time"))

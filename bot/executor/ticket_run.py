@@ -168,7 +168,7 @@ async def _take_up(run: Run, ticket: Ticket) -> bool:
         await _come_to_rest(run, why)
         return False
     if not is_let_go_on:  # else a person has just let it go on: this is that attempt
-        await run.next_attempt("the bot was away")
+        await run.next_attempt("the bot was not running")
     return True
 
 
@@ -249,7 +249,7 @@ async def _may_begin(run: Run, at: StepInstance, *, again: bool = False) -> bool
             await run.wait_while_stopped()
         why = await why_no_step_may_start(run)
     except CancelledRun:
-        await _end_cancelled(run, at, "before anything of it was begun")
+        await _end_cancelled(run, at, "before any of it started")
         return False
     except Preempted:
         await _interrupt(run, at, StepResult(StepStatus.GAVE_WAY, f"waiting: {at.step.description}"))
@@ -319,7 +319,7 @@ async def _fail(run: Run, at: StepInstance, says: str) -> None:
             return
     if not says and (outcome := run.story.outcomes.get(at.key)):
         says = outcome.message
-    reason = f"step {at.number}, {at.step.description}: {says}. What its group had done was taken back"
+    reason = f"step {at.number}, {at.step.description}: {says}. The steps of its group were undone"
     read = await measure_undone(run, undone_checks(taken, run.story))
     measured: dict[str, Any] = {"measured": read} if read else {}
     await run.write(Failed(step=at.step.key, number=at.number, reason=reason, rolled_back=True, **measured))

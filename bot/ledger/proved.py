@@ -421,7 +421,7 @@ def switch_in_words(entry: Entry) -> str:
     """Who stopped changes, or let them start again, when and why, as a sentence: "by anna at 23:53 UTC on …: power work."."""
     who = entry.name or entry.actor
     if entry.kind != Stopped.kind:
-        return f"{who} let changes start again at {format_time(entry.at)}."
+        return f"{who} allowed changes again at {format_time(entry.at)}."
     why = f": {entry.reason.rstrip('.')}" if entry.reason else ""
     return f"by {who} at {format_time(entry.at)}{why}."
 

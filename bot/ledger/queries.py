@@ -281,7 +281,7 @@ class Reader:
         return self._reader.yielding_tickets()
 
     def overdue(self, now: datetime) -> list[str]:
-        """The ids of the proposals that nobody decided in time, oldest first."""
+        """The ids of the proposals that no one decided in time, oldest first."""
         return self._reader.overdue(to_timestamp(now))
 
     def expiring_approvals(self, now: datetime) -> list[str]:

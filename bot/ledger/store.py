@@ -274,7 +274,7 @@ class Store(ABC):
         return [row[0] for row in self.rows(sql)]
 
     def overdue(self, now: str) -> list[str]:
-        """The ids of the proposals that nobody decided in time."""
+        """The ids of the proposals that no one decided in time."""
         return self._late("ticket_late", "proposed", "open_until", now)
 
     def expiring_approvals(self, now: str) -> list[str]:

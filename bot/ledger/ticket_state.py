@@ -1,4 +1,4 @@
-"""A ticket's state is the fold of its entries; this is the fold.
+"""A ticket's state is computed from its entries; this is the fold.
 
     none --proposed--> PROPOSED
     PROPOSED     approved (with an answer to each open question) -> APPROVED

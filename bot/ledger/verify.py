@@ -446,7 +446,7 @@ def _number(anchor: Anchor) -> int:
 
 
 def _not_everything(entries: int) -> str:
-    match = "entry matches its mac" if entries == 1 else "entries match their macs"
+    match = "entry matches its mac" if entries == 1 else "entries match their MACs"
     return f"{entries} {match}, but not everything is proved:"
 
 
@@ -460,9 +460,9 @@ def _after(newest: int, last: int) -> str:
 
 def _beside(newest: int) -> str:
     return (
-        f"The anchors, the newest of entry {newest}, are on the ledger's own disk: whoever can cut one can cut the other. "
-        "So nothing outside shows whether newer entries were cut off. Compare with the audit channel (--channel), read the "
-        "anchors through a pipe from where others keep them, or set anchor_file to another disk."
+        f"The anchors, the newest of entry {newest}, are on the ledger's own disk: anyone who can truncate one can truncate the other. "
+        "So nothing outside shows whether newer entries were removed. Compare with the audit channel (--channel), read the "
+        "anchors through a pipe from a place that others control, or set anchor_file to another disk."
     )
 
 

@@ -207,7 +207,7 @@ class RoleResolver:
         """
         _, users = await self._members(group)
         if users is None or not _is_fresh(self._groups[group], self._clock()):
-            raise TargetFault(group, f"Slack does not say who is in it: {self._why([group])}.")
+            raise TargetFault(group, f"Slack cannot list the group: {self._why([group])}.")
         active: dict[str, bool | None] = {}
         ordered = sorted(users)
         for at in range(0, min(len(ordered), _MOST_MEMBERS), LOOKED_UP):

@@ -93,7 +93,7 @@ def without_answers(plan: Plan, target: str) -> Plan:
     gates = tuple(replace(gate, answerable=False) if gate.is_open else gate for gate in plan.gates)
     if not plan.groups:
         return replace(plan, gates=gates)
-    said = "; ".join(f"“{gate.description}” is not met: {gate.measured or 'not known'}" for gate in plan.blocking_gates)
+    said = ". ".join(gate.finding for gate in plan.blocking_gates)
     return replace(plan, reason=f"No plan yet for {target}. {said}.", gates=gates, groups=())
 
 

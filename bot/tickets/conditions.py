@@ -106,11 +106,11 @@ def _expect(expected: Expect, rows: Rows) -> str:
     if len(rows) == expected.at_least == 1 and not found:
         return _instead(rows[0], expected.where)
     if len(found) < expected.at_least:
-        return f"{_count(len(found))}{which}, at least {expected.at_least} expected"
+        return f"{_count(len(found))}{which}, expected at least {expected.at_least}"
     if expected.at_most == 0 and found:
-        return f"{_count(len(found))}{which}{_named(found)}, none expected"
+        return f"{_count(len(found))}{which}{_named(found)}, expected none"
     if expected.at_most is not None and len(found) > expected.at_most:
-        return f"{_count(len(found))}{which}, at most {expected.at_most} expected"
+        return f"{_count(len(found))}{which}, expected at most {expected.at_most}"
     wrong = [row for row in found if not matches(row, expected.each)]
     if len(wrong) == 1:
         return _instead(wrong[0], expected.each)
@@ -136,11 +136,11 @@ def _cell(cell: Cell) -> str:
 def _is_not(row: Row, term: Term) -> str:
     cell = with_embedded(row, term.column).get(term.column)
     if isinstance(term, ListPredicate):
-        return f"it is not so that {_term_in_words(term)}"
+        return f"not met: {_term_in_words(term)}"
     if isinstance(term, FlagPredicate):
         return f"flag {term.mask} is {'not set' if term.are_set else 'set'} in {term.column}"
     if term.op not in ("=", "in") or isinstance(cell, (tuple, list, Mapping)):
-        return f"it is not so that {_term_in_words(term)}"
+        return f"not met: {_term_in_words(term)}"
     wanted = " or ".join(map(str, term.value)) if isinstance(term.value, tuple) else term.value
     return f"{term.column} is {_cell(cell) or 'empty'}, not {wanted}"
 

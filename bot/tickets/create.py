@@ -176,7 +176,7 @@ class ProposalService:
             raise NoPlan(made.plan.reason)
         if made.plan.is_held:
             blocking = made.plan.blocking_gates
-            said = "; ".join(f"“{gate.description}” is not met: {gate.measured or 'not known'}" for gate in blocking)
+            said = ". ".join(gate.finding for gate in blocking)
             raise NoPlan(f"{ticket} cannot be undone now. {said}. Try again when that has changed.")
 
     def _write_once(self, request: Request, asking: RequestContext, made: PlannedChange, *, once: bool) -> Proposed:

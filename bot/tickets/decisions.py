@@ -382,7 +382,7 @@ class ApprovalService:
             raise AlreadyDecided(f"{ticket.id} is {ticket.state} already.")
         self._must_be_open(proposal)
         if not proposal.plan.open_questions:
-            raise Unanswered(f"{ticket.id} leaves nothing open: press Approve beside its plan.")
+            raise Unanswered(f"{ticket.id} leaves nothing open: press Approve next to its plan.")
         if self._policy.unknown == "refuse" and not all(one.is_override for one in proposal.plan.open_questions):
             raise PermissionDenied(
                 f"{ticket.id} cannot be approved: something is not known, and settings.toml refuses such plans"

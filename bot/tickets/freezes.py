@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from bot.api.plan import Gate, GateOutcome, OpenQuestion, Plan
+from bot.api.plan import Gate, GateOutcome, GateText, OpenQuestion, Plan
 from bot.api.windows import Opening, Window, WindowKind, next_opening, open_now
 
 _WAITS = (WindowKind.FREEZE, WindowKind.BACKUP)
@@ -80,21 +80,23 @@ def why_not_begun(
 
 
 def _says(places: Sequence[str]) -> str:
-    return f"No freeze is in force on {', '.join(places)}"
+    return f"No change freeze is in force on {', '.join(places)}"
 
 
 def _gate(openings: Sequence[Opening], places: Sequence[str], approved: Plan | None, *, has_begun: bool) -> Gate:
-    says = _says(places)
+    where = ", ".join(places)
+    frozen = f"A change freeze is in force on {where}"
+    says = GateText(_says(places), frozen, frozen)
     if not openings or has_begun:
-        return Gate(says, GateOutcome.PASSED, "it has begun" if openings else "", guards="worth")
+        return Gate.of(says, GateOutcome.PASSED, "it has begun" if openings else "", guards="worth")
     if approved is not None and any(
-        one.description == says and (one.passed or one.passes_at) for one in approved.gates
+        one.description == says.passed and (one.passed or one.passes_at) for one in approved.gates
     ):
         measured = (
             f"{openings[0]}; to start before its end, withdraw this and propose it again: an approver may override it"
         )
-        return Gate(says, GateOutcome.BLOCKED, measured, passes_at=openings[0].ends.isoformat(), guards="worth")
-    return Gate(
+        return Gate.of(says, GateOutcome.BLOCKED, measured, passes_at=openings[0].ends.isoformat(), guards="worth")
+    return Gate.of(
         says,
         GateOutcome.NOT_KNOWN,
         "; ".join(map(str, openings)),

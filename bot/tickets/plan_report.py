@@ -25,7 +25,7 @@ def no_plan(made: PlannedChange, unanswered: Sequence[Unknown] = ()) -> Report:
         lead = (_first(first, where, held=bool(held)),) if first else ()
         findings = (*lead, *(_holds(where, gate) for gate in held))
     elif held:
-        title = f"No plan yet for {where}: {held[0].measured or f'needed: {held[0].description}'}"
+        title = f"No plan yet for {where}: {held[0].finding}"
         findings = tuple(_holds(where, gate) for gate in held)
     elif made.plan.reason.startswith(_NOTHING):  # only said where it is known, whoever else was silent
         title, _, rest = made.plan.reason.partition(". ")
@@ -38,7 +38,7 @@ def no_plan(made: PlannedChange, unanswered: Sequence[Unknown] = ()) -> Report:
         findings = (Finding(Severity.NOTE, "NO PLAN", where, made.plan.reason),)
     return Report(
         title=_cut(title),
-        summary=made.plan.reason if said else f"{title}. {made.plan.reason}",
+        summary=made.plan.reason if said or held else f"{title}. {made.plan.reason}",
         of="checks",
         asked=len(made.plan.gates),
         answered=len(made.plan.passed_gates),
@@ -61,12 +61,12 @@ def would_be(made: PlannedChange, decides: str) -> Report:
     """
     plan, where = made.plan, made.target or made.line
     open_ = plan.open_questions
-    title = f"A plan for {where} is possible; nothing is proposed"
+    title = f"Preview: a plan for {where} is possible"
     if open_:
         title = (
             f"The plan for {where} needs an approver: {open_in_words(open_)} ({'; '.join(one.what for one in open_)})"
         )
-    waits = tuple(Finding(Severity.NOTE, "NOT YET", where, _gate(gate)) for gate in plan.pending_gates)
+    waits = tuple(Finding(Severity.NOTE, "NOT YET", where, gate.finding) for gate in plan.pending_gates)
     opens = tuple(
         Finding(
             Severity.WARNING,
@@ -83,7 +83,7 @@ def would_be(made: PlannedChange, decides: str) -> Report:
         of="checks",
         asked=len(plan.gates),
         answered=len(plan.passed_gates),
-        findings=(*opens, *waits, *(Finding(Severity.NOTE, "WARNING", where, _gate(gate)) for gate in warnings)),
+        findings=(*opens, *waits, *(Finding(Severity.NOTE, "WARNING", where, gate.finding) for gate in warnings)),
         fine=tuple(Healthy("PASSED", (gate.description,), gate.measured) for gate in plan.passed_gates),
         notes=(
             f"Because: {plan.reason}",
@@ -116,13 +116,13 @@ def _said(plan: Plan) -> tuple[str, str]:
 
 
 def _told(gates: Sequence[Gate]) -> tuple[str, ...]:
-    waits = (f"Not yet: {_gate(gate)}" for gate in gates if gate.passes_at)
-    warned = (f"Warning: {_gate(gate)}" for gate in gates if not (gate.passed or gate.blocks or gate.passes_at))
+    waits = (f"Not yet: {gate.finding}" for gate in gates if gate.passes_at)
+    warned = (f"Warning: {gate.finding}" for gate in gates if not (gate.passed or gate.blocks or gate.passes_at))
     return (*waits, *warned)
 
 
 def _passed(gates: Sequence[Gate]) -> tuple[str, ...]:
-    return tuple(f"Passed: {_gate(gate)}" for gate in gates if gate.passed)
+    return tuple(f"Passed: {gate.finding}" for gate in gates if gate.passed)
 
 
 def _first(says: str, where: str, *, held: bool) -> Finding:
@@ -133,16 +133,10 @@ def _first(says: str, where: str, *, held: bool) -> Finding:
 
 
 def _holds(where: str, gate: Gate) -> Finding:
-    """What was found comes first: what is needed reads, by itself, as if it were so."""
+    """What is so, not what would have to be: that reads, by itself, as if it were so."""
     missing = tuple(("Not known", question_line(one)) for one in gate.unknowns)
-    if not gate.measured:
-        return Finding(Severity.FAULT, "BLOCKED", where, f"Needed: {gate.description}", missing)
-    return Finding(Severity.FAULT, "BLOCKED", where, gate.measured, (("Needed", gate.description), *missing))
+    return Finding(Severity.FAULT, "BLOCKED", where, f"{gate.finding}.", missing)
 
 
 def _capital(says: str) -> str:
     return f"{says[:1].upper()}{says[1:]}"
-
-
-def _gate(gate: Gate) -> str:
-    return f"{gate.description} ({gate.measured})" if gate.measured else gate.description

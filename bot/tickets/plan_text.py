@@ -45,19 +45,19 @@ def plan_lines(plan: Plan, risk: Risk, version: str, run_until: str = "") -> tup
         *(() if plan.at_most is None else (f"Limit: moves no more than {plan.at_most} guests and other roles",)),
         *((f"Title: {plan.title}",) if plan.title else ()),
         *((f"Places: {', '.join(plan.places)}",) if plan.places else ()),
-        *(f"Promised: {one.name} {one.minutes} min" for one in plan.promises),
+        *(f"Target: {one.name} {one.minutes} min" for one in plan.promises),
         f"Way back: {plan.rollback}",
         *((f"Deadline: no step starts after {run_until}",) if run_until else ()),
         *((f"Soak time beyond its steps: {plan.soak_seconds} s",) if plan.soak_seconds else ()),
         f"Code: {version}",
-        *(f"Gate: {_gate(gate)}" for gate in plan.gates),
+        *(f"Check {_gate(gate)}" for gate in plan.gates),
         *_groups(plan),
     )
 
 
 def whole_plan_lines(plan: Plan, risk: Risk, version: str, run_until: str = "") -> tuple[str, ...]:
     """All of a plan: what was measured beside it, evidence under its own heading, and then the signed part."""
-    measured = tuple(f"  {gate.description}: {gate.measured}" for gate in plan.gates if gate.measured)
+    measured = tuple(f"  {gate.finding}" for gate in plan.gates if gate.measured)
     return (
         f"Impact: {plan.impact}",
         f"Why: {plan.reason}",
@@ -106,8 +106,8 @@ def _no_longer(old: Plan, new: Plan) -> Iterator[str]:
     for gate in new.gates:
         was = before.get(gate.description)
         if was is not None and verdict_on(was) != verdict_on(gate):
-            yield f"- Gate: {_gate(was)}"
-            yield f"+ Gate: {_gate(gate)}{f' ({gate.measured})' if gate.measured else ''}"
+            yield f"- Check {_gate(was)}"
+            yield f"+ Check {_gate(gate)}{f' ({gate.measured})' if gate.measured else ''}"
     yield f"- {len(old.steps)} steps"
     yield f"+ no plan: {new.reason}"
 
@@ -116,7 +116,7 @@ def action_in_words(action: Action) -> str:
     """An action as an engineer would write it."""
     if isinstance(action, InvokeMethod):
         path = f"[{_fields(action.path)}]" if action.path else ""
-        despite = ", a fault decides nothing" if action.may_begin_despite_fault else ""
+        despite = ", an error reply does not count as failure" if action.may_begin_despite_fault else ""
         accepted = f", success: {', '.join(map(str, action.accept))}" if action.accept != (0,) else ""
         points = [f"{one.name}={one.cls}[{_fields(one.keys)}]" for one in action.references]
         params = ", ".join(filter(None, (*points, _fields(action.params))))
@@ -153,17 +153,20 @@ def _values(one: Meaning) -> str:
 
 
 def verdict_on(gate: Gate) -> str:
-    """Whether a gate has passed, in words; of one that is not known also what is missing, by name."""
+    """Whether a gate has passed, in words that begin a line; of one that is not known also what is missing, by name."""
     if gate.outcome is GateOutcome.PASSED:
         return "passed"
     if not gate.passes_at and (gate.is_open or gate.unknowns):
         missing = "; ".join(one.what for one in gate.questions)
-        return f"NOT KNOWN: {missing}{' (the approver must answer)' if gate.is_open else ''}"
-    return "pending; nothing runs before it has passed" if gate.passes_at else "NOT passed"
+        return f"not known, {missing}{' (the approver must answer)' if gate.is_open else ''}"
+    if gate.outcome is GateOutcome.NOT_KNOWN:
+        return "not known"
+    return "pending, and nothing runs before it passes" if gate.passes_at else "failed"
 
 
 def _gate(gate: Gate) -> str:
-    return f"{gate.description}: {verdict_on(gate)}{'' if gate.blocks or gate.passed else ' (does not block)'}"
+    """The signed sentence, which is that of a gate that passed: so whether it has comes first."""
+    return f"{verdict_on(gate)}{'' if gate.blocks or gate.passed else ', does not block'}: {gate.description}"
 
 
 def _groups(plan: Plan) -> Iterator[str]:
@@ -173,7 +176,7 @@ def _groups(plan: Plan) -> Iterator[str]:
         rounds = f", {group.times} times" if group.times > 1 else ""
         rounds += f" in {group.seconds} s together" if group.seconds else ""
         rounds += f", counted as {group.unit}" if group.unit else ""
-        finishes = "" if group.revalidate_before else ", starts without recalculating the plan"
+        finishes = "" if group.revalidate_before else ", the plan is not re-checked before it starts"
         title = f": {group.title}" if group.title else ""
         yield f"Group {group.key}{rounds}, on failure: {group.on_failure}{finishes}{title}"
         for step in group.steps:
@@ -182,11 +185,11 @@ def _groups(plan: Plan) -> Iterator[str]:
 
 def _step(number: int, step: Step, words: Mapping[str, str]) -> Iterator[str]:
     marks = [name for name in ("repeatable", "preemptible", "finishes") if getattr(step, name)]
-    yield f"{number} {step.description} [{step.key}], at most {step.deadline} s{''.join(f', {mark}' for mark in marks)}"
+    yield f"{number} {step.description} [{step.key}], timeout {step.deadline} s{''.join(f', {mark}' for mark in marks)}"
     for check in step.guard:
         yield f"   only if: {check_in_words(check, words)}"
     if step.before is not None:
-        yield f"   noted before: {_question(step.before)}"
+        yield f"   records first: {_question(step.before)}"
     yield f"   does: {action_in_words(step.act)}" if step.act is not None else "   waits"
     for check in step.done:
         yield f"   done when: {check_in_words(check, words)}"

@@ -13,7 +13,7 @@ import structlog
 
 from bot.api.actions import Action, InvokeMethod, ManualStep, RunProgram
 from bot.api.command import AfterRun, Remediation
-from bot.api.plan import Gate, GateOutcome, Plan, Step
+from bot.api.plan import Gate, GateOutcome, GateText, Plan, Step
 from bot.api.queries import Query
 from bot.api.windows import Window
 from bot.dispatch.command_line import CommandLine, read_line, read_typed, resolve
@@ -115,7 +115,7 @@ class Planner:
             return await self.undo(proposal.made.undoes, group, proposal.plan)
         line = await self._line(proposal)
         if not isinstance(line.command.spec, Remediation):
-            raise TicketError(f"{proposal.ticket}: {proposal.made.line} changes nothing any more.")
+            raise TicketError(f"{proposal.ticket}: {proposal.made.line} would no longer change anything.")
         return await self.make(line, self._look(self._clock(), None), group, proposal.plan)
 
     async def undo(self, ticket: str, group: str = "", approved: Plan | None = None) -> PlannedChange:
@@ -154,7 +154,9 @@ class Planner:
             line = await self._line(proposal)
             spec = line.command.spec
             if not isinstance(spec, Remediation):
-                return gates_not_asked(proposal.ticket, proposal.plan, f"{proposal.made.line} changes nothing any more")
+                return gates_not_asked(
+                    proposal.ticket, proposal.plan, f"{proposal.made.line} would no longer change anything"
+                )
             args = spec.args(**line.values)
             with asking_about(line.scopes):
                 facts = await spec.collect(args, self._look(self._clock(), None))
@@ -206,8 +208,12 @@ class Planner:
         hosts = _acted_on(plan)
         doubts = zip(hosts, await asyncio.gather(*map(self._doubt, hosts)), strict=True)
         gates = tuple(
-            Gate(
-                f"{host} is a node of {doubt.cluster}",
+            Gate.of(
+                GateText(
+                    f"{host} is a node of {doubt.cluster}",
+                    f"{host} is not a node of {doubt.cluster}",
+                    f"It is not known whether {host} is a node of {doubt.cluster}",
+                ),
                 GateOutcome.NOT_KNOWN,
                 f"{doubt.says} {doubt.do}",
                 answerable=False,
@@ -223,7 +229,16 @@ class Planner:
         What was read from a target can be what is written nowhere: what cannot be taken back as planned is not begun.
         """
         gates = tuple(
-            Gate(f"hvops can {says} “{step.description}”", GateOutcome.BLOCKED, why, answerable=False)
+            Gate.of(
+                GateText(
+                    f"hvops can {says} “{step.description}”",
+                    f"hvops cannot {says} “{step.description}”",
+                    f"It is not known whether hvops can {says} “{step.description}”",
+                ),
+                GateOutcome.BLOCKED,
+                why,
+                answerable=False,
+            )
             for step in plan.steps
             for says, parts in _to_send(step)
             if (why := next(filter(None, map(self._why_not_sent, parts)), ""))
@@ -234,7 +249,7 @@ class Planner:
         return without_answers(plan, target) if self._unknown == "refuse" else plan
 
     async def _places(self, name: str) -> tuple[str, ...]:
-        """Where a role must hold for a target of an action; a name that nobody knows stands for itself."""
+        """Where a role must hold for a target of an action; a name that nobody knows represents itself."""
         try:
             return scopes_of(await self._inventory.find(name))
         except UsageError:
@@ -250,7 +265,7 @@ def _to_send(step: Step) -> tuple[tuple[str, tuple[Action | Query, ...]], ...]:
         ("carry out", () if step.act is None else (step.act,)),
         ("check", (*image, *there)),
         ("undo", () if step.undo is None else (step.undo,)),
-        ("check how it took back", back),
+        ("check the undo of", back),
     )
 
 

@@ -126,6 +126,8 @@ class RunHistory:
 
 def result_in_words(outcome: Outcome) -> str:
     """How a step ended, with what that rests on: "done" is said only of what was not so before, or was waited for."""
+    if outcome.result == ABANDONED:
+        return "stopped before it was done"
     if outcome.result != DONE:
         return outcome.result
     return {"statement": "confirmed, not verified", "already so": "was already done"}.get(outcome.basis, DONE)

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from bot.api.plan import UNDO, Check, CompareToBefore, Gate, GateOutcome, Group, OpenQuestion, Plan, Step
+from bot.api.plan import UNDO, Check, CompareToBefore, Gate, GateOutcome, GateText, Group, OpenQuestion, Plan, Step
 from bot.tickets.freezes import without_windows
 from bot.tickets.proposal import PlannedChange, Proposal
 from bot.tickets.run_history import DONE, RunHistory, StepInstance, positions
@@ -108,20 +108,35 @@ def gates_afresh(approved: Plan, now: Plan) -> tuple[Gate, ...]:
     why = "not asked: from how things stand now, the command makes no plan"
     return (
         *gates_back(now.gates),
-        *(Gate(gate.description, GateOutcome.NOT_KNOWN, why, blocks=False) for gate in gone if gate.blocks),
+        *(
+            Gate(
+                gate.description,
+                GateOutcome.NOT_KNOWN,
+                why,
+                blocks=False,
+                blocked=gate.blocked,
+                not_known=gate.not_known,
+            )
+            for gate in gone
+            if gate.blocks
+        ),
     )
 
 
 def gates_not_asked(ticket: str, approved: Plan, why: str) -> tuple[Gate, ...]:
     """Where the command cannot be asked any more, what has to be so is not known.
 
-    A person's word stands for it only where the plan itself had no gate that guards safety: among those are quorum,
+    A person's word represents it only where the plan itself had no gate that guards safety: among those are quorum,
     locks and other running changes, and nobody can answer for them.
     """
-    question = OpenQuestion(f"whether {ticket} can be taken back safely", why)
+    question = OpenQuestion(f"whether {ticket} can be undone safely", why)
     guarded = any(gate.blocks and gate.guards == "safety" for gate in approved.gates)
-    says = f"Nothing speaks against taking {ticket} back"
-    return (Gate(says, GateOutcome.NOT_KNOWN, why, unknowns=(question,), answerable=not guarded),)
+    says = GateText(
+        f"Nothing blocks undoing {ticket}",
+        f"{ticket} cannot be undone safely",
+        f"It is not known whether {ticket} can be undone safely",
+    )
+    return (Gate.of(says, GateOutcome.NOT_KNOWN, why, unknowns=(question,), answerable=not guarded),)
 
 
 def undo_line(ticket: str) -> str:

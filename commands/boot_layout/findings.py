@@ -32,7 +32,7 @@ WORDS = {
 
 
 def layout_findings(judged: Sequence[Judged], target: str) -> tuple[Finding, ...]:
-    """Worst first. BIOS mode alone is a note; beside nodes that UEFI starts it is a difference."""
+    """Worst first. BIOS mode alone is a note; beside nodes that start in UEFI mode it is a difference."""
     faults = [one for one in judged if one.layout not in (Layout.UEFI, Layout.BIOS)]
     faults.sort(key=lambda one: (list(Layout).index(one.layout), one.name.casefold()))
     bios = [one for one in judged if one.layout is Layout.BIOS]
@@ -117,7 +117,7 @@ def _mixed(judged: Sequence[Judged], target: str) -> tuple[Finding, ...]:
     lines: tuple[tuple[str, str], ...] = (
         (
             "Means",
-            "These nodes were not installed alike. Guests are not affected; firmware updates, Secure Boot and recovery differ from node to node.",
+            "These nodes were installed differently. Guests are not affected; firmware updates, Secure Boot and recovery differ from node to node.",
         ),
     )
     bios = ways.get(_BIOS, [])
@@ -147,7 +147,7 @@ def _bios(bios: Sequence[Judged]) -> Finding:
         Severity.NOTE,
         WORDS[Layout.BIOS],
         names,
-        f"Boots in BIOS mode from an MBR disk ({join_names(dict.fromkeys(_size(one) for one in bios), 3)}). The two belong together.",
+        f"Boots in BIOS mode from an MBR disk ({join_names(dict.fromkeys(_size(one) for one in bios), 3)}). Firmware mode and disk layout match.",
         (("Means", f"{_REDEPLOY} Only if UEFI was intended: /redeploy-uefi has the steps."),),
     )
 
@@ -224,7 +224,7 @@ def layout_table(hosts: Mapping[str, HostBoot], judged: Mapping[str, Judged | Un
         key=lambda item: list(Layout).index(item[1].layout) if isinstance(item[1], Judged) else len(Layout),
     )
     return Table(
-        "How each host starts, worst first", columns, tuple(_row(name, one, hosts[name]) for name, one in order)
+        "How each host boots, worst first", columns, tuple(_row(name, one, hosts[name]) for name, one in order)
     )
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from bot.api.actions import ManualStep, ReadBack, TypedField, can_be_typed
 from bot.api.arguments import Target
 from bot.api.facts import Unknown, value_of
-from bot.api.plan import Check, Expect, Gate, GateOutcome, Step, exists, missing
+from bot.api.plan import Check, Expect, Gate, GateOutcome, GateText, Step, exists, missing
 from bot.api.queries import Predicate, Registry, Wql
 from bot.api.query_client import QueryClient
 from commands.boot_layout.facts import HostBoot, find_host_boot
@@ -110,23 +110,32 @@ def gates(target: Target, facts: RedeployFacts, judged: Judged) -> tuple[Gate, .
 
 
 def _gate(
-    says: str,
+    says: GateText,
     outcome: bool | None,  # noqa: FBT001 - as of GateOutcome.of
     measured: str,
     *facts: object,
     about: str = "",
 ) -> Gate:
     unknowns = missing(about, *facts) if outcome is None else ()
-    return Gate(says, GateOutcome.of(outcome), measured, unknowns=unknowns, answerable=False)
+    return Gate.of(says, GateOutcome.of(outcome), measured, unknowns=unknowns, answerable=False)
 
 
 def _evicted(target: Target, facts: RedeployFacts) -> Gate:
     """Drained and evicted: its cluster lists its nodes, and this is none of them."""
     on = target.name
     if facts.nodes is None:
-        says = "below [hosts]; no cluster was asked for it, nor will one be before its disk is erased"
-        return _gate(f"The inventory has {on} as a host that stands alone", True, says)
-    says = f"{on} is drained and evicted from {target.cluster}"
+        alone = GateText(
+            f"{on} is a standalone host in the inventory",
+            f"{on} is not a standalone host in the inventory",
+            f"It is not known whether {on} is a standalone host",
+        )
+        listed = "below [hosts]; no cluster was asked for it, nor will one be before its disk is erased"
+        return _gate(alone, True, listed)
+    says = GateText(
+        f"{on} is drained and evicted from {target.cluster}",
+        f"{on} is not evicted from {target.cluster}",
+        f"It is not known whether {on} is drained and evicted from {target.cluster}",
+    )
     if isinstance(facts.nodes, Unknown):
         return _gate(says, None, f"not known: {facts.nodes.why.rstrip('.')}", facts.nodes, about="nodes")
     found = member(on, facts)
@@ -140,7 +149,11 @@ def _evicted(target: Target, facts: RedeployFacts) -> Gate:
 
 def _own_service(on: str, services: tuple[Service, ...] | Unknown) -> Gate:
     """A node whose cluster service is only stopped still has its cluster's configuration: eviction disables it [mem]."""
-    says = f"{on} is no longer a cluster node"
+    says = GateText(
+        f"{on} is no longer a cluster node",
+        f"{on} still has the cluster service of a node; evict it first",
+        f"It is not known whether {on} still is a cluster node",
+    )
     if isinstance(services, Unknown):
         return _gate(says, None, f"not known: {services.why.rstrip('.')}", services, about="services")
     if not services:
@@ -154,7 +167,11 @@ def _own_service(on: str, services: tuple[Service, ...] | Unknown) -> Gate:
 
 
 def _no_role(target: Target, facts: RedeployFacts) -> Gate:
-    says = f"No role of a cluster is on {target.name}"
+    says = GateText(
+        f"No cluster role is on {target.name}",
+        f"Cluster roles are on {target.name}",
+        f"It is not known whether cluster roles are on {target.name}",
+    )
     if isinstance(facts.groups, Unknown):
         return _gate(says, None, f"not known: {facts.groups.why.rstrip('.')}", facts.groups, about="roles")
     owned = possibly_on(target.name, facts.groups)
@@ -163,7 +180,11 @@ def _no_role(target: Target, facts: RedeployFacts) -> Gate:
 
 def _no_guest(on: str, facts: RedeployFacts) -> Gate:
     """Also none that is off: its disks may be on the disk that is erased."""
-    says = f"No virtual machine is registered on {on}, running or not"
+    says = GateText(
+        f"No virtual machine is registered on {on}, running or not",
+        f"Virtual machines are registered on {on}",
+        f"It is not known whether virtual machines are registered on {on}",
+    )
     for part in (facts.guests, facts.visible):
         if isinstance(part, Unknown):
             return _gate(says, None, f"not known: {part.why.rstrip('.')}", part, about="virtual machines")
@@ -176,7 +197,11 @@ def _no_guest(on: str, facts: RedeployFacts) -> Gate:
 
 def _disk_is_known(on: str, disk: Disk) -> Gate:
     """The serial number and the size are what the person compares: without them nothing tells the disk from another."""
-    says = f"Serial number and size of the disk that {on} runs from are known"
+    says = GateText(
+        f"Serial number and size of the boot disk of {on} are known",
+        f"Serial number and size of the boot disk of {on} are not known",
+        f"Serial number and size of the boot disk of {on} are not known",
+    )
     is_serial = can_be_typed(disk.serial)
     known = bool(disk.size) and is_serial
     says_why = "Windows does not tell both of its disk."
@@ -189,7 +214,11 @@ def _disk_is_known(on: str, disk: Disk) -> Gate:
 
 def _serial_is_unique(on: str, disk: Disk, boot: HostBoot) -> Gate:
     """Controllers give several disks one number, or none but zeros: whoever reads it back then proves nothing."""
-    says = f"No other disk that {on} sees has that serial number"
+    says = GateText(
+        f"No other disk that {on} sees has that serial number",
+        f"Another disk that {on} sees has the same serial number",
+        f"It is not known whether another disk that {on} sees has that serial number",
+    )
     if isinstance(boot.disks, Unknown):
         return _gate(says, None, boot.disks.why, boot.disks, about="serial numbers of its other disks")
     same = [
@@ -205,7 +234,11 @@ def _bare(serial: str) -> str:
 
 def _no_shared_boot(on: str, disk: Disk) -> Gate:
     """A server that starts from the SAN, or from a disk that a cluster uses, is not the note's case."""
-    says = f"The boot disk of {on} is not on a SAN and not a cluster disk"
+    says = GateText(
+        f"The boot disk of {on} is not on a SAN and not a cluster disk",
+        f"The boot disk of {on} is on a SAN or is a cluster disk",
+        f"It is not known whether the boot disk of {on} is on a SAN or is a cluster disk",
+    )
     if disk.is_clustered or disk.bus in _SAN_WORDS:
         return _gate(says, False, f"it is a shared disk ({disk.bus or 'of a cluster'})")
     why = Unknown(on, "bad reply", "Windows does not tell how that disk is attached.")

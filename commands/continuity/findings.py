@@ -67,7 +67,7 @@ def chart_of(verdicts: Sequence[Verdict], promised: timedelta | None) -> Chart |
     ordered = sorted(worst.items(), key=lambda pair: -pair[1])[:BARS]
     labels = _labels([name for name, _ in ordered])
     bars = tuple(Bar(label, 10 * minutes) for label, (_, minutes) in zip(labels, ordered, strict=True))
-    thresholds = (("promised (RPO)", 10 * (promised // timedelta(minutes=1))),) if promised else ()
+    thresholds = (("target (RPO)", 10 * (promised // timedelta(minutes=1))),) if promised else ()
     return Chart("Minutes since the last replication", "min", bars, thresholds)
 
 

@@ -187,7 +187,7 @@ def _not_counted(others: Mapping[str, int]) -> tuple[tuple[str, str], ...]:
     words = {"version": "version number", "comment": "address in a comment", "own": "loopback address or mask"}
     plural = {"comment": "addresses in comments", "own": "loopback addresses or masks"}
     shown = [pluralize(count, words[kind], plural.get(kind, "")) for kind, count in others.items() if count]
-    return (("Not counted", f"{', '.join(shown)}."),) if shown else ()
+    return (("Ignored", f"{', '.join(shown)}."),) if shown else ()
 
 
 def _names(one: Override) -> str:

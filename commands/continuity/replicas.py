@@ -51,7 +51,7 @@ class Promise:
 
     def __str__(self) -> str:
         """As it stands beside what was seen."""
-        return f"promised: at most {format_span(self.rpo)}"
+        return f"limit: {format_span(self.rpo)}"
 
 
 def judge_replication(

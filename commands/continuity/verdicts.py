@@ -37,7 +37,7 @@ def _replication(assumption: Assumption, target: Target, facts: Facts) -> tuple[
 def _stated(assumption: Assumption, facts: Facts) -> Verdict:
     """A person's word: with a day it may be stale, and it is never more than their word."""
     if assumption.proved_on is None:
-        return Verdict(Outcome.UNPROVABLE, assumption.target, "nobody has said when it was proved", assumption)
+        return Verdict(Outcome.UNPROVABLE, assumption.target, "no date of a proof is recorded", assumption)
     at = datetime.combine(assumption.proved_on, time(), UTC)
     where = f" ({assumption.proof})" if assumption.proof else ""
     return by_age(assumption, at, facts.now, f"confirmed but not verified{where}, proved on")

@@ -69,7 +69,9 @@ def _one_voter(
     idle = (
         ", the witness stands by with none, as it should with an odd number" if configured and not witness.votes else ""
     )
-    return Verdict(Outcome.PROVED, quorum.cluster, f"{shown}{idle}: it survives the loss of one{without}", assumption)
+    return Verdict(
+        Outcome.PROVED, quorum.cluster, f"{shown}{idle}: the cluster survives the loss of one{without}", assumption
+    )
 
 
 def _sites(

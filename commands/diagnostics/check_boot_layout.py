@@ -55,7 +55,7 @@ def evaluate(args: Args, facts: BootFacts) -> Report:
         notes=notes(judged),
         table=layout_table(facts.hosts, read) if facts.hosts else None,
         remedies=_remedies(args.target),
-        did="judged",
+        did="checked",
     )
 
 

@@ -60,11 +60,7 @@ def _notes(args: Args) -> tuple[str, ...]:
     service = service_of(args.target)
     if service is None:
         return (
-            (
-                "Services that run here have assumptions of their own: "
-                + ", ".join(one.name for one in args.target.services)
-                + ".",
-            )
+            ("Also check the services that run here: " + ", ".join(one.name for one in args.target.services) + ".",)
             if args.target.services
             else ()
         )
@@ -73,7 +69,7 @@ def _notes(args: Args) -> tuple[str, ...]:
         for word, minutes in (("RTO", service.rto_minutes), ("RPO", service.rpo_minutes))
         if minutes
     ]
-    return (f"Promised in the inventory: {', '.join(promises) or 'nothing'}.",)
+    return (f"Targets in the inventory: {', '.join(promises) or 'nothing'}.",)
 
 
 COMMAND = Diagnostic(Role.VIEWER, Args, collect, evaluate)

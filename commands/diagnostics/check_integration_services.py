@@ -65,7 +65,7 @@ def evaluate(args: Args, facts: IntegrationFacts) -> Report:
         chart=chart_of(judged),
         table=table_of(judged) if judged else None,
         remedies=_remedies(args.target, running),
-        did="judged",
+        did="checked",
     )
 
 
@@ -82,7 +82,7 @@ def _title(
         said = "hosts expect different integration services"
     if not said:
         well = len(running) - unknown
-        said = f"integration services work on {pluralize(well, 'guest')}" if well else "no guest could be judged"
+        said = f"integration services work on {pluralize(well, 'guest')}" if well else "no guest could be checked"
         older = sum(one.state is State.OLDER_OWN for one in running)
         said += f", {older} of them older" if older else ""
     return f"{target}: {said}"[: 150 - len(rest)] + rest

@@ -75,7 +75,7 @@ def _notes(trail: Trail) -> tuple[str, ...]:
     ]
     own = f" ({known[0].own_address})" if known and known[0].own_address else ""
     asked = (
-        f"Asked with GET from hvops' own machine{own}, without cookies or a login, and without reading the page body."
+        f"Sent with GET from hvops' own machine{own}, without cookies or a login, and without reading the page body."
         " A client elsewhere may get other answers."
         + (" Certificate issuers were not verified." if any(one.certificate for one in known) else "")
     )

@@ -29,10 +29,7 @@ from commands.formatting import pluralize, summarize_failures
 from commands.sources.clock import machine_time
 from commands.sources.cluster import cluster_nodes
 
-_RULES = (
-    f"hvops warns from {format_span(WARNING)}. Kerberos fails above {format_span(KERBEROS)} by default. Each reading is dated "
-    "to the middle of its query; ± is half the round trip, plus half a second where the host reports whole seconds."
-)
+_RULES = f"hvops warns from {format_span(WARNING)}. Kerberos fails above {format_span(KERBEROS)} by default. Each reading is timestamped at the midpoint of its query; ± is half the round trip, plus half a second where the host reports whole seconds."
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +82,7 @@ def evaluate(args: Args, facts: Facts) -> Report:
         background=(_RULES,),
         table=_table(compared, read),
         remedies=_remedies(args.target),
-        did="judged" if imprecise else "answered",
+        did="checked" if imprecise else "answered",
     )
 
 

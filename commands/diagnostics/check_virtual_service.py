@@ -64,7 +64,7 @@ def evaluate(args: Args, facts: ServiceFacts) -> Report:
         notes=findings.notes_of(facts, verdicts),
         table=findings.table_of(facts, verdicts),
         remedies=findings.remedies_of(balancer, verdicts),
-        did="judged",
+        did="checked",
     )
 
 

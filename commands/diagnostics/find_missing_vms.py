@@ -1,4 +1,4 @@
-"""Find virtual machines that SCVMM shows as Missing, or on another host than where they are."""
+"""Find virtual machines that SCVMM shows as Missing, or on the wrong host."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def evaluate(args: Args, facts: Facts) -> Report:
         fine=_fine(compared),
         notes=_notes(facts, facts.layout, compared, seen),
         background=(
-            f"The schema is that of VMM {facts.layout.release}, told by its columns. Matched by virtual-machine id, never by name.",
+            f"The schema is that of VMM {facts.layout.release}, identified by its columns. Matched by virtual-machine id, never by name.",
         ),
         table=table(compared),
         remedies=_remedies(args, compared),
@@ -218,7 +218,7 @@ def _unknown_schema(args: Args, layout: Layout) -> Report:
         ),
     )
     finding = Finding(
-        Severity.WARNING, "UNKNOWN", str(args.vmm), "This VMM is of a version that hvops does not know.", lines
+        Severity.WARNING, "UNKNOWN", str(args.vmm), "This VMM is a version that hvops does not know.", lines
     )
     return Report(title, title, "databases", 1, 1, findings=(finding,))
 

@@ -418,7 +418,7 @@ _FLAGS = {
             ),
             (
                 "By hand",
-                r"Look into %windir%\Logs\CBS\CBS.log and the Setup log for the update that fails, and mend that.",
+                r"Look into %windir%\Logs\CBS\CBS.log and the Setup log for the update that fails, and fix that.",
             ),
         ),
     ),

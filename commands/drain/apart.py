@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from bot.api.facts import Unknown
-from bot.api.plan import Gate, GateOutcome, OpenQuestion, missing
+from bot.api.plan import Gate, GateOutcome, GateText, OpenQuestion, missing
 from commands.formatting import join_names
 from commands.sources.cluster import Group, Resource, RoleResource
 from commands.sources.nodes import NodeState
@@ -37,12 +37,16 @@ def roles_are_kept_apart(
         settings: of the cluster: whether the rule is enforced.
         allowed: role -> nodes where it may be, all in lower case; where it is missing, anywhere.
     """
-    says = f"Anti-affinity can be kept: for each role on {node} there is a node with no role of the same class"
+    says = GateText(
+        f"Anti-affinity allows every role on {node} to move",
+        f"Moving the roles on {node} would break anti-affinity",
+        f"It is not known whether anti-affinity allows every role on {node} to move",
+    )
     if isinstance(groups, Unknown) or isinstance(others, Unknown):
         parts = (groups, others)
         why = next(part for part in parts if isinstance(part, Unknown))
         asked = missing("anti-affinity", *parts)
-        return Gate(says, GateOutcome.NOT_KNOWN, f"not known: {why.target}: {why.why.rstrip('.')}", unknowns=asked)
+        return Gate.of(says, GateOutcome.NOT_KNOWN, f"not known: {why.target}: {why.why.rstrip('.')}", unknowns=asked)
     here = node.casefold()
     moved = [one for one in groups if one.owner.casefold() == here and one.apart and one.state != _OFFLINE]
     unread = [one.shown for one in groups if one.apart is None or (one.apart and not one.owner)]
@@ -50,30 +54,30 @@ def roles_are_kept_apart(
         asked = tuple(
             OpenQuestion(f"the anti-affinity of {name}", "its class, or its node, cannot be read") for name in unread
         )
-        return Gate(says, GateOutcome.NOT_KNOWN, f"not known for {join_names(unread, _MOST)}", unknowns=asked)
+        return Gate.of(says, GateOutcome.NOT_KNOWN, f"not known for {join_names(unread, _MOST)}", unknowns=asked)
     if not moved:
-        return Gate(says, GateOutcome.PASSED, "no role has such a class")
+        return Gate.of(says, GateOutcome.PASSED, "no role has such a class")
     up = {one.name.casefold(): one.name for one in others if one.is_up}
     room = {one.name: _free(one, groups, up, allowed) for one in moved}
     homeless = _homeless(moved, room)
     if not homeless and isinstance(allowed, Unknown):
         asked = missing("possible owners", allowed)
-        return Gate(says, GateOutcome.NOT_KNOWN, f"not known: {allowed.target}: {allowed.why}", unknowns=asked)
+        return Gate.of(says, GateOutcome.NOT_KNOWN, f"not known: {allowed.target}: {allowed.why}", unknowns=asked)
     if not homeless:
-        return Gate(says, GateOutcome.PASSED)
+        return Gate.of(says, GateOutcome.PASSED)
     told = "; ".join(_words(one, groups, up) for one in homeless[:_MOST])
     return _as_enforced(says, told, settings)
 
 
-def _as_enforced(says: str, told: str, settings: ClusterSettings | Unknown) -> Gate:
+def _as_enforced(says: GateText, told: str, settings: ClusterSettings | Unknown) -> Gate:
     """What it means that roles would meet: it holds the plan where the rule is enforced, and only warns where it is a wish."""
     if isinstance(settings, Unknown) or settings.keeps_apart is None:
         why, remedy = (settings.why, settings.remedy) if isinstance(settings, Unknown) else ("it was not told", "")
         question = OpenQuestion("whether the cluster enforces anti-affinity", why, remedy)
-        return Gate(says, GateOutcome.NOT_KNOWN, f"not known whether it is enforced: {told}", unknowns=(question,))
+        return Gate.of(says, GateOutcome.NOT_KNOWN, f"not known whether it is enforced: {told}", unknowns=(question,))
     if settings.keeps_apart:
-        return Gate(says, GateOutcome.BLOCKED, f"the rule is enforced: {told}")
-    return Gate(says, GateOutcome.BLOCKED, f"a wish that is not enforced: {told}", blocks=False)
+        return Gate.of(says, GateOutcome.BLOCKED, f"the rule is enforced: {told}")
+    return Gate.of(says, GateOutcome.BLOCKED, f"a wish that is not enforced: {told}", blocks=False)
 
 
 def allowed_nodes(

@@ -132,7 +132,7 @@ def resume_facts(drain: DrainFacts) -> ResumeFacts:
 def gates_back(drain: DrainFacts) -> tuple[Gate, ...]:
     """What has to be so before a node that was drained takes its guests again; the undo of a drain asks it."""
     if drain.unfound is not None:
-        return (gates.nothing_known(f"Nothing is under way on {drain.cluster.name or drain.node}", drain.unfound),)
+        return (gates.nothing_known(drain.cluster.name or drain.node, drain.unfound),)
     return NODE_TAKES_GUESTS.judge(resume_facts(drain), without=("node's state", "drain under way", "Hyper-V"))
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from bot.api.facts import Unknown
-from bot.api.plan import Gate, GateOutcome, OpenQuestion, missing
+from bot.api.plan import Gate, GateOutcome, GateText, OpenQuestion, missing
 from commands.drain.roles import OtherRole, bound_roles, role_names
 from commands.formatting import format_size, join_names, pluralize, tell_apart
 from commands.sources.capacity import Need, without_room
@@ -29,7 +29,11 @@ _FAULTS = {1: "redirected access", 2: "no access", 4: "in maintenance"}
 
 def no_locks(node: str, guests: Sequence[Guest] | Unknown, cluster: Cluster) -> Gate:
     """Nothing on the node is in locked mode."""
-    says = f"No guest on {node} is locked"
+    says = GateText(
+        f"No guest on {node} is locked",
+        f"Guests on {node} are locked",
+        f"It is not known whether guests on {node} are locked",
+    )
     found = locks_on(node, guests, cluster)
     if found.roles is None:
         return _unknown(says, cluster.groups, cluster.resources, about="locks", answerable=False)
@@ -39,8 +43,8 @@ def no_locks(node: str, guests: Sequence[Guest] | Unknown, cluster: Cluster) -> 
     measured = f"{len(found.roles)}{of} locked{held}{gap}"
     if found.unread and not found.roles:
         unknowns = tuple(_open_lock(name) for name in found.unread)
-        return Gate(says, GateOutcome.NOT_KNOWN, measured, unknowns=unknowns, answerable=False)
-    return Gate(says, outcome=GateOutcome.of(found.none), measured=measured)
+        return Gate.of(says, GateOutcome.NOT_KNOWN, measured, unknowns=unknowns, answerable=False)
+    return Gate.of(says, outcome=GateOutcome.of(found.none), measured=measured)
 
 
 def _open_lock(name: str) -> OpenQuestion:
@@ -52,7 +56,7 @@ def _open_lock(name: str) -> OpenQuestion:
 
 
 def _unknown(
-    says: str,
+    says: GateText,
     *parts: object,
     blocks: bool = True,
     about: str | Sequence[str] = "what is told",
@@ -73,29 +77,35 @@ def _unknown(
     words = [about] * len(parts) if isinstance(about, str) else about
     each = (question for word, part in zip(words, parts, strict=True) for question in missing(word, part))
     unknowns = tuple(dict.fromkeys(each))
-    return Gate(says, GateOutcome.NOT_KNOWN, measured, blocks, unknowns=unknowns, answerable=answerable)
+    return Gate.of(says, GateOutcome.NOT_KNOWN, measured, blocks, unknowns=unknowns, answerable=answerable)
 
 
 def node_is_paused(node: str, state: NodeState | None, nodes: Sequence[NodeState] | Unknown) -> Gate:
     """Only a paused node can be resumed."""
-    says = f"{node} is paused"
+    says = GateText(f"{node} is paused", f"{node} is not paused", f"It is not known whether {node} is paused")
     if state is None:
         return _unknown(says, nodes, about="node states", answerable=False)
     paused = state.state == ClusterNodeState.PAUSED
     outcome = GateOutcome.of(paused if state.is_known else None)
-    return Gate(says, outcome, "" if paused else f"{node} is {state.word}", guards="worth", answerable=state.is_known)
+    return Gate.of(
+        says, outcome, "" if paused else f"{node} is {state.word}", guards="worth", answerable=state.is_known
+    )
 
 
 def drain_has_ended(node: str, state: NodeState | None, nodes: Sequence[NodeState] | Unknown) -> Gate:
     """Resuming ends a drain half-way, which somebody may want: it only warns."""
-    says = f"No drain of {node} is under way"
+    says = GateText(
+        f"{node} is not being drained",
+        f"{node} is still being drained",
+        f"It is not known whether {node} is being drained",
+    )
     if state is None:
         return _unknown(says, nodes, blocks=False, about="node states", answerable=False)
     if state.drain not in list(Drain):
         told = "NodeDrainStatus is not told" if state.drain is None else f"NodeDrainStatus is {state.drain}"
         return _unknown(says, Unknown(node, "bad reply", told), blocks=False, about="drain state", answerable=False)
     under_way = state.drain == Drain.UNDER_WAY
-    return Gate(
+    return Gate.of(
         says, GateOutcome.of(not under_way), "resuming ends the drain half-way" if under_way else "", blocks=False
     )
 
@@ -107,10 +117,14 @@ def hyper_v_answers(node: str, vmms: str | Unknown) -> Gate:
         node: that takes the guests.
         vmms: the service's state there, "" where it has none.
     """
-    says = f"The service {HYPER_V_SERVICE} runs on {node}"
+    says = GateText(
+        f"The service {HYPER_V_SERVICE} is running on {node}",
+        f"The service {HYPER_V_SERVICE} is not running on {node}",
+        f"It is not known whether the service {HYPER_V_SERVICE} is running on {node}",
+    )
     if isinstance(vmms, Unknown):
         return _unknown(says, vmms, about=f"state of {HYPER_V_SERVICE}")
-    return Gate(says, GateOutcome.of(vmms == RUNNING), vmms or "there is no such service")
+    return Gate.of(says, GateOutcome.of(vmms == RUNNING), vmms or "there is no such service")
 
 
 def others_are_free(node: str, cluster: Cluster, *, with_volumes: bool = True) -> Gate:
@@ -125,7 +139,11 @@ def others_are_free(node: str, cluster: Cluster, *, with_volumes: bool = True) -
     """
     volumes = cluster.volumes if with_volumes else ()
     backup = ", and no shared volume is in backup" if with_volumes else ""
-    says = f"No guest on another node of {cluster.name} is locked{backup}"
+    says = GateText(
+        f"No guest on another node of {cluster.name} is locked{backup}",
+        f"Guests on other nodes of {cluster.name} are locked{', or shared volumes are in backup' if with_volumes else ''}",
+        f"It is not known whether guests on other nodes of {cluster.name} are locked{' or shared volumes are in backup' if with_volumes else ''}",
+    )
     if isinstance(cluster.groups, Unknown) or isinstance(cluster.resources, Unknown) or isinstance(volumes, Unknown):
         parts = (cluster.groups, cluster.resources, volumes)
         return _unknown(says, *parts, blocks=False, about="locks", answerable=False)
@@ -147,25 +165,30 @@ def others_are_free(node: str, cluster: Cluster, *, with_volumes: bool = True) -
     gap = [f"not known for {join_names([*unread, *(one.shown for one in silent)], 6)}"] if unread or silent else []
     if gap and not told:
         unknowns = (*map(_open_lock, unread), *open_volumes("whether {} is in backup", silent))
-        return Gate(says, GateOutcome.NOT_KNOWN, gap[0], blocks=False, unknowns=unknowns, answerable=False)
-    return Gate(says, GateOutcome.of(not told), "; ".join((*told, *gap)), blocks=False)
+        return Gate.of(says, GateOutcome.NOT_KNOWN, gap[0], blocks=False, unknowns=unknowns, answerable=False)
+    return Gate.of(says, GateOutcome.of(not told), "; ".join((*told, *gap)), blocks=False)
 
 
-def nothing_known(says: str, why: Unknown) -> Gate:
+def nothing_known(on: str, why: Unknown) -> Gate:
     """Where not even the first question was answered, another running change cannot be excluded, by nobody's word."""
-    return _unknown(says, why, about="what is under way", answerable=False)
+    says = GateText(
+        f"No other work is running on {on}",
+        f"Other work is running on {on}",
+        f"It is not known whether other work is running on {on}",
+    )
+    return _unknown(says, why, about="running work", answerable=False)
 
 
 def node_is_up(node: str, state: NodeState | None, nodes: Sequence[NodeState] | Unknown) -> Gate:
     """The node takes part in its cluster."""
-    says = f"{node} is up"
+    says = GateText(f"{node} is up", f"{node} is not up", f"It is not known whether {node} is up")
     if state is None:
         return _unknown(says, nodes, about="node states", answerable=False)
     failed = ", its last drain failed" if state.drain == Drain.FAILED and not state.is_up else ""
     told = "" if state.is_up else f"{node} is {state.word}{failed}"
     outcome = GateOutcome.of(state.is_up if state.is_known else None)
     unknowns = () if state.is_known else (OpenQuestion(f"state of {node}", told),)
-    return Gate(says, outcome=outcome, measured=told, unknowns=unknowns, answerable=state.is_known)
+    return Gate.of(says, outcome=outcome, measured=told, unknowns=unknowns, answerable=state.is_known)
 
 
 def other_nodes_work(cluster: str, others: Sequence[NodeState] | Unknown) -> Gate:
@@ -173,7 +196,11 @@ def other_nodes_work(cluster: str, others: Sequence[NodeState] | Unknown) -> Gat
 
     An isolated node is down in the eyes of the cluster and goes on to host its guests: they fail over soon, or it joins.
     """
-    says = f"No other node of {cluster} is paused or leaving the cluster"
+    says = GateText(
+        f"No other node of {cluster} is paused, joining, isolated or quarantined",
+        f"Another node of {cluster} does not fully take part in the cluster",
+        f"It is not known whether another node of {cluster} is paused, joining, isolated or quarantined",
+    )
     if isinstance(others, Unknown):
         return _unknown(says, others, about="node states", answerable=False)
     away = [one for one in others if not one.stays]
@@ -182,7 +209,7 @@ def other_nodes_work(cluster: str, others: Sequence[NodeState] | Unknown) -> Gat
         away, open_ = [one for one in away if one not in open_], []
     told = join_names([f"{one.name} is {one.word}{ISOLATED_MEANS if one.is_isolated else ''}" for one in away])
     up = [one.name for one in others if one.is_up]
-    return Gate(
+    return Gate.of(
         says,
         outcome=GateOutcome.of(None if open_ else not away),
         measured=told if away else f"{pluralize(len(up), 'other node')} up",
@@ -193,20 +220,24 @@ def other_nodes_work(cluster: str, others: Sequence[NodeState] | Unknown) -> Gat
 
 def quorum_says(node: str) -> str:
     """What the gate of the quorum says: a restart cannot live with what a drain only warns of, and looks for it."""
-    return f"The quorum would hold if {node} went down"
+    return f"The cluster keeps quorum if {node} goes down"
 
 
 def quorum_holds(node: str, nodes: Sequence[NodeState] | Unknown, witness: Witness | Unknown) -> Gate:
     """A paused node still votes, so this only warns: it says what a reboot would do."""
-    says = quorum_says(node)
+    says = GateText(
+        quorum_says(node),
+        f"The cluster loses quorum if {node} goes down",
+        f"It is not known whether the cluster keeps quorum if {node} goes down",
+    )
     if isinstance(nodes, Unknown) or isinstance(witness, Unknown):
         return _unknown(says, nodes, witness, blocks=False, about="votes", answerable=False)
     votes = votes_without(nodes, node, witness=witness.votes)
     if votes is None:
         untold = "not known: not every node tells its state and its vote"
-        return Gate(says, GateOutcome.NOT_KNOWN, untold, blocks=False, answerable=False)
+        return Gate.of(says, GateOutcome.NOT_KNOWN, untold, blocks=False, answerable=False)
     lost = f"; {witness.says}" if witness.says else ""
-    return Gate(
+    return Gate.of(
         says,
         outcome=GateOutcome.of(votes.suffice),
         measured=f"{votes.left} of {votes.of} votes left{lost}",
@@ -230,7 +261,11 @@ def memory_suffices(
         free: other node that is up -> free bytes.
         owners: VM id -> nodes where it may be, in lower case; where it is missing, anywhere.
     """
-    says = f"The guests of {node} fit into the memory of the other nodes"
+    says = GateText(
+        f"The other nodes have enough memory for the guests on {node}",
+        f"The other nodes do not have enough memory for the guests on {node}",
+        f"It is not known whether the other nodes have enough memory for the guests on {node}",
+    )
     if isinstance(guests, Unknown) or isinstance(memory, Unknown) or isinstance(free, Unknown):
         return _unknown(says, free, guests, memory, about=("free memory", "guests", "memory of guests"))
     silent = [part for part in free.values() if isinstance(part, Unknown)]
@@ -247,12 +282,16 @@ def memory_suffices(
     outcome = GateOutcome.of(None if (homeless and silent) or (unmeasured and not homeless) else not homeless)
     unasked = tuple(OpenQuestion(f"memory that {name} holds", "its host did not report it") for name in unmeasured)
     unknowns = (*missing("free memory", *silent), *unasked) if outcome is GateOutcome.NOT_KNOWN else ()
-    return Gate(says, outcome=outcome, measured=f"needs {total}, {room}{gap}{left}", unknowns=unknowns)
+    return Gate.of(says, outcome=outcome, measured=f"needs {total}, {room}{gap}{left}", unknowns=unknowns)
 
 
 def volumes_are_sound(cluster: str, volumes: Sequence[SharedVolume] | Unknown) -> Gate:
     """Redirected access is slow but works, and for some file systems it is the rule: it only warns."""
-    says = f"All shared volumes of {cluster} are healthy"
+    says = GateText(
+        f"All shared volumes of {cluster} are healthy",
+        f"Not all shared volumes of {cluster} are healthy",
+        f"It is not known whether all shared volumes of {cluster} are healthy",
+    )
     if isinstance(volumes, Unknown):
         return _unknown(says, volumes, about="shared volumes")
     faulty = [one for one in volumes if one.fault]
@@ -263,18 +302,22 @@ def volumes_are_sound(cluster: str, volumes: Sequence[SharedVolume] | Unknown) -
     if silent and not worse:  # redirected access beside it only warns, and must not hide what may hold
         measured = "; ".join(filter(None, (join_names(told, 4), gap)))
         unknowns = open_volumes("whether {} has a fault", silent)
-        return Gate(says, GateOutcome.NOT_KNOWN, measured, unknowns=unknowns)
+        return Gate.of(says, GateOutcome.NOT_KNOWN, measured, unknowns=unknowns)
     measured = "; ".join(filter(None, (join_names(told, 4), gap))) or pluralize(len(volumes), "volume")
-    return Gate(says, GateOutcome.of(not faulty), measured, worse or not faulty)
+    return Gate.of(says, GateOutcome.of(not faulty), measured, worse or not faulty)
 
 
 def no_storage_repair(repairs: Sequence[str] | Unknown) -> Gate:
     """Not every Windows tells its storage jobs; where it does not, this only warns."""
-    says = "No storage repair is under way"
+    says = GateText(
+        "No storage repair is running",
+        "A storage repair is running; let it finish first",
+        "It is not known whether a storage repair is running",
+    )
     if isinstance(repairs, Unknown):
         blocks = repairs.kind not in ("absent", "refused")
         return _unknown(says, repairs, blocks=blocks, about="storage jobs", answerable=False)
-    return Gate(says, GateOutcome.of(not repairs), join_names(repairs, 4))
+    return Gate.of(says, GateOutcome.of(not repairs), join_names(repairs, 4))
 
 
 def virtual_disks_are_healthy(node: str, disks: Sequence[VirtualDisk] | Unknown) -> Gate:
@@ -282,22 +325,26 @@ def virtual_disks_are_healthy(node: str, disks: Sequence[VirtualDisk] | Unknown)
 
     Not every Windows tells of its virtual disks; where it does not, this only warns, as for the jobs.
     """
-    says = f"Every Storage Spaces virtual disk that {node} sees is healthy"
+    says = GateText(
+        f"Every Storage Spaces virtual disk that {node} sees is healthy",
+        f"Storage Spaces virtual disks that {node} sees are not healthy",
+        f"It is not known whether every Storage Spaces virtual disk that {node} sees is healthy",
+    )
     if isinstance(disks, Unknown):
         return _unknown(says, disks, blocks=disks.kind not in ("absent", "refused"), about="virtual disks")
     odd = [one.says for one in disks if one.is_healthy is False]
     open_ = [one for one in disks if one.is_healthy is None]
     if odd:
-        return Gate(says, GateOutcome.BLOCKED, join_names(odd, 4))
+        return Gate.of(says, GateOutcome.BLOCKED, join_names(odd, 4))
     if open_:
-        return Gate(
+        return Gate.of(
             says,
             GateOutcome.NOT_KNOWN,
             f"not known: {join_names([one.says for one in open_], 4)}",
             unknowns=tuple(OpenQuestion(f"health of virtual disk {one.name}", one.says) for one in open_),
             answerable=False,
         )
-    return Gate(says, GateOutcome.PASSED, pluralize(len(disks), "virtual disk"))
+    return Gate.of(says, GateOutcome.PASSED, pluralize(len(disks), "virtual disk") if disks else "none found")
 
 
 def guests_may_move(
@@ -316,7 +363,11 @@ def guests_may_move(
         owners: resource -> nodes where it may be, in lower case; where it is missing, anywhere.
         roles: of virtual machines on the node.
     """
-    says = f"Every guest on {node} has another possible owner node that is up"
+    says = GateText(
+        f"Every guest on {node} has another possible owner node that is up",
+        f"Guests on {node} have no other possible owner node that is up",
+        f"It is not known whether every guest on {node} has another possible owner node that is up",
+    )
     if isinstance(owners, Unknown) or isinstance(resources, Unknown) or isinstance(others, Unknown):
         kinds = ("possible owners of guests", "resources of guests", "node states")
         return _unknown(says, owners, resources, others, about=kinds)
@@ -326,8 +377,8 @@ def guests_may_move(
     told = f"cannot: {join_names(sorted(bound, key=str.casefold), 6)}" if bound else pluralize(len(roles), "guest")
     if unread and not bound:
         unknowns = tuple(OpenQuestion(f"possible owners of {name}", "its name cannot be read") for name in unread)
-        return Gate(says, GateOutcome.NOT_KNOWN, f"not known for {join_names(unread, 4)}", unknowns=unknowns)
-    return Gate(says, outcome=GateOutcome.of(not bound), measured=told)
+        return Gate.of(says, GateOutcome.NOT_KNOWN, f"not known for {join_names(unread, 4)}", unknowns=unknowns)
+    return Gate.of(says, outcome=GateOutcome.of(not bound), measured=told)
 
 
 def roles_may_move(
@@ -346,7 +397,11 @@ def roles_may_move(
         held: their resources.
         owners: resource -> nodes where it may be, in lower case; where it is missing, anywhere.
     """
-    says = f"Every other role on {node} has another possible owner node that is up"
+    says = GateText(
+        f"Every other role on {node} has another possible owner node that is up",
+        f"Other roles on {node} have no other possible owner node that is up",
+        f"It is not known whether every other role on {node} has another possible owner node that is up",
+    )
     if any(isinstance(part, Unknown) for part in (roles, held, owners, others)):
         kinds = ("roles", "resources of roles", "possible owners of roles", "node states")
         return _unknown(says, roles, held, owners, others, about=kinds)
@@ -360,9 +415,9 @@ def roles_may_move(
         unknowns = tuple(
             OpenQuestion(f"possible owners of {name}", "its name, or its role, cannot be read") for name in unread
         )
-        return Gate(says, GateOutcome.NOT_KNOWN, f"not known for {join_names(unread, 4)}", unknowns=unknowns)
+        return Gate.of(says, GateOutcome.NOT_KNOWN, f"not known for {join_names(unread, 4)}", unknowns=unknowns)
     told = f"cannot: {join_names(bound, 6)}" if bound else role_names(roles) or "none"
-    return Gate(says, GateOutcome.of(not bound), told)
+    return Gate.of(says, GateOutcome.of(not bound), told)
 
 
 def guests_move_live(
@@ -376,7 +431,11 @@ def guests_move_live(
 
     A role is its guest's by the VM id of its resources: its name is free text.
     """
-    says = f"Every running guest of {node} moves live"
+    says = GateText(
+        f"Every running guest on {node} is set to live-migrate",
+        f"Not every running guest on {node} is set to live-migrate",
+        f"It is not known whether every running guest on {node} is set to live-migrate",
+    )
     if (
         isinstance(roles, Unknown)
         or isinstance(resources, Unknown)
@@ -415,20 +474,24 @@ def guests_move_live(
     )
     outcome = GateOutcome.of(None if open_ and not quick else not quick)
     unknowns = tuple(OpenQuestion(f"how {name} moves") for name in open_) if open_ and not quick else ()
-    return Gate(says, outcome=outcome, measured=told, blocks=False, unknowns=unknowns)
+    return Gate.of(says, outcome=outcome, measured=told, blocks=False, unknowns=unknowns)
 
 
 def node_is_empty(
     node: str, state: NodeState | None, roles: Sequence[str] | Unknown, guests: Sequence[Guest] | Unknown
 ) -> Gate:
     """Nothing is left on the node, and nothing moves there: what the host itself has may be in no role of the cluster."""
-    says = f"{node} is drained, with no guests on it or moving to it"
+    says = GateText(
+        f"{node} is drained, with no guests on it or moving to it",
+        f"{node} is not empty and drained",
+        f"It is not known whether {node} is drained, with no guests on it or moving to it",
+    )
     if state is None or isinstance(roles, Unknown) or isinstance(guests, Unknown):
         return _unknown(says, roles, guests, about="guests")
     count = max(len(guests), len(roles))
     there = f"{pluralize(count, 'guest')} on it"
     measured = f"{node} is drained, with {there}" if state.is_drained else f"{node} is not drained: {there}"
-    return Gate(says, GateOutcome.of(state.is_drained and not count), measured)
+    return Gate.of(says, GateOutcome.of(state.is_drained and not count), measured)
 
 
 def clustered_says(node: str) -> str:
@@ -438,31 +501,39 @@ def clustered_says(node: str) -> str:
 
 def guests_are_clustered(node: str, guests: Sequence[Guest] | Unknown, clustered: Sequence[Guest] | Unknown) -> Gate:
     """A guest outside of the cluster stays where it is: a warning, since a pause alone does it no harm."""
-    says = clustered_says(node)
+    says = GateText(
+        clustered_says(node),
+        f"Guests on {node} are not clustered and stay there",
+        f"It is not known whether every guest on {node} is clustered",
+    )
     if isinstance(guests, Unknown) or isinstance(clustered, Unknown):
         return _unknown(says, guests, clustered, blocks=False, about="guests")
     ids = {one.vm_id for one in clustered}
     names = tell_apart((one.vm_id, one.name) for one in guests)
     alone = [names[one.vm_id] for one in guests if one.vm_id not in ids]
     told = f"stays on {node}: {join_names(alone, 6)}" if alone else pluralize(len(guests), "guest")
-    return Gate(says, outcome=GateOutcome.of(not alone), measured=told, blocks=False)
+    return Gate.of(says, outcome=GateOutcome.of(not alone), measured=told, blocks=False)
 
 
 def no_cluster_aware_updating(cluster: str, updating: Mapping[str, bool | Unknown]) -> Gate:
     """A run drains and restarts nodes by itself. One whose provider is missing tells nothing: that only warns."""
-    says = f"Cluster-Aware Updating is not running on {cluster}"
+    says = GateText(
+        f"Cluster-Aware Updating is not running on {cluster}",
+        f"Cluster-Aware Updating is running on {cluster}; let it finish first",
+        f"It is not known whether Cluster-Aware Updating is running on {cluster}",
+    )
     runs = [name for name, told in updating.items() if told is True]
     if runs:
-        return Gate(
+        return Gate.of(
             says,
             outcome=GateOutcome.BLOCKED,
-            measured=f"Cluster-Aware Updating is running, reported by {join_names(sorted(runs, key=str.casefold), 4)}",
+            measured=f"reported by {join_names(sorted(runs, key=str.casefold), 4)}",
         )
     silent = [told for told in updating.values() if isinstance(told, Unknown)]
     if silent or not updating:
         blocks = not updating or any(one.kind not in ("absent", "refused") for one in silent)
         return _unknown(says, *silent, blocks=blocks, about="Cluster-Aware Updating", answerable=False)
-    return Gate(says, outcome=GateOutcome.PASSED, measured=f"{pluralize(len(updating), 'node')} asked")
+    return Gate.of(says, outcome=GateOutcome.PASSED, measured=f"{pluralize(len(updating), 'node')} asked")
 
 
 def vmm_jobs_end(vmm_jobs: Mapping[str, int | Unknown | None]) -> Iterator[Gate]:

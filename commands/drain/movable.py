@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from bot.api.facts import Unknown
-from bot.api.plan import Gate, GateOutcome, OpenQuestion
+from bot.api.plan import Gate, GateOutcome, GateText, OpenQuestion
 from commands.formatting import join_names, tell_apart
 from commands.sources.cluster import Resource
 from commands.sources.guest_bonds import BUILD_2025, Bond, BondKind, Bonds
@@ -24,15 +24,19 @@ _WAYS_OUT = {
 
 def no_guest_is_busy(node: str, guests: Sequence[Guest] | Unknown) -> Gate:
     """A guest that is exported, merged, checkpointed or migrated does not move, and a move may spoil what is done to it."""
-    says = f"No guest of {node} is being exported, merged, checkpointed or migrated"
+    says = GateText(
+        f"No guest on {node} is being exported, merged, checkpointed or migrated",
+        f"Guests on {node} are busy; let that finish first",
+        f"It is not known whether guests on {node} are being exported, merged, checkpointed or migrated",
+    )
     if isinstance(guests, Unknown):
-        what = f"what is done to the guests of {node}"
+        what = f"what is done to the guests on {node}"
         silent = (OpenQuestion(what, guests.why, guests.remedy),)
         return replace(_open(says, silent, f"{guests.target}: {guests.why}"), answerable=False)
     names = tell_apart((one.vm_id, one.name) for one in guests)
     busy = [f"{names[one.vm_id]}: {', '.join(one.activities)}" for one in guests if one.activities]
     if busy:
-        return Gate(says, GateOutcome.BLOCKED, join_names(busy, _MOST), answerable=False)
+        return Gate.of(says, GateOutcome.BLOCKED, join_names(busy, _MOST), answerable=False)
     odd = [one for one in guests if one.unlisted or one.backing_up is None]
     if odd:
         asked = tuple(
@@ -44,7 +48,7 @@ def no_guest_is_busy(node: str, guests: Sequence[Guest] | Unknown) -> Gate:
         )
         told = join_names([f"{one.what}: {one.why}" for one in asked], _MOST)
         return replace(_open(says, asked, told), answerable=False)  # it may be another running change
-    return Gate(says, GateOutcome.PASSED)
+    return Gate.of(says, GateOutcome.PASSED)
 
 
 def guests_reach_their_files(node: str, guests: Sequence[Guest] | Unknown) -> Gate:
@@ -52,22 +56,26 @@ def guests_reach_their_files(node: str, guests: Sequence[Guest] | Unknown) -> Ga
 
     That it does not move is concluded from its files being out of reach: no page of Microsoft's says it of live migration.
     """
-    says = f"No guest of {node} is in a critical state"
+    says = GateText(
+        f"No guest on {node} is in a critical state",
+        f"Guests on {node} are in a critical state",
+        f"It is not known whether guests on {node} are in a critical state",
+    )
     if isinstance(guests, Unknown):
-        what = f"states of the guests of {node}"
+        what = f"states of the guests on {node}"
         return _open(says, (OpenQuestion(what, guests.why, guests.remedy),), f"{guests.target}: {guests.why}")
     names = tell_apart((one.vm_id, one.name) for one in guests)
     critical = [one for one in guests if one.is_critical]
     awake = [one for one in critical if not one.power.is_at_rest]
     if awake:
         told = join_names([_critical(one, names) for one in awake], _MOST)
-        return Gate(says, GateOutcome.BLOCKED, f"{told}: bring the storage of its files back, or shut it down")
+        return Gate.of(says, GateOutcome.BLOCKED, f"{told}: bring the storage of its files back, or shut it down")
     unknown = [one for one in guests if one.is_critical is None and not one.power.is_at_rest]
     if unknown:
         asked = tuple(OpenQuestion(f"state of {names[one.vm_id]}", _untold(one)) for one in unknown)
         return _open(says, asked, join_names([f"{one.what}: {one.why}" for one in asked], _MOST))
     told = join_names([_critical(one, names) for one in critical], _MOST)
-    return Gate(says, GateOutcome.of(not critical), told, blocks=not critical)
+    return Gate.of(says, GateOutcome.of(not critical), told, blocks=not critical)
 
 
 def _critical(guest: Guest, names: Mapping[str, str]) -> str:
@@ -96,11 +104,15 @@ def guests_are_not_bound(
         resources: of virtual machines that the node owns: which role a guest is.
         bonds: of the node's guests.
     """
-    says = f"No guest on {node} is tied to this node (by a device, a disk, a file or a key)"
+    says = GateText(
+        f"No guest on {node} is tied to this node (by a device, a disk, a file or a key)",
+        f"Guests on {node} are tied to this node",
+        f"It is not known whether guests on {node} are tied to this node by a device, a disk, a file or a key",
+    )
     if not bonds.found and not bonds.silent:
-        return Gate(says, GateOutcome.PASSED)
+        return Gate.of(says, GateOutcome.PASSED)
     if isinstance(guests, Unknown):
-        what = f"which guests of {node} move"
+        what = f"which guests on {node} move"
         return _open(says, (OpenQuestion(what, guests.why, guests.remedy),), f"{guests.target}: {guests.why}")
     names = tell_apart((one.vm_id, one.name) for one in guests)
     move = {one.vm_id: names[one.vm_id] for one in guests if one.power not in _OFF}
@@ -110,11 +122,11 @@ def guests_are_not_bound(
         roles = {one.vm_id: one.group.casefold() for one in resources}
     bound = [_words(bond, move) for bond in held if _binds(bond, build, bonds, roles)]
     if bound:
-        return Gate(says, GateOutcome.BLOCKED, join_names(dict.fromkeys(bound), _MOST))
+        return Gate.of(says, GateOutcome.BLOCKED, join_names(dict.fromkeys(bound), _MOST))
     open_ = (*_questions(held, move, build, bonds), *_silent(node, bonds))
     if move and open_:
         return _open(says, open_, join_names([one.what + (f": {one.why}" if one.why else "") for one in open_], _MOST))
-    return Gate(says, GateOutcome.PASSED)
+    return Gate.of(says, GateOutcome.PASSED)
 
 
 def _binds(bond: Bond, build: int | None, bonds: Bonds, roles: Mapping[str, str]) -> bool:
@@ -197,8 +209,8 @@ def _keys_unknown(bonds: Bonds) -> str:
 
 def _silent(node: str, bonds: Bonds) -> Iterator[OpenQuestion]:
     for kind, why in bonds.silent.items():
-        yield OpenQuestion(f"{kind} of the guests of {node}", f"{why.target}: {why.why.rstrip('.')}", why.remedy)
+        yield OpenQuestion(f"{kind} of the guests on {node}", f"{why.target}: {why.why.rstrip('.')}", why.remedy)
 
 
-def _open(says: str, questions: tuple[OpenQuestion, ...], told: str) -> Gate:
-    return Gate(says, GateOutcome.NOT_KNOWN, f"not known: {told.rstrip('.')}", unknowns=questions)
+def _open(says: GateText, questions: tuple[OpenQuestion, ...], told: str) -> Gate:
+    return Gate.of(says, GateOutcome.NOT_KNOWN, f"not known: {told.rstrip('.')}", unknowns=questions)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from bot.api.facts import Unknown
-from bot.api.plan import Gate
+from bot.api.plan import Gate, GateText
 from commands.drain import apart, gates, movable
 from commands.drain.effects import Effect
 from commands.drain.facts import DrainFacts
@@ -55,7 +55,13 @@ def _fits(of: MoveFacts) -> Gate:
     room = {name: free for name, free in of.drain.free.items() if name.casefold() == of.to.casefold()}
     free: Mapping[str, int | Unknown] | Unknown = room or Unknown(of.to, "absent", "its free memory was not told.")
     gate = gates.memory_suffices(of.drain.node, (of.guest,), of.drain.memory, free, {})
-    return replace(gate, description=f"{of.guest.name} fits into the memory of {of.to}")
+    return gate.saying(
+        GateText(
+            f"{of.to} has enough memory for {of.guest.name}",
+            f"{of.to} does not have enough memory for {of.guest.name}",
+            f"It is not known whether {of.to} has enough memory for {of.guest.name}",
+        )
+    )
 
 
 def _unlocked(of: MoveFacts) -> Gate:
@@ -65,12 +71,16 @@ def _unlocked(of: MoveFacts) -> Gate:
         roles = tuple(one for one in cluster.groups if one.name.casefold() in own)
         cluster = replace(cluster, resources=of.resources, groups=roles)
     gate = gates.no_locks(of.drain.node, (of.guest,), cluster)
-    return replace(gate, description=f"{of.guest.name} is not locked")
+    name = of.guest.name
+    return gate.saying(
+        GateText(f"{name} is not locked", f"{name} is locked", f"It is not known whether {name} is locked")
+    )
 
 
 def _unsaved(of: MoveFacts) -> Gate:
     gate = no_backup(of.drain.node, _own_backup(of))
-    return replace(gate, description=f"No backup of {of.guest.name} or of a shared volume is running")
+    what = f"backup of {of.guest.name} or of a shared volume is running"
+    return gate.saying(GateText(f"No {what}", f"A {what}; let it finish first", f"It is not known whether a {what}"))
 
 
 def _own_backup(of: MoveFacts) -> Backup:
@@ -83,14 +93,26 @@ def _own_backup(of: MoveFacts) -> Backup:
 
 def _idle(of: MoveFacts) -> Gate:
     gate = movable.no_guest_is_busy(of.drain.node, (of.guest,))
-    return replace(gate, description=f"{of.guest.name} is not being exported, merged, checkpointed or migrated")
+    name = of.guest.name
+    return gate.saying(
+        GateText(
+            f"{name} is not being exported, merged, checkpointed or migrated",
+            f"{name} is busy; let that finish first",
+            f"It is not known whether {name} is being exported, merged, checkpointed or migrated",
+        )
+    )
 
 
 def _unbound(of: MoveFacts) -> Gate:
     drain = of.drain
     gate = movable.guests_are_not_bound(drain.node, drain.build, (of.guest,), of.resources, drain.bonds)
-    return replace(
-        gate, description=f"{of.guest.name} is not bound to {drain.node} by a device, a disk, a file or a key"
+    name = of.guest.name
+    return gate.saying(
+        GateText(
+            f"{name} is not tied to {drain.node} by a device, a disk, a file or a key",
+            f"{name} is tied to {drain.node}",
+            f"It is not known whether {name} is tied to {drain.node} by a device, a disk, a file or a key",
+        )
     )
 
 
@@ -99,12 +121,26 @@ def _allowed(of: MoveFacts) -> Gate:
     if not isinstance(there, Unknown):
         there = tuple(one for one in there if one.name.casefold() == of.to.casefold())
     gate = gates.guests_may_move(of.drain.node, there, of.resources, of.drain.owners, (of.guest.name,))
-    return replace(gate, description=f"{of.guest.name} may run on {of.to}")
+    name = of.guest.name
+    return gate.saying(
+        GateText(
+            f"{of.to} is up and a possible owner of {name}",
+            f"{of.to} is not up, or is not a possible owner of {name}",
+            f"It is not known whether {of.to} is up and a possible owner of {name}",
+        )
+    )
 
 
 def _reachable(of: MoveFacts) -> Gate:
     gate = movable.guests_reach_their_files(of.drain.node, (of.guest,))
-    return replace(gate, description=f"{of.guest.name} is not in a critical state")
+    name = of.guest.name
+    return gate.saying(
+        GateText(
+            f"{name} is not in a critical state",
+            f"{name} is in a critical state",
+            f"It is not known whether {name} is in a critical state",
+        )
+    )
 
 
 def _apart(of: MoveFacts) -> Gate:
@@ -118,7 +154,14 @@ def _apart(of: MoveFacts) -> Gate:
     if not isinstance(there, Unknown):
         there = tuple(one for one in there if one.name.casefold() == of.to.casefold())
     gate = apart.roles_are_kept_apart(of.drain.node, groups, there, of.drain.settings, {})
-    return replace(gate, description=f"No role of the anti-affinity class of {of.guest.name} is on {of.to}")
+    name = of.guest.name
+    return gate.saying(
+        GateText(
+            f"No role of the anti-affinity class of {name} is on {of.to}",
+            f"Moving {name} to {of.to} would break anti-affinity",
+            f"It is not known whether a role of the anti-affinity class of {name} is on {of.to}",
+        )
+    )
 
 
 def _jobs(of: MoveFacts) -> Iterable[Gate]:

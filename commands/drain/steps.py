@@ -99,12 +99,12 @@ def failback_step(cluster: str, node: str) -> Step:
     """Wait until the guests are back that were there before the drain."""
     return Step(
         key="return",
-        description=f"Wait until the guests of {node} are back",
+        description=f"Wait until the guests on {node} are back",
         act=None,
         done=(
             Check(
                 roles_query(cluster, node), (CompareToBefore(DRAIN, ("Name",)),), within=RETURN_MINUTES * 60
-            ).described_as(f"the guests of {node} are those from before the drain"),
+            ).described_as(f"{node} has the same guests as before the drain"),
         ),
     )
 

@@ -1,18 +1,19 @@
 """What has to be so before a service is failed over, and again before it comes back. Pure.
 
 A gate reads the same on both ways, since the plan that is made anew before the failback has to ask all of them again; what was
-measured says where the machine is now. Nobody's word stands for any of them: a failover on a guess loses work.
+measured says where the machine is now. No statement can replace any of them: a failover on a guess loses work.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from bot.api.arguments import Target
 from bot.api.continuity import Assumption, Probe, Service
 from bot.api.facts import Unknown
-from bot.api.plan import Gate, GateOutcome, OpenQuestion, missing
+from bot.api.plan import Gate, GateOutcome, GateText, OpenQuestion, missing
 from commands.continuity.outcomes import Outcome, Verdict
 from commands.continuity.replicas import format_span, judge_relationship, judge_replication
 from commands.continuity.votes import judge_votes
@@ -57,20 +58,24 @@ def drill_gates(
 
 
 def no_backup_gates(hosts: Iterable[str], facts: DrillFacts) -> Iterator[Gate]:
-    """No backup is running on these hosts; nobody's word stands for it here."""
+    """No backup is running on these hosts; nobody's word represents it here."""
     for name in hosts:
         state = facts.states.get(name.casefold())
         if state is not None:
             gate = no_backup(name, state.backup)
-            yield Gate(gate.description, gate.outcome, gate.measured, unknowns=gate.unknowns, answerable=False)
+            yield replace(gate, answerable=False)
 
 
 def _of_machine(
     pair: Pair, facts: DrillFacts, service: Service, direction: Direction, unreversed: Collection[str]
 ) -> Iterator[Gate]:
     if pair.vm_id in unreversed:
-        says = f"{pair.name} is failed over to {pair.away.on} as planned, and not reversed yet"
-        yield Gate(says, GateOutcome.PASSED, f"off and prepared on {pair.home.on}", guards="worth", answerable=False)
+        says = GateText(
+            f"{pair.name} is failed over to {pair.away.on} as planned, and not reversed yet",
+            f"{pair.name} is not failed over to {pair.away.on}",
+            f"It is not known whether {pair.name} is failed over to {pair.away.on}",
+        )
+        yield Gate.of(says, GateOutcome.PASSED, f"off and prepared on {pair.home.on}", guards="worth", answerable=False)
     else:
         yield _side(pair, direction)
         yield _replicates(pair, facts, service, direction)
@@ -83,12 +88,16 @@ def _of_machine(
     yield _tested(pair, facts, direction)
 
 
-def _gate(says: str, outcome: bool | None, measured: str, *open_: OpenQuestion) -> Gate:  # noqa: FBT001 - as of GateOutcome.of
-    return Gate(says, GateOutcome.of(outcome), measured, unknowns=open_ if outcome is None else (), answerable=False)
+def _gate(says: GateText, outcome: bool | None, measured: str, *open_: OpenQuestion) -> Gate:  # noqa: FBT001 - as of GateOutcome.of
+    return Gate.of(says, GateOutcome.of(outcome), measured, unknowns=open_ if outcome is None else (), answerable=False)
 
 
 def _in_both_places(one: Pair | Lost, places: Sequence[str]) -> Gate:
-    says = f"{one.name} and its replica are known: one in {places[0]}, one in {places[-1]}"
+    says = GateText(
+        f"{one.name} and its replica are known: one in {places[0]}, one in {places[-1]}",
+        f"{one.name} and its replica are not where they should be: one in {places[0]}, one in {places[-1]}",
+        f"It is not known where {one.name} and its replica are",
+    )
     if isinstance(one, Lost):
         return _gate(says, False if one.known else None, one.why, *one.questions)
     return _gate(says, True, f"on {one.home.on} and {one.away.on}")
@@ -96,7 +105,11 @@ def _in_both_places(one: Pair | Lost, places: Sequence[str]) -> Gate:
 
 def _side(pair: Pair, direction: Direction) -> Gate:
     """Whether the end that is used is the one that is left, the other one its replica, and each names the other."""
-    says = f"{pair.name} runs where the next failover leaves from, and its replica is off"
+    says = GateText(
+        f"{pair.name} runs on the side to fail over from, and its replica is off",
+        f"{pair.name} does not run on the side to fail over from with its replica off",
+        f"It is not known which side {pair.name} runs on and whether its replica is off",
+    )
     source, target = pair.source(direction), pair.target(direction)
     modes = (source.is_replica, target.is_replica)
     if pair.is_unreversed:
@@ -118,7 +131,11 @@ def _side(pair: Pair, direction: Direction) -> Gate:
 
 def _replicates(pair: Pair, facts: DrillFacts, service: Service, direction: Direction) -> Gate:
     """Out: health, last cycle and average lag against the RPO. Back: a replica that was just reversed has no average yet."""
-    says = f"Replication of {pair.name} is normal and keeps the RPO"
+    says = GateText(
+        f"Replication of {pair.name} is normal and within the RPO",
+        f"Replication of {pair.name} is not normal, or not within the RPO",
+        f"It is not known whether replication of {pair.name} is normal and within the RPO",
+    )
     promised = timedelta(minutes=service.rpo_minutes) if service.rpo_minutes else None
     source, target = pair.source(direction), pair.target(direction)
     ends = [_relationship(end) for end in (source, target)]
@@ -141,7 +158,7 @@ def _replicates(pair: Pair, facts: DrillFacts, service: Service, direction: Dire
     return _judged(says, seen, source.on)
 
 
-def _judged(says: str, seen: Verdict, on: str) -> Gate:
+def _judged(says: GateText, seen: Verdict, on: str) -> Gate:
     outcome = _OUTCOMES.get(seen.outcome)
     return _gate(says, outcome, seen.why if outcome else f"{seen.why} (on {on})")
 
@@ -155,7 +172,11 @@ def _relationship(end: End) -> Relationship | Unknown | None:
 
 def _no_extension(pair: Pair, facts: DrillFacts) -> Gate:
     r"""A replica that is replicated on (InstanceID …\HVR\1) cannot be reversed before that is removed [doc]."""
-    says = f"{pair.name} has no extended replica"
+    says = GateText(
+        f"{pair.name} has no extended replica",
+        f"{pair.name} has an extended replica",
+        f"It is not known whether {pair.name} has an extended replica",
+    )
     silent = []
     for host in facts.all_hosts:
         if isinstance(host.relationships, Unknown):
@@ -173,7 +194,11 @@ def _no_extension(pair: Pair, facts: DrillFacts) -> Gate:
 
 def _undisturbed(pair: Pair) -> Gate:
     """Nothing is done to either end: no move, no export, no merge, no backup."""
-    says = f"Nothing else is being done to {pair.name}"
+    says = GateText(
+        f"No other operation is running on {pair.name}",
+        f"Another operation is running on {pair.name}; let it finish first",
+        f"It is not known whether another operation is running on {pair.name}",
+    )
     for end in (pair.home, pair.away):
         if end.guest.activities or end.guest.unlisted:
             what = join_names(end.guest.activities or [f"unlisted activity {one}" for one in end.guest.unlisted])
@@ -186,7 +211,11 @@ def _undisturbed(pair: Pair) -> Gate:
 
 
 def _can_return(pair: Pair, states: Mapping[str, HostState]) -> Gate:
-    says = f"{pair.name} can come back to {pair.home.on}"
+    says = GateText(
+        f"{pair.name} can come back to {pair.home.on}",
+        f"{pair.name} cannot come back to {pair.home.on}",
+        f"It is not known whether {pair.name} can come back to {pair.home.on}",
+    )
     told = [
         version
         for end in (pair.home, pair.away)
@@ -200,7 +229,11 @@ def _can_return(pair: Pair, states: Mapping[str, HostState]) -> Gate:
 
 def _can_be_driven(pair: Pair, states: Mapping[str, HostState]) -> Gate:
     """What the steps need to know: how each end is shut down, and with what a reversal is configured."""
-    says = f"hvops can shut down {pair.name} and reverse its replication from either host"
+    says = GateText(
+        f"hvops can shut down {pair.name} and reverse its replication from either host",
+        f"hvops cannot shut down {pair.name} and reverse its replication from either host",
+        f"It is not known whether hvops can shut down {pair.name} and reverse its replication from either host",
+    )
     for end in (pair.home, pair.away):
         state = states.get(end.on.casefold())
         for told, what in (
@@ -225,7 +258,11 @@ def _certificates(pair: Pair, facts: DrillFacts) -> Iterator[Gate]:
     states = [(end.on, facts.states.get(end.on.casefold())) for end in (pair.home, pair.away)]
     if not any(state is not None and is_by_certificate(pair, state) for _, state in states):
         return
-    says = f"The certificates by which {pair.home.on} and {pair.away.on} replicate {pair.name} are valid long enough"
+    says = GateText(
+        f"The certificates by which {pair.home.on} and {pair.away.on} replicate {pair.name} are valid long enough",
+        f"A certificate by which {pair.home.on} and {pair.away.on} replicate {pair.name} is not valid long enough",
+        f"It is not known whether the certificates by which {pair.home.on} and {pair.away.on} replicate {pair.name} are valid long enough",
+    )
     told = []
     for on, state in states:
         certificates: tuple[tuple[str, datetime | Unknown], ...] | Unknown = state.certificates if state else ()
@@ -256,41 +293,53 @@ def is_by_certificate(pair: Pair, state: HostState) -> bool:
 
 def _resynchronises(pair: Pair, states: Mapping[str, HostState]) -> Gate:
     """A warning: when it would resynchronise by itself, and whether a reversal can take that over."""
-    says = f"The automatic resynchronization schedule of {pair.name} is known, and a reversal keeps it"
+    says = GateText(
+        f"The automatic resynchronization schedule of {pair.name} is known, and a reversal keeps it",
+        f"A reversal does not keep the automatic resynchronization schedule of {pair.name}",
+        f"It is not known whether a reversal keeps the automatic resynchronization schedule of {pair.name}",
+    )
     told = []
     for end in (pair.home, pair.away):
         state = states.get(end.on.casefold())
         settings = None if state is None or isinstance(state.settings, Unknown) else state.settings.get(pair.vm_id)
         if settings is None:
-            return Gate(says, GateOutcome.NOT_KNOWN, f"{end.on} did not report it", blocks=False, guards="worth")
+            return Gate.of(says, GateOutcome.NOT_KNOWN, f"{end.on} did not report it", blocks=False, guards="worth")
         told.append((end.on, settings.resync))
     words = "; ".join(f"{on}: {resync}" for on, resync in told)
     if all(resync.is_readable for _, resync in told):
-        return Gate(says, GateOutcome.PASSED, words, blocks=False, guards="worth")
+        return Gate.of(says, GateOutcome.PASSED, words, blocks=False, guards="worth")
     after = "a reversal sets it to Windows' own hours, from 18:30 to 06:00: look at it after the drill"
-    return Gate(says, GateOutcome.NOT_KNOWN, f"{words}; {after}", blocks=False, guards="worth")
+    return Gate.of(says, GateOutcome.NOT_KNOWN, f"{words}; {after}", blocks=False, guards="worth")
 
 
 def _tested(pair: Pair, facts: DrillFacts, direction: Direction) -> Gate:
     """A warning: a failover that was never tried on isolated copies is tried on the service itself."""
-    says = f"A test failover of {pair.name} was made on its recovery server"
+    says = GateText(
+        f"A test failover of {pair.name} was made on its recovery server",
+        f"No test failover of {pair.name} has been made on its recovery server",
+        f"It is not known whether a test failover of {pair.name} was made on its recovery server",
+    )
     server = pair.target(direction).on
     told = facts.statistics.get((server.casefold(), pair.vm_id))
     if told is None or isinstance(told, Unknown):
         why = told.why.rstrip(".") if told else "it was not asked"
-        return Gate(says, GateOutcome.NOT_KNOWN, f"{server}: {why}", blocks=False, guards="worth")
+        return Gate.of(says, GateOutcome.NOT_KNOWN, f"{server}: {why}", blocks=False, guards="worth")
     if told.tested is None:
-        return Gate(says, GateOutcome.BLOCKED, f"none yet, says {server}", blocks=False, guards="worth")
+        return Gate.of(says, GateOutcome.BLOCKED, f"none yet, says {server}", blocks=False, guards="worth")
     days = max(timedelta(), facts.now - told.tested) // timedelta(days=1)
     measured = f"last one {told.tested:%-d %B %Y}, {days} days ago, says {server}"
-    return Gate(says, GateOutcome.PASSED, measured, blocks=False, guards="worth")
+    return Gate.of(says, GateOutcome.PASSED, measured, blocks=False, guards="worth")
 
 
 def _room(facts: DrillFacts, direction: Direction) -> Iterator[Gate]:
     """Memory and processors of the hosts that take the machines, all of them together."""
     if not facts.pairs:
         return
-    says = "The hosts on the other side have memory and processors for every machine"
+    says = GateText(
+        "The hosts on the other side have memory and processors for every machine",
+        "The hosts on the other side lack memory or processors for these machines",
+        "It is not known whether the hosts on the other side have memory and processors for every machine",
+    )
     needs: dict[str, list[tuple[Pair, int]]] = {}
     for pair in facts.pairs:
         source, target = pair.source(direction), pair.target(direction)
@@ -318,7 +367,7 @@ def _room(facts: DrillFacts, direction: Direction) -> Iterator[Gate]:
     yield _memory(says, needs, facts)
 
 
-def _memory(says: str, needs: Mapping[str, Sequence[tuple[Pair, int]]], facts: DrillFacts) -> Gate:
+def _memory(says: GateText, needs: Mapping[str, Sequence[tuple[Pair, int]]], facts: DrillFacts) -> Gate:
     told = []
     for on, machines in needs.items():
         state = facts.states[on.casefold()]
@@ -338,7 +387,11 @@ def _answers(service: Service, facts: DrillFacts, direction: Direction) -> Itera
     """
     if not service.connects:
         return
-    says = f"{service.name} takes connections before it is failed over: {join_names(service.connects)}"
+    says = GateText(
+        f"{service.name} takes connections before it is failed over: {join_names(service.connects)}",
+        f"{service.name} takes no connections before it is failed over; fix that first",
+        f"It is not known whether {service.name} takes connections before it is failed over",
+    )
     silent = {name: told for name, told in facts.connects.items() if isinstance(told, Unknown)}
     if direction == "back" or not silent:
         yield _gate(says, True, "")
@@ -352,6 +405,10 @@ def quorum_gates(target: Target, facts: DrillFacts) -> Iterator[Gate]:
     if facts.quorum is None:
         return
     seen = judge_votes(facts.quorum, target.sites)[0]
-    yield _gate(
-        f"{facts.quorum.cluster} keeps its quorum when it loses one voter", _OUTCOMES.get(seen.outcome), seen.why
+    cluster = facts.quorum.cluster
+    says = GateText(
+        f"{cluster} keeps quorum if it loses one voter",
+        f"{cluster} loses quorum if it loses one voter",
+        f"It is not known whether {cluster} keeps quorum if it loses one voter",
     )
+    yield _gate(says, _OUTCOMES.get(seen.outcome), seen.why)

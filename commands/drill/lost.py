@@ -14,7 +14,7 @@ from bot.api.actions import ManualStep, ReadBack, TypedField, can_be_typed
 from bot.api.arguments import Target
 from bot.api.continuity import Service
 from bot.api.facts import Unknown
-from bot.api.plan import Gate, GateOutcome, Group, Step, exists, missing
+from bot.api.plan import Gate, GateOutcome, GateText, Group, Step, exists, missing
 from bot.api.queries import Predicate
 from commands.continuity.facts import HostFacts
 from commands.continuity.replicas import format_span
@@ -32,7 +32,7 @@ WORDS = "powered off"
 _SILENT = ("timed out", "unreachable")  # kinds of Unknown that are silence; a refused login is an answer
 _RUNNING = 2  # EnabledState [doc]
 _NOT_STATED = (
-    "Nothing was failed over. Only what you have seen yourself, or heard from somebody who stands before it, may be typed: a host"
+    "Nothing was failed over. Only what you have seen yourself, or heard from someone standing at the machine, may be typed: a host"
     " that does not answer may still run its machines. Press Stop After Step to end here."
 )
 
@@ -110,10 +110,12 @@ def primary_of(end: End) -> str:
 
 def _is_silent(home: str, facts: DrillFacts) -> Gate:
     """Every host of the place, not only the machine's: it may run on any of them."""
-    says = f"Nothing in {home} answers"
+    says = GateText(
+        f"No host in {home} answers", f"Hosts in {home} answer", f"It is not known whether hosts in {home} answer"
+    )
     told = facts.hosts.get(home.casefold())
     if told is None:
-        return Gate(says, GateOutcome.NOT_KNOWN, "it was not asked", answerable=False)
+        return Gate.of(says, GateOutcome.NOT_KNOWN, "it was not asked", answerable=False)
     silent = (
         (told,) if isinstance(told, Unknown) else tuple(one.guests for one in told if isinstance(one.guests, Unknown))
     )
@@ -123,9 +125,9 @@ def _is_silent(home: str, facts: DrillFacts) -> Gate:
         answering += [home]  # it has just named its nodes
     answering = list(dict.fromkeys(answering))
     if answering:
-        measured = f"{join_names(answering)} answered: this is no lost place. Plan the failover instead, or mend what fails there"
-        return Gate(says, GateOutcome.BLOCKED, measured, answerable=False)
-    return Gate(says, GateOutcome.PASSED, join_names(one.target for one in silent), answerable=False)
+        measured = f"{join_names(answering)} answered: so the site is not lost. Plan the failover instead, or fix what fails there"
+        return Gate.of(says, GateOutcome.BLOCKED, measured, answerable=False)
+    return Gate.of(says, GateOutcome.PASSED, join_names(one.target for one in silent), answerable=False)
 
 
 def _has_answered(host: HostFacts) -> bool:
@@ -135,7 +137,11 @@ def _has_answered(host: HostFacts) -> bool:
 
 
 def _one_replica(name: str, away: str, ends: Sequence[End], facts: DrillFacts) -> Gate:
-    says = f"{name} has one replica in {away}, which is off"
+    says = GateText(
+        f"{name} has one replica in {away}, which is off",
+        f"{name} does not have exactly one replica in {away} that is off",
+        f"It is not known whether {name} has one replica in {away} that is off",
+    )
     told = facts.hosts.get(away.casefold())
     silent = (
         (told,)
@@ -145,24 +151,30 @@ def _one_replica(name: str, away: str, ends: Sequence[End], facts: DrillFacts) -
     if silent:
         measured = f"{join_names(one.target for one in silent)} did not answer"
         unknowns = missing("guests", *silent)
-        return Gate(says, GateOutcome.NOT_KNOWN, measured, unknowns=unknowns, answerable=False)
+        return Gate.of(says, GateOutcome.NOT_KNOWN, measured, unknowns=unknowns, answerable=False)
     if len(ends) != 1:
         where = join_names(end.on for end in ends) or "no host"
-        return Gate(says, GateOutcome.BLOCKED, f"it is on {where}", answerable=False)
+        return Gate.of(says, GateOutcome.BLOCKED, f"it is on {where}", answerable=False)
     (end,) = ends
     if end.is_replica is None or end.guest.power is Power.UNKNOWN:
-        return Gate(says, GateOutcome.NOT_KNOWN, f"{end.on} did not report its mode and state", answerable=False)
+        return Gate.of(says, GateOutcome.NOT_KNOWN, f"{end.on} did not report its mode and state", answerable=False)
     is_so = end.is_replica and end.guest.power is Power.OFF
     kind = "a replica" if end.is_replica else "no replica"
-    return Gate(
+    return Gate.of(
         says, GateOutcome.of(is_so), f"{kind}, {end.guest.power} on {end.on}, {_last(end, facts)}", answerable=False
     )
 
 
 def _names_its_primary(name: str, end: End) -> Gate:
-    says = f"The replica of {name} names the host that it was copied from"
+    says = GateText(
+        f"The replica of {name} names the host that it was copied from",
+        f"The replica of {name} does not name the host that it was copied from",
+        f"It is not known which host the replica of {name} was copied from",
+    )
     host = primary_of(end)
-    return Gate(says, GateOutcome.of(True if host else None), host or f"{end.on} did not report it", answerable=False)
+    return Gate.of(
+        says, GateOutcome.of(True if host else None), host or f"{end.on} did not report it", answerable=False
+    )
 
 
 def _last(end: End, facts: DrillFacts) -> str:
@@ -179,11 +191,11 @@ def _statement(home: str, ends: Sequence[End]) -> Step:
         f"State that the machines in {home} are off",
         ReadBack(
             f"{home} does not answer, and that is no proof that it is off: with only the link down, its machines still work, and two"
-            f" of each would. Go there, or call somebody who stands before it: {names}. Another host of {home} may run them by now, so"
+            f" of each would. Go there, or call someone standing at the machine: {names}. Another host of {home} may run them by now, so"
             " see that the whole place is without power, or unplugged from users and storage. Then type what was seen.",
             WITNESS,
             (
-                *(TypedField(f"Host that was seen off ({host})", "text", host) for host in hosts),
+                *(TypedField(f"Host seen powered off ({host})", "text", host) for host in hosts),
                 TypedField(f"Its state, in these words: {WORDS}", "text", WORDS),
             ),
             _NOT_STATED,

@@ -194,7 +194,7 @@ def _prepare(direction: Direction, pair: Pair, key: str) -> Step:
         undo=_on_machine(source, pair.vm_id, "RequestReplicationStateChange", REPLICATING),
         undo_guard=(_in_state(target, pair.vm_id, REPLICATING, PREPARED),),
         undone=(_in_state(source, pair.vm_id, REPLICATING, within=_FAILOVER_SECONDS),),
-        undo_says=f"let {source} replicate {pair.name} again",
+        undo_says=f"resume replication of {pair.name} from {source}",
     )
 
 
@@ -219,7 +219,7 @@ def _fail_over(direction: Direction, pair: Pair, key: str) -> Step:
         undo=_on_service(target, pair.vm_id, "RevertFailover", ()),
         undo_guard=(is_off(target, pair.vm_id, pair.name),),
         undone=(_in_state(target, pair.vm_id, REPLICATING, PREPARED, within=_FAILOVER_SECONDS),),
-        undo_says=f"take the failover of {pair.name} back on {target}",
+        undo_says=f"cancel the failover of {pair.name} on {target}",
     )
 
 

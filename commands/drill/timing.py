@@ -82,7 +82,7 @@ def _last_replication(told: AfterRun, step: str) -> datetime | None:
 
 def _against(name: str, span: timedelta, promised: timedelta | None) -> str:
     if promised is None:
-        return f"no {name} is promised"
+        return f"no {name} is set"
     return f"{name} {promised // timedelta(minutes=1)} min: {KEPT if span <= promised else BROKEN}"
 
 

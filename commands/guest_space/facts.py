@@ -180,7 +180,7 @@ async def find_guest_space(target: Target, ask: QueryClient, *, with_disks: bool
 
 
 async def _find_nodes(target: Target, ask: QueryClient) -> tuple[tuple[Node, ...] | Unknown, tuple[Group, ...]]:
-    """The nodes to ask, and the cluster's roles: they name the guests of a silent node."""
+    """The nodes to ask, and the cluster's roles: they name the guests on a silent node."""
     if not target.cluster:
         return (await look_at_host(target.name, ask),), ()
     nodes, groups = await asyncio.gather(
@@ -286,7 +286,7 @@ def _silent_hosts(
             found.append(Unknown(node.name, part.kind, f"{part.why} Not known: {whose}.", part.remedy))
         elif part.failed:
             first = part.failed[0]
-            says = f"{first.why} What its guests say of themselves is not known."
+            says = f"{first.why} What its guests report is not known."
             found.append(Unknown(node.name, first.kind, says, first.remedy))
     return tuple(found)
 

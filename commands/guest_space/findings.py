@@ -16,7 +16,7 @@ from commands.vss.suspects import Suspect
 ALONE = 8  # full guests that have a finding each; the rest share one
 BARS = 10
 LABEL = 20  # characters of a bar's label
-_USUAL = (  # what filled the guests of one cluster [1 note]
+_USUAL = (  # what filled the guests on one cluster [1 note]
     "Look for",
     "Old SQL Server backup files, leftover installers, application logs, growing log and tempdb files.",
 )

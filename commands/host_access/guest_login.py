@@ -28,7 +28,7 @@ _NOT_ALLOWED = "not allowed"
 
 @dataclass(frozen=True, slots=True)
 class GuestLoginFacts:
-    """What was found out of the guests of a cluster or host.
+    """What was found out of the guests on a cluster or host.
 
     Attributes:
         running: how many run, as far as is known.
@@ -90,7 +90,7 @@ def check_guest_login(name: str, facts: GuestLoginFacts) -> Verdict:
         if same_machine(hosted, "", told) is False:
             says = f"another machine answers at {hosted.told.fqdn}, so nothing is known of the login."
             return NotKnown(GUEST_LOGIN, Unknown(guest, "another machine", says, "Check its record in DNS."))
-        return Passed(GUEST_LOGIN, guest, f"a running guest of {name} can be logged in to")
+        return Passed(GUEST_LOGIN, guest, f"hvops can log in to a running guest of {name}")
     if told.kind == _NOT_ALLOWED:
         means = "Guests are not asked, so what is inside of them stays unknown."
         return finding(Severity.NOTE, GUEST_LOGIN, name, told.why, means=means, by_hand=told.remedy)

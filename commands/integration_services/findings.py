@@ -193,7 +193,7 @@ def _no_data(found: Sequence[GuestServices], names: Names) -> Finding:
         (
             (
                 "Means",
-                "hvops cannot see which system it runs, nor its version: nothing in the guest answers data exchange.",
+                "hvops cannot see its operating system or version: nothing in the guest answers data exchange.",
             ),
             ("By hand", f"{_DAEMON} {_SERVICE[:-1]}, {_AGAIN}."),
         ),
@@ -306,7 +306,7 @@ def _snapshot_findings(judged: Sequence[GuestServices], names: Names) -> list[Fi
         found.append(
             Finding(
                 Severity.WARNING,
-                "VSS SILENT",
+                "VSS NOT ANSWERING",
                 _whose(rest, names),
                 f"{_each(rest, names, _on)}: its VSS requestor does not answer the host."
                 if len(rest) == 1
@@ -341,7 +341,7 @@ def _hosts_differ(one: Disagreement) -> Finding:
         join_names([name for hosts in fewer for name in hosts], 4),
         f"{each} ({_short(one.name)}).",
         (
-            ("Means", "A guest that is up to date on one host is older, or newer, on another."),
+            ("Means", "A guest that is up to date on one host can count as older or newer on another."),
             ("By hand", "Install the same updates on these hosts first, then on the guests."),
         ),
     )
@@ -381,7 +381,7 @@ def unknown_of(facts: IntegrationFacts, judged: Sequence[GuestServices]) -> tupl
         found += _missing_parts(host)
     for one in judged:
         if one.state is State.NOT_JUDGED and not _by_its_host(one, facts):
-            found.append(Unknown(names[one.guest.vm_id], "not judged", f"on {one.host}: {one.why}"))
+            found.append(Unknown(names[one.guest.vm_id], "not checked", f"on {one.host}: {one.why}"))
     missing = [one for one in judged if one.snapshot is Snapshot.NOT_KNOWN and not _by_its_host(one, facts)]
     if missing:
         whose = join_names(names[one.guest.vm_id] for one in missing)
@@ -435,7 +435,7 @@ def _expected_notes(hosts: Iterable[HostServices]) -> list[str]:
 
 
 def _says_expected(expected: Expected, host: HostServices) -> str:
-    update = "Windows Update brings the guests' versions, so only their components are judged."
+    update = "Windows Update brings the guests' versions, so only their components are checked."
     modern = host.node.build is not None and host.node.build >= 14393  # noqa: PLR2004 - 2016
     if not expected.versions:
         return f"no expected version in {INSTALLER.rpartition(chr(92))[2]}; " + (
@@ -465,7 +465,7 @@ def _linux_backup_note(judged: Sequence[GuestServices], names: Names) -> str:
 
 def _idle_note(judged: Sequence[GuestServices], names: Names) -> str:
     found = [one for one in judged if one.state is State.NOT_RUNNING]
-    return f"Not running, so not judged: {join_names(names[one.guest.vm_id] for one in found)}." if found else ""
+    return f"Not running, so not checked: {join_names(names[one.guest.vm_id] for one in found)}." if found else ""
 
 
 def _log_notes(facts: IntegrationFacts, judged: Sequence[GuestServices], names: Names) -> list[str]:

@@ -64,7 +64,7 @@ _WORDS = {
     State.NO_DATA: "no data",
     State.OLDER: "older",
     State.OLDER_OWN: "older, own Windows",
-    State.NOT_JUDGED: "not judged",
+    State.NOT_JUDGED: "not checked",
     State.BY_UPDATE: "by Windows Update",
     State.NEWER: "newer than host",
     State.UP_TO_DATE: "up to date",

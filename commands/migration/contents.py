@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from bot.api.facts import Unknown
-from bot.api.plan import Gate, GateOutcome, OpenQuestion
+from bot.api.plan import Gate, GateOutcome, GateText, OpenQuestion
 from bot.api.queries import GuestWql, Predicate
 from bot.api.rows import Rows, get_str, readable
 from bot.api.sources import Source
@@ -62,16 +62,22 @@ def held_by(services: Sequence[str]) -> tuple[str, ...]:
 
 def contents_gates(name: str, services: tuple[str, ...] | Unknown) -> tuple[Gate, Gate]:
     """That somebody knows what the guest holds, and a warning for what a pause hurts."""
-    known, harmless = f"What {name} holds is known", f"{name} holds nothing that a short pause hurts"
+    silent = f"It is not known which services are running in {name}"
+    known = GateText(f"hvops knows which services are running in {name}", silent, silent)
+    harmless = GateText(
+        f"{name} runs no service that a short pause can hurt",
+        f"{name} runs services that a short pause can hurt",
+        f"It is not known whether {name} runs services that a short pause can hurt",
+    )
     if isinstance(services, Unknown):
-        open_ = (OpenQuestion(f"what {name} holds", services.why, services.remedy),)
+        open_ = (OpenQuestion(f"which services are running in {name}", services.why, services.remedy),)
         told = f"not known: {services.why.rstrip('.')}"
         return (
-            Gate(known, GateOutcome.NOT_KNOWN, told, unknowns=open_),
-            Gate(harmless, GateOutcome.NOT_KNOWN, told, blocks=False, unknowns=open_),
+            Gate.of(known, GateOutcome.NOT_KNOWN, told, unknowns=open_),
+            Gate.of(harmless, GateOutcome.NOT_KNOWN, told, blocks=False, unknowns=open_),
         )
     held = held_by(services)
     return (
-        Gate(known, GateOutcome.PASSED, f"{len(services)} services run in it"),
-        Gate(harmless, GateOutcome.of(not held), f"it is {join_names(held, 6)}" if held else "", blocks=False),
+        Gate.of(known, GateOutcome.PASSED, f"{len(services)} services"),
+        Gate.of(harmless, GateOutcome.of(not held), f"it is {join_names(held, 6)}" if held else "", blocks=False),
     )

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from bot.api.facts import Unknown
-from bot.api.plan import Gate, GateOutcome, OpenQuestion, missing
+from bot.api.plan import Gate, GateOutcome, GateText, OpenQuestion, missing
 from commands.drain.effects import NODE_LOSES_GUESTS, NODE_TAKES_GUESTS, resume_facts, together
 from commands.drain.facts import DrainFacts
 from commands.drain.gates import clustered_says, quorum_says
@@ -37,9 +37,13 @@ def gates_of(facts: FixFacts) -> tuple[Gate, ...]:
 def _all_said(facts: FixFacts) -> Gate:
     """A node that did not say is left as it is, and named: it only warns."""
     silent = [one for one in facts.needs if one.need.value in ("did not say", "cannot be told")]
-    says = "Every node reported its packages"
+    says = GateText(
+        "Every node reported its packages",
+        "Not every node reported its packages; the others are left as they are",
+        "It is not known whether every node reported its packages",
+    )
     told = join_names([f"{one.node}: {one.says}" for one in silent], 4) or pluralize(len(facts.needs), "node")
-    return Gate(says, GateOutcome.of(not silent), told, blocks=False, guards="worth")
+    return Gate.of(says, GateOutcome.of(not silent), told, blocks=False, guards="worth")
 
 
 def _of_node(need: NodeNeed, node: NodeFacts, facts: FixFacts) -> Iterator[Gate]:
@@ -78,15 +82,19 @@ def files_are_right(need: NodeNeed, files: Mapping[str, PackageFile | Unknown], 
     """Every update that is added, or added again, lies on the node as what it is called; read before anything is removed."""
     removed = {one.step.kb: one.identity for one in need.removes}
     for kb in need.adds:
-        says = f"The file of {kb} on {need.node} is that update"
+        says = GateText(
+            f"The package file on {need.node} is {kb}",
+            f"The package file of {kb} on {need.node} cannot be used",
+            f"It is not known whether the package file on {need.node} is {kb}",
+        )
         file = files.get(kb)
         if file is None:
             why = "the inventory names no file of it" if kb not in named else "it was not asked"
-            yield Gate(says, GateOutcome.BLOCKED, why)
+            yield Gate.of(says, GateOutcome.BLOCKED, why)
         elif isinstance(file, Unknown):
-            yield Gate(says, GateOutcome.NOT_KNOWN, f"not known: {file.why.rstrip('.')}", unknowns=missing(f"file of {kb}", file), answerable=False)  # fmt: skip
+            yield Gate.of(says, GateOutcome.NOT_KNOWN, f"not known: {file.why.rstrip('.')}", unknowns=missing(f"file of {kb}", file), answerable=False)  # fmt: skip
         else:
-            yield Gate(says, GateOutcome.of(not (why := _wrong(kb, file, removed))), why or file.identity)
+            yield Gate.of(says, GateOutcome.of(not (why := _wrong(kb, file, removed))), why or file.identity)
 
 
 def _wrong(kb: str, file: PackageFile, removed: Mapping[str, str]) -> str:
@@ -107,47 +115,61 @@ def _wrong(kb: str, file: PackageFile, removed: Mapping[str, str]) -> str:
 
 def updates_can_be_held(node: str, updater: Service | Unknown | None) -> Gate:
     """How Automatic Updates start has to be known: it is put back exactly so."""
-    says = f"The startup type of Automatic Updates on {node} is known"
+    says = GateText(
+        f"The startup type of Automatic Updates on {node} is known",
+        f"Automatic Updates on {node} has a startup type that hvops could not restore",
+        f"The startup type of Automatic Updates on {node} is not known",
+    )
     if isinstance(updater, Unknown):
-        return Gate(says, GateOutcome.NOT_KNOWN, f"not known: {updater.why.rstrip('.')}", unknowns=missing("services", updater), answerable=False)  # fmt: skip
+        return Gate.of(says, GateOutcome.NOT_KNOWN, f"not known: {updater.why.rstrip('.')}", unknowns=missing("services", updater), answerable=False)  # fmt: skip
     if updater is None:
-        return Gate(says, GateOutcome.PASSED, "it has no such service")
-    return Gate(says, GateOutcome.of(updater.start_mode in _MODES), f"startup type {updater.start_mode or 'not told'}")
+        return Gate.of(says, GateOutcome.PASSED, "it has no such service")
+    return Gate.of(
+        says, GateOutcome.of(updater.start_mode in _MODES), f"startup type {updater.start_mode or 'not told'}"
+    )
 
 
 def no_stuck_restart(node: str, flags: RebootFlags | None, updates: object) -> Gate:
     """A flag that asks for a restart and is older than the last one is a stuck update: one more restart does not help."""
-    says = f"No update is stuck on {node}"
+    says = GateText(
+        f"No update is stuck on {node}",
+        f"An update is stuck on {node}",
+        f"It is not known whether an update is stuck on {node}",
+    )
     if isinstance(updates, Unknown):
-        return Gate(says, GateOutcome.NOT_KNOWN, f"not known: {updates.why.rstrip('.')}", unknowns=missing("reboot flags", updates), answerable=False)  # fmt: skip
+        return Gate.of(says, GateOutcome.NOT_KNOWN, f"not known: {updates.why.rstrip('.')}", unknowns=missing("reboot flags", updates), answerable=False)  # fmt: skip
     if flags is None:
-        return Gate(says, GateOutcome.PASSED, "no reboot pending")
+        return Gate.of(says, GateOutcome.PASSED, "no reboot pending")
     told = f"wanted by {join_names(flags.wanted_by)}, {flags.age}"
     if flags.age is FlagAge.OLDER:
-        return Gate(says, GateOutcome.BLOCKED, f"{told}: look into CBS.log first, one more restart does not help")
+        return Gate.of(says, GateOutcome.BLOCKED, f"{told}: look into CBS.log first, one more restart does not help")
     if flags.age is FlagAge.NOT_KNOWN:
         question = OpenQuestion(
             f"whether {node} asks for a restart since its last start",
             "neither its start nor the events that ask for one tell",
             "In the System log: is an event that asks for a restart newer than the last start?",
         )
-        return Gate(says, GateOutcome.NOT_KNOWN, told, unknowns=(question,))
-    return Gate(says, GateOutcome.PASSED, f"{told}: the plan restarts it first")
+        return Gate.of(says, GateOutcome.NOT_KNOWN, told, unknowns=(question,))
+    return Gate.of(says, GateOutcome.PASSED, f"{told}: the plan restarts it first")
 
 
 def nothing_was_blocked(node: str, blocked: EventLog | Unknown) -> Gate:
     """An attack surface rule that blocks dism makes it fail with "access denied". It only warns: rules block other things too."""
-    says = f"Attack surface reduction has blocked nothing on {node} in 7 days"
+    says = GateText(
+        f"Attack surface reduction has blocked nothing on {node} in 7 days",
+        f"Attack surface reduction has blocked something on {node} in the last 7 days",
+        f"It is not known whether attack surface reduction has blocked anything on {node} in 7 days",
+    )
     if isinstance(blocked, Unknown):
         if blocked.kind == "absent":
-            return Gate(says, GateOutcome.PASSED, "not applicable: this Windows has no such log", blocks=False)
-        return Gate(says, GateOutcome.NOT_KNOWN, f"not known: {blocked.why.rstrip('.')}", blocks=False)
+            return Gate.of(says, GateOutcome.PASSED, "not applicable: this Windows has no such log", blocks=False)
+        return Gate.of(says, GateOutcome.NOT_KNOWN, f"not known: {blocked.why.rstrip('.')}", blocks=False)
     if not blocked.events:
-        return Gate(says, GateOutcome.PASSED, "no event 1121", blocks=False)
+        return Gate.of(says, GateOutcome.PASSED, "no event 1121", blocks=False)
     paths = dict.fromkeys(dict(event.data).get("Path", "") for event in blocked)
     named = join_names([path for path in paths if path], 2)
     told = f"{pluralize(len(blocked), 'event')} 1121{f', {named}' if named else ''}; hvops never works around one"
-    return Gate(says, GateOutcome.BLOCKED, told, blocks=False)
+    return Gate.of(says, GateOutcome.BLOCKED, told, blocks=False)
 
 
 def others_are_up(node: str, members: Sequence[Node]) -> Gate:
@@ -159,7 +181,12 @@ def others_are_up(node: str, members: Sequence[Node]) -> Gate:
         if away
         else f"{pluralize(len(others), 'other node')}, none down"
     )
-    return Gate(f"Every other node is up while {node} restarts", GateOutcome.of(not away and bool(others)), told)
+    says = GateText(
+        f"Every other node is up while {node} restarts",
+        f"{node} cannot restart while other nodes are not up",
+        f"It is not known whether every other node is up while {node} restarts",
+    )
+    return Gate.of(says, GateOutcome.of(not away and bool(others)), told)
 
 
 def votes_suffice(node: str, members: Sequence[Node]) -> Gate:
@@ -167,27 +194,33 @@ def votes_suffice(node: str, members: Sequence[Node]) -> Gate:
 
     A node can have been given no vote (KB2494036 [doc]), and nothing there tells it: so a person has to say.
     """
-    says = f"The quorum holds while {node} restarts"
+    says = GateText(
+        f"The cluster keeps quorum while {node} restarts",
+        f"The cluster could lose quorum while {node} restarts",
+        f"It is not known whether the cluster keeps quorum while {node} restarts",
+    )
     left = sum(not one.down for one in members) - 1
     of = len(members) + 1
     told = f"{left} of {len(members)} nodes left"
     if left * 2 <= of:
-        return Gate(says, GateOutcome.BLOCKED, f"{told}: no majority if a witness is away")
+        return Gate.of(says, GateOutcome.BLOCKED, f"{told}: no majority if a witness is away")
     question = OpenQuestion(
         f"whether every node but {node} has a vote",
-        "Windows Server 2008 R2 does not tell votes",
+        "Windows Server 2008 R2 does not report votes",
         "In Failover Cluster Manager, or with cluster.exe node /prop:NodeWeight.",
     )
-    return Gate(says, GateOutcome.NOT_KNOWN, f"{told}, if each has a vote", unknowns=(question,))
+    return Gate.of(says, GateOutcome.NOT_KNOWN, f"{told}, if each has a vote", unknowns=(question,))
 
 
 def guests_can_leave(node: str, guests: Sequence[Guest] | Unknown) -> Gate:
     """On 2008 R2 people move them; what is told is how many."""
-    says = f"The guests of {node} are known"
+    says = GateText(
+        f"The guests on {node} are known", f"The guests on {node} are not known", f"The guests on {node} are not known"
+    )
     if isinstance(guests, Unknown):
-        return Gate(says, GateOutcome.NOT_KNOWN, f"not known: {guests.why.rstrip('.')}", unknowns=missing("guests", guests), answerable=False)  # fmt: skip
+        return Gate.of(says, GateOutcome.NOT_KNOWN, f"not known: {guests.why.rstrip('.')}", unknowns=missing("guests", guests), answerable=False)  # fmt: skip
     running = [one for one in guests if one.power is not Power.OFF]
-    return Gate(says, GateOutcome.PASSED, f"{len(running)} of {pluralize(len(guests), 'guest')} not off")
+    return Gate.of(says, GateOutcome.PASSED, f"{len(running)} of {pluralize(len(guests), 'guest')} not off")
 
 
 def drained_of(facts: FixFacts) -> tuple[DrainFacts, ...]:

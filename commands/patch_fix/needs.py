@@ -110,7 +110,7 @@ def _whole(node: str, rule: UpdateRule, cumulative: Sequence[PackageFile | Unkno
     for kb in dict.fromkeys(step.kb for step in rule.steps):
         for one in cumulative:
             if not isinstance(one, Unknown) and kb.casefold() in one.description.casefold().split():
-                says = f"{kb} is a cumulative update there ({one.identity}) and is not taken apart"
+                says = f"{kb} is a cumulative update there ({one.identity}) and is not split"
                 return NodeNeed(node, Need.CUMULATIVE, says)
     return None
 

@@ -206,7 +206,7 @@ def _empty(at: Place, drain: DrainFacts | None) -> Step:
         deadline=LEAVE_HOURS * 3600,
         undo=_resume_2008(at),
         undone=(_is_up(at, within=120),),
-        undo_says=f"Resume {at.node}; its guests are moved back by people",
+        undo_says=f"Resume {at.node}; move its guests back by hand",
     )
 
 
@@ -249,7 +249,7 @@ def _resume(at: Place) -> Iterator[Step]:
     if at.is_2008:
         yield Step(
             key=f"resume-{at.key}",
-            description=f"Resume {at.node}; its guests are moved back by people",
+            description=f"Resume {at.node}; move its guests back by hand",
             act=_resume_2008(at),
             guard=(joined,),
             done=(_is_up(at, within=120),),
@@ -298,7 +298,7 @@ def _settled(at: Place, which: str, done: tuple[Check, ...]) -> Step:
     ).described_as(f"{at.node} has joined {at.cluster} again")
     return Step(
         key=f"settled-{which}-{at.key}",
-        description=f"Check that servicing on {at.node} has ended its work",
+        description=f"Check that servicing on {at.node} has finished",
         act=None,
         done=(*done, no_servicing_pending(at.node, SETTLE), joined),
     )
@@ -335,7 +335,7 @@ def _changed(
             before=newest_servicing(at.node),
             undo=RunProgram(at.node, "dism add package", make_params(path=path)),
             undone=(_is_added(at.node, kb, change.identity),),
-            undo_says=f"Add {kb} to {at.node} again; it is in force after the next restart",
+            undo_says=f"Add {kb} to {at.node} again; it becomes active after the next restart",
         )
     else:
         assert file is not None
@@ -350,7 +350,7 @@ def _changed(
             before=newest_servicing(at.node),
         )
     yield _restart(
-        at, str(number), mode, f": {kb} is {'gone' if change.step.does == 'remove' else 'in force'} after it only"
+        at, str(number), mode, f": {kb} is {'removed' if change.step.does == 'remove' else 'active'} only after that"
     )
     yield _settled(at, str(number), (then,))
 

@@ -107,7 +107,7 @@ def _loop(trail: Trail, loop: Loop) -> Finding:
         do = "Try it in a browser's private window before you change anything."
         lines = [("Means", means), ("By hand", do)]
         return Finding(Severity.WARNING, "LOOP WITHOUT COOKIES", site, says, tuple(lines))
-    lines = [("Means", "Browsers give up with “too many redirects”: nobody gets a page.")]
+    lines = [("Means", "Browsers give up with “too many redirects”: no page is shown.")]
     lines += [("Suspect", suspect), ("By hand", do)]
     lines += [("Next", _REMEMBERED)] if any(hop.known and hop.known.status in _PERMANENT for hop in at) else []
     return Finding(Severity.FAULT, "LOOP", site, says, tuple(lines))
@@ -196,7 +196,7 @@ def _end(trail: Trail) -> tuple[Finding, ...]:
         return ()
     site = _site(last)
     if last.leads_to is not None:
-        says = f"{MOST_HOPS} redirects and no page; no address came twice. hvops asks no more of them."
+        says = f"{MOST_HOPS} redirects and no page; no address came twice. hvops stops here."
         return (Finding(Severity.FAULT, "TOO MANY", site, says, (("Next", "See the hops in the table."),)),)
     if last.broken or answer.status in _NOT_MODIFIED_AND_CHOICES:
         says = last.broken or f"it answers {answer.status}, which is no page"

@@ -71,7 +71,7 @@ def plan(args: Args, facts: Facts) -> Plan:
     earlier = drain.state.drain if drain.state else None
     step = drain_step(drain.cluster.name, drain.node, earlier=earlier, flags=drain.tells_flags)
     return Plan(
-        reason=f"{drain.node} is up and holds {pluralize(len(drain.roles), 'guest')}; {_stand(gates)}.",
+        reason=f"{drain.node} is up with {pluralize(len(drain.roles), 'guest')}; {_stand(gates)}.",
         impact=impact(drain),
         rollback=f"Resume {drain.node} at any time: its guests come back.",
         locks=(cluster_lock(args.node),),
@@ -150,7 +150,7 @@ def undo_gates(args: Args, facts: Facts, back: Plan) -> tuple[Gate, ...]:
     del back
     if facts.drain is None:
         why = Unknown(args.node.name, "not asked", "it is in no cluster that is known now.")
-        return (nothing_known(f"Nothing is under way on {args.node.name}", why),)
+        return (nothing_known(args.node.name, why),)
     return gates_back(facts.drain)
 
 

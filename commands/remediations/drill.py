@@ -10,7 +10,7 @@ from bot.api.arguments import ServiceTarget
 from bot.api.command import Remediation, Risk, Role
 from bot.api.continuity import Service
 from bot.api.facts import Unknown
-from bot.api.plan import Gate, GateOutcome, Group, Plan, exists
+from bot.api.plan import Gate, GateOutcome, GateText, Group, Plan, exists
 from bot.api.query_client import QueryClient
 from bot.api.report import Remedy
 from commands.continuity.facts import service_of
@@ -42,7 +42,7 @@ class Part(str):
     choices = MappingProxyType({  # word -> what a form calls it
         "both": "There and back",
         "back": "Back only: bring a stopped service home",
-        "lost": "The other place is lost: by hand, looked at by hvops",
+        "lost": "The other site is lost: fail over by hand, hvops checks",
     })  # fmt: skip
 
     @classmethod
@@ -151,7 +151,7 @@ def _plan_by_hand(args: Args, facts: DrillFacts) -> Plan:
             " replica part, and one of them is lost: that is why somebody has to see it off first."
         ),
         rollback=(
-            "Until a machine is started in the recovery place: Hyper-V Manager, Cancel Failover. After that a person decides which"
+            "Until a machine is started in the recovery place: Hyper-V Manager, Cancel Failover. After that, someone must decide which"
             " side counts; never start a machine on both sides."
         ),
         locks=tuple(sorted(_lock(place, facts) for place in (home, away))),
@@ -164,7 +164,7 @@ def _plan_by_hand(args: Args, facts: DrillFacts) -> Plan:
         ),
         current_state=f"{home} silent; {age_in_words(service, facts)}",
         expected_state=f"in {away}, without a replica until {home} is back",
-        title=f"Fail {service.name} over to {away} by hand, {home} being lost",
+        title=f"Fail {service.name} over to {away} by hand, with {home} lost",
         promises=promises(service.rto_minutes, service.rpo_minutes),
         touches=tuple(dict.fromkeys(end.on for each in replicas(service, facts).values() for end in each)),
     )
@@ -175,7 +175,7 @@ def _impossible(service: Service) -> str:
     if len(service.places) > PLACES:
         first, *others = service.places
         return (
-            f"No plan for {service.name}: it has {len(service.places)} places, and a drill goes from one to one other, so hvops"
+            f"No plan for {service.name}: it has {len(service.places)} places, and a drill runs between exactly two places, so hvops"
             f" cannot tell which of {join_names(others)} is meant; a copy of a copy (extended replica) cannot be reversed at all."
             f" Write a service of its own for each pair in the inventory, such as [service.{service.name}-{others[0]}] with"
             f" places {first} and {others[0]} and the guests that replicate there, and drill that."
@@ -194,7 +194,7 @@ def _not_found(service: Service, facts: DrillFacts, gates: tuple[Gate, ...]) -> 
         return blocking_reason(service.name, gates)
     word = "does" if len(silent) == 1 else "do"
     return (
-        f"No plan for {service.name}: {join_names(silent)} {word} not answer, and a side that does not answer is never taken for"
+        f"No plan for {service.name}: {join_names(silent)} {word} not answer, and a side that does not answer is never assumed to be"
         " off. No unplanned failover is made from silence: if the machine still runs there, two of it would take work at the same"
         f" time. Bring the silent side back. If it is lost, /drill {service.name} --only lost is the runbook: somebody of the"
         f" {WITNESS} role types which hosts they have seen off, and people fail over by hand."
@@ -214,8 +214,8 @@ def _impact(service: Service, *, both: bool) -> str:
         if minutes
     ]
     return (
-        f"{service.name} is down {down}, from the shutdown of {pluralize(len(service.guests), 'machine')} until somebody has"
-        f" checked it on the other side. hvops does not notify users: tell them before you start. Objectives: {', '.join(promised) or 'nothing'}."
+        f"{service.name} is down {down}, from shutdown of {pluralize(len(service.guests), 'machine')} until somebody has"
+        f" checked it on the other side. hvops does not notify users: tell them before you start. Targets: {', '.join(promised) or 'nothing'}."
     )
 
 
@@ -248,10 +248,14 @@ def undo_gates(args: Args, facts: DrillFacts, back: Plan) -> tuple[Gate, ...]:
         if " and its replica are known" in one.description
     ]
     started = [pair for pair in facts.pairs if pair.away.guest.power is not Power.OFF]
-    says = f"No machine of {service.name} has started on the other side"
+    says = GateText(
+        f"No machine of {service.name} has started on the other side",
+        f"Machines of {service.name} have started on the other side",
+        f"It is not known whether machines of {service.name} have started on the other side",
+    )
     names = join_names(f"{pair.name} on {pair.away.on}" for pair in started)
     measured = f"{names}: reverting discards what was written there; /drill {service.name} --only back brings it home with its data"
-    return (*known, Gate(says, GateOutcome.of(not started), measured if started else "", answerable=False))
+    return (*known, Gate.of(says, GateOutcome.of(not started), measured if started else "", answerable=False))
 
 
 COMMAND = Remediation(Role.OPERATOR, Risk.HIGH, Args, collect, plan, undo_gates, describe_drill, plan_on=plan_on)

@@ -139,7 +139,7 @@ def _reason(service: VirtualService, wanted: fix.Wanted) -> str:
     """Why, with what was measured."""
     now = as_checked(service.check, service.servers[0]) if service.servers else None
     if wanted.request is None:
-        return f"No request for {wanted.name or 'no name'} is answered well by every real server."
+        return f"No request for {wanted.name or 'no name'} is answered with success by every real server."
     both = "Both" if len(wanted.told) == 2 else f"All {len(wanted.told)}"  # noqa: PLR2004 - two are both
     both = "The one" if len(wanted.told) == 1 else both
     is_one = len(wanted.told) == 1

@@ -1,4 +1,4 @@
-"""Bring a cluster's nodes to one set of updates, node by node: drain, remove and add packages, restart, prove, resume."""
+"""Bring all nodes of a cluster to the same updates, node by node: drain, remove and add packages, restart, prove, resume."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from bot.api.arguments import ClusterTarget
 from bot.api.command import Remediation, Risk, Role
 from bot.api.facts import Unknown
-from bot.api.plan import Gate, GateOutcome, Group, Plan, bound
+from bot.api.plan import Gate, Group, Plan, bound
 from bot.api.query_client import QueryClient
 from bot.api.report import Remedy
 from bot.api.updates import UpdateRule
@@ -17,7 +17,7 @@ from commands.drain.effects import gates_back
 from commands.drain.gates import nothing_known
 from commands.drain.roles import moved_with_them
 from commands.formatting import join_names, pluralize, sentences
-from commands.no_plan import cluster_lock, held, no_plan
+from commands.no_plan import blocking_reason, cluster_lock, held, no_plan
 from commands.patch_fix.by_hand import CLIENTS, NO_WUSA, wsus_group
 from commands.patch_fix.facts import FixFacts, find_fix_facts
 from commands.patch_fix.gates import drained_of, gates_of
@@ -138,18 +138,14 @@ def _nothing(on: str, word: str, facts: FixFacts) -> str:
     told = "; ".join(f"{one.node}: {one.says}" for one in facts.needs[:4])
     more = f"; {pluralize(len(facts.needs) - 4, 'more node')}" if len(facts.needs) > 4 else ""  # noqa: PLR2004 - those shown
     if kinds & {Need.UNKNOWN, Need.UNCLEAR}:
-        return f"No plan for {on}: no node is known to need {word}, and not every node could be judged. {told}{more}."
+        return f"No plan for {on}: no node is known to need {word}, and not every node could be checked. {told}{more}."
     if kinds <= {Need.ELSEWHERE, Need.CUMULATIVE, Need.EXEMPT}:
         return f"No plan for {on}: refused, there is nothing to do here by the rule {word}. {told}{more}."
     return f"Nothing to fix on {on} by the rule {word}. {told}{more}."
 
 
 def _held(on: str, gates: Sequence[Gate]) -> str:
-    said = "; ".join(
-        f"“{gate.description}” is {'not known' if gate.outcome is GateOutcome.NOT_KNOWN else 'not so'}: {gate.measured}"
-        for gate in held(gates)
-    )
-    return f"No plan yet for {on}. {said}."
+    return blocking_reason(on, held(gates))
 
 
 def _so_far(needs: Sequence[NodeNeed]) -> str:
@@ -198,8 +194,8 @@ def undo_gates(args: Args, facts: FixFacts, back: Plan) -> tuple[Gate, ...]:
     del back
     drains = drained_of(facts)
     if facts.unfound is not None or not facts.needs:
-        why = facts.unfound or Unknown(args.target.name, "not asked", "its rule is not known any more.")
-        return (nothing_known(f"Nothing is under way on {args.target.name}", why),)
+        why = facts.unfound or Unknown(args.target.name, "not asked", "its rule is no longer known.")
+        return (nothing_known(args.target.name, why),)
     return tuple({gate.description: gate for one in drains for gate in gates_back(one)}.values())
 
 

@@ -1,4 +1,4 @@
-"""Fix a virtual machine that SCVMM shows as Missing: VMM's own refresh, then a live migration, its database last."""
+"""Fix a virtual machine that SCVMM shows as Missing: VMM's own refresh, then a live migration, its database as a last resort."""
 
 from __future__ import annotations
 
@@ -190,7 +190,7 @@ def _records(server: str, found: find_missing_vms.Facts) -> tuple[Compared, ...]
         return f"{found.layout.target}: {found.layout.why}"
     if not found.layout.is_known:
         lacks = f"Its schema lacks {join_names(found.layout.lacks, 4)}"
-        return f"VMM {server} is of a version that hvops does not know. {lacks}. By hand: Read-SCVirtualMachine."
+        return f"VMM {server} is a version that hvops does not know. {lacks}. By hand: Read-SCVirtualMachine."
     for part in (found.hosts, found.machines):
         if isinstance(part, Unknown):
             return f"{part.target}: {part.why}"
@@ -321,7 +321,7 @@ def _by_migration(facts: Facts, chosen: Resolved, repair: Repair) -> Plan:
     assert one.real is not None  # else it was refused
     whole = Plan(
         reason=because(one),
-        impact=f"{one.machine.name} moves live to {node.name}. {_how(facts)}",
+        impact=f"{one.machine.name} live-migrates to {node.name}. {_how(facts)}",
         rollback="Move it back in the same way.",
         locks=_locks_of_move(facts, repair),
         gates=_move_gates(facts, MoveFacts(move, one.real.guest, node.name)),
@@ -347,7 +347,7 @@ def _how(facts: Facts) -> str:
     if proof is not None:
         return f"hvops moves it: {proof.says}."
     if found is not None and isinstance(found.proved, Unknown):
-        return f"Someone must move it by hand: what was proved on {found.cluster} is not known: {found.proved.why}"
+        return f"Someone must move it by hand: it is not known which migration method was proved on {found.cluster}: {found.proved.why}"
     if found is not None and isinstance(found.resource, Unknown):
         return f"Someone must move it by hand: {found.resource.why}"
     where = found.cluster if found is not None else "its cluster"
@@ -380,7 +380,9 @@ def _by_database(facts: Facts, chosen: Resolved, repair: Repair) -> Plan:
     if one.verdict is not RecordStatus.LOST:
         return no_plan(f"No plan for {name} in the database: it is {one.verdict}. Refresh it in VMM.")
     if release == OLDEST and repair.power is not Power.RUNNING:
-        return no_plan(f"No plan for {name} in the database: of VMM 2008 R2 only the state of a running one is known.")
+        return no_plan(
+            f"No plan for {name} in the database: for VMM 2008 R2, only the state code of a running machine is known."
+        )
     clustered = facts.clustered.get(chosen.server)
     if repair.host and clustered and (why := owned_by_cluster(repair.host, [SERVICE], clustered)):
         return no_plan(f"No plan for {name} in the database: {why}")
@@ -406,13 +408,17 @@ def _now(chosen: Resolved) -> str:
 
 
 def _mended(chosen: Resolved, repair: Repair) -> str:
-    return f"VMM {chosen.server} shows {chosen.record.machine.name} on {repair.node.name}, and not as Missing"
+    return f"VMM {chosen.server} shows {chosen.record.machine.name} on {repair.node.name}, no longer as Missing"
 
 
 def _gates(facts: Facts, chosen: Resolved, repair: Repair, release: str) -> tuple[Gate, ...]:
     found, service = facts.found[chosen.server], facts.services.get(chosen.server)
     return (
-        Gate(f"The schema of {chosen.server} is known", outcome=GateOutcome.PASSED, measured=f"VMM {release}"),
+        Gate(
+            f"hvops knows the database schema of VMM {chosen.server}",
+            outcome=GateOutcome.PASSED,
+            measured=f"VMM {release}",
+        ),
         all_answered(len(found.seen), _silent(found)),
         no_vmm_job(chosen.server, found.running_jobs),
         backed_up(chosen.server, facts.backups[chosen.server]),
@@ -430,7 +436,7 @@ def _by_hand(facts: Facts, chosen: Resolved, repair: Repair) -> tuple[str, ...]:
         why = f"the inventory names no host for VMM {chosen.server}"
     else:
         why = service.why.rstrip(".") if isinstance(service, Unknown) else "there is no such service on its host"
-    return (f"A person stops and starts {SERVICE}: {why}.",)
+    return (f"{SERVICE} must be stopped and started by hand: {why}.",)
 
 
 def _not_asked(server: str) -> Unknown:

@@ -9,7 +9,7 @@ from bot.api.actions import ManualStep
 from bot.api.arguments import HostTarget
 from bot.api.command import Remediation, Risk, Role
 from bot.api.facts import Unknown, value_of
-from bot.api.plan import Gate, GateOutcome, Group, OpenQuestion, Plan, Step
+from bot.api.plan import Gate, GateOutcome, GateText, Group, OpenQuestion, Plan, Step
 from bot.api.query_client import QueryClient
 from commands.formatting import format_size, join_names, pluralize, sentences
 from commands.no_plan import no_plan, or_no_plan
@@ -106,50 +106,58 @@ def _impact(on: str, auditing: Auditing) -> str:
         others = (
             f"Group Policy sets auditing there too ({join_names(policies, 4)}), and a refresh in between sets it anew."
         )
-    return sentences((f"For a minute {on} audits every access to its objects: its Security log grows.", log, others))
+    return sentences((f"For about a minute {on} audits all object access, so its Security log grows.", log, others))
 
 
 def _does_not_stop(on: str, auditing: Auditing) -> Gate:
     """With CrashOnAuditFail, the first audit that a full log does not take stops Windows (C0000244) [doc]."""
-    says = f"{on} does not stop when an audit cannot be written"
+    says = GateText(
+        f"{on} does not halt when a security event cannot be logged",
+        f"{on} can halt when a security event cannot be logged",
+        f"It is not known whether {on} halts when a security event cannot be logged",
+    )
     crash, full = auditing.crash, auditing.when_full
     if isinstance(crash, Unknown):
         missing = OpenQuestion(f"CrashOnAuditFail of {on}", crash.why, crash.remedy)
         told = f"CrashOnAuditFail is not known: {crash.why.rstrip('.')}"
-        return Gate(says, GateOutcome.NOT_KNOWN, told, unknowns=(missing,))
+        return Gate.of(says, GateOutcome.NOT_KNOWN, told, unknowns=(missing,))
     if crash is CrashOnAuditFail.OFF:
-        return Gate(says, GateOutcome.PASSED, "CrashOnAuditFail is 0")
+        return Gate.of(says, GateOutcome.PASSED, "CrashOnAuditFail is 0")
     if crash is CrashOnAuditFail.TRIPPED:
         told = (
             "CrashOnAuditFail is 2: an audit has failed already, and only administrators may log on until the Security log"
             " is cleared and the value is 1 again"
         )
-        return Gate(says, GateOutcome.BLOCKED, told)
+        return Gate.of(says, GateOutcome.BLOCKED, told)
     if full is WhenFull.OVERWRITES:
-        return Gate(says, GateOutcome.PASSED, f"CrashOnAuditFail is 1, and the Security log {full}")
+        return Gate.of(says, GateOutcome.PASSED, f"CrashOnAuditFail is 1, and the Security log {full}")
     if full is WhenFull.KEEPS:
         told = f"CrashOnAuditFail is 1, and a full Security log {full}: the first audit then stops {on} with C0000244"
-        return Gate(says, GateOutcome.BLOCKED, told)
+        return Gate.of(says, GateOutcome.BLOCKED, told)
     if full is WhenFull.ARCHIVES:
         why = f"a full one {full}, which counts only from the next start or clearing on, and takes a volume with room"
     else:
         why = full.why if isinstance(full, Unknown) else "neither its service nor a policy says it."
     missing = OpenQuestion(f"what a full Security log of {on} does", why, f"On {on}: wevtutil gl Security")
     told = f"CrashOnAuditFail is 1, and what a full Security log does is not known: {why.rstrip('.')}"
-    return Gate(says, GateOutcome.NOT_KNOWN, told, unknowns=(missing,))
+    return Gate.of(says, GateOutcome.NOT_KNOWN, told, unknowns=(missing,))
 
 
 def _no_other_policy(on: str, auditing: Auditing) -> Gate:
     """Only a warning: a refresh in between is seen by the comparison at the end, and the policy wins either way."""
-    says = f"No Group Policy sets an advanced audit policy on {on}"
+    says = GateText(
+        f"No Group Policy sets an advanced audit policy on {on}",
+        f"A Group Policy sets an advanced audit policy on {on}",
+        f"It is not known whether a Group Policy sets an advanced audit policy on {on}",
+    )
     policies = auditing.policies
     if isinstance(policies, Unknown):
         missing = OpenQuestion(f"which Group Policy sets auditing on {on}", policies.why, policies.remedy)
         told = f"not known: {policies.why.rstrip('.')}"
-        return Gate(says, GateOutcome.NOT_KNOWN, told, blocks=False, unknowns=(missing,))
+        return Gate.of(says, GateOutcome.NOT_KNOWN, told, blocks=False, unknowns=(missing,))
     told = f"{join_names(policies, 4)} {'does' if len(policies) == 1 else 'do'}" if policies else "none was applied"
     ignored = "; a legacy audit policy is passed over" if auditing.ignores_legacy is True else ""
-    return Gate(says, GateOutcome.of(not policies), f"{told}{ignored}", blocks=False)
+    return Gate.of(says, GateOutcome.of(not policies), f"{told}{ignored}", blocks=False)
 
 
 def _no_legacy_policy(on: str, auditing: Auditing) -> tuple[Gate, ...]:
@@ -165,8 +173,12 @@ def _no_legacy_policy(on: str, auditing: Auditing) -> tuple[Gate, ...]:
         f"On {on}: gpresult /scope computer /v, Audit Policy.",
     )
     told = "not known: one overwrites the subcategories at the next refresh, since SCENoApplyLegacyAuditPolicy is 0"
-    says = f"No legacy audit policy of a Group Policy applies to {on}"
-    return (Gate(says, GateOutcome.NOT_KNOWN, told, blocks=False, unknowns=(missing,)),)
+    says = GateText(
+        f"No legacy audit policy of a Group Policy applies to {on}",
+        f"A legacy audit policy of a Group Policy applies to {on}",
+        f"It is not known whether a legacy audit policy of a Group Policy applies to {on}",
+    )
+    return (Gate.of(says, GateOutcome.NOT_KNOWN, told, blocks=False, unknowns=(missing,)),)
 
 
 def _refused(on: str, facts: Facts) -> str:

@@ -97,7 +97,7 @@ def plan(args: Args, facts: Facts) -> Plan:
     one = machine(found)
     whole = Plan(
         reason=f"{_proved_words(found)} {name} runs on {found.node}; the way that is tried is {way.method}.",
-        impact=f"{name} moves live to {to} and back; it pauses for a moment at the end of each move.",
+        impact=f"{name} live-migrates to {to} and back; it pauses for a moment at the end of each move.",
         rollback=(
             f"None is needed once both moves are done. Should the second one fail, {name} goes on running on {to}: move it back"
             " in Failover Cluster Manager."

@@ -36,7 +36,7 @@ def plan(args: Args, facts: RedeployFacts) -> Plan:
     look = (Remedy("Check Boot Layout", f"/check-boot-layout {on}"),)
     judged = judge(on, facts.boot)
     if isinstance(judged, Unknown):
-        return no_plan(f"No plan for {on}: how it starts cannot be told. {judged.why}", remedies=look)
+        return no_plan(f"No plan for {on}: how it boots cannot be determined. {judged.why}", remedies=look)
     if refusal := _not_wanted(on, judged):
         return no_plan(refusal, remedies=look, is_done_already=judged.layout is Layout.UEFI)
     size = format_size(judged.disk.size or 0)

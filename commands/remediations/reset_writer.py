@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from bot.api.arguments import HostTarget
 from bot.api.command import Remediation, Risk, Role
 from bot.api.facts import Unknown
-from bot.api.plan import UNDO, Gate, Group, Plan, bound
+from bot.api.plan import UNDO, Gate, GateText, Group, Plan, bound
 from bot.api.query_client import QueryClient
 from bot.api.report import Remedy
 from commands.drain.blockers import locked_words, reasons, release_remedies
@@ -156,7 +156,7 @@ def _too_early(node: NodeVerdict, one: WriterVerdict) -> Plan | None:
         WriterStatus.BUSY: f"{node.backup.says} Waiting is normal meanwhile: let it end, then check again.",
         WriterStatus.ERROR: "It is stable again; the error is of an earlier backup. Retry the backup job: a reset would only hide it.",
         WriterStatus.EXPECTED: "That is expected on this Windows.",
-        WriterStatus.UNREAD: "What vssadmin prints of it cannot be read: look on the host."
+        WriterStatus.UNREAD: "The vssadmin output for it cannot be read: look on the host."
         if one.writer.unreadable
         else "Its last error is in a language not known here: read it on the host.",
     }.get(one.verdict, "No source describes this state, so nothing says that a restart would help.")
@@ -195,7 +195,7 @@ def _hyper_v(args: Args, facts: ResetFacts, node: NodeVerdict, one: WriterVerdic
         gates=together(
             gate_stuck_twice(one, facts.writers.now),
             curable(node, one),
-            (_no_job(args, facts), readable(node), has_room(f"No guest on {node.name} is short of space", facts.space)),
+            (_no_job(args, facts), readable(node), has_room(_room_of(node.name), facts.space)),
             _effects(args, facts, replace(drain, judged_backup=node.backup), drained=drained),
         ),
         groups=(Group("reset", steps),),
@@ -227,6 +227,14 @@ def _jobs(args: Args, facts: ResetFacts) -> tuple[BackupJob, ...]:
     """The backup jobs known to lean on the node."""
     found = facts.own_jobs(args.node)
     return () if isinstance(found, Unknown) else found
+
+
+def _room_of(node: str) -> GateText:
+    return GateText(
+        f"Every guest on {node} has enough free space",
+        f"Guests on {node} are short of space",
+        f"It is not known whether every guest on {node} has enough free space",
+    )
 
 
 def _no_job(args: Args, facts: ResetFacts) -> Gate:
@@ -268,7 +276,7 @@ def _free_the_guest(args: Args, facts: ResetFacts, node: NodeVerdict, drain: Dra
         else "First: find the guest without room and free 1 GB or more on each of its full volumes, then"
     )
     then = (
-        f"resume job {jobs[0].number}; the writer recovers by itself"
+        f"resume job {jobs[0].number}; the writer recovers on its own"
         if jobs
         else f"let its backup job go on, or end it {node.backup.where_to_see}"
         if node.backup.where_to_see
@@ -276,7 +284,7 @@ def _free_the_guest(args: Args, facts: ResetFacts, node: NodeVerdict, drain: Dra
     )
     gates = (
         _no_job(args, facts),
-        has_room(f"No guest on {node.name} is short of space", facts.space),
+        has_room(_room_of(node.name), facts.space),
         no_locks(drain.node, drain.guests, drain.cluster),
     )
     resumes = [Remedy("Resume Backup…", f"/resume-backup {job.number}", primary=True) for job in resumable[:1]]
@@ -299,7 +307,7 @@ def _other(args: Args, facts: ResetFacts, node: NodeVerdict, one: WriterVerdict)
     steps = reset_steps(node.name, rule.service, one.writer, _no_error(node), twins=_twins(node, one))
     whole = Plan(
         reason=_seen(node, one),
-        impact=sentences((f"The service {rule.service} of {node.name} is away for a moment.", rule.why)),
+        impact=sentences((f"The service {rule.service} of {node.name} is unavailable for a moment.", rule.why)),
         rollback=f"Start {rule.service} if it is stopped.",
         locks=(cluster_lock(args.node),),
         gates=(
@@ -359,7 +367,7 @@ def undo_gates(args: Args, facts: ResetFacts, back: Plan) -> tuple[Gate, ...]:
         return ()
     if facts.drain is None:
         why = Unknown(args.node.name, "not asked", "it is in no cluster that is known now.")
-        return (nothing_known(f"Nothing is under way on {args.node.name}", why),)
+        return (nothing_known(args.node.name, why),)
     return gates_back(facts.drain)
 
 

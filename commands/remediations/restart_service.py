@@ -12,12 +12,13 @@ from graphlib import CycleError, TopologicalSorter
 from bot.api.arguments import HostTarget
 from bot.api.command import Remediation, Risk, Role
 from bot.api.facts import Unknown, value_of
-from bot.api.plan import Check, Gate, GateOutcome, Group, OpenQuestion, Plan, missing
+from bot.api.plan import Check, Gate, GateOutcome, GateText, Group, OpenQuestion, Plan, missing
 from bot.api.query_client import QueryClient
 from bot.api.report import Remedy
 from commands.drain.steps import gate_no_locks, is_drained
 from commands.formatting import join_names, pluralize, sentences
 from commands.no_plan import cluster_lock, no_plan, or_no_plan
+from commands.sources.backup_state import no_backup_text
 from commands.sources.cluster_services import ClusterServices, find_cluster_services
 from commands.sources.rules import writer_services
 from commands.sources.services import (
@@ -182,10 +183,10 @@ def _restart(args: Args, facts: RestartFacts, one: Service, dependents: tuple[st
         title=f"Restart {one.label} on {on}",
         reason=f"Someone asked for a restart of {one.label}, which is running on {on}.",
         impact=_impact(on, one, running, stays),
-        rollback=f"If a step fails, hvops tries to start every service it stopped: {back}. A cancel leaves them stopped: press Undo… then. After a successful restart there is nothing to undo.",
+        rollback=f"If a step fails, hvops tries to start every service it stopped: {back}. If you press Stop After Step, they stay stopped: press Undo… then. After a successful restart there is nothing to undo.",
         locks=(cluster_lock(args.host),),
         gates=(
-            Gate(f"{one.name} runs on {on}", GateOutcome.PASSED, one.state, guards="worth"),
+            Gate(f"{one.name} is running on {on}", GateOutcome.PASSED, one.state, guards="worth"),
             _enabled(on, one),
             _stoppable(on, one),
             _process_known(on, one, stays),
@@ -310,10 +311,7 @@ def _hung(args: Args, facts: RestartFacts, one: Service) -> str:
     if vital := [name for name in others if _why_never(name)]:
         away = f"Drain {args.host.name} and reboot it" if args.host.cluster else f"Reboot {args.host.name}"
         return f"{shared}. Never end that process on a running host: {join_names(vital, 40)} would go with it. {away} instead."
-    return (
-        f"{shared}. Whoever ends that process on the host ends those too, and starts them again afterwards. See that they can"
-        " be away first."
-    )
+    return f"{shared}. Ending that process also ends those services; start them again afterwards. First make sure that they can be down."
 
 
 def _dependents(on: str, facts: RestartFacts, one: Service) -> tuple[str, ...] | Unknown:
@@ -410,9 +408,7 @@ def _writer_gates(args: Args, facts: RestartFacts) -> tuple[Gate, ...]:
     if found.node is None:
         why = found.silence.why if found.silence else "its writers were not told."
         question = OpenQuestion(f"VSS writers of {on}", why, found.silence.remedy if found.silence else "")
-        return (
-            Gate(f"No backup is running on {on}", GateOutcome.NOT_KNOWN, f"not known: {why}", unknowns=(question,)),
-        )
+        return (Gate.of(no_backup_text(on), GateOutcome.NOT_KNOWN, f"not known: {why}", unknowns=(question,)),)
     return WRITERS_STOP.judge(
         WriterStopFacts(on, found.node.backup, found.own_jobs(args.host), facts.now, found.unplaced_jobs(args.host))
     )
@@ -437,7 +433,12 @@ def _enabled(on: str, one: Service) -> Gate:
     known = None if not one.start_mode else one.start_mode != DISABLED
     unknowns = () if one.start_mode else (OpenQuestion(f"start mode of {one.name} on {on}", "its row is empty"),)
     measured = one.start_mode or "not known"
-    return Gate(f"{one.name} is not disabled on {on}", GateOutcome.of(known), measured, unknowns=unknowns)
+    says = GateText(
+        f"{one.name} is not disabled on {on}",
+        f"{one.name} is disabled on {on}, so it could not be started again",
+        f"It is not known whether {one.name} is disabled on {on}",
+    )
+    return Gate.of(says, GateOutcome.of(known), measured, unknowns=unknowns)
 
 
 def _stoppable(on: str, one: Service) -> Gate:
@@ -445,7 +446,12 @@ def _stoppable(on: str, one: Service) -> Gate:
     told = {True: "", False: "it does not accept a stop right now", None: "not known"}[one.accepts_stop]
     silent = one.accepts_stop is None
     unknowns = (OpenQuestion(f"whether {one.name} on {on} accepts a stop", "its row is empty"),) if silent else ()
-    return Gate(f"{one.name} on {on} can be stopped", GateOutcome.of(one.accepts_stop), told, unknowns=unknowns)
+    says = GateText(
+        f"{one.name} on {on} can be stopped",
+        f"{one.name} on {on} cannot be stopped now",
+        f"It is not known whether {one.name} on {on} can be stopped",
+    )
+    return Gate.of(says, GateOutcome.of(one.accepts_stop), told, unknowns=unknowns)
 
 
 def _stays(facts: RestartFacts, one: Service, running: Sequence[Service]) -> tuple[str, ...]:
@@ -461,8 +467,11 @@ def _stays(facts: RestartFacts, one: Service, running: Sequence[Service]) -> tup
 def _process_known(on: str, one: Service, stays: Sequence[str]) -> Gate:
     """What the last check compares: no person's word can stand for it."""
     shared = f", shared with {join_names(stays, 4)}" if stays else ""
-    return Gate(
-        f"The process ID of {one.name} on {on} is known",
+    return Gate.of(
+        GateText(
+            f"The process ID of {one.name} on {on} is known",
+            *(f"The process ID of {one.name} on {on} is not known",) * 2,
+        ),
         GateOutcome.of(True if one.process_id else None),
         f"process {one.process_id}{shared}" if one.process_id else "not known",
         guards="worth",
@@ -478,28 +487,36 @@ def _dependents_gates(
 
     The steps follow from what depends on it, so no person's word can stand for that.
     """
-    says = f"The services that depend on {one.name} are known"
+    says = GateText(
+        f"The services that depend on {one.name} are known",
+        f"The services that depend on {one.name} are not known",
+        f"The services that depend on {one.name} are not known",
+    )
     if isinstance(dependents, Unknown):
         why, unknowns = dependents.why.rstrip("."), missing(f"services that depend on {one.name}", dependents)
-        return (Gate(says, GateOutcome.NOT_KNOWN, f"not known: {why}", unknowns=unknowns, answerable=False),)
+        return (Gate.of(says, GateOutcome.NOT_KNOWN, f"not known: {why}", unknowns=unknowns, answerable=False),)
     unlisted = [other for other in also if isinstance(other, str)]
     if unlisted:
         names, one_only = join_names(unlisted, 4), len(unlisted) == 1
         depend, them = ("depends", "it as a service") if one_only else ("depend", "them as services")
         absent = f"not known: {names} {depend} on {one.name}, but {on} does not list {them}"
         unknowns = tuple(OpenQuestion(f"service {other} of {on}", f"{on} does not list it") for other in unlisted)
-        return (Gate(says, GateOutcome.NOT_KNOWN, absent, unknowns=unknowns, answerable=False),)
+        return (Gate.of(says, GateOutcome.NOT_KNOWN, absent, unknowns=unknowns, answerable=False),)
     running = [other for other in also if isinstance(other, Service) and other.state != STOPPED]
     told = join_names([other.name for other in running], 40)
-    known = Gate(says, GateOutcome.PASSED, f"running: {told}" if running else "none running")
+    known = Gate.of(says, GateOutcome.PASSED, f"running: {told}" if running else "none running")
     if not running:
         return (known,)
     holds = [(other, why) for other in running for why in (_why_stays(other),) if why]
     silent = [(other, "not known whether it can be stopped and started") for other in running if _is_silent(other)]
     return (
         known,
-        Gate(
-            f"Every service that depends on {one.name} can be stopped and started again",
+        Gate.of(
+            GateText(
+                f"Every service that depends on {one.name} can be stopped and started again",
+                f"A service that depends on {one.name} cannot be stopped and started again",
+                f"It is not known whether every service that depends on {one.name} can be stopped and started again",
+            ),
             GateOutcome.BLOCKED if holds else GateOutcome.of(None if silent else True),
             join_names([f"{other.name}: {why}" for other, why in (*holds, *silent)], 4) if holds or silent else "",
             unknowns=()
@@ -570,9 +587,13 @@ def undo_gates(args: Args, facts: RestartFacts, back: Plan) -> tuple[Gate, ...]:
     del back
     if isinstance(facts.services, Unknown):
         what = f"services of {args.host.name}"
-        says = f"{' '.join(args.service)} on {args.host.name} can be started"
+        says = GateText(
+            f"{' '.join(args.service)} on {args.host.name} can be started",
+            f"{' '.join(args.service)} on {args.host.name} cannot be started",
+            f"It is not known whether {' '.join(args.service)} on {args.host.name} can be started",
+        )
         why = f"not known: {facts.services.why.rstrip('.')}"
-        return (Gate(says, GateOutcome.NOT_KNOWN, why, unknowns=(OpenQuestion(what, facts.services.why),)),)
+        return (Gate.of(says, GateOutcome.NOT_KNOWN, why, unknowns=(OpenQuestion(what, facts.services.why),)),)
     found = _find(facts.services, " ".join(args.service))
     return (_enabled(args.host.name, found[0]),) if len(found) == 1 else ()
 

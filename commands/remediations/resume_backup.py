@@ -9,7 +9,7 @@ from typing import Self
 from bot.api.arguments import Target
 from bot.api.command import Remediation, Risk, Role
 from bot.api.facts import Unknown, value_of
-from bot.api.plan import Check, Expect, Gate, GateOutcome, Group, Plan, Step
+from bot.api.plan import Check, Expect, Gate, GateOutcome, GateText, Group, Plan, Step
 from bot.api.queries import Predicate
 from bot.api.query_client import QueryClient
 from bot.api.report import Remedy
@@ -55,7 +55,7 @@ class Facts:
 
     Attributes:
         jobs: the job, or nothing where the product lists none of that number.
-        space: of the guests of the machine that it saves; None where there was no job to ask about, or no such machine.
+        space: of the guests on the machine that it saves; None where there was no job to ask about, or no such machine.
         client: that machine; None likewise.
     """
 
@@ -66,7 +66,7 @@ class Facts:
 
 
 async def collect(args: Args, ask: QueryClient) -> Facts:
-    """Ask for the job, then for the space in the guests of the machine that it saves."""
+    """Ask for the job, then for the space in the guests on the machine that it saves."""
     jobs = value_of(await ask.query(backup_job(args.job)))
     if isinstance(jobs, Unknown) or not jobs or not jobs[0].machine or jobs[0].has_ended:
         return Facts(ask.now, jobs)
@@ -102,15 +102,15 @@ def plan(args: Args, facts: Facts) -> Plan:
         return no_plan(_held(job, facts.space, gates), gates, remedies)
     return Plan(
         reason=f"Job {job.says(facts.now)}{_of(job)}.{_reason(job)}",
-        impact=f"The backup of {job.client or 'its client'} goes on: its guests are locked while it runs.",
-        rollback="Suspend or kill the job in the backup product.",
+        impact=f"The backup of {job.client or 'its client'} continues. Its guests are locked until it ends, and cannot be moved.",
+        rollback="Suspend the job in the backup product. Killing it can leave the writer stuck.",
         locks=_locks(job, facts.client),
         gates=gates,
         groups=(Group("resume", (_resume(job.number),)),),
         remedies=(Remedy("Check Writers", f"/check-writers {machine}", primary=True),) if machine else (),
         touches=(machine,) if machine else (),
         current_state=f"job {job.says(facts.now)}",
-        expected_state=f"job {job.number} runs, or has completed",
+        expected_state=f"job {job.number} is running or completed",
     )
 
 
@@ -135,10 +135,14 @@ def _has_room(job: BackupJob, space: space_facts.GuestSpaceFacts | None) -> Gate
 
     Where the machine itself is not known, no guest at all was asked, and the gate holds.
     """
-    says = f"No guest that job {job.number} saves is short of space"
+    says = GateText(
+        f"Every guest that job {job.number} saves has enough free space",
+        f"Guests that job {job.number} saves are short of space",
+        f"It is not known whether every guest that job {job.number} saves has enough free space",
+    )
     if space is not None:
         return has_room(says, space)
-    return Gate(
+    return Gate.of(
         says,
         GateOutcome.NOT_KNOWN,
         f"not known: {why_unplaced(job)}",
@@ -157,7 +161,7 @@ def _resume(number: int) -> Step:
         act=resume_job(number),
         guard=(
             Check(job, (Expect(this, (Predicate("status", "in", commvault.WAITS),)),)).described_as(
-                f"job {number} waits"
+                f"job {number} is pending"
             ),
         ),
         done=(
@@ -167,7 +171,7 @@ def _resume(number: int) -> Step:
                 within=_GOES_ON,
                 every=2,
                 give_up=Expect((*this, Predicate("status", "in", commvault.LOST))),
-            ).described_as(f"job {number} runs, or has completed", never=f"job {number} has ended without a backup"),
+            ).described_as(f"job {number} is running or completed", never=f"job {number} has ended without a backup"),
         ),
         before=job,
     )

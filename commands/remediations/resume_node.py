@@ -35,7 +35,7 @@ class Failback(str):
     choices = MappingProxyType({  # word -> what a form calls it
         "immediate": "At once, live",
         "policy": "In the failback hours of their roles",
-        "no": "Not: they stay where they are",
+        "no": "Don't move them back",
     })  # fmt: skip
 
     @classmethod

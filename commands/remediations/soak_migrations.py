@@ -12,7 +12,7 @@ from typing import Self
 from bot.api.arguments import ClusterTargets, NodePair
 from bot.api.command import AfterRun, Remediation, Risk, Role
 from bot.api.facts import Known, Unknown, value_of
-from bot.api.plan import KEPT, Check, Gate, GateOutcome, Plan
+from bot.api.plan import KEPT, Check, Gate, GateOutcome, GateText, Plan
 from bot.api.query_client import QueryClient
 from bot.api.report import Remedy
 from bot.api.rows import CellError, Rows, get_datetime
@@ -117,7 +117,7 @@ async def collect(args: Args, ask: QueryClient) -> Facts:
         return Facts(place, ask.now, found, guests)
     hosted = next((one for one in guests.guests if one.guest.vm_id == place.guest.vm_id), None)
     if hosted is None:
-        gone = Unknown(place.guest.name, "absent", f"{place.node.name} does not list it any more.")
+        gone = Unknown(place.guest.name, "absent", f"{place.node.name} no longer lists it.")
         return Facts(place, ask.now, found, gone)
     return Facts(place, ask.now, found, await _look_inside(args, hosted, found, ask))
 
@@ -218,13 +218,13 @@ def _soak(count: int, found: MigrationFacts, watched: Watched, nodes: tuple[str,
     return Plan(
         reason=f"{name} runs on {here}, started {watched.booted:%d %b %Y %H:%M} UTC. {proof.says}.",
         impact=(
-            f"{name} moves live {count:,} times between {here} and {there}, one move at a time, and pauses for a moment at the"
+            f"{name} live-migrates {count:,} times between {here} and {there}, one move at a time, and pauses for a moment at the"
             " end of each. It stops at the first move that fails, and as soon as the guest has stopped or restarted. Between"
             f" moves it waits while a backup window or a freeze is open, and others may have the lock of {found.cluster}. Each"
             " move leaves two lines in the Application log of its source."
         ),
         rollback=(
-            f"Nothing is to be taken back: {name} stays on the node that it is on, {here} or {there}. Stop After Step ends it at"
+            f"Nothing has to be undone: {name} stays on the node that it is on, {here} or {there}. Stop After Step ends it at"
             " any time; the move under way ends first."
         ),
         locks=(cluster_lock(found.target), f"{KEPT}soak:{found.cluster.lower()}"),
@@ -268,10 +268,15 @@ def _unproved(found: MigrationFacts) -> Plan:
 
 def _inside_gates(facts: Facts, name: str) -> tuple[Gate, ...]:
     """The guest can be watched, and somebody knows what it holds."""
-    says, inside = f"{name} can be watched: boot time, its own log and those of both nodes", facts.inside
+    inside = facts.inside
+    says = GateText(
+        f"hvops can watch {name}: boot time, its own log and those of both nodes",
+        f"hvops cannot watch {name}: boot time, its own log and those of both nodes",
+        f"It is not known whether hvops can watch {name}: boot time, its own log and those of both nodes",
+    )
     if not isinstance(inside, Inside):
         why = inside.why if isinstance(inside, Unknown) else "it was not asked."
-        gate = Gate(says, GateOutcome.NOT_KNOWN, f"not known: {why.rstrip('.')}", answerable=False)
+        gate = Gate.of(says, GateOutcome.NOT_KNOWN, f"not known: {why.rstrip('.')}", answerable=False)
         return (gate, *contents_gates(name, inside if isinstance(inside, Unknown) else Unknown(name, "not asked", why)))
     silent = [inside.booted] if isinstance(inside.booted, Unknown) else []
     silent += inside.logs
@@ -279,15 +284,19 @@ def _inside_gates(facts: Facts, name: str) -> tuple[Gate, ...]:
         told = "; ".join(f"{one.target}: {one.why.rstrip('.')}" for one in silent)
         told = told or "it does not show that it is the virtual machine that is meant"
         return (
-            Gate(says, GateOutcome.NOT_KNOWN, f"not known: {told}", answerable=False),
+            Gate.of(says, GateOutcome.NOT_KNOWN, f"not known: {told}", answerable=False),
             *contents_gates(name, inside.services),
         )
     assert not isinstance(inside.booted, Unknown)
     old = facts.now - inside.booted >= _YOUNG
     return (
-        Gate(says, GateOutcome.PASSED),
-        Gate(
-            f"{name} was started 10 minutes ago or longer",
+        Gate.of(says, GateOutcome.PASSED),
+        Gate.of(
+            GateText(
+                f"{name} was started 10 minutes ago or longer",
+                f"{name} was started less than 10 minutes ago; check again later",
+                f"It is not known when {name} was started",
+            ),
             GateOutcome.of(old),
             "" if old else "a restart could not be told from its start",
             answerable=False,

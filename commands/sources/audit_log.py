@@ -123,7 +123,7 @@ async def look_at_auditing(on: str, ask: QueryClient) -> Auditing:
 
 
 async def _names(on: str, numbers: tuple[str, ...], ask: QueryClient) -> tuple[str, ...]:
-    """The names of GPOs; where one has none, or did not tell it, its number stands for it."""
+    """The names of GPOs; where one has none, or did not tell it, its number represents it."""
     few = numbers[:_MOST_POLICIES]
     told: Mapping[str, str | Unknown] = values_of(
         await ask.query_many(

@@ -14,7 +14,7 @@ from datetime import datetime
 
 from bot.api.arguments import Target
 from bot.api.facts import Known, Unknown, value_of
-from bot.api.plan import Gate, GateOutcome, OpenQuestion
+from bot.api.plan import Gate, GateOutcome, GateText, OpenQuestion
 from bot.api.query_client import QueryClient
 from commands.formatting import join_names, pluralize, tell_apart
 from commands.sources import commvault
@@ -175,15 +175,25 @@ class Backup:
 
     @property
     def detail(self) -> str:
-        """What goes beside a sentence that says already that none runs."""
-        said = self.says.removeprefix("No backup is running.").strip().rstrip(".")
+        """What goes beside a sentence that says already whether one runs."""
+        said = self.says.removeprefix("No backup is running.").removeprefix("A backup is running: ").strip().rstrip(".")
         return said or (f"asked: {self.asked}" if self.asked else "")
+
+
+def no_backup_text(node: str, *, on_shared_volumes: bool = False) -> GateText:
+    """What that gate says."""
+    where = f"{node}{' or on a shared volume' if on_shared_volumes else ''}"
+    return GateText(
+        f"No backup is running on {where}",
+        f"A backup is running on {where}; let it finish first",
+        f"It is not known whether a backup is running on {where}",
+    )
 
 
 def no_backup(node: str, backup: Backup, *, on_shared_volumes: bool = True) -> Gate:
     """The one gate of every command that must not come between a backup and its writers."""
-    return Gate(
-        f"No backup is running on {node}{' or on a shared volume' if on_shared_volumes else ''}",
+    return Gate.of(
+        no_backup_text(node, on_shared_volumes=on_shared_volumes),
         GateOutcome.of(None if backup.runs is None else not backup.runs),
         backup.detail,
         unknowns=backup.unknowns if backup.runs is None else (),
@@ -271,7 +281,7 @@ def _own_names(node: str, guests: Sequence[Guest] | Unknown, cluster: Cluster | 
 
 def _silent_hosts(node: str, guests: Sequence[Guest] | Unknown, cluster: Cluster | None) -> Iterator[OpenQuestion]:
     if isinstance(guests, Unknown):
-        yield _unanswered(f"the status of the guests of {node}", guests)
+        yield _unanswered(f"the status of the guests on {node}", guests)
     else:
         names = tell_apart((guest.vm_id, guest.name) for guest in guests)
         for one in (one for one in guests if one.backing_up is None):

@@ -4,7 +4,7 @@ MSFT_Disk and MSFT_Partition (2012 and later) know partitions by their type GUID
 dynamic disk [doc, seen]. Win32_DiskPartition is there on every Windows, lists dynamic disks and the EFI partition ("GPT:
 System" [seen]), and no reserved partition [seen]; on 2008 R2 nobody has shown that it lists either [mem]. GptType stands with braces or
 without, in either case [doc, seen]. Offset is in no documented syntax and stands in published output [seen], so all columns
-are asked for. Numbers of disks may change with a restart, and are other ones in the repair console [doc].
+are asked for. Numbers of disks may change with a restart, and differ in the repair console [doc].
 """
 
 from __future__ import annotations

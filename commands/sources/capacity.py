@@ -1,4 +1,4 @@
-"""Memory: what the guests of one node use, what the other nodes have free, and whether the one fits into the other."""
+"""Memory: what the guests on one node use, what the other nodes have free, and whether the one fits into the other."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ class Bond:
 
 @dataclass(frozen=True, slots=True)
 class Bonds:
-    """What binds the guests of one host.
+    """What binds the guests on one host.
 
     Attributes:
         found: all of it, of snapshots too.

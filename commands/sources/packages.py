@@ -68,7 +68,7 @@ class Package:
 
     @property
     def is_cumulative(self) -> bool:
-        """Whether it is a month's whole level, which is not taken apart."""
+        """Whether it is a month's whole level, which is not split."""
         return is_cumulative(self.identity)
 
 

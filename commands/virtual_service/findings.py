@@ -114,12 +114,12 @@ def notes_of(facts: ServiceFacts, verdicts: Sequence[ServerVerdict]) -> tuple[st
     ]
     off = [one.label for one in facts.chosen if one.status.casefold() == DISABLED.casefold()]
     unchecked = [one.label for one in facts.chosen if one.status.casefold() == UNCHECKED.casefold()]
-    notes += [f"Switched off: {join_names(off)}."] if off else []
+    notes += [f"Disabled: {join_names(off)}."] if off else []
     notes += [f"No check is set, so their state is not known: {join_names(unchecked)}."] if unchecked else []
     own = {one.answers.answer.own_address for one in verdicts if isinstance(one.answers.answer, WebAnswer)} - {""}
     if own:
         notes.append(
-            f"Asked from {join_names(sorted(own))}, hvops' own machine: the load balancer may get other answers."
+            f"Sent from {join_names(sorted(own))}, hvops' own machine: the load balancer may get other answers."
         )
     if len(facts.chosen) == 1 and not isinstance(facts.times, Unknown) and facts.chosen[0].check.is_http:
         notes.append(f"{facts.chosen[0].label}: {check_in_words(facts.chosen[0].check, facts.times)}")
@@ -187,7 +187,7 @@ def _by_check_lines(balancer: str, facts: ServiceFacts, same: Sequence[ServerVer
     first = same[0]
     assert first.cure is not None
     answer = first.answers.others[first.cure]
-    yield "Means", f"The check asks {first.answers.asked} and gets {_together(same)}."
+    yield "Means", f"The check sends {first.answers.asked} and gets {_together(same)}."
     yield "Because", f"{first.cure} gets {in_words(answer)}."
     yield "Do now", f"{cure_in_words(first.answers.asked, first.cure)}."
     if len(names := _answering_names(first)) > 1:
@@ -204,7 +204,7 @@ def _down_lines(balancer: str, facts: ServiceFacts, same: Sequence[ServerVerdict
         yield "Because", f"{first.answers.answer.why}"
     tried = sorted({in_words(answer) for one in same for answer in one.answers.others.values()})
     if tried:
-        yield "Because", f"Asked with other names and methods, it gets {', '.join(tried)}."
+        yield "Because", f"With other names and methods it gets {', '.join(tried)}."
     if any(map(only_by_http_sys, same)):
         word = word_for(first.service)
         yield (

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from bot.api.actions import ManualStep
 from bot.api.facts import Unknown
-from bot.api.plan import Check, Expect, Gate, GateOutcome, Group, Step, exists
+from bot.api.plan import Check, Expect, Gate, GateOutcome, GateText, Group, Step, exists
 from bot.api.queries import Predicate, RunReader, Value
 from commands.formatting import join_names, pluralize
 from commands.sources.load_balancer import (
@@ -121,24 +121,37 @@ def in_sentence(fields: dict[str, Value]) -> str:
 
 def gates_of(service: VirtualService, wanted: Wanted) -> tuple[Gate, ...]:
     """Every real server has to answer as it will be asked; nobody's word can stand for that."""
-    servers = enabled_servers(service)
+    servers, label = enabled_servers(service), service.label
+    name = f" for {wanted.name}" if wanted.name else ""
     told = join_names([f"{server.place} {word}" for server, word in wanted.told], 6)
     answers = None if wanted.unread else wanted.request is not None
     return (
-        Gate(
-            f"Every real server of {service.label} answers{f' {wanted.name}' if wanted.name else ''} as the check will ask",
+        Gate.of(
+            GateText(
+                f"Every real server of {label} answers the new check{name}",
+                f"Not every real server of {label} answers the new check{name}",
+                f"It is not known whether every real server of {label} answers the new check{name}",
+            ),
             GateOutcome.of(answers),
-            told or "no real server is switched on",
+            told or "no real server is enabled",
             answerable=False,
         ),
-        Gate(
-            f"All real servers of {service.label} are known",
+        Gate.of(
+            GateText(
+                f"All real servers of {label} are known",
+                f"The load balancer did not list all real servers of {label}",
+                f"It is not known whether the load balancer listed all real servers of {label}",
+            ),
             GateOutcome.of(service.is_whole),
             f"{len(service.servers)} listed, {'not told how many there are' if service.declared is None else f'{service.declared} declared'}",
             answerable=False,
         ),
-        Gate(
-            f"At least one real server of {service.label} is enabled",
+        Gate.of(
+            GateText(
+                f"At least one real server of {label} is enabled",
+                f"No real server of {label} is enabled",
+                f"It is not known whether a real server of {label} is enabled",
+            ),
             GateOutcome.of(bool(servers)),
             pluralize(len(servers), "real server"),
             answerable=False,

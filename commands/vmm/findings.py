@@ -104,7 +104,7 @@ def refusal(one: Compared) -> str:
         RecordStatus.AGREES: f"Nothing to fix: VMM and {one.believed} agree about {name}.",
         RecordStatus.DUPLICATE: f"No plan for {name}: VMM has more than one record of this machine, and nobody can tell which one is right.",
         RecordStatus.BUSY: f"No plan for {name}: VMM has it under a job of its own ({one.machine.state_name}).",
-        RecordStatus.NOT_HEARD: f"No plan for {name}: VMM does not hear from {_host(one)}, and can refresh nothing there. Mend that first.",
+        RecordStatus.NOT_HEARD: f"No plan for {name}: VMM does not hear from {_host(one)}, and can refresh nothing there. Fix that first.",
         RecordStatus.OTHER_STATE: (
             f"No plan for {name}: it is where VMM believes it to be, and VMM says {_state(one)}. On the VMM server: {_refresh(one)}"
         ),
@@ -116,7 +116,7 @@ def refusal(one: Compared) -> str:
             )
         ),
         RecordStatus.UNKNOWN: sentences(
-            (f"No plan for {name}: where it is is not known. {one.why}", _strangers(one), _copies(one))
+            (f"No plan for {name}: its location is not known. {one.why}", _strangers(one), _copies(one))
         ),
         RecordStatus.NOT_COMPARED: sentences(
             (f"No plan for {name}: its host was not asked or did not answer.", _strangers(one))
@@ -267,7 +267,7 @@ def _left_behind(one: Compared, called: str) -> Finding:
     """A state that a job of VMM's sets while it runs, and no job runs."""
     is_there = f"; it is {one.real.guest.power} on {one.real.host}" if one.real else ""
     lines = (
-        ("Means", "No job runs in VMM, so an earlier one has left this state behind."),
+        ("Means", "VMM is idle, so an earlier one has left this state behind."),
         ("By hand", f"On the VMM server: {_refresh(one)} If it stays: {_dismiss(one)}"),
     )
     says = f"VMM says {_state(one)} on {_host(one)}, and runs no job{is_there}."
@@ -368,7 +368,7 @@ def _duplicate(one: Compared, compared: Sequence[Compared]) -> Lines:
 
 def _stale(one: Compared, _all: Sequence[Compared]) -> Lines:
     return [
-        ("Means", "It is where VMM believes it to be; only the state was not looked at since."),
+        ("Means", "It is where VMM believes it to be; only the state was not refreshed since."),
         ("By hand", f"On the VMM server: {_refresh(one)}"),
         ("Caution", _REMOVE),
     ]
@@ -378,7 +378,7 @@ def _wrong_host(one: Compared, _all: Sequence[Compared]) -> Lines:
     return [
         (
             "Means",
-            "It moved without VMM, which has not looked since. VMM usually mends this by itself; if it does not, it becomes Missing.",
+            "It moved without VMM, which has not refreshed since. VMM usually fixes this on its own; if it does not, it becomes Missing.",
         ),
         ("By hand", f"Check again in a few minutes, or on the VMM server: {_refresh(one)}"),
     ]
@@ -386,9 +386,7 @@ def _wrong_host(one: Compared, _all: Sequence[Compared]) -> Lines:
 
 def _other_state(one: Compared, _all: Sequence[Compared]) -> Lines:
     if one.machine.state in SAYS:
-        means = (
-            "It is where VMM believes it to be. VMM looks from time to time; a state that stays wrong is not looked at."
-        )
+        means = "It is where VMM believes it to be. VMM refreshes from time to time; a state that stays wrong is not refreshed."
         return [
             ("Means", means),
             ("By hand", f"Check again in a few minutes, or on the VMM server: {_refresh(one)}"),

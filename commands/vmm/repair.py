@@ -163,7 +163,7 @@ def _record_step(one: Repair) -> Step:
     stopped = (is_in_state(one.host, SERVICE, STOPPED),) if one.host else ()
     return Step(
         key="record",
-        description=f"Change one row of {TABLE} in VMM {one.on}: the host is {one.node.name}, the state {one.becomes}",
+        description=f"Change one row of {TABLE} in VMM {one.on}: set the host to {one.node.name} and the state to {one.becomes}",
         act=RowTransaction(one.on, DATABASE, (Update(TABLE, key, was, becomes),)),
         guard=(*stopped, record_is(one, one.believed, one.state), is_there(one)),
         done=(record_is(one, one.real, one.becomes),),
@@ -237,5 +237,5 @@ def _ask_on(node: Node, vm_id: str) -> Wql:
 def _is_mended(one: Repair, within: int) -> Check:
     """The record names the real host, and is not Missing."""
     terms = (Predicate("HostId", "=", one.real), Predicate("ObjectState", "!=", MISSING))
-    says = f"VMM {one.on} shows the virtual machine on {one.node.name}, and not as Missing"
+    says = f"VMM {one.on} shows the virtual machine on {one.node.name}, no longer as Missing"
     return exists(recorded_machine(one.on, one.machine).query, *terms, within=within, every=15).described_as(says)

@@ -29,10 +29,12 @@ def suspect_line(node: NodeVerdict, now: datetime) -> str:
     if not node.suspects:
         ids = format_event_ids(guest_event_ids(node.facts.node.build), "or")
         if isinstance(log, Unknown):
-            return f"Not known: the events {ids} of {node.name} did not come. That clears nobody."
+            return f"Not known: events {ids} on {node.name} could not be read. That does not rule out any guest."
         if gap:
-            return f"No event {ids} that was read names a guest. {gap} That clears nobody."
-        return f"No event {ids} names a guest since {format_time(node.logs_since, now)}. That clears nobody."
+            return f"No event {ids} that was read names a guest. {gap} That does not rule out any guest."
+        return (
+            f"No event {ids} names a guest since {format_time(node.logs_since, now)}. That does not rule out any guest."
+        )
     said = join_names([_suspect(one, node.name, now) for one in node.suspects], 5)
     return f"{said}. {gap}" if gap else said
 

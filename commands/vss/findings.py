@@ -57,7 +57,7 @@ def silent_findings(node: NodeVerdict, now: datetime) -> Iterator[Finding]:
     """What is to say about a node whose writers are not known: its cluster may know that guests are locked."""
     if node.locks.roles and not node.backup.runs:
         found = _locked(node)
-        says = f"{found.summary} How its writers are is not known."
+        says = f"{found.summary} The state of its writers is not known."
         suspects = ("Suspect", suspect_line(node, now) if node.suspects else "")
         because = ("Because", log_line(node, now))
         yield replace(found, summary=says, lines=(*found.lines, *(line for line in (suspects, because) if line[1])))
@@ -132,7 +132,7 @@ def _look_again(node: NodeVerdict, one: WriterVerdict, now: datetime) -> str:
     if holds is None and not by_age:
         return f"Check {_place(node)} whether a backup is running."
     due = (one.seen or (now,))[0] + APART
-    return f"Check again at {format_time(due, now)} or later: a second reading tells stuck from slow."
+    return f"Check again at {format_time(due, now)} or later: a second reading shows whether it is stuck or just slow."
 
 
 def _place(node: NodeVerdict) -> str:
@@ -191,14 +191,16 @@ def _leave_alone(node: NodeVerdict) -> str:
 def _leave_the_job(node: NodeVerdict) -> str:
     """A job that waits goes on once there is room; resumed before it fails again, and killed it leaves worse [1 note]."""
     if node.backup.runs is False:
-        return "Until the cause is gone, a resumed or a new job fails again."
-    return "Don't kill the backup job: it can continue once the cause is gone; killed, it leaves the writer stuck."
+        return "Until the cause is fixed, a resumed or new job will fail too."
+    return "Don't kill the backup job: it can continue once the cause is fixed. Killing it leaves the writer stuck."
 
 
 def _restart_vmms(node: NodeVerdict) -> str:
     if not node.locks.none or node.backup.runs is not False:
         return ""
-    return f"If it stays so once there is room: drain {node.name}, restart the service vmms, resume with failback."
+    return (
+        f"If it does not recover once there is room: drain {node.name}, restart the service vmms, resume with failback."
+    )
 
 
 def _restart(node: NodeVerdict, found: tuple[WriterVerdict, ...]) -> Iterator[Line]:
@@ -260,11 +262,8 @@ def _failed_when(node: NodeVerdict, found: tuple[WriterVerdict, ...], now: datet
         return f"{they} failed in a backup, and the log names a guest that was not backed up."
     alone = len(found) == 1
     if alone and one.well_at and not one.seen:
-        return (
-            f"It failed in a backup after {format_time(one.well_at, now)}, when it was still well. Whether that backup"
-            " failed, its product says."
-        )
-    since = f" It was so at {format_time(one.seen[0], now)} already." if alone and one.seen else ""
+        return f"It failed in a backup after {format_time(one.well_at, now)}, when it was still healthy. Check in the backup product whether that backup failed."
+    since = f" It was already in this state at {format_time(one.seen[0], now)}." if alone and one.seen else ""
     return f"{they} failed in some backup. Nothing here says in which one, or whether that backup failed.{since}"
 
 
@@ -285,10 +284,10 @@ def _evidence(
 
 def _no_writers(node: NodeVerdict) -> Finding:
     lines = (
-        ("Means", "An empty list is not a healthy one: nothing here can be backed up through VSS."),
+        ("Means", "An empty list is not healthy: nothing here can be backed up through VSS."),
         (
             "Do now",
-            "Look in its Application log for VSS 22, 8193 or 12302: a broken EventSystem registration is known.",
+            "Look in its Application log for VSS 22, 8193 or 12302: a broken EventSystem registration is a known cause.",
         ),
     )
     return Finding(Severity.FAULT, "NO WRITERS", node.name, "vssadmin answered and lists no writer at all.", lines)
@@ -296,7 +295,7 @@ def _no_writers(node: NodeVerdict) -> Finding:
 
 def _no_hyper_v(node: NodeVerdict) -> Finding:
     lines = (
-        ("Means", f"No backup through VSS can hold the guests of {node.name}."),
+        ("Means", f"No backup through VSS can include the guests on {node.name}."),
         ("Do now", "See whether the service vmms runs, then check again."),
     )
     listed_ = f"{pluralize(len(node.writers), 'writer')} listed, and not that of Hyper-V."
@@ -320,11 +319,11 @@ def _permission(node: NodeVerdict, now: datetime) -> Finding:
     lines = (
         (
             "Means",
-            "The writers are stable, and the event repeats: an account is denied the call back from writer to backup.",
+            "The writers are stable, and the event repeats: a service account is denied the COM callback from the writer to the backup software.",
         ),
         (
             "By hand",
-            "Give the service account concerned local access: Component Services, COM Security, Access Permissions.",
+            "Grant that service account local access: Component Services, COM Security, Access Permissions.",
         ),
     )
     what = f"Event 8194, access denied, {count_events(node.facts.callbacks, error.times, 'time')}, last {format_time(error.newest, now)}.{named}"
@@ -336,6 +335,6 @@ def _recovered(node: NodeVerdict, one: WriterVerdict, was: WriterSample, now: da
     error = f" · {was.error}" if was.error else ""
     lines = [("Because", f"At {format_time(was.at, now)} it was [{was.state}]{error}.")]
     if one.writer.is_hyper_v:
-        locks = f"No guest of {node.name} is locked any more." if node.locks.none else ""
-        lines.append(("Next", sentences((locks, "Resume the backup job if it still waits."))))
+        locks = f"No guest on {node.name} is locked now." if node.locks.none else ""
+        lines.append(("Next", sentences((locks, "Resume the backup job if it is still pending."))))
     return Finding(Severity.NOTE, RECOVERED, node.name, f"{node.shown(one)}: {one.writer.says}.", tuple(lines))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from bot.api.facts import Unknown
-from bot.api.plan import Gate, GateOutcome, OpenQuestion
+from bot.api.plan import Gate, GateOutcome, GateText, OpenQuestion
 from commands.formatting import format_time, join_names
 from commands.sources.cluster_services import ClusterServices, is_sql_engine, names_of
 from commands.sources.commvault import BackupJob, jobs_in_words, which_machine
@@ -27,7 +27,11 @@ def no_backup_job(
         now: the time of the answer.
         unplaced: jobs of which nobody knows which machine they save.
     """
-    says = f"No backup job of {target}, its cluster or its guests is pending"
+    says = GateText(
+        f"No backup job of {target}, its cluster or its guests is pending",
+        f"A backup job of {target}, its cluster or its guests is active",
+        f"It is not known whether a backup job of {target}, its cluster or its guests is pending",
+    )
     if isinstance(own, Unknown):
         open_ = tuple(map(which_machine, unplaced)) or (
             OpenQuestion(
@@ -35,18 +39,22 @@ def no_backup_job(
             ),
         )
         told = f"not known: {own.why.rstrip('.')}"
-        return Gate(says, GateOutcome.NOT_KNOWN, told, blocks=own.kind != "absent", unknowns=open_)
-    return Gate(says, GateOutcome.of(not own), jobs_in_words(own, now) or "none among its active jobs")
+        return Gate.of(says, GateOutcome.NOT_KNOWN, told, blocks=own.kind != "absent", unknowns=open_)
+    return Gate.of(says, GateOutcome.of(not own), jobs_in_words(own, now) or "none among its active jobs")
 
 
 def readable(node: NodeVerdict) -> Gate:
     """Whether the check afterwards can tell "no error" in the host's own words; else the state's number is all it has."""
-    says = f"The language of VSS error texts on {node.name} is known"
+    says = GateText(
+        f"The language of VSS error texts on {node.name} is known",
+        f"The language of VSS error texts on {node.name} is not known",
+        f"The language of VSS error texts on {node.name} is not known",
+    )
     words = no_error_text([one.writer for one in node.writers])
     if words:
-        return Gate(says, GateOutcome.PASSED, f"“{words}”", guards="worth")
+        return Gate.of(says, GateOutcome.PASSED, f"“{words}”", guards="worth")
     texts = dict.fromkeys(one.writer.error_text for one in node.writers if one.writer.error is Error.UNREAD)
-    return Gate(
+    return Gate.of(
         says,
         GateOutcome.NOT_KNOWN,
         "not one known here",
@@ -55,7 +63,7 @@ def readable(node: NodeVerdict) -> Gate:
             OpenQuestion(
                 f"what {node.name} prints for “No error”",
                 f"it prints {join_names([f'“{text}”' for text in texts], 3) or 'nothing'}, in a language not known here.",
-                f"Read on {node.name} what vssadmin list writers prints for a writer that is well. Afterwards only its"
+                f"Read on {node.name} what vssadmin list writers prints for a healthy writer. Afterwards only its"
                 " state [1] in a new instance is checked.",
             ),
         ),
@@ -67,15 +75,19 @@ def curable(node: NodeVerdict, one: WriterVerdict) -> tuple[Gate, ...]:
     if one.verdict is not WriterStatus.FAILED:
         return ()
     name, text = one.writer.name, one.writer.error_text
-    says = f"{name} has not failed over what the backup job selects"
+    says = GateText(
+        f"{name} has not failed over what the backup job selects",
+        f"{name} failed because of what the backup job selects; a restart does not help",
+        f"It is not known whether {name} failed because of what the backup job selects",
+    )
     if one.writer.error is Error.UNREAD:
         missing = OpenQuestion(
             f"what the last error of {name} on {node.name} means",
             f"“{text}” is in a language not known here." if text else "it prints none.",
             "If it means that the shadow copy is inconsistent, the job leaves out a volume, and no restart helps.",
         )
-        return (Gate(says, GateOutcome.NOT_KNOWN, f"not known: “{text}”", guards="worth", unknowns=(missing,)),)
-    found = Gate(says, GateOutcome.of(not one.writer.needs_other_job), f"“{one.writer.error}”", guards="worth")
+        return (Gate.of(says, GateOutcome.NOT_KNOWN, f"not known: “{text}”", guards="worth", unknowns=(missing,)),)
+    found = Gate.of(says, GateOutcome.of(not one.writer.needs_other_job), f"“{one.writer.error}”", guards="worth")
     return (found, _comes_back(node, one)) if one.writer.fails_again else (found,)
 
 
@@ -83,8 +95,12 @@ def _comes_back(node: NodeVerdict, one: WriterVerdict) -> Gate:
     """A restart of the service does no harm, clears the state, and cures nothing: people decide, and only are told."""
     rule = service_of(one.writer.writer_id, one.writer.name, [other.writer.name for other in node.writers])
     log = rule.log if rule and rule.log else f"the Application log of {node.name}"
-    return Gate(
-        f"The error of {one.writer.name} is one that a restart fixes",
+    return Gate.of(
+        GateText(
+            f"The error of {one.writer.name} is one that a restart fixes",
+            f"A restart does not fix the error of {one.writer.name}",
+            f"It is not known whether a restart fixes the error of {one.writer.name}",
+        ),
         GateOutcome.BLOCKED,
         f"“{one.writer.error}”: a restart clears the state only, and the next backup may fail the same way. Find the cause first: see {log}",
         blocks=False,
@@ -94,18 +110,22 @@ def _comes_back(node: NodeVerdict, one: WriterVerdict) -> Gate:
 
 def gate_stuck_twice(one: WriterVerdict, now: datetime) -> tuple[Gate, ...]:
     """A writer that waits may only be slow. One sample too few is a matter of time: people can decide meanwhile."""
-    says = f"{one.writer.name} is stuck: two readings, at least {APART.seconds // 60} minutes apart, show the same instance waiting"
+    says = GateText(
+        f"{one.writer.name} is stuck: two readings, at least {APART.seconds // 60} minutes apart, found the same instance waiting",
+        f"{one.writer.name} is not shown to be stuck yet: two readings, at least {APART.seconds // 60} minutes apart, have to find the same instance waiting",
+        f"It is not known whether {one.writer.name} is stuck",
+    )
     if one.verdict is WriterStatus.STUCK or (
         one.verdict is WriterStatus.LOOKS_STUCK and one.seen and now - one.seen[0] >= APART
     ):
         measured = f"first seen {format_time(one.seen[0], now)}"
-        return (Gate(says, outcome=GateOutcome.PASSED, measured=measured, guards="worth"),)
+        return (Gate.of(says, outcome=GateOutcome.PASSED, measured=measured, guards="worth"),)
     if one.verdict is not WriterStatus.LOOKS_STUCK:
         return ()
     first = one.seen[0] if one.seen else now
     ripe = first + APART
     measured = f"first seen {format_time(first, now)}; a second reading is due at {ripe:%H:%M:%S} UTC"
-    return (Gate(says, GateOutcome.BLOCKED, measured, passes_at=ripe.isoformat(), guards="worth"),)
+    return (Gate.of(says, GateOutcome.BLOCKED, measured, passes_at=ripe.isoformat(), guards="worth"),)
 
 
 def owned_by_cluster(
@@ -127,7 +147,7 @@ def owned_by_cluster(
             where = f", on {owner.owner} now" if owner.owner else ""
             return (
                 f"{lead}{name} is a resource of {clustered.cluster}: “{owner.name}” of the role “{owner.role}”{where}."
-                " Stopped behind the cluster's back it counts as failed, and the cluster restarts it or moves the role. Take the"
+                " If it is stopped outside the cluster, the cluster treats it as failed and restarts it or moves the role. Take the"
                 " resource offline and online in the cluster (Failover Cluster Manager, or Stop-ClusterResource and"
                 " Start-ClusterResource), or move its role."
             )
@@ -143,22 +163,26 @@ def owned_by_cluster(
 
 def not_clustered(on: str, names: Sequence[str], clustered: ClusterServices | Unknown) -> Gate:
     """Whether it is known that the cluster owns none of these services; one that it owns is refused before."""
-    says = f"No cluster owns {join_names(names, 40)} on {on}"
+    says = GateText(
+        f"No cluster owns {join_names(names, 40)} on {on}",
+        f"A cluster owns {join_names(names, 40)} on {on}",
+        f"It is not known whether a cluster owns {join_names(names, 40)} on {on}",
+    )
     if isinstance(clustered, Unknown):
         missing = OpenQuestion(
             f"which services of {on} its cluster owns",
             clustered.why,
             clustered.remedy or "See in Failover Cluster Manager whether a cluster resource represents it.",
         )
-        return Gate(says, GateOutcome.NOT_KNOWN, f"not known: {clustered.why.rstrip('.')}", unknowns=(missing,))
+        return Gate.of(says, GateOutcome.NOT_KNOWN, f"not known: {clustered.why.rstrip('.')}", unknowns=(missing,))
     groups = clustered.groups_on(on) if any(map(is_sql_engine, names)) else ()
     silent = names_of([*(one for name in names for one in clustered.possibly_owning(name)), *groups])
     if not silent:
-        return Gate(says, GateOutcome.PASSED, "no cluster resource represents it")
+        return Gate.of(says, GateOutcome.PASSED, "no cluster resource represents it")
     missing = OpenQuestion(
-        f"which service {join_names(silent, 4)} of {clustered.cluster} stands for",
+        f"which service {join_names(silent, 4)} of {clustered.cluster} represents",
         "the resource did not report it.",
         "Read it in Failover Cluster Manager, in the properties of the resource.",
     )
-    told = f"not known: {join_names(silent, 4)} of {clustered.cluster} may stand for it"
-    return Gate(says, GateOutcome.NOT_KNOWN, told, unknowns=(missing,))
+    told = f"not known: {join_names(silent, 4)} of {clustered.cluster} may represent it"
+    return Gate.of(says, GateOutcome.NOT_KNOWN, told, unknowns=(missing,))

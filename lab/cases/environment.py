@@ -1,4 +1,4 @@
-"""The estate of a case: what is otherwise in names, listeners and settings, beside what its machines answer."""
+"""The estate of a case: what differs in names, listeners and settings, beside what its machines answer."""
 
 from __future__ import annotations
 

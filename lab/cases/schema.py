@@ -413,8 +413,8 @@ class CaseFile(_Part):
         wrong_today: why hvops gets it wrong so far; nothing where it is right.
         at: when the line was typed.
         as_then: no time is moved: the machines and hvops live at `at`, so that local times are what they were.
-        settings: what is otherwise in settings.toml.
-        inventory: what is otherwise in inventory.toml.
+        settings: what differs in settings.toml.
+        inventory: what differs in inventory.toml.
     """
 
     title: Text

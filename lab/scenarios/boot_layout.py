@@ -12,7 +12,7 @@ TOUR = (
     Step(
         "ask",
         "Setup was started without UEFI on a new node.",
-        "Ask how the nodes start: the line stands ready below, press Enter.",
+        "Ask how the nodes start: the line is ready below, press Enter.",
         lambda seen: seen.answered(r"BIOS mode|boot|UEFI"),
         "/check-boot-layout prod",
     ),

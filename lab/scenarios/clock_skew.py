@@ -13,7 +13,7 @@ TOUR = (
     Step(
         "ask",
         "Logins between nodes are refused.",
-        "Ask what time each node believes it is: the line stands ready below, press Enter.",
+        "Ask what time each node believes it is: the line is ready below, press Enter.",
         lambda seen: seen.answered(r"skew|ahead|clock"),
         "/check-time-skew prod",
     ),

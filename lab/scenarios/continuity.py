@@ -1,4 +1,4 @@
-"""The CRM is said to be ready for a disaster: one guest replicates, one has stopped, and nobody has tried for 200 days."""
+"""The CRM is reported to be ready for a disaster: one guest replicates, one has stopped, and nobody has tried for 200 days."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TOUR = (
     Step(
         "ask",
         "The auditors want to know whether the CRM survives the loss of prod.",
-        "Ask what of it is proved: the line stands ready below, press Enter.",
+        "Ask what of it is proved: the line is ready below, press Enter.",
         lambda seen: seen.answered(r"broken"),
         f"/check-continuity {SERVICE}",
     ),
@@ -73,13 +73,13 @@ def inventory() -> dict[str, object]:
             _assumption("The application server replicates to branch", "replication", GOOD),
             _assumption("The database replicates to branch", "replication", STOPPED),
             _assumption("A failover of the application server was tried", "test-failover", GOOD, max_age_days=180),
-            _assumption("A failover of the database was tried", "test-failover", STOPPED, max_age_days=180),
+            _assumption("The database failover has been tested", "test-failover", STOPPED, max_age_days=180),
             _assumption("prod survives the loss of one node", "votes", "prod"),
             _assumption("No name is pinned in a hosts file", "hosts-file", GOOD),
             _assumption("No configuration file names an address", "addresses", GOOD, folders=[FOLDER]),
             _assumption("The link carries the replication", "link", "prod", to="branch", max_milliseconds=20),
-            _assumption("Either site has a domain controller", "single-point", "lab-dc-01", others=["branch-dc-01"]),
-            _assumption("Somebody is on call", "on-call", "S0ONCALL"),
+            _assumption("Each site has a domain controller", "single-point", "lab-dc-01", others=["branch-dc-01"]),
+            _assumption("Someone is on call", "on-call", "S0ONCALL"),
             _assumption(
                 "The licence server runs in both sites",
                 "statement",

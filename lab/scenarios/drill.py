@@ -19,14 +19,14 @@ TOUR = (
     Step(
         "ask",
         "Nobody knows whether the CRM really comes up in branch, and how long that takes.",
-        "Plan its drill: the line stands ready below, press Enter.",
+        "Plan its drill: the line is ready below, press Enter.",
         lambda seen: seen.answered(r"^Fail crm over"),
         f"/drill {SERVICE}",
     ),
     Step(
         "approve",
         "The plan names every step there and back, and who checks the service.",
-        "Read it as the approver, and press Approve. Where it waits for a person, press Done.",
+        "Read it as the approver, and press Approve. Where it is waiting for a manual step, press Done.",
         lambda seen: seen.answered(r"^Done: Fail crm over"),
         press=("Act as › Approver", "Message › Approve", "Message › Done"),
     ),

@@ -14,7 +14,7 @@ TOUR = (
     Step(
         "ask",
         "hv03 has to be restarted, and the year-end closing has frozen prod.",
-        "Ask for its drain: the line stands ready below, press Enter.",
+        "Ask for its drain: the line is ready below, press Enter.",
         lambda seen: seen.answered(r"Drain node hv03"),
         f"/drain-node {NODE}",
     ),

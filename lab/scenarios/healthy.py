@@ -1,4 +1,4 @@
-"""All is well: writers are stable, every guest has space, the nodes are patched alike."""
+"""All is well: writers are stable, every guest has space, the nodes are at the same patch level."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ TOUR = (
     Step(
         "ask",
         "All is well here.",
-        "See what that looks like: the line stands ready below, press Enter.",
+        "See what that looks like: the line is ready below, press Enter.",
         lambda seen: seen.answered("writer"),
         "/check-writers prod",
     ),

@@ -13,15 +13,15 @@ SERVERS = {"web01": "10.1.0.51", "web02": "10.1.0.52"}
 TOUR = (
     Step(
         "ask",
-        f"Nobody reaches {NTRIP} through the load balancer any more.",
-        "Ask whether its real servers are down: the line stands ready below, press Enter.",
+        f"No one reaches {NTRIP} through the load balancer now.",
+        "Ask whether its real servers are down: the line is ready below, press Enter.",
         lambda seen: seen.answered(r"wrong health check"),
         f"/check-virtual-service {BALANCER} ntrip --host {NTRIP}",
     ),
     Step(
         "fix",
         "They answer that name, and the check does not ask for it.",
-        "Press Fix Health Check…, and let somebody else approve it.",
+        "Press Fix Health Check…, and let someone else approve it.",
         lambda seen: seen.answered(r"^Done: Fix health check of ntrip"),
         f"/fix-health-check {BALANCER} ntrip --host {NTRIP}",
         press=("Message › Fix Health Check…", "Act as › Approver", "Message › Approve"),

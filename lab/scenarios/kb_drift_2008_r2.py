@@ -16,7 +16,7 @@ TOUR = (
     Step(
         "ask",
         f"Cluster validation says that {BLOCKED} is missing on {LACKING}, and Windows Update offers nothing.",
-        "Ask for the way out: the line stands ready below, press Enter.",
+        "Ask for the way out: the line is ready below, press Enter.",
         lambda seen: seen.answered(r"Fix updates of prod"),
         f"/fix-kb-drift prod {BLOCKER}",
     ),

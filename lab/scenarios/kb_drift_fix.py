@@ -1,4 +1,4 @@
-"""Two nodes of prod lack an update that another one keeps out; the files of both lie on every node, and a rule says the order."""
+"""Two nodes of prod lack an update that another one blocks; the files of both lie on every node, and a rule says the order."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TOUR = (
     Step(
         "ask",
         f"Cluster validation says that {BLOCKED} is missing on two nodes, and Windows Update offers nothing.",
-        "Ask for the way out: the line stands ready below, press Enter.",
+        "Ask for the way out: the line is ready below, press Enter.",
         lambda seen: seen.answered(r"Fix updates of prod"),
         f"/fix-kb-drift prod {RULE}",
     ),
@@ -42,7 +42,7 @@ def begin(world: World) -> None:
 
 
 def _start(world: World, node: Node) -> Action:
-    """What somebody in the server room does with a machine that did not come up by itself."""
+    """What someone in the server room does with a machine that did not come up by itself."""
     return Action(
         f"start-{node.name}",
         f"Start {node.name}",
@@ -69,7 +69,7 @@ def inventory() -> dict[str, object]:
     """The rule and the files as the inventory has them."""
     return {
         f"update_rule.{RULE}": {
-            "says": f"{BLOCKER} keeps {BLOCKED} out, and both are needed",
+            "says": f"{BLOCKER} blocks {BLOCKED}, and both are needed",
             "builds": [BUILD],
             "steps": [f"remove {BLOCKER}", f"add {BLOCKED}", f"add {BLOCKER}"],
         },

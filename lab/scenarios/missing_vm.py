@@ -13,7 +13,7 @@ TOUR = (
     Step(
         "find",
         "VMM has lost a machine that runs.",
-        "Ask where it really is: the line stands ready below, press Enter.",
+        "Ask where it really is: the line is ready below, press Enter.",
         lambda seen: seen.answered("missing in VMM"),
         "/find-missing-vms vmm",
     ),
@@ -28,7 +28,7 @@ TOUR = (
     ),
     Step(
         "approve",
-        "Nothing happens before somebody else agrees.",
+        "Nothing happens before someone else agrees.",
         "Become Approver, read the plan, approve it. VMM's service is stopped, one row is changed, the service is started.",
         lambda seen: (
             seen.facts.get("VMM believes") == "on hv06, Running" and seen.facts.get("VMMService on vmm01") == "running"
@@ -44,7 +44,7 @@ TOUR = (
     ),
     Step(
         "undo",
-        "What was done can be taken back.",
+        "What was done can be undone.",
         "Press Undo… there, then become Approver again for the plan that it makes. The row gets its earlier values back.",
         lambda seen: seen.answered("^Done: Undo") and seen.facts.get("VMM believes") == "on hv04, Missing",
         press=("Message › Undo…", "Act as › Approver", "Message › Approve"),

@@ -16,7 +16,7 @@ TOUR = (
     Step(
         "ask",
         "A backup reports that the VSS requestor of sap-old-01 has another version than its host expects.",
-        "Ask how the integration services of all guests are: the line stands ready below, press Enter.",
+        "Ask how the integration services of all guests are: the line is ready below, press Enter.",
         lambda seen: seen.answered(r"incompatible integration services"),
         "/check-integration-services prod",
     ),

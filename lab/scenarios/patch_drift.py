@@ -1,4 +1,4 @@
-"""The nodes of prod run Windows Server 2008 R2 SP1 and are not patched alike; one update keeps another one out."""
+"""The nodes of prod run Windows Server 2008 R2 SP1 and are not at the same patch level; one update blocks another."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TOUR = (
     Step(
         "ask",
         "An update is missing on some nodes.",
-        "Ask which: the line stands ready below, press Enter.",
+        "Ask which: the line is ready below, press Enter.",
         lambda seen: seen.answered(r"differ|issue|agree|alike|KB\d|update"),
         "/verify-kb-drift prod",
     ),

@@ -14,7 +14,7 @@ TOUR = (
     Step(
         "ask",
         "hv05 was evicted, to be installed for UEFI.",
-        "Ask how it starts: the line stands ready below, press Enter.",
+        "Ask how it starts: the line is ready below, press Enter.",
         lambda seen: seen.answered(r"BIOS mode"),
         "/check-boot-layout hv05",
     ),

@@ -14,7 +14,7 @@ TOUR = (
     Step(
         "ask",
         f"{SITE} shows no page: too many redirects.",
-        "Follow its redirects: the line stands ready below, press Enter.",
+        "Follow its redirects: the line is ready below, press Enter.",
         lambda seen: seen.answered(r"the path grows"),
         f"/check-redirects http://{SITE}/",
     ),

@@ -26,7 +26,7 @@ TOUR = (
     Step(
         "plan",
         "Browsing for files on hv02 fails.",
-        "Ask for a plan that mends it: the line stands ready below, press Enter.",
+        "Ask for a plan that fixes it: the line is ready below, press Enter.",
         lambda seen: seen.answered("remote browsing"),
         "/fix-remote-browsing hv02",
     ),
@@ -39,7 +39,7 @@ TOUR = (
     ),
     Step(
         "browse",
-        "Only a person can see whether it helped.",
+        "Only someone at the console can see whether it helped.",
         "Press Reopen the Wizard and Browse hv02 in World. Then, as Operator, press Done in the plan's message.",
         lambda seen: (
             seen.facts.get("hv02 wizard") == "files are listed" and seen.answered("^Done: Fix remote browsing")

@@ -29,7 +29,7 @@ TOUR = (
     ),
     Step(
         "found",
-        "Moves are counted in the message, and the guest is looked at after each of them.",
+        "Moves are counted in the message, and the guest is checked after each of them.",
         "Wait: it stops by itself as soon as the guest has restarted, and says what its logs and those of its hosts have.",
         lambda seen: seen.answered(f"^Failed at step [0-9]+: Move {GUEST} live"),
     ),

@@ -19,7 +19,7 @@ TOUR = (
     Step(
         "ask",
         "sql-05 stopped while it was moved to another node.",
-        "Ask which guests that can happen to: the line stands ready below, press Enter.",
+        "Ask which guests that can happen to: the line is ready below, press Enter.",
         lambda seen: seen.answered(r"stopped with 0xD1"),
         "/check-storvsc-risk prod",
     ),

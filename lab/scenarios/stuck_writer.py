@@ -35,7 +35,7 @@ TOUR = (
     Step(
         "ask",
         "A backup of prod failed.",
-        "Ask the bot why: the line stands ready below, press Enter.",
+        "Ask the bot why: the line is ready below, press Enter.",
         lambda seen: seen.answered("writer"),
         "/check-writers prod",
     ),
@@ -64,9 +64,9 @@ TOUR = (
     ),
     Step(
         "resume",
-        "The job still waits.",
-        "It would try again by itself in a while. Do not wait: ask for a plan, read it, press Confirm. The risk is low, so whoever "
-        "asked decides. Time is short in here: a try that takes minutes elsewhere takes seconds.",
+        "The job is still pending.",
+        "It would try again by itself in a while. Do not wait: ask for a plan, read it, press Confirm. The risk is low, so the "
+        "requester decides. Time is short in here: a try that takes minutes elsewhere takes seconds.",
         lambda seen: seen.facts.get(f"Backup job {JOB}") in {"running", "completed"},
         f"/resume-backup {JOB}",
         press=("Message › Confirm",),
@@ -84,7 +84,7 @@ TOUR = (
 
 
 def begin(world: World) -> None:
-    """Fill the guest's disk, fail the backup of half an hour ago, and let somebody try to drain the node since."""
+    """Fill the guest's disk, fail the backup of half an hour ago, and let someone try to drain the node since."""
     job = failed_backup(world)
     backup.wait_for_restart(world, job)
     _leftover_snapshot(world)
@@ -150,7 +150,7 @@ def _leftover_snapshot(world: World) -> None:
 
 
 def failed_drain(world: World, ago: timedelta) -> None:
-    """Somebody tried to drain the node that long ago, every locked role stayed, and the node was resumed."""
+    """Someone tried to drain the node that long ago, every locked role stayed, and the node was resumed."""
     node = world.node(NODE)
     for number, guest in enumerate(member for member in node.guests if member.locked):
         at = world.now - ago + timedelta(seconds=2 * number)

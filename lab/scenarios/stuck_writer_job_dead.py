@@ -1,4 +1,4 @@
-"""The backup job of hv03 was killed: nothing is locked any more, but its Hyper-V writer stays broken until vmms restarts."""
+"""The backup job of hv03 was killed: nothing is locked now, but its Hyper-V writer stays broken until vmms restarts."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ TOUR = (
     Step(
         "ask",
         "The job is dead, and new ones fail.",
-        "Ask about hv03: the line stands ready below, press Enter. Seen once, its writer only looks stuck: it might be slow. A "
+        "Ask about hv03: the line is ready below, press Enter. Seen once, its writer only looks stuck: it might be slow. A "
         "second look counts from two minutes later on, and nothing shortens them here.",
         lambda seen: seen.answered("writer.* on hv03"),
         "/check-writers hv03",
     ),
     Step(
         "plan",
-        "Nothing is locked any more, so it can be reset.",
+        "Nothing is locked now, so it can be reset.",
         "Press Reset Writer… in the answer, or type the line; deciding needs no waiting.",
         lambda seen: seen.answered(_RESET),
         "/reset-writer hv03",
@@ -32,7 +32,7 @@ TOUR = (
     ),
     Step(
         "approve",
-        "Nothing happens before somebody else agrees.",
+        "Nothing happens before someone else agrees.",
         "Become Approver, read the plan, press Approve. (As Operator you would be refused: try it.)",
         lambda seen: seen.answered(rf"{_RESET}$|{_RUNS}"),
         press=("Act as › Approver", "Message › Approve"),
@@ -56,7 +56,7 @@ TOUR = (
 
 
 def begin(world: World) -> None:
-    """Let the backup fail, the drain after it too, and then somebody free the guest and kill the job."""
+    """Let the backup fail, the drain after it too, and then someone free the guest and kill the job."""
     job = failed_backup(world)
     failed_drain(world, timedelta(minutes=18))
     _killed(world, job)
@@ -90,7 +90,7 @@ def begin(world: World) -> None:
 
 
 def _killed(world: World, job: BackupJob) -> None:
-    """What is left nine minutes after somebody freed the guest and killed the job."""
+    """What is left nine minutes after someone freed the guest and killed the job."""
     node = world.node(NODE)
     world.guest(FULL_GUEST).volume("C").free += FREED
     backup.release(node)

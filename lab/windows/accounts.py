@@ -18,7 +18,7 @@ def split_name(name: str) -> tuple[str, str]:
 def find_account(machine: Machine, domain: str, user: str) -> str | None:
     r"""The machine's own spelling of an account, or None if there is none.
 
-    A domain may come as its NetBIOS name or as its DNS name, whose first label stands for it. Without a domain, or with
+    A domain may come as its NetBIOS name or as its DNS name, whose first label represents it. Without a domain, or with
     the machine's name or a dot as one, a local account goes before a domain's.
     """
     asked_domain, asked_user = (domain.lower(), user.lower()) if domain else split_name(user)

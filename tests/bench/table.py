@@ -27,7 +27,7 @@ class Aim:
     met: bool | None
 
     def __str__(self) -> str:
-        verdict = {True: "met", False: "NOT MET", None: "not judged"}[self.met]
+        verdict = {True: "met", False: "NOT MET", None: "not checked"}[self.met]
         return f"{verdict}: {self.wanted}; found: {self.found}"
 
 

@@ -168,7 +168,7 @@ class Copy:
                 shutil.copytree(path, folder / path.name, ignore=leave)
             elif path.is_file() and not path.name.startswith("."):
                 shutil.copy(path, folder)
-        # Compiled once; by its hash, so that a broken file is never taken for the one that was compiled.
+        # Compiled once; by its hash, so that a broken file is never assumed to be the one that was compiled.
         for name in ("bot", "commands", "lab"):
             compileall.compile_dir(
                 folder / name, quiet=1, invalidation_mode=py_compile.PycInvalidationMode.CHECKED_HASH

@@ -209,7 +209,7 @@ class Scene:
     async def has_sent(self, name: str, answer: Message, button: str, file: str, who: str = "operator"):
         """Keep a file that a button sends, and the sentence that says so."""
         await self.clicks(answer, button, who)
-        self.keeps(f"{name}-sent", await self.sees("in your messages", who))
+        self.keeps(f"{name}-sent", await self.sees("sent to you as a direct message", who))
         sent = [one for one in self.slack.person(who).messages("dm") if one.files]
         self.kept.text(f"{name}-{file}", self.slack.person(who).file(sent[-1], file).decode("utf-8-sig"))
 

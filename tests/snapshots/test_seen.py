@@ -65,7 +65,7 @@ def test_nobody_reads_ids_and_paths_before_they_can_approve(path):
 def test_a_plan_says_its_impact_and_its_way_back_and_asks_in_whole_words(path):
     seen = json.loads(path.read_text())
     told = "\n".join(texts(seen))
-    for label in ("*Impact:*", "*Way back:*", "*Risk:*", "*At most:*"):
+    for label in ("*Impact:*", "*Way back:*", "*Risk:*", "*Takes:*"):
         assert label in told
     for row in (one for one in blocks(seen) if one["type"] == "actions"):
         for button in row["elements"]:
@@ -79,7 +79,7 @@ def test_a_run_says_little_in_its_thread(path):
     messages = re.split(r"(?m)^--- [0-9]+$", told)[1:]
     steps = sum(re.match(r"\s*\*Step [0-9]+ of [0-9]+, ", one) is not None for one in messages)
     turns = sum(
-        bool(re.search(r"is interrupted:|resumed T-[0-9]+|says that step|asked T-[0-9]+ to stop", one))
+        bool(re.search(r"is interrupted:|resumed T-[0-9]+|confirmed step|asked T-[0-9]+ to stop", one))
         for one in messages
     )
     looks = sum("checked by" in one for one in messages)

@@ -45,7 +45,7 @@ async def test_healthy_answers_and_refusals(play):
         for name, (line, says) in REFUSALS.items():
             await scene.asks(f"refused-{name}", line, says)
         await scene.asks("refused-no-role", "/check-writers prod", "Not allowed. You have no role", "nobody")
-        await scene.asks("refused-viewer-drains", "/drain-node hv03", "This needs the role operator", "viewer")
+        await scene.asks("refused-viewer-drains", "/drain-node hv03", "This needs the operator role", "viewer")
 
         writers = await scene.asks("check-writers-prod", "/check-writers prod", "VSS writers healthy on all 6 nodes")
         one = await scene.asks("check-writers-hv01", "/check-writers hv01", "hv01: VSS writers healthy")
@@ -88,14 +88,14 @@ async def test_a_drain_in_all_its_states(play, terminal):  # noqa: PLR0915 - one
         await scene.clicks(plan, "Approve")
         scene.keeps("refused-approve-own", await scene.sees("so another approver must decide"))
         await scene.clicks(plan, "Approve", "viewer")
-        scene.keeps("refused-approve-viewer", await scene.sees("needs the role approver", "viewer"))
+        scene.keeps("refused-approve-viewer", await scene.sees("needs the approver role", "viewer"))
         await scene.asks("runs", "/hvops runs", "T-1")
-        scene.keeps("home-approver-waiting", await scene.home("approver", "1 wait"))
+        scene.keeps("home-approver-waiting", await scene.home("approver", "1 to decide"))
         await scene.asks("stop", "/hvops stop power work", "until someone runs /hvops go", "approver")
         scene.keeps("stop-in-the-channel", await scene.sees("stopped all changes", "approver", channel="hv-ops"))
         await scene.asks("status-stopped", "/hvops status", re.compile("(?i)connections open"))
         await scene.asks("go", "/hvops go", "Changes can start again. (entry", "approver")
-        scene.keeps("go-in-the-channel", await scene.sees("let changes start again", "approver", channel="hv-ops"))
+        scene.keeps("go-in-the-channel", await scene.sees("allowed changes again", "approver", channel="hv-ops"))
         await scene.clicks(plan, "Withdraw")
         withdrawn = await scene.card("Withdrawn: Drain node hv03")
         await scene.ended("T-1", "Withdrawn")
@@ -117,7 +117,7 @@ async def test_a_drain_in_all_its_states(play, terminal):  # noqa: PLR0915 - one
         await scene.ended("T-3", "Done")
         scene.keeps("done", done)
         scene.keeps_thread("done-thread", done)
-        await scene.story("done-story", done, "Story")
+        await scene.story("done-story", done, "History")
 
         await scene.says("/resume-node hv03")
         plan = await scene.sees("Resume node hv03?", channel="hv-ops")
@@ -164,7 +164,7 @@ async def test_a_drain_in_all_its_states(play, terminal):  # noqa: PLR0915 - one
 
         answer = await scene.asks("audit-prod", "/audit prod", "Audit prod", "viewer")
         await scene.has_sent("audit-prod", answer, "Send CSV", "audit-prod.csv", "viewer")
-        await scene.story("audit-story-T-5", answer, "Story T-5", "viewer")
+        await scene.story("audit-story-T-5", answer, "History T-5", "viewer")
         await scene.asks("audit-ticket", "/audit T-3", "T-3", "approver")
         await scene.asks("audit-refusals", "/audit prod --outcome refused", "Audit prod", "approver")
         scene.keeps("home-operator", await scene.home("operator", "What happened"))
@@ -194,10 +194,10 @@ async def test_patch_drift(play):
 async def test_remote_browsing(play):
     async with play("remote-browsing") as scene:
         await scene.says("/fix-remote-browsing hv02")
-        plan = await scene.sees("*T-1* · asked by", channel="hv-ops")
+        plan = await scene.sees("*T-1* · requested by", channel="hv-ops")
         scene.keeps("proposed", plan)
         await scene.clicks(plan, "Approve", "approver")
-        waits = await scene.card("T-1 waits for a person")
+        waits = await scene.card("T-1 is waiting for a manual step")
         scene.keeps("waits-for-a-person", waits)
         await scene.act("Reopen the Wizard and Browse hv02")
         await scene.until_world("hv02 wizard", "files are listed")
@@ -208,9 +208,9 @@ async def test_remote_browsing(play):
         scene.keeps_thread("done-thread", done)
 
         await scene.says("/fix-remote-browsing hv05")
-        plan = await scene.sees("*T-2* · asked by", channel="hv-ops")
+        plan = await scene.sees("*T-2* · requested by", channel="hv-ops")
         await scene.clicks(plan, "Approve", "approver")
-        waits = await scene.card("T-2 waits for a person")
+        waits = await scene.card("T-2 is waiting for a manual step")
         await scene.clicks(waits, "Stop After Step")
         stopped = await scene.card("Stopped at step 6: Fix remote browsing")
         await scene.ended("T-2", "Stopped")
@@ -223,21 +223,21 @@ async def test_missing_vm(play):
         answer = await scene.asks("find-missing-vms", "/find-missing-vms vmm", "crm-01 is missing in VMM")
         await scene.opens_evidence("find-missing-vms", answer)
         await scene.clicks(answer, "Refresh in VMM…")
-        plan = await scene.sees("*T-1* · asked by", channel="hv-ops")
+        plan = await scene.sees("*T-1* · requested by", channel="hv-ops")
         scene.keeps("refresh-proposed", plan)
         await scene.clicks(plan, "Withdraw")
         await scene.ended("T-1", "Withdrawn")
         await scene.says("/fix-missing-vm crm-01 --by migration")
-        plan = await scene.sees("*T-2* · asked by", channel="hv-ops")
+        plan = await scene.sees("*T-2* · requested by", channel="hv-ops")
         scene.keeps("migration-proposed", plan)
         await scene.clicks(plan, "Withdraw")
         await scene.ended("T-2", "Withdrawn")
 
         await scene.clicks(answer, "Change the Database…")
-        plan = await scene.sees("*T-3* · asked by", channel="hv-ops")
+        plan = await scene.sees("*T-3* · requested by", channel="hv-ops")
         scene.keeps("database-proposed", plan)
         await scene.clicks(plan, "Approve", "approver")
-        waits = await scene.card("T-3 waits for a person: Refresh the virtual machine")
+        waits = await scene.card("T-3 is waiting for a manual step: Refresh the virtual machine")
         scene.keeps("database-waits-for-a-person", waits)
         await scene.act("Refresh in VMM")
         await scene.clicks(waits, "Done")
@@ -248,7 +248,7 @@ async def test_missing_vm(play):
         await scene.asks("find-missing-vms-mended", "/find-missing-vms vmm", "VMM and hosts agree")
 
         await scene.clicks(done, "Undo…")
-        undo = await scene.sees("*T-4* · asked by", channel="hv-ops")
+        undo = await scene.sees("*T-4* · requested by", channel="hv-ops")
         scene.keeps("undo-proposed", undo)
         await scene.clicks(undo, "Approve", "approver")
         done = await scene.card("Done: Undo T-3")
@@ -257,7 +257,7 @@ async def test_missing_vm(play):
         scene.keeps_thread("undo-done-thread", done)
 
         await scene.says("/fix-missing-vm crm-01 --by database")
-        plan = await scene.sees("*T-5* · asked by", channel="hv-ops")
+        plan = await scene.sees("*T-5* · requested by", channel="hv-ops")
         world, vmm = scene.estate.world, scene.estate.world.vmm
         await scene.world(lambda: vmm.lose(world.guest("crm-01"), world.node("hv05"), "another migration"))
         await scene.clicks(plan, "Approve", "approver")
@@ -326,7 +326,7 @@ async def test_stuck_writer_job_dead(play):
         scene.keeps("interrupted", stopped)
         scene.keeps_thread("interrupted-thread", stopped)
         await scene.asks("runs-interrupted", "/hvops runs", "1 open ticket")
-        scene.keeps("home-approver-interrupted", await scene.home("approver", "needs a person"))
+        scene.keeps("home-approver-interrupted", await scene.home("approver", "needs attention"))
         await scene.clicks(stopped, "Check Again", "approver")
         await scene.sees("Step 2, Stop the service vmms on hv03: not done", "approver", "hv-ops")
         await scene.clicks(stopped, "Close…", "approver")
@@ -379,13 +379,13 @@ async def test_continuity(play):
 async def test_a_drill(play):
     async with play("drill") as scene:
         await scene.says("/drill crm")
-        scene.keeps("proposed", await scene.sees("*T-1* · asked by", channel="hv-ops"))
+        scene.keeps("proposed", await scene.sees("*T-1* · requested by", channel="hv-ops"))
 
 
 async def test_updates_that_differ(play):
     async with play("kb-drift-fix") as scene:
         await scene.says("/fix-kb-drift prod blocked-hotfix")
-        scene.keeps("proposed", await scene.sees("*T-1* · asked by", channel="hv-ops"))
+        scene.keeps("proposed", await scene.sees("*T-1* · requested by", channel="hv-ops"))
 
 
 async def test_old_integration(play):
@@ -413,12 +413,12 @@ async def test_a_health_check_that_asks_wrongly(play):
         await scene.opens_evidence("check-virtual-service", answer)
         await scene.asks("check-load-balancer", "/check-load-balancer lm01", "answers, firmware")
         await scene.clicks(answer, "Fix Health Check…")
-        plan = await scene.sees("*T-1* · asked by", channel="hv-ops")
+        plan = await scene.sees("*T-1* · requested by", channel="hv-ops")
         scene.keeps("fix-health-check-proposed", plan)
         await scene.clicks(plan, "Withdraw")
         await scene.ended("T-1", "Withdrawn")
         await scene.says(f"/fix-health-check lm01 ntrip --host {name},www.surveyor.example")
-        scene.keeps("fix-health-check-by-hand", await scene.sees("*T-2* · asked by", channel="hv-ops"))
+        scene.keeps("fix-health-check-by-hand", await scene.sees("*T-2* · requested by", channel="hv-ops"))
 
 
 async def test_redirect_loop(play):

@@ -14,7 +14,7 @@ async def test_a_day_is_reviewed_down_to_each_entry(play):
         await ops.sees("STABLE")
         await ops.recorded("answered", 1)
         await ops.says("/drain-node hv03", who="viewer")
-        await ops.sees("This needs the role operator", who="viewer")
+        await ops.sees("This needs the operator role", who="viewer")
         await ops.says("/drain-node hv03")
         plan = await ops.sees("Drain node hv03?", channel="hv-ops")
         await ops.clicks(plan, "Approve", who="approver")
@@ -31,18 +31,18 @@ async def test_a_day_is_reviewed_down_to_each_entry(play):
             ["/drain-node", "hv03", "not allowed", "—", "viewer", "—"],
             ["/check-writers", "prod", "answered", "—", "operator", "—"],
         ]
-        assert rows[1][3].startswith("This needs the role operator")
+        assert rows[1][3].startswith("This needs the operator role")
         assert "newest anchor matches" in plain_text(answer)
 
-        await ops.clicks(answer, "Story T-1", who="viewer")
+        await ops.clicks(answer, "History T-1", who="viewer")
         story = await told_by(viewer)
         entries = [entry for entry in ops.ledger() if entry.ticket == "T-1" and entry.kind != "clicked"]
         numbers = [int(one) for one in re.findall(r"(?m)^\*(\d+)\* · ", story)]
         assert set(numbers) >= {entry.seq for entry in entries if entry.kind != "shown"}
         assert numbers == sorted(numbers)
         for fact in (
-            "asked for /drain-node hv03",
-            "approved; it may start",
+            "requested /drain-node hv03",
+            "approved; must start by",
             "Before:",
             "After:",
             "<@U0APPROVER>",
@@ -51,7 +51,7 @@ async def test_a_day_is_reviewed_down_to_each_entry(play):
             assert fact in story
 
         await ops.clicks(answer, "Send CSV", who="viewer")
-        await ops.sees("audit-prod.csv is in your messages", who="viewer")
+        await ops.sees("audit-prod.csv was sent to you", who="viewer")
         sent = next(one for one in viewer.messages("dm") if one.files)
         lines = list(csv.DictReader(io.StringIO(viewer.file(sent, "audit-prod").decode("utf-8-sig"))))
         assert [(one["Ticket"], one["Outcome"], one["Decided by"]) for one in lines] == [
@@ -59,10 +59,10 @@ async def test_a_day_is_reviewed_down_to_each_entry(play):
             ("", "not allowed", ""),
             ("", "answered", ""),
         ]
-        assert "needs the role operator" in lines[1]["Why"]
+        assert "needs the operator role" in lines[1]["Why"]
 
-        await ops.clicks(done, "Story", who="viewer")  # the same window, from the message of the ticket itself
-        assert "asked for /drain-node hv03" in await told_by(viewer)
+        await ops.clicks(done, "History", who="viewer")  # the same window, from the message of the ticket itself
+        assert "requested /drain-node hv03" in await told_by(viewer)
         await viewer.opens_home()
         home = plain_text(await viewer.sees_home("What happened"))
         assert "drain-node" in home

@@ -14,7 +14,7 @@ async def test_a_drain_is_proposed_approved_and_done(play):
         told = plain_text(plan)
         for fact in (
             "T-1",
-            "one of you decides (not the requester)",
+            "one of you (not the requester) must approve or reject",
             "*Steps, with the longest time of each:*",
             "Pause hv03 and drain it",
         ):
@@ -71,8 +71,7 @@ async def test_no_drain_while_the_cluster_is_being_updated(play):
         ops.estate.do(lambda: setattr(node.cluster, "updating_from", node))
         await ops.says("/drain-node hv03")
         answer = await ops.sees("No plan yet for hv03")
-        assert "Cluster-Aware Updating is not running on prod" in plain_text(answer)
-        assert "Cluster-Aware Updating is running, reported by hv05" in plain_text(answer)
+        assert "Cluster-Aware Updating is running on prod; let it finish first (reported by hv05)" in plain_text(answer)
         assert "proposed" not in [entry.kind for entry in ops.ledger()]
 
 
@@ -100,7 +99,7 @@ async def test_a_drain_that_a_lock_stops_half_way_names_who_is_left_and_the_node
         await ops.says("/drain-node hv03")
         await ops.clicks(await ops.sees("Drain node hv03?", channel="hv-ops"), "Approve", who="approver")
         failed = await ops.slack.person("operator").sees(re.compile("^Failed at step 1: Drain node hv03"), "hv-ops")
-        assert f"no guest is left on hv03 (1 row: {late.group}, none expected)" in plain_text(failed)
+        assert f"no guest is left on hv03 (1 row: {late.group}, expected none)" in plain_text(failed)
         ops.estate.do(lambda: setattr(late, "locked", False))
 
         await ops.says("/resume-node hv03 --failback no")

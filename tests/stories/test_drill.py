@@ -32,7 +32,7 @@ async def approved(ops, line=f"/drill {SERVICE}", title=PLAN):
 
 
 async def waits(ops, step):
-    return await ops.slack.person("operator").sees(re.compile(f"waits for a person: {step}"), "hv-ops")
+    return await ops.slack.person("operator").sees(re.compile(f"is waiting for a manual step: {step}"), "hv-ops")
 
 
 async def says_done(ops, step):
@@ -281,17 +281,19 @@ async def test_a_host_that_is_older_than_the_configuration_is_seen_before_it_sta
 async def test_a_lost_place_is_stated_word_by_word_before_people_fail_over(play):
     """Nothing is failed over by hvops; what is typed is compared, and the work of people is looked at."""
     async with play("drill") as ops:
-        title = f"Fail {SERVICE} over to branch by hand, prod being lost"
+        title = f"Fail {SERVICE}with  over to branch by hand, prod lost"
         await ops.says(f"/drill {SERVICE} --only lost")
         refused = plain_text(await ops.sees("No plan yet for crm"))
         assert "answered: this is no lost place" in refused
         await ops.guest_admin("Cut prod off")
         await approved(ops, f"/drill {SERVICE} --only lost", title)
         first, second, words = (
-            "Host that was seen off (hv05)", "Host that was seen off (hv03)", "Its state, in these words: powered off"
+            "Host seen powered off (hv05)", "Host seen powered off (hv03)", "Its state, in these words: powered off"
         )  # fmt: skip
         person = ops.slack.person("approver")
-        waiting = await person.sees(re.compile("waits for a person: State that the machines in prod are off"), "hv-ops")
+        waiting = await person.sees(
+            re.compile("is waiting for a manual step: State that the machines in prod are off"), "hv-ops"
+        )
 
         async def states(said):
             await ops.clicks(waiting, "Done…", who="approver")
@@ -310,7 +312,7 @@ async def test_a_lost_place_is_stated_word_by_word_before_people_fail_over(play)
             ops.estate.do(lambda name=name: _fail_over_by_hand(ops, name))
             await says_done(ops, f"Fail {name} over to")
         await says_done(ops, f"Check that {SERVICE} works in branch")
-        keep = await person.sees(re.compile("waits for a person: Keep the old machines of crm off"), "hv-ops")
+        keep = await person.sees(re.compile("is waiting for a manual step: Keep the old machines of crm off"), "hv-ops")
         await ops.clicks(keep, "Done", who="approver")
         await ops.recorded("done", 1)
         said = {one.step: one.answers for one in entries(ops, "step-confirmed")}

@@ -54,7 +54,7 @@ def ended(ops):
 
 
 async def until_ended(ops):
-    """Wait until the run has ended, or waits for a person; each step has its own patience."""
+    """Wait until the run has ended, or is waiting for a manual step; each step has its own patience."""
     for number in range(1, 100):
         await until(lambda number=number: len(told(ops, "outcome")) >= number or ended(ops))
         if ended(ops):
@@ -137,7 +137,7 @@ async def test_each_error_stops_in_its_own_words_and_the_node_is_given_back(play
         assert ended(ops) == "failed"
         (failed,) = told(ops, "failed")
         assert words in failed.reason
-        assert "What its group had done was taken back" in failed.reason
+        assert "The steps of its group were undone" in failed.reason
         hv02 = node(ops, "hv02")
         assert ops.estate.do(lambda: (hv02.state, hv02.service("wuauserv").start)) == (0, "Manual")
         came_back = {"Installed", "Install Pending"}
@@ -239,7 +239,9 @@ async def test_people_empty_a_node_of_2008_r2_and_hvops_does_the_rest(play, quic
         await ops.clicks(plan, "Approve With 1 Unknown…", who="approver")
         window = await person.sees_view("Approve T-1")
         await person.submits(window, {"whether every node but hv02 has a vote": "cluster.exe shows six votes."})
-        waits = await ops.slack.person("operator").sees(re.compile("waits for a person: Pause hv02 and move"), "hv-ops")
+        waits = await ops.slack.person("operator").sees(
+            re.compile("is waiting for a manual step: Pause hv02 and move"), "hv-ops"
+        )
         assert not [one for one in ops.estate.world.asked if "hv02" in one]  # nothing is held before it is empty
         await ops.guest_admin("Pause hv02 and move its guests away")
         await until(lambda: ops.estate.do(lambda: not node(ops, "hv02").guests))

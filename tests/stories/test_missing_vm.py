@@ -45,14 +45,14 @@ async def shown(ops, text, who="operator"):
 
 async def approved(ops, line=BY_DATABASE, ticket="T-1"):
     await ops.says(line)
-    plan = await ops.sees(f"*{ticket}* · asked by", channel="hv-ops")
+    plan = await ops.sees(f"*{ticket}* · requested by", channel="hv-ops")
     await ops.clicks(plan, "Approve", who="approver")
     return plan
 
 
 async def refreshes(ops, ticket):
     """Do the step by hand: refresh in VMM, and say so."""
-    waits = await shown(ops, f"{ticket} waits for a person: Refresh the virtual machine")
+    waits = await shown(ops, f"{ticket} is waiting for a manual step: Refresh the virtual machine")
     await ops.guest_admin("Refresh in VMM")
     await ops.clicks(waits, "Done")
 
@@ -125,12 +125,12 @@ async def test_the_record_is_mended_in_the_database_and_put_back(play):
         await ops.says("/find-missing-vms vmm")
         answer = await ops.sees("vmm: crm-01 is missing in VMM, and running on hv06")
         await ops.clicks(answer, "Change the Database…")
-        plan = await ops.sees("*T-1* · asked by", channel="hv-ops")
+        plan = await ops.sees("*T-1* · requested by", channel="hv-ops")
         told = plain_text(plan)
         for fact in (
             "All 6 checks passed",
             "Stop the service VMMService on vmm01",
-            "Change one row of tbl_WLC_VObject in VMM vmm: the host is hv06, the state 0",
+            "Change one row of tbl_WLC_VObject in VMM vmm: set the host to hv06 and the state to 0",
             "Start the service VMMService on vmm01",
             "If one of these steps fails, those of them that are done are rolled back",
         ):
@@ -153,7 +153,7 @@ async def test_the_record_is_mended_in_the_database_and_put_back(play):
         assert [(row["HostId"], row["ObjectState"]) for row in after] == [(hosts["hv06"], "0")]
 
         await ops.clicks(done, "Undo…")
-        back = await ops.sees("*T-2* · asked by", channel="hv-ops")
+        back = await ops.sees("*T-2* · requested by", channel="hv-ops")
         assert "Undo T-1" in plain_text(back)
         assert believed(ops) == ("hv06", 0)  # proposed is not done
         await ops.clicks(back, "Approve", who="approver")
@@ -177,7 +177,7 @@ async def test_a_live_migration_by_hand_is_proved_and_vmms_next_look_is_waited_f
         world = ops.estate.world
         plan = plain_text(await approved(ops, "/fix-missing-vm crm-01 --by migration"))
         assert "Do not use a quick migration" in plan
-        waits = await shown(ops, "T-1 waits for a person: Live-migrate the virtual machine from hv06 to hv04")
+        waits = await shown(ops, "T-1 is waiting for a manual step: Live-migrate the virtual machine from hv06 to hv04")
         await asyncio.to_thread(ops.estate.do, lambda: setattr(world.guest("crm-01"), "node", world.node("hv04")))
         await ops.guest_admin("Refresh in VMM")  # what VMM does by itself every half hour
         await ops.clicks(waits, "Done")
@@ -200,16 +200,16 @@ async def test_whoever_has_no_role_on_vmms_own_host_stops_no_service_there(play)
         narrow(ops, "approver")
         await ops.starts()
         await ops.says(BY_DATABASE)
-        plan = await ops.sees("*T-1* · asked by", channel="hv-ops")
+        plan = await ops.sees("*T-1* · requested by", channel="hv-ops")
         await ops.clicks(plan, "Approve", who="approver")
-        await ops.sees("needs the role approver on vmm01", who="approver")
+        await ops.sees("needs the approver role on vmm01", who="approver")
         assert [entry.kind for entry in story(ops) if entry.kind != "shown"] == ["proposed", "clicked", "refused"]
 
         await ops.ends()
         narrow(ops, "operator")
         await ops.starts()
         await ops.says(BY_DATABASE)
-        await ops.sees("needs the role operator on vmm01")
+        await ops.sees("needs the operator role on vmm01")
         assert [entry.kind for entry in ops.ledger()].count("proposed") == 1
         assert service(ops) == "Running"
         assert believed(ops)[1] == MISSING
@@ -220,17 +220,17 @@ async def test_vmms_own_refresh_is_proposed_first_and_says_when_it_did_not_help(
         await ops.says("/find-missing-vms vmm")
         answer = await ops.sees("crm-01 is missing in VMM")
         await ops.clicks(answer, "Refresh in VMM…")
-        plan = await ops.sees("*T-1* · asked by", channel="hv-ops")
+        plan = await ops.sees("*T-1* · requested by", channel="hv-ops")
         assert "Refresh the virtual machine in VMM vmm" in plain_text(plan)  # the command stands in the thread
         await ops.clicks(plan, "Approve", who="approver")
-        await shown(ops, "T-1 waits for a person")
+        await shown(ops, "T-1 is waiting for a manual step")
         assert believed(ops) == ("hv04", MISSING)
 
 
 async def test_a_row_that_somebody_changed_before_the_start_voids_the_plan(play):
     async with play("missing-vm") as ops:
         await ops.says(BY_DATABASE)
-        plan = await ops.sees("*T-1* · asked by", channel="hv-ops")
+        plan = await ops.sees("*T-1* · requested by", channel="hv-ops")
         vmm, world = ops.estate.world.vmm, ops.estate.world
         ops.estate.do(lambda: vmm.lose(world.guest("crm-01"), world.node("hv05"), "another migration"))
         await ops.clicks(plan, "Approve", who="approver")
@@ -253,7 +253,7 @@ async def test_a_row_that_somebody_changed_meanwhile_changes_nothing_and_the_ser
         monkeypatch.setattr(services, "_stopped", meddle)
         await approved(ops)
         failed = plain_text(await shown(ops, "^Failed at step 2"))
-        assert "What its group had done was taken back." in failed
+        assert "hvops undid the steps of this group." in failed
         assert [one["step"] for one in steps(ops, "intent")] == ["stop-vmmservice", "undo-stop-vmmservice"]
         assert (believed(ops), service(ops)) == (("hv05", MISSING), "Running")
 
@@ -354,7 +354,7 @@ async def test_an_unknown_schema_gets_a_draft_and_no_action(play):
         table = ops.estate.world.vmm.objects
         ops.estate.do(lambda: setattr(table, "columns", tuple(one for one in table.columns if one.name != "HostId")))
         await ops.says(BY_DATABASE)
-        told = plain_text(await ops.sees("No plan: VMM vmm is of a version that hvops does not know"))
+        told = plain_text(await ops.sees("No plan: VMM vmm is a version that hvops does not know"))
         assert "Its schema lacks tbl_wlc_vobject.hostid" in told
         assert "Draft, not run, for a schema that hvops does not know" in told
         assert not [entry for entry in ops.ledger() if entry.kind == "proposed"]
@@ -367,7 +367,7 @@ async def test_without_a_recent_backup_there_is_no_plan(play):
         ops.estate.do(lambda: [sets.change(row, backup_finish_date=old) for row in sets.rows])
         await ops.says(BY_DATABASE)
         told = plain_text(await ops.sees("No plan yet for crm-01"))
-        assert "Needed:* The database of vmm has a full backup less than 24 hours old" in told
+        assert "The database of vmm has no full backup less than 24 hours old; make one first" in told
         assert "5 of 6 checks passed" in told
         assert not [entry for entry in ops.ledger() if entry.kind == "proposed"]
 

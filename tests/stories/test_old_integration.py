@@ -22,7 +22,7 @@ async def test_each_kind_is_named_worst_first_until_it_is_seen_to(play):
             "INCOMPATIBLE sap-old-01",
             "DATA EXCHANGE OFF crm-02",
             "NO DATA lin-02",
-            "VSS SILENT file-01",
+            "VSS NOT ANSWERING file-01",
             "HOSTS DIFFER hv05",
         ]
         places = [told.index(word) for word in (*words, "OLDER 2 guests")]

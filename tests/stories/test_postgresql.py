@@ -61,7 +61,7 @@ async def test_a_bot_that_was_restarted_still_knows_its_proposal(played, hurried
     async with played("healthy") as ops:
         await ops.says("/drain-node hv03")
         plan = await ops.sees("Drain node hv03?", channel="hv-ops")
-        await ops.sees("The whole plan of T-1", channel="hv-ops")
+        await ops.sees("The full plan of T-1", channel="hv-ops")
         await ops.ends()
         await ops.starts()
         await ops.clicks(plan, "Approve", who="approver")
@@ -97,7 +97,7 @@ async def proposed(play, hurried, monkeypatch):
                 ops.ledger = lambda: entries(ops)
                 await ops.says("/drain-node hv03")
                 plan = await ops.sees("Drain node hv03?", channel="hv-ops")
-                await ops.sees("The whole plan of T-1", channel="hv-ops")
+                await ops.sees("The full plan of T-1", channel="hv-ops")
                 own.hang()
                 try:
                     yield ops, plan, own

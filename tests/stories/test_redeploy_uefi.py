@@ -19,7 +19,7 @@ async def approved(ops):
 
 
 async def waits(ops, step):
-    return await ops.slack.person("operator").sees(re.compile(f"waits for a person: {step}"), "hv-ops")
+    return await ops.slack.person("operator").sees(re.compile(f"is waiting for a manual step: {step}"), "hv-ops")
 
 
 async def says_done(ops, step):

@@ -27,7 +27,7 @@ async def shown(ops, text):
 
 async def approved(ops, line="/fix-remote-browsing hv02"):
     await ops.says(line)
-    plan = await ops.sees("*T-1* · asked by", channel="hv-ops")
+    plan = await ops.sees("*T-1* · requested by", channel="hv-ops")
     await ops.clicks(plan, "Approve", who="approver")
     return plain_text(plan)
 
@@ -48,7 +48,7 @@ async def test_the_audit_policy_is_toggled_and_set_back_and_a_person_confirms(pl
             assert fact in told
         assert not LOUD & set(re.findall("[0-9A-F-]{36}", told))
 
-        waits = await shown(ops, "T-1 waits for a person: Confirm that remote browsing works on hv02")
+        waits = await shown(ops, "T-1 is waiting for a manual step: Confirm that remote browsing works on hv02")
         assert "close every open wizard and Hyper-V Manager, open them again" in plain_text(waits)
         assert (
             "hvops cannot verify this (its check is already met), so it records your confirmation as unverified"
@@ -120,7 +120,7 @@ async def test_a_failure_in_the_middle_takes_back_what_was_toggled(play, monkeyp
         monkeypatch.setattr(auditpol, "_set", refuse_the_second)
         await approved(ops)
         failed = plain_text(await shown(ops, "^Failed at step 2: Fix remote browsing"))
-        assert "What its group had done was taken back." in failed
+        assert "hvops undid the steps of this group." in failed
         assert policy(ops) == before
         assert [one.step for one in entries(ops, "intent")] == [
             "on-nothing", "on-failure", "undo-on-failure", "undo-on-nothing"
@@ -135,7 +135,7 @@ async def test_browsing_that_still_fails_is_stopped_and_nothing_is_pretended(pla
     async with play("remote-browsing") as ops:
         before = policy(ops)
         await approved(ops)
-        waits = await shown(ops, "T-1 waits for a person: Confirm")
+        waits = await shown(ops, "T-1 is waiting for a manual step: Confirm")
         await ops.clicks(waits, "Stop After Step")
         await shown(ops, "^Stopped at step 6: Fix remote browsing")
         assert policy(ops) == before

@@ -66,7 +66,7 @@ async def test_planned_by_one_approved_by_another_done_and_proved(play, soon):
         plan = await ops.sees(f"Reset writer on {NODE}?", channel="hv-ops")
         told = plain_text(plan)
         for fact in (
-            "one of you decides (not the requester)",
+            "one of you (not the requester) must approve or reject",
             "LOOKS STUCK: [5] Waiting for completion · Unexpected error",
             "Pending; nothing runs before this:",
             "23 of 25 checks passed",
@@ -146,7 +146,7 @@ async def test_locked_guests_are_no_plan_and_what_holds_them_is_said(play):
         told = plain_text(refused)
         for fact in (
             "9 of 11 locked",
-            "Free 1 GB or more on test-tfs-01 C:, then resume job 48211; the writer recovers by itself.",
+            "Free 1 GB or more on test-tfs-01 C:, then resume job 48211; the writer recovers on its own.",
             "job 48211 has been Pending since",
             "[91:9]",
             "full or nearly full: test-tfs-01 C:",
@@ -174,8 +174,8 @@ async def test_a_backup_between_decision_and_start_voids_it_and_says_what_is_dif
         void = await reaches(ops, "Void, the plan changed: Reset writer on hv03")
         told = plain_text(void)
         assert "Nothing was done." in told
-        assert "- Gate: No guest on hv03 is locked: passed" in told
-        assert "+ Gate: No guest on hv03 is locked: NOT passed (2 of 11 locked" in told
+        assert "- Check passed: No guest on hv03 is locked" in told
+        assert "+ Check failed: No guest on hv03 is locked (2 of 11 locked" in told
         assert "+ no plan: No plan yet for hv03: 2 of 11 guests are locked, a drain would fail (5960)." in told
         assert turns(ops) == ["proposed", "approved", "voided"]
         assert dict(ops.estate.do(ops.estate.world.facts))[NODE] == "up, 11 guests"
@@ -199,8 +199,8 @@ async def test_a_lock_that_appears_during_the_drain_fails_it_and_the_node_is_res
         told = plain_text(failed)
         assert "Pause hv03 and drain it" in told
         assert "the drain of hv03 has failed (NodeDrainStatus is 3, not 2)" in told
-        assert f"not met: no guest is left on hv03 (1 row: {late.group}, none expected)" in told
-        assert labels(failed) == ["Check Again", "Check Writers", "Plan Again", "Undo…", "Story"]
+        assert f"not met: no guest is left on hv03 (1 row: {late.group}, expected none)" in told
+        assert labels(failed) == ["Check Again", "Check Writers", "Plan Again", "Undo…", "History"]
         assert turns(ops) == [*STARTED, *PAIR, "failed"]
         assert dict(ops.estate.do(ops.estate.world.facts))[NODE] == "paused, its drain failed, 1 guests"
 

@@ -40,7 +40,7 @@ async def test_asked_by_one_approved_by_another_done_and_proved(play, hurried):
         plan = await proposed(ops, "COM+ Event System")
         text = plain_text(plan)
         for fact in (
-            "one of you decides (not the requester)",
+            "one of you (not the requester) must approve or reject",
             "Someone asked for a restart of COM+ Event System (EventSystem), which is running on hv03.",
             "together with System Event Notification Service (SENS)",
             "After a successful restart there is nothing to undo.",
@@ -89,7 +89,7 @@ async def test_one_that_depends_on_it_comes_up_again_and_what_was_stopped_is_sta
         failed = await reaches(ops, "Failed at step 2")
         text = plain_text(failed)
         assert "Win32_Service.StopService returned 3: other services that run depend on it" in text
-        assert "What its group had done was taken back." in text
+        assert "hvops undid the steps of this group." in text
         assert "Undo…" not in text
         assert of(ops, "EventSystem") == ("Running", pid)
         assert of(ops, "SENS") == ("Running", sens + 4096)  # stopped, and started again

@@ -77,5 +77,5 @@ async def test_a_restored_snapshot_runs_nothing_a_second_time_and_shows_both_hea
         if channel:
             told = settings_file.load(ops.estate.settings_path)
             found = {check.what: check for check in await audit_channel(told, told.slack)}
-            assert found["anchors in it"].status is Status.FAIL
-            assert "Was it restored from a copy?" in found["anchors in it"].says
+            assert found["audit heads"].status is Status.FAIL
+            assert "Was it restored from a copy?" in found["audit heads"].says

@@ -51,7 +51,7 @@ async def test_no_reset_but_room_then_the_job_and_the_writer_recovers(play, hurr
         plan = await ops.sees(f"Resume backup {JOB}?", channel="hv-ops")
         told = plain_text(plan)
         for fact in (
-            "who confirms it",
+            "who must confirm",
             "Risk:* low",
             "Job 48211 has been Pending",
             "[91:9], of hv03",

@@ -39,7 +39,7 @@ async def test_stopped_in_slack_nothing_starts_until_an_approver_says_go(play):
         await ops.sees("T-1: approved", who="approver")
         assert "started" not in [entry.kind for entry in ops.ledger()]
         await ops.says("/hvops go", who="approver")
-        await ops.sees("<@U0APPROVER> let changes start again", channel="hv-ops")
+        await ops.sees("<@U0APPROVER> allowed changes again", channel="hv-ops")
         done = await ops.slack.person("operator").sees(DONE, "hv-ops")
         assert "Changes are stopped" not in plain_text(done)
         await ops.recorded("done", 1)
@@ -49,7 +49,7 @@ async def test_stopped_at_the_terminal_while_slack_is_down_it_holds_and_is_poste
     async with play("healthy") as ops:
         await ops.says("/drain-node hv03")
         plan = await ops.sees("Drain node hv03?", channel="hv-ops")
-        await ops.sees("The whole plan of T-1", channel="hv-ops")
+        await ops.sees("The full plan of T-1", channel="hv-ops")
         ops.slack.faults.add("chat.postMessage", "500", 1_000)
         code, printed = await hvops(ops, "stop", "Slack", "is", "down")
         assert (code, "Changes are stopped." in printed) == (0, True), printed

@@ -44,7 +44,7 @@ async def test_the_writer_is_named_the_guest_found_freed_and_the_writer_recovers
         await ops.clicks(stuck, "Check Again")
         well = plain_text(await ops.sees("prod: Hyper-V writer RECOVERED on hv03"))
         assert "it was [5]" in well
-        assert "No guest of hv03 is locked any more" in well
+        assert "No guest on hv03 is locked now" in well
         assert "hv03" in well[well.index("STABLE") :]
 
         await ops.recorded("shown", 3)

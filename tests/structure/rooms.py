@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-CORRIDOR = 30  # more modules than this side by side in one package: each stands for itself
+CORRIDOR = 30  # more modules than this side by side in one package: each represents itself
 LARGE = 8  # a package with more modules than this is counted inside as well
 
 Arrow = tuple[str, str]

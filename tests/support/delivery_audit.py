@@ -31,7 +31,7 @@ GONE = (
     "not_in_channel", "is_inactive", "thread_not_found",
 )  # fmt: skip
 ENTRY = re.compile(r"\(entry ([\d,]+)\)")
-PLAN = "The whole plan of"
+PLAN = "The full plan of"
 
 
 @dataclass(frozen=True)

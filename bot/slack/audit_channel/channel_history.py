@@ -20,7 +20,7 @@ _TRIES = 8
 _WHAT_TO_DO = {
     "not_in_channel": "the bot is not in it. Type there: /invite @hvops",
     "channel_not_found": "there is no such channel, or it is private and the bot is not in it. Type there: /invite @hvops",
-    "missing_scope": "the app lacks channels:history, or groups:history for a private channel. Install it anew from "
+    "missing_scope": "the app lacks channels:history, or groups:history for a private channel. Install it again from "
     "deploy/slack.yaml",
 }
 _LONGEST_PAUSE = 60.0

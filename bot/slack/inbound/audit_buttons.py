@@ -71,7 +71,7 @@ class ReviewClicks:
     async def _csv(self, click: Click) -> None:
         async def send(found: tuple[File, int]) -> None:
             file, more = found
-            says = f"{file.name} is in your messages from hvops."
+            says = f"{file.name} was sent to you as a direct message."
             if more:
                 says += (
                     f" It holds the newest {render.MOST_IN_CSV:,} rows; narrow the filters, or run hvops audit export."
@@ -102,7 +102,7 @@ class ReviewClicks:
 
     async def _story_file(self, click: Click) -> None:
         async def send(file: File) -> None:
-            await self._send(click, file, f"{file.name} is in your messages from hvops.")
+            await self._send(click, file, f"{file.name} was sent to you as a direct message.")
 
         request = await self._request(click, f"story {click.token}")
         await self._reviews.story_file(request, click.token, partial(story_render.story_file, click.token), send)

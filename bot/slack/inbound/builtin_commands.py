@@ -81,9 +81,9 @@ async def open_tickets(changes: Changes, person: Person) -> tuple[OpenTickets, .
     now = datetime.now(UTC)
     waiting, needing, running, left = await changes.waits_for(person)
     lists = (
-        ("wait for you", waiting, (TicketState.PROPOSED,)),
-        ("need a person", needing, (TicketState.INTERRUPTED,)),
-        ("run", running, (TicketState.APPROVED, TicketState.RUNNING)),
+        ("to decide", waiting, (TicketState.PROPOSED,)),
+        ("need attention", needing, (TicketState.INTERRUPTED,)),
+        ("running", running, (TicketState.APPROVED, TicketState.RUNNING)),
     )
     found = []
     for name, headings, states in lists:

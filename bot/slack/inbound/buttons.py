@@ -219,7 +219,7 @@ class Clicks:
         """Files go to the person directly: an ephemeral cannot carry one."""
         outbox = self._desk.parts.outbox
         await outbox.files(await outbox.conversation(click.where.user), [file])
-        await self._say(click, Message(f"{file.name} is in your messages from hvops."))
+        await self._say(click, Message(f"{file.name} was sent to you as a direct message."))
 
     async def _share(self, click: Click) -> None:
         answered = await self._reopen(click)

@@ -168,7 +168,7 @@ class RequestHandler:
         return seal_answer(blocks, partial(self.answer_seal, user))
 
     def sealed_message(self, user: str, message: Message) -> Message:
-        """The same of a message, and of what stands for it where Slack refuses its blocks."""
+        """The same of a message, and of what represents it where Slack refuses its blocks."""
         instead = self.sealed_message(user, message.instead) if message.instead else None
         return replace(message, blocks=self.sealed(user, message.blocks), instead=instead)
 
@@ -457,7 +457,7 @@ class RequestHandler:
         await self.parts.outbox.publish_home(who.user, view)
 
     async def _lately(self, person: Person, *, stopped: bool) -> RecentChanges | None:
-        """The last changes that ended, as far as this person may see them, and how the chain is."""
+        """Recently finished changes, as far as this person may see them, and how the chain is."""
         if self.parts.reviews is None or person.highest_role is Role.NOBODY:
             return None
         ended, chain = await self.parts.reviews.recent(person, _LAST)

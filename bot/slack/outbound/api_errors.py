@@ -34,7 +34,7 @@ class NotSent(HvopsError):
     """
 
     def __init__(self, code: str, says: str = "") -> None:
-        super().__init__(says or f"Slack did not take it: {code}.")
+        super().__init__(says or f"Slack refused: {code}.")
         self.code = code
 
     @property

@@ -156,7 +156,7 @@ def table_from(block: Block) -> Block:
 
 
 def _fit_block(block: Block, number: int) -> tuple[list[Block], list[File]]:
-    """The block, or what stands for it, and the file that carries what did not fit."""
+    """The block, or what represents it, and the file that carries what did not fit."""
     if not block_problems(block):
         return [block], []
     if block["type"] == "section" and "text" in block and not block.get("fields"):

@@ -69,7 +69,7 @@ def _what(entry: Entry, known: Proposed | None) -> str:
         verb = "confirmed"
     if entry.kind == Interrupted.kind:
         said = entry.read_if(Interrupted)
-        verb = "waits, and gave its locks away" if said and said.yields_locks else "interrupted, someone must decide"
+        verb = "is waiting and released its locks" if said and said.yields_locks else "interrupted, someone must decide"
     return f"{entry.ticket} {verb}"
 
 

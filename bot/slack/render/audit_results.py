@@ -33,7 +33,7 @@ _IN_CSV = (
 )
 FIELDS = ("about", "who", "what", "outcome", "when", "since", "until")  # of the window, as block_id and action_id
 _DAY = "24h"
-_SPANS = {_DAY: "The last 24 hours", "7d": "The last 7 days", "30d": "The last 30 days", "all": "All there is"}
+_SPANS = {_DAY: "The last 24 hours", "7d": "The last 7 days", "30d": "The last 30 days", "all": "All entries"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,11 +161,11 @@ def _above(one: AuditAnswer) -> Iterator[tuple[str, bool]]:
 def chain_status(chain: ChainStatus | None) -> str:
     """How far the chain holds, and when that was looked at; for a broken one, that only. mrkdwn."""
     if chain is None:
-        return "The chain could not be looked at now"
+        return "The chain could not be checked now"
     if not chain.holds:
-        return f"Looked at {moment(chain.at)}"
+        return f"Checked {moment(chain.at)}"
     anchor = {True: "newest anchor matches", None: "no anchor to compare with"}.get(chain.anchored, "anchor differs")
-    of = f" of {chain.of}, more with the next look" if chain.of > chain.to else ""
+    of = f" of {chain.of}, more with the next check" if chain.of > chain.to else ""
     if chain.whole_at == chain.at:
         return f"Chain verified {moment(chain.at)} to entry {chain.to}{of}, {anchor}"
     rest = f", to {chain.whole_to} {moment(chain.whole_at)}" if chain.to > chain.whole_to else ""
@@ -208,7 +208,7 @@ def rows_table(caption: str, rows: Iterable[Row]) -> Table:
 def _stories(rows: Iterable[Row]) -> list[Block]:
     """One for each ticket of this page: a cell of a table can hold no button that is documented."""
     tickets = dict.fromkeys(row.ticket for row in rows if row.ticket)
-    return [button(f"Story {ticket}", STORY, ticket, index=at) for at, ticket in enumerate(tickets)]
+    return [button(f"History {ticket}", STORY, ticket, index=at) for at, ticket in enumerate(tickets)]
 
 
 def _buttons(one: AuditAnswer) -> list[Block]:

@@ -35,6 +35,7 @@ _SAYS = 2_000
 _STATE = 900  # characters of a state before or after; all of it stands in the story
 _DIFFERENCE = 6_000  # characters of a difference before it goes into a file in the thread
 _BY = {"rejected": "rejected"}
+_VERBS = {"done": "finished", "expired": "expired", "lapsed": "lapsed"}
 _AGAIN = ("failed", "cancelled", "closed", "expired", "lapsed", "voided")
 
 
@@ -100,14 +101,14 @@ def _lines(card: TicketView) -> Iterator[str]:
     end = card.last(card.ticket.end)
     why = escape(truncate(_why(card), _SAYS))
     at = at_time(end.at) if end else ""
-    if card.ticket.end in ("done", "expired", "lapsed"):
-        yield f"*{card.id}:* {why or 'done'}, at {at}."
+    if card.ticket.end in _VERBS:
+        yield f"*{card.id}* {_VERBS[card.ticket.end]} at {at}{f': {why}' if why else ''}."
     elif card.ticket.end == "failed":
         yield f"*{card.id}, as of {at}:* {why}"
     elif card.ticket.end == "cancelled":
-        yield f"*{card.id}* was stopped at {at}, as {who(card.last('cancel-asked'))} asked; {why}."
+        yield f"*{card.id}* was stopped at {at} by {who(card.last('cancel-asked'))}: {why}."
     elif card.ticket.end == "voided":
-        yield f"*{card.id}* is void since {at}: {why}."
+        yield f"*{card.id}* is void as of {at}: {why}."
     else:
         yield f"*{card.id}* was {_BY.get(card.ticket.end, card.ticket.end)} by {who(end)} at {at}" + (
             f": {why}" if why else "."
@@ -115,7 +116,7 @@ def _lines(card: TicketView) -> Iterator[str]:
     yield from _left(card)
     if card.successor:
         link = f"<{card.successor_link}|{card.successor}>" if card.successor_link else card.successor
-        yield f"*The plan as it is now is {link}.* It needs its own decision."
+        yield f"*The new plan is {link}.* It needs its own approval."
 
 
 def _left(card: TicketView) -> Iterator[str]:
@@ -127,9 +128,9 @@ def _left(card: TicketView) -> Iterator[str]:
         yield "Nothing was done."
         return
     if end is not None and isinstance(end.data, Failed) and end.data.rolled_back:
-        yield "What its group had done was taken back."
+        yield "hvops undid the steps of this group."
         if card.after:
-            yield f"*Read after that:* {_state(card.after)}"
+            yield f"*Measured after that:* {_state(card.after)}"
         return
     yield from half_done(card)
     if card.plan.rollback:
@@ -173,7 +174,7 @@ def _names(rows: object) -> list[str]:
 
 def _record(card: TicketView) -> Iterator[str]:
     proposal = card.proposal
-    yield f"asked by {person(proposal.requester, proposal.requester_name)}"
+    yield f"requested by {person(proposal.requester, proposal.requester_name)}"
     if (approval := card.last("approved")) is not None:
         yield f"{card.approved_by} by {who(approval)} {at_time(approval.at)}"
     yield f"plan {proposal.digest[:8]}"

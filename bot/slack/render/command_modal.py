@@ -84,7 +84,7 @@ def progress_view(command: Command, message: Message) -> View:
 def result_view(command: Command, message: Message) -> View:
     """The answer, cut where it is longer than a window."""
     blocks = blocks_for_window(message) if message.blocks else sections(message.text)
-    files = contexts("The whole answer is in your messages from hvops.") if message.files else ()
+    files = contexts("The whole answer was sent to you as a direct message.") if message.files else ()
     return fit_view(_window(command, (*files, *blocks)))
 
 

@@ -53,7 +53,7 @@ def evidence_view(
     one_page = paginate(sorted(evidence, key=_less_telling), page, weigh=_weight, heaviest=_PAGE)
     shown = [block for one in one_page.items for block in _blocks(one)]
     where = f"{escape(truncate(title, 200))} · {one_page.number} · {len(evidence):,} questions"
-    body = shown or [*sections("Nothing was asked for this answer.")]
+    body = shown or [*sections("No query was needed for this answer.")]
     if background and one_page.at == 0:
         told = _background(background)
         body = [*(local_blocks(told, at) if at else told), *body]

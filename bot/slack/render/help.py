@@ -12,7 +12,7 @@ from bot.slack.render.ticket_view_model import StopView
 def help_message(told: Help) -> Message:
     """The commands, those that this person may use first, each with its usage line."""
     may = [f"{_code(line.usage)}\n{escape(line.says)}" for line in told.lines if line.allowed]
-    other = [f"{_code(line.usage)} needs the role {escape(line.role)}" for line in told.lines if not line.allowed]
+    other = [f"{_code(line.usage)} needs the {escape(line.role)} role" for line in told.lines if not line.allowed]
     closing = "Every command also works as /hvops <command> …, and in threads as @hvops <command> …"
     blocks = (
         header("What you can ask"),

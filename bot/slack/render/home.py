@@ -41,7 +41,7 @@ class OpenTickets:
     """Open tickets of one kind.
 
     Attributes:
-        does: what they do: "wait for you", "need a person", "run".
+        does: what is said of them: "to decide", "need attention", "running".
         tickets: number, what it says (mrkdwn), and the link to its message or ""; at most `LISTED`.
         count: how many there are.
         not_looked_at: how many older ones may belong here, too.
@@ -85,12 +85,12 @@ def home_view(
         *stopped_blocks(stop),
         *_broken(lately),
         *(block for one in open_now if one.count or one.not_looked_at for block in _open(one)),
-        *sections(" ".join(f"Nothing {_verb(one)}." for one in open_now if not (one.count or one.not_looked_at))),
+        *sections(_none(open_now)),
         *_ended(lately),
         header("hvops"),
         *sections(f"*You:* {escape(format_roles(status.roles))}{_bot(lately)}"),
         *actions([*starts, *audit]),
-        header("Your last answers"),
+        header("Your recent answers"),
         *(block for one in last[:_LAST] for block in _answer(one)),
         *(() if last else sections("None yet.")),
         *contexts(f"Ledger: {escape(status.ledger)}{_chain(lately)}"),
@@ -114,7 +114,7 @@ def _broken(lately: RecentChanges | None) -> tuple[Block, ...]:
 def _ended(lately: RecentChanges | None) -> tuple[Block, ...]:
     if lately is None or not lately.ended:
         return ()
-    table = rows_table("The last changes that ended", lately.ended)
+    table = rows_table("Recently finished changes", lately.ended)
     return (header("What happened"), *table_blocks(table))
 
 
@@ -131,13 +131,20 @@ def _open(one: OpenTickets) -> tuple[Block, ...]:
     shown = [block for ticket in one.tickets for block in _ticket(*ticket)]
     more = one.count - len(one.tickets)
     says = [f"{more:,} more: type /hvops runs."] if more > 0 else []
-    says += [f"{one.not_looked_at:,} older ones were not looked at."] if one.not_looked_at else []
+    says += [f"{one.not_looked_at:,} older ones were not checked."] if one.not_looked_at else []
     return (header(f"{one.count:,} {_verb(one)}"), *shown, *(contexts(" ".join(says)) if says else ()))
 
 
+def _none(open_now: Sequence[OpenTickets]) -> str:
+    """Which kinds have no ticket, in one sentence: "Nothing to decide, nothing needs attention."; "" where each has one."""
+    words = [f"nothing {_verb(one)}" for one in open_now if not (one.count or one.not_looked_at)]
+    told = ", ".join(words)
+    return f"{told[:1].upper()}{told[1:]}." if told else ""
+
+
 def _verb(one: OpenTickets) -> str:
-    verb, _, rest = one.does.partition(" ")
-    return f"{verb}s {rest}".rstrip() if one.count < 2 else one.does  # noqa: PLR2004 — plural from two on
+    is_one = one.count < 2  # noqa: PLR2004 — plural from two on
+    return one.does.replace("need ", "needs ", 1) if is_one else one.does
 
 
 def _ticket(ticket: str, says: str, link: str) -> tuple[Block, ...]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from bot.api.actions import ManualStep
-from bot.api.plan import Gate, GateOutcome, Plan, Step
+from bot.api.plan import Gate, Plan, Step
 from bot.formatting import duration, plural, short_locks
 from bot.slack.outbound import limits
 from bot.slack.outbound.message import (
@@ -90,7 +90,7 @@ def approved_message(card: TicketView) -> Message:
 
 def plan_file(proposal: Proposal) -> File:
     """All of a plan as a file: what is signed, what was measured beside it, and the digest."""
-    return File("plan.txt", f"The whole plan of {proposal.ticket}", plan_text(proposal).encode())
+    return File("plan.txt", f"The full plan of {proposal.ticket}", plan_text(proposal).encode())
 
 
 def plan_text(proposal: Proposal) -> str:
@@ -114,10 +114,10 @@ def _head(title: str) -> Iterator[Block]:
 def _asked(card: TicketView) -> str:
     proposal = card.proposal
     asker = person(proposal.requester, proposal.requester_name)
-    until = f"open until {at_time(proposal.open_until, DATE)}"
+    until = f"by {at_time(proposal.open_until, DATE)}, or it expires"
     if proposal.policy == CONFIRM:
-        return f"*{card.id}* · asked by {asker}, who confirms it · {until}"
-    return f"*{card.id}* · asked by {asker} · {format_approvers(card.approver_ids)}, one of you decides (not the requester) · {until}"
+        return f"*{card.id}* · requested by {asker}, who must confirm {until}"
+    return f"*{card.id}* · requested by {asker} · {format_approvers(card.approver_ids)}: one of you (not the requester) must approve or reject {until}"
 
 
 def _decision(card: TicketView) -> str:
@@ -175,7 +175,7 @@ def _sizes(card: TicketView) -> tuple[Block, ...]:
         f"*Impact:* {escape(plan.impact) or 'none'}",
         f"*Way back:* {escape(plan.rollback) or 'none'}",
         f"*Risk:* {card.proposal.made.risk}",
-        f"*At most:* {duration(longest_seconds(plan))}{f'; no step starts after {at_time(last, DATE)}' if last else ''}",
+        f"*Takes:* up to {duration(longest_seconds(plan))}{f'. No step starts after {at_time(last, DATE)}' if last else ''}",
     )
     return sections("\n".join(told))
 
@@ -200,16 +200,13 @@ def _checked(card: TicketView) -> str:
 
 
 def _other_gate(gate: Gate) -> str:
-    """A check that did not pass: what was found comes first, since the check by itself reads as if it were so."""
-    found = escape(f"{gate.measured} (check: {gate.description})" if gate.measured else gate.description)
+    """A check that did not pass, in the sentence that is true of it."""
+    found = escape(gate.finding)
     if gate.is_open:
         return f"• *{escape(_capital(open_word(gate)))}:* {found}"  # by name it stands above
     if gate.passes_at:
-        return f"• *Pending; nothing runs before this:* {escape(gate.measured or gate.description)}"
-    word = "Blocked" if gate.blocks else "Warning"
-    if gate.outcome is GateOutcome.NOT_KNOWN:
-        return f"• *{word}{'' if found.startswith('not known') else ', not known'}:* {_capital(found)}"
-    return f"• *{word}:* {found if gate.measured else f'check failed: {found}'}"
+        return f"• *Pending; nothing runs before this check passes:* {found}"
+    return f"• *{'Blocked' if gate.blocks else 'Warning'}:* {found}"
 
 
 def _capital(says: str) -> str:

@@ -1,4 +1,4 @@
-"""A ticket that runs, waits for a person, or is interrupted: where it is, and what is known."""
+"""A ticket that runs, is waiting for a manual step, or is interrupted: where it is, and what is known."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from bot.tickets.undo import remaining_undo
 _TITLE = 160  # of a step in the list of steps; the whole of it stands in the thread
 _SAYS = 1_500
 _NEAR = 8  # steps of a plan that is repeated many times
-_WAITS = "waiting for a person"  # also what the runner says until a person has pressed Done
+_WAITS = "waiting for a manual step"  # also what the runner says until a person has pressed Done
 
 
 def running_message(card: TicketView) -> Message:
@@ -52,7 +52,7 @@ def running_message(card: TicketView) -> Message:
     )
     says = f"{card.id} runs, {place}: {what(card)}. {at.step.description if at else ''} {_progress(card)}"
     if hand is not None:
-        says = f"{card.id} waits for a person: {hand.step.description}. Then press Done."
+        says = f"{card.id} is waiting for a manual step: {hand.step.description}. Then press Done."
     return Message(truncate(escape(says.strip()), limits.MESSAGE_TEXT), blocks)
 
 
@@ -185,7 +185,7 @@ def collapsed(card: TicketView) -> Iterator[Block]:
     shown = _window(card)
     if len(shown) < len(card.places):
         yield from contexts(
-            f"Steps {shown[0].number:,} to {shown[-1].number:,} of {len(card.places):,}; the whole plan is in the thread."
+            f"Steps {shown[0].number:,} to {shown[-1].number:,} of {len(card.places):,}; the full plan is in the thread."
         )
 
 
@@ -205,9 +205,9 @@ def _standing(card: TicketView, place: StepInstance) -> tuple[str, str]:
     if result == FAILED:
         return "error", "FAILED"
     if result:
-        return "error", "abandoned"
+        return "error", "stopped before it was done"
     if place.key != card.story.in_flight:
-        return "pending", "not begun" if card.ticket.state is TicketState.ENDED else ""
+        return "pending", "not started" if card.ticket.state is TicketState.ENDED else ""
     if card.ticket.state is TicketState.RUNNING:
         begun = _WAITS if place.step.is_by_hand else "now"  # before the runner has said anything of it
         return "in_progress", truncate(escape_control(_progress(card)), _TITLE) or begun
@@ -226,7 +226,7 @@ def _by_hand(card: TicketView, place: StepInstance | None) -> Iterator[Block]:
     act = place.step.act
     assert isinstance(act, ManualStep)
     says = _progress(card)
-    told = f"\n*hvops looked:* {escape(truncate(says, _SAYS))}" if says and says != _WAITS else ""
+    told = f"\n*hvops checked:* {escape(truncate(says, _SAYS))}" if says and says != _WAITS else ""
     yield from sections(
         f"*Manual step, for an {escape(act.role)}:* {escape(act.instruction, lines=True)}\n"
         f"{_typed(act)}Then press Done{'…' if isinstance(act, ReadBack) else ''}: {_after_done(card, place)}{told}"
@@ -254,7 +254,7 @@ def _after_done(card: TicketView, place: StepInstance) -> str:
 def _record(card: TicketView) -> str:
     proposal, approval, asked = card.proposal, card.last("approved"), card.last("cancel-asked")
     parts = [
-        f"asked by {person(proposal.requester, proposal.requester_name)}",
+        f"requested by {person(proposal.requester, proposal.requester_name)}",
         f"{card.approved_by} by {who(approval)}" + (f" {at_time(approval.at)}" if approval else ""),
         f"plan {proposal.digest[:8]}",
     ]

@@ -57,8 +57,8 @@ def notice(switch: Entry, before: Entry | None, resumed_by: tuple[str, ...]) -> 
         )
     else:
         title = "Changes can start again"
-        ended = f" They were stopped by {_by(before)} {at_time(before.at, DATE)}{_why(before)}." if before else ""
-        says = f"{_by(switch)} let changes start again {at_time(switch.at, DATE)}.{ended}"
+        ended = f" They had been stopped by {_by(before)} {at_time(before.at, DATE)}{_why(before)}." if before else ""
+        says = f"{_by(switch)} allowed changes again {at_time(switch.at, DATE)}.{ended}"
     return Message(
         f"{title}. {_plain(says)}", (header(title), *sections(says), *contexts(f"Ledger entry {switch.seq:,}"))
     )
@@ -78,7 +78,7 @@ def unchanged_message(newest: Entry | None) -> Message:
     if newest is not None and newest.kind == Stopped.kind:
         says = f"*Changes are already stopped* by {_by(newest)} since {at_time(newest.at, DATE)}{_why(newest)}."
     elif newest is not None:
-        says = f"*Changes are not stopped.* {_by(newest)} let changes start again {at_time(newest.at, DATE)}."
+        says = f"*Changes are not stopped.* {_by(newest)} allowed changes again {at_time(newest.at, DATE)}."
     else:
         says = "*Changes are not stopped.*"
     return Message(_plain(says), sections(says))

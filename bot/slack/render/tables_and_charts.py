@@ -35,7 +35,7 @@ def table_blocks(table: Table | None, page: int = _PAGE) -> tuple[Block, ...]:
     cut = len(columns) < len(table.columns)
     columns_shown = f"{len(columns)} of {len(table.columns)} columns" if cut else ""
     told = ", ".join(part for part in (rows_shown, columns_shown) if part)
-    return (block, *contexts(f"The first {told}. Send CSV has all of them."))
+    return (block, *contexts(f"The first {told}. Use Send CSV for all of them."))
 
 
 def chart_blocks(chart: Chart | None) -> tuple[Block, ...]:

@@ -121,8 +121,8 @@ def interrupted_buttons(ticket: str, attempt: int, *, can_undo: bool, is_late: b
     After the deadline nothing is offered that could start another step.
     """
     go_on = button("Go On…", GO_ON, ticket, index=attempt)
-    asks = "The step in flight is asked about first, and never blindly repeated. Then the rest of the plan runs."
-    goes_on = () if is_late else ({**go_on, "confirm": _confirm(f"Let {ticket} go on?", asks, "Go On")},)
+    asks = "hvops first checks whether the interrupted step took effect and never repeats it blindly. Then the rest of the plan runs."
+    goes_on = () if is_late else ({**go_on, "confirm": _confirm(f"Resume {ticket}?", asks, "Go On")},)
     made = [look_button(ticket), *goes_on]
     return [*made, *([undo_button(ticket)] if can_undo else []), button("Close…", CLOSE, ticket)]
 
@@ -134,7 +134,7 @@ def look_button(ticket: str) -> Block:
 
 def undo_button(ticket: str) -> Block:
     """Undo: proposes a plan of its own, which needs its own decision."""
-    says = "This proposes a new plan that takes back what was done, newest first. It needs its own decision."
+    says = "This proposes a new plan that takes back what was done, newest first. It needs its own approval."
     return {**button("Undo…", UNDO, ticket), "confirm": _confirm(f"Undo {ticket}?", says, "Propose Undo")}
 
 
@@ -145,7 +145,7 @@ def again_button(ticket: str) -> Block:
 
 def story_button(ticket: str) -> Block:
     """Every entry of the ticket."""
-    return button("Story", STORY, ticket)
+    return button("History", STORY, ticket)
 
 
 def remedy_buttons(ticket: str, remedies: Sequence[Remedy]) -> list[Block]:

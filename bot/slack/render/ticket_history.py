@@ -58,7 +58,7 @@ def story_view(ticket: str, entries: Sequence[Entry], page: int = 0, *, whole: b
 def story_file(ticket: str, entries: Sequence[Entry]) -> File:
     """All of it, whole: in words, and each entry as it stands in the ledger."""
     text = escape_control(story_text(ticket, entries), lines=True)
-    return File(f"story-{ticket}.txt", f"Story of {ticket}", text.encode())
+    return File(f"story-{ticket}.txt", f"History of {ticket}", text.encode())
 
 
 _READ = tuple(f"*{label}:*" for label in sorted(READ))
@@ -98,7 +98,7 @@ def _modal(blocks: list[Block], ticket: str = "") -> View:
         {
             "type": "modal",
             "callback_id": CALLBACK,
-            "title": {"type": "plain_text", "text": f"Story {ticket}".strip()[:24], "emoji": False},
+            "title": {"type": "plain_text", "text": f"History {ticket}".strip()[:24], "emoji": False},
             "close": {"type": "plain_text", "text": "Close", "emoji": False},
             "blocks": blocks,
         }

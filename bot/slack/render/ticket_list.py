@@ -53,7 +53,7 @@ def not_shown(ticket: str, channel: str, code: str, says: str) -> Message:
     if code in ("not_in_channel", "channel_not_found", "no_permission"):
         do = f"hvops is not in <#{channel}>. Type /invite @hvops there, then press Show Plan."
     elif code == "no_channel":
-        do = f"{escape(says)} Whoever keeps inventory.toml can set it; then press Show Plan."
+        do = f"{escape(says)} An administrator can set it in inventory.toml; then press Show Plan."
     else:
         do = f"{escape(says)} Press Show Plan to try again."
     text = f"{ticket} is proposed, but its plan is shown nowhere yet. {do}"

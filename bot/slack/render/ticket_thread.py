@@ -54,9 +54,9 @@ def plan_message(card: TicketView) -> Message:
     """The whole plan and its digest: in the thread itself, or as a file where it is long."""
     proposal = card.proposal
     text = plan_text(proposal)
-    says = f"The whole plan of {card.id}, digest {proposal.digest}"
+    says = f"The full plan of {card.id}, digest {proposal.digest}"
     if utf16_length(text) > _INLINE:
-        return Message(says, sections(f"*{says}*\nIt is in the file plan.txt."), (plan_file(proposal),))
+        return Message(says, sections(f"*{says}*\nSee plan.txt."), (plan_file(proposal),))
     return Message(says, (*sections(f"*{says}*"), *preformatted(text)))
 
 
@@ -113,7 +113,7 @@ def _end(card: TicketView, entry: Entry) -> Message:
     says = f"{' '.join(people)} *{card.id}* {escape(truncate(end_in_words(card), _SAYS))}{link} (entry {entry.seq:,})"
     difference = difference_text(card)
     files = (
-        (File("difference.txt", "What is different", escape_control(difference, lines=True).encode()),)
+        (File("difference.txt", "Changes", escape_control(difference, lines=True).encode()),)
         if utf16_length(difference) > _INLINE
         else ()
     )
@@ -139,9 +139,7 @@ def _hand(card: TicketView, entry: Entry) -> str:
     if place is not None and not place.step.done:
         looks = "No machine can be queried, so it is recorded as unverified."
     typed = "; ".join(escape(truncate(statement(one), _SAYS)) for one in told.answers)
-    return f"{who(entry)} says that step {_number(card, entry)} is done. {looks}" + (
-        f"\nRead: {typed}" if typed else ""
-    )
+    return f"{who(entry)} confirmed step {_number(card, entry)}. {looks}" + (f"\nRead: {typed}" if typed else "")
 
 
 def _cancel(card: TicketView, entry: Entry) -> str:
@@ -160,7 +158,8 @@ def _interrupted(card: TicketView, entry: Entry) -> str:
 def _outcome(card: TicketView, entry: Entry) -> str:
     outcome = entry.read(Outcome)
     key = (outcome.step, outcome.round)
-    result = result_in_words(outcome) if outcome.result == DONE else outcome.result.upper()
+    words = result_in_words(outcome)
+    result = words if outcome.result == DONE else words.upper()
     place = card.by_key.get(key)
     if place is not None and outcome.result == DONE and place.round > 1:
         return ""  # of many rounds the first stands for all that go well; the message of the ticket counts them
@@ -171,7 +170,7 @@ def _outcome(card: TicketView, entry: Entry) -> str:
         lines.append(escape(truncate(outcome.message, _SAYS)))
     states = _states(card, place, before, outcome.after)
     if outcome.measured and outcome.result == DONE and not states:
-        lines.append(f"Read: {escape(truncate('; '.join(outcome.measured), _SAYS))}")
+        lines.append(f"Measured: {escape(truncate('; '.join(outcome.measured), _SAYS))}")
     lines += states
     if outcome.event_log_note:
         lines.append(escape(truncate(outcome.event_log_note, _SAYS)))

@@ -134,7 +134,7 @@ class Changes:
     async def _seen(self, card: TicketView) -> list[str]:
         at = card.stopped_at
         if at is None:
-            raise TicketError(f"{card.id} has no step that could be looked at.")
+            raise TicketError(f"{card.id} has no step that could be checked.")
         images = dict(card.story.images)
         if undoes := card.proposal.made.undoes:
             older = await asyncio.to_thread(self.run.ledger.story, undoes)

@@ -337,9 +337,7 @@ class SitedClient(TargetClient):
             return ""
         if age is None:
             return f"no worker of {site.name} has been heard of today."
-        return (
-            f"no worker of {site.name} is there; the last one was heard of {age:.0f} s ago." if age > _NOT_HEARD else ""
-        )
+        return f"no worker of {site.name} is there; the last one reported {age:.0f} s ago." if age > _NOT_HEARD else ""
 
     # Actions
 

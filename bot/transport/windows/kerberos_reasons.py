@@ -37,7 +37,7 @@ _REALM = (
     "Check the realm of username: the DNS name of the domain in capital letters, not its NetBIOS name. "
     "Then see that krb5.conf or DNS (_kerberos._tcp) names its KDC."
 )
-_KDC = "See that the domain controllers are up, and that no firewall is between (port 88, TCP and UDP)."
+_KDC = "See that the domain controllers are up, and that no firewall blocks port 88 (TCP and UDP)."
 _TICKET = "Get a ticket (kinit), set KRB5_CLIENT_KTNAME to a keytab, or set a password."
 _CACHE = (
     "See that the ticket cache of the bot's account (KRB5CCNAME) belongs to that account, and fetch the ticket again."

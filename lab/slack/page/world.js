@@ -107,7 +107,7 @@ export class StoryMenu {
     const version = JSON.stringify([world?.stories, world?.story?.name]);
     if (!world || this.version === version) return;
     this.version = version;
-    const again = make("option", { value: "again" }, "Start this story over…");
+    const again = make("option", { value: "again" }, "Start this scenario over…");
     const option = (one) => make("option", { value: one.name, selected: one.name === world.story.name }, one.title);
     fill(this.select, world.stories.map(option), again);
     this.says.textContent = world.story.says;
@@ -118,10 +118,10 @@ export class StoryMenu {
     this.select.value = now;
     const wanted = this.store.world.stories.find((one) => one.name === name);
     const title = wanted ? `Change to “${wanted.title}”?` : "Start over?";
-    const text = `${wanted?.says ?? this.store.world.story.says} All messages and the ledger of this story are left behind.`;
+    const text = `${wanted?.says ?? this.store.world.story.says} All messages and the ledger of this scenario are left behind.`;
     if (!(await asked(title, text, "Start Over", "Stay"))) return;
     const answer = await this.store.change("story", { story: wanted?.name ?? now });
-    if (!answer.ok) this.says.textContent = `The story could not be changed. ${answer.error}`;
+    if (!answer.ok) this.says.textContent = `The scenario could not be changed. ${answer.error}`;
     this.restarted(answer);
   }
 }

@@ -101,7 +101,7 @@ def test_nobody_may_ask(hvops, healthy, tmp_path):
         ended = hvops("ask", "--settings", closed, line)
         assert (ended.code, ended.out) == (2, "")
         said = " ".join(ended.err.split())
-        assert said == "You have no role in hvops. Ask whoever runs hvops here if you need one."
+        assert said == "You have no role in hvops. Ask your hvops administrator if you need one."
     assert newest(healthy).data.category == "not allowed"
 
 
@@ -143,7 +143,7 @@ def test_status_says_who_asks_and_where_the_ledger_stands(hvops, healthy):
     assert ended.code == 0
     assert lines[0] == f"You {ME}, operator (*); viewer (*)"
     assert any(line.startswith(f"Ledger entry {newest(healthy).seq}, ") for line in lines)
-    assert "prod asked through hv01, hv02" in lines
+    assert "prod queried through hv01, hv02" in lines
     assert not any("require_anchor" in line for line in lines)
 
 

@@ -48,7 +48,7 @@ def test_a_case_that_is_answered_rightly_ends_with_0(hvops, file):
     gate = 'gates = [{ says = "short of space", outcome = "not known" }]\n'
     ended = hvops("ask", "--lab", file(steps + gate))
     assert ended.code == 0, ended
-    assert ended.out.startswith("A plan for 48211 is possible; nothing is proposed\n")
+    assert ended.out.startswith("Preview: a plan for 48211 is possible\n")
     assert ended.out.endswith("Case: A job that waits is resumed.\nRIGHT: all that is expected is so.\n")
     assert "9 guests answered" not in ended.out
     assert "(not known)" not in ended.out  # its host was known from the line before
@@ -73,7 +73,7 @@ def test_one_that_is_right_though_it_is_marked_is_noticed(hvops, file):
 def test_another_line_is_answered_there_and_not_judged(hvops, file):
     ended = hvops("ask", "--lab", file("exit = 3"), "/check-writers hv01")
     assert (ended.code, ended.out.splitlines()[0]) == (0, "hv01: VSS writers healthy on 1 node")
-    assert ended.out.endswith("Not judged: the case is about /resume-backup 48211\n")
+    assert ended.out.endswith("Not checked: the case is about /resume-backup 48211\n")
 
 
 def test_with_json_the_answer_alone_is_on_standard_output(hvops, file):
@@ -161,7 +161,7 @@ def test_a_change_that_was_made_before_is_there(hvops, file):
     body.write_text(body.read_text().replace("[expect]", EARLIER.format("/drain-node br02")))
     ended = hvops("ask", "--lab", body, "/resume-node br02")
     assert ended.code == 0, ended
-    assert ended.out.startswith("A plan for br02 is possible")  # it is paused
+    assert ended.out.startswith("Preview: a plan for br02 is possible")  # it is paused
 
 
 @pytest.mark.parametrize(

@@ -121,7 +121,7 @@ def test_a_file_for_datasette_is_written_from_either_store_and_proved(files, dat
         assert ended.code == 0, ended.err
         assert f"3entriesin{tmp_path / name}" in told(ended.out).replace(" ", "")  # a terminal breaks long lines
         proof = hvops("audit", "verify", tmp_path / name, "--key", files[1], "--anchors", files[2])
-        assert "3 entries match their macs" in told(proof.out)
+        assert "3 entries match their MACs" in told(proof.out)
     again = hvops("audit", "export", "--sqlite", tmp_path / "of-file.db", *settings)
     assert (again.code, "is there already" in told(again.err)) == (2, True)
 

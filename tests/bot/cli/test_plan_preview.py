@@ -57,14 +57,14 @@ def test_a_plan_that_is_possible_is_shown_whole_and_ends_with_0(hvops, healthy):
     assert ended.code == 0, ended
     said = " ".join(ended.out.split())
     for fact in (
-        "A plan for hv03 is possible; nothing is proposed",
+        "Preview: a plan for hv03 is possible",
         "passed: No guest on hv03 is locked (0 of 11 locked)",
         "Risk: high",
         "Locks: cluster:prod",
         "does: hv03: root/MSCluster MSCluster_Node[Name='hv03'].Pause(DrainType=1)",
         "Decision: high risk. An approver on prod other than the requester must approve it within 30 min.",
         "[roles.approver]: S0APPROVERS.",
-        "Nothing is proposed and nothing will run. To propose it, type in Slack: /drain-node hv03",
+        "This is a preview: nothing was proposed. To propose it, type in Slack: /drain-node hv03",
     ):
         assert fact in said
     new = entries(healthy, before)
@@ -75,9 +75,9 @@ def test_a_plan_that_is_possible_is_shown_whole_and_ends_with_0(hvops, healthy):
 
 def test_each_step_is_shown_in_words_with_its_proof_and_its_way_back(hvops, healthy):
     ended = hvops("ask", "--settings", healthy, "/drain-node hv03")
-    at = ended.out.index("What would run (at most ")
+    at = ended.out.index("What would run (up to ")
     words = ended.out[at : ended.out.index("What the approval signs:")].splitlines()
-    assert words[1].startswith("  1 Pause hv03 and drain it (at most ")
+    assert words[1].startswith("  1 Pause hv03 and drain it (up to ")
     assert words[2:] == [
         "    proof: hv03 is paused and drained; no guest is left on hv03",
         "    way back: Resume hv03, its guests come back",
@@ -146,7 +146,7 @@ def test_whoever_may_not_change_anything_there_sees_no_plan(hvops, healthy, chan
     (section,) = re.findall(r"\[roles\.operator\]\n(?:[^\[\n].*\n)+", healthy.read_text())
     ended = hvops("ask", "--settings", changed(section, section.replace('"*"', '"branch"')), "/drain-node hv03")
     assert ended.code == 2
-    assert "needs the role operator on prod" in " ".join(ended.err.split())
+    assert "needs the operator role on prod" in " ".join(ended.err.split())
 
 
 def test_a_risk_without_a_rule_is_refused_as_the_proposal_would_be(hvops, changed):

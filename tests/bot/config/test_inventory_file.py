@@ -65,7 +65,7 @@ def test_what_backs_up_a_cluster_and_a_host(tmp_path, prod, backup01, commvault,
     ("change", "says"),
     [
         (("[hosts.backup01]", "[hosts.prod]"), "prod is both a cluster and a host"),
-        (("[hosts.backup01]", "[hosts.hv01]"), "hv01 is an entry host of Prod and a host that stands alone"),
+        (("[hosts.backup01]", "[hosts.hv01]"), "hv01 is an entry host of Prod and a standalone host"),
         (('["hv01", "HV02"]', "[]"), 'Write entry_hosts = ["hv01", "hv02"]'),
         (('["hv01", "HV02"]', '["hv01.corp.example"]'), "[clusters.Prod] entry_hosts (item 1) is wrong"),
         (('"C0OPS"', '"C0OPS"\nbackup = "veeam"'), 'Write backup = ["commvault"]'),

@@ -115,7 +115,7 @@ def test_a_near_miss_option_is_suggested():
 
 
 def test_four_thousand_characters_are_refused_whole():
-    with pytest.raises(UsageError, match=r"4,000 characters.*Nothing was asked"):
+    with pytest.raises(UsageError, match=r"4,000 characters.*Nothing was run"):
         argument_parser.tokenize("a" * 4_000)
 
 

@@ -161,7 +161,7 @@ async def test_a_stranger_learns_nothing_and_asks_nothing(shepherd):
     for line in ("/count-sheep prod", "/count-sheep", "/count-sheeps prod", "/count-sheep prod --wolf 1"):
         with pytest.raises(PermissionDenied) as refused:
             await shepherd.says(line, STRANGER)
-        assert str(refused.value) == "You have no role in hvops. Ask whoever runs hvops here if you need one."
+        assert str(refused.value) == "You have no role in hvops. Ask your hvops administrator if you need one."
         assert shepherd.last().category == "not allowed"
     assert shepherd.story() == [("refused", "T1/U9")] * 4
     assert shepherd.names.asked == []

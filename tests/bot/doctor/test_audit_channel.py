@@ -67,19 +67,19 @@ def asked(ledger):
 
 
 async def test_a_channel_that_knows_the_head_is_well(slack, ledger, looked):
-    assert (await looked())["anchors in it"].status is Status.SKIP
+    assert (await looked())["audit heads"].status is Status.SKIP
     await anchored(slack, ledger, asked(ledger))
     ledger.append("bot", entry_data("shown", {"what": "audit", "last_published": 1, "channel": "C0AUDIT"}))
     found = await looked(minutes=600)
     assert [check.status for check in found.values()] == [Status.OK, Status.OK]
-    assert found["anchors in it"].says == "the newest is of entry 1, and this ledger's"
+    assert found["audit heads"].says == "the newest head is for entry 1 of this ledger"
 
 
 async def test_a_head_that_is_long_due_is_missed(slack, ledger, looked):
     await anchored(slack, ledger, asked(ledger))
     asked(ledger)
-    assert (await looked(minutes=120))["anchors in it"].status is Status.OK
-    late = (await looked(minutes=121))["anchors in it"]
+    assert (await looked(minutes=120))["audit heads"].status is Status.OK
+    late = (await looked(minutes=121))["audit heads"]
     assert late.status is Status.WARN
     assert "entry 2 is 2 h 1 min old" in late.says
 
@@ -94,7 +94,7 @@ async def test_a_ledger_that_was_cut_is_noticed(slack, ledger, looked, tmp_path)
     database.execute("DELETE FROM entry WHERE seq = 2")
     database.commit()
     database.close()
-    wrong = (await looked())["anchors in it"]
+    wrong = (await looked())["audit heads"]
     assert wrong.status is Status.FAIL
     assert "the channel records entry 2 with mac" in wrong.says
     assert "this ledger's newest is entry 1 with mac" in wrong.says
@@ -106,7 +106,7 @@ async def test_a_forged_head_is_named(slack, ledger, looked):
     entry = asked(ledger)
     await slack.person("nobody").types(format_anchor(entry, ledger.seal).replace("entry 1", "entry 1000"), "hv-audit")
     found = await looked()
-    assert found["anchors in it"].status is Status.SKIP
+    assert found["audit heads"].status is Status.SKIP
     assert "of entry 1000: a person wrote it." in found["a head in it"].says
 
 

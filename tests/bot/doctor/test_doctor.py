@@ -51,7 +51,7 @@ def test_it_is_drawn_in_80_columns_with_one_line_for_hosts_that_say_the_same(pra
     wide = [line for line in text.splitlines() if len(line) > 80]
     assert [line for line in wide if line.split()[-1] != str(practice.settings_path)] == []  # no path is broken
     assert "vmm01 hv01 hv02 hv03 hv04 hv05 hv06 br01 br02 br03 br04: 30 shells, 1024 MB each" in " ".join(text.split())
-    assert text.splitlines()[-1].endswith("Nothing fails.")
+    assert text.splitlines()[-1].endswith("No failures.")
 
 
 def test_a_wrong_password_fails_the_login_and_nothing_else_is_tried(practice, capsys, monkeypatch):

@@ -315,7 +315,7 @@ def test_the_login_for_guests_is_proved_by_one_running_guest_of_each_place(pract
     checks = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     told = [check for check in checks if check["what"] == "guest login" and check["status"] == "OK"]
     assert sorted(check["says"] for check in told) == [
-        f"a running guest of {place} can be logged in to" for place in ("branch", "prod")
+        f"hvops can log in to a running guest of {place}" for place in ("branch", "prod")
     ]
     assert {check["on"] for check in told} <= _guests(practice.world)
 

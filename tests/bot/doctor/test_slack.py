@@ -56,7 +56,7 @@ async def test_an_app_made_from_the_manifest_is_well(settings):
         "slack scopes": Status.OK,
         "slack app token": Status.OK,
         "slack audit channel": Status.OK,
-        "anchors in it": Status.SKIP,
+        "audit heads": Status.SKIP,
     }
 
 
@@ -188,7 +188,7 @@ async def decided(settings, stand_in, roles=ROLES):
 async def test_somebody_else_than_one_person_decides_in_a_channel_where_the_bot_is(settings):
     async with FakeSlack(manifest=manifest(Registry.load())) as stand_in:
         one = await decided(settings, stand_in)
-        assert ("approvers", Status.WARN, "only one person, who cannot approve their own plans") in one
+        assert ("approvers", Status.WARN, "only one approver, who cannot approve their own plans") in one
         assert ("ops channel", Status.OK, "the bot is in C0OPS") in one
         assert any(what == "ops channel" and status is Status.FAIL and "/invite" in says for what, status, says in one)
         stand_in.workspace.groups["S0APPROVERS"].users.append("U0OPERATOR")
@@ -218,7 +218,7 @@ async def test_accounts_of_one_person_are_one_approver(settings):
         stand_in.workspace.groups["S0APPROVERS"].users.append("U0OPERATOR")
         linked = f'{ROLES}\n[people]\nsame_person = [["U0OPERATOR", "U0APPROVER"]]\n'
         one = await decided(settings, stand_in, linked)
-        assert ("approvers", Status.WARN, "only one person, who cannot approve their own plans") in one
+        assert ("approvers", Status.WARN, "only one approver, who cannot approve their own plans") in one
 
 
 async def test_a_stop_that_nobody_could_end_in_slack_is_warned_of(settings):

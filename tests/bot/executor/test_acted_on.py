@@ -40,7 +40,7 @@ async def test_a_plan_on_a_node_that_is_only_claimed_is_not_known_and_nothing_is
     assert bench.ledger.tickets() == []
     plan = await bench.planner._with_doubts(bench._plan("reset", "hv03", {"broken": "yes", "locked": "no"}))
     assert plan.gates[-1].outcome is GateOutcome.NOT_KNOWN
-    assert not plan.gates[-1].is_open  # nobody's word stands for it
+    assert not plan.gates[-1].is_open  # nobody's word represents it
 
 
 async def test_a_doubt_that_comes_after_the_approval_holds_the_start(bench, world):

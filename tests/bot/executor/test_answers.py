@@ -69,7 +69,7 @@ async def test_unknowns_that_the_settings_refuse_make_no_ticket(bench):
     )  # fmt: skip
     found = await bench.propose()
     assert isinstance(found, AnsweredRequest)
-    assert found.report.title == "No plan yet for hv03: measured"
+    assert found.report.title == f"No plan yet for hv03: It is not known whether this check passes: {ROOM} (measured)"
 
 
 async def test_answers_that_the_settings_refuse_by_now_start_nothing(benches, world):
@@ -136,7 +136,10 @@ STILL_HOLDS = {
     "all of it is known, and so": (PASSED,),
 }
 HOLDS_NO_MORE = {
-    "known, and not so": ((BLOCKED,), f"what was not known is known now, and is not met: {ROOM} (measured)"),
+    "known, and not so": (
+        (BLOCKED,),
+        f"what was not known is known now, and blocks: This check failed: {ROOM} (measured)",
+    ),
     "a new one": (
         (gate(ROOM, CRM, SQL, "free space of x"),),
         "not known now, and no approver answered for it: free space of x",
@@ -146,14 +149,17 @@ HOLDS_NO_MORE = {
         "not known now, and no approver answered for it: free space of x",
     ),
     "not told what any more": ((gate(),), f"not known now, and no approver answered for it: {ROOM}"),
-    "no answer counts any more": ((gate(ROOM, CRM, answerable=False),), f"not so any more: {ROOM} (measured)"),
+    "no answer counts any more": (
+        (gate(ROOM, CRM, answerable=False),),
+        f"a check does not pass now: It is not known whether this check passes: {ROOM} (measured)",
+    ),
     "it takes time now": (
         (gate(ROOM, outcome=GateOutcome.BLOCKED, passes_at="2026-03-02T14:01:00Z"),),
         "the recalculated plan is not the one that was approved",
     ),
     "the same name, missed by another gate": (
         (gate(ROOM, CRM, SQL), gate(BACKUP, CRM)),
-        f"not so any more: {BACKUP} (measured)",
+        f"a check does not pass now: It is not known whether this check passes: {BACKUP} (measured)",
     ),
     "a gate is gone": ((), f"the plan no longer includes a check that was approved: {ROOM}"),
 }

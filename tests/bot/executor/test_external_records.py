@@ -466,7 +466,7 @@ async def test_a_stop_that_comes_while_a_host_takes_the_note_keeps_the_act_from_
     assert len(seen) >= 3
     assert world.order == []
     assert bench.last(ticket).kind == "voided"
-    assert "not so any more: No guest is locked" in bench.last(ticket).reason
+    assert "a check does not pass now: This check failed: No guest is locked" in bench.last(ticket).reason
 
 
 @pytest.mark.parametrize("acts", [0, 1, 2], ids=["first group", "its second step", "next group"])

@@ -166,7 +166,7 @@ async def test_a_plan_says_which_window_is_open_and_which_opens_next(bench):
     open_now, ahead = plan.evidence[-2:]
     assert open_now.startswith("Open now: backup “nightly” on prod, until ")
     assert ahead.startswith("Next window: freeze “year-end” on prod opens ")
-    assert plan.gates[-1].description == "No freeze is in force on prod"
+    assert plan.gates[-1].description == "No change freeze is in force on prod"
 
 
 async def test_what_has_begun_is_finished(bench, world):

@@ -354,7 +354,7 @@ async def test_taking_back_waits_for_go_and_says_so(bench, world, monkeypatch):
     assert world.hosts["hv03"]["a"] == "0"
     assert bench.last(ticket).data.rolled_back is True
     said = [one.says for one in bench.told if one.kind == "stopped"]
-    assert said == ["/hvops stop is in force; what failed is not taken back until /hvops go."]
+    assert said == ["/hvops stop is in force; what failed is not undone until /hvops go."]
 
 
 def taken_back(key, act=None):
@@ -417,7 +417,7 @@ async def test_a_group_that_finishes_another_is_not_planned_afresh(bench, world)
     told = [line for line in plan_lines(plan, Risk.HIGH, "x") if line.startswith("Group")]
     assert told == [
         "Group one, on failure: stop",
-        "Group two, on failure: stop, starts without recalculating the plan",
+        "Group two, on failure: stop, the plan is not re-checked before it starts",
     ]
     again = replace(plan, groups=(groups[0], replace(groups[1], revalidate_before=True)))
     bench.plans["reset"] = lambda _on, facts: again if facts.get("broken") == "yes" else gone
@@ -654,7 +654,7 @@ async def test_nobody_does_it_by_hand_in_time(bench):
     bench.plans["reset"] = lambda on, _facts: simple(on, by_hand(on, deadline=60))
     ticket = await bench.approved()
     await bench.runs()
-    assert "nobody did it in time" in bench.last(ticket).data.reason
+    assert "no one did it in time" in bench.last(ticket).data.reason
 
 
 async def test_a_wait_of_days_gives_its_locks_to_who_needs_them_and_takes_them_back(bench, world, clock):
@@ -1190,7 +1190,7 @@ async def test_what_was_done_before_a_crash_is_not_done_again(bench, world):
     kinds = bench.kinds("T-1")
     assert kinds[3:6] == ["intent", "outcome", "resumed"]
     (resumed,) = bench.ledger.entries(ticket="T-1", kind="resumed")
-    assert (resumed.fields["attempt"], resumed.fields["reason"]) == (2, "the bot was away")
+    assert (resumed.fields["attempt"], resumed.fields["reason"]) == (2, "the bot was not running")
 
 
 async def test_what_a_person_lets_go_on_is_that_attempt_and_no_other(bench, world):
@@ -1207,7 +1207,7 @@ async def test_what_a_person_lets_go_on_is_that_attempt_and_no_other(bench, worl
 
 
 TAKING_BACK = (*A_DONE, ("intent", "b"), ("outcome", "b", "failed"))
-BACK = "step 2, b: it said so. What its group had done was taken back"
+BACK = "step 2, b: it said so. The steps of its group were undone"
 
 
 @pytest.mark.parametrize(
@@ -1281,7 +1281,7 @@ async def test_between_two_groups_it_heeds_cancel_and_stop_before_it_looks_again
     sleeping(bench, lambda: waits.append(1) or (len(waits) == 3 and bench.decisions.allow_changes(APPROVER)))
     await bench.runs()
     if how == "cancel":
-        assert bench.last(ticket).fields["reason"] == "cancelled at step 2, before anything of it was begun"
+        assert bench.last(ticket).fields["reason"] == "cancelled at step 2, before any of it started"
         assert made == [False]
     else:
         assert bench.last(ticket).kind == "done"

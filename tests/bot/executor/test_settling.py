@@ -91,7 +91,7 @@ async def test_who_cancels_while_it_settles_ends_nothing_as_done(bench):
 
 
 async def test_what_is_in_flight_after_a_restart_is_not_judged_before_it_has_settled(bench):
-    """Somebody lost the role while the bot was away: one look has to do, and it would come too early."""
+    """Somebody lost the role while the bot was not running: one look has to do, and it would come too early."""
     settling(bench)
     ticket = await bench.approved()
     when_it_judges(bench, ticket, lambda: [one.cancel() for one in bench.runner._tasks.values()])

@@ -316,7 +316,7 @@ def test_who_switches_what_is_so_already_hears_who_did_and_writes_nothing(ledger
     go = ledger.append("U3", entry_data("go", {"name": "bea"}))
     with pytest.raises(SwitchUnchanged) as same:
         ledger.append("U4", entry_data("go"))
-    assert str(same.value) == "Changes are not stopped. bea let changes start again at 14:00 UTC on 2026-03-02."
+    assert str(same.value) == "Changes are not stopped. bea allowed changes again at 14:00 UTC on 2026-03-02."
     assert ledger.head() == go
     assert ledger.newest_switch() == go
     ledger.append("U2", entry_data("stop"))

@@ -106,8 +106,8 @@ ROWS = ({"n": "a", "s": "1"}, {"n": "b", "s": "1"}, {"n": "c", "s": "5"})
     [
         (Expect(), ""),
         (Expect((Predicate("n", "=", "a"),), (Predicate("s", "=", 1),), 1, 1), ""),
-        (Expect((Predicate("n", "=", "z"),)), "no row with n = z, at least 1 expected"),
-        (Expect((Predicate("s", "=", 1),), at_most=1), "2 rows with s = 1, at most 1 expected"),
+        (Expect((Predicate("n", "=", "z"),)), "no row with n = z, expected at least 1"),
+        (Expect((Predicate("s", "=", 1),), at_most=1), "2 rows with s = 1, expected at most 1"),
         (Expect((), (Predicate("s", "=", 1),)), "s is 5, not 1"),
         (Expect((), (Predicate("s", "in", (2, 5)),)), "2 rows without s in 2, 5"),
         (Expect((), (Predicate("n", "<", "c"), FlagPredicate("s", 8))), "3 rows without n < c, flag 8 set in s"),
@@ -115,20 +115,20 @@ ROWS = ({"n": "a", "s": "1"}, {"n": "b", "s": "1"}, {"n": "c", "s": "5"})
             Expect((Predicate("n", "=", "c"),), (Predicate("x", "=", 1), FlagPredicate("s", 2))),
             "x is empty, not 1, flag 2 is not set in s",
         ),
-        (Expect(at_least=0, at_most=0), "3 rows, none expected"),
+        (Expect(at_least=0, at_most=0), "3 rows, expected none"),
         (Expect((Predicate("n", "=", "z"),), at_least=0, at_most=0), ""),
         (Expect(at_least=3, at_most=3), ""),
-        (Expect(at_least=4), "3 rows, at least 4 expected"),
-        (Expect((Predicate("s", "=", 5),), at_least=0, at_most=0), "1 row with s = 5, none expected"),
+        (Expect(at_least=4), "3 rows, expected at least 4"),
+        (Expect((Predicate("s", "=", 5),), at_least=0, at_most=0), "1 row with s = 5, expected none"),
         (Expect((Predicate("s", "=", 1),), (Predicate("n", "is null"),)), "2 rows with s = 1 without n is null"),
-        (Expect((Predicate("n", "in", ("y", "z")),), at_least=2), "no row with n in y, z, at least 2 expected"),
+        (Expect((Predicate("n", "in", ("y", "z")),), at_least=2), "no row with n in y, z, expected at least 2"),
         (
             Expect((FlagPredicate("s", 8, are_set=False),), at_most=1),
-            "3 rows with flag 8 not set in s, at most 1 expected",
+            "3 rows with flag 8 not set in s, expected at most 1",
         ),
-        (Expect((Predicate("s", "=", 5),), (Predicate("n", "is null"),)), "it is not so that n is null"),
-        (Expect((Predicate("s", "=", 5),), (Predicate("n", "like", "z%"),)), "it is not so that n like z%"),
-        (Expect((FlagPredicate("s", 4),), at_least=2), "1 row with flag 4 set in s, at least 2 expected"),
+        (Expect((Predicate("s", "=", 5),), (Predicate("n", "is null"),)), "not met: n is null"),
+        (Expect((Predicate("s", "=", 5),), (Predicate("n", "like", "z%"),)), "not met: n like z%"),
+        (Expect((FlagPredicate("s", 4),), at_least=2), "1 row with flag 4 set in s, expected at least 2"),
     ],
 )
 def test_counts_and_each(expected, says):
@@ -175,16 +175,16 @@ def test_how_it_differs_from_a_before_image_is_said(versus, now, says):
 
 def test_of_several_expectations_each_says_why():
     check = Check(ASK, (Expect(at_least=4), Expect(), CompareToBefore("never")))
-    assert unmet(check, ROWS, BEFORE) == ("3 rows, at least 4 expected", "how it was before is not recorded")
+    assert unmet(check, ROWS, BEFORE) == ("3 rows, expected at least 4", "how it was before is not recorded")
 
 
 def test_the_only_row_says_what_it_says_instead_only_where_one_was_expected():
     one, two = ({"s": "5"},), ({"s": "5"}, {"s": "6"})
     where = (Predicate("s", "=", 1),)
     assert unmet(Check(ASK, (Expect(where),)), one, {}) == ("s is 5, not 1",)
-    assert unmet(Check(ASK, (Expect(where),)), two, {}) == ("no row with s = 1, at least 1 expected",)
-    assert unmet(Check(ASK, (Expect(where, at_least=2),)), two, {}) == ("no row with s = 1, at least 2 expected",)
-    assert unmet(Check(ASK, (Expect(where, at_least=2),)), one, {}) == ("no row with s = 1, at least 2 expected",)
+    assert unmet(Check(ASK, (Expect(where),)), two, {}) == ("no row with s = 1, expected at least 1",)
+    assert unmet(Check(ASK, (Expect(where, at_least=2),)), two, {}) == ("no row with s = 1, expected at least 2",)
+    assert unmet(Check(ASK, (Expect(where, at_least=2),)), one, {}) == ("no row with s = 1, expected at least 2",)
 
 
 def test_giving_up_is_its_own_expectation():
@@ -212,12 +212,12 @@ def test_one_row_says_what_it_says_instead():
 def test_rows_that_should_not_be_there_are_named():
     none = Check(ASK, (Expect(at_least=0, at_most=0),))
     rows = tuple({"Name": f"crm-0{one}"} for one in range(7))
-    assert unmet(none, rows, {}) == ("7 rows: crm-00, crm-01, crm-02, crm-03, crm-04 and 2 more, none expected",)
-    assert unmet(none, rows[:6], {}) == ("6 rows: crm-00, crm-01, crm-02, crm-03, crm-04 and 1 more, none expected",)
-    assert unmet(none, rows[:5], {}) == ("5 rows: crm-00, crm-01, crm-02, crm-03, crm-04, none expected",)
-    assert unmet(none, ({"Name": "x" * 99},), {}) == (f"1 row: {'x' * 80}, none expected",)
-    assert unmet(none, ({"Name": None}, {"Name": "a\n b"}), {}) == ("2 rows: a b, none expected",)
-    assert unmet(none, ({"Name": ("a",)},), {}) == ("1 row, none expected",)
+    assert unmet(none, rows, {}) == ("7 rows: crm-00, crm-01, crm-02, crm-03, crm-04 and 2 more, expected none",)
+    assert unmet(none, rows[:6], {}) == ("6 rows: crm-00, crm-01, crm-02, crm-03, crm-04 and 1 more, expected none",)
+    assert unmet(none, rows[:5], {}) == ("5 rows: crm-00, crm-01, crm-02, crm-03, crm-04, expected none",)
+    assert unmet(none, ({"Name": "x" * 99},), {}) == (f"1 row: {'x' * 80}, expected none",)
+    assert unmet(none, ({"Name": None}, {"Name": "a\n b"}), {}) == ("2 rows: a b, expected none",)
+    assert unmet(none, ({"Name": ("a",)},), {}) == ("1 row, expected none",)
 
 
 @pytest.mark.parametrize(

@@ -131,6 +131,8 @@ UNSIGNED = {
     "current_state",
     "self_reverting",
     "expected_state",
+    "blocked",
+    "not_known",
 }
 
 
@@ -224,7 +226,15 @@ def test_a_question_and_an_action_with_the_same_fields_are_not_the_same_bytes():
 
 def test_what_a_person_reads_names_every_target_and_wait():
     text = "\n".join(plan_lines(PLAN, Risk.HIGH, "1"))
-    for word in ("hv03", "Pause(DrainType=1)", "1800 s", "vmm01", "State=1 → State=None", "by hand (operator)", "NOT"):
+    for word in (
+        "hv03",
+        "Pause(DrainType=1)",
+        "1800 s",
+        "vmm01",
+        "State=1 → State=None",
+        "by hand (operator)",
+        "failed",
+    ):
         assert word in text
     other = replace(PLAN, locks=("cluster:branch",))
     assert difference(PLAN, other, Risk.HIGH, ("1", "1")) == (
@@ -317,7 +327,7 @@ def test_a_gate_that_only_takes_time_is_signed_as_one_that_has_passed():
     assert digest(replace(PLAN, gates=(Gate("Seen twice", outcome=GateOutcome.BLOCKED),)), Risk.HIGH, "1") != digest(
         before, Risk.HIGH, "1"
     )
-    assert "Gate: Seen twice: pending; nothing runs before it has passed" in plan_lines(before, Risk.HIGH, "1")
+    assert "Check pending, and nothing runs before it passes: Seen twice" in plan_lines(before, Risk.HIGH, "1")
     assert before.pending_gates == (waits,)
     assert (before.blocking_gates, after.pending_gates) == ((), ())
     assert plan_from_json(plan_to_json(before)) == before

@@ -28,7 +28,7 @@ SERVICE = {"Name": "vmms", "State": "Running", "ProcessId": "1756"}
             ({**ROW, "State": "0"},),
             "not met: hv03 is paused (State is 0, not 2)",
         ),
-        (exists(NODE, PAUSED), (), "not as expected (no row with State = 2, at least 1 expected)"),
+        (exists(NODE, PAUSED), (), "not as expected (no row with State = 2, expected at least 1)"),
         (not_exists(NODE, PAUSED).described_as("no node is paused"), (), "no node is paused (none listed)"),
         (not_exists(NODE, PAUSED), ({"State": "0"}, {"State": "0"}), "none of 2 with State = 2"),
         (
@@ -37,7 +37,7 @@ SERVICE = {"Name": "vmms", "State": "Running", "ProcessId": "1756"}
             "no guest waits to be moved (none of 2)",
         ),
         (not_exists(NODE, FlagPredicate("s", 4)), ({"s": "0"},), "none of 1 with flag 4 set in s"),
-        (not_exists(NODE, PAUSED), (ROW,), "not as expected (1 row with State = 2: hv03, none expected)"),
+        (not_exists(NODE, PAUSED), (ROW,), "not as expected (1 row with State = 2: hv03, expected none)"),
     ],
 )
 def test_a_reading_says_what_was_read_and_whether_it_holds(check, rows, says):

@@ -75,7 +75,7 @@ def statistics(lag=timedelta(seconds=21), tested=None, cycles=144, missed=0, on=
 def test_a_lag_within_the_promise_is_proved():
     verdict = judged(assume(Probe.REPLICATION), facts(host(), statistics=statistics()))
     assert verdict.outcome is Outcome.PROVED
-    assert "every 5 min takes 21 s on average; promised: at most 15 min" in verdict.why
+    assert "every 5 min takes 21 s on average; limit: 15 min" in verdict.why
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_a_lag_within_the_promise_is_proved():
         (replace(GOOD, state=99), Outcome.UNPROVABLE, "unlisted state 99"),
         (replace(GOOD, state=None), Outcome.UNPROVABLE, "not told"),
         (replace(GOOD, last=NOW + timedelta(hours=1)), Outcome.UNPROVABLE, "in the future"),
-        (replace(GOOD, last=NOW - 40 * MINUTE), Outcome.BROKEN, "last replicated 40 min ago; promised: at most 15 min"),
+        (replace(GOOD, last=NOW - 40 * MINUTE), Outcome.BROKEN, "last replicated 40 min ago; limit: 15 min"),
     ],
 )
 def test_what_windows_says_decides(told, outcome, says):
@@ -213,7 +213,11 @@ def test_a_witness_without_a_vote_beside_an_odd_number_is_well():
             Outcome.BROKEN,
             "of which hv03 is away: it stops when one more goes",
         ),
-        (quorum(shares=(), nodes=voters(0, 2, 0, 0, 1)), Outcome.PROVED, "5 votes: it survives the loss of one"),
+        (
+            quorum(shares=(), nodes=voters(0, 2, 0, 0, 1)),
+            Outcome.PROVED,
+            "5 votes: the cluster survives the loss of one",
+        ),
         (quorum(shares=(), nodes=voters(0, 0, 0, 1, 3)), Outcome.BROKEN, "of which hv04, hv05 are away"),
         (quorum(shares=(), nodes=voters(0, 0, None)), Outcome.UNPROVABLE, "whether hv03 is up is not known"),
         (quorum(shares=(), nodes=voters(0, 0, 99)), Outcome.UNPROVABLE, "whether hv03 is up is not known"),
@@ -493,7 +497,7 @@ def test_the_lag_of_two_machines_is_a_chart_with_the_promise_and_the_same_number
         "Minutes since the last replication",
         "min",
         (Bar("crm-02", 400), Bar("crm-01", 30)),
-        (("promised (RPO)", 150),),
+        (("target (RPO)", 150),),
     )
     assert report.table.columns[-1] == Column("Last cycle", "number", "min")
     assert {row[1]: row[-1] for row in report.table.rows} == {"crm-01": "3", "crm-02": "40", "lic01": ""}

@@ -42,7 +42,7 @@ async def test_one_guest_is_asked_for_all(check, running, guests):
     report = await check(running)
     assert check.guests == guests[:1]
     assert report.title == f"prod: guests let hvops in, {guests[0]} was asked"
-    assert report.fine == (Healthy("GUEST LOGIN", (guests[0],), "a running guest of prod can be logged in to"),)
+    assert report.fine == (Healthy("GUEST LOGIN", (guests[0],), "hvops can log in to a running guest of prod"),)
     assert (report.asked, report.answered, report.findings, report.unanswered) == (1, 1, (), ())
 
 

@@ -226,7 +226,7 @@ async def test_data_exchange_off_is_told_from_a_missing_daemon(check):
 async def test_the_requestor_of_vss(check):
     guests = (Guest("a", vss=(NO_CONTACT,)), Guest("b", vss_on="3"), Guest("c", LINUX, vss=(NO_CONTACT,)))
     report = await check({"hv01": host(*guests)})
-    assert {word: one.target for word, one in said(report).items()} == {"VSS OFF": "b", "VSS SILENT": "a"}
+    assert {word: one.target for word, one in said(report).items()} == {"VSS OFF": "b", "VSS NOT ANSWERING": "a"}
     assert any(note.startswith("No VSS daemon") and "in c:" in note for note in report.notes)
 
 
@@ -247,8 +247,8 @@ async def test_another_place_or_another_windows_is_no_difference(check):
 
 async def test_a_host_without_expected_versions_judges_nobody(check):
     report = await check({"hv01": host(Guest("a"), expected={})})
-    assert report.title == "prod: no guest could be judged, 1 unknown"
-    assert [(one.target, one.kind) for one in report.unanswered] == [("a", "not judged")]
+    assert report.title == "prod: no guest could be checked, 1 unknown"
+    assert [(one.target, one.kind) for one in report.unanswered] == [("a", "not checked")]
     assert not report.fine
 
 
@@ -268,7 +268,7 @@ async def test_parts_that_do_not_answer_are_said_once(check):
     answers = host(Guest("a"), Guest("b")) | {KVP: Unknown("hv01", "refused", "access is denied.")}
     report = await check({"hv01": answers})
     assert [(one.target, one.kind) for one in report.unanswered] == [("hv01", "refused")]
-    assert report.title == "prod: no guest could be judged, 2 unknown"
+    assert report.title == "prod: no guest could be checked, 2 unknown"
 
 
 async def test_a_guest_on_the_move_is_counted_where_it_runs(check):
@@ -289,7 +289,7 @@ async def test_a_guest_on_the_move_is_counted_where_it_runs(check):
 )
 async def test_a_version_that_is_none_is_not_taken_for_one(check, told):
     report = await check({"hv01": host(Guest("a", told))})
-    assert [(one.target, one.kind) for one in report.unanswered] == [("a", "not judged")]
+    assert [(one.target, one.kind) for one in report.unanswered] == [("a", "not checked")]
     assert report.table.rows[0][4] == ""
 
 
@@ -331,7 +331,7 @@ async def test_the_title_names_what_comes_first(check):
         {"hv01": host(Guest("a", items("6.3.9600.17415"), kvp=(DEGRADED,)), Guest("b", vss=(NO_CONTACT,)))}
     )
     assert report.title == "prod: b has a silent VSS requestor, 1 more guest with findings"
-    assert [one.status for one in report.findings] == ["VSS SILENT", "OLDER"]
+    assert [one.status for one in report.findings] == ["VSS NOT ANSWERING", "OLDER"]
 
 
 async def test_who_updates_a_guest_is_said_of_each(check):

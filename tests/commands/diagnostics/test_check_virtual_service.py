@@ -35,11 +35,11 @@ async def test_field_note_host_header_binding_and_the_usual_check():
     assert report.title == "lm01: 2 real servers marked down by the wrong health check"
     (finding,) = report.findings
     assert (finding.severity, finding.status, finding.target) == (Severity.FAULT, "WRONG CHECK", "web")
-    assert finding.lines[0] == ("Means", "The check asks HEAD / HTTP/1.0 without Host and gets 400.")
+    assert finding.lines[0] == ("Means", "The check sends HEAD / HTTP/1.0 without Host and gets 400.")
     assert finding.lines[1] == ("Because", "HEAD / HTTP/1.1 Host www.shop.lab gets 200.")
     assert finding.lines[2] == ("Do now", "Set the health check to HTTP/1.1, Host www.shop.lab.")
     assert report.remedies[0].line == "/fix-health-check lm01 web --host www.shop.lab"
-    assert "Asked from 10.1.0.5, hvops' own machine" in said(report)
+    assert "Sent from 10.1.0.5, hvops' own machine" in said(report)
 
 
 async def test_two_names_behind_one_check_need_a_subvs_each():

@@ -133,7 +133,7 @@ async def test_the_stuck_writer_whole(check, make, waiting, named):
                         "Caution",
                         (
                             "Don't drain, pause or reboot hv03, restart vmms, or force guests off it: 9 guests are locked."
-                            " Until the cause is gone, a resumed or a new job fails again."
+                            " Until the cause is fixed, a resumed or new job will fail too."
                         ),
                     ),
                     ("First seen", "22:39 UTC, same instance in 2 readings."),
@@ -266,10 +266,10 @@ async def test_a_shadow_copy_that_a_program_holds_is_a_backup(check, make):
 async def test_without_locks_the_way_by_hand_is_a_drain_first(check, make, waiting):
     report = await check(make.cluster(hv03={WRITERS: waiting, "recall writer": [seen()]}))
     assert line(report, "Caution") == [
-        "Don't restart vmms on hv03 before it is drained. Until the cause is gone, a resumed or a new job fails again."
+        "Don't restart vmms on hv03 before it is drained. Until the cause is fixed, a resumed or new job will fail too."
     ]
     assert line(report, "By hand") == [
-        "If it stays so once there is room: drain hv03, restart the service vmms, resume with failback."
+        "If it does not recover once there is room: drain hv03, restart the service vmms, resume with failback."
     ]
     assert line(report, "Means")[0].endswith("none is locked.")
 
@@ -305,7 +305,7 @@ async def test_events_from_before_the_writer_was_last_well_name_nobody(check, ma
     well = seen("2026-11-22T22:20:00+00:00", state=1, error="No error")
     report = await check(make.cluster(hv03={WRITERS: waiting, VMMS: named, "recall writer": [well]}))
     assert line(report, "Suspect") == [
-        "No event 10102, 10103 or 10150 names a guest since 22:15 UTC. That clears nobody."
+        "No event 10102, 10103 or 10150 names a guest since 22:15 UTC. That does not rule out any guest."
     ]
 
 
@@ -317,7 +317,7 @@ async def test_that_no_event_names_a_guest_is_not_said_of_a_log_that_was_cut(che
     report = await check(make.cluster(hv03={WRITERS: waiting, VMMS: storm(make, 200)}))
     cut = "Only the newest 200 were read, back to 22:20 UTC."
     assert line(report, "Suspect") == [
-        f"No event 10102, 10103 or 10150 that was read names a guest. {cut} That clears nobody."
+        f"No event 10102, 10103 or 10150 that was read names a guest. {cut} That does not rule out any guest."
     ]
     assert report.unanswered == (
         Unknown(
@@ -326,7 +326,7 @@ async def test_that_no_event_names_a_guest_is_not_said_of_a_log_that_was_cut(che
     )
     whole = await check(make.cluster(hv03={WRITERS: waiting, VMMS: storm(make, 199)}))
     assert line(whole, "Suspect") == [
-        "No event 10102, 10103 or 10150 names a guest since 21 Nov 22:41 UTC. That clears nobody."
+        "No event 10102, 10103 or 10150 names a guest since 21 Nov 22:41 UTC. That does not rule out any guest."
     ]
     assert whole.unanswered == ()
 
@@ -348,7 +348,7 @@ async def test_an_event_that_cannot_be_read_hides_no_other_and_is_said(check, ma
     (suspect,) = line(report, "Suspect")
     assert (
         suspect
-        == "No event 10102, 10103 or 10150 that was read names a guest. 1 event cannot be read. That clears nobody."
+        == "No event 10102, 10103 or 10150 that was read names a guest. 1 event cannot be read. That does not rule out any guest."
     )
     assert [one.kind for one in report.unanswered] == ["not whole"]
 
@@ -357,7 +357,7 @@ async def test_that_no_event_names_a_guest_is_not_said_of_a_log_that_is_silent(c
     silent = Unknown("hv03", "timed out", "no answer in 20 s.")
     report = await check(make.cluster(hv03={WRITERS: waiting, VMMS: silent}))
     assert line(report, "Suspect") == [
-        "Not known: the events 10102, 10103 or 10150 of hv03 did not come. That clears nobody."
+        "Not known: events 10102, 10103 or 10150 on hv03 could not be read. That does not rule out any guest."
     ]
 
 
@@ -506,7 +506,7 @@ async def test_locks_on_a_node_that_does_not_answer_are_said(check, make):
     report = await check(make.cluster(9), {"hv03": "timed out"})
     assert report.title == "prod: guests LOCKED on hv03"
     assert report.summary == "prod: guests LOCKED on hv03, 9 guests locked; hv03 UNKNOWN; 5 stable"
-    assert report.findings[0].summary.endswith("How its writers are is not known.")
+    assert report.findings[0].summary.endswith("The state of its writers is not known.")
     assert line(report, "Caution")[0].startswith("Don't drain, pause or reboot hv03")
     assert [one.target for one in report.unanswered] == ["hv03"]
     assert (report.asked, report.answered) == (6, 5)
@@ -667,7 +667,7 @@ async def test_a_healthy_writer_has_not_recovered_because_its_twin_failed(check,
     report = await check(make.cluster(hv02={WRITERS: rows, "recall writer": [failed]}))
     assert [one.status for one in report.findings] == ["FAILED"]
     assert line(report, "Means") == [
-        "It failed in some backup. Nothing here says in which one, or whether that backup failed. It was so at 22:39 UTC already."
+        "It failed in some backup. Nothing here says in which one, or whether that backup failed. It was already in this state at 22:39 UTC."
     ]
     assert line(report, "By hand")[0].startswith("If a retry does not help: restart MSExchangeRepl on hv02.")
 
@@ -677,7 +677,7 @@ async def test_own_memory_says_after_when_a_writer_failed(check, make):
     well = make.sample("SqlServerWriter", "2026-11-22T22:21:00Z", 1, "No error")
     report = await check(make.cluster(hv02={WRITERS: failed, "recall writer": [well]}))
     assert line(report, "Means") == [
-        "It failed in a backup after 22:21 UTC, when it was still well. Whether that backup failed, its product says."
+        "It failed in a backup after 22:21 UTC, when it was still healthy. Check in the backup product whether that backup failed."
     ]
 
 
@@ -851,7 +851,7 @@ async def test_a_writer_that_was_stuck_and_is_well_has_recovered(check, make):
     (finding,) = report.findings
     assert (finding.severity, finding.status, finding.target) == (Severity.NOTE, "RECOVERED", "hv03")
     assert line(report, "Because") == ["At 22:39 UTC it was [5] · Retryable error."]
-    assert line(report, "Next") == ["No guest of hv03 is locked any more. Resume the backup job if it still waits."]
+    assert line(report, "Next") == ["No guest on hv03 is locked now. Resume the backup job if it is still pending."]
     assert "hv03" in report.fine[0].targets
     assert not report.has_findings
 

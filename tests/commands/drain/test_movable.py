@@ -10,7 +10,7 @@ from commands.drain.effects import NODE_LOSES_GUESTS
 from commands.drain.facts import find_drain_facts
 from commands.sources.guest_bonds import is_shared
 
-BUSY = "No guest of hv03 is being exported, merged, checkpointed or migrated"
+BUSY = "No guest on hv03 is being exported, merged, checkpointed or migrated"
 BOUND = "No guest on hv03 is tied to this node (by a device, a disk, a file or a key)"
 ABSENT = Unknown("hv03", "absent", "it has no such class.")
 SILENT = Unknown("hv03", "timed out", "no answer in 20 s.")
@@ -94,7 +94,7 @@ async def test_a_backup_and_a_trouble_are_no_activity(gate, status):
     assert (await gate(BUSY, 20348, {}, guests=rows)).passed
 
 
-CRITICAL = "No guest of hv03 is in a critical state"
+CRITICAL = "No guest on hv03 is in a critical state"
 OUT = ": bring the storage of its files back, or shut it down"
 STATES = {
     "paused, its storage is gone": ("32785", "25", GateOutcome.BLOCKED, True, f"crm-02 is paused (critical){OUT}"),
@@ -153,12 +153,12 @@ OPEN = {
         {DISC: disc("crm-02", "D:\\iso\\w.iso")},
         "D:\\iso\\w.iso of crm-02 on the other nodes",
     ),
-    "a class that this Windows should have": (20348, {DEVICE: ABSENT}, "assigned device of the guests of hv03"),
-    "a class that did not answer": (9600, {DISC: SILENT}, "ISO file on the host of the guests of hv03"),
+    "a class that this Windows should have": (20348, {DEVICE: ABSENT}, "assigned device of the guests on hv03"),
+    "a class that did not answer": (9600, {DISC: SILENT}, "ISO file on the host of the guests on hv03"),
     "a row that does not say whose it is": (
         20348,
         {DEVICE: [{"InstanceID": None}]},
-        "assigned device of the guests of hv03",
+        "assigned device of the guests on hv03",
     ),
 }
 

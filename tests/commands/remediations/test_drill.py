@@ -388,13 +388,13 @@ REFUSED = [
     ("hv01", {"replication statistics": [{"ReplicationSuccessCount": "0", "ReplicationLatency": "0"}]}, "Replication of crm-01", "NOT_KNOWN", "no cycle has succeeded"),
     ("hv01", {"Msvm_ReplicationRelationship": [{"InstanceID": "nonsense"}]}, "Replication of crm-01", "NOT_KNOWN", "no InstanceID"),
     # where it is, and what is done to it
-    ("hv01", {"Msvm_ComputerSystem": machine(EnabledState=OFF)}, "runs where the next failover leaves", "BLOCKED", "off on hv01"),
-    ("hv01", {"Msvm_ComputerSystem": machine(EnabledState="99")}, "runs where the next failover leaves", "NOT_KNOWN", "unknown state"),
-    ("hv01", {"Msvm_ComputerSystem": machine(ReplicationMode="0")}, "runs where", "BLOCKED", "does not call it the primary"),
-    ("hv01", {"Msvm_ComputerSystem": machine(ReplicationMode="77")}, "runs where", "NOT_KNOWN", "does not tell which end"),
-    ("hv01", {"Msvm_ComputerSystem": machine(OperationalStatus=("2", "32776"))}, "Nothing else", "BLOCKED", "a backup holds it"),
-    ("hv01", {"Msvm_ComputerSystem": machine(OperationalStatus=("2", "32774"))}, "Nothing else", "BLOCKED", "migrated"),
-    ("hv01", {"Msvm_ComputerSystem": machine(OperationalStatus=None)}, "Nothing else", "NOT_KNOWN", "hv01"),
+    ("hv01", {"Msvm_ComputerSystem": machine(EnabledState=OFF)}, "runs on the side to fail over from", "BLOCKED", "off on hv01"),
+    ("hv01", {"Msvm_ComputerSystem": machine(EnabledState="99")}, "runs on the side to fail over from", "NOT_KNOWN", "unknown state"),
+    ("hv01", {"Msvm_ComputerSystem": machine(ReplicationMode="0")}, "runs on the side", "BLOCKED", "does not call it the primary"),
+    ("hv01", {"Msvm_ComputerSystem": machine(ReplicationMode="77")}, "runs on the side", "NOT_KNOWN", "does not tell which end"),
+    ("hv01", {"Msvm_ComputerSystem": machine(OperationalStatus=("2", "32776"))}, "No other operation", "BLOCKED", "a backup holds it"),
+    ("hv01", {"Msvm_ComputerSystem": machine(OperationalStatus=("2", "32774"))}, "No other operation", "BLOCKED", "migrated"),
+    ("hv01", {"Msvm_ComputerSystem": machine(OperationalStatus=None)}, "No other operation", "NOT_KNOWN", "hv01"),
     ("dr01", {"Msvm_ReplicationRelationship": [*relationship(), EXTENDED]}, "no extended replica", "BLOCKED", r"…\HVR\1"),
     # the way back
     ("hv01", {"build": "9200"}, "can come back", "BLOCKED", "failover goes, failback does not: hv01 (2012) is older than dr01 (2019)"),
@@ -426,7 +426,7 @@ async def test_every_doubt_refuses_and_nobodys_word_lifts_it(planned, case):
 async def test_a_silent_side_is_never_taken_for_off(planned):
     made = await planned(at_home(hv01={"Msvm_ComputerSystem": GONE}))
     assert not made.groups
-    assert "hv01 does not answer, and a side that does not answer is never taken for off" in made.reason
+    assert "hv01 does not answer, and a side that does not answer is never assumed to be off" in made.reason
     assert "/drill crm --only lost" in made.reason
 
 
@@ -545,8 +545,8 @@ def test_nothing_is_kept_where_nothing_is_promised():
     done = times(stop_out_crm_01=(0, 2), check_out=(5, 42))
     told = COMMAND.describe_after(AfterRun("crm", BEFORE, (Known((), NOW, NOW), GONE), done))
     assert told == (
-        "failover took 42 min, no RTO is promised",
-        "last replication 4 min before the planned stop, no RPO is promised",
+        "failover took 42 min, no RTO is set",
+        "last replication 4 min before the planned stop, no RPO is set",
         "not known how it stands now: hv01 did not answer",
     )
 

@@ -84,7 +84,7 @@ async def test_case_39_get_is_the_fix_and_the_name_is_left_alone():
 async def test_refused_unless_every_real_server_answers(answers, measured):
     plan = await planned([down()], answers)
     assert not plan.groups
-    gate = next(gate for gate in plan.gates if "answers www.shop.lab as the check will ask" in gate.description)
+    gate = next(gate for gate in plan.gates if "answers the new check for www.shop.lab" in gate.description)
     assert gate.outcome is GateOutcome.BLOCKED
     assert measured in gate.measured
     assert plan.reason.startswith("No plan yet for web.")
@@ -113,7 +113,7 @@ async def test_a_server_that_is_switched_off_is_not_asked():
 async def test_a_list_that_is_cut_holds_the_plan():
     plan = await planned([down(count="5")], bound_to(NAME))
     assert not plan.groups
-    assert "All real servers of web are known" in plan.reason
+    assert "did not list all real servers of web" in plan.reason
 
 
 async def test_nothing_to_change():

@@ -125,7 +125,7 @@ def test_a_restart_whole():
     guards = step_of("1-remove-kb2616676-hv02").guard[:4]
     assert step_of("restart-1-hv02") == Step(
         "restart-1-hv02",
-        "Restart hv02: KB2616676 is gone after it only",
+        "Restart hv02: KB2616676 is removed only after that",
         InvokeMethod("hv02", "root/cimv2", (), "Win32_OperatingSystem", "Reboot"),
         done=(
             Check(SYSTEM, (CompareToBefore("restart-1-hv02", ("record_id",), same=False),), 3600, 10, silence="wait", description="hv02 has started Windows again"),
@@ -239,10 +239,10 @@ SILENT = Unknown("hv02", "timed out", "no answer in 20 s.")
         ((package(B), package(A, PackageState.INSTALL_PENDING)), {}, "KB2607712 is Install Pending"),
         ((package("RollupFix"),), {"build": 14393}, "refused, there is nothing to do here"),
         ((package(B),), {"files": {A: SILENT, B: SILENT}}, "No plan yet for prod"),
-        ((package(B),), {"updater": SILENT}, "The startup type of Automatic Updates on hv02 is known"),
-        ((package(B),), {"updates": SILENT}, "No update is stuck on hv02"),
-        ((package(B),), {"old": OldNode(SILENT, Backup(runs=False))}, "The guests of hv02 are known"),
-        ((package(B),), {"old": OldNode((), Backup(runs=True))}, "No backup is running on hv02"),
+        ((package(B),), {"updater": SILENT}, "The startup type of Automatic Updates on hv02 is not known"),
+        ((package(B),), {"updates": SILENT}, "It is not known whether an update is stuck on hv02"),
+        ((package(B),), {"old": OldNode(SILENT, Backup(runs=False))}, "The guests on hv02 are not known"),
+        ((package(B),), {"old": OldNode((), Backup(runs=True))}, "A backup is running on hv02"),
     ],
 )
 def test_every_way_to_propose_nothing(packages, over, says):
@@ -272,4 +272,4 @@ async def test_hostile_names_and_lists_are_refused(scripted):
     )
     made = COMMAND.plan(ARGS, await COMMAND.collect(ARGS, ask))
     assert not made.groups
-    assert "not every node could be judged" in made.reason
+    assert "not every node could be checked" in made.reason

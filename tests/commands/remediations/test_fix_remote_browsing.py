@@ -58,7 +58,7 @@ def change(number, success, failure):
     return RunProgram("hv03", "auditpol set", (("failure", failure), ("guids", guid(number)), ("success", success)))
 
 
-DOES_NOT_STOP = "hv03 does not stop when an audit cannot be written"
+DOES_NOT_STOP = "hv03 does not halt when a security event cannot be logged"
 NO_OTHER_POLICY = "No Group Policy sets an advanced audit policy on hv03"
 AS_BEFORE = Check(GET, (CompareToBefore("on-nothing", ("guid", "setting")),), within=30).described_as(
     "hv03 audits exactly what it did before"
@@ -69,7 +69,7 @@ async def test_the_whole_plan(planned):
     plan = await planned(COMMAND, script())
     assert plan == Plan(
         reason="Someone reported that remote browsing on hv03 fails. It audits Sub 921E, Sub 921F, Sub 9224, Sub 9226 of Object Access.",
-        impact="For a minute hv03 audits every access to its objects: its Security log grows."
+        impact="For about a minute hv03 audits all object access, so its Security log grows."
         " When that log is full, it overwrites its oldest events.",
         rollback="Every subcategory is restored by its GUID, immediately if a step fails.",
         locks=("audit-policy:hv03",),

@@ -142,9 +142,9 @@ async def test_a_disk_that_reads_otherwise_keeps_no_other_from_being_erased(plan
         ({"Win32_Service": [CLUSSVC | {"StartMode": None}]}, "no longer a cluster node", GateOutcome.BLOCKED),
         ({"Win32_Service": []}, "no longer a cluster node", GateOutcome.NOT_KNOWN),
         ({"Win32_Service": GONE}, "no longer a cluster node", GateOutcome.NOT_KNOWN),
-        ({"MSCluster_ResourceGroup": [{"Name": "dhcp", "OwnerNode": "HV05"}]}, "No role", GateOutcome.BLOCKED),
-        ({"MSCluster_ResourceGroup": [{"Name": "dhcp", "OwnerNode": None}]}, "No role", GateOutcome.BLOCKED),
-        ({"MSCluster_ResourceGroup": GONE}, "No role", GateOutcome.NOT_KNOWN),
+        ({"MSCluster_ResourceGroup": [{"Name": "dhcp", "OwnerNode": "HV05"}]}, "No cluster role", GateOutcome.BLOCKED),
+        ({"MSCluster_ResourceGroup": [{"Name": "dhcp", "OwnerNode": None}]}, "No cluster role", GateOutcome.BLOCKED),
+        ({"MSCluster_ResourceGroup": GONE}, "No cluster role", GateOutcome.NOT_KNOWN),
         ({"Msvm_ComputerSystem": [HOST, VM]}, "No virtual machine", GateOutcome.BLOCKED),
         ({"Msvm_ComputerSystem": []}, "No virtual machine", GateOutcome.NOT_KNOWN),
         ({"Msvm_ComputerSystem": GONE}, "No virtual machine", GateOutcome.NOT_KNOWN),
@@ -185,7 +185,7 @@ async def test_whatever_is_not_so_or_not_known_refuses(planned, more, gate, outc
 async def test_a_layout_that_cannot_be_told_is_not_erased(planned, more):
     made = await planned(**more)
     assert not made.groups
-    assert made.reason.startswith("No plan for hv05: how it starts cannot be told.")
+    assert made.reason.startswith("No plan for hv05: how it boots cannot be determined.")
 
 
 @pytest.mark.parametrize("serial", [" -- ", "___.", "\u00b2", "SN\u200b-1", "\u0421\u041d-1", "SN-\u0661"])

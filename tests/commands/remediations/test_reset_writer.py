@@ -88,7 +88,7 @@ def restart(on, service, writer_id, name, guard=()):
 
 
 EMPTY = (*is_drained("prod", "hv03"), *gate_no_locks("prod", "hv03"))
-TWICE = f"{HYPER_V} is stuck: two readings, at least 2 minutes apart, show the same instance waiting"
+TWICE = f"{HYPER_V} is stuck: two readings, at least 2 minutes apart, found the same instance waiting"
 JOB_GATE = "No backup job of hv03, its cluster or its guests is pending"
 
 
@@ -128,7 +128,7 @@ async def test_the_job_is_dead_and_nothing_is_locked(planned, make):
             measured="“No error”",
             guards="worth",
         ),
-        Gate("No guest on hv03 is short of space", GateOutcome.PASSED, "3 guests answered", guards="worth"),
+        Gate("Every guest on hv03 has enough free space", GateOutcome.PASSED, "3 guests answered", guards="worth"),
     )
     assert len(plan.gates) == 4 + 20
     assert [gate.description for gate in plan.gates if not gate.passed] == []
@@ -161,13 +161,12 @@ async def test_the_job_still_waits(planned, make):
     assert plan.groups == ()
     assert plan.reason == (
         "No plan yet for hv03: 2 of 3 guests are locked, a drain would fail (5960); backup job 48211 has been Pending since"
-        " 22:14 UTC [91:9]. First: free 1 GB or more on test-tfs-01 C:, then resume job 48211; the writer recovers by"
-        " itself."
+        " 22:14 UTC [91:9]. First: free 1 GB or more on test-tfs-01 C:, then resume job 48211; the writer recovers on its own."
     )
     assert [remedy.line for remedy in plan.remedies] == ["/find-full-guests hv03", "/check-writers hv03"]
     assert [gate.description for gate in plan.blocking_gates] == [
         JOB_GATE,
-        "No guest on hv03 is short of space",
+        "Every guest on hv03 has enough free space",
         "No guest on hv03 is locked",
     ]
 
@@ -179,7 +178,7 @@ async def test_the_job_waits_and_its_guests_have_room_again(planned, make):
     plan = await planned(COMMAND, make.resettable(hv03=stuck(make), commvault=jobs))
     assert plan.groups == ()
     assert plan.reason.startswith("No plan yet for hv03: backup job 48211 has been Pending since 22:14 UTC [91:9]. ")
-    assert "Every guest that answered has room: resume job 48211; the writer recovers by itself." in plan.reason
+    assert "Every guest that answered has room: resume job 48211; the writer recovers on its own." in plan.reason
     assert [(one.line, one.primary) for one in plan.remedies] == [
         ("/resume-backup 48211", True),
         ("/find-full-guests hv03", False),
@@ -295,14 +294,14 @@ GATES = {
                 "Win32_Volume": [{"Name": "D:\\", "DriveLetter": "D:", "Capacity": str(2**36), "FreeSpace": "4096"}]
             }
         },
-        "No guest on hv03 is short of space",
+        "Every guest on hv03 has enough free space",
         "full or nearly full: sql-07 D:",
     ),
     "another node is paused": (
         lambda make: {
             "prod": {"MSCluster_Node": [make.node_row("hv01", state=2), make.node_row("hv02"), make.node_row("hv03")]}
         },
-        "No other node of prod is paused or leaving the cluster",
+        "No other node of prod is paused, joining, isolated or quarantined",
         "hv01 is paused",
     ),
 }
@@ -314,14 +313,14 @@ async def test_gates_that_hold_it(planned, make, case):
     plan = await planned(COMMAND, make.resettable(**({"hv03": stuck(make)} | over(make))))
     assert plan.groups == ()
     assert [(gate.description, gate.measured) for gate in plan.blocking_gates][:1] == [(says, measured)]
-    assert says in plan.reason
+    assert plan.blocking_gates[0].finding in plan.reason
 
 
 @pytest.mark.parametrize(
     ("cells", "says"),
     [
-        ({"state": None, "unreadable": "State: ?"}, "What vssadmin prints of it cannot be read: look on the host."),
-        ({"state_text": "Stable"}, "What vssadmin prints of it cannot be read: look on the host."),
+        ({"state": None, "unreadable": "State: ?"}, "The vssadmin output for it cannot be read: look on the host."),
+        ({"state_text": "Stable"}, "The vssadmin output for it cannot be read: look on the host."),
         (
             {"writer_id": None, "unreadable": "Writer Id: {x}"},
             "it lists no Hyper-V writer, though the id of one cannot be read",
@@ -473,7 +472,7 @@ async def test_a_backup_product_that_cannot_be_asked_is_named(planned, make, wri
 async def test_a_guest_that_does_not_tell_its_free_space_is_named(planned, make):
     silent = {"Win32_Volume": Unknown("crm-02", "timed out", "no answer.", "See whether it runs.")}
     plan = await planned(COMMAND, make.resettable(hv03=stuck(make), crm_02=silent))
-    gate = next(gate for gate in plan.gates if gate.description == "No guest on hv03 is short of space")
+    gate = next(gate for gate in plan.gates if gate.description == "Every guest on hv03 has enough free space")
     assert (gate.outcome, gate.measured) == (GateOutcome.NOT_KNOWN, "unknown for crm-02; the other 2 have enough")
     assert [(one.what, one.why, one.remedy) for one in gate.unknowns] == [
         ("free space of crm-02", "no answer", "See whether it runs.")
@@ -486,7 +485,7 @@ async def test_the_service_of_another_writer(planned, make):
     plan = await planned(COMMAND, script, writer=(Writer("system"), Writer("writer")))
     assert plan == Plan(
         reason="System Writer on hv03 is FAILED: [9] Failed at freeze · Timed out. No backup is running.",
-        impact="The service CryptSvc of hv03 is away for a moment.",
+        impact="The service CryptSvc of hv03 is unavailable for a moment.",
         rollback="Start CryptSvc if it is stopped.",
         locks=("cluster:prod",),
         gates=(

@@ -154,10 +154,7 @@ SECONDS = "This usually takes seconds, at most 2 minutes for each stop and each 
 
 
 def rollback(names):
-    return (
-        f"If a step fails, hvops tries to start every service it stopped: {names}. A cancel leaves them stopped: press"
-        " Undo… then. After a successful restart there is nothing to undo."
-    )
+    return f"If a step fails, hvops tries to start every service it stopped: {names}. If you press Stop After Step, they stay stopped: press Undo… then. After a successful restart there is nothing to undo."
 
 
 def passed(says, measured=""):
@@ -178,7 +175,7 @@ async def test_a_service_on_which_nothing_depends(restart):
         rollback=rollback("Spooler"),
         locks=("cluster:prod",),
         gates=(
-            passed("Spooler runs on hv03", "Running"),
+            passed("Spooler is running on hv03", "Running"),
             passed("Spooler is not disabled on hv03", "Auto"),
             passed("Spooler on hv03 can be stopped"),
             passed("The process ID of Spooler on hv03 is known", "process 4120"),
@@ -207,7 +204,7 @@ async def test_what_depends_on_it_stops_first_and_starts_last(restart):
         rollback=rollback("EventSystem, SENS, COMSysApp"),
         locks=("cluster:prod",),
         gates=(
-            passed("EventSystem runs on hv03", "Running"),
+            passed("EventSystem is running on hv03", "Running"),
             passed("EventSystem is not disabled on hv03", "Auto"),
             passed("EventSystem on hv03 can be stopped"),
             passed("The process ID of EventSystem on hv03 is known", "process 804"),
@@ -329,8 +326,7 @@ TOGETHER = {
     "with others": (
         (SHARED | {"ProcessId": "77"}, service("Themes", pid=77)),
         (
-            "process 77, which also hosts Themes. Whoever ends that process on the host ends those too, and starts them again"
-            " afterwards. See that they can be away first."
+            "process 77, which also hosts Themes. Ending that process also ends those services; start them again afterwards. First make sure that they can be down."
         ),
     ),
     "nobody told": ((SHARED | {"ProcessId": None},), "look on the host (tasklist /svc) before anybody ends one."),
@@ -403,7 +399,7 @@ async def test_a_resource_that_tells_no_service_may_stand_for_any(restart, make,
     (gate,) = plan.blocking_gates
     assert (gate.outcome.value, [one.what for one in gate.unknowns]) == (
         "not known",
-        ["which service one of the cluster prod stands for"],
+        ["which service one of the cluster prod represents"],
     )
 
 

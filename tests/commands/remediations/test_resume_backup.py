@@ -19,7 +19,7 @@ STEP = Step(
     act=RunProgram("commvault", "commvault resume job", (("job", 48211),)),
     guard=(
         Check(JOB, (Expect(THIS, (Predicate("status", "in", ("Pending", "Suspended", "Waiting")),)),)).described_as(
-            "job 48211 waits"
+            "job 48211 is pending"
         ),
     ),
     done=(
@@ -29,11 +29,11 @@ STEP = Step(
             within=120,
             every=2,
             give_up=Expect((*THIS, Predicate("status", "in", ("Killed", "Failed", "Failed to Start")))),
-        ).described_as("job 48211 runs, or has completed", never="job 48211 has ended without a backup"),
+        ).described_as("job 48211 is running or completed", never="job 48211 has ended without a backup"),
     ),
     before=JOB,
 )
-ROOM = "No guest that job 48211 saves is short of space"
+ROOM = "Every guest that job 48211 saves has enough free space"
 
 
 @pytest.fixture
@@ -54,8 +54,8 @@ async def test_the_whole_plan(planned, make):
     plan = await planned(script(make, make.job(client="hv03.corp.example")))
     assert plan == Plan(
         reason="Job 48211 has been Pending since 22:14 UTC [91:9], of hv03.corp.example. It says: Volume Shadow Copy Service (VSS) error.",
-        impact="The backup of hv03.corp.example goes on: its guests are locked while it runs.",
-        rollback="Suspend or kill the job in the backup product.",
+        impact="The backup of hv03.corp.example continues. Its guests are locked until it ends, and cannot be moved.",
+        rollback="Suspend the job in the backup product. Killing it can leave the writer stuck.",
         locks=("job:48211", "host:hv03"),  # its cluster, where it is in one
         gates=(
             Gate("Job 48211 is pending", GateOutcome.PASSED, "Pending since 22:14 UTC [91:9]", guards="worth"),
@@ -65,7 +65,7 @@ async def test_the_whole_plan(planned, make):
         remedies=(Remedy("Check Writers", "/check-writers hv03", primary=True),),
         touches=("hv03",),
         current_state="job 48211 has been Pending since 22:14 UTC [91:9]",
-        expected_state="job 48211 runs, or has completed",
+        expected_state="job 48211 is running or completed",
     )
     assert COMMAND.risk is Risk.LOW
 
@@ -123,7 +123,7 @@ async def test_guests_that_nobody_can_ask_only_warn(planned, make):
     assert (plan.gates[1].passed, plan.gates[1].blocks) == (False, False)
     assert plan.gates[1].measured == "not known: it is not in the inventory"
     assert [(one.what, one.why) for one in plan.gates[1].unknowns] == [
-        ("the guests of fs01", "it is not in the inventory. Not known: its guests")
+        ("the guests on fs01", "it is not in the inventory. Not known: its guests")
     ]
     silent = {"sql-07": {"Win32_Volume": Unknown("sql-07", "timed out", "no answer.")}}
     plan = await planned(script(make, make.job(), **silent))

@@ -86,8 +86,8 @@ ARRIVE = Step(
 )
 GATES = (
     Gate(PAUSED, GateOutcome.PASSED, guards="worth"),
-    Gate("No drain of hv03 is under way", GateOutcome.PASSED, blocks=False),
-    Gate("The service vmms runs on hv03", GateOutcome.PASSED, "Running"),
+    Gate("hv03 is not being drained", GateOutcome.PASSED, blocks=False),
+    Gate("The service vmms is running on hv03", GateOutcome.PASSED, "Running"),
     Gate(
         "No guest on another node of prod is locked, and no shared volume is in backup",
         GateOutcome.PASSED,
@@ -318,7 +318,7 @@ HELD = {
     "a run of Cluster-Aware Updating on another node": (
         {"nodes": {"hv01": {"MSFT_CAURun": [{"OrchestratorGuid": "5b1c"}]}}},
         "Cluster-Aware Updating is not running on prod",
-        "Cluster-Aware Updating is running, reported by hv01",
+        "reported by hv01",
     ),
     "a run of Cluster-Aware Updating that nobody tells of": (
         {"nodes": {"hv01": {"MSFT_CAURun": SILENT}}},
@@ -327,12 +327,12 @@ HELD = {
     ),
     "Hyper-V's service is stopped": (
         {"nodes": {"hv03": {"Win32_Service": [{"Name": "vmms", "State": "Stopped", "ProcessId": "0"}]}}},
-        "The service vmms runs on hv03",
+        "The service vmms is running on hv03",
         "Stopped",
     ),
     "Hyper-V's service is not known": (
         {"nodes": {"hv03": {"Win32_Service": SILENT}}},
-        "The service vmms runs on hv03",
+        "The service vmms is running on hv03",
         "not known: hv01: no answer in 20 s",
     ),
 }

@@ -106,7 +106,7 @@ async def test_each_round_rests_moves_rests_and_moves_back(plans, guest):
 
 async def test_what_the_guest_holds_is_said_first(plans, answers):
     plan = await plans()
-    told = gate(plan, "holds nothing that a short pause hurts")
+    told = gate(plan, "runs no service that a short pause can hurt")
     assert (told.blocks, told.measured) == (False, "it is SQL Server")
     silent = await plans(answers(Win32_Service=Unknown("crm", "refused", "access denied.")))
     known = gate(silent, "is known")

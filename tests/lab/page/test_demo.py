@@ -147,7 +147,7 @@ async def test_another_story_is_another_world_with_a_ledger_of_its_own(page, sta
     await page.keyboard.press("Enter")
     await expect(page.locator("h3.header")).to_have_count(1)
     before = stage.estate.settings_path
-    await page.get_by_label("Story").select_option("Patch drift")
+    await page.get_by_label("Scenario").select_option("Patch drift")
     await page.get_by_role("button", name="Start Over").click()
     await expect(page.locator("#messages")).to_contain_text("KB2607712")
     await expect(page.locator("h3.header")).to_have_count(0)

@@ -82,7 +82,7 @@ async def test_from_the_alert_to_the_recovery_and_the_ledger(stage, visitors, tm
     await page.get_by_role("button", name="Free 2 GB on test-tfs-01 C:").click()
     await types(page, "/resume-backup 48211")
     plan = page.locator(".message", has=headers.filter(has_text="Resume backup 48211"))
-    await expect(plan).to_contain_text("who confirms it", timeout=ANSWER)
+    await expect(plan).to_contain_text("who must confirm", timeout=ANSWER)
     await plan.get_by_role("button", name="Confirm").click()
     await page.get_by_role("dialog").get_by_role("button", name="Confirm and Start").click()
     await expect(plan.locator("h3.header")).to_have_text("Done: Resume backup 48211", timeout=ANSWER)
@@ -108,9 +108,9 @@ async def types(page, line):
 
 async def begins(page, title):
     """Choose a story, and wait until its bot is there."""
-    await page.get_by_label("Story").select_option(label=title)
+    await page.get_by_label("Scenario").select_option(label=title)
     await page.get_by_role("dialog").get_by_role("button", name="Start Over").click()
-    await expect(page.get_by_label("Story").locator("option:checked")).to_have_text(title)
+    await expect(page.get_by_label("Scenario").locator("option:checked")).to_have_text(title)
     await expect(page.locator("#notice")).to_be_hidden()
 
 
@@ -145,7 +145,7 @@ async def test_a_missing_machine_from_the_alert_to_the_undo(stage, visitors):
     await page.locator("#messages").get_by_role("button", name="Change the Database…").click()
     plan = of_ticket(page, "T-1")
     await expect(plan).to_contain_text("Stop the service VMMService on vmm01", timeout=ANSWER)
-    await expect(tour).to_contain_text("Nothing happens before somebody else agrees.")
+    await expect(tour).to_contain_text("Nothing happens before someone else agrees.")
     await expect(page.get_by_role("tab", name="Approver").locator(".badge")).to_have_text("1")
     await expect(page.locator("#people .badge")).to_have_count(1)
     await approves(page, plan)
@@ -157,7 +157,7 @@ async def test_a_missing_machine_from_the_alert_to_the_undo(stage, visitors):
     done = page.locator(".message", has=page.locator("h3.header", has_text="Done: Fix missing"))
     await expect(done).to_contain_text("4 of 4", timeout=ANSWER)
 
-    await expect(tour).to_contain_text("What was done can be taken back.")
+    await expect(tour).to_contain_text("What was done can be undone.")
     await done.get_by_role("button", name="Undo…").click()
     await page.get_by_role("dialog").get_by_role("button", name="Propose Undo").click()
     back = page.locator(".message", has=page.locator("h3.header", has_text="Undo T-1"))
@@ -189,7 +189,7 @@ async def test_remote_browsing_is_toggled_restored_and_confirmed_by_a_person(sta
     await approves(page, plan)
     await expect(plan).to_contain_text("close every open wizard and Hyper-V Manager", timeout=ANSWER)
     await expect(facts).to_contain_text("as it was")
-    await expect(tour).to_contain_text("Only a person can see whether it helped.")
+    await expect(tour).to_contain_text("Only someone at the console can see whether it helped.")
     await page.locator("#side").get_by_role("button", name="Reopen the Wizard and Browse hv02").click()
     await expect(facts).to_contain_text("files are listed")
     await plan.get_by_role("button", name="Done").click()

@@ -331,7 +331,7 @@ async def test_a_badge_counts_only_what_a_person_can_decide(visitor, canned, fre
 async def test_what_is_typed_while_another_story_is_set_up_is_kept_and_sent_to_its_bot(visitor, canned):
     page = await visitor.opens(canned.url)
     canned.delay = asyncio.Event()
-    await page.get_by_label("Story").select_option("Healthy")
+    await page.get_by_label("Scenario").select_option("Healthy")
     await page.get_by_role("dialog").get_by_role("button", name="Start Over").click()
     box, status = page.locator("#composer-text"), page.locator(".starting").first
     await expect(status).to_contain_text("The bot is starting…")
@@ -390,13 +390,13 @@ async def test_the_tour_shows_where_to_press(visitor, canned, fresh):
 
 async def test_another_story_asks_before_it_starts_over(visitor, canned):
     page = await visitor.opens(canned.url)
-    await page.get_by_label("Story").select_option("Healthy")
+    await page.get_by_label("Scenario").select_option("Healthy")
     dialog = page.get_by_role("dialog")
     await expect(dialog).to_contain_text("left behind")
     await dialog.get_by_role("button", name="Stay").click()
     assert canned.changes == []
-    await expect(page.get_by_label("Story")).to_have_value("stuck-writer")
-    await page.get_by_label("Story").select_option("Healthy")
+    await expect(page.get_by_label("Scenario")).to_have_value("stuck-writer")
+    await page.get_by_label("Scenario").select_option("Healthy")
     async with page.expect_request("**/practice/world/story"):
         await dialog.get_by_role("button", name="Start Over").click()
     await expect(dialog).to_have_count(0)

@@ -93,7 +93,7 @@ async def test_a_demo_that_was_started_again_is_found_when_somebody_looks(visito
     await stage.begin("patch-drift")
     await page.evaluate("window.dispatchEvent(new Event('focus'))")
     await expect(page.locator("#messages")).to_contain_text("KB2607712")
-    await expect(page.get_by_label("Story").locator("option:checked")).to_have_text("Patch drift")
+    await expect(page.get_by_label("Scenario").locator("option:checked")).to_have_text("Patch drift")
     await expect(page.locator("#notice")).not_to_contain_text("ended")
     stage.slack.alert("It can be heard again.")
     await expect(page.locator("#messages")).to_contain_text("It can be heard again.")

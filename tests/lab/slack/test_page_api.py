@@ -153,7 +153,7 @@ async def test_marks_and_badges(slack, http):
     ("text", "deciding"),
     [
         (
-            "asked by <@U0OPERATOR>, <!subteam^S0APPROVERS> decide",
+            "requested by <@U0OPERATOR>, <!subteam^S0APPROVERS> decide",
             ["approver"],
         ),  # naming whoever asked asks nothing of them
         ("<@U0OPERATOR> confirms it", ["operator"]),

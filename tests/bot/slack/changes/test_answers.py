@@ -49,7 +49,7 @@ async def test_the_card_names_the_unknown_and_the_window_asks_how_they_know(benc
         assert asked["label"]["text"] == LABEL
         assert (
             asked["hint"]["text"]
-            == "Needed: Every guest has room. No answer (timed out after 20 s). To find out: Look."
+            == "Needed for the check “Every guest has room”. No answer (timed out after 20 s). To find out: Look."
         )
         assert (asked["element"]["multiline"], asked["element"]["max_length"]) == (True, 500)
         assert not asked.get("optional")
@@ -207,7 +207,7 @@ async def test_a_window_of_a_ticket_that_there_is_not_or_that_leaves_nothing_ope
     await sent(fed, submitted("U0APPROVER", SAID, ticket="T-2", trigger="t.4"))
     assert {one[1] for one in refusals(fed)} == {
         "There is no ticket T-99.",
-        "T-2 leaves nothing open: press Approve beside its plan.",
+        "T-2 leaves nothing open: press Approve next to its plan.",
     }
     assert fed.ledger.ticket("T-2").state == "proposed"
 

@@ -25,7 +25,7 @@ async def drained(bench):
     await bench.operator.types("/repair hv03")
     plan = await bench.viewer.sees("Repair on hv03?", "hv-ops")
     await bench.viewer.clicks(plan, "Approve")
-    await bench.viewer.sees("This needs the role approver on prod")
+    await bench.viewer.sees("This needs the approver role on prod")
     await bench.approver.clicks(plan, "Approve")
     await bench.ended("done")
     return plan
@@ -69,7 +69,7 @@ async def test_who_may_see_nothing_is_refused_and_that_is_an_entry(bench):
         refused = await nobody.sees("Not allowed")
         assert "T-1" not in plain_text(refused)
         await bench.viewer.types("/audit branch")
-        await bench.viewer.sees("This needs the role viewer on branch")
+        await bench.viewer.sees("This needs the viewer role on branch")
         told = [(one.data.target, one.data.category) for one in entries(bench, "refused")]
         assert told == [("prod", "not allowed"), ("branch", "not allowed")]
         assert not entries(bench, "answered")
@@ -88,7 +88,7 @@ async def test_what_was_refused_is_told_apart_with_the_reason(bench):
     """Who may not, who mistyped, what a gate kept from being planned, what is open already, who came too late."""
     async with bench.running():
         await bench.viewer.types("/repair hv03")
-        await bench.viewer.sees("This needs the role operator")
+        await bench.viewer.sees("This needs the operator role")
         await bench.viewer.types("/repair")
         await bench.viewer.sees("<host> is missing")
         bench.world.values["locked"] = "yes"
@@ -116,7 +116,7 @@ async def test_what_was_refused_is_told_apart_with_the_reason(bench):
         rows = list(csv.DictReader(io.StringIO(bench.viewer.file(sent).decode("utf-8-sig"))))
         seen = {row["Outcome"]: (row["What"], row["Asked by"], row["Why"]) for row in rows}
         assert seen["not allowed"][:2] == ("/repair", "viewer")
-        assert seen["not allowed"][2].startswith("This needs the role operator; you are viewer")
+        assert seen["not allowed"][2].startswith("This needs the operator role; you are viewer")
         assert seen["not understood"] == ("/repair", "viewer", "<host> is missing.")
         assert seen["no plan"][:2] == ("/repair", "operator")
         assert "locked: yes" in seen["no plan"][2]
@@ -170,7 +170,7 @@ async def test_a_ticket_that_its_requester_confirms_is_never_called_approved(ben
         await bench.approver.types("/hvops go")
         await bench.ended("done")
         card = next(one for one in bench.viewer.messages("hv-ops") if one.ts == plan.ts)
-        await bench.viewer.clicks(card, "Story")
+        await bench.viewer.clicks(card, "History")
         window = await bench.viewer.sees_view("confirmed")
         await bench.operator.types("/audit T-1")
         await bench.operator.clicks(await bench.operator.sees("Audit T-1, all"), "Send CSV")
@@ -196,7 +196,7 @@ async def test_a_person_is_found_by_name_however_they_asked(bench):
         await bench.operator.clicks(plan, "Approve")
         await bench.operator.sees("so another approver must decide")
         await bench.operator.clicks(plan, "Reject…")
-        await bench.operator.sees("This needs the role approver")
+        await bench.operator.sees("This needs the approver role")
         await bench.operator.types("/repair")
         await bench.operator.sees("<host> is missing")
         told = {"name": "operator", "line": "check hv03", "target": "hv03", "category": "not answered", "reason": "No."}
@@ -254,7 +254,7 @@ async def test_a_page_is_for_whoever_turns_it_now(bench):
         await drained(bench)
         await bench.viewer.types("/audit")
         answer = await bench.viewer.sees("Audit, 24 h")
-        for button in ("Send CSV", "Story T-1"):
+        for button in ("Send CSV", "History T-1"):
             await nobody.clicks(answer, button)
         await nobody.sees("Not allowed")
         await nobody.sees_view("You have no role in hvops.")
@@ -305,7 +305,7 @@ async def test_a_csv_comes_by_direct_message_without_formulas(bench):
         bench.ledger.append(f"T0PRACTICE/{bench.viewer.id}", entry_data("refused", told))
         await bench.viewer.types("/audit --outcome refused")
         await bench.viewer.clicks(await bench.viewer.sees("1 refusal"), "Send CSV")
-        await bench.viewer.sees("audit-refused.csv is in your messages from hvops")
+        await bench.viewer.sees("audit-refused.csv was sent to you as a direct message")
         sent = next(one for one in bench.viewer.messages("dm") if one.files)
         rows = list(csv.reader(io.StringIO(bench.viewer.file(sent).decode("utf-8-sig"))))
         why = rows[0].index("Why")
@@ -317,7 +317,7 @@ async def test_the_story_of_a_ticket_is_every_entry_of_it(bench):
     async with bench.running():
         plan = await drained(bench)
         done = next(one for one in bench.viewer.messages("hv-ops") if one.ts == plan.ts)
-        await bench.viewer.clicks(done, "Story")
+        await bench.viewer.clicks(done, "History")
         window = await bench.viewer.sees_view("Before:")
         told = plain_text(window)
         kinds = [one.kind for one in bench.ledger.story("T-1") if f"*{one.seq}* · " in told]
@@ -334,7 +334,7 @@ async def test_the_story_of_a_ticket_is_every_entry_of_it(bench):
             "paused no",
             "paused yes",
             "<@U0APPROVER>",
-            "asked for /repair hv03",
+            "requested /repair hv03",
             "step 2, Fix hv03: done",
             "Digest:",
         ):
@@ -370,9 +370,9 @@ async def test_home_says_what_waits_and_what_happened_and_decides_nothing(bench)
         await bench.operator.types("/repair hv03")
         await bench.until(lambda: "shown" in bench.kinds("T-2"))
         await bench.approver.opens_home()
-        home = await bench.approver.sees_home("1 waits for you")
+        home = await bench.approver.sees_home("1 to decide")
         told = plain_text(home)
-        assert re.search(r"\*T-2\* Repair on hv03 · asked by <@U0OPERATOR> · \*(29|30) min left\*", told)
+        assert re.search(r"\*T-2\* Repair on hv03 · requested by <@U0OPERATOR> · \*(29|30) min left\*", told)
         assert "What happened" in told
         assert all(word in told for word in ("T-1", "done", "approver", "newest anchor matches", "*Bot:* read-write"))
         labels = [
@@ -384,7 +384,7 @@ async def test_home_says_what_waits_and_what_happened_and_decides_nothing(bench)
         await bench.approver.sees("Audit, 24 h: 2 changes, 1 refusal", "dm")
 
         await bench.viewer.opens_home()
-        home = await bench.viewer.sees_home("Nothing waits for you.")
+        home = await bench.viewer.sees_home("Nothing to decide")
         assert "T-1" in plain_text(home)
 
 

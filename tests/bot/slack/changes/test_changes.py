@@ -54,7 +54,7 @@ async def test_who_may_not_decide_is_told_and_the_ledger_knows(bench):
         await bench.operator.clicks(plan, "Approve")
         await bench.operator.sees("so another approver must decide")
         await bench.viewer.clicks(plan, "Approve")
-        await bench.viewer.sees("This needs the role approver on prod")
+        await bench.viewer.sees("This needs the approver role on prod")
         assert bench.kinds().count("refused") == bench.kinds().count("clicked") == 2
         assert "approved" not in bench.kinds()
         assert not bench.world.acts
@@ -96,7 +96,7 @@ async def test_a_rejection_needs_a_reason_and_shows_it(bench):
         shown = await bench.operator.sees(re.compile("^Rejected: Repair on hv03"), "hv-ops")
         assert "A backup runs." in plain_text(shown)
         rows = [block["elements"] for block in shown.blocks if block["type"] == "actions"]
-        assert [one["text"]["text"] for row in rows for one in row] == ["Story"]
+        assert [one["text"]["text"] for row in rows for one in row] == ["History"]
 
 
 async def test_a_second_click_is_told_who_was_first(bench):
@@ -330,7 +330,7 @@ async def test_stop_go_and_runs(bench):
         assert "approved, waiting for /hvops go, no step starts after" in plain_text(runs)
         assert not bench.world.acts
         await bench.operator.types("/hvops go")
-        await bench.operator.sees("This needs the role approver")
+        await bench.operator.sees("This needs the approver role")
         await bench.approver.types("/hvops go")
         await bench.ended("done")
         stop = next(one for one in bench.ledger.entries(kind="stop"))
@@ -343,14 +343,14 @@ async def test_home_says_what_waits_for_whom_with_a_link_and_no_decision(bench):
         await bench.viewer.sees("Repair on hv03?", "hv-ops")
         await bench.operator.sees("T-1 is proposed")
         await bench.approver.opens_home()
-        home = await bench.approver.sees_home("1 waits for you")
+        home = await bench.approver.sees_home("1 to decide")
         labels = [
             one["text"]["text"] for block in home.blocks if block["type"] == "actions" for one in block["elements"]
         ]
         assert "Open Plan" in labels
         assert "Approve" not in labels
         await bench.operator.opens_home()
-        await bench.operator.sees_home("Nothing waits for you.")
+        await bench.operator.sees_home("Nothing to decide")
 
 
 async def test_an_interrupted_run_is_looked_at_and_goes_on(bench):
@@ -382,7 +382,7 @@ async def test_an_interrupted_run_is_closed_with_a_reason(bench):
         await bench.approver.clicks(plan, "Approve")
         card = await bench.viewer.sees(re.compile("^Interrupted at step 1"), "hv-ops")
         await bench.approver.opens_home()
-        await bench.approver.sees_home("1 needs a person")
+        await bench.approver.sees_home("1 needs attention")
         await bench.operator.clicks(card, "Close…")
         window = await bench.operator.sees_view("Close T-1")
         await bench.operator.submits(window, {"Why?": "Fixed by hand."})

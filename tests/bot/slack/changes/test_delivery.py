@@ -90,10 +90,10 @@ async def test_a_plan_whose_file_is_refused_stands_in_the_thread_as_text_and_onc
         bench.slack.faults.add("files.getUploadURLExternal", "missing_scope", 50)
         await bench.operator.types("/overhaul hv03")
         plan = await bench.viewer.sees("Overhaul on hv03?", "hv-ops")
-        await bench.until(lambda: any("The whole plan of T-1" in one for one in texts(bench, plan)))
+        await bench.until(lambda: any("The full plan of T-1" in one for one in texts(bench, plan)))
         whole = "\n".join(plain_text(one) for one in bench.viewer.thread(plan))
         assert all(f"Guest {number:02} of hv03 has room" in whole for number in range(90))
-        assert sum("The whole plan of T-1" in one for one in texts(bench, plan)) == 1
+        assert sum("The full plan of T-1" in one for one in texts(bench, plan)) == 1
         await bench.approver.clicks(plan, "Approve")
         await bench.approver.sees("T-1: approved")
 
@@ -110,7 +110,7 @@ async def test_nobody_approves_a_plan_that_is_not_in_slack_whole(bench, quick, m
         assert "then press again" in plain_text(told)
         assert "approved" not in bench.kinds()
         faults.waiting.clear()
-        await bench.until(lambda: any("The whole plan of T-1" in one for one in texts(bench, plan)))
+        await bench.until(lambda: any("The full plan of T-1" in one for one in texts(bench, plan)))
         await bench.approver.clicks(plan, "Approve")
         await bench.approver.sees("T-1: approved")
 
@@ -123,7 +123,7 @@ async def test_a_plan_of_which_a_part_would_be_masked_is_not_told_and_nobody_app
     await bench.bot.changes.proposals.propose(Request(operator, "/repair hv03", "slack", "C0OPS"))
     SESSION_TOKENS.clear()
     try:
-        SESSION_TOKENS.add("Pause hv03 [pause], at most 60 s")
+        SESSION_TOKENS.add("Pause hv03 [pause], timeout 60 s")
         await bench.bot.board.refresh("T-1")
         assert not is_plan_shown(bench.ledger.story("T-1"))
         with pytest.raises(PlanNotShown):
@@ -149,7 +149,7 @@ async def test_text_that_stands_for_a_refused_file_is_no_plan_before_it_can_be_r
         is_there = all(f"Guest {number:02} of hv03 has room" in whole for number in range(90))
         assert is_there == ("approved" in bench.kinds())
         faults.waiting["chat.postMessage"].clear()  # files are refused for good
-        await bench.until(lambda: any("The whole plan of T-1" in one for one in texts(bench, plan)))
+        await bench.until(lambda: any("The full plan of T-1" in one for one in texts(bench, plan)))
         told = [one for one in texts(bench, plan) if "(Slack refused the file: missing_scope)" in one]
         assert len(told) == len(set(told)) > 1
 
@@ -207,7 +207,7 @@ async def test_a_proposal_whose_card_may_be_there_has_a_number_and_can_be_shown(
         faults.waiting.clear()
         await bench.operator.clicks(told, "Show Plan")
         plan = await bench.viewer.sees("Repair on hv03?", "hv-ops")
-        await bench.until(lambda: any("The whole plan of T-1" in one for one in texts(bench, plan)))
+        await bench.until(lambda: any("The full plan of T-1" in one for one in texts(bench, plan)))
         assert len(cards(bench)) == 1
 
 

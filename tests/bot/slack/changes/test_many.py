@@ -64,9 +64,9 @@ async def test_what_needs_a_person_is_not_hidden_behind_newer_proposals(bench):
         bench.ledger.append(actor, entry_data(kind, data), "T-1")
     async with bench.running():
         await bench.approver.opens_home()
-        home = plain_text(await bench.approver.sees_home("1 needs a person"))
-        assert "50 wait for you" in home
-        assert "40 more: type /hvops runs. 9 older ones were not looked at." in home
+        home = plain_text(await bench.approver.sees_home("1 needs attention"))
+        assert "50 to decide" in home
+        assert "40 more: type /hvops runs. 9 older ones were not checked." in home
 
 
 async def test_home_reads_no_plan_of_what_only_waits(bench, monkeypatch):
@@ -74,7 +74,7 @@ async def test_home_reads_no_plan_of_what_only_waits(bench, monkeypatch):
     async with bench.running() as bot:
         await proposed(bench)
         await bench.approver.opens_home()
-        await bench.approver.sees_home("50 wait for you")
+        await bench.approver.sees_home("50 to decide")
         read = []
         for module, name in (
             ("bot.tickets.proposal", "plan_from_json"),
@@ -86,7 +86,7 @@ async def test_home_reads_no_plan_of_what_only_waits(bench, monkeypatch):
         waiting, *_ = await open_tickets(bot.changes, person)
         assert (waiting.count, waiting.not_looked_at) == (50, 10)
         assert [ticket for ticket, _, _ in waiting.tickets] == [f"T-{60 - at}" for at in range(10)]
-        assert waiting.tickets[0][1].startswith("*T-60* Repair on hv03 · asked by <@U0OPERATOR> · *")
+        assert waiting.tickets[0][1].startswith("*T-60* Repair on hv03 · requested by <@U0OPERATOR> · *")
         assert read == []
         assert asked(bench, "chat.getPermalink") - links <= 10
 

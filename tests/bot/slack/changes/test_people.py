@@ -214,7 +214,7 @@ async def test_without_a_contact_nobody_is_named(bench):
     async with bench.running():
         bench.bot.people._contact = ""
         await nobody.types("/repair hv03")
-        await nobody.sees("You have no role in hvops. Ask whoever runs hvops here if you need one.")
+        await nobody.sees("You have no role in hvops. Ask your hvops administrator if you need one.")
 
 
 async def test_who_has_too_small_a_role_is_told_whom_to_ask_for_it(bench):

@@ -14,7 +14,7 @@ from lab.slack.model import Channel
 from lab.slack.plain_text import plain_text
 
 BOTH = ("C0OPS", "C0BRANCH")
-STOPPED, GOES_ON = "stopped all changes", "let changes start again"
+STOPPED, GOES_ON = "stopped all changes", "allowed changes again"
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ async def test_a_stop_that_is_over_is_told_with_its_go_and_is_never_the_last_wor
         assert told(bench, "hv-ops") == [STOPPED, GOES_ON]
         assert told(bench, "hv-branch") == [GOES_ON]
         notice = await bench.viewer.sees(GOES_ON, "hv-branch")
-        assert "anna@bot (at a terminal) let changes start again" in plain_text(notice)
+        assert "anna@bot (at a terminal) allowed changes again" in plain_text(notice)
         assert "stopped by <@U0OPERATOR>" in plain_text(notice)
         assert "power work" in plain_text(notice)
 
@@ -162,7 +162,7 @@ async def test_somebody_without_a_role_is_not_told_why(bench):
 async def test_a_stop_typed_alone_asks_why_in_a_window(bench):
     async with bench.running():
         await bench.viewer.types("/hvops stop")
-        await bench.viewer.sees("This needs the role operator")
+        await bench.viewer.sees("This needs the operator role")
         await bench.operator.types("/hvops stop")
         window = await bench.operator.sees_view("Stop Changes")
         assert not bench.ledger.is_stopped()
@@ -269,7 +269,7 @@ async def test_a_second_stop_or_go_hears_what_is_so_and_writes_neither(bench):
         await bench.approver.types("/hvops go")
         await bench.approver.sees("Changes can start again.")
         await bench.approver.types("/hvops go")
-        await bench.approver.sees("Changes are not stopped. <@U0APPROVER> let changes start again")
+        await bench.approver.sees("Changes are not stopped. <@U0APPROVER> allowed changes again")
         assert len(bench.ledger.entries(kind="go")) == 1
         await heard(bench, "go", "C0OPS")
         assert told(bench, "hv-ops")[-1] == GOES_ON
@@ -292,4 +292,4 @@ async def test_a_run_obeys_a_stop_of_another_process_before_its_next_step(bench)
             terminal.append("os:bea", entry_data("go", {"name": "bea@ops1", "via": "terminal"}))
         await bench.ended("done")
         assert bench.world.acts == [{"paused": "yes"}, {"fixed": "yes"}]
-        await bench.viewer.sees("bea@ops1 (at a terminal) let changes start again", "hv-ops")
+        await bench.viewer.sees("bea@ops1 (at a terminal) allowed changes again", "hv-ops")

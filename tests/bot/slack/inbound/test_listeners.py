@@ -61,7 +61,7 @@ async def test_a_press_on_home_opens_a_window_at_once_and_the_answer_comes_there
     await bench.operator.types("/check-writers prod")
     await bench.operator.sees("STUCK hv03")
     await bench.operator.opens_home()
-    home = await bench.operator.sees_home("Your last answers")
+    home = await bench.operator.sees_home("Your recent answers")
     bench.hosts.gate.clear()
     await bench.operator.clicks(home, "Check Again")
     await bench.operator.sees_view("Checking…")
@@ -259,7 +259,7 @@ async def test_somebody_without_a_role_is_refused_on_every_way_in(bench):
 
 async def test_the_role_must_hold_for_that_cluster(bench):
     await bench.viewer.types("/check-writers branch")
-    await bench.viewer.sees("This needs the role viewer on branch")
+    await bench.viewer.sees("This needs the viewer role on branch")
     await bench.operator.types("/check-writers branch")
     await bench.operator.sees("STUCK hv03")
 
@@ -344,7 +344,7 @@ async def test_home_shows_who_you_are_and_asks(bench):
     await bench.operator.types("/check-writers prod")
     await bench.operator.sees("STUCK hv03")
     await bench.operator.opens_home()
-    home = await bench.operator.sees_home("Your last answers")
+    home = await bench.operator.sees_home("Your recent answers")
     await bench.operator.sees_home("/check-writers prod")
     await bench.operator.clicks(home, "Check Writers…")
     view = await bench.operator.sees_view("Cluster or host")
@@ -359,7 +359,7 @@ async def test_home_shows_who_you_are_and_asks(bench):
 
 async def test_what_is_wrong_stands_in_the_window_and_nothing_typed_is_lost(bench):
     await bench.operator.opens_home()
-    await bench.operator.clicks(await bench.operator.sees_home("Your last answers"), "Check Writers…")
+    await bench.operator.clicks(await bench.operator.sees_home("Your recent answers"), "Check Writers…")
     view = await bench.operator.sees_view("Cluster or host")
     assert (await bench.operator.submits(view)).errors == {"target": "Please complete this required field."}
     assert await bench.operator.suggested(view, "target", "prdo") == ["Use “prdo”"]
@@ -373,7 +373,7 @@ async def test_what_is_wrong_stands_in_the_window_and_nothing_typed_is_lost(benc
 
 async def test_an_answer_to_a_window_that_was_closed_comes_as_a_direct_message(bench):
     await bench.operator.opens_home()
-    await bench.operator.clicks(await bench.operator.sees_home("Your last answers"), "Check Writers…")
+    await bench.operator.clicks(await bench.operator.sees_home("Your recent answers"), "Check Writers…")
     view = await bench.operator.sees_view("Cluster or host")
     bench.hosts.gate.clear()
     await bench.operator.submits(view, {"target": "prod"})
@@ -384,7 +384,7 @@ async def test_an_answer_to_a_window_that_was_closed_comes_as_a_direct_message(b
 
 async def test_menus_offer_only_where_somebody_may_ask(bench):
     await bench.viewer.opens_home()
-    home = await bench.viewer.sees_home("Your last answers")
+    home = await bench.viewer.sees_home("Your recent answers")
     await bench.viewer.clicks(home, "Check Writers…")
     view = await bench.viewer.sees_view("Cluster or host")
     offered = await bench.viewer.suggested(view, "target")

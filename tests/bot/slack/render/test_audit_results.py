@@ -48,7 +48,7 @@ def test_the_headline_says_it_all():
     assert "Chain verified 23:30 UTC to entry 1310, newest anchor matches · where: prod" in told
     assert "2026-03-02 23:05 UTC\t/reset-writer\thv03\tdone\thv03 is stable\tT-412\toperator\tapprover" in told
     assert "6 answered · 2 done · 1 no plan · 1 not allowed" in told
-    assert [one["text"]["text"] for one in buttons(message.blocks)] == ["Story T-412", "Filter…", "Send CSV"]
+    assert [one["text"]["text"] for one in buttons(message.blocks)] == ["History T-412", "Filter…", "Send CSV"]
     assert not problems(message)
     check_message(json.loads(json.dumps(message.blocks)))
 
@@ -205,11 +205,14 @@ def test_a_story_has_every_entry_with_what_was_so_before_and_after(told):
     assert "<@U0APPROVER>" in large[1]
     assert "step 1, Pause and drain hv03: done" in large[2]
     assert [one for one in large if "Before" in one or "After" in one or "Checked" in one] == []
-    assert "*Checked:* 1 of 2 checks passed\nNo other node is paused: NOT passed (hv05 is paused)" in small[0]
+    assert (
+        "*Checked:* 1 of 2 checks passed\nFailed: This check failed: No other node is paused (hv05 is paused)"
+        in small[0]
+    )
     assert "*step started*" in small[2]
     assert "*Before:* Name hv03, State 0" in small[3]
     assert "*After:* Name hv03, State 2" in small[4]
-    assert view["title"]["text"] == "Story T-412"
+    assert view["title"]["text"] == "History T-412"
     whole = story_file("T-412", entries).content.decode()
     assert "does: hv03: root/MSCluster MSCluster_Node[Name='hv03'].Pause(DrainType=1)" in whole
     assert all('data: {"' in part for part in whole.split("\n\n")[1:])

@@ -61,7 +61,7 @@ def test_progress_in_words():
 def test_refusals_in_words():
     told = refusal(UsageError("There is no prd.", "/check-writers <cluster|host>", ("prod",)))
     assert told.text == ("There is no prd. Did you mean: prod? Usage: /check-writers &lt;cluster|host&gt;")
-    assert refusal(PermissionDenied("This needs the role viewer.")).text == "Not allowed. This needs the role viewer."
+    assert refusal(PermissionDenied("This needs the viewer role.")).text == "Not allowed. This needs the viewer role."
     assert "0badcafe" in refusal(InternalError("0badcafe")).text
     assert refusal(TargetTimeout("hv05", "no answer in 20 s.")).text == "hv05: no answer in 20 s."
     assert "&lt;!channel&gt;" in refusal(UsageError("There is no <!channel>.")).text
@@ -125,7 +125,7 @@ def test_modals_that_open_at_once():
 def test_help_and_status_in_words():
     told = as_text(help_message(HELP))
     assert "*/check-writers <cluster|host>*\nSay which writers are stuck." in told
-    assert "*/drain-node <host>* needs the role approver" in told
+    assert "*/drain-node <host>* needs the approver role" in told
     assert not problems(help_message(HELP))
     told = as_text(status_message(STATUS))
     assert "*You:* operator · roles: operator everywhere" in told

@@ -237,7 +237,7 @@ def test_5000_rows_show_the_first_and_say_so(full_guests):
     report = Report("t", "s", "guests", 1, 1, table=table)
     message = report_message(report, "t", AT)
     assert not problems(message)
-    assert "The first 100 of 5,000 rows. Send CSV has all of them." in said(message)
+    assert "The first 100 of 5,000 rows. Use Send CSV for all of them." in said(message)
     assert len(list(csv.reader(io.StringIO(csv_bytes(table).decode("utf-8-sig"))))) == 5_001
 
 

@@ -43,7 +43,7 @@ def test_a_proposal_says_what_decides_and_the_thread_has_all_that_is_signed(told
     for fact in (
         "T-412",
         "<@U0OPERATOR>",
-        "<!subteam^S0APPROVERS>, one of you decides (not the requester)",
+        "<!subteam^S0APPROVERS>: one of you (not the requester) must approve or reject",
         "Impact:* 11 guests live-migrate off and back",
         "Way back:* Resume hv03 at any step",
         "Risk:* high",
@@ -133,7 +133,7 @@ def test_a_plan_with_a_title_of_its_own_is_headed_by_it(told):
 def test_a_low_risk_is_confirmed_by_its_requester(told):
     message = ticket_message(told(policy="confirm").card())
     assert labels(message) == ["Confirm", "Withdraw"]
-    assert "<@U0OPERATOR>, who confirms it" in said(message)
+    assert "<@U0OPERATOR>, who must confirm" in said(message)
 
 
 def test_nobody_who_could_decide_is_said_at_once(told):
@@ -168,8 +168,8 @@ def test_a_step_by_hand_waits_for_its_button(told):
     message = ticket_message(run.card(happening=TicketChange("T-412", "progress", 3, 3, "not done yet: 0 rows")))
     assert labels(message) == ["Done", "Stop After Step"]
     assert "Manual step, for an operator:* Open the wizard again." in said(message)
-    assert "hvops looked:* not done yet: 0 rows" in said(message)
-    assert message.text.startswith("T-412 waits for a person")
+    assert "hvops checked:* not done yet: 0 rows" in said(message)
+    assert message.text.startswith("T-412 is waiting for a manual step")
 
 
 def test_an_interrupted_run_says_what_is_not_known(told):
@@ -209,7 +209,7 @@ def test_a_proposal_that_came_to_nothing(told, kind, word, buttons):
     assert message.blocks[0]["text"]["text"].startswith(word)
     assert "Nothing was done." in said(message)
     assert ("not tonight" in said(message)) == (kind != "withdrawn")  # whoever takes back gives no reason
-    assert labels(message) == [*buttons, "Story"]
+    assert labels(message) == [*buttons, "History"]
 
 
 def test_a_void_ticket_shows_the_difference_line_by_line(told):
@@ -219,7 +219,7 @@ def test_a_void_ticket_shows_the_difference_line_by_line(told):
     for line in lines:
         assert line in said(message)
     assert "<https://slack.test/p1|T-413>" in said(message)
-    assert labels(message) == ["Story"]
+    assert labels(message) == ["History"]
 
 
 def test_done_says_before_and_after_and_what_can_be_done_now(told, drained):
@@ -235,9 +235,9 @@ def test_done_says_before_and_after_and_what_can_be_done_now(told, drained):
     assert "*Before, <!date^1772492880^{time}|23:08 UTC>:* [7] Failed\n" in said(done)
     assert "*After, <!date^1772493060^{time}|23:11 UTC>:* a is 1; b is 2\n*Took:* 3 min" in said(done)
     assert "[1] Stable" not in said(done)
-    assert "asked by <@U0OPERATOR> · approved by <@U0APPROVER>" in said(done)
+    assert "requested by <@U0OPERATOR> · approved by <@U0APPROVER>" in said(done)
     assert "Way back" not in said(done)
-    assert labels(done) == ["Check Writers", "Undo…", "Story"]
+    assert labels(done) == ["Check Writers", "Undo…", "History"]
 
 
 def test_a_run_whose_purpose_was_not_seen_is_not_called_done_without_more(told):
@@ -289,7 +289,9 @@ def test_a_person_is_told_what_their_word_will_rest_on(told, held, says):
 def test_a_group_that_was_taken_back_says_what_was_read(told):
     run = told().started().begins("drain").ends("drain", "failed")
     failed = run.tells("failed", step="drain", number=1, rolled_back=True, measured=["State was 2, is 0"])
-    assert "taken back.\n*Read after that:* State was 2, is 0" in said(ticket_message(failed.card()))
+    assert "hvops undid the steps of this group.\n*Measured after that:* State was 2, is 0" in said(
+        ticket_message(failed.card())
+    )
 
 
 def test_before_and_after_are_not_said_of_what_failed(told, drained):
@@ -313,17 +315,17 @@ def test_failed_says_what_is_true_now_what_is_half_done_and_the_way_back(told):
         "Done:* Pause and drain hv03",
         "Not started:* Reopen the wizard",
         "Way back:* Resume hv03 at any step",
-        "3 Reopen the wizard: not begun",
+        "3 Reopen the wizard: not started",
     ):
         assert fact in text
-    assert labels(failed) == ["Check Again", "Plan Again", "Undo…", "Story"]
+    assert labels(failed) == ["Check Again", "Plan Again", "Undo…", "History"]
     assert run.card().stopped_at.step.key == "restart"
 
 
 def test_what_was_taken_back_needs_no_way_back(told):
     run = told().started().begins("drain").ends("drain", "failed")
     text = said(ticket_message(run.tells("failed", step="drain", number=1, reason="no", rolled_back=True).card()))
-    assert "What its group had done was taken back." in text
+    assert "hvops undid the steps of this group." in text
     assert "Way back" not in text
 
 
@@ -333,7 +335,7 @@ def test_stopped_and_closed_name_who_wanted_it(told):
     stopped = said(
         ticket_message(run.tells("cancelled", number=2, reason="cancelled at step 2, before: Restart").card())
     )
-    assert "as <@U0VIEWER> asked; before: Restart." in stopped
+    assert "by <@U0VIEWER>: before: Restart." in stopped
     other = told().started().begins("drain").tells("interrupted", step="drain", number=1, known="")
     other.tells("closed", "T0PRACTICE/U0APPROVER", by="T0PRACTICE/U0APPROVER", name="approver", reason="Done by hand.")
     closed = said(ticket_message(other.card()))

@@ -41,7 +41,7 @@ def asking(place):
 
 @pytest.fixture
 def admin(place, postgresql_cluster):
-    """Who administers the database: may read and write all of it, and holds no key."""
+    """A database administrator: may read and write all of it, and holds no key."""
     name = place.bot.url.rpartition("/")[2]
     with psycopg.connect(postgresql_cluster.url(name), autocommit=True) as connection:
         connection.execute("SET search_path = hvops_sites")

@@ -29,5 +29,5 @@ def test_what_is_no_byte_is_not_sent(wrong):
 def test_people_read_bytes_in_hexadecimal_and_the_text_that_they_are():
     act = InvokeMethod("hv01", "root/MSCluster", (), "C", "M", PARAMS, may_begin_despite_fault=True)
     assert action_in_words(act) == (
-        "hv01: root/MSCluster C.M(ControlCode=23068676, InputBuffer=0x680076000000 'hv'), a fault decides nothing"
+        "hv01: root/MSCluster C.M(ControlCode=23068676, InputBuffer=0x680076000000 'hv'), an error reply does not count as failure"
     )
