@@ -29,14 +29,14 @@ PYTHON
 '
 
 git clone --quiet --bare --no-hardlinks "$here" "$root/source"
-there 'git config --system --add safe.directory "*"; useradd --create-home user'
+there 'git config --system --add safe.directory "*"; useradd --create-home --home-dir /newcomer user'
 
 printf 'as root, uv, system packages included: '
 there "$until_the_page"
 printf 'as root, pip alone: '
 there "export INSTALLER=pip; $until_the_page"
 printf 'as a user without root: '
-printf '%s' "$until_the_page" | there 'exec setpriv --reuid user --regid user --clear-groups env HOME=/home/user sh -eu'
+printf '%s' "$until_the_page" | there 'exec setpriv --reuid user --regid user --clear-groups env HOME=/newcomer sh -eu'
 printf 'until make test begins, as root: '
 # shellcheck disable=SC2016
 there '
