@@ -132,7 +132,7 @@ def test_a_vmm_server_manages_all_clusters_unless_it_says_which(tmp_path):
         ('[vmm.vmm]\nserver = "sql01"\ndatabase = "VMM]; DROP"\n', "database is wrong"),
         ('[vmm.vmm]\nserver = "sql01"\npassword = "x"\n', "password is not a setting"),
         ('[vmm.vmm]\nserver = "sql01"\nclusters = ["other"]\n', "which is no cluster"),
-        ('[vmm.vmm]\nserver = "sql01"\nhost = "hv01"\n', "hv01, which is no host that stands alone"),
+        ('[vmm.vmm]\nserver = "sql01"\nhost = "hv01"\n', "hv01, which is not a standalone host"),
         ('[vmm.vmm]\nserver = "sql01"\nhost = "a b"\n', "host is wrong"),
         ('[vmm.prod]\nserver = "sql01"\n', "is a VMM server and also a cluster or host"),
         ('[vmm.hv01]\nserver = "sql01"\n', "is a VMM server and also a cluster or host"),

@@ -20,7 +20,7 @@ def test_nobody_may_do_anything():
 
 
 def test_an_empty_rule_refuses():
-    with pytest.raises(PermissionDenied, match=r"You have no role in hvops\. Ask whoever runs hvops here"):
+    with pytest.raises(PermissionDenied, match=r"You have no role in hvops\. Ask your hvops administrator"):
         require_role(person(viewer=[]), Role.VIEWER)
 
 

@@ -123,7 +123,7 @@ async def test_a_safety_gate_that_is_not_listed_any_more_is_shown_as_not_asked(b
 async def test_a_command_that_cannot_be_asked_any_more_is_taken_back_by_nobodys_word(bench, done):
     """Its plan had gates that guard safety: quorum, locks and other running changes are among those."""
     del bench.pipeline.registry.commands["reset"]
-    with pytest.raises(TicketError, match="Nothing blocks undoing T-1"):
+    with pytest.raises(TicketError, match="It is not known whether T-1 can be undone safely"):
         await undo(bench)
 
 

@@ -74,7 +74,7 @@ def test_what_was_looked_at_when_is_all_that_is_claimed():
     earlier = AT - timedelta(minutes=45)
     told = as_text(audit_message(audited(chain=replace(HOLDS, whole_to=1_200, whole_at=earlier, anchored=None))))
     assert "to entry 1310, to 1200 22:45 UTC, no anchor to compare with" in told
-    assert "could not be looked at" in as_text(audit_message(audited(chain=None)))
+    assert "could not be checked" in as_text(audit_message(audited(chain=None)))
 
 
 def test_a_broken_chain_comes_before_everything():

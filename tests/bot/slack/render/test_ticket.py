@@ -48,7 +48,7 @@ def test_a_proposal_says_what_decides_and_the_thread_has_all_that_is_signed(told
         "Way back:* Resume hv03 at any step",
         "Risk:* high",
         "*1 of 2 checks passed* at ",
-        "• *Warning:* hv05 is paused (check: No other node is paused)",
+        "• *Warning:* This check failed: No other node is paused (hv05 is paused)",
         "1* Pause and drain hv03",
         "(by hand, operator, ",
         "Locks:* cluster prod; no other change can run there meanwhile",
@@ -59,7 +59,7 @@ def test_a_proposal_says_what_decides_and_the_thread_has_all_that_is_signed(told
     for fact in (
         "MSCluster_Node[Name='hv03'].Pause(DrainType=1)",
         "by hand (operator): Open the wizard again.",
-        "No guest on hv03 is locked: 0 of 11 locked",
+        "No guest on hv03 is locked (0 of 11 locked)",
         card.proposal.digest,
     ):
         assert fact not in text
