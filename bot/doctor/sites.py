@@ -82,7 +82,9 @@ async def _worker(queue: Queue, site: Site, out: Connections) -> DoctorCheck:
         queue.forget(pending)
     if not answers:
         age = await queue.last_heard(site)
-        heard = "none has been heard of today" if age is None else f"one was heard of {age:.0f} s ago"
+        heard = (
+            "none was started today, or the last one was ended" if age is None else f"one was heard of {age:.0f} s ago"
+        )
         do = _START if age is None or age > _LATELY else _OTHER_KEY
         return fail(what, f"no worker answers with this site's key; {heard}", do, on=site.name)
     try:

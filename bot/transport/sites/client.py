@@ -336,7 +336,7 @@ class SitedClient(TargetClient):
         if time.monotonic() - self.queue.away_at < _NOT_HEARD:  # as for this bot, so perhaps for them: they come back
             return ""
         if age is None:
-            return f"no worker of {site.name} has been heard of today."
+            return f"no worker of {site.name} is there: none was started today, or the last one was ended."
         return f"no worker of {site.name} is there; the last one reported {age:.0f} s ago." if age > _NOT_HEARD else ""
 
     # Actions

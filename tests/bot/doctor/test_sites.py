@@ -80,7 +80,9 @@ async def test_a_worker_that_does_not_answer_is_said_to_be_away(at_site, monkeyp
 async def test_a_cluster_whose_worker_is_away_is_not_blamed_on_its_nodes(monkeypatch):
     errors = {
         "branch": ConnectionFailed(
-            "branch", "no worker of branch1 has been heard of today.", "Start hvops worker there."
+            "branch",
+            "no worker of branch1 is there: none was started today, or the last one was ended.",
+            "Start hvops worker there.",
         ),
         "prod": ConnectionFailed("hv01", "refused."),
     }
@@ -102,7 +104,11 @@ async def test_a_cluster_whose_worker_is_away_is_not_blamed_on_its_nodes(monkeyp
     )
     found = [(check.on, check.says, check.do) for check in await check_clusters(out)]
     assert found == [
-        ("branch", "no worker of branch1 has been heard of today.", "Start hvops worker there."),
+        (
+            "branch",
+            "no worker of branch1 is there: none was started today, or the last one was ended.",
+            "Start hvops worker there.",
+        ),
         ("prod", "hv01: refused.", "Check entry_hosts in the inventory."),
     ]
 
