@@ -70,6 +70,11 @@ async def test_a_worker_that_does_not_answer_is_said_to_be_away(at_site, monkeyp
         file = estate.directory / f"{site_story.SITE}.key"
         file.write_text("00" * 32 + "\n")  # another key than the worker's: it does what is signed with its own
         with open_connections(settings.load(estate.settings_path)) as out:
+            queue = out.target_client.queue
+            await out.target_client.warm()
+            async with asyncio.timeout(60):  # the worker is let in once a bot has made the queue
+                while await queue.last_heard(queue.sites[site_story.SITE]) is None:  # noqa: ASYNC110 - the database says it to nobody
+                    await asyncio.sleep(0.05)
             found = await sites.sites(out)
     assert told(found, "worker")[0][0] is Status.FAIL
     assert "no worker answers with this site's key" in told(found, "worker")[0][2]
