@@ -253,11 +253,12 @@ def contents(ledger: Ledger) -> dict[str, Any]:
 
 
 def hvops(*words: object) -> str:
-    """What a command line prints."""
+    """What a command line prints. On a busy machine a host may take its time."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("HVOPS_")}
+    patient = {"HVOPS_LIMITS__PER_HOST_SECONDS": "300", "HVOPS_LIMITS__OVERALL_SECONDS": "600"}
     done = subprocess.run(
         [sys.executable, "-m", "bot", *map(str, words)],
-        stdout=subprocess.PIPE, text=True, check=False, cwd=ROOT, env=clean | {"NO_COLOR": "1"},
+        stdout=subprocess.PIPE, text=True, check=False, cwd=ROOT, env=clean | patient | {"NO_COLOR": "1"},
     )  # fmt: skip
     return done.stdout
 
