@@ -240,7 +240,7 @@ def lost(told, now):
 @pytest.mark.parametrize("name", write.PRINTED)
 def test_its_json_has_each_key_still_with_a_value_of_the_same_type(release, name):
     if not (release / "printed" / name).exists():
-        pytest.fail(f"{release.name} has no {name}: a release is written whole")
+        return  # a later version added it: this one promised nothing
     gone = lost(stored(release, f"printed/{name}"), json.loads(write.printed(name)))
     assert gone.keys() == BROKEN.get((release.name, name), set())
 

@@ -370,7 +370,12 @@ def main() -> None:
             )
         shutil.copy(Path(made) / "capture.json", FOLDER / "capture.json")
     for name in PRINTED:
-        _write(f"printed/{name}", printed(name))
+        text = printed(name)
+        if json.loads(text).get("report", {}).get("unanswered"):
+            raise SystemExit(
+                f"{name}: not every host answered, and what they would have said is not in it. Write it again."
+            )
+        _write(f"printed/{name}", text)
     _write("printed/doctor.jsonl", checked())
     print(FOLDER)
 
