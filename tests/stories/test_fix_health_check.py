@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from dataclasses import replace
 from functools import partial
@@ -16,6 +17,7 @@ from lab.world.accounts import balancer_account
 
 from .conftest import until
 
+DONE = re.compile(r"Done: Fix health check[\s\S]*Undo…")  # the card, not the line in its thread that may come before it
 LINE = "/fix-health-check lm01 ntrip --host ntrip.surveyor.example"
 
 
@@ -66,7 +68,7 @@ async def test_down_because_of_the_check_and_then_up(balanced, capfd):
         assert ops.estate.world.asked == ["loadmaster: modvs CheckHost=ntrip.surveyor.example CheckUse1.1=1 vs=1"]
         await ops.says("/check-virtual-service lm01 ntrip")
         await ops.sees("lm01: ntrip works")
-        done = await ops.slack.person("operator").sees("Done: Fix health check", "hv-ops")
+        done = await ops.slack.person("operator").sees(DONE, "hv-ops")
         await ops.clicks(done, "Undo…")
         back = await ops.sees("Undo T-1 on lm01?", channel="hv-ops")
         await ops.clicks(back, "Approve", who="approver")
@@ -200,7 +202,7 @@ async def test_an_undo_changes_no_other_service_that_has_the_index_by_then(balan
         ops.estate.do(lambda: appliance(ops).services[1].set("CheckHost", "ntrip.surveyor.example"))
         ops.estate.do(lambda: appliance(ops).services[1].set("CheckUse1.1", "Y"))
         before = settings(ops)
-        done = await ops.slack.person("operator").sees("Done: Fix health check", "hv-ops")
+        done = await ops.slack.person("operator").sees(DONE, "hv-ops")
         await ops.clicks(done, "Undo…")
         back = await ops.sees("Undo T-1 on lm01?", channel="hv-ops")
         await ops.clicks(back, "Approve", who="approver")
