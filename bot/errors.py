@@ -278,7 +278,7 @@ class OutcomeUnknown(TargetError):
 class NotBegun(TargetError):
     """A change at another site was not begun, and will not be any more."""
 
-    kind = "not begun"
+    kind = "not started"
 
 
 class Withheld(TargetError):

@@ -393,11 +393,11 @@ class Worker:
     ) -> QueryResult:
         seconds = task.ends - time.monotonic()
         if seconds <= 0:
-            raise NotBegun(action.on, "not begun: it is too late.")
+            raise NotBegun(action.on, "not started: it is too late.")
         with sending_unless(fence.why_not, fence.why_not_yet):
             result = await perform(self._machines.client, action, seconds)
         if not fence.is_begun:
-            raise OutcomeUnknown(action.on, "begun, effect unknown: it was done without the row before it.")
+            raise OutcomeUnknown(action.on, "started, effect unknown: it was done without the row before it.")
         return result
 
     def _fate(
@@ -409,13 +409,13 @@ class Worker:
         if action is None or (definitely_not_executed(error, action) and not isinstance(error, Withheld)):
             return error
         says = error.message.removeprefix("nothing was sent: ")
-        return NotBegun(error.target, f"not begun: {says}", error.hint)
+        return NotBegun(error.target, f"not started: {says}", error.hint)
 
     def _checked_action(self, task: Task) -> InvokeMethod | RunProgram | RowTransaction:
         """The action, where it is one that may be done here at all. Raises TargetError."""
         site = self._inbox.site
         if task.id in self._acted:
-            raise NotBegun(site, "not begun: the worker has had this action before.")
+            raise NotBegun(site, "not started: the worker has had this action before.")
         self._acted[task.id] = None
         if len(self._acted) > _REMEMBERED:
             del self._acted[next(iter(self._acted))]

@@ -40,7 +40,7 @@ async def audit_channel(settings: Settings, slack: Slack, now: datetime | None =
 
 def _heads(settings: Settings, sifted: ClassifiedAnchors, now: datetime) -> Iterator[DoctorCheck]:
     if not settings.ledger.may_be_begun:
-        yield skip(_HEADS, "the ledger is not begun yet")
+        yield skip(_HEADS, "there is no ledger yet")
         return
     key = read_key(settings.ledger.key_file)
     with Reader(settings.ledger.place) as reader:

@@ -105,7 +105,7 @@ def _roles(settings: Settings) -> Iterator[DoctorCheck]:
 def _ledger(settings: Settings) -> DoctorCheck:
     files = settings.ledger
     if not files.may_be_begun:
-        return skip("ledger", "not begun yet; the first question begins it")
+        return skip("ledger", "there is none yet; the first question creates it")
     try:
         check_places(files.place, files.key_file, files.anchor_file)
         verdict = verify(files.place, read_key(files.key_file), files.anchor_file)

@@ -367,10 +367,10 @@ class SitedClient(TargetClient):
         except Withheld:
             raise
         except QueueRefuses as error:
-            raise NotBegun(action.on, f"not begun: the queue refuses it: {error}.") from None
+            raise NotBegun(action.on, f"not started: the queue refuses it: {error}.") from None
         except (QueueAway, HvopsError) as error:
             if not getattr(error, "was_sent", False):
-                says = f"not begun: the queue to the site {site.name} cannot be used: {str(error).rstrip('.')}."
+                says = f"not started: the queue to the site {site.name} cannot be used: {str(error).rstrip('.')}."
                 raise NotBegun(action.on, says) from None
             return await self._lost(site, action, number, error)
         try:
@@ -389,7 +389,7 @@ class SitedClient(TargetClient):
         if state == "withdrawn":
             if isinstance(why.__cause__, Withheld):
                 raise why.__cause__
-            raise NotBegun(action.on, f"not begun: the queue to the site {site.name} was away: {why}.")
+            raise NotBegun(action.on, f"not started: the queue to the site {site.name} was away: {why}.")
         raise OutcomeUnknown(action.on, f"whether the worker of {site.name} began it is not known: {why}.")
 
     async def _wait_for_act(self, act: _Act) -> QueryResult:
@@ -401,30 +401,30 @@ class SitedClient(TargetClient):
             now = time.monotonic()
             if not pending.has_not_begun:
                 if pending.state == "withdrawn" and not pending.wanted:
-                    raise NotBegun(act.on, "not begun: it was withdrawn.")
+                    raise NotBegun(act.on, "not started: it was withdrawn.")
                 if pending.state in ("withdrawn", GONE):
                     raise OutcomeUnknown(
                         act.on, f"whether the worker of {act.site.name} began it is not known: {_NOT_OURS}"
                     )
                 if now >= act.ends + _REPLY_GRACE:
                     says = f"the worker of {act.site.name} began it, and has not said how it ended."
-                    raise OutcomeUnknown(act.on, f"begun, effect unknown: {says}")
+                    raise OutcomeUnknown(act.on, f"started, effect unknown: {says}")
             elif now - looked >= _LOOK_EVERY or now >= act.begin_by:
                 looked = now
                 await self._still_wanted(act)
 
     def _ended_act(self, act: _Act, found: Answer | TargetError | ValueError) -> QueryResult:
         if isinstance(found, ValueError):
-            says = f"begun, effect unknown: the worker of {act.site.name} sent an answer that cannot be read: {found}."
+            says = f"started, effect unknown: the worker of {act.site.name} sent an answer that cannot be read: {found}."
             raise OutcomeUnknown(act.on, says)
         if isinstance(found, Withheld):  # that is ours to say: what is held back here is begun again, and again
-            raise NotBegun(act.on, f"not begun: the worker of {act.site.name} says that it was held back.")
+            raise NotBegun(act.on, f"not started: the worker of {act.site.name} says that it was held back.")
         if isinstance(found, TargetError):
             raise self._own_error(act.site, act.on, found)
         try:
             return self._checked(act.site, act.on, found)
         except MalformedResponse as error:  # of a transaction that would mean that nothing was done
-            raise OutcomeUnknown(act.on, f"begun, effect unknown: {error.message}") from None
+            raise OutcomeUnknown(act.on, f"started, effect unknown: {error.message}") from None
 
     async def _still_wanted(self, act: _Act) -> None:
         """Withdraw an action that nobody has begun where it is stopped, cancelled or too late.
@@ -456,7 +456,7 @@ class SitedClient(TargetClient):
             raise held
         nobody = await self._nobody(act.site)
         says = nobody or f"no worker of {act.site.name} began it in time."
-        raise NotBegun(act.on, f"not begun: {says}", _START if nobody else "")
+        raise NotBegun(act.on, f"not started: {says}", _START if nobody else "")
 
 
 def _ids_in(rows: Rows) -> list[str]:

@@ -522,7 +522,7 @@ async def test_what_failed_before_it_was_begun_is_not_begun(place, asking):
 
     act = action("branch1-1")
     async with asking() as client, Running(place, "branch1", Unreachable()):
-        with carrying_out(errand(act)), pytest.raises(NotBegun, match="not begun: no route"):
+        with carrying_out(errand(act)), pytest.raises(NotBegun, match="not started: no route"):
             await client.invoke(act, 10)
 
 
@@ -548,7 +548,7 @@ async def test_what_was_begun_and_never_told_is_unknown(place, asking, admin):
 
     act = action("branch1-1")
     async with asking() as client, Running(place, "branch1", Hanging()) as running:
-        with carrying_out(errand(act)), pytest.raises(OutcomeUnknown, match="begun, effect unknown"):
+        with carrying_out(errand(act)), pytest.raises(OutcomeUnknown, match="started, effect unknown"):
             await client.invoke(act, 4)
         for task in running.worker._tasks.values():
             task.cancel()
