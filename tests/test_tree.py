@@ -140,7 +140,19 @@ def test_commands_speak_the_vocabulary_and_do_nothing_else(path):
         "functools",
         "graphlib",
     }
-    pure |= {"importlib", "itertools", "operator", "re", "tomllib", "types", "typing", "uuid", "xml", "html", "unicodedata"}
+    pure |= {
+        "importlib",
+        "itertools",
+        "operator",
+        "re",
+        "tomllib",
+        "types",
+        "typing",
+        "uuid",
+        "xml",
+        "html",
+        "unicodedata",
+    }
     for name in imports(path):
         assert lies_in(name, "bot.api", "bot.errors", "commands") or name.partition(".")[0] in pure, name
 

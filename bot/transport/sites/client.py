@@ -415,7 +415,9 @@ class SitedClient(TargetClient):
 
     def _ended_act(self, act: _Act, found: Answer | TargetError | ValueError) -> QueryResult:
         if isinstance(found, ValueError):
-            says = f"started, effect unknown: the worker of {act.site.name} sent an answer that cannot be read: {found}."
+            says = (
+                f"started, effect unknown: the worker of {act.site.name} sent an answer that cannot be read: {found}."
+            )
             raise OutcomeUnknown(act.on, says)
         if isinstance(found, Withheld):  # that is ours to say: what is held back here is begun again, and again
             raise NotBegun(act.on, f"not started: the worker of {act.site.name} says that it was held back.")
