@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from operator import itemgetter
 
 from bot.api.facts import Unknown
 from bot.api.plan import OpenQuestion
@@ -134,7 +133,7 @@ def samples_of_each(listed: Sequence[Writer], samples: Sequence[WriterSample]) -
                     *own.get((one.writer_id, one.name, one.instance_id), ()),
                     *gone.get((one.writer_id, one.name), ()),
                 ),
-                key=itemgetter(0),
+                key=lambda told: told[0],
             )
         )
         for one in listed
