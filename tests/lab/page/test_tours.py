@@ -23,7 +23,7 @@ from lab.slack.server import FakeSlack
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 HASTY = Path(__file__).with_name("hasty_bot.py").read_text()
-LONGEST = 120  # seconds for one step on a busy machine; nothing is judged by them
+LONGEST = 300  # seconds for one step on a busy machine; nothing is judged by them
 SHORT = ("freeze", "missing-vm", "redirect-loop")  # followed by `make test-lab` as well
 
 
