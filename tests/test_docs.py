@@ -22,6 +22,7 @@ from bot.dispatch.registry import Registry
 from bot.ledger import OUTCOMES
 from bot.ledger.ticket_state import ENDS, TicketState
 from commands.vss.writer_verdict import WriterStatus
+from tests.pictures.gallery import PARTS, page_of
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "deploy").glob("*.md")])
@@ -266,3 +267,14 @@ def anchors(page: Path) -> frozenset[str]:
     """The anchors that GitHub makes of the headings."""
     heads = re.findall(r"^#+ (.+)$", page.read_text("utf-8"), re.MULTILINE)
     return frozenset(re.sub(r"[^\w\- ]", "", head.replace("`", "").lower()).replace(" ", "-") for head in heads)
+
+
+# pictures
+
+
+def test_the_page_of_pictures_shows_what_is_drawn_at_both_widths_and_they_stay_small():
+    folder = ROOT / "docs" / "pictures"
+    drawn = sorted(path.name for path in folder.glob("*.png"))
+    assert (ROOT / "docs" / "pictures.md").read_text("utf-8") == page_of(folder)
+    assert drawn == sorted(f"{one}-{width}.png" for part in PARTS.values() for one in part for width in (390, 1400))
+    assert sum(path.stat().st_size for path in folder.glob("*.png")) < 6_000_000

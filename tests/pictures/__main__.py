@@ -195,16 +195,10 @@ async def browsing(desk: Desk) -> None:
 
 async def unserved(desk: Desk) -> None:
     """What a load balancer's health check hides, and the plan that fixes it."""
-    await desk.types("/check-virtual-service lm01 ntrip --host ntrip.surveyors.example")
+    await desk.types("/check-virtual-service lm01 ntrip --host ntrip.surveyor.example")
     await desk.card("virtual-service", r"wrong health check")
     await message(desk.page, r"wrong health check").get_by_role("button", name="Fix Health Check…").click()
     await desk.card("proposed-health-check", r"^Fix health check")
-
-
-async def soaked(desk: Desk) -> None:
-    """The plan that proves a migration."""
-    await desk.types("/prove-migration crm-04 --to hv05")
-    await desk.card("proposed-migration", r"^Prove live migration")
 
 
 def asks(line: str, name: str, header: str) -> Callable[[Desk], Awaitable[None]]:
@@ -236,7 +230,6 @@ STORIES: dict[str, Callable[[Desk], Awaitable[None]]] = {
     "kb-drift-fix": updates,
     "remote-browsing": browsing,
     "host-header-check": unserved,
-    "soak": soaked,
     "patch-drift": asks("/verify-kb-drift prod", "updates", r"^prod"),
     "clock-skew": asks("/check-time-skew prod", "clocks", r"^prod"),
     "continuity": asks("/check-continuity crm", "continuity", r"^crm"),
@@ -244,7 +237,7 @@ STORIES: dict[str, Callable[[Desk], Awaitable[None]]] = {
     "redeploy-uefi": asks("/redeploy-uefi hv05", "by-hand", r"hv05"),
     "old-integration": asks("/check-integration-services prod", "integration-services", r"^prod"),
     "storvsc-stop": asks("/check-storvsc-risk prod", "storvsc", r"^prod"),
-    "redirect-loop": asks("/check-redirects http://surveyors.example/", "redirects", r"redirect|path grows"),
+    "redirect-loop": asks("/check-redirects http://www.surveyors.example/", "redirects", r"redirect|path grows"),
 }
 
 

@@ -27,7 +27,6 @@ PARTS: Mapping[str, Mapping[str, str]] = {
         "proposed-updates": "`/fix-kb-drift`: 32 steps, by parts",
         "proposed-browsing": "`/fix-remote-browsing`: with a step by hand",
         "proposed-health-check": "`/fix-health-check`",
-        "proposed-migration": "`/prove-migration`",
         "by-hand": "`/redeploy-uefi`",
         "frozen": "`/drain-node` inside a freeze",
         "confirm": "`/resume-backup`: of low risk, confirmed by who asked",
