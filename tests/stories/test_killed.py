@@ -17,7 +17,7 @@ from lab.slack.server import FakeSlack
 
 async def until(condition):
     """Wait for something that another process brings about; it cannot tell."""
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):  # a bot that starts on a busy machine
         while not condition():  # noqa: ASYNC110 - there is no event to wait for
             await asyncio.sleep(0.02)
 

@@ -1,6 +1,7 @@
 """SCVMM believes a virtual machine on the wrong host: from the alert to who it really is."""
 
 import asyncio
+import os
 import re
 import uuid
 from datetime import timedelta
@@ -293,7 +294,8 @@ class Gone(Trouble):
 
 
 async def test_a_database_that_is_gone_in_the_middle_is_unknown_until_somebody_looks(play, monkeypatch):
-    monkeypatch.setattr("commands.vmm.repair.TRANSACTION", 2)
+    # Behind a site's worker half of it has to do until the act begins, the note before it included.
+    monkeypatch.setattr("commands.vmm.repair.TRANSACTION", 10 if os.environ.get("SITE") else 2)
     async with play("missing-vm") as ops:
         ops.estate.database.trouble = trouble = Gone()
         await approved(ops)
