@@ -243,7 +243,7 @@ async def test_an_empty_anchor_file_of_the_settings_is_noted(ledger, settings, t
     assert verify_audit_log(None, settings(audit_channel="C0AUDIT"), None) == 1
     out = " ".join(capsys.readouterr().out.split())
     assert out.startswith("1 entry matches its mac, but not everything is proved:")
-    assert "whether newer entries were cut off cannot be known" in out
+    assert "whether newer entries were removed cannot be known" in out
     assert "unaltered; complete" not in out
 
 
@@ -375,7 +375,7 @@ async def test_the_channel_finds_what_was_cut_off_the_ledger_and_its_anchor_file
     )  # without the channel nothing is missing, and nothing outside says so
     said = capsys.readouterr().out
     assert "BROKEN" not in said
-    assert "nothing outside shows whether newer entries were cut off" in said
+    assert "nothing outside shows whether newer entries were removed" in said
     code, said = await by_channel(file, capsys)
     assert code == 1
     assert "BROKEN at entry 3: cut off: an anchor in the audit channel C0AUDIT knows entry 3" in said

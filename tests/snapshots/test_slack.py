@@ -14,7 +14,7 @@ REFUSALS = {
     "wrong-kind": ("/check-writers vmm", "this command takes a cluster or a host"),
     "no-such-job": ("/resume-backup 99", "No plan for job 99"),
     "not-a-job": ("/resume-backup tonight", "a backup job number"),
-    "audit-two-places": ("/audit prod branch", "One cluster, host or ticket at a time"),
+    "audit-two-places": ("/audit prod branch", "Name one cluster, host or ticket, not"),
 }
 
 ENDS = [f"--kind={kind}" for kind in ("proposed", "approved", "rejected", "withdrawn", "failed", "done", "expired")]

@@ -108,7 +108,7 @@ async def test_a_primary_that_does_not_answer_is_never_taken_for_off(play):
         await ops.guest_admin("Cut prod off")
         await ops.says(f"/drill {SERVICE}")
         told = plain_text(await ops.sees("No plan for crm"))
-        assert "never taken for off" in told
+        assert "never assumed to be off" in told
         assert "No unplanned failover is made from silence" in told
         assert not ops.estate.do(lambda: list(ops.estate.world.asked))
 
@@ -284,7 +284,7 @@ async def test_a_lost_place_is_stated_word_by_word_before_people_fail_over(play)
         title = f"Fail {SERVICE}with  over to branch by hand, prod lost"
         await ops.says(f"/drill {SERVICE} --only lost")
         refused = plain_text(await ops.sees("No plan yet for crm"))
-        assert "answered: this is no lost place" in refused
+        assert "answered: so the site is not lost" in refused
         await ops.guest_admin("Cut prod off")
         await approved(ops, f"/drill {SERVICE} --only lost", title)
         first, second, words = (

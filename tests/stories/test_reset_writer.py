@@ -68,7 +68,7 @@ async def test_planned_by_one_approved_by_another_done_and_proved(play, soon):
         for fact in (
             "one of you (not the requester) must approve or reject",
             "LOOKS STUCK: [5] Waiting for completion · Unexpected error",
-            "Pending; nothing runs before this:",
+            "Pending; nothing runs before this check passes:",
             "23 of 25 checks passed",
             "*1* Pause hv03 and drain it",
             "*2* Stop the service vmms on hv03",

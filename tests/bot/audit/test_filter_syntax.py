@@ -47,7 +47,7 @@ def test_stretches_of_time(typed, since, until):
 @pytest.mark.parametrize(
     ("typed", "says"),
     [
-        ("prod branch", "One cluster, host or ticket at a time"),
+        ("prod branch", "Name one cluster, host or ticket, not"),
         ("--outcome faild", "is not one of: answered"),
         ("--when soon", "is not a time such as 24h"),
         ("--when 0h", "is not a time such as 24h"),

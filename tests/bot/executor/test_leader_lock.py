@@ -61,7 +61,7 @@ async def test_of_two_processes_only_the_one_with_the_right_file_goes_on(benches
     assert all(times == 1 for times in world.acts.values()), world.order
     assert third.last(ticket).kind == "done"
     assert not first.runner.is_leader
-    assert "This process runs nothing any more" in first.runner.trouble
+    assert "This process no longer runs anything" in first.runner.trouble
 
 
 @pytest.mark.parametrize("how", ["removed", "replaced"])

@@ -123,7 +123,7 @@ def test_what_the_anchor_file_no_longer_knows_the_channel_still_does(ledger, pro
     assert proved(*told).holds
     cut(tmp_path, 5)
     assert proved().holds  # the file alone was cut to match, and it lies beside the ledger
-    assert "nothing outside shows whether newer entries were cut off" in proved().end
+    assert "nothing outside shows whether newer entries were removed" in proved().end
     assert not proved().is_complete
     verdict = proved(*told)
     assert (verdict.holds, verdict.broken_at, verdict.anchored) == (False, 6, 5)

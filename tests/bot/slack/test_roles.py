@@ -350,7 +350,7 @@ async def test_who_is_in_a_group_is_what_slack_says_now(people, slack, clock):
     assert in_words(await people.group_members("S1")) == {"U1": "true", "U2": "false"}
     slack.down = True
     clock.now = FRESH + 1
-    with pytest.raises(TargetFault, match="does not say who is in it"):
+    with pytest.raises(TargetFault, match="cannot list the group"):
         await people.group_members("S1")
     slack.down, slack.no_users = False, True
     with pytest.raises(TargetFault, match="whether they are active"):

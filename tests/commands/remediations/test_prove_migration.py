@@ -72,12 +72,12 @@ def test_a_failure_that_was_there_before_makes_no_step_repeatable():
 @pytest.mark.parametrize(
     ("private", "words", "measured"),
     [
-        ({"DefaultMoveType": "1"}, "never quickly", "DefaultMoveType is 1, not live (4)"),
-        ({"DefaultMoveType": "77"}, "never quickly", "DefaultMoveType is 77"),
-        ({"DefaultMoveType": None}, "never quickly", "does not tell DefaultMoveType"),
-        ({"DefaultMoveType": "four"}, "never quickly", "does not tell DefaultMoveType"),
-        ({"VmState": "32769"}, "knows it as running", "5023"),
-        ({"VmState": None}, "knows it as running", "was not told"),
+        ({"DefaultMoveType": "1"}, "never to quick-migrate", "DefaultMoveType is 1, not live (4)"),
+        ({"DefaultMoveType": "77"}, "never to quick-migrate", "DefaultMoveType is 77"),
+        ({"DefaultMoveType": None}, "never to quick-migrate", "does not tell DefaultMoveType"),
+        ({"DefaultMoveType": "four"}, "never to quick-migrate", "does not tell DefaultMoveType"),
+        ({"VmState": "32769"}, "shows it as running", "5023"),
+        ({"VmState": None}, "shows it as running", "was not told"),
         ({"MigrationState": "2"}, "No migration of", "MigrationState is 2"),
         ({"MigrationState": "9"}, "No migration of", "MigrationState is 9"),
         ({"MigrationState": None}, "No migration of", "does not tell MigrationState"),
