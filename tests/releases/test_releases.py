@@ -151,7 +151,7 @@ def test_the_command_line_reads_it(release, copied):
     proof = proved(database, copied)
     assert proof.returncode == 0, proof.stdout + proof.stderr
     told = stored(release, "ledger.json")
-    assert f"{told['entries']} entries match their macs" in proof.stdout.replace(",", "")
+    assert f"Holds: {told['entries']} entries" in proof.stdout.replace(",", "")
     with Reader(database) as reader:
         assert {entry.ticket for entry in reader.every() if entry.ticket} >= set(told["tickets"])
         assert [entry.seq for entry in reader.every() if entry.data is None] == []
