@@ -29,20 +29,20 @@ PARTS: Mapping[str, Mapping[str, str]] = {
         "proposed-health-check": "`/fix-health-check`",
         "by-hand": "`/redeploy-uefi`",
         "frozen": "`/drain-node` inside a freeze",
-        "confirm": "`/resume-backup`: of low risk, confirmed by who asked",
+        "confirm": "`/resume-backup`: low-risk, confirmed by the requester",
         "approve": "The window of *Approve*",
         "reject": "The window of *Reject…*",
     },
     "Runs and their ends": {
         "running": "A run under way",
         "done": "Done: before and after, as measured",
-        "confirmed-done": "Done, of low risk",
+        "confirmed-done": "Done, low-risk",
         "rejected": "Rejected",
     },
     "Home, the audit, the channel": {
         "home": "Home of an operator",
         "home-approver": "Home of an approver",
-        "home-no-role": "Home of somebody without a role",
+        "home-no-role": "Home of someone without a role",
         "audit": "`/audit`",
         "channel": "The channel",
     },
@@ -51,7 +51,7 @@ _HEAD = """\
 # Pictures
 
 Each card, Home and the audit in a practice Slack: a desk (1400 pixels wide) and a phone (390). `make pictures` draws them
-afresh and writes this page.
+again and writes this page.
 """
 
 
