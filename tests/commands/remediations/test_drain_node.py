@@ -704,7 +704,7 @@ async def test_beside_locked_guests_what_is_not_known_is_named_too(planned, make
     plan = await planned(COMMAND, make.cluster(locked=("crm-02",), hv01=silent))
     assert plan.reason.startswith("No plan yet for hv03: 1 of 3 guests is locked, a drain would fail (5960). ")
     assert ". ." not in plan.reason
-    assert any(gate.description in plan.reason for gate in plan.open_gates)
+    assert any(gate.finding in plan.reason for gate in plan.open_gates)
 
 
 async def test_a_drain_that_failed_is_explained_and_can_be_resumed(planned, make):
@@ -716,7 +716,7 @@ async def test_a_drain_that_failed_is_explained_and_can_be_resumed(planned, make
     )
     plan = await planned(COMMAND, script)
     assert plan.reason.startswith("No plan yet for hv03: 1 of 3 guests is locked, a drain would fail (5960). ")
-    assert "hv03 is up: hv03 is paused, its last drain failed" in plan.reason
+    assert "hv03 is not up (hv03 is paused, its last drain failed)" in plan.reason
     assert plan.remedies[-1] == Remedy("Resume Node…", "/resume-node hv03")
 
 

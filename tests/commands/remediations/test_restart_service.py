@@ -158,7 +158,7 @@ def rollback(names):
 
 
 def passed(says, measured=""):
-    worth = says.startswith("The process ID") or " runs on " in says
+    worth = says.startswith("The process ID") or " is running on " in says
     return Gate(says, GateOutcome.PASSED, measured, guards="worth" if worth else "safety")
 
 

@@ -82,7 +82,7 @@ async def test_five_thousand_moves_are_one_signed_number(plans, guest):
     assert many.places == ("prod",)
     assert many.groups[1].seconds == 5_000 * 180 + 6 * 3600
     assert many.soak_seconds == 24 * 3600
-    assert "moves live 5,000 times between hv03 and hv01" in many.impact
+    assert "live-migrates 5,000 times between hv03 and hv01" in many.impact
     assert guest.name in many.title
 
 
@@ -109,7 +109,7 @@ async def test_what_the_guest_holds_is_said_first(plans, answers):
     told = gate(plan, "runs no service that a short pause can hurt")
     assert (told.blocks, told.measured) == (False, "it is SQL Server")
     silent = await plans(answers(Win32_Service=Unknown("crm", "refused", "access denied.")))
-    known = gate(silent, "is known")
+    known = gate(silent, "which services are running")
     assert known.is_open, "an approver says what it holds"
     assert silent.groups
 
@@ -143,7 +143,7 @@ async def test_a_guest_that_cannot_be_watched_is_not_soaked(plans, answers, gues
     ):
         plan = await plans(told)
         assert not plan.groups
-        watched = gate(plan, "can be watched") if plan.gates else None
+        watched = gate(plan, "hvops can watch") if plan.gates else None
         assert watched is None or not (watched.passed or watched.answerable)
 
 
@@ -158,8 +158,8 @@ async def test_a_log_so_full_of_other_guests_that_ours_may_be_missing_is_not_tak
     assert (await plans(answers(hosts={"hv03": stops(199)}))).groups
     full = await plans(answers(hosts={"hv03": stops(200)}))
     assert not full.groups
-    assert "hv03" in gate(full, "can be watched").measured
-    assert "200 or more stops of guests" in gate(full, "can be watched").measured
+    assert "hv03" in gate(full, "hvops can watch").measured
+    assert "200 or more stops of guests" in gate(full, "hvops can watch").measured
 
 
 async def test_no_move_follows_a_log_that_has_filled_up_meanwhile(plans, guest):
