@@ -229,11 +229,11 @@ def manifest() -> None:
 def demo(
     *,
     port: Annotated[int, typer.Option(help="Port of the page, on loopback; 0 picks a free one.")] = 8321,
-    story: Annotated[
-        str, typer.Option(metavar="NAME", help="The scenario it begins with, as in `hvops ask --lab`.")
+    scenario: Annotated[
+        str, typer.Option(metavar="NAME", help="The scenario to begin with, as in `hvops ask --lab`.")
     ] = "",
     directory: Annotated[
-        Path | None, typer.Option(help="Keep settings, ledger and logs there; else they are gone at the end.")
+        Path | None, typer.Option(help="Keep settings, ledger and logs there. By default they are deleted at the end.")
     ] = None,
     no_bot: Annotated[
         bool, typer.Option("--no-bot", help="Start no bot: run your own, one or several, with the settings it names.")
@@ -243,7 +243,7 @@ def demo(
     from bot.cli import lab_plugin
 
     practice = lab_plugin.find()
-    raise typer.Exit(practice.demo(port, lab_plugin.known_story(practice, story), directory=directory, bot=not no_bot))
+    raise typer.Exit(practice.demo(port, lab_plugin.known_story(practice, scenario), directory=directory, bot=not no_bot))
 
 
 def _ready(file: Path | None) -> Settings:

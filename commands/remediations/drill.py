@@ -27,8 +27,8 @@ from commands.sources.guests import Power
 
 _ROLLBACK = (
     "Until a machine starts on the other side, hvops undoes a failed step automatically. After that nothing is undone, because"
-    " it would lose what was written there since: press Stop After Step, then run /drill {service} --only back, which brings"
-    " the service back with all its data. If that fails too, someone decides in Hyper-V Manager which side is authoritative."
+    " that would lose what was written since: press Stop After Step, then run /drill {service} --only back, which loses"
+    " nothing. If that fails too, someone decides in Hyper-V Manager which side is authoritative."
     " Never start a machine on both sides."
 )
 
@@ -214,7 +214,7 @@ def _impact(service: Service, *, both: bool) -> str:
         if minutes
     ]
     return (
-        f"{service.name} is down {down}, from shutdown of {pluralize(len(service.guests), 'machine')} until somebody has"
+        f"{service.name} is down {down}, from shutdown of {pluralize(len(service.guests), 'machine')} until someone has"
         f" checked it on the other side. hvops does not notify users: tell them before you start. Targets: {', '.join(promised) or 'nothing'}."
     )
 

@@ -183,7 +183,7 @@ def _impact(facts: FixFacts) -> str:
         (
             *moves,
             *hands,
-            f"One node after the other, {pluralize(restarts, 'restart')} in all; a node that restarts does not answer meanwhile.",
+            f"One node after the other, {pluralize(restarts, 'restart')} in all.",
             "Between “remove” and “add” a node lacks that update. Automatic Updates are disabled meanwhile.",
         )
     )

@@ -236,7 +236,7 @@ def _parts(plan: Plan) -> Iterator[str]:
         back = ", rolled back if it fails" if group.on_failure == "undo" else ""
         yield f"*{numbers}* {escape(group.title)} ({rounds}{duration(group_seconds(group))}{back})"
     if any(group.on_failure != "undo" for group in plan.groups):
-        yield "If another part fails, it stops there, and nothing is rolled back automatically."
+        yield "Any other failure ends it there, without a rollback."
 
 
 def _each_step(plan: Plan) -> Iterator[str]:

@@ -211,7 +211,7 @@ class _Attempt:
             head = await self._head(reader)
             version, certificate = _tls(outcome) if outcome is not None else ("", None)
         row = _row(head, place, {"own_address": str(own[0]), "tls": version, "certificate": certificate})
-        return (row,), f"{self.request}\nasked from {own[0]} at {with_port(address, port)}\n\n{_shown(head)}"
+        return (row,), f"{self.request}\nsent from {own[0]} at {with_port(address, port)}\n\n{_shown(head)}"
 
     async def connect(self, prober: Prober) -> tuple[Rows, str]:
         """The connection alone. Raises TargetError."""

@@ -115,9 +115,9 @@ def test_the_demo_comes_through_the_entry_point(hvops, monkeypatch):
 
     monkeypatch.setattr("bot.cli.lab_plugin.find", Practice)
     assert hvops("demo", "--port", "0").code == 0
-    assert hvops("demo", "--story", "other", "--directory", "kept", "--no-bot").code == 1  # what the demo ended with
+    assert hvops("demo", "--scenario", "other", "--directory", "kept", "--no-bot").code == 1  # what the demo ended with
     assert asked == [(0, "usual", None, True), (8321, "other", Path("kept"), False)]
-    unknown = hvops("demo", "--story", "none")
+    unknown = hvops("demo", "--scenario", "none")
     assert unknown.code == 2
     assert "There is no scenario “none”." in unknown.err
     assert "other: Something else." in unknown.err

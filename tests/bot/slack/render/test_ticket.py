@@ -97,7 +97,7 @@ def test_a_plan_of_very_many_steps_says_what_its_parts_do_and_each_step_is_in_th
         "*14 steps (each is in the thread):*",
         "*1–7* Empty hv03 (7 min, rolled back if it fails)",
         "*8–14* Bring hv03 back (7 min)",
-        "If another part fails, it stops there, and nothing is rolled back automatically.",
+        "Any other failure ends it there, without a rollback.",
         "*Locks:* cluster prod",
     ):
         assert fact in text
