@@ -243,7 +243,9 @@ def demo(
     from bot.cli import lab_plugin
 
     practice = lab_plugin.find()
-    raise typer.Exit(practice.demo(port, lab_plugin.known_story(practice, scenario), directory=directory, bot=not no_bot))
+    raise typer.Exit(
+        practice.demo(port, lab_plugin.known_story(practice, scenario), directory=directory, bot=not no_bot)
+    )
 
 
 def _ready(file: Path | None) -> Settings:
