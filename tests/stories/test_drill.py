@@ -281,7 +281,7 @@ async def test_a_host_that_is_older_than_the_configuration_is_seen_before_it_sta
 async def test_a_lost_place_is_stated_word_by_word_before_people_fail_over(play):
     """Nothing is failed over by hvops; what is typed is compared, and the work of people is looked at."""
     async with play("drill") as ops:
-        title = f"Fail {SERVICE}with  over to branch by hand, prod lost"
+        title = f"Fail {SERVICE} over to branch by hand, with prod lost"
         await ops.says(f"/drill {SERVICE} --only lost")
         refused = plain_text(await ops.sees("No plan yet for crm"))
         assert "answered: so the site is not lost" in refused

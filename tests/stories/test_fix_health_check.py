@@ -216,6 +216,6 @@ async def test_what_hvops_would_not_write_back_is_not_changed_at_all(balanced, o
     async with balanced() as ops:
         ops.estate.do(lambda: appliance(ops).services[1].settings.update({"CheckUse1.1": "Y", "CheckHost": old}))
         await ops.says(LINE)
-        await ops.sees("hvops can undo “Set the health check of ntrip")
+        await ops.sees("hvops cannot undo “Set the health check of ntrip")
         assert not any(one.kind == "proposed" for one in ops.ledger())
         assert ops.estate.world.asked == []

@@ -27,7 +27,7 @@ class Home:
     async def opens(self, command):
         """The window of a command, empty."""
         await self.person.opens_home()
-        home = await self.person.sees_home("Your last answers")
+        home = await self.person.sees_home("Your recent answers")
         await self.person.clicks(home, f"{command_title(command)}…")
         return await self.person.sees_view(Registry.load().get(command).help.rstrip("."))
 

@@ -101,7 +101,7 @@ async def test_one_that_depends_on_it_comes_up_again_and_what_was_stopped_is_sta
     [
         ("Spooler", "Nothing to restart on hv03: Print Spooler (Spooler) is stopped and its startup type is Disabled"),
         ("ClusSvc", "No plan for Cluster Service (ClusSvc) on hv03: hvops never restarts it"),
-        ("vmms", "hv03 is drained, with no guests on it or moving to it"),
+        ("vmms", "hv03 is not empty and drained"),
         ("EventSys", "No plan for hv03: there is no service called “EventSys” on it"),
     ],
 )

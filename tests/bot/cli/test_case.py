@@ -45,7 +45,7 @@ def file(tmp_path):
 
 def test_a_case_that_is_answered_rightly_ends_with_0(hvops, file):
     steps = 'blocked = false\nexit = 0\nsteps = ["Resume backup job 48211"]\n'
-    gate = 'gates = [{ says = "short of space", outcome = "not known" }]\n'
+    gate = 'gates = [{ says = "enough free space", outcome = "not known" }]\n'
     ended = hvops("ask", "--lab", file(steps + gate))
     assert ended.code == 0, ended
     assert ended.out.startswith("Preview: a plan for 48211 is possible\n")
