@@ -85,7 +85,7 @@ def test_whoever_logged_in_stops_and_goes_as_themselves_through_sudo(hvops, sett
     assert f"Changes are already stopped, by {OTHER.pw_name}@ops1 at" in plain(ended.out)
     ended = hvops("go", "--settings", file)  # [policy] go is "operator", and a terminal asks for more
     assert ended.code == 2
-    assert "This needs the approver role; you are operator" in plain(ended.err)
+    assert "This needs the approver role; you are an operator in hvops" in plain(ended.err)
     assert ledger.is_stopped()
     logged_in(VISITOR.pw_uid)
     assert hvops("go", "--settings", file).code == 0

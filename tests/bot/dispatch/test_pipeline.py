@@ -168,7 +168,7 @@ async def test_a_stranger_learns_nothing_and_asks_nothing(shepherd):
 
 
 async def test_a_role_elsewhere_is_no_role_here(shepherd):
-    with pytest.raises(PermissionDenied, match="role viewer on branch"):
+    with pytest.raises(PermissionDenied, match="viewer role on branch"):
         await shepherd.says("/count-sheep branch")
     assert shepherd.story() == [("asked", "T1/U1"), ("refused", "T1/U1")]
     assert shepherd.collected == 0

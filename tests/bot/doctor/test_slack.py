@@ -205,7 +205,7 @@ async def test_guests_and_people_who_left_are_no_approvers(settings):
         stand_in.workspace.groups["S0APPROVERS"].users += ["U0OPERATOR", "U0VIEWER"]
         members["U0OPERATOR"].deleted = members["U0VIEWER"].is_restricted = True
         (says,) = [says for what, status, says in await decided(settings, stand_in) if what == "approvers"]
-        assert says.startswith("only one person")
+        assert says.startswith("only one approver")
         assert says.endswith("not counted (guests, bots or deactivated): U0OPERATOR, U0VIEWER")
         stand_in.faults.add("users.info", "fatal_error", 3)
         (unknown,) = [one for one in await decided(settings, stand_in) if one[0] == "approvers"]

@@ -119,7 +119,7 @@ async def test_a_gate_that_only_warns_and_buttons_beside_the_plan(bench):
     bench.plans["reset"] = lambda _on, _facts: Plan("why", "", "", (), gates, (), remedies=(remedy,))
     answered = await bench.propose()
     assert answered.report.remedies == (remedy,)
-    assert answered.report.notes == ("Warning: Quorum holds",)
+    assert answered.report.notes == ("Warning: This check failed: Quorum holds",)
     assert answered.report.background == ("Passed: Memory",)
 
 
@@ -812,7 +812,7 @@ async def test_a_step_by_hand_asks_for_the_role_that_it_names(bench):
     with pytest.raises(TicketError, match="is not waiting for a manual step now"):
         bench.decisions.confirm_manual_step(bench.press(APPROVER, ticket))
     under_way(bench, ticket)
-    with pytest.raises(PermissionDenied, match="role approver"):
+    with pytest.raises(PermissionDenied, match="approver role"):
         bench.decisions.confirm_manual_step(bench.press(OPERATOR, ticket))
     said = bench.decisions.confirm_manual_step(bench.press(APPROVER, ticket)).data
     assert (said.step, said.round) == ("look", 1)
@@ -850,7 +850,7 @@ async def test_nobody_is_asked_who_may_not_say_it(bench):
     with pytest.raises(TicketError, match="is not waiting for a manual step now"):
         bench.decisions.must_read_back(bench.press(APPROVER, ticket))
     under_way(bench, ticket)
-    with pytest.raises(PermissionDenied, match="role approver"):
+    with pytest.raises(PermissionDenied, match="approver role"):
         bench.decisions.must_read_back(bench.press(OPERATOR, ticket))
     with pytest.raises(TicketError, match="moved on"):
         bench.decisions.must_read_back(replace(bench.press(APPROVER, ticket), shown=2))

@@ -135,7 +135,7 @@ def test_who_is_there_and_does_what_is_told_to_whoever_asks(benches):
     bots = second.ledger.shared.present()
     assert sorted((bot.duties, bot.runs) for bot in bots) == [((), (17,)), (tuple(Duty), ())]
     (told,) = [bot.marks for bot in bots if bot.duties]
-    assert told == {"code": "abcde", "settings": "00001", "inventory": "22222", "anchors": "00000"}
+    assert told == {"code": "abcde", "settings": "00001", "inventory": "22222", "anchors": "00000", "sites": "00000"}
     lock.close()
 
 

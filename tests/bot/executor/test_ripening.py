@@ -53,7 +53,7 @@ async def test_what_only_takes_time_can_be_approved_and_starts_when_it_is_so(ben
     assert bench.kinds(ticket) == ["proposed", "approved"]
     told = [one for one in bench.told if one.kind in ("looking", "ripening")]
     assert [one.kind for one in told] == ["looking", "ripening"], "it is looked at once, and again when it is time"
-    assert told[1].says == "not yet: Seen twice (once)"
+    assert told[1].says == "not yet: This check failed: Seen twice (once)"
     assert world.order == []
     assert bench.ledger.locks() == {}
     clock.forward(seconds=89)
@@ -98,7 +98,7 @@ async def test_time_that_was_over_and_is_not_any_more_voids_what_has_begun(bench
     bench.plans["reset"] = patient(clock, clock() + timedelta(seconds=90))
     await bench.runs()
     assert bench.last(ticket).kind == "voided"
-    assert bench.last(ticket).data.reason == "not yet: Seen twice (once)"
+    assert bench.last(ticket).data.reason == "not yet: This check failed: Seen twice (once)"
     assert world.order == []
 
 
