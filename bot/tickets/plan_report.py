@@ -20,6 +20,7 @@ def no_plan(made: PlannedChange, unanswered: Sequence[Unknown] = ()) -> Report:
     held = made.plan.blocking_gates
     where = made.target or made.line
     said, first = _said(made.plan)
+    is_said = bool(held) and held[0].sentence.casefold() in made.plan.reason.casefold()
     if said:
         title = said
         lead = (_first(first, where, held=bool(held)),) if first else ()
@@ -38,7 +39,7 @@ def no_plan(made: PlannedChange, unanswered: Sequence[Unknown] = ()) -> Report:
         findings = (Finding(Severity.NOTE, "NO PLAN", where, made.plan.reason),)
     return Report(
         title=_cut(title),
-        summary=made.plan.reason if said or held else f"{title}. {made.plan.reason}",
+        summary=made.plan.reason if said or is_said else f"{title}. {made.plan.reason}",
         of="checks",
         asked=len(made.plan.gates),
         answered=len(made.plan.passed_gates),

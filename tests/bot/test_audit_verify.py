@@ -243,7 +243,7 @@ async def test_an_empty_anchor_file_of_the_settings_is_noted(ledger, settings, t
     assert verify_audit_log(None, settings(audit_channel="C0AUDIT"), None) == 1
     out = " ".join(capsys.readouterr().out.split())
     assert out.startswith("1 entry matches its mac, but not everything is proved:")
-    assert "whether newer entries were removed cannot be known" in out
+    assert "whether newer entries were cut off cannot be known" in out
     assert "unaltered; complete" not in out
 
 

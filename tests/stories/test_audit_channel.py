@@ -21,7 +21,7 @@ async def test_a_drain_leaves_its_lines_and_a_head_by_which_a_cut_copy_is_found(
         viewer = ops.slack.person("viewer")
         done = await viewer.sees("T-1 done: /drain-node hv03", "hv-audit")
         approved = await viewer.sees("T-1 approved: /drain-node hv03", "hv-audit")
-        for told in ("by approver (T0PRACTICE/U0APPROVER)", "asked by operator", "plan ", "entry ", "|message>"):
+        for told in ("by approver (T0PRACTICE/U0APPROVER)", "requested by operator", "plan ", "entry ", "|message>"):
             assert told in approved.text
         assert "by hvops" in done.text
         await ops.recorded("done", 1)

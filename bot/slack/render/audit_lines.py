@@ -39,7 +39,7 @@ def decision_line(entry: Entry, proposed: Entry | None, link: str) -> str:
         f"*{_what(entry, known)}*" + (f": {escape(truncate(known.line, _LINE))}" if known and known.line else ""),
         f"on {escape(truncate(known.target, _NAME))}" if known and known.target else "",
         f"by {_person(entry)}",
-        f"asked by {_person(proposed)}" if proposed is not None else "",
+        f"requested by {_person(proposed)}" if proposed is not None else "",
         f"“{escape(truncate(entry.reason, _WHY))}”" if entry.reason else "",
         _answered(entry),
         f"plan {known.digest[:8]}" if known else "",

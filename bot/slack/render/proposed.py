@@ -78,7 +78,7 @@ def approved_message(card: TicketView) -> Message:
     body, _ = _body(card)
     blocks = (
         *_head(f"{card.approved_by.capitalize()}: {what(card)}"),
-        *sections(f"*{card.id}* · asked by {asker} · {record}\n*Now:* {state}"),
+        *sections(f"*{card.id}* · requested by {asker} · {record}\n*Now:* {state}"),
         *competing_blocks(card.competing),
         *sections(statements(card, limits.SECTION_TEXT)),
         *body,

@@ -38,7 +38,7 @@ def waiting_line(one: TicketSummary, now: datetime) -> str:
     left = (datetime.fromisoformat(one.open_until) - now).total_seconds()
     open_for = f"{duration(left)} left" if left > 0 else "its time is over"
     asked, does = person(one.requester, one.requester_name), what_of(one.command, one.target, one.undoes, one.title)
-    return f"*{one.ticket}* {escape(truncate(does, _LINE))} · asked by {asked} · *{open_for}*"
+    return f"*{one.ticket}* {escape(truncate(does, _LINE))} · requested by {asked} · *{open_for}*"
 
 
 def proposed_for(ticket: str, channel: str, link: str, *, is_new: bool = True) -> Message:
@@ -82,4 +82,4 @@ def _listed(one: TicketRow, last: str, link: str, words: Mapping[str, str]) -> s
     until = f", no step starts after {at_time(last, DATE)}" if last else ""
     if one.state == "proposed":
         until = f" until {at_time(one.open_until)}"
-    return f"*{name}* {state}{until}: {escape(truncate(one.line, _LINE))} · asked by {person(one.requester, '')}"
+    return f"*{name}* {state}{until}: {escape(truncate(one.line, _LINE))} · requested by {person(one.requester, '')}"

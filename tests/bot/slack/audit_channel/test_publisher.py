@@ -84,7 +84,7 @@ async def test_each_decision_and_each_end_leaves_a_line_with_who_and_where(bench
     bench.decided()
     await bench.life().catch_up()
     link = "<https://practice.slack.com/archives/C0OPS/T-1|message>"
-    about, asked = "/drain-node hv03 · on hv03", "asked by operator (T0/U1)"
+    about, asked = "/drain-node hv03 · on hv03", "requested by operator (T0/U1)"
     assert bench.lines() == [
         f"T-1 approved: {about} · by approver (T0/U2) · {asked} · plan 9f3c41aa · entry 3 · {link}",
         f"T-1 done: {about} · by hvops · {asked} · plan 9f3c41aa · entry 5 · {link}",

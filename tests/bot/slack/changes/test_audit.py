@@ -116,7 +116,7 @@ async def test_what_was_refused_is_told_apart_with_the_reason(bench):
         rows = list(csv.DictReader(io.StringIO(bench.viewer.file(sent).decode("utf-8-sig"))))
         seen = {row["Outcome"]: (row["What"], row["Asked by"], row["Why"]) for row in rows}
         assert seen["not allowed"][:2] == ("/repair", "viewer")
-        assert seen["not allowed"][2].startswith("This needs the operator role; you are viewer")
+        assert seen["not allowed"][2].startswith("This needs the operator role; you are a viewer in hvops")
         assert seen["not understood"] == ("/repair", "viewer", "<host> is missing.")
         assert seen["no plan"][:2] == ("/repair", "operator")
         assert "locked: yes" in seen["no plan"][2]
@@ -433,7 +433,7 @@ async def test_a_story_is_drawn_and_written_beside_the_loop_and_held_while_it_is
     async with bench.running() as bot:
         plan = await drained(bench)
         await bench.viewer.types("/audit prod")
-        await bench.viewer.clicks(await bench.viewer.sees("Audit prod, 24 h"), "Story T-1")
+        await bench.viewer.clicks(await bench.viewer.sees("Audit prod, 24 h"), "History T-1")
         await bench.viewer.sees_view("T-1")
         files = bot.outbox.files
 

@@ -235,7 +235,7 @@ async def test_a_message_that_was_deleted_is_posted_anew_with_its_whole_plan(ben
         await bot.outbox.delete("C0OPS", plan.ts)
         bench.world.gate.set()
         anew = await bench.viewer.sees(DONE, "hv-ops")
-        await bench.until(lambda: any("The whole plan" in one for one in texts(bench, anew)))
+        await bench.until(lambda: any("The full plan" in one for one in texts(bench, anew)))
         await bench.until(lambda: any(one.startswith(ENDED) for one in texts(bench, anew)))
         assert [one.ts for one in roots(bench)] == [anew.ts]
 

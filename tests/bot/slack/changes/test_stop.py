@@ -53,7 +53,7 @@ async def test_every_ops_channel_hears_of_stop_and_go_once(bench, branch):
         for channel in ("hv-ops", "hv-branch"):
             notice = await bench.viewer.sees(GOES_ON, channel)
             assert re.search(
-                r"<@U0APPROVER> let changes.*stopped by <@U0OPERATOR>.*fire", plain_text(notice), re.DOTALL
+                r"<@U0APPROVER> allowed changes again.*stopped by <@U0OPERATOR>.*fire", plain_text(notice), re.DOTALL
             )
         await heard(bench, "go", *BOTH)
     async with bench.running(ops=BOTH):

@@ -27,7 +27,7 @@ def ripening(told):
 
 def test_the_proposal_and_its_button_say_that_it_starts_later(ripening):
     message = ticket_message(ripening.card())
-    line = "*Pending; nothing runs before this check passes:* first seen 23:05 UTC"
+    line = "*Pending; nothing runs before this check passes:* This check failed: The writer is stuck (first seen 23:05 UTC)"
     assert line in in_utc(plain_text(list(message.blocks)))
     approve = message.blocks[-1]["elements"][0]["confirm"]["text"]["text"]
     assert approve.startswith("Starts by itself once every check has passed: Pause and drain hv03;")
