@@ -79,7 +79,9 @@ async def play(folder: Path) -> Path:
         await ops.says("/drain-node hv03", who="viewer")
         await _recorded(ops, "refused", 1)
         await _decided(ops, "/fix-missing-vm crm-01 --by database", "T-1", "Approve")
-        waits = await ops.slack.person("operator").sees(re.compile("T-1 is waiting for a manual step: Refresh"), "hv-ops")
+        waits = await ops.slack.person("operator").sees(
+            re.compile("T-1 is waiting for a manual step: Refresh"), "hv-ops"
+        )
         await ops.guest_admin("Refresh in VMM")
         await ops.clicks(waits, "Done")
         done = await ops.slack.person("operator").sees(re.compile("^T-1 DONE|^Done: Fix missing"), "hv-ops")

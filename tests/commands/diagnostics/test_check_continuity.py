@@ -206,7 +206,11 @@ def test_a_witness_without_a_vote_beside_an_odd_number_is_well():
             "whether it has a witness is not known",
         ),
         (replace(quorum("11111", weight=0), witnesses=SILENT), Outcome.UNPROVABLE, "whether it has a witness"),
-        (replace(quorum("111", shares=()), witnesses=SILENT), Outcome.PROVED, "3 votes: it survives"),
+        (
+            replace(quorum("111", shares=()), witnesses=SILENT),
+            Outcome.PROVED,
+            "3 votes: the cluster survives the loss of one",
+        ),
         # a node that is down keeps its vote where votes are not dynamic
         (
             quorum(shares=(), nodes=voters(0, 0, 1)),
@@ -368,7 +372,7 @@ def test_an_address_breaks_and_versions_and_comments_do_not():
     assumption = assume(Probe.ADDRESSES, folders=("C:\\crm",))
     verdict = judged(assumption, inside(mentions={"C:\\crm": others}))
     assert verdict.outcome is Outcome.PROVED
-    assert "1 version number, 1 address in a comment, 1 loopback address or mask" in dict(verdict.lines)["Not counted"]
+    assert "1 version number, 1 address in a comment, 1 loopback address or mask" in dict(verdict.lines)["Ignored"]
     found = (*others, Mention("C:\\crm\\web.config", 3, "address", "10.20.0.15"))
     verdict = judged(assumption, inside(mentions={"C:\\crm": found}))
     assert (verdict.outcome, verdict.why) == (Outcome.BROKEN, "1 address: 10.20.0.15 in C:\\crm\\web.config line 3")

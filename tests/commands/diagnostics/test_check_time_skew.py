@@ -157,7 +157,7 @@ def test_a_limit_inside_the_uncertainty_is_not_known():
     (unknown,) = report.unanswered
     assert (unknown.target, unknown.kind) == ("hv02", "not precise enough")
     assert "50 s ahead of hv01 (± 20.4 s)" in unknown.why
-    assert (report.answered, report.did, report.findings) == (3, "judged", ())
+    assert (report.answered, report.did, report.findings) == (3, "checked", ())
     assert ("hv02", "50.0", "20.0", "not known") in report.table.rows
 
 

@@ -147,7 +147,7 @@ async def test_switched_off_and_unchecked_are_said_and_not_judged():
     ]
     report = await look(rows, lambda *_: 200)
     assert not report.has_findings
-    assert "Switched off: old." in report.notes
+    assert "Disabled: old." in report.notes
     assert "No check is set, so their state is not known: raw." in report.notes
     assert look.ask.probes == []
 
