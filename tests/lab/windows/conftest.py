@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -193,3 +194,15 @@ def make_machine():
 @pytest.fixture
 def make_envelope():
     return envelope
+
+
+@pytest.fixture
+def curl(need_tool):
+    """What curl prints, called with these words."""
+
+    def said(*words):
+        always = ["--silent", "--show-error", "--noproxy", "*", "--max-time", "20"]
+        done = subprocess.run([need_tool("curl"), *always, *words], capture_output=True, text=True, check=False)
+        return done.stdout
+
+    return said

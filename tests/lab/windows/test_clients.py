@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from xml.etree.ElementTree import fromstring
 from xml.sax.saxutils import escape
@@ -265,18 +264,6 @@ def test_a_large_answer_is_sealed_whole(wsman, machine):
     )
     answer = wsman.enumerate(wsman_constants.class_uri("root/cimv2", "*"), body)
     assert sum(len(each.text) for each in answer.iterfind(".//Description")) == 5_000_000
-
-
-@pytest.fixture
-def curl(need_tool):
-    """What curl prints, called with these words."""
-
-    def said(*words):
-        always = ["--silent", "--show-error", "--noproxy", "*", "--max-time", "20"]
-        done = subprocess.run([need_tool("curl"), *always, *words], capture_output=True, text=True, check=False)
-        return done.stdout
-
-    return said
 
 
 def test_curl_with_basic_over_tls(curl, up, machine, password, ca_file):
