@@ -268,7 +268,7 @@ def forbidden_by(policy: Policy, proposal: Proposal) -> str:
     except PermissionDenied as error:
         return str(error).rstrip(".")
     if decision == "approval" and proposal.policy != "approval":
-        return f"settings.toml asks for somebody else's approval of {proposal.made.risk} risk by now, not for a confirmation"
+        return f"settings.toml now requires another approver for {proposal.made.risk}-risk changes, not a confirmation"
     return ""
 
 
