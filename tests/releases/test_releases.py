@@ -10,6 +10,7 @@ import json
 import sqlite3
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from entry_samples import entry_data
 
 from bot.cli.audit import print_one
 from bot.config.settings import load as load_settings
+from bot.errors import Expired
 from bot.ledger import Ledger, Reader
 from bot.ledger.ticket_state import KINDS
 from bot.ledger_place import Database
@@ -96,10 +98,18 @@ def test_its_ledger_is_proved_and_says_what_it_said(release, copied):
         assert write.contents(ledger) == told
 
 
+def back_then(copied):
+    """A clock that goes on a minute after the newest entry: the deadlines of open tickets are absolute, and pass."""
+    with Reader(copied / "ledger.db") as reader:
+        newest = max(datetime.fromisoformat(one.at) for one in reader.every())
+    ahead = newest + timedelta(minutes=1) - datetime.now(UTC)
+    return lambda: datetime.now(UTC) + ahead
+
+
 def test_its_ledger_goes_on_and_so_does_every_open_ticket(release, copied):
     told = stored(release, "ledger.json")
     opened = {name: one for name, one in told["tickets"].items() if one["state"] != "ended"}
-    with Ledger(*files(copied)) as ledger:
+    with Ledger(*files(copied), clock=back_then(copied)) as ledger:
         assert ledger.append("os:ops1", entry_data("asked")).seq == told["entries"] + 1
         for name, one in opened.items():
             carry_to_its_end(ledger, name, one)
@@ -109,6 +119,21 @@ def test_its_ledger_goes_on_and_so_does_every_open_ticket(release, copied):
         assert proof.holds, proof.says
     with Ledger(*files(copied)) as ledger:
         assert ledger.ticket(next(iter(opened))).end == "done"
+
+
+def test_what_is_open_in_it_when_its_deadline_has_passed_only_expires(release, copied):
+    """Years later: nothing of what was approved then starts, and new tickets do."""
+    told = stored(release, "ledger.json")
+    with Ledger(*files(copied), clock=lambda: datetime(3000, 1, 1, tzinfo=UTC)) as ledger:
+        assert ledger.append("os:ops1", entry_data("asked")).seq == told["entries"] + 1
+        approved = [name for name, one in told["tickets"].items() if one["state"] == "approved"]
+        for name in approved:
+            with pytest.raises(Expired):
+                ledger.append("bot", entry_data("started", attempt=1, locks=[f"node:{name}"]), name)
+            ledger.append("bot", entry_data("lapsed", reason="It could not start in time."), name)
+        assert approved
+        assert {ledger.ticket(name).end for name in approved} == {"lapsed"}
+        assert ledger.verify().holds
 
 
 def carry_to_its_end(ledger, name, one):
@@ -166,7 +191,7 @@ def test_the_story_of_each_ticket_of_it_is_told(release, copied, capsys):
 
 @pytest.mark.postgresql
 def test_it_moves_into_a_database_and_goes_on_there(release, copied, postgresql_cluster, monkeypatch):
-    database = postgresql_cluster.database()
+    database, clock = postgresql_cluster.database(), back_then(copied)
     settings = copied / "move.toml"
     settings.write_text(
         'inventory = "nowhere.toml"\n[credentials.reader]\ntransport = "kerberos"\n[ledger]\n', encoding="utf-8"
@@ -175,7 +200,7 @@ def test_it_moves_into_a_database_and_goes_on_there(release, copied, postgresql_
     ended = hvops("ledger", "move", "--settings", settings)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     told = stored(release, "ledger.json")
-    with Ledger(Database(database.url), *files(copied)[1:]) as ledger:
+    with Ledger(Database(database.url), *files(copied)[1:], clock=clock) as ledger:
         moved = write.contents(ledger)
         assert (moved["tickets"], moved["held"], moved["undone"]) == (told["tickets"], told["held"], told["undone"])
         for name, one in told["tickets"].items():

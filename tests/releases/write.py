@@ -61,6 +61,8 @@ PRINTED: Mapping[str, tuple[str, ...]] = {
     "no-plan.json": ("stuck-writer", "--json", "/drain-node hv03"),
     "refused.json": ("healthy", "--json", "/check-writer prod"),
 }
+# Who does not answer by the scenario itself: a guest too old to be asked in time, one with another password, one without a name.
+SILENT: Mapping[str, set[str]] = {"report-with-table.json": {"sap-old-01", "crm-03", "lab-dc-02"}}
 
 
 # --- the incident ------------------------------------------------------------------------------------------------
@@ -197,7 +199,7 @@ def complete(ledger: Ledger) -> None:
     other = approved()
     ledger.append_together(
         EntryDraft("bot", entry_data("voided", {"reason": "The plan changed.", "difference": ["- a", "+ b"]}), other),
-        EntryDraft(ASKING, Proposed(**{**real.fields, "open_until": FAR, "replaces": other, "asked": None})),
+        EntryDraft(ASKING, Proposed(**{**real.fields, "open_until": FAR, "run_until": None, "replaces": other, "asked": None})),
     )
     fails = started("node:fails")
     step(fails, "intent", "drain")
@@ -373,10 +375,9 @@ def main() -> None:
         shutil.copy(Path(made) / "capture.json", FOLDER / "capture.json")
     for name in PRINTED:
         text = printed(name)
-        if json.loads(text).get("report", {}).get("unanswered"):
-            raise SystemExit(
-                f"{name}: not every host answered, and what they would have said is not in it. Write it again."
-            )
+        silent = {one["target"] for one in json.loads(text).get("report", {}).get("unanswered", ())}
+        if missing := silent - SILENT.get(name, set()):
+            raise SystemExit(f"{name}: no answer from {', '.join(sorted(missing))}, so it is not whole. Write it again.")
         _write(f"printed/{name}", text)
     _write("printed/doctor.jsonl", checked())
     print(FOLDER)

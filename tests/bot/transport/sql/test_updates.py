@@ -208,8 +208,8 @@ async def test_a_commit_that_never_answers_is_unknown(place):
     place.server.trouble.faults.append(Fault("hang", "COMMIT"))
     began = time.monotonic()
     with pytest.raises(OutcomeUnknown):
-        await place.databases().update(place.fix(), 1)
-    assert time.monotonic() - began < 30
+        await place.databases().update(place.fix(), 5)  # enough to come as far as the commit on a busy machine
+    assert time.monotonic() - began < 60
     await place.settled()  # and no thread waits for it for ever
 
 
