@@ -59,7 +59,7 @@ test-lab: $(READY)  ## what it is tested against: the practice environment, the 
 # can meet, and all that a file goes through, killed and raced, unless it looks into the file itself.
 DATABASE_TESTS = tests/bot/executor/test_ownership.py tests/bot/doctor/test_bots.py tests/bot/ledger/test_postgresql.py tests/bot/ledger/test_database_locks.py tests/bot/ledger/test_store_contract.py tests/bot/ledger/test_copies.py \
 	tests/bot/ledger/test_views.py tests/bot/cli/test_ledger_move.py tests/stories/test_postgresql.py tests/stories/test_site.py \
-	tests/bot/transport/sites tests/bot/doctor/test_sites.py tests/releases
+	tests/bot/transport/sites tests/bot/doctor/test_sites.py tests/bot/doctor/test_pgbouncer.py tests/releases
 EITHER_STORE = tests/bot/ledger/test_ticket_state.py tests/bot/ledger/test_ticket_table.py tests/bot/ledger/test_entries.py \
 	tests/bot/ledger/test_kill.py tests/bot/ledger/test_concurrency.py tests/bot/executor
 test-postgres: $(READY)  ## the ledger and the queue of sites in PostgreSQL: kills, lost answers, a move, hostile workers, and the rules of tickets

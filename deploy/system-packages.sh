@@ -35,6 +35,7 @@ if [ "$purpose" = test ]; then
     need krb5-kdc "test -x /usr/sbin/krb5kdc && test -x /usr/sbin/kdb5_util"   # a real MIT KDC on loopback, started by a test
     need krb5-admin-server "test -x /usr/sbin/kadmin.local"              # its accounts
     need postgresql "ls /usr/lib/postgresql/*/bin/initdb || command -v initdb"   # the other store: tests start a cluster of their own
+    need pgbouncer "test -x /usr/sbin/pgbouncer || command -v pgbouncer"   # a pooler before it
     need systemd "command -v systemd-analyze"                            # judges the units of deploy/
     need curl "command -v curl"                                          # one of the foreign WinRM clients
     need git "command -v git"                                            # which files are tracked

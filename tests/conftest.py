@@ -30,6 +30,7 @@ TOOLS = {
     ("git",): "git",
     ("initdb",): "postgresql",
     ("postgres",): "postgresql",
+    ("pgbouncer",): "pgbouncer",
     ("systemd-analyze",): "systemd",
 }
 # Skips that are no gap: nothing that could be installed for a test run would change them.

@@ -41,6 +41,7 @@ _WATCHED = {
     "tcp_user_timeout": "10000",
     "client_connection_check_interval": "5s",
 }
+_SET = "pg_catalog.set_config(%s, %s, false)"  # whatever the search path is that the session began with
 T = TypeVar("T")
 
 
@@ -83,20 +84,26 @@ def _within(gen: Generator[Any, Any, T], seconds: float) -> Generator[Any, Any, 
         return ended.value  # type: ignore[no-any-return]
 
 
-def connect(place: Database, options: str, *, read_only: bool = False) -> Connection:
-    """Connect. `read_only`: every transaction, unless it says otherwise. Raises psycopg.Error."""
+def connect(place: Database, options: Mapping[str, str], *, read_only: bool = False) -> Connection:
+    """Connect, with these settings of the server for this session.
+
+    They go with the first message, and again as a statement: a pooler may be told to pass startup parameters over.
+    `read_only`: every transaction, unless it says otherwise. Raises psycopg.Error.
+    """
     connection = Connection.connect(
         conninfo.make_conninfo(place.url, **_KEPT_ALIVE),
         autocommit=True,
-        options=options,
+        options=" ".join(f"-c {name}={value}" for name, value in options.items()),
         application_name="hvops",
         client_encoding="UTF8",
     )
     try:
         connection.patience = CONNECT_SECONDS
         if read_only:  # not sooner: an address with target_session_attrs=read-write takes no session that began so [doc libpq-connect]
-            connection.execute("SELECT set_config('default_transaction_read_only', 'on', false)")
-        if not _set(connection, _WATCHED):
+            connection.execute("SELECT pg_catalog.set_config('default_transaction_read_only', 'on', false)")
+        if not _set(connection, {**options, **_WATCHED}):
+            for name, value in options.items():
+                connection.execute(f"SELECT {_SET}", (name, value))
             for name, value in _WATCHED.items():
                 _set(connection, {name: value})
     except BaseException:
@@ -109,7 +116,7 @@ def _set(connection: Connection, settings: Mapping[str, str]) -> bool:
     """Whether the server takes these settings. Raises psycopg.Error where it is gone."""
     try:
         connection.execute(
-            f"SELECT {', '.join(['set_config(%s, %s, false)'] * len(settings))}",
+            f"SELECT {', '.join([_SET] * len(settings))}",
             [part for setting in settings.items() for part in setting],
         )
     except psycopg.DatabaseError:
@@ -117,6 +124,33 @@ def _set(connection: Connection, settings: Mapping[str, str]) -> bool:
             raise
         return False
     return True
+
+
+def must_keep_sessions(place: Database, connection: Connection, pid: int) -> None:
+    """Refuse a pooler that hands the server's sessions round: no lock there outlives a transaction, nor is one its holder's.
+
+    Where a pooler answers, the process that the server tells of at the beginning is not the session's [src pgbouncer
+    objects.c]. Then a second connection decides: while it is in a transaction, one of the two has to have another session.
+
+    Args:
+        place: as messages name it.
+        connection: outside a transaction.
+        pid: of the server's process, as that connection was told by a statement.
+
+    Raises:
+        psycopg.Error: it is gone.
+        LedgerError: it is such a pooler.
+    """
+    if pid == connection.info.backend_pid:
+        return
+    with connect(place, {}) as second, second.transaction():
+        ((beside,),) = second.execute("SELECT pg_backend_pid()").fetchall()
+        ((after,),) = connection.execute("SELECT pg_backend_pid()").fetchall()
+    if pid == beside or pid != after:
+        raise LedgerError(
+            f"{place} is reached through a pooler that shares sessions, so no lock of a run would hold. Connect to PostgreSQL "
+            "itself, or set pool_mode = session for this database in PgBouncer."
+        )
 
 
 class Reconnector:

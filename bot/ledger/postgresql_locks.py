@@ -44,7 +44,7 @@ from bot.ledger_place import Database
 
 ANSWER_SECONDS = 5.0  # for the server to say whether a lock is held; after that it counts as lost
 FRESH_SECONDS = 5.0  # so long a look at the duties is good for
-_OPTIONS = "-c lock_timeout=3s -c search_path=pg_catalog"
+_OPTIONS = {"lock_timeout": "3s", "search_path": "pg_catalog"}
 KEYS = {duty: duty_key(duty) for duty in Duty}
 CHANNEL = "hvops_appended"
 _EAR_SECONDS = 1.0  # between two looks whether anybody still listens, and before a lost connection is made anew

@@ -20,7 +20,7 @@ import psycopg
 from bot.errors import LedgerError
 from bot.ledger import postgresql_schema as schema
 from bot.ledger.dialect import POSTGRESQL
-from bot.ledger.postgresql_connection import Connection, NoAnswer, Reconnector, connect
+from bot.ledger.postgresql_connection import Connection, NoAnswer, Reconnector, connect, must_keep_sessions
 from bot.ledger.store import PAGE, VERIFY, CommitUnknown, Link, Row, Store, StoreRefuses
 from bot.ledger_place import Database
 
@@ -30,13 +30,15 @@ LOCK_SECONDS = 5  # how long to wait for another process's transaction, which la
 IDLE_SECONDS = 10  # a transaction whose client has gone ends after that, and with it its lock
 Result = TypeVar("Result")
 _DURABLE = ("on", "remote_apply")
-_OPTIONS = (
-    f"-c search_path={schema.SCHEMA},pg_temp -c lock_timeout={LOCK_SECONDS}s"
-    f" -c idle_in_transaction_session_timeout={IDLE_SECONDS}s -c standard_conforming_strings=on"
-    " -c default_transaction_read_only=off"
-)
+_OPTIONS = {
+    "search_path": f"{schema.SCHEMA},pg_temp",
+    "lock_timeout": f"{LOCK_SECONDS}s",
+    "idle_in_transaction_session_timeout": f"{IDLE_SECONDS}s",
+    "standard_conforming_strings": "on",
+}
 _SESSION = """SELECT current_setting('synchronous_commit'), current_setting('fsync'), current_setting('full_page_writes'),
-    current_setting('server_encoding'), current_setting('session_replication_role'), pg_is_in_recovery()::text"""
+    current_setting('server_encoding'), current_setting('session_replication_role'), pg_is_in_recovery()::text,
+    pg_backend_pid()"""
 _HEAD = f"SELECT {POSTGRESQL.body()}, previous, mac FROM entry ORDER BY seq DESC LIMIT 1"  # noqa: S608 - our words
 _BEGIN = (
     "BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE",
@@ -305,7 +307,8 @@ class PostgresqlStore(Store):
 
     def _connect(self, *, read_only: bool) -> Connection:
         """A connection to a server that keeps what it has confirmed. Raises LedgerError for another one."""
-        connection = connect(self.place, _OPTIONS, read_only=read_only)
+        is_read_only = {"default_transaction_read_only": "off"} if not read_only else {}
+        connection = connect(self.place, _OPTIONS | is_read_only, read_only=read_only)
         try:
             self._must_keep_what_it_confirms(connection)
         except BaseException:
@@ -314,7 +317,7 @@ class PostgresqlStore(Store):
         return connection
 
     def _must_keep_what_it_confirms(self, connection: Connection) -> None:
-        durable, fsync, whole_pages, encoding, role, is_replica = one_of(connection.execute(_SESSION))
+        durable, fsync, whole_pages, encoding, role, is_replica, pid = one_of(connection.execute(_SESSION))
         wrong = {
             "it is a replica, not the primary": is_replica == "true",
             "fsync is off, so a power failure loses entries": fsync != "on",
@@ -325,6 +328,7 @@ class PostgresqlStore(Store):
         if why := next((says for says, is_so in wrong.items() if is_so), ""):
             raise LedgerError(f"{self.place} cannot keep a ledger: {why}.")
         self._must_be_durable(durable)
+        must_keep_sessions(self.place, connection, pid)
 
     def _must_be_durable(self, synchronous_commit: str) -> None:
         """An entry that was answered for is on the disk, not in a cache, when the power fails."""

@@ -21,7 +21,7 @@ from bot.ledger.anchors import Anchor, AnchorSeal, Origin, anchors_in, appended_
 from bot.ledger.envelope import FIRST, decode, entry_mac, ledger_id
 from bot.ledger.places import open_store
 from bot.ledger.proved import ProvedState, RefusedTransition
-from bot.ledger.store import Store
+from bot.ledger.store import Store, StoreRefuses
 from bot.ledger.ticket_table import Derived
 from bot.ledger_place import Place
 
@@ -140,7 +140,10 @@ def verify(
     except LedgerError as error:
         if error.__cause__ is None:
             raise
-        return Verification(holds=False, entries=0, says=f"The file is damaged: {error.__cause__}.")
+        says = f"It is damaged: {error.__cause__}."
+        if not isinstance(error, StoreRefuses):
+            says = f"It could not be read to its end, so nothing is proved: {' '.join(str(error.__cause__).split()).rstrip('.')}."
+        return Verification(holds=False, entries=0, says=says)
     finally:
         store.close()
 

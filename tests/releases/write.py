@@ -199,7 +199,9 @@ def complete(ledger: Ledger) -> None:
     other = approved()
     ledger.append_together(
         EntryDraft("bot", entry_data("voided", {"reason": "The plan changed.", "difference": ["- a", "+ b"]}), other),
-        EntryDraft(ASKING, Proposed(**{**real.fields, "open_until": FAR, "run_until": None, "replaces": other, "asked": None})),
+        EntryDraft(
+            ASKING, Proposed(**{**real.fields, "open_until": FAR, "run_until": None, "replaces": other, "asked": None})
+        ),
     )
     fails = started("node:fails")
     step(fails, "intent", "drain")
@@ -377,7 +379,9 @@ def main() -> None:
         text = printed(name)
         silent = {one["target"] for one in json.loads(text).get("report", {}).get("unanswered", ())}
         if missing := silent - SILENT.get(name, set()):
-            raise SystemExit(f"{name}: no answer from {', '.join(sorted(missing))}, so it is not whole. Write it again.")
+            raise SystemExit(
+                f"{name}: no answer from {', '.join(sorted(missing))}, so it is not whole. Write it again."
+            )
         _write(f"printed/{name}", text)
     _write("printed/doctor.jsonl", checked())
     print(FOLDER)

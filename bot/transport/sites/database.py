@@ -27,10 +27,17 @@ STATEMENT_SECONDS = 5.0  # a statement takes milliseconds
 _LONG_SECONDS = 20.0  # several statements, locks among them
 LISTEN_SECONDS = 10.0  # a connection that hears nothing for so long is asked whether it still lives
 _CONNECT_SECONDS = 5
-_OPTIONS = (
-    "-c search_path=pg_catalog -c client_connection_check_interval=5s -c statement_timeout=10s -c lock_timeout=5s"
-    " -c idle_in_transaction_session_timeout=10s -c standard_conforming_strings=on"
-)
+_OPTIONS = {
+    "search_path": "pg_catalog",
+    "client_connection_check_interval": "5s",
+    "statement_timeout": "10s",
+    "lock_timeout": "5s",
+    "idle_in_transaction_session_timeout": "10s",
+    "standard_conforming_strings": "on",
+}
+# Again, as a statement: a pooler may be told to pass startup parameters over.
+_SET = f"SELECT {', '.join(f'pg_catalog.set_config({name!r}, {value!r}, false)' for name, value in _OPTIONS.items())}"
+_OF_STATEMENTS = "statement pooling mode"  # what PgBouncer says of a transaction there
 _KEPT_ALIVE = {
     "connect_timeout": _CONNECT_SECONDS,
     "keepalives": 1,
@@ -197,13 +204,19 @@ async def connect(place: Database, name: str) -> psycopg.AsyncConnection:
     """A connection. Raises QueueAway."""
     try:
         async with asyncio.timeout(2 * _CONNECT_SECONDS):
-            return await psycopg.AsyncConnection.connect(
+            connection = await psycopg.AsyncConnection.connect(
                 conninfo.make_conninfo(place.url, **_KEPT_ALIVE),
                 autocommit=True,
-                options=_OPTIONS,
+                options=" ".join(f"-c {option}={value}" for option, value in _OPTIONS.items()),
                 application_name=name,
                 prepare_threshold=None,
             )
+            try:
+                await connection.execute(_SET)
+            except BaseException:
+                await connection.close()
+                raise
+            return connection
     except TimeoutError:
         raise QueueAway(f"{place}: no connection in {2 * _CONNECT_SECONDS} s", was_sent=False) from None
     except psycopg.Error as error:
@@ -365,6 +378,8 @@ async def is_pooled(place: Database) -> bool:
     except TimeoutError:
         raise QueueAway(f"{place} did not answer in {_LONG_SECONDS:.0f} s", was_sent=True) from None
     except psycopg.Error as error:
+        if _OF_STATEMENTS in said(error):
+            return True
         raise QueueAway(f"{place}: {said(error)}", was_sent=True) from error
     finally:
         for connection in (one, two):

@@ -115,9 +115,9 @@ def wire(postgresql_cluster):
 def hasty(monkeypatch):
     """Who waits for an answer, and a server for its client, waits for a second."""
     monkeypatch.setattr("bot.ledger.ledger.ANSWER_SECONDS", 1.0)
-    told = postgresql_store._OPTIONS.replace(f"timeout={postgresql_store.IDLE_SECONDS}s", "timeout=1s")
-    assert told != postgresql_store._OPTIONS
-    monkeypatch.setattr(postgresql_store, "_OPTIONS", told)
+    name = "idle_in_transaction_session_timeout"
+    assert name in postgresql_store._OPTIONS
+    monkeypatch.setattr(postgresql_store, "_OPTIONS", postgresql_store._OPTIONS | {name: "1s"})
 
 
 @pytest.fixture

@@ -661,3 +661,22 @@ def test_a_refused_transition_leaves_nothing_behind(opened, clock):
     assert (ledger.ticket("T-1").state, ledger.is_stopped()) == ("proposed", False)
     ledger.append_together(approval, EntryDraft("U1", proposal(clock)))
     assert [one.id for one in ledger.listed(("approved", "proposed"), -1)] == ["T-2", "T-1"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        (
+            sqlite3.OperationalError("disk I/O error"),
+            "It could not be read to its end, so nothing is proved: disk I/O error.",
+        ),
+        (sqlite3.DatabaseError("malformed"), "It is damaged: malformed."),
+    ],
+)
+def test_what_cannot_be_read_to_its_end_is_not_called_damaged(book, monkeypatch, fault, says):
+    def run(_):
+        raise fault
+
+    monkeypatch.setattr("bot.ledger.verify._Proof.run", run)
+    proof = verify(book / "ledger.db", read_key(book / "ledger.key"))
+    assert (proof.holds, proof.is_complete, proof.says) == (False, False, says)
