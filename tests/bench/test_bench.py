@@ -66,6 +66,7 @@ def test_a_site_behind_a_worker_is_beside_a_plain_fan_out(postgresql_cluster, tm
     assert gone.aims[0].met is None
 
 
+@pytest.mark.long
 async def test_two_sites_are_beside_one_machine_alone(postgresql_cluster, tmp_path):
     found = await two_sites.measure(postgresql_cluster, tmp_path, (6,), 0.02, questions=2, rounds=1)
     made = two_sites.table(found, 0.02, 2)
@@ -88,6 +89,7 @@ async def test_a_late_move_of_a_soak_is_beside_an_early_one():
     assert all(figure > 0 for row in found.rows for figure in figures(row, 1, 2, 3, 4))
 
 
+@pytest.mark.long
 async def test_acknowledgements_are_beside_a_bare_bolt_app():
     took = await ack.measure(commands=3, asks=2, rounds=1)
     assert {(line, width, bot): len(seconds) for (line, width, bot), seconds in took.items()} == {
@@ -179,6 +181,7 @@ def test_a_login_with_a_leg_too_many_is_an_aim_missed():
     assert first.aims([one], 2, 8)[0].met is False  # a machine too few
 
 
+@pytest.mark.long
 def test_looking_again_is_beside_a_small_cluster_and_a_slow_way():
     found = again.measure(3, 0.0, 1)
     assert [row[0] for row in found.rows] == [

@@ -61,6 +61,7 @@ def test_a_skip_fails_where_nothing_may_be_left_out_unless_nobody_could_help_it(
     assert "Skipped 1: not a git work tree: an unpacked archive" in said
 
 
+@pytest.mark.long
 def test_a_module_that_is_skipped_fails_as_well(run, tmp_path):
     (tmp_path / "test_module.py").write_text("import pytest\npytest.importorskip('tape_drive')\n")
     code, said = run("--no-skips")
@@ -80,6 +81,7 @@ def test_the_longest_tests_start_first_whatever_their_name():
     assert len(set(names)) == len(names)
 
 
+@pytest.mark.long
 def test_what_was_skipped_is_said_at_the_end_and_that_nothing_was(run):
     code, said = run()
     assert code == 0

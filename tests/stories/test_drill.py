@@ -278,6 +278,7 @@ async def test_a_host_that_is_older_than_the_configuration_is_seen_before_it_sta
         assert "configuration version 8.0 cannot return to any host before 2016" in told
 
 
+@pytest.mark.long
 async def test_a_lost_place_is_stated_word_by_word_before_people_fail_over(play):
     """Nothing is failed over by hvops; what is typed is compared, and the work of people is looked at."""
     async with play("drill") as ops:

@@ -139,6 +139,7 @@ async def test_refused_while_one_server_does_not_answer(balanced):
         assert ops.estate.world.asked == []
 
 
+@pytest.mark.long
 async def test_head_is_refused_and_get_is_the_cure(balanced):
     async with balanced() as ops:
         ops.estate.do(lambda: quick(ops))

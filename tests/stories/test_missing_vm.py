@@ -293,6 +293,7 @@ class Gone(Trouble):
         return "drop before" if self.has_met_a_commit and not self.is_back else None
 
 
+@pytest.mark.long
 async def test_a_database_that_is_gone_in_the_middle_is_unknown_until_somebody_looks(play, monkeypatch):
     # Behind a site's worker half of it has to do until the act begins, the note before it included.
     monkeypatch.setattr("commands.vmm.repair.TRANSACTION", 10 if os.environ.get("SITE") else 2)

@@ -75,6 +75,7 @@ async def test_a_migration_that_fails_says_why_and_proves_nothing(play, hurried)
         assert ops.engine.ledger.done_changes(DoneChanges("prod", "prove-migration", among="places")) == []
 
 
+@pytest.mark.long
 async def test_a_failure_of_last_month_is_no_failure_of_this_migration(play, hurried):
     async with play("healthy") as ops:
         ops.estate.do(lambda: setattr(ops.estate.world.guest("crm-04"), "migration_memory", (5, 0x800700AA)))

@@ -50,6 +50,7 @@ async def test_nothing_is_soaked_where_no_migration_was_proved(play):
         await ops.sees("Prove live migration on prod with crm-04?", channel="hv-ops")
 
 
+@pytest.mark.long
 async def test_a_guest_goes_there_and_back_and_the_rate_is_shown(play, hurried):
     async with play("healthy") as ops:
         await proved(ops)
@@ -80,6 +81,7 @@ async def test_a_guest_goes_there_and_back_and_the_rate_is_shown(play, hurried):
         assert sum("Live-migrate crm-04" in one.text for one in thread) <= 4, "not a line for each of a thousand moves"
 
 
+@pytest.mark.long
 async def test_a_failure_of_last_month_is_noted_and_counts_for_no_move(play, hurried):
     """MigrationState keeps it until the next migration begins; the reason is that of a busy resource."""
     async with play("healthy") as ops:

@@ -71,6 +71,7 @@ def moved(ops):
     ]
 
 
+@pytest.mark.long
 async def test_a_backup_window_that_opens_meanwhile_is_waited_for_and_the_count_goes_on(play, hurried, ahead):
     opens = minute(datetime.now(UTC)) + timedelta(hours=3)
     closes = opens + timedelta(hours=5)

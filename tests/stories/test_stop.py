@@ -4,6 +4,8 @@ import asyncio
 import re
 import sys
 
+import pytest
+
 from lab.slack.plain_text import plain_text
 
 DONE = re.compile("^Done: Drain node hv03")
@@ -45,6 +47,7 @@ async def test_stopped_in_slack_nothing_starts_until_an_approver_says_go(play):
         await ops.recorded("done", 1)
 
 
+@pytest.mark.long
 async def test_stopped_at_the_terminal_while_slack_is_down_it_holds_and_is_posted_later(play):
     async with play("healthy") as ops:
         await ops.says("/drain-node hv03")

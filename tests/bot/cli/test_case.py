@@ -156,6 +156,7 @@ def test_what_is_no_capture_is_refused(hvops, tmp_path):
 EARLIER = '[[earlier]]\nat = 2026-11-22T22:31:00Z\nline = "{}"\ndone = true\n\n[expect]'
 
 
+@pytest.mark.long
 def test_a_change_that_was_made_before_is_there(hvops, file):
     body = file("exit = 0")
     body.write_text(body.read_text().replace("[expect]", EARLIER.format("/drain-node br02")))

@@ -875,9 +875,8 @@ async def test_a_step_that_no_machine_can_be_asked_about_counts_on_a_persons_wor
     assert "no machine can be queried, so it is not verified" in outcome.data.message
 
 
-@pytest.mark.sqlite  # days of looks, each of which takes a database some round trips
 async def test_a_step_that_nobody_confirms_fails_though_nothing_is_looked_at(bench):
-    reads_back(bench)
+    reads_back(bench, deadline=3600)
     ticket = await bench.approved()
     await bench.runs()
     assert bench.last(ticket).kind == "failed"
