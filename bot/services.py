@@ -146,7 +146,7 @@ def sited(sites: Sites, inventory_file: InventoryFile, tap: WireObserver | None 
             if homes.get(key, "").lower() == name
             for one in balancer.networks
         )
-        for name in known
+        for name in ("", *known)
     }
     return partial(
         SitedClient,

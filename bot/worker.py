@@ -322,30 +322,29 @@ class Worker:
         except (ValueError, TypeError) as error:
             log.warning("questions that cannot be read", task=str(task.id), why=str(error))
             return
-        ready: asyncio.Queue[tuple[int, str]] = asyncio.Queue()
+        ready: asyncio.Queue[tuple[int, str, object]] = asyncio.Queue()
 
         async def one(number: int, seconds: float, told: Any) -> None:
-            await ready.put((number, await self._ask(task, seconds, told)))
+            await ready.put((number, *await self._ask(task, seconds, told)))
 
         with asking_as(who):
             asking = [asyncio.create_task(one(number, *question)) for number, question in enumerate(asked)]
         try:
             part, left = 0, len(asked)
             while left:
-                answers = dict([await ready.get()])
-                await asyncio.sleep(0)
-                while not ready.empty() and sum(map(len, answers.values())) < _PART:
-                    answers.update([ready.get_nowait()])
+                answers, leases = await _together(ready)
                 left -= len(answers)
                 if not await self._answer(task, part, answers, is_last=not left):
                     return
+                del answers, leases  # only now may their hosts be asked for as much again
                 part += 1
         finally:
             for each in asking:
                 each.cancel()
             await asyncio.gather(*asking, return_exceptions=True)
 
-    async def _ask(self, task: Task, seconds: float, told: Any) -> str:
+    async def _ask(self, task: Task, seconds: float, told: Any) -> tuple[str, object]:
+        """The text of an answer, and its lease: however long the queue takes, one host's answers are no more than they may be."""
         on = str(told.get("on", "?"))[:80] if isinstance(told, dict) else "?"
         try:
             try:
@@ -357,13 +356,14 @@ class Worker:
             )
             if not is_elsewhere:  # guests and web servers have rules of their own
                 await self._machines.meet(question.on)
-            return await self._encoded(task, await self._machines.client.answer(question, seconds))
+            result = await self._machines.client.answer(question, seconds)
+            return await self._encoded(task, result), result.lease
         except TargetError as error:
-            return self._encode_error(error)
+            return self._encode_error(error), None
         except Exception:
             bug = secrets.token_hex(4)
             log.exception("our bug in a worker", bug=bug, task=str(task.id))
-            return self._encode_error(TargetError(on, self._bug(bug)))
+            return self._encode_error(TargetError(on, self._bug(bug))), None
 
     # Actions
 
@@ -469,6 +469,18 @@ class Worker:
 
     def _bug(self, bug: str) -> str:
         return f"something went wrong inside the worker of {self._inbox.site} (id {bug} in its log)."
+
+
+async def _together(ready: asyncio.Queue[tuple[int, str, object]]) -> tuple[dict[int, str], list[object]]:
+    """The next answers, as many as are there and as a part of a reply takes, and their leases."""
+    number, text, lease = await ready.get()
+    answers, leases = {number: text}, [lease]
+    await asyncio.sleep(0)
+    while not ready.empty() and sum(map(len, answers.values())) < _PART:
+        number, text, lease = ready.get_nowait()
+        answers[number] = text
+        leases.append(lease)
+    return answers, leases
 
 
 def _masked(rows: Rows, known: Callable[[str], str]) -> Rows:

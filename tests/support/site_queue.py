@@ -18,6 +18,7 @@ import psycopg
 from bot.api.actions import InvokeMethod
 from bot.api.queries import Query, Wql, make_params
 from bot.config.inventory_file import InventoryFile
+from bot.config.web_addresses import read_network
 from bot.ledger_place import Database
 from bot.redaction import Redactor
 from bot.transport.client import QueryResult
@@ -152,9 +153,11 @@ def inventory(*sites: str, hosts: int = 3) -> InventoryFile:
 
 
 def client(queue: Queue, file: InventoryFile) -> SitedClient:
-    homes = {f"{name}-c": name for name in queue.sites}
+    """A bot's. Each site has a load balancer, called as it is with -lb behind, with real servers in 192.168.1.0/24, as that of the bot's own."""
+    homes = {f"{name}-{what}": name for name in queue.sites for what in ("c", "lb")}
+    networks = {name: (read_network("192.168.1.0/24"),) for name in ("", *queue.sites)}
     router = Router(file, {"reader": LOGIN, "operator": LOGIN})
-    return SitedClient(router, queue=queue, homes=homes, networks={}, reaches_itself=True)
+    return SitedClient(router, queue=queue, homes=homes, networks=networks, reaches_itself=True)
 
 
 def question(on: str) -> Wql:

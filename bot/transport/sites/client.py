@@ -12,7 +12,7 @@ import re
 import time
 import uuid
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
@@ -22,7 +22,7 @@ import structlog
 from bot.api.actions import InvokeMethod, RowTransaction, RunProgram
 from bot.api.queries import GuestQuery, GuestRunReader, Query, RunReader, Wql
 from bot.api.rows import Rows
-from bot.api.web import read_address
+from bot.api.web import Address, read_address
 from bot.config.web_addresses import Network
 from bot.errors import (
     ConnectionFailed,
@@ -70,18 +70,32 @@ class _Batch:
     site: Site
     who: str
     asked: list[tuple[Query, float]] = field(default_factory=list)
-    answers: list[asyncio.Future[Answer | TargetError | ValueError]] = field(default_factory=list)
+    waiting: dict[int, asyncio.Future[Answer | TargetError | ValueError]] = field(default_factory=dict)
     size: int = 0
 
     @property
     def is_wanted(self) -> bool:
-        return any(not one.done() for one in self.answers)
+        return any(not one.done() for one in self.waiting.values())
+
+    def ask(self, question: Query, seconds: float) -> asyncio.Future[Answer | TargetError | ValueError]:
+        """Take one more question. Answers what its answer will be."""
+        answer = self.waiting[len(self.asked)] = asyncio.get_running_loop().create_future()
+        self.asked.append((question, seconds))
+        self.size += 200 + len(repr(question))
+        return answer
+
+    def give_out(self, answers: Iterable[tuple[int, Any]]) -> None:
+        """Hand answers to whoever waits, and keep none: what requests hold of a host is counted there."""
+        for number, found in answers:
+            answer = self.waiting.pop(number, None)
+            if answer is not None and not answer.done():
+                answer.set_result(found)
 
     def fail(self, kind: type[TargetError], says: str, do: str = "") -> None:
         """Nobody has answered the rest, and nobody will."""
-        for (question, _), answer in zip(self.asked, self.answers, strict=True):
+        for number, answer in self.waiting.items():
             if not answer.done():
-                answer.set_exception(kind(question.on, says, do))
+                answer.set_exception(kind(self.asked[number][0].on, says, do))
 
 
 class SitedClient(TargetClient):
@@ -102,7 +116,8 @@ class SitedClient(TargetClient):
             told: as of `TargetClient`.
             queue: the bot's end of the queue.
             homes: which name belongs to which site (`membership.homes_of`).
-            networks: of each site, those of its load balancers' real servers: they are asked from there.
+            networks: of each site, in lower case, those of its load balancers' real servers, which are asked from there; "" has those
+                of the load balancers that the bot itself reaches.
             reaches_itself: whether there is any cluster or host that belongs to none of them.
             named: as of `TargetClient`.
         """
@@ -208,14 +223,26 @@ class SitedClient(TargetClient):
         return None
 
     def _site_of_web(self, question: RunReader) -> Site | None:
-        """A real server behind a site's load balancer is asked from there; a web server that is its member, too."""
+        """A real server behind a site's load balancer is asked from there; a web server that is its member, too.
+
+        Raises:
+            MalformedResponse: several sites have such an address, and nobody said which one it is about.
+        """
         address = read_address(str(dict(question.params).get("address") or question.on))
-        if address is not None:
-            for home, networks in self._networks.items():
-                if any(address in network for network in networks):
-                    return self.queue.sites[home]
+        if address is not None and (found := self._homes_of_address(address)):
+            if len(found) > 1:
+                both = " and ".join(self.queue.sites[one].name if one else "the bot's own" for one in sorted(found))
+                says = f"its address is in networks of several sites ({both}), so nobody knows which machine it is."
+                raise MalformedResponse(question.on, says, "Ask about its load balancer.")
+            return self.queue.sites.get(found[0])
         home = self._homes.get(question.on.lower(), "")
         return self.queue.sites[home.lower()] if home else None
+
+    def _homes_of_address(self, address: Address) -> list[str]:
+        """The sites, "" for the bot's own, with a load balancer in whose networks it is: of those that are asked about, where any is."""
+        found = [home for home, networks in self._networks.items() if any(address in network for network in networks)]
+        about = {site.name.lower() if site is not None else "" for site in map(self.site_of, asked_about())}
+        return [home for home in found if home in about] or found
 
     async def _remember_guests(self, site: Site | None, result: QueryResult) -> None:
         found = await asyncio.to_thread(_ids_in, result.rows) if len(result.rows) > _FEW else _ids_in(result.rows)
@@ -258,10 +285,7 @@ class SitedClient(TargetClient):
         if batch is None:
             batch = self._batches[key] = _Batch(site, key[1])
             asyncio.get_running_loop().call_later(_GATHER, self._send, key, batch)
-        answer: asyncio.Future[Answer | TargetError | ValueError] = asyncio.get_running_loop().create_future()
-        batch.asked.append((question, seconds))
-        batch.answers.append(answer)
-        batch.size += 200 + len(repr(question))
+        answer = batch.ask(question, seconds)
         if len(batch.asked) >= _MOST_QUESTIONS or batch.size >= _MOST_BYTES:
             self._send(key, batch)
         try:
@@ -314,9 +338,7 @@ class SitedClient(TargetClient):
         began = asked = time.monotonic()
         while time.monotonic() - began < lasts:
             is_ended = pending.state == "ended"  # before its answers are taken: those are all then
-            for number, found in pending.take_answers():
-                if not batch.answers[number].done():
-                    batch.answers[number].set_result(found)
+            batch.give_out(pending.take_answers())
             if is_ended:
                 batch.fail(MalformedResponse, f"the worker of {batch.site.name} ended without an answer to it.")
             if not batch.is_wanted:

@@ -399,9 +399,10 @@ async def _clock(link: Link) -> Clock:
 
 
 async def _want(lane: _Lane) -> None:
-    ids = [one.id for one in lane.pending.values() if one.wanted and not one.looking and one.has_not_begun]
-    if ids:
-        await lane.link.fetch(schema.WANT, (ids,))
+    wanted = [one for one in lane.pending.values() if one.wanted and not one.looking and one.has_not_begun]
+    if wanted:
+        until = utc_now() + wanted[-1].clock.offset + _WANTED  # of those, its clock was read last
+        await lane.link.fetch(schema.WANT, (until, [one.id for one in wanted]))
 
 
 async def _collect(lane: _Lane) -> None:

@@ -186,7 +186,7 @@ EVERYTHING = (
 )
 
 CLOCK = "SELECT clock_timestamp()"
-# Both say until when it is wanted as a time: a statement that arrives late, out of a link that stood still, wants nothing any more.
+# All three say until when it is wanted as a time: a statement that arrives late, out of a link that stood still, wants nothing any more.
 PUT = f"""WITH put AS (
     INSERT INTO {SCHEMA}.task (id, site, bot, kind, body, mac, not_after, wanted_until, state)
     VALUES (%s, %s, %s, %s, %s, %s, %s, %s, 'queued')
@@ -201,8 +201,9 @@ INSERT INTO {SCHEMA}.task AS task (id, site, bot, kind, body, mac, not_after, wa
 VALUES (%s, %s, %s, %s, '', '', clock_timestamp(), clock_timestamp(), 'withdrawn')
 ON CONFLICT (id) DO UPDATE SET state = CASE WHEN task.state IN ('queued', 'taken') THEN 'withdrawn' ELSE task.state END
 RETURNING state, body = '', (SELECT state FROM before)"""
-# A worker's login can hold the lock of a row of its own site's, by a call in a transaction that it does not end.
-WANT = f"""UPDATE {SCHEMA}.task SET wanted_until = clock_timestamp() + make_interval(secs => {WANTED_SECONDS})
+# A worker's login can hold the lock of a row of its own site's, by a call in a transaction that it does not end. The time is
+# that at which it was said: else a word that a dead link held back would let something begin that nobody wants any more.
+WANT = f"""UPDATE {SCHEMA}.task SET wanted_until = least(%s, clock_timestamp() + make_interval(secs => {WANTED_SECONDS}))
 WHERE id IN (SELECT id FROM {SCHEMA}.task WHERE id = ANY (%s) AND state IN ('queued', 'taken') FOR UPDATE SKIP LOCKED)"""
 STATES = f"SELECT id, state FROM {SCHEMA}.task WHERE id = ANY (%s)"
 # Of each task and attempt the one part that is next: nobody can have more of them looked through than there are.

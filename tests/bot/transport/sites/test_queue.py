@@ -1,9 +1,11 @@
 """The queue between bots and workers of sites, on a real PostgreSQL: what comes back, and what is never done."""
 
 import asyncio
+import gc
 import threading
 import time
 import uuid
+import weakref
 from datetime import timedelta
 
 import psycopg
@@ -11,7 +13,7 @@ import pytest
 from site_queue import CountingMachines, Running, action, errand, question
 
 from bot.api.actions import RowTransaction, RunProgram, Update
-from bot.api.queries import GuestWql, SampleHistory
+from bot.api.queries import GuestWql, RunReader, SampleHistory, make_params
 from bot.errors import (
     ConnectionFailed,
     MalformedResponse,
@@ -31,6 +33,7 @@ from bot.transport.http import client as http
 from bot.transport.sites import client as sited
 from bot.transport.sites import queue, schema
 from bot.transport.sites.database import Link, QueueAway, QueueRefuses, utc_now
+from bot.transport.sites.messages import Answer
 from bot.transport.turns import asking_about, earlier_look, last_look, sending_unless
 
 ROW = "11111111-1111-1111-1111-111111111111"
@@ -90,6 +93,54 @@ async def test_a_host_that_hangs_holds_up_no_other_of_its_task(place, asking):
         assert [answer.by for answer in answers] == ["branch1-1", "branch1-2"]
         assert not silent.done()
         silent.cancel()
+
+
+@slow
+async def test_an_answer_that_was_handed_out_is_kept_by_nobody(place, asking):
+    """Else one host fills the bot: all answers of a task would be there until its last one is."""
+
+    class OneHangs(CountingMachines):
+        async def answer(self, question, seconds):
+            if question.on == "branch1-3":
+                await asyncio.sleep(60)
+            return await super().answer(question, seconds)
+
+    async with asking() as client, Running(place, "branch1", OneHangs()):
+        silent = asyncio.create_task(client.answer(question("branch1-3")))
+        await asyncio.gather(*(client.answer(question("branch1-1")) for _ in range(3)))
+        assert not silent.done()
+        kept = [one for one in gc.get_objects() if isinstance(one, Answer)]
+        silent.cancel()
+    assert kept == []
+
+
+async def test_a_worker_counts_what_it_has_not_sent_yet(place, asking):
+    """As the bot counts what requests hold of one host: a link that is slow, or away, is no room for more of it."""
+    leases = weakref.WeakSet()
+
+    class Lease:
+        pass
+
+    class Leasing(CountingMachines):
+        async def answer(self, question, seconds):
+            lease = Lease()
+            leases.add(lease)
+            return QueryResult(({"Name": question.on},), "raw", question.on, lease=lease)
+
+    async with asking() as client, Running(place, "branch1", Leasing()) as running:
+        inbox, may = running.worker._inbox, asyncio.Event()
+        answer = inbox.answer
+
+        async def slow_answer(*told, **named):
+            await may.wait()
+            return await answer(*told, **named)
+
+        inbox.answer = slow_answer
+        waiting = [asyncio.create_task(client.answer(question("branch1-1"))) for _ in range(4)]
+        await until(lambda: len(leases) == len(waiting))
+        may.set()
+        await asyncio.gather(*waiting)
+        await until(lambda: not leases)
 
 
 @slow
@@ -153,6 +204,20 @@ async def test_no_site_speaks_for_a_guest_of_another_ones(place, asking):
             await client.answer(guest)
         with asking_about(["branch1-1", "branch2-1"]):  # both, as of a service with a replica: who told last
             assert client._site_asked(guest).name == "branch2"
+
+
+async def test_a_real_server_is_asked_where_its_load_balancer_is(asking):
+    """Branch offices have networks of the same numbers: another one's worker would speak for it."""
+    server = RunReader("192.168.1.10", "http head", make_params(address="192.168.1.10"))
+    async with asking() as client:
+        for balancer, site in (("branch2-lb", "branch2"), ("branch1-lb", "branch1"), ("near", None)):
+            with asking_about([balancer]):
+                found = client._site_asked(server)
+            assert (found and found.name) == site
+        with asking_about(["branch1-lb", "branch2-lb"]), pytest.raises(MalformedResponse, match="several sites"):
+            client._site_asked(server)
+        with pytest.raises(MalformedResponse, match=r"branch1 and branch2"):
+            client._site_asked(server)
 
 
 @slow
@@ -451,6 +516,51 @@ async def test_what_nobody_can_say_is_still_to_be_done_is_begun_no_more_either(p
             with pytest.raises(NotBegun):
                 await waiting
     assert machines.acts == {}
+
+
+@slow
+async def test_a_word_that_it_is_wanted_lets_nothing_begin_when_it_comes_late(place, asking, admin, monkeypatch):
+    """A link that stands still keeps it, and hands it on after a stop that could not be told, or a bot that was killed."""
+
+    class Slow(CountingMachines):
+        def __init__(self):
+            super().__init__()
+            self.may = asyncio.Event()
+
+        async def invoke(self, action, seconds):
+            look = last_look(action.on)
+            await self.may.wait()
+            await asyncio.to_thread(look)
+            self.acts[action.method] += 1
+            return QueryResult((), "", action.on)
+
+    def is_wanted():
+        return admin.execute("SELECT wanted_until > clock_timestamp() FROM task WHERE kind = 'action'").fetchone()[0]
+
+    machines, act, said, fetch = Slow(), action("branch1-1"), [], Link.fetch
+
+    async def kept(self, statement, values=(), seconds=5.0):
+        if statement == schema.WANT:
+            said.append((utc_now(), values))
+        if said:
+            raise QueueAway("the link stands still", was_sent=True)
+        return await fetch(self, statement, values, seconds)
+
+    late = Link(place.bot, "late")
+    async with asking() as client, Running(place, "branch1", machines):
+        with carrying_out(errand(act)), monkeypatch.context() as dark:
+            waiting = asyncio.create_task(client.invoke(act, 60))
+            await until(lambda: states(admin) == ["taken"])
+            dark.setattr(
+                client.queue._lanes["branch1"].link, "fetch", kept.__get__(client.queue._lanes["branch1"].link)
+            )
+            await until(lambda: said and utc_now() - said[0][0] > timedelta(seconds=schema.WANTED_SECONDS))
+            await fetch(late, schema.WANT, said[0][1])
+            machines.may.set()
+            await asyncio.gather(*running_tasks(), return_exceptions=True)
+            waiting.cancel()
+    late.close()
+    assert (machines.acts, states(admin)) == ({}, ["ended"])
 
 
 def running_tasks():
