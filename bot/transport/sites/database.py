@@ -343,7 +343,7 @@ async def _grant(
         await _privileges(connection, "GRANT", "TO", login)
 
 
-_KNOWN = f"SELECT name, login FROM {schema.SCHEMA}.site"  # noqa: S608 - our words
+_KNOWN = f"SELECT name, login FROM {schema.SCHEMA}.site WHERE length(name) + length(login) < 1000 LIMIT 10000"  # noqa: S608 - our words
 _NO_SITE = f"DELETE FROM {schema.SCHEMA}.site WHERE name = %s"  # noqa: S608 - our words
 _SITE = f"""INSERT INTO {schema.SCHEMA}.site VALUES (%s, %s, %s)
 ON CONFLICT (name) DO UPDATE SET login = excluded.login, stale = excluded.stale"""  # noqa: S608 - our words

@@ -282,7 +282,7 @@ class Queue:
     async def workers(self) -> list[tuple[str, str, str, float]]:
         """Site, name, version of each worker of the last day, and how many seconds ago it was heard of. Raises QueueAway."""
         await self._prepare()
-        rows = await self._link.fetch(schema.WORKERS)
+        rows = await self._link.fetch(schema.WORKERS, (self._names,))
         return [(str(site), str(name), str(version), float(age)) for site, name, version, age in rows]
 
     async def last_heard(self, site: Site) -> float | None:
@@ -292,7 +292,7 @@ class Queue:
 
     async def waiting(self) -> dict[str, tuple[int, float]]:
         """How many tasks of each site nobody has taken, and how many seconds the oldest one waits. Raises QueueAway."""
-        rows = await self._link.fetch(schema.WAITING)
+        rows = await self._link.fetch(schema.WAITING, (self._names,))
         return {str(site): (int(count), float(age)) for site, count, age in rows}
 
     def close(self) -> None:
@@ -302,6 +302,10 @@ class Queue:
                 task.cancel()
         for link in (self._link, self._ear, *(lane.link for lane in self._lanes.values())):
             link.close()
+
+    @property
+    def _names(self) -> list[str]:
+        return [site.name for site in self.sites.values()]
 
     def _lane(self, site: Site) -> _Lane:
         lane = self._lanes.get(site.name)

@@ -28,6 +28,8 @@ MOST_PARTS = 10_000  # no task has as many questions
 _AT_A_TIME = 2**20  # bytes of parts that a bot reads at a time, where one alone is not longer
 MOST_TAKEN = 64  # tasks at a time
 _MOST_WORKERS = 100  # of one site, remembered
+_MOST_LISTED = 10_000  # of all sites
+_MOST_TEXT = 100  # characters of a name
 _KEPT = "1 day"  # what ended is deleted after
 
 # Any login of the server can fill its one queue of notifications, and whoever sends one then cannot commit. Half full, none
@@ -205,17 +207,20 @@ RETURNING state, body = '', (SELECT state FROM before)"""
 # that at which it was said: else a word that a dead link held back would let something begin that nobody wants any more.
 WANT = f"""UPDATE {SCHEMA}.task SET wanted_until = least(%s, clock_timestamp() + make_interval(secs => {WANTED_SECONDS}))
 WHERE id IN (SELECT id FROM {SCHEMA}.task WHERE id = ANY (%s) AND state IN ('queued', 'taken') FOR UPDATE SKIP LOCKED)"""
-STATES = f"SELECT id, state FROM {SCHEMA}.task WHERE id = ANY (%s)"
-# Of each task and attempt the one part that is next: nobody can have more of them looked through than there are.
+STATES = f"SELECT id, left(state, {_MOST_TEXT}) FROM {SCHEMA}.task WHERE id = ANY (%s)"
+# Of each task and attempt the one part that is next: nobody can have more of them looked through than there are. Whoever may write
+# the tables is bound by no function, so what is longer than one takes is not fetched.
 PARTS = f"""SELECT task, attempt, part, body, mac FROM (
     SELECT reply.*, sum(octet_length(body)) OVER (ORDER BY task, attempt) - octet_length(body) AS before
     FROM {SCHEMA}.reply JOIN unnest(%s::uuid[], %s::integer[], %s::integer[]) AS next (task, attempt, part)
-    USING (task, attempt, part)) AS one
+    USING (task, attempt, part)
+    WHERE octet_length(body) <= {MOST_PART} AND octet_length(mac) <= {_MOST_TEXT}) AS one
 WHERE before < {_AT_A_TIME}"""
 FORGET = f"DELETE FROM {SCHEMA}.task WHERE id = ANY (%s) AND kind <> 'action'"
 CLEAR = f"""DELETE FROM {SCHEMA}.task WHERE id IN (
     SELECT id FROM {SCHEMA}.task WHERE put < clock_timestamp() - interval '{_KEPT}' FOR UPDATE SKIP LOCKED)"""
-WORKERS = f"""SELECT site, name, version, extract(epoch FROM clock_timestamp() - seen)::float8 FROM {SCHEMA}.worker
-WHERE seen > clock_timestamp() - interval '{_KEPT}' ORDER BY site, seen DESC"""
+WORKERS = f"""SELECT site, left(name, {_MOST_TEXT}), left(version, {_MOST_TEXT}), extract(epoch FROM clock_timestamp() - seen)::float8
+FROM {SCHEMA}.worker WHERE site = ANY (%s) AND seen > clock_timestamp() - interval '{_KEPT}'
+ORDER BY site, seen DESC LIMIT {_MOST_LISTED}"""
 WAITING = f"""SELECT site, count(*), extract(epoch FROM clock_timestamp() - min(put))::float8 FROM {SCHEMA}.task
-WHERE state = 'queued' AND not_after > clock_timestamp() GROUP BY site"""
+WHERE site = ANY (%s) AND state = 'queued' AND not_after > clock_timestamp() GROUP BY site"""
