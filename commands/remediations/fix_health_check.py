@@ -69,7 +69,8 @@ def _service(args: Args, facts: ServiceFacts) -> VirtualService | str:
     """The one service that is meant, or why there is none that a check could be changed of."""
     if isinstance(facts.services, Unknown):
         return f"{args.load_balancer.name} does not tell its virtual services: {facts.services.why}"
-    own = [one for one in facts.chosen if not any(one.master == other.index for other in facts.chosen)]
+    chosen = {one.index for one in facts.chosen}
+    own = [one for one in facts.chosen if one.master not in chosen]
     if len(own) != 1:
         return _which(args.wanted, own, facts.services)
     service = own[0]

@@ -216,7 +216,7 @@ def _service(row: Row) -> VirtualService:
         port=get_str(row, "port"),
         status=get_str(row, "status"),
         check=_check(row),
-        servers=tuple(map(_server, row.get("servers") or ())),
+        servers=_servers(row),
         parts=tuple(map(_index, row.get("subs") or ())),
         has_parts=bool(get_int(row, "parts")),
         master=get_int(row, "master") or 0,
@@ -242,6 +242,14 @@ def _check(row: Row) -> HealthCheck:
         timeout=get_int(row, "timeout"),
         retries=get_int(row, "retries"),
     )
+
+
+def _servers(row: Row) -> tuple[RealServer, ...]:
+    """Raises CellError, and ValueError for two with one index: what one of them answers would stand for both."""
+    servers = tuple(map(_server, row.get("servers") or ()))
+    if len({one.index for one in servers}) != len(servers):
+        raise ValueError("two real servers of a virtual service have the same index")
+    return servers
 
 
 def _server(row: Row) -> RealServer:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import islice
 
 from bot.api.facts import Known, Unknown, value_of
 from bot.api.query_client import QueryClient
@@ -90,17 +91,24 @@ async def find_services(balancer: str, wanted: str, hosts: Sequence[str], ask: Q
     services = value_of(told)
     if isinstance(services, Unknown):
         return ServiceFacts(services, (), value_of(times), value_of(version), {}, 0, ask.now)
-    chosen = choose(services, wanted)
-    places = [(service, server) for service in chosen for server in enabled_servers(service)]
-    answers = await _ask_as_checked(places[:MOST_REQUESTS], ask)
+    # beside the loop: there may be thousands of services, as many as the load balancer likes
+    chosen = await asyncio.to_thread(choose, services, wanted)
+    places, left_out = await asyncio.to_thread(_places_of, chosen)
+    known = await asyncio.to_thread(KnownNames, services)
+    answers = await _ask_as_checked(places, ask)
     room = MOST_REQUESTS - sum(one.asked is not None for one in answers.values())
-    for service in chosen:
+    for service in {id(service): service for service, _ in places}.values():
         if not wanted and not _is_odd(service, answers):
             continue
-        names = known_names(service, services, hosts)
-        answers, room = await _ask_otherwise(service, names, answers, room, ask)
-    left_out = max(0, len(places) - MOST_REQUESTS)
+        answers, room = await _ask_otherwise(service, known.of(service, hosts), answers, room, ask)
     return ServiceFacts(services, chosen, value_of(times), value_of(version), answers, left_out, ask.now)
+
+
+def _places_of(chosen: Sequence[VirtualService]) -> tuple[list[tuple[VirtualService, RealServer]], int]:
+    """The real servers that are asked, each with its service, and how many are not."""
+    every = ((service, server) for service in chosen for server in enabled_servers(service))
+    places = list(islice(every, MOST_REQUESTS))
+    return places, sum(1 for _ in every)
 
 
 def choose(services: Sequence[VirtualService], wanted: str) -> tuple[VirtualService, ...]:
@@ -133,16 +141,45 @@ def enabled_servers(service: VirtualService) -> tuple[RealServer, ...]:
     return tuple(server for server in service.servers if server.enabled is not False)
 
 
-def known_names(service: VirtualService, services: Iterable[VirtualService], hosts: Sequence[str]) -> tuple[str, ...]:
-    """Host names worth trying: those that were given, its own, those of services with the same servers, its nickname."""
-    servers = {server.address for server in service.servers}
-    near = [one for one in services if servers & {server.address for server in one.servers}]
-    told = [*hosts, service.check.host, *(one.check.host for one in near), service.name, *(one.name for one in near)]
-    names: dict[str, str] = {}
-    for name in told:
-        if _is_host_name(name):
-            names.setdefault(name.casefold(), name)
-    return tuple(names.values())[:_NAMES]
+class KnownNames:
+    """The host names that a load balancer itself knows: each is looked up by the servers of its service, and not searched for."""
+
+    def __init__(self, services: Iterable[VirtualService]) -> None:
+        """Take all services, once: of each server's names no more are kept than are tried."""
+        self._checked: dict[str, dict[str, tuple[int, str]]] = {}
+        self._called: dict[str, dict[str, tuple[int, str]]] = {}
+        for position, service in enumerate(services):
+            for names, name in ((self._checked, service.check.host), (self._called, service.name)):
+                if _is_host_name(name):
+                    for address in {server.address for server in service.servers}:
+                        _keep(names.setdefault(address, {}), position, name)
+
+    def of(self, service: VirtualService, hosts: Sequence[str]) -> tuple[str, ...]:
+        """Host names worth trying: those that were given, its own, those of services with the same servers, its nickname."""
+        addresses = {server.address for server in service.servers}
+        told = [
+            *hosts,
+            service.check.host,
+            *_in_order(self._checked, addresses),
+            service.name,
+            *_in_order(self._called, addresses),
+        ]
+        names: dict[str, str] = {}
+        for name in told:
+            if _is_host_name(name):
+                names.setdefault(name.casefold(), name)
+        return tuple(names.values())[:_NAMES]
+
+
+def _keep(names: dict[str, tuple[int, str]], position: int, name: str) -> None:
+    if len(names) < _NAMES:
+        names.setdefault(name.casefold(), (position, name))
+
+
+def _in_order(names: Mapping[str, Mapping[str, tuple[int, str]]], addresses: Iterable[str]) -> list[str]:
+    """The names of these servers, in the order in which the load balancer lists their services."""
+    found = {told for address in addresses for told in names.get(address, {}).values()}
+    return [name for _, name in sorted(found)]
 
 
 def _is_host_name(text: str) -> bool:
@@ -188,7 +225,7 @@ async def _ask_otherwise(
     """The answers with those to other requests, and how many more may be asked."""
     if not service.check.is_http:
         return answers, room
-    wanted = list(_other_requests(service, names, answers))[: max(0, room)]
+    wanted = list(islice(_other_requests(service, names, answers), max(0, room)))
     found = await ask.query_many(
         {(server.index, request): request.to(server, service.check.port) for server, request in wanted}
     )

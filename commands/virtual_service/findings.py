@@ -42,17 +42,26 @@ _WORDS = {
 
 def findings_of(balancer: str, facts: ServiceFacts, verdicts: Sequence[ServerVerdict]) -> tuple[Finding, ...]:
     """All that is not well, worst first."""
+    own = _by_service(verdicts)
     found = [
         _finding(balancer, facts, service, state, same)
         for state in _WORDS
         for service in facts.chosen
-        if (same := [one for one in verdicts if one.service == service and one.state is state])
+        if (same := [one for one in own.get(id(service), ()) if one.state is state])
     ]
     found += [_no_servers(service) for service in facts.chosen if _lacks_servers(service)]
     found += [_other_status(service) for service in facts.chosen if _is_other_status(service)]
     found += [one for service in facts.chosen if (one := _differs(service, facts))]
-    found += [one for service in facts.chosen if (one := _by_redirect(service, verdicts))]
+    found += [one for service in facts.chosen if (one := _by_redirect(service, own.get(id(service), ())))]
     return tuple(found)
+
+
+def _by_service(verdicts: Sequence[ServerVerdict]) -> dict[int, list[ServerVerdict]]:
+    """Each service's own, by what the service is: of thousands none is compared with all."""
+    found: dict[int, list[ServerVerdict]] = {}
+    for one in verdicts:
+        found.setdefault(id(one.service), []).append(one)
+    return found
 
 
 def title_of(balancer: str, facts: ServiceFacts, verdicts: Sequence[ServerVerdict], unknown: int) -> str:
@@ -100,8 +109,10 @@ def unknowns_of(facts: ServiceFacts, verdicts: Sequence[ServerVerdict]) -> tuple
 def fine_of(verdicts: Sequence[ServerVerdict]) -> tuple[Healthy, ...]:
     """Real servers that are up, those apart whose answer could not be compared."""
     up = [one for one in verdicts if one.state is ServerState.UP]
-    same = [one for one in up if is_well(one.service.check, one.answers.asked, one.answers.answer)]
-    other = [one for one in up if one not in same]
+    same: list[ServerVerdict] = []
+    other: list[ServerVerdict] = []
+    for one in up:
+        (same if is_well(one.service.check, one.answers.asked, one.answers.answer) else other).append(one)
     found = [Healthy("UP", _places(same), "hvops gets the same answer")] if same else []
     found += [Healthy("UP", _places(other), "by the load balancer alone, not compared")] if other else []
     return tuple(found)
@@ -279,8 +290,8 @@ def _differs(service: VirtualService, facts: ServiceFacts) -> Finding | None:
     return Finding(Severity.WARNING, "DIFFERS", service.label, says, lines)
 
 
-def _by_redirect(service: VirtualService, verdicts: Sequence[ServerVerdict]) -> Finding | None:
-    same = [one for one in verdicts if one.service == service and counts_by_redirect(one)]
+def _by_redirect(service: VirtualService, own: Sequence[ServerVerdict]) -> Finding | None:
+    same = [one for one in own if counts_by_redirect(one)]
     if not same:
         return None
     says = "A redirect counts as up here, and says nothing about the application behind it."

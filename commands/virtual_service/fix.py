@@ -75,7 +75,9 @@ def _asked(service: VirtualService, facts: ServiceFacts, name: str, method: Meth
     for server in enabled_servers(service):
         answers = facts.of(service, server)
         request = _request(service.check, server, name, method)
-        answer = answers.answer if answers.asked == request else answers.others.get(request)
+        answer = None
+        if request is not None:
+            answer = answers.answer if answers.asked == request else answers.others.get(request)
         told.append((server, in_words(answer)))
         judged.append(is_well(service.check, request, answer))
     is_good = bool(judged) and all(judged)
@@ -83,8 +85,8 @@ def _asked(service: VirtualService, facts: ServiceFacts, name: str, method: Meth
     return Wanted(name, request if is_good else None, tuple(told), unread=unread)
 
 
-def _request(check: HealthCheck, server: RealServer, name: str, method: Method) -> Request:
-    """What the check would ask this server; without a name, as it does now but for the method."""
+def _request(check: HealthCheck, server: RealServer, name: str, method: Method) -> Request | None:
+    """What the check would ask this server; without a name, as it does now but for the method. None for what is no name."""
     plain = Request(method, "1.0", None, check.url, check.kind == "https")
     if name:
         return with_name(plain, name)

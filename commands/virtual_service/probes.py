@@ -55,16 +55,22 @@ class Request:
 
 
 def as_checked(check: HealthCheck, server: RealServer) -> Request | None:
-    """What the check asks this server; None where hvops cannot ask the same: no HTTP, POST, or not told."""
+    """What the check asks this server; None where hvops cannot ask the same: no HTTP, POST, or not told, or no host name."""
     if not check.is_http or check.method not in (HEAD, GET) or not check.version:
         return None
     plain = Request(HEAD if check.method == HEAD else GET, check.version, None, check.url, check.kind == "https")
     return plain if check.version == "1.0" else with_name(plain, check.host or server.address)
 
 
-def with_name(request: Request, name: str) -> Request:
-    """The same for a host name or an address, with a port or without, by HTTP/1.1."""
-    bare, port = split_port(name)
+def with_name(request: Request, name: str) -> Request | None:
+    """The same for a host name or an address, with a port or without, by HTTP/1.1; None for what is neither.
+
+    Both may be anything that a load balancer tells.
+    """
+    try:
+        bare, port = split_port(name)
+    except ValueError:
+        return None
     sni = bare if request.tls and is_name(bare) else ""
     return replace(request, version="1.1", host=with_port(bare, port), server_name=sni)
 
@@ -73,8 +79,7 @@ def variants(check: HealthCheck, names: Iterable[str]) -> tuple[Request, ...]:
     """The other ways to ask: without a name, and with each, by HEAD and by GET; over TLS also without SNI."""
     plain = Request(HEAD, "1.0", None, check.url, check.kind == "https")
     found = [plain, replace(plain, method=GET)]
-    for name in names:
-        named = with_name(plain, name)
+    for named in filter(None, (with_name(plain, name) for name in names)):
         found += [named, replace(named, method=GET)]
         found += [replace(named, method=GET, server_name="")] if named.server_name else []
     return tuple(found)

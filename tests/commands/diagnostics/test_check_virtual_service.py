@@ -6,8 +6,11 @@ from scripted_balancer import LM, BalancerAsk, bound_to, server, service
 from bot.api.facts import Unknown
 from bot.api.report import Severity
 from commands.diagnostics.check_virtual_service import COMMAND, Args
+from commands.sources.load_balancer import VirtualService, virtual_services
+from commands.virtual_service import facts
 from commands.virtual_service.facts import MOST_REQUESTS
 from commands.virtual_service.host_names import HostNames, Vs
+from commands.virtual_service.verdict import ServerVerdict
 
 A, B = "10.1.0.51", "10.1.0.52"
 
@@ -230,3 +233,48 @@ async def test_a_load_balancer_that_does_not_answer_and_one_that_tells_little():
 async def test_firmware_with_known_faults_is_named():
     report = await look([service(1, "web", server(1, A, "Up"))], lambda *_: 200, version="7.2.61.1.1.RELEASE")
     assert "7.2.61.1 has known faults: CVE-2026-8037, CVE-2026-33691." in said(report)
+
+
+async def test_of_thousands_of_services_each_is_looked_up_and_not_compared_with_all(monkeypatch):
+    """A load balancer that listed a thousand with the same server held the loop for five seconds, ten thousand for minutes."""
+    looked_at = []
+    real = facts._is_host_name
+    monkeypatch.setattr(facts, "_is_host_name", lambda name: looked_at.append(name) or real(name))
+    for one in (VirtualService, ServerVerdict):
+        monkeypatch.setattr(one, "__eq__", lambda *_: pytest.fail("it is compared with others"))
+    many = [service(number, f"s{number}.shop.lab", server(1, A)) for number in range(1, 1_001)]
+    report = await look(many, bound_to("www.shop.lab"))
+    assert report.title == f"lm01: {MOST_REQUESTS} real servers down, {1_001 - MOST_REQUESTS} unknown"
+    assert len(looked_at) < 5 * len(many)
+    looked_at.clear()
+    same = [service(number, "web", server(1, A)) for number in range(1, 1_001)]
+    assert (await look(same, bound_to("www.shop.lab"), "web")).title == report.title
+    assert len(looked_at) < 5 * len(same)
+
+
+async def test_names_are_tried_in_the_order_of_the_list_whichever_server_they_share():
+    services = [
+        service(1, "web", server(1, A), server(2, B)),
+        service(2, "b.shop.lab", server(3, B), host="c.shop.lab"),
+        service(3, "d.shop.lab", server(4, A), host="C.shop.lab"),
+    ]
+    rows = (await BalancerAsk(services, bound_to()).query(virtual_services("lm01"))).value
+    assert facts.KnownNames(rows).of(rows[0], ("a.shop.lab",)) == (
+        "a.shop.lab",
+        "c.shop.lab",
+        "b.shop.lab",
+        "d.shop.lab",
+    )
+
+
+NO_NAMES = ("x:99999999", "a:b:c", "[::1", ":0", "www.shop.lab:80:80", "[fe80::1%eth0]")
+
+
+@pytest.mark.parametrize("name", NO_NAMES)
+async def test_a_host_or_an_address_that_is_none_is_told_as_not_compared(name):
+    """One such field made the whole answer a bug."""
+    well = service(2, "api", server(3, B, "Up"), use_1_1="true", host="api.shop.lab")
+    for odd in (down(use_1_1="true", host=name), service(1, "web", server(1, name), use_1_1="true")):
+        report = await look([odd, well], bound_to("api.shop.lab"))
+        assert report.fine[0].targets == ("api 10.1.0.52:80",)
+        assert report.unanswered

@@ -232,3 +232,17 @@ async def test_a_number_that_is_another_ones_name_is_refused_with_both():
     assert "by its address and port" in plan.reason
     plan = await planned([down(), named], bound_to(NAME), vs="10.1.0.21:80")
     assert dict(plan.steps[0].act.params)["vs"] == 7
+
+
+async def test_two_real_servers_with_one_index_are_no_list():
+    """What one of them answered stood for both, and the other was never asked."""
+    plan = await planned([service(1, "web", server(1, A), server(1, B))], bound_to(NAME))
+    assert not plan.groups
+    assert "two real servers of a virtual service have the same index" in plan.reason
+
+
+@pytest.mark.parametrize("name", ["x:99999999", "a:b:c", "[::1", ":0"])
+async def test_a_host_or_an_address_that_is_none_makes_no_plan(name):
+    for odd in (down(use_1_1="true", host=name), service(1, "web", server(1, name), use_1_1="true")):
+        plan = await planned([odd], bound_to(NAME), host="")
+        assert plan.reason.startswith(("No plan for web: ", "No plan yet for web. "))
