@@ -16,6 +16,7 @@ from bot.api.actions import RowTransaction
 from bot.api.plan import CompareToBefore, Step
 from bot.api.queries import Query
 from bot.executor.actions import log_host, write_event_log_note
+from bot.executor.permissions import RoleCheck, recheck_confirmation
 from bot.executor.polling import (
     LARGEST_IMAGES,
     CheckResult,
@@ -87,7 +88,7 @@ async def reconcile(run: Run, at: StepInstance, fate: SendResult) -> StepResult 
             )
             return await _conclude(run, at, StepResult(verdict, _said(fate, seen)), fate, seen)
         if fate.kind == "unknown":
-            seen = await _wait_out(run, at, intent)
+            seen = await _wait_out(run, at, _ended_at(run, at, intent, fate))
             if seen.is_ not in (CheckState.MET, CheckState.FAILED) and await _has_not_happened(run, at, intent):
                 return None
         if seen.is_ not in (CheckState.MET, CheckState.FAILED):
@@ -106,12 +107,23 @@ def _ends(run: Run, at: StepInstance, intent: BegunStep, fate: SendResult) -> da
     return intent.at + acts + waits
 
 
-async def _wait_out(run: Run, at: StepInstance, intent: BegunStep) -> CheckResult:
+def _ended_at(run: Run, at: StepInstance, intent: BegunStep, fate: SendResult) -> datetime:
+    """When an act has ended at the latest, whoever sent it.
+
+    Its intent may bear the time of another machine, whose clock is behind: what would be sent again is waited for by this one's
+    clock alone, from when nobody else could send it any more.
+    """
+    longest = timedelta(seconds=_longest(run, at))
+    if fate.fresh or run.locked_at is None or not at.step.repeatable:
+        return intent.at + longest
+    return max(intent.at, run.locked_at) + longest
+
+
+async def _wait_out(run: Run, at: StepInstance, ends: datetime) -> CheckResult:
     """Until its deadline an act may still be under way over there, whoever sent it.
 
     Where its checks settle, nothing is asked meanwhile: the time to settle begins with its end, at the latest.
     """
-    ends = intent.at + timedelta(seconds=_longest(run, at))
     if time_to_settle(at.step.done):
         while (left := (ends - run.parts.clock()).total_seconds()) > 0:
             await run.pause(min(run.parts.every, left), "until the act can have ended")
@@ -149,7 +161,12 @@ async def _settle_by_hand(run: Run, at: StepInstance, intent: BegunStep) -> Step
     while True:
         await asyncio.to_thread(run.refresh)
         hands = run.story.confirmations.get(at.key, 0)
-        if hands > heard:
+        said = await recheck_confirmation(run, at) if hands > heard else RoleCheck()
+        if said.unknown:
+            says = f"waiting: {said.unknown}"
+        elif said.lost:
+            heard, says = hands, f"not confirmed: {said.lost}"
+        elif hands > heard:
             heard = hands
             patience = run.parts.clock() + timedelta(seconds=max_wait(at.step.done))
             seen = await wait_for(run.parts, at.step.done, run.images, patience, run.pause)

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from bot.api.actions import ManualStep
 from bot.api.command import Role
 from bot.dispatch.authorization import EVERYWHERE, Person, require_role
 from bot.errors import PermissionDenied, RolesUnknown
@@ -17,6 +18,7 @@ from bot.executor.run import OutOfTime, Run
 from bot.ledger.entries import Approved
 from bot.tickets.decisions import CONFIRM
 from bot.tickets.proposal import forbidden_by
+from bot.tickets.run_history import StepInstance
 
 ASK_AGAIN_SECONDS = 10.0  # between two attempts to learn who holds which role
 
@@ -84,6 +86,20 @@ async def why_no_step_may_start(run: Run) -> str:
         except OutOfTime:
             break
     return run.late_in_words
+
+
+async def recheck_confirmation(run: Run, at: StepInstance) -> RoleCheck:
+    """Look up whoever said last that a step by hand is done: another bot may have taken it, which goes by other rules."""
+    act = at.step.act
+    assert isinstance(act, ManualStep)
+    person, name = run.story.confirmer[at.key], run.story.confirmed_by[at.key]
+    try:
+        missing = lacks(await run.parts.people(person, name), Role[act.role.upper()], run.proposal.places)
+    except RolesUnknown as error:
+        return RoleCheck(unknown=f"cannot tell whether {name} ({person}), who confirmed it, still may: {error}")
+    except PermissionDenied as error:
+        missing = str(error).rstrip(".")
+    return RoleCheck(f"{name} ({person}), who confirmed it, {missing}" if missing else "")
 
 
 def lacks(person: Person, role: Role, places: Iterable[str]) -> str:

@@ -73,6 +73,7 @@ class RunHistory:
         ended: when the outcome of each step was written.
         confirmations: how often a person has said that a step by hand is done.
         confirmed_by: the name of who said so last.
+        confirmer: the same person's id.
         began: when each step was begun for the first time.
     """
 
@@ -84,6 +85,7 @@ class RunHistory:
     ended: dict[Key, datetime] = field(default_factory=dict)
     confirmations: dict[Key, int] = field(default_factory=dict)
     confirmed_by: dict[Key, str] = field(default_factory=dict)
+    confirmer: dict[Key, str] = field(default_factory=dict)
     sent_before: set[Key] = field(default_factory=set)
     unsettled: set[Key] = field(default_factory=set)
     began: dict[Key, datetime] = field(default_factory=dict)
@@ -171,6 +173,7 @@ class StoryReader:
             key = (told.step, told.round)
             story.confirmations[key] = story.confirmations.get(key, 0) + 1
             story.confirmed_by[key] = entry.name or entry.actor
+            story.confirmer[key] = entry.actor
 
 
 def story_of(entries: Iterable[Entry]) -> RunHistory:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import psycopg
 import pytest
-from scripted_world import APPROVER, OPERATOR, OTHER, Request, is_now, simple, step
+from scripted_world import APPROVER, OPERATOR, OTHER, Request, is_now, simple, state, step
 
 from bot.api.plan import Step
 from bot.errors import LedgerError, TicketError
@@ -202,6 +204,53 @@ async def test_what_an_act_comes_to_is_refused_once_another_bot_has_taken_the_ru
     assert second.last(ticket).kind == "done"
     assert all(times == 1 for times in world.acts.values()), world.order
     assert first.ledger.verify().holds
+
+
+class OtherClock:
+    """That of another machine: the same time, some seconds ahead or behind."""
+
+    def __init__(self, clock, ahead):
+        self._clock, self._ahead = clock, timedelta(seconds=ahead)
+
+    def __call__(self):
+        return self._clock() + self._ahead
+
+    async def sleep(self, seconds):
+        await self._clock.sleep(seconds)
+
+
+@pytest.mark.parametrize("ahead", [-300, 30, 300])
+async def test_whose_clock_is_ahead_waits_all_the_same_until_an_act_can_have_ended(benches, world, clock, admin, ahead):
+    """By the time of its intent alone the act of the other bot was over, so it was sent again while it was under way."""
+    plans = {
+        "pause": lambda on, _: simple(on, replace(step("a", on, within=600, a="1"), before=state(on), repeatable=True))
+    }
+    first, second = benches(plans=plans), benches(plans=plans)
+    there = OtherClock(clock, ahead)
+    second.ledger._clock = there
+    second.parts = replace(second.parts, clock=there, sleep=there.sleep)
+    second.runner = second.new_runner()
+    await first.runner.tick()
+    ticket = await first.approved("/pause hv03")
+    world.faults = [("slow", 50)]
+    sent, taken_up, real = asyncio.Event(), asyncio.Event(), world.change
+
+    async def change(action, seconds):
+        answer = await real(action, seconds)
+        sent.set()
+        await taken_up.wait()
+        return answer
+
+    first.parts.actor.change = change
+    await first.runner.tick()
+    await sent.wait()
+    world.change = real
+    admin.cut(run_key(ticket), *KEYS.values())
+    await second.runs(2)
+    taken_up.set()
+    await first.runner.wait_idle()
+    assert second.last(ticket).kind == "done"
+    assert all(times == 1 for times in world.acts.values()), world.order
 
 
 async def test_a_run_of_a_bot_that_starts_nothing_more_goes_on_and_gives_way_to_what_another_starts(

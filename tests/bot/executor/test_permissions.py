@@ -24,6 +24,7 @@ from scripted_world import (
     step,
 )
 
+from bot.api.actions import ManualStep
 from bot.api.command import Role
 from bot.api.plan import Gate, GateOutcome, Group, OpenQuestion, Step
 from bot.dispatch.authorization import Person
@@ -153,6 +154,64 @@ async def test_in_a_run_the_next_group_waits_while_nobody_can_say(bench, world, 
     await bench.runs()
     assert waits == [STARTED[:1]] * 9
     assert (world.order, bench.last(ticket).kind) == (STARTED, "done")
+
+
+HAND = Step("look", "A person looks", ManualStep("Look", "operator"), (), deadline=7200)
+
+
+def told_to_sleep(bench, then):
+    """Each pause of a run, which calls `then` with the number of pauses so far."""
+    sleep, pauses = bench.clock.sleep, []
+
+    async def sleeps(seconds):
+        pauses.append(seconds)
+        then(len(pauses))
+        await sleep(seconds)
+
+    object.__setattr__(bench.parts, "sleep", sleeps)
+
+
+async def test_a_step_by_hand_that_another_bot_let_somebody_confirm_is_not_done(benches, world):
+    """There the person holds the role, and here, where the ticket runs, none: what follows waits for somebody who may."""
+    strict, lax = (benches(plans={"hand": lambda on, _: simple(on, HAND, step("a", on, a="1"))}) for _ in range(2))
+    ticket = await strict.approved("/hand hv03")
+    acts = []
+
+    def confirm(pauses):
+        if pauses == 2:
+            lax.decisions.confirm_manual_step(lax.press(person(5, Role.OPERATOR), ticket))
+        if pauses == 9:
+            acts.append(list(world.order))
+            strict.decisions.confirm_manual_step(strict.press(OPERATOR, ticket))
+
+    told_to_sleep(strict, confirm)
+    await strict.runs()
+    assert acts == [[]]
+    assert any(
+        "not confirmed: person 5 (T1/U5), who confirmed it, does not hold the role operator on prod now" in one.says
+        for one in strict.told
+    )
+    assert (world.order, strict.last(ticket).kind) == ([DONE_A], "done")
+
+
+async def test_whether_a_step_by_hand_is_done_waits_while_nobody_can_say_who_confirmed_it(benches, world):
+    bench = benches(plans={"hand": lambda on, _: simple(on, HAND, step("a", on, a="1"))})
+    ticket = await bench.approved("/hand hv03")
+    acts = []
+
+    def confirm(pauses):
+        if pauses == 2:
+            bench.decisions.confirm_manual_step(bench.press(OPERATOR, ticket))
+            bench.now_are[OPERATOR.id] = UNKNOWN
+        if pauses == 9:
+            acts.append(list(world.order))
+            del bench.now_are[OPERATOR.id]
+
+    told_to_sleep(bench, confirm)
+    await bench.runs()
+    assert acts == [[]]
+    assert any("waiting: cannot tell whether person 1" in one.says for one in bench.told)
+    assert (world.order, bench.last(ticket).kind) == ([DONE_A], "done")
 
 
 def sets(*steps, **more):
