@@ -101,6 +101,7 @@ class VirtualService:
     name: str
     address: str
     port: str
+    protocol: str
     status: str
     check: HealthCheck
     servers: tuple[RealServer, ...]
@@ -183,9 +184,15 @@ def check_settings(on: str, vs: int) -> RunReader:
 def is_service(on: str, service: VirtualService, within: int = 0) -> Check:
     """What has to be so just before a change: under that index is still this very service, on whatever appliance answers.
 
-    Indices are given again, and the partner of a pair may have another list.
+    Indices are given again, and the partner of a pair may have another list. One address and port may have a service of either
+    protocol.
     """
-    told = {"name": service.name, "address": service.address, "port": service.port}
+    told = {
+        "name": service.name,
+        "address": service.address,
+        "port": service.port,
+        "protocol": service.protocol,
+    }
     terms = tuple(Predicate(column, "=", value) for column, value in told.items())
     master = (Predicate("master", "=", service.master),) if service.master else ()
     check = exists(RunReader(on, SERVICE, make_params(vs=service.index)), *terms, *master, within=within)
@@ -214,6 +221,7 @@ def _service(row: Row) -> VirtualService:
         name=get_str(row, "name"),
         address=get_str(row, "address"),
         port=get_str(row, "port"),
+        protocol=get_str(row, "protocol"),
         status=get_str(row, "status"),
         check=_check(row),
         servers=_servers(row),

@@ -159,13 +159,17 @@ async def test_a_name_that_is_no_load_balancer(balanced):
         await ops.sees("lm01 is a load balancer; this command takes a cluster or a host")
 
 
-def hand_index_on(ops):
-    """The service gets another index, and somebody else's new one gets its: as new, it is set as ours was."""
+def hand_index_on(ops, protocol="tcp"):
+    """The service gets another index, and somebody else's new one gets its: as new, it is set as ours was.
+
+    With the other protocol it may have the very same address, port and nickname.
+    """
     made = appliance(ops)
     old = made.services.pop(1)
     made.services[7] = replace(old, index=7)
-    made.services[1] = VirtualService(1, "10.1.0.99", 80)
-    made.services[1].set("NickName", "payments")
+    is_alike = protocol != old.protocol
+    made.services[1] = VirtualService(1, old.address if is_alike else "10.1.0.99", old.port, protocol=protocol)
+    made.services[1].set("NickName", old.settings["NickName"] if is_alike else "payments")
 
 
 async def ended(ops, ticket):
@@ -173,14 +177,15 @@ async def ended(ops, ticket):
     return next(one for one in ops.ledger() if one.ticket == ticket and one.kind in {*ENDS, "interrupted"})
 
 
-async def test_an_index_that_was_given_to_another_service_is_not_changed(balanced):
+@pytest.mark.parametrize("protocol", ["tcp", "udp"])
+async def test_an_index_that_was_given_to_another_service_is_not_changed(balanced, protocol):
     """As on the partner of a pair that takes over between the plan and the act."""
     async with balanced() as ops:
         real, handed = ops.engine.target_client.answer, []
 
         async def answer(question, *args, **more):
             if not handed and any(one.kind == "started" for one in ops.ledger()):
-                handed.append(ops.estate.do(lambda: hand_index_on(ops)))
+                handed.append(ops.estate.do(lambda: hand_index_on(ops, protocol)))
             return await real(question, *args, **more)
 
         ops.engine.target_client.answer = answer

@@ -209,7 +209,9 @@ class _Attempt:
             outcome = writer.get_extra_info("ssl_object")
             writer.write(self.request.head)
             head = await self._head(reader)
-            version, certificate = _tls(outcome) if outcome is not None else ("", None)
+            version, encoded = _tls(outcome) if outcome is not None else ("", None)
+        # beside the loop: a certificate may have as many names as a handshake holds
+        certificate = await asyncio.to_thread(_certificate, encoded) if encoded else None
         row = _row(head, place, {"own_address": str(own[0]), "tls": version, "certificate": certificate})
         return (row,), f"{self.request}\nsent from {own[0]} at {with_port(address, port)}\n\n{_shown(head)}"
 
@@ -363,10 +365,9 @@ def _context() -> ssl.SSLContext:
     return context
 
 
-def _tls(connection: ssl.SSLObject) -> tuple[str, Row | None]:
-    """The version, and what the certificate says of itself."""
-    encoded = connection.getpeercert(binary_form=True)
-    return connection.version() or "TLS", _certificate(encoded) if encoded else None
+def _tls(connection: ssl.SSLObject) -> tuple[str, bytes | None]:
+    """The version, and the certificate as it came."""
+    return connection.version() or "TLS", connection.getpeercert(binary_form=True)
 
 
 def _certificate(encoded: bytes) -> Row:
@@ -397,8 +398,8 @@ def _names(certificate: x509.Certificate) -> tuple[str, ...]:
         told = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
         return tuple(filter(None, (_common_name(certificate.subject),)))
-    names = [*told.get_values_for_type(x509.DNSName), *map(str, told.get_values_for_type(x509.IPAddress))]
-    return tuple(name[:_LONGEST_NAME] for name in names[:_MOST_NAMES])
+    names = [*told.get_values_for_type(x509.DNSName), *told.get_values_for_type(x509.IPAddress)[:_MOST_NAMES]]
+    return tuple(str(name)[:_LONGEST_NAME] for name in names[:_MOST_NAMES])
 
 
 def _row(head: h11.Response, place: tuple[str, int, tuple[str, ...], bool], more: Mapping[str, Cell]) -> Row:

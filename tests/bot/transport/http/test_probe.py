@@ -30,6 +30,7 @@ from bot.errors import (
 )
 from bot.transport.allowlist.web_probe import ANSWERS
 from bot.transport.client import TargetClient
+from bot.transport.http import probe
 from bot.transport.http.probe import LONGEST_LOCATION, MAX_HEAD, Prober
 from bot.transport.routing import Router
 from bot.transport.turns import asking_as
@@ -460,6 +461,18 @@ async def test_the_name_in_the_tls_hello_is_the_one_that_was_asked_for(authority
     assert row["certificate"]["names"] == ("www.corp.example", "10.1.0.5")
     assert row["certificate"]["issuer"] == "Practice World Root CA"
     assert not row["certificate"]["unreadable"]
+
+
+async def test_a_certificate_is_read_beside_the_loop(authority, monkeypatch):
+    """One of fourteen thousand addresses held it for a tenth of a second."""
+    reads, real = [], probe._certificate
+    monkeypatch.setattr(probe, "_certificate", lambda told: reads.append(threading.current_thread()) or real(told))
+    many = [f"10.1.{number // 250}.{number % 250}" for number in range(2_000)]
+    async with serving(tls=authority.server_context("www.corp.example", *many)) as server:
+        row, _ = await ask(server.port, tls=True)
+    assert len(row["certificate"]["names"]) == 50
+    assert len(reads) == 1
+    assert threading.main_thread() not in reads
 
 
 async def test_an_expired_certificate_is_told_and_not_judged(authority):
