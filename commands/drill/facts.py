@@ -12,7 +12,7 @@ from bot.api.facts import Known, Unknown, value_of, values_of
 from bot.api.query_client import QueryClient
 from bot.api.sources import Source
 from commands.continuity.facts import HostFacts, QuorumFacts, look_at_quorum, look_at_replicas, place_nodes, service_of
-from commands.drill.sides import Lost, Pair, find_pair, named_ends
+from commands.drill.sides import Lost, Pair, apart, find_pair, named_ends
 from commands.sources.backup_state import Backup, ask_backup_products, backup_state
 from commands.sources.capacity import free_memory, logical_processors, memory_use, processor_counts
 from commands.sources.certificates import certificate_end
@@ -111,7 +111,7 @@ async def find_drill_facts(target: Target, ask: QueryClient) -> DrillFacts:
         for nodes in told
     ]
     hosts = {place.casefold(): one for place, one in zip(places, looked, strict=True)}
-    machines = tuple(find_pair(name, places, hosts) for name in service.guests)
+    machines = apart([find_pair(name, places, hosts) for name in service.guests])
     pairs = [one for one in machines if isinstance(one, Pair)]
     known = [end for pair in pairs for end in (pair.home, pair.away)]
     away = hosts[places[-1].casefold()]

@@ -357,7 +357,7 @@ def _room(facts: DrillFacts, direction: Direction) -> Iterator[Gate]:
         assert not isinstance(counts, Unknown)
         assert not isinstance(processors, Unknown)
         held, wanted = memory.get(pair.vm_id), counts.get(pair.vm_id)
-        if not held or not wanted:
+        if held is None or wanted is None or held <= 0 or wanted <= 0:
             yield _gate(says, None, f"{source.on} does not tell how much memory {pair.name} holds")
             return
         if wanted > processors:

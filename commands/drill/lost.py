@@ -50,7 +50,7 @@ def lost_gates(target: Target, service: Service, facts: DrillFacts) -> tuple[Gat
     ends = [end for each in found.values() for end in each]
     return (
         _is_silent(service.places[0], facts),
-        *(_one_replica(name, service.places[1], each, facts) for name, each in found.items()),
+        *(_one_replica(name, service.places[1], each, facts, ends) for name, each in found.items()),
         *(_names_its_primary(name, each[0]) for name, each in found.items() if len(each) == 1),
         *no_backup_gates(dict.fromkeys(end.on for end in ends), facts),
         *quorum_gates(target, facts),
@@ -136,7 +136,7 @@ def _has_answered(host: HostFacts) -> bool:
     return host.node.build is not None or not all(isinstance(one, Unknown) for one in told)
 
 
-def _one_replica(name: str, away: str, ends: Sequence[End], facts: DrillFacts) -> Gate:
+def _one_replica(name: str, away: str, ends: Sequence[End], facts: DrillFacts, of_all: Sequence[End]) -> Gate:
     says = GateText(
         f"{name} has one replica in {away}, which is off",
         f"{name} does not have exactly one replica in {away} that is off",
@@ -156,6 +156,8 @@ def _one_replica(name: str, away: str, ends: Sequence[End], facts: DrillFacts) -
         where = join_names(end.on for end in ends) or "no host"
         return Gate.of(says, GateOutcome.BLOCKED, f"it is on {where}", answerable=False)
     (end,) = ends
+    if sum(one.guest.vm_id == end.guest.vm_id for one in of_all) > 1:
+        return Gate.of(says, GateOutcome.BLOCKED, f"{end.on} lists it by another name as well", answerable=False)
     if end.is_replica is None or end.guest.power is Power.UNKNOWN:
         return Gate.of(says, GateOutcome.NOT_KNOWN, f"{end.on} did not report its mode and state", answerable=False)
     is_so = end.is_replica and end.guest.power is Power.OFF

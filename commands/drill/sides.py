@@ -122,6 +122,20 @@ def find_pair(name: str, places: Sequence[str], hosts: Mapping[str, Sequence[Hos
     return Pair(home.guest.name, home.guest.vm_id, home, away)
 
 
+def apart(machines: Sequence[Pair | Lost]) -> tuple[Pair | Lost, ...]:
+    """The same machines, without those that a host lists by several of their names: one machine is not failed over twice."""
+    names: dict[str, list[str]] = {}
+    for one in machines:
+        if isinstance(one, Pair):
+            names.setdefault(one.vm_id, []).append(one.name)
+    return tuple(
+        Lost(one.name, f"{join_names(names[one.vm_id])} are one machine there", known=True)
+        if isinstance(one, Pair) and len(names[one.vm_id]) > 1
+        else one
+        for one in machines
+    )
+
+
 def named_ends(name: str, hosts: Iterable[HostFacts]) -> list[End]:
     """Find every end of that name; what is only there for a test failover is none."""
     return [

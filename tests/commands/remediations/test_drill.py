@@ -408,6 +408,8 @@ REFUSED = [
     ("dr01", {"Win32_ComputerSystem": [{"NumberOfLogicalProcessors": "2"}]}, "memory and processors", "BLOCKED", "dr01 only 2"),
     ("dr01", {"Win32_OperatingSystem": [{"BuildNumber": "17763", "FreePhysicalMemory": "4300000"}]}, "memory and processors", "BLOCKED", "stay free"),
     ("hv01", {"Msvm_SummaryInformation": GONE}, "memory and processors", "NOT_KNOWN", "hv01"),
+    ("hv01", {"Msvm_SummaryInformation": [{"Name": VM, "MemoryUsage": "-4096", "NumberOfProcessors": "4"}]}, "memory and processors", "NOT_KNOWN", "hv01"),
+    ("hv01", {"Msvm_SummaryInformation": [{"Name": VM, "MemoryUsage": "4096", "NumberOfProcessors": "-4"}]}, "memory and processors", "NOT_KNOWN", "hv01"),
     ("hv01", {"Win32_ShadowCopy": GONE}, "No backup is running on hv01", "NOT_KNOWN", ""),
 ]  # fmt: skip
 
@@ -459,6 +461,23 @@ async def test_two_machines_that_clean_to_one_key_are_kept_apart(planned):
         script[on, "Msvm_ComputerSystem"][-1]["ElementName"] = "crm_01"
     made = await planned(script, service=replace(SERVICE, guests=("crm-01", "crm_01")))
     assert len({step.key for step in made.steps}) == 23
+
+
+@pytest.mark.parametrize(
+    ("only", "says"),
+    [("both", "crm-01, crm-02 are one machine there"), ("lost", "dr01 lists it by another name as well")],
+)
+async def test_one_machine_that_is_listed_by_two_names_is_not_failed_over_twice(planned, only, says):
+    """Both names led to steps of one key, and the whole answer was a bug."""
+    script = at_home()
+    for on in ("hv01", "dr01"):
+        rows = script[on, "Msvm_ComputerSystem"]
+        script[on, "Msvm_ComputerSystem"] = [*rows, rows[-1] | {"ElementName": "crm-02"}]
+    if only == "lost":
+        script = {key: GONE if key[0] == "hv01" else rows for key, rows in script.items()}
+    made = await planned(script, only, service=replace(SERVICE, guests=("crm-01", "crm-02")))
+    assert not made.groups
+    assert says in made.reason
 
 
 async def test_an_inventory_that_names_one_place_or_no_guests_makes_no_drill(planned):

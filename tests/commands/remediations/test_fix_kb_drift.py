@@ -154,6 +154,7 @@ STATES = [{"Name": f"hv0{number}", "State": "0"} for number in (1, 3, 4, 5, 6)]
         ([*STATES[1:], {"Name": "hv01", "State": "1"}], False),
         ([*STATES[1:], {"Name": "hv01", "State": "3"}], False),
         ([*STATES[1:], {"Name": "hv07", "State": "0"}], False),
+        ([*STATES[1:], STATES[1]], False),
         (STATES[1:], False),
     ],
 )
