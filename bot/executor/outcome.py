@@ -110,8 +110,8 @@ def _ends(run: Run, at: StepInstance, intent: BegunStep, fate: SendResult) -> da
 def _ended_at(run: Run, at: StepInstance, intent: BegunStep, fate: SendResult) -> datetime:
     """When an act has ended at the latest, whoever sent it.
 
-    Its intent may bear the time of another machine, whose clock is behind: what would be sent again is waited for by this one's
-    clock alone, from when nobody else could send it any more.
+    Its intent may bear the time of another machine, or of a clock that was put right since: what would be sent again is waited for
+    by the clock as it is now alone, from when nobody else could send it any more.
     """
     longest = timedelta(seconds=_longest(run, at))
     if fate.fresh or run.locked_at is None or not at.step.repeatable:

@@ -65,8 +65,7 @@ class Run:
         not_before: when it is worth trying again to start it, where only time is missing.
         measured: how it stood when the plan was made afresh, in the words of that plan.
         must_lead: raises LedgerError where another process may be the one that runs what was decided.
-        locked_at: by the clock of this machine, from when on no other one could send anything of it; None where all processes
-            that could have sent something go by this clock.
+        locked_at: by the clock of this machine, from when on no other process could send anything of it.
         decided: the entries in which people approved it, or let it go on.
         unasked: no external record could be read when it was taken up; until one can, nothing is started.
     """

@@ -379,7 +379,7 @@ class Scheduler:
             return
         self._locks[run.ticket] = lock
         run.must_lead = lock.must_be_held
-        run.locked_at = self._parts.clock() if self._parts.ledger.shared is not None else None
+        run.locked_at = self._parts.clock()
         try:
             await self._run_locked(run, lock)
         finally:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -207,6 +207,19 @@ class Clock:
         await asyncio.sleep(0)
 
 
+class OtherClock:
+    """That of another machine, or one that was set: the same time, some seconds ahead or behind."""
+
+    def __init__(self, clock, ahead):
+        self._clock, self._ahead = clock, timedelta(seconds=ahead)
+
+    def __call__(self):
+        return self._clock() + self._ahead
+
+    async def sleep(self, seconds):
+        await self._clock.sleep(seconds)
+
+
 class Names:
     async def find(self, name):
         cluster = {"hv": "prod", "br": "branch"}.get(name[:2].casefold())
@@ -342,6 +355,12 @@ class Bench:
             task.cancel()
         await asyncio.gather(*self.runner._tasks.values(), return_exceptions=True)
         self.runner._only.close()
+        self.runner = self.new_runner()
+
+    def goes_by(self, clock):
+        """From now on it goes by this clock."""
+        self.ledger._clock = clock
+        self.parts = replace(self.parts, clock=clock, sleep=clock.sleep)
         self.runner = self.new_runner()
 
     def kinds(self, ticket):

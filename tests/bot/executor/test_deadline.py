@@ -7,7 +7,19 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
-from scripted_world import APPROVER, OPERATOR, POLICY, by_hand, command, is_now, reset_plan, simple, step
+from scripted_world import (
+    APPROVER,
+    OPERATOR,
+    POLICY,
+    OtherClock,
+    by_hand,
+    command,
+    is_now,
+    reset_plan,
+    simple,
+    state,
+    step,
+)
 
 from bot.api.actions import ManualStep
 from bot.api.plan import Gate, GateOutcome, Group, OpenQuestion, Step
@@ -312,3 +324,32 @@ async def test_an_answer_counts_for_the_run_that_follows_and_not_for_what_a_pers
     if ends == "voided":
         assert world.order == []
         assert f"the approver's answer has expired: {CRM}" in bench.last(ticket).reason
+
+
+async def test_a_clock_that_is_put_right_while_the_bot_is_down_has_nothing_sent_again_that_is_under_way(
+    benches, world, clock
+):
+    """By the time of its intent alone the action was over when the next life asked about it."""
+
+    def plan(on, _facts):
+        return simple(on, replace(step("a", on, within=600, a="1"), before=state(on), repeatable=True))
+
+    bench = benches(plans={"pause": plan})
+    ticket = await bench.approved("/pause hv03")
+    world.faults = [("slow", 50)]
+    sent, real = asyncio.Event(), world.change
+
+    async def change(action, seconds):
+        await real(action, seconds)
+        sent.set()
+        await asyncio.Event().wait()
+
+    world.change = change
+    await bench.runner.tick()
+    await sent.wait()
+    world.change = real
+    await bench.dies()
+    bench.goes_by(OtherClock(clock, 300))
+    await bench.runs(2)
+    assert bench.last(ticket).kind == "done"
+    assert all(times == 1 for times in world.acts.values()), world.order

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 
 import psycopg
 import pytest
-from scripted_world import APPROVER, OPERATOR, OTHER, Request, is_now, simple, state, step
+from scripted_world import APPROVER, OPERATOR, OTHER, OtherClock, Request, is_now, simple, state, step
 
 from bot.api.plan import Step
 from bot.errors import LedgerError, TicketError
@@ -206,19 +205,6 @@ async def test_what_an_act_comes_to_is_refused_once_another_bot_has_taken_the_ru
     assert first.ledger.verify().holds
 
 
-class OtherClock:
-    """That of another machine: the same time, some seconds ahead or behind."""
-
-    def __init__(self, clock, ahead):
-        self._clock, self._ahead = clock, timedelta(seconds=ahead)
-
-    def __call__(self):
-        return self._clock() + self._ahead
-
-    async def sleep(self, seconds):
-        await self._clock.sleep(seconds)
-
-
 @pytest.mark.parametrize("ahead", [-300, 30, 300])
 async def test_whose_clock_is_ahead_waits_all_the_same_until_an_act_can_have_ended(benches, world, clock, admin, ahead):
     """By the time of its intent alone the act of the other bot was over, so it was sent again while it was under way."""
@@ -226,10 +212,7 @@ async def test_whose_clock_is_ahead_waits_all_the_same_until_an_act_can_have_end
         "pause": lambda on, _: simple(on, replace(step("a", on, within=600, a="1"), before=state(on), repeatable=True))
     }
     first, second = benches(plans=plans), benches(plans=plans)
-    there = OtherClock(clock, ahead)
-    second.ledger._clock = there
-    second.parts = replace(second.parts, clock=there, sleep=there.sleep)
-    second.runner = second.new_runner()
+    second.goes_by(OtherClock(clock, ahead))
     await first.runner.tick()
     ticket = await first.approved("/pause hv03")
     world.faults = [("slow", 50)]
