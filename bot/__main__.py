@@ -13,6 +13,7 @@ import typer
 
 from bot.cli.audit_commands import audit
 from bot.cli.ledger_commands import ledger
+from bot.cli.plain_help import PlainTyper
 from bot.errors import HvopsError, UsageError
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 # Production installs no practice environment, and is offered none. The group is that of `bot.cli.lab_plugin`.
 HAS_LAB = bool(entry_points(group="hvops.practice"))
 
-app = typer.Typer(
+app = PlainTyper(
     name="hvops",
     help="The Hyper-V on-call runbook: look before you touch, approve exactly what runs, prove what happened.",
     add_completion=False,
@@ -34,7 +35,9 @@ app.add_typer(ledger, name="ledger")
 
 SettingsFile = Annotated[
     Path | None,
-    typer.Option("--settings", help="Settings file (default: $HVOPS_SETTINGS, then /etc/hvops/settings.toml)."),
+    typer.Option(
+        "--settings", metavar="FILE", help="Settings file (default: $HVOPS_SETTINGS, then /etc/hvops/settings.toml)."
+    ),
 ]
 
 
@@ -164,7 +167,9 @@ def doctor(
     migrate: Annotated[
         str,
         typer.Option(
-            "--migrate", metavar="VM", help="Only report which live-migration method is proved, also for this guest."
+            "--migrate",
+            metavar="VM",
+            help="Only report which live-migration method is proved, and whether for this guest.",
         ),
     ] = "",
 ) -> None:
@@ -195,14 +200,17 @@ def record(
 
 @audit.command(short_help="Verify the whole ledger.")
 def verify(
-    file: Annotated[Path | None, typer.Argument(help="A copy (default: the bot's own ledger).")] = None,
+    file: Annotated[Path | None, typer.Argument(metavar="FILE", help="A copy (default: the bot's own ledger).")] = None,
     *,
     settings: SettingsFile = None,
-    key: Annotated[Path | None, typer.Option("--key", help="Key file (default: the one in the settings).")] = None,
+    key: Annotated[
+        Path | None, typer.Option("--key", metavar="FILE", help="Key file (default: the one in the settings).")
+    ] = None,
     anchors: Annotated[
         list[Path] | None,
         typer.Option(
             "--anchors",
+            metavar="FILE",
             help="Anchor file, text copied from the audit channel, or a Slack export (ZIP, folder or file); default: the anchor file in the settings. May be repeated.",
         ),
     ] = None,
@@ -228,12 +236,17 @@ def manifest() -> None:
 @app.command(hidden=not HAS_LAB, short_help="Open the practice Slack in a browser.")
 def demo(
     *,
-    port: Annotated[int, typer.Option(help="Port of the page, on loopback; 0 picks a free one.")] = 8321,
+    port: Annotated[
+        int, typer.Option(metavar="PORT", help="Port of the page, on loopback; 0 picks a free one.")
+    ] = 8321,
     scenario: Annotated[
         str, typer.Option(metavar="NAME", help="The scenario to begin with, as in `hvops ask --lab`.")
     ] = "",
     directory: Annotated[
-        Path | None, typer.Option(help="Keep settings, ledger and logs there. By default they are deleted at the end.")
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="Keep settings, ledger and logs there. By default they are deleted at the end."
+        ),
     ] = None,
     no_bot: Annotated[
         bool, typer.Option("--no-bot", help="Start no bot: run your own, one or several, with the settings it names.")

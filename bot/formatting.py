@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 
 _GUID = r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"
 _ID = re.compile(rf":?{_GUID}")
+_ISO = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:[.][0-9]{1,6})?(?:[+]00:00|Z)")
+_KINDS = {"vmm": "VMM", "load-balancer": "load balancer", "audit-policy": "audit policy of"}
 _ABBREVIATIONS = {"kb": "KB", "uefi": "UEFI", "vm": "VM", "vms": "VMs"}
 
 
@@ -15,6 +17,23 @@ def format_time(at: str) -> str:
     """A time of an entry: "23:08 UTC on 2026-03-02"."""
     moment = datetime.fromisoformat(at).astimezone(UTC)
     return f"{moment:%H:%M} UTC on {moment:%Y-%m-%d}"
+
+
+def cell_text(cell: object) -> str:
+    """One value of a row that was read: an empty one says so, a time is in UTC and says so; any other as it is."""
+    if cell is None or cell == "":
+        return "empty"
+    if isinstance(cell, str) and _ISO.fullmatch(cell):
+        try:
+            return f"{datetime.fromisoformat(cell):%Y-%m-%d %H:%M:%S} UTC"
+        except ValueError:
+            return cell
+    return str(cell)
+
+
+def column_text(name: str) -> str:
+    """What a column is called: hvops' own names are words ("reason_code" is "reason code"), those of Windows stay as they are."""
+    return name.replace("_", " ") if name.islower() else name
 
 
 def at_most(seconds: float) -> str:
@@ -42,6 +61,17 @@ def command_title(command: str) -> str:
     return _spoken(command, str.capitalize)
 
 
+def clauses(parts: Iterable[str]) -> str:
+    """Readings and reasons as one sentence: each once, empty ones left out, with no full stop before a semicolon."""
+    return "; ".join(dict.fromkeys(bare for part in parts if (bare := without_stop(part))))
+
+
+def without_stop(says: str) -> str:
+    """A sentence that goes on behind its end: in brackets, or in a row of others."""
+    bare = says.rstrip()
+    return bare if bare.endswith("..") else bare.removesuffix(".")
+
+
 def sentence(command: str) -> str:
     """A command that begins a sentence: `fix-missing-vm` is "Fix missing VM"."""
     told = _spoken(command, str)
@@ -53,11 +83,25 @@ def _spoken(command: str, word: Callable[[str], str]) -> str:
 
 
 def format_locks(locks: Iterable[str]) -> str:
-    """What a change holds: "cluster:prod" is "cluster prod", "kept:soak:prod" is "soak prod"."""
-    return ", ".join(lock.removeprefix("kept:").replace(":", " ", 1) for lock in sorted(locks)) or "none"
+    """What a change holds: "cluster:prod" is "cluster prod", "vmm:vmm" is "VMM vmm", "kept:soak:prod" is "soak prod"."""
+    return ", ".join(map(_lock, sorted(locks))) or "none"
 
 
 def short_locks(locks: Iterable[str]) -> str:
-    """The same without GUIDs, each once: "vmm:vmm:1174…" is "vmm vmm (one object of it)". The whole names stand in the plan."""
-    told = dict.fromkeys(_ID.sub(" (one object of it)", lock) for lock in sorted(locks))
-    return ", ".join(format_locks([lock]) for lock in told) or "none"
+    """The same without GUIDs, each once: "vmm:vmm:1174…" is "one object of VMM vmm", and nothing beside the whole of it.
+
+    The whole names stand in the plan.
+    """
+    held = sorted(locks)
+    parts = {lock: _ID.sub("", lock) for lock in held}
+    told = dict.fromkeys(
+        _lock(whole) if whole == lock else f"one object of {_lock(whole)}"
+        for lock, whole in parts.items()
+        if whole == lock or whole not in parts
+    )
+    return ", ".join(told) or "none"
+
+
+def _lock(lock: str) -> str:
+    kind, _, name = lock.removeprefix("kept:").partition(":")
+    return f"{_KINDS.get(kind, kind)} {name}".rstrip()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import html
+import re
 import shlex
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,18 @@ DEFAULT_STORY = "stuck-writer"
 HANGING = "hv05"
 SLACK_AWAY = 10.0  # seconds for which "Drop Slack" refuses new connections: long enough to be seen
 ALERTED_BY = "monitoring"
+_UTC = re.compile(r"\b([01][0-9]|2[0-3]):([0-5][0-9]) UTC\b")
+
+
+def in_mrkdwn(alert: str, now: datetime) -> str:
+    """An alert as monitoring posts it: its times, of the last 24 hours and in UTC, are each reader's own."""
+
+    def token(found: re.Match[str]) -> str:
+        at = now.astimezone(UTC).replace(hour=int(found[1]), minute=int(found[2]), second=0, microsecond=0)
+        at -= timedelta(days=1) if at > now else timedelta()
+        return f"<!date^{int(at.timestamp())}^{{time}}|{found[0]}>"
+
+    return _UTC.sub(token, html.escape(alert, quote=False))
 
 
 class DemoSession:
@@ -67,7 +81,7 @@ class DemoSession:
             self._clear()
             alert = estate.do(estate.world.alert)
             if alert:
-                self.slack.alert(html.escape(alert, quote=False), name=ALERTED_BY)
+                self.slack.alert(in_mrkdwn(alert, estate.do(lambda: estate.world.now)), name=ALERTED_BY)
             self._met = False
             if self._command:
                 self.bot.start(self._command(estate.settings_path), estate.directory / "bot.log")

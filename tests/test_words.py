@@ -78,6 +78,8 @@ def _comments(text: str) -> str:
 
 def found_in(pattern: dict[str, Any], where: str, text: str) -> list[str]:
     """Each place of a text where a pattern is found, with words around it; without those that are excepted."""
+    if where and not fnmatch(where, pattern.get("in", "*")):
+        return []
     free = [one["text"] for one in pattern.get("except", ()) if fnmatch(where, one["in"])]
     hits = []
     for hit in re.finditer(pattern["finds"], text):

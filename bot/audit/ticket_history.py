@@ -10,7 +10,7 @@ from typing import Any
 from bot.api.plan import Gate, GateOutcome
 from bot.audit.rows import NO_NAMES, kind_in_words, name_in, named
 from bot.errors import HvopsError, LedgerError
-from bot.formatting import format_locks, format_time
+from bot.formatting import cell_text, column_text, format_locks, format_time
 from bot.ledger import Entry
 from bot.ledger.entries import (
     Approved,
@@ -231,7 +231,7 @@ def _whole_plan(entry: Entry) -> tuple[str, ...]:
 
 
 def _pairs(row: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in row.items())
+    return ", ".join(f"{column_text(name)} {cell_text(value)}" for name, value in row.items())
 
 
 def _says(said: EntryData, kind: str, policy: str, steps: Mapping[str, str]) -> str:

@@ -3,6 +3,7 @@
 ask           one line, one report
 plan_preview  a remediation's plan as it would be proposed; nothing is proposed or decided here
 render        a report as text
+plain_help    help without the types of a parser
 layout        lines for a terminal of any width: no word, path or id is ever broken
 console       what could move a cursor or hide text, made visible
 os_user       who sits there: the operating-system user

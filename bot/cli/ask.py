@@ -136,8 +136,7 @@ def draw(outcome: Outcome, person: Person, shape: OutputOptions, roles: Roles, s
 def _preview_code(shown: Preview) -> int:
     """0 for a plan that could be proposed or that nobody needs, 3 where an approver would have to answer what is not known."""
     if not shown.decides:
-        needless = WELL if shown.made.plan.is_done_already else FINDINGS
-        return exit_code(shown.answered.report) or needless
+        return WELL if shown.made.plan.is_done_already else exit_code(shown.answered.report) or FINDINGS
     return UNKNOWN if shown.made.plan.open_questions else WELL
 
 

@@ -53,6 +53,8 @@ _NUMBER = re.compile(r"[0-9]{1,18}")  # what SQLite can hold
 MOST_NOTES = 20
 _DAYS = {"today": 0, "yesterday": 1}  # days back
 _APART = frozenset({"report", "evidence", "samples", "answer"})  # fields that are shown apart, or not at all
+_MARK = "\ufeff"  # by which a spreadsheet knows that a file is UTF-8
+_PAGE = 200  # entries that a list reads at once
 _HEADS = 100  # `anchor` entries, for the newest that can be read
 COLUMNS = (*("seq", "at", "kind", "outcome", "why", "name", "actor", "ticket", "what", "target", "line", "says"),)
 
@@ -97,21 +99,61 @@ def build_filter(plain: Filter, who: str | None, what: str | None, word: str | N
     return replace(plain, ticket=ticket.upper() if ticket else None, who=who, command=command, outcome=outcome)
 
 
-def print_list(reader: Reader, wanted: Filter, limit: int) -> None:
-    """The newest matching entries, oldest of them first, one line each. Raises UsageError where there is no such ticket."""
+def print_list(reader: Reader, wanted: Filter, limit: int, *, whole: bool = False) -> None:
+    """The newest matching entries, oldest of them first, one line each.
+
+    Args:
+        reader: the ledger.
+        wanted: which entries.
+        limit: how many of them.
+        whole: also which buttons were pressed, and where messages were put; so it is where kinds are named.
+
+    Raises:
+        UsageError: there is no such ticket.
+    """
     _must_exist(reader, wanted)
-    found = list(reversed(reader.find(wanted, limit)))
+    found, hidden = _newest(reader, wanted, limit, whole=whole or bool(wanted.kind))
     out = console()
     rows = []
     book = _Book(reader)
     for entry, who, policy in book.told(found):
         id_ = entry.actor.rpartition("/")[2]  # the team stands in the entry itself: `audit show`
         told = f"{who} ({id_})" if who != id_ else id_
-        row = (f"{entry.seq:>5}", format_short_time(entry.at), kind_in_words(entry, policy), told, says(entry))
+        kind = kind_in_words(entry, policy)
+        row = (f"{entry.seq:>5}", format_short_time(entry.at), entry.ticket or "", kind, told, says(entry))
         rows.append([styled(cell) for cell in row])
-    print_rows(out, rows, ("Entry", "When", "What", "Who", "Says"))
+    print_rows(out, rows, ("Entry", f"When ({zone_of(found)})", "Ticket", "What", "Who", "Says"))
     more = " Older ones: --limit, --until." if len(found) == limit else ""
-    print_text(out, styled(f"{len(found)} {'entry' if len(found) == 1 else 'entries'}.{more}", "dim"))
+    print_text(out, styled(f"{plural(len(found), 'entry', 'entries')}.{more}", "dim"))
+    _print_hidden(out, hidden)
+
+
+def zone_of(entries: Iterable[Entry]) -> str:
+    """What the zone of this terminal is called at the times of these entries: "UTC", "EST"; several around a change of clocks."""
+    zones = {datetime.fromisoformat(entry.at).astimezone().strftime("%Z") for entry in entries}
+    return "/".join(sorted(zones)) or datetime.now(UTC).astimezone().strftime("%Z")
+
+
+def _newest(reader: Reader, wanted: Filter, limit: int, *, whole: bool) -> tuple[list[Entry], int]:
+    """The newest that match, oldest of them first, and how many about presses and messages were left out between them."""
+    found: list[Entry] = []
+    hidden = 0
+    while len(found) < limit and (page := reader.find(wanted, max(limit, _PAGE))):
+        for entry in page:
+            if len(found) == limit:
+                break
+            if whole or not is_plumbing(entry):
+                found.append(entry)
+            else:
+                hidden += 1
+        wanted = replace(wanted, before=page[-1].seq)
+    return found[::-1], hidden
+
+
+def _print_hidden(out: Console, hidden: int) -> None:
+    if hidden:
+        told = f"{plural(hidden, 'entry', 'entries')} about presses and messages not shown: --all."
+        print_text(out, styled(told, "dim"))
 
 
 def print_one(reader: Reader, what: str, *, evidence: bool, whole: bool = False) -> None:
@@ -124,7 +166,7 @@ def print_one(reader: Reader, what: str, *, evidence: bool, whole: bool = False)
     if entry is None:
         raise UsageError(f"There is no entry “{what}”. Write a number such as 1285, or a ticket such as T-412.")
     ((_, who, policy),) = _Book(reader).told([entry])
-    head = f"Entry {entry.seq}, {format_time(entry.at)}: {kind_in_words(entry, policy)} by {_with_id(who, entry.actor)}"
+    head = f"Entry {entry.seq}, {format_time(entry.at)} {zone_of([entry])}: {kind_in_words(entry, policy)} by {_with_id(who, entry.actor)}"
     print_text(out, styled(head, "bold"))
     told = [(name, value) for name, value in entry.fields.items() if name not in _APART and value not in (None, "")]
     print_rows(out, [(styled(f"  {name:<12}"), styled(_short(value))) for name, value in told])
@@ -141,6 +183,8 @@ def export(reader: Reader, wanted: Filter, shape: str, output: Path | None) -> N
         return
     try:
         with private_text(output) as file:
+            if shape != "jsonl":
+                file.write(_MARK)
             _write(reader, wanted, shape, file)
     except OSError as error:
         raise UsageError(f"{output} cannot be written: {error.strerror}.") from None
@@ -179,6 +223,8 @@ def _with_digest(entry: Entry, said: EntryData) -> str:
     """What an entry says for itself: its line, why, and of a plan its digest."""
     if isinstance(said, Done) and said.measured:
         return f"{said.message}. After: {'; '.join(said.measured)}"
+    if isinstance(said, AnchorPosted):
+        return f"head of entry {said.head} published"
     known = said.known if isinstance(said, Interrupted) else ""
     digest = f"plan {said.digest[:8]}" if isinstance(said, (Proposed, Approved)) else ""
     place = f"The ledger goes on in {said.address}." if isinstance(said, Moved) else ""
@@ -224,12 +270,9 @@ def _print_ticket(out: Console, reader: Reader, ticket: str, *, whole: bool) -> 
     now = (state.end or str(state.state)) if state else "unknown"
     if state and now == TicketState.APPROVED and not state.second_person:
         now = "confirmed"
-    print_text(out, styled(f"{ticket}: {now}", "bold"))
+    print_text(out, styled(f"{ticket}: {now} · times in {zone_of(entries)}", "bold"))
     print_rows(out, rows)
-    if hidden := len(entries) - len(shown):
-        print_text(
-            out, styled(f"{plural(hidden, 'entry', 'entries')} about presses and messages not shown: --all.", "dim")
-        )
+    _print_hidden(out, len(entries) - len(shown))
 
 
 def _print_answer(out: Console, reader: Reader, entry: Entry, *, evidence: bool) -> None:
@@ -285,7 +328,7 @@ def _when(place: Place, seq: int) -> str:
     try:
         with Reader(place) as reader:
             entry = reader.entry(seq)
-        return f" ({format_time(entry.at)})" if entry else ""
+        return f" ({format_time(entry.at)} {zone_of([entry])})" if entry else ""
     except Exception:  # noqa: BLE001 - whatever was done to that entry, the verdict must be printed
         return ""
 
@@ -296,10 +339,11 @@ def _write(reader: Reader, wanted: Filter, shape: str, file: IO[str]) -> None:
             told = _plain(entry, who, policy)
             file.write(escape_control_chars(json.dumps(told, ensure_ascii=False, separators=(",", ":"))) + "\n")
         return
-    writer = csv.writer(file)
+    writer, book = csv.writer(file), _Book(reader)
     writer.writerow((*COLUMNS, "mac"))
-    for entry, who, policy in _Book(reader).told(reader.every(wanted)):
+    for entry, who, policy in book.told(reader.every(wanted)):
         told = _plain(entry, who, policy) | {"target": entry.target, "line": entry.line, "says": says(entry)}
+        told |= {name: told[name] or value for name, value in book.about(entry).items()}
         writer.writerow([*(spreadsheet_cell(visible(str(told[name] or ""))) for name in COLUMNS), entry.mac.hex()])
 
 
@@ -311,11 +355,24 @@ class _Book:
         self._reader = reader
         self._names: dict[str, str] = {}
         self._policies: dict[str, str] = {}
+        self._about: dict[str, Mapping[str, str]] = {}
 
     def told(self, entries: Iterable[Entry]) -> Iterator[tuple[Entry, str, str]]:
         """Each entry, with the name of who wrote it, and the policy of its ticket ("" without one)."""
         for entry in entries:
             yield entry, named(entry, self._known(entry))[1], self._policy(entry)
+
+    def about(self, entry: Entry) -> Mapping[str, str]:
+        """What the ticket of an entry is about, so that a row of a decision or an end can be read by itself; {} without one."""
+        if entry.ticket is None:
+            return {}
+        if entry.ticket not in self._about:
+            proposal = self._reader.proposal(entry.ticket)
+            row = row_of(proposal) if proposal is not None and proposal.kind in KINDS else None
+            self._about[entry.ticket] = (
+                {"what": row.what, "target": proposal.target or "", "line": proposal.line} if row and proposal else {}
+            )
+        return self._about[entry.ticket]
 
     def _known(self, entry: Entry) -> Mapping[str, str]:
         if not name_in(entry) and entry.actor not in self._names:

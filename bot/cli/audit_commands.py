@@ -10,9 +10,10 @@ from typing import Annotated
 
 import typer
 
+from bot.cli.plain_help import PlainTyper
 from bot.errors import UsageError
 
-audit = typer.Typer(
+audit = PlainTyper(
     help="Read and verify the ledger.",
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -21,24 +22,33 @@ audit = typer.Typer(
 
 SettingsFile = Annotated[
     Path | None,
-    typer.Option("--settings", help="Settings file (default: $HVOPS_SETTINGS, then /etc/hvops/settings.toml)."),
+    typer.Option(
+        "--settings", metavar="FILE", help="Settings file (default: $HVOPS_SETTINGS, then /etc/hvops/settings.toml)."
+    ),
 ]
 File = Annotated[Path | None, typer.Option("--file", metavar="FILE", help="Read this copy, not the bot's own ledger.")]
-Kind = Annotated[list[str] | None, typer.Option("--kind", help="asked, answered, refused, approved … May be repeated.")]
-Actor = Annotated[str | None, typer.Option("--actor", help="Id of a user: T01/U02, or os:ops1.")]
-TicketId = Annotated[str | None, typer.Option("--ticket", help="T-412")]
-Target = Annotated[str | None, typer.Option("--target", help="Cluster or host.")]
-Command = Annotated[str | None, typer.Option("--what", help="A command, of the entry or of its ticket: drain-node.")]
+Kind = Annotated[
+    list[str] | None,
+    typer.Option("--kind", metavar="KIND", help="asked, answered, refused, approved … May be repeated."),
+]
+Actor = Annotated[str | None, typer.Option("--actor", metavar="ID", help="Id of a user: T01/U02, or os:ops1.")]
+TicketId = Annotated[str | None, typer.Option("--ticket", metavar="TICKET", help="Such as T-412.")]
+Target = Annotated[str | None, typer.Option("--target", metavar="NAME", help="Cluster or host.")]
+Command = Annotated[
+    str | None,
+    typer.Option("--what", metavar="COMMAND", help="A command such as drain-node: of the entry, or of its ticket."),
+]
 Outcome = Annotated[
     str | None,
     typer.Option(
         "--outcome",
-        help="answered, no-plan, refused (or not-allowed, not-understood, blocked, too-late …), open, done, failed …",
+        metavar="OUTCOME",
+        help="answered, no-plan, open, done, failed …; or refused, or one kind of it: not-allowed, blocked, too-late …",
     ),
 ]
 Who = Annotated[
     str | None,
-    typer.Option("--who", help="A user, by name or id: who asked, or who decided on a proposal."),
+    typer.Option("--who", metavar="USER", help="A user, by name or id: who asked, or who decided on a proposal."),
 ]
 _WHEN = "2026-03-01, 2026-03-01T23:05, today, yesterday, or how far back: 24h, 7d."
 Since = Annotated[
@@ -68,7 +78,10 @@ def list_entries(
     outcome: Outcome = None,
     since: Since = None,
     until: Until = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many of the newest entries to show.")] = 20,
+    limit: Annotated[
+        int, typer.Option("--limit", "-n", metavar="N", min=1, help="How many of the newest entries to show.")
+    ] = 20,
+    whole: Annotated[bool, typer.Option("--all", help="Also show what was pressed and posted.")] = False,
 ) -> None:
     """List the newest entries, in time order."""
     from bot.cli import audit as work
@@ -77,12 +90,12 @@ def list_entries(
     plain = Filter(kind, actor, ticket, target, work.moment("--since", since), work.moment("--until", until))
     wanted = work.build_filter(plain, who, what, outcome)
     with work.open_reader(file, settings) as reader:
-        work.print_list(reader, wanted, limit)
+        work.print_list(reader, wanted, limit, whole=whole)
 
 
 @audit.command(short_help="Show one entry, or the history of a ticket.")
 def show(
-    what: Annotated[str, typer.Argument(help="An entry's number, or a ticket: 1285, T-412.")],
+    what: Annotated[str, typer.Argument(metavar="WHAT", help="An entry's number, or a ticket: 1285, T-412.")],
     *,
     file: File = None,
     settings: SettingsFile = None,
@@ -99,11 +112,14 @@ def show(
 @audit.command(short_help="Search entries, reports and raw answers.")
 def search(
     words: Annotated[
-        list[str], typer.Argument(help="Words that must all occur in the entry, its report or its evidence.")
+        list[str],
+        typer.Argument(metavar="WORDS", help="Words that must all occur in the entry, its report or its evidence."),
     ],
     file: File = None,
     settings: SettingsFile = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many of the newest entries to show.")] = 20,
+    limit: Annotated[
+        int, typer.Option("--limit", "-n", metavar="N", min=1, help="How many of the newest entries to show.")
+    ] = 20,
 ) -> None:
     """Search everything that was asked, said and answered, raw answers included."""
     from bot.cli import audit as work
@@ -118,9 +134,11 @@ def export(
     *,
     file: File = None,
     settings: SettingsFile = None,
-    shape: Annotated[Format, typer.Option("--format", help="CSV for a spreadsheet, or JSON lines.")] = Format.csv,
+    shape: Annotated[
+        Format, typer.Option("--format", metavar="csv|jsonl", help="CSV for a spreadsheet, or JSON lines.")
+    ] = Format.csv,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Output file (default: standard output).")
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Output file (default: standard output).")
     ] = None,
     sqlite: Annotated[
         Path | None,

@@ -9,7 +9,9 @@ from typing import Annotated
 
 import typer
 
-ledger = typer.Typer(
+from bot.cli.plain_help import PlainTyper
+
+ledger = PlainTyper(
     help="Move the ledger into a database.",
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -27,7 +29,11 @@ def move(
     *,
     settings: Annotated[
         Path | None,
-        typer.Option("--settings", help="Settings file (default: $HVOPS_SETTINGS, then /etc/hvops/settings.toml)."),
+        typer.Option(
+            "--settings",
+            metavar="FILE",
+            help="Settings file (default: $HVOPS_SETTINGS, then /etc/hvops/settings.toml).",
+        ),
     ] = None,
     take_back: Annotated[
         bool,

@@ -37,7 +37,8 @@ def print_report(console: Console, report: Report, footer: str) -> None:
         _print_table(console, report.table)
     for note in (*report.notes, *report.background):
         print_text(console, styled(note, "dim"))
-    answered = f"{report.answered} of {report.asked} {report.of} {report.did} · " if report.asked else ""
+    of = report.of.removesuffix("s") if report.asked == 1 else report.of
+    answered = f"{report.answered:,} of {report.asked:,} {of} {report.did} · " if report.asked else ""
     print_text(console, styled(f"{answered}{footer}", "dim"))
 
 
@@ -69,8 +70,7 @@ def _rows(report: Report) -> Iterator[Row]:
     for finding in report.findings:
         yield from _finding(finding)
     for one in report.unanswered:
-        kind = "" if one.kind in one.why.lower() else f"{one.kind}: "
-        yield UNKNOWN, "UNKNOWN", one.target, f"{kind}{one.why}" + (f" {one.remedy}" if one.remedy else "")
+        yield UNKNOWN, "UNKNOWN", one.target, (one.why or one.kind) + (f" {one.remedy}" if one.remedy else "")
     for fine in report.fine:
         yield FINE, fine.word, *_well(fine, report.of)
     for remedy in report.remedies:

@@ -235,8 +235,9 @@ class QuerySession:
         finally:
             self._end(question.on)
         by = question.on if answer.by.casefold() == question.on.casefold() else f"{question.on} via {answer.by}"
-        # A program's output reads well as it is.
-        shown = "" if isinstance(question, (RunReader, GuestRunReader)) else await _beside(format_rows, answer)
+        # A program's output reads well as it is; what an API sends is one line of JSON, as long as the list in it.
+        is_output = isinstance(question, (RunReader, GuestRunReader)) and not (answer.rows and _is_json(answer.raw))
+        shown = "" if is_output else await _beside(format_rows, answer)
         self.evidence.append(Evidence(by, describe(question), self._within(answer.raw), rendered=self._within(shown)))
         return replace(answer, asked=answer.asked or asked, answered=answer.answered or datetime.now(UTC))
 
@@ -286,6 +287,10 @@ async def _beside(work: Callable[[Rows], T], answer: QueryResult) -> T:
     """Work on rows, on a thread where there is so much that others would notice: one row can have a million cells."""
     is_much = len(answer.rows) > _FEW or len(answer.raw) > _SHORT
     return await asyncio.to_thread(work, answer.rows) if is_much else work(answer.rows)
+
+
+def _is_json(raw: str) -> bool:
+    return raw.lstrip()[:1] in {"{", "["}
 
 
 def _retrieved(done: asyncio.Future[Target]) -> None:

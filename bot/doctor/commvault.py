@@ -20,5 +20,5 @@ async def backup_product(out: Connections) -> list[DoctorCheck]:
     try:
         rows = (await out.target_client.answer(RunReader(COMMVAULT, "commvault active jobs"))).rows
     except TargetError as error:
-        return [fail(COMMVAULT, f"{error.kind}: {error.message}", error.hint or _RIGHTS)]
+        return [fail(COMMVAULT, error.message, error.hint or _RIGHTS)]
     return [ok(COMMVAULT, f"login works, active jobs listed: {len(rows)}")]

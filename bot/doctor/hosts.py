@@ -149,8 +149,7 @@ def _of_finding(finding: Finding, target: str) -> DoctorCheck:
 
 def _of_unknown(command: str, one: Unknown) -> DoctorCheck:
     """What nobody knows is not well, so it fails."""
-    kind = "" if one.kind in one.why.lower() else f"{one.kind}: "
-    return fail(command, f"{kind}{one.why}", one.remedy, on=one.target)
+    return fail(command, one.why or one.kind, one.remedy, on=one.target)
 
 
 def _without_secrets(check: DoctorCheck, mask: Redactor) -> DoctorCheck:

@@ -122,12 +122,12 @@ async def check_admin(target_client: TargetClient, host: str) -> DoctorCheck:
     try:
         rows = (await target_client.answer(RunReader(host, _AUDIT_POLICY))).rows
     except AuthenticationFailed as error:
-        return blocks_remediations(fail(what, f"{error.kind}: {error.message}", error.hint or _RESTART, on=host))
+        return blocks_remediations(fail(what, error.message, error.hint or _RESTART, on=host))
     except TargetFault as error:
         says = f"is no elevated administrator there: auditpol: {error.message}"
         return blocks_remediations(fail(what, says, _RESTART, on=host))
     except TargetError as error:
-        return warn(what, f"not known what it may: {error.kind}: {error.message}", error.hint, on=host)
+        return warn(what, f"not known what it may: {error.message}", error.hint, on=host)
     return ok(what, f"an elevated administrator: auditpol lists {len(rows)} subcategories", on=host)
 
 
@@ -177,7 +177,7 @@ async def _service(out: Connections, host: str, vmm: str) -> DoctorCheck:
             )
         ).rows
     except TargetError as error:
-        return blocks_remediations(fail(what, f"{host}: {error.kind}: {error.message}", error.hint, on=vmm))
+        return blocks_remediations(fail(what, f"{host}: {error.message}", error.hint, on=vmm))
     if not rows:
         says, do = f"{host} has no service {VMM_SERVICE}", f"Correct host below [vmm.{vmm}]."
         return blocks_remediations(fail(what, says, do, on=vmm))

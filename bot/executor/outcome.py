@@ -29,7 +29,7 @@ from bot.executor.polling import (
 )
 from bot.executor.record_check import NOTE_SECONDS
 from bot.executor.run import Cancelled, Run
-from bot.formatting import format_time
+from bot.formatting import clauses, format_time
 from bot.ledger.entries import Outcome
 from bot.serialization import evidence_to_bytes
 from bot.tickets.conditions import same_rows
@@ -243,7 +243,7 @@ async def _conclude(run: Run, at: StepInstance, result: StepResult, fate: SendRe
     if result.verdict is StepStatus.DONE:
         basis, why = _basis(run, at)
         more |= {"basis": basis} if basis else {}
-        says = "; ".join(part for part in (says, why) if part)
+        says = clauses((says, why))
     outcome = Outcome(
         result="done" if result.verdict is StepStatus.DONE else "failed",
         message=says,
@@ -310,4 +310,4 @@ async def _kept(run: Run, seen: CheckResult) -> str:
 
 def _said(fate: SendResult, seen: CheckResult) -> str:
     """The reply and the state, each where it says something."""
-    return "; ".join(part for part in dict.fromkeys((fate.says.rstrip("."), seen.says)) if part)
+    return clauses((fate.says, seen.says))

@@ -14,6 +14,7 @@ from bot.api.queries import Query
 from bot.api.rows import Rows
 from bot.api.sources import Source
 from bot.executor.context import RunContext
+from bot.formatting import clauses, without_stop
 from bot.serialization import Evidence
 from bot.tickets.conditions import Images, is_terminal_failure, meaning, progress_text, unmet
 from bot.tickets.readings import NOT_MEASURED, describe_reading
@@ -88,8 +89,8 @@ async def look_at(parts: RunContext, checks: Sequence[Check], images: Images) ->
         for check, one in zip(checks, found, strict=True)
         if one.is_ is CheckState.FAILED or check.question not in over
     ]
-    says = "; ".join(dict.fromkeys(one.why for one in telling if one.why))
-    until = "; ".join(dict.fromkeys(one.until for one in found if one.until))
+    says = clauses(one.why for one in telling)
+    until = clauses(one.until for one in found)
     return CheckResult(state, says, tuple(look.evidence), until, tuple(dict.fromkeys(one.reading for one in found)))
 
 
@@ -165,7 +166,7 @@ def time_to_settle(checks: Sequence[Check]) -> int:
 def not_measured(check: Check, silent: Unknown) -> str:
     """What stands in place of a reading where nobody answered."""
     what = f", whether {check.description}" if check.description else ""
-    return f"{NOT_MEASURED}{what} ({silent.target}: {silent.why})"
+    return f"{NOT_MEASURED}{what} ({silent.target}: {without_stop(silent.why)})"
 
 
 def _judged(check: Check, rows: Rows, images: Images) -> _Judged:
@@ -173,7 +174,7 @@ def _judged(check: Check, rows: Rows, images: Images) -> _Judged:
     if not why:
         return _Judged(CheckState.MET, "", "", reading)
     never = is_terminal_failure(check, rows, images)
-    whole = _in_words(check, "; ".join(why), never=never, because=meaning(check, rows) if never else "")
+    whole = _in_words(check, clauses(why), never=never, because=meaning(check, rows) if never else "")
     state = CheckState.FAILED if never else CheckState.UNMET
     return _Judged(state, whole, _until(check, rows, images) or whole, reading)
 

@@ -20,7 +20,8 @@ def no_plan(made: PlannedChange, unanswered: Sequence[Unknown] = ()) -> Report:
     held = made.plan.blocking_gates
     where = made.target or made.line
     said, first = _said(made.plan)
-    is_said = bool(held) and held[0].sentence.casefold() in made.plan.reason.casefold()
+    is_needless = not held and made.plan.reason.startswith(_NOTHING)
+    is_said = is_needless or (bool(held) and held[0].sentence.casefold() in made.plan.reason.casefold())
     if said:
         title = said
         lead = (_first(first, where, held=bool(held)),) if first else ()
@@ -28,7 +29,7 @@ def no_plan(made: PlannedChange, unanswered: Sequence[Unknown] = ()) -> Report:
     elif held:
         title = f"No plan yet for {where}: {held[0].finding}"
         findings = tuple(_holds(where, gate) for gate in held)
-    elif made.plan.reason.startswith(_NOTHING):  # only said where it is known, whoever else was silent
+    elif is_needless:  # only said where it is known, whoever else was silent
         title, _, rest = made.plan.reason.partition(". ")
         title, findings = title.rstrip("."), (Finding(Severity.NOTE, "ALSO", where, rest),) if rest else ()
     elif unanswered:

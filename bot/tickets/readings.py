@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from bot.api.plan import Check, CompareToBefore, Expect
 from bot.api.rows import Cell, Row, Rows
+from bot.formatting import cell_text, clauses, column_text
 from bot.tickets.conditions import Images, comparable, describe_terms, matches, unmet, with_embedded
 
 NOT_MEASURED = "not measured"
@@ -40,7 +41,7 @@ def describe_reading(check: Check, rows: Rows, images: Images) -> str:
     ):
         return _shortened(f"{check.question.on}: {read}", _LONGEST)  # a comparison says itself what is different
     means = f"not met: {check.description}" if check.description else "not as expected"
-    return _shortened(f"{means} ({'; '.join(why)})", _LONGEST)
+    return _shortened(f"{means} ({clauses(why)})", _LONGEST)
 
 
 def rows_in_words(rows: Sequence[Row]) -> str:
@@ -91,7 +92,11 @@ def _one_row(now: Row, before: Row, columns: tuple[str, ...]) -> str:
     """One row that was one before: column by column."""
     names = columns or sorted(before, key=lambda name: name.casefold() not in _NAMES)
     same = [name for name in names if comparable(now, (name,)) == comparable(before, (name,))]
-    other = [f"{name} was {_cell(before.get(name))}, is {_cell(now.get(name))}" for name in names if name not in same]
+    other = [
+        f"{column_text(name)} was {_cell(before.get(name))}, is {_cell(now.get(name))}"
+        for name in names
+        if name not in same
+    ]
     told = [f"unchanged: {_pairs(before, same)}"] if same else []
     told += [f"changed: {'; '.join(other)}"] if other else []
     return "; ".join(told)
@@ -135,17 +140,15 @@ def _row(row: Row, shared: frozenset[str]) -> str:
 
 
 def _pairs(row: Row, names: Sequence[str]) -> str:
-    return ", ".join(f"{_cell(name)} {_cell(row.get(name))}" for name in names)
+    return ", ".join(f"{_cell(column_text(name))} {_cell(row.get(name))}" for name in names)
 
 
 def _cell(cell: Cell) -> str:
-    if cell is None or cell == "":
-        return "empty"
     if isinstance(cell, Mapping):
         return _shortened(", ".join(f"{name} {_cell(part)}" for name, part in cell.items()), _CELL) or "empty"
     if isinstance(cell, (tuple, list)):
         return _shortened(", ".join(map(_cell, cell)), _CELL) or "none"
-    return _shortened(" ".join(str(cell).split()), _CELL)
+    return _shortened(" ".join(cell_text(cell).split()), _CELL)
 
 
 def short_reading(text: str) -> str:

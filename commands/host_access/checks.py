@@ -52,7 +52,7 @@ def check_login(host: str, system: OperatingSystem | Unknown) -> Verdict:
             return NotKnown(LOGIN, system)
         means = "The first query was refused, so nothing else was checked on this host."
         does = system.remedy or RIGHTS
-        return finding(Severity.FAULT, LOGIN, host, f"{system.kind}: {system.why}", means=means, by_hand=does)
+        return finding(Severity.FAULT, LOGIN, host, system.why, means=means, by_hand=does)
     if not str(system):
         says = "login works, but Win32_OperatingSystem returned no data"
         return finding(Severity.WARNING, LOGIN, host, says, by_hand=RIGHTS)
@@ -146,7 +146,7 @@ def check_cluster(host: str, cluster: str | Unknown) -> Verdict:
 
 def check_nodes(cluster: str, unfound: Unknown) -> Verdict:
     """Why a cluster did not name its nodes."""
-    return not_known(CLUSTER, cluster, unfound, unfound.kind)
+    return not_known(CLUSTER, cluster, unfound)
 
 
 def check_vm_ids(cluster: str, vm_ids: tuple[str, ...] | Unknown) -> Verdict:

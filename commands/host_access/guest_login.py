@@ -97,7 +97,7 @@ def check_guest_login(name: str, facts: GuestLoginFacts) -> Verdict:
     if says_no(told):
         means = f"It was the one guest of {name} that was asked, so that no lockout comes nearer."
         does = told.remedy or RIGHTS
-        return finding(Severity.FAULT, GUEST_LOGIN, guest, f"{told.kind}: {told.why}", means=means, by_hand=does)
+        return finding(Severity.FAULT, GUEST_LOGIN, guest, told.why, means=means, by_hand=does)
     others = [one.guest.name for one, _ in facts.asked[:-1]]
     also = f" Nor did {join_names(others)} answer." if others else ""
     return NotKnown(GUEST_LOGIN, Unknown(guest, told.kind, f"{told.why}{also}", told.remedy))

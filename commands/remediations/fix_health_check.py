@@ -218,7 +218,7 @@ def _describe(told: AfterRun) -> tuple[str, ...]:
     if not isinstance(answer, Known):
         return (f"How many real servers are up is not known: {answer.why}",)
     up = sum(get_str(row, "status").casefold() == UP.casefold() for row in answer.value)
-    return (f"{up} of {pluralize(len(answer.value), 'real server')} up.",)
+    return (f"{up} of {pluralize(len(answer.value), 'real server')} up",)
 
 
 def _look(args: Args) -> tuple[Remedy, ...]:

@@ -216,7 +216,7 @@ def _silent(found: find_missing_vms.Facts) -> tuple[Unknown, ...]:
 def _mend(args: Args, facts: Facts, chosen: Resolved) -> Plan:
     look = (Remedy("Find Missing VMs", f"/find-missing-vms {chosen.server}"),)
     if why := refusal(chosen.record):
-        return no_plan(why, remedies=look)
+        return no_plan(why, remedies=look, is_done_already=chosen.record.verdict is RecordStatus.AGREES)
     repair = _repair(args, facts, chosen)
     if isinstance(repair, str):
         return no_plan(repair, remedies=look)

@@ -90,7 +90,7 @@ def begin(world: World) -> None:
     _leftover_snapshot(world)
     failed_drain(world, timedelta(minutes=12))
     world.set_alert(
-        f"Backup: job {JOB} (hv03, 11 guests) is pending since {world.now - FAILED:%H:%M}. Error Code: {WRITERS_BAD}",
+        f"Backup: job {JOB} (hv03, 11 guests) has been pending since {world.now - FAILED:%H:%M} UTC. Error Code: {WRITERS_BAD}",
         lambda: facts(world, job),
         [
             Action("free-2gb", f"Free 2 GB on {FULL_GUEST} C:", lambda: _free(world), lambda: not _has_space(world)),

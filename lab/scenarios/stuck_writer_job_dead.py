@@ -63,7 +63,7 @@ def begin(world: World) -> None:
     vmms = world.node(NODE).service("vmms")
     world.prefilled = f"/check-writers {NODE}"
     world.set_alert(
-        f"Backup: job {JOB} (hv03, 11 guests) was killed at {world.now - KILLED:%H:%M}. New jobs on hv03 do not get on.",
+        f"Backup: job {JOB} (hv03, 11 guests) was killed at {world.now - KILLED:%H:%M} UTC. New jobs on hv03 hang.",
         lambda: facts(world, world.jobs[max(world.jobs)]),
         [
             Action(

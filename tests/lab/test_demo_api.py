@@ -3,13 +3,14 @@
 import asyncio
 import sys
 import threading
+from datetime import UTC, datetime
 
 import pytest
 from aiohttp import ClientSession
 
 from lab.demo import verify_command
 from lab.demo_api import DemoApi
-from lab.demo_session import DemoSession
+from lab.demo_session import DemoSession, in_mrkdwn
 from lab.slack.server import FakeSlack
 
 WAITS = (sys.executable, "-c", "import time; time.sleep(60)")
@@ -117,3 +118,11 @@ async def test_what_is_asked_of_a_world_is_answered_before_another_takes_its_pla
     assert answer.status == 200
     await beginning
     assert stage.estate.story == "healthy"
+
+
+@pytest.mark.parametrize(("told", "day"), [("22:47", 2), ("23:30", 1)])
+def test_a_time_in_an_alert_is_each_readers_own(told, day):
+    now = datetime(2026, 3, 2, 23, 5, tzinfo=UTC)
+    at = datetime(2026, 3, day, int(told[:2]), int(told[3:]), tzinfo=UTC)
+    says = in_mrkdwn(f"R&D: pending since {told} UTC.", now)
+    assert says == f"R&amp;D: pending since <!date^{int(at.timestamp())}^{{time}}|{told} UTC>."

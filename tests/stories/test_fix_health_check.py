@@ -61,8 +61,7 @@ async def test_down_because_of_the_check_and_then_up(balanced, capfd):
         await ops.clicks(plan, "Approve", who="approver")
         await ops.recorded("done", 1)
         assert (
-            "2 of 2 real servers up."
-            in next(entry for entry in ops.ledger() if entry.kind == "done").fields["measured"]
+            "2 of 2 real servers up" in next(entry for entry in ops.ledger() if entry.kind == "done").fields["measured"]
         )
         assert settings(ops) == before | {"CheckUse1.1": "Y", "CheckHost": "ntrip.surveyor.example"}
         assert ops.estate.world.asked == ["loadmaster: modvs CheckHost=ntrip.surveyor.example CheckUse1.1=1 vs=1"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from bot.api.command import CHECK_RESULT
-from bot.formatting import duration
+from bot.formatting import clauses, duration
 from bot.ledger import Entry
 from bot.ledger.entries import Cancelled, Failed, Voided
 from bot.slack.outbound import limits
@@ -154,7 +154,7 @@ def _fields(card: TicketView) -> Iterator[Block]:
 
 def _state(read: Sequence[str]) -> str:
     """What was read, in a line. mrkdwn."""
-    return escape(truncate("; ".join(read) or NOT_MEASURED, _STATE))
+    return escape(truncate(clauses(read) or NOT_MEASURED, _STATE))
 
 
 def _arrived(card: TicketView) -> Iterator[tuple[str, str]]:

@@ -121,14 +121,14 @@ def finding_text(finding: Finding) -> str:
 def unknown_texts(unanswered: Sequence[Unknown]) -> Iterator[str]:
     """Who did not answer: alone in full, several of one kind together, each with its reason."""
     ordered = sorted(unanswered, key=lambda one: one.kind)
-    for kind, group in groupby(ordered, key=lambda one: one.kind):
+    for _, group in groupby(ordered, key=lambda one: one.kind):
         same = list(group)
         if len(same) == 1:
             one = same[0]
             yield f"*UNKNOWN {escape(one.target)}:* {escape(_joined(one.why or one.kind, one.remedy))}"
             continue
         advice = dict.fromkeys(one.remedy for one in same if one.remedy)
-        lines = [f"*UNKNOWN ({len(same)}), {escape(kind)}:*", *_reasons(same), *(escape(do) for do in advice)]
+        lines = [f"*UNKNOWN ({len(same)}):*", *_reasons(same), *(escape(do) for do in advice)]
         yield "\n".join(lines)
 
 
@@ -151,7 +151,7 @@ def report_text(report: Report) -> str:
         for one in report.findings
     ]
     parts += [
-        f"UNKNOWN {seen(one.target)}: {seen(_joined(one.kind, one.why, one.remedy))}" for one in report.unanswered
+        f"UNKNOWN {seen(one.target)}: {seen(_joined(one.why or one.kind, one.remedy))}" for one in report.unanswered
     ]
     parts += [
         f"{seen(fine.word)}: {' '.join(map(seen, fine.targets))} {seen(fine.summary)}".rstrip() for fine in report.fine

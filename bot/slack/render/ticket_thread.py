@@ -12,7 +12,7 @@ from typing import Any
 
 from bot.api.plan import CompareToBefore
 from bot.api.rows import CellError
-from bot.formatting import duration
+from bot.formatting import cell_text, clauses, column_text, duration
 from bot.ledger import Entry
 from bot.ledger.entries import Intent, Interrupted, Outcome, Resumed, StepConfirmed
 from bot.ledger.ticket_state import ENDS
@@ -170,7 +170,7 @@ def _outcome(card: TicketView, entry: Entry) -> str:
         lines.append(escape(truncate(outcome.message, _SAYS)))
     states = _states(card, place, before, outcome.after)
     if outcome.measured and outcome.result == DONE and not states:
-        lines.append(f"Measured: {escape(truncate('; '.join(outcome.measured), _SAYS))}")
+        lines.append(f"Measured: {escape(truncate(clauses(outcome.measured), _SAYS))}")
     lines += states
     if outcome.event_log_note:
         lines.append(escape(truncate(outcome.event_log_note, _SAYS)))
@@ -227,7 +227,9 @@ def _row(row: Mapping[str, Any], shared: frozenset[str]) -> str:
     """A row without what is the same in all of them."""
     own = {name: value for name, value in row.items() if name not in shared}
     return (
-        str(*own.values()) if shared and len(own) == 1 else ", ".join(f"{name} {value}" for name, value in own.items())
+        cell_text(*own.values())
+        if shared and len(own) == 1
+        else ", ".join(f"{column_text(name)} {cell_text(value)}" for name, value in own.items())
     )
 
 

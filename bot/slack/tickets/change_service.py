@@ -18,6 +18,7 @@ from bot.executor.context import RunContext, TicketChange
 from bot.executor.permissions import recheck_roles
 from bot.executor.polling import CheckState, look_at
 from bot.executor.run import Run
+from bot.formatting import clauses
 from bot.ledger import Entry, Filter, TicketRow, TicketSummary
 from bot.ledger.ticket_state import OPEN, TicketState
 from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent
@@ -149,7 +150,7 @@ class Changes:
             CheckState.UNMET: "not done",
             CheckState.FAILED: "failed",
         }
-        says = seen.says or "; ".join(seen.readings)
+        says = seen.says or clauses(seen.readings)
         return [f"Step {at.number}, {at.step.description}: {words[seen.is_]}" + (f": {says}" if says else "")]
 
     async def open_tickets(self, person: Person) -> tuple[list[tuple[TicketRow, str, str]], int]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import shutil
 import sqlite3
+import time
 from datetime import UTC, datetime
 
 import newer_version
@@ -96,6 +98,29 @@ def test_list_is_one_line_for_each_entry_oldest_first(audit):
     assert all(len(line) <= 80 for line in ended.out.splitlines())
 
 
+def test_a_list_leaves_out_presses_and_messages_unless_they_are_asked_for(audit, folder):
+    with Ledger(folder / "ledger.db", folder / "ledger.key", folder / "anchors.txt", clock=lambda: NOON) as ledger:
+        for at in range(3):
+            ledger.append("bot", entry_data("shown", {"what": "answer", "place": "C1", "ts": f"1.{at}"}))
+    assert numbers_in(audit("list").out) == list("12345678")
+    assert "3 entries about presses and messages not shown: --all." in audit("list").out
+    assert numbers_in(audit("list", "-n", "2").out) == ["7", "8"]
+    assert numbers_in(audit("list", "-n", "2", "--all").out) == ["10", "11"]
+    assert numbers_in(audit("list", "--kind", "shown").out) == ["9", "10", "11"]
+
+
+def test_a_list_names_the_zone_of_its_times_and_the_tickets(audit, monkeypatch):
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    lines = words_of(audit("list").out)
+    assert lines[0] == "Entry When (JST) Ticket What Who Says"
+    assert [line.split()[3] for line in lines if " proposed " in line] == ["T-1"]
+    assert words_of(audit("show", "T-1").out)[0] == "T-1: running · times in JST"
+    assert " JST: " in audit("show", "2").out
+    monkeypatch.undo()
+    time.tzset()
+
+
 @pytest.mark.parametrize(
     ("words", "numbers"),
     [
@@ -172,7 +197,7 @@ def test_a_report_that_was_dropped_is_said_to_be(audit, folder):
 
 def test_a_ticket_is_shown_as_its_story(audit):
     lines = words_of(audit("show", "t-1").out)
-    assert lines[0] == "T-1: running"
+    assert re.fullmatch(r"T-1: running · times in \S+", lines[0])
     assert [line.split()[3] for line in lines[1:]] == ["proposed", "approved", "started", "intent", "outcome"]
     assert lines[1].endswith("/reset-writer hv03 plan 9f3c41aa")
     assert lines[-1].endswith("step drain: done, 11 moved")
@@ -209,7 +234,7 @@ def test_what_an_approver_answered_is_shown_as_their_words(answered):
 def test_what_an_approver_answered_is_exported_whole(answered, tmp_path):
     file = tmp_path / "out.csv"
     assert answered("export", "--format", "csv", "--output", file).code == 0
-    row = list(csv.DictReader(io.StringIO(file.read_text())))[-1]
+    row = list(csv.DictReader(io.StringIO(file.read_text("utf-8-sig"))))[-1]
     assert "answered: room of crm-03: “=1+1" in row["says"]
     assert "\x1b" not in file.read_text()
     told = tmp_path / "out.jsonl"
@@ -229,7 +254,7 @@ def test_what_is_not_there_is_refused(audit, what):
 def test_export_as_csv_opens_in_a_spreadsheet_and_runs_nothing(audit, folder):
     ended = audit("export", "--output", folder / "all.csv")
     assert ended.code == 0
-    with (folder / "all.csv").open(newline="", encoding="utf-8") as file:
+    with (folder / "all.csv").open(newline="", encoding="utf-8-sig") as file:
         rows = list(csv.DictReader(file))
     assert [row["seq"] for row in rows] == list("12345678")
     assert rows[2]["line"] == "/x ⟨U+001B⟩=1+1"
@@ -363,7 +388,7 @@ def test_an_export_has_the_name_the_outcome_and_the_reason(people_of):
         ("no plan", "Nothing to resume", "/resume-backup"),
         ("not allowed", "No role.", "/drain-node"),
         ("proposed", "", "/resume-backup"),
-        ("confirmed", "", ""),
+        ("confirmed", "", "/resume-backup"),
     ]
     told = [json.loads(line) for line in people_of("export", "--format", "jsonl").out.splitlines()]
     assert [(one["name"], one["outcome"]) for one in told][1:3] == [("olga", "no plan"), ("olga", "not allowed")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -34,6 +35,34 @@ def packages_loaded(*words: object) -> set[str]:
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return set(ast.literal_eval(ran.stderr))
+
+
+COMMANDS = (
+    "ask",
+    "run",
+    "worker",
+    "runs",
+    "stop",
+    "go",
+    "doctor",
+    "record",
+    "manifest",
+    "demo",
+    "audit",
+    "ledger",
+    "ledger move",
+)
+COMMANDS += tuple(f"audit {one}" for one in ("list", "show", "search", "export", "rebuild", "verify"))
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_help_fits_a_narrow_terminal_and_names_no_python_type(hvops, monkeypatch, command):
+    monkeypatch.setenv("COLUMNS", "80")
+    told = hvops(*command.split(), "--help").out
+    lines = told.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert not re.search(r"<(?:list|str|int|float|path|bool)|\[Path]|x[<>]=", told)
+    assert not [line for line in lines if re.search(r"[a-z0-9]-$|\.\.\.$", line) and not line.startswith("Usage:")]
 
 
 def test_help_imports_nothing_heavy():

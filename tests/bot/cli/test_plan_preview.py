@@ -114,6 +114,13 @@ def test_what_is_so_already_ends_with_0_so_that_a_script_can_ask_twice(hvops, he
     assert (told["exit_code"], told["no_plan"]) == (0, True)
 
 
+@pytest.mark.parametrize("line", ["/fix-missing-vm crm-01", "/reset-writer hv01"])
+def test_nothing_to_do_is_said_once_and_ends_with_0_whatever_else_is_silent(hvops, healthy, line):
+    told = json.loads(hvops("ask", "--settings", healthy, "--json", line).out)
+    assert (told["exit_code"], told["no_plan"]) == (0, True)
+    assert told["says"].count("Nothing to") == 1
+
+
 def test_what_cannot_be_done_now_is_not_done_already(hvops, healthy):
     ended = hvops("ask", "--settings", healthy, "/restart-service hv03 Spooler")
     assert ended.code == 1, ended.out

@@ -42,6 +42,7 @@ class World:
     rows: dict[str, list[dict[str, object]]] = field(default_factory=dict)
     errors: dict[str, Exception] = field(default_factory=dict)
     by: dict[str, str] = field(default_factory=dict)
+    raws: dict[str, str] = field(default_factory=dict)
     asked: list[object] = field(default_factory=list)
     cancelled: int = 0
     gates: dict[str, asyncio.Event] = field(default_factory=dict)
@@ -59,7 +60,8 @@ class World:
             except asyncio.CancelledError:
                 self.cancelled += 1
                 raise
-        return QueryResult(self.rows[question.on], f"raw {question.on}", self.by.get(question.on, question.on))
+        raw = self.raws.get(question.on, f"raw {question.on}")
+        return QueryResult(self.rows[question.on], raw, self.by.get(question.on, question.on))
 
 
 def nodes(on):
@@ -189,6 +191,14 @@ async def test_output_that_was_not_understood_is_kept():
     look = looking(World(errors={"hv01": OutputNotParsed("hv01", "it breaks off.", "Writer na")}))
     await look.query(Source(RunReader("hv01", "vssadmin list writers"), len))
     assert (look.evidence[0].query, look.evidence[0].raw) == ("vssadmin list writers", "Writer na")
+
+
+@pytest.mark.parametrize(("raw", "shown"), [('{"jobs": [{"id": 7}]}', "job: 7"), ("Writer name: 'System Writer'", "")])
+async def test_a_reply_in_json_is_shown_as_rows_and_a_programs_output_as_it_is(raw, shown):
+    world = World({"commvault": [{"job": 7}]}, raws={"commvault": raw})
+    look = looking(world)
+    await look.query(Source(RunReader("commvault", "commvault active jobs"), len))
+    assert (look.evidence[0].raw, look.evidence[0].rendered) == (raw, shown)
 
 
 async def test_memory_comes_from_the_ledger():

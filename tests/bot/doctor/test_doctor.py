@@ -60,7 +60,7 @@ def test_a_wrong_password_fails_the_login_and_nothing_else_is_tried(practice, ca
     assert code == 1
     found = by_what(checks)
     assert {check["status"] for check in found["login"]} == {"FAIL"}
-    assert all("login refused" in check["says"] and check["do"] for check in found["login"])
+    assert all("login was refused" in check["says"] and check["do"] for check in found["login"])
     assert "writers" not in found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -215,7 +216,7 @@ def test_a_report_as_checks():
         DoctorCheck(Status.FAIL, "login", "no.", "HV02", "b"),
         DoctorCheck(Status.WARN, "skewed", "late", "hv03, and a stranger", "m"),
         DoctorCheck(Status.SKIP, "noted", "so it is", "hv03"),
-        DoctorCheck(Status.FAIL, "look", "timed out: no answer in 20 s.", "hv04", "Wait."),
+        DoctorCheck(Status.FAIL, "look", "no answer in 20 s.", "hv04", "Wait."),
         DoctorCheck(Status.FAIL, "look", "It is odd.", "hv05"),
         DoctorCheck(Status.OK, "stable", "11 writers", "hv03"),
         DoctorCheck(Status.OK, "stable", "11 writers", "hv06"),
@@ -300,7 +301,7 @@ def test_of_a_cluster_that_does_not_answer_the_entry_hosts_are_examined(own_prac
     denied = [check for check in checks if check["what"] == "login" and check["status"] == "FAIL"]
     assert {check["on"] for check in denied} <= set(names)
     assert denied
-    assert all("login refused" in check["says"] and check["do"] for check in denied)
+    assert all(re.search("login|denied", check["says"]) and check["do"] for check in denied)
 
 
 def test_a_vmm_host_fails_for_no_lack_of_hyper_v(practice, capsys):
@@ -325,7 +326,7 @@ async def test_a_guest_that_refuses_is_told_and_no_other_is_asked(own_practice):
     own_practice.do(lambda: [world.trouble(name, "deny", on=True) for name in _guests(world)])
     found = [check for check in await examined(own_practice, "prod", "branch") if check.what == "guest login"]
     assert [check.status for check in found] == [Status.FAIL, Status.FAIL]
-    assert all("login refused" in check.says and check.do for check in found)
+    assert all(re.search("login|denied", check.says) and check.do for check in found)
 
 
 def _guests(world):

@@ -130,7 +130,7 @@ async def test_after_is_read_once_more_and_never_what_the_plan_expects(bench, wo
     await bench.runs()
     assert bench.last(ticket).data.measured == (
         "not as expected (a is 0, not 1)",
-        "not measured (br01: no answer in 20 s.)",
+        "not measured (br01: no answer in 20 s)",
         "name hv03: b 2",
     )
 

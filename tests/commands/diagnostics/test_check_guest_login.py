@@ -52,7 +52,7 @@ async def test_a_refused_login_is_a_fault_and_no_other_guest_is_asked(check, run
     assert report.title == f"prod: {guests[0]} does not let hvops in"
     (finding,) = report.findings
     assert (finding.severity, finding.status, finding.target) == (Severity.FAULT, "GUEST LOGIN", guests[0])
-    assert finding.summary.startswith("login refused: ")
+    assert "login refused" not in finding.summary
     assert not report.fine
 
 

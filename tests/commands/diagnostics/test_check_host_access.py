@@ -122,7 +122,7 @@ async def test_a_refused_login_is_a_fault_and_nothing_else_is_tried(check, hosts
             Severity.FAULT,
             "LOGIN",
             "hv05",
-            "login refused: it does not accept the password.",
+            "it does not accept the password.",
             (
                 ("Means", "The first query was refused, so nothing else was checked on this host."),
                 ("By hand", "Correct [credentials.reader]."),
@@ -142,7 +142,7 @@ async def test_a_cluster_that_refuses_the_login_is_a_fault(check):
     assert report.title == "prod: hvops cannot query everything it needs"
     (finding,) = report.findings
     assert (finding.severity, finding.status, finding.target) == (Severity.FAULT, "CLUSTER WMI", "prod")
-    assert finding.summary == "login refused: hv01: it does not accept the password."
+    assert finding.summary == "hv01: it does not accept the password."
     assert (report.asked, report.fine) == (0, ())
 
 

@@ -189,7 +189,7 @@ async def test_several_names_are_a_layout_by_hand():
 
 async def test_what_is_said_once_it_is_done():
     rows = ({"status": "Up"}, {"status": "Down"})
-    assert COMMAND.describe_after(AfterRun("lm01", {}, (Known(rows, NOW, NOW),))) == ("1 of 2 real servers up.",)
+    assert COMMAND.describe_after(AfterRun("lm01", {}, (Known(rows, NOW, NOW),))) == ("1 of 2 real servers up",)
     assert "not known" in COMMAND.describe_after(AfterRun("lm01", {}, (Unknown("lm01", "timed out", "none."),)))[0]
 
 

@@ -192,7 +192,7 @@ def test_full_guests_whole(full_guests):
         ["crm-03", "—", "—", "hv02"],
     ]
     assert table["rows"][2][2] == {"type": "raw_number", "value": 0.4, "text": "0.4"}
-    assert "*UNKNOWN (2), timed out:*\nsap-old-01, sap-old-02: No answer in 20 s." in said(message)
+    assert "*UNKNOWN (2):*\nsap-old-01, sap-old-02: No answer in 20 s." in said(message)
     assert "Full below: 1 GB" in said(message)
     assert buttons(message)[0] == ("Check Again", "hvops:look-again", "t0ken", "primary")
     assert ("Send CSV", "hvops:csv", "t0ken", None) in buttons(message)
