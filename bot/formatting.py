@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
-_GUID = r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"
-_ID = re.compile(rf":?{_GUID}")
+GUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
+_ID = re.compile(rf":?{GUID.pattern}")
 _ISO = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:[.][0-9]{1,6})?(?:[+]00:00|Z)")
 _KINDS = {"vmm": "VMM", "load-balancer": "load balancer", "audit-policy": "audit policy of"}
 _ABBREVIATIONS = {"kb": "KB", "uefi": "UEFI", "vm": "VM", "vms": "VMs"}

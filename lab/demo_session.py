@@ -24,6 +24,7 @@ BotCommand = Callable[[Path], Sequence[str]]
 DEFAULT_STORY = "stuck-writer"
 HANGING = "hv05"
 SLACK_AWAY = 10.0  # seconds for which "Drop Slack" refuses new connections: long enough to be seen
+_WRITTEN = {"vm": "VM", "kb": "KB", "uefi": "UEFI", "r2": "R2"}
 ALERTED_BY = "monitoring"
 _UTC = re.compile(r"\b([01][0-9]|2[0-3]):([0-5][0-9]) UTC\b")
 
@@ -153,7 +154,7 @@ class DemoSession:
             return {"state": "lost", "says": "The bot lost its connection to Slack. It connects again by itself."}
         if ended:
             return {"state": "restarting", "says": f"The bot {ended}. It starts again by itself."}
-        return {"state": "starting", "says": "The bot is starting; what you send now waits for it."}
+        return {"state": "starting", "says": "The bot is starting."}
 
     async def act(self, action: str) -> None:
         """Do something as a guest's administrator.
@@ -278,8 +279,8 @@ def _headers(message: Message) -> list[str]:
 
 
 def _title(story: str) -> str:
-    words = story.replace("-", " ").capitalize()
-    return words.replace(" vm", " VM")
+    first, *others = [_WRITTEN.get(word, word) for word in story.split("-")]
+    return " ".join([first[:1].upper() + first[1:], *others])
 
 
 def in_order() -> dict[str, str]:

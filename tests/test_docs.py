@@ -116,7 +116,9 @@ def test_the_glossary_is_in_order_and_says_each_word_once():
 
 def test_what_troubleshooting_quotes_is_said_by_the_bot_or_by_slack():
     text = (ROOT / "docs" / "troubleshooting.md").read_text("utf-8")
-    said = "\n".join(path.read_text("utf-8") for room in ("bot", "lab/slack") for path in (ROOT / room).rglob("*.py"))
+    said = "\n".join(
+        path.read_text("utf-8") for room in ("bot", "commands", "lab/slack") for path in (ROOT / room).rglob("*.py")
+    )
     said = re.sub(r'"\s*\n\s*f?"', "", said)  # a sentence over two lines
     for cells in rows(text):
         for quoted in re.findall(r"[\"`]([^\"`]+)[\"`]", cells[0].replace('failed with the error "', "")):

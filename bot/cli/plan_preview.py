@@ -74,7 +74,7 @@ def print_preview(out: Console, shown: Preview, named: str) -> None:
         )
     print_text(out, styled(f"What would run (up to {duration(longest_seconds(plan))}):", "bold"))
     for says, style in _steps(plan):
-        out.print(styled(says, style), soft_wrap=True)
+        print_text(out, styled(says, style), "    ")
     print_text(out, styled("What the approval signs:", "bold"))
     for line in plan_lines(plan, made.risk, made.version):
         if not line.startswith(("Check ", "Way back: ")):

@@ -32,9 +32,10 @@ def describe_reading(check: Check, rows: Rows, images: Images) -> str:
         images: step -> its before-image.
     """
     why = unmet(check, rows, images)
-    read = "; ".join(dict.fromkeys(_read(one, rows, images, is_said=bool(check.description)) for one in check.holds))
+    read = clauses(_read(one, rows, images, is_said=bool(check.description)) for one in check.holds)
     if not why:
-        return _shortened(f"{check.description} ({read})" if check.description else read, _LONGEST)
+        said = f"{check.description} ({read})" if check.description and read else check.description or read
+        return _shortened(said, _LONGEST)
     if all(
         isinstance(one, CompareToBefore) and one.same and not (one.nothing_new or one.tolerance) and one.step in images
         for one in check.holds
@@ -78,7 +79,8 @@ def _read(expected: Expect | CompareToBefore, rows: Rows, images: Images, *, is_
     if isinstance(expected, CompareToBefore):
         before = images.get(expected.step)
         if before is None or not expected.same or expected.nothing_new or expected.tolerance:
-            return rows_in_words([_narrow(row, expected.columns) for row in found])
+            new = [_narrow(row, expected.columns) for row in found]
+            return "" if is_said and all(map(_is_named_only, map(_without_ids, new))) else rows_in_words(new)
         return compare_rows(found, [row for row in before if matches(row, expected.where)], expected.columns)
     if expected.at_most == 0 and not found:
         which = "" if is_said or not expected.where else f" with {describe_terms(expected.where)}"
@@ -114,6 +116,11 @@ def _without_ids(row: Row) -> Row:
     """Without cells that hold a GUID, which tell a person nothing where words stand beside them; all of it if nothing else is left."""
     kept = {name: cell for name, cell in row.items() if not (isinstance(cell, str) and _GUID.search(cell))}
     return kept or row
+
+
+def _is_named_only(row: Row) -> bool:
+    """Whether a row without its ids has nothing left but its name: the words of the check say what is new about it."""
+    return all(name.casefold() in _NAMES for name in row)
 
 
 def _only(rows: Sequence[Row], columns: tuple[str, ...]) -> list[Row]:

@@ -10,7 +10,7 @@ from aiohttp import ClientSession
 
 from lab.demo import verify_command
 from lab.demo_api import DemoApi
-from lab.demo_session import DemoSession, in_mrkdwn
+from lab.demo_session import DemoSession, _title, in_mrkdwn
 from lab.slack.server import FakeSlack
 
 WAITS = (sys.executable, "-c", "import time; time.sleep(60)")
@@ -40,7 +40,7 @@ async def test_the_world_says_what_the_page_draws(web):
     assert world["estate"] == "prod: 6 nodes, 64 guests · branch: 4 nodes, 56 guests"
     assert {"about": "test-tfs-01 C:", "says": "0 MB free of 80 GB"} in world["facts"]
     assert [one["key"] for one in world["actions"]] == ["free-2gb", "end-job", "suspend-job"]
-    assert world["bot"] == {"state": "starting", "says": "The bot is starting; what you send now waits for it."}
+    assert world["bot"] == {"state": "starting", "says": "The bot is starting."}
     assert "audit verify" in world["tour"]["steps"][-1]["shell"]
 
 
@@ -126,3 +126,11 @@ def test_a_time_in_an_alert_is_each_readers_own(told, day):
     at = datetime(2026, 3, day, int(told[:2]), int(told[3:]), tzinfo=UTC)
     says = in_mrkdwn(f"R&D: pending since {told} UTC.", now)
     assert says == f"R&amp;D: pending since <!date^{int(at.timestamp())}^{{time}}|{told} UTC>."
+
+
+@pytest.mark.parametrize(
+    ("story", "title"),
+    [("stuck-writer", "Stuck writer"), ("kb-drift-2008-r2", "KB drift 2008 R2"), ("redeploy-uefi", "Redeploy UEFI")],
+)
+def test_a_scenario_is_called_as_the_field_writes_it(story, title):
+    assert _title(story) == title

@@ -35,6 +35,7 @@ HASTY = (ROOT / "tests" / "lab" / "page" / "hasty_bot.py").read_text("utf-8")
 WIDTHS = {1400: 900, 390: 844}  # pixels: a desk and a phone -> their heights
 TALL = 6_000  # pixels: a whole card is drawn, however long it is
 PATIENCE = 60_000  # milliseconds
+PLACEHOLDER = re.compile(r"<(?:address|digest|folder|hash|n|port|seconds|ts|version)>")  # of tests/snapshots
 
 
 @dataclass
@@ -76,6 +77,8 @@ class Desk:
         for width, page in self.pages.items():
             found = message(page, header)
             await found.wait_for()
+            if left := PLACEHOLDER.search(await found.inner_text()):
+                raise Error(f"{name}: {left[0]} stands where a value belongs")
             await page.set_viewport_size({"width": width, "height": TALL})
             await still(found, self.path(name, width))
             await page.set_viewport_size({"width": width, "height": WIDTHS[width]})

@@ -61,7 +61,6 @@ VARIES = (
     (r"(?m)^\d+ <hash>", "<n> <hash>"),
     (r"\b(hv01|br01) in \d+\.\d ms", r"\1 in <n> ms"),  # how long hvops itself takes to connect
     (r'"seconds": \d+\.\d', '"seconds": "<seconds>"'),
-    (r"(?m) +$", ""),
     (r"(Audit channel:\*?) (?:told up to|nothing to tell)[^·\\\n\"]*[^·\\\n\" ]", r"\1 <told>"),
 )
 
@@ -72,7 +71,7 @@ def steadied(text: str) -> str:
     for at in range(0, len(kept), 2):
         for pattern, instead in VARIES:
             kept[at] = re.sub(pattern, instead, kept[at])
-    return "".join(kept)
+    return re.sub(r"(?m) +$", "", "".join(kept))
 
 
 @dataclass

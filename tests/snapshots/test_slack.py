@@ -314,7 +314,7 @@ async def test_stuck_writer_job_dead(play):
         plan = await scene.sees("Reset writer on hv03?", channel="hv-ops")
         scene.keeps("proposed", plan)
         await scene.clicks(plan, "Approve", "approver")
-        waits = await scene.slack.person("viewer").sees(re.compile("(?s)Approved.*not yet: Microsoft Hyper-V VSS"))
+        waits = await scene.slack.person("viewer").sees(re.compile("(?s)Approved.*Waiting:.* Microsoft Hyper-V VSS"))
         scene.keeps("approved-not-yet", waits)
         await scene.act("Let vmms of hv03 hang when it is stopped")
         scene.passes(130)

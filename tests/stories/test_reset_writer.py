@@ -121,7 +121,9 @@ async def test_a_question_was_the_first_look_and_two_minutes_are_two_minutes(pla
         await ops.says(f"/check-writers {NODE}")
         await ops.sees("Hyper-V writer LOOKS STUCK on hv03")
         plan = await proposes_and_approves(ops)
-        waits = await ops.slack.person("viewer").sees(re.compile("(?s)Approved.*not yet: Microsoft Hyper-V VSS Writer"))
+        waits = await ops.slack.person("viewer").sees(
+            re.compile("(?s)Approved.*Waiting:.* Microsoft Hyper-V VSS Writer")
+        )
         assert waits.ts == plan.ts
         asked = next(entry for entry in ops.ledger() if entry.kind == "answered")
         gate = next(gate for gate in last(ops, "proposed").data.plan["gates"] if gate["passes_at"])

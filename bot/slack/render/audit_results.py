@@ -86,13 +86,18 @@ def audit_csv(wanted: AuditQuery, rows: Iterable[Row]) -> tuple[File, int]:
         if len(kept) == MOST_IN_CSV:
             more = 1
             break
-        about = (str(row.seq), row.at, row.ticket, row.what, row.line, row.target)
+        about = (str(row.seq), _in_a_sheet(row.at), row.ticket, row.what, row.line, row.target)
         people = (*row.asked_by[::-1], row.decision, *row.decided_by[::-1])
-        kept.append((*about, *people, row.decided_at, row.outcome, row.why, row.ended_at))
+        kept.append((*about, *people, _in_a_sheet(row.decided_at), row.outcome, row.why, _in_a_sheet(row.ended_at)))
     name = "-".join(["audit", *(part for part in (wanted.about, wanted.what, wanted.outcome) if part)])
     safe = "".join(character if character.isascii() and character.isalnum() else "-" for character in name)
     table = Table("Audit", tuple(Column(one) for one in _IN_CSV), tuple(kept))
     return File(f"{safe[:80]}.csv", "Audit", csv_bytes(table)), more
+
+
+def _in_a_sheet(at: str) -> str:
+    """A time as spreadsheets read one; the head of the column says that it is UTC."""
+    return f"{datetime.fromisoformat(at).astimezone(UTC):%Y-%m-%d %H:%M:%S}" if at else ""
 
 
 def filter_view(token: str, wanted: AuditQuery, commands: Iterable[str]) -> View:

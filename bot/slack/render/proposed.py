@@ -73,12 +73,13 @@ def approved_message(card: TicketView) -> Message:
     says = told.says if told and told.kind in ("locked", "stopped", "ripening", "roles") else ""
     record = f"*{card.approved_by.capitalize()}* by {who(approval)} {at_time(approval.at) if approval else ''}"
     waits = "it is re-checked and starts after /hvops go." if card.stop is not None else "re-checking, then starting…"
-    state = escape(says) or waits
+    is_ripening = bool(says) and told is not None and told.kind == "ripening"
+    now = f"*Waiting:* {escape(says.removeprefix('not yet: '))}" if is_ripening else f"*Now:* {escape(says) or waits}"
     asker = person(card.proposal.requester, card.proposal.requester_name)
     body, _ = _body(card)
     blocks = (
         *_head(f"{card.approved_by.capitalize()}: {what(card)}"),
-        *sections(f"*{card.id}* · requested by {asker} · {record}\n*Now:* {state}"),
+        *sections(f"*{card.id}* · requested by {asker} · {record}\n{now}"),
         *competing_blocks(card.competing),
         *sections(statements(card, limits.SECTION_TEXT)),
         *body,

@@ -12,7 +12,7 @@ from typing import Any
 
 from bot.api.plan import CompareToBefore
 from bot.api.rows import CellError
-from bot.formatting import cell_text, clauses, column_text, duration
+from bot.formatting import GUID, cell_text, clauses, column_text, duration, without_stop
 from bot.ledger import Entry
 from bot.ledger.entries import Intent, Interrupted, Outcome, Resumed, StepConfirmed
 from bot.ledger.ticket_state import ENDS
@@ -229,8 +229,14 @@ def _row(row: Mapping[str, Any], shared: frozenset[str]) -> str:
     return (
         cell_text(*own.values())
         if shared and len(own) == 1
-        else ", ".join(f"{column_text(name)} {cell_text(value)}" for name, value in own.items())
+        else ", ".join(f"{column_text(name)} {without_stop(cell_text(value))}" for name, value in own.items())
     )
+
+
+def _without_ids(rows: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    """Rows without cells that hold a GUID, where what is left still tells them apart."""
+    told = [{name: value for name, value in row.items() if not GUID.search(str(value))} for row in rows]
+    return told if all(told) and len({tuple(sorted(map(str, row.items()))) for row in told}) == len(rows) else rows
 
 
 def _image(rows: Any) -> str:
@@ -238,6 +244,8 @@ def _image(rows: Any) -> str:
     if rows is None:
         return "not known"
     several = len(rows) > 1
+    if several:
+        rows = _without_ids(rows)
     shared = (
         frozenset(name for name in rows[0] if all(row.get(name) == rows[0][name] for row in rows)) if several else ()
     )

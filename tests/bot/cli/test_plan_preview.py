@@ -114,6 +114,15 @@ def test_what_is_so_already_ends_with_0_so_that_a_script_can_ask_twice(hvops, he
     assert (told["exit_code"], told["no_plan"]) == (0, True)
 
 
+def test_the_steps_of_a_plan_break_between_words_on_a_narrow_terminal(hvops, healthy, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    lines = hvops("ask", "--settings", healthy, "/drain-node hv03").out.splitlines()
+    start = next(at for at, line in enumerate(lines) if line.startswith("What would run"))
+    end = lines.index("What the approval signs:")
+    assert end - start > 2
+    assert all(len(line) <= 60 for line in lines[start:end])
+
+
 @pytest.mark.parametrize("line", ["/fix-missing-vm crm-01", "/reset-writer hv01"])
 def test_nothing_to_do_is_said_once_and_ends_with_0_whatever_else_is_silent(hvops, healthy, line):
     told = json.loads(hvops("ask", "--settings", healthy, "--json", line).out)

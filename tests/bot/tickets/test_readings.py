@@ -92,6 +92,20 @@ def test_what_has_to_be_new_is_shown_as_it_is():
     assert "how it was before is not recorded" in describe_reading(new, (SERVICE,), {})
 
 
+def test_an_id_that_has_to_be_new_is_left_to_the_words_of_the_check():
+    new = CompareToBefore("restart", ("instance_id",), same=False)
+    check = Check(NODE, (exists(NODE, Predicate("error_text", "=", "")).holds[0], new)).described_as(
+        "a new instance is stable"
+    )
+    row = {"name": "Writer", "error_text": "", "instance_id": "571ba421-9f57-5fdd-826f-7f28842c7203"}
+    before = {**row, "instance_id": "66841cd4-6ded-4f4b-8f17-fd23f8ddc3de"}
+    assert (
+        describe_reading(check, (row,), {"restart": (before,)})
+        == "a new instance is stable (name Writer: error text empty)"
+    )
+    assert "571ba421" in describe_reading(Check(NODE, (new,)), (row,), {"restart": (before,)})
+
+
 def test_no_answer_makes_a_reading_long():
     rows = [{"Name": f"vm-{number}" * 90, "State": "2"} for number in range(400)]
     assert len(describe_reading(exists(NODE, PAUSED), rows, {})) <= 400
