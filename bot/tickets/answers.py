@@ -76,9 +76,10 @@ def question_line(question: OpenQuestion) -> str:
     """An open question as people read it: "free space of crm-03: no answer (timed out after 20 s). To know it: …"."""
     if question.is_override:
         return f"{question.what}: {question.why}. Or {question.remedy}."
+    is_all = question.why.startswith("no answer")
     why = f" ({question.why.rstrip('.')})" if question.why else ""
     remedy = f". To find out: {question.remedy.rstrip('.')}" if question.remedy else ""
-    return f"{question.what}: no answer{why}{remedy}."
+    return f"{question.what}: {question.why.rstrip('.') if is_all else f'no answer{why}'}{remedy}."
 
 
 def statement(answer: Answer) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from bot.api.facts import Unknown
@@ -27,7 +28,7 @@ def no_plan(made: PlannedChange, unanswered: Sequence[Unknown] = ()) -> Report:
         lead = (_first(first, where, held=bool(held)),) if first else ()
         findings = (*lead, *(_holds(where, gate) for gate in held))
     elif held:
-        title = f"No plan yet for {where}: {held[0].finding}"
+        title = f"No plan yet for {where}: {_what_holds(held[0])}"
         findings = tuple(_holds(where, gate) for gate in held)
     elif is_needless:  # only said where it is known, whoever else was silent
         title, _, rest = made.plan.reason.partition(". ")
@@ -137,7 +138,17 @@ def _first(says: str, where: str, *, held: bool) -> Finding:
 def _holds(where: str, gate: Gate) -> Finding:
     """What is so, not what would have to be: that reads, by itself, as if it were so."""
     missing = tuple(("Not known", question_line(one)) for one in gate.unknowns)
-    return Finding(Severity.FAULT, "BLOCKED", where, f"{gate.finding}.", missing)
+    return Finding(Severity.FAULT, "BLOCKED", where, f"{_what_holds(gate)}.", missing)
+
+
+def _what_holds(gate: Gate) -> str:
+    """A gate in a sentence; without its measurement where that only repeats what each unknown below it says."""
+    whys = [one.why.rstrip(".") for one in gate.unknowns if not one.is_override]
+    left = gate.measured
+    for why in filter(None, whys):
+        left = left.replace(why, "")
+    is_said_below = bool(whys) and all(whys) and re.fullmatch(r"(?:[\w.-]+: ?|[;,. ])*", left) is not None
+    return gate.sentence if is_said_below else gate.finding
 
 
 def _capital(says: str) -> str:

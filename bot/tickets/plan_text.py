@@ -32,7 +32,7 @@ from bot.tickets.plan_digest import signed_payload
 from bot.tickets.read_back import typed_in_words
 
 _COMPARED, _LETTERS = 30_000, 1_000  # characters of two plans, and of a line, up to which lines are compared by letters
-TAKEN_BACK = "If one of these steps fails, those of them that are done are rolled back:"
+TAKEN_BACK = "If one of these steps fails, the completed ones are rolled back:"
 STOPS_THERE = "If one of these steps fails, it stops there, and nothing is rolled back automatically:"
 
 

@@ -133,7 +133,7 @@ async def test_the_record_is_mended_in_the_database_and_put_back(play):
             "Stop the service VMMService on vmm01",
             "Change one row of tbl_WLC_VObject in VMM vmm: set the host to hv06 and the state to 0",
             "Start the service VMMService on vmm01",
-            "If one of these steps fails, those of them that are done are rolled back",
+            "If one of these steps fails, the completed ones are rolled back",
         ):
             assert fact in told
         await ops.clicks(plan, "Approve")  # the requester may not
