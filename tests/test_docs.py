@@ -280,3 +280,10 @@ def test_the_page_of_pictures_shows_what_is_drawn_at_both_widths_and_they_stay_s
     assert (ROOT / "docs" / "pictures.md").read_text("utf-8") == page_of(folder)
     assert drawn == sorted(f"{one}-{width}.png" for part in PARTS.values() for one in part for width in (390, 1400))
     assert sum(path.stat().st_size for path in folder.glob("*.png")) < 6_000_000
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_page_shows_no_picture_that_make_pictures_does_not_draw(name):
+    shown = re.findall(r"!\[[^\]]*\]\(([^)]+\.png)\)", (ROOT / name).read_text("utf-8"))
+    drawn = {f"{one}-{width}.png" for part in PARTS.values() for one in part for width in (390, 1400)}
+    assert [one for one in shown if Path(one).parent.name != "pictures" or Path(one).name not in drawn] == []

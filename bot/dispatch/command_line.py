@@ -17,6 +17,7 @@ from bot.dispatch.inventory import Inventory, scopes_of
 from bot.dispatch.registry import Command, Registry
 from bot.errors import PermissionDenied, UsageError
 
+_KINDS = {"vmm": "VMM server"}
 _MEMBER = re.compile(r"@[UW][A-Z0-9]+", re.IGNORECASE)  # in a mention the first one is the bot
 
 
@@ -217,9 +218,10 @@ async def _found(
         near = tuple(one for one in error.suggestions if one in servers)
         raise UsageError(says, typed.command.usage, near) from error
     if target.kind not in parameter.targets:
-        wants = " or a ".join(parameter.targets)
+        wants = " or a ".join(_KINDS.get(one, one) for one in parameter.targets)
         more = f" {_vmm_servers(inventory)}" if only_vmm else ""
-        raise UsageError(f"{target.name} is a {target.kind}; this command takes a {wants}.{more}", typed.command.usage)
+        kind = _KINDS.get(target.kind, target.kind)
+        raise UsageError(f"{target.name} is a {kind}; this command takes a {wants}.{more}", typed.command.usage)
     if person is not None:
         _allow(person, typed.command.role, target)
     return target

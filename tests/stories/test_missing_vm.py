@@ -116,9 +116,9 @@ async def test_a_database_that_drops_the_connection_is_unknown(play):
 async def test_a_cluster_is_no_vmm_server(play):
     async with play("missing-vm") as ops:
         await ops.says("/find-missing-vms prod")
-        await ops.sees("prod is a cluster; this command takes a vmm.")
+        await ops.sees("prod is a cluster; this command takes a VMM server.")
         await ops.says("/check-writers vmm")
-        await ops.sees("vmm is a vmm; this command takes a cluster or a host.")
+        await ops.sees("vmm is a VMM server; this command takes a cluster or a host.")
 
 
 async def test_the_record_is_mended_in_the_database_and_put_back(play):

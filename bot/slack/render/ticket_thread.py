@@ -251,7 +251,9 @@ def _image(rows: Any) -> str:
     )
     told = [_row(row, frozenset(shared)) for row in rows[:_ROWS]]
     more = f" and {len(rows) - _ROWS:,} more rows" if len(rows) > _ROWS else ""
-    return escape(truncate("; ".join(told) or "none", _IMAGE)) + more
+    each = ", ".join(f"{column_text(name)} {cell_text(rows[0][name])}" for name in sorted(shared))
+    told_each = f" (each: {escape(truncate(each, _IMAGE))})" if each else ""  # else before and after could read alike
+    return escape(truncate("; ".join(told) or "none", _IMAGE)) + more + told_each
 
 
 def _number(card: TicketView, entry: Entry) -> str:

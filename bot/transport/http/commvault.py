@@ -28,6 +28,7 @@ from bot.errors import (
     TargetFault,
     TargetTimeout,
 )
+from bot.formatting import without_stop
 from bot.redaction import SESSION_TOKENS, Redactor
 from bot.transport.allowlist.definitions import BadOutput
 from bot.transport.allowlist.web import ACCESS_DENIED, CALLS, JobRefused, WebCall, total_jobs
@@ -204,7 +205,9 @@ class BackupProduct:
         except JobRefused as declined:
             if declined.code == ACCESS_DENIED:
                 raise AuthenticationFailed(on, f"the account may not do this there: {declined}", _LOGIN) from None
-            raise TargetFault(on, f"it replied: {declined} (error {declined.code})", code=declined.code) from None
+            raise TargetFault(
+                on, f"it replied: {without_stop(str(declined))} (error {declined.code})", code=declined.code
+            ) from None
         except BadOutput as error:
             raise MalformedResponse(on, f"{error}.") from None
         if reply.status >= http.MULTIPLE_CHOICES:

@@ -33,6 +33,7 @@ from bot.errors import (
     TargetFault,
     TargetTimeout,
 )
+from bot.formatting import without_stop
 from bot.redaction import SESSION_TOKENS, Redactor
 from bot.transport import bounds
 from bot.transport.allowlist.definitions import BadOutput
@@ -133,7 +134,7 @@ class LoadBalancers:
             is_show = call.marked == "reads" and wanted is not None
             if not (is_show and declined.code == _UNPROCESSABLE and str(declined).casefold().startswith(_STRANGER)):
                 raise TargetFault(
-                    way.on, f"it replied: {declined} (error {declined.code})", code=declined.code
+                    way.on, f"it replied: {without_stop(str(declined))} (error {declined.code})", code=declined.code
                 ) from None
             data = await self._from_list(way, str(wanted))
         try:
@@ -146,7 +147,9 @@ class LoadBalancers:
         try:
             data = await self._sent(way, CALLS[_LIST], ())
         except Declined as declined:
-            raise TargetFault(way.on, f"it replied: {declined} (error {declined.code})", code=declined.code) from None
+            raise TargetFault(
+                way.on, f"it replied: {without_stop(str(declined))} (error {declined.code})", code=declined.code
+            ) from None
         found = await asyncio.to_thread(_with_index, data, index)
         if len(found) != 1:
             raise NotFound(way.on, f"it has no virtual service with the index {index}.")

@@ -278,7 +278,7 @@ async def test_a_name_that_is_no_vmm_server_is_told_where_those_stand(servers, s
         await resolve(Estate(), CommandLine(command, {"vmm": "vmm"}), None)
     assert says in str(unknown.value)
     assert unknown.value.suggestions == ()
-    with pytest.raises(UsageError, match="prod is a cluster; this command takes a vmm") as cluster:
+    with pytest.raises(UsageError, match="prod is a cluster; this command takes a VMM server") as cluster:
         await resolve(Estate(), CommandLine(command, {"vmm": "prod"}), None)
     assert says in str(cluster.value)
 

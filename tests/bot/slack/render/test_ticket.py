@@ -17,7 +17,7 @@ from bot.slack.outbound.blockkit_fitting import downgrade, fit
 from bot.slack.outbound.blockkit_validation import problems
 from bot.slack.render.proposed import plan_text
 from bot.slack.render.ticket import copy_message, ticket_message
-from bot.slack.render.ticket_thread import entry_message, plan_message
+from bot.slack.render.ticket_thread import _image, entry_message, plan_message
 from bot.slack.render.ticket_view_model import StopView
 from lab.slack import limits as practice
 from lab.slack.plain_text import plain_text
@@ -493,3 +493,14 @@ def test_a_machine_that_is_called_like_a_time_keeps_its_name_wherever_its_ticket
     for entry in ended.entries:
         line = entry_message(ended, entry)
         assert line is None or "Move crm" not in said(line).replace(NAMED_LIKE_A_TIME, "it")
+
+
+def test_rows_that_share_a_value_say_it_once_so_that_before_and_after_differ():
+    rows = [{"guid": f"0CCE921{at}-69AE-11D9-BED3-505054503030", "name": at, "setting": "No Auditing"} for at in "ABC"]
+    assert _image(rows) == "A; B; C (each: setting No Auditing)"
+    assert _image([{**row, "setting": "Success"} for row in rows]) == "A; B; C (each: setting Success)"
+    assert _image(rows[:1]) == f"guid {rows[0]['guid']}, name A, setting No Auditing"
+    same = [{"id": row["guid"], "kind": "x"} for row in rows]
+    assert rows[0]["guid"] in _image(same)  # what alone tells them apart stays
+    assert _image([{"job": 1, "reason": "bad state.", "code": ""}]) == "job 1, reason bad state, code empty"
+    assert _image([]) == "none"
