@@ -61,7 +61,7 @@ VARIES = (
     (r"(?m)^\d+ <hash>", "<n> <hash>"),
     (r"\b(hv01|br01) in \d+\.\d ms", r"\1 in <n> ms"),  # how long hvops itself takes to connect
     (r'"seconds": \d+\.\d', '"seconds": "<seconds>"'),
-    (r"(Audit channel:\*?) (?:told up to|nothing to tell)[^·\\\n\"]*[^·\\\n\" ]", r"\1 <told>"),
+    (r"(Audit channel:\*?) (?:posted up to|nothing to post)[^·\\\n\"]*[^·\\\n\" ]", r"\1 <told>"),
 )
 
 

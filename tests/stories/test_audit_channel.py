@@ -61,7 +61,7 @@ async def test_what_was_decided_while_the_bot_was_away_is_told_once_it_is_back(p
         told = [one.text.split(" · ")[0] for one in viewer.messages("hv-audit") if parse_anchor(one.text) is None]
         assert told == ["/hvops stop", "/hvops go"]
         await ops.says("/hvops status")
-        await ops.sees("*Audit channel:* told up to entry")
+        await ops.sees("*Audit channel:* posted up to entry")
 
 
 def cut_copy(folder, last):

@@ -114,12 +114,12 @@ class AuditChannel:
     def sentence(self) -> str:
         """How it is, for `/hvops status`. Where another process tells, that is read from the ledger: beside the loop. Raises LedgerError."""
         if self.trouble:
-            return f"not told: {self.trouble}"
+            return f"not posted: {self.trouble}"
         if not self._may():
             told = self._ledger.last_published()
-            return f"told up to entry {told:,} by another bot" if told else "nothing told yet; another bot does so"
-        head = f", knows the ledger's head of entry {self._head.read(AnchorPosted).head:,}" if self._head else ""
-        return f"told up to entry {self._after:,}{head}" if self._after else "nothing to tell yet"
+            return f"posted up to entry {told:,} by another bot" if told else "nothing posted yet; another bot posts there"
+        head = f", newest head there: entry {self._head.read(AnchorPosted).head:,}" if self._head else ""
+        return f"posted up to entry {self._after:,}{head}" if self._after else "nothing to post yet"
 
     async def catch_up(self) -> None:
         """Tell all that is not told, then the head if it is due.

@@ -4,6 +4,7 @@ import { fill, make } from "./dom.js";
 import { richText } from "./rich.js";
 
 const DEFAULT_PAGE = 5; // Slack's own page_size where none is given
+const LONG = 40; // characters of a cell that is a sentence
 
 /** A `table` block: the first row is the header; column_settings align and wrap. */
 export function table(block, context) {
@@ -75,7 +76,8 @@ function page(view, columns, named, context, tbody, pager, again) {
 }
 
 function filled(one, column, context, isRowHeader = false) {
-  const classes = [column?.align ?? "left", column?.wrap ? "wrap" : ""].join(" ").trim();
+  const isLong = said(one).length > LONG;
+  const classes = [column?.align ?? "left", column?.wrap ? "wrap" : "", isLong ? "long" : ""].filter(Boolean).join(" ");
   return make(isRowHeader ? "th" : "td", { class: classes, scope: isRowHeader ? "row" : null }, cell(one, context));
 }
 

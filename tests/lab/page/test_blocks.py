@@ -193,6 +193,17 @@ async def test_a_data_table_aligns_sorts_and_turns_pages(visitor, canned, fresh)
     await expect(table.get_by_role("columnheader", name="Free GB")).to_have_attribute("aria-sort", "descending")
 
 
+@pytest.mark.parametrize("width", [390, 1400])
+async def test_a_sentence_beside_many_columns_is_not_a_word_a_line(visitor, canned, fresh, width):
+    words = [*(f"column {place}" for place in range(8)), "step 1, Pause hv04 and drain it: the drain of hv04 has failed"]
+    rows = [[{"type": "raw_text", "text": one} for one in words] for _ in range(2)]
+    blocks = [{"type": "data_table", "caption": "Audit", "rows": rows, "block_id": "b1"}]
+    page = await drawn(visitor, canned, fresh("1.1", "answer", blocks=blocks), width=width)
+    sentence = page.locator(".datatable td").last
+    assert await sentence.evaluate("cell => cell.getBoundingClientRect().width") >= 240
+    assert await overflowing(page) == []
+
+
 async def test_a_chart_says_its_numbers_and_draws_equal_values_as_a_threshold(visitor, canned, fresh):
     page = await drawn(visitor, canned, fresh("1.1", "guests"), width=390)
     svg = page.locator(".canvas svg")

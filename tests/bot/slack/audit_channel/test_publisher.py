@@ -297,7 +297,7 @@ async def test_a_channel_that_cannot_be_told_holds_nothing_up_and_is_made_up_for
         await life.catch_up()
     living = asyncio.create_task(life.run(stop))
     await until(lambda: "not_in_channel" in life.trouble)
-    assert "not told" in life.sentence()
+    assert "not posted" in life.sentence()
     bench.slack.workspace.joins("hvops", "hv-audit")
     await until(lambda: len(bench.heads()) == 1 and not life.trouble)
     stop.set()
@@ -306,7 +306,7 @@ async def test_a_channel_that_cannot_be_told_holds_nothing_up_and_is_made_up_for
         "T-1 approved: /drain-node hv03",
         "T-1 done: /drain-node hv03",
     ]
-    assert "told up to entry" in life.sentence()
+    assert "posted up to entry" in life.sentence()
 
 
 async def stopped_while_posting(bench, answers):
@@ -392,7 +392,7 @@ async def test_an_entry_of_a_newer_version_keeps_nothing_from_being_told(bench):
     assert f"entry {proposed.seq} cannot be read by this version of hvops" in told[0]
     assert f"entry {interrupted.seq} cannot be read by this version of hvops" in told[1]
     assert "cannot be read" not in told[2]
-    assert channel.sentence().startswith("told up to entry")
+    assert channel.sentence().startswith("posted up to entry")
     assert len(bench.heads()) == 2
 
 
