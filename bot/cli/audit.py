@@ -118,9 +118,9 @@ def print_list(reader: Reader, wanted: Filter, limit: int, *, whole: bool = Fals
     book = _Book(reader)
     for entry, who, policy in book.told(found):
         id_ = entry.actor.rpartition("/")[2]  # the team stands in the entry itself: `audit show`
-        told = f"{who} ({id_})" if who != id_ else id_
-        kind = kind_in_words(entry, policy)
-        row = (f"{entry.seq:>5}", format_short_time(entry.at), entry.ticket or "", kind, told, says(entry))
+        by = f"{who} ({id_})" if who != id_ else id_
+        kind = told(entry, policy=policy).kind
+        row = (f"{entry.seq:>5}", format_short_time(entry.at), entry.ticket or "", kind, by, says(entry))
         rows.append([styled(cell) for cell in row])
     print_rows(out, rows, ("Entry", f"When ({zone_of(found)})", "Ticket", "What", "Who", "Says"))
     more = " Older ones: --limit, --until." if len(found) == limit else ""
@@ -262,9 +262,9 @@ def _print_ticket(out: Console, reader: Reader, ticket: str, *, whole: bool) -> 
     number = len(str(entries[-1].seq))
     rows = []
     for entry, who, policy in _Book(reader).told(shown):
-        by = _with_id(who, entry.actor)
-        row = (f"{entry.seq:>{number}}", format_time(entry.at), kind_in_words(entry, policy), by, says(entry, steps))
-        style = "" if told(entry).is_done else "dim"  # what was done stands out from what was looked at
+        by, line = _with_id(who, entry.actor), told(entry, policy=policy)
+        row = (f"{entry.seq:>{number}}", format_time(entry.at), line.kind, by, says(entry, steps))
+        style = "" if line.is_done else "dim"  # what was done stands out from what was looked at
         rows.append([styled(cell, style) for cell in row])
     state = reader.ticket(ticket)
     now = (state.end or str(state.state)) if state else "unknown"

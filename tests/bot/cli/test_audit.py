@@ -198,7 +198,7 @@ def test_a_report_that_was_dropped_is_said_to_be(audit, folder):
 def test_a_ticket_is_shown_as_its_story(audit):
     lines = words_of(audit("show", "t-1").out)
     assert re.fullmatch(r"T-1: running · times in \S+", lines[0])
-    assert [line.split()[3] for line in lines[1:]] == ["proposed", "approved", "started", "intent", "outcome"]
+    assert [line.split()[3] for line in lines[1:]] == ["proposed", "approved", "started", "step", "step"]
     assert lines[1].endswith("/reset-writer hv03 plan 9f3c41aa")
     assert lines[-1].endswith("step drain: done, 11 moved")
 
