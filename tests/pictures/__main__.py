@@ -134,7 +134,7 @@ async def stuck(desk: Desk) -> None:
     await desk.card("full-guests", r"test-tfs-01 has 0 MB")
     await desk.session.act("free-2gb")
     await desk.types("/resume-backup 48211")
-    card = await desk.card("confirm", r"Resume backup 48211")
+    card = await desk.card("confirm", r"^Resume backup 48211.*\?$")
     await card.get_by_role("button", name="Confirm").click()
     await desk.page.get_by_role("dialog").get_by_role("button").last.click()
     await desk.card("confirmed-done", r"^Done: Resume backup")
@@ -148,7 +148,7 @@ async def stuck(desk: Desk) -> None:
 async def reset(desk: Desk) -> None:
     """A plan of high risk from its proposal to its end."""
     await desk.types("/reset-writer hv03")
-    await desk.card("proposed", r"Reset writer on hv03")
+    await desk.card("proposed", r"^Reset writer on hv03\?$")
     await desk.becomes("Approver")
     dialog = await desk.window("approve", "Approve", r"Reset writer on hv03")
     for page in list(desk.pages.values())[1:]:
@@ -164,18 +164,18 @@ async def missing(desk: Desk) -> None:
     await desk.types("/find-missing-vms vmm")
     await desk.card("missing-vm", r"crm-01 is missing in VMM")
     await desk.types("/fix-missing-vm crm-01 --by database")
-    await desk.card("proposed-database", r"crm-01")
+    await desk.card("proposed-database", r"^Fix missing VM crm-01 .*\?$")
     await desk.becomes("Approver")
     dialog = await desk.window("reject", "Reject…", r"Fix missing VM")
     await dialog.locator("textarea, input").first.fill("Refresh it in VMM first.")
     await dialog.get_by_role("button", name="Reject").click()
-    await desk.card("rejected", r"^Rejected|[Rr]ejected")
+    await desk.card("rejected", r"^Rejected: ")
 
 
 async def frozen(desk: Desk) -> None:
     """A change inside a freeze."""
     await desk.types("/drain-node hv03")
-    await desk.card("frozen", r"Drain node hv03")
+    await desk.card("frozen", r"^Drain node hv03\?$")
 
 
 async def long_plan(desk: Desk) -> None:
@@ -237,7 +237,7 @@ STORIES: dict[str, Callable[[Desk], Awaitable[None]]] = {
     "clock-skew": asks("/check-time-skew prod", "clocks", r"^prod"),
     "continuity": asks("/check-continuity crm", "continuity", r"^crm"),
     "boot-layout": asks("/check-boot-layout prod", "boot-layout", r"^prod"),
-    "redeploy-uefi": asks("/redeploy-uefi hv05", "by-hand", r"hv05"),
+    "redeploy-uefi": asks("/redeploy-uefi hv05", "by-hand", r"^Erase hv05 .*\?$"),
     "old-integration": asks("/check-integration-services prod", "integration-services", r"^prod"),
     "storvsc-stop": asks("/check-storvsc-risk prod", "storvsc", r"^prod"),
     "redirect-loop": asks("/check-redirects http://www.surveyors.example/", "redirects", r"redirect|path grows"),

@@ -117,7 +117,9 @@ class AuditChannel:
             return f"not posted: {self.trouble}"
         if not self._may():
             told = self._ledger.last_published()
-            return f"posted up to entry {told:,} by another bot" if told else "nothing posted yet; another bot posts there"
+            return (
+                f"posted up to entry {told:,} by another bot" if told else "nothing posted yet; another bot posts there"
+            )
         head = f", newest head there: entry {self._head.read(AnchorPosted).head:,}" if self._head else ""
         return f"posted up to entry {self._after:,}{head}" if self._after else "nothing to post yet"
 

@@ -4,7 +4,7 @@ import { fill, make } from "./dom.js";
 import { richText } from "./rich.js";
 
 const DEFAULT_PAGE = 5; // Slack's own page_size where none is given
-const LONG = 40; // characters of a cell that is a sentence
+const LONG = 30; // characters of a cell that is a sentence, or an id
 
 /** A `table` block: the first row is the header; column_settings align and wrap. */
 export function table(block, context) {

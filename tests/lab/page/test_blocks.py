@@ -195,7 +195,10 @@ async def test_a_data_table_aligns_sorts_and_turns_pages(visitor, canned, fresh)
 
 @pytest.mark.parametrize("width", [390, 1400])
 async def test_a_sentence_beside_many_columns_is_not_a_word_a_line(visitor, canned, fresh, width):
-    words = [*(f"column {place}" for place in range(8)), "step 1, Pause hv04 and drain it: the drain of hv04 has failed"]
+    words = [
+        *(f"column {place}" for place in range(8)),
+        "step 1, Pause hv04 and drain it: the drain of hv04 has failed",
+    ]
     rows = [[{"type": "raw_text", "text": one} for one in words] for _ in range(2)]
     blocks = [{"type": "data_table", "caption": "Audit", "rows": rows, "block_id": "b1"}]
     page = await drawn(visitor, canned, fresh("1.1", "answer", blocks=blocks), width=width)
