@@ -132,6 +132,6 @@ def _print_runs(newest: Entry | None, rows: Sequence[TicketRow], count: int) -> 
     for one in rows:
         until = format_short_time(one.open_until) if one.state == "proposed" else ""
         drawn.append([styled(cell) for cell in (one.id, one.state, one.requester.rpartition("/")[2], until, one.line)])
-    print_rows(out, drawn, ("Ticket", "State", "Asked by", "Open until", "Line"))
+    print_rows(out, drawn, ("Ticket", "State", "Requested by", "Open until", "Line"))
     if count > len(rows):
         print_text(out, styled(f"The newest {len(rows)} of {count:,}.", "dim"))

@@ -25,7 +25,7 @@ async def test_a_day_is_reviewed_down_to_each_entry(play):
         answer = await ops.sees("Audit prod, 24 h: 1 change, 1 refusal, 1 question", who="viewer")
         table = next(block for block in answer.blocks if block["type"] == "data_table")
         head, *rows = [[cell["text"] for cell in row[1:]] for row in table["rows"]]
-        assert head == ["What", "Target", "Outcome", "Why", "Ticket", "Asked by", "Decided by"]
+        assert head == ["What", "Target", "Outcome", "Why", "Ticket", "Requested by", "Decided by"]
         assert [[*row[:3], *row[4:]] for row in rows] == [
             ["/drain-node", "hv03", "done", "T-1", "operator", "approver"],
             ["/drain-node", "hv03", "not allowed", "—", "viewer", "—"],

@@ -26,9 +26,9 @@ _WORDS = {
     QUESTION: ("question", "questions"),
     SWITCH: ("stop or go", "stops and goes"),
 }
-_COLUMNS = ("When", "What", "Target", "Outcome", "Why", "Ticket", "Asked by", "Decided by")  # a phone shows four
+_COLUMNS = ("When", "What", "Target", "Outcome", "Why", "Ticket", "Requested by", "Decided by")  # a phone shows four
 _IN_CSV = (
-    *("Entry", "When (UTC)", "Ticket", "What", "Line", "Target", "Asked by", "Asked by (id)"),
+    *("Entry", "When (UTC)", "Ticket", "What", "Line", "Target", "Requested by", "Requested by (id)"),
     *("Decision", "Decided by", "Decided by (id)", "Decided (UTC)", "Outcome", "Why", "Ended (UTC)"),
 )
 FIELDS = ("about", "who", "what", "outcome", "when", "since", "until")  # of the window, as block_id and action_id

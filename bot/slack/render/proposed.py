@@ -62,7 +62,7 @@ def proposed_message(card: TicketView) -> Message:
         *_foot(card),
         *_buttons(card),
     )
-    text = f"{card.id}: {title} Asked by {card.proposal.requester_name}; {_decision(card)}."
+    text = f"{card.id}: {title} Requested by {card.proposal.requester_name}; {_decision(card)}."
     return Message(_text(text), blocks, files)
 
 
@@ -100,7 +100,7 @@ def plan_text(proposal: Proposal) -> str:
     lines = [
         f"{proposal.ticket}: {made.line}",
         f"Digest (SHA-256): {proposal.digest}",
-        f"Asked by: {proposal.requester_name} ({proposal.requester})",
+        f"Requested by: {proposal.requester_name} ({proposal.requester})",
         *whole_plan_lines(proposal.plan, made.risk, made.version, proposal.run_until),
     ]
     return escape_control_lines(lines) + "\n"

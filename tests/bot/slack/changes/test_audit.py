@@ -114,7 +114,7 @@ async def test_what_was_refused_is_told_apart_with_the_reason(bench):
         await bench.until(lambda: any(one.files for one in bench.viewer.messages("dm")))
         sent = next(one for one in bench.viewer.messages("dm") if one.files)
         rows = list(csv.DictReader(io.StringIO(bench.viewer.file(sent).decode("utf-8-sig"))))
-        seen = {row["Outcome"]: (row["What"], row["Asked by"], row["Why"]) for row in rows}
+        seen = {row["Outcome"]: (row["What"], row["Requested by"], row["Why"]) for row in rows}
         assert seen["not allowed"][:2] == ("/repair", "viewer")
         assert seen["not allowed"][2].startswith("This needs the operator role; you are a viewer in hvops")
         assert seen["not understood"] == ("/repair", "viewer", "<host> is missing.")
