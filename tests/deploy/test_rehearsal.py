@@ -106,6 +106,9 @@ class Slack:
     def __init__(self, address: str):
         self._http = httpx.Client(base_url=address, headers={"Origin": address}, timeout=30)
 
+    def close(self) -> None:
+        self._http.close()
+
     def types(self, who: str, text: str) -> None:
         self._act({"as": who, "act": "types", "channel": "C0OPS", "text": text, "thread_ts": None})
 
@@ -166,13 +169,14 @@ def terminals(tmp_path, need_tool):
 
 @pytest.mark.long
 @pytest.mark.postgresql
-def test_the_page_leads_from_one_bot_to_two_and_a_site(terminals):
+def test_the_page_leads_from_one_bot_to_two_and_a_site(terminals, request):
     told = blocks()
     first, practice = "2. One bot, on a file", "1. The practice environment"
     terminals.leave(told[practice][0], "Ctrl-C here ends")
     healthy, other = terminals.home / "rehearsal" / "healthy", terminals.home / "rehearsal" / "bot-b"
     settings = (healthy / "settings.toml").read_text()
     slack = Slack(re.search(r'base_url = "(http://127\.0\.0\.1:[0-9]+)/api/"', settings)[1])
+    request.addfinalizer(slack.close)
 
     bot = terminals.leave(told[first][0], "slack connected")
     slack.approves("/restart-service br01 CryptSvc")
@@ -189,7 +193,7 @@ def test_the_page_leads_from_one_bot_to_two_and_a_site(terminals):
     terminals.run(copy)
     bots.append(terminals.leave(f"cd ~/rehearsal/healthy\nhvops run{start}", "slack connected"))
     prepare, start = told[WORKER]
-    assert "Nothing fails." in terminals.run(prepare)
+    assert "No failures." in terminals.run(prepare)
     worker = terminals.leave(start, "hvops worker runs")
     for block in told[LOOK][0].strip().splitlines():
         said = terminals.run(block)
