@@ -25,6 +25,8 @@ _LATE = 1.0  # seconds that a driver gets to notice its own deadline
 _GRACE = 2.5  # seconds in which a commit past its deadline may still say how it ended
 _AT_ONCE = 2**16  # bytes
 _LONGEST = 2**20  # bytes of one line: some rows, and a row of the widest columns with every character as an escape
+_SECRETS = ("HVOPS_", "PG")  # of the settings, and of the ledger's database or the queue of sites: no driver needs them
+_UNREADABLE = "what the ODBC driver's process said cannot be read"
 _NO_LOOKS: Mapping[str, Callable[[], None]] = MappingProxyType({})
 _ERRORS: dict[str, type[TargetError]] = {
     name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, TargetError)
@@ -46,6 +48,8 @@ class DriverCall:
     async def rows(self, looks: Mapping[str, Callable[[], None]] = _NO_LOOKS) -> list[Row]:
         """Run it. `looks` raise Withheld where a transaction may not be made any more: before it begins, and before its commit.
 
+        Each is taken once, in their order: the last of them is the one for the commit.
+
         Raises:
             OutcomeUnknown: it was cut off while it was committed.
             TargetError: it was not done, and nothing is half done.
@@ -55,7 +59,7 @@ class DriverCall:
                 *(sys.executable, "-P", "-m", "bot.transport.sql.driver_process"),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
-                env={name: value for name, value in os.environ.items() if not name.startswith("HVOPS_")},  # secrets
+                env={name: value for name, value in os.environ.items() if not name.startswith(_SECRETS)},
                 limit=_LONGEST,
                 start_new_session=True,  # an interrupt at the terminal is ours: a commit is waited for
             )
@@ -95,28 +99,35 @@ class DriverCall:
             process.stdin.write(f"{json.dumps(self._told)}\n".encode())
             await process.stdin.drain()
         rows: list[Row] = []
+        left = dict(looks)
         while (told := await self._told_by(process.stdout)) is not None:
             if "rows" in told:
-                if not told["rows"] and looks and not self._is_committing:
-                    raise self._broken("what the ODBC driver's process said cannot be read")
+                if looks and not self._is_committing:
+                    raise self._broken(_UNREADABLE)
                 if not told["rows"]:
                     return rows
                 rows += told["rows"]
                 continue
             if "error" in told:
                 name, *words = told["error"]
+                if self._is_committing and name != OutcomeUnknown.__name__:
+                    raise self._broken(_UNREADABLE)
                 over = {} if told["code"] is None else {"code": told["code"]}
                 raise _ERRORS[name](*words, **over)
-            if (look := looks.get(told["look"])) is not None:
-                await asyncio.to_thread(look)  # it may read the ledger, or wait for the queue of a site
-            self._is_committing = self._is_committing or told["look"] == "commit"  # whatever is printed after that
+            at = next(iter(left), "")
+            if not at or told["look"] != at:
+                raise self._broken(_UNREADABLE)
+            await asyncio.to_thread(left.pop(at))  # it may read the ledger, or wait for the queue of a site
+            if time.monotonic() >= self._ends:
+                raise TargetTimeout(self._on, TargetTimeout.after(self._ends - self._began))
+            self._is_committing = not left
             with suppress(ConnectionError):
-                process.stdin.write(b"go\n")
+                process.stdin.write(f"{at}\n".encode())
                 await process.stdin.drain()
         raise self._crashed(await process.wait())
 
     async def _told_by(self, output: asyncio.StreamReader) -> dict[str, Any] | None:
-        """The next line; None at the end. Raises TargetError for what is none of ours: a driver can print, too."""
+        """The next line; None at the end. Raises TargetError for what is none of ours."""
         told: Any = None
         with suppress(ValueError, RecursionError):
             line = await output.readline()
@@ -124,7 +135,7 @@ class DriverCall:
                 return None
             told = await asyncio.to_thread(json.loads, line)
         if not isinstance(told, dict) or not _is_ours(told):
-            raise self._broken("what the ODBC driver's process said cannot be read")
+            raise self._broken(_UNREADABLE)
         return told
 
     def _crashed(self, code: int) -> TargetError:
@@ -152,13 +163,15 @@ class DriverCall:
 
 
 def _is_ours(told: Mapping[str, Any]) -> bool:
-    """Whether a line has the shape of one that the process says: a driver can print, too."""
+    """Whether a line has the shape of one that the process says."""
     if "rows" in told:
         return isinstance(told["rows"], list) and all(isinstance(row, dict) for row in told["rows"])
     if "error" in told:
         words = told["error"]
         is_list = isinstance(words, list) and len(words) == 4 and all(isinstance(word, str) for word in words)  # noqa: PLR2004 - kind, target, says, do
-        return is_list and words[0] in _ERRORS and "code" in told
+        if not is_list or words[0] not in _ERRORS or "code" not in told:
+            return False
+        return told["code"] is None or (type(told["code"]) is int and issubclass(_ERRORS[words[0]], TargetFault))
     return isinstance(told.get("look"), str)
 
 

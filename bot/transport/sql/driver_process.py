@@ -1,9 +1,11 @@
 """The process around the driver: one question or one transaction, told on standard input, answered on standard output.
 
 A line of JSON each. The first says what to do; before a transaction begins and before it is committed it asks with
-`{"look": …}` and waits for any line back. Rows come in lines of `{"rows": …}` that the other end reads one by one, the last
+`{"look": …}` and waits for the same word back. Rows come in lines of `{"rows": …}` that the other end reads one by one, the last
 of them with none; or the last line is `{"error": …}`. Only rows of the catalogue are run: what is told here are their names
 and values. Where the other end is gone, this ends at once, unless it commits.
+
+The driver is native code, which prints and reads as it likes: none of that may be taken for a line of ours.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import resource
 import sys
 import threading
 import time
-from typing import Any
+from typing import Any, TextIO, cast
 
 from bot.api.actions import RowTransaction, Update
 from bot.api.queries import Fields
@@ -32,7 +34,17 @@ def main() -> None:
     """Do what the first line says, and say how it ended."""
     resource.setrlimit(resource.RLIMIT_DATA, (_MOST_MEMORY, _MOST_MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # its memory holds a password
+    sys.stdin, sys.stdout = _taken_from_the_driver(0, "r"), _taken_from_the_driver(1, "w")
     _Asked(json.loads(sys.stdin.readline())).answer()
+
+
+def _taken_from_the_driver(number: int, mode: str) -> TextIO:
+    """What was under this number, under one that no driver knows: whoever reads or prints there meets nobody."""
+    taken = cast("TextIO", os.fdopen(os.dup(number), mode, encoding="utf-8"))
+    nobody = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nobody, number)
+    os.close(nobody)
+    return taken
 
 
 class _Asked:
@@ -64,7 +76,8 @@ class _Asked:
 
     def _look(self, at: str) -> None:
         _say({"look": at})
-        self._lines.get()
+        while self._lines.get().strip() != at:  # a word for another look lets nothing be done
+            pass
 
     def _listen(self) -> None:
         for line in sys.stdin:

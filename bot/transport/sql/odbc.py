@@ -18,7 +18,7 @@ import pyodbc
 
 from bot.api.actions import Update
 from bot.api.rows import Row
-from bot.errors import MalformedResponse, OutcomeUnknown, TargetError, TargetFault
+from bot.errors import MalformedResponse, OutcomeUnknown, TargetError, TargetFault, TargetTimeout
 from bot.transport.allowlist.sql import Sent, UpdatableTable
 from bot.transport.bounds import MAX_ROWS, MAX_WEIGHT, weigh
 from bot.transport.sql.sql_errors import from_database
@@ -118,6 +118,8 @@ class DatabaseCall:
         cursor.execute("BEGIN TRANSACTION")
         before = [self._change(cursor, table, update) for table, update in changes]
         look("commit")
+        if time.monotonic() >= self._ends:  # it stood still meanwhile, and perhaps nobody waits any more
+            raise TargetTimeout(self._on, TargetTimeout.after(self.seconds))
         self.is_committing = True
         cursor.execute("COMMIT TRANSACTION")
         return before

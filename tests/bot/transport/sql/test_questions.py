@@ -275,6 +275,7 @@ async def test_the_widest_row_comes_over(in_place_of_the_driver):
     [
         *("'a driver that prints'", "'x' * 2**21", "[]", "3", "'[' * 100_000"),
         *("""'{"rows": 5}'""", """'{"look": ["commit"]}'""", """'{"error": ["KeyError", "", "", ""], "code": null}'"""),
+        """'{"error": ["Withheld", "", "", ""], "code": 5}'""",
     ],
 )
 async def test_what_a_driver_prints_beside_its_answer_is_a_bad_reply(in_place_of_the_driver, says):
@@ -291,10 +292,26 @@ async def test_what_a_driver_prints_while_it_commits_leaves_unknown_what_it_did(
 
 async def test_what_was_told_to_commit_is_unknown_whatever_is_printed_after_that(in_place_of_the_driver):
     program = "\n".join(
-        f"driver_process._say({{'look': {look!r}}})\nsys.stdin.readline()" for look in ("start", "commit", "begin")
+        f"driver_process._say({{'look': {look!r}}})\nsys.stdin.readline()" for look in ("commit", "begin")
     )
     with pytest.raises(OutcomeUnknown):
         await in_place_of_the_driver(f"sys.stdin.readline()\n{program}").rows({"commit": lambda: None})
+
+
+async def test_a_refusal_of_what_was_told_to_commit_is_none(in_place_of_the_driver):
+    refusal = ["TargetFault", "vmm", "no", ""]
+    program = f"driver_process._say({{'look': 'commit'}})\ndriver_process._say({{'error': {refusal}, 'code': None}})"
+    with pytest.raises(OutcomeUnknown):
+        await in_place_of_the_driver(program).rows({"commit": lambda: None})
+
+
+@pytest.mark.parametrize("says", ["start", "commit", ""])
+async def test_each_look_is_asked_for_in_its_turn(in_place_of_the_driver, says):
+    looks = []
+    program = f"driver_process._say({{'look': {says!r}}})\nsys.stdin.readline(); sys.stdin.readline()"
+    with pytest.raises(MalformedResponse, match="Nothing was changed"):
+        await in_place_of_the_driver(program).rows({one: lambda: looks.append(1) for one in ("begin", "commit")})
+    assert looks == []
 
 
 async def test_a_change_that_was_not_told_to_commit_is_not_done(in_place_of_the_driver):
@@ -303,9 +320,13 @@ async def test_a_change_that_was_not_told_to_commit_is_not_done(in_place_of_the_
 
 
 async def test_the_drivers_process_is_given_no_secrets_of_ours(in_place_of_the_driver, monkeypatch):
-    monkeypatch.setenv("HVOPS_SLACK__BOT_TOKEN", "xoxb-of-somebody")
+    """A password for the ledger's database, or the queue of sites, is given as PGPASSWORD."""
+    for name in ("HVOPS_SLACK__BOT_TOKEN", "PGPASSWORD", "PGPASSFILE"):
+        monkeypatch.setenv(name, "xoxb-of-somebody")
     call = in_place_of_the_driver("import os\ndriver_process._say_rows([dict(os.environ)])")
-    assert [name for name in (await call.rows())[0] if name.startswith("HVOPS_")] == []
+    given = (await call.rows())[0]
+    assert given
+    assert "xoxb-of-somebody" not in given.values()
 
 
 def test_half_a_character_in_a_name_is_a_bad_reply(monkeypatch):

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import asdict, replace
 
 import pytest
@@ -287,25 +287,156 @@ async def test_however_it_ends_the_exit_status_is_the_loops_alone(place, monkeyp
     await place.settled()
 
 
-async def test_what_a_killed_bot_was_about_to_change_is_not_changed(place):
+@pytest.fixture
+def alone(place):
+    """The driver's process without a bot: `with alone(seconds) as driver, say, hear`; it is to mend the guest's record."""
+
+    @contextmanager
+    def started(seconds):
+        databases = place.databases()
+        rows = [asdict(row) for row in place.fix().rows]
+        first = {"on": "vmm", "connection": databases._connection("vmm")[1], "ends": time.monotonic() + seconds}
+        program = [sys.executable, "-P", "-m", "bot.transport.sql.driver_process"]
+        with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as driver:
+
+            def say(line):
+                driver.stdin.write(f"{line}\n")
+                driver.stdin.flush()
+
+            async def hear():
+                return json.loads(await asyncio.to_thread(driver.stdout.readline))
+
+            say(json.dumps({**first, "database": "vmm", "changes": rows}))
+            yield driver, say, hear
+
+    return started
+
+
+async def test_what_a_killed_bot_was_about_to_change_is_not_changed(place, alone):
     """The driver's process ends with the bot: it would hold a lock on the row, or commit what nobody wants any more."""
     place.server.trouble.faults.append(Fault("hang", "UPDATE ["))
-    databases = place.databases()
-    told = databases._connection("vmm")[1]
-    rows = [asdict(row) for row in place.fix().rows]
-    first = {"on": "vmm", "connection": told, "ends": time.monotonic() + 600, "database": "vmm", "changes": rows}
-    program = [sys.executable, "-P", "-m", "bot.transport.sql.driver_process"]
-    with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as driver:  # noqa: ASYNC220
-        driver.stdin.write(f"{json.dumps(first)}\n")
-        driver.stdin.flush()
-        assert json.loads(await asyncio.to_thread(driver.stdout.readline)) == {"look": "begin"}
-        driver.stdin.write("go\n")
-        driver.stdin.flush()
+    with alone(600) as (driver, say, hear):
+        assert await hear() == {"look": "begin"}
+        say("begin")
         await place.asked("UPDATE [")
         driver.stdin.close()  # as a SIGKILL of the bot does
         assert await asyncio.to_thread(driver.wait, 20) == 1
     await place.settled()
     assert place.record()["ObjectState"] == MISSING
+
+
+async def test_a_word_for_another_look_lets_nothing_be_committed(place, alone):
+    with alone(600) as (driver, say, hear):
+        assert await hear() == {"look": "begin"}
+        for word in ("begin", "begin", "go", ""):
+            say(word)
+        assert await hear() == {"look": "commit"}
+        driver.stdin.close()
+        assert await asyncio.to_thread(driver.wait, 20) == 1
+    await place.settled()
+    assert place.record()["ObjectState"] == MISSING
+
+
+async def test_what_stood_still_until_its_end_is_committed_no_more(place, alone):
+    """A machine that was frozen goes on wherever it was, and the bot may have told long ago that nothing was changed."""
+    with alone(3) as (_driver, say, hear):
+        assert await hear() == {"look": "begin"}
+        say("begin")
+        assert await hear() == {"look": "commit"}
+        began = time.monotonic()
+        await place.until(lambda: time.monotonic() - began > 3)
+        say("commit")
+        assert (await hear())["error"][0] == "TargetTimeout"
+    await place.settled()
+    assert place.record()["ObjectState"] == MISSING
+
+
+async def test_a_bot_that_stood_still_behind_the_last_look_lets_nothing_be_committed(place):
+    loop, stood = asyncio.get_running_loop(), []
+
+    def why_not():
+        if any(one.startswith("UPDATE") for one in place.server.statements):
+            stood.append(loop.call_soon_threadsafe(time.sleep, 5))
+        return ""
+
+    with sending_unless(why_not), pytest.raises(TargetTimeout):
+        await place.databases().update(place.fix(), 4)
+    await place.settled()
+    assert stood
+    assert place.record()["ObjectState"] == MISSING
+
+
+PRINTING = """
+import os, sys
+if any(one.endswith("driver_process") for one in sys.orig_argv):
+    import pyodbc
+    connect = pyodbc.connect
+    class Seen:
+        def __init__(self, real):
+            self.__dict__["real"] = real
+        def cursor(self):
+            return Seen(self.real.cursor())
+        def execute(self, text, *values):
+            if text.startswith(os.environ["PRINTS_AT"]):
+                os.write(1, os.environ["PRINTS"].encode() + b"\\n")  # as native code does
+                assert os.read(0, 1) == b""
+            return self.real.execute(text, *values)
+        def __getattr__(self, name):
+            return getattr(self.real, name)
+        def __setattr__(self, name, value):
+            setattr(self.real, name, value)
+    pyodbc.connect = lambda *told, **named: Seen(connect(*told, **named))
+"""
+
+
+@pytest.fixture
+def printing(tmp_path, monkeypatch):
+    """A driver that prints a line before it sends a statement, and reads what it finds."""
+
+    def made(at, line):
+        (tmp_path / "sitecustomize.py").write_text(PRINTING)
+        for name, value in {"PYTHONPATH": str(tmp_path), "PRINTS_AT": at, "PRINTS": line}.items():
+            monkeypatch.setenv(name, value)
+
+    return made
+
+
+REFUSED = '{"error": ["TargetFault", "vmm", "no", ""], "code": null}'
+
+
+@pytest.mark.parametrize(
+    ("at", "line", "is_stopped"),
+    [
+        ("SET LOCK", '{"look": "x"}', True),
+        ("SET LOCK", '{"look": "begin"}', True),
+        ("SET LOCK", '{"look": "commit"}', True),
+        ("UPDATE", '{"look": "commit"}', True),
+        ("UPDATE", REFUSED, False),
+        ("COMMIT", REFUSED, False),
+        ("COMMIT", '{"rows": []}', False),
+        ("COMMIT", "debug: 1", False),
+    ],
+)
+async def test_what_a_driver_prints_is_no_word_of_ours(place, printing, at, line, is_stopped):
+    """It let a change be committed without the last look, or told of one that was made that it was refused."""
+    printing(at, line)
+
+    def why_not():
+        is_behind = any(one.startswith("UPDATE") for one in place.server.statements)
+        return "changes are stopped" if is_stopped and is_behind else ""
+
+    with sending_unless(why_not):
+        (said,) = await asyncio.gather(place.databases().update(place.fix(), 20), return_exceptions=True)
+    await place.settled()
+    assert isinstance(said, Withheld if is_stopped else list)
+    assert place.record()["ObjectState"] == (MISSING if is_stopped else 0)
+
+
+@pytest.mark.parametrize("line", ['{"rows": []}', '{"rows": [{"ComputerName": "x"}]}', REFUSED])
+async def test_what_a_driver_prints_is_no_answer(place, printing, line):
+    printing("SELECT", line)
+    rows, _ = await place.databases().answer(RunReader("vmm", "vmm hosts"), 20)
+    assert len(rows) == 10
 
 
 @pytest.mark.parametrize(
