@@ -151,6 +151,8 @@ class Fence:
                     self._said = future.result(_FENCE_SECONDS + 1)
                 except TimeoutError:
                     self._said = _UNCONFIRMED
+                if not self._said and self._is_late():  # it stood still behind the row
+                    self._said = _TOO_LATE
             return self._said
 
     def why_not_yet(self) -> str:
@@ -166,8 +168,7 @@ class Fence:
             return _TOO_LATE
         try:
             async with asyncio.timeout(_FENCE_SECONDS):
-                said = await self._begin()
-            return _TOO_LATE if not said and self._is_late() else said
+                return await self._begin()
         except TimeoutError:
             return _UNCONFIRMED
         except (QueueAway, QueueRefuses) as error:

@@ -459,11 +459,14 @@ class SitedClient(TargetClient):
             OutcomeUnknown: it is over, and the queue cannot be asked whether it was begun.
         """
         held: Withheld | None = None
+        began = time.monotonic()
         act.pending.looking = True  # a ledger that does not answer says of nothing that it is to be done
         try:
             await asyncio.to_thread(act.look)
         except Withheld as why:
             held = why
+        else:
+            act.pending.looked = began
         act.pending.looking = False
         if held is None and time.monotonic() < act.begin_by:
             return

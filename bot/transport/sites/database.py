@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import os
 import socket
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -46,6 +47,7 @@ _KEPT_ALIVE = {
     "keepalives_count": 3,
     "tcp_user_timeout": 10_000,
 }
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 MOST_SKEW = timedelta(minutes=5)  # between a clock of ours and the database's, as Kerberos allows [doc RFC 4120]
 _POOLED = "unsupported startup parameter"  # what PgBouncer says of options
 
@@ -77,16 +79,24 @@ class Clock:
     Attributes:
         offset: how far it is ahead.
         doubt: by how much that may be wrong: half of the time that asking took.
+        told: what it said.
+        heard: when that was here, by the monotonic clock.
     """
 
     offset: timedelta = timedelta(0)
     doubt: timedelta = timedelta(0)
+    told: datetime = _LONG_AGO
+    heard: float = 0.0
 
     @classmethod
     def read(cls, before: datetime, told: datetime, after: datetime) -> Clock:
-        """What a reading tells that was asked for and arrived at these times of ours."""
+        """What a reading tells that was asked for and arrived, just now, at these times of ours."""
         half = (after - before) / 2
-        return cls(told - (before + half), half)
+        return cls(told - (before + half), half, told, time.monotonic())
+
+    def at(self, moment: float) -> datetime:
+        """The database's time at a moment of the monotonic clock, or somewhat less; whatever is done to our own clock meanwhile."""
+        return self.told + timedelta(seconds=moment - self.heard)
 
     def must_be_right(self, whose: str) -> None:
         """Raise ClockWrong where the database's is so far off that what is too late could be begun by it. `whose` clock ours is."""

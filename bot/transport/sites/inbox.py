@@ -58,7 +58,12 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """A row as it was taken."""
+    """A row as it was taken.
+
+    Attributes:
+        now: the database's time then.
+        asked: when it was asked for, by the monotonic clock: whatever held up the answer, no later than `now`.
+    """
 
     id: uuid.UUID
     kind: str
@@ -67,6 +72,7 @@ class Unread:
     attempt: int
     now: datetime
     clock: Clock
+    asked: float
 
     def read(self, site: str, key: SiteKey) -> Task:
         """What it says. Raises NotOurs where no bot has written it for this site, or it is over."""
@@ -91,8 +97,7 @@ class Unread:
                 self.clock.must_be_right("the clock of the worker")
             except ClockWrong as why:
                 raise NotOurs(str(why)) from None
-        at = time.monotonic()
-        begin_by, ends = (at + (one - self.now).total_seconds() for one in (not_after, until))
+        begin_by, ends = (self.asked + (one - self.now).total_seconds() for one in (not_after, until))
         return Task(self.id, self.kind, told, self.attempt, self.clock, begin_by, ends)
 
 
@@ -117,11 +122,11 @@ class Inbox:
 
     async def take(self, most: int) -> list[Unread]:
         """What to do next. Raises QueueAway, QueueRefuses."""
-        before = utc_now()
+        before, asked = utc_now(), time.monotonic()
         rows = await self._in.fetch(_TAKE, (self._me, most))
         after = utc_now()
         return [
-            Unread(task, kind, body, bytes(mac), attempt, now, Clock.read(before, now, after))
+            Unread(task, kind, body, bytes(mac), attempt, now, Clock.read(before, now, after), asked)
             for task, kind, body, mac, attempt, now in rows
         ]
 

@@ -66,6 +66,7 @@ class Pending:
         reads: reads the text of an answer, beside the loop where it is long. Raises ValueError.
         wanted: False: let nobody begin it any more.
         looking: somebody is just asked whether it is still to be done: until that is known, it is not wanted.
+        looked: of an action, when somebody was asked last who said that it is, by the monotonic clock.
         next: of each worker's turn, the part that has not come.
     """
 
@@ -79,6 +80,7 @@ class Pending:
     reads: Callable[[str, Clock], Any] = lambda text, _clock: text
     wanted: bool = True
     looking: bool = False
+    looked: float = 0.0
     next: dict[int, int] = field(default_factory=lambda: dict.fromkeys(range(1, schema.MOST_TIMES + 1), 0))
     had: set[int] = field(default_factory=set)
     _news: asyncio.Event = field(default_factory=asyncio.Event)
@@ -118,6 +120,7 @@ class _New:
     Attributes:
         within, lasts: as of `Queue.put`, from `began` on, by the monotonic clock.
         was_sent: whether it may be there already.
+        looked: as of `Pending`.
     """
 
     id: uuid.UUID
@@ -127,6 +130,7 @@ class _New:
     lasts: float
     look: Callable[[], None] | None
     was_sent: bool = False
+    looked: float = 0.0
     began: float = field(default_factory=time.monotonic)
 
     @property
@@ -224,7 +228,7 @@ class Queue:
                     raise
                 raise QueueAway(str(error), was_sent=True) from error  # an earlier one may have arrived
             else:
-                pending = Pending(new.id, kind, site, clock, most=most)
+                pending = Pending(new.id, kind, site, clock, most=most, looked=new.looked)
                 if reads is not None:
                     pending.reads = reads
                 return self._wait_for(lane, pending)
@@ -237,7 +241,7 @@ class Queue:
         if new.look is not None:
             clock.must_be_right(f"{self.place}: the clock of the bot")
             await asyncio.to_thread(new.look)
-        now, left = utc_now() + clock.offset, timedelta(seconds=new.left)
+        now, left = clock.at(time.monotonic()), timedelta(seconds=new.left)
         body = dumps(
             {
                 "site": site.name,
@@ -251,9 +255,9 @@ class Queue:
         values = (new.id, site.name, self._bot, new.kind, body, site.key.sign_task(body), now + left)
         await lane.link.fetch(schema.PUT, (*values, now if new.look is not None else now + _WANTED))
         if new.look is not None:
-            new.was_sent = True
+            new.was_sent, new.looked = True, time.monotonic()  # who stands still behind the look says nothing new
             await asyncio.to_thread(new.look)
-            await lane.link.fetch(schema.WANT_ONE, (utc_now() + clock.offset + _WANTED, new.id))
+            await lane.link.fetch(schema.WANT_ONE, (clock.at(new.looked) + _WANTED, new.id))
         return clock
 
     async def withdraw(self, task: uuid.UUID, site: Site) -> str:
@@ -405,8 +409,9 @@ async def _clock(link: Link) -> Clock:
 async def _want(lane: _Lane) -> None:
     wanted = [one for one in lane.pending.values() if one.wanted and not one.looking and one.has_not_begun]
     if wanted:
-        until = utc_now() + wanted[-1].clock.offset + _WANTED  # of those, its clock was read last
-        await lane.link.fetch(schema.WANT, (until, [one.id for one in wanted]))
+        now = time.monotonic()
+        until = [one.clock.at(one.looked if one.kind == "action" else now) + _WANTED for one in wanted]
+        await lane.link.fetch(schema.WANT, ([one.id for one in wanted], until))
 
 
 async def _collect(lane: _Lane) -> None:

@@ -203,10 +203,14 @@ INSERT INTO {SCHEMA}.task AS task (id, site, bot, kind, body, mac, not_after, wa
 VALUES (%s, %s, %s, %s, '', '', clock_timestamp(), clock_timestamp(), 'withdrawn')
 ON CONFLICT (id) DO UPDATE SET state = CASE WHEN task.state IN ('queued', 'taken') THEN 'withdrawn' ELSE task.state END
 RETURNING state, body = '', (SELECT state FROM before)"""
-# A worker's login can hold the lock of a row of its own site's, by a call in a transaction that it does not end. The time is
-# that at which it was said: else a word that a dead link held back would let something begin that nobody wants any more.
-WANT = f"""UPDATE {SCHEMA}.task SET wanted_until = least(%s, clock_timestamp() + make_interval(secs => {WANTED_SECONDS}))
-WHERE id IN (SELECT id FROM {SCHEMA}.task WHERE id = ANY (%s) AND state IN ('queued', 'taken') FOR UPDATE SKIP LOCKED)"""
+# A worker's login can hold the lock of a row of its own site's, by a call in a transaction that it does not end. The times are
+# those at which somebody was asked: else a word that a dead link held back, or a bot that stood still, would let something begin
+# that nobody wants any more.
+WANT = f"""WITH said AS (
+    SELECT task.id, told.until FROM {SCHEMA}.task JOIN unnest(%s::uuid[], %s::timestamptz[]) AS told (id, until) USING (id)
+    WHERE state IN ('queued', 'taken') FOR UPDATE OF task SKIP LOCKED)
+UPDATE {SCHEMA}.task SET wanted_until = least(said.until, clock_timestamp() + make_interval(secs => {WANTED_SECONDS}))
+FROM said WHERE task.id = said.id"""
 STATES = f"SELECT id, left(state, {_MOST_TEXT}) FROM {SCHEMA}.task WHERE id = ANY (%s)"
 # Of each task and attempt the one part that is next: nobody can have more of them looked through than there are. Whoever may write
 # the tables is bound by no function, so what is longer than one takes is not fetched.

@@ -1,5 +1,6 @@
 """What goes through the queue, as text and back: everything that can be asked or done, and nothing else."""
 
+import time
 import uuid
 from datetime import UTC, datetime, timedelta
 
@@ -310,7 +311,7 @@ def unread(key, *, clock=RIGHT, **told):
     }
     body |= {"until": (NOW + timedelta(seconds=10)).isoformat(), **told}
     text = dumps(body)
-    return Unread(number, "action", text, key.sign_task(text), 1, NOW, clock)
+    return Unread(number, "action", text, key.sign_task(text), 1, NOW, clock, time.monotonic())
 
 
 def test_a_task_of_its_bot_is_read():

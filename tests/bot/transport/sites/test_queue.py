@@ -6,7 +6,7 @@ import threading
 import time
 import uuid
 import weakref
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import psycopg
 import pytest
@@ -562,6 +562,118 @@ async def test_a_word_that_it_is_wanted_lets_nothing_begin_when_it_comes_late(pl
             waiting.cancel()
     late.close()
     assert (machines.acts, states(admin)) == ({}, ["ended"])
+
+
+async def test_a_bot_that_stands_still_behind_its_last_look_does_not_want_it_by_that(place, asking, admin, monkeypatch):
+    """A process that was suspended, or a loop that was held: a stop may have come meanwhile, and a worker begins at once."""
+    machines, act, looks, why = CountingMachines(), action("branch1-1"), [], ""
+    loop = asyncio.get_running_loop()
+    monkeypatch.setattr(queue, "_WANTED", timedelta(seconds=1))
+
+    def stand_still():
+        nonlocal why
+        time.sleep(1.5)
+        why = "changes are stopped"
+
+    def why_not():
+        looks.append(why)
+        if len(looks) == 2:  # the one behind which it is wanted
+            loop.call_soon_threadsafe(stand_still)
+        return looks[-1]
+
+    async with asking() as client, Running(place, "branch1", machines):
+        with carrying_out(errand(act)), sending_unless(why_not), pytest.raises(Withheld):
+            await client.invoke(act, 20)
+    assert looks == ["", "", "changes are stopped"]
+    assert (machines.acts, states(admin)) == ({}, ["withdrawn"])
+
+
+@slow
+async def test_what_nobody_is_asked_about_any_more_is_not_wanted_any_more(asking, admin, monkeypatch):
+    act = action("branch1-1")
+    monkeypatch.setattr(queue, "_WANTED", timedelta(seconds=1))
+    async with asking() as client:
+
+        async def hangs(_act):
+            await asyncio.sleep(60)
+
+        monkeypatch.setattr(client, "_still_wanted", hangs)
+        with carrying_out(errand(act)):
+            waiting = asyncio.create_task(client.invoke(act, 60))
+            await until(lambda: states(admin) == ["queued"])
+            put = admin.execute("SELECT wanted_until FROM task").fetchone()[0]
+            await until(lambda: admin.execute("SELECT clock_timestamp() - %s > '3 s'", (put,)).fetchone()[0])
+            assert admin.execute("SELECT wanted_until < clock_timestamp() FROM task").fetchone()[0]
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
+
+
+@slow
+@pytest.mark.parametrize("seconds", [-600, 600])
+async def test_a_clock_that_is_set_behind_its_reading_changes_no_time(asking, admin, monkeypatch, seconds):
+    """What was put by the new one would be good for ten minutes of the database's, or for none."""
+    act, ahead = action("branch1-1"), timedelta(0)
+    monkeypatch.setattr(queue, "utc_now", lambda: utc_now() + ahead)
+
+    def why_not():
+        nonlocal ahead
+        ahead = timedelta(seconds=seconds)
+        return ""
+
+    async with asking() as client:
+        with carrying_out(errand(act)), sending_unless(why_not):
+            waiting = asyncio.create_task(client.invoke(act, 40))
+            await until(lambda: states(admin) == ["queued"])
+            await until(
+                lambda: admin.execute("SELECT wanted_until > clock_timestamp() + '3 s' FROM task").fetchone()[0]
+            )
+            left, body = admin.execute("SELECT not_after - clock_timestamp(), body::jsonb FROM task").fetchone()
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
+    assert timedelta(0) < left <= timedelta(seconds=20)
+    assert abs(datetime.fromisoformat(body["not_after"]) - utc_now()) < timedelta(minutes=1)
+
+
+@slow
+async def test_what_a_worker_took_and_stood_still_before_it_read_it_is_not_begun(place, asking, admin):
+    """Its time runs from when it was asked for, whatever the database says by then."""
+    machines, act, taken, may = CountingMachines(), action("branch1-1"), asyncio.Event(), asyncio.Event()
+    async with asking() as client, Running(place, "branch1", machines) as running:
+        take = running.worker._inbox.take
+
+        async def held(most):
+            rows = await take(most)
+            if rows and not taken.is_set():
+                taken.set()
+                await may.wait()
+            return rows
+
+        running.worker._inbox.take = held
+        with carrying_out(errand(act)), pytest.raises(NotBegun):
+            await client.invoke(act, 2)
+        assert taken.is_set()
+        admin.execute("UPDATE task SET state = 'taken', not_after = 'infinity', wanted_until = 'infinity'")
+        may.set()
+        await until(lambda: states(admin) == ["ended"])
+    assert machines.acts == {}
+
+
+@slow
+async def test_a_worker_that_stood_still_behind_the_row_before_an_act_does_not_begin_it_late(place, asking):
+    machines, act = CountingMachines(), action("branch1-1")
+    loop = asyncio.get_running_loop()
+    async with asking() as client, Running(place, "branch1", machines) as running:
+        begin = running.worker._inbox.begin
+
+        async def then_still(task):
+            said = await begin(task)
+            loop.call_soon(time.sleep, 3)
+            return said
+
+        running.worker._inbox.begin = then_still
+        with carrying_out(errand(act)), pytest.raises(NotBegun, match="it is too late"):
+            await client.invoke(act, 4)
+    assert machines.acts == {}
 
 
 def running_tasks():
