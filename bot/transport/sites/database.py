@@ -35,6 +35,7 @@ _OPTIONS = {
     "lock_timeout": "5s",
     "idle_in_transaction_session_timeout": "10s",
     "standard_conforming_strings": "on",
+    "synchronous_commit": "on",  # else a crash takes the row back that an action was begun by
 }
 # Again, as a statement: a pooler may be told to pass startup parameters over.
 _SET = f"SELECT {', '.join(f'pg_catalog.set_config({name!r}, {value!r}, false)' for name, value in _OPTIONS.items())}"

@@ -676,6 +676,18 @@ async def test_a_worker_that_stood_still_behind_the_row_before_an_act_does_not_b
     assert machines.acts == {}
 
 
+async def test_a_commit_is_kept_whatever_the_server_does_usually(place, admin):
+    """A server that is told to be quick loses what it has confirmed when it crashes: an action that was begun would be queued again."""
+    admin.execute(f"ALTER DATABASE {admin.info.dbname} SET synchronous_commit = off")
+    links = [Link(one, "test") for one in (place.bot, place.worker("branch1"))]
+    try:
+        assert [await link.fetch("SHOW synchronous_commit") for link in links] == [[("on",)], [("on",)]]
+    finally:
+        admin.execute(f"ALTER DATABASE {admin.info.dbname} RESET synchronous_commit")
+        for link in links:
+            link.close()
+
+
 def running_tasks():
     return [one for one in asyncio.all_tasks() if one.get_name().startswith("task ")]
 
