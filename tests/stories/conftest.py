@@ -183,7 +183,7 @@ def play(tmp_path: Path, request, stored):
     """Play a story: `async with play("stuck-writer") as ops`. With SITE=worker in the environment, behind a site's worker."""
     if os.environ.get("SITE") == "worker":
         return request.getfixturevalue("play_at_site")
-    return lambda story, inventory=None: playing(tmp_path, story, inventory)
+    return lambda story, inventory=None, **more: playing(tmp_path, story, inventory, **more)
 
 
 @pytest.fixture
@@ -194,12 +194,14 @@ def play_at_site(tmp_path: Path, postgresql_cluster):
         place = site_queue.make_place(postgresql_cluster, *site_story.sites(estate))
         return site_story.behind_worker(estate, place)
 
-    return lambda story, inventory=None: playing(tmp_path, story, inventory, behind_workers)
+    return lambda story, inventory=None, **more: playing(tmp_path, story, inventory, behind_workers, **more)
 
 
 @asynccontextmanager
-async def playing(folder: Path, story: str, inventory=None, around=lambda _estate: nullcontext()):
-    """`inventory`: tables of inventory.toml beside those of the story, as a scenario has them."""
+async def playing(
+    folder: Path, story: str, inventory=None, around=lambda _estate: nullcontext(), written=lambda _estate: None
+):
+    """`inventory`: tables of inventory.toml beside those of the story, as a scenario has them. `written` changes its files."""
 
     def prepare(world) -> None:
         world.inventory = {**world.inventory, **(inventory or {})}
@@ -211,6 +213,7 @@ async def playing(folder: Path, story: str, inventory=None, around=lambda _estat
         estate = PracticeEnvironment(story, folder / story, access, prepare=prepare)
         await asyncio.to_thread(estate.__enter__)
         ending.push_async_callback(asyncio.to_thread, estate.__exit__, None, None, None)
+        written(estate)
         await ending.enter_async_context(around(estate))
         ops = Incident(estate, slack, guard)
         await ops.starts()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import os
 import tomllib
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,6 +19,7 @@ from lab.environment import PracticeEnvironment
 from tests.support.site_queue import QueuePlace
 
 SITE = "campus"
+DATABASE = "HVOPS_LEDGER__DATABASE"
 NOWHERE = "http://127.0.0.1:9/wsman"  # the discard port, where nobody listens
 
 
@@ -31,7 +33,8 @@ async def behind_worker(
     """
     names = write_files(estate, place, prepare)
     stop = asyncio.Event()
-    files = {name: settings.load(folder_of(name, estate.directory) / "settings.toml") for name in names}
+    with without_ledger():
+        files = {name: settings.load(folder_of(name, estate.directory) / "settings.toml") for name in names}
     working = asyncio.gather(*(worker.serve(files[name], name, stop) for name in names))
     estate.site = SimpleNamespace(stop=stop, working=working)
     try:
@@ -39,6 +42,17 @@ async def behind_worker(
     finally:
         stop.set()
         await working
+
+
+@contextmanager
+def without_ledger() -> Iterator[None]:
+    """A worker's machine, whose environment names no database of a ledger."""
+    told = os.environ.pop(DATABASE, None)
+    try:
+        yield
+    finally:
+        if told is not None:
+            os.environ[DATABASE] = told
 
 
 def write_files(
