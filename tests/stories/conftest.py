@@ -141,7 +141,7 @@ class Incident:
 
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for something that other processes and threads bring about; they cannot tell."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(180):  # two bots that start again are told by Slack to wait a minute, and once more
         while not condition():  # noqa: ASYNC110 - there is no event to wait for
             await asyncio.sleep(0.02)
 

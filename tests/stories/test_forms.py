@@ -44,7 +44,9 @@ async def test_every_commands_window_opens_and_no_menu_asks_a_host(play):
             view = await home.opens(command.name)
             assert [one.action_id for one in placed(view.blocks)] == [one.name for one in command.parameters]
             for field in menus(view):
-                offered[command.name, field] = await home.person.suggested(view, field)
+                # Of each bot in turn: one offers the jobs that it has answered with itself.
+                seen = [one for _ in ops.bots for one in await home.person.suggested(view, field)]
+                offered[command.name, field] = list(dict.fromkeys(seen))
             await home.person.closes(view)
         assert home.asked == []
         assert {"prod", "branch", "hv03"} <= set(offered["check-writers", "target"])
