@@ -55,7 +55,9 @@ async def types(page: Page, line: str) -> None:
 
 
 async def test_half_a_minute_for_a_newcomer(page):
-    await expect(page.locator("#messages")).to_contain_text("Backup: job 48211 (hv03, 11 guests) has been pending since")
+    await expect(page.locator("#messages")).to_contain_text(
+        "Backup: job 48211 (hv03, 11 guests) has been pending since"
+    )
     await expect(page.locator("#composer-text")).to_have_value("/check-writers prod")
     await expect(page.locator("#composer-text")).to_be_focused()
     await expect(page.locator("#side")).to_be_hidden()
