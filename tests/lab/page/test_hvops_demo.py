@@ -26,7 +26,7 @@ class Demo:
 
     async def up(self) -> None:
         assert self.process.stdout is not None
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(180):
             while not self.address:
                 line = (await self.process.stdout.readline()).decode()
                 assert line, f"it ended: {self.said}"
@@ -37,7 +37,7 @@ class Demo:
     async def ends(self) -> int:
         if self.process.returncode is None:
             self.process.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             out, _ = await self.process.communicate()
         self.said += out.decode()
         return await self.process.wait()
