@@ -96,7 +96,9 @@ class Follower:
         if first == "Act as › Operator" and line:
             await self.press(presses.pop(0), title)
         is_typed = not line
-        if line and not first.startswith(("World", "Trouble")) and not await self.shows(first):
+        # Of a line that was typed in a step before.
+        is_about_an_answer = not first.startswith("Act as") and await self.shows(first)
+        if line and not first.startswith(("World", "Trouble")) and not is_about_an_answer:
             is_typed = await self.types(line)
         for one in presses:
             await self.press(one, title)
