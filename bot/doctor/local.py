@@ -40,9 +40,9 @@ def check_local(settings: Settings) -> Iterator[DoctorCheck]:
 
 
 async def ledger_connection(settings: Settings) -> list[DoctorCheck]:
-    """Whether a pooler shares the sessions of the ledger's database: then the lock of whoever runs tickets is nobody's."""
+    """Whether a pooler shares the sessions of the database in which a ledger is to begin; one that is there is not opened so."""
     place = settings.ledger.place
-    if not isinstance(place, Database):
+    if not isinstance(place, Database) or settings.ledger.may_be_begun:
         return []
     from bot.transport.sites.database import QueueAway, is_pooled  # noqa: PLC0415 - only where there is a database
 

@@ -206,7 +206,7 @@ async def test_a_pooler_in_transaction_mode_is_noticed_and_a_server_is_none(one_
     async def connect(_place, _name):
         return Pooled(free)
 
-    ledger = SimpleNamespace(ledger=SimpleNamespace(place=one_place.bot))
+    ledger = SimpleNamespace(ledger=SimpleNamespace(place=one_place.bot, may_be_begun=False))
     assert await ledger_connection(ledger) == []
     monkeypatch.setattr(database, "connect", connect)
     assert await database.is_pooled(one_place.bot)
