@@ -87,7 +87,7 @@ def _within(gen: Generator[Any, Any, T], seconds: float) -> Generator[Any, Any, 
 def connect(place: Database, options: Mapping[str, str], *, read_only: bool = False) -> Connection:
     """Connect, with these settings of the server for this session.
 
-    They go with the first message, and again as a statement: a pooler may be told to pass startup parameters over.
+    They go with the first message, and again as a statement: a pooler may be told to ignore startup parameters.
     `read_only`: every transaction, unless it says otherwise. Raises psycopg.Error.
     """
     connection = Connection.connect(
@@ -148,8 +148,8 @@ def must_keep_sessions(place: Database, connection: Connection, pid: int) -> Non
         ((after,),) = connection.execute("SELECT pg_backend_pid()").fetchall()
     if pid == beside or pid != after:
         raise LedgerError(
-            f"{place} is reached through a pooler that shares sessions, so no lock of a run would hold. Connect to PostgreSQL "
-            "itself, or set pool_mode = session for this database in PgBouncer."
+            f"{place} is reached through a pooler that shares sessions, where no lock outlives a transaction. Connect to "
+            "PostgreSQL itself, or set pool_mode = session for this database in PgBouncer."
         )
 
 

@@ -37,7 +37,7 @@ _OPTIONS = {
     "standard_conforming_strings": "on",
     "synchronous_commit": "on",  # else a crash takes the row back that an action was begun by
 }
-# Again, as a statement: a pooler may be told to pass startup parameters over.
+# Again, as a statement: a pooler may be told to ignore startup parameters.
 _SET = f"SELECT {', '.join(f'pg_catalog.set_config({name!r}, {value!r}, false)' for name, value in _OPTIONS.items())}"
 _OF_STATEMENTS = "statement pooling mode"  # what PgBouncer says of a transaction there
 _KEPT_ALIVE = {

@@ -51,7 +51,7 @@ async def test_doctor_is_content_where_it_keeps_them(queue):
         assert await ledger_connection(SimpleNamespace(ledger=SimpleNamespace(place=place, may_be_begun=False))) == []
 
 
-async def test_what_a_session_needs_is_set_where_startup_parameters_are_passed_over(queue, ledger_database):
+async def test_what_a_session_needs_is_set_where_startup_parameters_are_ignored(queue, ledger_database):
     with pooler(queue, "session", *SOME) as place:
         connection = await database.connect(place, "hvops")
         async with connection:

@@ -48,6 +48,25 @@ async def until(condition):
             await asyncio.sleep(0.02)
 
 
+class SlowMachines(CountingMachines):
+    """Machines whose login takes until they may: an action looks for the last time behind it."""
+
+    def __init__(self):
+        super().__init__()
+        self.may = asyncio.Event()
+
+    async def invoke(self, action, seconds):
+        look = last_look(action.on)
+        await self.may.wait()
+        await asyncio.to_thread(look)
+        self.acts[action.method] += 1
+        return QueryResult((), "", action.on)
+
+
+def is_wanted(admin):
+    return admin.execute("SELECT wanted_until > clock_timestamp() FROM task WHERE kind = 'action'").fetchone()[0]
+
+
 def states(admin, kind="action"):
     return [state for (state,) in admin.execute("SELECT state FROM task WHERE kind = %s", (kind,)).fetchall()]
 
@@ -404,19 +423,7 @@ async def test_a_stop_that_comes_before_an_action_is_put_lets_it_be_put_no_more(
 
 
 async def test_a_stop_holds_back_what_a_worker_has_taken_and_not_begun(place, asking, admin):
-    class Slow(CountingMachines):
-        def __init__(self):
-            super().__init__()
-            self.may = asyncio.Event()
-
-        async def invoke(self, action, seconds):
-            look = last_look(action.on)
-            await self.may.wait()  # its login takes long
-            await asyncio.to_thread(look)
-            self.acts[action.method] += 1
-            return QueryResult((), "", action.on)
-
-    machines, act, why = Slow(), action("branch1-1"), ""
+    machines, act, why = SlowMachines(), action("branch1-1"), ""
     async with asking() as client, Running(place, "branch1", machines):
         with carrying_out(errand(act)), sending_unless(lambda: why):
             waiting = asyncio.create_task(client.invoke(act, 20))
@@ -478,22 +485,7 @@ async def test_a_stop_holds_back_what_a_service_takes_its_time_to_let_in(place, 
 async def test_what_nobody_can_say_is_still_to_be_done_is_begun_no_more_either(place, asking, admin):
     """A ledger that does not answer: without a site the last look waits for it, and with one it has to count as not wanted."""
 
-    class Slow(CountingMachines):
-        def __init__(self):
-            super().__init__()
-            self.may = asyncio.Event()
-
-        async def invoke(self, action, seconds):
-            look = last_look(action.on)
-            await self.may.wait()
-            await asyncio.to_thread(look)
-            self.acts[action.method] += 1
-            return QueryResult((), "", action.on)
-
-    def is_wanted():
-        return admin.execute("SELECT wanted_until > clock_timestamp() FROM task WHERE kind = 'action'").fetchone()[0]
-
-    machines, act, hangs, answers = Slow(), action("branch1-1"), threading.Event(), threading.Event()
+    machines, act, hangs, answers = SlowMachines(), action("branch1-1"), threading.Event(), threading.Event()
     is_silent = False
 
     def why_not():
@@ -509,7 +501,7 @@ async def test_what_nobody_can_say_is_still_to_be_done_is_begun_no_more_either(p
                 await until(lambda: states(admin) == ["taken"])
                 is_silent = True
                 await until(hangs.is_set)
-                await until(lambda: not is_wanted())
+                await until(lambda: not is_wanted(admin))
                 machines.may.set()
                 await asyncio.gather(*running_tasks(), return_exceptions=True)
             finally:
@@ -523,22 +515,7 @@ async def test_what_nobody_can_say_is_still_to_be_done_is_begun_no_more_either(p
 async def test_a_word_that_it_is_wanted_lets_nothing_begin_when_it_comes_late(place, asking, admin, monkeypatch):
     """A link that stands still keeps it, and hands it on after a stop that could not be told, or a bot that was killed."""
 
-    class Slow(CountingMachines):
-        def __init__(self):
-            super().__init__()
-            self.may = asyncio.Event()
-
-        async def invoke(self, action, seconds):
-            look = last_look(action.on)
-            await self.may.wait()
-            await asyncio.to_thread(look)
-            self.acts[action.method] += 1
-            return QueryResult((), "", action.on)
-
-    def is_wanted():
-        return admin.execute("SELECT wanted_until > clock_timestamp() FROM task WHERE kind = 'action'").fetchone()[0]
-
-    machines, act, said, fetch = Slow(), action("branch1-1"), [], Link.fetch
+    machines, act, said, fetch = SlowMachines(), action("branch1-1"), [], Link.fetch
 
     async def kept(self, statement, values=(), seconds=5.0):
         if statement == schema.WANT:
@@ -887,19 +864,7 @@ async def test_an_old_task_is_done_no_more_whatever_the_database_says(place, ask
 async def test_what_was_taken_in_time_is_not_begun_behind_it_whatever_the_database_says(place, asking, admin):
     """A host takes its time for the login. Whoever has the database gives the row more of it, and takes a withdrawal back."""
 
-    class Slow(CountingMachines):
-        def __init__(self):
-            super().__init__()
-            self.may = asyncio.Event()
-
-        async def invoke(self, action, seconds):
-            look = last_look(action.on)
-            await self.may.wait()
-            await asyncio.to_thread(look)
-            self.acts[action.method] += 1
-            return QueryResult((), "", action.on)
-
-    machines, act = Slow(), action("branch1-1")
+    machines, act = SlowMachines(), action("branch1-1")
     async with asking() as client, Running(place, "branch1", machines) as running:
         with carrying_out(errand(act)), pytest.raises(NotBegun):
             await client.invoke(act, 2)
