@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from bot.api.arguments import Target
 from bot.api.plan import Gate, Plan, is_held
 from bot.api.report import Remedy
+
+# "No plan for hv03: hv03 is down": what silent or broken machines say of themselves begins with their name.
+_NAMED_TWICE = re.compile(r"^(No plan(?: yet)?) for ([^:]+): (?=\2[: ])")
 
 
 def no_plan(
@@ -21,14 +25,15 @@ def no_plan(
 
     Args:
         because: its beginning decides how it is shown. "No plan for hv03: it is down. …", "No plan yet for …": its first
-            sentence is the title. "Nothing to …": there is nothing to do. Anything else stands below the title "No plan".
+            sentence is the title, which names a target once. "Nothing to …": there is nothing to do. Anything else stands
+            below the title "No plan".
         gates: those that were judged; the ones that hold are shown first.
         remedies: buttons that help.
         evidence: notes below.
         is_done_already: what was asked for is so already, as measured; not for something that only cannot be done now.
     """
     return Plan(
-        because,
+        _NAMED_TWICE.sub(r"\1: ", because),
         "",
         "",
         (),

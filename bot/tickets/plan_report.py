@@ -28,7 +28,8 @@ def no_plan(made: PlannedChange, unanswered: Sequence[Unknown] = ()) -> Report:
         lead = (_first(first, where, held=bool(held)),) if first else ()
         findings = (*lead, *(_holds(where, gate) for gate in held))
     elif held:
-        title = f"No plan yet for {where}: {_what_holds(held[0])}"
+        holds = _what_holds(held[0])
+        title = f"No plan yet: {holds}" if holds.startswith(f"{where} ") else f"No plan yet for {where}: {holds}"
         findings = tuple(_holds(where, gate) for gate in held)
     elif is_needless:  # only said where it is known, whoever else was silent
         title, _, rest = made.plan.reason.partition(". ")
@@ -46,7 +47,7 @@ def no_plan(made: PlannedChange, unanswered: Sequence[Unknown] = ()) -> Report:
         asked=len(made.plan.gates),
         answered=len(made.plan.passed_gates),
         findings=findings,
-        unanswered=tuple(unanswered),
+        unanswered=tuple(one for one in unanswered if not _is_said(one, held)),
         notes=(*_told(made.plan.gates), *(("Evidence:", *made.plan.evidence) if made.plan.evidence else ())),
         background=_passed(made.plan.gates),
         remedies=made.plan.remedies,
@@ -144,11 +145,20 @@ def _holds(where: str, gate: Gate) -> Finding:
 def _what_holds(gate: Gate) -> str:
     """A gate in a sentence; without its measurement where that only repeats what each unknown below it says."""
     whys = [one.why.rstrip(".") for one in gate.unknowns if not one.is_override]
-    left = gate.measured
+    left = gate.measured.removeprefix("not known: ")
     for why in filter(None, whys):
         left = left.replace(why, "")
     is_said_below = bool(whys) and all(whys) and re.fullmatch(r"(?:[\w.-]+: ?|[;,. ])*", left) is not None
     return gate.sentence if is_said_below else gate.finding
+
+
+def _is_said(silent: Unknown, held: Sequence[Gate]) -> bool:
+    """Whether a gate that holds the plan names this silence, its reason and what to do about it."""
+    return any(
+        silent.target in one.what.split() and silent.why == one.why and silent.remedy == one.remedy
+        for gate in held
+        for one in gate.unknowns
+    )
 
 
 def _capital(says: str) -> str:

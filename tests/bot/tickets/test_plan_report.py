@@ -3,6 +3,7 @@
 import pytest
 
 from bot.api.command import Risk
+from bot.api.facts import Unknown
 from bot.api.plan import Gate, GateOutcome, GateText, OpenQuestion, Plan
 from bot.tickets.answers import question_line
 from bot.tickets.plan_report import no_plan
@@ -24,6 +25,7 @@ def unknown(measured, *questions):
 @pytest.mark.parametrize(
     ("measured", "says"),
     [
+        (f"not known: hv05: {WHY}", "It is not known whether guests are locked."),
         (f"hv05: {WHY}", "It is not known whether guests are locked."),
         (f"hv05: {WHY}; hv06: {WHY}.", "It is not known whether guests are locked."),
         (f"2 of 9 locked; hv05: {WHY}", f"It is not known whether guests are locked (2 of 9 locked; hv05: {WHY})."),
@@ -35,6 +37,21 @@ def test_who_did_not_answer_is_said_once_and_what_was_measured_is_never_dropped(
     (finding,) = report.findings
     assert finding.summary == says
     assert finding.lines == (("Not known", f"locks of hv05: no answer ({WHY})."),)
+
+
+def test_a_silent_machine_is_named_below_the_gate_or_on_a_row_of_its_own():
+    gate = unknown(f"hv05: {WHY}", OpenQuestion("locks of hv05", f"{WHY}.", "Start it."))
+    said, other, worse = (
+        Unknown("hv05", "unreachable", f"{WHY}.", "Start it."),
+        Unknown("hv06", "unreachable", f"{WHY}.", "Start it."),
+        Unknown("hv05", "login refused", "the login was refused.", "Start it."),
+    )
+    assert no_plan(made(gate), (said, other, worse)).unanswered == (other, worse)
+    assert no_plan(made(Gate.of(TEXT, GateOutcome.BLOCKED, "11 guests on it")), (said,)).unanswered == (said,)
+
+
+def test_the_target_is_named_once():
+    assert no_plan(made(Gate.of(TEXT, GateOutcome.BLOCKED))).title == "No plan yet: hv03 is not drained"
 
 
 def test_nothing_to_do_is_said_once():

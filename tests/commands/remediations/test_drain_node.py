@@ -765,7 +765,7 @@ async def test_a_cluster_that_does_not_answer_is_no_plan(planned, make):
 
 async def test_a_node_that_the_cluster_does_not_know(planned, make):
     plan = await planned(COMMAND, make.cluster(), Target("hv99", "host", "prod", backup=()))
-    assert (plan.reason, plan.groups) == ("No plan for hv99: hv99: prod has no node of that name.", ())
+    assert (plan.reason, plan.groups) == ("No plan: hv99: prod has no node of that name.", ())
 
 
 async def test_hostile_names_stay_names(planned, make):

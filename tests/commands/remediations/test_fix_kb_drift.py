@@ -255,7 +255,7 @@ def test_every_way_to_propose_nothing(packages, over, says):
 
 def test_a_cluster_that_names_no_nodes_is_no_plan():
     made = COMMAND.plan(ARGS, FixFacts(NOW, unfound=Unknown("prod", "timed out", "no answer in 20 s.")))
-    assert made.reason == "No plan for prod: prod: no answer in 20 s."
+    assert made.reason == "No plan: prod: no answer in 20 s."
 
 
 def test_a_silent_node_is_named_and_left_alone():

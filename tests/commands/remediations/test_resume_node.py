@@ -113,7 +113,7 @@ async def test_a_drain_in_an_unlisted_state_may_be_under_way(planned, make, drai
 )
 async def test_a_node_in_an_unlisted_state_is_not_well(planned, make, state, word):
     plan = await planned(COMMAND, script(make, State=state))
-    assert plan.reason == f"No plan for hv03: hv03 is {word}."
+    assert plan.reason == f"No plan: hv03 is {word}."
 
 
 async def test_the_whole_plan(planned, make):
