@@ -17,6 +17,9 @@ SPREAD = -n $(WORKERS) --dist load --maxschedchunk 1
 # they reach fails. Not the stories: tracing costs half as much processor time again, and what they reach varies.
 PARTS = tests/bot tests/commands
 
+# Where this is set, each of the hundreds of processes that tests start compiles all that it imports: a second and more.
+unexport PYTHONDONTWRITEBYTECODE
+
 # Incidents as data: make cases CASES=folder plays your own.
 CASES ?= tests/cases
 
