@@ -101,3 +101,12 @@ def test_pip_alone_installs_from_the_same_lock_by_its_hashes(install):
         f"{pip} --require-hashes -r {ROOT / 'requirements' / 'test.txt'}",
         f"{pip} --no-deps --no-build-isolation -e {ROOT} -e {ROOT / 'lab'}",
     ]
+
+
+def test_what_make_starts_writes_bytecode_though_the_environment_forbids_it():
+    """Else each of the hundreds of processes that tests start compiles all that it imports."""
+    show = ["make", "--no-print-directory", "--eval=show: ; @printenv PYTHONDONTWRITEBYTECODE || echo unset", "show"]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    environment |= {"PYTHONDONTWRITEBYTECODE": "1"}
+    made = subprocess.run(show, check=True, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert made.stdout == "unset\n"
