@@ -47,6 +47,7 @@ log = structlog.get_logger()
 
 _M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8  # of mallopt [doc: malloc.h of glibc]
 _LARGE_PIECE = 128 * 1024  # bytes
+_SEARCHES = 2  # of the ledger, for people, at a time: each has a reader of its own, so nobody else waits for a long one
 
 
 def run(settings: Settings) -> None:
@@ -113,9 +114,9 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[Servic
                 is_shown_elsewhere=lambda ticket: running.runs_elsewhere(ticket),  # noqa: PLW0108 - made further down
             )
             closing.push_async_callback(board.close)
-            reader = Reader(parts.ledger.place)  # of its own: nobody else waits for a long search
-            closing.callback(reader.close)
-            reviews = AuditCommand(parts.pipeline, Review(reader, parts.inventory.scopes))
+            readers = [closing.enter_context(Reader(parts.ledger.place)) for _ in range(_SEARCHES)]
+            reviews = AuditCommand(parts.pipeline, *(Review(one, parts.inventory.scopes) for one in readers))
+            closing.callback(reviews.close)
             app = make_app(slack.bot_token.get_secret_value(), slack.base_url)
             sockets = SocketConnections(app, slack.app_token.get_secret_value(), slack.base_url)
             listeners: list[Listener] = []

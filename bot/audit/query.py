@@ -101,6 +101,10 @@ class Review:
                 break
         return self._rows(found)
 
+    def last_answers(self, person: Person, most: int) -> list[Entry]:
+        """The newest answers that this person got, the newest first, whatever they may see by now."""
+        return self._reader.entries(kind="answered", actor=person.id, limit=most)
+
     def story(self, person: Person, ticket: str) -> tuple[Entry, ...]:
         """All entries of a ticket, oldest first.
 

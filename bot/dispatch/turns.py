@@ -27,7 +27,7 @@ class Turns:
     def __init__(self, most: int, seconds: float) -> None:
         """Let so many lines of one person be under way at a time, and the others wait for so long at most."""
         self._most = most
-        self._seconds = seconds
+        self.seconds = seconds
         self._people: dict[str, _Mine] = {}
 
     @asynccontextmanager
@@ -59,10 +59,10 @@ class Turns:
 
     async def _wait(self, mine: _Mine) -> None:
         try:
-            async with asyncio.timeout(self._seconds):
+            async with asyncio.timeout(self.seconds):
                 await mine.places.acquire()
         except TimeoutError:
             raise TooManyQuestions(
-                f"You have {self._most} questions in progress, and none of them was answered within {self._seconds:.0f} s, "
+                f"You have {self._most} questions in progress, and none of them was answered within {self.seconds:.0f} s, "
                 "so this one was not run. Try again."
             ) from None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,12 +19,13 @@ from typing import TypeVar
 from bot.api.command import Role
 from bot.audit import filter_syntax
 from bot.audit.filter_syntax import AuditQuery
-from bot.audit.query import AuditPage, Review
+from bot.audit.query import Review
 from bot.audit.rows import Row
 from bot.dispatch import authorization
 from bot.dispatch.authorization import Person
 from bot.dispatch.command_line import read_typed
 from bot.dispatch.pipeline import Pipeline, Request
+from bot.dispatch.turns import Turns
 from bot.errors import LedgerError, UsageError
 from bot.ledger import ChainStatus, Entry, Ledger
 from bot.ledger.entries import Answered, Asked
@@ -51,13 +53,25 @@ class EarlierAnswer:
 
 
 class AuditCommand:
-    """Answers about the ledger, out of it."""
+    """Answers about the ledger, out of it.
 
-    def __init__(self, pipeline: Pipeline, review: Review) -> None:
-        """Take what writes refusals, and the review with a reader of its own."""
+    A search takes seconds once there are hundreds of thousands of entries: one of each person is under way, each on a reader
+    and a thread that nothing else waits for.
+    """
+
+    def __init__(self, pipeline: Pipeline, *reviews: Review) -> None:
+        """Take what writes refusals, and reviews with a reader of their own: as many searches are under way at a time."""
         self._pipeline = pipeline
         self._ledger: Ledger = pipeline.ledger
-        self.review = review
+        self._free: asyncio.Queue[Review] = asyncio.Queue()
+        for one in reviews:
+            self._free.put_nowait(one)
+        self._searches = Turns(1, pipeline.turns.seconds)
+        self._threads = ThreadPoolExecutor(len(reviews), "search")
+
+    def close(self) -> None:
+        """Begin no search that waits."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def answer(self, request: Request) -> Message:
         """Answer a line. Raises PermissionDenied, UsageError; both stand in the ledger."""
@@ -79,7 +93,7 @@ class AuditCommand:
 
         Raises PermissionDenied, UsageError.
         """
-        return await self._in_turn(request, lambda: tell(self._story(request, ticket)))
+        return await self._in_turn(request, lambda review: tell(self._story(request, ticket, review)))
 
     async def story_file(
         self,
@@ -89,29 +103,48 @@ class AuditCommand:
         send: Callable[[File], Awaitable[None]],
     ) -> None:
         """The same as a file, held as long as `send` takes. Raises PermissionDenied, UsageError."""
-        await self._in_turn(request, lambda: tell(self._story(request, ticket)), send)
+        await self._in_turn(request, lambda review: tell(self._story(request, ticket, review)), send)
 
     async def recent(self, person: Person, most: int) -> tuple[tuple[Row, ...], ChainStatus | None]:
         """The changes that ended last, and how the chain is. Raises PermissionDenied."""
-        return await asyncio.to_thread(lambda: (self.review.recently_ended(person, most), self._look()))
+        return await self._search(person.id, lambda review: (review.recently_ended(person, most), self._look()))
+
+    async def last_answers(self, person: Person, most: int) -> list[Entry]:
+        """The newest answers that this person got, the newest first."""
+        return await self._search(person.id, lambda review: review.last_answers(person, most))
 
     async def kept(self, token: str) -> EarlierAnswer:
         """The answer behind a button. Raises UsageError where there is none."""
         return await asyncio.to_thread(self._kept, token)
 
     async def _in_turn(
-        self, request: Request, work: Callable[[], T], send: Callable[[T], Awaitable[None]] | None = None
+        self, request: Request, work: Callable[[Review], T], send: Callable[[T], Awaitable[None]] | None = None
     ) -> T:
-        """Search on a thread when it is this person's turn, and send what was found in it: a search is a question as well."""
+        """Search when it is this person's turn, and send what was found in it: a search is a question as well."""
         async with AsyncExitStack() as turn:
-            async with self._pipeline.recording_refusals_beside(request):
-                await turn.enter_async_context(self._pipeline.turns.take(request.person.id))
-            found = await asyncio.to_thread(work)
+            async with AsyncExitStack() as searching:
+                async with self._pipeline.recording_refusals_beside(request):
+                    await turn.enter_async_context(self._pipeline.turns.take(request.person.id))
+                    await searching.enter_async_context(self._searches.take(request.person.id))
+                found = await self._beside(work)
             if send is not None:
                 await send(found)
             return found
 
-    def _answer(self, request: Request) -> Message:
+    async def _search(self, person: str, work: Callable[[Review], T]) -> T:
+        """The same of what is no question. Raises TooManyQuestions."""
+        async with self._searches.take(person):
+            return await self._beside(work)
+
+    async def _beside(self, work: Callable[[Review], T]) -> T:
+        """Search with a reader that is free, in the order in which people came, on one of its threads."""
+        review = await self._free.get()
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work, review)
+        finally:
+            self._free.put_nowait(review)
+
+    def _answer(self, request: Request, review: Review) -> Message:
         with self._pipeline.recording_refusals(request) as asking:
             asking.command = filter_syntax.NAME
             with authorization.no_hints_for_strangers(request.person):
@@ -120,34 +153,31 @@ class AuditCommand:
             authorization.require_role(request.person, Role.VIEWER)
             asking.entry = asked = self._ledger.append(request.person.id, _asked(request, wanted))
             at = datetime.fromisoformat(asked.at)
-            page = self.review.page(request.person, wanted, at, asked.seq)
+            page = review.page(request.person, wanted, at, asked.seq)
             answer = AuditAnswer(secrets.token_urlsafe(12), wanted, page, self._look())
-            self._ledger.append(request.person.id, _answered(asked, answer, self.review.places(wanted)))
+            self._ledger.append(request.person.id, _answered(asked, answer, review.places(wanted)))
             return audit_message(answer)
 
-    def _turn(self, request: Request, token: str, number: int) -> Message:
+    def _turn(self, request: Request, token: str, number: int, review: Review) -> Message:
         with self._recording(request):
             kept = self._kept(token)
-            page = self._page(request.person, kept, max(number, 0))
+            page = review.page(request.person, kept.wanted, kept.at, kept.asked, max(number, 0))
             return audit_message(AuditAnswer(token, kept.wanted, page, self._look()))
 
-    def _csv(self, request: Request, token: str) -> tuple[File, int]:
+    def _csv(self, request: Request, token: str, review: Review) -> tuple[File, int]:
         with self._recording(request):
             kept = self._kept(token)
-            return audit_csv(kept.wanted, self.review.iter_all(request.person, kept.wanted, kept.at, kept.asked))
+            return audit_csv(kept.wanted, review.iter_all(request.person, kept.wanted, kept.at, kept.asked))
 
-    def _story(self, request: Request, ticket: str) -> tuple[Entry, ...]:
+    def _story(self, request: Request, ticket: str, review: Review) -> tuple[Entry, ...]:
         with self._pipeline.recording_refusals(request):
-            return self.review.story(request.person, ticket)
+            return review.story(request.person, ticket)
 
     @contextmanager
     def _recording(self, request: Request) -> Iterator[None]:
         """What goes wrong stands in the ledger; who has no role is told no more than that."""
         with self._pipeline.recording_refusals(request), authorization.no_hints_for_strangers(request.person):
             yield
-
-    def _page(self, person: Person, kept: EarlierAnswer, number: int) -> AuditPage:
-        return self.review.page(person, kept.wanted, kept.at, kept.asked, number)
 
     def _kept(self, token: str) -> EarlierAnswer:
         entry = self._ledger.find_answer(token)

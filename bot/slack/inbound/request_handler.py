@@ -129,6 +129,7 @@ class RequestHandler:
         """Take the parts."""
         self.parts = parts
         self._running: set[asyncio.Task[None]] = set()
+        self._homes: dict[str, bool] = {}  # whose is being drawn, and whether they opened it again meanwhile
         self._threads = ThreadPoolExecutor(_AT_ONCE, "acknowledge")
         self._menus = ThreadPoolExecutor(1, "menus")  # whoever holds down a key holds up menus alone
 
@@ -435,12 +436,24 @@ class RequestHandler:
             await self.write(BOT, shown)
 
     async def home(self, who: SlackUser) -> None:
-        """Show somebody their Home tab."""
+        """Show somebody their Home tab, once at a time: whoever opens it again meanwhile has it drawn once more, not as often."""
+        if who.id in self._homes:
+            self._homes[who.id] = True
+            return
+        self._homes[who.id] = True
+        try:
+            while self._homes[who.id]:
+                self._homes[who.id] = False
+                await self._draw_home(who)
+        finally:
+            del self._homes[who.id]
+
+    async def _draw_home(self, who: SlackUser) -> None:
         person = await self.parts.people.person(who.team, who.user, who.name)
         if person.highest_role is Role.NOBODY:
             await self.parts.outbox.publish_home(who.user, no_role_view(no_role(person)))
             return
-        entries = await asyncio.to_thread(self.parts.ledger.entries, kind="answered", actor=who.id, limit=_LAST)
+        entries = await self._last_answers(person)
         told = [(one, one.read_if(Answered)) for one in sorted(entries, key=lambda one: -int(one.seq))]
         last = [
             LastAnswer(answered.answer, datetime.fromisoformat(one.at), answered.line, answered.verdict)
@@ -456,9 +469,15 @@ class RequestHandler:
         view = {**view, "blocks": list(self.sealed(who.user, view["blocks"]))}
         await self.parts.outbox.publish_home(who.user, view)
 
+    async def _last_answers(self, person: Person) -> Iterable[Entry]:
+        """The newest answers that they got; by a reader that decides nothing, for that takes a look at all answers."""
+        if self.parts.reviews is None:
+            return await asyncio.to_thread(self.parts.ledger.entries, kind="answered", actor=person.id, limit=_LAST)
+        return await self.parts.reviews.last_answers(person, _LAST)
+
     async def _lately(self, person: Person, *, stopped: bool) -> RecentChanges | None:
         """Recently finished changes, as far as this person may see them, and how the chain is."""
-        if self.parts.reviews is None or person.highest_role is Role.NOBODY:
+        if self.parts.reviews is None:
             return None
         ended, chain = await self.parts.reviews.recent(person, _LAST)
         bot = "read-only" if self.parts.changes is None else "stopped until /hvops go" if stopped else "read-write"

@@ -205,6 +205,9 @@ RULES = [
 ]
 
 
+PLACES = {"prod": ("prod",), "hv03": ("prod",)}
+
+
 def _now():
     return datetime.now(UTC)
 
@@ -247,7 +250,7 @@ class Bot:
         self.notices = StopNotices(
             self.outbox, ledger, self.board, ops, may=lambda: self.runner.is_leader, schedule=schedule
         )
-        self.reader = Reader(ledger.path)
+        self.readers = [Reader(ledger.path) for _ in range(2)]
         told = HandlerDeps(
             client,
             self.outbox,
@@ -258,7 +261,7 @@ class Bot:
             self._status,
             slack.base_url,
             changes=changes,
-            reviews=AuditCommand(pipeline, Review(self.reader, lambda: {"prod": ("prod",), "hv03": ("prod",)})),
+            reviews=AuditCommand(pipeline, *(Review(one, lambda: PLACES) for one in self.readers)),
         )
         self.desk = RequestHandler(told)
         self.app = app = make_app(slack.bot_token, slack.base_url)
@@ -305,7 +308,8 @@ class Bot:
         await self.board.close()
         await self.people.close()
         await self.outbox.close()
-        self.reader.close()
+        for one in self.readers:
+            one.close()
 
 
 class Bench:

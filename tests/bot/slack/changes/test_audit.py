@@ -8,12 +8,14 @@ import re
 import sqlite3
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 
 import pytest
 from entry_samples import entry_data
 
 from bot.api.command import Role
+from bot.audit.query import Review
 from bot.dispatch.authorization import Person
 from bot.slack.render import ticket_history as story_render
 from lab.slack.plain_text import plain_text
@@ -451,3 +453,72 @@ async def test_a_story_is_drawn_and_written_beside_the_loop_and_held_while_it_is
     assert told == [1], "it takes the turn of who asked"
     assert threads.keys() == {"story_view", "story_file"}
     assert loop not in set().union(*threads.values())
+
+
+async def test_the_searches_of_one_person_hold_up_nobody_elses_and_no_thread_that_decides(bench, monkeypatch):
+    """In a ledger of years each takes seconds. All of them are by one reader otherwise, and each holds a thread meanwhile."""
+    held, page = threading.Event(), Review.page
+    under_way = []
+
+    def slow(review, person, *given):
+        if person.name == "viewer":
+            under_way.append(review)
+            held.wait(20)
+        return page(review, person, *given)
+
+    monkeypatch.setattr(Review, "page", slow)
+    async with bench.running() as bot:
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(4))
+        for _ in range(8):
+            await bench.viewer.types("/audit prod")
+        await bench.until(lambda: under_way)
+        for _ in range(8):
+            await bench.viewer.opens_home()
+        await bench.approver.types("/audit prod")
+        await bench.approver.sees("Audit prod, 24 h")
+        await bench.operator.types("/repair hv03")
+        await bench.viewer.sees("Repair on hv03?", "hv-ops")
+        assert len(under_way) == 1
+        held.set()
+        await bench.until(lambda: len(entries(bench, "answered")) == 9)
+        await bench.until(lambda: bot.desk.parts.reviews._free.qsize() == 2)
+
+
+async def test_whoever_opens_home_again_and_again_has_it_drawn_once_more(bench, monkeypatch):
+    """Each takes a look at all answers of the ledger: none of them by what decides."""
+    held, looked, by_the_ledger = threading.Event(), [], []
+    last_answers, entries_of = Review.last_answers, bench.ledger.entries
+
+    def slow(review, person, most):
+        looked.append(person.name)
+        held.wait(20)
+        return last_answers(review, person, most)
+
+    def noted(**wanted):
+        by_the_ledger.append(wanted)
+        return entries_of(**wanted)
+
+    monkeypatch.setattr(Review, "last_answers", slow)
+    monkeypatch.setattr(bench.ledger, "entries", noted)
+    async with bench.running() as bot:
+        for _ in range(20):
+            await bench.viewer.opens_home()
+        await bench.until(lambda: looked)
+        held.set()
+        await bench.until(lambda: not bot.desk._homes)
+        await bench.viewer.sees_home("None yet.")
+    assert looked == ["viewer"] * 2
+    assert not [one for one in by_the_ledger if one.get("kind") == "answered"]
+
+
+async def test_who_has_no_role_any_more_is_told_nothing_by_the_filters_of_an_old_answer(bench):
+    async with bench.running() as bot:
+        await drained(bench)
+        await bench.viewer.types("/audit prod")
+        answer = await bench.viewer.sees("Audit prod, 24 h")
+        bot.people._rules = ()
+        await bench.viewer.clicks(answer, "Filter…")
+        await bench.viewer.sees("You have no role in hvops")
+        assert not bench.viewer.views()
+        (refused,) = [one.data for one in bench.ledger.entries(kind="refused") if one.fields["line"] == "/audit filter"]
+        assert refused.category == "not allowed"
