@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from functools import partial
 
+from bot.api.command import Role
+from bot.dispatch.authorization import require_role
 from bot.dispatch.command_line import EntryPoint, TypedLine, read_typed
 from bot.dispatch.pipeline import Request
 from bot.errors import HvopsError
@@ -64,7 +66,10 @@ class ReviewClicks:
         await self._desk.reply(click.where).result(message, replaces=True)
 
     async def _ask_for_filters(self, click: Click) -> None:
-        """One read by its token, which takes no time: the window must be there within three seconds."""
+        """One read by its token, which takes no time: the window must be there within three seconds. It names all commands."""
+        request = await self._request(click, f"{_LINE} filter")
+        async with self._desk.parts.pipeline.recording_refusals_beside(request):
+            require_role(request.person, Role.VIEWER)
         kept = await self._reviews.kept(click.token)
         await self._window(click, render.filter_view(kept.token, kept.wanted, self._desk.parts.registry.commands))
 
