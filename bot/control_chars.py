@@ -10,7 +10,7 @@ import functools
 import json
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 # Controls (C1 too: U+009B begins a control sequence), marks that hide or reorder text, halves of characters, code
@@ -97,6 +97,16 @@ def escape_control_chars(text: str) -> str:
     if not text.isascii():
         text = _ESCAPE_OR_WORD.sub(partial(_with_look_alikes, show=_as_json), text)
     return _PERHAPS.sub(_written, text)
+
+
+def spreadsheet_row(cells: Iterable[str]) -> list[str]:
+    """The cells of a line of a CSV file, none of which a spreadsheet runs as a formula.
+
+    Where a locale splits lines at another sign than the comma, a whole line is one cell, which begins with the first one: a
+    number with a sign there would begin a formula that the next one goes on with ("-1,2*cmd|'/C …'!A0").
+    """
+    safe = [spreadsheet_cell(cell) for cell in cells]
+    return [f"'{safe[0]}", *safe[1:]] if len(safe) > 1 and safe[0].startswith(("+", "-")) else safe
 
 
 def spreadsheet_cell(text: str) -> str:

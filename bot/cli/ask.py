@@ -24,7 +24,7 @@ from bot.cli.os_user import current_user
 from bot.cli.plan_preview import approver_names, as_json, print_preview, refuse_decision
 from bot.cli.render import head_as_json, print_evidence, print_report
 from bot.config.settings import Roles, Settings
-from bot.control_chars import escape_control_chars, spreadsheet_cell
+from bot.control_chars import escape_control_chars, spreadsheet_row
 from bot.dispatch.authorization import Person, no_role
 from bot.dispatch.builtins import HELP, STATUS, Builtin
 from bot.dispatch.command_line import EntryPoint, TypedLine, read_typed
@@ -215,8 +215,8 @@ def _write_csv(report: Report, path: Path) -> None:
     try:
         with private_text(path) as file:
             writer = csv.writer(file)
-            writer.writerow([spreadsheet_cell(visible(column.name)) for column in report.table.columns])
-            writer.writerows([spreadsheet_cell(visible(cell)) for cell in row] for row in report.table.rows)
+            writer.writerow(spreadsheet_row(visible(column.name) for column in report.table.columns))
+            writer.writerows(spreadsheet_row(map(visible, row)) for row in report.table.rows)
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror}.") from None
 

@@ -23,7 +23,7 @@ from bot.cli.console import console, format_short_time, format_time, styled, vis
 from bot.cli.layout import print_rows, print_text
 from bot.cli.render import print_evidence, print_report
 from bot.config.settings import load
-from bot.control_chars import escape_control_chars, spreadsheet_cell
+from bot.control_chars import escape_control_chars, spreadsheet_row
 from bot.errors import HvopsError, LedgerError, UsageError
 from bot.formatting import plural
 from bot.ledger import Entry, Filter, Reader, Verification, copies
@@ -344,7 +344,7 @@ def _write(reader: Reader, wanted: Filter, shape: str, file: IO[str]) -> None:
     for entry, who, policy in book.told(reader.every(wanted)):
         told = _plain(entry, who, policy) | {"target": entry.target, "line": entry.line, "says": says(entry)}
         told |= {name: told[name] or value for name, value in book.about(entry).items()}
-        writer.writerow([*(spreadsheet_cell(visible(str(told[name] or ""))) for name in COLUMNS), entry.mac.hex()])
+        writer.writerow([*spreadsheet_row(visible(str(told[name] or "")) for name in COLUMNS), entry.mac.hex()])
 
 
 class _Book:

@@ -1,8 +1,9 @@
+import csv
 import json
 import sys
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from datetime import UTC, datetime
 from io import StringIO
 
@@ -13,8 +14,9 @@ from rich.console import Console
 
 from bot.api.facts import Unknown
 from bot.api.report import Bar, Chart, Column, Finding, Healthy, Remedy, Report, Severity, Table
+from bot.cli.ask import _write_csv as write_csv
 from bot.cli.render import print_evidence, print_report
-from bot.control_chars import escape_control_chars, is_unseen, reveal, spreadsheet_cell
+from bot.control_chars import escape_control_chars, is_unseen, reveal, spreadsheet_cell, spreadsheet_row
 from bot.errors import LedgerError, PermissionDenied, TicketError, UsageError
 from bot.serialization import Evidence
 from bot.slack.render import errors
@@ -127,6 +129,21 @@ def test_nothing_unseen_is_left(text):
 )
 def test_no_cell_is_a_formula_in_any_locale(cell, written):
     assert spreadsheet_cell(cell) == written
+
+
+@pytest.mark.parametrize("first", ["-1", "+1", "-1,5", "+1.5"])
+def test_a_line_that_is_one_cell_elsewhere_is_no_formula(tmp_path, first):
+    """Where lines are split at semicolons the first cell begins all of it: a guest that is called "-1"."""
+    rest = "2*cmd|'/C calc'!A0"
+    assert spreadsheet_row((first, rest, "-3")) == [f"'{first}", rest, "-3"]
+    assert spreadsheet_row((first,)) == [first]
+    assert spreadsheet_row(()) == []
+    report = replace(evil_report(), table=Table("t", (Column("Guest"), Column("Volume")), ((first, rest),)))
+    write_csv(report, tmp_path / "t.csv")
+    for made in (csv_file(report.table, "/x").content, (tmp_path / "t.csv").read_bytes()):
+        line = made.decode("utf-8-sig").splitlines()[1]
+        assert next(csv.reader([line])) == [f"'{first}", rest]
+        assert next(csv.reader([line], delimiter=";"))[0].startswith("'")
 
 
 HIDDEN = "crm\u3164\u202e\u2028\u0440\U000e0100\x1b[31m"  # blank, reversed, a line, Cyrillic, a selector, a sequence

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from itertools import count
 
 from bot.api.report import Chart, Column, Table
-from bot.control_chars import spreadsheet_cell
+from bot.control_chars import spreadsheet_row
 from bot.slack.outbound import limits
 from bot.slack.outbound.message import Block, escape, escape_control, truncate, utf16_length
 from bot.slack.render.blocks import contexts
@@ -84,7 +84,7 @@ def csv_bytes(table: Table) -> bytes:
     writer = csv.writer(out)
     writer.writerow([_heading(column) for column in table.columns])
     for row in table.rows:
-        writer.writerow([_harmless(column, cell) for column, cell in zip(table.columns, row, strict=False)])
+        writer.writerow(spreadsheet_row(map(escape_control, row[: len(table.columns)])))
     return out.getvalue().encode("utf-8-sig", "replace")
 
 
@@ -144,9 +144,3 @@ def _different(labels: Sequence[str]) -> list[str]:
 
 def _in_units(tenths: int) -> int | float:
     return tenths // 10 if tenths % 10 == 0 else tenths / 10
-
-
-def _harmless(column: Column, cell: str) -> str:
-    shown = escape_control(cell)
-    is_number = column.kind == "number" and _NUMBER.fullmatch(shown.strip())
-    return shown if is_number else spreadsheet_cell(shown)
