@@ -250,7 +250,7 @@ class Bot:
         self.notices = StopNotices(
             self.outbox, ledger, self.board, ops, may=lambda: self.runner.is_leader, schedule=schedule
         )
-        self.readers = [Reader(ledger.path) for _ in range(2)]
+        self.readers = [Reader(ledger.path) for _ in range(3)]
         told = HandlerDeps(
             client,
             self.outbox,

@@ -484,6 +484,30 @@ async def test_the_searches_of_one_person_hold_up_nobody_elses_and_no_thread_tha
         await bench.until(lambda: bot.desk.parts.reviews._free.qsize() == 2)
 
 
+async def test_a_file_of_an_audit_holds_up_nobody_elses_search(bench, monkeypatch):
+    """Fifty thousand rows take half a minute. Two people who want such a file have them one after the other."""
+    held, iter_all, making = threading.Event(), Review.iter_all, []
+
+    def slow(*given):
+        making.append(threading.get_ident())
+        held.wait(20)
+        return iter_all(*given)
+
+    monkeypatch.setattr(Review, "iter_all", slow)
+    async with bench.running():
+        await drained(bench)
+        for person in (bench.viewer, bench.operator):
+            await person.types("/audit")
+            await person.clicks(await person.sees("Audit, 24 h"), "Send CSV")
+        await bench.until(lambda: making)
+        await bench.approver.types("/audit prod")
+        await bench.approver.sees("Audit prod, 24 h")
+        assert len(making) == 1
+        held.set()
+        for person in (bench.viewer, bench.operator):
+            await bench.until(lambda who=person: any(one.files for one in who.messages("dm")))
+
+
 async def test_whoever_opens_home_again_and_again_has_it_drawn_once_more(bench, monkeypatch):
     """Each takes a look at all answers of the ledger: none of them by what decides."""
     held, looked, by_the_ledger = threading.Event(), [], []
