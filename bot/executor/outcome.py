@@ -183,12 +183,21 @@ async def ask_about(run: Run, at: StepInstance) -> StepResult:
     """What became of a step in flight, by one look: nothing of it is waited for, repeated or begun."""
     seen = await _look_now(run, at)
     await asyncio.to_thread(run.refresh)
-    unheard = at.step.is_by_hand and not run.story.confirmations.get(at.key)
+    unheard = await _why_unheard(run, at)
     ended = {CheckState.MET: StepStatus.DONE, CheckState.FAILED: StepStatus.FAILED}.get(seen.is_)
     if ended is None or unheard:
-        says = "no one confirmed it" if unheard else seen.says
-        return StepResult(StepStatus.UNKNOWN, f"{at.step.description}: {says}")
+        return StepResult(StepStatus.UNKNOWN, f"{at.step.description}: {unheard or seen.says}")
     return await _conclude(run, at, StepResult(ended, seen.says), SendResult("unknown", fresh=False), seen)
+
+
+async def _why_unheard(run: Run, at: StepInstance) -> str:
+    """Why nobody's word says that a step by hand is done: nobody gave it, or who did may not; "" for one, and for other steps."""
+    if not at.step.is_by_hand:
+        return ""
+    if not run.story.confirmations.get(at.key):
+        return "no one confirmed it"
+    said = await recheck_confirmation(run, at)
+    return f"not confirmed: {said.lost}" if said.lost else said.unknown
 
 
 async def _look_now(run: Run, at: StepInstance) -> CheckResult:
@@ -205,14 +214,12 @@ async def abandon(run: Run, at: StepInstance, fate: SendResult) -> StepResult:
     """Cancelled while waiting. What is known now stands in the outcome; what nobody knows, a person must decide."""
     seen = await _look_now(run, at)
     await asyncio.to_thread(run.refresh)
-    unheard = at.step.is_by_hand and not run.story.confirmations.get(
-        at.key
-    )  # whoever cancels says that it was not done
+    unheard = await _why_unheard(run, at)  # whoever cancels says that it was not done
     if seen.is_ is CheckState.MET and not unheard:
         return await _conclude(run, at, StepResult(StepStatus.DONE), fate, seen)
     if fate.kind == "unknown":
         return StepResult(StepStatus.UNKNOWN, f"cancelled while its outcome is unknown: {_said(fate, seen)}")
-    says = seen.says or "no one confirmed it"
+    says = seen.says or unheard or "no one confirmed it"
     more: dict[str, Any] = {"measured": seen.readings[:MOST_READINGS]} if seen.readings else {}
     outcome = Outcome(result="abandoned", message=says, evidence=await _kept(run, seen), **run.place_of(at), **more)
     await run.write(outcome)

@@ -194,6 +194,35 @@ async def test_a_step_by_hand_that_another_bot_let_somebody_confirm_is_not_done(
     assert (world.order, strict.last(ticket).kind) == ([DONE_A], "done")
 
 
+@pytest.mark.parametrize("ends", ["a lost role", "a cancel", "the last time"])
+async def test_what_another_bot_let_somebody_confirm_is_not_done_either_where_a_run_comes_to_rest(benches, world, ends):
+    """A run that is taken up without being allowed to go on, cancelled, or late asks once what became of the step."""
+    strict, lax = (benches(plans={"hand": lambda on, _: simple(on, HAND, step("a", on, a="1"))}) for _ in range(2))
+    ticket = await strict.approved("/hand hv03")
+
+    def confirm(pauses):
+        if pauses == 2:
+            lax.decisions.confirm_manual_step(lax.press(person(5, Role.OPERATOR), ticket))
+            if ends == "a cancel":
+                strict.decisions.cancel(strict.press(OPERATOR, ticket))
+            if ends == "the last time":
+                strict.clock.forward(days=9)
+        if pauses == 4 and ends == "a lost role":
+            loses(strict, APPROVER)
+            raise asyncio.CancelledError
+
+    told_to_sleep(strict, confirm)
+    await strict.runs()
+    if ends == "a lost role":
+        await strict.dies()
+        await strict.runs(2)
+        strict.now_are.clear()
+    outcomes = [one.fields["result"] for one in strict.ledger.story(ticket) if one.kind == "outcome"]
+    ended = (["abandoned"], "cancelled") if ends == "a cancel" else ([], "interrupted")
+    assert (outcomes, strict.last(ticket).kind) == ended
+    assert not world.order
+
+
 async def test_whether_a_step_by_hand_is_done_waits_while_nobody_can_say_who_confirmed_it(benches, world):
     bench = benches(plans={"hand": lambda on, _: simple(on, HAND, step("a", on, a="1"))})
     ticket = await bench.approved("/hand hv03")
