@@ -359,19 +359,23 @@ class Ledger(Reader):
     def done_changes(self, question: DoneChanges) -> list[dict[str, Any]]:
         """The changes of a command that have run to their end on a target or a place; the question says what a row holds.
 
-        Each out of all the proved entries of its ticket, in one snapshot. Raises LedgerError where nothing is proved, or the
-        file lists other entries of a ticket than there are.
+        Each out of all the entries of its ticket that were proved in one snapshot. They are read when nobody waits for the
+        proof any more: there may be many, and anybody can press the buttons of an old ticket. Raises LedgerError where nothing
+        is proved, or the file lists or has other entries of a ticket than there are.
         """
         since = to_timestamp(datetime.fromisoformat(question.since)) if question.since else ""
-        rows = []
+        found = []
         with self._proved() as state:
             for ticket in state.ended_tickets(question.command, question.endings, since):
-                entries = super().story(ticket)
-                state.check_story(ticket, (entry.mac for entry in entries))
+                listed = self._reader.macs_of_ticket(ticket, 0)
+                state.check_story(ticket, (mac for _, mac in listed))
                 undone_by = next((one for one in state.undos_of(ticket) if state.end_of(one) == Done.kind), "")
-                if (row := change_row(question, entries, undone_by)) is not None:
-                    rows.append(row)
-        return rows
+                found.append((ticket, listed, undone_by))
+        if not found:
+            return []
+        with self._beside() as (store, _):
+            told = (change_row(question, _as_listed(store, one, listed), undone_by) for one, listed, undone_by in found)
+            return [row for row in told if row is not None]
 
     def put_blob(self, data: bytes) -> str:
         """Keep raw bytes beside the chain, without their secrets. Returns their SHA-256 in hexadecimal."""
@@ -649,3 +653,11 @@ class Ledger(Reader):
                 f"{self.place} ends at entry {length}, but {self.anchor_file} knows entry {known.seq}: newer entries are "
                 "gone. Put the right ledger back. Only if it is lost for good: keep the anchor file under another name."
             )
+
+
+def _as_listed(store: Store, ticket: str, listed: Sequence[tuple[int, bytes]]) -> list[Entry]:
+    """The entries of a ticket that were proved, oldest first; what came behind them is left out. Raises LedgerError for others."""
+    rows = store.rows_of_ticket(ticket)[: len(listed)]
+    if [(int(row[0]), bytes(row[-1])) for row in rows] != [(seq, bytes(mac)) for seq, mac in listed]:
+        raise LedgerError(f"the file does not have the entries of {ticket} as they were written")
+    return [store.entry_from(row) for row in rows]

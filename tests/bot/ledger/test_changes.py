@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
@@ -10,6 +12,8 @@ from entry_samples import entry_data
 
 from bot.api.queries import DoneChanges
 from bot.errors import LedgerError
+from bot.ledger import EntryDraft, store
+from bot.ledger.envelope import Entry
 from bot.ledger.proved import ProvedState
 from bot.ledger.schema import EVERYTHING
 
@@ -157,3 +161,30 @@ def test_what_was_altered_behind_our_back_proves_nothing(opened, clock, change):
         opened().done_changes(DoneChanges("crm", "drill"))
     with pytest.raises(LedgerError, match=r"entry [0-9]"):
         ledger.done_changes(DoneChanges("crm", "drill"))
+
+
+def test_of_an_old_ticket_that_was_pressed_thousands_of_times_nothing_is_read_while_others_decide(
+    ledger, clock, monkeypatch
+):
+    """Anybody can press its buttons, and its entries are read for each question that asks for changes of its command."""
+    ticket = ended(ledger, clock)
+    pressed = entry_data("clicked", {"button": "t-look", "answer": ticket, "place": "C0OPS", "deliveries": []})
+    ledger.append_together(*[EntryDraft("U9", pressed, ticket) for _ in range(50)])
+    ledger.prove()
+    reading, may_end, decode = threading.Event(), threading.Event(), store.decode
+
+    def held(body, mac) -> Entry:
+        reading.set()
+        may_end.wait(30)
+        return decode(body, mac)
+
+    monkeypatch.setattr(store, "decode", held)
+    with ThreadPoolExecutor(2) as pool:
+        asked = pool.submit(tickets, ledger)
+        try:
+            assert reading.wait(30)
+            assert pool.submit(ledger.is_stopped).result(10) is False
+            assert pool.submit(ledger.locks).result(10) == {}
+        finally:
+            may_end.set()
+        assert asked.result(30) == [ticket]
