@@ -204,11 +204,12 @@ class RequestHandler:
     def names_for(self, person: Person, command: Command, parameter: Parameter) -> tuple[str, ...]:
         """The names that may be offered for a parameter: those known by now, of places where this person may use it."""
         known = self.parts.pipeline.inventory.suggestions(parameter.targets, parameter.names)
+        may_use = person.highest_role >= command.role
         may: dict[tuple[str, ...], bool] = {}  # of few places, each of which has many names
         for places in set(known.values()):
-            may[places] = all(person.role_on(place) >= command.role for place in places)
+            may[places] = may_use and all(person.role_on(place) >= command.role for place in places)
         names = [name for name, places in known.items() if may[places]]
-        offers = parameter.offers if person.highest_role >= command.role else ()
+        offers = parameter.offers if may_use else ()
         return tuple(dict.fromkeys((*names, *offers)))
 
     async def options(self, who: SlackUser, command: str, parameter: str, typed: str) -> list[Block]:

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from slack_bolt.request.async_request import AsyncBoltRequest
 
+from bot.api.command import Role
 from bot.api.report import Remedy
 from bot.errors import UsageError
 from bot.redaction import Redactor
@@ -314,6 +315,16 @@ async def test_menus_are_made_beside_the_loop_and_not_at_all_for_a_stranger(benc
     for window in ("hvops:ask:check-writers", "hvops:audit"):
         assert "prod" in (await dispatched(bench, menu(bench.operator, window))).body
     assert asked == [False, False]
+
+
+async def test_a_menu_offers_what_is_of_no_place_to_who_may_use_the_command_alone(bench, monkeypatch):
+    monkeypatch.setattr(bench.desk.parts.pipeline.inventory, "suggestions", lambda *_: {"ssu-2016": ()}, raising=False)
+    command = bench.registry.commands["check-writers"]
+    changing = replace(command, spec=replace(command.spec, role=Role.OPERATOR))
+    bench.registry.commands["check-writers"] = changing
+    for person, offered in ((bench.viewer, False), (bench.operator, True)):
+        shown = (await dispatched(bench, menu(person, "hvops:ask:check-writers"))).body
+        assert ("ssu-2016" in shown) is offered
 
 
 def sent_off(bench, person, target, seal):
