@@ -416,7 +416,7 @@ def hostile_plans(draw):
         expected_state=draw(HOSTILE),
         impact=draw(HOSTILE),
         rollback=draw(HOSTILE),
-        locks=(draw(HOSTILE) or "lock",),
+        locks=(draw(HOSTILE).replace("\0", "") or "lock",),
         gates=gates,
         groups=(Group("g", steps, times=draw(st.integers(1, 3)), title=draw(HOSTILE)),),
         evidence=(draw(HOSTILE),),
