@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -54,6 +55,7 @@ class RunContext:
         people: who an id of the ledger is now, by id and name, with the roles that they hold now. Raises RolesUnknown.
         accounts: which accounts are one person's.
         tell: hears of everything that happens; called in the loop, must not raise and not take long.
+        monotonic: a clock that nobody sets, in seconds.
         sleep: waits; a test makes time pass instead.
         every: seconds between two glances at whether somebody asked to cancel.
         may_start_now: why no round of a repeated group may go on now, as a sentence without its full stop: a window in which
@@ -73,6 +75,7 @@ class RunContext:
     mask: Redactor = field(default_factory=Redactor)
     tell: Callable[[TicketChange], None] = lambda _happening: None
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    monotonic: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = _sleep
     every: float = 1.0
     outside: ExternalRecords | None = None

@@ -66,12 +66,14 @@ class SendResult:
     Attributes:
         kind: "accepted"; "refused": it has not begun; "unknown": no answer, or the bot was not running.
         fresh: this process has just acted; nothing was lost in between.
+        began: when that was, by a clock that nobody sets.
     """
 
     kind: Literal["accepted", "refused", "unknown"]
     says: str = ""
     raw: str = ""
     fresh: bool = True
+    began: float | None = None
 
 
 async def reconcile(run: Run, at: StepInstance, fate: SendResult) -> StepResult | None:
@@ -88,7 +90,7 @@ async def reconcile(run: Run, at: StepInstance, fate: SendResult) -> StepResult 
             )
             return await _conclude(run, at, StepResult(verdict, _said(fate, seen)), fate, seen)
         if fate.kind == "unknown":
-            seen = await _wait_out(run, at, _ended_at(run, at, intent, fate))
+            seen = await _wait_out(run, at, intent, fate)
             if seen.is_ not in (CheckState.MET, CheckState.FAILED) and await _has_not_happened(run, at, intent):
                 return None
         if seen.is_ not in (CheckState.MET, CheckState.FAILED):
@@ -107,28 +109,34 @@ def _ends(run: Run, at: StepInstance, intent: BegunStep, fate: SendResult) -> da
     return intent.at + acts + waits
 
 
-def _ended_at(run: Run, at: StepInstance, intent: BegunStep, fate: SendResult) -> datetime:
-    """When an act has ended at the latest, whoever sent it.
+def _seconds_left(run: Run, at: StepInstance, intent: BegunStep, fate: SendResult) -> float:
+    """Seconds until an act has ended at the latest, whoever sent it.
 
-    Its intent may bear the time of another machine, or of a clock that was put right since: what would be sent again is waited for
-    by the clock as it is now alone, from when nobody else could send it any more.
+    Its intent may bear the time of another machine, or of a clock that is put right since: what would be sent again is waited for
+    by a clock that nobody sets, too, from when it was sent here, or nobody else could send it any more.
     """
-    longest = timedelta(seconds=_longest(run, at))
-    if fate.fresh or run.locked_at is None or not at.step.repeatable:
-        return intent.at + longest
-    return max(intent.at, run.locked_at) + longest
+    longest = _longest(run, at)
+    left = (intent.at - run.parts.clock()).total_seconds() + longest
+    since = fate.began if fate.fresh else run.locked_at
+    if since is None or not at.step.repeatable:
+        return left
+    return max(left, since + longest - run.parts.monotonic())
 
 
-async def _wait_out(run: Run, at: StepInstance, ends: datetime) -> CheckResult:
+async def _wait_out(run: Run, at: StepInstance, intent: BegunStep, fate: SendResult) -> CheckResult:
     """Until its deadline an act may still be under way over there, whoever sent it.
 
     Where its checks settle, nothing is asked meanwhile: the time to settle begins with its end, at the latest.
     """
     if time_to_settle(at.step.done):
-        while (left := (ends - run.parts.clock()).total_seconds()) > 0:
+        while (left := _seconds_left(run, at, intent, fate)) > 0:
             await run.pause(min(run.parts.every, left), "until the act can have ended")
         return CheckResult(CheckState.UNKNOWN, "the source still reports the state before the step", ())
-    return await wait_for(run.parts, at.step.done, run.images, ends, run.pause)
+    while True:
+        ends = run.parts.clock() + timedelta(seconds=_seconds_left(run, at, intent, fate))
+        seen = await wait_for(run.parts, at.step.done, run.images, ends, run.pause)
+        if seen.is_ in (CheckState.MET, CheckState.FAILED) or _seconds_left(run, at, intent, fate) <= 0:
+            return seen
 
 
 def _longest(run: Run, at: StepInstance) -> float:

@@ -65,7 +65,7 @@ class Run:
         not_before: when it is worth trying again to start it, where only time is missing.
         measured: how it stood when the plan was made afresh, in the words of that plan.
         must_lead: raises LedgerError where another process may be the one that runs what was decided.
-        locked_at: by the clock of this machine, from when on no other process could send anything of it.
+        locked_at: from when on no other process could send anything of it, by a clock that nobody sets.
         decided: the entries in which people approved it, or let it go on.
         unasked: no external record could be read when it was taken up; until one can, nothing is started.
     """
@@ -86,7 +86,7 @@ class Run:
     not_before: datetime | None = None
     measured: str = ""
     must_lead: Callable[[], None] = lambda: None
-    locked_at: datetime | None = None
+    locked_at: float | None = None
     unasked: bool = False
     now_at: StepInstance | None = None
     decided: list[Entry] = field(default_factory=list)

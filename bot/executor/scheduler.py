@@ -379,7 +379,7 @@ class Scheduler:
             return
         self._locks[run.ticket] = lock
         run.must_lead = lock.must_be_held
-        run.locked_at = self._parts.clock()
+        run.locked_at = self._parts.monotonic()
         try:
             await self._run_locked(run, lock)
         finally:

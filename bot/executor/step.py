@@ -11,7 +11,7 @@ from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from itertools import chain
-from typing import Any
+from typing import Any, Literal
 
 from bot.api.actions import ManualStep
 from bot.api.rows import Rows
@@ -264,6 +264,7 @@ async def _act(run: Run, at: StepInstance, intent: Entry) -> SendResult:
     step = at.step
     if step.act is None or step.is_by_hand:
         return SendResult("accepted")
+    began = run.parts.monotonic()
     try:
         with sending_unless(partial(_why_not, run, at)), carrying_out(_errand(run, at, intent)):
             await asyncio.to_thread(
@@ -274,11 +275,10 @@ async def _act(run: Run, at: StepInstance, intent: Entry) -> SendResult:
     except Withheld:
         raise
     except TimeoutError:
-        return SendResult("unknown", str(TargetTimeout(step.key, TargetTimeout.after(step.deadline))))
+        return SendResult("unknown", str(TargetTimeout(step.key, TargetTimeout.after(step.deadline))), began=began)
     except TargetError as error:
-        return SendResult(
-            "refused" if definitely_not_executed(error, step.act) else "unknown", str(error), getattr(error, "raw", "")
-        )
+        kind: Literal["refused", "unknown"] = "refused" if definitely_not_executed(error, step.act) else "unknown"
+        return SendResult(kind, str(error), getattr(error, "raw", ""), began=began)
     return SendResult("accepted", raw=answer.raw)
 
 

@@ -311,6 +311,7 @@ class Bench:
         self.parts = RunContext(
             self.ledger, self.planner, self.policy, world, self.look, self.people, self.accounts,
             tell=self.told.append, clock=clock, sleep=options.pop("sleep", clock.sleep), every=5.0, outside=outside,
+            monotonic=lambda: clock().timestamp(),
         )  # fmt: skip
         self.missed = []
         self.runner = self.new_runner()

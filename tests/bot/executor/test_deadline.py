@@ -24,7 +24,7 @@ from scripted_world import (
 from bot.api.actions import ManualStep
 from bot.api.plan import Gate, GateOutcome, Group, OpenQuestion, Step
 from bot.dispatch.pipeline import Request
-from bot.errors import Expired, TicketError, UnreadableEntry
+from bot.errors import Expired, OutcomeUnknown, TicketError, UnreadableEntry
 from bot.ledger.entries import Intent, Resumed
 from bot.tickets.plan_digest import digest
 from bot.tickets.plan_text import plan_lines
@@ -350,6 +350,49 @@ async def test_a_clock_that_is_put_right_while_the_bot_is_down_has_nothing_sent_
     world.change = real
     await bench.dies()
     bench.goes_by(OtherClock(clock, 300))
+    await bench.runs(2)
+    assert bench.last(ticket).kind == "done"
+    assert all(times == 1 for times in world.acts.values()), world.order
+
+
+class PutRight(OtherClock):
+    """Is set forward while somebody waits."""
+
+    async def sleep(self, seconds):
+        await super().sleep(seconds)
+        self._ahead = timedelta(seconds=300)
+
+
+@pytest.mark.parametrize("life", ["same", "next"])
+async def test_a_clock_that_is_put_right_while_it_is_waited_by_it_has_nothing_sent_again_that_is_under_way(
+    benches, world, clock, life
+):
+    """The machine of a bot that was killed may begin with a clock that is behind, and is told the time a minute later."""
+
+    def plan(on, _facts):
+        return simple(on, replace(step("a", on, within=600, a="1"), before=state(on), repeatable=True))
+
+    bench = benches(plans={"pause": plan})
+    ticket = await bench.approved("/pause hv03")
+    world.faults = [("slow", 50)]
+    sent, real = asyncio.Event(), world.change
+
+    async def change(action, seconds):
+        await real(action, seconds)
+        sent.set()
+        world.change = real
+        if life == "same":
+            raise OutcomeUnknown("hv03", "the connection was lost")
+        await asyncio.Event().wait()
+
+    world.change = change
+    if life == "same":
+        bench.goes_by(PutRight(clock, 0))
+    else:
+        await bench.runner.tick()
+        await sent.wait()
+        await bench.dies()
+        bench.goes_by(PutRight(clock, 0))
     await bench.runs(2)
     assert bench.last(ticket).kind == "done"
     assert all(times == 1 for times in world.acts.values()), world.order
