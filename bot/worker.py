@@ -68,14 +68,14 @@ from bot.transport.sites.messages import (
     texts_of,
 )
 from bot.transport.sites.signing import SiteKey
-from bot.transport.turns import asking_as, sending_unless
+from bot.transport.turns import RUNS, asking_as, sending_unless
 from bot.version import code_version
 
 log = structlog.get_logger()
 
 POLL_SECONDS = 0.2
 _BEATS = 3  # in the time after which a worker counts as silent
-_AT_ONCE = 256  # tasks: what they ask at once is bounded where it is asked
+_AT_ONCE = 256  # tasks of questions: what they ask at once is bounded where it is asked
 _PART = 2**20  # characters of answers that make a part of a reply
 _MOST = 8 * 2**20  # characters of one answer
 _SMALL, _FEW = 2**15, 100  # characters and rows of an answer that takes no time to write down
@@ -227,9 +227,7 @@ class Worker:
                 return
 
     async def _take(self) -> None:
-        most = _AT_ONCE - len(self._tasks)
-        if most <= 0:
-            return
+        most = _AT_ONCE - (len(self._tasks) - len(self._acting))  # actions do not wait for questions
         try:
             taken = await self._inbox.take(most)
         except (QueueAway, QueueRefuses) as error:
@@ -299,7 +297,9 @@ class Worker:
             await self._ask_all(task)
         else:
             self._acting.add(task.id)
-            await self._answer(task, 0, {0: await self._act(task)}, is_last=True)
+            with asking_as(RUNS):  # one place of each host is kept for what was approved
+                told = await self._act(task)
+            await self._answer(task, 0, {0: told}, is_last=True)
 
     def _about(self, task: Task) -> str:
         offset, doubt = task.clock.offset.total_seconds(), task.clock.doubt.total_seconds()
@@ -416,7 +416,7 @@ class Worker:
         """The action, where it is one that may be done here at all. Raises TargetError."""
         site = self._inbox.site
         if task.id in self._acted:
-            raise NotBegun(site, "not started: the worker has had this action before.")
+            raise OutcomeUnknown(site, "whether it was begun is not known: the worker has had this action before.")
         self._acted[task.id] = None
         if len(self._acted) > _REMEMBERED:
             del self._acted[next(iter(self._acted))]

@@ -11,7 +11,7 @@ import asyncio
 import re
 import time
 import uuid
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import count
@@ -42,11 +42,14 @@ from bot.transport.http.commvault import is_web
 from bot.transport.sites.database import Clock, QueueAway, QueueRefuses
 from bot.transport.sites.messages import Answer, decode_answer, encode, fingerprint
 from bot.transport.sites.queue import GONE, POLL_SECONDS, Pending, Queue, Site
-from bot.transport.turns import asked_about, asker, last_look
+from bot.transport.turns import RUNS, asked_about, asker, last_look
 
 log = structlog.get_logger()
 
 _GATHER = 0.005  # seconds in which questions to one site become one task
+# Of one person, tasks at one site at a time: a worker has only so many in hand, and those of a site whose hosts are silent last.
+_SOME, _GATHER_LONGER = 16, 0.5  # from so many on, questions become one task in so many seconds
+_MOST_TASKS = 64  # with so many, what is asked waits for the end of one, and is one task then
 _MOST_QUESTIONS = 2_500  # of one task
 _MOST_BYTES = 4 * 2**20  # of one task, roughly
 _ON_THE_WAY = 10.0  # seconds that a question may spend beside its own time: in the queue, or with a worker that dies
@@ -65,13 +68,22 @@ _ASK_IT = "Run hvops doctor on the bot's machine: it asks that worker itself."
 
 @dataclass(slots=True, eq=False)
 class _Batch:
-    """Questions to one site that become one task."""
+    """Questions to one site that become one task.
+
+    Attributes:
+        is_ready: its time to gather is over.
+    """
 
     site: Site
     who: str
     asked: list[tuple[Query, float]] = field(default_factory=list)
     waiting: dict[int, asyncio.Future[Answer | TargetError | ValueError]] = field(default_factory=dict)
     size: int = 0
+    is_ready: bool = False
+
+    @property
+    def is_full(self) -> bool:
+        return len(self.asked) >= _MOST_QUESTIONS or self.size >= _MOST_BYTES
 
     @property
     def is_wanted(self) -> bool:
@@ -127,6 +139,7 @@ class SitedClient(TargetClient):
         self._networks = networks
         self._reaches_itself = reaches_itself
         self._batches: dict[tuple[str, str], _Batch] = {}
+        self._under_way: Counter[tuple[str, str]] = Counter()  # tasks, likewise of a site and a person
         # Of each site, "" for what the bot reaches itself: the virtual machines that hosts told of, and in which order.
         self._guests: dict[str, OrderedDict[str, int]] = {}
         self._told = count()
@@ -284,9 +297,10 @@ class SitedClient(TargetClient):
         batch = self._batches.get(key)
         if batch is None:
             batch = self._batches[key] = _Batch(site, key[1])
-            asyncio.get_running_loop().call_later(_GATHER, self._send, key, batch)
+            gather = _GATHER if key[1] == RUNS or self._under_way[key] < _SOME else _GATHER_LONGER
+            asyncio.get_running_loop().call_later(gather, self._send, key, batch)
         answer = batch.ask(question, seconds)
-        if len(batch.asked) >= _MOST_QUESTIONS or batch.size >= _MOST_BYTES:
+        if batch.is_full:
             self._send(key, batch)
         try:
             async with asyncio.timeout(self._longest(question, seconds) + _ON_THE_WAY + _REPLY_GRACE):
@@ -295,15 +309,32 @@ class SitedClient(TargetClient):
             raise TargetTimeout(question.on, f"no answer from the worker of {site.name} in its time.") from None
 
     def _send(self, key: tuple[str, str], batch: _Batch) -> None:
-        """Let the batch go, once: by its size or by its time."""
-        if self._batches.get(key) is batch:
-            del self._batches[key]
-            task = asyncio.create_task(self._carry(batch), name=f"questions to {batch.site.name}")
-            self._beside.add(task)
-            task.add_done_callback(self._beside.discard)
+        """Let the batch go, once: by its size or by its time, or when others have ended."""
+        if self._batches.get(key) is not batch:
+            return
+        batch.is_ready = True
+        if key[1] != RUNS and self._under_way[key] >= _MOST_TASKS and not batch.is_full:
+            return
+        del self._batches[key]
+        self._under_way[key] += 1
+        task = asyncio.create_task(self._carry(batch), name=f"questions to {batch.site.name}")
+        self._beside.add(task)
+        task.add_done_callback(lambda done: self._carried(key, done))
+
+    def _carried(self, key: tuple[str, str], task: asyncio.Task[None]) -> None:
+        """One has ended: what waits for that goes next."""
+        self._beside.discard(task)
+        self._under_way[key] -= 1
+        if not self._under_way[key]:
+            del self._under_way[key]
+        batch = self._batches.get(key)
+        if batch is not None and batch.is_ready and not task.cancelled():
+            self._send(key, batch)
 
     async def _carry(self, batch: _Batch) -> None:
         site = batch.site
+        if not batch.is_wanted:  # whoever asked has gone while it waited
+            return
         lasts = max(self._longest(*one) for one in batch.asked) + _ON_THE_WAY
         told = {
             "who": batch.who,

@@ -121,7 +121,7 @@ class Inbox:
         return str(rows[0][0]), float(rows[0][1])
 
     async def take(self, most: int) -> list[Unread]:
-        """What to do next. Raises QueueAway, QueueRefuses."""
+        """What to do next, of questions no more than so many. Raises QueueAway, QueueRefuses."""
         before, asked = utc_now(), time.monotonic()
         rows = await self._in.fetch(_TAKE, (self._me, most))
         after = utc_now()

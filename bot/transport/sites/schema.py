@@ -18,7 +18,7 @@ Every time that decides is the database's: a bot's clock and a worker's may diff
 from __future__ import annotations
 
 SCHEMA = "hvops_sites"
-VERSION = "hvops sites 3"  # the comment of the schema
+VERSION = "hvops sites 4"  # the comment of the schema
 
 WANTED_SECONDS = 5  # a task is begun only while the bot that put it has been heard of
 MOST_TIMES = 5  # workers that may die over one question
@@ -103,7 +103,8 @@ BEGIN
     stale_seconds := extract(epoch FROM mine.stale);
     now := clock_timestamp();
 END $$""",
-    # What to do next. After an outage of the database every worker looks silent, so none is until it had time to be heard.
+    # What to do next; `most` is how many questions. After an outage of the database every worker looks silent, so none is until
+    # it had time to be heard.
     f"""CREATE FUNCTION take(worker_id uuid, most integer) RETURNS TABLE (
     task_id uuid, task_kind text, task_body text, task_mac bytea, task_attempt integer, now timestamptz) {_SAFE} AS $$
 DECLARE mine site := own_site(); at timestamptz := clock_timestamp();
@@ -112,10 +113,10 @@ BEGIN
     WHERE task.id IN (
         SELECT open.id FROM task AS open
         WHERE open.site = mine.name AND open.not_after > at AND open.wanted_until > at AND open.times < {MOST_TIMES}
-            AND (open.state = 'queued' OR (open.state = 'taken' AND open.kind <> 'action'
+            AND (open.kind <> 'questions' OR most > 0) AND (open.state = 'queued' OR (open.state = 'taken' AND open.kind <> 'action'
                 AND open.seen < at - mine.stale AND pg_postmaster_start_time() < at - mine.stale))
         ORDER BY open.kind = 'questions', open.put
-        LIMIT least(most, {MOST_TAKEN}) FOR UPDATE SKIP LOCKED)
+        LIMIT CASE WHEN most > 0 THEN least(most, {MOST_TAKEN}) ELSE {MOST_TAKEN} END FOR UPDATE SKIP LOCKED)
     RETURNING task.id, task.kind, task.body, task.mac, task.times, clock_timestamp();
 END $$""",
     # Still at it. Answers what need not be gone on with.

@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from site_queue import CountingMachines, Running, action, errand, question
 
+from bot import worker
 from bot.api.actions import RowTransaction, RunProgram, Update
 from bot.api.queries import GuestWql, RunReader, SampleHistory, make_params
 from bot.errors import (
@@ -27,7 +28,7 @@ from bot.errors import (
 )
 from bot.executor.actions import EVENT
 from bot.transport import bounds
-from bot.transport.client import QueryResult
+from bot.transport.client import PER_HOST, QueryResult
 from bot.transport.errand import carrying_out
 from bot.transport.http import client as http
 from bot.transport.sites import client as sited
@@ -35,7 +36,7 @@ from bot.transport.sites import queue, schema
 from bot.transport.sites.database import Link, QueueAway, QueueRefuses, utc_now
 from bot.transport.sites.messages import Answer, join_part
 from bot.transport.sites.signing import SiteKey
-from bot.transport.turns import asking_about, earlier_look, last_look, sending_unless
+from bot.transport.turns import RUNS, Slots, asking_about, asking_as, earlier_look, last_look, sending_unless
 
 ROW = "11111111-1111-1111-1111-111111111111"
 UPDATE = Update("tbl_WLC_VObject", (("ObjectId", ROW),), (("ObjectState", 220),), (("ObjectState", 0),))
@@ -161,6 +162,83 @@ async def test_a_worker_counts_what_it_has_not_sent_yet(place, asking):
         may.set()
         await asyncio.gather(*waiting)
         await until(lambda: not leases)
+
+
+class SharedMachines(CountingMachines):
+    """Machines whose places are shared as those of a `TargetClient` are; what is asked is answered when it may be."""
+
+    def __init__(self):
+        super().__init__()
+        self.places, self.may = Slots(PER_HOST), asyncio.Event()
+
+    async def answer(self, question, seconds):
+        who = await self.places.acquire(asyncio.get_running_loop().time() + seconds)
+        self.asked[who] += 1
+        try:
+            await self.may.wait()
+        finally:
+            self.places.release(who)
+        return await super().answer(question, seconds)
+
+    async def invoke(self, action, seconds):
+        who = await self.places.acquire(asyncio.get_running_loop().time() + seconds)
+        try:
+            return await super().invoke(action, seconds)
+        finally:
+            self.places.release(who)
+
+
+async def test_an_action_has_the_place_that_each_host_keeps_for_runs(place, asking):
+    machines, act = SharedMachines(), action("branch1-1")
+    async with asking() as client, Running(place, "branch1", machines):
+        flood = []
+        for who in ("U1", "U2"):
+            with asking_as(who):
+                flood += [asyncio.create_task(client.answer(question("branch1-1"))) for _ in range(PER_HOST)]
+        await until(lambda: machines.asked.total() == PER_HOST - 1)
+        with asking_as(RUNS), carrying_out(errand(act)):
+            await client.invoke(act, 20)  # while the host has answered nothing yet
+        assert machines.asked.total() == PER_HOST - 1
+        machines.may.set()
+        await asyncio.gather(*flood)
+
+
+async def test_questions_of_one_person_to_silent_hosts_hold_up_no_action_and_nobody_elses(place, asking, monkeypatch):
+    """Those that are asked one after the other are a task each, and a worker has no more than so many in hand."""
+    monkeypatch.setattr(worker, "_AT_ONCE", 8)
+    monkeypatch.setattr(sited, "_SOME", 2)
+    monkeypatch.setattr(sited, "_MOST_TASKS", 4)
+    monkeypatch.setattr(sited, "_GATHER_LONGER", 0.01)
+
+    class Silent(CountingMachines):
+        async def answer(self, question, seconds):
+            if question.on != "branch1-200":
+                self.asked[question.on] += 1
+                await may.wait()
+            return await super().answer(question, seconds)
+
+    may, machines, act = asyncio.Event(), Silent(), action("branch1-200")
+    async with asking() as client, Running(place, "branch1", machines):
+
+        async def floods(who, tasks):
+            begun = []
+            for number in range(30):
+                with asking_as(who):
+                    begun.append(asyncio.create_task(client.answer(question(f"branch1-{number + 1}"), 60)))
+                await asyncio.sleep(0.02)
+            await until(lambda: len(client._under_way) == tasks)
+            return begun
+
+        flood = await floods("U1", 1)
+        with asking_as("U2"):
+            await client.answer(question("branch1-200"))
+        assert max(client._under_way.values()) == sited._MOST_TASKS
+        flood += await floods("U3", 2)  # several together may fill it, and an action waits for none of them
+        with asking_as(RUNS), carrying_out(errand(act)):
+            await client.invoke(act, 20)
+        may.set()
+        await asyncio.gather(*flood)
+    assert not client._under_way
 
 
 @slow
@@ -949,6 +1027,24 @@ async def test_an_action_that_is_shown_twice_is_done_once(place, asking, admin):
         admin.execute("UPDATE task SET state = 'queued', worker = NULL WHERE kind = 'action'")
         await until(lambda: states(admin) != ["queued"])
         await client.answer(question("branch1-1"))
+    assert machines.acts == {"Pause": 1}
+
+
+@slow
+async def test_a_worker_that_is_shown_an_action_again_does_not_say_that_it_was_not_started(place, asking, admin):
+    """Whoever has the database can lose the true answer, and have the worker asked for another one, under its own MAC."""
+    machines, act = CountingMachines(), action("branch1-1")
+    async with asking() as client, Running(place, "branch1", machines):
+        await client.answer(question("branch1-1"))
+        admin.execute("""CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            RETURN CASE WHEN NEW.attempt > 1 THEN NEW END; END $$""")
+        admin.execute("CREATE TRIGGER lose BEFORE INSERT ON reply FOR EACH ROW EXECUTE FUNCTION lose()")
+        with carrying_out(errand(act)):
+            waiting = asyncio.create_task(client.invoke(act, 30))
+            await until(lambda: states(admin) == ["ended"])
+            admin.execute("UPDATE task SET state = 'queued', wanted_until = clock_timestamp() + interval '1 min'")
+            with pytest.raises(OutcomeUnknown, match="has had this action before"):
+                await waiting
     assert machines.acts == {"Pause": 1}
 
 
