@@ -20,6 +20,7 @@ DAY = timedelta(hours=24)
 _SPAN = re.compile(r"([0-9]{1,5})\s*(m|min|h|d|w)", re.IGNORECASE)
 _SECONDS = {"m": 60, "min": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _ALL = "all"
+_OLDEST = timedelta(days=36_500)  # nothing is older, and what is said again must be readable
 _TICKET = re.compile(r"t-[0-9]{1,15}", re.IGNORECASE)
 
 
@@ -36,7 +37,8 @@ class Span(timedelta):
             return cls.max
         if not found or not int(found[1]):
             raise ValueError(word)
-        return cls(seconds=int(found[1]) * _SECONDS[found[2].lower()])
+        back = cls(seconds=int(found[1]) * _SECONDS[found[2].lower()])
+        return back if back < _OLDEST else cls.max
 
 
 class Moment(datetime):
@@ -48,7 +50,12 @@ class Moment(datetime):
     def parse(cls, word: str) -> datetime:
         """Read it. Raises ValueError."""
         found = datetime.fromisoformat(word)
-        return found if found.tzinfo else found.replace(tzinfo=UTC)
+        found = found if found.tzinfo else found.replace(tzinfo=UTC)
+        try:
+            found.astimezone(UTC)
+        except OverflowError:  # the first and the last hours that there are have no name in UTC in some zones
+            raise ValueError(word) from None
+        return found
 
 
 class Outcome(str):

@@ -96,7 +96,7 @@ async def _worker(queue: Queue, site: Site, out: Connections) -> DoctorCheck:
     if missing := sorted(known - {str(name).lower() for name in names}):
         says = f"it does not reach {', '.join(missing)}"
         return fail(what, says, "Write them into the inventory on its machine, too.", on=site.name)
-    if abs(ahead) > _SKEW:
+    if not abs(ahead) <= _SKEW:  # nor what is no number
         says = f"its clock is {ahead:+.0f} s off the database's, so it runs no action"
         return fail(what, says, "Set the time on its machine.", on=site.name)
     if version != code_version():

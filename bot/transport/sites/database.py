@@ -35,6 +35,7 @@ _OPTIONS = {
     "lock_timeout": "5s",
     "idle_in_transaction_session_timeout": "10s",
     "standard_conforming_strings": "on",
+    "datestyle": "ISO",  # psycopg reads no other
     "synchronous_commit": "on",  # else a crash takes the row back that an action was begun by
 }
 # Again, as a statement: a pooler may be told to ignore startup parameters.

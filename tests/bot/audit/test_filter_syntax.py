@@ -52,6 +52,8 @@ def test_stretches_of_time(typed, since, until):
         ("--when soon", "is not a time such as 24h"),
         ("--when 0h", "is not a time such as 24h"),
         ("--since yesterday", "is not a date such as"),
+        ("--since 0001-01-01T00:00+14:00", "is not a date such as"),
+        ("--until 9999-12-31T23:59-12:00", "is not a date such as"),
         ("--when 24h --since 2026-03-01", "not both"),
         ("--whom operator", "There is no option --whom"),
         ("--when", "Missing:"),
@@ -69,5 +71,12 @@ def test_any_text_is_read_or_refused(typed):
         wanted = filter_syntax.read(typed)
     except UsageError:
         return
+    assert filter_syntax.read(str(wanted).partition(" ")[2]) == wanted
     wanted.filter(NOW).condition()
     assert wanted.time_in_words()
+
+
+def test_what_is_longer_than_any_ledger_is_all():
+    wanted = filter_syntax.read("--when 99999w")
+    assert str(wanted) == "/audit --when all"
+    assert wanted.time_in_words() == "all"

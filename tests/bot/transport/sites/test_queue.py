@@ -72,6 +72,11 @@ def states(admin, kind="action"):
     return [state for (state,) in admin.execute("SELECT state FROM task WHERE kind = %s", (kind,)).fetchall()]
 
 
+def others_connected(admin):
+    here = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    return admin.execute(f"{here} AND backend_type = 'client backend'").fetchone()[0]
+
+
 async def test_a_question_is_answered_by_the_worker_of_its_site(place, asking):
     machines, others = CountingMachines(), CountingMachines()
     async with asking() as client, Running(place, "branch1", machines), Running(place, "branch2", others):
@@ -731,6 +736,19 @@ async def test_a_worker_that_stood_still_behind_the_row_before_an_act_does_not_b
     assert machines.acts == {}
 
 
+async def test_times_are_read_however_the_server_writes_them_usually(place, admin):
+    admin.execute(f"ALTER DATABASE {admin.info.dbname} SET datestyle = 'German'")
+    links = [Link(one, "test") for one in (place.bot, place.worker("branch1"))]
+    try:
+        for link in links:
+            ((told,),) = await link.fetch("SELECT clock_timestamp()")
+            assert isinstance(told, datetime)
+    finally:
+        admin.execute(f"ALTER DATABASE {admin.info.dbname} RESET datestyle")
+        for link in links:
+            link.close()
+
+
 async def test_a_commit_is_kept_whatever_the_server_does_usually(place, admin):
     """A server that is told to be quick loses what it has confirmed when it crashes: an action that was begun would be queued again."""
     admin.execute(f"ALTER DATABASE {admin.info.dbname} SET synchronous_commit = off")
@@ -798,6 +816,7 @@ async def test_what_nobody_wants_any_more_or_what_is_late_is_not_begun(place, as
             await until(lambda: states(admin) == ["queued"])
             waiting.cancel()
         client.close()  # as a bot that was killed: it says nothing any more
+    await until(lambda: not others_connected(admin))  # and what it had sent before has arrived
     admin.execute(f"UPDATE task SET state = 'queued', {passed} = clock_timestamp() - interval '1 s'")
     async with asking() as client, Running(place, "branch1", machines):
         await client.answer(question("branch1-1"))
