@@ -35,8 +35,10 @@ def _as_it_is(address: str, port: int) -> tuple[str, int]:
 
 
 async def settle(appliance: Appliance, now: datetime) -> None:
-    """Make every check that is due by now."""
-    if appliance.checks:
+    """Make every check that is due by now, or wait for whoever makes them."""
+    if not appliance.checks:
+        return
+    async with appliance.checking:
         await asyncio.gather(*(_cycle(appliance, service, now) for service in appliance.services.values()))
 
 

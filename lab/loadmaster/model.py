@@ -6,6 +6,7 @@ empty is absent [src]. Statuses: Up, Down, Unchecked [cap], Disabled and Redirec
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -182,6 +183,7 @@ class Appliance:
         shows_subs: whether showvs answers for a SubVS; some do not.
         checks: False: checks have stopped, and what they found last stands for ever.
         reach: where on loopback an address and port of the practice world are; None where nothing listens.
+        checking: held by a cycle: nobody is told of a server that its first check has not come back from.
     """
 
     version: str = "7.2.63.2.24350.RELEASE"
@@ -195,6 +197,7 @@ class Appliance:
     shows_subs: bool = True
     checks: bool = True
     reach: Callable[[str, int], tuple[str, int] | None] = lambda address, port: (address, port)
+    checking: asyncio.Lock = field(default_factory=asyncio.Lock, compare=False, repr=False)
 
     def add(self, address: str, port: int, *, master: int = 0, **settings: str) -> VirtualService:
         """A new service, or a SubVS of one; a field's dot is written as two underscores: CheckUse1__1="Y"."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from lab.loadmaster import checks
@@ -67,6 +69,15 @@ async def test_a_wrong_answer_is_down_at_the_next_cycle_and_not_before(appliance
     clock.forward(1)
     await checks.settle(appliance, clock())
     assert appliance.status(made) == "Down"
+
+
+async def test_whoever_asks_during_a_cycle_is_told_what_it_found(appliance, clock, service):
+    made, _, _ = await service(lambda line, host: 200)
+    first = asyncio.create_task(checks.settle(appliance, clock()))
+    await asyncio.sleep(0)  # it has begun
+    await checks.settle(appliance, clock())
+    assert appliance.status(made) == "Up"
+    await first
 
 
 async def test_silence_takes_timeout_times_retries(appliance, clock, service):
