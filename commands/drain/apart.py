@@ -8,6 +8,7 @@ Cluster affinity]. The rules of affinity of 2022 and later are not asked: no pag
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from bot.api.facts import Unknown
 from bot.api.plan import Gate, GateOutcome, GateText, OpenQuestion, missing
@@ -58,14 +59,15 @@ def roles_are_kept_apart(
     if not moved:
         return Gate.of(says, GateOutcome.PASSED, "no role has such a class")
     up = {one.name.casefold(): one.name for one in others if one.is_up}
-    room = {one.name: _free(one, groups, up, allowed) for one in moved}
-    homeless = _homeless(moved, room)
+    taken = _taken(groups)
+    room = [_free(one, taken, up, allowed) for one in moved]
+    homeless = [moved[at] for at in _homeless([_classes(one) for one in moved], room)]
     if not homeless and isinstance(allowed, Unknown):
         asked = missing("possible owners", allowed)
         return Gate.of(says, GateOutcome.NOT_KNOWN, f"not known: {allowed.target}: {allowed.why}", unknowns=asked)
     if not homeless:
         return Gate.of(says, GateOutcome.PASSED)
-    told = "; ".join(_words(one, groups, up) for one in homeless[:_MOST])
+    told = "; ".join(_words(one, groups, up) for one in homeless)
     return _as_enforced(says, told, settings)
 
 
@@ -97,39 +99,80 @@ def allowed_nodes(
     return found
 
 
-def _shares(one: Group, other: Group) -> bool:
-    return bool({name.casefold() for name in one.apart or ()} & {name.casefold() for name in other.apart or ()})
+def _classes(role: Group) -> frozenset[str]:
+    return frozenset(name.casefold() for name in role.apart or ())
 
 
-def _free(role: Group, groups: Sequence[Group], up: Mapping[str, str], allowed: Owners | Unknown) -> frozenset[str]:
+def _taken(groups: Sequence[Group]) -> dict[str, set[str]]:
+    """Class -> the nodes that have a role of it. A cluster can tell tens of thousands of roles: none is compared with all."""
+    found: dict[str, set[str]] = {}
+    for one in groups:
+        for name in _classes(one):
+            found.setdefault(name, set()).add(one.owner.casefold())
+    return found
+
+
+def _free(
+    role: Group, taken: Mapping[str, set[str]], up: Mapping[str, str], allowed: Owners | Unknown
+) -> tuple[str, ...]:
     """The nodes where it may go and meets none of its class."""
-    taken = {other.owner.casefold() for other in groups if _shares(role, other)}
     may = frozenset(up) if isinstance(allowed, Unknown) else allowed.get(role.name.casefold(), frozenset(up))
-    return (frozenset(up) & may) - taken
+    return tuple(sorted((frozenset(up) & may).difference(*(taken[name] for name in _classes(role)))))
 
 
-def _homeless(moved: Sequence[Group], room: Mapping[str, frozenset[str]]) -> list[Group]:
-    """The roles for which no node is left, where those of one class take a node each."""
-    by_name = {one.name: one for one in moved}
-    sits: dict[str, list[str]] = {}  # node -> roles that went there
+def _homeless(classes: Sequence[frozenset[str]], room: Sequence[tuple[str, ...]]) -> list[int]:
+    """The roles for which no node is left, where those of one class take a node each; not more than are shown."""
+    seats, found = _Seats(classes, room), []
+    for role in range(len(classes)):
+        if not seats.take(role, set()):
+            found.append(role)
+            if len(found) == _MOST:
+                break
+    return found
 
-    def seat(role: Group, seen: set[str]) -> bool:
-        for to in sorted(room[role.name] - seen):
-            seen.add(to)
-            there = [by_name[name] for name in sits.get(to, ()) if _shares(role, by_name[name])]
-            if not there or (len(there) == 1 and seat(there[0], seen)):
-                sits[to] = [name for name in sits.get(to, ()) if name not in {one.name for one in there}] + [role.name]
+
+@dataclass(slots=True)
+class _Seats:
+    """Who goes where.
+
+    Attributes:
+        classes: of each role.
+        room: the nodes where each may go.
+        sits: node and class -> roles that went there.
+    """
+
+    classes: Sequence[frozenset[str]]
+    room: Sequence[tuple[str, ...]]
+    sits: dict[tuple[str, str], dict[int, None]] = field(default_factory=dict)
+
+    def take(self, role: int, seen: set[str]) -> bool:
+        """Find a node for a role: a free one, or one whose only role of its class finds another one. `seen`: those tried."""
+        left = [to for to in self.room[role] if to not in seen]
+        seen.update(left)
+        met = {to: self._met(to, role) for to in left}
+        for to in sorted(left, key=lambda to: len(met[to])):
+            other = next(iter(met[to]), None)
+            if other is None or (len(met[to]) == 1 and self.take(other, seen)):
+                self._move(role, to, other)
                 return True
         return False
 
-    return [one for one in moved if not seat(one, set())]
+    def _met(self, to: str, role: int) -> dict[int, None]:
+        return {one: None for name in self.classes[role] for one in self.sits.get((to, name), ())}
+
+    def _move(self, role: int, to: str, other: int | None) -> None:
+        for name in self.classes[other] if other is not None else ():
+            self.sits[to, name].pop(other, None)  # type: ignore[arg-type]
+        for name in self.classes[role]:
+            self.sits.setdefault((to, name), {})[role] = None
 
 
 def _words(role: Group, groups: Sequence[Group], up: Mapping[str, str]) -> str:
     """Whom it would meet: "branch-sql-01 would meet branch-sql-02 on br02, branch-sql-03 on br03"."""
+    own = _classes(role)
     met = [
         f"{one.name} on {up[one.owner.casefold()]}"
         for one in groups
-        if one.owner.casefold() in up and _shares(role, one)
+        if one.owner.casefold() in up and own & _classes(one)
     ]
     return f"{role.name} would meet {join_names(met, _MOST)}" if met else f"{role.name} has no node left"

@@ -132,11 +132,11 @@ def other_roles(
     """The roles of a node but for its virtual machines; their resources where they are known."""
     if isinstance(groups, Unknown):
         return groups
-    told = () if isinstance(resources, Unknown) else resources
+    held: dict[str, list[RoleResource]] = {}
+    for one in () if isinstance(resources, Unknown) else resources:
+        held.setdefault(one.group.casefold(), []).append(one)
     own = [one for one in possibly_on(node, groups) if not one.is_guest]
-    return tuple(
-        OtherRole(group, tuple(one for one in told if one.group.casefold() == group.name.casefold())) for group in own
-    )
+    return tuple(OtherRole(group, tuple(held.get(group.name.casefold(), ()))) for group in own)
 
 
 def moved_with_them(roles: Sequence[OtherRole] | Unknown) -> tuple[str, ...]:

@@ -119,6 +119,7 @@ def compare(
     records: dict[str, list[Machine]] = {}
     for machine in machines:
         records.setdefault(machine.vm_id, []).append(machine)
+    named = _by_name(places)
     shares: dict[str, _Share] = {}
     for vm_id, same in records.items():
         shares |= _shares(same, places.get(vm_id, ()), hosts, known) if vm_id else {}
@@ -127,7 +128,7 @@ def compare(
         name, share = hosts.get(machine.host_id, ""), shares.get(machine.object_id, _Share((), 0))
         is_judged = machine.state in states or not machine.vm_id or share.records > 1
         found = _judge(machine, name, share, known) if is_judged else _unexplained(machine, name)
-        compared.append(replace(found, replicas=share.replicas, namesakes=_namesakes(found, places, records)))
+        compared.append(replace(found, replicas=share.replicas, namesakes=_namesakes(found, named, records)))
     return tuple(compared)
 
 
@@ -196,16 +197,22 @@ def _shares(
     return shares
 
 
-def _namesakes(one: Compared, places: Mapping[str, Sequence[Place]], records: Collection[str]) -> tuple[Namesake, ...]:
+def _by_name(places: Mapping[str, Sequence[Place]]) -> dict[str, list[Place]]:
+    """Name, without its case -> the machines of that name: hosts tell thousands, and none is compared with each record."""
+    found: dict[str, list[Place]] = {}
+    for place in (one for same in places.values() for one in same):
+        found.setdefault(place.guest.name.casefold(), []).append(place)
+    return found
+
+
+def _namesakes(one: Compared, named: Mapping[str, Sequence[Place]], records: Collection[str]) -> tuple[Namesake, ...]:
     """Machines of the record's name, where its own was not seen."""
     if one.real is not None or one.verdict is RecordStatus.DUPLICATE:
         return ()
-    name = one.machine.name.casefold()
     return tuple(
-        Namesake(place, vm_id in records)
-        for vm_id, found in places.items()
-        for place in found
-        if vm_id != one.machine.vm_id and place.guest.name.casefold() == name
+        Namesake(place, place.guest.vm_id in records)
+        for place in named.get(one.machine.name.casefold(), ())
+        if place.guest.vm_id != one.machine.vm_id
     )
 
 

@@ -7,6 +7,8 @@ from bot.api.facts import Unknown
 from bot.api.report import Severity
 from commands.diagnostics.find_missing_vms import Args, collect, evaluate
 from commands.sources import vmm
+from commands.sources.guests import Guest, Power
+from commands.vmm.compare import compare
 from commands.vmm.gates import no_vmm_job
 
 ARGS = Args(Target("vmm", "vmm", clusters=("prod",)))
@@ -486,3 +488,26 @@ async def test_a_name_that_could_be_misread_is_named_by_its_id(answer, name):
         [record(name, "hv04", 220, vm_id=guid("vm", "crm-01")), *others], hv06=on("vm-hv06", "crm-01")
     )
     assert report.remedies[0].line == f"/fix-missing-vm {guid('object', f'{name} 0')} --vmm vmm"
+
+
+class Name(str):
+    """A name that counts how often it is compared without its case."""
+
+    __slots__ = ()
+    times = 0
+
+    def casefold(self):
+        Name.times += 1
+        return super().casefold()
+
+
+def test_of_thousands_of_records_each_is_looked_up_among_the_machines_and_not_compared_with_all():
+    many = 2_000
+    records = [
+        vmm.Machine(guid("object", str(at)), Name(f"CRM-{at}"), 220, "", guid("vm", str(at))) for at in range(many)
+    ]
+    guests = [Guest(guid("other", str(at)), Name(f"crm-{at}"), Power.RUNNING) for at in range(many)]
+    Name.times = 0
+    found = compare(records, {}, {"hv06": guests}, ())
+    assert [one.namesakes[0].place.guest for one in found] == guests
+    assert Name.times <= 3 * many

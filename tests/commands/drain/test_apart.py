@@ -100,3 +100,38 @@ def test_a_role_may_be_where_all_of_its_resources_may_be():
     assert allowed_nodes(resources, owners) == {"dc-01": frozenset({"n2"})}
     assert allowed_nodes(SILENT, owners) is SILENT
     assert allowed_nodes(resources, SILENT) is SILENT
+
+
+class Counted(tuple):
+    """Class names that count how often they are gone through."""
+
+    __slots__ = ()
+    times = 0
+
+    def __iter__(self):
+        Counted.times += 1
+        return super().__iter__()
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_of_thousands_of_roles_each_is_looked_up_and_not_compared_with_all(shared):
+    """A cluster can tell tens of thousands of them, each with a class of its own, or all with the same."""
+    many = 2_000
+    groups = [
+        Group(f"role-{at}", "n1", locked=False, is_guest=True, state=0, apart=Counted(("dc" if shared else f"c{at}",)))
+        for at in range(many)
+    ]
+    Counted.times = 0
+    found = judge(groups)
+    assert found.outcome is (BLOCKED if shared else PASSED)
+    assert Counted.times < 20 * many
+
+
+def test_who_sits_where_another_may_go_alone_makes_room():
+    """The first takes the node that only the second may have, and moves on."""
+    groups = (DC1, role("dc-04", "n1", "DC"), role("dc-05", "n1", "DC"))
+    others = (*OTHERS, node("n4"))
+    allowed = {"dc-04": frozenset({"n2", "n3"}), "dc-05": frozenset({"n2"})}
+    assert judge(groups, others, allowed=allowed).outcome is PASSED
+    allowed["dc-01"] = frozenset({"n3", "n2"})
+    assert judge(groups, others, allowed=allowed).outcome is BLOCKED
