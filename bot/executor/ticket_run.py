@@ -228,8 +228,8 @@ async def _go_on(run: Run, *, looked: bool) -> None:
 async def _may_begin(run: Run, at: StepInstance, *, again: bool = False) -> bool:
     """Whether a step may begin that no life of the bot has begun.
 
-    Before a group its people, the external records and the plan are checked again too. False: the run has ended, or is
-    left to a person.
+    Before a group its people, the external records and the plan are checked again too; its people also before each act of a
+    repeated group, whose rounds may wait for hours between two of them. False: the run has ended, or is left to a person.
 
     Args:
         run: the ticket.
@@ -240,7 +240,8 @@ async def _may_begin(run: Run, at: StepInstance, *, again: bool = False) -> bool
     if run.is_late():
         await _come_to_rest(run, run.late_in_words)
         return False
-    if at.group.steps[0] is not at.step and not again:
+    begins = again or at.group.steps[0] is at.step
+    if not begins and not (at.group.is_counted and at.step.act is not None):
         return True
     replans = at.begins_group or (again and (at.group.revalidate_before or not run.story.intents))
     try:
@@ -260,7 +261,7 @@ async def _may_begin(run: Run, at: StepInstance, *, again: bool = False) -> bool
         await _come_to_rest(run, why)
     elif why:
         await void_ticket(run, PlanDrift(why))
-    if why or not await _agrees_outside(run, at):
+    if why or (begins and not await _agrees_outside(run, at)):
         return False
     return not (replans and await _is_void(run, at))
 

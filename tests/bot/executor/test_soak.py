@@ -12,7 +12,8 @@ from kill_shapes import LOCKS, moves, rest, soak
 from scripted_world import APPROVER, OPERATOR, POLICY, command
 
 from bot.api.plan import KEPT, Group
-from bot.errors import Locked, TicketError
+from bot.dispatch.authorization import Person
+from bot.errors import Locked, RolesUnknown, TicketError
 from bot.executor import outcome, step
 from bot.executor.run import Run
 from bot.ledger import EntryDraft
@@ -370,3 +371,28 @@ async def test_a_run_keeps_what_was_noted_in_its_first_and_its_newest_round_alon
     assert sorted(story.round_images) == [("back", 3), ("baseline", 1), ("there", 3)]
     assert {key for key, one in story.intents.items() if one.before is not None} == set(story.round_images)
     assert not any(entry.fields for entry in runs[-1]._entries if entry.kind in ("intent", "outcome"))
+
+
+@pytest.mark.parametrize("who", [OPERATOR, APPROVER], ids=["requester", "approver"])
+@pytest.mark.parametrize("moved", [1, 2, 3])
+async def test_who_loses_the_role_in_a_round_has_nothing_moved_any_more(soaking, world, who, moved):
+    """A round is there and back, and between the two it waits for hours where a backup runs."""
+    ticket = await soaking.approved("/soak hv03")
+    world.hooks[moved] = lambda: soaking.now_are.update({who.id: Person(who.id, who.name)})
+    await soaking.runs()
+    assert len(owners(world)) == moved
+    assert soaking.last(ticket).kind == "voided"
+    assert "does not hold the role" in soaking.last(ticket).reason
+
+
+async def test_between_the_moves_of_a_round_nothing_moves_while_nobody_can_say_who_may(soaking, world):
+    unknown = RolesUnknown("The members of S1 cannot be read from Slack now.")
+    ticket = await soaking.approved("/soak hv03")
+    world.hooks[1] = lambda: soaking.now_are.update({APPROVER.id: unknown})
+    await soaking.runner.tick()
+    await turns(lambda: len(owners(world)) > 1 or any("cannot tell whether" in one.says for one in soaking.told))
+    assert owners(world) == ["b"]
+    del soaking.now_are[APPROVER.id]
+    await soaking.runs()
+    assert soaking.last(ticket).kind == "done"
+    assert owners(world) == ["b", "a"] * 3
