@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from bot.api.facts import Unknown
-from bot.api.plan import Gate
+from bot.api.plan import Gate, GateOutcome
 from commands.drain import apart, gates, movable
 from commands.drain.facts import DrainFacts, ResumeFacts
 from commands.sources.backup_state import no_backup
@@ -40,11 +40,19 @@ class Effect(Generic[F]):
 
 
 def together(*parts: Iterable[Gate]) -> tuple[Gate, ...]:
-    """The gates of several effects, each once."""
+    """The gates of several effects, each once: of those that say the same, of several nodes, the one that holds most."""
     found: dict[str, Gate] = {}
     for gate in (gate for part in parts for gate in part):
-        found.setdefault(gate.description, gate)
+        found[gate.description] = _stricter(found.get(gate.description, gate), gate)
     return tuple(found.values())
+
+
+def _stricter(one: Gate, other: Gate) -> Gate:
+    """The one that holds more; of two that are not known, with what is missing for either."""
+    held = max(one, other, key=lambda gate: (gate.blocks_plan, not gate.is_open, bool(gate.passes_at), not gate.passed))
+    if one.outcome is other.outcome is GateOutcome.NOT_KNOWN:
+        return replace(held, unknowns=tuple(dict.fromkeys((*one.unknowns, *other.unknowns))))
+    return held
 
 
 NODE_LOSES_GUESTS: Effect[DrainFacts] = Effect(

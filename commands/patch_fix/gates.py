@@ -24,6 +24,7 @@ from commands.sources.event_log import EventLog
 from commands.sources.guests import Guest, Power
 from commands.sources.packages import PackageFile, is_of
 from commands.sources.services import Service
+from commands.sources.updates import NodeUpdates
 
 _MODES = ("Auto", "Manual", "Disabled")
 
@@ -129,7 +130,7 @@ def updates_can_be_held(node: str, updater: Service | Unknown | None) -> Gate:
     )
 
 
-def no_stuck_restart(node: str, flags: RebootFlags | None, updates: object) -> Gate:
+def no_stuck_restart(node: str, flags: RebootFlags | None, updates: NodeUpdates | Unknown) -> Gate:
     """A flag that asks for a restart and is older than the last one is a stuck update: one more restart does not help."""
     says = GateText(
         f"No update is stuck on {node}",
@@ -138,11 +139,14 @@ def no_stuck_restart(node: str, flags: RebootFlags | None, updates: object) -> G
     )
     if isinstance(updates, Unknown):
         return Gate.of(says, GateOutcome.NOT_KNOWN, f"not known: {updates.why.rstrip('.')}", unknowns=missing("reboot flags", updates), answerable=False)  # fmt: skip
-    if flags is None:
-        return Gate.of(says, GateOutcome.PASSED, "no reboot pending")
-    told = f"wanted by {join_names(flags.wanted_by)}, {flags.age}"
-    if flags.age is FlagAge.OLDER:
+    told = "no reboot pending" if flags is None else f"wanted by {join_names(flags.wanted_by)}, {flags.age}"
+    if flags is not None and flags.age is FlagAge.OLDER:
         return Gate.of(says, GateOutcome.BLOCKED, f"{told}: look into CBS.log first, one more restart does not help")
+    if updates.failed:
+        silent = updates.failed[0].why.rstrip(".")
+        return Gate.of(says, GateOutcome.NOT_KNOWN, f"not known: {silent}", unknowns=missing("reboot flags", *updates.failed), answerable=False)  # fmt: skip
+    if flags is None:
+        return Gate.of(says, GateOutcome.PASSED, told)
     if flags.age is FlagAge.NOT_KNOWN:
         question = OpenQuestion(
             f"whether {node} asks for a restart since its last start",

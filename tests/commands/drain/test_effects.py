@@ -1,11 +1,13 @@
 """One list of gates per effect: a gate of one list stands in the others, or here it says why it is not needed there."""
 
+from dataclasses import replace
+
 import pytest
 from scripted_cluster import SMALL
 
 from bot.api.arguments import Target
 from bot.api.facts import Unknown
-from bot.api.plan import Gate, GateOutcome
+from bot.api.plan import Gate, GateOutcome, OpenQuestion
 from commands.drain.effects import NODE_LOSES_GUESTS, NODE_TAKES_GUESTS, Effect, together
 from commands.drain.facts import DrainFacts, ResumeFacts, find_drain_facts
 from commands.drain.move import GUEST_MOVES, MoveFacts
@@ -168,3 +170,19 @@ async def test_silent_writers_hold_the_move_of_a_guest_while_another_one_is_in_b
     other = next(one for one in drain.guests if one.name not in drain.backup.guests)
     (gate,) = GUEST_MOVES.gates["backup"](MoveFacts(drain, other, "hv02"))
     assert (gate.outcome, [one.what for one in gate.unknowns]) == (GateOutcome.NOT_KNOWN, ["the VSS writers of hv03"])
+
+
+def test_of_two_gates_that_say_the_same_the_one_that_holds_more_is_shown():
+    """As where two nodes are asked for the storage jobs of their cluster, and the second one tells of some, or nothing."""
+    passed = Gate("No storage repair is running", GateOutcome.PASSED)
+    blocked = Gate("No storage repair is running", GateOutcome.BLOCKED, "rebuild")
+    silent = Gate("No storage repair is running", GateOutcome.NOT_KNOWN, answerable=False)
+    assert together((passed,), (blocked,), (passed,)) == (blocked,)
+    assert together((passed, silent)) == (silent,)
+    asked = [
+        Gate("No backup is running", GateOutcome.NOT_KNOWN, unknowns=(OpenQuestion(f"jobs of {name}"),))
+        for name in ("hv02", "hv05")
+    ]
+    (both,) = together(asked)
+    assert [one.what for one in both.questions] == ["jobs of hv02", "jobs of hv05"]
+    assert together((asked[0], replace(silent, description="No backup is running")))[0].is_open is False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -17,12 +18,14 @@ from commands.sources.cluster import Node
 from commands.sources.event_log import Event, EventLog
 from commands.sources.packages import Package, PackageFile, PackageState
 from commands.sources.services import Service
+from commands.sources.updates import Build, NodeUpdates
 
 A, B = "KB2607712", "KB2616676"
 RULE = find_rule(B, ())
 assert isinstance(RULE, UpdateRule)
 PASSED, BLOCKED, OPEN = GateOutcome.PASSED, GateOutcome.BLOCKED, GateOutcome.NOT_KNOWN
 SILENT = Unknown("hv02", "timed out", "no answer in 20 s.")
+TOLD = NodeUpdates(Build(9600, 1), frozenset(), ())
 
 
 def identity(kb, revision=1):
@@ -99,7 +102,16 @@ STARTED = datetime(2026, 11, 22, 21, 40, tzinfo=UTC)
     ],
 )
 def test_a_flag_older_than_the_last_start_is_a_stuck_update_and_silence_tells_nothing(flags, expected):
-    assert gates.no_stuck_restart("hv02", flags, None).outcome is expected
+    assert gates.no_stuck_restart("hv02", flags, TOLD).outcome is expected
+    half = gates.no_stuck_restart("hv02", flags, replace(TOLD, failed=(SILENT,)))
+    assert half.outcome is (BLOCKED if expected is BLOCKED else OPEN)
+    assert half.blocks_plan
+
+
+def test_a_key_that_nobody_could_read_is_not_taken_for_one_that_asks_for_no_restart():
+    gate = gates.no_stuck_restart("hv02", None, replace(TOLD, failed=(SILENT,)))
+    assert (gate.outcome, gate.is_open) == (OPEN, False)
+    assert [one.what for one in gate.unknowns] == ["reboot flags of hv02"]
 
 
 def test_a_blocked_program_warns_and_holds_nothing():
