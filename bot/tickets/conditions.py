@@ -211,10 +211,8 @@ def _list(row: Row, term: ListPredicate) -> bool:
 
 
 def _term(row: Row, term: Predicate) -> bool:
-    if term.op == "is null":
-        return row.get(term.column) is None
-    if term.op == "is not null":
-        return row.get(term.column) is not None
+    if term.op in ("is null", "is not null"):
+        return _is_null(row, term.column) is (term.op == "is null")
     if isinstance(term.value, tuple):
         if term.op != "in":
             raise ValueError(f"{term.column} {term.op} takes one value")
@@ -222,6 +220,13 @@ def _term(row: Row, term: Predicate) -> bool:
     if term.op == "like":
         return _like(row, term.column, str(term.value))
     return _compare(row, term.column, _COMPARE[term.op], term.value)
+
+
+def _is_null(row: Row, column: str) -> bool:
+    """An empty cell is neither: as a number it tells nothing, as NULL does, and nobody has said that it is NULL."""
+    if row.get(column) == "":
+        raise CellError(column, "")
+    return row.get(column) is None
 
 
 def _compare(row: Row, column: str, how: Callable[[Any, Any], bool], value: Value) -> bool:

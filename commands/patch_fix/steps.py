@@ -214,8 +214,14 @@ def _is_empty(at: Place) -> tuple[Check, ...]:
     """Paused, no role left, and no machine that runs on the host itself."""
     space = "root/virtualization" if at.is_2008 else "root/virtualization/v2"
     machines = Wql(at.node, space, "Msvm_ComputerSystem", ("Name", "ElementName", "EnabledState"))
-    runs = not_exists(machines, Predicate("Name", "like", _A_MACHINE), Predicate("EnabledState", "!=", _OFF))
-    nothing = runs.described_as(f"no virtual machine runs on {at.node}")
+    own = Predicate("Name", "like", _A_MACHINE)
+    none = (
+        (own, Predicate("EnabledState", "!=", _OFF)),
+        (own, Predicate("EnabledState", "is null")),  # one that does not tell may run
+        (Predicate("Name", "is null"),),
+    )
+    each = tuple(Expect(terms, at_least=0, at_most=0) for terms in none)
+    nothing = Check(machines, each).described_as(f"no virtual machine runs on {at.node}")
     if not at.is_2008:
         return (*is_drained(at.cluster, at.node), nothing)
     return (_is_in(at, ClusterNodeState.PAUSED, "paused"), nothing)

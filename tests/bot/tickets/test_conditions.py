@@ -71,6 +71,13 @@ def test_a_term(term, holds):
     assert matches(NODE, (term,)) is holds
 
 
+@pytest.mark.parametrize("op", ["is null", "is not null"])
+def test_an_empty_cell_is_neither_null_nor_told(op):
+    """As a number it tells nothing: what must be told, or must not be there, is not known by it."""
+    with pytest.raises(CellError):
+        matches({"StatusInformation": ""}, (Predicate("StatusInformation", op),))
+
+
 @pytest.mark.parametrize("term", [Predicate("Name", "=", 3), Predicate("Name", "=", True), FlagPredicate("Name", 1)])
 def test_a_cell_of_another_kind_is_no_answer(term):
     with pytest.raises(CellError):

@@ -9,8 +9,9 @@ from bot.api.facts import Unknown
 from bot.api.plan import Check, Expect, FlagPredicate, Gate, GateOutcome, Group, Plan, Step
 from bot.api.queries import Predicate, Wql
 from bot.api.report import Remedy
+from bot.api.rows import CellError
 from bot.tickets.conditions import unmet
-from commands.drain.steps import drain_step
+from commands.drain.steps import drain_step, none_locked
 from commands.remediations.drain_node import COMMAND
 
 CLUSTER = "root/MSCluster"
@@ -977,3 +978,14 @@ async def test_no_gate_passes_over_a_cell_that_cannot_be_read(planned, make, cel
     assert open_
     named = [gate.measured for gate in open_] + [one.what + one.why for gate in open_ for one in gate.unknowns]
     assert any(DECIDES[cell] in words for words in named)
+
+
+@pytest.mark.parametrize("flags", ["1", None, ""])
+def test_no_drain_begins_over_a_role_that_does_not_tell_whether_it_is_locked(flags):
+    """Also where its flags are an element without a text: that is no number, and no NULL."""
+    check = none_locked(Wql("prod", CLUSTER, "MSCluster_ResourceGroup", COLUMNS, OWNED))
+    try:
+        assert unmet(check, ({"Name": "crm-01", "OwnerNode": "hv03", "StatusInformation": flags},), {})
+    except CellError:  # that is no answer
+        assert flags == ""
+    assert not unmet(check, ({"Name": "crm-01", "OwnerNode": "hv03", "StatusInformation": "0"},), {})
