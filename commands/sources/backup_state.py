@@ -23,6 +23,9 @@ from commands.sources.commvault import BackupJob, active_jobs, jobs_of, which_ma
 from commands.sources.guests import Guest, virtual_machines
 from commands.sources.snapshots import Snapshot
 
+_AT_ONCE = (
+    16  # clients that are looked up at a time: a product can name tens of thousands, and others wait for the threads
+)
 COMMVAULT = "commvault"  # the one product that hvops can ask, as an inventory names it
 _WORDS = {
     COMMVAULT: "CommVault",
@@ -74,12 +77,19 @@ async def find_strangers(target: Target, jobs: Sequence[BackupJob] | Unknown, as
     """The clients of jobs of which nobody here knows what they save; hosts are asked for their guests only where there are any."""
     open_ = [] if isinstance(jobs, Unknown) else [job for job in jobs if job.client and not job.has_ended]
     clients = tuple(dict.fromkeys(job.client for job in open_))
-    hosts = await asyncio.gather(*(ask.find_host(client) for client in clients))
-    found = frozenset(client for client, host in zip(clients, hosts, strict=True) if isinstance(host, Unknown))
-    if not found:
-        return found
-    guests = jobs_of(await _guest_names(target, ask), open_)
-    return found - {job.client for job in guests}
+    strangers: set[str] = set()
+    left = iter(clients)
+
+    async def find() -> None:
+        for client in left:
+            if isinstance(await ask.find_host(client), Unknown):
+                strangers.add(client)
+
+    await asyncio.gather(*(find() for _ in range(min(_AT_ONCE, len(clients)))))
+    if not strangers:
+        return frozenset()
+    guests = await asyncio.to_thread(jobs_of, await _guest_names(target, ask), open_)
+    return frozenset(strangers) - {job.client for job in guests}
 
 
 async def _guest_names(target: Target, ask: QueryClient) -> frozenset[str]:
@@ -334,12 +344,13 @@ def _open_products(
     if isinstance(products.jobs, Unknown):
         yield _unanswered("the jobs of CommVault", products.jobs)
         return
+    mine = frozenset(jobs_of(own, products.jobs))
     for job in products.jobs:
         if job.has_ended or job.waits:
             continue
-        if not job.client or (job.client in products.strangers and not jobs_of(own, (job,))):
+        if not job.client or (job.client in products.strangers and job not in mine):
             yield which_machine(job)
-        elif job.status == commvault.UNREADABLE and jobs_of(own, (job,)):
+        elif job.status == commvault.UNREADABLE and job in mine:
             why = f"job {job.number} of CommVault is {commvault.UNREADABLE}"
             yield OpenQuestion(f"whether job {job.number} runs", why, "See in CommVault.")
 

@@ -17,7 +17,7 @@ from bot.api.queries import RunReader, make_params
 from bot.api.rows import CellError, Row, Rows, get_datetime, get_int, get_str, readable
 from bot.api.sources import Source
 from commands.formatting import format_time, join_names
-from commands.sources.host_names import same_host
+from commands.sources.host_names import HostNames
 
 ON = "commvault"  # the one backup product of an inventory
 JOB, ACTIVE_JOBS, RESUME = "commvault job", "commvault active jobs", "commvault resume job"
@@ -130,7 +130,8 @@ def _job(row: Row) -> BackupJob:
 
 def jobs_of(names: Collection[str], jobs: Sequence[BackupJob]) -> tuple[BackupJob, ...]:
     """The jobs that have not ended and may be of these machines: with or without a domain, whole or cut by NetBIOS."""
-    return tuple(job for job in jobs if not job.has_ended and any(same_host(job.client, name) for name in names))
+    known = HostNames(names)
+    return tuple(job for job in jobs if not job.has_ended and job.client in known)
 
 
 def why_unplaced(job: BackupJob) -> str:

@@ -37,6 +37,31 @@ def hosts_named(name: str, among: Iterable[str]) -> tuple[str, ...]:
     return tuple(other for other in found if host_label(other) == host_label(name)) or found
 
 
+class HostNames:
+    """Many names of hosts, among which others are looked up: a backup product can tell tens of thousands."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        """Take the names."""
+        self._domains: dict[str, set[str]] = {}  # label -> the domains that it was written with, "" for none
+        for label, domain in map(_parts, names):
+            if label:
+                self._domains.setdefault(label, set()).add(domain)
+        self._longer = {label[:NETBIOS] for label in self._domains if len(label) > NETBIOS}
+        self._cut = {one for one, domains in self._domains.items() if len(one) == NETBIOS and "" in domains}
+
+    def __contains__(self, name: str) -> bool:
+        """Whether one of them can be that host (`same_host`)."""
+        label, domain = _parts(name)
+        if not label:
+            return False
+        domains = self._domains.get(label, set())
+        if domains and (not domain or domains & {"", domain}):
+            return True
+        if not domain and len(label) == NETBIOS and label in self._longer:
+            return True
+        return len(label) > NETBIOS and label[:NETBIOS] in self._cut
+
+
 def _is_cut(label: str, domain: str, longer: str) -> bool:
     return not domain and len(label) == NETBIOS < len(longer) and longer.startswith(label)
 

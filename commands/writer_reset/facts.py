@@ -62,7 +62,7 @@ class ResetFacts:
         """The jobs of which nobody knows which machine they save: none is named, or none that is known here."""
         if isinstance(self.jobs, Unknown):
             return ()
-        own = self._by_name(target)
+        own = frozenset(self._by_name(target))
         return tuple(
             job
             for job in self.jobs

@@ -1,5 +1,7 @@
 """No backup runs only where guests, volumes, shadow copies, writers and every named product were asked and answered."""
 
+import asyncio
+import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -8,9 +10,10 @@ import pytest
 from bot.api.arguments import Target
 from bot.api.facts import Unknown
 from bot.api.plan import GateOutcome
+from commands.sources import backup_state as sources
 from commands.sources.backup_state import NOT_SAID, BackupProducts, ask_backup_products, backup_state, no_backup
 from commands.sources.cluster import Cluster, SharedVolume
-from commands.sources.commvault import UNREADABLE, BackupJob
+from commands.sources.commvault import UNREADABLE, BackupJob, jobs_of
 from commands.sources.guests import Guest, Power
 from commands.sources.snapshots import Snapshot
 
@@ -153,3 +156,40 @@ async def test_only_commvault_is_asked(scripted):
     ask = scripted({("commvault", "commvault active jobs"): [row]})
     both = await ask_backup_products(Target("hv03", "host", "prod", backup=("commvault", "veeam")), ask)
     assert [job.number for job in both.jobs] == [7]
+
+
+class Strangers:
+    """Whoever is asked knows none of the clients; counts how many are looked up at a time."""
+
+    def __init__(self):
+        self.now = self.most = 0
+
+    async def find_host(self, name):
+        self.now += 1
+        self.most = max(self.most, self.now)
+        await asyncio.sleep(0)
+        self.now -= 1
+        return Unknown(name, "not in the inventory", "there is no such host.")
+
+    async def query(self, source):
+        return SILENT
+
+    async def query_many(self, sources):
+        return dict.fromkeys(sources, SILENT)
+
+
+async def test_whose_thousands_of_jobs_are_is_found_out_beside_the_loop_and_few_at_a_time(monkeypatch):
+    """A backup product can tell twenty thousand, each of a client of its own."""
+    threads = []
+
+    def looked(names, jobs):
+        threads.append(threading.current_thread())
+        return jobs_of(names, jobs)
+
+    monkeypatch.setattr(sources, "jobs_of", looked)
+    ask, jobs = Strangers(), tuple(replace(JOB, number=at, client=f"client-{at}") for at in range(2_000))
+    found = await sources.find_strangers(Target("hv03", "host", "prod"), jobs, ask)
+    assert found == {one.client for one in jobs}
+    assert threads
+    assert threading.main_thread() not in threads
+    assert ask.most <= 64

@@ -2,7 +2,7 @@
 
 import pytest
 
-from commands.sources.host_names import host_label, hosts_named, same_host
+from commands.sources.host_names import HostNames, host_label, hosts_named, same_host
 
 
 @pytest.mark.parametrize(
@@ -39,3 +39,18 @@ def test_a_whole_name_goes_before_a_cut_one():
 
 def test_labels():
     assert [host_label(name) for name in ("HV03.corp.example.", " hv03 ", "")] == ["hv03", "hv03", ""]
+
+
+NAMES = (
+    *("", "hv03", "HV03.", "hv03.corp.example", "hv03.other.example", "hv04", "hypervisor-bern", "HYPERVISOR-BERN"),
+    *("hypervisor-bern.corp.example", "hypervisor-bern-02", "hypervisor-bern-02.corp.example", "hypervisor-ber"),
+    *("hypervisor-bern-", "hypervisor-bern-.corp.example", "hypervisor-bern-02.other.example", " hv03 "),
+)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_is_among_many_where_it_is_that_of_one_of_them(name):
+    for one in NAMES:
+        assert (name in HostNames([one])) is same_host(name, one), one
+        for other in NAMES:
+            assert (name in HostNames([one, other])) is (same_host(name, one) or same_host(name, other)), (one, other)
