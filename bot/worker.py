@@ -134,10 +134,11 @@ class Fence:
         self._thread = threading.get_ident()
         self._turn = threading.Lock()
         self._said: str | None = None
+        self.was_written = False  # the row, for certain; it may have stood still behind it
 
     @property
     def is_begun(self) -> bool:
-        """Whether the row was written for certain."""
+        """Whether it may have gone out: the row was written, in time."""
         return self._said == ""
 
     def why_not(self) -> str:
@@ -151,7 +152,8 @@ class Fence:
                     self._said = future.result(_FENCE_SECONDS + 1)
                 except TimeoutError:
                     self._said = _UNCONFIRMED
-                if not self._said and self._is_late():  # it stood still behind the row
+                self.was_written = not self._said
+                if self.was_written and self._is_late():  # it stood still behind the row
                     self._said = _TOO_LATE
             return self._said
 
@@ -382,12 +384,12 @@ class Worker:
             except MalformedResponse as error:
                 raise OutcomeUnknown(on, f"it was answered, and {error.message}") from None
         except TargetError as error:
-            return self._encode_error(self._fate(error, action, fence))
+            return self._encode_error(self._fate(error, action, fence), begun=fence.was_written)
         except Exception:
             bug = secrets.token_hex(4)
             log.exception("our bug in a worker", bug=bug, task=str(task.id))
             kind = OutcomeUnknown if fence.is_begun else NotBegun
-            return self._encode_error(kind(on, self._bug(bug)))
+            return self._encode_error(kind(on, self._bug(bug)), begun=fence.was_written)
 
     async def _carry_out(
         self, task: Task, action: InvokeMethod | RunProgram | RowTransaction, fence: Fence
@@ -449,8 +451,8 @@ class Worker:
             raise MalformedResponse(result.by, "its answer is too large for the queue of sites.")
         return text
 
-    def _encode_error(self, error: TargetError) -> str:
-        return encode_error(error, self._machines.mask.redact_known)
+    def _encode_error(self, error: TargetError, *, begun: bool = False) -> str:
+        return encode_error(error, self._machines.mask.redact_known, begun=begun)
 
     async def _answer(self, task: Task, part: int, answers: Mapping[int, str], *, is_last: bool) -> bool:
         """Send it until the queue has it, or nobody can be waiting any more. Whether somebody still waits."""

@@ -40,7 +40,7 @@ from bot.transport.client import GROUP, QueryResult, TargetClient, check_nodes
 from bot.transport.errand import current_errand
 from bot.transport.http.commvault import is_web
 from bot.transport.sites.database import Clock, QueueAway, QueueRefuses
-from bot.transport.sites.messages import Answer, decode_answer, encode, fingerprint
+from bot.transport.sites.messages import Answer, decode_answer, encode, fingerprint, is_of_who_began
 from bot.transport.sites.queue import GONE, POLL_SECONDS, Pending, Queue, Site
 from bot.transport.turns import RUNS, asked_about, asker, last_look
 
@@ -415,7 +415,7 @@ class SitedClient(TargetClient):
             )
         try:
             pending = await self.queue.put(
-                site, "action", told, within=within, lasts=lasts, task=number, look=look, reads=_decoded
+                site, "action", told, within=within, lasts=lasts, task=number, look=look, reads=_decoded_of_act
             )
         except Withheld:
             raise
@@ -450,7 +450,8 @@ class SitedClient(TargetClient):
         while True:
             await pending.news(POLL_SECONDS)
             if answers := pending.take_answers():
-                return self._ended_act(act, answers[0][1])
+                _, (found, of_who_began) = answers[0]
+                return self._ended_act(act, found, of_who_began=of_who_began)
             now = time.monotonic()
             if not pending.has_not_begun:
                 if pending.state == "withdrawn" and not pending.wanted:
@@ -466,7 +467,11 @@ class SitedClient(TargetClient):
                 looked = now
                 await self._still_wanted(act)
 
-    def _ended_act(self, act: _Act, found: Answer | TargetError | ValueError) -> QueryResult:
+    def _ended_act(self, act: _Act, found: Answer | TargetError | ValueError, *, of_who_began: bool) -> QueryResult:
+        if isinstance(found, TargetError) and act.pending.was_begun and not of_who_began:
+            # Whoever has the database can show it to a second worker, or to one that was started anew, which began nothing.
+            says = f"somebody began it, and a worker of {act.site.name} that did not says: {found.message}"
+            raise OutcomeUnknown(act.on, f"started, effect unknown: {says}")
         if isinstance(found, ValueError):
             says = (
                 f"started, effect unknown: the worker of {act.site.name} sent an answer that cannot be read: {found}."
@@ -529,6 +534,12 @@ def _decoded(text: str, clock: Clock) -> Answer | TargetError | ValueError:
         return decode_answer(text, clock.offset, clock.doubt)
     except (ValueError, OverflowError) as error:
         return ValueError(str(error))
+
+
+def _decoded_of_act(text: str, clock: Clock) -> tuple[Answer | TargetError | ValueError, bool]:
+    """The same of an action, and whether an error is told by whoever began it."""
+    found = _decoded(text, clock)
+    return found, isinstance(found, TargetError) and is_of_who_began(text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -169,12 +169,19 @@ def encode_answer(answer: Answer, offset: timedelta = timedelta(0), doubt: timed
     return dumps({"rows": _encode_rows(answer.rows), "raw": answer.raw, **told})
 
 
-def encode_error(error: TargetError, mask: Callable[[str], str] = str) -> str:
-    """An error, as a person reads it there, without what `mask` takes out."""
+def encode_error(error: TargetError, mask: Callable[[str], str] = str, *, begun: bool = False) -> str:
+    """An error, as a person reads it there, without what `mask` takes out. `begun`: of an action that whoever says it began."""
     kind = next(name for cls in type(error).__mro__ if (name := cls.__name__) in _ERRORS)
     says, do = mask(error.message), mask(error.hint)
-    told = {"error": kind, "on": error.target, "says": says[:_LONGEST], "do": do[:_LONGEST]}
-    return dumps(told | ({"code": error.code} if isinstance(error, TargetFault) else {}))
+    told: dict[str, Any] = {"error": kind, "on": error.target, "says": says[:_LONGEST], "do": do[:_LONGEST]}
+    if isinstance(error, TargetFault):
+        told["code"] = error.code
+    return dumps(told | ({"begun": True} if begun else {}))
+
+
+def is_of_who_began(text: str) -> bool:
+    """Whether an error is told by the worker that began the action, and not by another one that was shown it, too."""
+    return len(text) <= MOST_LINE and "\n" not in text and loads(text).get("begun") is True
 
 
 def decode_answer(text: str, offset: timedelta = timedelta(0), doubt: timedelta = timedelta(0)) -> Answer | TargetError:

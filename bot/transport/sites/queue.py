@@ -61,6 +61,7 @@ class Pending:
     Attributes:
         clock: how the database's clock stood when it was put.
         state: as last seen.
+        was_begun: of an action, whether it was ever seen begun.
         answers: what has arrived, as it was read, with its numbers; whoever waits takes it out.
         most: how many answers there can be, and so how many parts.
         reads: reads the text of an answer, beside the loop where it is long. Raises ValueError.
@@ -75,6 +76,7 @@ class Pending:
     site: Site
     clock: Clock
     state: str = "queued"
+    was_begun: bool = False
     answers: list[tuple[int, Any]] = field(default_factory=list)
     most: int = 1
     reads: Callable[[str, Clock], Any] = lambda text, _clock: text
@@ -92,6 +94,7 @@ class Pending:
 
     def see(self, state: str) -> None:
         """It is in that state now. What has been begun once never was not."""
+        self.was_begun = self.was_begun or state == "begun"
         if state != self.state and (self.state not in _FINAL or state == "ended"):
             self.state = state
             self.wake()

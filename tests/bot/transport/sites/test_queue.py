@@ -16,6 +16,7 @@ from bot import worker
 from bot.api.actions import RowTransaction, RunProgram, Update
 from bot.api.queries import GuestWql, RunReader, SampleHistory, make_params
 from bot.errors import (
+    AuthenticationFailed,
     ConnectionFailed,
     MalformedResponse,
     NotBegun,
@@ -1065,6 +1066,66 @@ async def test_a_worker_that_is_shown_an_action_again_does_not_say_that_it_was_n
             with pytest.raises(OutcomeUnknown, match="has had this action before"):
                 await waiting
     assert machines.acts == {"Pause": 1}
+
+
+@slow
+@pytest.mark.parametrize("why", ["its login is refused", "its row is begun already", "it is too late"])
+async def test_a_second_worker_does_not_say_that_what_was_begun_was_not_started(place, asking, admin, why):
+    """Nor does one that was started anew: whoever has the database can show it what another one is at, and knows no key."""
+
+    class Acting(CountingMachines):
+        async def invoke(self, action, seconds):
+            await super().invoke(action, seconds)
+            await asyncio.Event().wait()
+
+    class Refused(SlowMachines):
+        async def invoke(self, action, seconds):
+            if why == "its login is refused":
+                raise AuthenticationFailed(action.on, "it refuses the login.")
+            shown.set()
+            await super().invoke(action, seconds)
+
+    first, second, act, shown = Acting(), Refused(), action("branch1-1"), asyncio.Event()
+    async with asking() as client, Running(place, "branch1", first) as running:
+        with carrying_out(errand(act)):
+            waiting = asyncio.create_task(client.invoke(act, 60))
+            await until(lambda: any(one.state == "begun" for one in pending_of(client)))
+            running.worker._inbox.take = nothing_new
+            async with Running(place, "branch1", second):
+                admin.execute("UPDATE task SET state = 'queued', wanted_until = clock_timestamp() + interval '1 min'")
+                if why != "its login is refused":
+                    await shown.wait()
+                    is_late = why == "it is too late"
+                    admin.execute("UPDATE task SET not_after = now()" if is_late else "UPDATE task SET state = 'begun'")
+                    second.may.set()
+                await asyncio.wait({waiting}, timeout=30)
+        for task in running.worker._tasks.values():
+            task.cancel()
+    with pytest.raises(OutcomeUnknown, match="somebody began it, and a worker of branch1 that did not says"):
+        waiting.result()
+    assert (first.acts, second.acts) == ({"Pause": 1}, {})
+
+
+async def nothing_new(_most):
+    return []
+
+
+@slow
+async def test_a_worker_that_began_and_stood_still_says_so_and_is_believed(place, asking, monkeypatch):
+    """Else a person would have to decide about what certainly was not sent."""
+    monkeypatch.setattr(worker.Fence, "_is_late", lambda fence: fence.was_written)
+    machines, act = CountingMachines(), action("branch1-1")
+    async with asking() as client, Running(place, "branch1", machines) as running:
+        answer = running.worker._inbox.answer
+
+        async def slow_answer(*told, **named):
+            await until(lambda: any(one.state == "begun" for one in pending_of(client)))
+            return await answer(*told, **named)
+
+        running.worker._inbox.answer = slow_answer
+        with carrying_out(errand(act)), pytest.raises(NotBegun, match="it is too late"):
+            await client.invoke(act, 20)
+    assert machines.acts == {}
 
 
 @slow
