@@ -263,6 +263,8 @@ class TargetClient:
     async def change(self, action: RunProgram, seconds: float = 60.0) -> QueryResult:
         """Run a row of the catalogue that changes something, with its own login: over a fresh connection, never twice.
 
+        However long the row may take elsewhere, it is over after `seconds`: what is not known by then may be begun again.
+
         Raises:
             PolicyViolation: there is no such row, or it only reads.
             TargetError: it was refused, or nobody knows: `TargetTimeout` does not mean that nothing happened.
@@ -275,7 +277,7 @@ class TargetClient:
         program = self._program(action)
         way = await self._way(action.on, "operator")
         work = self._running_of(way, program, action)
-        (rows, raw), _ = await self._once(way, work, max(seconds, program.seconds), silence=seconds, reads=False)
+        (rows, raw), _ = await self._once(way, work, seconds, reads=False)
         return QueryResult(rows, raw, way.name)
 
     async def get(self, question: Wql, seconds: float = 20.0) -> QueryResult:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bot.api.actions import RunProgram
 from bot.api.queries import make_params
-from bot.errors import ConnectionFailed, PolicyViolation, QuotaExceeded, TargetFault
+from bot.errors import ConnectionFailed, PolicyViolation, QuotaExceeded, TargetFault, TargetTimeout
 from bot.transport.allowlist import PROGRAMS, Program
 from bot.transport.allowlist.eventcreate import LONGEST, parse_message
 from bot.transport.client import TargetClient
@@ -54,6 +54,16 @@ async def test_it_is_never_sent_twice(site, reach):
     with pytest.raises(ConnectionFailed):
         await reach.change(NOTE)
     assert site.boxes["hv01"].ran == []
+
+
+async def test_it_is_over_with_the_time_that_it_was_given(site, reach):
+    """Of a worker's the queue takes a part, and by the end of the rest the bot may begin it again."""
+    await reach.change(NOTE)  # nothing is left to be asked of the host
+    slow = Output("", after=1.5)
+    assert PROGRAMS[NOTE.what].seconds > slow.after
+    site.boxes["hv01"].output = slow
+    with pytest.raises(TargetTimeout):
+        await reach.change(NOTE, slow.after / 3)
 
 
 @pytest.mark.parametrize(
