@@ -270,8 +270,9 @@ async def _act(run: Run, at: StepInstance, intent: Entry) -> SendResult:
             await asyncio.to_thread(
                 last_look(step.key)
             )  # before anything of it is asked of the target, and again before it goes out
-            async with asyncio.timeout(step.deadline + _GRACE):
-                answer = await perform(run.parts.actor, step.act, float(step.deadline))
+            left = _time_left(run, at, began)
+            async with asyncio.timeout(left + _GRACE):
+                answer = await perform(run.parts.actor, step.act, left)
     except Withheld:
         raise
     except TimeoutError:
@@ -280,6 +281,17 @@ async def _act(run: Run, at: StepInstance, intent: Entry) -> SendResult:
         kind: Literal["refused", "unknown"] = "refused" if definitely_not_executed(error, step.act) else "unknown"
         return SendResult(kind, str(error), getattr(error, "raw", ""), began=began)
     return SendResult("accepted", raw=answer.raw)
+
+
+def _time_left(run: Run, at: StepInstance, began: float) -> float:
+    """Seconds of an act's time: the last look has taken some, and what ends later could be under way when it is sent again.
+
+    Raises Withheld where none is left.
+    """
+    left = began + at.step.deadline - run.parts.monotonic()
+    if left <= 0:
+        raise Withheld(at.step.key, "its time was over before it was sent.")
+    return left
 
 
 def _errand(run: Run, at: StepInstance, intent: Entry) -> Errand:

@@ -25,6 +25,7 @@ from bot.api.actions import ManualStep
 from bot.api.plan import Gate, GateOutcome, Group, OpenQuestion, Step
 from bot.dispatch.pipeline import Request
 from bot.errors import Expired, OutcomeUnknown, TicketError, UnreadableEntry
+from bot.executor import step as steps
 from bot.ledger.entries import Intent, Resumed
 from bot.tickets.plan_digest import digest
 from bot.tickets.plan_text import plan_lines
@@ -396,3 +397,39 @@ async def test_a_clock_that_is_put_right_while_it_is_waited_by_it_has_nothing_se
     await bench.runs(2)
     assert bench.last(ticket).kind == "done"
     assert all(times == 1 for times in world.acts.values()), world.order
+
+
+@pytest.mark.parametrize("looked", [30, 70])
+async def test_an_act_that_had_to_wait_for_the_ledger_has_ended_all_the_same_when_it_is_sent_again(
+    benches, world, clock, monkeypatch, looked
+):
+    """A database can take its time for the last look: what is sent behind it has what is left, and is not sent without any."""
+
+    def plan(on, _facts):
+        return simple(on, replace(step("a", on, within=600, a="1"), before=state(on), repeatable=True))
+
+    bench = benches(plans={"pause": plan})
+    ticket = await bench.approved("/pause hv03")
+    real_look, real_change, slow = steps.last_look, world.change, [looked]
+
+    def last_look(on):
+        look = real_look(on)
+
+        def late():
+            look()
+            clock.forward(seconds=slow.pop() if slow else 0)
+
+        return late
+
+    async def change(action, seconds):
+        world.change = real_change
+        world.faults = [("slow", seconds - 1)]
+        await real_change(action, seconds)
+        clock.forward(seconds=max(0, 65 - looked))
+        raise TimeoutError
+
+    monkeypatch.setattr(steps, "last_look", last_look)
+    world.change = change
+    await bench.runs(2)
+    assert bench.last(ticket).kind == "done"
+    assert world.order == [("hv03", "set", "1")]
