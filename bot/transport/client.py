@@ -243,10 +243,10 @@ class TargetClient:
         Raises:
             TargetError: it was refused, or nobody knows: `TargetTimeout` does not mean that nothing happened.
         """
-        look = last_look(action.on)
+        look, ends = last_look(action.on), time.monotonic() + seconds
         way = await self._way(action.on, "operator")
         row, raw = await self._once(
-            way, lambda over, until: host_operations.call(over, action, until, look), seconds, reads=False
+            way, lambda over, until: host_operations.call(over, action, until, look), seconds, reads=False, ends=ends
         )
         return QueryResult((row,), raw, way.name)
 
@@ -274,10 +274,10 @@ class TargetClient:
                 action.on, seconds, partial(self._service(action).change, action), reads=False
             )
             return QueryResult(rows, raw, action.on)
-        program = self._program(action)
+        program, ends = self._program(action), time.monotonic() + seconds
         way = await self._way(action.on, "operator")
         work = self._running_of(way, program, action)
-        (rows, raw), _ = await self._once(way, work, seconds, reads=False)
+        (rows, raw), _ = await self._once(way, work, seconds, reads=False, ends=ends)
         return QueryResult(rows, raw, way.name)
 
     async def get(self, question: Wql, seconds: float = 20.0) -> QueryResult:
@@ -438,8 +438,9 @@ class TargetClient:
         """Its time was over before it was sent."""
         waited = ends - began
         if not reads:
+            was_busy = f"it was busy with other questions from hvops for {waited:.0f} s"
             return QuotaExceeded(
-                name, f"nothing was sent: it was busy with other questions from hvops for {waited:.0f} s."
+                name, f"nothing was sent: {was_busy if waited > 0 else 'what is asked before took all its time'}."
             )
         if self._heard.get(name, 0) < began:  # nor did it answer those that were asked before
             return TargetTimeout(name, TargetTimeout.after(waited))

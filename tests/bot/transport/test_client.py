@@ -555,6 +555,18 @@ async def test_a_change_is_looked_at_once_more_when_the_host_has_let_it_in(site,
     assert len(box.called) + len(box.ran) == 1
 
 
+@pytest.mark.parametrize("change", [STOP, RunProgram("hv01", "eventcreate", make_params(says="T-7"))])
+async def test_what_is_asked_before_a_change_is_part_of_its_time(site, change):
+    """What goes out later could be under way when it is sent again."""
+    box = site.boxes["hv01"]
+    box.classes["root/cimv2", "win32_service"] = [{"Name": "vmms"}]
+    async with reaching(site) as reach:
+        reach.prove = lambda _on: asyncio.sleep(0.2)
+        with pytest.raises(QuotaExceeded, match="nothing was sent"):
+            await (reach.invoke(change, 0.1) if isinstance(change, InvokeMethod) else reach.change(change, 0.1))
+    assert (box.called, box.ran) == ([], [])
+
+
 async def test_a_change_that_waits_for_its_turn_is_looked_at_once_more_when_it_comes(site):
     site.boxes["hv01"].classes["root/cimv2", "win32_service"] = [{"Name": "vmms"}]
     async with reaching(site) as reach:
