@@ -20,7 +20,8 @@ import signal
 import threading
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
@@ -79,6 +80,9 @@ _AT_ONCE = 256  # tasks of questions: what they ask at once is bounded where it 
 _PART = 2**20  # characters of answers that make a part of a reply
 _MOST = 8 * 2**20  # characters of one answer
 _SMALL, _FEW = 2**15, 100  # characters and rows of an answer that takes no time to write down
+_WRITERS = (
+    2  # threads on which longer ones are written: the others are for what an action has to ask before it goes out
+)
 _FENCE_SECONDS = 12.0  # in which the queue has to say that an act may begin
 _SEND_AGAIN = 60.0  # seconds beyond its time in which a reply is still sent
 _ENDING_SECONDS = 90.0  # that an act in progress has when the worker is told to end
@@ -187,6 +191,8 @@ class Worker:
         self._tasks: dict[uuid.UUID, asyncio.Task[None]] = {}
         self._acting: set[uuid.UUID] = set()
         self._acted: dict[uuid.UUID, None] = {}
+        self._writers = ThreadPoolExecutor(_WRITERS, "write")
+        self._one_long = asyncio.Semaphore()
         self._heard = asyncio.Event()
         self._beat_every = 1.0
         self._trouble = ""
@@ -209,6 +215,7 @@ class Worker:
             await asyncio.gather(*beside, *self._tasks.values(), return_exceptions=True)
             await self._inbox.bye()
             self._inbox.close()
+            self._writers.shutdown(wait=False, cancel_futures=True)
 
     async def _join(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
@@ -446,7 +453,7 @@ class Worker:
             return encode_answer(answer, task.clock.offset, task.clock.doubt)
 
         is_small = len(result.raw) < _SMALL and len(result.rows) < _FEW
-        text = encode() if is_small else await asyncio.to_thread(encode)
+        text = encode() if is_small else await asyncio.get_running_loop().run_in_executor(self._writers, encode)
         if len(text) > _MOST:
             raise MalformedResponse(result.by, "its answer is too large for the queue of sites.")
         return text
@@ -455,11 +462,16 @@ class Worker:
         return encode_error(error, self._machines.mask.redact_known, begun=begun)
 
     async def _answer(self, task: Task, part: int, answers: Mapping[int, str], *, is_last: bool) -> bool:
-        """Send it until the queue has it, or nobody can be waiting any more. Whether somebody still waits."""
-        numbers: Sequence[int] = list(answers)
+        """Send it until the queue has it, or nobody can be waiting any more. Whether somebody still waits.
+
+        Of long ones one is on its way at a time: no short one, as of an action, waits for more of them.
+        """
+        numbers, texts = list(answers), list(answers.values())
+        is_long = sum(map(len, texts)) > _SMALL
         while True:
             try:
-                return await self._inbox.answer(task, part, numbers, list(answers.values()), is_last=is_last)
+                async with self._one_long if is_long else contextlib.nullcontext():
+                    return await self._inbox.answer(task, part, numbers, texts, is_last=is_last)
             except QueueAway as error:
                 self._say(str(error))
             except QueueRefuses:

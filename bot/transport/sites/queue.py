@@ -144,10 +144,15 @@ class _New:
 
 @dataclass(slots=True, eq=False)
 class _Lane:
-    """What is put for one site, and its connection."""
+    """What is put for one site, and its connection.
+
+    Attributes:
+        wanted_at: when it was said last that what is put is wanted, by the monotonic clock.
+    """
 
     site: Site
     link: Link
+    wanted_at: float = 0.0
     pending: dict[uuid.UUID, Pending] = field(default_factory=dict)
     news: asyncio.Event = field(default_factory=asyncio.Event)
     trouble: str = ""
@@ -352,16 +357,14 @@ class Queue:
 
     async def _serve(self, lane: _Lane) -> None:
         """Look for what is new at a site while anybody waits."""
-        wanted_at = time.monotonic()  # a put says so itself
+        lane.wanted_at = time.monotonic()  # a put says so itself
         while lane.pending:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(POLL_SECONDS):
                     await lane.news.wait()
             lane.news.clear()
             try:
-                if time.monotonic() - wanted_at >= _WANT_EVERY:
-                    await _want(lane)
-                    wanted_at = time.monotonic()
+                await _want(lane)
                 await _collect(lane)
                 await self._clear()
             except (QueueAway, QueueRefuses) as error:
@@ -410,11 +413,15 @@ async def _clock(link: Link) -> Clock:
 
 
 async def _want(lane: _Lane) -> None:
+    """Say that what has not begun is still wanted, where it is time to."""
+    if time.monotonic() - lane.wanted_at < _WANT_EVERY:
+        return
     wanted = [one for one in lane.pending.values() if one.wanted and not one.looking and one.has_not_begun]
     if wanted:
         now = time.monotonic()
         until = [one.clock.at(one.looked if one.kind == "action" else now) + _WANTED for one in wanted]
         await lane.link.fetch(schema.WANT, ([one.id for one in wanted], until))
+    lane.wanted_at = time.monotonic()
 
 
 async def _collect(lane: _Lane) -> None:
@@ -426,6 +433,7 @@ async def _collect(lane: _Lane) -> None:
                 one.next[turn] = part + 1
                 await _take(one, part, body, bytes(mac))
                 one.wake()
+            await _want(lane)  # megabytes take their time, and what nobody wants for so long is begun no more
     for number, state in states:
         if (one := lane.pending.get(number)) is not None:
             one.see(state)

@@ -213,14 +213,15 @@ WANT = f"""WITH said AS (
 UPDATE {SCHEMA}.task SET wanted_until = least(said.until, clock_timestamp() + make_interval(secs => {WANTED_SECONDS}))
 FROM said WHERE task.id = said.id"""
 STATES = f"SELECT id, left(state, {_MOST_TEXT}) FROM {SCHEMA}.task WHERE id = ANY (%s)"
-# Of each task and attempt the one part that is next: nobody can have more of them looked through than there are. Whoever may write
-# the tables is bound by no function, so what is longer than one takes is not fetched.
+# Of each task and attempt the one part that is next: nobody can have more of them looked through than there are. The short ones
+# first: a run's check, or what became of an action, waits for nobody's megabytes. Whoever may write the tables is bound by no
+# function, so what is longer than one takes is not fetched.
 PARTS = f"""SELECT task, attempt, part, body, mac FROM (
-    SELECT reply.*, sum(octet_length(body)) OVER (ORDER BY task, attempt) - octet_length(body) AS before
+    SELECT reply.*, sum(octet_length(body)) OVER (ORDER BY octet_length(body), task, attempt) - octet_length(body) AS before
     FROM {SCHEMA}.reply JOIN unnest(%s::uuid[], %s::integer[], %s::integer[]) AS next (task, attempt, part)
     USING (task, attempt, part)
     WHERE octet_length(body) <= {MOST_PART} AND octet_length(mac) <= {_MOST_TEXT}) AS one
-WHERE before < {_AT_A_TIME}"""
+WHERE before < {_AT_A_TIME} ORDER BY before"""
 FORGET = f"DELETE FROM {SCHEMA}.task WHERE id = ANY (%s) AND kind <> 'action'"
 CLEAR = f"""DELETE FROM {SCHEMA}.task WHERE id IN (
     SELECT id FROM {SCHEMA}.task WHERE put < clock_timestamp() - interval '{_KEPT}' FOR UPDATE SKIP LOCKED)"""

@@ -6,6 +6,7 @@ import threading
 import time
 import uuid
 import weakref
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
 import psycopg
@@ -245,6 +246,101 @@ async def test_questions_of_one_person_to_silent_hosts_hold_up_no_action_and_nob
         may.set()
         await asyncio.gather(*flood)
     assert not client._under_way
+
+
+class LongAnswers(SlowMachines):
+    """All hosts but the last one answer with more than is sent, read or written in no time."""
+
+    async def answer(self, question, seconds):
+        self.asked[question.on] += 1
+        raw = "" if question.on == "branch1-200" else "x" * 2**17
+        return QueryResult(({"Name": question.on},), raw, question.on)
+
+
+@asynccontextmanager
+async def long_answers(client, machines, count):
+    """So many answers of different tasks are on their way while somebody does something else."""
+    flood = []
+    for number in range(count):
+        with asking_as("U1"):
+            flood.append(asyncio.create_task(client.answer(question(f"branch1-{number + 1}"), 60)))
+        await until(lambda: machines.asked.total() > len(flood) - 1)
+    yield
+    await asyncio.gather(*flood)
+
+
+async def test_what_an_action_asks_waits_for_no_answer_that_is_written_down(place, asking, monkeypatch):
+    """Twenty answers of megabytes took every thread for ten seconds, and it was not begun in time."""
+    may, real = threading.Event(), worker.encode_answer
+
+    def slow(answer, *times):
+        if answer.raw:
+            may.wait(60)
+        return real(answer, *times)
+
+    monkeypatch.setattr(worker, "encode_answer", slow)
+    monkeypatch.setattr(sited, "_SOME", 99)
+    machines, act = LongAnswers(), action("branch1-200")
+    machines.may.set()
+    async with asking() as client, Running(place, "branch1", machines):
+        try:
+            async with long_answers(client, machines, 40):
+                with asking_as(RUNS), carrying_out(errand(act)):
+                    await client.invoke(act, 20)
+                may.set()
+        finally:
+            may.set()
+    assert machines.acts == {"Pause": 1}
+
+
+async def test_no_short_reply_waits_for_more_than_one_long_one(place, asking):
+    machines, act, sending = LongAnswers(), action("branch1-200"), set()
+    machines.may.set()
+    async with asking() as client, Running(place, "branch1", machines) as running:
+        answer, may = running.worker._inbox.answer, asyncio.Event()
+
+        async def slow(task, part, numbers, texts, **named):
+            if sum(map(len, texts)) > 2**16:
+                sending.add(task.id)
+                await may.wait()
+            return await answer(task, part, numbers, texts, **named)
+
+        running.worker._inbox.answer = slow
+        async with long_answers(client, machines, 8):
+            with asking_as(RUNS), carrying_out(errand(act)):
+                await client.invoke(act, 20)
+            assert len(sending) == 1
+            may.set()
+
+
+async def test_while_long_answers_are_read_short_ones_are_and_an_action_stays_wanted(place, asking, monkeypatch):
+    """Each of them in its turn: else nothing was begun at a site for as long as somebody reads megabytes of it."""
+    monkeypatch.setattr(queue, "_WANTED", timedelta(seconds=3))
+    machines, act, taken, real, may = LongAnswers(), action("branch1-200"), [], queue._take, asyncio.Event()
+
+    async def slow(pending, part, body, mac):
+        taken.append(len(body) > 2**16)
+        if taken[-1]:
+            await may.wait()
+            await asyncio.sleep(0.6)
+        await real(pending, part, body, mac)
+
+    monkeypatch.setattr(queue, "_take", slow)
+    async with asking() as client, Running(place, "branch1", machines):
+        with asking_as(RUNS), carrying_out(errand(act)):
+            acting = asyncio.create_task(client.invoke(act, 20))
+            await until(lambda: any(one.kind == "action" for one in pending_of(client)))
+            async with long_answers(client, machines, 8):
+                await until(lambda: taken)
+                short = asyncio.create_task(client.answer(question("branch1-200")))
+                await until(lambda: machines.asked["branch1-200"])
+                may.set()
+                await short
+                assert sum(taken) < 8
+                await until(lambda: sum(taken) == 8)
+                machines.may.set()
+                await acting
+    assert machines.acts == {"Pause": 1}
 
 
 @slow
