@@ -11,6 +11,7 @@ are asked for them, and the cluster's hive is the second way [mem].
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -106,14 +107,16 @@ class ClusterServices:
     found: tuple[ServiceResource, ...] = ()
     unread: tuple[ServiceResource, ...] = ()
 
-    def possibly_owning(self, service: str) -> tuple[ServiceResource, ...]:
-        """The resources of which nobody knows that they do not stand for a service: those of SQL Server only for its own."""
-        sql = service.casefold().startswith(_SQL_SERVICES)
-        return tuple(one for one in self.unread if sql or one.kind.casefold() not in (_SQL, _AGENT))
+    def possibly_owning(self, services: Iterable[str]) -> tuple[ServiceResource, ...]:
+        """The resources of which nobody knows that they do not stand for one of these: those of SQL Server only for its own."""
+        own = {service.casefold().startswith(_SQL_SERVICES) for service in services}
+        if not own:
+            return ()
+        return tuple(one for one in self.unread if True in own or one.kind.casefold() not in (_SQL, _AGENT))
 
-    def owning(self, service: str) -> ServiceResource | None:
-        """The resource that stands for a service."""
-        return next((one for one in self.found if one.service and one.service == service.casefold()), None)
+    def owners(self) -> dict[str, ServiceResource]:
+        """Service, in lower case -> the resource that stands for it. Made anew with each call: host and cluster tell thousands."""
+        return {one.service: one for one in reversed(self.found) if one.service}
 
     def groups_on(self, host: str) -> tuple[ServiceResource, ...]:
         """The availability groups that a host has now."""
@@ -134,12 +137,24 @@ async def find_cluster_services(target: Target, ask: QueryClient) -> ClusterServ
     listed = await ask.query(other_resources(on))
     if isinstance(listed, Unknown):
         return ClusterServices(cluster) if not target.cluster and listed.kind == "absent" else listed
-    candidates = [one for one in listed.value if one.kind.casefold() not in _NO_SERVICE]
-    plain = [_by_type(one) for one in candidates]
-    open_ = [one for one in plain if not one.service and not one.is_availability_group]
+    plain, open_ = await asyncio.to_thread(_sorted_out, listed.value)
     told = await _told(on, target.name, open_, ask)
-    found = [one for one in plain if one not in open_]
-    found += [_named(one, told[one.key]) for one in open_ if one.key in told]
+    return await asyncio.to_thread(_put_together, cluster, plain, open_, told)
+
+
+def _sorted_out(listed: Sequence[ServiceResource]) -> tuple[list[ServiceResource], list[ServiceResource]]:
+    """Those of which the type alone says what they stand for, and the others. A cluster can tell tens of thousands."""
+    plain: list[ServiceResource] = []
+    open_: list[ServiceResource] = []
+    for one in (_by_type(one) for one in listed if one.kind.casefold() not in _NO_SERVICE):
+        (plain if one.service or one.is_availability_group else open_).append(one)
+    return plain, open_
+
+
+def _put_together(
+    cluster: str, plain: Sequence[ServiceResource], open_: Sequence[ServiceResource], told: Mapping[str, Row]
+) -> ClusterServices:
+    found = [*plain, *(_named(one, told[one.key]) for one in open_ if one.key in told)]
     unread = [one for one in open_ if one.key not in told]
     unread += [one for one in found if not one.service and one.kind.casefold() in _MUST_TELL]
     return ClusterServices(

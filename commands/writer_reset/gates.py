@@ -141,9 +141,11 @@ def owned_by_cluster(
     """
     if isinstance(clustered, Unknown):
         return ""
+    owners, groups_here = clustered.owners(), clustered.groups_on(on)
+    engines = {one.casefold() for one in running if is_sql_engine(one)}
     for name in names:
         lead = "" if name == names[0] else f"{name} depends on it, and "
-        if owner := clustered.owning(name):
+        if owner := owners.get(name.casefold()):
             where = f", on {owner.owner} now" if owner.owner else ""
             return (
                 f"{lead}{name} is a resource of {clustered.cluster}: “{owner.name}” of the role “{owner.role}”{where}."
@@ -151,8 +153,7 @@ def owned_by_cluster(
                 " resource offline and online in the cluster (Failover Cluster Manager, or Stop-ClusterResource and"
                 " Start-ClusterResource), or move its role."
             )
-        groups = clustered.groups_on(on) if is_sql_engine(name) else ()
-        engines = {one.casefold() for one in running if is_sql_engine(one)}
+        groups = groups_here if is_sql_engine(name) else ()
         if groups and engines == {name.casefold()}:
             return (
                 f"{lead}{name} holds {join_names(names_of(groups), 4)} of {clustered.cluster}, an availability group. Fail"
@@ -176,7 +177,7 @@ def not_clustered(on: str, names: Sequence[str], clustered: ClusterServices | Un
         )
         return Gate.of(says, GateOutcome.NOT_KNOWN, f"not known: {clustered.why.rstrip('.')}", unknowns=(missing,))
     groups = clustered.groups_on(on) if any(map(is_sql_engine, names)) else ()
-    silent = names_of([*(one for name in names for one in clustered.possibly_owning(name)), *groups])
+    silent = names_of([*clustered.possibly_owning(names), *groups])
     if not silent:
         return Gate.of(says, GateOutcome.PASSED, "no cluster resource represents it")
     missing = OpenQuestion(
