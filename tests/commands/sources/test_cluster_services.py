@@ -1,6 +1,7 @@
 """Resources of a cluster that stand for services: a cluster may tell tens of thousands."""
 
 import threading
+from typing import ClassVar
 
 from bot.api.arguments import Target
 from bot.api.facts import Known, Unknown
@@ -26,7 +27,7 @@ class Kind(str):
     """A type that notes on which threads it is looked at."""
 
     __slots__ = ()
-    threads: set = set()
+    threads: ClassVar[set[threading.Thread]] = set()
 
     def casefold(self):
         Kind.threads.add(threading.current_thread())
