@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 
 from bot.api.facts import Unknown
 from bot.api.report import Sample
@@ -35,7 +37,7 @@ WELL = (WriterStatus.STABLE, WriterStatus.EXPECTED)
 TROUBLED = (WriterStatus.STUCK, WriterStatus.LOOKS_STUCK, WriterStatus.FAILED, WriterStatus.ERROR, WriterStatus.ODD)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class NodeVerdict:
     """A node, what is known of it, and what that means. Without an answer about its writers there are none.
 
@@ -94,8 +96,13 @@ class NodeVerdict:
 
     def shown(self, one: WriterVerdict) -> str:
         """The name of one of its writers; with the beginning of its instance id where it lists another of that name."""
-        same = [other for other in self.writers if other.writer.name.casefold() == one.writer.name.casefold()]
-        return one.writer.name if len(same) == 1 else f"{one.writer.name} ({one.writer.instance_id[:8]})"
+        is_alone = self._times[one.writer.name.casefold()] == 1
+        return one.writer.name if is_alone else f"{one.writer.name} ({one.writer.instance_id[:8]})"
+
+    @cached_property
+    def _times(self) -> Counter[str]:
+        """How often it lists a writer of a name: it may list thousands, of each of which that is asked."""
+        return Counter(one.writer.name.casefold() for one in self.writers)
 
     def samples(self) -> tuple[Sample, ...]:
         """What the next answer will want to know: the Hyper-V writer, writers that are not well or only just are."""

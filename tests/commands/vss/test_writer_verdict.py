@@ -8,6 +8,7 @@ import pytest
 from bot.api.rows import CellError
 from commands.sources.backup_state import Backup
 from commands.sources.vss_writers import HYPER_V, Error, Writer
+from commands.vss.node_verdict import NodeVerdict
 from commands.vss.writer_verdict import (
     WriterSample,
     WriterStatus,
@@ -272,6 +273,20 @@ def test_of_thousands_of_writers_each_is_looked_up_and_not_compared_with_all():
     Gone.times = 0
     found = samples_of_each(listed, samples)
     assert [[seen.instance_id for seen in own] for own in found] == [[one.instance_id] for one in tuple(listed)]
+    assert Gone.times <= 5
+
+
+def test_of_thousands_of_writers_each_is_named_without_going_through_all_of_them():
+    listed = Gone(
+        judge_writer(
+            replace(writer(1, Error.NONE), name=f"Store {at // 2}", instance_id=f"{at:08}"), CALM, (), NOW, 9600
+        )
+        for at in range(301)
+    )
+    node = NodeVerdict(None, listed, CALM, None, (), None, NOW)
+    Gone.times = 0
+    names = [node.shown(one) for one in tuple(listed)]
+    assert (names[0], names[-1]) == ("Store 0 (00000000)", "Store 150")
     assert Gone.times <= 5
 
 
