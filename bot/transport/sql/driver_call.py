@@ -155,11 +155,11 @@ class DriverCall:
         try:
             async with asyncio.timeout(_GRACE if self._is_committing else _LATE):
                 await _read_to_the_end(process)
-        except TimeoutError:
-            pass
-        finally:
+        except BaseException as error:
             _kill(process)
             await asyncio.shield(_read_to_the_end(process))
+            if not isinstance(error, TimeoutError):
+                raise
 
 
 def _is_ours(told: Mapping[str, Any]) -> bool:
@@ -176,10 +176,12 @@ def _is_ours(told: Mapping[str, Any]) -> bool:
 
 
 def _kill(process: asyncio.subprocess.Process) -> None:
-    """End a process that runs. Not by its own `kill`, which would take its exit status from under the loop [src: CPython]."""
-    if process.returncode is None:
-        with suppress(ProcessLookupError):
-            os.kill(process.pid, signal.SIGKILL)
+    """End a process that runs, or whose output is held open by what its driver has begun: all of its group.
+
+    Not by its own `kill`, which would take its exit status from under the loop [src: CPython].
+    """
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 async def _read_to_the_end(process: asyncio.subprocess.Process) -> None:

@@ -319,6 +319,20 @@ async def test_a_change_that_was_not_told_to_commit_is_not_done(in_place_of_the_
         await in_place_of_the_driver("driver_process._say({'rows': []})").rows({"commit": lambda: None})
 
 
+@pytest.mark.parametrize("answers", [True, False])
+async def test_what_a_driver_has_begun_is_ended_with_its_process(in_place_of_the_driver, answers):
+    """It holds the output open, and whoever asked would wait for its end, whatever the deadline."""
+    then = "driver_process._say_rows([])" if answers else "os.kill(os.getpid(), 9)"
+    call = in_place_of_the_driver(f"import os, time\nif os.fork() == 0:\n    time.sleep(600)\n{then}")
+    async with asyncio.timeout(60):
+        if answers:
+            assert await call.rows() == []
+        else:
+            call._ends = time.monotonic() + 1
+            with pytest.raises(TargetTimeout):
+                await call.rows()
+
+
 async def test_the_drivers_process_is_given_no_secrets_of_ours(in_place_of_the_driver, monkeypatch):
     """A password for the ledger's database, or the queue of sites, is given as PGPASSWORD."""
     for name in ("HVOPS_SLACK__BOT_TOKEN", "PGPASSWORD", "PGPASSFILE"):
