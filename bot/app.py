@@ -47,9 +47,8 @@ log = structlog.get_logger()
 
 _M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8  # of mallopt [doc: malloc.h of glibc]
 _LARGE_PIECE = 128 * 1024  # bytes
-_SEARCHES = (
-    3  # of the ledger, for people, at a time, one of them for a file: each has a reader that nobody else waits for
-)
+# Of the ledger, for people, at a time, one of them for a file: each has a reader that nobody else waits for.
+_SEARCHES = 3
 
 
 def run(settings: Settings) -> None:

@@ -80,9 +80,8 @@ _AT_ONCE = 256  # tasks of questions: what they ask at once is bounded where it 
 _PART = 2**20  # characters of answers that make a part of a reply
 _MOST = 8 * 2**20  # characters of one answer
 _SMALL, _FEW = 2**15, 100  # characters and rows of an answer that takes no time to write down
-_WRITERS = (
-    2  # threads on which longer ones are written: the others are for what an action has to ask before it goes out
-)
+# Threads on which longer ones are written: the others are for what an action has to ask before it goes out.
+_WRITERS = 2
 _FENCE_SECONDS = 12.0  # in which the queue has to say that an act may begin
 _SEND_AGAIN = 60.0  # seconds beyond its time in which a reply is still sent
 _ENDING_SECONDS = 90.0  # that an act in progress has when the worker is told to end

@@ -23,9 +23,8 @@ from commands.sources.commvault import BackupJob, active_jobs, jobs_of, which_ma
 from commands.sources.guests import Guest, virtual_machines
 from commands.sources.snapshots import Snapshot
 
-_AT_ONCE = (
-    16  # clients that are looked up at a time: a product can name tens of thousands, and others wait for the threads
-)
+# Clients that are looked up at a time: a product can name tens of thousands, and others wait for the threads.
+_AT_ONCE = 16
 COMMVAULT = "commvault"  # the one product that hvops can ask, as an inventory names it
 _WORDS = {
     COMMVAULT: "CommVault",

@@ -20,9 +20,8 @@ from lab.loadmaster.model import Appliance, RealServer, VirtualService
 
 _METHODS = {"0": "HEAD", "1": "GET", "2": "POST"}  # [src]
 _COUNT_AS_UP = {301, 302, 401}
-_PATIENCE = (
-    6.0  # real seconds until a server on loopback counts as silent: how long that lasts is for the world's clock
-)
+# Real seconds until a server on loopback counts as silent: how long that lasts is for the world's clock.
+_PATIENCE = 6.0
 _LONGEST_ANSWER = 4_096  # bytes that a pattern is looked for in [doc: "Health Checking"]
 _ANSWERED = re.compile(rb"HTTP/\d\.\d (\d{3})")
 

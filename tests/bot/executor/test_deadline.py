@@ -327,15 +327,16 @@ async def test_an_answer_counts_for_the_run_that_follows_and_not_for_what_a_pers
         assert f"the approver's answer has expired: {CRM}" in bench.last(ticket).reason
 
 
+def repeatable(on, _facts):
+    return simple(on, replace(step("a", on, within=600, a="1"), before=state(on), repeatable=True))
+
+
 async def test_a_clock_that_is_put_right_while_the_bot_is_down_has_nothing_sent_again_that_is_under_way(
     benches, world, clock
 ):
     """By the time of its intent alone the action was over when the next life asked about it."""
 
-    def plan(on, _facts):
-        return simple(on, replace(step("a", on, within=600, a="1"), before=state(on), repeatable=True))
-
-    bench = benches(plans={"pause": plan})
+    bench = benches(plans={"pause": repeatable})
     ticket = await bench.approved("/pause hv03")
     world.faults = [("slow", 50)]
     sent, real = asyncio.Event(), world.change
@@ -370,10 +371,7 @@ async def test_a_clock_that_is_put_right_while_it_is_waited_by_it_has_nothing_se
 ):
     """The machine of a bot that was killed may begin with a clock that is behind, and is told the time a minute later."""
 
-    def plan(on, _facts):
-        return simple(on, replace(step("a", on, within=600, a="1"), before=state(on), repeatable=True))
-
-    bench = benches(plans={"pause": plan})
+    bench = benches(plans={"pause": repeatable})
     ticket = await bench.approved("/pause hv03")
     world.faults = [("slow", 50)]
     sent, real = asyncio.Event(), world.change
@@ -405,10 +403,7 @@ async def test_an_act_that_had_to_wait_for_the_ledger_has_ended_all_the_same_whe
 ):
     """A database can take its time for the last look: what is sent behind it has what is left, and is not sent without any."""
 
-    def plan(on, _facts):
-        return simple(on, replace(step("a", on, within=600, a="1"), before=state(on), repeatable=True))
-
-    bench = benches(plans={"pause": plan})
+    bench = benches(plans={"pause": repeatable})
     ticket = await bench.approved("/pause hv03")
     real_look, real_change, slow = steps.last_look, world.change, [looked]
 

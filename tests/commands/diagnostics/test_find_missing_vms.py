@@ -10,6 +10,7 @@ from commands.sources import vmm
 from commands.sources.guests import Guest, Power
 from commands.vmm.compare import compare
 from commands.vmm.gates import no_vmm_job
+from tests.support.counted import CountedName
 
 ARGS = Args(Target("vmm", "vmm", clusters=("prod",)))
 
@@ -490,24 +491,14 @@ async def test_a_name_that_could_be_misread_is_named_by_its_id(answer, name):
     assert report.remedies[0].line == f"/fix-missing-vm {guid('object', f'{name} 0')} --vmm vmm"
 
 
-class Name(str):
-    """A name that counts how often it is compared without its case."""
-
-    __slots__ = ()
-    times = 0
-
-    def casefold(self):
-        Name.times += 1
-        return super().casefold()
-
-
 def test_of_thousands_of_records_each_is_looked_up_among_the_machines_and_not_compared_with_all():
     many = 2_000
     records = [
-        vmm.Machine(guid("object", str(at)), Name(f"CRM-{at}"), 220, "", guid("vm", str(at))) for at in range(many)
+        vmm.Machine(guid("object", str(at)), CountedName(f"CRM-{at}"), 220, "", guid("vm", str(at)))
+        for at in range(many)
     ]
-    guests = [Guest(guid("other", str(at)), Name(f"crm-{at}"), Power.RUNNING) for at in range(many)]
-    Name.times = 0
+    guests = [Guest(guid("other", str(at)), CountedName(f"crm-{at}"), Power.RUNNING) for at in range(many)]
+    CountedName.times = 0
     found = compare(records, {}, {"hv06": guests}, ())
     assert [one.namesakes[0].place.guest for one in found] == guests
-    assert Name.times <= 3 * many
+    assert CountedName.times <= 3 * many

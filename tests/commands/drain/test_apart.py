@@ -8,6 +8,7 @@ from commands.drain.apart import allowed_nodes, roles_are_kept_apart
 from commands.sources.cluster import Group, Resource
 from commands.sources.nodes import NodeState
 from commands.sources.quorum import ClusterSettings
+from tests.support.counted import CountedList
 
 SILENT = Unknown("prod", "timed out", "no answer in 20 s.")
 ENFORCED, WISH, UNTOLD = (ClusterSettings(1, keeps_apart) for keeps_apart in (True, False, None))
@@ -102,29 +103,20 @@ def test_a_role_may_be_where_all_of_its_resources_may_be():
     assert allowed_nodes(resources, SILENT) is SILENT
 
 
-class Counted(tuple):
-    """Class names that count how often they are gone through."""
-
-    __slots__ = ()
-    times = 0
-
-    def __iter__(self):
-        Counted.times += 1
-        return super().__iter__()
-
-
 @pytest.mark.parametrize("shared", [False, True])
 def test_of_thousands_of_roles_each_is_looked_up_and_not_compared_with_all(shared):
     """A cluster can tell tens of thousands of them, each with a class of its own, or all with the same."""
     many = 2_000
     groups = [
-        Group(f"role-{at}", "n1", locked=False, is_guest=True, state=0, apart=Counted(("dc" if shared else f"c{at}",)))
+        Group(
+            f"role-{at}", "n1", locked=False, is_guest=True, state=0, apart=CountedList(("dc" if shared else f"c{at}",))
+        )
         for at in range(many)
     ]
-    Counted.times = 0
+    CountedList.times = 0
     found = judge(groups)
     assert found.outcome is (BLOCKED if shared else PASSED)
-    assert Counted.times < 20 * many
+    assert CountedList.times < 20 * many
 
 
 def test_who_sits_where_another_may_go_alone_makes_room():

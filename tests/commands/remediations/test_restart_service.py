@@ -18,6 +18,7 @@ from commands.remediations import restart_service
 from commands.remediations.restart_service import COMMAND, ServiceName
 from commands.sources.rules import writer_services
 from commands.sources.services import CARRIES_US
+from tests.support.counted import CountedList
 
 
 def service(name, display="", state="Running", start="Auto", *, pid=700, accepts="TRUE"):
@@ -780,27 +781,16 @@ async def test_a_service_that_writers_live_in_is_not_stopped_under_a_backup(rest
     ]
 
 
-class Gone(tuple):
-    """A list that notes how often it is gone through."""
-
-    __slots__ = ()
-    times = 0
-
-    def __iter__(self):
-        Gone.times += 1
-        return super().__iter__()
-
-
 async def test_of_thousands_of_services_each_is_looked_up_and_not_compared_with_all(scripted, make):
     """A host that listed four thousand that depend on one held the loop for a minute."""
     many = [service(f"svc{number:04}") for number in range(300)]
     told = script(make, *many, pairs=[*PAIRS, *(("Spooler", one["Name"]) for one in many[:99])])
     args = COMMAND.args(Target("hv03", "host", "prod", backup=()), service=named("Spooler"))
     facts = await COMMAND.collect(args, scripted(told))
-    few, Gone.times = replace(facts, services=Gone(facts.services)), 0
+    few, CountedList.times = replace(facts, services=CountedList(facts.services)), 0
     made = COMMAND.plan(args, few)
     assert len(made.steps) == 201
-    assert Gone.times < 20
+    assert CountedList.times < 20
 
 
 async def test_a_typed_name_is_not_compared_with_tens_of_thousands(restart, monkeypatch):

@@ -21,6 +21,7 @@ from commands.vss.writer_verdict import (
     waits_anew,
     writer_samples,
 )
+from tests.support.counted import CountedList
 
 NOW = datetime(2026, 11, 22, 22, 41, tzinfo=UTC)
 CALM, BUSY, SILENT = Backup(runs=False), Backup(runs=True, guests=("a",)), Backup(runs=None)
@@ -253,41 +254,30 @@ def test_a_writer_is_remembered_apart_from_its_twin():
     assert [one.instance_id for one in samples_of_each((first, second), twins)[0]] == ["a", "c"]
 
 
-class Gone(tuple):
-    """A list that notes how often it is gone through."""
-
-    __slots__ = ()
-    times = 0
-
-    def __iter__(self):
-        Gone.times += 1
-        return super().__iter__()
-
-
 def test_of_thousands_of_writers_each_is_looked_up_and_not_compared_with_all():
     """A host that listed three thousand held the loop for nine seconds, and its plan for a minute."""
-    listed = Gone(
+    listed = CountedList(
         replace(writer(1, Error.NONE), name=f"Store {number % 7}", instance_id=str(number)) for number in range(300)
     )
-    samples = Gone(remembered(f"Store {number % 7}", str(number), 8, 5) for number in range(300))
-    Gone.times = 0
+    samples = CountedList(remembered(f"Store {number % 7}", str(number), 8, 5) for number in range(300))
+    CountedList.times = 0
     found = samples_of_each(listed, samples)
     assert [[seen.instance_id for seen in own] for own in found] == [[one.instance_id] for one in tuple(listed)]
-    assert Gone.times <= 5
+    assert CountedList.times <= 5
 
 
 def test_of_thousands_of_writers_each_is_named_without_going_through_all_of_them():
-    listed = Gone(
+    listed = CountedList(
         judge_writer(
             replace(writer(1, Error.NONE), name=f"Store {at // 2}", instance_id=f"{at:08}"), CALM, (), NOW, 9600
         )
         for at in range(301)
     )
     node = NodeVerdict(None, listed, CALM, None, (), None, NOW)
-    Gone.times = 0
+    CountedList.times = 0
     names = [node.shown(one) for one in tuple(listed)]
     assert (names[0], names[-1]) == ("Store 0 (00000000)", "Store 150")
-    assert Gone.times <= 5
+    assert CountedList.times <= 5
 
 
 @pytest.mark.parametrize(
