@@ -290,7 +290,7 @@ def _time_left(run: Run, at: StepInstance, began: float) -> float:
     """
     left = began + at.step.deadline - run.parts.monotonic()
     if left <= 0:
-        raise Withheld(at.step.key, "its time was over before it was sent.")
+        raise Withheld(at.step.key, "its time ran out before it was sent.")
     return left
 
 

@@ -440,7 +440,7 @@ class TargetClient:
         if not reads:
             was_busy = f"it was busy with other questions from hvops for {waited:.0f} s"
             return QuotaExceeded(
-                name, f"nothing was sent: {was_busy if waited > 0 else 'what is asked before took all its time'}."
+                name, f"nothing was sent: {was_busy if waited > 0 else 'the questions before it took all its time'}."
             )
         if self._heard.get(name, 0) < began:  # nor did it answer those that were asked before
             return TargetTimeout(name, TargetTimeout.after(waited))
