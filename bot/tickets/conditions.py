@@ -1,7 +1,8 @@
 """Does an answer hold what a check expects? Pure: rows and before-images in, a verdict and its reason out.
 
 A cell that cannot be read as what it is compared with is no answer: `CellError` is raised, and the caller treats the
-target as silent. Texts are compared without case, as WQL does [doc] "WHERE clause"; NULL matches nothing but "is null".
+target as silent. Texts are compared without case, as WQL does [doc] "WHERE clause"; NULL matches nothing but "is null". So
+NULL never counts as one of those that have to be there, and always as one of those that must not be: it may be one.
 """
 
 from __future__ import annotations
@@ -70,6 +71,21 @@ def matches(row: Row, terms: Terms) -> bool:
     return all(_holds(with_embedded(row, term.column), term) for term in terms)
 
 
+def untold(rows: Rows, terms: Terms) -> list[Row]:
+    """The rows of which nobody can say whether they fulfil all terms: a cell is NULL, and no other term fails. Raises CellError."""
+    return [
+        row
+        for row in rows
+        if not matches(row, terms)
+        and all(_is_untold(row, term) or _holds(with_embedded(row, term.column), term) for term in terms)
+    ]
+
+
+def _is_untold(row: Row, term: Term) -> bool:
+    asks_for_null = isinstance(term, Predicate) and term.op in ("is null", "is not null")
+    return not asks_for_null and with_embedded(row, term.column).get(term.column) is None
+
+
 def with_embedded(row: Row, column: str) -> Row:
     """The row, with a cell of its own for a column of an embedded instance; None where there is no such one."""
     outer, dot, inner = column.partition(".")
@@ -107,11 +123,10 @@ def _expect(expected: Expect, rows: Rows) -> str:
         return _instead(rows[0], expected.where)
     if len(found) < expected.at_least:
         return f"{_count(len(found))}{which}, expected at least {expected.at_least}"
-    if expected.at_most == 0 and found:
-        return f"{_count(len(found))}{which}{_named(found)}, expected none"
-    if expected.at_most is not None and len(found) > expected.at_most:
-        return f"{_count(len(found))}{which}, expected at most {expected.at_most}"
-    wrong = [row for row in found if not matches(row, expected.each)]
+    perhaps = untold(rows, expected.where)
+    if expected.at_most is not None and len(found) + len(perhaps) > expected.at_most:
+        return _too_many(expected, found, perhaps, which)
+    wrong = [row for row in (*found, *perhaps) if not matches(row, expected.each)]
     if len(wrong) == 1:
         return _instead(wrong[0], expected.each)
     return f"{_count(len(wrong))}{which} without {describe_terms(expected.each)}" if wrong else ""
@@ -120,6 +135,16 @@ def _expect(expected: Expect, rows: Rows) -> str:
 def _instead(row: Row, terms: Terms) -> str:
     """What one row says instead of what was expected: "NodeDrainStatus is 3, not 2"."""
     return ", ".join(_is_not(row, term) for term in terms if not matches(row, (term,)))
+
+
+def _too_many(expected: Expect, found: Rows, perhaps: Rows, which: str) -> str:
+    """Which rows are too many; or what some of them leave open: "BackupState of Volume 1 is unknown"."""
+    assert expected.at_most is not None
+    if len(found) > expected.at_most:
+        most = f"at most {expected.at_most}" if expected.at_most else "none"
+        return f"{_count(len(found))}{which}{'' if expected.at_most else _named(found)}, expected {most}"
+    columns = dict.fromkeys(term.column for row in perhaps for term in expected.where if _is_untold(row, term))
+    return f"{' and '.join(columns)} of {_named(perhaps).removeprefix(': ') or _count(len(perhaps))} is unknown"
 
 
 def _named(rows: Rows) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from bot.api.plan import Check, CompareToBefore, Expect
 from bot.api.rows import Cell, Row, Rows
 from bot.formatting import cell_text, clauses, column_text
-from bot.tickets.conditions import Images, comparable, describe_terms, matches, unmet, with_embedded
+from bot.tickets.conditions import Images, comparable, describe_terms, matches, unmet, untold, with_embedded
 
 NOT_MEASURED = "not measured"
 MOST_READINGS = 12  # that an entry holds
@@ -83,6 +83,8 @@ def _read(expected: Expect | CompareToBefore, rows: Rows, images: Images, *, is_
             return "" if is_said and all(map(_is_named_only, map(_without_ids, new))) else rows_in_words(new)
         return compare_rows(found, [row for row in before if matches(row, expected.where)], expected.columns)
     if expected.at_most == 0 and not found:
+        if unknown := untold(rows, expected.where):
+            return f"unknown for {len(unknown):,} of {len(rows):,}"
         which = "" if is_said or not expected.where else f" with {describe_terms(expected.where)}"
         return f"none of {len(rows):,}{which}" if rows else "none listed"
     wanted = dict.fromkeys(term.column for term in (*expected.where, *expected.each))

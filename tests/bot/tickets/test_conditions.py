@@ -230,6 +230,33 @@ def test_rows_that_should_not_be_there_are_named():
 @pytest.mark.parametrize(
     ("expected", "says"),
     [
+        (Expect((Predicate("State", "=", 1),), at_least=0, at_most=0), "State of csv-1 is unknown"),
+        (Expect((FlagPredicate("State", 4),), at_least=0, at_most=0), "State of csv-1 is unknown"),
+        (Expect((Predicate("State", "!=", 3),), at_least=0, at_most=0), "State of csv-1 is unknown"),
+        (Expect((ListPredicate("State", (5,)),), at_least=0, at_most=0), "State of csv-1 is unknown"),
+        (
+            Expect((Predicate("Name", "like", "csv%"), Predicate("Embedded.State", "=", 1)), at_least=0, at_most=0),
+            "Embedded.State of csv-1 is unknown",
+        ),
+        (Expect((Predicate("Name", "=", "csv-2"), Predicate("State", "=", 1)), at_least=0, at_most=0), ""),
+        (Expect((Predicate("State", "is not null"),), at_least=0, at_most=0), ""),
+        (Expect((Predicate("State", "=", 1),), at_least=0, at_most=1), ""),
+        (
+            Expect((Predicate("State", "=", 1),), (Predicate("Owner", "=", "hv03"),), at_least=0),
+            "Owner is hv01, not hv03",
+        ),
+        (Expect((Predicate("State", "=", 1),)), "State is empty, not 1"),
+    ],
+)
+def test_what_is_null_may_be_one_of_those_that_must_not_be(expected, says):
+    """A shared volume that does not say whether it is in backup is not taken for one that is not."""
+    rows = ({"Name": "csv-1", "State": None, "Owner": "hv01"},)
+    assert unmet(Check(ASK, (expected,)), rows, {}) == ((says,) if says else ())
+
+
+@pytest.mark.parametrize(
+    ("expected", "says"),
+    [
         (Expect(at_least=0, at_most=0), "2 left"),
         (Expect(), ""),
         (CompareToBefore("drain", ("Name",)), "1 of 3"),

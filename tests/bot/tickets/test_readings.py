@@ -37,6 +37,11 @@ SERVICE = {"Name": "vmms", "State": "Running", "ProcessId": "1756"}
             "no guest waits to be moved (none of 2)",
         ),
         (not_exists(NODE, FlagPredicate("s", 4)), ({"s": "0"},), "none of 1 with flag 4 set in s"),
+        (
+            not_exists(NODE, PAUSED).described_as("no node is paused"),
+            ({"Name": "hv03", "State": None}, {"State": "0"}),
+            "not met: no node is paused (State of hv03 is unknown)",
+        ),
         (not_exists(NODE, PAUSED), (ROW,), "not as expected (1 row with State = 2: hv03, expected none)"),
     ],
 )
