@@ -141,7 +141,7 @@ class Fence:
 
     @property
     def is_begun(self) -> bool:
-        """Whether it may have gone out: the row was written, in time."""
+        """Whether it may have gone out: the row was written, and each piece of the request was in time."""
         return self._said == ""
 
     def why_not(self) -> str:
@@ -156,8 +156,8 @@ class Fence:
                 except TimeoutError:
                     self._said = _UNCONFIRMED
                 self.was_written = not self._said
-                if self.was_written and self._is_late():  # it stood still behind the row
-                    self._said = _TOO_LATE
+            if not self._said and self._is_late():  # it stood still behind the row, or between two pieces of a request
+                self._said = _TOO_LATE
             return self._said
 
     def why_not_yet(self) -> str:

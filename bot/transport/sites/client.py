@@ -447,6 +447,7 @@ class SitedClient(TargetClient):
 
     async def _wait_for_act(self, act: _Act) -> QueryResult:
         pending, looked = act.pending, 0.0
+        held: Withheld | None = None
         while True:
             await pending.news(POLL_SECONDS)
             if answers := pending.take_answers():
@@ -455,7 +456,7 @@ class SitedClient(TargetClient):
             now = time.monotonic()
             if not pending.has_not_begun:
                 if pending.state == "withdrawn" and not pending.wanted:
-                    raise NotBegun(act.on, "not started: it was withdrawn.")
+                    raise held or NotBegun(act.on, "not started: it was withdrawn.")
                 if pending.state in ("withdrawn", GONE):
                     raise OutcomeUnknown(
                         act.on, f"whether the worker of {act.site.name} began it is not known: {_NOT_OURS}"
@@ -465,7 +466,7 @@ class SitedClient(TargetClient):
                     raise OutcomeUnknown(act.on, f"started, effect unknown: {says}")
             elif now - looked >= _LOOK_EVERY or now >= act.begin_by:
                 looked = now
-                await self._still_wanted(act)
+                held = await self._still_wanted(act) or held
 
     def _ended_act(self, act: _Act, found: Answer | TargetError | ValueError, *, of_who_began: bool) -> QueryResult:
         if isinstance(found, TargetError) and act.pending.was_begun and not of_who_began:
@@ -486,8 +487,10 @@ class SitedClient(TargetClient):
         except MalformedResponse as error:  # of a transaction that would mean that nothing was done
             raise OutcomeUnknown(act.on, f"started, effect unknown: {error.message}") from None
 
-    async def _still_wanted(self, act: _Act) -> None:
+    async def _still_wanted(self, act: _Act) -> Withheld | None:
         """Withdraw an action that nobody has begun where it is stopped, cancelled or too late.
+
+        Answers why it is held back, where it is and nobody knows yet whether it was withdrawn: the answer can get lost.
 
         Raises:
             Withheld: it was withdrawn, as it is not to be done any more.
@@ -505,16 +508,16 @@ class SitedClient(TargetClient):
             act.pending.looked = began
         act.pending.looking = False
         if held is None and time.monotonic() < act.begin_by:
-            return
+            return None
         try:
             state = await self.queue.withdraw(act.pending.id, act.site)
         except (QueueAway, QueueRefuses) as error:
             if time.monotonic() < act.ends:
-                return  # asked again, and wanted no more meanwhile
+                return held  # asked again, and wanted no more meanwhile
             says = f"whether the worker of {act.site.name} began it is not known: {error}."
             raise OutcomeUnknown(act.on, says) from None
         if state != "withdrawn":
-            return  # begun, or gone
+            return None  # begun, or gone
         if held is not None:
             raise held
         nobody = await self._nobody(act.site)

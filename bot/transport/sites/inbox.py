@@ -14,13 +14,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+import structlog
+
 from bot.ledger_place import Database
 from bot.transport.sites.database import STATEMENT_SECONDS, Clock, ClockWrong, Link, QueueAway, QueueRefuses, utc_now
 from bot.transport.sites.messages import get_text, join_part, loads, read_time
 from bot.transport.sites.schema import SCHEMA
 from bot.transport.sites.signing import SiteKey
 
+log = structlog.get_logger()
+
 _LONGEST = timedelta(hours=1)  # that any task may last
+_COLUMNS = (uuid.UUID, str, str, bytes, int, datetime)  # of a row that is taken
 _BYTES_PER_SECOND = 2**18  # of the slowest link to a site
 
 _HELLO = f"SELECT site_name, stale_seconds, now FROM {SCHEMA}.hello(%s, %s, %s)"  # noqa: S608 - our words
@@ -101,6 +106,14 @@ class Unread:
         return Task(self.id, self.kind, told, self.attempt, self.clock, begin_by, ends)
 
 
+def _is_whole(row: Sequence[object]) -> bool:
+    """Whether a row is one at all. The database's owner can have any; one that is none ends no worker."""
+    is_whole = len(row) == len(_COLUMNS) and all(map(isinstance, row, _COLUMNS))
+    if not is_whole:
+        log.warning("a task that is none", row=f"{row!r:.200}")
+    return is_whole
+
+
 class Inbox:
     """What a worker takes and answers. Lives in one event loop."""
 
@@ -127,7 +140,7 @@ class Inbox:
         after = utc_now()
         return [
             Unread(task, kind, body, bytes(mac), attempt, now, Clock.read(before, now, after), asked)
-            for task, kind, body, mac, attempt, now in rows
+            for task, kind, body, mac, attempt, now in filter(_is_whole, rows)
         ]
 
     def read(self, unread: Unread) -> Task:

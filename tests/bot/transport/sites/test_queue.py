@@ -567,6 +567,29 @@ async def test_a_stop_takes_back_what_is_queued_and_nothing_begins_later(place, 
     assert (machines.acts, states(admin)) == ({}, ["withdrawn"])
 
 
+async def test_a_stop_is_one_also_where_the_answer_that_it_was_withdrawn_is_lost(place, asking, admin):
+    machines, act, why = CountingMachines(), action("branch1-1"), ""
+    async with asking() as client:
+        withdraw, lost = client.queue.withdraw, []
+
+        async def and_lose_the_answer(task, site):
+            state = await withdraw(task, site)
+            lost.append(state)
+            pending = client.queue._lane(site).pending
+            await until(lambda: task not in pending or pending[task].state == "withdrawn")  # the next look sees it
+            raise QueueAway("the connection was reset", was_sent=True)
+
+        client.queue.withdraw = and_lose_the_answer
+        with carrying_out(errand(act)), sending_unless(lambda: why):
+            waiting = asyncio.create_task(client.invoke(act, 20))
+            await until(lambda: states(admin) == ["queued"])
+            why = "changes are stopped"
+            with pytest.raises(Withheld, match="nothing was sent: changes are stopped"):
+                await waiting
+    assert lost
+    assert (machines.acts, states(admin)) == ({}, ["withdrawn"])
+
+
 @pytest.mark.parametrize("slow_at", ["its machine", "the database"])
 async def test_a_stop_that_comes_before_an_action_is_put_lets_it_be_put_no_more(place, asking, admin, slow_at):
     """A worker that waits for it begins it at once: nobody would look again before it has gone out."""
@@ -833,6 +856,21 @@ async def test_a_worker_that_stood_still_behind_the_row_before_an_act_does_not_b
     assert machines.acts == {}
 
 
+async def test_a_worker_that_stood_still_between_two_pieces_of_a_request_sends_no_further_one(place, asking):
+    class StandingStill(CountingMachines):
+        async def invoke(self, action, seconds):
+            look = last_look(action.on)
+            await asyncio.to_thread(look)  # the head of a request, as it goes out
+            await asyncio.to_thread(time.sleep, 3)
+            await asyncio.to_thread(look)  # its body
+            raise AssertionError("sent")
+
+    act = action("branch1-1")
+    async with asking() as client, Running(place, "branch1", StandingStill()):
+        with carrying_out(errand(act)), pytest.raises(NotBegun, match="it is too late"):
+            await client.invoke(act, 4)
+
+
 async def test_times_are_read_however_the_server_writes_them_usually(place, admin):
     admin.execute(f"ALTER DATABASE {admin.info.dbname} SET datestyle = 'German'")
     links = [Link(one, "test") for one in (place.bot, place.worker("branch1"))]
@@ -1036,6 +1074,27 @@ async def test_who_has_the_database_and_no_key_has_nothing_done(place, asking, a
                 with pytest.raises((NotBegun, OutcomeUnknown)):
                     await waiting
     assert machines.acts == {}
+
+
+@slow
+async def test_a_row_that_is_none_ends_no_worker(place, asking, admin):
+    """The owner of the tables may drop what they promise."""
+    async with asking() as client, Running(place, "branch1", CountingMachines()):
+        await client.answer(question("branch1-1"))
+        for column in ("mac", "body"):
+            admin.execute(f"ALTER TABLE task ALTER {column} DROP NOT NULL")
+        try:
+            admin.execute(
+                "INSERT INTO task (id, site, bot, kind, body, mac, not_after, wanted_until, state) SELECT gen_random_uuid(), 'branch1',"
+                " gen_random_uuid(), kind, body, mac, not_after, not_after, 'queued' FROM (VALUES ('action', NULL, ''::bytea),"
+                " ('questions', '{}', NULL)) AS none (kind, body, mac), (SELECT clock_timestamp() + interval '9 s' AS not_after) AS late"
+            )
+            await until(lambda: "queued" not in states(admin) + states(admin, "questions"))
+            await client.answer(question("branch1-1"))
+        finally:
+            admin.execute("DELETE FROM task WHERE mac IS NULL OR body IS NULL")
+            for column in ("mac", "body"):
+                admin.execute(f"ALTER TABLE task ALTER {column} SET NOT NULL")
 
 
 @slow
