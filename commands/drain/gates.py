@@ -169,14 +169,17 @@ def others_are_free(node: str, cluster: Cluster, *, with_volumes: bool = True) -
     return Gate.of(says, GateOutcome.of(not told), "; ".join((*told, *gap)), blocks=False)
 
 
-def nothing_known(on: str, why: Unknown) -> Gate:
-    """Where not even the first question was answered, another running change cannot be excluded, by nobody's word."""
+def nothing_known(on: str, why: Unknown, *, answerable: bool = False) -> Gate:
+    """Where not even the first question was answered, another running change cannot be excluded, by nobody's word.
+
+    `answerable`: nothing was asked, so a person can look.
+    """
     says = GateText(
         f"No other work is running on {on}",
         f"Other work is running on {on}",
         f"It is not known whether other work is running on {on}",
     )
-    return _unknown(says, why, about="running work", answerable=False)
+    return _unknown(says, why, about="running work", answerable=answerable)
 
 
 def node_is_up(node: str, state: NodeState | None, nodes: Sequence[NodeState] | Unknown) -> Gate:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from bot.api.actions import InvokeMethod, RunProgram
 from bot.api.arguments import ClusterTarget
 from bot.api.command import Remediation, Risk, Role
 from bot.api.facts import Unknown
@@ -13,7 +14,7 @@ from bot.api.plan import Gate, Group, Plan, bound
 from bot.api.query_client import QueryClient
 from bot.api.report import Remedy
 from bot.api.updates import UpdateRule
-from commands.drain.effects import gates_back
+from commands.drain.effects import gates_back, together
 from commands.drain.gates import nothing_known
 from commands.drain.roles import moved_with_them
 from commands.formatting import join_names, pluralize, sentences
@@ -190,13 +191,24 @@ def _impact(facts: FixFacts) -> str:
 
 
 def undo_gates(args: Args, facts: FixFacts, back: Plan) -> tuple[Gate, ...]:
-    """Nobody else is at work on the cluster: that is all the way back asks of it."""
-    del back
+    """Nobody else is at work on the cluster: that is all the way back asks of it, of each node that it changes.
+
+    A node that needs nothing any more, as after a fix that is done, was not looked at, nor was one that people drain: an approver
+    answers for it.
+    """
     drains = drained_of(facts)
     if facts.unfound is not None or not facts.needs:
         why = facts.unfound or Unknown(args.target.name, "not asked", "its rule is no longer known.")
         return (nothing_known(args.target.name, why),)
-    return tuple({gate.description: gate for one in drains for gate in gates_back(one)}.values())
+    acts = (step.act for step in back.steps)
+    nodes = {act.on.casefold(): act.on for act in acts if isinstance(act, (InvokeMethod, RunProgram))}
+    for one in drains:
+        nodes.pop(one.node.casefold(), None)
+    says = "hvops looks for other work only where a node is to be drained. Look in Failover Cluster Manager and in VMM."
+    return together(
+        *map(gates_back, drains),
+        (nothing_known(on, Unknown(on, "not asked", says), answerable=True) for on in nodes.values()),
+    )
 
 
 COMMAND = Remediation(Role.OPERATOR, Risk.HIGH, Args, collect, plan, undo_gates)

@@ -585,17 +585,18 @@ def _afterwards(on: str, services: Sequence[Service]) -> tuple[Remedy, ...]:
 def undo_gates(args: Args, facts: RestartFacts, back: Plan) -> tuple[Gate, ...]:
     """Starting a service again takes no more than that it can be started; whether it should restart is settled."""
     del back
-    if isinstance(facts.services, Unknown):
-        what = f"services of {args.host.name}"
-        says = GateText(
-            f"{' '.join(args.service)} on {args.host.name} can be started",
-            f"{' '.join(args.service)} on {args.host.name} cannot be started",
-            f"It is not known whether {' '.join(args.service)} on {args.host.name} can be started",
-        )
-        why = f"not known: {facts.services.why.rstrip('.')}"
-        return (Gate.of(says, GateOutcome.NOT_KNOWN, why, unknowns=(OpenQuestion(what, facts.services.why),)),)
-    found = _find(facts.services, " ".join(args.service))
-    return (_enabled(args.host.name, found[0]),) if len(found) == 1 else ()
+    on, service = args.host.name, " ".join(args.service)
+    found = [] if isinstance(facts.services, Unknown) else _find(facts.services, service)
+    if len(found) == 1:
+        return (_enabled(on, found[0]),)
+    says = GateText(
+        f"{service} on {on} can be started",
+        f"{service} on {on} cannot be started",
+        f"It is not known whether {service} on {on} can be started",
+    )
+    why = facts.services.why if isinstance(facts.services, Unknown) else f"{on} lists no such service, or several."
+    unknowns = (OpenQuestion(f"services of {on}", why),)
+    return (Gate.of(says, GateOutcome.NOT_KNOWN, f"not known: {why.rstrip('.')}", unknowns=unknowns),)
 
 
 COMMAND = Remediation(Role.OPERATOR, Risk.HIGH, Args, collect, plan, undo_gates)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 
 from bot.api.actions import InvokeMethod, ManualStep, RunProgram
 from bot.api.arguments import Target
 from bot.api.facts import Unknown
-from bot.api.plan import Check, CompareToBefore, Expect, Step
+from bot.api.plan import Check, CompareToBefore, Expect, Gate, GateOutcome, GateText, Plan, Step
 from bot.api.queries import Predicate, Registry, RunReader, Wql
 from bot.api.updates import UpdatePackage
 from bot.tickets.conditions import unmet
@@ -18,6 +19,7 @@ from bot.transport.permitted import why_not_sent
 from commands.patch_fix.facts import FixFacts, NodeFacts, OldNode
 from commands.patch_fix.needs import Told, judge_need
 from commands.patch_fix.rules import find_rule
+from commands.remediations import fix_kb_drift
 from commands.remediations.fix_kb_drift import COMMAND, Args, Rule
 from commands.sources.backup_state import Backup
 from commands.sources.cluster import Node
@@ -274,3 +276,22 @@ async def test_hostile_names_and_lists_are_refused(scripted):
     made = COMMAND.plan(ARGS, await COMMAND.collect(ARGS, ask))
     assert not made.groups
     assert "not every node could be checked" in made.reason
+
+
+@pytest.mark.parametrize("nodes", [None, {}])
+def test_nothing_is_taken_back_on_a_node_that_was_not_looked_at_unless_an_approver_answers_for_it(nodes):
+    """As after a fix that is done: its node needs nothing any more, so nothing more was asked of it."""
+    found = facts(package(B))
+    back = plan(package(B))
+    (gate,) = COMMAND.undo_gates(ARGS, found if nodes is None else replace(found, nodes=nodes), back)
+    assert (gate.description, gate.is_open, gate.guards) == ("No other work is running on hv02", True, "safety")
+
+
+@pytest.mark.parametrize("order", [(True, False), (False, True)])
+def test_of_equal_gates_on_the_way_back_of_two_nodes_the_one_that_holds_counts(monkeypatch, order):
+    says = GateText("No job runs in vmm", "A job runs in vmm", "It is not known whether a job runs in vmm")
+    drains = tuple(SimpleNamespace(node=f"hv0{number}", passes=passes) for number, passes in enumerate(order, 2))
+    monkeypatch.setattr(fix_kb_drift, "drained_of", lambda _facts: drains)
+    monkeypatch.setattr(fix_kb_drift, "gates_back", lambda one: (Gate.of(says, GateOutcome.of(one.passes)),))
+    gates = COMMAND.undo_gates(ARGS, facts(package(B)), Plan("", "", "", (), (), ()))
+    assert [gate.blocks_plan for gate in gates] == [True]

@@ -798,3 +798,12 @@ async def test_a_typed_name_is_not_compared_with_tens_of_thousands(restart, monk
     many = [service(f"svc{number:05}") for number in range(3_000)]
     made = await restart("svcx", *many)
     assert made.reason.startswith("No plan for hv03: there is no service called “svcx” on it.")
+
+
+@pytest.mark.parametrize("listed", [(), (service("one", "Spooler"), service("two", "Spooler"))])
+async def test_a_service_that_is_not_listed_once_is_not_taken_for_one_that_can_be_started(scripted, make, listed):
+    args = COMMAND.args(Target("hv03", "host", "prod"), named("Spooler"))
+    facts = await COMMAND.collect(args, scripted(script(make)))
+    rows = await COMMAND.collect(args, scripted(script(make, hv03={"Win32_Service": list(listed)})))
+    assert [gate.blocks_plan for gate in COMMAND.undo_gates(args, facts, None)] == [False]
+    assert [gate.outcome for gate in COMMAND.undo_gates(args, rows, None)] == [GateOutcome.NOT_KNOWN]
