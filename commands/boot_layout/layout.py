@@ -103,7 +103,10 @@ def _windows_disk(host: HostBoot) -> Disk | str:
         return f"Partitions: {old if host.is_2008 else host.disks.why}"
     found = [one for one in host.disks if one.has_windows]
     if len(found) == 1:
-        return found[0]
+        (disk,) = found
+        if sum(one.number == disk.number for one in host.disks) > 1:  # partitions and checks go by it
+            return f"Partitions: cannot tell, Windows lists several disks as disk {disk.number}."
+        return disk
     if found:
         numbers = ", ".join(str(one.number) for one in found)
         return f"Partitions: cannot tell, disks {numbers} all count as the one that Windows runs from."

@@ -119,10 +119,12 @@ class Click:
 
     @property
     def index(self) -> int:
-        """The argument as a number; -1 where it is none."""
-        return int(self.argument) if self.argument.isascii() and self.argument.isdecimal() else -1
+        """The argument as a number; -1 where it is none, or longer than any that hvops has written."""
+        is_number = self.argument.isascii() and self.argument.isdecimal() and len(self.argument) <= _LONGEST_NUMBER
+        return int(self.argument) if is_number else -1
 
 
+_LONGEST_NUMBER = 9  # digits
 _PROPOSE = frozenset({UNDO, AGAIN, REMEDY})  # what asks for a plan, in the name of who presses
 # What begins something, or lets it go on: pressed hours ago, it counts no more.
 _BEGIN = frozenset({APPROVE, ANSWER + REASONED, HAND, READ_BACK + REASONED, GO_ON})

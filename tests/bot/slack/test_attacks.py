@@ -7,6 +7,7 @@ import time
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
@@ -17,7 +18,7 @@ from bot.api.command import Role
 from bot.api.report import Remedy
 from bot.errors import UsageError
 from bot.redaction import Redactor
-from bot.slack.inbound import buttons, request_handler
+from bot.slack.inbound import buttons, request_handler, ticket_buttons
 from bot.slack.inbound.payload import deliveries_of, parse_click, parse_field, parse_person
 from bot.slack.inbound.request_handler import SlackUser
 from bot.slack.outbound.message import Message
@@ -454,3 +455,11 @@ async def test_odd_payloads_are_acknowledged_and_end_nothing(bench, fields):
     await bench.idle()
     await bench.operator.types("/check-writers prod")
     await bench.operator.sees("STUCK hv03")
+
+
+@pytest.mark.parametrize(
+    ("argument", "index"), [("3", 3), ("999999999", 999999999), ("9223372036854775808", -1), ("٣", -1)]
+)
+def test_a_number_of_a_button_is_one_that_a_ledger_can_be_asked_for(argument, index):
+    click = ticket_buttons.Click.index.fget(SimpleNamespace(argument=argument))
+    assert click == index
