@@ -16,6 +16,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 import aiohttp
@@ -164,6 +165,7 @@ class Outbox:
         was_sent: bool = False,
         whole: bool = False,
         by: str = "",
+        since: datetime | None = None,
     ) -> str:
         """Post a message, then its files into its thread. Returns its ts.
 
@@ -178,6 +180,7 @@ class Outbox:
             was_sent: it was sent, and its fate was unknown. Where Slack lets nobody look, it still is.
             whole: files are part of what is said, such as one that stands for blocks that Slack refused.
             by: the person who has it said, or "": one of them holds up nobody else.
+            since: when what it tells of came about: it was not sent before.
 
         Raises:
             NotSent: Slack refuses or cannot be reached.
@@ -203,7 +206,7 @@ class Outbox:
             return _with_ts(await self._client.chat_postMessage(**said))
 
         async def look() -> Any:
-            found = await self._sent.with_mark(channel, mark, await self._own(), thread_ts)
+            found = await self._sent.with_mark(channel, mark, await self._own(), thread_ts, since)
             return {"ts": found[0]} if found else None
 
         answer, sent = await self._send(

@@ -9,6 +9,7 @@ is not documented; the block's id is part of the message.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
+from datetime import datetime, timedelta
 from typing import Any
 
 from slack_sdk.web.async_client import AsyncWebClient
@@ -17,6 +18,7 @@ from bot.slack.outbound.message import Block
 
 EVENT = "hvops_message"
 _PAGE = 200  # messages in one call: Slack recommends no more [doc: docs.slack.dev/apis/web-api/pagination]
+_APART = timedelta(days=1)  # that our clock and Slack's may differ by
 _PAGES = 10  # of a channel, newest first: what is looked for was sent a moment ago, or before a restart
 _THREAD_PAGES = 20  # of a thread, which is told oldest first
 
@@ -41,12 +43,14 @@ class SentMessages:
         """Take the Web API client."""
         self._client = client
 
-    async def with_mark(self, channel: str, mark: str, owner: str, thread_ts: str = "") -> list[str]:
+    async def with_mark(
+        self, channel: str, mark: str, owner: str, thread_ts: str = "", since: datetime | None = None
+    ) -> list[str]:
         """The ts of every message of the owner's with this mark, oldest first, among the newest of a channel or in a thread.
 
-        Whoever can read the channel can copy a mark.
+        Whoever can read the channel can copy a mark. `since`: nothing of a channel is older, give or take what clocks differ by.
         """
-        messages = self._messages(channel, thread_ts)
+        messages = self._messages(channel, thread_ts, "" if since is None else f"{(since - _APART).timestamp():.6f}")
         found = [str(one["ts"]) async for one in messages if one.get("user") == owner and _has(one, mark)]
         return sorted(found, key=_moment)
 
@@ -70,8 +74,9 @@ class SentMessages:
         told = await self._client.conversations_history(channel=channel, oldest=ts, latest=ts, inclusive=True, limit=1)
         return any(one.get("ts") == ts for one in told.get("messages") or ())
 
-    async def _messages(self, channel: str, thread_ts: str) -> AsyncIterator[dict[str, Any]]:
+    async def _messages(self, channel: str, thread_ts: str, oldest: str = "") -> AsyncIterator[dict[str, Any]]:
         cursor = ""
+        bounded: dict[str, Any] = {"oldest": oldest} if oldest else {}
         for _ in range(_THREAD_PAGES if thread_ts else _PAGES):
             more: dict[str, Any] = {"cursor": cursor} if cursor else {}
             if thread_ts:
@@ -80,7 +85,7 @@ class SentMessages:
                 )
             else:
                 told = await self._client.conversations_history(
-                    channel=channel, limit=_PAGE, include_all_metadata=True, **more
+                    channel=channel, limit=_PAGE, include_all_metadata=True, **bounded, **more
                 )
             for one in told.get("messages") or ():
                 yield one

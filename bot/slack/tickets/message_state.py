@@ -34,7 +34,7 @@ class MessageState:
         channel: that takes nothing of it now, or "".
         unsure: keys of what may have arrived.
         tried: keys of what was refused, a part of which may have been taken.
-        by_others: it was found in the ledger: another process may have told of it, or tells just now.
+        by_others: another process may have told of it: it was found in the ledger, or was another one's to show in between.
         placed: channel and ts of its message, posted and not yet written down.
         trouble: what was last logged about it.
         is_buttonless: Slack took its message only without its buttons.

@@ -12,6 +12,7 @@ import contextlib
 import fcntl
 import os
 import struct
+import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -23,6 +24,7 @@ from bot.ledger import Ledger
 from bot.ledger.shared_locks import LockSession, delivery_key
 
 _GLANCE = 0.05  # seconds between two looks at whether another process is done
+_UNKNOWN = b"?"
 _GLANCE_BEYOND = 0.2  # the same, where each look is a question to a server
 
 
@@ -35,6 +37,13 @@ class Turns(Protocol):
 
     async def is_mine(self, ticket: str) -> bool:
         """Inside of a turn: whether it still is."""
+        ...
+
+    def had_others(self, ticket: str) -> bool:
+        """Inside of a turn: whether another process may have had one since this process had its last.
+
+        It may have posted what the ledger does not say, and have been killed before it wrote that down.
+        """
         ...
 
     def close(self) -> None:
@@ -73,6 +82,11 @@ class SharedTicketLocks:
         """Whether the server says so."""
         return await asyncio.to_thread(self._session.holds, delivery_key(ticket))
 
+    def had_others(self, ticket: str) -> bool:
+        """Nobody knows: the server forgets a turn with the connection of whoever had it."""
+        del ticket
+        return True
+
     def close(self) -> None:
         """Give everything back."""
         self._session.close()
@@ -88,7 +102,10 @@ class SharedTicketLocks:
 
 
 class TicketLocks:
-    """Turns by the number of a ticket: byte N of a file beside the ledger stands for ticket T-N."""
+    """Turns by the number of a ticket: byte N of a file beside the ledger stands for ticket T-N, as far as locks go.
+
+    What the file holds is who had each turn last, sixteen bytes a ticket: a name that a process draws when it starts.
+    """
 
     def __init__(self, ledger: Path) -> None:
         """Name the file. Raises LedgerError where it cannot be made."""
@@ -101,19 +118,22 @@ class TicketLocks:
                 f"{path}: {error.strerror}. Showing tickets needs this file beside the ledger."
             ) from error
         self._here: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()  # as long as somebody wants one
+        self._me = uuid.uuid4().bytes
+        self._had_others: set[int] = set()
 
     @asynccontextmanager
     async def of(self, ticket: str) -> AsyncIterator[None]:
         """Wait for the turn, and give it back."""
-        digits = ticket.removeprefix("T-")
-        number = int(digits) if digits.isascii() and digits.isdecimal() else 0
+        number = _number_of(ticket)
         here = self._here.setdefault(number, asyncio.Lock())
         async with here:
             while not self._lock(number, fcntl.F_WRLCK):  # noqa: ASYNC110 - another process sets no event here
                 await asyncio.sleep(_GLANCE)
             try:
+                self._note_turn(number)
                 yield
             finally:
+                self._had_others.discard(number)
                 if self._file >= 0:
                     self._lock(number, fcntl.F_UNLCK)
 
@@ -122,11 +142,26 @@ class TicketLocks:
         del ticket
         return True
 
+    def had_others(self, ticket: str) -> bool:
+        """Whether the turn before was another process's."""
+        return _number_of(ticket) in self._had_others
+
     def close(self) -> None:
         """Give everything back."""
         if self._file >= 0:
             os.close(self._file)
         self._file = -1
+
+    def _note_turn(self, number: int) -> None:
+        """Note whose turn it was before, and that it is ours. Where the file cannot be used, it may have been anybody's."""
+        try:
+            before = os.pread(self._file, len(self._me), number * len(self._me))
+            if before != self._me:
+                os.pwrite(self._file, self._me, number * len(self._me))
+        except OSError:
+            before = _UNKNOWN
+        if before.strip(b"\0") and before != self._me:
+            self._had_others.add(number)
 
     def _lock(self, number: int, kind: int) -> bool:
         """Whether it is so now. By open file, not by process: closing another one must not give ours back."""
@@ -135,3 +170,8 @@ class TicketLocks:
             fcntl.fcntl(self._file, fcntl.F_OFD_SETLK, wanted)
             return True
         return False
+
+
+def _number_of(ticket: str) -> int:
+    digits = ticket.removeprefix("T-")
+    return int(digits) if digits.isascii() and digits.isdecimal() else 0

@@ -276,6 +276,7 @@ class TicketMessages:
         kept.users += 1
         try:
             async with self._turns.of(ticket):
+                kept.by_others = kept.by_others or self._turns.had_others(ticket)
                 yield
         finally:
             kept.users -= 1
@@ -427,7 +428,12 @@ class TicketMessages:
             return place
         try:
             ts = await self._outbox.post(
-                channel, replace(message, files=()), key=key, looks_first=is_old, was_sent=key in kept.unsure
+                channel,
+                replace(message, files=()),
+                key=key,
+                looks_first=is_old,
+                was_sent=key in kept.unsure,
+                since=datetime.fromisoformat(card.entries[0].at),
             )
         except DeliveryUnknown:
             kept.unsure.add(key)
@@ -437,9 +443,11 @@ class TicketMessages:
         kept.sent(message, is_buttonless=self._outbox.lost_its_buttons(key))
         await self._write(card.id, TicketMessageShown(channel=channel, ts=ts))
         kept.placed = None
-        if self._outbox.may_stand_twice(key) or is_old or key in kept.unsure:
+        is_unsure = self._outbox.may_stand_twice(key) or key in kept.unsure
+        if is_unsure or is_old:
             kept.copies_at = self._pace.now() + timedelta(seconds=self._pace.copies)
-            kept.is_due = kept.is_due or is_old or key in kept.unsure  # what was found may show how it stood then
+        if self._outbox.was_found(key) or is_unsure:  # what was found may show how it stood then
+            kept.is_due = True
             kept.forget_sent()
         return MessageRef(channel, ts)
 
@@ -499,8 +507,10 @@ class TicketMessages:
             told = is_reminded(card.entries)  # by another bot
             if card.ticket.state is TicketState.PROPOSED and place is not None and not told:
                 key, kept = f"{ticket} reminder", self._keeping.get(ticket)
+                old = kept.by_others
                 error = await kept.once(
-                    key, lambda: self._outbox.post(place.channel, reminder_message(card), place.ts, key)
+                    key,
+                    lambda: self._outbox.post(place.channel, reminder_message(card), place.ts, key, looks_first=old),
                 )
                 if error is not None:
                     raise error

@@ -139,6 +139,33 @@ async def test_everybody_at_once_at_two_processes_is_one_decision_and_an_answer_
     assert bench.ledger.verify().holds
 
 
+async def test_what_one_process_posted_and_did_not_live_to_write_down_no_other_posts_again(bench, two, monkeypatch):
+    """Both show the ticket: one put it up, the other took the press. Neither found it by a sweep, nor when it started."""
+    first, second = two
+    ticket = await proposed(first)
+    await first.desk.parts.changes.board.refresh(ticket)
+    append = second.ledger.append
+
+    def killed(actor, data, ticket=None):
+        if data.kind == "shown":
+            raise LedgerError("the process is killed here")
+        return append(actor, data, ticket)
+
+    monkeypatch.setattr(second.ledger, "append", killed)
+    await delivered(second, pressed("t-approve", ticket, "U0APPROVER", "trigger.1"), "e1")
+    await settled(second)
+    with pytest.raises(LedgerError):
+        await second.desk.parts.changes.board.refresh(ticket)
+    (plan,) = [one for one in bench.viewer.messages("hv-ops") if not one.thread_ts]
+    posted = [one.text for one in bench.viewer.thread(plan)]
+    assert sum("Approved by" in one for one in posted) == 1
+    await second.close()
+    monkeypatch.setattr(second.ledger, "append", append)
+    await first.desk.parts.changes.board.refresh(ticket)
+    assert [one.text for one in bench.viewer.thread(plan)] == posted
+    assert "approved" in [one.kind for one in bench.ledger.story(ticket)]
+
+
 async def test_a_click_in_hand_is_not_made_up_for_by_the_same_life(bench, two):
     """A process becomes the one that runs while it answers a click: only clicks of others were left unanswered."""
     first, second = two

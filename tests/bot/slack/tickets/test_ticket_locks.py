@@ -34,6 +34,37 @@ async def test_one_ticket_is_shown_by_one_at_a_time(pair, same):
     assert (inside, most) == (0, 1)
 
 
+async def test_whoever_takes_a_turn_knows_whether_somebody_else_had_the_one_before(tmp_path, pair):
+    """Who had it may have posted something, and been killed before that was written down."""
+    first, second = pair
+    told = []
+    for turns, ticket in (
+        (first, "T-7"),
+        (first, "T-7"),
+        (second, "T-8"),
+        (second, "T-7"),
+        (second, "T-7"),
+        (first, "T-7"),
+    ):
+        async with turns.of(ticket):
+            told.append(turns.had_others(ticket))
+    assert told == [False, False, False, True, False, True]
+    first.close()
+    later = TicketLocks(tmp_path / "ledger.db")
+    async with later.of("T-7"):
+        assert later.had_others("T-7")
+    later.close()
+
+
+async def test_where_nobody_can_read_who_had_a_turn_it_may_have_been_anybody(pair, monkeypatch):
+    def fails(*_told):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.pwrite", fails)
+    async with pair[0].of("T-7"):
+        assert pair[0].had_others("T-7")
+
+
 async def test_other_tickets_do_not_wait(pair):
     first, second = pair
     async with asyncio.timeout(5), first.of("T-7"), second.of("T-8"), first.of("undo"):
