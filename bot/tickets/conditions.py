@@ -2,7 +2,8 @@
 
 A cell that cannot be read as what it is compared with is no answer: `CellError` is raised, and the caller treats the
 target as silent. Texts are compared without case, as WQL does [doc] "WHERE clause"; NULL matches nothing but "is null". So
-NULL never counts as one of those that have to be there, and always as one of those that must not be: it may be one.
+NULL never counts as one of those that have to be there, and always as one of those that must not be: it may be one. Nor is it
+another value than there was before: what has to be new has to be told.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ _COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {
 }
 _WHOLE = re.compile(r"[+-]?[0-9]{1,40}")
 _FEW = 5  # rows that a reason names
+_NEVER = "1601-01-01T"  # as Hyper-V tells a time that never came
 _SHOWN = 80  # characters of a cell that a reason repeats
 
 
@@ -72,7 +74,10 @@ def matches(row: Row, terms: Terms) -> bool:
 
 
 def untold(rows: Rows, terms: Terms) -> list[Row]:
-    """The rows of which nobody can say whether they fulfil all terms: a cell is NULL, and no other term fails. Raises CellError."""
+    """The rows of which nobody can say whether they fulfil all terms: one is of a cell that tells nothing, and no other fails.
+
+    Raises CellError.
+    """
     return [
         row
         for row in rows
@@ -82,8 +87,19 @@ def untold(rows: Rows, terms: Terms) -> list[Row]:
 
 
 def _is_untold(row: Row, term: Term) -> bool:
-    asks_for_null = isinstance(term, Predicate) and term.op in ("is null", "is not null")
-    return not asks_for_null and with_embedded(row, term.column).get(term.column) is None
+    """Whether the cell of a term tells nothing: it is NULL, or is empty where a number or a list is asked for. Raises CellError."""
+    row = with_embedded(row, term.column)
+    if isinstance(term, ListPredicate):
+        return not get_ints(row, term.column)
+    if isinstance(term, Predicate) and term.op in ("is null", "is not null"):
+        return False
+    cell = row.get(term.column)
+    return not _tells(cell) if isinstance(term, FlagPredicate) or _is_about_a_number(term) else cell is None
+
+
+def _is_about_a_number(term: Predicate) -> bool:
+    values = term.value if isinstance(term.value, tuple) else (term.value,)
+    return any(isinstance(one, int) or (one is not None and _WHOLE.fullmatch(one)) for one in values)
 
 
 def with_embedded(row: Row, column: str) -> Row:
@@ -173,33 +189,109 @@ def _is_not(row: Row, term: Term) -> str:
 def _versus(expected: CompareToBefore, rows: Rows, images: Images) -> str:
     if expected.step not in images:
         return "how it was before is not recorded"
-    now = _sorted([row for row in rows if matches(row, expected.where)], expected.columns)
-    before = _sorted([row for row in images[expected.step] if matches(row, expected.where)], expected.columns)
-    what = ", ".join(expected.columns) or "the answer"
+    found = [row for row in rows if matches(row, expected.where)]
+    known = [row for row in images[expected.step] if matches(row, expected.where)]
     if expected.nothing_new:
-        new = set(now) - set(before)
-        if expected.same:
-            return f"{_count(len(new))} new since the look before it" if new else ""
-        return "" if new else "nothing new since the look before it"
-    if expected.tolerance:
-        now, before = _rounded(expected, rows, images[expected.step])
-    if expected.same:
-        return "" if now == before else f"{what} is not as it was before"
-    if not now:
+        return _nothing_new(expected, found, known)
+    if expected.tolerance and (untimed := _untimed(expected, found, known)):
+        return untimed
+    return _as_before(expected, found, known) if expected.same else _other_than_before(expected, found, known)
+
+
+def _as_before(expected: CompareToBefore, found: Rows, known: Rows) -> str:
+    now, before = _comparable(expected, found, known)
+    if now != before:
+        return f"{', '.join(expected.columns) or 'the answer'} is not as it was before"
+    unknown = [one for one in expected.columns if any(with_embedded(row, one).get(one) is None for row in found)]
+    return f"{' and '.join(unknown)} is unknown" if unknown else ""
+
+
+def _other_than_before(expected: CompareToBefore, found: Rows, known: Rows) -> str:
+    if not found:
         return "there is no such row now to compare"
-    return f"{what} is still as it was before" if set(now) & set(before) else ""
+    now, before = _comparable(expected, found, known)
+    if set(now) & set(before):
+        return f"{', '.join(expected.columns) or 'the answer'} is still as it was before"
+    return "" if expected.tolerance else _perhaps_as_before(expected, found, known)
 
 
-def _rounded(expected: CompareToBefore, rows: Rows, before: Rows) -> tuple[list[str], list[str]]:
+def _comparable(expected: CompareToBefore, found: Rows, known: Rows) -> tuple[list[str], list[str]]:
+    """Both as texts that compare, each in an order of its own. Raises CellError."""
+    if expected.tolerance:
+        return _rounded(expected, found, known)
+    return _sorted(found, expected.columns), _sorted(known, expected.columns)
+
+
+def _nothing_new(expected: CompareToBefore, found: Rows, known: Rows) -> str:
+    """Why not each row was one before, as far as anybody can say, or for the opposite, why none is surely new; "" where it is so."""
+    new = set(_sorted(found, expected.columns)) - set(_sorted(known, expected.columns))
+    untold = [row for row in found if not all(_tells(with_embedded(row, one).get(one)) for one in expected.columns)]
+    if not expected.same:
+        return "" if new - set(_sorted(untold, expected.columns)) else "nothing new since the look before it"
+    if new:
+        return f"{_count(len(new))} new since the look before it"
+    return f"whether {_count(len(untold))} is new is unknown" if untold else ""
+
+
+def _untimed(expected: CompareToBefore, found: Rows, known: Rows) -> str:
+    """That a time is not told now, or was not before; "" where each is. Raises CellError."""
+    (column,) = expected.columns
+    for rows, says in ((found, f"{column} is unknown"), (known, f"{column} was unknown before")):
+        if any(get_datetime(with_embedded(row, column), column) is None for row in rows):
+            return says
+    return ""
+
+
+def _perhaps_as_before(expected: CompareToBefore, found: Rows, known: Rows) -> str:
+    """What nobody tells, so that a row may be as one was before; "" where each is surely another one, or whole rows are compared.
+
+    Rows that tell the same columns are looked up together, and not one by one: a host can list tens of thousands.
+    """
+    if not expected.columns:
+        return ""
+    was = _by_told(known, expected.columns) or {expected.columns: []}
+    for told, rows in _by_told(found, expected.columns, never=False).items():
+        for before, others in was.items():
+            both = tuple(column for column in told if column in before)
+            if both and set(_sorted(rows, both)).isdisjoint(_sorted(others, both)):
+                continue
+            now, then = ([one for one in expected.columns if one not in some] for some in (told, before))
+            return f"{' and '.join(now)} is unknown" if now else f"{' and '.join(then)} was unknown before"
+    return ""
+
+
+def _by_told(rows: Rows, columns: tuple[str, ...], *, never: bool = True) -> dict[tuple[str, ...], list[Row]]:
+    """The rows by which of these columns they tell. `never`: whether the time of what never was tells anything."""
+    found: dict[tuple[str, ...], list[Row]] = {}
+    for row in rows:
+        cells = {column: with_embedded(row, column).get(column) for column in columns}
+        told = tuple(one for one, cell in cells.items() if _tells(cell) and (never or not _is_never(cell)))
+        found.setdefault(told, []).append(row)
+    return found
+
+
+def _tells(cell: Cell) -> bool:
+    """Whether a cell says anything."""
+    return cell is not None and cell != ""
+
+
+def _is_never(cell: Cell) -> bool:
+    return isinstance(cell, str) and cell.startswith(_NEVER)
+
+
+def _rounded(expected: CompareToBefore, found: Rows, known: Rows) -> tuple[list[str], list[str]]:
     """Times as texts that compare: those that differ by no more than is tolerated read like the nearest before.
 
     Each is looked up, and not compared with all: a guest can tell tens of thousands. Raises CellError.
     """
     (column,) = expected.columns
-    was = [get_datetime(row, column) for row in before if matches(row, expected.where)]
-    now = [get_datetime(row, column) for row in rows if matches(row, expected.where)]
+    was = [get_datetime(row, column) for row in known]
     told = sorted(at for at in was if at is not None)
-    near = [at if at is None else _nearest(at, told, expected.tolerance) for at in now]
+    near = [
+        at if at is None else _nearest(at, told, expected.tolerance)
+        for row in found
+        for at in (get_datetime(row, column),)
+    ]
     return sorted(map(str, near)), sorted(map(str, was))
 
 

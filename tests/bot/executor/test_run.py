@@ -287,6 +287,18 @@ async def test_an_act_that_may_or_may_not_come_leaves_it_to_a_person(bench, worl
     assert world.order == REACHED
 
 
+@pytest.mark.parametrize("cell", [None, ""])
+async def test_a_host_that_does_not_tell_what_has_to_be_new_has_not_done_it(bench, world, cell):
+    """It names no instance any more, which is another text than before, and no new instance."""
+    ticket = await bench.approved()
+    world.faults = [None, "never"]
+    world.logins[1] = lambda: world.hosts["hv03"].update(instance=cell)
+    await bench.runs()
+    assert bench.last(ticket).kind == "interrupted"
+    assert "instance is unknown" in bench.last(ticket).reason
+    assert world.order == REACHED[:2]
+
+
 async def test_untouched_and_repeatable_is_done_again_a_few_times(bench, world):
     world.faults = ["lost"]
     ticket = await bench.approved()

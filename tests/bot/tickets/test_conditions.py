@@ -255,6 +255,94 @@ def test_what_is_null_may_be_one_of_those_that_must_not_be(expected, says):
 
 
 @pytest.mark.parametrize(
+    ("term", "cell"),
+    [
+        (Predicate("State", "=", 1), ""),
+        (Predicate("State", "in", (1, 2)), ""),
+        (Predicate("State", ">", "9007199254740993"), ""),
+        (FlagPredicate("State", 4), ""),
+        (ListPredicate("State", (5,)), ()),
+    ],
+)
+def test_what_is_empty_where_a_number_is_asked_for_may_be_one_too(term, cell):
+    none = Check(ASK, (Expect((term,), at_least=0, at_most=0),))
+    assert unmet(none, ({"Name": "csv-1", "State": cell},), {}) == ("State of csv-1 is unknown",)
+    assert unmet(none, ({"Name": "csv-1", "State": "0"},), {}) == () or isinstance(term, ListPredicate)
+
+
+NEVER = "1601-01-01T00:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "says"),
+    [
+        ("7", None, "id is unknown"),
+        ("7", "", "id is unknown"),
+        ("2026-11-20T10:00:00Z", NEVER, "id is unknown"),
+        (None, "7", "id was unknown before"),
+        ("", "7", "id was unknown before"),
+        (None, None, "id is still as it was before"),
+        (NEVER, "2026-11-20T10:00:00Z", ""),
+        ("7", "8", ""),
+    ],
+)
+def test_what_is_not_told_is_no_other_value_than_before(was, now, says):
+    """A service that names no process has no new one, an event without a number is no new start."""
+    other = Check(ASK, (CompareToBefore("b", ("id",), same=False),))
+    assert unmet(other, ({"id": now},), {"b": [{"id": was}]}) == ((says,) if says else ())
+
+
+def test_what_is_not_told_is_nothing_new_where_there_was_nothing():
+    other = Check(ASK, (CompareToBefore("b", ("id",), same=False),))
+    assert unmet(other, ({"id": ""},), {"b": []}) == ("id is unknown",)
+    assert unmet(other, ({"id": "1"},), {"b": []}) == ()
+
+
+@pytest.mark.parametrize(
+    ("now", "says"),
+    [
+        ({"state": "5", "why": None}, ""),
+        ({"state": "4", "why": None}, "why is unknown"),
+        ({"state": None, "why": "9"}, ""),
+        ({"state": None, "why": None}, "state and why is unknown"),
+    ],
+)
+def test_of_several_columns_one_that_is_told_and_differs_is_enough(now, says):
+    other = Check(ASK, (CompareToBefore("b", ("state", "why"), same=False),))
+    assert unmet(other, (now,), {"b": [{"state": "4", "why": "7"}]}) == ((says,) if says else ())
+
+
+def test_what_is_not_told_is_not_as_it_was_before_and_no_time_that_has_moved():
+    for was, now in ((None, None), (NEVER, NEVER), (None, "2026-11-20T10:00:00Z"), ("2026-11-20T10:00:00Z", None)):
+        for same in (True, False):
+            check = Check(ASK, (CompareToBefore("b", ("at",), tolerance=300, same=same),))
+            assert unmet(check, ({"at": now},), {"b": [{"at": was}]}), (was, now, same)
+    same_names = Check(ASK, (CompareToBefore("b", ("n",)),))
+    assert unmet(same_names, ({"n": None},), {"b": [{"n": None}]}) == ("n is unknown",)
+    whole = Check(ASK, (CompareToBefore("b"),))
+    assert unmet(whole, ({"n": None},), {"b": [{"n": None}]}) == ()
+
+
+def test_what_is_not_told_may_be_new_and_is_not_surely_so():
+    before = {"b": [{"id": ""}, {"id": "1"}]}
+    nothing = CompareToBefore("b", ("id",), nothing_new=True)
+    something = CompareToBefore("b", ("id",), nothing_new=True, same=False)
+    assert unmet(Check(ASK, (nothing,)), ({"id": ""}, {"id": "1"}), before) == ("whether 1 row is new is unknown",)
+    assert unmet(Check(ASK, (something,)), ({"id": None}, {"id": "1"}), before)
+    assert unmet(Check(ASK, (something,)), ({"id": None}, {"id": "2"}), before) == ()
+
+
+def test_of_thousands_of_rows_that_tell_little_none_is_compared_with_all(monkeypatch):
+    many, made = 1_000, []
+    real = conditions.comparable
+    monkeypatch.setattr(conditions, "comparable", lambda row, columns: made.append(row) or real(row, columns))
+    check = Check(ASK, (CompareToBefore("b", ("a", "b"), same=False),))
+    before = {"b": [{"a": f"x{one}", "b": None} for one in range(many)]}
+    assert unmet(check, [{"a": f"y{one}", "b": f"{one}"} for one in range(many)], before) == ()
+    assert len(made) < 10 * many
+
+
+@pytest.mark.parametrize(
     ("expected", "says"),
     [
         (Expect(at_least=0, at_most=0), "2 left"),
