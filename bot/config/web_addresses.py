@@ -16,7 +16,18 @@ _LOOPBACK: tuple[Network, ...] = (ip_network("127.0.0.0/8"), ip_network("::1/128
 # Where virtual machines of cloud providers get their credentials and their identity [doc: each provider's pages]; those of
 # 169.254.0.0/16 are link-local besides.
 _METADATA: tuple[Network, ...] = tuple(
-    map(ip_network, ("100.100.100.200/32", "168.63.129.16/32", "192.0.0.192/32", "fd00:ec2::/32", "fd20:ce::254/128"))
+    map(
+        ip_network,
+        (
+            "100.100.100.200/32",
+            "168.63.129.16/32",
+            "192.0.0.192/32",
+            "fd00:ec2::/32",
+            "fd00:c1::a9fe:a9fe/128",
+            "fd00:42::42/128",
+            "fd20:ce::254/128",
+        ),
+    )
 )
 _LINK_LOCAL: tuple[Network, ...] = tuple(map(ip_network, ("169.254.0.0/16", "fe80::/10", "fec0::/10")))
 # An IPv4 address inside of an IPv6 one: mapped, compatible, translated (RFC 6052, RFC 8215), 6to4, Teredo, ISATAP's is by chance.

@@ -14,6 +14,7 @@ from enum import StrEnum
 
 from bot.api.facts import Guess, Unknown
 from commands.boot_layout.facts import HostBoot
+from commands.formatting import join_names
 from commands.sources.boot_disks import Disk, Kind, Partition, PartitionWord
 from commands.sources.firmware import Firmware
 
@@ -106,6 +107,8 @@ def _windows_disk(host: HostBoot) -> Disk | str:
         (disk,) = found
         if sum(one.number == disk.number for one in host.disks) > 1:  # partitions and checks go by it
             return f"Partitions: cannot tell, Windows lists several disks as disk {disk.number}."
+        if silent := [str(one.number) for one in host.disks if one.has_windows is None]:
+            return f"Partitions: cannot tell, Windows does not say whether it runs from disk {join_names(silent, 4)}."
         return disk
     if found:
         numbers = ", ".join(str(one.number) for one in found)

@@ -200,6 +200,7 @@ async def test_a_dynamic_disk_is_unknown_whatever_else_is_listed(asked):
         {"disks": [disk(boot=None)]},
         {"disks": [disk(), disk("1")]},
         {"disks": [disk(), disk(boot="false", SerialNumber="00d5a1")]},
+        {"disks": [disk(), disk("1", boot=None)]},
         {"disks": [disk(number=None)]},
         {"parts": []},
         {"parts": [part(1, "nonsense"), part(2, MSR)]},

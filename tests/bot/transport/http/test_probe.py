@@ -199,6 +199,8 @@ WIDE = Web(networks=("10.0.0.0/8", "192.168.0.0/16", "172.16.0.0/12", "100.64.0.
         ("100.100.100.200", "metadata"),
         ("168.63.129.16", "metadata"),
         ("fd00:ec2::254", "metadata"),
+        ("fd00:c1::a9fe:a9fe", "metadata"),
+        ("fd00:42::42", "metadata"),
         ("::ffff:a00:1", "inside of an IPv6"),
         ("::ffff:127.0.0.1", "inside of an IPv6"),
         ("::a00:1", "inside of an IPv6"),
