@@ -187,15 +187,25 @@ def _is_not(row: Row, term: Term) -> str:
 
 
 def _versus(expected: CompareToBefore, rows: Rows, images: Images) -> str:
+    """Rows of which nobody can say whether they are compared are none that have to be as before, and may be as one was before."""
     if expected.step not in images:
         return "how it was before is not recorded"
-    found = [row for row in rows if matches(row, expected.where)]
-    known = [row for row in images[expected.step] if matches(row, expected.where)]
+    found, perhaps = _compared(rows, expected.where)
+    known, perhaps_before = _compared(images[expected.step], expected.where)
     if expected.nothing_new:
-        return _nothing_new(expected, found, known)
+        return _nothing_new(expected, found, known if expected.same else [*known, *perhaps_before])
     if expected.tolerance and (untimed := _untimed(expected, found, known)):
         return untimed
-    return _as_before(expected, found, known) if expected.same else _other_than_before(expected, found, known)
+    if not expected.same:
+        return _other_than_before(expected, found, perhaps, [*known, *perhaps_before])
+    if perhaps or perhaps_before:
+        return f"whether {_count(len(perhaps) or len(perhaps_before))} {'is' if perhaps else 'was'} to be compared is unknown"
+    return _as_before(expected, found, known)
+
+
+def _compared(rows: Rows, where: Terms) -> tuple[list[Row], list[Row]]:
+    """The rows that are compared, and those of which nobody can say."""
+    return [row for row in rows if matches(row, where)], untold(rows, where) if where else []
 
 
 def _as_before(expected: CompareToBefore, found: Rows, known: Rows) -> str:
@@ -206,9 +216,10 @@ def _as_before(expected: CompareToBefore, found: Rows, known: Rows) -> str:
     return f"{' and '.join(unknown)} is unknown" if unknown else ""
 
 
-def _other_than_before(expected: CompareToBefore, found: Rows, known: Rows) -> str:
+def _other_than_before(expected: CompareToBefore, found: Rows, perhaps: Rows, known: Rows) -> str:
     if not found:
         return "there is no such row now to compare"
+    found = [*found, *perhaps]
     now, before = _comparable(expected, found, known)
     if set(now) & set(before):
         return f"{', '.join(expected.columns) or 'the answer'} is still as it was before"
@@ -225,12 +236,17 @@ def _comparable(expected: CompareToBefore, found: Rows, known: Rows) -> tuple[li
 def _nothing_new(expected: CompareToBefore, found: Rows, known: Rows) -> str:
     """Why not each row was one before, as far as anybody can say, or for the opposite, why none is surely new; "" where it is so."""
     new = set(_sorted(found, expected.columns)) - set(_sorted(known, expected.columns))
-    untold = [row for row in found if not all(_tells(with_embedded(row, one).get(one)) for one in expected.columns)]
+    untold = _tells_not_all(found, expected.columns)
     if not expected.same:
-        return "" if new - set(_sorted(untold, expected.columns)) else "nothing new since the look before it"
+        is_sure = not _tells_not_all(known, expected.columns) and new - set(_sorted(untold, expected.columns))
+        return "" if is_sure else "nothing new since the look before it"
     if new:
         return f"{_count(len(new))} new since the look before it"
     return f"whether {_count(len(untold))} is new is unknown" if untold else ""
+
+
+def _tells_not_all(rows: Rows, columns: tuple[str, ...]) -> list[Row]:
+    return [row for row in rows if not all(_tells(with_embedded(row, column).get(column)) for column in columns)]
 
 
 def _untimed(expected: CompareToBefore, found: Rows, known: Rows) -> str:

@@ -329,7 +329,21 @@ def test_what_is_not_told_may_be_new_and_is_not_surely_so():
     something = CompareToBefore("b", ("id",), nothing_new=True, same=False)
     assert unmet(Check(ASK, (nothing,)), ({"id": ""}, {"id": "1"}), before) == ("whether 1 row is new is unknown",)
     assert unmet(Check(ASK, (something,)), ({"id": None}, {"id": "1"}), before)
-    assert unmet(Check(ASK, (something,)), ({"id": None}, {"id": "2"}), before) == ()
+    assert unmet(Check(ASK, (something,)), ({"id": "2"},), before), "what was not told may have been that one"
+    assert unmet(Check(ASK, (something,)), ({"id": None}, {"id": "2"}), {"b": [{"id": "1"}]}) == ()
+
+
+def test_what_may_be_compared_is_not_as_it_was_before_and_may_be_as_one_was():
+    """A writer whose id was not told before may be the one that runs now."""
+    where = (Predicate("w", "=", "vss"),)
+    other, same = (CompareToBefore("b", ("id",), same=one, where=where) for one in (False, True))
+    mine, hers = {"w": "vss", "id": "1"}, {"w": None, "id": "1"}
+    assert unmet(Check(ASK, (other,)), (mine,), {"b": [hers]}) == ("id is still as it was before",)
+    assert unmet(Check(ASK, (other,)), (mine | {"id": "2"}, hers), {"b": [mine]}) == ("id is still as it was before",)
+    assert unmet(Check(ASK, (other,)), (mine | {"id": "2"},), {"b": [hers]}) == ()
+    assert unmet(Check(ASK, (same,)), (mine, hers), {"b": [mine]}) == ("whether 1 row is to be compared is unknown",)
+    assert unmet(Check(ASK, (same,)), (mine,), {"b": [mine, hers]}) == ("whether 1 row was to be compared is unknown",)
+    assert unmet(Check(ASK, (same,)), (mine,), {"b": [mine]}) == ()
 
 
 def test_of_thousands_of_rows_that_tell_little_none_is_compared_with_all(monkeypatch):
