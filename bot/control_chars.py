@@ -43,7 +43,7 @@ _PART = re.compile(r"[^\W_]+")
 _FORMULA = re.compile('(^|[;,\t\r\n|])(?=[\\s"]*[=+\\-@|\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b\uff5c])')
 _NUMBER = re.compile(r"[+-]?[0-9]+([.,][0-9]+)*")
 # How the names of letters go on behind their script; and which of those are mixed with Latin ones every day, and are wider.
-_LETTER = re.compile(r"([A-Z-]+) (?:[A-Z-]+ )*?(?:LETTER|SYLLABICS|SYLLABLE|CHARACTER)\b")
+_LETTER = re.compile(r"([A-Z-]+) (?:[A-Z-]+ )*?(?:LETTER|SYLLABICS|SYLLABLE|CHARACTER|SYMBOL|LIGATURE)\b")
 _NO_SCRIPTS = frozenset(
     ("CJK", "HIRAGANA", "KATAKANA", "HANGUL", "BOPOMOFO", "YI", "FULLWIDTH", "HALFWIDTH", "MODIFIER", "MATHEMATICAL")
 )
@@ -65,7 +65,7 @@ _DRAWN_LIKE_LATIN = frozenset(
     )
 )
 # Letters of Cyrillic, Greek and Armenian that look like a Latin one in most fonts: of Unicode's confusables.
-_LOOK_LATIN = frozenset("АВЕЅІЈКМНОРСТУХаеѕіјорсухԁԛԜѡԝһӏӀνοαρυΑΒΕΖΗΙΚΜΝΟΡΤΥΧօսոցհѵѴ")
+_LOOK_LATIN = frozenset("гүҮԌьЬЗбγσϲϳϱϹͿϜϒզգյՕՍՏԼАВЕЅІЈКМНОРСТУХаеѕіјорсухԁԛԜѡԝһӏӀνοαρυΑΒΕΖΗΙΚΜΝΟΡΤΥΧօսոցհѵѴ")
 
 
 def reveal(text: str, *, lines: bool = False) -> str:
@@ -132,13 +132,17 @@ def _with_mark(found: re.Match[str]) -> str:
 
 @functools.lru_cache(4_096)
 def _is_drawn_as_ascii(character: str) -> bool:
-    """Whether it is a letter or a digit that readers take for one of ASCII, in no language that is written so."""
+    """Whether it is a letter or a digit that readers take for one of ASCII, in no language that is written so.
+
+    Those of mathematics are drawn as what they are forms of: an omicron in italics as "o".
+    """
     if character in _DRAWN_AS_LATIN:
         return True
     if character < "\u0100" or ord(character) in _FULL_WIDTH:
         return False
     folded = unicodedata.normalize("NFKC", character)
-    is_one = len(folded) == 1 and folded.isascii() and folded.isalnum()
+    is_form = folded != character and folded in _LOOK_LATIN
+    is_one = len(folded) == 1 and (is_form or (folded.isascii() and folded.isalnum()))
     return is_one and unicodedata.category(character) in ("Lu", "Ll", "Nd", "Nl")
 
 
