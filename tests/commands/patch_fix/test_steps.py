@@ -51,6 +51,12 @@ def test_a_node_is_not_restarted_over_a_machine_whose_id_is_not_told(empty):
     assert unmet(empty, (HOST, {"Name": None, "ElementName": "left behind", "EnabledState": "2"}), {})
 
 
+def test_a_node_that_lists_not_even_itself_is_not_taken_for_empty(empty):
+    """An account without the right sees an empty namespace."""
+    assert unmet(empty, (), {}) == ("no row, expected at least 1",)
+    assert not unmet(empty, (HOST,), {})
+
+
 def test_what_is_off_and_the_host_itself_hold_no_restart(empty):
     assert not unmet(empty, (HOST, {"Name": GUEST, "ElementName": "off", "EnabledState": "3"}), {})
     assert not unmet(empty, ({**HOST, "EnabledState": None},), {})
