@@ -13,9 +13,11 @@ import hashlib
 import re
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from math import inf
 from typing import Any
 
 import structlog
@@ -55,10 +57,12 @@ from bot.slack.render.ticket_buttons import ANSWER, READ_BACK, REASONED, TICKET_
 from bot.slack.socket import ACKNOWLEDGED, Rarely, kind_of
 from bot.slack.tickets.message_table import opened_at
 from bot.tickets.answers import ONE_BY_ONE
+from bot.transport.turns import Slots, asking_as
 
 log = structlog.get_logger()
 
 ACK_SECONDS = 1.5  # for what is written down before the acknowledgement, for which Slack waits three
+_NOTED_AT_ONCE = 5  # presses that are written down, but for one place that is for runs; of one person two
 ANYTHING = re.compile(r".*", re.DOTALL)
 _REMEMBERED = 4_096
 _NOTED = "hvops.noted"  # of bolt's context: the entry of a mentioned stop, None where there is none to act on
@@ -114,6 +118,7 @@ class Listener:
         self._clicks = Clicks(desk)
         self._seen = seen or DeliveryDeduplicator()
         self._unhandled = Rarely()
+        self._noting = Slots(_NOTED_AT_ONCE)
         self._time = slack_time(desk.parts.base_url)
         app.command(ANYTHING)(self.command)
         app.action(ANYTHING)(self.action)
@@ -466,12 +471,24 @@ class Listener:
         Returns None where it cannot be written; the person is told, and nothing is done.
         """
         try:
-            click = replace(click, forged=await self._clicks.is_forged(click))
-            entry = await self._write_click(click, ids)
+            async with self._turn(click):
+                click = replace(click, forged=await self._clicks.is_forged(click))
+                entry = await self._write_click(click, ids)
         except LedgerError as error:
             self._tell(click.where, errors.no_ledger(error), "no ledger")
             return None
         return replace(click, seq=int(entry.seq))
+
+    @asynccontextmanager
+    async def _turn(self, click: Click) -> AsyncIterator[None]:
+        """Few presses of one person at a time: whoever presses on and on waits for themselves, and not with a stop."""
+        is_stop = (click.verb, click.argument) == (SUBMIT, STOP.name)
+        with asking_as(f"{click.who.id} {STOP.name}" if is_stop else click.who.id):
+            who = await self._noting.acquire(inf)
+        try:
+            yield
+        finally:
+            self._noting.release(who)
 
     async def _write_click(self, click: Click, ids: tuple[str, ...]) -> Entry:
         """About its ticket, where it is one of a ticket's buttons and there is such a ticket."""

@@ -23,6 +23,7 @@ from bot.slack.inbound.payload import deliveries_of, parse_click, parse_field, p
 from bot.slack.inbound.request_handler import SlackUser
 from bot.slack.outbound.message import Message
 from bot.slack.outbound.slack_time import SlackTime
+from bot.slack.render.stop import CALLBACK as STOP_CALLBACK
 
 TEAM = "T0PRACTICE"
 SECRET = ("STUCK", "& more", "test-tfs-01", "hv05")
@@ -209,6 +210,42 @@ async def test_a_press_is_acknowledged_while_every_thread_is_busy(bench):
         done.set()
     assert response.status == 200
     assert bench.entries("clicked")
+
+
+async def test_of_many_presses_of_one_person_few_are_written_down_at_a_time(bench, monkeypatch):
+    """Whether a press is forged takes a look at all entries of its ticket, and there may be ten thousand."""
+    release, under_way = threading.Event(), []
+
+    def reads(click):
+        under_way.append(click.who.user)
+        release.wait(30)
+        return False
+
+    soon = bench.desk.soon
+    monkeypatch.setattr(bench.listener._clicks, "is_forged", lambda click: soon(lambda: reads(click)))
+    bodies = [pressed("t-look", "T-1 seal", bench.nobody.id, trigger_id=f"{number}") for number in range(40)]
+    flood = [asyncio.create_task(dispatched(bench, body)) for body in bodies]
+    other = asyncio.create_task(dispatched(bench, pressed("t-look", "T-2 seal", bench.operator.id)))
+    try:
+        async with asyncio.timeout(5):
+            while bench.operator.id not in under_way or len(under_way) < 3:  # noqa: ASYNC110 - a thread tells it
+                await asyncio.sleep(0.01)
+        assert under_way.count(bench.nobody.id) == 2
+        stop = pressed("t-look", "", bench.nobody.id, trigger_id="stop", type="view_submission")
+        stop["view"] = {
+            "type": "modal",
+            "callback_id": STOP_CALLBACK,
+            "private_metadata": "C0OPS",
+            "state": {"values": {}},
+        }
+        stopping = asyncio.create_task(dispatched(bench, stop))
+        async with asyncio.timeout(5):
+            while under_way.count(bench.nobody.id) < 3:  # noqa: ASYNC110 - likewise
+                await asyncio.sleep(0.01)
+    finally:
+        release.set()
+    answers = await asyncio.gather(other, stopping, *flood)
+    assert {answer.status for answer in answers} == {200}
 
 
 NONSENSE = st.recursive(
