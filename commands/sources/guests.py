@@ -199,8 +199,10 @@ def _read_guests(rows: Rows) -> tuple[Guest, ...]:
     """Virtual machines by name; the host's own row is left out: its Name is no GUID [cap].
 
     What cannot be read of one is unknown of that one alone. Raises CellError for a Name that is no text: without its key
-    nobody can tell which machine a row is; and ValueError for more machines than any host has.
+    nobody can tell which machine a row is; and ValueError for more machines than any host has, or for no row at all.
     """
+    if not rows:  # what an account without the right is told [mem]
+        raise ValueError("it lists no machine, not even itself, as it does to an account without the right to see them")
     if len(rows) > MOST_GUESTS:
         raise ValueError(f"it names {len(rows):,} virtual machines, and no host has more than {MOST_GUESTS:,}")
     guests = [

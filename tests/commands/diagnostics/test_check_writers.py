@@ -815,7 +815,7 @@ async def test_a_fleet_of_stuck_writers_stays_readable(scripted, make, waiting):
     names = [f"h{number:04}" for number in range(1000)]
     script = make.cluster()
     script[("prod", "MSCluster_Node")] = [{"Name": one, "State": "0", "BuildNumber": "9600"} for one in names]
-    script |= {(one, "Msvm_ComputerSystem"): [] for one in names}
+    script |= {(one, "Msvm_ComputerSystem"): [{"Name": one}] for one in names}
     script |= {(one, WRITERS): waiting for one in names[:500]}
     ask = scripted(script, dict.fromkeys(names[900:], "timed out"))
     report = COMMAND.evaluate(Args(PROD), await COMMAND.collect(Args(PROD), ask))

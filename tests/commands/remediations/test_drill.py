@@ -513,7 +513,7 @@ async def test_the_runbook_for_a_lost_place_changes_nothing_by_itself(planned):
         (at_home(hv01={"Msvm_ComputerSystem": GONE}), "hv01 answered"),
         (lost_home(Win32_OperatingSystem=[{"BuildNumber": "17763"}]), "hv01 answered"),
         (lost_home(Msvm_ComputerSystem=SAID), "hv01 answered"),
-        (lost_home() | host("dr01", COPY, OFF, Msvm_ComputerSystem=[]), "no host"),
+        (lost_home() | host("dr01", COPY, OFF, Msvm_ComputerSystem=[{"Name": "DR01"}]), "no host"),
         (lost_home() | host("dr01", COPY, RUNNING), "running on dr01"),
     ],
 )

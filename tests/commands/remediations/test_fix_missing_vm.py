@@ -447,7 +447,7 @@ REFUSED = {
         "No plan for “crm-01”: 2 records could be meant. None is changed: ",
     ),
     "a job is at work": ([missing(state=200)], {}, "VMM has it under a job of its own (UnderMigration)"),
-    "it is nowhere": ([missing()], {"hv06": {"Msvm_ComputerSystem": []}}, "none of them has it"),
+    "it is nowhere": ([missing()], {"hv06": {"Msvm_ComputerSystem": [{"Name": "HV06"}]}}, "none of them has it"),
     "another machine of its name is there": (
         [missing()],
         {"hv06": {"Msvm_ComputerSystem": [there("restored")[0] | {"ElementName": "crm-01"}]}},

@@ -157,3 +157,11 @@ def test_a_host_that_names_more_guests_than_any_has_is_not_believed():
     assert len(guests.read([row()] * MOST_GUESTS)) == MOST_GUESTS
     with pytest.raises(ValueError, match="it names 4,097 virtual machines"):
         guests.read([row()] * (MOST_GUESTS + 1))
+
+
+def test_a_host_that_lists_not_even_itself_has_not_said_that_it_has_no_guests():
+    """An account without the right sees an empty namespace, and a node was taken for empty by that."""
+    guests = virtual_machines(Node("hv03", 9600))
+    with pytest.raises(ValueError, match="not even itself"):
+        guests.read([])
+    assert guests.read([row(name="HV03", label="HV03")]) == ()
