@@ -13,6 +13,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import product
 from typing import Any
 
 from bot.api.plan import Check, CompareToBefore, Expect, FlagPredicate, ListPredicate, Term, Terms
@@ -30,6 +31,7 @@ _COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {
     ">=": operator.ge,
 }
 _WHOLE = re.compile(r"[+-]?[0-9]{1,40}")
+_NOTHING = (None, "")  # of a number: NULL, and an element without text
 _FEW = 5  # rows that a reason names
 _NEVER = "1601-01-01T"  # as Hyper-V tells a time that never came
 _SHOWN = 80  # characters of a cell that a reason repeats

@@ -35,6 +35,7 @@ _NAMESPACE = "root/virtualization/v2"
 _RUNNING, _OFF = 2, 3  # EnabledState, and what RequestStateChange takes [doc]
 _PRIMARY, _REPLICA = 1, 2  # ReplicationMode [doc]
 _CRITICAL = 8  # ReplicationState [doc]
+_NEVER = "1601-12-31"  # a replication that never was is of 1601-01-01 [cap]; ISO 8601 has the order of its text
 _STARTED_A_JOB = 4096  # [doc]
 _SHUTDOWN_SECONDS, _SENDING_SECONDS, _FAILOVER_SECONDS, _START_SECONDS = 900, 1800, 900, 600
 _REVERSED_SECONDS = 3600
@@ -299,7 +300,10 @@ def _reverse(direction: Direction, pair: Pair, key: str, states: Mapping[str, Ho
             ),
             Check(
                 question,
-                (CompareToBefore(f"reverse-{direction}-{key}", ("LastReplicationTime",), same=False),),
+                (
+                    Expect((Predicate("LastReplicationTime", ">", _NEVER),)),
+                    CompareToBefore(f"reverse-{direction}-{key}", ("LastReplicationTime",), same=False),
+                ),
                 within=_REVERSED_SECONDS,
             ).described_as("changes have been sent the other way"),
         ),

@@ -32,6 +32,7 @@ _HOST_EVENTS = (18560, 18590)
 _GUEST_EVENTS = (41, 1001, 6008)
 _PROVIDERS = ("BugCheck", "EventLog", "Microsoft-Windows-Kernel-Power", "Microsoft-Windows-WER-SystemErrorReporting")
 MOST_EVENTS = 200  # of stops of all guests of a host; a list as long as that may lack those of one of them
+_NAMES_GUEST = ("data.VmId", "data.Parameter1")
 _WHOLE = Expect(at_least=0, at_most=MOST_EVENTS - 1)
 
 
@@ -143,17 +144,18 @@ def watch(of: Watched, nodes: tuple[str, str]) -> Iterator[Check]:
         never=f"the System log of {of.name} has a new stop or unexpected shutdown",
     )
     for key, node in zip(BASELINE_HOSTS, nodes, strict=True):
-        yield from (_no_new_event(of, node, key, column) for column in ("data.VmId", "data.Parameter1"))
+        yield from (_no_new_event(of, node, key, column) for column in _NAMES_GUEST)
 
 
 def _no_new_event(of: Watched, node: str, key: str, column: str) -> Check:
-    """Of this guest alone; which value names it depends on the Windows of the host [src]."""
+    """Of this guest alone; which value names it depends on the Windows of the host [src]. One that names none may be its."""
     vm_id = of.hosted.guest.vm_id
     ours = (Predicate(column, "in", (vm_id, f"{{{vm_id}}}")),)
+    nobodys = tuple(Predicate(one, "is null") for one in _NAMES_GUEST)
     compared = CompareToBefore(key, ("record_id", "event_id"), where=ours, nothing_new=True)
     return Check(
         host_query(of, node),
-        (compared, _WHOLE),
+        (compared, replace(compared, where=nobodys), _WHOLE),
         give_up=(replace(compared, same=False),),
         description=f"{node} has logged no new stop of {of.name}",
         never=f"{node} has logged a stop of {of.name} (event 18590 or 18560)",
@@ -176,7 +178,8 @@ def _same_machine(of: Watched) -> Check:
 
 def _baselines(of: Watched, nodes: tuple[str, str]) -> Iterator[Step]:
     """How it is before the first move: each question with a step of its own, whose answer is kept."""
-    yield _baseline(BASELINE_BOOT, f"Note when {of.name} was started", boot_query(of), Expect())
+    told = Expect((Predicate("LastBootUpTime", "is not null"),))
+    yield _baseline(BASELINE_BOOT, f"Note when {of.name} was started", boot_query(of), told)
     yield _baseline(BASELINE_LOG, f"Note the stops in the System log of {of.name}", log_query(of), Expect(at_least=0))
     for key, node in zip(BASELINE_HOSTS, nodes, strict=True):
         yield _baseline(key, f"Note the stops of guests in the log of {node}", host_query(of, node), _WHOLE)

@@ -13,6 +13,7 @@ from bot.api.command import AfterRun, StepTimes
 from bot.api.continuity import Service
 from bot.api.facts import Known, Unknown
 from bot.api.plan import GateOutcome, PromisedTime
+from bot.tickets.conditions import unmet
 from bot.transport.permitted import why_not_sent
 from commands.continuity.facts import HostFacts
 from commands.drill import lost
@@ -162,6 +163,17 @@ async def test_the_steps_there_and_back(planned):
     assert made.promises == (PromisedTime("RTO", 60), PromisedTime("RPO", 15))
     assert not any(step.repeatable for step in made.steps)  # a failover whose fate is unknown is never sent again
     assert not [why for step in made.steps for act in (step.act, step.undo) if act and (why := why_not_sent(act))]
+
+
+@pytest.mark.parametrize(
+    ("last", "is_met"),
+    [("1601-01-01T00:00:00Z", False), (None, False), ("", False), ("2026-11-22T22:30:00Z", True)],
+)
+async def test_what_was_never_sent_the_other_way_is_not_taken_for_a_new_time(planned, last, is_met):
+    (step,) = (step for step in (await planned(at_home())).steps if step.key == "reverse-out-crm-01")
+    (sent,) = (check for check in step.done if "sent the other way" in check.description)
+    before = {step.key: ({"LastReplicationTime": "2026-11-22T22:00:00Z"},)}
+    assert (not unmet(sent, ({"LastReplicationTime": last},), before)) is is_met
 
 
 CONNECTED = Service("crm", ("hv01", "dr01"), ("crm-01",), 60, 15, connects=("crm.corp.example:443", "10.1.0.60:1433"))

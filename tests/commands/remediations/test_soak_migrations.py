@@ -10,7 +10,7 @@ from bot.api.actions import InvokeMethod
 from bot.api.arguments import NodePair, Target
 from bot.api.command import AfterRun, Risk
 from bot.api.facts import Known, Unknown
-from bot.tickets.conditions import unmet
+from bot.tickets.conditions import is_terminal_failure, unmet
 from bot.tickets.plan_digest import plan_from_json, plan_to_json
 from bot.tickets.plan_text import plan_lines
 from commands.migration.contents import held_by
@@ -174,6 +174,28 @@ async def test_no_move_follows_a_log_that_has_filled_up_meanwhile(plans, guest):
     for step in plan.groups[0].steps[2:]:
         (check,) = step.done
         assert unmet(check, tuple(stops(200)), {})
+
+
+@pytest.mark.parametrize("data", [{}, {"VmId": None}, {"VmErrorMessage": "ours"}])
+async def test_a_new_stop_that_names_no_guest_may_be_of_ours(plans, guest, data):
+    plan = await plans()
+    noted = {step.key: () for step in plan.groups[0].steps}
+    ours = [check for check in plan.groups[1].steps[0].done if "has logged no new stop" in check.description]
+    row = {"record_id": "7", "event_id": "18590", "data": data}
+    for check in ours:
+        assert unmet(check, (row,), noted)
+        assert not unmet(check, (row,), dict.fromkeys(noted, (row,)))
+        assert not is_terminal_failure(check, (row,), noted), "whose it is, is not known"
+        assert not unmet(check, ({**row, "data": {"Parameter1": guest.vm_id[::-1]}},), noted)
+
+
+async def test_a_guest_that_does_not_say_when_it_started_is_not_moved(plans):
+    plan = await plans()
+    (first, *_) = plan.groups[0].steps
+    (check,) = first.done
+    assert unmet(check, ({"LastBootUpTime": None},), {})
+    (watched,) = (check for check in plan.groups[-1].steps[0].done if "has not been restarted" in check.description)
+    assert unmet(watched, ({"LastBootUpTime": None},), {first.key: ({"LastBootUpTime": None},)})
 
 
 async def test_a_guest_that_has_just_started_could_hide_a_restart(plans, answers):
