@@ -23,7 +23,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Protocol
 
 import structlog
@@ -31,7 +31,7 @@ import structlog
 from bot.api.actions import InvokeMethod, RowTransaction, RunProgram
 from bot.api.queries import GuestQuery, Query, RunReader
 from bot.api.rows import Cell, Rows
-from bot.config.inventory_file import InventoryFile
+from bot.config.inventory_file import COMMVAULT, InventoryFile
 from bot.config.inventory_file import load as load_inventory
 from bot.config.settings import Settings
 from bot.dispatch.inventory import Inventory
@@ -46,7 +46,7 @@ from bot.errors import (
     Withheld,
 )
 from bot.executor.actions import EVENT, definitely_not_executed, perform
-from bot.redaction import Redactor
+from bot.redaction import SESSION_TOKENS, Redactor
 from bot.services import connections_to
 from bot.transport.allowlist.web_probe import PROBES
 from bot.transport.client import QueryResult
@@ -445,7 +445,7 @@ class Worker:
 
     async def _encoded(self, task: Task, result: QueryResult) -> str:
         """The answer without the site's secrets, its times by the database's clock."""
-        known = self._machines.mask.redact_known
+        known = self._mask_of(result.by)
 
         def encode() -> str:
             answer = Answer(_masked(result.rows, known), known(result.raw), result.by, result.asked, result.answered)
@@ -458,7 +458,15 @@ class Worker:
         return text
 
     def _encode_error(self, error: TargetError, *, begun: bool = False) -> str:
-        return encode_error(error, self._machines.mask.redact_known, begun=begun)
+        return encode_error(error, self._mask_of(error.target), begun=begun)
+
+    def _mask_of(self, who: str) -> Callable[[str], str]:
+        """What takes the site's secrets out of what somebody tells. Tokens of the backup product only out of what it tells itself.
+
+        No bot knows a token that was given to a worker. Of others nothing else is taken out: gates and checks go by what they tell.
+        """
+        known = self._machines.mask.redact_known
+        return (lambda text: SESSION_TOKENS.redact(known(text))) if who.lower() == COMMVAULT else known
 
     async def _answer(self, task: Task, part: int, answers: Mapping[int, str], *, is_last: bool) -> bool:
         """Send it until the queue has it, or nobody can be waiting any more. Whether somebody still waits.
@@ -498,16 +506,18 @@ async def _together(ready: asyncio.Queue[tuple[int, str, object]]) -> tuple[dict
 
 
 def _masked(rows: Rows, known: Callable[[str], str]) -> Rows:
-    return [{name: _masked_cell(cell, known) for name, cell in row.items()} for row in rows]
+    """Names, too: those of an event's values are chosen by whoever wrote it. All rows have the same few."""
+    name_of = lru_cache(1_024)(known)
+    return [{name_of(name): _masked_cell(cell, known, name_of) for name, cell in row.items()} for row in rows]
 
 
-def _masked_cell(cell: Cell, known: Callable[[str], str]) -> Cell:
+def _masked_cell(cell: Cell, known: Callable[[str], str], name_of: Callable[[str], str]) -> Cell:
     if isinstance(cell, str):
         return known(cell)
     if isinstance(cell, Mapping):
-        return {name: _masked_cell(inner, known) for name, inner in cell.items()}
+        return {name_of(name): _masked_cell(inner, known, name_of) for name, inner in cell.items()}
     if isinstance(cell, (tuple, list)):
-        return tuple(_masked_cell(inner, known) for inner in cell)
+        return tuple(_masked_cell(inner, known, name_of) for inner in cell)
     return cell
 
 

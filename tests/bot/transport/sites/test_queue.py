@@ -16,6 +16,7 @@ from site_queue import CountingMachines, Running, action, errand, question
 from bot import worker
 from bot.api.actions import RowTransaction, RunProgram, Update
 from bot.api.queries import GuestWql, RunReader, SampleHistory, make_params
+from bot.config.inventory_file import COMMVAULT
 from bot.errors import (
     AuthenticationFailed,
     ConnectionFailed,
@@ -29,6 +30,7 @@ from bot.errors import (
     Withheld,
 )
 from bot.executor.actions import EVENT
+from bot.redaction import SESSION_TOKENS
 from bot.transport import bounds
 from bot.transport.client import PER_HOST, QueryResult
 from bot.transport.errand import carrying_out
@@ -470,6 +472,46 @@ async def test_the_sites_secrets_do_not_leave_it(place, asking):
     async with asking() as client, Running(place, "branch1", Telling(), mask=["Winter2026!"]):
         answer = await client.answer(question("branch1-1"))
     assert "Winter2026!" not in f"{answer.rows}{answer.raw}"
+
+
+@slow
+async def test_a_secret_of_the_site_does_not_leave_it_as_a_name_either(place, asking):
+    """The values of an event are named by whoever wrote it."""
+
+    class Telling(CountingMachines):
+        async def answer(self, question, seconds):
+            return QueryResult(({"data": {"Winter2026!": "x"}, "Winter2026!": ("y",)},), "", question.on)
+
+    async with asking() as client, Running(place, "branch1", Telling(), mask=["Winter2026!"]):
+        answer = await client.answer(question("branch1-1"))
+    assert "Winter2026!" not in str(answer.rows)
+
+
+@slow
+async def test_a_token_that_the_backup_product_of_a_site_repeats_does_not_leave_it(place, asking):
+    """The bot knows none that a worker was given. What other machines of the site tell is not changed: the bot judges by it."""
+    token = f"QSDK 3{'ab12' * 12}"
+
+    class Repeating(CountingMachines):
+        async def answer(self, question, seconds):
+            if question.params:
+                raise TargetFault(question.on, f"it replied: {token}", code=5)
+            return QueryResult(({"reason": f"held by {token}"},), f"raw {token}", question.on)
+
+    SESSION_TOKENS.clear()
+    try:
+        async with asking() as client, Running(place, "branch1", Repeating()):
+            SESSION_TOKENS.add(token)
+            client._homes = {**client._homes, COMMVAULT: "branch1"}
+            answer = await client.answer(RunReader(COMMVAULT, "commvault active jobs", ()))
+            assert token not in f"{answer.rows}{answer.raw}"
+            with pytest.raises(TargetFault) as refused:
+                await client.answer(RunReader(COMMVAULT, "commvault job", make_params(job=1)))
+            assert token not in str(refused.value)
+            other = await client.answer(RunReader("branch1-1", "vssadmin list writers", ()))
+            assert token in f"{other.rows}{other.raw}"
+    finally:
+        SESSION_TOKENS.clear()
 
 
 @slow
