@@ -21,8 +21,8 @@ import httpx
 from bot.errors import ConnectionFailed, MalformedResponse, PolicyViolation, TargetError, TargetTimeout
 from bot.transport import bounds
 from bot.transport.connection_reasons import chain, why_no_name, why_no_tls, why_no_trust
+from bot.transport.http.metered import Meter, Metered
 
-Client = httpx.AsyncClient
 MAX_REPLY_BYTES = 2 * 2**20  # a page of a thousand jobs takes less than one; as text each may take four
 UNAUTHORIZED = 401
 FORBIDDEN = 403
@@ -52,7 +52,19 @@ class Reply:
             return None
 
 
-def open_client(url: str, ca_file: Path | None, seconds: float) -> httpx.AsyncClient:
+class Client(httpx.AsyncClient):
+    """A client for one call, whose connections are metered."""
+
+    def __init__(self, *, verify: ssl.SSLContext | bool, **named: Any) -> None:
+        """Take what httpx takes."""
+        transport = httpx.AsyncHTTPTransport(verify=verify, trust_env=False)
+        self.meter = Meter()
+        pool = transport._pool  # noqa: SLF001 - httpx hands no way to connect on to httpcore
+        pool._network_backend = Metered(pool._network_backend, self.meter)  # noqa: SLF001
+        super().__init__(transport=transport, trust_env=False, follow_redirects=False, **named)
+
+
+def open_client(url: str, ca_file: Path | None, seconds: float) -> Client:
     """Open a client for one call.
 
     Args:
@@ -64,18 +76,12 @@ def open_client(url: str, ca_file: Path | None, seconds: float) -> httpx.AsyncCl
     verify: ssl.SSLContext | bool = True
     if urlsplit(url).scheme == "https":
         verify = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
-    return httpx.AsyncClient(
-        base_url=url,
-        verify=verify,
-        timeout=seconds,
-        trust_env=False,
-        follow_redirects=False,
-        headers={"Accept": "application/json", "Accept-Encoding": "identity"},
-    )
+    headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
+    return Client(verify=verify, base_url=url, timeout=seconds, headers=headers)
 
 
 async def send(
-    client: httpx.AsyncClient,
+    client: Client,
     verb: str,
     address: str,
     headers: Mapping[str, str] | None = None,
@@ -91,6 +97,7 @@ async def send(
     `look` is called once the connection stands, before anything goes out, and raises where nothing may any more.
     """
     received = bytearray()
+    client.meter.asked()
     more: dict[str, Any] = {"trace": _before_sending(look)} if look else {}
     async with client.stream(
         verb, address, headers=dict(headers or {}), json=body, data=form, extensions=more
@@ -99,6 +106,7 @@ async def send(
             raise httpx.DecodingError("the reply is compressed, which hvops did not ask for")
         async for chunk in response.aiter_raw():
             received += chunk
+            client.meter.taken(len(chunk))
             if len(received) > (most or MAX_REPLY_BYTES):
                 raise httpx.DecodingError("the reply exceeds the size limit")
     return Reply(response.status_code, received.decode("utf-8", "replace"), bytes(received))

@@ -8,12 +8,13 @@ import json
 import socket
 import ssl
 import threading
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 
 import httpx
 import pytest
 from aiohttp import web
+from httpcore._backends.anyio import AnyIOStream
 
 from bot.api.actions import RunProgram
 from bot.api.queries import RunReader, make_params
@@ -375,6 +376,69 @@ async def test_a_reply_without_an_end(answering, monkeypatch):
     product, _ = await answering(TOKEN, "x" * 5000)
     with pytest.raises(MalformedResponse, match="malformed or too large"):
         await product.answer(ONE, SECONDS)
+
+
+@asynccontextmanager
+async def sending(head, piece, times=10_000, end=b""):
+    """A service that answers each request with a head and the same piece again and again; `sent` counts bytes."""
+    sent = []
+
+    async def talk(reader, writer):
+        with suppress(OSError):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(head)
+            for _ in range(times):
+                writer.write(piece)
+                await writer.drain()
+                sent.append(len(piece))
+            writer.write(end)
+        writer.close()
+
+    async with await asyncio.start_server(talk, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        yield BackupProduct(WebService(f"http://127.0.0.1:{port}/api", "u", "secret-word")), sent
+
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("head", "piece"),
+    [(b"", b"HTTP/1.1 103 Early Hints\r\n\r\n" * 100), (CHUNKED, b"1\r\nx\r\n" * 500)],
+    ids=["interim answers", "chunks of one byte"],
+)
+async def test_a_service_that_sends_mostly_wrapping_is_given_up(head, piece):
+    """Each is an event of its own, and all that has come is gone through before anybody else has the loop."""
+    async with sending(head, piece) as (product, sent):
+        with pytest.raises(MalformedResponse, match="malformed or too large"):
+            await product.answer(ONE, 60)
+    assert sum(sent) < 10 * 2**20  # what the kernels hold on the way, of thirty
+
+
+async def test_little_is_read_at_a_time(monkeypatch):
+    """So that others have the loop in between, however short the pieces are."""
+    read, lengths = AnyIOStream.read, []
+
+    async def counted(stream, max_bytes, timeout=None):  # noqa: ASYNC109
+        lengths.append(max_bytes)
+        return await read(stream, max_bytes, timeout)
+
+    monkeypatch.setattr(AnyIOStream, "read", counted)
+    async with sending(CHUNKED, b"1\r\nx\r\n" * 500) as (product, _):
+        with pytest.raises(MalformedResponse):
+            await product.answer(ONE, 60)
+    assert lengths
+    assert max(lengths) <= 4096
+
+
+async def test_chunks_as_a_server_writes_them_are_an_answer():
+    """Of a hundred bytes each: a line of a list."""
+    line = b"64\r\n" + b"x" * 100 + b"\r\n"
+    async with (
+        sending(CHUNKED, line, times=10_000, end=b"0\r\n\r\n") as (product, _),
+        client.open_client(product._service.url, None, 60) as asking,
+    ):
+        assert len((await client.send(asking, "GET", "Job")).body) == 1_000_000
 
 
 @pytest.mark.parametrize("encoding", ["gzip, gzip", "gzip", "br", "x-unknown"])

@@ -1,0 +1,89 @@
+"""How much of what comes over a connection is an answer, and how much only wraps it.
+
+h11 makes an event of each interim answer (1xx) and of each chunk of a body, however short, and goes through all that has come
+without letting anybody else have the loop [src]: 64 KB of them are a third of a second. So it gets little at a time, and a
+service that sends mostly wrapping is given up.
+"""
+
+from __future__ import annotations
+
+import ssl
+from typing import Any
+
+import httpcore
+
+_PIECE = 2**12  # bytes that are read at a time
+_HEAD = 2**16  # bytes that a reply may have beside its body
+_SHARE = 4  # of a body's length, what its chunks may take besides: whoever sends 32 bytes at a time sends no answer
+
+
+class Meter:
+    """What came over the connections of one call."""
+
+    def __init__(self) -> None:
+        """Nothing yet."""
+        self._came = 0
+        self._may_come = 0
+
+    def asked(self) -> None:
+        """One more request is about to be sent."""
+        self._may_come += _HEAD
+
+    def taken(self, count: int) -> None:
+        """So many bytes of a body were taken."""
+        self._may_come += count + count // _SHARE
+
+    def came(self, count: int) -> None:
+        """So many bytes came. Raises httpcore.RemoteProtocolError where they are mostly no answer."""
+        self._came += count
+        if self._came > self._may_come:
+            raise httpcore.RemoteProtocolError("what wraps the reply is longer than the reply")
+
+
+class Metered(httpcore.AsyncNetworkBackend):
+    """A way to connect whose connections are metered."""
+
+    def __init__(self, inner: httpcore.AsyncNetworkBackend, meter: Meter) -> None:
+        """Take what connects."""
+        self._inner = inner
+        self._meter = meter
+
+    async def connect_tcp(self, *args: Any, **named: Any) -> httpcore.AsyncNetworkStream:
+        """As `inner` does."""
+        return _Stream(await self._inner.connect_tcp(*args, **named), self._meter)
+
+    async def connect_unix_socket(self, *args: Any, **named: Any) -> httpcore.AsyncNetworkStream:
+        """As `inner` does."""
+        return _Stream(await self._inner.connect_unix_socket(*args, **named), self._meter)
+
+    async def sleep(self, seconds: float) -> None:
+        """As `inner` does."""
+        await self._inner.sleep(seconds)
+
+
+class _Stream(httpcore.AsyncNetworkStream):
+    def __init__(self, inner: httpcore.AsyncNetworkStream, meter: Meter) -> None:
+        self._inner = inner
+        self._meter = meter
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109 - as httpcore has it
+        piece = await self._inner.read(min(max_bytes, _PIECE), timeout)
+        self._meter.came(len(piece))
+        return piece
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
+        await self._inner.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109
+    ) -> httpcore.AsyncNetworkStream:
+        return _Stream(await self._inner.start_tls(ssl_context, server_hostname, timeout), self._meter)
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._inner.get_extra_info(info)
