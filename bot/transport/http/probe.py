@@ -47,6 +47,7 @@ from bot.errors import (
 )
 from bot.transport.allowlist.web_probe import PROBES, ProbeRequest, connect_port
 from bot.transport.connection_reasons import chain, why_no_name, why_no_tls
+from bot.transport.http.client import without_long_handshakes
 from bot.transport.turns import Slots
 
 MAX_HEAD = (
@@ -362,7 +363,7 @@ def _context() -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    return context
+    return without_long_handshakes(context)
 
 
 def _tls(connection: ssl.SSLObject) -> tuple[str, bytes | None]:

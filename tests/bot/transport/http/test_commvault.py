@@ -431,6 +431,12 @@ async def test_little_is_read_at_a_time(monkeypatch):
     assert max(lengths) <= 4096
 
 
+async def test_no_service_chooses_the_numbers_of_a_handshake_on_the_loop():
+    async with client.open_client("https://backup.corp.example/api", None, 1) as asking:
+        ciphers = asking._transport._pool._ssl_context.get_ciphers()
+    assert {one["kea"] for one in ciphers} == {"kx-ecdhe", "kx-any"}
+
+
 async def test_chunks_as_a_server_writes_them_are_an_answer():
     """Of a hundred bytes each: a line of a list."""
     line = b"64\r\n" + b"x" * 100 + b"\r\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import socket
 import ssl
@@ -12,6 +13,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -34,7 +36,7 @@ from bot.transport.http import probe
 from bot.transport.http.probe import LONGEST_LOCATION, MAX_HEAD, Prober
 from bot.transport.routing import Router
 from bot.transport.turns import asking_as
-from lab.windows import CertificateAuthority
+from lab.windows import CertificateAuthority, certificates
 
 ADDRESS = "127.0.93.1"
 SECONDS = 5.0
@@ -502,6 +504,24 @@ async def test_tls_that_cannot_be_made_has_a_kind_of_its_own(authority):
             with pytest.raises(NoTls, match=r"without a name \(SNI\)"):
                 await ask(listening.sockets[0].getsockname()[1], tls=True)
         assert not plain.connections
+
+
+async def test_no_server_chooses_the_numbers_of_a_handshake_on_the_loop(authority, monkeypatch, tmp_path):
+    """Of 10,000 bits, as many as OpenSSL takes, they are computed with for more than a second."""
+    monkeypatch.setattr(certificates.ec, "generate_private_key", lambda _: rsa.generate_private_key(65537, 2048))
+    context = authority.server_context("www.corp.example")
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    numbers = bytes.fromhex("308201080282010100") + (2**2048 - 1_942_289).to_bytes(256, "big") + b"\x02\x01\x02"
+    told = base64.encodebytes(numbers).decode()
+    (tmp_path / "numbers").write_text(f"-----BEGIN DH PARAMETERS-----\n{told}-----END DH PARAMETERS-----\n")
+    context.load_dh_params(tmp_path / "numbers")
+    context.set_ciphers("DHE-RSA-AES128-GCM-SHA256")
+    async with serving(tls=context) as server:
+        with pytest.raises(NoTls):
+            await ask(server.port, tls=True)
+    context.set_ciphers("ECDHE-RSA-AES128-GCM-SHA256:DHE-RSA-AES128-GCM-SHA256")
+    async with serving(tls=context) as server:
+        assert (await ask(server.port, tls=True))[0]["tls"] == "TLSv1.2"
 
 
 async def test_plain_http_asked_of_a_tls_port_is_not_http_or_cut_off(authority):
