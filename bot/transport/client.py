@@ -165,9 +165,13 @@ class TargetClient:
             raise TypeError("the ledger remembers, not a host")
         answer = await self._answer(question, seconds)
         size = sys.getsizeof(answer.raw)
-        is_large = size > _SMALL or len(answer.rows) > _FEW
-        weight = await asyncio.to_thread(weigh, answer.rows) if is_large else size  # of hundreds of thousands of cells
+        is_small = self._is_small(answer)
+        weight = size if is_small else await asyncio.to_thread(weigh, answer.rows)  # of hundreds of thousands of cells
         return replace(answer, lease=self._lease(answer, size + weight))
+
+    def _is_small(self, answer: QueryResult) -> bool:
+        """Whether its rows take no more than its text, as those that were read from it."""
+        return sys.getsizeof(answer.raw) <= _SMALL and len(answer.rows) <= _FEW
 
     def _lease(self, answer: QueryResult, weight: int) -> _Lease:
         """Count an answer. Raises MalformedResponse where those of that host that are still held are too much by now."""

@@ -202,6 +202,10 @@ class SitedClient(TargetClient):
         super().close()
         self.queue.close()
 
+    def _is_small(self, answer: QueryResult) -> bool:
+        """A worker sends rows and text apart: the one tells nothing of the other."""
+        return self.site_of(answer.by) is None and super()._is_small(answer)
+
     def _site_asked(self, question: Query) -> Site | None:
         if isinstance(question, GuestQuery):
             return self._site_of_guest(question)

@@ -110,6 +110,7 @@ def test_rows_weigh_what_they_take():
     assert weigh([{"Name": "x" * 1_000_000}]) > 1_000_000
     assert weigh([{"Name": ("x" * 1_000_000, {"inner": "x" * 1_000_000}), "none": None}]) > 2_000_000
     assert weigh([{"Name": "\N{GRINNING FACE}" * 1_000}]) > 4_000
+    assert weigh([{"Name": tuple(range(1_000, 11_000))}]) > 300_000
     assert weigh([{}] * 100_000) > bounds.MAX_WEIGHT / 10
 
 

@@ -144,6 +144,24 @@ async def test_an_answer_that_was_handed_out_is_kept_by_nobody(place, asking):
     assert kept == []
 
 
+NUMBERS = tuple({"Name": tuple(range(10**9, 10**9 + 30_000))} for _ in range(10))
+
+
+@slow
+@pytest.mark.parametrize("rows", [({"Name": "x" * 7_000_000},), NUMBERS], ids=["text", "numbers"])
+async def test_rows_without_a_text_count_against_what_is_kept_of_a_host(place, asking, rows):
+    """A worker sends rows and their text apart, and may leave out the text by which small answers are counted."""
+
+    class Telling(CountingMachines):
+        async def answer(self, question, seconds):
+            return QueryResult(rows, "", question.on)
+
+    async with asking() as client, Running(place, "branch1", Telling()):
+        held = [await client.answer(question("branch1-1"), 60) for _ in range(2)]
+        with pytest.raises(MalformedResponse, match="keeps in memory for one host"):
+            held += [await client.answer(question("branch1-1"), 60) for _ in range(4)]
+
+
 async def test_a_worker_counts_what_it_has_not_sent_yet(place, asking):
     """As the bot counts what requests hold of one host: a link that is slow, or away, is no room for more of it."""
     leases = weakref.WeakSet()
