@@ -241,9 +241,9 @@ def _by_type(one: ServiceResource) -> ServiceResource:
 
 
 def _named(one: ServiceResource, told: Row) -> ServiceResource:
-    """With the service that its private properties name."""
+    """With the service that its private properties name. An instance alone has two: its type tells whether it is the agent."""
     service, instance = (_text(told, name) for name in ("servicename", "instancename"))
-    if not service and instance:
+    if not service and instance and one.kind:
         default = instance.casefold() == "mssqlserver"
         if one.kind.casefold() == _AGENT:
             service = "sqlserveragent" if default else f"sqlagent${instance}"

@@ -412,6 +412,14 @@ async def test_a_resource_of_sql_server_that_tells_no_instance_stands_for_no_oth
     assert [gate.outcome.value for gate in plan.blocking_gates] == ["not known"]
 
 
+@pytest.mark.parametrize("kind", [None, ""])
+@pytest.mark.parametrize("name", ["MSSQLSERVER", "SQLSERVERAGENT", "Spooler"])
+async def test_an_instance_whose_resource_tells_no_type_may_be_its_agent(restart, make, name, kind):
+    rows = [*make.resource_rows(), resource(kind, private={"InstanceName": "MSSQLSERVER"})]
+    plan = await restart(name, service(name), prod={"MSCluster_Resource": rows})
+    assert [gate.outcome.value for gate in plan.blocking_gates] == ["not known"]
+
+
 async def test_a_cluster_that_does_not_answer_may_own_any_service(restart):
     plan = await restart("Spooler", prod={"MSCluster_Resource": Unknown("prod", "timed out", "no answer in 20 s.")})
     assert held(plan) == [("No cluster owns Spooler on hv03", "not known", "not known: no answer in 20 s")]
