@@ -13,6 +13,7 @@ import base64
 import contextlib
 import json
 import re
+import threading
 import unicodedata
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
@@ -29,6 +30,10 @@ _OVERLAP = 128  # of two such pieces; longer than every needle and every hash
 _LONGEST_SECRET = 2**17  # characters; what is longer goes to the end of its line, unread
 _TOKEN_LENGTHS = range(24, 4_097)  # a shorter "token" of a service that lies would blot out names
 _TOKENS_KEPT = 8  # the newest: an old one may still be echoed for a while
+_PARTED_ONE_BY_ONE = (
+    256  # characters of a value that is looked for with something unseen between any two; longer ones are read first
+)
+_BASE64_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _BASE64 = 64  # its letters: one that may be any of them tells nothing
 
 # Names end so: DB_PASSWORD, adminPassword, SharedAccessKey, password2.
@@ -174,15 +179,20 @@ class SessionTokens:
 
     def __init__(self) -> None:
         """None yet."""
+        self._adding = threading.Lock()
         self._mask: _Known | None = None
         self._values: tuple[str, ...] = ()
 
     def add(self, token: str) -> None:
-        """Mask a token from now on. One that is no token, by its length or because it has no digit, is left alone."""
-        if len(token) not in _TOKEN_LENGTHS or token in self._values or not any(one.isdigit() for one in token):
-            return
-        self._values = (*self._values, token)[-_TOKENS_KEPT:]
-        self._mask = _Known(self._values)
+        """Mask a token from now on. One that is no token, by its length or because it has no digit, is left alone.
+
+        Never on the event loop: a service chooses it, of pages, and it is made ready in all its spellings.
+        """
+        with self._adding:
+            if len(token) not in _TOKEN_LENGTHS or token in self._values or not any(one.isdigit() for one in token):
+                return
+            values = (*self._values, token)[-_TOKENS_KEPT:]
+            self._mask, self._values = _Known(values), values
 
     def clear(self) -> None:
         """Forget all."""
@@ -263,12 +273,11 @@ class _Known:
         plain = sorted(forms | {one for one in as_read if len(one) >= SHORTEST}, key=lambda value: (-len(value), value))
         self._plain = re.compile("|".join(map(re.escape, plain))) if plain else None
         self._reach = _ESCAPED_LENGTH * max(map(len, plain), default=0)
-        apart = [f"[{_UNSEEN}]*".join(map(re.escape, value)) for value in sorted(values, key=len, reverse=True)]
+        short = sorted((value for value in values if len(value) <= _PARTED_ONE_BY_ONE), key=len, reverse=True)
+        apart = [f"[{_UNSEEN}]*".join(map(re.escape, value)) for value in short]
         self._apart = re.compile("|".join(apart)) if apart else None
         encoded = {one for value in values for code in ("utf-8", "utf-16-le") for one in _in_base64(value.encode(code))}
-        self._encoded = [
-            (needle, re.compile(pattern)) for needle, pattern in sorted(encoded, key=lambda one: (-len(one[0]), one))
-        ]
+        self._encoded = sorted(encoded, key=lambda one: (-len(one[0]), one))
 
     def redact(self, text: str) -> str:
         if self._written is not None:
@@ -279,7 +288,7 @@ class _Known:
             text = self._without_escaped(text)
         for needle, pattern in self._encoded:
             if needle in text:
-                text = _replace(pattern, text)
+                text = _replace(re.compile(pattern), text)
         return text
 
     def _without_escaped(self, text: str) -> str:
@@ -445,7 +454,18 @@ def _in_base64(data: bytes) -> Iterator[tuple[str, str]]:
     """
     for ahead in range(3):
         behind = -(ahead + len(data)) % 3
-        around = [bytes([filler]) * ahead + data + bytes([filler]) * behind for filler in range(256)]
-        letters = map(set, zip(*(base64.b64encode(one).decode() for one in around), strict=True))
-        theirs = [sorted(one) for one in letters if len(one) < _BASE64]
-        yield "".join(one[0] for one in theirs if len(one) == 1), "".join(f"[{''.join(one)}]" for one in theirs)
+        around = [bytes([filler]) * ahead + data + bytes([filler]) * behind for filler in (0, 255)]
+        first, last = base64.b64encode(around[0]).decode(), base64.b64encode(around[1]).decode()
+        # Of the letters that are not the same whatever is around, each is one of those that its shared bits leave open.
+        theirs = [sorted(_between(one, other)) for one, other in zip(first, last, strict=True)]
+        theirs = [one for one in theirs if len(one) < _BASE64]
+        pattern = "".join(f"[{''.join(one)}]" if len(one) > 1 else re.escape(one[0]) for one in theirs)
+        yield "".join(one[0] for one in theirs if len(one) == 1), pattern
+
+
+def _between(one: str, other: str) -> set[str]:
+    """The letters of base64 that have the bits that these two, of all zeros and all ones around, have in common."""
+    if one == other:
+        return {one}
+    low, high = _BASE64_LETTERS.index(one), _BASE64_LETTERS.index(other)
+    return {letter for value, letter in enumerate(_BASE64_LETTERS) if value & ~(low ^ high) == low & high}

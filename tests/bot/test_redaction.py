@@ -6,6 +6,7 @@ import base64
 import functools
 import json
 import math
+import re
 import time
 
 import pytest
@@ -456,6 +457,25 @@ def test_a_session_token_is_masked_by_every_mask_that_there_is_and_will_be(token
         for said in (TOKEN, base64.b64encode(TOKEN.encode()).decode(), TOKEN.replace(" ", "%20"), TOKEN.encode().hex()):
             assert mask.redact_text(f"reason {said}.").rstrip("=.") == f"reason {MASKED}"
         assert mask.redact_data({"row": [f"pending: {TOKEN}"]}) == {"row": [f"pending: {MASKED}"]}
+
+
+@pytest.mark.parametrize("length", [*range(1, 12), 40])
+def test_the_letters_of_base64_are_those_that_any_neighbours_make(length):
+    data = bytes(range(77, 77 + length))
+    for ahead, (_, pattern) in enumerate(redaction._in_base64(data)):
+        behind = -(ahead + length) % 3
+        around = [bytes([one]) * ahead + data + bytes([one]) * behind for one in range(256)]
+        letters = [set(one) for one in zip(*(base64.b64encode(one).decode() for one in around), strict=True)]
+        told = [set(one.strip("[]\\")) for one in re.findall(r"\[[^]]+\]|\\?.", pattern)]
+        assert told == [one for one in letters if len(one) < 64]
+
+
+def test_a_long_token_is_made_ready_without_reading_it_hundreds_of_times(tokens, monkeypatch):
+    """Counted by the bytes that are written in base64: a service chooses the token, up to four thousand of them."""
+    lengths, encode = [], base64.b64encode
+    monkeypatch.setattr(base64, "b64encode", lambda data: (lengths.append(len(data)), encode(data))[1])
+    tokens.add("QSDK 3" + "0123456789abcdef" * 250)
+    assert sum(lengths) < 20 * 4_006 * 2
 
 
 def test_session_tokens_are_bounded_and_blot_out_no_names(tokens):

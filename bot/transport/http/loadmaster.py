@@ -169,7 +169,7 @@ class LoadBalancers:
             body = {"cmd": address.removeprefix("access/"), **_login_fields(way.login), **fixed, **values}
             return await self._read(way, await send("POST", "accessv2", body=body), _json_tree)
         told = {**fixed, **{NAMES[name][0]: value for name, value in given.items()}}
-        headers = {"Accept": "text/xml", "Authorization": f"Basic {_basic(way.login)}"}
+        headers = {"Accept": "text/xml", "Authorization": f"Basic {await asyncio.to_thread(_basic, way.login)}"}
         if call.marked == "changes":
             reply = await send("POST", address, headers, form=told)
         else:

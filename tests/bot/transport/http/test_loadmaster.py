@@ -28,6 +28,7 @@ from bot.errors import (
 )
 from bot.redaction import Redactor
 from bot.transport import bounds
+from bot.transport.http import loadmaster
 from bot.transport.http.loadmaster import ApplianceLogin, LoadBalancers
 from lab.loadmaster import Appliance, FakeLoadMaster
 from lab.world.accounts import Account
@@ -109,6 +110,15 @@ async def test_only_the_fields_that_were_named_are_written(lm, appliance, api):
     assert service.settings == {name: value for name, value in before.items() if name != "CheckHost"} | {
         "CheckUseGet": "1"
     }
+
+
+async def test_the_mask_of_a_login_is_made_beside_the_loop(lm, monkeypatch):
+    """It is made anew with the tokens of another service, which chooses how long those are."""
+    threads = []
+    monkeypatch.setattr(loadmaster.SESSION_TOKENS, "add", lambda _: threads.append(threading.get_ident()))
+    await client(lm.url).answer(SERVICES, 5)
+    assert threads
+    assert threading.get_ident() not in threads
 
 
 async def test_a_change_goes_in_a_form_and_never_in_an_address(lm):
