@@ -28,6 +28,7 @@ from bot.transport.windows.wsman import MalformedReply
 
 _LENGTH = re.compile("[0-9]{1,18}")
 LONGEST_REPLY = 5 * 2**18  # bytes; we ask for 150 KB at most, and XML takes fifty times its length in memory
+LONGEST_HEAD = 2**17  # characters of a reply's head; a ticket of Kerberos takes up to 64 KB [doc]
 BOUND = ("ntlm", "kerberos")  # logins that belong to one TCP connection
 
 
@@ -82,7 +83,13 @@ class Adapter(HTTPAdapter):
         return response
 
     def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
-        """Bound what the login handlers read: they ask for all there is, before anybody has proved who talks."""
+        """Bound what the login handlers read: they ask for all there is, before anybody has proved who talks.
+
+        Raises MalformedReply for a head of megabytes, whose cookies would be kept.
+        """
+        if sum(len(name) + len(value) for name, value in resp.headers.items()) > LONGEST_HEAD:
+            resp.close()
+            raise MalformedReply("the head of the reply is longer than any")
         resp.stream = partial(_bounded, resp.stream)
         resp.decode_content = False
         return super().build_response(req, resp)

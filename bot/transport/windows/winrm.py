@@ -38,6 +38,7 @@ from bot.transport.windows.ntlm import NtlmLogin
 from bot.transport.windows.wsman import MalformedReply, Message, body_of
 
 _NOT_KEPT = f"[the rest is not kept: this answer has more than {bounds.MAX_EVIDENCE >> 20} MB]".encode()
+_MOST_COOKIES = 20  # that are kept with a connection
 _LONGEST_OPERATION = 60.0  # seconds: MaxTimeoutms of WinRM [doc]
 
 WireObserver = Callable[[str, str, str], None]  # host, request, reply: everything that goes over the wire, in clear
@@ -261,6 +262,8 @@ class _Transport(Transport):
     ) -> requests.Response:
         """What every message goes through. A sign-in page answers 200, even to the blank message of a login."""
         response = super()._send_message_request(session, prepared_request)
+        if len(session.cookies) > _MOST_COOKIES:
+            raise MalformedReply("the reply sets more cookies than anything on the way does")
         if response.headers.get("Content-Type", "").startswith("text/html"):
             raise MalformedReply("the reply is a web page, so a proxy or another web server answers in place of WinRM")
         if self._ntlm is not None and self._ntlm.session_security is None:

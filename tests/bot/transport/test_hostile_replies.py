@@ -5,6 +5,7 @@ import gzip
 import re
 import socket
 from dataclasses import replace
+from itertools import count
 from urllib.parse import urlsplit
 
 import pytest
@@ -107,6 +108,25 @@ async def test_an_instance_nested_without_end_is_a_bad_reply():
     reply = page("<r>" + "<a>" * 300 + "<b/><b/>" + "</a>" * 300 + "</r>")
     with Impostor(lambda _: [whole(reply)]) as url, pytest.raises(MalformedResponse):
         await asked(url)
+
+
+@pytest.mark.parametrize(
+    ("cookies", "says"),
+    [((60_000, 60_000, 60_000), "longer than any"), ((10,), "more cookies")],
+    ids=["long ones", "many"],
+)
+async def test_a_host_fills_no_memory_with_cookies(cookies, says):
+    """They are kept with the connection, and no page of an enumeration without end has to be long for them."""
+    named = count()
+
+    def act(request):
+        reply = page("", "Pull" if b"/Pull<" in request else "Enumerate", end="")
+        heads = "".join(f"Set-Cookie: c{next(named)}={'v' * length}\r\n" for length in cookies)
+        return [whole(reply).replace(b"Content-Type", f"{heads}Content-Type".encode(), 1)]
+
+    with Impostor(act) as url, pytest.raises(MalformedResponse, match=says):
+        await asked(url, seconds=60)
+    assert next(named) < 100
 
 
 async def test_an_enumeration_without_end_is_given_up_by_its_size(monkeypatch):
