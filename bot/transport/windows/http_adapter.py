@@ -29,6 +29,7 @@ from bot.transport.windows.wsman import MalformedReply
 _LENGTH = re.compile("[0-9]{1,18}")
 LONGEST_REPLY = 5 * 2**18  # bytes; we ask for 150 KB at most, and XML takes fifty times its length in memory
 LONGEST_HEAD = 2**17  # characters of a reply's head; a ticket of Kerberos takes up to 64 KB [doc]
+_PIECE = 2**16  # bytes of a body that are read at a time
 BOUND = ("ntlm", "kerberos")  # logins that belong to one TCP connection
 
 
@@ -116,21 +117,29 @@ class Adapter(HTTPAdapter):
 
 
 def _bounded(stream: Callable[..., Iterator[bytes]], *args: Any, **named: Any) -> Iterator[bytes]:
-    """The pieces of a body. Raises ResponseTooLarge."""
+    """The pieces of a body, short ones together: whoever joins them keeps each until then. Raises ResponseTooLarge."""
+    together = bytearray()
     length = 0
     for piece in stream(*args, **{**named, "decode_content": False}):
         length += len(piece)
         if length > LONGEST_REPLY:
             raise ResponseTooLarge
-        yield piece
+        together += piece
+        if len(together) >= _PIECE:
+            yield bytes(together)
+            together.clear()
+    if together:
+        yield bytes(together)
 
 
 def _read(response: requests.Response) -> None:
-    """Read the body, but not for ever: a reply without a length could go on."""
-    body = response.raw.read(LONGEST_REPLY + 1, decode_content=False)
-    if len(body) > LONGEST_REPLY:
-        raise ResponseTooLarge
-    response._content = body  # noqa: SLF001 - what `Response.content` would have set
+    """Read the body, but not for ever: a reply without a length could go on. Piece by piece, as chunks can be short."""
+    body = bytearray()
+    while piece := response.raw.read(_PIECE, decode_content=False):
+        body += piece
+        if len(body) > LONGEST_REPLY:
+            raise ResponseTooLarge
+    response._content = bytes(body)  # noqa: SLF001 - what `Response.content` would have set
     response._content_consumed = True  # type: ignore[attr-defined] # noqa: SLF001
 
 

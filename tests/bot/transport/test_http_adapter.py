@@ -24,7 +24,7 @@ from bot.transport.client import TargetClient
 from bot.transport.routing import Credentials, Router
 from bot.transport.windows import host_operations, http_adapter
 from bot.transport.windows.exception_mapping import ResponseTooLarge
-from bot.transport.windows.http_adapter import tls_context
+from bot.transport.windows.http_adapter import LONGEST_REPLY, tls_context
 from lab.windows import BackgroundServer, CertificateAuthority
 from lab.windows.machine_protocol import Access
 
@@ -265,3 +265,27 @@ async def test_a_guest_that_the_estate_pins_is_asked_over_tls(authority):
                 await reach.answer(replace(question, on="plain-01"), 5)
         finally:
             reach.close()
+
+
+def test_chunks_of_two_bytes_are_not_kept_one_by_one():
+    """Three replies of them took a hundred megabytes before they were joined."""
+    pieces = list(http_adapter._bounded(lambda *_, **__: iter([b"xy"] * 200_000)))
+    assert b"".join(pieces) == b"xy" * 200_000
+    assert len(pieces) < 10
+
+
+def test_of_a_body_little_is_read_at_a_time():
+    asked, left = [], [LONGEST_REPLY]
+
+    class Raw:
+        def read(self, most, decode_content):
+            asked.append(most)
+            taken = min(most, left[0], 1_000)
+            left[0] -= taken
+            return b"x" * taken
+
+    response = requests.Response()
+    response.raw = Raw()
+    http_adapter._read(response)
+    assert len(response.content) == LONGEST_REPLY
+    assert max(asked) <= 2**16
