@@ -12,6 +12,7 @@ import asyncio
 import base64
 import time
 from collections.abc import Callable, Collection, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,7 +33,7 @@ from bot.formatting import without_stop
 from bot.redaction import SESSION_TOKENS, Redactor
 from bot.transport.allowlist.definitions import BadOutput
 from bot.transport.allowlist.web import ACCESS_DENIED, CALLS, JobRefused, WebCall, total_jobs
-from bot.transport.bounds import MAX_ANSWER, MAX_EVIDENCE
+from bot.transport.bounds import MAX_ANSWER, MAX_EVIDENCE, MAX_KEPT, weigh
 from bot.transport.http import client as http
 from bot.transport.turns import last_look
 
@@ -69,6 +70,7 @@ class BackupProduct:
         self._calls = calls
         self._token = ""
         self._one_login = asyncio.Lock()
+        self._one_list = asyncio.Semaphore()
         self._refused: AuthenticationFailed | None = None
         self._refused_at = 0.0
 
@@ -117,21 +119,26 @@ class BackupProduct:
         """
         found: dict[str, Row] = {}
         texts: list[str] = []
-        came, size, totals = 0, 0, set[int | None]()
-        for _ in range(_MOST_PAGES):
-            paging = {"limit": str(call.page), "offset": str(came)}
-            reply = await self._with_token(on, service, client, call.verb, address, headers=paging)
-            rows, text, total = await asyncio.to_thread(self._read, on, call, reply)
-            size += len(text)
-            if size <= MAX_EVIDENCE or not texts:
-                texts.append(text)
-            if size > MAX_ANSWER:
-                raise MalformedResponse(on, "its list of jobs exceeds the size limit.")
-            found |= {row["job"]: row for row in rows}
-            totals.add(total)
-            came += len(rows)
-            if not rows or total is None or came >= total:
-                break
+        came, size, weight, totals = 0, 0, 0, set[int | None]()
+        async with AsyncExitStack() as alone:
+            for number in range(_MOST_PAGES):
+                if number == 1:  # of long lists one is held at a time
+                    await alone.enter_async_context(self._one_list)
+                paging = {"limit": str(call.page), "offset": str(came)}
+                reply = await self._with_token(on, service, client, call.verb, address, headers=paging)
+                rows, text, total = await asyncio.to_thread(self._read, on, call, reply)
+                size += len(text)
+                if size <= MAX_EVIDENCE or not texts:
+                    texts.append(text)
+                # A job that tells nothing but its number has all columns, too.
+                weight += await asyncio.to_thread(weigh, rows)
+                if size > MAX_ANSWER or weight > MAX_KEPT:
+                    raise MalformedResponse(on, "its list of jobs exceeds the size limit.")
+                found |= {row["job"]: row for row in rows}
+                totals.add(total)
+                came += len(rows)
+                if not rows or total is None or came >= total:
+                    break
         if totals != {len(found)}:
             raise _not_whole(on, len(found), totals)
         return tuple(found.values()), "\n".join(texts)

@@ -222,6 +222,16 @@ def jobs(world, count):
         world.jobs[number] = BackupJob(number, world.node("hv01"), "suspended", client=f"filer-{number}")
 
 
+async def test_jobs_that_tell_nothing_but_their_numbers_fill_no_memory(answering):
+    """Twenty pages of them are a few megabytes, and took two hundred as rows."""
+    jobs = [{"jobSummary": {"jobId": number, "status": ""}} for number in range(1, 24_001)]
+    page = json.dumps({"jobs": jobs, "totalRecordsWithoutPaging": 10**9}, separators=(",", ":"))
+    product, seen = await answering(TOKEN, page)
+    with pytest.raises(MalformedResponse, match="exceeds the size limit"):
+        await product.answer(ACTIVE, 60)
+    assert len(seen) <= 4  # the login among them
+
+
 @pytest.mark.parametrize("cap", [None, 100, 70, 1])
 async def test_a_list_of_many_jobs_is_asked_for_page_by_page(product, practice, cap):
     practice.world.jobs.clear()
