@@ -27,6 +27,7 @@ MAX_KEPT = 32 * 2**20  # bytes of all answers of one host that requests still ho
 LONG = 2**20  # bytes: of answers that have more, one of each host is read at a time
 _AT_ONCE = 2**20  # bytes of a document; a token that is longer is read anew with each piece
 _DEEPEST_XML = 64
+_MOST_NAMES = 20_000  # different ones of one document; the largest class of WMI has some hundreds of properties
 _LONGEST_NAME = 1_000  # characters of a name with its namespace, which every element repeats
 _DEEPEST_JSON = 32
 _MOST_CONTAINERS = 50_000  # objects and lists of one reply: a page of a thousand jobs has ten thousand
@@ -117,7 +118,7 @@ class _Reading:
         known = self._names.get(told)
         if known is None:
             self._length += len(told)
-            if len(told) > _LONGEST_NAME or self._length > MAX_ANSWER:
+            if len(told) > _LONGEST_NAME or self._length > MAX_ANSWER or len(self._names) >= _MOST_NAMES:
                 raise TooMuch("its element names are too long")
             known = self._names[told] = f"{{{told}" if "}" in told else told
         return known

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -64,31 +65,61 @@ def without_long_handshakes(context: ssl.SSLContext) -> ssl.SSLContext:
 
 
 class Client(httpx.AsyncClient):
-    """A client for one call, whose connections are metered."""
+    """A client for one call: its connections are metered, and of the long replies of a service it holds one at a time.
 
-    def __init__(self, *, verify: ssl.SSLContext | bool, **named: Any) -> None:
-        """Take what httpx takes."""
+    A reply of megabytes takes many times that until it is read; whoever closes the client has read it.
+    """
+
+    def __init__(
+        self, *, verify: ssl.SSLContext | bool, one_long: asyncio.Semaphore | None = None, **named: Any
+    ) -> None:
+        """Take what httpx takes, and what all calls of the service share."""
         transport = httpx.AsyncHTTPTransport(verify=verify, trust_env=False)
         self.meter = Meter()
+        self._one_long = one_long or asyncio.Semaphore()
+        self._length, self._is_long = 0, False
         pool = transport._pool  # noqa: SLF001 - httpx hands no way to connect on to httpcore
         pool._network_backend = Metered(pool._network_backend, self.meter)  # noqa: SLF001
         super().__init__(transport=transport, trust_env=False, follow_redirects=False, **named)
 
+    async def taken(self, count: int) -> None:
+        """So many bytes of a reply came. Waits where the replies of this call are long by now, and another one's are."""
+        self.meter.taken(count)
+        self._length += count
+        if self._length > bounds.LONG and not self._is_long:
+            await self._one_long.acquire()
+            self._is_long = True
 
-def open_client(url: str, ca_file: Path | None, seconds: float) -> Client:
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None = None,
+        raised: BaseException | None = None,
+        where: TracebackType | None = None,
+    ) -> None:
+        """As httpx does; and the next long reply may come."""
+        try:
+            await super().__aexit__(kind, raised, where)
+        finally:
+            if self._is_long:
+                self._is_long = False
+                self._one_long.release()
+
+
+def open_client(url: str, ca_file: Path | None, seconds: float, one_long: asyncio.Semaphore | None = None) -> Client:
     """Open a client for one call.
 
     Args:
         url: below which every address of a call lies.
         ca_file: the authority that signed the certificate; None for the system's own.
         seconds: how long each part of the call may take.
+        one_long: what all calls of the service share: who has it may go on with a long reply.
     """
     url = url.rstrip("/") + "/"
     verify: ssl.SSLContext | bool = True
     if urlsplit(url).scheme == "https":
         verify = without_long_handshakes(ssl.create_default_context(cafile=str(ca_file) if ca_file else None))
     headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
-    return Client(verify=verify, base_url=url, timeout=seconds, headers=headers)
+    return Client(verify=verify, one_long=one_long, base_url=url, timeout=seconds, headers=headers)
 
 
 async def send(
@@ -117,7 +148,7 @@ async def send(
             raise httpx.DecodingError("the reply is compressed, which hvops did not ask for")
         async for chunk in response.aiter_raw():
             received += chunk
-            client.meter.taken(len(chunk))
+            await client.taken(len(chunk))
             if len(received) > (most or MAX_REPLY_BYTES):
                 raise httpx.DecodingError("the reply exceeds the size limit")
     return Reply(response.status_code, received.decode("utf-8", "replace"), bytes(received))

@@ -12,7 +12,6 @@ import asyncio
 import base64
 import time
 from collections.abc import Callable, Collection, Mapping
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -70,7 +69,7 @@ class BackupProduct:
         self._calls = calls
         self._token = ""
         self._one_login = asyncio.Lock()
-        self._one_list = asyncio.Semaphore()
+        self._one_long = asyncio.Semaphore()
         self._refused: AuthenticationFailed | None = None
         self._refused_at = 0.0
 
@@ -96,7 +95,10 @@ class BackupProduct:
             raise PolicyViolation(on, f"{error}.") from None
         _check_login(on, service)
         try:
-            async with asyncio.timeout(seconds), http.open_client(service.url, service.ca_file, seconds) as client:
+            async with (
+                asyncio.timeout(seconds),
+                http.open_client(service.url, service.ca_file, seconds, self._one_long) as client,
+            ):
                 if call.page:
                     return await self._pages(on, service, client, call, address)
                 look = last_look(on) if marked == "changes" else None
@@ -120,25 +122,22 @@ class BackupProduct:
         found: dict[str, Row] = {}
         texts: list[str] = []
         came, size, weight, totals = 0, 0, 0, set[int | None]()
-        async with AsyncExitStack() as alone:
-            for number in range(_MOST_PAGES):
-                if number == 1:  # of long lists one is held at a time
-                    await alone.enter_async_context(self._one_list)
-                paging = {"limit": str(call.page), "offset": str(came)}
-                reply = await self._with_token(on, service, client, call.verb, address, headers=paging)
-                rows, text, total = await asyncio.to_thread(self._read, on, call, reply)
-                size += len(text)
-                if size <= MAX_EVIDENCE or not texts:
-                    texts.append(text)
-                # A job that tells nothing but its number has all columns, too.
-                weight += await asyncio.to_thread(weigh, rows)
-                if size > MAX_ANSWER or weight > MAX_KEPT:
-                    raise MalformedResponse(on, "its list of jobs exceeds the size limit.")
-                found |= {row["job"]: row for row in rows}
-                totals.add(total)
-                came += len(rows)
-                if not rows or total is None or came >= total:
-                    break
+        for _ in range(_MOST_PAGES):
+            paging = {"limit": str(call.page), "offset": str(came)}
+            reply = await self._with_token(on, service, client, call.verb, address, headers=paging)
+            rows, text, total = await asyncio.to_thread(self._read, on, call, reply)
+            size += len(text)
+            if size <= MAX_EVIDENCE or not texts:
+                texts.append(text)
+            # A job that tells nothing but its number has all columns, too.
+            weight += await asyncio.to_thread(weigh, rows)
+            if size > MAX_ANSWER or weight > MAX_KEPT:
+                raise MalformedResponse(on, "its list of jobs exceeds the size limit.")
+            found |= {row["job"]: row for row in rows}
+            totals.add(total)
+            came += len(rows)
+            if not rows or total is None or came >= total:
+                break
         if totals != {len(found)}:
             raise _not_whole(on, len(found), totals)
         return tuple(found.values()), "\n".join(texts)

@@ -93,6 +93,7 @@ class LoadBalancers:
         self._balancers = dict(balancers)
         self._logins = dict(logins)
         self._refused: dict[str, tuple[float, AuthenticationFailed]] = {}
+        self._one_long: dict[str, asyncio.Semaphore] = {}
 
     async def answer(self, question: RunReader, seconds: float) -> tuple[Rows, str]:
         """The rows of a question, and what was read of the reply. Raises TargetError."""
@@ -118,7 +119,11 @@ class LoadBalancers:
         except ValueError as error:
             raise PolicyViolation(on, f"{error}.") from None
         try:
-            async with asyncio.timeout(seconds), http.open_client(balancer.url, login.ca_file, seconds) as client:
+            one_long = self._one_long.setdefault(on.lower(), asyncio.Semaphore())
+            async with (
+                asyncio.timeout(seconds),
+                http.open_client(balancer.url, login.ca_file, seconds, one_long) as client,
+            ):
                 return await self._rows(_Way(on, balancer, login, client), call, params)
         except TimeoutError:
             raise TargetTimeout(on, TargetTimeout.after(seconds)) from None

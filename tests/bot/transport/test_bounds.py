@@ -34,6 +34,7 @@ def attributes(count):
         (f"<r {attributes(165_000)}/>", TooMuch),
         ("<r>" + '<a xmlns="u"/>' * 110_000 + "</r>", TooMuch),
         ("<a>" * 100 + "</a>" * 100, TooMuch),
+        ("<a>" + "".join(f"<b{number}/>" for number in range(20_000)) + "</a>", TooMuch),
         ("<a>" * 100, TooMuch),
         (f"<{'n' * 1_001}/>", TooMuch),
         ('<!DOCTYPE r [<!ENTITY a "b">]><r>&a;</r>', DocumentType),

@@ -35,6 +35,7 @@ from bot.errors import (
 )
 from bot.redaction import MASKED, Redactor
 from bot.services import backup_service
+from bot.transport import bounds
 from bot.transport.allowlist.web import CALLS
 from bot.transport.client import TargetClient
 from bot.transport.connection_reasons import NAMES, TLS
@@ -449,6 +450,22 @@ async def test_little_is_read_at_a_time(monkeypatch):
             await product.answer(ONE, 60)
     assert lengths
     assert max(lengths) <= 4096
+
+
+async def test_of_the_long_replies_of_a_service_one_is_held_at_a_time():
+    """Three of a load balancer, read at once, took four hundred megabytes."""
+    shared = asyncio.Semaphore()
+    async with client.open_client("http://127.0.0.1:1", None, 1, shared) as second:
+        async with client.open_client("http://127.0.0.1:1", None, 1, shared) as first:
+            first.meter.asked()
+            second.meter.asked()
+            await first.taken(bounds.LONG + 1)
+            await first.taken(bounds.LONG)  # it has its turn
+            waiting = asyncio.create_task(second.taken(bounds.LONG + 1))
+            for _ in range(10):
+                await asyncio.sleep(0)
+            assert not waiting.done()
+        await waiting
 
 
 async def test_no_service_chooses_the_numbers_of_a_handshake_on_the_loop():
