@@ -68,7 +68,7 @@ class DrainFacts:
         free: other node that is up -> free bytes.
         repairs: storage jobs under way, by name.
         virtual_disks: of Storage Spaces, as the node sees them.
-        updating: node that is up -> whether it tells of a run of Cluster-Aware Updating.
+        updating: node that is up, or may be -> whether it tells of a run of Cluster-Aware Updating.
         vmm_jobs: VMM server that manages the cluster -> how many of its jobs run, None where it does not tell.
         bonds: what binds the node's guests to it.
         others_held: the resources of the node's other roles; asked only where it has any.
@@ -163,7 +163,7 @@ class ResumeFacts:
     Attributes:
         node: as the cluster writes it.
         cluster: roles, resources, shared volumes.
-        updating: node that is up, or this one -> whether it tells of a run of Cluster-Aware Updating.
+        updating: node that is up or may be, or this one -> whether it tells of a run of Cluster-Aware Updating.
         vmm_jobs: as of `DrainFacts`.
         vmms: how Hyper-V's management service is on the node; "" where it has none.
         unfound: why nothing else is known; None where it is.
@@ -223,9 +223,10 @@ async def find_resume_facts(target: Target, ask: QueryClient) -> ResumeFacts:
 
 
 async def _updating(node: str, nodes: tuple[NodeState, ...] | Unknown, ask: QueryClient) -> dict[str, bool | Unknown]:
-    """Whether the node, or another one that is up, tells of a run of Cluster-Aware Updating."""
-    up = () if isinstance(nodes, Unknown) else tuple(one.name for one in nodes if one.is_up and one.name != node)
-    return values_of(await ask.query_many({name: update_run(name) for name in (*up, node)}))
+    """Whether the node, or another one that is up or does not tell, tells of a run of Cluster-Aware Updating."""
+    listed = () if isinstance(nodes, Unknown) else nodes
+    others = tuple(one.name for one in listed if (one.is_up or not one.is_known) and one.name != node)
+    return values_of(await ask.query_many({name: update_run(name) for name in (*others, node)}))
 
 
 async def _vmm_jobs(target: Target, ask: QueryClient) -> dict[str, int | Unknown | None]:

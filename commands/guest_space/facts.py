@@ -28,6 +28,7 @@ from commands.sources.guest_disks import Disks, guest_disks
 from commands.sources.guests import (
     HostedGuest,
     HostGuests,
+    Power,
     guest_firmware,
     guest_identity,
     look_at_guests,
@@ -112,7 +113,7 @@ def way_to_room(facts: GuestSpaceFacts) -> str:
 
 
 def unknown_guests(facts: GuestSpaceFacts) -> list[tuple[HostedGuest, Unknown]]:
-    """Guests that run, are no Linux, and did not say how full they are; each with its reason."""
+    """Guests that run or may, are no Linux, and did not say how full they are; each with its reason."""
     found = []
     names = guest_names(facts)
     for hosted in facts.guests:
@@ -123,6 +124,9 @@ def unknown_guests(facts: GuestSpaceFacts) -> list[tuple[HostedGuest, Unknown]]:
         elif isinstance(part, Volumes) and part.unread:
             says = f"{join_names(part.unread, 4)} {'reports' if len(part.unread) == 1 else 'report'} no size or free space: locked or unformatted."
             found.append((hosted, Unknown(name, "no size reported", says)))
+        elif part is None and hosted.guest.power is Power.UNKNOWN and hosted.told.system not in NOT_WINDOWS:
+            says = f"{hosted.host} does not say whether it is running, so it was not asked."
+            found.append((hosted, Unknown(name, "state not known", says)))
         elif part is None and _should_answer(hosted):
             found.append((hosted, _nameless(hosted, name)))
     return found

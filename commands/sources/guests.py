@@ -198,8 +198,8 @@ def virtual_machines(node: Node) -> Source[tuple[Guest, ...]]:
 def _read_guests(rows: Rows) -> tuple[Guest, ...]:
     """Virtual machines by name; the host's own row is left out: its Name is no GUID [cap].
 
-    What cannot be read of one is unknown of that one alone. Raises CellError for a Name that is no text: without its key
-    nobody can tell which machine a row is; and ValueError for more machines than any host has, or for no row at all.
+    What cannot be read of one is unknown of that one alone. Raises CellError for a Name that is no text, or not told: without
+    its key nobody can tell which machine a row is; and ValueError for more machines than any host has, or for no row at all.
     """
     if not rows:  # what an account without the right is told [mem]
         raise ValueError("it lists no machine, not even itself, as it does to an account without the right to see them")
@@ -207,7 +207,7 @@ def _read_guests(rows: Rows) -> tuple[Guest, ...]:
         raise ValueError(f"it names {len(rows):,} virtual machines, and no host has more than {MOST_GUESTS:,}")
     guests = [
         Guest(
-            vm_id=guid(get_str(row, "Name")),
+            vm_id=machine_id(row),
             name=readable(get_str, row, "ElementName") or get_str(row, "Name"),
             power=_POWER.get(readable(get_int, row, "EnabledState") or 0, Power.UNKNOWN),
             backing_up=BACKING_UP in status if (status := readable(get_ints, row, "OperationalStatus") or ()) else None,
@@ -217,9 +217,17 @@ def _read_guests(rows: Rows) -> tuple[Guest, ...]:
             health=readable(get_int, row, "HealthState"),
         )
         for row in rows
-        if guid(get_str(row, "Name"))
+        if machine_id(row)
     ]
     return tuple(sorted(guests, key=lambda guest: guest.name.casefold()))
+
+
+def machine_id(row: Row) -> str:
+    """The id of a row's virtual machine; "" for the host itself. Raises CellError where its Name tells neither."""
+    name = get_str(row, "Name")
+    if not name:
+        raise CellError("Name", row.get("Name"))
+    return guid(name)
 
 
 def _replication(row: Row) -> Replication | None:

@@ -21,7 +21,7 @@ from bot.api.queries import RunReader, Wql, make_params
 from bot.api.rows import Row, Rows, get_bool, get_datetime, get_int, get_str, get_strs, readable
 from bot.api.sources import Source
 from commands.sources.cluster import Node
-from commands.sources.guests import Replication
+from commands.sources.guests import Replication, machine_id
 from commands.sources.identity import guid
 
 BUILD_2012R2 = 9600
@@ -264,9 +264,9 @@ def _read_relationships(rows: Rows) -> tuple[Relationship, ...]:
 
 def _read_machines(rows: Rows) -> tuple[Relationship, ...]:
     """Of 2012: machines that have a mode. A mode that cannot be read makes the whole list unknown."""
-    found = [row for row in rows if guid(get_str(row, "Name"))]
+    found = [row for row in rows if machine_id(row)]
     return tuple(
-        _relationship(row, guid(get_str(row, "Name")), extended=False)
+        _relationship(row, machine_id(row), extended=False)
         for row in found
         if get_int(row, "ReplicationMode") not in (None, Replication.NONE)
     )

@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bot.api.queries import Predicate, Wql
-from bot.api.rows import Rows, get_str, get_strs, readable
+from bot.api.rows import CellError, Row, Rows, get_str, get_strs, readable
 from bot.api.sources import Source
 from commands.sources.cluster import Node
 from commands.sources.identity import guid
 
-_CONTROLLER, _DRIVE, _IMAGE = (
+DISK_TYPES = _CONTROLLER, _DRIVE, _IMAGE = (
     "Microsoft Synthetic SCSI Controller",
     "Microsoft Synthetic Disk Drive",
     "Microsoft Virtual Hard Disk",
@@ -38,24 +38,48 @@ class ScsiDisks:
 def scsi_disks(node: Node) -> Source[Mapping[str, ScsiDisks]]:
     """The question: which guests of a 2008 R2 node have disks on SCSI controllers? By VM id, of all guests in one answer."""
     columns = ("InstanceID", "ResourceSubType", "Parent", "Connection")
-    kinds = (Predicate("ResourceSubType", "in", (_CONTROLLER, _DRIVE, _IMAGE)),)
+    kinds = (Predicate("ResourceSubType", "in", DISK_TYPES),)
     return Source(
         Wql(node.name, "root/virtualization", "Msvm_ResourceAllocationSettingData", columns, kinds), _read_disks
     )
 
 
 def _read_disks(rows: Rows) -> Mapping[str, ScsiDisks]:
-    """By VM id. Raises CellError for a column that is no text."""
-    kinds = {_instance(get_str(row, "InstanceID")): get_str(row, "ResourceSubType") for row in rows}
-    parents = {_instance(get_str(row, "InstanceID")): _instance(get_str(row, "Parent")) for row in rows}
+    """By VM id. Raises CellError as `on_scsi`."""
     files = {_instance(get_str(row, "InstanceID")): readable(get_strs, row, "Connection") or () for row in rows}
     found: dict[str, list[str]] = {}
-    for disk, kind in kinds.items():
-        controller = parents.get(parents.get(disk, ""), "")
-        vm_id = guid(disk.removeprefix("MICROSOFT:").partition("\\")[0])
-        if vm_id and kind == _IMAGE and kinds.get(controller) == _CONTROLLER:
+    for disk in on_scsi(rows):
+        if vm_id := machine_of(disk):
             found.setdefault(vm_id, []).append(next(iter(files[disk]), ""))
     return {vm_id: ScsiDisks(tuple(sorted(own))) for vm_id, own in found.items()}
+
+
+def on_scsi(rows: Rows) -> tuple[str, ...]:
+    """The ids of disks on SCSI controllers. Raises CellError for what does not tell its id or kind, or of whom it is a part.
+
+    A disk names its drive as parent, a drive its controller; the ids inside of those paths decide [src].
+    """
+    kinds, parents = dict[str, str](), dict[str, str]()
+    for row in rows:
+        instance, kind = (_told(row, column) for column in ("InstanceID", "ResourceSubType"))
+        key = _instance(instance)
+        is_part = kind != _CONTROLLER and machine_of(
+            key
+        )  # Hyper-V's own defaults are of no machine, and have no parent
+        kinds[key], parents[key] = kind, _instance(_told(row, "Parent") if is_part else get_str(row, "Parent"))
+    drives = {drive for drive, parent in parents.items() if kinds.get(parent) == _CONTROLLER}
+    return tuple(disk for disk, kind in kinds.items() if kind == _IMAGE and parents[disk] in drives)
+
+
+def _told(row: Row, column: str) -> str:
+    if told := get_str(row, column):
+        return told
+    raise CellError(column, row.get(column))
+
+
+def machine_of(instance: str) -> str:
+    """Whose setting it is, by its id; "" for Hyper-V's own defaults."""
+    return guid(instance.removeprefix("MICROSOFT:").partition("\\")[0])
 
 
 def _instance(path: str) -> str:

@@ -21,7 +21,7 @@ from bot.api.query_client import QueryClient
 from bot.api.rows import CellError, Rows, get_build, get_int, get_str, get_strs
 from bot.api.sources import Source
 from commands.sources.cluster import Node
-from commands.sources.identity import guid
+from commands.sources.scsi_disks import DISK_TYPES, machine_of, on_scsi
 
 _KB = re.compile(r"KB[0-9]{5,8}(-v[0-9]{1,3})?", re.IGNORECASE | re.ASCII)
 _CURRENT_VERSION = r"SOFTWARE\Microsoft\Windows NT\CurrentVersion"
@@ -34,7 +34,6 @@ _SECURITY = "EnableVirtualizationBasedSecurity"
 _DEVICE_GUARD = r"SYSTEM\CurrentControlSet\Control\DeviceGuard"
 BY_SERVICING, BY_UPDATE = "servicing", "Windows Update"  # who wants a restart
 _CUMULATIVE = 14393
-_DISK_TYPES = ("Microsoft Synthetic SCSI Controller", "Microsoft Synthetic Disk Drive", "Microsoft Virtual Hard Disk")
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,32 +180,15 @@ def _plain(kb: str) -> str:
 def scsi_guests(node: Node) -> Source[frozenset[str]]:
     """The question: controllers, drives and disks of a 2008 R2 node's guests (v1 namespace)."""
     columns = ("InstanceID", "ResourceSubType", "Parent")
-    kinds = (Predicate("ResourceSubType", "in", _DISK_TYPES),)
+    kinds = (Predicate("ResourceSubType", "in", DISK_TYPES),)
     return Source(
         Wql(node.name, "root/virtualization", "Msvm_ResourceAllocationSettingData", columns, kinds), _read_scsi_guests
     )
 
 
 def _read_scsi_guests(rows: Rows) -> frozenset[str]:
-    """The ids of virtual machines with a virtual disk on a SCSI controller.
+    """The ids of virtual machines with a virtual disk on a SCSI controller. Whether a disk is dynamic is not in these settings.
 
-    A disk names its drive as parent, a drive its controller; the ids inside those paths decide [src]. Whether a
-    disk is dynamic is not in these settings.
-
-    Raises:
-        CellError: a column holds something else than text.
+    Raises CellError for what does not tell its id or kind, or of whom it is a part.
     """
-    kinds = {_instance(get_str(row, "InstanceID")): get_str(row, "ResourceSubType") for row in rows}
-    parents = {_instance(get_str(row, "InstanceID")): _instance(get_str(row, "Parent")) for row in rows}
-    found = set()
-    for disk, kind in kinds.items():
-        controller = parents.get(parents.get(disk, ""), "")
-        if kind == _DISK_TYPES[2] and kinds.get(controller) == _DISK_TYPES[0]:
-            found.add(guid(disk.removeprefix("MICROSOFT:").partition("\\")[0]))
-    return frozenset(found - {""})
-
-
-def _instance(path: str) -> str:
-    """The InstanceID out of a WMI path, where backslashes are doubled, or out of a plain column."""
-    tail = path.rpartition('InstanceID="')[2]
-    return tail.rstrip('"').replace("\\\\", "\\").upper()
+    return frozenset(map(machine_of, on_scsi(rows))) - {""}

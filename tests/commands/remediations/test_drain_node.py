@@ -980,6 +980,24 @@ async def test_no_gate_passes_over_a_cell_that_cannot_be_read(planned, make, cel
     assert any(DECIDES[cell] in words for words in named)
 
 
+@pytest.mark.parametrize("state", [None, "", "7"])
+async def test_a_node_that_may_be_up_is_asked_for_cluster_aware_updating(planned, make, state):
+    script = make.cluster(hv02={"MSFT_CAURun": [{"OrchestratorGuid": "5b1c"}]})
+    nodes = script["prod", "MSCluster_Node"]
+    script["prod", "MSCluster_Node"] = [one | ({"State": state} if one["Name"] == "hv02" else {}) for one in nodes]
+    gates = {gate.description: gate.outcome for gate in (await planned(COMMAND, script)).gates}
+    assert gates["Cluster-Aware Updating is not running on prod"] is GateOutcome.BLOCKED
+
+
+@pytest.mark.parametrize("name", [None, ""])
+async def test_no_gate_passes_over_a_machine_that_does_not_tell_which_it_is(planned, make, name):
+    script = make.cluster()
+    machines = script["hv03", "Msvm_ComputerSystem"]
+    script["hv03", "Msvm_ComputerSystem"] = [*machines[:-1], machines[-1] | {"Name": name}]
+    open_ = [gate for gate in (await planned(COMMAND, script)).gates if gate.outcome is GateOutcome.NOT_KNOWN]
+    assert len(open_) > 1
+
+
 @pytest.mark.parametrize("flags", ["1", None, ""])
 def test_no_drain_begins_over_a_role_that_does_not_tell_whether_it_is_locked(flags):
     """Also where its flags are an element without a text: that is no number, and no NULL."""

@@ -469,6 +469,21 @@ async def test_a_backup_product_that_cannot_be_asked_is_named(planned, make, wri
     assert missing in [one.what for one in plan.open_questions]
 
 
+async def test_a_guest_of_which_nobody_knows_whether_it_runs_is_no_guest_with_enough_free_space(planned, make):
+    script = make.resettable(hv03=stuck(make))
+    machines = script["hv03", "Msvm_ComputerSystem"]
+    at, name = next((at, one["ElementName"]) for at, one in enumerate(machines) if one["ElementName"] == "crm-02")
+    script["hv03", "Msvm_ComputerSystem"] = [
+        one | ({"EnabledState": None} if number == at else {}) for number, one in enumerate(machines)
+    ]
+    plan = await planned(COMMAND, script)
+    gate = next(gate for gate in plan.gates if gate.description == "Every guest on hv03 has enough free space")
+    assert gate.outcome is GateOutcome.NOT_KNOWN
+    assert [(one.what, one.why) for one in gate.unknowns] == [
+        (f"free space of {name}", "hv03 does not say whether it is running, so it was not asked")
+    ]
+
+
 async def test_a_guest_that_does_not_tell_its_free_space_is_named(planned, make):
     silent = {"Win32_Volume": Unknown("crm-02", "timed out", "no answer.", "See whether it runs.")}
     plan = await planned(COMMAND, make.resettable(hv03=stuck(make), crm_02=silent))

@@ -4,6 +4,7 @@ import pytest
 
 from bot.api.facts import Unknown
 from bot.api.queries import Predicate
+from bot.api.rows import CellError
 from commands.sources.cluster import Node
 from commands.sources.guests import (
     MOST_GUESTS,
@@ -165,3 +166,10 @@ def test_a_host_that_lists_not_even_itself_has_not_said_that_it_has_no_guests():
     with pytest.raises(ValueError, match="not even itself"):
         guests.read([])
     assert guests.read([row(name="HV03", label="HV03")]) == ()
+
+
+@pytest.mark.parametrize("name", [None, ""])
+def test_a_row_that_does_not_tell_whose_it_is_is_not_taken_for_the_host(name):
+    with pytest.raises(CellError):
+        virtual_machines(Node("hv03", 9600)).read([row(), row(name=name)])
+    assert len(virtual_machines(Node("hv03", 9600)).read([row(), row(name="HV03")])) == 1

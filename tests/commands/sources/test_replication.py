@@ -38,6 +38,11 @@ def test_the_class_of_2012_r2_and_the_columns_of_2012():
     assert (new.vm_id, new.extended, new.state, new.health) == (VM, False, 3, 1)
 
 
+def test_of_2012_a_machine_without_a_name_spoils_the_list():
+    with pytest.raises(CellError):
+        read(9200, {**NEW, "Name": None, "ReplicationMode": "1"})
+
+
 def test_an_extended_relationship_is_told_apart_and_has_no_ends_here():
     (one,) = read(9600, {**NEW, "InstanceID": NEW["InstanceID"][:-1] + "1"})
     assert one.extended

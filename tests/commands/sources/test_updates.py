@@ -4,6 +4,7 @@ import pytest
 
 from bot.api.rows import CellError
 from commands.sources.cluster import Node
+from commands.sources.scsi_disks import scsi_disks
 from commands.sources.updates import Build, listed_updates, registry_subkeys, scsi_guests, windows_build
 
 VM = "0000000A-0000-4000-8000-000000000000"
@@ -78,3 +79,20 @@ def test_a_disk_is_followed_to_its_controller():
     assert scsi_guests(Node("hv03", 7601)).read(rows[1:]) == frozenset()  # an IDE controller is not among the rows
     assert scsi_guests(Node("hv03", 7601)).read(rows[:2]) == frozenset()  # a drive without a disk
     assert scsi_guests(Node("hv03", 7601)).read([]) == frozenset()
+
+
+@pytest.mark.parametrize("column", ["InstanceID", "ResourceSubType", "Parent"])
+@pytest.mark.parametrize("told", [None, ""])
+def test_a_disk_that_does_not_tell_where_it_belongs_may_be_on_a_scsi_controller(column, told):
+    rows = [
+        setting("scsi", "Synthetic SCSI Controller"),
+        setting("drive", "Synthetic Disk Drive", "Microsoft:scsi"),
+        setting("disk", "Virtual Hard Disk", "Microsoft:drive"),
+    ]
+    for number in (1, 2):
+        odd = [row | ({column: told} if at == number else {}) for at, row in enumerate(rows)]
+        for source in (scsi_guests(Node("hv03", 7601)), scsi_disks(Node("hv03", 7601))):
+            with pytest.raises(CellError):
+                source.read(odd)
+    default = {"InstanceID": f"Microsoft:Definition\\{VM}\\Default", "ResourceSubType": "Microsoft Virtual Hard Disk"}
+    assert scsi_guests(Node("hv03", 7601)).read([*rows, default]) == {VM}
