@@ -414,6 +414,7 @@ def roles_may_move(
     bound = bound_roles(roles, frozenset(one.name.casefold() for one in others if one.is_up), owners)
     assert not isinstance(held, Unknown)
     unread = list(dict.fromkeys(one.shown for one in held if not one.name or not one.group))
+    unread += [role.name for role in roles if not role.group.name]  # which resources are its own, nobody can tell
     if unread and not bound:
         unknowns = tuple(
             OpenQuestion(f"possible owners of {name}", "its name, or its role, cannot be read") for name in unread
@@ -458,7 +459,7 @@ def guests_move_live(
     ids: dict[str, set[str]] = {}
     for one in resources:
         ids.setdefault(one.group.casefold(), set()).add(one.vm_id)
-    own = [one for one in possibly_on(node, roles) if one.is_guest]
+    own = [one for one in possibly_on(node, roles) if one.may_be_guest]
     quick, open_ = [], []
     for role in own:
         does = [power.get(vm_id, Power.UNKNOWN) for vm_id in ids.get(role.name.casefold(), {""})]

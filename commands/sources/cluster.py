@@ -101,6 +101,11 @@ class Group:
     apart: tuple[str, ...] | None = ()
 
     @property
+    def may_be_guest(self) -> bool:
+        """Whether it is a guest's, or does not tell what it is."""
+        return self.is_guest or self.kind is None
+
+    @property
     def shown(self) -> str:
         """Its name for people."""
         return self.name or "a role whose name cannot be read"

@@ -639,6 +639,24 @@ async def test_a_role_that_may_run_nowhere_else_holds_the_drain(planned, make):
     assert held["Every other role on hv03 has another possible owner node that is up"] == "cannot: SQL Server (VMMDB)"
 
 
+@pytest.mark.parametrize("name", [None, ""])
+async def test_a_role_without_a_name_may_run_nowhere_else(planned, make, name):
+    owners = [("SQL Server (VMMDB) instance", ("hv03", "hv99"))]
+    prod = with_roles(make, SQL | {"Name": name}, resources=[SQL_RESOURCE], owners=owners)
+    plan = await planned(COMMAND, make.cluster(prod=prod))
+    gate = next(gate for gate in plan.gates if "other role" in gate.description)
+    assert (gate.outcome, gate.measured) == (GateOutcome.NOT_KNOWN, "not known for a role whose name cannot be read")
+
+
+@pytest.mark.parametrize("kind", [None, ""])
+async def test_a_role_that_does_not_tell_its_kind_may_be_a_guests(planned, make, kind):
+    """One that is saved and moved was said to move live."""
+    rows = [row | {"GroupType": kind, "Priority": "1000"} for row in make.role_rows()]
+    plan = await planned(COMMAND, make.cluster(prod={"MSCluster_ResourceGroup": rows}))
+    gate = next(gate for gate in plan.gates if "live-migrate" in gate.description)
+    assert (gate.outcome, gate.measured[:15]) == (GateOutcome.BLOCKED, "saved and moved")
+
+
 async def test_a_role_with_a_guests_name_is_not_that_guest(planned, make):
     """sql-07 is off, and a role of its name is another machine's: that one runs, and would be saved and moved."""
     roles = [row | {"Priority": "1000"} for row in make.role_rows()]
