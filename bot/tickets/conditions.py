@@ -13,7 +13,6 @@ import re
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from itertools import product
 from typing import Any
 
 from bot.api.plan import Check, CompareToBefore, Expect, FlagPredicate, ListPredicate, Term, Terms
