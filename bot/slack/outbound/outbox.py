@@ -371,7 +371,11 @@ class Outbox:
             log.warning("a file was not delivered", channel=channel, files=[one.name for one in files], why=str(error))
 
     async def _upload(self, channel: str, file: File, thread_ts: str, *, looks_first: bool = False) -> None:
-        """Upload a file and share it [doc: docs.slack.dev/messaging/working-with-files]. Only sharing it must not be done twice."""
+        """Upload a file and share it [doc: docs.slack.dev/messaging/working-with-files]. Only sharing it must not be done twice.
+
+        To reserve a place and to upload takes its time, in which another bot can have shared the same: so it is looked for again
+        just before.
+        """
         if looks_first and thread_ts and await self._is_there(channel, thread_ts, file):
             return
         lane = f"upload {channel}"
@@ -391,6 +395,8 @@ class Outbox:
             return {}
 
         async def share(_: Message) -> Any:
+            if looks_first and thread_ts and await self._has_own(channel, thread_ts, file):
+                return {}
             return await self._client.files_completeUploadExternal(
                 files=[{"id": file_id, "title": file.title}], channel_id=channel, thread_ts=thread_ts or None
             )
@@ -404,11 +410,11 @@ class Outbox:
     async def _is_there(self, channel: str, thread_ts: str, file: File) -> bool:
         """Whether the bot has shared a file of that name and size in a thread. Raises NotSent."""
 
-        async def look() -> bool:
-            size = len(file.content)
-            return await self._sent.has_own_file(channel, thread_ts, file.name, size, await self._own())
+        return bool(await self._read(lambda: self._has_own(channel, thread_ts, file)))
 
-        return bool(await self._read(look))
+    async def _has_own(self, channel: str, thread_ts: str, file: File) -> bool:
+        """The same. Raises what the SDK raises."""
+        return await self._sent.has_own_file(channel, thread_ts, file.name, len(file.content), await self._own())
 
     async def publish_home(self, user: str, view: dict[str, Any]) -> None:
         """Show somebody their Home tab, with its tables as text where Slack rejects them. Raises NotSent."""

@@ -27,7 +27,7 @@ from bot.transport.bounds import weigh
 @pytest.fixture
 def soaking(bench, world):
     """The host is at `a`, and the command /soak moves it."""
-    world.hosts["hv03"] |= {"owner": "a", "state": ""}
+    world.hosts["hv03"] |= {"owner": "a", "state": "well"}
     bench.plans["soak"] = soak
     bench.planner._registry.commands["soak"] = command("soak", partial(bench._plan, "soak"))
     return bench
@@ -81,8 +81,8 @@ async def test_the_rounds_are_signed_as_a_number_and_not_written_out(soaking, wo
 async def test_each_round_is_judged_by_how_it_was_before_that_round(soaking, world):
     """A failure of last month is there before the first move; one of the third move is its own."""
     world.hosts["hv03"]["state"] = "failed"
-    world.hooks[2] = lambda: world.hosts["hv03"].update(state="")
-    world.hooks[4] = lambda: world.hosts["hv03"].update(state="")
+    world.hooks[2] = lambda: world.hosts["hv03"].update(state="well")
+    world.hooks[4] = lambda: world.hosts["hv03"].update(state="well")
     world.faults = [None, None, None, None, ("slow", 3600)]
     world.hooks[5] = lambda: world.hosts["hv03"].update(state="failed")
     ticket = await soaking.approved("/soak hv03")
@@ -90,7 +90,7 @@ async def test_each_round_is_judged_by_how_it_was_before_that_round(soaking, wor
     assert soaking.last(ticket).kind == "failed"
     assert (soaking.last(ticket).data.step, soaking.last(ticket).data.number) == ("there", 11)
     noted = {one.round: one.before[0]["state"] for one in begins(soaking, ticket) if one.step == "there"}
-    assert noted == {1: "failed", 2: "", 3: ""}
+    assert noted == {1: "failed", 2: "well", 3: "well"}
     story = story_of(soaking.ledger.story(ticket))
     assert story.images["there"][0]["state"] == "failed"
     assert [key for key in story.round_images if key[0] == "there"] == [("there", 3)]

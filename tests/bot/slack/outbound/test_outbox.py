@@ -264,6 +264,23 @@ async def test_only_a_mark_of_this_ledger_is_taken_for_a_message_of_ours(slack):
     await ours.close()
 
 
+async def test_a_file_that_another_bot_has_shared_while_it_was_uploaded_is_not_shared_again(slack, monkeypatch):
+    slow, other = marking(slack, None), marking(slack, None)
+    root = await slow.post("C0OPS", Message("T-1"))
+    file, upload = File("evidence.json", "evidence", b"[]"), slow._client._upload_file
+
+    async def and_meanwhile_the_other(**told):
+        await other.attach("C0OPS", [file], root, "T-1 file", looks_first=True)
+        return await upload(**told)
+
+    monkeypatch.setattr(slow._client, "_upload_file", and_meanwhile_the_other)
+    await slow.attach("C0OPS", [file], root, "T-1 file", looks_first=True)
+    (plan,) = slack.person("viewer").messages("hv-ops")[:1]
+    assert sum(len(one.files) for one in slack.person("viewer").thread(plan)) == 1
+    await slow.close()
+    await other.close()
+
+
 async def test_what_was_sent_and_cannot_be_looked_for_is_not_sent_again(slack):
     outbox = marking(slack, None)
     slack.faults.add("chat.postMessage", "drop", 1)
