@@ -72,6 +72,7 @@ _NODES = "mscluster_node"
 _LEAST = 0.1  # seconds that a database or a service gets after a long wait
 _SMALL, _FEW = 2**16, 100  # an answer with fewer bytes and rows is not weighed, but taken for twice its text
 _BUSY = "Try again in a moment."
+_MOST_HOSTS = 20_000  # hosts and guests of which it is remembered how they answered last
 _LATE = 0.25  # seconds that a thread gets to notice its own deadline
 GROUP = "slack user group"  # its members: {user, name, active}
 _GRACE = 2.5  # seconds in which a thread past its deadline may still close what it opened
@@ -426,6 +427,11 @@ class TargetClient:
         return await _until(future, job, way.name, began, ends)
 
     def _slots_of(self, name: str) -> Slots:
+        """Those of a host. Of hosts that nobody asks just now none are kept for ever: guests are called as they like."""
+        if len(self._per_host) > _MOST_HOSTS:
+            self._per_host = {one: slots for one, slots in self._per_host.items() if slots.is_in_use}
+            for told in (self._fell_silent, self._heard):
+                told.clear()
         return self._per_host.setdefault(name.lower(), Slots(PER_HOST))
 
     async def _take(

@@ -104,6 +104,11 @@ class Slots:
         self._held: Counter[str] = Counter()
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}  # in the order in which they were served last
 
+    @property
+    def is_in_use(self) -> bool:
+        """Whether anybody has a place, or waits for one."""
+        return bool(self._held or self._waiting)
+
     async def acquire(self, ends: float) -> str:
         """Wait for a place, until then on the loop's clock. Answers for whom it is. Raises TimeoutError."""
         who = _asker.get()

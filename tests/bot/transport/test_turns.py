@@ -8,8 +8,11 @@ from contextlib import suppress
 import pytest
 
 from bot.api.queries import RunReader
+from bot.config.inventory_file import InventoryFile
 from bot.errors import QuotaExceeded, TargetTimeout
+from bot.transport import client
 from bot.transport.client import PER_HOST
+from bot.transport.routing import Router
 from bot.transport.turns import RUNS, Slots, asking_as
 
 SECONDS = 30.0
@@ -232,3 +235,19 @@ async def test_those_questions_do_wait_their_turn(slow, what):
         await slow.reach.answer(RunReader("x", what), 0.05)
     for task in taken:
         task.cancel()
+
+
+async def test_hosts_that_nobody_asks_just_now_are_not_kept_for_ever(monkeypatch):
+    """A host may tell of four thousand guests, by other names each time."""
+    monkeypatch.setattr(client, "_MOST_HOSTS", 10)
+    estate = InventoryFile.model_validate({"hosts": {"hv01": {"domain": "corp.example"}}})
+    asking = client.TargetClient(Router(estate, {}))
+    used = asking._slots_of("hv01")
+    who = await used.acquire(later())
+    for number in range(100):
+        asking._heard[f"guest-{number}"] = 1.0
+        asking._slots_of(f"guest-{number}")
+    assert asking._slots_of("HV01") is used
+    assert len(asking._per_host) + len(asking._heard) < 30
+    used.release(who)
+    asking.close()
