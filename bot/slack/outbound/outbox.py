@@ -409,7 +409,6 @@ class Outbox:
 
     async def _is_there(self, channel: str, thread_ts: str, file: File) -> bool:
         """Whether the bot has shared a file of that name and size in a thread. Raises NotSent."""
-
         return bool(await self._read(lambda: self._has_own(channel, thread_ts, file)))
 
     async def _has_own(self, channel: str, thread_ts: str, file: File) -> bool:
