@@ -115,13 +115,14 @@ def open_client(url: str, ca_file: Path | None, seconds: float, one_long: asynci
     """
     headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
     url = url.rstrip("/") + "/"
-    verify = _trust(ca_file if urlsplit(url).scheme == "https" else None)
+    trusted = ca_file if urlsplit(url).scheme == "https" else None
+    verify = _trust(trusted, trusted.stat().st_mtime_ns if trusted else 0)
     return Client(verify=verify, one_long=one_long, base_url=url, timeout=seconds, headers=headers)
 
 
 @functools.lru_cache(maxsize=64)
-def _trust(ca_file: Path | None) -> ssl.SSLContext:
-    """One context for all calls: reading the authorities takes 25 ms, on the event loop."""
+def _trust(ca_file: Path | None, _written: int) -> ssl.SSLContext:
+    """One context for all calls, until the file is written anew: reading the authorities takes 25 ms, on the event loop."""
     return without_long_handshakes(ssl.create_default_context(cafile=str(ca_file) if ca_file else None))
 
 
