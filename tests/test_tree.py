@@ -222,6 +222,7 @@ def test_every_library_that_is_imported_is_declared_or_comes_with_one_that_is(fo
         "pywinrm": {"winrm", "requests", "requests_ntlm", "urllib3", "spnego", "kerberos", "cryptography"},
         "pydantic-settings": {"pydantic_settings", "pydantic", "pydantic_core"},
         "pyspnego": {"spnego"},
+        "httpx": {"httpx", "httpcore"},
     }
     known = {module for name in declared for module in brings.get(name, {name.replace("-", "_")})}
     for path in modules(*rooms):
