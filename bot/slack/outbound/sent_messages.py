@@ -9,16 +9,18 @@ is not documented; the block's id is part of the message.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.slack.outbound.message import Block
+from bot.slack.outbound.slack_time import slack_time
 
 EVENT = "hvops_message"
 _PAGE = 200  # messages in one call: Slack recommends no more [doc: docs.slack.dev/apis/web-api/pagination]
-_APART = timedelta(days=1)  # that our clock and Slack's may differ by
+_APART = timedelta(days=1)  # that our clock and Slack's may differ by, where Slack's is not known
+_BOTS_APART = timedelta(minutes=30)  # that the clocks of two bots may: of a busy channel, a day is many calls
 _PAGES = 10  # of a channel, newest first: what is looked for was sent a moment ago, or before a restart
 _THREAD_PAGES = 20  # of a thread, which is told oldest first
 
@@ -50,7 +52,7 @@ class SentMessages:
 
         Whoever can read the channel can copy a mark. `since`: nothing of a channel is older, give or take what clocks differ by.
         """
-        messages = self._messages(channel, thread_ts, "" if since is None else f"{(since - _APART).timestamp():.6f}")
+        messages = self._messages(channel, thread_ts, "" if since is None else self._oldest(since))
         found = [str(one["ts"]) async for one in messages if one.get("user") == owner and _has(one, mark)]
         return sorted(found, key=_moment)
 
@@ -73,6 +75,14 @@ class SentMessages:
         """Whether there is a message at that ts."""
         told = await self._client.conversations_history(channel=channel, oldest=ts, latest=ts, inclusive=True, limit=1)
         return any(one.get("ts") == ts for one in told.get("messages") or ())
+
+    def _oldest(self, since: datetime) -> str:
+        """The earliest time of Slack's at which something can have been sent that came about then, by a bot's clock."""
+        now = slack_time(self._client.base_url).now()
+        if now is None:
+            return f"{(since - _APART).timestamp():.6f}"
+        age = max(timedelta(), datetime.now(UTC) - since) + _BOTS_APART
+        return f"{now - age.total_seconds():.6f}"
 
     async def _messages(self, channel: str, thread_ts: str, oldest: str = "") -> AsyncIterator[dict[str, Any]]:
         cursor = ""

@@ -195,7 +195,10 @@ class StopNotices:
         message = notice(newest, before, self._board.resumed_by())
         key = f"{newest.kind} {newest.id}"
         try:  # an earlier life may have told it without being able to write that down
-            ts = await self._outbox.post(name, message, key=key, looks_first=True, was_sent=one.unsure == key)
+            since = datetime.fromisoformat(newest.at)
+            ts = await self._outbox.post(
+                name, message, key=key, looks_first=True, was_sent=one.unsure == key, since=since
+            )
         except DeliveryUnknown:
             one.unsure = key
             raise

@@ -1,6 +1,7 @@
 """The outbox against a Web API that misbehaves on purpose; time is ours, so nothing here waits."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 
 import aiohttp
 import pytest
@@ -13,6 +14,7 @@ from bot.slack.outbound.blockkit_validation import problems
 from bot.slack.outbound.message import File, Message
 from bot.slack.outbound.outbox import Outbox, RateLimit
 from bot.slack.render.blocks import sections
+from lab.slack.model import Message as LabMessage
 from lab.slack.server import FakeSlack
 
 
@@ -252,6 +254,19 @@ async def test_what_may_have_arrived_is_looked_for_before_it_is_sent_again(slack
     assert await outbox.post("C0OPS", message, key="second") != ts
     assert await outbox.post("C0OPS", message, key="first", looks_first=True) == ts
     assert said(slack) == ["once", "once"]
+    await outbox.close()
+
+
+async def test_of_a_busy_channel_no_more_is_looked_through_than_what_came_since(slack):
+    """A day of it is many calls, of which Slack takes fifty a minute for all tickets together; and their channel waits."""
+    outbox, now = marking(slack, None), datetime.now(UTC)
+    for number in range(900):
+        at = now - timedelta(hours=20) + timedelta(minutes=number)
+        slack.workspace.post(LabMessage("C0OPS", f"{at.timestamp():.6f}", "U0VIEWER", "an alert"))
+    ts = await outbox.post("C0OPS", Message("once"), key="first")
+    assert await outbox.post("C0OPS", Message("once"), key="first", looks_first=True, since=now) == ts
+    assert await outbox.post("C0OPS", Message("other"), key="other", looks_first=True, since=now) != ts
+    assert len(slack.calls("conversations.history")) == 2
     await outbox.close()
 
 
