@@ -45,6 +45,7 @@ def test_what_is_written_down_waits_for_no_share_and_is_anchored_once_it_is_back
     assert len(begun) == 1  # one thread stands there, however many wait
     away.set()
     ledger.append("U2", entry_data("go"))
+    ledger._anchors._thread.submit(lambda: None).result(30)  # behind all of them, however long a busy machine takes
     ledger._anchors.close()
     assert (ledger.trouble, ledger.written.seq) == ("", 4)
     assert [one.seq for one in anchors_in(ledger.anchor_file)] == [1, 2, 3, 4]
