@@ -200,7 +200,9 @@ def _versus(expected: CompareToBefore, rows: Rows, images: Images) -> str:
     if not expected.same:
         return _other_than_before(expected, found, perhaps, [*known, *perhaps_before])
     if perhaps or perhaps_before:
-        return f"whether {_count(len(perhaps) or len(perhaps_before))} {'is' if perhaps else 'was'} to be compared is unknown"
+        return (
+            f"unknown whether {_count(len(perhaps) or len(perhaps_before))} {'counts' if perhaps else 'counted before'}"
+        )
     return _as_before(expected, found, known)
 
 
@@ -243,7 +245,7 @@ def _nothing_new(expected: CompareToBefore, found: Rows, known: Rows) -> str:
         return "" if is_sure else "nothing new since the look before it"
     if new:
         return f"{_count(len(new))} new since the look before it"
-    return f"whether {_count(len(untold))} is new is unknown" if untold else ""
+    return f"unknown whether {_count(len(untold))} is new" if untold else ""
 
 
 def _tells_not_all(rows: Rows, columns: tuple[str, ...]) -> list[Row]:

@@ -108,7 +108,7 @@ def _windows_disk(host: HostBoot) -> Disk | str:
         if sum(one.number == disk.number for one in host.disks) > 1:  # partitions and checks go by it
             return f"Partitions: cannot tell, Windows lists several disks as disk {disk.number}."
         if silent := [str(one.number) for one in host.disks if one.has_windows is None]:
-            return f"Partitions: cannot tell, Windows does not say whether it runs from disk {join_names(silent, 4)}."
+            return f"Partitions: cannot tell, Windows does not report whether disk {join_names(silent, 4)} is its boot disk."
         return disk
     if found:
         numbers = ", ".join(str(one.number) for one in found)

@@ -204,7 +204,7 @@ def undo_gates(args: Args, facts: FixFacts, back: Plan) -> tuple[Gate, ...]:
     nodes = {act.on.casefold(): act.on for act in acts if isinstance(act, (InvokeMethod, RunProgram))}
     for one in drains:
         nodes.pop(one.node.casefold(), None)
-    says = "hvops looks for other work only where a node is to be drained. Look in Failover Cluster Manager and in VMM."
+    says = "hvops checks for other work only on nodes that it drains. Check Failover Cluster Manager and VMM."
     return together(
         *map(gates_back, drains),
         (nothing_known(on, Unknown(on, "not asked", says), answerable=True) for on in nodes.values()),

@@ -594,7 +594,11 @@ def undo_gates(args: Args, facts: RestartFacts, back: Plan) -> tuple[Gate, ...]:
         f"{service} on {on} cannot be started",
         f"It is not known whether {service} on {on} can be started",
     )
-    why = facts.services.why if isinstance(facts.services, Unknown) else f"{on} lists no such service, or several."
+    why = (
+        facts.services.why
+        if isinstance(facts.services, Unknown)
+        else f"{on} lists no service of that name, or more than one."
+    )
     unknowns = (OpenQuestion(f"services of {on}", why),)
     return (Gate.of(says, GateOutcome.NOT_KNOWN, f"not known: {why.rstrip('.')}", unknowns=unknowns),)
 

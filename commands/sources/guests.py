@@ -202,7 +202,9 @@ def _read_guests(rows: Rows) -> tuple[Guest, ...]:
     its key nobody can tell which machine a row is; and ValueError for more machines than any host has, or for no row at all.
     """
     if not rows:  # what an account without the right is told [mem]
-        raise ValueError("it lists no machine, not even itself, as it does to an account without the right to see them")
+        raise ValueError(
+            "it lists no virtual machine and not even itself, which is what an account without permission sees"
+        )
     if len(rows) > MOST_GUESTS:
         raise ValueError(f"it names {len(rows):,} virtual machines, and no host has more than {MOST_GUESTS:,}")
     guests = [

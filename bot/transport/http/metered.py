@@ -37,7 +37,7 @@ class Meter:
         """So many bytes came. Raises httpcore.RemoteProtocolError where they are mostly no answer."""
         self._came += count
         if self._came > self._may_come:
-            raise httpcore.RemoteProtocolError("what wraps the reply is longer than the reply")
+            raise httpcore.RemoteProtocolError("the reply is mostly chunk headers or interim responses")
 
 
 class Metered(httpcore.AsyncNetworkBackend):

@@ -90,7 +90,7 @@ class Adapter(HTTPAdapter):
         """
         if sum(len(name) + len(value) for name, value in resp.headers.items()) > LONGEST_HEAD:
             resp.close()
-            raise MalformedReply("the head of the reply is longer than any")
+            raise MalformedReply("the headers of the reply are too long")
         resp.stream = partial(_bounded, resp.stream)
         resp.decode_content = False
         return super().build_response(req, resp)

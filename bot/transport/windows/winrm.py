@@ -263,7 +263,7 @@ class _Transport(Transport):
         """What every message goes through. A sign-in page answers 200, even to the blank message of a login."""
         response = super()._send_message_request(session, prepared_request)
         if len(session.cookies) > _MOST_COOKIES:
-            raise MalformedReply("the reply sets more cookies than anything on the way does")
+            raise MalformedReply("the reply sets too many cookies")
         if response.headers.get("Content-Type", "").startswith("text/html"):
             raise MalformedReply("the reply is a web page, so a proxy or another web server answers in place of WinRM")
         if self._ntlm is not None and self._ntlm.session_security is None:

@@ -112,7 +112,7 @@ async def test_an_instance_nested_without_end_is_a_bad_reply():
 
 @pytest.mark.parametrize(
     ("cookies", "says"),
-    [((60_000, 60_000, 60_000), "longer than any"), ((10,), "more cookies")],
+    [((60_000, 60_000, 60_000), "are too long"), ((10,), "too many cookies")],
     ids=["long ones", "many"],
 )
 async def test_a_host_fills_no_memory_with_cookies(cookies, says):
