@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from itertools import count
@@ -202,6 +202,8 @@ class PostgresqlStore(Store):
         """Read all rows; question marks stand for the parameters. Raises LedgerError."""
         with self._lock, self._translated():
             self._send()
+            if self._writing is not None:
+                return self._execute_whole(self._with_values(_spoken(sql), parameters)).fetchall()
             return self._anew_where_lost(lambda: self._connection.execute(_spoken(sql), parameters).fetchall())
 
     def stream(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
@@ -214,7 +216,7 @@ class PostgresqlStore(Store):
         """Run one statement that writes."""
         with self._lock, self._translated():
             self._send()
-            self._connection.execute(_spoken(sql), parameters)
+            self._execute_whole(self._with_values(_spoken(sql), parameters))
 
     def write_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
         """Run one statement that writes, for each of these rows of parameters."""
@@ -257,10 +259,7 @@ class PostgresqlStore(Store):
         """Send what is left and the commit, in one round trip."""
         connection = self._connection
         try:
-            with connection.pipeline():
-                for row in writing.entries:
-                    connection.execute(_INSERT, row)
-                connection.execute("COMMIT")
+            self._execute_whole(*[self._with_values(_INSERT, row) for row in writing.entries], "COMMIT")
         except psycopg.errors.DivisionByZero as error:
             first = writing.entries[0]["seq"]
             raise LedgerError(f"{self.place}: entry {first} was not kept as it was written. {VERIFY}") from error
@@ -275,8 +274,19 @@ class PostgresqlStore(Store):
         """Send the entries that wait, so that what follows sees them."""
         if self._writing is not None and self._writing.entries:
             waiting, self._writing.entries = self._writing.entries, []
-            for row in waiting:
-                self._connection.execute(_INSERT, row)
+            self._execute_whole(*[self._with_values(_INSERT, row) for row in waiting])
+
+    def _with_values(self, sql: str, values: Sequence[Any] | Mapping[str, Any]) -> str:
+        return psycopg.ClientCursor(self._connection).mogrify(sql, values)
+
+    def _execute_whole(self, *statements: str) -> psycopg.Cursor:
+        """Run these in one round trip, as one message.
+
+        Of a message that arrives in part the server waits for the rest no longer than a transaction may be idle. Between those of
+        a pipeline, or of a statement whose values go apart from it, it waits without end, and with the lock
+        [doc postgresql runtime-config-client].
+        """
+        return self._connection.execute("; ".join(statements).encode(), prepare=False)
 
     def _take_back(self) -> None:
         """End the transaction; where that cannot be done, the connection, and the server ends it."""

@@ -41,6 +41,7 @@ class Wire:
         self.is_heard = True  # whether the server still hears that
         self.cuts = 0
         self.is_silent = False  # whether a cut connection stays, and nothing passes there any more
+        self.tells_no_end = False  # whether the server hears nothing of the client's end either, from the cut on
         self._is_deaf = False
         self._last = ""
         self._sockets, self._threads = [self._listener], []
@@ -69,15 +70,23 @@ class Wire:
             self._begin(self._pass, client, server, "client")
             self._begin(self._pass, server, client, "server")
 
+    def _is_to_be_cut(self, data):
+        if self.cut_at is None or self.cut_at not in data:
+            return False
+        self.cut_at, self.cuts = None, self.cuts + 1
+        return True
+
     def _pass(self, source, target, who):
-        try:
+        with suppress(OSError):
             while data := source.recv(65536):
                 if who == "client" and self._last == "server":
                     self.turns += 1
                 self._last = who
-                if who == "client" and self.cut_at is not None and self.cut_at in data:
-                    self.cut_at, self.cuts = None, self.cuts + 1
+                if who == "client" and self._is_to_be_cut(data):
                     if not self.is_heard:
+                        if self.tells_no_end:
+                            target.sendall(data[: data.index(COMMIT)])
+                            return
                         if self.is_silent:
                             continue
                         break
@@ -88,8 +97,6 @@ class Wire:
                         continue
                     break
                 target.sendall(data)
-        except OSError:
-            pass
         for one in (source, target):
             end(one)
 
@@ -173,6 +180,16 @@ def test_a_link_that_swallows_a_commit_is_given_up_and_the_entry_stands_once(has
     assert wire.cuts == 1
     over.append("U1", entry_data("asked", {"line": "after"}))
     assert [one.line for one in over.every()] == ["once", "after"]
+    assert over.verify().holds
+
+
+def test_a_commit_that_arrives_in_part_keeps_nobody_from_the_lock(hasty, over, opened, wire):
+    """What is in between holds the server's end for ever: only the server's own time ends that transaction."""
+    wire.is_heard, wire.tells_no_end, wire.cut_at = False, True, COMMIT
+    over.append("U1", entry_data("asked", {"line": "once"}))
+    assert wire.cuts == 1
+    assert opened().append("U1", entry_data("asked", {"line": "another's"})).seq == 2
+    assert [one.line for one in over.every()] == ["once", "another's"]
     assert over.verify().holds
 
 
