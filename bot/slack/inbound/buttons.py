@@ -24,6 +24,7 @@ from bot.slack.inbound.request_handler import RequestHandler, Window
 from bot.slack.inbound.ticket_buttons import Click, TicketClicks
 from bot.slack.outbound.api_errors import NotSent, classify_error
 from bot.slack.outbound.message import File, Message, View
+from bot.slack.outbound.outbox import Turn
 from bot.slack.outbound.responder import Reply
 from bot.slack.render import blocks, errors
 from bot.slack.render.command_modal import Form, checking_view
@@ -226,7 +227,7 @@ class Clicks:
         outbox, where, report = self._desk.parts.outbox, click.where, answered.report
         message = await asyncio.to_thread(shared_message, report, answered.token, answered.at, where.user)
         try:
-            ts = await outbox.post(where.channel, message, where.thread_ts, by=where.user)
+            ts = await outbox.post(where.channel, message, where.thread_ts, turn=Turn(where.user))
         except NotSent as refused:
             log.info("not shared", channel=where.channel, code=refused.code)
             await self._say(click, errors.cannot_share())
@@ -234,10 +235,10 @@ class Clicks:
         shown = AnswerShown(answer=answered.token, delivery="shared", place=where.channel, ts=ts, to=where.channel)
         await self._desk.write(click.who.id, shown)
         for message in await asyncio.to_thread(thread_messages, report, answered.at):
-            await outbox.post(where.channel, message, where.thread_ts or ts, by=where.user)
+            await outbox.post(where.channel, message, where.thread_ts or ts, turn=Turn(where.user))
         if report.table is not None:
             file = await asyncio.to_thread(csv_file, report.table, answered.line)
-            await outbox.files(where.channel, [file], where.thread_ts or ts)
+            await outbox.files(where.channel, [file], where.thread_ts or ts, Turn(where.user))
 
     async def _evidence(self, click: Click) -> None:
         """Open at once, fill afterwards: a trigger lives three seconds, a look into the ledger may take longer."""

@@ -2,8 +2,9 @@
 
 A lane is a queue and the task that empties it. The head of the queue is tried until Slack takes or refuses it, so
 a rate limit delays what follows and never reorders it. Updates of one message that still wait are folded into one.
-What people are answered in a channel, each of them in order, goes in turns beside what hvops itself has to say there:
-whoever asks sixty things at once waits for that, and nobody else does.
+Messages of a channel go in turns, person by person: what they are answered, each of them in order, and what is said of the
+tickets that they asked for. Whoever asks sixty things at once, or proposes sixty plans, waits for that, and nobody else does.
+What hvops itself has to say there, a stop, and what a run says, goes in every other of these turns.
 Where nobody can know whether a message with a key arrived, the channel is looked through before it is sent again.
 """
 
@@ -65,6 +66,20 @@ class RateLimit:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
 
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Whose message it is: those of one channel go in turns.
+
+    Attributes:
+        of: the person who has it said, or whose ticket it tells of; "" for what hvops itself has to say.
+        is_first: whether it is what a run says: half of the turns are for those, and for what hvops itself has to say.
+    """
+
+    of: str = ""
+    is_first: bool = False
+
+
+OURS = Turn(is_first=True)
 _Look = Callable[[], Awaitable[Any]]
 
 
@@ -80,7 +95,36 @@ class _Job:
     look: _Look | None = None  # Slack's answer to it, out of what stands in the channel; None where it is not there
     first: str = ""  # why to look before it is sent: _PERHAPS, _SENT or ""
     name: str = ""  # what it is, to whoever asks whether it may stand there twice
-    by: str = ""  # the person who had it said; "" for what hvops itself has to say
+    turn: Turn = OURS
+
+
+@dataclass(slots=True, eq=False)
+class _Turns:
+    """Whose turn it was last, as long as anything waits in a channel.
+
+    Attributes:
+        was_first: whether the last one was of those that go first.
+        served: for both kinds, those whose messages were sent, the one of longest ago first.
+    """
+
+    was_first: bool = False
+    served: tuple[dict[str, None], dict[str, None]] = field(default_factory=lambda: ({}, {}))
+
+    def next(self, waiting: Sequence[_Job]) -> _Job:
+        """Of those that go first and the others by turns the oldest one of whoever was served longest ago, or never."""
+        kinds = {job.turn.is_first for job in waiting}
+        self.was_first = True in kinds and not (False in kinds and self.was_first)
+        oldest: dict[str, _Job] = {}
+        for job in waiting:
+            if job.turn.is_first == self.was_first:
+                oldest.setdefault(job.turn.of, job)
+        served = self.served[self.was_first]
+        of = next((one for one in oldest if one not in served), None)
+        if of is None:
+            of = next(one for one in served if one in oldest)
+        served.pop(of, None)
+        served[of] = None
+        return oldest[of]
 
 
 @dataclass(slots=True, eq=False)
@@ -89,16 +133,16 @@ class _Lane:
 
     Attributes:
         was_update: whether the last one was an update.
-        was_ours: whether the last one that was none was nobody's answer.
-        served: the people whose answers wait or were sent, the one of longest ago first.
+        updates: whose turn it was last among those.
+        posts: the same among all others.
     """
 
     waiting: deque[_Job] = field(default_factory=deque)
     task: asyncio.Task[None] | None = None
     due: float = 0.0
     was_update: bool = False
-    was_ours: bool = False
-    served: dict[str, None] = field(default_factory=dict)
+    updates: _Turns = field(default_factory=_Turns)
+    posts: _Turns = field(default_factory=_Turns)
 
 
 class Outbox:
@@ -164,7 +208,7 @@ class Outbox:
         looks_first: bool = False,
         was_sent: bool = False,
         whole: bool = False,
-        by: str = "",
+        turn: Turn = OURS,
         since: datetime | None = None,
     ) -> str:
         """Post a message, then its files into its thread. Returns its ts.
@@ -179,7 +223,7 @@ class Outbox:
             looks_first: an earlier life of the bot may have sent it. Where Slack lets nobody look, it is sent.
             was_sent: it was sent, and its fate was unknown. Where Slack lets nobody look, it still is.
             whole: files are part of what is said, such as one that stands for blocks that Slack refused.
-            by: the person who has it said, or "": one of them holds up nobody else.
+            turn: whose it is: one of them holds up nobody else.
             since: when what it tells of came about: it was not sent before.
 
         Raises:
@@ -209,22 +253,23 @@ class Outbox:
             found = await self._sent.with_mark(channel, mark, await self._own(), thread_ts, since)
             return {"ts": found[0]} if found else None
 
+        first = _first(looks_first, was_sent)
         answer, sent = await self._send(
-            channel, send, message, look=look if mark else None, first=_first(looks_first, was_sent), name=key, by=by
+            channel, send, message, look=look if mark else None, first=first, name=key, turn=turn
         )
         ts = str(answer["ts"])
         if _FOUND in answer:
             self._found[key] = None
         elif whole:
             try:
-                await self.attach(channel, sent.files, thread_ts or ts, key, whole=True)
+                await self.attach(channel, sent.files, thread_ts or ts, key, whole=True, turn=turn)
             except (NotSent, DeliveryUnknown) as error:
                 raise PartMissing(str(error)) from error
         else:
-            await self.attach_quietly(channel, sent.files, thread_ts or ts)
+            await self.attach_quietly(channel, sent.files, thread_ts or ts, turn=turn)
         return ts
 
-    async def update(self, channel: str, ts: str, message: Message, key: str = "") -> None:
+    async def update(self, channel: str, ts: str, message: Message, key: str = "", turn: Turn = OURS) -> None:
         """Replace a message of ours. An update of it that still waits is replaced, not sent.
 
         Raises:
@@ -237,15 +282,15 @@ class Outbox:
                 channel=channel, ts=ts, text=fitting.text, blocks=marked(fitting.blocks, mark)
             )
 
-        await self._send(channel, send, message, key=ts, name=key)
+        await self._send(channel, send, message, key=ts, name=key, turn=turn)
 
-    async def delete(self, channel: str, ts: str) -> None:
+    async def delete(self, channel: str, ts: str, turn: Turn = OURS) -> None:
         """Take a message of ours away. Raises NotSent: Slack refuses, or cannot be reached."""
 
         async def send(_: Message) -> Any:
             return await self._client.chat_delete(channel=channel, ts=ts)
 
-        await self._send(channel, send, _NOTHING, idempotent=True)
+        await self._send(channel, send, _NOTHING, idempotent=True, turn=turn)
 
     async def stands(self, channel: str, ts: str) -> bool:
         """Whether there is a message at that ts. Raises NotSent: Slack does not say."""
@@ -308,16 +353,23 @@ class Outbox:
                 thread_ts=thread_ts or None,
             )
 
-        _, sent = await self._send(channel, send, message, by=user)
+        _, sent = await self._send(channel, send, message, turn=Turn(user))
         if sent.files:
             await self.attach_quietly(await self.conversation(user), sent.files)
 
     async def direct(
-        self, user: str, message: Message, key: str = "", *, looks_first: bool = False, was_sent: bool = False
+        self,
+        user: str,
+        message: Message,
+        key: str = "",
+        *,
+        looks_first: bool = False,
+        was_sent: bool = False,
+        turn: Turn = OURS,
     ) -> str:
         """Post a message to one person. Returns its ts. Raises NotSent or DeliveryUnknown."""
         place = await self.conversation(user)
-        return await self.post(place, message, key=key, looks_first=looks_first, was_sent=was_sent)
+        return await self.post(place, message, key=key, looks_first=looks_first, was_sent=was_sent, turn=turn)
 
     async def conversation(self, user: str) -> str:
         """The id of the conversation with one person. Raises NotSent."""
@@ -328,10 +380,10 @@ class Outbox:
         answer, _ = await self._send(user, send, _NOTHING, idempotent=True)
         return str(answer["channel"]["id"])
 
-    async def files(self, channel: str, files: Sequence[File], thread_ts: str = "") -> None:
+    async def files(self, channel: str, files: Sequence[File], thread_ts: str = "", turn: Turn = OURS) -> None:
         """Upload files, in order. Raises NotSent or DeliveryUnknown."""
         for file in files:
-            await self._upload(channel, file, thread_ts)
+            await self._upload(channel, file, thread_ts, turn)
 
     async def attach(
         self,
@@ -342,6 +394,7 @@ class Outbox:
         *,
         looks_first: bool = False,
         whole: bool = False,
+        turn: Turn = OURS,
     ) -> None:
         """Upload files; one that is refused follows as text, in messages: whole, or as far as is of any use.
 
@@ -352,7 +405,7 @@ class Outbox:
         for number, file in enumerate(files):
             masked = await asyncio.to_thread(self._masked, Message("", (), (file,)))
             try:
-                await self._upload(channel, masked.files[0], thread_ts, looks_first=looks_first)
+                await self._upload(channel, masked.files[0], thread_ts, turn, looks_first=looks_first)
             except NotSent as refused:
                 if not refused.is_refusal:
                     raise
@@ -361,16 +414,16 @@ class Outbox:
                 for at, message in enumerate(pieces):
                     part = f"{key} file {number} part {at}" if key else ""
                     # text alone: there is nothing that Slack could refuse and that would become a file again
-                    await self.post(channel, message, thread_ts, part, looks_first=looks_first, whole=True)
+                    await self.post(channel, message, thread_ts, part, looks_first=looks_first, whole=True, turn=turn)
 
-    async def attach_quietly(self, channel: str, files: Sequence[File], thread_ts: str = "") -> None:
+    async def attach_quietly(self, channel: str, files: Sequence[File], thread_ts: str = "", turn: Turn = OURS) -> None:
         """The same beside a message that has been taken: whoever waits must not take a missing file for a missing message."""
         try:
-            await self.attach(channel, files, thread_ts)
+            await self.attach(channel, files, thread_ts, turn=turn)
         except (NotSent, DeliveryUnknown) as error:
             log.warning("a file was not delivered", channel=channel, files=[one.name for one in files], why=str(error))
 
-    async def _upload(self, channel: str, file: File, thread_ts: str, *, looks_first: bool = False) -> None:
+    async def _upload(self, channel: str, file: File, thread_ts: str, turn: Turn, *, looks_first: bool = False) -> None:
         """Upload a file and share it [doc: docs.slack.dev/messaging/working-with-files]. Only sharing it must not be done twice.
 
         To reserve a place and to upload takes its time, in which another bot can have shared the same: so it is looked for again
@@ -383,7 +436,7 @@ class Outbox:
         async def reserve(_: Message) -> Any:
             return await self._client.files_getUploadURLExternal(filename=file.name, length=len(file.content))
 
-        told, _ = await self._send(lane, reserve, _NOTHING, idempotent=True)
+        told, _ = await self._send(lane, reserve, _NOTHING, idempotent=True, turn=turn)
         url, file_id = str(told["upload_url"]), str(told["file_id"])
 
         async def upload(_: Message) -> Any:
@@ -404,8 +457,8 @@ class Outbox:
         async def look() -> Any:
             return {} if await self._sent.has_file(channel, thread_ts, file_id) else None
 
-        await self._send(lane, upload, _NOTHING, idempotent=True)
-        await self._send(channel, share, _NOTHING, look=look)
+        await self._send(lane, upload, _NOTHING, idempotent=True, turn=turn)
+        await self._send(channel, share, _NOTHING, look=look, turn=turn)
 
     async def _is_there(self, channel: str, thread_ts: str, file: File) -> bool:
         """Whether the bot has shared a file of that name and size in a thread. Raises NotSent."""
@@ -454,16 +507,16 @@ class Outbox:
         look: _Look | None = None,
         first: str = "",
         name: str = "",
-        by: str = "",
+        turn: Turn = OURS,
     ) -> tuple[Any, Message]:
         """Queue one call and wait until its fate is known: Slack's answer, and the message as it was taken."""
         lane = self._lanes.setdefault(channel, _Lane())
         job = _waiting(lane, key)
         if job is not None:
-            job.send, job.message, job.name = send, message, name
+            job.send, job.message, job.name, job.turn = send, message, name, turn
         else:
             made: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-            job = _Job(send, message, idempotent or bool(key), key, made, look, first, name, by)
+            job = _Job(send, message, idempotent or bool(key), key, made, look, first, name, turn)
             lane.waiting.append(job)
         if lane.task is None:
             lane.task = asyncio.create_task(self._empty(channel, lane), name=f"outbox {channel}")
@@ -477,6 +530,7 @@ class Outbox:
                 await self._deliver(channel, lane)
         finally:
             lane.task = None
+            lane.updates, lane.posts = _Turns(), _Turns()
 
     async def _pace(self, lane: _Lane) -> None:
         """Wait until the lane may speak: one message per interval, and a burst after a silence."""
@@ -602,26 +656,10 @@ def _next(lane: _Lane) -> _Job:
     """Take out what is sent next: an update overtakes waiting posts, one at a time, so that a card is true soon."""
     updates = [job for job in lane.waiting if job.key]
     others = [job for job in lane.waiting if not job.key]
-    job = updates[0] if updates and not (others and lane.was_update) else _next_post(lane, others)
+    job = lane.updates.next(updates) if updates and not (others and lane.was_update) else lane.posts.next(others)
     lane.waiting.remove(job)
     lane.was_update = bool(job.key)
     return job
-
-
-def _next_post(lane: _Lane, posts: Sequence[_Job]) -> _Job:
-    """Plans, notices and what else is hvops' own in turns with answers; of those, the person's who was served longest ago."""
-    first_of: dict[str, _Job] = {}
-    for job in posts:
-        first_of.setdefault(job.by, job)
-    ours = first_of.pop("", None)
-    lane.served = {who: None for who in lane.served if who in first_of}
-    lane.was_ours = ours is not None and not (first_of and lane.was_ours)
-    if ours is not None and lane.was_ours:
-        return ours
-    who = next((one for one in first_of if one not in lane.served), None) or next(iter(lane.served))
-    lane.served.pop(who, None)
-    lane.served[who] = None
-    return first_of[who]
 
 
 def _waiting(lane: _Lane, key: str) -> _Job | None:

@@ -121,7 +121,7 @@ class Changes:
         """Ask how the step in flight stands now, and tell the thread. Raises PermissionDenied, TicketError."""
         card = await self.seen_by(person, ticket)
         message = looked_message(card, await self._seen(card), by)
-        await self.board.post_in_thread(ticket, message)
+        await self.board.post_in_thread(ticket, message, person.id)
         return message
 
     async def seen_by(self, person: Person, ticket: str) -> TicketView:

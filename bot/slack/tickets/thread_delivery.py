@@ -14,12 +14,12 @@ import structlog
 
 from bot.executor.context import BOT
 from bot.ledger import Entry, Ledger
-from bot.ledger.entries import DirectMessageShown, MissingPartShown, Outcome, Shown, ThreadReplyShown
+from bot.ledger.entries import DirectMessageShown, MissingPartShown, Outcome, Shown, Started, ThreadReplyShown
 from bot.ledger.ticket_state import ENDS
 from bot.serialization import Evidence, evidence_from_bytes
 from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent, PartMissing
 from bot.slack.outbound.message import File, Message
-from bot.slack.outbound.outbox import Outbox
+from bot.slack.outbound.outbox import Outbox, Turn
 from bot.slack.render.blocks import contexts
 from bot.slack.render.evidence import evidence_file
 from bot.slack.render.proposed import plan_file
@@ -107,7 +107,7 @@ class ThreadDelivery:
         if message is not None:
             line = replace(message, files=())
             key = f"{card.id} {place.ts} entry {entry.seq}"
-            if error := await self._say(entry, line, place, key, kept):
+            if error := await self._say(entry, line, place, key, kept, turn=turn_of(card)):
                 return error
         if entry.kind == "proposed" and kept.needs_file:
             if error := await self._attach(card, entry, place, kept):
@@ -130,13 +130,15 @@ class ThreadDelivery:
         return await asyncio.to_thread(hides)
 
     async def _say(
-        self, entry: Entry, line: Message, place: MessageRef, key: str, kept: MessageState
+        self, entry: Entry, line: Message, place: MessageRef, key: str, kept: MessageState, *, turn: Turn
     ) -> NotSent | DeliveryUnknown | None:
         """Post the line of an entry, once. Where not all of a plan's text was taken, its file says it as well."""
         old, sent, is_plan = self.may_be_sent(entry, kept), key in kept.unsure, entry.kind == "proposed"
 
         async def send() -> None:
-            await self._outbox.post(place.channel, line, place.ts, key, looks_first=old, was_sent=sent, whole=is_plan)
+            await self._outbox.post(
+                place.channel, line, place.ts, key, looks_first=old, was_sent=sent, whole=is_plan, turn=turn
+            )
             if self._outbox.was_found(key):  # how it was taken then, nobody knows
                 kept.needs_file = is_plan
 
@@ -157,17 +159,19 @@ class ThreadDelivery:
             files += await asyncio.to_thread(lambda: list(self._evidence(card)))
         for file in files:
             key = f"{card.id} {place.ts} file {entry.seq} {file.name}"
-            error = await kept.once(key, self._uploading(entry, file, place, key, kept))
+            error = await kept.once(key, self._uploading(entry, file, place, key, kept, turn=turn_of(card)))
             if error is not None:
                 return error
         return None
 
     def _uploading(
-        self, entry: Entry, file: File, place: MessageRef, key: str, kept: MessageState
+        self, entry: Entry, file: File, place: MessageRef, key: str, kept: MessageState, *, turn: Turn
     ) -> Callable[[], Awaitable[object]]:
         first = self.may_be_sent(entry, kept) or key in kept.unsure or key in kept.tried
         is_plan = entry.kind == "proposed"
-        return lambda: self._outbox.attach(place.channel, [file], place.ts, key, looks_first=first, whole=is_plan)
+        return lambda: self._outbox.attach(
+            place.channel, [file], place.ts, key, looks_first=first, whole=is_plan, turn=turn
+        )
 
     async def tell_directly(self, card: TicketView, kept: MessageState, why: str) -> list[NotSent | DeliveryUnknown]:
         """Tell those who asked and approved what they must hear and the thread could not say. Returns what went wrong."""
@@ -183,7 +187,7 @@ class ThreadDelivery:
                 message = await asyncio.to_thread(direct_message, card, entry, why)
                 if message is None:
                     continue
-                error = await kept.once(key, self._direct(member, message, key, entry, kept))
+                error = await kept.once(key, self._direct(member, message, key, entry, kept, turn=turn_of(card)))
                 if error is None:
                     await self._write(card.id, DirectMessageShown(entry=entry.seq, to=member))
                 else:
@@ -192,13 +196,13 @@ class ThreadDelivery:
         return trouble
 
     def _direct(
-        self, member: str, message: Message, key: str, entry: Entry, kept: MessageState
+        self, member: str, message: Message, key: str, entry: Entry, kept: MessageState, *, turn: Turn
     ) -> Callable[[], Awaitable[object]]:
         old, sent = self.may_be_sent(entry, kept), key in kept.unsure
 
         async def send() -> None:
             try:
-                await self._outbox.direct(member, message, key, looks_first=old, was_sent=sent)
+                await self._outbox.direct(member, message, key, looks_first=old, was_sent=sent, turn=turn)
             except DeliveryUnknown as unknown:
                 if not (sent and unknown.unreadable):
                     raise
@@ -206,6 +210,7 @@ class ThreadDelivery:
                 await self._outbox.direct(
                     member,
                     replace(message, text=f"{_AGAIN} {message.text}", blocks=(*message.blocks, *contexts(_AGAIN))),
+                    turn=turn,
                 )
 
         return send
@@ -228,3 +233,8 @@ class ThreadDelivery:
 
     async def _write(self, ticket: str, shown: Shown) -> None:
         await asyncio.to_thread(self._ledger.append, BOT, shown, ticket)
+
+
+def turn_of(card: TicketView) -> Turn:
+    """Whose turn a message about a ticket takes: its requester's. What is said of a run does not wait for plans."""
+    return Turn(card.proposal.requester, is_first=card.last(Started.kind) is not None)

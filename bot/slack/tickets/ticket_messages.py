@@ -26,7 +26,7 @@ from bot.ledger.entries import ReminderShown, Shown, Stopped, TicketMessageShown
 from bot.ledger.ticket_state import OPEN, TicketState
 from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent
 from bot.slack.outbound.message import Message
-from bot.slack.outbound.outbox import Outbox
+from bot.slack.outbound.outbox import Outbox, Turn
 from bot.slack.outbound.shielded_tasks import ShieldedTasks
 from bot.slack.render.competing import CompetingTicket
 from bot.slack.render.ticket import copy_message, ticket_message
@@ -45,7 +45,7 @@ from bot.slack.tickets.message_table import (
     read_card,
     reminder_time,
 )
-from bot.slack.tickets.thread_delivery import ThreadDelivery
+from bot.slack.tickets.thread_delivery import ThreadDelivery, turn_of
 from bot.slack.tickets.ticket_locks import turns_on
 
 log = structlog.get_logger()
@@ -298,12 +298,14 @@ class TicketMessages:
 
     async def _found(self, ticket: str, at: MessageRef) -> None:
         async with self._alone(ticket, self._keeping.get(ticket)):
-            place = message_ref(await asyncio.to_thread(self._ledger.story, ticket))
+            story = await asyncio.to_thread(self._ledger.story, ticket)
+            place = message_ref(story)
             if place is None:
                 await self._write(ticket, TicketMessageShown(channel=at.channel, ts=at.ts))
             elif place != at:
                 log.info("a copy of a ticket's message becomes a pointer", ticket=ticket, channel=at.channel)
-                await self._outbox.update(at.channel, at.ts, copy_message(ticket, await self.permalink(ticket)))
+                pointer = copy_message(ticket, await self.permalink(ticket))
+                await self._outbox.update(at.channel, at.ts, pointer, turn=Turn(story[0].actor))
 
     async def permalink(self, ticket: str) -> str:
         """Where a ticket is shown, as a link; "" where it is not, or Slack does not say."""
@@ -322,11 +324,11 @@ class TicketMessages:
         self._links[place] = str(told.get("permalink") or "")  # the link of a message never changes
         return self._links[place]
 
-    async def post_in_thread(self, ticket: str, message: Message) -> None:
-        """Say something in the thread of a ticket. Raises NotSent or DeliveryUnknown."""
+    async def post_in_thread(self, ticket: str, message: Message, who: str) -> None:
+        """Say something in the thread of a ticket that a person, by id, had asked. Raises NotSent or DeliveryUnknown."""
         place = message_ref(await asyncio.to_thread(self._ledger.story, ticket))
         if place is not None:
-            await self._outbox.post(place.channel, message, place.ts)
+            await self._outbox.post(place.channel, message, place.ts, turn=Turn(who))
 
     async def card(self, ticket: str) -> TicketView:
         """A ticket as it is shown. Raises TicketError where there is none."""
@@ -433,6 +435,7 @@ class TicketMessages:
                 key=key,
                 looks_first=is_old,
                 was_sent=key in kept.unsure,
+                turn=turn_of(card),
                 since=datetime.fromisoformat(card.entries[0].at),
             )
         except DeliveryUnknown:
@@ -458,7 +461,7 @@ class TicketMessages:
         if await asyncio.to_thread(kept.was_sent, message):
             return place
         try:
-            await self._outbox.update(place.channel, place.ts, message, _card_key(card, -1))
+            await self._outbox.update(place.channel, place.ts, message, _card_key(card, -1), turn_of(card))
         except NotSent as refused:
             if not refused.is_refusal or not await self._is_lost(card, place, refused):
                 raise
@@ -478,7 +481,7 @@ class TicketMessages:
             if not await self._outbox.stands(place.channel, place.ts):
                 return True
             if refused.code in _UNCHANGEABLE or kept.refused >= _OFTEN:
-                await self._outbox.delete(place.channel, place.ts)
+                await self._outbox.delete(place.channel, place.ts, turn_of(card))
                 return True
         except NotSent as error:
             log.info("whether a message is gone is not known", ticket=card.id, why=str(error))
@@ -507,10 +510,9 @@ class TicketMessages:
             told = is_reminded(card.entries)  # by another bot
             if card.ticket.state is TicketState.PROPOSED and place is not None and not told:
                 key, kept = f"{ticket} reminder", self._keeping.get(ticket)
-                old = kept.by_others
+                says, old, turn = reminder_message(card), kept.by_others, turn_of(card)
                 error = await kept.once(
-                    key,
-                    lambda: self._outbox.post(place.channel, reminder_message(card), place.ts, key, looks_first=old),
+                    key, lambda: self._outbox.post(place.channel, says, place.ts, key, looks_first=old, turn=turn)
                 )
                 if error is not None:
                     raise error

@@ -1,5 +1,6 @@
 """What has not been delivered is delivered until it is: refusals, lost answers, restarts; and nobody approves unseen."""
 
+import asyncio
 import re
 
 import pytest
@@ -133,6 +134,37 @@ async def test_a_plan_of_which_a_part_would_be_masked_is_not_told_and_nobody_app
     await bench.bot.board.refresh("T-1")
     assert bench.bot.decisions.approve(UserAction(approver, "T-1")).kind == "approved"
     await bench.bot.close()
+
+
+async def test_many_plans_of_one_person_hold_up_nobody_elses_plan(bench, make_bot, monkeypatch):
+    bench.bot = bot = make_bot(bench)
+    held, post, posted, theirs = asyncio.Event(), bot.outbox._client.chat_postMessage, [], f"{HOME}/U0APPROVER"
+
+    async def taken(**said):
+        await held.wait()
+        if len(posted) == 2:  # else it depends on how soon it is written down that the card of hv03 is there
+            await bench.until(lambda: any(job.turn.of == theirs for job in bot.outbox._lanes["C0OPS"].waiting))
+        posted.append(said["text"])
+        return await post(**said)
+
+    monkeypatch.setattr(bot.outbox._client, "chat_postMessage", taken)
+
+    async def proposes(user, host):
+        person = Person(f"{HOME}/{user}", user, {Role.OPERATOR: frozenset(["prod"])})
+        found = await bot.changes.proposals.propose(Request(person, f"/repair {host}", "slack", "C0OPS"))
+        return asyncio.create_task(bot.board.refresh(found.ticket))
+
+    shown = [await proposes("U0OPERATOR", f"node{at}") for at in range(12)]
+    await bench.until(lambda: len(bot.outbox._lanes["C0OPS"].waiting) == 11)
+    shown.append(await proposes("U0APPROVER", "hv03"))
+    await bench.until(lambda: len(bot.outbox._lanes["C0OPS"].waiting) == 12)
+    held.set()
+    await asyncio.gather(*shown)
+    of_theirs = [at for at, text in enumerate(posted) if "hv03" in text or "plan of T-13" in text]
+    assert of_theirs == [1, 3], "the one that was under way already came before, and one between the two"
+    assert all(is_plan_shown(bench.ledger.story(f"T-{at + 1}")) for at in range(13))
+    assert len(roots(bench)) == 13
+    await bot.close()
 
 
 async def test_text_that_stands_for_a_refused_file_is_no_plan_before_it_can_be_read(bench, quick, monkeypatch):

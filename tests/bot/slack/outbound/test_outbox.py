@@ -12,7 +12,7 @@ from bot.slack.manifest import manifest
 from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent, make_client
 from bot.slack.outbound.blockkit_validation import problems
 from bot.slack.outbound.message import File, Message
-from bot.slack.outbound.outbox import Outbox, RateLimit
+from bot.slack.outbound.outbox import OURS, Outbox, RateLimit, Turn
 from bot.slack.render.blocks import sections
 from lab.slack.model import Message as LabMessage
 from lab.slack.server import FakeSlack
@@ -83,6 +83,8 @@ class WebApi:
         return await self._call("open", users)
 
     async def files_getUploadURLExternal(self, **told):  # noqa: N802 - the SDK's name
+        if self.hold:
+            await self.hold.wait()
         self.named.append(told["filename"])
         return {"ok": True, "upload_url": "https://files.example/1", "file_id": f"F{len(self.named)}"}
 
@@ -216,7 +218,7 @@ async def test_sixty_answers_of_one_person_hold_up_no_plan_and_nobody_elses_answ
     """They mention hvops in its channel, or press Share; a plan is posted there, and somebody else is answered."""
     api.hold = asyncio.Event()
     sent = [asyncio.create_task(outbox.ephemeral("C1", "U1", message)) for message in numbered(30)]
-    sent += [asyncio.create_task(outbox.post("C1", Message("shared"), by="U1")) for _ in range(30)]
+    sent += [asyncio.create_task(outbox.post("C1", Message("shared"), turn=Turn("U1"))) for _ in range(30)]
     await asyncio.sleep(0)
     sent += [asyncio.create_task(outbox.post("C1", Message(f"plan {at}"))) for at in range(3)]
     sent += [asyncio.create_task(outbox.ephemeral("C1", "U2", Message("theirs")))]
@@ -227,6 +229,71 @@ async def test_sixty_answers_of_one_person_hold_up_no_plan_and_nobody_elses_answ
         *("message 0", "plan 0", "theirs", "plan 1", "message 1", "plan 2", "message 2", "message 3"),
     ]
     assert api.done[8:] == [*(f"message {at}" for at in range(4, 30)), *["shared"] * 30]
+
+
+async def test_sixty_plans_of_one_person_hold_up_nobody_elses_and_no_run_and_no_stop(outbox, api):
+    """Two messages each, its own after the other; somebody else proposes one, a run goes on, and somebody stops changes."""
+    api.hold = asyncio.Event()
+
+    async def ticket(name, turn):
+        ts = await outbox.post("C1", Message(f"card {name}"), turn=turn)
+        await outbox.update("C1", ts, Message(f"again {name}"), turn=turn)
+        await outbox.post("C1", Message(f"plan {name}"), ts, turn=turn)
+
+    sent = [asyncio.create_task(ticket(f"A{at}", Turn("T1/A"))) for at in range(60)]
+    await asyncio.sleep(0)
+    sent += [asyncio.create_task(ticket("B", Turn("T1/B")))]
+    sent += [
+        asyncio.create_task(outbox.post("C1", Message(f"step {at}"), turn=Turn("T1/A", is_first=True)))
+        for at in range(2)
+    ]
+    sent += [asyncio.create_task(outbox.post("C1", Message("stopped"), turn=OURS))]
+    await asyncio.sleep(0)
+    api.hold.set()
+    await asyncio.gather(*sent)
+    assert len(api.done) == len(set(api.done)) == 61 * 3 + 3
+    behind = {one: api.done.index(one) for one in ("card B", "again B", "plan B", "step 0", "step 1", "stopped")}
+    assert max(behind.values()) <= 16, behind
+    assert behind["card B"] < behind["again B"] < behind["plan B"]
+    assert behind["step 0"] < behind["step 1"]
+    cards = [one for one in api.done if one.startswith("card A")]
+    assert cards == [f"card A{at}" for at in range(60)]
+    for at in range(60):
+        assert api.done.index(f"card A{at}") < api.done.index(f"again A{at}") < api.done.index(f"plan A{at}")
+
+
+async def test_of_two_who_always_have_something_waiting_a_third_who_comes_back_takes_no_more_than_a_turn(outbox, api):
+    api.hold = asyncio.Event()
+    sent = [
+        asyncio.create_task(outbox.post("C1", Message(f"{who}{at}"), turn=Turn(who))) for who in "AB" for at in range(4)
+    ]
+
+    async def one_by_one():
+        for at in range(4):
+            await outbox.post("C1", Message(f"C{at}"), turn=Turn("C"))
+
+    sent.append(asyncio.create_task(one_by_one()))
+    await asyncio.sleep(0)
+    api.hold.set()
+    await asyncio.gather(*sent)
+    for at in range(3):
+        assert api.done.index(f"A{at + 1}") < api.done.index(f"C{at + 1}")
+        assert api.done.index(f"B{at + 1}") < api.done.index(f"C{at + 1}")
+
+
+async def test_files_of_one_persons_plans_hold_up_nobody_elses(outbox, api):
+    """The place of a file is reserved, and its bytes are sent, in turns as well."""
+    api.hold = asyncio.Event()
+    sent = [
+        asyncio.create_task(outbox.files("C1", [File(f"A{at}.txt", "A", b"1")], turn=Turn("T1/A"))) for at in range(20)
+    ]
+    await asyncio.sleep(0)
+    sent.append(asyncio.create_task(outbox.files("C1", [File("B.txt", "B", b"1")], turn=Turn("T1/B"))))
+    await asyncio.sleep(0)
+    api.hold.set()
+    await asyncio.gather(*sent)
+    assert api.named.index("B.txt") <= 2
+    assert "B.txt b'1'" in api.done[:4]
 
 
 @pytest.fixture
