@@ -254,7 +254,7 @@ def _print_help(person: Person, made: Services) -> None:
 
 def _print_status(person: Person, made: Services) -> None:
     """Who asks, what they may, where the ledger stands, through whom clusters are asked."""
-    out, head, trouble = console(), made.ledger.head(), made.ledger.trouble
+    out, head, trouble = console(), made.ledger.head(), made.ledger.settle_anchors()
     roles = "; ".join(f"{role} ({', '.join(places)})" for role, places in roles_of(person)) or "no role"
     may = [command.usage for command in made.registry if person.highest_role >= command.role]
     rows = [

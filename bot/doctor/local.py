@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from bot.config.settings import Settings, permission_warnings
@@ -11,7 +12,7 @@ from bot.doctor.audit_channel import audit_channel
 from bot.doctor.check import SLACK_LATER, DoctorCheck, fail, ok, skip, slack_fault, warn
 from bot.errors import HvopsError, LedgerError
 from bot.executor.external_records import NOT_ASKED
-from bot.ledger.anchors import is_elsewhere
+from bot.ledger.anchors import is_elsewhere, patiently
 from bot.ledger.key import check_places, read_key
 from bot.ledger.verify import verify
 from bot.ledger_place import Database
@@ -21,22 +22,32 @@ from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent
 from bot.slack.token_info import account, can_connect
 from bot.transport.windows import kerberos
 
+_PROOF_SECONDS = 600.0  # a long ledger takes minutes; an anchor file on a share that is away, for ever
 _REINSTALL = "Add it under OAuth & Permissions (deploy/slack.yaml has them all) and reinstall the app."
 
 
 def check_local(settings: Settings) -> Iterator[DoctorCheck]:
     """Everything that needs no network."""
     yield ok("settings", str(settings.file))
-    exposed = permission_warnings(settings)
-    yield from (warn("permissions", *warning.split(" Run: ", 1)) for warning in exposed)
-    if not exposed:
-        yield ok("permissions", "secrets are readable by this account only")
+    yield from _permissions(settings)
     if any(len(secret) < SHORTEST for secret in settings.secrets()):
         yield warn("masking", f"a password shorter than {SHORTEST} characters cannot be masked", "Set a longer one.")
     yield from _roles(settings)
     yield _ledger(settings)
     yield _outside(settings)
     yield from _kerberos(settings)
+
+
+def _permissions(settings: Settings) -> Iterator[DoctorCheck]:
+    """Who else can read or write what is hvops'; the anchor file may be on a share that does not answer."""
+    try:
+        exposed = patiently(settings.ledger.anchor_file, partial(permission_warnings, settings))
+    except LedgerError as error:
+        yield warn("permissions", str(error), "Run hvops doctor again once it answers.")
+        return
+    yield from (warn("permissions", *warning.split(" Run: ", 1)) for warning in exposed)
+    if not exposed:
+        yield ok("permissions", "secrets are readable by this account only")
 
 
 async def ledger_connection(settings: Settings) -> list[DoctorCheck]:
@@ -106,15 +117,17 @@ def _ledger(settings: Settings) -> DoctorCheck:
     files = settings.ledger
     if not files.may_be_begun:
         return skip("ledger", "there is none yet; the first question creates it")
+    elsewhere = partial(is_elsewhere, files.place, files.anchor_file)
     try:
-        check_places(files.place, files.key_file, files.anchor_file)
-        verdict = verify(files.place, read_key(files.key_file), files.anchor_file)
+        patiently(files.anchor_file, partial(check_places, files.place, files.key_file, files.anchor_file))
+        proof = partial(verify, files.place, read_key(files.key_file), files.anchor_file)
+        verdict = patiently(files.anchor_file, proof, _PROOF_SECONDS)
+        is_beside = not patiently(files.anchor_file, elsewhere)
     except LedgerError as error:
         return fail("ledger", str(error))
     if not verdict.holds:
         at = f"entry {verdict.broken_at}: " if verdict.broken_at else ""
         return fail("ledger", f"{at}{verdict.says}", "Run hvops audit verify.")
-    is_beside = not is_elsewhere(files.place, files.anchor_file)
     if verdict.notes or (verdict.end and not is_beside):
         return warn("ledger", f"{verdict.says} {' '.join(verdict.remarks)}", "Run hvops audit verify.")
     if is_beside:
@@ -133,7 +146,11 @@ def _outside(settings: Settings) -> DoctorCheck:
         return warn(what, NOT_ASKED, "Set require_anchor = true once an external record can be read.")
     if settings.slack is not None and settings.slack.audit_channel:
         return ok(what, f"the audit channel {settings.slack.audit_channel} and the hosts' event logs are checked")
-    if is_elsewhere(files.place, files.anchor_file):
+    try:
+        is_enough = patiently(files.anchor_file, partial(is_elsewhere, files.place, files.anchor_file))
+    except LedgerError as error:
+        return warn(what, str(error), "Until it answers, only the hosts' event logs can show it.")
+    if is_enough:
         return ok(what, f"{files.anchor_file} and the hosts' event logs are checked")
     return warn(
         what,

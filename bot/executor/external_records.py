@@ -215,9 +215,8 @@ class ExternalRecords:
         if self.more:
             return self.more
         more = await asyncio.to_thread(self._more_on, ticket, host, notes)
-        with contextlib.suppress(RecordUnavailable, TimeoutError):
-            async with asyncio.timeout(_FILE_SECONDS):
-                more = more or await self._ask_file()
+        with contextlib.suppress(RecordUnavailable):
+            more = more or await self._ask_file(_FILE_SECONDS)
         return self._knows_more(more).more if more else ""
 
     def _places(
@@ -236,14 +235,15 @@ class ExternalRecords:
             raise RecordUnavailable(unread)
         return more
 
-    async def _ask_file(self) -> str:
+    async def _ask_file(self, seconds: float | None = None) -> str:
         """On a thread that nobody waits for: the file may be on a share whose server is away."""
         try:
-            return await asyncio.to_thread(self._asking.call, self._read_file, _WHOLE_FILE_SECONDS)
+            return await self._asking.ask(self._read_file, _WHOLE_FILE_SECONDS if seconds is None else seconds)
         except NoAnswer as error:
             raise RecordUnavailable(f"{self._ledger.anchor_file.name}: {error}") from None
 
     def _read_file(self) -> str:
+        trouble = self._ledger.settle_anchors()  # what was just written down as well
         path, written = self._ledger.anchor_file, self._ledger.written
         try:
             known = newest(path, self._ledger.seal)
@@ -256,8 +256,8 @@ class ExternalRecords:
             raise RecordUnavailable(
                 f"{path.name} does not hold the anchor of entry {written.seq:,}, which hvops wrote there"
             )
-        if not more and self._ledger.trouble:
-            raise RecordUnavailable(self._ledger.trouble)
+        if not more and trouble:
+            raise RecordUnavailable(trouble)
         if not more and not is_elsewhere(self._ledger.place, path):
             raise RecordUnavailable("on the same disk as the ledger, so a restored copy would include both")
         return more

@@ -14,23 +14,28 @@ import hmac
 import os
 import stat
 import threading
-from collections.abc import Iterator
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
+from itertools import islice
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from bot.errors import LedgerError
-from bot.ledger.patience import NoAnswer, PatientThread
+from bot.ledger.patience import NoAnswer, PatientThread, call_once
 from bot.ledger_place import Database, Place
 
 WAIT_SECONDS = 5.0  # for a line to be written: it is where others keep it, who may be away
+OPEN_SECONDS = 60.0  # for the file to be opened and looked at before the bot begins
+_TOGETHER = 30  # lines in one write: fewer bytes than a pipe takes at once
 _TAIL = 4096  # bytes: more than a line, so the last line is whole
 _RECENT = 32_768  # bytes
 _DIGITS = 16  # of the number of an entry
 
 
+T = TypeVar("T")
 Origin = Literal["ours", "forged", "foreign"]
 SEAL_BYTES = 16  # of the HMAC: nobody guesses 128 bits
 _SEALS = b"hvops: seals of anchors"  # the key of the seals is derived, so that no seal is ever a mac of an entry
@@ -90,18 +95,19 @@ class Anchors:
     """The anchor file. Opened once and only ever appended to, on a thread that may stand still: nobody else does.
 
     Attributes:
-        trouble: why the last anchor could not be written, or "". The entry itself stands: it is in the ledger.
         written: the newest anchor that was, by this process; None before the first.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, monotonic: Callable[[], float] = time.monotonic) -> None:
         """Open for appending. Raises LedgerError where the file cannot be made."""
         self.path = path
-        self.trouble = ""
         self.written: Anchor | None = None
+        self._monotonic = monotonic
         self._thread = PatientThread("anchors")
         self._telling = threading.Lock()
-        self._ended = 0  # the newest that was written, or could not be
+        self._trouble = ""
+        self._waiting: deque[tuple[Anchor, float]] = deque()  # each with when it was to be written
+        self._is_writing = False
         try:
             # made with its mode, whatever the umask: who else could read it would learn when something happens
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
@@ -114,32 +120,62 @@ class Anchors:
             self._file.close()
             raise _cannot_be_written(path, error) from error
 
-    def write(self, anchor: Anchor) -> None:
-        """Append one line; where that takes longer than anybody waits, it and those that follow are written later."""
-        try:
-            self._thread.wait(self._thread.submit(partial(self._append, anchor)), WAIT_SECONDS)
-        except NoAnswer as error:
-            with self._telling:  # it may come to its end just now, and what it says then is the newer word
-                if self._ended < anchor.seq:
-                    self.trouble = f"{self.path}: the anchor of entry {anchor.seq} is not written yet: {error}"
-
-    def _append(self, anchor: Anchor) -> None:
-        """Append one line, in one write, so that two processes do not mix theirs.
-
-        Others can append a line without an end, which would swallow ours: then it is written again, on a line of its own.
-        """
-        line = f"{anchor}\n".encode()
-        try:
-            if self._file.write(line) != len(line) or not self._begins_a_line(len(line)):
-                self._file.write(b"\n" + line)
-            self._tell(anchor, "")
-        except (OSError, ValueError) as error:
-            self._tell(anchor, f"{self.path}: the anchor of entry {anchor.seq} was not written: {error}")
-
-    def _tell(self, anchor: Anchor, trouble: str) -> None:
+    @property
+    def trouble(self) -> str:
+        """Why the last anchor is not written, or "". The entry itself stands: it is in the ledger."""
         with self._telling:
-            self.trouble, self._ended = trouble, anchor.seq
-            self.written = self.written if trouble else anchor
+            if self._waiting and self._monotonic() - self._waiting[0][1] >= WAIT_SECONDS:
+                return self._is_late(self._waiting[0][0], f"no answer in {WAIT_SECONDS:.0f} s")
+            return self._trouble
+
+    def _is_late(self, anchor: Anchor, why: str) -> str:
+        return f"{self.path}: the anchor of entry {anchor.seq} is not written yet: {why}"
+
+    def write(self, anchor: Anchor) -> None:
+        """Have one line appended soon, behind those before it. Waits for nothing: a share may take its time, or be away."""
+        with self._telling:
+            self._waiting.append((anchor, self._monotonic()))
+            is_writing, self._is_writing = self._is_writing, True
+        if not is_writing:
+            self._thread.submit(self._write_waiting)
+
+    def settle(self) -> str:
+        """Wait until what was to be written by now is, for a while at most. Returns why the last of it is not, or ""."""
+        try:
+            self._thread.call(_nothing, WAIT_SECONDS)
+        except NoAnswer as error:
+            with self._telling:
+                if self._waiting:
+                    return self._is_late(self._waiting[0][0], str(error))
+        return self.trouble
+
+    def _write_waiting(self) -> None:
+        """Append what waits: a share that is slow for each write gets many lines with one."""
+        while True:
+            with self._telling:
+                anchors = [anchor for anchor, _ in islice(self._waiting, _TOGETHER)]
+                self._is_writing = bool(anchors)
+                if not anchors:
+                    return
+            trouble = self._append(anchors)
+            with self._telling:
+                for _ in anchors:
+                    self._waiting.popleft()
+                self._trouble = trouble
+                self.written = self.written if trouble else anchors[-1]
+
+    def _append(self, anchors: Sequence[Anchor]) -> str:
+        """Append lines, in one write, so that two processes do not mix theirs. Returns why they were not, or "".
+
+        Others can append a line without an end, which would swallow ours: then they are written again, on lines of their own.
+        """
+        lines = "".join(f"{anchor}\n" for anchor in anchors).encode()
+        try:
+            if self._file.write(lines) != len(lines) or not self._begins_a_line(len(lines)):
+                self._file.write(b"\n" + lines)
+        except (OSError, ValueError) as error:
+            return f"{self.path}: the anchor of entry {anchors[-1].seq} was not written: {error}"
+        return ""
 
     def close(self) -> None:
         """Close the file, once all is written; one that does not answer is left alone."""
@@ -159,6 +195,22 @@ class Anchors:
             self._file.seek(-1, os.SEEK_END)
             if self._file.read(1) != b"\n":
                 self._file.write(b"\n")
+
+
+def _nothing() -> None:
+    pass
+
+
+def patiently(path: Path, work: Callable[[], T], seconds: float | None = None) -> T:
+    """Do something with an anchor file on a thread of its own, before anything depends on it: its share may be away.
+
+    Raises:
+        LedgerError: it took longer than that, or as the work does.
+    """
+    try:
+        return call_once("anchor file", work, OPEN_SECONDS if seconds is None else seconds)
+    except NoAnswer as error:
+        raise LedgerError(f"{path}: {error} from the anchor file. Check the share that it is on.") from None
 
 
 def _cannot_be_written(path: Path, error: OSError) -> LedgerError:

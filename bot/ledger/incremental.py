@@ -7,10 +7,11 @@ at, and when, is said with it.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import partial
 from pathlib import Path
 
 from bot.errors import LedgerError
@@ -24,6 +25,7 @@ from bot.ledger_place import Place
 SHORT = 20_000  # entries: a ledger that short is walked whole each time, in a tenth of a second
 AT_ONCE = 200_000  # entries of one look: about a second; the rest is left to the next ones, and that is said
 WHOLE_AGAIN = timedelta(hours=1)
+SLOW_SECONDS = 0.5  # of an anchor file that no look waits for the next time
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,9 @@ class IncrementalVerifier:
         self._seal = AnchorSeal(key)
         self._one_at_a_time = threading.Lock()
         self._asking = PatientThread("newest anchor")
+        self._read: tuple[float, Future[tuple[Anchor | None, float]]] | None = None  # since when, and what it comes to
+        self._is_slow = False  # the last time that it was read
+        self._known: Anchor | None = None
         self._last: ChainStatus | None = None
         self._head = Anchor(0, FIRST)
 
@@ -106,11 +111,24 @@ class IncrementalVerifier:
             return self._last
 
     def _newest_anchor(self) -> Anchor | None:
-        """None also where the file does not answer. Raises LedgerError."""
+        """None also where the file does not answer; of one that is slow, what it said last. Raises LedgerError."""
+        if self._read is None:
+            self._read = time.monotonic(), self._asking.submit(self._timed)
+        since, reading = self._read
         try:
-            return self._asking.call(partial(newest, self._anchor_file, self._seal), WAIT_SECONDS)
+            found, took = self._asking.wait(reading, 0.0 if self._is_slow else WAIT_SECONDS)
         except NoAnswer:
-            return None
+            self._is_slow = True
+            return self._known if time.monotonic() - since < WAIT_SECONDS else None
+        except LedgerError:
+            self._read = None
+            raise
+        self._read, self._known, self._is_slow = None, found, took > SLOW_SECONDS
+        return found
+
+    def _timed(self) -> tuple[Anchor | None, float]:
+        began = time.monotonic()
+        return newest(self._anchor_file, self._seal), time.monotonic() - began
 
     def since(self, seq: int) -> None:
         """Prove the chain from an entry to the newest one. Raises LedgerError that names the first that does not hold."""

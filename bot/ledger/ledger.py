@@ -10,12 +10,13 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from bot.api.queries import DoneChanges
 from bot.errors import LedgerError, TicketError, UnreadableEntry
-from bot.ledger.anchors import Anchor, Anchors, AnchorSeal, beyond, length_of, newest
+from bot.ledger.anchors import Anchor, Anchors, AnchorSeal, beyond, length_of, newest, patiently
 from bot.ledger.changes import change_row
 from bot.ledger.entries import Done, EntryData, Moved, parse
 from bot.ledger.envelope import Entry, EntryDraft, decode, encode, entry_mac, ledger_id, to_timestamp
@@ -35,6 +36,7 @@ from bot.redaction import Redactor
 ANSWER_SECONDS = 8.0  # for a database to say a word to what everybody waits for; more than it waits for a lock itself
 UNKNOWN_SECONDS = 15.0  # how long to ask what became of a commit whose answer never came
 _AGAIN_SECONDS = 0.2
+_WHOLE_FILE_SECONDS = 600.0  # for all of an anchor file, before a bot begins: others can write much there
 
 
 class _IsThere(Exception):
@@ -77,7 +79,7 @@ class Ledger(Reader):
             LedgerError: it cannot be opened, the key is missing or wrong, anchors know more than the ledger, another
                 account could have put these files there, or the ledger goes on in another store.
         """
-        check_places(place, key_file, anchor_file)
+        patiently(anchor_file, partial(check_places, place, key_file, anchor_file))
         self.place, self.key_file, self.anchor_file = place, key_file, anchor_file
         self._mask, self._clock, self._monotonic = mask or Redactor(), clock, monotonic
         self._seen = 0  # the highest number this process has seen; the ledger can only be longer
@@ -90,7 +92,7 @@ class Ledger(Reader):
         self._was_moved = was_moved
         self._owes_a_stop = False  # somebody stopped everything, and that could not be written down
         self._latest = datetime.min.replace(tzinfo=UTC), 0.0  # of the entries that this process has seen; since when
-        known = newest(anchor_file)
+        known = patiently(anchor_file, partial(newest, anchor_file))
         with ExitStack() as failing:
             self.shared = open_locks(
                 place
@@ -102,7 +104,7 @@ class Ledger(Reader):
             self._key = self._store.key = self._open_key(known)
             self.seal = AnchorSeal(self._key)
             self._check_head()
-            self._anchors = Anchors(anchor_file)
+            self._anchors = patiently(anchor_file, partial(Anchors, anchor_file, monotonic))
             failing.callback(self._anchors.close)
             self._watch = IncrementalVerifier(place, self._key, anchor_file, clock)
             super().__init__(place)
@@ -171,7 +173,8 @@ class Ledger(Reader):
         except CommitUnknown as unknown:
             entries = self._find_or_append(drafts, unknown, there)
         self._know_the_ledger()
-        with self._order:  # after the commit: an anchor never knows more than the disk
+        # After the commit: an anchor never knows more than the disk. Nobody waits for it to be written.
+        with self._order:
             self._seen = max(self._seen, entries[-1].seq)
             self._anchors.write(self.seal.sign(entries[-1].seq, entries[-1].mac))
         if self.shared is not None:
@@ -409,6 +412,7 @@ class Ledger(Reader):
 
     def verify(self, anchor_file: Path | None = None) -> Verification:
         """Prove the whole ledger, on a connection of its own, while others append."""
+        self.settle_anchors()
         return verify(self.place, self._key, anchor_file or self.anchor_file)
 
     def check_recent(self) -> ChainStatus:
@@ -475,6 +479,10 @@ class Ledger(Reader):
     def trouble(self) -> str:
         """Why the last anchor was not written, or ""."""
         return self._anchors.trouble
+
+    def settle_anchors(self) -> str:
+        """Wait until the anchors of what was appended by now are written, for a while at most. Returns why not, or ""."""
+        return self._anchors.settle()
 
     @property
     def written(self) -> Anchor | None:
@@ -611,8 +619,8 @@ class Ledger(Reader):
             return make_key(self.key_file)
 
     def _check_head(self) -> None:
-        length = length_of(self.anchor_file)  # before the entries: these are on the disk before their anchor is
-        known = newest(self.anchor_file, self.seal)
+        # before the entries: these are on the disk before their anchor is
+        length, known = patiently(self.anchor_file, self._read_anchors)
         with self._store.transaction():
             head = self._sound_head()
             self._seen = decode(head[0], head[2]).seq if head else 0
@@ -632,8 +640,12 @@ class Ledger(Reader):
                 )
             self._refuse_a_new_beginning(known, self._seen)
         if length is not None:  # where more than the last lines has to be read, nobody waits for it in a transaction
-            self._refuse_a_new_beginning(beyond(self.anchor_file, self.seal, self._seen, length), self._seen)
+            whole = partial(beyond, self.anchor_file, self.seal, self._seen, length)
+            self._refuse_a_new_beginning(patiently(self.anchor_file, whole, _WHOLE_FILE_SECONDS), self._seen)
             self.anchors_read = length
+
+    def _read_anchors(self) -> tuple[int | None, Anchor | None]:
+        return length_of(self.anchor_file), newest(self.anchor_file, self.seal)
 
     def _know_the_ledger(self) -> None:
         """Its id, once there is an entry to say it. Raises LedgerError where that entry was altered."""

@@ -7,6 +7,7 @@ before it has gone on.
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -21,6 +22,27 @@ class NoAnswer(OSError):
     """It takes longer than anybody waits."""
 
 
+def call_once(name: str, work: Callable[[], T], seconds: float) -> T:
+    """What one thing comes to, done on a thread that ends with it. Raises NoAnswer after so long, and leaves it standing."""
+    future: Future[T] = Future()
+    threading.Thread(target=_finish, args=(future, work), name=name, daemon=True).start()
+    try:
+        return future.result(seconds)
+    except TimeoutError:
+        if future.done():
+            return future.result()
+        raise NoAnswer(f"no answer in {seconds:.0f} s") from None
+
+
+def _finish(future: Future[T], work: Callable[[], T]) -> None:
+    try:
+        done = work()
+    except BaseException as error:  # noqa: BLE001 - whoever waits hears of it
+        future.set_exception(error)
+    else:
+        future.set_result(done)
+
+
 class PatientThread:
     """Does one thing after the other, on a thread that there is while there is something to do. Safe between threads.
 
@@ -33,6 +55,7 @@ class PatientThread:
         self._work: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
         self._changing = threading.Condition()
         self._is_running = False
+        self._now: Future[Any] | None = None
         self._stuck: Future[Any] | None = None
 
     def submit(self, work: Callable[[], T]) -> Future[T]:
@@ -53,15 +76,32 @@ class PatientThread:
         except TimeoutError:
             if future.done():
                 return future.result()  # in this very moment; or that is its own error
-            if not self._stands_still():
-                self._stuck = future
-            raise NoAnswer(f"no answer in {seconds:.0f} s") from None
+            raise self._no_answer(future, seconds) from None
 
     def call(self, work: Callable[[], T], seconds: float) -> T:
         """Do it, and wait so long. Raises NoAnswer; where something stands still already it is not begun."""
         if self._stands_still():
             raise NoAnswer("it has not answered since it was last asked")
         return self.wait(self.submit(work), seconds)
+
+    async def ask(self, work: Callable[[], T], seconds: float) -> T:
+        """The same for one who waits on a loop: no other thread stands there meanwhile. Raises NoAnswer."""
+        if self._stands_still():
+            raise NoAnswer("it has not answered since it was last asked")
+        future = self.submit(work)
+        told = asyncio.wrap_future(future)
+        try:
+            if not (await asyncio.wait((told,), timeout=seconds))[0]:
+                raise self._no_answer(future, seconds)
+            return await told
+        finally:
+            future.cancel()  # what nobody waits for any more is not begun
+            told.cancel()
+
+    def _no_answer(self, future: Future[Any], seconds: float) -> NoAnswer:
+        if not self._stands_still():
+            self._stuck = self._now or future
+        return NoAnswer(f"no answer in {seconds:.0f} s")
 
     def _stands_still(self) -> bool:
         stuck = self._stuck
@@ -74,7 +114,8 @@ class PatientThread:
                     self._is_running = False
                     return
                 work, future = self._work.popleft()
-            try:
-                future.set_result(work())
-            except BaseException as error:  # noqa: BLE001 - whoever waits hears of it
-                future.set_exception(error)
+            if not future.set_running_or_notify_cancel():
+                continue
+            self._now = future
+            _finish(future, work)
+            self._now = None

@@ -52,10 +52,12 @@ def plain(monkeypatch):
 
 
 def asked(ledger, times=1):
-    return [
+    made = [
         ledger.append("T0/U1", entry_data("asked", {"line": "/check-writers prod", "target": "prod"}))
         for _ in range(times)
     ]
+    ledger.settle_anchors()
+    return made
 
 
 def cut(folder, last, name="ledger.db"):

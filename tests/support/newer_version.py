@@ -33,6 +33,7 @@ def add_field(ledger: Ledger, entry: Entry, name: str = "novel", value: Any = 1)
 
 
 def _rewrite(ledger: Ledger, change: Callable[[int, dict[str, Any]], dict[str, Any]]) -> None:
+    ledger.settle_anchors()
     key, previous, anchors = read_key(ledger.key_file), FIRST, []
     database = sqlite3.connect(ledger.path)
     for name in TRIGGERS:

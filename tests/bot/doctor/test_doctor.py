@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 
 import pytest
 
@@ -10,6 +11,7 @@ from bot.config.settings import load
 from bot.doctor import examine
 from bot.doctor.check import Status, fail, merge_checks, ok, summary, warn
 from bot.doctor.local import _scopes, check_local
+from bot.ledger import Ledger
 from bot.slack.manifest import BOT_SCOPES
 
 
@@ -103,6 +105,33 @@ def test_readable_secrets_a_broken_ledger_and_nobody_with_a_role_are_named(pract
     assert found["permissions"].do.startswith("chmod 600")
     assert found["roles"].status is Status.FAIL
     assert found["ledger"].status is Status.FAIL
+
+
+def test_an_anchor_file_that_does_not_answer_ends_no_examination(practice, tmp_path, monkeypatch):
+    """On a share whose server is away: what depends on it says so, and the rest is looked at."""
+    back = threading.Event()
+    away = lambda *_: back.wait(30)  # noqa: E731
+    monkeypatch.setattr("bot.ledger.anchors.OPEN_SECONDS", 0.05)
+    monkeypatch.setattr("bot.doctor.local._PROOF_SECONDS", 0.05)
+    monkeypatch.setattr("bot.doctor.local.is_elsewhere", away)
+    monkeypatch.setattr("bot.doctor.local.verify", away)
+    monkeypatch.setattr("bot.doctor.local.permission_warnings", away)
+    for name in ("path", "key_file", "anchor_file"):
+        monkeypatch.setenv(f"HVOPS_LEDGER__{name.upper()}", str(tmp_path / name))
+    settings = load(practice.settings_path)
+    with Ledger(settings.ledger.place, settings.ledger.key_file, settings.ledger.anchor_file):
+        pass
+    try:
+        found = {check.what: check for check in check_local(settings)}
+    finally:
+        back.set()
+    assert found["ledger"].status is Status.FAIL
+    assert "no answer in 0 s from the anchor file" in found["ledger"].says
+    assert (found["external records"].status, "from the anchor file" in found["external records"].says) == (
+        Status.WARN,
+        True,
+    )
+    assert "no answer in 0 s from the anchor file" in found["permissions"].says
 
 
 def test_the_summary_counts_and_names_what_does_not_work():

@@ -7,6 +7,7 @@ import re
 import shutil
 import sqlite3
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -62,6 +63,8 @@ async def machine(tmp_path, world, clock):
 
     def copied(name="copy", **options):
         (tmp_path / name).mkdir()
+        for one in made:
+            one.ledger.settle_anchors()
         source, copy = sqlite3.connect(tmp_path / "first/ledger.db"), sqlite3.connect(tmp_path / name / "ledger.db")
         source.backup(copy)
         source.close()
@@ -213,11 +216,65 @@ async def test_an_anchor_file_that_does_not_answer_holds_up_no_run_that_another_
         back.set()
 
 
+async def test_an_anchor_file_that_does_not_answer_takes_no_thread_that_others_wait_for(machine, channel, monkeypatch):
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+    back, asked = threading.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+    monkeypatch.setattr(
+        "bot.executor.external_records.newest",
+        lambda *_: loop.call_soon_threadsafe(asked.set) and back.wait(30) and None,
+    )
+    outside = machine(outside=channel).parts.outside
+    asking = asyncio.create_task(outside._ask_file())
+    try:
+        async with asyncio.timeout(20):
+            await asked.wait()
+            assert await asyncio.to_thread(lambda: "read") == "read"
+    finally:
+        back.set()
+    with pytest.raises(RecordUnavailable, match="no anchor of this ledger"):
+        await asking
+
+
+async def test_a_start_waits_for_the_anchor_that_is_not_written_and_says_so(machine, world, monkeypatch):
+    """On a share that is away for writes: entries are written down all the same."""
+    monkeypatch.setattr("bot.executor.external_records.is_elsewhere", lambda _ledger, _file: True)
+    monkeypatch.setattr("bot.ledger.anchors.WAIT_SECONDS", 0.05)
+    back = threading.Event()
+    bench = machine(outside=scripted.NOBODY)
+    world.silent.add("no-logs")
+    ticket = await bench.approved()
+    assert bench.ledger.settle_anchors() == ""
+    file = bench.ledger._anchors._file
+
+    class Away:
+        def write(self, lines):
+            back.wait(30)
+            return file.write(lines)
+
+        def __getattr__(self, name):
+            return getattr(file, name)
+
+    bench.ledger._anchors._file = Away()
+    try:
+        asked = bench.ledger.append("T1/U1", entry_data("asked"))
+        await bench.runs()
+        assert (world.order, bench.kinds(ticket)[-1]) == ([], "approved")
+        assert f"the anchor of entry {asked.seq} is not written yet: no answer in" in said(bench)[0]
+    finally:
+        back.set()
+    bench.ledger._anchors._thread.submit(lambda: None).result(30)
+    bench.clock.forward(minutes=1)
+    await bench.runs()
+    assert world.order == RESET
+
+
 async def test_an_anchor_file_on_another_disk_is_asked_and_is_enough(machine, world, channel, monkeypatch):
     monkeypatch.setattr("bot.executor.external_records.is_elsewhere", lambda _ledger, _file: True)
     bench = machine(outside=scripted.NOBODY)
     world.silent.add("no-logs")
     ticket = await bench.approved()
+    bench.ledger.settle_anchors()
     kept = bench.ledger.anchor_file.read_text()
     bench.ledger.anchor_file.write_text(kept + f"{bench.ledger.seal.sign(900, b'm' * 32)}\n")
     await bench.runs()
@@ -556,6 +613,7 @@ def cut_off(ledger, seq):
 
 def append_old(ledger, seq, lines=400):
     """Put anchors of before that entry behind all others again: what somebody can who may only append."""
+    ledger.settle_anchors()
     old = ledger.anchor_file.read_text().splitlines()[: seq - 1][-lines:]
     with ledger.anchor_file.open("a") as file:
         file.write("".join(f"{line}\n" for line in old))
@@ -575,6 +633,7 @@ async def test_a_stop_of_a_second_process_that_was_cut_off_again_ends_the_group(
 
     def stopped_and_cut_off():
         seq = second.decisions.stop_changes(scripted.APPROVER, "wait").seq
+        second.ledger.settle_anchors()
         cut_off(bench.ledger, seq)
         if buried:
             append_old(bench.ledger, seq)
@@ -592,10 +651,12 @@ async def test_no_bot_begins_on_a_ledger_whose_end_was_cut_off_whatever_was_appe
     for _ in range(300):
         bench.ledger.append("T1/U9", entry_data("asked", {"line": "/x"}))
     ticket = await bench.approved()
+    bench.ledger.settle_anchors()
     if how == "swallowed":
         with bench.ledger.anchor_file.open("a") as file:
             file.write("x")  # a line without an end, right before that of hvops
     seq = bench.decisions.withdraw(bench.press(scripted.OPERATOR, ticket)).seq
+    bench.ledger.settle_anchors()
     assert [one.seq for one in anchors_in(bench.ledger.anchor_file)][-1] == seq
     await bench.close()
     cut_off(bench.ledger, seq)
@@ -609,6 +670,7 @@ async def test_an_anchor_file_that_lost_what_hvops_wrote_there_is_no_answer(mach
     bench = machine(outside=scripted.NOBODY)
     world.silent.add("no-logs")
     ticket = await bench.approved()
+    bench.ledger.settle_anchors()
     kept = bench.ledger.anchor_file.read_text()
     bench.ledger.anchor_file.write_text(kept.splitlines()[0] + "\n")
     await bench.runs()

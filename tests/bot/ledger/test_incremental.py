@@ -27,6 +27,7 @@ def edit(ledger, sql):
 def ten(ledger):
     for _ in range(10):
         ledger.append("os:ops1", entry_data("asked", {"line": "/check-writers prod"}))
+    ledger.settle_anchors()
     return ledger
 
 

@@ -380,6 +380,7 @@ def test_a_line_of_anchors_that_never_ends_is_read_in_pieces(opened, tmp_path):
     """Whoever may append to the file on its share can write one of gigabytes."""
     ledger, path = opened(), tmp_path / "anchors.txt"
     asked(ledger)
+    ledger.settle_anchors()
     first = path.read_bytes()
     path.write_bytes(first + b"1" * 20_000_000)
     tracemalloc.start()
@@ -396,6 +397,7 @@ def test_what_follows_an_endless_line_is_an_anchor_again_and_its_end_is_none(ope
     ledger, path = opened(), tmp_path / "anchors.txt"
     for _ in range(2):
         asked(ledger)
+    ledger.settle_anchors()
     first, second = path.read_bytes().splitlines(keepends=True)
     for length in (4097 - len(first), 4096, 9_000):
         path.write_bytes(b"1" * length + first + second)

@@ -375,7 +375,7 @@ def test_anchors_survive_a_torn_line_and_an_unwritable_moment(opened, tmp_path):
     assert ledger.verify().anchors == 2
     ledger._anchors._file.close()
     assert ledger.append("U1", entry_data("asked")).seq == 3
-    assert "anchor of entry 3 was not written" in ledger.trouble
+    assert "anchor of entry 3 was not written" in ledger.settle_anchors()
 
 
 def test_anchors_that_cannot_be_written_at_all_are_named_at_the_start(tmp_path):
