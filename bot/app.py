@@ -42,6 +42,7 @@ from bot.slack.socket import SocketConnections
 from bot.slack.tickets.change_service import Changes
 from bot.slack.tickets.stop_notices import StopNotices
 from bot.slack.tickets.ticket_messages import TicketMessages
+from bot.transport.name_lookup import Loop
 
 log = structlog.get_logger()
 
@@ -60,7 +61,8 @@ def run(settings: Settings) -> None:
     """
     give_memory_back()
     gc.freeze()  # what is loaded by now stays: a collection need not look at it, and holds every thread meanwhile
-    asyncio.run(_until_signal(settings))
+    with asyncio.Runner(loop_factory=Loop) as runner:
+        runner.run(_until_signal(settings))
 
 
 def give_memory_back() -> None:

@@ -50,6 +50,7 @@ from bot.redaction import SESSION_TOKENS, Redactor
 from bot.services import connections_to
 from bot.transport.allowlist.web_probe import PROBES
 from bot.transport.client import QueryResult
+from bot.transport.name_lookup import Loop
 from bot.transport.permitted import why_not_sent
 from bot.transport.sites.database import QueueAway, QueueRefuses
 from bot.transport.sites.inbox import Inbox, NotOurs, Task, Unread
@@ -550,7 +551,8 @@ def hold_no_more_than_needed(settings: Settings) -> None:
 
 def run(settings: Settings, site: str) -> None:
     """Be the worker of a site until SIGTERM or SIGINT. Raises SettingsError."""
-    asyncio.run(_until_signal(settings, site))
+    with asyncio.Runner(loop_factory=Loop) as runner:
+        runner.run(_until_signal(settings, site))
 
 
 async def _until_signal(settings: Settings, site: str) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from aiohttp import WSMessage
+from aiohttp import ClientSession, WSMessage
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.adapter.socket_mode.async_internals import send_async_response
 from slack_bolt.async_app import AsyncApp
@@ -27,6 +27,7 @@ from slack_sdk.socket_mode.response import SocketModeResponse
 
 from bot.errors import HvopsError
 from bot.slack.outbound.api_errors import Retry, classify_error, make_client
+from bot.slack.outbound.bounded_client import connector
 from bot.slack.outbound.remedies import remedy
 
 log = structlog.get_logger()
@@ -81,6 +82,8 @@ class Connection(AsyncSocketModeHandler):
         self.heard: float | None = None
         self.lost: float | None = clock()  # since when it is not connected; None while it is
         self.may = clock()  # from when on Slack lets it connect
+        self.client.aiohttp_client_session.detach()  # the SDK's own, which would look names up on everybody's threads
+        self.client.aiohttp_client_session = ClientSession(connector=connector())
         self.client.issue_new_wss_url = self._address  # type: ignore[method-assign] # the SDK waits too, and tells nobody
         self.client.on_message_listeners.append(self._note)
         self.client.message_listeners.append(self._acknowledge_without_payload)

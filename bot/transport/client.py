@@ -302,7 +302,6 @@ class TargetClient:
             job.abort()
         self._kept.close()
         self._databases.close()
-        self._prober.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _way(self, name: str, profile: Profile) -> Route:

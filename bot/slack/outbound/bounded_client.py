@@ -1,24 +1,31 @@
-"""Clients of Slack's whose replies are bounded: bytes, values, nesting, and nothing compressed.
+"""Clients of Slack's whose replies are bounded: bytes, values, nesting, and nothing compressed; and where they look up its names.
 
 The SDK reads any reply whole, unpacks it, and makes JSON of it. What answers in Slack's place, or a proxy between, could
-fill the bot's memory by a small one.
+fill the bot's memory by a small one. Slack's names are looked up on threads of their own: while a name server is silent about
+them, hosts are asked, and the ledger is read, as ever.
 """
 
 from __future__ import annotations
 
+import asyncio
 import copy
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
+from weakref import WeakKeyDictionary
 
 import aiohttp
+from aiohttp.resolver import ThreadedResolver
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.slack.outbound.slack_time import slack_time
 from bot.transport.bounds import TooMuch, parse_json
+from bot.transport.name_lookup import NameLookup
 
 MAX_REPLY = 8 * 2**20  # bytes: the largest honest one, 200 messages of an audit channel, has less than one million
 _PLAIN = {"Accept-Encoding": "identity"}
+_NAMES = 8  # that are looked up at a time: slack.com, where files go, where sockets are; by many calls each
+_lookups: WeakKeyDictionary[asyncio.AbstractEventLoop, NameLookup] = WeakKeyDictionary()
 
 
 class BoundedReply(aiohttp.ClientResponse):
@@ -56,9 +63,16 @@ async def bounded_session(seconds: int) -> AsyncIterator[aiohttp.ClientSession]:
     """A session for one call, as the SDK makes one, whose replies are bounded."""
     total = aiohttp.ClientTimeout(total=seconds)
     async with aiohttp.ClientSession(
-        timeout=total, headers=_PLAIN, response_class=BoundedReply, auto_decompress=False
+        connector=connector(), timeout=total, headers=_PLAIN, response_class=BoundedReply, auto_decompress=False
     ) as session:
         yield session
+
+
+def connector() -> aiohttp.TCPConnector:
+    """A way to Slack whose names are looked up apart from all others, with all other ways to Slack on this loop."""
+    loop = asyncio.get_running_loop()
+    names = _lookups.setdefault(loop, NameLookup(_NAMES))
+    return aiohttp.TCPConnector(resolver=ThreadedResolver(cast("asyncio.AbstractEventLoop", names)))
 
 
 class BoundedWebClient(AsyncWebClient):

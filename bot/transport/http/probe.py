@@ -20,11 +20,8 @@ import socket
 import ssl
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from functools import partial
 from types import MappingProxyType
-from typing import Any
 
 import h11
 from cryptography import x509
@@ -48,6 +45,7 @@ from bot.errors import (
 from bot.transport.allowlist.web_probe import PROBES, ProbeRequest, connect_port
 from bot.transport.connection_reasons import chain, why_no_name, why_no_tls
 from bot.transport.http.client import without_long_handshakes
+from bot.transport.name_lookup import NameLookup, ResolverBusy
 from bot.transport.turns import Slots
 
 MAX_HEAD = (
@@ -77,8 +75,7 @@ class Prober:
         self._hosts = {key: read_place(place) for key, place in web.hosts.items()}
         self._silence = silence
         self._slots = Slots(_AT_ONCE)
-        self._looking_up = Slots(_RESOLVERS)
-        self._resolvers = ThreadPoolExecutor(_RESOLVERS, thread_name_prefix="resolve")
+        self._names = NameLookup(_RESOLVERS)
 
     async def answer(self, question: RunReader, seconds: float) -> tuple[Rows, str]:
         """Ask. The one row, and the head as it came, without what its addresses may hold.
@@ -125,10 +122,6 @@ class Prober:
         finally:
             self._slots.release(who)
 
-    def close(self) -> None:
-        """Let go of the threads that look up names."""
-        self._resolvers.shutdown(wait=False, cancel_futures=True)
-
     async def place(self, on: str, request: ProbeRequest, within: float) -> tuple[str, int, tuple[str, ...], bool]:
         """Where to connect: address, port, all addresses of the name, and whether the inventory says so itself.
 
@@ -159,22 +152,12 @@ class Prober:
             raise PolicyViolation(on, f"{says} {address}, and {why}.", _NOT_LISTED if "none of" in why else "")
 
     async def _resolve(self, on: str, name: str, port: int, within: float) -> tuple[Address, ...]:
-        """All addresses of a name, in the resolver's order. Once: what is checked is what is connected to.
-
-        Nothing ends a look-up but the resolver itself, so its place is free when its thread is, not when the caller has left.
-        """
-        ends = time.monotonic() + within
+        """All addresses of a name, in the resolver's order. Once: what is checked is what is connected to."""
         try:
-            who = await self._looking_up.acquire(ends)
-        except TimeoutError:
+            told = await self._names.find(name, port, time.monotonic() + within, type=socket.SOCK_STREAM)
+        except ResolverBusy:
             says = f"its name was not looked up: for {within:.0f} s, the resolver was busy with names asked for before."
             raise TargetTimeout(on, says, "Try again in a moment.") from None
-        look = partial(socket.getaddrinfo, name, port, type=socket.SOCK_STREAM)
-        looking = asyncio.get_running_loop().run_in_executor(self._resolvers, look)
-        looking.add_done_callback(partial(self._looked_up, who))
-        try:
-            async with asyncio.timeout_at(ends):
-                told = await asyncio.shield(looking)
         except TimeoutError:
             raise TargetTimeout(
                 on, f"the resolver did not answer in {within:.0f} s, so nothing is known of its name."
@@ -186,11 +169,6 @@ class Prober:
         if not found:
             raise ConnectionFailed(on, "DNS has no address for its name.")
         return tuple(dict.fromkeys(found))
-
-    def _looked_up(self, who: str, done: asyncio.Future[Any]) -> None:
-        self._looking_up.release(who)
-        if not done.cancelled():
-            done.exception()  # looked at: the caller may have left, and nobody else would
 
 
 class _Attempt:

@@ -86,10 +86,7 @@ async def serving(says=OK, tls=None):
 async def ask(port, *, web=None, on=ADDRESS, what="http get", silence=0.4, seconds=SECONDS, **params):
     """The row and the evidence."""
     prober = Prober(web or Web(networks=(ADDRESS,)), silence)
-    try:
-        rows, raw = await prober.answer(RunReader(on, what, make_params(port=port, **params)), seconds)
-    finally:
-        prober.close()
+    rows, raw = await prober.answer(RunReader(on, what, make_params(port=port, **params)), seconds)
     return rows[0], raw
 
 
@@ -623,7 +620,6 @@ async def test_slow_names_of_one_person_leave_the_resolver_to_others(monkeypatch
                 assert await ask_for("www.corp.example", "U2", server.port)  # those hang for far longer than its time
     finally:
         go_on.set()
-        prober.close()
 
 
 async def test_a_place_at_the_resolver_is_free_again_when_its_thread_ends(monkeypatch):
@@ -641,21 +637,17 @@ async def test_a_place_at_the_resolver_is_free_again_when_its_thread_ends(monkey
             go_on.set()
             async with serving() as server:
                 async with asyncio.timeout(5):
-                    while prober._looking_up._held:  # noqa: ASYNC110 - a thread tells nobody here
+                    while prober._names._places._held:  # noqa: ASYNC110 - a thread tells nobody here
                         await asyncio.sleep(0.01)
                 assert await prober.answer(RunReader("www.corp.example", "http get", make_params(port=server.port)), 2)
     finally:
         go_on.set()
-        prober.close()
 
 
 async def connected(port, *, web=None, on=ADDRESS, **params):
     """A connection alone."""
     prober = Prober(web or Web(networks=(ADDRESS,)), 0.4)
-    try:
-        return await prober.connect(RunReader(on, ANSWERS, make_params(port=port, **params)), SECONDS)
-    finally:
-        prober.close()
+    return await prober.connect(RunReader(on, ANSWERS, make_params(port=port, **params)), SECONDS)
 
 
 async def test_a_connection_alone_sends_nothing():
