@@ -19,13 +19,13 @@ from bot.errors import LedgerError, TicketError, UnreadableEntry
 from bot.ledger.anchors import Anchor, Anchors, AnchorSeal, beyond, length_of, newest, patiently
 from bot.ledger.changes import change_row
 from bot.ledger.entries import Done, EntryData, Moved, parse
-from bot.ledger.envelope import Entry, EntryDraft, decode, encode, entry_mac, ledger_id, to_timestamp
+from bot.ledger.envelope import FIRST, Entry, EntryDraft, decode, encode, entry_mac, ledger_id, to_timestamp
 from bot.ledger.incremental import BrokenChain, ChainStatus, IncrementalVerifier, walk
 from bot.ledger.key import check_places, make_key, read_key, seal
 from bot.ledger.places import open_locks, open_store
-from bot.ledger.proved import SWITCHES, ProvedState, RefusedTransition
+from bot.ledger.proved import SWITCHES, ProvedState, RefusedTransition, seal_over
 from bot.ledger.queries import Reader, TicketRow, samples_since
-from bot.ledger.store import VERIFY, CommitUnknown, Store, StoreName, StoreRefuses, previous_of
+from bot.ledger.store import PAGE, VERIFY, CommitUnknown, Store, StoreName, StoreRefuses, previous_of
 from bot.ledger.story_cache import StoryCache
 from bot.ledger.ticket_state import MAY_NAME_A_TICKET, OPEN, TICKETED, Ticket, TicketState
 from bot.ledger.ticket_table import Derived
@@ -37,6 +37,7 @@ ANSWER_SECONDS = 8.0  # for a database to say a word to what everybody waits for
 UNKNOWN_SECONDS = 15.0  # how long to ask what became of a commit whose answer never came
 _AGAIN_SECONDS = 0.2
 _WHOLE_FILE_SECONDS = 600.0  # for all of an anchor file, before a bot begins: others can write much there
+_FRESH_SECONDS = 1.0  # that a proof is old, and others may have written much since
 
 
 class _IsThere(Exception):
@@ -86,6 +87,7 @@ class Ledger(Reader):
         self._order = threading.Lock()
         self._proving = threading.Lock()  # taken before the snapshot, so that what is proved is never newer than that
         self._state = ProvedState()
+        self._followed = float("-inf")  # when what is new was proved last
         self._stories = StoryCache()
         self._refused = ""  # what the file did not take although the rules allow it
         self.anchors_read = 0  # bytes of the anchor file that were looked at when it was opened
@@ -168,6 +170,8 @@ class Ledger(Reader):
     def _append(
         self, drafts: Sequence[EntryDraft], there: Callable[[], Entry | None] = lambda: None
     ) -> tuple[Entry, ...]:
+        if self._wanted_from(drafts) is not None:
+            self._catch_up()
         try:
             entries = self._append_once(drafts, there)
         except CommitUnknown as unknown:
@@ -180,6 +184,12 @@ class Ledger(Reader):
         if self.shared is not None:
             self.shared.ring()
         return tuple(entries)
+
+    def _catch_up(self) -> None:
+        """Prove what others wrote meanwhile, where nobody waits for it: within the transaction only what is new is proved."""
+        with suppress(LedgerError):
+            if time.monotonic() - self._followed > _FRESH_SECONDS and self._reader.length() > self._state.head.seq:
+                self.prove()
 
     def _append_once(self, drafts: Sequence[EntryDraft], there: Callable[[], Entry | None]) -> list[Entry]:
         entries: list[Entry] = []
@@ -293,16 +303,53 @@ class Ledger(Reader):
     def story(self, ticket: str) -> list[Entry]:
         """All entries of a ticket, proved, oldest first. Raises LedgerError where the file lists others than there are."""
         with self._proved() as state:
-            listed = self._reader.macs_of_ticket(ticket, 0)
-            state.check_story(ticket, (mac for _, mac in listed))
+            head, seal = state.head.seq, state.seal_of(ticket)
+        # The rest when nobody waits for the proof any more, as whoever appends does, with the lock of all writers: anybody can
+        # press the buttons of a ticket ten thousand times. What stands up to that entry stays as it is.
+        with self._explained():
+            listed = self._listing(ticket, head, seal)
             known = self._stories.known(ticket, listed)
-            rows = self._reader.rows_of_ticket(ticket, known[-1].seq if known else 0)
+            rows = self._rows(ticket, known[-1].seq if known else 0, head)
             if [bytes(row[-1]) for row in rows] != [mac for _, mac in listed[len(known) :]]:
                 raise LedgerError(f"the file does not have the entries of {ticket} as they were written")
-        # Decoded when nobody waits for the proof any more: there may be many.
-        entries = [*known, *map(self._reader.entry_from, rows)]
+            entries = [*known, *map(self._reader.entry_from, rows)]
         self._stories.keep(ticket, entries)
         return entries
+
+    def _listing(
+        self, ticket: str, head: int, wanted: bytes, after: int = 0, seal: bytes = FIRST
+    ) -> list[tuple[int, bytes]]:
+        """Number and mac of the entries of a ticket behind one and up to another, a page at a time: nobody waits for more.
+
+        Args:
+            ticket: the ticket.
+            head: the newest entry that was proved when `wanted` was.
+            wanted: the seal over all of them.
+            after: where to begin.
+            seal: the seal there.
+
+        Raises:
+            LedgerError: the file lists other ones.
+        """
+        found: list[tuple[int, bytes]] = []
+        while page := self._reader.macs_of_ticket(ticket, after, PAGE):
+            found += [one for one in page if one[0] <= head]
+            after = page[-1][0]
+            if len(page) < PAGE or after >= head:
+                break
+        if seal_over((mac for _, mac in found), seal) != wanted:
+            raise LedgerError(f"the file does not list the entries of {ticket} as they are")
+        return found
+
+    def _rows(self, ticket: str, after: int, head: int) -> list[tuple[Any, ...]]:
+        """The rows of the entries of a ticket behind one and up to another, likewise."""
+        found: list[tuple[Any, ...]] = []
+        while page := self._reader.rows_of_ticket(ticket, after, PAGE):
+            found += [row for row in page if row[0] <= head]
+            after = page[-1][0]
+            if len(page) < PAGE or after >= head:
+                break
+        return found
 
     def moves(self, ticket: str, after: int = 0) -> list[Entry]:
         """The entries that move a ticket, proved, oldest first, and none of what only speaks about it.
@@ -333,10 +380,20 @@ class Ledger(Reader):
     def _moves_of(self, ticket: str) -> tuple[Anchor, ...]:
         """The entries that move an open ticket, after a look whether the file lists what names it as it is; else ()."""
         with self._proved() as state:
-            moves = state.moves_of(ticket)
-            if moves:
-                state.check_listing(ticket, lambda last: self._reader.macs_of_ticket(ticket, last))
-            return moves
+            moves, head, wanted = state.moves_of(ticket), state.head.seq, state.seal_of(ticket)
+            last, seal = state.listing_of(ticket)
+        if not moves:
+            return ()
+        try:
+            with self._explained():
+                found = self._listing(ticket, head, wanted, last, seal)
+        except LedgerError:
+            with self._proving:
+                self._state.forget_listing(ticket)
+            raise
+        with self._proving:
+            self._state.note_listing(ticket, found[-1][0] if found else last, wanted)
+        return moves
 
     def _entry_at(self, ticket: str, move: Anchor) -> Entry:
         """A proved entry, by its number and mac. Raises LedgerError where the file has another one there."""
@@ -367,15 +424,16 @@ class Ledger(Reader):
         is proved, or the file lists or has other entries of a ticket than there are.
         """
         since = to_timestamp(datetime.fromisoformat(question.since)) if question.since else ""
-        found = []
+        ended = []
         with self._proved() as state:
+            head = state.head.seq
             for ticket in state.ended_tickets(question.command, question.endings, since):
-                listed = self._reader.macs_of_ticket(ticket, 0)
-                state.check_story(ticket, (mac for _, mac in listed))
                 undone_by = next((one for one in state.undos_of(ticket) if state.end_of(one) == Done.kind), "")
-                found.append((ticket, listed, undone_by))
-        if not found:
+                ended.append((ticket, state.seal_of(ticket), undone_by))
+        if not ended:
             return []
+        with self._explained():
+            found = [(ticket, self._listing(ticket, head, seal), undone_by) for ticket, seal, undone_by in ended]
         with self._beside() as (store, _):
             told = (change_row(question, _as_listed(store, one, listed), undone_by) for one, listed, undone_by in found)
             return [row for row in told if row is not None]
@@ -543,6 +601,7 @@ class Ledger(Reader):
         store.check_definitions()
         for seq, body, mac in walk(store, self._key, self._state.head):
             self._state.take(seq, body, mac)
+        self._followed = time.monotonic()
         if self._state.head.seq < seen:
             raise LedgerError(f"entries {self._state.head.seq + 1} to {seen} have vanished")
 

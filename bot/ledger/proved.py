@@ -14,7 +14,7 @@ import hashlib
 import re
 import sys
 from collections import ChainMap
-from collections.abc import Callable, Collection, Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -98,6 +98,7 @@ class KnownTicket:
 
 _UNKNOWN = KnownTicket()
 _BEGINNING = Anchor(0, FIRST)
+_NOTHING_LISTED = (0, FIRST)
 
 
 @dataclass(slots=True)
@@ -290,28 +291,22 @@ class ProvedState:
         """Number and mac of the entries that move a ticket, oldest first; () for one that has ended, or that is not there."""
         return self._known(ticket).moves
 
-    def check_story(self, ticket: str, macs: Iterable[bytes]) -> None:
-        """These are the macs of all entries that name the ticket, in their order, and of no other. Raises LedgerError."""
-        self._check_seal(ticket, macs, FIRST)
+    def seal_of(self, ticket: str) -> bytes:
+        """What `seal_over` makes of the macs of all entries that name a ticket, in their order, and of no other."""
+        return self._known(ticket).seal
 
-    def check_listing(self, ticket: str, listed: Callable[[int], Sequence[tuple[int, bytes]]]) -> None:
-        """The same, of an open ticket: each entry is looked at once. Raises LedgerError.
+    def listing_of(self, ticket: str) -> tuple[int, bytes]:
+        """Up to which entry the listing of an open ticket was looked at, and the seal there."""
+        return self._listed.get(ticket, _NOTHING_LISTED)
 
-        Args:
-            ticket: its number.
-            listed: the numbers and macs of its entries behind one, in their order.
-        """
-        last, seal = self._listed.pop(ticket, (0, FIRST))
-        found = listed(last)
-        seal = self._check_seal(ticket, (mac for _, mac in found), seal)
-        self._listed[ticket] = found[-1][0] if found else last, seal
+    def note_listing(self, ticket: str, last: int, seal: bytes) -> None:
+        """The listing of a ticket was looked at up to there; of one that has ended that is not kept."""
+        if self.moves_of(ticket):
+            self._listed[ticket] = last, seal
 
-    def _check_seal(self, ticket: str, macs: Iterable[bytes], seal: bytes) -> bytes:
-        for mac in macs:
-            seal = _sealed(seal, mac)
-        if seal != self._known(ticket).seal:
-            raise LedgerError(f"the file does not list the entries of {ticket} as they are")
-        return seal
+    def forget_listing(self, ticket: str) -> None:
+        """What was looked at is not as it was: all of it is looked at the next time."""
+        self._listed.pop(ticket, None)
 
     def check_listed(self, states: Collection[str], rows: Sequence[tuple[str, str, str]], *, all_of_them: bool) -> None:
         """Rows of the ticket table (id, state, ending) say what the entries say. Raises LedgerError."""
@@ -468,6 +463,13 @@ def _readable(entry: Entry) -> Entry:
         why = f"Entry {entry.seq} cannot be read by this version of hvops: it follows newer rules ({rules})."
         raise UnreadableEntry(why, entry.seq)
     return entry
+
+
+def seal_over(macs: Iterable[bytes], seal: bytes = FIRST) -> bytes:
+    """A seal that goes on from another one over these macs, in their order."""
+    for mac in macs:
+        seal = _sealed(seal, mac)
+    return seal
 
 
 def _sealed(seal: bytes, mac: bytes) -> bytes:

@@ -294,15 +294,15 @@ class Store(ABC):
         found = self.rows(f"SELECT {self._columns} FROM entry{self.dialect.unindexed} WHERE seq = ?", (seq,))  # noqa: S608 - ours
         return found[0] if found else None
 
-    def macs_of_ticket(self, ticket: str, after: int) -> list[tuple[int, bytes]]:
-        """Number and mac of the entries of a ticket behind one, oldest first, as the index has them."""
-        found = self.rows("SELECT seq, mac FROM entry WHERE ticket = ? AND seq > ? ORDER BY seq", (ticket, after))
-        return [(int(seq), bytes(mac)) for seq, mac in found]
+    def macs_of_ticket(self, ticket: str, after: int, most: int = -1) -> list[tuple[int, bytes]]:
+        """Number and mac of the next entries of a ticket behind one, oldest first, as the index has them."""
+        asked = "SELECT seq, mac FROM entry WHERE ticket = ? AND seq > ? ORDER BY seq LIMIT ?"
+        return [(int(seq), bytes(mac)) for seq, mac in self.rows(asked, (ticket, after, self.dialect.limit(most)))]
 
-    def rows_of_ticket(self, ticket: str, after: int = 0) -> list[tuple[Any, ...]]:
-        """The rows of the entries of a ticket behind one, as `entry_from` takes them, oldest first, as the index has them."""
-        asked = f"SELECT {self._columns} FROM entry WHERE ticket = ? AND seq > ? ORDER BY seq"  # noqa: S608 - our columns
-        return self.rows(asked, (ticket, after))
+    def rows_of_ticket(self, ticket: str, after: int = 0, most: int = -1) -> list[tuple[Any, ...]]:
+        """The rows of the next entries of a ticket behind one, as `entry_from` takes them, oldest first, as the index has them."""
+        asked = f"SELECT {self._columns} FROM entry WHERE ticket = ? AND seq > ? ORDER BY seq LIMIT ?"  # noqa: S608 - ours
+        return self.rows(asked, (ticket, after, self.dialect.limit(most)))
 
     def of_ticket(self, ticket: str) -> list[Entry]:
         """All entries of a ticket, oldest first, as the index has them."""

@@ -184,25 +184,44 @@ class ProposalService:
         draft = self._draft(request, made, _origin(request, asking))
         if not once:
             return Proposed(self._ledger.append_together(draft)[0])
-        entry, is_new = self._ledger.append_unless(partial(self._asked_before, made, request.person.id), draft)
+        known: dict[str, Entry] = {}
+        self._asked_before(
+            made, request.person.id, known
+        )  # read here, where nobody waits: all writers do for the next look
+        entry, is_new = self._ledger.append_unless(partial(self._asked_before, made, request.person.id, known), draft)
         if not is_new:
             self._write_repetition(request, asking, entry)
         return Proposed(entry, is_new=is_new)
 
-    def _asked_before(self, made: PlannedChange, requester: str = "") -> Entry | None:
+    def _asked_before(
+        self, made: PlannedChange, requester: str = "", known: dict[str, Entry] | None = None
+    ) -> Entry | None:
         """The proposal of the very same plan that waits for its decision; of anybody, where somebody else than they decides.
 
         What its requester confirms waits for nobody but them, so it is no answer to another one.
+
+        Args:
+            made: the plan.
+            requester: for whom.
+            known: proposals by ticket, as they were read before; those that are read are put there. Nothing else of a ticket is:
+                anybody can press its buttons ten thousand times.
         """
+        known = {} if known is None else known
         now, decision = to_timestamp(self._clock()), made.decision(self._policy)
         requester = requester if decision == "confirm" else ""
         for one in self._ledger.listed((TicketState.PROPOSED,), limit=-1, newest_first=False):
             if one.line != made.line or requester not in ("", one.requester):
                 continue
             with contextlib.suppress(UnreadableEntry):  # the list is only a list: what counts is what the entries say
-                ticket, first = self._ledger.ticket(one.id), self._ledger.story(one.id)[0]
+                ticket = self._ledger.ticket(one.id)
+                if ticket is None or ticket.state is not TicketState.PROPOSED:
+                    continue
+                first = known.get(one.id) or self._ledger.proposal(one.id)
+                if first is None:
+                    continue
+                known[one.id] = first
                 proposal = proposal_from(first)
-                is_open = ticket is not None and ticket.state is TicketState.PROPOSED and now <= proposal.open_until
+                is_open = now <= proposal.open_until
                 is_same = (proposal.made.digest, proposal.policy) == (
                     made.digest,
                     decision,

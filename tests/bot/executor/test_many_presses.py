@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from contextlib import contextmanager
 from functools import partial
 
 import pytest
 from entry_samples import entry_data
 from kill_shapes import soak
-from scripted_world import command
+from scripted_world import OPERATOR, command
 
+from bot.dispatch.pipeline import Request
 from bot.errors import LedgerError
 from bot.executor.run import Run
 from bot.ledger import EntryDraft, store
@@ -53,6 +55,51 @@ async def test_a_run_reads_what_moved_its_ticket_and_no_press(bench, read):
     assert bench.last(other).kind == "done"
     assert bench.ledger.moves(other) == [one for one in bench.ledger.story(other) if one.kind != "clicked"]
     assert len(bench.ledger.moves(other)) == moved
+
+
+@pytest.fixture
+def under_the_lock(bench, monkeypatch):
+    """The numbers of the entries of which anything is read while every other writer waits."""
+    inside, seen, transaction, decode = [], [], bench.ledger._store.transaction, store.decode
+
+    @contextmanager
+    def held(*begin):
+        with transaction(*begin):
+            inside.append(1)
+            try:
+                yield
+            finally:
+                inside.pop()
+
+    def told(read):
+        def reads(*asked):
+            found = read(*asked)
+            seen.extend(row[0] for row in found if inside)
+            return found
+
+        return reads
+
+    def decoded(body, mac):
+        found = decode(body, mac)
+        seen.extend([found.seq] if inside else [])
+        return found
+
+    monkeypatch.setattr(bench.ledger._store, "transaction", held)
+    for name in ("macs_of_ticket", "rows_of_ticket"):
+        monkeypatch.setattr(bench.ledger._reader, name, told(getattr(bench.ledger._reader, name)))
+    monkeypatch.setattr(store, "decode", decoded)
+    return seen
+
+
+async def test_who_asks_for_the_same_again_lets_no_writer_wait_for_the_presses_of_what_is_open(bench, under_the_lock):
+    """Ten thousand presses of one open ticket were read with the lock of all writers, each time."""
+    request = Request(OPERATOR, "/reset hv03", "slack", "C0OPS")
+    first = await bench.proposals.propose(request, once=True)
+    pressed(bench, first.ticket, MANY)
+    under_the_lock.clear()
+    again = await bench.proposals.propose(request, once=True)
+    assert (again.is_new, again.ticket) == (False, first.ticket)
+    assert len(under_the_lock) < 20
 
 
 async def test_a_row_of_another_copy_is_no_move_of_a_ticket(bench, monkeypatch):

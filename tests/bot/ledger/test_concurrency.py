@@ -14,7 +14,7 @@ import sqlite_utils
 from entry_samples import entry_data, entry_data_of
 
 from bot.errors import AlreadyDecided, SwitchUnchanged
-from bot.ledger import Ledger
+from bot.ledger import EntryDraft, Ledger
 from bot.ledger import ledger as of_ledger
 from bot.ledger.anchors import Anchor
 from bot.ledger.sqlite_store import SqliteStore
@@ -22,7 +22,7 @@ from bot.ledger.sqlite_store import SqliteStore
 CHILD = """
 import os, sys
 from pathlib import Path
-from bot.ledger import Ledger
+from bot.ledger import EntryDraft, Ledger
 from bot.ledger.entries import Asked
 from bot.ledger_place import Database
 folder, name, count = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
@@ -68,6 +68,83 @@ def test_nobody_waits_to_decide_while_much_is_read(ledger, monkeypatch, reads, w
         finally:
             may_end.set()
         assert reading.result(30) == found
+
+
+READ = {
+    "its story": ("rows_of_ticket", lambda ledger, ticket: ledger.story(ticket)),
+    "what its story lists": ("macs_of_ticket", lambda ledger, ticket: ledger.story(ticket)),
+    "what its moves are among": ("macs_of_ticket", lambda ledger, ticket: ledger.moves(ticket)),
+}
+
+
+@pytest.mark.parametrize(("reads", "work"), READ.values(), ids=READ)
+def test_nobody_waits_to_append_while_the_presses_of_a_ticket_are_read(ledger, clock, monkeypatch, reads, work):
+    """Whoever appends has the lock of all writers, of every process, when it looks at what is proved."""
+    proposal = {"digest": "d", "policy": "approval", "open_until": clock.later(30)}
+    ticket, other = (ledger.append("U0", entry_data("proposed", proposal)).ticket for _ in range(2))
+    press = entry_data("clicked", {"button": "t-look", "answer": ticket, "place": "C0OPS", "deliveries": []})
+    ledger.append_together(*[EntryDraft("U9", press, ticket) for _ in range(50)])
+    under_way, may_end, read = threading.Event(), threading.Event(), getattr(ledger._reader, reads)
+
+    def held(*asked):
+        under_way.set()
+        may_end.wait(30)
+        return read(*asked)
+
+    monkeypatch.setattr(ledger._reader, reads, held)
+    with ThreadPoolExecutor(2) as pool:
+        reading = pool.submit(work, ledger, ticket)
+        try:
+            assert under_way.wait(30)
+            approved = entry_data("approved", {"by": "U1", "start_by": clock.later(5)})
+            assert pool.submit(ledger.append, "U1", approved, other).result(10).ticket == other
+            late = pool.submit(ledger.append, "U9", press, ticket).result(10)  # what comes meanwhile is not among them
+        finally:
+            may_end.set()
+        assert late.seq not in [one.seq for one in reading.result(30)]
+    assert late in ledger.story(ticket)
+
+
+def test_a_ticket_of_many_presses_is_read_a_page_at_a_time(ledger, clock, monkeypatch):
+    """Nobody else reads from the ledger meanwhile; so many rows at a time is how long they wait."""
+    monkeypatch.setattr(of_ledger, "PAGE", 7)
+    proposal = {"digest": "d", "policy": "approval", "open_until": clock.later(30)}
+    ticket = ledger.append("U0", entry_data("proposed", proposal)).ticket
+    press = entry_data("clicked", {"button": "t-look", "answer": ticket, "place": "C0OPS", "deliveries": []})
+    ledger.append_together(*[EntryDraft("U9", press, ticket) for _ in range(27)])
+    told, rows = [], ledger._reader.rows
+
+    def counted(sql, parameters=()):
+        found = rows(sql, parameters)
+        told.append(len(found))
+        return found
+
+    monkeypatch.setattr(ledger._reader, "rows", counted)
+    assert len(ledger.story(ticket)) == 28
+    assert [one.kind for one in ledger.moves(ticket)] == ["proposed"]
+    assert told.count(7) >= 8
+    assert 28 not in told
+
+
+def test_what_another_process_wrote_is_proved_before_the_lock_of_all_writers_is_taken(opened, clock, monkeypatch):
+    monkeypatch.setattr(of_ledger, "_FRESH_SECONDS", -1.0)
+    first, second = opened(), opened()
+    proposal = {"digest": "d", "policy": "approval", "open_until": clock.later(30)}
+    ticket = first.append("U0", entry_data("proposed", proposal)).ticket
+    second.prove()
+    press = entry_data("clicked", {"button": "t-look", "answer": ticket, "place": "C0OPS", "deliveries": []})
+    first.append_together(*[EntryDraft("U9", press, ticket) for _ in range(50)])
+    walked, walk = [], of_ledger.walk
+
+    def counted(store, *rest):
+        for row in walk(store, *rest):
+            walked.append(store is second._store)
+            yield row
+
+    monkeypatch.setattr(of_ledger, "walk", counted)
+    second.append("U1", entry_data("approved", {"by": "U1", "start_by": clock.later(5)}), ticket)
+    assert walked.count(True) <= 1, "with the lock"
+    assert walked.count(False) >= 50, "before it"
 
 
 def test_threads_share_one_ledger(ledger):
