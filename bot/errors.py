@@ -4,6 +4,7 @@
       UsageError                 they typed something else than the command takes
       PermissionDenied           closed door: says who may; RolesUnknown: nobody can say now who holds which role
       TooManyQuestions           of one person at a time; this one was not asked
+      TooManyWindows             of one person in a minute; this one was not opened
       TicketError                NoSuchTicket, NoPlan, Expired (and DeadlinePassed), AlreadyDecided, MovedOn, ChangesStopped,
                                  SwitchUnchanged, Locked, Unanswered, PlanNotShown, WrongReadBack
       TargetError(target)        ConnectionFailed, AuthenticationFailed (and LoginNotChecked), TargetTimeout,
@@ -70,6 +71,10 @@ class PermissionDenied(HvopsError):
 
 class TooManyQuestions(HvopsError):
     """One person has too many questions in progress; this one was not run."""
+
+
+class TooManyWindows(HvopsError):
+    """One person has opened, or turned the pages of, too many windows in a minute: Slack grants so many to all together."""
 
 
 class RolesUnknown(PermissionDenied):

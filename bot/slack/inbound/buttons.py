@@ -16,7 +16,7 @@ from bot.dispatch.authorization import require_role
 from bot.dispatch.command_line import EntryPoint, read_typed
 from bot.dispatch.pipeline import AnsweredRequest, Request
 from bot.dispatch.turns import Turns
-from bot.errors import HvopsError, PermissionDenied, Refusal, TicketError, TooManyQuestions, UsageError
+from bot.errors import HvopsError, PermissionDenied, Refusal, TicketError, TooManyQuestions, TooManyWindows, UsageError
 from bot.ledger import Entry
 from bot.ledger.entries import AnswerShown, Refused
 from bot.slack.inbound.audit_buttons import ReviewClicks
@@ -30,7 +30,7 @@ from bot.slack.render import blocks, errors
 from bot.slack.render.command_modal import Form, checking_view
 from bot.slack.render.evidence import error_view, evidence_file, evidence_view, loading_view
 from bot.slack.render.report import csv_file, shared_message, thread_messages
-from bot.slack.render.ticket_buttons import OPEN, REASONED, TICKET_VERBS
+from bot.slack.render.ticket_buttons import OPEN, REASONED, STORY_ALL, STORY_PAGE, TICKET_VERBS
 from bot.slack.tickets.message_table import opened_at
 
 log = structlog.get_logger()
@@ -39,6 +39,7 @@ SUBMIT = "submit"  # the verb of a window that was sent off
 _DIRECT = "D"  # how the ids of direct conversations begin [doc]
 # Those that hold a whole answer, with megabytes of evidence, until Slack has taken it: a few of one person at a time.
 _HEAVY = frozenset({blocks.SHOW, blocks.EVIDENCE_FILE, blocks.SHARE, blocks.CSV})
+_TURNS_A_PAGE = frozenset({blocks.EVIDENCE_PAGE, STORY_PAGE, STORY_ALL})  # of a window that is open
 _OPENED = 2  # answers of one person that are read at a time to ask what a button of theirs asks
 
 
@@ -121,6 +122,8 @@ class Clicks:
         async with contextlib.AsyncExitStack() as turn:
             if click.verb in _HEAVY:
                 await self._take_turn(click, turn)
+            if click.verb in _TURNS_A_PAGE and not self._desk.pages.take(click.who.id):
+                raise await self._too_many(click, "turned many pages")
             await verb(click)
 
     async def _take_turn(self, click: Click, turn: contextlib.AsyncExitStack, turns: Turns | None = None) -> None:
@@ -191,10 +194,11 @@ class Clicks:
             return
         line, window = read_typed(typed, EntryPoint.BUTTON), None
         command = self._desk.parts.registry.get(line.name)
-        if not click.where.channel and command is not None and line.builtin is None and click.trigger:
+        wants_window = not click.where.channel and command is not None and line.builtin is None and click.trigger
+        if wants_window and command is not None and self._desk.windows.take(click.who.id):
             with contextlib.suppress(HvopsError):  # Slack came too late for a window: the answer comes directly
                 waiting = checking_view(command, line.text, self._desk.parts.seconds)
-                window, reply = Window(await self._open(click, waiting), command, {}), None
+                window, reply = Window(await self._opened(click, waiting), command, {}), None
         await self._desk.handle_line(
             click.who, click.where, line, "button", click.seq, fresh=click.fresh, window=window, reply=reply
         )
@@ -289,7 +293,23 @@ class Clicks:
             raise _translated(error) from error
 
     async def _open(self, click: Click, view: View) -> str:
-        """Open a modal. Returns its id. Raises UsageError where Slack came too late for it."""
+        """Open a modal. Returns its id.
+
+        Raises:
+            TooManyWindows: they have opened many: nobody else may go without one for that.
+            UsageError: Slack came too late for it.
+        """
+        if not self._desk.windows.take(click.who.id):
+            raise await self._too_many(click, "opened many windows")
+        return await self._opened(click, view)
+
+    async def _too_many(self, click: Click, did: str) -> TooManyWindows:
+        """What is said of a press that is one too many; it stands in the ledger."""
+        error = TooManyWindows(f"You have {did} in the last minute. Try again in a moment.")
+        await self._refuse(click, str(error), error.refused_as)
+        return error
+
+    async def _opened(self, click: Click, view: View) -> str:
         try:
             answer = await self._desk.parts.client.views_open(trigger_id=click.trigger, view=view)
         except Exception as error:

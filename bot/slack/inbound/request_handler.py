@@ -34,6 +34,7 @@ from bot.ledger.entries import Answered, AnswerShown, Asked, EntryData, Refused
 from bot.slack.inbound.audit_command import AuditCommand
 from bot.slack.inbound.builtin_commands import SWITCHES, Origin, open_tickets, stop_for, switch, unchanged
 from bot.slack.inbound.freshness import Freshness
+from bot.slack.inbound.person_rate import PersonRate
 from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent, classify_error
 from bot.slack.outbound.blockkit_fitting import weaker_view
 from bot.slack.outbound.message import Block, Message, View
@@ -62,6 +63,8 @@ log = structlog.get_logger()
 BOT = "bot"  # the actor of entries that nobody asked for
 _LAST = 10
 _MENU_SECONDS = 1.0  # until somebody who opens a menu is shown it, empty where nothing is known of them
+_WINDOWS, _WINDOW_SECONDS = 6, 6.0  # of one person at once, and until the next
+_PAGES, _PAGE_SECONDS = 20, 2.0  # of windows, likewise
 _AT_ONCE = 4  # short reads and writes of the ledger; it takes one write at a time
 
 T = TypeVar("T")
@@ -131,6 +134,9 @@ class RequestHandler:
         self._running: set[asyncio.Task[None]] = set()
         self._homes: dict[str, bool] = {}  # whose is being drawn, and whether they opened it again meanwhile
         self._threads = ThreadPoolExecutor(_AT_ONCE, "acknowledge")
+        # Slack opens a hundred windows a minute, and changes as many, for all people together: a trigger is worth nothing later
+        self.windows = PersonRate(_WINDOWS, _WINDOW_SECONDS)
+        self.pages = PersonRate(_PAGES, _PAGE_SECONDS)
         self._menus = ThreadPoolExecutor(1, "menus")  # whoever holds down a key holds up menus alone
 
     def start(self, work: Coroutine[Any, Any, None]) -> None:
@@ -528,7 +534,7 @@ class RequestHandler:
                 except SwitchUnchanged as same:
                     await reply.result(await unchanged(changes, same))
                     return
-                if await self._has_opened(stop_view(reply.where.channel), trigger):
+                if await self._has_opened(stop_view(reply.where.channel), trigger, person.id):
                     return  # the window asks why, and is the answer
             message = await switch(changes, line, person, origin)
         elif person.highest_role is Role.NOBODY:
@@ -539,8 +545,10 @@ class RequestHandler:
             message = help_renderer.help_message(help_for(person, self.parts.registry))
         await reply.result(message)
 
-    async def _has_opened(self, view: View, trigger: str) -> bool:
-        """Whether a window is open. Slack may be too slow for one: whoever typed is then asked in a sentence."""
+    async def _has_opened(self, view: View, trigger: str, who: str) -> bool:
+        """Whether a window is open. Slack may be too slow for one, or they had many: they are then asked in a sentence."""
+        if not self.windows.take(who):
+            return False
         try:
             await self.parts.client.views_open(trigger_id=trigger, view=view)
         except Exception as error:  # noqa: BLE001 - foreign errors; the sentence says what to type instead

@@ -10,6 +10,7 @@ from entry_samples import entry_data
 from bot.executor import scheduler
 from bot.ledger import Ledger
 from bot.ledger.entries import Clicked, Stopped
+from bot.slack.inbound.person_rate import PersonRate
 from lab.slack.model import Channel
 from lab.slack.plain_text import plain_text
 
@@ -186,6 +187,16 @@ async def test_where_no_window_opens_a_sentence_says_how_to_type_it(bench):
         await bench.until(lambda: len(bench.ledger.entries(kind="refused")) == 2)
         assert not bench.ledger.is_stopped()
         assert {one.fields["category"] for one in bench.ledger.entries(kind="refused")} == {"not understood"}
+
+
+async def test_who_opened_too_many_windows_is_asked_in_a_sentence_why_to_stop(bench):
+    async with bench.running() as bot:
+        bot.desk.windows = PersonRate(0, 60.0, lambda: 0.0)
+        await bench.operator.types("/hvops stop")
+        await bench.operator.sees("/hvops stop <why>")
+        assert bench.slack.calls("views.open") == []
+        await bench.operator.types("/hvops stop power work")
+        await bench.until(bench.ledger.is_stopped)
 
 
 async def killed_when_a_stop_was_taken(bench):

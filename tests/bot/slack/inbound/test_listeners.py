@@ -10,9 +10,13 @@ from slack_bolt.request.async_request import AsyncBoltRequest
 
 from bot.api.report import Remedy
 from bot.errors import LedgerError
+from bot.slack.inbound.person_rate import PersonRate
+from bot.slack.inbound.request_handler import SlackUser
+from bot.slack.inbound.ticket_buttons import Click
 from bot.slack.outbound import responder
 from bot.slack.outbound.message import Message
-from bot.slack.render.blocks import actions, button
+from bot.slack.outbound.responder import ReplyTarget
+from bot.slack.render.blocks import EVIDENCE_PAGE, actions, button
 from lab.slack.plain_text import plain_text
 
 
@@ -543,6 +547,45 @@ async def test_home_leaves_out_an_answer_of_a_newer_version(bench):
     newer_version.write(bench.ledger, "answered", {**answered.fields, "answer": "t", "novel": 1}, actor=answered.actor)
     await bench.operator.opens_home()
     await bench.operator.sees_home("/check-writers prod")
+
+
+async def test_windows_that_one_person_opens_on_and_on_leave_those_of_others(bench):
+    """Slack opens a hundred a minute for all people together, and a trigger lives three seconds."""
+    now = [0.0]
+    bench.desk.windows = PersonRate(3, 6.0, lambda: now[0])
+    await bench.operator.types("/check-writers prod")
+    answer = await bench.operator.sees("STUCK hv03")
+    for _ in range(10):
+        await bench.operator.clicks(answer, "Evidence")
+        await bench.idle()
+    await bench.operator.sees(
+        "You have opened many windows in the last minute. Try again in a moment.", after=answer.ts
+    )
+    opened = len(bench.slack.calls("views.open"))
+    refused = bench.entries("refused")
+    assert (opened, len(refused)) == (3, 7)
+    assert {one.data.click for one in refused} <= {one.seq for one in bench.entries("clicked")}
+    await bench.viewer.types("/check-writers prod")
+    theirs = await bench.viewer.sees("STUCK hv03")
+    await bench.viewer.clicks(theirs, "Evidence")
+    await bench.viewer.sees_view("SELECT")
+    now[0] = 6.0
+    await bench.operator.clicks(answer, "Evidence")
+    await bench.idle()
+    assert len(bench.slack.calls("views.open")) == opened + 2
+
+
+async def test_pages_that_one_person_turns_on_and_on_leave_those_of_others(bench):
+    """Slack changes a hundred windows a minute for all people together."""
+    bench.desk.pages = PersonRate(2, 6.0, lambda: 0.0)
+    who = SlackUser("T0PRACTICE", bench.operator.id)
+    for _ in range(5):
+        turned = Click(who, ReplyTarget(who.user), EVIDENCE_PAGE, "1", "gone", view="V1")
+        await bench.listener._clicks.dispatch(turned)
+    await bench.idle()
+    too_many = "You have turned many pages in the last minute. Try again in a moment."
+    assert [one.data.reason for one in bench.entries("refused")].count(too_many) == 3
+    assert len(bench.slack.calls("views.update")) <= 2
 
 
 @pytest.mark.parametrize("code", ["ratelimited", "internal_error", "service_unavailable"])
