@@ -75,6 +75,7 @@ _BUSY = "Try again in a moment."
 _MOST_HOSTS = 20_000  # hosts and guests of which it is remembered how they answered last
 _LATE = 0.25  # seconds that a thread gets to notice its own deadline
 GROUP = "slack user group"  # its members: {user, name, active}
+_WATCH = 0.5  # seconds after which it is looked what a host sends that has not answered yet
 _GRACE = 2.5  # seconds in which a thread past its deadline may still close what it opened
 
 
@@ -509,13 +510,19 @@ async def _until(
     future: asyncio.Future[tuple[T, str]], job: PooledCall[T], on: str, began: float, ends: float
 ) -> tuple[T, str]:
     """Wait, but no longer than the deadline: a thread may hang where no socket deadline reaches, as in DNS."""
-    seconds = max(0.0, ends - time.monotonic())
+    done: set[Any] = set()
     try:
-        done, _ = await asyncio.wait({future}, timeout=seconds + _LATE)
+        while not done and (left := ends + _LATE - time.monotonic()) > 0:
+            done, _ = await asyncio.wait({future}, timeout=min(left, _WATCH))
+            if not done and job.is_mostly_wrapping():
+                job.abort()
+                raise MalformedResponse(
+                    on, "it sends mostly TLS records that carry little or nothing, so it was given up."
+                )
     except asyncio.CancelledError:
         asyncio.get_running_loop().call_later(_GRACE, job.abort)
         raise
-    if not done:
+    if not done and not future.done():
         asyncio.get_running_loop().call_later(_GRACE, job.abort)
         raise TargetTimeout(on, TargetTimeout.after(ends - began))
     return future.result()

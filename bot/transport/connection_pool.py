@@ -166,6 +166,11 @@ class PooledCall(Generic[T]):
         if self._connection is not None:
             self._connection.abort()
 
+    def is_mostly_wrapping(self) -> bool:
+        """Whether its host sends much that carries nothing: no read returns, and a thread is busy with it. From any thread."""
+        connection = self._connection
+        return connection is not None and connection.is_mostly_wrapping()
+
     def _over(self, connection: Connection, deadline: Deadline) -> tuple[T, str]:
         self._connection = connection
         if self._is_aborted:

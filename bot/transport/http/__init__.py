@@ -5,4 +5,5 @@ commvault   CommVault's web service: login, tokens, and what its replies mean
 loadmaster  Kemp's LoadMaster: both versions of its interface, and what its replies mean
 metered     how much of what comes over a connection is an answer, and how much only wraps it
 probe       one HEAD or GET of a web server at a checked address: its head, never its body
+tls         TLS of which little is opened at a time, and none that is mostly wrapping
 """

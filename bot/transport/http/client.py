@@ -24,6 +24,7 @@ from bot.errors import ConnectionFailed, MalformedResponse, PolicyViolation, Tar
 from bot.transport import bounds
 from bot.transport.connection_reasons import chain, why_no_name, why_no_tls, why_no_trust
 from bot.transport.http.metered import Meter, Metered
+from bot.transport.http.tls import MostlyWrapping
 
 MAX_REPLY_BYTES = 2 * 2**20  # a page of a thousand jobs takes less than one; as text each may take four
 UNAUTHORIZED = 401
@@ -186,6 +187,8 @@ def from_exception(target: str, error: BaseException, section: str, seconds: flo
         return _no_connection(target, error, section)
     if isinstance(error, OSError):
         return ConnectionFailed(target, f"no connection can be made: {error.strerror or type(error).__name__}.")
+    if wrapping := next((cause for cause in chain(error) if isinstance(cause, MostlyWrapping)), None):
+        return MalformedResponse(target, f"its reply was given up: {wrapping}.")
     return MalformedResponse(target, f"its reply is malformed or too large ({type(error).__name__}).")
 
 

@@ -45,6 +45,7 @@ from bot.errors import (
 from bot.transport.allowlist.web_probe import PROBES, ProbeRequest, connect_port
 from bot.transport.connection_reasons import chain, why_no_name, why_no_tls
 from bot.transport.http.client import without_long_handshakes
+from bot.transport.http.tls import MostlyWrapping, TlsStream
 from bot.transport.name_lookup import NameLookup, ResolverBusy
 from bot.transport.turns import Slots
 
@@ -59,6 +60,7 @@ _RESOLVERS = (
     16  # names that are looked up at a time; a person gets half of them, and glibc gives up after half a minute
 )
 _PIECE = 4_096
+_MOST_PIECES = 2_000  # of a head: each wakes the loop
 _BEGINS = b"HTTP/1."
 _TOO_LONG = 431  # the status that h11 hints at for a head beyond its limit
 _MOST_NAMES, _LONGEST_NAME = 50, 255  # of a certificate
@@ -183,16 +185,15 @@ class _Attempt:
     async def run(self, prober: Prober) -> tuple[Rows, str]:
         """Raises TargetError."""
         place = address, port, _, _ = await prober.place(self.on, self.request, self._left())
-        async with self._connected(address, port) as (reader, writer):
-            own = writer.get_extra_info("sockname") or ("",)
-            outcome = writer.get_extra_info("ssl_object")
-            writer.write(self.request.head)
-            head = await self._head(reader)
-            version, encoded = _tls(outcome) if outcome is not None else ("", None)
+        async with self._connected(address, port) as stream:
+            await stream.write(self.request.head)
+            head = await self._head(stream)
+            own = stream.own_address
+            version, encoded = _tls(stream.tls.ssl_object) if stream.tls is not None else ("", None)
         # beside the loop: a certificate may have as many names as a handshake holds
         certificate = await asyncio.to_thread(_certificate, encoded) if encoded else None
-        row = _row(head, place, {"own_address": str(own[0]), "tls": version, "certificate": certificate})
-        return (row,), f"{self.request}\nsent from {own[0]} at {with_port(address, port)}\n\n{_shown(head)}"
+        row = _row(head, place, {"own_address": own, "tls": version, "certificate": certificate})
+        return (row,), f"{self.request}\nsent from {own} at {with_port(address, port)}\n\n{_shown(head)}"
 
     async def connect(self, prober: Prober) -> tuple[Rows, str]:
         """The connection alone. Raises TargetError."""
@@ -209,27 +210,29 @@ class _Attempt:
         return max(0.05, min(self._silence, self._ends - time.monotonic()))
 
     @asynccontextmanager
-    async def _connected(
-        self, address: str, port: int
-    ) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    async def _connected(self, address: str, port: int) -> AsyncIterator[_Stream]:
         """A connection to that very address, cut off afterwards, whatever is still on its way."""
         where = with_port(address, port)
         plain = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
         try:
             plain.setblocking(False)
             await self._connect(plain, address, port, where)
-            reader, writer = await self._stream(plain, where)
+            stream = _Stream(*await asyncio.open_connection(sock=plain, limit=_PIECE))
         except BaseException:
             plain.close()
             raise
         try:
-            yield reader, writer
+            if self.request.tls:
+                await self._seal(stream, where)
+            yield stream
+        except MostlyWrapping as error:
+            raise NotHttp(self.on, f"{where} was given up: {error}.") from None
         except OSError as error:
             raise ConnectionFailed(
                 self.on, f"{where} cuts the connection off before it answers: {_words(error)}."
             ) from None
         finally:
-            writer.transport.abort()
+            stream.writer.transport.abort()
 
     async def _connect(self, plain: socket.socket, address: str, port: int, where: str) -> None:
         within = self._left()
@@ -244,19 +247,17 @@ class _Attempt:
         except OSError as error:
             raise ConnectionFailed(self.on, f"there is no connection to {where}: {_words(error)}.") from None
 
-    async def _stream(self, plain: socket.socket, where: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """The connection as a stream, through TLS where that is asked for."""
-        if not self.request.tls:
-            return await asyncio.open_connection(sock=plain, limit=_PIECE)
+    async def _seal(self, stream: _Stream, where: str) -> None:
+        """Make TLS on it. Raises NoTls."""
         within = self._left()
         try:
-            async with asyncio.timeout(within):  # an empty name is none in the hello [doc: asyncio]
-                return await asyncio.open_connection(
-                    sock=plain, limit=_PIECE, ssl=_context(), server_hostname=self.request.server_name
-                )
+            async with asyncio.timeout(within):
+                await stream.seal(self.request.server_name)
         except TimeoutError:
             says = f"{where} takes the connection, but TLS was not made in {within:.0f} s."
             raise NoTls(self.on, says) from None
+        except MostlyWrapping as error:
+            raise NoTls(self.on, f"at {where}, TLS was given up: {error}.") from None
         except OSError as error:
             raise self._no_tls(where, error) from None
 
@@ -268,15 +269,18 @@ class _Attempt:
                 return NoTls(self.on, f"at {where}, {name}: {reason.says}", reason.do)
         return NoTls(self.on, f"{where} cuts the connection off during the TLS handshake, {name}: {_words(error)}.")
 
-    async def _head(self, reader: asyncio.StreamReader) -> h11.Response:
+    async def _head(self, stream: _Stream) -> h11.Response:
         """The head of the final answer. Interim ones (1xx) count against its length. Raises TargetError."""
         reading = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD)
         # h11 wants to know what was asked; it sends nothing, so a stand-in does. As for HEAD: no body follows for it.
         reading.send(h11.Request(method="HEAD", target="/", headers=[("Host", "none")]))
         reading.send(h11.EndOfMessage())
-        came, begins = 0, b""
+        came, pieces, begins = 0, 0, b""
         while came <= MAX_HEAD:
-            piece = await self._piece(reader, came)
+            piece = await self._piece(stream, came)
+            pieces += 1
+            if pieces > _MOST_PIECES:
+                raise HeadTooLong(self.on, f"the head of its answer comes in more than {_MOST_PIECES:,} pieces.")
             came += len(piece)
             begins = (begins + piece)[: len(_BEGINS)]
             if not _BEGINS.startswith(begins):
@@ -294,7 +298,7 @@ class _Attempt:
                 return event
         raise HeadTooLong(self.on, f"the head of its answer has no end within {MAX_HEAD:,} bytes.")
 
-    async def _piece(self, reader: asyncio.StreamReader, came: int) -> bytes:
+    async def _piece(self, stream: _Stream, came: int) -> bytes:
         """Some more bytes, at least one. Raises TargetTimeout, ConnectionFailed."""
         within = self._left()
         if time.monotonic() >= self._ends:
@@ -302,7 +306,7 @@ class _Attempt:
             raise TargetTimeout(self.on, says)
         try:
             async with asyncio.timeout(within):
-                piece = await reader.read(_PIECE)
+                piece = await stream.read()
         except TimeoutError:
             says = f"stopped after {came} bytes of its answer" if came else "took the request and did not answer"
             raise TargetTimeout(self.on, f"it {says} for {within:.0f} s.") from None
@@ -310,6 +314,34 @@ class _Attempt:
             says = f"after {came} bytes of a head" if came else "without an answer"
             raise ConnectionFailed(self.on, f"it closes the connection {says}.")
         return piece
+
+
+class _Stream:
+    """A connection, in clear or sealed."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.writer = writer
+        self.tls: TlsStream | None = None
+        self._reader = reader
+
+    @property
+    def own_address(self) -> str:
+        return str((self.writer.get_extra_info("sockname") or ("",))[0])
+
+    async def seal(self, server_name: str) -> None:
+        """Make TLS. An empty name is none in the hello. Raises OSError, MostlyWrapping."""
+        tls = TlsStream(_context(), server_name or None, self._reader.read, self._send)
+        await tls.handshake()
+        self.tls = tls
+
+    async def read(self) -> bytes:
+        return await (self._reader if self.tls is None else self.tls).read(_PIECE)
+
+    async def write(self, data: bytes) -> None:
+        await (self._send if self.tls is None else self.tls.write)(data)
+
+    async def _send(self, data: bytes) -> None:
+        self.writer.write(data)
 
 
 def is_probe(what: str) -> bool:

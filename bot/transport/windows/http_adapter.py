@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 import ssl
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -30,6 +31,9 @@ _LENGTH = re.compile("[0-9]{1,18}")
 LONGEST_REPLY = 5 * 2**18  # bytes; we ask for 150 KB at most, and XML takes fifty times its length in memory
 LONGEST_HEAD = 2**17  # characters of a reply's head; a ticket of Kerberos takes up to 64 KB [doc]
 _PIECE = 2**16  # bytes of a body that are read at a time
+_READS, _LEAST = 4_000, 32  # records in which replies may come, and the bytes that each further one has to bring
+_WRAPPING, _CARRIES = 2**20, 4  # bytes over TLS between two looks that may carry less than a quarter of their length
+_RECEIVED = slice(128, 136)  # of TCP_INFO: tcpi_bytes_received [src: linux/tcp.h]
 BOUND = ("ntlm", "kerberos")  # logins that belong to one TCP connection
 
 
@@ -45,6 +49,7 @@ class Adapter(HTTPAdapter):
         self.is_held = False  # whether all that follows goes to the machine that answered first, and to no other
         self._is_bound = way.credentials.transport in BOUND
         self._live: HTTPConnection | None = None
+        self._seen = (0, 0)  # bytes that came over TLS until the last look, and what they carried
         self._pool = _pool(way, self)
 
     def add_headers(self, request: requests.PreparedRequest, **_named: Any) -> None:
@@ -56,6 +61,7 @@ class Adapter(HTTPAdapter):
         if self.is_proving or (self.is_established and (self._is_bound or self.is_held)):
             raise StaleConnection("the connection was closed, and the login with it")
         self._live = connection
+        self._seen = (0, 0)
 
     def get_connection_with_tls_context(self, *_args: Any, **_named: Any) -> HTTPConnectionPool:
         """The one pool there is."""
@@ -100,6 +106,21 @@ class Adapter(HTTPAdapter):
         live = self._live.sock if self._live is not None else None
         return live.getpeercert(binary_form=True) if isinstance(live, ssl.SSLSocket) else None
 
+    def is_mostly_wrapping(self) -> bool:
+        """Whether much has come over TLS since the last look, and carried next to nothing. From any thread.
+
+        OpenSSL goes through tickets and new keys for as long as they come, and no read returns meanwhile.
+        """
+        live = self._live.sock if self._live is not None else None
+        if not isinstance(live, _TlsSocket):
+            return False
+        with suppress(OSError):
+            info = live.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _RECEIVED.stop)
+            came, carried = int.from_bytes(info[_RECEIVED], sys.byteorder), live.carried
+            before, self._seen = self._seen, (came, carried)
+            return came - before[0] > max(_WRAPPING, _CARRIES * (carried - before[1]))
+        return False
+
     def abort(self) -> None:
         """Shut the socket down under the thread that waits on it."""
         self.until = 0.0
@@ -141,6 +162,22 @@ def _read(response: requests.Response) -> None:
             raise ResponseTooLarge
     response._content = bytes(body)  # noqa: SLF001 - what `Response.content` would have set
     response._content_consumed = True  # type: ignore[attr-defined] # noqa: SLF001
+
+
+class _TlsSocket(ssl.SSLSocket):
+    """Counts what it hands on. Each record is a read of its own, however short: a reply of one-byte records is a million of them."""
+
+    carried = 0
+    _reads = 0
+
+    def recv_into(self, buffer: Any, nbytes: int | None = None, flags: int = 0) -> int:
+        """As a socket does. Raises MalformedReply for too many reads that bring next to nothing."""
+        count = super().recv_into(buffer, nbytes, flags)
+        self.carried += count
+        self._reads += 1
+        if self._reads > _READS + self.carried // _LEAST:
+            raise MalformedReply("the reply comes over TLS a few bytes at a time")
+        return count
 
 
 class _PlainConnection(HTTPConnection):
@@ -211,6 +248,7 @@ def _end_of(certificate: Path) -> datetime | None:
 def tls_context(ca_file: Path | None, certificate: Path | None, key: Path | None) -> ssl.SSLContext:
     """One context for all hosts of a login: reading the authorities costs more than a whole question."""
     context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
+    context.sslsocket_class = _TlsSocket
     if certificate and key:
         context.load_cert_chain(certificate, key)
     return context

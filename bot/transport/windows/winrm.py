@@ -166,6 +166,10 @@ class Connection:
         self.is_broken = True
         self._adapter.abort()
 
+    def is_mostly_wrapping(self) -> bool:
+        """Whether the host sends much over TLS that carries nothing. From any thread."""
+        return self._adapter.is_mostly_wrapping()
+
     def close(self) -> None:
         """Give the socket back."""
         self.is_broken = True
