@@ -14,7 +14,8 @@ import uuid
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import count
+from datetime import timedelta
+from itertools import count, islice
 from typing import Any
 
 import structlog
@@ -59,7 +60,9 @@ _BEGIN_WITHIN = 20.0  # seconds in which an action has to begin, at most half of
 _REPLY_GRACE = 2.0  # seconds that a reply may take after the act's own time
 _LOOK_EVERY = 0.5  # seconds between two looks whether an action is still to be done
 _GUESTS = 100_000  # of each site, of which it is remembered that they run there
-_FEW = 1_000  # rows that are looked through on the loop
+_MOST_TOLD = 10_000  # of one answer: a cluster has eight thousand at most [doc]
+_FEW = 1_000  # cells that are looked through on the loop
+_A_DAY = timedelta(days=1)  # no task lasts as long
 _GUID = re.compile(r"\{?([0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})\}?")
 _NOT_OURS = "what was put into the queue was changed there by somebody else, or lost."
 _START = "Start hvops worker there, or see why it does not reach the database."
@@ -262,7 +265,8 @@ class SitedClient(TargetClient):
         return [home for home in found if home in about] or found
 
     async def _remember_guests(self, site: Site | None, result: QueryResult) -> None:
-        found = await asyncio.to_thread(_ids_in, result.rows) if len(result.rows) > _FEW else _ids_in(result.rows)
+        is_small = len(result.rows) <= _FEW and sum(map(len, result.rows)) <= _FEW
+        found = _ids_in(result.rows) if is_small else await asyncio.to_thread(_ids_in, result.rows)
         known = self._guests.setdefault(site.name.lower() if site is not None else "", OrderedDict())
         for vm_id in found:
             known[vm_id] = next(self._told)
@@ -530,9 +534,10 @@ class SitedClient(TargetClient):
 
 
 def _ids_in(rows: Rows) -> list[str]:
-    """What may be the id of a virtual machine, in lower case."""
+    """What may be the id of a virtual machine, in lower case, each once; no more of them than there can be."""
     cells = (cell for row in rows for cell in row.values() if isinstance(cell, str) and 36 <= len(cell) <= 38)  # noqa: PLR2004
-    return [found[1].lower() for cell in cells if (found := _GUID.fullmatch(cell))]
+    ids = (found[1].lower() for cell in cells if (found := _GUID.fullmatch(cell)))
+    return list(dict.fromkeys(islice(ids, _MOST_TOLD)))
 
 
 def _decoded(text: str, clock: Clock) -> Answer | TargetError | ValueError:

@@ -14,7 +14,7 @@ from typing import Any
 from bot.api.rows import Cell, Row, Rows
 from bot.transport.bounds import MAX_ROWS, JsonReader
 
-MOST_LINE = 2**20  # characters of a line that is read
+MOST_LINE = 2**19  # characters of a line that is read: Python's lock is held meanwhile
 _LONG = 2**15  # characters of an answer that is written as lines
 _LINE = 2**15  # characters of the texts of one line: escaped, they are twelve times as many at most
 _PIECE = 2**14  # the same, of a piece of a long text

@@ -75,6 +75,8 @@ _ERRORS: dict[str, type[TargetError]] = {
 }
 _LONGEST = 4_000  # characters of a sentence of an error
 _MOST_SECONDS = 86_400
+_MOST_NAME = 255  # characters of who answered: of a host, with its domain, as DNS has them
+_MOST_HEAD = 2**17  # characters of what a part says of itself: of thousands of answers it takes a quarter of that
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,7 @@ def join_part(told: Mapping[str, Any], numbers: Sequence[int], texts: Sequence[s
 def split_part(body: str) -> tuple[Mapping[str, Any], list[tuple[int, str]]]:
     """What a part of a reply is, and the answers with their numbers. Raises ValueError."""
     end = body.find("\n")
-    if not 0 <= end <= MOST_LINE:
+    if not 0 <= end <= _MOST_HEAD:
         raise ValueError("it does not say what it is")
     told = loads(body[:end])
     numbers, lengths = get_list(told, "numbers"), get_list(told, "lengths")

@@ -36,6 +36,7 @@ _WANTED = timedelta(seconds=schema.WANTED_SECONDS)
 _WANT_EVERY = 1.0  # seconds
 _CLEAR_EVERY = 3600.0
 _LONG_READ = 20.0  # seconds for parts of megabytes
+_SHORT = 2**12  # characters of a part that is read on the loop
 _WAITING = ("queued", "taken")
 _FINAL = ("begun", "ended")  # whatever its row says later
 GONE = "gone"  # what was put is not there any more, so nobody can say what became of it
@@ -467,9 +468,12 @@ def _read(pending: Pending, part: int, body: str, mac: bytes) -> list[tuple[int,
     return [(number, pending.reads(text, pending.clock)) for number, text in new.items() if number not in pending.had]
 
 
-async def _beside(body: str, work: Any) -> Any:
-    """On a thread, where it is long enough for others to notice."""
-    return await asyncio.to_thread(work) if len(body) > 2**16 else work()
+async def _beside(body: Any, work: Any) -> Any:
+    """On a thread, where it is long enough for others to notice; of many short ones others have their turn in between."""
+    if isinstance(body, str) and len(body) > _SHORT:
+        return await asyncio.to_thread(work)
+    await asyncio.sleep(0)
+    return work()
 
 
 def _md5(text: str) -> str:

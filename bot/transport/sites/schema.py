@@ -203,7 +203,7 @@ WITHDRAW = f"""WITH before AS (SELECT state FROM {SCHEMA}.task WHERE id = %s)
 INSERT INTO {SCHEMA}.task AS task (id, site, bot, kind, body, mac, not_after, wanted_until, state)
 VALUES (%s, %s, %s, %s, '', '', clock_timestamp(), clock_timestamp(), 'withdrawn')
 ON CONFLICT (id) DO UPDATE SET state = CASE WHEN task.state IN ('queued', 'taken') THEN 'withdrawn' ELSE task.state END
-RETURNING state, body = '', (SELECT state FROM before)"""
+RETURNING left(state, {_MOST_TEXT}), body = '', (SELECT left(state, {_MOST_TEXT}) FROM before)"""
 # A worker's login can hold the lock of a row of its own site's, by a call in a transaction that it does not end. The times are
 # those at which somebody was asked: else a word that a dead link held back, or a bot that stood still, would let something begin
 # that nobody wants any more.
