@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -71,16 +72,16 @@ async def _queue(settings: Settings) -> list[DoctorCheck]:
 
 async def _worker(queue: Queue, site: Site, out: Connections) -> DoctorCheck:
     """What the worker of a site says of itself."""
-    from bot.transport.sites.messages import loads  # noqa: PLC0415
+    from bot.transport.sites.messages import get_list, loads  # noqa: PLC0415
 
     what, began = "worker", time.monotonic()
     pending = await queue.put(site, "hello", {}, within=_SECONDS, lasts=_SECONDS)
     try:
-        while not (answers := pending.take_answers()) and time.monotonic() - began < _SECONDS:
+        while not (answers := pending.take_answers()) and not pending.spoilt and time.monotonic() - began < _SECONDS:
             await pending.news(0.2)
     finally:
         queue.forget(pending)
-    if not answers:
+    if not answers and not pending.spoilt:
         age = await queue.last_heard(site)
         heard = (
             "none was started today, or the last one was ended" if age is None else f"one was heard of {age:.0f} s ago"
@@ -88,15 +89,20 @@ async def _worker(queue: Queue, site: Site, out: Connections) -> DoctorCheck:
         do = _START if age is None or age > _LATELY else _OTHER_KEY
         return fail(what, f"no worker answers with this site's key; {heard}", do, on=site.name)
     try:
+        if not answers:
+            raise ValueError(pending.spoilt)  # noqa: TRY301
         told = loads(answers[0][1])
-        names, version, ahead = told["names"], str(told["version"])[:80], float(str(told["ahead"])[:20])
+        names, version = get_list(told, "names"), str(told["version"])[:80]
+        ahead = float(str(told["ahead"])[:20])
+        if not math.isfinite(ahead):
+            raise ValueError("its clock is no number")  # noqa: TRY301
     except (ValueError, KeyError, TypeError) as error:
         return fail(what, f"its worker's answer cannot be read: {error}", on=site.name)
     known = {name for name, home in out.target_client.worker_sites.items() if home == site.name} & out.router.names
     if missing := sorted(known - {str(name).lower() for name in names}):
         says = f"it does not reach {', '.join(missing)}"
         return fail(what, says, "Write them into the inventory on its machine, too.", on=site.name)
-    if not abs(ahead) <= _SKEW:  # nor what is no number
+    if abs(ahead) > _SKEW:
         says = f"its clock is {ahead:+.0f} s off the database's, so it runs no action"
         return fail(what, says, "Set the time on its machine.", on=site.name)
     if version != code_version():

@@ -8,6 +8,7 @@ read, or before. The limits are several times the size of any normal answer.
 from __future__ import annotations
 
 import json
+import math
 import re
 import sys
 from collections.abc import Iterable, Mapping
@@ -132,21 +133,24 @@ class _Reading:
         raise DocumentType("the reply carries a document type, which no SOAP message may")
 
 
-def parse_json(text: str) -> Any:
+def parse_json(text: str, *, is_strict: bool = False) -> Any:
     """Read JSON whose size is looked at before anything is made of it. Halves of characters are replaced.
 
+    `is_strict`: no object has a name twice, of which one reader takes the first and another one the last.
+
     Raises:
-        TooMuch: too many values, nested too deeply, or a number with too many digits.
-        ValueError: it is no JSON.
+        TooMuch: too many values, nested too deeply, or a number with too many digits, or beyond all numbers.
+        ValueError: it is no JSON, such as NaN.
     """
-    return JsonReader().read(text)
+    return JsonReader(is_strict=is_strict).read(text)
 
 
 class JsonReader:
     """Reads texts that are one document together: the limits hold for all of them."""
 
-    def __init__(self) -> None:
-        """Nothing was read yet."""
+    def __init__(self, *, is_strict: bool = False) -> None:
+        """Nothing was read yet. `is_strict` as of `parse_json`."""
+        self._pairs = _once_each if is_strict else None
         self._marks = self._containers = self._values = 0
 
     def read(self, text: str) -> Any:
@@ -164,7 +168,9 @@ class JsonReader:
             depth += 1 if mark[0] in _OPENS else -1
             if depth > _DEEPEST_JSON:
                 raise TooMuch("it is nested too deeply")
-        found = json.loads(text, parse_int=_integer, parse_float=_float)
+        found = json.loads(
+            text, parse_int=_integer, parse_float=_float, parse_constant=_no_number, object_pairs_hook=self._pairs
+        )
         return _without_halves(found) if _HALF.search(text) else found
 
 
@@ -184,7 +190,23 @@ def _integer(digits: str) -> int:
 
 
 def _float(digits: str) -> float:
-    return float(_bounded(digits))
+    found = float(_bounded(digits))
+    if not math.isfinite(found):
+        raise TooMuch("one of its numbers is beyond all numbers")
+    return found
+
+
+def _no_number(word: str) -> float:
+    """What Python reads as JSON and no standard does."""
+    raise ValueError(f"{word} is no number")
+
+
+def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object. Raises ValueError where it has a name twice, also once halves of characters are replaced."""
+    found = dict(pairs)
+    if len(found) < len(pairs) or len({_without_halves(name) for name in found}) < len(found):
+        raise ValueError("it has a name twice")
+    return found
 
 
 def _bounded(digits: str) -> str:

@@ -282,6 +282,9 @@ class SitedClient(TargetClient):
             raise MalformedResponse(
                 question.on, f"the worker of {site.name} sent an answer that cannot be read: {found}."
             ) from None
+        if isinstance(found, (Withheld, NotBegun, OutcomeUnknown)):  # else a check of a run would be held back by it
+            says = f"the worker of {site.name} sent an answer that cannot be read: it is one to an action."
+            raise MalformedResponse(question.on, says)
         if isinstance(found, TargetError):
             raise self._own_error(site, question.on, found)
         return self._checked(site, question.on, found)
@@ -378,6 +381,9 @@ class SitedClient(TargetClient):
         while time.monotonic() - began < lasts:
             is_ended = pending.state == "ended"  # before its answers are taken: those are all then
             batch.give_out(pending.take_answers())
+            if pending.spoilt:
+                says = f"the worker of {batch.site.name} sent an answer that cannot be read: {pending.spoilt}."
+                batch.fail(MalformedResponse, says)
             if is_ended:
                 batch.fail(MalformedResponse, f"the worker of {batch.site.name} ended without an answer to it.")
             if not batch.is_wanted:
@@ -461,6 +467,8 @@ class SitedClient(TargetClient):
             if answers := pending.take_answers():
                 _, (found, of_who_began) = answers[0]
                 return self._ended_act(act, found, of_who_began=of_who_began)
+            if pending.spoilt:
+                return self._ended_act(act, ValueError(pending.spoilt), of_who_began=False)
             now = time.monotonic()
             if not pending.has_not_begun:
                 if pending.state == "withdrawn" and not pending.wanted:
@@ -543,9 +551,14 @@ def _ids_in(rows: Rows) -> list[str]:
 def _decoded(text: str, clock: Clock) -> Answer | TargetError | ValueError:
     """What a worker says of one question, its times by our clock; a ValueError where that is nothing that can be read."""
     try:
-        return decode_answer(text, clock.offset, clock.doubt)
+        found = decode_answer(text, clock.offset, clock.doubt)
+        if isinstance(found, Answer) and found.asked is not None and found.answered is not None:
+            now = clock.at(time.monotonic()) - clock.offset
+            if max(abs(found.asked - now), abs(found.answered - now)) > _A_DAY:
+                raise ValueError("its times are not of now")  # noqa: TRY301
     except (ValueError, OverflowError) as error:
         return ValueError(str(error))
+    return found
 
 
 def _decoded_of_act(text: str, clock: Clock) -> tuple[Answer | TargetError | ValueError, bool]:

@@ -19,6 +19,7 @@ _LONG = 2**15  # characters of an answer that is written as lines
 _LINE = 2**15  # characters of the texts of one line: escaped, they are twelve times as many at most
 _PIECE = 2**14  # the same, of a piece of a long text
 _WEIGHT = 8  # of a cell that is no text
+_LEAST_NUMBER, _LARGEST_NUMBER = -(2**63), 2**64 - 1
 
 
 def is_long(rows: Rows, raw: str) -> bool:
@@ -69,7 +70,7 @@ def to_lines(
 
 def from_lines(text: str) -> tuple[Mapping[str, Any], Rows, str]:
     """What is told of an answer, its rows and its raw text. Raises ValueError."""
-    reader, lines = JsonReader(), _lines(text)
+    reader, lines = JsonReader(is_strict=True), _lines(text)
     head = reader.read(next(lines))
     if not isinstance(head, dict):
         raise ValueError("it is no object")  # noqa: TRY004 - of the text, not of our value
@@ -86,9 +87,7 @@ def from_lines(text: str) -> tuple[Mapping[str, Any], Rows, str]:
             return tuple(map(take, cell))
         if isinstance(cell, dict):
             return _row(cell["row"], take) if cell.keys() == {"row"} else _once(texts, cell)
-        if cell is None or isinstance(cell, (str, int)):  # a boolean is an integer
-            return cell
-        raise ValueError("a cell is neither text nor integer")
+        return plain(cell)
 
     raw = _text(take(head.get("raw")))
     wide = len(columns) or 1
@@ -98,6 +97,17 @@ def from_lines(text: str) -> tuple[Mapping[str, Any], Rows, str]:
         if len(cells) > MAX_ROWS * wide:
             raise ValueError("it has too many rows")
     return head, _rows(columns, cells), raw
+
+
+def plain(cell: Any) -> str | int | None:
+    """A cell that holds no others. Raises ValueError for a fraction, or a number that no host could have told."""
+    if cell is None or isinstance(cell, str):
+        return cell
+    if not isinstance(cell, int):  # a boolean is an integer
+        raise ValueError("a cell is neither text nor integer")  # noqa: TRY004 - of the text, not of our value
+    if not _LEAST_NUMBER <= cell <= _LARGEST_NUMBER:
+        raise ValueError("a number has more than 64 bits")
+    return cell
 
 
 def _rows(columns: Sequence[str], cells: Sequence[Cell]) -> Rows:
@@ -185,6 +195,6 @@ def _text(told: Any) -> str:
 
 
 def _count(told: Any) -> int:
-    if isinstance(told, bool) or not isinstance(told, int):
-        raise ValueError("a number is none")  # noqa: TRY004
+    if isinstance(told, bool) or not isinstance(told, int) or told < 0:
+        raise ValueError("a number is none")
     return told

@@ -49,7 +49,7 @@ from bot.errors import (
     Withheld,
 )
 from bot.transport.bounds import MAX_ROWS, parse_json
-from bot.transport.sites.long_answers import MOST_LINE, columns_of, from_lines, is_long, to_lines
+from bot.transport.sites.long_answers import MOST_LINE, columns_of, from_lines, is_long, plain, to_lines
 
 _QUERIES: dict[str, TypeAdapter[Any]] = {
     kind.__name__: TypeAdapter(kind)
@@ -97,7 +97,7 @@ def dumps(told: Any) -> str:
 
 def loads(body: str) -> Mapping[str, Any]:
     """A body. Raises ValueError for anything but an object within the limits."""
-    told = parse_json(body)
+    told = parse_json(body, is_strict=True)
     if not isinstance(told, dict):
         raise ValueError("it is no object")  # noqa: TRY004 - of the text, not of our value
     return told
@@ -119,6 +119,8 @@ def split_part(body: str) -> tuple[Mapping[str, Any], list[tuple[int, str]]]:
         raise ValueError("its answers have no numbers")
     if len(numbers) != len(lengths) or end + 1 + sum(lengths) != len(body):
         raise ValueError("its answers are not as long as it says")
+    if len(set(numbers)) < len(numbers):
+        raise ValueError("it has two answers to one question")
     ends = list(accumulate(lengths, initial=end + 1))
     return told, [(number, body[at:to]) for number, at, to in zip(numbers, ends, ends[1:], strict=False)]
 
@@ -197,10 +199,17 @@ def decode_answer(text: str, offset: timedelta = timedelta(0), doubt: timedelta 
         if "error" in told:
             return _decode_error(told)
         rows, raw = _decode_rows(told.get("rows")), get_text(told, "raw")
+    by = get_text(told, "by")
+    if not 0 < len(by) <= _MOST_NAME:
+        raise ValueError("it does not say who answered")
     asked, answered = _time(told.get("asked")), _time(told.get("answered"))
-    if asked is not None and answered is not None:
-        asked, answered = asked - offset - doubt, answered - offset + doubt
-    return Answer(rows, raw, get_text(told, "by"), asked, answered)
+    if asked is None or answered is None:
+        if asked is not answered:
+            raise ValueError("it has one time of two")
+        return Answer(rows, raw, by)
+    if asked > answered:
+        raise ValueError("it was answered before it was asked")
+    return Answer(rows, raw, by, asked - offset - doubt, answered - offset + doubt)
 
 
 def _decode_error(told: Mapping[str, Any]) -> TargetError:
@@ -209,8 +218,10 @@ def _decode_error(told: Mapping[str, Any]) -> TargetError:
         raise ValueError("it is no error that is known")
     on, says, do = (get_text(told, name)[:_LONGEST] for name in ("on", "says", "do"))
     if issubclass(kind, TargetFault):
-        code = told.get("code")
-        return kind(on, says, do, code if isinstance(code, int) and not isinstance(code, bool) else None)
+        code = plain(told.get("code"))
+        if isinstance(code, (bool, str)):
+            raise ValueError("its code is no number")  # noqa: TRY004 - of the text, not of our value
+        return kind(on, says, do, code)
     return kind(on, says, do)
 
 
@@ -254,9 +265,7 @@ def _cell(told: Any) -> Cell:
         return tuple(map(_cell, told))
     if isinstance(told, dict):
         return _row(told)
-    if told is None or isinstance(told, (str, int)):  # a boolean is an integer
-        return told
-    raise ValueError("a cell is neither text nor integer")
+    return plain(told)
 
 
 def _named(told: Any) -> str:

@@ -66,6 +66,7 @@ class Pending:
         answers: what has arrived, as it was read, with its numbers; whoever waits takes it out.
         most: how many answers there can be, and so how many parts.
         reads: reads the text of an answer, beside the loop where it is long. Raises ValueError.
+        spoilt: why a part that its worker wrote for it cannot be read: whatever that was to answer has no answer.
         wanted: False: let nobody begin it any more.
         looking: somebody is just asked whether it is still to be done: until that is known, it is not wanted.
         looked: of an action, when somebody was asked last who said that it is, by the monotonic clock.
@@ -81,6 +82,7 @@ class Pending:
     answers: list[tuple[int, Any]] = field(default_factory=list)
     most: int = 1
     reads: Callable[[str, Clock], Any] = lambda text, _clock: text
+    spoilt: str = ""
     wanted: bool = True
     looking: bool = False
     looked: float = 0.0
@@ -432,7 +434,7 @@ async def _collect(lane: _Lane) -> None:
         for number, turn, part, body, mac in rows:
             if (one := lane.pending.get(number)) is not None:
                 one.next[turn] = part + 1
-                await _take(one, part, body, bytes(mac))
+                await _take(one, part, body, mac)
                 one.wake()
             await _want(lane)  # megabytes take their time, and what nobody wants for so long is begun no more
     for number, state in states:
@@ -440,10 +442,12 @@ async def _collect(lane: _Lane) -> None:
             one.see(state)
 
 
-async def _take(pending: Pending, part: int, body: str, mac: bytes) -> None:
+async def _take(pending: Pending, part: int, body: Any, mac: Any) -> None:
     """Take a part of a reply that a worker of its site wrote for this very task; anything else is passed over."""
     try:
         answers = await _beside(body, lambda: _read(pending, part, body, mac))
+    except _Unreadable as error:
+        pending.spoilt = str(error)
     except ValueError as error:
         log.warning("a reply that is none", site=pending.site.name, task=str(pending.id), why=str(error))
     else:
@@ -457,15 +461,32 @@ def _say(lane: _Lane, trouble: str) -> None:
     lane.trouble = trouble
 
 
-def _read(pending: Pending, part: int, body: str, mac: bytes) -> list[tuple[int, Any]]:
-    """The answers of one part, one after the other: nothing else of the same site is read meanwhile. Raises ValueError."""
+class _Unreadable(ValueError):
+    """A worker of the site wrote it for this very task, and it is no part of a reply."""
+
+
+def _read(pending: Pending, part: int, body: Any, mac: Any) -> list[tuple[int, Any]]:
+    """The answers of one part, one after the other: nothing else of the same site is read meanwhile.
+
+    Raises:
+        _Unreadable: its worker's word for this task, and nothing that can be read.
+        ValueError: anybody's, or for something else.
+    """
+    if not (
+        isinstance(body, str) and isinstance(mac, bytes)
+    ):  # who may write the tables may make other columns of them
+        raise ValueError("it is no text with a MAC")  # noqa: TRY004 - of the row, not of our value
     if not pending.site.key.is_reply(body, mac):
         raise ValueError("its MAC is not that of the site's worker")
-    told, answers = split_part(body)
+    try:
+        told, answers = split_part(body)
+    except ValueError as error:
+        raise _Unreadable(str(error)) from None
     if (told.get("site"), told.get("id"), told.get("part")) != (pending.site.name, str(pending.id), part):
         raise ValueError("it was written for something else")
-    new = {number: text for number, text in answers if number < pending.most}
-    return [(number, pending.reads(text, pending.clock)) for number, text in new.items() if number not in pending.had]
+    if any(number >= pending.most for number, _ in answers):
+        raise _Unreadable("it answers what was not asked")
+    return [(number, pending.reads(text, pending.clock)) for number, text in answers if number not in pending.had]
 
 
 async def _beside(body: Any, work: Any) -> Any:

@@ -1,6 +1,7 @@
 """What doctor says of the queue to sites and of their workers, on the bot's machine and on a worker's."""
 
 import asyncio
+import json
 import os
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -116,6 +117,40 @@ async def test_a_cluster_whose_worker_is_away_is_not_blamed_on_its_nodes(monkeyp
         ),
         ("prod", "hv01: refused.", "Check entry_hosts in the inventory."),
     ]
+
+
+HELLO = {"version": "1", "host": "w1", "names": ["branch"], "ahead": "0.0", "doubt": "0.0"}
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {**HELLO, "ahead": "nan"},
+        {**HELLO, "ahead": "inf"},
+        {**HELLO, "ahead": None},
+        {**HELLO, "names": 5},
+        {**HELLO, "names": "branch"},
+        {},
+        [],
+    ],
+)
+async def test_what_a_worker_says_of_itself_that_cannot_be_read_is_told(told):
+    async def put(*_told, **_named):
+        return SimpleNamespace(take_answers=lambda: [(0, json.dumps(told))], spoilt="")
+
+    queue = SimpleNamespace(put=put, forget=lambda _: None)
+    check = await sites._worker(queue, SimpleNamespace(name="Ghent"), SimpleNamespace())
+    assert check.status is Status.FAIL
+    assert check.says.startswith("its worker's answer cannot be read")
+
+
+async def test_a_part_of_what_a_worker_says_of_itself_that_cannot_be_read_is_told():
+    async def put(*_told, **_named):
+        return SimpleNamespace(take_answers=list, spoilt="it does not say what it is")
+
+    queue = SimpleNamespace(put=put, forget=lambda _: None)
+    check = await sites._worker(queue, SimpleNamespace(name="Ghent"), SimpleNamespace())
+    assert check.says == "its worker's answer cannot be read: it does not say what it is"
 
 
 @slow
