@@ -8,6 +8,7 @@ connection_reasons  why no connection came about: resolver, TLS            pure
 permitted        whether what a plan wants could be sent at all        pure
 bounds           how much one answer may hold; XML and JSON, counted     pure
 name_lookup      names, looked up on threads of their own
+room             room in memory for what is read of all hosts at one time
 turns            whose question is next, with a place kept for runs
 errand           for which ticket and step something is done
 capture          every request and reply into a file; replay: answer from one

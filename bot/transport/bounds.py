@@ -25,7 +25,12 @@ MAX_ROWS = 50_000  # of one answer: the largest cluster's longest list has some 
 MAX_NODES = 128  # of one cluster: Windows allows 64 [doc], and each one that is named is asked as well
 MAX_WEIGHT = 20 * 2**20  # bytes that the rows of one answer take
 MAX_KEPT = 32 * 2**20  # bytes of all answers of one host that requests still hold
+MAX_KEPT_OF_ALL = 64 * 2**20  # bytes of all answers of all hosts, from where on only short ones are kept besides
+SHORT = 2 * 2**20  # bytes that a host may have kept all the same
+MAX_READ_OF_ALL = 48 * 2**20  # bytes that replies take while they are read, all hosts together
+LIGHT = 2**19  # bytes: what takes less while it is read takes no room from others
 LONG = 2**20  # bytes: of answers that have more, one of each host is read at a time
+_ELEMENT, _ATTRIBUTE = 96, 160  # bytes
 _AT_ONCE = 2**20  # bytes of a document; a token that is longer is read anew with each piece
 _DEEPEST_XML = 64
 _MOST_NAMES = 20_000  # different ones of one document; the largest class of WMI has some hundreds of properties
@@ -44,6 +49,11 @@ _OPENS, _CLOSES = "[{", "]}"
 def weigh(rows: Iterable[Row]) -> int:
     """How many bytes these rows take, roughly; names are shared."""
     return sum(map(_weight, rows))
+
+
+def weigh_unread(document: bytes) -> int:
+    """How many bytes an XML document takes while it is read, roughly: an element some ninety, attributes a dictionary."""
+    return 2 * len(document) + _ELEMENT * document.count(b"<") + _ATTRIBUTE * document.count(b"=")
 
 
 def _weight(cell: Cell) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import sys
+import threading
 import time
 import weakref
 from collections import Counter
@@ -49,7 +50,7 @@ from bot.errors import (
 from bot.transport.allowlist import PROGRAMS, Program
 from bot.transport.allowlist.reading_methods import METHODS
 from bot.transport.allowlist.web_probe import ANSWERS
-from bot.transport.bounds import MAX_KEPT, MAX_NODES, weigh
+from bot.transport.bounds import MAX_KEPT, MAX_KEPT_OF_ALL, MAX_NODES, SHORT, weigh
 from bot.transport.connect import CONNECT, measure_connect
 from bot.transport.connection_pool import ConnectionPool, PooledCall
 from bot.transport.http.commvault import BackupProduct, is_web
@@ -141,6 +142,8 @@ class TargetClient:
         self._per_host: dict[str, Slots] = {}
         self._code_pages: dict[str, int] = {}
         self._held: Counter[str] = Counter()  # host -> bytes of its answers that requests still hold
+        self._held_of_all = 0
+        self._counting = threading.RLock()  # whoever lets go of an answer may be any thread
         self._running: set[PooledCall[Any]] = set()
         # Asks whether the operator's login may be used on a host; raises PolicyViolation. Without it, only where it is written.
         self.prove: Callable[[str], Awaitable[None]] | None = None
@@ -176,16 +179,30 @@ class TargetClient:
         return sys.getsizeof(answer.raw) <= _SMALL and len(answer.rows) <= _FEW
 
     def _lease(self, answer: QueryResult, weight: int) -> _Lease:
-        """Count an answer. Raises MalformedResponse where those of that host that are still held are too much by now."""
-        if self._held[answer.by] + weight > MAX_KEPT:
-            raise MalformedResponse(answer.by, "its answers exceed what hvops keeps in memory for one host.", _BUSY)
-        self._held[answer.by] += weight
+        """Count an answer.
+
+        Raises:
+            MalformedResponse: those of that host that are still held are too much by now.
+            QuotaExceeded: those of all hosts are, and this one's are not short.
+        """
+        with self._counting:
+            of_host, of_all = self._held[answer.by] + weight, self._held_of_all + weight
+            if of_host > MAX_KEPT:
+                raise MalformedResponse(answer.by, "its answers exceed what hvops keeps in memory for one host.", _BUSY)
+            if of_all > MAX_KEPT_OF_ALL and of_host > SHORT:
+                says = "its answer is long, and hvops has as many long answers in memory as it keeps at one time."
+                raise QuotaExceeded(answer.by, says, _BUSY)
+            self._held[answer.by], self._held_of_all = of_host, of_all
         lease = _Lease()
         weakref.finalize(lease, self._give_back, answer.by, weight)
         return lease
 
     def _give_back(self, name: str, weight: int) -> None:
-        self._held[name] -= weight
+        with self._counting:
+            self._held_of_all -= weight
+            self._held[name] -= weight
+            if self._held[name] <= 0:
+                del self._held[name]
 
     async def _answer(self, question: Query, seconds: float) -> QueryResult:
         if isinstance(question, GuestQuery):

@@ -29,6 +29,7 @@ from bot.transport.windows.wsman import MalformedReply
 
 _LENGTH = re.compile("[0-9]{1,18}")
 LONGEST_REPLY = 5 * 2**18  # bytes; we ask for 150 KB at most, and XML takes fifty times its length in memory
+_HONEST = 2**18  # bytes that a reply has at most of a host that does as it is asked
 LONGEST_HEAD = 2**17  # characters of a reply's head; a ticket of Kerberos takes up to 64 KB [doc]
 _PIECE = 2**16  # bytes of a body that are read at a time
 _READS, _LEAST = 4_000, 32  # records in which replies may come, and the bytes that each further one has to bring
@@ -46,6 +47,7 @@ class Adapter(HTTPAdapter):
         self.is_established = False
         self.is_proving = False  # whether the leg of a login is under way that belongs to the connection before it
         self.last_look: Callable[[], None] | None = None  # asked before each piece of a change goes out
+        self.before_long: Callable[[], None] | None = None  # called where a reply is longer than any honest one
         self.is_held = False  # whether all that follows goes to the machine that answered first, and to no other
         self._is_bound = way.credentials.transport in BOUND
         self._live: HTTPConnection | None = None
@@ -86,7 +88,7 @@ class Adapter(HTTPAdapter):
         if int(length) > LONGEST_REPLY:
             raise ResponseTooLarge
         if self.is_established:  # the login handlers look at the open socket of the first replies
-            _read(response)
+            _read(response, self.before_long)
         return response
 
     def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
@@ -97,7 +99,7 @@ class Adapter(HTTPAdapter):
         if sum(len(name) + len(value) for name, value in resp.headers.items()) > LONGEST_HEAD:
             resp.close()
             raise MalformedReply("the headers of the reply are too long")
-        resp.stream = partial(_bounded, resp.stream)
+        resp.stream = partial(_bounded, resp.stream, before_long=self.before_long)
         resp.decode_content = False
         return super().build_response(req, resp)
 
@@ -137,11 +139,15 @@ class Adapter(HTTPAdapter):
         super().close()
 
 
-def _bounded(stream: Callable[..., Iterator[bytes]], *args: Any, **named: Any) -> Iterator[bytes]:
+def _bounded(
+    stream: Callable[..., Iterator[bytes]], *args: Any, before_long: Callable[[], None] | None = None, **named: Any
+) -> Iterator[bytes]:
     """The pieces of a body, short ones together: whoever joins them keeps each until then. Raises ResponseTooLarge."""
     together = bytearray()
     length = 0
     for piece in stream(*args, **{**named, "decode_content": False}):
+        if length <= _HONEST < length + len(piece) and before_long is not None:
+            before_long()
         length += len(piece)
         if length > LONGEST_REPLY:
             raise ResponseTooLarge
@@ -153,10 +159,12 @@ def _bounded(stream: Callable[..., Iterator[bytes]], *args: Any, **named: Any) -
         yield bytes(together)
 
 
-def _read(response: requests.Response) -> None:
+def _read(response: requests.Response, before_long: Callable[[], None] | None = None) -> None:
     """Read the body, but not for ever: a reply without a length could go on. Piece by piece, as chunks can be short."""
     body = bytearray()
     while piece := response.raw.read(_PIECE, decode_content=False):
+        if len(body) <= _HONEST < len(body) + len(piece) and before_long is not None:
+            before_long()
         body += piece
         if len(body) > LONGEST_REPLY:
             raise ResponseTooLarge

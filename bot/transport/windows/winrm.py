@@ -20,7 +20,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import requests
@@ -30,14 +30,16 @@ from winrm.protocol import Protocol
 from winrm.transport import Transport
 
 from bot.transport import bounds
+from bot.transport.room import Room
 from bot.transport.routing import Credentials, Route
 from bot.transport.windows.exception_mapping import DeadlineExceeded, ResponseTooLarge
-from bot.transport.windows.http_adapter import BOUND, Adapter
+from bot.transport.windows.http_adapter import BOUND, LONGEST_REPLY, Adapter
 from bot.transport.windows.kerberos import ticket_for
 from bot.transport.windows.ntlm import NtlmLogin
 from bot.transport.windows.wsman import MalformedReply, Message, body_of
 
 _NOT_KEPT = f"[the rest is not kept: this answer has more than {bounds.MAX_EVIDENCE >> 20} MB]".encode()
+_READING = Room(bounds.MAX_READ_OF_ALL)  # of all hosts
 _MOST_COOKIES = 20  # that are kept with a connection
 _LONGEST_OPERATION = 60.0  # seconds: MaxTimeoutms of WinRM [doc]
 
@@ -79,8 +81,10 @@ class Connection:
         self.transcript: list[bytes] = []
         self._heard = 0  # bytes of the transcript
         self._is_long = False  # whether ours is the one long answer of this host
+        self._weight = 0  # bytes that earlier replies took, of which rows are left
         self._tap = tap
         self._adapter = Adapter(way)
+        self._adapter.before_long = partial(self._take_room, 2 * LONGEST_REPLY)
         self.protocol = _Protocol(way, self._adapter, self.exchange)
 
     def ask(self, message: Message, deadline: Deadline) -> tuple[bytes, str]:
@@ -134,7 +138,8 @@ class Connection:
     def forget(self) -> None:
         """Begin the transcript of another question."""
         self.transcript.clear()
-        self._heard = 0
+        self._heard = self._weight = 0
+        _READING.give_back(self)
         if self._is_long:
             self._is_long = False
             _long_answer(self.way.name).release()
@@ -148,10 +153,22 @@ class Connection:
             if not _long_answer(self.way.name).acquire(timeout=max(0.0, self._adapter.until - time.monotonic())):
                 raise DeadlineExceeded
             self._is_long = True
+        self._make_room(reply)
         if self._heard <= bounds.MAX_EVIDENCE:
             self.transcript.append(reply)
         elif self.transcript[-1:] != [_NOT_KEPT]:
             self.transcript.append(_NOT_KEPT)
+
+    def _make_room(self, reply: bytes) -> None:
+        """Wait until there is room in memory to read it. Raises DeadlineExceeded."""
+        weight = bounds.weigh_unread(reply)
+        if self._weight + weight > bounds.LIGHT:
+            self._take_room(weight)
+        self._weight = min(self._weight + weight, bounds.MAX_WEIGHT)
+
+    def _take_room(self, weight: int) -> None:
+        if not _READING.take(self, self.way.name, self._weight + weight, self._adapter.until):
+            raise DeadlineExceeded
 
     def _send(self, envelope: str) -> _Reply:
         try:
