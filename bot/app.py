@@ -90,7 +90,7 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[Servic
         ready: is told the engine once it stands, before Slack is connected.
     """
     slack = settings.need_slack()
-    with build_services(settings) as parts:
+    with build_services(settings, makes_keys=True) as parts:
         if parts.ledger.shared is not None:
             parts.ledger.shared.marks = marks_of(settings, parts.inventory_file)
         client = make_client(slack.bot_token.get_secret_value(), slack.base_url)

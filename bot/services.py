@@ -39,7 +39,7 @@ from bot.transport.http.probe import Prober
 from bot.transport.permitted import why_not_sent
 from bot.transport.replay import Replay
 from bot.transport.routing import Credentials, Router
-from bot.transport.sites.keys import made_key
+from bot.transport.sites.keys import made_key, read_site_key
 from bot.transport.sites.membership import homes_of, only
 from bot.transport.sites.signing import SiteKey
 from bot.transport.sql.connection_string import DatabaseLogin
@@ -77,26 +77,33 @@ class Services:
 
 
 @contextmanager
-def open_connections(settings: Settings, tap: WireObserver | None = None) -> Iterator[Connections]:
-    """Make the way to the outside, and close it afterwards. Raises SettingsError for a wrong inventory."""
+def open_connections(
+    settings: Settings, tap: WireObserver | None = None, *, makes_keys: bool = False
+) -> Iterator[Connections]:
+    """Make the way to the outside, and close it afterwards. Raises SettingsError for a wrong inventory.
+
+    `makes_keys`: makes the key of a site that has none yet, as a bot does. Whoever only looks makes none: another bot has it.
+    """
     inventory_file = load_inventory(settings.inventory)
     if settings.sites is not None and settings.sites.is_workers:  # on its machine, its site is asked directly
         inventory_file = only(inventory_file, next(iter(settings.sites.worker)))
         settings = settings.model_copy(update={"sites": None})
-    with connections_to(settings, inventory_file, tap) as out:
+    with connections_to(settings, inventory_file, tap, makes_keys=makes_keys) as out:
         yield out
 
 
 @contextmanager
 def connections_to(
-    settings: Settings, inventory_file: InventoryFile, tap: WireObserver | None = None
+    settings: Settings, inventory_file: InventoryFile, tap: WireObserver | None = None, *, makes_keys: bool = False
 ) -> Iterator[Connections]:
     """The same for an inventory at hand: that of one site, with settings without [sites]. Raises SettingsError."""
     router = build_router(settings, inventory_file)
     databases = Databases(inventory_file.vmm, database_login(settings))
     backups = BackupProduct(backup_service(settings, inventory_file))
     balancers = LoadBalancers(inventory_file.load_balancers(), appliance_logins(settings))
-    make = partial(TargetClient) if settings.sites is None else sited(settings.sites, inventory_file, tap)
+    make: Callable[..., TargetClient] = TargetClient
+    if settings.sites is not None:
+        make = sited(settings.sites, inventory_file, tap, makes_keys=makes_keys)
     target_client = make(
         router,
         at_once=settings.limits.at_once,
@@ -114,8 +121,12 @@ def connections_to(
         target_client.close()
 
 
-def sited(sites: Sites, inventory_file: InventoryFile, tap: WireObserver | None = None) -> Callable[..., TargetClient]:
+def sited(
+    sites: Sites, inventory_file: InventoryFile, tap: WireObserver | None = None, *, makes_keys: bool = False
+) -> Callable[..., TargetClient]:
     """What makes a client that reaches sites through their workers, of what a `TargetClient` is made of.
+
+    `makes_keys` as of `open_connections`.
 
     Raises:
         SettingsError: a site is not in the inventory, its key is missing, or the packages are.
@@ -131,13 +142,14 @@ def sited(sites: Sites, inventory_file: InventoryFile, tap: WireObserver | None 
         raise SettingsError("[sites] needs more packages. Run: pip install hvops[postgresql]") from missing
     homes = homes_of(inventory_file, sites.worker)
     known: dict[str, Site] = {}
+    key_of = made_key if makes_keys else read_site_key
     for name, worker in sites.worker.items():
         told = inventory_file.site[name.lower()].name
         if not worker.login:
             raise SettingsError(
                 f"[sites.worker.{name}] login is missing: write the login of its worker at the database."
             )
-        known[name.lower()] = Site(told, worker.login, SiteKey.of(told, made_key(worker.key_file)))
+        known[name.lower()] = Site(told, worker.login, SiteKey.of(told, key_of(worker.key_file)))
     balancers = inventory_file.load_balancers()
     networks = {
         name: tuple(
@@ -178,7 +190,11 @@ def as_operator(out: Connections, nodes: Mapping[str, Iterable[str]]) -> TargetC
 
 @contextmanager
 def build_services(
-    settings: Settings, tap: WireObserver | None = None, clock: Callable[[], datetime] | None = None
+    settings: Settings,
+    tap: WireObserver | None = None,
+    clock: Callable[[], datetime] | None = None,
+    *,
+    makes_keys: bool = False,
 ) -> Iterator[Services]:
     """Make the engine, and close it afterwards.
 
@@ -186,12 +202,13 @@ def build_services(
         settings: as read.
         tap: is told every request and reply; for `hvops record`.
         clock: the time, UTC, where it is not that of this machine: for an incident that is played again.
+        makes_keys: as of `open_connections`.
 
     Raises:
         SettingsError: the inventory or a command is wrong.
         LedgerError: the ledger cannot be opened.
     """
-    with open_connections(settings, tap) as out, build_on(out, clock or _now) as made:
+    with open_connections(settings, tap, makes_keys=makes_keys) as out, build_on(out, clock or _now) as made:
         yield made
 
 

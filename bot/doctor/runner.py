@@ -21,7 +21,7 @@ from bot.doctor.commvault import backup_product
 from bot.doctor.event_logs import event_logs
 from bot.doctor.local import check_local, ledger_connection, settings_unreadable, slack
 from bot.doctor.migration import check_migration
-from bot.doctor.sites import check_worker, sites
+from bot.doctor.sites import check_worker, site_keys, sites
 from bot.doctor.vmm import databases
 from bot.doctor.windows import check_windows
 from bot.doctor.write_access import changes
@@ -59,6 +59,8 @@ async def _all(settings: Settings) -> list[DoctorCheck]:
             *await slack(settings),
         ]
         found += await check_approvers(settings)
+        if missing := site_keys(settings):
+            return [*found, *missing]
     try:
         with open_connections(settings) as out:
             found += await sites(out)

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from bot.config.settings import Settings, permission_warnings
 from bot.doctor.check import DoctorCheck, fail, ok, warn
-from bot.errors import HvopsError
+from bot.errors import HvopsError, SettingsError
 from bot.ledger_place import Database
 from bot.services import Connections
+from bot.transport.sites.keys import read_site_key
 from bot.version import code_version
 
 if TYPE_CHECKING:
@@ -27,7 +28,21 @@ _OTHER_KEY = (
     "It may have another key: copy the site's key_file from the bot that made it to every other bot and to each worker, and "
     "restart those. Its log says which tasks it does not do."
 )
+_NO_KEY = "Start the bot, which makes it, and copy it to the worker; where another bot has it already, copy it from there first."
 _START = "Start it (deploy/hvops-worker.service, deploy/kubernetes-worker.yaml), or see its log: docs/sites.md."
+
+
+def site_keys(settings: Settings) -> list[DoctorCheck]:
+    """What is wrong with the keys of sites on a bot's machine. None is made: another bot may have it, and only one counts."""
+    found = []
+    for name, worker in settings.sites.worker.items() if settings.sites is not None else ():
+        try:
+            read_site_key(worker.key_file)
+        except SettingsError as error:
+            is_there = worker.key_file.exists()
+            says = str(error).rstrip(".") if is_there else f"{worker.key_file}: the key of the site is missing"
+            found.append(fail("site key", says, "" if is_there else _NO_KEY, on=name))
+    return found
 
 
 async def sites(out: Connections) -> list[DoctorCheck]:

@@ -98,7 +98,10 @@ def test_on_a_workers_machine_its_site_is_asked_directly_and_no_other(told):
 def test_a_bot_makes_the_key_and_says_where_a_login_is_missing(told, tmp_path):
     own = told(login='login = "hvops_ghent"')
     (tmp_path / "ghent.key").unlink()
-    with open_connections(own) as out:
+    with pytest.raises(SettingsError, match="the key of the site is missing"), open_connections(own):
+        pass
+    assert not (tmp_path / "ghent.key").exists()
+    with open_connections(own, makes_keys=True) as out:
         assert out.target_client.worker_sites == {"branch": "Ghent"}
     assert len(bytes.fromhex((tmp_path / "ghent.key").read_text())) == 32
     assert (tmp_path / "ghent.key").stat().st_mode & 0o077 == 0

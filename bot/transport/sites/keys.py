@@ -16,7 +16,10 @@ def read_site_key(path: Path) -> bytes:
     try:
         key = bytes.fromhex(path.read_text(encoding="ascii").strip())
     except FileNotFoundError:
-        raise SettingsError(f"{path}: the key of the site is missing. Copy it from the bot's machine.") from None
+        raise SettingsError(
+            f"{path}: the key of the site is missing. Copy it from the bot's machine; on the bot's, the first bot makes it "
+            "when it starts."
+        ) from None
     except OSError as error:
         raise SettingsError(f"{path}: the key of the site cannot be read: {error.strerror}.") from None
     except ValueError:

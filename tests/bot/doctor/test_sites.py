@@ -13,7 +13,7 @@ import site_queue
 import site_story
 
 from bot.config import settings
-from bot.doctor import clusters, sites
+from bot.doctor import clusters, examine, sites
 from bot.doctor.check import Status
 from bot.doctor.clusters import check_clusters
 from bot.doctor.local import ledger_connection
@@ -62,6 +62,29 @@ async def test_the_queue_and_each_worker_are_asked(at_site):
             assert told(rights, "operator") == [
                 (Status.SKIP, "", f"what logins may do at {site_story.SITE} shows only there")
             ]
+
+
+def test_doctor_makes_no_key_of_a_site_and_says_who_does(tmp_path, capsys):
+    """Of two bots only one has the key that the worker has: a second one would be none of its."""
+    (tmp_path / "inventory.toml").write_text(
+        '[clusters.branch]\ndomain = "corp.example"\nentry_hosts = ["br01"]\n[site.Ghent]\nmembers = ["branch"]\n'
+    )
+    file = tmp_path / "settings.toml"
+    file.write_text(
+        'inventory = "inventory.toml"\n[credentials.reader]\ntransport = "kerberos"\n'
+        '[sites]\ndatabase = "postgresql://hvops@127.0.0.1:9/hvops_sites"\n'
+        '[sites.worker.ghent]\nlogin = "hvops_ghent"\nkey_file = "ghent.key"\n'
+    )
+    before = sorted(one.name for one in tmp_path.iterdir())
+    assert examine(file, as_json=True) == 1
+    found = [
+        check for line in capsys.readouterr().out.splitlines() if (check := json.loads(line))["what"] == "site key"
+    ]
+    assert [(check["status"], check["on"]) for check in found] == [("FAIL", "ghent")]
+    assert "the key of the site is missing" in found[0]["says"]
+    assert found[0]["do"].startswith("Start the bot, which makes it")
+    assert examine(file, migrate="crm-01") == 1
+    assert sorted(one.name for one in tmp_path.iterdir()) == before
 
 
 @slow
