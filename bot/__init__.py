@@ -23,6 +23,7 @@ and `errors.py` the tree of what can go wrong. Beside the path:
     doctor/        checks all that the bot depends on
     ledger_place   where the ledger is kept: a file, or a database of PostgreSQL's
     other_bots     which bots share that database, what each does for all, and what is not the same on them
+    memory         what a long answer took goes back to the machine
     private_files  what is written is for the bot's own account only
     version        which code makes these plans; formatting: times and names as people read them
     serialization  a report and its evidence as bytes, and back again

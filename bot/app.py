@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import gc
 import signal
 from collections.abc import Awaitable, Callable, Iterable, Iterator
@@ -26,6 +25,7 @@ from bot.errors import LedgerError
 from bot.executor.scheduler import Scheduler
 from bot.ledger import Entry, Ledger, Reader
 from bot.ledger.shared_locks import Duty
+from bot.memory import give_memory_back
 from bot.other_bots import describe, differences, marks_of
 from bot.redaction import Redactor
 from bot.services import Services, build_services, runner
@@ -46,8 +46,6 @@ from bot.transport.name_lookup import Loop
 
 log = structlog.get_logger()
 
-_M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8  # of mallopt [doc: malloc.h of glibc]
-_LARGE_PIECE = 128 * 1024  # bytes
 # Of the ledger, for people, at a time, one of them for a file: each has a reader that nobody else waits for.
 _SEARCHES = 3
 
@@ -63,14 +61,6 @@ def run(settings: Settings) -> None:
     gc.freeze()  # what is loaded by now stays: a collection need not look at it, and holds every thread meanwhile
     with asyncio.Runner(loop_factory=Loop) as runner:
         runner.run(_until_signal(settings))
-
-
-def give_memory_back() -> None:
-    """Let glibc give large pieces back at once, and keep no pool for each thread: one long answer is not kept for ever."""
-    with contextlib.suppress(AttributeError, OSError):  # another libc has no such thing
-        libc = ctypes.CDLL(None)
-        libc.mallopt(_M_MMAP_THRESHOLD, _LARGE_PIECE)
-        libc.mallopt(_M_ARENA_MAX, 2)
 
 
 async def _until_signal(settings: Settings) -> None:

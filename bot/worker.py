@@ -46,6 +46,7 @@ from bot.errors import (
     Withheld,
 )
 from bot.executor.actions import EVENT, definitely_not_executed, perform
+from bot.memory import give_memory_back
 from bot.redaction import SESSION_TOKENS, Redactor
 from bot.services import connections_to
 from bot.transport.allowlist.web_probe import PROBES
@@ -551,6 +552,7 @@ def hold_no_more_than_needed(settings: Settings) -> None:
 
 def run(settings: Settings, site: str) -> None:
     """Be the worker of a site until SIGTERM or SIGINT. Raises SettingsError."""
+    give_memory_back()
     with asyncio.Runner(loop_factory=Loop) as runner:
         runner.run(_until_signal(settings, site))
 

@@ -173,7 +173,7 @@ def web(what: str) -> Callable[[bytes], bytes]:
 
 async def ask(port: int, what: str) -> None:
     """What a bot does at one time: some requests, each of which asks several things and keeps its evidence."""
-    from bot import app
+    from bot import memory
     from bot.api.queries import RunReader, Wql
     from bot.api.sources import Source
     from bot.config.inventory_file import InventoryFile
@@ -185,7 +185,7 @@ async def ask(port: int, what: str) -> None:
     from bot.transport.client import TargetClient
     from bot.transport.http.commvault import BackupProduct, WebService
 
-    app.give_memory_back()  # as the bot does when it starts
+    memory.give_memory_back()  # as the bot does when it starts
     routing._safe = lambda way: way  # a login in clear: what comes back is what counts here
     hosts = GUESTS if what in TOGETHER else (HOST,)
     told = {

@@ -76,7 +76,7 @@ class Contact:
 
 def ask(settings: Path, command: str, transport: str) -> Contact:
     """Ask in this process, which is a bot that has just started."""
-    from bot import app
+    from bot import memory
     from bot.cli.os_user import current_user
     from bot.config.settings import load
     from bot.dispatch.command_line import EntryPoint, read_typed
@@ -86,7 +86,7 @@ def ask(settings: Path, command: str, transport: str) -> Contact:
     from bot.transport.windows.http_adapter import Adapter
     from bot.transport.windows.winrm import Connection
 
-    app.give_memory_back()  # as the bot does when it starts
+    memory.give_memory_back()  # as the bot does when it starts
     spans: dict[str, list[tuple[float, float]]] = defaultdict(list)
     counted: Counter[str] = Counter()
     plain_answer, plain_exchange = TargetClient._answer, Connection.exchange

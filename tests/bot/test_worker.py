@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -47,6 +49,40 @@ def told(tmp_path):
         return settings.load(tmp_path / "settings.toml")
 
     return written
+
+
+TAKES_AND_LETS_GO = """
+import pathlib, sys
+from bot import worker
+from bot.config import settings
+from bot.errors import SettingsError
+
+def kilobytes():
+    status = pathlib.Path("/proc/self/status").read_text()
+    return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS")))
+
+try:
+    worker.run(settings.load(pathlib.Path(sys.argv[1])), "antwerp")
+except SettingsError:
+    pass
+bytearray(b"x" * 200_000)  # from here on glibc takes pieces of this size from its pool
+before, kept, pieces = kilobytes(), [], []
+for _ in range(400):
+    pieces.append(bytearray(b"x") * 200_000)
+    kept.append(bytes(1_000))  # what lies between them keeps the pool from shrinking
+took = kilobytes() - before
+pieces.clear()
+print(took, kilobytes() - before)
+"""
+
+
+def test_a_worker_gives_back_what_a_long_answer_took_as_the_bot_does(told, tmp_path):
+    told()
+    script = [sys.executable, "-c", TAKES_AND_LETS_GO, str(tmp_path / "settings.toml")]
+    done = subprocess.run(script, capture_output=True, text=True, check=True)
+    took, left = map(int, done.stdout.split())
+    assert took > 70_000
+    assert left < 10_000
 
 
 def serve(own, site="ghent"):
