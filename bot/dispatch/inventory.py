@@ -37,6 +37,10 @@ class NodeCache(Protocol):
         """The clusters, in lower case, that this host belongs to ("" where it stands alone); () for a stranger."""
         ...
 
+    def nodes_of(self, cluster: str) -> frozenset[str]:
+        """The nodes that a cluster named last, to whoever asked it, in lower case."""
+        ...
+
     def allow_acts(self, name: str, *, may: bool) -> None:
         """Whether the operator's login may go to a node that the inventory does not name as an entry host."""
         ...
@@ -125,7 +129,7 @@ class Inventory:
         of the domain has listed its nodes since the bot started; and the node itself has to name that cluster.
         """
         label = name.strip().lower().partition(".")[0]
-        if label in self._inventory_file.hosts or self._is_entry(label) or self._inventory_file.is_place(label):
+        if self._is_entry(label) or self._is_place(label):
             return None
         if not self._router.clusters_of(label):
             await self._discover()
@@ -244,6 +248,46 @@ class Inventory:
         there = "" if near else f" Clusters: {', '.join(sorted(self._inventory_file.clusters)) or 'none'}."
         says = f"There is no cluster or host {quoted(name)} in the inventory.{there}{unknown}"
         raise UsageError(says, suggestions=tuple(near))
+
+    async def find_now(self, name: str) -> Target:
+        """The same as `find`, by what clusters and nodes say now: what they said minutes ago may have been undone since.
+
+        A cluster that does not answer keeps the nodes that it named last; whether they are its own, `doubt` says.
+
+        Raises:
+            UsageError: there is none; or a node that the inventory writes says that it belongs to another cluster.
+        """
+        label = name.strip().lower().partition(".")[0]
+        if self._is_entry(label):
+            await self._must_agree(label)
+        elif not self._is_place(label):
+            homes = self._router.clusters_of(label)
+            await self._ask_afresh(homes)
+            if self._router.clusters_of(label) != homes or not homes:
+                await self._ask_afresh(key for key in self._inventory_file.clusters if key not in homes)
+        return await self.find(name)
+
+    def _is_place(self, label: str) -> bool:
+        """Whether it is something that the inventory alone speaks for: no node."""
+        return label in self._inventory_file.hosts or self._inventory_file.is_place(label)
+
+    async def _ask_afresh(self, keys: Iterable[str]) -> None:
+        """Ask these clusters for their nodes, however lately they were asked. Who does not answer is left as it was."""
+        found = await asyncio.gather(*map(self._ask_for_nodes, keys), return_exceptions=True)
+        for one in found:
+            if isinstance(one, BaseException) and not isinstance(one, (TargetError, CellError)):
+                raise one
+
+    async def _must_agree(self, label: str) -> None:
+        """Raise UsageError where an entry host says that it belongs to another cluster. Its silence says nothing."""
+        (key,) = self._router.clusters_of(label)
+        try:
+            own, called = await asyncio.gather(self._ask_name(label), self._windows_name(key))
+        except (TargetError, CellError):
+            return
+        doubt = await self._doubt_names(label, key, own, called) if own and called else None
+        if doubt is not None:
+            raise UsageError(f"{doubt.says} {doubt.do}")
 
     def _near(self, word: str) -> list[str]:
         """The known names that look most like a word, best first."""
@@ -364,11 +408,13 @@ class Inventory:
     def _homes(self) -> dict[str, tuple[str, str, str]]:
         """Lower-case name -> name, domain, and cluster ("" for a host that stands alone)."""
         homes: dict[str, tuple[str, str, str]] = {}
-        told = self._nodes.copy()  # a menu is made on a thread of its own, while clusters answer
-        claimed = Counter(node for _, nodes in told.values() for node in nodes)
+        # One view for roles, locks and logins: where acts are let go by a newer list of nodes than roles are asked by, who
+        # may change things on the old cluster alone would change them on the new one.
+        told = {key: self._router.nodes_of(key) for key in self._inventory_file.clusters}
+        claimed = Counter(node for nodes in told.values() for node in nodes)
         for key, cluster in self._inventory_file.clusters.items():
-            nodes = [node for node in told.get(key, (0.0, ()))[1] if claimed[node] == 1]
-            homes |= {name.lower(): (name.lower(), cluster.domain, cluster.name) for name in nodes}
+            nodes = [node for node in told[key] if claimed[node] == 1]
+            homes |= {name: (name, cluster.domain, cluster.name) for name in nodes}
         for (
             cluster
         ) in self._inventory_file.clusters.values():  # what the inventory says goes before what a cluster says

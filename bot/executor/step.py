@@ -186,11 +186,15 @@ async def _intend_and_act(run: Run, at: StepInstance, before: Any, held: HeldBef
         Cancelled, OutOfTime, Preempted: the same, because it was asked to end, or its time is over.
         ChangesStopped: nothing may begin now, and nothing was begun.
         KnownElsewhere: the same; somewhere outside more is known.
+        NotAllowedNow: the host is in another place by now than where it was decided.
         LedgerError: this process is not the one that acts any more.
     """
     await _must_stand(run, at)
-    if at.step.act is not None and not isinstance(at.step.act, ManualStep):
-        await run.parts.planner.resolve_hosts(at.step.act.on)
+    act = at.step.act
+    if act is None or isinstance(act, ManualStep):
+        pass
+    elif why := await run.parts.planner.why_not_there(run.proposal.places, act.on):
+        raise NotAllowedNow(why)
     run.idle.clear()
     try:
         await asyncio.to_thread(run.must_lead)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Container, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Literal
@@ -12,15 +12,16 @@ from typing import Any, Literal
 import structlog
 
 from bot.api.actions import Action, InvokeMethod, ManualStep, RunProgram
+from bot.api.arguments import Target
 from bot.api.command import AfterRun, Remediation
 from bot.api.plan import Gate, GateOutcome, GateText, Plan, Step
-from bot.api.queries import Query
+from bot.api.queries import GuestQuery, LedgerQuery, Query
 from bot.api.windows import Window
 from bot.dispatch.command_line import CommandLine, read_line, read_typed, resolve
 from bot.dispatch.inventory import Doubt, Inventory, scopes_of
 from bot.dispatch.query_session import QuerySession
 from bot.dispatch.registry import Registry
-from bot.errors import HvopsError, LedgerError, TargetError, TicketError, UsageError
+from bot.errors import HvopsError, LedgerError, NoPlan, TargetError, TicketError, UsageError
 from bot.ledger import Ledger
 from bot.ledger.entries import Done
 from bot.tickets.answers import without_answers
@@ -122,6 +123,8 @@ class Planner:
         """What takes a ticket back, and what has to be so before. Raises TicketError where there is no such ticket.
 
         A freeze holds it only where the ticket is done: what was left half done is taken back inside of one, too.
+        Its locks, roles and windows are those of the ticket, so it is taken back only where its hosts are still there:
+        NoPlan where one of them belongs to another cluster now, or nobody knows to which.
 
         Args:
             ticket: its number.
@@ -132,6 +135,8 @@ class Planner:
         made = await asyncio.to_thread(self._taken_back, proposal)
         if not made.plan.groups:
             return made
+        if why := await self._why_elsewhere(proposal, made.plan):
+            raise NoPlan(why)
         back = replace(made.plan, gates=await self._gates_back(proposal, made.plan))
         plan = self._as_allowed(await self._with_doubts(await asyncio.to_thread(self._with_refusals, back)), ticket)
         now = await asyncio.to_thread(self._ledger.ticket, ticket)
@@ -142,6 +147,26 @@ class Planner:
     def _taken_back(self, proposal: Proposal) -> PlannedChange:
         """What takes a ticket back, by its entries, of which there may be tens of thousands."""
         return build_undo(proposal, story_of(self._ledger.story(proposal.ticket)), self.version)
+
+    async def _why_elsewhere(self, proposal: Proposal, back: Plan) -> str:
+        """Why the way back is not that of the ticket any more: a host of it has left for another place. "" where none has."""
+        places = {place.casefold() for place in proposal.places}
+        for name in _hosts_of(proposal, back):
+            try:
+                target = await self._inventory.find_now(name)
+            except UsageError as error:
+                if name.casefold() in places or name not in _targets(back):
+                    continue  # it represents itself; or it is only asked, and whoever asks it says so
+                where, why = ", ".join(proposal.places), str(error)
+                return f"No plan to undo {proposal.ticket}: {name} was in {where} then, and where it is now is not known: {why}"
+            if now := _elsewhere(target, places):
+                where = ", ".join(proposal.places)
+                return (
+                    f"No plan to undo {proposal.ticket}: {target.name} was in {where} then and is in {now} now, with other"
+                    f" people, locks and freezes. Request a change of its own for {target.name}, or put it back by hand; if"
+                    f" {proposal.ticket} is still interrupted, close it then."
+                )
+        return ""
 
     def _with_windows(self, plan: Plan, places: Sequence[str], approved: Plan | None, group: str) -> Plan:
         """The plan with what windows mean for it. A clock that was set back ends no freeze."""
@@ -189,14 +214,27 @@ class Planner:
             log.exception("our bug while a run that is done was described", ticket=proposal.ticket)
             return None
 
-    async def resolve_hosts(self, *names: str) -> None:
+    async def resolve_hosts(self, *names: str) -> tuple[Target, ...]:
         """Find out where these are: after a restart nobody has asked the clusters for their nodes yet.
 
         A name that nobody knows stays a stranger, and whoever is asked about it says so.
         """
+        found = []
         for name in dict.fromkeys(names):
             with contextlib.suppress(UsageError, TargetError):
-                await self._inventory.find(name)
+                found.append(await self._inventory.find(name))
+        return tuple(found)
+
+    async def why_not_there(self, places: Iterable[str], *names: str) -> str:
+        """Why nothing that was decided for these places is done on a host: it is in another one now. "" where it is there.
+
+        Between two looks at a plan a node may be evicted and join another cluster, whose people nobody asked.
+        """
+        known = {place.casefold() for place in places}
+        for target in await self.resolve_hosts(*names):
+            if now := _elsewhere(target, known):
+                return f"{target.name} is in {now} now, and this was decided for {', '.join(places)}"
+        return ""
 
     async def _with_doubts(self, plan: Plan) -> Plan:
         """The plan, held where a host that it works on is only said to be the node that it is called.
@@ -273,6 +311,20 @@ def _acted_on(plan: Plan) -> tuple[str, ...]:
     """The hosts that its steps, or the way back, log in to in order to change something."""
     acts = [act for step in plan.steps for act in (step.act, step.undo)]
     return tuple(dict.fromkeys(act.on for act in acts if isinstance(act, (InvokeMethod, RunProgram))))
+
+
+def _elsewhere(target: Target, places: Container[str]) -> str:
+    """Where a host is, outside of these places (their names without regard to case); "" where it is inside, or no host."""
+    outside = [place for place in scopes_of(target) if place.casefold() not in places]
+    return ", ".join(outside) if target.kind == "host" else ""
+
+
+def _hosts_of(proposal: Proposal, back: Plan) -> tuple[str, ...]:
+    """What a way back works on, and what it asks of the targets that were typed: a step by hand names its host there alone."""
+    typed = {word.casefold() for word in proposal.made.line.replace(",", " ").split()}
+    checks = [check for step in back.steps for check in (*step.guard, *step.done)]
+    asked = [check.question.on for check in checks if not isinstance(check.question, GuestQuery | LedgerQuery)]
+    return tuple(dict.fromkeys([*_targets(back), *(name for name in asked if name.casefold() in typed)]))
 
 
 def _targets(plan: Plan) -> tuple[str, ...]:

@@ -98,6 +98,10 @@ class Router:
         self._learnt[key] = frozenset(node.lower() for node in sound)
         return sound
 
+    def nodes_of(self, cluster: str) -> frozenset[str]:
+        """The nodes that a cluster named last, in lower case."""
+        return self._learnt.get(cluster.lower(), frozenset())
+
     def allow_acts(self, name: str, *, may: bool) -> None:
         """Whether the operator's login may go to a node that the inventory does not name as an entry host."""
         written = self._inventory_file.hosts.keys() | {

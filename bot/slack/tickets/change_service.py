@@ -140,6 +140,11 @@ class Changes:
         if undoes := card.proposal.made.undoes:
             older = await asyncio.to_thread(self.run.ledger.story, undoes)
             images = {**story_of(older).images, **images}
+        asked = (check.question.on for check in at.step.done)
+        if why := await self.run.planner.why_not_there(card.proposal.places, *asked):
+            raise TicketError(
+                f"{card.id} cannot be checked: {why}."
+            )  # whoever may see the one place may not see the other
         with asking_about(card.proposal.places):
             seen = await look_at(self.run, at.step.done, images)
         begun = card.story.intents.get(at.key)

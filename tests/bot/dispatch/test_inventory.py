@@ -212,6 +212,48 @@ async def test_a_node_that_moved_to_another_cluster_is_found_there():
 SILENT = TargetTimeout("prod", "no answer in 20 s.")
 
 
+async def test_what_clusters_name_to_anybody_says_where_a_role_must_hold():
+    """Else acts were let go by the newer list of nodes, and roles and locks went by the older one."""
+    names, _, ways = directory()
+    assert (await names.find("hv03")).cluster == "Prod"
+    ways.add_nodes("prod", ("hv01", "hv02"))
+    with pytest.raises(UsageError):
+        await names.find("hv03")
+    ways.add_nodes("branch", ("br01", "br02", "hv03"))
+    assert (await names.find("hv03")).cluster == "branch"
+    assert names.scopes()["hv03"] == ("branch",)
+
+
+async def test_where_a_node_is_now_is_asked_however_lately_it_was_asked():
+    names, world, _ = directory()
+    await names.find("hv03")
+    world.nodes |= {"Prod": ("hv01", "hv02"), "branch": ("br01", "br02", "hv03")}
+    assert (await names.find("hv03")).cluster == "Prod"
+    assert (await names.find_now("hv03")).cluster == "branch"
+    world.nodes["branch"] = ("br01", "br02")
+    with pytest.raises(UsageError):
+        await names.find_now("hv03")
+
+
+async def test_a_cluster_that_does_not_say_where_its_node_is_now_keeps_it():
+    names, world, _ = directory()
+    await names.find("hv03")
+    world.nodes["Prod"] = SILENT
+    assert (await names.find_now("hv03")).cluster == "Prod"
+
+
+async def test_an_entry_host_that_says_it_belongs_to_another_cluster_is_nowhere():
+    """The inventory was not written anew when it moved."""
+    names, world, _ = directory()
+    assert (await names.find_now("hv01")).cluster == "Prod"  # which does not say anything
+    world.called["hv01"] = "PRODCL"
+    assert (await names.find_now("hv01.corp.example")).cluster == "Prod"
+    world.called["hv01"] = "BRANCHCL"
+    with pytest.raises(UsageError, match=r"the node says that it belongs to .branchcl."):
+        await names.find_now("hv01")
+    assert (await names.find_now("backup01")).cluster == ""
+
+
 def claimed(clock=lambda: 0.0, **nodes):
     """branch says that hv05 is its node; hv05 is Prod's, and says so."""
     names, world, ways = directory(clock, **{"branch": ("br01", "br02", "hv05"), **nodes})

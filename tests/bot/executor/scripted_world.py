@@ -230,6 +230,9 @@ class Names:
             raise UsageError(f"There is no {name}.")
         return Target(name.casefold(), "host", cluster)
 
+    async def find_now(self, name):
+        return await self.find(name)
+
 
 class Limits:
     per_host_seconds = 20

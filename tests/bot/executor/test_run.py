@@ -986,6 +986,7 @@ async def test_the_host_of_an_act_is_found_before_it_is_acted_on(bench, world, m
 
     async def resolve(*hosts):
         found.extend((host, len(world.order)) for host in hosts)
+        return ()
 
     far = Step("it", "It", set_to("hv04", a="1"), (is_now("hv03", locked="no"),))
     bench.plans["reset"] = lambda on, _facts: simple(on, far)

@@ -8,11 +8,12 @@ import scripted_world as scripted
 from entry_samples import entry_data
 from scripted_world import is_now, set_to, state, step
 
+from bot.api.actions import ManualStep
 from bot.api.command import Risk
 from bot.api.plan import Gate, GateOutcome, Group, OpenQuestion, Plan, Step, exists
 from bot.api.queries import Predicate
 from bot.dispatch.pipeline import Request
-from bot.errors import TicketError
+from bot.errors import NoPlan, TicketError, UsageError
 from bot.tickets.plan_digest import plan_from_json, plan_to_json
 from bot.tickets.plan_text import plan_lines
 from bot.tickets.run_history import DONE, FAILED, BegunStep, RunHistory, positions
@@ -141,6 +142,78 @@ async def test_a_command_says_itself_what_has_to_be_so_on_the_way_back(bench, do
     (gate,) = (await undo(bench)).proposal.plan.gates
     assert gate.description == "Nobody updates the cluster"
     assert asked == [("hv03", "hv03", ["undo-pause"])]
+
+
+def moves(bench, to="branch"):
+    """The node is evicted and joins another cluster."""
+    names = bench.planner._inventory
+    find = names.find
+
+    async def there(name):
+        return replace(await find(name), cluster=to)
+
+    names.find = there
+
+
+async def test_what_was_done_on_a_node_of_another_cluster_by_now_has_no_undo(bench, world, done):
+    """It would take the old cluster's locks and freezes, and nobody would ask for a role on the new one."""
+    moves(bench)
+    with pytest.raises(NoPlan, match="No plan to undo T-1: hv03 was in prod then and is in branch now") as refused:
+        await undo(bench, scripted.BOTH)
+    assert "Request a change of its own for hv03" in str(refused.value)
+    assert [entry.ticket for entry in bench.ledger.entries(kind="proposed")] == ["T-1"]
+    assert bench.ledger.locks() == {}
+
+
+async def test_nothing_is_taken_back_where_the_node_moves_between_approval_and_start(bench, world, done):
+    found = await undo(bench)
+    bench.decisions.approve(bench.press(scripted.APPROVER, found.ticket))
+    acts = len(world.order)
+    moves(bench)
+    await bench.runs(2)
+    assert (bench.last(found.ticket).kind, len(world.order)) == ("voided", acts)
+    assert "hv03 was in prod then and is in branch now" in bench.last(found.ticket).reason
+    assert "started" not in bench.kinds(found.ticket)
+
+
+async def test_what_is_taken_back_by_hand_goes_by_where_its_node_is_too(bench, world):
+    tweak = replace(
+        step("tweak", "hv03", tweaked="yes"),
+        undo=ManualStep("Put it back", "operator"),
+        undone=(is_now("hv03", tweaked="no"),),
+    )
+    bench.plans["reset"] = lambda *_: scripted.simple("hv03", tweak)
+    await bench.approved()
+    await bench.runs()
+    moves(bench)
+    with pytest.raises(NoPlan, match="hv03 was in prod then and is in branch now"):
+        await undo(bench)
+
+
+async def test_where_nobody_knows_where_a_node_is_its_change_has_no_undo(bench, world, done):
+    async def lost(name):
+        raise UsageError(f"There is no cluster or host {name}. The nodes of prod are not known: no answer.")
+
+    bench.planner._inventory.find_now = lost
+    with pytest.raises(NoPlan, match=r"where it is now is not known: .* The nodes of prod are not known"):
+        await undo(bench)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_a_node_that_moves_in_the_middle_of_a_group_is_acted_on_no_more(bench, world, fails):
+    """Neither the next step of its plan is sent there, nor what would take the group back."""
+    first = replace(step("first", "hv03", a="1"), undo=set_to("hv03", a=""), undone=(is_now("hv03", a=""),))
+    groups = (Group("all", (first, step("second", "hv03", b="1")), on_failure="undo"),)
+    bench.plans["reset"] = lambda *_: Plan("why", "", "", ("node:hv03",), (), groups)
+    ticket = await bench.approved()
+    if fails:
+        world.faults = [None, "refused"]
+        world.logins[1] = lambda: moves(bench)
+    else:
+        world.hooks[1] = lambda: moves(bench)
+    await bench.runs()
+    assert (bench.last(ticket).kind, len(world.order)) == ("interrupted", 1)
+    assert "hv03 is in branch now, and this was decided for prod" in bench.last(ticket).data.known
 
 
 async def test_a_group_that_failed_goes_back_by_the_guards_of_its_steps_alone(bench, world):

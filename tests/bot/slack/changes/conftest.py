@@ -185,6 +185,9 @@ class Names:
             return Target(name, "host", "prod")
         raise UsageError(f"There is no {name}.")
 
+    async def find_now(self, name):
+        return await self.find(name)
+
 
 @dataclass(frozen=True)
 class Rule:

@@ -3,6 +3,7 @@
 import asyncio
 import re
 import threading
+from dataclasses import replace
 from datetime import timedelta
 
 import newer_version
@@ -371,6 +372,26 @@ async def test_an_interrupted_run_is_looked_at_and_goes_on(bench):
         await bench.approver.clicks(card, "Go On…")
         await bench.ended("done")
         assert len(bench.world.acts) == 1
+
+
+async def test_an_interrupted_run_is_not_looked_at_where_its_node_is_now(bench, monkeypatch):
+    """Whoever may see the old cluster would be told how a machine of the new one stands."""
+    bench.world.gate.set()
+    bench.world.values["silent"] = "yes"
+    async with bench.running():
+        await bench.operator.types("/hurry hv03")
+        plan = await bench.viewer.sees("Hurry on hv03?", "hv-ops")
+        await bench.approver.clicks(plan, "Approve")
+        card = await bench.viewer.sees(re.compile("^Interrupted at step 1: someone must decide"), "hv-ops")
+        names = bench.bot.changes.run.planner._inventory
+        find = names.find
+
+        async def moved(name):
+            return replace(await find(name), cluster="branch")
+
+        monkeypatch.setattr(names, "find", moved)
+        await bench.operator.clicks(card, "Check Again")
+        await bench.operator.sees("T-1 cannot be checked: hv03 is in branch now")
 
 
 async def test_an_interrupted_run_is_closed_with_a_reason(bench):
