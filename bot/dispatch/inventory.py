@@ -12,6 +12,7 @@ from functools import partial
 from typing import Protocol
 
 from bot.api.arguments import Target
+from bot.api.host_names import host_key, host_parts
 from bot.api.queries import Wql
 from bot.api.rows import CellError, get_str
 from bot.config.inventory_file import Cluster, InventoryFile, Vmm
@@ -88,7 +89,7 @@ class Inventory:
         Raises:
             TargetError: no entry host of the cluster answered.
         """
-        key = cluster.lower()
+        key = host_key(cluster)
         at, known = self._nodes.get(key, (float("-inf"), ()))
         if self._clock() - at < FRESH_SECONDS:
             return known
@@ -102,7 +103,7 @@ class Inventory:
     async def _ask_for_nodes(self, key: str) -> tuple[str, ...]:
         question = Wql(self._inventory_file.clusters[key].name, "root/MSCluster", "MSCluster_Node", ("Name",))
         answer = await self._target_client.answer(question, self._seconds)
-        named = tuple(sorted({get_str(row, "Name").lower() for row in answer.rows} - {""}))
+        named = tuple(sorted({host_key(get_str(row, "Name")) for row in answer.rows} - {""}))
         found = self._router.add_nodes(key, named)
         self._nodes[key] = (self._clock(), found)
         self._answered.add(key)
@@ -128,7 +129,7 @@ class Inventory:
         and who may use it. So a node counts if the inventory lists it, if the ledger saw it there before, or if every cluster
         of the domain has listed its nodes since the bot started; and the node itself has to name that cluster.
         """
-        label = name.strip().lower().partition(".")[0]
+        label = host_parts(name)[0]
         if self._is_entry(label) or self._is_place(label):
             return None
         if not self._router.clusters_of(label):
@@ -220,7 +221,7 @@ class Inventory:
         """The cluster that a host, or an entry host, says it belongs to. The reader's login asks."""
         question = Wql(on, "root/MSCluster", "MSCluster_Cluster", ("Name",))
         answer = await self._target_client.answer(question, self._seconds)
-        return get_str(answer.rows[0], "Name").lower() if len(answer.rows) == 1 else ""
+        return host_key(get_str(answer.rows[0], "Name")) if len(answer.rows) == 1 else ""
 
     def _cluster(self, key: str) -> Cluster:
         return self._inventory_file.clusters[key]
@@ -235,7 +236,7 @@ class Inventory:
         Raises:
             UsageError: there is none; suggests names that are near, and says whose nodes are not known.
         """
-        wanted = name.strip().lower()
+        wanted = host_key(name)
         target = self._known(wanted)
         if target is not None and (self._is_written(wanted) or self._has_asked_all):
             return target
@@ -257,7 +258,7 @@ class Inventory:
         Raises:
             UsageError: there is none; or a node that the inventory writes says that it belongs to another cluster.
         """
-        label = name.strip().lower().partition(".")[0]
+        label = host_parts(name)[0]
         if self._is_entry(label):
             await self._must_agree(label)
         elif not self._is_place(label):
@@ -356,7 +357,7 @@ class Inventory:
 
     def _is_written(self, wanted: str) -> bool:
         """Whether the inventory itself names it: of other names, no cluster is believed before the others were heard."""
-        label = wanted.partition(".")[0]
+        label, _ = host_parts(wanted)
         told = {
             name.lower()
             for cluster in self._inventory_file.clusters.values()
@@ -390,7 +391,7 @@ class Inventory:
         if service is not None:
             sites = self._inventory_file.sites()
             return Target(service.name, "service", clusters=service.places, services=(service,), sites=sites)
-        label, _, domain = wanted.partition(".")
+        label, domain = host_parts(wanted)
         host = self._homes().get(label)
         if host is None or (domain and domain != host[1].lower()):
             return None

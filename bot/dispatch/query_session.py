@@ -15,6 +15,7 @@ from typing import Any, Protocol, TypeVar
 
 from bot.api.arguments import Target
 from bot.api.facts import Known, Unknown
+from bot.api.host_names import host_key
 from bot.api.queries import (
     DoneChanges,
     GuestQuery,
@@ -234,7 +235,7 @@ class QuerySession:
             raise
         finally:
             self._end(question.on)
-        by = question.on if answer.by.casefold() == question.on.casefold() else f"{question.on} via {answer.by}"
+        by = question.on if host_key(answer.by) == host_key(question.on) else f"{question.on} via {answer.by}"
         # A program's output reads well as it is; what an API sends is one line of JSON, as long as the list in it.
         is_output = isinstance(question, (RunReader, GuestRunReader)) and not (answer.rows and _is_json(answer.raw))
         shown = "" if is_output else await _beside(format_rows, answer)
@@ -390,5 +391,5 @@ _WRITTEN: tuple[tuple[Mapping[str, Any], Callable[[RunReader], str]], ...] = (
 
 
 def _unanswered(on: str, error: TargetError) -> Unknown:
-    says = error.message if error.target.casefold() == on.casefold() else f"{error.target}: {error.message}"
+    says = error.message if host_key(error.target) == host_key(on) else f"{error.target}: {error.message}"
     return Unknown(on, error.kind, says, error.hint)

@@ -22,6 +22,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from bot.api.actions import InvokeMethod, RowTransaction, RunProgram
+from bot.api.host_names import host_key
 from bot.api.queries import (
     DoneChanges,
     GuestQuery,
@@ -172,37 +173,40 @@ class TargetClient:
         size = sys.getsizeof(answer.raw)
         is_small = self._is_small(answer)
         weight = size if is_small else await asyncio.to_thread(weigh, answer.rows)  # of hundreds of thousands of cells
-        return replace(answer, lease=self._lease(answer, size + weight))
+        whose = host_key(question.fqdn) if isinstance(question, GuestQuery) else host_key(answer.by)
+        return replace(answer, lease=self._lease(answer, whose, size + weight))
 
     def _is_small(self, answer: QueryResult) -> bool:
         """Whether its rows take no more than its text, as those that were read from it."""
         return sys.getsizeof(answer.raw) <= _SMALL and len(answer.rows) <= _FEW
 
-    def _lease(self, answer: QueryResult, weight: int) -> _Lease:
+    def _lease(self, answer: QueryResult, whose: str, weight: int) -> _Lease:
         """Count an answer.
+
+        `whose`: by which it counts. A guest that is called like a host takes nothing of what the host may have.
 
         Raises:
             MalformedResponse: those of that host that are still held are too much by now.
             QuotaExceeded: those of all hosts are, and this one's are not short.
         """
         with self._counting:
-            of_host, of_all = self._held[answer.by] + weight, self._held_of_all + weight
+            of_host, of_all = self._held[whose] + weight, self._held_of_all + weight
             if of_host > MAX_KEPT:
                 raise MalformedResponse(answer.by, "its answers exceed what hvops keeps in memory for one host.", _BUSY)
             if of_all > MAX_KEPT_OF_ALL and of_host > SHORT:
                 says = "its answer is long, and hvops has as many long answers in memory as it keeps at one time."
                 raise QuotaExceeded(answer.by, says, _BUSY)
-            self._held[answer.by], self._held_of_all = of_host, of_all
+            self._held[whose], self._held_of_all = of_host, of_all
         lease = _Lease()
-        weakref.finalize(lease, self._give_back, answer.by, weight)
+        weakref.finalize(lease, self._give_back, whose, weight)
         return lease
 
-    def _give_back(self, name: str, weight: int) -> None:
+    def _give_back(self, whose: str, weight: int) -> None:
         with self._counting:
             self._held_of_all -= weight
-            self._held[name] -= weight
-            if self._held[name] <= 0:
-                del self._held[name]
+            self._held[whose] -= weight
+            if self._held[whose] <= 0:
+                del self._held[whose]
 
     async def _answer(self, question: Query, seconds: float) -> QueryResult:
         if isinstance(question, GuestQuery):
@@ -393,9 +397,9 @@ class TargetClient:
         look = last_look(asked.on) if isinstance(asked, RunProgram) else None
 
         def work(over: Connection, until: Deadline) -> tuple[Rows, str]:
-            if way.name not in self._code_pages:
-                self._code_pages[way.name] = host_operations.oem_code_page(over, until)
-            output = host_operations.run(over, argv, self._code_pages[way.name], until, look)
+            if way.key not in self._code_pages:
+                self._code_pages[way.key] = host_operations.oem_code_page(over, until)
+            output = host_operations.run(over, argv, self._code_pages[way.key], until, look)
             output = replace(output, stdout=program.cover(output.stdout)) if program.cover else output
             return rows_of(way.name, program, asked, output), output.stdout + output.stderr
 
@@ -431,16 +435,16 @@ class TargetClient:
         ends = ends or began + seconds
         job = PooledCall(self._kept, way, work, lambda: Deadline(ends, silence or seconds), began, reads=reads)
         with ExitStack() as slots:
-            for slot in (self._slots_of(way.name), self._slots):
-                await self._take(slot, slots, way.name, began, ends, reads=reads)
-            if self._fell_silent.get(way.name, 0) > max(began, self._heard.get(way.name, 0)):
+            for slot in (self._slots_of(way.key), self._slots):
+                await self._take(slot, slots, (way.name, way.key), began, ends, reads=reads)
+            if self._fell_silent.get(way.key, 0) > max(began, self._heard.get(way.key, 0)):
                 raise TargetTimeout(way.name, TargetTimeout.after(silence or seconds))  # to those it queued behind
             if time.monotonic() >= ends:
-                raise self._too_late(way.name, began, ends, reads=reads)
+                raise self._too_late(way.name, way.key, began, ends, reads=reads)
             future = asyncio.get_running_loop().run_in_executor(self._threads, job.run)
             self._running.add(job)
             whole = ends - time.monotonic() >= seconds / 2
-            future.add_done_callback(partial(self._ended, job, way.name, slots.pop_all(), whole=whole))
+            future.add_done_callback(partial(self._ended, job, way.key, slots.pop_all(), whole=whole))
         return await _until(future, job, way.name, began, ends)
 
     def _slots_of(self, name: str) -> Slots:
@@ -449,19 +453,22 @@ class TargetClient:
             self._per_host = {one: slots for one, slots in self._per_host.items() if slots.is_in_use}
             for told in (self._fell_silent, self._heard):
                 told.clear()
-        return self._per_host.setdefault(name.lower(), Slots(PER_HOST))
+        return self._per_host.setdefault(host_key(name), Slots(PER_HOST))
 
     async def _take(
-        self, slot: Slots, held: ExitStack, name: str, began: float, ends: float, *, reads: bool = True
+        self, slot: Slots, held: ExitStack, of: tuple[str, str], began: float, ends: float, *, reads: bool = True
     ) -> None:
-        """Wait for a slot. Raises TargetTimeout; QuotaExceeded where something would have been done, as it surely was not."""
+        """Wait for a slot of a machine, `of` being what it is called and by which it counts.
+
+        Raises TargetTimeout; QuotaExceeded where something would have been done, as it surely was not.
+        """
         try:
             who = await slot.acquire(ends)
         except TimeoutError:
-            raise self._too_late(name, began, ends, reads=reads) from None
+            raise self._too_late(*of, began, ends, reads=reads) from None
         held.callback(slot.release, who)
 
-    def _too_late(self, name: str, began: float, ends: float, *, reads: bool) -> TargetError:
+    def _too_late(self, name: str, key: str, began: float, ends: float, *, reads: bool) -> TargetError:
         """Its time was over before it was sent."""
         waited = ends - began
         if not reads:
@@ -469,7 +476,7 @@ class TargetClient:
             return QuotaExceeded(
                 name, f"nothing was sent: {was_busy if waited > 0 else 'the questions before it took all its time'}."
             )
-        if self._heard.get(name, 0) < began:  # nor did it answer those that were asked before
+        if self._heard.get(key, 0) < began:  # nor did it answer those that were asked before
             return TargetTimeout(name, TargetTimeout.after(waited))
         return TargetTimeout(name, f"not asked: it was busy with other questions from hvops for {waited:.0f} s.", _BUSY)
 
@@ -477,16 +484,16 @@ class TargetClient:
         """Ask a database or a service when it is this one's turn, within what is left of its time."""
         began = time.monotonic()
         with ExitStack() as held:
-            await self._take(self._slots_of(on), held, on, began, began + seconds, reads=reads)
+            await self._take(self._slots_of(on), held, (on, host_key(on)), began, began + seconds, reads=reads)
             return await ask(max(_LEAST, began + seconds - time.monotonic()))
 
     def _ended(
-        self, job: PooledCall[Any], name: str, slots: ExitStack, future: asyncio.Future[Any], *, whole: bool
+        self, job: PooledCall[Any], key: str, slots: ExitStack, future: asyncio.Future[Any], *, whole: bool
     ) -> None:
         # looked at even if the caller has left; noted before the slots go to those that would ask a silent host next
         silent = not future.cancelled() and isinstance(future.exception(), TargetTimeout)
         if whole or not silent:
-            (self._fell_silent if silent else self._heard)[name] = time.monotonic()
+            (self._fell_silent if silent else self._heard)[key] = time.monotonic()
         slots.close()
         self._running.discard(job)
 

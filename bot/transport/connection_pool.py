@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from bot.api.host_names import host_key
 from bot.errors import ConnectionFailed, TargetError, TargetTimeout
 from bot.transport.connection_reasons import chain
 from bot.transport.routing import Route
@@ -46,7 +47,7 @@ class ConnectionPool:
     def __init__(self, tap: WireObserver | None = None, most: int = 0) -> None:
         """`most`: how many are kept; 0 for half of all that may be open."""
         self._most = most or sockets_allowed() // 2
-        self._idle: dict[Route, list[Connection]] = {}
+        self._idle: dict[tuple[str, Route], list[Connection]] = {}
         self._by_age: dict[Connection, None] = {}  # all of them, the one that has been idle longest first
         self._lock = threading.Lock()
         self._tap = tap
@@ -56,7 +57,7 @@ class ConnectionPool:
         """The connection used last, unless it has been idle for too long."""
         with self._lock:
             stale = self._drop_stale()
-            idle = self._idle.get(way)
+            idle = self._idle.get(_place(way))
             found = self._forget(idle[-1]) if idle else None
             if found is not None and _is_stale(found):
                 stale, found = [*stale, found], None
@@ -75,7 +76,7 @@ class ConnectionPool:
             if connection.is_broken or self._is_closed:
                 closing.append(connection)
             else:
-                self._idle.setdefault(connection.way, []).append(connection)
+                self._idle.setdefault(_place(connection.way), []).append(connection)
                 self._by_age[connection] = None
                 if len(self._by_age) > self._most:
                     closing.append(self._forget(next(iter(self._by_age))))
@@ -103,11 +104,17 @@ class ConnectionPool:
 
     def _forget(self, connection: Connection) -> Connection:
         del self._by_age[connection]
-        of_way = self._idle[connection.way]
+        place = _place(connection.way)
+        of_way = self._idle[place]
         of_way.remove(connection)
         if not of_way:
-            del self._idle[connection.way]
+            del self._idle[place]
         return connection
+
+
+def _place(way: Route) -> tuple[str, Route]:
+    """Where a connection is kept: for every spelling of its host, and for no guest that only calls itself like another one."""
+    return host_key(way.name), way
 
 
 def _is_stale(connection: Connection) -> bool:

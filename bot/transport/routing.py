@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
+from bot.api.host_names import host_key, host_parts
 from bot.config.inventory_file import PLAIN_PORT, TLS_PORT, InventoryFile
 from bot.errors import PolicyViolation
 
@@ -44,19 +45,22 @@ class Route:
     """How to reach one machine.
 
     Attributes:
-        name: the machine, as people write it.
+        name: the machine, as people write it; two spellings of one machine are one way.
         service_name: the host part of its Kerberos service name HTTP/<service_name>.
+        key: by which the machine counts: of a guest that of the name it gives itself, whatever it is called.
         is_tls: whether TLS protects the messages; else the login itself must encrypt them.
     """
 
-    name: str
+    name: str = field(compare=False)
     url: str
     service_name: str
     credentials: Credentials
+    key: str = field(default="", kw_only=True)
     is_tls: bool = field(init=False)
 
     def __post_init__(self) -> None:
-        """The address alone says it."""
+        """The address alone says whether there is TLS."""
+        object.__setattr__(self, "key", self.key or host_key(self.name))
         object.__setattr__(self, "is_tls", self.url.lower().startswith("https:"))
 
     @property
@@ -84,8 +88,10 @@ class Router:
         )  # what the inventory itself says: name -> cluster, "" alone
         self._learnt: dict[str, frozenset[str]] = {}  # what the clusters say: cluster -> its nodes
         for key, cluster in inventory_file.clusters.items():
-            self._homes |= {entry.lower(): key for entry in (*cluster.entry_hosts, *cluster.nodes)}
-        self._proved = {entry.lower() for cluster in inventory_file.clusters.values() for entry in cluster.entry_hosts}
+            self._homes |= {host_key(entry): key for entry in (*cluster.entry_hosts, *cluster.nodes)}
+        self._proved = {
+            host_key(entry) for cluster in inventory_file.clusters.values() for entry in cluster.entry_hosts
+        }
         self._proved |= inventory_file.hosts.keys()  # hosts that the operator's login may go to
 
     def add_nodes(self, cluster: str, nodes: Iterable[str]) -> tuple[str, ...]:
@@ -93,40 +99,42 @@ class Router:
 
         A cluster cannot take a host over that the inventory gives to another one: with the host would go who may ask it.
         """
-        key = cluster.lower()
-        sound = tuple(node for node in nodes if _LABEL.fullmatch(node) and self._inventory_file.may_claim(key, node))
-        self._learnt[key] = frozenset(node.lower() for node in sound)
+        key = host_key(cluster)
+        sound = tuple(
+            node
+            for node in nodes
+            if _LABEL.fullmatch(host_key(node)) and self._inventory_file.may_claim(key, host_key(node))
+        )
+        self._learnt[key] = frozenset(host_key(node) for node in sound)
         return sound
 
     def nodes_of(self, cluster: str) -> frozenset[str]:
         """The nodes that a cluster named last, in lower case."""
-        return self._learnt.get(cluster.lower(), frozenset())
+        return self._learnt.get(host_key(cluster), frozenset())
 
     def allow_acts(self, name: str, *, may: bool) -> None:
         """Whether the operator's login may go to a node that the inventory does not name as an entry host."""
         written = self._inventory_file.hosts.keys() | {
-            entry.lower() for cluster in self._inventory_file.clusters.values() for entry in cluster.entry_hosts
+            host_key(entry) for cluster in self._inventory_file.clusters.values() for entry in cluster.entry_hosts
         }
         if may:
-            self._proved.add(name.lower())
-        elif name.lower() not in written:
-            self._proved.discard(name.lower())
+            self._proved.add(self._key(name))
+        elif self._key(name) not in written:
+            self._proved.discard(self._key(name))
 
     def clusters_of(self, name: str) -> tuple[str, ...]:
         """The clusters, in lower case, that this host belongs to ("" where it stands alone); () for a stranger.
 
         More than one: two clusters claim it, and nobody but the inventory can say which one lies.
         """
-        if name.lower() in self._homes:
-            return (self._homes[name.lower()],)
-        return tuple(sorted(key for key, nodes in self._learnt.items() if name.lower() in nodes))
+        return self._homes_of(self._key(name))
 
     def scope_of(self, name: str) -> str:
         """Where the role to ask this host must be held: a cluster, or the host itself; "" for a stranger."""
         if self.is_cluster(name):
-            return name.lower()
+            return host_key(name)
         homes = self.clusters_of(name)
-        return (homes[0] or name.lower()) if len(homes) == 1 else ""
+        return (homes[0] or self._key(name)) if len(homes) == 1 else ""
 
     @property
     def names(self) -> frozenset[str]:
@@ -136,33 +144,33 @@ class Router:
 
     def is_cluster(self, name: str) -> bool:
         """Whether that is a cluster of the inventory."""
-        return name.lower() in self._inventory_file.clusters
+        return host_key(name) in self._inventory_file.clusters
 
     def entries(self, name: str) -> tuple[str, ...]:
         """The hosts to ask in turn: a cluster's entry hosts, the one that answered last first; else the host."""
-        cluster = self._inventory_file.clusters.get(name.lower())
+        cluster = self._inventory_file.clusters.get(host_key(name))
         if cluster is None:
             return (name,)
-        first = self._preferred.get(name.lower())
+        first = self._preferred.get(host_key(name))
         return tuple(sorted(cluster.entry_hosts, key=lambda entry: entry != first))
 
     def mark_preferred(self, cluster: str, entry: str) -> None:
         """Ask this entry host first from now on."""
-        self._preferred[cluster.lower()] = entry
+        self._preferred[host_key(cluster)] = entry
 
     def host(self, name: str, profile: Profile = "reader") -> Route:
         """The way to a host or node. Raises PolicyViolation."""
-        domain = self._domain(name)
+        key, domain = self._key(name), self._domain(name)
         credentials = self._login(name, profile)
-        if profile == "operator" and name.lower() not in self._proved:
+        if profile == "operator" and key not in self._proved:
             raise PolicyViolation(name, "it is not verified as a node, so the operator's login is not used there.")
-        url = self._inventory_file.endpoint(name, domain, tls=credentials.transport in _TLS_ONLY)
-        return _safe(Route(name, url, f"{name}.{domain}".lower(), credentials))
+        url = self._inventory_file.endpoint(key, domain, tls=credentials.transport in _TLS_ONLY)
+        return _safe(Route(name, url, f"{key}.{domain}".lower(), credentials, key=key))
 
     def guest(self, name: str, fqdn: str) -> Route:
         """The way to a guest, whose `fqdn` is only what it says of itself. Raises PolicyViolation."""
         domains = self._inventory_file.guest_domains
-        labels = fqdn.lower().rstrip(".").split(".")
+        labels = host_key(fqdn).split(".")
         if not all(_LABEL.fullmatch(label) for label in labels) or ".".join(labels[1:]) not in domains:
             allowed = ", ".join(domains) or "none is set"
             raise PolicyViolation(name, f"it calls itself {fqdn!r:.80}, outside of guest_domains ({allowed}).")
@@ -171,7 +179,7 @@ class Router:
         pinned = next((one for one in (whole, name) if self._inventory_file.is_pinned(one)), "")
         tls = credentials.transport in _TLS_ONLY
         url = self._inventory_file.endpoint(pinned or labels[0], ".".join(labels[1:]), tls=tls)
-        way = _safe(Route(name, url, whole, credentials))
+        way = _safe(Route(name, url, whole, credentials, key=self._key(whole)))
         if credentials.transport != "kerberos" and not (pinned and way.is_tls):
             raise PolicyViolation(
                 name,
@@ -179,6 +187,22 @@ class Router:
                 'Set transport = "kerberos" for guests, or pin this one below [endpoints] with an https address.',
             )
         return way
+
+    def _key(self, name: str) -> str:
+        """By which a host counts: its label alone, also where its own domain is written behind it; any other name as it is."""
+        key = host_key(name)
+        label, domain = host_parts(name)
+        homes = self._homes_of(label) if domain else ()
+        return label if len(homes) == 1 and domain == self._domain_in(homes[0], label).lower() else key
+
+    def _homes_of(self, key: str) -> tuple[str, ...]:
+        if key in self._homes:
+            return (self._homes[key],)
+        return tuple(sorted(cluster for cluster, nodes in self._learnt.items() if key in nodes))
+
+    def _domain_in(self, home: str, label: str) -> str:
+        alone = self._inventory_file.hosts.get(label)
+        return alone.domain if alone else self._inventory_file.clusters[home].domain
 
     def _domain(self, name: str) -> str:
         homes = self.clusters_of(name)
@@ -189,8 +213,7 @@ class Router:
             raise PolicyViolation(
                 name, f"{both} both call it their node.", "Write it into entry_hosts of the right one."
             )
-        alone = self._inventory_file.hosts.get(name.lower())
-        return alone.domain if alone else self._inventory_file.clusters[homes[0]].domain
+        return self._domain_in(homes[0], self._key(name))
 
     def _login(self, name: str, profile: Profile) -> Credentials:
         credentials = self._credentials.get(profile)

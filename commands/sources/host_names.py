@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from bot.api.host_names import host_parts
+
 NETBIOS = 15  # characters
 
 
 def host_label(name: str) -> str:
     """The name without its domain, in lower case."""
-    return _parts(name)[0]
+    return host_parts(name)[0]
 
 
 def same_host(one: str, other: str) -> bool:
@@ -22,7 +24,7 @@ def same_host(one: str, other: str) -> bool:
     Two domains are two hosts; a name without one may be in any. One of exactly 15 characters, without a domain, may be
     what NetBIOS leaves of a longer one.
     """
-    (label, domain), (other_label, other_domain) = _parts(one), _parts(other)
+    (label, domain), (other_label, other_domain) = host_parts(one), host_parts(other)
     if not label or not other_label or (domain and other_domain and domain != other_domain):
         return False
     return label == other_label or _is_cut(label, domain, other_label) or _is_cut(other_label, other_domain, label)
@@ -43,7 +45,7 @@ class HostNames:
     def __init__(self, names: Iterable[str]) -> None:
         """Take the names."""
         self._domains: dict[str, set[str]] = {}  # label -> the domains that it was written with, "" for none
-        for label, domain in map(_parts, names):
+        for label, domain in map(host_parts, names):
             if label:
                 self._domains.setdefault(label, set()).add(domain)
         self._longer = {label[:NETBIOS] for label in self._domains if len(label) > NETBIOS}
@@ -51,7 +53,7 @@ class HostNames:
 
     def __contains__(self, name: str) -> bool:
         """Whether one of them can be that host (`same_host`)."""
-        label, domain = _parts(name)
+        label, domain = host_parts(name)
         if not label:
             return False
         domains = self._domains.get(label, set())
@@ -64,8 +66,3 @@ class HostNames:
 
 def _is_cut(label: str, domain: str, longer: str) -> bool:
     return not domain and len(label) == NETBIOS < len(longer) and longer.startswith(label)
-
-
-def _parts(name: str) -> tuple[str, str]:
-    label, _, domain = name.strip().rstrip(".").casefold().partition(".")
-    return label, domain

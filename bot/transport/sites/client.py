@@ -21,6 +21,7 @@ from typing import Any
 import structlog
 
 from bot.api.actions import InvokeMethod, RowTransaction, RunProgram
+from bot.api.host_names import host_key
 from bot.api.queries import GuestQuery, GuestRunReader, Query, RunReader, Wql
 from bot.api.rows import Rows
 from bot.api.web import Address, read_address
@@ -166,7 +167,7 @@ class SitedClient(TargetClient):
 
     def site_of(self, name: str) -> Site | None:
         """The site whose worker reaches a cluster, host, node, VMM server or service; None for what the bot reaches itself."""
-        home = self._homes.get(name.lower()) or self._homes.get(self.router.scope_of(name))
+        home = self._homes.get(host_key(name)) or self._homes.get(self.router.scope_of(name))
         return self.queue.sites[home.lower()] if home else None
 
     async def _answer(self, question: Query, seconds: float) -> QueryResult:
@@ -255,7 +256,7 @@ class SitedClient(TargetClient):
                 says = f"its address is in networks of several sites ({both}), so nobody knows which machine it is."
                 raise MalformedResponse(question.on, says, "Ask about its load balancer.")
             return self.queue.sites.get(found[0])
-        home = self._homes.get(question.on.lower(), "")
+        home = self._homes.get(host_key(question.on), "")
         return self.queue.sites[home.lower()] if home else None
 
     def _homes_of_address(self, address: Address) -> list[str]:
@@ -292,13 +293,13 @@ class SitedClient(TargetClient):
     def _checked(self, site: Site, on: str, found: Answer) -> QueryResult:
         """Its answer. A worker speaks for its own machines only: who answered is counted, and shown to people."""
         by = found.by
-        if by.lower() != on.lower() and self.site_of(by) is not site:
+        if host_key(by) != host_key(on) and self.site_of(by) is not site:
             raise MalformedResponse(on, f"the worker of {site.name} answered for {by!r:.80}, which is none of its own.")
         return QueryResult(found.rows, found.raw, by, found.asked, found.answered)
 
     def _own_error(self, site: Site, on: str, error: TargetError) -> TargetError:
         """An error of its: what it says of a machine that is none of its own, it says of the one that was asked."""
-        if error.target.lower() == on.lower() or self.site_of(error.target) is site:
+        if host_key(error.target) == host_key(on) or self.site_of(error.target) is site:
             return error
         code = (error.code,) if isinstance(error, TargetFault) else ()
         return type(error)(on, error.message, error.hint, *code)

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 from bot.api.actions import RowTransaction
+from bot.api.host_names import host_key
 from bot.api.queries import RunReader
 from bot.api.rows import Row, format_rows
 from bot.config.inventory_file import Vmm
@@ -61,7 +62,7 @@ class Databases:
 
     def _connection(self, on: str) -> tuple[str, str]:
         """The server's name, and what its driver is told. Raises PolicyViolation."""
-        vmm = self._servers.get(on.lower())
+        vmm = self._servers.get(host_key(on))
         if vmm is None:
             raise PolicyViolation(
                 on, "it is no VMM server of the inventory.", "Add a table [vmm.NAME] to the inventory."
@@ -76,7 +77,7 @@ class Databases:
         """Once it is its turn, and no longer than the deadline, which counts from here."""
         name, connection = self._connection(on)
         loop = asyncio.get_running_loop()
-        slots = self._slots.setdefault(name.lower(), Slots(_AT_ONCE))
+        slots = self._slots.setdefault(host_key(name), Slots(_AT_ONCE))
         ends = time.monotonic() + seconds
         try:
             who = await slots.acquire(loop.time() + seconds)

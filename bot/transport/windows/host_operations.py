@@ -13,6 +13,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 
 from bot.api.actions import InvokeMethod
+from bot.api.host_names import host_key, host_parts
 from bot.api.queries import Fields
 from bot.api.rows import Cell, CellError, Row, Rows, get_int, get_str, get_strs
 from bot.errors import AuthenticationFailed, MalformedResponse, PolicyViolation, TargetError, TargetFault
@@ -82,9 +83,9 @@ def check_itself(connection: Connection, deadline: Deadline) -> None:
         PolicyViolation: it is another machine, or does not tell.
     """
     name = connection.way.name
-    label = name.strip().lower().partition(".")[0]
+    label, _ = host_parts(name)
     (told, *_) = (*rows(connection, "root/cimv2", "SELECT Name, DNSHostName FROM Win32_ComputerSystem", deadline), None)
-    short, whole = (get_str(told or {}, column).strip().lower() for column in ("Name", "DNSHostName"))
+    short, whole = (host_key(get_str(told or {}, column)) for column in ("Name", "DNSHostName"))
     if label in (short, whole) or (not whole and short == label[:_NETBIOS]):
         return
     says = (

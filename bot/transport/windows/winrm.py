@@ -142,7 +142,7 @@ class Connection:
         _READING.give_back(self)
         if self._is_long:
             self._is_long = False
-            _long_answer(self.way.name).release()
+            _long_answer(self.way.key).release()
 
     def _keep(self, reply: bytes) -> None:
         self._heard += len(reply)
@@ -150,7 +150,7 @@ class Connection:
             self.is_broken = True
             raise ResponseTooLarge
         if self._heard > bounds.LONG and not self._is_long:
-            if not _long_answer(self.way.name).acquire(timeout=max(0.0, self._adapter.until - time.monotonic())):
+            if not _long_answer(self.way.key).acquire(timeout=max(0.0, self._adapter.until - time.monotonic())):
                 raise DeadlineExceeded
             self._is_long = True
         self._make_room(reply)

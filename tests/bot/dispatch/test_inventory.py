@@ -122,6 +122,8 @@ async def test_whoever_asks_for_a_silent_cluster_waits_for_their_own_question_an
         ("hv01", Target("hv01", "host", "Prod", managers=("VMM",))),
         ("HV03", Target("hv03", "host", "Prod", managers=("VMM",))),
         ("hv03.corp.example", Target("hv03", "host", "Prod", managers=("VMM",))),
+        ("ＨＶ０３.corp.example.", Target("hv03", "host", "Prod", managers=("VMM",))),
+        ("hv03.", Target("hv03", "host", "Prod", managers=("VMM",))),
         ("BACKUP01", Target("Backup01", "host", "", services_of=("vmm-branch",))),
         ("backup01.other.example", Target("Backup01", "host", "", services_of=("vmm-branch",))),
         ("vmm", Target("VMM", "vmm", clusters=("Prod", "branch"))),

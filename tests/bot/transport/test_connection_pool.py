@@ -52,6 +52,14 @@ def test_the_one_that_was_idle_longest_makes_room(pool, released):
     assert {one.way.name for many in pool._idle.values() for one in many} == {"hv01", "hv03", "hv04"}
 
 
+def test_two_spellings_of_a_host_have_one_connection(pool, released):
+    open_one = released("hv01")
+    other = Route("ＨＶ０１", open_one.way.url, open_one.way.service_name, LOGIN)
+    assert pool.take(other) is open_one
+    pool.release(open_one)
+    assert pool.take(Route("hv02", open_one.way.url, open_one.way.service_name, LOGIN)) is None
+
+
 def test_a_host_that_nobody_asks_again_is_not_kept_open_for_ever(pool, released):
     released("hv01").idle_since -= IDLE_SECONDS + 1
     released("hv02")

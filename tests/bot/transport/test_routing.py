@@ -26,11 +26,45 @@ def ways(**credentials):
 
 def test_hosts_by_dns_or_by_endpoint_and_their_service_name():
     plain = ways(reader=KERBEROS)
-    assert plain.host("HV01").url == "http://HV01.corp.example:5985/wsman"
+    assert plain.host("HV01").url == "http://hv01.corp.example:5985/wsman"
     assert plain.host("hv01").service_name == "hv01.corp.example"
     assert plain.host("hv02").url == "http://10.0.0.2:5985/wsman"
     assert plain.host("hv02").service_name == "hv02.corp.example"
     assert plain.host("backup01").url == "http://backup01.other.example:5985/wsman"
+
+
+SPELLINGS = ("hv03", "HV03", "ＨＶ０３", "hv03.", " hv03 ", "HV03.Corp.Example", "hv03.corp.example.")
+
+
+def test_every_spelling_of_a_host_is_one_way_and_one_login():
+    plain = ways(reader=NTLM, operator=NTLM)
+    plain.add_nodes("ＰＲＯＤ", ("ＨＶ０３", "HV04"))
+    plain.allow_acts("HV03.corp.example", may=True)
+    routes = {plain.host(name, "operator") for name in SPELLINGS}
+    assert len(routes) == 1
+    assert {(one.key, one.url) for one in routes} == {("hv03", "http://hv03.corp.example:5985/wsman")}
+    assert {plain.scope_of(name) for name in SPELLINGS} == {"prod"}
+    plain.allow_acts("hv03.", may=False)
+    for name in SPELLINGS:
+        with pytest.raises(PolicyViolation):
+            plain.host(name, "operator")
+
+
+@pytest.mark.parametrize("name", ["hv03.other.example", "hvо3", "hv03..", "hv03.corp.example.evil.example"])
+def test_no_spelling_of_another_name_leads_to_a_host(name):
+    plain = ways(reader=NTLM)
+    plain.add_nodes("prod", ("hv03",))
+    with pytest.raises(PolicyViolation, match="not in the inventory"):
+        plain.host(name)
+
+
+def test_a_guest_counts_by_the_name_it_gives_itself_whatever_it_is_called():
+    """Called like a host, it had the host's places, its code page, and its silence was the host's."""
+    router = ways(reader=KERBEROS, guest=KERBEROS)
+    host, called = router.host("hv01"), router.guest("hv01", "crm-01.corp.example")
+    assert called.key == "crm-01.corp.example" != host.key
+    assert router.guest("CRM", "CRM-01.corp.example.").key == called.key
+    assert router.guest("a virtual host", "HV01.corp.example").key == host.key  # it is that machine
 
 
 def test_strangers_are_not_reached_until_their_cluster_names_them():

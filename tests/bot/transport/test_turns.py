@@ -7,9 +7,9 @@ from contextlib import suppress
 
 import pytest
 
-from bot.api.queries import RunReader
+from bot.api.queries import GuestWql, RunReader, Wql
 from bot.config.inventory_file import InventoryFile
-from bot.errors import QuotaExceeded, TargetTimeout
+from bot.errors import MalformedResponse, QuotaExceeded, TargetTimeout
 from bot.transport import client
 from bot.transport.client import PER_HOST
 from bot.transport.routing import Router
@@ -247,7 +247,24 @@ async def test_hosts_that_nobody_asks_just_now_are_not_kept_for_ever(monkeypatch
     for number in range(100):
         asking._heard[f"guest-{number}"] = 1.0
         asking._slots_of(f"guest-{number}")
-    assert asking._slots_of("HV01") is used
+    assert all(asking._slots_of(name) is used for name in ("HV01", "ＨＶ０１", "hv01."))
     assert len(asking._per_host) + len(asking._heard) < 30
     used.release(who)
+    asking.close()
+
+
+async def test_a_guest_that_is_called_like_a_host_takes_nothing_of_what_is_kept_of_the_host(monkeypatch):
+    estate = InventoryFile.model_validate({"hosts": {"hv01": {"domain": "corp.example"}}})
+    asking = client.TargetClient(Router(estate, {}))
+    monkeypatch.setattr(client, "MAX_KEPT", 10_000)
+
+    async def answer(_question, _seconds):
+        return client.QueryResult((), "x" * 3_000, "hv01")
+
+    monkeypatch.setattr(asking, "_answer", answer)
+    guest = await asking.answer(GuestWql("hv01", "crm-01.corp.example", "1", "root/cimv2", "Win32_OperatingSystem", ()))
+    host = await asking.answer(Wql("HV01", "root/cimv2", "Win32_OperatingSystem", ()))
+    with pytest.raises(MalformedResponse, match="keeps in memory for one host"):
+        await asking.answer(Wql("ＨＶ０１", "root/cimv2", "Win32_OperatingSystem", ()))
+    assert (guest.by, host.by) == ("hv01", "hv01")
     asking.close()
