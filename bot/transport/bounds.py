@@ -11,8 +11,9 @@ import json
 import math
 import re
 import sys
+import threading
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Generic, TypeVar
 from xml.etree.ElementTree import Element, ParseError, TreeBuilder
 from xml.parsers import expat
 
@@ -44,6 +45,34 @@ _TEXTS = re.compile(
 )  # one without an end ends with the reply: never quadratic
 _HALF = re.compile(r"\\ud[89a-f]", re.IGNORECASE)  # an escape that may be half of a character
 _OPENS, _CLOSES = "[{", "]}"
+
+
+V = TypeVar("V")
+
+
+class Latest(Generic[V]):
+    """What is remembered by a name of which there may be any number: of so many, those that were put last. On any thread."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._known: dict[str, V] = {}
+        self._lock = threading.Lock()
+
+    def get(self, name: str) -> V | None:
+        """What is remembered, or None."""
+        return self._known.get(name)
+
+    def put(self, name: str, value: V) -> None:
+        """Remember it, and forget what was put longest ago."""
+        with self._lock:
+            self._known.pop(name, None)
+            self._known[name] = value
+            while len(self._known) > self._most:
+                del self._known[next(iter(self._known))]
+
+    def __len__(self) -> int:
+        """How many are remembered."""
+        return len(self._known)
 
 
 def weigh(rows: Iterable[Row]) -> int:

@@ -51,7 +51,7 @@ from bot.errors import (
 from bot.transport.allowlist import PROGRAMS, Program
 from bot.transport.allowlist.reading_methods import METHODS
 from bot.transport.allowlist.web_probe import ANSWERS
-from bot.transport.bounds import MAX_KEPT, MAX_KEPT_OF_ALL, MAX_NODES, SHORT, weigh
+from bot.transport.bounds import MAX_KEPT, MAX_KEPT_OF_ALL, MAX_NODES, SHORT, Latest, weigh
 from bot.transport.connect import CONNECT, measure_connect
 from bot.transport.connection_pool import ConnectionPool, PooledCall
 from bot.transport.http.commvault import BackupProduct, is_web
@@ -141,7 +141,7 @@ class TargetClient:
         self._threads = ThreadPoolExecutor(at_once, thread_name_prefix="reach")
         self._slots = Slots(at_once)
         self._per_host: dict[str, Slots] = {}
-        self._code_pages: dict[str, int] = {}
+        self._code_pages: Latest[int] = Latest(_MOST_HOSTS)
         self._held: Counter[str] = Counter()  # host -> bytes of its answers that requests still hold
         self._held_of_all = 0
         self._counting = threading.RLock()  # whoever lets go of an answer may be any thread
@@ -397,9 +397,11 @@ class TargetClient:
         look = last_look(asked.on) if isinstance(asked, RunProgram) else None
 
         def work(over: Connection, until: Deadline) -> tuple[Rows, str]:
-            if way.key not in self._code_pages:
-                self._code_pages[way.key] = host_operations.oem_code_page(over, until)
-            output = host_operations.run(over, argv, self._code_pages[way.key], until, look)
+            code_page = self._code_pages.get(way.key)
+            if code_page is None:
+                code_page = host_operations.oem_code_page(over, until)
+                self._code_pages.put(way.key, code_page)
+            output = host_operations.run(over, argv, code_page, until, look)
             output = replace(output, stdout=program.cover(output.stdout)) if program.cover else output
             return rows_of(way.name, program, asked, output), output.stdout + output.stderr
 

@@ -20,8 +20,9 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from typing import Any
+from weakref import WeakValueDictionary
 
 import requests
 from winrm.encryption import Encryption
@@ -80,6 +81,7 @@ class Connection:
         self.idle_since = time.monotonic()
         self.transcript: list[bytes] = []
         self._heard = 0  # bytes of the transcript
+        self._long_answer = _long_answer(way.key)
         self._is_long = False  # whether ours is the one long answer of this host
         self._weight = 0  # bytes that earlier replies took, of which rows are left
         self._tap = tap
@@ -142,7 +144,7 @@ class Connection:
         _READING.give_back(self)
         if self._is_long:
             self._is_long = False
-            _long_answer(self.way.key).release()
+            self._long_answer.release()
 
     def _keep(self, reply: bytes) -> None:
         self._heard += len(reply)
@@ -150,7 +152,7 @@ class Connection:
             self.is_broken = True
             raise ResponseTooLarge
         if self._heard > bounds.LONG and not self._is_long:
-            if not _long_answer(self.way.key).acquire(timeout=max(0.0, self._adapter.until - time.monotonic())):
+            if not self._long_answer.acquire(timeout=max(0.0, self._adapter.until - time.monotonic())):
                 raise DeadlineExceeded
             self._is_long = True
         self._make_room(reply)
@@ -195,10 +197,15 @@ class Connection:
         self._adapter.close()
 
 
-@cache
-def _long_answer(host: str) -> threading.Lock:  # noqa: ARG001 - one for each
+# Guests are called as they like: each lock is gone with the last connection there.
+_long_answers: WeakValueDictionary[str, threading.Lock] = WeakValueDictionary()
+_of_long_answers = threading.Lock()
+
+
+def _long_answer(host: str) -> threading.Lock:
     """Who holds it may go on with a long answer of that host: one machine has the memory of one such answer, not of four."""
-    return threading.Lock()
+    with _of_long_answers:
+        return _long_answers.setdefault(host, threading.Lock())
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,3 +122,13 @@ def test_rows_weigh_what_they_take():
 )
 def test_anything_but_plain_bytes_is_an_encoding(encoding, is_so):
     assert is_encoded(encoding) is is_so
+
+
+def test_of_many_names_the_latest_are_remembered():
+    known = bounds.Latest(3)
+    for number in range(10):
+        known.put(f"guest-{number}", number)
+    known.put("guest-8", 80)
+    known.put("guest-10", 10)
+    assert [known.get(f"guest-{number}") for number in (7, 8, 9, 10)] == [None, 80, 9, 10]
+    assert len(known) == 3

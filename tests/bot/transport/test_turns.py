@@ -1,6 +1,7 @@
 """Places shared between people and runs: by who is let in, never by the clock. The hosts here are threads that wait."""
 
 import asyncio
+import gc
 import threading
 import time
 from contextlib import suppress
@@ -12,8 +13,9 @@ from bot.config.inventory_file import InventoryFile
 from bot.errors import MalformedResponse, QuotaExceeded, TargetTimeout
 from bot.transport import client
 from bot.transport.client import PER_HOST
-from bot.transport.routing import Router
+from bot.transport.routing import Credentials, Route, Router
 from bot.transport.turns import RUNS, Slots, asking_as
+from bot.transport.windows import winrm
 
 SECONDS = 30.0
 
@@ -250,6 +252,26 @@ async def test_hosts_that_nobody_asks_just_now_are_not_kept_for_ever(monkeypatch
     assert all(asking._slots_of(name) is used for name in ("HV01", "ＨＶ０１", "hv01."))
     assert len(asking._per_host) + len(asking._heard) < 30
     used.release(who)
+    asking.close()
+
+
+async def test_what_guests_are_called_is_not_kept_for_ever():
+    estate = InventoryFile.model_validate({"hosts": {"hv01": {"domain": "corp.example"}}})
+    gc.collect()
+    asking, locks = client.TargetClient(Router(estate, {})), len(winrm._long_answers)
+    leases = [asking._lease(client.QueryResult((), "", "x"), f"guest-{number}", 10) for number in range(100)]
+    assert len(asking._held) == 100
+    del leases
+    gc.collect()
+    assert not asking._held
+    login = Credentials("ntlm", "CORP\\reader", "x")
+    made = [winrm.Connection(Route(f"guest-{number}", "http://x:5985/wsman", "x", login)) for number in range(100)]
+    again = winrm.Connection(Route("GUEST-0", "http://x:5985/wsman", "x", login))
+    assert again._long_answer is made[0]._long_answer
+    assert len(winrm._long_answers) == locks + 100
+    del made, again
+    gc.collect()
+    assert len(winrm._long_answers) == locks
     asking.close()
 
 
