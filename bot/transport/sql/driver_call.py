@@ -145,7 +145,10 @@ class DriverCall:
     def _broken(self, says: str) -> TargetError:
         if self._is_committing:
             return OutcomeUnknown(self._on, f"{says} while the change was being committed.", "Check again.")
-        do = "Ask again. Where it happens again, update the driver, or name another one below [vmm] in the inventory."
+        do = (
+            "Ask again. Where it happens again, either what the server sends is wrong, or the driver: update it, or name"
+            " another one below [vmm] in the inventory."
+        )
         return MalformedResponse(self._on, f"{says}. Nothing was changed.", do)
 
     async def _gone(self, process: asyncio.subprocess.Process) -> None:

@@ -17,6 +17,7 @@ import resource
 import sys
 import threading
 import time
+from contextlib import suppress
 from typing import Any, TextIO, cast
 
 from bot.api.actions import RowTransaction, Update
@@ -25,17 +26,30 @@ from bot.api.rows import Row
 from bot.errors import TargetError
 from bot.transport.allowlist.sql import QUERIES, changes_of
 from bot.transport.sql.odbc import DatabaseCall
+from bot.transport.sql.sql_errors import too_much_memory
 
 _AT_ONCE = 2**16  # characters of a line of rows, and one row more
-_MOST_MEMORY = 512 * 2**20  # bytes of data: whatever a server makes its driver keep, the machine is not filled with it
+_MOST_MORE = 128 * 2**20  # bytes of data beyond those before a driver is loaded: an answer's rows have 20 MB at most
+_SPARE = 16 * 2**20  # bytes beyond that at which an allocation fails: before that it is said what became too much
+_GLANCE = 0.02  # seconds between two looks at how much there is
+_saying = threading.Lock()
 
 
 def main() -> None:
     """Do what the first line says, and say how it ended."""
-    resource.setrlimit(resource.RLIMIT_DATA, (_MOST_MEMORY, _MOST_MEMORY))
+    most = _data() + _MOST_MORE
+    resource.setrlimit(resource.RLIMIT_DATA, (most + _SPARE, most + _SPARE))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # its memory holds a password
     sys.stdin, sys.stdout = _taken_from_the_driver(0, "r"), _taken_from_the_driver(1, "w")
-    _Asked(json.loads(sys.stdin.readline())).answer()
+    asked = _Asked(json.loads(sys.stdin.readline()))
+    threading.Thread(target=asked.watch, args=(most,), daemon=True).start()
+    asked.answer()
+
+
+def _data() -> int:
+    """How many bytes of data this process has, as RLIMIT_DATA counts them [doc: proc, statm]."""
+    with open("/proc/self/statm", "rb") as told:  # noqa: PTH123 - no object more than necessary: there may be no room
+        return int(told.read().split()[5]) * resource.getpagesize()
 
 
 def _taken_from_the_driver(number: int, mode: str) -> TextIO:
@@ -60,8 +74,21 @@ class _Asked:
         try:
             _say_rows(self._rows())
         except TargetError as error:
-            code = getattr(error, "code", None)
-            _say({"error": [type(error).__name__, error.target, error.message, error.hint], "code": code})
+            _say_error(error)
+        except MemoryError:
+            self._end_full()
+
+    def watch(self, most: int) -> None:
+        """End all of it once there is more data than that: what a driver says of it, or whether it crashes, is its own matter."""
+        with suppress(MemoryError):
+            while _data() <= most:
+                time.sleep(_GLANCE)
+        self._end_full()
+
+    def _end_full(self) -> None:
+        if _saying.acquire(timeout=1):  # else a line is half said, which is no line
+            _write(_error_line(too_much_memory(self._told["on"])))
+        os._exit(1)
 
     def _rows(self) -> list[Row]:
         if "query" in self._told:
@@ -108,12 +135,27 @@ def _say_rows(rows: list[Row]) -> None:
 
 
 def _say_piece(rows: list[str]) -> None:
-    sys.stdout.write(f'{{"rows": [{", ".join(rows)}]}}\n')
-    sys.stdout.flush()
+    with _saying:
+        _write(f'{{"rows": [{", ".join(rows)}]}}')
 
 
 def _say(what: dict[str, Any]) -> None:
-    sys.stdout.write(f"{json.dumps(what)}\n")
+    with _saying:
+        _write(json.dumps(what))
+
+
+def _say_error(error: TargetError) -> None:
+    with _saying:
+        _write(_error_line(error))
+
+
+def _error_line(error: TargetError) -> str:
+    told = [type(error).__name__, error.target, error.message, error.hint]
+    return json.dumps({"error": told, "code": getattr(error, "code", None)})
+
+
+def _write(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 
 

@@ -21,7 +21,7 @@ from bot.api.rows import Row
 from bot.errors import MalformedResponse, OutcomeUnknown, TargetError, TargetFault, TargetTimeout
 from bot.transport.allowlist.sql import Sent, UpdatableTable
 from bot.transport.bounds import MAX_ROWS, MAX_WEIGHT, weigh
-from bot.transport.sql.sql_errors import from_database
+from bot.transport.sql.sql_errors import from_database, too_much_memory
 
 pyodbc.pooling = False  # unixODBC would keep connections open behind our back
 _AT_ONCE = 100  # rows: each as wide as the widest is under 2 MB
@@ -76,6 +76,10 @@ class DatabaseCall:
             if self.is_committing:
                 raise _unknown(self._on) from error
             raise from_database(self._on, error.args, time.monotonic() - began) from error
+        except MemoryError as error:
+            if self.is_committing:
+                raise _unknown(self._on) from error
+            raise too_much_memory(self._on) from None  # its frames hold what is too much
         except UnicodeError as error:  # the driver decodes strictly: half a character in a name of a guest is enough
             if self.is_committing:
                 raise _unknown(self._on) from error

@@ -64,6 +64,7 @@ _OTHER_TYPE = {206, 241, 245, 257, 8114, 8169}
 _LATE = {"HYT00", "HYT01", "HY008", "S1T00"}
 _GONE = {"08001", "08S01", "08004", "08007", "08003", "01002", "01000"}
 _NO_LOGIN = "28000"
+_NO_MEMORY = "HY001"  # [doc]: memory allocation error
 _NO_DRIVER = {"IM002", "IM003", "IM004"}
 _MANAGER, _SERVER_SAID = "[Driver Manager]", "[SQL Server]"  # components that a sentence is from [doc]
 _WARNING = "01000"  # of the driver manager: a driver that it cannot load [cap]
@@ -145,7 +146,15 @@ def _components(text: str) -> str:
     return found[0] if found else ""
 
 
+def too_much_memory(on: str) -> MalformedResponse:
+    """A server made its driver keep more than any answer takes: columns, messages or cells without an end."""
+    says = "what its database sent takes more memory than any answer should, so it was not read to its end."
+    return MalformedResponse(on, says, "Check what answers at the server below [vmm] in the inventory.")
+
+
 def _by_state(on: str, state: str, says: str, seconds: float) -> TargetError:
+    if state == _NO_MEMORY:
+        return too_much_memory(on)
     if state in _LATE:
         return TargetTimeout(on, TargetTimeout.after(seconds))
     if state in _GONE:

@@ -1,12 +1,14 @@
 """Questions to SCVMM's database, and everything that can go wrong with them."""
 
 import asyncio
+import resource
 import socket
 import sys
 import threading
 import time
 import tracemalloc
 from contextlib import closing, suppress
+from pathlib import Path
 
 import pytest
 
@@ -28,8 +30,12 @@ from bot.transport.sql import odbc
 from bot.transport.sql.databases import Databases
 from bot.transport.sql.driver_call import DriverCall
 from bot.transport.sql.odbc import DatabaseCall
+from lab.sqlserver.connection import Connection as LabConnection
 from lab.sqlserver.fault_injection import Fault
 from lab.sqlserver.store import READ_ONLY, Login
+from lab.sqlserver.types import TEXT
+from lab.sqlserver.wire import tokens
+from lab.sqlserver.wire.packets import Kind, packets
 from lab.world.vmm import DATABASE, MISSING, host_id, object_id
 
 
@@ -331,6 +337,62 @@ async def test_what_a_driver_has_begun_is_ended_with_its_process(in_place_of_the
             call._ends = time.monotonic() + 1
             with pytest.raises(TargetTimeout):
                 await call.rows()
+
+
+FILLS = "[bytearray(2**20) for _ in range(2**20)]"
+
+
+async def test_a_driver_that_keeps_more_than_any_answer_ends_with_what_became_too_much(in_place_of_the_driver):
+    in_place_of_the_driver(f"driver_process.DatabaseCall.select = lambda *_: {FILLS}\ndriver_process.main()")
+    call = DriverCall("vmm", {"connection": "", "query": "vmm hosts", "params": []}, time.monotonic() + 60)
+    with pytest.raises(MalformedResponse, match="what its database sent takes more memory than any answer should"):
+        await call.rows()
+
+
+async def test_a_driver_that_is_full_while_it_commits_leaves_unknown_what_it_did(in_place_of_the_driver):
+    in_place_of_the_driver(
+        "driver_process.changes_of = lambda _: ()\n"
+        f"driver_process.DatabaseCall.update = lambda _, changes, look: (look('begin'), look('commit'), {FILLS})\n"
+        "driver_process.main()"
+    )
+    call = DriverCall("vmm", {"connection": "", "database": "", "changes": []}, time.monotonic() + 60)
+    with pytest.raises(OutcomeUnknown):
+        await call.rows({"begin": lambda: None, "commit": lambda: None})
+
+
+def data_of(pid):
+    """Bytes of data of a process; 0 for one that is gone."""
+    with suppress(OSError):
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[5]) * resource.getpagesize()
+    return 0
+
+
+FLOODS = {
+    "messages": lambda: tokens.info(50_000, "x" * 30_000, "S"),
+    "columns": lambda: tokens.columns([("c" * 128, TEXT)] * 65_000),
+}
+
+
+@pytest.mark.parametrize("sends", list(FLOODS))
+async def test_what_a_server_makes_its_driver_keep_has_an_end(place, monkeypatch, sends):
+    """Each of these once had half a gigabyte of the machine."""
+    databases, answer = place.databases(), LabConnection._send
+    most, packet = [0], FLOODS[sends]()
+
+    async def flood(connection, data, *kind):
+        if connection._session is None:  # it logs in first
+            return await answer(connection, data, *kind)
+        while True:
+            for one in packets(Kind.REPLY, packet, connection._packet_size, 1):
+                await connection._wire.write(one[:1] + b"\0" + one[2:])  # more follows
+                most.extend(data_of(call._process.pid) for call in list(databases._running))
+
+    monkeypatch.setattr(LabConnection, "_send", flood)
+    # Of columns that are told again and again FreeTDS gives the connection up, and Microsoft's driver forgets all but the last.
+    says, seconds = (MalformedResponse, 60) if sends == "messages" else ((ConnectionFailed, TargetTimeout), 3)
+    with pytest.raises(says):
+        await databases.answer(RunReader("vmm", "vmm hosts"), seconds)
+    assert 0 < max(most) < 256 * 2**20
 
 
 async def test_the_drivers_process_is_given_no_secrets_of_ours(in_place_of_the_driver, monkeypatch):

@@ -92,6 +92,7 @@ def test_the_password_is_in_no_repr():
         (("IM002", "[IM002] [unixODBC][Driver Manager]Data source name not found (0) (SQLDriverConnect)"), "not allowed", "driver"),
         (("42000", "[42000] [x][SQL Server]Incorrect syntax near 'x'. (102) (SQLExecDirectW)"), "refused", "Incorrect syntax near 'x'."),
         (("HY000", "The driver did not supply an error!"), "bad reply", "did not supply"),
+        (("HY001", "[HY001] [FreeTDS][SQL Server]Memory allocation error (0) (SQLExecDirectW)"), "bad reply", "takes more memory than any answer"),
         (("HY000",), "bad reply", "HY000"),
         ((), "bad reply", "without a word"),
     ],
