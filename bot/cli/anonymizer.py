@@ -50,6 +50,7 @@ _NO_DOMAINS = frozenset(
     | {"authority", "service", "machine", "apppool", "winnt"}
 )
 _NOBODY = frozenset({"administrator", "guest", "krbtgt", "sa", "svc"})  # accounts that are called so everywhere
+_MADE = ("mail1@mail.example", "DOMAIN1\\account1", "d01.example", "name")  # what stands in place of names
 _NETBIOS = 15  # characters of a name [doc]
 _SHORT = 4  # a name this short is only replaced where it stands alone
 _SPARE_NETS = ("192.0.2.", "198.51.100.", "203.0.113.")  # RFC 5737: for documentation
@@ -172,6 +173,18 @@ def numbered(names: Iterable[str], pattern: str) -> dict[str, str]:
 def occurs(name: str, text: str) -> bool:
     """Whether a name would be replaced in that text."""
     return re.search(_spelled(name), text, re.IGNORECASE) is not None
+
+
+def left_in(names: Mapping[str, str], texts: Iterable[str]) -> str:
+    """The first of these names that still stands in one of the texts, in any case; "" for none.
+
+    A name that a replacement has in it tells nothing, and is not looked for.
+    """
+    made = "\n".join({*names.values(), *_MADE})
+    wanted = sorted(name for name in names if name and not occurs(name, made))
+    pattern = re.compile("|".join(map(_spelled, wanted)), re.IGNORECASE) if wanted else None
+    found = (pattern.search(text) for text in texts) if pattern is not None else ()
+    return next((one[0] for one in found if one is not None), "")
 
 
 def _spelled(name: str) -> str:

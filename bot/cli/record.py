@@ -15,7 +15,7 @@ from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
-from bot.cli.anonymizer import Anonymiser, common_in, numbered, occurs
+from bot.cli.anonymizer import Anonymiser, common_in, left_in, numbered, occurs
 from bot.cli.console import console, styled
 from bot.cli.layout import print_text
 from bot.cli.os_user import current_user
@@ -23,6 +23,7 @@ from bot.config.inventory_file import InventoryFile
 from bot.config.settings import Settings
 from bot.dispatch.command_line import EntryPoint, read_typed
 from bot.dispatch.pipeline import AnsweredRequest, Request
+from bot.errors import UsageError
 from bot.redaction import Redactor
 from bot.services import Services, build_services
 from bot.transport.allowlist import PROGRAMS
@@ -45,6 +46,7 @@ _ONLY_OF_HOSTS = ("root/MSCluster", "root/virtualization", "vssadmin")  # what g
 _IN_TAGS = re.compile(r"<[^>]*>")
 _IN_FAULTS = re.compile(r"""\bMachine\s*=\s*(?:"[^"]*"|'[^']*')""", re.IGNORECASE)  # who says it, in every fault [doc]
 _COVERING = [(tuple(word for word in one.argv if "{" not in word), one.cover) for one in PROGRAMS.values() if one.cover]
+_STAYS = "{} is written in a reply in a way in which it would stay, such as another encoding."
 _NAMEABLE = re.compile(r"[\w.-]{2,64}", re.ASCII)
 
 
@@ -87,14 +89,24 @@ def _unused() -> Path:
 
 
 def anonymised(capture: Capture, names: dict[str, str], settings: Settings) -> tuple[Capture, list[str]]:
-    """The capture without secrets and names. Also the names that had to stay: the protocol itself uses them."""
+    """The capture without secrets and names. Also the names that had to stay: the protocol itself uses them.
+
+    Raises UsageError where a name or a secret would stay: written in a way, or an encoding, in which it was not replaced.
+    """
     tags = {tag for one in capture.exchanges for text in (one.request, one.reply) for tag in _IN_TAGS.findall(text)}
     protocol = "\n".join(sorted({_IN_FAULTS.sub("", tag) for tag in tags}))
     kept = sorted(name for name in names if occurs(name, protocol))
     common = {guid for text in capture.texts() for guid in common_in(text)}
-    anonymiser = Anonymiser({name: new for name, new in names.items() if name not in kept}, common)
+    replaced = {name: new for name, new in names.items() if name not in kept}
+    anonymiser = Anonymiser(replaced, common)
     mask = Redactor(settings.secrets())
-    return capture.changed(lambda text: anonymiser.text(mask.redact_text(_THUMBPRINT.sub(r"\g<1>", text)))), kept
+    made = capture.changed(lambda text: anonymiser.text(mask.redact_text(_THUMBPRINT.sub(r"\g<1>", text))))
+    texts = [way for text in made.texts() for way in {text, unescape(text)}]
+    if left_in(replaced, texts):
+        raise UsageError(f"There is no capture: {_STAYS.format('a name')}")
+    if any(mask.redact_known(text) != text for text in texts):
+        raise UsageError(f"There is no capture: {_STAYS.format('a secret of the settings')}")
+    return made, kept
 
 
 def names_in(made: Services, settings: Settings, heard: Iterable[Exchange]) -> dict[str, str]:

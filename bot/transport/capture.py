@@ -6,12 +6,14 @@ Taken by `hvops record`, anonymised, and meant to replace an assumption by what 
 from __future__ import annotations
 
 import base64
+import codecs
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +22,30 @@ from bot.private_files import private_text
 
 VERSION = 1
 
-# rsp:Stream of a ReceiveResponse [cap]; the prefix is the host's choice
+# What a program printed, in a ReceiveResponse [cap]: prefix, attributes, their order and their quotes are the host's choice.
+_ATTRIBUTE = r"""([^\s=<>/"']+)\s*=\s*("[^"<]*"|'[^'<]*')"""
 _STREAM = re.compile(
-    r'(<(?:\w+:)?Stream\b[^>]*?\bName="(\w+)"[^>]*?\bCommandId="([^"]+)"[^>]*?>)([A-Za-z0-9+/=\s]*)(</(?:\w+:)?Stream>)'
+    rf"<((?:[\w.-]+:)?Stream)((?:\s+{_ATTRIBUTE.replace('(', '(?:')})*)\s*(?:/>|>([^<]*)</\1\s*>)",
 )
+_OPENS = re.compile(r"<(?:[\w.-]+:)?Stream[\s/>]")
+_ATTRIBUTES = re.compile(_ATTRIBUTE)
+_OUTPUT = re.compile(r"<(?:[\w.-]+:)?ReceiveResponse\b")
+_WANTED = re.compile(
+    r"""<(?:[\w.-]+:)?DesiredStream\b[^>]*\bCommandId=["']([^"']+)["']"""
+)  # of the request for it [cap]
 
 _COMMAND_ID = re.compile(r"<(?:\w+:)?CommandId\b[^>]*>([^<]+)</")  # of the reply that a program has begun [cap]
+_CODE_PAGE = re.compile(
+    r"""\bName=["']WINRS_CODEPAGE["'][^>]*>\s*([0-9]{1,5})\s*<"""
+)  # of the request for a shell [cap]
+_UNREADABLE = "\x00", "\ufffd"  # in a text that was read as UTF-8 and is none
+
+
+class Undecodable(UsageError):
+    """A reply cannot be read, so that nobody can say which names and secrets are in it: nothing of it is kept."""
+
+    def __init__(self, host: str, why: str) -> None:
+        super().__init__(f"There is no capture: {why} in a reply of {host}, so names and secrets in it would stay.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,39 +96,92 @@ class Capture:
             raise UsageError(f"{path}: this is no capture ({error}).") from None
 
     def texts(self) -> Iterator[str]:
-        """Every text of it, what programs printed included."""
+        """Every text of it, what programs printed included, in each way in which it can be read. Raises Undecodable."""
+        pages = _code_pages(self.exchanges)
         for one in whole_output(self.exchanges):
             yield one.request
             yield one.reply
-            for found in _STREAM.finditer(one.reply):
-                yield _text(base64.b64decode(found[4]))[0]
+            for stream in _streams(one):
+                yield from _readings(stream.data, pages.get(one.host, ""))
 
     def changed(self, change: Callable[[str], str]) -> Capture:
-        """The same capture with every text changed, what programs printed included."""
-        printed = whole_output(self.exchanges)
+        """The same capture with every text changed, what programs printed included. Raises Undecodable."""
+        printed, pages = whole_output(self.exchanges), _code_pages(self.exchanges)
         exchanges = tuple(
-            Exchange(change(one.host), _inside(one.request, change), _inside(one.reply, change)) for one in printed
+            Exchange(change(one.host), change(one.request), _inside(one, change, pages.get(one.host, "")))
+            for one in printed
         )
         inventory = json.loads(change(json.dumps(self.inventory)))
         return replace(self, line=change(self.line), inventory=inventory, title=change(self.title), exchanges=exchanges)
 
 
+@dataclass(frozen=True, slots=True)
+class _Stream:
+    """A piece of what a program printed: of which command, on which of its outputs, where it stands, and what opens and ends it."""
+
+    command: str
+    name: str
+    data: bytes
+    span: tuple[int, int]
+    tag: str
+    attributes: str
+
+    def written(self, data: bytes) -> str:
+        """The same element with other data."""
+        return f"<{self.tag}{self.attributes}>{base64.b64encode(data).decode()}</{self.tag}>"
+
+
+def _streams(one: Exchange) -> list[_Stream]:
+    """All that programs printed, as it stands in a reply. Raises Undecodable where any of it cannot be read."""
+    if any(sign in one.reply for sign in _UNREADABLE):
+        raise Undecodable(one.host, "there are characters of another encoding")
+    if not _OUTPUT.search(one.reply):
+        return []
+    found = [_stream(one, piece) for piece in _STREAM.finditer(one.reply)]
+    if len(found) != len(_OPENS.findall(one.reply)):
+        raise Undecodable(one.host, "what a program printed is written in no known way")
+    return found
+
+
+def _stream(one: Exchange, piece: re.Match[str]) -> _Stream:
+    told = {name.rpartition(":")[2]: unescape(value[1:-1]) for name, value in _ATTRIBUTES.findall(piece[2])}
+    wanted = _WANTED.search(one.request)
+    command = told.get("CommandId") or (wanted[1] if wanted else "")
+    try:
+        data = base64.b64decode("".join(unescape(piece[3] or "").split()), validate=True)
+    except ValueError:
+        raise Undecodable(one.host, "what a program printed is no base64") from None
+    if not command or not told.get("Name"):
+        raise Undecodable(one.host, "what a program printed does not say of which program it is")
+    return _Stream(command, told["Name"], data, piece.span(), piece[1], piece[2])
+
+
+def _with_streams(one: Exchange, write: Callable[[_Stream], str], between: Callable[[str], str] = str) -> str:
+    """The reply with each of them written by one function, and all between them by another."""
+    kept, at = [], 0
+    for stream in _streams(one):
+        start, end = stream.span
+        kept += [between(one.reply[at:start]), write(stream)]
+        at = end
+    return "".join([*kept, between(one.reply[at:])])
+
+
 def whole_output(exchanges: Iterable[Exchange]) -> tuple[Exchange, ...]:
-    """Put what a program printed in pieces into the first piece, so that no name is cut in two."""
+    """Put what a program printed in pieces into the first piece, so that no name is cut in two. Raises Undecodable."""
     exchanges = tuple(exchanges)
     pieces: dict[tuple[str, str, str], list[bytes]] = {}
     for one in exchanges:
-        for found in _STREAM.finditer(one.reply):
-            pieces.setdefault((one.host, found[3], found[2]), []).append(base64.b64decode(found[4]))
+        for stream in _streams(one):
+            pieces.setdefault((one.host, stream.command, stream.name), []).append(stream.data)
     told: set[tuple[str, str, str]] = set()
 
-    def joined(host: str, found: re.Match[str]) -> str:
-        key = (host, found[3], found[2])
+    def joined(host: str, stream: _Stream) -> str:
+        key = (host, stream.command, stream.name)
         data = b"" if key in told else b"".join(pieces[key])
         told.add(key)
-        return f"{found[1]}{base64.b64encode(data).decode()}{found[5]}"
+        return stream.written(data)
 
-    return tuple(replace(one, reply=_STREAM.sub(partial(joined, one.host), one.reply)) for one in exchanges)
+    return tuple(replace(one, reply=_with_streams(one, partial(joined, one.host))) for one in exchanges)
 
 
 def cover_output(
@@ -117,45 +190,67 @@ def cover_output(
     """The same exchanges without what programs cover of their output: the text of configuration files, for instance.
 
     Pieces are put together first, since a line may be cut in two. `covering`: words of a command line, and what covers.
+    Raises Undecodable.
     """
     exchanges = whole_output(exchanges)
     covers: dict[tuple[str, str], Callable[[str], str]] = {}
     for words, cover in covering:
         begun = [one for one in exchanges if all(word in one.request for word in words)]
-        covers |= {(one.host, found): cover for one in begun for found in _COMMAND_ID.findall(one.reply)}
+        covers |= {
+            (one.host, unescape(found).strip()): cover for one in begun for found in _COMMAND_ID.findall(one.reply)
+        }
 
-    def covered(host: str, found: re.Match[str]) -> str:
-        cover = covers.get((host, found[3]))
+    def covered(host: str, stream: _Stream) -> str:
+        cover = covers.get((host, stream.command))
         if cover is None:
-            return found[0]
+            return stream.written(stream.data)
         # every byte has its own character there, and none of them ends a line but those of ASCII
-        kept = cover(base64.b64decode(found[4]).decode("cp437")).encode("cp437")
-        return f"{found[1]}{base64.b64encode(kept).decode()}{found[5]}"
+        return stream.written(cover(stream.data.decode("cp437")).encode("cp437"))
 
-    return tuple(replace(one, reply=_STREAM.sub(partial(covered, one.host), one.reply)) for one in exchanges)
-
-
-def _inside(envelope: str, change: Callable[[str], str]) -> str:
-    """Change the envelope, and within it what programs printed."""
-    kept: list[str] = []
-
-    def set_aside(found: re.Match[str]) -> str:
-        kept.append(base64.b64encode(_bytes_changed(base64.b64decode(found[4]), change)).decode())
-        return f"{found[1]}\x00{len(kept) - 1}\x00{found[5]}"
-
-    changed = change(_STREAM.sub(set_aside, envelope))
-    return re.sub("\x00([0-9]{1,9})\x00", lambda found: kept[int(found[1])], changed)
+    return tuple(replace(one, reply=_with_streams(one, partial(covered, one.host))) for one in exchanges)
 
 
-def _bytes_changed(data: bytes, change: Callable[[str], str]) -> bytes:
-    """Change text in whatever encoding a program used."""
-    text, code = _text(data)
-    return change(text).encode(code)
+def _code_pages(exchanges: Iterable[Exchange]) -> dict[str, str]:
+    """In which encoding the programs of each host print, as its shells were asked to."""
+    told = ((one.host, found[1]) for one in exchanges if (found := _CODE_PAGE.search(one.request)))
+    return {host: f"cp{page}" for host, page in told}
 
 
-def _text(data: bytes) -> tuple[str, str]:
-    """The text and its encoding: UTF-16, UTF-8, or one byte for each character, which reads everything."""
-    for code in ("utf-16-le", "utf-8") if b"\x00" in data else ("utf-8",):
-        with suppress(UnicodeError):
-            return data.decode(code), code
-    return data.decode("latin-1"), "latin-1"
+def _inside(one: Exchange, change: Callable[[str], str], code_page: str) -> str:
+    """Change a reply, and within it what programs printed."""
+
+    def changed(stream: _Stream) -> str:
+        kept = replace(stream, attributes=change(stream.attributes))
+        return kept.written(_bytes_changed(one.host, stream.data, change, code_page))
+
+    return _with_streams(one, changed, change)
+
+
+def _bytes_changed(host: str, data: bytes, change: Callable[[str], str], code_page: str) -> bytes:
+    """Change text in whatever encoding a program used. Raises Undecodable."""
+    code = _encoding(data, code_page)
+    if not code:
+        raise Undecodable(host, "what a program printed is in an encoding that is not known")
+    return change(data.decode(code)).encode(code, "replace")
+
+
+def _encoding(data: bytes, code_page: str) -> str:
+    """As it is printed: UTF-16, UTF-8 where it is that, else the code page of the shell; "" where that cannot read it."""
+    wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\x00" in data
+    big = data.startswith(codecs.BOM_UTF16_BE)
+    for code in ("utf-16-be" if big else "utf-16-le",) if wide else ("utf-8", code_page):
+        with suppress(UnicodeError, LookupError):
+            if data.decode(code).encode(code) == data:
+                return code
+    return ""
+
+
+def _readings(data: bytes, code_page: str) -> Iterator[str]:
+    """A text in every encoding in which it may be one, so that what is looked for in it is found."""
+    read = dict.fromkeys(("utf-8", code_page, "utf-16-le", "utf-16-be", "latin-1"))
+    for code in read:
+        with suppress(UnicodeError, LookupError):
+            yield data.decode(code)
+    if b"\x00" in data:
+        yield data.replace(b"\x00", b"").decode("latin-1")
+        yield data[1:].decode("utf-16-le", "ignore")

@@ -174,21 +174,103 @@ def piece(text, command="C1", name="stdout"):
 
 
 def test_a_name_that_was_cut_in_two_is_put_together_before_it_is_replaced():
-    exchanges = [Exchange("hv01", "q", piece(text)) for text in ("on test-", "tfs-01", " ends")]
+    exchanges = [Exchange("hv01", "q", output(piece(text))) for text in ("on test-", "tfs-01", " ends")]
     joined = [one.reply for one in whole_output(exchanges)]
-    assert joined == [piece("on test-tfs-01 ends"), piece(""), piece("")]
+    assert joined == [output(piece("on test-tfs-01 ends")), output(piece("")), output(piece(""))]
     capture = Capture("/x", "2026-03-02T12:00:00+00:00", {}, "t", tuple(exchanges))
     changed = capture.changed(lambda text: text.replace("test-tfs-01", "vm0001"))
-    assert changed.exchanges[0].reply == piece("on vm0001 ends")
+    assert changed.exchanges[0].reply == output(piece("on vm0001 ends"))
 
 
 def test_output_in_utf_16_stays_utf_16():
     data = base64.b64encode("guest test-tfs-01 é".encode("utf-16-le")).decode()
-    reply = f'<rsp:Stream Name="stdout" CommandId="C1">{data}</rsp:Stream>'
+    reply = output(f'<rsp:Stream Name="stdout" CommandId="C1">{data}</rsp:Stream>')
     capture = Capture("/x", "2026-03-02T12:00:00+00:00", {}, "t", (Exchange("h", "q", reply),))
     changed = capture.changed(lambda text: text.replace("test-tfs-01", "vm0001")).exchanges[0].reply
-    kept = re.search(">([^<]+)<", changed)[1]
+    kept = re.search(">([^<]+)</rsp:Stream", changed)[1]
     assert base64.b64decode(kept).decode("utf-16-le") == "guest vm0001 é"
+
+
+NAMES = {"test-tfs-01": "vm0001", "сервер01": "vm0002"}
+SHELL = '<w:Option Name="WINRS_CODEPAGE">866</w:Option>'
+
+
+def output(*streams, prefix="rsp"):
+    return f'<{prefix}:ReceiveResponse xmlns:{prefix}="x">{"".join(streams)}</{prefix}:ReceiveResponse>'
+
+
+def encoded(text, code="utf-8"):
+    return base64.b64encode(text.encode(code)).decode()
+
+
+def recorded_of(stuck, *replies, request="<rsp:DesiredStream CommandId='C1'>stdout</rsp:DesiredStream>"):
+    exchanges = (Exchange("h", SHELL, "<x/>"), *(Exchange("h", request, one) for one in replies))
+    made, _ = anonymised(Capture("/x", "2026-03-02T12:00:00+00:00", {}, "t", exchanges), NAMES, load(stuck))
+    return made.exchanges[1:]
+
+
+WHOLE = encoded("on test-tfs-01.")
+SPELLED = {
+    "another order": f"<rsp:Stream CommandId='C1' End='true' Name='stdout'>{WHOLE}</rsp:Stream>",
+    "more attributes": f'<rsp:Stream xml:lang="a>b" Name = "stdout" CommandId="C1" End="true" odd.one="">{WHOLE}</rsp:Stream >',
+    "other attributes": f'<rsp:Stream rsp:Name="stdout" rsp:CommandId="C1">{WHOLE}</rsp:Stream>',
+    "without a command": f'<rsp:Stream Name="stdout">{WHOLE}</rsp:Stream>',
+    "another prefix": f'<x-y.1:Stream Name="stdout" CommandId="C1">{WHOLE}</x-y.1:Stream>',
+    "no prefix": f'<Stream Name="stdout" CommandId="C1">{WHOLE}</Stream>',
+    "entities": f'<rsp:Stream Name="stdout" CommandId="C1">&#{ord(WHOLE[0])};{WHOLE[1:].replace("=", "&#x3d;")}</rsp:Stream>',
+    "spaces": f'<rsp:Stream Name="stdout" CommandId="C1">\n {WHOLE[:5]}\r\n\t{WHOLE[5:]} </rsp:Stream>',
+    "empty ones": f'<rsp:Stream Name="stdout" CommandId="C1" End="true"/><rsp:Stream Name="stdout" CommandId="C1">{WHOLE}</rsp:Stream>',
+}
+
+
+@pytest.mark.parametrize("spelled", list(SPELLED))
+def test_every_way_in_which_output_is_written_is_read(stuck, spelled):
+    (made,) = recorded_of(stuck, output(SPELLED[spelled]))
+    printed = b"".join(base64.b64decode(one) for one in re.findall(r">([A-Za-z0-9+/=]+)</", made.reply))
+    assert printed == b"on vm0001."
+
+
+def test_a_name_that_is_cut_in_two_within_a_reply_and_between_errors_is_replaced(stuck):
+    pieces = [piece("on test-"), piece("err test", name="stderr"), piece("tfs-01."), piece("-tfs-01!", name="stderr")]
+    made = recorded_of(stuck, output(*pieces[:3]), output(pieces[3]))
+    assert made[0].reply == output(piece("on vm0001."), piece("err vm0001!", name="stderr"), piece(""))
+    assert made[1].reply == output(piece("", name="stderr"))
+
+
+@pytest.mark.parametrize("code", ["cp866", "utf-8", "utf-16-le", "utf-16"])
+def test_names_in_the_encoding_of_the_program_are_replaced(stuck, code):
+    stream = f'<rsp:Stream Name="stdout" CommandId="C1">{encoded("узел Сервер01, ok", code)}</rsp:Stream>'
+    (made,) = recorded_of(stuck, output(stream))
+    (kept,) = re.findall(r">([A-Za-z0-9+/=]+)</", made.reply)
+    assert base64.b64decode(kept).decode(code) == "узел vm0002, ok"
+
+
+NOT_READ = {
+    "a section": f'<rsp:Stream Name="stdout" CommandId="C1"><![CDATA[{WHOLE}]]></rsp:Stream>',
+    "a comment in it": f'<rsp:Stream Name="stdout" CommandId="C1">{WHOLE[:4]}<!-- -->{WHOLE[4:]}</rsp:Stream>',
+    "no end": f'<rsp:Stream Name="stdout" CommandId="C1">{WHOLE}',
+    "no base64": '<rsp:Stream Name="stdout" CommandId="C1">test-tfs-01!</rsp:Stream>',
+    "no name": f'<rsp:Stream CommandId="C1">{WHOLE}</rsp:Stream>',
+    "an attribute without quotes": f'<rsp:Stream Name=stdout CommandId="C1">{WHOLE}</rsp:Stream>',
+    "a name beside what looks like UTF-16": piece("on test-tfs-01\0\0 x"),
+    "a name as entities": piece("") + "<Caption>t&#101;st-tfs-01</Caption>",
+    "bytes that are no UTF-8": piece("") + "<Caption>test-\ufffdfs-01</Caption>",
+    "UTF-16": "\0".join("<Caption>test-tfs-01</Caption>"),
+}
+
+
+@pytest.mark.parametrize("written", list(NOT_READ))
+def test_what_cannot_be_read_leaves_no_capture(stuck, written):
+    with pytest.raises(UsageError, match="There is no capture") as refused:
+        recorded_of(stuck, output(NOT_READ[written]))
+    assert "tfs" not in str(refused.value)
+
+
+def test_output_in_a_code_page_that_nobody_asked_for_leaves_no_capture(stuck):
+    reply = output(f'<rsp:Stream Name="stdout" CommandId="C1">{encoded("сервер01", "cp866")}</rsp:Stream>')
+    capture = Capture("/x", "2026-03-02T12:00:00+00:00", {}, "t", (Exchange("h", "q", reply),))
+    with pytest.raises(UsageError, match="encoding that is not known in a reply of h"):
+        anonymised(capture, NAMES, load(stuck))
 
 
 def test_without_a_file_it_takes_a_name_that_is_free(hvops, healthy, tmp_path):
