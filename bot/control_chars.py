@@ -22,7 +22,7 @@ _UNSEEN = frozenset(
     (
         *(0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x180B, 0x180C, 0x180D, 0x180F, 0x3164, 0xFFA0),
         *(*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)),
-        *(0x2800, 0x1D159),
+        *(0x1680, 0x2800, 0xFFFC, 0x1D159),  # in many fonts the blank of Ogham is one, and nothing stands for an object
     )
 )
 # Phonetic letters and small capitals that look like a Latin one; those of mathematics and others are found by folding them.
@@ -31,7 +31,7 @@ _FULL_WIDTH = range(0xFF00, 0xFFF0)  # wider than what it stands for, and usual 
 # Hyphens and dots of other kinds inside of a name; blanks of other kinds where they are seen as nothing: at an end, or thin.
 _ODD_MARKS = re.compile(
     "(?<=[^\\W_])[\u02d7\u2010-\u2012\u2024\u2043\u2212\ufe58\ufe63](?=[^\\W_])|(?<=[^\\W\\d_])\u2013(?=[^\\W_])"
-    "|[\u2006-\u2008\u200a]|(?:(?<=\\s)|^)[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]|[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000](?=\\s|$)"
+    "|[\u2006-\u2008\u200a]|(?:(?<=\\s)|^)[\u00a0\u2000-\u200a\u202f\u205f\u3000]|[\u00a0\u2000-\u200a\u202f\u205f\u3000](?=\\s|$)"
 )
 _PERHAPS = re.compile("[^\t\n\x20-\x7e]")
 _WORD = re.compile(r"[^\W_]+(?:[-_.@$#]+[^\W_]+)*")

@@ -21,7 +21,7 @@ from commands.sources.cluster import Node
 from commands.sources.event_log import INTEGRATION_LOG, EventLog, logged_events
 from commands.sources.guests import namespace
 from commands.sources.identity import guid
-from commands.sources.kvp import KvpInfo, kvp_info, read_items
+from commands.sources.kvp import KvpInfo, field_text, kvp_info, read_items
 
 INSTALLER = r"SOFTWARE\Microsoft\Windows NT\CurrentVersion\Virtualization\GuestInstaller"
 PLACES = (rf"{INSTALLER}\Version", INSTALLER)  # where the expected versions may stand, the usual place first
@@ -205,7 +205,7 @@ def _exchange(row: Row) -> Exchange:
         component,
         kvp_info(items),
         version.strip() if read_version(version) else "",
-        None if pack is None else pack.strip(),
+        None if pack is None else field_text(pack),
         _family(items),
         bool(items),
     )

@@ -13,6 +13,8 @@ from enum import StrEnum
 from xml.etree import ElementTree as ET
 
 LONGEST_ITEM = 20_000  # characters: Name and Data are at most 2 KB each [doc], the rest is markup
+LONGEST_TEXT = 128  # characters of a field that people read: the longest name of a system has some sixty
+_LONGEST_NAME = 255  # characters of a name of DNS [doc]: RFC 1035
 _WINDOWS_NT = "2"  # OSPlatformId, VER_PLATFORM_WIN32_NT
 _LINUX_WORDS = ("linux", "ubuntu", "debian", "centos", "red hat", "suse", "sles", "fedora", "rocky", "alma")
 
@@ -31,8 +33,8 @@ class KvpInfo:
     """What a guest told its host.
 
     Attributes:
-        fqdn: its full name as it sees itself; "" where it told none.
-        os_name: as written inside the guest.
+        fqdn: its full name as it sees itself; "" where it told none, or what is too long for one.
+        os_name: as written inside the guest, and cut where that is long.
         unread: why its host could not say what it told; "" where it could.
     """
 
@@ -50,7 +52,14 @@ def read_items(items: Iterable[str]) -> dict[str, str]:
 def kvp_info(items: Mapping[str, str]) -> KvpInfo:
     """The facts out of a guest's items."""
     os_name = items.get("OSName") or items.get("OSDistributionName") or ""
-    return KvpInfo(items.get("FullyQualifiedDomainName", "").strip().rstrip("."), os_name.strip(), _system(items))
+    fqdn = items.get("FullyQualifiedDomainName", "").strip().rstrip(".")
+    return KvpInfo(fqdn if len(fqdn) <= _LONGEST_NAME else "", field_text(os_name), _system(items))
+
+
+def field_text(text: str) -> str:
+    """A field as people read it: a guest can write pages there, and a plan or a table shows it beside others."""
+    plain = text.strip()
+    return plain if len(plain) <= LONGEST_TEXT else f"{plain[: LONGEST_TEXT - 1]}…"
 
 
 def _item(document: str) -> tuple[str, str] | None:

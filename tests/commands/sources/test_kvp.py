@@ -87,3 +87,17 @@ def test_systems_are_told_apart(items, system):
 
 def test_a_name_loses_its_dot():
     assert kvp_info({"FullyQualifiedDomainName": "a.corp.example. "}).fqdn == "a.corp.example"
+
+
+@pytest.mark.parametrize("name", ["OSName", "OSDistributionName"])
+def test_a_guest_that_writes_pages_has_a_short_name_of_its_system(name):
+    """It stands in tables and plans beside others, which Slack would refuse."""
+    told = kvp_info(read_items([item(name, "Windows " * 2_000)]))
+    assert (told.os_name, told.system) == (("Windows " * 16)[:127] + "…", System.WINDOWS)
+    assert kvp_info(read_items([item(name, " Windows Server 2012 R2 ")])).os_name == "Windows Server 2012 R2"
+
+
+def test_what_is_longer_than_a_name_of_dns_is_none():
+    longest = ".".join(["x" * 63] * 4)
+    assert kvp_info({"FullyQualifiedDomainName": longest + "."}).fqdn == longest
+    assert kvp_info({"FullyQualifiedDomainName": longest + "x"}).fqdn == ""
