@@ -250,23 +250,29 @@ class Inventory:
         says = f"There is no cluster or host {quoted(name)} in the inventory.{there}{unknown}"
         raise UsageError(says, suggestions=tuple(near))
 
-    async def find_now(self, name: str) -> Target:
-        """The same as `find`, by what clusters and nodes say now: what they said minutes ago may have been undone since.
+    async def find_now(self, names: Iterable[str]) -> dict[str, Target | UsageError]:
+        """The same as `find`, of many, by what clusters and nodes say now: what they said minutes ago may be so no more.
 
-        A cluster that does not answer keeps the nodes that it named last; whether they are its own, `doubt` says.
-
-        Raises:
-            UsageError: there is none; or a node that the inventory writes says that it belongs to another cluster.
+        Each cluster is asked once. One that does not answer keeps the nodes that it named last; whether they are its own,
+        `doubt` says. UsageError: there is none; or a node that the inventory writes says that it belongs to another cluster.
         """
-        label = host_parts(name)[0]
-        if self._is_entry(label):
-            await self._must_agree(label)
-        elif not self._is_place(label):
-            homes = self._router.clusters_of(label)
-            await self._ask_afresh(homes)
-            if self._router.clusters_of(label) != homes or not homes:
-                await self._ask_afresh(key for key in self._inventory_file.clusters if key not in homes)
-        return await self.find(name)
+        labels = {name: host_parts(name)[0] for name in names}
+        nodes = {one for one in labels.values() if not self._is_entry(one) and not self._is_place(one)}
+        before = {label: self._router.clusters_of(label) for label in nodes}
+        first = {key for homes in before.values() for key in homes}
+        await self._ask_afresh(first)
+        if any(not homes or self._router.clusters_of(label) != homes for label, homes in before.items()):
+            await self._ask_afresh(self._inventory_file.clusters.keys() - first)
+        told = await asyncio.gather(*(self._found_now(name, label) for name, label in labels.items()))
+        return dict(zip(labels, told, strict=True))
+
+    async def _found_now(self, name: str, label: str) -> Target | UsageError:
+        try:
+            if self._is_entry(label):
+                await self._must_agree(label)
+            return await self.find(name)
+        except UsageError as error:
+            return error
 
     def _is_place(self, label: str) -> bool:
         """Whether it is something that the inventory alone speaks for: no node."""

@@ -151,16 +151,16 @@ class Planner:
     async def _why_elsewhere(self, proposal: Proposal, back: Plan) -> str:
         """Why the way back is not that of the ticket any more: a host of it has left for another place. "" where none has."""
         places = {place.casefold() for place in proposal.places}
-        for name in _hosts_of(proposal, back):
-            try:
-                target = await self._inventory.find_now(name)
-            except UsageError as error:
-                if name.casefold() in places or name not in _targets(back):
+        where, acted_on = ", ".join(proposal.places), _targets(back)
+        for name, target in (await self._inventory.find_now(_hosts_of(proposal, back))).items():
+            if isinstance(target, UsageError):
+                if name.casefold() in places or name not in acted_on:
                     continue  # it represents itself; or it is only asked, and whoever asks it says so
-                where, why = ", ".join(proposal.places), str(error)
-                return f"No plan to undo {proposal.ticket}: {name} was in {where} then, and where it is now is not known: {why}"
+                return (
+                    f"No plan to undo {proposal.ticket}: {name} was in {where} then, and where it is now is not known:"
+                    f" {target}"
+                )
             if now := _elsewhere(target, places):
-                where = ", ".join(proposal.places)
                 return (
                     f"No plan to undo {proposal.ticket}: {target.name} was in {where} then and is in {now} now, with other"
                     f" people, locks and freezes. Request a change of its own for {target.name}, or put it back by hand; if"

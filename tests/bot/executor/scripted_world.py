@@ -230,8 +230,8 @@ class Names:
             raise UsageError(f"There is no {name}.")
         return Target(name.casefold(), "host", cluster)
 
-    async def find_now(self, name):
-        return await self.find(name)
+    async def find_now(self, names):
+        return {name: await self.find(name) for name in names}
 
 
 class Limits:

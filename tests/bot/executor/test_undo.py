@@ -191,8 +191,9 @@ async def test_what_is_taken_back_by_hand_goes_by_where_its_node_is_too(bench, w
 
 
 async def test_where_nobody_knows_where_a_node_is_its_change_has_no_undo(bench, world, done):
-    async def lost(name):
-        raise UsageError(f"There is no cluster or host {name}. The nodes of prod are not known: no answer.")
+    async def lost(names):
+        why = "There is no such host. The nodes of prod are not known: no answer."
+        return {name: UsageError(why) for name in names}
 
     bench.planner._inventory.find_now = lost
     with pytest.raises(NoPlan, match=r"where it is now is not known: .* The nodes of prod are not known"):

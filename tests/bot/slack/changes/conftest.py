@@ -185,8 +185,8 @@ class Names:
             return Target(name, "host", "prod")
         raise UsageError(f"There is no {name}.")
 
-    async def find_now(self, name):
-        return await self.find(name)
+    async def find_now(self, names):
+        return {name: await self.find(name) for name in names}
 
 
 @dataclass(frozen=True)
