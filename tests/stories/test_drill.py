@@ -160,7 +160,7 @@ async def test_what_fails_before_the_other_side_has_started_is_taken_back(play):
         await approved(ops)
         await ops.recorded("failed", 1)
         failed = plain_text(await ops.slack.person("operator").sees(re.compile("^Failed at step 6"), "hv-ops"))
-        assert "taken back" in failed
+        assert "hvops undid the steps of this group." in failed
         assert {name: ends(ops, name) for name in GUESTS} == before
         states = ops.estate.do(lambda: [world.guest(name).replication.state for name in GUESTS])
         assert states == [3, 3]
@@ -245,7 +245,7 @@ async def test_what_is_not_so_any_more_before_the_way_back_voids_the_rest(play):
         await ops.clicks(waiting, "Done")
         await ops.recorded("voided", 1)
         (end,) = entries(ops, "voided")
-        assert "crm-01 has no extended replica" in end.reason
+        assert "crm-01 has an extended replica" in end.reason
         assert not [entry for entry in ops.ledger() if entry.ticket == "T-2"]  # what is left is proposed by a person
         assert ends(ops, "crm-01") == {"hv05": (2, "off"), "br01": (1, "running")}
         ops.estate.do(lambda: setattr(other_end(world, world.guest("crm-01")).replication, "extended", None))

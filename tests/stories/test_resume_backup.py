@@ -113,4 +113,4 @@ async def test_a_job_that_only_suspends_is_resumed_too_and_a_number_that_is_none
         await ops.says("/resume-backup 99")
         await ops.sees("No plan for job 99: the backup software reported nothing about it")
         await ops.says("/resume-backup tonight")
-        await ops.sees("the number of a backup job such as 48211")
+        await ops.sees("a backup job number such as 48211")
