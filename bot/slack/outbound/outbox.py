@@ -30,7 +30,7 @@ from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent, PartMissing,
 from bot.slack.outbound.blockkit_fitting import downgrade, fit, weaker_view
 from bot.slack.outbound.blockkit_validation import problems
 from bot.slack.outbound.message import File, Message, escape_control, split
-from bot.slack.outbound.sent_messages import SentMessages, marked, metadata
+from bot.slack.outbound.sent_messages import SentMessages, marked, marked_title, metadata
 
 log = structlog.get_logger()
 _quiet = logging.getLogger("bot.slack.outbound.sdk")
@@ -308,6 +308,12 @@ class Outbox:
         """What a message carries to be found again: there and nowhere else."""
         return self._sign(f"{channel} {thread_ts} {key}") if key else ""
 
+    def _file_mark(self, file: File, key: str, channel: str, thread_ts: str) -> str:
+        """What a file carries to be found again: there, with these bytes, and nowhere else."""
+        if not key:
+            return ""
+        return self._mark(f"{key} {file.name} {hashlib.sha256(file.content).hexdigest()}", channel, thread_ts)
+
     async def _own(self) -> str:
         """The id of the bot's own user: nobody else's message is taken for ours. Raises what the SDK raises."""
         if not self._own_id:
@@ -398,14 +404,23 @@ class Outbox:
     ) -> None:
         """Upload files; one that is refused follows as text, in messages: whole, or as far as is of any use.
 
+        Args:
+            channel: by id.
+            files: in order.
+            thread_ts: the thread they go into, or "".
+            key: what they are, where they must not be there twice: each carries a mark that is made of it.
+            looks_first: an earlier life of the bot, or another one, may have shared them.
+            whole: all of a file has to be told.
+
         Raises:
             NotSent: Slack takes neither, or cannot be reached.
             DeliveryUnknown: nobody can know whether it arrived.
         """
         for number, file in enumerate(files):
             masked = await asyncio.to_thread(self._masked, Message("", (), (file,)))
+            mark = await asyncio.to_thread(self._file_mark, masked.files[0], key, channel, thread_ts)
             try:
-                await self._upload(channel, masked.files[0], thread_ts, turn, looks_first=looks_first)
+                await self._upload(channel, masked.files[0], thread_ts, turn, mark, looks_first=looks_first)
             except NotSent as refused:
                 if not refused.is_refusal:
                     raise
@@ -423,15 +438,24 @@ class Outbox:
         except (NotSent, DeliveryUnknown) as error:
             log.warning("a file was not delivered", channel=channel, files=[one.name for one in files], why=str(error))
 
-    async def _upload(self, channel: str, file: File, thread_ts: str, turn: Turn, *, looks_first: bool = False) -> None:
+    async def _upload(
+        self, channel: str, file: File, thread_ts: str, turn: Turn, mark: str = "", *, looks_first: bool = False
+    ) -> None:
         """Upload a file and share it [doc: docs.slack.dev/messaging/working-with-files]. Only sharing it must not be done twice.
 
         To reserve a place and to upload takes its time, in which another bot can have shared the same: so it is looked for again
-        just before.
+        just before. It is found by its mark: whoever holds the bot's token can share another of its name and size. Without a
+        mark it is shared again.
         """
-        if looks_first and thread_ts and await self._is_there(channel, thread_ts, file):
+
+        async def there() -> bool:
+            return await self._sent.has_own_file(channel, thread_ts, mark, await self._own())
+
+        may_be_there = bool(looks_first and thread_ts and mark)
+        if may_be_there and await self._read(there):
             return
         lane = f"upload {channel}"
+        title = marked_title(file.title, mark)
 
         async def reserve(_: Message) -> Any:
             return await self._client.files_getUploadURLExternal(filename=file.name, length=len(file.content))
@@ -448,10 +472,10 @@ class Outbox:
             return {}
 
         async def share(_: Message) -> Any:
-            if looks_first and thread_ts and await self._has_own(channel, thread_ts, file):
+            if may_be_there and await there():
                 return {}
             return await self._client.files_completeUploadExternal(
-                files=[{"id": file_id, "title": file.title}], channel_id=channel, thread_ts=thread_ts or None
+                files=[{"id": file_id, "title": title}], channel_id=channel, thread_ts=thread_ts or None
             )
 
         async def look() -> Any:
@@ -459,14 +483,6 @@ class Outbox:
 
         await self._send(lane, upload, _NOTHING, idempotent=True, turn=turn)
         await self._send(channel, share, _NOTHING, look=look, turn=turn)
-
-    async def _is_there(self, channel: str, thread_ts: str, file: File) -> bool:
-        """Whether the bot has shared a file of that name and size in a thread. Raises NotSent."""
-        return bool(await self._read(lambda: self._has_own(channel, thread_ts, file)))
-
-    async def _has_own(self, channel: str, thread_ts: str, file: File) -> bool:
-        """The same. Raises what the SDK raises."""
-        return await self._sent.has_own_file(channel, thread_ts, file.name, len(file.content), await self._own())
 
     async def publish_home(self, user: str, view: dict[str, Any]) -> None:
         """Show somebody their Home tab, with its tables as text where Slack rejects them. Raises NotSent."""

@@ -3,7 +3,8 @@
 Slack has no key that makes a second post harmless. So a message that must not be doubled carries a mark that only this
 ledger makes, as metadata and as the id of its first block: both come back with the history [doc: docs.slack.dev/messaging/
 message-metadata, docs.slack.dev/reference/block-kit/blocks]. Which apps are shown metadata without a scope of its own
-is not documented; the block's id is part of the message.
+is not documented; the block's id is part of the message. A file has its mark in its title, which comes back with the file
+[doc: docs.slack.dev/reference/objects/file-object].
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from bot.slack.outbound.message import Block
 from bot.slack.outbound.slack_time import slack_time
 
 EVENT = "hvops_message"
+_BEFORE_MARK = " \N{MIDDLE DOT} "  # in a file's title
 _PAGE = 200  # messages in one call: Slack recommends no more [doc: docs.slack.dev/apis/web-api/pagination]
 _APART = timedelta(days=1)  # that our clock and Slack's may differ by, where Slack's is not known
 _BOTS_APART = timedelta(minutes=30)  # that the clocks of two bots may: of a busy channel, a day is many calls
@@ -36,6 +38,11 @@ def marked(blocks: Iterable[Block], mark: str) -> list[Block]:
     if made and mark and "block_id" not in made[0]:
         made[0] = {**made[0], "block_id": mark}
     return made
+
+
+def marked_title(title: str, mark: str) -> str:
+    """The title of a file, with its mark at the end."""
+    return f"{title}{_BEFORE_MARK}{mark}" if mark else title
 
 
 class SentMessages:
@@ -63,12 +70,13 @@ class SentMessages:
                 return True
         return False
 
-    async def has_own_file(self, channel: str, thread_ts: str, name: str, size: int, owner: str) -> bool:
-        """Whether a file of this name and size stands there that the bot itself uploaded: anybody can share one of that name."""
-        wanted = (name, size, owner)
+    async def has_own_file(self, channel: str, thread_ts: str, mark: str, owner: str) -> bool:
+        """Whether a file of the owner's with this mark stands there: anybody can share one of its name and size."""
+        end = f"{_BEFORE_MARK}{mark}"
         async for one in self._messages(channel, thread_ts):
-            if any((file.get("name"), file.get("size"), file.get("user")) == wanted for file in one.get("files") or ()):
-                return True
+            for file in one.get("files") or ():
+                if file.get("user") == owner and str(file.get("title") or "").endswith(end):
+                    return True
         return False
 
     async def stands(self, channel: str, ts: str) -> bool:

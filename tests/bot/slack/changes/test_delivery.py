@@ -3,6 +3,7 @@
 import asyncio
 import re
 
+import aiohttp
 import pytest
 
 from bot.api.command import Role
@@ -11,6 +12,7 @@ from bot.dispatch.pipeline import Request
 from bot.errors import LedgerError, PlanNotShown
 from bot.ledger.entries import DirectMessageShown, ThreadReplyShown
 from bot.redaction import SESSION_TOKENS
+from bot.slack.outbound.api_errors import make_client
 from bot.slack.outbound.outbox import RateLimit
 from bot.slack.tickets.ticket_messages import ReminderSchedule
 from bot.tickets.decisions import UserAction, is_plan_shown
@@ -165,6 +167,33 @@ async def test_many_plans_of_one_person_hold_up_nobody_elses_plan(bench, make_bo
     assert all(is_plan_shown(bench.ledger.story(f"T-{at + 1}")) for at in range(13))
     assert len(roots(bench)) == 13
     await bot.close()
+
+
+async def test_a_file_of_somebody_elses_under_the_plans_name_and_size_is_not_the_plan(bench, quick):
+    """The holder of the bot's token is the bot's own user to Slack, and knows the size from an earlier plan."""
+    async with quick():
+        await bench.operator.types("/overhaul hv03")
+        plan = await bench.viewer.sees("Overhaul on hv03?", "hv-ops")
+        size = len(await bench.until_file(plan, "plan.txt"))
+        await bench.operator.clicks(plan, "Withdraw")
+        await bench.ended("withdrawn")
+
+        lie = b"T-2: /overhaul hv03\nNothing is changed.\n".ljust(size)
+        holder = make_client(bench.slack.bot_token, bench.slack.base_url)
+        told = await holder.files_getUploadURLExternal(filename="plan.txt", length=size)
+        async with aiohttp.ClientSession() as session, session.post(told["upload_url"], data=lie) as uploaded:
+            assert uploaded.status == 200
+        bench.slack.faults.add("files.getUploadURLExternal", "ratelimited", 3)
+        await bench.operator.types("/overhaul hv03")
+        await bench.until(lambda: any("T-2" in str(one.blocks) for one in cards(bench)))
+        (card,) = [one for one in cards(bench) if "T-2" in str(one.blocks)]
+        await holder.files_completeUploadExternal(
+            files=[{"id": told["file_id"], "title": "The full plan of T-2"}], channel_id="C0OPS", thread_ts=card.ts
+        )
+        await bench.until(lambda: is_plan_shown(bench.ledger.story("T-2")))
+        shared = [bench.viewer.file(one) for one in bench.viewer.thread(card) if one.files]
+        assert lie in shared
+        assert any(b"Guest 42 of hv03 has room" in one for one in shared)
 
 
 async def test_text_that_stands_for_a_refused_file_is_no_plan_before_it_can_be_read(bench, quick, monkeypatch):

@@ -363,6 +363,58 @@ async def test_a_file_that_another_bot_has_shared_while_it_was_uploaded_is_not_s
     await other.close()
 
 
+def files_of(slack, ts):
+    """The names, titles and bytes of all files in the thread of a message, oldest first."""
+    workspace = slack.workspace
+    replies = [one for one in workspace.messages["C0OPS"] if one.thread_ts == ts]
+    return [
+        (stored.name, stored.title, stored.data) for one in replies for stored in map(workspace.files.get, one.files)
+    ]
+
+
+async def test_a_file_that_was_shared_before_a_restart_is_found_by_its_mark(slack):
+    file = File("evidence.json", "Evidence", b"[]")
+    first, second = marking(slack, None), marking(slack, None)
+    root = await first.post("C0OPS", Message("T-1"))
+    await first.attach("C0OPS", [file], root, "T-1 file")
+    await second.attach("C0OPS", [file], root, "T-1 file", looks_first=True)
+    assert len(files_of(slack, root)) == 1
+    await first.close()
+    await second.close()
+
+
+@pytest.mark.parametrize(
+    "theirs",
+    [
+        pytest.param((File("plan.txt", "The plan", b"lies"), "T-1 file", str), id="other bytes of that size"),
+        pytest.param((File("plan.txt", "The plan", b"plan"), "T-2 file", str), id="shared as something else"),
+        pytest.param((File("plan.txt", "The plan", b"plan"), "T-1 file", str.upper), id="marked by another ledger"),
+        pytest.param((File("plan.txt", "The plan", b"plan"), "", str), id="without a mark"),
+    ],
+)
+async def test_no_file_is_taken_for_ours_by_its_name_and_size(slack, theirs):
+    """The holder of the bot's token shares files as the bot's own user too: one file too many is better than a lie."""
+    lie, key, sign = theirs
+    holder, ours = marking(slack, sign), marking(slack, str)
+    root = await ours.post("C0OPS", Message("T-1"))
+    await holder.attach("C0OPS", [lie], root, key)
+    await ours.attach("C0OPS", [File("plan.txt", "The plan", b"plan")], root, "T-1 file", looks_first=True)
+    assert [data for _, _, data in files_of(slack, root)] == [lie.content, b"plan"]
+    await holder.close()
+    await ours.close()
+
+
+async def test_the_mark_of_a_file_counts_in_its_own_thread_alone(slack):
+    outbox, file = marking(slack, None), File("plan.txt", "The plan", b"plan")
+    root, other = await outbox.post("C0OPS", Message("T-1")), await outbox.post("C0OPS", Message("T-2"))
+    await outbox.attach("C0OPS", [file], root, "T-1 file")
+    ((name, title, _),) = files_of(slack, root)
+    await outbox.attach("C0OPS", [File(name, title, b"lies")], other)
+    await outbox.attach("C0OPS", [file], other, "T-1 file", looks_first=True)
+    assert [data for _, _, data in files_of(slack, other)] == [b"lies", b"plan"]
+    await outbox.close()
+
+
 async def test_what_was_sent_and_cannot_be_looked_for_is_not_sent_again(slack):
     outbox = marking(slack, None)
     slack.faults.add("chat.postMessage", "drop", 1)
