@@ -68,7 +68,7 @@ def hops(path: Path) -> Iterator[Path]:
 
 
 def open_to_others(path: Path, writable: int = 0o002, *, is_kept_by_others: bool = False) -> str:
-    """How another account of this machine could write a file or put another one in its place, and what to do; "" for not.
+    """How another account of this machine could write a file or put one in its place or beside it, and what to do; "" for not.
 
     Root may use what belongs to the account whose folder it lies in, so that it can look at the bot's files.
 
@@ -78,13 +78,58 @@ def open_to_others(path: Path, writable: int = 0o002, *, is_kept_by_others: bool
         is_kept_by_others: whether it may be another account's, as an anchor file on a share may.
     """
     try:
-        places = dict.fromkeys(place for hop in hops(path) for place in ((hop.parent, True), (hop, False)))
+        whole = list(hops(path))
+        places = dict.fromkeys(place for hop in whole for place in ((hop.parent, True), (hop, False)))
+        if not is_kept_by_others and (says := _takes_from_all(whole[-1].parent)):
+            return says
         told = (_place_open(*place, writable, is_kept_by_others=is_kept_by_others) for place in places)
         return next(filter(None, told), "")
     except FileNotFoundError:
         return ""
     except OSError as error:
         return f"{path}: who can write there cannot be known: {error.strerror}."
+
+
+def made_by_others(file: Path, *ends: str) -> str:
+    """Which file of another account's stands beside a file, and what to do; "" for none.
+
+    What goes by its name there may be read as a part of it. The account of the file itself may have made it, and so may root;
+    root may also use what belongs to the account whose folder it is.
+
+    Args:
+        file: the file, by whatever link; it need not be there.
+        ends: what is added to its name: "-wal".
+    """
+    try:
+        whole = file.resolve()
+        own = {*_trusted(), *(_owner(one) for one in (whole, *((whole.parent,) if os.geteuid() == 0 else ())))}
+        beside = ((there := whole.with_name(f"{whole.name}{end}"), _owner(there)) for end in ends)
+        return next((_says_foreign(there, uid) for there, uid in beside if uid is not None and uid not in own), "")
+    except (OSError, RuntimeError) as error:  # a ring of links
+        return f"{file}: whose files stand beside it cannot be known: {error}."
+
+
+def _owner(path: Path) -> int | None:
+    """Whose it is, a link by itself; None where it is not there."""
+    try:
+        return path.lstat().st_uid
+    except FileNotFoundError:
+        return None
+
+
+def _says_foreign(path: Path, uid: int) -> str:
+    return (
+        f"{path} belongs to another account (uid {uid}). Find out who made it. If hvops did, under that account, "
+        f"run: chown {os.geteuid()} {path}; if not, run: rm {path}"
+    )
+
+
+def _takes_from_all(folder: Path) -> str:
+    """Whether everybody can put files into a folder in which nobody replaces what another one made, and what to do."""
+    mode = stat.S_IMODE(folder.stat().st_mode)
+    if not mode & 0o002 or not mode & stat.S_ISVTX or os.statvfs(folder).f_flag & os.ST_RDONLY:
+        return ""
+    return f"{folder}: every account of this machine can put files in it (mode {mode:04o}). Run: chmod o-w {folder}"
 
 
 def _place_open(place: Path, is_folder: bool, writable: int, *, is_kept_by_others: bool) -> str:  # noqa: FBT001

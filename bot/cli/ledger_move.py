@@ -102,7 +102,9 @@ def _nobody_else(settings: Settings) -> Iterator[None]:
     lock = LeaderLock(path)
     try:
         if not lock.acquire():
-            raise LedgerError(f"A bot runs on {path}. Stop every bot, then run this again. Nothing was moved.")
+            raise LedgerError(
+                lock.trouble or f"A bot runs on {path}. Stop every bot, then run this again. Nothing was moved."
+            )
         yield
     finally:
         lock.close()

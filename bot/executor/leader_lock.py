@@ -7,13 +7,14 @@ import os
 from pathlib import Path
 
 from bot.errors import LedgerError
+from bot.private_files import made_by_others
 
 
 class LeaderLock:
     """The right to run what was decided, for one process at a time.
 
     Attributes:
-        trouble: why this process cannot be the one any more; "" where it can.
+        trouble: why this process cannot be the one; "" where it can.
 
     The file beside the ledger stays; what counts is the lock on it, and the kernel lets go of that with the process.
     """
@@ -22,12 +23,16 @@ class LeaderLock:
         """Name the lock of a ledger, whose file it lies beside. Raises LedgerError where its own file cannot be made."""
         whole = ledger.resolve()  # by whatever link a process was told of it, there is one lock
         self.path = whole.with_name(f"{whole.name}.runner")
+        self.is_held, self._file = False, -1
+        # Whoever made it can hold it for good, and then nobody runs anything.
+        theirs = made_by_others(whole, ".runner")
+        self.trouble = f"This process runs nothing: {theirs}" if theirs else ""
+        if theirs:
+            return
         try:
             self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise LedgerError(f"{self.path}: {error.strerror}. Runs need this file beside the ledger.") from error
-        self.is_held = False
-        self.trouble = ""
 
     def acquire(self) -> bool:
         """Whether this process is the one. Never again once its file was taken away: another one may be by then."""

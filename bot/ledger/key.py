@@ -14,14 +14,17 @@ import json
 import os
 import secrets
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from bot.errors import LedgerError
 from bot.ledger.anchors import is_elsewhere
 from bot.ledger_place import Database, Place
-from bot.private_files import open_to_others
+from bot.private_files import made_by_others, open_to_others
 
 LENGTH = 32
+OF_SQLITE = ("-wal", "-shm", "-journal")  # beside its file, and read as a part of it
+LOCKS = (".runner", ".board")  # of the process that runs tickets, and of those that show them
 _SEAL = 16  # bytes of a seal: 22 characters
 
 
@@ -46,15 +49,13 @@ def read_key(path: Path) -> bytes:
 def check_places(place: Place, key_file: Path, anchor_file: Path) -> None:
     """Refuse files of a ledger that another account could have written or put there. Raises LedgerError that says what to do.
 
-    Whoever puts a database and a key of their own there decides what was approved. An anchor file that others keep may
-    belong to them: its lines are sealed.
+    Whoever puts a database and a key of their own there decides what was approved, and so does whoever puts beside the database
+    what SQLite takes for a part of it; whoever holds a lock there lets nothing run. An anchor file that others keep may belong to
+    them: its lines are sealed.
     """
-    files = (
-        () if isinstance(place, Database) else (place, *(place.with_name(place.name + end) for end in ("-wal", "-shm")))
-    )
     told = [
         open_to_others(key_file, 0o022),
-        *map(open_to_others, files),
+        *([] if isinstance(place, Database) else _check_beside(place)),
         open_to_others(anchor_file, is_kept_by_others=is_elsewhere(place, anchor_file)),
     ]
     if why := next(filter(None, told), ""):
@@ -88,3 +89,12 @@ def seal(key: bytes, label: str, *parts: str) -> str:
     own = hmac.digest(key, f"hvops seal: {label}".encode(), "sha256")
     made = hmac.digest(own, json.dumps(parts).encode(), "sha256")[:_SEAL]
     return base64.urlsafe_b64encode(made).decode().rstrip("=")
+
+
+def _check_beside(ledger: Path) -> Iterator[str]:
+    """What is wrong with the file of a ledger, and with each that stands beside it where the file itself is, behind all links."""
+    yield open_to_others(ledger)
+    yield made_by_others(ledger, *OF_SQLITE, *LOCKS)
+    with contextlib.suppress(OSError, RuntimeError):  # a ring of links was told
+        whole = ledger.resolve()
+        yield from (open_to_others(whole.with_name(f"{whole.name}{end}")) for end in (*OF_SQLITE, *LOCKS))

@@ -20,7 +20,9 @@ from typing import TYPE_CHECKING, Any
 from bot.errors import LedgerError
 from bot.ledger import schema
 from bot.ledger.dialect import SQLITE
+from bot.ledger.key import OF_SQLITE
 from bot.ledger.store import VERIFY, Store, StoreRefuses
+from bot.private_files import made_by_others
 
 if TYPE_CHECKING:
     import sqlite_utils
@@ -39,7 +41,9 @@ class SqliteStore(Store):
     dialect = SQLITE
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
-        """Open, and make the tables in a new file. Raises LedgerError."""
+        """Open, and make the tables in a new file. Raises LedgerError, also where others made what SQLite would take for its own."""
+        if why := made_by_others(path, *OF_SQLITE):
+            raise LedgerError(f"SQLite would take it for a part of the ledger: {why}")
         self.place: Path = path
         self.key: bytes | None = None
         self._opened: tuple[int, int] | None = None

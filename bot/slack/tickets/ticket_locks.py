@@ -22,6 +22,7 @@ from weakref import WeakValueDictionary
 from bot.errors import LedgerError
 from bot.ledger import Ledger
 from bot.ledger.shared_locks import LockSession, delivery_key
+from bot.private_files import made_by_others
 
 _GLANCE = 0.05  # seconds between two looks at whether another process is done
 _UNKNOWN = b"?"
@@ -108,8 +109,10 @@ class TicketLocks:
     """
 
     def __init__(self, ledger: Path) -> None:
-        """Name the file. Raises LedgerError where it cannot be made."""
+        """Name the file. Raises LedgerError where it cannot be made, or another account made it, who could keep every turn."""
         whole = ledger.resolve()  # by whatever link a process was told of it, there is one file
+        if theirs := made_by_others(whole, ".board"):
+            raise LedgerError(f"No ticket can be shown: {theirs}")
         path = whole.with_name(f"{whole.name}.board")
         try:
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import fcntl
+import os
 
 import pytest
 
@@ -37,6 +40,46 @@ def test_a_file_that_was_replaced_before_it_was_locked_gives_no_right(tmp_path):
     lock = LeaderLock(tmp_path / "ledger.db")
     taken_away(lock.path, "replaced")
     assert not lock.acquire()
+    lock.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_a_lock_that_another_account_made_is_no_lock_and_that_is_said(tmp_path):
+    """Whoever owns it could hold it for good: nothing would run, and nobody would know why."""
+    planted = tmp_path / "ledger.db.runner"
+    planted.touch()
+    os.chown(planted, 12_345, -1)
+    (tmp_path / "ledger.db").touch()
+    with planted.open() as theirs:
+        fcntl.flock(theirs, fcntl.LOCK_EX)
+        lock = LeaderLock(tmp_path / "ledger.db")
+        assert not lock.acquire()
+        assert f"{planted} belongs to another account (uid 12345)" in lock.trouble
+        assert f"run: rm {planted}" in lock.trouble
+        with pytest.raises(LedgerError, match="belongs to another account"):
+            lock.must_be_held()
+    assert not lock.acquire()  # held by nobody now, and theirs all the same
+    lock.close()
+    os.chown(tmp_path / "ledger.db", 12_345, -1)  # root looks at the files of the bot's account
+    lock = LeaderLock(tmp_path / "ledger.db")
+    assert (lock.acquire(), lock.trouble) == (True, "")
+    lock.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_a_lock_of_another_account_that_cannot_even_be_opened_is_said_too(tmp_path, monkeypatch):
+    """As the kernel refuses it in a folder that many write to (fs.protected_regular)."""
+    planted = tmp_path / "ledger.db.runner"
+    planted.touch()
+    os.chown(planted, 12_345, -1)
+
+    def refused(*_):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("os.open", refused)
+    lock = LeaderLock(tmp_path / "ledger.db")
+    assert not lock.acquire()
+    assert f"{planted} belongs to another account (uid 12345)" in lock.trouble
     lock.close()
 
 

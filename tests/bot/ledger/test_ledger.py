@@ -6,6 +6,7 @@ import json
 import os
 import sqlite3
 import stat
+import struct
 import tracemalloc
 from datetime import datetime, timedelta
 
@@ -14,11 +15,16 @@ import sqlite_utils.db
 from entry_samples import entry_data
 
 from bot.errors import Expired, LedgerError, TicketError
-from bot.ledger import EntryDraft, Filter
+from bot.ledger import EntryDraft, Filter, Ledger, Reader
 from bot.ledger.anchors import anchors_in, newest
 from bot.ledger.entries import Asked, Intent
 from bot.ledger.envelope import to_timestamp
-from bot.ledger.sqlite_store import _translated
+from bot.ledger.key import read_key
+from bot.ledger.sqlite_store import SqliteStore, _translated
+from bot.ledger.verify import verify
+
+KEY_AND_ANCHORS = ("ledger.key", "anchors.txt")
+BESIDE = ("ledger.db-wal", "ledger.db-shm", "ledger.db-journal", "ledger.db.runner", "ledger.db.board")
 
 
 def asked(ledger, target="prod", actor="T1/U1"):
@@ -332,7 +338,13 @@ def test_every_ledger_has_an_id_of_its_own_and_keeps_it(opened, tmp_path):
         ("ledger.key", 0o602, "other accounts of this machine can write it"),
         ("ledger.db", 0o646, r"ledger\.db: other accounts of this machine can write it"),
         ("anchors.txt", 0o606, r"anchors\.txt: other accounts of this machine can write it"),
-        (".", 0o1777, ""),  # there nobody replaces what another one made
+        (
+            ".",
+            0o1777,
+            r"every account of this machine can put files in it .*Run: chmod o-w",
+        ),  # SQLite goes by such a file
+        (".", 0o1757, "every account of this machine can put files in it"),
+        ("ledger.db-journal", 0o606, r"ledger\.db-journal: other accounts of this machine can write it"),
         (".", 0o2775, ""),  # as Kubernetes gives a volume to a group; doctor warns
         ("ledger.db", 0o660, ""),
     ],
@@ -341,6 +353,7 @@ def test_files_that_others_could_have_put_there_decide_nothing(opened, tmp_path,
     folder = tmp_path / "data"
     folder.mkdir()
     opened(folder).close()
+    (folder / what).touch()
     (folder / what).chmod(mode)
     if not does:
         assert opened(folder).verify().holds
@@ -350,15 +363,16 @@ def test_files_that_others_could_have_put_there_decide_nothing(opened, tmp_path,
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
-@pytest.mark.parametrize("name", ["ledger.db", "ledger.key", "anchors.txt", "ledger.db-wal", "link"])
+@pytest.mark.parametrize("name", ["ledger.db", "ledger.key", "anchors.txt", "link", *BESIDE])
 def test_files_of_another_account_decide_nothing(opened, tmp_path, monkeypatch, name):
     opened().close()
-    (tmp_path / "ledger.db-wal").touch()
     (tmp_path / "anchors.txt").rename(tmp_path / "kept.txt")
     (tmp_path / "anchors.txt").symlink_to(tmp_path / "link")
     (tmp_path / "link").symlink_to(tmp_path / "kept.txt")
+    (tmp_path / name).touch()
     os.chown(tmp_path / name, 12_345, -1, follow_symlinks=False)
-    with pytest.raises(LedgerError, match=rf"{name} belongs to another account .*Run: chown 0"):
+    does = rf"run: chown 0 \S+; if not, run: rm \S+{name}" if name in BESIDE else "Run: chown 0"
+    with pytest.raises(LedgerError, match=rf"{name} belongs to another account .*{does}"):
         opened()
     os.chown(tmp_path, 12_345, -1)
     assert opened().verify().holds  # root looks at what is that account's
@@ -366,6 +380,61 @@ def test_files_of_another_account_decide_nothing(opened, tmp_path, monkeypatch, 
     monkeypatch.setattr("os.geteuid", lambda: 54_321)
     with pytest.raises(LedgerError, match=rf"{tmp_path} belongs to another account"):
         opened()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+@pytest.mark.parametrize("by", ["ledger.db", "link.db"])
+def test_no_transaction_that_another_account_planted_is_taken_back_by_whoever_opens_the_ledger(opened, tmp_path, by):
+    """SQLite reads -journal as what it has to put back: this one says that the file was empty before."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    with opened(folder) as ledger:
+        asked(ledger)
+    (tmp_path / "link.db").symlink_to(folder / "ledger.db")
+    place = folder / by if by == "ledger.db" else tmp_path / by
+    before, journal = (folder / "ledger.db").read_bytes(), folder / "ledger.db-journal"
+    head = struct.pack(">8sIIIII", bytes.fromhex("d9d505f920a163d7"), 0, 0, 0, 512, 4096)
+    journal.write_bytes(head.ljust(512, b"\0"))
+    os.chown(journal, 12_345, -1)
+    for opens in (
+        lambda: Ledger(place, folder / "ledger.key", folder / "anchors.txt"),
+        lambda: Reader(place),
+        lambda: verify(place, read_key(folder / "ledger.key"), folder / "anchors.txt"),
+        lambda: SqliteStore(place),
+    ):
+        with pytest.raises(LedgerError, match=r"ledger\.db-journal belongs to another account \(uid 12345\)"):
+            opens()
+    assert (folder / "ledger.db").read_bytes() == before
+    journal.unlink()
+    assert opened(folder).head().seq == 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_who_reads_a_ledger_takes_what_its_own_account_put_beside_it(opened, tmp_path, monkeypatch):
+    """An auditor, or root, reads the files of the bot's account."""
+    ledger = opened()
+    asked(ledger)
+    for name in ("ledger.db", "ledger.db-wal", "ledger.db-shm"):
+        os.chown(tmp_path / name, 12_345, -1)
+    for uid in (0, 54_321):
+        monkeypatch.setattr("os.geteuid", lambda uid=uid: uid)
+        with Reader(tmp_path / "ledger.db") as reader:
+            assert reader.head().seq == 1
+
+
+@pytest.mark.parametrize("where", ["ledger.key", "anchors.txt"])
+def test_a_key_or_an_anchor_file_where_everybody_can_put_files_is_refused(opened, tmp_path, monkeypatch, where):
+    opened().close()
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o1777)
+    (tmp_path / where).rename(shared / where)
+    files = [tmp_path / "ledger.db", *(shared / one if one == where else tmp_path / one for one in KEY_AND_ANCHORS)]
+    with pytest.raises(LedgerError, match="every account of this machine can put files in it"):
+        Ledger(*files)
+    monkeypatch.setattr("bot.ledger.key.is_elsewhere", lambda _ledger, _file: True)
+    if where == "anchors.txt":  # whoever keeps it may keep it so
+        Ledger(*files).close()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")

@@ -1,6 +1,7 @@
 """One at a time shows a ticket: in one process, between two openings of the file, and after somebody left without a word."""
 
 import asyncio
+import os
 
 import pytest
 
@@ -32,6 +33,16 @@ async def test_one_ticket_is_shown_by_one_at_a_time(pair, same):
     first, second = pair
     await asyncio.gather(*(show(one) for one in (first, first if same else second) * 3))
     assert (inside, most) == (0, 1)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_turns_by_a_file_of_another_account_are_none(tmp_path):
+    """Whoever owns it could keep every turn, and no ticket would be shown any more."""
+    planted = tmp_path / "ledger.db.board"
+    planted.touch()
+    os.chown(planted, 12_345, -1)
+    with pytest.raises(LedgerError, match=rf"{planted} belongs to another account .* run: rm {planted}"):
+        TicketLocks(tmp_path / "ledger.db")
 
 
 async def test_whoever_takes_a_turn_knows_whether_somebody_else_had_the_one_before(tmp_path, pair):
