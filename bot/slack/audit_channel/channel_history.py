@@ -13,7 +13,7 @@ from typing import Any
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.slack.audit_channel.anchor_messages import BotIdentity
-from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent, Retry, classify_error, make_client
+from bot.slack.outbound.api_errors import LONGEST_REST, DeliveryUnknown, NotSent, Retry, classify_error, make_client
 
 PAGE = 200  # messages in one call: Slack recommends no more [doc: docs.slack.dev/apis/web-api/pagination]
 _TRIES = 8
@@ -23,7 +23,6 @@ _WHAT_TO_DO = {
     "missing_scope": "the app lacks channels:history, or groups:history for a private channel. Install it again from "
     "deploy/slack.yaml",
 }
-_LONGEST_PAUSE = 60.0
 
 Sleep = Callable[[float], Awaitable[None]]
 
@@ -88,7 +87,7 @@ class ChannelReader:
                     raise self._explained(fate) from error
                 if tries == _TRIES:
                     raise NotSent("gave_up", f"Slack did not answer {method}: {fate.why}.") from error
-            await self._sleep(min(fate.after if fate.after is not None else 2.0**tries, _LONGEST_PAUSE))
+            await self._sleep(fate.after if fate.after is not None else min(2.0**tries, LONGEST_REST))
         raise AssertionError("unreachable")
 
     def _explained(self, refused: NotSent) -> NotSent:

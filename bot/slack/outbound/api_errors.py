@@ -7,6 +7,7 @@ Slack has no key that would make the second one harmless [m: one server saw the 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,8 @@ from bot.slack.outbound.bounded_client import BoundedWebClient
 _HALF_DONE = ("internal_error", "fatal_error", "service_unavailable")
 _LATER = ("ratelimited", "rate_limited", "team_added_to_org")
 _OK, _REQUEST_TIMEOUT, _TOO_MANY, _SERVER = 200, 408, 429, 500
+LONGEST_REST = 60.0  # seconds that hvops waits because Slack asks for it
+_SHORTEST_REST = 1.0
 OUTAGE = ("gave_up", "later", "closing")  # codes of NotSent that are no answer of Slack's: it was not reached in time
 
 
@@ -67,7 +70,7 @@ class Retry:
     """It was not taken now; trying again is safe.
 
     Attributes:
-        after: seconds that Slack asks for; None where it does not say.
+        after: seconds that Slack asks for, a minute at most; None where it does not say.
     """
 
     after: float | None
@@ -118,11 +121,16 @@ def _after(response: Any) -> float | None:
 
 
 def retry_after(headers: Mapping[str, Any]) -> float | None:
-    """The seconds of a Retry-After header; None where there is none that can be read."""
+    """The seconds of a Retry-After header, from one to sixty; None where there is none that can be read.
+
+    Slack asks for no more than a minute. Whoever answers in its place, or a proxy, could otherwise silence hvops for days, or
+    have it ask without a pause.
+    """
     try:
-        return max(0.0, float(headers.get("Retry-After") or headers.get("retry-after") or ""))
-    except ValueError:
+        told = float(headers.get("Retry-After") or headers.get("retry-after") or "")
+    except ValueError:  # also a date, which Slack never sends
         return None
+    return None if math.isnan(told) else min(max(told, _SHORTEST_REST), LONGEST_REST)
 
 
 def _lost(why: str, *, idempotent: bool, after: float | None = None) -> Retry | DeliveryUnknown:

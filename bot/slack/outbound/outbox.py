@@ -37,7 +37,6 @@ _quiet = logging.getLogger("bot.slack.outbound.sdk")
 
 # What Slack answers to blocks it does not like, whatever our own checker thought of them.
 _BLOCKS_REFUSED = ("invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long", "msg_too_long", "block_mismatch")
-_LONGEST_PAUSE = 60.0  # that Slack asks for
 _LONGEST_WAIT = 15.0  # where it does not say
 _PIECE = 3_000  # characters of a refused file in one message
 _PIECES = 10  # messages that a refused file may take, unless it must be whole
@@ -636,9 +635,7 @@ class Outbox:
 
     async def _rest(self, again: Retry, tries: int, until: float) -> NotSent | None:
         """Wait before the next try; NotSent when that would be too late to matter."""
-        pause = (
-            min(again.after, _LONGEST_PAUSE) if again.after is not None else min(2.0 ** min(tries, 6), _LONGEST_WAIT)
-        )
+        pause = again.after if again.after is not None else min(2.0 ** min(tries, 6), _LONGEST_WAIT)
         if self._tempo.clock() + pause > until:
             return NotSent("gave_up", f"Slack did not take it in time: {again.why}.")
         await self._tempo.sleep(pause)

@@ -6,6 +6,7 @@ import pytest
 
 from bot.slack.inbound.listeners import make_app
 from bot.slack.socket import SocketConnections
+from lab.slack.model import Refusal
 from lab.slack.server import FakeSlack
 
 
@@ -90,6 +91,25 @@ async def test_a_rate_limit_is_waited_for_and_not_met_with_more_calls(slack):
         await running.sockets._look()
     assert tuple(running.sockets._open) == first
     assert len(slack.calls("apps.connections.open")) == 2
+    await running.end()
+
+
+@pytest.mark.parametrize("asks", ["864000", "inf"])
+async def test_no_rate_limit_keeps_the_bot_away_for_longer_than_a_minute(slack, monkeypatch, asks):
+    """Whatever a proxy in between writes into its refusal: meanwhile no press comes in, and no /hvops stop."""
+    now, count, is_limited = [0.0], slack.core.rates.count, True
+
+    def limit(method, tier):
+        if is_limited and method == "apps.connections.open":
+            raise Refusal("ratelimited", status=429, headers={"Retry-After": asks})
+        count(method, tier)
+
+    monkeypatch.setattr(slack.core.rates, "count", limit)
+    running = Running(slack, clock=lambda: now[0])
+    await until(lambda: running.sockets._open and all(one.may for one in running.sockets._open))
+    is_limited = False
+    now[0] += 60 + 31  # a minute, and the watchdog's patience
+    await until(lambda: slack.workspace.connections == 2)
     await running.end()
 
 

@@ -46,7 +46,23 @@ def test_only_what_was_never_sent_is_safe_to_post_again():
 
 @pytest.mark.parametrize(
     ("headers", "seconds"),
-    [({"Retry-After": "3"}, 3.0), ({"retry-after": "0"}, 0.0), ({}, None), ({"Retry-After": "soon"}, None)],
+    [
+        ({"Retry-After": "3"}, 3.0),
+        ({"retry-after": "7.5"}, 7.5),
+        ({"Retry-After": "60"}, 60.0),
+        ({"Retry-After": "864000"}, 60.0),
+        ({"Retry-After": "1e999"}, 60.0),
+        ({"Retry-After": "inf"}, 60.0),
+        ({"Retry-After": "0"}, 1.0),  # or the next call would follow at once, and the next
+        ({"Retry-After": "0.0001"}, 1.0),
+        ({"Retry-After": "-5"}, 1.0),
+        ({"Retry-After": "-inf"}, 1.0),
+        ({"Retry-After": "nan"}, None),
+        ({"Retry-After": "Fri, 31 Dec 9999 23:59:59 GMT"}, None),
+        ({"Retry-After": "soon"}, None),
+        ({"Retry-After": ""}, None),
+        ({}, None),
+    ],
 )
 def test_retry_after(headers, seconds):
     assert retry_after(headers) == seconds
