@@ -15,6 +15,7 @@ from bot.cli.audit_commands import audit
 from bot.cli.ledger_commands import ledger
 from bot.cli.plain_help import PlainTyper
 from bot.errors import HvopsError, UsageError
+from bot.private_files import forbid_core_dumps
 
 if TYPE_CHECKING:
     from bot.config.settings import Settings
@@ -274,6 +275,7 @@ def _ready(file: Path | None) -> Settings:
 
 def main() -> None:
     """Run the command line. What is wrong is said in a sentence on standard error, with exit code 2."""
+    forbid_core_dumps()
     try:
         app()
     except HvopsError as error:

@@ -1,12 +1,14 @@
 """Files that hvops writes: readable by its own account only, whatever the umask of whoever started it.
 
 And what others could do to a file that hvops goes by: who owns it, who can write it, and who can put another one in its place.
+What the kernel would write of hvops, a core dump, has its secrets in it: there is none.
 """
 
 from __future__ import annotations
 
 import errno
 import os
+import resource
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -16,6 +18,19 @@ from typing import TextIO
 
 MODE = 0o600
 _MOST_LINKS = 40  # as the kernel follows
+
+
+def forbid_core_dumps() -> None:
+    """Let no crash of this process, or of one that it starts, leave its memory in a file or to a program that collects dumps.
+
+    A limit of 0 keeps the kernel from writing a file, and not from piping the dump to a program. One byte keeps it from both: it
+    is less than any dump has, and marks a process of which nothing is piped [src] Linux, fs/coredump.c; [doc] core(5). Where
+    0 is all that may be set, it stays.
+    """
+    try:
+        resource.setrlimit(resource.RLIMIT_CORE, (1, 1))
+    except (ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 @contextmanager

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import ast
 import os
+import resource
 import stat
+import subprocess
+import sys
 import threading
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -109,6 +113,41 @@ def test_what_another_account_planted_is_not_written_through(tmp_path, monkeypat
     with pytest.raises(PermissionError, match="another account's link or pipe"), private_text(at) as out:
         out.write("secret")
     assert away.read_text() == "old"
+
+
+UNLIMITED = "import resource as r; r.setrlimit(r.RLIMIT_CORE, (r.getrlimit(r.RLIMIT_CORE)[1],) * 2)"
+
+
+def test_no_crash_leaves_the_memory_of_hvops_behind(tmp_path):
+    """Nobody else limits what is started in a terminal, or in a container. The kernel says whether it dumped, also to a program."""
+    said = "print(r.getrlimit(r.RLIMIT_CORE), flush=True)"
+    started = (
+        f"{UNLIMITED}; import os, bot.__main__; bot.__main__.app = lambda: ({said}, os.abort()); bot.__main__.main()"
+    )
+    child = subprocess.Popen([sys.executable, "-c", started], cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+    limits = child.stdout.read()
+    _, status = os.waitpid(child.pid, 0)
+    child.returncode = status
+    child.stdout.close()
+    assert (os.WIFSIGNALED(status), os.WCOREDUMP(status)) == (True, False)
+    hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
+    assert limits.strip() == ("(0, 0)" if hard == 0 else "(1, 1)")  # 0 keeps no program from being piped a dump
+
+
+def test_each_process_that_holds_secrets_forbids_dumps_before_anything_else():
+    found = []
+    for file in BOT.rglob("*.py"):
+        tree = ast.parse(file.read_text())
+        if any(isinstance(one, ast.If) and "__main__" in ast.unparse(one.test) for one in tree.body):
+            (main,) = [one for one in tree.body if isinstance(one, ast.FunctionDef) and one.name == "main"]
+            first = next(one for one in main.body if not isinstance(getattr(one, "value", None), ast.Constant))
+            found.append((str(file.relative_to(BOT)), ast.unparse(first)))
+    assert sorted(found) == [
+        ("__main__.py", "forbid_core_dumps()"),
+        ("transport/sql/driver_process.py", "forbid_core_dumps()"),
+    ]
+    scripts = tomllib.loads((BOT.parent / "pyproject.toml").read_text())["project"]["scripts"]
+    assert scripts == {"hvops": "bot.__main__:main"}
 
 
 def test_nothing_else_in_the_bot_makes_a_file():

@@ -214,7 +214,7 @@ def test_the_unit_says_how_anchors_get_onto_a_share():
     unit = (DEPLOY / "hvops.service").read_text()
     assert "ProtectSystem=strict" in unit
     assert "# ReadWritePaths=" in unit
-    assert "LimitCORE=0" in unit
+    assert "LimitCORE=1" in unit
 
 
 def test_the_licence_of_each_package_in_the_image_is_listed():

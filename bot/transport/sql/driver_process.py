@@ -24,6 +24,7 @@ from bot.api.actions import RowTransaction, Update
 from bot.api.queries import Fields
 from bot.api.rows import Row
 from bot.errors import TargetError
+from bot.private_files import forbid_core_dumps
 from bot.transport.allowlist.sql import QUERIES, changes_of
 from bot.transport.sql.odbc import DatabaseCall
 from bot.transport.sql.sql_errors import too_much_memory
@@ -37,9 +38,9 @@ _saying = threading.Lock()
 
 def main() -> None:
     """Do what the first line says, and say how it ended."""
+    forbid_core_dumps()  # its memory holds a password
     most = _data() + _MOST_MORE
     resource.setrlimit(resource.RLIMIT_DATA, (most + _SPARE, most + _SPARE))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # its memory holds a password
     sys.stdin, sys.stdout = _taken_from_the_driver(0, "r"), _taken_from_the_driver(1, "w")
     asked = _Asked(json.loads(sys.stdin.readline()))
     threading.Thread(target=asked.watch, args=(most,), daemon=True).start()
