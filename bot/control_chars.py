@@ -1,7 +1,8 @@
 r"""Characters that a person does not see, or takes for others: one place that says which, for Slack, terminal and logs.
 
 `reveal` is for people: "crm-01⟨U+3164⟩". `escape_control_chars` is for machines' formats (JSON, log lines), where
-nothing may be lost: "crm-01\u3164". Both mark the same characters.
+nothing may be lost: "crm-01\u3164". Both mark the same characters. Both mask secrets first: a password with such a character
+in it is another text afterwards, which no mask knows.
 """
 
 from __future__ import annotations
@@ -12,6 +13,9 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable
 from functools import partial
+from typing import Any
+
+from bot.redaction import mask_all, mask_all_data
 
 # Controls (C1 too: U+009B begins a control sequence), marks that hide or reorder text, halves of characters, code
 # points that are no characters.
@@ -78,6 +82,11 @@ def reveal(text: str, *, lines: bool = False) -> str:
         text: from outside.
         lines: keep line ends; else they become blanks, as tabs do.
     """
+    return reveal_masked(mask_all(text), lines=lines)
+
+
+def reveal_masked(text: str, *, lines: bool = False) -> str:
+    """Show the same of a text that was masked."""
     shown = text.replace("\r\n", "\n").replace("\r", "").replace("⟨U+", "⟨U+27E8⟩U+")  # a mark that is none of ours
     shown = shown if lines else shown.replace("\n", " ").replace("\t", " ")
     if shown.isascii():
@@ -94,6 +103,16 @@ def is_unseen(character: str) -> bool:
 
 def escape_control_chars(text: str) -> str:
     r"""The text with each character that `reveal` marks as JSON writes it: "\u001b", or two of them beyond U+FFFF."""
+    return escape_masked(mask_all(text))
+
+
+def json_text(data: Any, **how: Any) -> str:
+    """Data as JSON for people and programs, its values masked one by one, and then written as `escape_control_chars` does."""
+    return escape_masked(json.dumps(mask_all_data(data), ensure_ascii=False, **how))
+
+
+def escape_masked(text: str) -> str:
+    """Write such characters of a text that was masked: a log line, or JSON, which a mask could take a quote out of."""
     if not text.isascii():
         text = _ESCAPE_OR_WORD.sub(partial(_with_look_alikes, show=_as_json), text)
     return _PERHAPS.sub(_written, text)
@@ -115,9 +134,9 @@ def spreadsheet_cell(text: str) -> str:
     An apostrophe stands before what would begin a formula, at the beginning and behind each separator. Numbers stay
     numbers.
     """
-    if _NUMBER.fullmatch(text):
+    if _NUMBER.fullmatch(text) or _FORMULA.search(text) is None:
         return text
-    return _FORMULA.sub(r"\1'", text)
+    return _FORMULA.sub(r"\1'", mask_all(text))
 
 
 def _revealed(found: re.Match[str]) -> str:

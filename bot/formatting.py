@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
+from bot.redaction import mask_all
+
 GUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 _ID = re.compile(rf":?{GUID.pattern}")
 _ISO = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:[.][0-9]{1,6})?(?:[+]00:00|Z)")
@@ -68,14 +70,19 @@ def clauses(parts: Iterable[str]) -> str:
 
 def without_stop(says: str) -> str:
     """A sentence that goes on behind its end: in brackets, or in a row of others."""
-    bare = says.rstrip()
+    bare = mask_all(says).rstrip()  # before it goes: a password may end in one
     return bare if bare.endswith("..") else bare.removesuffix(".")
+
+
+def capital(says: str) -> str:
+    """Words that begin a sentence. Their secrets are masked first: with another first letter none is found any more."""
+    bare = mask_all(says)
+    return bare[:1].upper() + bare[1:]
 
 
 def sentence(command: str) -> str:
     """A command that begins a sentence: `fix-missing-vm` is "Fix missing VM"."""
-    told = _spoken(command, str)
-    return told[:1].upper() + told[1:]
+    return capital(_spoken(command, str))
 
 
 def _spoken(command: str, word: Callable[[str], str]) -> str:

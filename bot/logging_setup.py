@@ -12,7 +12,7 @@ from typing import Any, TextIO
 
 import structlog
 
-from bot.control_chars import escape_control_chars
+from bot.control_chars import escape_masked
 from bot.redaction import Redactor
 
 # Said by libraries at every start or reconnect, and about things that we handle ourselves.
@@ -59,7 +59,7 @@ def _libraries(out: TextIO, processors: list[structlog.typing.Processor]) -> Non
 
 def _one_line(_logger: Any, _method: str, line: Any) -> str:
     """The rendered line: nothing from outside moves a cursor, and what a line break begins is not at the margin."""
-    return escape_control_chars(str(line)).replace("\n", "\n    ")
+    return escape_masked(str(line)).replace("\n", "\n    ")
 
 
 class _Masked:

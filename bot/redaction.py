@@ -4,6 +4,9 @@ Known values come from the settings; patterns catch what a host, a guest or a pe
 masked text stays readable: only the secret itself is replaced. The session tokens that services gave out are known to
 every `Redactor` of the process while they live (`SESSION_TOKENS`).
 
+A text that was cut, joined or escaped holds a secret in a spelling that nobody looks for. So whatever rewrites a text masks it
+first, by `mask_all`, which knows what every `Redactor` of the process knows: no caller can forget to hand one over.
+
 Whatever is searched is searched in slices: a search holds Python's lock to its end, and the loop answers Slack meanwhile.
 """
 
@@ -15,6 +18,7 @@ import json
 import re
 import threading
 import unicodedata
+import weakref
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -207,12 +211,26 @@ class SessionTokens:
 SESSION_TOKENS = SessionTokens()
 
 
+def mask_all(text: str) -> str:
+    """Mask what any `Redactor` of this process would, before a text is cut, joined, escaped or otherwise rewritten."""
+    for known in _IN_USE.masks():
+        text = known.redact(text)
+    return _NOTHING_KNOWN.redact_text(text)
+
+
+def mask_all_data(data: Any) -> Any:
+    """Mask the same in JSON-like data."""
+    for known in _IN_USE.masks():
+        data = known.redact_data(data)
+    return _NOTHING_KNOWN.redact_data(data)
+
+
 class Redactor:
     """Replaces secrets in texts, in JSON-like data and in bytes. Safe between threads."""
 
     def __init__(self, known: Iterable[str] = ()) -> None:
         """Take the known secret values; each is also found as JSON, as a URL part, and in base64 of anything around."""
-        self._known = _Known(known)
+        self._known = _IN_USE.known(known)
 
     def redact_text(self, text: str) -> str:
         """The text without its secrets."""
@@ -264,6 +282,7 @@ class _Known:
 
     def __init__(self, known: Iterable[str]) -> None:
         values = [value for value in known if len(value) >= SHORTEST]
+        self.is_any = bool(values)
         forms = {unicodedata.normalize(form, value) for form in ("NFC", "NFD") for value in values} | set(values)
         forms |= {form.replace(" ", "+") for form in forms}  # as a form of a web page has it
         spellings = {spelling for value in forms for spelling in _spellings(value)}
@@ -291,6 +310,13 @@ class _Known:
                 text = _replace(re.compile(pattern), text)
         return text
 
+    def redact_data(self, data: Any) -> Any:
+        if isinstance(data, str):
+            return self.redact(data)
+        if isinstance(data, Mapping):
+            return {self.redact(str(key)): self.redact_data(value) for key, value in data.items()}
+        return [self.redact_data(value) for value in data] if isinstance(data, (list, tuple)) else data
+
     def _without_escaped(self, text: str) -> str:
         """The text without what is a known value once its escapes are read, in whatever mixture, and some layers deep."""
         parts: list[str] = []
@@ -314,6 +340,28 @@ class _Known:
         found = [match.span() for match in self._plain.finditer(read.text)]
         for begin, end in (*found, *self._spans(read.text, layers - 1)):
             yield read.begin(begin), read.end(end)
+
+
+class _InUse:
+    """The known values of every `Redactor` that is alive, each set of them made ready once. Safe between threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._made: weakref.WeakValueDictionary[frozenset[str], _Known] = weakref.WeakValueDictionary()
+        self._masks: tuple[weakref.ref[_Known], ...] = ()
+
+    def known(self, values: Iterable[str]) -> _Known:
+        wanted = frozenset(values)
+        with self._lock:
+            made = self._made.get(wanted)
+            if made is None:
+                made = self._made[wanted] = _Known(wanted)
+                if made.is_any:
+                    self._masks = (*(one for one in self._masks if one() is not None), weakref.ref(made))
+            return made
+
+    def masks(self) -> Iterator[_Known]:
+        return (known for one in self._masks if (known := one()) is not None)
 
 
 class _Unescaped:
@@ -469,3 +517,7 @@ def _between(one: str, other: str) -> set[str]:
         return {one}
     low, high = _BASE64_LETTERS.index(one), _BASE64_LETTERS.index(other)
     return {letter for value, letter in enumerate(_BASE64_LETTERS) if value & ~(low ^ high) == low & high}
+
+
+_IN_USE = _InUse()
+_NOTHING_KNOWN = Redactor()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import csv
-import json
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,7 +23,7 @@ from bot.cli.os_user import current_user
 from bot.cli.plan_preview import approver_names, as_json, print_preview, refuse_decision
 from bot.cli.render import head_as_json, print_evidence, print_report
 from bot.config.settings import Roles, Settings
-from bot.control_chars import escape_control_chars, spreadsheet_row
+from bot.control_chars import json_text, spreadsheet_row
 from bot.dispatch.authorization import Person, no_role
 from bot.dispatch.builtins import HELP, STATUS, Builtin
 from bot.dispatch.command_line import EntryPoint, TypedLine, read_typed
@@ -182,7 +181,7 @@ def _bar(line: TypedLine) -> Iterator[Callable[[Step], None] | None]:
 def _print_answer(answered: AnsweredRequest, person: Person, shape: OutputOptions) -> None:
     out = console()
     if shape.json:
-        print(escape_control_chars(json.dumps(_as_json(answered, person), ensure_ascii=False, indent=2)))  # noqa: T201 - the answer itself
+        print(json_text(_as_json(answered, person), indent=2))  # noqa: T201 - the answer itself
         return
     role = role_name(person.highest_role)
     print_report(out, answered.report, f"ledger {answered.seq} · as {person.name} ({role}) · {answered.seconds:.1f} s")
@@ -195,7 +194,7 @@ def _print_preview(  # noqa: PLR0917 - all that is drawn
 ) -> None:
     """What would be proposed, or why nothing."""
     if shape.json:
-        print(escape_control_chars(as_json(shown, person, named, code, stop)))  # noqa: T201 - the answer itself
+        print(as_json(shown, person, named, code, stop))  # noqa: T201 - the answer itself
     elif shown.decides:
         print_preview(console(), shown, named)
         if shape.evidence:
@@ -227,7 +226,7 @@ def _print_refusal(error: HvopsError, shape: OutputOptions) -> None:
     if shape.json:
         what = {"kind": type(error).__name__, "outcome": error.refused_as, "says": str(error)}
         told = {"error": {**what, "usage": usage, "suggestions": near}}
-        print(escape_control_chars(json.dumps(told, ensure_ascii=False, indent=2)))  # noqa: T201 - the answer itself
+        print(json_text(told, indent=2))  # noqa: T201 - the answer itself
         return
     print_error(console(errors=True), str(error), usage, near)
 

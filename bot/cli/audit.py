@@ -23,7 +23,7 @@ from bot.cli.console import console, format_short_time, format_time, styled, vis
 from bot.cli.layout import print_rows, print_text
 from bot.cli.render import print_evidence, print_report
 from bot.config.settings import load
-from bot.control_chars import escape_control_chars, spreadsheet_row
+from bot.control_chars import escape_masked, spreadsheet_row
 from bot.errors import HvopsError, LedgerError, UsageError
 from bot.formatting import plural
 from bot.ledger import Entry, Filter, Reader, Verification, copies
@@ -337,7 +337,7 @@ def _write(reader: Reader, wanted: Filter, shape: str, file: IO[str]) -> None:
     if shape == "jsonl":
         for entry, who, policy in _Book(reader).told(reader.every(wanted)):
             told = _plain(entry, who, policy)
-            file.write(escape_control_chars(json.dumps(told, ensure_ascii=False, separators=(",", ":"))) + "\n")
+            file.write(escape_masked(json.dumps(told, ensure_ascii=False, separators=(",", ":"))) + "\n")
         return
     writer, book = csv.writer(file), _Book(reader)
     writer.writerow((*COLUMNS, "mac"))

@@ -8,7 +8,6 @@ of their own.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -20,6 +19,7 @@ from bot.cli.console import styled
 from bot.cli.layout import print_text
 from bot.cli.render import head_as_json
 from bot.config.settings import Roles
+from bot.control_chars import json_text
 from bot.dispatch.authorization import EVERYWHERE, Person
 from bot.dispatch.builtins import AUDIT, BUILTINS, GO, RUNS, STOP
 from bot.dispatch.pipeline import Pipeline, Request
@@ -139,7 +139,7 @@ def as_json(shown: Preview, person: Person, named: str, exit_code: int, stop: st
         "digest": made.digest if shown.decides else "",
         "plan": plan_to_json(made.plan),
     }
-    return json.dumps(told, ensure_ascii=False, indent=2)
+    return json_text(told, indent=2)
 
 
 def _covers(clusters: Iterable[str], places: set[str]) -> bool:

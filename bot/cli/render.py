@@ -15,6 +15,7 @@ from bot.cli.console import styled, visible
 from bot.cli.layout import print_rows, print_table, print_text
 from bot.dispatch.authorization import Person
 from bot.dispatch.pipeline import AnsweredRequest
+from bot.redaction import mask_all
 from bot.serialization import Evidence
 
 STYLES = {Severity.FAULT: "bold red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
@@ -88,7 +89,7 @@ def _well(fine: Healthy, of: str) -> tuple[str, str]:
 def _finding(finding: Finding) -> Iterator[Row]:
     yield STYLES[finding.severity], finding.status, finding.target, finding.summary
     for label, says in finding.lines:
-        yield "", "", label.lower(), says
+        yield "", "", mask_all(label).lower(), says
 
 
 def _drawn(row: Row) -> tuple[Text, Text, Text]:

@@ -35,6 +35,7 @@ from bot.api.rows import CellError, Rows, format_rows
 from bot.api.sources import Source
 from bot.config.settings import Limits
 from bot.errors import NotFound, PolicyViolation, TargetError, TargetTimeout, UsageError
+from bot.redaction import mask_all
 from bot.serialization import Evidence
 from bot.transport.allowlist import PROGRAMS
 from bot.transport.allowlist.reading_methods import METHODS
@@ -156,9 +157,9 @@ class QuerySession:
             value = await _beside(source.read, answer)
         except (CellError, ValueError, OverflowError) as error:  # a number beyond every time, for instance
             self._silent.add(question.on)
-            self.evidence.append(Evidence(question.on, describe(question), "", f"not understood: {error}"))
+            self.evidence.append(Evidence(question.on, describe(question), "", mask_all(f"not understood: {error}")))
             says = f"its answer cannot be understood: {error}."
-            return self._unanswered(Unknown(question.on, "bad reply", says))
+            return self._unanswered(Unknown(question.on, "bad reply", mask_all(says)))
         assert answer.asked is not None
         assert answer.answered is not None
         if source.names is not None and self._learn is not None:
@@ -231,7 +232,9 @@ class QuerySession:
             answer = await self._in_time(question.on, self._target_client.answer(question, seconds))
         except TargetError as error:
             self._silent.add(question.on)
-            self.evidence.append(Evidence(question.on, describe(question), getattr(error, "raw", ""), str(error)))
+            self.evidence.append(
+                Evidence(question.on, describe(question), getattr(error, "raw", ""), mask_all(str(error)))
+            )
             raise
         finally:
             self._end(question.on)
@@ -391,5 +394,6 @@ _WRITTEN: tuple[tuple[Mapping[str, Any], Callable[[RunReader], str]], ...] = (
 
 
 def _unanswered(on: str, error: TargetError) -> Unknown:
+    """Why nobody knows, without secrets: what a host tells in an error decides nothing, and is cut and joined by whoever shows it."""
     says = error.message if host_key(error.target) == host_key(on) else f"{error.target}: {error.message}"
-    return Unknown(on, error.kind, says, error.hint)
+    return Unknown(on, error.kind, mask_all(says), mask_all(error.hint))

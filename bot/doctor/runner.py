@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -12,7 +11,7 @@ from pathlib import Path
 from bot.cli.console import console, styled
 from bot.cli.layout import print_rows, print_text
 from bot.config.settings import Settings, load
-from bot.control_chars import escape_control_chars
+from bot.control_chars import json_text
 from bot.doctor.approvers import check_approvers
 from bot.doctor.bots import bots
 from bot.doctor.check import DoctorCheck, Status, merge_checks, summary
@@ -41,7 +40,7 @@ def examine(path: Path | None, *, as_json: bool = False, migrate: str = "") -> i
         checks = asyncio.run(_migration(settings, migrate) if migrate else _all(settings))
     if as_json:
         for check in checks:
-            print(escape_control_chars(json.dumps(asdict(check), ensure_ascii=False)))  # noqa: T201 - the answer itself
+            print(json_text(asdict(check)))  # noqa: T201 - the answer itself
     else:
         _draw(checks)
     return 1 if any(check.status is Status.FAIL for check in checks) else 0

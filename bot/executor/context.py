@@ -16,7 +16,7 @@ from bot.executor.actions import Actor
 from bot.executor.external_records import ExternalRecords
 from bot.ledger import Entry, EntryDraft, Ledger
 from bot.ledger.entries import Transition
-from bot.redaction import Redactor
+from bot.redaction import Redactor, mask_all
 from bot.tickets.planner import Planner
 from bot.tickets.proposal import Proposal
 
@@ -40,6 +40,10 @@ class TicketChange:
     step: int = 0
     of: int = 0
     says: str = ""
+
+    def __post_init__(self) -> None:
+        """Mask what is said: it stands in no entry, and whoever shows it escapes it first."""
+        object.__setattr__(self, "says", mask_all(self.says))
 
 
 async def _sleep(seconds: float) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from bot.api.facts import Unknown
 from bot.api.plan import Gate, Plan
 from bot.api.report import Finding, Healthy, Report, Severity
+from bot.formatting import capital
 from bot.tickets.answers import open_in_words, question_line
 from bot.tickets.plan_text import plan_lines
 from bot.tickets.proposal import PlannedChange
@@ -76,7 +77,7 @@ def would_be(made: PlannedChange, decides: str) -> Report:
             Severity.WARNING,
             "NOT KNOWN",
             where,
-            f"{_capital(question_line(one))} The approver must say {'why it cannot wait' if one.is_override else 'how they know'}.",
+            f"{capital(question_line(one))} The approver must say {'why it cannot wait' if one.is_override else 'how they know'}.",
         )
         for one in open_
     )
@@ -133,7 +134,7 @@ def _first(says: str, where: str, *, held: bool) -> Finding:
     """What to do first, or what else there is to say."""
     does = says.removeprefix("First: ")
     word = "DO FIRST" if does != says else "NO PLAN"
-    return Finding(Severity.FAULT if held else Severity.NOTE, word, where, f"{does[:1].upper()}{does[1:]}")
+    return Finding(Severity.FAULT if held else Severity.NOTE, word, where, capital(does))
 
 
 def _holds(where: str, gate: Gate) -> Finding:
@@ -159,7 +160,3 @@ def _is_said(silent: Unknown, held: Sequence[Gate]) -> bool:
         for gate in held
         for one in gate.unknowns
     )
-
-
-def _capital(says: str) -> str:
-    return f"{says[:1].upper()}{says[1:]}"

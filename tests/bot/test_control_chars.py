@@ -16,13 +16,25 @@ from bot.api.facts import Unknown
 from bot.api.report import Bar, Chart, Column, Finding, Healthy, Remedy, Report, Severity, Table
 from bot.cli.ask import _write_csv as write_csv
 from bot.cli.render import print_evidence, print_report
-from bot.control_chars import escape_control_chars, is_unseen, reveal, spreadsheet_cell, spreadsheet_row
+from bot.control_chars import (
+    escape_control_chars,
+    is_unseen,
+    json_text,
+    reveal,
+    spreadsheet_cell,
+    spreadsheet_row,
+)
+from bot.dispatch.argument_parser import truncate as truncate_words
 from bot.errors import LedgerError, PermissionDenied, TicketError, UsageError
+from bot.formatting import without_stop
+from bot.redaction import MASKED, Redactor
 from bot.serialization import Evidence
+from bot.slack.outbound.message import escape, escape_control, escape_control_lines, truncate
 from bot.slack.render import errors
 from bot.slack.render.evidence import error_view, evidence_file, evidence_view
 from bot.slack.render.report import csv_file, report_message, shared_message, thread_messages
 from bot.slack.render.ticket_list import decision_message, not_shown, proposed_for
+from bot.tickets.readings import short_reading
 
 
 @given(st.text() | st.text(st.characters(categories=["Cc", "Cf", "Cs", "Zl", "Zp"])))
@@ -146,7 +158,7 @@ def test_a_line_that_is_one_cell_elsewhere_is_no_formula(tmp_path, first):
     assert spreadsheet_row((first, rest, "-3")) == [f"'{first}", rest, "-3"]
     assert spreadsheet_row((first,)) == [first]
     assert spreadsheet_row(()) == []
-    report = replace(evil_report(), table=Table("t", (Column("Guest"), Column("Volume")), ((first, rest),)))
+    report = replace(evil_report(EVIL), table=Table("t", (Column("Guest"), Column("Volume")), ((first, rest),)))
     write_csv(report, tmp_path / "t.csv")
     for made in (csv_file(report.table, "/x").content, (tmp_path / "t.csv").read_bytes()):
         line = made.decode("utf-8-sig").splitlines()[1]
@@ -159,22 +171,22 @@ NEVER = set(HIDDEN) - set("crm\u0440[31")
 EVIL = f"x-{HIDDEN}-y"
 
 
-def evil_report():
+def evil_report(said):
     """A report that says it in every field."""
     return Report(
-        title=f"prod: {EVIL}",
-        summary=EVIL,
-        of=EVIL,
+        title=f"prod: {said}",
+        summary=said,
+        of=said,
         asked=2,
         answered=1,
-        findings=(Finding(Severity.FAULT, EVIL, EVIL, EVIL, ((EVIL, EVIL),)),),
-        unanswered=(Unknown(EVIL, EVIL, EVIL, EVIL),),
-        fine=(Healthy(EVIL, (EVIL,), EVIL),),
-        notes=(EVIL,),
-        chart=Chart(EVIL, EVIL, (Bar(EVIL[:20], 214),), ((EVIL, 100),)),
-        table=Table(EVIL, (Column(EVIL), Column("n", "number", EVIL)), ((EVIL, "21.4"),)),
-        remedies=(Remedy(EVIL, EVIL),),
-        did=EVIL,
+        findings=(Finding(Severity.FAULT, said, said, said, ((said, said),)),),
+        unanswered=(Unknown(said, said, said, said),),
+        fine=(Healthy(said, (said,), said),),
+        notes=(said,),
+        chart=Chart(said, said, (Bar(said, 214),), ((said, 100),)),
+        table=Table(said, (Column(said), Column("n", "number", said)), ((said, "21.4"),)),
+        remedies=(Remedy(said, said),),
+        did=said,
     )
 
 
@@ -185,28 +197,35 @@ def drawn(draw):
 
 
 AT = datetime(2026, 3, 2, 22, 39, tzinfo=UTC)
-EVIDENCE = (Evidence(EVIL, EVIL, EVIL, EVIL), Evidence(EVIL, EVIL, EVIL, "", EVIL))
+
+
+def evidence_of(said):
+    return (Evidence(said, said, said, said), Evidence(said, said, said, "", said))
+
+
 WAYS_OUT = {
-    "a message": lambda: report_message(evil_report(), "t0ken", AT),
-    "a shared message": lambda: shared_message(evil_report(), "t0ken", AT, "U1"),
-    "a thread": lambda: thread_messages(evil_report(), AT),
-    "a CSV file": lambda: csv_file(evil_report().table, EVIL).content.decode("utf-8-sig"),
-    "evidence in a window": lambda: evidence_view(EVIL, EVIDENCE, "t0ken"),
-    "evidence as a file": lambda: evidence_file(EVIL, EVIDENCE).content.decode("utf-8-sig"),
-    "an error in a window": lambda: error_view(EVIL),
-    "a refusal": lambda: [errors.refusal(one) for one in (UsageError(EVIL, EVIL, (EVIL,)), PermissionDenied(EVIL))],
-    "a decision that came too late": lambda: [
-        errors.not_executed(TicketError(EVIL)),
-        errors.no_ledger(LedgerError(EVIL)),
+    "a message": lambda said: report_message(evil_report(said), "t0ken", AT),
+    "a shared message": lambda said: shared_message(evil_report(said), "t0ken", AT, "U1"),
+    "a thread": lambda said: thread_messages(evil_report(said), AT),
+    "a CSV file": lambda said: csv_file(evil_report(said).table, said).content.decode("utf-8-sig"),
+    "evidence in a window": lambda said: evidence_view(said, evidence_of(said), "t0ken"),
+    "evidence as a file": lambda said: evidence_file(said, evidence_of(said)).content.decode("utf-8-sig"),
+    "an error in a window": error_view,
+    "a refusal": lambda said: [
+        errors.refusal(one) for one in (UsageError(said, said, (said,)), PermissionDenied(said))
     ],
-    "the real message": lambda: errors.not_the_real_message(EVIL, ""),
-    "a decision": lambda: [
-        decision_message("T-1", EVIL),
+    "a decision that came too late": lambda said: [
+        errors.not_executed(TicketError(said)),
+        errors.no_ledger(LedgerError(said)),
+    ],
+    "the real message": lambda said: errors.not_the_real_message(said, ""),
+    "a decision": lambda said: [
+        decision_message("T-1", said),
         proposed_for("T-1", "C1", ""),
-        not_shown("T-1", "C1", "x", EVIL),
+        not_shown("T-1", "C1", "x", said),
     ],
-    "the terminal": lambda: drawn(lambda out: print_report(out, evil_report(), EVIL)),
-    "evidence at the terminal": lambda: drawn(lambda out: print_evidence(out, EVIDENCE)),
+    "the terminal": lambda said: drawn(lambda out: print_report(out, evil_report(said), said)),
+    "evidence at the terminal": lambda said: drawn(lambda out: print_evidence(out, evidence_of(said))),
 }
 
 
@@ -228,8 +247,51 @@ def texts(told):
 @pytest.mark.parametrize("way", WAYS_OUT)
 def test_what_cannot_be_seen_is_shown_on_every_way_out(way):
     """Slack's blocks, its notifications, windows and files, the terminal: a name reads as it is, or is marked."""
-    told = list(texts(WAYS_OUT[way]()))
+    told = list(texts(WAYS_OUT[way](EVIL)))
     assert told
     for text in told:
         assert not NEVER & set(text), text
     assert any("⟨U+" in text for text in told)
+
+
+# Each of these is written in another way where people see it: for Slack, for a terminal, as JSON, in a cell of a table.
+REWRITTEN = "*_~`<>&\u00a0\u0430\u200b\t=;⟨⋯٠\u0301"
+SECRETS = [
+    *(f"Tr0ub{one}4dor-9x" for one in REWRITTEN),
+    *(f"{one}Tr0ub4dor-9x{one}" for one in REWRITTEN),
+    "Tr0ub \t 4dor-9x.",
+]
+
+
+@pytest.mark.parametrize("secret", SECRETS, ids=ascii)
+@pytest.mark.parametrize("way", WAYS_OUT)
+def test_a_secret_is_masked_before_anything_of_it_is_written_in_another_way(way, secret):
+    mask = Redactor([secret])
+    for text in map(mask.redact_text, texts(WAYS_OUT[way](f"with {secret}, it says"))):
+        assert "Tr0ub" not in text
+        assert "4dor" not in text
+
+
+@pytest.mark.parametrize("secret", SECRETS, ids=ascii)
+def test_each_function_that_rewrites_a_text_masks_it_first(secret):
+    """Also where the text would be cut in the middle of it."""
+    mask = Redactor([secret])
+    said = f"with {secret} indeed"
+    cut = f"{'x' * 30} {secret}"
+    cells = spreadsheet_row([f"{secret};=1", f"a;={secret}"])
+    for text in (
+        *(reveal(said), escape(said), escape_control(said), escape_control_lines([said]), escape_control_chars(said)),
+        *(json_text({"says": said}), without_stop(f"{secret}."), short_reading(said), *cells),
+        *(truncate(cut, 36), truncate_words(f"{cut}{'y' * 100}"), short_reading(f"{'x' * 160} {secret}{'y' * 100}")),
+    ):
+        shown = mask.redact_text(text)
+        assert "Tr0ub" not in shown
+        assert "4dor" not in shown
+
+
+def test_what_no_redactor_knows_any_more_is_no_secret():
+    """So that of a password that was changed nothing is left, and one test's secret is not another's."""
+    mask = Redactor(["Tr0ub4dor-9x"])
+    assert escape("Tr0ub4dor-9x") == MASKED
+    del mask
+    assert escape("Tr0ub4dor-9x") == "Tr0ub4dor-9x"

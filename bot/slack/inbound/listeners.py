@@ -34,6 +34,7 @@ from bot.dispatch.registry import Command
 from bot.errors import LedgerError, PermissionDenied, RolesUnknown, TicketError
 from bot.ledger import Entry
 from bot.ledger.entries import STOP_REQUEST, Clicked, Refused, Stopped
+from bot.redaction import mask_all
 from bot.slack.inbound.buttons import SUBMIT, Clicks
 from bot.slack.inbound.freshness import Freshness, Way, seconds_in
 from bot.slack.inbound.payload import deliveries_of, get_str, parse_click, parse_field, parse_fields, parse_person
@@ -455,7 +456,7 @@ class Listener:
         if not came:
             why = "This message was edited, but hvops has already answered it with the same wording."
         name = who.name or self._desk.parts.people.known_name(who.user)
-        refused = Refused(name=name, line=line[:200], reason=why, category="redelivered", deliveries=ids)
+        refused = Refused(name=name, line=mask_all(line)[:200], reason=why, category="redelivered", deliveries=ids)
         self._desk.start(self._write_down(who, refused))
         return True
 

@@ -31,6 +31,7 @@ from bot.dispatch.registry import Command, Registry
 from bot.errors import HvopsError, InternalError, LedgerError, SwitchUnchanged, TicketError, UsageError
 from bot.ledger import Entry, Ledger
 from bot.ledger.entries import Answered, AnswerShown, Asked, EntryData, Refused
+from bot.redaction import mask_all
 from bot.slack.inbound.audit_command import AuditCommand
 from bot.slack.inbound.builtin_commands import SWITCHES, Origin, open_tickets, stop_for, switch, unchanged
 from bot.slack.inbound.freshness import Freshness
@@ -331,7 +332,12 @@ class RequestHandler:
                 late = (await self.dated(fresh)).why_late()
             if late:
                 refused = Refused(
-                    line=line.text[:200], reason=late, category="too late", via=via, place=where.channel, click=answers
+                    line=mask_all(line.text)[:200],
+                    reason=late,
+                    category="too late",
+                    via=via,
+                    place=where.channel,
+                    click=answers,
                 )
                 await self.write(who.id, refused)
                 await reply.result(errors.not_executed(TicketError(late)))
@@ -398,7 +404,7 @@ class RequestHandler:
         except HvopsError as error:
             refused = Refused(
                 name=who.name,
-                line=line[:200],
+                line=mask_all(line)[:200],
                 reason=str(error),
                 category=error.refused_as,
                 via="slack",
@@ -519,7 +525,7 @@ class RequestHandler:
         """Answer /hvops itself. Questions about the bot are questions: they stand in the ledger too."""
         asked = Asked(
             name=person.name,
-            line=line.text[:200],
+            line=mask_all(line.text)[:200],
             command=FRONT_DOOR,
             target="",
             via=origin.via,

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from bot.control_chars import reveal
+from bot.control_chars import reveal_masked
+from bot.redaction import mask_all
 
 Block = dict[str, Any]
 View = dict[str, Any]
@@ -15,6 +16,7 @@ View = dict[str, Any]
 # Slack has no escape for these. At the edge of a word they format what follows, so a look-alike stands there instead;
 # inside of a word (`my_vm_01`) they do nothing and stay.
 _FORMATTING = {"*": "\N{ASTERISK OPERATOR}", "_": "\N{FULLWIDTH LOW LINE}", "~": "\N{TILDE OPERATOR}"}
+_BOLD = re.compile(r"(?<![^\W_])\*+|\*+(?![^\W_])")
 _AT_AN_EDGE = re.compile(r"(?<![^\W_])[*_~]+|[*_~]+(?![^\W_])")
 
 
@@ -46,14 +48,22 @@ class Message:
 def escape_control(outside: str, *, lines: bool = False) -> str:
     """Show what cannot be seen as "⟨U+200B⟩", so that text from outside cannot lie about itself.
 
-    Line breaks and tabs become blanks, or stay where `lines` is set.
+    Line breaks and tabs become blanks, or stay where `lines` is set. Secrets are masked first: none is found any more in what is
+    made of it here, nor once a piece of it was cut off.
     """
-    return outside if outside.isascii() and outside.isprintable() else reveal(outside, lines=lines)
+    return _shown(mask_all(outside), lines=lines)
 
 
 def escape_control_lines(outside: Iterable[str]) -> str:
     """Many lines from outside as one text: none of them can break into two, or hide what it says."""
-    return "\n".join(escape_control(line) for line in outside)
+    lines = list(outside)
+    whole = "\n".join(lines)
+    has_secrets = mask_all(whole) != whole  # one look at all of them: there may be thousands
+    return "\n".join(escape_control(line) if has_secrets else _shown(line) for line in lines)
+
+
+def _shown(masked: str, *, lines: bool = False) -> str:
+    return masked if masked.isascii() and masked.isprintable() else reveal_masked(masked, lines=lines)
 
 
 def escape(outside: str, *, lines: bool = False) -> str:
@@ -82,8 +92,14 @@ def unescape(mrkdwn: str) -> str:
     return mrkdwn.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 
 
+def without_bold(mrkdwn: str) -> str:
+    """A text for where nothing is bold, without hvops' own asterisks: what `escape` made has none at the edge of a word."""
+    return _BOLD.sub("", mrkdwn)
+
+
 def truncate(text: str, most: int) -> str:
-    """Cut to `most` units; the last one says that something was cut."""
+    """Cut to `most` units; the last one says that something was cut. Half a secret is found by no mask, so it is masked first."""
+    text = text if utf16_length(text) <= most else mask_all(text)
     return text if utf16_length(text) <= most else text[: _room(text, most) - 1] + "…"
 
 

@@ -184,9 +184,14 @@ class Outbox:
         """The same, on a thread where it has files: those may be megabytes, and nothing else may wait for them."""
         return await asyncio.to_thread(self.prepared, message) if message.files else self.prepared(message)
 
-    def hides(self, message: Message) -> bool:
-        """Whether something of a message would be masked before it leaves."""
-        return self._masked(message) != message
+    def hides(self, message: Message, words: str) -> bool:
+        """Whether something of a message would be masked before it leaves, or was when it was made.
+
+        Args:
+            message: as it was made.
+            words: what it was made of, before anything was escaped.
+        """
+        return self._mask.redact_text(words) != words or self._masked(message) != message
 
     def _masked(self, message: Message) -> Message:
         data = self._mask.redact_data

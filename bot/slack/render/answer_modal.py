@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from bot.api.plan import OpenQuestion, Plan
-from bot.formatting import plural
+from bot.formatting import capital, plural
 from bot.slack.outbound import limits
 from bot.slack.outbound.local_times import local_blocks, without_times
 from bot.slack.outbound.message import Block, View, escape, escape_control, truncate, utf16_length
@@ -65,7 +65,7 @@ def _hint(plan: Plan, question: OpenQuestion) -> str:
     """Who did not answer, what would make it known, and what it is needed for."""
     needed = [gate.description for gate in plan.open_gates if question.what in {one.what for one in gate.questions}]
     rest = question_line(question).removeprefix(f"{question.what}: ")
-    return f"Needed for {'the checks' if len(needed) > 1 else 'the check'} {', '.join(f'“{one}”' for one in needed)}. {rest[:1].upper()}{rest[1:]}"  # what a host says comes last, so it hides nothing
+    return f"Needed for {'the checks' if len(needed) > 1 else 'the check'} {', '.join(f'“{one}”' for one in needed)}. {capital(rest)}"  # what a host says comes last, so it hides nothing
 
 
 def _list(questions: Sequence[OpenQuestion]) -> tuple[Block, ...]:

@@ -15,7 +15,7 @@ from bot.ledger.entries import Approved, Interrupted, Proposed
 from bot.ledger.ticket_state import ENDS
 from bot.slack.outbound import limits
 from bot.slack.outbound.local_times import local_text
-from bot.slack.outbound.message import Message, escape, truncate
+from bot.slack.outbound.message import Message, escape, truncate, without_bold
 from bot.slack.render.blocks import sections
 from bot.tickets.answers import statement
 from bot.tickets.decisions import CONFIRM
@@ -58,7 +58,7 @@ def beginning_line(after: int) -> str:
 def audit_message(lines: Sequence[str]) -> Message:
     """Some lines, in one message."""
     whole = "\n".join(lines)
-    return Message(whole.replace("*", ""), sections(whole))
+    return Message(without_bold(whole), sections(whole))
 
 
 def _what(entry: Entry, known: Proposed | None) -> str:
@@ -79,7 +79,7 @@ def _answered(entry: Entry) -> str:
     if said is None or not said.answers:
         return ""
     more = f" and {len(said.answers) - 1:,} more" if len(said.answers) > 1 else ""
-    first = escape(truncate(statement(said.answers[0]).rstrip("."), _WHY)).replace("`", "'").replace("*", "")
+    first = escape(truncate(statement(said.answers[0]).rstrip("."), _WHY)).replace("`", "'")
     return f"answered: {first}{more}"
 
 
@@ -87,6 +87,6 @@ def _person(entry: Entry) -> str:
     """By name and id. Whatever the bot wrote by itself, the bot did."""
     if entry.actor == BOT:
         return "hvops"
-    name = escape(truncate(entry.name, _NAME)).replace("*", "")
+    name = without_bold(escape(truncate(entry.name, _NAME)))
     actor = escape(entry.actor)
     return f"{name} ({actor})" if name and name != actor else actor

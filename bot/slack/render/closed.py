@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from bot.api.command import CHECK_RESULT
-from bot.formatting import clauses, duration
+from bot.formatting import capital, clauses, duration
 from bot.ledger import Entry
 from bot.ledger.entries import Cancelled, Failed, Voided
 from bot.slack.outbound import limits
@@ -64,7 +64,7 @@ def end_in_words(card: TicketView) -> str:
     """The end in one sentence, for the thread. Plain text."""
     why = _why(card) or describe_status(card.id, list(card.entries))
     counted = f" {rounds.rstrip('.')}." if card.last("started") is not None and (rounds := rounds_text(card)) else ""
-    return f"{_word(card)}: {what(card)}. {why[:1].upper()}{why[1:]}{counted}"
+    return f"{_word(card)}: {what(card)}. {capital(why)}{counted}"
 
 
 def difference_text(card: TicketView) -> str:

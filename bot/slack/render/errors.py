@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bot.errors import HvopsError, InternalError, PermissionDenied, TicketError, UsageError
-from bot.slack.outbound.message import Message, escape
+from bot.slack.outbound.message import Message, escape, without_bold
 from bot.slack.render.blocks import ASK_AGAIN, SHOW, actions, button, sections
 
 
@@ -98,5 +98,5 @@ def _usage(error: UsageError, says: str) -> Message:
         lines.append(f"*Did you mean:* {escape(', '.join(error.suggestions))}?")
     if error.usage:
         lines.append(f"*Usage:* {escape(error.usage)}")
-    text = " ".join(line.replace("*", "") for line in lines)
+    text = " ".join(without_bold(line) for line in lines)
     return Message(text, sections("\n".join(lines)))

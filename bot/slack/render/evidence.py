@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
+from bot.redaction import mask_all
 from bot.serialization import Evidence
 from bot.slack.outbound.blockkit_fitting import fit_view, preformatted
 from bot.slack.outbound.local_times import local_blocks
@@ -96,6 +97,7 @@ def _blocks(one: Evidence) -> Iterator[Block]:
     error = f"\n{escape(truncate(one.error, 500))}" if one.error else ""
     yield from sections(f"*{escape(truncate(one.on, 200))}:* {escape(truncate(one.query, 1_000))}{error}")
     shown = one.rendered or one.raw or ("" if one.error else _EMPTY)
+    shown = mask_all(shown)  # half a secret is found by no mask
     yield from preformatted(shown[:_ONE])
     if len(shown) > _ONE:
         yield from contexts(f"{len(shown) - _ONE:,} more characters: press Send as File.")

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 
 from bot.api.actions import ManualStep
 from bot.api.plan import Gate, Plan, Step
-from bot.formatting import duration, plural, short_locks
+from bot.formatting import capital, duration, plural, short_locks
 from bot.slack.outbound import limits
 from bot.slack.outbound.message import (
     Block,
@@ -96,14 +96,18 @@ def plan_file(proposal: Proposal) -> File:
 
 def plan_text(proposal: Proposal) -> str:
     """All of a plan as text."""
+    return escape_control_lines(plan_lines(proposal)) + "\n"
+
+
+def plan_lines(proposal: Proposal) -> list[str]:
+    """The same line by line, neither masked nor escaped: whether something of it would be hidden is seen in this alone."""
     made = proposal.made
-    lines = [
+    return [
         f"{proposal.ticket}: {made.line}",
         f"Digest (SHA-256): {proposal.digest}",
         f"Requested by: {proposal.requester_name} ({proposal.requester})",
         *whole_plan_lines(proposal.plan, made.risk, made.version, proposal.run_until),
     ]
-    return escape_control_lines(lines) + "\n"
 
 
 def _head(title: str) -> Iterator[Block]:
@@ -204,14 +208,10 @@ def _other_gate(gate: Gate) -> str:
     """A check that did not pass, in the sentence that is true of it."""
     found = escape(gate.finding)
     if gate.is_open:
-        return f"• *{escape(_capital(open_word(gate)))}:* {found}"  # by name it stands above
+        return f"• *{escape(capital(open_word(gate)))}:* {found}"  # by name it stands above
     if gate.passes_at:
         return f"• *Pending; nothing runs before this check passes:* {found}"
     return f"• *{'Blocked' if gate.blocks else 'Warning'}:* {found}"
-
-
-def _capital(says: str) -> str:
-    return f"{says[:1].upper()}{says[1:]}"
 
 
 def _steps(card: TicketView) -> str:

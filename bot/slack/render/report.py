@@ -12,7 +12,7 @@ from bot.api.facts import Unknown
 from bot.api.report import Finding, Healthy, Report, Severity, Table
 from bot.slack.outbound import limits
 from bot.slack.outbound.local_times import local_message, reads_like_times
-from bot.slack.outbound.message import Block, File, Message, escape, escape_control, utf16_length
+from bot.slack.outbound.message import Block, File, Message, escape, escape_control, utf16_length, without_bold
 from bot.slack.render import tables_and_charts
 from bot.slack.render.blocks import (
     ASK_AGAIN,
@@ -46,7 +46,7 @@ def thread_messages(report: Report, at: datetime) -> tuple[Message, ...]:
     wrong = [finding_text(one) for one in report.findings if one.severity is not Severity.NOTE]
     texts = wrong + [text for one in report.unanswered for text in unknown_texts([one])]
     alone, together = texts[: _REPLIES - 1], texts[_REPLIES - 1 :]
-    replies = [Message(text.replace("*", ""), sections(text)) for text in alone]
+    replies = [Message(without_bold(text), sections(text)) for text in alone]
     if together:
         whole = "\n".join(together)
         replies.append(Message(f"{len(together):,} more hosts.", sections(whole)))

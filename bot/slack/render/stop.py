@@ -7,7 +7,7 @@ from dataclasses import replace
 from bot.dispatch.authorization import SYSTEM
 from bot.ledger import Entry
 from bot.ledger.entries import Stopped
-from bot.slack.outbound.message import Block, Message, View, escape
+from bot.slack.outbound.message import Block, Message, View, escape, without_bold
 from bot.slack.render.blocks import contexts, header, sections
 from bot.slack.render.reason_modal import reason_input
 from bot.slack.render.ticket_view_model import DATE, StopView, at_time, format_approvers, who
@@ -33,7 +33,7 @@ def with_stop(message: Message, stop: StopView | None) -> Message:
     if stop is None:
         return message
     line = stop_line(stop)
-    return replace(message, text=f"{_plain(line)} {message.text}", blocks=(*sections(line), *message.blocks))
+    return replace(message, text=f"{without_bold(line)} {message.text}", blocks=(*sections(line), *message.blocks))
 
 
 def stopped_blocks(stop: StopView | None) -> tuple[Block, ...]:
@@ -60,7 +60,7 @@ def notice(switch: Entry, before: Entry | None, resumed_by: tuple[str, ...]) -> 
         ended = f" They had been stopped by {_by(before)} {at_time(before.at, DATE)}{_why(before)}." if before else ""
         says = f"{_by(switch)} allowed changes again {at_time(switch.at, DATE)}.{ended}"
     return Message(
-        f"{title}. {_plain(says)}", (header(title), *sections(says), *contexts(f"Ledger entry {switch.seq:,}"))
+        f"{title}. {without_bold(says)}", (header(title), *sections(says), *contexts(f"Ledger entry {switch.seq:,}"))
     )
 
 
@@ -81,7 +81,7 @@ def unchanged_message(newest: Entry | None) -> Message:
         says = f"*Changes are not stopped.* {_by(newest)} allowed changes again {at_time(newest.at, DATE)}."
     else:
         says = "*Changes are not stopped.*"
-    return Message(_plain(says), sections(says))
+    return Message(without_bold(says), sections(says))
 
 
 def stop_view(channel: str) -> View:
@@ -104,7 +104,3 @@ def _by(entry: Entry) -> str:
 
 def _why(entry: Entry) -> str:
     return f": {escape(entry.reason.rstrip('.'))}" if entry.reason else ""
-
-
-def _plain(says: str) -> str:
-    return says.replace("*", "")

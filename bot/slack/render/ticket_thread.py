@@ -19,7 +19,7 @@ from bot.ledger.ticket_state import ENDS
 from bot.slack.outbound import limits
 from bot.slack.outbound.blockkit_fitting import preformatted
 from bot.slack.outbound.local_times import local_message
-from bot.slack.outbound.message import File, Message, escape, escape_control, truncate, utf16_length
+from bot.slack.outbound.message import File, Message, escape, escape_control, truncate, utf16_length, without_bold
 from bot.slack.render.blocks import contexts, sections
 from bot.slack.render.closed import difference_text, end_in_words
 from bot.slack.render.proposed import plan_file, plan_text
@@ -73,7 +73,7 @@ def entry_message(card: TicketView, entry: Entry) -> Message | None:
     if not says:
         return None
     whole = f"{says} (entry {entry.seq:,})"
-    told = Message(truncate(whole.replace("*", ""), limits.MESSAGE_TEXT), sections(whole), keeps_times=keeps)
+    told = Message(truncate(without_bold(whole), limits.MESSAGE_TEXT), sections(whole), keeps_times=keeps)
     return local_message(told, at)
 
 
@@ -100,7 +100,7 @@ def looked_message(card: TicketView, lines: Sequence[str], by: str) -> Message:
     """What a look at an interrupted step saw; `lines` are plain text, `by` is mrkdwn."""
     told = "\n".join(f"• {escape(truncate(line, _SAYS))}" for line in lines) or "• nothing could be asked"
     says = f"*{card.id}, checked by {by}:*\n{told}"
-    return Message(truncate(says.replace("*", ""), limits.MESSAGE_TEXT), sections(says))
+    return Message(truncate(without_bold(says), limits.MESSAGE_TEXT), sections(says))
 
 
 def _end(card: TicketView, entry: Entry) -> Message:
@@ -117,7 +117,7 @@ def _end(card: TicketView, entry: Entry) -> Message:
         if utf16_length(difference) > _INLINE
         else ()
     )
-    return Message(truncate(says.replace("*", ""), limits.MESSAGE_TEXT), sections(says), files)
+    return Message(truncate(without_bold(says), limits.MESSAGE_TEXT), sections(says), files)
 
 
 def _approved(card: TicketView, entry: Entry) -> str:

@@ -22,7 +22,7 @@ from bot.slack.outbound.message import File, Message
 from bot.slack.outbound.outbox import Outbox, Turn
 from bot.slack.render.blocks import contexts
 from bot.slack.render.evidence import evidence_file
-from bot.slack.render.proposed import plan_file
+from bot.slack.render.proposed import plan_file, plan_lines
 from bot.slack.render.ticket_thread import direct_message, entry_message, thread_kinds
 from bot.slack.render.ticket_view_model import TicketView, slack_id
 from bot.slack.tickets.message_state import MessageState
@@ -125,7 +125,8 @@ class ThreadDelivery:
         """Whether a part of the plan would be masked: a service may have given it out as its token since it was proposed."""
 
         def hides() -> bool:
-            return self._outbox.hides(replace(message or Message(""), files=(plan_file(card.proposal),)))
+            told = replace(message or Message(""), files=(plan_file(card.proposal),))
+            return self._outbox.hides(told, "\n".join(plan_lines(card.proposal)))
 
         return await asyncio.to_thread(hides)
 

@@ -220,7 +220,7 @@ class Bot:
 
     def __init__(
         self, slack, ledger, world, *, channel="C0OPS", ahead=timedelta(), progress=0.01, ops=(), tempo=None,
-        pace=None, timeout=15, clock=_now, seconds=time.monotonic,
+        pace=None, timeout=15, clock=_now, seconds=time.monotonic, mask=None,
     ):  # fmt: skip
         self.ledger, self.world = ledger, world
         commands = {
@@ -235,7 +235,7 @@ class Bot:
         client = make_client(slack.bot_token, slack.base_url, timeout)
         slack_time(slack.base_url).note(formatdate(time.time(), usegmt=True))  # as by the call that opens a connection
         policy = Policy(low="confirm", high="approval")
-        self.outbox = Outbox(client, tempo or RateLimit(interval=0.001, give_up_after=0.2))
+        self.outbox = Outbox(client, tempo or RateLimit(interval=0.001, give_up_after=0.2), mask=mask)
         self.people = RoleResolver(client, RULES, seconds, contact="#it-oncall or @jane")
         pace = pace or ReminderSchedule(progress=progress, again=0.05, glance=0.02, now=lambda: _now() + ahead)
         self.board = TicketMessages(client, self.outbox, self.people, ledger, channel=lambda _: channel, pace=pace)
