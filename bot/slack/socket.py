@@ -7,6 +7,7 @@ silence (python-slack-sdk#1922, hermes-agent-mt#86): whatever is not connected f
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import time
 from collections.abc import Callable
@@ -27,7 +28,7 @@ from slack_sdk.socket_mode.response import SocketModeResponse
 
 from bot.errors import HvopsError
 from bot.slack.outbound.api_errors import Retry, classify_error, make_client
-from bot.slack.outbound.bounded_client import connector
+from bot.slack.outbound.bounded_client import connector, masked_arguments
 from bot.slack.outbound.remedies import remedy
 
 log = structlog.get_logger()
@@ -110,7 +111,7 @@ class Connection(AsyncSocketModeHandler):
             request = AsyncBoltRequest(mode="socket_mode", body=req.payload, context=context)
             response = await self.app.async_dispatch(request)
             if response.status == _OK:
-                return response
+                return _masked(response)
             why = f"bolt answers {response.status}"
         except Exception as error:  # noqa: BLE001 - whatever is in it, the next envelope must be read
             why = repr(error)
@@ -284,3 +285,11 @@ async def _shut(connection: Connection) -> None:
     except Exception as error:  # noqa: BLE001 - it is being thrown away, whatever state it is in
         log.debug("closing a slack connection", why=repr(error))
     await asyncio.gather(*(task for task in tasks if task is not None), return_exceptions=True)
+
+
+def _masked(response: BoltResponse) -> BoltResponse:
+    """An acknowledgement without secrets: a window, names for a menu, or what is wrong with what was typed."""
+    is_json = response.body and response.first_headers().get("content-type", "").startswith("application/json")
+    told = masked_arguments(json.loads(response.body) if is_json else response.body)
+    response.body = json.dumps(told) if is_json else told
+    return response

@@ -1,4 +1,4 @@
-"""Clients of Slack's whose replies are bounded: bytes, values, nesting, and nothing compressed; and where they look up its names.
+"""Clients of Slack's, which send no secret, and whose replies are bounded: bytes, values, nesting, and nothing compressed.
 
 The SDK reads any reply whole, unpacks it, and makes JSON of it. What answers in Slack's place, or a proxy between, could
 fill the bot's memory by a small one. Slack's names are looked up on threads of their own: while a name server is silent about
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, cast
 from weakref import WeakKeyDictionary
@@ -17,15 +17,25 @@ from weakref import WeakKeyDictionary
 import aiohttp
 from aiohttp.resolver import ThreadedResolver
 from slack_sdk.web.async_client import AsyncWebClient
+from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
+from bot.redaction import mask_all_data
 from bot.slack.outbound.slack_time import slack_time
 from bot.transport.bounds import TooMuch, parse_json
 from bot.transport.name_lookup import NameLookup
 
 MAX_REPLY = 8 * 2**20  # bytes: the largest honest one, 200 messages of an audit channel, has less than one million
+_SAYS, _TOKEN = ("data", "params", "json"), "token"
 _PLAIN = {"Accept-Encoding": "identity"}
 _NAMES = 8  # that are looked up at a time: slack.com, where files go, where sockets are; by many calls each
 _lookups: WeakKeyDictionary[asyncio.AbstractEventLoop, NameLookup] = WeakKeyDictionary()
+
+
+def masked_arguments(told: Any) -> Any:
+    """The arguments of a call without secrets. The token that it is made with stays, and names of arguments are no telling keys."""
+    if not isinstance(told, Mapping):
+        return mask_all_data(told)
+    return {name: value if name == _TOKEN else mask_all_data(value) for name, value in told.items()}
 
 
 class BoundedReply(aiohttp.ClientResponse):
@@ -76,7 +86,16 @@ def connector() -> aiohttp.TCPConnector:
 
 
 class BoundedWebClient(AsyncWebClient):
-    """The Web API. Where no session is given, each call has one of its own."""
+    """The Web API. Where no session is given, each call has one of its own.
+
+    Whatever is called goes through one mask here: messages were masked when they were made to fit, windows and Home are by this
+    alone.
+    """
+
+    async def api_call(self, api_method: str, **call: Any) -> AsyncSlackResponse:
+        """Call a method; secrets are masked in all that it says."""
+        told = {name: masked_arguments(value) if name in _SAYS else value for name, value in call.items()}
+        return await super().api_call(api_method, **told)
 
     async def _request(self, **call: Any) -> dict[str, Any]:
         async with self._bounded() as client:

@@ -195,12 +195,14 @@ class Outbox:
 
     def _masked(self, message: Message) -> Message:
         data = self._mask.redact_data
-        files = tuple(
-            File(data(one.name), data(one.title), self._mask.redact_bytes(one.content)) for one in message.files
-        )
+        files = tuple(map(self._masked_file, message.files))
         instead = self._masked(message.instead) if message.instead else None
         text, *blocks = data([message.text, *message.blocks])
         return replace(message, text=text, blocks=tuple(blocks), files=files, instead=instead)
+
+    def _masked_file(self, file: File) -> File:
+        data = self._mask.redact_data
+        return File(data(file.name), data(file.title), self._mask.redact_bytes(file.content))
 
     async def post(
         self,
@@ -455,6 +457,7 @@ class Outbox:
         async def there() -> bool:
             return await self._sent.has_own_file(channel, thread_ts, mark, await self._own())
 
+        file = await asyncio.to_thread(self._masked_file, file)  # before its size is told; it may be megabytes
         may_be_there = bool(looks_first and thread_ts and mark)
         if may_be_there and await self._read(there):
             return

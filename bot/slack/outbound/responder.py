@@ -22,7 +22,7 @@ from slack_sdk.webhook.async_client import AsyncWebhookClient
 from bot.slack.outbound import limits
 from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent, retry_after
 from bot.slack.outbound.blockkit_fitting import downgrade
-from bot.slack.outbound.bounded_client import bounded_session
+from bot.slack.outbound.bounded_client import bounded_session, masked_arguments
 from bot.slack.outbound.local_times import local_message
 from bot.slack.outbound.message import Message, View
 from bot.slack.outbound.outbox import Outbox
@@ -141,9 +141,10 @@ class Reply:
         try:
             async with bounded_session(15) as session:
                 client = AsyncWebhookClient(self._url, session=session, retry_handlers=[])
+                says = masked_arguments({"text": message.text, "blocks": list(message.blocks)})
                 answer = await client.send(
-                    text=message.text,
-                    blocks=list(message.blocks) or None,
+                    text=says["text"],
+                    blocks=says["blocks"] or None,
                     response_type="ephemeral",
                     replace_original=self._replaces,
                     unfurl_links=False,
