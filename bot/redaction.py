@@ -20,7 +20,7 @@ import threading
 import unicodedata
 import weakref
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -38,6 +38,11 @@ _PARTED_ONE_BY_ONE = (
     256  # characters of a value that is looked for with something unseen between any two; longer ones are read first
 )
 _BASE64_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+# How its two signs are written elsewhere: in the letters for URLs, and as JSON, URLs and XML escape them, some layers deep.
+_BASE64_SIGNS = {
+    "+": r"\+|-|%(?:25){0,3}2[Bb]|\\{1,4}u002[Bb]|&(?:amp;){0,3}\#(?:0{0,4}43|[Xx]0{0,4}2[Bb]);",
+    "/": r"\\{0,4}/|_|%(?:25){0,3}2[Ff]|\\{1,4}u002[Ff]|&(?:amp;){0,3}\#(?:0{0,4}47|[Xx]0{0,4}2[Ff]);",
+}
 _BASE64 = 64  # its letters: one that may be any of them tells nothing
 
 # Names end so: DB_PASSWORD, adminPassword, SharedAccessKey, password2.
@@ -296,7 +301,7 @@ class _Known:
         apart = [f"[{_UNSEEN}]*".join(map(re.escape, value)) for value in short]
         self._apart = re.compile("|".join(apart)) if apart else None
         encoded = {one for value in values for code in ("utf-8", "utf-16-le") for one in _in_base64(value.encode(code))}
-        self._encoded = sorted(encoded, key=lambda one: (-len(one[0]), one))
+        self._encoded = [one[1:] for one in sorted(encoded, key=lambda one: (-one[0], one))]
 
     def redact(self, text: str) -> str:
         if self._written is not None:
@@ -494,11 +499,11 @@ def _in_code_page(value: str) -> str:
     return value.encode("utf-8", "surrogatepass").decode("cp1252", "replace")
 
 
-def _in_base64(data: bytes) -> Iterator[tuple[str, str]]:
+def _in_base64(data: bytes) -> Iterator[tuple[int, str, str]]:
     """How bytes look in base64, wherever they stand in what was encoded: PowerShell's -EncodedCommand is a whole script.
 
     Three bytes are four letters, so that there are three ways; a letter that they share with a neighbour is one of a
-    few. Of each way: what must occur, and the pattern.
+    few. Of each way: how many letters are known, what must occur, and the pattern.
     """
     for ahead in range(3):
         behind = -(ahead + len(data)) % 3
@@ -507,8 +512,18 @@ def _in_base64(data: bytes) -> Iterator[tuple[str, str]]:
         # Of the letters that are not the same whatever is around, each is one of those that its shared bits leave open.
         theirs = [sorted(_between(one, other)) for one, other in zip(first, last, strict=True)]
         theirs = [one for one in theirs if len(one) < _BASE64]
-        pattern = "".join(f"[{''.join(one)}]" if len(one) > 1 else re.escape(one[0]) for one in theirs)
-        yield "".join(one[0] for one in theirs if len(one) == 1), pattern
+        known = "".join(one[0] for one in theirs if len(one) == 1)
+        pieces = re.split("[+/]", known)  # a sign may be written in another way
+        yield len(known), max(pieces, key=len), "".join(map(_base64_letter, theirs))
+
+
+def _base64_letter(any_of: Sequence[str]) -> str:
+    """The pattern of one letter of base64 that is any of these, as others write it."""
+    letters = "".join(one for one in any_of if one not in _BASE64_SIGNS)
+    signs = [_BASE64_SIGNS[one] for one in any_of if one in _BASE64_SIGNS]
+    if not signs:
+        return f"[{letters}]" if len(letters) > 1 else letters
+    return f"(?:{'|'.join([f'[{letters}]'] * bool(letters) + signs)})"
 
 
 def _between(one: str, other: str) -> set[str]:

@@ -8,6 +8,7 @@ import json
 import math
 import re
 import time
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given, settings
@@ -360,6 +361,36 @@ def test_a_longer_known_value_is_masked_whole_where_a_shorter_one_begins_it(code
             assert Redactor(known).redact_text(said) == Redactor([longer]).redact_text(said)
 
 
+IN_BASE64 = {
+    "for URLs": lambda said: base64.urlsafe_b64encode(base64.b64decode(said)).decode(),
+    "for URLs, without its end": lambda said: said.translate(str.maketrans("+/", "-_")).rstrip("="),
+    "in JSON of some languages": lambda said: said.replace("/", "\\/"),
+    "in JSON in JSON": lambda said: json.dumps(said.replace("/", "\\/"))[1:-1],
+    "in JSON of others": lambda said: said.replace("+", "\\u002B").replace("/", "\\u002f"),
+    "in a URL": lambda said: quote(said, safe=""),
+    "in a URL, lower": lambda said: quote(said, safe="").replace("%2F", "%2f").replace("%2B", "%2b"),
+    "in a URL in a URL": lambda said: quote(quote(said, safe=""), safe=""),
+    "in XML": lambda said: said.replace("+", "&#43;").replace("/", "&#x2F;"),
+}
+
+
+@pytest.mark.parametrize("code", ["utf-8", "utf-16-le"])
+@pytest.mark.parametrize("ahead", range(3))
+@pytest.mark.parametrize("secret", ["~~~???>>>-9", "hü>>nter?22", "pass\u0fff\u0bff\u00ff-9", "???~", "hunter2"])
+@pytest.mark.parametrize("way", IN_BASE64)
+def test_a_known_value_is_masked_in_base64_however_its_signs_are_written(way, secret, ahead, code):
+    """All but what a letter shares with what stood around it, so that nothing of it can be read back."""
+    for behind in range(3):
+        whole = ("x" * ahead + secret + "y" * behind).encode(code)
+        said = IN_BASE64[way](base64.b64encode(whole).decode())
+        masked = Redactor([secret, "other"]).redact_text(f"it is {said} indeed")
+        before, found, after = masked.removeprefix("it is ").removesuffix(" indeed").partition(MASKED)
+        assert found
+        size = 2 if code == "utf-16-le" else 1
+        assert len(before) <= ahead * size * 8 // 6
+        assert len(after.replace("%253D", "").replace("%3D", "").rstrip("=")) <= math.ceil(behind * size * 8 / 6)
+
+
 def test_base64_of_something_else_stays():
     said = base64.b64encode("hunter1 is not it, hunter3 neither".encode("utf-16-le")).decode()
     assert Redactor(["hunter2"]).redact_text(said) == said
@@ -460,13 +491,14 @@ def test_a_session_token_is_masked_by_every_mask_that_there_is_and_will_be(token
 
 
 @pytest.mark.parametrize("length", [*range(1, 12), 40])
-def test_the_letters_of_base64_are_those_that_any_neighbours_make(length):
+def test_the_letters_of_base64_are_those_that_any_neighbours_make(length, monkeypatch):
+    monkeypatch.setattr(redaction, "_base64_letter", lambda any_of: f"[{''.join(any_of)}]")
     data = bytes(range(77, 77 + length))
-    for ahead, (_, pattern) in enumerate(redaction._in_base64(data)):
+    for ahead, (_, _, pattern) in enumerate(redaction._in_base64(data)):
         behind = -(ahead + length) % 3
         around = [bytes([one]) * ahead + data + bytes([one]) * behind for one in range(256)]
         letters = [set(one) for one in zip(*(base64.b64encode(one).decode() for one in around), strict=True)]
-        told = [set(one.strip("[]\\")) for one in re.findall(r"\[[^]]+\]|\\?.", pattern)]
+        told = [set(one) for one in re.findall(r"\[([^]]+)\]", pattern)]
         assert told == [one for one in letters if len(one) < 64]
 
 
