@@ -275,16 +275,14 @@ def _not_heard(machine: Machine, name: str, real: Place | None, known: _Names) -
 
 
 def _where(places: Sequence[Place]) -> tuple[Place | None, str]:
-    """The one place; during a move a machine is seen twice, and where it runs is where it is."""
+    """The one place. Of two hosts that list a machine nobody knows which has it, whatever state each of them tells."""
     for place in places:
         if place.guest.replication is None:
             return None, f"{place.host} has it in a mode of replication that is not known."
     if len(places) < 2:  # noqa: PLR2004 - one, or none
         return (places[0] if places else None), ""
-    running = [place for place in places if place.guest.power.runs]
-    if len(running) == 1:
-        return running[0], ""
-    return None, f"It is seen on {' and '.join(place.host for place in places)} at once."
+    claims = " and ".join(f"{place.host} ({place.guest.power})" for place in places)
+    return None, f"It is listed on {claims} at once: a move may be under way. Check again in a few minutes."
 
 
 def _unseen(machine: Machine, name: str, known: _Names) -> Compared:
