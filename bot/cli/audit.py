@@ -299,7 +299,7 @@ def print_verdict(place: Place, verdict: Verification) -> None:
             print_text(out, styled(f"{verdict.anchors} anchors match. Newest entry and its MAC:", "dim"))
             out.print(styled(str(verdict.head), "dim"), soft_wrap=True)
     else:
-        at = f" at entry {verdict.broken_at}{_when(place, verdict.broken_at)}" if verdict.broken_at else ""
+        at = f" at entry {verdict.broken_at}{_when(place, verdict.broken_at)}" if verdict.broken_at is not None else ""
         print_text(out, styled(f"BROKEN{at}: {verdict.says}", "bold red"))
         if verdict.entries:
             print_text(out, styled(f"1 to {verdict.entries} hold. {_compare(place, verdict)}", "dim"))

@@ -126,7 +126,7 @@ def _ledger(settings: Settings) -> DoctorCheck:
     except LedgerError as error:
         return fail("ledger", str(error))
     if not verdict.holds:
-        at = f"entry {verdict.broken_at}: " if verdict.broken_at else ""
+        at = f"entry {verdict.broken_at}: " if verdict.broken_at is not None else ""
         return fail("ledger", f"{at}{verdict.says}", "Run hvops audit verify.")
     if verdict.notes or (verdict.end and not is_beside):
         return warn("ledger", f"{verdict.says} {' '.join(verdict.remarks)}", "Run hvops audit verify.")

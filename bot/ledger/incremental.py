@@ -70,8 +70,13 @@ class BrokenChain(LedgerError):
 
 
 def walk(store: Store, key: bytes, start: Anchor, most: int = -1) -> Iterator[tuple[int, bytes, bytes]]:
-    """Prove the entries after one, and give number, body and mac of each. Inside a snapshot. Raises BrokenChain."""
+    """Prove the entries after one, and give number, body and mac of each. Inside a snapshot. Raises BrokenChain.
+
+    A row below 1 is in no chain, and lists show it: whoever put it in could write here.
+    """
     head = start
+    if (below := store.below_first()) is not None:
+        raise BrokenChain(below, "it was put in, as no entry has a number below 1")
     if start.seq and store.mac_of(start.seq) != start.mac:
         raise BrokenChain(start.seq, "it is not the entry that stood there before")
     for seq, body, previous, mac in store.walk(start.seq + 1, most):

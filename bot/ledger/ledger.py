@@ -27,7 +27,7 @@ from bot.ledger.proved import SWITCHES, ProvedState, RefusedTransition, seal_ove
 from bot.ledger.queries import Reader, TicketRow, samples_since
 from bot.ledger.store import PAGE, VERIFY, CommitUnknown, Store, StoreName, StoreRefuses, previous_of
 from bot.ledger.story_cache import StoryCache
-from bot.ledger.ticket_state import MAY_NAME_A_TICKET, OPEN, TICKETED, Ticket, TicketState
+from bot.ledger.ticket_state import MAY_NAME_A_TICKET, OPEN, RECORDS, TICKETED, Ticket, TicketState
 from bot.ledger.ticket_table import Derived
 from bot.ledger.verify import Verification, verify
 from bot.ledger_place import Database, Place
@@ -480,9 +480,7 @@ class Ledger(Reader):
             return found
         try:
             with self._proved() as state:
-                state.check_locks(self._reader.lock_claims())
-                rows = Reader.listed(self, OPEN, -1)
-                state.check_listed(OPEN, [(one.id, one.state, one.ending) for one in rows], all_of_them=True)
+                _check_tables(self._reader, state)
         except LedgerError as error:
             cause = error.__cause__
             seq = cause.seq if isinstance(cause, (BrokenChain, RefusedTransition)) else None
@@ -490,14 +488,14 @@ class Ledger(Reader):
         return found
 
     def verify_since(self, seq: int) -> None:
-        """Prove the chain from an entry to the newest one, and that the tables show what all entries say.
+        """Prove the chain from an entry to the newest one, and that the tables show what is open as all entries say.
 
         Raises:
             LedgerError: anything was altered, taken out, or is shown otherwise than it is.
         """
         self._watch.since(seq)
         with self._proved() as state:
-            state.check_locks(self._reader.lock_claims())
+            _check_tables(self._reader, state)
 
     def prove(self) -> None:
         """Prove what is new, and take it in: at first all of it, for which a long ledger needs seconds. Raises LedgerError."""
@@ -576,6 +574,8 @@ class Ledger(Reader):
     def _state_before(self, drafts: Collection[EntryDraft]) -> ProvedState:
         """What a transaction goes by, to be changed by it. Entries that move no ticket hang on nothing, and need none.
 
+        Nothing is decided where the tables show something else than the entries say. What has happened is written all the same.
+
         A stop or a go hangs on the one before. Where nothing is proved it is written all the same: nothing hinders a stop.
         """
         moves = any(draft.ticket is not None or draft.kind in TICKETED for draft in drafts)
@@ -585,6 +585,8 @@ class Ledger(Reader):
         try:
             with self._proving, self._explained():
                 self._follow(self._store, self._seen)
+                if any(draft.kind in TICKETED - RECORDS for draft in drafts):
+                    _check_tables(self._store, self._state)
                 state = self._state.fork(is_stopped=self._owes_a_stop)
         except LedgerError:
             if moves:
@@ -724,6 +726,12 @@ class Ledger(Reader):
                 f"{self.place} ends at entry {length}, but {self.anchor_file} knows entry {known.seq}: newer entries are "
                 "gone. Put the right ledger back. Only if it is lost for good: keep the anchor file under another name."
             )
+
+
+def _check_tables(store: Store, state: ProvedState) -> None:
+    """The tables of locks and tickets show what is open as the proved entries say. In their snapshot. Raises LedgerError."""
+    state.check_locks(store.lock_claims())
+    state.check_listed(OPEN, store.open_shown(), all_of_them=True)
 
 
 def _as_listed(store: Store, ticket: str, listed: Sequence[tuple[int, bytes]]) -> list[Entry]:

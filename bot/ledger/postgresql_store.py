@@ -21,7 +21,18 @@ from bot.errors import LedgerError
 from bot.ledger import postgresql_schema as schema
 from bot.ledger.dialect import POSTGRESQL
 from bot.ledger.postgresql_connection import Connection, NoAnswer, Reconnector, connect, must_keep_sessions
-from bot.ledger.store import PAGE, VERIFY, CommitUnknown, Link, Row, Store, StoreRefuses
+from bot.ledger.store import (
+    CLAIMS,
+    OPEN_SHOWN,
+    PAGE,
+    VERIFY,
+    CommitUnknown,
+    Link,
+    Row,
+    Store,
+    StoreRefuses,
+    below_first,
+)
 from bot.ledger_place import Database
 
 # Whoever appends has it. Of that table, as it is the smallest one: autovacuum is through with it in no time.
@@ -47,6 +58,7 @@ _BEGIN = (
     _HEAD,
 )
 _FROM = f"SELECT seq, {POSTGRESQL.body()}, previous, mac FROM entry WHERE seq >= ? ORDER BY seq LIMIT ?"  # noqa: S608
+_COMPARED = (below_first(POSTGRESQL), CLAIMS, OPEN_SHOWN)
 # A row that was not kept as it was written divides by zero, which takes the transaction back before its commit.
 _INSERT = f"""WITH kept AS (INSERT INTO entry (seq, body, previous, mac) VALUES (%(seq)s, %(body)s, %(previous)s, %(mac)s)
     RETURNING body, previous, mac)
@@ -63,6 +75,7 @@ class _Writing:
     fingerprint: str
     begin: int | None
     ahead: list[Row]
+    compared: dict[str, list[tuple[Any, ...]]]  # statement -> its rows, until something is written
     entries: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -146,6 +159,7 @@ class PostgresqlStore(Store):
         text = body.decode("utf-8")
         row = {"seq": seq, "body": text, "bytes": body, "previous": previous, "mac": mac}
         self._writing.entries.append(row)
+        self._writing.compared.clear()
 
     def walk(self, begin: int = -(2**63), most: int = -1) -> Iterator[Row]:
         """Number, body, previous mac and mac of the entries from a number on. Inside a snapshot or a transaction."""
@@ -203,6 +217,8 @@ class PostgresqlStore(Store):
         with self._lock, self._translated():
             self._send()
             if self._writing is not None:
+                if (found := self._writing.compared.get(sql)) is not None:
+                    return found
                 return self._execute_whole(self._with_values(_spoken(sql), parameters)).fetchall()
             return self._anew_where_lost(lambda: self._connection.execute(_spoken(sql), parameters).fetchall())
 
@@ -216,12 +232,14 @@ class PostgresqlStore(Store):
         """Run one statement that writes."""
         with self._lock, self._translated():
             self._send()
+            self._forget_compared()
             self._execute_whole(self._with_values(_spoken(sql), parameters))
 
     def write_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
         """Run one statement that writes, for each of these rows of parameters."""
         with self._lock, self._translated(), self._connection.cursor() as cursor:
             self._send()
+            self._forget_compared()
             cursor.executemany(_spoken(sql), rows)
 
     def rest(self) -> None:
@@ -242,12 +260,16 @@ class PostgresqlStore(Store):
 
         def together() -> _Writing:
             # Each statement has a snapshot of its own, so what follows the lock is read after it was given.
-            more = () if begin is None else (schema.FINGERPRINT, _FROM.replace("?", "{}").format(int(begin), PAGE))
+            ahead = _FROM.replace("?", "{}").format(int(begin or 0), PAGE)
+            more = () if begin is None else (schema.FINGERPRINT, ahead, *_COMPARED)
             told = self._connection.execute("; ".join((*_BEGIN, *more)), prepare=False)
-            _, _, durable, head, *prints = results(told)
+            _, _, durable, head, *came = results(told)
             self._must_be_durable(str(durable[0][0]))
-            fingerprint, ahead = (str(prints[0][0][0]), prints[1]) if prints else ("", [])
-            return _Writing(head[0] if head else None, fingerprint, begin, ahead)
+            newest = head[0] if head else None
+            if not came:
+                return _Writing(newest, "", begin, [], {})
+            prints, rows, *compared = came
+            return _Writing(newest, str(prints[0][0]), begin, rows, dict(zip(_COMPARED, compared, strict=True)))
 
         try:
             return self._anew_where_lost(together)
@@ -275,6 +297,10 @@ class PostgresqlStore(Store):
         if self._writing is not None and self._writing.entries:
             waiting, self._writing.entries = self._writing.entries, []
             self._execute_whole(*[self._with_values(_INSERT, row) for row in waiting])
+
+    def _forget_compared(self) -> None:
+        if self._writing is not None:
+            self._writing.compared.clear()
 
     def _with_values(self, sql: str, values: Sequence[Any] | Mapping[str, Any]) -> str:
         return psycopg.ClientCursor(self._connection).mogrify(sql, values)

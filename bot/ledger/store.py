@@ -27,6 +27,9 @@ StoreName = Literal["sqlite", "postgresql"]
 Link = tuple[bytes, bytes, bytes]  # body, previous mac and mac of an entry
 Row = tuple[int, bytes, bytes, bytes]  # its number, and those
 PAGE = 1000  # entries at once
+# What is compared with the entries before anything is decided: with a database that is far away these come with the lock.
+CLAIMS = "SELECT name, ticket FROM lock ORDER BY name, rank"
+OPEN_SHOWN = "SELECT id, state, ending FROM ticket WHERE state IN ('proposed', 'approved', 'running', 'interrupted')"
 _TAKE = "INSERT INTO entry (seq, body, previous, mac) VALUES (?, ?, ?, ?)"
 
 
@@ -203,6 +206,15 @@ class Store(ABC):
         """The number of the newest entry; 0 where there is none."""
         return int(self.rows(f"SELECT coalesce(max(seq), 0) FROM entry{self.dialect.unindexed}")[0][0])  # noqa: S608
 
+    def below_first(self) -> int | None:
+        """The number of a row below 1, which no append ever gives and no walk from the first entry on meets; None for none."""
+        found = self.rows(below_first(self.dialect))[0][0]
+        return None if found is None else int(found)
+
+    def open_shown(self) -> list[tuple[str, str, str]]:
+        """Id, state and ending of the tickets that the table shows as open."""
+        return [(ticket, state, ending) for ticket, state, ending in self.rows(OPEN_SHOWN)]
+
     def shown_tickets(self, names: Sequence[str]) -> list[tuple[Any, ...]]:
         """Those columns of the whole ticket table."""
         return self.rows(f"SELECT {', '.join(names)} FROM ticket")  # noqa: S608 - our columns
@@ -345,7 +357,7 @@ class Store(ABC):
     def lock_claims(self) -> dict[str, tuple[str, ...]]:
         """The tickets that claim each lock; the last one holds it."""
         claims: dict[str, tuple[str, ...]] = {}
-        for name, ticket in self.rows("SELECT name, ticket FROM lock ORDER BY name, rank"):
+        for name, ticket in self.rows(CLAIMS):
             claims[name] = (*claims.get(name, ()), ticket)
         return claims
 
@@ -388,6 +400,11 @@ class Store(ABC):
     def _columns(self) -> str:
         """What `entry_from` takes."""
         return f"seq, {self.dialect.body()}, previous, mac"
+
+
+def below_first(say: Dialect) -> str:
+    """The statement that finds a row below 1, by the key of the table: a step or two, however long the ledger is."""
+    return f"SELECT min(seq) FROM entry{say.unindexed} WHERE seq < 1"  # noqa: S608 - our words
 
 
 def previous_of(head: Link | None) -> bytes:

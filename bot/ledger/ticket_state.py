@@ -51,6 +51,7 @@ UNDO_FAILED_STATES = NOT_STARTED | {
 }  # an undo that ended so leaves room for another one
 RUN = frozenset({"started", "intent", "outcome", "step-confirmed", "cancel-asked", "resumed", "interrupted"})
 TICKETED = frozenset({"proposed", "approved"}) | ENDS | RUN
+RECORDS = frozenset({"outcome", "interrupted"})  # of what has happened by then; all others decide or start something
 KINDS = TICKETLESS | TICKETED
 
 

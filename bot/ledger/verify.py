@@ -206,6 +206,7 @@ class _Proof:
         self._derived, self._state = Derived(), ProvedState()
         self._last = Anchor(0, FIRST)
         self._at = b""
+        self._below, self._first_below = 0, 0  # rows whose numbers no append ever gives
         self._set_back, self._first_back = 0, 0  # entries that claim an earlier time than the one before
 
     def run(self) -> Verification:
@@ -214,11 +215,14 @@ class _Proof:
         try:
             self._chain()
             self._ends()
+            self._all_belong()
             self._tables(schema_says)
             dropped = self._blobs()
             self._sound()
         except ChainBroken as broken:
             beside = [schema_says] if schema_says and broken.says != schema_says else []
+            if self._below and broken.seq != self._first_below:
+                beside.append(f"Entry {self._first_below}: {self._put_in()}")
             return self._verdict(broken.says, broken.seq, beside, holds=False)
         except RefusedTransition as refused:
             beside = [schema_says] if schema_says else []
@@ -287,8 +291,11 @@ class _Proof:
     def _chain(self) -> None:
         key, expected, previous = self._key, 1, FIRST
         for seq, body, before, mac in self._store.walk():
+            if seq < 1:
+                self._below, self._first_below = self._below + 1, self._first_below if self._below else seq
+                continue
             if seq != expected:
-                raise self._gap(expected, seq)
+                raise self._gap(expected, seq, is_ours=entry_mac(key, before, body) == mac)
             if before != previous or entry_mac(key, before, body) != mac:
                 raise self._broken_link(seq, body, before, mac)
             for one in self._expected:
@@ -302,9 +309,23 @@ class _Proof:
             expected, previous, self._at = seq + 1, mac, at
             self._last = Anchor(seq, mac)
 
-    def _gap(self, expected: int, found: int) -> ChainBroken:
+    def _gap(self, expected: int, found: int, *, is_ours: bool) -> ChainBroken:
         missing = f"entry {expected} is" if found == expected + 1 else f"entries {expected} to {found - 1} are"
-        return ChainBroken(expected, f"{missing} missing: deleted, while entry {found} stands.")
+        if is_ours:
+            return ChainBroken(expected, f"{missing} missing: deleted, while entry {found} stands.")
+        return ChainBroken(
+            expected,
+            f"{missing} missing, and entry {found}, the next one there, does not match its mac: entries were deleted, or "
+            "that one was put in.",
+        )
+
+    def _all_belong(self) -> None:
+        if self._below:
+            raise ChainBroken(self._first_below, self._put_in())
+
+    def _put_in(self) -> str:
+        which = "it was" if self._below == 1 else f"it and {self._below - 1} more below entry 1 were"
+        return f"{which} put in, as no entry has a number below 1."
 
     def _broken_link(self, seq: int, body: bytes, before: bytes, mac: bytes) -> ChainBroken:
         """Say what happened to an entry whose link does not hold."""
@@ -369,7 +390,10 @@ class _Proof:
         for sha256, data in self._store.blobs():
             if hashlib.sha256(data).hexdigest() != sha256:
                 seq = self._store.naming_blob(sha256)
-                raise ChainBroken(seq, f"the raw answer {sha256[:12]}… that belongs to it was altered.")
+                says = f"the raw answer {sha256[:12]}… that belongs to it was altered."
+                if seq is None:
+                    says = f"A raw answer that no entry names, {sha256[:12]}…, was put in or altered."
+                raise ChainBroken(seq, says)
             kept.add(sha256)
         return sum(any(sha256 and sha256 not in kept for sha256 in row) for row in self._store.named_blobs())
 

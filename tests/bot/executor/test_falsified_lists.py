@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 
 from bot.audit_verify import verify_audit_log
 from bot.dispatch.pipeline import Request
-from bot.errors import ChangesStopped, HvopsError, LedgerError
+from bot.errors import ChangesStopped, HvopsError, LedgerError, TicketError
 from bot.executor.ticket_run import NOT_PROVED, STANDS_STILL
 from bot.ledger import Ledger, Reader
 from bot.ledger.entries import STOP_REQUEST
@@ -434,6 +434,54 @@ async def test_no_decision_is_taken_on_a_lie(bench, world, index_only):
     with pytest.raises(HvopsError, match=r"Run hvops audit verify\."):
         await bench.proposals.undo(Request(OPERATOR, "undo T-1", "button", "C0OPS"), "T-1")
     assert {one.kind for one in bench.ledger.entries(limit=100) if one.seq > length} <= {"refused"}
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        "UPDATE ticket SET state = 'ended', ending = 'done' WHERE id = 'T-1'",
+        "DELETE FROM ticket WHERE id = 'T-1'",
+        "INSERT INTO lock VALUES ('node:hv03', 0, 'T-9')",
+    ],
+)
+async def test_nobody_approves_or_ends_what_a_table_shows_otherwise(bench, lie):
+    """Those who press hear why not, before a run is to follow."""
+    ticket = (await bench.propose()).ticket
+    tamper(bench.ledger, lie)
+    for decide in (
+        lambda: bench.decisions.approve(bench.press(APPROVER, ticket)),
+        lambda: bench.decisions.reject(bench.press(APPROVER, ticket), "no"),
+        lambda: bench.decisions.withdraw(bench.press(OPERATOR, ticket)),
+    ):
+        with pytest.raises(LedgerError, match=r"table .*Run hvops audit verify\."):
+            decide()
+    assert bench.kinds(ticket) == ["proposed"]
+    bench.ledger.rebuild()
+    bench.decisions.approve(bench.press(APPROVER, ticket))
+    assert bench.kinds(ticket) == ["proposed", "approved"]
+
+
+@pytest.mark.parametrize(("index", "condition"), [("one_end", "AND ticket = 'x'"), ("entry_id", "WHERE seq > 2")])
+async def test_rows_that_an_index_hides_decide_nothing_and_the_proof_finds_them(bench, world, capsys, index, condition):
+    """The rules refuse a second end before the index would; the running bot looks into no index for this."""
+    ticket = await bench.approved()
+    await bench.runs()
+    honest = EVERYTHING[index]
+    define(bench.ledger, index, f"{honest} {condition}")
+    tamper(bench.ledger, f"REINDEX {index}")
+    define(bench.ledger, index, honest)
+    for again in (
+        lambda: bench.decisions.withdraw(bench.press(OPERATOR, ticket)),
+        lambda: bench.ledger.append("bot", entry_data("done"), ticket),
+    ):
+        with pytest.raises(TicketError):
+            again()
+    done = list(world.order)
+    await bench.runs(2)
+    assert world.order == done
+    code, says = verified(bench.ledger, capsys)
+    assert code == 1
+    assert f"missing from index {index}" in " ".join(says.split())
 
 
 async def test_a_lie_in_the_middle_of_a_run_ends_it_before_the_next_act(bench, world):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -15,6 +16,7 @@ from bot.ledger.envelope import EntryDraft, encode, entry_mac
 from bot.ledger.filters import OUTCOMES
 from bot.ledger.key import read_key
 from bot.ledger.places import open_store
+from bot.ledger.schema import TRIGGERS
 
 
 @pytest.fixture
@@ -299,6 +301,98 @@ def test_altered_definitions_stop_all_that_decides(told, place):
     proof = told.verify()
     assert not proof.holds
     assert "was removed" in proof.says
+
+
+def put_in(place, *numbers):
+    """Rows that no key made, past the trigger that would refuse them, which stands there again afterwards."""
+    store = open_store(place)
+    is_file = type(store).__name__ == "SqliteStore"
+    with store.transaction():
+        store.write("DROP TRIGGER entry_follows" if is_file else "ALTER TABLE entry DISABLE TRIGGER entry_follows")
+        for number in numbers:
+            draft = EntryDraft("T0/U2", entry_data("go", {"name": "nobody"}))
+            body = encode(number, "2026-03-02T14:00:00.000Z", draft, draft.data.fields, None).decode()
+            store.write_many(
+                "INSERT INTO entry (seq, body, previous, mac) VALUES (?, ?, ?, ?)",
+                [(number, body, os.urandom(32), os.urandom(32))],
+            )
+        store.write(TRIGGERS["entry_follows"].strip() if is_file else "ALTER TABLE entry ENABLE TRIGGER entry_follows")
+    store.close()
+
+
+@pytest.mark.parametrize("numbers", [(0,), (-5,), (-(2**63), -1, 0)])
+def test_nothing_is_decided_beside_rows_below_the_first_entry(told, opened, place, numbers):
+    """No walk from the first entry on meets them, and lists show them."""
+    length = told.head().seq
+    put_in(place, *numbers)
+    first = min(numbers)
+    for ledger in (told, opened()):
+        found = ledger.check_recent()
+        assert (found.holds, found.broken_at) == (False, first)
+        assert "was put in" in found.says
+        for look in (ledger.is_stopped, ledger.prove, lambda one=ledger: one.verify_since(1)):
+            with pytest.raises(LedgerError, match=f"entry {first} does not hold: it was put in"):
+                look()
+        with pytest.raises(LedgerError, match=f"entry {first} does not hold"):
+            ledger.append("T0/U3", entry_data("rejected", {"by": "T0/U3"}), "T-3")
+    assert told.append("T0/U3", entry_data("stop", {"reason": "what is this?"})).seq == length + 1
+    proof = told.verify()
+    assert (proof.holds, proof.broken_at, proof.entries) == (False, first, length + 1)
+    assert "put in, as no entry has a number below 1" in proof.says
+    assert "deleted" not in proof.says
+
+
+LIES = {
+    "a ticket is shown as decided": "UPDATE ticket SET state = 'approved' WHERE id = 'T-3'",
+    "a ticket is shown as ended": "UPDATE ticket SET state = 'ended', ending = 'done' WHERE id = 'T-3'",
+    "an ended ticket is shown as open": "UPDATE ticket SET state = 'running', ending = '' WHERE id = 'T-2'",
+    "a ticket is not shown": "DELETE FROM ticket WHERE id = 'T-3'",
+    "a lock is shown": "INSERT INTO lock (name, rank, ticket) VALUES ('node:hv03', 0, 'T-9')",
+}
+
+
+@pytest.mark.parametrize("lie", LIES.values(), ids=LIES)
+def test_nothing_is_decided_where_a_table_says_something_else_than_the_entries(told, opened, place, clock, lie):
+    length = told.head().seq
+    told.append("T0/U1", entry_data("clicked", {"button": "approve"}), "T-3")
+    store = open_store(place)
+    with store.transaction():
+        store.write(lie)
+    store.close()
+    for ledger in (told, opened()):
+        for data, ticket in (
+            (entry_data("approved", {"by": "T0/U2", "start_by": clock.later(5)}), "T-3"),
+            (entry_data("rejected", {"by": "T0/U3"}), "T-3"),
+            (entry_data("withdrawn"), "T-3"),
+            (entry_data("proposed", {"open_until": clock.later(5)}), None),
+        ):
+            with pytest.raises(LedgerError, match=r"table .*Run hvops audit verify\."):
+                ledger.append("T0/U2", data, ticket)
+        with pytest.raises(LedgerError, match="table"):
+            ledger.verify_since(1)
+        assert not ledger.check_recent().holds
+    assert told.head().seq == length + 1
+    assert told.append("T0/U2", entry_data("clicked", {"button": "approve"}), "T-3").seq == length + 2
+    told.rebuild()
+    assert told.append("T0/U2", entry_data("rejected", {"by": "T0/U2"}), "T-3").kind == "rejected"
+
+
+def test_what_a_step_came_to_is_written_whatever_a_table_says(told, place, clock):
+    """It has happened: without it, whoever goes on would not know."""
+    told.append("T0/U2", entry_data("go"))
+    told.append("T0/U2", entry_data("approved", {"by": "T0/U2", "start_by": clock.later(5)}), "T-3")
+    told.append("bot", entry_data("started", {"attempt": 1, "locks": ["host:hv03"]}), "T-3")
+    told.append("bot", entry_data("intent", {"step": "drain", "round": 1, "attempt": 1}), "T-3")
+    store = open_store(place)
+    with store.transaction():
+        store.write("DELETE FROM lock")
+    store.close()
+    done = {"step": "drain", "round": 1, "attempt": 1, "result": "done"}
+    assert told.append("bot", entry_data("outcome", done), "T-3").kind == "outcome"
+    with pytest.raises(LedgerError, match="the lock table and the entries disagree about host:hv03"):
+        told.append("bot", entry_data("done"), "T-3")
+    with pytest.raises(LedgerError, match="the lock table and the entries disagree about host:hv03"):
+        told.append("bot", entry_data("intent", {"step": "fill", "round": 1, "attempt": 1}), "T-3")
 
 
 def test_a_reader_needs_no_key_and_changes_nothing(told, place):

@@ -126,6 +126,33 @@ def test_an_entry_put_in_without_the_key_is_found(book):
     assert (verdict.holds, verdict.broken_at) == (False, 15)
 
 
+def test_a_row_put_in_behind_the_end_is_no_proof_of_a_deletion(book):
+    body = '{"actor":"U1","at":"2026-03-02T14:00:00.000Z","data":{},"id":"x","kind":"asked","seq":99,"ticket":null}'
+    tamper(book, f"INSERT INTO entry (seq, body, previous, mac) VALUES (99, '{body}', randomblob(32), randomblob(32))")
+    verdict = proved(book)
+    assert (verdict.holds, verdict.broken_at, verdict.entries) == (False, 15, 14)
+    assert "entries 15 to 98 are missing, and entry 99, the next one there, does not match its mac" in verdict.says
+
+
+def test_rows_below_the_first_entry_are_named_beside_what_else_is_broken(book):
+    body = '{"actor":"U1","at":"2026-03-02T14:00:00.000Z","data":{},"id":"x","kind":"asked","seq":-3,"ticket":null}'
+    tamper(
+        book,
+        f"INSERT INTO entry (seq, body, previous, mac) VALUES (-3, '{body}', randomblob(32), randomblob(32))",
+        "DELETE FROM entry WHERE seq = 5",
+    )
+    verdict = proved(book)
+    assert (verdict.broken_at, verdict.entries) == (5, 4)
+    assert verdict.notes == ("Entry -3: it was put in, as no entry has a number below 1.",)
+
+
+def test_a_raw_answer_put_in_is_told_from_an_altered_one(book):
+    tamper(book, "INSERT INTO blob VALUES ('00ff', x'00')")
+    verdict = proved(book)
+    assert (verdict.holds, verdict.broken_at) == (False, None)
+    assert "A raw answer that no entry names, 00ff…, was put in or altered." in verdict.says
+
+
 def test_a_fork_written_with_the_key_is_found(book):
     """Two writers that both followed entry 4: what stands as entry 6 follows a 5 that is no longer there."""
     key = read_key(book / "ledger.key")
