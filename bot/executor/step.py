@@ -48,13 +48,21 @@ async def do_step(run: Run, at: StepInstance) -> StepResult:
             if result is not None:
                 return result
     except Preempted:
-        return StepResult(StepStatus.GAVE_WAY, f"waiting: {at.step.description}")
+        return await _give_way(run, at)
     except Cancelled:  # it has not happened, and is not begun again
         return await _abandon(run, at)
     except (KnownElsewhere, NotAllowedNow) as why:  # nothing was sent
         return StepResult(StepStatus.UNKNOWN, f"not started: {at.step.description}: {why}")
     except (OutOfTime, Expired):  # a step in flight is asked about; one that is not, begins no more
         return await _out_of_time(run, at)
+
+
+async def _give_way(run: Run, at: StepInstance) -> StepResult:
+    """Leave a wait to whoever needs its locks. What was confirmed until then counts no more, and its person is told."""
+    await asyncio.to_thread(run.refresh)
+    again = "; it was confirmed already: check it and press Done again once it resumes"
+    said = again if run.story.confirmations.get(at.key) else ""
+    return StepResult(StepStatus.GAVE_WAY, f"waiting: {at.step.description}{said}")
 
 
 async def _abandon(run: Run, at: StepInstance) -> StepResult:

@@ -74,8 +74,8 @@ class UserAction:
         via: "button", "modal" or "terminal".
         place: the channel, or the host of the terminal.
         click: the number of the `clicked` entry, or None.
-        shown: what its button was about: the number of the step that a person does, or the attempt that is
-            interrupted. None where nothing was shown.
+        shown: what its button was about: the step that a person does, by the number that it has until it is interrupted
+            (`RunHistory.shown_as`), or the attempt that is interrupted. None where nothing was shown.
     """
 
     person: Person
@@ -237,7 +237,9 @@ class ApprovalService:
         if waiting is None or not isinstance(waiting.step.act, ManualStep):
             raise MovedOn(f"{press.ticket} is not waiting for a manual step now.")
         _allow(press.person, Role[waiting.step.act.role.upper()], proposal)
-        _must_be_shown(press, waiting.number, f"it waits for step {waiting.number} now, {waiting.step.description}")
+        anew = "it gave way or was interrupted, and " if story.interruptions[waiting.key] else ""
+        now = f"{anew}it waits for step {waiting.number} now, {waiting.step.description}"
+        _must_be_shown(press, story.shown_as(waiting), now)
         return waiting
 
     def resume(self, press: UserAction, hindered: str = "") -> Entry:

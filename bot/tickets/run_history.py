@@ -12,7 +12,7 @@ from bot.api.command import StepTimes
 from bot.api.plan import Group, Plan, Step
 from bot.api.rows import Rows
 from bot.ledger import Entry
-from bot.ledger.entries import HeldBefore, Intent, Outcome, StepConfirmed
+from bot.ledger.entries import HeldBefore, Intent, Interrupted, Outcome, StepConfirmed
 from bot.ledger.ticket_state import MAY_NAME_A_TICKET
 from bot.transport.bounds import weigh
 
@@ -20,6 +20,7 @@ Key = tuple[str, int]  # step and round
 
 DONE, FAILED, ABANDONED = "done", "failed", "abandoned"  # what an outcome can say
 NOT_SENT: Final = "not sent"  # likewise; such a step has not begun
+_ANEW = 1_000_000  # more steps than a plan has: what *Done* carries is another number after each interruption
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +72,11 @@ class RunHistory:
         round_images: the same of the newest round that it was begun in.
         weight: bytes that all rows take which were noted before and after its acts, those of earlier rounds too.
         ended: when the outcome of each step was written.
-        confirmations: how often a person has said that a step by hand is done.
+        confirmations: how often a person has said that a step by hand is done, since it waits without an interruption: what
+            was said before is not so any more where others had the locks, or a person decided, in between.
         confirmed_by: the name of who said so last.
         confirmer: the same person's id.
+        interruptions: how often each step was interrupted while it waited.
         began: when each step was begun for the first time.
     """
 
@@ -86,6 +89,7 @@ class RunHistory:
     confirmations: dict[Key, int] = field(default_factory=dict)
     confirmed_by: dict[Key, str] = field(default_factory=dict)
     confirmer: dict[Key, str] = field(default_factory=dict)
+    interruptions: Counter[Key] = field(default_factory=Counter)
     sent_before: set[Key] = field(default_factory=set)
     unsettled: set[Key] = field(default_factory=set)
     began: dict[Key, datetime] = field(default_factory=dict)
@@ -116,6 +120,10 @@ class RunHistory:
             (key,) = self.unsettled
             return key if key in self.intents else None
         return next((key for key in self.intents if key in self.unsettled), None) if self.unsettled else None
+
+    def shown_as(self, at: StepInstance) -> int:
+        """What *Done* carries for a step: a number that it has until it is interrupted, and no other step ever has."""
+        return at.number + _ANEW * self.interruptions[at.key]
 
     def is_untouched(self, key: Key) -> bool:
         """Whether its outcome says that nothing of it has happened: there is nothing to take back."""
@@ -174,6 +182,9 @@ class StoryReader:
             story.confirmations[key] = story.confirmations.get(key, 0) + 1
             story.confirmed_by[key] = entry.name or entry.actor
             story.confirmer[key] = entry.actor
+        elif isinstance(told, Interrupted):
+            for key in story.unsettled:
+                _unheard(story, key, told)
 
 
 def story_of(entries: Iterable[Entry]) -> RunHistory:
@@ -212,6 +223,19 @@ def _begin(story: RunHistory, key: Key, at: str, told: Intent, times: int) -> No
         story.images.setdefault(key[0], before)
         story.round_images.setdefault(key, before)
         _forget(story, (key[0], key[1] - 1))
+
+
+def _unheard(story: RunHistory, key: Key, told: Interrupted) -> None:
+    """Let go of who said that a step is done: it is said again, of how things are once the wait goes on.
+
+    Where others had the locks, what its checks told before it is no proof any more that it was its person who did it.
+    """
+    story.interruptions[key] += 1
+    story.confirmations.pop(key, None)
+    story.confirmed_by.pop(key, None)
+    story.confirmer.pop(key, None)
+    if told.yields_locks and key in story.intents and story.intents[key].held_before == "no":
+        story.intents[key] = replace(story.intents[key], held_before="not known")
 
 
 def _forget(story: RunHistory, key: Key) -> None:

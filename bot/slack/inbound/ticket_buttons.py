@@ -339,7 +339,7 @@ class TicketClicks:
         if not isinstance(place.step.act, ReadBack):
             await self._say(click, errors.expired_button())
             return
-        await self._open(click, read_back_view(click.token, place))
+        await self._open(click, read_back_view(click.token, place, click.index))
 
     async def _open(self, click: Click, view: View) -> None:
         """Open a window for this person and this ticket: what is sent off by anybody else, or from another, is not ours."""

@@ -21,8 +21,8 @@ _HINTS = {
 }
 
 
-def read_back_view(ticket: str, place: StepInstance) -> View:
-    """The window for *Done…*."""
+def read_back_view(ticket: str, place: StepInstance, shown: int) -> View:
+    """The window for *Done…*, which carries what that button was shown for."""
     act = place.step.act
     assert isinstance(act, ReadBack)
     says = (
@@ -31,7 +31,7 @@ def read_back_view(ticket: str, place: StepInstance) -> View:
     )
     return {
         "type": "modal",
-        "callback_id": f"{CALLBACK}:{READ_BACK}:{place.number}",
+        "callback_id": f"{CALLBACK}:{READ_BACK}:{shown}",
         "private_metadata": ticket,
         "title": _plain(f"Confirm {ticket}"[: limits.VIEW_TITLE]),
         "submit": _plain("Confirm Step"),

@@ -44,7 +44,7 @@ def running_message(card: TicketView) -> Message:
         *actions(
             running_buttons(
                 ticket=card.id,
-                by_hand=hand.number if hand else None,
+                by_hand=card.story.shown_as(hand) if hand else None,
                 is_typed=hand is not None and isinstance(hand.step.act, ReadBack),
                 asked_to_stop=card.ticket.cancel_asked,
             )

@@ -2,7 +2,8 @@
 
 Those that do something also carry a seal, which only hvops makes, for one plan in one channel: a number can be guessed.
 
-*Done* and *Go On…* also name the step, or the attempt, that they were shown for: the next one is another decision.
+*Done* and *Go On…* also name the step, or the attempt, that they were shown for: the next one is another decision, and so
+is the same step once it was interrupted.
 """
 
 from __future__ import annotations
@@ -106,7 +107,7 @@ def running_buttons(*, ticket: str, by_hand: int | None, asked_to_stop: bool, is
 
     Args:
         ticket: its number.
-        by_hand: the number of the step that a person does, if one does.
+        by_hand: what *Done* carries for the step that a person does, if one does.
         asked_to_stop: whether somebody asked it to stop already.
         is_typed: the person types what they read off a machine.
     """

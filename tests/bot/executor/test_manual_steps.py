@@ -1,0 +1,172 @@
+"""A Done counts for what its person saw: this step, while nobody else had what the ticket needs."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from dataclasses import replace
+
+import pytest
+from scripted_world import APPROVER, BOTH, OPERATOR, Group, Plan, by_hand, step
+
+from bot.api.actions import ReadBack, TypedField
+from bot.errors import MovedOn, RolesUnknown
+from bot.ledger.entries import Interrupted
+from bot.slack.render.ticket import ticket_message
+from bot.slack.tickets.message_table import read_card
+
+TYPED = ReadBack("See that it is off", "operator", (TypedField("Its state", "text", "POWERED OFF"),))
+# What is asked of a person: what a machine can be asked about and says at once, what only they can see, what they type.
+HANDS = {
+    "checked": by_hand("hv03"),
+    "seen": replace(by_hand("hv03"), done=()),
+    "typed": replace(by_hand("hv03"), act=TYPED, done=()),
+}
+
+
+def shared(*steps):
+    """A plan of one group that needs what the other ticket needs."""
+    return Plan("why", "none", "none", ("vmm",), (), (Group("all", steps),))
+
+
+async def until(bench, ticket, holds):
+    """Sweep until that is so of a ticket."""
+    while not holds():
+        assert bench.ledger.ticket(ticket).state != "ended", bench.last(ticket)
+        await bench.runner.tick()
+        await asyncio.sleep(0.001)
+
+
+async def waits_by_hand(bench, world, hand):
+    """A ticket that waits for its person, and then sends an act; and what another one does that needs the same."""
+    world.hosts["hv03"]["seen"] = "yes"
+    bench.plans["reset"] = lambda on, _facts: shared(hand, step("after", on, after="1"))
+    bench.plans["tweak"] = lambda on, _facts: shared(step("other", on, seen="started again"))
+    ticket = await bench.approved()
+    await until(bench, ticket, lambda: bench.ledger.ticket(ticket).intent is not None)
+    return ticket
+
+
+async def other_ticket_ends(bench, waiting):
+    """Another ticket needs the same, gets it, and ends; the one that gave way goes on, once it is known who may what."""
+    other = await bench.approved("/tweak hv03", BOTH, BOTH)
+    await until(bench, waiting, lambda: bench.kinds(other)[-1] == "done")
+    bench.now_are.clear()
+    bench.clock.forward(minutes=2)
+    await until(bench, waiting, lambda: "resumed" in bench.kinds(waiting))
+
+
+def done(bench, ticket, hand, shown=None):
+    said = ("POWERED OFF",) if hand.act is TYPED else ()
+    return bench.decisions.confirm_manual_step(replace(bench.press(OPERATOR, ticket), shown=shown), said)
+
+
+def shown_on_card(bench, ticket):
+    """What the Done of the card stands for."""
+    card = json.dumps(ticket_message(read_card(bench.ledger, ticket)).blocks)
+    (shown,) = re.findall(r'"hvops:t-(?:hand|read-back):(\d+)"', card)
+    return int(shown)
+
+
+async def looked_again(bench, ticket):
+    """Wait until the run that goes on has looked for a Done a few times."""
+    seen = len(bench.told)
+    sleeps, sleep = [], bench.parts.sleep
+
+    async def counted(seconds):
+        sleeps.append(seconds)
+        await sleep(seconds)
+
+    object.__setattr__(bench.parts, "sleep", counted)
+    await until(bench, ticket, lambda: len(sleeps) > 3)
+    return [one.says for one in bench.told[seen:] if one.ticket == ticket]
+
+
+@pytest.mark.parametrize("hand", HANDS.values(), ids=HANDS)
+@pytest.mark.parametrize("when", ["nobody says who pressed", "as it gives way"])
+async def test_a_done_from_before_another_ticket_had_the_locks_counts_no_more(bench, world, monkeypatch, hand, when):
+    ticket = await waits_by_hand(bench, world, hand)
+    if when == "as it gives way":
+        append_together = bench.ledger.append_together
+
+        def after_a_press(*drafts):
+            if drafts[0].kind == "interrupted":
+                done(bench, ticket, hand)
+            return append_together(*drafts)
+
+        monkeypatch.setattr(bench.ledger, "append_together", after_a_press)
+    else:
+        bench.now_are[OPERATOR.id] = RolesUnknown("Slack does not answer")
+        done(bench, ticket, hand)
+    await other_ticket_ends(bench, ticket)
+    world.hosts["hv03"]["seen"] = "yes"
+    await looked_again(bench, ticket)
+    (gave_way,) = bench.ledger.entries(ticket=ticket, kind="interrupted")
+    assert when == "as it gives way" or "press Done again once it resumes" in gave_way.reason
+    assert (bench.ledger.ticket(ticket).intent or ("",))[0] == "look"
+    assert ("hv03", "set", "1") not in world.order
+    done(bench, ticket, hand)
+    await bench.runs(2)
+    assert bench.last(ticket).kind == "done"
+    assert bench.kinds(ticket).count("step-confirmed") == 2
+    outcome = next(one for one in bench.ledger.entries(ticket=ticket, kind="outcome", newest_first=False))
+    assert outcome.data.basis == "statement"
+
+
+@pytest.mark.parametrize("hand", HANDS.values(), ids=HANDS)
+async def test_a_button_from_before_another_ticket_had_the_locks_confirms_nothing(bench, world, hand):
+    """Its person did it before, and somebody else has changed it since: the card asks anew."""
+    ticket = await waits_by_hand(bench, world, hand)
+    old = shown_on_card(bench, ticket)
+    await other_ticket_ends(bench, ticket)
+    with pytest.raises(MovedOn, match=r"moved on.*it gave way or was interrupted, and it waits for step 1 now"):
+        done(bench, ticket, hand, old)
+    if hand.act is TYPED:
+        with pytest.raises(MovedOn):
+            bench.decisions.must_read_back(replace(bench.press(OPERATOR, ticket), shown=old))
+    world.hosts["hv03"]["seen"] = "yes"
+    done(bench, ticket, hand, shown_on_card(bench, ticket))
+    await bench.runs(2)
+    assert bench.last(ticket).kind == "done"
+
+
+async def test_what_another_ticket_may_have_changed_is_not_taken_for_what_a_person_did(bench, world):
+    """The check was not met before the step; by now the other ticket may have done that."""
+    hand = HANDS["checked"]
+    world.hosts["hv03"]["seen"] = "no"
+    bench.plans["reset"] = lambda on, _facts: shared(hand)
+    bench.plans["tweak"] = lambda on, _facts: shared(step("other", on, seen="yes"))
+    ticket = await bench.approved()
+    await until(bench, ticket, lambda: bench.ledger.ticket(ticket).intent is not None)
+    await other_ticket_ends(bench, ticket)
+    done(bench, ticket, hand)
+    await bench.runs(2)
+    assert bench.last(ticket).kind == "done"
+    (outcome,) = bench.ledger.entries(ticket=ticket, kind="outcome")
+    assert outcome.data.basis == "statement"
+
+
+async def test_a_done_counts_for_the_interruption_that_a_person_ended_and_for_none_before(bench, world):
+    hand = HANDS["seen"]
+    ticket = await waits_by_hand(bench, world, hand)
+    done(bench, ticket, hand)
+    await bench.dies()
+    bench.ledger.append("bot", Interrupted(step="look", reason="a reason"), ticket)
+    bench.decisions.resume(bench.press(APPROVER, ticket))
+    await looked_again(bench, ticket)
+    assert (bench.ledger.ticket(ticket).intent or ("",))[0] == "look"
+
+
+@pytest.mark.parametrize("hand", HANDS.values(), ids=HANDS)
+async def test_a_done_counts_after_a_crash_of_the_bot_which_gives_no_lock_away(bench, world, hand):
+    ticket = await waits_by_hand(bench, world, hand)
+    bench.now_are[OPERATOR.id] = RolesUnknown("Slack does not answer")
+    shown = shown_on_card(bench, ticket)
+    done(bench, ticket, hand, shown)
+    await bench.dies()
+    bench.now_are.clear()
+    assert shown_on_card(bench, ticket) == shown
+    await bench.runs(2)
+    assert bench.last(ticket).kind == "done"
+    assert bench.kinds(ticket).count("step-confirmed") == 1
