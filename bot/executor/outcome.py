@@ -35,7 +35,7 @@ from bot.redaction import mask_all
 from bot.serialization import evidence_to_bytes
 from bot.tickets.conditions import same_rows
 from bot.tickets.readings import MOST_READINGS
-from bot.tickets.run_history import BegunStep, StepInstance
+from bot.tickets.run_history import NOT_SENT, BegunStep, StepInstance
 
 MOST_TIMES = 3  # how often the bot itself begins one and the same step
 _SHOWN = 2_000  # characters of a reply that an entry repeats; the rest is in the evidence
@@ -164,7 +164,10 @@ def _verdict(at: StepInstance, seen: CheckResult) -> StepStatus:
 
 
 async def _settle_by_hand(run: Run, at: StepInstance, intent: BegunStep) -> StepResult:
-    """Wait for a person, look, and say so where it is not done yet."""
+    """Wait for a person, look, and say so where it is not done yet.
+
+    As long as nothing has been changed, a freeze that begins ends the wait: nobody is asked to begin inside it.
+    """
     heard, ends = 0, intent.at + timedelta(seconds=at.step.deadline)
     says = "waiting for a manual step"
     while True:
@@ -182,6 +185,10 @@ async def _settle_by_hand(run: Run, at: StepInstance, intent: BegunStep) -> Step
             if seen.is_ is CheckState.MET:
                 return await _conclude(run, at, StepResult(StepStatus.DONE, seen.says), SendResult("accepted"), seen)
             says = f"not done yet: {seen.says}"
+        if not said.unknown and (freeze := run.why_it_does_not_begin(at)):
+            outcome = Outcome(result=NOT_SENT, message=f"no one confirmed it before the {freeze}", **run.place_of(at))
+            await run.write(outcome)
+            return StepResult(StepStatus.HELD_BACK, freeze)
         if run.parts.clock() >= ends:
             result = StepResult(StepStatus.FAILED, f"no one did it in time ({says})")
             return await _conclude(run, at, result, SendResult("accepted"), CheckResult(CheckState.UNMET, says, ()))

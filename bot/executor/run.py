@@ -14,7 +14,7 @@ from bot.formatting import format_time
 from bot.ledger import Entry
 from bot.ledger.entries import Approved, Intent, Outcome, Resumed, Transition
 from bot.tickets.proposal import Proposal, answers_until
-from bot.tickets.run_history import Key, RunHistory, StepInstance, StoryReader, positions, story_of
+from bot.tickets.run_history import DONE, Key, RunHistory, StepInstance, StoryReader, positions, story_of
 
 
 class Cancelled(Exception):
@@ -250,10 +250,25 @@ class Run:
         return self.parts.may_start_now(self.proposal, self.parts.now()) if at.group.is_counted else ""
 
     def why_it_does_not_begin(self, at: StepInstance) -> str:
-        """The freeze in which the first act of all does not go out; "" where it may, or another one went out before."""
-        if self.story.sent_before or self.story.intents.keys() - {at.key} or self.is_taking_back:
+        """The freeze in which the first act of all does not go out; "" where it may, or something was changed before."""
+        if self._has_changed_before(at) or not self.heeds_cancel:
             return ""
         return self.parts.may_begin_now(self.proposal, self.answered, self.parts.now())
+
+    def _has_changed_before(self, at: StepInstance) -> bool:
+        """Whether another act may have been sent, or a person has changed something by hand; a wait changes nothing.
+
+        Where a person was asked, what counts is that they said so and that it was accepted.
+        """
+        story = self.story
+        return bool(story.sent_before) or any(
+            self._changes(self._by_key.get(key)) for key in story.intents if key != at.key
+        )
+
+    def _changes(self, begun: StepInstance | None) -> bool:
+        if begun is None:  # no step of the plan: it takes one back
+            return True
+        return self.story.result(begun.key) == DONE if begun.step.is_by_hand else begun.step.act is not None
 
     async def wait_while_stopped(self) -> bool:
         """Nothing begins while /hvops stop is in force. Whether it had to wait. Raises Cancelled, Preempted, OutOfTime."""

@@ -95,6 +95,8 @@ async def _begin_and_settle(run: Run, at: StepInstance) -> StepResult | None:
             return StepResult(StepStatus.CANCELLED, f"before: {at.step.description}")
         if not_ready is not None:
             return not_ready
+        if at.step.is_by_hand and run.why_it_does_not_begin(at):
+            return StepResult(StepStatus.HELD_BACK, f"before: {at.step.description}")
         (before, why), held = await asyncio.gather(_image(run, at), held_before(run, at.step))
         if at.step.before is not None and before is None:
             return StepResult(StepStatus.FAILED, f"not started: the state before it is not known: {why}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -244,6 +245,7 @@ async def _may_begin(run: Run, at: StepInstance, *, again: bool = False) -> bool
     if not begins and not (at.group.is_counted and at.step.act is not None):
         return True
     replans = at.begins_group or (again and (at.group.revalidate_before or not run.story.intents))
+    replans = replans or (begins and bool(_why_frozen(run, at)))
     try:
         if replans:
             await asyncio.to_thread(run.raise_if_cancelled)
@@ -275,13 +277,31 @@ async def _agrees_outside(run: Run, at: StepInstance) -> bool:
 
 
 async def _is_void(run: Run, at: StepInstance) -> bool:
-    """Before a group the plan is made afresh: the whole of it as long as nothing has been done."""
+    """Before a group the plan is made afresh: the whole of it as long as nothing has been done.
+
+    Behind a step that only waited a freeze is no gate of the rest, and keeps it from beginning all the same.
+    """
     change = await revalidate(run, at if run.story.intents else None)
     if isinstance(change, NotDue):  # it has begun, so it had passed before
         change = PlanDrift(change.why)
+    if change is None and (freeze := _why_frozen(run, at)):
+        change = PlanDrift(f"it had changed nothing yet when a freeze began: {freeze}")
     if change is not None:
-        await void_ticket(run, change)
+        await void_ticket(run, replace(change, why=f"{change.why}{await _begun_by_hand(run, at)}"))
     return change is not None
+
+
+def _why_frozen(run: Run, at: StepInstance) -> str:
+    """The freeze that began before anything was changed; "" where there is none. Repeated moves wait for its end instead."""
+    return "" if at.group.is_counted else run.why_it_does_not_begin(at)
+
+
+async def _begun_by_hand(run: Run, at: StepInstance) -> str:
+    """That somebody may have begun a step by hand that was asked for and is asked for no more."""
+    ticket = await asyncio.to_thread(run.parts.ledger.ticket, run.ticket)
+    was_asked = at.step.is_by_hand and ticket is not None and any(begun[:2] == at.key for begun in ticket.intents)
+    what = f"someone may have begun step {at.number} by hand, {at.step.description}"
+    return f"; {what}: if so, undo it by hand" if was_asked else ""
 
 
 async def _do(run: Run, at: StepInstance) -> bool:

@@ -167,6 +167,7 @@ class StoryReader:
             self._times[key] -= 1
             story.intents.pop(key, None)
             story.unsettled.discard(key)
+            _unheard(story, key)
             if self._times[key] > 0:
                 story.sent_before.add(key)
             else:
@@ -184,7 +185,9 @@ class StoryReader:
             story.confirmer[key] = entry.actor
         elif isinstance(told, Interrupted):
             for key in story.unsettled:
-                _unheard(story, key, told)
+                _unheard(story, key)
+                if told.yields_locks:
+                    _prove_no_more(story, key)
 
 
 def story_of(entries: Iterable[Entry]) -> RunHistory:
@@ -225,16 +228,17 @@ def _begin(story: RunHistory, key: Key, at: str, told: Intent, times: int) -> No
         _forget(story, (key[0], key[1] - 1))
 
 
-def _unheard(story: RunHistory, key: Key, told: Interrupted) -> None:
-    """Let go of who said that a step is done: it is said again, of how things are once the wait goes on.
-
-    Where others had the locks, what its checks told before it is no proof any more that it was its person who did it.
-    """
+def _unheard(story: RunHistory, key: Key) -> None:
+    """Let go of who said that a step is done: it is said again, of how things are once the wait goes on."""
     story.interruptions[key] += 1
     story.confirmations.pop(key, None)
     story.confirmed_by.pop(key, None)
     story.confirmer.pop(key, None)
-    if told.yields_locks and key in story.intents and story.intents[key].held_before == "no":
+
+
+def _prove_no_more(story: RunHistory, key: Key) -> None:
+    """Others had the locks: what its checks told before it does not prove any more that it was its person who did it."""
+    if key in story.intents and story.intents[key].held_before == "no":
         story.intents[key] = replace(story.intents[key], held_before="not known")
 
 

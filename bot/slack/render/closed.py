@@ -125,7 +125,9 @@ def _left(card: TicketView) -> Iterator[str]:
     if card.ticket.end == "done":
         return
     if not card.story.has_begun:
-        yield "Nothing was done."
+        asked = [card.by_key.get(key) for key in card.first_intents]
+        by_hand = any(place is not None and place.step.is_by_hand for place in asked)
+        yield "hvops did nothing." if by_hand else "Nothing was done."
         return
     if end is not None and isinstance(end.data, Failed) and end.data.rolled_back:
         yield "hvops undid the steps of this group."

@@ -35,7 +35,7 @@ from bot.slack.render.ticket_view_model import (
 )
 from bot.tickets.answers import statement
 from bot.tickets.conditions import comparable, matches
-from bot.tickets.run_history import DONE, Key, StepInstance, result_in_words
+from bot.tickets.run_history import DONE, NOT_SENT, Key, StepInstance, result_in_words
 
 _INLINE = 6_000  # characters of a plan or a difference that still go into the thread itself
 _SPOKEN = 9_000  # characters of an approver's answers
@@ -161,6 +161,8 @@ def _outcome(card: TicketView, entry: Entry) -> str:
     words = result_in_words(outcome)
     result = words if outcome.result == DONE else words.upper()
     place = card.by_key.get(key)
+    if place is not None and place.step.is_by_hand and outcome.result == NOT_SENT:
+        result = "NOT CONFIRMED"
     if place is not None and outcome.result == DONE and place.round > 1:
         return ""  # of many rounds the first stands for all that go well; the message of the ticket counts them
     begun, before = _intent(card, key)

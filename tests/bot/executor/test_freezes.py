@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from scripted_world import APPROVER, BOTH, OPERATOR, POLICY, is_now, person, set_to, simple, step
+from scripted_world import (
+    APPROVER,
+    BOTH,
+    OPERATOR,
+    POLICY,
+    Group,
+    Plan,
+    Step,
+    by_hand,
+    is_now,
+    person,
+    set_to,
+    simple,
+    step,
+)
 
 from bot.api.command import Role
 from bot.api.windows import Window, WindowKind
 from bot.dispatch.pipeline import Request
-from bot.errors import PermissionDenied, Unanswered
+from bot.errors import PermissionDenied, RolesUnknown, TicketError, Unanswered
+from bot.slack.render.ticket import ticket_message
+from bot.slack.render.ticket_thread import entry_message
+from bot.slack.tickets.message_table import read_card
 from bot.tickets.freezes import why_not_begun, why_repeated_moves_wait
 from bot.tickets.planner import Planner
 
@@ -226,6 +244,153 @@ async def test_an_overridden_freeze_does_not_hold_the_first_act_and_another_one_
         world.logins[3] = lambda: told(bench, *bench.planner._windows, stretch(bench, -1, 400, "another"))
     assert (bench.last("T-1").kind, bench.last("T-2").kind) == ("done", "voided")
     assert not [act for act in world.order if act[0] == "hv04"]
+
+
+WAIT = Step("wait", "Wait until hv03 is ready", None, (is_now("hv03", 3600, ready="yes"),))
+HAND = by_hand("hv03")  # its check is met as soon as its person has done it
+
+
+def one_group(*steps):
+    return (Group("all", steps),)
+
+
+def a_group_each(*steps):
+    return tuple(Group(one.key, (one,)) for one in steps)
+
+
+async def frozen_later(bench, groups, *, minutes=5):
+    """A ticket that starts now, and a freeze that begins in some minutes."""
+    bench.plans["reset"] = lambda on, _facts: Plan("why", "none", "none", (f"node:{on}",), (), groups)
+    told(bench, stretch(bench, minutes, 300))
+    asks_before_it_sends(bench)
+    return await bench.approved()
+
+
+def meanwhile(bench, does):
+    """Whatever happens while the run waits."""
+    sleep = bench.parts.sleep
+
+    async def sleeps(seconds):
+        await sleep(seconds)
+        does()
+
+    object.__setattr__(bench.parts, "sleep", sleeps)
+
+
+def becomes_ready(bench, world, minutes):
+    ready = bench.clock() + timedelta(minutes=minutes)
+    meanwhile(bench, lambda: bench.clock() >= ready and world.hosts["hv03"].update(ready="yes", seen="yes"))
+
+
+def says_done(bench, ticket, minutes=0):
+    """Its person does it as soon as it is asked for, but not before so many minutes from now, and says so once."""
+    at, said = bench.clock() + timedelta(minutes=minutes), []
+
+    def do():
+        if not said and bench.clock() >= at and (bench.ledger.ticket(ticket).intent or ("",))[0] == "look":
+            said.append(bench.clock())
+            bench.world.hosts["hv03"]["seen"] = "yes"
+            bench.decisions.confirm_manual_step(bench.press(OPERATOR, ticket))
+
+    meanwhile(bench, do)
+    return said
+
+
+@pytest.mark.parametrize("grouped", [one_group, a_group_each])
+async def test_a_wait_is_no_first_act(bench, world, grouped):
+    ticket = await frozen_later(bench, grouped(WAIT, step("act", "hv03", a="1")))
+    becomes_ready(bench, world, 20)
+    await bench.runs(2)
+    assert (world.order, bench.last(ticket).kind) == ([], "voided")
+    assert "freeze “year-end” on prod, until " in bench.last(ticket).reason
+    assert bench.ledger.locks() == {}
+
+
+@pytest.mark.parametrize("grouped", [one_group, a_group_each])
+async def test_a_stop_behind_a_wait_opens_no_way_into_a_freeze(bench, world, grouped):
+    world.hosts["hv03"]["ready"] = "yes"
+    ticket = await frozen_later(bench, grouped(WAIT, step("act", "hv03", a="1")))
+    world.logins[0] = lambda: bench.decisions.stop_changes(OPERATOR, "power work")
+    over = bench.clock() + timedelta(minutes=30)
+    meanwhile(
+        bench, lambda: bench.clock() >= over and bench.ledger.is_stopped() and bench.decisions.allow_changes(BOTH)
+    )
+    await bench.runs(2)
+    assert (world.order, bench.last(ticket).kind) == ([], "voided")
+    assert "freeze “year-end” on prod, until " in bench.last(ticket).reason
+
+
+@pytest.mark.parametrize("grouped", [one_group, a_group_each])
+async def test_behind_a_wait_nobody_is_asked_to_begin_inside_a_freeze(bench, world, grouped):
+    ticket = await frozen_later(bench, grouped(WAIT, HAND))
+    becomes_ready(bench, world, 20)
+    await bench.runs(2)
+    assert bench.last(ticket).kind == "voided"
+    assert [one.data.step for one in bench.ledger.entries(ticket=ticket, kind="intent")] == ["wait"]
+
+
+@pytest.mark.parametrize("grouped", [one_group, a_group_each])
+@pytest.mark.parametrize("away", [False, True])
+async def test_what_nobody_has_confirmed_when_a_freeze_begins_is_void_and_asks_nobody_any_more(
+    bench, world, grouped, away
+):
+    ticket = await frozen_later(bench, grouped(HAND, step("act", "hv03", a="1")))
+    said = says_done(bench, ticket, 60)
+    if away:
+        await bench.runner.tick()
+        while "intent" not in bench.kinds(ticket):
+            await bench.clock.sleep(0)
+        await bench.dies()
+        bench.clock.forward(minutes=20)
+    await bench.runs(2)
+    assert (world.order, said, bench.last(ticket).kind) == ([], [], "voided")
+    assert "freeze “year-end” on prod, until " in bench.last(ticket).reason
+    assert "someone may have begun step 1 by hand, A person looks" in bench.last(ticket).reason
+    with pytest.raises(TicketError):
+        bench.decisions.confirm_manual_step(bench.press(OPERATOR, ticket))
+    card = read_card(bench.ledger, ticket)
+    assert "hvops did nothing." in json.dumps(ticket_message(card).blocks)
+    told_in_thread = [line.text for one in card.entries if (line := entry_message(card, one)) is not None]
+    assert any("Step 1 of 2, A person looks: NOT CONFIRMED" in line for line in told_in_thread)
+    assert bench.ledger.verify().holds
+
+
+@pytest.mark.parametrize("grouped", [one_group, a_group_each])
+@pytest.mark.parametrize("silent", [False, True])
+async def test_what_a_person_has_changed_by_hand_before_a_freeze_is_finished_inside_it(bench, world, grouped, silent):
+    """It is half done; also where Slack says only inside the freeze that who pressed may."""
+    ticket = await frozen_later(bench, grouped(HAND, step("act", "hv03", a="1")))
+    says_done(bench, ticket)
+    begins = bench.clock() + timedelta(minutes=5)
+    if silent:
+        bench.known[OPERATOR.id] = OPERATOR
+        until = begins + timedelta(minutes=10)
+
+        def silence():
+            waits = bench.ledger.ticket(ticket).intent is not None and bench.clock() < until
+            bench.now_are = {OPERATOR.id: RolesUnknown("Slack does not answer")} if waits else {}
+
+        meanwhile(bench, silence)
+    else:
+        world.logins[0] = lambda: bench.clock.forward(minutes=10)
+    await bench.runs(2)
+    assert (world.order, bench.last(ticket).kind) == ([("hv03", "set", "1")], "done")
+    assert bench.clock() > begins
+
+
+async def test_a_done_that_does_not_count_begins_nothing(bench, world):
+    """Its person has lost the role since they pressed, so nobody has begun when the freeze begins."""
+    ticket = await frozen_later(bench, one_group(HAND, step("act", "hv03", a="1")))
+    person_7 = replace(BOTH, roles={Role.OPERATOR: frozenset(["prod"])})
+
+    def press():
+        if "step-confirmed" not in bench.kinds(ticket) and bench.ledger.ticket(ticket).intent:
+            bench.decisions.confirm_manual_step(bench.press(person_7, ticket))
+            bench.now_are[BOTH.id] = replace(BOTH, roles={})
+
+    meanwhile(bench, press)
+    await bench.runs(2)
+    assert (world.order, bench.last(ticket).kind) == ([], "voided")
 
 
 async def undone(bench, ticket, by):
