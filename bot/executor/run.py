@@ -61,7 +61,7 @@ class Run:
         places: every step in every round.
         idle: set while no act is under way, from the entry of its intent to its answer.
         preempt_requested: somebody needs its locks.
-        heeds_cancel: False while it takes back what failed.
+        heeds_cancel: False while it takes back what failed, also where that failed before a crash.
         not_before: when it is worth trying again to start it, where only time is missing.
         measured: how it stood when the plan was made afresh, in the words of that plan.
         must_lead: raises LedgerError where another process may be the one that runs what was decided.

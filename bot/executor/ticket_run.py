@@ -24,7 +24,7 @@ from bot.ledger import EntryDraft
 from bot.ledger.entries import Cancelled, Closed, Done, Failed, Interrupted, Started
 from bot.ledger.ticket_state import Ticket, TicketState
 from bot.tickets.run_history import ABANDONED, DONE, FAILED, StepInstance
-from bot.tickets.undo import steps_to_undo, undone_checks
+from bot.tickets.undo import owes_undo, steps_to_undo, undone_checks
 
 log = structlog.get_logger()
 
@@ -36,6 +36,7 @@ async def run_ticket(run: Run) -> None:
     """Run a ticket that is approved or running. Returns when it has ended, is interrupted, or cannot start yet."""
     await _prove(run)
     await asyncio.to_thread(run.refresh)  # the first time it reads all of its entries
+    run.heeds_cancel = not owes_undo(run.places, run.story)  # what failed before a crash is still undone
     ticket = await asyncio.to_thread(run.parts.ledger.ticket, run.ticket)
     assert ticket is not None
     if ticket.state is TicketState.APPROVED:

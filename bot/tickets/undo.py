@@ -13,13 +13,13 @@ its steps and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from bot.api.plan import UNDO, Check, CompareToBefore, Gate, GateOutcome, GateText, Group, OpenQuestion, Plan, Step
 from bot.tickets.freezes import without_windows
 from bot.tickets.proposal import PlannedChange, Proposal
-from bot.tickets.run_history import DONE, RunHistory, StepInstance, positions
+from bot.tickets.run_history import DONE, FAILED, RunHistory, StepInstance, positions
 
 
 def undo_step(step: Step, turn: int = 1) -> Step:
@@ -46,6 +46,18 @@ def steps_to_undo(done: Iterable[StepInstance], story: RunHistory) -> tuple[Step
     begun = [place for place in done if story.was_begun(place.key) and place.step.undo is not None]
     undos = [undo_step(place.step, place.round) for place in reversed(begun) if not story.is_untouched(place.key)]
     return tuple(step for step in undos if story.result((step.key, 1)) != DONE)
+
+
+def owes_undo(places: Collection[StepInstance], story: RunHistory) -> bool:
+    """Whether a group that failed is being undone by the run itself, or has to be: a step of it failed, or an undo was begun.
+
+    Args:
+        places: every step of the plan, in every round.
+        story: the run so far.
+    """
+    planned = {place.key for place in places}
+    failed = any(place.group.on_failure == "undo" and story.result(place.key) == FAILED for place in places)
+    return failed or any(key not in planned for key in story.intents)
 
 
 def remaining_undo(plan: Plan, story: RunHistory) -> tuple[Step, ...]:

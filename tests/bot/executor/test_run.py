@@ -34,7 +34,7 @@ from bot.api.command import Risk
 from bot.api.plan import Check, CompareToBefore, Expect, bound
 from bot.api.queries import Predicate, make_params
 from bot.dispatch.pipeline import Request
-from bot.errors import LedgerError, OutcomeUnknown, PermissionDenied, TicketError, UnreadableEntry
+from bot.errors import LedgerError, OutcomeUnknown, PermissionDenied, RolesUnknown, TicketError, UnreadableEntry
 from bot.executor import scheduler
 from bot.tickets.plan_text import plan_lines
 from bot.tickets.proposal import proposal_from
@@ -1267,6 +1267,41 @@ async def test_a_cancel_does_not_end_what_is_being_taken_back(bench, world):
     bench.decisions.cancel(bench.press(OPERATOR, ticket))
     await bench.runs()
     assert (bench.last(ticket).kind, bench.last(ticket).fields["reason"]) == ("failed", BACK)
+
+
+@pytest.mark.parametrize("loses_the_role", [False, True])
+@pytest.mark.parametrize(
+    "more",
+    [(), (("intent", "undo-b"),), (("intent", "undo-b"), ("outcome", "undo-b", "done"))],
+    ids=["owed", "in flight", "half done"],
+)
+async def test_a_cancel_does_not_end_what_is_left_to_take_back_after_a_crash(bench, world, more, loses_the_role):
+    """Slack does not say for a moment who asked for it; and then that they may, or that they may not any more."""
+    world.hosts["hv03"] |= {"a": "1", "b": "0" if more else "1"}
+    steps = (taken_back("a"), taken_back("b"))
+    groups = (Group("all", steps, on_failure="undo"), Group("more", (step("d", "hv03", d="1"),)))
+    bench.plans["reset"] = lambda _on, _facts: Plan("why", "", "", ("node:hv03",), (), groups)
+    ticket = await bench.approved()
+    left(bench, ticket, *TAKING_BACK, *more)
+    bench.ledger.append(OPERATOR.id, entry_data("cancel-asked", {"by": OPERATOR.id}), ticket)
+    bench.now_are[OPERATOR.id] = RolesUnknown("Slack does not answer")
+    waits = []
+
+    def answers():
+        waits.append(1)
+        if len(waits) == 3:
+            bench.now_are = {OPERATOR.id: replace(OPERATOR, roles={})} if loses_the_role else {}
+
+    sleeping(bench, answers)
+    await bench.runs()
+    last = bench.last(ticket)
+    if loses_the_role:
+        assert (last.kind, bench.ledger.locks()) == ("interrupted", {"node:hv03": ticket})
+        assert world.order == []
+    else:
+        assert (last.kind, last.fields["reason"], last.fields["rolled_back"]) == ("failed", BACK, True)
+        assert bench.world.rows("hv03")[0]["a"] == "0"
+    assert len(waits) >= 3
 
 
 async def test_a_plan_is_made_afresh_once_for_each_group(bench, world):
