@@ -92,7 +92,7 @@ async def reconcile(run: Run, at: StepInstance, fate: SendResult) -> StepResult 
             return await _conclude(run, at, StepResult(verdict, _said(fate, seen)), fate, seen)
         if fate.kind == "unknown":
             seen = await _wait_out(run, at, intent, fate)
-            if seen.is_ not in (CheckState.MET, CheckState.FAILED) and await _has_not_happened(run, at, intent):
+            if seen.is_ not in (CheckState.MET, CheckState.FAILED) and await has_not_happened(run, at, intent):
                 return None
         if seen.is_ not in (CheckState.MET, CheckState.FAILED):
             seen = await wait_for(run.parts, at.step.done, run.images, _ends(run, at, intent, fate), run.pause)
@@ -146,7 +146,7 @@ def _longest(run: Run, at: StepInstance) -> float:
     return at.step.deadline + (NOTE_SECONDS if notes else 0.0)
 
 
-async def _has_not_happened(run: Run, at: StepInstance, intent: BegunStep) -> bool:
+async def has_not_happened(run: Run, at: StepInstance, intent: BegunStep) -> bool:
     """Whether the step may be begun again: marked so, and everything is as it was before."""
     if not at.step.repeatable or at.step.before is None or intent.before is None or intent.times >= MOST_TIMES:
         return False

@@ -101,14 +101,12 @@ class Run:
 
     @property
     def images(self) -> dict[str, Rows]:
-        """The before-images, those of the ticket that is taken back among them; in a later round, those of that round."""
-        images = {**self.older, **self.story.images}
-        turn = self.now_at.round if self.now_at is not None else 1
-        if turn > 1:
-            group = self.now_at.group.steps if self.now_at is not None else ()
-            rounds = self.story.round_images
-            images |= {step.key: rounds[step.key, turn] for step in group if (step.key, turn) in rounds}
-        return images
+        """The before-images, those of the ticket that is taken back among them.
+
+        A step of the plan is judged by how it was before what was sent last, what takes it back by how it was at first.
+        """
+        at = self.now_at
+        return self.older | (self.story.images_of(at) if at and self.is_planned(at) else self.story.images)
 
     @property
     def is_taking_back(self) -> bool:

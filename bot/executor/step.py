@@ -14,11 +14,21 @@ from itertools import chain
 from typing import Any, Literal
 
 from bot.api.actions import ManualStep
+from bot.api.plan import Step
 from bot.api.rows import Rows
 from bot.errors import ChangesStopped, Expired, LedgerError, TargetError, TargetTimeout, Withheld
 from bot.executor.actions import definitely_not_executed, perform
 from bot.executor.measuring import held_before
-from bot.executor.outcome import SendResult, StepResult, StepStatus, abandon, ask_about, not_begun, reconcile
+from bot.executor.outcome import (
+    SendResult,
+    StepResult,
+    StepStatus,
+    abandon,
+    ask_about,
+    has_not_happened,
+    not_begun,
+    reconcile,
+)
 from bot.executor.permissions import why_no_step_may_start
 from bot.executor.polling import LARGEST_IMAGES, CheckState, before_image, max_wait, wait_for
 from bot.executor.record_check import check_records, leave_note
@@ -97,7 +107,8 @@ async def _begin_and_settle(run: Run, at: StepInstance) -> StepResult | None:
             return not_ready
         if at.step.is_by_hand and run.why_it_does_not_begin(at):
             return StepResult(StepStatus.HELD_BACK, f"before: {at.step.description}")
-        (before, why), held = await asyncio.gather(_image(run, at), held_before(run, at.step))
+        # Anew each time: what the host was before it was held back tells nothing of what is sent hours later.
+        (before, why), held = await asyncio.gather(_image(run, at.step), held_before(run, at.step))
         if at.step.before is not None and before is None:
             return StepResult(StepStatus.FAILED, f"not started: the state before it is not known: {why}")
         held_back = True
@@ -150,25 +161,31 @@ async def _ask_again(run: Run, at: StepInstance) -> None:
     run.unasked = False
 
 
-async def _image(run: Run, at: StepInstance) -> tuple[Rows | None, str]:
-    """The before-image: the one that there is, or a new one; None where none is asked for, or none is to be had."""
-    known = run.images.get(at.step.key) if at.round == 1 else run.story.round_images.get(at.key)
-    if known is not None or at.step.before is None:
-        return known, ""
-    return await before_image(run.parts, at.step.before, LARGEST_IMAGES - run.story.weight)
+async def _image(run: Run, step: Step) -> tuple[Rows | None, str]:
+    """The before-image; None where none is asked for, or none is to be had."""
+    if step.before is None:
+        return None, ""
+    return await before_image(run.parts, step.before, LARGEST_IMAGES - run.story.weight)
 
 
 async def _act_again(run: Run, at: StepInstance) -> StepResult | None:
-    """Begin the step once more, after it was seen that it has not happened. Its people and guards are asked again."""
+    """Begin the step once more, after it was seen that it has not happened. Its people and guards are asked again.
+
+    None: it was not begun, and what became of it is to be asked about once more: while it was waited, it may have happened.
+    """
     await _ask_again(run, at)
     await run.next_attempt(f"step {at.step.key} did not happen; starting it again")
-    if await _waited(run, at):
+    while await _waited(run, at):
         await _ask_again(run, at)
+        if (result := await reconcile(run, at, SendResult("unknown", fresh=False))) is not None:
+            return result
     if (not_ready := await _not_ready(run, at)) is not None:
         return await not_begun(run, at, not_ready.says)
+    begun = run.story.intents[at.key]
+    if not await has_not_happened(run, at, begun):
+        return None
     try:
-        held = run.story.intents[at.key].held_before
-        fate = await _intend_and_act(run, at, run.story.intents[at.key].before, held)
+        fate = await _intend_and_act(run, at, begun.before, begun.held_before)
     except ChangesStopped:
         return None
     return await reconcile(run, at, fate) if fate is not None else None

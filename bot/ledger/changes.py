@@ -56,7 +56,11 @@ def _changed(entries: Sequence[Entry]) -> tuple[str, ...]:
 
 
 def _intents(entries: Sequence[Entry]) -> Iterator[Intent]:
-    return (one for entry in entries if (one := entry.read_if(Intent)) is not None)
+    """What was begun; what was held back before it was sent was not."""
+    told = (outcome for entry in entries if (outcome := entry.read_if(Outcome)) is not None)
+    held = {(one.step, one.round, one.attempt) for one in told if one.result == "not sent"}
+    intents = (one for entry in entries if (one := entry.read_if(Intent)) is not None)
+    return (one for one in intents if (one.step, one.round, one.attempt) not in held)
 
 
 def _images(entries: Sequence[Entry], wanted: Sequence[str]) -> dict[str, Any]:

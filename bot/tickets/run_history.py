@@ -49,7 +49,8 @@ class BegunStep:
 
     Attributes:
         times: how often the bot has begun this one.
-        held_before: whether what it is judged by was so before it was begun for the first time.
+        held_before: whether what it is judged by was so before it was begun for the first time. What was held back before it
+            was sent was not begun.
     """
 
     at: datetime
@@ -68,8 +69,8 @@ class RunHistory:
         unsettled: the steps of which an intent stands, and no outcome.
         sent_before: the steps whose newest intent was held back before it was sent, and an earlier one was not.
         outcomes: the outcome of each step; of later rounds without the rows as they were then.
-        images: step -> its before-image, of the first time it was begun.
-        round_images: the same of the newest round that it was begun in.
+        images: step -> its before-image, of the first time it was begun: what somebody wants back.
+        round_images: the same of the newest round that it was begun in, and of the newest time in it: what it is judged by.
         weight: bytes that all rows take which were noted before and after its acts, those of earlier rounds too.
         ended: when the outcome of each step was written.
         confirmations: how often a person has said that a step by hand is done, since it waits without an interruption: what
@@ -93,6 +94,12 @@ class RunHistory:
     sent_before: set[Key] = field(default_factory=set)
     unsettled: set[Key] = field(default_factory=set)
     began: dict[Key, datetime] = field(default_factory=dict)
+
+    def images_of(self, at: StepInstance) -> dict[str, Rows]:
+        """Step -> its before-image, as a step is judged by it: of its own group those of its round, of others of their first."""
+        newest = {step: rows for (step, turn), rows in self.round_images.items() if turn == 1}
+        own = {(step.key, at.round) for step in at.group.steps}
+        return self.images | newest | {key[0]: self.round_images[key] for key in own if key in self.round_images}
 
     def times(self) -> dict[str, StepTimes]:
         """Step -> from when it was first begun, in whatever round, to when the last of its rounds was done."""
@@ -165,13 +172,8 @@ class StoryReader:
         elif isinstance(told, Outcome) and told.result == NOT_SENT:
             key = (told.step, told.round)
             self._times[key] -= 1
-            story.intents.pop(key, None)
-            story.unsettled.discard(key)
+            _hold_back(story, key, was_sent=self._times[key] > 0)
             _unheard(story, key)
-            if self._times[key] > 0:
-                story.sent_before.add(key)
-            else:
-                story.began.pop(key, None)
         elif isinstance(told, Outcome):
             key = (told.step, told.round)
             story.outcomes[key] = told if told.round == 1 else told.model_copy(update={"after": None})
@@ -193,7 +195,7 @@ class StoryReader:
 def story_of(entries: Iterable[Entry]) -> RunHistory:
     """Read the entries of one ticket, oldest first. Raises UnreadableEntry for one that moves it.
 
-    What was held back before it was sent was not begun: of it only the images stay.
+    What was held back before it was sent was not begun: of it nothing stays.
     """
     reader = StoryReader()
     reader.add(entries)
@@ -224,7 +226,7 @@ def _begin(story: RunHistory, key: Key, at: str, told: Intent, times: int) -> No
     if before is not None:
         story.weight += weigh(before)
         story.images.setdefault(key[0], before)
-        story.round_images.setdefault(key, before)
+        story.round_images[key] = before
         _forget(story, (key[0], key[1] - 1))
 
 
@@ -240,6 +242,25 @@ def _prove_no_more(story: RunHistory, key: Key) -> None:
     """Others had the locks: what its checks told before it does not prove any more that it was its person who did it."""
     if key in story.intents and story.intents[key].held_before == "no":
         story.intents[key] = replace(story.intents[key], held_before="not known")
+
+
+def _hold_back(story: RunHistory, key: Key, *, was_sent: bool) -> None:
+    """Take back that it was begun: how the host was then tells nothing of what is sent hours later.
+
+    Args:
+        story: the run.
+        key: what was held back before it was sent.
+        was_sent: it was begun before, and sent.
+    """
+    story.intents.pop(key, None)
+    story.unsettled.discard(key)
+    story.round_images.pop(key, None)
+    if was_sent:
+        story.sent_before.add(key)
+        return
+    story.began.pop(key, None)
+    if key[1] == 1:  # a later round leaves that of the first one
+        story.images.pop(key[0], None)
 
 
 def _forget(story: RunHistory, key: Key) -> None:

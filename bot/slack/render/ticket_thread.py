@@ -167,7 +167,8 @@ def _outcome(card: TicketView, entry: Entry) -> str:
         return ""  # of many rounds the first stands for all that go well; the message of the ticket counts them
     begun, before = _intent(card, key)
     name = f"Step {place.number} of {len(card.places)}, {place.step.description}" if place else f"Step {outcome.step}"
-    lines = [f"*{escape(truncate(name, _SAYS))}: {escape(result)}* in {duration(seconds_between(begun, entry))}."]
+    took = f" in {duration(seconds_between(begun, entry))}" if begun is None or begun.seq < entry.seq else ""
+    lines = [f"*{escape(truncate(name, _SAYS))}: {escape(result)}*{took}."]
     if outcome.message:
         lines.append(escape(truncate(outcome.message, _SAYS)))
     states = _states(card, place, before, outcome.after)

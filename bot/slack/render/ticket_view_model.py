@@ -15,7 +15,7 @@ from bot.api.plan import Plan
 from bot.executor.context import TicketChange
 from bot.formatting import sentence
 from bot.ledger import Entry
-from bot.ledger.entries import Approved, Done, Failed, Intent, Started
+from bot.ledger.entries import Approved, Done, Failed, Intent, Outcome, Started
 from bot.ledger.ticket_state import Ticket, TicketState
 from bot.slack.outbound.local_times import reads_like_times
 from bot.slack.outbound.message import escape
@@ -23,7 +23,16 @@ from bot.slack.render.blocks import moment
 from bot.slack.render.competing import CompetingTicket
 from bot.tickets.answers import statement
 from bot.tickets.proposal import Proposal, answers_until
-from bot.tickets.run_history import DONE, Key, RunHistory, StepInstance, positions, result_in_words, story_of
+from bot.tickets.run_history import (
+    DONE,
+    NOT_SENT,
+    Key,
+    RunHistory,
+    StepInstance,
+    positions,
+    result_in_words,
+    story_of,
+)
 
 _SLACK_ID = re.compile(r"(?:[TE][A-Z0-9]+/)?([UW][A-Z0-9]+)")
 _KINDS = (" node", " VM", " backup")  # ends of a command's name that say what its target is
@@ -91,11 +100,20 @@ class TicketView:
 
     @cached_property
     def first_intents(self) -> Mapping[Key, Entry]:
-        """The entry that first began each step."""
+        """The entry that first began each step; one that was held back before it was sent only where none came after it."""
         found: dict[Key, Entry] = {}
+        held_back: set[Key] = set()
         for entry in self.entries:
             if entry.kind == Intent.kind and (said := entry.read_if(Intent)) is not None:
-                found.setdefault((said.step, said.round), entry)
+                key = (said.step, said.round)
+                if key not in found or key in held_back:
+                    found[key] = entry
+                held_back.discard(key)
+            elif entry.kind == Outcome.kind and (told := entry.read_if(Outcome)) is not None:
+                key = (told.step, told.round)
+                begun = found.get(key)
+                if told.result == NOT_SENT and begun is not None and begun.read(Intent).attempt == told.attempt:
+                    held_back.add(key)
         return found
 
     @property

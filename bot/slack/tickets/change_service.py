@@ -136,7 +136,7 @@ class Changes:
         at = card.stopped_at
         if at is None:
             raise TicketError(f"{card.id} has no step that could be checked.")
-        images = dict(card.story.images)
+        images = card.story.images_of(at)
         if undoes := card.proposal.made.undoes:
             older = await asyncio.to_thread(self.run.ledger.story, undoes)
             images = {**story_of(older).images, **images}

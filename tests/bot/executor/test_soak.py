@@ -270,6 +270,23 @@ async def test_a_host_that_takes_its_time_for_the_login_until_a_window_opens_mov
     assert results.count("not sent") == 1
 
 
+async def test_a_move_that_is_sent_after_a_window_is_not_judged_by_what_failed_in_it(soaking, world):
+    """Somebody moved it by hand meanwhile, which failed: that is no failure of the move that was just sent."""
+    opening, ticket = Opening(soaking), await soaking.approved("/soak hv03")
+
+    def opens():
+        opening.is_open = True
+        world.hosts["hv03"]["state"] = "failed"
+        world.faults = [("slow", 30)]
+
+    world.logins[1] = opens
+    await soaking.runner.tick()
+    await turns(lambda: opening.is_open)
+    await opening.holds(world, ticket, 1)
+    noted = [one.before[0]["state"] for one in begins(soaking, ticket) if (one.step, one.round) == ("back", 1)]
+    assert noted == ["well", "failed"]
+
+
 async def test_two_of_them_are_never_under_way_however_the_other_locks_are_given_away(soaking, world):
     bench = soaking
     first = await waiting(bench)

@@ -188,3 +188,24 @@ def test_of_an_old_ticket_that_was_pressed_thousands_of_times_nothing_is_read_wh
         finally:
             may_end.set()
         assert asked.result(30) == [ticket]
+
+
+def test_what_was_held_back_before_it_was_sent_was_not_begun(ledger, clock):
+    """Its image is of then; only that of the attempt that was sent tells what was so before."""
+    ticket = ledger.append("U1", entry_data("proposed", PROPOSAL | {"places": ("prod", "dr")})).ticket
+    ledger.append("U2", entry_data("approved", {"by": "U2"}), ticket)
+    ledger.append("bot", entry_data("started", {"locks": ["service:crm"]}), ticket)
+    for attempt, (result, image) in enumerate((("not sent", "old"), ("done", "new")), 1):
+        place = {"step": "move", "round": 1, "attempt": attempt}
+        if attempt > 1:
+            ledger.append("bot", entry_data("resumed", {"by": "bot", "attempt": attempt}), ticket)
+        ledger.append("bot", entry_data("intent", place | {"before": [{"at": image}]}), ticket)
+        ledger.append("bot", entry_data("outcome", place | {"result": result, "basis": ""}), ticket)
+    place = {"step": "start", "round": 1, "attempt": 2}
+    ledger.append("bot", entry_data("intent", place), ticket)
+    ledger.append("bot", entry_data("outcome", place | {"result": "not sent"}), ticket)
+    clock.forward(1)
+    ledger.append("bot", entry_data("cancelled", {}), ticket)
+    (row,) = ledger.done_changes(DoneChanges("crm", "drill", images=("move",), endings=("cancelled",)))
+    assert row["before"] == {"move": [{"at": "new"}]}
+    assert row["begun"] == ("move",)

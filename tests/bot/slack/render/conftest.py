@@ -102,11 +102,11 @@ class Told:
     def started(self):
         return self.approved().tells("started", locks=["cluster:prod"], attempt=1)
 
-    def begins(self, key, **more):
-        return self.tells("intent", step=key, round=1, attempt=1, **more)
+    def begins(self, key, attempt=1, **more):
+        return self.tells("intent", step=key, round=1, attempt=attempt, **more)
 
-    def ends(self, key, result="done", **more):
-        return self.tells("outcome", step=key, round=1, attempt=1, result=result, **more)
+    def ends(self, key, result="done", attempt=1, **more):
+        return self.tells("outcome", step=key, round=1, attempt=attempt, result=result, **more)
 
     def card(self, **more):
         turns = [Turn(one.actor, one.at, one.data) for one in self.entries if one.kind != "shown"]

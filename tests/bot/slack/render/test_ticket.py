@@ -391,6 +391,18 @@ def test_the_thread_has_a_line_for_each_turn_with_its_entry(told):
     assert card.proposal.digest in plan_message(card).text
 
 
+def test_the_thread_shows_how_it_was_before_what_was_sent_and_not_before_what_was_held_back(told):
+    ticket = told().started().begins("drain", before=[{"State": "Old"}])
+    ticket.ends("drain", result="not sent", message="nothing was sent: changes are stopped")
+    ticket.tells("resumed", by="bot", attempt=2).begins("drain", attempt=2, before=[{"State": "Up"}])
+    ticket.ends("drain", attempt=2, message="", after=[{"State": "Paused"}])
+    card = ticket.card()
+    held, done = (entry_message(card, entry).text for entry in card.entries if entry.kind == "outcome")
+    assert "Pause and drain hv03: NOT SENT.\n" in held
+    assert "State Old" not in done
+    assert "Before: State Up\nAfter: State Paused" in done
+
+
 HOSTILE = st.one_of(
     st.text(max_size=80),
     st.sampled_from(["<!channel>", "<@U0EVIL>", "*" * 50, "\u202eevil", "a" * 4_000, "😀" * 1_500, "&" * 2_900]),
