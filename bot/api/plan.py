@@ -206,6 +206,9 @@ class Step:
 class Group:
     """Steps between which the plan is not made again; where `revalidate_before` is set, it is before the first.
 
+    Where its acts are counted, what the steps right before an act only wait for is looked at once more, with the guard of the act,
+    if the run has waited in between: for the end of a window, of a stop, or for another ticket.
+
     Attributes:
         times: how often the whole group is done, one round after the other.
         seconds: how long all its rounds together may take; 0: as long as each step may, in each round.

@@ -68,6 +68,8 @@ class Run:
         locked_at: from when on no other process could send anything of it, by a clock that nobody sets.
         decided: the entries in which people approved it, or let it go on.
         unasked: no external record could be read when it was taken up; until one can, nothing is started.
+        has_waited: for whatever, since the last look between two acts, or another life of the bot did that look: what it saw
+            may be so no more.
     """
 
     parts: RunContext
@@ -88,6 +90,7 @@ class Run:
     must_lead: Callable[[], None] = lambda: None
     locked_at: float | None = None
     unasked: bool = False
+    has_waited: bool = True
     now_at: StepInstance | None = None
     decided: list[Entry] = field(default_factory=list)
     _said: str = ""
@@ -195,6 +198,7 @@ class Run:
 
     async def pause(self, seconds: float, says: str = "") -> None:
         """Wait, in short pieces. Raises Cancelled, Preempted or OutOfTime where the wait is to be abandoned."""
+        self.has_waited = True
         if says != self._said:
             self._said = says
             self.tell("progress", says)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
-from itertools import chain
+from itertools import chain, takewhile
 from typing import Any, Literal
 
 from bot.api.actions import ManualStep
-from bot.api.plan import Step
+from bot.api.plan import Check, Step
 from bot.api.rows import Rows
 from bot.errors import ChangesStopped, Expired, LedgerError, TargetError, TargetTimeout, Withheld
 from bot.executor.actions import definitely_not_executed, perform
@@ -53,6 +54,7 @@ async def do_step(run: Run, at: StepInstance) -> StepResult:
             else:
                 result = await _begin_and_settle(run, at)
             if result is not None:
+                _note_look(run, at, result)
                 return result
             result = await _act_again(run, at)
             if result is not None:
@@ -100,6 +102,7 @@ async def _begin_and_settle(run: Run, at: StepInstance) -> StepResult | None:
                 if not _has_begun_group(run, at):
                     return StepResult(StepStatus.HELD_BACK, f"before: {at.step.description}")
                 await _ask_again(run, at)
+                run.has_waited = True
             not_ready = await _not_ready(run, at)
         except Cancelled:
             return StepResult(StepStatus.CANCELLED, f"before: {at.step.description}")
@@ -192,16 +195,36 @@ async def _act_again(run: Run, at: StepInstance) -> StepResult | None:
 
 
 async def _not_ready(run: Run, at: StepInstance) -> StepResult | None:
-    """Why the step may not begin now; None where it may. Raises Cancelled, Preempted, OutOfTime."""
-    guard = at.step.guard
-    if not guard:
-        return None
-    seen = await wait_for(
-        run.parts, guard, run.images, run.parts.clock() + timedelta(seconds=max_wait(guard)), run.pause
-    )
-    if seen.is_ is CheckState.MET:
-        return None
-    return StepResult(StepStatus.FAILED, f"not started: {seen.says}")
+    """Why the step may not begin now; None where it may. Raises Cancelled, Preempted, OutOfTime.
+
+    Where the run has waited since it looked, be it for its guard, all that was looked at must hold at once with the guard.
+    """
+    look = _look_before(run, at)
+    while checks := (*look, *at.step.guard) if run.has_waited else at.step.guard:
+        looks_again = run.has_waited
+        ends = run.parts.clock() + timedelta(seconds=max_wait(checks))
+        seen = await wait_for(run.parts, checks, run.images, ends, run.pause)
+        if seen.is_ is not CheckState.MET:
+            return StepResult(StepStatus.FAILED, f"not started: {seen.says}")
+        if looks_again or not look or not run.has_waited:
+            break
+    run.has_waited = run.has_waited and not look
+    return None
+
+
+def _look_before(run: Run, at: StepInstance) -> tuple[Check, ...]:
+    """What the steps right before it that only wait have seen, in a group whose rounds may be left for hours between the two."""
+    if not at.group.is_counted or not run.is_planned(at):
+        return ()
+    before = takewhile(lambda step: step is not at.step, at.group.steps)
+    look = takewhile(lambda step: step.act is None, reversed(tuple(before)))
+    return tuple(replace(check, settle=0) for step in look for check in step.done)
+
+
+def _note_look(run: Run, at: StepInstance, result: StepResult) -> None:
+    """What was seen just now is not looked at once more before the act, unless the run waits in between."""
+    if at.step.act is None and result.verdict is StepStatus.DONE and not _look_before(run, at):
+        run.has_waited = False
 
 
 async def _intend_and_act(run: Run, at: StepInstance, before: Any, held: HeldBefore) -> SendResult | None:

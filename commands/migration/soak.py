@@ -196,7 +196,10 @@ def _baseline(key: str, says: str, question: Query, expected: Expect) -> Step:
 
 
 def _rest(of: Watched, one: Machine, nodes: tuple[str, str], here: str, key: str) -> Step:
-    """Between two moves: nothing has happened to the guest, and nothing keeps it. Here others may have the locks."""
+    """Between two moves: nothing has happened to the guest, and nothing keeps it. Here others may have the locks.
+
+    The guard of the move does not ask all of it: right behind this look it holds, and after a wait the look is done again.
+    """
     there = nodes[1] if here == nodes[0] else nodes[0]
     ready = (replace(check, within=WAITS, every=15) for check in ready_to_move(one, here, there))
     return Step(

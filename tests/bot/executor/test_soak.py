@@ -9,7 +9,7 @@ from functools import partial
 
 import pytest
 from kill_shapes import LOCKS, moves, rest, soak
-from scripted_world import APPROVER, OPERATOR, POLICY, command
+from scripted_world import APPROVER, OPERATOR, POLICY, command, is_now
 
 from bot.api.plan import KEPT, Group
 from bot.dispatch.authorization import Person
@@ -285,6 +285,127 @@ async def test_a_move_that_is_sent_after_a_window_is_not_judged_by_what_failed_i
     await opening.holds(world, ticket, 1)
     noted = [one.before[0]["state"] for one in begins(soaking, ticket) if (one.step, one.round) == ("back", 1)]
     assert noted == ["well", "failed"]
+
+
+def at_the_look(bench, do):
+    """Something happens between the look in front of the second move and that move."""
+    done = []
+
+    def tell(told):
+        bench.told.append(told)
+        if (told.kind, told.step) == ("outcome", 4) and not done:
+            done.append(told)
+            do()
+
+    bench.parts = replace(bench.parts, tell=tell)
+    bench.runner._only.close()
+    bench.runner = bench.new_runner()
+
+
+def says(bench, words):
+    return lambda: any(words in one.says for one in bench.told)
+
+
+async def in_a_window(bench, world, restarts):
+    opening = Opening(bench)
+    at_the_look(bench, lambda: setattr(opening, "is_open", True))
+    await turns(says(bench, "waiting: a freeze"), bench)
+    restarts()
+    opening.is_open = False
+
+
+async def in_a_window_that_opens_during_the_login(bench, world, restarts):
+    opening = Opening(bench)
+    world.logins[1] = lambda: setattr(opening, "is_open", True)
+    await turns(says(bench, "waiting: a freeze"), bench)
+    restarts()
+    opening.is_open = False
+
+
+async def in_a_stop(bench, world, restarts):
+    at_the_look(bench, lambda: bench.decisions.stop_changes(APPROVER, "the power fails"))
+    await turns(lambda: any(one.kind == "stopped" for one in bench.told), bench)
+    restarts()
+    bench.decisions.allow_changes(APPROVER)
+
+
+async def while_another_ticket_has_its_locks(bench, world, restarts):
+    opening = Opening(bench)
+    at_the_look(bench, lambda: setattr(opening, "is_open", True))
+    await turns(says(bench, "waiting: a freeze"), bench)
+    other = await bench.approved()
+    await turns(lambda: bench.ledger.ticket(other).state == "ended", bench)
+    restarts()
+    opening.is_open = False
+
+
+async def while_no_bot_runs(bench, world, restarts):
+    opening = Opening(bench)
+    at_the_look(bench, lambda: setattr(opening, "is_open", True))
+    await turns(says(bench, "waiting: a freeze"), bench)
+    await bench.dies()
+    restarts()
+    opening.is_open = False
+
+
+async def while_nobody_can_say_who_may(bench, world, restarts):
+    at_the_look(bench, lambda: bench.now_are.update({APPROVER.id: RolesUnknown("Slack does not answer.")}))
+    await turns(says(bench, "cannot tell whether"), bench)
+    restarts()
+    bench.now_are.clear()
+
+
+async def while_its_guard_waits(bench, world, restarts):
+    def guarded(on, facts):
+        plan = soak(on, facts)
+        locked = is_now("hv04", 600, locked="no")
+        steps = [replace(one, guard=(*one.guard, locked)) if one.act else one for one in plan.groups[1].steps]
+        return replace(plan, groups=(plan.groups[0], replace(plan.groups[1], steps=tuple(steps)), plan.groups[2]))
+
+    bench.plans["soak"] = guarded
+    at_the_look(bench, lambda: world.hosts["hv04"].update(locked="yes"))
+    ticket = await bench.approved("/soak hv03")
+    await turns(says(bench, "locked is yes"), bench)
+    restarts()
+    world.hosts["hv04"]["locked"] = "no"
+    return ticket
+
+
+WAITS = (
+    in_a_window,
+    in_a_window_that_opens_during_the_login,
+    in_a_stop,
+    while_another_ticket_has_its_locks,
+    while_no_bot_runs,
+    while_nobody_can_say_who_may,
+    while_its_guard_waits,
+)
+
+
+@pytest.mark.parametrize("waits", WAITS, ids=[one.__name__ for one in WAITS])
+async def test_what_restarts_between_the_look_and_the_move_is_not_moved(soaking, world, waits):
+    """The guard of the move does not ask that: after a wait, all that the look saw is looked at once more."""
+    ticket = None if waits is while_its_guard_waits else await soaking.approved("/soak hv03")
+    ticket = await waits(soaking, world, lambda: world.hosts["hv03"].update(instance="7")) or ticket
+    await turns(lambda: soaking.ledger.ticket(ticket).state is TicketState.ENDED, soaking)
+    assert owners(world) == ["b"]
+    assert soaking.last(ticket).kind == "failed"
+    assert "back hv03: not started: it has restarted" in soaking.last(ticket).data.reason
+
+
+async def test_what_was_looked_at_just_now_is_not_looked_at_again(soaking, world, monkeypatch):
+    """Of thousands of moves each would ask twice."""
+    asked, wait_for = [], step.wait_for
+
+    async def counting(parts, checks, *more):
+        asked.append(len(checks))
+        return await wait_for(parts, checks, *more)
+
+    monkeypatch.setattr(step, "wait_for", counting)
+    ticket = await soaking.approved("/soak hv03")
+    await soaking.runs()
+    assert soaking.last(ticket).kind == "done"
+    assert asked == [1] * 6, "the guard of each move"
 
 
 async def test_two_of_them_are_never_under_way_however_the_other_locks_are_given_away(soaking, world):
