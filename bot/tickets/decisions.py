@@ -74,8 +74,8 @@ class UserAction:
         via: "button", "modal" or "terminal".
         place: the channel, or the host of the terminal.
         click: the number of the `clicked` entry, or None.
-        shown: what its button was about: the step that a person does, by the number that it has until it is interrupted
-            (`RunHistory.shown_as`), or the attempt that is interrupted. None where nothing was shown.
+        shown: what its button, or the window behind it, was about: the step that a person does, by the number that it has until
+            it is interrupted (`RunHistory.shown_as`), or the attempt that is interrupted. None where nothing was shown.
     """
 
     person: Person
@@ -170,7 +170,7 @@ class ApprovalService:
         Raises:
             PermissionDenied: this person may not.
             AlreadyDecided: somebody else did, and the sentence says who.
-            TicketError: it is not in a state to be closed.
+            TicketError: it is not in a state to be closed, or was interrupted again since that was shown.
         """
         with self._refusals(press, verb):
             proposal = proposal_of(self._ledger, press.ticket)
@@ -178,8 +178,8 @@ class ApprovalService:
             ticket = self._ticket(press.ticket)
             if verb == "reject" and ticket.state is not TicketState.PROPOSED:
                 raise AlreadyDecided(f"{ticket.id} is {ticket.state} already.")
-            if verb == "close" and ticket.state is not TicketState.INTERRUPTED:
-                raise MovedOn(f"It is not interrupted: {self.describe_status(press.ticket)}")
+            if verb == "close":
+                self._must_be_interrupted(press, ticket)
 
     def withdraw(self, press: UserAction) -> Entry:
         """Take back a proposal, or an approval that has not started. Raises PermissionDenied, AlreadyDecided."""
@@ -259,9 +259,7 @@ class ApprovalService:
             proposal = proposal_of(self._ledger, press.ticket)
             self._may_approve(press.person, proposal)
             ticket = self._ticket(press.ticket)
-            if ticket.state is not TicketState.INTERRUPTED:
-                raise MovedOn(f"It is not interrupted: {self.describe_status(press.ticket)}")
-            _must_be_shown(press, ticket.attempt, "it resumed and was interrupted again")
+            self._must_be_interrupted(press, ticket)
             if ticket.run_until and self._now() > datetime.fromisoformat(ticket.run_until):
                 raise DeadlinePassed(past_its_time(ticket))
             hindered = hindered or why_half_undone(self._ledger, press.ticket)
@@ -271,10 +269,18 @@ class ApprovalService:
             return self._write(press, Resumed(attempt=ticket.attempt + 1, locks=locks, **_by(press)))
 
     def close(self, press: UserAction, why: str) -> Entry:
-        """Close an interrupted ticket as it is, and release its locks. Raises PermissionDenied, TicketError."""
+        """Close an interrupted ticket as it is, and release its locks.
+
+        Raises:
+            PermissionDenied: this person may not.
+            TicketError: it is not interrupted, or again since that was shown: then nobody has seen what is in doubt now.
+        """
         with self._refusals(press, "close"):
             proposal = proposal_of(self._ledger, press.ticket)
             _allow(press.person, Role.OPERATOR, proposal)
+            ticket = self._ticket(press.ticket)
+            if ticket.state is not TicketState.ENDED:  # else the ledger says who came first
+                self._must_be_interrupted(press, ticket)
             return self._write(press, Closed(reason=_reason(why), **_by(press)))
 
     def stop_changes(
@@ -391,6 +397,12 @@ class ApprovalService:
                 f"{ticket.id} cannot be approved: something is not known, and settings.toml refuses such plans"
                 ' ([policy] unknown = "refuse"). Plan it again once it is known.'
             )
+
+    def _must_be_interrupted(self, press: UserAction, ticket: Ticket) -> None:
+        """That it is, and still in the attempt that was shown. Raises MovedOn."""
+        if ticket.state is not TicketState.INTERRUPTED:
+            raise MovedOn(f"It is not interrupted: {self.describe_status(press.ticket)}")
+        _must_be_shown(press, ticket.attempt, "it resumed and was interrupted again")
 
     def _now(self) -> datetime:
         return self._ledger.not_behind(self._clock())

@@ -304,14 +304,14 @@ class TicketClicks:
         """Ask for a reason; of nobody whose word would not count, or who comes too late."""
         person = await self._person(click)
         where = await self._where(click)
-        press = UserAction(person, click.token, "button", where.channel, click.seq)
+        press = UserAction(person, click.token, "button", where.channel, click.seq, click.index)
         verb = "reject" if click.verb == REJECT else "close"
         try:
             await asyncio.to_thread(self._changes.decisions.must_explain, press, verb)
         except TicketError as late:
             await self._desk.reply(where).result(errors.not_executed(late))
             return
-        await self._open(click, reason_view(click.verb, click.token))
+        await self._open(click, reason_view(click.verb, click.token, click.argument if verb == "close" else ""))
 
     async def _ask_how(self, click: Click) -> None:
         """Ask for the answers; of nobody whose answer would not count, or who comes too late."""
@@ -436,6 +436,6 @@ async def _said(reply: Reply, message: Message) -> None:
 
 
 def _window_of(click: Click) -> str:
-    """What a window was opened for, as its seal says: with the step, where it is about one."""
+    """What a window was opened for, as its seal says: with the step or the attempt, where it is about one."""
     verb = click.verb.removesuffix(REASONED)
-    return f"{verb} {click.argument}" if verb == READ_BACK else verb
+    return f"{verb} {click.argument}" if verb in (READ_BACK, CLOSE) else verb

@@ -7,7 +7,7 @@ from bot.slack.render.blocks import sections
 from bot.slack.render.ticket_buttons import CLOSE, REJECT
 from bot.tickets.decisions import LONGEST_REASON
 
-CALLBACK = "hvops:ticket"  # then ":<verb>"; the ticket is the private metadata
+CALLBACK = "hvops:ticket"  # then ":<verb>[:<step or attempt>]"; the ticket is the private metadata
 REASON = "reason"  # block_id and action_id of the input
 _ASKS = {
     REJECT: (
@@ -18,12 +18,13 @@ _ASKS = {
 }
 
 
-def reason_view(verb: str, ticket: str) -> View:
-    """The window for *Reject…* and *Close…*."""
+def reason_view(verb: str, ticket: str, attempt: str = "") -> View:
+    """The window for *Reject…* and *Close…*: that one is about the attempt that its button was shown for."""
     label, says = _ASKS[verb]
+    does = f"{verb}:{attempt}" if attempt else verb
     return {
         "type": "modal",
-        "callback_id": f"{CALLBACK}:{verb}",
+        "callback_id": f"{CALLBACK}:{does}",
         "private_metadata": ticket,
         "title": _plain(f"{label} {ticket}"[:24]),
         "submit": _plain(label),

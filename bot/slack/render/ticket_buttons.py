@@ -2,8 +2,8 @@
 
 Those that do something also carry a seal, which only hvops makes, for one plan in one channel: a number can be guessed.
 
-*Done* and *Go On…* also name the step, or the attempt, that they were shown for: the next one is another decision, and so
-is the same step once it was interrupted.
+*Done*, *Go On…* and *Close…* also name the step, or the attempt, that they were shown for: the next one is another decision,
+and so is the same step once it was interrupted.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ def running_buttons(*, ticket: str, by_hand: int | None, asked_to_stop: bool, is
 
 
 def interrupted_buttons(ticket: str, attempt: int, *, can_undo: bool, is_late: bool = False) -> list[Block]:
-    """What a person can decide about an interrupted run. Going on is meant for this attempt, and for none after it.
+    """What a person can decide about an interrupted run. Going on and closing are meant for this attempt, and for none after it.
 
     After the deadline nothing is offered that could start another step.
     """
@@ -125,7 +125,7 @@ def interrupted_buttons(ticket: str, attempt: int, *, can_undo: bool, is_late: b
     asks = "hvops first checks whether the interrupted step took effect and never repeats it blindly. Then the rest of the plan runs."
     goes_on = () if is_late else ({**go_on, "confirm": _confirm(f"Resume {ticket}?", asks, "Go On")},)
     made = [look_button(ticket), *goes_on]
-    return [*made, *([undo_button(ticket)] if can_undo else []), button("Close…", CLOSE, ticket)]
+    return [*made, *([undo_button(ticket)] if can_undo else []), button("Close…", CLOSE, ticket, index=attempt)]
 
 
 def look_button(ticket: str) -> Block:

@@ -935,6 +935,29 @@ async def test_going_on_counts_for_the_interruption_it_was_shown_for(bench, worl
     assert bench.last(ticket).kind == "refused"
 
 
+async def test_closing_counts_for_the_interruption_it_was_shown_for(bench, world):
+    """Its window was opened when nothing had happened yet; by now another step is in doubt."""
+    bench.plans["reset"] = lambda on, _facts: simple(on, step("a", on, a="1"), step("b", on, b="1"))
+    world.faults = ["never"]
+    ticket = await bench.approved()
+    await bench.runs()
+    seen = replace(bench.press(OPERATOR, ticket), shown=bench.ledger.ticket(ticket).attempt)
+    bench.decisions.must_explain(seen, "close")
+    world.hosts["hv03"]["a"], world.faults = "1", ["never"]
+    bench.decisions.resume(bench.press(APPROVER, ticket))
+    await bench.runs()
+    assert (bench.ledger.ticket(ticket).state, bench.ledger.ticket(ticket).intent[0]) == ("interrupted", "b")
+    for refused in (
+        partial(bench.decisions.close, why="nothing was sent"),
+        partial(bench.decisions.must_explain, verb="close"),
+    ):
+        with pytest.raises(TicketError, match="it resumed and was interrupted again"):
+            refused(seen)
+    assert bench.ledger.locks() == {"node:hv03": ticket}
+    bench.decisions.close(replace(seen, shown=bench.ledger.ticket(ticket).attempt), "seen to")
+    assert (bench.last(ticket).kind, bench.ledger.locks()) == ("closed", {})
+
+
 async def test_one_human_in_two_workspaces_of_an_organisation_is_no_second_person(bench):
     ticket = (await bench.propose()).ticket
     elsewhere = Person(OPERATOR.id.replace("T1/", "T2/"), "the same", {Role.APPROVER: frozenset(["*"])})

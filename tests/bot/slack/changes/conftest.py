@@ -158,7 +158,8 @@ def genuine(ledger, body):
         return body
     digest, user = story[0].data.digest, body["user"]
     if is_window:
-        verb, who = view["callback_id"].removeprefix(f"{WINDOW}:"), f"{user['team_id']}/{user['id']}"
+        verb = view["callback_id"].removeprefix(f"{WINDOW}:").replace(":", " ")
+        who = f"{user['team_id']}/{user['id']}"
         view["private_metadata"] = sealed_value(
             ticket, window_seal(ledger, ticket, digest, verb, who, opened=int(time.time()))
         )

@@ -411,6 +411,30 @@ async def test_an_interrupted_run_is_closed_with_a_reason(bench):
         assert "Fixed by hand." in plain_text(await bench.viewer.sees(re.compile("^Closed as it is"), "hv-ops"))
 
 
+async def test_the_window_to_close_counts_for_the_interruption_that_it_was_opened_for(bench):
+    """Meanwhile somebody let it go on, and it was interrupted again: nobody who wrote the reason has seen that."""
+    bench.world.gate.set()
+    bench.world.values["silent"] = "yes"
+    async with bench.running():
+        await bench.operator.types("/hurry hv03")
+        plan = await bench.viewer.sees("Hurry on hv03?", "hv-ops")
+        await bench.approver.clicks(plan, "Approve")
+        card = await bench.viewer.sees(re.compile("^Interrupted at step 1"), "hv-ops")
+        await bench.operator.clicks(card, "Close…")
+        window = await bench.operator.sees_view("Close T-1")
+        await bench.approver.clicks(card, "Go On…")
+        await bench.until(lambda: bench.kinds().count("interrupted") == 2)
+        await bench.operator.submits(window, {"Why?": "Nothing was sent."})
+        await bench.operator.sees("it resumed and was interrupted again")
+        assert bench.ledger.ticket("T-1").state == "interrupted"
+        assert bench.ledger.locks()
+        await bench.until(lambda: any("t-close:2" in str(one.blocks) for one in bench.viewer.messages("hv-ops")))
+        (card,) = [one for one in bench.viewer.messages("hv-ops") if "t-close:2" in str(one.blocks)]
+        await bench.operator.clicks(card, "Close…")
+        await bench.operator.submits(await bench.operator.sees_view("Close T-1"), {"Why?": "Fixed by hand."})
+        await bench.ended("closed")
+
+
 async def test_a_plan_that_changed_is_void_and_links_to_the_one_that_is_so_now(bench):
     bench.world.gate.set()
     async with bench.running():

@@ -77,10 +77,14 @@ def by(team, user):
     return {"team": {"id": HOME}, "user": {"id": user, "team_id": team}, "trigger_id": next(TRIGGERS)}
 
 
+def shown_for(verb):
+    """The step or the attempt that a button, or its window, was shown for."""
+    return ":1" if verb in ("t-hand", "t-go-on", "t-close") else ""
+
+
 def button(where):
     def body(who, verb, ticket):
-        shown = ":1" if verb in ("t-hand", "t-go-on") else ""
-        action = {"action_id": f"hvops:{verb}{shown}", "value": ticket, "type": "button"}
+        action = {"action_id": f"hvops:{verb}{shown_for(verb)}", "value": ticket, "type": "button"}
         return {"type": "block_actions", **by(*who), **where, "actions": [action]}
 
     return body
@@ -88,7 +92,8 @@ def button(where):
 
 def window(who, verb, ticket):
     values = {"reason": {"reason": {"value": "because"}}}
-    view = {"type": "modal", "callback_id": f"{WINDOW}:{verb}", "private_metadata": ticket, "state": {"values": values}}
+    view = {"type": "modal", "callback_id": f"{WINDOW}:{verb}{shown_for(verb)}", "private_metadata": ticket}
+    view["state"] = {"values": values}
     return {"type": "view_submission", **by(*who), "view": view}
 
 

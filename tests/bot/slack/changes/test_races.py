@@ -184,8 +184,8 @@ async def test_a_click_in_hand_is_not_made_up_for_by_the_same_life(bench, two):
     assert kinds(bench.ledger, other) == ["proposed", "clicked", "approved"]
 
 
-@pytest.mark.parametrize("button", ["t-go-on 1", "t-go-on"])
-async def test_a_late_click_lets_nothing_go_on_that_was_interrupted_since(bench, two, button):
+@pytest.mark.parametrize("button", ["t-go-on 1", "t-go-on", "t-close-why 1", "t-close-why"])
+async def test_a_late_click_decides_nothing_about_what_was_interrupted_since(bench, two, button):
     """Pressed twice in a hurry: the first click let it go on. It stops again, and then the bot is restarted."""
     life, _ = two
     ticket, append = await proposed(life), bench.ledger.append
@@ -195,12 +195,12 @@ async def test_a_late_click_lets_nothing_go_on_that_was_interrupted_since(bench,
     )
     append("bot", entry_data("started", {"locks": ["a"], "attempt": 1}), ticket)
     append("bot", entry_data("interrupted", {"reason": "first"}), ticket)
-    data = {"button": button, "answer": ticket, "place": "C0OPS", "deliveries": []}
-    click = append(f"{TEAM}/U0APPROVER", entry_data("clicked", data), ticket)
+    data = {"button": button, "answer": ticket, "place": "C0OPS", "deliveries": [], "reason": "seen to"}
+    click = append(f"{TEAM}/U0{'OPERATOR' if 'close' in button else 'APPROVER'}", entry_data("clicked", data), ticket)
     append("T1/U9", entry_data("resumed", {"attempt": 2, "by": "T1/U9"}), ticket)
     append("bot", entry_data("interrupted", {"reason": "again"}), ticket)
     await life.listener.replay_missed(click)
-    assert bench.ledger.ticket(ticket).attempt == 2
+    assert (bench.ledger.ticket(ticket).attempt, bench.ledger.ticket(ticket).state) == (2, "interrupted")
     refused = bench.ledger.story(ticket)[-1]
     assert (refused.kind, refused.data.click) == ("refused", click.seq)
     assert "moved on since that button was shown" in refused.data.reason
