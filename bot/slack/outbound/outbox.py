@@ -417,6 +417,7 @@ class Outbox:
             key: what they are, where they must not be there twice: each carries a mark that is made of it.
             looks_first: an earlier life of the bot, or another one, may have shared them.
             whole: all of a file has to be told.
+            turn: whose turn each call is.
 
         Raises:
             NotSent: Slack takes neither, or cannot be reached.
