@@ -4,8 +4,9 @@ Commands and entries say times in UTC ("22:41 UTC", "19 Sep 22:14 UTC", "2026-03
 ledger have them. In mrkdwn each becomes Slack's date token, in a cell of a table its date element; both keep the words as
 their fallback [doc: docs.slack.dev/messaging/formatting-message-text, .../block-kit/blocks/rich-text-block]. A text that Slack shows as it is
 (a header, the title of a task) takes no token: there the time is left out, since the message says it below. Heads of the ledger in
-the audit channel are read back by machines, so they are never changed. Where what is named holds a time ("crm 10:00 UTC"), all words
-stay as they are: it would be shown as another name.
+the audit channel are read back by machines, so they are never changed. A time is read only between words and marks that hvops writes
+around its own ("since 22:41 UTC;"): the name of a guest ("crm 10:00 UTC 01") would be shown as another name. Where what a message is about
+holds a time, all of its words stay as they are.
 """
 
 from __future__ import annotations
@@ -28,6 +29,16 @@ _TIME = re.compile(
 # What is not read: tokens of Slack's own, and code.
 _APART = re.compile(r"(<[^<>]*>|`[^`\n]*`)")
 _TOKEN = re.compile(r"<!date\^[0-9]+\^[^|<>]*\|([^<>]*)>")
+# What stands before and behind the times of hvops' own: a column of a row, too, such as "changed" or "LastBootUpTime".
+_OWN_BEFORE = re.compile(
+    r"(?:[\n,(*>·•;“]\s*|\b(?:since|at|from|until|last|of|after|before|seen|made|and|or|to|by|is|was|on|started|changed|changes|again"
+    r"|reading|deadline|\w*(?:time|date))\s+)$",
+    re.IGNORECASE,
+)
+_OWN_BEHIND = re.compile(
+    r"\s*(?:$|[\n;)\]<·•*—–”]|[,.:](?=[\s)\]*\"”]|$))|\s+(?:[\[(]|(?:and|or|to|on|by|until|it|in|has|have|is|was|with|before|after)\b)"
+)
+_WINDOW = 24  # characters before a time that are looked at
 _BEFORE = re.compile(r"(?:,? (?:since|at|from|until|last|of|after|before))?$")
 
 
@@ -53,7 +64,9 @@ def local_text(mrkdwn: str, at: datetime, most: int) -> str:
     if " UTC" not in mrkdwn:
         return mrkdwn
     parts = _APART.split(mrkdwn)
-    parts[::2] = [_TIME.sub(lambda found: _token(found, at), part) for part in parts[::2]]
+    parts[::2] = [
+        _TIME.sub(lambda found: _token(found, at) if _is_own(found) else found[0], part) for part in parts[::2]
+    ]
     told = "".join(parts)
     return told if utf16_length(told) <= most else mrkdwn
 
@@ -66,11 +79,12 @@ def reads_like_times(names: Iterable[str]) -> bool:
 def without_times(plain: str) -> str:
     """Words for where Slack shows text as it is, without the times in them: "Pending since 22:40 UTC [91:9]" is "Pending [91:9]"."""
     told = ""
-    rest = plain
-    while found := _TIME.search(rest):
-        told += _BEFORE.sub("", rest[: found.start()].rstrip())
-        rest = rest[found.end() :]
-    return (told + rest).strip()
+    done = 0
+    for found in _TIME.finditer(plain):
+        if _is_own(found):
+            told += _BEFORE.sub("", plain[done : found.start()].rstrip())
+            done = found.end()
+    return (told + plain[done:]).strip()
 
 
 def in_utc(mrkdwn: str) -> str:
@@ -83,6 +97,13 @@ def cell_text(cell: Block) -> str:
     if cell["type"] != "rich_text":
         return str(cell.get("text", ""))
     return "".join(part.get("text", part.get("fallback", "")) for one in cell["elements"] for part in one["elements"])
+
+
+def _is_own(found: re.Match[str]) -> bool:
+    """Whether a time is one that hvops says, and no part of a name."""
+    text, begin, end = found.string, found.start(), found.end()
+    before = text[max(0, begin - _WINDOW) : begin]
+    return bool((begin == 0 or (before and _OWN_BEFORE.search(before))) and _OWN_BEHIND.match(text, end))
 
 
 def _local_block(block: Block, at: datetime) -> Block:
@@ -110,7 +131,7 @@ def _local(text: Block, at: datetime, most: int) -> Block:
 
 
 def _local_cell(cell: Block, at: datetime) -> Block:
-    if cell["type"] != "raw_text" or not _TIME.search(cell["text"]):
+    if cell["type"] != "raw_text" or not any(map(_is_own, _TIME.finditer(cell["text"]))):
         return cell
     return {
         "type": "rich_text",
@@ -121,7 +142,7 @@ def _local_cell(cell: Block, at: datetime) -> Block:
 def _parts(words: str, at: datetime) -> Iterator[Block]:
     done = 0
     for found in _TIME.finditer(words):
-        moment = _moment(found, at)
+        moment = _moment(found, at) if _is_own(found) else None
         if moment is None:
             continue
         if found.start() > done:

@@ -224,9 +224,14 @@ def what_of(command: str, target: str, undoes: str, title: str = "") -> str:
 
 
 def has_times_in_names(card: TicketView) -> bool:
-    """Whether what the ticket is about is called like a time: of hvops' own there is none in a title or in a step's words."""
+    """Whether what the ticket is about is called like a time: of hvops' own there is none in a title, a step or a name.
+
+    In its sentences (checks, impact, notes) a time is judged by what stands around it.
+    """
     made, plan = card.proposal.made, card.plan
-    return reads_like_times((made.line, made.target, plan.title, *(step.description for step in plan.steps)))
+    questions = (one.what for gate in plan.gates for one in gate.unknowns)
+    named = (made.line, made.target, plan.title, *plan.locks, *plan.touches, *questions)
+    return reads_like_times((*named, repr(plan.groups)))
 
 
 def who(entry: Entry | None) -> str:

@@ -99,3 +99,49 @@ def test_a_message_says_them_everywhere_in_each_readers_zone():
     assert fit(message) == message
     assert "<!date" not in as_text(message)
     assert "2026-03-02 16:05 UTC\tseen 22:40 UTC\t4" in "\n".join(texts(message.blocks[2]))
+
+
+@pytest.mark.parametrize(
+    "says",
+    [
+        "crm 10:00 UTC 01",
+        "locked: crm 10:00 UTC 01, crm-02",
+        "locked: 10:00 UTC 01",
+        "crm 10:00 UTC",
+        "x since 10:00 UTC 1",
+        "until crm 1 Mar 10:00 UTC answers",
+        "web-10:00 UTC.corp",
+        "at 10:00 UTCs",
+        "since 10:00 UTC-2 is up",
+    ],
+)
+def test_a_time_in_a_name_is_none(says):
+    """Neither in a sentence, nor in a heading or a cell: it would be another name there."""
+    table = Table("t", (Column("a"), Column("b")), ((says, "1"),))
+    message = local_message(Message(says, (header(says), *sections(says), *table_blocks(table))), AT)
+    assert message.text == says
+    assert "<!date" not in str(message.blocks)
+    assert "'date'" not in str(message.blocks)
+    assert message.blocks[0]["text"]["text"] == says
+
+
+@pytest.mark.parametrize(
+    "says",
+    [
+        "first seen 23:05 UTC; a second reading",
+        "event 1137, 9 times, last 22:53 UTC). The",
+        "Pending since 22:40 UTC [91:9]",
+        "last started 10 Feb 07:53 UTC. x",
+        "no bugcheck, 26 Feb 21:05 UTC (event 41)",
+        "At 23:07 UTC it was [5]",
+        "changed 2026-03-02 22:40:00 UTC, job 1",
+        "Check again at 23:07 UTC or later: x",
+        "at 23:05 UTC and 23:07 UTC.",
+        "LastBootUpTime 2026-03-02 22:40:00 UTC",
+        "22:40 UTC",
+        "from 22:40 UTC to 23:40 UTC",
+        "23:05 UTC: the rest",
+    ],
+)
+def test_a_time_that_hvops_says_is_one(says):
+    assert local_text(says, AT, 3_000).count("<!date^") == says.count(" UTC")

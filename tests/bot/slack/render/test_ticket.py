@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bot.api.actions import InvokeMethod
 from bot.api.command import CHECK_RESULT
-from bot.api.plan import Gate, GateOutcome, Group, Plan, Step, exists
+from bot.api.plan import Gate, GateOutcome, Group, OpenQuestion, Plan, Step, exists
 from bot.api.queries import Wql
 from bot.api.report import Remedy
 from bot.executor.context import TicketChange
@@ -505,6 +505,67 @@ def test_a_machine_that_is_called_like_a_time_keeps_its_name_wherever_its_ticket
     for entry in ended.entries:
         line = entry_message(ended, entry)
         assert line is None or "Move crm" not in said(line).replace(NAMED_LIKE_A_TIME, "it")
+
+
+def gated(**more):
+    return {"gates": (replace(Gate("No guest is locked", GateOutcome.BLOCKED), **more),)}
+
+
+IT = f"locked: {NAMED_LIKE_A_TIME}"
+UNASKED = (OpenQuestion(f"free space of {NAMED_LIKE_A_TIME}", f"{NAMED_LIKE_A_TIME} gave no answer", f"Ask {IT}."),)
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        gated(measured=IT),
+        gated(blocked=f"{NAMED_LIKE_A_TIME} is locked"),
+        gated(description=f"{NAMED_LIKE_A_TIME} is not locked", blocks=False),
+        gated(outcome=GateOutcome.NOT_KNOWN, measured=IT, unknowns=UNASKED),
+        gated(
+            outcome=GateOutcome.NOT_KNOWN,
+            unknowns=UNASKED,
+            not_known=f"nobody knows whether {NAMED_LIKE_A_TIME} is locked",
+        ),
+        gated(measured=IT, passes_at="2026-03-02T23:30:00+00:00"),
+        {"impact": f"{NAMED_LIKE_A_TIME}, crm-02 move off and back"},
+        {"rollback": f"Move {NAMED_LIKE_A_TIME} back"},
+        {"reason": f"{NAMED_LIKE_A_TIME} waits."},
+        {"current_state": f"up with {NAMED_LIKE_A_TIME}"},
+        {"locks": (f"guest:{NAMED_LIKE_A_TIME}",)},
+    ],
+    ids=lambda parts: " ".join(map(str, parts)),
+)
+def test_a_machine_that_is_called_like_a_time_keeps_its_name_in_whatever_is_drawn_of_a_plan(parts, told, drained):
+    plan = drained(**{"reason": f"It waits since 22:40 UTC [91:9]. {IT}", **parts})
+
+    def ticket():
+        return told(plan, open_questions=[one.what for one in plan.open_questions])
+
+    drawn = [ticket_message(ticket().card())]
+    drawn += (
+        []
+        if plan.open_questions
+        else [  # else it takes answers
+            ticket_message(
+                ticket().started().begins("drain").card(happening=TicketChange("T-412", "progress", says=IT))
+            ),
+            ticket_message(ticket().started().begins("drain").tells("interrupted", reason=IT, known=IT).card()),
+            ticket_message(ticket().started().begins("drain").ends("drain").tells("done", measured=[IT]).card()),
+            entry_message(
+                card := ticket().started().begins("drain").ends("drain", message=IT).card(), card.entries[-1]
+            ),
+        ]
+    )
+    assert any(NAMED_LIKE_A_TIME in said(message) for message in drawn)
+    for message in drawn:
+        words = said(message) + message.text
+        assert "crm" not in words.replace(NAMED_LIKE_A_TIME, "it").replace("crm-02", "it")
+
+
+def test_a_time_of_hvops_own_is_each_readers_beside_such_a_name(told, drained):
+    plan = drained(reason=f"It is Pending since 22:40 UTC [91:9], with {NAMED_LIKE_A_TIME}.")
+    assert "since <!date^" in said(ticket_message(told(plan).card()))
 
 
 def test_rows_that_share_a_value_say_it_once_so_that_before_and_after_differ():
