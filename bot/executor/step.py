@@ -356,7 +356,7 @@ def _errand(run: Run, at: StepInstance, intent: Entry) -> Errand:
 
 
 def _away(at: StepInstance) -> SendResult:
-    """The fate of a step that another life of the bot has begun."""
+    """The fate of a step that was begun before: by another life of the bot, or before somebody let it go on."""
     if at.step.act is None or at.step.is_by_hand:
         return SendResult("accepted", fresh=False)  # nothing of ours was under way: simply wait on
-    return SendResult("unknown", "the bot was down while it was in progress", fresh=False)
+    return SendResult("unknown", "hvops did not see how the action ended", fresh=False)

@@ -20,8 +20,8 @@ from bot.executor.revalidate import NotDue, PlanDrift, revalidate, void_ticket
 from bot.executor.run import Cancelled as CancelledRun
 from bot.executor.run import OutOfTime, Preempted, Run
 from bot.executor.step import do_step
-from bot.ledger import EntryDraft
-from bot.ledger.entries import Cancelled, Closed, Done, Failed, Interrupted, Started
+from bot.ledger import Entry, EntryDraft
+from bot.ledger.entries import Cancelled, Closed, Done, Failed, Interrupted, Resumed, Started
 from bot.ledger.ticket_state import Ticket, TicketState
 from bot.tickets.run_history import ABANDONED, DONE, FAILED, StepInstance
 from bot.tickets.undo import owes_undo, steps_to_undo, undone_checks
@@ -157,7 +157,7 @@ async def _take_up(run: Run, ticket: Ticket) -> bool:
         return True  # nothing of it begins any more; only its end is not written down
     entries = await asyncio.to_thread(run.refresh)
     moves = [entry for entry in entries if entry.kind in ("started", "resumed", "intent", "outcome")]
-    is_let_go_on = bool(moves) and moves[-1].kind == "resumed" and moves[-1].actor != BOT
+    is_let_go_on = bool(moves) and _lets_go_on(moves[-1])
     try:
         why = await why_no_step_may_start(run)
     except CancelledRun:
@@ -169,9 +169,15 @@ async def _take_up(run: Run, ticket: Ticket) -> bool:
     if why:
         await _come_to_rest(run, why)
         return False
-    if not is_let_go_on:  # else a person has just let it go on: this is that attempt
-        await run.next_attempt("the bot was not running")
+    if not is_let_go_on:
+        await run.next_attempt("hvops had stopped working on it")
     return True
+
+
+def _lets_go_on(entry: Entry) -> bool:
+    """Whether it has just been let go on, by a person or because it has its locks again: this is that attempt."""
+    resumed = entry.read_if(Resumed)
+    return resumed is not None and (entry.actor != BOT or bool(resumed.locks))
 
 
 async def _come_to_rest(run: Run, why: str) -> None:

@@ -57,5 +57,5 @@ async def test_killed_in_a_restart_it_is_asked_for_once_and_judged_by_the_start(
     assert world.asked.count(REBOOT) == 1
     (outcome,) = [one for one in story(stage, "T-1") if one.kind == "outcome" and one.data.step == "restart-1-hv02"]
     assert outcome.data.result == "done"
-    assert "the bot was down while it was in progress" in outcome.data.reply
+    assert "hvops did not see how the action ended" in outcome.data.reply
     assert [one.kind for one in story(stage, "T-1")].count("resumed") == 1

@@ -80,7 +80,7 @@ async def test_killed_when_the_host_had_been_asked_nothing_is_asked_twice(stage)
     assert [kinds.count(one) for one in ("approved", "started", "intent", "resumed", "done")] == [1] * 5
     (outcome,) = [one for one in told if one.kind == "outcome"]
     assert outcome.data.result == "done"
-    assert "the bot was down while it was in progress" in outcome.data.reply
+    assert "hvops did not see how the action ended" in outcome.data.reply
     assert (
         "event_log_note" not in outcome.fields
     )  # nobody knows whether that was ours; nothing is claimed in the host's own log

@@ -36,6 +36,7 @@ from bot.api.queries import Predicate, make_params
 from bot.dispatch.pipeline import Request
 from bot.errors import LedgerError, OutcomeUnknown, PermissionDenied, RolesUnknown, TicketError, UnreadableEntry
 from bot.executor import scheduler
+from bot.executor.run import Run
 from bot.tickets.plan_text import plan_lines
 from bot.tickets.proposal import proposal_from
 from bot.tickets.undo import undo_step
@@ -685,9 +686,34 @@ async def test_a_wait_of_days_gives_its_locks_to_who_needs_them_and_takes_them_b
     assert "interrupted" in bench.kinds(waiting)
     world.hosts["hv03"]["broken"] = "no"
     await bench.runs(2)
-    assert bench.kinds(waiting)[-3:] == ["resumed", "outcome", "done"]
+    assert bench.kinds(waiting)[-4:] == ["interrupted", "resumed", "outcome", "done"]
+    (resumed,) = bench.ledger.entries(ticket=waiting, kind="resumed")
+    assert (resumed.actor, resumed.reason) == ("bot", "its locks are free again")
     assert bench.kinds(waiting).count("intent") == 1
     assert bench.ledger.verify().holds
+
+
+async def test_a_run_that_stood_still_does_not_say_that_the_bot_was_down(bench, world, monkeypatch):
+    """The ledger could not be used for a moment: the bot was there all the time, and goes on with a new attempt."""
+    ticket = await bench.approved()
+    write, failed = Run.write, []
+
+    async def fails_once(run, transition):
+        if transition.kind == "outcome" and not failed:
+            failed.append(transition)
+            raise LedgerError("the disk is full.")
+        return await write(run, transition)
+
+    monkeypatch.setattr(Run, "write", fails_once)
+    await bench.runs()
+    bench.runner._trouble.clear()
+    await bench.runs()
+    assert bench.last(ticket).kind == "done"
+    (resumed,) = bench.ledger.entries(ticket=ticket, kind="resumed")
+    assert resumed.reason == "hvops had stopped working on it"
+    first = bench.ledger.entries(ticket=ticket, kind="outcome", newest_first=False)[0]
+    assert first.data.reply == "hvops did not see how the action ended"
+    assert world.order == REACHED
 
 
 async def test_what_was_cancelled_as_it_gave_its_locks_away_does_not_go_on_by_itself(bench, world, monkeypatch):
@@ -1156,7 +1182,7 @@ async def test_what_has_no_before_image_in_the_ledger_is_not_begun_again(bench, 
     last = bench.last(ticket)
     assert (last.kind, last.fields["known"]) == (
         "interrupted",
-        "the bot was down while it was in progress; a is empty, not 1",
+        "hvops did not see how the action ended; a is empty, not 1",
     )
     assert world.order == []
 
@@ -1203,7 +1229,7 @@ async def test_what_was_done_before_a_crash_is_not_done_again(bench, world):
     kinds = bench.kinds("T-1")
     assert kinds[3:6] == ["intent", "outcome", "resumed"]
     (resumed,) = bench.ledger.entries(ticket="T-1", kind="resumed")
-    assert (resumed.fields["attempt"], resumed.fields["reason"]) == (2, "the bot was not running")
+    assert (resumed.fields["attempt"], resumed.fields["reason"]) == (2, "hvops had stopped working on it")
 
 
 async def test_what_a_person_lets_go_on_is_that_attempt_and_no_other(bench, world):
@@ -1365,7 +1391,9 @@ async def test_after_a_crash_a_wait_counts_from_its_intent_not_from_the_restart(
     await bench.runs()
     assert bench.last(ticket).kind == end
     assert (clock() - begun).total_seconds() == max(away, patience)
-    assert ("while it was in progress" in str(bench.last(ticket).fields)) == (shape == "an act")  # nothing else was
+    assert ("did not see how the action ended" in str(bench.last(ticket).fields)) == (
+        shape == "an act"
+    )  # nothing else was
     assert world.order == []
 
 
