@@ -157,7 +157,8 @@ class Step:
             changed meanwhile, and for what an address may stand for by then.
         undone: must hold after the undo; where it is empty, `before` must answer as it did.
         repeatable: after a crash it may be done again, if `before` shows that nothing has changed yet.
-        preemptible: while it waits, another ticket may have the locks. Steps by hand always give way.
+        preemptible: while it waits, another ticket may have the locks. Steps by hand always give way, but for those by which a
+            run undoes its own failed group.
         undo_says: what taking it back does, as people read it; else it reads as taking back what `description` says.
         finishes: what it has begun goes on over there by itself, and nothing is won by leaving it: a cancel and the deadline
             wait until it has ended.

@@ -229,9 +229,9 @@ class Run:
         return flying is not None and flying.step.finishes
 
     def _may_give_way(self) -> bool:
-        """Whether nothing of ours is under way, in a step or between steps that may be left."""
+        """Whether nothing of ours is under way, in a step or between steps that may be left; what failed is undone first."""
         at = self.now_at
-        if at is None:
+        if at is None or not self.heeds_cancel:
             return False
         return at.step.yields_locks or (at.group.gives_way_between and at.key not in self.story.intents)
 

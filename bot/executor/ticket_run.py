@@ -24,7 +24,7 @@ from bot.ledger import Entry, EntryDraft
 from bot.ledger.entries import Cancelled, Closed, Done, Failed, Interrupted, Resumed, Started
 from bot.ledger.ticket_state import Ticket, TicketState
 from bot.tickets.run_history import ABANDONED, DONE, FAILED, StepInstance
-from bot.tickets.undo import owes_undo, steps_to_undo, undone_checks
+from bot.tickets.undo import owes_undo, place_of, steps_to_undo, undone_checks
 
 log = structlog.get_logger()
 
@@ -183,7 +183,7 @@ def _lets_go_on(entry: Entry) -> bool:
 async def _come_to_rest(run: Run, why: str) -> None:
     """Ask about the step in flight, begin nothing, and leave the rest to a person."""
     flying = run.story.in_flight
-    run.now_at = next((place for place in run.places if place.key == flying), None)
+    run.now_at = place_of(run.places, flying)
     known = ""
     if run.now_at is not None:
         known = (await ask_about(run, run.now_at)).says
@@ -192,7 +192,7 @@ async def _come_to_rest(run: Run, why: str) -> None:
     if _is_through(run):
         await _done(run, fresh=False)
         return
-    at = run.now_at or _next_place(run)
+    at = run.now_at or (_next_place(run) if run.heeds_cancel else _failed_place(run))
     await run.write(
         Interrupted(step=at.step.key if at else "", number=at.number if at else None, known=known or why, reason=why)
     )

@@ -59,6 +59,7 @@ from bot.tickets.answers import answers_from
 from bot.tickets.proposal import Proposal, forbidden_by, proposal_of, why_half_undone
 from bot.tickets.read_back import read_back
 from bot.tickets.run_history import StepInstance, positions, story_of
+from bot.tickets.undo import place_of
 
 CONFIRM = "confirm"
 LONGEST_REASON = 500
@@ -233,7 +234,7 @@ class ApprovalService:
         authorization.require_role(press.person, Role.VIEWER)
         proposal = proposal_of(self._ledger, press.ticket)
         story = story_of(self._ledger.story(press.ticket))
-        waiting = next((one for one in positions(proposal.plan) if one.key == story.in_flight), None)
+        waiting = place_of(positions(proposal.plan), story.in_flight)
         if waiting is None or not isinstance(waiting.step.act, ManualStep):
             raise MovedOn(f"{press.ticket} is not waiting for a manual step now.")
         _allow(press.person, Role[waiting.step.act.role.upper()], proposal)

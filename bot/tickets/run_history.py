@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Final
 
 from bot.api.command import StepTimes
-from bot.api.plan import Group, Plan, Step
+from bot.api.plan import UNDO, Group, Plan, Step
 from bot.api.rows import Rows
 from bot.ledger import Entry
 from bot.ledger.entries import HeldBefore, Intent, Interrupted, Outcome, StepConfirmed
@@ -20,7 +20,8 @@ Key = tuple[str, int]  # step and round
 
 DONE, FAILED, ABANDONED = "done", "failed", "abandoned"  # what an outcome can say
 NOT_SENT: Final = "not sent"  # likewise; such a step has not begun
-_ANEW = 1_000_000  # more steps than a plan has: what *Done* carries is another number after each interruption
+# What *Done* carries is another number after each interruption, and for the undo of a step: no plan has so many steps.
+_ANEW, _BACK = 1_000_000, 500_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +131,7 @@ class RunHistory:
 
     def shown_as(self, at: StepInstance) -> int:
         """What *Done* carries for a step: a number that it has until it is interrupted, and no other step ever has."""
-        return at.number + _ANEW * self.interruptions[at.key]
+        return at.number + _ANEW * self.interruptions[at.key] + (_BACK if at.step.key.startswith(UNDO) else 0)
 
     def is_untouched(self, key: Key) -> bool:
         """Whether its outcome says that nothing of it has happened: there is nothing to take back."""
@@ -221,8 +222,8 @@ def _begin(story: RunHistory, key: Key, at: str, told: Intent, times: int) -> No
         held_before=earlier.held_before if earlier else told.held_before,
     )
     story.began.setdefault(key, datetime.fromisoformat(at))
-    if key not in story.outcomes:
-        story.unsettled.add(key)
+    story.outcomes.pop(key, None)  # an undo that failed, and that a person has let begin again
+    story.unsettled.add(key)
     if before is not None:
         story.weight += weigh(before)
         story.images.setdefault(key[0], before)

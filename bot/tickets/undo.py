@@ -19,7 +19,7 @@ from dataclasses import replace
 from bot.api.plan import UNDO, Check, CompareToBefore, Gate, GateOutcome, GateText, Group, OpenQuestion, Plan, Step
 from bot.tickets.freezes import without_windows
 from bot.tickets.proposal import PlannedChange, Proposal
-from bot.tickets.run_history import DONE, FAILED, RunHistory, StepInstance, positions
+from bot.tickets.run_history import DONE, FAILED, Key, RunHistory, StepInstance, positions
 
 
 def undo_step(step: Step, turn: int = 1) -> Step:
@@ -46,6 +46,25 @@ def steps_to_undo(done: Iterable[StepInstance], story: RunHistory) -> tuple[Step
     begun = [place for place in done if story.was_begun(place.key) and place.step.undo is not None]
     undos = [undo_step(place.step, place.round) for place in reversed(begun) if not story.is_untouched(place.key)]
     return tuple(step for step in undos if story.result((step.key, 1)) != DONE)
+
+
+def place_of(places: Iterable[StepInstance], key: Key | None) -> StepInstance | None:
+    """The step with that key: one of the plan's, or the undo of one, by the number of the step that it undoes.
+
+    None where there is none. A run that undoes its own failed group does steps that its plan does not list.
+    """
+    if key is None:
+        return None
+    known = tuple(places)
+    planned = next((place for place in known if place.key == key), None)
+    if planned is not None or not key[0].startswith(UNDO):
+        return planned
+    undos = (
+        StepInstance(place.number, place.group, 1, undo_step(place.step, place.round))
+        for place in known
+        if place.step.undo is not None
+    )
+    return next((undo for undo in undos if undo.key == key), None)
 
 
 def owes_undo(places: Collection[StepInstance], story: RunHistory) -> bool:

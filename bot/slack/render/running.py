@@ -29,7 +29,7 @@ _WAITS = "waiting for a manual step"  # also what the runner says until a person
 def running_message(card: TicketView) -> Message:
     """How far it is."""
     at = card.now_at
-    place = f"step {at.number} of {len(card.places)}" if at else "ending"
+    place = f"{_named(card, at)} of {len(card.places)}" if at else "ending"
     title = f"{card.id} {card.proposal.made.target}: {place}"
     hand = card.waits_for_a_person
     blocks = (
@@ -54,6 +54,11 @@ def running_message(card: TicketView) -> Message:
     if hand is not None:
         says = f"{card.id} is waiting for a manual step: {hand.step.description}. Then press Done."
     return Message(truncate(escape(says.strip()), limits.MESSAGE_TEXT), blocks)
+
+
+def _named(card: TicketView, at: StepInstance) -> str:
+    """Which step that is: one of the plan's, or the undo of one."""
+    return f"undoing step {at.number}" if at.key not in card.by_key else f"step {at.number}"
 
 
 def interrupted_message(card: TicketView) -> Message:
@@ -107,7 +112,7 @@ def _known(card: TicketView) -> Iterator[str]:
 
 def half_done(card: TicketView) -> Iterator[str]:
     """Which steps are done, which one nobody knows of, and which were not begun. mrkdwn."""
-    in_flight = card.by_key.get(card.story.in_flight or ("", 0))
+    in_flight = card.place_of(card.story.in_flight or ("", 0))
     flying = [in_flight] if in_flight is not None else []
     done = _each_once([_ended(card, one) for one in card.places if card.story.result(one.key) == DONE])
     sent = card.story.sent_before - card.story.intents.keys()
@@ -226,9 +231,10 @@ def _by_hand(card: TicketView, place: StepInstance | None) -> Iterator[Block]:
     act = place.step.act
     assert isinstance(act, ManualStep)
     says = _progress(card)
+    back = "" if place.key in card.by_key else f" to undo step {place.number}"
     told = f"\n*hvops checked:* {escape(truncate(says, _SAYS))}" if says and says != _WAITS else ""
     yield from sections(
-        f"*Manual step, for an {escape(act.role)}:* {escape(act.instruction, lines=True)}\n"
+        f"*Manual step{back}, for an {escape(act.role)}:* {escape(act.instruction, lines=True)}\n"
         f"{_typed(act)}Then press Done{'…' if isinstance(act, ReadBack) else ''}: {_after_done(card, place)}{told}"
     )
 

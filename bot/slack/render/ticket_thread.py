@@ -135,11 +135,11 @@ def _hand(card: TicketView, entry: Entry) -> str:
     told = entry.read(StepConfirmed)
     begun = card.story.intents.get((told.step, told.round))
     looks = "hvops now checks it." if begun and begun.held_before == "no" else "hvops cannot verify it."
-    place = card.by_key.get((told.step, told.round))
+    place = card.place_of((told.step, told.round))
     if place is not None and not place.step.done:
         looks = "No machine can be queried, so it is recorded as unverified."
     typed = "; ".join(escape(truncate(statement(one), _SAYS)) for one in told.answers)
-    return f"{who(entry)} confirmed step {_number(card, entry)}. {looks}" + (f"\nRead: {typed}" if typed else "")
+    return f"{who(entry)} confirmed {_name(card, entry)}. {looks}" + (f"\nRead: {typed}" if typed else "")
 
 
 def _cancel(card: TicketView, entry: Entry) -> str:
@@ -259,10 +259,11 @@ def _image(rows: Any) -> str:
     return escape(truncate("; ".join(told) or "none", _IMAGE)) + more + told_each
 
 
-def _number(card: TicketView, entry: Entry) -> str:
+def _name(card: TicketView, entry: Entry) -> str:
     told = entry.read(StepConfirmed)
-    place = card.by_key.get((told.step, told.round))
-    return str(place.number if place else told.step)
+    place = card.place_of((told.step, told.round))
+    back = "the undo of " if place is not None and place.key not in card.by_key else ""
+    return f"{back}step {place.number if place else told.step}"
 
 
 _LINES: Mapping[str, Callable[[TicketView, Entry], str]] = {

@@ -33,6 +33,7 @@ from bot.tickets.run_history import (
     result_in_words,
     story_of,
 )
+from bot.tickets.undo import place_of
 
 _SLACK_ID = re.compile(r"(?:[TE][A-Z0-9]+/)?([UW][A-Z0-9]+)")
 _KINDS = (" node", " VM", " backup")  # ends of a command's name that say what its target is
@@ -131,12 +132,24 @@ class TicketView:
         """The step in flight, else the first one that has no outcome; None at the end."""
         flying, outcomes = self.story.in_flight, self.story.outcomes
         if flying is not None:
-            return self.by_key.get(flying)
+            return self.place_of(flying)
         return next((one for one in self.places if one.key not in outcomes or not outcomes[one.key].result), None)
+
+    def place_of(self, key: Key) -> StepInstance | None:
+        """The step that an entry is about; of a group that the run undoes itself, the undo of one."""
+        return self.by_key.get(key) or place_of(self.places, key)
+
+    @property
+    def undoing(self) -> StepInstance | None:
+        """The undo in flight, by which the run takes back its own failed group."""
+        at = self.now_at
+        return at if at is not None and at.key not in self.by_key else None
 
     @property
     def stopped_at(self) -> StepInstance | None:
-        """The step that a look is about: the one that failed, else the one in flight or next."""
+        """The step that a look is about: an undo in flight, else the one that failed, else the one in flight or next."""
+        if (undoing := self.undoing) is not None:
+            return undoing
         bad = [key for key, told in self.story.outcomes.items() if told.result != DONE and key in self.by_key]
         return self.by_key[bad[-1]] if bad else self.now_at
 

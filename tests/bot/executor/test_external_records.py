@@ -15,7 +15,7 @@ import scripted_world as scripted
 from entry_samples import entry_data
 
 from bot.api.actions import RowTransaction, Update
-from bot.api.plan import Step
+from bot.api.plan import Expect, Group, Plan, Step
 from bot.api.queries import make_params
 from bot.errors import LedgerError, RecordUnavailable
 from bot.ledger import Ledger
@@ -319,6 +319,30 @@ async def test_a_copy_of_a_running_ticket_is_left_to_a_person(machine, world, ch
     assert ended.kind == "interrupted"
     assert f"{who} records entry" in ended.reason
     assert "it looks like a restored copy" in ended.reason
+
+
+async def test_a_copy_of_a_ticket_that_undoes_what_failed_is_left_to_a_person(machine, world, channel):
+    def undoable(key, wanted="1"):
+        return Step(
+            key, key, scripted.set_to("hv03", **{key: "1"}), (scripted.is_now("hv03", give_up=Expect(), **{key: wanted}),),
+            undo=scripted.set_to("hv03", **{key: "0"}), undone=(scripted.is_now("hv03", **{key: "0"}),),
+        )  # fmt: skip
+
+    steps = (undoable("a"), undoable("b"), undoable("c", wanted="2"))
+    plan = Plan("why", "", "", ("node:hv03",), (), (Group("all", steps, on_failure="undo"),))
+    first = machine(outside=channel, plans={"reset": lambda _on, _facts: plan})
+    ticket = await first.approved()
+    world.hooks[4] = lambda: [task.cancel() for task in first.runner._tasks.values()]
+    await first.runs()
+    assert first.ledger.ticket(ticket).intent[0] == "undo-c"
+    await first.dies()
+    copy = machine.copied(outside=channel, plans={"reset": lambda _on, _facts: plan})
+    await first.runs()
+    assert (len(world.order), first.last(ticket).kind) == (6, "failed")
+    channel.hears(first.ledger)
+    await copy.runs(sweeps=2)
+    assert (len(world.order), copy.last(ticket).kind) == (6, "interrupted")
+    assert "it looks like a restored copy" in copy.last(ticket).reason
 
 
 async def test_a_copy_that_a_person_lets_go_on_is_asked_about_again(machine, world, channel):

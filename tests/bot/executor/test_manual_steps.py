@@ -8,12 +8,13 @@ import re
 from dataclasses import replace
 
 import pytest
-from scripted_world import APPROVER, BOTH, OPERATOR, Group, Plan, by_hand, step
+from scripted_world import APPROVER, BOTH, OPERATOR, VIEWER, Group, Plan, Step, by_hand, is_now, step
 
-from bot.api.actions import ReadBack, TypedField
-from bot.errors import MovedOn, RolesUnknown
+from bot.api.actions import ManualStep, ReadBack, TypedField
+from bot.errors import MovedOn, PermissionDenied, RolesUnknown
 from bot.ledger.entries import Interrupted
 from bot.slack.render.ticket import ticket_message
+from bot.slack.render.ticket_thread import entry_message
 from bot.slack.tickets.message_table import read_card
 
 TYPED = ReadBack("See that it is off", "operator", (TypedField("Its state", "text", "POWERED OFF"),))
@@ -31,11 +32,14 @@ def shared(*steps):
 
 
 async def until(bench, ticket, holds):
-    """Sweep until that is so of a ticket."""
-    while not holds():
+    """Sweep until that is so of a ticket, which has not ended before."""
+    for _ in range(2_000):
+        if holds():
+            return
         assert bench.ledger.ticket(ticket).state != "ended", bench.last(ticket)
         await bench.runner.tick()
         await asyncio.sleep(0.001)
+    pytest.fail(f"It is {bench.ledger.ticket(ticket).state}: {bench.last(ticket)}")
 
 
 async def waits_by_hand(bench, world, hand):
@@ -170,3 +174,101 @@ async def test_a_done_counts_after_a_crash_of_the_bot_which_gives_no_lock_away(b
     await bench.runs(2)
     assert bench.last(ticket).kind == "done"
     assert bench.kinds(ticket).count("step-confirmed") == 1
+
+
+STARTS = ManualStep("Start the service again", "operator")
+READS = ReadBack("Start the service again", "operator", (TypedField("Its state", "text", "POWERED OFF"),))
+
+
+def stopped_by_hand(back):
+    """A person stops a service; what hvops does next is refused; a person has to start the service again."""
+    undone = (is_now("hv03", seen="back"),) if back is STARTS else ()
+    return Step(
+        "look", "Stop the service", ManualStep("Stop it", "operator"), (), deadline=7200,
+        undo=back, undone=undone or (is_now("hv03", broken="yes"),), undo_says="Start the service again",
+    )  # fmt: skip
+
+
+async def undone_by_hand(bench, world, back=STARTS):
+    """A ticket that waits for a person who undoes by hand what they did by hand."""
+    world.faults = ["refused"]
+    groups = (Group("all", (stopped_by_hand(back), step("row", "hv03", a="1")), on_failure="undo"),)
+    bench.plans["reset"] = lambda _on, _facts: Plan("why", "none", "none", ("vmm",), (), groups)
+    bench.plans["tweak"] = lambda on, _facts: shared(step("other", on, b="1"))
+    ticket = await bench.approved()
+    await until(bench, ticket, lambda: bench.ledger.ticket(ticket).intent is not None)
+    shown = shown_on_card(bench, ticket)
+    bench.decisions.confirm_manual_step(replace(bench.press(OPERATOR, ticket), shown=shown))
+    await until(bench, ticket, lambda: (bench.ledger.ticket(ticket).intent or ("",))[0] == "undo-look")
+    return ticket, shown
+
+
+@pytest.mark.parametrize("back", [STARTS, READS], ids=["checked", "typed"])
+async def test_what_was_done_by_hand_is_undone_by_hand_as_its_card_says(bench, world, back):
+    ticket, old = await undone_by_hand(bench, world, back)
+    card = read_card(bench.ledger, ticket)
+    assert card.waits_for_a_person.step.act == back
+    text = json.dumps(ticket_message(card).blocks)
+    assert "Manual step to undo step 1, for an operator:* Start the service again" in text
+    assert "T-1 hv03: undoing step 1 of 2" in text
+    with pytest.raises(MovedOn):  # pressed twice for what was done: nobody has undone it
+        bench.decisions.confirm_manual_step(replace(bench.press(OPERATOR, ticket), shown=old))
+    with pytest.raises(PermissionDenied):
+        bench.decisions.confirm_manual_step(bench.press(VIEWER, ticket))
+    world.hosts["hv03"]["seen"] = "back"
+    press = replace(bench.press(OPERATOR, ticket), shown=shown_on_card(bench, ticket))
+    if back is READS:
+        assert bench.decisions.must_read_back(press).step.act == READS
+    bench.decisions.confirm_manual_step(press, ("POWERED OFF",) if back is READS else ())
+    await bench.runs(2)
+    assert (bench.last(ticket).kind, bench.last(ticket).fields["rolled_back"]) == ("failed", True)
+    assert bench.ledger.locks() == {}
+    card = read_card(bench.ledger, ticket)
+    told = [message.text for one in card.entries if (message := entry_message(card, one)) is not None]
+    assert any("confirmed the undo of step 1." in line for line in told)
+
+
+async def test_a_done_is_checked_on_the_way_back_too(bench, world):
+    ticket, _ = await undone_by_hand(bench, world)
+    world.hosts["hv03"]["seen"] = "not yet"
+    bench.decisions.confirm_manual_step(bench.press(OPERATOR, ticket))
+    assert any("not done yet: seen is not yet" in says for says in await looked_again(bench, ticket))
+    assert bench.ledger.ticket(ticket).intent[0] == "undo-look"
+
+
+async def test_a_way_back_by_hand_gives_its_locks_to_nobody(bench, world):
+    ticket, _ = await undone_by_hand(bench, world)
+    other = await bench.approved("/tweak hv04", BOTH, BOTH)
+    await looked_again(bench, ticket)
+    assert bench.runner._runs[ticket].preempt_requested
+    assert bench.ledger.ticket(ticket).state == "running"
+    assert "interrupted" not in bench.kinds(ticket)
+    world.hosts["hv03"]["seen"] = "back"
+    bench.decisions.confirm_manual_step(bench.press(OPERATOR, ticket))
+    await bench.runs(3)
+    assert (bench.last(ticket).kind, bench.last(other).kind) == ("failed", "done")
+
+
+async def test_a_way_back_by_hand_waits_on_after_a_crash(bench, world):
+    ticket, _ = await undone_by_hand(bench, world)
+    await bench.dies()
+    other = await bench.approved("/tweak hv04", BOTH, BOTH)
+    await looked_again(bench, ticket)
+    assert bench.ledger.ticket(ticket).state == "running"
+    world.hosts["hv03"]["seen"] = "back"
+    bench.decisions.confirm_manual_step(replace(bench.press(OPERATOR, ticket), shown=shown_on_card(bench, ticket)))
+    await bench.runs(3)
+    assert (bench.last(ticket).kind, bench.last(other).kind) == ("failed", "done")
+
+
+async def test_a_way_back_that_nobody_did_in_time_can_be_gone_on_with(bench, world):
+    ticket, _ = await undone_by_hand(bench, world)
+    bench.clock.forward(hours=3)
+    await bench.runs()
+    assert (bench.last(ticket).kind, bench.ledger.locks()) == ("interrupted", {"vmm": ticket})
+    bench.decisions.resume(bench.press(APPROVER, ticket))
+    await looked_again(bench, ticket)
+    world.hosts["hv03"]["seen"] = "back"
+    bench.decisions.confirm_manual_step(replace(bench.press(OPERATOR, ticket), shown=shown_on_card(bench, ticket)))
+    await bench.runs(2)
+    assert (bench.last(ticket).kind, bench.last(ticket).fields["rolled_back"]) == ("failed", True)

@@ -1283,6 +1283,23 @@ async def test_what_cannot_be_taken_back_is_left_to_a_person_with_its_locks(benc
     assert world.order == []
 
 
+async def test_an_undo_that_failed_and_was_begun_again_is_asked_about_after_a_crash_and_not_sent_a_third_time(
+    bench, world
+):
+    """It has happened by then, and nobody wrote that down."""
+    world.hosts["hv03"] |= {"a": "1", "b": "0"}
+    groups = (Group("all", (taken_back("a"), taken_back("b")), on_failure="undo"),)
+    bench.plans["reset"] = lambda _on, _facts: Plan("why", "", "", ("node:hv03",), (), groups)
+    ticket = await bench.approved()
+    left(bench, ticket, *TAKING_BACK, ("intent", "undo-b"), ("outcome", "undo-b", "failed"))
+    bench.ledger.append("bot", entry_data("interrupted", {"step": "undo-b", "reason": "reason"}), ticket)
+    bench.decisions.resume(bench.press(APPROVER, ticket))
+    bench.ledger.append("bot", entry_data_of("intent", {"step": "undo-b", "round": 1, "attempt": 2}), ticket)
+    await bench.runs()
+    assert (bench.last(ticket).kind, bench.last(ticket).fields["reason"]) == ("failed", BACK)
+    assert [dict(one[2]) for one in world.acts] == [{"a": "0"}]
+
+
 async def test_a_cancel_does_not_end_what_is_being_taken_back(bench, world):
     world.hosts["hv03"] |= {"a": "1", "b": "1"}
     bench.plans["reset"] = lambda _on, _facts: Plan(
@@ -1323,6 +1340,7 @@ async def test_a_cancel_does_not_end_what_is_left_to_take_back_after_a_crash(ben
     last = bench.last(ticket)
     if loses_the_role:
         assert (last.kind, bench.ledger.locks()) == ("interrupted", {"node:hv03": ticket})
+        assert last.fields["step"] == ("undo-b" if len(more) == 1 else "b")
         assert world.order == []
     else:
         assert (last.kind, last.fields["reason"], last.fields["rolled_back"]) == ("failed", BACK, True)
