@@ -57,7 +57,7 @@ from bot.transport.connection_pool import ConnectionPool, PooledCall
 from bot.transport.http.commvault import BackupProduct, is_web
 from bot.transport.http.loadmaster import LoadBalancers, is_appliance
 from bot.transport.http.probe import Prober, is_probe
-from bot.transport.routing import Profile, Route, Router
+from bot.transport.routing import Profile, Route, Router, guest_key
 from bot.transport.sql.databases import Databases, is_sql
 from bot.transport.turns import Slots, last_look
 from bot.transport.windows import host_operations, winrm_config, wql
@@ -88,6 +88,7 @@ class QueryResult:
     Attributes:
         raw: the replies as they came, decoded: SOAP, or what a program printed.
         by: the host that answered; for a question to a cluster, the entry host.
+        counts_as: by which that machine counts; "" where a site's worker asked, or no Windows.
         asked: when a worker began to ask, UTC; None where the way does not tell.
         answered: when it had the whole answer.
     """
@@ -97,6 +98,7 @@ class QueryResult:
     by: str
     asked: datetime | None = None
     answered: datetime | None = None
+    counts_as: str = ""
     lease: object = None  # while anybody holds it, the answer counts against what is kept of that host
 
 
@@ -142,7 +144,7 @@ class TargetClient:
         self._slots = Slots(at_once)
         self._per_host: dict[str, Slots] = {}
         self._code_pages: Latest[int] = Latest(_MOST_HOSTS)
-        self._held: Counter[str] = Counter()  # host -> bytes of its answers that requests still hold
+        self._held: Counter[str] = Counter()  # machine -> bytes of its answers that requests still hold
         self._held_of_all = 0
         self._counting = threading.RLock()  # whoever lets go of an answer may be any thread
         self._running: set[PooledCall[Any]] = set()
@@ -173,40 +175,51 @@ class TargetClient:
         size = sys.getsizeof(answer.raw)
         is_small = self._is_small(answer)
         weight = size if is_small else await asyncio.to_thread(weigh, answer.rows)  # of hundreds of thousands of cells
-        whose = host_key(question.fqdn) if isinstance(question, GuestQuery) else host_key(answer.by)
-        return replace(answer, lease=self._lease(answer, whose, size + weight))
+        return replace(answer, lease=self._lease(answer, self._whose(question, answer), size + weight))
+
+    def _whose(self, question: Query, answer: QueryResult) -> tuple[str, ...]:
+        """By which an answer counts. A guest, which may call itself as it likes, takes nothing of what a host may have.
+
+        It counts by its id, so that others that lead to it take nothing of what it may have, and by where it was asked: one
+        machine has no more because it is asked as many.
+        """
+        if not isinstance(question, GuestQuery):
+            return (answer.counts_as or self.router.count_as(answer.by),)
+        where = answer.counts_as or guest_key(question.fqdn)
+        return (where, guest_key(f"with id {question.vm_id.strip('{}')}")) if question.vm_id else (where,)
 
     def _is_small(self, answer: QueryResult) -> bool:
         """Whether its rows take no more than its text, as those that were read from it."""
         return sys.getsizeof(answer.raw) <= _SMALL and len(answer.rows) <= _FEW
 
-    def _lease(self, answer: QueryResult, whose: str, weight: int) -> _Lease:
+    def _lease(self, answer: QueryResult, whose: tuple[str, ...], weight: int) -> _Lease:
         """Count an answer.
 
-        `whose`: by which it counts. A guest that is called like a host takes nothing of what the host may have.
-
         Raises:
-            MalformedResponse: those of that host that are still held are too much by now.
+            MalformedResponse: those of that machine that are still held are too much by now.
             QuotaExceeded: those of all hosts are, and this one's are not short.
         """
         with self._counting:
-            of_host, of_all = self._held[whose] + weight, self._held_of_all + weight
-            if of_host > MAX_KEPT:
+            of_one = max((self._held[one] for one in whose), default=0) + weight
+            if of_one > MAX_KEPT:
                 raise MalformedResponse(answer.by, "its answers exceed what hvops keeps in memory for one host.", _BUSY)
-            if of_all > MAX_KEPT_OF_ALL and of_host > SHORT:
+            if self._held_of_all + weight > MAX_KEPT_OF_ALL and of_one > SHORT:
                 says = "its answer is long, and hvops has as many long answers in memory as it keeps at one time."
                 raise QuotaExceeded(answer.by, says, _BUSY)
-            self._held[whose], self._held_of_all = of_host, of_all
+            self._held_of_all += weight
+            for one in whose:
+                self._held[one] += weight
         lease = _Lease()
         weakref.finalize(lease, self._give_back, whose, weight)
         return lease
 
-    def _give_back(self, whose: str, weight: int) -> None:
+    def _give_back(self, whose: tuple[str, ...], weight: int) -> None:
         with self._counting:
             self._held_of_all -= weight
-            self._held[whose] -= weight
-            if self._held[whose] <= 0:
-                del self._held[whose]
+            for one in whose:
+                self._held[one] -= weight
+                if self._held[one] <= 0:
+                    del self._held[one]
 
     async def _answer(self, question: Query, seconds: float) -> QueryResult:
         if isinstance(question, GuestQuery):
@@ -361,7 +374,7 @@ class TargetClient:
         except ValueError as error:
             raise PolicyViolation(question.on, f"the question cannot be asked: {error}.") from None
         (rows, asked, answered), raw = await self._patiently(way, _timed(work), seconds)
-        return QueryResult(rows, raw, way.name, asked, answered)
+        return QueryResult(rows, raw, way.name, asked, answered, way.key)
 
     async def _call(self, way: Route, question: RunReader, seconds: float) -> QueryResult:
         row = METHODS[question.what]
@@ -374,14 +387,14 @@ class TargetClient:
             return host_operations.read_method(over, row, keys, until)
 
         (rows, asked, answered), raw = await self._patiently(way, _timed(work), seconds)
-        return QueryResult(rows, raw, way.name, asked, answered)
+        return QueryResult(rows, raw, way.name, asked, answered, way.key)
 
     async def _run(self, way: Route, question: RunReader | GuestRunReader, seconds: float) -> QueryResult:
         program = self._program(question)
         work = self._running_of(way, program, question)
         longest = max(seconds, program.seconds)
         ((rows, raw), asked, answered), _ = await self._patiently(way, _timed(work), longest, silence=seconds)
-        return QueryResult(rows, raw, way.name, asked, answered)
+        return QueryResult(rows, raw, way.name, asked, answered, way.key)
 
     def _running_of(
         self, way: Route, program: Program, asked: RunReader | GuestRunReader | RunProgram
@@ -484,9 +497,9 @@ class TargetClient:
 
     async def _in_turn(self, on: str, seconds: float, ask: Callable[[float], Awaitable[T]], *, reads: bool = True) -> T:
         """Ask a database or a service when it is this one's turn, within what is left of its time."""
-        began = time.monotonic()
+        began, key = time.monotonic(), self.router.count_as(on)
         with ExitStack() as held:
-            await self._take(self._slots_of(on), held, (on, host_key(on)), began, began + seconds, reads=reads)
+            await self._take(self._slots_of(key), held, (on, key), began, began + seconds, reads=reads)
             return await ask(max(_LEAST, began + seconds - time.monotonic()))
 
     def _ended(

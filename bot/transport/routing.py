@@ -47,7 +47,8 @@ class Route:
     Attributes:
         name: the machine, as people write it; two spellings of one machine are one way.
         service_name: the host part of its Kerberos service name HTTP/<service_name>.
-        key: by which the machine counts: of a guest that of the name it gives itself, whatever it is called.
+        key: by which the machine counts: a host by its name in the inventory; a guest by the address where it is asked, and
+            apart from all hosts, whatever it is called and whatever name it gives itself.
         is_tls: whether TLS protects the messages; else the login itself must encrypt them.
     """
 
@@ -74,6 +75,11 @@ class Route:
             f"It is pinned to {kind}:// with port {wrong}, which is WinRM's for {other}: write port {right} below [endpoints],"
             f" or {'http' if self.is_tls else 'https'}://."
         )
+
+
+def guest_key(where: str) -> str:
+    """By which a guest counts, out of where it is asked or which one it is. No name of a host has a blank."""
+    return f"guest {host_key(where)}"
 
 
 class Router:
@@ -118,23 +124,23 @@ class Router:
             host_key(entry) for cluster in self._inventory_file.clusters.values() for entry in cluster.entry_hosts
         }
         if may:
-            self._proved.add(self._key(name))
-        elif self._key(name) not in written:
-            self._proved.discard(self._key(name))
+            self._proved.add(self.count_as(name))
+        elif self.count_as(name) not in written:
+            self._proved.discard(self.count_as(name))
 
     def clusters_of(self, name: str) -> tuple[str, ...]:
         """The clusters, in lower case, that this host belongs to ("" where it stands alone); () for a stranger.
 
         More than one: two clusters claim it, and nobody but the inventory can say which one lies.
         """
-        return self._homes_of(self._key(name))
+        return self._homes_of(self.count_as(name))
 
     def scope_of(self, name: str) -> str:
         """Where the role to ask this host must be held: a cluster, or the host itself; "" for a stranger."""
         if self.is_cluster(name):
             return host_key(name)
         homes = self.clusters_of(name)
-        return (homes[0] or self._key(name)) if len(homes) == 1 else ""
+        return (homes[0] or self.count_as(name)) if len(homes) == 1 else ""
 
     @property
     def names(self) -> frozenset[str]:
@@ -160,7 +166,7 @@ class Router:
 
     def host(self, name: str, profile: Profile = "reader") -> Route:
         """The way to a host or node. Raises PolicyViolation."""
-        key, domain = self._key(name), self._domain(name)
+        key, domain = self.count_as(name), self._domain(name)
         credentials = self._login(name, profile)
         if profile == "operator" and key not in self._proved:
             raise PolicyViolation(name, "it is not verified as a node, so the operator's login is not used there.")
@@ -179,7 +185,7 @@ class Router:
         pinned = next((one for one in (whole, name) if self._inventory_file.is_pinned(one)), "")
         tls = credentials.transport in _TLS_ONLY
         url = self._inventory_file.endpoint(pinned or labels[0], ".".join(labels[1:]), tls=tls)
-        way = _safe(Route(name, url, whole, credentials, key=self._key(whole)))
+        way = _safe(Route(name, url, whole, credentials, key=guest_key(urlsplit(url).netloc)))
         if credentials.transport != "kerberos" and not (pinned and way.is_tls):
             raise PolicyViolation(
                 name,
@@ -188,7 +194,7 @@ class Router:
             )
         return way
 
-    def _key(self, name: str) -> str:
+    def count_as(self, name: str) -> str:
         """By which a host counts: its label alone, also where its own domain is written behind it; any other name as it is."""
         key = host_key(name)
         label, domain = host_parts(name)
@@ -213,7 +219,7 @@ class Router:
             raise PolicyViolation(
                 name, f"{both} both call it their node.", "Write it into entry_hosts of the right one."
             )
-        return self._domain_in(homes[0], self._key(name))
+        return self._domain_in(homes[0], self.count_as(name))
 
     def _login(self, name: str, profile: Profile) -> Credentials:
         credentials = self._credentials.get(profile)

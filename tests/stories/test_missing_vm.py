@@ -177,7 +177,7 @@ async def test_a_live_migration_by_hand_is_proved_and_vmms_next_look_is_waited_f
     async with play("missing-vm") as ops:
         world = ops.estate.world
         plan = plain_text(await approved(ops, "/fix-missing-vm crm-01 --by migration"))
-        assert "Do not use a quick migration" in plan
+        assert "Don't use a quick migration" in plan
         waits = await shown(ops, "T-1 is waiting for a manual step: Live-migrate the virtual machine from hv06 to hv04")
         await asyncio.to_thread(ops.estate.do, lambda: setattr(world.guest("crm-01"), "node", world.node("hv04")))
         await ops.guest_admin("Refresh in VMM")  # what VMM does by itself every half hour

@@ -4,13 +4,24 @@ import asyncio
 import threading
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 import requests.exceptions
 
 from bot.api.actions import InvokeMethod, RunProgram
-from bot.api.queries import GuestWql, Predicate, Registry, RunReader, SampleHistory, WinRMConfig, Wql, make_params
+from bot.api.queries import (
+    GuestRunReader,
+    GuestWql,
+    Predicate,
+    Registry,
+    RunReader,
+    SampleHistory,
+    WinRMConfig,
+    Wql,
+    make_params,
+)
 from bot.errors import (
     AuthenticationFailed,
     ConnectionFailed,
@@ -33,6 +44,8 @@ from bot.transport.windows.exception_mapping import StaleConnection
 from bot.transport.windows.winrm import Deadline
 from bot.transport.windows.wsman import get
 from lab.windows.machine_protocol import Output
+
+from .conftest import CODE_PAGE, READER
 
 NODES = Wql("hv01", "root/MSCluster", "MSCluster_Node", ("Name", "State"))
 TOO_MANY_SHELLS = 2150859173
@@ -357,6 +370,31 @@ async def test_a_program_in_the_code_page_of_the_host(site):
     assert sum("transfer/Create<" in request for request in sent) == 2
     assert sum("transfer/Delete<" in request for request in sent) == 2
     assert all('"WINRS_SKIP_CMD_SHELL">TRUE<' in request for request in sent if "shell/Command<" in request)
+
+
+@pytest.mark.parametrize("fqdn", ["hv01.corp.example", "app-01.corp.example"])
+@pytest.mark.parametrize("name", ["hv01", "app-01"])
+async def test_the_code_page_of_a_guest_is_that_of_no_host(site, name, fqdn):
+    """With one that Windows does not have, no program ran on that host until hvops was started again."""
+    site.boxes["hv01"].output = Output(WRITERS)
+    site.boxes["hv02"].keys[CODE_PAGE] = {"OEMCP": "99999"}
+
+    class ToHv02(Router):
+        """Over NTLM on loopback, where the field has Kerberos; which of the ways it is stays as it was."""
+
+        def guest(self, name, fqdn):
+            return replace(super().guest(name, fqdn), url=site.up.url(site.addresses["hv02"]), credentials=READER)
+
+    ways = ToHv02(site.estate(), {"reader": READER, "guest": Credentials("kerberos", "guest")})
+    reach = TargetClient(ways)
+    folder = make_params(folder="C:\\Windows\\System32\\drivers\\etc")
+    try:
+        with pytest.raises(TargetFault):
+            await reach.answer(GuestRunReader(name, fqdn, "id", "findstr hosts file", folder))
+        answer = await reach.answer(RunReader("hv01", "vssadmin list writers"))
+    finally:
+        reach.close()
+    assert answer.rows[0]["name"] == "Müller's Verfasser"
 
 
 @pytest.mark.parametrize("marked", ["reads", "changes"])

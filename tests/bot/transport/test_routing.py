@@ -58,13 +58,29 @@ def test_no_spelling_of_another_name_leads_to_a_host(name):
         plain.host(name)
 
 
-def test_a_guest_counts_by_the_name_it_gives_itself_whatever_it_is_called():
-    """Called like a host, it had the host's places, its code page, and its silence was the host's."""
+@pytest.mark.parametrize("name", ["hv01", "HV01.corp.example", "crm-01", "guest hv01"])
+@pytest.mark.parametrize(
+    "fqdn", ["hv01.corp.example", "HV01.Corp.Example.", "crm-01.corp.example", "hv02.corp.example"]
+)
+def test_no_guest_counts_as_a_host_whatever_it_is_called_and_calls_itself(name, fqdn):
+    """It had the host's places, its code page, and its silence was the host's."""
     router = ways(reader=KERBEROS, guest=KERBEROS)
-    host, called = router.host("hv01"), router.guest("hv01", "crm-01.corp.example")
-    assert called.key == "crm-01.corp.example" != host.key
-    assert router.guest("CRM", "CRM-01.corp.example.").key == called.key
-    assert router.guest("a virtual host", "HV01.corp.example").key == host.key  # it is that machine
+    assert router.guest(name, fqdn).key not in {router.host(host).key for host in ("hv01", "hv02", "backup01")}
+
+
+def test_a_guest_counts_by_where_it_is_asked():
+    router = ways(reader=KERBEROS, guest=KERBEROS)
+    assert router.guest("CRM", "CRM-01.corp.example.").key == router.guest("hv01", "crm-01.corp.example").key
+    assert router.guest("crm-01", "crm-02.corp.example").key != router.guest("crm-01", "crm-01.corp.example").key
+
+
+def test_a_guest_that_is_pinned_by_its_name_counts_as_no_other_whose_name_it_gives_itself():
+    """It need not prove that name: the address was written down, and the certificate is that address's."""
+    router = ways(guest=BASIC, reader=KERBEROS)
+    liar, other = router.guest("app-01", "crm-02.corp.example"), ways(guest=KERBEROS).guest("b", "crm-02.corp.example")
+    assert liar.url == "https://10.0.1.1:5986/wsman"
+    assert liar.key == router.guest("app-01", "app-01.corp.example").key != other.key
+    assert router.guest("app-01", "hv01.corp.example").key != router.host("hv01").key
 
 
 def test_strangers_are_not_reached_until_their_cluster_names_them():

@@ -259,7 +259,7 @@ async def test_what_guests_are_called_is_not_kept_for_ever():
     estate = InventoryFile.model_validate({"hosts": {"hv01": {"domain": "corp.example"}}})
     gc.collect()
     asking, locks = client.TargetClient(Router(estate, {})), len(winrm._long_answers)
-    leases = [asking._lease(client.QueryResult((), "", "x"), f"guest-{number}", 10) for number in range(100)]
+    leases = [asking._lease(client.QueryResult((), "", "x"), (f"guest-{number}",), 10) for number in range(100)]
     assert len(asking._held) == 100
     del leases
     gc.collect()
@@ -275,18 +275,73 @@ async def test_what_guests_are_called_is_not_kept_for_ever():
     asking.close()
 
 
-async def test_a_guest_that_is_called_like_a_host_takes_nothing_of_what_is_kept_of_the_host(monkeypatch):
-    estate = InventoryFile.model_validate({"hosts": {"hv01": {"domain": "corp.example"}}})
-    asking = client.TargetClient(Router(estate, {}))
-    monkeypatch.setattr(client, "MAX_KEPT", 10_000)
+class Answering(client.TargetClient):
+    """Each machine answers at once, by three thousand characters."""
 
-    async def answer(_question, _seconds):
-        return client.QueryResult((), "x" * 3_000, "hv01")
+    def __init__(self):
+        estate = {
+            "hosts": {"hv01": {"domain": "corp.example"}, "hv02": {"domain": "corp.example"}},
+            "guest_domains": ["corp.example"],
+            "endpoints": {"app-01": "https://10.0.0.7:5986/wsman"},
+        }
+        logins = {"reader": Credentials("ntlm", "reader", "x"), "guest": Credentials("kerberos", "guest")}
+        super().__init__(Router(InventoryFile.model_validate(estate), logins))
 
-    monkeypatch.setattr(asking, "_answer", answer)
-    guest = await asking.answer(GuestWql("hv01", "crm-01.corp.example", "1", "root/cimv2", "Win32_OperatingSystem", ()))
-    host = await asking.answer(Wql("HV01", "root/cimv2", "Win32_OperatingSystem", ()))
-    with pytest.raises(MalformedResponse, match="keeps in memory for one host"):
-        await asking.answer(Wql("ＨＶ０１", "root/cimv2", "Win32_OperatingSystem", ()))
-    assert (guest.by, host.by) == ("hv01", "hv01")
+    async def _patiently(self, way, work, seconds, silence=0):
+        return ((), None, None), "x" * 3_000
+
+
+@pytest.fixture
+def answering(monkeypatch):
+    monkeypatch.setattr(client, "MAX_KEPT", 20_000)
+    asking = Answering()
+    yield asking
     asking.close()
+
+
+def of_host(name):
+    return Wql(name, "root/cimv2", "Win32_OperatingSystem", ())
+
+
+def of_guest(name, fqdn, vm_id):
+    return GuestWql(name, fqdn, vm_id, "root/cimv2", "Win32_OperatingSystem", ())
+
+
+async def fill(asking, *questions):
+    """As many of the answers as are to be had, in turn."""
+    held = []
+    with suppress(MalformedResponse):  # what hvops keeps in memory for one machine
+        while len(held) < 100:
+            held.append(await asking.answer(questions[len(held) % len(questions)]))
+    assert 0 < len(held) < 100
+    return held
+
+
+@pytest.mark.parametrize("name", ["hv01", "HV01.corp.example", "app-01", "crm-01"])
+@pytest.mark.parametrize("fqdn", ["hv01.corp.example", "HV01.Corp.Example.", "crm-01.corp.example"])
+async def test_no_guest_takes_of_what_is_kept_of_a_host_whatever_it_calls_itself(answering, name, fqdn):
+    held = await fill(answering, of_guest(name, fqdn, "{11}"))
+    for spelling in ("hv01", "HV01.corp.example", "hv02"):
+        held.append(await answering.answer(of_host(spelling)))
+
+
+async def test_a_host_has_no_more_by_other_spellings_of_its_name(answering):
+    once = len(await fill(answering, of_host("hv01")))
+    gc.collect()
+    assert len(await fill(answering, of_host("hv01"), of_host("HV01.corp.example"), of_host("ＨＶ０１."))) == once
+
+
+async def test_no_guest_takes_of_what_another_one_may_have_by_its_name(answering):
+    """The one that is pinned need not prove what it calls itself."""
+    held = await fill(answering, of_guest("app-01", "crm-01.corp.example", "{11}"))
+    held.append(await answering.answer(of_guest("crm-01", "crm-01.corp.example", "{22}")))
+
+
+async def test_one_machine_has_no_more_because_it_is_asked_as_many_guests(answering):
+    once = len(await fill(answering, of_guest("a", "crm-01.corp.example", "{1}")))
+    gc.collect()
+    many = [of_guest(f"a{number}", "crm-01.corp.example", f"{{{number}}}") for number in range(10)]
+    assert len(await fill(answering, *many)) == once
+    gc.collect()
+    by_names = [of_guest("a", f"crm-{number}.corp.example", "{1}") for number in range(10)]
+    assert len(await fill(answering, *by_names)) == once
