@@ -38,6 +38,14 @@ _COMMAND_ID = re.compile(r"<(?:\w+:)?CommandId\b[^>]*>([^<]+)</")  # of the repl
 _CODE_PAGE = re.compile(
     r"""\bName=["']WINRS_CODEPAGE["'][^>]*>\s*([0-9]{1,5})\s*<"""
 )  # of the request for a shell [cap]
+_MARKS = codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE
+_OTHER_CONTROLS = re.compile(rb"[\x01-\x06\x0e-\x1a\x1c-\x1f]")  # those that no program prints beside text
+# Of Windows for Western, Central European, Cyrillic, Greek, Turkish, Baltic, Hebrew, Arabic and East Asian languages [doc].
+_PAGES = (
+    *("latin-1", "cp437", "cp850", "cp852", "cp855", "cp857", "cp858", "cp860", "cp862", "cp863", "cp864", "cp865"),
+    *("cp866", "cp737", "cp775", "cp869", "cp874", "cp932", "cp936", "cp949", "cp950"),
+    *(f"cp125{number}" for number in range(9)),
+)
 _UNREADABLE = "\x00", "\ufffd"  # in a text that was read as UTF-8 and is none
 
 
@@ -236,21 +244,38 @@ def _bytes_changed(host: str, data: bytes, change: Callable[[str], str], code_pa
 
 def _encoding(data: bytes, code_page: str) -> str:
     """As it is printed: UTF-16, UTF-8 where it is that, else the code page of the shell; "" where that cannot read it."""
-    wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\x00" in data
-    big = data.startswith(codecs.BOM_UTF16_BE)
-    for code in ("utf-16-be" if big else "utf-16-le",) if wide else ("utf-8", code_page):
+    for code in (_wide(data),) if _is_wide(data) else ("utf-8", code_page):
         with suppress(UnicodeError, LookupError):
             if data.decode(code).encode(code) == data:
                 return code
     return ""
 
 
+def _is_wide(data: bytes) -> bool:
+    """Whether it is UTF-16. A zero here and there makes no text so: read as that, all of it would be other characters."""
+    zeros = data.count(0)
+    is_odd = _OTHER_CONTROLS.search(data) is not None  # the upper halves of letters that are not Latin
+    return data.startswith(_MARKS) or (zeros > 0 and (4 * zeros >= len(data) or is_odd))
+
+
+def _wide(data: bytes) -> str:
+    """Which UTF-16: where no mark says it, the zeros are the upper halves of what everybody writes."""
+    is_big = not data.startswith(_MARKS) and data[::2].count(0) > data[1::2].count(0)
+    return "utf-16-be" if is_big or data.startswith(codecs.BOM_UTF16_BE) else "utf-16-le"
+
+
 def _readings(data: bytes, code_page: str) -> Iterator[str]:
-    """A text in every encoding in which it may be one, so that what is looked for in it is found."""
-    read = dict.fromkeys(("utf-8", code_page, "utf-16-le", "utf-16-be", "latin-1"))
-    for code in read:
-        with suppress(UnicodeError, LookupError):
-            yield data.decode(code)
+    """A text in every encoding in which anybody may read it, so that what is looked for in it is found.
+
+    UTF-16 from its first byte and from its second; what is not ASCII also in each usual code page.
+    """
+    yield data.decode("utf-8", "replace")
+    odd = b"\n".join(line for line in data.split(b"\n") if not line.isascii())
+    for code in dict.fromkeys((code_page, *_PAGES)) if odd else ():
+        with suppress(LookupError):
+            yield odd.decode(code, "replace")
+    for code in ("utf-16-le", "utf-16-be"):
+        for at in (0, 1):
+            yield data[at:].decode(code, "replace")
     if b"\x00" in data:
         yield data.replace(b"\x00", b"").decode("latin-1")
-        yield data[1:].decode("utf-16-le", "ignore")

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 import re
+from types import SimpleNamespace
 
 import pytest
 
@@ -252,7 +253,6 @@ NOT_READ = {
     "no base64": '<rsp:Stream Name="stdout" CommandId="C1">test-tfs-01!</rsp:Stream>',
     "no name": f'<rsp:Stream CommandId="C1">{WHOLE}</rsp:Stream>',
     "an attribute without quotes": f'<rsp:Stream Name=stdout CommandId="C1">{WHOLE}</rsp:Stream>',
-    "a name beside what looks like UTF-16": piece("on test-tfs-01\0\0 x"),
     "a name as entities": piece("") + "<Caption>t&#101;st-tfs-01</Caption>",
     "bytes that are no UTF-8": piece("") + "<Caption>test-\ufffdfs-01</Caption>",
     "UTF-16": "\0".join("<Caption>test-tfs-01</Caption>"),
@@ -271,6 +271,49 @@ def test_output_in_a_code_page_that_nobody_asked_for_leaves_no_capture(stuck):
     capture = Capture("/x", "2026-03-02T12:00:00+00:00", {}, "t", (Exchange("h", "q", reply),))
     with pytest.raises(UsageError, match="encoding that is not known in a reply of h"):
         anonymised(capture, NAMES, load(stuck))
+
+
+SECRET = "Grün-Correct-Horse-7!"
+SAID = f"on test-tfs-01: net use x {SECRET} y\r\n"
+SHIFTED = SAID.encode("utf-16-le")
+# What a program printed, and whether a capture is made of it: what is kept names nothing in any reading, or nothing is kept.
+READ_OTHERWISE = {
+    "a zero behind it": (SAID.encode() + b"\0 ", True),
+    "a zero behind it, an even length": (SAID.encode() + b"\0" * (1 + len(SAID.encode()) % 2), True),
+    "a zero before it": (b"\0" + SAID.encode(), True),
+    "UTF-16": (SHIFTED, True),
+    "UTF-16, the other order": (SAID.encode("utf-16-be"), True),
+    "UTF-16, the other order, marked": (b"\xfe\xff" + SAID.encode("utf-16-be"), True),
+    "UTF-16 from the second byte": (b"\xff" + SHIFTED, False),
+    "UTF-16, the other order, from the second byte": (b"a" + SAID.encode("utf-16-be"), False),
+    "UTF-16 behind bytes": (b"x" * 4 * len(SAID) + SHIFTED, False),
+    "UTF-16 from an odd byte on, behind bytes": (b"x" * (4 * len(SAID) + 1) + SHIFTED + b"\0", False),
+    "bytes behind UTF-16": ("узел ".encode("utf-16-le") * 90 + SAID.encode() + b" " * (len(SAID.encode()) % 2), False),
+    "bytes behind a mark of UTF-16": (b"\xff\xfe" + SAID.encode() + b" " * (len(SAID.encode()) % 2), False),
+    "the shell's code page": (SAID.encode("cp850"), True),
+    "another code page": (SAID.encode("cp1252"), False),
+    "another code page beside UTF-8": (SAID.encode("cp1252") + "é".encode(), False),
+}
+
+
+@pytest.mark.parametrize("written", list(READ_OTHERWISE))
+def test_what_is_kept_of_output_is_masked_in_whatever_way_it_is_read(written):
+    data, is_kept = READ_OTHERWISE[written]
+    reply = output(f'<rsp:Stream Name="stdout" CommandId="C1">{base64.b64encode(data).decode()}</rsp:Stream>')
+    exchanges = (Exchange("h", SHELL.replace("866", "850"), "<x/>"), Exchange("h", "q", reply))
+    capture = Capture("/x", "2026-03-02T12:00:00+00:00", {}, "t", exchanges)
+    configured = SimpleNamespace(secrets=lambda: (SECRET,))
+    if not is_kept:
+        with pytest.raises(UsageError, match="There is no capture"):
+            anonymised(capture, NAMES, configured)
+        return
+    made, _ = anonymised(capture, NAMES, configured)
+    (kept,) = re.findall(r">([A-Za-z0-9+/=]+)</", made.exchanges[1].reply)
+    printed = base64.b64decode(kept)
+    assert b"masked" in printed.replace(b"\0", b"")
+    for word in (SECRET, "test-tfs-01"):
+        for code in ("utf-8", "cp437", "cp850", "cp1252", "latin-1", "utf-16-le", "utf-16-be"):
+            assert word.encode(code) not in printed, (word, code)
 
 
 def test_without_a_file_it_takes_a_name_that_is_free(hvops, healthy, tmp_path):
