@@ -27,7 +27,7 @@ from bot.ledger import Entry, Ledger, Reader
 from bot.ledger.shared_locks import Duty
 from bot.memory import give_memory_back
 from bot.other_bots import describe, differences, marks_of
-from bot.redaction import Redactor
+from bot.redaction import Redactor, clip
 from bot.services import Services, build_services, runner
 from bot.slack.audit_channel.channel_history import ChannelReader
 from bot.slack.audit_channel.newest_head import NewestHead
@@ -297,7 +297,7 @@ def _entry(parts: Services, cluster: str) -> str:
 
 
 def _lost(channel: str, text: str) -> None:
-    log.warning("nobody can know whether this message arrived", channel=channel, text=text[:200])
+    log.warning("nobody can know whether this message arrived", channel=channel, text=clip(text, 200))
 
 
 async def _ended(task: asyncio.Task[None]) -> None:

@@ -5,7 +5,8 @@ masked text stays readable: only the secret itself is replaced. The session toke
 every `Redactor` of the process while they live (`SESSION_TOKENS`).
 
 A text that was cut, joined or escaped holds a secret in a spelling that nobody looks for. So whatever rewrites a text masks it
-first, by `mask_all`, which knows what every `Redactor` of the process knows: no caller can forget to hand one over.
+first, by `mask_all`, which knows what every `Redactor` of the process knows: no caller can forget to hand one over. Whoever
+cuts, joins or strips does it by `clip`, `clip_line`, `clip_middle` and `strip_end`, which do that.
 
 Whatever is searched is searched in slices: a search holds Python's lock to its end, and the loop answers Slack meanwhile.
 """
@@ -20,7 +21,7 @@ import threading
 import unicodedata
 import weakref
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -37,6 +38,9 @@ _TOKENS_KEPT = 8  # the newest: an old one may still be echoed for a while
 _PARTED_ONE_BY_ONE = (
     256  # characters of a value that is looked for with something unseen between any two; longer ones are read first
 )
+_BEHIND_A_CUT = (
+    2 * _SLICE
+)  # characters behind a cut that are masked with what is before: a secret there ends within them
 _BASE64_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 # How its two signs are written elsewhere: in the letters for URLs, and as JSON, URLs and XML escape them, some layers deep.
 _BASE64_SIGNS = {
@@ -239,16 +243,7 @@ class Redactor:
 
     def redact_text(self, text: str) -> str:
         """The text without its secrets."""
-        text = SESSION_TOKENS.redact(self._known.redact(text))
-        if _occurs(
-            _HASH, text
-        ):  # begins with a colon, so it is found fast; the pair begins with any of sixteen letters
-            text = _replace(_HASHES, text)
-        found = {needle for piece in _pieces(text, lower=True) for needle in _NEEDLES if needle in piece}
-        for needles, pattern in _PATTERNS:
-            if not found.isdisjoint(needles):
-                text = _replace(pattern, text)
-        return text
+        return _by_pattern(SESSION_TOKENS.redact(self._known.redact(text)))
 
     def redact_known(self, text: str) -> str:
         """The text without the known values alone: what is only like a secret stays, for those who judge by the text."""
@@ -280,6 +275,76 @@ class Redactor:
 
     def _under(self, key: str, value: Any) -> Any:
         return MASKED if isinstance(value, str) and value and _SECRET_KEY.fullmatch(key) else self.redact_data(value)
+
+
+def clip(text: str, most: int, end: str = "") -> str:
+    """As much of a text as is shown, without secrets: what is cut is masked first.
+
+    A text that is short enough stays as it is, to be masked where it leaves.
+
+    Args:
+        text: what somebody else wrote.
+        most: characters, `end` included.
+        end: what stands behind a text that was cut, "…" for instance.
+    """
+    return _rewritten(text, most, end, str)
+
+
+def clip_line(text: str, most: int = _LONGEST_SECRET, end: str = "") -> str:
+    """The same on one line, each run of blanks as one: what is joined is masked first, since a secret may have blanks."""
+    return _rewritten(text, most, end, _joined)
+
+
+def clip_middle(text: str, most: int, end: int, mark: str = "…") -> str:
+    """A text without its middle: its last `end` characters stay, and of its beginning as many as there is room for."""
+    if len(text) <= most:
+        return text
+    reach, made = end + _BEHIND_A_CUT, ""
+    while True:
+        made = mask_all(text[-reach:])
+        if reach >= len(text) or len(made) >= end + _BEHIND_A_CUT // 2:
+            break
+        reach *= 4
+    return f"{clip(text, max(0, most - end - len(mark)))}{mark}{made[max(0, len(made) - end) :]}"
+
+
+def strip_end(text: str) -> str:
+    """A sentence that somebody else wrote without blanks around it and full stops at its end, which a secret may have, too."""
+    return _rewritten(text, len(text), "", _stripped)
+
+
+def _rewritten(text: str, most: int, end: str, change: Callable[[str], str]) -> str:
+    """A text that is changed and then cut, masked before that where there is anything to do."""
+    if len(text) <= most and change(text) == text:
+        return text
+    if most > 2 * _BEHIND_A_CUT and change is str:  # of a long one only what is near the cut has to be read
+        near = most - _BEHIND_A_CUT
+        return text[:near] + _rewritten(text[near:], most - near, end, change)
+    reach, made = most + _BEHIND_A_CUT, ""
+    while True:
+        made = change(mask_all(text[:reach]))
+        if reach >= len(text) or len(made) >= most + _BEHIND_A_CUT // 2:
+            break
+        reach *= 4  # so much of it was masked, or blank, that what was cut off here could be shown
+    return made if len(made) <= most and reach >= len(text) else made[: max(0, most - len(end))] + end
+
+
+def _joined(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _stripped(text: str) -> str:
+    return text.strip().rstrip(". ")
+
+
+def _by_pattern(text: str) -> str:
+    if _occurs(_HASH, text):  # begins with a colon, so it is found fast; the pair begins with any of sixteen letters
+        text = _replace(_HASHES, text)
+    found = {needle for piece in _pieces(text, lower=True) for needle in _NEEDLES if needle in piece}
+    for needles, pattern in _PATTERNS:
+        if not found.isdisjoint(needles):
+            text = _replace(pattern, text)
+    return text
 
 
 class _Known:

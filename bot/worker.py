@@ -47,7 +47,7 @@ from bot.errors import (
 )
 from bot.executor.actions import EVENT, definitely_not_executed, perform
 from bot.memory import give_memory_back
-from bot.redaction import SESSION_TOKENS, Redactor
+from bot.redaction import SESSION_TOKENS, Redactor, clip
 from bot.services import connections_to
 from bot.transport.allowlist.web_probe import PROBES
 from bot.transport.client import QueryResult
@@ -356,7 +356,7 @@ class Worker:
 
     async def _ask(self, task: Task, seconds: float, told: Any) -> tuple[str, object]:
         """The text of an answer, and its lease: however long the queue takes, one host's answers are no more than they may be."""
-        on = str(told.get("on", "?"))[:80] if isinstance(told, dict) else "?"
+        on = clip(str(told.get("on", "?")), 80) if isinstance(told, dict) else "?"
         try:
             try:
                 question = decode_query(told)

@@ -1,10 +1,11 @@
-"""The words in which commands speak to the world. Standard library only.
+"""The words in which commands speak to the world. Standard library only, and what masks.
 
 queries       what may be asked: WQL, the registry, a row of the catalogue marked *reads*, the ledger's memory
 facts         what is known of it: an answer and when it came, why there is none, or a guess
 sources       a query and its reader, as one value
 rows          what comes back: mappings of column to cell, and how to read a cell
 query_client  the one thing a command's `collect` is given
+texts         cutting what somebody else wrote, masked
 arguments     the types of a command's arguments
 host_names    under which spelling a machine counts
 web           addresses of the web: a URL, where a Location leads, how either is shown

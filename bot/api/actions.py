@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bot.api.queries import Fields, Value
+from bot.api.texts import clip
 
 _BYTES = re.compile(r"[0-9]{1,20}")
 
@@ -114,7 +115,7 @@ class TypedField:
         if self.compare != "number" and not can_be_typed(self.expected):
             raise ValueError(f"{self.label}: nothing says what it has to be")
         if self.compare == "size" and not (_BYTES.fullmatch(self.expected) and int(self.expected)):
-            raise ValueError(f"{self.label}: {self.expected!r:.40} is no number of bytes")
+            raise ValueError(f"{self.label}: {clip(repr(self.expected), 40)} is no number of bytes")
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+from bot.api.texts import clip
+
 Cell = Any  # str | None | tuple[Cell, ...] | Row: recursive, and read only through the functions below
 Row = Mapping[str, Cell]
 Rows = Sequence[Row]
@@ -26,7 +28,7 @@ class CellError(ValueError):
     """A cell holds something else than its column promises."""
 
     def __init__(self, column: str, cell: object) -> None:
-        super().__init__(f"{column} holds {cell!r:.80}, which cannot be read")
+        super().__init__(f"{column} holds {clip(repr(cell), 80)}, which cannot be read")
         self.column = column
 
 
@@ -57,7 +59,7 @@ def get_int(row: Row, column: str) -> int | None:
 def _integer(word: str) -> int:
     """Raises ValueError."""
     if not _INTEGER.fullmatch(word):
-        raise ValueError(f"{word!r:.80} is no integer")
+        raise ValueError(f"{clip(repr(word), 80)} is no integer")
     return int(word)
 
 

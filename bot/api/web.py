@@ -11,6 +11,8 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import ClassVar, Self
 from urllib.parse import quote, urljoin
 
+from bot.api.texts import clip
+
 Address = IPv4Address | IPv6Address
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -65,7 +67,7 @@ def split_port(text: str) -> tuple[str, int]:
     found = _PLACE.fullmatch(text)
     port = int(found[3] or 0) if found else 0
     if found is None or port > _LARGEST_PORT or (found[3] and not port):
-        raise ValueError(f"{text:.80} is no host, with or without a port")
+        raise ValueError(f"{clip(text, 80)} is no host, with or without a port")
     return found[1] or found[2], port
 
 

@@ -36,6 +36,7 @@ from bot.ledger import Entry, Ledger
 from bot.ledger.entries import Stopped
 from bot.ledger.proved import switch_in_words
 from bot.private_files import private_text
+from bot.redaction import clip
 from bot.services import Services, build_services
 from bot.tickets.create import Preview
 
@@ -172,7 +173,7 @@ def _bar(line: TypedLine) -> Iterator[Callable[[Step], None] | None]:
 
         def tell(step: Step) -> None:
             waiting = visible(", ".join(step.waiting))
-            short = waiting if len(waiting) <= 40 else f"{waiting[:39]}…"  # noqa: PLR2004 - half a line
+            short = clip(waiting, 40, "…")  # half a line
             drawn.update(task, total=step.total, completed=step.done, waiting=f"waiting: {short}" if short else "")
 
         yield tell

@@ -45,6 +45,7 @@ from bot.ledger.entries import (
 from bot.ledger.ticket_state import TicketState
 from bot.ledger_place import Place
 from bot.private_files import private_text
+from bot.redaction import clip
 from bot.serialization import evidence_from_bytes, report_from_bytes
 from bot.tickets.answers import statement
 from bot.tickets.run_history import result_in_words
@@ -87,7 +88,7 @@ def moment(option: str, typed: str | None) -> datetime | None:
         return datetime.fromisoformat(typed.strip()).astimezone()
     except (ValueError, OverflowError):
         raise UsageError(
-            f"{option} “{typed[:40]}” is no time. Write a date such as 2026-03-01, a time such as 2026-03-01T23:05, today, "
+            f"{option} “{clip(typed, 40)}” is no time. Write a date such as 2026-03-01, a time such as 2026-03-01T23:05, today, "
             "yesterday, or how far back: 24h, 7d."
         ) from None
 

@@ -28,7 +28,7 @@ from bot.api.arguments import (
     VmmTargets,
 )
 from bot.errors import UsageError
-from bot.redaction import mask_all
+from bot.redaction import clip
 
 LONGEST = 1_000  # characters of one command line; the longest sensible one is a fifth of that
 SHOWN = 60  # characters of somebody's words that an error repeats
@@ -333,8 +333,7 @@ def suggest(name: str, among: Iterable[str]) -> tuple[str, ...]:
 
 def truncate(word: str) -> str:
     """Somebody's words, no longer than an error should repeat."""
-    word = word if len(word) <= SHOWN else mask_all(word)
-    return word if len(word) <= SHOWN else f"{word[:SHOWN]}… ({len(word):,} characters)"
+    return word if len(word) <= SHOWN else f"{clip(word, SHOWN)}… ({len(word):,} characters)"
 
 
 def quoted(word: str) -> str:

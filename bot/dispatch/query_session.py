@@ -35,7 +35,7 @@ from bot.api.rows import CellError, Rows, format_rows
 from bot.api.sources import Source
 from bot.config.settings import Limits
 from bot.errors import NotFound, PolicyViolation, TargetError, TargetTimeout, UsageError
-from bot.redaction import mask_all
+from bot.redaction import clip, mask_all
 from bot.serialization import Evidence
 from bot.transport.allowlist import PROGRAMS
 from bot.transport.allowlist.reading_methods import METHODS
@@ -248,7 +248,7 @@ class QuerySession:
     def _within(self, text: str) -> str:
         """As much of a text as the evidence of one request still takes, and that the rest was left out."""
         left, self._room = self._room, max(0, self._room - len(text))
-        return text if len(text) <= left else f"{text[:left]}\n[{len(text) - left:,} more characters not kept]"
+        return text if len(text) <= left else f"{clip(text, left)}\n[{len(text) - left:,} more characters not kept]"
 
     def _check(self, question: Query) -> None:
         """A cluster may name hosts that are not its own; whoever asks about it has a role there, not with them."""

@@ -12,6 +12,7 @@ from bot.config.settings import Settings, permission_warnings
 from bot.doctor.check import DoctorCheck, fail, ok, warn
 from bot.errors import HvopsError, SettingsError
 from bot.ledger_place import Database
+from bot.redaction import clip
 from bot.services import Connections
 from bot.transport.sites.keys import read_site_key
 from bot.version import code_version
@@ -107,7 +108,7 @@ async def _worker(queue: Queue, site: Site, out: Connections) -> DoctorCheck:
         if not answers:
             raise ValueError(pending.spoilt)  # noqa: TRY301
         told = loads(answers[0][1])
-        names, version = get_list(told, "names"), str(told["version"])[:80]
+        names, version = get_list(told, "names"), clip(str(told["version"]), 80)
         ahead = float(str(told["ahead"])[:20])
         if not math.isfinite(ahead):
             raise ValueError("its clock is no number")  # noqa: TRY301

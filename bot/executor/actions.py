@@ -16,6 +16,7 @@ from bot.errors import (
     TargetFault,
     Withheld,
 )
+from bot.redaction import clip
 from bot.transport.allowlist.eventcreate import LONGEST
 from bot.transport.allowlist.web import CALLS
 from bot.transport.client import QueryResult
@@ -93,7 +94,7 @@ async def write_event_log_note(actor: Actor, action: Action, says: str, mark: st
     host = log_host(action)
     if not host:
         return ""
-    text = f"{says[: LONGEST - len(mark) - 1]} {mark}" if mark else says
+    text = f"{clip(says, LONGEST - len(mark) - 1)} {mark}" if mark else says
     try:
         await actor.change(RunProgram(host, EVENT, (("says", text),)), NOTE_SECONDS)
     except TargetError as error:

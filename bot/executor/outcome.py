@@ -31,7 +31,7 @@ from bot.executor.record_check import NOTE_SECONDS
 from bot.executor.run import Cancelled, Run
 from bot.formatting import clauses, format_time
 from bot.ledger.entries import Outcome
-from bot.redaction import mask_all
+from bot.redaction import clip
 from bot.serialization import evidence_to_bytes
 from bot.tickets.conditions import same_rows
 from bot.tickets.readings import MOST_READINGS
@@ -270,7 +270,7 @@ async def _conclude(run: Run, at: StepInstance, result: StepResult, fate: SendRe
     outcome = Outcome(
         result="done" if result.verdict is StepStatus.DONE else "failed",
         message=says,
-        reply=mask_all(fate.says or fate.raw)[:_SHOWN],
+        reply=clip(fate.says or fate.raw, _SHOWN),
         evidence=await _kept(run, seen),
         **run.place_of(at),
         **more,

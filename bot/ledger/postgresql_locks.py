@@ -41,6 +41,7 @@ from bot.ledger.shared_locks import (
     number_of_run,
 )
 from bot.ledger_place import Database
+from bot.redaction import clip_line, strip_end
 
 ANSWER_SECONDS = 5.0  # for the server to say whether a lock is held; after that it counts as lost
 FRESH_SECONDS = 5.0  # so long a look at the duties is good for
@@ -308,5 +309,5 @@ def _translated(place: Database) -> Iterator[None]:
     try:
         yield
     except psycopg.Error as error:
-        says = " ".join(str(error).split()).rstrip(".")
+        says = strip_end(clip_line(str(error)))
         raise LedgerError(f"{place}: who runs what cannot be asked now: {says}.") from error

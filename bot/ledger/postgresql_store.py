@@ -34,6 +34,7 @@ from bot.ledger.store import (
     below_first,
 )
 from bot.ledger_place import Database
+from bot.redaction import clip_line, strip_end
 
 # Whoever appends has it. Of that table, as it is the smallest one: autovacuum is through with it in no time.
 LOCK = f"LOCK TABLE {schema.SCHEMA}.lock IN SHARE ROW EXCLUSIVE MODE"
@@ -448,7 +449,7 @@ def results(cursor: psycopg.Cursor) -> Iterator[list[tuple[Any, ...]]]:
 
 def _said(error: psycopg.Error) -> str:
     """What the server or libpq says, in one line."""
-    return " ".join(str(error).split()).rstrip(".")
+    return strip_end(clip_line(str(error)))
 
 
 @lru_cache(maxsize=512)

@@ -24,6 +24,7 @@ from bot.ledger.proved import ProvedState, RefusedTransition
 from bot.ledger.store import Store, StoreRefuses
 from bot.ledger.ticket_table import Derived
 from bot.ledger_place import Place
+from bot.redaction import clip_line, strip_end
 
 _AT = b'","at":"'  # and the actor before it can hold no quotation mark that is not escaped
 _UNDER_WAY = 4  # entries: each is on the disk before its line is in the anchor file, and several processes write there
@@ -142,7 +143,9 @@ def verify(
             raise
         says = f"It is damaged: {error.__cause__}."
         if not isinstance(error, StoreRefuses):
-            says = f"It could not be read to its end, so nothing is proved: {' '.join(str(error.__cause__).split()).rstrip('.')}."
+            says = (
+                f"It could not be read to its end, so nothing is proved: {strip_end(clip_line(str(error.__cause__)))}."
+            )
         return Verification(holds=False, entries=0, says=says)
     finally:
         store.close()

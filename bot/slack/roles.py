@@ -28,6 +28,7 @@ from bot.api.rows import Rows
 from bot.config.settings import Rule
 from bot.dispatch.authorization import EVERYWHERE, SYSTEM, Accounts, Person, system_person
 from bot.errors import PermissionDenied, RolesUnknown, TargetFault
+from bot.redaction import clip
 from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent, classify_error
 from bot.slack.outbound.remedies import AGAIN, remedy
 
@@ -344,7 +345,7 @@ def _name_in(user: Any) -> str:
     profile = user.get("profile")
     shown = profile if isinstance(profile, Mapping) else {}
     told = (user.get("name"), shown.get("display_name"), user.get("real_name"))
-    return next((name[:_LONGEST_NAME] for name in told if isinstance(name, str) and name), "")
+    return next((clip(name, _LONGEST_NAME) for name in told if isinstance(name, str) and name), "")
 
 
 def _is_fresh(one: _Heard, now: float) -> bool:

@@ -27,6 +27,7 @@ from slack_sdk.socket_mode.request import SocketModeRequest
 from slack_sdk.socket_mode.response import SocketModeResponse
 
 from bot.errors import HvopsError
+from bot.redaction import clip
 from bot.slack.outbound.api_errors import Retry, classify_error, make_client
 from bot.slack.outbound.bounded_client import connector, masked_arguments
 from bot.slack.outbound.remedies import remedy
@@ -55,7 +56,7 @@ class Rarely:
 
     def since(self, kind: str) -> int | None:
         """How many of this kind came unsaid since the last line about it; None where this one is not to be said either."""
-        kind = kind[:_LONGEST_KIND]
+        kind = clip(kind, _LONGEST_KIND)
         if kind not in self._said and len(self._said) >= _KINDS:
             kind = "others"
         now = self._clock()
@@ -131,7 +132,10 @@ class Connection(AsyncSocketModeHandler):
         more = self._unhandled.since(kind)
         if more is not None:
             log.warning(
-                "slack sent what hvops does not know; acknowledged", kind=kind[:200], why=why[:200], unsaid=more
+                "slack sent what hvops does not know; acknowledged",
+                kind=clip(kind, 200),
+                why=clip(why, 200),
+                unsaid=more,
             )
 
     async def open(self) -> None:

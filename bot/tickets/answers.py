@@ -10,6 +10,7 @@ from bot.control_chars import is_unseen
 from bot.errors import Unanswered
 from bot.formatting import plural
 from bot.ledger.entries import Answer
+from bot.redaction import clip_line
 
 LONGEST_ANSWER = 500
 _NAMED = 4  # unknowns that a refusal names
@@ -27,7 +28,7 @@ def answers_from(ticket: str, questions: Sequence[OpenQuestion], said: Sequence[
     Raises:
         Unanswered: one is missing, empty or too long, or there are too many.
     """
-    texts = [" ".join(one.split()) for one in said]
+    texts = [clip_line(one) for one in said]
     if len(questions) > ONE_BY_ONE and len(texts) == 1:
         texts *= len(questions)
     if len(texts) != len(questions) or not all(_says_something(one) for one in texts):

@@ -18,7 +18,7 @@ from typing import Any
 from bot.api.plan import Check, CompareToBefore, Expect, FlagPredicate, ListPredicate, Term, Terms
 from bot.api.queries import Predicate, Value
 from bot.api.rows import Cell, CellError, Row, Rows, get_bool, get_datetime, get_int, get_ints
-from bot.redaction import mask_all
+from bot.redaction import clip_line
 
 Images = Mapping[str, Rows]  # step -> its before-image
 
@@ -173,9 +173,7 @@ def _named(rows: Rows) -> str:
 
 
 def _cell(cell: Cell) -> str:
-    if cell is None or isinstance(cell, (tuple, list, Mapping)):
-        return ""
-    return " ".join(mask_all(str(cell)).split())[:_SHOWN]
+    return "" if cell is None or isinstance(cell, (tuple, list, Mapping)) else clip_line(str(cell), _SHOWN)
 
 
 def _is_not(row: Row, term: Term) -> str:

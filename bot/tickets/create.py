@@ -25,7 +25,7 @@ from bot.ledger import Entry, EntryDraft
 from bot.ledger.entries import Refused
 from bot.ledger.envelope import to_timestamp
 from bot.ledger.ticket_state import NOT_STARTED, TicketState
-from bot.redaction import mask_all
+from bot.redaction import clip
 from bot.tickets.plan_report import no_plan, would_be
 from bot.tickets.planner import Planner
 from bot.tickets.proposal import Origin, PlannedChange, Proposal, draft_proposal, proposal_from, proposal_of
@@ -234,7 +234,7 @@ class ProposalService:
     def _write_repetition(self, request: Request, asking: RequestContext, first: Entry) -> None:
         refused = Refused(
             name=request.person.name,
-            line=mask_all(request.line)[:200],
+            line=clip(request.line, 200),
             reason=f"{first.ticket} already requests this and is waiting for a decision.",
             category="blocked",
             asked=asking.entry.seq if asking.entry else None,

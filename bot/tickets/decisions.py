@@ -54,7 +54,7 @@ from bot.ledger.entries import (
 from bot.ledger.envelope import to_timestamp
 from bot.ledger.proved import switch_in_words
 from bot.ledger.ticket_state import ENDS, Ticket, TicketState
-from bot.redaction import mask_all
+from bot.redaction import clip_line
 from bot.tickets.answers import answers_from
 from bot.tickets.proposal import Proposal, forbidden_by, proposal_of, why_half_undone
 from bot.tickets.read_back import read_back
@@ -531,4 +531,4 @@ def _reason(why: str) -> str:
 
 
 def _one_line(why: str) -> str:
-    return " ".join(mask_all(why).split())[:LONGEST_REASON]
+    return clip_line(why, LONGEST_REASON)

@@ -22,6 +22,7 @@ from bot.api.actions import InvokeMethod
 from bot.api.command import Risk
 from bot.api.plan import Check, CompareToBefore, Gate, GateOutcome, Group, OpenQuestion, Plan, Step, bound
 from bot.errors import LedgerError
+from bot.redaction import clip
 
 KIND = "is"  # the key that carries the type
 FORMAT = 2  # of what is signed, raised with each field that is
@@ -184,7 +185,9 @@ def _written(value: Any) -> Any:
         return str(value)
     if value is None or isinstance(value, (str, bool, int)):
         return value
-    raise TypeError(f"a plan cannot hold {value!r:.60}: texts, whole numbers, booleans and tuples of them only")
+    raise TypeError(
+        f"a plan cannot hold {clip(repr(value), 60)}: texts, whole numbers, booleans and tuples of them only"
+    )
 
 
 def _read(told: Any) -> Any:

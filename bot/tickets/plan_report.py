@@ -9,6 +9,7 @@ from bot.api.facts import Unknown
 from bot.api.plan import Gate, Plan
 from bot.api.report import Finding, Healthy, Report, Severity
 from bot.formatting import capital
+from bot.redaction import clip
 from bot.tickets.answers import open_in_words, question_line
 from bot.tickets.plan_text import plan_lines
 from bot.tickets.proposal import PlannedChange
@@ -108,7 +109,7 @@ def _cut(title: str) -> str:
     """A title that fits, cut at a blank: the whole of it stands below."""
     if len(title) <= _TITLE:
         return title
-    return f"{title[: _TITLE - 1].rsplit(' ', 1)[0].rstrip(' ,;:(')}…"
+    return f"{clip(title, _TITLE - 1).rsplit(' ', 1)[0].rstrip(' ,;:(')}…"
 
 
 def _said(plan: Plan) -> tuple[str, str]:

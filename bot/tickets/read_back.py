@@ -9,6 +9,7 @@ from bot.api.actions import ReadBack, TypedField
 from bot.control_chars import escape_control_chars
 from bot.errors import Unanswered, WrongReadBack
 from bot.ledger.entries import Answer
+from bot.redaction import clip_line
 
 LONGEST_TYPED = 120
 MOST_TYPED = 8  # fields of one window that are read
@@ -32,7 +33,7 @@ def read_back(ticket: str, number: int, act: ReadBack, said: Sequence[str]) -> t
         Unanswered: one is missing, empty or too long.
         WrongReadBack: one is something else than the plan expects.
     """
-    texts = [" ".join(one.split()) for one in said]
+    texts = [clip_line(one) for one in said]
     if len(texts) != len(act.typed) or not all(texts):
         labels = "; ".join(field.label for field in act.typed)
         raise Unanswered(f"{ticket}: step {number} is not confirmed. Press Done… and type what you read: {labels}.")

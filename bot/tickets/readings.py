@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from bot.api.plan import Check, CompareToBefore, Expect
 from bot.api.rows import Cell, Row, Rows
 from bot.formatting import cell_text, clauses, column_text
-from bot.redaction import mask_all
+from bot.redaction import clip, clip_line
 from bot.tickets.conditions import Images, comparable, describe_terms, matches, unmet, untold, with_embedded
 
 NOT_MEASURED = "not measured"
@@ -158,15 +158,13 @@ def _cell(cell: Cell) -> str:
         return _shortened(", ".join(f"{name} {_cell(part)}" for name, part in cell.items()), _CELL) or "empty"
     if isinstance(cell, (tuple, list)):
         return _shortened(", ".join(map(_cell, cell)), _CELL) or "none"
-    return _shortened(" ".join(mask_all(cell_text(cell)).split()), _CELL)
+    return clip_line(cell_text(cell), _CELL, "…")
 
 
 def short_reading(text: str) -> str:
     """A reading on one line and no longer than people read: hosts decide how long it was, and the ledger keeps it."""
-    return _shortened(" ".join(mask_all(text).split()), _LONGEST)
+    return clip_line(text, _LONGEST, "…")
 
 
 def _shortened(text: str, most: int) -> str:
-    if len(text) > most:
-        text = mask_all(text)  # half a secret is found by no mask
-    return text if len(text) <= most else f"{text[: most - 1]}…"
+    return clip(text, most, "…")

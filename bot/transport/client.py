@@ -48,6 +48,7 @@ from bot.errors import (
     TargetError,
     TargetTimeout,
 )
+from bot.redaction import clip
 from bot.transport.allowlist import PROGRAMS, Program
 from bot.transport.allowlist.reading_methods import METHODS
 from bot.transport.allowlist.web_probe import ANSWERS
@@ -357,7 +358,7 @@ class TargetClient:
         """The row. Raises PolicyViolation for one that is not there, or that is marked otherwise."""
         program = self._programs.get(question.what)
         if program is None:
-            raise PolicyViolation(question.on, f"there is no {question.what!r:.60} in the catalogue.")
+            raise PolicyViolation(question.on, f"there is no {clip(repr(question.what), 60)} in the catalogue.")
         if isinstance(question, (RunReader, GuestRunReader)) and program.marked != "reads":
             raise PolicyViolation(question.on, f"{question.what!r} changes things, so no question may run it.")
         if isinstance(question, RunProgram) and program.marked != "changes":

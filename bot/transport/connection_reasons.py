@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
+from bot.redaction import clip
+
 _LONGEST = 80
 _RESOLVER = "Check the DNS servers of the machine that hvops runs on."
 _SUITES = "Compare the cipher suites that are switched on there with those of the machine that hvops runs on."
@@ -114,7 +116,7 @@ def chain(error: BaseException) -> Iterator[BaseException]:
 def why_no_name(error: BaseException) -> Reason:
     """What getaddrinfo's number means; a name that could not be looked up for another reason is not called unknown."""
     number = error.errno if isinstance(error, socket.gaierror) else None
-    return NAMES.get(number or 0) or Reason(f"its name could not be looked up ({error!s:.{_LONGEST}}).")
+    return NAMES.get(number or 0) or Reason(f"its name could not be looked up ({clip(str(error), _LONGEST)}).")
 
 
 def tls_reason(error: BaseException) -> str:
@@ -126,7 +128,7 @@ def tls_reason(error: BaseException) -> str:
 def why_no_tls(error: BaseException) -> Reason:
     """What OpenSSL's reason means."""
     reason = tls_reason(error)
-    return TLS.get(reason) or Reason(f"no TLS connection could be made ({reason or str(error):.{_LONGEST}}).")
+    return TLS.get(reason) or Reason(f"no TLS connection could be made ({clip(reason or str(error), _LONGEST)}).")
 
 
 def why_no_trust(error: ssl.SSLCertVerificationError, trust: str) -> Reason:

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from bot.api.actions import Action, InvokeMethod, ManualStep, Octets, RowTransaction, RunProgram
 from bot.api.queries import GuestRegistry, GuestWql, Query, Registry, RunReader, Value, Wql
 from bot.errors import PolicyViolation
+from bot.redaction import clip
 from bot.transport.allowlist import PROGRAMS
 from bot.transport.allowlist.sql import QUERIES, changes_of
 from bot.transport.allowlist.web import CALLS
@@ -61,7 +62,7 @@ def _check_row(asked: RunProgram | RunReader, marked: str) -> None:
         PROGRAMS[asked.what].command_line(asked.params)
     row = CALLS.get(asked.what) or PROGRAMS.get(asked.what)
     if row is None or row.marked != marked:
-        raise ValueError(f"no row of the allowlist that {marked} anything is called {asked.what!r:.60}")
+        raise ValueError(f"no row of the allowlist that {marked} anything is called {clip(repr(asked.what), 60)}")
 
 
 def _check_question(question: Query) -> None:

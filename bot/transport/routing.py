@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from bot.api.host_names import host_key, host_parts
 from bot.config.inventory_file import PLAIN_PORT, TLS_PORT, InventoryFile
 from bot.errors import PolicyViolation
+from bot.redaction import clip
 
 Profile = Literal["reader", "operator", "guest"]
 Transport = Literal["kerberos", "ntlm", "certificate", "basic"]
@@ -179,7 +180,9 @@ class Router:
         labels = host_key(fqdn).split(".")
         if not all(_LABEL.fullmatch(label) for label in labels) or ".".join(labels[1:]) not in domains:
             allowed = ", ".join(domains) or "none is set"
-            raise PolicyViolation(name, f"it calls itself {fqdn!r:.80}, outside of guest_domains ({allowed}).")
+            raise PolicyViolation(
+                name, f"it calls itself {clip(repr(fqdn), 80)}, outside of guest_domains ({allowed})."
+            )
         credentials = self._login(name, "guest")
         whole = ".".join(labels)
         pinned = next((one for one in (whole, name) if self._inventory_file.is_pinned(one)), "")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from bot.api.report import Bar, Chart, Column, Finding, Healthy, Severity, Table
+from bot.api.texts import clip
 from commands.continuity.outcomes import Outcome, Verdict
 
 _SEVERITY = {
@@ -75,10 +76,10 @@ def _labels(names: Sequence[str]) -> list[str]:
     """Names in 20 characters, each once: a chart merges bars of one name."""
     labels: list[str] = []
     for name in names:
-        label, number = name if len(name) <= LABEL else f"{name[: LABEL - 1]}…", 2
+        label, number = name if len(name) <= LABEL else clip(name, LABEL, "…"), 2
         while label in labels:
             mark = f"~{number}"
-            label, number = f"{name[: LABEL - len(mark)]}{mark}", number + 1
+            label, number = f"{clip(name, LABEL - len(mark))}{mark}", number + 1
         labels.append(label)
     return labels
 

@@ -10,6 +10,7 @@ from bot.api.command import Diagnostic, Role
 from bot.api.facts import Unknown
 from bot.api.query_client import QueryClient
 from bot.api.report import Finding, Healthy, Remedy, Report, Severity
+from bot.api.texts import clip
 from commands.formatting import join_names, pluralize
 from commands.host_access.checks import LOGIN, WRITERS, check_host, check_nodes, check_vm_ids
 from commands.host_access.facts import AccessFacts, find_access
@@ -102,13 +103,13 @@ def _title(args: Args, facts: AccessFacts, findings: Sequence[Finding], unanswer
     name = args.target.name
     if barred:
         on = "" if barred == [name] else f" on {join_names(barred, _NAMED)}"
-        return f"{name}: hvops cannot query everything it needs{on}{unknown}"[:150]
+        return clip(f"{name}: hvops cannot query everything it needs{on}{unknown}", 150)
     if silent and not well:
         return f"{name}: not known whether hvops can query everything it needs"
     warned = sum(one.severity is Severity.WARNING for one in _together(findings))
     warnings = f", with {pluralize(warned, 'warning')}" if warned else ""
     if silent:
-        return f"{name}: hvops can query everything it needs on {well} of {total} hosts{unknown}{warnings}"[:150]
+        return clip(f"{name}: hvops can query everything it needs on {well} of {total} hosts{unknown}{warnings}", 150)
     on = f" on all {total} hosts" if total > 1 else ""
     return f"{name}: hvops can query everything it needs{on}{warnings}"
 

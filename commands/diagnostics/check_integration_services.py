@@ -9,6 +9,7 @@ from bot.api.arguments import Target
 from bot.api.command import Diagnostic, Role
 from bot.api.query_client import QueryClient
 from bot.api.report import Remedy, Report
+from bot.api.texts import clip
 from commands.formatting import pluralize, summarize_failures
 from commands.integration_services.facts import IntegrationFacts, find_integration_services
 from commands.integration_services.findings import (
@@ -85,7 +86,7 @@ def _title(
         said = f"integration services work on {pluralize(well, 'guest')}" if well else "no guest could be checked"
         older = sum(one.state is State.OLDER_OWN for one in running)
         said += f", {older} of them older" if older else ""
-    return f"{target}: {said}"[: 150 - len(rest)] + rest
+    return clip(f"{target}: {said}", 150 - len(rest)) + rest
 
 
 def _worst(running: Sequence[GuestServices]) -> str:

@@ -9,6 +9,7 @@ from bot.api.command import Diagnostic, Role
 from bot.api.facts import Unknown
 from bot.api.query_client import QueryClient
 from bot.api.report import Column, Healthy, Report, Table
+from bot.api.texts import clip_middle
 from bot.api.web import Url
 from commands.formatting import pluralize
 from commands.redirects.findings import findings_of, server_of, verdict, without_host
@@ -103,8 +104,7 @@ def _row(number: int, hop: Hop) -> tuple[str, ...]:
 
 def _cut(text: str, most: int) -> str:
     """Without its middle: what grows does so at the end."""
-    half = most // 2
-    return text if len(text) <= most else f"{text[: most - half]}…{text[1 - half :]}"
+    return clip_middle(text, most, most // 2 - 1)
 
 
 COMMAND = Diagnostic(Role.VIEWER, Args, collect, evaluate)

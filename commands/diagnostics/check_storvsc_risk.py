@@ -9,6 +9,7 @@ from bot.api.arguments import ClusterTarget
 from bot.api.command import Diagnostic, Role
 from bot.api.query_client import QueryClient
 from bot.api.report import Remedy, Report
+from bot.api.texts import clip
 from commands.formatting import join_names, pluralize, summarize_failures
 from commands.sources.bugchecks import Stops
 from commands.storvsc.facts import GuestAnswers, StorvscFacts, find_storvsc_risk
@@ -81,7 +82,7 @@ def _title(args: Args, facts: StorvscFacts, ranked: Sequence[GuestRisk], unknown
     said = ", ".join(parts) or (
         "no guest is known to be at risk" if unknown or not ranked else "no guest is at risk of a storvsc bugcheck"
     )
-    return f"{args.target}: {said}"[: 150 - len(rest)] + rest
+    return clip(f"{args.target}: {said}", 150 - len(rest)) + rest
 
 
 def _remedies(args: Args, ranked: Sequence[GuestRisk]) -> tuple[Remedy, ...]:

@@ -11,6 +11,7 @@ from bot.api.command import Diagnostic, Role
 from bot.api.facts import Known, Unknown
 from bot.api.query_client import QueryClient
 from bot.api.report import Column, Healthy, Remedy, Report, Table
+from bot.api.texts import clip
 from commands.clocks.compare import (
     BOT,
     KERBEROS,
@@ -95,7 +96,7 @@ def _title(target: Target, compared: Comparison, clocks: Sequence[Clock], unknow
     if worst:
         others = sum(pair.clock not in (worst.clock, worst.other) for pair in compared.off)
         rest = f", {pluralize(others, 'more clock')} off{rest}" if others else rest
-        return f"{target}: {_verdict(target, worst, compared)}"[: 150 - len(rest)] + rest
+        return clip(f"{target}: {_verdict(target, worst, compared)}", 150 - len(rest)) + rest
     if not compared.fine:
         return f"{target}: not known whether the clocks agree{rest}"
     within = format_limit(spread(_with_bot(compared)))

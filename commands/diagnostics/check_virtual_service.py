@@ -9,6 +9,7 @@ from bot.api.command import Diagnostic, Role
 from bot.api.facts import Unknown
 from bot.api.query_client import QueryClient
 from bot.api.report import Report
+from bot.api.texts import clip
 from commands.formatting import join_names, summarize_failures
 from commands.virtual_service import findings
 from commands.virtual_service.facts import ServiceFacts, find_services
@@ -44,7 +45,7 @@ def evaluate(args: Args, facts: ServiceFacts) -> Report:
         return Report(title, title, "load balancers", 1, 0, unanswered=(facts.services,))
     if not facts.chosen and args.wanted:
         names = join_names([service.label for service in facts.services if not service.is_sub], 12)
-        title = f"{balancer}: no virtual service “{args.wanted:.60}”"
+        title = f"{balancer}: no virtual service “{clip(args.wanted, 60)}”"
         return Report(title, title, "load balancers", 1, 1, notes=(f"There are: {names or 'none'}.",))
     verdicts = judge_servers(facts)
     unknown = findings.unknowns_of(facts, verdicts)

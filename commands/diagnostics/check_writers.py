@@ -10,6 +10,7 @@ from bot.api.command import Diagnostic, Role
 from bot.api.facts import Unknown
 from bot.api.query_client import QueryClient
 from bot.api.report import Finding, Healthy, Remedy, Report, Severity
+from bot.api.texts import clip
 from commands.formatting import format_time, join_names, pluralize, summarize_failures, truncate_list
 from commands.sources.nodes import ISOLATED_MEANS
 from commands.sources.vss_writers import HYPER_V
@@ -104,7 +105,7 @@ def _title(
     recovered = [pair for pair in every if pair[1].status == RECOVERED]
     others = [pair for pair in every if pair[1].status != RECOVERED]
     verdicts = [_recovered(recovered)] if recovered else []
-    return f"{args.target}: {'; '.join([*verdicts, _verdict(facts, others, silent)])}"[:150]
+    return clip(f"{args.target}: {'; '.join([*verdicts, _verdict(facts, others, silent)])}", 150)
 
 
 def _verdict(facts: WriterFacts, every: Sequence[tuple[NodeVerdict, Finding]], silent: Sequence[Unknown]) -> str:

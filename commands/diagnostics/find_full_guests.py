@@ -9,6 +9,7 @@ from bot.api.arguments import Percent, Size, Target
 from bot.api.command import Diagnostic, Role
 from bot.api.query_client import QueryClient
 from bot.api.report import Healthy, Remedy, Report
+from bot.api.texts import clip
 from commands.formatting import GIB, format_size, join_names, pluralize, summarize_failures
 from commands.guest_space.facts import NOT_WINDOWS, GuestSpaceFacts, find_guest_space, guest_names, unknown_guests
 from commands.guest_space.findings import (
@@ -112,7 +113,7 @@ def _title(args: Args, facts: GuestSpaceFacts, judged: Sequence[Judged], unknown
     """The worst volume, by name; without one, how many guests were asked."""
     said = _worst(judged)
     if said:
-        return f"{args.target}: {said}"[:150]
+        return clip(f"{args.target}: {said}", 150)
     answered = _answered(facts)
     silent = unknown + len(facts.unseen)
     if not answered and (facts.silent_hosts or silent):

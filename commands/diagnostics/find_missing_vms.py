@@ -11,6 +11,7 @@ from bot.api.command import Diagnostic, Role
 from bot.api.facts import Unknown, value_of, values_of
 from bot.api.query_client import QueryClient
 from bot.api.report import Finding, Healthy, Remedy, Report, Severity
+from bot.api.texts import clip
 from commands.formatting import join_names, pluralize, summarize_failures, tell_apart
 from commands.sources import vmm
 from commands.sources.cluster import Node, cluster_nodes
@@ -149,7 +150,7 @@ def _title(args: Args, compared: Sequence[Compared], silent: int) -> str:
     if not parts:
         agree = sum(one.verdict is RecordStatus.AGREES for one in compared)
         parts.append(f"VMM and hosts agree about {pluralize(agree, 'virtual machine')}")
-    return f"{args.vmm}: {', '.join(parts)}{tail}"[:150]
+    return clip(f"{args.vmm}: {', '.join(parts)}{tail}", 150)
 
 
 def _summary(title: str, compared: Sequence[Compared]) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bot.api.texts import clip
 from commands.drill.sides import End, Pair
 from commands.sources.integration import Version, read_version
 from commands.sources.replication import BUILD_2012R2
@@ -59,7 +60,7 @@ def judge_return(pair: Pair, version: str | None) -> Judgement:
         )
     told = read_version(version or "")
     if told is None:
-        return Judgement(None, f"neither host tells the version of its configuration ({version or 'none'})"[:200])
+        return Judgement(None, clip(f"neither host tells the version of its configuration ({version or 'none'})", 200))
     if not _reads(pair.away, told):
         return Judgement(False, f"{_shown(pair.away)} does not run configuration version {version}")
     if not _reads(pair.home, told):

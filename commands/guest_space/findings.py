@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from bot.api.report import Bar, Chart, Column, Finding, Severity, Table
+from bot.api.texts import clip
 from commands.formatting import GIB, format_size, format_time, join_names, pluralize, truncate_list
 from commands.sources.event_log import Meaning
 from commands.sources.guests import HostedGuest
@@ -178,7 +179,7 @@ def _labels(worst: Sequence[Judged]) -> list[str]:
     """Guest and volume in 20 characters, each once: a chart merges bars of one name."""
     labels: list[str] = []
     for one in worst:
-        tail = f" {one.volume.name}"[: LABEL // 2]
+        tail = clip(f" {one.volume.name}", LABEL // 2)
         label = f"{_cut(one.guest, LABEL - len(tail))}{tail}"
         number = 2
         while label in labels:
@@ -189,7 +190,7 @@ def _labels(worst: Sequence[Judged]) -> list[str]:
 
 
 def _cut(name: str, room: int) -> str:
-    return name if len(name) <= room else f"{name[: room - 1]}…"
+    return name if len(name) <= room else clip(name, room, "…")
 
 
 def table(judged: Sequence[Judged], unknown: Sequence[tuple[str, str, str]]) -> Table | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from bot.api.facts import Unknown
+from bot.api.texts import clip
 from bot.api.updates import UpdateRule, UpdateStep
 from commands.formatting import join_names
 from commands.sources.packages import Package, PackageFile, PackageState, packages_of
@@ -135,7 +136,7 @@ def _by_list(node: str, rule: UpdateRule, packages: Sequence[Package]) -> NodeNe
         found = packages_of(kb, packages)
         here = [one for one in found if one.state is PackageState.INSTALLED]
         if odd := [one for one in found if one.state is PackageState.UNKNOWN]:
-            return NodeNeed(node, Need.UNCLEAR, f"{odd[0].identity} is in the unlisted state “{odd[0].told[:40]}”")
+            return NodeNeed(node, Need.UNCLEAR, f"{odd[0].identity} is in the unlisted state “{clip(odd[0].told, 40)}”")
         if len(here) > 1:
             return NodeNeed(node, Need.UNCLEAR, f"{kb} is installed in {len(here)} versions")
         if waiting := [one for one in found if one.state in _PENDING]:

@@ -11,6 +11,7 @@ from datetime import datetime
 
 from bot.api.facts import Unknown
 from bot.api.report import Finding, Severity
+from bot.api.texts import clip_middle
 from bot.api.web import Url, read_address
 from commands.formatting import join_names, pluralize
 from commands.redirects.loops import Kind, Loop, is_like_a_host
@@ -307,4 +308,4 @@ def _place(url: Url, begun: Url) -> str:
 
 
 def _short(text: str) -> str:
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]}…{text[-_LONGEST // 3 :]}"
+    return clip_middle(text, _LONGEST, _LONGEST // 3)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from bot.api.facts import Unknown, value_of
 from bot.api.query_client import QueryClient
 from bot.api.sources import Source
+from bot.api.texts import clip
 from bot.api.web import Url, read_address, without_values
 from commands.redirects.loops import Loop, find_loop
 from commands.sources.web_server import WebAnswer, ask_server, ask_url
@@ -98,7 +99,7 @@ def read_hop(url: Url, answer: WebAnswer | Unknown) -> Hop:
 
 def _shown(location: str) -> str:
     shown = without_values(location)
-    return shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}…"
+    return shown if len(shown) <= _SHOWN else f"{clip(shown, _SHOWN)}…"
 
 
 def _without_host(url: Url) -> Source[WebAnswer]:

@@ -13,6 +13,7 @@ from bot.api.facts import Unknown
 from bot.api.plan import Gate, Group, Plan, bound
 from bot.api.query_client import QueryClient
 from bot.api.report import Remedy
+from bot.api.texts import clip
 from bot.api.updates import UpdateRule
 from commands.drain.effects import gates_back, together
 from commands.drain.gates import nothing_known
@@ -128,7 +129,7 @@ def _through_wsus(args: Args, rule: UpdateRule, facts: FixFacts) -> Plan:
 def _no_rule(on: str, word: str, found: KnownIssue | None) -> str:
     if found is None:
         known = join_names([trap.key for trap in traps() if trap.steps])
-        return f"No plan for {on}: there is no rule “{word[:40]}”. Known are {known}, those of the inventory, and any KB number."
+        return f"No plan for {on}: there is no rule “{clip(word, 40)}”. Known are {known}, those of the inventory, and any KB number."
     steps = "; ".join(f"({number}) {step}" for number, step in enumerate(found.by_hand, start=1))
     return f"No plan for {on}: {found.says}. {found.means} That is done by people, not by hvops: {steps}."
 

@@ -11,6 +11,7 @@ from bot.api.facts import Unknown
 from bot.api.plan import UNDO, Gate, GateText, Group, Plan, bound
 from bot.api.query_client import QueryClient
 from bot.api.report import Remedy
+from bot.api.texts import clip
 from commands.drain.blockers import locked_words, reasons, release_remedies
 from commands.drain.effects import NODE_LOSES_GUESTS, NODE_TAKES_GUESTS, gates_back, resume_facts, together
 from commands.drain.facts import DrainFacts
@@ -121,12 +122,12 @@ def _which(node: NodeVerdict, wanted: str, found: Sequence[WriterVerdict]) -> st
     names = join_names([one.writer.name for one in node.writers], 20)
     if found:
         each = [f"{one.writer.name} {one.writer.says} (instance {one.writer.instance_id})" for one in found]
-        called = f"that “{wanted[:80]}” means" if wanted else "of Hyper-V"
+        called = f"that “{clip(wanted, 80)}” means" if wanted else "of Hyper-V"
         return (
             f"No plan for {node.name}: it lists {pluralize(len(found), 'writer')} {called}. Name one by its instance id:"
             f" {join_names(each, 6)}."
         )
-    asked = f"no writer “{wanted[:80]}”" if wanted else "no Hyper-V writer"
+    asked = f"no writer “{clip(wanted, 80)}”" if wanted else "no Hyper-V writer"
     if any(not guid(one.writer.writer_id) for one in node.writers):
         asked += ", though the id of one cannot be read"
     return f"No plan for {node.name}: it lists {asked}. It lists: {names or 'none at all'}."

@@ -15,6 +15,7 @@ from bot.api.facts import Unknown, value_of
 from bot.api.plan import Check, Gate, GateOutcome, GateText, Group, OpenQuestion, Plan, missing
 from bot.api.query_client import QueryClient
 from bot.api.report import Remedy
+from bot.api.texts import clip
 from commands.drain.steps import gate_no_locks, is_drained
 from commands.formatting import join_names, pluralize, sentences
 from commands.no_plan import cluster_lock, no_plan, or_no_plan
@@ -229,10 +230,10 @@ def _listed(facts: RestartFacts) -> dict[str, Service]:
 def _which(on: str, services: Sequence[Service], wanted: str, found: Sequence[Service]) -> str:
     if found:
         names = join_names([one.name for one in found])
-        return f"No plan for {on}: it lists {pluralize(len(found), 'service')} called “{wanted[:80]}”: {names}. Use the service name."
+        return f"No plan for {on}: it lists {pluralize(len(found), 'service')} called “{clip(wanted, 80)}”: {names}. Use the service name."
     near = _near(services, _folded(wanted[:80]))
     hint = f" Similar names: {join_names([one.label for one in near])}." if near else ""
-    return f"No plan for {on}: there is no service called “{wanted[:80]}” on it.{hint}"
+    return f"No plan for {on}: there is no service called “{clip(wanted, 80)}” on it.{hint}"
 
 
 def _near(services: Sequence[Service], word: str) -> list[Service]:

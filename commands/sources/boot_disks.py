@@ -15,6 +15,7 @@ from enum import StrEnum
 from bot.api.queries import Wql
 from bot.api.rows import Rows, get_bool, get_int, get_str, readable
 from bot.api.sources import Source
+from bot.api.texts import clip, clip_line
 from commands.sources.identity import guid
 
 _STORAGE = "root/Microsoft/Windows/Storage"
@@ -123,8 +124,8 @@ def _read_disks(rows: Rows) -> tuple[Disk, ...]:
                 number,
                 {_GPT: True, _MBR: False}.get(style) if style is not None else None,
                 readable(get_int, row, "Size"),
-                " ".join((readable(get_str, row, "SerialNumber") or "").split())[:_LONGEST],
-                " ".join((readable(get_str, row, "FriendlyName") or "").split())[:_LONGEST],
+                clip_line(readable(get_str, row, "SerialNumber") or "", _LONGEST),
+                clip_line(readable(get_str, row, "FriendlyName") or "", _LONGEST),
                 _BUSES.get(bus, f"bus {bus}") if bus is not None else "",
                 readable(get_bool, row, "IsBoot"),
                 readable(get_bool, row, "IsSystem"),
@@ -171,5 +172,5 @@ def _read_words(rows: Rows) -> tuple[PartitionWord, ...]:
     for row in rows:
         disk = readable(get_int, row, "DiskIndex")
         if disk is not None:
-            found.append(PartitionWord(disk, (readable(get_str, row, "Type") or "").strip()[:_LONGEST]))
+            found.append(PartitionWord(disk, clip((readable(get_str, row, "Type") or "").strip(), _LONGEST)))
     return tuple(found)

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from bot.api.queries import Registry
 from bot.api.rows import Rows, get_str
 from bot.api.sources import Source
+from bot.api.texts import clip
 
 _STORE = "SOFTWARE\\Microsoft\\SystemCertificates\\MY\\Certificates"
 _THUMBPRINT = re.compile(r"[0-9A-F]{40}", re.ASCII)
@@ -34,7 +35,7 @@ def certificate_end(on: str, thumbprint: str) -> Source[datetime]:
     """
     told = thumbprint.replace(" ", "").upper()
     if not _THUMBPRINT.fullmatch(told):
-        raise ValueError(f"{thumbprint:.60} is no thumbprint of a certificate")
+        raise ValueError(f"{clip(thumbprint, 60)} is no thumbprint of a certificate")
     return Source(Registry(on, f"{_STORE}\\{told}", ("Blob",)), _read_end)
 
 

@@ -15,6 +15,7 @@ from enum import StrEnum
 from bot.api.queries import Registry, RunReader, Wql, make_params
 from bot.api.rows import CellError, Rows, get_build, get_datetime, get_int, get_str, readable
 from bot.api.sources import Source
+from bot.api.texts import clip_line
 
 _CONTROL = r"SYSTEM\CurrentControlSet\Control"
 _VALUE = "PEFirmwareType"
@@ -96,15 +97,13 @@ def _read_version(rows: Rows) -> FirmwareVersion:
     """Raises ValueError where there is no row."""
     if not rows:
         raise ValueError("Win32_BIOS tells nothing")
-    version = " ".join((readable(get_str, rows[0], "SMBIOSBIOSVersion") or "").split())[:_LONGEST]
+    version = clip_line(readable(get_str, rows[0], "SMBIOSBIOSVersion") or "", _LONGEST)
     return FirmwareVersion(version, readable(get_datetime, rows[0], "ReleaseDate"))
 
 
 def _read_model(rows: Rows) -> Model:
     row = rows[0] if rows else {}
-    maker, name = (
-        " ".join((readable(get_str, row, column) or "").split())[:_LONGEST] for column in ("Manufacturer", "Model")
-    )
+    maker, name = (clip_line(readable(get_str, row, column) or "", _LONGEST) for column in ("Manufacturer", "Model"))
     return Model(maker, name)
 
 

@@ -20,6 +20,7 @@ from bot.api.facts import Unknown
 from bot.api.queries import RunReader, Wql, make_params
 from bot.api.rows import Row, Rows, get_bool, get_datetime, get_int, get_str, get_strs, readable
 from bot.api.sources import Source
+from bot.api.texts import clip
 from commands.sources.cluster import Node
 from commands.sources.guests import Replication, machine_id
 from commands.sources.identity import guid
@@ -276,7 +277,7 @@ def _machine(row: Row) -> tuple[str, bool]:
     told = get_str(row, "InstanceID")
     found = _INSTANCE.fullmatch(told)
     if not found:
-        raise ValueError(f"{told!r:.80} is no InstanceID of a replication relationship")
+        raise ValueError(f"{clip(repr(told), 80)} is no InstanceID of a replication relationship")
     return guid(found[1]), found[2] == "1"
 
 

@@ -10,6 +10,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Literal
 
+from bot.api.texts import clip
 from bot.api.updates import UpdateStep
 from commands.sources.identity import fold_name, guid
 
@@ -143,7 +144,7 @@ def firmware_version(text: str) -> Version:
     """The numbers that a version begins with: "7.2.63.2.24350.RELEASE" is (7, 2, 63, 2). Raises ValueError."""
     found = _VERSION.match(text)
     if not found:
-        raise ValueError(f"{text!r:.60} is no version of a firmware")
+        raise ValueError(f"{clip(repr(text), 60)} is no version of a firmware")
     return tuple(int(number) for number in found[0].split("."))
 
 

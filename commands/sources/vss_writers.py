@@ -20,6 +20,7 @@ from bot.api.facts import Guess
 from bot.api.queries import RunReader
 from bot.api.rows import CellError, Row, Rows, get_int, get_str, readable
 from bot.api.sources import Source
+from bot.api.texts import clip
 from commands.sources.identity import guid
 
 HYPER_V = "66841CD4-6DED-4F4B-8F17-FD23F8DDC3DE"  # win32: backing-up-and-restoring-virtual-machines [doc]
@@ -177,7 +178,7 @@ class Writer:
     def says(self) -> str:
         """State and error in English, whatever the host speaks: "[5] Waiting for completion · Retryable error"."""
         if self.state is None:
-            return f"in a state that cannot be read ({self.unreadable:.100})"
+            return f"in a state that cannot be read ({clip(self.unreadable, 100)})"
         word = _WORDS.get(self.state) or _FAILED_AT.get(self.state, "")
         word = (f"Failed at {word}" if self.failed else word) or "not a known state"
         error = f"last error “{self.error_text}”" if self.error is Error.UNREAD else self.error.value
@@ -243,13 +244,13 @@ def _state(row: Row) -> tuple[int | None, str]:
     """The number in brackets, and what of the writer cannot be read or contradicts itself."""
     unreadable = readable(get_str, row, "unreadable") or ""
     broken = [column for column in _CELLS if row.get(column) is not None and readable(get_str, row, column) is None]
-    unreadable = unreadable or (f"{broken[0]} {row.get(broken[0])!r:.60}" if broken else "")
+    unreadable = unreadable or (f"{broken[0]} {clip(repr(row.get(broken[0])), 60)}" if broken else "")
     try:
         state = get_int(row, "state")
     except CellError:
         state = None
     if state is None:
-        return None, unreadable or f"state {row.get('state')!r:.60}"
+        return None, unreadable or f"state {clip(repr(row.get('state')), 60)}"
     word = (readable(get_str, row, "state_text") or "").strip()
     if state not in _PRINTED.get(word.casefold(), (state,)):
         return state, unreadable or f"the state’s number is [{state}], its word “{word}”"

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from bot.api.facts import Unknown
 from bot.api.report import Bar, Chart, Column, Finding, Healthy, Severity, Table
+from bot.api.texts import clip
 from commands.formatting import format_time, join_gaps, join_names, pluralize, tell_apart
 from commands.sources.bugchecks import How, Stop
 from commands.sources.event_log import EventLog
@@ -270,7 +271,7 @@ def chart_of(ranked: Sequence[GuestRisk]) -> Chart | None:
     """SCSI disks of the guests at risk, worst guest first."""
     names = guest_names(ranked)
     risky = [one for one in ranked if one.risk in (Risk.STOPPED, Risk.AT_RISK) and one.disks][:_BARS]
-    bars = tuple(Bar(_name(one, names)[:_LABEL], 10 * len(one.disks.files)) for one in risky if one.disks)
+    bars = tuple(Bar(clip(_name(one, names), _LABEL), 10 * len(one.disks.files)) for one in risky if one.disks)
     return Chart("SCSI disks of guests at risk, worst first", "disks", bars, one="disk") if bars else None
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from bot.api.facts import Unknown
 from bot.api.report import Column, Finding, Healthy, Remedy, Severity, Table
+from bot.api.texts import clip
 from commands.formatting import join_names, pluralize
 from commands.sources.load_balancer import (
     DISABLED,
@@ -72,18 +73,18 @@ def title_of(balancer: str, facts: ServiceFacts, verdicts: Sequence[ServerVerdic
     if parts:
         first = next(count for count in counts.values() if count)
         parts[0] = parts[0].replace(str(first), pluralize(first, "real server"), 1)
-        return f"{balancer}: {', '.join(parts)}{rest}"[:150]
+        return clip(f"{balancer}: {', '.join(parts)}{rest}", 150)
     if any(map(_lacks_servers, facts.chosen)):
         empty = sum(map(_lacks_servers, facts.chosen))
         return f"{balancer}: {pluralize(empty, 'virtual service')} without a real server{rest}"
     if odd := [service for service in facts.chosen if _is_other_status(service)]:
-        return f"{balancer}: {odd[0].label} is “{odd[0].status}”{rest}"[:150]
+        return clip(f"{balancer}: {odd[0].label} is “{odd[0].status}”{rest}", 150)
     if rest:
         return f"{balancer}: nothing found{rest}"
     one = facts.chosen[0].label if len(facts.chosen) == 1 else ""
     services = sum(not service.is_sub for service in facts.chosen)
     works = f"{one} works" if one else f"{pluralize(services, 'virtual service')}, no fault found"
-    return f"{balancer}: {works}"[:150]
+    return clip(f"{balancer}: {works}", 150)
 
 
 def unknowns_of(facts: ServiceFacts, verdicts: Sequence[ServerVerdict]) -> tuple[Unknown, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bot.api.report import Remedy
+from bot.api.texts import clip
 from commands.formatting import join_names, pluralize
 from commands.sources.identity import guid
 from commands.vmm.compare import Compared, RecordStatus
@@ -79,12 +80,13 @@ def _several(name: str, found: Sequence[Resolved]) -> Ambiguous:
         f"{one.record.machine.object_id} on {one.record.believed or 'an unknown host'} in {one.server}" for one in found
     ]
     says = (
-        f"No plan for “{name[:80]}”: {pluralize(len(found), 'record')} could be meant. None is changed: {join_names(told, _SHOWN)}."
+        f"No plan for “{clip(name, 80)}”: {pluralize(len(found), 'record')} could be meant. None is changed: {join_names(told, _SHOWN)}."
         f" Write the id of the one that you mean, as in {repair_applies(found[0])}"
     )
     buttons = [
         Remedy(
-            f"{one.record.machine.name[:40]} on {one.record.believed or 'no host'} ({one.server})…", repair_applies(one)
+            f"{clip(one.record.machine.name, 40)} on {one.record.believed or 'no host'} ({one.server})…",
+            repair_applies(one),
         )
         for one in found[:_BUTTONS]
     ]
@@ -97,7 +99,7 @@ def _not_known(name: str, found: Sequence[Resolved], silent: Mapping[str, str]) 
         return f"No plan: {why}"
     others = join_names(list(silent), _SHOWN)
     return (
-        f"No plan for “{name[:80]}”: {found[0].server} has it, and {others} could have one too. {why} If you mean that of"
+        f"No plan for “{clip(name, 80)}”: {found[0].server} has it, and {others} could have one too. {why} If you mean that of"
         f" {found[0].server}, write {repair_applies(found[0])}"
     )
 
@@ -105,4 +107,4 @@ def _not_known(name: str, found: Sequence[Resolved], silent: Mapping[str, str]) 
 def _none(name: str, servers: Mapping[str, Sequence[Compared]]) -> str:
     asked = join_names([f"VMM {server}" for server in servers], _SHOWN)
     have = "has" if len(servers) == 1 else "have"
-    return f"No plan for “{name[:80]}”: {asked} {have} no virtual machine of that name or id on a host."
+    return f"No plan for “{clip(name, 80)}”: {asked} {have} no virtual machine of that name or id on a host."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import functools
+import gc
 import json
 import math
 import re
@@ -15,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot import redaction
-from bot.redaction import MASKED, SHORTEST, Redactor
+from bot.redaction import MASKED, SHORTEST, Redactor, clip, clip_line, clip_middle, strip_end
 
 
 @pytest.mark.parametrize(
@@ -521,3 +522,71 @@ def test_session_tokens_are_bounded_and_blot_out_no_names(tokens):
     assert Redactor().redact_text(made[-1]) == MASKED
     assert Redactor().redact_text(made[0]) == made[0]
     assert len(tokens._values) <= 8
+
+
+CUT = "correct-horse-battery-9"
+
+
+def shown_of(secret, text):
+    """How many letters of a secret stand in a text that was masked: of its beginning, or of its end."""
+    begun = max(k for k in range(len(secret) + 1) if text.endswith(secret[:k]) or secret[:k] + "…" in text)
+    ended = (k for k in range(len(secret) + 1) if "…" + secret[len(secret) - k :] in text)
+    return max((begun, *ended))
+
+
+@pytest.mark.parametrize("behind", ["", " and more " * 40, " " * 100_000, f" {CUT}" * 5_000])
+@pytest.mark.parametrize("spelled", [CUT, CUT.replace("-", "&#45;"), CUT.replace("-", "\u200b-")])
+def test_what_is_cut_is_masked_before_that(spelled, behind):
+    mask = Redactor([CUT])
+    cutting = (
+        clip,
+        clip_line,
+        lambda text, most: clip(text, most, "…"),
+        lambda text, most: clip_middle(text, most, 20),
+    )
+    for cut in cutting:
+        for before in range(300 - len(spelled), 301):
+            text = "x" * before + spelled + behind
+            made = cut(text, 300)
+            assert len(made) <= 300
+            if len(text) > 300:
+                assert shown_of(CUT, mask.redact_text(made)) < 2, (cut, before)
+
+
+@pytest.mark.parametrize("said", ["a" * 300, "", "two  blanks", f"short: {CUT}"])
+def test_what_is_not_cut_stays_as_it_is(said):
+    """For those who compare or judge it; it is masked where it leaves."""
+    mask = Redactor([CUT])
+    assert clip(said, 300) == clip_middle(said, 300, 20) == said
+    assert mask.redact_text(clip_line(said)) == mask.redact_text(" ".join(said.split()))
+
+
+def test_a_text_that_is_cut_says_so_and_is_no_longer_than_that():
+    assert clip("a" * 301, 300, "…") == "a" * 299 + "…"
+    assert clip_line("a \n\t b" + " " * 400, 300, "…") == "a b"
+    assert clip_middle("a" * 200 + "b" * 200, 100, 20) == "a" * 79 + "…" + "b" * 20
+
+
+def test_of_a_long_text_only_what_is_near_the_cut_is_read(monkeypatch):
+    """A host chooses how long it is."""
+    mask, read, redact = Redactor([CUT]), [], redaction._Known.redact
+    monkeypatch.setattr(redaction._Known, "redact", lambda self, text: (read.append(len(text)), redact(self, text))[1])
+    known = len(list(redaction._IN_USE.masks()))
+    clip("word " * 2_000_000, 300)
+    clip_middle("word " * 2_000_000, 300, 100)
+    clip("word " * 2_000_000, 9_000_000)
+    assert mask is not None
+    assert sum(read) < known * 500_000
+
+
+@pytest.mark.parametrize("cut", [lambda text: clip(text, 60), lambda text: strip_end(text + "  "), clip_line])
+def test_what_any_mask_knows_is_cut_by_none_for_as_long_as_it_lives(cut):
+    """Whoever cuts has no mask of their own. A login that is checked has one, and no longer than that."""
+    secret = "only-here-while-it-lives"
+    text = f"logon  with {secret}. {'and so on ' * 10}"
+    assert secret in cut(text)
+    mask = Redactor(["something else", secret])
+    assert secret not in cut(text)
+    del mask
+    gc.collect()
+    assert secret in cut(text)

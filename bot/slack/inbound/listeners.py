@@ -34,7 +34,7 @@ from bot.dispatch.registry import Command
 from bot.errors import LedgerError, PermissionDenied, RolesUnknown, TicketError
 from bot.ledger import Entry
 from bot.ledger.entries import STOP_REQUEST, Clicked, Refused, Stopped
-from bot.redaction import mask_all
+from bot.redaction import clip
 from bot.slack.inbound.buttons import SUBMIT, Clicks
 from bot.slack.inbound.freshness import Freshness, Way, seconds_in
 from bot.slack.inbound.payload import deliveries_of, get_str, parse_click, parse_field, parse_fields, parse_person
@@ -399,11 +399,11 @@ class Listener:
         if isinstance(error, BoltUnhandledRequestError):
             more = self._unhandled.since(kind)
             if more is not None:
-                log.warning("slack sent what hvops does not know; acknowledged", kind=kind[:200], unsaid=more)
+                log.warning("slack sent what hvops does not know; acknowledged", kind=clip(kind, 200), unsaid=more)
             return BoltResponse(status=200)
         more = self._unhandled.since(f"{type(error).__name__} {kind}")
         if more is not None:
-            log.error("our bug in a listener", error=repr(error), type=kind[:200], exc_info=error, unsaid=more)
+            log.error("our bug in a listener", error=repr(error), type=clip(kind, 200), exc_info=error, unsaid=more)
         event = body.get("event")
         mention = event if isinstance(event, dict) and event.get("type") == "app_mention" else {}
         typed = SlackUser(get_str(body, "team_id"), get_str(body, "user_id") or get_str(mention, "user"))
@@ -456,7 +456,7 @@ class Listener:
         if not came:
             why = "This message was edited, but hvops has already answered it with the same wording."
         name = who.name or self._desk.parts.people.known_name(who.user)
-        refused = Refused(name=name, line=mask_all(line)[:200], reason=why, category="redelivered", deliveries=ids)
+        refused = Refused(name=name, line=clip(line, 200), reason=why, category="redelivered", deliveries=ids)
         self._desk.start(self._write_down(who, refused))
         return True
 

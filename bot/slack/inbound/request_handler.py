@@ -31,7 +31,7 @@ from bot.dispatch.registry import Command, Registry
 from bot.errors import HvopsError, InternalError, LedgerError, SwitchUnchanged, TicketError, UsageError
 from bot.ledger import Entry, Ledger
 from bot.ledger.entries import Answered, AnswerShown, Asked, EntryData, Refused
-from bot.redaction import mask_all
+from bot.redaction import clip
 from bot.slack.inbound.audit_command import AuditCommand
 from bot.slack.inbound.builtin_commands import SWITCHES, Origin, open_tickets, stop_for, switch, unchanged
 from bot.slack.inbound.freshness import Freshness
@@ -289,7 +289,7 @@ class RequestHandler:
                 await self.parts.client.views_update(view_id=window, view=wanted)
             except Exception as error:  # noqa: BLE001 - foreign errors; whoever asked is answered another way
                 fate = classify_error(error, idempotent=True)
-                log.info("a window was not updated", why=str(error)[:200])
+                log.info("a window was not updated", why=clip(str(error), 200))
                 wanted = weaker_view(wanted) if isinstance(fate, NotSent) and fate.code == "invalid_blocks" else None
             else:
                 return True
@@ -332,7 +332,7 @@ class RequestHandler:
                 late = (await self.dated(fresh)).why_late()
             if late:
                 refused = Refused(
-                    line=mask_all(line.text)[:200],
+                    line=clip(line.text, 200),
                     reason=late,
                     category="too late",
                     via=via,
@@ -404,7 +404,7 @@ class RequestHandler:
         except HvopsError as error:
             refused = Refused(
                 name=who.name,
-                line=mask_all(line)[:200],
+                line=clip(line, 200),
                 reason=str(error),
                 category=error.refused_as,
                 via="slack",
@@ -421,13 +421,13 @@ class RequestHandler:
         except LedgerError as error:
             await self._say(reply, errors.no_ledger(error))
         except (NotSent, DeliveryUnknown) as error:
-            log.warning("answer not delivered", what=what[:80], user=reply.where.user, why=str(error))
+            log.warning("answer not delivered", what=clip(what, 80), user=reply.where.user, why=str(error))
             await self._say(reply, errors.refusal(error))
         except HvopsError as error:
             await self._say(reply, errors.refusal(error))
         except Exception:
             bug = InternalError(secrets.token_hex(4))
-            log.exception("our bug", bug=bug.bug, what=what[:80])
+            log.exception("our bug", bug=bug.bug, what=clip(what, 80))
             await self._say(reply, errors.refusal(bug))
 
     async def deliver(self, answered: AnsweredRequest, reply: Reply) -> None:
@@ -525,7 +525,7 @@ class RequestHandler:
         """Answer /hvops itself. Questions about the bot are questions: they stand in the ledger too."""
         asked = Asked(
             name=person.name,
-            line=mask_all(line.text)[:200],
+            line=clip(line.text, 200),
             command=FRONT_DOOR,
             target="",
             via=origin.via,
@@ -558,7 +558,7 @@ class RequestHandler:
         try:
             await self.parts.client.views_open(trigger_id=trigger, view=view)
         except Exception as error:  # noqa: BLE001 - foreign errors; the sentence says what to type instead
-            log.info("no window for a reason", why=str(error)[:200])
+            log.info("no window for a reason", why=clip(str(error), 200))
             return False
         return True
 
@@ -567,7 +567,7 @@ class RequestHandler:
         try:
             await reply.result(message)
         except (NotSent, DeliveryUnknown) as error:
-            log.warning("nobody could be told", user=reply.where.user, text=message.text[:200], why=str(error))
+            log.warning("nobody could be told", user=reply.where.user, text=clip(message.text, 200), why=str(error))
 
 
 async def _begins(reply: Reply, said: Message) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bot.control_chars import reveal_masked
-from bot.redaction import mask_all
+from bot.redaction import clip, mask_all
 
 Block = dict[str, Any]
 View = dict[str, Any]
@@ -98,17 +98,21 @@ def without_bold(mrkdwn: str) -> str:
 
 
 def truncate(text: str, most: int) -> str:
-    """Cut to `most` units; the last one says that something was cut. Half a secret is found by no mask, so it is masked first."""
-    text = text if utf16_length(text) <= most else mask_all(text)
-    return text if utf16_length(text) <= most else text[: _room(text, most) - 1] + "…"
+    """Cut to `most` units; the last one says that something was cut."""
+    if utf16_length(text) <= most:
+        return text
+    short = clip(text, _room(text, most) - 1)
+    return short[: _room(short, most - 1)] + "…"
 
 
 def split(text: str, most: int) -> tuple[str, ...]:
     """Cut into pieces of at most `most` units, at line ends or blanks where there are any.
 
-    Never cuts inside an escaped character (`&amp;`), and loses nothing but the blank that it cuts at.
+    Never cuts inside an escaped character (`&amp;`), and loses nothing but the blank that it cuts at. What is cut is masked
+    first: each piece is a text of its own where they leave.
     """
     pieces: list[str] = []
+    text = text if _room(text, most) == len(text) else mask_all(text)
     while (room := _room(text, most)) < len(text):
         at = _cut(text, room)
         pieces.append(text[:at].rstrip("\n "))

@@ -25,7 +25,7 @@ import structlog
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.redaction import Redactor
+from bot.redaction import Redactor, clip
 from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent, PartMissing, Retry, classify_error
 from bot.slack.outbound.blockkit_fitting import downgrade, fit, weaker_view
 from bot.slack.outbound.blockkit_validation import problems
@@ -573,7 +573,7 @@ class Outbox:
             _tell(job, NotSent("closing", "The bot is shutting down."))
             raise
         if isinstance(fate, DeliveryUnknown):
-            log.warning("fate of a message unknown", channel=channel, text=fitting.text[:80])
+            log.warning("fate of a message unknown", channel=channel, text=clip(fitting.text, 80))
             self._on_unknown(channel, fitting)
         _tell(job, (fate, fitting) if isinstance(fate, Mapping) else fate)
 

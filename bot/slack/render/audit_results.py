@@ -11,6 +11,7 @@ from bot.audit.filter_syntax import AuditQuery
 from bot.audit.query import COUNTED, AuditPage
 from bot.audit.rows import CHANGE, QUESTION, REFUSAL, SWITCH, Row
 from bot.ledger import OUTCOMES, ChainStatus
+from bot.redaction import mask_all
 from bot.slack.outbound import limits
 from bot.slack.outbound.message import Block, File, Message, View, escape, truncate
 from bot.slack.render.blocks import actions, button, contexts, header, moment, sections
@@ -90,7 +91,7 @@ def audit_csv(wanted: AuditQuery, rows: Iterable[Row]) -> tuple[File, int]:
         people = (*row.asked_by[::-1], row.decision, *row.decided_by[::-1])
         kept.append((*about, *people, _in_a_sheet(row.decided_at), row.outcome, row.why, _in_a_sheet(row.ended_at)))
     name = "-".join(["audit", *(part for part in (wanted.about, wanted.what, wanted.outcome) if part)])
-    safe = "".join(character if character.isascii() and character.isalnum() else "-" for character in name)
+    safe = "".join(character if character.isascii() and character.isalnum() else "-" for character in mask_all(name))
     table = Table("Audit", tuple(Column(one) for one in _IN_CSV), tuple(kept))
     return File(f"{safe[:80]}.csv", "Audit", csv_bytes(table)), more
 

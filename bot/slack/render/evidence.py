@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from bot.redaction import mask_all
+from bot.redaction import clip
 from bot.serialization import Evidence
 from bot.slack.outbound.blockkit_fitting import fit_view, preformatted
 from bot.slack.outbound.local_times import local_blocks
@@ -90,15 +90,14 @@ def _less_telling(one: Evidence) -> int:
 
 def _weight(one: Evidence) -> int:
     """What it takes in JSON, where a control or a wide character grows to six bytes or twelve, and its frame."""
-    return len(json.dumps((one.rendered or one.raw)[:_ONE])) + _FRAME
+    return len(json.dumps(clip(one.rendered or one.raw, _ONE))) + _FRAME
 
 
 def _blocks(one: Evidence) -> Iterator[Block]:
     error = f"\n{escape(truncate(one.error, 500))}" if one.error else ""
     yield from sections(f"*{escape(truncate(one.on, 200))}:* {escape(truncate(one.query, 1_000))}{error}")
     shown = one.rendered or one.raw or ("" if one.error else _EMPTY)
-    shown = mask_all(shown)  # half a secret is found by no mask
-    yield from preformatted(shown[:_ONE])
+    yield from preformatted(clip(shown, _ONE))
     if len(shown) > _ONE:
         yield from contexts(f"{len(shown) - _ONE:,} more characters: press Send as File.")
 

@@ -10,6 +10,7 @@ from itertools import groupby
 
 from bot.api.facts import Unknown
 from bot.api.report import Finding, Healthy, Report, Severity, Table
+from bot.redaction import mask_all
 from bot.slack.outbound import limits
 from bot.slack.outbound.local_times import local_message, reads_like_times
 from bot.slack.outbound.message import Block, File, Message, escape, escape_control, utf16_length, without_bold
@@ -61,7 +62,7 @@ def csv_file(table: Table, name: str) -> File:
 
 def _file_name(line: str) -> str:
     """A line as a file name: `/find-full-guests prod` is "find-full-guests-prod"."""
-    kept = "".join(character if character.isascii() and character.isalnum() else "-" for character in line)
+    kept = "".join(character if character.isascii() and character.isalnum() else "-" for character in mask_all(line))
     return "-".join(part for part in kept.split("-") if part)[:80] or "table"
 
 

@@ -14,6 +14,7 @@ from itertools import islice
 
 from bot.api.queries import Value
 from bot.api.rows import Row, Rows
+from bot.redaction import clip_line
 from bot.transport.allowlist.definitions import BadOutput, lines_of
 
 ADDRESS = r"[0-9][0-9]*\.[0-9][0-9]*\.[0-9][0-9]*\.[0-9]"  # findstr knows no "+" and no groups [doc]
@@ -60,7 +61,7 @@ def parse_hosts(output: str) -> Rows:
     found = [_NUMBERED.fullmatch(line) for line in lines]
     if not all(found):
         raise BadOutput("findstr printed a line of the hosts file without its number")
-    return tuple({"line": one[1], "text": " ".join(one[2].split())[:_LONGEST]} for one in found if one)
+    return tuple({"line": one[1], "text": clip_line(one[2], _LONGEST)} for one in found if one)
 
 
 def cover_lines(output: str) -> str:

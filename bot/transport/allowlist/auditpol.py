@@ -12,11 +12,11 @@ import re
 
 from bot.api.queries import Value
 from bot.api.rows import Row
+from bot.redaction import clip, clip_line
 from bot.transport.allowlist.definitions import BadOutput, lines_of
 
 _GUID = re.compile(r"\{?([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\}?", re.IGNORECASE)
 _NAME, _ID, _SETTING, _LEAST = 2, 3, 4, 5  # columns
-_SAID = 1_000  # characters of an output that are looked at for what it says
 _MOST = 64  # subcategories in all of Windows: 59 [doc]
 
 
@@ -39,9 +39,9 @@ def parse_policy(output: str) -> tuple[Row, ...]:
         if found:
             rows.append({"guid": found[1].upper(), "name": cells[_NAME].strip(), "setting": cells[_SETTING].strip()})
         elif rows:
-            raise BadOutput(f"the audit policy cannot be read at {','.join(cells):.60}")
+            raise BadOutput(f"the audit policy cannot be read at {clip(','.join(cells), 60)}")
     if not rows:
-        raise BadOutput(f"there is no subcategory in the audit policy: {' '.join(text[:_SAID].split()):.200}")
+        raise BadOutput(f"there is no subcategory in the audit policy: {clip_line(text, 200)}")
     return tuple(rows)
 
 

@@ -13,6 +13,7 @@ from types import MappingProxyType
 
 from bot.api.queries import Value
 from bot.api.rows import Row, Rows
+from bot.redaction import clip
 from bot.transport.allowlist.definitions import BadOutput, lines_of
 
 NOT_APPLICABLE, PERMANENT, UNKNOWN_NAME, PENDING_WORK = 0x800F081E, 0x800F0825, 0x800F0805, 0x800F0823
@@ -129,7 +130,7 @@ def _blocks(output: str) -> list[dict[str, str]]:
         pair = _PAIR.fullmatch(line)
         if pair is None:
             continue
-        name, value = pair[1], pair[2].strip()[:_LONGEST]
+        name, value = pair[1], clip(pair[2].strip(), _LONGEST)
         if name == "Package Identity":
             if not _IDENTITY.fullmatch(value):
                 raise BadOutput("dism named a package that hvops cannot read")

@@ -10,6 +10,7 @@ import re
 
 from bot.api.queries import Value
 from bot.api.rows import Row
+from bot.redaction import clip
 
 LONGEST = 900  # characters; a program's arguments and an event hold more, people do not read more
 _NOT_PLAIN = re.compile(r"[^\w .,:;()/@{}#+=-]+")
@@ -21,7 +22,7 @@ def parse_message(value: Value) -> str:
     text = _NOT_PLAIN.sub("_", value.strip()).lstrip("/- ") if isinstance(value, str) else ""
     if not text:
         raise ValueError("takes a sentence")
-    return text[:LONGEST]
+    return clip(text, LONGEST)
 
 
 def ignore_output(_output: str) -> tuple[Row, ...]:

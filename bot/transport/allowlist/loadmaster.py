@@ -17,6 +17,7 @@ from typing import Any
 
 from bot.api.queries import Value
 from bot.api.rows import Cell, Row
+from bot.redaction import clip
 from bot.transport.allowlist.definitions import BadOutput, Parameter
 
 Tree = Mapping[str, tuple[Any, ...]]  # name in lower case -> each value of that name: text, or a tree
@@ -76,7 +77,7 @@ def parse_version(data: Tree) -> tuple[Row, ...]:
     version = _text(data, "version")
     if not re.match(r"[0-9]{1,6}\.[0-9]", version):
         raise BadOutput("it does not tell its version")
-    return ({"version": version[:_LONGEST]},)
+    return ({"version": clip(version, _LONGEST)},)
 
 
 def parse_done(data: Tree) -> tuple[Row, ...]:
@@ -159,7 +160,7 @@ def _text(told: Tree, name: str) -> str:
     found = told.get(name, ("",))
     if len(found) != 1 or not isinstance(found[0], str):
         raise BadOutput(f"{name} cannot be read")
-    return found[0].strip()[:_LONGEST]
+    return clip(found[0].strip(), _LONGEST)
 
 
 def _switch(told: Tree, name: str) -> str | None:
@@ -178,7 +179,7 @@ def _host(value: Value) -> str:
     if value in (None, ""):
         return ""
     if not isinstance(value, str) or not _HOST.fullmatch(value) or ".." in value:
-        raise ValueError(f"takes a host name, and {str(value)[:60]!a} is none")
+        raise ValueError(f"takes a host name, and {clip(str(value), 60)!a} is none")
     return value
 
 

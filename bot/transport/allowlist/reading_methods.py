@@ -16,6 +16,7 @@ from xml.etree import ElementTree as ET
 
 from bot.api.queries import Fields, Value
 from bot.api.rows import Row, Rows, get_int, get_strs
+from bot.redaction import clip
 from bot.transport.allowlist.definitions import BadOutput, Parameter, bind_parameters
 
 _LONGEST = 60_000  # characters of one embedded instance
@@ -100,7 +101,7 @@ def iso_time(told: str | None) -> str | None:
         return None
     found = _TIME.fullmatch(told)
     if not found:
-        raise BadOutput(f"{told!r:.40} is no time")
+        raise BadOutput(f"{clip(repr(told), 40)} is no time")
     year, month, day, hour, minute, second, fraction, sign, offset = found.groups()
     shift = f"{sign}{int(offset) // 60:02d}:{int(offset) % 60:02d}"
     return f"{year}-{month}-{day}T{hour}:{minute}:{second}.{fraction.replace('*', '0')}{shift}"

@@ -18,6 +18,7 @@ from typing import Literal
 from bot.api.actions import RowTransaction, Update
 from bot.api.queries import Fields, Value
 from bot.errors import PolicyViolation
+from bot.redaction import clip
 
 VMM = "vmm"  # the database of a VMM server, whatever it is called there
 Kind = Literal["guid", "text", "number"]
@@ -167,7 +168,7 @@ def changes_of(action: RowTransaction) -> list[tuple[UpdatableTable, Update]]:
     for row in action.rows:
         table = CHANGEABLE.get(row.table)
         if table is None:
-            raise PolicyViolation(action.on, f"rows of {row.table!r:.60} may not be changed.")
+            raise PolicyViolation(action.on, f"rows of {clip(repr(row.table), 60)} may not be changed.")
         try:
             table.update(row)
             table.select(row)

@@ -12,6 +12,7 @@ import re
 from collections.abc import Sequence
 
 from bot.api.rows import Cell, Row
+from bot.redaction import clip, clip_line
 from bot.transport.allowlist.definitions import BadOutput, lines_of
 
 _COLON = re.compile("[:\uff1a]")  # full-width in East Asian text; no capture shows it, and it costs nothing
@@ -69,7 +70,7 @@ def _writer(block: list[str]) -> Row:
     }
     odd = [line for line, found in parts.items() if not found]
     if len(parts) - len(odd) < _RECOGNISED or not all(_COLON.search(line) for line in block):
-        raise BadOutput(f"the list of writers cannot be read at {name!r:.60}")
+        raise BadOutput(f"the list of writers cannot be read at {clip(repr(name), 60)}")
     row: dict[str, Cell] = {
         "name": _name(name),
         "writer_id": writer_id[1].lower() if writer_id else None,
@@ -96,7 +97,7 @@ def _no_writers(lines: list[str]) -> tuple[Row, ...]:
     """Nothing but the header is an empty list; any other word is a failure that speaks."""
     said = [line for line in _without_header(lines) if not line.casefold().startswith(_WAITING)]
     if said:
-        raise BadOutput(f"vssadmin listed no writers and said: {' '.join(said)[:300]}")
+        raise BadOutput(f"vssadmin listed no writers and said: {clip_line(' '.join(said), 300)}")
     if not lines:
         raise BadOutput("vssadmin printed nothing at all")
     return ()

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from bot.api.queries import Fields, Value
 from bot.api.rows import Cell, Row, Rows
+from bot.redaction import clip
 from bot.transport.allowlist import loadmaster
 from bot.transport.allowlist.definitions import BadOutput, Parameter, bind_parameters
 
@@ -87,7 +88,7 @@ def parse_jobs(reply: Any) -> tuple[Row, ...]:
     told = _unwrapped(reply)
     raise_for_error(told)
     if "jobs" not in told and "totalRecordsWithoutPaging" not in told:
-        raise BadOutput(f"the reply is no list of jobs: it has {', '.join(map(str, told)) or 'nothing'}"[:200])
+        raise BadOutput(clip(f"the reply is no list of jobs: it has {', '.join(map(str, told)) or 'nothing'}", 200))
     return tuple(_job(summary) for summary in _summaries(told.get("jobs")))
 
 
@@ -111,7 +112,7 @@ def raise_for_error(told: Mapping[str, Any]) -> None:
         code = _integer(error.get("errorCode"))
         if code:
             says = str(error.get("errorMessage") or error.get("errLogMessage") or "it did not say why")
-            raise JobRefused(says[:300], code)
+            raise JobRefused(clip(says, 300), code)
 
 
 def _errors(told: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
@@ -153,7 +154,7 @@ def _job(summary: Mapping[str, Any]) -> Row:
     subclient = next(iter(_objects(summary.get("subclient"))), {})
     number = _integer(summary.get("jobId"))
     if not number:
-        raise BadOutput(f"there is a job without a number: {dict(summary)!r:.120}")
+        raise BadOutput(f"there is a job without a number: {clip(repr(dict(summary)), 120)}")
     percent = _integer(summary.get("percentComplete"))
     row: dict[str, Cell] = {
         "job": str(number),
@@ -162,7 +163,7 @@ def _job(summary: Mapping[str, Any]) -> Row:
         "percent": None if percent is None else str(percent),
         "client": _text(subclient, "clientName") or _text(summary, "destClientName"),
         "subclient": _text(subclient, "subclientName") or _text(summary, "subclientName"),
-        "reason": _text(summary, "pendingReason")[:_REASON],
+        "reason": clip(_text(summary, "pendingReason"), _REASON),
         "reason_code": _text(summary, "pendingReasonErrorCode"),
         "started": _time(summary.get("jobStartTime")),
         "changed": _time(summary.get("lastUpdateTime")),

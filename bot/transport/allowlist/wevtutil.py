@@ -13,6 +13,7 @@ from xml.etree.ElementTree import Element, ParseError
 
 from bot.api.queries import Value
 from bot.api.rows import Cell, Row
+from bot.redaction import clip
 from bot.transport.allowlist.definitions import BadOutput, lines_of
 from bot.transport.bounds import DocumentType, TooMuch, parse_xml
 
@@ -49,11 +50,11 @@ def parse_events(output: str) -> tuple[Row, ...]:
     except TooMuch as error:
         raise BadOutput(f"the list of events exceeds the size limit: {error}") from None
     except (ParseError, DocumentType) as error:
-        raise BadOutput(f"the list of events breaks off or is no XML ({error!s:.80})") from None
+        raise BadOutput(f"the list of events breaks off or is no XML ({clip(str(error), 80)})") from None
     if strangers := [event.tag for event in root if event.tag != f"{_EVENT}Event"]:
-        raise BadOutput(f"there is a {strangers[0]:.60} among the events")
+        raise BadOutput(f"there is a {clip(strangers[0], 60)} among the events")
     if words := "".join([root.text or "", *(event.tail or "" for event in root)]).strip():
-        raise BadOutput(f"there are words among the events: {words:.60}")
+        raise BadOutput(f"there are words among the events: {clip(words, 60)}")
     return tuple(_event(event) for event in root)
 
 

@@ -29,7 +29,7 @@ from bot.errors import (
     TargetTimeout,
 )
 from bot.formatting import without_stop
-from bot.redaction import SESSION_TOKENS, Redactor
+from bot.redaction import SESSION_TOKENS, Redactor, clip, strip_end
 from bot.transport.allowlist.definitions import BadOutput
 from bot.transport.allowlist.web import ACCESS_DENIED, CALLS, JobRefused, WebCall, total_jobs
 from bot.transport.bounds import MAX_ANSWER, MAX_EVIDENCE, MAX_KEPT, weigh
@@ -265,12 +265,12 @@ def _no_login(on: str, reply: http.Reply, mask: Redactor) -> AuthenticationFaile
     told = told if isinstance(told, dict) else {}
     errors = told.get("errList")
     first = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else {}
-    says = str(first.get("errLogMessage") or told.get("errorMessage") or f"status {reply.status}")[:4_096]
-    says = mask.redact_text(says)[:300]
+    says = str(first.get("errLogMessage") or told.get("errorMessage") or f"status {reply.status}")
+    says = strip_end(mask.redact_text(clip(says, 300)))  # what this mask knows is masked before the cut, too
     seconds = told.get("remainingLockTime")
     is_time = isinstance(seconds, int) and seconds > 0
     locked = f" The account is locked for {seconds} s more." if told.get("isAccountLocked") and is_time else ""
-    return AuthenticationFailed(on, f"it does not take the login: {says.rstrip('.')}.{locked}", _LOGIN)
+    return AuthenticationFailed(on, f"it does not take the login: {says}.{locked}", _LOGIN)
 
 
 def _check_login(on: str, service: WebService) -> None:

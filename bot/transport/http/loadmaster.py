@@ -34,7 +34,7 @@ from bot.errors import (
     TargetTimeout,
 )
 from bot.formatting import without_stop
-from bot.redaction import SESSION_TOKENS, Redactor
+from bot.redaction import SESSION_TOKENS, Redactor, clip, strip_end
 from bot.transport import bounds
 from bot.transport.allowlist.definitions import BadOutput
 from bot.transport.allowlist.loadmaster import NAMES, Tree
@@ -47,7 +47,7 @@ _PAUSE = 300.0  # seconds after a refused login
 _LARGEST_REPLY = 8 * 2**20  # bytes: a service takes some four thousand, and a thousand services are many
 _NOT_FOUND, _UNPROCESSABLE = 404, 422
 _STATUS = re.compile(r"[0-9]{1,5}")  # ASCII: other scripts have digits as well
-_LONGEST_READ, _LONGEST_SAID = 4_096, 300  # characters of what it says: looked through for secrets, and repeated
+_LONGEST_SAID = 300  # characters of what it says
 _STRANGER = "unknown vs"  # what a command says that knows no service of that index [src]
 _LIST = "loadmaster virtual services"
 _RIGHTS = "See deploy/rights.md#load-balancer."
@@ -197,7 +197,7 @@ class LoadBalancers:
             if declined.code in (http.UNAUTHORIZED, http.FORBIDDEN):  # whatever status HTTP has beside it
                 raise self._no_login(way, declined.code) from None
             self._refused.pop(on.lower(), None)
-            says = _without_login(way.login, str(declined))[:_LONGEST_SAID]
+            says = _without_login(way.login, str(declined))
             raise Declined(says, declined.code) from None
         except BadOutput as error:
             if reply.status == _NOT_FOUND:
@@ -247,8 +247,9 @@ def _with_index(data: Tree, index: str) -> list[Tree]:
 
 
 def _without_login(login: ApplianceLogin, says: str) -> str:
-    """What it says without our own secrets. Before it is cut: half a password is found by no mask."""
-    return Redactor(filter(None, (login.password, login.api_key))).redact_text(says[:_LONGEST_READ])
+    """The beginning of what it says, without our own secrets."""
+    mask = Redactor(filter(None, (login.password, login.api_key)))
+    return mask.redact_text(clip(says, _LONGEST_SAID))  # what this mask knows is masked before the cut, too
 
 
 def _basic(login: ApplianceLogin) -> str:
@@ -327,10 +328,10 @@ def _plain(value: Any) -> Any:
 
 def _declined(says: Any, code: str) -> Declined:
     """What it says in place of doing it; 0 where it tells no code. Raises BadOutput for a code that is none."""
-    words = says[:_LONGEST_READ].strip() if isinstance(says, str) else ""
+    words = strip_end(says) if isinstance(says, str) else ""
     if code and not _STATUS.fullmatch(code):
         raise BadOutput("its reply carries a status that is none")
-    return Declined(words.rstrip(".") or "it did not say why", int(code or 0))
+    return Declined(words or "it did not say why", int(code or 0))
 
 
 def _why_refused(balancer: LoadBalancer, code: int) -> str:

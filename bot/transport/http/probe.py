@@ -19,7 +19,7 @@ import ipaddress
 import socket
 import ssl
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from types import MappingProxyType
 
@@ -42,6 +42,7 @@ from bot.errors import (
     TargetError,
     TargetTimeout,
 )
+from bot.redaction import clip
 from bot.transport.allowlist.web_probe import PROBES, ProbeRequest, connect_port
 from bot.transport.connection_reasons import chain, why_no_name, why_no_tls
 from bot.transport.http.client import without_long_handshakes
@@ -293,7 +294,7 @@ class _Attempt:
             except h11.RemoteProtocolError as error:
                 if error.error_status_hint == _TOO_LONG:
                     break
-                raise NotHttp(self.on, f"its answer breaks the rules of HTTP: {str(error)[:120]}.") from None
+                raise NotHttp(self.on, f"its answer breaks the rules of HTTP: {clip(str(error), 120)}.") from None
             if isinstance(event, h11.Response):
                 return event
         raise HeadTooLong(self.on, f"the head of its answer has no end within {MAX_HEAD:,} bytes.")
@@ -365,7 +366,7 @@ def _address(text: str) -> Address | None:
 
 
 def _words(error: OSError) -> str:
-    return (error.strerror or str(error) or type(error).__name__)[:120]
+    return clip(error.strerror or str(error) or type(error).__name__, 120)
 
 
 def _context() -> ssl.SSLContext:
@@ -400,7 +401,7 @@ def _certificate(encoded: bytes) -> Row:
 
 def _common_name(name: x509.Name) -> str:
     told = name.get_attributes_for_oid(NameOID.COMMON_NAME)
-    return str(told[0].value)[:_LONGEST_NAME] if told else ""
+    return clip(str(told[0].value), _LONGEST_NAME) if told else ""
 
 
 def _names(certificate: x509.Certificate) -> tuple[str, ...]:
@@ -410,7 +411,7 @@ def _names(certificate: x509.Certificate) -> tuple[str, ...]:
     except x509.ExtensionNotFound:
         return tuple(filter(None, (_common_name(certificate.subject),)))
     names = [*told.get_values_for_type(x509.DNSName), *told.get_values_for_type(x509.IPAddress)[:_MOST_NAMES]]
-    return tuple(str(name)[:_LONGEST_NAME] for name in names[:_MOST_NAMES])
+    return tuple(clip(str(name), _LONGEST_NAME) for name in names[:_MOST_NAMES])
 
 
 def _row(head: h11.Response, place: tuple[str, int, tuple[str, ...], bool], more: Mapping[str, Cell]) -> Row:
@@ -421,16 +422,14 @@ def _row(head: h11.Response, place: tuple[str, int, tuple[str, ...], bool], more
     address, port, addresses, pinned = place
     return {
         "status": head.status_code,
-        "reason": _text(head.reason)[:_LONGEST_VALUE],
+        "reason": clip(_text(head.reason), _LONGEST_VALUE),
         "version": head.http_version.decode("ascii"),
-        "location": locations[0][:LONGEST_LOCATION] if locations else None,
+        "location": clip(locations[0], LONGEST_LOCATION) if locations else None,
         "locations": len(set(locations)),
         "location_cut": bool(locations) and len(locations[0]) > LONGEST_LOCATION,
         "server": _first(headers, "server"),
         "allow": _first(headers, "allow"),
-        "login": ", ".join(dict.fromkeys(one.split(" ")[0][:20] for one in headers.get("www-authenticate", [])))[
-            :_LONGEST_VALUE
-        ],
+        "login": clip(", ".join(dict.fromkeys(_schemes(headers))), _LONGEST_VALUE),
         "sets_cookie": "set-cookie" in headers,
         "address": address,
         "port": port,
@@ -440,8 +439,13 @@ def _row(head: h11.Response, place: tuple[str, int, tuple[str, ...], bool], more
     }
 
 
+def _schemes(headers: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """By which kinds of login it wants one: "NTLM", "Basic"."""
+    return (clip(one.split(" ")[0], 20) for one in headers.get("www-authenticate", ()))
+
+
 def _first(headers: Mapping[str, Sequence[str]], name: str) -> str:
-    return next(iter(headers.get(name, ())), "")[:_LONGEST_VALUE]
+    return clip(next(iter(headers.get(name, ())), ""), _LONGEST_VALUE)
 
 
 def _text(value: bytes) -> str:
@@ -457,9 +461,9 @@ _KEPT = ("location", "server", "allow", "date", "content-type", "content-length"
 
 def _shown(head: h11.Response) -> str:
     """The head as evidence: what may be somebody's session is named and not shown."""
-    lines = [f"HTTP/{head.http_version.decode()} {head.status_code} {_text(head.reason)[:_LONGEST_VALUE]}"]
+    lines = [f"HTTP/{head.http_version.decode()} {head.status_code} {clip(_text(head.reason), _LONGEST_VALUE)}"]
     for raw, value in head.headers:
         name = raw.decode("ascii")
         text = without_values(_text(value)) if name == "location" else _text(value)
-        lines.append(f"{name}: {text[:LONGEST_LOCATION]}" if name in _KEPT else f"{name[:60]}: …")
+        lines.append(f"{name}: {clip(text, LONGEST_LOCATION)}" if name in _KEPT else f"{clip(name, 60)}: …")
     return "\n".join(lines[:100])

@@ -37,6 +37,7 @@ from bot.errors import (
     TargetTimeout,
     Withheld,
 )
+from bot.redaction import clip
 from bot.transport.allowlist.web_probe import PROBES
 from bot.transport.client import GROUP, QueryResult, TargetClient, check_nodes
 from bot.transport.errand import current_errand
@@ -294,7 +295,9 @@ class SitedClient(TargetClient):
         """Its answer. A worker speaks for its own machines only: who answered is counted, and shown to people."""
         by = found.by
         if host_key(by) != host_key(on) and self.site_of(by) is not site:
-            raise MalformedResponse(on, f"the worker of {site.name} answered for {by!r:.80}, which is none of its own.")
+            raise MalformedResponse(
+                on, f"the worker of {site.name} answered for {clip(repr(by), 80)}, which is none of its own."
+            )
         return QueryResult(found.rows, found.raw, by, found.asked, found.answered)
 
     def _own_error(self, site: Site, on: str, error: TargetError) -> TargetError:

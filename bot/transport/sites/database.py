@@ -22,6 +22,7 @@ from psycopg import conninfo, sql
 
 from bot.errors import SettingsError
 from bot.ledger_place import Database
+from bot.redaction import clip_line, strip_end
 from bot.transport.sites import schema
 
 STATEMENT_SECONDS = 5.0  # a statement takes milliseconds
@@ -261,7 +262,7 @@ def _looked_at(task: asyncio.Future[Any]) -> None:
 
 def said(error: psycopg.Error) -> str:
     """What the server or libpq says, in one line."""
-    return " ".join(str(error).split()).rstrip(".")
+    return strip_end(clip_line(str(error)))
 
 
 def utc_now() -> datetime:

@@ -17,6 +17,7 @@ from typing import Any
 import structlog
 
 from bot.ledger_place import Database
+from bot.redaction import clip
 from bot.transport.sites.database import STATEMENT_SECONDS, Clock, ClockWrong, Link, QueueAway, QueueRefuses, utc_now
 from bot.transport.sites.messages import get_text, join_part, loads, read_time
 from bot.transport.sites.schema import SCHEMA
@@ -110,7 +111,7 @@ def _is_whole(row: Sequence[object]) -> bool:
     """Whether a row is one at all. The database's owner can have any; one that is none ends no worker."""
     is_whole = len(row) == len(_COLUMNS) and all(map(isinstance, row, _COLUMNS))
     if not is_whole:
-        log.warning("a task that is none", row=f"{row!r:.200}")
+        log.warning("a task that is none", row=f"{clip(repr(row), 200)}")
     return is_whole
 
 

@@ -48,6 +48,7 @@ from bot.errors import (
     TargetTimeout,
     Withheld,
 )
+from bot.redaction import clip
 from bot.transport.bounds import MAX_ROWS, parse_json
 from bot.transport.sites.long_answers import MOST_LINE, columns_of, from_lines, is_long, plain, to_lines
 
@@ -177,7 +178,7 @@ def encode_error(error: TargetError, mask: Callable[[str], str] = str, *, begun:
     """An error, as a person reads it there, without what `mask` takes out. `begun`: of an action that whoever says it began."""
     kind = next(name for cls in type(error).__mro__ if (name := cls.__name__) in _ERRORS)
     says, do = mask(error.message), mask(error.hint)
-    told: dict[str, Any] = {"error": kind, "on": error.target, "says": says[:_LONGEST], "do": do[:_LONGEST]}
+    told: dict[str, Any] = {"error": kind, "on": error.target, "says": clip(says, _LONGEST), "do": clip(do, _LONGEST)}
     if isinstance(error, TargetFault):
         told["code"] = error.code
     return dumps(told | ({"begun": True} if begun else {}))
@@ -216,7 +217,7 @@ def _decode_error(told: Mapping[str, Any]) -> TargetError:
     kind = _ERRORS.get(get_text(told, "error"))
     if kind is None:
         raise ValueError("it is no error that is known")
-    on, says, do = (get_text(told, name)[:_LONGEST] for name in ("on", "says", "do"))
+    on, says, do = (clip(get_text(told, name), _LONGEST) for name in ("on", "says", "do"))
     if issubclass(kind, TargetFault):
         code = plain(told.get("code"))
         if isinstance(code, (bool, str)):

@@ -18,6 +18,7 @@ from bot.errors import (
     TargetFault,
     TargetTimeout,
 )
+from bot.redaction import clip_line, clip_middle, strip_end
 from bot.transport.connection_reasons import TLS, unpack_tls_reason
 
 _PACKED = re.compile(r"\berror:([0-9A-Fa-f]{8}):")  # OpenSSL's own code, as drivers print it [cap]
@@ -91,7 +92,7 @@ def _text(args: tuple[object, ...]) -> str:
     A server's sentence may have 32,000 characters, and a search holds Python's lock to its end.
     """
     text = str(args[1]) if len(args) > 1 else ""
-    return text if len(text) <= 2 * _LONGEST else f"{text[:_LONGEST]} {text[-_LONGEST:]}"
+    return clip_middle(text, 2 * _LONGEST + 1, _LONGEST, " ")
 
 
 def from_database(on: str, args: tuple[object, ...], seconds: float = 0) -> TargetError:
@@ -164,5 +165,5 @@ def _by_state(on: str, state: str, says: str, seconds: float) -> TargetError:
 
 def _short(says: str) -> str:
     """A sentence of somebody else's, not too long, with its full stop."""
-    text = " ".join(says.split())[:200].rstrip(". ")
+    text = strip_end(clip_line(says, 200))
     return f"{text}." if text else ""

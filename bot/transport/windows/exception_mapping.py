@@ -36,6 +36,7 @@ from bot.errors import (
     TargetFault,
     TargetTimeout,
 )
+from bot.redaction import clip
 from bot.transport.connection_reasons import chain, tls_reason, why_no_name, why_no_tls, why_no_trust
 from bot.transport.windows.faults import from_fault
 from bot.transport.windows.kerberos_reasons import UNPROVEN, why_no_ticket
@@ -92,7 +93,7 @@ class ResponseTooLarge(ValueError):
 def from_exception(on: str, error: BaseException, seconds: float = 0) -> TargetError:
     """Whatever the libraries raised, as an error of ours. `seconds` is how long was waited."""
     return _look_up(on, error, seconds) or MalformedResponse(
-        on, f"the WinRM library failed over its reply ({type(error).__name__}: {error!s:.80})."
+        on, f"the WinRM library failed over its reply ({type(error).__name__}: {clip(str(error), 80)})."
     )
 
 
@@ -301,7 +302,7 @@ def _socket(on: str, error: BaseException, seconds: float) -> TargetError:
         return ConnectionFailed(
             on, "it closed the connection in the middle.", "Ask again; if it stays, see its event log."
         )
-    return ConnectionFailed(on, f"the connection failed ({error!s:.80}).")
+    return ConnectionFailed(on, f"the connection failed ({clip(str(error), 80)}).")
 
 
 def _kerberos(on: str, error: BaseException, seconds: float) -> TargetError:

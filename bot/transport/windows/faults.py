@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bot.errors import ConnectionFailed, TargetError, TargetFault, TargetTimeout
+from bot.redaction import clip_line
 from bot.transport.windows.fault_codes import KNOWN, SUBCODES, meaning_of_return
 from bot.transport.windows.wsman import Fault
 
@@ -19,13 +20,13 @@ def from_fault(on: str, fault: Fault) -> TargetError:
         return error(on, says, do)
     code = fault.code if fault.code is not None else fault.hresult
     number = f"error {code} (0x{code & 0xFFFFFFFF:08X})" if code is not None else f"a fault {fault.subcode}".rstrip()
-    words = f": {fault.text[:_LONGEST]}" if fault.text else "."
+    words = f": {clip_line(fault.text, _LONGEST)}" if fault.text else "."
     return TargetFault(on, f"it answered with {number}{words}", code=code)
 
 
 def from_code(on: str, code: int, text: str = "") -> TargetError:
     """A Win32 code or HRESULT that a program or a method returned."""
-    return from_fault(on, Fault(code, "", " ".join(text.split())))
+    return from_fault(on, Fault(code, "", text))
 
 
 def from_return(on: str, cls: str, method: str, returned: int) -> TargetError:
@@ -44,6 +45,6 @@ def from_return(on: str, cls: str, method: str, returned: int) -> TargetError:
 def _known(on: str, code: int, text: str) -> TargetError:
     error, says, do = KNOWN[code]
     if issubclass(error, TargetFault):
-        words = f" It says: {text[:_LONGEST]}" if text else ""
+        words = f" It says: {clip_line(text, _LONGEST)}" if text else ""
         return error(on, says + words, do, code=code)
     return error(on, says, do)

@@ -17,6 +17,7 @@ from bot.api.host_names import host_key, host_parts
 from bot.api.queries import Fields
 from bot.api.rows import Cell, CellError, Row, Rows, get_int, get_str, get_strs
 from bot.errors import AuthenticationFailed, MalformedResponse, PolicyViolation, TargetError, TargetFault
+from bot.redaction import clip
 from bot.transport.allowlist import BadOutput
 from bot.transport.allowlist.reading_methods import ReadingMethod
 from bot.transport.bounds import MAX_ROWS, MAX_WEIGHT, weigh
@@ -89,7 +90,7 @@ def check_itself(connection: Connection, deadline: Deadline) -> None:
     if label in (short, whole) or (not whole and short == label[:_NETBIOS]):
         return
     says = (
-        f"its address leads to a machine that calls itself {whole or short!r:.80}"
+        f"its address leads to a machine that calls itself {clip(repr(whole or short), 80)}"
         if short
         else "it does not tell its own name"
     )

@@ -22,6 +22,7 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from bot.errors import AuthenticationFailed, PolicyViolation
+from bot.redaction import clip
 from bot.transport.bounds import is_encoded
 from bot.transport.routing import Route
 from bot.transport.windows.exception_mapping import DeadlineExceeded, ResponseTooLarge, StaleConnection
@@ -222,7 +223,7 @@ def _pool(way: Route, adapter: Adapter) -> HTTPConnectionPool:
             context = tls_context(login.ca_file, login.certificate, login.key)
         except OSError as error:
             raise PolicyViolation(
-                way.name, f"the certificates in the settings cannot be used ({error!s:.80})."
+                way.name, f"the certificates in the settings cannot be used ({clip(str(error), 80)})."
             ) from None
         _refuse_expired(way)
         pool = HTTPSConnectionPool(host, address.port or 443, maxsize=1, ssl_context=context)

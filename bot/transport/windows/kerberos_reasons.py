@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from bot.errors import AuthenticationFailed, LoginNotChecked
+from bot.redaction import clip_line, strip_end
 
 BASE = -1765328384  # ERROR_TABLE_BASE_krb5
 _GSS = 39756032  # ERROR_TABLE_BASE_k5g
@@ -148,5 +149,5 @@ def why_no_ticket(number: int | None, words: str) -> KerberosReason:
         signed = number - _WORD if number >= _WORD // 2 else number
         if signed in REASONS:
             return REASONS[signed]
-    quoted = " ".join(words.split())[:_LONGEST].rstrip(". ")
+    quoted = strip_end(clip_line(words, _LONGEST))
     return KerberosReason(f"Kerberos did not succeed ({quoted})." if quoted else "Kerberos did not succeed.")

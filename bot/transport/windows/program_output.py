@@ -6,13 +6,12 @@ from bot.api.actions import RunProgram
 from bot.api.queries import GuestRunReader, RunReader
 from bot.api.rows import Rows
 from bot.errors import MalformedResponse, NotFound, TargetFault
+from bot.redaction import clip_line
 from bot.transport.allowlist import Program
 from bot.transport.bounds import MAX_ROWS, MAX_WEIGHT, weigh
 from bot.transport.windows.fault_codes import KNOWN
 from bot.transport.windows.faults import from_code
 from bot.transport.windows.host_operations import Output
-
-_SAID = 2_000  # characters that are looked at for what it says
 
 
 class OutputNotParsed(MalformedResponse):
@@ -27,7 +26,7 @@ def rows_of(on: str, program: Program, asked: RunReader | GuestRunReader | RunPr
     """What it printed, as rows. Raises TargetError."""
     _judge_exit(on, program, asked, output)
     if program.is_silent and output.stderr.strip():
-        said = " ".join(output.stderr[:_SAID].split())[:200]
+        said = clip_line(output.stderr, 200)
         raise OutputNotParsed(on, f"{program.argv[0]} has not read all of it: {said}", output.stdout + output.stderr)
     try:
         rows = program.parse(output.stdout)
@@ -45,7 +44,7 @@ def _judge_exit(on: str, program: Program, asked: RunReader | GuestRunReader | R
         return
     if program.absent and code in program.absent:
         raise NotFound(on, program.absent[code].format_map(program.bind(asked.params)), code=code)
-    said = " ".join(f"{output.stderr[:_SAID]} {output.stdout[:_SAID]}".split())[:300]
+    said = clip_line(f"{output.stderr} {output.stdout}", 300)
     if program.faults and (number := code & 0xFFFFFFFF) in program.faults:  # an HRESULT comes as a negative number
         raise TargetFault(on, program.faults[number], code=number)
     if code in KNOWN:

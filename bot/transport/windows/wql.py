@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 
 from bot.api.queries import Predicate, Value
+from bot.redaction import clip
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 _NAMESPACE = re.compile(r"[A-Za-z0-9_]+([/\\][A-Za-z0-9_]+)*")
@@ -48,14 +49,14 @@ def quote(value: Value) -> str:
 def name(word: str) -> str:
     """A class or property name, unchanged. Raises ValueError for anything that is none."""
     if not _NAME.fullmatch(word):
-        raise ValueError(f"{word!r:.60} is no name of a class or property")
+        raise ValueError(f"{clip(repr(word), 60)} is no name of a class or property")
     return word
 
 
 def namespace(path: str) -> str:
     """A WMI namespace with forward slashes. Raises ValueError for anything that is none."""
     if not _NAMESPACE.fullmatch(path):
-        raise ValueError(f"{path!r:.60} is no WMI namespace")
+        raise ValueError(f"{clip(repr(path), 60)} is no WMI namespace")
     return path.replace("\\", "/")
 
 

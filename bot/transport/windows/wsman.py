@@ -17,6 +17,7 @@ from xml.sax.saxutils import escape
 from bot.api.actions import MethodFields, Octets
 from bot.api.queries import Fields, Value
 from bot.api.rows import Cell
+from bot.redaction import clip, clip_line
 from bot.transport.bounds import DocumentType, TooMuch, parse_xml
 from bot.transport.windows.cim_xml import WMI, XSI, local, row_of
 
@@ -278,7 +279,7 @@ def _fault(fault: Element) -> Fault:
             hresult = _number(text)
         if name in ("Message", "ProviderFault") and text:
             said = text
-    return Fault(code, subcode.strip().rpartition(":")[2], " ".join(said.split()), hresult)
+    return Fault(code, subcode.strip().rpartition(":")[2], clip_line(said), hresult)
 
 
 def _number(text: str) -> int | None:
@@ -295,7 +296,7 @@ def _selector_set(keys: Fields) -> str:
 def _name(name: str) -> str:
     """A property's name: what may stand as an element or inside of an attribute. Raises ValueError."""
     if not _PROPERTY.fullmatch(name):
-        raise ValueError(f"{name!r:.60} is no name of a property")
+        raise ValueError(f"{clip(repr(name), 60)} is no name of a property")
     return name
 
 
@@ -316,9 +317,12 @@ def _text(text: str) -> str:
     return escape(check_xml_text(text)).replace("\r", "&#13;")
 
 
+_MOST_READ = 2**16  # bytes of a reply that are looked through for how it begins
+
+
 def _beginning(reply: bytes | str) -> str:
-    text = reply if isinstance(reply, str) else reply[:400].decode("utf-8", "replace")
-    return " ".join(text[:200].split())
+    text = reply if isinstance(reply, str) else reply[:_MOST_READ].decode("utf-8", "replace")
+    return clip_line(text, 200)
 
 
 def _not_soap(reply: bytes | str, error: Exception) -> str:
