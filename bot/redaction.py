@@ -354,6 +354,8 @@ class _Known:
         values = [value for value in known if len(value) >= SHORTEST]
         self.is_any = bool(values)
         forms = {unicodedata.normalize(form, value) for form in ("NFC", "NFD") for value in values} | set(values)
+        joined = {_joined(form) for form in forms}  # as whoever joins blanks, or ends a sentence anew, writes it
+        forms |= {one for form in joined for one in (form, _stripped(form)) if len(one) >= SHORTEST}
         forms |= {form.replace(" ", "+") for form in forms}  # as a form of a web page has it
         spellings = {spelling for value in forms for spelling in _spellings(value)}
         longest_first = sorted(spellings, key=lambda spelling: (-len(spelling), spelling))

@@ -590,3 +590,17 @@ def test_what_any_mask_knows_is_cut_by_none_for_as_long_as_it_lives(cut):
     del mask
     gc.collect()
     assert secret in cut(text)
+
+
+@pytest.mark.parametrize(
+    "secret", ["correct  horse", "correct\u00a0horse-9", "correct\thorse", " correct horse", "Secret-2026."]
+)
+def test_a_value_whose_blanks_were_joined_or_whose_end_was_stripped_is_masked(secret):
+    mask = Redactor([secret])
+    said = f"logon failed: {secret}"
+    for made in (clip_line(said), strip_end(said), strip_end(clip_line(said, 200)), strip_end(said + " \n")):
+        assert mask.redact_text(made) == f"logon failed: {MASKED}"
+    for made in (" ".join(said.split()), said.rstrip("."), f"{said.rstrip('. ')}; and more"):  # by who knows no better
+        masked = mask.redact_text(made)
+        assert "horse" not in masked
+        assert "2026" not in masked

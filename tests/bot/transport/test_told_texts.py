@@ -8,7 +8,7 @@ import pytest
 
 from bot.api.queries import RunReader
 from bot.errors import TargetError
-from bot.redaction import Redactor
+from bot.redaction import MASKED, Redactor
 from bot.slack.outbound.message import split, truncate
 from bot.tickets.readings import rows_in_words
 from bot.transport.allowlist import PROGRAMS
@@ -69,6 +69,7 @@ SAYS = {
     "a name that is not found": lambda text: str(why_no_name(OSError(text))),
     "a text in Slack": lambda text: truncate(text, 300),
 }
+KEPT_AS_IS = {"a text in Slack", "a load balancer", "a job's reason", "a name that is not found"}
 
 
 @pytest.mark.parametrize("where", list(SAYS))
@@ -80,6 +81,16 @@ def test_no_edge_cuts_a_secret_in_two(where):
         said = mask.redact_text(str(SAYS[where]("x" * before + secret + " " + "y" * 300)))
         assert "Zq" not in said, before
         assert "B5%" not in said, before
+
+
+@pytest.mark.parametrize("where", [one for one in SAYS if one not in KEPT_AS_IS])
+@pytest.mark.parametrize("secret", ["correct  horse", "correct\u00a0horse-9", "correct horse", "Secret-2026."])
+def test_no_joined_blank_and_no_full_stop_hides_a_secret(where, secret):
+    mask = Redactor([secret])
+    said = mask.redact_text(str(SAYS[where](f"logon of hvops failed: {secret}")))
+    assert f"logon of hvops failed: {MASKED}" in said
+    assert "horse" not in said
+    assert "2026" not in said
 
 
 def test_a_text_that_becomes_several_messages_is_masked_before_that():
