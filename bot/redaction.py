@@ -34,7 +34,7 @@ _AT_ONCE = 2**18  # characters that are looked through at a time for whether a p
 _OVERLAP = 128  # of two such pieces; longer than every needle and every hash
 _LONGEST_SECRET = 2**17  # characters; what is longer goes to the end of its line, unread
 _TOKEN_LENGTHS = range(24, 4_097)  # a shorter "token" of a service that lies would blot out names
-_TOKENS_KEPT = 8  # the newest: an old one may still be echoed for a while
+_TOKENS_KEPT = 8  # of a service, the newest: an old one may still be echoed for a while
 _PARTED_ONE_BY_ONE = (
     256  # characters of a value that is looked for with something unseen between any two; longer ones are read first
 )
@@ -188,33 +188,42 @@ _ESCAPED_LENGTH = 24  # characters that one letter takes at most in what is look
 
 
 class SessionTokens:
-    """The newest session tokens that services gave this process. Bounded; safe between threads."""
+    """The newest session tokens that each service gave this process. Safe between threads.
+
+    Bounded: a service pushes out tokens of its own alone, and services are those of the inventory.
+    """
 
     def __init__(self) -> None:
         """None yet."""
         self._adding = threading.Lock()
-        self._mask: _Known | None = None
-        self._values: tuple[str, ...] = ()
+        self._given: Mapping[str, tuple[tuple[str, ...], _Known]] = {}
 
-    def add(self, token: str) -> None:
+    def add(self, service: str, token: str) -> None:
         """Mask a token from now on. One that is no token, by its length or because it has no digit, is left alone.
 
         Never on the event loop: a service chooses it, of pages, and it is made ready in all its spellings.
+
+        Args:
+            service: who gave it, by the address in the inventory.
+            token: as it came.
         """
         with self._adding:
-            if len(token) not in _TOKEN_LENGTHS or token in self._values or not any(one.isdigit() for one in token):
+            if len(token) not in _TOKEN_LENGTHS or not any(one.isdigit() for one in token):
                 return
-            values = (*self._values, token)[-_TOKENS_KEPT:]
-            self._mask, self._values = _Known(values), values
+            before, _ = self._given.get(service, ((), None))
+            values = (*(one for one in before if one != token), token)[-_TOKENS_KEPT:]
+            if values != before:
+                self._given = {**self._given, service: (values, _Known(values))}
 
     def clear(self) -> None:
         """Forget all."""
-        self._values, self._mask = (), None
+        self._given = {}
 
     def redact(self, text: str) -> str:
         """The text without them."""
-        mask = self._mask
-        return mask.redact(text) if mask is not None else text
+        for _, known in self._given.values():
+            text = known.redact(text)
+        return text
 
 
 SESSION_TOKENS = SessionTokens()

@@ -484,7 +484,7 @@ def tokens():
 
 def test_a_session_token_is_masked_by_every_mask_that_there_is_and_will_be(tokens):
     before = Redactor(["hunter2"])
-    tokens.add(TOKEN)
+    tokens.add("commvault", TOKEN)
     for mask in (before, Redactor()):
         for said in (TOKEN, base64.b64encode(TOKEN.encode()).decode(), TOKEN.replace(" ", "%20"), TOKEN.encode().hex()):
             assert mask.redact_text(f"reason {said}.").rstrip("=.") == f"reason {MASKED}"
@@ -507,21 +507,38 @@ def test_a_long_token_is_made_ready_without_reading_it_hundreds_of_times(tokens,
     """Counted by the bytes that are written in base64: a service chooses the token, up to four thousand of them."""
     lengths, encode = [], base64.b64encode
     monkeypatch.setattr(base64, "b64encode", lambda data: (lengths.append(len(data)), encode(data))[1])
-    tokens.add("QSDK 3" + "0123456789abcdef" * 250)
+    tokens.add("commvault", "QSDK 3" + "0123456789abcdef" * 250)
     assert sum(lengths) < 20 * 4_006 * 2
 
 
 def test_session_tokens_are_bounded_and_blot_out_no_names(tokens):
     """A service that lies may give out any text as its token."""
     for word in ("hv03", "", "prod", "Microsoft Hyper-V VSS Writer", "7" * 5_000):
-        tokens.add(word)
+        tokens.add("commvault", word)
         assert Redactor().redact_text(f"of {word[:30]}.") == f"of {word[:30]}."
     made = [f"QSDK 3{number:040}" for number in range(20)]
     for one in made:
-        tokens.add(one)
+        tokens.add("commvault", one)
     assert Redactor().redact_text(made[-1]) == MASKED
     assert Redactor().redact_text(made[0]) == made[0]
-    assert len(tokens._values) <= 8
+    assert sum(Redactor().redact_text(one) == MASKED for one in made) <= 8
+
+
+def test_no_service_pushes_out_the_token_of_another_one(tokens):
+    tokens.add("commvault", TOKEN)
+    for service in range(20):
+        for number in range(20):
+            tokens.add(f"service {service}", f"token {service:020}{number:020}")
+    assert Redactor().redact_text(TOKEN) == MASKED
+    assert Redactor().redact_text(f"token {7:020}{19:020}") == MASKED
+
+
+def test_the_token_that_a_service_gives_out_again_is_its_newest(tokens):
+    """The one that is valid is masked, whatever came between."""
+    others = [f"QSDK 3{number:040}" for number in range(20)]
+    for one in (TOKEN, *others[:7], TOKEN, *others[7:14]):
+        tokens.add("commvault", one)
+    assert Redactor().redact_text(TOKEN) == MASKED
 
 
 CUT = "correct-horse-battery-9"

@@ -171,9 +171,8 @@ class BackupProduct:
             if dead:
                 self._token = await _renew(client, dead)
             self._token = self._token or await self._by_password(on, service, client)
-            await asyncio.to_thread(
-                SESSION_TOKENS.add, self._token
-            )  # whoever the service repeats it to, nobody reads it
+            # whoever the service repeats it to, nobody reads it
+            await asyncio.to_thread(SESSION_TOKENS.add, service.url, self._token)
             return self._token
 
     async def _by_password(self, on: str, service: WebService, client: http.Client) -> str:

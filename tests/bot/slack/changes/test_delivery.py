@@ -126,7 +126,7 @@ async def test_a_plan_of_which_a_part_would_be_masked_is_not_told_and_nobody_app
     await bench.bot.changes.proposals.propose(Request(operator, "/repair hv03", "slack", "C0OPS"))
     SESSION_TOKENS.clear()
     try:
-        SESSION_TOKENS.add("Pause hv03 [pause], timeout 60 s")
+        SESSION_TOKENS.add("commvault", "Pause hv03 [pause], timeout 60 s")
         await bench.bot.board.refresh("T-1")
         assert not is_plan_shown(bench.ledger.story("T-1"))
         with pytest.raises(PlanNotShown):

@@ -199,7 +199,7 @@ async def test_a_token_that_the_service_repeats_in_a_row_or_an_error_is_masked_w
 async def test_a_token_is_made_ready_for_its_mask_beside_the_loop(answering, monkeypatch):
     """The service chooses it: eight of four thousand letters took seven seconds."""
     threads = []
-    monkeypatch.setattr(commvault.SESSION_TOKENS, "add", lambda _: threads.append(threading.get_ident()))
+    monkeypatch.setattr(commvault.SESSION_TOKENS, "add", lambda *_: threads.append(threading.get_ident()))
     product, _ = await answering({"token": f"QSDK 3{'ab12' * 12}"}, {"jobs": [], "totalRecordsWithoutPaging": 0})
     await product.answer(ACTIVE, SECONDS)
     assert threads

@@ -26,7 +26,7 @@ from bot.errors import (
     TargetFault,
     TargetTimeout,
 )
-from bot.redaction import Redactor
+from bot.redaction import MASKED, SESSION_TOKENS, Redactor
 from bot.transport import bounds
 from bot.transport.http import loadmaster
 from bot.transport.http.loadmaster import ApplianceLogin, LoadBalancers
@@ -112,13 +112,31 @@ async def test_only_the_fields_that_were_named_are_written(lm, appliance, api):
     }
 
 
-async def test_the_mask_of_a_login_is_made_beside_the_loop(lm, monkeypatch):
-    """It is made anew with the tokens of another service, which chooses how long those are."""
-    threads = []
-    monkeypatch.setattr(loadmaster.SESSION_TOKENS, "add", lambda _: threads.append(threading.get_ident()))
-    await client(lm.url).answer(SERVICES, 5)
-    assert threads
-    assert threading.get_ident() not in threads
+async def test_no_login_of_load_balancers_pushes_out_the_token_of_another_service(lm):
+    """Each appliance of version 1 is sent its login with every request; the backup product's token lives meanwhile."""
+    token = f"QSDK 3{'ab12' * 12}"
+    SESSION_TOKENS.clear()
+    try:
+        SESSION_TOKENS.add("https://backup.corp.example", token)
+        for number in range(12):
+            name, own = f"lm{number:02}", ApplianceLogin(f"user-{number}", f"pass-word-{number}-1")
+            balancers = LoadBalancers({name: LoadBalancer(name=name, url=lm.url, api="v1")}, {name: own})
+            with pytest.raises(AuthenticationFailed):
+                await balancers.answer(RunReader(name, "loadmaster virtual services"), 5)
+        assert Redactor().redact_text(f"held by {token}.") == f"held by {MASKED}."
+    finally:
+        SESSION_TOKENS.clear()
+
+
+@pytest.mark.parametrize("user", ["", "a", "ab", "abc", "hvops@corp.example"])
+@pytest.mark.parametrize("password", ["kurz", "a-word", "Büro und Küche 9", "load-master-password-77"])
+def test_the_form_of_a_login_in_a_header_is_known_to_every_mask_that_knows_the_password(user, password):
+    told = loadmaster._basic(ApplianceLogin(user, password))
+    shown = Redactor([password]).redact_text(f"bad login {told} there")
+    assert MASKED in shown
+    before, _, behind = shown.removeprefix("bad login ").removesuffix(" there").partition(MASKED)
+    assert len(before) <= len(user) * 4 // 3 + 2
+    assert behind.strip("=") == ""
 
 
 async def test_a_change_goes_in_a_form_and_never_in_an_address(lm):

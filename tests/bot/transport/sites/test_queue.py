@@ -519,7 +519,7 @@ async def test_a_token_that_the_backup_product_of_a_site_repeats_does_not_leave_
     SESSION_TOKENS.clear()
     try:
         async with asking() as client, Running(place, "branch1", Repeating()):
-            SESSION_TOKENS.add(token)
+            SESSION_TOKENS.add("commvault", token)
             client._homes = {**client._homes, COMMVAULT: "branch1"}
             answer = await client.answer(RunReader(COMMVAULT, "commvault active jobs", ()))
             assert token not in f"{answer.rows}{answer.raw}"
