@@ -38,9 +38,7 @@ _TOKENS_KEPT = 8  # of a service, the newest: an old one may still be echoed for
 _PARTED_ONE_BY_ONE = (
     256  # characters of a value that is looked for with something unseen between any two; longer ones are read first
 )
-_BEHIND_A_CUT = (
-    2 * _SLICE
-)  # characters behind a cut that are masked with what is before: a secret there ends within them
+_BEHIND_A_CUT = 4_096  # characters behind a cut that are masked with what is before, at least
 _BASE64_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 # How its two signs are written elsewhere: in the letters for URLs, and as JSON, URLs and XML escape them, some layers deep.
 _BASE64_SIGNS = {
@@ -219,6 +217,11 @@ class SessionTokens:
         """Forget all."""
         self._given = {}
 
+    @property
+    def reach(self) -> int:
+        """How many characters the longest of them takes, escaped."""
+        return max((known.reach for _, known in self._given.values()), default=0)
+
     def redact(self, text: str) -> str:
         """The text without them."""
         for _, known in self._given.values():
@@ -308,10 +311,11 @@ def clip_middle(text: str, most: int, end: int, mark: str = "…") -> str:
     """A text without its middle: its last `end` characters stay, and of its beginning as many as there is room for."""
     if len(text) <= most:
         return text
-    reach, made = end + _BEHIND_A_CUT, ""
+    made, before = "", _behind_a_cut()
+    reach = end + before
     while True:
         made = mask_all(text[-reach:])
-        if reach >= len(text) or len(made) >= end + _BEHIND_A_CUT // 2:
+        if reach >= len(text) or len(made) >= end + before // 2:
             break
         reach *= 4
     return f"{clip(text, max(0, most - end - len(mark)))}{mark}{made[max(0, len(made) - end) :]}"
@@ -326,16 +330,22 @@ def _rewritten(text: str, most: int, end: str, change: Callable[[str], str]) -> 
     """A text that is changed and then cut, masked before that where there is anything to do."""
     if len(text) <= most and change(text) == text:
         return text
-    if most > 2 * _BEHIND_A_CUT and change is str:  # of a long one only what is near the cut has to be read
-        near = most - _BEHIND_A_CUT
+    if change is str and (near := most - _behind_a_cut()) > _SLICE:  # of a long one only what is near the cut is read
         return text[:near] + _rewritten(text[near:], most - near, end, change)
-    reach, made = most + _BEHIND_A_CUT, ""
+    made, behind = "", _behind_a_cut()
+    reach = most + behind
     while True:
         made = change(mask_all(text[:reach]))
-        if reach >= len(text) or len(made) >= most + _BEHIND_A_CUT // 2:
+        if reach >= len(text) or len(made) >= most + behind // 2:
             break
         reach *= 4  # so much of it was masked, or blank, that what was cut off here could be shown
     return made if len(made) <= most and reach >= len(text) else made[: max(0, most - len(end))] + end
+
+
+def _behind_a_cut() -> int:
+    """How many characters behind a cut are masked with what is before: twice what the longest secret takes, escaped."""
+    reaches = [known.reach for known in _IN_USE.masks()]
+    return max((_BEHIND_A_CUT, *(2 * reach for reach in (*reaches, SESSION_TOKENS.reach))))
 
 
 def _joined(text: str) -> str:
@@ -372,7 +382,7 @@ class _Known:
         as_read = {re.sub(f"[{_UNSEEN}]", "", form) for form in forms}
         plain = sorted(forms | {one for one in as_read if len(one) >= SHORTEST}, key=lambda value: (-len(value), value))
         self._plain = re.compile("|".join(map(re.escape, plain))) if plain else None
-        self._reach = _ESCAPED_LENGTH * max(map(len, plain), default=0)
+        self.reach = _ESCAPED_LENGTH * max(map(len, plain), default=0)
         short = sorted((value for value in values if len(value) <= _PARTED_ONE_BY_ONE), key=len, reverse=True)
         apart = [f"[{_UNSEEN}]*".join(map(re.escape, value)) for value in short]
         self._apart = re.compile("|".join(apart)) if apart else None
@@ -402,9 +412,9 @@ class _Known:
         """The text without what is a known value once its escapes are read, in whatever mixture, and some layers deep."""
         parts: list[str] = []
         done = 0
-        step = max(_SLICE, self._reach)  # so that a long token does not have everything looked through many times
+        step = max(_SLICE, self.reach)  # so that a long token does not have everything looked through many times
         for at in range(0, len(text), step):
-            piece = text[at : at + step + self._reach]
+            piece = text[at : at + step + self.reach]
             for begin, end in sorted(self._spans(piece, _LAYERS)):
                 if begin < step and at + end > done:
                     parts += (text[done : max(done, at + begin)], MASKED if at + begin >= done else "")

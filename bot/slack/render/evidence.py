@@ -90,7 +90,7 @@ def _less_telling(one: Evidence) -> int:
 
 def _weight(one: Evidence) -> int:
     """What it takes in JSON, where a control or a wide character grows to six bytes or twelve, and its frame."""
-    return len(json.dumps(clip(one.rendered or one.raw, _ONE))) + _FRAME
+    return len(json.dumps((one.rendered or one.raw)[:_ONE])) + _FRAME
 
 
 def _blocks(one: Evidence) -> Iterator[Block]:
