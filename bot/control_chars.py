@@ -1,8 +1,8 @@
 r"""Characters that a person does not see, or takes for others: one place that says which, for Slack, terminal and logs.
 
 `reveal` is for people: "crm-01⟨U+3164⟩". `escape_control_chars` is for machines' formats (JSON, log lines), where
-nothing may be lost: "crm-01\u3164". Both mark the same characters. Both mask secrets first: a password with such a character
-in it is another text afterwards, which no mask knows.
+nothing may be lost: "crm-01\u3164". Both mark the same characters. Both mask secrets first: a password with such
+a character in it is another text afterwards, which no mask knows.
 """
 
 from __future__ import annotations
@@ -21,12 +21,15 @@ from bot.redaction import mask_all, mask_all_data
 # points that are no characters.
 _UNSEEN_CATEGORIES = frozenset(("Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"))
 # Default_Ignorable_Code_Point of Unicode that the categories leave out (Hangul fillers, variation selectors, joiners),
-# then letters and symbols that are drawn as a blank.
+# then letters and symbols that are drawn as a blank, joiners of other scripts, and lines through and under what they follow.
 _UNSEEN = frozenset(
     (
         *(0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x180B, 0x180C, 0x180D, 0x180F, 0x3164, 0xFFA0),
         *(*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)),
         *(0x1680, 0x2800, 0xFFFC, 0x1D159),  # in many fonts the blank of Ogham is one, and nothing stands for an object
+        *(0x16FE4, 0x2D7F, 0x1107F),
+        *(0x0332, 0x0333, *range(0x0334, 0x0339), 0x0488, 0x0489, 0x20D2, 0x20D3, *range(0x20D8, 0x20DB)),
+        *(*range(0x20DD, 0x20E1), *range(0x20E2, 0x20E7), 0x20EA, 0x20EB),
     )
 )
 # Phonetic letters and small capitals that look like a Latin one; those of mathematics and others are found by folding them.
@@ -66,10 +69,25 @@ _DRAWN_LIKE_LATIN = frozenset(
         "LYCIAN",
         "LYDIAN",
         "VAI",
+        "GOTHIC",
+        "ELBASAN",
+        "WARANG",
+        "MIAO",
+        "BAMUM",
+        "MEDEFAIDRIN",
     )
 )
 # Letters of Cyrillic, Greek and Armenian that look like a Latin one in most fonts: of Unicode's confusables.
 _LOOK_LATIN = frozenset("гүҮԌьЬЗбγσϲϳϱϹͿϜϒզգյՕՍՏԼАВЕЅІЈКМНОРСТУХаеѕіјорсухԁԛԜѡԝһӏӀνοαρυΑΒΕΖΗΙΚΜΝΟΡΤΥΧօսոցհѵѴ")
+# Letters that look like a Latin one or like a digit in some fonts, and stand alone in ordinary words of their language: marked
+# only where other parts of the name are Latin ("crm-ഠ1").
+_LOOK_LATIN_BESIDE = frozenset(
+    "\u0d20\u101d\u0b20\u10ff\u05e1\u05d5\u05d8\u05df\u0627\u0647\u06be\u06c1\u06d5\u07ca\u12d0\u1200\u118cιηκχωτкքռւ"
+)
+_MARKS = "\u0300-\u036f\u0483-\u0489\u0591-\u05bd\u0610-\u061a\u064b-\u065f\u0e34-\u0e3a\u0e47-\u0e4e\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f"
+_STACKED = re.compile(f"(?<=[{_MARKS}]{{4}})[{_MARKS}]")  # no language puts more on one letter
+# At the end, or where one stands already: names differ by them, and nobody sees it. Behind a sentence some write two.
+_ODD_BLANKS = re.compile(r"(?<=[^\s.,:;!?)\]] ) +(?=\S)|(?<=\S) +\Z")
 
 
 def reveal(text: str, *, lines: bool = False) -> str:
@@ -85,12 +103,14 @@ def reveal(text: str, *, lines: bool = False) -> str:
     return reveal_masked(mask_all(text), lines=lines)
 
 
-def reveal_masked(text: str, *, lines: bool = False) -> str:
-    """Show the same of a text that was masked."""
+def reveal_masked(text: str, *, lines: bool = False, blanks: bool = False) -> str:
+    """Show the same of a text that was masked; with `blanks`, those that stand in a row or at the end, where nothing is a column."""
     shown = text.replace("\r\n", "\n").replace("\r", "").replace("⟨U+", "⟨U+27E8⟩U+")  # a mark that is none of ours
+    shown = shown if lines or not blanks else _ODD_BLANKS.sub(lambda found: _mark(" ") * len(found[0]), shown)
     shown = shown if lines else shown.replace("\n", " ").replace("\t", " ")
     if shown.isascii():
         return _PERHAPS.sub(_revealed, shown)
+    shown = _STACKED.sub(lambda found: _mark(found[0]), shown)
     shown = _WORD.sub(partial(_with_look_alikes, show=_letter_and_mark), _ODD_MARKS.sub(_with_mark, shown))
     return _PERHAPS.sub(_revealed, shown)
 
@@ -114,6 +134,7 @@ def json_text(data: Any, **how: Any) -> str:
 def escape_masked(text: str) -> str:
     """Write such characters of a text that was masked: a log line, or JSON, which a mask could take a quote out of."""
     if not text.isascii():
+        text = _STACKED.sub(lambda found: _as_json(found[0]), text)
         text = _ESCAPE_OR_WORD.sub(partial(_with_look_alikes, show=_as_json), text)
     return _PERHAPS.sub(_written, text)
 
@@ -187,20 +208,23 @@ def _with_look_alikes(found: re.Match[str], show: Callable[[str], str]) -> str:
     word = found[0]
     if word.isascii():
         return word
-    stands_in_a_name = any(one.isdigit() or one in "-_.@$#" or _script(one) == "LATIN" for one in word)
+    has_latin = any(_script(one) == "LATIN" for one in word)
+    stands_in_a_name = has_latin or any(one.isdigit() or one in "-_.@$#" for one in word)
     if any(one.isascii() and one.isalnum() for one in word):
         word = "".join(show(one) if _is_foreign_digit(one) else one for one in word)
-    return _PART.sub(lambda part: _marked(part[0], show, in_name=stands_in_a_name), word)
+    return _PART.sub(lambda part: _marked(part[0], show, in_name=stands_in_a_name, beside=has_latin), word)
 
 
-def _marked(part: str, show: Callable[[str], str], *, in_name: bool) -> str:
+def _marked(part: str, show: Callable[[str], str], *, in_name: bool, beside: bool) -> str:
     scripts = {found for one in part if (found := _script(one))}
     foreign = scripts - {"LATIN"}
     if not foreign:
         return part
     is_mixed = len(scripts) > 1
     looks_latin = in_name and all(
-        one in _LOOK_LATIN or _script(one) in _DRAWN_LIKE_LATIN for one in part if not one.isdigit()
+        one in _LOOK_LATIN or _script(one) in _DRAWN_LIKE_LATIN or (beside and one in _LOOK_LATIN_BESIDE)
+        for one in part
+        if not one.isdigit()
     )
     if not (is_mixed or looks_latin):
         return part

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from xml.etree import ElementTree as ET
 
+from bot.api.texts import clip
+
 LONGEST_ITEM = 20_000  # characters: Name and Data are at most 2 KB each [doc], the rest is markup
 LONGEST_TEXT = 128  # characters of a field that people read: the longest name of a system has some sixty
 _LONGEST_NAME = 255  # characters of a name of DNS [doc]: RFC 1035
@@ -58,8 +60,7 @@ def kvp_info(items: Mapping[str, str]) -> KvpInfo:
 
 def field_text(text: str) -> str:
     """A field as people read it: a guest can write pages there, and a plan or a table shows it beside others."""
-    plain = text.strip()
-    return plain if len(plain) <= LONGEST_TEXT else f"{plain[: LONGEST_TEXT - 1]}…"
+    return clip(text.strip(), LONGEST_TEXT, "…")
 
 
 def _item(document: str) -> tuple[str, str] | None:

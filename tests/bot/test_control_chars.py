@@ -1,5 +1,6 @@
 import csv
 import json
+import re
 import sys
 import unicodedata
 from collections.abc import Mapping
@@ -77,6 +78,13 @@ def test_what_nobody_sees_is_shown_to_people_and_written_out_for_machines(hidden
         ("st\u04d5ging", "st\u04d5⟨U+04D5⟩ging"),
         ("dc-\U0001d70a1", "dc-\U0001d70a⟨U+1D70A⟩1"),
         ("o\ufb03ce, 5 ϕ", "o\ufb03ce, 5 ϕ"),
+        *(
+            (f"crm-{one}1", f"crm-{one}⟨U+{ord(one):04X}⟩1")
+            for one in "\u0d20\u101d\u0b20\u10ff\u05e1\u0647\u03b9\u03ba\u03c7\u0584\u043a"
+        ),
+        ("vm-ιι", "vm-ι⟨U+03B9⟩ι⟨U+03B9⟩"),
+        ("к-01, рок, узел-к1, סוס-01, και, χώρος-01", "к-01, рок, узел-к1, סוס-01, και, χώρος-01"),
+        ("SRV-Бухгалтерия, сервер к1, hv03 is ok", "SRV-Бухгалтерия, сервер к1, hv03 is ok"),
         ("сервер-01", "сервер-01"),
         ("SRV-Бухгалтерия", "SRV-Бухгалтерия"),
         ("он и она, а с ней", "он и она, а с ней"),
@@ -295,3 +303,40 @@ def test_what_no_redactor_knows_any_more_is_no_secret():
     assert escape("Tr0ub4dor-9x") == MASKED
     del mask
     assert escape("Tr0ub4dor-9x") == "Tr0ub4dor-9x"
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("N\u0336o\u0336t approved", "N⟨U+0336⟩o⟨U+0336⟩t approved"),
+        ("crm-01\u0332", "crm-01⟨U+0332⟩"),
+        ("x\u0489", "x⟨U+0489⟩"),
+        *((f"crm-01{one}", f"crm-01⟨U+{ord(one):04X}⟩") for one in "\U00016fe4\u2d7f\U0001107f"),
+        ("a" + "\u0310\u0316" * 3, "a\u0310\u0316\u0310\u0316⟨U+0310⟩⟨U+0316⟩"),
+        ("crm-01 ", "crm-01⟨U+0020⟩"),
+        ("crm  01", "crm ⟨U+0020⟩01"),
+        ("It failed.  Try again.", "It failed.  Try again."),
+        ("  1. Pause hv03", "  1. Pause hv03"),
+        ("Việt Nam, e\u0302\u0301, שָׁלוֹם, ที่นี่", "Việt Nam, e\u0302\u0301, שָׁלוֹם, ที่นี่"),
+    ],
+)
+def test_marks_and_blanks_that_nobody_would_see_are_shown(name, shown):
+    assert escape_control(name) == shown
+    assert reveal(name) == (name if "U+0020" in shown else shown)  # at a terminal blanks are columns
+
+
+@pytest.mark.parametrize(
+    ("told", "shown"),
+    [
+        ("crm-01:blank:", "crm-01∶blank:"),
+        (":white_check_mark: PASSED", "∶white_check_mark: PASSED"),
+        (":100: :+1: :-1: :スタンプ:", "∶100: ∶+1: ∶-1: ∶スタンプ:"),
+        ("a:b:c:", "a∶b∶c:"),
+        ("crm:blank", "crm∶blank"),  # a colon of hvops' own may follow
+        ("at 12:30:45 on hv03:5985: x", "at 12:30:45 on hv03:5985: x"),
+        (r"C:\x, https://a.b:443/c: it is", r"C:\x, https://a.b:443/c: it is"),
+    ],
+)
+def test_no_text_from_outside_makes_an_emoji(told, shown):
+    assert escape(told) == shown
+    assert not re.search(r":(?!\d+:)[\w+-]+:", f"{escape(told)}:".replace("443/c", ""))

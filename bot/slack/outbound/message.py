@@ -16,6 +16,9 @@ View = dict[str, Any]
 # Slack has no escape for these. At the edge of a word they format what follows, so a look-alike stands there instead;
 # inside of a word (`my_vm_01`) they do nothing and stay.
 _FORMATTING = {"*": "\N{ASTERISK OPERATOR}", "_": "\N{FULLWIDTH LOW LINE}", "~": "\N{TILDE OPERATOR}"}
+# What stands between two colons is an emoji: ":blank:", ":100:", ":+1:". Numbers alone are none: times, ports. The second one
+# may be hvops' own, behind a name.
+_EMOJI = re.compile(r":(?=(?:[\w+'-]*[^\W\d][\w+'-]*|100|1234|[+-]1)(?::|$))")
 _BOLD = re.compile(r"(?<![^\W_])\*+|\*+(?![^\W_])")
 _AT_AN_EDGE = re.compile(r"(?<![^\W_])[*_~]+|[*_~]+(?![^\W_])")
 
@@ -63,16 +66,20 @@ def escape_control_lines(outside: Iterable[str]) -> str:
 
 
 def _shown(masked: str, *, lines: bool = False) -> str:
-    return masked if masked.isascii() and masked.isprintable() else reveal_masked(masked, lines=lines)
+    is_plain = (
+        masked.isascii() and masked.isprintable() and (lines or ("  " not in masked and not masked.endswith(" ")))
+    )
+    return masked if is_plain else reveal_masked(masked, lines=lines, blanks=True)
 
 
 def escape(outside: str, *, lines: bool = False) -> str:
     """Make text from outside harmless in mrkdwn: a VM named `<!channel>` must not ring a channel.
 
     Slack asks for `&`, `<` and `>` to be escaped [doc: docs.slack.dev/messaging/formatting-message-text]; a name must
-    not write `*APPROVED*` into a card either.
+    not write `*APPROVED*` into a card either, nor `:white_check_mark:`.
     """
     shown = escape_control(outside, lines=lines).replace("`", "\N{MODIFIER LETTER GRAVE ACCENT}")
+    shown = _EMOJI.sub("\N{RATIO}", shown)
     shown = _AT_AN_EDGE.sub(lambda found: "".join(_FORMATTING[one] for one in found[0]), shown)
     return shown.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 

@@ -281,15 +281,20 @@ async def test_of_two_who_always_have_something_waiting_a_third_who_comes_back_t
         assert api.done.index(f"B{at + 1}") < api.done.index(f"C{at + 1}")
 
 
+async def waiting(outbox, lane, count):
+    while lane not in outbox._lanes or len(outbox._lanes[lane].waiting) < count:
+        await asyncio.sleep(0.001)
+
+
 async def test_files_of_one_persons_plans_hold_up_nobody_elses(outbox, api):
     """The place of a file is reserved, and its bytes are sent, in turns as well."""
     api.hold = asyncio.Event()
     sent = [
         asyncio.create_task(outbox.files("C1", [File(f"A{at}.txt", "A", b"1")], turn=Turn("T1/A"))) for at in range(20)
     ]
-    await asyncio.sleep(0)
+    await waiting(outbox, "upload C1", 19)  # one is under way
     sent.append(asyncio.create_task(outbox.files("C1", [File("B.txt", "B", b"1")], turn=Turn("T1/B"))))
-    await asyncio.sleep(0)
+    await waiting(outbox, "upload C1", 20)
     api.hold.set()
     await asyncio.gather(*sent)
     assert api.named.index("B.txt") <= 2
