@@ -59,7 +59,7 @@ from bot.tickets.answers import answers_from
 from bot.tickets.proposal import Proposal, forbidden_by, proposal_of, why_half_undone
 from bot.tickets.read_back import read_back
 from bot.tickets.run_history import StepInstance, positions, story_of
-from bot.tickets.undo import place_of
+from bot.tickets.undo import owes_undo, place_of
 
 CONFIRM = "confirm"
 LONGEST_REASON = 500
@@ -197,11 +197,22 @@ class ApprovalService:
             return self._write(press, Withdrawn(**_by(press)))
 
     def cancel(self, press: UserAction) -> Entry:
-        """Ask a run to end before its next act. What is being done is finished first. Raises PermissionDenied, TicketError."""
+        """Ask a run to end before its next act. What is being done is finished first.
+
+        Raises:
+            PermissionDenied: this person may not.
+            TicketError: it does not run, was asked already, or is undoing a group that failed.
+        """
         with self._refusals(press, "cancel"):
             proposal = proposal_of(self._ledger, press.ticket)
             _allow(press.person, Role.OPERATOR, proposal)
-            if self._ticket(press.ticket).cancel_asked:
+            ticket = self._ticket(press.ticket)
+            if ticket.state is TicketState.RUNNING and self._undoes_a_failure(proposal):
+                raise MovedOn(
+                    f"{press.ticket} is undoing what failed, and finishes that: it cannot be asked to stop now. "
+                    "/hvops stop delays it until /hvops go."
+                )
+            if ticket.cancel_asked:
                 raise MovedOn(f"{press.ticket} has already been asked to stop; it ends before its next step.")
             return self._write(press, CancelAsked(**_by(press)))
 
@@ -242,6 +253,9 @@ class ApprovalService:
         now = f"{anew}it waits for step {waiting.number} now, {waiting.step.description}"
         _must_be_shown(press, story.shown_as(waiting), now)
         return waiting
+
+    def _undoes_a_failure(self, proposal: Proposal) -> bool:
+        return owes_undo(positions(proposal.plan), story_of(self._ledger.story(proposal.ticket)))
 
     def resume(self, press: UserAction, hindered: str = "") -> Entry:
         """Let an interrupted run go on: the step in flight is asked about first, and never blindly repeated.

@@ -62,13 +62,14 @@ _SAYS = {
     APPROVE: "{decided}. {begins}",
     ANSWER: "approved, with your answers on record. {begins}",
     WITHDRAW: "withdrawn. Nothing is done.",
-    STOP_STEP: "asked to stop. The step in progress will finish; nothing else starts.",
+    STOP_STEP: "asked to stop. The step in progress will finish; nothing else starts{unless}.",
     HAND: "noted. hvops checks what it can.",
     READ_BACK: "noted, with what you read. It is what the plan expects.",
     GO_ON: "goes on. The step in progress is checked first.",
     REJECT: "rejected. Your reason is in the thread.",
     CLOSE: "closed as it is.",
 }
+_UNLESS = ", unless it fails: then its group is undone"
 _BEGINS, _WAITS = "Re-checking, then starting.", "After /hvops go it is re-checked, then starts."
 
 
@@ -282,9 +283,13 @@ class TicketClicks:
             return
         self._changes.decided(entry)
         says = _SAYS[click.verb.removesuffix(REASONED)]
-        decided = (await self._changes.board.card(click.token)).approved_by if click.verb == APPROVE else ""
+        decided = unless = ""
+        if click.verb in (APPROVE, STOP_STEP):
+            card = await self._changes.board.card(click.token)
+            decided, unless = card.approved_by, _UNLESS if card.undoes_a_failure else ""
         begins, waits = (
-            decision_message(click.token, says.format(decided=decided, begins=when)) for when in (_BEGINS, _WAITS)
+            decision_message(click.token, says.format(decided=decided, begins=when, unless=unless))
+            for when in (_BEGINS, _WAITS)
         )
         await self._desk.reply(where).result(await self._changes.beside_a_stop(begins, waits))
 

@@ -46,7 +46,7 @@ def running_message(card: TicketView) -> Message:
                 ticket=card.id,
                 by_hand=card.story.shown_as(hand) if hand else None,
                 is_typed=hand is not None and isinstance(hand.step.act, ReadBack),
-                asked_to_stop=card.ticket.cancel_asked,
+                can_stop=not card.ticket.cancel_asked and not card.is_taking_back,
             )
         ),
     )
@@ -265,7 +265,8 @@ def _record(card: TicketView) -> str:
         f"plan {proposal.digest[:8]}",
     ]
     if card.ticket.cancel_asked and asked is not None:
-        parts.append(f"{who(asked)} asked it to stop; it stops before its next action")
+        first = "what failed is undone first" if card.is_taking_back else "it stops before its next action"
+        parts.append(f"{who(asked)} asked it to stop; {first}")
     told = card.happening
     if told is not None and told.kind == "stopped":
         parts.append(escape(truncate(told.says, _TITLE)))

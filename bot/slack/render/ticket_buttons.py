@@ -102,18 +102,19 @@ def withdraw_button(ticket: str) -> Block:
     return button("Withdraw", WITHDRAW, ticket)
 
 
-def running_buttons(*, ticket: str, by_hand: int | None, asked_to_stop: bool, is_typed: bool = False) -> list[Block]:
+def running_buttons(*, ticket: str, by_hand: int | None, can_stop: bool, is_typed: bool = False) -> list[Block]:
     """What can be done while it runs.
 
     Args:
         ticket: its number.
         by_hand: what *Done* carries for the step that a person does, if one does.
-        asked_to_stop: whether somebody asked it to stop already.
+        can_stop: whether it would end before its next step: not where somebody asked for that already, nor where it undoes
+            what failed.
         is_typed: the person types what they read off a machine.
     """
     label, verb = ("Done…", READ_BACK) if is_typed else ("Done", HAND)
     made = [] if by_hand is None else [button(label, verb, ticket, index=by_hand, primary=True)]
-    return made if asked_to_stop else [*made, button("Stop After Step", STOP_STEP, ticket)]
+    return [*made, button("Stop After Step", STOP_STEP, ticket)] if can_stop else made
 
 
 def interrupted_buttons(ticket: str, attempt: int, *, can_undo: bool, is_late: bool = False) -> list[Block]:

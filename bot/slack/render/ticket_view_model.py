@@ -33,7 +33,7 @@ from bot.tickets.run_history import (
     result_in_words,
     story_of,
 )
-from bot.tickets.undo import place_of
+from bot.tickets.undo import owes_undo, place_of
 
 _SLACK_ID = re.compile(r"(?:[TE][A-Z0-9]+/)?([UW][A-Z0-9]+)")
 _KINDS = (" node", " VM", " backup")  # ends of a command's name that say what its target is
@@ -188,8 +188,14 @@ class TicketView:
 
     @property
     def is_taking_back(self) -> bool:
-        """Whether a group that failed is being taken back: steps run that are none of the plan's own."""
-        return any(key not in self.by_key for key in self.story.intents)
+        """Whether a group that failed is being taken back, or has to be before anything else."""
+        return owes_undo(self.places, self.story)
+
+    @property
+    def undoes_a_failure(self) -> bool:
+        """Whether the group of the step that runs now is taken back where that step fails."""
+        at = self.now_at
+        return at is not None and at.group.on_failure == "undo"
 
     @property
     def role(self) -> Role:

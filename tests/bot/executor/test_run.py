@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 import threading
 from dataclasses import replace
 from datetime import timedelta
@@ -34,9 +36,20 @@ from bot.api.command import Risk
 from bot.api.plan import Check, CompareToBefore, Expect, bound
 from bot.api.queries import Predicate, make_params
 from bot.dispatch.pipeline import Request
-from bot.errors import LedgerError, OutcomeUnknown, PermissionDenied, RolesUnknown, TicketError, UnreadableEntry
+from bot.errors import (
+    LedgerError,
+    MovedOn,
+    OutcomeUnknown,
+    PermissionDenied,
+    RolesUnknown,
+    TicketError,
+    UnreadableEntry,
+)
 from bot.executor import scheduler
 from bot.executor.run import Run
+from bot.slack.render.ticket import ticket_message
+from bot.slack.render.ticket_buttons import STOP_STEP
+from bot.slack.tickets.message_table import read_card
 from bot.tickets.plan_text import plan_lines
 from bot.tickets.proposal import proposal_from
 from bot.tickets.undo import undo_step
@@ -1346,6 +1359,41 @@ async def test_a_cancel_does_not_end_what_is_left_to_take_back_after_a_crash(ben
         assert (last.kind, last.fields["reason"], last.fields["rolled_back"]) == ("failed", BACK, True)
         assert bench.world.rows("hv03")[0]["a"] == "0"
     assert len(waits) >= 3
+
+
+@pytest.mark.parametrize("asked_before", [False, True])
+@pytest.mark.parametrize(
+    "more",
+    [(), (("intent", "undo-b"),), (("intent", "undo-b"), ("outcome", "undo-b", "done"))],
+    ids=["owed", "in flight", "half done"],
+)
+async def test_while_what_failed_is_undone_no_stop_is_offered_and_an_old_press_is_told_so(
+    bench, world, more, asked_before
+):
+    groups = (Group("all", (taken_back("a"), taken_back("b")), on_failure="undo"),)
+    bench.plans["reset"] = lambda _on, _facts: Plan("why", "", "", ("node:hv03",), (), groups)
+    ticket = await bench.approved()
+    left(bench, ticket, *TAKING_BACK[:3])
+    assert STOP_STEP in buttons_of(bench, ticket)
+    if asked_before:
+        bench.decisions.cancel(bench.press(OPERATOR, ticket))
+    for kind, key, *result in (*TAKING_BACK[3:], *more):
+        told = {"result": result[0], "message": "it said so"} if result else {}
+        bench.ledger.append("bot", entry_data_of(kind, {"step": key, "round": 1, "attempt": 1, **told}), ticket)
+    card = ticket_message(read_card(bench.ledger, ticket))
+    assert STOP_STEP not in buttons_of(bench, ticket)
+    assert "it stops before its next action" not in json.dumps(card.blocks)
+    with pytest.raises(MovedOn, match=r"T-1 is undoing what failed, and finishes that.*/hvops stop delays it"):
+        bench.decisions.cancel(bench.press(OPERATOR, ticket))
+    assert bench.kinds(ticket).count("cancel-asked") == asked_before
+    world.hosts["hv03"] |= {"a": "1", "b": "0"}
+    await bench.runs()
+    assert (bench.last(ticket).kind, bench.last(ticket).fields["reason"]) == ("failed", BACK)
+
+
+def buttons_of(bench, ticket):
+    """The verbs that its card offers."""
+    return re.findall(r'"hvops:([a-z-]+)', json.dumps(ticket_message(read_card(bench.ledger, ticket)).blocks))
 
 
 async def test_a_plan_is_made_afresh_once_for_each_group(bench, world):

@@ -111,7 +111,7 @@ def repair_plan(on, facts):
         rollback=f"Resume {on}",
         locks=(f"node:{on}",),
         gates=(gate, room) if "unasked" in facts else (gate,),
-        groups=(Group("pause", (pause,)), Group("fix", repairs)),
+        groups=(Group("pause", (pause,), on_failure=facts.get("on_failure", "stop")), Group("fix", repairs)),
     )
 
 

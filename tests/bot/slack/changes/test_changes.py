@@ -172,7 +172,7 @@ async def test_a_run_stops_after_the_step_that_is_being_done(bench):
         await bench.approver.clicks(plan, "Approve")
         runs = await bench.viewer.sees("T-1 hv03: step 1 of 2", "hv-ops")
         await bench.operator.clicks(runs, "Stop After Step")
-        await bench.operator.sees("T-1: asked to stop")
+        await bench.operator.sees("T-1: asked to stop. The step in progress will finish; nothing else starts.")
         await bench.until(lambda: "cancel-asked" in bench.kinds())
         bench.world.gate.set()
         await bench.ended("cancelled")
@@ -180,6 +180,17 @@ async def test_a_run_stops_after_the_step_that_is_being_done(bench):
         assert len(bench.world.acts) == 1
         await bench.operator.clicks(stopped, "Undo…")
         await bench.viewer.sees("Undo T-1 on hv03?", "hv-ops")
+
+
+async def test_who_stops_a_run_is_told_that_its_group_is_undone_where_the_step_fails(bench):
+    bench.world.values["on_failure"] = "undo"
+    async with bench.running():
+        await bench.operator.types("/repair hv03")
+        plan = await bench.viewer.sees("Repair on hv03?", "hv-ops")
+        await bench.approver.clicks(plan, "Approve")
+        runs = await bench.viewer.sees("T-1 hv03: step 1 of 2", "hv-ops")
+        await bench.operator.clicks(runs, "Stop After Step")
+        await bench.operator.sees("nothing else starts, unless it fails: then its group is undone.")
 
 
 async def test_a_step_by_hand_waits_for_done_and_is_looked_at(bench):

@@ -282,7 +282,7 @@ async def test_of_two_who_always_have_something_waiting_a_third_who_comes_back_t
 
 
 async def waiting(outbox, lane, count):
-    while lane not in outbox._lanes or len(outbox._lanes[lane].waiting) < count:
+    while lane not in outbox._lanes or len(outbox._lanes[lane].waiting) < count:  # noqa: ASYNC110
         await asyncio.sleep(0.001)
 
 
