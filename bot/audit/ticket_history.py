@@ -146,6 +146,8 @@ def _lines(entry: Entry) -> Iterator[tuple[str, str]]:
     yield from _spoken(entry)
     if entry.reason:
         yield "Why", entry.reason
+    if isinstance(said, Intent) and said.failed_why:
+        yield "Undone because", said.failed_why
     if isinstance(said, Interrupted) and said.known:
         yield "Known", said.known
     if entry.message:

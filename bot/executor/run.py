@@ -62,6 +62,8 @@ class Run:
         idle: set while no act is under way, from the entry of its intent to its answer.
         preempt_requested: somebody needs its locks.
         heeds_cancel: False while it takes back what failed, also where that failed before a crash.
+        failed: the step whose failure has its group taken back; None where nothing is.
+        failed_why: why it failed.
         not_before: when it is worth trying again to start it, where only time is missing.
         measured: how it stood when the plan was made afresh, in the words of that plan.
         must_lead: raises LedgerError where another process may be the one that runs what was decided.
@@ -85,6 +87,8 @@ class Run:
     idle: asyncio.Event = field(default_factory=asyncio.Event)
     preempt_requested: bool = False
     heeds_cancel: bool = True
+    failed: StepInstance | None = None
+    failed_why: str = ""
     not_before: datetime | None = None
     measured: str = ""
     must_lead: Callable[[], None] = lambda: None
@@ -140,6 +144,10 @@ class Run:
     def is_planned(self, at: StepInstance) -> bool:
         """Whether it is a step of the plan, and none that takes another one back."""
         return self._by_key.get(at.key) is at
+
+    def place(self, key: Key | None) -> StepInstance | None:
+        """The step of the plan with that key; None where there is none."""
+        return None if key is None else self._by_key.get(key)
 
     def around(self, at: StepInstance) -> list[StepInstance]:
         """The steps of its group, in one of its rounds; a step that takes another one back stands alone."""

@@ -303,6 +303,8 @@ async def _intend(run: Run, at: StepInstance, before: Any, held: HeldBefore) -> 
     """Write down what is about to be done, before it is done."""
     step = at.step
     more: dict[str, Any] = {"held_before": held} if held else {}
+    if run.failed is not None:  # a guard that failed stands in no outcome: after a crash nobody would know of it
+        more |= {"failed_step": run.failed.key[0], "failed_round": run.failed.key[1], "failed_why": run.failed_why}
     intent = Intent(
         description=step.description,
         action=action_in_words(step.act) if step.act is not None else "",

@@ -210,7 +210,7 @@ def _next_place(run: Run) -> StepInstance | None:
 async def _go_on(run: Run, *, looked: bool) -> None:
     """Every step that is left, in order."""
     if run.is_taking_back:
-        await _fail(run, _failed_place(run), "")
+        await _fail(run, _failed_place(run), run.story.failed_why)
         return
     fresh = False
     for at in run.places:
@@ -333,7 +333,9 @@ async def _fail(run: Run, at: StepInstance, says: str) -> None:
         reason = f"step {at.number}, {at.step.description}: {says}"
         await run.write(Failed(step=at.step.key, number=at.number, reason=reason))
         return
-    run.heeds_cancel = False
+    if not says and (outcome := run.story.outcomes.get(at.key)):
+        says = outcome.message
+    run.heeds_cancel, run.failed, run.failed_why = False, at, says
     taken = [place for place in run.places if place.group is at.group and place.number <= at.number]
     for step in steps_to_undo(taken, run.story):
         place = StepInstance(at.number, at.group, 1, step)
@@ -345,8 +347,6 @@ async def _fail(run: Run, at: StepInstance, says: str) -> None:
                 run, place, StepResult(StepStatus.UNKNOWN, f"taking back {step.description}: {result.says}")
             )
             return
-    if not says and (outcome := run.story.outcomes.get(at.key)):
-        says = outcome.message
     reason = f"step {at.number}, {at.step.description}: {says}. The steps of its group were undone"
     read = await measure_undone(run, undone_checks(taken, run.story))
     measured: dict[str, Any] = {"measured": read} if read else {}
@@ -354,7 +354,9 @@ async def _fail(run: Run, at: StepInstance, says: str) -> None:
 
 
 def _failed_place(run: Run) -> StepInstance:
-    """The step after which taking back began: the last of its group that was begun."""
+    """The step after which taking back began, as its first undo says; else the last of its group that was begun."""
+    if (known := run.place(run.story.failed)) is not None:
+        return known
     begun = [place for place in run.places if place.key in run.story.intents]
     failed = [place for place in begun if run.story.result(place.key) != DONE]
     return (failed or begun)[-1]

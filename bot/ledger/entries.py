@@ -498,6 +498,8 @@ class Intent(_OfStep):
         before: the rows as they were before.
         deadline_seconds: how long the action may take.
         held_before: whether what the step is judged by was so already; "" where that was not asked.
+        failed_step, failed_round, failed_why: of what takes a step of a group back because that group failed: which step of it
+            failed, in which round, and why, as its end will say.
     """
 
     kind: ClassVar[str] = "intent"
@@ -507,6 +509,9 @@ class Intent(_OfStep):
     before: Json = None
     deadline_seconds: int = 0
     held_before: HeldBefore = ""
+    failed_step: str = ""
+    failed_round: int = 0
+    failed_why: str = ""
 
 
 class Outcome(_OfStep):

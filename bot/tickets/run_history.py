@@ -80,6 +80,8 @@ class RunHistory:
         confirmer: the same person's id.
         interruptions: how often each step was interrupted while it waited.
         began: when each step was begun for the first time.
+        failed: the step whose failure has its group taken back, as what takes it back says; None where nothing does.
+        failed_why: why it failed.
     """
 
     intents: dict[Key, BegunStep] = field(default_factory=dict)
@@ -95,6 +97,8 @@ class RunHistory:
     sent_before: set[Key] = field(default_factory=set)
     unsettled: set[Key] = field(default_factory=set)
     began: dict[Key, datetime] = field(default_factory=dict)
+    failed: Key | None = None
+    failed_why: str = ""
 
     def images_of(self, at: StepInstance) -> dict[str, Rows]:
         """Step -> its before-image, as a step is judged by it: of its own group those of its round, of others of their first."""
@@ -222,6 +226,8 @@ def _begin(story: RunHistory, key: Key, at: str, told: Intent, times: int) -> No
         held_before=earlier.held_before if earlier else told.held_before,
     )
     story.began.setdefault(key, datetime.fromisoformat(at))
+    if told.failed_step:
+        story.failed, story.failed_why = (told.failed_step, told.failed_round), told.failed_why
     story.outcomes.pop(key, None)  # an undo that failed, and that a person has let begin again
     story.unsettled.add(key)
     if before is not None:

@@ -35,6 +35,7 @@ from bot.api.actions import RowTransaction, Update
 from bot.api.command import Risk
 from bot.api.plan import Check, CompareToBefore, Expect, bound
 from bot.api.queries import Predicate, make_params
+from bot.audit.ticket_history import story_of as history_of
 from bot.dispatch.pipeline import Request
 from bot.errors import (
     LedgerError,
@@ -1311,6 +1312,71 @@ async def test_an_undo_that_failed_and_was_begun_again_is_asked_about_after_a_cr
     await bench.runs()
     assert (bench.last(ticket).kind, bench.last(ticket).fields["reason"]) == ("failed", BACK)
     assert [dict(one[2]) for one in world.acts] == [{"a": "0"}]
+
+
+async def dies_once(bench, ticket, kind, key):
+    """The bot is killed as soon as that entry stands; then it is begun anew."""
+    stands, tell = asyncio.Event(), bench.parts.tell
+
+    def tells(told):
+        tell(told)
+        last = bench.last(ticket)
+        if (last.kind, last.fields.get("step")) == (kind, key):
+            stands.set()
+
+    object.__setattr__(bench.parts, "tell", tells)
+    await bench.runner.tick()
+    async with asyncio.timeout(20):
+        await stands.wait()
+    await bench.dies()
+    object.__setattr__(bench.parts, "tell", tell)
+
+
+@pytest.mark.parametrize("kind", ["intent", "outcome"])
+@pytest.mark.parametrize("key", ["undo-b", "undo-a"])
+async def test_which_step_failed_and_why_is_known_after_a_crash_too(bench, world, kind, key):
+    """Its guard failed: it was not begun, so no outcome of it tells anything."""
+    last = replace(taken_back("c"), guard=(is_now("hv03", locked="never"),))
+    groups = (Group("all", (taken_back("a"), taken_back("b"), last), on_failure="undo"),)
+    bench.plans["reset"] = lambda _on, _facts: Plan("why", "", "", ("node:hv03",), (), groups)
+    ticket = await bench.approved()
+    await dies_once(bench, ticket, kind, key)
+    world.hosts["hv03"][key.removeprefix("undo-")] = "0"  # it went out in the very moment
+    await bench.runs(2)
+    ended = bench.last(ticket).data
+    assert (ended.step, ended.number, ended.rolled_back) == ("c", 3, True)
+    assert ended.reason == "step 3, c: not started: locked is no, not never. The steps of its group were undone"
+    assert {name: world.hosts["hv03"][name] for name in "ab"} == {"a": "0", "b": "0"}
+    (why, *_) = [
+        line for one in history_of(bench.ledger.story(ticket)) for line in one.lines if line[0] == "Undone because"
+    ]
+    assert why == ("Undone because", "not started: locked is no, not never")
+
+
+async def test_what_was_sent_once_is_taken_back_after_a_crash_too_where_its_guard_failed(bench, world):
+    """It did not show, was begun again and held back, and then its guard failed: it may come late."""
+    guarded = (is_now("hv04", locked="no"),)
+    last = replace(taken_back("c"), guard=guarded, before=state("hv03"), repeatable=True)
+    groups = (Group("all", (taken_back("a"), last), on_failure="undo"),)
+    bench.plans["reset"] = lambda _on, _facts: Plan("why", "", "", ("node:hv03",), (), groups)
+    ticket = await bench.approved()
+    world.faults = [None, "lost"]
+
+    def stops():
+        bench.decisions.stop_changes(OPERATOR, "power work")
+        world.hosts["hv04"]["locked"] = "yes"
+
+    world.logins[1] = lambda: world.logins.update({1: stops})
+    sleeping(bench, lambda: bench.ledger.is_stopped() and bench.decisions.allow_changes(APPROVER))
+    await dies_once(bench, ticket, "outcome", "undo-c")
+    await bench.runs(2)
+    ended = bench.last(ticket).data
+    assert (ended.step, ended.number, ended.rolled_back) == ("c", 2, True)
+    assert "c: not started: locked is yes, not no" in ended.reason
+    undone = [
+        one.data.step for one in bench.ledger.story(ticket) if one.kind == "outcome" and one.data.result == "done"
+    ]
+    assert undone == ["a", "undo-c", "undo-a"]
 
 
 async def test_a_cancel_does_not_end_what_is_being_taken_back(bench, world):
