@@ -63,6 +63,7 @@ from bot.tickets.undo import owes_undo, place_of
 
 CONFIRM = "confirm"
 LONGEST_REASON = 500
+_AGAIN = "it resumed and was interrupted again"
 NO_REASON = "Nothing was stopped: add a short reason after the command. Everyone sees it."
 WAYPOINTS = ENDS | {"proposed", "approved", "started", "resumed", "interrupted"}  # what a ticket's state hangs on
 
@@ -294,8 +295,8 @@ class ApprovalService:
             proposal = proposal_of(self._ledger, press.ticket)
             _allow(press.person, Role.OPERATOR, proposal)
             ticket = self._ticket(press.ticket)
-            if ticket.state is not TicketState.ENDED:  # else the ledger says who came first
-                self._must_be_interrupted(press, ticket)
+            if ticket.state is TicketState.INTERRUPTED:  # else the ledger refuses it, and says who came first
+                _must_be_shown(press, ticket.attempt, _AGAIN)
             return self._write(press, Closed(reason=_reason(why), **_by(press)))
 
     def stop_changes(
@@ -417,7 +418,7 @@ class ApprovalService:
         """That it is, and still in the attempt that was shown. Raises MovedOn."""
         if ticket.state is not TicketState.INTERRUPTED:
             raise MovedOn(f"It is not interrupted: {self.describe_status(press.ticket)}")
-        _must_be_shown(press, ticket.attempt, "it resumed and was interrupted again")
+        _must_be_shown(press, ticket.attempt, _AGAIN)
 
     def _now(self) -> datetime:
         return self._ledger.not_behind(self._clock())
