@@ -627,7 +627,8 @@ async def stopped_while_it_is_queued(client, admin):
     act, why = action("branch1-1"), ""
     with carrying_out(errand(act)), sending_unless(lambda: why):
         waiting = asyncio.create_task(client.invoke(act, 20))
-        await until(lambda: states(admin) == ["queued"])
+        await until(lambda: any(lane.pending for lane in client.queue._lanes.values()))  # it was put, and is waited for
+        assert states(admin) == ["queued"]
         why = "changes are stopped"
         with pytest.raises(Withheld, match="nothing was sent: changes are stopped"):
             await waiting
