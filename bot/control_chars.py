@@ -86,8 +86,6 @@ _LOOK_LATIN_BESIDE = frozenset(
 )
 _MARKS = "\u0300-\u036f\u0483-\u0489\u0591-\u05bd\u0610-\u061a\u064b-\u065f\u0e34-\u0e3a\u0e47-\u0e4e\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f"
 _STACKED = re.compile(f"(?<=[{_MARKS}]{{4}})[{_MARKS}]")  # no language puts more on one letter
-# At the end, or where one stands already: names differ by them, and nobody sees it. Behind a sentence some write two.
-_ODD_BLANKS = re.compile(r"(?<=[^\s.,:;!?)\]] ) +(?=\S)|(?<=\S) +\Z")
 
 
 def reveal(text: str, *, lines: bool = False) -> str:
@@ -103,10 +101,9 @@ def reveal(text: str, *, lines: bool = False) -> str:
     return reveal_masked(mask_all(text), lines=lines)
 
 
-def reveal_masked(text: str, *, lines: bool = False, blanks: bool = False) -> str:
-    """Show the same of a text that was masked; with `blanks`, those that stand in a row or at the end, where nothing is a column."""
+def reveal_masked(text: str, *, lines: bool = False) -> str:
+    """Show the same of a text that was masked."""
     shown = text.replace("\r\n", "\n").replace("\r", "").replace("⟨U+", "⟨U+27E8⟩U+")  # a mark that is none of ours
-    shown = shown if lines or not blanks else _ODD_BLANKS.sub(lambda found: _mark(" ") * len(found[0]), shown)
     shown = shown if lines else shown.replace("\n", " ").replace("\t", " ")
     if shown.isascii():
         return _PERHAPS.sub(_revealed, shown)

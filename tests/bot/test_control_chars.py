@@ -313,16 +313,12 @@ def test_what_no_redactor_knows_any_more_is_no_secret():
         ("x\u0489", "x⟨U+0489⟩"),
         *((f"crm-01{one}", f"crm-01⟨U+{ord(one):04X}⟩") for one in "\U00016fe4\u2d7f\U0001107f"),
         ("a" + "\u0310\u0316" * 3, "a\u0310\u0316\u0310\u0316⟨U+0310⟩⟨U+0316⟩"),
-        ("crm-01 ", "crm-01⟨U+0020⟩"),
-        ("crm  01", "crm ⟨U+0020⟩01"),
-        ("It failed.  Try again.", "It failed.  Try again."),
         ("  1. Pause hv03", "  1. Pause hv03"),
         ("Việt Nam, e\u0302\u0301, שָׁלוֹם, ที่นี่", "Việt Nam, e\u0302\u0301, שָׁלוֹם, ที่นี่"),
     ],
 )
-def test_marks_and_blanks_that_nobody_would_see_are_shown(name, shown):
-    assert escape_control(name) == shown
-    assert reveal(name) == (name if "U+0020" in shown else shown)  # at a terminal blanks are columns
+def test_marks_that_nobody_would_see_are_shown(name, shown):
+    assert escape_control(name) == reveal(name) == shown
 
 
 @pytest.mark.parametrize(
@@ -333,10 +329,13 @@ def test_marks_and_blanks_that_nobody_would_see_are_shown(name, shown):
         (":100: :+1: :-1: :スタンプ:", "∶100: ∶+1: ∶-1: ∶スタンプ:"),
         ("a:b:c:", "a∶b∶c:"),
         ("crm:blank", "crm∶blank"),  # a colon of hvops' own may follow
+        ("wevtutil qe Setup /uni:true", "wevtutil qe Setup /uni:true"),  # a command is copied
+        ("Microsoft:Hyper-V:System:Realized", "Microsoft:Hyper-V:System:Realized"),
         ("at 12:30:45 on hv03:5985: x", "at 12:30:45 on hv03:5985: x"),
         (r"C:\x, https://a.b:443/c: it is", r"C:\x, https://a.b:443/c: it is"),
     ],
 )
 def test_no_text_from_outside_makes_an_emoji(told, shown):
     assert escape(told) == shown
-    assert not re.search(r":(?!\d+:)[\w+-]+:", f"{escape(told)}:".replace("443/c", ""))
+    behind = "" if " " in told else ":"
+    assert not re.search(r":(?!\d+:)[a-z0-9_+-]+:", f"{escape(told)}{behind}".replace("443/c", ""))

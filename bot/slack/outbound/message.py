@@ -16,9 +16,9 @@ View = dict[str, Any]
 # Slack has no escape for these. At the edge of a word they format what follows, so a look-alike stands there instead;
 # inside of a word (`my_vm_01`) they do nothing and stay.
 _FORMATTING = {"*": "\N{ASTERISK OPERATOR}", "_": "\N{FULLWIDTH LOW LINE}", "~": "\N{TILDE OPERATOR}"}
-# What stands between two colons is an emoji: ":blank:", ":100:", ":+1:". Numbers alone are none: times, ports. The second one
-# may be hvops' own, behind a name.
-_EMOJI = re.compile(r":(?=(?:[\w+'-]*[^\W0-9][\w+'-]*|100|1234|[+-]1)(?::|$))")
+# What stands between two colons is an emoji: ":blank:", ":100:", ":+1:". Numbers alone are none: times, ports; nor are capitals:
+# "Microsoft:Hyper-V:System". The second one may be hvops' own, behind a name; no name is a whole command.
+_EMOJI = re.compile(r":(?=([\w+'-]*[^\W0-9][\w+'-]*|100|1234|[+-]1)(:|$))")
 _BOLD = re.compile(r"(?<![^\W_])\*+|\*+(?![^\W_])")
 _AT_AN_EDGE = re.compile(r"(?<![^\W_])[*_~]+|[*_~]+(?![^\W_])")
 
@@ -66,10 +66,12 @@ def escape_control_lines(outside: Iterable[str]) -> str:
 
 
 def _shown(masked: str, *, lines: bool = False) -> str:
-    is_plain = (
-        masked.isascii() and masked.isprintable() and (lines or ("  " not in masked and not masked.endswith(" ")))
-    )
-    return masked if is_plain else reveal_masked(masked, lines=lines, blanks=True)
+    return masked if masked.isascii() and masked.isprintable() else reveal_masked(masked, lines=lines)
+
+
+def _without_emoji(colon: re.Match[str]) -> str:
+    name, end = colon.groups()
+    return ":" if name != name.lower() or (not end and " " in colon.string) else "\N{RATIO}"
 
 
 def escape(outside: str, *, lines: bool = False) -> str:
@@ -79,7 +81,7 @@ def escape(outside: str, *, lines: bool = False) -> str:
     not write `*APPROVED*` into a card either, nor `:white_check_mark:`.
     """
     shown = escape_control(outside, lines=lines).replace("`", "\N{MODIFIER LETTER GRAVE ACCENT}")
-    shown = _EMOJI.sub("\N{RATIO}", shown)
+    shown = _EMOJI.sub(_without_emoji, shown)
     shown = _AT_AN_EDGE.sub(lambda found: "".join(_FORMATTING[one] for one in found[0]), shown)
     return shown.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
