@@ -116,7 +116,6 @@ async def test_a_web_server_that_sends_mostly_tls_is_given_up(authority):
         port = int(url.rpartition(":")[2].partition("/")[0])
         with pytest.raises(NotHttp, match="was given up: it sends mostly TLS records"):
             await prober.answer(RunReader(ADDRESS, "http get", make_params(port=port, tls=True)), 60)
-    prober.close()
 
 
 async def asked(url, ca_file):
