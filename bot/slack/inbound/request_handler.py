@@ -64,7 +64,10 @@ log = structlog.get_logger()
 BOT = "bot"  # the actor of entries that nobody asked for
 _LAST = 10
 _MENU_SECONDS = 1.0  # until somebody who opens a menu is shown it, empty where nothing is known of them
-_WINDOWS, _WINDOW_SECONDS = 6, 6.0  # of one person at once, and until the next
+_WINDOWS, _WINDOW_SECONDS = (
+    30,
+    3.0,
+)  # of one person at once, and until the next: half of what all have in a minute, at most
 _PAGES, _PAGE_SECONDS = 20, 2.0  # of windows, likewise
 _AT_ONCE = 4  # short reads and writes of the ledger; it takes one write at a time
 
