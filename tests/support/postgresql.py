@@ -150,4 +150,4 @@ def cluster() -> Iterator[Cluster]:
         try:
             yield made
         finally:
-            made.stop()
+            made.stop(signal.SIGQUIT)  # nothing of it is wanted any more; to write all down can take a minute
