@@ -42,9 +42,8 @@ _ODD_MARKS = re.compile(
 )
 _PERHAPS = re.compile("[^\t\n\x20-\x7e]")
 _WORD = re.compile(r"[^\W_]+(?:[-_.@$#]+[^\W_]+)*")
-_ESCAPE_OR_WORD = re.compile(
-    rf'\\[\\"/bfnrtu]|{_WORD.pattern}'
-)  # the n of JSON's "\n" is no letter of the word behind it
+# The n of JSON's "\n" is no letter of the word behind it.
+_ESCAPE_OR_WORD = re.compile(rf'\\[\\"/bfnrtu]|{_WORD.pattern}')
 _PART = re.compile(r"[^\W_]+")
 # What begins a formula in Excel, LibreOffice and others, full-width and small forms too; "|" begins a DDE call.
 _FORMULA = re.compile('(^|[;,\t\r\n|])(?=[\\s"]*[=+\\-@|\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b\uff5c])')

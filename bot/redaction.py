@@ -35,9 +35,8 @@ _OVERLAP = 128  # of two such pieces; longer than every needle and every hash
 _LONGEST_SECRET = 2**17  # characters; what is longer goes to the end of its line, unread
 _TOKEN_LENGTHS = range(24, 4_097)  # a shorter "token" of a service that lies would blot out names
 _TOKENS_KEPT = 8  # of a service, the newest: an old one may still be echoed for a while
-_PARTED_ONE_BY_ONE = (
-    256  # characters of a value that is looked for with something unseen between any two; longer ones are read first
-)
+# Characters of a value that is looked for with something unseen between any two; longer ones are read first.
+_PARTED_ONE_BY_ONE = 256
 _BEHIND_A_CUT = 4_096  # characters behind a cut that are masked with what is before, at least
 _BASE64_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 # How its two signs are written elsewhere: in the letters for URLs, and as JSON, URLs and XML escape them, some layers deep.
@@ -465,11 +464,12 @@ class _Unescaped:
 
     def __init__(self, text: str) -> None:
         parts: list[str] = []
+        # In what reads, and in what is written; each piece behind an escape.
         self._at, self._from, self._to = (
             [0],
             [0],
             [0],
-        )  # in what reads, and in what is written; each piece behind an escape
+        )
         length = done = 0
         pattern = _ESCAPE_OR_COMBINED if _COMBINES.search(text) else _ESCAPE
         for found in pattern.finditer(text):

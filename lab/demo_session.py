@@ -60,9 +60,8 @@ class DemoSession:
         self._verify = verify
         self._met = False  # whether this run of the bot has been connected
         self._changing = asyncio.Lock()
-        self._using = (
-            asyncio.Lock()
-        )  # held while something is done in the environment, which cannot be closed meanwhile
+        # Held while something is done in the environment, which cannot be closed meanwhile.
+        self._using = asyncio.Lock()
 
     async def begin(self, story: str) -> None:
         """Play a story from its start: another world, an empty Slack, a fresh ledger, the bot started anew.

@@ -33,12 +33,10 @@ _BEGINS = re.compile(r"\s*(?:(?:https?:|[A-Za-z][A-Za-z0-9+.-]*:(?=[/\\]))[/\\]*
 _AUTHORITY = re.compile(r"[^/\\?#]*")
 _PLAIN_HOST = re.compile(r"(?:[\w.-]*|\[[0-9A-Fa-f:.]*\])(?::[0-9]{0,5})?")
 _SESSION = re.compile(r"(;[^=/\\;]*=|;)[^/\\;]+")  # ";jsessionid=…" in a path
-_COOKIELESS = re.compile(
-    r"(\(|%28)[A-Z](?:\(|%28)[^/\\]*", re.IGNORECASE
-)  # "(S(…))": ASP.NET's, for want of a cookie [doc]
-_ENCODED_QUERY = re.compile(
-    r"(%(?:25){0,9}(?:3F|23|3B)).*", re.IGNORECASE | re.DOTALL
-)  # "?", "#" or ";" that was encoded
+# "(S(…))": ASP.NET's, for want of a cookie [doc].
+_COOKIELESS = re.compile(r"(\(|%28)[A-Z](?:\(|%28)[^/\\]*", re.IGNORECASE)
+# "?", "#" or ";" that was encoded.
+_ENCODED_QUERY = re.compile(r"(%(?:25){0,9}(?:3F|23|3B)).*", re.IGNORECASE | re.DOTALL)
 _NAME_OF_VALUE = re.compile(r"[\w.$:%\[\]-]{1,40}", re.ASCII)
 
 

@@ -62,9 +62,8 @@ class HistoryLine:
     is_done: bool = False
 
 
-READ = frozenset(
-    {"Checked", "Before", "Check before the step", "Read", "After", "In the host's own log", "Digest"}
-)  # labels of what was read
+# Labels of what was read.
+READ = frozenset({"Checked", "Before", "Check before the step", "Read", "After", "In the host's own log", "Digest"})
 _PLUMBING = frozenset({Clicked.kind, Shown.kind})  # which button was pressed, and where a message was put
 _ONLY_LOOKED = frozenset({Started.kind, Intent.kind}) | _PLUMBING
 _IN_WORDS = {Intent.kind: "step started", Outcome.kind: "step ended", "cancel-asked": "stop asked"}

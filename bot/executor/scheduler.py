@@ -101,14 +101,11 @@ class Scheduler:
         self._has_begun = False
         self._has_told_trouble = False
         self._making_up: asyncio.Task[None] | None = None
-        self._answering: set[asyncio.Task[bool]] = (
-            set()
-        )  # answers to recorded presses; no ticket waits for one for ever
+        self._answering: set[asyncio.Task[bool]] = set()  # to recorded presses; no ticket waits for one for ever
         self._made_up: set[int] = set()  # presses that were made up for, or looked at for that
         self._catch_up_at = 0.0
-        self._unanswered: Counter[str | None] = (
-            Counter()
-        )  # ticket -> presses from before this process, not yet answered
+        # Ticket -> presses from before this process, not answered yet.
+        self._unanswered: Counter[str | None] = Counter()
 
     @property
     def is_leader(self) -> bool:
@@ -479,9 +476,8 @@ class Scheduler:
             held = await asyncio.to_thread(ledger.locks)
             others = {holder for lock, holder in held.items() if lock in now.locks and holder != ticket}
             waiting = [needs for one, needs in self._needs.items() if not self._is_in_trouble(one)]
-            kept = {
-                lock for lock in now.locks if lock.startswith(KEPT)
-            }  # whoever needs one of these waits for this one
+            # Whoever needs one of these waits for this one.
+            kept = {lock for lock in now.locks if lock.startswith(KEPT)}
             wanted = {lock for needs in waiting for lock in needs.locks if not kept & needs.locks}
             if others or wanted & now.locks or not await self._may_resume(ticket):
                 return

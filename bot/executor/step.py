@@ -323,9 +323,8 @@ async def _act(run: Run, at: StepInstance, intent: Entry) -> SendResult:
     began = run.parts.monotonic()
     try:
         with sending_unless(partial(_why_not, run, at)), carrying_out(_errand(run, at, intent)):
-            await asyncio.to_thread(
-                last_look(step.key)
-            )  # before anything of it is asked of the target, and again before it goes out
+            # Before anything of it is asked of the target, and again before it goes out.
+            await asyncio.to_thread(last_look(step.key))
             left = _time_left(run, at, began)
             async with asyncio.timeout(left + _GRACE):
                 answer = await perform(run.parts.actor, step.act, left)

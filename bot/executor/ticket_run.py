@@ -344,7 +344,9 @@ async def _fail(run: Run, at: StepInstance, says: str) -> None:
         result = await do_step(run, place)
         if result.verdict is not StepStatus.DONE:
             await _interrupt(
-                run, place, StepResult(StepStatus.UNKNOWN, f"taking back {step.description}: {result.says}")
+                run,
+                place,
+                StepResult(StepStatus.UNKNOWN, f"the undo did not finish: {step.description}: {result.says}"),
             )
             return
     reason = f"step {at.number}, {at.step.description}: {says}. The steps of its group were undone"

@@ -124,7 +124,7 @@ def take_back(files: Files, target: Database, mover: Mover, mask: Redactor) -> E
     with closing(open_store(files[0], read_only=True)) as source:
         closed = _moved(source)
     if closed is None:
-        raise LedgerError(f"{files[0]} was not moved, so there is nothing to take back.")
+        raise LedgerError(f"{files[0]} was not moved, so there is nothing to undo.")
     _must_be_bound_for(closed, files[0], target)
     with (
         closing(open_store(target)) as there,

@@ -96,9 +96,8 @@ class Ledger(Reader):
         self._latest = datetime.min.replace(tzinfo=UTC), 0.0  # of the entries that this process has seen; since when
         known = patiently(anchor_file, partial(newest, anchor_file))
         with ExitStack() as failing:
-            self.shared = open_locks(
-                place
-            )  # what bots on other machines take from each other; None where there can be none
+            # What bots on other machines take from each other; None where there can be none.
+            self.shared = open_locks(place)
             if self.shared is not None:
                 failing.callback(self.shared.close)
             self._store = open_store(place)

@@ -44,11 +44,12 @@ MAY_NAME_A_TICKET = frozenset({"refused", "clicked", "shown"})  # about a ticket
 DECISIONS = frozenset({"approved", "rejected", "expired"})
 ENDS = frozenset({"rejected", "withdrawn", "expired", "lapsed", "voided", "done", "failed", "cancelled", "closed"})
 NOT_STARTED = frozenset({"rejected", "withdrawn", "expired", "lapsed"})  # it ended, and nothing of it was begun
+# An undo that ended so leaves room for another one.
 UNDO_FAILED_STATES = NOT_STARTED | {
     "voided",
     "failed",
     "cancelled",
-}  # an undo that ended so leaves room for another one
+}
 RUN = frozenset({"started", "intent", "outcome", "step-confirmed", "cancel-asked", "resumed", "interrupted"})
 TICKETED = frozenset({"proposed", "approved"}) | ENDS | RUN
 RECORDS = frozenset({"outcome", "interrupted"})  # of what has happened by then; all others decide or start something

@@ -186,9 +186,8 @@ class ProposalService:
         if not once:
             return Proposed(self._ledger.append_together(draft)[0])
         known: dict[str, Entry] = {}
-        self._asked_before(
-            made, request.person.id, known
-        )  # read here, where nobody waits: all writers do for the next look
+        # Read here, where nobody waits: all writers do for the next look.
+        self._asked_before(made, request.person.id, known)
         entry, is_new = self._ledger.append_unless(partial(self._asked_before, made, request.person.id, known), draft)
         if not is_new:
             self._write_repetition(request, asking, entry)
@@ -223,10 +222,11 @@ class ProposalService:
                 known[one.id] = first
                 proposal = proposal_from(first)
                 is_open = now <= proposal.open_until
+                # Whatever their deadlines.
                 is_same = (proposal.made.digest, proposal.policy) == (
                     made.digest,
                     decision,
-                )  # whatever their deadlines
+                )
                 if is_open and is_same and requester in ("", proposal.requester):
                     return first
         return None

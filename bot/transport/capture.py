@@ -30,14 +30,12 @@ _STREAM = re.compile(
 _OPENS = re.compile(r"<(?:[\w.-]+:)?Stream[\s/>]")
 _ATTRIBUTES = re.compile(_ATTRIBUTE)
 _OUTPUT = re.compile(r"<(?:[\w.-]+:)?ReceiveResponse\b")
-_WANTED = re.compile(
-    r"""<(?:[\w.-]+:)?DesiredStream\b[^>]*\bCommandId=["']([^"']+)["']"""
-)  # of the request for it [cap]
+# Of the request for it [cap].
+_WANTED = re.compile(r"""<(?:[\w.-]+:)?DesiredStream\b[^>]*\bCommandId=["']([^"']+)["']""")
 
 _COMMAND_ID = re.compile(r"<(?:\w+:)?CommandId\b[^>]*>([^<]+)</")  # of the reply that a program has begun [cap]
-_CODE_PAGE = re.compile(
-    r"""\bName=["']WINRS_CODEPAGE["'][^>]*>\s*([0-9]{1,5})\s*<"""
-)  # of the request for a shell [cap]
+# Of the request for a shell [cap].
+_CODE_PAGE = re.compile(r"""\bName=["']WINRS_CODEPAGE["'][^>]*>\s*([0-9]{1,5})\s*<""")
 _MARKS = codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE
 _OTHER_CONTROLS = re.compile(rb"[\x01-\x06\x0e-\x1a\x1c-\x1f]")  # those that no program prints beside text
 # Of Windows for Western, Central European, Cyrillic, Greek, Turkish, Baltic, Hebrew, Arabic and East Asian languages [doc].

@@ -90,9 +90,8 @@ class Router:
         self._inventory_file = inventory_file
         self._credentials = dict(credentials)
         self._preferred: dict[str, str] = {}
-        self._homes = dict.fromkeys(
-            inventory_file.hosts, ""
-        )  # what the inventory itself says: name -> cluster, "" alone
+        # What the inventory itself says: name -> cluster, "" alone.
+        self._homes = dict.fromkeys(inventory_file.hosts, "")
         self._learnt: dict[str, frozenset[str]] = {}  # what the clusters say: cluster -> its nodes
         for key, cluster in inventory_file.clusters.items():
             self._homes |= {host_key(entry): key for entry in (*cluster.entry_hosts, *cluster.nodes)}

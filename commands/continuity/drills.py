@@ -20,9 +20,8 @@ from commands.formatting import join_names
 from commands.sources.drills import DrillRecord, machine_key
 
 _STEPS = ("stop-out-", "over-out-", "start-out-", "stop-back-", "over-back-", "start-back-")
-_ID = re.compile(
-    r"-[0-9a-f]{8}", re.IGNORECASE | re.ASCII
-)  # behind the key of a machine whose name is no key of its own
+# Behind the key of a machine whose name is no key of its own.
+_ID = re.compile(r"-[0-9a-f]{8}", re.IGNORECASE | re.ASCII)
 _BROKEN, _NOT_KNOWN = ": broken", ": not known"
 _TIMES = ("failover took ", "failback took ", "last replication ")
 

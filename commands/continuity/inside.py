@@ -17,8 +17,8 @@ from commands.sources.guests import (
     HostGuests,
     guest_firmware,
     guest_identity,
+    guests_by_id,
     look_at_guests,
-    newest,
     same_machine,
 )
 from commands.sources.text_files import (
@@ -86,7 +86,9 @@ def _guest(name: str, parts: Sequence[HostGuests | Unknown]) -> HostedGuest | Un
     """The running virtual machine of that name, not its copies; Unknown where it cannot be asked."""
     listed = [part for part in parts if isinstance(part, HostGuests)]
     named = [
-        one for one in newest(listed).values() if one.guest.name.casefold() == name.casefold() and not one.guest.is_copy
+        one
+        for one in guests_by_id(listed).values()
+        if one.guest.name.casefold() == name.casefold() and not one.guest.is_copy
     ]
     silent = [part.target for part in parts if isinstance(part, Unknown)]
     if len(named) > 1:

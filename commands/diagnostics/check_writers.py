@@ -39,11 +39,12 @@ _ORDER = (
 )
 _SUBJECT = {"LOCKED": "guests", "PERMISSION": "event 8194", "NO WRITERS": "", "MISSING": "Hyper-V writer"}
 _ROOM_HELPS = ("STUCK", "LOOKS STUCK", "FAILED")
+# A reset that is planned early waits for the second look.
 _RESETTABLE = (
     WriterStatus.STUCK,
     WriterStatus.LOOKS_STUCK,
     WriterStatus.FAILED,
-)  # a reset that is planned early waits for the second look
+)
 
 
 @dataclass(frozen=True, slots=True)

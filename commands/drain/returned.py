@@ -23,12 +23,13 @@ from commands.sources.cluster import GUEST_GROUP, LOCKED, NAMESPACE
 
 _DRAIN_NODE, _RESET_WRITER, _RESUME_NODE = "drain-node", "reset-writer", "resume-node"
 _ENDINGS = ("done", "failed", "cancelled", "closed")
+# [doc].
 _STATES = {
     1: "it is off",
     2: "its role has failed",
     3: "its role is partly online",
     4: "its role is still pending",
-}  # [doc]
+}
 
 
 @dataclass(frozen=True, slots=True)

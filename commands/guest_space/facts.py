@@ -31,8 +31,8 @@ from commands.sources.guests import (
     Power,
     guest_firmware,
     guest_identity,
+    guests_by_id,
     look_at_guests,
-    newest,
     same_machine,
 )
 from commands.sources.kvp import System
@@ -161,7 +161,7 @@ async def find_guest_space(target: Target, ask: QueryClient, *, with_disks: bool
         ask.query_many({node.name: snapshot_failures(node.name, since, node.build) for node in nodes}),
     )
     told = {node.name: part for node, part in zip(nodes, hosts, strict=True) if isinstance(part, HostGuests)}
-    guests = tuple(newest(told.values()).values())
+    guests = tuple(guests_by_id(told.values()).values())
     builds = {node.name: node.build for node in nodes}
     known_logs = {
         on: HostLog(builds[on], events.value.events) for on, events in logs.items() if not isinstance(events, Unknown)

@@ -18,7 +18,7 @@ from bot.api.report import Severity
 from commands.formatting import join_names, pluralize
 from commands.host_access.verdict import RIGHTS, NotKnown, Passed, Verdict, finding, says_no
 from commands.sources.cluster import cluster_nodes, look_at_host
-from commands.sources.guests import HostedGuest, HostGuests, guest_firmware, look_at_guests, newest, same_machine
+from commands.sources.guests import HostedGuest, HostGuests, guest_firmware, guests_by_id, look_at_guests, same_machine
 from commands.sources.kvp import System
 
 GUEST_LOGIN = "GUEST LOGIN"
@@ -55,7 +55,7 @@ async def find_guest_login(target: Target, ask: QueryClient) -> GuestLoginFacts:
 async def ask_one_guest(parts: Sequence[HostGuests | Unknown], ask: QueryClient) -> GuestLoginFacts:
     """Ask running guests one after the other until one answers, or refuses the login."""
     listed = [part for part in parts if isinstance(part, HostGuests)]
-    running = [hosted for hosted in newest(listed).values() if hosted.guest.power.runs]
+    running = [hosted for hosted in guests_by_id(listed).values() if hosted.guest.power.runs]
     asked: list[tuple[HostedGuest, str | Unknown]] = []
     for hosted in _candidates(running)[:_MOST]:
         told = await ask.query(guest_firmware(hosted))

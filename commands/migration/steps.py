@@ -55,9 +55,8 @@ from commands.sources.nodes import ClusterNodeState, node_query
 START_MIGRATION, CANCEL_MIGRATION = 0x01600004, 0x01600008  # 23068676, 23068680 [doc]
 MOVE_MINUTES = 30
 _EVERY = 2  # seconds between two looks at a migration: of many, most of their time would be waiting otherwise
-_FLAGS = (
-    2 | 4 | 8
-)  # RETURN_TO_SOURCE_NODE_ON_ERROR, QUEUE_ENABLED, HIGH_PRIORITY_START; never 1, ignore the status [doc]
+# RETURN_TO_SOURCE_NODE_ON_ERROR, QUEUE_ENABLED, HIGH_PRIORITY_START; never 1, ignore the status [doc].
+_FLAGS = 2 | 4 | 8
 _QUEUED = 4  # CLUSGRP_STATUS_WAITING_IN_QUEUE_FOR_MOVE [doc]
 _ACT = 60
 _CANCELS = 120  # seconds until a cancel shows

@@ -60,9 +60,8 @@ def plan(args: Args, facts: Facts) -> Plan:
     if refusal := refused(drain):
         return no_plan(refusal)
     if done := _done_already(drain):
-        is_done = (
-            drain.state is not None and drain.state.is_drained
-        )  # one under way is not: a script would go on too early
+        # One under way is not: a script would go on too early.
+        is_done = drain.state is not None and drain.state.is_drained
         back = (Remedy("Resume Node…", f"/resume-node {drain.node}"),)
         return no_plan(done, remedies=back, is_done_already=is_done)
     gates = NODE_LOSES_GUESTS.judge(drain)

@@ -20,6 +20,7 @@ from commands.sources.identity import guid
 
 _STORAGE = "root/Microsoft/Windows/Storage"
 _MBR, _GPT = 1, 2  # PartitionStyle [doc]
+# [doc].
 _BUSES = {
     1: "SCSI",
     3: "ATA",
@@ -30,7 +31,7 @@ _BUSES = {
     10: "SAS",
     11: "SATA",
     12: "SD",
-}  # [doc]
+}
 _BUSES |= {14: "virtual", 15: "file-backed virtual", 16: "Storage Spaces", 17: "NVMe"}
 _LONGEST = 60  # characters of what a controller or a provider says
 _DYNAMIC_WORDS = "logical disk manager"

@@ -374,8 +374,8 @@ def same_machine(hosted: HostedGuest, vm_id: str, firmware: str) -> bool | None:
     return None
 
 
-def newest(parts: Iterable[HostGuests]) -> Mapping[str, HostedGuest]:
-    """The virtual machines of many hosts by VM id; during a move one is seen twice, and the running one counts."""
+def guests_by_id(parts: Iterable[HostGuests]) -> Mapping[str, HostedGuest]:
+    """The virtual machines of many hosts by VM id; of two hosts that list one, as during a move, the one where it runs."""
     found: dict[str, HostedGuest] = {}
     for part in parts:
         for hosted in part.guests:

@@ -24,13 +24,14 @@ from commands.sources.cluster import NAMESPACE
 _MACHINES = "Virtual Machine"
 _THRESHOLD = "MoveTypeThreshold"
 _AT_ONCE = 40  # resources in one question: WQL limits the terms of one, and does not say how many it takes [doc]
+# Asking for more would not help.
 _SILENT = (
     "timed out",
     "unreachable",
     "login refused",
     "login not checked",
     "too busy",
-)  # asking for more would not help
+)
 
 Owners = dict[str, frozenset[str]]
 

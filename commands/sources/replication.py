@@ -27,9 +27,8 @@ from commands.sources.identity import guid
 
 BUILD_2012R2 = 9600
 _LONGEST_INTERVAL = 86_400  # seconds; Windows has 30, 300 and 900 [doc]
-_LONGEST_LATENCY = (
-    2**32
-)  # seconds, a century: no sum of a monitoring period, and sums beyond every time could not be added to
+# Seconds, a century: no sum of a monitoring period, and sums beyond every time could not be added to.
+_LONGEST_LATENCY = 2**32
 _NAMESPACE = "root/virtualization/v2"
 _INSTANCE = re.compile(r"Microsoft:([0-9A-Fa-f-]{36})\\HVR\\([01])", re.ASCII)
 
@@ -68,11 +67,12 @@ STATES = {
     20: "prepared for group reverse replication",
     21: "test failover in progress",
 }
+# Of a primary that sent its last changes, and of a replica failed over [src].
 REPLICATING, PREPARED, RECOVERED = (
     3,
     4,
     5,
-)  # of a primary that sent its last changes, and of a replica failed over [src]
+)
 _KERBEROS = 1  # AuthenticationType [doc]
 # What Msvm_ReplicationSettingData holds beside the hosts of a relationship, with its types [doc]. Resynchronisation by itself
 # has a window in the host's own time: two intervals since midnight, 18:30 and 06:00 by default, and it is off by default

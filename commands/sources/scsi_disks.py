@@ -63,9 +63,8 @@ def on_scsi(rows: Rows) -> tuple[str, ...]:
     for row in rows:
         instance, kind = (_told(row, column) for column in ("InstanceID", "ResourceSubType"))
         key = _instance(instance)
-        is_part = kind != _CONTROLLER and machine_of(
-            key
-        )  # Hyper-V's own defaults are of no machine, and have no parent
+        # Hyper-V's own defaults are of no machine, and have no parent.
+        is_part = kind != _CONTROLLER and machine_of(key)
         kinds[key], parents[key] = kind, _instance(_told(row, "Parent") if is_part else get_str(row, "Parent"))
     drives = {drive for drive, parent in parents.items() if kinds.get(parent) == _CONTROLLER}
     return tuple(disk for disk, kind in kinds.items() if kind == _IMAGE and parents[disk] in drives)

@@ -21,9 +21,8 @@ from commands.sources.guests import HostedGuest
 _TCPIP, _PLACE = r"SYSTEM\CurrentControlSet\Services\Tcpip\Parameters", "DataBasePath"
 _COMMENTED = re.compile(r"\s*#+\s*([0-9A-Fa-f:.]{2,45})\s+([^#]*)(?:#.*)?")
 _NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?", re.ASCII)
-_SAMPLES = frozenset(
-    {"102.54.94.97", "38.25.63.10"}
-)  # of the comment that every hosts file of Windows begins with [cap]
+# Of the comment that every hosts file of Windows begins with [cap].
+_SAMPLES = frozenset({"102.54.94.97", "38.25.63.10"})
 _DOCKER = frozenset({"host.docker.internal", "gateway.docker.internal", "kubernetes.docker.internal"})
 
 T = TypeVar("T")

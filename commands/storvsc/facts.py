@@ -29,8 +29,8 @@ from commands.sources.guests import (
     HostGuests,
     guest_firmware,
     guest_identity,
+    guests_by_id,
     look_at_guests,
-    newest,
     same_machine,
 )
 from commands.sources.kvp import System
@@ -99,7 +99,7 @@ async def find_storvsc_risk(target: Target, ask: QueryClient) -> StorvscFacts:
     affected = [node for node in nodes if node.build in rule.builds]
     nameless = [node for node in nodes if node.build is None]
     hosts = await asyncio.gather(*(_ask_host(node, rule, ask) for node in affected))
-    guests = tuple(newest(one.guests for one in hosts if isinstance(one.guests, HostGuests)).values())
+    guests = tuple(guests_by_id(one.guests for one in hosts if isinstance(one.guests, HostGuests)).values())
     disks = {vm_id: own for one in hosts if not isinstance(one.disks, Unknown) for vm_id, own in one.disks.items()}
     answers = await _ask_guests([one for one in guests if _is_asked(one, disks)], rule, ask)
     return StorvscFacts(

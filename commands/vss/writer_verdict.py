@@ -118,9 +118,8 @@ def samples_of_each(listed: Sequence[Writer], samples: Sequence[WriterSample]) -
     for number, seen in enumerate(samples):
         named[seen.writer_id, seen.name].append((number, seen))
     own: dict[tuple[str, str, str], list[tuple[int, WriterSample]]] = defaultdict(list)
-    gone: dict[tuple[str, str], list[tuple[int, WriterSample]]] = defaultdict(
-        list
-    )  # of instances that it lists no more
+    # Of instances that it lists no more.
+    gone: dict[tuple[str, str], list[tuple[int, WriterSample]]] = defaultdict(list)
     for (id_, name), known in instances.items():
         for told in (*named.get((id_, name), ()), *(named.get((id_, ""), ()) if name else ())):
             instance = told[1].instance_id

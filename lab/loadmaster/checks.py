@@ -46,9 +46,8 @@ async def _cycle(appliance: Appliance, service: VirtualService, now: datetime) -
     timeout = service.number("ChkTimeout", appliance.timeout)
     patience = timedelta(seconds=timeout * service.number("ChkRetryCount", appliance.retries))
     is_first = service.checked is None
-    due = (
-        now if service.checked is None else service.checked + every
-    )  # when the first cycle began that was not seen yet
+    # When the first cycle began that was not seen yet.
+    due = now if service.checked is None else service.checked + every
     if due <= now:
         service.checked = due + every * ((now - due) // every)
         found = await asyncio.gather(*(ask(service, server, appliance.reach) for server in service.servers))

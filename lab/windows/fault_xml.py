@@ -26,9 +26,8 @@ def render(fault: Fault, request: Asked, *, host: str, machine: str, language: s
         machine: the computer's full name; the inner @Machine of a provider's fault [cap].
         language: of the sentences.
     """
-    handed_on = (
-        fault.text if fault.wbem == fault.code else ""
-    )  # an HRESULT is its own code, and its sentence its reason
+    # An HRESULT is its own code, and its sentence its reason.
+    handed_on = fault.text if fault.wbem == fault.code else ""
     reason = handed_on or fault_messages.sentence(fault.code, language)
     subcode = f"<s:Subcode><s:Value>{fault.subcode}</s:Value></s:Subcode>" if fault.subcode else ""
     body = (

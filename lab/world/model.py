@@ -162,9 +162,8 @@ class Windows:
     shadow_storage: list[ShadowStorage] = field(default_factory=list)
     reboot_wanted_by: set[Literal["cbs", "update", "rename"]] = field(default_factory=set)
     package_states: dict[str, str] = field(default_factory=dict)  # update -> state of its package, where not Installed
-    package_revisions: dict[str, int] = field(
-        default_factory=dict
-    )  # update -> third number of its version, where not 1
+    # Update -> third number of its version, where not 1.
+    package_revisions: dict[str, int] = field(default_factory=dict)
     staged: dict[str, StagedPackage] = field(default_factory=dict)  # path -> the update that somebody has put there
     kept_out: dict[str, str] = field(default_factory=dict)  # update -> the one that keeps it out while installed
     permanent: set[str] = field(default_factory=set)  # updates that cannot be removed
@@ -174,14 +173,12 @@ class Windows:
     keeps_reboot_flag: bool = False  # the key RebootPending outlives every restart
     stays_down: bool = False  # once restarted, it does not come up until somebody starts it
     update_policy: dict[str, int] = field(default_factory=dict)  # values of Windows Update's policy
-    files: dict[str, str] = field(
-        default_factory=dict
-    )  # file of Windows -> version, where it is not that of the release
+    # File of Windows -> version, where it is not that of the release.
+    files: dict[str, str] = field(default_factory=dict)
     text_files: dict[str, str] = field(default_factory=dict)  # path -> content, as people wrote it
     records: dict[str, int] = field(default_factory=dict)  # log -> number of its latest record
-    audit: dict[str, int] = field(
-        default_factory=dict
-    )  # audit subcategory -> 1 success + 2 failure; see lab.world.audit_policy
+    # Audit subcategory -> 1 success + 2 failure; see lab.world.audit_policy.
+    audit: dict[str, int] = field(default_factory=dict)
 
     @property
     def fqdn(self) -> str:
@@ -287,9 +284,8 @@ class Guest(Windows):
     configuration: str = ""  # version of its configuration; "": what its host writes
     integration: str = ""  # version of its integration services; "": what its host expects, or its own Windows'
     components_off: set[str] = field(default_factory=set)  # switched off in its settings: "kvp", "vss", "heartbeat"
-    component_status: dict[str, tuple[int, ...]] = field(
-        default_factory=dict
-    )  # OperationalStatus where it is otherwise
+    # OperationalStatus where it is otherwise.
+    component_status: dict[str, tuple[int, ...]] = field(default_factory=dict)
     kvp_first: tuple[str, ...] = ()  # data exchange items that come before the others
     physical_disks: tuple[str, ...] = ()  # paths of the host's disks that it has as its own
     assigned_devices: tuple[str, ...] = ()  # paths of the host's devices that it has as its own

@@ -333,9 +333,8 @@ def main() -> None:
     if wanted.child:
         port, what = wanted.child
         asyncio.run(ask(int(port), what))
-        high = re.search(
-            r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text()
-        )  # ru_maxrss knows the parent's too
+        # ru_maxrss knows the parent's too.
+        high = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
         assert high
         print(int(high[1]) / 1024)  # noqa: T201 - the answer
         return

@@ -123,9 +123,8 @@ async def measure(tickets: int, are_open: int, rounds: int) -> Took:
         async with FakeSlack(manifest=manifest(Registry.load()), rates="off") as slack:
             with estate(Path(folder), slack, "healthy") as file:
                 filled(Path(folder), tickets, are_open)
-                file.write_text(
-                    file.read_text().replace('audit_channel = "C0AUDIT"', 'audit_channel = ""')
-                )  # a long history
+                # A long history.
+                file.write_text(file.read_text().replace('audit_channel = "C0AUDIT"', 'audit_channel = ""'))
                 took: Took = {SWEEP: await sweeps(file, rounds)}
                 began = time.perf_counter()
                 async with running(HVOPS, hvops(file), slack, 2):

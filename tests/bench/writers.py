@@ -34,9 +34,8 @@ from tests.support.postgresql import Cluster, cluster
 SQLITE, POSTGRESQL, BARE = "hvops on SQLite", "hvops on PostgreSQL", "bare PostgreSQL"
 SIDES = (SQLITE, POSTGRESQL, BARE)
 AT_LEAST, BY = 300.0, 8  # appends a second, by so many writers
-Measured = tuple[
-    float, float, float
-]  # appends a second of all, the middle of their medians and the worst 99th percentile in ms
+# Appends a second of all, the middle of their medians and the worst 99th percentile in ms.
+Measured = tuple[float, float, float]
 
 
 def write(side: str, folder: Path, url: str, appends: int) -> Measured:

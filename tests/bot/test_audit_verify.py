@@ -372,9 +372,8 @@ async def test_the_channel_finds_what_was_cut_off_the_ledger_and_its_anchor_file
     assert "5 anchors match" in said  # four of the file, one of the channel
     ledger.close()
     cut(tmp_path, 2)
-    assert (
-        verify_audit_log(None, file, None) == 1
-    )  # without the channel nothing is missing, and nothing outside says so
+    # Without the channel nothing is missing, and nothing outside says so.
+    assert verify_audit_log(None, file, None) == 1
     said = capsys.readouterr().out
     assert "BROKEN" not in said
     assert "nothing outside shows whether newer entries were removed" in said

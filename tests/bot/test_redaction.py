@@ -297,9 +297,8 @@ def test_a_long_token_does_not_have_everything_read_many_times(monkeypatch):
     assert max(read) < 300_000  # at a time
 
 
-LETTERS = st.characters(
-    exclude_categories=["Cc", "Cf", "Cs"], exclude_characters="%&\\\u034f"
-)  # that begin no escape of their own
+# That begin no escape of their own.
+LETTERS = st.characters(exclude_categories=["Cc", "Cf", "Cs"], exclude_characters="%&\\\u034f")
 
 
 @settings(max_examples=100, deadline=None)

@@ -81,9 +81,8 @@ async def test_killed_when_the_host_had_been_asked_nothing_is_asked_twice(stage)
     (outcome,) = [one for one in told if one.kind == "outcome"]
     assert outcome.data.result == "done"
     assert "hvops did not see how the action ended" in outcome.data.reply
-    assert (
-        "event_log_note" not in outcome.fields
-    )  # nobody knows whether that was ours; nothing is claimed in the host's own log
+    # Nobody knows whether that was ours; nothing is claimed in the host's own log.
+    assert "event_log_note" not in outcome.fields
 
     await operator.types("/resume-node hv03")
     plan = await operator.sees("Resume node hv03?", "hv-ops")

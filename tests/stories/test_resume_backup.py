@@ -102,9 +102,8 @@ async def test_a_job_that_somebody_ended_meanwhile_is_not_resumed(play):
 async def test_a_job_that_only_suspends_is_resumed_too_and_a_number_that_is_none_is_refused(play, hurried):
     async with play("stuck-writer") as ops:
         await ops.guest_admin("Suspend Job 48211")
-        await ops.says(
-            "/check-writers hv03"
-        )  # so that the bot knows hv03: else which guests are unknown changes on the way
+        # So that the bot knows hv03: else which guests are unknown changes on the way.
+        await ops.says("/check-writers hv03")
         await ops.sees("LOOKS STUCK on hv03")
         plan = await proposed(ops)
         await ops.clicks(plan, "Confirm")

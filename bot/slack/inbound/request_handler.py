@@ -64,10 +64,8 @@ log = structlog.get_logger()
 BOT = "bot"  # the actor of entries that nobody asked for
 _LAST = 10
 _MENU_SECONDS = 1.0  # until somebody who opens a menu is shown it, empty where nothing is known of them
-_WINDOWS, _WINDOW_SECONDS = (
-    30,
-    3.0,
-)  # of one person at once, and until the next: half of what all have in a minute, at most
+# Of one person at once, and until the next: half of what all have in a minute, at most.
+_WINDOWS, _WINDOW_SECONDS = 30, 3.0
 _PAGES, _PAGE_SECONDS = 20, 2.0  # of windows, likewise
 _AT_ONCE = 4  # short reads and writes of the ledger; it takes one write at a time
 
@@ -270,9 +268,8 @@ class RequestHandler:
     async def reply_to_press(self, where: ReplyTarget, answered: AnsweredRequest) -> Reply:
         """How somebody is answered who pressed a button of an answer that only they see: in it stands how far it is."""
         made = await asyncio.to_thread(report_message, answered.report, answered.token, answered.at)
-        shown = replace(
-            self.sealed_message(where.user, made), files=()
-        )  # they were sent; it is held until all is answered
+        # Its files were sent; it is held until all is answered.
+        shown = replace(self.sealed_message(where.user, made), files=())
         return PressedReply(self.parts.outbox, where, self.parts.base_url, partial(asking_message, shown))
 
     def reply_in(self, who: SlackUser, window: Window) -> Reply:

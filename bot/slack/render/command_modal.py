@@ -22,12 +22,13 @@ from bot.slack.render.blocks import contexts, sections
 
 CALLBACK = "hvops:ask"
 _TYPED = "Use “{}”"  # the last option of a menu: what was typed, where it is none of the names
+# The inventory names all of these.
 _CLOSED_LISTS = (
     ("cluster",),
     ("load balancer",),
     ("service",),
     ("service", "cluster"),
-)  # the inventory names all of these
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,9 +29,10 @@ STORY, STORY_PAGE, STORY_FILE = "t-story", "t-story-page", "t-story-file"  # wha
 STORY_ALL = "t-story-all"  # with what was pressed and posted
 REASONED = "-why"  # the verb of a window's submission: "t-reject-why"
 _SHOWS = frozenset({SHOW, OPEN, STORY, STORY_PAGE, STORY_FILE, STORY_ALL})
+# Those that do more than show what is there.
 SEALED = frozenset(
     {APPROVE, ANSWER, REJECT, WITHDRAW, STOP_STEP, HAND, READ_BACK, LOOK, GO_ON, UNDO, CLOSE, AGAIN, REMEDY}
-)  # those that do more than show what is there
+)
 TICKET_VERBS = SEALED | _SHOWS
 
 
@@ -136,7 +137,7 @@ def look_button(ticket: str) -> Block:
 
 def undo_button(ticket: str) -> Block:
     """Undo: proposes a plan of its own, which needs its own decision."""
-    says = "This proposes a new plan that takes back what was done, newest first. It needs its own approval."
+    says = "This proposes a new plan that undoes what was done, newest first. It needs its own approval."
     return {**button("Undo…", UNDO, ticket), "confirm": _confirm(f"Undo {ticket}?", says, "Propose Undo")}
 
 

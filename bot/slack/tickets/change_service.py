@@ -141,10 +141,9 @@ class Changes:
             older = await asyncio.to_thread(self.run.ledger.story, undoes)
             images = {**story_of(older).images, **images}
         asked = (check.question.on for check in at.step.done)
+        # Whoever may see the one place may not see the other.
         if why := await self.run.planner.why_not_there(card.proposal.places, *asked):
-            raise TicketError(
-                f"{card.id} cannot be checked: {why}."
-            )  # whoever may see the one place may not see the other
+            raise TicketError(f"{card.id} cannot be checked: {why}.")
         with asking_about(card.proposal.places):
             seen = await look_at(self.run, at.step.done, images)
         begun = card.story.intents.get(at.key)

@@ -202,9 +202,8 @@ class StopNotices:
         except DeliveryUnknown:
             one.unsure = key
             raise
-        one.told = (
-            newest.seq
-        )  # it was told, even where that cannot be written down now: the next life may tell it again
+        # It was told, even where that cannot be written down now: the next life may tell it again.
+        one.told = newest.seq
         shown = StopShown(entry=newest.seq, channel=name, ts=ts)
         try:
             await asyncio.to_thread(self._ledger.append, BOT, shown)

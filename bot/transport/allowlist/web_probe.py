@@ -19,9 +19,8 @@ from bot.transport.allowlist.definitions import Parameter, bind_parameters
 _LONGEST_TARGET = (
     4_096  # characters; http.sys takes no longer path with query than 16 KB by default, and mostly less [doc]
 )
-_TARGET = re.compile(
-    r"/[!\"$-~]*"
-)  # printable ASCII without blank and "#": what browsers send, everything else percent-encoded
+# Printable ASCII without blank and "#": what browsers send, everything else percent-encoded.
+_TARGET = re.compile(r"/[!\"$-~]*")
 _LARGEST_PORT = 65_535
 
 

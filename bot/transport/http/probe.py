@@ -50,9 +50,8 @@ from bot.transport.http.tls import MostlyWrapping, TlsStream
 from bot.transport.name_lookup import NameLookup, ResolverBusy
 from bot.transport.turns import Slots
 
-MAX_HEAD = (
-    32 * 2**10
-)  # bytes of an answer up to the end of its head, interim answers included; http.sys sends 16 KB at most [mem]
+# Bytes of an answer up to the end of its head, interim answers included; http.sys sends 16 KB at most [mem].
+MAX_HEAD = 32 * 2**10
 LONGEST_LOCATION = 4_096  # characters that are kept
 _LONGEST_VALUE = 200  # of any other header
 _SILENCE = 5.0  # seconds in which a connection, a handshake or another byte has to come

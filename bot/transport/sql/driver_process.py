@@ -111,9 +111,8 @@ class _Asked:
         for line in sys.stdin:
             self._lines.put(line)
         if not self._call.is_committing:
-            os._exit(
-                1
-            )  # nobody waits any more: the connection goes with the process, and what was not committed with it
+            # Nobody waits any more: the connection goes with the process, and what was not committed with it.
+            os._exit(1)
 
 
 def _fields(told: list[list[Any]]) -> Fields:

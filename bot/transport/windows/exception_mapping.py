@@ -53,11 +53,12 @@ except ImportError:  # hvops[kerberos] is not installed: nothing raises these
 else:
     _GSS = (pykerberos.GSSError,)
     _UNPROVEN = (requests_kerberos.MutualAuthenticationError,)
+    # The last bare, when sealing fails.
     _KERBEROS = (
         requests_kerberos.KerberosExchangeError,
         *_UNPROVEN,
         pykerberos.KrbError,
-    )  # the last bare, when sealing fails
+    )
 
 Translate = Callable[[str, BaseException, float], TargetError]
 Table = tuple[tuple[type[BaseException] | Kinds, Translate], ...]

@@ -44,10 +44,11 @@ _CHALLENGE = re.compile(r"(?:^|,)\s*(negotiate|ntlm)(?:\s+([A-Za-z0-9+/]+={0,2})
 _TOO_WEAK = ("md5", "sha1")  # to bind a login to: RFC 5929, 4.1 has SHA-256 in their place
 _HASH = "nt hash"
 _SIGNATURE = b"NTLMSSP\x00"
+# Where name and list of names of a challenge are told, and in units of how many bytes [doc: MS-NLMP 2.2.1.2].
 _FIELDS = (
     (12, 2),
     (40, 1),
-)  # where name and list of names of a challenge are told, and in units of how many bytes [doc: MS-NLMP 2.2.1.2]
+)
 _NEEDED: Mapping[int, str] = {
     NegotiateFlags.extended_session_security: "extended session security",
     NegotiateFlags.sign: "signing",

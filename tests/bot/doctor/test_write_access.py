@@ -56,10 +56,11 @@ async def test_an_operator_who_administers_all_is_well(looked):
     found = await looked(changes)
     assert {check.status for check in found if check.what.startswith(("operator", "policy"))} == {Status.OK}
     nodes = {*(f"hv0{number}" for number in range(1, 7)), *(f"br0{number}" for number in range(1, 5))}
+    # VMM's own host: its service is stopped there.
     assert {on for _, on, _ in of(found, "operator")} == {
         *nodes,
         "vmm01",
-    }  # VMM's own host: its service is stopped there
+    }
     (moves,) = of(found, "live migration")
     assert moves[0] is Status.SKIP
     assert "by hand" in moves[2]

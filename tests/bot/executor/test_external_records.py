@@ -509,9 +509,8 @@ async def test_a_bot_that_is_killed_at_its_own_note_takes_it_for_its_own_afterwa
     assert all(times == 1 for times in world.acts.values()), world.order
     assert again.parts.outside.sentence() == ""
     assert again.last(ticket).kind in ("done", "interrupted")
-    assert (again.last(ticket).kind == "done") == (
-        number not in (3, 5)
-    )  # of these nobody can say that they did not happen
+    # Of these nobody can say that they did not happen.
+    assert (again.last(ticket).kind == "done") == (number not in (3, 5))
 
 
 def while_the_note_is_written(world, at, then):

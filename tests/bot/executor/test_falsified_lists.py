@@ -274,9 +274,8 @@ LIES = [
 BY_THE_INDEX_ALONE = [  # no look is so cheap that it sees this; whoever reads the ticket does, and the proof
     *(an_approval_lent_by_the_index_alone, ran_and_the_index_alone_hides_it, stopped_and_the_index_alone_lies)
 ]
-KEEPS_ITS_STOP = [
-    stopped_and_the_index_alone_lies
-]  # it is known from the bodies that the stop is in force: that is all
+# It is known from the bodies that the stop is in force: that is all.
+KEEPS_ITS_STOP = [stopped_and_the_index_alone_lies]
 
 
 @pytest.fixture(autouse=True)

@@ -196,9 +196,8 @@ def test_who_may_stop_and_go(benches, stop, go):
         ):
             with contextlib.suppress(SwitchUnchanged):
                 made.ledger.append("T1/U99", instead)
-            held = (
-                who.role_on("prod") if isinstance(instead, Stopped) else highest
-            )  # a stop is ended by who may everywhere
+            # A stop is ended by who may everywhere.
+            held = who.role_on("prod") if isinstance(instead, Stopped) else highest
             if held >= Role[needs.upper()]:
                 act(who)
             else:

@@ -356,7 +356,7 @@ async def test_what_failed_is_taken_back_after_a_stop_only_while_its_people_may(
     await bench.runs(3)
     assert world.order == [DONE_A]
     assert bench.last(ticket).kind == "interrupted"
-    assert bench.last(ticket).reason.startswith("taking back ")
+    assert bench.last(ticket).reason.startswith("the undo did not finish: ")
     assert f"{APPROVER.name} ({APPROVER.id}), who approved it, " in bench.last(ticket).reason
 
 

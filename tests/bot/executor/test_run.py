@@ -1292,7 +1292,7 @@ async def test_what_cannot_be_taken_back_is_left_to_a_person_with_its_locks(benc
     world.faults = ["refused"]
     last = await killed(bench, *TAKING_BACK, on_failure="undo")
     assert (last.kind, last.fields["yields_locks"]) == ("interrupted", False)
-    assert last.fields["reason"].startswith("taking back Undo: b: ")
+    assert last.fields["reason"].startswith("the undo did not finish: Undo: b: ")
     assert bench.ledger.locks() == {"node:hv03": "T-1"}
     assert world.order == []
 
@@ -1523,9 +1523,8 @@ async def test_after_a_crash_a_wait_counts_from_its_intent_not_from_the_restart(
     await bench.runs()
     assert bench.last(ticket).kind == end
     assert (clock() - begun).total_seconds() == max(away, patience)
-    assert ("did not see how the action ended" in str(bench.last(ticket).fields)) == (
-        shape == "an act"
-    )  # nothing else was
+    # Nothing else was.
+    assert ("did not see how the action ended" in str(bench.last(ticket).fields)) == (shape == "an act")
     assert world.order == []
 
 

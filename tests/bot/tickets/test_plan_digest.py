@@ -199,9 +199,8 @@ def test_every_field_is_written_even_while_it_is_empty():
     written = signed_payload(plain, Risk.HIGH, "1")
     step = written["groups"][0]["steps"][0]
     assert (written["touches"], step["undo_says"], step["done"][0]["never"]) == ([], "", "")
-    assert (
-        digest(plain, Risk.HIGH, "1") == "ed44cc4e433b0c6102e01f6818930912ebdafec1eb8e938c974f5acb597d5208"
-    )  # a plan keeps its digest for as long as `FORMAT` stays what it is
+    # A plan keeps its digest for as long as `FORMAT` stays what it is.
+    assert digest(plain, Risk.HIGH, "1") == "ed44cc4e433b0c6102e01f6818930912ebdafec1eb8e938c974f5acb597d5208"
 
 
 def test_risk_and_code_version_are_signed():

@@ -78,10 +78,11 @@ def test_what_a_state_does_not_allow_is_refused(pair, call):
 def test_a_failover_is_reverted_until_it_is_committed(pair, call):
     guest, copy = pair
     assert call(copy, "InitiateFailover") == 4096
+    # Not planned: the primary had prepared nothing.
     assert (copy.replication.state, copy.replication.failed_over) == (
         5,
         1,
-    )  # not planned: the primary had prepared nothing
+    )
     assert call(copy, "RevertFailover") == 4096
     assert copy.replication.state == 3
     call(copy, "InitiateFailover")

@@ -180,9 +180,8 @@ async def test_a_forged_press_that_a_dying_bot_wrote_down_is_not_made_up_for(sto
 
 async def test_the_real_message_decides_and_so_does_one_that_the_ledger_knew_before(stolen):
     bench = stolen
-    bench.ledger.append(
-        "bot", TicketMessageShown(channel="C0OPS", ts="9.9"), "T-2"
-    )  # posted anew: the old one was gone
+    # Posted anew: the old one was gone.
+    bench.ledger.append("bot", TicketMessageShown(channel="C0OPS", ts="9.9"), "T-2")
     old = next(one for one in bench.ledger.story("T-2") if one.kind == "shown").fields["ts"]
     await sent(bench, pressed("t-approve", "T-2", ts=old))
     assert bench.ledger.ticket("T-2").state == "approved"

@@ -17,9 +17,8 @@ async def proposed(bench):
     await bench.operator.types("/repair hv03")
     await bench.viewer.sees("Repair on hv03?", "hv-ops")
     await bench.operator.sees("T-1 is proposed")
-    await bench.until(
-        lambda: len(bench.kinds("T-1")) == 3
-    )  # posted, and its plan told: the next life finds nothing to do
+    # Posted, and its plan told: the next life finds nothing to do.
+    await bench.until(lambda: len(bench.kinds("T-1")) == 3)
     data = bench.ledger.story("T-1")[0].data
     for _ in range(MANY - 1):
         entry = bench.ledger.append("T0PRACTICE/U0OPERATOR", data)
@@ -92,9 +91,8 @@ async def test_home_reads_no_plan_of_what_only_waits(bench, monkeypatch):
 
 
 async def test_a_restart_posts_only_what_is_not_told_and_reminds_of_the_rest(bench, monkeypatch):
-    monkeypatch.setattr(
-        "bot.slack.tickets.ticket_messages._TOLD", 0
-    )  # their messages are made up: none stands in Slack
+    # Their messages are made up: none stands in Slack.
+    monkeypatch.setattr("bot.slack.tickets.ticket_messages._TOLD", 0)
     async with bench.running():
         await proposed(bench)
     bench.ledger.append("T0PRACTICE/U0OPERATOR", bench.ledger.story("T-1")[0].data)  # which no bot has seen

@@ -174,9 +174,8 @@ async def test_a_stranger_is_told_whom_to_ask_and_nothing_else_by_every_way_in(b
         plan = deepcopy(await bench.viewer.sees("Repair on hv03?", "hv-ops"))
 
         def answers():
-            return [
-                one for one in nobody.ephemerals() if "(up to " not in plain_text(one)
-            ]  # that echoes their own line
+            # That echoes their own line.
+            return [one for one in nobody.ephemerals() if "(up to " not in plain_text(one)]
 
         async def answered(count):
             await bench.until(lambda: len(answers()) >= count)
