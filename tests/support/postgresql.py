@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
@@ -83,6 +83,19 @@ class Cluster:
             self._server.wait(60)
             self._server = None
 
+    def end(self) -> None:
+        """End it for good: nothing of it is wanted any more. To write all down, or a stuck session, can take a minute."""
+        if self._server is None:
+            return
+        self._server.send_signal(signal.SIGQUIT)
+        with suppress(subprocess.TimeoutExpired):
+            self._server.wait(20)
+        for pid in () if self._server.poll() is not None else (*self._sessions(), self._server.pid):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self._server.wait(60)
+        self._server = None
+
     def pause(self, *, still: bool = True) -> None:
         """Let it take no connection: what the kernel has taken for it waits."""
         self._server.send_signal(signal.SIGSTOP if still else signal.SIGCONT)
@@ -90,9 +103,8 @@ class Cluster:
     def hang(self, *, still: bool = True) -> None:
         """Let it say nothing more, nor take a connection: every process of it stands still, and every connection stays."""
         self.pause(still=still)  # first, so that it makes no more of them
-        pid = self._server.pid
-        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-            os.kill(int(child), signal.SIGSTOP if still else signal.SIGCONT)
+        for child in self._sessions():
+            os.kill(child, signal.SIGSTOP if still else signal.SIGCONT)
 
     def url(self, database: str, port: int | None = None) -> str:
         return f"postgresql://{_USER}:{self.password}@127.0.0.1:{port or self.port}/{database}"
@@ -109,6 +121,10 @@ class Cluster:
         name = database.url.rpartition("/")[2]
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
             connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def _sessions(self) -> list[int]:
+        pid = self._server.pid
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
     def _run(self, tool: str, *arguments) -> None:
         subprocess.run(
@@ -150,4 +166,4 @@ def cluster() -> Iterator[Cluster]:
         try:
             yield made
         finally:
-            made.stop(signal.SIGQUIT)  # nothing of it is wanted any more; to write all down can take a minute
+            made.end()
