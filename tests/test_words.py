@@ -1,11 +1,13 @@
 """What people read is plain operations English: no pattern of `words.toml` is in any rendered text.
 
-Rendered means: all that `tests/snapshots` keeps, the terminal's help, the practice page and its tours, README, docs/ and what
+Rendered means: all that `tests/snapshots` keeps, questions before a press among it, the terminal's help, the practice page and its tours, README, docs/ and what
 lies in deploy/. The source is free, and so are code, addresses, and what others said.
 """
 
 from __future__ import annotations
 
+import html
+import json
 import re
 import tomllib
 from collections.abc import Iterator
@@ -48,9 +50,11 @@ def rendered() -> dict[str, str]:
     docs = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "deploy").glob("*.md")]
     docs = [path for path in docs if path.name != "licences.md"]
     kept = sorted((ROOT / "tests" / "snapshots").rglob("*.txt"))
+    sent = sorted((ROOT / "tests" / "snapshots").rglob("*.json"))
     config = [ROOT / "deploy" / name for name in ("settings.toml", "inventory.toml", "slack.yaml")]
     found = {path.relative_to(ROOT).as_posix(): _plain(path.read_text("utf-8"), marked=True) for path in docs}
     found |= {path.relative_to(ROOT).as_posix(): _plain(path.read_text("utf-8"), marked=False) for path in kept}
+    found |= {path.relative_to(ROOT).as_posix(): _sentences(json.loads(path.read_text("utf-8"))) for path in sent}
     found |= {path.relative_to(ROOT).as_posix(): _comments(path.read_text("utf-8")) for path in config}
     found |= {f"lab/scenarios/{name}": _plain(_of_lab(name), marked=False) for name in stories()}
     found |= {path.relative_to(ROOT).as_posix(): _strings(path.read_text("utf-8")) for path in _pages()}
@@ -68,6 +72,14 @@ def _strings(source: str) -> str:
     source = re.sub(r"\$\{[^{}]*\}", "…", source)
     quoted = re.findall(r"\"([^\"\n]*)\"|'([^'\n]*)'|`([^`]*)`|>([^<>{}]*)<", source)
     return _plain(" . ".join(text for groups in quoted for text in groups if " " in text.strip()), marked=False)
+
+
+def _sentences(sent: Any) -> str:
+    """What a message or window says in all of its parts, in questions before a press and hints, too, which no picture shows."""
+    if isinstance(sent, str):
+        return _plain(html.unescape(sent), marked=False) if " " in sent.strip() else ""
+    parts = sent.values() if isinstance(sent, dict) else sent if isinstance(sent, list) else ()
+    return " . ".join(told for told in map(_sentences, parts) if told)
 
 
 def _comments(text: str) -> str:

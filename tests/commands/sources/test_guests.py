@@ -12,8 +12,8 @@ from commands.sources.guests import (
     HostedGuest,
     HostGuests,
     Power,
+    guests_by_id,
     look_at_guests,
-    newest,
     same_machine,
     virtual_machines,
 )
@@ -149,7 +149,7 @@ def test_during_a_move_the_running_one_counts():
         HostGuests((hosted(),)),
         HostGuests((hosted(power=Power.SAVED, host="hv05"),)),
     ]
-    assert [one.host for one in newest(both).values()] == ["hv03"]
+    assert [one.host for one in guests_by_id(both).values()] == ["hv03"]
 
 
 def test_a_host_that_names_more_guests_than_any_has_is_not_believed():
