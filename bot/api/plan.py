@@ -162,6 +162,7 @@ class Step:
         undo_says: what taking it back does, as people read it; else it reads as taking back what `description` says.
         finishes: what it has begun goes on over there by itself, and nothing is won by leaving it: a cancel and the deadline
             wait until it has ended.
+        no_undo_after: once it may have been sent, no step before it is undone any more: that would lose what came of it.
     """
 
     key: str
@@ -178,6 +179,7 @@ class Step:
     undo_says: str = ""
     undo_guard: tuple[Check, ...] = ()
     finishes: bool = False
+    no_undo_after: bool = False
 
     def __post_init__(self) -> None:
         """Refuse a step that nobody could judge. Raises ValueError."""

@@ -39,6 +39,7 @@ _LATER = {
     (OpenQuestion, "is_override"),
     (Plan, "is_done_already"),
     (Step, "finishes"),
+    (Step, "no_undo_after"),
     (Step, "undo_guard"),
 }
 _TYPES: Mapping[str, type[Any]] = {

@@ -185,6 +185,7 @@ def _groups(plan: Plan) -> Iterator[str]:
 
 def _step(number: int, step: Step, words: Mapping[str, str]) -> Iterator[str]:
     marks = [name for name in ("repeatable", "preemptible", "finishes") if getattr(step, name)]
+    marks += ["no earlier step is undone once this one has begun"] if step.no_undo_after else []
     yield f"{number} {step.description} [{step.key}], timeout {step.deadline} s{''.join(f', {mark}' for mark in marks)}"
     for check in step.guard:
         yield f"   only if: {check_in_words(check, words)}"

@@ -43,9 +43,31 @@ def steps_to_undo(done: Iterable[StepInstance], story: RunHistory) -> tuple[Step
 
     A step that was begun and never told its outcome may have happened: its undo is among them, and finds out.
     """
-    begun = [place for place in done if story.was_begun(place.key) and place.step.undo is not None]
-    undos = [undo_step(place.step, place.round) for place in reversed(begun) if not story.is_untouched(place.key)]
+    undos = [undo_step(place.step, place.round) for place in reversed(_may_go_back(done, story))]
     return tuple(step for step in undos if story.result((step.key, 1)) != DONE)
+
+
+def point_of_no_return(places: Iterable[StepInstance], story: RunHistory) -> StepInstance | None:
+    """The last step that may have been sent and before which nothing is undone any more; None where there is none."""
+    return next(
+        (place for place in reversed([*places]) if place.step.no_undo_after and _may_be_done(place, story)), None
+    )
+
+
+def _may_be_done(place: StepInstance, story: RunHistory) -> bool:
+    return story.was_begun(place.key) and not story.is_untouched(place.key)
+
+
+def _may_go_back(places: Iterable[StepInstance], story: RunHistory) -> list[StepInstance]:
+    """The steps that may have happened and can be undone, in their order."""
+    found: list[StepInstance] = []
+    for place in places:
+        if _may_be_done(place, story):
+            if place.step.no_undo_after:
+                found.clear()
+            if place.step.undo is not None:
+                found.append(place)
+    return found
 
 
 def place_of(places: Iterable[StepInstance], key: Key | None) -> StepInstance | None:
@@ -92,15 +114,14 @@ def undone_checks(places: Iterable[StepInstance], story: RunHistory) -> tuple[Ch
 
     A later step's image shows what an earlier one had done, which is not what somebody wants back.
     """
-    begun = [place for place in places if story.was_begun(place.key) and place.step.undo is not None]
     asked = {
         place.step.before: Check(
             place.step.before,
             (CompareToBefore(place.step.key),),
             description=f"same as recorded before “{place.step.description}”",
         )
-        for place in reversed(begun)
-        if place.step.before is not None and place.step.key in story.images and not story.is_untouched(place.key)
+        for place in reversed(_may_go_back(places, story))
+        if place.step.before is not None and place.step.key in story.images
     }
     return tuple(reversed(asked.values()))
 
@@ -109,8 +130,11 @@ def undo_plan(proposal: Proposal, story: RunHistory) -> Plan:
     """The plan that takes a ticket back; without groups where there is nothing to take back."""
     plan, places = proposal.plan, positions(proposal.plan)
     steps = remaining_undo(plan, story)
-    kept = [place.step.description for place in places if story.was_begun(place.key) and place.step.undo is None]
+    goes_back = {place.key for place in _may_go_back(places, story)}
+    kept = [place.step.description for place in places if story.was_begun(place.key) and place.key not in goes_back]
     stays = f" Not undone: {'; '.join(dict.fromkeys(kept))}." if kept else ""
+    if (last := point_of_no_return(places, story)) is not None:
+        stays += f" No step before “{last.step.description}” is undone: that would lose what came of it."
     if not steps and steps_to_undo(places, story):
         stays = " It has already restored what it changed temporarily."
     return Plan(

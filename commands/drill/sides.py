@@ -14,6 +14,7 @@ from commands.sources.guests import Guest, Power, Replication
 from commands.sources.replication import PREPARED, RECOVERED
 
 Direction = Literal["out", "back"]
+DIRECTIONS: tuple[Direction, ...] = "out", "back"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ A planned failover as Microsoft describes it [doc: Set up Hyper-V Replica, plann
    Microsoft's sample does it [src].
 
 Until step 4 nothing new was written on the other side, so a failure is taken back by itself: RevertFailover [doc], state 3
-[doc], start. From step 4 on the way back loses what was written there, so a person decides. A guest that is a cluster's
+[doc], start. From step 4 on the way back loses what was written there, so nothing is undone and a person decides. A guest that is a cluster's
 role is started and shut down through Hyper-V all the same: its cluster follows [mem].
 """
 
@@ -127,6 +127,11 @@ def step_keys_of(machines: Iterable[tuple[str, str]]) -> dict[str, str]:
     return found
 
 
+def fail_over_key(direction: Direction, key: str) -> str:
+    """The key of the step that fails a machine over, by the end of its steps' keys."""
+    return f"over-{direction}-{key}"
+
+
 def machine(on: str, vm_id: str) -> Wql:
     """The question: does this end run, and is it the replica?"""
     columns = ("Name", "EnabledState", "ReplicationMode")
@@ -203,7 +208,7 @@ def _fail_over(direction: Direction, pair: Pair, key: str) -> Step:
     """Just before it the primary has to say that the guest is off and all is sent: silence is neither."""
     source, target = pair.source(direction).on, pair.target(direction).on
     return Step(
-        key=f"over-{direction}-{key}",
+        key=fail_over_key(direction, key),
         description=f"Fail {pair.name} over to {target}",
         act=_on_service(target, pair.vm_id, "InitiateFailover", (("SnapshotSettingData", None),)),
         guard=(
@@ -233,6 +238,7 @@ def _start(direction: Direction, pair: Pair, key: str) -> Step:
         guard=(is_off(source, pair.vm_id, pair.name), _in_state(target, pair.vm_id, RECOVERED)),
         done=(_runs(target, pair.vm_id, pair.name),),
         before=machine(target, pair.vm_id),
+        no_undo_after=True,
     )
 
 

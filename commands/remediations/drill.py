@@ -10,7 +10,7 @@ from bot.api.arguments import ServiceTarget
 from bot.api.command import Remediation, Risk, Role
 from bot.api.continuity import Service
 from bot.api.facts import Unknown
-from bot.api.plan import Gate, GateOutcome, GateText, Group, Plan, exists
+from bot.api.plan import UNDO, Gate, GateOutcome, GateText, Group, OpenQuestion, Plan, exists
 from bot.api.query_client import QueryClient
 from bot.api.report import Remedy
 from commands.continuity.facts import service_of
@@ -18,8 +18,16 @@ from commands.continuity.replicas import format_span
 from commands.drill.facts import PLACES, DrillFacts, find_drill_facts
 from commands.drill.gates import drill_gates
 from commands.drill.lost import WITNESS, age_in_words, lost_gates, lost_groups, replicas
-from commands.drill.sides import Direction, Pair
-from commands.drill.steps import as_before, finish_reversal, machine, relationship, way
+from commands.drill.sides import DIRECTIONS, Direction, End, Pair
+from commands.drill.steps import (
+    as_before,
+    fail_over_key,
+    finish_reversal,
+    machine,
+    relationship,
+    step_keys_of,
+    way,
+)
 from commands.drill.timing import describe_drill, promises
 from commands.formatting import join_names, pluralize
 from commands.no_plan import blocking_reason, held, no_plan
@@ -238,24 +246,49 @@ def _state(facts: DrillFacts, direction: Direction) -> str:
 
 
 def undo_gates(args: Args, facts: DrillFacts, back: Plan) -> tuple[Gate, ...]:
-    """An undo reverts failovers: it discards what a machine has written on the other side, so none may have started there."""
+    """An undo cancels failovers: it discards what a machine has written on the other side, so none may have started there.
+
+    A machine that is off there may have run meanwhile, if somebody started it: no state of it tells. So its failover is cancelled
+    only where an approver has looked.
+    """
     service = service_of(args.service)
     assert service is not None
-    del back
     known = [
         one
         for one in drill_gates(args.service, service, facts, "out")
         if " and its replica are known" in one.description
     ]
-    started = [pair for pair in facts.pairs if pair.away.guest.power is not Power.OFF]
+    over = _failed_over(facts, back)
+    started = [f"{pair.name} on {end.on}" for pair, end in over if end.guest.power is not Power.OFF]
+    unseen = tuple(
+        OpenQuestion(
+            f"whether {pair.name} has run on {end.on} since its failover",
+            "it is off there now, and no state tells whether it was started in between",
+            f"look at the log Hyper-V-Worker-Admin of {end.on} for a start (event 18500) of {pair.name}",  # [mem]
+        )
+        for pair, end in over
+        if end.guest.power is Power.OFF
+    )
     says = GateText(
         f"No machine of {service.name} has started on the other side",
         f"Machines of {service.name} have started on the other side",
         f"It is not known whether machines of {service.name} have started on the other side",
     )
-    names = join_names(f"{pair.name} on {pair.away.on}" for pair in started)
-    measured = f"{names}: reverting discards what was written there; /drill {service.name} --only back brings it home with its data"
-    return (*known, Gate.of(says, GateOutcome.of(not started), measured if started else "", answerable=False))
+    measured = f"{join_names(started)}: reverting discards what was written there; /drill {service.name} --only back brings it home with its data"
+    outcome = GateOutcome.BLOCKED if started else GateOutcome.NOT_KNOWN if unseen else GateOutcome.PASSED
+    return (*known, Gate.of(says, outcome, measured if started else "", unknowns=() if started else unseen))
+
+
+def _failed_over(facts: DrillFacts, back: Plan) -> tuple[tuple[Pair, End], ...]:
+    """The machines whose failover is cancelled, each with the end where it would have been started."""
+    cancelled = {step.key.removeprefix(UNDO) for step in back.steps}
+    keys = step_keys_of((pair.vm_id, pair.name) for pair in facts.pairs)
+    return tuple(
+        (pair, pair.target(direction))
+        for direction in DIRECTIONS
+        for pair in facts.pairs
+        if fail_over_key(direction, keys[pair.vm_id]) in cancelled
+    )
 
 
 COMMAND = Remediation(Role.OPERATOR, Risk.HIGH, Args, collect, plan, undo_gates, describe_drill, plan_on=plan_on)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 import scripted_world as scripted
@@ -17,7 +18,7 @@ from bot.errors import NoPlan, TicketError, UsageError
 from bot.tickets.plan_digest import plan_from_json, plan_to_json
 from bot.tickets.plan_text import plan_lines
 from bot.tickets.run_history import DONE, FAILED, BegunStep, RunHistory, positions
-from bot.tickets.undo import remaining_undo
+from bot.tickets.undo import remaining_undo, undo_plan
 
 FACTS = {"broken": "yes", "locked": "no"}
 
@@ -44,6 +45,34 @@ def told(plan, *results):
 def test_what_is_left_to_undo(puts_back, results, keys):
     plan = replace(scripted.reset_plan("hv03", FACTS), self_reverting=puts_back)
     assert [step.key for step in remaining_undo(plan, told(plan, *results))] == keys
+
+
+@pytest.mark.parametrize(
+    ("results", "keys"),
+    [
+        ((DONE,), ["undo-a"]),
+        ((DONE, DONE), []),
+        ((DONE, FAILED), []),
+        ((DONE, "in flight"), []),
+        ((DONE, "not sent"), ["undo-a"]),
+        ((DONE, DONE, DONE), ["undo-c"]),
+    ],
+)
+def test_nothing_is_undone_from_before_a_step_that_forbids_it_once_that_may_have_been_sent(results, keys):
+    back = set_to("hv03", a="0")
+    a, b, c = (replace(step(key, "hv03", a="1"), undo=back, undone=(is_now("hv03", a="0"),)) for key in "abc")
+    b = replace(b, undo=None, undone=(), no_undo_after=True)
+    plan = replace(scripted.reset_plan("hv03", FACTS), groups=(Group("all", (a, b, c)),))
+    story = told(plan, *(DONE if one == "in flight" else one for one in results))
+    if results[-1] == "in flight":
+        del story.outcomes["b", 1]
+    if results[-1] == "not sent":
+        story.outcomes["b", 1] = entry_data("outcome", {"result": "failed", "not_executed": True})
+    assert [one.key for one in remaining_undo(plan, story)] == keys
+    says = undo_plan(SimpleNamespace(plan=plan, ticket="T-1"), story).reason
+    assert ("No step before “b hv03” is undone" in says) == (keys != ["undo-a"])
+    assert plan_from_json(plan_to_json(plan)) == plan
+    assert any("no earlier step is undone" in line for line in plan_lines(plan, Risk.HIGH, "1"))
 
 
 LOCKS = Gate("No guest is locked", GateOutcome.PASSED)

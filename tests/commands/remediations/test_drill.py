@@ -12,8 +12,9 @@ from bot.api.arguments import Target
 from bot.api.command import AfterRun, StepTimes
 from bot.api.continuity import Service
 from bot.api.facts import Known, Unknown
-from bot.api.plan import GateOutcome, PromisedTime
+from bot.api.plan import GateOutcome, Group, PromisedTime
 from bot.tickets.conditions import unmet
+from bot.tickets.undo import undo_step
 from bot.transport.permitted import why_not_sent
 from commands.continuity.facts import HostFacts
 from commands.drill import lost
@@ -607,11 +608,27 @@ async def test_before_the_way_back_a_reversal_that_is_missing_is_no_reason_to_go
     assert not (await planned(unreversed(), only="back", group="back-over")).groups
 
 
-async def test_an_undo_is_refused_once_a_machine_has_started_on_the_other_side(scripted):
+@pytest.mark.parametrize(
+    ("script", "undone", "outcome"),
+    [
+        (unreversed(), "over-out-crm-01", GateOutcome.BLOCKED),
+        (at_home(), "over-out-crm-01", GateOutcome.NOT_KNOWN),
+        (at_home(), "over-back-crm-01", GateOutcome.BLOCKED),
+        (at_home(), "send-out-crm-01", GateOutcome.PASSED),
+    ],
+)
+async def test_a_failover_is_cancelled_only_where_its_machine_is_known_not_to_have_run_since(
+    scripted, planned, script, undone, outcome
+):
+    """One that is off now may have run meanwhile: whoever approves has to have looked."""
     args = Args(target(), Part("both"))
-    for script, outcome in ((unreversed(), GateOutcome.BLOCKED), (at_home(), GateOutcome.PASSED)):
-        gates = COMMAND.undo_gates(args, await collect(args, scripted(script)), None)
-        assert [one.outcome for one in gates] == [GateOutcome.PASSED, outcome]
+    made = await planned(at_home())
+    step = next(one for one in made.steps if one.key == undone)
+    back = replace(made, groups=(Group("undo", (undo_step(step),)),))
+    known, started = COMMAND.undo_gates(args, await collect(args, scripted(script)), back)
+    assert (known.outcome, started.outcome) == (GateOutcome.PASSED, outcome)
+    asked = [one.what for one in started.unknowns]
+    assert asked == (["whether crm-01 has run on dr01 since its failover"] if outcome is GateOutcome.NOT_KNOWN else [])
 
 
 async def test_no_step_starts_a_machine_beside_one_that_may_run(planned):
