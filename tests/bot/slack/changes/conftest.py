@@ -1,6 +1,7 @@
 """The whole way of a change through the practice Slack: real listeners, ledger, runner and board; a made-up world."""
 
 import asyncio
+import re
 import time
 from contextlib import asynccontextmanager
 from copy import deepcopy
@@ -390,6 +391,21 @@ async def bench(tmp_path):
     with Ledger(tmp_path / "ledger.db", tmp_path / "key", tmp_path / "anchors") as ledger:
         async with FakeSlack(rates="off") as slack:
             yield Bench(slack, ledger)
+
+
+@pytest.fixture
+async def interrupted(bench):
+    """A ticket that is interrupted in its first step, and the bot that shows it."""
+    bench.world.gate.set()
+    bench.world.values["silent"] = "yes"
+    async with bench.running():
+        await bench.operator.types("/hurry hv03")
+        plan = await bench.viewer.sees("Hurry on hv03?", "hv-ops")
+        await bench.approver.clicks(plan, "Approve")
+        await bench.ended("interrupted")
+        card = await bench.viewer.sees(re.compile("^Interrupted at step 1: someone must decide"), "hv-ops")
+        assert card.ts == plan.ts
+        yield card
 
 
 @pytest.fixture

@@ -365,85 +365,56 @@ async def test_home_says_what_waits_for_whom_with_a_link_and_no_decision(bench):
         await bench.operator.sees_home("Nothing to decide")
 
 
-async def test_an_interrupted_run_is_looked_at_and_goes_on(bench):
-    bench.world.gate.set()
-    bench.world.values["silent"] = "yes"
-    async with bench.running():
-        await bench.operator.types("/hurry hv03")
-        plan = await bench.viewer.sees("Hurry on hv03?", "hv-ops")
-        await bench.approver.clicks(plan, "Approve")
-        card = await bench.viewer.sees(re.compile("^Interrupted at step 1: someone must decide"), "hv-ops")
-        assert card.ts == plan.ts
-        assert "UNKNOWN: 1 Fix hv03" in plain_text(card)
-        await bench.operator.clicks(card, "Check Again")
-        await bench.viewer.sees("Step 1, Fix hv03: not done", "hv-ops")
-        bench.world.values.update(silent="no", fixed="yes")
-        await bench.operator.clicks(card, "Go On…")
-        await bench.operator.sees("so another approver must decide")
-        await bench.approver.clicks(card, "Go On…")
-        await bench.ended("done")
-        assert len(bench.world.acts) == 1
+async def test_an_interrupted_run_is_looked_at_and_goes_on(bench, interrupted):
+    assert "UNKNOWN: 1 Fix hv03" in plain_text(interrupted)
+    await bench.operator.clicks(interrupted, "Check Again")
+    await bench.viewer.sees("Step 1, Fix hv03: not done", "hv-ops")
+    bench.world.values.update(silent="no", fixed="yes")
+    await bench.operator.clicks(interrupted, "Go On…")
+    await bench.operator.sees("so another approver must decide")
+    await bench.approver.clicks(interrupted, "Go On…")
+    await bench.ended("done")
+    assert len(bench.world.acts) == 1
 
 
-async def test_an_interrupted_run_is_not_looked_at_where_its_node_is_now(bench, monkeypatch):
+async def test_an_interrupted_run_is_not_looked_at_where_its_node_is_now(bench, interrupted, monkeypatch):
     """Whoever may see the old cluster would be told how a machine of the new one stands."""
-    bench.world.gate.set()
-    bench.world.values["silent"] = "yes"
-    async with bench.running():
-        await bench.operator.types("/hurry hv03")
-        plan = await bench.viewer.sees("Hurry on hv03?", "hv-ops")
-        await bench.approver.clicks(plan, "Approve")
-        card = await bench.viewer.sees(re.compile("^Interrupted at step 1: someone must decide"), "hv-ops")
-        names = bench.bot.changes.run.planner._inventory
-        find = names.find
+    names = bench.bot.changes.run.planner._inventory
+    find = names.find
 
-        async def moved(name):
-            return replace(await find(name), cluster="branch")
+    async def moved(name):
+        return replace(await find(name), cluster="branch")
 
-        monkeypatch.setattr(names, "find", moved)
-        await bench.operator.clicks(card, "Check Again")
-        await bench.operator.sees("T-1 cannot be checked: hv03 is in branch now")
+    monkeypatch.setattr(names, "find", moved)
+    await bench.operator.clicks(interrupted, "Check Again")
+    await bench.operator.sees("T-1 cannot be checked: hv03 is in branch now")
 
 
-async def test_an_interrupted_run_is_closed_with_a_reason(bench):
-    bench.world.gate.set()
-    bench.world.values["silent"] = "yes"
-    async with bench.running():
-        await bench.operator.types("/hurry hv03")
-        plan = await bench.viewer.sees("Hurry on hv03?", "hv-ops")
-        await bench.approver.clicks(plan, "Approve")
-        card = await bench.viewer.sees(re.compile("^Interrupted at step 1"), "hv-ops")
-        await bench.approver.opens_home()
-        await bench.approver.sees_home("1 needs attention")
-        await bench.operator.clicks(card, "Close…")
-        window = await bench.operator.sees_view("Close T-1")
-        await bench.operator.submits(window, {"Why?": "Fixed by hand."})
-        await bench.ended("closed")
-        assert "Fixed by hand." in plain_text(await bench.viewer.sees(re.compile("^Closed as it is"), "hv-ops"))
+async def test_an_interrupted_run_is_closed_with_a_reason(bench, interrupted):
+    await bench.approver.opens_home()
+    await bench.approver.sees_home("1 needs attention")
+    await bench.operator.clicks(interrupted, "Close…")
+    window = await bench.operator.sees_view("Close T-1")
+    await bench.operator.submits(window, {"Why?": "Fixed by hand."})
+    await bench.ended("closed")
+    assert "Fixed by hand." in plain_text(await bench.viewer.sees(re.compile("^Closed as it is"), "hv-ops"))
 
 
-async def test_the_window_to_close_counts_for_the_interruption_that_it_was_opened_for(bench):
+async def test_the_window_to_close_counts_for_the_interruption_that_it_was_opened_for(bench, interrupted):
     """Meanwhile somebody let it go on, and it was interrupted again: nobody who wrote the reason has seen that."""
-    bench.world.gate.set()
-    bench.world.values["silent"] = "yes"
-    async with bench.running():
-        await bench.operator.types("/hurry hv03")
-        plan = await bench.viewer.sees("Hurry on hv03?", "hv-ops")
-        await bench.approver.clicks(plan, "Approve")
-        card = await bench.viewer.sees(re.compile("^Interrupted at step 1"), "hv-ops")
-        await bench.operator.clicks(card, "Close…")
-        window = await bench.operator.sees_view("Close T-1")
-        await bench.approver.clicks(card, "Go On…")
-        await bench.until(lambda: bench.kinds().count("interrupted") == 2)
-        await bench.operator.submits(window, {"Why?": "Nothing was sent."})
-        await bench.operator.sees("it resumed and was interrupted again")
-        assert bench.ledger.ticket("T-1").state == "interrupted"
-        assert bench.ledger.locks()
-        await bench.until(lambda: any("t-close:2" in str(one.blocks) for one in bench.viewer.messages("hv-ops")))
-        (card,) = [one for one in bench.viewer.messages("hv-ops") if "t-close:2" in str(one.blocks)]
-        await bench.operator.clicks(card, "Close…")
-        await bench.operator.submits(await bench.operator.sees_view("Close T-1"), {"Why?": "Fixed by hand."})
-        await bench.ended("closed")
+    await bench.operator.clicks(interrupted, "Close…")
+    window = await bench.operator.sees_view("Close T-1")
+    await bench.approver.clicks(interrupted, "Go On…")
+    await bench.until(lambda: bench.kinds().count("interrupted") == 2)
+    await bench.operator.submits(window, {"Why?": "Nothing was sent."})
+    await bench.operator.sees("it resumed and was interrupted again")
+    assert bench.ledger.ticket("T-1").state == "interrupted"
+    assert bench.ledger.locks()
+    await bench.until(lambda: any("t-close:2" in str(one.blocks) for one in bench.viewer.messages("hv-ops")))
+    (again,) = [one for one in bench.viewer.messages("hv-ops") if "t-close:2" in str(one.blocks)]
+    await bench.operator.clicks(again, "Close…")
+    await bench.operator.submits(await bench.operator.sees_view("Close T-1"), {"Why?": "Fixed by hand."})
+    await bench.ended("closed")
 
 
 async def test_a_plan_that_changed_is_void_and_links_to_the_one_that_is_so_now(bench):

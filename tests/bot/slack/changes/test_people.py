@@ -81,19 +81,6 @@ async def test_a_requester_who_left_meanwhile_starts_nothing(bench):
         assert not bench.world.acts
 
 
-@pytest.fixture
-async def interrupted(bench):
-    """A ticket that is interrupted in its first step, and the bot that shows it."""
-    bench.world.gate.set()
-    bench.world.values["silent"] = "yes"
-    async with bench.running():
-        await bench.operator.types("/hurry hv03")
-        plan = await bench.viewer.sees("Hurry on hv03?", "hv-ops")
-        await bench.approver.clicks(plan, "Approve")
-        await bench.ended("interrupted")
-        yield await bench.viewer.sees(re.compile("Interrupted at step 1"), "hv-ops")
-
-
 async def test_going_on_is_refused_where_who_asked_lost_the_role(bench, interrupted):
     bench.slack.workspace.groups["S0OPERATORS"].users.remove("U0OPERATOR")
     bench.bot.people._groups.clear()

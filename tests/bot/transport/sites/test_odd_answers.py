@@ -142,41 +142,35 @@ def test_what_is_no_answer_comes_out_as_that(text):
     assert type(sited._decoded(HONEST, Clock(told=datetime.now(UTC), heard=moment))) is sited.Answer
 
 
-@slow
-@pytest.mark.parametrize("made", PARTS.values(), ids=PARTS)
-async def test_a_part_that_cannot_be_read_is_told_to_whoever_asked(place, asking, hands, made):
+async def is_told(asking, hands, send):
+    """What a worker sends is told to whoever asks, and to whoever acts, as what cannot be read."""
     act = action(HOST)
     async with asking() as client:
         asked = asyncio.create_task(client.answer(question(HOST)))
-        task = await hands.take()
-        hands.send(task, made(task), is_last=False)
+        send(await hands.take())
         with pytest.raises(MalformedResponse, match="the worker of branch1 sent an answer that cannot be read"):
             await asked
         with carrying_out(errand(act)):
             acting = asyncio.create_task(client.invoke(act, 60))
         task = await hands.take()
         hands.begin(task)
-        hands.send(task, made(task), is_last=False)
+        send(task)
         with pytest.raises(OutcomeUnknown, match="effect unknown: the worker of branch1 sent an answer that cannot be"):
             await acting
+
+
+@slow
+@pytest.mark.parametrize("made", PARTS.values(), ids=PARTS)
+async def test_a_part_that_cannot_be_read_is_told_to_whoever_asked(place, asking, hands, made):
+    await is_told(asking, hands, lambda task: hands.send(task, made(task), is_last=False))
 
 
 @pytest.mark.parametrize("text", [TEXTS["not a number"], TEXTS["a column twice"], TEXTS["a negative number of lines"]])
 async def test_an_answer_that_cannot_be_read_is_told_to_whoever_asked(place, asking, hands, text):
-    act = action(HOST)
-    async with asking() as client:
-        asked = asyncio.create_task(client.answer(question(HOST)))
-        task = await hands.take()
+    def send(task):
         hands.send(task, join_part({"site": "branch1", "id": str(task), "part": 0}, [0], [text]))
-        with pytest.raises(MalformedResponse, match="the worker of branch1 sent an answer that cannot be read"):
-            await asked
-        with carrying_out(errand(act)):
-            acting = asyncio.create_task(client.invoke(act, 60))
-        task = await hands.take()
-        hands.begin(task)
-        hands.send(task, join_part({"site": "branch1", "id": str(task), "part": 0}, [0], [text]))
-        with pytest.raises(OutcomeUnknown, match="effect unknown: the worker of branch1 sent an answer that cannot be"):
-            await acting
+
+    await is_told(asking, hands, send)
 
 
 @pytest.mark.parametrize("kind", ["Withheld", "NotBegun", "OutcomeUnknown"])
