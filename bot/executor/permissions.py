@@ -89,7 +89,10 @@ async def why_no_step_may_start(run: Run) -> str:
 
 
 async def recheck_confirmation(run: Run, at: StepInstance) -> RoleCheck:
-    """Look up whoever said last that a step by hand is done: another bot may have taken it, which goes by other rules."""
+    """Look up whoever said last that a step by hand is done: another bot may have taken it, which goes by other rules.
+
+    Where its host is in another place by now, nobody who decided or confirmed it has a say, and nothing is asked of that host.
+    """
     act = at.step.act
     assert isinstance(act, ManualStep)
     person, name = run.story.confirmer[at.key], run.story.confirmed_by[at.key]
@@ -99,7 +102,10 @@ async def recheck_confirmation(run: Run, at: StepInstance) -> RoleCheck:
         return RoleCheck(unknown=f"cannot tell whether {name} ({person}), who confirmed it, still may: {error}")
     except PermissionDenied as error:
         missing = str(error).rstrip(".")
-    return RoleCheck(f"{name} ({person}), who confirmed it, {missing}" if missing else "")
+    if missing:
+        return RoleCheck(f"{name} ({person}), who confirmed it, {missing}")
+    hosts = (check.question.on for check in at.step.done)
+    return RoleCheck(await run.parts.planner.why_not_there(run.proposal.places, *hosts))
 
 
 def lacks(person: Person, role: Role, places: Iterable[str]) -> str:

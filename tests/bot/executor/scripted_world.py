@@ -65,6 +65,17 @@ def step(key, on, deadline=60, within=60, **values):
     return Step(key, f"{key} {on}", set_to(on, **values), (is_now(on, within, **values),), deadline=deadline)
 
 
+def moves(bench, to="branch"):
+    """The node is evicted and joins another cluster."""
+    names = bench.planner._inventory
+    find = names.find
+
+    async def there(name):
+        return replace(await find(name), cluster=to)
+
+    names.find = there
+
+
 def reset_plan(on, facts):
     """Pause, restart, resume: the shape of resetting a writer."""
     pause = Step(

@@ -8,7 +8,7 @@ import re
 from dataclasses import replace
 
 import pytest
-from scripted_world import APPROVER, BOTH, OPERATOR, VIEWER, Group, Plan, Step, by_hand, is_now, step
+from scripted_world import APPROVER, BOTH, OPERATOR, VIEWER, Group, Plan, Step, by_hand, is_now, moves, step
 
 from bot.api.actions import ManualStep, ReadBack, TypedField
 from bot.errors import MovedOn, PermissionDenied, RolesUnknown
@@ -174,6 +174,15 @@ async def test_a_done_counts_after_a_crash_of_the_bot_which_gives_no_lock_away(b
     await bench.runs(2)
     assert bench.last(ticket).kind == "done"
     assert bench.kinds(ticket).count("step-confirmed") == 1
+
+
+async def test_a_done_counts_no_more_once_its_host_is_in_another_place(bench, world):
+    """Nobody who decided it has a role there, and nobody is told how the host stands."""
+    ticket = await waits_by_hand(bench, world, HANDS["checked"])
+    moves(bench)
+    done(bench, ticket, HANDS["checked"])
+    await until(bench, ticket, lambda: any("not confirmed: hv03 is in branch now" in one.says for one in bench.told))
+    assert bench.kinds(ticket).count("outcome") == 0
 
 
 STARTS = ManualStep("Start the service again", "operator")

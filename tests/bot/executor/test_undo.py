@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 import scripted_world as scripted
 from entry_samples import entry_data
-from scripted_world import is_now, set_to, state, step
+from scripted_world import is_now, moves, set_to, state, step
 
 from bot.api.actions import ManualStep
 from bot.api.command import Risk
@@ -171,17 +171,6 @@ async def test_a_command_says_itself_what_has_to_be_so_on_the_way_back(bench, do
     (gate,) = (await undo(bench)).proposal.plan.gates
     assert gate.description == "Nobody updates the cluster"
     assert asked == [("hv03", "hv03", ["undo-pause"])]
-
-
-def moves(bench, to="branch"):
-    """The node is evicted and joins another cluster."""
-    names = bench.planner._inventory
-    find = names.find
-
-    async def there(name):
-        return replace(await find(name), cluster=to)
-
-    names.find = there
 
 
 async def test_what_was_done_on_a_node_of_another_cluster_by_now_has_no_undo(bench, world, done):
