@@ -163,6 +163,8 @@ class Step:
         finishes: what it has begun goes on over there by itself, and nothing is won by leaving it: a cancel and the deadline
             wait until it has ended.
         no_undo_after: once it may have been sent, no step before it is undone any more: that would lose what came of it.
+        reverts: keys of steps before it that it has put back, or whose undo it has made pointless: once it is done, they are not
+            undone any more. Somebody may have done the same on purpose since.
     """
 
     key: str
@@ -180,6 +182,7 @@ class Step:
     undo_guard: tuple[Check, ...] = ()
     finishes: bool = False
     no_undo_after: bool = False
+    reverts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse a step that nobody could judge. Raises ValueError."""

@@ -40,6 +40,7 @@ _LATER = {
     (Plan, "is_done_already"),
     (Step, "finishes"),
     (Step, "no_undo_after"),
+    (Step, "reverts"),
     (Step, "undo_guard"),
 }
 _TYPES: Mapping[str, type[Any]] = {

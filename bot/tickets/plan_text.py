@@ -203,6 +203,8 @@ def _step(number: int, step: Step, words: Mapping[str, str]) -> Iterator[str]:
         yield f"   undo only if: {check_in_words(check, words)}"
     for check in step.undone:
         yield f"   undone when: {check_in_words(check, words)}"
+    if reverted := [words[key] for key in step.reverts if key in words]:
+        yield f"   once done, no longer undone: {'; '.join(reverted)}"
 
 
 def _question(question: Query) -> str:

@@ -23,12 +23,11 @@ from bot.dispatch.query_session import QuerySession
 from bot.dispatch.registry import Registry
 from bot.errors import HvopsError, LedgerError, NoPlan, TargetError, TicketError, UsageError
 from bot.ledger import Ledger
-from bot.ledger.entries import Done
 from bot.tickets.answers import without_answers
 from bot.tickets.freezes import with_windows
 from bot.tickets.proposal import PlannedChange, Proposal, proposal_of
 from bot.tickets.run_history import story_of
-from bot.tickets.undo import build_undo, gates_afresh, gates_back, gates_not_asked
+from bot.tickets.undo import build_undo, gates_afresh, gates_back, gates_not_asked, is_half_done
 from bot.transport.turns import asking_about
 
 log = structlog.get_logger()
@@ -122,7 +121,8 @@ class Planner:
     async def undo(self, ticket: str, group: str = "", approved: Plan | None = None) -> PlannedChange:
         """What takes a ticket back, and what has to be so before. Raises TicketError where there is no such ticket.
 
-        A freeze holds it only where the ticket is done: what was left half done is taken back inside of one, too.
+        A freeze holds it where all that hvops does is done, however the ticket ended: what was left half done is undone inside of
+        one, too.
         Its locks, roles and windows are those of the ticket, so it is taken back only where its hosts are still there:
         NoPlan where one of them belongs to another cluster now, or nobody knows to which.
 
@@ -132,21 +132,21 @@ class Planner:
             approved: the plan that was proposed, where it is made anew.
         """
         proposal = await asyncio.to_thread(proposal_of, self._ledger, ticket)
-        made = await asyncio.to_thread(self._taken_back, proposal)
+        made, is_half_done = await asyncio.to_thread(self._taken_back, proposal)
         if not made.plan.groups:
             return made
         if why := await self._why_elsewhere(proposal, made.plan):
             raise NoPlan(why)
         back = replace(made.plan, gates=await self._gates_back(proposal, made.plan))
         plan = self._as_allowed(await self._with_doubts(await asyncio.to_thread(self._with_refusals, back)), ticket)
-        now = await asyncio.to_thread(self._ledger.ticket, ticket)
-        if now is not None and now.end == Done.kind:
+        if not is_half_done:
             plan = self._with_windows(plan, made.places, approved, group)
         return replace(made, plan=plan)
 
-    def _taken_back(self, proposal: Proposal) -> PlannedChange:
-        """What takes a ticket back, by its entries, of which there may be tens of thousands."""
-        return build_undo(proposal, story_of(self._ledger.story(proposal.ticket)), self.version)
+    def _taken_back(self, proposal: Proposal) -> tuple[PlannedChange, bool]:
+        """What undoes a ticket, and whether that is half done, by its entries, of which there may be tens of thousands."""
+        story = story_of(self._ledger.story(proposal.ticket))
+        return build_undo(proposal, story, self.version), is_half_done(proposal.plan, story)
 
     async def _why_elsewhere(self, proposal: Proposal, back: Plan) -> str:
         """Why the way back is not that of the ticket any more: a host of it has left for another place. "" where none has."""

@@ -13,6 +13,7 @@ its steps and nothing else.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 
@@ -59,15 +60,21 @@ def _may_be_done(place: StepInstance, story: RunHistory) -> bool:
 
 
 def _may_go_back(places: Iterable[StepInstance], story: RunHistory) -> list[StepInstance]:
-    """The steps that may have happened and can be undone, in their order."""
-    found: list[StepInstance] = []
+    """The steps that may have happened and can be undone, in their order, without those that a later step has put back."""
+    found: dict[Key, StepInstance] = {}
+    rounds: defaultdict[str, list[Key]] = defaultdict(list)
     for place in places:
-        if _may_be_done(place, story):
-            if place.step.no_undo_after:
-                found.clear()
-            if place.step.undo is not None:
-                found.append(place)
-    return found
+        if not _may_be_done(place, story):
+            continue
+        if place.step.no_undo_after:
+            found.clear()
+        if story.result(place.key) == DONE:
+            for key in (key for reverted in place.step.reverts for key in rounds.pop(reverted, ())):
+                found.pop(key, None)
+        if place.step.undo is not None:
+            found[place.key] = place
+            rounds[place.step.key].append(place.key)
+    return [*found.values()]
 
 
 def place_of(places: Iterable[StepInstance], key: Key | None) -> StepInstance | None:
@@ -109,6 +116,12 @@ def remaining_undo(plan: Plan, story: RunHistory) -> tuple[Step, ...]:
     return steps_to_undo(places, story)
 
 
+def is_half_done(plan: Plan, story: RunHistory) -> bool:
+    """Whether an action of hvops' own is left to do, or may be: what waits only for people is as done as hvops makes it."""
+    acts = (place for place in positions(plan) if place.step.act is not None and not place.step.is_by_hand)
+    return any(story.result(place.key) != DONE for place in acts)
+
+
 def undone_checks(places: Iterable[StepInstance], story: RunHistory) -> tuple[Check, ...]:
     """What tells whether it is as it was before: each question once, against its oldest image.
 
@@ -131,7 +144,9 @@ def undo_plan(proposal: Proposal, story: RunHistory) -> Plan:
     plan, places = proposal.plan, positions(proposal.plan)
     steps = remaining_undo(plan, story)
     goes_back = {place.key for place in _may_go_back(places, story)}
-    kept = [place.step.description for place in places if story.was_begun(place.key) and place.key not in goes_back]
+    reverted = {key for place in places if story.result(place.key) == DONE for key in place.step.reverts}
+    begun = [place for place in places if story.was_begun(place.key) and place.step.key not in reverted]
+    kept = [place.step.description for place in begun if place.key not in goes_back]
     stays = f" Not undone: {'; '.join(dict.fromkeys(kept))}." if kept else ""
     if (last := point_of_no_return(places, story)) is not None:
         stays += f" No step before “{last.step.description}” is undone: that would lose what came of it."

@@ -7,8 +7,9 @@ by the list of packages alone; the Setup log proves at the end that servicing it
 A paused node is still paused after a restart [mem]; one that is not any more is not touched further. The other nodes that took
 part when the plan was made have to do so before each change and each restart as well: people may have emptied the node for hours.
 
-What goes wrong in the first group is taken back: the package that was removed is added again, the node takes guests again,
-Automatic Updates start as before. The second group only gives back, so nothing of it is taken back.
+What goes wrong in the first group is undone: the package that was removed is added again, the node takes guests again,
+Automatic Updates start as before. The second group only gives back: what it has given back is not undone any more, nor is a
+package of a node that has its guests again.
 """
 
 from __future__ import annotations
@@ -79,7 +80,16 @@ def groups_of(
         first.append(_settled(at, "earlier", ()))
     for number, change in enumerate(need.changes, start=1):
         first += _changed(at, number, change, files, mode, first_of_all=number == 1)
-    back = [*_resume(at), *_give_back(at, mode), _proof(at, _change_key(at, len(need.changes), need.changes[-1]))]
+    removed = [
+        _change_key(at, number, change)
+        for number, change in enumerate(need.changes, start=1)
+        if change.step.does == "remove"
+    ]
+    back = [
+        *_resume(at, removed),
+        *_give_back(at, mode),
+        _proof(at, _change_key(at, len(need.changes), need.changes[-1])),
+    ]
     return (
         Group(f"fix-{at.key}", tuple(first), on_failure="undo", title=_fix_title(at, need, facts, holds=bool(hold))),
         Group(f"back-{at.key}", tuple(back), revalidate_before=False, title=_back_title(at, mode)),
@@ -137,7 +147,7 @@ def _service(node: str, method: str, accept: tuple[int, ...] = (0,), **params: s
 
 
 def _hold(at: Place, mode: str) -> Iterator[Step]:
-    """Stop Automatic Updates and let nothing start them. In this order, so that taking back starts them last."""
+    """Stop Automatic Updates and let nothing start them. In this order, so that an undo starts them last."""
     if not mode:
         return
     runs_by_itself = mode == "Auto"
@@ -175,6 +185,7 @@ def _give_back(at: Place, mode: str) -> Iterator[Step]:
         done=(_starts(at.node, mode),),
         before=_updater(at.node),
         repeatable=True,
+        reverts=(f"hold-updates-{at.key}",),
     )
     if mode == "Auto":
         yield Step(
@@ -184,6 +195,7 @@ def _give_back(at: Place, mode: str) -> Iterator[Step]:
             done=(is_in_state(at.node, UPDATER, RUNNING, WAIT),),
             before=_updater(at.node),
             repeatable=True,
+            reverts=(f"stop-updates-{at.key}",),
         )
 
 
@@ -245,8 +257,13 @@ def _resume_2008(at: Place) -> InvokeMethod:
     return InvokeMethod(at.node, NAMESPACE, make_params(Name=at.node), "MSCluster_Node", "Resume")
 
 
-def _resume(at: Place) -> Iterator[Step]:
-    """A node that came back unpaused is resumed already, and that is as good."""
+def _resume(at: Place, removed: Sequence[str]) -> Iterator[Step]:
+    """A node that came back unpaused is resumed already, and that is as good.
+
+    Args:
+        at: the node.
+        removed: the keys of the steps that removed a package: on a node that has its guests again none is added any more.
+    """
     joined = Check(
         _states(at),
         (Expect((Predicate("State", "in", (int(ClusterNodeState.UP), int(ClusterNodeState.PAUSED))),)),),
@@ -261,9 +278,15 @@ def _resume(at: Place) -> Iterator[Step]:
             done=(_is_up(at, within=120),),
             before=_states(at),
             repeatable=True,
+            reverts=(f"empty-{at.key}", *removed),
         )
         return
-    yield replace(resume_step(at.cluster, at.node), key=f"resume-{at.key}", guard=(joined,))
+    yield replace(
+        resume_step(at.cluster, at.node),
+        key=f"resume-{at.key}",
+        guard=(joined,),
+        reverts=(f"drain-{at.key}", *removed),
+    )
     yield replace(arrival_step(at.cluster, at.node), key=f"arrive-{at.key}")
 
 

@@ -131,6 +131,7 @@ def _set_back(on: str, guids: tuple[str, ...], was: Audits) -> Step:
         done=(_audits(on, guids, was, TAKES_EFFECT),),
         before=object_access_policy(on).query,
         repeatable=True,
+        reverts=(f"on-{_KEYS[was]}",),
     )
 
 

@@ -150,6 +150,7 @@ def start_step(on: str, service: str, *, can_stop_again: bool = False) -> Step:
         undone=(is_in_state(on, service, STOPPED, WAIT),) if can_stop_again else (),
         repeatable=True,
         undo_says=f"Stop the service {service} on {on} again" if can_stop_again else "",
+        reverts=() if can_stop_again else (f"stop-{step_name(service)}",),
     )
 
 

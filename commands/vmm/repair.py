@@ -6,7 +6,7 @@ schema that is known, with VMM's service stopped, after a full backup, on exactl
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from bot.api.actions import ManualStep, RowTransaction, Update
@@ -177,9 +177,14 @@ def _record_step(one: Repair) -> Step:
 
 
 def _service_steps(one: Repair) -> tuple[Step, Step]:
-    """Stop and start VMM's service: ours where its host is known and answers, else by hand."""
+    """Stop and start VMM's service: ours where its host is known and answers, else by hand.
+
+    An undo stops it again only while the row is as it was left: else the row is not restored, and VMM would stay stopped for nothing.
+    """
+    as_left = (record_is(one, one.real, one.becomes),)
     if one.host:
-        return stop_step(one.host, SERVICE), start_step(one.host, SERVICE, can_stop_again=True)
+        start_again = start_step(one.host, SERVICE, can_stop_again=True)
+        return stop_step(one.host, SERVICE), replace(start_again, undo_guard=as_left)
     stop = ManualStep(f"Close every VMM console, then stop the service {SERVICE} on the VMM server. Say done.", _ROLE)
     start = ManualStep(f"Start the service {SERVICE} on the VMM server. Say done when its console opens.", _ROLE)
     is_recorded = exists(recorded_machine(one.on, one.machine).query).described_as(
@@ -203,6 +208,7 @@ def _service_steps(one: Repair) -> tuple[Step, Step]:
             done=(_is_mended(one, 0),),
             deadline=_HAND,
             undo=stop,
+            undo_guard=as_left,
             undone=(is_recorded,),
             undo_says=f"Stop the service {SERVICE} on the VMM server again",
         ),

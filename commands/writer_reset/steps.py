@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bot.api.plan import Check, CompareToBefore, Expect, Step
 from bot.api.queries import Predicate
-from commands.drain.steps import drain_step, failback_step, gate_no_locks, is_drained, resume_step
+from commands.drain.steps import DRAIN, drain_step, failback_step, gate_no_locks, is_drained, resume_step
 from commands.sources.services import HYPER_V_SERVICE, restart_steps
 from commands.sources.vss_writers import VssState, Writer, host_writers
 
@@ -83,6 +85,6 @@ def hyper_v_steps(
     return (
         *((drain_step(cluster, node, earlier=earlier, flags=flags),) if drain else ()),
         *reset_steps(node, HYPER_V_SERVICE, writer, no_error, empty, twins=twins),
-        resume_step(cluster, node),
+        replace(resume_step(cluster, node), reverts=(DRAIN,) if drain else ()),
         *((failback_step(cluster, node),) if drain else ()),
     )

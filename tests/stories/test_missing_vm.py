@@ -94,6 +94,23 @@ async def test_vmms_own_refresh_does_not_help_and_a_moved_record_does(play):
         await ops.sees("vmm: VMM and hosts agree about 120 virtual machines")
 
 
+async def test_an_undo_leaves_vmm_running_where_its_row_is_no_longer_as_it_was_left(play):
+    """The machine was shut down since, and VMM noted it: the row would not be restored, and VMM would stay stopped."""
+    async with play("missing-vm") as ops:
+        await approved(ops)
+        await refreshes(ops, "T-1")
+        done = await shown(ops, DONE)
+        world = ops.estate.world
+        ops.estate.do(lambda: setattr(world.guest("crm-01"), "state", "off"))
+        ops.estate.do(world.vmm.refresh)
+        await ops.clicks(done, "Undo…")
+        await ops.clicks(await ops.sees("*T-2* · requested by", channel="hv-ops"), "Approve", who="approver")
+        await ops.recorded("failed", 1)
+        (failed,) = steps(ops, "failed", "T-2")
+        assert "not started: not met: VMM vmm records the host where it really is, and the state 0" in failed["reason"]
+        assert (steps(ops, "intent", "T-2"), service(ops)) == ([], "Running")
+
+
 async def test_a_machine_that_moves_to_where_vmm_believes_is_found_again(play):
     async with play("missing-vm") as ops:
         world = ops.estate.world

@@ -434,6 +434,26 @@ async def test_what_is_done_is_taken_back_inside_of_a_freeze_only_where_an_appro
     assert (bench.last(back).kind, world.rows("hv03")[0]["tweaked"]) == ("done", "no")
 
 
+async def test_what_hvops_has_done_to_its_end_is_whole_however_the_ticket_ended(bench, world):
+    """What was left waits only for people, so nothing is half done that a freeze had to be passed over for."""
+    tweak = undoable("hv03", {}).steps[0]
+    bench.plans["reset"] = lambda on, _facts: Plan(
+        "why", "none", "none", (f"node:{on}",), (), (Group("all", (tweak, HAND)),)
+    )
+    ticket = await bench.approved()
+
+    def stops():
+        if (bench.ledger.ticket(ticket).intent or ("",))[0] == "look" and not bench.ledger.ticket(ticket).cancel_asked:
+            bench.decisions.cancel(bench.press(APPROVER, ticket))
+
+    meanwhile(bench, stops)
+    await bench.runs(2)
+    assert bench.last(ticket).kind == "cancelled"
+    told(bench, stretch(bench, -60, 300))
+    (question,) = (await bench.planner.undo(ticket)).plan.open_questions
+    assert question.is_override
+
+
 async def test_an_undo_that_was_approved_before_a_freeze_waits_for_its_end(bench, world):
     bench.plans["tweak"] = undoable
     ticket = (await bench.propose("/tweak hv03", BOTH)).ticket

@@ -75,6 +75,29 @@ def test_nothing_is_undone_from_before_a_step_that_forbids_it_once_that_may_have
     assert any("no earlier step is undone" in line for line in plan_lines(plan, Risk.HIGH, "1"))
 
 
+@pytest.mark.parametrize(
+    ("results", "keys"),
+    [
+        ((DONE, DONE), []),
+        ((DONE, FAILED), ["undo-a"]),
+        ((DONE, "in flight"), ["undo-a"]),
+        ((DONE, DONE, DONE), ["undo-c"]),
+    ],
+)
+def test_what_a_later_step_has_put_back_is_not_undone(results, keys):
+    """Somebody may have done the same on purpose since; nobody would be asked."""
+    undo = {"undo": set_to("hv03", a="0"), "undone": (is_now("hv03", a="0"),)}
+    a, c = (replace(step(key, "hv03", a="1"), **undo) for key in "ac")
+    b = replace(step("b", "hv03", a="0"), reverts=("a", "no-step-of-this-plan"))
+    plan = replace(scripted.reset_plan("hv03", FACTS), groups=(Group("all", (a, b, c)),))
+    story = told(plan, *(DONE if one == "in flight" else one for one in results))
+    if results[-1] == "in flight":
+        del story.outcomes["b", 1]
+    assert [one.key for one in remaining_undo(plan, story)] == keys
+    assert plan_from_json(plan_to_json(plan)) == plan
+    assert "   once done, no longer undone: step 1 (a hv03)" in plan_lines(plan, Risk.HIGH, "1")
+
+
 LOCKS = Gate("No guest is locked", GateOutcome.PASSED)
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pytest
+from entry_samples import entry_data
 
 from bot.api.actions import InvokeMethod, ManualStep, RunProgram
 from bot.api.arguments import Target
@@ -15,6 +16,8 @@ from bot.api.plan import Check, CompareToBefore, Expect, Gate, GateOutcome, Gate
 from bot.api.queries import Predicate, Registry, RunReader, Wql
 from bot.api.updates import UpdatePackage
 from bot.tickets.conditions import unmet
+from bot.tickets.run_history import DONE, BegunStep, RunHistory, positions
+from bot.tickets.undo import remaining_undo
 from bot.transport.permitted import why_not_sent
 from commands.patch_fix.facts import FixFacts, NodeFacts, OldNode
 from commands.patch_fix.needs import Told, judge_need
@@ -93,6 +96,24 @@ def test_the_steps_of_a_node_in_their_order():
     ]
     assert made.locks == ("cluster:prod",)
     assert made.touches == ("hv02",)
+
+
+def test_a_node_that_is_finished_is_not_undone_and_one_that_is_not_is():
+    """Somebody may have drained it for maintenance since: its guests would come back by an undo of what is over."""
+    made = plan(package(B))
+    told, left = RunHistory(), []
+    for place in positions(made):
+        told.intents[place.key] = BegunStep(NOW, 1, None, 1)
+        told.outcomes[place.key] = entry_data("outcome", {"result": DONE})
+        left.append(
+            [step.key.removeprefix("undo-") for step in remaining_undo(replace(made, self_reverting=False), told)]
+        )
+    held = ["hold-updates-hv02", "stop-updates-hv02"]
+    by_step = dict(zip([place.step.key for place in positions(made)], left, strict=True))
+    assert by_step["settled-3-hv02"] == ["1-remove-kb2616676-hv02", *held, "empty-hv02"]
+    assert by_step["resume-hv02"] == held
+    assert by_step["give-updates-hv02"] == held[1:]
+    assert by_step["start-updates-hv02"] == []
 
 
 def test_only_what_is_missing_is_done():

@@ -118,6 +118,7 @@ async def test_the_whole_plan(planned):
                         done=(audits("921D", 0, 30),),
                         before=GET,
                         repeatable=True,
+                        reverts=("on-nothing",),
                     ),
                     Step(
                         "back-failure",
@@ -126,6 +127,7 @@ async def test_the_whole_plan(planned):
                         done=(audits("921E", 2, 30),),
                         before=GET,
                         repeatable=True,
+                        reverts=("on-failure",),
                     ),
                     Step("compare", "Compare the audit policy of hv03 with what it was", None, done=(AS_BEFORE,)),
                 ),

@@ -67,6 +67,7 @@ def restart(on, service, writer_id, name, guard=()):
             done=(state("Running", 120),),
             before=question,
             repeatable=True,
+            reverts=(f"stop-{key}",),
         ),
         Step(
             "writer",
@@ -106,7 +107,7 @@ async def test_the_job_is_dead_and_nothing_is_locked(planned, make):
                 (
                     drain_step("prod", "hv03", earlier=0),
                     *restart("hv03", "vmms", ID, HYPER_V, EMPTY),
-                    resume_step("prod", "hv03"),
+                    replace(resume_step("prod", "hv03"), reverts=("drain",)),
                     failback_step("prod", "hv03"),
                 ),
             ),

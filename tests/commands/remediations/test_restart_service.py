@@ -129,6 +129,7 @@ def start(name, on="hv03"):
         done=(state(on, name, "Running", 120),),
         before=question(on, name),
         repeatable=True,
+        reverts=(f"stop-{name.lower()}",),
     )
 
 

@@ -47,6 +47,7 @@ def test_both_steps():
             done=(state("Running", 120),),
             before=VMMS,
             repeatable=True,
+            reverts=("stop-vmms",),
         ),
     )
 
