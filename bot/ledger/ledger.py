@@ -18,7 +18,7 @@ from bot.api.queries import DoneChanges
 from bot.errors import LedgerError, TicketError, UnreadableEntry
 from bot.ledger.anchors import Anchor, Anchors, AnchorSeal, beyond, length_of, newest, patiently
 from bot.ledger.changes import change_row
-from bot.ledger.entries import Done, EntryData, Moved, parse
+from bot.ledger.entries import Done, EntryData, Moved, Released, parse
 from bot.ledger.envelope import FIRST, Entry, EntryDraft, decode, encode, entry_mac, ledger_id, to_timestamp
 from bot.ledger.incremental import BrokenChain, ChainStatus, IncrementalVerifier, walk
 from bot.ledger.key import check_places, make_key, read_key, seal
@@ -27,7 +27,7 @@ from bot.ledger.proved import SWITCHES, ProvedState, RefusedTransition, seal_ove
 from bot.ledger.queries import Reader, TicketRow, samples_since
 from bot.ledger.store import PAGE, VERIFY, CommitUnknown, Store, StoreName, StoreRefuses, previous_of
 from bot.ledger.story_cache import StoryCache
-from bot.ledger.ticket_state import MAY_NAME_A_TICKET, OPEN, RECORDS, TICKETED, Ticket, TicketState
+from bot.ledger.ticket_state import DECIDES, MAY_NAME_A_TICKET, OPEN, TICKETED, Ticket, TicketState
 from bot.ledger.ticket_table import Derived
 from bot.ledger.verify import Verification, verify
 from bot.ledger_place import Database, Place
@@ -37,6 +37,8 @@ ANSWER_SECONDS = 8.0  # for a database to say a word to what everybody waits for
 UNKNOWN_SECONDS = 15.0  # how long to ask what became of a commit whose answer never came
 _AGAIN_SECONDS = 0.2
 _WHOLE_FILE_SECONDS = 600.0  # for all of an anchor file, before a bot begins: others can write much there
+_NOT_ENDED = "No stop was ended: ending one is a decision, and nothing is decided while the ledger cannot be verified."
+_THEN_GO = "Put right what that finds, then go again."
 _FRESH_SECONDS = 1.0  # that a proof is old, and others may have written much since
 
 
@@ -575,19 +577,23 @@ class Ledger(Reader):
 
         Nothing is decided where the tables show something else than the entries say. What has happened is written all the same.
 
-        A stop or a go hangs on the one before. Where nothing is proved it is written all the same: nothing hinders a stop.
+        A stop or a go hangs on the one before. Where nothing is proved, or a table shows something else, a stop is written
+        all the same: nothing hinders it. A go is not: who ends a stop decides.
         """
         moves = any(draft.ticket is not None or draft.kind in TICKETED for draft in drafts)
         switches = [draft.kind for draft in drafts if draft.kind in SWITCHES]
+        decides = any(draft.kind in DECIDES for draft in drafts)
         if not moves and not switches:
             return ProvedState()
         try:
             with self._proving, self._explained():
                 self._follow(self._store, self._seen)
-                if any(draft.kind in TICKETED - RECORDS for draft in drafts):
+                if decides:
                     _check_tables(self._store, self._state)
                 state = self._state.fork(is_stopped=self._owes_a_stop)
-        except LedgerError:
+        except LedgerError as error:
+            if Released.kind in switches:
+                raise LedgerError(f"{_NOT_ENDED} {error} {_THEN_GO}") from error
             if moves:
                 raise
             return ProvedState()

@@ -53,6 +53,7 @@ UNDO_FAILED_STATES = NOT_STARTED | {
 RUN = frozenset({"started", "intent", "outcome", "step-confirmed", "cancel-asked", "resumed", "interrupted"})
 TICKETED = frozenset({"proposed", "approved"}) | ENDS | RUN
 RECORDS = frozenset({"outcome", "interrupted"})  # of what has happened by then; all others decide or start something
+DECIDES = (TICKETED - RECORDS) | {"go"}  # nothing of it while something cannot be verified; a stop decides nothing
 KINDS = TICKETLESS | TICKETED
 
 

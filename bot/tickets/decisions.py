@@ -324,11 +324,12 @@ class ApprovalService:
             self._must_go_on()
 
     def allow_changes(self, person: Person, click: int | None = None, *, via: str = "", place: str = "") -> Entry:
-        """Things may begin again.
+        """Things may begin again. That is a decision: a stop is always taken, and ended only by what is proved.
 
         Raises:
             PermissionDenied: this person may not.
             SwitchUnchanged: nothing is stopped.
+            LedgerError: something cannot be verified. Nothing was written, and a stop stays in force.
         """
         with self._may_switch(person, Released.kind, click, via, place):
             return self._ledger.append(person.id, Released(name=person.name, click=click, **_where(via, place)))
@@ -364,8 +365,14 @@ class ApprovalService:
             yield
 
     def _must_go_on(self) -> None:
-        """Whoever stops what is stopped is told so, and not asked why. Raises SwitchUnchanged."""
-        newest = self._ledger.newest_switch()
+        """Whoever stops what is stopped is told so, and not asked why. Raises SwitchUnchanged.
+
+        Where nobody can say whether it is, they stop it again.
+        """
+        try:
+            newest = self._ledger.newest_switch()
+        except LedgerError:
+            return
         if newest is not None and newest.kind == Stopped.kind:
             raise SwitchUnchanged(f"Changes are already stopped, {switch_in_words(newest)}", newest.seq)
 

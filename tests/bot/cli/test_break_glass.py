@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import pwd
+import sqlite3
+from contextlib import closing
 
 import pytest
 from entry_samples import entry_data
@@ -188,3 +190,22 @@ def test_no_ledger_is_begun_where_there_is_none(hvops, settings, ledger, tmp_pat
     assert ended.code == 2
     assert "No such file or directory. Run this with the bot's settings" in plain(ended.err)
     assert not (tmp_path / "elsewhere.db").exists()
+
+
+@pytest.mark.sqlite  # looks into the file
+def test_while_the_ledger_cannot_be_verified_a_stop_is_taken_and_none_is_ended(hvops, settings, ledger, logged_in):
+    """An account that may do both hears what to do first, and can end the stop once that is done."""
+    file = settings(operators=[OTHER.pw_name], approvers=[OTHER.pw_name])
+    logged_in(OTHER.pw_uid)
+    with closing(sqlite3.connect(ledger.path, isolation_level=None)) as lies:
+        lies.execute("CREATE TRIGGER x AFTER INSERT ON entry WHEN NEW.kind = 'x' BEGIN SELECT 1; END")
+        ended = hvops("stop", "--settings", file, "the storage is on fire")
+        assert (ended.code, ended.err) == (0, "")
+        ended = hvops("go", "--settings", file)
+        assert ended.code == 2
+        assert "No stop was ended" in plain(ended.err)
+        assert "Unexpected trigger in the file: x. Run hvops audit verify. Put right what that" in plain(ended.err)
+        lies.execute("DROP TRIGGER x")
+    assert ledger.is_stopped()
+    assert hvops("go", "--settings", file).code == 0
+    assert not ledger.is_stopped()

@@ -5,22 +5,33 @@ Not one body and not one mac is touched: columns, indexes, the tables of tickets
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
+from functools import partial
 
 import pytest
 from entry_samples import entry_data
-from scripted_world import APPROVER, LEDGER_FILES, OPERATOR
+from scripted_world import APPROVER, LEDGER_FILES, OPERATOR, VIEWER, by_hand, simple, step
 from structlog.testing import capture_logs
 
 from bot.audit_verify import verify_audit_log
 from bot.dispatch.pipeline import Request
-from bot.errors import ChangesStopped, HvopsError, LedgerError, TicketError
+from bot.errors import (
+    ChangesStopped,
+    HvopsError,
+    LedgerError,
+    PermissionDenied,
+    SwitchUnchanged,
+    TicketError,
+    UsageError,
+)
 from bot.executor.ticket_run import NOT_PROVED, STANDS_STILL
 from bot.ledger import Ledger, Reader
 from bot.ledger.entries import STOP_REQUEST
 from bot.ledger.schema import EVERYTHING, VERSION
 from bot.redaction import Redactor
+from bot.tickets.decisions import ApprovalService
 
 pytestmark = pytest.mark.sqlite  # looks into the file
 
@@ -256,9 +267,9 @@ async def an_index_that_takes_one_stop(bench):
     await bench.approved()
     tamper(bench.ledger, "CREATE UNIQUE INDEX quicker ON entry (kind) WHERE kind IN ('stop', 'go')")
     bench.decisions.stop_changes(APPROVER, "wait")
-    bench.decisions.allow_changes(APPROVER)
-    with pytest.raises(LedgerError):
-        bench.decisions.stop_changes(APPROVER, "wait")
+    for switch in (bench.decisions.allow_changes, partial(bench.decisions.stop_changes, why="wait")):
+        with pytest.raises(LedgerError):
+            switch(APPROVER)
 
 
 LIES = [
@@ -579,3 +590,114 @@ async def test_whoever_waits_for_an_approved_ticket_is_told_once_why_it_does_not
     bench.decisions.close(bench.press(OPERATOR, holder), "done by hand")
     await bench.runs(2)
     assert bench.last(waiting).kind == "done"
+
+
+def altered(was, now):
+    """Statements that change an entry past its trigger, which stands there again afterwards."""
+    change = f"UPDATE entry SET body = replace(body, '{was}', '{now}') WHERE seq = 2"
+    return ("DROP TRIGGER entry_stays", change, EVERYTHING["entry_stays"])
+
+
+# What cannot be verified -> how it comes about, and how it is put right again.
+UNPROVED = {
+    "a trigger more": (["CREATE TRIGGER x AFTER INSERT ON entry WHEN NEW.kind = 'x' BEGIN SELECT 1; END"], ["DROP TRIGGER x"]),
+    "a trigger less": (["DROP TRIGGER entry_remains"], [EVERYTHING["entry_remains"]]),
+    "an index that may lie": (["CREATE INDEX x ON entry (kind) WHERE kind = 'x'"], ["DROP INDEX x"]),
+    "another version": ([f"PRAGMA user_version={VERSION + 1}"], [f"PRAGMA user_version={VERSION}"]),
+    "a ticket shown otherwise": (["UPDATE ticket SET state = 'ended', ending = 'done'"], []),
+    "a lock that nobody holds": (["INSERT INTO lock VALUES ('node:x', 0, 'T-9')"], []),
+    "an entry altered": (altered("hv04", "hv14"), altered("hv14", "hv04")),
+}  # fmt: skip
+# A bot that runs has verified each old entry already, and does not begin at all on a file of another version.
+NOT_SO = {("an entry altered", False), ("another version", True)}
+BEGINS = [(lie, anew) for lie in UNPROVED for anew in (False, True) if (lie, anew) not in NOT_SO]
+NOT_ENDED = r"^No stop was ended: .* cannot be verified\..* Run hvops audit verify\. Put right .*, then go again\.$"
+# What says who may, or what stands open, before a person is asked: it writes nothing but a refusal.
+LOOKS = {"must_answer", "must_explain", "must_read_back", "check_stop", "may_approve", "describe_status"}
+
+
+async def in_every_state(bench, *, stopped):
+    """Tickets for whatever can be decided, while changes are stopped, or not; and each decision, as its person would take it."""
+    waits = await bench.approved("/look hv04")
+    for _ in range(2_000):
+        if bench.ledger.ticket(waits).intent is not None:
+            break
+        await bench.runner.tick()
+        await asyncio.sleep(0.001)
+    assert bench.ledger.ticket(waits).intent is not None
+    await bench.dies()  # what waits beside it would let time go by
+    broken = await bench.approved("/break hv03")
+    bench.ledger.append("bot", entry_data("started", {"attempt": 1, "locks": ["node:hv03"]}), broken)
+    bench.ledger.append("bot", entry_data("interrupted"), broken)
+    if stopped:
+        bench.decisions.stop_changes(OPERATOR, "hands off")
+    approved = await bench.approved("/later hv03")
+    asked, own = (await bench.propose()).ticket, (await bench.propose("/tweak hv03")).ticket
+    return [
+        ("approve", lambda at: at.decisions.approve(at.press(APPROVER, asked))),
+        ("approve", lambda at: at.decisions.approve(at.press(OPERATOR, own))),
+        ("reject", lambda at: at.decisions.reject(at.press(APPROVER, asked), "no")),
+        ("withdraw", lambda at: at.decisions.withdraw(at.press(OPERATOR, asked))),
+        ("withdraw", lambda at: at.decisions.withdraw(at.press(OPERATOR, approved))),
+        ("cancel", lambda at: at.decisions.cancel(at.press(OPERATOR, waits))),
+        ("confirm_manual_step", lambda at: at.decisions.confirm_manual_step(at.press(OPERATOR, waits))),
+        ("resume", lambda at: at.decisions.resume(at.press(APPROVER, broken))),
+        ("close", lambda at: at.decisions.close(at.press(OPERATOR, broken), "by hand")),
+        ("allow_changes", lambda at: at.decisions.allow_changes(APPROVER)),
+    ]
+
+
+def hands_and_more():
+    """Commands for them, by name."""
+    return {
+        "look": lambda on, _facts: simple(on, by_hand(on)),
+        "break": lambda on, _facts: simple(on, step("break", on, broken="yes")),
+        "later": lambda on, _facts: simple(on, step("later", on, later="yes")),
+    }
+
+
+@pytest.mark.parametrize("stopped", [True, False])
+@pytest.mark.parametrize(("lie", "anew"), BEGINS)
+async def test_while_something_cannot_be_verified_nothing_is_decided_and_a_stop_is_taken(
+    benches, world, lie, anew, stopped
+):
+    """Ending a stop is a decision like any other; once all of it can be verified again, a person can end it."""
+    world.hosts["hv04"]["seen"] = "yes"
+    bench = benches(plans=hands_and_more())
+    decisions = await in_every_state(bench, stopped=stopped)
+    every = {name for name, one in vars(ApprovalService).items() if callable(one) and not name.startswith("_")}
+    assert {name for name, _ in decisions} | LOOKS | {"stop_changes"} == every
+    wrong, right = UNPROVED[lie]
+    length = bench.ledger.head().seq
+    tamper(bench.ledger, *wrong)
+    if anew:
+        await bench.close()
+        bench = benches(plans=hands_and_more())
+    for name, decide in decisions:
+        with pytest.raises(LedgerError, match=r"Run hvops audit verify\."):
+            decide(bench)
+        assert bench.ledger.head().seq == length, name
+    with pytest.raises(LedgerError, match=NOT_ENDED):
+        bench.decisions.allow_changes(APPROVER)
+    with suppress(SwitchUnchanged):  # where entries that can be verified say that they are stopped already
+        bench.decisions.check_stop(OPERATOR)
+        assert bench.decisions.stop_changes(APPROVER, "it lies").kind == bench.ledger.head().kind == "stop"
+    tamper(bench.ledger, *right)
+    bench.ledger.rebuild()
+    assert bench.ledger.is_stopped()
+    bench.decisions.allow_changes(APPROVER)
+    assert not bench.ledger.is_stopped()
+    too_late = {"reject", "withdraw", "close", "allow_changes"}  # others of these decisions came first
+    taken = [decide(bench).kind for name, decide in decisions if name not in too_late]
+    assert taken == ["approved", "approved", "cancel-asked", "step-confirmed", "resumed"]
+
+
+async def test_a_stop_needs_its_reason_and_its_role_also_while_nothing_can_be_verified(bench):
+    tamper(bench.ledger, *UNPROVED["a trigger more"][0])
+    with pytest.raises(UsageError, match="add a short reason"):
+        bench.decisions.stop_changes(OPERATOR, "")
+    with pytest.raises(PermissionDenied):
+        bench.decisions.stop_changes(VIEWER, "why")
+    with pytest.raises(PermissionDenied):
+        bench.decisions.allow_changes(OPERATOR)
+    assert [one.kind for one in bench.ledger.entries(limit=9)] == ["refused"] * 3

@@ -2,6 +2,8 @@
 
 import asyncio
 import re
+import sqlite3
+from contextlib import closing
 from datetime import timedelta
 
 import pytest
@@ -304,3 +306,26 @@ async def test_a_run_obeys_a_stop_of_another_process_before_its_next_step(bench)
         await bench.ended("done")
         assert bench.world.acts == [{"paused": "yes"}, {"fixed": "yes"}]
         await bench.viewer.sees("bea@ops1 (at a terminal) allowed changes again", "hv-ops")
+
+
+@pytest.mark.sqlite  # looks into the file
+async def test_a_stop_is_not_ended_while_the_ledger_cannot_be_verified_and_another_one_is_taken(bench):
+    with closing(sqlite3.connect(bench.ledger.path, isolation_level=None)) as file:
+        async with bench.running(ops=("C0OPS",)):
+            await bench.operator.types("/hvops stop power work")
+            await heard(bench, "stop", "C0OPS")
+            file.execute("CREATE TRIGGER x AFTER INSERT ON entry WHEN NEW.kind = 'x' BEGIN SELECT 1; END")
+            await bench.approver.types("/hvops go")
+            answer = plain_text(await bench.approver.sees("Nothing was done"))
+            assert "No stop was ended" in answer
+            assert "Unexpected trigger in the file: x. Run hvops audit verify. Put right what that finds" in answer
+            await bench.operator.types("/hvops stop")
+            window = await bench.operator.sees_view("Stop Changes")
+            await bench.operator.submits(window, {"Why?": "somebody wrote to the file"})
+            await bench.until(lambda: len(bench.ledger.entries(kind="stop")) == 2)
+            file.execute("DROP TRIGGER x")
+            assert bench.ledger.is_stopped()
+            assert [one.kind for one in bench.ledger.every() if one.kind in ("stop", "go")] == ["stop", "stop"]
+            await bench.approver.types("/hvops go")
+            await heard(bench, "go", "C0OPS")
+            assert told(bench, "hv-ops")[-1] == GOES_ON
