@@ -265,11 +265,7 @@ def build_on(out: Connections, clock: Callable[[], datetime], *, acts: bool = Tr
                 settings.policy,
                 ledger.now,
                 accounts,
-                covered=(
-                    *out.inventory_file.clusters,
-                    *out.inventory_file.hosts,
-                    *out.inventory_file.load_balancers(),
-                ),
+                covered=out.inventory_file.role_places,
             ),
         )
 

@@ -1,7 +1,7 @@
 """`hvops runs`, `hvops stop`, `hvops go`: what must work while Slack does not, on the bot's own machine.
 
-They need the settings and the ledger, and nothing else: no host, no Slack, and no bot that runs. Without an inventory, `go`
-asks for the role approver anywhere. A bot that runs obeys what is written here before its next step, and posts it to every ops channel as soon as Slack takes it.
+They need the settings and the ledger, and nothing else: no host, no Slack, and no bot that runs. Where the inventory cannot be
+read, what a stop covers is not known, and `go` asks for the role approver on "*". A bot that runs obeys what is written here before its next step, and posts it to every ops channel as soon as Slack takes it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from bot.cli.os_user import OsUser, who_typed
 from bot.config.inventory_file import load as load_inventory
 from bot.config.settings import Settings
 from bot.dispatch.authorization import Person
-from bot.errors import LedgerError, SettingsError, SwitchUnchanged, UsageError
+from bot.errors import LedgerError, SwitchUnchanged, UsageError
 from bot.ledger import Entry, Reader, TicketRow
 from bot.ledger.entries import Stopped
 from bot.ledger.ticket_state import OPEN
@@ -75,16 +75,13 @@ def _decisions(settings: Settings) -> Iterator[tuple[ApprovalService, OsUser]]:
     user = who_typed(settings.ledger)
     policy = settings.policy.model_copy(update={"go": "approver"})
     with open_ledger(settings) as ledger:
-        yield ApprovalService(ledger, policy, ledger.now, covered=_covered(settings)), user
-
-
-def _covered(settings: Settings) -> tuple[str, ...] | None:
-    """What a stop holds for: what the inventory names; None where it cannot be read, which must keep nobody from this."""
-    try:
-        found = load_inventory(settings.inventory)
-    except SettingsError:
-        return None
-    return (*found.clusters, *found.hosts)
+        # Read for a go alone: a slip in the inventory keeps nobody from stopping.
+        yield (
+            ApprovalService(
+                ledger, policy, ledger.now, covered=lambda: load_inventory(settings.inventory).role_places()
+            ),
+            user,
+        )
 
 
 def _switched(switch: Callable[[], Entry]) -> int:

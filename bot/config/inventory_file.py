@@ -489,6 +489,16 @@ class InventoryFile(Part):
         """Every place that a window can be about, in lower case."""
         return (*self.clusters, *self.hosts, *self.load_balancers())
 
+    def role_places(self) -> tuple[str, ...]:
+        """Every place where a role has to hold for something, in lower case: what a stop covers.
+
+        That of all other names is one of these: a node's is its cluster, a VMM server's what it manages, a service's where
+        it runs. The backup product, and a VMM server that manages nothing, stand for themselves.
+        """
+        alone = (key for key, vmm in self.vmm.items() if not self.managed_by(vmm))
+        product = () if self.commvault is None else (COMMVAULT,)
+        return (*self.clusters, *self.hosts, *self.load_balancers(), *alone, *product)
+
     def _places_of(self, window: str, name: str) -> tuple[str, ...]:
         key = name.lower()
         if key in {*self.clusters, *self.hosts, *self.load_balancers()}:

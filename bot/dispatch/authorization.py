@@ -6,13 +6,14 @@ a message or a handle: membership of a channel is no authority.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from typing import NoReturn
 
 from bot.api.command import Role
 from bot.config.settings import Rule
-from bot.errors import NoSuchTicket, PermissionDenied, RolesUnknown, UsageError
+from bot.errors import NoSuchTicket, PermissionDenied, RolesUnknown, SettingsError, UsageError
 from bot.ledger.ticket_state import same_person
 
 EVERYWHERE = "*"
@@ -142,17 +143,17 @@ def system_person(rules: Iterable[tuple[Role, Rule]], user: str, contact: str = 
     return Person(f"{SYSTEM}{user}", user, held, contact=contact)
 
 
-def require_switch(person: Person, role: Role, kind: str, covered: Iterable[str] | None) -> None:
+def require_switch(person: Person, role: Role, kind: str, covered: Callable[[], Iterable[str]] = tuple) -> None:
     """Let this person stop changes, or let them start again, or say who may.
 
     A stop is easy: the role anywhere will do, also by what was read last. It holds for everything, so nobody ends it
-    who does not hold the role on all that it holds for.
+    who does not hold the role on all that it holds for. Where nobody can say what that is, it takes the role on "*".
 
     Args:
         person: who.
         role: the least role that may.
         kind: "stop" or "go".
-        covered: the clusters, and hosts that stand alone, that a stop covers; None where nobody has said.
+        covered: answers every place that a stop covers, or raises SettingsError; asked for a go alone.
 
     Raises:
         RolesUnknown: nobody can say now whether this person has it.
@@ -162,17 +163,34 @@ def require_switch(person: Person, role: Role, kind: str, covered: Iterable[str]
         require_role(person.as_last_read, role)
         return
     require_role(person, role)
-    places = tuple(covered) if covered is not None else ()
-    missing = [place for place in places if person.role_on(place) < role]
+    try:
+        places, unread = tuple(covered()), ""
+    except SettingsError as error:
+        places, unread = (), str(error).partition("\n")[0].rstrip(".")
+    missing = [place for place in places or (EVERYWHERE,) if person.role_on(place) < role]
     if not missing:
         return
-    where = ", ".join(missing[:_NAMED]) + (f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else "")
     needs = f"A stop applies everywhere, so only someone with the role {role.name.lower()} everywhere can end it"
+    if not places:
+        _refuse_unlisted(person, role, needs, unread)
+    where = ", ".join(missing[:_NAMED]) + (f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else "")
     if person.unknown:
         raise RolesUnknown(f"{needs}, and your role on {where} cannot be read now: {person.unknown} Nothing was done.")
     raise PermissionDenied(
         f"{needs}; you do not have it on {where}. Ask someone listed under [roles.{role.name.lower()}] in settings.toml "
-        "for all clusters and hosts."
+        "for everything in the inventory."
+    )
+
+
+def _refuse_unlisted(person: Person, role: Role, needs: str, unread: str) -> NoReturn:
+    """What a stop covers is not known: that is not what this person's roles cover. Raises RolesUnknown, PermissionDenied."""
+    why = f"the inventory cannot be read ({unread})" if unread else "the inventory names no place"
+    needs = f'{needs}. What it covers is not known, for {why}, so it takes that role with clusters = ["{EVERYWHERE}"]'
+    if person.unknown:
+        raise RolesUnknown(f"{needs}, and your roles cannot be read now: {person.unknown} Nothing was done.")
+    raise PermissionDenied(
+        f"{needs}, which you do not have. Correct the inventory, or ask someone listed so under "
+        f"[roles.{role.name.lower()}] in settings.toml."
     )
 
 

@@ -48,8 +48,9 @@ def _go(settings: Settings, inventory_file: InventoryFile) -> Iterable[DoctorChe
     """A stop holds everywhere, so a place where nobody has the role leaves it to the terminal to end one."""
     role = Role[settings.policy.go.upper()]
     held = {place.casefold() for one, rule in settings.roles.rules() if one >= role for place in rule.clusters}
-    places = (*inventory_file.clusters, *inventory_file.hosts)
-    missing = [place for place in places if EVERYWHERE not in held and place.casefold() not in held]
+    missing = [
+        place for place in inventory_file.role_places() if EVERYWHERE not in held and place.casefold() not in held
+    ]
     if not held or not missing:
         return ()
     named = ", ".join(missing[:_NAMED]) + (f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else "")

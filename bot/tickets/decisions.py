@@ -99,7 +99,7 @@ class ApprovalService:
         accounts: Accounts | None = None,
         *,
         can_be_read: Callable[[Sequence[Entry]], bool] | None = None,
-        covered: Iterable[str] | None = None,
+        covered: Callable[[], Iterable[str]] = tuple,
     ) -> None:
         """Take the parts.
 
@@ -109,14 +109,15 @@ class ApprovalService:
             clock: the same as the ledger's.
             accounts: which accounts are one person's.
             can_be_read: whether the whole plan stands before those who decide, by the ticket's entries; None: in Slack.
-            covered: the clusters, and hosts that stand alone, that a stop covers.
+            covered: answers every place that a stop covers (`InventoryFile.role_places`), or raises SettingsError; nothing
+                where nobody has said.
         """
         self._ledger = ledger
         self._policy = policy
         self._clock = clock
         self._accounts = accounts or Accounts()
         self._can_be_read = can_be_read or is_plan_shown
-        self._covered = None if covered is None else tuple(covered)
+        self._covered = covered
 
     def approve(self, press: UserAction, said: Sequence[str] = ()) -> Entry:
         """Approve, or confirm one's own plan of low risk. The runner starts it.

@@ -152,7 +152,7 @@ class Listener:
         if self._desk.parts.changes is None:
             return
         try:
-            require_switch(person, self._desk.parts.changes.decisions.stopping_role, Stopped.kind, None)
+            require_switch(person, self._desk.parts.changes.decisions.stopping_role, Stopped.kind)
         except RolesUnknown:
             raise
         except PermissionDenied:

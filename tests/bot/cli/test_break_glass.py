@@ -11,12 +11,16 @@ import pytest
 from entry_samples import entry_data
 
 from bot.cli import os_user
+from bot.config.settings import load
+from bot.dispatch.authorization import system_person
+from bot.errors import PermissionDenied, SwitchUnchanged
 from bot.ledger import Ledger
+from bot.services import build_services
 
 OWN = pwd.getpwuid(os.getuid()).pw_name  # owns the ledger of these tests: the account that the bot runs as
 OTHER, VISITOR = [one for one in pwd.getpwall() if one.pw_uid not in (0, os.getuid())][:2]
 SETTINGS = """
-inventory = "nowhere.toml"
+inventory = "inventory.toml"
 [ledger]
 path = "ledger.db"
 key_file = "ledger.key"
@@ -32,6 +36,29 @@ go = "operator"
 [credentials.reader]
 transport = "kerberos"
 """
+PROD = """
+[clusters.prod]
+domain = "corp.example"
+entry_hosts = ["hv01"]
+"""
+EVERYTHING = f"""{PROD}
+[clusters.branch]
+domain = "corp.example"
+entry_hosts = ["br01"]
+[hosts.vmm01]
+domain = "corp.example"
+[vmm.vmm]
+server = "sql01"
+host = "vmm01"
+[[load_balancer]]
+name = "lm01"
+url = "https://lm01.corp.example/"
+[service.crm]
+places = ["prod", "branch"]
+[commvault]
+url = "https://cs01.corp.example/"
+"""
+PLACES = ("prod", "branch", "vmm01", "lm01", "commvault")
 
 
 @pytest.fixture
@@ -63,6 +90,7 @@ def settings(tmp_path, ledger, logged_in):
         path = tmp_path / "settings.toml"
         path.write_text(told, encoding="utf-8")
         path.chmod(0o600)
+        (tmp_path / "inventory.toml").write_text(PROD, encoding="utf-8")
         return path
 
     return write
@@ -207,5 +235,75 @@ def test_while_the_ledger_cannot_be_verified_a_stop_is_taken_and_none_is_ended(h
         assert "Unexpected trigger in the file: x. Run hvops audit verify. Put right what that" in plain(ended.err)
         lies.execute("DROP TRIGGER x")
     assert ledger.is_stopped()
+    assert hvops("go", "--settings", file).code == 0
+    assert not ledger.is_stopped()
+
+
+def held_on(file, *places):
+    """Let the approvers of these settings hold their role there."""
+    told = file.read_text(encoding="utf-8").replace('clusters = ["prod"]', f"clusters = {list(places)}")
+    file.write_text(told.replace("'", '"'), encoding="utf-8")
+
+
+def said_by_the_bot(file, user):
+    """What a bot of these settings says to the same account's go: whom it lets pass is told that nothing is stopped."""
+    told = load(file)
+    with build_services(told) as made:
+        try:
+            made.decisions.allow_changes(system_person(told.roles.rules(), user))
+        except SwitchUnchanged:
+            return "may"
+        except PermissionDenied as error:
+            return str(error)
+    return "went"
+
+
+@pytest.mark.parametrize("missing", [*PLACES, ""])
+def test_a_stop_is_ended_by_who_may_everywhere_in_slack_and_at_a_terminal_alike(
+    hvops, settings, ledger, logged_in, missing
+):
+    """Clusters, hosts, load balancers, what a VMM server and a service stand for, and the backup product."""
+    file = settings(operators=[OTHER.pw_name], approvers=[VISITOR.pw_name])
+    file.with_name("inventory.toml").write_text(EVERYTHING, encoding="utf-8")
+    held_on(file, *(place for place in PLACES if place != missing))
+    file.write_text(file.read_text(encoding="utf-8").replace('go = "operator"', 'go = "approver"'), encoding="utf-8")
+    bots = said_by_the_bot(file, VISITOR.pw_name)
+    logged_in(OTHER.pw_uid)
+    assert hvops("stop", "--settings", file, "the vendor works on it").code == 0
+    logged_in(VISITOR.pw_uid)
+    ended = hvops("go", "--settings", file)
+    assert ledger.is_stopped() == bool(missing)
+    if missing:
+        assert f"you do not have it on {missing}." in bots
+        assert f"you do not have it on {missing}." in plain(ended.err)
+    else:
+        assert (bots, ended.code) == ("may", 0)
+
+
+@pytest.mark.parametrize("slip", ["[clusters.branch", None, "", "[clusters.prod]\nentry_hosts = 7"])
+def test_a_stop_that_covers_nobody_knows_what_is_ended_by_who_may_on_everything(
+    hvops, settings, ledger, logged_in, slip
+):
+    """A slip in the inventory, or none at all, keeps nobody from stopping, and lets nobody go who may on some of it."""
+    file = settings(operators=[OTHER.pw_name], approvers=[VISITOR.pw_name])
+    inventory = file.with_name("inventory.toml")
+    inventory.unlink()
+    if slip is not None:
+        inventory.write_text(slip, encoding="utf-8")
+    logged_in(OTHER.pw_uid)
+    assert hvops("stop", "--settings", file, "branch is on fire").code == 0
+    logged_in(VISITOR.pw_uid)
+    held_on(file, *PLACES)
+    ended = hvops("go", "--settings", file)
+    assert ended.code == 2
+    assert "What it covers is not known, for the inventory cannot be read (" in plain(ended.err)
+    assert 'so it takes that role with clusters = ["*"], which you do not have. Correct the inventory' in plain(
+        ended.err
+    )
+    assert ledger.is_stopped()
+    assert ledger.entries(kind="refused")[0].actor == f"os:{VISITOR.pw_name}"
+    file.write_text(
+        file.read_text(encoding="utf-8").replace(str(list(PLACES)).replace("'", '"'), '["*"]'), encoding="utf-8"
+    )
     assert hvops("go", "--settings", file).code == 0
     assert not ledger.is_stopped()

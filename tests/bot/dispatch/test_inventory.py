@@ -479,3 +479,22 @@ async def test_names_that_are_near_are_looked_for_beside_the_loop(monkeypatch):
     assert "hv03" in caught.value.suggestions
     assert threads
     assert loop not in threads
+
+
+@pytest.mark.parametrize(
+    "clusters", [{"Prod": {"domain": "corp.example", "entry_hosts": ["hv01"], "nodes": ["hv02"]}}, {}]
+)
+async def test_a_role_that_holds_wherever_the_inventory_says_holds_on_every_name(clusters):
+    """What a stop covers: a VMM server, a service and a node are where a role is asked for, or that is itself."""
+    file = InventoryFile.model_validate({
+        "clusters": clusters,
+        "hosts": {"Backup01": {"domain": "other.example"}},
+        "vmm": {"VMM": {"server": "sql01.corp.example"}},
+        "load_balancer": [{"name": "LM01", "url": "https://lm01.corp.example/"}],
+        "service": {"CRM": {"places": [*clusters, "backup01"]}},
+        "commvault": {"url": "https://cs01.corp.example/"},
+    })  # fmt: skip
+    names = Inventory(file, Clusters(), Router(file, {"reader": Credentials("ntlm", "u", "p")}))
+    asked = {place.lower() for places in names.scopes().values() for place in places}
+    assert asked | {"commvault"} == set(file.role_places())
+    assert {*clusters, "vmm", "crm", "lm01", "backup01"} >= {"vmm", "crm", "lm01", "backup01"} <= names.scopes().keys()

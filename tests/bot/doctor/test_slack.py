@@ -178,10 +178,13 @@ ops_channel = "C0NOWHERE"
 """
 
 
-async def decided(settings, stand_in, roles=ROLES):
+BALANCER = '[[load_balancer]]\nname = "lm01"\nurl = "https://lm01.corp.example/"\n'
+
+
+async def decided(settings, stand_in, roles=ROLES, estate=ESTATE):
     made = settings(**tokens(stand_in))
     made.file.write_text(made.file.read_text() + roles)
-    (made.file.parent / "inventory.toml").write_text(ESTATE)
+    (made.file.parent / "inventory.toml").write_text(estate)
     return [(check.what, check.status, check.says) for check in await check_approvers(load(made.file))]
 
 
@@ -228,6 +231,9 @@ async def test_a_stop_that_nobody_could_end_in_slack_is_warned_of(settings):
         says = "nobody can end a stop in Slack: no one has the role approver on branch"
         assert told == [("/hvops go", Status.WARN, says)]
         assert "/hvops go" not in [one[0] for one in await decided(settings, stand_in)]
+        both = ROLES.replace('clusters = ["*"]', 'clusters = ["prod", "branch"]')
+        told = [one for one in await decided(settings, stand_in, both, ESTATE + BALANCER) if one[0] == "/hvops go"]
+        assert [says.rpartition(" on ")[2] for _, _, says in told] == ["lm01"]
 
 
 async def test_a_group_that_does_not_exist_is_named(settings):

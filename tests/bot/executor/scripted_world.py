@@ -316,7 +316,7 @@ class Bench:
         self.accounts = Accounts(options.pop("same_person", ()))
         # there is no Slack in this world: whoever presses has read the plan
         self.decisions = ApprovalService(
-            self.ledger, self.policy, clock, self.accounts, can_be_read=lambda _: True, covered=("prod",)
+            self.ledger, self.policy, clock, self.accounts, can_be_read=lambda _: True, covered=lambda: ("prod",)
         )
         self.proposals = ProposalService(self.pipeline, self.planner, self.policy, clock, self.accounts)
         everybody = (OPERATOR, APPROVER, OTHER, VIEWER, STRANGER, ELSEWHERE, BOTH)

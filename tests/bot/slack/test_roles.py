@@ -154,9 +154,9 @@ async def test_who_was_taken_out_decides_nothing_while_slack_does_not_say_who_is
             with pytest.raises(RolesUnknown, match=r"cannot tell right now .*Nothing was done"):
                 require_role(found, Role.OPERATOR, place)
         require_role(found, Role.VIEWER, "prod")
-        require_switch(found, Role.OPERATOR, "stop", ())
+        require_switch(found, Role.OPERATOR, "stop")
         with pytest.raises(RolesUnknown):
-            require_switch(found, Role.OPERATOR, "go", ("prod",))
+            require_switch(found, Role.OPERATOR, "go", lambda: ("prod",))
 
 
 async def test_ids_still_count_when_groups_cannot_be_read(people, slack):

@@ -243,7 +243,7 @@ class Bot:
         self.board = TicketMessages(client, self.outbox, self.people, ledger, channel=lambda _: channel, pace=pace)
         pipeline = Pipeline(self.registry, Names(), ledger, self._look)
         planner = Planner(self.registry, Names(), ledger, look=self._look, version="test", clock=clock)
-        self.decisions = ApprovalService(ledger, policy, clock)
+        self.decisions = ApprovalService(ledger, policy, clock, covered=lambda: ("prod",))
         work = run.RunContext(
             ledger, planner, policy, world, self._look, self.people.lookup, tell=self.board.notify, every=0.02,
             clock=clock,

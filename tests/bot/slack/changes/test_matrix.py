@@ -245,7 +245,8 @@ async def test_stop_and_go_take_their_roles_on_every_way_in(slack):
     for (way, made), (name, (team, user, level)), (word, needs) in product(
         SWITCH_WAYS.items(), (PEOPLE | NO_TEAM).items(), (("stop", 2), ("go", 3))
     ):
-        here = 3 if user == "U0ELSEWHERE" else level  # stop and go are about everything: a role anywhere is asked for
+        # A stop takes the role anywhere; it covers everything, so ending it takes the role on all of that.
+        here = 3 if user == "U0ELSEWHERE" and word == "stop" else level
         if slack.ledger.is_stopped() == (word == "stop"):
             slack.ledger.append("T1/U0APPROVER", Released() if word == "stop" else Stopped(reason="why"))
         head = slack.ledger.head().seq if slack.ledger.head() else 0
