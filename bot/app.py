@@ -103,6 +103,7 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[Servic
                 parts.ledger,
                 channel=partial(ops_channel, parts.inventory_file),
                 resuming=parts.decisions.resuming_role,
+                covered=parts.inventory_file.role_places(),
                 may=lambda: running.owns(Duty.DELIVERY),
                 is_shown_elsewhere=lambda ticket: running.runs_elsewhere(ticket),  # noqa: PLW0108 - made further down
             )

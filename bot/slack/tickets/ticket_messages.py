@@ -106,12 +106,13 @@ class TicketMessages:
         channel: Callable[[Iterable[str]], str],
         pace: ReminderSchedule | None = None,
         resuming: Role = Role.APPROVER,
+        covered: Iterable[str] = (),
         may: Callable[[], bool] = lambda: True,
         is_shown_elsewhere: Callable[[str], bool] = lambda _ticket: False,
     ) -> None:
         """Take the parts; `channel` names the ops channel of the clusters and hosts that a ticket reaches, or "".
 
-        `resuming` is the least role that may type `/hvops go`. `may`: whether this process is the one that looks for what
+        `resuming` is the least role that may type `/hvops go`, and `covered` where it has to hold. `may`: whether this process is the one that looks for what
         people were not told, and reminds; what happens here is shown from here all the same. `is_shown_elsewhere`: whether
         another process runs a ticket, and so shows how far it is.
         """
@@ -121,7 +122,7 @@ class TicketMessages:
         self._ledger = ledger
         self._channel = channel
         self._pace = pace or ReminderSchedule()
-        self._resuming = resuming
+        self._resuming, self._covered = resuming, tuple(covered)
         self._may, self._is_shown_elsewhere = may, is_shown_elsewhere
         self._turns = turns_on(ledger)
         self._keeping = MessageStates()
@@ -154,7 +155,7 @@ class TicketMessages:
     def resumed_by(self) -> tuple[str, ...]:
         """The ids of the groups and members who may type `/hvops go`."""
         roles = [role for role in Role if role >= self._resuming]
-        return tuple(dict.fromkeys(one for role in roles for one in self._people.configured_ids(role, ())))
+        return tuple(dict.fromkeys(one for role in roles for one in self._people.configured_ids(role, self._covered)))
 
     async def run(self, stop: asyncio.Event) -> None:
         """Catch up with what was not delivered, again and again, and remind, until `stop` is set."""

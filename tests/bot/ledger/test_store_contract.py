@@ -298,6 +298,10 @@ def test_altered_definitions_stop_all_that_decides(told, place):
         told.is_stopped()
     with pytest.raises(LedgerError, match="was removed"):
         told.append("U9", entry_data("rejected", {"by": "U9"}), "T-3")
+    assert told.append("T0/U1", entry_data("stop", {"reason": "it lies"})).kind == told.head().kind == "stop"
+    with pytest.raises(LedgerError, match=r"^No stop was ended: .* was removed"):
+        told.append("T0/U2", entry_data("go"))
+    assert told.head().kind == "stop"
     proof = told.verify()
     assert not proof.holds
     assert "was removed" in proof.says

@@ -240,7 +240,9 @@ class Bot:
         self.outbox = Outbox(client, tempo or RateLimit(interval=0.001, give_up_after=0.2), mask=mask)
         self.people = RoleResolver(client, RULES, seconds, contact="#it-oncall or @jane")
         pace = pace or ReminderSchedule(progress=progress, again=0.05, glance=0.02, now=lambda: _now() + ahead)
-        self.board = TicketMessages(client, self.outbox, self.people, ledger, channel=lambda _: channel, pace=pace)
+        self.board = TicketMessages(
+            client, self.outbox, self.people, ledger, channel=lambda _: channel, pace=pace, covered=("prod",)
+        )
         pipeline = Pipeline(self.registry, Names(), ledger, self._look)
         planner = Planner(self.registry, Names(), ledger, look=self._look, version="test", clock=clock)
         self.decisions = ApprovalService(ledger, policy, clock, covered=lambda: ("prod",))

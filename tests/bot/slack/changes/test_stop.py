@@ -9,6 +9,8 @@ from datetime import timedelta
 import pytest
 from entry_samples import entry_data
 
+from bot.api.command import Role
+from bot.config.settings import Rule
 from bot.executor import scheduler
 from bot.ledger import Ledger
 from bot.ledger.entries import Clicked, Stopped
@@ -63,6 +65,15 @@ async def test_every_ops_channel_hears_of_stop_and_go_once(bench, branch):
         await bench.viewer.opens_home()
         await bench.viewer.sees_home("read-write")
         assert told(bench, "hv-ops") == told(bench, "hv-branch") == [STOPPED, GOES_ON]
+
+
+async def test_a_stop_names_those_alone_who_hold_the_role_on_all_that_it_covers(bench):
+    async with bench.running(ops=("C0OPS",)):
+        bench.bot.people._rules += ((Role.APPROVER, Rule(users=("U0ELSEWHERE",), clusters=("branch",))),)
+        await bench.operator.types("/hvops stop power work")
+        notice = plain_text(await bench.viewer.sees(STOPPED, "hv-ops"))
+        assert "/hvops go, which <!subteam^S0APPROVERS> can run" in notice
+        assert "U0ELSEWHERE" not in notice
 
 
 async def test_a_channel_that_lets_nobody_in_holds_up_no_other_and_hears_once_it_does(bench, branch):
