@@ -61,9 +61,9 @@ async def test_done_by_hand_is_a_statement_where_the_check_held_before(bench, wo
 
 
 async def test_what_nobody_could_ask_before_is_a_statement_too(bench, world):
-    bench.plans["reset"] = lambda on, _facts: simple(on, replace(by_hand(on), done=(is_now("br01", seen="yes"),)))
-    world.silent = {"br01"}
-    world.hosts["br01"]["seen"] = "yes"
+    bench.plans["reset"] = lambda on, _facts: simple(on, replace(by_hand(on), done=(is_now("hv04", seen="yes"),)))
+    world.silent = {"hv04"}
+    world.hosts["hv04"]["seen"] = "yes"
     ticket = await bench.approved()
     person_presses_done(bench, world, ticket, lambda world: world.silent.clear())
     await bench.runs()
