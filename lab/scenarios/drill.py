@@ -64,13 +64,13 @@ def begin(world: World) -> None:
                 "silent",
                 "Cut prod off",
                 lambda: _cut_off(world, on=True),
-                lambda: not world.machine("hv01").trouble.refuse,
+                lambda: not world.machine("hv01").trouble.dark,
             ),
             Action(
                 "back",
                 "Reconnect prod",
                 lambda: _cut_off(world, on=False),
-                lambda: world.machine("hv01").trouble.refuse,
+                lambda: world.machine("hv01").trouble.dark,
             ),
         ],
     )
@@ -100,7 +100,7 @@ def inventory() -> dict[str, object]:
 
 def _cut_off(world: World, *, on: bool) -> None:
     for node in world.clusters["prod"].nodes:
-        world.trouble(node.name, "refuse", on=on)
+        world.trouble(node.name, "dark", on=on)
 
 
 def _facts(ends: list[Guest]) -> list[tuple[str, str]]:

@@ -10,6 +10,7 @@ from functools import partial
 from aiohttp import web
 
 _BACKLOG = 128
+_FILLS = 4  # more than a queue of none takes
 
 
 class Listener:
@@ -24,6 +25,7 @@ class Listener:
         self._tls = tls
         self._loop = asyncio.get_running_loop()
         self._socket: socket.socket | None = None
+        self._dark: list[socket.socket] = []
         self._arriving: set[asyncio.Task[object]] = set()
 
     def open(self) -> None:
@@ -32,6 +34,7 @@ class Listener:
         Raises:
             OSError: the port is taken.
         """
+        self._lighten()
         if self._socket is not None:
             return
         listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
@@ -47,6 +50,7 @@ class Listener:
 
     def shut(self) -> None:
         """Stop listening, and turn away who has not quite arrived."""
+        self._lighten()
         if self._socket is None:
             return
         self._loop.remove_reader(self._socket)
@@ -54,6 +58,36 @@ class Listener:
         self._socket = None
         for task in self._arriving:
             task.cancel()
+
+    def darken(self) -> None:
+        """Let nobody through, and refuse nobody: whoever connects waits in vain, as where the way is cut.
+
+        The queue of a socket that is never accepted from is full; what comes then is left unanswered [Linux].
+
+        Raises:
+            OSError: the port is taken.
+        """
+        if self._dark:
+            return
+        self.shut()
+        deaf = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        self._dark = [deaf]
+        try:
+            deaf.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            deaf.bind(self._where)
+            deaf.listen(0)
+        except OSError:
+            self._lighten()
+            raise
+        for _each in range(_FILLS):
+            waiting = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+            waiting.connect_ex(self._where)
+            self._dark.append(waiting)
+
+    def _lighten(self) -> None:
+        dark, self._dark = self._dark, []
+        for one in reversed(dark):
+            one.close()
 
     def _accept(self, listening: socket.socket) -> None:
         for _each in range(_BACKLOG):

@@ -51,15 +51,13 @@ class Host:
             self._listeners.append(Listener(address, tls_port, self._http, tls))
 
     def open(self) -> None:
-        """Listen, unless the machine's trouble is to refuse.
+        """Listen, unless the machine's trouble is to refuse, or that nobody reaches it.
 
         Raises:
             OSError: a port is taken.
         """
         self.machine.trouble.watch = self._refusal_changed
-        if not self.machine.trouble.refuse:
-            for listener in self._listeners:
-                listener.open()
+        self._apply_refusal()
 
     async def close(self) -> None:
         """Stop listening and end every connection."""
@@ -92,12 +90,15 @@ class Host:
         self._apply_refusal()
 
     def _apply_refusal(self) -> None:
+        trouble = self.machine.trouble
         for listener in self._listeners:
-            if self.machine.trouble.refuse:
+            if trouble.dark:
+                listener.darken()
+            elif trouble.refuse:
                 listener.shut()
             else:
                 listener.open()
-        if self.machine.trouble.refuse:
+        if trouble.refuse or trouble.dark:
             self._abort_connections()
 
     def _abort_connections(self) -> None:

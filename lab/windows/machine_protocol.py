@@ -74,14 +74,15 @@ class Page:
 class Trouble:
     """What is wrong with the way to a machine. All off by default; changed while the server runs.
 
-    Change the fields of the one object a machine has: the server listens to it, so that `refuse` closes and opens
-    the port at once.
+    Change the fields of the one object a machine has: the server listens to it, so that `refuse` and `dark` close and
+    open the port at once.
     """
 
     latency: float = 0.0  # seconds added to every HTTP answer
     owed: float = 0.0  # seconds that the rows of the next answer take; the server waits, and sets it back
     hang: bool = False  # accepts the connection and the request, never answers
     refuse: bool = False  # the port is closed: connection refused
+    dark: bool = False  # the way to it is cut: a connection is neither taken nor refused
     reset: bool = False  # resets the TCP connection when a request arrives
     html: bool = False  # answers every request with an HTML page, as a proxy or IIS would
     page: Page | None = None  # answers every request with this, in the name of HTTP.sys
@@ -94,7 +95,7 @@ class Trouble:
     def __setattr__(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)
         watch = getattr(self, "watch", None)  # not yet there while __init__ fills the fields
-        if name == "refuse" and watch is not None:
+        if name in ("refuse", "dark") and watch is not None:
             watch()
 
 

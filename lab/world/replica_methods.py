@@ -139,7 +139,8 @@ def reverse(call: Call) -> Out:
     other = other_end(call.world, guest)
     if other is None or other.replication is None or point.casefold() not in _points(other.node):
         return _returned(BAD_PARAMETER)
-    if call.world.machine(other.node.name).trouble.refuse:
+    trouble = call.world.machine(other.node.name).trouble
+    if trouble.refuse or trouble.dark:
         return _returned(NOT_AVAILABLE)
     return _job(call, guest, REVERSAL_SECONDS, lambda: _reversed(call.world, guest, other))
 

@@ -19,7 +19,7 @@ from lab.world.vmm import VirtualMachineManager
 
 Clock = Callable[[], datetime]
 Callback = Callable[[], None]
-TroubleName = Literal["hang", "refuse", "reset", "html", "cut", "deny"]
+TroubleName = Literal["hang", "refuse", "dark", "reset", "html", "cut", "deny"]
 KEPT_EVENTS = 2_000  # per machine
 
 

@@ -50,7 +50,8 @@ def pings(world: World, asked: Windows, terms: Mapping[str, str]) -> Iterable[In
 def _reached(world: World, target: Windows) -> bool:
     if isinstance(target, Guest):
         return target.state == "running"
-    return not world.machine(target.name).trouble.hang and not (isinstance(target, Node) and target.state == 1)
+    trouble = world.machine(target.name).trouble
+    return not (trouble.hang or trouble.dark) and not (isinstance(target, Node) and target.state == 1)
 
 
 def _is_lost(world: World, asked: Windows, target: Windows, size: int) -> bool:

@@ -119,6 +119,18 @@ def connect(up):
         return probe.connect_ex((ADDRESS, up.server.port))
 
 
+def test_a_machine_that_nobody_reaches_neither_takes_a_connection_nor_refuses_it(up, machine):
+    for _round in range(3):
+        assert connect(up) == 0
+        machine.trouble.dark = True
+        with socket.socket() as probe:
+            probe.settimeout(0.2)
+            with pytest.raises(TimeoutError):
+                probe.connect((ADDRESS, up.server.port))
+        machine.trouble.dark = False
+    assert connect(up) == 0
+
+
 def test_refuse_closes_the_port_and_opens_it_again_at_once(up, machine):
     for _round in range(3):
         assert connect(up) == 0
