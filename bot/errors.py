@@ -7,7 +7,8 @@
       TooManyWindows             of one person in a minute; this one was not opened
       TicketError                NoSuchTicket, NoPlan, Expired (and DeadlinePassed), AlreadyDecided, MovedOn, ChangesStopped,
                                  SwitchUnchanged, Locked, Unanswered, PlanNotShown, WrongReadBack
-      TargetError(target)        ConnectionFailed, AuthenticationFailed (and LoginNotChecked), TargetTimeout,
+      TargetError(target)        ConnectionFailed (and NotAsked), AuthenticationFailed (and LoginNotChecked), TargetTimeout (and
+                                 NotAskedInTime),
                                  TargetFault (and NotFound), MalformedResponse (and IncompleteResponse), QuotaExceeded, PolicyViolation,
                                  OutcomeUnknown, NotBegun, Withheld; of a web server besides NotListening, NoTls, NotHttp, HeadTooLong
       SettingsError              at start-up, naming file, key and what to write
@@ -189,6 +190,12 @@ class NotListening(ConnectionFailed):
     kind = "connection refused"
 
 
+class NotAsked(ConnectionFailed):
+    """What hvops itself needs to reach it has failed: a name server, a queue, a site's worker. Of the target it says nothing."""
+
+    kind = "not asked"
+
+
 class NoTls(ConnectionFailed):
     """The connection is made, and TLS is not."""
 
@@ -216,6 +223,12 @@ class TargetTimeout(TargetError):
     def after(seconds: float) -> str:
         """Say how long was waited, counted from the moment somebody asked: "no answer in 20 s."."""
         return f"no answer in {seconds:.0f} s." if round(seconds) else "no answer in time."
+
+
+class NotAskedInTime(TargetTimeout):
+    """The time was over before it was asked, or spent on the way to it: that says nothing of the target."""
+
+    kind = "out of time"
 
 
 class TargetFault(TargetError):

@@ -9,7 +9,7 @@ about, in place of its targets. The same dataclass is the usage line, the parser
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Self
 
 from bot.api.continuity import Service, Site
@@ -37,6 +37,8 @@ class Target:
     sites: tuple[Site, ...] = ()  # of a service and a cluster: all that the inventory names
     packages: tuple[UpdatePackage, ...] = ()  # of a cluster: what is staged on nodes
     update_rules: tuple[UpdateRule, ...] = ()  # of a cluster: those that the inventory adds
+    # Of a cluster: its hosts that are known now, whoever answers: the inventory writes them, or it has named them before.
+    nodes: tuple[str, ...] = field(default=(), compare=False)
 
     def __str__(self) -> str:
         """As people write it."""

@@ -32,7 +32,8 @@ class Unknown:
 
     target: str
     kind: str  # "timed out", "login refused", "login not checked", "unreachable", "refused", "absent", "bad reply", "too busy",
-    # or "not allowed"
+    # "connection refused", "not allowed", or "not asked" and "out of time": hvops' own way or time failed,
+    # which says nothing of the target
     why: str  # a sentence
     remedy: str = ""  # what a person can do about it
 

@@ -386,6 +386,7 @@ class Inventory:
                 sites=self._inventory_file.sites(),
                 packages=self._inventory_file.packages(),
                 update_rules=self._inventory_file.update_rules(),
+                nodes=self._known_nodes(cluster),
             )
         vmm = self._inventory_file.vmm.get(wanted)
         if vmm is not None:
@@ -411,6 +412,11 @@ class Inventory:
             services_of=services_of,
             backup=self._inventory_file.backup_products(home, name),
         )
+
+    def _known_nodes(self, cluster: Cluster) -> tuple[str, ...]:
+        """Its hosts, in lower case: those that the inventory writes, and those that it named last."""
+        written = {host_key(one) for one in (*cluster.entry_hosts, *cluster.nodes)}
+        return tuple(sorted(written | self._router.nodes_of(cluster.name)))
 
     def _homes(self) -> dict[str, tuple[str, str, str]]:
         """Lower-case name -> name, domain, and cluster ("" for a host that stands alone)."""

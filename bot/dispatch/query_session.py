@@ -34,7 +34,7 @@ from bot.api.query_client import K
 from bot.api.rows import CellError, Rows, format_rows
 from bot.api.sources import Source
 from bot.config.settings import Limits
-from bot.errors import NotFound, PolicyViolation, TargetError, TargetTimeout, UsageError
+from bot.errors import NotAskedInTime, NotFound, PolicyViolation, TargetError, UsageError
 from bot.redaction import clip, mask_all
 from bot.serialization import Evidence
 from bot.transport.allowlist import PROGRAMS
@@ -268,7 +268,7 @@ class QuerySession:
                 return await answer
         except TimeoutError:
             seconds = self._deadlines.overall_seconds
-            raise TargetTimeout(on, f"no answer within the {seconds:.0f} s of the whole question.") from None
+            raise NotAskedInTime(on, f"no answer within the {seconds:.0f} s of the whole question.") from None
 
     def _begin(self, target: str) -> None:
         self._open[target] = self._open.get(target, 0) + 1

@@ -42,6 +42,7 @@ from bot.errors import (
     AuthenticationFailed,
     ConnectionFailed,
     MalformedResponse,
+    NotAskedInTime,
     NotFound,
     PolicyViolation,
     QuotaExceeded,
@@ -265,11 +266,28 @@ class TargetClient:
             ask = partial(self._service(question).answer, question)
         elif question.what == CONNECT:
             on = self.router.entries(on)[0]
-            ask = partial(measure_connect, self.router.host(on))
+            found, told = await self._connected(on, seconds)
+            return QueryResult(found, told, on)
         if ask is None:
             return None
         found, told = await self._in_turn(on, seconds, ask)
         return QueryResult(found, told, on)
+
+    async def _connected(self, on: str, seconds: float) -> tuple[Rows, str]:
+        """Connect to a host when it is its turn. A host whose turn never came was not silent: nobody asked it."""
+        way, is_asked = self.router.host(on), False
+
+        async def connect(left: float) -> tuple[Rows, str]:
+            nonlocal is_asked
+            is_asked = True
+            return await measure_connect(way, left, of=seconds)
+
+        try:
+            return await self._in_turn(on, seconds, connect)
+        except TargetTimeout as late:
+            if is_asked:
+                raise
+            raise NotAskedInTime(on, late.message, late.hint) from None
 
     def _learn(self, question: Query, answer: QueryResult) -> None:
         """Whenever a cluster names all its nodes they can be reached, even one that joined a minute ago."""

@@ -18,7 +18,8 @@ from commands.sources.capacity import free_memory, logical_processors, memory_us
 from commands.sources.certificates import certificate_end
 from commands.sources.cluster import Cluster, look_at_cluster
 from commands.sources.guests import configuration_versions, shutdown_components
-from commands.sources.ping import answers_at
+from commands.sources.host_names import host_label
+from commands.sources.ping import answers_at, connect_time
 from commands.sources.replication import (
     ReplicaSettings,
     Statistics,
@@ -69,6 +70,8 @@ class DrillFacts:
         quorum: of the place that the service is failed over to; None where that is no cluster.
         clusters: the places that are clusters, in lower case.
         connects: what of the service takes a connection, as the inventory writes it, or why not.
+        reached: of a place that may be lost: each of its hosts that hvops knows, and how long a connection to it takes, or why
+            there is none.
     """
 
     hosts: Mapping[str, tuple[HostFacts, ...] | Unknown]
@@ -79,6 +82,7 @@ class DrillFacts:
     quorum: QuorumFacts | None = None
     clusters: frozenset[str] = frozenset()
     connects: Mapping[str, Known[int] | Unknown] = field(default_factory=dict)
+    reached: Mapping[str, float | Unknown] = field(default_factory=dict)
 
     @property
     def pairs(self) -> tuple[Pair, ...]:
@@ -96,21 +100,32 @@ class DrillFacts:
         return tuple(host for told in self.hosts.values() if not isinstance(told, Unknown) for host in told)
 
 
-async def find_drill_facts(target: Target, ask: QueryClient) -> DrillFacts:
-    """Ask both places for their machines, then the hosts that have an end of one of the service's."""
+async def find_drill_facts(target: Target, ask: QueryClient, *, is_lost: bool = False) -> DrillFacts:
+    """Ask both places for their machines, then the hosts that have an end of one of the service's.
+
+    Args:
+        target: the service.
+        ask: who is asked by.
+        is_lost: the first place is said to be lost: every host of it that is known is asked for a connection, and the place
+            for its machines only where one of them is there.
+    """
     service = service_of(target)
     assert service is not None
     places = service.places
     if len(places) != PLACES:
         return DrillFacts({}, (), ask.now)
-    told = await asyncio.gather(*(place_nodes(place, ask, is_cluster=False) for place in places))
-    looked = [
-        nodes
-        if isinstance(nodes, Unknown)
-        else tuple(await asyncio.gather(*(look_at_replicas(one, ask) for one in nodes)))
-        for nodes in told
-    ]
-    hosts = {place.casefold(): one for place, one in zip(places, looked, strict=True)}
+    reached: dict[str, float | Unknown] = {}
+    if is_lost:
+        told, reached = await asyncio.gather(_look_at(places[-1], ask), _reach(await _known_hosts(places[0], ask), ask))
+        hosts = {places[-1].casefold(): told}
+        primaries = () if isinstance(told, Unknown) else _primaries(service.guests, told)
+        asked = {host_label(one) for one in reached}
+        reached |= await _reach([one for one in primaries if one not in asked], ask)
+        if any(not isinstance(one, Unknown) for one in reached.values()):
+            hosts[places[0].casefold()] = await _look_at(places[0], ask)
+    else:
+        looked = await asyncio.gather(*(_look_at(place, ask) for place in places))
+        hosts = {place.casefold(): one for place, one in zip(places, looked, strict=True)}
     machines = apart([find_pair(name, places, hosts) for name in service.guests])
     pairs = [one for one in machines if isinstance(one, Pair)]
     known = [end for pair in pairs for end in (pair.home, pair.away)]
@@ -130,7 +145,33 @@ async def find_drill_facts(target: Target, ask: QueryClient) -> DrillFacts:
         _quorum(places[-1] if ends and places[-1].casefold() in clusters else "", ask),
         ask.query_many({one: Source(answers_at(one), len) for one in service.connects}),
     )
-    return DrillFacts(hosts, machines, ask.now, states, values_of(statistics), quorum, clusters, connects)
+    return DrillFacts(hosts, machines, ask.now, states, values_of(statistics), quorum, clusters, connects, reached)
+
+
+async def _look_at(place: str, ask: QueryClient) -> tuple[HostFacts, ...] | Unknown:
+    nodes = await place_nodes(place, ask, is_cluster=False)
+    if isinstance(nodes, Unknown):
+        return nodes
+    return tuple(await asyncio.gather(*(look_at_replicas(one, ask) for one in nodes)))
+
+
+async def _known_hosts(place: str, ask: QueryClient) -> tuple[str, ...]:
+    """The hosts of a place that are known without it: a cluster that is silent names none."""
+    target = await ask.find_host(place)
+    if isinstance(target, Unknown) or target.kind != "cluster":
+        return (place,)
+    return tuple(host_label(one) for one in target.nodes) or (place,)
+
+
+def _primaries(names: Iterable[str], hosts: Iterable[HostFacts]) -> tuple[str, ...]:
+    """The hosts that the replicas of these machines were copied from, where they say so."""
+    hosts = tuple(hosts)
+    told = [end.primary for name in names for end in named_ends(name, hosts)]
+    return tuple(dict.fromkeys(one for one in told if one))
+
+
+async def _reach(hosts: Iterable[str], ask: QueryClient) -> dict[str, float | Unknown]:
+    return values_of(await ask.query_many({host: connect_time(host) for host in hosts}))
 
 
 async def _states(hosts: Iterable[HostFacts], ask: QueryClient) -> dict[str, HostState]:

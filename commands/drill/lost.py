@@ -24,13 +24,20 @@ from commands.drill.sides import End, named_ends
 from commands.drill.steps import HOURS_FOR_A_PERSON, ROLE, machine, relationship, step_keys_of
 from commands.formatting import join_names
 from commands.sources.guests import Power
-from commands.sources.host_names import host_label
+from commands.sources.ping import REFUSED, is_silence
 from commands.sources.replication import RECOVERED
 
 WITNESS = "approver"  # who states that the primary is off: nobody of a lower role
 WORDS = "powered off"
-_SILENT = ("timed out", "unreachable")  # kinds of Unknown that are silence; a refused login is an answer
 _RUNNING = 2  # EnabledState [doc]
+_AS_PLANNED = (
+    "Plan the failover instead (/drill {service}), or fix what fails there. If the site has to be given up all the same, its hosts"
+    " are switched off or unplugged first: then they are silent, and the runbook asks an approver to state what was seen powered off"
+)
+_NOT_SILENCE = (
+    "What hvops has no way to is not silent: make a way, or have another worker ask; a host that the inventory"
+    " does not name is written there, in nodes of {home}. Nobody can state this for hvops: the runbook begins only where each host was asked in vain"
+)
 _NOT_STATED = (
     "Nothing was failed over. Only what you have seen yourself, or heard from someone standing at the machine, may be typed: a host"
     " that does not answer may still run its machines. Press Stop After Step to end here."
@@ -49,7 +56,7 @@ def lost_gates(target: Target, service: Service, facts: DrillFacts) -> tuple[Gat
     found = replicas(service, facts)
     ends = [end for each in found.values() for end in each]
     return (
-        _is_silent(service.places[0], facts),
+        _is_silent(service, facts),
         *(_one_replica(name, service.places[1], each, facts, ends) for name, each in found.items()),
         *(_names_its_primary(name, each[0]) for name, each in found.items() if len(each) == 1),
         *no_backup_gates(dict.fromkeys(end.on for end in ends), facts),
@@ -57,17 +64,27 @@ def lost_gates(target: Target, service: Service, facts: DrillFacts) -> tuple[Gat
     )
 
 
-def lost_groups(service: Service, facts: DrillFacts) -> tuple[Group, ...]:
-    """The statement, then the failover by hand, machine by machine. Only of machines that have one replica."""
+def lost_groups(service: Service, facts: DrillFacts, *, is_under_way: bool = False) -> tuple[Group, ...]:
+    """The statement, then the failover by hand, machine by machine. Only of machines that have one replica.
+
+    Each machine is a group of its own, so that the place is asked again before the next one: people take hours, and a place that
+    answers by then is not lost.
+
+    Args:
+        service: what is failed over.
+        facts: what was answered.
+        is_under_way: made anew half-way; else what is failed over already is asked of nobody any more.
+    """
     ends = [each[0] for each in replicas(service, facts).values()]
     home, away = service.places[:2]
     keys = step_keys_of((end.guest.vm_id, end.guest.name) for end in ends)
+    left = ends if is_under_way else [end for end in ends if not end.is_recovered]
     return (
         Group("lost-state", (_statement(home, ends),)),
+        *(Group(f"lost-over-{keys[end.guest.vm_id]}", (_by_hand(end, keys[end.guest.vm_id]),)) for end in left),
         Group(
-            "lost-over",
+            "lost-check",
             (
-                *(_by_hand(end, keys[end.guest.vm_id]) for end in ends),
                 Step(
                     "check-lost",
                     f"Check that {service.name} works in {away}",
@@ -88,6 +105,8 @@ def lost_groups(service: Service, facts: DrillFacts) -> tuple[Group, ...]:
                     deadline=HOURS_FOR_A_PERSON * 3600,
                 ),
             ),
+            # What is left starts nothing, and matters all the more once the place is back.
+            revalidate_before=False,
         ),
     )
 
@@ -101,33 +120,78 @@ def age_in_words(service: Service, facts: DrillFacts) -> str:
 
 def primary_of(end: End) -> str:
     """The host of the primary, as the replica's settings name it; "" where they do not, or nobody could type it."""
-    told = end.host.ends
-    label = (
-        "" if isinstance(told, Unknown) or end.guest.vm_id not in told else host_label(told[end.guest.vm_id].primary)
-    )
-    return label if can_be_typed(label) else ""
+    return end.primary if can_be_typed(end.primary) else ""
 
 
-def _is_silent(home: str, facts: DrillFacts) -> Gate:
-    """Every host of the place, not only the machine's: it may run on any of them."""
+def _is_silent(service: Service, facts: DrillFacts) -> Gate:
+    """Every host of the place that hvops knows, not only the machine's, nor those that it asks first: it may run on any of them.
+
+    What is asked for is a connection. A host that refuses it is there; one that hvops has no way to is not silent, and neither
+    is known to be gone.
+    """
+    home = service.places[0]
     says = GateText(
-        f"No host in {home} answers", f"Hosts in {home} answer", f"It is not known whether hosts in {home} answer"
+        f"No host in {home} that hvops knows answers",
+        f"Hosts in {home} answer",
+        f"It is not known whether hosts in {home} answer",
     )
-    told = facts.hosts.get(home.casefold())
-    if told is None:
-        return Gate.of(says, GateOutcome.NOT_KNOWN, "it was not asked", answerable=False)
-    silent = (
-        (told,) if isinstance(told, Unknown) else tuple(one.guests for one in told if isinstance(one.guests, Unknown))
-    )
-    answering = [] if isinstance(told, Unknown) else [one.node.name for one in told if _has_answered(one)]
-    answering += [one.target for one in silent if one.kind not in _SILENT]
-    if not isinstance(told, Unknown) and home.casefold() in facts.clusters:
-        answering += [home]  # it has just named its nodes
-    answering = list(dict.fromkeys(answering))
-    if answering:
-        measured = f"{join_names(answering)} answered: so the site is not lost. Plan the failover instead, or fix what fails there"
+    there = _who_is_there(home, facts)
+    if there:
+        measured = f"{'; '.join(there)}: so the site is not lost. {_AS_PLANNED.format(service=service.name)}{_on_both(service, facts)}"
         return Gate.of(says, GateOutcome.BLOCKED, measured, answerable=False)
-    return Gate.of(says, GateOutcome.PASSED, join_names(one.target for one in silent), answerable=False)
+    unknown = [one for one in facts.reached.values() if isinstance(one, Unknown) and not is_silence(one)]
+    if unknown or not facts.reached:
+        whose: dict[str, list[str]] = {}
+        for one in unknown:
+            whose.setdefault(f"{one.why} {one.remedy}".rstrip(". "), []).append(one.target)
+        reasons = [f"{join_names(names)}: {why}" for why, names in whose.items()]
+        measured = f"{'; '.join(reasons) or 'no host was asked'}. {_NOT_SILENCE.format(home=home)}"
+        return Gate.of(
+            says, GateOutcome.NOT_KNOWN, measured, unknowns=missing("a connection", *unknown), answerable=False
+        )
+    return Gate.of(says, GateOutcome.PASSED, f"asked for a connection: {join_names(facts.reached)}", answerable=False)
+
+
+def _who_is_there(home: str, facts: DrillFacts) -> list[str]:
+    """The hosts of a place that have shown that they are there, and how."""
+    taken = [name for name, told in facts.reached.items() if not isinstance(told, Unknown)]
+    refusing = [name for name, told in facts.reached.items() if isinstance(told, Unknown) and told.kind == REFUSED]
+    told = facts.hosts.get(home.casefold())
+    named = {name.casefold() for name in (*taken, *refusing)}
+    others: list[str] = []
+    if told is not None and not isinstance(told, Unknown):
+        others = [one.node.name for one in told if _has_answered(one) and one.node.name.casefold() not in named]
+        if home.casefold() in facts.clusters and not (taken or refusing or others):
+            # It has just named its nodes.
+            others = [home]
+    return [
+        f"{join_names(names)} answered{how}"
+        for names, how in (
+            (taken, " (connection taken)"),
+            (refusing, " (connection refused, so switched on, unless something in between refuses it)"),
+            (others, ""),
+        )
+        if names
+    ]
+
+
+def _on_both(service: Service, facts: DrillFacts) -> str:
+    """Which machines work in the place after all, and which of them on both sides: that is for people, at once."""
+    home, away = (facts.hosts.get(place.casefold()) for place in service.places[:2])
+    if home is None or isinstance(home, Unknown):
+        return ""
+    over = () if away is None or isinstance(away, Unknown) else away
+    said = []
+    for name in service.guests:
+        here = [end.on for end in named_ends(name, home) if end.guest.power is Power.RUNNING]
+        there = [end.on for end in named_ends(name, over) if end.guest.power is Power.RUNNING]
+        if here and there:
+            said.append(
+                f"{name} runs twice, on {join_names(here + there)}: decide at once which one counts, and shut the other one down"
+            )
+        elif here:
+            said.append(f"{name} runs on {join_names(here)}: do not start its replica")
+    return "".join(f". {one}" for one in said)
 
 
 def _has_answered(host: HostFacts) -> bool:
@@ -138,9 +202,9 @@ def _has_answered(host: HostFacts) -> bool:
 
 def _one_replica(name: str, away: str, ends: Sequence[End], facts: DrillFacts, of_all: Sequence[End]) -> Gate:
     says = GateText(
-        f"{name} has one replica in {away}, which is off",
-        f"{name} does not have exactly one replica in {away} that is off",
-        f"It is not known whether {name} has one replica in {away} that is off",
+        f"{name} has one replica in {away}, which is off, or failed over already",
+        f"{name} does not have exactly one replica in {away} that is off, or failed over already",
+        f"It is not known whether {name} has one replica in {away} that is off, or failed over already",
     )
     told = facts.hosts.get(away.casefold())
     silent = (
@@ -160,8 +224,8 @@ def _one_replica(name: str, away: str, ends: Sequence[End], facts: DrillFacts, o
         return Gate.of(says, GateOutcome.BLOCKED, f"{end.on} lists it by another name as well", answerable=False)
     if end.is_replica is None or end.guest.power is Power.UNKNOWN:
         return Gate.of(says, GateOutcome.NOT_KNOWN, f"{end.on} did not report its mode and state", answerable=False)
-    is_so = end.is_replica and end.guest.power is Power.OFF
-    kind = "a replica" if end.is_replica else "no replica"
+    is_so = end.is_replica and (end.guest.power is Power.OFF or end.is_recovered)
+    kind = "failed over" if end.is_recovered else "a replica" if end.is_replica else "no replica"
     return Gate.of(
         says, GateOutcome.of(is_so), f"{kind}, {end.guest.power} on {end.on}, {_last(end, facts)}", answerable=False
     )

@@ -11,6 +11,7 @@ from bot.api.plan import OpenQuestion
 from commands.continuity.facts import HostFacts
 from commands.formatting import join_names
 from commands.sources.guests import Guest, Power, Replication
+from commands.sources.host_names import host_label
 from commands.sources.replication import PREPARED, RECOVERED
 
 Direction = Literal["out", "back"]
@@ -33,6 +34,21 @@ class End:
     def is_replica(self) -> bool | None:
         """Whether this end is the replica; None where the host does not tell its mode."""
         return None if self.guest.replication is None else self.guest.replication is Replication.REPLICA
+
+    @property
+    def primary(self) -> str:
+        """The host of the primary, as this end's settings name it; "" where they do not."""
+        told = self.host.ends
+        return (
+            ""
+            if isinstance(told, Unknown) or self.guest.vm_id not in told
+            else host_label(told[self.guest.vm_id].primary)
+        )
+
+    @property
+    def is_recovered(self) -> bool:
+        """Whether this end is a replica that was failed over to, and works."""
+        return self.is_replica is True and self.state == RECOVERED and self.guest.power is Power.RUNNING
 
     @property
     def state(self) -> int | None:

@@ -73,8 +73,8 @@ class Args:
 
 
 async def collect(args: Args, ask: QueryClient) -> DrillFacts:
-    """Ask both places of the service."""
-    return await find_drill_facts(args.service, ask)
+    """Ask both places of the service; of one that may be lost, first whether any of its hosts is there."""
+    return await find_drill_facts(args.service, ask, is_lost=args.only == "lost")
 
 
 def plan(args: Args, facts: DrillFacts) -> Plan:
@@ -89,7 +89,7 @@ def plan(args: Args, facts: DrillFacts) -> Plan:
 def plan_on(args: Args, facts: DrillFacts, group: str) -> Plan:
     """What is left before a group: from there on the service is on the side that the last one has brought it to."""
     if args.only == "lost":
-        return _plan_by_hand(args, facts)
+        return _plan_by_hand(args, facts, is_under_way=True)
     return _plan(args, facts, "back" if group.startswith("back-") else "out")
 
 
@@ -142,16 +142,20 @@ def _plan(args: Args, facts: DrillFacts, direction: Direction, unreversed: tuple
     )
 
 
-def _plan_by_hand(args: Args, facts: DrillFacts) -> Plan:
-    """The runbook for a lost place: a statement that is read back, and people who fail over."""
+def _plan_by_hand(args: Args, facts: DrillFacts, *, is_under_way: bool = False) -> Plan:
+    """The runbook for a lost place: a statement that is read back, and people who fail over. For what is left of it, too."""
     service = service_of(args.service)
     assert service is not None
     if refusal := _impossible(service):
         return no_plan(refusal)
     gates = lost_gates(args.service, service, facts)
-    if held(gates):
-        return no_plan(blocking_reason(service.name, gates), gates)
+    if holding := held(gates):
+        return no_plan(blocking_reason(service.name, holding), gates)
     home, away = service.places[:PLACES]
+    if not is_under_way and all(end.is_recovered for each in replicas(service, facts).values() for end in each):
+        return no_plan(
+            f"Nothing to fail over by hand: every machine of {service.name} is failed over to {away} already.", gates
+        )
     return Plan(
         reason=f"{home} does not answer. {age_in_words(service, facts)}; what was written since is lost.",
         impact=(
@@ -164,7 +168,7 @@ def _plan_by_hand(args: Args, facts: DrillFacts) -> Plan:
         ),
         locks=tuple(sorted(_lock(place, facts) for place in (home, away))),
         gates=gates,
-        groups=lost_groups(service, facts),
+        groups=lost_groups(service, facts, is_under_way=is_under_way),
         afterwards=tuple(
             exists(machine(end.on, end.guest.vm_id)).described_as(f"{end.guest.name} in the recovery place")
             for each in replicas(service, facts).values()

@@ -54,6 +54,19 @@ def echoes(on: str, address: str) -> dict[int, Source[Echo]]:
     return {number: _echo(on, address, number) for number in range(SERIES)}
 
 
+REFUSED = "connection refused"  # the kind of Unknown of a host that is there, and refuses the connection
+_SILENT = ("timed out", "unreachable")
+
+
+def is_silence(told: Unknown) -> bool:
+    """Whether a host that was asked for a connection said nothing at all.
+
+    One that refuses it is there; and where hvops could not even ask, for its own queue, worker, name server or login, nothing
+    is known of the host. Only of an answer to `connect_time`: what is asked over WinRM can time out on a host that works.
+    """
+    return told.kind in _SILENT
+
+
 def connect_time(on: str) -> Source[float]:
     """The question: how long does hvops itself take to connect to a host's WinRM, in milliseconds?"""
     return Source(RunReader(on, "tcp connect"), lambda rows: float(str(rows[0]["milliseconds"])))

@@ -28,6 +28,8 @@ _AT_ONCE = 40  # resources in one question: WQL limits the terms of one, and doe
 _SILENT = (
     "timed out",
     "unreachable",
+    "not asked",
+    "out of time",
     "login refused",
     "login not checked",
     "too busy",

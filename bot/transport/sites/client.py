@@ -27,14 +27,14 @@ from bot.api.rows import Rows
 from bot.api.web import Address, read_address
 from bot.config.web_addresses import Network
 from bot.errors import (
-    ConnectionFailed,
     HvopsError,
     MalformedResponse,
+    NotAsked,
+    NotAskedInTime,
     NotBegun,
     OutcomeUnknown,
     TargetError,
     TargetFault,
-    TargetTimeout,
     Withheld,
 )
 from bot.redaction import clip
@@ -321,7 +321,7 @@ class SitedClient(TargetClient):
             async with asyncio.timeout(self._longest(question, seconds) + _ON_THE_WAY + _REPLY_GRACE):
                 return await answer
         except TimeoutError:
-            raise TargetTimeout(question.on, f"no answer from the worker of {site.name} in its time.") from None
+            raise NotAskedInTime(question.on, f"no answer from the worker of {site.name} in its time.") from None
 
     def _send(self, key: tuple[str, str], batch: _Batch) -> None:
         """Let the batch go, once: by its size or by its time, or when others have ended."""
@@ -360,7 +360,7 @@ class SitedClient(TargetClient):
                 site, "questions", told, within=lasts, lasts=lasts, most=len(batch.asked), reads=_decoded
             )
         except (QueueAway, QueueRefuses, HvopsError) as error:
-            batch.fail(ConnectionFailed, f"the queue to the site {site.name} cannot be used: {str(error).rstrip('.')}.")
+            batch.fail(NotAsked, f"the queue to the site {site.name} cannot be used: {str(error).rstrip('.')}.")
             return
         try:
             await self._wait_for_answers(batch, pending, lasts)
@@ -368,7 +368,7 @@ class SitedClient(TargetClient):
             self.queue.forget(pending)
             is_taken = pending.state != "queued"
             batch.fail(
-                TargetTimeout,
+                NotAskedInTime,
                 f"{'the' if is_taken else 'no'} worker of {site.name} {'did not answer' if is_taken else 'took the question'}.",
                 _ASK_IT,
             )
@@ -396,7 +396,7 @@ class SitedClient(TargetClient):
             if pending.state == "queued" and time.monotonic() - asked >= _NOBODY_SECONDS:
                 asked = time.monotonic()
                 if says := await self._nobody(batch.site):
-                    batch.fail(ConnectionFailed, says, _START)
+                    batch.fail(NotAsked, says, _START)
 
     async def _nobody(self, site: Site) -> str:
         """That no worker of a site is there; "" where one is, or nobody can say: the database was away until just now."""

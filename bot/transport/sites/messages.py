@@ -35,6 +35,8 @@ from bot.errors import (
     IncompleteResponse,
     LoginNotChecked,
     MalformedResponse,
+    NotAsked,
+    NotAskedInTime,
     NotBegun,
     NotFound,
     NotHttp,
@@ -70,6 +72,7 @@ _ERRORS: dict[str, type[TargetError]] = {
     kind.__name__: kind
     for kind in (
         *(TargetError, ConnectionFailed, NotListening, NoTls, AuthenticationFailed, LoginNotChecked, TargetTimeout),
+        *(NotAsked, NotAskedInTime),
         *(TargetFault, NotFound, PolicyViolation, MalformedResponse, IncompleteResponse, NotHttp, HeadTooLong),
         *(QuotaExceeded, OutcomeUnknown, Withheld, NotBegun),
     )

@@ -65,6 +65,15 @@ async def test_a_target_knows_what_backs_it_up():
     assert [one.backup for one in found] == [("veeam",), ("veeam",), ()]
 
 
+async def test_a_target_knows_the_hosts_of_a_cluster_that_is_silent_by_now():
+    """Those that the inventory writes, and those that it has named before."""
+    names, world, _ = directory()
+    assert (await names.find("prod")).nodes == ("hv01", "hv02")
+    await names.nodes("prod")
+    world.nodes["Prod"] = TargetTimeout("prod", "no answer in 20 s.")
+    assert (await names.find("prod")).nodes == ("hv01", "hv02", "hv03")
+
+
 async def test_nodes_are_asked_for_once_in_ten_minutes():
     at = [0.0]
     names, world, ways = directory(lambda: at[0])

@@ -159,7 +159,7 @@ async def test_the_whole_request_has_an_end_and_the_answers_so_far_stand():
     look = looking(world, overall_seconds=0.05)
     found = await look.query_many({n: Source(nodes(n), first) for n in ("hv01", "hv02")})
     assert value_of(found["hv01"]) == "a"
-    assert found["hv02"].kind == "timed out"
+    assert found["hv02"].kind == "out of time"
     assert world.cancelled == 1
 
 
@@ -320,7 +320,7 @@ async def test_clusters_that_are_silent_cost_no_more_than_the_request_has():
     assert isinstance(await look.find_host("hv07"), Unknown)
     late = await look.query(Source(nodes("hv07"), len))
     assert isinstance(late, Unknown)
-    assert late.kind == "timed out"
+    assert late.kind == "out of time"
 
 
 async def test_a_cluster_that_names_a_foreign_host_brings_nobody_there():

@@ -222,6 +222,22 @@ async def test_hosts_that_hang_give_their_slots_back(site):
             assert isinstance(result, TargetTimeout)
 
 
+async def test_a_host_whose_turn_for_a_connection_never_came_is_not_called_silent(site):
+    """It hangs, and takes connections all the same: nobody has asked for one."""
+    site.boxes["hv01"].trouble.hang = True
+    async with reaching(site) as reach:
+        hung = [
+            asyncio.create_task(reach.answer(Wql("hv01", "root/MSCluster", "MSCluster_Node", (column,)), 2.0))
+            for column in ("Name", "State", "BuildNumber", "NodeWeight")
+        ]
+        await asyncio.sleep(0)
+        with pytest.raises(TargetTimeout) as raised:
+            await reach.answer(RunReader("hv01", "tcp connect"), 0.3)
+        assert raised.value.kind == "out of time"
+        await asyncio.gather(*hung, return_exceptions=True)
+        assert (await reach.answer(RunReader("hv01", "tcp connect"), 5.0)).rows
+
+
 async def test_a_silent_host_costs_one_patience_however_many_questions_wait_for_it(site):
     site.boxes["hv01"].trouble.hang = True
     columns = ("Name", "State", "BuildNumber", "NodeWeight", "DynamicWeight", "NodeHighestVersion", "Status", "Flags")

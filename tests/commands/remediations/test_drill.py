@@ -487,7 +487,9 @@ async def test_one_machine_that_is_listed_by_two_names_is_not_failed_over_twice(
         rows = script[on, "Msvm_ComputerSystem"]
         script[on, "Msvm_ComputerSystem"] = [*rows, rows[-1] | {"ElementName": "crm-02"}]
     if only == "lost":
-        script = {key: GONE if key[0] == "hv01" else rows for key, rows in script.items()}
+        script = {key: GONE if key[0] == "hv01" else rows for key, rows in script.items()} | {
+            ("hv01", "tcp connect"): GONE
+        }
     made = await planned(script, only, service=replace(SERVICE, guests=("crm-01", "crm-02")))
     assert not made.groups
     assert says in made.reason
@@ -501,9 +503,21 @@ async def test_an_inventory_that_names_one_place_or_no_guests_makes_no_drill(pla
     assert "names no guests" in (await planned(at_home(), service=replace(SERVICE, guests=()))).reason
 
 
-def lost_home(**but):
-    """hv01 answers nothing, but for these classes."""
-    return at_home(hv01={subject: but.get(subject, GONE) for _, subject in host("hv01", LIVE, RUNNING)})
+TAKES = [{"milliseconds": "0.4"}]
+REFUSES = Unknown("hv01", "connection refused", "no connection to port 5985: Connection refused.")
+NO_WORKER = Unknown("hv01", "not asked", "no worker of north is there: none was started today.", "Start one.")
+
+
+def lost_home(connect=GONE, **but):
+    """hv01 answers nothing, but for these classes; `connect`: what a connection to it comes to."""
+    silent = {subject: but.get(subject, GONE) for _, subject in host("hv01", LIVE, RUNNING)}
+    return at_home(hv01=silent | {"tcp connect": connect})
+
+
+def primary_on(name):
+    """The rows of the replica that names this host as the one it was copied from, and what that one takes."""
+    (settings,) = host("dr01", COPY, OFF)["dr01", "Msvm_ReplicationSettingData"]
+    return {"dr01": {"Msvm_ReplicationSettingData": [settings | {"PrimaryHostSystem": f"{name}.corp.example"}]}}
 
 
 async def test_the_runbook_for_a_lost_place_changes_nothing_by_itself(planned):
@@ -520,12 +534,13 @@ async def test_the_runbook_for_a_lost_place_changes_nothing_by_itself(planned):
 @pytest.mark.parametrize(
     ("script", "says"),
     [
-        (at_home(), "hv01 answered"),
-        (at_home(hv01={"Msvm_ComputerSystem": SAID}), "hv01 answered"),  # a refused login is no silence
+        (at_home(hv01={"tcp connect": TAKES}), "hv01 answered"),
+        # A refused login is no silence; nor does it matter what is asked over a connection that is taken.
+        (at_home(hv01={"Msvm_ComputerSystem": SAID, "tcp connect": TAKES}), "hv01 answered"),
         # Hyper-V's provider is stuck: the host still answers, and its machines work.
-        (at_home(hv01={"Msvm_ComputerSystem": GONE}), "hv01 answered"),
-        (lost_home(Win32_OperatingSystem=[{"BuildNumber": "17763"}]), "hv01 answered"),
-        (lost_home(Msvm_ComputerSystem=SAID), "hv01 answered"),
+        (lost_home(TAKES), "hv01 answered"),
+        # A reset is an answer: something there is alive.
+        (lost_home(REFUSES), "hv01 answered (connection refused, so switched on"),
         (lost_home() | host("dr01", COPY, OFF, Msvm_ComputerSystem=[{"Name": "DR01"}]), "no host"),
         (lost_home() | host("dr01", COPY, RUNNING), "running on dr01"),
     ],
@@ -534,6 +549,118 @@ async def test_a_lost_place_is_refused_where_it_answers_or_the_replica_is_not_on
     made = await planned(script, only="lost")
     assert not made.groups
     assert says in made.reason
+
+
+async def test_a_place_that_answers_is_said_with_what_it_runs_and_what_would_unblock_it(planned):
+    made = await planned(at_home(hv01={"tcp connect": TAKES}), only="lost")
+    assert "crm-01 runs on hv01: do not start its replica" in made.reason
+    assert "Plan the failover instead (/drill crm)" in made.reason
+    assert "switched off or unplugged first" in made.reason
+
+
+@pytest.mark.parametrize(
+    "why",
+    [
+        NO_WORKER,
+        Unknown("hv01", "not asked", "its name is not known to DNS."),
+        Unknown("hv01", "out of time", "no answer within the 60 s of the whole question."),
+        Unknown("hv01", "not allowed", "no login is set for it ([credentials.reader])."),
+        Unknown("hv01", "too busy", "nothing was sent: it was busy with other questions from hvops for 20 s."),
+        Unknown("hv01", "a kind of later", "nobody knows."),
+    ],
+    ids=lambda why: why.kind,
+)
+async def test_what_keeps_hvops_from_asking_is_not_the_silence_of_the_place(planned, why):
+    made = await planned(lost_home(why), only="lost")
+    assert not made.groups
+    assert "It is not known whether hosts in hv01 answer (hv01: " in made.reason
+    assert why.why.rstrip(".") in made.reason
+    assert "Nobody can state this for hvops" in made.reason
+    assert made.is_held
+
+
+@pytest.fixture
+def planned_of_cluster(scripted):
+    """The runbook for "prod", a cluster, whose entry host hv01 is silent; hvops knows these nodes of it."""
+
+    class Asked(scripted):
+        nodes = ("hv01", "hv02")
+
+        async def find_host(self, name):
+            return Target(name, "cluster", name, nodes=self.nodes) if name == "prod" else await super().find_host(name)
+
+    async def make(script, group=""):
+        args = Args(target(replace(SERVICE, places=("prod", "dr01"))), Part("lost"))
+        ask = Asked(script)
+        facts = await collect(args, ask)
+        made = plan_on(args, facts, group) if group else plan(args, facts)
+        return made, sorted(one.on for one in ask.asked if getattr(one, "what", "") == "tcp connect")
+
+    return make
+
+
+SILENT_PROD = {
+    ("hv01", "tcp connect"): GONE,
+    ("hv02", "tcp connect"): Unknown("hv02", "unreachable", "No route to host."),
+    ("hv05", "tcp connect"): Unknown("hv05", "timed out", "no connection to port 5985 in 20 s."),
+    ("prod", "MSCluster_Node"): GONE,
+}
+
+
+async def test_every_host_that_hvops_knows_of_a_place_is_asked_before_it_counts_as_lost(planned_of_cluster):
+    """The nodes that it has named, or the inventory writes; and the one that the replica was copied from."""
+    made, asked = await planned_of_cluster(at_home(**primary_on("hv05")) | SILENT_PROD)
+    assert asked == ["hv01", "hv02", "hv05"]
+    assert made.groups
+    assert "asked for a connection: hv01, hv02, hv05" in made.gates[0].measured
+
+
+@pytest.mark.parametrize("name", ["hv02", "hv05"])
+async def test_one_host_that_answers_keeps_a_place_from_being_lost(planned_of_cluster, name):
+    """Whichever it is: hvops asks hv01 first, and the machine runs on hv05."""
+    script = at_home(**primary_on("hv05")) | SILENT_PROD | {(name, "tcp connect"): TAKES}
+    made, _ = await planned_of_cluster(script)
+    assert not made.groups
+    assert f"{name} answered (connection taken): so the site is not lost" in made.reason
+
+
+async def test_a_primary_that_the_inventory_does_not_name_is_not_taken_for_silent(planned_of_cluster):
+    stranger = Unknown(
+        "hv05", "not allowed", "it is not in the inventory.", "Add it to the inventory, or to its cluster."
+    )
+    made, _ = await planned_of_cluster(
+        at_home(**primary_on("hv05")) | SILENT_PROD | {("hv05", "tcp connect"): stranger}
+    )
+    assert not made.groups
+    assert "hv05: it is not in the inventory" in made.reason
+    assert "written there, in nodes of prod" in made.reason
+
+
+async def test_before_each_machine_of_a_lost_place_it_is_asked_again(planned):
+    """The first one is failed over, which the plan made anew takes as it is; what answers by then holds the next one."""
+    made = await planned(lost_home(), only="lost")
+    assert [(group.key, group.revalidate_before) for group in made.groups] == [
+        ("lost-state", True),
+        ("lost-over-crm-01", True),
+        ("lost-check", False),
+    ]
+    over = [
+        {
+            "InstanceID": f"Microsoft:{VM}\\HVR\\0",
+            "ReplicationState": "5",
+            "ReplicationHealth": "1",
+            "LastReplicationTime": RECENT,
+        }
+    ]
+    done = host("dr01", COPY, RUNNING, Msvm_ReplicationRelationship=over)
+    again = await planned(lost_home() | done, only="lost", group="lost-over-crm-01")
+    assert [gate.description for gate in again.gates] == [gate.description for gate in made.gates]
+    assert again.groups == made.groups
+    back = at_home(hv01={"tcp connect": TAKES}) | done
+    held = await planned(back, only="lost", group="lost-over-crm-01")
+    assert not held.groups
+    assert "crm-01 runs twice, on hv01, dr01: decide at once which one counts" in held.reason
+    assert "Nothing to fail over by hand" in (await planned(lost_home() | done, only="lost")).reason
 
 
 def times(**ended):
@@ -648,10 +775,10 @@ async def test_no_step_starts_a_machine_beside_one_that_may_run(planned):
         assert all(check.silence == "unknown" and all(one.at_least for one in check.holds) for check in step.guard)
 
 
-@pytest.mark.parametrize(("clusters", "outcome"), [((), GateOutcome.PASSED), (("prod",), GateOutcome.BLOCKED)])
+@pytest.mark.parametrize(("clusters", "outcome"), [((), GateOutcome.PASSED), (("hv01",), GateOutcome.BLOCKED)])
 def test_a_cluster_that_has_just_named_its_nodes_is_no_lost_place(clusters, outcome):
     nodes = tuple(HostFacts(Node(name, None), GONE, GONE, GONE) for name in ("hv01", "hv02"))
-    facts = DrillFacts({"prod": nodes}, (), NOW, clusters=frozenset(clusters))
-    gate = lost._is_silent("prod", facts)
+    facts = DrillFacts({"hv01": nodes}, (), NOW, clusters=frozenset(clusters), reached={"hv02": GONE})
+    gate = lost._is_silent(SERVICE, facts)
     assert gate.outcome is outcome
-    assert gate.measured.startswith("prod answered" if clusters else "hv01")
+    assert ("hv01 answered" if clusters else "hv02") in gate.measured

@@ -106,7 +106,7 @@ async def test_the_whole_table_is_read_where_the_condition_does_not_do(scripted,
     assert [len(question.where) for question in ask.asked] == [1, 1, 0]
 
 
-@pytest.mark.parametrize("kind", ["timed out", "unreachable", "login refused", "too busy"])
+@pytest.mark.parametrize("kind", ["timed out", "unreachable", "not asked", "out of time", "login refused", "too busy"])
 async def test_who_is_silent_is_not_asked_for_more(scripted, kind):
     silent = Unknown("prod", kind, "no answer.")
     ask = asking(scripted, lambda _: silent)
