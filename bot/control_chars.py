@@ -46,7 +46,11 @@ _WORD = re.compile(r"[^\W_]+(?:[-_.@$#]+[^\W_]+)*")
 _ESCAPE_OR_WORD = re.compile(rf'\\[\\"/bfnrtu]|{_WORD.pattern}')
 _PART = re.compile(r"[^\W_]+")
 # What begins a formula in Excel, LibreOffice and others, full-width and small forms too; "|" begins a DDE call.
-_FORMULA = re.compile('(^|[;,\t\r\n|])(?=[\\s"]*[=+\\-@|\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b\uff5c])')
+# Blanks and quotes before it are read once, from where they begin.
+_FORMULA = re.compile(
+    '(?:(^|[;,|])|(?<![\\s"]))([\\s"]*+)(?=[=+\\-@|\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b\uff5c])'
+)
+_LINE_OR_COLUMN = re.compile("[\t\r\n]")
 _NUMBER = re.compile(r"[+-]?[0-9]+([.,][0-9]+)*")
 # How the names of letters go on behind their script; and which of those are mixed with Latin ones every day, and are wider.
 _LETTER = re.compile(r"([A-Z-]+) (?:[A-Z-]+ )*?(?:LETTER|SYLLABICS|SYLLABLE|CHARACTER|SYMBOL|LIGATURE)\b")
@@ -151,9 +155,14 @@ def spreadsheet_cell(text: str) -> str:
     An apostrophe stands before what would begin a formula, at the beginning and behind each separator. Numbers stay
     numbers.
     """
-    if _NUMBER.fullmatch(text) or _FORMULA.search(text) is None:
+    if _NUMBER.fullmatch(text) or _FORMULA.sub(_as_text, text) == text:
         return text
-    return _FORMULA.sub(r"\1'", mask_all(text))
+    return _FORMULA.sub(_as_text, mask_all(text))
+
+
+def _as_text(found: re.Match[str]) -> str:
+    separator, blanks = found.groups()
+    return ("" if separator is None else f"{separator}'") + _LINE_OR_COLUMN.sub(r"\g<0>'", blanks)
 
 
 def _revealed(found: re.Match[str]) -> str:

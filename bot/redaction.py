@@ -70,15 +70,19 @@ _WRITTEN = (
 )
 _XML_VALUE = rf"(?:(?!\]\]>|{_LESS})[^<])+"
 _ANY_WAY = "|".join(f"({left}){value}({right})" for left, value, right in _WRITTEN)  # searched for at once: it is quick
+# What stands between the name of a program and its option holds that name no second time: the last one is before the option,
+# and a text of many names is not read again from each of them.
+_SECURE = r"\bConvertTo-SecureString"
 _BEFORE_A_VALUE = (
-    r"\bConvertTo-SecureString\s+(?:-(?:S(?:t\w*)?|A\w*|F\w*)(?::\$\w+)?[:\s]\s*){0,3}(?!-)",
-    r"\bConvertTo-SecureString\s[^\r\n;|]{0,200}?\s-S(?:t\w*)?[:\s]\s*(?!\[masked\])",
+    rf"{_SECURE}\s+(?:-(?:S(?:t\w*)?|A\w*|F\w*)(?::\$\w+)?[:\s]\s*){{0,3}}(?!-)",
+    rf"{_SECURE}(?:\s|(?=\s))(?:(?!{_SECURE}\s)[^\r\n;|]){{0,200}}?\s-S(?:t\w*+)?[:\s]\s*+(?!\[masked\])",
     rf"{_NAMES}(?:\\{{0,8}}[\"']|{_QUOT}|{_APOS})?\s*(?::=|=>|[=:]|%3d)\s*(?!\[masked\])",
     rf"(?:^|\s|\\[nrt])(?:--?|/)(?:[a-z]{{1,16}}[_-]?)?{_NAMES}\s+",
 )
 
 _WORD = r"[^\s;,\"'&<>{}/-][^\s;,\"'&<>{}]*"
 _TOOLS = r"(?:psexec(?:64)?|paexec|sqlcmd|osql|isql|bcp|plink|pscp|sshpass|cmdkey|winrs)"  # -p and -P take a password
+_TOOL, _NET_USE = rf"{_BEGINS}{_TOOLS}(?:\.exe)?\b", rf"{_BEGINS}net(?:\.exe)?\s+use\s"
 _PIPED = r"\s{0,20}\|\s{0,20}ConvertTo-SecureString\b"
 _ELEMENT = rf"{_LESS}[\w:.-]{{1,80}}{_GREATER}[^<]{{0,80}}?{_LESS}/[\w:.-]{{1,80}}{_GREATER}\s{{0,80}}"
 _UNSEEN = "\u00ad\u034f\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff"  # what may part the letters of a secret
@@ -140,11 +144,14 @@ _PATTERNS = tuple(
         ),
         (
             (" -p", "/p"),
-            rf"(?i)({_BEGINS}{_TOOLS}(?:\.exe)?\b[^\r\n]{{0,400}}?\s[-/]p(?:ass|w)?[:\s]?\s*)(?!\[masked\])[^\s-]\S*()",
+            rf"(?i)({_TOOL}(?:(?!{_TOOL})[^\r\n]){{0,400}}?\s[-/]p(?:ass|w)?[:\s]?\s*+)(?!\[masked\])[^\s-]\S*()",
         ),
-        (("/user:",), rf"(?i)({_BEGINS}net(?:\.exe)?\s+use\s[^\r\n]{{0,400}}?/user:\S+\s+)(?!/|\[masked\])\S+()"),
-        (("/rp",), r"(?i)(\bschtasks\b[^\r\n]{0,400}?\s/rp\s+)(?!\[masked\])\S+()"),
-        (("curl",), r"(?i)(\bcurl(?:\.exe)?\b[^\r\n]{0,400}?\s(?:-u|--user)[\s=]*[^\s:]{1,80}:)(?!\[masked\])\S+()"),
+        (("/user:",), rf"(?i)({_NET_USE}(?:(?!{_NET_USE})[^\r\n]){{0,400}}?/user:\S++\s++)(?!/|\[masked\])\S+()"),
+        (("/rp",), r"(?i)(\bschtasks\b(?:(?!\bschtasks\b)[^\r\n]){0,400}?\s/rp\s++)(?!\[masked\])\S+()"),
+        (
+            ("curl",),
+            r"(?i)(\bcurl\b(?:(?!\bcurl\b)[^\r\n]){0,400}?\s(?:-u|--user)[\s=]*+[^\s:]{0,80}+:)(?!\[masked\])\S+()",
+        ),
         (("bearer",), rf"(?i)({_BEGINS}bearer\s+)[A-Za-z0-9+/=._~-]{{16,}}()"),
         (("pass",), r"(?i)((?:^|[\s\"'{,])[-/]?pass[\"']?\s*[:=]\s*[\"']?)(?!\[masked\])[^\s;,\"'&<>]+()"),
         (

@@ -31,19 +31,20 @@ from bot.transport.capture import Capture, Exchange, cover_output
 
 # Elements whose text is the name of a machine, and CIM-XML properties that data exchange carries inside of text.
 _MACHINE = re.compile(
-    r"<(?:\w+:)?(?:CSName|DNSHostName|Computer|OwnerNode|NodeName|HostingComputerSystem)\b[^>]*>([^<]{1,255})</"
+    r"<(?:\w+:)?(?:CSName|DNSHostName|Computer|OwnerNode|NodeName|HostingComputerSystem)\b[^<>]*+>([^<]{1,255})</"
 )
 # winrm/config [cap]: names of machines with commas between them, and the thumbprint of the listener's certificate.
-_TRUSTED = re.compile(r"<(?:\w+:)?TrustedHosts\b[^>]*>([^<]{1,4096})</")
-_THUMBPRINT = re.compile(r"(<(?:\w+:)?CertificateThumbprint\b[^>]*>)[^<]+")
-_GUEST = re.compile(r"<(?:\w+:)?ElementName\b[^>]*>([^<]{1,255})</")
+_TRUSTED = re.compile(r"<(?:\w+:)?TrustedHosts\b[^<>]*+>([^<]{1,4096})</")
+_THUMBPRINT = re.compile(r"(<(?:\w+:)?CertificateThumbprint\b[^<>]*+>)[^<]+")
+_GUEST = re.compile(r"<(?:\w+:)?ElementName\b[^<>]*+>([^<]{1,255})</")
 _EXCHANGED = re.compile(
-    r'NAME="Data"[^>]*>\s*<VALUE>([^<]{1,255})</VALUE>(?:(?!</INSTANCE>).)*?<VALUE>(?:FullyQualifiedDomainName)</VALUE>'
-    r'|<VALUE>(?:FullyQualifiedDomainName)</VALUE>(?:(?!</INSTANCE>).)*?NAME="Data"[^>]*>\s*<VALUE>([^<]{1,255})</VALUE>',
+    r'NAME="Data"[^<>]*+>\s*<VALUE>([^<]{1,255})</VALUE>(?:(?!</INSTANCE>).){0,4096}?<VALUE>(?:FullyQualifiedDomainName)</VALUE>'
+    r'|<VALUE>(?:FullyQualifiedDomainName)</VALUE>(?:(?!</INSTANCE>).){0,4096}?NAME="Data"[^<>]*+>\s*<VALUE>([^<]{1,255})</VALUE>',
     re.DOTALL,
 )
 _ONLY_OF_HOSTS = ("root/MSCluster", "root/virtualization", "vssadmin")  # what guests are never asked
-_IN_TAGS = re.compile(r"<[^>]*>")
+# What has no end is read to the end, once.
+_IN_TAGS = re.compile(r"<[^>]*+>?")
 _IN_FAULTS = re.compile(r"""\bMachine\s*=\s*(?:"[^"]*"|'[^']*')""", re.IGNORECASE)  # who says it, in every fault [doc]
 _COVERING = [(tuple(word for word in one.argv if "{" not in word), one.cover) for one in PROGRAMS.values() if one.cover]
 _STAYS = "{} is written in a reply in a way in which it would stay, such as another encoding."

@@ -23,19 +23,19 @@ from bot.private_files import private_text
 VERSION = 1
 
 # What a program printed, in a ReceiveResponse [cap]: prefix, attributes, their order and their quotes are the host's choice.
-_ATTRIBUTE = r"""([^\s=<>/"']+)\s*=\s*("[^"<]*"|'[^'<]*')"""
+_ATTRIBUTE = r"""([^\s=<>/"']++)\s*+=\s*+("[^"<]*"|'[^'<]*')"""
 _STREAM = re.compile(
     rf"<((?:[\w.-]+:)?Stream)((?:\s+{_ATTRIBUTE.replace('(', '(?:')})*)\s*(?:/>|>([^<]*)</\1\s*>)",
 )
 _OPENS = re.compile(r"<(?:[\w.-]+:)?Stream[\s/>]")
-_ATTRIBUTES = re.compile(_ATTRIBUTE)
+_ATTRIBUTES = re.compile(rf"""(?<![^\s=<>/"'])(?:{_ATTRIBUTE})""")
 _OUTPUT = re.compile(r"<(?:[\w.-]+:)?ReceiveResponse\b")
 # Of the request for it [cap].
-_WANTED = re.compile(r"""<(?:[\w.-]+:)?DesiredStream\b[^>]*\bCommandId=["']([^"']+)["']""")
+_WANTED = re.compile(r"""<(?:[\w.-]+:)?DesiredStream\b[^<>]*\bCommandId=["']([^"']+)["']""")
 
-_COMMAND_ID = re.compile(r"<(?:\w+:)?CommandId\b[^>]*>([^<]+)</")  # of the reply that a program has begun [cap]
+_COMMAND_ID = re.compile(r"<(?:\w+:)?CommandId\b[^<>]*+>([^<]+)</")  # of the reply that a program has begun [cap]
 # Of the request for a shell [cap].
-_CODE_PAGE = re.compile(r"""\bName=["']WINRS_CODEPAGE["'][^>]*>\s*([0-9]{1,5})\s*<""")
+_CODE_PAGE = re.compile(r"""\bName=["']WINRS_CODEPAGE["'][^<>]*+>\s*+([0-9]{1,5})\s*<""")
 _MARKS = codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE
 _OTHER_CONTROLS = re.compile(rb"[\x01-\x06\x0e-\x1a\x1c-\x1f]")  # those that no program prints beside text
 # Of Windows for Western, Central European, Cyrillic, Greek, Turkish, Baltic, Hebrew, Arabic and East Asian languages [doc].

@@ -21,13 +21,13 @@ from bot.transport.windows.winrm import Connection
 from bot.transport.windows.wsman import MalformedReply, body_of
 
 _VOLATILE = re.compile(
-    r"<(?P<tag>(?:\w+:)?(?:MessageID|OperationTimeout|To|SessionId|OperationID|SequenceId))\b[^>]*>[^<]*</(?P=tag)>"
+    r"<(?P<tag>(?:\w+:)?(?:MessageID|OperationTimeout|To|SessionId|OperationID|SequenceId))\b[^<>]*+>[^<]*</(?P=tag)>"
     r"|<(?:\w+:)?Selector Name=\"ShellId\">[^<]*<"  # questions at one time may get each other's shells
     r"|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?Z?"
     r"|[0-9]{14}\.[0-9]{6}[+-][0-9]{3}"
 )
-_MESSAGE_ID = re.compile(r"<(?:\w+:)?MessageID\b[^>]*>\s*uuid:([^<\s]+)", re.IGNORECASE)
-_RELATES_TO = re.compile(r"(<(?:\w+:)?RelatesTo\b[^>]*>)[^<]*(</)")
+_MESSAGE_ID = re.compile(r"<(?:\w+:)?MessageID\b[^<>]*+>\s*uuid:([^<\s]+)", re.IGNORECASE)
+_RELATES_TO = re.compile(r"(<(?:\w+:)?RelatesTo\b[^<>]*+>)[^<]*(</)")
 _LOGIN = Credentials("ntlm", "replay", "replay")
 
 

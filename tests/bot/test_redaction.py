@@ -620,3 +620,23 @@ def test_a_value_whose_blanks_were_joined_or_whose_end_was_stripped_is_masked(se
         masked = mask.redact_text(made)
         assert "horse" not in masked
         assert "2026" not in masked
+
+
+@pytest.mark.parametrize(
+    ("said", "masked"),
+    [
+        ("curl x -u :pw1 y", "curl x -u :[masked] y"),
+        ("curl -s curl.example -u  svc:pw1", "curl -s curl.example -u  svc:[masked]"),
+        ("curl curl.exe --user==a:pw1", "curl curl.exe --user==a:[masked]"),
+        ("net use x net use y /user:a  pw1 b", "net use x net use y /user:a  [masked] b"),
+        ("psexec a bcp b -p:-foo", "psexec a bcp b -p[masked]"),
+        ("psexec a bcp b -p  foo", "psexec a bcp b -p  [masked]"),
+        ("schtasks a schtasks /rp  foo", "schtasks a schtasks /rp  [masked]"),
+        (
+            "ConvertTo-SecureString -k ConvertTo-SecureString -S -foo",
+            "ConvertTo-SecureString -k ConvertTo-SecureString -S [masked]",
+        ),
+    ],
+)
+def test_a_password_is_masked_behind_the_last_name_of_a_program(said, masked):
+    assert Redactor().redact_text(said) == masked

@@ -31,7 +31,7 @@ _APART = re.compile(r"(<[^<>]*>|`[^`\n]*`)")
 _TOKEN = re.compile(r"<!date\^[0-9]+\^[^|<>]*\|([^<>]*)>")
 # What stands before and behind the times of hvops' own: a column of a row, too, such as "changed" or "LastBootUpTime".
 _OWN_BEFORE = re.compile(
-    r"(?:[\n,(*>·•;“]\s*|\b(?:since|at|from|until|last|of|after|before|seen|made|and|or|to|by|is|was|on|started|changed|changes|again"
+    r"(?:[,(*>·•;“]\s*|\n[^\S\n]*|\b(?:since|at|from|until|last|of|after|before|seen|made|and|or|to|by|is|was|on|started|changed|changes|again"
     r"|reading|deadline|\w*(?:time|date))\s+)$",
     re.IGNORECASE,
 )

@@ -18,7 +18,7 @@ View = dict[str, Any]
 _FORMATTING = {"*": "\N{ASTERISK OPERATOR}", "_": "\N{FULLWIDTH LOW LINE}", "~": "\N{TILDE OPERATOR}"}
 # What stands between two colons is an emoji: ":blank:", ":100:", ":+1:". Numbers alone are none: times, ports; nor are capitals:
 # "Microsoft:Hyper-V:System". The second one may be hvops' own, behind a name; no name is a whole command.
-_EMOJI = re.compile(r":(?=([\w+'-]*[^\W0-9][\w+'-]*|100|1234|[+-]1)(:|$))")
+_EMOJI = re.compile(r":(?=([0-9+'-]*+[^\W0-9][\w+'-]*+|100|1234|[+-]1)(:|$))")
 _BOLD = re.compile(r"(?<![^\W_])\*+|\*+(?![^\W_])")
 _AT_AN_EDGE = re.compile(r"(?<![^\W_])[*_~]+|[*_~]+(?![^\W_])")
 
