@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import unicodedata
 
+LONGEST = 255  # characters of a name of DNS [doc]: RFC 1035
+
 
 def host_key(name: str) -> str:
     """The spelling by which a name counts.
@@ -15,7 +17,12 @@ def host_key(name: str) -> str:
     Case makes no difference, nor do full-width letters and others that are only another form of a letter (NFKC), nor the dot
     that ends a name of DNS, nor spaces around it. A letter that is another one in some language alone (ı, İ) stays itself:
     it is part of no computer's name here.
+
+    What is longer than any name of DNS is the name of nothing: it stays as it is, so that it counts as no machine's, and nobody
+    chooses how long its letters and marks are put in order, for which Python needs the square of their number.
     """
+    if len(name) > LONGEST:
+        return name
     plain = name if name.isascii() else unicodedata.normalize("NFKC", name)
     return plain.strip().removesuffix(".").lower()
 

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Protocol
 
 from bot.api.arguments import Target
-from bot.api.host_names import host_key, host_parts
+from bot.api.host_names import LONGEST, host_key, host_parts
 from bot.api.queries import Wql
 from bot.api.rows import CellError, get_str
 from bot.config.inventory_file import Cluster, InventoryFile, Vmm
@@ -218,10 +218,11 @@ class Inventory:
         return found
 
     async def _ask_name(self, on: str) -> str:
-        """The cluster that a host, or an entry host, says it belongs to. The reader's login asks."""
+        """The cluster that a host, or an entry host, says it belongs to; "" for what is no name. The reader's login asks."""
         question = Wql(on, "root/MSCluster", "MSCluster_Cluster", ("Name",))
         answer = await self._target_client.answer(question, self._seconds)
-        return host_key(get_str(answer.rows[0], "Name")) if len(answer.rows) == 1 else ""
+        name = host_key(get_str(answer.rows[0], "Name")) if len(answer.rows) == 1 else ""
+        return name if len(name) <= LONGEST else ""
 
     def _cluster(self, key: str) -> Cluster:
         return self._inventory_file.clusters[key]

@@ -1,5 +1,6 @@
 import asyncio
 import threading
+import unicodedata
 
 import pytest
 
@@ -507,3 +508,24 @@ async def test_a_role_that_holds_wherever_the_inventory_says_holds_on_every_name
     asked = {place.lower() for places in names.scopes().values() for place in places}
     assert asked | {"commvault"} == set(file.role_places())
     assert {*clusters, "vmm", "crm", "lm01", "backup01"} >= {"vmm", "crm", "lm01", "backup01"} <= names.scopes().keys()
+
+
+MARKS = "a" + "\u0345\u0315\u0300" * 5_000
+
+
+async def test_a_name_that_is_none_is_read_no_further(monkeypatch):
+    """Python puts its marks in order on the loop, which takes the square of their number. It is no node's and no cluster's."""
+    read = []
+    normalize = unicodedata.normalize
+    monkeypatch.setattr(unicodedata, "normalize", lambda form, text: (read.append(len(text)), normalize(form, text))[1])
+    names, world, ways = directory(Prod=("HV01", "ＨＶ０２", MARKS, "HV03" + " " * 16_000))
+    assert await names.nodes("prod") == ("hv01", "hv02")
+    with pytest.raises(UsageError, match="no cluster or host"):
+        await names.find(MARKS)
+    assert ways.scope_of(MARKS) == ""
+    # Both say the same of themselves, and neither says a name.
+    world.called |= {"Prod": MARKS, "hv09": MARKS}
+    world.nodes["Prod"] = ("hv01", "hv09")
+    fresh = Inventory(ESTATE, world, ways)
+    await refused(fresh, ways, "hv09", "did not report its own name")
+    assert max(read) <= 255
