@@ -22,7 +22,7 @@ import unicodedata
 import weakref
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote
 
 MASKED = "[masked]"
@@ -183,7 +183,10 @@ _ESCAPES = (
     rf"[\0{_UNSEEN}]+",  # between the letters; each other byte of UTF-16 is a zero
 )
 _ESCAPE = re.compile("|".join(_ESCAPES))
-_COMBINED = r".[\u0300-\u036f]+"  # "a" and two dots is "ä"
+# On one letter, as Unicode's streams have it [doc: UAX #15]: to put them in order takes the square of their number.
+_MOST_MARKS = 30
+# "a" and two dots is "ä". What joins graphemes (U+034F) is among the marks, and nothing is seen of it, however many there are.
+_COMBINED = rf".(?=[\u0300-\u036f])\u034f*+(?:[\u0300-\u034e\u0350-\u036f]\u034f*+){{0,{_MOST_MARKS}}}+"
 _COMBINES = re.compile("[\u0300-\u036f]")
 _ESCAPE_OR_COMBINED = re.compile("|".join((_COMBINED, *_ESCAPES)))
 _LAYERS = 5  # of escapes in escapes
@@ -378,7 +381,7 @@ class _Known:
     def __init__(self, known: Iterable[str]) -> None:
         values = [value for value in known if len(value) >= SHORTEST]
         self.is_any = bool(values)
-        forms = {unicodedata.normalize(form, value) for form in ("NFC", "NFD") for value in values} | set(values)
+        forms = {_normal(form, value) for form in ("NFC", "NFD") for value in values} | set(values)
         joined = {_joined(form) for form in forms}  # as whoever joins blanks, or ends a sentence anew, writes it
         forms |= {one for form in joined for one in (form, _stripped(form)) if len(one) >= SHORTEST}
         forms |= {form.replace(" ", "+") for form in forms}  # as a form of a web page has it
@@ -434,9 +437,20 @@ class _Known:
         read = _Unescaped(text)
         if not read.is_other:
             return
-        found = [match.span() for match in self._plain.finditer(read.text)]
+        found = list(self._found(read.text))
         for begin, end in (*found, *self._spans(read.text, layers - 1)):
             yield read.begin(begin), read.end(end)
+
+    def _found(self, text: str) -> Iterator[tuple[int, int]]:
+        """Where plain values stand, searched in slices however long what is read at a time has become."""
+        at = 0
+        longest = self.reach // _ESCAPED_LENGTH
+        while self._plain is not None and at < len(text):
+            end = at + _SLICE
+            found = self._plain.search(text, at, end + longest)
+            if found is not None and found.start() < end:
+                yield found.span()
+            at = end if found is None or found.start() >= end else found.end()
 
 
 class _InUse:
@@ -499,6 +513,15 @@ class _Unescaped:
         """Where the letter before a place in what reads is written to its end."""
         piece = bisect_right(self._at, at - 1) - 1
         return self._to[piece] if piece % 2 else self._from[piece] + at - self._at[piece]
+
+
+def _normal(form: Literal["NFC", "NFD"], value: str) -> str:
+    """A value in a normal form; as it is where it has more marks in a row than any language."""
+    marks = most = 0
+    for letter in value:
+        marks = marks + 1 if unicodedata.combining(letter) else 0
+        most = max(most, marks)
+    return value if most > _MOST_MARKS else unicodedata.normalize(form, value)
 
 
 def _letter(escape: str) -> str:

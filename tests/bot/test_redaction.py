@@ -9,6 +9,7 @@ import json
 import math
 import re
 import time
+import unicodedata
 from urllib.parse import quote
 
 import pytest
@@ -640,3 +641,50 @@ def test_a_value_whose_blanks_were_joined_or_whose_end_was_stripped_is_masked(se
 )
 def test_a_password_is_masked_behind_the_last_name_of_a_program(said, masked):
     assert Redactor().redact_text(said) == masked
+
+
+MARKS = "\u0345\u0315\u0300\u0327"  # in the order that takes longest to be put right
+
+
+def test_no_run_of_marks_is_put_in_order_at_once(tokens, monkeypatch):
+    """Python needs the square of their number for it, and holds every thread meanwhile; a token makes no piece longer."""
+    read, normalize = [], unicodedata.normalize
+
+    def recorded(form, text):
+        read.append(0 if text.isascii() else len(text))
+        return normalize(form, text)
+
+    monkeypatch.setattr(unicodedata, "normalize", recorded)
+    tokens.add("commvault", "QSDK 3" + "0123456789abcdef" * 200)
+    tokens.add("odd", "7" + MARKS * 1_000)
+    mask = Redactor(["hünter-22"])
+    said = f"a{MARKS * 10_000} hu\u0308nter-22 u{MARKS * 10_000}"
+    assert mask.redact_text(said) == said.replace("hu\u0308nter-22", MASKED)
+    clip(said, 300)
+    assert MASKED in Redactor().redact_text(f"says 7{MARKS * 1_000}.")
+    assert max(read) < 100
+
+
+def test_a_value_is_masked_whatever_marks_stand_around_it_and_whatever_joins_its_own():
+    mask = Redactor(["hünter-22ä"])
+    for joined in ("", "\u034f", "\u034f" * 500):
+        said = f"x{MARKS * 40}hu{joined}\u0308nter-22a{joined}\u0308"
+        assert mask.redact_text(said) == f"x{MARKS * 40}{MASKED}"
+
+
+def test_no_token_makes_what_is_searched_at_once_longer(tokens, monkeypatch):
+    tokens.add("commvault", "QSDK 3" + "0123456789abcdef" * 250)
+    looked = []
+    (_, known), *_ = redaction.SESSION_TOKENS._given.values()
+
+    class Recorded:
+        def search(self, text, at, end):
+            looked.append(min(end, len(text)) - at)
+            return plain.search(text, at, end)
+
+    plain = known._plain
+    monkeypatch.setattr(known, "_plain", Recorded())
+    token = "QSDK%203" + "0123456789abcdef" * 250
+    for before in (0, 16_000, 16_384, 100_000):
+        assert Redactor().redact_text("%41" * (before // 3) + token).endswith(MASKED)
+    assert max(looked) < 25_000
