@@ -68,7 +68,14 @@ _WRITTEN = (
     (r"\{", r"(?:[^}\r\n]|\}\})+", rf"(?:\}}|{_CUT_OFF})"),
     ("", r"(?!\\{1,8}[\"'])[^\s;,\"'&<>{]+", ""),
 )
-_XML_VALUE = rf"(?:(?!\]\]>|{_LESS})[^<])+"
+# What is this long and has no end mark was cut before it, or is longer than what is searched at a time; half of what is read
+# behind a cut. A shorter one may be an ordinary word, such as "<password>" in a usage.
+_LONG = 2_048
+_URL_LETTER = "[A-Za-z0-9_-]"
+_CUT_LETTERS = rf"{_URL_LETTER}{{{_LONG},}}+\Z"
+_XML_LETTER = rf"(?:(?!\]\]>|{_LESS})[^<])"
+_XML_END = rf"(?:\]\]>)?{_LESS}/"
+_XML_VALUE = rf"(?:{_XML_LETTER}++(?={_XML_END})|{_XML_LETTER}{{{_LONG},}}+\Z)"
 _ANY_WAY = "|".join(f"({left}){value}({right})" for left, value, right in _WRITTEN)  # searched for at once: it is quick
 # What stands between the name of a program and its option holds that name no second time: the last one is before the option,
 # and a text of many names is not read again from each of them.
@@ -108,7 +115,10 @@ _PATTERNS = tuple(
         ),
         (("private key",), r"()-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)()"),
         # Only where a word begins: "-eyJ-eyJ-eyJ…" would otherwise be read to its end from each of its parts.
-        (("eyj",), r"()(?:(?<![A-Za-z0-9_-])|(?<=\\[nrt]))eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*()"),
+        (
+            ("eyj",),
+            rf"()(?:(?<!{_URL_LETTER})|(?<=\\[nrt]))eyJ(?:{_URL_LETTER}{{8,}}+\.(?:{_URL_LETTER}{{8,}}+\.{_URL_LETTER}*|{_CUT_LETTERS})|{_CUT_LETTERS})()",
+        ),
         # A phrase of several words; it ends where a line does, or another name begins.
         (
             _NAMED[:3],
@@ -116,7 +126,7 @@ _PATTERNS = tuple(
         ),
         (
             _NAMED,
-            rf"(?i)({_LESS}[\w:.-]{{0,80}}?{_NAMES}(?:\s[^<>]{{0,400}}?)?{_GREATER}(?:<!\[CDATA\[)?){_XML_VALUE}((?:\]\]>)?{_LESS}/)",
+            rf"(?i)({_LESS}[\w:.-]{{0,80}}?{_NAMES}(?:\s[^<>]{{0,400}}?)?{_GREATER}(?:<!\[CDATA\[)?){_XML_VALUE}((?:{_XML_END})?)",
         ),
         (
             _NAMED,
@@ -135,7 +145,7 @@ _PATTERNS = tuple(
         ),
         (  # as an answer file of Windows Setup has it
             _NAMED,
-            rf"(?i)({_LESS}[\w:.-]{{0,80}}?{_NAMES}{_GREATER}\s{{0,80}}(?:{_ELEMENT}){{0,3}}{_LESS}(?:\w{{1,20}}:)?value{_GREATER}){_XML_VALUE}({_LESS}/)",
+            rf"(?i)({_LESS}[\w:.-]{{0,80}}?{_NAMES}{_GREATER}\s{{0,80}}(?:{_ELEMENT}){{0,3}}{_LESS}(?:\w{{1,20}}:)?value{_GREATER}){_XML_VALUE}((?:{_XML_END})?)",
         ),
         (("user",), rf"(?i)({_BEGINS}net\s+user\s+\S+\s+)(?!/)\S+()"),
         (
@@ -165,8 +175,9 @@ _PATTERNS = tuple(
             ("gh", "glpat"),
             rf"(){_BEGINS}(?:gh[opsur]_[A-Za-z0-9]{{16,}}|github_pat_[A-Za-z0-9_]{{16,}}|glpat-[A-Za-z0-9_-]{{16,}})()",
         ),
-        (("://",), r"(://[^\s/:@]*:)(?!\[masked\]@)[^\s/]+(@)"),  # up to the last @: passwords have some, too
-        (("://",), r"(://)[^\s/:@?#]+(@)"),  # a user name alone: tokens are given so
+        # Up to the last @: passwords have some, too. Then a user name alone: tokens are given so.
+        (("://",), rf"(://[^\s/:@]*:)(?!\[masked\]@)(?:[^\s/]+(?=@)|[^\s/]{{{_LONG},}}+\Z)(@?)"),
+        (("://",), rf"(://)(?:[^\s/:@?#]++(?=@)|[^\s/:@?#]{{{_LONG},}}+\Z)(@?)"),
     )
 )
 

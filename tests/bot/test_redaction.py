@@ -7,6 +7,7 @@ import functools
 import gc
 import json
 import math
+import random
 import re
 import time
 import unicodedata
@@ -688,3 +689,42 @@ def test_no_token_makes_what_is_searched_at_once_longer(tokens, monkeypatch):
     for before in (0, 16_000, 16_384, 100_000):
         assert Redactor().redact_text("%41" * (before // 3) + token).endswith(MASKED)
     assert max(looked) < 25_000
+
+
+@functools.cache
+def letters(count):
+    chance = random.Random(1)
+    return "".join(chance.choice("ABCDEFGHabcdefgh0123456789") for _ in range(count))
+
+
+LONG_FORMS = {
+    "an element": ("<privateKey>", "</privateKey>"),
+    "one in XML in XML": ("&lt;Password&gt;", "&lt;/Password&gt;"),
+    "as it is": ("<Password><![CDATA[", "]]></Password>"),
+    "an answer file": ("<Password><Value>", "</Value>"),
+    "a token of the web": ("eyJabcdefghij.", ".sig"),
+    "its first part": ("eyJ", ".abcdefghij.sig"),
+    "in a URL": ("://svc:", "@host"),
+    "alone in a URL": ("://", "@host"),
+    "JSON": ('"password": "', '"'),
+    "a key": ("-----BEGIN PRIVATE KEY-----\n", "\n-----END PRIVATE KEY-----"),
+}
+
+
+@pytest.mark.parametrize("count", [3_000, 6_000, 20_000, 40_000, 100_000])
+@pytest.mark.parametrize("form", LONG_FORMS)
+def test_a_long_secret_is_masked_where_its_end_mark_is_far_away_or_cut_off(form, count):
+    mask, (begin, end), secret = Redactor(), LONG_FORMS[form], letters(count)
+    said = f"said: {begin}{secret}{end}" + " and more" * 50
+    for made in (said, clip(said, 300), clip(said, 2_900, "…"), clip_line(said, 300), clip_middle(said, 300, 100)):
+        masked = mask.redact_text(made)
+        assert masked.startswith((f"said: {begin}{MASKED}", f"said: {MASKED}"))
+        assert not any(secret[at : at + 16] in masked for at in range(0, count - 16, 8))
+    assert mask.redact_text(said).endswith(" and more")
+
+
+@pytest.mark.parametrize(
+    "said", ["usage: <user>:<password> then more", "&lt;password&gt; is missing", "<password>" + "word " * 300]
+)
+def test_what_has_no_end_mark_and_is_no_longer_than_a_sentence_stays(said):
+    assert Redactor().redact_text(said) == said
