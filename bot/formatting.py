@@ -35,7 +35,7 @@ def cell_text(cell: object) -> str:
 
 def column_text(name: str) -> str:
     """What a column is called: hvops' own names are words ("reason_code" is "reason code"), those of Windows stay as they are."""
-    return name.replace("_", " ") if name.islower() else name
+    return mask_all(name).replace("_", " ") if name.islower() and "_" in name else name
 
 
 def at_most(seconds: float) -> str:

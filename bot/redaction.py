@@ -296,7 +296,7 @@ class Redactor:
         text = data.decode("utf-8", "surrogateescape")
         with contextlib.suppress(ValueError, RecursionError):  # no JSON: searched as it is
             # Value by value: in the text of JSON a line that begins with a secret begins with the "n" of "\\n".
-            told = json.loads(text)
+            told = json.loads(text, object_pairs_hook=_without_doubles)
             shown = self.redact_data(told)
             if shown == told:
                 return data
@@ -533,6 +533,14 @@ def _normal(form: Literal["NFC", "NFD"], value: str) -> str:
         marks = marks + 1 if unicodedata.combining(letter) else 0
         most = max(most, marks)
     return value if most > _MOST_MARKS else unicodedata.normalize(form, value)
+
+
+def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON. ValueError where it has a key twice: of those one would go unread, and stay as it is."""
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise ValueError
+    return made
 
 
 def _letter(escape: str) -> str:

@@ -3,6 +3,7 @@
 import pytest
 
 from bot.formatting import cell_text, clauses, column_text, format_locks, short_locks, without_stop
+from bot.redaction import Redactor
 
 
 @pytest.mark.parametrize(
@@ -54,3 +55,9 @@ def test_locks_name_each_thing_once():
     assert short_locks(("cluster:prod", crm, crm.replace("1174", "2285"))) == "cluster prod, one object of VMM vmm"
     assert short_locks(()) == format_locks(()) == "none"
     assert format_locks(("load-balancer:lm01", "kept:soak:prod")) == "soak prod, load balancer lm01"
+
+
+def test_a_column_called_like_a_secret_is_masked_before_its_name_becomes_words():
+    mask = Redactor(["hunter_two_9x"])
+    assert mask.redact_text(column_text("hunter_two_9x")) == "[masked]"
+    assert column_text("reason_code") == "reason code"
