@@ -7,6 +7,7 @@ routing          which name is reached where, by which login               pure
 connection_reasons  why no connection came about: resolver, TLS            pure
 permitted        whether what a plan wants could be sent at all        pure
 bounds           how much one answer may hold; XML and JSON, counted     pure
+heads            what the head of an answer over HTTP may look like       pure
 name_lookup      names, looked up on threads of their own
 room             room in memory for what is read of all hosts at one time
 turns            whose question is next, with a place kept for runs

@@ -23,6 +23,8 @@ import httpx
 from bot.errors import ConnectionFailed, MalformedResponse, PolicyViolation, TargetError, TargetTimeout
 from bot.transport import bounds
 from bot.transport.connection_reasons import chain, why_no_name, why_no_tls, why_no_trust
+from bot.transport.heads import OddHead
+from bot.transport.http import h11_patterns
 from bot.transport.http.metered import Meter, Metered
 from bot.transport.http.tls import MostlyWrapping
 
@@ -74,6 +76,7 @@ class Client(httpx.AsyncClient):
 
     def __init__(self, *, verify: ssl.SSLContext, one_long: asyncio.Semaphore | None = None, **named: Any) -> None:
         """Take what httpx takes, and what all calls of the service share."""
+        h11_patterns.make_linear()
         transport = httpx.AsyncHTTPTransport(verify=verify, trust_env=False)
         self.meter = Meter()
         self._one_long = one_long or asyncio.Semaphore()
@@ -187,7 +190,7 @@ def from_exception(target: str, error: BaseException, section: str, seconds: flo
         return _no_connection(target, error, section)
     if isinstance(error, OSError):
         return ConnectionFailed(target, f"no connection can be made: {error.strerror or type(error).__name__}.")
-    if wrapping := next((cause for cause in chain(error) if isinstance(cause, MostlyWrapping)), None):
+    if wrapping := next((cause for cause in chain(error) if isinstance(cause, (MostlyWrapping, OddHead))), None):
         return MalformedResponse(target, f"its reply was given up: {wrapping}.")
     return MalformedResponse(target, f"its reply is malformed or too large ({type(error).__name__}).")
 

@@ -3,7 +3,7 @@
 h11 makes an event of each interim answer (1xx) and of each chunk of a body, however short, and goes through all that has come
 without letting anybody else have the loop [src]: 64 KB of them are a third of a second. So it gets little at a time, and a
 service that sends mostly wrapping, or a few bytes at a time without end, is given up. Below it TLS is ours, and counts
-what never becomes a part of a reply.
+what never becomes a part of a reply. The head of each reply is looked at before h11 reads it.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 
 import httpcore
 
+from bot.transport.heads import HeadCheck, OddHead
 from bot.transport.http.tls import MostlyWrapping, TlsStream
 
 _PIECE = 2**12  # bytes that are read at a time
@@ -50,6 +51,24 @@ class Meter:
             raise httpcore.RemoteProtocolError("the reply comes a few bytes at a time")
 
 
+class _Head:
+    """The head of the reply to what was sent last over one connection."""
+
+    def __init__(self) -> None:
+        self._check = HeadCheck(_HEAD)
+
+    def asked(self) -> None:
+        """Something was sent: what comes next begins with a head."""
+        self._check = HeadCheck(_HEAD)
+
+    def came(self, piece: bytes) -> None:
+        """Look at what came. Raises httpcore.RemoteProtocolError where no honest server sends such a head."""
+        try:
+            self._check.feed(piece)
+        except OddHead as error:
+            raise httpcore.RemoteProtocolError(str(error)) from error
+
+
 class Metered(httpcore.AsyncNetworkBackend):
     """A way to connect whose connections are metered."""
 
@@ -75,13 +94,16 @@ class _Stream(httpcore.AsyncNetworkStream):
     def __init__(self, inner: httpcore.AsyncNetworkStream, meter: Meter) -> None:
         self._inner = inner
         self._meter = meter
+        self._head = _Head()
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109 - as httpcore has it
         piece = await self._inner.read(min(max_bytes, _PIECE), timeout)
         self._meter.came(len(piece))
+        self._head.came(piece)
         return piece
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
+        self._head.asked()
         await self._inner.write(buffer, timeout)
 
     async def aclose(self) -> None:
@@ -107,6 +129,7 @@ class _Sealed(httpcore.AsyncNetworkStream):
     ) -> None:
         self._inner = inner
         self._meter = meter
+        self._head = _Head()
         self._tls = TlsStream(context, server_name, self._receive, self._send)
         self._timeout: float | None = None
 
@@ -124,11 +147,13 @@ class _Sealed(httpcore.AsyncNetworkStream):
         with _translated(httpcore.ReadError):
             piece = await self._tls.read(min(max_bytes, _PIECE))
         self._meter.came(len(piece))
+        self._head.came(piece)
         return piece
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
         if buffer:
             self._timeout = timeout
+            self._head.asked()
             with _translated(httpcore.WriteError):
                 await self._tls.write(buffer)
 

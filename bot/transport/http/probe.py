@@ -45,6 +45,8 @@ from bot.errors import (
 from bot.redaction import clip
 from bot.transport.allowlist.web_probe import PROBES, ProbeRequest, connect_port
 from bot.transport.connection_reasons import chain, why_no_name, why_no_tls
+from bot.transport.heads import HeadCheck, LongHead, OddHead
+from bot.transport.http import h11_patterns
 from bot.transport.http.client import without_long_handshakes
 from bot.transport.http.tls import MostlyWrapping, TlsStream
 from bot.transport.name_lookup import NameLookup, ResolverBusy
@@ -73,6 +75,7 @@ class Prober:
 
     def __init__(self, web: Web, silence: float = _SILENCE) -> None:
         """Take what the inventory lists; `silence` is how many seconds each part of a probe may take."""
+        h11_patterns.make_linear()
         self._networks = web.listed
         self._hosts = {key: read_place(place) for key, place in web.hosts.items()}
         self._silence = silence
@@ -275,6 +278,7 @@ class _Attempt:
         # h11 wants to know what was asked; it sends nothing, so a stand-in does. As for HEAD: no body follows for it.
         reading.send(h11.Request(method="HEAD", target="/", headers=[("Host", "none")]))
         reading.send(h11.EndOfMessage())
+        check = HeadCheck(2 * MAX_HEAD, 2 * MAX_HEAD)  # its length is counted here
         came, pieces, begins = 0, 0, b""
         while came <= MAX_HEAD:
             piece = await self._piece(stream, came)
@@ -286,6 +290,7 @@ class _Attempt:
             if not _BEGINS.startswith(begins):
                 raise NotHttp(self.on, f"what answers is no HTTP/1.x: it begins with {begins!r}.")
             try:
+                check.feed(piece)
                 reading.receive_data(piece)
                 event = reading.next_event()
                 while isinstance(event, h11.InformationalResponse):
@@ -294,6 +299,10 @@ class _Attempt:
                 if error.error_status_hint == _TOO_LONG:
                     break
                 raise NotHttp(self.on, f"its answer breaks the rules of HTTP: {clip(str(error), 120)}.") from None
+            except LongHead as error:
+                raise HeadTooLong(self.on, f"{error}.") from None
+            except OddHead as error:
+                raise NotHttp(self.on, f"{error}, which no web server sends.") from None
             if isinstance(event, h11.Response):
                 return event
         raise HeadTooLong(self.on, f"the head of its answer has no end within {MAX_HEAD:,} bytes.")

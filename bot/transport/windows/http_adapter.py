@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import re
 import socket
 import ssl
@@ -24,6 +25,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from bot.errors import AuthenticationFailed, PolicyViolation
 from bot.redaction import clip
 from bot.transport.bounds import is_encoded
+from bot.transport.heads import HeadCheck, OddHead
 from bot.transport.routing import Route
 from bot.transport.windows.exception_mapping import DeadlineExceeded, ResponseTooLarge, StaleConnection
 from bot.transport.windows.wsman import MalformedReply
@@ -31,7 +33,7 @@ from bot.transport.windows.wsman import MalformedReply
 _LENGTH = re.compile("[0-9]{1,18}")
 LONGEST_REPLY = 5 * 2**18  # bytes; we ask for 150 KB at most, and XML takes fifty times its length in memory
 _HONEST = 2**18  # bytes that a reply has at most of a host that does as it is asked
-LONGEST_HEAD = 2**17  # characters of a reply's head; a ticket of Kerberos takes up to 64 KB [doc]
+LONGEST_HEAD = 2**17  # bytes of a reply's head, interim ones included; a ticket of Kerberos takes up to 64 KB [doc]
 _PIECE = 2**16  # bytes of a body that are read at a time
 _READS, _LEAST = 4_000, 32  # records in which replies may come, and the bytes that each further one has to bring
 _WRAPPING, _CARRIES = 2**20, 4  # bytes over TLS between two looks that may carry less than a quarter of their length
@@ -93,13 +95,7 @@ class Adapter(HTTPAdapter):
         return response
 
     def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
-        """Bound what the login handlers read: they ask for all there is, before anybody has proved who talks.
-
-        Raises MalformedReply for a head of megabytes, whose cookies would be kept.
-        """
-        if sum(len(name) + len(value) for name, value in resp.headers.items()) > LONGEST_HEAD:
-            resp.close()
-            raise MalformedReply("the headers of the reply are too long")
+        """Bound what the login handlers read: they ask for all there is, before anybody has proved who talks."""
         resp.stream = partial(_bounded, resp.stream, before_long=self.before_long)
         resp.decode_content = False
         return super().build_response(req, resp)
@@ -189,8 +185,45 @@ class _TlsSocket(ssl.SSLSocket):
         return count
 
 
+class _Lines:
+    """The lines of a head, each looked at before http.client, and all that reads headers behind it, makes something of it."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+        self._check = HeadCheck(LONGEST_HEAD, is_all_head=True)
+
+    def readline(self, most: int) -> bytes:
+        """The next line. Raises MalformedReply where no honest host sends such a one."""
+        line: bytes = self._inner.readline(most)
+        try:
+            # What comes last is read as a line, too, where the connection ends behind it.
+            self._check.feed(line if line.endswith(b"\n") or not line else line + b"\n")
+        except OddHead as error:
+            raise MalformedReply(str(error)) from None
+        return line
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+class _Response(http.client.HTTPResponse):
+    """A response whose head is looked at first."""
+
+    def begin(self) -> None:
+        """Read the head. Raises MalformedReply besides what http.client raises."""
+        whole: Any = self.fp
+        self.fp: Any = _Lines(whole)
+        try:
+            super().begin()
+        finally:
+            if self.fp is not None:  # http.client has closed it
+                self.fp = whole
+
+
 class _PlainConnection(HTTPConnection):
     """Tells its adapter before it opens."""
+
+    response_class = _Response
 
     def __init__(self, *args: Any, adapter: Adapter, **named: Any) -> None:
         super().__init__(*args, **named)

@@ -39,8 +39,8 @@ from bot.transport.windows.http_adapter import Adapter
 from bot.transport.windows.wsman import MalformedReply
 
 _NEGOTIATE, _NTLM = "negotiate", "ntlm"
-# One that has no end goes to the end: else it would be read again from each quote in it.
-_QUOTED = re.compile(r'"(?:[^"\\]|\\[\s\S]?)*+"?+')
+# One without an end ends with the header: never quadratic.
+_QUOTED = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*(?:"|\\?\Z)', re.DOTALL)
 _CHALLENGE = re.compile(r"(?:^|,)\s*(negotiate|ntlm)(?:\s+([A-Za-z0-9+/]+={0,2}))?\s*(?=,|$)", re.IGNORECASE)
 _TOO_WEAK = ("md5", "sha1")  # to bind a login to: RFC 5929, 4.1 has SHA-256 in their place
 _HASH = "nt hash"

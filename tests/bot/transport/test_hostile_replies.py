@@ -112,8 +112,8 @@ async def test_an_instance_nested_without_end_is_a_bad_reply():
 
 @pytest.mark.parametrize(
     ("cookies", "says"),
-    [((60_000, 60_000, 60_000), "are too long"), ((10,), "too many cookies")],
-    ids=["long ones", "many"],
+    [((60_000,), "is too long"), ((16_000,) * 9, "is too long"), ((10,), "too many cookies")],
+    ids=["a long one", "long ones", "many"],
 )
 async def test_a_host_fills_no_memory_with_cookies(cookies, says):
     """They are kept with the connection, and no page of an enumeration without end has to be long for them."""
@@ -127,6 +127,40 @@ async def test_a_host_fills_no_memory_with_cookies(cookies, says):
     with Impostor(act) as url, pytest.raises(MalformedResponse, match=says):
         await asked(url, seconds=60)
     assert next(named) < 100
+
+
+@pytest.mark.parametrize(
+    ("head", "says"),
+    [
+        (b"WWW-Authenticate: " + b"," * 40 + b"\r\n", "asks for a login with more than 16 commas in a row"),
+        (b"WWW-Authenticate: Negotiate\r\n" * 65, "asks for a login in more than 64 parts"),
+        (
+            b'WWW-Authenticate: Negotiate, NTLM, X="' + b'\\"' * 33_000 + b"\r\n",
+            "a line of it has more than 65,536 bytes",
+        ),
+        (
+            b'Content-Type: multipart/x; boundary="' + b"; " * 30_000 + b"\r\n",
+            "a line of it has more than 16,384 bytes",
+        ),
+        (b"X: " + b" " * 300 + b"y\r\n", "256 blanks in a row"),
+        (b"X: " + b" " * 300, "256 blanks in a row"),
+        (b"X: \0\r\n", "a zero byte"),
+    ],
+)
+@pytest.mark.parametrize("login", [OPEN, READER], ids=["basic", "ntlm"])
+async def test_a_head_that_no_honest_host_sends_is_named_before_any_login(head, says, login):
+    def act(_):
+        return [b"HTTP/1.1 401 No\r\nContent-Length: 0\r\n" + head + (b"\r\n" if head.endswith(b"\n") else b"")]
+
+    class Ending(Impostor):
+        """Closes the connection behind its answer."""
+
+        def talk(self, client):
+            self._request(client)
+            client.sendall(act(b"")[0])
+
+    with Ending(act) as url, pytest.raises(MalformedResponse, match=says):
+        await asked(url, login=login, seconds=60)
 
 
 async def test_an_enumeration_without_end_is_given_up_by_its_size(monkeypatch):

@@ -424,16 +424,32 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 @pytest.mark.parametrize(
-    ("head", "piece"),
-    [(b"", b"HTTP/1.1 103 Early Hints\r\n\r\n" * 100), (CHUNKED, b"1\r\nx\r\n" * 500)],
+    ("head", "piece", "says"),
+    [
+        (b"", b"HTTP/1.1 103 Early Hints\r\n\r\n" * 100, "more than 4,000 lines"),
+        (CHUNKED, b"1\r\nx\r\n" * 500, "malformed or too large"),
+    ],
     ids=["interim answers", "chunks of one byte"],
 )
-async def test_a_service_that_sends_mostly_wrapping_is_given_up(head, piece):
+async def test_a_service_that_sends_mostly_wrapping_is_given_up(head, piece, says):
     """Each is an event of its own, and all that has come is gone through before anybody else has the loop."""
     async with sending(head, piece) as (product, sent):
-        with pytest.raises(MalformedResponse, match="malformed or too large"):
+        with pytest.raises(MalformedResponse, match=says):
             await product.answer(ONE, 60)
     assert sum(sent) < 10 * 2**20  # what the kernels hold on the way, of thirty
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        (b"a:" + b" " * 50_000 + b"\x0b", "a line of it has more than 16,384 bytes"),
+        (b"a:" + b" " * 9_000 + b"\x0b", "256 blanks in a row"),
+    ],
+)
+async def test_a_head_that_no_honest_service_sends_is_named(line, says):
+    async with sending(b"HTTP/1.1 200 OK\r\n" + line + b"\r\n\r\n", b"") as (product, _):
+        with pytest.raises(MalformedResponse, match=f"its reply was given up: the head of its answer .*{says}"):
+            await product.answer(ONE, 60)
 
 
 async def test_little_is_read_at_a_time(monkeypatch):

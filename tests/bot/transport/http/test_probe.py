@@ -400,6 +400,20 @@ async def test_what_is_no_answer_is_told_by_its_reason(says, kind, words):
             await ask(server.port)
 
 
+@pytest.mark.parametrize(
+    ("head", "kind", "words"),
+    [
+        (b"a:" + b" " * 30_000 + b"\x0b", NotHttp, "256 blanks in a row, which no web server sends"),
+        (b"WWW-Authenticate: " + b"," * 40, NotHttp, "16 commas in a row, which no web server sends"),
+        (b"a: b\r\n" * 4_500, HeadTooLong, "more than 4,000 lines"),
+    ],
+)
+async def test_a_head_that_no_honest_server_sends_is_named(head, kind, words):
+    async with serving(b"HTTP/1.1 200 OK\r\n" + head + b"\r\n\r\n") as server:
+        with pytest.raises(kind, match=words):
+            await ask(server.port)
+
+
 async def test_slow_bytes_end_with_the_whole_time():
     async with serving(drips) as server:
         began = time.monotonic()
