@@ -288,7 +288,7 @@ class _Attempt:
             came += len(piece)
             begins = (begins + piece)[: len(_BEGINS)]
             if not _BEGINS.startswith(begins):
-                raise NotHttp(self.on, f"what answers is no HTTP/1.x: it begins with {begins!r}.")
+                raise NotHttp(self.on, f"what answers is no HTTP/1.x{_likeness(begins)}.")
             try:
                 check.feed(piece)
                 reading.receive_data(piece)
@@ -298,7 +298,7 @@ class _Attempt:
             except h11.RemoteProtocolError as error:
                 if error.error_status_hint == _TOO_LONG:
                     break
-                raise NotHttp(self.on, f"its answer breaks the rules of HTTP: {clip(str(error), 120)}.") from None
+                raise NotHttp(self.on, f"its answer breaks the rules of HTTP: {_broken_rule(error)}.") from None
             except LongHead as error:
                 raise HeadTooLong(self.on, f"{error}.") from None
             except OddHead as error:
@@ -375,6 +375,36 @@ def _address(text: str) -> Address | None:
 
 def _words(error: OSError) -> str:
     return clip(error.strerror or str(error) or type(error).__name__, 120)
+
+
+# What h11 says of a head [src] -> what is said here. h11 quotes the head as bytes, in which no mask finds a secret.
+_RULES = {
+    "illegal status line": "its first line is none",
+    "illegal header line": "a line of its head is no header",
+    "continuation line": "its first header goes on with none before it",
+    "conflicting Content-Length": "it has two lengths",
+    "bad Content-Length": "its length is no number",
+    "multiple Transfer-Encoding": "it has two ways in which its body comes",
+    "Only Transfer-Encoding": "its body would come in a way that nobody asked for",
+}
+_LIKENESS = {
+    b"SSH-": "SSH",
+    b"HTTP/": "another version of HTTP",
+    b"220": "a mail or FTP server",
+    b"\x15\x03": "TLS",
+    b"\x16\x03": "TLS",
+    b"<": "a page without a head",
+}
+
+
+def _broken_rule(error: h11.RemoteProtocolError) -> str:
+    """Which rule of HTTP an answer breaks, without a word of that answer."""
+    return next((says for begins, says in _RULES.items() if str(error).startswith(begins)), "its head cannot be read")
+
+
+def _likeness(begins: bytes) -> str:
+    """What an answer looks like by its first bytes, which are not repeated: a secret that is cut is masked by nobody."""
+    return next((f": it looks like {kind}" for known, kind in _LIKENESS.items() if begins.startswith(known)), "")
 
 
 def _context() -> ssl.SSLContext:

@@ -400,6 +400,30 @@ async def test_what_is_no_answer_is_told_by_its_reason(says, kind, words):
             await ask(server.port)
 
 
+@pytest.mark.parametrize("secret", ["Winter-2026!", "S\u00f6mmer-2026!", "Z\u00fcrich", "a\tb\\c\x7f"])
+@pytest.mark.parametrize(
+    ("says", "words"),
+    [
+        (b"HTTP/1.1 2000 %b\r\n\r\n", "its first line is none"),
+        (b"HTTP/1.1 200 OK\r\nlogon failed %b\r\n\r\n", "a line of its head is no header"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: %b\r\n\r\n", "its length is no number"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: %b\r\n\r\n", "would come in a way that nobody asked for"),
+        (b"HTTP/1.1 200 OK\r\na: %b\0\r\n\r\n", "zero byte"),
+        (b"%b\r\n\r\n", "no HTTP/1.x"),
+        (b"SSH-%b\r\n\r\n", "it looks like SSH"),
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+async def test_of_what_breaks_the_rules_nothing_is_repeated(says, words, secret, encoding):
+    """Bytes are shown as escapes, in which no mask finds a secret, and what is cut is the beginning of one."""
+    async with serving(says % secret.encode(encoding)) as server:
+        with pytest.raises(NotHttp, match=words) as refused:
+            await ask(server.port)
+    told = str(refused.value)
+    for part in (secret[-4:], secret[:4], repr(secret.encode(encoding))[2:-1]):
+        assert part not in told
+
+
 @pytest.mark.parametrize(
     ("head", "kind", "words"),
     [
