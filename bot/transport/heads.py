@@ -11,6 +11,8 @@ import re
 
 _LONGEST_LINE = 2**14  # bytes: http.sys sends no longer head [mem]
 _LONGEST_LOGIN = 2**16  # bytes of a line that asks for a login, which may carry a token [doc]
+# Of what says the kind of a body: Python's reader of mail keeps a pattern for each boundary, five hundred of them [src].
+_LONGEST_KIND = 1_024
 _MOST_LINES = 4_000
 _MOST_BLANKS = 256  # in a row: whoever indents a policy in a configuration sends some dozens
 _MOST_FOLDS = 16  # lines that go on with the header before them, which no server may send any more [doc: RFC 9112, 5.2]
@@ -19,6 +21,7 @@ _MOST_PARTS = 64  # of all that asks for a login: three kinds and two of Digest 
 _BLANKS = re.compile(rb"[ \t]++")
 _COMMAS = re.compile(rb",[ \t,]*+")
 _LOGIN = re.compile(rb"(?:www|proxy)-authenticate[ \t]*+:", re.IGNORECASE)
+_KIND = re.compile(rb"content-type[ \t]*+:", re.IGNORECASE)
 _INTERIM = re.compile(rb"HTTP/[0-9.]{1,8} 1(?!01)[0-9]{2}(?![0-9])")
 
 
@@ -47,6 +50,7 @@ class HeadCheck:
         self._line = bytearray()
         self._came = self._lines = self._folds = self._parts = 0
         self._is_first, self._is_interim, self._is_login = True, False, False
+        self._kind = 0  # bytes of the line that says the kind of a body, with those that go on with it
         self._is_over = False
 
     def feed(self, piece: bytes) -> None:
@@ -87,7 +91,13 @@ class HeadCheck:
             raise OddHead("the head of its answer has a zero byte in it")
         if any(len(found) > _MOST_BLANKS for found in _BLANKS.findall(line)):
             raise OddHead(f"the head of its answer has more than {_MOST_BLANKS} blanks in a row")
-        if line[:1] in (b" ", b"\t"):
+        is_fold = line[:1] in (b" ", b"\t")
+        self._kind = self._kind + len(line) if _KIND.match(line) or (is_fold and self._kind) else 0
+        if self._kind > _LONGEST_KIND:
+            raise LongHead(
+                f"the head of its answer is too long: its Content-Type has more than {_LONGEST_KIND:,} bytes"
+            )
+        if is_fold:
             self._folds += 1
             if self._folds > _MOST_FOLDS:
                 raise OddHead(

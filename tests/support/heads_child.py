@@ -36,7 +36,7 @@ BEGINS = b"HTTP/1.1 401 No\r\nContent-Length: 0\r\n"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 LOGINS = {
     "ntlm": Credentials("ntlm", "CORP\\reader", "Correct-Horse-7"),
-    "kerberos": Credentials("kerberos", "caller@CORP.EXAMPLE"),
+    "kerberos": Credentials("kerberos", "visitor@CORP.EXAMPLE"),
 }
 LARGEST = {"ntlm": 65_000, "kerberos": 65_000, "probe": MAX_HEAD - 200, "service": 16_000, "slack": 8_000}
 LONG = 200_000  # bytes, for a pattern alone: what grows faster than its length is not over in an hour
@@ -137,12 +137,12 @@ async def _connected_to_slack(port: int) -> None:
 def _logged_in(way: str) -> Callable[[int], Awaitable[None]]:
     async def ask(port: int) -> None:
         told = {
-            "hosts": {"hv14": {"domain": "corp.example"}},
-            "endpoints": {"hv14": f"http://{ADDRESS}:{port}/wsman"},
+            "hosts": {"hv15": {"domain": "corp.example"}},
+            "endpoints": {"hv15": f"http://{ADDRESS}:{port}/wsman"},
         }
         asked = TargetClient(Router(InventoryFile.model_validate(told), {"reader": LOGINS[way]}))
         try:
-            await asked.answer(Wql("hv14", "root/cimv2", "Win32_Service", ("Name",)), SECONDS)
+            await asked.answer(Wql("hv15", "root/cimv2", "Win32_Service", ("Name",)), SECONDS)
         finally:
             asked.close()
             await asyncio.to_thread(asked._threads.shutdown)

@@ -43,9 +43,9 @@ def environment(request, kdc, tmp_path, monkeypatch):
     for name, value in {**kdc.environment, "KRB5CCNAME": f"FILE:{tmp_path / 'tickets'}"}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setitem(kdc.environment, "KRB5CCNAME", os.environ["KRB5CCNAME"])
-    kdc.add_service("HTTP", "hv14.corp.example")
-    kdc.add_user("caller", "Ticket-6")
-    kdc.log_in("caller", "Ticket-6")
+    kdc.add_service("HTTP", "hv15.corp.example")
+    kdc.add_user("visitor", "Ticket-7")
+    kdc.log_in("visitor", "Ticket-7")
     return dict(os.environ)
 
 
@@ -100,6 +100,14 @@ def test_what_no_honest_server_sends_is_named_and_not_repeated(head, says):
     [
         (OK + b"Set-Cookie: a=" + b"b" * 17_000, "a line of it has more than 16,384 bytes"),
         (OK + b"WWW-Authenticate: Negotiate " + b"Y" * 66_000, "a line of it has more than 65,536 bytes"),
+        (
+            OK + b"content-type: multipart/x; boundary=" + b"b" * 1_000 + b"\r\n",
+            "its Content-Type has more than 1,024 bytes",
+        ),
+        (
+            OK + b"Content-Type: x;\r\n" + (b" " + b"b" * 200 + b"\r\n") * 6,
+            "its Content-Type has more than 1,024 bytes",
+        ),
         (OK + (b"a: " + b"b" * 16_000 + b"\r\n") * 9, "more than 131,072 bytes"),
         (OK + b"a: b\r\n" * 4_001, "more than 4,000 lines"),
         (b"HTTP/1.1 100 Continue\r\n\r\n" * 2_001, "more than 4,000 lines"),
