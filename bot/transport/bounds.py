@@ -41,7 +41,7 @@ _MOST_CONTAINERS = 50_000  # objects and lists of one reply: a page of a thousan
 _MOST_VALUES = 400_000
 _DIGITS = 40  # of a number; the longest that means anything has twenty
 # One without an end ends with the reply: never quadratic.
-_TEXTS = re.compile(r'"(?:[^"\\]+|\\.)*+(?:"|\\?\Z)', re.DOTALL)
+_TEXTS = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*(?:"|\\?\Z)', re.DOTALL)
 _HALF = re.compile(r"\\ud[89a-f]", re.IGNORECASE)  # an escape that may be half of a character
 _OPENS, _CLOSES = "[{", "]}"
 
