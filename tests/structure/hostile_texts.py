@@ -39,6 +39,8 @@ _LOOKED = 50_000
 _QUICK = 300e-9
 _MANY = 32  # a repetition that may be at least this long can be pumped
 _DEPTH = 6  # of tables in tables
+_REPEATS = (codes.MAX_REPEAT, codes.MIN_REPEAT, codes.POSSESSIVE_REPEAT)
+_SINGLE = [[code] for code in (codes.IN, codes.LITERAL, codes.NOT_LITERAL, codes.ANY)]
 _STARTS = 80  # as many beginnings as stand in the windows of some hundred characters that patterns look through
 _LETTERS = "a0A \t\n-_.,:;=+~*/\\\"'`<>&%|@#$?!()[]{}\u0301\u00e9\u2009\U0001d400"
 _UNITS = (
@@ -190,6 +192,20 @@ def _pumps(items: list[Any], before: str) -> Iterator[tuple[str, str]]:
         for inner in _inside(code, value):
             yield from _pumps(inner, before)
         before += _sample([items[at]], chance)
+
+
+def has_possessive_group(pattern: re.Pattern[str]) -> bool:
+    """Whether it takes more than single characters in a way that is never given back, in whatever depth."""
+    return _is_possessive(list(parser.parse(pattern.pattern, pattern.flags)))
+
+
+def _is_possessive(items: list[Any]) -> bool:
+    for code, value in items:
+        inside = [list(value[2])] if code in _REPEATS else _inside(code, value)
+        groups = code is codes.POSSESSIVE_REPEAT and [one for one, _ in value[2]] not in _SINGLE
+        if code is codes.ATOMIC_GROUP or groups or any(map(_is_possessive, inside)):
+            return True
+    return False
 
 
 def _inside(code: Any, value: Any) -> list[list[Any]]:
