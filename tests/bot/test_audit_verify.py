@@ -271,6 +271,7 @@ def test_what_comes_through_a_pipe_is_compared_as_a_file_is(ledger, proved, pipe
     entries = asked(ledger, 9)
     posted = {"head": 1, "channel": "C0AUDIT", "ts": "1.5", "user": "U0BOT", "bot": "B0BOT"}
     ledger.append("bot", entry_data("anchor", posted))
+    assert ledger.settle_anchors() == ""
     content = {
         "anchors": (tmp_path / "anchors.txt").read_bytes(),
         "copied": f"hvops\n{format_anchor(entries[8], ledger.seal)}\n".encode(),
@@ -297,6 +298,7 @@ def zipped(told):
 
 def test_a_proof_reads_anchors_from_a_pipe_whole(ledger, piped, tmp_path):
     asked(ledger, 9)
+    assert ledger.settle_anchors() == ""
     content, key = (tmp_path / "anchors.txt").read_bytes(), read_key(tmp_path / "key")
     assert verify(ledger.path, key, piped(content)).anchors == 9
     ledger.close()
