@@ -185,7 +185,7 @@ def require_switch(person: Person, role: Role, kind: str, covered: Callable[[], 
 def _refuse_unlisted(person: Person, role: Role, needs: str, unread: str) -> NoReturn:
     """What a stop covers is not known: that is not what this person's roles cover. Raises RolesUnknown, PermissionDenied."""
     why = f"the inventory cannot be read ({unread})" if unread else "the inventory names no place"
-    needs = f'{needs}. What it covers is not known, for {why}, so it takes that role with clusters = ["{EVERYWHERE}"]'
+    needs = f'{needs}. It is not known what it covers, because {why}, so it needs that role with clusters = ["{EVERYWHERE}"]'
     if person.unknown:
         raise RolesUnknown(f"{needs}, and your roles cannot be read now: {person.unknown} Nothing was done.")
     raise PermissionDenied(

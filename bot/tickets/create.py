@@ -222,7 +222,7 @@ class ProposalService:
                 known[one.id] = first
                 proposal = proposal_from(first)
                 is_open = now <= proposal.open_until
-                # Whatever their deadlines.
+                # Whatever the deadlines of the two are.
                 is_same = (proposal.made.digest, proposal.policy) == (
                     made.digest,
                     decision,

@@ -48,7 +48,7 @@ def steps_to_undo(done: Iterable[StepInstance], story: RunHistory) -> tuple[Step
     return tuple(step for step in undos if story.result((step.key, 1)) != DONE)
 
 
-def point_of_no_return(places: Iterable[StepInstance], story: RunHistory) -> StepInstance | None:
+def _point_of_no_return(places: Iterable[StepInstance], story: RunHistory) -> StepInstance | None:
     """The last step that may have been sent and before which nothing is undone any more; None where there is none."""
     return next(
         (place for place in reversed([*places]) if place.step.no_undo_after and _may_be_done(place, story)), None
@@ -148,7 +148,7 @@ def undo_plan(proposal: Proposal, story: RunHistory) -> Plan:
     begun = [place for place in places if story.was_begun(place.key) and place.step.key not in reverted]
     kept = [place.step.description for place in begun if place.key not in goes_back]
     stays = f" Not undone: {'; '.join(dict.fromkeys(kept))}." if kept else ""
-    if (last := point_of_no_return(places, story)) is not None:
+    if (last := _point_of_no_return(places, story)) is not None:
         stays += f" No step before “{last.step.description}” is undone: that would lose what came of it."
     if not steps and steps_to_undo(places, story):
         stays = " It has already restored what it changed temporarily."

@@ -23,7 +23,7 @@ from commands.sources.cluster import GUEST_GROUP, LOCKED, NAMESPACE
 
 _DRAIN_NODE, _RESET_WRITER, _RESUME_NODE = "drain-node", "reset-writer", "resume-node"
 _ENDINGS = ("done", "failed", "cancelled", "closed")
-# [doc].
+# As Microsoft documents the values [doc].
 _STATES = {
     1: "it is off",
     2: "its role has failed",

@@ -35,8 +35,9 @@ _AS_PLANNED = (
     " are switched off or unplugged first: then they are silent, and the runbook asks an approver to state what was seen powered off"
 )
 _NOT_SILENCE = (
-    "What hvops has no way to is not silent: make a way, or have another worker ask; a host that the inventory"
-    " does not name is written there, in nodes of {home}. Nobody can state this for hvops: the runbook begins only where each host was asked in vain"
+    "hvops could not try these hosts, which does not mean that they are down. Fix the connection, or start another worker for the"
+    " site; add hosts that the inventory does not list to nodes of {home}. No statement can replace this check: the runbook starts"
+    " only after every host was tried and none answered"
 )
 _NOT_STATED = (
     "Nothing was failed over. Only what you have seen yourself, or heard from someone standing at the machine, may be typed: a host"

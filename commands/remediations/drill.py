@@ -262,8 +262,9 @@ def undo_gates(args: Args, facts: DrillFacts, back: Plan) -> tuple[Gate, ...]:
         for one in drill_gates(args.service, service, facts, "out")
         if " and its replica are known" in one.description
     ]
-    over = _failed_over(facts, back)
-    started = [f"{pair.name} on {end.on}" for pair, end in over if end.guest.power is not Power.OFF]
+    over, unmatched = _failed_over(facts, back)
+    started = [f"{pair.name} on {end.on}" for pair, end in over if end.guest.power not in (Power.OFF, Power.UNKNOWN)]
+    unknown = [f"{pair.name} on {end.on}" for pair, end in over if end.guest.power is Power.UNKNOWN]
     unseen = tuple(
         OpenQuestion(
             f"whether {pair.name} has run on {end.on} since its failover",
@@ -279,19 +280,36 @@ def undo_gates(args: Args, facts: DrillFacts, back: Plan) -> tuple[Gate, ...]:
         f"It is not known whether machines of {service.name} have started on the other side",
     )
     measured = f"{join_names(started)}: reverting discards what was written there; /drill {service.name} --only back brings it home with its data"
-    outcome = GateOutcome.BLOCKED if started else GateOutcome.NOT_KNOWN if unseen else GateOutcome.PASSED
-    return (*known, Gate.of(says, outcome, measured if started else "", unknowns=() if started else unseen))
+    if started:
+        gate = Gate.of(says, GateOutcome.BLOCKED, measured)
+    elif unknown or unmatched:
+        # Nobody can have looked for a machine that hvops cannot name.
+        lost = f"no machine of {service.name} in the inventory fits {join_names(unmatched)}" if unmatched else ""
+        silent = f"{join_names(unknown)} did not report a state" if unknown else ""
+        told = "; ".join(filter(None, (silent, lost)))
+        gate = Gate.of(says, GateOutcome.NOT_KNOWN, told, answerable=False)
+    else:
+        gate = Gate.of(says, GateOutcome.NOT_KNOWN if unseen else GateOutcome.PASSED, unknowns=unseen)
+    return (*known, gate)
 
 
-def _failed_over(facts: DrillFacts, back: Plan) -> tuple[tuple[Pair, End], ...]:
-    """The machines whose failover is cancelled, each with the end where it would have been started."""
-    cancelled = {step.key.removeprefix(UNDO) for step in back.steps}
+def _failed_over(facts: DrillFacts, back: Plan) -> tuple[tuple[tuple[Pair, End], ...], tuple[str, ...]]:
+    """The machines whose failover is cancelled, each with the end where it would have been started.
+
+    And what the plan calls the cancellation of machines that are not among those that are known now.
+    """
     keys = step_keys_of((pair.vm_id, pair.name) for pair in facts.pairs)
-    return tuple(
-        (pair, pair.target(direction))
+    ends = {
+        fail_over_key(direction, keys[pair.vm_id]): (pair, pair.target(direction))
         for direction in DIRECTIONS
         for pair in facts.pairs
-        if fail_over_key(direction, keys[pair.vm_id]) in cancelled
+    }
+    begins = tuple(fail_over_key(direction, "") for direction in DIRECTIONS)
+    cancelled = {step.key.removeprefix(UNDO): step.description for step in back.steps}
+    cancelled = {key: says for key, says in cancelled.items() if key.startswith(begins)}
+    return (
+        tuple(ends[key] for key in cancelled if key in ends),
+        tuple(f"“{says}”" for key, says in cancelled.items() if key not in ends),
     )
 
 

@@ -20,7 +20,7 @@ from commands.sources.identity import guid
 
 _STORAGE = "root/Microsoft/Windows/Storage"
 _MBR, _GPT = 1, 2  # PartitionStyle [doc]
-# [doc].
+# As Microsoft documents the values [doc].
 _BUSES = {
     1: "SCSI",
     3: "ATA",

@@ -296,8 +296,8 @@ def test_a_stop_that_covers_nobody_knows_what_is_ended_by_who_may_on_everything(
     held_on(file, *PLACES)
     ended = hvops("go", "--settings", file)
     assert ended.code == 2
-    assert "What it covers is not known, for the inventory cannot be read (" in plain(ended.err)
-    assert 'so it takes that role with clusters = ["*"], which you do not have. Correct the inventory' in plain(
+    assert "It is not known what it covers, because the inventory cannot be read (" in plain(ended.err)
+    assert 'so it needs that role with clusters = ["*"], which you do not have. Correct the inventory' in plain(
         ended.err
     )
     assert ledger.is_stopped()
