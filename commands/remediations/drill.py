@@ -41,6 +41,9 @@ _ROLLBACK = (
 )
 
 
+_OFF = (Power.OFF, Power.OFF_CRITICAL)
+
+
 class Part(str):
     """Which ways are gone: both; only back; or out, by hand, because the place where the service belongs is lost."""
 
@@ -263,7 +266,7 @@ def undo_gates(args: Args, facts: DrillFacts, back: Plan) -> tuple[Gate, ...]:
         if " and its replica are known" in one.description
     ]
     over, unmatched = _failed_over(facts, back)
-    started = [f"{pair.name} on {end.on}" for pair, end in over if end.guest.power not in (Power.OFF, Power.UNKNOWN)]
+    started = [f"{pair.name} on {end.on}" for pair, end in over if end.guest.power not in (*_OFF, Power.UNKNOWN)]
     unknown = [f"{pair.name} on {end.on}" for pair, end in over if end.guest.power is Power.UNKNOWN]
     unseen = tuple(
         OpenQuestion(
@@ -272,7 +275,7 @@ def undo_gates(args: Args, facts: DrillFacts, back: Plan) -> tuple[Gate, ...]:
             f"look at the log Hyper-V-Worker-Admin of {end.on} for a start (event 18500) of {pair.name}",  # [mem]
         )
         for pair, end in over
-        if end.guest.power is Power.OFF
+        if end.guest.power in _OFF
     )
     says = GateText(
         f"No machine of {service.name} has started on the other side",
