@@ -36,7 +36,7 @@ def status_message(status: Status, stop: StopView | None = None) -> Message:
         *(f"*{escape(label)}:* {escape(says)}" for label, says in status.connections),
         f"*Ledger:* {escape(status.ledger)}",
         f"*You:* {escape(status.name)} · roles: {escape(roles)}",
-        f"*You may:* {escape(', '.join(status.may)) or 'only /hvops help and /hvops status'}",
+        f"*You may:* {escape(_may(status))}",
     ]
     said = f"hvops {status.version}: ledger {status.ledger}; you are {roles}"
     blocks = (header("hvops"), *sections("\n".join(lines)), *contexts(f"Version {escape(status.version)}"))
@@ -48,6 +48,13 @@ def _together(lines: tuple[HelpLine, ...]) -> str:
     first, *others = [line.says.removesuffix(".") for line in lines]
     says = "; ".join([first, *(f"{one[:1].lower()}{one[1:]}" for one in others)])
     return f"{' · '.join(_code(line.usage) for line in lines)}\n{escape(says)}."
+
+
+def _may(status: Status) -> str:
+    """The names of commands alone: with what each takes they would be a page on a phone."""
+    if not status.may:
+        return "only /hvops help and /hvops status"
+    return f"{', '.join(usage.split()[0] for usage in status.may)} (how to use them: /hvops help)"
 
 
 def _code(usage: str) -> str:

@@ -130,6 +130,9 @@ def test_help_and_status_in_words():
     told = as_text(status_message(STATUS))
     assert "*You:* operator · roles: operator everywhere" in told
     assert not problems(status_message(STATUS))
+    assert "*You may:* /check-writers (how to use them: /hvops help)" in told, (
+        "what each takes would be a page on a phone"
+    )
     assert "no role" in as_text(status_message(replace(STATUS, roles=(), may=())))
 
 
