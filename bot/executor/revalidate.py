@@ -99,7 +99,8 @@ async def void_ticket(run: Run, change: PlanDrift) -> None:
     why = f"{change.why}; no replacement was proposed: {why_not}" if why_not else change.why
 
     def masked() -> Voided:
-        return Voided(reason=mask.redact_text(why), difference=tuple(mask.redact_text(one) for one in change.lines))
+        lines = tuple(mask.redact_text(one) for one in change.lines)
+        return Voided(attempt=run.attempt, reason=mask.redact_text(why), difference=lines)
 
     voided = await asyncio.to_thread(masked)
     await run.must_be_led_here()

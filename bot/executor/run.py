@@ -57,7 +57,7 @@ class Run:
     Attributes:
         answered: what a person said they know, by name, where no source did; what was said too long ago is not among it.
         outdated: what was, and counts no more.
-        attempt: which one this is; every entry carries it, and an older one is refused.
+        attempt: which one this is, 0 before its start; every entry carries it, and an older one is refused.
         places: every step in every round.
         idle: set while no act is under way, from the entry of its intent to its answer.
         preempt_requested: somebody needs its locks.
@@ -80,7 +80,7 @@ class Run:
     approver: str = ""
     answered: frozenset[str] = frozenset()
     outdated: frozenset[str] = frozenset()
-    attempt: int = 1
+    attempt: int = 0
     places: tuple[StepInstance, ...] = ()
     story: RunHistory = field(default_factory=RunHistory)
     older: dict[str, Rows] = field(default_factory=dict)

@@ -418,7 +418,8 @@ class Scheduler:
             self._in_trouble(run.ticket)
             why = str(error) if isinstance(error, HvopsError) else f"something went wrong inside hvops (id {bug})"
             with contextlib.suppress(HvopsError):
-                await run.write(Interrupted(step=run.now_at.step.key if run.now_at else "", known="", reason=why))
+                step = run.now_at.step.key if run.now_at else ""
+                await run.write(Interrupted(attempt=run.attempt, step=step, known="", reason=why))
 
     def _in_trouble(self, ticket: str, seconds: float = TROUBLE_SECONDS) -> None:
         self._trouble[ticket] = asyncio.get_running_loop().time() + seconds

@@ -39,6 +39,7 @@ async def run_ticket(run: Run) -> None:
     run.heeds_cancel = not owes_undo(run.places, run.story)  # what failed before a crash is still undone
     ticket = await asyncio.to_thread(run.parts.ledger.ticket, run.ticket)
     assert ticket is not None
+    run.attempt = ticket.attempt
     if ticket.state is TicketState.APPROVED:
         if not (await _is_newest_copy(run) and await _may_start(run) and await _start(run, ticket)):
             return
@@ -152,7 +153,6 @@ async def _take_up(run: Run, ticket: Ticket) -> bool:
 
     False: it may not go on, and was ended or left to a person.
     """
-    run.attempt = ticket.attempt
     if _is_through(run):
         return True  # nothing of it begins any more; only its end is not written down
     entries = await asyncio.to_thread(run.refresh)
@@ -193,9 +193,8 @@ async def _come_to_rest(run: Run, why: str) -> None:
         await _done(run, fresh=False)
         return
     at = run.now_at or (_next_place(run) if run.heeds_cancel else _failed_place(run))
-    await run.write(
-        Interrupted(step=at.step.key if at else "", number=at.number if at else None, known=known or why, reason=why)
-    )
+    step, number = (at.step.key, at.number) if at else ("", None)
+    await run.write(Interrupted(attempt=run.attempt, step=step, number=number, known=known or why, reason=why))
 
 
 def _is_through(run: Run) -> bool:
@@ -331,7 +330,7 @@ async def _fail(run: Run, at: StepInstance, says: str) -> None:
     """End as failed; take the group back first where the plan says so."""
     if at.group.on_failure == "stop":
         reason = f"step {at.number}, {at.step.description}: {says}"
-        await run.write(Failed(step=at.step.key, number=at.number, reason=reason))
+        await run.write(Failed(attempt=run.attempt, step=at.step.key, number=at.number, reason=reason))
         return
     if not says and (outcome := run.story.outcomes.get(at.key)):
         says = outcome.message
@@ -351,8 +350,9 @@ async def _fail(run: Run, at: StepInstance, says: str) -> None:
             return
     reason = f"step {at.number}, {at.step.description}: {says}. The steps of its group were undone"
     read = await measure_undone(run, undone_checks(taken, run.story))
-    measured: dict[str, Any] = {"measured": read} if read else {}
-    await run.write(Failed(step=at.step.key, number=at.number, reason=reason, rolled_back=True, **measured))
+    told: dict[str, Any] = {"measured": read} if read else {}
+    told |= {"attempt": run.attempt, "step": at.step.key, "number": at.number}
+    await run.write(Failed(reason=reason, rolled_back=True, **told))
 
 
 def _failed_place(run: Run) -> StepInstance:
@@ -365,12 +365,14 @@ def _failed_place(run: Run) -> StepInstance:
 
 
 async def _end_cancelled(run: Run, at: StepInstance, says: str) -> None:
-    await run.write(Cancelled(step=at.step.key, number=at.number, reason=f"cancelled at step {at.number}, {says}"))
+    reason = f"cancelled at step {at.number}, {says}"
+    await run.write(Cancelled(attempt=run.attempt, step=at.step.key, number=at.number, reason=reason))
 
 
 async def _interrupt(run: Run, at: StepInstance, result: StepResult) -> None:
     """A person must decide; the locks stay, unless it only waits."""
     interrupted = Interrupted(
+        attempt=run.attempt,
         step=at.step.key,
         number=at.number,
         known=result.says,
@@ -384,11 +386,12 @@ async def _done(run: Run, *, fresh: bool) -> None:
     """The end. Whoever was taken back is closed in the same transaction."""
     says = _all_done(run)
     read = await measure_after(run, fresh=fresh)
-    done = Done(message=says, measured=read) if read else Done(message=says)
+    measured: dict[str, Any] = {"measured": read} if read else {}
+    done = Done(attempt=run.attempt, message=says, **measured)
     drafts: Sequence[EntryDraft] = [EntryDraft(BOT, done, run.ticket)]
     other = await asyncio.to_thread(run.parts.ledger.ticket, run.proposal.made.undoes)
     if other is not None and other.state is TicketState.INTERRUPTED:
-        closed = Closed(by=BOT, reason=f"undone by {run.ticket}")
+        closed = Closed(attempt=other.attempt, by=BOT, reason=f"undone by {run.ticket}")
         drafts = [*drafts, EntryDraft(BOT, closed, other.id)]
     await run.must_be_led_here()
     await run.parts.write_together(*drafts)

@@ -17,7 +17,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from bot.errors import LedgerError, Refusal
 
-RULES_VERSION = 2  # of the transitions in ticket_state
+RULES_VERSION = 3  # of the transitions in ticket_state
 
 _LARGEST = 2**53 - 1  # the largest integer that every JSON reader keeps whole (RFC 8785, 3.2.2.3)
 _STORED = "stored"  # validation context: the fields come from an entry, where they are exact already
@@ -247,12 +247,14 @@ class ThreadReplyShown(Shown):
     """The thread of a ticket tells an entry now. `entry` is its number.
 
     Attributes:
+        thread: the ts of the message that the thread belongs to; "" in entries from before hvops told.
         missing: what Slack has not taken yet of what belongs to it: "card", "files".
     """
 
     what: Literal["thread-reply"] = "thread-reply"
     entry: Count
     channel: str
+    thread: str = ""
     missing: Texts = ()
 
 
@@ -364,6 +366,16 @@ class Transition(EntryData):
     rules_version: Count = RULES_VERSION
 
 
+class OfRun(Transition):
+    """What counts for one attempt of a run. Refused when a newer one has begun before it could be written.
+
+    Attributes:
+        attempt: that writes it, or that its person saw; 0 before the start; None in entries of rules before the third.
+    """
+
+    attempt: Annotated[int, Field(ge=0)] | None = None
+
+
 class _ByPerson(Transition, _Addressed):
     """A transition that somebody wanted. `by` is who, by id."""
 
@@ -456,7 +468,7 @@ class Lapsed(Transition):
     reason: str
 
 
-class Voided(Transition):
+class Voided(OfRun):
     """The plan made afresh was another one. `difference` is line by line."""
 
     kind: ClassVar[str] = "voided"
@@ -544,7 +556,7 @@ class Outcome(_OfStep):
     basis: Literal["", "changed", "already so", "statement"] = ""
 
 
-class StepConfirmed(_ByPerson):
+class StepConfirmed(_ByPerson, OfRun):
     """Somebody says that they did the step which the run waits for.
 
     Attributes:
@@ -578,7 +590,7 @@ class Resumed(_ByPerson):
     locks: Locks = ()
 
 
-class Interrupted(Transition):
+class Interrupted(OfRun):
     """A person must decide.
 
     Attributes:
@@ -596,7 +608,7 @@ class Interrupted(Transition):
     yields_locks: bool = False
 
 
-class Done(Transition):
+class Done(OfRun):
     """Every step is done.
 
     Attributes:
@@ -609,7 +621,7 @@ class Done(Transition):
     measured: Texts = ()
 
 
-class Failed(Transition):
+class Failed(OfRun):
     """A step failed.
 
     Attributes:
@@ -626,7 +638,7 @@ class Failed(Transition):
     measured: Texts = ()
 
 
-class Cancelled(Transition):
+class Cancelled(OfRun):
     """Ended as somebody asked."""
 
     kind: ClassVar[str] = "cancelled"
@@ -636,7 +648,7 @@ class Cancelled(Transition):
     number: int | None = None
 
 
-class Closed(_ByPerson):
+class Closed(_ByPerson, OfRun):
     """An interrupted ticket was ended as it is."""
 
     kind: ClassVar[str] = "closed"

@@ -30,6 +30,7 @@ from bot.ledger.entries import (
     EntryData,
     Intent,
     Interrupted,
+    OfRun,
     Outcome,
     Proposed,
     Resumed,
@@ -39,6 +40,9 @@ from bot.ledger.entries import (
 Data = TypeVar("Data", bound=EntryData)
 
 _BOT = "bot"  # by whom is what no person did
+_ATTEMPTS_OF_RUNS = (
+    3  # since these rules the end of a run, an interruption and what a person said of one name the attempt
+)
 TICKETLESS = frozenset({"asked", "answered", "refused", "clicked", "shown", "stop", "go", "anchor", "moved"})
 MAY_NAME_A_TICKET = frozenset({"refused", "clicked", "shown"})  # about a ticket, without moving it
 DECISIONS = frozenset({"approved", "rejected", "expired"})
@@ -266,7 +270,10 @@ def _started(ticket: Ticket, step: TicketEvent) -> Ticket:
 def _resumed(ticket: Ticket, step: TicketEvent) -> Ticket:
     _must_be_in_time(ticket, step)
     told = step.read(Resumed)
-    is_meant = ticket.state is TicketState.INTERRUPTED and told.by != _BOT  # a person who lets it go on means it
+    is_interrupted = ticket.state is TicketState.INTERRUPTED
+    if is_interrupted and told.by == _BOT and not ticket.yields_locks and told.rules_version >= _ATTEMPTS_OF_RUNS:
+        raise TicketError(f"{ticket.id} is interrupted; a person decides whether it goes on.")
+    is_meant = is_interrupted and told.by != _BOT  # a person who lets it go on means it
     return _next_attempt(replace(ticket, cancel_asked=ticket.cancel_asked and not is_meant), told.attempt)
 
 
@@ -294,18 +301,31 @@ def _outcome(ticket: Ticket, step: TicketEvent) -> Ticket:
     return replace(ticket, intent=None)
 
 
+def _voided(ticket: Ticket, step: TicketEvent) -> Ticket:
+    _must_be_of_attempt(ticket, step)
+    return _ended(ticket, step)
+
+
 def _settled(ticket: Ticket, step: TicketEvent) -> Ticket:
     """An end that claims to know how things stand."""
+    _must_be_of_attempt(ticket, step)
     if ticket.intent is not None:
         raise TicketError(f"{ticket.id}: step {ticket.intent[0]} is in flight; nobody knows yet how it ended.")
     return _ended(ticket, step)
 
 
 def _interrupted(ticket: Ticket, step: TicketEvent) -> Ticket:
+    _must_be_of_attempt(ticket, step)
     return replace(ticket, state=TicketState.INTERRUPTED, yields_locks=step.read(Interrupted).yields_locks)
 
 
-def _step_confirmed(ticket: Ticket, _step: TicketEvent) -> Ticket:
+def _closed(ticket: Ticket, step: TicketEvent) -> Ticket:
+    _must_be_of_attempt(ticket, step)
+    return _ended(ticket, step)
+
+
+def _step_confirmed(ticket: Ticket, step: TicketEvent) -> Ticket:
+    _must_be_of_attempt(ticket, step)
     return ticket
 
 
@@ -321,7 +341,7 @@ _MOVES: Mapping[tuple[TicketState, str], Callable[[Ticket, TicketEvent], Ticket]
     (TicketState.APPROVED, "started"): _started,
     (TicketState.APPROVED, "withdrawn"): _ended,
     (TicketState.APPROVED, "lapsed"): _lapsed,
-    (TicketState.APPROVED, "voided"): _ended,
+    (TicketState.APPROVED, "voided"): _voided,
     (TicketState.RUNNING, "intent"): _intent,
     (TicketState.RUNNING, "outcome"): _outcome,
     (TicketState.RUNNING, "step-confirmed"): _step_confirmed,
@@ -333,7 +353,7 @@ _MOVES: Mapping[tuple[TicketState, str], Callable[[Ticket, TicketEvent], Ticket]
     (TicketState.RUNNING, "voided"): _settled,
     (TicketState.RUNNING, "interrupted"): _interrupted,
     (TicketState.INTERRUPTED, "resumed"): _resumed,
-    (TicketState.INTERRUPTED, "closed"): _ended,
+    (TicketState.INTERRUPTED, "closed"): _closed,
 }
 
 
@@ -350,6 +370,14 @@ def _act(ticket: Ticket, about: Intent | Outcome) -> tuple[str, int, int]:
     if about.attempt != ticket.attempt:
         raise TicketError(f"{ticket.id}: attempt {about.attempt} is over; attempt {ticket.attempt} runs.")
     return about.step, about.round, about.attempt
+
+
+def _must_be_of_attempt(ticket: Ticket, step: TicketEvent) -> None:
+    """Refuse what counted for an older attempt: of a process that stood still while another one took its ticket up."""
+    told = step.read(OfRun)
+    is_older = told.attempt is None and told.rules_version < _ATTEMPTS_OF_RUNS
+    if not is_older and told.attempt != ticket.attempt:
+        raise TicketError(f"{ticket.id}: attempt {told.attempt} is over; attempt {ticket.attempt} runs.")
 
 
 def _moment(at: str) -> datetime:

@@ -231,11 +231,13 @@ class ApprovalService:
             TicketError: nothing waits for anybody, what waits is not what was shown, or something is not typed.
         """
         with self._refusals(press, "confirm_manual_step"):
+            attempt = self._ticket(press.ticket).attempt  # read first: what changes from here on, the ledger refuses
             waiting = self._waits_for(press)
             act = waiting.step.act
             answers = read_back(press.ticket, waiting.number, act, said) if isinstance(act, ReadBack) else ()
             more: dict[str, Any] = {"answers": answers} if answers else {}
-            return self._write(press, StepConfirmed(step=waiting.key[0], round=waiting.key[1], **_by(press), **more))
+            more |= {"attempt": attempt, "step": waiting.key[0], "round": waiting.key[1]}
+            return self._write(press, StepConfirmed(**_by(press), **more))
 
     def must_read_back(self, press: UserAction) -> StepInstance:
         """The step that waits for what somebody reads off a machine, before they are asked. Raises as `confirm_manual_step`."""
@@ -298,7 +300,7 @@ class ApprovalService:
             ticket = self._ticket(press.ticket)
             if ticket.state is TicketState.INTERRUPTED:  # else the ledger refuses it, and says who came first
                 _must_be_shown(press, ticket.attempt, _AGAIN)
-            return self._write(press, Closed(reason=_reason(why), **_by(press)))
+            return self._write(press, Closed(attempt=ticket.attempt, reason=_reason(why), **_by(press)))
 
     def stop_changes(
         self, person: Person, why: str, click: int | None = None, *, via: str = "", place: str = ""
@@ -482,8 +484,15 @@ def is_plan_shown(entries: Sequence[Entry]) -> bool:
     )
     if place is None:
         return False
+    newest = entries[place].read(TicketMessageShown)
     told = (one.read_if(ThreadReplyShown) for one in entries[place:])
-    return any(one is not None and one.entry == entries[0].seq and not one.missing for one in told)
+    return any(
+        one is not None
+        and one.entry == entries[0].seq
+        and not one.missing
+        and (one.channel, one.thread or newest.ts) == (newest.channel, newest.ts)
+        for one in told
+    )
 
 
 def past_its_time(ticket: Ticket) -> str:

@@ -136,7 +136,7 @@ def _story(ticket: str, kind: str, pair: int, place: str) -> Iterator[EntryDraft
         yield EntryDraft(APPROVER, Approved(start_by=start_by, digest=proposed.data.digest, **by), ticket)
     if kind == "interrupted":
         yield EntryDraft("bot", Started(attempt=1, locks=(lock,)), ticket)
-        yield EntryDraft("bot", Interrupted(step="pause", known="", reason="the node is silent"), ticket)
+        yield EntryDraft("bot", Interrupted(attempt=1, step="pause", known="", reason="the node is silent"), ticket)
 
 
 @cache

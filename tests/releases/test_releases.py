@@ -154,7 +154,7 @@ def carry_to_its_end(ledger, name, one):
     if ticket.intent is None:
         ledger.append("bot", entry_data("intent", about), name)
     ledger.append("bot", entry_data("outcome", about, result="done"), name)
-    ledger.append("bot", entry_data("done"), name)
+    ledger.append("bot", entry_data("done", attempt=ticket.attempt), name)
 
 
 def test_one_entry_of_it_that_is_altered_is_found(copied):

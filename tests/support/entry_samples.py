@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
-from bot.ledger.entries import SHOWN, EntryData, model_of
+from bot.ledger.entries import SHOWN, EntryData, OfRun, model_of
 
 FAR = "2999-01-01T00:00:00Z"
 _MADE_UP = {
@@ -66,4 +66,6 @@ def entry_data_of(kind: str, fields: Mapping[str, Any]) -> EntryData:
 def _filled(model: type[EntryData], given: Mapping[str, Any]) -> EntryData:
     needed = [name for name, field in model.model_fields.items() if field.is_required() and name not in given]
     made_up = _MADE_UP | {"answer": secrets.token_urlsafe(8)}
+    if issubclass(model, OfRun):
+        given = {"attempt": 0 if model.kind == "voided" else 1, **given}  # a plan is void before its first attempt
     return model(**{name: made_up[name] for name in needed}, **given)

@@ -117,7 +117,7 @@ class ThreadDelivery:
             missing.append(FILES)
         if entry.kind in ENDS and not shows_end:
             missing.append(CARD)
-        told = ThreadReplyShown(entry=entry.seq, channel=place.channel)
+        told = ThreadReplyShown(entry=entry.seq, channel=place.channel, thread=place.ts)
         await self._write(card.id, told.model_copy(update={"missing": tuple(missing)}) if missing else told)
         return None
 

@@ -725,7 +725,7 @@ async def test_how_a_ticket_stands_is_said_by_the_last_thing_that_moved_it(bench
     assert says(ticket) == "T-1 runs since 14:03 UTC on 2026-03-02."
     bench.decisions.cancel(bench.press(OPERATOR, ticket))
     assert says(ticket) == "T-1 runs since 14:03 UTC on 2026-03-02."
-    bench.ledger.append("bot", entry_data("interrupted", {"step": "look", "reason": "reason"}), ticket)
+    bench.ledger.append("bot", entry_data("interrupted", {"attempt": 2, "step": "look", "reason": "reason"}), ticket)
     bench.decisions.close(bench.press(OPERATOR, ticket), "seen to.")
     assert says(ticket) == "T-1 was closed by person 1 at 14:03 UTC on 2026-03-02: seen to."
     with pytest.raises(TicketError, match="There is no ticket T-9"):

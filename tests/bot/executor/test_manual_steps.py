@@ -156,7 +156,7 @@ async def test_a_done_counts_for_the_interruption_that_a_person_ended_and_for_no
     ticket = await waits_by_hand(bench, world, hand)
     done(bench, ticket, hand)
     await bench.dies()
-    bench.ledger.append("bot", Interrupted(step="look", reason="a reason"), ticket)
+    bench.ledger.append("bot", Interrupted(attempt=1, step="look", reason="a reason"), ticket)
     bench.decisions.resume(bench.press(APPROVER, ticket))
     await looked_again(bench, ticket)
     assert (bench.ledger.ticket(ticket).intent or ("",))[0] == "look"

@@ -205,7 +205,7 @@ def test_what_was_held_back_before_it_was_sent_was_not_begun(ledger, clock):
     ledger.append("bot", entry_data("intent", place), ticket)
     ledger.append("bot", entry_data("outcome", place | {"result": "not sent"}), ticket)
     clock.forward(1)
-    ledger.append("bot", entry_data("cancelled", {}), ticket)
+    ledger.append("bot", entry_data("cancelled", {"attempt": 2}), ticket)
     (row,) = ledger.done_changes(DoneChanges("crm", "drill", images=("move",), endings=("cancelled",)))
     assert row["before"] == {"move": [{"at": "new"}]}
     assert row["begun"] == ("move",)

@@ -46,7 +46,7 @@ work = [
     ("started", "T-1", {"attempt": 1, "locks": ["cluster:prod"]}),
     ("intent", "T-1", {"step": "drain", "round": 1, "attempt": 1, "description": ""}),
     ("outcome", "T-1", {"step": "drain", "round": 1, "attempt": 1, "result": "done", "message": ""}),
-    ("done", "T-1", {"message": ""}),
+    ("done", "T-1", {"attempt": 1, "message": ""}),
 ]
 for kind, ticket, data in work:
     entry = ledger.append("U2" if kind == "approved" else "U1", parse(kind, data), ticket)

@@ -77,7 +77,17 @@ def ticket(*steps) -> Ticket:
 @pytest.mark.parametrize(("state", "kind"), list(itertools.product(PICTURE, sorted(TICKETED))))
 def test_the_picture_and_nothing_else(state, kind):
     before = replay("T-1", WAY_TO[state])
-    data = DATA | ({"attempt": 2} if kind == "resumed" else {})
+    data = DATA | ({"attempt": 2, "by": "U2"} if kind == "resumed" else {})
+    if before is not None and kind in (
+        "voided",
+        "done",
+        "failed",
+        "cancelled",
+        "interrupted",
+        "closed",
+        "step-confirmed",
+    ):
+        data = data | {"attempt": before.attempt}
     step = TicketEvent("U2", LATE if kind in ("expired", "lapsed") else NOW, entry_data_of(kind, data))
     becomes = PICTURE[state].get(kind)
     if becomes is None:
@@ -239,7 +249,8 @@ def test_a_cancel_outlives_a_restart_and_not_a_person_who_lets_it_go_on():
     asked = (*WAY_TO[TicketState.RUNNING], TicketEvent("U1", NOW, entry_data("cancel-asked", {"by": "U1"})))
     resumed = TicketEvent("bot", NOW, entry_data("resumed", {"attempt": 2, "by": "bot"}))
     assert ticket(*asked, resumed).cancel_asked
-    assert ticket(*asked, INTERRUPTED, resumed).cancel_asked
+    gave_way = TicketEvent("bot", NOW, entry_data("interrupted", {"yields_locks": True}))
+    assert ticket(*asked, gave_way, resumed).cancel_asked
     meant = TicketEvent("U2", NOW, entry_data("resumed", {"attempt": 2, "by": "U2"}))
     assert not ticket(*asked, INTERRUPTED, meant).cancel_asked
     assert not ticket(*WAY_TO[TicketState.RUNNING], resumed).cancel_asked
@@ -399,3 +410,50 @@ def test_no_other_account_of_the_requester_approves(account):
     proposed = ticket(TicketEvent("T1/U1", NOW, entry_data("proposed", told)))
     with pytest.raises(TicketError, match="You requested"):
         apply("T-1", proposed, TicketEvent(account, NOW, entry_data("approved", {"by": account, "start_by": SOON})))
+
+
+OF_A_RUN = ("done", "failed", "cancelled", "voided", "interrupted", "step-confirmed")
+
+
+@pytest.mark.parametrize("kind", OF_A_RUN)
+def test_what_an_older_attempt_says_of_the_whole_run_is_refused(kind):
+    """Of a process that stood still while another one took its ticket up."""
+    way = (*WAY_TO[TicketState.RUNNING], TicketEvent("bot", NOW, entry_data("resumed", {"attempt": 2, "by": "bot"})))
+    data = DATA | {"attempt": 2}
+    ticket(*way, TicketEvent("bot", NOW, entry_data_of(kind, data)))
+    for attempt in (0, 1, 3, None):
+        with pytest.raises(TicketError, match="attempt"):
+            ticket(*way, TicketEvent("bot", NOW, entry_data_of(kind, data | {"attempt": attempt})))
+
+
+def test_a_close_counts_for_the_interruption_that_its_person_saw():
+    way = (*WAY_TO[TicketState.INTERRUPTED], TicketEvent("U2", NOW, entry_data("resumed", {"attempt": 2, "by": "U2"})))
+    again = TicketEvent("bot", NOW, entry_data("interrupted", {"attempt": 2}))
+    with pytest.raises(TicketError, match="attempt 1 is over"):
+        ticket(*way, again, TicketEvent("U2", NOW, entry_data("closed", {"attempt": 1})))
+    assert ticket(*way, again, TicketEvent("U2", NOW, entry_data("closed", {"attempt": 2}))).end == "closed"
+
+
+def test_a_plan_is_void_before_its_start_only_by_who_saw_that_it_had_not_started():
+    late = TicketEvent("bot", NOW, entry_data("voided", {"attempt": 0}))
+    assert ticket(*WAY_TO[TicketState.APPROVED], late).end == "voided"
+    with pytest.raises(TicketError, match="attempt 0 is over"):
+        ticket(*WAY_TO[TicketState.RUNNING], late)
+
+
+@pytest.mark.parametrize("kind", [*OF_A_RUN, "closed"])
+def test_an_entry_of_older_rules_names_no_attempt(kind):
+    way = WAY_TO[TicketState.INTERRUPTED if kind == "closed" else TicketState.RUNNING]
+    data = {name: value for name, value in DATA.items() if name != "attempt"}
+    older = entry_data_of(kind, data | {"attempt": None, "rules_version": 2})
+    assert replay("T-1", (*way, TicketEvent("U2", NOW, older))) is not None
+    with pytest.raises(TicketError, match="attempt"):
+        ticket(*way, TicketEvent("U2", NOW, entry_data_of(kind, data | {"attempt": None, "rules_version": 3})))
+
+
+def test_hvops_lets_nothing_go_on_that_waits_for_a_person():
+    resumed = TicketEvent("bot", NOW, entry_data("resumed", {"attempt": 2, "by": "bot"}))
+    with pytest.raises(TicketError, match="a person decides"):
+        ticket(*WAY_TO[TicketState.INTERRUPTED], resumed)
+    older = TicketEvent("bot", NOW, entry_data("resumed", {"attempt": 2, "by": "bot", "rules_version": 2}))
+    assert ticket(*WAY_TO[TicketState.INTERRUPTED], older).state is TicketState.RUNNING

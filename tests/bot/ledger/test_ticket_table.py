@@ -147,7 +147,7 @@ def test_an_undo_that_did_not_undo_gives_the_locks_back(ledger, clock, end):
     if end == "closed":
         ledger.append("bot", entry_data("interrupted", {"step": "drain", "known": ""}), undo)
     agree(ledger, prod=undo, test=undo, branch=first)
-    ledger.append("U2", entry_data(end, {"by": "U2"} if end == "closed" else {}), undo)
+    ledger.append("U2", entry_data(end, {"by": "U2"} if end == "closed" else {"attempt": 1}), undo)
     agree(ledger, prod=first, branch=first)
     other = propose(ledger, clock)
     approve(ledger, clock, other)
@@ -159,7 +159,7 @@ def test_an_undo_that_did_not_undo_gives_the_locks_back(ledger, clock, end):
         ledger.append("bot", entry_data("failed"), again)
     ledger.append("U2", entry_data("resumed", {"attempt": 2, "by": "U2"}), first)
     agree(ledger, prod=first, branch=first)
-    ledger.append("bot", entry_data("done"), first)
+    ledger.append("bot", entry_data("done", {"attempt": 2}), first)
     agree(ledger)
 
 
@@ -542,17 +542,19 @@ class Machine(RuleBasedStateMachine):
     @rule(number=st.integers(0, 9), yields=st.booleans())
     def interrupt(self, number, yields):
         name, model = self.pick(number)
-        if self.attempt(model.state == "running", "interrupted", name, step="a", known="", yields_locks=yields):
+        told = {"attempt": model.attempt, "step": "a", "known": "", "yields_locks": yields}
+        if self.attempt(model.state == "running", "interrupted", name, **told):
             model.state, model.yields = "interrupted", yields
 
     @precondition(lambda self: self.tickets)
-    @rule(number=st.integers(0, 9), ahead=st.integers(0, 2))
-    def resume(self, number, ahead):
+    @rule(number=st.integers(0, 9), ahead=st.integers(0, 2), by=st.sampled_from(("bot", "U2")))
+    def resume(self, number, ahead, by):
         name, model = self.pick(number)
         holds = all(self.claims[lock][-1] == name for lock in model.locks)
-        allowed = model.state in ("running", "interrupted") and ahead == 1 and holds
+        waits = model.state == "interrupted" and (by != "bot" or model.yields)  # else a person decides
+        allowed = (model.state == "running" or waits) and ahead == 1 and holds
         named = {"locks": sorted(model.locks)} if model.yields else {}
-        if self.attempt(allowed, "resumed", name, attempt=model.attempt + ahead, by="bot", **named):
+        if self.attempt(allowed, "resumed", name, attempt=model.attempt + ahead, by=by, **named):
             model.state, model.attempt, model.yields = "running", model.attempt + 1, False
 
     @precondition(lambda self: self.tickets)
@@ -560,7 +562,8 @@ class Machine(RuleBasedStateMachine):
     def end(self, number, end):
         name, model = self.pick(number)
         allowed = end in ENDS.get(model.state, ()) and (model.state != "running" or model.act is None)
-        if self.attempt(allowed, end, name):
+        told = {"attempt": model.attempt} if end in ("voided", "done", "failed", "cancelled", "closed") else {}
+        if self.attempt(allowed, end, name, **told):
             model.state, model.locks, model.end = "ended", set(), end
             self.claims = {lock: [one for one in line if one != name] for lock, line in self.claims.items()}
 
