@@ -24,9 +24,12 @@ _STORED = "stored"  # validation context: the fields come from an entry, where t
 
 
 def exact(value: Any) -> Any:
-    """The value with big integers as text and half characters replaced; a hostile name must not stop the ledger."""
+    """The value with big integers as text, half characters and NUL replaced; a hostile name must not stop the ledger.
+
+    No database keeps NUL in a text as it is, and PostgreSQL's copy of a body is made without its escape, wherever that stands.
+    """
     if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode("utf-8")
+        return value.encode("utf-8", "replace").decode("utf-8").replace("\0", "\ufffd").replace("\\u0000", "\\ufffd")
     if isinstance(value, Mapping):
         return {exact(str(name)): exact(one) for name, one in value.items()}
     if isinstance(value, (list, tuple)):

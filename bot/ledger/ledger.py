@@ -27,7 +27,8 @@ from bot.ledger.proved import SWITCHES, ProvedState, RefusedTransition, seal_ove
 from bot.ledger.queries import Reader, TicketRow, samples_since
 from bot.ledger.store import PAGE, VERIFY, CommitUnknown, Store, StoreName, StoreRefuses, previous_of
 from bot.ledger.story_cache import StoryCache
-from bot.ledger.ticket_state import DECIDES, MAY_NAME_A_TICKET, OPEN, TICKETED, Ticket, TicketState
+from bot.ledger.ticket_row import COLUMNS
+from bot.ledger.ticket_state import DECIDES, MAY_NAME_A_TICKET, TICKETED, Ticket, TicketState
 from bot.ledger.ticket_table import Derived
 from bot.ledger.verify import Verification, verify
 from bot.ledger_place import Database, Place
@@ -210,10 +211,11 @@ class Ledger(Reader):
                     state.add(self._seen_at(entry))
                     previous = entry.mac
         except StoreRefuses as error:
-            refused = next((one for one in reversed(entries) if one.kind in TICKETED), None)
-            if refused is not None:
+            # Of any kind: a press is written down before it decides anything. A stop is in force all the same.
+            if entries and entries[-1].kind not in SWITCHES:
+                refused = f"{entries[-1].kind} of {entries[-1].ticket or 'no ticket'}"
                 self._refused = (
-                    f"the file does not take the entry {refused.kind} of {refused.ticket}, which its entries allow "
+                    f"the file does not take the entry {refused}, which its entries allow "
                     f"({error.__cause__}), so its lists are not what they were; nothing is decided until it is put right and "
                     "hvops is started anew"
                 )
@@ -412,6 +414,11 @@ class Ledger(Reader):
             state.check_listed(states, shown, all_of_them=limit < 0)
         return rows
 
+    def following(self, kinds: Collection[str], after: int, limit: int) -> list[Entry]:
+        """The next entries of some kinds, as the columns of a file have them whose definitions are right. Raises LedgerError."""
+        with self._proved():
+            return super().following(kinds, after, limit)
+
     def recall(self, on: str, what: str, since: datetime) -> list[dict[str, Any]]:
         """The samples that earlier answers and proposals carried about a target, each out of a proved entry, oldest first."""
         with self._beside() as (store, _):
@@ -520,7 +527,8 @@ class Ledger(Reader):
                 raise LedgerError(
                     f"{self.place} was not rebuilt: {state.notes[0]} Use the version of hvops that wrote it."
                 )
-            self._store.rebuild(list(tables.rows.values()), tables.claims)
+            rows = [dict(zip(COLUMNS, row, strict=True)) for row in tables.rows.values()]
+            self._store.rebuild(rows, tables.claims)
 
     @property
     def path(self) -> Path:
@@ -736,7 +744,7 @@ class Ledger(Reader):
 def _check_tables(store: Store, state: ProvedState) -> None:
     """The tables of locks and tickets show what is open as the proved entries say. In their snapshot. Raises LedgerError."""
     state.check_locks(store.lock_claims())
-    state.check_listed(OPEN, store.open_shown(), all_of_them=True)
+    state.check_open(store.open_shown())
 
 
 def _as_listed(store: Store, ticket: str, listed: Sequence[tuple[int, bytes]]) -> list[Entry]:

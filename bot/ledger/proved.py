@@ -33,9 +33,11 @@ from bot.ledger.entries import (
     Stopped,
 )
 from bot.ledger.envelope import FIRST, Entry, EntryDraft, decode
+from bot.ledger.ticket_row import COLUMNS, Row, number_of, row_after
 from bot.ledger.ticket_state import (
     ENDS,
     MAY_NAME_A_TICKET,
+    OPEN,
     UNDO_FAILED_STATES,
     Ticket,
     TicketEvent,
@@ -47,7 +49,10 @@ from bot.ledger.ticket_state import (
 )
 
 # Canonical JSON sorts its keys, so these are the last bytes; inside of a text a quotation mark is escaped.
-_ENDS_WITH = re.compile(rb'"kind":"([a-z-]+)","seq":[0-9]+,"ticket":(?:null|"([^"\\]+)")\}\Z')
+# The first entry says which ledger it begins.
+_ENDS_WITH = re.compile(
+    rb'"kind":"([a-z-]+)",(?:"ledger":"[^"\\]{1,100}",)?"seq":[0-9]+,"ticket":(?:null|"([^"\\]+)")\}\Z'
+)
 _LONGEST_END = 200
 _ASKS_FOR_A_STOP = f'"button":"{STOP_REQUEST}"'.encode()
 SWITCHES = frozenset({Stopped.kind, Released.kind})
@@ -84,6 +89,7 @@ class KnownTicket:
         ticket: the fold of its entries while it is open; None afterwards, and where there is a doubt.
         doubt: the first of its entries that this version cannot read or judge, and why.
         moves: number and mac of the entries that move it, while it is open: presses and refusals may be very many more.
+        row: what the ticket table shows of it while it is open.
     """
 
     seal: bytes = FIRST
@@ -94,6 +100,7 @@ class KnownTicket:
     ticket: Ticket | None = None
     doubt: tuple[int, str] | None = None
     moves: tuple[Anchor, ...] = ()
+    row: Row | None = None
 
 
 _UNKNOWN = KnownTicket()
@@ -233,7 +240,8 @@ class ProvedState:
         moves = () if ending else (*known.moves, Anchor(entry.seq, entry.mac))
         if ending:
             self._listed.pop(entry.ticket, None)
-        self._memory.tickets[entry.ticket] = KnownTicket(seal, state, ending, command, ended, kept, doubt, moves)
+        row = None if ending else row_after(known.row, entry)
+        self._memory.tickets[entry.ticket] = KnownTicket(seal, state, ending, command, ended, kept, doubt, moves, row)
         if not known.state:
             self._memory.last_number = max(self._memory.last_number, number_of(entry.ticket))
         move_locks(self._memory.claims, entry)
@@ -319,6 +327,15 @@ class ProvedState:
         shown = len({ticket for ticket, *_ in rows})
         if all_of_them and (shown, len(rows)) != (there, there):
             raise LedgerError(f"the ticket table shows {shown} of {there} tickets that are {' or '.join(states)}")
+
+    def check_open(self, rows: Sequence[Row]) -> None:
+        """Rows of the ticket table are those of all open tickets, in each column as the entries have it. Raises LedgerError."""
+        self.check_listed(OPEN, [(row[0], row[2], row[3]) for row in rows], all_of_them=True)
+        for row in rows:
+            wanted = self._known(row[0]).row
+            if wanted is not None and tuple(row) != wanted:
+                wrong = next(name for name, is_so, shown in zip(COLUMNS, wanted, row, strict=True) if is_so != shown)
+                raise LedgerError(f"the ticket table shows {row[0]} with another {wrong} than its entries")
 
     def check_locks(self, shown: Mapping[str, tuple[str, ...]]) -> None:
         """The lock table shows the claims that the entries make. Raises LedgerError."""
@@ -448,12 +465,6 @@ def move_locks(claims: dict[str, tuple[str, ...]], entry: Entry) -> None:
         for name in map(str, wanted):
             line = claims.get(name, ())
             claims[name] = line if line[-1:] == (entry.ticket,) else (*line, entry.ticket)
-
-
-def number_of(ticket: str) -> int:
-    """The number in the id of a ticket; 0 where it has none."""
-    number = ticket.removeprefix("T-")
-    return int(number) if number.isascii() and number.isdigit() else 0
 
 
 def _readable(entry: Entry) -> Entry:

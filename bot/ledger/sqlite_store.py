@@ -34,6 +34,25 @@ _AGAIN_SECONDS = 0.02
 _FOREIGN: tuple[type[Exception], ...] = (sqlite3.Error, sqlite3.Warning, OverflowError, UnicodeDecodeError)
 
 
+_PRIMARY = 0xFF  # of a code of SQLite's: what it adds above that is only detail
+# What may be otherwise a moment later. All else that SQLite calls an operational error is of what the file has it compute.
+_PASSES = frozenset(
+    {
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_INTERRUPT,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_PROTOCOL,
+        sqlite3.SQLITE_SCHEMA,
+    }
+)
+
+
 class SqliteStore(Store):
     """A ledger in a file of SQLite's."""
 
@@ -47,6 +66,7 @@ class SqliteStore(Store):
         self.place: Path = path
         self.key: bytes | None = None
         self._opened: tuple[int, int] | None = None
+        self._sound: int | None = None  # the number of the definitions that were right when they were compared
         self._lock = threading.RLock()
         with _translated(path):
             self._connection = _connect(path, read_only=read_only)
@@ -78,6 +98,7 @@ class SqliteStore(Store):
             self._database.execute("BEGIN IMMEDIATE")
             try:
                 self._must_be_in_place()
+                self._parse_anew()
                 yield
                 self._database.execute("COMMIT")
             except BaseException:
@@ -90,6 +111,7 @@ class SqliteStore(Store):
         with self._lock, _translated(self.place):
             self._connection.execute("BEGIN")
             try:
+                self._parse_anew()
                 yield
             finally:
                 if self._connection.in_transaction:
@@ -121,7 +143,11 @@ class SqliteStore(Store):
         if not says and (version := int(self.rows("PRAGMA user_version")[0][0])) != schema.VERSION:
             says = f"It claims to be of version {version}."
         if says:
+            self._sound = None
             raise LedgerError(f"{self.place}: {says} {VERIFY}")
+        with self._lock, _translated(self.place):
+            if self._connection.in_transaction:  # in which `_parse_anew` has looked
+                self._sound = self._definitions()
 
     def altered_definitions(self) -> str:
         """Which definition is not as a ledger's is, in a sentence, or ""."""
@@ -184,6 +210,19 @@ class SqliteStore(Store):
                 " and start hvops anew. Nothing was written."
             )
 
+    def _parse_anew(self) -> None:
+        """Let the connection go by the definitions that stand in the file, and by no others.
+
+        SQLite parses them again where their number (`schema_version`) is another one. Whoever writes to the file can have it
+        parse a definition, and put the text back under the same number: then the connection goes on by one that nobody sees.
+        So it parses them until they were compared under that number, and were right.
+        """
+        if self._definitions() != self._sound:
+            self._connection.execute("PRAGMA writable_schema=RESET")
+
+    def _definitions(self) -> int:
+        return int(self._connection.execute("PRAGMA schema_version").fetchone()[0])
+
     def _version(self) -> int:
         return int(self._connection.execute("PRAGMA user_version").fetchone()[0])
 
@@ -234,14 +273,20 @@ def _foreign() -> tuple[type[Exception], ...]:
     return (*_FOREIGN, *(one for one in loaded if isinstance(one, type) and issubclass(one, Exception)))
 
 
+def _may_pass(error: Exception) -> bool:
+    """Whether SQLite says that it is the disk, the memory or another process, and nothing that the file has it do."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return isinstance(error, sqlite3.OperationalError) and (code is None or code & _PRIMARY in _PASSES)
+
+
 @contextlib.contextmanager
 def _translated(path: Path) -> Iterator[None]:
     """Turn what SQLite and the file system say into LedgerError, once, here."""
     try:
         yield
-    except sqlite3.OperationalError as error:
-        raise LedgerError(f"{path}: the ledger cannot be used now: {error}. Nothing was written.") from error
     except _foreign() as error:
+        if _may_pass(error):
+            raise LedgerError(f"{path}: the ledger cannot be used now: {error}. Nothing was written.") from error
         kind = StoreRefuses if isinstance(error, sqlite3.DatabaseError) else LedgerError
         raise kind(f"{path}: the ledger refuses this, or is damaged: {error}. Nothing was written.") from error
     except FileNotFoundError as error:

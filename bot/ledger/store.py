@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Literal
 from bot.errors import LedgerError
 from bot.ledger.dialect import Dialect
 from bot.ledger.envelope import FIRST, Entry, decode, entry_mac
+from bot.ledger.ticket_row import COLUMNS
 from bot.ledger_place import Place
 
 VERIFY = "Run hvops audit verify."
@@ -29,7 +30,8 @@ Row = tuple[int, bytes, bytes, bytes]  # its number, and those
 PAGE = 1000  # entries at once
 # What is compared with the entries before anything is decided: with a database that is far away these come with the lock.
 CLAIMS = "SELECT name, ticket FROM lock ORDER BY name, rank"
-OPEN_SHOWN = "SELECT id, state, ending FROM ticket WHERE state IN ('proposed', 'approved', 'running', 'interrupted')"
+OPEN_SHOWN = f"""SELECT {", ".join(COLUMNS)} FROM ticket
+    WHERE state IN ('proposed', 'approved', 'running', 'interrupted')"""  # noqa: S608 - our columns
 _TAKE = "INSERT INTO entry (seq, body, previous, mac) VALUES (?, ?, ?, ?)"
 
 
@@ -211,9 +213,9 @@ class Store(ABC):
         found = self.rows(below_first(self.dialect))[0][0]
         return None if found is None else int(found)
 
-    def open_shown(self) -> list[tuple[str, str, str]]:
-        """Id, state and ending of the tickets that the table shows as open."""
-        return [(ticket, state, ending) for ticket, state, ending in self.rows(OPEN_SHOWN)]
+    def open_shown(self) -> list[tuple[Any, ...]]:
+        """The rows of the tickets that the table shows as open, a value for each of `COLUMNS`."""
+        return self.rows(OPEN_SHOWN)
 
     def shown_tickets(self, names: Sequence[str]) -> list[tuple[Any, ...]]:
         """Those columns of the whole ticket table."""

