@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
 
@@ -106,6 +107,9 @@ class Scheduler:
         self._catch_up_at = 0.0
         # Ticket -> presses from before this process, not answered yet.
         self._unanswered: Counter[str | None] = Counter()
+        self._stops_asked = False  # somebody wants changes stopped, and was neither heeded nor refused
+        self._stopping: dict[int, asyncio.Task[None]] = {}  # requests to stop that are being made up for
+        self._stops_tried: dict[int, float] = {}  # when each was made up for the last time
 
     @property
     def is_leader(self) -> bool:
@@ -207,6 +211,7 @@ class Scheduler:
                 return
             await asyncio.to_thread(self._parts.ledger.prove)  # beside the loop: the first time it takes long
             await self._end_the_late()
+            await self._heed_stop_requests()
             if self._has_begun:
                 await self._catch_up()
             listed = await asyncio.to_thread(self._parts.ledger.listed, _OPEN, limit=-1, newest_first=False)
@@ -246,14 +251,13 @@ class Scheduler:
 
     async def wait_idle(self) -> None:
         """Wait until nothing is under way in this process. For tests and for the end."""
-        if self._making_up is not None:
-            await self._making_up
+        await asyncio.gather(*self._stopping.values(), *([self._making_up] if self._making_up is not None else ()))
         while self._tasks:
             await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
     async def close(self) -> None:
         """Leave: acts end if they do so soon, waits are left to the next life. Lets another process be the one."""
-        making_up = [*self._answering, *([self._making_up] if self._making_up else ())]
+        making_up = [*self._stopping.values(), *self._answering, *([self._making_up] if self._making_up else ())]
         for task in making_up:
             task.cancel()
         await asyncio.gather(*making_up, return_exceptions=True)
@@ -520,7 +524,7 @@ class Scheduler:
         is_busy = self._making_up is not None and not self._making_up.done()
         if self._has_begun and (is_busy or now < self._catch_up_at):
             return
-        found = await self._missed_clicks()
+        found = [click for click in await self._missed_clicks() if click.ticket is not None]
         missed = [click for click in found if click.seq not in self._made_up]
         if self._has_begun:
             last = to_timestamp(self._parts.now() - timedelta(seconds=_IN_HAND_SECONDS))
@@ -532,9 +536,47 @@ class Scheduler:
         self._unanswered = Counter(click.ticket for click in missed)
         self._making_up = asyncio.create_task(self._make_up_for(missed))
 
+    async def _heed_stop_requests(self) -> None:
+        """Make up for each request to stop changes that is neither in force nor refused; nothing starts while there is one.
+
+        In each sweep and in a lane of its own: no other press, and nobody whom Slack does not name, keeps it waiting. What the
+        proved entries say counts, and not what this process took or told: whoever took it may not have come to its end.
+        Raises LedgerError.
+        """
+        if self._missed_click is None:
+            return
+        asked = await asyncio.to_thread(self._parts.ledger.stop_requests)
+        if self._has_begun:
+            last = to_timestamp(self._parts.now() - timedelta(seconds=_IN_HAND_SECONDS))
+            asked = [click for click in asked if click.at <= last]
+        self._stops_asked = bool(asked)
+        now = asyncio.get_running_loop().time()
+        self._stops_tried = {
+            click.seq: self._stops_tried[click.seq] for click in asked if click.seq in self._stops_tried
+        }
+        for click in asked:  # of few people, and each until it is heeded
+            again = self._stops_tried.get(click.seq, -CATCH_UP_SECONDS) + CATCH_UP_SECONDS
+            if click.seq not in self._stopping and now >= again:
+                self._stops_tried[click.seq] = now
+                task = asyncio.create_task(self._make_up_for_stop(click))
+                self._stopping[click.seq] = task
+                task.add_done_callback(partial(self._forget_stop, click.seq))
+
+    def _forget_stop(self, seq: int, _task: asyncio.Task[None]) -> None:
+        self._stopping.pop(seq, None)
+
+    async def _make_up_for_stop(self, click: Entry) -> None:
+        """Heed it, or refuse it. What hangs is given up, and tried again later."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.answer_seconds):
+                await self._answer(click)
+        if await asyncio.to_thread(self._is_open_stop, click):
+            log.warning("a request to stop changes is not answered yet; nothing starts before", click=click.seq)
+        self._wake.set()
+
     def _waits_for_presses(self, ticket: str) -> bool:
         """Whether a press on it of before a crash is not answered yet, or a request to stop everything."""
-        return bool(self._unanswered[ticket] or self._unanswered[None])
+        return bool(self._unanswered[ticket] or self._stops_asked)
 
     async def _missed_clicks(self) -> list[Entry]:
         """Clicks that were written down and never answered, because whoever took them was gone. Raises LedgerError."""
@@ -552,31 +594,19 @@ class Scheduler:
         await asyncio.gather(*(self._make_up_in_order(clicks, turns) for clicks in by_ticket.values()))
 
     async def _make_up_in_order(self, clicks: Iterable[Entry], turns: asyncio.Semaphore) -> None:
-        """One ticket's. One that hangs (Slack does not say who that is) holds it no longer than it counts itself.
-
-        A request to stop changes counts until it is known whether that person may: it is made up for again, and nothing
-        starts before.
-        """
+        """One ticket's. One that hangs (Slack does not say who that is) holds it no longer than it counts itself."""
         for click in clicks:
             async with turns:
                 answering = asyncio.create_task(self._answer(click))
                 self._answering.add(answering)
                 answering.add_done_callback(self._answering.discard)
                 await asyncio.wait({answering}, timeout=self.answer_seconds)
-                is_settled = answering.done() and not answering.cancelled() and answering.result()
-                if not is_settled and await asyncio.to_thread(self._is_open_stop, click):
-                    log.warning("a request to stop changes is not answered yet; nothing starts before", click=click.seq)
-                    answering.cancel()
-                    self._made_up.discard(click.seq)
-                    continue
                 if not answering.done():
                     log.warning("a recorded press is not answered in time; its ticket goes on", click=click.seq)
                 self._unanswered[click.ticket] -= 1
 
     def _is_open_stop(self, click: Entry) -> bool:
         """Whether that asks for a stop of changes that is neither in force nor refused."""
-        if click.ticket is not None:
-            return False
         try:
             return any(one.seq == click.seq for one in self._parts.ledger.stop_requests())
         except LedgerError:  # nothing starts now in any case

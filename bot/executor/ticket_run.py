@@ -44,7 +44,7 @@ async def run_ticket(run: Run) -> None:
         if not (await _is_newest_copy(run) and await _may_start(run) and await _start(run, ticket)):
             return
         await _go_on(run, looked=True)
-    elif ticket.state is TicketState.RUNNING and await _may_take_up(run) and await _take_up(run, ticket):
+    elif ticket.state is TicketState.RUNNING and await _may_take_up(run) and await _take_up(run):
         await _go_on(run, looked=False)
 
 
@@ -148,7 +148,7 @@ def _place_now(run: Run) -> StepInstance | None:
     return next(left, None)
 
 
-async def _take_up(run: Run, ticket: Ticket) -> bool:
+async def _take_up(run: Run) -> bool:
     """Go on after a restart, under a new attempt: what an older life of the bot still writes is refused.
 
     False: it may not go on, and was ended or left to a person.

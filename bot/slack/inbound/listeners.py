@@ -133,11 +133,15 @@ class Listener:
         app.error(self.on_error)
 
     async def replay_missed(self, click: Entry) -> None:
-        """A click that was written down and never answered. One that came to this very process is in hand here."""
+        """A click that was written down and never answered. One that came to this very process is in hand here.
+
+        A request to stop is heeded all the same: what was in hand may have failed behind the entry.
+        """
         clicked = click.read(Clicked)
-        if self._seen.knows(clicked.deliveries):
+        is_stop = click.ticket is None and clicked.button == STOP_REQUEST
+        if not is_stop and self._seen.knows(clicked.deliveries):
             return
-        if click.ticket is None and clicked.button == STOP_REQUEST:
+        if is_stop:
             team, _, user = click.actor.partition("/")
             await self._must_know_who_stops(team, user)
             line = read_typed(f"/{FRONT_DOOR} {STOP.name} {clicked.reason}", EntryPoint.MODAL)

@@ -677,6 +677,55 @@ async def test_who_asked_for_a_stop_is_heard_however_long_the_bot_was_away(bench
     assert (world.order, bench.last(ticket).kind) == ([], "approved")
 
 
+async def test_a_request_to_stop_is_heeded_while_the_answer_to_another_press_hangs(bench, world, clock):
+    """Slack does not say who pressed that; a second process took the stop, told Slack so, and was killed."""
+    other = (await bench.propose("/tweak hv03")).ticket
+    bench.ledger.append(OPERATOR.id, entry_data("clicked", {"button": "t-withdraw"}), other)
+    hangs = asyncio.Event()
+
+    async def answer(missed):
+        if missed.ticket is not None:
+            await hangs.wait()
+            return
+        await stops(bench)(missed)
+
+    bench.runner = Scheduler(bench.parts, answer)
+    await bench.runner.tick()
+    bench.ledger.append(OPERATOR.id, entry_data("clicked", {"button": STOP_REQUEST}))
+    ticket = await bench.approved()
+    clock.forward(seconds=25)
+    async with asyncio.timeout(20):
+        while not bench.ledger.is_stopped():
+            await bench.runner.tick()
+            await asyncio.sleep(0)
+    assert (world.order, bench.last(ticket).kind) == ([], "approved")
+    hangs.set()
+    await bench.runner.close()
+
+
+async def test_a_stop_that_was_taken_and_not_carried_out_is_tried_until_it_is(bench, world, clock, monkeypatch):
+    """Its person was told that nothing was done: the next entry could not be written, and the process lives on."""
+    monkeypatch.setattr(scheduler, "CATCH_UP_SECONDS", 0.0)
+    tries = []
+
+    async def answer(missed):
+        tries.append(missed.seq)
+        if len(tries) > 2:
+            await stops(bench)(missed)
+
+    bench.runner = Scheduler(bench.parts, answer)
+    await bench.runner.tick()
+    bench.ledger.append(OPERATOR.id, entry_data("clicked", {"button": STOP_REQUEST}))
+    ticket = await bench.approved()
+    clock.forward(seconds=25)
+    async with asyncio.timeout(20):
+        while not bench.ledger.is_stopped():
+            await bench.runner.tick()
+            await asyncio.gather(*bench.runner._stopping.values())
+    assert (len(tries), world.order, bench.last(ticket).kind) == (3, [], "approved")
+    await bench.runner.close()
+
+
 async def test_nothing_starts_while_the_answer_to_a_request_to_stop_hangs(bench, world, clock, monkeypatch):
     monkeypatch.setattr(scheduler, "CATCH_UP_SECONDS", 0.0)
     ticket = await bench.approved()
