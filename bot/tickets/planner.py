@@ -25,8 +25,8 @@ from bot.errors import HvopsError, LedgerError, NoPlan, TargetError, TicketError
 from bot.ledger import Ledger
 from bot.tickets.answers import without_answers
 from bot.tickets.freezes import with_windows
-from bot.tickets.proposal import PlannedChange, Proposal, proposal_of
-from bot.tickets.run_history import story_of
+from bot.tickets.other_tickets import TicketActs, acts_of
+from bot.tickets.proposal import PlannedChange, Proposal
 from bot.tickets.undo import build_undo, gates_afresh, gates_back, gates_not_asked, is_half_done
 from bot.transport.turns import asking_about
 
@@ -112,13 +112,13 @@ class Planner:
     async def rebuild(self, proposal: Proposal, group: str = "") -> PlannedChange:
         """The same plan, from new facts; half-way, before the group of that key. Raises HvopsError."""
         if proposal.made.undoes:
-            return await self.undo(proposal.made.undoes, group, proposal.plan)
+            return await self.undo(proposal.made.undoes, group, proposal.plan, proposal.ticket)
         line = await self._line(proposal)
         if not isinstance(line.command.spec, Remediation):
             raise TicketError(f"{proposal.ticket}: {proposal.made.line} would no longer change anything.")
         return await self.make(line, self._look(self._clock(), None), group, proposal.plan)
 
-    async def undo(self, ticket: str, group: str = "", approved: Plan | None = None) -> PlannedChange:
+    async def undo(self, ticket: str, group: str = "", approved: Plan | None = None, undo: str = "") -> PlannedChange:
         """What takes a ticket back, and what has to be so before. Raises TicketError where there is no such ticket.
 
         A freeze holds it where all that hvops does is done, however the ticket ended: what was left half done is undone inside of
@@ -130,23 +130,24 @@ class Planner:
             ticket: its number.
             group: the key of the group before which it is made anew half-way; "" for the whole of it.
             approved: the plan that was proposed, where it is made anew.
+            undo: the ticket that was proposed so: of what it has undone itself, nothing is left out.
         """
-        proposal = await asyncio.to_thread(proposal_of, self._ledger, ticket)
-        made, is_half_done = await asyncio.to_thread(self._taken_back, proposal)
+        acts, made = await asyncio.to_thread(self._taken_back, ticket, undo)
+        proposal = acts.proposal
         if not made.plan.groups:
             return made
         if why := await self._why_elsewhere(proposal, made.plan):
             raise NoPlan(why)
         back = replace(made.plan, gates=await self._gates_back(proposal, made.plan))
         plan = self._as_allowed(await self._with_doubts(await asyncio.to_thread(self._with_refusals, back)), ticket)
-        if not is_half_done:
+        if not is_half_done(proposal.plan, acts.story):
             plan = self._with_windows(plan, made.places, approved, group)
         return replace(made, plan=plan)
 
-    def _taken_back(self, proposal: Proposal) -> tuple[PlannedChange, bool]:
-        """What undoes a ticket, and whether that is half done, by its entries, of which there may be tens of thousands."""
-        story = story_of(self._ledger.story(proposal.ticket))
-        return build_undo(proposal, story, self.version), is_half_done(proposal.plan, story)
+    def _taken_back(self, ticket: str, undo: str) -> tuple[TicketActs, PlannedChange]:
+        """What a ticket did and what undoes it, by its entries and those of its undos, of which there may be tens of thousands."""
+        acts = acts_of(self._ledger, ticket, but_for=undo)
+        return acts, build_undo(acts.proposal, acts.story, self.version, acts.undone)
 
     async def _why_elsewhere(self, proposal: Proposal, back: Plan) -> str:
         """Why the way back is not that of the ticket any more: a host of it has left for another place. "" where none has."""

@@ -7,6 +7,8 @@ only warns: nobody is kept from going back because there was no reason to go. A 
 command does not list any more, because it makes no plan from how things stand now, was not asked: that is shown as a
 warning, since it may be about the way there only.
 
+What earlier undos of the ticket have done is put back, and counts as such: somebody may have done the same on purpose since.
+
 A group that failed and takes itself back is another matter: it goes back at once, from where it stands, by the guards of
 its steps and nothing else.
 """
@@ -14,13 +16,17 @@ its steps and nothing else.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
+from itertools import islice
+from types import MappingProxyType
 
 from bot.api.plan import UNDO, Check, CompareToBefore, Gate, GateOutcome, GateText, Group, OpenQuestion, Plan, Step
 from bot.tickets.freezes import without_windows
 from bot.tickets.proposal import PlannedChange, Proposal
 from bot.tickets.run_history import DONE, FAILED, Key, RunHistory, StepInstance, positions
+
+_SHOWN = 5  # things done that a sentence names
 
 
 def undo_step(step: Step, turn: int = 1) -> Step:
@@ -51,11 +57,12 @@ def steps_to_undo(done: Iterable[StepInstance], story: RunHistory) -> tuple[Step
 def _point_of_no_return(places: Iterable[StepInstance], story: RunHistory) -> StepInstance | None:
     """The last step that may have been sent and before which nothing is undone any more; None where there is none."""
     return next(
-        (place for place in reversed([*places]) if place.step.no_undo_after and _may_be_done(place, story)), None
+        (place for place in reversed([*places]) if place.step.no_undo_after and may_be_done(place, story)), None
     )
 
 
-def _may_be_done(place: StepInstance, story: RunHistory) -> bool:
+def may_be_done(place: StepInstance, story: RunHistory) -> bool:
+    """Whether its act may have been sent, and is not known to have changed nothing."""
     return story.was_begun(place.key) and not story.is_untouched(place.key)
 
 
@@ -64,7 +71,7 @@ def _may_go_back(places: Iterable[StepInstance], story: RunHistory) -> list[Step
     found: dict[Key, StepInstance] = {}
     rounds: defaultdict[str, list[Key]] = defaultdict(list)
     for place in places:
-        if not _may_be_done(place, story):
+        if not may_be_done(place, story):
             continue
         if place.step.no_undo_after:
             found.clear()
@@ -108,12 +115,24 @@ def owes_undo(places: Collection[StepInstance], story: RunHistory) -> bool:
     return failed or any(key not in planned for key in story.intents)
 
 
-def remaining_undo(plan: Plan, story: RunHistory) -> tuple[Step, ...]:
-    """What an undo of a plan would do now; nothing where the plan has put back itself what it changed on the way."""
-    places = positions(plan)
-    if plan.self_reverting and all(story.result(place.key) == DONE for place in places):
+def leaves_nothing(plan: Plan, story: RunHistory) -> bool:
+    """Whether all of a plan is done, and that has put back itself what it changed on the way."""
+    return plan.self_reverting and all(story.result(place.key) == DONE for place in positions(plan))
+
+
+def remaining_undo(plan: Plan, story: RunHistory, undone: Collection[Key] = ()) -> tuple[Step, ...]:
+    """What an undo of a plan would do now; nothing where the plan has put back itself what it changed on the way.
+
+    Args:
+        plan: the plan.
+        story: its run.
+        undone: the steps that earlier undos of the ticket have undone. Somebody may have done the same on purpose since.
+    """
+    if leaves_nothing(plan, story):
         return ()
-    return steps_to_undo(places, story)
+    places = positions(plan)
+    skipped = {undo_step(place.step, place.round).key for place in places if place.key in undone}
+    return tuple(step for step in steps_to_undo(places, story) if step.key not in skipped)
 
 
 def is_half_done(plan: Plan, story: RunHistory) -> bool:
@@ -139,10 +158,16 @@ def undone_checks(places: Iterable[StepInstance], story: RunHistory) -> tuple[Ch
     return tuple(reversed(asked.values()))
 
 
-def undo_plan(proposal: Proposal, story: RunHistory) -> Plan:
-    """The plan that takes a ticket back; without groups where there is nothing to take back."""
+def undo_plan(proposal: Proposal, story: RunHistory, undone: Mapping[Key, str] = MappingProxyType({})) -> Plan:
+    """The plan that takes a ticket back; without groups where there is nothing to take back.
+
+    Args:
+        proposal: of the ticket.
+        story: its run.
+        undone: the steps that earlier undos of it have undone -> the undo that did.
+    """
     plan, places = proposal.plan, positions(proposal.plan)
-    steps = remaining_undo(plan, story)
+    steps = remaining_undo(plan, story, undone)
     goes_back = {place.key for place in _may_go_back(places, story)}
     reverted = {key for place in places if story.result(place.key) == DONE for key in place.step.reverts}
     begun = [place for place in places if story.was_begun(place.key) and place.step.key not in reverted]
@@ -150,8 +175,12 @@ def undo_plan(proposal: Proposal, story: RunHistory) -> Plan:
     stays = f" Not undone: {'; '.join(dict.fromkeys(kept))}." if kept else ""
     if (last := _point_of_no_return(places, story)) is not None:
         stays += f" No step before “{last.step.description}” is undone: that would lose what came of it."
-    if not steps and steps_to_undo(places, story):
+    if not steps and remaining_undo(plan, story):
+        stays += _already_undone(places, undone)
+    elif not steps and steps_to_undo(places, story):
         stays = " It has already restored what it changed temporarily."
+    elif steps:
+        stays += _already_undone(places, undone)
     return Plan(
         reason=f"Undoes what {proposal.ticket} did.{stays}"
         if steps
@@ -161,9 +190,24 @@ def undo_plan(proposal: Proposal, story: RunHistory) -> Plan:
         locks=plan.locks,
         gates=(),
         groups=(Group("undo", steps),) if steps else (),
-        afterwards=undone_checks(places, story) if steps else (),
+        afterwards=undone_checks([place for place in places if place.key not in undone], story) if steps else (),
         at_most=plan.at_most if steps else None,  # no more come back than were let go
     )
+
+
+def _already_undone(places: Iterable[StepInstance], undone: Mapping[Key, str]) -> str:
+    """Which undo has done what of it, as sentences that follow another one."""
+    done: defaultdict[str, list[str]] = defaultdict(list)
+    for place in reversed([*places]):
+        if place.key in undone:
+            done[undone[place.key]].append(place.step.undo_says or f"undo: {place.step.description}")
+    return "".join(f" Already done by {undo}: {_few(says)}." for undo, says in done.items())
+
+
+def _few(says: Collection[str]) -> str:
+    shown = [*dict.fromkeys(says)]
+    more = [f"{len(shown) - _SHOWN} more"] if len(shown) > _SHOWN else []
+    return "; ".join([*islice(shown, _SHOWN), *more])
 
 
 def gates_back(gates: Iterable[Gate]) -> tuple[Gate, ...]:
@@ -214,13 +258,15 @@ def undo_line(ticket: str) -> str:
     return f"undo {ticket}"
 
 
-def build_undo(proposal: Proposal, story: RunHistory, version: str) -> PlannedChange:
-    """The undo of a ticket, as something to propose."""
+def build_undo(
+    proposal: Proposal, story: RunHistory, version: str, undone: Mapping[Key, str] = MappingProxyType({})
+) -> PlannedChange:
+    """The undo of a ticket, as something to propose. `undone` is that of `undo_plan`."""
     return replace(
         proposal.made,
         line=undo_line(proposal.ticket),
         command="undo",
-        plan=undo_plan(proposal, story),
+        plan=undo_plan(proposal, story, undone),
         version=version,
         undoes=proposal.ticket,
     )

@@ -111,6 +111,36 @@ async def test_an_undo_leaves_vmm_running_where_its_row_is_no_longer_as_it_was_l
         assert (steps(ops, "intent", "T-2"), service(ops)) == ([], "Running")
 
 
+async def test_an_undo_that_was_stopped_between_is_ended_by_one_that_only_starts_the_service(play, monkeypatch):
+    """Its row is restored and VMM's service is stopped: another stop and another restore are refused by their guards."""
+    async with play("missing-vm") as ops:
+        await approved(ops)
+        await refreshes(ops, "T-1")
+        done = await shown(ops, DONE)
+        restore = ops.engine.target_client.update
+
+        async def restore_and_stop(action, seconds):
+            restored = await restore(action, seconds)
+            await ops.clicks(await shown(ops, "^T-2 crm-01: step 2 of 3"), "Stop After Step")
+            await ops.recorded("cancel-asked", 1)
+            return restored
+
+        monkeypatch.setattr(ops.engine.target_client, "update", restore_and_stop)
+        await ops.clicks(done, "Undo…")
+        await ops.clicks(await ops.sees("*T-2* · requested by", channel="hv-ops"), "Approve", who="approver")
+        await ops.recorded("cancelled", 1)
+        assert (believed(ops), service(ops)) == (("hv04", MISSING), "Stopped")
+
+        await ops.clicks(done, "Undo…")
+        again = await ops.sees("*T-3* · requested by", channel="hv-ops")
+        told = plain_text(again)
+        assert "Already done by T-2: Stop the service VMMService on vmm01 again; Restore the previous host" in told
+        await ops.clicks(again, "Approve", who="approver")
+        await ops.recorded("done", 2)
+        assert [one["step"] for one in steps(ops, "intent", "T-3")] == ["undo-stop-vmmservice"]
+        assert (believed(ops), service(ops)) == (("hv04", MISSING), "Running")
+
+
 async def test_a_machine_that_moves_to_where_vmm_believes_is_found_again(play):
     async with play("missing-vm") as ops:
         world = ops.estate.world
