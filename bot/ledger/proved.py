@@ -25,6 +25,7 @@ from bot.ledger.entries import (
     RULES_VERSION,
     STOP_REQUEST,
     Clicked,
+    Done,
     Proposed,
     Refused,
     Released,
@@ -37,6 +38,7 @@ from bot.ledger.ticket_row import COLUMNS, Row, number_of, row_after
 from bot.ledger.ticket_state import (
     ENDS,
     MAY_NAME_A_TICKET,
+    NOT_STARTED,
     OPEN,
     UNDO_FAILED_STATES,
     Ticket,
@@ -55,6 +57,7 @@ _ENDS_WITH = re.compile(
 )
 _LONGEST_END = 200
 _ASKS_FOR_A_STOP = f'"button":"{STOP_REQUEST}"'.encode()
+TAKES_LOCKS = frozenset({Started.kind, Resumed.kind})
 SWITCHES = frozenset({Stopped.kind, Released.kind})
 _SHOWN_AS: Mapping[str, str] = {
     "proposed": "proposed",
@@ -90,6 +93,9 @@ class KnownTicket:
         doubt: the first of its entries that this version cannot read or judge, and why.
         moves: number and mac of the entries that move it, while it is open: presses and refusals may be very many more.
         row: what the ticket table shows of it while it is open.
+        last: the number of the newest entry that moves it.
+        locks: that it has ever taken.
+        hosts: where its plan works, without regard to case; () for one that does not say it.
     """
 
     seal: bytes = FIRST
@@ -101,6 +107,9 @@ class KnownTicket:
     doubt: tuple[int, str] | None = None
     moves: tuple[Anchor, ...] = ()
     row: Row | None = None
+    last: int = 0
+    locks: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
 
 
 _UNKNOWN = KnownTicket()
@@ -240,8 +249,12 @@ class ProvedState:
         moves = () if ending else (*known.moves, Anchor(entry.seq, entry.mac))
         if ending:
             self._listed.pop(entry.ticket, None)
+        locks = tuple(dict.fromkeys([*known.locks, *_locks_of(entry)])) if entry.kind in TAKES_LOCKS else known.locks
+        hosts = known.hosts if known.state else _hosts_of(entry.fields)
         row = None if ending else row_after(known.row, entry)
-        self._memory.tickets[entry.ticket] = KnownTicket(seal, state, ending, command, ended, kept, doubt, moves, row)
+        self._memory.tickets[entry.ticket] = KnownTicket(
+            seal, state, ending, command, ended, kept, doubt, moves, row, entry.seq, locks, hosts
+        )
         if not known.state:
             self._memory.last_number = max(self._memory.last_number, number_of(entry.ticket))
         move_locks(self._memory.claims, entry)
@@ -285,6 +298,27 @@ class ProvedState:
             if one.command == command and one.ending in endings and one.ended >= since and one.doubt is None
         ]
         return [ticket for _, _, ticket in sorted(found)]
+
+    def worked_since(self, seq: int, locks: Collection[str], hosts: Collection[str]) -> list[tuple[str, str]]:
+        """The tickets that may have acted behind an entry, under one of these locks and on one of these hosts, the newest first.
+
+        Each with its end or state. Those that an undo has wholly undone are left out.
+        """
+        under, on = frozenset(locks), frozenset(hosts)
+        found = [
+            (one.last, ticket, one.ending or one.state)
+            for ticket, one in self._memory.tickets.items()
+            if one.last > seq
+            and one.state not in ("proposed", "approved")
+            and one.ending not in NOT_STARTED
+            and not under.isdisjoint(one.locks)
+            and not (one.hosts and on.isdisjoint(one.hosts))
+        ]
+        return [
+            (ticket, how)
+            for _, ticket, how in sorted(found, reverse=True)
+            if all(self.end_of(undo) != Done.kind for undo in self.undos_of(ticket))
+        ]
 
     def end_of(self, ticket: str) -> str:
         """The kind of the entry that ended a ticket; "" while it is open."""
@@ -460,11 +494,29 @@ def move_locks(claims: dict[str, tuple[str, ...]], entry: Entry) -> None:
         for name in [name for name, line in claims.items() if entry.ticket in line]:
             left = tuple(one for one in claims.pop(name) if one != entry.ticket)
             claims |= {name: left} if left else {}
-    elif entry.kind in ("started", "resumed"):
-        wanted: Any = entry.fields.get("locks") or ()
-        for name in map(str, wanted):
+    elif entry.kind in TAKES_LOCKS:
+        for name in _locks_of(entry):
             line = claims.get(name, ())
             claims[name] = line if line[-1:] == (entry.ticket,) else (*line, entry.ticket)
+
+
+def _locks_of(entry: Entry) -> list[str]:
+    """The locks that an entry takes, by its bare fields."""
+    wanted: Any = entry.fields.get("locks") or ()
+    return [sys.intern(str(name)) for name in wanted]
+
+
+def _hosts_of(fields: Mapping[str, Any]) -> tuple[str, ...]:
+    """Where a proposal works, by its bare fields; () where they do not say it, which may be anywhere."""
+    try:
+        plan = fields["plan"]
+        steps = [step for group in plan["groups"] for step in group["steps"]]
+        acts = [act for step in steps for act in (step["act"], step["undo"]) if act is not None]
+        # What a person does has no address.
+        told = [fields["target"], *plan["touches"], *(act["on"] for act in acts if "on" in act)]
+        return tuple(sorted({sys.intern(str(name).casefold()) for name in told if name}))
+    except (AttributeError, KeyError, TypeError):
+        return ()
 
 
 def _readable(entry: Entry) -> Entry:

@@ -11,5 +11,5 @@ plan_text    a plan in lines that people read and compare
 answers      what a person answers where no source did; read_back: what one reads off a machine, compared
 decisions    approve or confirm, reject, withdraw: one decision per ticket
 run_history  what the ledger says of a ticket's steps
-undo         which steps are taken back, and how; other_tickets: what earlier undos have done
+undo         which steps are taken back, and how; other_tickets: earlier undos, and what was changed since
 """

@@ -1,21 +1,31 @@
-"""What other tickets have done about a ticket that is to be undone: earlier undos of it.
+"""What other tickets have done about a ticket that is to be undone: earlier undos of it, and changes after it.
 
 Everything comes out of entries that were proved. What an earlier undo has done is put back, and is not undone once more:
-somebody may have done the same on purpose since.
+somebody may have done the same on purpose since. What a later ticket changed may rest on what the older one left, or may
+have put it back already, and only people know which.
+
+    the same thing (one service, one node, one row)     the older ticket is not undone before the later one is
+    another kind of thing on the same host              an approver says what the undo means for the later ticket
+    another service, guest or row, or another host      nothing to do with each other
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from bot.api.plan import UNDO
+from bot.api.actions import Action, InvokeMethod, ManualStep, RowTransaction, RunProgram
+from bot.api.plan import UNDO, Gate, GateOutcome, GateText, OpenQuestion, Plan, Step
 from bot.errors import NoSuchTicket
 from bot.ledger import Ledger
 from bot.ledger.entries import Intent, Outcome
 from bot.tickets.proposal import Proposal, proposal_from
 from bot.tickets.run_history import DONE, Key, RunHistory, StepInstance, positions, story_of
-from bot.tickets.undo import undo_step
+from bot.tickets.undo import leaves_nothing, may_be_done, undo_step
+
+_NAMED = 5  # tickets that a sentence names
+_READ = 200  # later tickets that are read, the newest first: a host may have had thousands since
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +46,34 @@ class TicketActs:
     def ticket(self) -> str:
         """Its number."""
         return self.proposal.ticket
+
+    def acted(self) -> Iterator[StepInstance]:
+        """The steps whose acts may have happened."""
+        for place in positions(self.proposal.plan):
+            if place.step.act is not None and may_be_done(place, self.story):
+                yield place
+
+    def standing(self) -> list[StepInstance]:
+        """Those of them that may have changed something for good: neither the ticket itself nor an undo of it has put it back."""
+        if leaves_nothing(self.proposal.plan, self.story):
+            return []
+        left: dict[Key, StepInstance] = {}
+        goes_back: dict[Action, Key] = {}
+        for place in self.acted():
+            assert place.step.act is not None
+            # What puts an earlier step back leaves things as they were: a service that is started again after its stop.
+            if self.story.result(place.key) == DONE and (before := goes_back.pop(place.step.act, None)) is not None:
+                del left[before]
+                continue
+            left[place.key] = place
+            if place.step.undo is not None:
+                goes_back[place.step.undo] = place.key
+        return [place for place in left.values() if not self._is_undone(place)]
+
+    def _is_undone(self, place: StepInstance) -> bool:
+        if place.step.undo is None:
+            return False
+        return place.key in self.undone or self.story.result((_key_of_undo(place), 1)) == DONE
 
 
 def acts_of(ledger: Ledger, ticket: str, but_for: str = "") -> TicketActs:
@@ -89,3 +127,185 @@ def _undo_steps_done(ledger: Ledger, undo: str) -> Iterator[tuple[str, int]]:
 
 def _key_of_undo(place: StepInstance) -> str:
     return undo_step(place.step, place.round).key
+
+
+@dataclass(frozen=True, slots=True)
+class _Later:
+    """A ticket that has acted since, on the same thing or at least on the same host."""
+
+    acts: TicketActs
+    hosts: tuple[str, ...]
+    is_same_thing: bool
+    how: str
+
+
+def later_changes(ledger: Ledger, older: TicketActs, back: Plan, approved: Plan | None) -> tuple[Gate, ...]:
+    """The gate about tickets that have acted since on what an undo affects; () where there are none, and none were.
+
+    It blocks where one changed the same thing and has not been undone itself; where one only worked on the same host, an
+    approver says what the undo means for it. Raises LedgerError.
+
+    Args:
+        ledger: proves what is read.
+        older: what the undone ticket did.
+        back: the plan of its undo.
+        approved: that plan as it was proposed, where it is made anew.
+    """
+    ticket = older.ticket
+    affected = _affected(older, back)
+    found, unread = _find(ledger, older, affected)
+    same = [one for one in found if one.is_same_thing]
+    hosts = " and ".join(dict.fromkeys(host for one in same or found for host in one.hosts))
+    text = GateText(
+        f"No later ticket has changed what undoing {ticket} affects",
+        f"hvops changed {hosts} since: {_listed(same)}. Undo the newest first, or request a change of its own",
+        f"It is not known what undoing {ticket} means for later tickets",
+    )
+    if same:
+        return (Gate.of(text, GateOutcome.BLOCKED),)
+    if found or unread:
+        measured = f"since then hvops worked on {hosts}: {_listed(found)}" if found else ""
+        questions = [_question(ticket, one) for one in found]
+        if unread:
+            what = f"what undoing {ticket} means for the tickets that hvops ran there since, up to {unread}"
+            questions.append(OpenQuestion(what, "they are too many to be compared"))
+        return (Gate.of(text, GateOutcome.NOT_KNOWN, measured, unknowns=tuple(questions)),)
+    was_listed = approved is not None and any(gate.description == text.passed for gate in approved.gates)
+    return (Gate.of(text, GateOutcome.PASSED),) if was_listed else ()
+
+
+def _question(ticket: str, one: _Later) -> OpenQuestion:
+    made = one.acts.proposal.made
+    return OpenQuestion(
+        f"what undoing {ticket} means for {one.acts.ticket} ({made.line})",
+        f"{one.acts.ticket} worked on {' and '.join(one.hosts)} since",
+        f"undo {one.acts.ticket} first",
+    )
+
+
+def _listed(found: Collection[_Later]) -> str:
+    """Tickets in a sentence, oldest first: "T-2 (/resume-node hv03, done), T-3 (/drain-node hv03, done)"."""
+    newest = [f"{one.acts.ticket} ({one.acts.proposal.made.line}, {one.how})" for one in [*found][-_NAMED:]]
+    return ", ".join([*(["earlier ones"] if len(found) > _NAMED else []), *newest])
+
+
+def _affected(older: TicketActs, back: Plan) -> tuple[StepInstance, ...]:
+    """The steps of the older ticket that its undo undoes."""
+    keys = {step.key for step in back.steps}
+    return tuple(
+        place for place in positions(older.proposal.plan) if place.step.undo is not None and _key_of_undo(place) in keys
+    )
+
+
+def _find(ledger: Ledger, older: TicketActs, affected: Collection[StepInstance]) -> tuple[list[_Later], str]:
+    """The later tickets that count, oldest first, and the newest of those that were not read; "" where all were."""
+    hosts = {host for place in affected for host in _hosts(older, place.step)}
+    first = min((older.begun.get(place.key, 0) for place in affected), default=0)
+    locks = older.proposal.plan.locks
+    candidates = [one for one in ledger.worked_since(first, locks, hosts) if one[0] != older.ticket]
+    undos = set(ledger.undos_of(older.ticket))
+    found: list[_Later] = []
+    read = 0
+    for ticket, how in candidates:
+        if ticket in undos:
+            continue
+        if read == _READ:
+            return found[::-1], ticket
+        read += 1
+        later = acts_of(ledger, ticket)
+        if not _undoes_a_later_one(ledger, later, first) and (one := _compared(older, affected, later, how)):
+            found.append(one)
+            if sum(each.is_same_thing for each in found) > _NAMED:
+                break
+    return found[::-1], ""
+
+
+def _undoes_a_later_one(ledger: Ledger, later: TicketActs, first: int) -> bool:
+    """Whether it only undoes a ticket that acted since itself: that one counts for both, as far as it is not undone."""
+    undoes = later.proposal.made.undoes
+    return bool(undoes) and min(acts_of(ledger, undoes).begun.values(), default=0) > first
+
+
+def _compared(older: TicketActs, affected: Collection[StepInstance], later: TicketActs, how: str) -> _Later | None:
+    """What a later ticket changed of it, after the older one acted there last; None for nothing."""
+    keys = {place.step.key for place in affected}
+    there = _by_host(older, older.acted())
+    same: dict[str, None] = {}
+    beside: dict[str, None] = {}
+    for host, acts in _by_host(later, later.standing()).items():
+        mine = there.get(host, [])
+        if not any(step.key in keys for step, _ in mine):
+            continue
+        for step, begun in acts:
+            related = [(one, at, _relation(one, step)) for one, at in mine]
+            alike = [(one, at) for one, at, relation in related if relation == "same"]
+            if any(one.key in keys for one, _ in alike):
+                if begun > max(at for _, at in alike):
+                    same[host] = None
+            elif begun > max(at for _, at in mine) and not any(relation for *_, relation in related):
+                beside[host] = None
+    if same or beside:
+        return _Later(later, tuple(same or beside), bool(same), how)
+    return None
+
+
+def _by_host(acts: TicketActs, places: Iterable[StepInstance]) -> dict[str, list[tuple[Step, int]]]:
+    """Host -> these steps of a ticket that are about it, each once, with the number of its newest intent."""
+    newest: dict[str, tuple[Step, int]] = {}
+    for place in places:
+        known = newest.get(place.step.key, (place.step, 0))[1]
+        newest[place.step.key] = place.step, max(known, acts.begun.get(place.key, 0))
+    found: dict[str, list[tuple[Step, int]]] = {}
+    for step, begun in newest.values():
+        for host in _hosts(acts, step):
+            found.setdefault(host, []).append((step, begun))
+    return found
+
+
+def _hosts(acts: TicketActs, step: Step) -> set[str]:
+    """Where a step and its undo work; what a person does there has no address, and is about the ticket's target."""
+    made = [act for act in (step.act, step.undo) if act is not None]
+    names = {act.on.casefold() for act in made if not isinstance(act, ManualStep)}
+    if any(isinstance(act, ManualStep) for act in made):
+        names |= {name.casefold() for name in (acts.proposal.made.target, *acts.proposal.plan.touches) if name}
+    return names
+
+
+def _relation(older: Step, later: Step) -> str:
+    """What a later act changed, as seen from what an older step changed there: "same", "another of its kind", or "" otherwise."""
+    mine = [act for act in (older.act, older.undo) if act is not None]
+    theirs = [act for act in (later.act, later.undo) if act is not None]
+    told = [_of_one_act(one, other, older) for one in mine for other in theirs]
+    return "same" if "same" in told else next(filter(None, told), "")
+
+
+def _of_one_act(one: Action, other: Action, older: Step) -> str:
+    if isinstance(one, InvokeMethod) and isinstance(other, InvokeMethod):
+        # A method of a whole host, about nothing that its call names, can be about anything there.
+        named = (one.path or one.references) and (other.path or other.references)
+        if not named or (one.namespace, one.cls) != (other.namespace, other.cls):
+            return ""
+        is_same = _where(one) == _where(other)
+        return "same" if is_same else "another of its kind"
+    if isinstance(one, RowTransaction) and isinstance(other, RowTransaction):
+        is_same = one.on.casefold() == other.on.casefold() and bool(_rows(one) & _rows(other))
+        return "same" if is_same else "another of its kind"
+    if isinstance(one, RunProgram) and isinstance(other, RunProgram):
+        told = dict(other.params)
+        is_same = (one.on.casefold(), one.what) == (other.on.casefold(), other.what)
+        return "same" if is_same and all(told.get(name, value) == value for name, value in _identity(older)) else ""
+    return ""
+
+
+def _where(act: InvokeMethod) -> tuple[Any, ...]:
+    return act.on.casefold(), act.path, act.references
+
+
+def _rows(act: RowTransaction) -> set[Any]:
+    return {(act.database, row.table, row.key) for row in act.rows}
+
+
+def _identity(step: Step) -> Iterable[tuple[str, Any]]:
+    """What a program and its undo are given alike: that names the thing, and the rest is what it is set to."""
+    acts = [set(act.params) for act in (step.act, step.undo) if isinstance(act, RunProgram)]
+    return set.intersection(*acts) if len(acts) > 1 else set()

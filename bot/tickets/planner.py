@@ -25,7 +25,7 @@ from bot.errors import HvopsError, LedgerError, NoPlan, TargetError, TicketError
 from bot.ledger import Ledger
 from bot.tickets.answers import without_answers
 from bot.tickets.freezes import with_windows
-from bot.tickets.other_tickets import TicketActs, acts_of
+from bot.tickets.other_tickets import TicketActs, acts_of, later_changes
 from bot.tickets.proposal import PlannedChange, Proposal
 from bot.tickets.undo import build_undo, gates_afresh, gates_back, gates_not_asked, is_half_done
 from bot.transport.turns import asking_about
@@ -138,7 +138,10 @@ class Planner:
             return made
         if why := await self._why_elsewhere(proposal, made.plan):
             raise NoPlan(why)
-        back = replace(made.plan, gates=await self._gates_back(proposal, made.plan))
+        gates = await self._gates_back(proposal, made.plan)
+        # Last: what begins while hosts are asked counts as well.
+        gates += await asyncio.to_thread(later_changes, self._ledger, acts, made.plan, approved)
+        back = replace(made.plan, gates=gates)
         plan = self._as_allowed(await self._with_doubts(await asyncio.to_thread(self._with_refusals, back)), ticket)
         if not is_half_done(proposal.plan, acts.story):
             plan = self._with_windows(plan, made.places, approved, group)

@@ -148,3 +148,24 @@ async def test_2008_r2_knows_no_drain_and_the_way_by_hand_is_said(play):
             await ops.sees("Windows Server 2008 R2, which does not show whether guests come back")
         )
         assert "proposed" not in [entry.kind for entry in ops.ledger()]
+
+
+async def test_a_drain_that_others_repeated_on_purpose_is_not_ended_by_the_undo_of_an_older_one(play, hurried):
+    """T-2 has ended the drain of T-1, and T-3 has emptied the node again, for people who work on it."""
+
+    async def done(line, number, button="Approve", who="approver"):
+        await ops.says(line)
+        plan = await ops.sees(f"*T-{number}* · requested by", channel="hv-ops")
+        await ops.clicks(plan, button, who=who)
+        await ops.recorded("done", number)
+        return plan
+
+    async with play("healthy") as ops:
+        first = await done("/drain-node hv03", 1)
+        await done("/resume-node hv03", 2, "Confirm", "operator")
+        await done("/drain-node hv03", 3)
+        await ops.slack.person("operator").sees(re.compile("^Done: Drain node hv03"), "hv-ops")
+        await ops.clicks(first, "Undo…")
+        await ops.sees("hvops changed hv03 since: T-2 (/resume-node hv03, done), T-3 (/drain-node hv03, done)")
+        assert [entry.kind for entry in ops.ledger()].count("proposed") == 3
+        assert ops.estate.do(lambda: ops.estate.world.node("hv03").guests) == []

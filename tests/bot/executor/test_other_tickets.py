@@ -1,14 +1,19 @@
-"""The undo of a ticket beside other tickets: earlier undos of it."""
+"""The undo of a ticket beside other tickets: earlier undos of it, and changes that came after it."""
 
 from dataclasses import replace
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import scripted_world as scripted
 from scripted_world import is_now, set_to, step
 
+from bot.api.actions import InvokeMethod, RowTransaction, RunProgram, Update
 from bot.api.plan import Group, Plan
+from bot.api.queries import make_params
 from bot.dispatch.pipeline import Request
+from bot.errors import NoPlan
+from bot.tickets import other_tickets
 
 
 def switch(key, on="hv03", value="1"):
@@ -120,3 +125,192 @@ async def test_an_undo_that_was_stopped_counts_itself_when_it_is_checked_again(r
     assert made.digest == found.proposal.made.digest
     await runs(ready, found.ticket)
     assert [one.key for one in (await ready.planner.rebuild(found.proposal)).plan.steps] == keys(found)
+
+
+# Changes that came after it
+
+
+async def test_what_a_later_ticket_changed_too_is_not_undone_before_it(ready, world):
+    """T-2 has put T-1 back, and T-3 has done the same again on purpose."""
+    add(ready, work=plan_of(switch("a")))
+    for line in ("/work hv03", "/back hv03", "/work hv03"):
+        await done(ready, line)
+    with pytest.raises(NoPlan) as refused:
+        await undo(ready)
+    assert "hvops changed hv03 since: T-2 (/back hv03, done), T-3 (/work hv03, done)." in str(refused.value)
+    assert "Undo the newest first" in str(refused.value)
+    assert ready.ledger.head().kind == "refused"
+    assert (await runs(ready, (await undo(ready, "T-3")).ticket)).kind == "done"
+
+
+async def test_a_later_ticket_that_was_wholly_undone_keeps_no_undo_back(ready, world):
+    await done(ready, "/work hv03")
+    await done(ready, "/work hv03")
+    with pytest.raises(NoPlan, match=r"hvops changed hv03 since: T-2"):
+        await undo(ready)
+    assert (await runs(ready, (await undo(ready, "T-2")).ticket)).kind == "done"
+    assert (await undo(ready)).proposal.plan.gates == ()
+
+
+async def test_a_later_ticket_that_was_undone_in_part_still_counts(ready, world):
+    await done(ready, "/work hv03")
+    await done(ready, "/work hv03")
+    second = (await undo(ready, "T-2")).ticket
+    world.hooks[7] = lambda: ready.decisions.cancel(ready.press(scripted.OPERATOR, second))
+    assert (await runs(ready, second)).kind == "cancelled"
+    with pytest.raises(NoPlan, match=r"since: T-2 \(/work hv03, done\)\. Undo"):
+        await undo(ready)
+
+
+@pytest.mark.parametrize("how", ["another host", "another lock", "nothing was begun", "rolled back", "put back itself"])
+async def test_what_has_nothing_to_do_with_it_keeps_no_undo_back(ready, world, how):
+    await done(ready, "/work hv03")
+    line, ends = "/later hv03", "done"
+    later = plan_of(switch("a"))
+    if how == "another host":
+        line, later = "/later hv04", plan_of(switch("a", "hv04"))
+    elif how == "another lock":
+        later = lambda *_: replace(plan_of(switch("a"))(), locks=("audit-policy:hv03",))  # noqa: E731
+    elif how == "nothing was begun":
+        ends = "failed"
+        later = plan_of(switch("a", "hv04"), replace(switch("b"), guard=(is_now("hv03", b="no"),)))
+    elif how == "rolled back":
+        world.faults, ends = [None, "refused"], "failed"
+        later = plan_of(switch("a"), switch("b", value="2"), on_failure="undo")
+    elif how == "put back itself":
+        later = plan_of(switch("a"), replace(step("again", "hv03", a="0"), act=switch("a").undo))
+    add(ready, later=later)
+    ticket = await ready.approved(line)
+    await ready.runs()
+    assert ready.last(ticket).kind == ends
+    assert (await undo(ready)).proposal.plan.gates == ()
+
+
+async def test_what_a_later_ticket_did_there_otherwise_is_answered_by_an_approver(ready, world):
+    """It is known that it worked on the host, and not whether it rests on what the older one left."""
+    await done(ready, "/work hv03")
+    await done(ready, "/other hv03")
+    found = await undo(ready)
+    (gate,) = found.proposal.plan.gates
+    assert gate.is_open
+    assert gate.finding == (
+        "It is not known what undoing T-1 means for later tickets (since then hvops worked on hv03: T-2 (/other hv03, done))"
+    )
+    assert found.proposal.made.open_questions == ("what undoing T-1 means for T-2 (/other hv03)",)
+    assert (await runs(ready, found.ticket, ("b is no longer used by it",))).kind == "done"
+
+
+async def test_a_later_ticket_that_was_undone_meanwhile_voids_no_undo(ready, world):
+    await done(ready, "/work hv03")
+    await done(ready, "/other hv03")
+    found, second = await undo(ready), await undo(ready, "T-2")
+    assert (await runs(ready, second.ticket)).kind == "done"
+    assert (await runs(ready, found.ticket, ("it is undone first",))).kind == "done"
+
+
+async def test_the_undo_of_an_older_ticket_is_a_later_change_itself(ready, world):
+    await done(ready, "/work hv03")
+    await done(ready, "/other hv03")
+    older, newer = await undo(ready), await undo(ready, "T-2")
+    assert (await runs(ready, older.ticket, ("it does not use it",))).kind == "done"
+    assert (await runs(ready, newer.ticket)).kind == "voided"
+    assert "what undoing T-2 means for T-3 (undo T-1)" in ready.last("T-4").reason
+
+
+async def test_a_change_between_approval_and_start_voids_the_undo(ready, world):
+    add(ready, work=plan_of(switch("a")))
+    await done(ready, "/work hv03")
+    found = await undo(ready)
+    await done(ready, "/back hv03")
+    assert (await runs(ready, found.ticket)).kind == "voided"
+    assert "hvops changed hv03 since: T-3 (/back hv03, done)" in ready.last(found.ticket).reason
+    assert len(world.order) == 2
+
+
+async def test_an_undo_after_one_that_failed_is_kept_back_by_neither(ready, world):
+    await done(ready, "/work hv03")
+    first = (await undo(ready)).ticket
+    world.faults = ["refused"]
+    assert (await runs(ready, first)).kind == "failed"
+    again = await undo(ready)
+    assert (again.proposal.plan.gates, keys(again)) == ((), ["undo-c", "undo-b", "undo-a"])
+
+
+async def test_a_later_ticket_that_was_closed_half_done_counts(ready, world):
+    await done(ready, "/work hv03")
+    add(ready, half=plan_of(switch("a"), switch("b", value="2")))
+    world.hooks[4] = lambda: world.silent.add("hv03")
+    ticket = await ready.approved("/half hv03")
+    await ready.runs()
+    world.silent.clear()
+    shown = ready.ledger.ticket(ticket).attempt
+    ready.decisions.close(replace(ready.press(scripted.OPERATOR, ticket), shown=shown), "enough")
+    with pytest.raises(NoPlan, match=r"since: T-2 \(/half hv03, closed\)"):
+        await undo(ready)
+
+
+async def test_what_a_person_may_have_done_by_hand_since_is_asked_about(ready, world):
+    await done(ready, "/work hv03")
+    add(ready, hand=plan_of(scripted.by_hand("hv03", deadline=60)))
+    ticket = await ready.approved("/hand hv03")
+    await ready.runs()
+    assert ready.kinds(ticket)[-3:] == ["intent", "outcome", "failed"]
+    assert (await undo(ready)).proposal.made.open_questions == ("what undoing T-1 means for T-2 (/hand hv03)",)
+
+
+async def test_lists_that_show_no_later_ticket_let_no_undo_through(ready, world):
+    """What decides comes out of the proved entries, not of a table or an index."""
+    add(ready, work=plan_of(switch("a")))
+    await done(ready, "/work hv03")
+    await done(ready, "/back hv03")
+    store = ready.ledger._store
+    with store.transaction():
+        store.write("DELETE FROM ticket WHERE id = ?", ("T-2",))
+    with pytest.raises(NoPlan, match=r"hvops changed hv03 since: T-2 \(/back hv03, done\)"):
+        await undo(ready)
+    assert ready.ledger.undos_of("T-1") == ()
+
+
+async def test_of_very_many_later_tickets_not_all_are_read(ready, world, monkeypatch):
+    monkeypatch.setattr(other_tickets, "_READ", 2)
+    await done(ready, "/work hv03")
+    await done(ready, "/work hv03")
+    for _ in range(3):
+        await done(ready, "/other hv03")
+    asked = (await undo(ready)).proposal.made.open_questions
+    assert asked == (
+        "what undoing T-1 means for T-4 (/other hv03)",
+        "what undoing T-1 means for T-5 (/other hv03)",
+        "what undoing T-1 means for the tickets that hvops ran there since, up to T-3",
+    )
+
+
+def service(method, name="Spooler", on="hv03"):
+    return InvokeMethod(on, "root/cimv2", make_params(Name=name), "Win32_Service", method)
+
+
+def rows(key):
+    return RowTransaction("vmm", "vmm", (Update("t", make_params(Id=key), (), make_params(State="0")),))
+
+
+def program(**params):
+    return RunProgram("hv03", "set check", make_params(**params))
+
+
+@pytest.mark.parametrize(
+    ("mine", "back", "theirs", "relation"),
+    [
+        (service("Stop"), service("Start"), service("Start"), "same"),
+        (service("Stop"), service("Start"), service("Stop", "W32Time"), "another of its kind"),
+        (service("Stop"), service("Start"), service("Stop", on="hv04"), "another of its kind"),
+        (service("Stop"), service("Start"), program(vs="1"), ""),
+        (service("Stop"), service("Start"), InvokeMethod("hv03", "root/cimv2", (), "Win32_Service", "All"), ""),
+        (rows("1"), rows("1"), rows("1"), "same"),
+        (rows("1"), rows("1"), rows("2"), "another of its kind"),
+        (program(vs="1", to="x"), program(vs="1", to="y"), program(vs="1", to="z"), "same"),
+        (program(vs="1", to="x"), program(vs="1", to="y"), program(vs="2", to="z"), ""),
+    ],
+)
+def test_what_is_the_same_thing(mine, back, theirs, relation):
+    older, later = SimpleNamespace(act=mine, undo=back), SimpleNamespace(act=theirs, undo=None)
+    assert other_tickets._relation(older, later) == relation

@@ -834,6 +834,7 @@ async def test_the_bot_lets_nothing_go_on_of_which_a_part_was_taken_back(bench, 
     steps = (taken_back("a"), taken_back("b"), soak, step("d", "hv03", d="1"))
     bench.plans["soak"] = lambda on, _facts: simple(on, *steps)
     bench.planner._registry.commands["soak"] = command("soak", partial(bench._plan, "soak"))
+    bench.plans["tweak"] = lambda on, _facts: simple(on, step("tweak", "hv04", tweaked="yes"))
 
     async def sweep(ticket, state):
         while bench.ledger.ticket(ticket).state != state:
