@@ -185,7 +185,7 @@ def undo_plan(proposal: Proposal, story: RunHistory, undone: Mapping[Key, str] =
         reason=f"Undoes what {proposal.ticket} did.{stays}"
         if steps
         else f"Nothing that {proposal.ticket} did can be undone.{stays}",
-        impact=without_windows(plan),
+        impact=_impact_of_undo(proposal, places, steps),
         rollback=f"None: this plan is itself the undo of {proposal.ticket}.",
         locks=plan.locks,
         gates=(),
@@ -193,6 +193,16 @@ def undo_plan(proposal: Proposal, story: RunHistory, undone: Mapping[Key, str] =
         afterwards=undone_checks([place for place in places if place.key not in undone], story) if steps else (),
         at_most=plan.at_most if steps else None,  # no more come back than were let go
     )
+
+
+def _impact_of_undo(proposal: Proposal, places: Iterable[StepInstance], steps: Collection[Step]) -> str:
+    """What the undo does, as its steps say, and beside it what the way there meant, as that: it may be the opposite."""
+    keys = {step.key for step in steps}
+    undone = (place for place in places if place.step.undo and undo_step(place.step, place.round).key in keys)
+    says = [place.step.undo_says or f"Undo: {place.step.description}" for place in undone]
+    there = without_windows(proposal.plan)
+    before = f"The impact of {proposal.ticket}, which this undoes, was: {there}" if there else ""
+    return " ".join(filter(None, (f"{_few(says[::-1])}." if says else "", before)))
 
 
 def _already_undone(places: Iterable[StepInstance], undone: Mapping[Key, str]) -> str:

@@ -134,6 +134,7 @@ async def test_an_undo_that_was_stopped_between_is_ended_by_one_that_only_starts
         await ops.clicks(done, "Undo…")
         again = await ops.sees("*T-3* · requested by", channel="hv-ops")
         told = plain_text(again)
+        assert "*Impact:* Start the service VMMService on vmm01 again." in told
         assert "Already done by T-2: Stop the service VMMService on vmm01 again; Restore the previous host" in told
         await ops.clicks(again, "Approve", who="approver")
         await ops.recorded("done", 2)

@@ -505,4 +505,4 @@ async def test_an_undo_says_of_windows_what_is_so_when_it_is_asked_for(bench):
     told(bench, stretch(bench, -60, 300, "weekly", kind=WindowKind.MAINTENANCE))
     impact = (await bench.planner.undo(ticket)).plan.impact
     assert "nightly" not in impact
-    assert impact.startswith("11 guests move Open now: maintenance “weekly” on prod, until ")
+    assert "was: 11 guests move Open now: maintenance “weekly” on prod, until " in impact

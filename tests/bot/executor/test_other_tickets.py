@@ -227,6 +227,13 @@ async def test_a_change_between_approval_and_start_voids_the_undo(ready, world):
     assert len(world.order) == 2
 
 
+async def test_the_impact_of_an_undo_is_its_own(ready):
+    await done(ready, "/work hv03")
+    assert (await undo(ready)).proposal.plan.impact == (
+        "Set c of hv03 back; Set b of hv03 back; Set a of hv03 back. The impact of T-1, which this undoes, was: all stops"
+    )
+
+
 async def test_an_undo_after_one_that_failed_is_kept_back_by_neither(ready, world):
     await done(ready, "/work hv03")
     first = (await undo(ready)).ticket
