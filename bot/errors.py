@@ -13,7 +13,8 @@
                                  OutcomeUnknown, NotBegun, Withheld; of a web server besides NotListening, NoTls, NotHttp, HeadTooLong
       SettingsError              at start-up, naming file, key and what to write
       LedgerError                the ledger cannot be written or read: nothing is asked and nothing is done;
-                                 UnreadableEntry(seq): only one entry of it, and what hangs on that one
+                                 UnreadableEntry(seq): only one entry of it, and what hangs on that one;
+                                 StopNotWritten: a stop that is in force in this process alone
       RecordUnavailable              an external record of the ledger cannot be read now
 
 Anything else is an internal error (`InternalError`): the person gets a short id, the log the traceback under that id.
@@ -311,6 +312,10 @@ class SettingsError(HvopsError):
 
 class LedgerError(HvopsError):
     """The ledger could not be written or read."""
+
+
+class StopNotWritten(LedgerError):
+    """A stop that could not be written down. It is in force in this process, and nowhere else."""
 
 
 class RecordUnavailable(HvopsError):

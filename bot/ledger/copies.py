@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 
 from bot.errors import LedgerError
 from bot.ledger.entries import Moved
-from bot.ledger.envelope import Entry, decode
+from bot.ledger.envelope import Entry
 from bot.ledger.key import check_places, read_key
 from bot.ledger.ledger import Ledger
 from bot.ledger.places import open_store
@@ -174,9 +174,9 @@ def copy(source: Store, there: Store, after: int = 0) -> int:
 
 
 def _moved(source: Store) -> Entry | None:
-    """The entry that closed it; None where it goes on."""
-    head = source.head()
-    entry = decode(head[0], head[2]) if head else None
+    """The entry that closed it; None where it goes on. Raises LedgerError where its newest entry cannot be read."""
+    head = source.row(source.length())
+    entry = source.entry_from(head) if head else None
     return (
         entry if entry is not None and entry.kind == Moved.kind and entry.fields.get("store") != source.name else None
     )

@@ -157,6 +157,13 @@ def entry_mac(key: bytes, previous: bytes, body: bytes) -> bytes:
     return hmac.digest(key, previous + body, "sha256")
 
 
+def is_written_with(key: bytes, previous: object, body: object, mac: object) -> bool:
+    """Whether these are an entry that was written with the key: not where any of them are no bytes, as no entry's are."""
+    if not isinstance(previous, bytes) or not isinstance(body, bytes):
+        return False
+    return entry_mac(key, previous, body) == mac
+
+
 def to_timestamp(moment: datetime) -> str:
     """A time as the ledger writes it: UTC, milliseconds, Z. Such texts sort as the times do."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -184,7 +191,15 @@ def encode(seq: int, at: str, draft: EntryDraft, fields: Mapping[str, Any], tick
 def decode(body: str | bytes, mac: bytes) -> Entry:
     """The entry out of its bytes. Raises ValueError, KeyError or TypeError for what is no entry."""
     told = json.loads(body if isinstance(body, str) else body.decode("utf-8"))
-    return Entry(told["seq"], told["id"], told["at"], told["kind"], told["actor"], told["ticket"], told["data"], mac)
+    entry = Entry(told["seq"], told["id"], told["at"], told["kind"], told["actor"], told["ticket"], told["data"], mac)
+    texts = (entry.id, entry.at, entry.kind, entry.actor, entry.ticket or "")
+    if not (
+        isinstance(entry.seq, int) and isinstance(entry.fields, dict) and all(isinstance(one, str) for one in texts)
+    ):
+        raise TypeError("a field of it is of another type than an entry's")
+    if datetime.fromisoformat(entry.at).tzinfo is None:
+        raise ValueError("its time has no zone")
+    return entry
 
 
 def ledger_id(key: bytes, first: tuple[bytes, bytes, bytes] | None) -> str:
@@ -196,6 +211,6 @@ def ledger_id(key: bytes, first: tuple[bytes, bytes, bytes] | None) -> str:
     if first is None:
         return ""
     body, previous, mac = first
-    if previous != FIRST or entry_mac(key, previous, body) != mac:
+    if previous != FIRST or not is_written_with(key, previous, body, mac):
         raise LedgerError("Entry 1 was not written with this key, or it was altered. Run hvops audit verify.")
     return str(json.loads(body).get("ledger") or "")

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from bot.errors import LedgerError
 from bot.ledger.anchors import WAIT_SECONDS, Anchor, AnchorSeal, newest
-from bot.ledger.envelope import FIRST, entry_mac
+from bot.ledger.envelope import FIRST, is_written_with
 from bot.ledger.patience import NoAnswer, PatientThread
 from bot.ledger.places import open_store
 from bot.ledger.store import Store
@@ -82,7 +82,7 @@ def walk(store: Store, key: bytes, start: Anchor, most: int = -1) -> Iterator[tu
     for seq, body, previous, mac in store.walk(start.seq + 1, most):
         if seq != head.seq + 1:
             raise BrokenChain(head.seq + 1, "it is missing")
-        if previous != head.mac or entry_mac(key, previous, body) != mac:
+        if previous != head.mac or not is_written_with(key, previous, body, mac):
             raise BrokenChain(seq, "it does not match its mac, or does not follow the one before")
         head = Anchor(seq, mac)
         yield seq, body, mac

@@ -15,17 +15,27 @@ from pathlib import Path
 from typing import Any
 
 from bot.api.queries import DoneChanges
-from bot.errors import LedgerError, TicketError, UnreadableEntry
+from bot.errors import LedgerError, StopNotWritten, TicketError, UnreadableEntry
 from bot.ledger.anchors import Anchor, Anchors, AnchorSeal, beyond, length_of, newest, patiently
 from bot.ledger.changes import change_row
-from bot.ledger.entries import Done, EntryData, Moved, Released, parse
-from bot.ledger.envelope import FIRST, Entry, EntryDraft, decode, encode, entry_mac, ledger_id, to_timestamp
+from bot.ledger.entries import Done, EntryData, Moved, Released, Stopped, parse
+from bot.ledger.envelope import (
+    FIRST,
+    Entry,
+    EntryDraft,
+    decode,
+    encode,
+    entry_mac,
+    is_written_with,
+    ledger_id,
+    to_timestamp,
+)
 from bot.ledger.incremental import BrokenChain, ChainStatus, IncrementalVerifier, walk
 from bot.ledger.key import check_places, make_key, read_key, seal
 from bot.ledger.places import open_locks, open_store
 from bot.ledger.proved import SWITCHES, ProvedState, RefusedTransition, seal_over
 from bot.ledger.queries import Reader, TicketRow, samples_since
-from bot.ledger.store import PAGE, VERIFY, CommitUnknown, Store, StoreName, StoreRefuses, previous_of
+from bot.ledger.store import PAGE, VERIFY, CommitUnknown, Store, StoreName, StoreRefuses
 from bot.ledger.story_cache import StoryCache
 from bot.ledger.ticket_row import COLUMNS
 from bot.ledger.ticket_state import DECIDES, MAY_NAME_A_TICKET, TICKETED, Ticket, TicketState
@@ -138,15 +148,28 @@ class Ledger(Reader):
         """Append several entries, all or none: a voided plan and the proposal that replaces it.
 
         A stop that cannot be written down is in force in this process all the same, until a stop or a go is written.
+
+        Raises:
+            StopNotWritten: that is so.
+            LedgerError, TicketError: as `append`.
         """
         switches = [draft.kind for draft in drafts if draft.kind in SWITCHES]
-        if switches:
-            with suppress(LedgerError):  # here, where nobody waits: within the transaction only what is new is proved
-                self.prove()
         try:
+            if switches:
+                with suppress(
+                    LedgerError
+                ):  # here, where nobody waits: within the transaction only what is new is proved
+                    self.prove()
             entries = self._append(drafts)
-        except LedgerError:
-            self._owes_a_stop = self._owes_a_stop or "stop" in switches
+        except TicketError:  # of a stop: changes are stopped already
+            raise
+        except Exception as error:
+            if Stopped.kind not in switches:
+                raise
+            # Whatever it was, a bug of ours too: somebody wants everything stopped.
+            self._owes_a_stop = True
+            if isinstance(error, LedgerError):
+                raise StopNotWritten(str(error)) from error
             raise
         self._owes_a_stop = self._owes_a_stop and not switches
         return entries
@@ -201,9 +224,8 @@ class Ledger(Reader):
                 if (found := there()) is not None:
                     raise _IsThere(found)
                 head = self._sound_head()
-                previous = previous_of(head)
+                previous, first = (head.mac, head.seq + 1) if head else (FIRST, 1)
                 state = self._state_before(drafts)
-                first = decode(head[0], head[2]).seq + 1 if head else 1
                 for seq, (draft, fields) in enumerate(prepared, first):
                     body, entry = self._entry(seq, previous, draft, fields, state)
                     entries.append(entry)
@@ -661,23 +683,26 @@ class Ledger(Reader):
         body = encode(seq, at, draft, fields, ticket)
         return body, decode(body, entry_mac(self._key, previous, body))
 
-    def _sound_head(self) -> tuple[bytes, bytes, bytes] | None:
-        """The head, if it is what our key wrote and no shorter than before. Inside a transaction."""
+    def _sound_head(self) -> Entry | None:
+        """The newest entry, if it is what our key wrote and no older than before. Inside a transaction. Raises LedgerError.
+
+        Nothing that it says is read before it is proved: bytes that are none of ours need not be an entry at all.
+        """
         head = self._store.head()
-        newest = self._seen_at(decode(head[0], head[2])) if head else None
+        if head and not is_written_with(self._key, head[1], head[0], head[2]):
+            raise LedgerError(
+                f"{self.place}: entry {self._store.length()} was not written with the key in {self.key_file}: the key is a "
+                "wrong one, or the entry was altered. Run hvops audit verify."
+            )
+        newest = self._seen_at(decode(head[0], bytes(head[2]))) if head else None
         number = newest.seq if newest else 0
         if number < self._seen:
             raise LedgerError(
                 f"{self.place}: entries {number + 1} to {self._seen} have vanished. Run hvops audit verify."
             )
-        if head and entry_mac(self._key, head[1], head[0]) != head[2]:
-            raise LedgerError(
-                f"{self.place}: entry {number} was not written with the key in {self.key_file}: the key is a wrong one, "
-                "or the entry was altered. Run hvops audit verify."
-            )
         if newest and newest.kind == Moved.kind:
             self._must_go_on_here(newest)
-        return head
+        return newest
 
     def _must_go_on_here(self, moved: Entry) -> None:
         """A ledger goes on in the store that its newest move names, and in no copy of that in another one."""
@@ -705,7 +730,7 @@ class Ledger(Reader):
         length, known = patiently(self.anchor_file, self._read_anchors)
         with self._store.transaction():
             head = self._sound_head()
-            self._seen = decode(head[0], head[2]).seq if head else 0
+            self._seen = head.seq if head else 0
             self._know_the_ledger()
             for moved in self._store.select("kind = ?", (Moved.kind,), 1, kinds=(Moved.kind,)):
                 self._must_go_on_here(moved)

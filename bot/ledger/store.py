@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Literal
 
 from bot.errors import LedgerError
 from bot.ledger.dialect import Dialect
-from bot.ledger.envelope import FIRST, Entry, decode, entry_mac
+from bot.ledger.envelope import Entry, decode, is_written_with
 from bot.ledger.ticket_row import COLUMNS
 from bot.ledger_place import Place
 
@@ -181,10 +181,10 @@ class Store(ABC):
         """The entry in a row of number, body, previous mac and mac. Raises LedgerError where it is not what was written, or no entry."""
         seq, body, previous, mac = row
         try:
-            if self.key is not None and entry_mac(self.key, previous, body) != mac:
+            if self.key is not None and not is_written_with(self.key, previous, body, mac):
                 raise LedgerError(f"{self.place}: entry {seq} was altered. {VERIFY}")
             entry = decode(body, mac)
-        except (TypeError, ValueError, KeyError) as error:
+        except (TypeError, ValueError, KeyError, AttributeError) as error:
             raise LedgerError(f"{self.place}: entry {seq} cannot be read: {error}. {VERIFY}") from None
         if entry.seq != seq:
             raise LedgerError(f"{self.place}: entry {entry.seq} is stored in place of entry {seq}. {VERIFY}")
@@ -407,8 +407,3 @@ class Store(ABC):
 def below_first(say: Dialect) -> str:
     """The statement that finds a row below 1, by the key of the table: a step or two, however long the ledger is."""
     return f"SELECT min(seq) FROM entry{say.unindexed} WHERE seq < 1"  # noqa: S608 - our words
-
-
-def previous_of(head: Link | None) -> bytes:
-    """What the next entry chains to."""
-    return bytes(head[2]) if head else FIRST

@@ -174,7 +174,7 @@ class Listener:
             asked = Click(who, where, SUBMIT, STOP.name, "", why=line.rest)
             noted = await self._taken(ack, body, context, asked, line.text)
             if noted is not None:
-                self._start(context, lambda: self._desk.handle_line(who, where, line, "slack", noted.seq))
+                self._start(context, lambda: self._desk.handle_line(who, where, line, "slack", noted.seq or None))
             return
         if self._came_before(body, context, who, line.text):
             await ack()
@@ -279,7 +279,7 @@ class Listener:
         where = ReplyTarget(who.user, get_str(view, "private_metadata")[:80])
         noted = await self._taken(ack, body, context, Click(who, where, SUBMIT, STOP.name, "", why=why), line.text)
         if noted is not None:
-            self._start(context, lambda: self._desk.handle_line(who, where, line, "modal", noted.seq))
+            self._start(context, lambda: self._desk.handle_line(who, where, line, "modal", noted.seq or None))
 
     async def _reasoned(self, ack: Callable[..., Awaitable[Any]], body: dict[str, Any], context: Any) -> None:
         """The window that asked for a reason. The reason stands in the entry of the click, so a crash loses nothing."""
@@ -366,8 +366,9 @@ class Listener:
             noted = await noting if noting is not None else None
             if noted is None:  # it came before, or could not be written down: either was said
                 return
+            click = noted.seq or None
             self._desk.start(
-                self._desk.handle_line(said.who, said.where, said.line, "mention", noted.seq, fresh=said.fresh)
+                self._desk.handle_line(said.who, said.where, said.line, "mention", click, fresh=said.fresh)
             )
         elif not self._came_before(body, context, said.who, said.line.text, said.wording):
             self._desk.start(self._desk.handle_line(said.who, said.where, said.line, "mention", fresh=said.fresh))
@@ -473,13 +474,17 @@ class Listener:
     async def _note(self, click: Click, ids: tuple[str, ...]) -> Click | None:
         """Write the click down before Slack hears that we have it: a crash in between must not lose it.
 
-        Returns None where it cannot be written; the person is told, and nothing is done.
+        Returns None where it cannot be written; the person is told, and nothing is done. But for a stop, which comes back
+        without a number: it needs nothing written before it, and is in force in this process whatever the ledger takes.
         """
         try:
             async with self._turn(click):
                 click = replace(click, forged=await self._clicks.is_forged(click))
                 entry = await self._write_click(click, ids)
         except LedgerError as error:
+            if _is_stop(click):
+                log.warning("a request to stop changes is not written down; it goes on", why=str(error))
+                return click
             self._tell(click.where, errors.no_ledger(error), "no ledger")
             return None
         return replace(click, seq=int(entry.seq))
@@ -487,8 +492,7 @@ class Listener:
     @asynccontextmanager
     async def _turn(self, click: Click) -> AsyncIterator[None]:
         """Few presses of one person at a time: whoever presses on and on waits for themselves, and not with a stop."""
-        is_stop = (click.verb, click.argument) == (SUBMIT, STOP.name)
-        with asking_as(f"{click.who.id} {STOP.name}" if is_stop else click.who.id):
+        with asking_as(f"{click.who.id} {STOP.name}" if _is_stop(click) else click.who.id):
             who = await self._noting.acquire(inf)
         try:
             yield
@@ -525,6 +529,11 @@ class _Mention:
     line: TypedLine
     fresh: Freshness
     wording: str
+
+
+def _is_stop(click: Click) -> bool:
+    """Whether somebody wants changes stopped, and says why: typed, in a window, or in a mention."""
+    return (click.verb, click.argument) == (SUBMIT, STOP.name)
 
 
 def _wording(event: dict[str, Any], line: TypedLine) -> str:

@@ -28,7 +28,7 @@ from bot.dispatch.help import Status, help_for
 from bot.dispatch.pipeline import AnsweredRequest, Pipeline, Request
 from bot.dispatch.query_session import Progress
 from bot.dispatch.registry import Command, Registry
-from bot.errors import HvopsError, InternalError, LedgerError, SwitchUnchanged, TicketError, UsageError
+from bot.errors import HvopsError, InternalError, LedgerError, StopNotWritten, SwitchUnchanged, TicketError, UsageError
 from bot.ledger import Entry, Ledger
 from bot.ledger.entries import Answered, AnswerShown, Asked, EntryData, Refused
 from bot.redaction import clip
@@ -418,6 +418,8 @@ class RequestHandler:
         """Do it, and whatever goes wrong say so: nothing that somebody typed or pressed stays without an answer."""
         try:
             await work()
+        except StopNotWritten as error:
+            await self._say(reply, errors.stopped_here_only(error))
         except LedgerError as error:
             await self._say(reply, errors.no_ledger(error))
         except (NotSent, DeliveryUnknown) as error:
@@ -531,7 +533,13 @@ class RequestHandler:
             via=origin.via,
             place=reply.where.channel,
         )
-        await self.write(person.id, asked)
+        try:
+            await self.write(person.id, asked)
+        except LedgerError as error:
+            # A stop is in force in this process even where nothing can be written.
+            if line.builtin is not STOP:
+                raise
+            log.warning("a request to stop changes is not written down; it goes on", why=str(error))
         changes = self.parts.changes
         if line.builtin in SWITCHES and changes is not None:
             if line.builtin is STOP and not line.rest and trigger:

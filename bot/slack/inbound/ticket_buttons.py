@@ -87,7 +87,7 @@ class Click:
         view: the id of the view it was in; "" in messages.
         why: what was written into a window.
         said: what was written into a window that asks for more than one thing, in its order.
-        seq: of the `clicked` entry.
+        seq: of the `clicked` entry; 0 where there is none.
         message: the ts of the message it was in; "" in views, in Home, and in what only one person sees.
         fresh: how old it is; what is too old decides nothing.
     """

@@ -33,6 +33,16 @@ def no_ledger(error: HvopsError) -> Message:
     return Message(says, sections(f"*Nothing was done.* {says}"))
 
 
+def stopped_here_only(error: HvopsError) -> Message:
+    """A stop could not be written down, and is in force in this process all the same."""
+    says = (
+        f"The stop could not be written to the ledger: {escape(str(error))} Nothing new starts on this bot until /hvops go. "
+        "Another bot, or this one after a restart, does not know of the stop: type it again once the ledger is put right."
+    )
+    title = "Changes are stopped on this bot only."
+    return Message(f"{title} {says}", sections(f"*{title}* {says}"))
+
+
 def ledger_is_silent() -> Message:
     """What was pressed or typed could not be written down in the time that Slack gives; that is still being tried."""
     says = "This is not written down yet. Nothing is done before it is, and hvops says here what comes of it."

@@ -239,6 +239,21 @@ def test_while_the_ledger_cannot_be_verified_a_stop_is_taken_and_none_is_ended(h
     assert not ledger.is_stopped()
 
 
+@pytest.mark.sqlite  # looks into the file
+@pytest.mark.parametrize("at", ["x", 7, "2026-03-02T14:00:00"])
+def test_a_newest_entry_that_is_none_is_said_in_a_sentence(hvops, settings, ledger, logged_in, at):
+    file = settings(operators=[OTHER.pw_name], approvers=[OTHER.pw_name])
+    logged_in(OTHER.pw_uid)
+    newest = ledger.append("os:anna", entry_data("stop", {"name": "anna@ops1", "reason": "power work"}))
+    with closing(sqlite3.connect(ledger.path, isolation_level=None)) as lies:
+        lies.execute("DROP TRIGGER entry_stays")
+        lies.execute("UPDATE entry SET body = json_set(body, '$.at', ?) WHERE seq = ?", (at, newest.seq))
+    for words in (("stop", "why"), ("go",), ("runs",)):
+        ended = hvops(words[0], "--settings", file, *words[1:])
+        assert ended.code == 2
+        assert f"entry {newest.seq} was not written with the key" in plain(ended.err)
+
+
 def held_on(file, *places):
     """Let the approvers of these settings hold their role there."""
     told = file.read_text(encoding="utf-8").replace('clusters = ["prod"]', f"clusters = {list(places)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +11,7 @@ from datetime import timedelta
 import pytest
 from entry_samples import entry_data, entry_data_of
 
-from bot.errors import AlreadyDecided, LedgerError, TicketError
+from bot.errors import AlreadyDecided, LedgerError, StopNotWritten, TicketError
 from bot.ledger import Filter, Reader, Visibility
 from bot.ledger.envelope import EntryDraft, encode, entry_mac
 from bot.ledger.filters import OUTCOMES
@@ -286,6 +287,101 @@ def test_an_edited_entry_is_found_by_its_mac_wherever_it_is_read(told, place):
     assert (proof.holds, proof.broken_at) == (False, 8)
     with pytest.raises(LedgerError, match=r"entry 8|entry_stays"):
         told.story("T-1")
+
+
+def rewritten(place, seq, make):
+    """Give an entry another body, and put back what refuses that. Returns the one that it had."""
+    store = open_store(place)
+    is_file = type(store).__name__ == "SqliteStore"
+    with store.transaction():
+        ((was,),) = store.rows("SELECT body FROM entry WHERE seq = ?", (seq,))
+        store.write("DROP TRIGGER entry_stays" if is_file else "ALTER TABLE entry DISABLE TRIGGER entry_stays")
+        store.write("UPDATE entry SET body = ? WHERE seq = ?", (make(was), seq))
+        store.write(TRIGGERS["entry_stays"].strip() if is_file else "ALTER TABLE entry ENABLE TRIGGER entry_stays")
+    store.close()
+    return was
+
+
+def with_field(**fields):
+    return lambda body: json.dumps({**json.loads(body), **fields})
+
+
+def without_field(name):
+    return lambda body: json.dumps({key: said for key, said in json.loads(body).items() if key != name})
+
+
+ALTERED = {
+    "another id": with_field(id="another"),
+    "a time that is none": with_field(at="x"),
+    "a time that is a number": with_field(at=7),
+    "no time zone": with_field(at="2026-03-02T14:00:00"),
+    "no ticket": without_field("ticket"),
+    "no data": without_field("data"),
+    "data that is a list": with_field(data=[1]),
+}
+
+
+@pytest.mark.parametrize("make", ALTERED.values(), ids=ALTERED)
+def test_a_stop_is_in_force_however_the_newest_entry_was_altered(ledger, opened, place, make):
+    """Whoever can write there alters it for the moment in which somebody stops, and puts it back."""
+    newest = ledger.append("T0/U1", entry_data("asked", {"line": "check-writers prod"}))
+    was = rewritten(place, newest.seq, make)
+    with pytest.raises(LedgerError, match=f"entry {newest.seq} was not written with the key"):
+        ledger.append("T0/U1", entry_data("asked", {"line": "check-writers prod"}))
+    with pytest.raises(StopNotWritten, match=f"entry {newest.seq} was not written with the key"):
+        ledger.append("T0/U1", entry_data("stop", {"reason": "power work"}))
+    for look in (opened, ledger.is_stopped):
+        with pytest.raises(LedgerError):
+            look()
+    rewritten(place, newest.seq, lambda _: was)
+    assert ledger.is_stopped()
+    ledger.append("T0/U1", entry_data("stop", {"reason": "power work"}))
+    assert opened().is_stopped()
+
+
+ROWS = {
+    "no body": lambda body, previous, mac: (None, previous, mac),
+    "a body that is text": lambda body, previous, mac: (body.decode(), previous, mac),
+    "a body that is no JSON": lambda body, previous, mac: (b"\xff{", previous, mac),
+    "a body that is a list": lambda body, previous, mac: (b"[]", previous, mac),
+    "nothing before it": lambda body, previous, mac: (body, None, mac),
+    "no mac": lambda body, previous, mac: (body, previous, None),
+    "nothing at all": lambda *_: (None, None, None),
+}
+
+
+@pytest.mark.parametrize("make", ROWS.values(), ids=ROWS)
+def test_a_stop_is_in_force_whatever_stands_in_the_newest_row(ledger, monkeypatch, make):
+    """What its definition keeps out of a table, whoever owns that can let in."""
+    ledger.append("T0/U1", entry_data("asked", {"line": "check-writers prod"}))
+    head = make(*ledger._store.head())
+    with monkeypatch.context() as lies:
+        lies.setattr(ledger._store, "head", lambda: head)
+        with pytest.raises(StopNotWritten, match="was not written with the key"):
+            ledger.append("T0/U1", entry_data("stop", {"reason": "power work"}))
+    assert ledger.is_stopped()
+
+
+@pytest.mark.parametrize("make", ROWS.values(), ids=ROWS)
+def test_a_row_that_is_no_entry_is_an_error_of_the_ledger_wherever_it_is_read(ledger, monkeypatch, make):
+    first = ledger.append("T0/U1", entry_data("asked", {"line": "check-writers prod"}))
+    rows = [(first.seq, *make(*ledger._store.link(first.seq)))]
+    for store in (ledger._store, ledger._reader):
+        monkeypatch.setattr(store, "walk", lambda begin=0, most=-1: iter(rows))
+    with pytest.raises(LedgerError, match="entry 1 does not hold"):
+        ledger.is_stopped()
+    with pytest.raises(LedgerError):
+        ledger._reader.entry_from(rows[0])
+    ledger.append("T0/U1", entry_data("stop", {"reason": "power work"}))  # which hangs on nothing that cannot be proved
+
+
+def test_a_stop_is_in_force_whatever_keeps_it_from_being_written(ledger, monkeypatch):
+    """Also what nobody thought of."""
+    with monkeypatch.context() as broken:
+        broken.setattr(ledger._store, "insert", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            ledger.append("T0/U1", entry_data("stop", {"reason": "power work"}))
+    assert ledger.is_stopped()
 
 
 def test_altered_definitions_stop_all_that_decides(told, place):

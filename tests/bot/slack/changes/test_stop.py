@@ -1,6 +1,7 @@
 """A stop and a go: asked for with a reason, seen by everybody, delivered until they are, and told once."""
 
 import asyncio
+import json
 import re
 import sqlite3
 from contextlib import closing
@@ -14,6 +15,7 @@ from bot.config.settings import Rule
 from bot.executor import scheduler
 from bot.ledger import Ledger
 from bot.ledger.entries import Clicked, Stopped
+from bot.ledger.schema import TRIGGERS
 from bot.slack.inbound.person_rate import PersonRate
 from lab.slack.model import Channel
 from lab.slack.plain_text import plain_text
@@ -340,3 +342,95 @@ async def test_a_stop_is_not_ended_while_the_ledger_cannot_be_verified_and_anoth
             await bench.approver.types("/hvops go")
             await heard(bench, "go", "C0OPS")
             assert told(bench, "hv-ops")[-1] == GOES_ON
+
+
+async def typed_stop(bench):
+    await bench.operator.types("/hvops stop power work")
+
+
+async def mentioned_stop(bench):
+    await bench.operator.mentions("stop power work")
+
+
+async def window_of_a_stop(bench):
+    await bench.operator.types("/hvops stop")
+    return await bench.operator.sees_view("Stop Changes")
+
+
+WAYS_TO_STOP = {"typed": typed_stop, "mention": mentioned_stop, "window": None, "window opened then": None}
+
+
+def rewritten(ledger, seq, make):
+    """Give an entry another body, and put back what refuses that. Returns the one that it had."""
+    with closing(sqlite3.connect(ledger.path, isolation_level=None, timeout=5)) as file:
+        file.execute("BEGIN IMMEDIATE")
+        ((was,),) = file.execute("SELECT body FROM entry WHERE seq = ?", (seq,))
+        file.execute("DROP TRIGGER entry_stays")
+        file.execute("UPDATE entry SET body = ? WHERE seq = ?", (make(was), seq))
+        file.execute(TRIGGERS["entry_stays"].strip())
+        file.execute("COMMIT")
+    return was
+
+
+def without_a_time(body):
+    return json.dumps({**json.loads(body), "at": "x"})
+
+
+def with_another_id(body):
+    return json.dumps({**json.loads(body), "id": "another"})
+
+
+async def in_its_first_step(bench):
+    await bench.operator.types("/repair hv03")
+    card = await bench.viewer.sees("Repair on hv03?", "hv-ops")
+    await bench.approver.clicks(card, "Approve")
+    await bench.until(lambda: bench.world.acts)
+
+
+@pytest.mark.sqlite  # looks into the file
+@pytest.mark.parametrize("make", [with_another_id, without_a_time])
+@pytest.mark.parametrize("way", WAYS_TO_STOP)
+async def test_a_stop_that_cannot_be_written_is_in_force_however_it_was_asked_for(bench, way, make):
+    """Neither the click, nor the line, nor the stop: whoever alters the newest entry for that moment has gained nothing."""
+    async with bench.running(ops=("C0OPS",)):
+        await in_its_first_step(bench)
+        window = await window_of_a_stop(bench) if way == "window" else None
+        await bench.viewer.types("/hvops runs")  # the newest entry is nobody's who runs
+        await bench.viewer.sees("1 open ticket")
+        newest = bench.ledger.head().seq
+        was = rewritten(bench.ledger, newest, make)
+        if way == "window opened then":
+            window = await window_of_a_stop(bench)
+        if window is None:
+            await WAYS_TO_STOP[way](bench)
+        else:
+            await bench.operator.submits(window, {"Why?": "power work"})
+        told = plain_text(await bench.operator.sees("Changes are stopped on this bot only", "hv-ops"))
+        assert f"entry {newest} was not written with the key" in told
+        rewritten(bench.ledger, newest, lambda _: was)
+        assert bench.ledger.is_stopped()
+        assert not {"stop", "clicked"} & {one.kind for one in bench.ledger.every() if one.seq >= newest}
+        bench.world.gate.set()
+        await bench.until(lambda: "outcome" in bench.kinds())
+        await bench.operator.types("/hvops status")
+        await bench.operator.sees("Changes are stopped on this bot only: the stop could not be written to the ledger")
+        assert bench.world.acts == [{"paused": "yes"}]
+        await bench.approver.types("/hvops go")
+        await bench.ended("done")
+
+
+@pytest.mark.sqlite  # looks into the file
+@pytest.mark.parametrize("way", ["typed", "mention"])
+async def test_a_stop_that_cannot_be_written_still_takes_its_role(bench, way):
+    async with bench.running(ops=("C0OPS",)):
+        await bench.viewer.types("/hvops runs")
+        await bench.viewer.sees("No open tickets")
+        newest = bench.ledger.head().seq
+        was = rewritten(bench.ledger, newest, with_another_id)
+        if way == "typed":
+            await bench.viewer.types("/hvops stop power work")
+        else:
+            await bench.viewer.mentions("stop power work")
+        await bench.viewer.sees("Nothing was done", "hv-ops")
+        rewritten(bench.ledger, newest, lambda _: was)
+        assert not bench.ledger.is_stopped()
