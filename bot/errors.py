@@ -6,7 +6,7 @@
       TooManyQuestions           of one person at a time; this one was not asked
       TooManyWindows             of one person in a minute; this one was not opened
       TicketError                NoSuchTicket, NoPlan, Expired (and DeadlinePassed), AlreadyDecided, MovedOn, ChangesStopped,
-                                 SwitchUnchanged, Locked, Unanswered, PlanNotShown, WrongReadBack
+                                 SwitchUnchanged, StoppedSince, Locked, Unanswered, PlanNotShown, WrongReadBack
       TargetError(target)        ConnectionFailed (and NotAsked), AuthenticationFailed (and LoginNotChecked), TargetTimeout (and
                                  NotAskedInTime),
                                  TargetFault (and NotFound), MalformedResponse (and IncompleteResponse), QuotaExceeded, PolicyViolation,
@@ -141,6 +141,12 @@ class SwitchUnchanged(TicketError):
     def __init__(self, says: str, seq: int = 0) -> None:
         super().__init__(says)
         self.seq = seq
+
+
+class StoppedSince(TicketError):
+    """A go that was given before a stop: it ends none that came after it."""
+
+    refused_as: ClassVar[Refusal] = "too late"
 
 
 class Locked(TicketError):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 from bot.cli.ask import REFUSED, UNKNOWN, WELL, print_error, stopped_in_words
 from bot.cli.console import console, format_short_time, styled
@@ -61,11 +62,14 @@ def go(settings: Settings) -> int:
 
     Whatever `go` in `[policy]` says, at a terminal it takes an account that `[roles.approver]` names, and never the bot's.
     """
+    # Opening a ledger may take a while, in which others stop changes.
+    typed = datetime.now(UTC)
     with _decisions(settings) as (decisions, user):
+        given = decisions.in_force().as_given(typed, datetime.now(UTC))
         person = user.person(settings.roles)
         if user.is_bots_account:
             person = Person(person.id, person.name, barred=_NOT_THE_BOTS)
-        return _switched(lambda: decisions.allow_changes(person, via=_VIA, place=user.host))
+        return _switched(lambda: decisions.allow_changes(person, via=_VIA, place=user.host, given=given))
 
 
 @contextmanager

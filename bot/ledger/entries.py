@@ -321,9 +321,16 @@ class Stopped(_Addressed):
 
 
 class Released(_Addressed):
-    """Things may begin again."""
+    """Things may begin again.
+
+    Attributes:
+        after: the number of the newest entry when it was given. It ends what was stopped up to there, and settles no request
+            to stop changes that came later. None where that was not written down.
+    """
 
     kind: ClassVar[str] = "go"
+
+    after: int | None = None
 
 
 class AnchorPosted(EntryData):

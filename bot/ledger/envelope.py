@@ -12,7 +12,7 @@ import json
 import secrets
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, TypeVar
@@ -24,7 +24,32 @@ from bot.ledger.entries import AnchorPosted, EntryData, Shown, exact, parse
 
 Data = TypeVar("Data", bound=EntryData)
 FIRST = bytes(32)  # what stands before the first entry
+NEVER = datetime.min.replace(tzinfo=UTC)
 _ID_BYTES = 8  # random: no two ledgers of one place have the same
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """What was known of stop and go when a go was given: it ends nothing that came later.
+
+    Attributes:
+        head: the number of the newest entry.
+        unwritten: how many stops this process had not been able to write down.
+        since: when changes were stopped, or that was asked for, last.
+        is_known: whether anybody could say; else a go ends nothing.
+    """
+
+    head: int = 0
+    unwritten: int = 0
+    since: datetime = NEVER
+    is_known: bool = True
+
+    def as_given(self, moment: datetime, now: datetime) -> InForce:
+        """The same for a go that was given at a moment before it was looked up: nothing, where changes were stopped in between.
+
+        What is dated after `now`, by a clock that was ahead, cannot be compared.
+        """
+        return replace(self, head=0, unwritten=0) if moment < self.since <= now else self
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +58,14 @@ class EntryDraft:
 
     Attributes:
         id: made here, before anything is written: who tries again with the same one cannot append it twice.
+        given: of a go, what was in force when it was given; None for one that counts for whatever is in force.
     """
 
     actor: str
     data: EntryData
     ticket: str | None = None
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    given: InForce | None = None
 
     @property
     def kind(self) -> str:

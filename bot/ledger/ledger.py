@@ -21,8 +21,10 @@ from bot.ledger.changes import change_row
 from bot.ledger.entries import Done, EntryData, Moved, Released, Stopped, parse
 from bot.ledger.envelope import (
     FIRST,
+    NEVER,
     Entry,
     EntryDraft,
+    InForce,
     decode,
     encode,
     entry_mac,
@@ -106,7 +108,8 @@ class Ledger(Reader):
         self.anchors_read = 0  # bytes of the anchor file that were looked at when it was opened
         self._was_moved = was_moved
         self._owes_a_stop = False  # somebody stopped everything, and that could not be written down
-        self._latest = datetime.min.replace(tzinfo=UTC), 0.0  # of the entries that this process has seen; since when
+        self._unwritten = 0, NEVER  # how often that was so, and when last
+        self._latest = NEVER, 0.0  # of the entries that this process has seen; since when
         known = patiently(anchor_file, partial(newest, anchor_file))
         with ExitStack() as failing:
             # What bots on other machines take from each other; None where there can be none.
@@ -167,7 +170,8 @@ class Ledger(Reader):
             if Stopped.kind not in switches:
                 raise
             # Whatever it was, a bug of ours too: somebody wants everything stopped.
-            self._owes_a_stop = True
+            with self._order:
+                self._owes_a_stop, self._unwritten = True, (self._unwritten[0] + 1, self.now())
             if isinstance(error, LedgerError):
                 raise StopNotWritten(str(error)) from error
             raise
@@ -281,6 +285,15 @@ class Ledger(Reader):
         """Whether `/hvops stop` is in force. Raises LedgerError where nothing is proved."""
         with self._proved() as state:
             return state.is_stopped or self._owes_a_stop
+
+    def in_force(self) -> InForce:
+        """What is known of stop and go now, for a go that is given now. Raises LedgerError where nothing is proved."""
+        with self._proved() as state:
+            unwritten, since = self._unwritten
+            last = state.asked_last
+            if last is not None:
+                since = max(since, datetime.fromisoformat(last.at))
+            return InForce(state.head.seq, unwritten, since)
 
     def newest_switch(self) -> Entry | None:
         """The newest of the entries stop and go; None before the first. Raises LedgerError where nothing is proved."""
@@ -635,8 +648,9 @@ class Ledger(Reader):
             if moves:
                 raise
             return ProvedState()
-        for kind in switches:
-            state.allow_switch(kind)
+        for draft in drafts:
+            if draft.kind in SWITCHES:
+                state.allow_switch(draft, self._unwritten[0])
         return state
 
     def _follow(self, store: Store, seen: int) -> None:

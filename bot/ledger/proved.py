@@ -18,7 +18,7 @@ from collections.abc import Collection, Iterable, Mapping, MutableMapping, Seque
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from bot.errors import LedgerError, NoSuchTicket, SwitchUnchanged, TicketError, UnreadableEntry
+from bot.errors import LedgerError, NoSuchTicket, StoppedSince, SwitchUnchanged, TicketError, UnreadableEntry
 from bot.formatting import format_time
 from bot.ledger.anchors import Anchor
 from bot.ledger.entries import (
@@ -33,7 +33,7 @@ from bot.ledger.entries import (
     Started,
     Stopped,
 )
-from bot.ledger.envelope import FIRST, Entry, EntryDraft, decode
+from bot.ledger.envelope import FIRST, Entry, EntryDraft, InForce, decode
 from bot.ledger.ticket_row import COLUMNS, Row, number_of, row_after
 from bot.ledger.ticket_state import (
     ENDS,
@@ -58,6 +58,8 @@ _ENDS_WITH = re.compile(
 _LONGEST_END = 200
 _ASKS_FOR_A_STOP = f'"button":"{STOP_REQUEST}"'.encode()
 TAKES_LOCKS = frozenset({Started.kind, Resumed.kind})
+# What a `refused` entry says of somebody who may stop changes, and heard that they are stopped already.
+_STOPPED_ALREADY = f'"category":"{SwitchUnchanged.refused_as}"'.encode(), b'"line":"/hvops stop"'
 SWITCHES = frozenset({Stopped.kind, Released.kind})
 _SHOWN_AS: Mapping[str, str] = {
     "proposed": "proposed",
@@ -125,6 +127,8 @@ class _Memory:
         counts: how many tickets are shown in each state.
         switch: the newest of the entries stop and go.
         stop_requests: the requests to stop changes since then that were neither done nor refused, by number.
+        again: the newest that was refused since then because changes were stopped already: it is in force all the same.
+        again_why: the reason that its person gave, where that was written down.
         claims: the tickets that claim each lock, as `move_locks` says; the last one holds it.
         undos: the proposals to take a ticket back, oldest first.
     """
@@ -132,6 +136,8 @@ class _Memory:
     head: Anchor = _BEGINNING
     switch: Entry | None = None
     stop_requests: dict[int, Entry] = field(default_factory=dict)
+    again: Entry | None = None
+    again_why: str = ""
     last_number: int = 0
     claims: dict[str, tuple[str, ...]] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
@@ -189,6 +195,11 @@ class ProvedState:
         return self._memory.switch
 
     @property
+    def asked_last(self) -> Entry | None:
+        """The newest entry by which somebody stopped changes, wanted them stopped once more, or let them start again."""
+        return self._memory.again or self._memory.switch
+
+    @property
     def stop_requests(self) -> list[Entry]:
         """The requests to stop changes that no later entry answers, oldest first."""
         return list(self._memory.stop_requests.values())
@@ -230,7 +241,12 @@ class ProvedState:
     def add(self, entry: Entry) -> None:
         """Take in what an entry says. Raises RefusedTransition."""
         if entry.kind in SWITCHES:
-            self._memory.switch, self._owes_a_stop, self._memory.stop_requests = entry, False, {}
+            self._memory.switch, self._owes_a_stop = entry, False
+            self._memory.again, self._memory.again_why = None, ""
+            after = entry.fields.get("after")
+            settles = after if entry.kind == Released.kind and isinstance(after, int) else entry.seq
+            requests = self._memory.stop_requests
+            self._memory.stop_requests = {seq: one for seq, one in requests.items() if seq > settles}
         if entry.ticket is None:
             return
         if entry.kind in MAY_NAME_A_TICKET:
@@ -271,17 +287,43 @@ class ProvedState:
         self._judge(ticket, TicketEvent(draft.actor, at, draft.data))
         return ticket
 
-    def allow_switch(self, kind: str) -> None:
-        """Let a stop or a go pass that changes something: of two people at once, one hears of the other. Raises SwitchUnchanged.
+    def allow_switch(self, draft: EntryDraft, unwritten: int = 0) -> None:
+        """Let a stop or a go pass that changes something: of two people at once, one hears of the other.
 
         A stop that could not be written down is followed by a stop that can, and by a go.
+
+        Args:
+            draft: the stop or the go.
+            unwritten: how many stops this process could not write down.
+
+        Raises:
+            SwitchUnchanged: it is so already.
+            StoppedSince: a go was given before changes were stopped, or wanted stopped, the last time.
         """
-        newest = self._memory.switch
+        kind, newest = draft.kind, self._memory.switch
         if kind == Stopped.kind and newest is not None and self._is(Stopped.kind):
             raise SwitchUnchanged(f"Changes are already stopped, {switch_in_words(newest)}", newest.seq)
         if kind != Stopped.kind and not self.is_stopped:
             since = f" {switch_in_words(newest)}" if newest is not None else ""
             raise SwitchUnchanged(f"Changes are not stopped.{since}", newest.seq if newest is not None else 0)
+        if kind != Stopped.kind and draft.given is not None:
+            self._must_be_given_since(draft.given, unwritten)
+
+    def _must_be_given_since(self, given: InForce, unwritten: int) -> None:
+        """A go ends what its person could know of. Raises StoppedSince."""
+        last = self.asked_last
+        if given.is_known and given.unwritten >= unwritten and (last is None or given.head >= last.seq):
+            return
+        if last is not None and last.kind != Released.kind and not (given.is_known and given.head >= last.seq):
+            why = self._memory.again_why if last is self._memory.again else last.reason
+            how = _by_whom(last, why)
+        else:
+            how = "on this bot only: that stop could not be written to the ledger."
+        if given.is_known:
+            says = f"Changes have been stopped since this go was given, {how} Nothing was done."
+        else:
+            says = f"hvops can't tell whether this go was given before or after changes were stopped, {how} Nothing was done."
+        raise StoppedSince(f"{says} To end that stop, type it again.")
 
     def _is(self, kind: str) -> bool:
         return self._memory.switch is not None and self._memory.switch.kind == kind
@@ -388,8 +430,11 @@ class ProvedState:
         asked = self._memory.stop_requests
         if kind == Clicked.kind and _ASKS_FOR_A_STOP in body:
             asked[seq] = decode(body, mac)
-        elif asked and kind == Refused.kind and (click := decode(body, mac).click) is not None:
-            asked.pop(click, None)
+        elif kind == Refused.kind and (asked or all(words in body for words in _STOPPED_ALREADY)):
+            refused = decode(body, mac)
+            request = asked.pop(refused.click, None) if refused.click is not None else None
+            if all(words in body for words in _STOPPED_ALREADY) and self._is(Stopped.kind):
+                self._memory.again, self._memory.again_why = refused, request.reason if request is not None else ""
 
     def _known(self, ticket: str) -> KnownTicket:
         return self._memory.tickets.get(ticket, _UNKNOWN)
@@ -466,11 +511,14 @@ class ProvedState:
 
 def switch_in_words(entry: Entry) -> str:
     """Who stopped changes, or let them start again, when and why, as a sentence: "by anna at 23:53 UTC on …: power work."."""
-    who = entry.name or entry.actor
     if entry.kind != Stopped.kind:
-        return f"{who} allowed changes again at {format_time(entry.at)}."
-    why = f": {entry.reason.rstrip('.')}" if entry.reason else ""
-    return f"by {who} at {format_time(entry.at)}{why}."
+        return f"{entry.name or entry.actor} allowed changes again at {format_time(entry.at)}."
+    return _by_whom(entry, entry.reason)
+
+
+def _by_whom(entry: Entry, reason: str) -> str:
+    why = f": {reason.rstrip('.')}" if reason else ""
+    return f"by {entry.name or entry.actor} at {format_time(entry.at)}{why}."
 
 
 def replay_ticket(ticket_id: str, entries: Iterable[Entry]) -> Ticket | None:

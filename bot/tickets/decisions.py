@@ -51,7 +51,7 @@ from bot.ledger.entries import (
     Transition,
     Withdrawn,
 )
-from bot.ledger.envelope import to_timestamp
+from bot.ledger.envelope import EntryDraft, InForce, to_timestamp
 from bot.ledger.proved import switch_in_words
 from bot.ledger.ticket_state import ENDS, Ticket, TicketState
 from bot.redaction import clip_line
@@ -312,30 +312,62 @@ class ApprovalService:
             SwitchUnchanged: somebody did already; the sentence says who.
             UsageError: there is no reason.
         """
-        with self._may_switch(person, Stopped.kind, click, via, place):
-            said = _one_line(why)
-            if not said:
-                self._must_go_on()
-                raise UsageError(NO_REASON, STOP.usage)
-            return self._ledger.append(
-                person.id, Stopped(name=person.name, reason=said, click=click, **_where(via, place))
-            )
+        try:
+            with self._may_switch(person, Stopped.kind, click, via, place):
+                said = _one_line(why)
+                if not said:
+                    self._must_go_on()
+                    raise UsageError(NO_REASON, STOP.usage)
+                return self._ledger.append(
+                    person.id, Stopped(name=person.name, reason=said, click=click, **_where(via, place))
+                )
+        except SwitchUnchanged as same:
+            if self._is_in_force(same.seq):
+                raise
+        return self.stop_changes(person, why, click, via=via, place=place)
 
     def check_stop(self, person: Person, *, via: str = "", place: str = "") -> None:
         """What a stop would be refused with whatever its reason, before somebody is asked for one. Raises as `stop_changes`."""
-        with self._may_switch(person, Stopped.kind, None, via, place):
-            self._must_go_on()
+        try:
+            with self._may_switch(person, Stopped.kind, None, via, place):
+                self._must_go_on()
+        except SwitchUnchanged as same:
+            if self._is_in_force(same.seq):
+                raise
 
-    def allow_changes(self, person: Person, click: int | None = None, *, via: str = "", place: str = "") -> Entry:
+    def in_force(self) -> InForce:
+        """What a go that is given now can end: asked for as soon as it comes in, before anybody is asked who that is."""
+        try:
+            return self._ledger.in_force()
+        except LedgerError:
+            return InForce(is_known=False)
+
+    def now(self) -> datetime:
+        """The time by which `in_force` is compared with when a go was given."""
+        return self._now()
+
+    def allow_changes(
+        self, person: Person, click: int | None = None, *, via: str = "", place: str = "", given: InForce | None = None
+    ) -> Entry:
         """Things may begin again. That is a decision: a stop is always taken, and ended only by what is proved.
+
+        Args:
+            person: who says so.
+            click: the number of the `clicked` entry, or None.
+            via: how it came in.
+            place: the channel, or the host of the terminal.
+            given: what was in force when it came in; None for a go that comes in here.
 
         Raises:
             PermissionDenied: this person may not.
             SwitchUnchanged: nothing is stopped.
+            StoppedSince: somebody stopped changes, or wanted them stopped, after it was given.
             LedgerError: something cannot be verified. Nothing was written, and a stop stays in force.
         """
+        known = given or self.in_force()
         with self._may_switch(person, Released.kind, click, via, place):
-            return self._ledger.append(person.id, Released(name=person.name, click=click, **_where(via, place)))
+            said = Released(name=person.name, click=click, after=known.head, **_where(via, place))
+            return self._ledger.append_together(EntryDraft(person.id, said, given=known))[0]
 
     @property
     def resuming_role(self) -> Role:
@@ -366,6 +398,17 @@ class ApprovalService:
             role = self._policy.stop if kind == Stopped.kind else self._policy.go
             authorization.require_switch(person, Role[role.upper()], kind, self._covered)
             yield
+
+    def _is_in_force(self, seq: int) -> bool:
+        """Whether that stop still is, of which somebody was told that it is: a go may have come in between.
+
+        What they were told is an entry by now, and no go that was given before that entry ends the stop any more.
+        """
+        try:
+            newest = self._ledger.newest_switch()
+        except LedgerError:  # nothing starts now, and a moment ago it was in force
+            return True
+        return newest is not None and newest.seq == seq
 
     def _must_go_on(self) -> None:
         """Whoever stops what is stopped is told so, and not asked why. Raises SwitchUnchanged.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 
 from bot.api.command import Role
 from bot.dispatch import authorization
@@ -13,6 +14,7 @@ from bot.dispatch.builtins import GO, RUNS, STOP
 from bot.dispatch.command_line import TypedLine
 from bot.errors import HvopsError, LedgerError, SwitchUnchanged
 from bot.ledger import TicketSummary
+from bot.ledger.envelope import InForce
 from bot.ledger.ticket_state import TicketState
 from bot.slack.outbound.message import Message
 from bot.slack.render.home import LISTED, OpenTickets
@@ -33,11 +35,13 @@ class Origin:
         via: "slack", "mention", "modal".
         place: the channel, or "home".
         click: the number of the `clicked` entry that it answers, or None.
+        given: of a go, what was in force when it was given.
     """
 
     via: str = ""
     place: str = ""
     click: int | None = None
+    given: InForce | None = None
 
 
 async def switch(changes: Changes, typed: TypedLine, person: Person, origin: Origin) -> Message:
@@ -52,7 +56,8 @@ async def switch(changes: Changes, typed: TypedLine, person: Person, origin: Ori
         if typed.builtin is STOP:
             entry = await asyncio.to_thread(decisions.stop_changes, person, typed.rest, origin.click, **how)
         else:
-            entry = await asyncio.to_thread(decisions.allow_changes, person, origin.click, **how)
+            allow = partial(decisions.allow_changes, person, origin.click, given=origin.given, **how)
+            entry = await asyncio.to_thread(allow)
     except SwitchUnchanged as same:
         return await unchanged(changes, same)
     changes.decided(entry)

@@ -15,6 +15,7 @@ from bot.slack.outbound.slack_time import SlackTime, Stopwatch
 
 FRESH_SECONDS = 300.0  # longer than any redelivery that helps somebody who waits; within a proposal's life
 WINDOW_SECONDS = 1_800.0  # reasons and answers take a while to find out and to type; a proposal is open for as long
+INEXACT_SECONDS = 2.0  # Slack's time is told in whole seconds, and late by as long as an answer takes
 _BEFORE = 60.0  # Slack's servers do not agree to the second; what is dated later than that cannot be dated
 
 
@@ -57,6 +58,11 @@ class Freshness:
     def left(self) -> float:
         """Seconds for which it counts still; 0 or less where it does not."""
         return -1.0 if self.age is None else self.most - self.age - self.since.seconds()
+
+    @property
+    def at_most_old(self) -> float | None:
+        """Seconds since it was made, and no fewer: of what is dated as exactly as Slack does. None where that is not known."""
+        return None if self.age is None else self.age + self.since.seconds() + INEXACT_SECONDS
 
     @property
     def recorded_age(self) -> int | None:

@@ -179,9 +179,10 @@ class Listener:
         if self._came_before(body, context, who, line.text):
             await ack()
             return
+        given = self._desk.note_go(line)
         said = self._desk.ack_message(line)
         await (ack(text=said.text, response_type="ephemeral") if said else ack())
-        self._start(context, lambda: self._desk.handle_line(who, where, line, "slack", trigger=trigger))
+        self._start(context, lambda: self._desk.handle_line(who, where, line, "slack", trigger=trigger, given=given))
 
     async def action(self, ack: Callable[..., Awaitable[Any]], body: dict[str, Any], context: Any) -> None:
         """A button, in a message, a modal or Home."""

@@ -12,7 +12,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
 
@@ -31,6 +31,7 @@ from bot.dispatch.registry import Command, Registry
 from bot.errors import HvopsError, InternalError, LedgerError, StopNotWritten, SwitchUnchanged, TicketError, UsageError
 from bot.ledger import Entry, Ledger
 from bot.ledger.entries import Answered, AnswerShown, Asked, EntryData, Refused
+from bot.ledger.envelope import InForce
 from bot.redaction import clip
 from bot.slack.inbound.audit_command import AuditCommand
 from bot.slack.inbound.builtin_commands import SWITCHES, Origin, open_tickets, stop_for, switch, unchanged
@@ -307,6 +308,7 @@ class RequestHandler:
         fresh: Freshness | None = None,
         window: Window | None = None,
         reply: Reply | None = None,
+        given: asyncio.Task[InForce] | None = None,
     ) -> None:
         """Answer a line that somebody typed or pressed.
 
@@ -321,15 +323,18 @@ class RequestHandler:
                 nothing and lets nothing start; what only asks is answered.
             window: the one whose fields made the line; the answer is shown there, or what is wrong with them.
             reply: how they are answered, where that is neither there nor as anybody is.
+            given: of a go, what was in force when it came in (`note_go`); None where it comes in here.
         """
+        given = given or self.note_go(line)
         reply = reply or (self.reply(where) if window is None else self.reply_in(who, window))
         self._acknowledge(line, reply, fresh)
 
         async def work() -> None:
             person = await self.person(who, where, line.text, answers)
-            late = ""
+            late, dated = "", None
             if fresh is not None and self._changes_something(line):
-                late = (await self.dated(fresh)).why_late()
+                dated = await self.dated(fresh)
+                late = dated.why_late()
             if late:
                 refused = Refused(
                     line=clip(line.text, 200),
@@ -347,7 +352,9 @@ class RequestHandler:
                 await reply.result(await self.parts.reviews.answer(asked))
                 return
             if line.builtin is not None and line.by_front_door:
-                await self._front_door(line, person, reply, Origin(via, where.channel or "home", answers), trigger)
+                counts_for = self._as_written(await given, dated) if given is not None else None
+                origin = Origin(via, where.channel or "home", answers, counts_for)
+                await self._front_door(line, person, reply, origin, trigger)
                 return
             request = Request.of(person, line, via, where.channel or "home", answers)
             answered = await self._answer(request, reply)
@@ -364,6 +371,24 @@ class RequestHandler:
                     raise
 
         await self.report_errors(reply, filled_in, line.text)
+
+    def note_go(self, line: TypedLine) -> asyncio.Task[InForce] | None:
+        """What is in force of stop and go, looked up while the line comes in: a go ends no stop that comes later.
+
+        Asked of Slack is nothing before that: it may take minutes to say who somebody is. None for any other line.
+        """
+        if line.builtin is not GO or self.parts.changes is None:
+            return None
+        decisions = self.parts.changes.decisions
+        came = decisions.now()
+        return asyncio.create_task(self.soon(lambda: decisions.in_force().as_given(came, decisions.now())))
+
+    def _as_written(self, given: InForce, dated: Freshness | None) -> InForce:
+        """The same, where Slack says when it was written: before that, it may have held it back."""
+        if dated is None or dated.at_most_old is None or self.parts.changes is None:
+            return given
+        now = self.parts.changes.decisions.now()
+        return given.as_given(now - timedelta(seconds=dated.at_most_old), now)
 
     def _acknowledge(self, line: TypedLine, reply: Reply, fresh: Freshness | None) -> None:
         """Say at once that a press or a mention was understood; a slash command is told in its acknowledgement."""

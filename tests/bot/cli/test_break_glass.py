@@ -6,11 +6,12 @@ import os
 import pwd
 import sqlite3
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from entry_samples import entry_data
 
-from bot.cli import os_user
+from bot.cli import break_glass, os_user
 from bot.config.settings import load
 from bot.dispatch.authorization import system_person
 from bot.errors import PermissionDenied, SwitchUnchanged
@@ -252,6 +253,49 @@ def test_a_newest_entry_that_is_none_is_said_in_a_sentence(hvops, settings, ledg
         ended = hvops(words[0], "--settings", file, *words[1:])
         assert ended.code == 2
         assert f"entry {newest.seq} was not written with the key" in plain(ended.err)
+
+
+def new_stop(ledger):
+    """Changes start again, and are stopped for another reason, in a later millisecond than now."""
+    began = datetime.now(UTC)
+    ledger.append("os:bea", entry_data("go", {"name": "bea@ops1"}))
+    while datetime.now(UTC) - began < timedelta(milliseconds=2):
+        pass
+    ledger.append("os:anna", entry_data("stop", {"name": "anna@ops1", "reason": "smoke in the room"}))
+
+
+@pytest.fixture
+def approvers(settings, logged_in):
+    """Settings whose approver has logged in."""
+    logged_in(OTHER.pw_uid)
+    return settings(approvers=[OTHER.pw_name])
+
+
+@pytest.mark.parametrize("slow", ["open_ledger", "who_typed", "load_inventory"])
+def test_a_go_ends_no_stop_that_comes_while_it_is_looked_at(hvops, approvers, ledger, monkeypatch, slow):
+    ledger.append("os:anna", entry_data("stop", {"name": "anna@ops1", "reason": "power work"}))
+    does = getattr(break_glass, slow)
+
+    def takes_its_time(*told):
+        new_stop(ledger)
+        return does(*told)
+
+    with monkeypatch.context() as slowly:
+        slowly.setattr(break_glass, slow, takes_its_time)
+        ended = hvops("go", "--settings", approvers)
+    assert ended.code == 2
+    assert "Changes have been stopped since this go was given, by anna@ops1 at" in plain(ended.err)
+    assert "smoke in the room. Nothing was done. To end that stop, type it again." in plain(ended.err)
+    assert ledger.is_stopped()
+    assert hvops("go", "--settings", approvers).code == 0
+    assert not ledger.is_stopped()
+
+
+def test_a_go_ends_a_stop_whose_time_the_clock_has_not_come_to(hvops, approvers, ledger):
+    """A clock that was ahead and was put right keeps nobody from it."""
+    ledger._clock = lambda: datetime.now(UTC) + timedelta(hours=2)
+    ledger.append("os:anna", entry_data("stop", {"name": "anna@ops1", "reason": "power work"}))
+    assert hvops("go", "--settings", approvers).code == 0
 
 
 def held_on(file, *places):

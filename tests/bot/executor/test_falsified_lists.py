@@ -613,7 +613,9 @@ NOT_SO = {("an entry altered", False), ("another version", True)}
 BEGINS = [(lie, anew) for lie in UNPROVED for anew in (False, True) if (lie, anew) not in NOT_SO]
 NOT_ENDED = r"^No stop was ended: .* cannot be verified\..* Run hvops audit verify\. Put right .*, then go again\.$"
 # What says who may, or what stands open, before a person is asked: it writes nothing but a refusal.
-LOOKS = {"must_answer", "must_explain", "must_read_back", "check_stop", "may_approve", "describe_status"}
+LOOKS = {
+    "must_answer", "must_explain", "must_read_back", "check_stop", "may_approve", "describe_status", "in_force", "now",
+}  # fmt: skip
 
 
 async def in_every_state(bench, *, stopped):

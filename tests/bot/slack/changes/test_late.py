@@ -4,6 +4,7 @@ import asyncio
 import time
 from datetime import UTC, datetime, timedelta
 from email.utils import formatdate
+from functools import partial
 from itertools import count
 
 import pytest
@@ -199,6 +200,64 @@ async def test_a_mentioned_stop_is_written_down_before_slack_hears_that_it_came(
     )
     await sent(life, again)
     assert len(life.ledger.entries(kind="clicked")) == 1
+
+
+def typed(text, user="U0APPROVER"):
+    return {
+        "command": "/hvops", "text": text, "team_id": TEAM, "user_id": user, "user_name": "approver", "channel_id": "C0OPS",
+        "trigger_id": f"late.{next(NUMBERS)}",
+    }  # fmt: skip
+
+
+def stopped(bench, why, name="anna@ops1"):
+    """Somebody stops changes at a terminal."""
+    bench.ledger.append("os:anna", entry_data("stop", {"name": name, "reason": why, "via": "terminal"}))
+
+
+def let_go(bench):
+    bench.ledger.append("os:bea", entry_data("go", {"name": "bea@ops1", "via": "terminal"}))
+
+
+@pytest.mark.parametrize("more", [{}, {"thread_ts": "1.0"}], ids=["channel", "thread"])
+@pytest.mark.parametrize("was_stopped", [True, False])
+async def test_a_go_that_slack_held_back_ends_no_stop_of_after_it_was_written(bench, life, was_stopped, more):
+    if was_stopped:
+        stopped(bench, "power work")
+    written = mentioned("hvops go", 200, "U0APPROVER", **more)
+    if was_stopped:
+        let_go(bench)
+    stopped(bench, "smoke in the room")
+    await sent(life, written)
+    assert bench.ledger.is_stopped()
+    refused = bench.ledger.entries(kind="refused")[0]
+    assert (refused.line, refused.data.category) == ("/hvops go", "too late")
+    told = plain_text(await bench.approver.sees("Changes have been stopped since this go was given, by anna@ops1 at"))
+    assert "smoke in the room" in told
+    assert "type it again" in told
+
+
+@pytest.mark.parametrize("make", [partial(typed, "go"), partial(mentioned, "hvops go", 0, "U0APPROVER")])
+async def test_a_go_ends_no_stop_that_comes_while_slack_is_asked_who_that_is(bench, life, monkeypatch, make):
+    stopped(bench, "power work")
+    asked, answers, person = asyncio.Event(), asyncio.Event(), life.people.person
+
+    async def slow(*who):
+        asked.set()
+        await answers.wait()
+        return await person(*who)
+
+    monkeypatch.setattr(life.people, "person", slow)
+    async with asyncio.timeout(20):
+        going = asyncio.create_task(sent(life, make(), sealed=True))
+        await asked.wait()
+        let_go(bench)
+        stopped(bench, "smoke in the room")
+        answers.set()
+        await going
+    assert bench.ledger.is_stopped()
+    await bench.approver.sees("Changes have been stopped since this go was given, by anna@ops1 at")
+    await sent(life, typed("go"), sealed=True)
+    assert not bench.ledger.is_stopped()
 
 
 async def test_an_old_mention_that_only_asks_is_answered(bench, life):
