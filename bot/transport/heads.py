@@ -3,6 +3,10 @@
 Libraries read heads with patterns that go back and forth: a header of forty commas held pywinrm's Kerberos for half a day, one
 of thirty thousand blanks h11 for seconds, and whoever answers at a host's address sends such a thing before any login. So what
 no honest server sends gets no further than here. Nothing of it is repeated: it may be a secret, in whatever spelling.
+
+A reader that ended a line, a fold or the head elsewhere would read what nobody looked at: Python's reader of mail, behind
+http.client, ends a line at a bare carriage return, too, and takes for a body what follows a line that is no header [src].
+So both are refused, and control characters. What is not ASCII stays: some servers write UTF-8, and no reader ends a line there.
 """
 
 from __future__ import annotations
@@ -20,8 +24,12 @@ _MOST_COMMAS = 16  # in a row, in what asks for a login: a reader has to bear a 
 _MOST_PARTS = 64  # of all that asks for a login: three kinds and two of Digest have twenty
 _BLANKS = re.compile(rb"[ \t]++")
 _COMMAS = re.compile(rb",[ \t,]*+")
-_LOGIN = re.compile(rb"(?:www|proxy)-authenticate[ \t]*+:", re.IGNORECASE)
-_KIND = re.compile(rb"content-type[ \t]*+:", re.IGNORECASE)
+_LOGIN = re.compile(rb"(?:www|proxy)-authenticate:", re.IGNORECASE)
+_KIND = re.compile(rb"content-type:", re.IGNORECASE)
+_HEADER = re.compile(
+    rb"[!-9;-~]++:"
+)  # a name without blanks, as readers of mail take it; HTTP has fewer [doc: RFC 9110, 5.6.2]
+_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")  # all but a tab
 _INTERIM = re.compile(rb"HTTP/[0-9.]{1,8} 1(?!01)[0-9]{2}(?![0-9])")
 
 
@@ -50,6 +58,7 @@ class HeadCheck:
         self._line = bytearray()
         self._came = self._lines = self._folds = self._parts = 0
         self._is_first, self._is_interim, self._is_login = True, False, False
+        self._is_header = False  # whether the line before was a header, or went on with one
         self._kind = 0  # bytes of the line that says the kind of a body, with those that go on with it
         self._is_over = False
 
@@ -83,15 +92,19 @@ class HeadCheck:
         self._lines += 1
         if self._lines > _MOST_LINES:
             raise LongHead(f"the head of its answer is too long: it has more than {_MOST_LINES:,} lines")
+        if any(len(found) > _MOST_BLANKS for found in _BLANKS.findall(line)):
+            raise OddHead(f"the head of its answer has more than {_MOST_BLANKS} blanks in a row")
+        _check_characters(line)
+        is_fold = line[:1] in (b" ", b"\t")
         if not line:
             self._is_over, self._is_first, self._is_interim = not (self._is_interim or self._is_all_head), True, False
         elif self._is_first:
             self._is_first, self._is_interim = False, bool(_INTERIM.match(line))
-        if b"\0" in line:
-            raise OddHead("the head of its answer has a zero byte in it")
-        if any(len(found) > _MOST_BLANKS for found in _BLANKS.findall(line)):
-            raise OddHead(f"the head of its answer has more than {_MOST_BLANKS} blanks in a row")
-        is_fold = line[:1] in (b" ", b"\t")
+            self._is_header = False
+        elif not (self._is_header if is_fold else _HEADER.match(line)):
+            raise OddHead("a line of the head of its answer is no header")
+        else:
+            self._is_header = True
         self._kind = self._kind + len(line) if _KIND.match(line) or (is_fold and self._kind) else 0
         if self._kind > _LONGEST_KIND:
             raise LongHead(
@@ -115,3 +128,10 @@ class HeadCheck:
         self._parts += 1 + line.count(b",")
         if self._parts > _MOST_PARTS:
             raise OddHead(f"its answer asks for a login in more than {_MOST_PARTS} parts")
+
+
+def _check_characters(line: bytes) -> None:
+    found = _CONTROL.search(line)
+    if found is not None:
+        what = {b"\0": "zero byte", b"\r": "bare carriage return"}.get(found[0], "control character")
+        raise OddHead(f"the head of its answer has a {what} in it")

@@ -207,7 +207,7 @@ class _Lines:
 
 
 class _Response(http.client.HTTPResponse):
-    """A response whose head is looked at first."""
+    """A response whose head is looked at first, and of which no more is read at once than was asked for."""
 
     def begin(self) -> None:
         """Read the head. Raises MalformedReply besides what http.client raises."""
@@ -218,6 +218,13 @@ class _Response(http.client.HTTPResponse):
         finally:
             if self.fp is not None:  # http.client has closed it
                 self.fp = whole
+
+    def _safe_read(self, amt: int) -> bytes:
+        """Read so much of a chunk. Raises MalformedReply where its length is negative: -1 would be all that there is."""
+        if amt < 0:
+            raise MalformedReply("the reply has a chunk of negative length")
+        read: bytes = super()._safe_read(amt)  # type: ignore[misc] # what both http.client and urllib3 read chunks by
+        return read
 
 
 class _PlainConnection(HTTPConnection):

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import http.client
+import io
 import os
 import re
 import subprocess
 import sys
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 
+import h11
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.transport.heads import HeadCheck, LongHead, OddHead
@@ -21,6 +25,10 @@ from bot.transport.windows import kerberos, ntlm
 ROOT = Path(__file__).parents[3]
 ENDS = 60  # seconds: generous for what takes three; what goes back and forth takes many minutes, or half a day
 OK = b"HTTP/1.1 200 OK\r\n"
+ODD_PIECES = (
+    *(b"\r\n", b"\n", b"\r", b"\r\n ", b"\n\t", b"\v", b"\f", b"\x1c", b"\x85", b"\xc2\x85", b"\xe2\x80\xa8"),
+    *(b"a: b", b"a: b\r\n", b"From x", b"content-type: multipart/x;boundary=a", b"--a\r\n", b"a", b":", b" ", b"\t"),
+)
 DIGEST = b'Digest qop="auth,auth-int",algorithm=MD5-sess,nonce="+Upgraded+v1b0",charset=utf-8,realm="Digest"'
 HONEST = {
     "WinRM": b"HTTP/1.1 401 \r\nWWW-Authenticate: Negotiate\r\nWWW-Authenticate: Kerberos\r\nServer: Microsoft-HTTPAPI/2.0\r\n\r\n",
@@ -31,6 +39,8 @@ HONEST = {
     "a folded line": OK + b"X-Note: one\r\n two\r\n\tthree\r\n\r\n",
     "commas in an address": b"HTTP/1.1 302 Found\r\nLocation: /find?f=" + b"," * 200 + b"\r\n\r\n",
     "interim answers": b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + OK + b"\r\n",
+    "letters of no ASCII": OK + "X-Note: Zürich… Ѕ\x85\r\nLocation: /Å\r\n\r\n".encode() + b"Server: caf\xe9 \x93x\x94\r\n\r\n",
+    "odd names": OK + b"X(a)/b@c: d\r\nP3P:\r\na:\tb\r\n\r\n",
     "bare line ends": b"HTTP/1.0 200 OK\nServer: x\n\n",
 }  # fmt: skip
 
@@ -79,6 +89,21 @@ def test_an_honest_head_is_let_in_however_it_comes(head):
         (OK + b"a: b" + b" \t" * 150 + b"\r\n", "256 blanks in a row"),
         (OK + b"a: b\0c\r\n", "zero byte"),
         (b"HTTP/1.1 200 \0\r\n", "zero byte"),
+        (OK + b"WWW-Authenticate: x\rContent-Type: multipart/x;boundary=" + b"b" * 2_000 + b"\r\n", "carriage return"),
+        (OK + b"a: b\r c\r\n", "carriage return"),
+        (OK + b"a: b\r\r\n", "carriage return"),
+        (OK + b"\r\r\n", "carriage return"),
+        (b"HTTP/1.1 200 OK\ra: b\r\n", "carriage return"),
+        *((OK + b"a: b" + bytes([one]) + b"c\r\n", "control character") for one in (*range(1, 9), *range(11, 13), *range(14, 32), 127)),
+        (b"HTTP/1.1\x1c200\r\n", "control character"),
+        (OK + b"Content-Type : x\r\n", "no header"),
+        (OK + b"Content Type: x\r\n", "no header"),
+        (OK + b"From b: x\r\n", "no header"),
+        (OK + b": x\r\n", "no header"),
+        (OK + b"no colon\r\n", "no header"),
+        (OK + b"a\xa0b: x\r\n", "no header"),
+        (OK + b" a fold of nothing\r\n", "no header"),
+        (b"HTTP/1.1 100 Continue\r\na: b\r\n\r\n" + OK + b" a fold of nothing\r\n", "no header"),
         (OK + b"a: b\r\n" + b" \r\n" * 17, "go on with the one before"),
         (OK + b"WWW-Authenticate: ,,,,,,,,,,,,,,,,,\r\n", "16 commas in a row"),
         (OK + b"WWW-Authenticate: NTLM" + b" ,\t" * 17 + b"\r\n", "16 commas in a row"),
@@ -116,6 +141,28 @@ def test_what_no_honest_server_sends_is_named_and_not_repeated(head, says):
 def test_a_head_without_end_is_given_up_by_its_length(head, says):
     with pytest.raises(LongHead, match=says):
         HeadCheck(2**17).feed(head)
+
+
+@settings(max_examples=500)
+@given(st.lists(st.sampled_from(ODD_PIECES) | st.binary(max_size=3), max_size=12).map(b"".join))
+def test_of_what_is_let_in_readers_see_the_lines_that_were_checked(head):
+    """A reader that ends a line, a fold or the head elsewhere would read what nobody looked at."""
+    head = head.replace(b"\n\n", b"\n").replace(b"\n\r\n", b"\r\n").strip(b"\r\n") + b"\r\n"
+    try:
+        feed(OK + head + b"\r\n", 1_000)
+    except OddHead:
+        return
+    lines = [line.removesuffix(b"\r") for line in head.split(b"\n")]
+    checked = [line.partition(b":")[0].decode().lower() for line in lines if line and line[:1] not in (b" ", b"\t")]
+    read = http.client.parse_headers(io.BytesIO(head + b"\r\n"))
+    assert [name.lower() for name in read] == checked
+    assert read.get_payload() == ""
+    reading = h11.Connection(h11.CLIENT)
+    reading.send(h11.Request(method="HEAD", target="/", headers=[("Host", "x")]))
+    reading.receive_data(OK + head + b"\r\n")
+    # What it refuses of the rest reaches nobody.
+    with suppress(h11.RemoteProtocolError):
+        assert [name.decode() for name, _ in reading.next_event().headers] == checked
 
 
 def test_a_body_is_none_of_its_business():

@@ -145,6 +145,12 @@ async def test_a_host_fills_no_memory_with_cookies(cookies, says):
         (b"X: " + b" " * 300 + b"y\r\n", "256 blanks in a row"),
         (b"X: " + b" " * 300, "256 blanks in a row"),
         (b"X: \0\r\n", "a zero byte"),
+        (
+            b"WWW-Authenticate: x\rContent-Type: multipart/x;boundary=" + b"x" * 60_000 + b"\r\n",
+            "a bare carriage return",
+        ),
+        (b"X: \x1cy\r\n", "a control character"),
+        (b"Content-Type : multipart/x;boundary=" + b"x" * 2_000 + b"\r\n", "is no header"),
     ],
 )
 @pytest.mark.parametrize("login", [OPEN, READER], ids=["basic", "ntlm"])
@@ -185,6 +191,23 @@ async def test_a_reply_before_the_login_is_not_read_for_ever(monkeypatch):
     with rude as url, pytest.raises(TargetError):
         await asked(url, login=Credentials("ntlm", "CORP\\reader", "x"))
     assert rude.sent < 60 * 2**20  # what the sockets hold, not what the host would like to say
+
+
+@pytest.mark.parametrize("length", [b"-1", b" -0x1", b"-2"])
+@pytest.mark.parametrize("status", [b"401 No", b"200 OK"])
+async def test_a_chunk_of_negative_length_is_not_read_to_its_end(status, length):
+    """-1 would be all that comes, at once, until the host is done."""
+
+    def act(_):
+        yield b"HTTP/1.1 " + status + b"\r\nWWW-Authenticate: Negotiate\r\nTransfer-Encoding: chunked\r\n\r\n"
+        yield length + b"\r\n"
+        for _ in range(60):
+            yield b"x" * 2**20
+
+    rude = Impostor(act)
+    with rude as url, pytest.raises(MalformedResponse, match="a chunk of negative length"):
+        await asked(url, login=READER if status == b"401 No" else OPEN)
+    assert rude.sent < 30 * 2**20
 
 
 async def test_a_program_whose_reply_carries_entities_is_refused():
