@@ -16,12 +16,14 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import math
 import re
 import threading
 import unicodedata
 import weakref
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Literal
 from urllib.parse import quote
 
@@ -202,6 +204,8 @@ _COMBINED = rf".(?=[\u0300-\u036f])\u034f*+(?:[\u0300-\u034e\u0350-\u036f]\u034f
 _COMBINES = re.compile("[\u0300-\u036f]")
 _ESCAPE_OR_COMBINED = re.compile("|".join((_COMBINED, *_ESCAPES)))
 _LAYERS = 5  # of escapes in escapes
+_DECIMAL = re.compile(r"[+-]?[0-9]{1,300}(?:\.[0-9]{1,300})?")  # more are no number that a float holds
+_OF_NUMBERS = re.compile(r"[0-9.eE+-]+")  # what a number of JSON is written in
 _ENTITIES = {"&amp;": "&", "&lt;": "<", "&gt;": ">", "&quot;": '"', "&apos;": "'"}
 _ESCAPED_LENGTH = 24  # characters that one letter takes at most in what is looked through at a time
 
@@ -249,6 +253,14 @@ class SessionTokens:
             text = known.redact(text)
         return text
 
+    def hides_number(self, written: str) -> bool:
+        """Whether one of them stands in a number that is written so."""
+        return any(known.hides_number(written) for _, known in self._given.values())
+
+    def hides_any_number(self) -> bool:
+        """Whether one of them could stand in a number."""
+        return any(known.in_numbers is not None for _, known in self._given.values())
+
 
 SESSION_TOKENS = SessionTokens()
 
@@ -267,6 +279,11 @@ def mask_all_data(data: Any) -> Any:
     return _NOTHING_KNOWN.redact_data(data)
 
 
+def hides_number(written: str) -> bool:
+    """Whether `mask_all_data` would mask a number that is written so: a password may be made of digits."""
+    return SESSION_TOKENS.hides_number(written) or any(known.hides_number(written) for known in _IN_USE.masks())
+
+
 class Redactor:
     """Replaces secrets in texts, in JSON-like data and in bytes. Safe between threads."""
 
@@ -283,31 +300,67 @@ class Redactor:
         return self._known.redact(text)
 
     def redact_data(self, data: Any) -> Any:
-        """The same mapping, list or value without its secrets; a value under a telling key goes whole."""
-        if isinstance(data, str):
-            return self.redact_text(data)
+        """The same mapping, list or value without its secrets, whatever its type; all that stands below a telling key goes.
+
+        A number goes whole where a secret of digits stands in it. What is of no type of JSON stays as it is, or becomes its text
+        where that has a secret.
+        """
         if isinstance(data, Mapping):
             return {self.redact_text(str(key)): self._under(str(key), value) for key, value in data.items()}
         if isinstance(data, (list, tuple)):
             return [self.redact_data(value) for value in data]
-        return data
+        return _redact_value(data, self.redact_text, self._hides_number)
 
     def redact_bytes(self, data: bytes) -> bytes:
         """The bytes without their secrets: JSON stays JSON, and what is not UTF-8 stays as it is."""
         text = data.decode("utf-8", "surrogateescape")
         with contextlib.suppress(ValueError, RecursionError):  # no JSON: searched as it is
             # Value by value: in the text of JSON a line that begins with a secret begins with the "n" of "\\n".
-            told = json.loads(text, object_pairs_hook=_without_doubles)
+            told, is_masked = self._read_json(text)
             shown = self.redact_data(told)
-            if shown == told:
+            if shown == told and not is_masked:
                 return data
             text = json.dumps(shown, ensure_ascii=False, separators=(",", ":"))
             return text.encode("utf-8", "surrogateescape")
         masked = self.redact_text(text)
         return data if masked == text else masked.encode("utf-8", "surrogateescape")
 
+    def _read_json(self, text: str) -> tuple[Any, bool]:
+        """What JSON says, its numbers masked by how they are written, and whether any was. Raises ValueError, RecursionError.
+
+        A float is shorter than what was written: 0.20261130 ends in no zero once it is read.
+        """
+        if self._known.in_numbers is None and not SESSION_TOKENS.hides_any_number():
+            return json.loads(text, object_pairs_hook=_without_doubles), False
+        masked: list[str] = []
+
+        def read(written: str, kind: type[int | float]) -> int | float | str:
+            if not self._hides_number(written):
+                return kind(written)
+            masked.append(written)
+            return MASKED
+
+        told = json.loads(
+            text,
+            object_pairs_hook=_without_doubles,
+            parse_int=partial(read, kind=int),
+            parse_float=partial(read, kind=float),
+        )
+        return told, bool(masked)
+
+    def _hides_number(self, written: str) -> bool:
+        return self._known.hides_number(written) or SESSION_TOKENS.hides_number(written)
+
     def _under(self, key: str, value: Any) -> Any:
-        return MASKED if isinstance(value, str) and value and _SECRET_KEY.fullmatch(key) else self.redact_data(value)
+        return self._without_values(value) if _SECRET_KEY.fullmatch(key) else self.redact_data(value)
+
+    def _without_values(self, value: Any) -> Any:
+        """What stands below a telling key: whether there is anything stays, and what it is goes, at any depth."""
+        if isinstance(value, Mapping):
+            return {self.redact_text(str(key)): self._without_values(inner) for key, inner in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [self._without_values(inner) for inner in value]
+        return value if value is None or isinstance(value, bool) or value in ("", b"") else MASKED
 
 
 def clip(text: str, most: int, end: str = "") -> str:
@@ -398,6 +451,8 @@ class _Known:
         forms |= {one for form in joined for one in (form, _stripped(form)) if len(one) >= SHORTEST}
         forms |= {form.replace(" ", "+") for form in forms}  # as a form of a web page has it
         spellings = {spelling for value in forms for spelling in _spellings(value)}
+        digits = sorted(spelling for spelling in spellings if _OF_NUMBERS.fullmatch(spelling))
+        self.in_numbers = re.compile("|".join(map(re.escape, digits))) if digits else None
         longest_first = sorted(spellings, key=lambda spelling: (-len(spelling), spelling))
         self._written = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
         as_read = {re.sub(f"[{_UNSEEN}]", "", form) for form in forms}
@@ -423,11 +478,19 @@ class _Known:
         return text
 
     def redact_data(self, data: Any) -> Any:
-        if isinstance(data, str):
-            return self.redact(data)
         if isinstance(data, Mapping):
             return {self.redact(str(key)): self.redact_data(value) for key, value in data.items()}
-        return [self.redact_data(value) for value in data] if isinstance(data, (list, tuple)) else data
+        if isinstance(data, (list, tuple)):
+            return [self.redact_data(value) for value in data]
+        return _redact_value(data, self.redact, self.hides_number)
+
+    def hides_number(self, written: str) -> bool:
+        """Whether a known value stands in a number that is written so."""
+        if self.in_numbers is None:
+            return False
+        if len(written) > _SLICE:  # a float may be written in megabytes
+            return _replace(self.in_numbers, written) != written
+        return self.in_numbers.search(written) is not None
 
     def _without_escaped(self, text: str) -> str:
         """The text without what is a known value once its escapes are read, in whatever mixture, and some layers deep."""
@@ -525,6 +588,30 @@ class _Unescaped:
         """Where the letter before a place in what reads is written to its end."""
         piece = bisect_right(self._at, at - 1) - 1
         return self._to[piece] if piece % 2 else self._from[piece] + at - self._at[piece]
+
+
+def _redact_value(value: Any, redact: Callable[[str], str], hides_number: Callable[[str], bool]) -> Any:
+    """A value that has no others in it, without secrets."""
+    if isinstance(value, str):
+        return redact(value)
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, (int, float)):
+        return MASKED if hides_number(_written(value)) else value
+    if isinstance(value, (bytes, bytearray)):
+        text = value.decode("utf-8", "surrogateescape")
+        masked = redact(text)
+        return value if masked == text else masked.encode("utf-8", "surrogateescape")
+    text = str(value)  # an error, a set, a path: as whoever writes JSON or a line of a log has it
+    masked = redact(text)
+    return value if masked == text else masked
+
+
+def _written(number: float) -> str:
+    try:
+        return str(number)
+    except ValueError:  # more digits than Python writes
+        return hex(int(number))
 
 
 def _normal(form: Literal["NFC", "NFD"], value: str) -> str:
@@ -627,8 +714,18 @@ def _spellings(value: str) -> set[str]:
     in_hex = {value.encode(code, "surrogatepass").hex() for code in ("utf-8", "utf-16-le")}
     in_a_line = {re.sub(r"([&|<>^()!\"%])", r"^\1", value), re.sub(r"([$`\"'&|;(){}<>])", r"`\1", value)}
     misread = {value.encode("utf-8", "surrogatepass").decode("latin-1"), _in_code_page(value)}
-    others = quoted | inside_json | in_a_line | misread | in_hex
+    others = quoted | inside_json | in_a_line | misread | in_hex | _as_numbers(value)
     return {value, quote(value, safe="", errors="surrogatepass"), *others, *(one.upper() for one in in_hex)}
+
+
+def _as_numbers(value: str) -> set[str]:
+    """How a value of digits looks once it was read as a number: without zeros before or behind it, or as hvops writes thousands."""
+    if not _DECIMAL.fullmatch(value) or not math.isfinite(float(value)):
+        return set()
+    forms = {repr(float(value))} if "." in value or "e" in repr(float(value)) else set()
+    if "." not in value:
+        forms |= {str(int(value)), f"{int(value):,}"}
+    return {form for form in forms if sum(map(str.isdigit, form.lstrip("+-0."))) >= SHORTEST}
 
 
 def _in_code_page(value: str) -> str:

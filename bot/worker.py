@@ -47,7 +47,7 @@ from bot.errors import (
 )
 from bot.executor.actions import EVENT, definitely_not_executed, perform
 from bot.memory import give_memory_back
-from bot.redaction import SESSION_TOKENS, Redactor, clip
+from bot.redaction import MASKED, SESSION_TOKENS, Redactor, clip
 from bot.services import connections_to
 from bot.transport.allowlist.web_probe import PROBES
 from bot.transport.client import QueryResult
@@ -516,6 +516,8 @@ def _masked(rows: Rows, known: Callable[[str], str]) -> Rows:
 def _masked_cell(cell: Cell, known: Callable[[str], str], name_of: Callable[[str], str]) -> Cell:
     if isinstance(cell, str):
         return known(cell)
+    if isinstance(cell, (int, float)) and not isinstance(cell, bool):
+        return MASKED if known(str(cell)) != str(cell) else cell
     if isinstance(cell, Mapping):
         return {name_of(name): _masked_cell(inner, known, name_of) for name, inner in cell.items()}
     if isinstance(cell, (tuple, list)):

@@ -94,6 +94,10 @@ class Chart:
     thresholds: tuple[tuple[str, int], ...] = ()  # (label, tenths)
     one: str = ""
 
+    def tenths(self) -> tuple[int, ...]:
+        """All that it shows, in tenths of its unit."""
+        return (*(bar.tenths for bar in self.bars), *(tenths for _, tenths in self.thresholds))
+
     def value(self, tenths: int) -> str:
         """A value with its unit: "1 guest", "2.5 GB"."""
         number = f"{tenths / 10:g}"

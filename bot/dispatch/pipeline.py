@@ -11,7 +11,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -31,7 +31,7 @@ from bot.dispatch.turns import Turns
 from bot.errors import HvopsError, InternalError, LedgerError, UsageError
 from bot.ledger import Entry, Ledger
 from bot.ledger.entries import Answered, Asked, Refused
-from bot.redaction import Redactor
+from bot.redaction import Redactor, hides_number
 from bot.serialization import (
     Evidence,
     evidence_from_bytes,
@@ -289,6 +289,8 @@ class Pipeline:
         asked = asking.entry
         assert asked is not None
         token = secrets.token_urlsafe(12)
+        if report.chart is not None and any(hides_number(str(tenths)) for tenths in report.chart.tenths()):
+            report = replace(report, chart=None)  # masked, it would be no chart, and so no report
         report_blob = self.ledger.put_blob(report_to_bytes(report))
         evidence_blob = self.ledger.put_blob(evidence_to_bytes(evidence))
         report = report_from_bytes(self._kept(report_blob))  # as the ledger has it: without secrets

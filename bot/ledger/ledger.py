@@ -682,7 +682,10 @@ class Ledger(Reader):
         """What can be said of an entry before its place is known, and its fields, without secrets. Raises TicketError, LedgerError."""
         if draft.ticket is not None and draft.kind not in TICKETED | MAY_NAME_A_TICKET:
             raise TicketError(f"An entry {draft.kind} belongs to no ticket.")
-        fields = self._mask.redact_data(draft.data.fields)
+        given = draft.data.fields
+        # Numbers of an entry itself are counts and entries of ours; what others told is further down.
+        own = {name: value for name, value in given.items() if isinstance(value, (int, float))}
+        fields = self._mask.redact_data(given) | own
         return replace(draft, data=parse(draft.kind, fields)), fields
 
     def _entry(

@@ -10,7 +10,7 @@ import pytest
 import structlog
 
 from bot.logging_setup import configure
-from bot.redaction import Redactor
+from bot.redaction import MASKED, Redactor
 
 
 @pytest.fixture
@@ -61,6 +61,20 @@ def test_something_that_is_no_text_is_masked_as_it_prints(lines):
     structlog.get_logger().warning("odd", error=ValueError("hunter2"), debug=b"x")
     (line,) = lines()
     assert line["error"] == "[masked]"
+
+
+def test_a_number_and_what_is_in_a_list_are_masked_too(lines):
+    configure(Redactor(["20261130", "hunter2"]), out := io.StringIO())
+    structlog.get_logger().warning(
+        "odd", code=20261130, deep={"a": [20261130, 7]}, errors=[ValueError("hunter2")], pwd=7
+    )
+    logging.getLogger("library").warning("broken %d %s", 20261130, {"n": 20261130}, extra={"code": 20261130})
+    ours, theirs = (json.loads(line) for line in out.getvalue().splitlines())
+    assert (ours["code"], ours["deep"], ours["errors"]) == (MASKED, {"a": [MASKED, 7]}, [MASKED])
+    assert ours["pwd"] == MASKED
+    assert theirs["event"] == f"broken {MASKED} {{'n': {MASKED}}}"
+    assert "20261130" not in out.getvalue()
+    assert lines() == []
 
 
 class Terminal(io.StringIO):

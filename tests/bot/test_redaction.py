@@ -11,6 +11,8 @@ import random
 import re
 import time
 import unicodedata
+from decimal import Decimal
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -132,6 +134,122 @@ def test_a_telling_key_masks_its_value_at_any_depth():
     assert Redactor().redact_data(data) == {
         "step": {"credentials": [{"admin_password": MASKED, "user": "u", "n": 1, "none": None}]}
     }
+
+
+@pytest.mark.parametrize(
+    "told", ["hunter2", 12345678, 12.5, -3, ["hunter2", 7], {"value": "hunter2", "n": [{"x": 1234}]}, b"ab", {"a"}]
+)
+def test_all_below_a_telling_key_is_masked_whatever_its_type(told):
+    shown = Redactor().redact_data({"adminPassword": told, "Free": 12345678})
+    assert shown["Free"] == 12345678
+    assert re.sub(r"\[masked\]|value|\bn\b|\bx\b|\W", "", str(shown["adminPassword"])) == ""
+    if not isinstance(told, (bytes, set)):
+        said = json.dumps({"password": told, "free": 1}).encode()
+        assert json.loads(Redactor().redact_bytes(said))["password"] == shown["adminPassword"]
+
+
+@pytest.mark.parametrize("told", [None, True, False, "", [], {}, {"enabled": True, "is": None}])
+def test_what_says_no_secret_stays_below_a_telling_key(told):
+    assert Redactor(["1111"]).redact_data({"password": told}) == {"password": told}
+
+
+DIGITS = "20261130"
+
+
+@pytest.mark.parametrize(
+    ("secret", "written"),
+    [
+        *((DIGITS, one) for one in (DIGITS, "-20261130", "20261130.0", "2.0261130e7", "920261130", "202611300", "0.5202611300", "3230323631313330")),
+        (DIGITS, "0.20261130"),
+        ("00123456", "123456"),
+        ("1234.50", "1234.5"),
+        ("123456789012345678901", "1.2345678901234568e+20"),
+        ("pass", "70617373"),
+    ],
+)  # fmt: skip
+def test_a_known_value_never_passes_as_a_number(secret, written):
+    """A host may say any number: an offset, free space, a build."""
+    mask = Redactor([secret])
+    said = f'{{"n": [{written}, 7], "deep": {{"x": {written}}}, "yes": true}}'
+    shown = json.loads(mask.redact_bytes(said.encode()))
+    assert shown == {"n": [MASKED, 7], "deep": {"x": MASKED}, "yes": True}
+    number = json.loads(written)
+    if not written.startswith("0."):  # else it is no longer what was written
+        for redact in (mask.redact_data, redaction.mask_all_data, mask._known.redact_data):
+            assert redact({"n": (number, 7), "x": {"y": number}}) == {"n": [MASKED, 7], "x": {"y": MASKED}}
+        assert redaction.hides_number(str(number))
+    assert Redactor(["another"]).redact_bytes(said.encode()) == said.encode()
+
+
+@pytest.mark.parametrize("number", [0, 7, -1, 2026, 1130, 20261129, 20261129.5, 1e300, float("inf"), True, None])
+def test_another_number_stays_what_it_is(number):
+    mask = Redactor([DIGITS, "00000012", "12.50", "hunter22"])
+    for redact in (mask.redact_data, redaction.mask_all_data):
+        (shown,) = redact([number])
+        assert shown is number
+
+
+def test_a_name_that_holds_a_value_is_masked_whatever_its_type():
+    mask = Redactor([DIGITS])
+    assert mask.redact_data({20261130: 1, "a20261130": 2}) == {MASKED: 1, f"a{MASKED}": 2}
+    assert mask.redact_bytes(b'{"20261130":1}') == b'{"[masked]":1}'
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        b"it is 20261130",
+        ValueError("20261130"),
+        {"20261130"},
+        Decimal("20261130.5"),
+        Path("/20261130"),
+        range(20261130),
+    ],
+)
+def test_what_is_no_json_is_masked_as_it_is_written(told):
+    """A line of a log may hold an error, and whoever writes it as JSON writes its text."""
+    for redact in (Redactor([DIGITS]).redact_data, redaction.mask_all_data):
+        assert DIGITS not in str(redact([told]))
+    other = [object(), {1}, b"x", Decimal("5.5"), Path("/x")]
+    assert Redactor([DIGITS]).redact_data(other) == other
+
+
+def test_a_token_of_digits_is_masked_as_a_number(tokens):
+    token = "7" * 30 + "123"
+    said = f'{{"n":{token}}}'.encode()
+    assert Redactor().redact_bytes(said) == said
+    tokens.add("commvault", token)
+    assert Redactor().redact_bytes(said) == b'{"n":"[masked]"}'
+    assert redaction.mask_all_data([int(token)]) == [MASKED]
+
+
+def test_a_number_with_thousands_marked_as_hvops_writes_it_is_masked():
+    assert Redactor([DIGITS]).redact_text(f"{int(DIGITS):,} bytes") == f"{MASKED} bytes"
+    assert Redactor(["12000"]).redact_text("12,000 and 12.0") == f"{MASKED} and 12.0"
+
+
+def test_numbers_are_searched_once_and_a_long_one_in_slices(monkeypatch):
+    """An answer has a hundred thousand of them: each is searched by one pattern, and by none where no value is of digits."""
+    looked = []
+
+    class Recorded:
+        groups = 0
+
+        def __init__(self, pattern):
+            self.pattern = pattern
+
+        def search(self, text, at=0, end=None):
+            looked.append(min(len(text), len(text) if end is None else end) - at)
+            return self.pattern.search(text, *((at,) if end is None else (at, end)))
+
+    monkeypatch.setattr(redaction._Known, "redact", lambda _, text: pytest.fail(f"{text[:20]} is no text"))
+    mask = Redactor([DIGITS])
+    monkeypatch.setattr(mask._known, "in_numbers", Recorded(mask._known.in_numbers))
+    mask.redact_data(list(range(5_000)))
+    assert len(looked) == 5_000
+    assert mask.redact_bytes(b"[0." + b"3" * 1_000_000 + b"]") is not None
+    assert max(looked) <= 50_000
+    assert Redactor(["no digits"])._known.in_numbers is None
 
 
 def test_too_short_a_value_does_not_blot_out_words():

@@ -32,10 +32,17 @@ _lookups: WeakKeyDictionary[asyncio.AbstractEventLoop, NameLookup] = WeakKeyDict
 
 
 def masked_arguments(told: Any) -> Any:
-    """The arguments of a call without secrets. The token that it is made with stays, and names of arguments are no telling keys."""
+    """The arguments of a call without secrets, and names of arguments are no telling keys.
+
+    The token that it is made with stays, and a number that is an argument itself: it is a count or a length of ours, and what
+    others say is below.
+    """
     if not isinstance(told, Mapping):
         return mask_all_data(told)
-    return {name: value if name == _TOKEN else mask_all_data(value) for name, value in told.items()}
+    return {
+        name: value if name == _TOKEN or isinstance(value, (int, float)) else mask_all_data(value)
+        for name, value in told.items()
+    }
 
 
 class BoundedReply(aiohttp.ClientResponse):

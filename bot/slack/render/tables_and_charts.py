@@ -10,6 +10,7 @@ from itertools import count
 
 from bot.api.report import Chart, Column, Table
 from bot.control_chars import spreadsheet_row
+from bot.redaction import hides_number
 from bot.slack.outbound import limits
 from bot.slack.outbound.message import Block, escape, escape_control, truncate, utf16_length
 from bot.slack.render.blocks import contexts
@@ -39,10 +40,15 @@ def table_blocks(table: Table | None, page: int = _PAGE) -> tuple[Block, ...]:
 
 
 def chart_blocks(chart: Chart | None) -> tuple[Block, ...]:
-    """A bar chart; each threshold is a series of its own beside the bars, and stands in words below."""
+    """A bar chart; each threshold is a series of its own beside the bars, and stands in words below.
+
+    None where a number is a secret: a mask would leave no number, which Slack takes for no chart.
+    """
     if chart is None or not chart.bars:
         return ()
     bars = chart.bars[: limits.CHART_POINTS]
+    if any(hides_number(str(_in_units(tenths))) for tenths in chart.tenths()):  # the table beside it shows the others
+        return ()
     labels = _different([bar.label for bar in bars])
     block: Block = {
         "type": "data_visualization",
@@ -95,7 +101,7 @@ def _heading(column: Column) -> str:
 
 def _cell(column: Column, cell: str) -> Block:
     word = cell.strip()
-    if column.kind == "number" and _NUMBER.fullmatch(word):
+    if column.kind == "number" and _NUMBER.fullmatch(word) and not hides_number(word):
         return {"type": "raw_number", "value": float(word) if "." in word else int(word), "text": word}
     return _text(cell)  # also "" where unknown, and a word such as "n/a"
 

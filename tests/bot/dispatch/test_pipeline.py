@@ -1,7 +1,8 @@
 """Every way a line can end, and what the ledger then says."""
 
+import asyncio
 import sqlite3
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from bot.api.arguments import Size, Target
 from bot.api.command import Diagnostic, Role
 from bot.api.queries import make_params
-from bot.api.report import Finding, Report, Sample, Severity
+from bot.api.report import Bar, Chart, Column, Finding, Report, Sample, Severity, Table
 from bot.dispatch import argument_parser
 from bot.dispatch.authorization import Person
 from bot.dispatch.command_line import read_typed
@@ -77,6 +78,7 @@ class Shepherd:
         self.fails: Exception | None = None
         self.collected = 0
         self.wool = "white"
+        self.report = REPORT
 
         async def collect(args, ask):
             self.collected += 1
@@ -84,7 +86,7 @@ class Shepherd:
                 raise self.fails
             ask.evidence.append(Evidence("dolly", "SELECT * FROM Sheep", f"<sheep>{self.wool}</sheep>"))
 
-        spec = Diagnostic(Role.VIEWER, Args, collect, lambda args, facts: REPORT)
+        spec = Diagnostic(Role.VIEWER, Args, collect, lambda args, facts: self.report)
         command = Command("count-sheep", "Count sheep.", spec, argument_parser.parameters(Args))
         registry = Registry({"count-sheep": command})
         self.pipeline = Pipeline(registry, self.names, ledger, self.looks, MASK)
@@ -192,6 +194,28 @@ async def test_when_the_ledger_cannot_be_written_nothing_is_asked(shepherd):
         await shepherd.says("/count-sheep prod")
     assert shepherd.collected == 0
     assert shepherd.names.asked == []
+
+
+async def test_a_secret_of_digits_is_kept_in_no_number_and_the_answer_stays_an_answer(shepherd):
+    """A masked number is none: of the report nothing could be read back, and there would be no answer."""
+    mask = Redactor(["20261130"])
+    shepherd.ledger._mask = mask
+    chart = Chart("Wool", "g", (Bar("dolly", 202_611_300), Bar("molly", 5)))
+    shepherd.report = replace(
+        REPORT,
+        chart=chart,
+        table=Table("Wool", (Column("Wool", "number", "g"),), (("20261130",), ("0.5",))),
+        samples=(Sample("dolly", "wool", make_params(grams=20_261_130, day=7)),),
+    )
+    answered = await shepherd.says("/count-sheep prod")
+    assert answered.report.chart is None
+    assert answered.report.table.rows == (("[masked]",), ("0.5",))
+    assert shepherd.last().samples[0]["fields"] == {"grams": "[masked]", "day": 7}
+    assert (await asyncio.to_thread(shepherd.pipeline.find, answered.token)).report == answered.report
+    everything = b"".join(file.read_bytes() for file in Path(shepherd.ledger.path).parent.glob("ledger.db*"))
+    assert b"2026113" not in everything
+    shepherd.report = replace(REPORT, chart=replace(chart, bars=chart.bars[1:]))
+    assert (await shepherd.says("/count-sheep prod")).report == shepherd.report
 
 
 async def test_a_secret_that_a_host_prints_is_shown_to_nobody(shepherd):

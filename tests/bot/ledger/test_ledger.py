@@ -22,6 +22,7 @@ from bot.ledger.envelope import to_timestamp
 from bot.ledger.key import read_key
 from bot.ledger.sqlite_store import SqliteStore, _translated
 from bot.ledger.verify import verify
+from bot.redaction import Redactor
 
 KEY_AND_ANCHORS = ("ledger.key", "anchors.txt")
 BESIDE = ("ledger.db-wal", "ledger.db-shm", "ledger.db-journal", "ledger.db.runner", "ledger.db.board")
@@ -75,6 +76,17 @@ def test_secrets_never_enter(ledger, tmp_path):
     everything = b"".join(file.read_bytes() for file in tmp_path.glob("ledger.db*"))
     assert b"masked" in everything
     assert not any(secret in everything for secret in (b"hunter2", b"abcdef", b"xoxb-1-secret"))
+
+
+def test_a_secret_of_digits_enters_as_no_number_and_stops_no_count(opened):
+    """What others told is masked, whatever its type; numbers of the entry itself are those of the ledger and stay."""
+    ledger = opened(mask=Redactor(["20261130"]))
+    told = {"line": "/x", "samples": [{"on": "hv01", "what": "space", "fields": {"free": 20261130, "at": 7}}]}
+    entry = ledger.append("U", entry_data("answered", {"asked": 20261130, "answer": "t", **told}))
+    assert entry.fields["samples"][0]["fields"] == {"free": "[masked]", "at": 7}
+    assert entry.data.asked == 20261130
+    digest = ledger.put_blob(b'{"EFI": 20261130, "password": {"value": ["abc"]}}')
+    assert json.loads(ledger.blob(digest)) == {"EFI": "[masked]", "password": {"value": ["[masked]"]}}
 
 
 def test_hostile_values_do_not_stop_the_ledger(ledger):

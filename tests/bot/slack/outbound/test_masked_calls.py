@@ -114,6 +114,25 @@ async def test_a_response_url_is_sent_no_secret(mask, monkeypatch):
     assert SECRET not in str(posted)
 
 
+async def test_a_secret_of_digits_is_sent_as_no_number(monkeypatch):
+    """What others tell in numbers is below an argument; an argument that is a number is a length or a count of ours."""
+    mask = Redactor(["20261130"])
+    client, sent = make_client("xoxb-1", "http://127.0.0.1:1/api/"), []
+
+    async def send(**call):
+        sent.append(call["req_args"])
+        return {"data": {"ok": True}, "headers": {}, "status_code": 200}
+
+    monkeypatch.setattr(client, "_request", send)
+    blocks = [{"type": "section", "text": {"text": "x"}, "n": 20261130, "deep": [{"value": 20261130.0, "page": 10}]}]
+    await client.api_call("chat.postMessage", json={"channel": "C1", "length": 20261130, "blocks": blocks})
+    (told,) = [one["json"] for one in sent]
+    assert told["length"] == 20261130
+    assert told["blocks"][0]["n"] == told["blocks"][0]["deep"][0]["value"] == "[masked]"
+    assert told["blocks"][0]["deep"][0]["page"] == 10
+    assert mask is not None
+
+
 HOOK = "https://hooks.slack.com/commands/T1/2/abc"
 
 

@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 
 from bot.api.facts import Unknown
 from bot.api.report import Bar, Chart, Column, Finding, Healthy, Remedy, Report, Severity, Table
+from bot.redaction import Redactor
 from bot.slack.outbound.blockkit_fitting import as_text, downgrade, fit
 from bot.slack.outbound.blockkit_validation import problems
 from bot.slack.outbound.local_times import local_message
-from bot.slack.outbound.message import escape_control, unescape
+from bot.slack.outbound.message import Message, escape_control, unescape
 from bot.slack.render.report import asking_message, report_message, report_text, thread_messages
-from bot.slack.render.tables_and_charts import csv_bytes
+from bot.slack.render.tables_and_charts import chart_blocks, csv_bytes, table_blocks
 from lab.slack.limits import check_message
 from lab.slack.plain_text import plain_text
 
@@ -107,6 +108,32 @@ def buttons(message):
         if block["type"] == "actions"
         for one in block["elements"]
     ]
+
+
+def test_a_cell_and_a_bar_that_are_a_secret_are_no_numbers():
+    """A mask would leave no number of them, and Slack would take no block of the message."""
+    mask = Redactor(["20261130", "0012345"])
+    cells = ("20261130", "20261130.5", "0012345", "12345", "7.5", "8")
+    table = Table(
+        "Free",
+        (Column("Guest"), Column("Free", "number", "GB")),
+        tuple((f"g{at}", one) for at, one in enumerate(cells * 3)),
+    )
+    chart = Chart("Free", "GB", (Bar("a", 202_611_300), Bar("b", 5)))
+    blocks = mask.redact_data([*table_blocks(table), *chart_blocks(chart)])
+    (block,) = blocks
+    assert [row[1].get("value", row[1]["text"]) for row in block["rows"][1:7]] == [
+        "[masked]",
+        "[masked].5",
+        "[masked]",
+        "[masked]",
+        7.5,
+        8,
+    ]
+    assert not problems(Message("x", tuple(blocks)))
+    assert "20261130" not in mask.redact_bytes(csv_bytes(table)).decode()
+    assert len(chart_blocks(replace(chart, bars=chart.bars[1:]))) == 1
+    assert chart_blocks(replace(chart, bars=chart.bars[1:], thresholds=(("minimum", 202_611_300),))) == ()
 
 
 def test_stuck_writer_whole(stuck_writer):

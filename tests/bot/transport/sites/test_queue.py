@@ -486,11 +486,13 @@ async def test_without_a_worker_a_question_is_not_waited_out(place, asking, monk
 async def test_the_sites_secrets_do_not_leave_it(place, asking):
     class Telling(CountingMachines):
         async def answer(self, question, seconds):
-            return QueryResult(({"Line": "net use /user:x Winter2026!"},), "<a>Winter2026!</a>", question.on)
+            return QueryResult((row,), "<a>Winter2026!</a>", question.on)
 
-    async with asking() as client, Running(place, "branch1", Telling(), mask=["Winter2026!"]):
+    row = {"Line": "net use /user:x Winter2026!", "Port": 20261130, "Ports": (20261130, 5985), "Up": True}
+    async with asking() as client, Running(place, "branch1", Telling(), mask=["Winter2026!", "20261130"]):
         answer = await client.answer(question("branch1-1"))
-    assert "Winter2026!" not in f"{answer.rows}{answer.raw}"
+    assert not any(secret in f"{answer.rows}{answer.raw}" for secret in ("Winter2026!", "20261130"))
+    assert (answer.rows[0]["Ports"][1], answer.rows[0]["Up"]) == (5985, True)
 
 
 @slow
