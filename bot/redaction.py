@@ -191,6 +191,9 @@ _BETWEEN = re.compile(f"[\0{_UNSEEN}]")
 # How others write one letter, besides itself. What they wrote may be written so again, by the next one.
 _HEX = "[0-9A-Fa-f]"
 _ESCAPES = (
+    # As Python shows a text, or the bytes of one.
+    rf"\\x[Cc][2-9A-Fa-f]\\x[89ABab]{_HEX}|\\x[Dd]{_HEX}\\x[89ABab]{_HEX}|\\x[Ee]{_HEX}(?:\\x[89ABab]{_HEX}){{2}}|\\x[Ff][0-4](?:\\x[89ABab]{_HEX}){{3}}",
+    rf"\\x{_HEX}{{2}}|\\U00(?:0{_HEX}|10){_HEX}{{4}}",
     rf"%[0-7]{_HEX}|%[CDcd]{_HEX}%[89ABab]{_HEX}|%[Ee]{_HEX}(?:%[89ABab]{_HEX}){{2}}|%[Ff]{_HEX}(?:%[89ABab]{_HEX}){{3}}|%{_HEX}{{2}}",
     rf"\\u[Dd][89ABab]{_HEX}{{2}}\\u[Dd][C-Fc-f]{_HEX}{{2}}|\\u{_HEX}{{4}}|\\[\"'\\/]",
     rf"&\#0{{0,8}}[0-9]{{1,7}};|&\#[Xx]0{{0,8}}{_HEX}{{1,6}};|&(?:amp|lt|gt|quot|apos);",
@@ -636,11 +639,12 @@ def _letter(escape: str) -> str:
     if _COMBINES.search(escape):  # whatever letter is before the mark: "&" and an accent begin no escape
         return unicodedata.normalize("NFC", _BETWEEN.sub("", escape))
     try:
-        if escape[0] == "%":
-            code = bytes.fromhex(escape.replace("%", ""))
+        if escape[0] == "%" or escape[:2] == "\\x":
+            code = bytes.fromhex(escape.replace("%", "").replace("\\x", ""))
             return code.decode("utf-8") if len(code) > 1 else code.decode("latin-1")
         if escape[0] == "\\":
-            return json.loads(f'"{escape}"') if escape[1] == "u" else escape[1]
+            long = bytes.fromhex(escape[2:]).decode("utf-32-be") if escape[1] == "U" else ""
+            return long or (json.loads(f'"{escape}"') if escape[1] == "u" else escape[1])
         if escape[0] == "&":
             number = escape[2:-1]
             return _ENTITIES.get(escape) or chr(int(number[1:], 16) if number[0] in "xX" else int(number))
@@ -706,7 +710,7 @@ def _end_of_endless(text: str, found: re.Match[str]) -> int:
 def _spellings(value: str) -> set[str]:
     """How a secret looks on the wire: as it is, inside JSON, inside a URL, inside XML, as bytes in hexadecimal.
 
-    And in a command line of cmd or PowerShell, and as UTF-8 that was read as Latin-1.
+    And in a command line of cmd or PowerShell, as UTF-8 that was read as Latin-1, and as Python shows it.
     """
     inside_json = {json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]}
     inside_xml = value.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
@@ -714,6 +718,8 @@ def _spellings(value: str) -> set[str]:
     in_hex = {value.encode(code, "surrogatepass").hex() for code in ("utf-8", "utf-16-le")}
     in_a_line = {re.sub(r"([&|<>^()!\"%])", r"^\1", value), re.sub(r"([$`\"'&|;(){}<>])", r"`\1", value)}
     misread = {value.encode("utf-8", "surrogatepass").decode("latin-1"), _in_code_page(value)}
+    shown = {repr(value + '"')[1:-2], repr(value.encode("utf-8", "surrogatepass") + b'"')[2:-2]}
+    misread |= shown | {one.replace("\\'", "'") for one in shown}
     others = quoted | inside_json | in_a_line | misread | in_hex | _as_numbers(value)
     return {value, quote(value, safe="", errors="surrogatepass"), *others, *(one.upper() for one in in_hex)}
 

@@ -20,6 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot import redaction
+from bot.api.rows import CellError
 from bot.redaction import MASKED, SHORTEST, Redactor, clip, clip_line, clip_middle, strip_end
 
 
@@ -349,6 +350,10 @@ KNOWN = "Tr0ub&4<dör"
         "Tr0ub&#00038;4&#x0003c;d&#xF6;r",
         "Tr0ub&amp;amp;4&amp;lt;dör",
         "Tr0ub&amp;#38;4&amp;amp;lt;d\\u00f6r",
+        "Tr0ub\\x264\\x3cd\\xf6r",  # as Python shows a text
+        "Tr0ub\\\\x264\\\\x3Cd\\\\xF6r",
+        "Tr0ub\\x264<d\\xc3\\xb6r",  # and bytes
+        "Tr0ub\\U000000264<d\\U000000f6r",
         "T\0r\x000\0u\0b\0&\x004\0<\0d\0ö\0r",
         "T\\u0000r\\u00000\\u0000u\\u0000b\\u0000&\\u00004<dör",
         "Tr0ub&4<do\u0308r",
@@ -417,6 +422,31 @@ def test_a_long_token_does_not_have_everything_read_many_times(monkeypatch):
     assert max(read) < 300_000  # at a time
 
 
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "Correct\u00a0Horse-9", "soft\u00adhyphen-9", "it's\"x-pass9", "back\\slash-9", "tab\there\u00a0-99", "zero\u200bwidth-9",
+        "emoji\U0001f511key-9", "line\u2028sep-99", "b\u0085ell-pass9", "wide\u3000blank-9", "\U000e0041tag-99", "z\u00fcrich\u00a0-9",
+    ],
+)  # fmt: skip
+def test_a_known_value_is_masked_as_python_shows_it(secret):
+    """What cannot be read is quoted so, as is what calls itself by another name."""
+    mask = Redactor([secret])
+    shapes = (
+        f"x {secret} y",
+        ("a", f"x {secret} y"),
+        {f"x {secret} y": "it's"},
+        f"x {secret} y".encode(),
+        f"\"'{secret}",
+    )
+    for shown in (repr(shape) for shape in shapes):
+        assert MASKED in mask.redact_text(shown), shown
+    for ahead in range(40, 82):
+        said = mask.redact_text(str(CellError("Name", f"{'-' * ahead} {secret} and more than is shown of it")))
+        assert secret[:4] not in said
+        assert not re.search(rf"- {re.escape(secret[:2])}", said)
+
+
 # That begin no escape of their own.
 LETTERS = st.characters(exclude_categories=["Cc", "Cf", "Cs"], exclude_characters="%&\\\u034f")
 
@@ -429,6 +459,8 @@ def test_each_letter_of_a_known_value_may_be_written_in_its_own_way(secret, data
         lambda one: "".join(f"%{byte:02x}" for byte in one.encode()),
         lambda one: f"&#{ord(one)};",
         lambda one: json.dumps(f"{one}")[1:-1],
+        lambda one: "".join(f"\\x{byte:02x}" for byte in one.encode()),
+        lambda one: f"\\U{ord(one):08X}",
     )
     said = "".join(data.draw(st.sampled_from(ways))(one) for one in secret)
     masked = Redactor([secret]).redact_text(f"<{said}>")
@@ -442,7 +474,22 @@ def test_an_escaped_value_is_masked_wherever_the_slices_end(at):
 
 
 @pytest.mark.parametrize(
-    "word", ["%25", "&amp;", "\\\\", "\\u0025", "o\u0308", "\0x", "<Password><", "'x' | ", "Tr0ub%264"]
+    "word",
+    [
+        "%25",
+        "&amp;",
+        "\\\\",
+        "\\x5c",
+        "\\xc3",
+        "\\xf0",
+        "\\U0000005c",
+        "\\u0025",
+        "o\u0308",
+        "\0x",
+        "<Password><",
+        "'x' | ",
+        "Tr0ub%264",
+    ],
 )
 def test_nobody_can_write_escapes_that_take_longer_than_their_length(word):
     began = time.perf_counter()

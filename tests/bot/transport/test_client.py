@@ -558,6 +558,8 @@ async def test_a_method_is_never_sent_twice_and_never_over_an_old_connection(sit
     ("itself", "says"),
     [
         ({"Name": "HV02", "DNSHostName": "hv02"}, "leads to a machine that calls itself 'hv02'"),
+        ({"Name": "HV02"}, "leads to a machine that calls itself 'HV02'"),
+        ({"Name": "Correct-Horse-7"}, "calls itself 'Correct-Horse-7'"),  # in small letters no mask would find it
         ({"Name": "HV01", "DNSHostName": "hv01-new"}, ""),  # renamed, not yet restarted: either name is its own
         ({"Name": "HV01"}, ""),
         ({"Name": "", "DNSHostName": ""}, "does not tell its own name"),
