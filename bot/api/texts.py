@@ -1,7 +1,17 @@
-"""Cutting what somebody else wrote, a machine or a person: secrets in it are masked first, for half a secret is found by no mask."""
+"""Reading and cutting what somebody else wrote, a machine or a person. Of what is cut, secrets are masked first, for half a secret is found by no mask."""
 
 from __future__ import annotations
 
+import html
+import re
+
 from bot.redaction import clip, clip_line, clip_middle
 
-__all__ = ["clip", "clip_line", "clip_middle"]
+__all__ = ["clip", "clip_line", "clip_middle", "unescape"]
+
+_LONG = re.compile("&#([0-9]{9,})")  # more than any character has; Python makes no number of thousands of digits
+
+
+def unescape(text: str) -> str:
+    """The text with its entities of HTML and XML read, however many digits one has."""
+    return html.unescape(_LONG.sub(lambda found: f"&#{found[1].lstrip('0')[:8] or '0'}", text))

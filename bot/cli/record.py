@@ -10,11 +10,11 @@ import re
 import socket
 import threading
 from collections.abc import Iterable
-from html import unescape
 from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
+from bot.api.texts import unescape
 from bot.cli.anonymizer import Anonymiser, common_in, left_in, numbered, occurs
 from bot.cli.console import console, styled
 from bot.cli.layout import print_text

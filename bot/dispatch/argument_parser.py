@@ -11,7 +11,6 @@ import re
 import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
-from html import unescape
 from types import GenericAlias
 from typing import Any, Literal
 
@@ -27,6 +26,7 @@ from bot.api.arguments import (
     VmmTarget,
     VmmTargets,
 )
+from bot.api.texts import unescape
 from bot.errors import UsageError
 from bot.redaction import clip
 

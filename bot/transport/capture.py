@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from html import unescape
 from pathlib import Path
 from typing import Any
 
+from bot.api.texts import unescape
 from bot.errors import UsageError
 from bot.private_files import private_text
 

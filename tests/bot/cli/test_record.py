@@ -246,6 +246,13 @@ def test_names_in_the_encoding_of_the_program_are_replaced(stuck, code):
     assert base64.b64decode(kept).decode(code) == "узел vm0002, ok"
 
 
+def test_a_number_of_thousands_of_digits_in_a_reply_ends_no_recording(stuck):
+    said = f"<!-- &#{'9' * 5_000}; on &#{'0' * 5_000}116;est-tfs-01. -->"
+    exchange = Exchange("h", "<x/>", f"<x>{said}</x>")
+    with pytest.raises(UsageError, match="There is no capture"):  # a name in a spelling that nothing replaces
+        anonymised(Capture("/x", "2026-03-02T12:00:00+00:00", {}, "t", (exchange,)), NAMES, load(stuck))
+
+
 NOT_READ = {
     "a section": f'<rsp:Stream Name="stdout" CommandId="C1"><![CDATA[{WHOLE}]]></rsp:Stream>',
     "a comment in it": f'<rsp:Stream Name="stdout" CommandId="C1">{WHOLE[:4]}<!-- -->{WHOLE[4:]}</rsp:Stream>',

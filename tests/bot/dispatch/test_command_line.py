@@ -242,6 +242,12 @@ def test_why_everything_is_stopped_keeps_its_apostrophes():
     assert read_typed("/hvops \u201cstop the hosts' disks\u201d").rest == "the hosts' disks"
 
 
+@pytest.mark.parametrize("entity", ["&#" + "9" * 5_000 + ";", "&#" + "0" * 5_000])
+def test_a_stop_is_read_whatever_number_stands_in_its_reason(entity):
+    assert read_typed(f"/hvops stop {entity}").name == "stop"
+    assert read_typed(f"<@U1> stop {entity}", EntryPoint.MENTION).name == "stop"
+
+
 def test_a_member_is_an_id_and_never_the_handle_that_they_chose():
     assert read_typed("/audit --who <@U0OPERATOR|prod>").rest == "--who @U0OPERATOR"
     assert read_typed("/check-writers <@U0EVIL|prod>").rest == "@U0EVIL"
