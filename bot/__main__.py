@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -177,6 +178,8 @@ def doctor(
     """Check everything the bot depends on; change nothing. Exits with 1 if a check fails."""
     from bot.doctor import examine
 
+    with suppress(HvopsError):  # what is wrong with the settings is the first thing that it says
+        _ready(settings)
     raise typer.Exit(examine(settings, as_json=as_json, migrate=migrate))
 
 

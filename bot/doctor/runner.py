@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from bot.doctor.vmm import databases
 from bot.doctor.windows import check_windows
 from bot.doctor.write_access import changes
 from bot.errors import HvopsError
+from bot.redaction import Redactor
 from bot.services import open_connections
 
 STYLES = {Status.OK: "green", Status.WARN: "yellow", Status.FAIL: "bold red", Status.SKIP: "dim"}
@@ -32,18 +33,27 @@ STYLES = {Status.OK: "green", Status.WARN: "yellow", Status.FAIL: "bold red", St
 
 def examine(path: Path | None, *, as_json: bool = False, migrate: str = "") -> int:
     """Look, and print what was found; of live migration alone, where a guest is named. Returns 1 where something fails, else 0."""
+    mask = Redactor()
     try:
         settings = load(path)
     except HvopsError as error:
         checks = [settings_unreadable(error)]
     else:
+        # Before anything is looked at: whatever cuts or joins a text masks what any mask of the process knows.
+        mask = Redactor(settings.secrets())
         checks = asyncio.run(_migration(settings, migrate) if migrate else _all(settings))
+    checks = [_without_secrets(check, mask) for check in checks]
     if as_json:
         for check in checks:
             print(json_text(asdict(check)))  # noqa: T201 - the answer itself
     else:
         _draw(checks)
     return 1 if any(check.status is Status.FAIL for check in checks) else 0
+
+
+def _without_secrets(check: DoctorCheck, mask: Redactor) -> DoctorCheck:
+    says, on, do = map(mask.redact_text, (check.says, check.on, check.do))
+    return replace(check, says=says, on=on, do=do)
 
 
 async def _all(settings: Settings) -> list[DoctorCheck]:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -12,6 +15,7 @@ from bot.doctor import examine
 from bot.doctor.check import Status, fail, merge_checks, ok, summary, warn
 from bot.doctor.local import _scopes, check_local
 from bot.ledger import Ledger
+from bot.redaction import clip
 from bot.slack.manifest import BOT_SCOPES
 
 
@@ -45,6 +49,38 @@ def test_a_practice_estate_is_well_and_nothing_was_written(practice, capsys):
     assert [(check["status"], check["on"]) for check in found["vm ids"]] == [("OK", "prod"), ("OK", "branch")]
     assert found["ledger"][0]["status"] == "SKIP"
     assert {file.name for file in practice.directory.iterdir()} == before
+
+
+def test_a_secret_of_the_settings_is_printed_by_no_check(practice, capsys, monkeypatch):
+    """A server that was given the password repeats it, where a text is cut, too; people paste what is printed."""
+    secret = "Correct-Horse-7"
+    monkeypatch.setenv("HVOPS_CREDENTIALS__READER__PASSWORD", secret)
+    words = "x" * 65 + f" {secret} and so on"
+
+    async def told(_settings):
+        return [
+            fail("vmm database", f"the login with {secret} may not, {clip(words, 70)}", f"Write {secret}.", on="VMM")
+        ]
+
+    monkeypatch.setattr("bot.doctor.runner._all", told)
+    for as_json in (True, False):
+        examine(practice.settings_path, as_json=as_json)
+        printed = capsys.readouterr().out
+        assert "[masked]" in printed
+        assert "Corr" not in printed
+
+
+def test_doctor_logs_no_secret_and_nothing_among_its_answers(practice):
+    """Where it is the whole process, as at a terminal."""
+    log = "import structlog, bot.doctor.runner as runner; from bot.__main__ import app\n"
+    log += "async def told(settings): structlog.get_logger().warning('odd', why='Correct-Horse-7'); return []\n"
+    log += "runner._all = told; app(['doctor', '--json'])"
+    told = subprocess.run(
+        [sys.executable, "-c", log], capture_output=True, text=True, check=False, timeout=60,
+        env=os.environ | {"HVOPS_SETTINGS": str(practice.settings_path), "HVOPS_CREDENTIALS__READER__PASSWORD": "Correct-Horse-7"},
+    )  # fmt: skip
+    assert told.stdout == ""
+    assert json.loads(told.stderr)["why"] == "[masked]"
 
 
 def test_it_is_drawn_in_80_columns_with_one_line_for_hosts_that_say_the_same(practice, capsys):
