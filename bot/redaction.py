@@ -39,6 +39,7 @@ _TOKEN_LENGTHS = range(24, 4_097)  # a shorter "token" of a service that lies wo
 _TOKENS_KEPT = 8  # of a service, the newest: an old one may still be echoed for a while
 # Characters of a value that is looked for with something unseen between any two; longer ones are read first.
 _PARTED_ONE_BY_ONE = 256
+_FURTHER = 4  # times as much that is read once more where what was read is mostly masked, or blank
 _BEHIND_A_CUT = 4_096  # characters behind a cut that are masked with what is before, at least
 _BASE64_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 # How its two signs are written elsewhere: in the letters for URLs, and as JSON, URLs and XML escape them, some layers deep.
@@ -388,13 +389,11 @@ def clip_middle(text: str, most: int, end: int, mark: str = "…") -> str:
     """A text without its middle: its last `end` characters stay, and of its beginning as many as there is room for."""
     if len(text) <= most:
         return text
-    made, before = "", _behind_a_cut()
+    before = _behind_a_cut()
     reach = end + before
-    while True:
-        made = mask_all(text[-reach:])
-        if reach >= len(text) or len(made) >= end + before // 2:
-            break
-        reach *= 4
+    made = mask_all(text[-reach:])
+    if reach < len(text) and len(made) < end + before // 2:
+        made = _further(made[::-1], lambda: mask_all(text[-_FURTHER * reach :])[::-1], end + before // 2)[::-1]
     return f"{clip(text, max(0, most - end - len(mark)))}{mark}{made[max(0, len(made) - end) :]}"
 
 
@@ -409,14 +408,27 @@ def _rewritten(text: str, most: int, end: str, change: Callable[[str], str]) -> 
         return text
     if change is str and (near := most - _behind_a_cut()) > _SLICE:  # of a long one only what is near the cut is read
         return text[:near] + _rewritten(text[near:], most - near, end, change)
-    made, behind = "", _behind_a_cut()
+    behind = _behind_a_cut()
     reach = most + behind
-    while True:
-        made = change(mask_all(text[:reach]))
-        if reach >= len(text) or len(made) >= most + behind // 2:
-            break
-        reach *= 4  # so much of it was masked, or blank, that what was cut off here could be shown
+    made = change(mask_all(text[:reach]))
+    if reach < len(text) and len(made) < most + behind // 2:
+        # So much of it was masked, or blank, that what was cut off here could be shown.
+        made = _further(made, lambda: change(mask_all(text[: _FURTHER * reach])), most + behind // 2)
+        reach *= _FURTHER
     return made if len(made) <= most and reach >= len(text) else made[: max(0, most - len(end))] + end
+
+
+def _further(made: str, more: Callable[[], str], enough: int) -> str:
+    """What can be shown of a text once more of it was read; of one that is still mostly masked or blank, no more is read.
+
+    Whoever cuts does it on the loop, and a key without an end, or blanks, could go on for megabytes. What stands in both is not
+    what was cut there: half a secret is whole in the longer one, and masked.
+    """
+    again = more()
+    if len(again) >= enough:
+        return again
+    pairs = enumerate(zip(made, again, strict=False))
+    return made[: next((at for at, (one, other) in pairs if one != other), min(len(made), len(again)))]
 
 
 def _behind_a_cut() -> int:

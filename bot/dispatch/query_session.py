@@ -50,6 +50,7 @@ T = TypeVar("T")
 
 MAX_EVIDENCE = 4 * _MOST  # characters of one request: of longer answers the ledger keeps the beginning
 
+_LONGEST_SENTENCE = 4_000  # characters of why there is no answer
 _FEW, _SHORT = 1_000, 2**16  # rows, and bytes of what came, that are read in no time
 _AT_ONCE = 256  # questions of one kind: a host can name more guests than there is memory for tasks
 
@@ -157,9 +158,9 @@ class QuerySession:
             value = await _beside(source.read, answer)
         except (CellError, ValueError, OverflowError) as error:  # a number beyond every time, for instance
             self._silent.add(question.on)
-            self.evidence.append(Evidence(question.on, describe(question), "", mask_all(f"not understood: {error}")))
+            self.evidence.append(Evidence(question.on, describe(question), "", _sentence(f"not understood: {error}")))
             says = f"its answer cannot be understood: {error}."
-            return self._unanswered(Unknown(question.on, "bad reply", mask_all(says)))
+            return self._unanswered(Unknown(question.on, "bad reply", _sentence(says)))
         assert answer.asked is not None
         assert answer.answered is not None
         if source.names is not None and self._learn is not None:
@@ -232,9 +233,8 @@ class QuerySession:
             answer = await self._in_time(question.on, self._target_client.answer(question, seconds))
         except TargetError as error:
             self._silent.add(question.on)
-            self.evidence.append(
-                Evidence(question.on, describe(question), getattr(error, "raw", ""), mask_all(str(error)))
-            )
+            raw = getattr(error, "raw", "")
+            self.evidence.append(Evidence(question.on, describe(question), raw, _sentence(str(error))))
             raise
         finally:
             self._end(question.on)
@@ -396,4 +396,9 @@ _WRITTEN: tuple[tuple[Mapping[str, Any], Callable[[RunReader], str]], ...] = (
 def _unanswered(on: str, error: TargetError) -> Unknown:
     """Why nobody knows, without secrets: what a host tells in an error decides nothing, and is cut and joined by whoever shows it."""
     says = error.message if host_key(error.target) == host_key(on) else f"{error.target}: {error.message}"
-    return Unknown(on, error.kind, mask_all(says), mask_all(error.hint))
+    return Unknown(on, error.kind, _sentence(says), _sentence(error.hint))
+
+
+def _sentence(text: str) -> str:
+    """A sentence of an error without secrets; a host may choose how long it is, and this is on the loop."""
+    return mask_all(clip(text, _LONGEST_SENTENCE, "…"))

@@ -762,6 +762,50 @@ def test_of_a_long_text_only_what_is_near_the_cut_is_read(monkeypatch):
     assert sum(read) < known * 500_000
 
 
+ENDS_NOWHERE = {
+    "a key of marks": "-----BEGIN PRIVATE KEY-----\n" + "e\u0301" * 500_000,
+    "a key of escapes": "-----BEGIN PRIVATE KEY-----\n" + "&amp;%25" * 150_000,
+    "blanks": " \t" * 500_000,
+    "one value": "password=" + "x" * 1_000_000,
+    "values": "password=x " * 100_000,
+}
+
+
+@pytest.mark.parametrize("told", ENDS_NOWHERE.values(), ids=ENDS_NOWHERE)
+@pytest.mark.parametrize(
+    "cut",
+    [
+        lambda text: clip(text, 300, "…"),
+        lambda text: clip(text, 20_000),
+        lambda text: clip_line(text, 300),
+        lambda text: clip_middle(text, 600, 300),
+    ],
+)
+def test_of_what_is_masked_without_end_a_cut_reads_no_more(cut, told, monkeypatch):
+    """Whoever cuts may do it on the loop, and a host chooses how long it is."""
+    mask, read, redact = Redactor([CUT]), [], redaction._Known.redact
+    monkeypatch.setattr(redaction._Known, "redact", lambda self, text: (read.append(len(text)), redact(self, text))[1])
+    known = len(list(redaction._IN_USE.masks()))
+    made = cut("y" * 200 + told + "z" * 200)
+    assert mask is not None
+    assert made.startswith("y" * 200)
+    assert sum(read) < known * 250_000
+
+
+@pytest.mark.parametrize("told", ["-----BEGIN PRIVATE KEY-----\nQUJD", " "], ids=["a key", "blanks"])
+@pytest.mark.parametrize("times", [1, 4])
+def test_no_half_secret_is_shown_where_a_cut_gives_up(told, times):
+    """Where what is read ends, a secret may stand in two: it is found whole, or nothing of it is shown."""
+    mask = Redactor([CUT])
+    edge = times * (300 + redaction._behind_a_cut())
+    for before in range(edge - 2 * len(CUT), edge + 2):
+        for cut in (clip_line, clip):
+            text = f"a{told}".ljust(before) + f"{CUT} {told}" + " " * 200_000 + "b"
+            assert shown_of(CUT, mask.redact_text(cut(text, 300, "…"))) < 2
+        text = "b" + " " * 200_000 + f"{CUT}".ljust(before) + "z"
+        assert shown_of(CUT, mask.redact_text(clip_middle(text, 310, 300))) < 2
+
+
 @pytest.mark.parametrize("cut", [lambda text: clip(text, 60), lambda text: strip_end(text + "  "), clip_line])
 def test_what_any_mask_knows_is_cut_by_none_for_as_long_as_it_lives(cut):
     """Whoever cuts has no mask of their own. A login that is checked has one, and no longer than that."""

@@ -22,10 +22,12 @@ from bot.api.queries import (
 )
 from bot.api.rows import CellError, get_int, get_str
 from bot.api.sources import Source
-from bot.dispatch.query_session import Progress, QuerySession, describe
+from bot.dispatch.query_session import MAX_EVIDENCE, Progress, QuerySession, describe
 from bot.errors import AuthenticationFailed, ConnectionFailed, TargetTimeout, UsageError
+from bot.transport.allowlist import PROGRAMS
 from bot.transport.client import QueryResult
-from bot.transport.windows.program_output import OutputNotParsed
+from bot.transport.windows.host_operations import Output
+from bot.transport.windows.program_output import OutputNotParsed, rows_of
 
 NOW = datetime(2026, 11, 22, 22, 41, tzinfo=UTC)
 
@@ -192,6 +194,29 @@ async def test_output_that_was_not_understood_is_kept():
     look = looking(World(errors={"hv01": OutputNotParsed("hv01", "it breaks off.", "Writer na")}))
     await look.query(Source(RunReader("hv01", "vssadmin list writers"), len))
     assert (look.evidence[0].query, look.evidence[0].raw) == ("vssadmin list writers", "Writer na")
+
+
+async def test_output_that_was_not_understood_counts_as_evidence_and_why_is_a_sentence():
+    """A host chooses how long it is, and each question of a request has another answer."""
+    names = [f"hv{number:02d}" for number in range(8)]
+    errors = {name: OutputNotParsed(name, f"it breaks off at {'x' * 100_000}.", "\x01" * 2**20) for name in names}
+    look = looking(World(errors=errors))
+    found = [await look.query(Source(RunReader(name, "vssadmin list writers"), len)) for name in names]
+    assert sum(len(one.raw) for one in look.evidence) < MAX_EVIDENCE + 1_000
+    assert look.evidence[-1].raw.endswith("more characters not kept]")
+    assert max(len(one.error) for one in look.evidence) <= 4_000
+    assert max(len(one.why) for one in found) <= 4_000
+
+
+def test_of_output_that_no_parser_takes_an_error_carries_no_more_than_is_kept():
+    with pytest.raises(OutputNotParsed) as refused:
+        rows_of(
+            "hv01",
+            PROGRAMS["vssadmin list writers"],
+            RunReader("hv01", "vssadmin list writers"),
+            Output("x" * 3_000_000, "y", 0),
+        )
+    assert len(refused.value.raw) == 2**20
 
 
 @pytest.mark.parametrize(("raw", "shown"), [('{"jobs": [{"id": 7}]}', "job: 7"), ("Writer name: 'System Writer'", "")])
