@@ -233,7 +233,7 @@ class QuerySession:
             answer = await self._in_time(question.on, self._target_client.answer(question, seconds))
         except TargetError as error:
             self._silent.add(question.on)
-            raw = getattr(error, "raw", "")
+            raw = self._within(getattr(error, "raw", ""))  # what no parser takes may be as long as what one does
             self.evidence.append(Evidence(question.on, describe(question), raw, _sentence(str(error))))
             raise
         finally:

@@ -6,9 +6,9 @@ from bot.api.actions import RunProgram
 from bot.api.queries import GuestRunReader, RunReader
 from bot.api.rows import Rows
 from bot.errors import MalformedResponse, NotFound, TargetFault
-from bot.redaction import clip_line
+from bot.redaction import clip, clip_line
 from bot.transport.allowlist import Program
-from bot.transport.bounds import MAX_ROWS, MAX_WEIGHT, weigh
+from bot.transport.bounds import MAX_EVIDENCE, MAX_ROWS, MAX_WEIGHT, weigh
 from bot.transport.windows.fault_codes import KNOWN
 from bot.transport.windows.faults import from_code
 from bot.transport.windows.host_operations import Output
@@ -27,14 +27,19 @@ def rows_of(on: str, program: Program, asked: RunReader | GuestRunReader | RunPr
     _judge_exit(on, program, asked, output)
     if program.is_silent and output.stderr.strip():
         said = clip_line(output.stderr, 200)
-        raise OutputNotParsed(on, f"{program.argv[0]} has not read all of it: {said}", output.stdout + output.stderr)
+        raise OutputNotParsed(on, f"{program.argv[0]} has not read all of it: {said}", _kept(output))
     try:
         rows = program.parse(output.stdout)
     except ValueError as error:
-        raise OutputNotParsed(on, f"{error}.", output.stdout + output.stderr) from error
+        raise OutputNotParsed(on, f"{error}.", _kept(output)) from error
     if len(rows) > MAX_ROWS or weigh(rows) > MAX_WEIGHT:
         raise OutputNotParsed(on, "its answer exceeds the size limit.", "")
     return rows
+
+
+def _kept(output: Output) -> str:
+    """What it printed, as much as an answer's evidence takes: of what no parser takes nobody has counted anything."""
+    return clip(output.stdout + output.stderr, MAX_EVIDENCE)
 
 
 def _judge_exit(on: str, program: Program, asked: RunReader | GuestRunReader | RunProgram, output: Output) -> None:
