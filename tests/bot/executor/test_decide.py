@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -808,7 +809,8 @@ async def test_what_a_decision_writes(bench):
         "reason": "y" * 500,
         "click": 3,
     }
-    assert bench.decisions.allow_changes(APPROVER, 4).fields == {"name": "person 2", "click": 4}
+    before = bench.ledger.head().seq
+    assert bench.decisions.allow_changes(APPROVER, 4).fields == {"name": "person 2", "click": 4, "after": before}
 
 
 async def test_what_a_refusal_writes(bench):
@@ -982,6 +984,34 @@ async def test_going_on_counts_for_the_interruption_it_was_shown_for(bench, worl
     with pytest.raises(TicketError, match="it resumed and was interrupted again"):
         bench.decisions.resume(seen)
     assert bench.last(ticket).kind == "refused"
+
+
+async def test_a_close_that_was_held_up_frees_no_lock_of_a_later_interruption(bench, world):
+    """Its process stood still behind the look at what was shown, or its commit was of unknown fate for a while."""
+    bench.plans["reset"] = lambda on, _facts: simple(on, step("a", on, a="1"), step("b", on, b="1"))
+    world.faults = ["never"]
+    ticket = await bench.approved()
+    await bench.runs()
+    seen = replace(bench.press(OPERATOR, ticket), shown=bench.ledger.ticket(ticket).attempt)
+    stands, goes_on, append = threading.Event(), threading.Event(), bench.ledger.append
+
+    def held_up(actor, data, about=None):
+        if data.kind == "closed":
+            stands.set()
+            assert goes_on.wait(60)
+        return append(actor, data, about)
+
+    bench.ledger.append = held_up
+    closing = asyncio.create_task(asyncio.to_thread(bench.decisions.close, seen, "nothing was sent"))
+    await asyncio.to_thread(stands.wait, 60)
+    world.hosts["hv03"]["a"], world.faults = "1", ["never"]
+    bench.decisions.resume(bench.press(APPROVER, ticket))
+    await bench.runs()
+    assert (bench.ledger.ticket(ticket).state, bench.ledger.ticket(ticket).intent[0]) == ("interrupted", "b")
+    goes_on.set()
+    with pytest.raises(TicketError, match="attempt 1 is over"):
+        await closing
+    assert bench.ledger.locks() == {"node:hv03": ticket}
 
 
 async def test_closing_counts_for_the_interruption_it_was_shown_for(bench, world):

@@ -154,7 +154,7 @@ async def test_what_another_ticket_may_have_changed_is_not_taken_for_what_a_pers
 async def test_a_done_counts_for_the_interruption_that_a_person_ended_and_for_none_before(bench, world):
     hand = HANDS["seen"]
     ticket = await waits_by_hand(bench, world, hand)
-    done(bench, ticket, hand)
+    assert done(bench, ticket, hand).data.attempt == 1, "the ledger refuses it in any later attempt"
     await bench.dies()
     bench.ledger.append("bot", Interrupted(attempt=1, step="look", reason="a reason"), ticket)
     bench.decisions.resume(bench.press(APPROVER, ticket))

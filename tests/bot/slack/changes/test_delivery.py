@@ -138,6 +138,22 @@ async def test_a_plan_of_which_a_part_would_be_masked_is_not_told_and_nobody_app
     await bench.bot.close()
 
 
+async def test_a_plan_counts_as_shown_in_the_thread_of_the_newest_message_alone(bench):
+    """Two bots posted its message; the plan went into the thread of the one that is only a pointer by now."""
+    async with bench.running():
+        await bench.operator.types("/repair hv03")
+        await bench.until(lambda: is_plan_shown(bench.ledger.story("T-1")))
+    first = bench.ledger.story("T-1")
+    told = next(one.data for one in first if one.data.kind == "shown" and one.fields.get("what") == "thread-reply")
+    message = next(one.data for one in first if one.fields.get("what") == "ticket-message")
+    assert told.thread == message.ts
+    bench.ledger.append("bot", message.model_copy(update={"ts": "1999999999.000100"}), "T-1")
+    assert not is_plan_shown(bench.ledger.story("T-1"))
+    for thread, is_shown in ((message.ts, False), ("1999999999.000100", True)):
+        bench.ledger.append("bot", told.model_copy(update={"thread": thread}), "T-1")
+        assert is_plan_shown(bench.ledger.story("T-1")) is is_shown
+
+
 async def test_many_plans_of_one_person_hold_up_nobody_elses_plan(bench, make_bot, monkeypatch):
     bench.bot = bot = make_bot(bench)
     held, post, posted, theirs = asyncio.Event(), bot.outbox._client.chat_postMessage, [], f"{HOME}/U0APPROVER"
