@@ -19,6 +19,7 @@ from commands.migration.proof import Way
 from commands.migration.steps import Machine, live_move_step, ready_to_move
 from commands.sources.bugchecks import WORKER_LOG, WORKER_PROVIDER
 from commands.sources.guests import VM_PARAMETERS, HostedGuest
+from commands.sources.identity import is_machine
 
 UNIT = "live migration"
 BOOT_TOLERANCE = 300  # seconds by which a boot time may move with the clock
@@ -150,7 +151,7 @@ def watch(of: Watched, nodes: tuple[str, str]) -> Iterator[Check]:
 def _no_new_event(of: Watched, node: str, key: str, column: str) -> Check:
     """Of this guest alone; which value names it depends on the Windows of the host [src]. One that names none may be its."""
     vm_id = of.hosted.guest.vm_id
-    ours = (Predicate(column, "in", (vm_id, f"{{{vm_id}}}")),)
+    ours = (is_machine(column, vm_id),)
     nobodys = tuple(Predicate(one, "is null") for one in _NAMES_GUEST)
     compared = CompareToBefore(key, ("record_id", "event_id"), where=ours, nothing_new=True)
     return Check(
@@ -169,7 +170,7 @@ def _same_machine(of: Watched) -> Check:
     if of.has_id:
         names = ("VirtualMachineId",)
         question = GuestRegistry(guest.name, of.hosted.told.fqdn, guest.vm_id, VM_PARAMETERS, names)
-        term = Predicate("VirtualMachineId", "in", (guest.vm_id, f"{{{guest.vm_id}}}"))
+        term = is_machine("VirtualMachineId", guest.vm_id)
     else:
         question = of.query("Win32_ComputerSystemProduct", ("Name", "UUID"))
         term = Predicate("UUID", "=", of.firmware)

@@ -10,6 +10,9 @@ machine [doc: MoveClusterGroupEx, VM_RESDLL_CONTEXT], and the flags that os-win 
 start with high priority [src]. It fails with a general error although the machine moves [src: os-win], so its faults decide
 nothing. A list that is cut short hung the role from 2016 on [src: os-win f3de712]: it is written out here, byte by byte.
 
+Either goes by the name of a resource or of its role, and a name can be another machine's by then, as after a restore beside the
+old one: each question for that resource expects the machine's id in the same answer.
+
 Either is asynchronous. It is done where one answer says both that the resource is on the other node and that MigrationState is 0.
 4 and 5 mean that it was cancelled or has failed, if they were not there before it began.
 """
@@ -38,6 +41,7 @@ from commands.migration.facts import MigrationFacts
 from commands.migration.proof import Way
 from commands.sources.cluster import LOCKED, NAMESPACE
 from commands.sources.guests import ACTIVITIES, BACKING_UP
+from commands.sources.identity import is_another_machine, is_machine
 from commands.sources.migration import (
     AT_REST,
     CAN_BE_CANCELLED,
@@ -46,6 +50,7 @@ from commands.sources.migration import (
     REASON,
     REASONS,
     RUNNING,
+    VM_ID,
     VM_STATE,
     Migration,
     machine_query,
@@ -192,11 +197,17 @@ def ready_to_move(one: Machine, source: str, destination: str) -> tuple[Check, .
     return (
         exists(
             machine_query(one.cluster, one.resource),
+            is_machine(VM_ID, one.vm_id),
+            Predicate("OwnerGroup", "=", one.group),
             Predicate("OwnerNode", "=", source),
             Predicate("State", "=", ONLINE),
             Predicate(VM_STATE, "=", RUNNING),
             Predicate(MIGRATION, "in", tuple(map(int, AT_REST))),
-        ).described_as(f"{one.guest} runs on {source} and is not being migrated"),
+            give_up=Expect(is_another_machine(VM_ID, one.vm_id)),
+        ).described_as(
+            f"{one.guest} runs on {source} and is not being migrated",
+            never=f"the resource “{one.resource}” is another virtual machine's now",
+        ),
         _role_is_online(one),
         none_locked(own).described_as(f"no resource of {one.guest} is locked"),
         not_exists(volumes, Predicate("BackupState", "=", _IN_BACKUP)).described_as(
@@ -247,7 +258,9 @@ def _role_is_online(one: Machine, within: int = 0) -> Check:
 
 def _arrived(one: Machine, source: str, destination: str, key: str) -> Check:
     """Node and migration in one and the same answer; or it was cancelled, or has failed, since it was begun."""
+    itself = is_machine(VM_ID, one.vm_id)
     there: Terms = (
+        itself,
         Predicate("OwnerNode", "=", destination),
         Predicate(MIGRATION, "=", int(Migration.NONE)),
         Predicate("State", "=", ONLINE),
@@ -260,7 +273,7 @@ def _arrived(one: Machine, source: str, destination: str, key: str) -> Check:
         within=MOVE_MINUTES * 60,
         every=_EVERY,
         give_up=(
-            Expect((Predicate("OwnerNode", "=", source), Predicate(MIGRATION, "in", over))),
+            Expect((itself, Predicate("OwnerNode", "=", source), Predicate(MIGRATION, "in", over))),
             CompareToBefore(key, (MIGRATION, REASON), same=False),
         ),
         description=f"{one.guest} runs on {destination}, and its migration has ended",
@@ -277,7 +290,11 @@ def _arrived(one: Machine, source: str, destination: str, key: str) -> Check:
 
 def _can_be_cancelled(one: Machine, source: str) -> Check:
     """Only then does the cluster take it, and only on the source [doc]."""
-    terms = (Predicate("OwnerNode", "=", source), Predicate(MIGRATION, "in", tuple(map(int, CAN_BE_CANCELLED))))
+    terms = (
+        is_machine(VM_ID, one.vm_id),
+        Predicate("OwnerNode", "=", source),
+        Predicate(MIGRATION, "in", tuple(map(int, CAN_BE_CANCELLED))),
+    )
     return exists(machine_query(one.cluster, one.resource), *terms).described_as(
         f"the migration of {one.guest} from {source} is still in its setup or data transfer"
     )
@@ -285,6 +302,7 @@ def _can_be_cancelled(one: Machine, source: str) -> Check:
 
 def _has_stayed(one: Machine, source: str) -> Check:
     terms = (
+        is_machine(VM_ID, one.vm_id),
         Predicate("OwnerNode", "=", source),
         Predicate(MIGRATION, "in", tuple(map(int, AT_REST))),
         Predicate(VM_STATE, "=", RUNNING),

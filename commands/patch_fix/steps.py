@@ -356,6 +356,7 @@ def _changed(
             deadline=DISM_SECONDS,
             before=newest_servicing(at.node),
             undo=RunProgram(at.node, "dism add package", make_params(path=path)),
+            undo_guard=(_is_file(at.node, path, change.identity),),
             undone=(_is_added(at.node, kb, change.identity),),
             undo_says=f"Add {kb} to {at.node} again; it becomes active after the next restart",
         )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from uuid import UUID
 
+from bot.api.queries import Predicate
+
 _GUID = re.compile(r"\s*\{?([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\}?\s*", re.IGNORECASE)
 # Straight and typographic quotes of Windows' languages, and the ASCII ones that people type.
 _NO_QUOTES = dict.fromkeys(map(ord, "\"'`\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u2039\u203a\u00ab\u00bb"), None)
@@ -18,6 +20,16 @@ def guid(text: str) -> str:
     """
     found = _GUID.fullmatch(text)
     return found[1].upper() if found else ""
+
+
+def is_machine(column: str, vm_id: str) -> Predicate:
+    """That a column has the id of this virtual machine: with braces or without, in either case. Told nothing, it is not it."""
+    return Predicate(column, "in", (vm_id, f"{{{vm_id}}}"))
+
+
+def is_another_machine(column: str, vm_id: str) -> tuple[Predicate, ...]:
+    """That a column has another id than this virtual machine's. Told nothing, it may still be it."""
+    return tuple(Predicate(column, "!=", one) for one in ("", vm_id, f"{{{vm_id}}}"))
 
 
 def identifies(bios: str) -> bool:

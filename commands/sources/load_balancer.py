@@ -187,7 +187,8 @@ def is_service(on: str, service: VirtualService, within: int = 0) -> Check:
     Indices are given again, and the partner of a pair may have another list. One address and port may have a service of either
     protocol.
     """
-    told = {
+    told: dict[str, Value] = {
+        "index": service.index,
         "name": service.name,
         "address": service.address,
         "port": service.port,

@@ -21,8 +21,8 @@ from commands.sources.cluster import NAMESPACE
 from commands.sources.identity import guid
 
 COLUMNS = ("Name", "OwnerGroup", "OwnerNode", "State", "PrivateProperties")
-MIGRATION, REASON, VM_STATE = (
-    f"PrivateProperties.{name}" for name in ("MigrationState", "MigrationFailureReason", "VmState")
+MIGRATION, REASON, VM_STATE, VM_ID = (
+    f"PrivateProperties.{name}" for name in ("MigrationState", "MigrationFailureReason", "VmState", "VmId")
 )
 ONLINE, RUNNING = 2, 2  # MSCluster_Resource.State; VmState [doc]
 LIVE = 4  # of DefaultMoveType, and of the parameters of a move [doc]
@@ -88,7 +88,7 @@ def machine_resources_of(on: str, node: str) -> Source[tuple[MachineResource, ..
 
 
 def machine_query(on: str, resource: str) -> Wql:
-    """The question of a check: one machine's resource, its node and its migration together, in one answer."""
+    """The question of a check: one machine's resource, whose it is, its node and its migration together, in one answer."""
     where = (Predicate("Type", "=", _MACHINE), Predicate("Name", "=", resource))
     return Wql(on, NAMESPACE, "MSCluster_Resource", COLUMNS, where)
 

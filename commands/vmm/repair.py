@@ -16,6 +16,7 @@ from bot.api.rows import Rows, get_datetime
 from bot.api.sources import Source
 from commands.sources.cluster import Node
 from commands.sources.guests import Power, namespace
+from commands.sources.identity import is_machine
 from commands.sources.services import STOPPED, is_in_state, start_step, stop_step
 from commands.sources.vmm import MISSING, recorded_machine
 
@@ -131,6 +132,7 @@ def move_steps(one: Repair, believed: Node) -> tuple[Step, ...]:
             done=(
                 exists(
                     recorded_machine(one.on, one.machine).query,
+                    is_machine("VMId", one.vm_id),
                     Predicate("ObjectState", "!=", MISSING),
                     within=_LOOKS,
                     every=30,
@@ -160,6 +162,10 @@ def _record_step(one: Repair) -> Step:
         make_params(HostId=one.real, ObjectState=one.becomes),
     )
     key = make_params(**{KEY: one.machine})
+    # The row keeps its key when VMM takes another machine for it: then it is not ours to put back.
+    same = exists(recorded_machine(one.on, one.machine).query, is_machine("VMId", one.vm_id)).described_as(
+        f"VMM {one.on} has that row for the same virtual machine"
+    )
     stopped = (is_in_state(one.host, SERVICE, STOPPED),) if one.host else ()
     return Step(
         key="record",
@@ -170,6 +176,7 @@ def _record_step(one: Repair) -> Step:
         deadline=TRANSACTION,
         before=recorded_machine(one.on, one.machine).query,
         undo=RowTransaction(one.on, DATABASE, (Update(TABLE, key, becomes, was),)),
+        undo_guard=(same,),
         undone=(record_is(one, one.believed, one.state),),
         repeatable=True,
         undo_says=f"Restore the previous host and state of that row in {TABLE} (VMM {one.on})",
@@ -216,8 +223,8 @@ def _service_steps(one: Repair) -> tuple[Step, Step]:
 
 
 def record_is(one: Repair, host: str, state: int) -> Check:
-    """The record says this host and this state."""
-    terms = (Predicate("HostId", "=", host), Predicate("ObjectState", "=", state))
+    """The record is of this machine, and says this host and this state."""
+    terms = (is_machine("VMId", one.vm_id), Predicate("HostId", "=", host), Predicate("ObjectState", "=", state))
     which = "it had before" if host == one.believed else "where it really is"
     says = f"VMM {one.on} records the host {which}, and the state {state}"
     return exists(recorded_machine(one.on, one.machine).query, *terms).described_as(says)
@@ -241,7 +248,11 @@ def _ask_on(node: Node, vm_id: str) -> Wql:
 
 
 def _is_mended(one: Repair, within: int) -> Check:
-    """The record names the real host, and is not Missing."""
-    terms = (Predicate("HostId", "=", one.real), Predicate("ObjectState", "!=", MISSING))
+    """The record is of this machine, names the real host, and is not Missing."""
+    terms = (
+        is_machine("VMId", one.vm_id),
+        Predicate("HostId", "=", one.real),
+        Predicate("ObjectState", "!=", MISSING),
+    )
     says = f"VMM {one.on} shows the virtual machine on {one.node.name}, no longer as Missing"
     return exists(recorded_machine(one.on, one.machine).query, *terms, within=within, every=15).described_as(says)

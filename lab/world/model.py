@@ -258,6 +258,7 @@ class Guest(Windows):
     node: Node
     shared_volume: SharedVolume
     group: str  # the cluster group's name; not always the guest's
+    resource: str = ""  # the name of its resource; "": as VMM or the cluster names one
     state: GuestState = "running"
     generation: int = 1
     locked: bool = False  # cluster resource and group in locked mode

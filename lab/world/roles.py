@@ -86,7 +86,7 @@ def guest_resources(guest: Guest, now: datetime | None = None) -> tuple[Group, R
     phase, progress = migration_phase(guest, now) if moving else (0, 0)
     cluster = guest.node.cluster.name
     managed = guest.group.startswith("SCVMM ")  # VMM names its resources after itself
-    machine = f"SCVMM {guest.name}" if managed else f"Virtual Machine {guest.name}"
+    machine = guest.resource or (f"SCVMM {guest.name}" if managed else f"Virtual Machine {guest.name}")
     configuration = f"SCVMM {guest.name} Configuration" if managed else f"Virtual Machine Configuration {guest.name}"
     group = Group(
         guest.group,

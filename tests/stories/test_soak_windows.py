@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from lab.slack.plain_text import plain_text
+from lab.world.roles import guest_resources
 
 DONE = re.compile("^Done: Move crm-04 live")
 COUNT = 4
@@ -139,4 +140,38 @@ async def test_whoever_stops_it_while_it_waits_does_not_wait_for_the_window(play
         before = moved(ops)
         await ops.clicks(card, "Stop After Step")
         await ops.slack.person("operator").sees(re.compile("^Stopped at step [0-9]+: Move crm-04 live"), "hv-ops")
+        assert moved(ops) == before
+
+
+@pytest.mark.long
+async def test_another_machine_that_has_the_resource_by_then_is_not_moved(play, hurried, ahead):
+    """As after a restore beside the old machine: while the run waits, the cluster's names become those of another guest."""
+    opens = minute(datetime.now(UTC)) + timedelta(hours=3)
+    closes = opens + timedelta(hours=5)
+    async with play("healthy", window("backup", opens, closes)) as ops:
+        await soaking(ops, 8)
+        await ops.recorded("outcome", 2 + 4 + 2)
+        ahead.by = opens - datetime.now(UTC) + timedelta(seconds=1)
+        await ops.slack.person("operator").sees("waiting: backup “nightly” on prod", "hv-ops")
+        before = moved(ops)
+
+        def swap():
+            guest = ops.estate.world.guest("crm-04")
+            other = next(one for one in guest.node.guests if one is not guest and one.state == "running")
+            names = [guest_resources(one)[1].name for one in (other, guest)]
+            guest.group, other.group = other.group, guest.group
+            guest.resource, other.resource = names
+            ops.estate.world.asked.clear()
+            return other, other.node.name
+
+        other, node = ops.estate.do(swap)
+        ahead.by = closes - datetime.now(UTC) + timedelta(seconds=1)
+        failed = await ops.slack.person("operator").sees(
+            re.compile("^Failed at step [0-9]+: Move crm-04 live"), "hv-ops"
+        )
+        assert "is another virtual machine's now" in plain_text(failed)
+        assert ops.estate.do(lambda: other.node.name) == node
+        assert not [
+            one for one in ops.estate.do(lambda: list(ops.estate.world.asked)) if "ExecuteResourceControl" in one
+        ]
         assert moved(ops) == before

@@ -1,9 +1,11 @@
 """Remediations are planned for hv03 of the small cluster: three nodes; hv03 holds three guests."""
 
 import pytest
+from identified_actions import unidentified
 from scripted_cluster import SMALL
 
 from bot.api.arguments import Target
+from bot.api.plan import Plan
 
 
 @pytest.fixture
@@ -34,3 +36,15 @@ def planned(scripted, hv03):
         return command.plan(args, await command.collect(args, run.ask))
 
     return run
+
+
+@pytest.fixture(autouse=True)
+def every_action_is_identified(monkeypatch):
+    """Whatever plan a test of this folder makes: none of its actions goes by a name that may be another one's by then."""
+    complete = Plan.__post_init__
+
+    def look_at(plan):
+        complete(plan)
+        assert not unidentified(plan)
+
+    monkeypatch.setattr(Plan, "__post_init__", look_at)

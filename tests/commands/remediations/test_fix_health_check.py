@@ -34,7 +34,7 @@ async def test_the_field_notes_fix_whole():
     assert write.undo == RunProgram("lm01", "loadmaster set check", make_params(vs=1, host="", use_1_1=False))
     assert write.before == settings
     assert write.guard[0].holds[0].where == (Predicate("host", "=", ""), Predicate("use_1_1", "=", "false"))
-    told = {"name": "web", "address": "10.1.0.20", "port": "80", "protocol": "tcp"}
+    told = {"index": 1, "name": "web", "address": "10.1.0.20", "port": "80", "protocol": "tcp"}
     itself = tuple(Predicate(column, "=", value) for column, value in told.items())
     assert [guard[-1 - at].holds[0].where for at, guard in enumerate((write.guard, write.undo_guard))] == [
         itself,

@@ -203,6 +203,10 @@ def test_the_removal_and_its_way_back():
     step = step_of("1-remove-kb2616676-hv02")
     assert step.act == RunProgram("hv02", "dism remove package", (("package", identity(B)),))
     assert step.undo == RunProgram("hv02", "dism add package", (("path", r"C:\hvops\KB2616676.cab"),))
+    (file,) = step.undo_guard
+    assert not unmet(file, ({"identity": identity(B)},), {})
+    for told in (identity(A), None, ""):
+        assert unmet(file, ({"identity": told},), {}), "another file may lie there by then"
     asked = {check.question for check in step.guard if isinstance(check.question, RunReader)}
     assert {dict(one.params).get("path") for one in asked} >= {r"C:\hvops\KB2616676.cab", r"C:\hvops\KB2607712.cab"}
     (done,) = step.done

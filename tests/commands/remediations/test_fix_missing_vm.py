@@ -13,6 +13,7 @@ from bot.api.facts import Unknown
 from bot.api.plan import Check, Expect, Gate, GateOutcome, Group, Plan, Step
 from bot.api.queries import Predicate, RunReader, Wql, make_params
 from bot.api.report import Remedy
+from bot.tickets.conditions import unmet
 from commands.remediations.fix_missing_vm import COMMAND, Vm, Way
 from commands.sources.services import start_step, stop_step
 
@@ -72,7 +73,8 @@ MACHINE = Wql(
 )
 SERVICE = {"Name": "VMMService", "State": "Running", "ProcessId": "2112"}
 BECAUSE = "VMM has crm-01 as Missing (220) on hv04; it is running on hv06."
-MENDED = (Expect((Predicate("HostId", "=", HV06), Predicate("ObjectState", "!=", 220))),)
+ITSELF = Predicate("VMId", "in", (VM, f"{{{VM}}}"))
+MENDED = (Expect((ITSELF, Predicate("HostId", "=", HV06), Predicate("ObjectState", "!=", 220))),)
 SHOWN = "VMM vmm shows the virtual machine on hv06, no longer as Missing"
 HAND = 4 * 3600
 MENDS = f"/fix-missing-vm {OBJECT} --vmm vmm"
@@ -82,9 +84,8 @@ LOOK = Remedy("Find Missing VMs", "/find-missing-vms vmm", primary=True)
 def row_is(host, state):
     which = "it had before" if host == HV04 else "where it really is"
     says = f"VMM vmm records the host {which}, and the state {state}"
-    return Check(ROW, (Expect((Predicate("HostId", "=", host), Predicate("ObjectState", "=", state))),)).described_as(
-        says
-    )
+    terms = (ITSELF, Predicate("HostId", "=", host), Predicate("ObjectState", "=", state))
+    return Check(ROW, (Expect(terms),)).described_as(says)
 
 
 def runs(power=(2,), word="running", **over):
@@ -147,7 +148,7 @@ async def test_the_live_migration_is_by_hand(planned):
     assert move.done[0].question.on == "hv04"
     assert look.act is None
     assert look.done == (
-        Check(ROW, (Expect((Predicate("ObjectState", "!=", 220),)),), within=1800, every=30).described_as(
+        Check(ROW, (Expect((ITSELF, Predicate("ObjectState", "!=", 220))),), within=1800, every=30).described_as(
             "VMM vmm does not show the virtual machine as Missing"
         ),
     )
@@ -299,12 +300,36 @@ async def test_the_database_comes_last(planned):
         deadline=20,
         before=ROW,
         undo=RowTransaction("vmm", "vmm", (Update("tbl_WLC_VObject", key, becomes, was),)),
+        undo_guard=(
+            Check(ROW, (Expect((ITSELF,)),)).described_as("VMM vmm has that row for the same virtual machine"),
+        ),
         undone=(row_is(HV04, 220),),
         repeatable=True,
         undo_says="Restore the previous host and state of that row in tbl_WLC_VObject (VMM vmm)",
     )
     assert start.done == (Check(ROW, MENDED, every=15).described_as(SHOWN),)
     assert stays == refresh("stays")
+
+
+@pytest.mark.parametrize("told", ["11743591-F14D-5833-B66A-C1ECB5E81B39", None, ""])
+async def test_a_row_that_is_another_machines_by_then_is_neither_changed_nor_put_back_nor_taken_for_mended(
+    planned, told
+):
+    """A row keeps its key when VMM takes another machine for it."""
+    plan = await planned(script(vmm01={"Win32_Service": [SERVICE]}), "database", servers=(OWN,))
+    _, change, start, stays = plan.steps
+    before = {"ObjectId": OBJECT, "HostId": HV04, "ObjectState": "220"}
+    after = {"ObjectId": OBJECT, "HostId": HV06, "ObjectState": "0"}
+    asked = [
+        *((check, before) for check in change.guard if check.question == ROW),
+        *((check, after) for check in (*change.done, *change.undo_guard, *start.undo_guard, *stays.done)),
+        *((check, before) for check in change.undone),
+    ]
+    assert len(asked) == 6
+    for check, row in asked:
+        for own in (VM, VM.lower(), f"{{{VM}}}"):
+            assert not unmet(check, ({**row, "VMId": own},), {})
+        assert unmet(check, ({**row, "VMId": told},), {})
 
 
 async def test_a_service_whose_host_is_known_is_stopped_and_started_as_steps(planned):

@@ -7,6 +7,7 @@ from bot.api.arguments import Target
 from bot.api.command import Risk
 from bot.api.facts import Unknown
 from bot.api.plan import GateOutcome
+from bot.tickets.conditions import is_terminal_failure, unmet
 from bot.tickets.plan_digest import digest, plan_from_json, plan_to_json
 from commands.migration.proof import Way, read_proofs, way_to_use
 from commands.migration.steps import Machine, live_move_step, move_parameters, node_name_octets
@@ -54,6 +55,61 @@ async def test_the_second_way_is_judged_by_the_state_alone(plans):
     act = plan.steps[0].act
     assert (act.method, act.may_begin_despite_fault) == ("MoveToNewNodeParams", True)
     assert dict(act.params) == {"Flags": 14, "NodeName": "hv01", "Parameters": move_parameters()}
+
+
+OTHER = "AAAAAAAA-0000-4000-8000-000000000000"
+
+
+@pytest.fixture
+def resource(make, guest):
+    """What the cluster tells of the resource that bears the guest's name, once it is asked for that alone."""
+
+    def of(**private):
+        row = next(
+            row
+            for row in script(make)["prod", "MSCluster_Resource"]
+            if row.get("Type") == "Virtual Machine" and row["OwnerGroup"] == guest
+        )
+        return {**row, "PrivateProperties": {**row["PrivateProperties"], **private}}
+
+    return of
+
+
+@pytest.mark.parametrize("way", ["control", "parameters"])
+async def test_a_resource_that_is_another_machines_by_then_is_not_moved(plans, make, resource, way):
+    """After a restore beside the old machine, a name can be another one's: what is moved by its name tells its id first."""
+    vm_id = make.guests["hv03"][0].vm_id
+    there, _ = (await plans(way=WayWord(way))).steps
+    (guard,) = (check for check in there.guard if "is not being migrated" in check.description)
+    for own in (vm_id, vm_id.lower(), f"{{{vm_id}}}"):
+        assert not unmet(guard, (resource(VmId=own),), {})
+    for told in (OTHER, None, ""):
+        assert unmet(guard, (resource(VmId=told),), {})
+        assert is_terminal_failure(guard, (resource(VmId=told),), {}) is (told == OTHER), (
+            "told nothing, it may still be it"
+        )
+    assert not is_terminal_failure(guard, (resource(VmId=f"{{{vm_id.lower()}}}", MigrationState="2"),), {})
+    assert unmet(guard, ({**resource(), "OwnerGroup": "another role"},), {}), (
+        "the second way moves the role by its name"
+    )
+
+
+async def test_what_another_machine_does_proves_no_move_and_no_failure_and_is_not_cancelled(plans, make, resource):
+    there, _ = (await plans()).steps
+    arrived, key = there.done[0], there.key
+    images = {key: (resource(),)}
+    moved = {"OwnerNode": "hv01"}
+    failed = {"MigrationState": "5", "MigrationFailureReason": "170"}
+    assert not unmet(arrived, ({**resource(), **moved},), images)
+    assert is_terminal_failure(arrived, (resource(**failed),), images)
+    (can_be_cancelled,), (stayed,) = there.undo_guard, there.undone
+    assert not unmet(can_be_cancelled, (resource(MigrationState="2"),), images)
+    assert not unmet(stayed, (resource(MigrationState="4"),), images)
+    for told in (OTHER, None, ""):
+        assert unmet(arrived, ({**resource(VmId=told), **moved},), images)
+        assert not is_terminal_failure(arrived, (resource(VmId=told, **failed),), images)
+        assert unmet(can_be_cancelled, (resource(VmId=told, MigrationState="2"),), images)
+        assert unmet(stayed, (resource(VmId=told, MigrationState="4"),), images)
 
 
 def test_the_bytes_are_those_of_the_documents():

@@ -176,6 +176,23 @@ async def test_no_move_follows_a_log_that_has_filled_up_meanwhile(plans, guest):
         assert unmet(check, tuple(stops(200)), {})
 
 
+async def test_each_rest_and_each_move_asks_whose_the_resource_is_by_now(plans, answers, guest):
+    """Between two rounds nothing is planned afresh, and a wait for a window takes hours."""
+    plan = await plans(count=5)
+    (row,) = (
+        row
+        for row in answers()["prod", "MSCluster_Resource"]
+        if row.get("Type") == "Virtual Machine" and row["OwnerGroup"] == guest.name
+    )
+    another = {**row["PrivateProperties"], "VmId": "AAAAAAAA-0000-4000-8000-000000000000"}
+    steps = (*plan.groups[1].steps, *plan.groups[2].steps)
+    for step, here in zip(steps, ("hv03", "hv03", "hv01", "hv01", "hv03", "hv03"), strict=True):
+        checks = step.guard or step.done
+        (check,) = (one for one in checks if "is not being migrated" in one.description)
+        assert not unmet(check, ({**row, "OwnerNode": here},), {})
+        assert unmet(check, ({**row, "OwnerNode": here, "PrivateProperties": another},), {})
+
+
 @pytest.mark.parametrize("data", [{}, {"VmId": None}, {"VmErrorMessage": "ours"}])
 async def test_a_new_stop_that_names_no_guest_may_be_of_ours(plans, guest, data):
     plan = await plans()
