@@ -224,7 +224,12 @@ def _holds(expected: Expect | CompareToBefore, steps: Mapping[str, str]) -> str:
         return f"{', '.join(expected.columns) or 'all'}{where} {like} before {step}"
     most = "" if expected.at_most is None else f" to {expected.at_most}"
     each = f", each {describe_terms(expected.each)}" if expected.each else ""
-    return f"{expected.at_least}{most or ' or more'} rows{where}{each}"
+    rows = (
+        "exactly 1 row"
+        if expected.at_least == expected.at_most == 1
+        else f"{expected.at_least}{most or ' or more'} rows"
+    )
+    return f"{rows}{where}{each}"
 
 
 def _row(row: Update) -> str:

@@ -54,33 +54,33 @@ class Facts:
     """What was found out.
 
     Attributes:
-        jobs: the job, or nothing where the product lists none of that number.
+        job: None where the product lists none of that number.
         space: of the guests on the machine that it saves; None where there was no job to ask about, or no such machine.
         client: that machine; None likewise.
     """
 
     now: datetime
-    jobs: tuple[BackupJob, ...] | Unknown
+    job: BackupJob | Unknown | None
     space: space_facts.GuestSpaceFacts | None = None
     client: Target | None = None
 
 
 async def collect(args: Args, ask: QueryClient) -> Facts:
     """Ask for the job, then for the space in the guests on the machine that it saves."""
-    jobs = value_of(await ask.query(backup_job(args.job)))
-    if isinstance(jobs, Unknown) or not jobs or not jobs[0].machine or jobs[0].has_ended:
-        return Facts(ask.now, jobs)
-    client = await ask.find_host(jobs[0].client)
+    job = value_of(await ask.query(backup_job(args.job)))
+    if isinstance(job, Unknown) or job is None or not job.machine or job.has_ended:
+        return Facts(ask.now, job)
+    client = await ask.find_host(job.client)
     if isinstance(client, Unknown):
-        return Facts(ask.now, jobs)
-    return Facts(ask.now, jobs, await space_facts.find_guest_space(client, ask), client)
+        return Facts(ask.now, job)
+    return Facts(ask.now, job, await space_facts.find_guest_space(client, ask), client)
 
 
 def plan(args: Args, facts: Facts) -> Plan:
     """One step, for a job that waits."""
-    if isinstance(facts.jobs, Unknown):
+    job = facts.job
+    if isinstance(job, Unknown):
         return no_plan(f"No plan for job {args.job}: the backup software reported nothing about it")
-    job = next((one for one in facts.jobs if one.number == args.job), None)
     if job is None:
         return no_plan(
             f"The backup software lists no job {args.job}. One that has just started is listed a little later."
@@ -160,17 +160,17 @@ def _resume(number: int) -> Step:
         description=f"Resume backup job {number}",
         act=resume_job(number),
         guard=(
-            Check(job, (Expect(this, (Predicate("status", "in", commvault.WAITS),)),)).described_as(
+            Check(job, (Expect(this, (Predicate("status", "in", commvault.WAITS),), at_most=1),)).described_as(
                 f"job {number} is pending"
             ),
         ),
         done=(
             Check(
                 job,
-                (Expect(this, (Predicate("status", "in", (commvault.RUNNING, *commvault.COMPLETED)),)),),
+                (Expect(this, (Predicate("status", "in", (commvault.RUNNING, *commvault.COMPLETED)),), at_most=1),),
                 within=_GOES_ON,
                 every=2,
-                give_up=Expect((*this, Predicate("status", "in", commvault.LOST))),
+                give_up=Expect(this, (Predicate("status", "in", commvault.LOST),), at_most=1),
             ).described_as(f"job {number} is running or completed", never=f"job {number} has ended without a backup"),
         ),
         before=job,

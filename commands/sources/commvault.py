@@ -10,6 +10,7 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from bot.api.actions import RunProgram
 from bot.api.plan import OpenQuestion
@@ -86,9 +87,9 @@ class BackupJob:
         return f"{self.status}{since}{code}"
 
 
-def backup_job(job: int) -> Source[tuple[BackupJob, ...]]:
-    """The question: how is one job?"""
-    return Source(RunReader(ON, JOB, make_params(job=job)), _read_jobs)
+def backup_job(job: int) -> Source[BackupJob | None]:
+    """The question: how is one job? None where the product lists none of that number."""
+    return Source(RunReader(ON, JOB, make_params(job=job)), partial(_read_job, job))
 
 
 def active_jobs() -> Source[tuple[BackupJob, ...]]:
@@ -100,6 +101,14 @@ def active_jobs() -> Source[tuple[BackupJob, ...]]:
 def resume_job(job: int) -> RunProgram:
     """The action: let a job that waits go on."""
     return RunProgram(ON, RESUME, make_params(job=job))
+
+
+def _read_job(job: int, rows: Rows) -> BackupJob | None:
+    """That very job, whatever else the answer lists. Raises CellError, and ValueError where it is there more than once."""
+    found = [row for row in rows if get_int(row, "job") == job]
+    if len(found) > 1:
+        raise ValueError(f"the answer lists job {job} more than once")
+    return _job(found[0]) if found else None
 
 
 def _read_jobs(rows: Rows) -> tuple[BackupJob, ...]:

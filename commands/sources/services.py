@@ -8,6 +8,7 @@ While a service that depends on it runs, StopService refuses with 3 [doc: StopSe
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from bot.api.actions import InvokeMethod
 from bot.api.plan import Check, CompareToBefore, Expect, Step, exists
@@ -93,7 +94,8 @@ def _read_dependents(rows: Rows) -> tuple[tuple[str, str], ...]:
 def service_state(on: str, service: str) -> Source[str]:
     """The question: how is this service? The process id shows whether it is still the same process."""
     return Source(
-        Wql(on, _NAMESPACE, _CLASS, ("Name", "State", "ProcessId"), (Predicate("Name", "=", service),)), _read_state
+        Wql(on, _NAMESPACE, _CLASS, ("Name", "State", "ProcessId"), (Predicate("Name", "=", service),)),
+        partial(_read_state, service),
     )
 
 
@@ -103,9 +105,12 @@ def is_in_state(on: str, service: str, state: str, within: int = 0) -> Check:
     return found.described_as(f"the service {service} is {state.lower()} on {on}")
 
 
-def _read_state(rows: Rows) -> str:
-    """Its state in Windows' own English word, "" where there is no such service. Raises CellError."""
-    return get_str(rows[0], "State") if rows else ""
+def _read_state(service: str, rows: Rows) -> str:
+    """Its state in Windows' own English word, "" where there is no such service. Raises CellError, and ValueError for several."""
+    own = [row for row in rows if get_str(row, "Name").casefold() == service.casefold()]
+    if len(own) > 1:
+        raise ValueError(f"it lists the service {service} more than once")
+    return get_str(own[0], "State") if own else ""
 
 
 def restart_steps(

@@ -51,6 +51,11 @@ def parse_service(data: Tree) -> tuple[Row, ...]:
     return (_service(data),)
 
 
+def is_about(data: Tree, index: str) -> bool:
+    """Whether the answer about one service is about the one with this index. Raises BadOutput."""
+    return _text(data, "index") == index
+
+
 def parse_check(data: Tree) -> tuple[Row, ...]:
     """One row {vs, host, use_1_1, method}: the fields that may be changed. Raises BadOutput."""
     row = _service(data)

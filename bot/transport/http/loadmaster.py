@@ -36,6 +36,7 @@ from bot.errors import (
 from bot.formatting import without_stop
 from bot.redaction import Redactor, clip, strip_end
 from bot.transport import bounds
+from bot.transport.allowlist import loadmaster
 from bot.transport.allowlist.definitions import BadOutput
 from bot.transport.allowlist.loadmaster import NAMES, Tree
 from bot.transport.allowlist.web import CALLS, WebCall
@@ -132,10 +133,10 @@ class LoadBalancers:
 
     async def _rows(self, way: _Way, call: WebCall, params: Fields) -> tuple[Rows, str]:
         """What a call answers. A SubVS that is not shown by itself is read from the list [src]."""
+        wanted = dict(params).get("vs")
         try:
             data = await self._sent(way, call, params)
         except Declined as declined:
-            wanted = dict(params).get("vs")
             is_show = call.marked == "reads" and wanted is not None
             if not (is_show and declined.code == _UNPROCESSABLE and str(declined).casefold().startswith(_STRANGER)):
                 raise TargetFault(
@@ -143,9 +144,12 @@ class LoadBalancers:
                 ) from None
             data = await self._from_list(way, str(wanted))
         try:
-            return await asyncio.to_thread(_rows_and_text, call.parse, data)
+            told = await asyncio.to_thread(_rows_and_text, call.parse, data)
         except BadOutput as error:
             raise MalformedResponse(way.on, f"{error}.") from None
+        if call.marked == "reads" and wanted is not None and not loadmaster.is_about(data, str(wanted)):
+            raise MalformedResponse(way.on, f"asked for the virtual service {wanted}, it answered about another one.")
+        return told
 
     async def _from_list(self, way: _Way, index: str) -> Tree:
         """One service out of the list of all. Raises NotFound."""

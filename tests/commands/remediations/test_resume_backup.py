@@ -8,6 +8,7 @@ from bot.api.facts import Unknown
 from bot.api.plan import Check, Expect, Gate, GateOutcome, Group, Plan, Step
 from bot.api.queries import Predicate, RunReader
 from bot.api.report import Remedy
+from bot.tickets.conditions import is_terminal_failure, unmet
 from commands.remediations.resume_backup import COMMAND, Args, JobNumber
 
 JOB = RunReader("commvault", "commvault job", (("job", 48211),))
@@ -18,17 +19,17 @@ STEP = Step(
     description="Resume backup job 48211",
     act=RunProgram("commvault", "commvault resume job", (("job", 48211),)),
     guard=(
-        Check(JOB, (Expect(THIS, (Predicate("status", "in", ("Pending", "Suspended", "Waiting")),)),)).described_as(
-            "job 48211 is pending"
-        ),
+        Check(
+            JOB, (Expect(THIS, (Predicate("status", "in", ("Pending", "Suspended", "Waiting")),), at_most=1),)
+        ).described_as("job 48211 is pending"),
     ),
     done=(
         Check(
             JOB,
-            (Expect(THIS, (Predicate("status", "in", DONE),)),),
+            (Expect(THIS, (Predicate("status", "in", DONE),), at_most=1),),
             within=120,
             every=2,
-            give_up=Expect((*THIS, Predicate("status", "in", ("Killed", "Failed", "Failed to Start")))),
+            give_up=Expect(THIS, (Predicate("status", "in", ("Killed", "Failed", "Failed to Start")),), at_most=1),
         ).described_as("job 48211 is running or completed", never="job 48211 has ended without a backup"),
     ),
     before=JOB,
@@ -81,6 +82,34 @@ async def test_a_guest_that_is_still_full_holds_it(planned, make):
         (ROOM, "full or nearly full: test-tfs-01 C:")
     ]
     assert plan.remedies[0].line == "/find-full-guests hv03"
+
+
+@pytest.mark.parametrize("other", [100, 99999])
+async def test_an_answer_that_lists_another_job_beside_it_is_read_for_the_one_that_was_asked_for(planned, make, other):
+    """The guests, the lock and the machine are those of the job that is sent, never those of its neighbour."""
+    own = make.job(client="hv03.corp.example")
+    beside = make.job(client="hv01.corp.example") | {"job": other}
+    for jobs in ((own, beside), (beside, own)):
+        plan = await planned(script(make, *jobs))
+        assert (plan.locks, plan.touches) == (("job:48211", "host:hv03"), ("hv03",))
+        full = await planned(script(make, *jobs, full=("test-tfs-01",)))
+        assert full.reason.startswith("No plan yet for job 48211: test-tfs-01 C: is full")
+    assert "lists no job 48211" in (await planned(script(make, beside))).reason
+    assert "reported nothing about it" in (await planned(script(make, own, own | {"client": "hv01"}))).reason
+
+
+@pytest.mark.parametrize("other", ["Pending", "Running", "Killed"])
+def test_no_other_job_and_no_second_answer_decides_what_became_of_it(other):
+    (guard,), (done,) = STEP.guard, STEP.done
+    for check, status in ((guard, "Pending"), (done, "Running")):
+        own = {"job": "48211", "status": status}
+        assert not unmet(check, (own, {"job": "100", "status": other}), {})
+        assert unmet(check, ({"job": "100", "status": status},), {})
+        assert unmet(check, (own, own), {})
+    lost = {"job": "48211", "status": "Killed"}
+    assert is_terminal_failure(done, (lost, {"job": "100", "status": other}), {})
+    assert not is_terminal_failure(done, ({"job": "100", "status": "Killed"},), {})
+    assert not is_terminal_failure(done, (lost, {"job": "48211", "status": other}), {})
 
 
 @pytest.mark.parametrize("status", ["Suspended", "Waiting"])

@@ -103,3 +103,12 @@ def test_dependents_are_pairs_of_names():
     for unreadable in (None, "SENS", {"__CLASS": "Win32_Service"}, {"Name": ""}):
         with pytest.raises(CellError):
             read((*rows, {"Antecedent": end("EventSystem"), "Dependent": unreadable}))
+
+
+def test_the_state_is_that_of_the_service_that_was_asked_for():
+    read = service_state("hv03", "vmms").read
+    own, other = {"Name": "VMMS", "State": "Stopped"}, {"Name": "vmicvss", "State": "Running"}
+    assert read([other, own]) == read([own]) == "Stopped"
+    assert read([other]) == read([]) == ""
+    with pytest.raises(ValueError, match="more than once"):
+        read([own, own])

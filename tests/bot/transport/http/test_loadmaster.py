@@ -321,6 +321,22 @@ async def test_a_service_that_lacks_fields_is_read_as_far_as_it_goes():
     assert (row["index"], row["status"], row["method"], row["use_1_1"], row["enabled"]) == ("7", "Up", None, None, None)
 
 
+@pytest.mark.parametrize("what", ["virtual service", "check settings", "real servers"])
+@pytest.mark.parametrize("api", ["v1", "v2"])
+async def test_an_answer_about_another_service_is_not_taken_for_that_of_the_one_asked_for(api, what):
+    xml = VS.format("<Index>{}</Index>")
+    json = '{{"code": 200, "status": "ok", "Index": {}}}'
+    for index in (1, 7):
+        body, kind = (xml, "text/xml") if api == "v1" else (json, "application/json")
+        async with answering(says(body.format(index).encode(), content_type=kind)) as url:
+            asked = client(url, api).answer(show(1, f"loadmaster {what}"), 5)
+            if index == 1:
+                await asked
+            else:
+                with pytest.raises(MalformedResponse, match="it answered about another one"):
+                    await asked
+
+
 async def test_no_services_are_no_rows():
     async with answering(says(VS.format("").encode())) as url:
         assert await client(url).answer(SERVICES, 5) == ((), "(no rows)")
