@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from bot.api.actions import ManualStep
-from bot.api.plan import Check, Group, Step, exists, not_exists
+from bot.api.plan import Check, Group, Step, exists
 from bot.api.queries import Predicate
 from bot.api.updates import UpdateRule
 from commands.formatting import join_names
 from commands.patch_fix.needs import NodeNeed
-from commands.sources.packages import HERE, PackageState, package_list
+from commands.sources.packages import PackageState, is_gone, package_list
 from commands.sources.services import step_name
 
 DAYS = 7  # that people have for each step: approvals are looked at by nodes once a day or so
@@ -66,8 +66,7 @@ def _step(cluster: str, number: int, turn: _Turn) -> Step:
 
 def _check(turn: _Turn, node: str, identity: str) -> Check:
     if turn.does == "remove":
-        question, terms = package_list(node), (Predicate("identity", "=", identity), Predicate("state", "in", HERE))
-        return not_exists(question, *terms).described_as(f"{node} lists {turn.kb} no more")
+        return is_gone(node, identity).described_as(f"{node} lists {turn.kb} no more")
     named = Predicate("identity", "like", f"Package[_]for[_]{turn.kb}~%")
     installed = Predicate("state", "=", PackageState.INSTALLED.word)
     return exists(package_list(node), named, installed).described_as(f"{node} lists {turn.kb} as installed")

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bot.api.actions import InvokeMethod, ManualStep, RunProgram
-from bot.api.plan import Check, CompareToBefore, Expect, Group, Step, exists, not_exists
+from bot.api.plan import Check, CompareToBefore, Expect, Group, Step, exists
 from bot.api.queries import Predicate, RunReader, Wql, make_params
 from commands.drain.facts import DrainFacts
 from commands.drain.steps import arrival_step, drain_step, is_drained, resume_step
@@ -26,7 +26,7 @@ from commands.patch_fix.facts import UPDATER, NodeFacts
 from commands.patch_fix.needs import Change, NodeNeed
 from commands.sources.cluster import NAMESPACE, Node
 from commands.sources.nodes import ClusterNodeState
-from commands.sources.packages import HERE, PackageFile, PackageState, package_file, package_list
+from commands.sources.packages import PackageFile, PackageState, is_gone, package_file, package_list
 from commands.sources.restarts import no_servicing_pending, restart_step
 from commands.sources.services import RUNNING, STOPPED, WAIT, is_in_state, step_name
 
@@ -401,14 +401,9 @@ def _is_added(node: str, kb: str, identity: str) -> Check:
 
 
 def _is_gone(node: str, kb: str, identity: str, *, pending: bool = False) -> Check:
-    states = tuple(word for word in HERE if not pending or word != PackageState.UNINSTALL_PENDING.word)
+    also = (PackageState.UNINSTALL_PENDING,) if pending else ()
     says = f"{node} no longer lists {kb}{', or lists it as Uninstall Pending' if pending else ''}"
-    return not_exists(
-        package_list(node),
-        Predicate("identity", "=", identity),
-        Predicate("state", "in", states),
-        within=120 if pending else SETTLE,
-    ).described_as(says)
+    return is_gone(node, identity, *also, within=120 if pending else SETTLE).described_as(says)
 
 
 def newest_servicing(node: str) -> RunReader:

@@ -12,7 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 
-from bot.api.queries import RunReader, make_params
+from bot.api.plan import Check, Expect
+from bot.api.queries import Predicate, RunReader, make_params
 from bot.api.rows import Rows, get_str
 from bot.api.sources import Source
 
@@ -42,14 +43,10 @@ class PackageState(IntEnum):
 
 # What dism prints -> state; its words are those of the enumeration with spaces, also seen without [cap].
 _STATES = {state.name.replace("_", ""): state for state in PackageState if state >= 0}
-HERE = tuple(
+# Of a package that is not in force and will not be. Any other word, and one that nobody knows, may be of one that is.
+_GONE = tuple(
     state.word
-    for state in (
-        PackageState.INSTALLED,
-        PackageState.INSTALL_PENDING,
-        PackageState.UNINSTALL_PENDING,
-        PackageState.PARTIALLY_INSTALLED,
-    )
+    for state in (PackageState.NOT_PRESENT, PackageState.REMOVED, PackageState.STAGED, PackageState.SUPERSEDED)
 )
 
 
@@ -114,6 +111,13 @@ def listed_packages(on: str) -> Source[tuple[Package, ...]]:
 def package_list(on: str) -> RunReader:
     """The same, for a check: rows {identity, state, release}."""
     return RunReader(on, LIST)
+
+
+def is_gone(on: str, identity: str, *also: PackageState, within: int = 0) -> Check:
+    """The host lists that package no more, or as one that is gone, or in one of some other states; and it lists others."""
+    gone = Predicate("state", "in", (*_GONE, *(state.word for state in also)))
+    own = Expect((Predicate("identity", "=", identity),), (gone,), at_least=0)
+    return Check(package_list(on), (own, Expect()), within)
 
 
 def staged_package(on: str, path: str) -> Source[PackageFile]:

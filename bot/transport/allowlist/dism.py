@@ -60,6 +60,7 @@ _PATH = re.compile(
     r"[A-Za-z]:(\\(?!\.)[A-Za-z0-9_.()+-]{1,100}(?<!\.)){1,12}(?:\.cab|\\update\.mum)", re.IGNORECASE | re.ASCII
 )
 _PAIR = re.compile(r"([A-Z][A-Za-z -]{1,40}?) : ?(.*)", re.ASCII)
+_JOINED = re.compile(r"(?<=[a-z])(?=[A-Z])", re.ASCII)  # where dism joins two words: UninstallPending [cap]
 _DONE = "The operation completed successfully."
 _MOST = 5_000  # packages
 _LONGEST = 300  # characters of a value
@@ -80,18 +81,19 @@ def package_path(value: Value) -> str:
 
 
 def parse_packages(output: str) -> Rows:
-    """Rows {identity, state, release}, in the order of the list. A state is as dism words it.
+    """Rows {identity, state, release}, in the order of the list. A state is as dism words it, with blanks: "Uninstall Pending".
 
     Raises:
-        BadOutput: it breaks off, has a block without identity or state, or is too long.
+        BadOutput: it breaks off, has no package at all, has a block without identity or state, or is too long.
     """
     rows: list[Row] = []
     for block in _blocks(output):
         if not block.get("State"):
             raise BadOutput("dism listed a package without its state")
-        rows.append(
-            {"identity": block["Package Identity"], "state": block["State"], "release": block.get("Release Type", "")}
-        )
+        state = _JOINED.sub(" ", block["State"])
+        rows.append({"identity": block["Package Identity"], "state": state, "release": block.get("Release Type", "")})
+    if not rows:  # no Windows has none
+        raise BadOutput("dism listed no package at all")
     if len(rows) > _MOST:
         raise BadOutput(f"dism listed more than {_MOST:,} packages")
     return tuple(rows)

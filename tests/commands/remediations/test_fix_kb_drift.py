@@ -137,6 +137,21 @@ def step_of(key):
     return next(step for step in plan(package(B)).steps if step.key == key)
 
 
+@pytest.mark.parametrize("state", ["Partially Installed", "Install Pending", "Whatever", "", None, "Installed"])
+def test_a_package_in_a_state_that_is_none_of_those_that_are_gone_is_not_gone(state):
+    """A removal can be stuck half-way, and nobody knows all the words."""
+    other = {"identity": identity(A), "state": "Installed"}
+    row = {"identity": identity(B), "state": state}
+    (removed,), (settled, *_) = step_of("1-remove-kb2616676-hv02").done, step_of("settled-1-hv02").done
+    for check in (removed, settled):
+        assert unmet(check, (other, row), {})
+        assert not unmet(check, (other,), {})
+        assert not unmet(check, (other, row | {"state": "Staged"}), {})
+        assert unmet(check, (), {}), "no Windows lists none"
+    pending = (other, row | {"state": "Uninstall Pending"})
+    assert (bool(unmet(removed, pending, {})), bool(unmet(settled, pending, {}))) == (False, True)
+
+
 SYSTEM = RunReader(
     "hv02",
     "wevtutil query events",

@@ -45,11 +45,19 @@ def test_packages_are_read_with_their_state():
     )
 
 
+def test_a_state_whose_words_are_joined_is_told_as_any_other():
+    """Checks compare it with the words of the enumeration."""
+    joined = LIST.replace("Uninstall Pending", "UninstallPending")
+    assert joined != LIST
+    assert dism.parse_packages(joined) == dism.parse_packages(LIST)
+
+
 @pytest.mark.parametrize(
     "output",
     [
         "",
         LIST[: LIST.index("The operation")],
+        LIST[: LIST.index("Package Identity")] + LIST[LIST.index("The operation") :],
         LIST.replace("State : Installed\r\n", ""),
         LIST.replace(ONE, "<!channel> ~x~y"),
         LIST.replace(ONE, "Package_for_KB২616676~31bf3856ad364e35~amd64~~6.1.2.0"),
