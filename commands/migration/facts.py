@@ -108,8 +108,8 @@ class MigrationFacts:
 async def find_place(name: str, clusters: Iterable[Target], ask: QueryClient) -> Place | str:
     """The one guest of that name, or id, on the nodes of these clusters; else why it is not known which that is.
 
-    A name is found only where every node has answered: another machine of that name may be on a silent one. An id is one
-    machine's.
+    A name is found only where every node has answered: another machine of that name may be on a silent one. One that is down
+    in the eyes of its cluster is asked as well: an isolated node goes on to host its guests. An id is one machine's.
     """
     of = {cluster.name: cluster for cluster in clusters}
     nodes = await ask.query_many({cluster: cluster_nodes(cluster) for cluster in of})
@@ -119,7 +119,6 @@ async def find_place(name: str, clusters: Iterable[Target], ask: QueryClient) ->
         for cluster, part in nodes.items()
         if not isinstance(part, Unknown)
         for node in part.value
-        if not node.down
     }
     told = await ask.query_many({key: virtual_machines(node) for key, node in every.items()})
     silent += [part for part in told.values() if isinstance(part, Unknown)]

@@ -194,6 +194,22 @@ async def test_a_name_is_not_taken_for_a_machine_while_a_node_is_silent_that_may
     assert (await plans(silent, vm=vm_id)).groups
 
 
+async def test_a_node_that_is_down_in_the_eyes_of_its_cluster_is_asked_for_the_name_as_well(plans, make, guest):
+    """An isolated node goes on to host its guests."""
+    answers = script(make)
+    for row in answers["prod", "MSCluster_Node"]:
+        row["State"] = "1" if row["Name"] == "hv02" else row["State"]
+    assert (await plans(answers)).groups
+    twice = dict(next(row for row in answers["hv03", "Msvm_ComputerSystem"] if row["ElementName"] == guest))
+    other = [*answers["hv02", "Msvm_ComputerSystem"], twice | {"Name": OTHER}]
+    assert (
+        "2 virtual machines bear that name" in (await plans(answers | {("hv02", "Msvm_ComputerSystem"): other})).reason
+    )
+    silent = answers | {("hv02", "Msvm_ComputerSystem"): Unknown("hv02", "timed out", "no answer in 20 s.")}
+    assert "Give its id" in (await plans(silent)).reason
+    assert (await plans(silent, vm=make.guests["hv03"][0].vm_id)).groups
+
+
 async def test_a_resource_that_does_not_say_which_machine_it_is_is_not_taken_for_it(plans, make):
     plan = await plans(script(make, {"VmId": None}))
     assert not plan.groups
