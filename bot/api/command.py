@@ -108,8 +108,8 @@ class Remediation(Generic[A, F]):
         undo_gates: what has to be so before a person takes back what it did: from new facts, and from the plan that
             takes it back. Those that guard safety block, the others warn. None: the gates of its own plan, made afresh;
             so a command whose gates only make sense on the way there ("hv03 is up", before a drain) says what else.
-        proofs: of a command that is there to prove something: what its tickets on a place, rows of `DoneChanges` that are
-            done or have failed, come to; `hvops doctor --migrate` shows them. Pure; raises ValueError for what it cannot read.
+        proofs: of a command that is there to prove something: what its tickets on a place, rows of `DoneChanges` in
+            every ending, come to; `hvops doctor --migrate` shows them. Pure; raises ValueError for what it cannot read.
         plan_on: makes the plan anew half-way, before the group of that key: for a command whose own steps have changed what
             its facts say by then. It names every safety gate of the approved plan again, and at least that group.
             None: `plan` makes it.

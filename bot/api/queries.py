@@ -141,6 +141,9 @@ class SampleHistory:
     hours: int = 72
 
 
+EVERY_ENDING = ("done", "failed", "cancelled", "voided", "closed")  # of a change that has started
+
+
 @dataclass(frozen=True, slots=True)
 class DoneChanges:
     """Which changes of one command have run to their end, as the proved entries of the ledger say, in the order in which they ended.
@@ -166,7 +169,7 @@ class DoneChanges:
     on: str
     command: str  # its name without the slash: "drain-node"
     since: str = ""  # ISO 8601 with a zone: ended then or later; "" for ever
-    endings: tuple[str, ...] = ("done",)  # of "done", "failed", "cancelled", "voided", "closed"
+    endings: tuple[str, ...] = ("done",)  # of `EVERY_ENDING`
     among: Literal["target", "places"] = "target"  # what `on` is: what it was typed for, or a place that it was about
     images: tuple[str, ...] = ()  # keys of steps whose before-images are told; they can be long
 

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Iterator, Sequence
 
 from bot.api.command import ProofLine, Remediation
-from bot.api.queries import DoneChanges, Predicate, Wql
+from bot.api.queries import EVERY_ENDING, DoneChanges, Predicate, Wql
 from bot.api.rows import CellError, get_str
 from bot.config.settings import Settings
 from bot.dispatch.registry import Command, Registry
@@ -61,7 +61,7 @@ def _lines(settings: Settings, cluster: str, command: Command) -> Sequence[Proof
     assert isinstance(command.spec, Remediation)
     assert command.spec.proofs is not None
     with open_ledger(settings) as ledger:
-        question = DoneChanges(cluster, command.name, endings=("done", "failed"), among="places")
+        question = DoneChanges(cluster, command.name, endings=EVERY_ENDING, among="places")
         return command.spec.proofs(ledger.done_changes(question))
 
 

@@ -21,7 +21,9 @@ def script(make, private=None, resource=None, role=None, **over):
     return answers
 
 
-def ticket(number, ending="done", line="/prove-migration crm-01", changed=("control-there", "control-back")):
+def ticket(
+    number, ending="done", line="/prove-migration crm-01", changed=("control-there", "control-back"), begun=None
+):
     return {
         "ticket": f"T-{number}",
         "target": "crm-01",
@@ -29,4 +31,5 @@ def ticket(number, ending="done", line="/prove-migration crm-01", changed=("cont
         "ending": ending,
         "ended": f"2026-11-0{number}T10:00:00.000Z",
         "changed": changed,
+        "begun": changed if begun is None else begun,
     }

@@ -9,7 +9,7 @@ from bot.api.facts import Unknown
 from bot.api.plan import GateOutcome
 from bot.tickets.conditions import is_terminal_failure, unmet
 from bot.tickets.plan_digest import digest, plan_from_json, plan_to_json
-from commands.migration.proof import Way, read_proofs, way_to_use
+from commands.migration.proof import Way, proofs, read_proofs, way_to_use
 from commands.migration.steps import Machine, live_move_step, move_parameters, node_name_octets
 from commands.remediations.prove_migration import COMMAND, Vm, WayWord, proof_lines
 
@@ -237,6 +237,21 @@ KEYS = ("parameters-there", "parameters-back")
         ([ticket(1, line=PARAMETERS, changed=KEYS)], Way.PARAMETERS),
         ([ticket(1), ticket(2, line=PARAMETERS, changed=KEYS)], Way.CONTROL),
         ([ticket(1, line=PARAMETERS, changed=KEYS), ticket(2, "failed", changed=())], Way.PARAMETERS),
+        *(
+            row
+            for ending in ("closed", "cancelled", "voided")
+            for row in (
+                (
+                    [ticket(1), ticket(2, ending, changed=("control-there",), begun=("control-there", "control-back"))],
+                    None,
+                ),
+                ([ticket(1), ticket(2, ending, changed=(), begun=("control-there",))], None),
+                ([ticket(1), ticket(2, ending, changed=(), begun=("control-there", "undo-control-there"))], None),
+                ([ticket(1), ticket(2, ending, changed=())], Way.CONTROL),
+                ([ticket(1), ticket(2, ending, line=PARAMETERS, changed=(), begun=KEYS)], Way.CONTROL),
+                ([ticket(1, ending, changed=(), begun=("control-there",)), ticket(2)], Way.CONTROL),
+            )
+        ),
     ],
 )
 def test_the_newest_attempt_of_each_way_counts(rows, way):
@@ -249,3 +264,12 @@ def test_the_proofs_are_told_in_words():
         ("ExecuteResourceControl, proved with crm-01 in T-1 on 01 Nov 2026", True),
         ("MoveToNewNodeParams, failed with crm-01 in T-2 on 02 Nov 2026", False),
     ]
+    closed = ticket(1, "closed", changed=(), begun=("control-there",))
+    assert [(one.says, one.holds) for one in proof_lines([closed])] == [
+        ("ExecuteResourceControl, stopped half-way with crm-01 in T-1 on 01 Nov 2026", False),
+    ]
+
+
+def test_every_ending_of_an_attempt_is_asked_for():
+    """*Close…* is how people end one that hangs."""
+    assert set(proofs("prod").query.endings) == {"done", "failed", "cancelled", "voided", "closed"}
