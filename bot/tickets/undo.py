@@ -24,7 +24,7 @@ from types import MappingProxyType
 from bot.api.plan import UNDO, Check, CompareToBefore, Gate, GateOutcome, GateText, Group, OpenQuestion, Plan, Step
 from bot.tickets.freezes import without_windows
 from bot.tickets.proposal import PlannedChange, Proposal
-from bot.tickets.run_history import DONE, FAILED, Key, RunHistory, StepInstance, positions
+from bot.tickets.run_history import ABANDONED, DONE, FAILED, Key, RunHistory, StepInstance, positions
 
 _SHOWN = 5  # things done that a sentence names
 
@@ -136,9 +136,17 @@ def remaining_undo(plan: Plan, story: RunHistory, undone: Collection[Key] = ()) 
 
 
 def is_half_done(plan: Plan, story: RunHistory) -> bool:
-    """Whether an action of hvops' own is left to do, or may be: what waits only for people is as done as hvops makes it."""
+    """Whether an action of hvops' own is left to do, or may be: what waits only for people is as done as hvops makes it.
+
+    So is an action that was sent, and whose wait somebody ended: it goes on by itself, and nothing of it is left to send.
+    """
     acts = (place for place in positions(plan) if place.step.act is not None and not place.step.is_by_hand)
-    return any(story.result(place.key) != DONE for place in acts)
+    return any(_is_left(story, place.key) for place in acts)
+
+
+def _is_left(story: RunHistory, key: Key) -> bool:
+    result = story.result(key)
+    return result != DONE and (result != ABANDONED or story.is_untouched(key))
 
 
 def undone_checks(places: Iterable[StepInstance], story: RunHistory) -> tuple[Check, ...]:

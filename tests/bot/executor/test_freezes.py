@@ -454,6 +454,26 @@ async def test_what_hvops_has_done_to_its_end_is_whole_however_the_ticket_ended(
     assert question.is_override
 
 
+async def test_what_was_sent_and_is_waited_for_no_more_is_whole_as_well(bench, world):
+    """A drain goes on by itself once its wait was ended by *Stop After Step*: its undo would move every guest."""
+    tweak = replace(undoable("hv03", {}).steps[0], done=(is_now("hv03", 600, empty="yes"),))
+    bench.plans["reset"] = lambda on, _facts: Plan(
+        "why", "none", "none", (f"node:{on}",), (), (Group("all", (tweak,)),)
+    )
+    ticket = await bench.approved()
+
+    def stops():
+        if world.order and not bench.ledger.ticket(ticket).cancel_asked:
+            bench.decisions.cancel(bench.press(APPROVER, ticket))
+
+    meanwhile(bench, stops)
+    await bench.runs(2)
+    assert (bench.last(ticket).kind, bench.kinds(ticket)[-2]) == ("cancelled", "outcome")
+    told(bench, stretch(bench, -60, 300))
+    (question,) = (await bench.planner.undo(ticket)).plan.open_questions
+    assert question.is_override
+
+
 async def test_an_undo_that_was_approved_before_a_freeze_waits_for_its_end(bench, world):
     bench.plans["tweak"] = undoable
     ticket = (await bench.propose("/tweak hv03", BOTH)).ticket
