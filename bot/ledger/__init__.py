@@ -14,7 +14,7 @@ key           the key, outside the database
 anchors       heads remembered elsewhere, against truncation; chain_heads: the same as sentences in a channel
 patience      a thread for a file on a share whose server may be away
 proved        what proved entries come to, and the check of every transition: all that decides
-ticket_table  what the derived tables should show
+ticket_table  what the derived tables should show; ticket_row: one row of the table of tickets
 filters       what a reader looks for
 ticket_state  the states of a ticket, as a fold over its entries
 changes       one change that has run to its end, as a row
