@@ -24,8 +24,9 @@ from functools import partial
 import structlog
 
 from bot.errors import LedgerError, RecordUnavailable
-from bot.ledger import Ledger, Reader
+from bot.ledger import Entry, Ledger, Reader
 from bot.ledger.anchors import Anchor, AnchorSeal, is_elsewhere, length_of, newest, recent
+from bot.ledger.entries import Intent, Outcome, Proposed, Resumed, Started
 from bot.ledger.patience import NoAnswer, PatientThread
 
 log = structlog.get_logger()
@@ -230,10 +231,14 @@ class ExternalRecords:
 
     async def _ask_log(self, ticket: str, host: str, notes_on: ReadNotes) -> str:
         page = await notes_on(host)
-        more = await asyncio.to_thread(self._more_on, ticket, host, page.notes)
-        if not more and (unread := await asyncio.to_thread(unread_in, self._ledger, page)):
+        return await asyncio.to_thread(self._read_log, ticket, host, page)
+
+    def _read_log(self, ticket: str, host: str, page: LogPage) -> str:
+        if more := self._more_on(ticket, host, page.notes):
+            return more
+        if unread := unread_in(page, newest_checked(self._ledger.moves(ticket)) or self._ledger.entry(1)):
             raise RecordUnavailable(unread)
-        return more
+        return ""
 
     async def _ask_file(self, seconds: float | None = None) -> str:
         """On a thread that nobody waits for: the file may be on a share whose server is away."""
@@ -341,14 +346,47 @@ def notes_know_more(
     return ""
 
 
-def unread_in(ledger: Reader, page: LogPage) -> str:
-    """Why a log shows nothing although no note in it knows more: what was written since our newest entry was not all read."""
-    head = ledger.head()
-    if head is None or page.reaches(datetime.fromisoformat(head.at)):
+def newest_checked(entries: Iterable[Entry]) -> Entry | None:
+    """The newest entry of a ticket that no restored copy has written unasked: what it lacks of that ticket is later.
+
+    A copy goes on writing: questions, presses, an approval that was already given once, the outcome of what was in flight when it
+    was made. None of that shows that it knows what was done before. A start and an intent are only written where an external
+    record has answered, an outcome where the same life of the bot wrote the intent; and nothing is done before a proposal.
+
+    Args:
+        entries: that move one ticket, oldest first.
+    """
+    newest, is_same_life = None, False
+    for entry in entries:
+        if entry.kind in (Proposed.kind, Started.kind, Intent.kind):
+            newest, is_same_life = entry, True
+        elif entry.kind == Resumed.kind:
+            is_same_life = False
+        elif entry.kind == Outcome.kind and is_same_life:
+            newest = entry
+    return newest
+
+
+def unread_in(page: LogPage, since: Entry | None) -> str:
+    """Why a log shows nothing although no note in it knows more: not everything was read that was written since an entry.
+
+    Args:
+        page: what was read.
+        since: see `newest_checked`; None in an empty ledger.
+    """
+    if since is None:
         return ""
-    if page.begins is not None and page.begins >= datetime.fromisoformat(head.at):
-        return f"its oldest event ({page.begins.astimezone(UTC):%Y-%m-%d %H:%M} UTC) is no older than this ledger's newest entry: it was cleared or overwritten"
-    return f"its newest {page.read} hvops events do not reach back to this ledger's newest entry, and older ones were not read"
+    moment = datetime.fromisoformat(since.at)
+    if page.reaches(moment):
+        return ""
+    about = f"entry {since.seq:,}{f' of {since.ticket}' if since.ticket else ''} ({_minute(moment)})"
+    if page.begins is not None and page.begins >= moment:
+        return f"its oldest event ({_minute(page.begins)}) is no older than {about}: it was cleared or overwritten"
+    return f"its newest {page.read} hvops events do not reach back to {about}, and older ones were not read"
+
+
+def _minute(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def notes_in(host: str, texts: Iterable[str]) -> tuple[Note, ...]:

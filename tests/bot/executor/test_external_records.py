@@ -9,6 +9,8 @@ import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 import scripted_world as scripted
@@ -17,6 +19,8 @@ from entry_samples import entry_data
 from bot.api.actions import RowTransaction, Update
 from bot.api.plan import Expect, Group, Plan, Step
 from bot.api.queries import make_params
+from bot.doctor.check import Status
+from bot.doctor.event_logs import event_logs
 from bot.errors import LedgerError, RecordUnavailable
 from bot.ledger import Ledger
 from bot.ledger.anchors import anchors_in
@@ -125,33 +129,133 @@ async def test_a_copy_starts_nothing_that_only_the_host_remembers(machine, world
     assert "T-1 started its step resume" in said(copy)[0]
 
 
-@pytest.mark.parametrize(("at", "events"), [("14:05", 199), ("14:05", 400), ("14:00", 400), ("", 400)])
-async def test_notes_buried_under_events_of_others_are_not_taken_for_none(machine, world, at, events):
-    """Whoever can write to the log of a host can write as hvops, and only the newest events are read."""
+def writes_on(copy, world, ticket, what):
+    """What a restored copy can write without any external record having answered."""
+    if what == "a question":
+        copy.ledger.append("T1/U7", entry_data("asked", {"line": "/check-writers hv01"}))
+    elif what == "an approval":
+        copy.decisions.approve(copy.press(scripted.APPROVER, ticket))
+
+
+WRITES = ["nothing", "a question", "an approval"]
+
+
+async def copied_before_it_ran(machine, what):
+    """An original that has run a ticket since, and its copy, of before that, which goes on writing."""
     first = machine(outside=scripted.NOBODY)
-    ticket = await first.approved()
-    copy = machine.copied(outside=scripted.NOBODY)
+    if what == "an approval":
+        ticket = (await first.propose()).ticket
+        copy = machine.copied(outside=scripted.NOBODY)
+        first.decisions.approve(first.press(scripted.APPROVER, ticket))
+    else:
+        ticket = await first.approved()
+        copy = machine.copied(outside=scripted.NOBODY)
     await first.runs()
+    return ticket, copy
+
+
+@pytest.mark.parametrize("what", WRITES)
+@pytest.mark.parametrize("buried", [("14:02", 199), ("14:02", 400), ("14:00", 400), ("", 400)])
+async def test_notes_buried_under_events_of_others_are_not_taken_for_none(machine, world, clock, what, buried):
+    """Whoever can write to the log of a host can write as hvops, and only the newest events are read."""
+    at, events = buried
+    ticket, copy = await copied_before_it_ran(machine, what)
     world.hosts["hv03"]["broken"] = "yes"
     when = f"2026-03-02T{at}:00Z" if at else ""
     world.notes = [(on, says, when) for on, says, *_ in world.notes]
     world.notes += [("hv03", f"hvops {number}", when) for number in range(events)]
+    clock.forward(minutes=5)
+    writes_on(copy, world, ticket, what)
     await copy.runs(sweeps=2)
     assert (world.order, copy.kinds(ticket)[-1]) == (RESET, "approved")
-    assert "hvops events do not reach back to this ledger's newest entry" in said(copy)[0]
+    assert f"hvops events do not reach back to entry 2 of {ticket} (2026-03-02 14:00 UTC)" in said(copy)[0]
 
 
-@pytest.mark.parametrize("begins", ["2026-03-02T14:00:00Z", "2026-03-02T14:04:00Z", "2026-03-09T00:00:00.0000001Z"])
-async def test_a_log_that_was_cleared_or_overwritten_since_is_not_taken_for_one_without_notes(machine, world, begins):
-    first = machine(outside=scripted.NOBODY)
-    ticket = await first.approved()
-    copy = machine.copied(outside=scripted.NOBODY)
-    await first.runs()
+@pytest.mark.parametrize("what", WRITES)
+@pytest.mark.parametrize("begins", ["2026-03-02T14:00:00Z", "2026-03-02T14:02:00Z", "2026-03-09T00:00:00.0000001Z"])
+async def test_a_log_that_was_cleared_or_overwritten_since_is_not_taken_for_one_without_notes(
+    machine, world, clock, what, begins
+):
+    ticket, copy = await copied_before_it_ran(machine, what)
     world.hosts["hv03"]["broken"] = "yes"
     world.notes, world.log_begins = [], begins
+    clock.forward(minutes=5)
+    writes_on(copy, world, ticket, what)
     await copy.runs(sweeps=2)
     assert (world.order, copy.kinds(ticket)[-1]) == (RESET, "approved")
-    assert "no older than this ledger's newest entry: it was cleared or overwritten" in said(copy)[0]
+    assert (
+        f"is no older than entry 2 of {ticket} (2026-03-02 14:00 UTC): it was cleared or overwritten" in said(copy)[0]
+    )
+
+
+async def test_the_examiner_takes_no_cleared_log_for_an_answer_because_the_copy_was_asked_since(machine, world, clock):
+    ticket, copy = await copied_before_it_ran(machine, "nothing")
+    world.notes, world.log_begins = [], "2026-03-02T14:02:00Z"
+    clock.forward(minutes=5)
+    copy.ledger.append("T1/U7", entry_data("asked", {"line": "/x"}))
+    files = SimpleNamespace(
+        require_anchor=True, may_be_begun=True, key_file=copy.ledger.key_file, place=copy.ledger.place
+    )
+    out = SimpleNamespace(
+        settings=SimpleNamespace(ledger=files, limits=SimpleNamespace(per_host_seconds=20)),
+        inventory_file=SimpleNamespace(hosts={"hv03": SimpleNamespace(name="hv03")}, clusters={}),
+        target_client=world,
+    )
+    (found,) = await event_logs(out)
+    assert found.status is Status.WARN
+    assert f"no older than entry 2 of {ticket}" in found.says
+
+
+def in_groups(keys):
+    """A plan of one slow step a group, each of which can be seen for good."""
+    steps = (replace(scripted.step(key, "hv03", deadline=7200, within=7200), act=scripted.set_to("hv03", **{key: "1"}),
+        done=(scripted.is_now("hv03", 7200, **{key: "1"}),)) for key in keys)  # fmt: skip
+    plan = Plan("why", "", "", ("node:hv03",), (), tuple(Group(step.key, (step,)) for step in steps))
+    return {"reset": lambda _on, _facts: plan}
+
+
+@pytest.mark.parametrize("goes_on", ["by itself", "by a person"])
+async def test_what_a_copy_settles_of_a_run_or_is_let_go_on_with_makes_no_cleared_log_an_answer(
+    machine, world, clock, goes_on
+):
+    """What was in flight when it was made is settled with nobody asked, and a person's word is none of a record."""
+    first = machine(outside=scripted.NOBODY, plans=in_groups("abc"))
+    ticket = await first.approved()
+    world.hooks[1] = lambda: [task.cancel() for task in first.runner._tasks.values()]
+    await first.runs()
+    await first.dies()
+    assert first.ledger.ticket(ticket).intent[0] == "a"
+    copy = machine.copied(outside=scripted.NOBODY, plans=in_groups("abc"))
+    await first.runs()
+    done = list(world.order)
+    assert (len(done), first.last(ticket).kind) == (3, "done")
+    clock.forward(minutes=5)
+    world.notes, world.log_begins = [], "2026-03-02T14:02:00Z"
+    await copy.runs(sweeps=2)
+    assert copy.ledger.entries(ticket=ticket, kind="outcome")[0].data.result == "done"
+    if goes_on == "by a person":
+        clock.forward(minutes=5)
+        copy.decisions.resume(copy.press(scripted.APPROVER, ticket))
+        await copy.runs(sweeps=2)
+    assert (world.order, copy.last(ticket).kind) == (done, "interrupted")
+    assert "was cleared or overwritten" in copy.last(ticket).reason
+
+
+async def test_a_log_that_is_soon_overwritten_is_an_answer_for_a_bot_that_works_on(machine, world, clock):
+    """It has to reach back to what hvops itself did last for the ticket, not to when the bot or the run was begun."""
+    bench = machine(outside=scripted.NOBODY, anchor_minutes=1, plans=in_groups("abcdef"))
+
+    def overwritten():
+        clock.forward(minutes=20)
+        world.log_begins = (clock.now - timedelta(minutes=10)).isoformat()
+
+    clock.forward(days=30)
+    overwritten()
+    bench.ledger.append("T1/U7", entry_data("asked", {"line": "/x"}))
+    world.hooks.update(dict.fromkeys(range(1, 6), overwritten))
+    ticket = await bench.approved()
+    await bench.runs()
+    assert (len(world.order), bench.last(ticket).kind) == (6, "done")
 
 
 async def test_a_log_of_many_events_that_reaches_back_to_the_newest_entry_is_an_answer(machine, world):
