@@ -14,11 +14,13 @@ from bot.ledger.anchors import Anchor, AnchorSeal
 from bot.ledger.key import read_key
 from bot.slack.audit_channel.anchor_messages import ClassifiedAnchors, classify
 from bot.slack.audit_channel.channel_history import ChannelReader
+from bot.slack.audit_channel.newest_head import newest_posted
 from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent
 
 _CHANNEL, _HEADS = "slack audit channel", "audit heads"
 _RUNS = "Is the bot running? /hvops status says how the audit channel is."
 _VERIFY = "Run hvops audit verify --channel."
+_GONE = "While hvops does not find it, it posts no head there. Find out who deleted it, then set another audit_channel."
 
 
 async def audit_channel(settings: Settings, slack: Slack, now: datetime | None = None) -> list[DoctorCheck]:
@@ -33,12 +35,12 @@ async def audit_channel(settings: Settings, slack: Slack, now: datetime | None =
     found = [ok(_CHANNEL, f"{slack.audit_channel} can be read and posted to")]
     found += [warn("a head in it", doubt, _VERIFY) for doubt in sifted.doubts]
     try:
-        return [*found, *_heads(settings, sifted, now or datetime.now(UTC))]
+        return [*found, *_heads(settings, slack.audit_channel, sifted, now or datetime.now(UTC))]
     except LedgerError:
         return found  # what is wrong with the ledger is said elsewhere
 
 
-def _heads(settings: Settings, sifted: ClassifiedAnchors, now: datetime) -> Iterator[DoctorCheck]:
+def _heads(settings: Settings, channel: str, sifted: ClassifiedAnchors, now: datetime) -> Iterator[DoctorCheck]:
     if not settings.ledger.may_be_begun:
         yield skip(_HEADS, "there is no ledger yet")
         return
@@ -55,6 +57,9 @@ def _heads(settings: Settings, sifted: ClassifiedAnchors, now: datetime) -> Iter
             yield fail(_HEADS, _says_of(reader, wrong), _VERIFY)
             return
         newest = max((anchor.seq for anchor in own), default=0)
+        if not newest and (gone := newest_posted(reader, channel)) is not None:
+            yield warn(_HEADS, f"the head of entry {gone} was posted there, and its newest messages hold none", _GONE)
+            return
         late = _first_after(reader, newest)
     patience = timedelta(minutes=2 * settings.ledger.anchor_minutes)
     if late is not None and now - datetime.fromisoformat(late.at) > patience:

@@ -20,6 +20,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
+from typing import Protocol
 
 import structlog
 
@@ -35,6 +36,7 @@ NOT_ASKED = "not checked, so a restored copy of the ledger goes unnoticed: [ledg
 _FRESH_SECONDS = 2.0  # an answer of the channel that young is used again: Slack takes some fifty such calls a minute
 _FILE_SECONDS = 20.0  # for the anchor file just before an act: it may lie on another machine
 _WHOLE_FILE_SECONDS = 120.0  # for all of it: others can write so much there that its end tells nothing
+_POST_PAUSES = 5  # so much longer than a search of the channel was in vain it is not searched again: Slack counts calls
 _SHOWN = 12  # digits of a mac that people compare
 _NOTE = re.compile(
     r"\(note of (T-[0-9]{1,15}) plan ([0-9A-Za-z]{0,16}) step ([a-z0-9.-]+) round ([0-9]{1,9}) attempt ([0-9]{1,9}), "
@@ -42,8 +44,16 @@ _NOTE = re.compile(
     re.ASCII,
 )
 
-Channel = Callable[[], Awaitable[Anchor | None]]
-"""Asks the audit channel for the newest head of this ledger's key; None where none stands there. Raises RecordUnavailable."""
+
+class Channel(Protocol):
+    """Asks the audit channel for the newest head of this ledger's key."""
+
+    async def __call__(self, *, to_post: bool = False) -> Anchor | None:
+        """None where none stands there. Raises RecordUnavailable.
+
+        Args:
+            to_post: whether a head is to be posted next: who asks has time for much of the channel.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +173,7 @@ class ExternalRecords:
         self._compared: int | None = ledger.anchors_read  # bytes of the anchor file
         self._told: tuple[float, Anchor | None] | None = None
         self._one_call = asyncio.Lock()
+        self._not_posted, self._posts_again = "", float("-inf")
         self._asking = PatientThread("anchor file")
 
     def sentence(self) -> str:
@@ -195,13 +206,25 @@ class ExternalRecords:
         return RecordCheck(silent=self.silent)
 
     async def may_post(self) -> str:
-        """Why no head of this ledger may be posted: the channel knows more. "" where it may."""
+        """Why no head of this ledger may be posted: the channel knows more, or what it knows is not known. "" where it may.
+
+        A head of ours is the newest one there as soon as it is posted, and is taken for the answer from then on. So it is only
+        posted where the time before it was answered for; else a restored copy would answer itself, and the true ledger find
+        an entry there that it knows nothing of. Raises LedgerError.
+        """
         if not self.required or self._channel is None:
             return ""
+        if self.more or self._monotonic() < self._posts_again:
+            return self.more or self._not_posted
+        begun = self._monotonic()
         try:
-            more = await self._ask_channel()
-        except RecordUnavailable:
-            return ""
+            known = await self._channel(to_post=True)
+        except RecordUnavailable as error:
+            ended = self._monotonic()
+            self._posts_again = ended + _POST_PAUSES * (ended - begun)
+            self._not_posted = f"what the audit channel holds of this ledger is not known ({error})"
+            return self._not_posted
+        more = await asyncio.to_thread(self._more, "the audit channel", known) if known is not None else ""
         return self._knows_more(more).more if more else self.more
 
     def note(self, about: Note) -> Note:

@@ -86,7 +86,7 @@ class AuditChannel:
             minutes: between two heads, while the ledger moves; the end of a ticket is anchored at once.
             may: whether this process is the one that tells; another one on the same ledger would tell it twice.
             keeps_back: why no head may be posted now, or ""; None: always may one. If a restored copy posted, the
-                true ledger would look like the copy.
+                true ledger would look like the copy; so none is posted either where what stands there is not known.
             rhythm: how often.
         """
         self._client, self._outbox, self._ledger, self._channel = client, outbox, ledger, channel
@@ -248,7 +248,7 @@ class AuditChannel:
         return decision_line(entry, found[0] if found else None, await self._link(entry.ticket))
 
     async def _anchor(self) -> None:
-        """Post the head as it is now, and remember where. Raises LedgerError where the channel knows another ledger."""
+        """Post the head as it is now, and remember where. Raises LedgerError where the channel knows another ledger, or nobody knows what it knows."""
         if self._keeps_back is not None and (why := await self._keeps_back()):
             raise LedgerError(f"no head was posted: {why}.")
         head = await asyncio.to_thread(self._ledger.head)

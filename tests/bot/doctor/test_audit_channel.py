@@ -119,3 +119,14 @@ async def test_a_channel_without_the_bot_says_what_to_type(slack, ledger, looked
 
 async def test_no_channel_is_a_warning(looked):
     assert (await looked(channel=""))["slack audit channel"].status is Status.WARN
+
+
+async def test_a_head_that_was_posted_and_is_gone_is_named(slack, ledger, looked):
+    """While it is not found no other one is posted: whoever only waits for the next head waits in vain."""
+    entry = ledger.append("U", entry_data("asked", {"line": "/x"}))
+    ledger.append("bot", entry_data("anchor", {"head": entry.seq, "channel": "C0AUDIT", "ts": "1.5"}))
+    found = (await looked(minutes=1))["audit heads"]
+    assert found.status is Status.WARN
+    assert "the head of entry 1 was posted there" in found.says
+    assert "posts no head there" in found.do
+    assert (await looked(minutes=1, channel="C0OPS"))["audit heads"].status is Status.SKIP

@@ -38,7 +38,7 @@ class Channel:
         self.head = None
         self.is_silent = False
 
-    async def __call__(self):
+    async def __call__(self, *, to_post=False):
         await asyncio.sleep(0)
         if self.is_silent:
             raise RecordUnavailable("no answer from Slack in 20 s")
