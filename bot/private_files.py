@@ -82,14 +82,14 @@ def hops(path: Path) -> Iterator[Path]:
     yield at
 
 
-def open_to_others(path: Path, writable: int = 0o002, *, is_kept_by_others: bool = False) -> str:
+def open_to_others(path: Path, writable: int = 0o022, *, is_kept_by_others: bool = False) -> str:
     """How another account of this machine could write a file or put one in its place or beside it, and what to do; "" for not.
 
     Root may use what belongs to the account whose folder it lies in, so that it can look at the bot's files.
 
     Args:
         path: the file, which need not be there yet.
-        writable: the bits of its mode that nobody may have.
+        writable: the bits of its mode that nobody may have. An account that a POSIX ACL names has those of the group, at most.
         is_kept_by_others: whether it may be another account's, as an anchor file on a share may.
     """
     try:

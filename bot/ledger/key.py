@@ -51,12 +51,13 @@ def check_places(place: Place, key_file: Path, anchor_file: Path) -> None:
 
     Whoever puts a database and a key of their own there decides what was approved, and so does whoever puts beside the database
     what SQLite takes for a part of it; whoever holds a lock there lets nothing run. An anchor file that others keep may belong to
-    them: its lines are sealed.
+    them, or to a group: its lines are sealed.
     """
+    is_kept = is_elsewhere(place, anchor_file)
     told = [
-        open_to_others(key_file, 0o022),
+        open_to_others(key_file),
         *([] if isinstance(place, Database) else _check_beside(place)),
-        open_to_others(anchor_file, is_kept_by_others=is_elsewhere(place, anchor_file)),
+        open_to_others(anchor_file, 0o002 if is_kept else 0o022, is_kept_by_others=is_kept),
     ]
     if why := next(filter(None, told), ""):
         raise LedgerError(f"The files of the ledger are not hvops' alone. {why}")

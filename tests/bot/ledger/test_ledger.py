@@ -370,7 +370,11 @@ def test_every_ledger_has_an_id_of_its_own_and_keeps_it(opened, tmp_path):
         (".", 0o1757, "every account of this machine can put files in it"),
         ("ledger.db-journal", 0o606, r"ledger\.db-journal: other accounts of this machine can write it"),
         (".", 0o2775, ""),  # as Kubernetes gives a volume to a group; doctor warns
-        ("ledger.db", 0o660, ""),
+        ("ledger.db", 0o660, r"ledger\.db: other accounts of this machine can write it .*Run: chmod go-w"),
+        ("ledger.db-wal", 0o620, r"ledger\.db-wal: other accounts of this machine can write it"),
+        ("ledger.db.runner", 0o620, r"ledger\.db\.runner: other accounts of this machine can write it"),
+        ("anchors.txt", 0o620, r"anchors\.txt: other accounts of this machine can write it"),
+        ("ledger.db", 0o640, ""),
     ],
 )
 def test_files_that_others_could_have_put_there_decide_nothing(opened, tmp_path, what, mode, does):
@@ -384,6 +388,17 @@ def test_files_that_others_could_have_put_there_decide_nothing(opened, tmp_path,
         return
     with pytest.raises(LedgerError, match=does):
         opened(folder)
+
+
+def test_an_anchor_file_on_another_disk_may_be_of_a_group_that_keeps_it(opened, tmp_path, monkeypatch):
+    """Its lines are sealed, and who keeps it may own it; everybody may not write there all the same."""
+    monkeypatch.setattr("bot.ledger.key.is_elsewhere", lambda _ledger, _file: True)
+    opened().close()
+    (tmp_path / "anchors.txt").chmod(0o660)
+    opened().close()
+    (tmp_path / "anchors.txt").chmod(0o662)
+    with pytest.raises(LedgerError, match="other accounts of this machine can write it"):
+        opened()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
