@@ -6,6 +6,7 @@ What the kernel would write of hvops, a core dump, has its secrets in it: there 
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import resource
@@ -43,21 +44,62 @@ def private_text(path: Path) -> Iterator[TextIO]:
         OSError: it cannot be written, and what was there is as it was. So also where another account's link or pipe is
             there: in a folder that many write to, it would lead what is written to them, or over a file of ours.
     """
-    _check_planted(path)
-    if path.exists() and not path.is_file():
-        with path.open("w", encoding="utf-8", newline="") as file:
+    whole = _place_to_write(path)
+    if isinstance(whole, int):
+        with os.fdopen(whole, "w", encoding="utf-8", newline="") as file:
             yield file
         return
-    whole = path.resolve()
     descriptor, draft = tempfile.mkstemp(dir=whole.parent, prefix=f".{whole.name}.")
     try:
         os.fchmod(descriptor, MODE)
         with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
             yield file
-        Path(draft).replace(whole)
+        Path(draft).replace(whole)  # of that name itself: what another account has put there by now is not followed
     except BaseException:
         Path(draft).unlink(missing_ok=True)
         raise
+
+
+def _place_to_write(path: Path) -> Path | int:
+    """Where a whole file belongs: a name that is not followed again; or what is no file, open for writing.
+
+    Each link is looked at once, by a descriptor, which names what was looked at whatever stands at its name by then: else
+    another account could put a link of its own there between the look and its use. Raises OSError.
+    """
+    for _ in range(_MOST_LINKS):
+        place = Path(os.path.realpath(path.parent), path.name)
+        try:
+            look = os.open(place, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return place
+        try:
+            about = os.fstat(look)
+            if stat.S_ISREG(about.st_mode):
+                return place
+            _check_planted(about, path)
+            if not stat.S_ISLNK(about.st_mode):
+                return _opened(look, path)
+            if _is_of_kernel(about) and not place.is_file():  # /dev/stdout: its name leads to no place
+                return os.open(place, os.O_WRONLY | os.O_CLOEXEC)
+            path = place.parent / os.readlink("", dir_fd=look)
+        finally:
+            os.close(look)
+    raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
+
+
+def _opened(look: int, path: Path) -> int:
+    """The very thing that was looked at, open for writing. Raises OSError that names the path."""
+    try:
+        return os.open(f"/proc/self/fd/{look}", os.O_WRONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
+
+
+def _is_of_kernel(about: os.stat_result) -> bool:
+    """Whether a link is one of /proc, where nobody can put one."""
+    with contextlib.suppress(OSError):
+        return about.st_dev == Path("/proc/self").lstat().st_dev
+    return False
 
 
 def hops(path: Path) -> Iterator[Path]:
@@ -165,11 +207,7 @@ def _place_open(place: Path, is_folder: bool, writable: int, *, is_kept_by_other
     return ""
 
 
-def _check_planted(path: Path) -> None:
-    try:
-        there = path.lstat()
-    except OSError:
-        return
+def _check_planted(there: os.stat_result, path: Path) -> None:
     leads_away = stat.S_ISLNK(there.st_mode) or stat.S_ISFIFO(there.st_mode) or stat.S_ISSOCK(there.st_mode)
     if leads_away and there.st_uid not in _trusted():
         raise PermissionError(errno.EPERM, "another account's link or pipe is there", str(path))

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import resource
 import stat
 import subprocess
 import sys
 import threading
 import tomllib
+from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -113,6 +116,95 @@ def test_what_another_account_planted_is_not_written_through(tmp_path, monkeypat
     with pytest.raises(PermissionError, match="another account's link or pipe"), private_text(at) as out:
         out.write("secret")
     assert away.read_text() == "old"
+
+
+@contextmanager
+def at_line(number, do):
+    """Do something between two lines of private_files: before the line that comes as that one, counted from 0."""
+    lines = count()
+
+    def trace(frame, event, _):
+        if frame.f_code.co_filename != private_files.__file__:
+            return None
+        if event == "line" and next(lines) == number:
+            do()
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        yield
+    finally:
+        sys.settrace(before)
+
+
+@pytest.mark.parametrize("what", ["link", "pipe"])
+def test_nothing_is_written_through_what_another_account_plants_meanwhile(tmp_path, monkeypatch, what):
+    """It plants whenever the name is free, in a folder in which nobody can take away what another one made."""
+    away, at, heard = tmp_path / "away", tmp_path / "export.csv", []
+    monkeypatch.setattr(private_files, "_trusted", lambda: (0xDEAD,))
+    planted = []
+
+    def plant():
+        planted.append(not at.exists() and not at.is_symlink())
+        if planted[-1] and what == "link":
+            at.symlink_to(away)
+        elif planted[-1]:
+            os.mkfifo(at)
+            heard.append(os.open(at, os.O_RDONLY | os.O_NONBLOCK))
+
+    for number in count():
+        away.write_text("old")
+        at.unlink(missing_ok=True)
+        done = len(planted)
+        with suppress(PermissionError), at_line(number, plant), private_text(at) as out:
+            out.write("secret")
+        assert away.read_text() == "old"
+        while heard:
+            assert os.read(heard[-1], 100) == b""
+            os.close(heard.pop())
+        if len(planted) == done:  # there is no such line any more
+            break
+    assert planted.count(True) > 10
+
+
+def test_a_link_of_ours_leads_through_none_of_another_account(tmp_path, monkeypatch):
+    away, planted, ours = tmp_path / "away", tmp_path / "planted", tmp_path / "ours"
+    away.write_text("old")
+    planted.symlink_to(away)
+    ours.symlink_to(planted)
+    fstat, foreign = os.fstat, planted.lstat().st_ino
+
+    def owned(descriptor):
+        found = fstat(descriptor)
+        return os.stat_result((*found[:4], 12_345, *found[5:])) if found.st_ino == foreign else found
+
+    monkeypatch.setattr("os.fstat", owned)
+    with pytest.raises(PermissionError, match="another account's link or pipe"), private_text(ours) as out:
+        out.write("secret")
+    assert away.read_text() == "old"
+
+
+@pytest.mark.parametrize("by", ["itself", "a link"])
+def test_what_a_command_was_given_as_its_output_is_written_to_as_it_is(tmp_path, by):
+    """As /dev/stdout, a link of root's to one of the kernel's, whose text is the name of no file."""
+    reading, writing = os.pipe()
+    path = Path(f"/proc/self/fd/{writing}")
+    if by == "a link":
+        (tmp_path / "out").symlink_to(path)
+        path = tmp_path / "out"
+    with private_text(path) as file:
+        file.write("x")
+    os.close(writing)
+    assert os.read(reading, 10) == b"x"
+    os.close(reading)
+
+
+def test_a_folder_and_a_ring_of_links_are_told_by_their_name(tmp_path):
+    (tmp_path / "ring").symlink_to("ring")
+    for path in (tmp_path, tmp_path / "ring"):
+        with pytest.raises(OSError, match=re.escape(str(path))), private_text(path):
+            pass
 
 
 UNLIMITED = "import resource as r; r.setrlimit(r.RLIMIT_CORE, (r.getrlimit(r.RLIMIT_CORE)[1],) * 2)"
