@@ -243,9 +243,20 @@ async def abandon(run: Run, at: StepInstance, fate: SendResult) -> StepResult:
 
 
 async def not_begun(run: Run, at: StepInstance, says: str) -> StepResult:
-    """A step of which an intent stands, of which it was seen that it has not happened, and which may not begin again."""
-    fate, seen = SendResult("refused", fresh=False), CheckResult(CheckState.UNMET, says, ())
-    return await _conclude(run, at, StepResult(StepStatus.FAILED, says), fate, seen)
+    """A step of which an intent stands, of which it was seen that it had not happened, and which may not begin again.
+
+    Its guard may have waited, and may be unmet because what was sent has come by now: so it is asked about first.
+    """
+    fate, seen = SendResult("refused", fresh=False), await _look_now(run, at)
+    if seen.is_ is CheckState.MET:
+        result = StepResult(StepStatus.DONE, seen.says)
+    elif seen.is_ is CheckState.FAILED:
+        result = StepResult(StepStatus.FAILED, seen.says)
+    elif await has_not_happened(run, at, run.story.intents[at.key]):
+        result = StepResult(StepStatus.FAILED, says)
+    else:
+        result = StepResult(StepStatus.UNKNOWN, clauses((says, seen.says)))
+    return await _conclude(run, at, result, fate, seen)
 
 
 async def _conclude(run: Run, at: StepInstance, result: StepResult, fate: SendResult, seen: CheckResult) -> StepResult:

@@ -271,8 +271,10 @@ class Run:
         Where a person was asked, what counts is that they said so and that it was accepted.
         """
         story = self.story
-        return bool(story.sent_before) or any(
-            self._changes(self._by_key.get(key)) for key in story.intents if key != at.key
+        return any(
+            self._changes(self._by_key.get(key))
+            for key, begun in story.intents.items()
+            if key != at.key or begun.times > 1
         )
 
     def _changes(self, begun: StepInstance | None) -> bool:

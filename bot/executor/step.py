@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
-from itertools import chain, takewhile
+from itertools import takewhile
 from typing import Any, Literal
 
 from bot.api.actions import ManualStep
@@ -63,8 +63,9 @@ async def do_step(run: Run, at: StepInstance) -> StepResult:
         return await _give_way(run, at)
     except Cancelled:  # it has not happened, and is not begun again
         return await _abandon(run, at)
-    except (KnownElsewhere, NotAllowedNow) as why:  # nothing was sent
-        return StepResult(StepStatus.UNKNOWN, f"not started: {at.step.description}: {why}")
+    except (KnownElsewhere, NotAllowedNow) as why:  # nothing was sent now
+        again = " again" if run.story.in_flight == at.key else ""
+        return StepResult(StepStatus.UNKNOWN, f"not started{again}: {at.step.description}: {why}")
     except (OutOfTime, Expired):  # a step in flight is asked about; one that is not, begins no more
         return await _out_of_time(run, at)
 
@@ -80,7 +81,9 @@ async def _give_way(run: Run, at: StepInstance) -> StepResult:
 async def _abandon(run: Run, at: StepInstance) -> StepResult:
     if run.story.in_flight != at.key:
         return StepResult(StepStatus.CANCELLED, f"before: {at.step.description}")
-    return await abandon(run, at, SendResult("accepted"))
+    # While it waited, what was sent may have begun to come after all.
+    is_untouched = await has_not_happened(run, at, run.story.intents[at.key])
+    return await abandon(run, at, SendResult("accepted" if is_untouched else "unknown"))
 
 
 async def _out_of_time(run: Run, at: StepInstance) -> StepResult:
@@ -99,15 +102,15 @@ async def _begin_and_settle(run: Run, at: StepInstance) -> StepResult | None:
     while True:
         try:
             if await _waited(run, at) or held_back:
-                if not _has_begun_group(run, at):
+                if not has_begun_group(run, at):
                     return StepResult(StepStatus.HELD_BACK, f"before: {at.step.description}")
                 await _ask_again(run, at)
                 run.has_waited = True
             not_ready = await _not_ready(run, at)
         except Cancelled:
             return StepResult(StepStatus.CANCELLED, f"before: {at.step.description}")
-        if not_ready is not None:
-            return not_ready
+        if not_ready:
+            return StepResult(StepStatus.FAILED, f"not started: {not_ready}")
         if at.step.is_by_hand and run.why_it_does_not_begin(at):
             return StepResult(StepStatus.HELD_BACK, f"before: {at.step.description}")
         # Anew each time: what the host was before it was held back tells nothing of what is sent hours later.
@@ -127,17 +130,17 @@ async def _waited(run: Run, at: StepInstance) -> bool:
 
     Raises Cancelled, Preempted, OutOfTime.
     """
-    await asyncio.to_thread(run.raise_if_cancelled)
+    await asyncio.to_thread(run.raise_if_cancelled, is_sending=True)
     has_waited = await run.wait_while_stopped()
     return await run.wait_until_allowed(at) or has_waited
 
 
-def _has_begun_group(run: Run, at: StepInstance) -> bool:
+def has_begun_group(run: Run, at: StepInstance) -> bool:
     """Whether an act of its group may have been sent, in whatever round; taking back begins after that."""
     if not run.is_planned(at):
         return True
     acts = {step.key for step in at.group.steps if step.act is not None}
-    return any(step in acts for step, _ in chain(run.story.intents, run.story.sent_before))
+    return any(step in acts for step, _ in run.story.intents)
 
 
 def _was_begun(run: Run, at: StepInstance) -> bool:
@@ -174,16 +177,18 @@ async def _image(run: Run, step: Step) -> tuple[Rows | None, str]:
 async def _act_again(run: Run, at: StepInstance) -> StepResult | None:
     """Begin the step once more, after it was seen that it has not happened. Its people and guards are asked again.
 
+    Whatever of that took its time, what was sent is asked about once more before its guard, which may be unmet because it came.
+
     None: it was not begun, and what became of it is to be asked about once more: while it was waited, it may have happened.
     """
     await _ask_again(run, at)
     await run.next_attempt(f"step {at.step.key} did not happen; starting it again")
     while await _waited(run, at):
         await _ask_again(run, at)
-        if (result := await reconcile(run, at, SendResult("unknown", fresh=False))) is not None:
-            return result
-    if (not_ready := await _not_ready(run, at)) is not None:
-        return await not_begun(run, at, not_ready.says)
+    if (result := await reconcile(run, at, SendResult("unknown", fresh=False))) is not None:
+        return result
+    if not_ready := await _not_ready(run, at):
+        return await not_begun(run, at, f"not started again: {not_ready}")
     begun = run.story.intents[at.key]
     if not await has_not_happened(run, at, begun):
         return None
@@ -194,8 +199,8 @@ async def _act_again(run: Run, at: StepInstance) -> StepResult | None:
     return await reconcile(run, at, fate) if fate is not None else None
 
 
-async def _not_ready(run: Run, at: StepInstance) -> StepResult | None:
-    """Why the step may not begin now; None where it may. Raises Cancelled, Preempted, OutOfTime.
+async def _not_ready(run: Run, at: StepInstance) -> str:
+    """Why the step may not begin now; "" where it may. Raises Cancelled, Preempted, OutOfTime.
 
     Where the run has waited since it looked, be it for its guard, all that was looked at must hold at once with the guard.
     """
@@ -205,11 +210,11 @@ async def _not_ready(run: Run, at: StepInstance) -> StepResult | None:
         ends = run.parts.clock() + timedelta(seconds=max_wait(checks))
         seen = await wait_for(run.parts, checks, run.images, ends, run.pause)
         if seen.is_ is not CheckState.MET:
-            return StepResult(StepStatus.FAILED, f"not started: {seen.says}")
+            return seen.says or "its guard is not met"
         if looks_again or not look or not run.has_waited:
             break
     run.has_waited = run.has_waited and not look
-    return None
+    return ""
 
 
 def _look_before(run: Run, at: StepInstance) -> tuple[Check, ...]:
@@ -267,7 +272,7 @@ async def _not_sent(run: Run, at: StepInstance, why: str) -> None:
     """
     await run.write(Outcome(result=NOT_SENT, message=why.rstrip("."), not_executed=True, **run.place_of(at)))
     await asyncio.to_thread(run.must_lead)
-    await asyncio.to_thread(run.raise_if_cancelled)
+    await asyncio.to_thread(run.raise_if_cancelled, is_sending=True)
 
 
 def _why_not(run: Run, at: StepInstance) -> str:

@@ -540,7 +540,7 @@ class Outcome(_OfStep):
     """What became of an intent.
 
     Attributes:
-        result: "not sent": held back at the last moment, so it is as if it had never been begun.
+        result: "not sent": held back at the last moment, so it is as if it had not been begun that time.
         message: what was seen.
         reply: what the target answered, shortened.
         evidence: SHA-256 of the blob.

@@ -43,6 +43,9 @@ _BOT = "bot"  # by whom is what no person did
 _ATTEMPTS_OF_RUNS = (
     3  # since these rules the end of a run, an interruption and what a person said of one name the attempt
 )
+_HELD_BACK_IN_FLIGHT = (
+    3  # since these rules what was sent once is in flight although it was held back when it was begun again
+)
 TICKETLESS = frozenset({"asked", "answered", "refused", "clicked", "shown", "stop", "go", "anchor", "moved"})
 MAY_NAME_A_TICKET = frozenset({"refused", "clicked", "shown"})  # about a ticket, without moving it
 DECISIONS = frozenset({"approved", "rejected", "expired"})
@@ -85,6 +88,7 @@ class Ticket:
         run_until: the deadline: no step starts after it; "" where none was set.
         questions: what an approval has to answer, by name.
         intent: the step, round and attempt of an act in flight, None between acts.
+        earlier: the act of the same step that was in flight when the newest one was begun; None where there was none.
         intents: every (step, round, attempt) that was ever begun: none begins twice.
         locks: what it works under; an interrupted ticket keeps its locks.
         yields_locks: it waits for something that takes days, and whoever needs its locks may have them meanwhile.
@@ -103,6 +107,7 @@ class Ticket:
     start_by: str = ""
     attempt: int = 0
     intent: tuple[str, int, int] | None = None
+    earlier: tuple[str, int, int] | None = None
     intents: frozenset[tuple[str, int, int]] = frozenset()
     locks: frozenset[str] = frozenset()
     yields_locks: bool = False
@@ -291,14 +296,21 @@ def _intent(ticket: Ticket, step: TicketEvent) -> Ticket:
         raise TicketError(f"{ticket.id}: step {ticket.intent[0]} is in flight; what became of it is not recorded yet.")
     if begins in ticket.intents:
         raise TicketError(f"{ticket.id}: step {begins[0]}, round {begins[1]}, has begun already in this attempt.")
-    return replace(ticket, intent=begins, intents=ticket.intents | {begins})
+    flew = ticket.intent or ticket.earlier
+    earlier = flew if flew is not None and flew[:2] == begins[:2] else None
+    return replace(ticket, intent=begins, earlier=earlier, intents=ticket.intents | {begins})
 
 
 def _outcome(ticket: Ticket, step: TicketEvent) -> Ticket:
-    told = _act(ticket, step.read(Outcome))
-    if ticket.intent is None or ticket.intent[:2] != told[:2]:
+    said = step.read(Outcome)
+    told = _act(ticket, said)
+    flies = ticket.intent or ticket.earlier
+    if flies is None or flies[:2] != told[:2]:
         raise TicketError(f"{ticket.id}: step {told[0]}, round {told[1]}, is not in flight.")
-    return replace(ticket, intent=None)
+    if said.result == "not sent":
+        is_in_flight = said.rules_version >= _HELD_BACK_IN_FLIGHT
+        return replace(ticket, intent=ticket.earlier if is_in_flight else None)
+    return replace(ticket, intent=None, earlier=None)
 
 
 def _voided(ticket: Ticket, step: TicketEvent) -> Ticket:

@@ -67,8 +67,7 @@ class RunHistory:
 
     Attributes:
         intents: the newest intent of each step.
-        unsettled: the steps of which an intent stands, and no outcome.
-        sent_before: the steps whose newest intent was held back before it was sent, and an earlier one was not.
+        unsettled: the steps of which an intent stands, and no outcome: also one that was held back when it was begun again.
         outcomes: the outcome of each step; of later rounds without the rows as they were then.
         images: step -> its before-image, of the first time it was begun: what somebody wants back.
         round_images: the same of the newest round that it was begun in, and of the newest time in it: what it is judged by.
@@ -94,7 +93,6 @@ class RunHistory:
     confirmed_by: dict[Key, str] = field(default_factory=dict)
     confirmer: dict[Key, str] = field(default_factory=dict)
     interruptions: Counter[Key] = field(default_factory=Counter)
-    sent_before: set[Key] = field(default_factory=set)
     unsettled: set[Key] = field(default_factory=set)
     began: dict[Key, datetime] = field(default_factory=dict)
     failed: Key | None = None
@@ -118,12 +116,12 @@ class RunHistory:
 
     def was_begun(self, key: Key) -> bool:
         """Whether an act of that step may have been sent: one that did not show in time may show later."""
-        return key in self.intents or key in self.sent_before
+        return key in self.intents
 
     @property
     def has_begun(self) -> bool:
         """Whether any act may have been sent."""
-        return bool(self.intents or self.sent_before)
+        return bool(self.intents)
 
     @property
     def in_flight(self) -> Key | None:
@@ -155,12 +153,21 @@ def result_in_words(outcome: Outcome) -> str:
     return {"statement": "confirmed, not verified", "already so": "was already done"}.get(outcome.basis, DONE)
 
 
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """What stood of a step before it was begun once more."""
+
+    begun: BegunStep | None = None
+    outcome: Outcome | None = None
+
+
 @dataclass(slots=True)
 class StoryReader:
     """Reads the entries of one ticket, in as many pieces as they come."""
 
     story: RunHistory = field(default_factory=RunHistory)
     _times: Counter[Key] = field(default_factory=Counter)
+    _before: dict[Key, _Standing] = field(default_factory=dict)
 
     def add(self, entries: Iterable[Entry]) -> None:
         """Take in the next entries, oldest first. Raises UnreadableEntry for one that moves the ticket and cannot be read."""
@@ -173,11 +180,13 @@ class StoryReader:
         if isinstance(told, Intent):
             key = (told.step, told.round)
             self._times[key] += 1
+            if key in story.intents or key in story.outcomes:
+                self._before[key] = _Standing(story.intents.get(key), story.outcomes.get(key))
             _begin(story, key, entry.at, told, self._times[key])
         elif isinstance(told, Outcome) and told.result == NOT_SENT:
             key = (told.step, told.round)
             self._times[key] -= 1
-            _hold_back(story, key, was_sent=self._times[key] > 0)
+            _hold_back(story, key, self._before.pop(key, _Standing()))
             _unheard(story, key)
         elif isinstance(told, Outcome):
             key = (told.step, told.round)
@@ -185,6 +194,7 @@ class StoryReader:
             story.weight += weigh(told.after) if isinstance(told.after, (list, tuple)) else 0
             story.ended[key] = datetime.fromisoformat(entry.at)
             story.unsettled.discard(key)
+            self._before.pop(key, None)
         elif isinstance(told, StepConfirmed):
             key = (told.step, told.round)
             story.confirmations[key] = story.confirmations.get(key, 0) + 1
@@ -200,7 +210,7 @@ class StoryReader:
 def story_of(entries: Iterable[Entry]) -> RunHistory:
     """Read the entries of one ticket, oldest first. Raises UnreadableEntry for one that moves it.
 
-    What was held back before it was sent was not begun: of it nothing stays.
+    What was held back before it was sent was not begun: it is again as it was before.
     """
     reader = StoryReader()
     reader.add(entries)
@@ -229,7 +239,7 @@ def _begin(story: RunHistory, key: Key, at: str, told: Intent, times: int) -> No
     if told.failed_step:
         story.failed, story.failed_why = (told.failed_step, told.failed_round), told.failed_why
     story.outcomes.pop(key, None)  # an undo that failed, and that a person has let begin again
-    story.unsettled.add(key)
+    story.unsettled = {key}  # the ledger lets nothing begin beside another one in flight
     if before is not None:
         story.weight += weigh(before)
         story.images.setdefault(key[0], before)
@@ -251,20 +261,30 @@ def _prove_no_more(story: RunHistory, key: Key) -> None:
         story.intents[key] = replace(story.intents[key], held_before="not known")
 
 
-def _hold_back(story: RunHistory, key: Key, *, was_sent: bool) -> None:
+def _hold_back(story: RunHistory, key: Key, before: _Standing) -> None:
     """Take back that it was begun: how the host was then tells nothing of what is sent hours later.
+
+    What was sent before stands again: in flight, where nobody knows what became of it, and judged by how the host was then.
 
     Args:
         story: the run.
         key: what was held back before it was sent.
-        was_sent: it was begun before, and sent.
+        before: what stood of it before that.
     """
     story.intents.pop(key, None)
     story.unsettled.discard(key)
     story.round_images.pop(key, None)
-    if was_sent:
-        story.sent_before.add(key)
+    if before.begun is not None:
+        story.intents[key] = before.begun
+        if before.begun.before is not None:
+            story.round_images[key] = before.begun.before
+        if before.outcome is None:
+            story.unsettled.add(key)
+        else:
+            story.outcomes[key] = before.outcome
         return
+    if before.outcome is not None:
+        story.outcomes[key] = before.outcome
     story.began.pop(key, None)
     if key[1] == 1:  # a later round leaves that of the first one
         story.images.pop(key[0], None)

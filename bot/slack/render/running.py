@@ -17,7 +17,7 @@ from bot.slack.render.competing import competing_text
 from bot.slack.render.rounds import rounds_line
 from bot.slack.render.ticket_buttons import interrupted_buttons, running_buttons
 from bot.slack.render.ticket_view_model import DATE, TicketView, at_time, person, statements, what, who
-from bot.tickets.run_history import DONE, FAILED, StepInstance
+from bot.tickets.run_history import ABANDONED, DONE, FAILED, StepInstance
 from bot.tickets.undo import remaining_undo
 
 _TITLE = 160  # of a step in the list of steps; the whole of it stands in the thread
@@ -115,8 +115,8 @@ def half_done(card: TicketView) -> Iterator[str]:
     in_flight = card.place_of(card.story.in_flight or ("", 0))
     flying = [in_flight] if in_flight is not None else []
     done = _each_once([_ended(card, one) for one in card.places if card.story.result(one.key) == DONE])
-    sent = card.story.sent_before - card.story.intents.keys()
-    unseen = [one for one in card.places if one.key in sent]
+    left = [one for one in card.places if card.story.result(one.key) == ABANDONED]
+    unseen = [one.step.description for one in left if one.step.act is not None and not one.step.is_by_hand]
     untouched = _each_once([one.step.description for one in card.places if not card.story.was_begun(one.key)])
     counted = _is_counted(card)  # how many of how many stands above; lists of what is alike say nothing
     if done and not counted:
@@ -124,8 +124,7 @@ def half_done(card: TicketView) -> Iterator[str]:
     if flying and card.ticket.state is TicketState.ENDED:
         yield f"*Outcome unknown:* step {flying[0].number}, {escape(truncate(flying[0].step.description, _TITLE))}."
     if unseen:
-        told = "; ".join(one.step.description for one in unseen)
-        yield f"*Sent, effect not seen:* {escape(truncate(told, _SAYS))}"
+        yield f"*Sent, effect not seen:* {escape(truncate('; '.join(unseen), _SAYS))}"
     if untouched and not counted:
         yield f"*Not started:* {escape(truncate('; '.join(untouched), _SAYS))}"
 

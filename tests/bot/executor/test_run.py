@@ -48,6 +48,7 @@ from bot.errors import (
 )
 from bot.executor import scheduler
 from bot.executor.run import Run
+from bot.slack.render.running import half_done
 from bot.slack.render.ticket import ticket_message
 from bot.slack.render.ticket_buttons import STOP_STEP
 from bot.slack.tickets.message_table import read_card
@@ -872,8 +873,10 @@ async def test_what_was_sent_once_is_taken_back_although_it_was_held_back_when_i
     world.logins[len(keys)] = lambda: bench.decisions.cancel(bench.press(OPERATOR, "T-1"))
     ticket = await bench.approved()
     await bench.runs()
-    assert [one.data.result for one in bench.ledger.entries(ticket=ticket, kind="outcome", limit=1)] == ["not sent"]
-    assert bench.last(ticket).kind == "cancelled"
+    story = bench.ledger.story(ticket)
+    told = [one.data.result for one in story if one.kind == "outcome" and one.data.step == "b"]
+    assert (told, story[-1].kind) == (["not sent", "abandoned"], "cancelled")
+    assert any("*Sent, effect not seen:* b" in line for line in half_done(read_card(bench.ledger, ticket)))
     clock.forward(seconds=900)
     assert world.rows("hv03")[0]["b"] == "1"
     undo = await bench.planner.undo(ticket)
@@ -1373,7 +1376,7 @@ async def test_what_was_sent_once_is_taken_back_after_a_crash_too_where_its_guar
     await bench.runs(2)
     ended = bench.last(ticket).data
     assert (ended.step, ended.number, ended.rolled_back) == ("c", 2, True)
-    assert "c: not started: locked is yes, not no" in ended.reason
+    assert "c: not started again: locked is yes, not no" in ended.reason
     undone = [
         one.data.step for one in bench.ledger.story(ticket) if one.kind == "outcome" and one.data.result == "done"
     ]

@@ -227,6 +227,44 @@ def test_a_ghost_of_an_older_attempt_can_do_nothing():
     assert ticket(*way, act("intent", attempt=2)).intent == ("drain", 1, 2)
 
 
+def outcome(result, attempt=1, **more):
+    return TicketEvent(
+        "bot", NOW, entry_data("outcome", {"step": "drain", "round": 1, "attempt": attempt, "result": result} | more)
+    )
+
+
+def test_what_was_sent_is_in_flight_although_it_was_held_back_when_it_was_begun_again():
+    def resumed(attempt):
+        return TicketEvent("bot", NOW, entry_data("resumed", {"attempt": attempt, "by": "bot"}))
+
+    first = (*WAY_TO[TicketState.RUNNING], act("intent"))
+    assert ticket(*first, outcome("not sent")).intent is None
+    again = (*first, resumed(2), act("intent", attempt=2))
+    held = (*again, outcome("not sent", attempt=2))
+    assert ticket(*held).intent == ("drain", 1, 1)
+    twice = (*held, resumed(3), act("intent", attempt=3), outcome("not sent", attempt=3))
+    for way, attempt in ((held, 2), (twice, 3)):
+        assert ticket(*way, outcome("done", attempt=attempt)).intent is None
+        for wrong in (
+            act("intent", "next", attempt=attempt),
+            act("outcome", "next", attempt=attempt),
+            TicketEvent("bot", NOW, entry_data("failed", {"attempt": attempt})),
+        ):
+            with pytest.raises(TicketError, match="in flight"):
+                ticket(*way, wrong)
+        with pytest.raises(TicketError, match="not in flight"):
+            ticket(*way, outcome("done", attempt=attempt), outcome("done", attempt=attempt))
+
+
+def test_what_was_held_back_by_older_rules_may_end_as_it_did_then_and_be_asked_about_now():
+    resumed = TicketEvent("bot", NOW, entry_data("resumed", {"attempt": 2, "by": "bot"}))
+    again = (*WAY_TO[TicketState.RUNNING], act("intent"), resumed, act("intent", attempt=2))
+    held = (*again, outcome("not sent", attempt=2, rules_version=2))
+    assert ticket(*held, TicketEvent("bot", NOW, entry_data("failed", {"attempt": 2}))).end == "failed"
+    assert ticket(*held, act("intent", "next", attempt=2)).intent == ("next", 1, 2)
+    assert ticket(*held, outcome("done", attempt=2)).intent is None
+
+
 @pytest.mark.parametrize("attempt", [1, 3, 0, True, "2"])
 def test_attempts_are_counted_without_gaps(attempt):
     with pytest.raises((TicketError, ValidationError)):
