@@ -340,7 +340,11 @@ async def _fail(run: Run, at: StepInstance, says: str) -> None:
         place = StepInstance(at.number, at.group, 1, step)
         if run.story.result(place.key) == DONE:
             continue
-        result = await do_step(run, place)
+        if run.story.result(place.key) == FAILED and place.key not in run.story.let_go_on:
+            # It was sent, by a life of the bot that did not come to say that a person decides.
+            result = StepResult(StepStatus.FAILED, run.story.outcomes[place.key].message)
+        else:
+            result = await do_step(run, place)
         if result.verdict is not StepStatus.DONE:
             await _interrupt(
                 run,

@@ -12,7 +12,7 @@ from bot.api.command import StepTimes
 from bot.api.plan import UNDO, Group, Plan, Step
 from bot.api.rows import Rows
 from bot.ledger import Entry
-from bot.ledger.entries import HeldBefore, Intent, Interrupted, Outcome, StepConfirmed
+from bot.ledger.entries import HeldBefore, Intent, Interrupted, Outcome, Resumed, StepConfirmed
 from bot.ledger.ticket_state import MAY_NAME_A_TICKET
 from bot.transport.bounds import weigh
 
@@ -22,6 +22,7 @@ DONE, FAILED, ABANDONED = "done", "failed", "abandoned"  # what an outcome can s
 NOT_SENT: Final = "not sent"  # likewise; such a step has not begun
 # What *Done* carries is another number after each interruption, and for the undo of a step: no plan has so many steps.
 _ANEW, _BACK = 1_000_000, 500_000
+_BOT: Final = "bot"  # by whom is what no person did
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,7 @@ class RunHistory:
         intents: the newest intent of each step.
         unsettled: the steps of which an intent stands, and no outcome: also one that was held back when it was begun again.
         outcomes: the outcome of each step; of later rounds without the rows as they were then.
+        let_go_on: the steps that had failed when a person last let the run go on.
         images: step -> its before-image, of the first time it was begun: what somebody wants back.
         round_images: the same of the newest round that it was begun in, and of the newest time in it: what it is judged by.
         weight: bytes that all rows take which were noted before and after its acts, those of earlier rounds too.
@@ -93,6 +95,7 @@ class RunHistory:
     confirmed_by: dict[Key, str] = field(default_factory=dict)
     confirmer: dict[Key, str] = field(default_factory=dict)
     interruptions: Counter[Key] = field(default_factory=Counter)
+    let_go_on: set[Key] = field(default_factory=set)
     unsettled: set[Key] = field(default_factory=set)
     began: dict[Key, datetime] = field(default_factory=dict)
     failed: Key | None = None
@@ -194,7 +197,10 @@ class StoryReader:
             story.weight += weigh(told.after) if isinstance(told.after, (list, tuple)) else 0
             story.ended[key] = datetime.fromisoformat(entry.at)
             story.unsettled.discard(key)
+            story.let_go_on.discard(key)
             self._before.pop(key, None)
+        elif isinstance(told, Resumed) and told.by != _BOT:
+            story.let_go_on = {key for key, one in story.outcomes.items() if one.result == FAILED}
         elif isinstance(told, StepConfirmed):
             key = (told.step, told.round)
             story.confirmations[key] = story.confirmations.get(key, 0) + 1

@@ -1318,6 +1318,72 @@ async def test_an_undo_that_failed_and_was_begun_again_is_asked_about_after_a_cr
     assert [dict(one[2]) for one in world.acts] == [{"a": "0"}]
 
 
+def fails_undone(on, _facts):
+    """The undo of its first step says itself that it failed, once it is sent."""
+    failed = Expect((Predicate("drain", "=", "failed"),))
+    undone = (is_now(on, 30, failed, a="0"),)
+    first = replace(taken_back("a"), undo=set_to(on, drain="failed"), undone=undone)
+    return Plan("why", "", "", ("node:hv03",), (), (Group("all", (first, step("b", on, b="1")), on_failure="undo"),))
+
+
+@pytest.mark.parametrize("dies", ["before the interruption", "before the interruption, three times", "as it leaves"])
+async def test_an_undo_that_was_sent_and_failed_is_sent_again_by_a_persons_decision_alone(
+    bench, world, monkeypatch, dies
+):
+    bench.plans["reset"] = fails_undone
+    ticket = await bench.approved()
+    world.faults = [None, "refused"]
+    append, killed, loop = bench.ledger.append_together, [], asyncio.get_running_loop()
+    lives = 3 if "three" in dies else 1
+
+    def leaves():
+        bench.runner._tasks[ticket].cancel()
+        killed[0].set()
+
+    def writes(*drafts):
+        if drafts[0].kind == "interrupted" and len(killed) < lives:
+            killed.append(threading.Event())
+            raise LedgerError("the process is killed here")
+        if dies == "as it leaves" and drafts[0].kind == "outcome" and drafts[0].data.step == "undo-a" and not killed:
+            killed.append(threading.Event())
+            loop.call_soon_threadsafe(leaves)
+            assert killed[0].wait(10)
+        return append(*drafts)
+
+    monkeypatch.setattr(bench.ledger, "append_together", writes)
+    for _ in range(lives):
+        await bench.runs()
+        assert bench.kinds(ticket)[-1] != "interrupted"
+        await bench.dies()
+    await bench.runs(2)
+    last = bench.last(ticket)
+    assert (last.kind, last.data.step) == ("interrupted", "undo-a")
+    assert last.reason.startswith("the undo did not finish: Undo: a: ")
+    assert len(world.order) == 2, "a, and its undo once"
+    for sent in (3, 4):  # someone lets it go on: it is sent once more for each of that, also where the bot dies again
+        world.hosts["hv03"]["drain"] = ""
+        bench.decisions.resume(bench.press(APPROVER, ticket))
+        await bench.dies()
+        await bench.runs(2)
+        assert (bench.last(ticket).kind, len(world.order)) == ("interrupted", sent)
+
+
+async def test_an_undo_that_someone_let_go_on_and_that_was_held_back_is_sent_after_go(bench, world):
+    bench.plans["reset"] = fails_undone
+    ticket = await bench.approved()
+    world.faults = [None, "refused"]
+    await bench.runs(2)
+    assert (bench.last(ticket).kind, len(world.order)) == ("interrupted", 2)
+    world.hosts["hv03"] |= {"drain": "", "a": "1"}
+    world.logins[2] = lambda: bench.decisions.stop_changes(OPERATOR, "power work")
+    bench.decisions.resume(bench.press(APPROVER, ticket))
+    await dies_once(bench, ticket, "outcome", "undo-a")
+    assert bench.last(ticket).data.result == "not sent"
+    bench.decisions.allow_changes(APPROVER)
+    await bench.runs(2)
+    assert (bench.last(ticket).kind, len(world.order)) == ("interrupted", 3)
+
+
 async def dies_once(bench, ticket, kind, key):
     """The bot is killed as soon as that entry stands; then it is begun anew."""
     stands, tell = asyncio.Event(), bench.parts.tell
