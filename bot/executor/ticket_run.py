@@ -21,7 +21,7 @@ from bot.executor.run import Cancelled as CancelledRun
 from bot.executor.run import OutOfTime, Preempted, Run
 from bot.executor.step import do_step
 from bot.ledger import Entry, EntryDraft
-from bot.ledger.entries import Cancelled, Closed, Done, Failed, Interrupted, Resumed, Started
+from bot.ledger.entries import Cancelled, Closed, Done, Failed, Interrupted, Outcome, Resumed, Started
 from bot.ledger.ticket_state import Ticket, TicketState
 from bot.tickets.run_history import ABANDONED, DONE, FAILED, StepInstance
 from bot.tickets.undo import owes_undo, place_of, steps_to_undo, undone_checks
@@ -142,10 +142,10 @@ async def _may_take_up(run: Run) -> bool:
 
 
 def _place_now(run: Run) -> StepInstance | None:
-    """The step in flight, or the next one that would begin; None where all are done."""
-    flying = run.story.in_flight
-    left = (place for place in run.places if flying == place.key or (not flying and not run.story.result(place.key)))
-    return next(left, None)
+    """The step in flight, the one whose group is to be undone, or the next one that would begin; None where all are done."""
+    if run.story.in_flight is not None:
+        return place_of(run.places, run.story.in_flight)
+    return _next_place(run) if run.heeds_cancel else _failed_place(run)
 
 
 async def _take_up(run: Run) -> bool:
@@ -336,7 +336,12 @@ async def _fail(run: Run, at: StepInstance, says: str) -> None:
         says = outcome.message
     run.heeds_cancel, run.failed, run.failed_why = False, at, says
     taken = [place for place in run.places if place.group is at.group and place.number <= at.number]
-    for step in steps_to_undo(taken, run.story):
+    undos = steps_to_undo(taken, run.story)
+    if undos and not run.is_taking_back and run.story.result(at.key) != FAILED:
+        # Its guard failed, so nothing else tells that: the first undo may wait for hours, and meanwhile hvops be begun anew.
+        await run.must_be_led_here()
+        await run.write(Outcome(result="failed", message=says, not_executed=True, **run.place_of(at)))
+    for step in undos:
         place = StepInstance(at.number, at.group, 1, step)
         if run.story.result(place.key) == DONE:
             continue
@@ -360,8 +365,9 @@ async def _fail(run: Run, at: StepInstance, says: str) -> None:
 
 
 def _failed_place(run: Run) -> StepInstance:
-    """The step after which taking back began, as its first undo says; else the last of its group that was begun."""
-    if (known := run.place(run.story.failed)) is not None:
+    """The step that failed, as its outcome or the first undo says; else the last of its group that was begun."""
+    told = [place for place in run.places if run.story.result(place.key) == FAILED]
+    if (known := run.place(run.story.failed) or next(iter(told), None)) is not None:
         return known
     begun = [place for place in run.places if place.key in run.story.intents]
     failed = [place for place in begun if run.story.result(place.key) != DONE]

@@ -537,7 +537,7 @@ class Intent(_OfStep):
 
 
 class Outcome(_OfStep):
-    """What became of an intent.
+    """What became of an intent; or that a step failed before it was begun, in a group that undoes what it had done.
 
     Attributes:
         result: "not sent": held back at the last moment, so it is as if it had not been begun that time.

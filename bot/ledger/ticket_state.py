@@ -46,6 +46,7 @@ _ATTEMPTS_OF_RUNS = (
 _HELD_BACK_IN_FLIGHT = (
     3  # since these rules what was sent once is in flight although it was held back when it was begun again
 )
+_FAILED_UNSENT = 3  # since these rules a step can fail before it was begun
 TICKETLESS = frozenset({"asked", "answered", "refused", "clicked", "shown", "stop", "go", "anchor", "moved"})
 MAY_NAME_A_TICKET = frozenset({"refused", "clicked", "shown"})  # about a ticket, without moving it
 DECISIONS = frozenset({"approved", "rejected", "expired"})
@@ -305,12 +306,19 @@ def _outcome(ticket: Ticket, step: TicketEvent) -> Ticket:
     said = step.read(Outcome)
     told = _act(ticket, said)
     flies = ticket.intent or ticket.earlier
+    if flies is None and _failed_unsent(said):
+        return ticket
     if flies is None or flies[:2] != told[:2]:
         raise TicketError(f"{ticket.id}: step {told[0]}, round {told[1]}, is not in flight.")
     if said.result == "not sent":
         is_in_flight = said.rules_version >= _HELD_BACK_IN_FLIGHT
         return replace(ticket, intent=ticket.earlier if is_in_flight else None)
     return replace(ticket, intent=None, earlier=None)
+
+
+def _failed_unsent(said: Outcome) -> bool:
+    """Whether a step failed before it was begun: what its group had done is to be undone, also after a crash."""
+    return said.result == "failed" and said.not_executed and said.rules_version >= _FAILED_UNSENT
 
 
 def _voided(ticket: Ticket, step: TicketEvent) -> Ticket:

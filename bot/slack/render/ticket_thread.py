@@ -168,6 +168,8 @@ def _outcome(card: TicketView, entry: Entry) -> str:
     begun, before = _intent(card, key)
     name = f"Step {place.number} of {len(card.places)}, {place.step.description}" if place else f"Step {outcome.step}"
     took = f" in {duration(seconds_between(begun, entry))}" if begun is None or begun.seq < entry.seq else ""
+    if begun is None and outcome.not_executed:  # it failed before it was begun
+        took = ""
     lines = [f"*{escape(truncate(name, _SAYS))}: {escape(result)}*{took}."]
     if outcome.message:
         lines.append(escape(truncate(outcome.message, _SAYS)))

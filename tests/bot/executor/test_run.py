@@ -46,11 +46,12 @@ from bot.errors import (
     TicketError,
     UnreadableEntry,
 )
-from bot.executor import scheduler
+from bot.executor import scheduler, ticket_run
 from bot.executor.run import Run
 from bot.slack.render.running import half_done
 from bot.slack.render.ticket import ticket_message
 from bot.slack.render.ticket_buttons import STOP_STEP
+from bot.slack.render.ticket_thread import entry_message
 from bot.slack.tickets.message_table import read_card
 from bot.tickets.plan_text import plan_lines
 from bot.tickets.proposal import proposal_from
@@ -1421,6 +1422,142 @@ async def test_which_step_failed_and_why_is_known_after_a_crash_too(bench, world
         line for one in history_of(bench.ledger.story(ticket)) for line in one.lines if line[0] == "Undone because"
     ]
     assert why == ("Undone because", "not started: locked is no, not never")
+
+
+def guarded_group(on, _facts):
+    """The second step of a group has a guard, and another group follows."""
+    groups = (
+        Group("all", (taken_back("a"), replace(taken_back("b"), guard=(is_now(on, locked="no"),))), on_failure="undo"),
+        Group("more", (step("d", on, d="1"),)),
+    )
+    return Plan("why", "", "", ("node:hv03",), (), groups)
+
+
+GUARD_FAILED = "step 2, b: not started: locked is yes, not no. The steps of its group were undone"
+
+
+def locks_after(bench, world, ticket, key):
+    """Somebody locks a guest once a step is done."""
+    tell = bench.parts.tell
+
+    def tells(told):
+        tell(told)
+        last = bench.last(ticket)
+        if last.kind == "outcome" and (last.data.step, last.data.result) == (key, "done"):
+            world.hosts["hv03"]["locked"] = "yes"
+
+    object.__setattr__(bench.parts, "tell", tells)
+
+
+@pytest.mark.parametrize("asks_to_stop", [False, True])
+@pytest.mark.parametrize("dies", [False, True])
+async def test_a_group_whose_guard_failed_is_undone_after_go_whatever_came_in_between(bench, world, dies, asks_to_stop):
+    """The stop comes as its guard is read; what it says is no more by then."""
+    bench.plans["reset"] = guarded_group
+    ticket = await bench.approved()
+    locks_after(bench, world, ticket, "a")
+    answer, told, tell = world.answer, asyncio.Event(), bench.parts.tell
+
+    async def answers(question, seconds=20.0):
+        found = await answer(question, seconds)
+        if found.rows[0].get("locked") == "yes" and not told.is_set() and not bench.ledger.is_stopped():
+            bench.decisions.stop_changes(OPERATOR, "power work")
+        return found
+
+    def tells(change):
+        tell(change)
+        if "what failed is not undone until /hvops go" in change.says:
+            told.set()
+
+    world.answer = answers
+    object.__setattr__(bench.parts, "tell", tells)
+    bench.clock.is_held = True
+    await bench.runner.tick()
+    async with asyncio.timeout(20):
+        await told.wait()
+    if dies:
+        await bench.dies()
+    bench.clock.is_held = False
+    world.hosts["hv03"]["locked"] = "no"
+    assert STOP_STEP not in buttons_of(bench, ticket)
+    if asks_to_stop:
+        with pytest.raises(MovedOn, match=r"T-1 is undoing what failed, and finishes that"):
+            bench.decisions.cancel(bench.press(OPERATOR, ticket))
+    bench.decisions.allow_changes(APPROVER)
+    await bench.runs(2)
+    assert (bench.last(ticket).kind, bench.last(ticket).reason) == ("failed", GUARD_FAILED)
+    assert (world.hosts["hv03"]["a"], len(world.order)) == ("0", 2)
+
+
+async def test_a_group_whose_guard_failed_is_undone_when_someone_lets_it_go_on(bench, world):
+    """Its first undo did not start; nothing of its group goes on forward once that can."""
+
+    def plan(on, facts):
+        made = guarded_group(on, facts)
+        first, second = made.groups[0].steps
+        first = replace(first, undo_guard=(is_now(on, free="yes"),))
+        return replace(made, groups=(replace(made.groups[0], steps=(first, second)), made.groups[1]))
+
+    bench.plans["reset"] = plan
+    ticket = await bench.approved()
+    locks_after(bench, world, ticket, "a")
+    await bench.runs(2)
+    assert (bench.last(ticket).kind, bench.last(ticket).data.step) == ("interrupted", "undo-a")
+    world.hosts["hv03"] |= {"locked": "no", "free": "yes"}
+    bench.decisions.resume(bench.press(APPROVER, ticket))
+    await bench.runs(2)
+    assert (bench.last(ticket).kind, bench.last(ticket).reason) == ("failed", GUARD_FAILED)
+    assert (world.hosts["hv03"]["a"], len(world.order)) == ("0", 2)
+
+
+async def test_a_group_is_undone_after_a_crash_too_where_its_first_undo_was_held_back(bench, world):
+    bench.plans["reset"] = guarded_group
+    ticket = await bench.approved()
+    locks_after(bench, world, ticket, "a")
+    world.logins[1] = lambda: bench.decisions.stop_changes(OPERATOR, "power work")
+    await dies_once(bench, ticket, "outcome", "undo-a")
+    assert bench.last(ticket).data.result == "not sent"
+    world.hosts["hv03"]["locked"] = "no"
+    bench.decisions.allow_changes(APPROVER)
+    await bench.runs(2)
+    assert (bench.last(ticket).kind, bench.last(ticket).reason) == ("failed", GUARD_FAILED)
+    assert (world.hosts["hv03"]["a"], len(world.order)) == ("0", 2)
+
+
+async def test_a_step_that_failed_before_it_was_begun_is_told_so(bench, world):
+    bench.plans["reset"] = guarded_group
+    ticket = await bench.approved()
+    locks_after(bench, world, ticket, "a")
+    await bench.runs(2)
+    (told,) = [one for one in bench.ledger.story(ticket) if one.kind == "outcome" and one.data.step == "b"]
+    assert (told.data.result, told.data.not_executed) == ("failed", True)
+    message = entry_message(read_card(bench.ledger, ticket), told)
+    assert "*Step 2 of 3, b: FAILED*.\\nnot started: locked is yes, not no" in json.dumps(message.blocks)
+    assert "step 2, b: failed" in [one.says for one in history_of(bench.ledger.story(ticket))]
+    assert (await bench.planner.undo(ticket)).plan.steps == ()
+
+
+@pytest.mark.parametrize("more", ["newer record", "none"])
+async def test_what_is_to_be_undone_waits_for_someone_where_an_external_record_knows_more(
+    bench, world, monkeypatch, more
+):
+    """The last step of the plan failed: nothing is left to begin but the undo."""
+    world.hosts["hv03"] |= {"a": "1", "b": "1"}
+    groups = (Group("all", (taken_back("a"), taken_back("b")), on_failure="undo"),)
+    bench.plans["reset"] = lambda _on, _facts: Plan("why", "", "", ("node:hv03",), (), groups)
+    ticket = await bench.approved()
+    left(bench, ticket, *TAKING_BACK)
+    records = ticket_run.check_records
+
+    async def knows(run, places):
+        return replace(await records(run, places), more="the channel knows more" if more == "newer record" else "")
+
+    monkeypatch.setattr(ticket_run, "check_records", knows)
+    await bench.runs()
+    if more == "none":
+        assert (bench.last(ticket).kind, len(world.order)) == ("failed", 2)
+    else:
+        assert (bench.last(ticket).kind, bench.last(ticket).data.step, world.order) == ("interrupted", "b", [])
 
 
 async def test_what_was_sent_once_is_taken_back_after_a_crash_too_where_its_guard_failed(bench, world):

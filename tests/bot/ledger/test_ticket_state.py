@@ -256,6 +256,23 @@ def test_what_was_sent_is_in_flight_although_it_was_held_back_when_it_was_begun_
             ticket(*way, outcome("done", attempt=attempt), outcome("done", attempt=attempt))
 
 
+def test_a_step_may_fail_before_it_is_begun_and_nothing_else_ends_so():
+    running = WAY_TO[TicketState.RUNNING]
+    failed = outcome("failed", not_executed=True)
+    assert ticket(*running, failed).intent is None
+    resumed = TicketEvent("bot", NOW, entry_data("resumed", {"attempt": 2, "by": "bot"}))
+    for wrong in (
+        (outcome("failed"),),
+        (outcome("done", not_executed=True),),
+        (outcome("abandoned", not_executed=True),),
+        (outcome("failed", not_executed=True, rules_version=2),),
+        (act("intent", "other"), failed),
+        (resumed, failed),
+    ):
+        with pytest.raises(TicketError):
+            ticket(*running, *wrong)
+
+
 def test_what_was_held_back_by_older_rules_may_end_as_it_did_then_and_be_asked_about_now():
     resumed = TicketEvent("bot", NOW, entry_data("resumed", {"attempt": 2, "by": "bot"}))
     again = (*WAY_TO[TicketState.RUNNING], act("intent"), resumed, act("intent", attempt=2))
