@@ -19,7 +19,7 @@ from bot.executor.record_check import AGAIN_SECONDS, check_records
 from bot.executor.revalidate import NotDue, PlanDrift, revalidate, void_ticket
 from bot.executor.run import Cancelled as CancelledRun
 from bot.executor.run import OutOfTime, Preempted, Run
-from bot.executor.step import do_step
+from bot.executor.step import do_step, has_begun_group
 from bot.ledger import Entry, EntryDraft
 from bot.ledger.entries import Cancelled, Closed, Done, Failed, Interrupted, Outcome, Resumed, Started
 from bot.ledger.ticket_state import Ticket, TicketState
@@ -211,7 +211,7 @@ async def _go_on(run: Run, *, looked: bool) -> None:
     if run.is_taking_back:
         await _fail(run, _failed_place(run), run.story.failed_why)
         return
-    fresh = False
+    fresh, is_taken_up = False, not looked
     for at in run.places:
         result = run.story.result(at.key)
         if result == DONE:
@@ -222,8 +222,12 @@ async def _go_on(run: Run, *, looked: bool) -> None:
         if result == ABANDONED:
             await _end_cancelled(run, at, run.story.outcomes[at.key].message)
             return
-        if at.key not in run.story.intents and not looked and not await _may_begin(run, at):
-            return
+        if at.key not in run.story.intents and not looked:
+            # Whatever kept it from beginning in an older life, nobody has looked since.
+            again = is_taken_up and not has_begun_group(run, at)
+            if not await _may_begin(run, at, again=again):
+                return
+            is_taken_up = False
         looked = False
         if not await _do(run, at):
             return
@@ -241,7 +245,8 @@ async def _may_begin(run: Run, at: StepInstance, *, again: bool = False) -> bool
     Args:
         run: the ticket.
         at: the step.
-        again: it was held back, and nothing of its group was sent: then all of that is checked before any step of it.
+        again: it was held back, or another life of the bot left it, and nothing of its group was sent: then all of that is
+            checked before any step of it.
     """
     run.now_at = at
     if run.is_late():

@@ -308,6 +308,82 @@ async def test_a_group_that_a_stop_held_back_whole_is_planned_anew(bench, world,
     assert "hv03 is locked" in bench.last(ticket).reason
 
 
+def waits_first(on, facts):
+    """Two groups, and the first step of all only waits."""
+    if facts.get("locked") == "yes":
+        raise TicketError("hv03 is locked")
+    waits = Step("wait", "Wait", None, (is_now(on, paused="no"),))
+    last = sets("b")
+    return in_groups(replace(last, steps=(waits, *last.steps)), sets("c"))
+
+
+async def dies_behind_its_wait(bench, ticket, how):
+    """The bot is killed before it does what comes after a wait; with a stop, in that."""
+    stands, tell = asyncio.Event(), bench.parts.tell
+
+    def tells(told):
+        tell(told)
+        last = bench.last(ticket)
+        if last.kind == "outcome" and last.data.step == "wait" and not stands.is_set():
+            if how == "a stop":
+                bench.decisions.stop_changes(OPERATOR, "power work")
+            stands.set()
+
+    object.__setattr__(bench.parts, "tell", tells)
+    await bench.runner.tick()
+    async with asyncio.timeout(20):
+        await stands.wait()
+    await bench.dies()
+
+
+@pytest.mark.parametrize("what", ["a gate", "the version", "a role", "nothing"])
+@pytest.mark.parametrize("how", ["a stop", "a crash"])
+@pytest.mark.parametrize("acts", HELD_AT.values(), ids=HELD_AT)
+async def test_a_group_of_which_nothing_was_sent_is_planned_anew_after_a_restart(benches, world, acts, how, what):
+    """Whoever knew that it was held back is gone; hours may have passed."""
+
+    def plan(on, facts):
+        made = waits_first(on, facts)
+        return in_groups(*(sets("a"),) * acts, *made.groups)
+
+    first = benches(plans={"reset": plan})
+    ticket = await first.approved()
+    await dies_behind_its_wait(first, ticket, how)
+    assert world.order == [DONE_A] * acts
+    second = benches(plans={"reset": plan}, version="another" if what == "the version" else "test")
+    if what == "a gate":
+        world.hosts["hv03"]["locked"] = "yes"
+    if what == "a role":
+        loses(second, APPROVER)
+    if how == "a stop":
+        second.decisions.allow_changes(APPROVER)
+    await second.runs(3)
+    if what == "nothing":
+        assert (second.last(ticket).kind, len(world.order)) == ("done", acts + 2)
+        return
+    assert world.order == [DONE_A] * acts
+    assert second.last(ticket).kind == ("interrupted" if what == "a role" else "voided")
+
+
+async def test_a_group_of_which_an_act_was_sent_is_not_planned_anew_after_a_restart(bench, world):
+    """It goes on by its guards, as without the restart."""
+
+    def plan(on, facts):
+        if facts.get("locked") == "yes":
+            raise TicketError("hv03 is locked")
+        waits = Step("wait", "Wait", None, (is_now(on, paused="no"),))
+        first, last = sets("a"), sets("b")
+        return in_groups(replace(first, steps=(*first.steps, waits, *last.steps)))
+
+    bench.plans["reset"] = plan
+    ticket = await bench.approved()
+    await dies_behind_its_wait(bench, ticket, "a stop")
+    world.hosts["hv03"]["locked"] = "yes"
+    bench.decisions.allow_changes(APPROVER)
+    await bench.runs(3)
+    assert (bench.last(ticket).kind, len(world.order)) == ("done", 2)
+
+
 async def test_a_stop_right_behind_the_start_holds_back_as_well(bench, world, monkeypatch):
     """Nothing was begun, so the ledger knows of no step that was held back."""
     ticket = await bench.approved()
