@@ -30,7 +30,9 @@ from bot.executor.polling import (
 from bot.executor.record_check import NOTE_SECONDS
 from bot.executor.run import Cancelled, Run
 from bot.formatting import clauses, format_time
-from bot.ledger.entries import Outcome
+from bot.ledger import Entry
+from bot.ledger.entries import Outcome, Resumed
+from bot.ledger.envelope import to_timestamp
 from bot.redaction import clip
 from bot.serialization import evidence_to_bytes
 from bot.tickets.conditions import same_rows
@@ -38,6 +40,8 @@ from bot.tickets.readings import MOST_READINGS
 from bot.tickets.run_history import NOT_SENT, BegunStep, StepInstance
 
 MOST_TIMES = 3  # how often the bot itself begins one and the same step
+# How long nobody may have looked, beyond the time that an action may take, for "as before" to mean that it did not happen.
+_AWAY_SECONDS = 120.0
 _SHOWN = 2_000  # characters of a reply that an entry repeats; the rest is in the evidence
 
 
@@ -93,7 +97,10 @@ async def reconcile(run: Run, at: StepInstance, fate: SendResult) -> StepResult 
         if fate.kind == "unknown":
             seen = await _wait_out(run, at, intent, fate)
             if seen.is_ not in (CheckState.MET, CheckState.FAILED) and await has_not_happened(run, at, intent):
-                return None
+                if not _was_away(run, at, intent):
+                    return None
+                seen = CheckResult(CheckState.UNKNOWN, _as_before(intent), ())
+                return await _conclude(run, at, StepResult(StepStatus.UNKNOWN, seen.says), fate, seen)
         if seen.is_ not in (CheckState.MET, CheckState.FAILED):
             seen = await wait_for(run.parts, at.step.done, run.images, _ends(run, at, intent, fate), run.pause)
     except Cancelled:
@@ -152,6 +159,28 @@ async def has_not_happened(run: Run, at: StepInstance, intent: BegunStep) -> boo
         return False
     now, _ = await before_image(run.parts, at.step.before)
     return now is not None and same_rows(now, intent.before)
+
+
+def _was_away(run: Run, at: StepInstance, intent: BegunStep) -> bool:
+    """Whether nobody looked for so long that it may have been done, and undone by people, and be as before for that reason.
+
+    Not where someone has let the run go on since: they have looked.
+    """
+    if run.locked_at is None or any(one.kind == Resumed.kind and _at(one) > intent.at for one in run.decided):
+        return False
+    taken_up = run.parts.clock() - timedelta(seconds=run.parts.monotonic() - run.locked_at)
+    return (taken_up - intent.at).total_seconds() > _longest(run, at) + _AWAY_SECONDS
+
+
+def _at(entry: Entry) -> datetime:
+    return datetime.fromisoformat(entry.at)
+
+
+def _as_before(intent: BegunStep) -> str:
+    return (
+        f"everything is as it was before the step, which was started at {format_time(to_timestamp(intent.at))}; hvops was not running for a "
+        "while since then, so whether it was done and undone is not known"
+    )
 
 
 def _verdict(at: StepInstance, seen: CheckResult) -> StepStatus:

@@ -1918,3 +1918,30 @@ async def test_a_bug_in_one_sweep_does_not_end_all_of_them(bench, monkeypatch):
     stop.set()
     await running
     assert (len(failed), bench.last(ticket).kind) == (1, "done")
+
+
+@pytest.mark.parametrize(("minutes", "times"), [(1, 2), (10, 1)])
+async def test_what_is_as_before_after_a_long_absence_is_not_sent_again(bench, world, clock, minutes, times):
+    """It was done, and its people undid it on purpose, while hvops was away: as before does not mean that it did not happen."""
+    ticket = await bench.approved()
+
+    def killed():
+        raise asyncio.CancelledError
+
+    world.hooks[1] = killed
+    await bench.runner.tick()
+    await bench.runner.wait_idle()
+    await bench.dies()
+    clock.forward(minutes=minutes)
+    world.rows("hv03")
+    assert world.hosts["hv03"]["paused"] == "yes"
+    world.hosts["hv03"]["paused"] = "no"
+    await bench.runs(3)
+    assert world.order.count(("hv03", "set", "yes")) == times
+    if times == 1:
+        assert bench.last(ticket).kind == "interrupted"
+        assert "whether it was done and undone is not known" in bench.last(ticket).reason
+        bench.decisions.resume(bench.press(APPROVER, ticket))
+        await bench.runs(3)
+        assert bench.last(ticket).kind == "done", "someone who looked lets it go on"
+        assert world.order.count(("hv03", "set", "yes")) == 2
