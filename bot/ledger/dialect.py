@@ -29,6 +29,10 @@ class Dialect(ABC):
         """The bytes of an entry as they were hashed."""
 
     @abstractmethod
+    def raw(self, column: str) -> str:
+        """The bytes in a column; NULL where it holds something else."""
+
+    @abstractmethod
     def field(self, name: str, of: str = "") -> str:
         """A field of the data as text, NULL where there is none; "plan.title" is a field of a field."""
 
@@ -108,6 +112,9 @@ class SqliteDialect(Dialect):
     def body(self, of: str = "") -> str:  # noqa: D102 - what each is, the base says
         return f"CAST({_column(of, 'body')} AS BLOB)"
 
+    def raw(self, column: str) -> str:  # noqa: D102
+        return f"CASE typeof({column}) WHEN 'blob' THEN {column} END"
+
     def field(self, name: str, of: str = "") -> str:  # noqa: D102
         return f"json_extract({_column(of, 'body')}, '$.data.{name}')"
 
@@ -172,6 +179,9 @@ class PostgresqlDialect(Dialect):
 
     def body(self, of: str = "") -> str:  # noqa: D102 - what each is, the base says
         return f"convert_to({_column(of, 'body')}, 'UTF8')"
+
+    def raw(self, column: str) -> str:  # noqa: D102
+        return column
 
     def field(self, name: str, of: str = "") -> str:  # noqa: D102
         *outer, last = name.split(".")

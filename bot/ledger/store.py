@@ -221,9 +221,9 @@ class Store(ABC):
         """Those columns of the whole ticket table."""
         return self.rows(f"SELECT {', '.join(names)} FROM ticket")  # noqa: S608 - our columns
 
-    def blobs(self) -> Iterator[tuple[str, bytes]]:
-        """All blobs with the digests that they are kept by. Inside a snapshot."""
-        yield from self.stream("SELECT sha256, bytes FROM blob")
+    def blobs(self) -> Iterator[tuple[str, bytes | None]]:
+        """All blobs with the digests that they are kept by; None for what is no bytes any more. Inside a snapshot."""
+        yield from self.stream(f"SELECT sha256, {self.dialect.raw('bytes')} FROM blob")  # noqa: S608 - our words
 
     def blob_digests(self) -> frozenset[str]:
         """Of all blobs."""
@@ -369,8 +369,8 @@ class Store(ABC):
 
     def blob(self, sha256: str) -> bytes | None:
         """The bytes of that digest, or None where they were dropped or never were. Raises LedgerError for others."""
-        found = self.rows("SELECT bytes FROM blob WHERE sha256 = ?", (sha256,))
-        if found and hashlib.sha256(found[0][0]).hexdigest() != sha256:
+        found = self.rows(f"SELECT {self.dialect.raw('bytes')} FROM blob WHERE sha256 = ?", (sha256,))  # noqa: S608
+        if found and (found[0][0] is None or hashlib.sha256(found[0][0]).hexdigest() != sha256):
             raise LedgerError(f"{self.place}: the raw answer {sha256[:12]}… was altered. Run hvops audit verify.")
         return bytes(found[0][0]) if found else None
 

@@ -18,7 +18,7 @@ from bot.ledger import Ledger
 from bot.ledger.entries import RULES_VERSION
 from bot.ledger.envelope import EntryDraft, encode, entry_mac
 from bot.ledger.key import read_key
-from bot.ledger.schema import TRIGGERS
+from bot.ledger.schema import TABLES, TRIGGERS
 from bot.ledger.verify import verify
 
 
@@ -151,6 +151,39 @@ def test_a_raw_answer_put_in_is_told_from_an_altered_one(book):
     verdict = proved(book)
     assert (verdict.holds, verdict.broken_at) == (False, None)
     assert "A raw answer that no entry names, 00ff…, was put in or altered." in verdict.says
+
+
+def test_a_raw_answer_that_no_entry_names_is_no_sign_of_anything(book):
+    """hvops keeps it before it writes the entry: it may have ended in between."""
+    data = b"hv03 is healthy"
+    tamper(book, f"INSERT INTO blob VALUES ('{hashlib.sha256(data).hexdigest()}', x'{data.hex()}')")
+    assert (proved(book).holds, proved(book).notes) == (True, ())
+
+
+def define(folder, sql):
+    """Have the file say that its table of raw answers was defined so."""
+    database = sqlite3.connect(folder / "ledger.db", isolation_level=None)
+    database.execute("PRAGMA writable_schema=ON")
+    database.execute("UPDATE sqlite_schema SET sql = ? WHERE type = 'table' AND name = 'blob'", (sql,))
+    database.close()
+
+
+@pytest.mark.parametrize("becomes", ["CAST(bytes AS TEXT)", "CAST(x'ff41' AS TEXT)", "17", "NULL"])
+def test_a_raw_answer_that_is_no_bytes_any_more_was_altered_and_is_named(book, becomes):
+    """Who has the file can put the definition back. What is of another type has no digest, and is shown to nobody."""
+    strict = TABLES["blob"].strip()
+    define(book, strict.replace("STRICT, ", "").replace("BLOB NOT NULL", "BLOB"))
+    tamper(book, f"UPDATE blob SET bytes = {becomes}")
+    define(book, strict)
+    verdict = proved(book)
+    assert (verdict.holds, verdict.broken_at) == (False, 11)
+    assert "the raw answer" in verdict.says
+    digest = hashlib.sha256(b"raw answer").hexdigest()
+    with (
+        Ledger(book / "ledger.db", book / "ledger.key", book / "anchors.txt") as ledger,
+        pytest.raises(LedgerError, match=r"the raw answer .* was altered"),
+    ):
+        ledger.blob(digest)
 
 
 def test_a_fork_written_with_the_key_is_found(book):
