@@ -170,7 +170,7 @@ def _measured(said: EntryData) -> Iterator[tuple[str, str]]:
             yield "After", format_rows(said.after) if "after" in said.model_fields_set else ""
         case Done():
             yield "After", "\n".join(said.measured) or NOT_MEASURED
-        case Failed() if said.rolled_back:
+        case Failed() if said.rolled_back or said.measured:
             yield "After the undo", "\n".join(said.measured) or NOT_MEASURED
 
 

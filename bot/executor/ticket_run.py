@@ -24,7 +24,7 @@ from bot.ledger import Entry, EntryDraft
 from bot.ledger.entries import Cancelled, Closed, Done, Failed, Interrupted, Outcome, Resumed, Started
 from bot.ledger.ticket_state import Ticket, TicketState
 from bot.tickets.run_history import ABANDONED, DONE, FAILED, StepInstance
-from bot.tickets.undo import owes_undo, place_of, steps_to_undo, undone_checks
+from bot.tickets.undo import not_undone, owes_undo, place_of, steps_to_undo, undone_checks
 
 log = structlog.get_logger()
 
@@ -362,11 +362,21 @@ async def _fail(run: Run, at: StepInstance, says: str) -> None:
                 StepResult(StepStatus.UNKNOWN, f"the undo did not finish: {step.description}: {result.says}"),
             )
             return
-    reason = f"step {at.number}, {at.step.description}: {says}. The steps of its group were undone"
+    stays = not_undone(taken, run.story)
     read = await measure_undone(run, undone_checks(taken, run.story))
     told: dict[str, Any] = {"measured": read} if read else {}
+    told |= {"not_undone": stays} if stays else {}
     told |= {"attempt": run.attempt, "step": at.step.key, "number": at.number}
-    await run.write(Failed(reason=reason, rolled_back=True, **told))
+    reason = f"step {at.number}, {at.step.description}: {says}. {_undone_in_words(run, stays)}"
+    await run.write(Failed(reason=reason, rolled_back=not stays, **told))
+
+
+def _undone_in_words(run: Run, stays: Sequence[str]) -> str:
+    """What was undone of a group that failed, and what stays."""
+    if not stays:
+        return "The steps of its group were undone"
+    others = "The other steps of its group were undone. " if run.is_taking_back else ""
+    return f"{others}Not undone: {'; '.join(stays)}"
 
 
 def _failed_place(run: Run) -> StepInstance:

@@ -635,7 +635,8 @@ class Failed(OfRun):
     """A step failed.
 
     Attributes:
-        rolled_back: each undo of what its group had done has ended as it should.
+        rolled_back: each undo of what its group had done has ended as it should, and nothing stays that has none.
+        not_undone: of a group whose undos have all ended so, the steps that stay because they have none; in words.
         measured: what is as it was before, and what is not, as it was read after that; in words.
     """
 
@@ -645,6 +646,7 @@ class Failed(OfRun):
     step: str = ""
     number: int | None = None
     rolled_back: bool = False
+    not_undone: Texts = ()
     measured: Texts = ()
 
 

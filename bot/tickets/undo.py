@@ -84,6 +84,26 @@ def _may_go_back(places: Iterable[StepInstance], story: RunHistory) -> list[Step
     return [*found.values()]
 
 
+def not_undone(places: Iterable[StepInstance], story: RunHistory) -> tuple[str, ...]:
+    """What stays of these steps once all their undos are done: what may have changed something and has no way back, in words.
+
+    A step that failed is not among them: why it failed is told beside it.
+    """
+    known = tuple(places)
+    goes_back = {place.key for place in _may_go_back(known, story)}
+    reverted = {key for place in known if story.result(place.key) == DONE for key in place.step.reverts}
+    stays = [
+        place.step.description
+        for place in known
+        if place.step.act is not None
+        and _may_be_done(place, story)
+        and story.result(place.key) != FAILED
+        and place.key not in goes_back
+        and place.step.key not in reverted
+    ]
+    return tuple(dict.fromkeys(stays))
+
+
 def place_of(places: Iterable[StepInstance], key: Key | None) -> StepInstance | None:
     """The step with that key: one of the plan's, or the undo of one, by the number of the step that it undoes.
 

@@ -129,12 +129,17 @@ def _left(card: TicketView) -> Iterator[str]:
         by_hand = any(place is not None and place.step.is_by_hand for place in asked)
         yield "hvops did nothing." if by_hand else "Nothing was done."
         return
-    if end is not None and isinstance(end.data, Failed) and end.data.rolled_back:
-        yield "hvops undid the steps of this group."
+    if end is not None and isinstance(end.data, Failed) and (end.data.rolled_back or end.data.not_undone):
+        if end.data.rolled_back:
+            yield "hvops undid the steps of this group."
+        else:
+            yield f"*Not undone:* {escape(truncate('; '.join(end.data.not_undone), _SAYS))}"
         if card.after:
             yield f"*Measured after that:* {_state(card.after)}"
-        return
-    yield from half_done(card)
+        if end.data.rolled_back:
+            return
+    else:
+        yield from half_done(card)
     if card.plan.rollback:
         yield f"*Way back:* {escape(truncate(card.plan.rollback, _SAYS))}"
 

@@ -1424,6 +1424,58 @@ async def test_which_step_failed_and_why_is_known_after_a_crash_too(bench, world
     assert why == ("Undone because", "not started: locked is no, not never")
 
 
+def without_undo(key, on="hv03"):
+    return step(key, on, **{key: "1"})
+
+
+@pytest.mark.parametrize("dies", [False, True])
+@pytest.mark.parametrize("undoes", [True, False])
+async def test_what_has_no_undo_and_stays_is_named(bench, world, undoes, dies):
+    """A package that was added, a service that was stopped: whoever reads it does not believe that all is as it was."""
+    first = taken_back("a") if undoes else without_undo("a")
+    wait = Step("wait", "Wait", None, (is_now("hv03", locked="no"),))
+    steps = (first, wait, without_undo("b"), taken_back("c"))
+    bench.plans["reset"] = lambda _on, _facts: Plan(
+        "why", "", "", ("node:hv03",), (), (Group("all", steps, on_failure="undo"),)
+    )
+    ticket = await bench.approved()
+    world.faults = [None, None, "refused"]
+    if dies:
+        await dies_once(bench, ticket, "outcome", "undo-c")
+    await bench.runs(2)
+    ended = bench.last(ticket).data
+    stays = ("b hv03",) if undoes else ("a hv03", "b hv03")
+    assert (ended.kind, ended.rolled_back, ended.not_undone) == ("failed", False, stays)
+    assert ended.reason.endswith(f". The other steps of its group were undone. Not undone: {'; '.join(stays)}")
+    assert world.hosts["hv03"]["a"] == ("0" if undoes else "1")
+    card = json.dumps(ticket_message(read_card(bench.ledger, ticket)).blocks)
+    assert f"*Not undone:* {'; '.join(stays)}" in card
+    assert "undid the steps" not in card
+
+
+async def test_where_nothing_has_an_undo_nothing_is_called_undone(bench, world):
+    steps = (without_undo("a"), replace(without_undo("b"), guard=(is_now("hv03", locked="yes"),)))
+    bench.plans["reset"] = lambda _on, _facts: Plan(
+        "why", "", "", ("node:hv03",), (), (Group("all", steps, on_failure="undo"),)
+    )
+    ticket = await bench.approved()
+    await bench.runs()
+    ended = bench.last(ticket).data
+    assert (ended.kind, ended.rolled_back, ended.not_undone) == ("failed", False, ("a hv03",))
+    assert ended.reason == "step 2, b hv03: not started: locked is no, not yes. Not undone: a hv03"
+
+
+async def test_what_a_later_step_has_put_back_is_not_called_left(bench, world):
+    back = replace(without_undo("b"), reverts=("a",))
+    last = replace(taken_back("c"), guard=(is_now("hv03", locked="yes"),))
+    bench.plans["reset"] = lambda _on, _facts: Plan(
+        "why", "", "", ("node:hv03",), (), (Group("all", (taken_back("a"), back, last), on_failure="undo"),)
+    )
+    ticket = await bench.approved()
+    await bench.runs()
+    assert bench.last(ticket).data.not_undone == ("b hv03",)
+
+
 def guarded_group(on, _facts):
     """The second step of a group has a guard, and another group follows."""
     groups = (

@@ -322,6 +322,21 @@ def test_failed_says_what_is_true_now_what_is_half_done_and_the_way_back(told):
     assert run.card().stopped_at.step.key == "restart"
 
 
+def test_what_stays_of_a_group_that_was_undone_is_named_with_the_way_back(told):
+    run = told().started().begins("drain").ends("drain").begins("restart").ends("restart", "failed")
+    failed = run.tells(
+        "failed", step="restart", number=2, reason="no", not_undone=["Pause hv03"], measured=["State was 2"]
+    )
+    text = said(ticket_message(failed.card()))
+    for fact in (
+        "*Not undone:* Pause hv03",
+        "*Measured after that:* State was 2",
+        "Way back:* Resume hv03 at any step",
+    ):
+        assert fact in text
+    assert "hvops undid the steps" not in text
+
+
 def test_what_was_taken_back_needs_no_way_back(told):
     run = told().started().begins("drain").ends("drain", "failed")
     text = said(ticket_message(run.tells("failed", step="drain", number=1, reason="no", rolled_back=True).card()))
