@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import signal
 import sys
@@ -20,6 +21,7 @@ from typing import Any
 from bot import errors
 from bot.api.rows import Row
 from bot.errors import MalformedResponse, OutcomeUnknown, TargetError, TargetFault, TargetTimeout
+from bot.transport.sql.sql_errors import from_database
 
 _LATE = 1.0  # seconds that a driver gets to notice its own deadline
 _GRACE = 2.5  # seconds in which a commit past its deadline may still say how it ended
@@ -108,12 +110,8 @@ class DriverCall:
                     return rows
                 rows += told["rows"]
                 continue
-            if "error" in told:
-                name, *words = told["error"]
-                if self._is_committing and name != OutcomeUnknown.__name__:
-                    raise self._broken(_UNREADABLE)
-                over = {} if told["code"] is None else {"code": told["code"]}
-                raise _ERRORS[name](*words, **over)
+            if "error" in told or "driver" in told:
+                raise await asyncio.to_thread(self._error, told)
             at = next(iter(left), "")
             if not at or told["look"] != at:
                 raise self._broken(_UNREADABLE)
@@ -125,6 +123,16 @@ class DriverCall:
                 process.stdin.write(f"{at}\n".encode())
                 await process.stdin.drain()
         raise self._crashed(await process.wait())
+
+    def _error(self, told: dict[str, Any]) -> TargetError:
+        """What it ended with. Whoever was told to commit refuses nothing any more."""
+        name, *words = told.get("error", [""])
+        if self._is_committing and name != OutcomeUnknown.__name__:
+            return self._broken(_UNREADABLE)
+        if not name:
+            return from_database(self._on, tuple(told["driver"]), told["seconds"])
+        over = {} if told["code"] is None else {"code": told["code"]}
+        return _ERRORS[name](*words, **over)
 
     async def _told_by(self, output: asyncio.StreamReader) -> dict[str, Any] | None:
         """The next line; None at the end. Raises TargetError for what is none of ours."""
@@ -175,6 +183,10 @@ def _is_ours(told: Mapping[str, Any]) -> bool:
         if not is_list or words[0] not in _ERRORS or "code" not in told:
             return False
         return told["code"] is None or (type(told["code"]) is int and issubclass(_ERRORS[words[0]], TargetFault))
+    if "driver" in told:
+        said = told["driver"]
+        is_list = isinstance(said, list) and all(isinstance(text, str) for text in said)
+        return is_list and isinstance(told.get("seconds"), float) and math.isfinite(told["seconds"])
     return isinstance(told.get("look"), str)
 
 

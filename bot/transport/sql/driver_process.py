@@ -2,9 +2,10 @@
 
 A line of JSON each. The first says what to do; before a transaction begins and before it is committed it asks with
 `{"look": …}` and waits for the same word back. Rows come in lines of `{"rows": …}` that the other end reads one by one, the last
-of them with none; or the last line is `{"error": …}`. Only rows of the catalogue are run: what is told here are their names
+of them with none; or the last line is `{"error": …}`, or `{"driver": …}` with what the driver raised. Only rows of the catalogue are run: what is told here are their names
 and values. Where the other end is gone, this ends at once, unless it commits.
 
+No mask is known here: what a server says is cut and made a sentence by the other end, which has them.
 The driver is native code, which prints and reads as it likes: none of that may be taken for a line of ours.
 """
 
@@ -27,7 +28,7 @@ from bot.errors import TargetError
 from bot.private_files import forbid_core_dumps
 from bot.transport.allowlist.sql import QUERIES, changes_of
 from bot.transport.sql.odbc import DatabaseCall
-from bot.transport.sql.sql_errors import too_much_memory
+from bot.transport.sql.sql_errors import DriverError, too_much_memory
 
 _AT_ONCE = 2**16  # characters of a line of rows, and one row more
 _MOST_MORE = 128 * 2**20  # bytes of data beyond those before a driver is loaded: an answer's rows have 20 MB at most
@@ -76,6 +77,8 @@ class _Asked:
             _say_rows(self._rows())
         except TargetError as error:
             _say_error(error)
+        except DriverError as error:
+            _say({"driver": error.said, "seconds": error.seconds})
         except MemoryError:
             self._end_full()
 

@@ -21,7 +21,7 @@ from bot.api.rows import Row
 from bot.errors import MalformedResponse, OutcomeUnknown, TargetError, TargetFault, TargetTimeout
 from bot.transport.allowlist.sql import Sent, UpdatableTable
 from bot.transport.bounds import MAX_ROWS, MAX_WEIGHT, weigh
-from bot.transport.sql.sql_errors import from_database, too_much_memory
+from bot.transport.sql.sql_errors import DriverError, to_texts, too_much_memory
 
 pyodbc.pooling = False  # unixODBC would keep connections open behind our back
 _AT_ONCE = 100  # rows: each as wide as the widest is under 2 MB
@@ -46,7 +46,7 @@ class DatabaseCall:
         self.is_committing = False
 
     def select(self, text: str, values: Sequence[Sent]) -> list[Row]:
-        """The rows of one select. Raises TargetError."""
+        """The rows of one select. Raises TargetError, DriverError."""
         return self._over(lambda cursor: self._rows(cursor, text, values))
 
     def update(self, changes: Sequence[tuple[UpdatableTable, Update]], look: Callable[[str], None]) -> list[Row]:
@@ -57,7 +57,7 @@ class DatabaseCall:
 
         Raises:
             OutcomeUnknown: it was cut off while it was committed.
-            TargetError: it was not done.
+            TargetError, DriverError: it was not done.
         """
         return self._over(lambda cursor: self._transaction(cursor, changes, look))
 
@@ -75,7 +75,7 @@ class DatabaseCall:
         except (pyodbc.Error, pyodbc.Warning) as error:
             if self.is_committing:
                 raise _unknown(self._on) from error
-            raise from_database(self._on, error.args, time.monotonic() - began) from error
+            raise DriverError(to_texts(error.args), time.monotonic() - began) from error
         except MemoryError as error:
             if self.is_committing:
                 raise _unknown(self._on) from error

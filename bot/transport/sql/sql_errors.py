@@ -27,6 +27,7 @@ _NATIVE = re.compile(r"\((-?[0-9]{1,10})\) \(SQL\w+\)|\((-?[0-9]{1,10})\);? \[")
 _PREFIX = re.compile(r"^(?:\[[^\]]*\]\s*)+")
 _TAIL = re.compile(r"\(-?[0-9]{1,10}\)(?:\s{0,8}\(SQL\w{1,40}\)|;? \[)")  # and all that follows
 _LONGEST = 1_000  # characters of either end that are looked at
+_LONGEST_WHOLE = 2**16  # characters of what is handed on whole; a message of TDS has 32,767 at most [doc]
 
 _LOGIN = "Check [credentials.vmm] in the settings, and that the server accepts this kind of login."
 _RIGHTS = "Give the login the rights in deploy/rights.md."
@@ -69,8 +70,36 @@ _NO_MEMORY = "HY001"  # [doc]: memory allocation error
 _NO_DRIVER = {"IM002", "IM003", "IM004"}
 _MANAGER, _SERVER_SAID = "[Driver Manager]", "[SQL Server]"  # components that a sentence is from [doc]
 _WARNING = "01000"  # of the driver manager: a driver that it cannot load [cap]
-_CONNECT = "SQLDriverConnect"
+_CONNECT, _ANOTHER = "SQLDriverConnect", "SQLExecDirectW"
+TOO_LONG = "it said more than any database does"
 _FREETDS_OWN = range(20_000, 21_000)  # FreeTDS's client library: 20009 unreachable, 20017 end of stream [cap]
+
+
+class DriverError(Exception):
+    """What a driver raised, for `from_database`.
+
+    Attributes:
+        said: what `to_texts` makes of it.
+        seconds: how long was waited.
+    """
+
+    def __init__(self, said: tuple[str, ...], seconds: float) -> None:
+        super().__init__(*said)
+        self.said, self.seconds = said, seconds
+
+
+def to_texts(args: tuple[object, ...]) -> tuple[str, ...]:
+    """What pyodbc raises, for the process that has the masks, which alone may cut it: half a secret is found by no mask.
+
+    It stays whole. Of what is longer than any honest one no word is handed on, but what it means.
+    """
+    texts = tuple(map(str, args[:2]))
+    if sum(map(len, texts)) <= _LONGEST_WHOLE:
+        return texts
+    state, number, _ = read(args)
+    speaks = _SERVER_SAID if number else ""
+    function = _CONNECT if _CONNECT in _FUNCTION.findall(_text(args)) else _ANOTHER
+    return state, f"[{state}] {speaks}{TOO_LONG} ({number}) ({function})"
 
 
 def read(args: tuple[object, ...]) -> tuple[str, int, str]:

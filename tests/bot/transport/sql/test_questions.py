@@ -20,8 +20,10 @@ from bot.errors import (
     NotFound,
     OutcomeUnknown,
     PolicyViolation,
+    TargetFault,
     TargetTimeout,
 )
+from bot.redaction import Redactor
 from bot.transport.allowlist.sql import QUERIES
 from bot.transport.bounds import MAX_WEIGHT
 from bot.transport.client import TargetClient
@@ -30,13 +32,17 @@ from bot.transport.sql import odbc
 from bot.transport.sql.databases import Databases
 from bot.transport.sql.driver_call import DriverCall
 from bot.transport.sql.odbc import DatabaseCall
+from bot.transport.sql.sql_errors import TOO_LONG, from_database, to_texts
 from lab.sqlserver.connection import Connection as LabConnection
+from lab.sqlserver.errors import SqlError
 from lab.sqlserver.fault_injection import Fault
 from lab.sqlserver.store import READ_ONLY, Login
 from lab.sqlserver.types import TEXT
 from lab.sqlserver.wire import tokens
 from lab.sqlserver.wire.packets import Kind, packets
 from lab.world.vmm import DATABASE, MISSING, host_id, object_id
+
+PASSWORD = "p{w d=ü}"
 
 
 @pytest.mark.parametrize("what", [name for name, query in QUERIES.items() if not query.parameters])
@@ -282,6 +288,7 @@ async def test_the_widest_row_comes_over(in_place_of_the_driver):
         *("'a driver that prints'", "'x' * 2**21", "[]", "3", "'[' * 100_000"),
         *("""'{"rows": 5}'""", """'{"look": ["commit"]}'""", """'{"error": ["KeyError", "", "", ""], "code": null}'"""),
         """'{"error": ["Withheld", "", "", ""], "code": 5}'""",
+        *("""'{"driver": [5], "seconds": 1.0}'""", """'{"driver": ["x"]}'""", """'{"driver": [], "seconds": NaN}'"""),
     ],
 )
 async def test_what_a_driver_prints_beside_its_answer_is_a_bad_reply(in_place_of_the_driver, says):
@@ -424,6 +431,44 @@ def test_half_a_character_in_a_name_is_a_bad_reply(monkeypatch):
     monkeypatch.setattr(odbc.pyodbc, "connect", lambda *_, **__: Connection())
     with pytest.raises(MalformedResponse, match="no text"):
         DatabaseCall("vmm", "", 5).select("SELECT Name", ())
+
+
+@pytest.mark.parametrize("before", [186, 192, 194, 198, 15_000])
+async def test_a_password_that_the_server_repeats_is_masked_wherever_its_sentence_is_cut(place, monkeypatch, before):
+    """It knows the password. The process around the driver has no mask, and once cut the sentence itself."""
+    mask, databases, answer = Redactor([PASSWORD]), place.databases(), LabConnection._send
+    says = f"{'x' * before} {PASSWORD} {'and more ' * 40}"
+
+    async def refuse(connection, data, *kind):
+        if connection._session is not None:
+            data = tokens.error(SqlError(50_000, says), "S") + tokens.done(tokens.DONE, tokens.Status.ERROR)
+        return await answer(connection, data, *kind)
+
+    monkeypatch.setattr(LabConnection, "_send", refuse)
+    with pytest.raises(TargetFault, match="the database refused: x") as refused:
+        await databases.answer(RunReader("vmm", "vmm hosts"), 20)
+    said = mask.redact_text(str(refused.value))
+    assert set("pw{=ü}").isdisjoint(said.rpartition("x")[2])
+
+
+@pytest.mark.parametrize("number", [208, 18456, 0])
+async def test_of_a_sentence_that_no_database_says_not_a_word_is_handed_on(in_place_of_the_driver, number):
+    """It would have to be cut where no mask is known."""
+    said = f"[42000] [FreeTDS][SQL Server]{'secret ' * 20_000} ({number}) (SQLExecDirectW)"
+    told = to_texts(("42000", said))
+    assert "secret" not in str(told)
+    assert str(from_database("vmm", told)) == str(
+        from_database("vmm", ("42000", f"[42000] {'[SQL Server]' if number else ''}{TOO_LONG} ({number}) (SQLExecute)"))
+    )
+    with pytest.raises(type(from_database("vmm", told))):
+        await in_place_of_the_driver(f"driver_process._say({{'driver': {told}, 'seconds': 1.0}})").rows()
+
+
+async def test_what_a_driver_raises_after_it_was_told_to_commit_is_no_refusal(in_place_of_the_driver):
+    raised = "driver_process._say({'driver': ['42000', 'no'], 'seconds': 1.0})"
+    program = f"driver_process._say({{'look': 'commit'}})\n{raised}"
+    with pytest.raises(OutcomeUnknown):
+        await in_place_of_the_driver(program).rows({"commit": lambda: None})
 
 
 async def test_a_server_that_feeds_the_driver_a_byte_at_a_time_keeps_nobody_from_another(place, made_estate):
