@@ -6,7 +6,6 @@ list of columns [cap].
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 from xml.etree.ElementTree import Element
 
@@ -21,8 +20,24 @@ _DEEPEST = 16  # embedded objects and keys that are references: two or three lev
 _TIMES = frozenset({"Datetime", "Interval", "Date", "Time"})
 
 
-def row_of(instance: Element, depth: int = 0) -> dict[str, Cell]:
+class Names(dict[str, str]):
+    """The names of a document's elements without their namespaces, each kept once: every row has the same.
+
+    They go with the rows. Python 3.12 never gives back what `sys.intern` was told, and a host makes up as many as it likes.
+    """
+
+    def __missing__(self, tag: str) -> str:
+        """A tag that is new."""
+        return self.setdefault(tag, local(tag))
+
+
+def row_of(instance: Element, names: Names, depth: int = 0) -> dict[str, Cell]:
     """The properties of one instance or XmlFragment: text, tuple where repeated, None for nil, a nested row.
+
+    Args:
+        instance: as it was read.
+        names: of its document, or of the pages of one answer.
+        depth: how deep it is nested in another one.
 
     Raises:
         ValueError: nested deeper than any instance of WMI is.
@@ -31,21 +46,21 @@ def row_of(instance: Element, depth: int = 0) -> dict[str, Cell]:
         raise ValueError("an instance is nested deeper than WMI nests any")
     cells: dict[str, list[Cell]] = {}  # lists: a tuple that grows one by one takes the square of its length
     for element in instance:
-        cells.setdefault(local(element.tag), []).append(_cell(element, depth))
+        cells.setdefault(names[element.tag], []).append(_cell(element, names, depth))
     return {name: found[0] if len(found) == 1 else tuple(found) for name, found in cells.items()}
 
 
-def _cell(element: Element, depth: int) -> Cell:
+def _cell(element: Element, names: Names, depth: int) -> Cell:
     if element.get(_NIL) in ("true", "1"):
         return None
     if len(element) == 0:
         return element.text or ""
-    first = local(element[0].tag)
+    first = names[element[0].tag]
     if len(element) == 1 and first in _TIMES and not len(element[0]):
         return (element[0].text or "").strip()
     if first in ("Address", "ReferenceParameters", "EndpointReference"):
         return _reference(element, depth)
-    row = row_of(element, depth + 1)
+    row = row_of(element, names, depth + 1)
     kind = element.get(_TYPE, "").rpartition(":")[2].removesuffix("_Type")
     return {"__CLASS": kind, **row} if kind else row
 
@@ -75,4 +90,4 @@ def _named(element: Element, name: str) -> list[Element]:
 
 def local(tag: Any) -> str:
     """The name of an element without its namespace."""
-    return sys.intern(str(tag).rpartition("}")[2])  # kept once: every row has the same names
+    return str(tag).rpartition("}")[2]

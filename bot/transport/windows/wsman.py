@@ -19,7 +19,7 @@ from bot.api.queries import Fields, Value
 from bot.api.rows import Cell
 from bot.redaction import clip, clip_line
 from bot.transport.bounds import DocumentType, TooMuch, parse_xml
-from bot.transport.windows.cim_xml import WMI, XSI, local, row_of
+from bot.transport.windows.cim_xml import WMI, XSI, Names, local, row_of
 
 SOAP = "http://www.w3.org/2003/05/soap-envelope"
 ADDRESSING = "http://schemas.xmlsoap.org/ws/2004/08/addressing"
@@ -208,7 +208,7 @@ def read_page(reply: bytes | str, message_id: str = "") -> EnumerationPage:
     answer = body_of(reply, message_id)
     if local(answer.tag) not in ("EnumerateResponse", "PullResponse"):
         raise MalformedReply(f"the reply is a {local(answer.tag)} where rows were due")
-    context, ended, rows = "", False, []
+    context, ended, rows, names = "", False, [], Names()
     for part in answer:
         name = local(part.tag)
         if name == "EnumerationContext":
@@ -216,7 +216,7 @@ def read_page(reply: bytes | str, message_id: str = "") -> EnumerationPage:
         elif name == "EndOfSequence":
             ended = True
         elif name == "Items":
-            rows += [row_of(item) for item in _items(part)]
+            rows += [row_of(item, names) for item in _items(part)]
     return EnumerationPage(tuple(rows), "" if ended else context)
 
 
@@ -227,7 +227,7 @@ def read_instance(reply: bytes | str, message_id: str = "") -> dict[str, Cell]:
         WSManFaultReply: the reply is a fault.
         MalformedReply: it is no such reply.
     """
-    return row_of(body_of(reply, message_id, may_be_empty=True))
+    return row_of(body_of(reply, message_id, may_be_empty=True), Names())
 
 
 def body_of(reply: bytes | str, message_id: str = "", *, may_be_empty: bool = False) -> Element:

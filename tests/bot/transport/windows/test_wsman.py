@@ -1,4 +1,5 @@
 import contextlib
+import sys
 from xml.etree.ElementTree import fromstring
 from xml.sax.saxutils import escape
 
@@ -64,6 +65,18 @@ def test_typed_instance_of_every_shape():
             "On": "true",
         },
     )
+
+
+def test_a_name_that_a_host_makes_up_is_kept_once_and_no_longer_than_its_rows():
+    """Python 3.12 keeps for ever what is interned: a megabyte of names a reply. What was is found again, here as there."""
+    made_up, again = (f"MadeUpByAHost{year}" for year in (2026, 2026))
+    inside = f"<p:{made_up}>1</p:{made_up}><p:Other><p:{made_up}>2</p:{made_up}></p:Other>"
+    page = read_page(enumerated(f"{TYPED}{inside}</p:Msvm_Thing>" * 3))
+    names = [name for row in page.rows for name in (*row, *row["Other"]) if name == made_up]
+    assert len(names) == 6
+    assert len(set(map(id, names))) == 1
+    assert sys.intern(again) is again
+    assert names[0] is not again
 
 
 def test_xml_fragment_has_no_class_and_plain_dates():
