@@ -36,6 +36,9 @@ _AT_ONCE = 2**20  # bytes of a document; a token that is longer is read anew wit
 _DEEPEST_XML = 64
 _MOST_NAMES = 20_000  # different ones of one document; the largest class of WMI has some hundreds of properties
 _LONGEST_NAME = 1_000  # characters of a name with its namespace, which every element repeats
+# What expat reads by itself: Windows writes the first two [cap], a LoadMaster the last [doc]. Of any other one it asks Python, which
+# remembers each name that is none for ever, however long it is.
+_ENCODINGS = frozenset({"utf-8", "utf-16", "utf-16le", "utf-16be", "us-ascii", "iso-8859-1"})
 _DEEPEST_JSON = 32
 _MOST_CONTAINERS = 50_000  # objects and lists of one reply: a page of a thousand jobs has ten thousand
 _MOST_VALUES = 400_000
@@ -108,7 +111,7 @@ def parse_xml(document: bytes | str) -> Element:
     Raises:
         DocumentType: it has one.
         TooMuch: too many elements and attributes, nested too deep, or names that are too long.
-        ParseError: it is no XML, or not whole.
+        ParseError: it is no XML, or not whole, or in an encoding that no honest document has.
     """
     reading = _Reading()
     try:
@@ -137,6 +140,7 @@ class _Reading:
         parser.CharacterDataHandler = self.builder.data
         parser.StartNamespaceDeclHandler = self._namespace
         parser.StartDoctypeDeclHandler = self._doctype
+        parser.XmlDeclHandler = self._declaration
 
     def _start(self, tag: str, attributes: list[str]) -> None:
         self._depth += 1
@@ -166,6 +170,11 @@ class _Reading:
         self._left -= 2
         if self._left < 0 or len(uri or "") > _LONGEST_NAME:
             raise TooMuch("its element names are too long")
+
+    def _declaration(self, _version: str | None, encoding: str | None, _is_alone: int) -> None:
+        """What a document says of itself, before expat looks for its encoding."""
+        if encoding is not None and encoding.lower() not in _ENCODINGS:
+            raise ParseError("it is in an encoding that is not read")
 
     def _doctype(self, *_told: Any) -> None:
         raise DocumentType("the reply carries a document type, which no SOAP message may")

@@ -1,5 +1,7 @@
 """Documents that are small on the wire and large in memory, or slow to read: refused while they are read, or before."""
 
+import codecs
+import encodings
 import time
 from xml.etree.ElementTree import ParseError, fromstring, tostring
 
@@ -49,6 +51,44 @@ def test_a_hostile_document_is_refused(document, error):
     for form in (document, document.encode(), document.encode("utf-16")):
         with pytest.raises(error):
             parse_xml(form)
+
+
+@pytest.fixture
+def looked_up():
+    """The names of encodings that Python was asked for, and has none of."""
+    names = []
+
+    def search(name):
+        names.append(name)
+
+    codecs.register(search)
+    yield names
+    codecs.unregister(search)
+
+
+@pytest.mark.parametrize("name", ["x1" + "a" * 100_000, "no-such", "rot13", "cp1252", "utf8", "x" * 3_000_000])
+@pytest.mark.parametrize("form", ["utf-8", "utf-16", "utf-16-le"])
+def test_no_document_has_python_look_up_an_encoding(name, form, looked_up, monkeypatch):
+    """Python remembers each name that is none, whatever its length, as long as the process lives."""
+    document, asked = f'<?xml version="1.0" encoding="{name}"?><a/>'.encode(form), []
+    monkeypatch.setattr(encodings, "normalize_encoding", lambda told: (asked.append(told), told)[1])
+    with pytest.raises(ParseError):
+        parse_xml(document)
+    assert not [*looked_up, *asked]
+
+
+@pytest.mark.parametrize("name", ["utf-8", "UTF-8", "us-ascii", "ISO-8859-1", "utf-16", "UTF-16"])
+def test_an_encoding_that_honest_documents_have_is_read(name):
+    for document in (
+        f"<?xml version='1.0' encoding='{name}' standalone='yes'?><a>e</a>",
+        "<?xml version='1.0'?><a>e</a>",
+    ):
+        read = parse_xml(document.encode(name))
+        assert (read.tag, read.text) == ("a", "e")
+    if name.upper() != "US-ASCII":
+        assert parse_xml(f"<?xml version='1.0' encoding='{name}'?><a>é</a>".encode(name)).text == "é"
+    # what is a text by now has no encoding any more
+    assert parse_xml(f"<?xml version='1.0' encoding='{name}'?><a>é</a>").text == "é"
 
 
 def test_a_long_namespace_is_not_written_out_before_each_name():
