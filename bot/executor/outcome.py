@@ -310,7 +310,7 @@ async def _conclude(run: Run, at: StepInstance, result: StepResult, fate: SendRe
     outcome = Outcome(
         result="done" if result.verdict is StepStatus.DONE else "failed",
         message=says,
-        reply=clip(fate.says or fate.raw, _SHOWN),
+        reply=await asyncio.to_thread(clip, fate.says or fate.raw, _SHOWN),
         evidence=await _kept(run, seen),
         **run.place_of(at),
         **more,

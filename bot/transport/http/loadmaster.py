@@ -196,13 +196,12 @@ class LoadBalancers:
             says = f"it answered with a redirect ({reply.status}), which is not followed."
             raise TargetFault(on, says, "Check url below [[load_balancer]].", code=reply.status)
         try:
-            found = await asyncio.to_thread(tree, reply)
+            found = await asyncio.to_thread(_told, tree, reply, way.login)
         except Declined as declined:
             if declined.code in (http.UNAUTHORIZED, http.FORBIDDEN):  # whatever status HTTP has beside it
                 raise self._no_login(way, declined.code) from None
             self._refused.pop(on.lower(), None)
-            says = _without_login(way.login, str(declined))
-            raise Declined(says, declined.code) from None
+            raise
         except BadOutput as error:
             if reply.status == _NOT_FOUND:
                 raise TargetFault(on, "its API does not answer (404).", _how_on(balancer), code=reply.status) from None
@@ -248,6 +247,15 @@ def _rows_and_text(parse: Callable[[Any], Rows], data: Tree) -> tuple[Rows, str]
 def _with_index(data: Tree, index: str) -> list[Tree]:
     """The services that have this index: a list may have as many as a reply holds."""
     return [one for one in data.get("vs", ()) if isinstance(one, Mapping) and one.get("index") == (index,)]
+
+
+def _told(tree: Callable[[http.Reply], Tree], reply: http.Reply, login: ApplianceLogin) -> Tree:
+    """The data of a reply. Raises Declined, with the beginning of what it says, without secrets; BadOutput."""
+    try:
+        return tree(reply)
+    except Declined as declined:
+        says = strip_end(_without_login(login, str(declined)))
+        raise Declined(says or "it did not say why", declined.code) from None
 
 
 def _without_login(login: ApplianceLogin, says: str) -> str:
@@ -330,10 +338,10 @@ def _plain(value: Any) -> Any:
 
 def _declined(says: Any, code: str) -> Declined:
     """What it says in place of doing it; 0 where it tells no code. Raises BadOutput for a code that is none."""
-    words = strip_end(says) if isinstance(says, str) else ""
+    words = says.strip() if isinstance(says, str) else ""
     if code and not _STATUS.fullmatch(code):
         raise BadOutput("its reply carries a status that is none")
-    return Declined(words or "it did not say why", int(code or 0))
+    return Declined(words, int(code or 0))
 
 
 def _why_refused(balancer: LoadBalancer, code: int) -> str:

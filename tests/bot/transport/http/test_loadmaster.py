@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 import pytest
 from aiohttp import web
 
+from bot import redaction
 from bot.api.actions import RunProgram
 from bot.api.queries import RunReader, make_params
 from bot.config.inventory_file import LoadBalancer
@@ -226,6 +227,28 @@ async def test_replies_are_read_beside_the_loop(api, reader, body, monkeypatch):
         await client(url, api).answer(SERVICES, 5)
     assert where
     assert threading.current_thread() not in where
+
+
+@pytest.mark.parametrize("api", ["v1", "v2"])
+async def test_what_a_refusal_says_is_masked_and_cut_beside_the_loop(api, monkeypatch):
+    """It may say eight megabytes; and no more of them are looked at than are shown."""
+    text = f"-----BEGIN PRIVATE KEY-----\n{'A' * 1_000_000}."
+    body = {
+        "v1": f"<Response stat='422'><Error>{text}</Error></Response>",
+        "v2": json.dumps({"code": 422, "status": "fail", "message": text}),
+    }[api]
+    read, mask = [], redaction.mask_all
+
+    def noted(said):
+        read.append((len(said), threading.current_thread() is threading.main_thread()))
+        return mask(said)
+
+    monkeypatch.setattr(redaction, "mask_all", noted)
+    async with answering(says(body.encode())) as url:
+        with pytest.raises(TargetFault, match=r"it replied: \[masked\]… \(error 422\)"):
+            await client(url, api).answer(SERVICES, 5)
+    assert sum(length for length, _ in read) < 200_000
+    assert max((length for length, is_on_the_loop in read if is_on_the_loop), default=0) < 1_000
 
 
 @pytest.mark.parametrize("before", [0, 290])
