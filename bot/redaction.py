@@ -35,7 +35,8 @@ _SLICE = 16_384  # characters that are searched at a time
 _AT_ONCE = 2**18  # characters that are looked through at a time for whether a pattern is worth a search
 _OVERLAP = 128  # of two such pieces; longer than every needle and every hash
 _LONGEST_SECRET = 2**17  # characters; what is longer goes to the end of its line, unread
-_TOKEN_LENGTHS = range(24, 4_097)  # a shorter "token" of a service that lies would blot out names
+LONGEST_TOKEN = 2_048  # characters; whoever takes a token takes none that is longer, which could not be masked
+_TOKEN_LENGTHS = range(24, LONGEST_TOKEN + 1)  # a shorter "token" of a service that lies would blot out names
 _TOKENS_KEPT = 8  # of a service, the newest: an old one may still be echoed for a while
 # Characters of a value that is looked for with something unseen between any two; longer ones are read first.
 _PARTED_ONE_BY_ONE = 256
@@ -225,7 +226,8 @@ class SessionTokens:
     def __init__(self) -> None:
         """None yet."""
         self._adding = threading.Lock()
-        self._given: Mapping[str, tuple[tuple[str, ...], _Known]] = {}
+        self._given: Mapping[str, dict[str, _Known]] = {}
+        self._longest_first: tuple[_Known, ...] = ()
 
     def add(self, service: str, token: str) -> None:
         """Mask a token from now on. One that is no token, by its length or because it has no digit, is left alone.
@@ -239,25 +241,31 @@ class SessionTokens:
         with self._adding:
             if len(token) not in _TOKEN_LENGTHS or not any(one.isdigit() for one in token):
                 return
-            before, _ = self._given.get(service, ((), None))
-            values = (*(one for one in before if one != token), token)[-_TOKENS_KEPT:]
-            if values != before:
-                self._given = {**self._given, service: (values, _Known(values))}
+            kept = dict(self._given.get(service, {}))  # the newest last
+            kept[token] = kept.pop(token) if token in kept else _Known((token,))
+            re.purge()  # Python keeps what was compiled, however long it is, until hundreds of others came
+            while len(kept) > _TOKENS_KEPT:
+                del kept[next(iter(kept))]
+            self._keep({**self._given, service: kept})
 
     def clear(self) -> None:
         """Forget all."""
-        self._given = {}
+        self._keep({})
 
     @property
     def reach(self) -> int:
         """How many characters the longest of them takes, escaped."""
-        return max((known.reach for _, known in self._given.values()), default=0)
+        return max((known.reach for known in self._longest_first), default=0)
 
     def redact(self, text: str) -> str:
         """The text without them."""
-        for _, known in self._given.values():
-            text = known.redact(text)
-        return text
+        return _without(self._longest_first, text)
+
+    def _keep(self, given: Mapping[str, dict[str, _Known]]) -> None:
+        """Each is made ready once, and gone with its last mention here. Of two that begin alike the longer is looked for first."""
+        every = {token: known for kept in given.values() for token, known in kept.items()}
+        self._given = given
+        self._longest_first = tuple(every[token] for token in sorted(every, key=len, reverse=True))
 
     def hides_number(self, written: str) -> bool:
         """Whether one of them stands in a number that is written so."""
@@ -480,19 +488,11 @@ class _Known:
         apart = [f"[{_UNSEEN}]*".join(map(re.escape, value)) for value in short]
         self._apart = re.compile("|".join(apart)) if apart else None
         encoded = {one for value in values for code in ("utf-8", "utf-16-le") for one in _in_base64(value.encode(code))}
-        self._encoded = [one[1:] for one in sorted(encoded, key=lambda one: (-one[0], one))]
+        known_most_first = sorted(encoded, key=lambda one: (-one[0], one))
+        self._encoded = [(needle, re.compile(pattern)) for _, needle, pattern in known_most_first]
 
     def redact(self, text: str) -> str:
-        if self._written is not None:
-            text = _replace(self._written, text)
-        if self._apart is not None and _occurs(_PARTED, text):
-            text = _replace(self._apart, text)
-        if self._plain is not None and (_occurs(_ESCAPE, text) or _occurs(_COMBINES, text)):
-            text = self._without_escaped(text)
-        for needle, pattern in self._encoded:
-            if needle in text:
-                text = _replace(re.compile(pattern), text)
-        return text
+        return _without((self,), text)
 
     def redact_data(self, data: Any) -> Any:
         if isinstance(data, Mapping):
@@ -509,31 +509,22 @@ class _Known:
             return _replace(self.in_numbers, written) != written
         return self.in_numbers.search(written) is not None
 
-    def _without_escaped(self, text: str) -> str:
-        """The text without what is a known value once its escapes are read, in whatever mixture, and some layers deep."""
-        parts: list[str] = []
-        done = 0
-        step = max(_SLICE, self.reach)  # so that a long token does not have everything looked through many times
-        for at in range(0, len(text), step):
-            piece = text[at : at + step + self.reach]
-            for begin, end in sorted(self._spans(piece, _LAYERS)):
-                if begin < step and at + end > done:
-                    parts += (text[done : max(done, at + begin)], MASKED if at + begin >= done else "")
-                    done = at + end
-        return "".join((*parts, text[done:])) if parts else text
+    def without_written(self, text: str) -> str:
+        """The text without the values as they are written in one of the usual ways, or with something unseen between."""
+        if self._written is not None:
+            text = _replace(self._written, text)
+        if self._apart is not None and _occurs(_PARTED, text):
+            text = _replace(self._apart, text)
+        return text
 
-    def _spans(self, text: str, layers: int) -> Iterator[tuple[int, int]]:
-        """Where known values begin and end in a text whose escapes are read."""
-        if self._plain is None or not layers:
-            return
-        read = _Unescaped(text)
-        if not read.is_other:
-            return
-        found = list(self._found(read.text))
-        for begin, end in (*found, *self._spans(read.text, layers - 1)):
-            yield read.begin(begin), read.end(end)
+    def without_encoded(self, text: str) -> str:
+        """The text without the values in base64."""
+        for needle, pattern in self._encoded:
+            if needle in text:
+                text = _replace(pattern, text)
+        return text
 
-    def _found(self, text: str) -> Iterator[tuple[int, int]]:
+    def found(self, text: str) -> Iterator[tuple[int, int]]:
         """Where plain values stand, searched in slices however long what is read at a time has become."""
         at = 0
         longest = self.reach // _ESCAPED_LENGTH
@@ -543,6 +534,44 @@ class _Known:
             if found is not None and found.start() < end:
                 yield found.span()
             at = end if found is None or found.start() >= end else found.end()
+
+
+def _without(known: Sequence[_Known], text: str) -> str:
+    """The text without what any of these know. Its escapes are read once for all of them, which is what takes long."""
+    for one in known:
+        text = one.without_written(text)
+    if any(one.is_any for one in known) and (_occurs(_ESCAPE, text) or _occurs(_COMBINES, text)):
+        text = _without_escaped(known, text)
+    for one in known:
+        text = one.without_encoded(text)
+    return text
+
+
+def _without_escaped(known: Sequence[_Known], text: str) -> str:
+    """The text without what is a known value once its escapes are read, in whatever mixture, and some layers deep."""
+    parts: list[str] = []
+    done = 0
+    reach = max(one.reach for one in known)
+    step = max(_SLICE, reach)  # so that a long token does not have everything looked through many times
+    for at in range(0, len(text), step):
+        piece = text[at : at + step + reach]
+        for begin, end in sorted(_spans(known, piece, _LAYERS)):
+            if begin < step and at + end > done:
+                parts += (text[done : max(done, at + begin)], MASKED if at + begin >= done else "")
+                done = at + end
+    return "".join((*parts, text[done:])) if parts else text
+
+
+def _spans(known: Sequence[_Known], text: str, layers: int) -> Iterator[tuple[int, int]]:
+    """Where known values begin and end in a text whose escapes are read."""
+    if not layers:
+        return
+    read = _Unescaped(text)
+    if not read.is_other:
+        return
+    found = [span for one in known for span in one.found(read.text)]
+    for begin, end in (*found, *_spans(known, read.text, layers - 1)):
+        yield read.begin(begin), read.end(end)
 
 
 class _InUse:

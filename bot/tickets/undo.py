@@ -96,7 +96,7 @@ def not_undone(places: Iterable[StepInstance], story: RunHistory) -> tuple[str, 
         place.step.description
         for place in known
         if place.step.act is not None
-        and _may_be_done(place, story)
+        and may_be_done(place, story)
         and story.result(place.key) != FAILED
         and place.key not in goes_back
         and place.step.key not in reverted

@@ -10,6 +10,7 @@ import math
 import random
 import re
 import time
+import tracemalloc
 import unicodedata
 from decimal import Decimal
 from pathlib import Path
@@ -21,7 +22,7 @@ from hypothesis import strategies as st
 
 from bot import redaction
 from bot.api.rows import CellError
-from bot.redaction import MASKED, SHORTEST, Redactor, clip, clip_line, clip_middle, strip_end
+from bot.redaction import MASKED, SHORTEST, Redactor, clip, clip_line, clip_middle, mask_all, strip_end
 
 
 @pytest.mark.parametrize(
@@ -673,13 +674,51 @@ def test_a_long_token_is_made_ready_without_reading_it_hundreds_of_times(tokens,
     """Counted by the bytes that are written in base64: a service chooses the token, up to four thousand of them."""
     lengths, encode = [], base64.b64encode
     monkeypatch.setattr(base64, "b64encode", lambda data: (lengths.append(len(data)), encode(data))[1])
-    tokens.add("commvault", "QSDK 3" + "0123456789abcdef" * 250)
-    assert sum(lengths) < 20 * 4_006 * 2
+    tokens.add("commvault", "QSDK 3" + "0123456789abcdef" * 125)
+    assert sum(lengths) < 20 * 2_006 * 2
+
+
+ODD = "&<>\"'`$%^|;(){}\\+/= 7"  # what each way to write it writes in a way of its own
+
+
+def test_the_tokens_that_a_service_gives_out_take_as_much_memory_as_the_newest_of_them(tokens):
+    """A service gives a new one with each login, and lets no login hold."""
+    taken, count = [], redaction._TOKENS_KEPT
+    tokens.add("commvault", f"{ODD * 10}first")
+    tracemalloc.start()
+    try:
+        for number in range(5 * count):
+            tokens.add("commvault", f"{ODD * 10}{number:04}")
+            mask_all(
+                base64.b64encode(f"{ODD * 10}{number:04}".encode()).decode()
+            )  # what is looked for, is kept as well
+            gc.collect()
+            taken.append(tracemalloc.get_traced_memory()[0])
+    finally:
+        tracemalloc.stop()
+    assert taken[-1] < 1.2 * taken[count]
+
+
+def test_each_token_is_made_ready_once(tokens, monkeypatch):
+    """That takes a third of a second of processor time for an odd one."""
+    made, known = [], redaction._Known
+    monkeypatch.setattr(redaction, "_Known", lambda values: known(made.append(tuple(values)) or made[-1]))
+    several = [f"QSDK 3{number:040}" for number in range(10)]
+    for one in (*several, several[-2], several[-1], several[-1]):
+        tokens.add("commvault", one)
+    assert made == [(one,) for one in several]
+    assert Redactor().redact_text(several[-2]) == MASKED
+
+
+def test_of_two_tokens_that_begin_alike_the_longer_is_masked_whole(tokens):
+    for one in (TOKEN, f"{TOKEN} and then some", f"{TOKEN} and"):
+        tokens.add(one[-3:], one)
+    assert Redactor().redact_text(f"says {TOKEN} and then some.") == f"says {MASKED}."
 
 
 def test_session_tokens_are_bounded_and_blot_out_no_names(tokens):
     """A service that lies may give out any text as its token."""
-    for word in ("hv03", "", "prod", "Microsoft Hyper-V VSS Writer", "7" * 5_000):
+    for word in ("hv03", "", "prod", "Microsoft Hyper-V VSS Writer", "7" * 2_049):
         tokens.add("commvault", word)
         assert Redactor().redact_text(f"of {word[:30]}.") == f"of {word[:30]}."
     made = [f"QSDK 3{number:040}" for number in range(20)]
@@ -865,13 +904,13 @@ def test_no_run_of_marks_is_put_in_order_at_once(tokens, monkeypatch):
         return normalize(form, text)
 
     monkeypatch.setattr(unicodedata, "normalize", recorded)
-    tokens.add("commvault", "QSDK 3" + "0123456789abcdef" * 200)
-    tokens.add("odd", "7" + MARKS * 1_000)
+    tokens.add("commvault", "QSDK 3" + "0123456789abcdef" * 125)
+    tokens.add("odd", "7" + MARKS * 500)
     mask = Redactor(["hünter-22"])
     said = f"a{MARKS * 10_000} hu\u0308nter-22 u{MARKS * 10_000}"
     assert mask.redact_text(said) == said.replace("hu\u0308nter-22", MASKED)
     clip(said, 300)
-    assert MASKED in Redactor().redact_text(f"says 7{MARKS * 1_000}.")
+    assert MASKED in Redactor().redact_text(f"says 7{MARKS * 500}.")
     assert max(read) < 100
 
 
@@ -883,9 +922,9 @@ def test_a_value_is_masked_whatever_marks_stand_around_it_and_whatever_joins_its
 
 
 def test_no_token_makes_what_is_searched_at_once_longer(tokens, monkeypatch):
-    tokens.add("commvault", "QSDK 3" + "0123456789abcdef" * 250)
+    tokens.add("commvault", "QSDK 3" + "0123456789abcdef" * 125)
     looked = []
-    (_, known), *_ = redaction.SESSION_TOKENS._given.values()
+    (known,) = redaction.SESSION_TOKENS._given["commvault"].values()
 
     class Recorded:
         def search(self, text, at, end):
@@ -894,7 +933,7 @@ def test_no_token_makes_what_is_searched_at_once_longer(tokens, monkeypatch):
 
     plain = known._plain
     monkeypatch.setattr(known, "_plain", Recorded())
-    token = "QSDK%203" + "0123456789abcdef" * 250
+    token = "QSDK%203" + "0123456789abcdef" * 125
     for before in (0, 16_000, 16_384, 100_000):
         assert Redactor().redact_text("%41" * (before // 3) + token).endswith(MASKED)
     assert max(looked) < 25_000

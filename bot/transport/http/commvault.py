@@ -29,7 +29,7 @@ from bot.errors import (
     TargetTimeout,
 )
 from bot.formatting import without_stop
-from bot.redaction import SESSION_TOKENS, Redactor, clip, strip_end
+from bot.redaction import LONGEST_TOKEN, SESSION_TOKENS, Redactor, clip, strip_end
 from bot.transport.allowlist.definitions import BadOutput
 from bot.transport.allowlist.web import ACCESS_DENIED, CALLS, JobRefused, WebCall, total_jobs
 from bot.transport.bounds import MAX_ANSWER, MAX_EVIDENCE, MAX_KEPT, weigh
@@ -40,7 +40,6 @@ _SECTION = "commvault"  # of the inventory, and of the credentials
 _DEVICE = "hvops"  # a name of ours for this client
 _CLIENT_TYPE, _MODE = 30, 4  # what the vendor's own client sends [src]
 _PAUSE = 300.0  # seconds after a refused login
-_LONGEST_TOKEN = 4_096  # characters; none that is longer could be masked
 _MOST_PAGES = 20  # twenty thousand jobs, or two thousand where the service gives no more than 100 at a time
 _LOGIN = "Check username and password below [credentials.commvault] in the settings."
 
@@ -253,7 +252,7 @@ def _token_of(reply: http.Reply) -> str:
     """The token; "" for none. Beside the loop: whatever answers may send megabytes."""
     told = reply.json()
     token = told.get("token") if isinstance(told, dict) and reply.status == http.OK else None
-    if not isinstance(token, str) or len(token) > _LONGEST_TOKEN:
+    if not isinstance(token, str) or len(token) > LONGEST_TOKEN:
         return ""
     return token if token.isascii() and token.isprintable() else ""  # else no header can carry it
 
