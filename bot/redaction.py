@@ -269,11 +269,11 @@ class SessionTokens:
 
     def hides_number(self, written: str) -> bool:
         """Whether one of them stands in a number that is written so."""
-        return any(known.hides_number(written) for _, known in self._given.values())
+        return any(known.hides_number(written) for known in self._longest_first)
 
     def hides_any_number(self) -> bool:
         """Whether one of them could stand in a number."""
-        return any(known.in_numbers is not None for _, known in self._given.values())
+        return any(known.in_numbers is not None for known in self._longest_first)
 
 
 SESSION_TOKENS = SessionTokens()
