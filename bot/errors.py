@@ -9,7 +9,7 @@
                                  SwitchUnchanged, StoppedSince, Locked, Unanswered, PlanNotShown, WrongReadBack
       TargetError(target)        ConnectionFailed (and NotAsked), AuthenticationFailed (and LoginNotChecked), TargetTimeout (and
                                  NotAskedInTime),
-                                 TargetFault (and NotFound), MalformedResponse (and IncompleteResponse), QuotaExceeded, PolicyViolation,
+                                 TargetFault (and ProgramFailed, NotFound), MalformedResponse (and IncompleteResponse), QuotaExceeded, PolicyViolation,
                                  OutcomeUnknown, NotBegun, Withheld; of a web server besides NotListening, NoTls, NotHttp, HeadTooLong
       SettingsError              at start-up, naming file, key and what to write
       LedgerError                the ledger cannot be written or read: nothing is asked and nothing is done;
@@ -174,9 +174,12 @@ class TargetError(HvopsError):
         target: its name, as people write it.
         kind: one or two words for a list ("timed out").
         hint: what a person can do about it, or "".
+        is_refusal: of an action: it is known that nothing of it was begun. What a target answered says so only where its
+            documents do; by itself no answer does.
     """
 
     kind = "did not answer"
+    is_refusal = False
 
     def __init__(self, on: str, says: str, do: str = "") -> None:
         super().__init__(f"{on}: {says}" + (f" {do}" if do else ""))
@@ -213,6 +216,7 @@ class AuthenticationFailed(TargetError):
     """The target does not accept the credentials, or the account may not do this."""
 
     kind = "login refused"
+    is_refusal = True
 
 
 class LoginNotChecked(AuthenticationFailed):
@@ -241,27 +245,39 @@ class NotAskedInTime(TargetTimeout):
 class TargetFault(TargetError):
     """The target answered with an error of its own: unknown class, bad query, denied method.
 
+    It may do what was asked all the same: whoever reads the answer says whether it is a refusal.
+
     Attributes:
         code: the WS-Management, Win32 or HRESULT code in decimal, or None where none was given.
     """
 
     kind = "refused"
 
-    def __init__(self, on: str, says: str, do: str = "", code: int | None = None) -> None:
+    def __init__(
+        self, on: str, says: str, do: str = "", code: int | None = None, *, is_refusal: bool | None = None
+    ) -> None:
         super().__init__(on, says, do)
         self.code = code
+        if is_refusal is not None:
+            self.is_refusal = is_refusal
+
+
+class ProgramFailed(TargetFault):
+    """A program there has ended, and its exit code says that it failed. What it has begun may go on all the same."""
 
 
 class NotFound(TargetFault):
     """The target has no such thing: a class, a namespace, an event channel that this Windows does not know."""
 
     kind = "absent"
+    is_refusal = True
 
 
 class PolicyViolation(TargetError):
     """Our own rules keep the question from going out: a guest outside of the allowed domains, a password in clear."""
 
     kind = "not allowed"
+    is_refusal = True
 
 
 class MalformedResponse(TargetError):
@@ -292,6 +308,7 @@ class QuotaExceeded(TargetError):
     """The target is too busy for one more question, even after backing off."""
 
     kind = "too busy"
+    is_refusal = True
 
 
 class OutcomeUnknown(TargetError):
@@ -304,12 +321,14 @@ class NotBegun(TargetError):
     """A change at another site was not begun, and will not be any more."""
 
     kind = "not started"
+    is_refusal = True
 
 
 class Withheld(TargetError):
     """A change was held back at the last moment: nothing of it was sent."""
 
     kind = "held back"
+    is_refusal = True
 
 
 class SettingsError(HvopsError):

@@ -37,7 +37,8 @@ class InvokeMethod:
     Attributes:
         path: the selectors, () for none.
         accept: the return values that mean success.
-        may_begin_despite_fault: a fault does not mean that nothing was begun: how it is now, tells; as after silence.
+        may_begin_despite_fault: no fault at all means that nothing was begun, not even one that is a refusal elsewhere: how it
+            is afterwards, tells.
     """
 
     on: str

@@ -2,20 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Literal, Protocol
 
 from bot.api.actions import Action, InvokeMethod, ManualStep, RowTransaction, RunProgram
-from bot.errors import (
-    AuthenticationFailed,
-    NotBegun,
-    NotFound,
-    OutcomeUnknown,
-    PolicyViolation,
-    QuotaExceeded,
-    TargetError,
-    TargetFault,
-    Withheld,
-)
+from bot.errors import OutcomeUnknown, ProgramFailed, TargetError, TargetFault
 from bot.redaction import clip
 from bot.transport.allowlist.eventcreate import LONGEST
 from bot.transport.allowlist.web import CALLS
@@ -55,24 +45,29 @@ async def perform(actor: Actor, action: Action, seconds: float) -> QueryResult:
 
 
 def definitely_not_executed(error: TargetError, action: Action) -> bool:
-    """Whether the target, or our own rules, said no. Anything else may have happened all the same.
+    """Whether the target, or our own rules, said no in a way that is known to mean that nothing was begun.
 
-    A transaction says itself whether it was cut off at the one moment that decides; else nothing is half done.
+    Anything else may have happened all the same: most of all a fault that is on no list of refusals. A transaction says itself
+    whether it was cut off at the one moment that decides; else nothing is half done.
     """
     if isinstance(action, RowTransaction):
         return not isinstance(error, OutcomeUnknown)
     if isinstance(action, InvokeMethod) and action.may_begin_despite_fault and isinstance(error, TargetFault):
         return False
-    never_begun = (
-        TargetFault,
-        NotFound,
-        AuthenticationFailed,
-        PolicyViolation,
-        QuotaExceeded,
-        NotBegun,
-        Withheld,
-    )
-    return isinstance(error, never_begun)
+    return error.is_refusal
+
+
+def fate_of(error: TargetError, action: Action) -> Literal["refused", "ended", "faulted", "unknown"]:
+    """What an error tells of an action: "faulted" where the target has answered, and that answer says neither.
+
+    Such an action is asked about like one without an answer, but it is not sent again: it was heard once. Of a program that
+    has "ended" no time of its own is left to wait out.
+    """
+    if definitely_not_executed(error, action):
+        return "refused"
+    if isinstance(error, ProgramFailed):
+        return "ended"
+    return "faulted" if isinstance(error, TargetFault) else "unknown"
 
 
 def log_host(action: Action) -> str:

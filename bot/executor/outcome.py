@@ -1,7 +1,8 @@
 """What became of an act: settled by how things are now, whatever the reply was.
 
-The reply only says how long it is worth waiting. A target that said no has not begun; one that did not answer, or
-that answered a bot that is no more, may have: until the deadline of its act it may even still be at it.
+The reply only says how long it is worth waiting. A target that refused has not begun. One that did not answer, or that
+answered a bot that is no more, may have: until the deadline of its act it may even still be at it. So may one that answered
+with a fault that is no known refusal; it is asked until the time of the checks is over, and nothing is sent or undone before.
 """
 
 from __future__ import annotations
@@ -69,12 +70,13 @@ class SendResult:
     """What became of an act, as far as its reply tells.
 
     Attributes:
-        kind: "accepted"; "refused": it has not begun; "unknown": no answer, or the bot was not running.
+        kind: "accepted"; "refused": it has not begun; "ended": it failed, and nobody knows what it has changed; "faulted": it has
+            answered, and perhaps begun; "unknown": no answer, or the bot was not running.
         fresh: this process has just acted; nothing was lost in between.
         began: when that was, by a clock that nobody sets.
     """
 
-    kind: Literal["accepted", "refused", "unknown"]
+    kind: Literal["accepted", "refused", "ended", "faulted", "unknown"]
     says: str = ""
     raw: str = ""
     fresh: bool = True
@@ -94,18 +96,22 @@ async def reconcile(run: Run, at: StepInstance, fate: SendResult) -> StepResult 
                 seen.is_, StepStatus.FAILED
             )
             return await _conclude(run, at, StepResult(verdict, _said(fate, seen)), fate, seen)
-        if fate.kind == "unknown":
+        if fate.kind in ("faulted", "unknown"):
             seen = await _wait_out(run, at, intent, fate)
-            if seen.is_ not in (CheckState.MET, CheckState.FAILED) and await has_not_happened(run, at, intent):
+            is_open = seen.is_ not in (CheckState.MET, CheckState.FAILED)
+            if fate.kind == "unknown" and is_open and await has_not_happened(run, at, intent):
                 if not _was_away(run, at, intent):
                     return None
                 seen = CheckResult(CheckState.UNKNOWN, _as_before(intent), ())
                 return await _conclude(run, at, StepResult(StepStatus.UNKNOWN, seen.says), fate, seen)
         if seen.is_ not in (CheckState.MET, CheckState.FAILED):
             seen = await wait_for(run.parts, at.step.done, run.images, _ends(run, at, intent, fate), run.pause)
+        verdict = _verdict(at, seen)
+        if fate.kind in ("ended", "faulted") and verdict is StepStatus.UNKNOWN and await _is_untouched(run, at, intent):
+            verdict = StepStatus.FAILED  # all its time is over, and what it changes first is as it was
     except Cancelled:
         return await abandon(run, at, fate)
-    return await _conclude(run, at, StepResult(_verdict(at, seen), _said(fate, seen)), fate, seen)
+    return await _conclude(run, at, StepResult(verdict, _said(fate, seen)), fate, seen)
 
 
 def _ends(run: Run, at: StepInstance, intent: BegunStep, fate: SendResult) -> datetime:
@@ -155,7 +161,12 @@ def _longest(run: Run, at: StepInstance) -> float:
 
 async def has_not_happened(run: Run, at: StepInstance, intent: BegunStep) -> bool:
     """Whether the step may be begun again: marked so, and everything is as it was before."""
-    if not at.step.repeatable or at.step.before is None or intent.before is None or intent.times >= MOST_TIMES:
+    return intent.times < MOST_TIMES and await _is_untouched(run, at, intent)
+
+
+async def _is_untouched(run: Run, at: StepInstance, intent: BegunStep) -> bool:
+    """Whether nothing of it shows: it is marked as repeatable, and its image is as it was."""
+    if not at.step.repeatable or at.step.before is None or intent.before is None:
         return False
     now, _ = await before_image(run.parts, at.step.before)
     return now is not None and same_rows(now, intent.before)
@@ -262,7 +273,7 @@ async def abandon(run: Run, at: StepInstance, fate: SendResult) -> StepResult:
     unheard = await _why_unheard(run, at)  # whoever cancels says that it was not done
     if seen.is_ is CheckState.MET and not unheard:
         return await _conclude(run, at, StepResult(StepStatus.DONE), fate, seen)
-    if fate.kind == "unknown":
+    if fate.kind in ("ended", "faulted", "unknown"):
         return StepResult(StepStatus.UNKNOWN, f"cancelled while its outcome is unknown: {_said(fate, seen)}")
     says = seen.says or unheard or "no one confirmed it"
     more: dict[str, Any] = {"measured": seen.readings[:MOST_READINGS]} if seen.readings else {}

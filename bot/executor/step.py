@@ -12,13 +12,13 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from itertools import takewhile
-from typing import Any, Literal
+from typing import Any
 
 from bot.api.actions import ManualStep
 from bot.api.plan import Check, Step
 from bot.api.rows import Rows
 from bot.errors import ChangesStopped, Expired, LedgerError, TargetError, TargetTimeout, Withheld
-from bot.executor.actions import definitely_not_executed, perform
+from bot.executor.actions import fate_of, perform
 from bot.executor.measuring import held_before
 from bot.executor.outcome import (
     SendResult,
@@ -338,8 +338,7 @@ async def _act(run: Run, at: StepInstance, intent: Entry) -> SendResult:
     except TimeoutError:
         return SendResult("unknown", str(TargetTimeout(step.key, TargetTimeout.after(step.deadline))), began=began)
     except TargetError as error:
-        kind: Literal["refused", "unknown"] = "refused" if definitely_not_executed(error, step.act) else "unknown"
-        return SendResult(kind, str(error), getattr(error, "raw", ""), began=began)
+        return SendResult(fate_of(error, step.act), str(error), getattr(error, "raw", ""), began=began)
     return SendResult("accepted", raw=answer.raw)
 
 

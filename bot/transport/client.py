@@ -13,9 +13,9 @@ import threading
 import time
 import weakref
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -47,6 +47,7 @@ from bot.errors import (
     PolicyViolation,
     QuotaExceeded,
     TargetError,
+    TargetFault,
     TargetTimeout,
 )
 from bot.redaction import clip
@@ -106,6 +107,27 @@ class QueryResult:
 
 class _Lease:
     """Gives back what an answer takes, when nobody holds it any more."""
+
+
+@dataclass(slots=True)
+class _LastLook:
+    """The last look before an action goes out, and whether it was taken: until then, whatever a host answers, nothing was sent."""
+
+    look: Callable[[], None]
+    is_taken: bool = False
+
+    def __call__(self) -> None:
+        self.look()
+        self.is_taken = True
+
+    @contextmanager
+    def judging(self) -> Iterator[None]:
+        """Call a fault from before it what it is: a refusal."""
+        try:
+            yield
+        except TargetFault as error:
+            error.is_refusal = error.is_refusal or not self.is_taken
+            raise
 
 
 class TargetClient:
@@ -302,11 +324,16 @@ class TargetClient:
         Raises:
             TargetError: it was refused, or nobody knows: `TargetTimeout` does not mean that nothing happened.
         """
-        look, ends = last_look(action.on), time.monotonic() + seconds
+        look, ends = _LastLook(last_look(action.on)), time.monotonic() + seconds
         way = await self._way(action.on, "operator")
-        row, raw = await self._once(
-            way, lambda over, until: host_operations.call(over, action, until, look), seconds, reads=False, ends=ends
-        )
+        with look.judging():
+            row, raw = await self._once(
+                way,
+                lambda over, until: host_operations.call(over, action, until, look),
+                seconds,
+                reads=False,
+                ends=ends,
+            )
         return QueryResult((row,), raw, way.name)
 
     async def update(self, action: RowTransaction, seconds: float = 60.0) -> QueryResult:
@@ -335,8 +362,10 @@ class TargetClient:
             return QueryResult(rows, raw, action.on)
         program, ends = self._program(action), time.monotonic() + seconds
         way = await self._way(action.on, "operator")
-        work = self._running_of(way, program, action)
-        (rows, raw), _ = await self._once(way, work, seconds, reads=False, ends=ends)
+        look = _LastLook(last_look(action.on))
+        work = self._running_of(way, program, action, look)
+        with look.judging():
+            (rows, raw), _ = await self._once(way, work, seconds, reads=False, ends=ends)
         return QueryResult(rows, raw, way.name)
 
     async def get(self, question: Wql, seconds: float = 20.0) -> QueryResult:
@@ -416,9 +445,15 @@ class TargetClient:
         return QueryResult(rows, raw, way.name, asked, answered, way.key)
 
     def _running_of(
-        self, way: Route, program: Program, asked: RunReader | GuestRunReader | RunProgram
+        self,
+        way: Route,
+        program: Program,
+        asked: RunReader | GuestRunReader | RunProgram,
+        look: Callable[[], None] | None = None,
     ) -> Work[tuple[Rows, str]]:
         """What a worker does to run a row and to read what it printed, which may be megabytes.
+
+        `look` is taken before one that changes something is begun.
 
         Raises PolicyViolation for values that it does not take.
         """
@@ -426,7 +461,6 @@ class TargetClient:
             argv = program.command_line(asked.params)
         except ValueError as error:
             raise PolicyViolation(asked.on, f"{error}.") from None
-        look = last_look(asked.on) if isinstance(asked, RunProgram) else None
 
         def work(over: Connection, until: Deadline) -> tuple[Rows, str]:
             code_page = self._code_pages.get(way.key)

@@ -21,6 +21,7 @@ import site_story
 from bot import app
 from bot.config import settings
 from bot.dispatch.registry import Registry
+from bot.errors import TargetError
 from bot.ledger.shared_locks import Duty
 from bot.ledger.ticket_state import ENDS
 from bot.services import open_ledger
@@ -144,6 +145,20 @@ async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(180):  # two bots that start again are told by Slack to wait a minute, and once more
         while not condition():  # noqa: ASYNC110 - there is no event to wait for
             await asyncio.sleep(0.02)
+
+
+def taken_with_a_fault(ops, monkeypatch, method: str, fault: Callable[[], TargetError]) -> None:
+    """A host takes each call of that method, does what it asks, and answers it with a fault."""
+    client = ops.engine.target_client
+    act = client.invoke
+
+    async def invoke(action, seconds):
+        answer = await act(action, seconds)
+        if action.method == method:
+            raise fault()
+        return answer
+
+    monkeypatch.setattr(client, "invoke", invoke)
 
 
 @pytest.fixture(autouse=True)

@@ -153,7 +153,7 @@ async def test_what_fails_before_the_other_side_has_started_is_taken_back(play):
 
         async def invoke(action, seconds):
             if action.method == "InitiateFailover" and action.on == "br02":
-                raise TargetFault("br02", "the machine is in a state in which this cannot be done.", "")
+                raise TargetFault("br02", "the machine is in a state in which this cannot be done.", is_refusal=True)
             return await real(action, seconds)
 
         ops.engine.target_client.invoke = invoke

@@ -4,12 +4,13 @@ import re
 
 import pytest
 
+from bot.transport.windows.faults import from_code
 from commands.sources import restarts
 from lab.scenarios.kb_drift_fix import BLOCKED, BLOCKER, RULE, path
 from lab.slack.plain_text import plain_text
 from lab.world import servicing
 from lab.world.model import Update
-from tests.stories.conftest import until
+from tests.stories.conftest import taken_with_a_fault, until
 
 LINE = f"/fix-kb-drift prod {RULE}"
 PER_NODE = 16  # steps of one node: two that hold updates, a drain, three changes of three steps each, four to give back
@@ -186,6 +187,21 @@ async def test_a_restart_that_does_not_come_back_waits_for_a_person(play, quick,
         assert BLOCKER not in updates(ops, "hv02")
         asked = [one for one in ops.estate.world.asked if one.endswith("Reboot")]
         assert asked == ["hv02: Win32_OperatingSystem.Reboot"]  # looked at again, and not begun again
+
+
+@pytest.mark.long
+async def test_a_restart_that_is_taken_and_answered_with_a_fault_is_waited_for(play, quick, monkeypatch):
+    """As where somebody else restarts it, too: the shutdown goes on, and nothing is sent into it."""
+    async with play("kb-drift-fix") as ops:
+        await only_hv02(ops)
+        taken_with_a_fault(ops, monkeypatch, "Reboot", lambda: from_code("hv02", 0x8007045B))
+        await approved(ops)
+        await until_ended(ops)
+        assert ended(ops) == "done"
+        assert {one.result for one in told(ops, "outcome")} == {"done"}
+        asked = [one for one in ops.estate.world.asked if one.endswith("Reboot")]
+        assert asked == ["hv02: Win32_OperatingSystem.Reboot"] * 3  # one for each change
+        assert BLOCKED in updates(ops, "hv02")
 
 
 @pytest.mark.long

@@ -5,7 +5,10 @@ import re
 import pytest
 
 from bot.api.queries import DoneChanges
+from bot.transport.windows.faults import from_code
 from lab.slack.plain_text import plain_text
+from lab.world.migration import SECONDS
+from tests.stories.conftest import taken_with_a_fault
 
 
 async def proposed(ops, line, title):
@@ -60,6 +63,18 @@ async def test_the_second_way_is_judged_by_the_state_alone_where_windows_calls_i
         (row,) = ops.engine.ledger.done_changes(DoneChanges("branch", "prove-migration", among="places"))
         assert row["changed"] == ("parameters-there", "parameters-back")
         assert {one.rpartition(": ")[2] for one in asked(ops)} == {"MSCluster_ResourceGroup.MoveToNewNodeParams"}
+
+
+@pytest.mark.long
+async def test_a_start_that_is_answered_with_a_fault_and_goes_on_is_waited_for(play, hurried, monkeypatch):
+    monkeypatch.setitem(SECONDS, "live", 3.0)
+    async with play("healthy") as ops:
+        taken_with_a_fault(ops, monkeypatch, "ExecuteResourceControl", lambda: from_code("hv06", 0x80041001))
+        await approved(ops, "/prove-migration crm-04 --to hv02", "Prove live migration", "^Done: Prove live migration")
+        outcomes = [entry.data for entry in ops.ledger() if entry.kind == "outcome"]
+        assert [(one.step, one.result) for one in outcomes] == [("control-there", "done"), ("control-back", "done")]
+        assert all("failed without saying why" in one.reply for one in outcomes)
+        assert len(asked(ops)) == 2
 
 
 @pytest.mark.long

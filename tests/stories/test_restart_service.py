@@ -4,8 +4,10 @@ import re
 
 import pytest
 
+from bot.transport.windows.faults import from_return
 from commands.sources import services
 from lab.slack.plain_text import plain_text
+from tests.stories.conftest import taken_with_a_fault
 
 NODE = "hv03"
 STARTED = ["proposed", "approved", "started"]
@@ -69,6 +71,25 @@ async def test_asked_by_one_approved_by_another_done_and_proved(play, hurried):
             assert (state, now) == ("Running", "Running")
             assert anew != pid
         assert "Undo…" not in plain_text(done)
+
+
+@pytest.mark.long
+async def test_a_service_that_is_slow_to_start_is_waited_for_and_started_once(play, hurried, monkeypatch):
+    """StartService returns 7 then, "did not respond in time": it has been asked to start, and comes up all the same."""
+    monkeypatch.setattr("lab.world.services.STARTING_SECONDS", 3.0)
+    async with play("healthy") as ops:
+        taken_with_a_fault(
+            ops, monkeypatch, "StartService", lambda: from_return(NODE, "Win32_Service", "StartService", 7)
+        )
+        plan = await proposed(ops, "W32Time")
+        await ops.clicks(plan, "Approve", who="approver")
+        await reaches(ops, rf"Done: Restart Windows Time \(W32Time\) on {NODE}")
+        sent = ops.estate.do(lambda: [one for one in ops.estate.world.asked if "service" in one.casefold()])
+        assert sent == [f"{NODE}: W32Time.stopservice", f"{NODE}: W32Time.startservice"]
+        started = next(
+            entry.data for entry in ops.ledger() if entry.kind == "outcome" and entry.data.step == "start-w32time"
+        )
+        assert (started.result, "returned 7" in started.reply) == ("done", True)
 
 
 @pytest.mark.long

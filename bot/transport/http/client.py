@@ -33,10 +33,16 @@ UNAUTHORIZED = 401
 FORBIDDEN = 403
 TOO_MANY_REQUESTS = 429
 MULTIPLE_CHOICES = 300
+REQUEST_TIMEOUT = 408
 SERVER_ERROR = 500
 OK = 200
 # All that httpx raises, and what the operating system raises through it.
 ERRORS = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, httpx.CookieConflict, OSError)
+
+
+def is_refused(status: int) -> bool:
+    """Whether a status says that a request is not carried out: a redirect, or a fault of the request [doc: RFC 9110, 15.5]."""
+    return MULTIPLE_CHOICES <= status < SERVER_ERROR and status != REQUEST_TIMEOUT
 
 
 @dataclass(frozen=True, slots=True)

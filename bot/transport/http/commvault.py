@@ -191,7 +191,8 @@ class BackupProduct:
             self._refused = None
             return token
         if reply.status >= http.SERVER_ERROR:
-            raise TargetFault(on, f"it answered the login with status {reply.status}.", code=reply.status)
+            says = f"it answered the login with status {reply.status}."
+            raise TargetFault(on, says, code=reply.status, is_refusal=True)  # nothing else was sent
         mask = Redactor((service.password, password))
         self._refused, self._refused_at = await asyncio.to_thread(_no_login, on, reply, mask), time.monotonic()
         raise self._refused
@@ -211,13 +212,14 @@ class BackupProduct:
         except JobRefused as declined:
             if declined.code == ACCESS_DENIED:
                 raise AuthenticationFailed(on, f"the account may not do this there: {declined}", _LOGIN) from None
-            raise TargetFault(
-                on, f"it replied: {without_stop(str(declined))} (error {declined.code})", code=declined.code
-            ) from None
+            # The service's own word on this very request; the vendor's client takes it for "not done" as well [src].
+            says = f"it replied: {without_stop(str(declined))} (error {declined.code})"
+            raise TargetFault(on, says, code=declined.code, is_refusal=True) from None
         except BadOutput as error:
             raise MalformedResponse(on, f"{error}.") from None
         if reply.status >= http.MULTIPLE_CHOICES:
-            raise TargetFault(on, f"it answered with status {reply.status}.", code=reply.status)
+            says = f"it answered with status {reply.status}."
+            raise TargetFault(on, says, code=reply.status, is_refusal=http.is_refused(reply.status))
         return rows, text, total_jobs(told) if call.page else None
 
 

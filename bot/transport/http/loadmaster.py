@@ -139,9 +139,7 @@ class LoadBalancers:
         except Declined as declined:
             is_show = call.marked == "reads" and wanted is not None
             if not (is_show and declined.code == _UNPROCESSABLE and str(declined).casefold().startswith(_STRANGER)):
-                raise TargetFault(
-                    way.on, f"it replied: {without_stop(str(declined))} (error {declined.code})", code=declined.code
-                ) from None
+                raise _fault(way.on, declined) from None
             data = await self._from_list(way, str(wanted))
         try:
             told = await asyncio.to_thread(_rows_and_text, call.parse, data)
@@ -156,9 +154,7 @@ class LoadBalancers:
         try:
             data = await self._sent(way, CALLS[_LIST], ())
         except Declined as declined:
-            raise TargetFault(
-                way.on, f"it replied: {without_stop(str(declined))} (error {declined.code})", code=declined.code
-            ) from None
+            raise _fault(way.on, declined) from None
         found = await asyncio.to_thread(_with_index, data, index)
         if len(found) != 1:
             raise NotFound(way.on, f"it has no virtual service with the index {index}.")
@@ -194,7 +190,7 @@ class LoadBalancers:
             raise QuotaExceeded(on, "it is too busy.")
         if http.MULTIPLE_CHOICES <= reply.status < 400:  # noqa: PLR2004 - redirects of HTTP
             says = f"it answered with a redirect ({reply.status}), which is not followed."
-            raise TargetFault(on, says, "Check url below [[load_balancer]].", code=reply.status)
+            raise TargetFault(on, says, "Check url below [[load_balancer]].", code=reply.status, is_refusal=True)
         try:
             found = await asyncio.to_thread(_told, tree, reply, way.login)
         except Declined as declined:
@@ -204,11 +200,13 @@ class LoadBalancers:
             raise
         except BadOutput as error:
             if reply.status == _NOT_FOUND:
-                raise TargetFault(on, "its API does not answer (404).", _how_on(balancer), code=reply.status) from None
+                says = "its API does not answer (404)."
+                raise TargetFault(on, says, _how_on(balancer), code=reply.status, is_refusal=True) from None
             raise MalformedResponse(on, f"{error} (status {reply.status}).") from None
         self._refused.pop(on.lower(), None)
         if reply.status != http.OK:
-            raise TargetFault(on, f"it answered with status {reply.status}.", code=reply.status)
+            says = f"it answered with status {reply.status}."
+            raise TargetFault(on, says, code=reply.status, is_refusal=http.is_refused(reply.status))
         return found
 
     def _no_login(self, way: _Way, code: int) -> AuthenticationFailed:
@@ -242,6 +240,12 @@ def is_appliance(what: str) -> bool:
 def _rows_and_text(parse: Callable[[Any], Rows], data: Tree) -> tuple[Rows, str]:
     rows = parse(data)
     return rows, format_rows(rows)
+
+
+def _fault(on: str, declined: Declined) -> TargetFault:
+    """What it declined; a refusal where its code is that of an HTTP request that is not carried out."""
+    says = f"it replied: {without_stop(str(declined))} (error {declined.code})"
+    return TargetFault(on, says, code=declined.code, is_refusal=http.is_refused(declined.code))
 
 
 def _with_index(data: Tree, index: str) -> list[Tree]:

@@ -305,7 +305,9 @@ class SitedClient(TargetClient):
         if host_key(error.target) == host_key(on) or self.site_of(error.target) is site:
             return error
         code = (error.code,) if isinstance(error, TargetFault) else ()
-        return type(error)(on, error.message, error.hint, *code)
+        own = type(error)(on, error.message, error.hint, *code)
+        own.is_refusal = error.is_refusal
+        return own
 
     async def _put_question(self, site: Site, question: Query, seconds: float) -> Answer | TargetError | ValueError:
         key = (site.name, asker())

@@ -44,6 +44,7 @@ from bot.errors import (
     NoTls,
     OutcomeUnknown,
     PolicyViolation,
+    ProgramFailed,
     QuotaExceeded,
     TargetError,
     TargetFault,
@@ -72,7 +73,7 @@ _ERRORS: dict[str, type[TargetError]] = {
     kind.__name__: kind
     for kind in (
         *(TargetError, ConnectionFailed, NotListening, NoTls, AuthenticationFailed, LoginNotChecked, TargetTimeout),
-        *(NotAsked, NotAskedInTime),
+        *(NotAsked, NotAskedInTime, ProgramFailed),
         *(TargetFault, NotFound, PolicyViolation, MalformedResponse, IncompleteResponse, NotHttp, HeadTooLong),
         *(QuotaExceeded, OutcomeUnknown, Withheld, NotBegun),
     )
@@ -184,6 +185,8 @@ def encode_error(error: TargetError, mask: Callable[[str], str] = str, *, begun:
     told: dict[str, Any] = {"error": kind, "on": error.target, "says": clip(says, _LONGEST), "do": clip(do, _LONGEST)}
     if isinstance(error, TargetFault):
         told["code"] = error.code
+    if error.is_refusal is not type(error).is_refusal:
+        told["refusal"] = error.is_refusal
     return dumps(told | ({"begun": True} if begun else {}))
 
 
@@ -225,8 +228,11 @@ def _decode_error(told: Mapping[str, Any]) -> TargetError:
         code = plain(told.get("code"))
         if isinstance(code, (bool, str)):
             raise ValueError("its code is no number")  # noqa: TRY004 - of the text, not of our value
-        return kind(on, says, do, code)
-    return kind(on, says, do)
+        found: TargetError = kind(on, says, do, code)
+    else:
+        found = kind(on, says, do)
+    found.is_refusal = told.get("refusal", found.is_refusal) is True
+    return found
 
 
 def _encode_rows(rows: Rows) -> Any:

@@ -225,13 +225,14 @@ def _http(on: str, error: BaseException, seconds: float) -> TargetError:
     status = error.code
     if (page := _HEADING.search(error.response_text or "")) and (status, page[1]) in HTTP_SYS:
         says, do = HTTP_SYS[status, page[1]]
-        return TargetFault(on, says, do, code=status)
+        return TargetFault(on, says, do, code=status, is_refusal=True)
     if status == http.client.INTERNAL_SERVER_ERROR and not error.response_text:
         return TargetFault(on, "it refused the request without a word: it may want encryption.", _LOGIN, code=status)
     if status not in STATUSES:
         return MalformedResponse(on, f"it answered with HTTP {status} in place of WS-Management.")
     kind, says, do = STATUSES[status]
-    return TargetFault(on, says, do, code=status) if kind is TargetFault else kind(on, says, do)
+    # Each of them is answered before WinRM hears of the request.
+    return TargetFault(on, says, do, code=status, is_refusal=True) if kind is TargetFault else kind(on, says, do)
 
 
 def _unintelligible(on: str, error: BaseException, seconds: float) -> TargetError:

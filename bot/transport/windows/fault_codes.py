@@ -34,6 +34,7 @@ _SLOWER = "Ask again in a minute, or raise the quota in winrm/config there."
 _OURS = "This is a fault of hvops: please report it."
 
 _BEHIND = "See that the service which answers for it runs there: ClusSvc for the cluster, vmms for Hyper-V."
+_PLAIN = 0x10000  # Win32 codes are below it
 _HRESULT = 0x80070000  # FACILITY_WIN32: the Win32 code stands in the lower half [doc: HRESULT_FROM_WIN32]
 
 # RPC between WinRM or a provider there and a service, there or on another node [doc: winerror.h]. Nobody refused anything.
@@ -171,6 +172,34 @@ SUBCODES: dict[str, Known] = {  # WinRM 1.1 gives nothing else
     "FailedAuthentication": KNOWN[2150858806],
 }
 
+# The answers by which nothing of an action was begun. Any other, and a code that is not known here, may come from a provider
+# that has begun it: a move that goes on is reported as a general error [src: os-win], a generic failure tells nothing, and with
+# 1115 (a shutdown is in progress) a restart may be answered that was taken [doc: winerror.h]. Not among them on purpose:
+# 0x80338048 and 0x80338049, by which the *answer* was too long, and whatever RPC reports.
+REFUSALS: frozenset[int] = frozenset(
+    {
+        # Win32 [doc: winerror.h]: access denied; invalid parameter; logon failure, account disabled, locked out; no privilege.
+        *(5, 87, 1314, 1326, 1331, 1909),
+        0x80070005,
+        # WS-Management, of the envelope, before any provider is asked [doc: wsmerror.h]: no such resource; unknown action; no
+        # such class; the login is not verified; selectors; a parameter; the asked envelope size, above the limit or too small; keys.
+        *(0x80338000, 0x80338013, 0x8033801A, 0x80338036, 0x8033805A, 0x8033805B, 0x8033805C, 0x8033805D),
+        *(0x8033803A, 0x80338047, 0x8033807E, 0x803380FA, 0x803380FB),
+        # The provider is not capable; access denied by WMI, by the provider, at the connection; a wrong parameter [doc].
+        *(0x80338102, 0x80338104, 0x80338105, 0x80338106, 0x8033811E),
+        # Quotas, and remote shells that are switched off [doc: wsmerror.h].
+        *(0x8033803F, 0x803381A5, 0x803381A6, 0x803381A7, 0x803381A8, 0x803381A9, 0x803381AB, 0x803381AC),
+        *(0x803381E4, 0x803381E5, 0x803381E6, 0x803381E7, 0x803381E8, 0x803381E9, 0x803381EA),
+        # WMI [doc: WMI Error Constants]: no such object; access denied; invalid parameter; not supported; invalid namespace and
+        # class; the provider could not be loaded; invalid query; invalid method and its parameters; privilege; quota; encryption.
+        *(0x80041002, 0x80041003, 0x80041008, 0x8004100C, 0x8004100E, 0x80041010, 0x80041013, 0x80041017),
+        *(0x8004102E, 0x8004102F, 0x80041062, 0x8004106C, 0x80041087),
+        # The cluster service [doc: System Error Codes]; that it reports them as HRESULTs is [inf]. Unknown control code; busy;
+        # the wrong state; no such node; "unable to accept the request since it is moving"; too few resources; locked.
+        *(_HRESULT + code for code in (1, 170, 5023, 5042, 5908, 5957, 5960)),
+    }
+)
+
 # What the methods of a class return, where that is no error code of Windows: 5 is no refused login there.
 RETURNS: dict[str, dict[int, str]] = {
     "Win32_Service": {  # [doc] StopService, StartService
@@ -228,6 +257,14 @@ _MSVM: dict[int, str] = {  # [doc] RequestStateChange and its like; those below 
     32778: "memory has run out",
     32779: "a file was not found",
 }
+# The return values among them by which nothing was begun [doc: StopService, StartService, Reboot, RequestStateChange]. Not so a
+# service that did not answer in time (7), failed without a reason (8), or whose dependencies would not start (13); a host that
+# shuts down already (1115); a machine of which a job failed, is not known or was not done in time.
+REFUSING_RETURNS: dict[str, frozenset[int]] = {
+    "Win32_Service": frozenset(RETURNS["Win32_Service"]) - {7, 8, 13},
+    "Win32_OperatingSystem": frozenset({5, 1314}),
+}
+_REFUSING_MSVM = frozenset({1, 4, 5, 4097, 4098, 4099, 32769, 32770, 32773, 32774, 32775, 32776, 32777})
 # Classes whose methods return what Windows itself calls an error: Win32 codes, or HRESULTs [doc] StdRegProv; [mem] MSCluster.
 _RETURN_ERRORS = ("StdRegProv", "MSCluster_")
 
@@ -241,3 +278,10 @@ def meaning_of_return(cls: str, returned: int) -> str | None:
         return None
     table = RETURNS.get(cls) or (_MSVM if cls.startswith("Msvm_") else {})
     return table.get(returned, "the documents have no meaning for it")
+
+
+def is_refusing_return(cls: str, returned: int) -> bool:
+    """Whether a return value of a method of the class says that nothing was begun; False for one that is not listed."""
+    if cls.startswith(_RETURN_ERRORS):
+        return returned in REFUSALS or (0 < returned < _PLAIN and _HRESULT + returned in REFUSALS)
+    return returned in REFUSING_RETURNS.get(cls, _REFUSING_MSVM if cls.startswith("Msvm_") else frozenset())

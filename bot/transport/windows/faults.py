@@ -1,10 +1,13 @@
-"""Faults that a host answers with -> the error tree. Numbers decide; the host's own words are quoted, never matched."""
+"""Faults that a host answers with -> the error tree. Numbers decide; the host's own words are quoted, never matched.
+
+Whether nothing of an action was begun is read from a list of known refusals alone: what is not on it may have begun.
+"""
 
 from __future__ import annotations
 
 from bot.errors import ConnectionFailed, TargetError, TargetFault, TargetTimeout
 from bot.redaction import clip_line
-from bot.transport.windows.fault_codes import KNOWN, SUBCODES, meaning_of_return
+from bot.transport.windows.fault_codes import KNOWN, REFUSALS, SUBCODES, is_refusing_return, meaning_of_return
 from bot.transport.windows.wsman import Fault
 
 _LONGEST = 300  # characters of the host's own words
@@ -21,7 +24,7 @@ def from_fault(on: str, fault: Fault) -> TargetError:
     code = fault.code if fault.code is not None else fault.hresult
     number = f"error {code} (0x{code & 0xFFFFFFFF:08X})" if code is not None else f"a fault {fault.subcode}".rstrip()
     words = f": {clip_line(fault.text, _LONGEST)}" if fault.text else "."
-    return TargetFault(on, f"it answered with {number}{words}", code=code)
+    return TargetFault(on, f"it answered with {number}{words}", code=code, is_refusal=code in REFUSALS)
 
 
 def from_code(on: str, code: int, text: str = "") -> TargetError:
@@ -39,12 +42,15 @@ def from_return(on: str, cls: str, method: str, returned: int) -> TargetError:
     says = f"{cls}.{method} returned {returned}: {means if error is None else error.message}"
     if isinstance(error, (ConnectionFailed, TargetTimeout)):
         return type(error)(on, says, error.hint)
-    return TargetFault(on, says, code=returned)
+    return TargetFault(on, says, code=returned, is_refusal=is_refusing_return(cls, returned))
 
 
 def _known(on: str, code: int, text: str) -> TargetError:
     error, says, do = KNOWN[code]
     if issubclass(error, TargetFault):
         words = f" It says: {clip_line(text, _LONGEST)}" if text else ""
-        return error(on, says + words, do, code=code)
-    return error(on, says, do)
+        found: TargetError = error(on, says + words, do, code=code)
+    else:
+        found = error(on, says, do)
+    found.is_refusal = code in REFUSALS
+    return found

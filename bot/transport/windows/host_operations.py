@@ -16,13 +16,20 @@ from bot.api.actions import InvokeMethod
 from bot.api.host_names import host_key, host_parts
 from bot.api.queries import Fields
 from bot.api.rows import Cell, CellError, Row, Rows, get_int, get_str, get_strs
-from bot.errors import AuthenticationFailed, MalformedResponse, PolicyViolation, TargetError, TargetFault
+from bot.errors import (
+    AuthenticationFailed,
+    MalformedResponse,
+    OutcomeUnknown,
+    PolicyViolation,
+    TargetError,
+    TargetFault,
+)
 from bot.redaction import clip
 from bot.transport.allowlist import BadOutput
 from bot.transport.allowlist.reading_methods import ReadingMethod
 from bot.transport.bounds import MAX_ROWS, MAX_WEIGHT, weigh
 from bot.transport.windows import wql, wsman
-from bot.transport.windows.exception_mapping import DeadlineExceeded
+from bot.transport.windows.exception_mapping import DeadlineExceeded, from_exception
 from bot.transport.windows.fault_codes import OPERATION_TIMED_OUT, PULL_TIMED_OUT, STALE_CONTEXT
 from bot.transport.windows.faults import from_code, from_return
 from bot.transport.windows.winrm import Connection, Deadline
@@ -196,7 +203,14 @@ def run(
     shell = _shell(connection, code_page, deadline)
     with shell as shell_id, _command(connection, shell_id, argv, deadline, look) as command:
         while not command.is_done:
-            out, err = _receive(connection, shell_id, command, deadline)
+            try:
+                out, err = _receive(connection, shell_id, command, deadline)
+            except Exception as error:
+                if look is not None and (failed := from_exception(connection.way.name, error)).is_refusal:
+                    # It refuses to tell how the program goes on, not to begin it.
+                    says = f"{argv[0]} was started, and then: {failed.message}"
+                    raise OutcomeUnknown(connection.way.name, says, failed.hint) from error
+                raise
             stdout += out
             stderr += err
             if len(stdout) + len(stderr) > LONGEST_OUTPUT:

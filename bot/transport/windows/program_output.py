@@ -5,11 +5,11 @@ from __future__ import annotations
 from bot.api.actions import RunProgram
 from bot.api.queries import GuestRunReader, RunReader
 from bot.api.rows import Rows
-from bot.errors import MalformedResponse, NotFound, TargetFault
+from bot.errors import MalformedResponse, NotFound, ProgramFailed, TargetFault
 from bot.redaction import clip, clip_line
 from bot.transport.allowlist import Program
 from bot.transport.bounds import MAX_EVIDENCE, MAX_ROWS, MAX_WEIGHT, weigh
-from bot.transport.windows.fault_codes import KNOWN
+from bot.transport.windows.fault_codes import KNOWN, REFUSALS
 from bot.transport.windows.faults import from_code
 from bot.transport.windows.host_operations import Output
 
@@ -51,7 +51,9 @@ def _judge_exit(on: str, program: Program, asked: RunReader | GuestRunReader | R
         raise NotFound(on, program.absent[code].format_map(program.bind(asked.params)), code=code)
     said = clip_line(f"{output.stderr} {output.stdout}", 300)
     if program.faults and (number := code & 0xFFFFFFFF) in program.faults:  # an HRESULT comes as a negative number
-        raise TargetFault(on, program.faults[number], code=number)
+        # What the row of a program lists are its refusals; any other code may be one after it has begun.
+        raise TargetFault(on, program.faults[number], code=number, is_refusal=True)
     if code in KNOWN:
         raise from_code(on, code, said)
-    raise TargetFault(on, f"{program.argv[0]} ended with exit code {code}{': ' + said if said else '.'}", code=code)
+    says = f"{program.argv[0]} ended with exit code {code}{': ' + said if said else '.'}"
+    raise ProgramFailed(on, says, code=code, is_refusal=code & 0xFFFFFFFF in REFUSALS)

@@ -77,7 +77,7 @@ class RemoteWorld:
         if said == "unanswered":
             raise unknown(action.on, "no answer in time.")
         if said == "refused":
-            raise TargetFault(action.on, "5960", code=5960)
+            raise TargetFault(action.on, "5960", code=5960, is_refusal=True)
         return QueryResult((), "ok", action.on)
 
 

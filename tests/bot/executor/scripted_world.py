@@ -153,7 +153,7 @@ class World:
         if isinstance(fault, Exception):
             raise fault
         if fault == "refused":
-            raise TargetFault(action.on, "5960", code=5960)
+            raise TargetFault(action.on, "5960", code=5960, is_refusal=True)
         if fault == "lost":
             raise ConnectionFailed(action.on, "connection refused.")
         self.acts[action.on, action.what, action.params] += 1

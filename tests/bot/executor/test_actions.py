@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from bot.api.actions import InvokeMethod, ManualStep, RowTransaction, RunProgram, Update
@@ -14,12 +16,13 @@ from bot.errors import (
     NotFound,
     OutcomeUnknown,
     PolicyViolation,
+    ProgramFailed,
     QuotaExceeded,
     TargetFault,
     TargetTimeout,
     Withheld,
 )
-from bot.executor.actions import definitely_not_executed, perform, write_event_log_note
+from bot.executor.actions import definitely_not_executed, fate_of, perform, write_event_log_note
 from bot.transport.client import QueryResult
 
 INVOKE = InvokeMethod(
@@ -71,7 +74,8 @@ async def test_a_note_is_left_on_hosts_only():
 @pytest.mark.parametrize(
     ("error", "call", "transaction"),
     [
-        (TargetFault("a", "b"), True, True),
+        (TargetFault("a", "b"), False, True),
+        (TargetFault("a", "b", is_refusal=True), True, True),
         (NotFound("a", "b"), True, True),
         (AuthenticationFailed("a", "b"), True, True),
         (PolicyViolation("a", "b"), True, True),
@@ -87,3 +91,25 @@ async def test_a_note_is_left_on_hosts_only():
 def test_which_errors_mean_that_nothing_has_begun(error, call, transaction):
     assert definitely_not_executed(error, INVOKE) is definitely_not_executed(error, CHANGE) is call
     assert definitely_not_executed(error, UPDATES) is transaction
+
+
+@pytest.mark.parametrize(
+    ("error", "fate"),
+    [
+        (TargetFault("a", "b"), "faulted"),
+        (TargetFault("a", "b", is_refusal=True), "refused"),
+        (ProgramFailed("a", "b"), "ended"),
+        (ProgramFailed("a", "b", is_refusal=True), "refused"),
+        (AuthenticationFailed("a", "b"), "refused"),
+        (ConnectionFailed("a", "b"), "unknown"),
+        (TargetTimeout("a", "b"), "unknown"),
+    ],
+)
+def test_an_answer_that_is_no_known_refusal_is_told_apart_from_none(error, fate):
+    assert fate_of(error, INVOKE) == fate
+
+
+def test_no_fault_of_an_action_that_may_begin_despite_one_is_a_refusal():
+    despite = replace(INVOKE, may_begin_despite_fault=True)
+    assert fate_of(TargetFault("a", "b", is_refusal=True), despite) == "faulted"
+    assert fate_of(AuthenticationFailed("a", "b"), despite) == "refused"

@@ -8,14 +8,24 @@ from hypothesis import strategies as st
 
 from bot.api.actions import RunProgram
 from bot.api.queries import make_params
-from bot.errors import ConnectionFailed, PolicyViolation, QuotaExceeded, TargetFault, TargetTimeout
+from bot.errors import (
+    ConnectionFailed,
+    OutcomeUnknown,
+    PolicyViolation,
+    ProgramFailed,
+    QuotaExceeded,
+    TargetFault,
+    TargetTimeout,
+)
 from bot.transport.allowlist import PROGRAMS, Program
 from bot.transport.allowlist.eventcreate import LONGEST, parse_message
 from bot.transport.client import TargetClient
 from bot.transport.routing import Credentials, Router
+from bot.transport.windows import host_operations
+from bot.transport.windows.wsman import Fault, WSManFaultReply
 from lab.windows.machine_protocol import Output
 
-TOO_MANY_SHELLS = 2150859173
+TOO_MANY_SHELLS, GENERIC_FAILURE = 2150859173, 0x80041001
 NOTE = RunProgram("hv01", "eventcreate", make_params(says="hvops T-7: Pause hv01: done."))
 
 
@@ -43,6 +53,35 @@ async def test_it_is_refused_where_the_host_says_so(site, reach):
     site.boxes["hv01"].output = Output("", "ERROR: Access is denied.\r\n", exit_code=1)
     with pytest.raises(TargetFault, match="Access is denied"):
         await reach.change(NOTE)
+
+
+async def test_what_a_host_answers_before_anything_was_sent_is_a_refusal_whatever_it_is(site, reach):
+    site.boxes["hv01"].trouble.fault = GENERIC_FAILURE
+    with pytest.raises(TargetFault) as found:
+        await reach.change(NOTE)
+    assert (found.value.code, found.value.is_refusal) == (GENERIC_FAILURE, True)
+    assert site.boxes["hv01"].ran == []
+
+
+@pytest.mark.parametrize(("code", "refuses"), [(1, False), (14098, False), (-2146498282, False), (1314, True)])
+async def test_an_exit_code_that_is_no_known_refusal_says_nothing_of_what_was_done(site, reach, code, refuses):
+    """14098: the component store is damaged. 1314 is Windows' own: the account has no such privilege."""
+    site.boxes["hv01"].output = Output("", "ERROR: it failed.\r\n", exit_code=code)
+    with pytest.raises(ProgramFailed) as found:
+        await reach.change(NOTE)
+    assert found.value.is_refusal is refuses
+
+
+async def test_what_is_refused_after_a_program_was_started_does_not_say_that_it_was_not(site, reach, monkeypatch):
+    """A quota, a login that has run out or a lost shell ends the question how it goes on, and not the program."""
+
+    def refuse(*_):
+        raise WSManFaultReply(Fault(TOO_MANY_SHELLS, "QuotaLimit", ""))
+
+    monkeypatch.setattr(host_operations, "_receive", refuse)
+    with pytest.raises(OutcomeUnknown, match="eventcreate was started, and then: the account has too many shells"):
+        await reach.change(NOTE)
+    assert len(site.boxes["hv01"].ran) == 1
 
 
 async def test_it_is_never_sent_twice(site, reach):
