@@ -156,7 +156,7 @@ class Step:
         undo_guard: must hold just before the undo; else it is not sent, and a person decides. For what somebody else may have
             changed meanwhile, and for what an address may stand for by then.
         undone: must hold after the undo; where it is empty, `before` must answer as it did.
-        repeatable: after a crash it may be done again, if `before` shows that nothing has changed yet.
+        repeatable: after a crash it may be done again, if `before` and `untouched` show that nothing has changed yet.
         preemptible: while it waits, another ticket may have the locks. Steps by hand always give way, but for those by which a
             run undoes its own failed group.
         undo_says: what taking it back does, as people read it; else it reads as taking back what `description` says.
@@ -165,6 +165,8 @@ class Step:
         no_undo_after: once it may have been sent, no step before it is undone any more: that would lose what came of it.
         reverts: keys of steps before it that it has put back, or whose undo it has made pointless: once it is done, they are not
             undone any more. Somebody may have done the same on purpose since.
+        untouched: of one that is repeatable: must hold as well for it not to have begun. For what its act changes first, where
+            `before` is about something else: an act that is under way must never look as if it had not happened.
     """
 
     key: str
@@ -183,6 +185,7 @@ class Step:
     finishes: bool = False
     no_undo_after: bool = False
     reverts: tuple[str, ...] = ()
+    untouched: tuple[Check, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse a step that nobody could judge. Raises ValueError."""
@@ -194,6 +197,8 @@ class Step:
             raise ValueError(f"step {self.key} can be undone, but nothing says when it is")
         if self.repeatable and self.before is None:
             raise ValueError(f"step {self.key} is repeatable, but nothing shows that it has not happened yet")
+        if self.untouched and not self.repeatable:
+            raise ValueError(f"step {self.key} is never repeated, so nothing shows whether it may be")
         if self.deadline <= 0:
             raise ValueError(f"step {self.key} has no time to happen in")
 
@@ -570,7 +575,7 @@ def unchanged(step: str, question: Query, *columns: str, within: int = 0) -> Che
 
 
 def _comparisons(step: Step) -> Iterator[CompareToBefore]:
-    for check in (*step.guard, *step.done, *step.undo_guard, *step.undone):
+    for check in (*step.guard, *step.done, *step.undo_guard, *step.undone, *step.untouched):
         yield from (one for one in (*check.holds, *check.gives_up) if isinstance(one, CompareToBefore))
 
 

@@ -165,11 +165,13 @@ async def has_not_happened(run: Run, at: StepInstance, intent: BegunStep) -> boo
 
 
 async def _is_untouched(run: Run, at: StepInstance, intent: BegunStep) -> bool:
-    """Whether nothing of it shows: it is marked as repeatable, and its image is as it was."""
+    """Whether nothing of it shows: its image is as it was, and what it changes first beside that is so still, asked last."""
     if not at.step.repeatable or at.step.before is None or intent.before is None:
         return False
     now, _ = await before_image(run.parts, at.step.before)
-    return now is not None and same_rows(now, intent.before)
+    if now is None or not same_rows(now, intent.before):
+        return False
+    return (await look_at(run.parts, at.step.untouched, run.images)).is_ is CheckState.MET
 
 
 def _was_away(run: Run, at: StepInstance, intent: BegunStep) -> bool:

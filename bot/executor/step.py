@@ -187,11 +187,12 @@ async def _act_again(run: Run, at: StepInstance) -> StepResult | None:
         await _ask_again(run, at)
     if (result := await reconcile(run, at, SendResult("unknown", fresh=False))) is not None:
         return result
-    if not_ready := await _not_ready(run, at):
-        return await not_begun(run, at, f"not started again: {not_ready}")
+    not_ready = await _not_ready(run, at)
     begun = run.story.intents[at.key]
-    if not await has_not_happened(run, at, begun):
+    if not await has_not_happened(run, at, begun):  # what its guard misses may be what the step itself has changed
         return None
+    if not_ready:
+        return await not_begun(run, at, f"not started again: {not_ready}")
     try:
         fate = await _intend_and_act(run, at, begun.before, begun.held_before)
     except ChangesStopped:

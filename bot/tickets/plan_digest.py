@@ -42,6 +42,7 @@ _LATER = {
     (Step, "no_undo_after"),
     (Step, "reverts"),
     (Step, "undo_guard"),
+    (Step, "untouched"),
 }
 _TYPES: Mapping[str, type[Any]] = {
     one.__name__: one

@@ -196,6 +196,8 @@ def _step(number: int, step: Step, words: Mapping[str, str]) -> Iterator[str]:
         yield f"   done when: {check_in_words(check, words)}"
     if not step.done:
         yield "   done when: someone confirms it; no machine can be queried"
+    for check in step.untouched:
+        yield f"   repeated only while: {check_in_words(check, words)}"
     if step.undo is not None:
         says = f"{step.undo_says}: " if step.undo_says else ""
         yield f"   undo: {says}{action_in_words(step.undo)}"

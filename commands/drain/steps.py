@@ -28,8 +28,8 @@ _SETTLES = 60  # seconds from the end of a drain until the cluster's list of rol
 def drain_step(cluster: str, node: str, *, earlier: int | None, flags: bool = False) -> Step:
     """Pause a node and wait until its guests have left.
 
-    The before-image is which guests were there. Untouched after a crash, it may be tried again: a guest that has left
-    changes the image, and the guard refuses a node that is paused already.
+    The before-image is which guests were there. A drain changes the node first, and the guests one by one: after a crash it may
+    be tried again only where the node is up and says of no drain that it is under way. One that is, is waited for.
 
     Args:
         cluster: the cluster's name.
@@ -70,6 +70,7 @@ def drain_step(cluster: str, node: str, *, earlier: int | None, flags: bool = Fa
         undone=(_is_up(cluster, node, within=_RESUMED),),
         repeatable=True,
         undo_says=f"Resume {node}, its guests come back",
+        untouched=(_is_not_draining(cluster, node),),
     )
 
 
@@ -92,6 +93,7 @@ def resume_step(cluster: str, node: str, failback: int = AT_ONCE, *, notes_guest
         done=(_is_up(cluster, node, within=_RESUMED),),
         before=roles_query(cluster, node) if notes_guests else state,
         repeatable=True,
+        untouched=(_is_paused(cluster, node),) if notes_guests else (),
     )
 
 
@@ -187,6 +189,13 @@ def _is_up(cluster: str, node: str, within: int = 0) -> Check:
     return exists(node_query(cluster, node), Predicate("State", "=", ClusterNodeState.UP), within=within).described_as(
         f"{node} is up"
     )
+
+
+def _is_not_draining(cluster: str, node: str) -> Check:
+    """The node is up and tells that no drain is under way."""
+    no_drain = Expect((Predicate("NodeDrainStatus", "=", Drain.UNDER_WAY),), at_least=0, at_most=0)
+    is_up = Expect((Predicate("State", "=", ClusterNodeState.UP),))
+    return Check(node_query(cluster, node), (is_up, no_drain)).described_as(f"{node} is up and not being drained")
 
 
 def _is_paused(cluster: str, node: str) -> Check:

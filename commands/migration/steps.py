@@ -125,6 +125,8 @@ def live_move_step(
         deadline=_ACT,
         before=question,
         repeatable=one.earlier == Migration.NONE,
+        # One that is queued shows in its role before it does in the machine.
+        untouched=(_role_is_online(one),) if one.earlier == Migration.NONE else (),
         undo=back,
         undo_guard=(_can_be_cancelled(one, source),) if back else (),
         undone=(_has_stayed(one, source),) if back else (),

@@ -28,7 +28,7 @@ from commands.sources.cluster import NAMESPACE, Node
 from commands.sources.nodes import ClusterNodeState
 from commands.sources.packages import PackageFile, PackageState, is_gone, package_file, package_list
 from commands.sources.restarts import no_servicing_pending, restart_step
-from commands.sources.services import RUNNING, STOPPED, WAIT, is_in_state, step_name
+from commands.sources.services import RUNNING, STOPPED, WAIT, is_in_state, service_state, step_name
 
 DISM_SECONDS = 45 * 60  # that one change of a package may take; servers with slow disks need half an hour [mem]
 SETTLE = 20 * 60  # from the start of Windows until servicing has brought a package to its end
@@ -156,7 +156,7 @@ def _hold(at: Place, mode: str) -> Iterator[Step]:
         description=f"Stop Automatic Updates ({UPDATER}) on {at.node}",
         act=_service(at.node, "StopService", _ACCEPTED_STOP),
         done=(is_in_state(at.node, UPDATER, STOPPED, WAIT),),
-        before=_updater(at.node),
+        before=service_state(at.node, UPDATER).query,
         undo=_service(at.node, "StartService", _ACCEPTED_START) if runs_by_itself else None,
         undone=(is_in_state(at.node, UPDATER, RUNNING, WAIT),) if runs_by_itself else (),
         undo_says=f"Start Automatic Updates on {at.node}" if runs_by_itself else "",
@@ -193,7 +193,7 @@ def _give_back(at: Place, mode: str) -> Iterator[Step]:
             description=f"Start Automatic Updates on {at.node}",
             act=_service(at.node, "StartService", _ACCEPTED_START),
             done=(is_in_state(at.node, UPDATER, RUNNING, WAIT),),
-            before=_updater(at.node),
+            before=service_state(at.node, UPDATER).query,
             repeatable=True,
             reverts=(f"stop-updates-{at.key}",),
         )

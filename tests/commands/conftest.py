@@ -8,9 +8,11 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import pytest
+from repeatable import unshown
 
 from bot.api.arguments import Target
 from bot.api.facts import Known, Unknown
+from bot.api.plan import Step
 from bot.api.queries import DoneChanges, GuestRegistry, GuestWql, Query, Registry, SampleHistory, WinRMConfig, Wql
 from bot.api.rows import Rows
 from bot.api.sources import Source
@@ -98,6 +100,18 @@ class ScriptedAsk:
         self.rounds += 1
         for future in waiting:
             future.set_result(None)
+
+
+@pytest.fixture(autouse=True)
+def repeatable_steps_show_what_they_change(monkeypatch):
+    """Whatever a command plans in any of these tests, the image of a repeatable step shows what its act changes."""
+    check = Step.__post_init__
+
+    def check_image(step: Step) -> None:
+        check(step)
+        assert not unshown(step), f"one that is under way may be sent a second time: {unshown(step)}"
+
+    monkeypatch.setattr(Step, "__post_init__", check_image)
 
 
 @pytest.fixture

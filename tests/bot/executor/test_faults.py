@@ -1,4 +1,4 @@
-"""An action that is answered with a fault may have begun."""
+"""An action that is answered with a fault may have begun; and one that is under way never looks as if it had not."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from scripted_world import is_now, set_to, state, step
 
-from bot.api.plan import Group, Plan
+from bot.api.plan import Check, Expect, Group, Plan
+from bot.api.queries import Predicate
 from bot.errors import ProgramFailed, TargetFault
 
 FAULT = TargetFault("hv03", "WMI there failed without saying why.", code=0x80041001)
@@ -89,3 +90,55 @@ async def test_a_known_refusal_fails_at_once(bench, world, clock):
     assert bench.last(ticket).kind == "failed"
     assert world.hosts["hv03"]["a"] == "0"
     assert (clock() - before).total_seconds() < 60
+
+
+def drain(on="hv03", **more):
+    """Its act changes the node at once and the guests, of which its image is, much later."""
+    guests = is_now("hv04", within=3600, guests="none")
+    node = Check(state(on), (Expect((Predicate("paused", "=", "no"),)),)).described_as("it is up")
+    return replace(
+        step("drain", on, paused="yes"), done=(guests,), guard=(node,), before=state("hv04"), repeatable=True, **more
+    )
+
+
+async def test_what_is_under_way_beside_its_image_is_waited_for(bench, world, clock):
+    """Without `untouched` the image says "not happened" and the guard says "not started": both are untrue."""
+    up = Check(state("hv03"), (Expect((Predicate("paused", "=", "no"),)),)).described_as("it is up")
+    planned(bench, drain(untouched=(up,)))
+    world.hosts["hv04"]["guests"] = "11"
+    world.faults = ["unanswered"]
+    ticket = await bench.approved()
+    asked = world.answer
+
+    async def answer(question, seconds=20.0):
+        if (clock() - began).total_seconds() > 1800:
+            world.hosts["hv04"]["guests"] = "none"
+        return await asked(question, seconds)
+
+    world.answer, began = answer, clock()
+    await bench.runs()
+    assert bench.last(ticket).kind == "done"
+    assert len(world.order) == 1
+    assert not any("did not happen" in str(entry.data) for entry in bench.ledger.entries(ticket=ticket))
+
+
+async def test_what_the_guard_misses_may_be_what_the_step_has_changed(bench, world):
+    """The act takes effect between the look at its image and the look at its guard."""
+    pause = replace(step("pause", "hv03", within=600, done="yes", paused="yes"), guard=(is_now("hv03", paused="no"),))
+    planned(bench, replace(pause, done=(is_now("hv03", 600, done="yes"),), before=state("hv03"), repeatable=True))
+    world.faults = ["never"]
+    ticket = await bench.approved()
+    asked, taken = world.answer, []
+
+    async def answer(question, seconds=20.0):
+        if bench.kinds(ticket)[-1] == "resumed" and not taken:
+            taken.append(True)
+            world.hosts["hv03"]["paused"] = "yes"  # it came after all, half-way
+        return await asked(question, seconds)
+
+    world.answer = answer
+    await bench.runs()
+    assert taken
+    assert bench.last(ticket).kind == "interrupted"
+    assert not any("not started" in str(entry.data) for entry in bench.ledger.entries(ticket=ticket))
+    assert len(world.order) == 1

@@ -64,6 +64,15 @@ DRAIN = Step(
     undone=(Check(NODE, (Expect((Predicate("State", "=", 0),)),), within=120).described_as("hv03 is up"),),
     repeatable=True,
     undo_says="Resume hv03, its guests come back",
+    untouched=(
+        Check(
+            NODE,
+            (
+                Expect((Predicate("State", "=", 0),)),
+                Expect((Predicate("NodeDrainStatus", "=", 1),), at_least=0, at_most=0),
+            ),
+        ).described_as("hv03 is up and not being drained"),
+    ),
 )
 GATES = (
     Gate("hv03 is up", outcome=GateOutcome.PASSED),

@@ -46,6 +46,9 @@ def step(says, kind):
         done=(Check(NODE, (Expect((Predicate("State", "=", 0),)),), within=120).described_as("hv03 is up"),),
         before=ON_NODE if kind == 1 else NODE,
         repeatable=True,
+        untouched=(Check(NODE, (Expect((Predicate("State", "=", 2),)),)).described_as("hv03 is paused"),)
+        if kind == 1
+        else (),
     )
 
 
