@@ -403,7 +403,8 @@ def clip_middle(text: str, most: int, end: int, mark: str = "…") -> str:
     reach = end + before
     made = mask_all(text[-reach:])
     if reach < len(text) and len(made) < end + before // 2:
-        made = _further(made[::-1], lambda: mask_all(text[-_FURTHER * reach :])[::-1], end + before // 2)[::-1]
+        enough = end + before // 2 if _FURTHER * reach < len(text) else 0
+        made = _further(made[::-1], lambda: mask_all(text[-_FURTHER * reach :])[::-1], enough)[::-1]
     return f"{clip(text, max(0, most - end - len(mark)))}{mark}{made[max(0, len(made) - end) :]}"
 
 
@@ -423,7 +424,8 @@ def _rewritten(text: str, most: int, end: str, change: Callable[[str], str]) -> 
     made = change(mask_all(text[:reach]))
     if reach < len(text) and len(made) < most + behind // 2:
         # So much of it was masked, or blank, that what was cut off here could be shown.
-        made = _further(made, lambda: change(mask_all(text[: _FURTHER * reach])), most + behind // 2)
+        enough = most + behind // 2 if _FURTHER * reach < len(text) else 0
+        made = _further(made, lambda: change(mask_all(text[: _FURTHER * reach])), enough)
         reach *= _FURTHER
     return made if len(made) <= most and reach >= len(text) else made[: max(0, most - len(end))] + end
 
@@ -433,6 +435,11 @@ def _further(made: str, more: Callable[[], str], enough: int) -> str:
 
     Whoever cuts does it on the loop, and a key without an end, or blanks, could go on for megabytes. What stands in both is not
     what was cut there: half a secret is whole in the longer one, and masked.
+
+    Args:
+        made: what is left of as much as was read first.
+        more: what is left of more.
+        enough: characters that it has to have; 0 where all of it was read.
     """
     again = more()
     if len(again) >= enough:

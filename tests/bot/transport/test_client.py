@@ -28,6 +28,7 @@ from bot.errors import (
     MalformedResponse,
     NotFound,
     PolicyViolation,
+    ProgramFailed,
     QuotaExceeded,
     TargetError,
     TargetFault,
@@ -474,7 +475,7 @@ async def test_output_that_was_cut_keeps_its_text_as_evidence(site):
     [
         (Output("", "Der Kanal wurde nicht gefunden.\r\n", 15007), NotFound, "no event channel Foo/Bar"),
         (Output("", "Zugriff verweigert\r\n", 5), AuthenticationFailed, "may not do this"),
-        (Output("", "Kaputt.\r\n", 77), TargetFault, "exit code 77: Kaputt."),
+        (Output("", "Kaputt.\r\n", 77), ProgramFailed, "exit code 77: Kaputt."),
         (Output("<Event", "", 0), MalformedResponse, "no XML"),
     ],
 )

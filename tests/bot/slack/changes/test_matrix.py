@@ -16,6 +16,7 @@ from bot.api.command import Role
 from bot.dispatch.authorization import Person
 from bot.dispatch.pipeline import Request
 from bot.ledger.entries import Released, Stopped, TicketMessageShown
+from bot.slack.inbound import freshness
 from bot.slack.render.command_modal import CALLBACK as ASK
 from bot.slack.render.reason_modal import CALLBACK as WINDOW
 from bot.slack.render.stop import CALLBACK as STOP_WINDOW
@@ -240,6 +241,13 @@ def mentioned(who_team, who, text, **more):
 NO_TEAM = {"somebody of no team": ("", "U0APPROVER", 0)}  # a mention in a channel that is shared with others
 
 
+@pytest.fixture
+def to_the_second(monkeypatch):
+    """Slack dates a mention exactly, so that a go counts at once behind a stop."""
+    monkeypatch.setattr(freshness, "INEXACT_SECONDS", 0.0)
+
+
+@pytest.mark.usefixtures("to_the_second")
 async def test_stop_and_go_take_their_roles_on_every_way_in(slack):
     wrong = []
     for (way, made), (name, (team, user, level)), (word, needs) in product(
@@ -294,6 +302,7 @@ DECORATIONS = (
 )
 
 
+@pytest.mark.usefixtures("to_the_second")
 @pytest.mark.parametrize("way", SWITCH_WAYS)
 async def test_stop_stops_however_it_is_decorated_on_every_way_in(slack, way):
     """People copy commands out of documents and chats, at three in the morning."""

@@ -198,7 +198,7 @@ async def test_a_late_click_decides_nothing_about_what_was_interrupted_since(ben
     data = {"button": button, "answer": ticket, "place": "C0OPS", "deliveries": [], "reason": "seen to"}
     click = append(f"{TEAM}/U0{'OPERATOR' if 'close' in button else 'APPROVER'}", entry_data("clicked", data), ticket)
     append("T1/U9", entry_data("resumed", {"attempt": 2, "by": "T1/U9"}), ticket)
-    append("bot", entry_data("interrupted", {"reason": "again"}), ticket)
+    append("bot", entry_data("interrupted", {"attempt": 2, "reason": "again"}), ticket)
     await life.listener.replay_missed(click)
     assert (bench.ledger.ticket(ticket).attempt, bench.ledger.ticket(ticket).state) == (2, "interrupted")
     refused = bench.ledger.story(ticket)[-1]
