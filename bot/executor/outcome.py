@@ -177,12 +177,13 @@ async def _is_untouched(run: Run, at: StepInstance, intent: BegunStep) -> bool:
 def _was_away(run: Run, at: StepInstance, intent: BegunStep) -> bool:
     """Whether nobody looked for so long that it may have been done, and undone by people, and be as before for that reason.
 
-    Not where someone has let the run go on since: they have looked.
+    Whoever let the run go on since the step was begun has looked by then.
     """
-    if run.locked_at is None or any(one.kind == Resumed.kind and _at(one) > intent.at for one in run.decided):
+    if run.locked_at is None:
         return False
+    looked = max([intent.at, *(_at(one) for one in run.decided if one.kind == Resumed.kind)])
     taken_up = run.parts.clock() - timedelta(seconds=run.parts.monotonic() - run.locked_at)
-    return (taken_up - intent.at).total_seconds() > _longest(run, at) + _AWAY_SECONDS
+    return (taken_up - looked).total_seconds() > _longest(run, at) + _AWAY_SECONDS
 
 
 def _at(entry: Entry) -> datetime:

@@ -156,7 +156,7 @@ class Ledger(Reader):
             StopNotWritten: that is so.
             LedgerError, TicketError: as `append`.
         """
-        switches = [draft.kind for draft in drafts if draft.kind in SWITCHES]
+        switches, unwritten = [draft.kind for draft in drafts if draft.kind in SWITCHES], self._unwritten[0]
         try:
             if switches:
                 with suppress(
@@ -175,7 +175,9 @@ class Ledger(Reader):
             if isinstance(error, LedgerError):
                 raise StopNotWritten(str(error)) from error
             raise
-        self._owes_a_stop = self._owes_a_stop and not switches
+        with self._order:  # a go whose commit was of unknown fate ends no stop that came meanwhile
+            if Stopped.kind in switches or (switches and self._unwritten[0] == unwritten):
+                self._owes_a_stop = False
         return entries
 
     def append_unless(self, there: Callable[[], Entry | None], draft: EntryDraft) -> tuple[Entry, bool]:

@@ -27,7 +27,7 @@ from bot.tickets.answers import without_answers
 from bot.tickets.freezes import with_windows
 from bot.tickets.other_tickets import TicketActs, acts_of, later_changes
 from bot.tickets.proposal import PlannedChange, Proposal
-from bot.tickets.undo import build_undo, gates_afresh, gates_back, gates_not_asked, is_half_done
+from bot.tickets.undo import build_undo, gates_afresh, gates_back, gates_not_asked, is_half_done, under_way
 from bot.transport.turns import asking_about
 
 log = structlog.get_logger()
@@ -141,6 +141,8 @@ class Planner:
         gates = await self._gates_back(proposal, made.plan)
         # Last: what begins while hosts are asked counts as well.
         gates += await asyncio.to_thread(later_changes, self._ledger, acts, made.plan, approved)
+        now = self._ledger.not_behind(self._clock())
+        gates += await asyncio.to_thread(under_way, proposal.plan, acts.story, now, approved)
         back = replace(made.plan, gates=gates)
         plan = self._as_allowed(await self._with_doubts(await asyncio.to_thread(self._with_refusals, back)), ticket)
         if not is_half_done(proposal.plan, acts.story):

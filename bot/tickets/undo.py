@@ -18,14 +18,18 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
+from datetime import datetime, timedelta
 from itertools import islice
 from types import MappingProxyType
 
 from bot.api.plan import UNDO, Check, CompareToBefore, Gate, GateOutcome, GateText, Group, OpenQuestion, Plan, Step
+from bot.formatting import format_time
+from bot.ledger.envelope import to_timestamp
 from bot.tickets.freezes import without_windows
 from bot.tickets.proposal import PlannedChange, Proposal
 from bot.tickets.run_history import ABANDONED, DONE, FAILED, Key, RunHistory, StepInstance, positions
 
+_NOTE_SECONDS = 60.0  # for the note on a host that may come before an action
 _SHOWN = 5  # things done that a sentence names
 
 
@@ -167,6 +171,48 @@ def is_half_done(plan: Plan, story: RunHistory) -> bool:
 def _is_left(story: RunHistory, key: Key) -> bool:
     result = story.result(key)
     return result != DONE and (result != ABANDONED or story.is_untouched(key))
+
+
+def under_way(plan: Plan, story: RunHistory, now: datetime, approved: Plan | None) -> tuple[Gate, ...]:
+    """The gate about actions that were sent and may still be under way; () where there is none, and none was.
+
+    Whoever interrupts a run, or ends its wait, does not end what a host is at: an undo before that would be judged by how it
+    was before, and what was undone would come after it.
+
+    Args:
+        plan: of the ticket.
+        story: its run.
+        now: by a clock that never runs back.
+        approved: the plan of its undo as it was proposed, where it is made anew.
+    """
+    ends = [
+        (begun.at + timedelta(seconds=place.step.deadline + _NOTE_SECONDS), place)
+        for place in _places_of(plan, story)
+        if place.step.act is not None and not place.step.is_by_hand and _is_unseen(story, place.key)
+        for begun in (story.intents[place.key],)
+    ]
+    until, last = max(ends, key=lambda one: one[0], default=(now, None))
+    what = last.step.description if last is not None else ""
+    text = GateText(
+        "Nothing that was sent can still be under way",
+        f"“{what}” was sent, and may be under way until {format_time(to_timestamp(until))}",
+        "",
+    )
+    if last is not None and until > now:
+        return (Gate.of(text, GateOutcome.BLOCKED, passes_at=to_timestamp(until)),)
+    was_listed = approved is not None and any(gate.description == text.passed for gate in approved.gates)
+    return (Gate.of(text, GateOutcome.PASSED),) if was_listed else ()
+
+
+def _places_of(plan: Plan, story: RunHistory) -> Iterable[StepInstance]:
+    """The steps that were begun, and the undos of a failed group among them."""
+    places = positions(plan)
+    return filter(None, (place_of(places, key) for key in story.intents))
+
+
+def _is_unseen(story: RunHistory, key: Key) -> bool:
+    """Whether nobody saw the end of what was sent: it is in flight, or its wait was ended."""
+    return key in story.unsettled or (story.result(key) == ABANDONED and not story.is_untouched(key))
 
 
 def undone_checks(places: Iterable[StepInstance], story: RunHistory) -> tuple[Check, ...]:

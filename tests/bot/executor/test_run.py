@@ -1997,3 +1997,28 @@ async def test_what_is_as_before_after_a_long_absence_is_not_sent_again(bench, w
         await bench.runs(3)
         assert bench.last(ticket).kind == "done", "someone who looked lets it go on"
         assert world.order.count(("hv03", "set", "yes")) == 2
+
+
+async def test_an_absence_after_someone_let_it_go_on_counts_as_well(bench, world, clock):
+    """They had looked, and it was done; then hvops was away, and its people undid it."""
+    ticket = await bench.approved()
+
+    def killed():
+        raise asyncio.CancelledError
+
+    world.hooks[1] = killed
+    await bench.runner.tick()
+    await bench.runner.wait_idle()
+    await bench.dies()
+    world.silent.add("hv03")
+    await bench.runs(3)
+    assert bench.last(ticket).kind == "interrupted"
+    world.silent.clear()
+    bench.decisions.resume(bench.press(APPROVER, ticket))
+    await bench.dies()
+    clock.forward(minutes=25)
+    world.rows("hv03")
+    world.hosts["hv03"]["paused"] = "no"
+    await bench.runs(3)
+    assert world.order.count(("hv03", "set", "yes")) == 1
+    assert "whether it was done and undone is not known" in bench.last(ticket).reason

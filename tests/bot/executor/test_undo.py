@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 import scripted_world as scripted
 from entry_samples import entry_data
-from scripted_world import is_now, moves, set_to, state, step
+from scripted_world import APPROVER, BOTH, OPERATOR, is_now, moves, set_to, simple, state, step
 
 from bot.api.actions import ManualStep
 from bot.api.command import Risk
@@ -316,3 +316,56 @@ def test_a_guard_of_the_way_back_is_signed_where_there_is_one():
     plain = Plan("why", "", "", ("node:hv03",), (), (Group("all", (step("one", "hv03", a="1"),)),))
     assert "undo_guard" not in str(plan_to_json(plain))
     assert plan_from_json(plan_to_json(plain)) == plain
+
+
+def slow(on, _facts):
+    """An action that may take ten minutes, and whose answer says nothing."""
+    pause = Step(
+        "pause",
+        f"Pause {on}",
+        set_to(on, paused="yes"),
+        done=(is_now(on, 600, paused="yes"),),
+        before=state(on),
+        undo=set_to(on, paused="no"),
+        undone=(is_now(on, 60, paused="no"),),
+        deadline=600,
+    )
+    return simple(on, pause)
+
+
+async def test_what_was_sent_and_may_be_under_way_is_undone_once_its_time_is_over(benches, world, clock):
+    """Its wait was ended, or it was interrupted, while the host was at it: an undo before that would be overtaken by it."""
+    bench = benches(plans={"reset": slow})
+    world.faults = [("late", 400)]
+    ticket = await bench.approved()
+    began = clock()
+
+    def stops():
+        if bench.ledger.ticket(ticket).intent is not None and not bench.ledger.ticket(ticket).cancel_asked:
+            bench.decisions.cancel(bench.press(OPERATOR, ticket))
+
+    sleep = bench.parts.sleep
+
+    async def sleeps(seconds):
+        await sleep(seconds)
+        stops()
+
+    object.__setattr__(bench.parts, "sleep", sleeps)
+    await bench.runs(1)
+    assert bench.last(ticket).kind in ("interrupted", "cancelled")
+    assert clock() - began < timedelta(seconds=300)
+    plan = (await bench.planner.undo(ticket)).plan
+    (waits,) = (gate for gate in plan.gates if gate.passes_at)
+    assert "“Pause hv03” was sent, and may be under way until" in waits.finding
+    assert datetime.fromisoformat(waits.passes_at) >= began + timedelta(seconds=600)
+    bench.known[BOTH.id] = BOTH
+    back = (await bench.proposals.undo(Request(BOTH, f"undo {ticket}", "button", "C0OPS"), ticket)).ticket
+    bench.decisions.approve(bench.press(APPROVER, back))
+    await bench.runs(2)
+    assert bench.last(back).kind == "approved", "it waits"
+    clock.forward(seconds=700)
+    await bench.runs(3)
+    assert bench.last(back).kind == "done"
+    clock.forward(seconds=700)
+    assert world.rows("hv03")[0]["paused"] == "no"
+    assert bench.ledger.verify().holds
