@@ -12,7 +12,7 @@ from bot.dispatch import authorization
 from bot.dispatch.authorization import Person
 from bot.dispatch.builtins import GO, RUNS, STOP
 from bot.dispatch.command_line import TypedLine
-from bot.errors import HvopsError, LedgerError, SwitchUnchanged
+from bot.errors import HvopsError, LedgerError, SwitchUnchanged, UsageError
 from bot.ledger import TicketSummary
 from bot.ledger.envelope import InForce
 from bot.ledger.ticket_state import TicketState
@@ -45,7 +45,12 @@ class Origin:
 
 
 async def switch(changes: Changes, typed: TypedLine, person: Person, origin: Origin) -> Message:
-    """Stop everything, let it go on, or list what is open. Raises PermissionDenied, UsageError for a stop without a reason."""
+    """Stop everything, let it go on, or list what is open.
+
+    Raises:
+        PermissionDenied: that person may not.
+        UsageError: a stop without a reason; or a go with words behind it, as in a sentence that only names hvops somewhere.
+    """
     if typed.builtin is RUNS:
         authorization.require_role(person, RUNS.role)
         listed, count = await changes.open_tickets(person)
@@ -56,6 +61,8 @@ async def switch(changes: Changes, typed: TypedLine, person: Person, origin: Ori
         if typed.builtin is STOP:
             entry = await asyncio.to_thread(decisions.stop_changes, person, typed.rest, origin.click, **how)
         else:
+            if typed.rest:
+                raise UsageError("Nothing was done: /hvops go takes no other words.", GO.usage)
             allow = partial(decisions.allow_changes, person, origin.click, given=origin.given, **how)
             entry = await asyncio.to_thread(allow)
     except SwitchUnchanged as same:

@@ -14,7 +14,7 @@ import pytest
 import sqlite_utils.db
 from entry_samples import entry_data
 
-from bot.errors import Expired, LedgerError, TicketError
+from bot.errors import Expired, LedgerError, StopNotWritten, TicketError
 from bot.ledger import EntryDraft, Filter, Ledger, Reader
 from bot.ledger.anchors import anchors_in, newest
 from bot.ledger.entries import Asked, Intent
@@ -510,3 +510,26 @@ def test_what_follows_an_endless_line_is_an_anchor_again_and_its_end_is_none(ope
     for length in (4097 - len(first), 4096, 9_000):
         path.write_bytes(b"1" * length + first + second)
         assert [one.seq for one in anchors_in(path)] == [2]
+
+
+def test_a_go_whose_commit_was_of_unknown_fate_ends_no_stop_that_came_meanwhile(ledger):
+    """It was written before that stop, which could not be; the answer to its commit came afterwards."""
+    ledger.append("U1", entry_data("stop"))
+    append = ledger._append
+
+    def away(*_):
+        raise LedgerError("the database is away.")
+
+    def late(drafts, *more):
+        entries = append(drafts, *more)
+        ledger._append = away
+        with pytest.raises(StopNotWritten):
+            ledger.append("U3", entry_data("stop", {"reason": "smoke in the room"}))
+        ledger._append = append
+        return entries
+
+    ledger._append = late
+    ledger.append("U2", entry_data("go"))
+    assert ledger.is_stopped()
+    ledger.append("U2", entry_data("go"))
+    assert not ledger.is_stopped()

@@ -78,6 +78,27 @@ async def test_a_stop_names_those_alone_who_hold_the_role_on_all_that_it_covers(
         assert "U0ELSEWHERE" not in notice
 
 
+@pytest.mark.parametrize(
+    "says",
+    [
+        "Go to rack 4 and tell @hvops what you see",
+        "go ahead with the backup of the file server, I will ask @hvops for its status later",
+        "/hvops go help",
+        "/hvops go --help",
+    ],
+)
+async def test_a_sentence_that_begins_with_go_ends_no_stop(bench, says):
+    """Slack brings hvops each message that names it anywhere, and "go ahead" is what people write in an incident."""
+    async with bench.running(ops=("C0OPS",)):
+        await bench.operator.types("/hvops stop smoke in the server room")
+        await bench.viewer.sees(STOPPED, "hv-ops")
+        await bench.approver.types(says)
+        await bench.approver.sees("/hvops go takes no other words")
+        assert bench.ledger.is_stopped()
+        await bench.approver.types("/hvops go")
+        await bench.until(lambda: not bench.ledger.is_stopped())
+
+
 async def test_a_channel_that_lets_nobody_in_holds_up_no_other_and_hears_once_it_does(bench, branch):
     branch.members.remove("U0BOT")
     async with bench.running(ops=("C0BRANCH", "C0OPS")):
