@@ -90,13 +90,13 @@ class RunContext:
         """The time that decides: never behind the newest entry, so that a clock that was set back revives nothing."""
         return self.ledger.not_behind(self.clock())
 
-    async def write(self, ticket: str, transition: Transition) -> Entry:
-        """Append about a ticket, as the bot. Raises LedgerError, TicketError."""
-        return (await self.write_together(EntryDraft(BOT, transition, ticket)))[0]
+    async def write(self, ticket: str, transition: Transition, **how: Callable[[], None]) -> Entry:
+        """Append about a ticket, as the bot; `how`: see `Ledger.append_together`. Raises LedgerError, TicketError."""
+        return (await self.write_together(EntryDraft(BOT, transition, ticket), **how))[0]
 
-    async def write_together(self, *drafts: EntryDraft) -> tuple[Entry, ...]:
+    async def write_together(self, *drafts: EntryDraft, **how: Callable[[], None]) -> tuple[Entry, ...]:
         """Append all or none, without holding up the loop.
 
         Shielded: a run that is cancelled in the middle must not leave while its entry is being written.
         """
-        return await asyncio.shield(asyncio.to_thread(self.ledger.append_together, *drafts))
+        return await asyncio.shield(asyncio.to_thread(self.ledger.append_together, *drafts, **how))

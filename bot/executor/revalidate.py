@@ -104,7 +104,7 @@ async def void_ticket(run: Run, change: PlanDrift) -> None:
 
     voided = await asyncio.to_thread(masked)
     await run.must_be_led_here()
-    await run.parts.write_together(EntryDraft(BOT, voided, run.ticket), *replacement)
+    await run.parts.write_together(EntryDraft(BOT, voided, run.ticket), *replacement, check=run.must_lead)
     run.tell("voided", why)
 
 

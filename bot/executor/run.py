@@ -12,7 +12,7 @@ from bot.api.rows import Rows
 from bot.executor.context import BOT, RunContext, TicketChange
 from bot.formatting import format_time
 from bot.ledger import Entry
-from bot.ledger.entries import Approved, Intent, Outcome, Resumed, Transition
+from bot.ledger.entries import Approved, Intent, OfRun, Outcome, Resumed, Transition
 from bot.tickets.proposal import Proposal, answers_until
 from bot.tickets.run_history import DONE, Key, RunHistory, StepInstance, StoryReader, positions, story_of
 
@@ -182,7 +182,9 @@ class Run:
         """
         if not isinstance(transition, Outcome):
             await self.must_be_led_here()
-        entry = await self.parts.write(self.ticket, transition)
+        # What ends a run, or interrupts it, has no number of its own: whoever runs it is asked once more in its transaction.
+        how = {"check": self.must_lead} if isinstance(transition, OfRun) else {}
+        entry = await self.parts.write(self.ticket, transition, **how)
         await asyncio.to_thread(self.refresh)
         self.tell(entry.kind, entry.message or entry.description or entry.reason)
         return entry

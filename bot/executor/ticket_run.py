@@ -419,7 +419,7 @@ async def _done(run: Run, *, fresh: bool) -> None:
         closed = Closed(attempt=other.attempt, by=BOT, reason=f"undone by {run.ticket}")
         drafts = [*drafts, EntryDraft(BOT, closed, other.id)]
     await run.must_be_led_here()
-    await run.parts.write_together(*drafts)
+    await run.parts.write_together(*drafts, check=run.must_lead)
     run.tell("done", says)
 
 

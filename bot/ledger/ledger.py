@@ -147,10 +147,14 @@ class Ledger(Reader):
         """
         return self.append_together(EntryDraft(actor, data, ticket))[0]
 
-    def append_together(self, *drafts: EntryDraft) -> tuple[Entry, ...]:
+    def append_together(self, *drafts: EntryDraft, check: Callable[[], None] = lambda: None) -> tuple[Entry, ...]:
         """Append several entries, all or none: a voided plan and the proposal that replaces it.
 
         A stop that cannot be written down is in force in this process all the same, until a stop or a go is written.
+
+        Args:
+            drafts: the entries.
+            check: raises LedgerError where they may not be written now; asked under the lock of all writers.
 
         Raises:
             StopNotWritten: that is so.
@@ -163,7 +167,7 @@ class Ledger(Reader):
                     LedgerError
                 ):  # here, where nobody waits: within the transaction only what is new is proved
                     self.prove()
-            entries = self._append(drafts)
+            entries = self._append(drafts, check)
         except TicketError:  # of a stop: changes are stopped already
             raise
         except Exception as error:

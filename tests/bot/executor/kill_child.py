@@ -96,8 +96,8 @@ def die_at(when, doomed):
                 self._send()  # what waits for the commit is on the server, which must take it back
             os.kill(os.getpid(), signal.SIGKILL)
 
-    def committed(self, *drafts):
-        entries = together(self, *drafts)
+    def committed(self, *drafts, **how):
+        entries = together(self, *drafts, **how)
         if when == "after" and count >= doomed:
             os.kill(os.getpid(), signal.SIGKILL)
         return entries

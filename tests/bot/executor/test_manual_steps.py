@@ -94,10 +94,10 @@ async def test_a_done_from_before_another_ticket_had_the_locks_counts_no_more(be
     if when == "as it gives way":
         append_together = bench.ledger.append_together
 
-        def after_a_press(*drafts):
+        def after_a_press(*drafts, **how):
             if drafts[0].kind == "interrupted":
                 done(bench, ticket, hand)
-            return append_together(*drafts)
+            return append_together(*drafts, **how)
 
         monkeypatch.setattr(bench.ledger, "append_together", after_a_press)
     else:

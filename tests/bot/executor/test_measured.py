@@ -140,10 +140,10 @@ async def test_what_the_last_step_saw_in_another_life_is_read_anew(bench, world,
     ticket = await bench.approved()
     write = bench.ledger.append_together
 
-    def dies(*drafts):
+    def dies(*drafts, **how):
         if drafts[0].data.kind == "done":
             raise LedgerError("no space")
-        return write(*drafts)
+        return write(*drafts, **how)
 
     monkeypatch.setattr(bench.ledger, "append_together", dies)
     await bench.runs()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -203,6 +204,43 @@ async def test_what_an_act_comes_to_is_refused_once_another_bot_has_taken_the_ru
     assert second.last(ticket).kind == "done"
     assert all(times == 1 for times in world.acts.values()), world.order
     assert first.ledger.verify().holds
+
+
+async def test_a_bot_that_stood_still_does_not_interrupt_the_run_that_another_one_took_up(benches, world, admin):
+    """Behind a Go On both run under the number of that: who runs it is asked once more in the transaction."""
+    first, second = benches(), benches()
+    first.known[OTHER.id] = second.known[OTHER.id] = OTHER
+    await first.runner.tick()
+    ticket = await first.approved()
+    world.hooks[1] = lambda: world.silent.add("hv03")
+    await first.runs(2)
+    assert first.last(ticket).kind == "interrupted"
+    first.decisions.resume(first.press(OTHER, ticket))
+    stands, goes_on, append = threading.Event(), threading.Event(), first.ledger.append_together
+
+    def stands_still(*drafts, **how):
+        if drafts[0].kind == "interrupted" and not stands.is_set():
+            stands.set()
+            assert goes_on.wait(60)
+        return append(*drafts, **how)
+
+    first.ledger.append_together = stands_still
+    first.now_are[OPERATOR.id] = replace(OPERATOR, roles={})  # what makes it interrupt the run behind a Go On
+    ticking = asyncio.create_task(first.runner.tick())
+    await asyncio.to_thread(stands.wait, 60)
+    admin.cut(run_key(ticket), *KEYS.values())
+    world.silent.clear()
+    world.hosts["hv03"]["paused"] = "yes"
+    world.hooks[len(world.order) + 1] = goes_on.set  # while an action of the other bot is under way
+    await second.runner.tick()
+    await second.runner.tick()
+    await second.runner.wait_idle()
+    goes_on.set()
+    await ticking
+    await first.runner.wait_idle()
+    kinds = second.kinds(ticket)
+    assert "interrupted" not in kinds[kinds.index("resumed") :]
+    assert second.last(ticket).kind == "done"
 
 
 @pytest.mark.parametrize("ahead", [-300, 30, 300])

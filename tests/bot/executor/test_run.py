@@ -740,10 +740,10 @@ async def test_what_was_cancelled_as_it_gave_its_locks_away_does_not_go_on_by_it
     waiting = await bench.approved("/soak hv03")
     append_together = bench.ledger.append_together
 
-    def after_a_press(*drafts):
+    def after_a_press(*drafts, **how):
         if drafts[0].kind == "interrupted":
             bench.decisions.cancel(bench.press(OPERATOR, waiting))
-        return append_together(*drafts)
+        return append_together(*drafts, **how)
 
     monkeypatch.setattr(bench.ledger, "append_together", after_a_press)
     await bench.runner.tick()
@@ -1341,7 +1341,7 @@ async def test_an_undo_that_was_sent_and_failed_is_sent_again_by_a_persons_decis
         bench.runner._tasks[ticket].cancel()
         killed[0].set()
 
-    def writes(*drafts):
+    def writes(*drafts, **how):
         if drafts[0].kind == "interrupted" and len(killed) < lives:
             killed.append(threading.Event())
             raise LedgerError("the process is killed here")
@@ -1349,7 +1349,7 @@ async def test_an_undo_that_was_sent_and_failed_is_sent_again_by_a_persons_decis
             killed.append(threading.Event())
             loop.call_soon_threadsafe(leaves)
             assert killed[0].wait(10)
-        return append(*drafts)
+        return append(*drafts, **how)
 
     monkeypatch.setattr(bench.ledger, "append_together", writes)
     for _ in range(lives):

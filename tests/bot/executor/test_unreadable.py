@@ -180,7 +180,7 @@ async def test_what_is_wrong_with_the_whole_ledger_stops_everything(bench, clock
         clock.forward(hours=200)
     well = await bench.approved()
 
-    def full(*_):
+    def full(*_, **__):
         raise LedgerError("the ledger cannot be used now: database or disk is full. Nothing was written.")
 
     if where == "overdue":
