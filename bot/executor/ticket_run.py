@@ -224,7 +224,7 @@ async def _go_on(run: Run, *, looked: bool) -> None:
             return
         if at.key not in run.story.intents and not looked:
             # Whatever kept it from beginning in an older life, nobody has looked since.
-            again = is_taken_up and not has_begun_group(run, at)
+            again = (is_taken_up and not has_begun_group(run, at)) or (bool(run.outdated) and not _has_sent(run, at))
             if not await _may_begin(run, at, again=again):
                 return
             is_taken_up = False
@@ -245,8 +245,8 @@ async def _may_begin(run: Run, at: StepInstance, *, again: bool = False) -> bool
     Args:
         run: the ticket.
         at: the step.
-        again: it was held back, or another life of the bot left it, and nothing of its group was sent: then all of that is
-            checked before any step of it.
+        again: it was held back, another life of the bot left it, or an approver's answer has expired behind a step by hand, and
+            nothing of its group was sent: then all of that is checked before any step of it.
     """
     run.now_at = at
     if run.is_late():
@@ -255,7 +255,7 @@ async def _may_begin(run: Run, at: StepInstance, *, again: bool = False) -> bool
     begins = again or at.group.steps[0] is at.step
     if not begins and not (at.group.is_counted and at.step.act is not None):
         return True
-    replans = at.begins_group or (again and (at.group.revalidate_before or not run.story.intents))
+    replans = at.begins_group or (again and (at.group.revalidate_before or not run.story.intents or bool(run.outdated)))
     replans = replans or (begins and bool(_why_frozen(run, at)))
     try:
         if replans:
@@ -277,6 +277,12 @@ async def _may_begin(run: Run, at: StepInstance, *, again: bool = False) -> bool
     if why or (begins and not await _agrees_outside(run, at)):
         return False
     return not (replans and await _is_void(run, at))
+
+
+def _has_sent(run: Run, at: StepInstance) -> bool:
+    """Whether an action of hvops' own may have been sent in its group, in whatever round."""
+    acts = {step.key for step in at.group.steps if step.act is not None and not step.is_by_hand}
+    return any(step in acts for step, _ in run.story.intents)
 
 
 async def _agrees_outside(run: Run, at: StepInstance) -> bool:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from scripted_world import APPROVER, BOTH, OPERATOR, OTHER, POLICY, person, reset_plan
+from scripted_world import APPROVER, BOTH, OPERATOR, OTHER, POLICY, is_now, person, reset_plan
 
+from bot.api.actions import ManualStep
 from bot.api.command import Role
-from bot.api.plan import Gate, GateOutcome, OpenQuestion
+from bot.api.plan import Gate, GateOutcome, Group, OpenQuestion, Step
 from bot.dispatch.pipeline import AnsweredRequest, Request
 from bot.errors import PermissionDenied, Unanswered, UnreadableEntry
 from bot.ledger.entries import Voided
@@ -253,3 +254,33 @@ async def test_an_entry_that_hides_what_its_plan_leaves_open_cannot_be_read(benc
         forged = replace(entry, fields={**entry.fields, **other})
         with pytest.raises(UnreadableEntry, match="leaves open"):
             proposal_from(forged)
+
+
+async def test_no_action_is_sent_on_an_answer_that_has_expired_behind_a_step_by_hand(bench, world, clock):
+    """What somebody saw in the evening is no basis for a restart at night, in the same group either."""
+    wait = Step("wait", "Look", ManualStep("Look", "operator"), (is_now("hv03", seen="yes"),), deadline=8 * 3600)
+
+    def plan(on, _facts):
+        made = reset_plan(on, {"broken": "yes", "locked": "no"})
+        return replace(
+            made,
+            gates=(gate(ROOM, CRM),),
+            groups=(Group("record", (wait, *made.groups[0].steps)), *made.groups[1:]),
+        )
+
+    bench.plans["reset"] = plan
+    ticket = await answered(bench, SAID[0])
+    world.hosts["hv03"]["seen"] = "yes"
+    sleep, pressed = bench.parts.sleep, []
+
+    async def late(seconds):
+        await sleep(seconds)
+        if not pressed and bench.ledger.ticket(ticket).intent:
+            clock.forward(hours=7)
+            pressed.append(bench.decisions.confirm_manual_step(bench.press(OPERATOR, ticket)))
+
+    object.__setattr__(bench.parts, "sleep", late)
+    await bench.runs()
+    assert pressed
+    assert (world.order, bench.last(ticket).kind) == ([], "voided")
+    assert bench.last(ticket).reason.startswith("the approver's answer has expired")
