@@ -27,5 +27,6 @@ and `errors.py` the tree of what can go wrong. Beside the path:
     private_files  what is written is for the bot's own account only
     version        which code makes these plans; formatting: times and names as people read them
     serialization  a report and its evidence as bytes, and back again
-    redaction, logging_setup  no secret reaches Slack, the ledger or a log; control_chars: nor does what nobody can see
+    redaction, logging_setup  no secret reaches Slack, the ledger or a log; control_chars: nor does what nobody can see;
+                   masked_settings: from the moment on in which a command reads the settings
 """

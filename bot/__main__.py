@@ -266,14 +266,10 @@ def demo(
 
 
 def _ready(file: Path | None) -> Settings:
-    """Read the settings, and from now on log to standard error without their secrets. Raises SettingsError."""
-    from bot.config.settings import load
-    from bot.logging_setup import configure
-    from bot.redaction import Redactor
+    """Read the settings. Raises SettingsError."""
+    from bot.masked_settings import load_masked
 
-    settings = load(file)
-    configure(Redactor(settings.secrets()))
-    return settings
+    return load_masked(file)
 
 
 def main() -> None:

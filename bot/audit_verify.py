@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.cli.audit import MOST_NOTES, print_verdict
-from bot.config.settings import LedgerFiles, Settings, load
+from bot.config.settings import LedgerFiles, Settings
 from bot.errors import LedgerError, SettingsError, UsageError
 from bot.ledger import Reader
 from bot.ledger.anchors import anchors_in
@@ -24,6 +24,7 @@ from bot.ledger.entries import AnchorPosted
 from bot.ledger.key import check_places, read_key
 from bot.ledger.verify import HEADS_EVERY, AnchorSet, is_kept_elsewhere, verify
 from bot.ledger_place import Place
+from bot.masked_settings import load_masked
 from bot.slack.audit_channel.anchor_messages import BotIdentity, ClassifiedAnchors, classify
 from bot.slack.audit_channel.channel_history import ChannelReader
 from bot.slack.audit_channel.export import is_export, messages_in
@@ -77,7 +78,7 @@ def verify_audit_log(
         UsageError: one of the files is no memory of a ledger, or holds not one anchor.
         NotSent: the channel cannot be read.
     """
-    told = None if file and key and not settings and not channel else load(settings)
+    told = None if file and key and not settings and not channel else load_masked(settings)
     files = told.ledger if told else None
     place: Place = file or (files.place if files else Path())
     if files and not file and not key:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 import socket
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import SplitResult, parse_qs, quote, unquote, urlsplit
@@ -15,10 +17,15 @@ _FORM = (
     "it is written as postgresql://USER@HOST/DATABASE, and in a password each sign but letters, digits, - . _ ~ as an escape: "
     "%25 for %, %2F for /, %40 for @"
 )
-# What libpq or we could take for another part than it was meant for, so that part of a password would pass for a host.
+_SECRET_OPTIONS = ("password", "sslpassword", "oauth_client_secret", "scram_client_key", "scram_server_key")
+_VARIABLES = ("PGPASSWORD", "PGSSLPASSWORD", "PGOAUTHCLIENTSECRET")
+_LONGEST_FILE = 2**20  # bytes of a file of passwords
+_FIELD = re.compile(r"(?<!\\):")  # a colon that nothing escapes
+_ESCAPED = re.compile(r"\\(.)")
 _FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl", "sslcrldir", "passfile")  # of libpq [doc libpq-connect]
 _LOCAL = ("localhost", "ip6-localhost", "localhost4", "localhost6")
 _NO_FILE = "system"  # as sslrootcert: the authorities of this machine
+# What libpq or we could take for another part than it was meant for, so that part of a password would pass for a host.
 _AMBIGUOUS = re.compile(r"%(?![0-9A-Fa-f]{2})|[\s#\x00-\x1f]")
 _NAME = re.compile(r"/[^/@:;&=]+")
 
@@ -52,13 +59,25 @@ class Database:
 
     @property
     def passwords(self) -> tuple[str, ...]:
-        """What has to be masked, as it is and as the address writes it."""
+        """What has to be masked, as it is and as the address writes it: of the address, and of what libpq reads beside it."""
         written = (
             self._parts.password or "",
-            *self._options.get("password", ()),
-            *self._options.get("sslpassword", ()),
+            *(one for name in _SECRET_OPTIONS for one in self._options.get(name, ())),
         )
-        return tuple(dict.fromkeys(one for each in written for one in (unquote(each), each) if one))
+        told = (*(one for each in written for one in (unquote(each), each)), *self._beside())
+        return tuple(dict.fromkeys(one for one in told if one))
+
+    def _beside(self) -> Iterator[str]:
+        """The passwords of libpq's variables and of its file of passwords [doc libpq-envars, libpq-pgpass]."""
+        yield from (os.environ.get(name, "") for name in _VARIABLES)
+        named = self._option("passfile") or os.environ.get("PGPASSFILE") or "~/.pgpass"
+        try:
+            lines = Path(named).expanduser().read_bytes()[:_LONGEST_FILE].decode("utf-8", "replace").splitlines()
+        except (OSError, RuntimeError, ValueError):  # none, or none that we may read: then libpq reads none, either
+            return
+        for line in lines:
+            *_, password = _FIELD.split(line) if not line.startswith("#") else ("",)
+            yield from (password, _ESCAPED.sub(r"\1", password))
 
     @property
     def files(self) -> tuple[Path, ...]:

@@ -22,7 +22,6 @@ from bot.audit.ticket_history import is_plumbing, step_words, told
 from bot.cli.console import console, format_short_time, format_time, styled, visible
 from bot.cli.layout import print_rows, print_text
 from bot.cli.render import print_evidence, print_report
-from bot.config.settings import load
 from bot.control_chars import escape_masked, spreadsheet_row
 from bot.errors import HvopsError, LedgerError, UsageError
 from bot.formatting import plural
@@ -44,6 +43,7 @@ from bot.ledger.entries import (
 )
 from bot.ledger.ticket_state import TicketState
 from bot.ledger_place import Place
+from bot.masked_settings import load_masked
 from bot.private_files import private_text
 from bot.redaction import clip
 from bot.serialization import evidence_from_bytes, report_from_bytes
@@ -63,7 +63,7 @@ COLUMNS = (*("seq", "at", "kind", "outcome", "why", "name", "actor", "ticket", "
 @contextmanager
 def open_reader(file: Path | None, settings: Path | None) -> Iterator[Reader]:
     """A copy, or the ledger of the settings. Needs no key. Raises LedgerError, SettingsError."""
-    with Reader(file or load(settings).ledger.place) as reader:
+    with Reader(file or load_masked(settings).ledger.place) as reader:
         yield reader
 
 
@@ -193,7 +193,7 @@ def export(reader: Reader, wanted: Filter, shape: str, output: Path | None) -> N
 
 def export_file(file: Path | None, settings: Path | None, output: Path) -> None:
     """Write the whole ledger into a new file of SQLite's, and say how to prove and read it. Raises LedgerError."""
-    count = copies.write_file(file or load(settings).ledger.place, output)
+    count = copies.write_file(file or load_masked(settings).ledger.place, output)
     out = console()
     print_text(
         out,

@@ -176,9 +176,9 @@ def export(
 @audit.command(short_help="Rebuild the derived tables.")
 def rebuild(settings: SettingsFile = None) -> None:
     """Rebuild the derived tables (tickets, locks) from the entries, which are not changed."""
-    from bot.config.settings import load
+    from bot.masked_settings import load_masked
     from bot.services import open_ledger
 
-    with open_ledger(load(settings)) as ledger:
+    with open_ledger(load_masked(settings)) as ledger:
         ledger.rebuild()
     typer.echo("The tables of tickets and locks say what the entries say.")

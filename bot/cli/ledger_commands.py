@@ -46,7 +46,7 @@ def move(
     is not complete; 2 refused, and nothing was moved.
     """
     from bot.cli import ledger_move
-    from bot.config.settings import load
+    from bot.masked_settings import load_masked
 
-    told = load(settings)
+    told = load_masked(settings)
     raise typer.Exit(ledger_move.take_back(told) if take_back else ledger_move.move(told))

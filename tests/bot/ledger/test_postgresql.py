@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from contextlib import contextmanager, suppress
+from urllib.parse import quote
 
 import psycopg
 import pytest
@@ -461,6 +462,27 @@ def test_a_password_is_masked_as_it_is_and_as_the_address_writes_it():
     assert place.passwords == ("p@ss/s5word", "p%40ss%2Fs5word", "k%y+5word")
     assert Redactor(place.passwords).redact_text("asked for p@ss/s5word") == "asked for [masked]"
     assert "s5word" not in f"{place}{place!r}"
+
+
+@pytest.mark.parametrize("way", ["PGPASSWORD", "PGSSLPASSWORD", "PGPASSFILE", "passfile", "~/.pgpass"])
+def test_a_password_that_libpq_reads_beside_the_address_is_masked_as_well(tmp_path, monkeypatch, way):
+    """A server that is someone else's may ask for it in clear and repeat it."""
+    for name in ("PGPASSWORD", "PGSSLPASSWORD", "PGPASSFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    secret, options = "Winter:Tulpe\\7713", ""
+    file = tmp_path / ".pgpass"
+    if way in ("PGPASSWORD", "PGSSLPASSWORD"):
+        monkeypatch.setenv(way, secret)
+    else:
+        file.write_text("# who may\n\ndb1:5432:*:hvops:Winter\\:Tulpe\\\\7713\n")
+    if way == "PGPASSFILE":
+        monkeypatch.setenv(way, str(file.rename(tmp_path / "passwords")))
+    if way == "passfile":
+        options = f"?passfile={quote(str(file.rename(tmp_path / 'passwords')))}"
+    place = Database(f"postgresql://hvops@db1/hvops{options}")
+    assert secret in place.passwords
+    assert "Tulpe" not in Redactor(place.passwords).redact_text(f"FATAL: you said {secret} here")
 
 
 def test_of_two_databases_the_address_is_never_the_same():
