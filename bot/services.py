@@ -309,7 +309,7 @@ def runner(
         outside=outside,
         may_start_now=lambda proposal, now: why_repeated_moves_wait(windows, proposal.places, now),
         may_begin_now=lambda proposal, answered, now: why_not_begun(
-            proposal.plan, windows, proposal.places, now, answered
+            proposal.plan, windows, proposal.places, now, answered, undoes=bool(proposal.made.undoes)
         ),
     )
     return Scheduler(work, missed_click)

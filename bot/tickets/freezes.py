@@ -62,18 +62,25 @@ def why_repeated_moves_wait(windows: Sequence[Window], places: Sequence[str], no
 
 
 def why_not_begun(
-    plan: Plan, windows: Sequence[Window], places: Sequence[str], now: datetime, answered: Collection[str]
+    plan: Plan,
+    windows: Sequence[Window],
+    places: Sequence[str],
+    now: datetime,
+    answered: Collection[str],
+    *,
+    undoes: bool = False,
 ) -> str:
     """The freeze in which the first act of a plan may not go out, as a sentence without its full stop; "" where it may.
 
     Args:
-        plan: as it was proposed. One without the gate takes back what is half done, and no freeze holds it.
+        plan: as it was proposed. It has no gate where there was no freeze then; one may have been written since.
         windows: of the inventory.
         places: where a role must hold for it.
         now: the time, UTC.
         answered: what an approver said something of, by name: a freeze that was overridden is among it.
+        undoes: it undoes another ticket: without the gate, what is half done, and no freeze holds that.
     """
-    if all(one.description != _says(places) for one in plan.gates):
+    if undoes and all(one.description != _says(places) for one in plan.gates):
         return ""
     found = open_now(windows, places, now, WindowKind.FREEZE)
     return next((str(one) for one in found if str(one) not in answered), "")

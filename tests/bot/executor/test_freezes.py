@@ -207,7 +207,7 @@ def asks_before_it_sends(bench):
     bench.parts = replace(
         bench.parts,
         may_begin_now=lambda proposal, answered, now: why_not_begun(
-            proposal.plan, bench.planner._windows, proposal.places, now, answered
+            proposal.plan, bench.planner._windows, proposal.places, now, answered, undoes=bool(proposal.made.undoes)
         ),
     )
     bench.runner._only.close()
@@ -304,6 +304,36 @@ async def test_a_wait_is_no_first_act(bench, world, grouped):
     assert (world.order, bench.last(ticket).kind) == ([], "voided")
     assert "freeze “year-end” on prod, until " in bench.last(ticket).reason
     assert bench.ledger.locks() == {}
+
+
+@pytest.mark.parametrize("grouped", [one_group, a_group_each])
+@pytest.mark.parametrize("by_person", [False, True])
+async def test_a_freeze_that_is_written_into_the_inventory_meanwhile_holds_the_first_act(
+    bench, world, grouped, by_person
+):
+    """The plan has no gate of a freeze: none was known when it was proposed, and hvops was restarted to know this one."""
+    first = HAND if by_person else WAIT
+    bench.plans["reset"] = lambda on, _facts: Plan(
+        "why", "none", "none", (f"node:{on}",), (), grouped(first, step("act", on, a="1"))
+    )
+    asks_before_it_sends(bench)
+    ticket = await bench.approved()
+    await bench.runner.tick()
+    await until_waits(bench, ticket)
+    await bench.dies()
+    told(bench, stretch(bench, -1, 300, "emergency"))
+    if by_person:
+        says_done(bench, ticket, 10)
+    else:
+        becomes_ready(bench, world, 10)
+    await bench.runs(2)
+    assert (world.order, bench.last(ticket).kind) == ([], "voided")
+    assert "emergency" in bench.last(ticket).reason
+
+
+async def until_waits(bench, ticket):
+    while bench.ledger.ticket(ticket).intent is None:
+        await bench.clock.sleep(0)
 
 
 @pytest.mark.parametrize("grouped", [one_group, a_group_each])
