@@ -16,7 +16,13 @@ from bot.control_chars import escape_masked
 from bot.redaction import Redactor
 
 # Said by libraries at every start or reconnect, and about things that we handle ourselves.
-_QUIET = {"slack_bolt": logging.ERROR, "slack_sdk": logging.ERROR, "asyncio": logging.WARNING, "urllib3": logging.ERROR}
+_QUIET = {
+    "slack_bolt": logging.ERROR,
+    "slack_sdk": logging.ERROR,
+    "asyncio": logging.WARNING,
+    "urllib3": logging.ERROR,
+    "winrm.vendor.requests_kerberos": logging.CRITICAL + 1,  # it logs the traceback of what it raises
+}
 
 
 def configure(mask: Redactor, stream: TextIO | None = None) -> None:

@@ -147,7 +147,9 @@ def test_a_head_without_end_is_given_up_by_its_length(head, says):
 @given(st.lists(st.sampled_from(ODD_PIECES) | st.binary(max_size=3), max_size=12).map(b"".join))
 def test_of_what_is_let_in_readers_see_the_lines_that_were_checked(head):
     """A reader that ends a line, a fold or the head elsewhere would read what nobody looked at."""
-    head = head.replace(b"\n\n", b"\n").replace(b"\n\r\n", b"\r\n").strip(b"\r\n") + b"\r\n"
+    while b"\n\n" in head or b"\n\r\n" in head:  # a head ends at an empty line
+        head = head.replace(b"\n\n", b"\n").replace(b"\n\r\n", b"\r\n")
+    head = head.strip(b"\r\n") + b"\r\n"
     try:
         feed(OK + head + b"\r\n", 1_000)
     except OddHead:

@@ -217,12 +217,17 @@ def posts(slack):
     return sum(one.arguments.get("channel") == "C0OPS" for one in slack.slack.calls("chat.postMessage"))
 
 
+def with_reason(word):
+    """A go takes none: with any, it is a sentence that only names hvops."""
+    return word if word == "go" else f"{word} why"
+
+
 SWITCH_WAYS = {
     "slash": lambda team, user, word: {
-        "command": "/hvops", "text": f"{word} why", "team_id": team, "user_id": user, "channel_id": "C0OPS",
+        "command": "/hvops", "text": with_reason(word), "team_id": team, "user_id": user, "channel_id": "C0OPS",
         "trigger_id": next(TRIGGERS),
     },
-    "mention": lambda team, user, word: mentioned(team, user, f"<@U0BOT> hvops {word} why"),
+    "mention": lambda team, user, word: mentioned(team, user, f"<@U0BOT> hvops {with_reason(word)}"),
 }  # fmt: skip
 
 

@@ -35,10 +35,15 @@ class Desk:
     def ack_message(self, line):
         return None
 
+    def note_go(self, line):
+        return None
+
     def form_seal(self, who, command, opened):
         return ""  # as the windows here carry none
 
-    async def handle_line(self, who, where, line, via, answers=None, *, trigger="", fresh=None, window=None):
+    async def handle_line(
+        self, who, where, line, via, answers=None, *, trigger="", fresh=None, window=None, given=None
+    ):
         self.lines.append(line)
 
     async def write(self, actor, data, ticket=None):
