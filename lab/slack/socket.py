@@ -218,6 +218,7 @@ class SocketMode:
             if answer is not None:
                 return Acknowledged(payload=answer)
             attempt, last = attempt + 1, connection
+            await asyncio.sleep(0)  # a connection that was just closed is still listed: whoever takes it out needs a turn
 
     async def _persist(self, event: JSON) -> None:
         reason, last = "", None
