@@ -76,6 +76,8 @@ async def _start(run: Run, ticket: Ticket) -> bool:
         run.not_before = change.until
         run.tell("ripening", change.why)
         return False
+    if change is None and await asyncio.to_thread(_has_gone_on, run):
+        change = PlanDrift(f"{run.proposal.made.undoes} has resumed since this undo was proposed")
     if change is not None:
         await void_ticket(run, change)
         return False
@@ -94,6 +96,15 @@ async def _start(run: Run, ticket: Ticket) -> bool:
         return False
     run.attempt = 1
     return True
+
+
+def _has_gone_on(run: Run) -> bool:
+    """Whether the ticket that it undoes has resumed since: what is in doubt there now, nobody has seen who proposed this or approved it."""
+    undoes = run.proposal.made.undoes
+    proposed = run.parts.ledger.proposal(run.ticket)
+    if not undoes or proposed is None:
+        return False
+    return any(one.kind == "resumed" and one.seq > proposed.seq for one in run.parts.ledger.moves(undoes))
 
 
 async def _is_newest_copy(run: Run) -> bool:

@@ -218,7 +218,8 @@ class SocketMode:
             if answer is not None:
                 return Acknowledged(payload=answer)
             attempt, last = attempt + 1, connection
-            await asyncio.sleep(0)  # a connection that was just closed is still listed: whoever takes it out needs a turn
+            # A connection that was just closed is still listed: whoever takes it out needs a turn.
+            await asyncio.sleep(0)
 
     async def _persist(self, event: JSON) -> None:
         reason, last = "", None

@@ -369,3 +369,25 @@ async def test_what_was_sent_and_may_be_under_way_is_undone_once_its_time_is_ove
     clock.forward(seconds=700)
     assert world.rows("hv03")[0]["paused"] == "no"
     assert bench.ledger.verify().holds
+
+
+async def test_an_undo_of_an_earlier_interruption_frees_no_lock_of_a_later_one(bench, world):
+    """Another approver let the ticket go on meanwhile, and something else is in doubt by now that nobody has seen."""
+    bench.known[BOTH.id] = BOTH
+    ticket = await bench.approved()
+    world.hooks[1] = lambda: world.silent.add("hv03")
+    await bench.runs(2)
+    assert bench.last(ticket).kind == "interrupted"
+    world.silent.clear()
+    back = (await bench.proposals.undo(Request(BOTH, f"undo {ticket}", "button", "C0OPS"), ticket)).ticket
+    world.faults = ["never"]
+    bench.decisions.resume(bench.press(APPROVER, ticket))
+    await bench.runs(2)
+    assert (bench.last(ticket).kind, bench.ledger.ticket(ticket).attempt > 1) == ("interrupted", True)
+    sent = len(world.order)
+    bench.decisions.approve(bench.press(APPROVER, back))
+    bench.clock.forward(minutes=10)  # until nothing can be under way
+    await bench.runs(2)
+    assert (bench.last(back).kind, len(world.order)) == ("voided", sent)
+    assert f"{ticket} has resumed since this undo was proposed" in bench.last(back).reason
+    assert bench.ledger.locks() == {"node:hv03": ticket}
