@@ -163,9 +163,8 @@ class Ledger(Reader):
         switches, unwritten = [draft.kind for draft in drafts if draft.kind in SWITCHES], self._unwritten[0]
         try:
             if switches:
-                with suppress(
-                    LedgerError
-                ):  # here, where nobody waits: within the transaction only what is new is proved
+                # Here, where nobody waits: within the transaction only what is new is proved.
+                with suppress(LedgerError):
                     self.prove()
             entries = self._append(drafts, check)
         except TicketError:  # of a stop: changes are stopped already
