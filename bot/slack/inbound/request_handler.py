@@ -279,12 +279,15 @@ class RequestHandler:
             "progress": partial(progress_view, window.command),
             "result": lambda message: result_view(window.command, self.sealed_message(who.user, message)),
         }
-        update = partial(self._shown_in, window.view)
+        update = partial(self._shown_in, who, window.view)
         return WindowReply(self.parts.outbox, ReplyTarget(who.user), self.parts.base_url, update, draw)
 
-    async def _shown_in(self, window: str, view: View) -> bool:
-        """Whether a window shows a view now. One that was closed does not, and is no trouble."""
-        wanted: View | None = view
+    async def _shown_in(self, who: SlackUser, window: str, view: View) -> bool:
+        """Whether a window shows a view now. One that was closed does not, and is no trouble.
+
+        Nor does one of somebody who has had many changed: they are answered another way, and others have theirs.
+        """
+        wanted: View | None = view if self.pages.take(who.id) else None
         while wanted is not None:
             try:
                 await self.parts.client.views_update(view_id=window, view=wanted)
@@ -361,6 +364,8 @@ class RequestHandler:
             if isinstance(answered, Message):
                 await reply.result(answered)
             else:
+                # What hosts said stands in the ledger: it is not held while the answer waits for its turn in a channel.
+                answered = replace(answered, evidence=())
                 await self.deliver(answered, reply)
 
         async def filled_in() -> None:
@@ -400,7 +405,7 @@ class RequestHandler:
         near = f" Perhaps you mean {', '.join(error.suggestions)}." if error.suggestions else ""
         trouble = self.parts.pipeline.mask.redact_text(f"{error}{near}")
         filled = Form(window.command, typed=window.typed, trouble=trouble)
-        return await self._shown_in(window.view, await self.form(who, window.command, filled))
+        return await self._shown_in(who, window.view, await self.form(who, window.command, filled))
 
     async def dated(self, fresh: Freshness) -> Freshness:
         """The same, where its age is not known only because this process has not heard Slack's time for long: it asks.

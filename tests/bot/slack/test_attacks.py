@@ -20,6 +20,7 @@ from bot.errors import UsageError
 from bot.redaction import Redactor
 from bot.slack.inbound import buttons, request_handler, ticket_buttons
 from bot.slack.inbound.payload import deliveries_of, parse_click, parse_field, parse_person
+from bot.slack.inbound.person_rate import PersonRate
 from bot.slack.inbound.request_handler import SlackUser
 from bot.slack.outbound.message import Message
 from bot.slack.outbound.slack_time import SlackTime
@@ -500,3 +501,28 @@ async def test_odd_payloads_are_acknowledged_and_end_nothing(bench, fields):
 def test_a_number_of_a_button_is_one_that_a_ledger_can_be_asked_for(argument, index):
     click = ticket_buttons.Click.index.fget(SimpleNamespace(argument=argument))
     assert click == index
+
+
+async def test_one_window_that_is_sent_off_again_and_again_leaves_those_of_others(bench):
+    """Slack changes a hundred windows a minute for all people together; each time it comes back with what is wrong."""
+    await bench.operator.opens_home()
+    await bench.operator.clicks(await bench.operator.sees_home("Your recent answers"), "Check Writers…")
+    view = await bench.operator.sees_view("Cluster or host")
+    changed = len(bench.slack.calls("views.update"))
+    bench.desk.pages = PersonRate(0, 60.0)  # they have had all of theirs
+    assert (await bench.operator.submits(view, {"target": "prdo"})).ok
+    await bench.operator.sees("There is no prdo")
+    assert len(bench.slack.calls("views.update")) == changed, "they are answered all the same"
+
+
+async def test_what_hosts_said_is_not_held_while_an_answer_waits_for_its_turn(bench, monkeypatch):
+    held, deliver = [], bench.desk.deliver
+
+    async def noted(answered, reply):
+        held.append(answered.evidence)
+        await deliver(answered, reply)
+
+    monkeypatch.setattr(bench.desk, "deliver", noted)
+    await bench.operator.mentions("check-writers prod", "hv-ops")
+    await bench.operator.sees("STUCK hv03")
+    assert held == [()]
