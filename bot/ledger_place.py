@@ -72,7 +72,8 @@ class Database:
         yield from (os.environ.get(name, "") for name in _VARIABLES)
         named = self._option("passfile") or os.environ.get("PGPASSFILE") or "~/.pgpass"
         try:
-            lines = Path(named).expanduser().read_bytes()[:_LONGEST_FILE].decode("utf-8", "replace").splitlines()
+            with Path(named).expanduser().open("rb") as file:
+                lines = file.read(_LONGEST_FILE).decode("utf-8", "replace").splitlines()
         except (OSError, RuntimeError, ValueError):  # none, or none that we may read: then libpq reads none, either
             return
         for line in lines:

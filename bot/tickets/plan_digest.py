@@ -22,6 +22,7 @@ from bot.api.actions import InvokeMethod
 from bot.api.command import Risk
 from bot.api.plan import Check, CompareToBefore, Gate, GateOutcome, Group, OpenQuestion, Plan, Step, bound
 from bot.errors import LedgerError
+from bot.ledger.entries import exact
 from bot.redaction import clip
 
 KIND = "is"  # the key that carries the type
@@ -186,7 +187,9 @@ def _written(value: Any) -> Any:
         return [_written(one) for one in value]
     if isinstance(value, StrEnum):
         return str(value)
-    if value is None or isinstance(value, (str, bool, int)):
+    if isinstance(value, str):
+        return exact(value)  # as its entry keeps it: what is signed is what can be read again
+    if value is None or isinstance(value, (bool, int)):
         return value
     raise TypeError(
         f"a plan cannot hold {clip(repr(value), 60)}: texts, whole numbers, booleans and tuples of them only"

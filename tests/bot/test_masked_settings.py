@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ast
+import logging
 from pathlib import Path
 
+import pytest
 import structlog
 
+from bot.logging_setup import _QUIET
 from bot.masked_settings import load_masked
 from bot.redaction import mask_all
 
@@ -34,16 +37,24 @@ def test_nobody_reads_the_settings_without_a_mask():
     assert found == MAY_LOAD
 
 
+@pytest.fixture
+def logging_as_it_was():
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    levels = {name: logging.getLogger(name).level for name in _QUIET}
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    for name, before in levels.items():
+        logging.getLogger(name).setLevel(before)
+    structlog.reset_defaults()
+
+
+@pytest.mark.usefixtures("logging_as_it_was")
 def test_what_a_database_repeats_is_masked_once_the_settings_were_read(tmp_path):
     (tmp_path / "inventory.toml").write_text('[clusters.prod]\ndomain = "corp.example"\nentry_hosts = ["hv01"]\n')
     file = tmp_path / "settings.toml"
     file.write_text(SETTINGS)
     file.chmod(0o600)
-    try:
-        settings = load_masked(file)
-        assert settings.secrets()
-        assert (
-            mask_all("FATAL: you said Winter-Tulpe-7713 and of-the-reader-1") == "FATAL: you said [masked] and [masked]"
-        )
-    finally:
-        structlog.reset_defaults()
+    assert load_masked(file).secrets()
+    assert mask_all("FATAL: you said Winter-Tulpe-7713 and of-the-reader-1") == "FATAL: you said [masked] and [masked]"
