@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 from collections import Counter
@@ -11,6 +12,7 @@ from typing import TypeVar
 
 import hypothesis
 import pytest
+import structlog
 
 from tests.support import postgresql
 from tests.support.kdc import KDC_TOOLS, SEARCH, Kdc, kdc_serving
@@ -162,3 +164,15 @@ def postgresql_cluster() -> Iterator[postgresql.Cluster]:
         needed(name)
     with postgresql.cluster() as serving:
         yield serving
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was():
+    """Logging that a command set up in this process goes to a stream which is closed once its test is over."""
+    was, root = structlog.is_configured(), logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    if structlog.is_configured() and not was:
+        structlog.reset_defaults()
+        root.handlers[:] = handlers
+        root.setLevel(level)
