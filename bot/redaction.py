@@ -42,8 +42,6 @@ _TOKENS_KEPT = 8  # of a service, the newest: an old one may still be echoed for
 _PARTED_ONE_BY_ONE = 256
 _FURTHER = 4  # times as much that is read once more where what was read is mostly masked, or blank
 _BEHIND_A_CUT = 4_096  # characters behind a cut that are masked with what is before, at least
-_MORE = "…"  # of a text that was given up before it was long enough to be cut
-_MOST_BEHIND = 16_384  # where so much of those is masked that too little is left, and no secret needs more
 _BASE64_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 # How its two signs are written elsewhere: in the letters for URLs, and as JSON, URLs and XML escape them, some layers deep.
 _BASE64_SIGNS = {

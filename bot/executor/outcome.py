@@ -28,7 +28,6 @@ from bot.executor.polling import (
     time_to_settle,
     wait_for,
 )
-from bot.executor.record_check import NOTE_SECONDS
 from bot.executor.run import Cancelled, Run
 from bot.formatting import clauses, format_time
 from bot.ledger import Entry
@@ -39,6 +38,7 @@ from bot.serialization import evidence_to_bytes
 from bot.tickets.conditions import same_rows
 from bot.tickets.readings import MOST_READINGS
 from bot.tickets.run_history import NOT_SENT, BegunStep, StepInstance
+from bot.tickets.undo import NOTE_SECONDS
 
 MOST_TIMES = 3  # how often the bot itself begins one and the same step
 # How long nobody may have looked, beyond the time that an action may take, for "as before" to mean that it did not happen.
@@ -193,7 +193,7 @@ def _at(entry: Entry) -> datetime:
 def _as_before(intent: BegunStep) -> str:
     return (
         f"everything is as it was before the step, which was started at {format_time(to_timestamp(intent.at))}; hvops was not running for a "
-        "while since then, so whether it was done and undone is not known"
+        "while after that, so it is not known whether the step was done and then undone"
     )
 
 

@@ -22,11 +22,11 @@ from bot.executor.run import KnownElsewhere, Run
 from bot.ledger import Entry
 from bot.ledger.anchors import Anchor
 from bot.tickets.run_history import StepInstance
+from bot.tickets.undo import NOTE_SECONDS
 
 log = structlog.get_logger()
 
 AGAIN_SECONDS = 30.0  # between two looks for a start that waits
-NOTE_SECONDS = 45.0  # for a note before an act and the look behind it, whatever the host does
 _MOST = 200  # notes of one log, the newest
 
 

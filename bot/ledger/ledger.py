@@ -244,7 +244,8 @@ class Ledger(Reader):
         except StoreRefuses as error:
             # Of any kind: a press is written down before it decides anything. A stop is in force all the same.
             if entries and entries[-1].kind not in SWITCHES:
-                refused = f"{entries[-1].kind} of {entries[-1].ticket or 'no ticket'}"
+                about = f" of {entries[-1].ticket}" if entries[-1].ticket else ""
+                refused = f"{entries[-1].kind}{about}"
                 self._refused = (
                     f"the file does not take the entry {refused}, which its entries allow "
                     f"({error.__cause__}), so its lists are not what they were; nothing is decided until it is put right and "

@@ -40,13 +40,9 @@ from bot.ledger.entries import (
 Data = TypeVar("Data", bound=EntryData)
 
 _BOT = "bot"  # by whom is what no person did
-_ATTEMPTS_OF_RUNS = (
-    3  # since these rules the end of a run, an interruption and what a person said of one name the attempt
-)
-_HELD_BACK_IN_FLIGHT = (
-    3  # since these rules what was sent once is in flight although it was held back when it was begun again
-)
-_FAILED_UNSENT = 3  # since these rules a step can fail before it was begun
+# Since these rules the end of a run, an interruption and what a person said of one name their attempt; what was sent once is in
+# flight although it was held back when it was begun again; and a step can fail before it was begun.
+_THIRD_RULES = 3
 TICKETLESS = frozenset({"asked", "answered", "refused", "clicked", "shown", "stop", "go", "anchor", "moved"})
 MAY_NAME_A_TICKET = frozenset({"refused", "clicked", "shown"})  # about a ticket, without moving it
 DECISIONS = frozenset({"approved", "rejected", "expired"})
@@ -277,7 +273,7 @@ def _resumed(ticket: Ticket, step: TicketEvent) -> Ticket:
     _must_be_in_time(ticket, step)
     told = step.read(Resumed)
     is_interrupted = ticket.state is TicketState.INTERRUPTED
-    if is_interrupted and told.by == _BOT and not ticket.yields_locks and told.rules_version >= _ATTEMPTS_OF_RUNS:
+    if is_interrupted and told.by == _BOT and not ticket.yields_locks and told.rules_version >= _THIRD_RULES:
         raise TicketError(f"{ticket.id} is interrupted; a person decides whether it goes on.")
     is_meant = is_interrupted and told.by != _BOT  # a person who lets it go on means it
     return _next_attempt(replace(ticket, cancel_asked=ticket.cancel_asked and not is_meant), told.attempt)
@@ -311,14 +307,14 @@ def _outcome(ticket: Ticket, step: TicketEvent) -> Ticket:
     if flies is None or flies[:2] != told[:2]:
         raise TicketError(f"{ticket.id}: step {told[0]}, round {told[1]}, is not in flight.")
     if said.result == "not sent":
-        is_in_flight = said.rules_version >= _HELD_BACK_IN_FLIGHT
+        is_in_flight = said.rules_version >= _THIRD_RULES
         return replace(ticket, intent=ticket.earlier if is_in_flight else None)
     return replace(ticket, intent=None, earlier=None)
 
 
 def _failed_unsent(said: Outcome) -> bool:
     """Whether a step failed before it was begun: what its group had done is to be undone, also after a crash."""
-    return said.result == "failed" and said.not_executed and said.rules_version >= _FAILED_UNSENT
+    return said.result == "failed" and said.not_executed and said.rules_version >= _THIRD_RULES
 
 
 def _voided(ticket: Ticket, step: TicketEvent) -> Ticket:
@@ -395,7 +391,7 @@ def _act(ticket: Ticket, about: Intent | Outcome) -> tuple[str, int, int]:
 def _must_be_of_attempt(ticket: Ticket, step: TicketEvent) -> None:
     """Refuse what counted for an older attempt: of a process that stood still while another one took its ticket up."""
     told = step.read(OfRun)
-    is_older = told.attempt is None and told.rules_version < _ATTEMPTS_OF_RUNS
+    is_older = told.attempt is None and told.rules_version < _THIRD_RULES
     if not is_older and told.attempt != ticket.attempt:
         raise TicketError(f"{ticket.id}: attempt {told.attempt} is over; attempt {ticket.attempt} runs.")
 

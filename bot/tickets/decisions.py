@@ -528,12 +528,14 @@ def is_plan_shown(entries: Sequence[Entry]) -> bool:
     if place is None:
         return False
     newest = entries[place].read(TicketMessageShown)
+    # An entry from before hvops told the thread counts where there was only one.
+    only = newest.ts if all(one.read_if(TicketMessageShown) is None for one in entries[:place]) else ""
     told = (one.read_if(ThreadReplyShown) for one in entries[place:])
     return any(
         one is not None
         and one.entry == entries[0].seq
         and not one.missing
-        and (one.channel, one.thread or newest.ts) == (newest.channel, newest.ts)
+        and (one.channel, one.thread or only) == (newest.channel, newest.ts)
         for one in told
     )
 

@@ -158,17 +158,17 @@ def later_changes(ledger: Ledger, older: TicketActs, back: Plan, approved: Plan 
     hosts = " and ".join(dict.fromkeys(host for one in same or found for host in one.hosts))
     text = GateText(
         f"No later ticket has changed what undoing {ticket} affects",
-        f"hvops changed {hosts} since: {_listed(same)}. Undo the newest first, or request a change of its own",
+        f"hvops has changed {hosts} since: {_listed(same)}. Undo the newest first, or request a change of its own",
         f"It is not known what undoing {ticket} means for later tickets",
     )
     if same:
         return (Gate.of(text, GateOutcome.BLOCKED),)
     if found or unread:
-        measured = f"since then hvops worked on {hosts}: {_listed(found)}" if found else ""
+        measured = f"since then hvops has worked on {hosts}: {_listed(found)}" if found else ""
         questions = [_question(ticket, one) for one in found]
         if unread:
             what = f"what undoing {ticket} means for the tickets that hvops ran there since, up to {unread}"
-            questions.append(OpenQuestion(what, "they are too many to be compared"))
+            questions.append(OpenQuestion(what, "there are too many to compare"))
         return (Gate.of(text, GateOutcome.NOT_KNOWN, measured, unknowns=tuple(questions)),)
     was_listed = approved is not None and any(gate.description == text.passed for gate in approved.gates)
     return (Gate.of(text, GateOutcome.PASSED),) if was_listed else ()
@@ -178,7 +178,7 @@ def _question(ticket: str, one: _Later) -> OpenQuestion:
     made = one.acts.proposal.made
     return OpenQuestion(
         f"what undoing {ticket} means for {one.acts.ticket} ({made.line})",
-        f"{one.acts.ticket} worked on {' and '.join(one.hosts)} since",
+        f"{one.acts.ticket} has worked on {' and '.join(one.hosts)} since",
         f"undo {one.acts.ticket} first",
     )
 

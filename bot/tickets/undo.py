@@ -29,7 +29,7 @@ from bot.tickets.freezes import without_windows
 from bot.tickets.proposal import PlannedChange, Proposal
 from bot.tickets.run_history import ABANDONED, DONE, FAILED, Key, RunHistory, StepInstance, positions
 
-_NOTE_SECONDS = 60.0  # for the note on a host that may come before an action
+NOTE_SECONDS = 45.0  # for a note on a host before an action and the look behind it, whatever the host does
 _SHOWN = 5  # things done that a sentence names
 
 
@@ -186,7 +186,7 @@ def under_way(plan: Plan, story: RunHistory, now: datetime, approved: Plan | Non
         approved: the plan of its undo as it was proposed, where it is made anew.
     """
     ends = [
-        (begun.at + timedelta(seconds=place.step.deadline + _NOTE_SECONDS), place)
+        (begun.at + timedelta(seconds=place.step.deadline + NOTE_SECONDS), place)
         for place in _places_of(plan, story)
         if place.step.act is not None and not place.step.is_by_hand and _is_unseen(story, place.key)
         for begun in (story.intents[place.key],)
@@ -194,8 +194,8 @@ def under_way(plan: Plan, story: RunHistory, now: datetime, approved: Plan | Non
     until, last = max(ends, key=lambda one: one[0], default=(now, None))
     what = last.step.description if last is not None else ""
     text = GateText(
-        "Nothing that was sent can still be under way",
-        f"“{what}” was sent, and may be under way until {format_time(to_timestamp(until))}",
+        "No action that was sent can still be in progress",
+        f"“{what}” was sent and may still be in progress until {format_time(to_timestamp(until))}",
         "",
     )
     if last is not None and until > now:

@@ -166,6 +166,6 @@ async def test_a_drain_that_others_repeated_on_purpose_is_not_ended_by_the_undo_
         await done("/drain-node hv03", 3)
         await ops.slack.person("operator").sees(re.compile("^Done: Drain node hv03"), "hv-ops")
         await ops.clicks(first, "Undo…")
-        await ops.sees("hvops changed hv03 since: T-2 (/resume-node hv03, done), T-3 (/drain-node hv03, done)")
+        await ops.sees("hvops has changed hv03 since: T-2 (/resume-node hv03, done), T-3 (/drain-node hv03, done)")
         assert [entry.kind for entry in ops.ledger()].count("proposed") == 3
         assert ops.estate.do(lambda: ops.estate.world.node("hv03").guests) == []

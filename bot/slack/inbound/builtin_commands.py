@@ -62,7 +62,7 @@ async def switch(changes: Changes, typed: TypedLine, person: Person, origin: Ori
             entry = await asyncio.to_thread(decisions.stop_changes, person, typed.rest, origin.click, **how)
         else:
             if typed.rest:
-                raise UsageError("Nothing was done: /hvops go takes no other words.", GO.usage)
+                raise UsageError("Nothing was done: /hvops go takes no arguments.", GO.usage)
             allow = partial(decisions.allow_changes, person, origin.click, given=origin.given, **how)
             entry = await asyncio.to_thread(allow)
     except SwitchUnchanged as same:

@@ -678,6 +678,20 @@ async def test_who_asked_for_a_stop_is_heard_however_long_the_bot_was_away(bench
     assert (world.order, bench.last(ticket).kind) == ([], "approved")
 
 
+async def stop_is_heeded(bench, world, clock, answer):
+    """A stop that another process took, and an approved ticket, which does not start before it is in force."""
+    bench.runner = Scheduler(bench.parts, answer)
+    await bench.runner.tick()
+    bench.ledger.append(OPERATOR.id, entry_data("clicked", {"button": STOP_REQUEST}))
+    ticket = await bench.approved()
+    clock.forward(seconds=25)
+    async with asyncio.timeout(20):
+        while not bench.ledger.is_stopped():
+            await bench.runner.tick()
+            await asyncio.gather(*bench.runner._stopping.values())
+    assert (world.order, bench.last(ticket).kind) == ([], "approved")
+
+
 async def test_a_request_to_stop_is_heeded_while_the_answer_to_another_press_hangs(bench, world, clock):
     """Slack does not say who pressed that; a second process took the stop, told Slack so, and was killed."""
     other = (await bench.propose("/tweak hv03")).ticket
@@ -690,16 +704,7 @@ async def test_a_request_to_stop_is_heeded_while_the_answer_to_another_press_han
             return
         await stops(bench)(missed)
 
-    bench.runner = Scheduler(bench.parts, answer)
-    await bench.runner.tick()
-    bench.ledger.append(OPERATOR.id, entry_data("clicked", {"button": STOP_REQUEST}))
-    ticket = await bench.approved()
-    clock.forward(seconds=25)
-    async with asyncio.timeout(20):
-        while not bench.ledger.is_stopped():
-            await bench.runner.tick()
-            await asyncio.sleep(0)
-    assert (world.order, bench.last(ticket).kind) == ([], "approved")
+    await stop_is_heeded(bench, world, clock, answer)
     hangs.set()
     await bench.runner.close()
 
@@ -714,16 +719,8 @@ async def test_a_stop_that_was_taken_and_not_carried_out_is_tried_until_it_is(be
         if len(tries) > 2:
             await stops(bench)(missed)
 
-    bench.runner = Scheduler(bench.parts, answer)
-    await bench.runner.tick()
-    bench.ledger.append(OPERATOR.id, entry_data("clicked", {"button": STOP_REQUEST}))
-    ticket = await bench.approved()
-    clock.forward(seconds=25)
-    async with asyncio.timeout(20):
-        while not bench.ledger.is_stopped():
-            await bench.runner.tick()
-            await asyncio.gather(*bench.runner._stopping.values())
-    assert (len(tries), world.order, bench.last(ticket).kind) == (3, [], "approved")
+    await stop_is_heeded(bench, world, clock, answer)
+    assert len(tries) == 3
     await bench.runner.close()
 
 

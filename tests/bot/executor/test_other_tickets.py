@@ -137,7 +137,7 @@ async def test_what_a_later_ticket_changed_too_is_not_undone_before_it(ready, wo
         await done(ready, line)
     with pytest.raises(NoPlan) as refused:
         await undo(ready)
-    assert "hvops changed hv03 since: T-2 (/back hv03, done), T-3 (/work hv03, done)." in str(refused.value)
+    assert "hvops has changed hv03 since: T-2 (/back hv03, done), T-3 (/work hv03, done)." in str(refused.value)
     assert "Undo the newest first" in str(refused.value)
     assert ready.ledger.head().kind == "refused"
     assert (await runs(ready, (await undo(ready, "T-3")).ticket)).kind == "done"
@@ -146,7 +146,7 @@ async def test_what_a_later_ticket_changed_too_is_not_undone_before_it(ready, wo
 async def test_a_later_ticket_that_was_wholly_undone_keeps_no_undo_back(ready, world):
     await done(ready, "/work hv03")
     await done(ready, "/work hv03")
-    with pytest.raises(NoPlan, match=r"hvops changed hv03 since: T-2"):
+    with pytest.raises(NoPlan, match=r"hvops has changed hv03 since: T-2"):
         await undo(ready)
     assert (await runs(ready, (await undo(ready, "T-2")).ticket)).kind == "done"
     assert (await undo(ready)).proposal.plan.gates == ()
@@ -194,7 +194,7 @@ async def test_what_a_later_ticket_did_there_otherwise_is_answered_by_an_approve
     (gate,) = found.proposal.plan.gates
     assert gate.is_open
     assert gate.finding == (
-        "It is not known what undoing T-1 means for later tickets (since then hvops worked on hv03: T-2 (/other hv03, done))"
+        "It is not known what undoing T-1 means for later tickets (since then hvops has worked on hv03: T-2 (/other hv03, done))"
     )
     assert found.proposal.made.open_questions == ("what undoing T-1 means for T-2 (/other hv03)",)
     assert (await runs(ready, found.ticket, ("b is no longer used by it",))).kind == "done"
@@ -223,7 +223,7 @@ async def test_a_change_between_approval_and_start_voids_the_undo(ready, world):
     found = await undo(ready)
     await done(ready, "/back hv03")
     assert (await runs(ready, found.ticket)).kind == "voided"
-    assert "hvops changed hv03 since: T-3 (/back hv03, done)" in ready.last(found.ticket).reason
+    assert "hvops has changed hv03 since: T-3 (/back hv03, done)" in ready.last(found.ticket).reason
     assert len(world.order) == 2
 
 
@@ -273,7 +273,7 @@ async def test_lists_that_show_no_later_ticket_let_no_undo_through(ready, world)
     store = ready.ledger._store
     with store.transaction():
         store.write("DELETE FROM ticket WHERE id = ?", ("T-2",))
-    with pytest.raises(NoPlan, match=r"hvops changed hv03 since: T-2 \(/back hv03, done\)"):
+    with pytest.raises(NoPlan, match=r"hvops has changed hv03 since: T-2 \(/back hv03, done\)"):
         await undo(ready)
     assert ready.ledger.undos_of("T-1") == ()
 

@@ -356,7 +356,7 @@ async def test_what_was_sent_and_may_be_under_way_is_undone_once_its_time_is_ove
     assert clock() - began < timedelta(seconds=300)
     plan = (await bench.planner.undo(ticket)).plan
     (waits,) = (gate for gate in plan.gates if gate.passes_at)
-    assert "“Pause hv03” was sent, and may be under way until" in waits.finding
+    assert "“Pause hv03” was sent and may still be in progress until" in waits.finding
     assert datetime.fromisoformat(waits.passes_at) >= began + timedelta(seconds=600)
     bench.known[BOTH.id] = BOTH
     back = (await bench.proposals.undo(Request(BOTH, f"undo {ticket}", "button", "C0OPS"), ticket)).ticket

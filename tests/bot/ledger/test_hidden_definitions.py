@@ -69,7 +69,7 @@ def test_a_press_that_the_file_does_not_take_ends_all_deciding(ledger, clock, ti
     with pytest.raises(StoreRefuses):
         ledger.append("U1", entry_data("clicked", {"button": "submit stop"}))
     take_trigger(ledger.path)
-    with pytest.raises(LedgerError, match="does not take the entry clicked of no ticket"):
+    with pytest.raises(LedgerError, match="does not take the entry clicked, which"):
         ledger.append("U2", entry_data("approved", {"by": "U2", "start_by": clock.later(30)}), ticket)
     assert not ledger.check_recent().holds
 

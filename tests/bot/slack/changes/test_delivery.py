@@ -149,7 +149,7 @@ async def test_a_plan_counts_as_shown_in_the_thread_of_the_newest_message_alone(
     assert told.thread == message.ts
     bench.ledger.append("bot", message.model_copy(update={"ts": "1999999999.000100"}), "T-1")
     assert not is_plan_shown(bench.ledger.story("T-1"))
-    for thread, is_shown in ((message.ts, False), ("1999999999.000100", True)):
+    for thread, is_shown in (("", False), (message.ts, False), ("1999999999.000100", True)):
         bench.ledger.append("bot", told.model_copy(update={"thread": thread}), "T-1")
         assert is_plan_shown(bench.ledger.story("T-1")) is is_shown
 

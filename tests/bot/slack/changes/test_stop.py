@@ -93,7 +93,7 @@ async def test_a_sentence_that_begins_with_go_ends_no_stop(bench, says):
         await bench.operator.types("/hvops stop smoke in the server room")
         await bench.viewer.sees(STOPPED, "hv-ops")
         await bench.approver.types(says)
-        await bench.approver.sees("/hvops go takes no other words")
+        await bench.approver.sees("/hvops go takes no arguments")
         assert bench.ledger.is_stopped()
         await bench.approver.types("/hvops go")
         await bench.until(lambda: not bench.ledger.is_stopped())
