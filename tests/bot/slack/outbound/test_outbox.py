@@ -53,6 +53,7 @@ class WebApi:
         self.taken = []  # (at, method, text)
         self.fails = []
         self.hold = None
+        self.is_held = asyncio.Event()
         self.named, self.uploaded = [], []
 
     async def _call(self, method, text):
@@ -84,6 +85,7 @@ class WebApi:
 
     async def files_getUploadURLExternal(self, **told):  # noqa: N802 - the SDK's name
         if self.hold:
+            self.is_held.set()
             await self.hold.wait()
         self.named.append(told["filename"])
         return {"ok": True, "upload_url": "https://files.example/1", "file_id": f"F{len(self.named)}"}
@@ -289,11 +291,15 @@ async def waiting(outbox, lane, count):
 async def test_files_of_one_persons_plans_hold_up_nobody_elses(outbox, api):
     """The place of a file is reserved, and its bytes are sent, in turns as well."""
     api.hold = asyncio.Event()
-    sent = [
-        asyncio.create_task(outbox.files("C1", [File(f"A{at}.txt", "A", b"1")], turn=Turn("T1/A"))) for at in range(20)
-    ]
-    await waiting(outbox, "upload C1", 19)  # one is under way
-    sent.append(asyncio.create_task(outbox.files("C1", [File("B.txt", "B", b"1")], turn=Turn("T1/B"))))
+
+    def begun(name, who):
+        return asyncio.create_task(outbox.files("C1", [File(f"{name}.txt", who, b"1")], turn=Turn(f"T1/{who}")))
+
+    sent = [begun("A0", "A")]
+    await api.is_held.wait()
+    sent += [begun(f"A{at}", "A") for at in range(1, 20)]
+    await waiting(outbox, "upload C1", 19)
+    sent.append(begun("B", "B"))
     await waiting(outbox, "upload C1", 20)
     api.hold.set()
     await asyncio.gather(*sent)
