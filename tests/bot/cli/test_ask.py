@@ -51,7 +51,7 @@ def test_all_well_ends_with_0(hvops, healthy):
 
 
 def test_nobody_answering_is_unknown_and_ends_with_3(hvops, healthy, monkeypatch):
-    monkeypatch.setenv("HVOPS_CREDENTIALS__READER__PASSWORD", "wrong")
+    monkeypatch.setenv("HVOPS_CREDENTIALS__READER__PASSWORD", "wrong-password-1")
     ended = hvops("ask", "--settings", healthy, "/check-writers prod")
     assert ended.code == 3, ended
     assert "login was refused" in " ".join((ended.out + ended.err).split())

@@ -136,7 +136,7 @@ def test_what_cannot_be_done_now_is_not_done_already(hvops, healthy):
 
 
 def test_a_node_that_does_not_answer_is_unknown_and_ends_with_3(hvops, healthy, monkeypatch):
-    monkeypatch.setenv("HVOPS_CREDENTIALS__READER__PASSWORD", "wrong")
+    monkeypatch.setenv("HVOPS_CREDENTIALS__READER__PASSWORD", "wrong-password-1")
     ended = hvops("ask", "--settings", healthy, "/fix-remote-browsing hv01")
     assert ended.code == 3, ended
     assert "login was refused" in " ".join((ended.out + ended.err).split())

@@ -93,7 +93,7 @@ def test_it_is_drawn_in_80_columns_with_one_line_for_hosts_that_say_the_same(pra
 
 
 def test_a_wrong_password_fails_the_login_and_nothing_else_is_tried(practice, capsys, monkeypatch):
-    monkeypatch.setenv("HVOPS_CREDENTIALS__READER__PASSWORD", "wrong")
+    monkeypatch.setenv("HVOPS_CREDENTIALS__READER__PASSWORD", "wrong-password-1")
     code, checks = examined(capsys, practice.settings_path)
     assert code == 1
     found = by_what(checks)

@@ -67,7 +67,7 @@ async def test_an_operator_who_administers_all_is_well(looked):
 
 
 async def test_an_operator_who_cannot_log_in_can_change_nothing(looked, monkeypatch):
-    monkeypatch.setenv("HVOPS_CREDENTIALS__OPERATOR__PASSWORD", "wrong")
+    monkeypatch.setenv("HVOPS_CREDENTIALS__OPERATOR__PASSWORD", "wrong-password-1")
     found = await looked(changes)
     assert {status for status, _, _ in of(found, "operator")} == {Status.FAIL}
     (cluster,) = of(found, "operator@prod")
@@ -140,7 +140,7 @@ async def test_the_backup_product(looked, practice, monkeypatch):
     section = place[start:] if end < 0 else place[start : end + 1]
     (check,) = await looked(backup_product, estate=[(section, "")])
     assert (check.status, check.says) == (Status.SKIP, "not in the inventory")
-    monkeypatch.setenv("HVOPS_CREDENTIALS__COMMVAULT__PASSWORD", "wrong")
+    monkeypatch.setenv("HVOPS_CREDENTIALS__COMMVAULT__PASSWORD", "wrong-password-1")
     (check,) = await looked(backup_product)
     assert check.status is Status.FAIL
     assert "login" in check.says
