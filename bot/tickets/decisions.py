@@ -522,14 +522,14 @@ class ApprovalService:
 
 def is_plan_shown(entries: Sequence[Entry]) -> bool:
     """Whether all of a plan stands in the thread of the ticket's newest message, by the ticket's entries, oldest first."""
-    place = next(
-        (at for at in reversed(range(len(entries))) if entries[at].read_if(TicketMessageShown) is not None), None
-    )
-    if place is None:
+    shown = [
+        (at, one) for at, one in enumerate(entry.read_if(TicketMessageShown) for entry in entries) if one is not None
+    ]
+    if not shown:
         return False
-    newest = entries[place].read(TicketMessageShown)
+    place, newest = shown[-1]
     # An entry from before hvops told the thread counts where there was only one.
-    only = newest.ts if all(one.read_if(TicketMessageShown) is None for one in entries[:place]) else ""
+    only = newest.ts if len(shown) == 1 else ""
     told = (one.read_if(ThreadReplyShown) for one in entries[place:])
     return any(
         one is not None
