@@ -21,21 +21,24 @@ _DRAIN_ROLES = 1  # DrainType [doc]; 2, force drain, would stop guests that cann
 _RESUMED = 120
 _IN_BACKUP = 1
 _QUEUED = 4  # CLUSGRP_STATUS_WAITING_IN_QUEUE_FOR_MOVE [doc]
-_PENDING = 4  # MSCluster_ResourceGroup.State [doc]
+_ONLINE, _OFFLINE, _FAILED, _PARTLY_ONLINE, _PENDING = 0, 1, 2, 3, 4  # MSCluster_ResourceGroup.State [doc]
+NOT_ONLINE = (_OFFLINE, _FAILED)  # of a role that a drain may leave where it is
 _SETTLES = 60  # seconds from the end of a drain until the cluster's list of roles says so
 
 
 def drain_step(cluster: str, node: str, *, earlier: int | None, flags: bool = False) -> Step:
-    """Pause a node and wait until its guests have left.
+    """Pause a node and wait until its guests have left, and its other roles.
 
     The before-image is which guests were there. A drain changes the node first, and the guests one by one: after a crash it may
-    be tried again only where the node is up and says of no drain that it is under way. One that is, is waited for.
+    be tried again only where the node is up, says of no drain that it is under way, and has no role that moves. One that is,
+    is waited for.
 
     Args:
         cluster: the cluster's name.
         node: the node's name.
         earlier: its NodeDrainStatus before, None where it was not told. It is that of the last drain, and no document
-            says when the next one takes it away: an earlier failure ends no wait, an earlier success is no success.
+            says when the next one takes it away: an earlier failure ends no wait, an earlier success is no success. Where
+            it may be such a success, each role that is left has to be offline or failed; else none may be on its way.
         flags: whether every node tells if it is isolated or in quarantine; a Windows before 2016 refuses the question.
     """
     state = node_query(cluster, node)
@@ -43,6 +46,8 @@ def drain_step(cluster: str, node: str, *, earlier: int | None, flags: bool = Fa
     failed = Expect((Predicate("State", "=", ClusterNodeState.PAUSED), Predicate("NodeDrainStatus", "=", Drain.FAILED)))
     can_tell_failure = earlier in (Drain.NOT_BEGUN, Drain.UNDER_WAY, Drain.DONE)
     can_tell_success = earlier in (Drain.NOT_BEGUN, Drain.UNDER_WAY, Drain.FAILED)
+    settles = _SETTLES if can_tell_success else wait
+    others = _no_role_moves if can_tell_success else _no_role_is_online
     return Step(
         key=DRAIN,
         description=f"Pause {node} and drain it",
@@ -63,14 +68,15 @@ def drain_step(cluster: str, node: str, *, earlier: int | None, flags: bool = Fa
             ).described_as(
                 f"{node} is paused and drained", never=f"the drain of {node} has failed" if can_tell_failure else ""
             ),
-            _has_no_guest(cluster, node, within=_SETTLES if can_tell_success else wait),
+            _has_no_guest(cluster, node, within=settles),
+            others(cluster, node, within=settles),
         ),
         before=roles_query(cluster, node),
         undo=_method(node, "Resume", FailbackType=AT_ONCE),
         undone=(_is_up(cluster, node, within=_RESUMED),),
         repeatable=True,
         undo_says=f"Resume {node}, its guests come back",
-        untouched=(_is_not_draining(cluster, node),),
+        untouched=(_is_not_draining(cluster, node), _no_role_moves(cluster, node)),
     )
 
 
@@ -206,6 +212,30 @@ def _is_paused(cluster: str, node: str) -> Check:
 
 def _has_no_guest(cluster: str, node: str, within: int = 0) -> Check:
     return not_exists(roles_query(cluster, node), within=within).described_as(f"no guest is left on {node}")
+
+
+def _no_role_moves(cluster: str, node: str, within: int = 0) -> Check:
+    """No role of the node, of whatever kind, is moving or queued to move: each says so itself."""
+    states = (_ONLINE, _OFFLINE, _FAILED, _PARTLY_ONLINE)
+    return _each_role_is(cluster, node, states, within).described_as(f"no role on {node} is moving")
+
+
+def _no_role_is_online(cluster: str, node: str, within: int) -> Check:
+    """The same, and none is left that a drain may not have come to yet."""
+    check = _each_role_is(cluster, node, NOT_ONLINE, within)
+    return check.described_as(f"no role on {node} is online or moving")
+
+
+def _each_role_is(cluster: str, node: str, states: tuple[int, ...], within: int) -> Check:
+    question = Wql(
+        cluster,
+        NAMESPACE,
+        "MSCluster_ResourceGroup",
+        ("Name", "OwnerNode", "State", "StatusInformation"),
+        (Predicate("OwnerNode", "=", node),),
+    )
+    stays = (Predicate("State", "in", states), FlagPredicate("StatusInformation", _QUEUED, are_set=False))
+    return Check(question, (Expect(each=stays, at_least=0),), within=within)
 
 
 def roles_query(cluster: str, node: str) -> Wql:

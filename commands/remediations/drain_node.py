@@ -16,7 +16,7 @@ from commands.drain.effects import NODE_LOSES_GUESTS, gates_back
 from commands.drain.facts import DrainFacts, find_drain_facts
 from commands.drain.gates import nothing_known
 from commands.drain.roles import moved_with_them
-from commands.drain.steps import drain_step
+from commands.drain.steps import NOT_ONLINE, drain_step
 from commands.formatting import join_names, pluralize, sentences
 from commands.no_plan import blocking_reason, cluster_lock, held, no_plan
 from commands.sources.event_log import LOCKED_ERROR
@@ -61,7 +61,7 @@ def plan(args: Args, facts: Facts) -> Plan:
         return no_plan(refusal)
     if done := _done_already(drain):
         # One under way is not: a script would go on too early.
-        is_done = drain.state is not None and drain.state.is_drained
+        is_done = drain.state is not None and drain.state.is_drained and _roles_left(drain) == ""
         back = (Remedy("Resume Node…", f"/resume-node {drain.node}"),)
         return no_plan(done, remedies=back, is_done_already=is_done)
     gates = NODE_LOSES_GUESTS.judge(drain)
@@ -114,8 +114,24 @@ def _done_already(drain: DrainFacts) -> str:
     if state is not None and state.state == ClusterNodeState.PAUSED and state.drain == Drain.UNDER_WAY:
         return f"Nothing to do: {drain.node} is being drained already, {pluralize(len(drain.roles), 'guest')} left."
     if state is not None and state.is_drained and not drain.roles:
-        return f"Nothing to do: {drain.node} is paused and drained."
+        left = _roles_left(drain)
+        if not left:
+            return f"Nothing to do: {drain.node} is paused and drained."
+        return f"No plan for {drain.node}: it is paused and its last drain has ended, but {left}. Resume it, then drain it."
     return ""
+
+
+def _roles_left(drain: DrainFacts) -> str:
+    """Which other roles are left on the node, as a clause; "" where each is known to be offline or failed.
+
+    NodeDrainStatus may be that of an earlier drain: whoever only pauses a node drains nothing. A shared volume only has its
+    coordinator there.
+    """
+    others = drain.other_roles
+    if isinstance(others, Unknown):
+        return "which other roles it has is not known"
+    left = [one.name for one in others if not (one.is_shared_volume or one.group.state in NOT_ONLINE)]
+    return f"roles are left there that are not known to be offline: {join_names(left, 6)}" if left else ""
 
 
 def _held(facts: Facts, drain: DrainFacts) -> Plan:

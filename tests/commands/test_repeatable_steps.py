@@ -82,7 +82,7 @@ def test_an_image_of_something_else_is_noticed():
     modes = Wql(
         "hv02", "root/cimv2", "Win32_Service", ("Name", "StartMode"), service_state("hv02", "wuauserv").query.where
     )
-    assert len(unshown(replace(drain, untouched=()))) == 2
+    assert len(unshown(replace(drain, untouched=()))) == 4
     assert [found.partition(" of ")[0] for found in unshown(replace(stop, before=modes))] == [
         "stop-updates-hv02: State"
     ]
@@ -98,8 +98,15 @@ def test_an_image_of_something_else_is_noticed():
     [("0", "0", True), ("0", "2", True), ("0", "1", False), ("0", None, False), ("2", "1", False), ("2", "0", False)],
 )
 def test_a_drain_is_tried_again_only_where_the_node_says_that_none_is_under_way(state, drain, repeats):
-    (check,) = drain_step("prod", "hv03", earlier=0).untouched
+    check, _ = drain_step("prod", "hv03", earlier=0).untouched
     rows = [{"Name": "hv03", "State": state, "NodeDrainStatus": drain}]
+    assert (unmet(check, rows, {}) == ()) is repeats
+
+
+@pytest.mark.parametrize(("state", "flags", "repeats"), [("0", "0", True), ("0", "4", False), ("4", "0", False)])
+def test_a_drain_is_not_tried_again_while_a_role_moves(state, flags, repeats):
+    _, check = drain_step("prod", "hv03", earlier=0).untouched
+    rows = [{"Name": "SQL Server (CRM)", "State": state, "StatusInformation": flags}]
     assert (unmet(check, rows, {}) == ()) is repeats
 
 

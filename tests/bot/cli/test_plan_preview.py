@@ -79,7 +79,8 @@ def test_each_step_is_shown_in_words_with_its_proof_and_its_way_back(hvops, heal
     words = ended.out[at : ended.out.index("What the approval signs:")].splitlines()
     assert words[1].startswith("  1 Pause hv03 and drain it (up to ")
     assert words[2:] == [
-        "    proof: hv03 is paused and drained; no guest is left on hv03",
+        "    proof: hv03 is paused and drained; no guest is left on hv03; no role on hv03",
+        "        is moving",
         "    way back: Resume hv03, its guests come back",
     ]
 
