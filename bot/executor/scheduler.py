@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import secrets
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -53,6 +53,14 @@ class _Needs:
 
     locks: frozenset[str]
     undoes: str
+
+    def holders(self, held: Mapping[str, str]) -> set[str]:
+        """Who has any of the locks, of those that are held. A start takes over from one of them: from two it never could."""
+        return {held[lock] for lock in self.locks if lock in held}
+
+    def kept_by(self, held: Mapping[str, str]) -> set[str]:
+        """Who has one that is given to nobody but an undo."""
+        return {held[lock] for lock in self.locks if lock.startswith(KEPT) and lock in held} - {self.undoes}
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,8 +248,9 @@ class Scheduler:
         listed = await asyncio.to_thread(self._parts.ledger.listed, _OPEN, limit=-1, newest_first=False)
         now = await self._now(listed)
         for needs in tuple(self._needs.values()):
-            for holder in {now.held[lock] for lock in needs.locks if lock in now.held and not lock.startswith(KEPT)}:
-                await self._yields(holder, needs.undoes, now)
+            holders = needs.holders(now.held)
+            if len(holders) == 1 and not needs.kept_by(now.held):
+                await self._yields(holders.pop(), needs.undoes, now)
 
     def _tell_unproved(self) -> None:
         """Whoever waits for an approved ticket to begin is told once why it does not."""
@@ -432,18 +441,23 @@ class Scheduler:
         return self._trouble.get(ticket, 0) > asyncio.get_running_loop().time()
 
     async def _may_start(self, one: TicketRow, now: _Now) -> bool:
-        """Whether its locks are free, or can be had. Whoever only waits for days is asked to give way."""
+        """Whether its locks are free, or can be had from one other. Whoever only waits for days is asked to give way."""
         ripe = self._not_before.get(one.id)
         if ripe is not None and self._parts.clock() < ripe:
             return False
         needs = self._needs.get(one.id)
         if needs is None:  # its proposal could not be read in this sweep
             return False
-        holders = {now.held[lock] for lock in needs.locks if lock in now.held}
-        kept = {now.held[lock] for lock in needs.locks if lock.startswith(KEPT) and lock in now.held} - {needs.undoes}
-        waits_for = list(kept) or [holder for holder in holders if not await self._yields(holder, needs.undoes, now)]
-        ticket, others = one.id, " and ".join(sorted(waits_for))
-        says = f"{ticket} waits for {others}, which holds what it needs." if waits_for else ""
+        ticket, says = one.id, ""
+        holders, kept = needs.holders(now.held), needs.kept_by(now.held)
+        if kept or len(holders) > 1:  # nobody is asked to give way in vain
+            waits_for = kept or holders - {needs.undoes}
+        else:
+            waits_for = {holder for holder in holders if not await self._yields(holder, needs.undoes, now)}
+        if waits_for:
+            says = f"{ticket} waits for {' and '.join(sorted(waits_for))}, which {_hold(waits_for)} what it needs."
+        if len(holders) > 1 and not kept:
+            says += " It can take over from one ticket, not from several."
         if says and self._waiting.get(ticket) != says:
             self._parts.tell(TicketChange(ticket, "locked", says=says))
         self._waiting[ticket] = says
@@ -472,7 +486,7 @@ class Scheduler:
         return False
 
     async def _take_locks_back(self, ticket: str) -> None:
-        """Who gave way goes on once its locks are free, and nobody who can start waits for them."""
+        """Who gave way goes on once its locks are free, and nobody who could have them waits for them."""
         with self._apart(ticket):
             ledger = self._parts.ledger
             now = await asyncio.to_thread(ledger.ticket, ticket)
@@ -480,7 +494,11 @@ class Scheduler:
                 return
             held = await asyncio.to_thread(ledger.locks)
             others = {holder for lock, holder in held.items() if lock in now.locks and holder != ticket}
-            waiting = [needs for one, needs in self._needs.items() if not self._is_in_trouble(one)]
+            waiting = [
+                needs
+                for one, needs in self._needs.items()
+                if not self._is_in_trouble(one) and len(needs.holders(held)) <= 1
+            ]
             # Whoever needs one of these waits for this one.
             kept = {lock for lock in now.locks if lock.startswith(KEPT)}
             wanted = {lock for needs in waiting for lock in needs.locks if not kept & needs.locks}
@@ -651,6 +669,10 @@ def missed_clicks(ledger: Ledger, since: datetime) -> list[Entry]:
         clicks = (one for one in story if one.kind == "clicked" and one.seq not in answered)
         found += [one for one in clicks if one.at >= first or (ticket in waiting and one.seq > decided)]
     return sorted(found, key=lambda one: one.seq)
+
+
+def _hold(tickets: set[str]) -> str:
+    return "holds" if len(tickets) == 1 else "hold"
 
 
 def _needs_in(entry: Entry) -> _Needs:

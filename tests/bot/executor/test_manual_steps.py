@@ -8,7 +8,7 @@ import re
 from dataclasses import replace
 
 import pytest
-from scripted_world import APPROVER, BOTH, OPERATOR, VIEWER, Group, Plan, Step, by_hand, is_now, moves, step
+from scripted_world import APPROVER, BOTH, OPERATOR, POLICY, VIEWER, Group, Plan, Step, by_hand, is_now, moves, step
 
 from bot.api.actions import ManualStep, ReadBack, TypedField
 from bot.errors import MovedOn, PermissionDenied, RolesUnknown
@@ -116,6 +116,67 @@ async def test_a_done_from_before_another_ticket_had_the_locks_counts_no_more(be
     assert bench.kinds(ticket).count("step-confirmed") == 2
     outcome = next(one for one in bench.ledger.entries(ticket=ticket, kind="outcome", newest_first=False))
     assert outcome.data.basis == "statement"
+
+
+def on_its_node(on, _facts):
+    return replace(shared(by_hand(on)), locks=(f"node:{on}",))
+
+
+def on_both_nodes(_on, _facts):
+    return replace(shared(step("both", "hv03", both="1")), locks=("node:hv03", "node:hv04"))
+
+
+async def two_wait_by_hand(benches):
+    """Two tickets that wait for people, each on a node of its own; a drill needs the locks of both."""
+    policy = POLICY.model_copy(update={"start_minutes": 1440})  # waits go by the clock of the world, which runs fast
+    bench = benches(plans={"reset": on_its_node, "drill": on_both_nodes}, policy=policy)
+    bench.plans["tweak"] = lambda on, _facts: replace(shared(step("other", on, other="1")), locks=(f"node:{on}",))
+    tickets = [await bench.approved(f"/reset {on}") for on in ("hv03", "hv04")]
+    for ticket in tickets:
+        await until(bench, ticket, lambda ticket=ticket: bench.ledger.ticket(ticket).intent is not None)
+    return bench, *tickets
+
+
+async def until_resumed(bench, ticket):
+    bench.now_are.clear()
+    bench.clock.forward(minutes=2)
+    await until(bench, ticket, lambda: "resumed" in bench.kinds(ticket))
+
+
+def states(bench, *tickets):
+    return [bench.ledger.ticket(one).state for one in tickets]
+
+
+async def test_nobody_gives_way_to_who_needs_what_two_others_have(benches, world):
+    """A start takes over from one ticket: it would wait for the other one, and keep both from going on, until it lapses."""
+    bench, first, second = await two_wait_by_hand(benches)
+    third = await bench.approved("/drill hv03")
+    says = f"{third} waits for {first} and {second}, which hold what it needs. It can take over from one ticket"
+    await until(bench, third, lambda: any(one.ticket == third and one.says.startswith(says) for one in bench.told))
+    await looked_again(bench, first)
+    assert states(bench, first, second, third) == ["running", "running", "approved"]
+    world.hosts["hv03"]["seen"] = "yes"
+    done(bench, first, by_hand("hv03"))
+    await until(bench, third, lambda: bench.kinds(third)[-1] == "done")
+    assert (bench.kinds(first)[-1], "interrupted" in bench.kinds(first)) == ("done", False)
+    await until_resumed(bench, second)
+    assert bench.ledger.locks() == {"node:hv04": second}
+
+
+async def test_who_gave_way_goes_on_though_somebody_waits_for_its_locks_and_anothers(benches):
+    bench, first, second = await two_wait_by_hand(benches)
+    other = await bench.approved("/tweak hv03", BOTH, BOTH)
+    third = await bench.approved("/drill hv03")
+    await until(bench, first, lambda: bench.kinds(other)[-1] == "done")
+    await until_resumed(bench, first)
+    assert states(bench, first, second, third) == ["running", "running", "approved"]
+
+
+async def test_a_bot_that_leads_no_more_gives_way_to_nobody_who_needs_what_two_others_have(benches):
+    bench, first, second = await two_wait_by_hand(benches)
+    await bench.approved("/drill hv03")
+    await bench.runner._give_way_to_others()
+    assert not any(bench.runner._runs[one].preempt_requested for one in (first, second))
 
 
 @pytest.mark.parametrize("hand", HANDS.values(), ids=HANDS)
