@@ -125,6 +125,10 @@ def test_a_request_to_stop_that_comes_after_a_go_was_given_is_not_settled_by_it(
     assert bench.ledger.stop_requests() == []
 
 
+def _refuses(*_):
+    raise LedgerError("the disk is full")
+
+
 @pytest.mark.parametrize("was_stopped", [True, False])
 def test_a_go_that_was_given_before_a_stop_that_could_not_be_written_does_not_end_it(bench, monkeypatch, was_stopped):
     if was_stopped:
@@ -133,11 +137,8 @@ def test_a_go_that_was_given_before_a_stop_that_could_not_be_written_does_not_en
     if was_stopped:
         bench.decisions.allow_changes(OTHER)
 
-    def refuses(*_):
-        raise LedgerError("the disk is full")
-
     with monkeypatch.context() as full:
-        full.setattr(bench.ledger._store, "insert", refuses)
+        full.setattr(bench.ledger._store, "insert", _refuses)
         with pytest.raises(StopNotWritten):
             bench.decisions.stop_changes(OPERATOR, "smoke in the room")
     with pytest.raises(StoppedSince, match="on this bot only: that stop could not be written to the ledger"):
@@ -145,6 +146,21 @@ def test_a_go_that_was_given_before_a_stop_that_could_not_be_written_does_not_en
     assert bench.ledger.is_stopped()
     bench.decisions.allow_changes(APPROVER)
     assert not bench.ledger.is_stopped()
+
+
+def test_a_go_of_another_process_does_not_end_a_stop_that_could_not_be_written(benches, monkeypatch):
+    """Who says go there cannot know of it: it is no stop that they have seen. A go that reaches the process itself ends it."""
+    mine, other = benches(), benches()
+    with monkeypatch.context() as full:
+        full.setattr(mine.ledger._store, "insert", _refuses)
+        with pytest.raises(StopNotWritten):
+            mine.decisions.stop_changes(OPERATOR, "smoke in the room")
+    other.decisions.stop_changes(OTHER, "power work")
+    other.decisions.allow_changes(APPROVER, given=other.decisions.in_force())
+    mine.ledger.prove()
+    assert (mine.ledger.is_stopped(), other.ledger.is_stopped()) == (True, False)
+    mine.decisions.allow_changes(APPROVER, given=mine.decisions.in_force())
+    assert (mine.ledger.is_stopped(), other.ledger.is_stopped()) == (False, False)
 
 
 def test_where_nobody_can_say_what_was_in_force_a_go_is_given_again(bench, monkeypatch):
