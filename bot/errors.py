@@ -5,6 +5,7 @@
       PermissionDenied           closed door: says who may; RolesUnknown: nobody can say now who holds which role
       TooManyQuestions           of one person at a time; this one was not asked
       TooManyWindows             of one person in a minute; this one was not opened
+  TooManyMentions            the same; this one was not read
       TicketError                NoSuchTicket, NoPlan, Expired (and DeadlinePassed), AlreadyDecided, MovedOn, ChangesStopped,
                                  SwitchUnchanged, StoppedSince, Locked, Unanswered, PlanNotShown, WrongReadBack
       TargetError(target)        ConnectionFailed (and NotAsked), AuthenticationFailed (and LoginNotChecked), TargetTimeout (and
@@ -77,6 +78,10 @@ class TooManyQuestions(HvopsError):
 
 class TooManyWindows(HvopsError):
     """One person has opened, or turned the pages of, too many windows in a minute: Slack grants so many to all together."""
+
+
+class TooManyMentions(HvopsError):
+    """One person has mentioned hvops too often in a minute: Slack grants so many answers to all together."""
 
 
 class RolesUnknown(PermissionDenied):

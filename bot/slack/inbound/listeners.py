@@ -31,7 +31,7 @@ from bot.dispatch.authorization import require_switch
 from bot.dispatch.builtins import FRONT_DOOR, STOP
 from bot.dispatch.command_line import EntryPoint, TypedLine, read_typed
 from bot.dispatch.registry import Command
-from bot.errors import LedgerError, PermissionDenied, RolesUnknown, TicketError
+from bot.errors import LedgerError, PermissionDenied, RolesUnknown, TicketError, TooManyMentions
 from bot.ledger import Entry
 from bot.ledger.entries import STOP_REQUEST, Clicked, Refused, Stopped
 from bot.redaction import clip
@@ -372,7 +372,28 @@ class Listener:
                 self._desk.handle_line(said.who, said.where, said.line, "mention", click, fresh=said.fresh)
             )
         elif not self._came_before(body, context, said.who, said.line.text, said.wording):
+            if said.line.builtin is not STOP and not self._desk.mentions.take(said.who.id):
+                self._refuse_mention(said)
+                return
             self._desk.start(self._desk.handle_line(said.who, said.where, said.line, "mention", fresh=said.fresh))
+
+    def _refuse_mention(self, said: _Mention) -> None:
+        """One too many of one person. The ledger says so each time, and they are told once in a while: that takes a message too."""
+        error = TooManyMentions(
+            "You have mentioned hvops many times in the last minute. It answers some of them only, and a stop always. Try "
+            "again in a moment, or type it as a slash command."
+        )
+        refused = Refused(
+            name=self._desk.parts.people.known_name(said.who.user),
+            line=clip(said.line.text, 200),
+            reason=str(error),
+            category=error.refused_as,
+            via="mention",
+            place=said.where.channel,
+        )
+        self._desk.start(self._write_down(said.who, refused))
+        if self._desk.told_too_many.take(said.who.id):
+            self._tell(said.where, errors.refusal(error), "too many mentions")
 
     def _mentioned(self, body: dict[str, Any]) -> _Mention | None:
         """What a person typed behind `@hvops`. None of bots and the like: only what people typed counts, and only their own words."""
@@ -470,7 +491,7 @@ class Listener:
         try:
             await self._desk.write(who.id, refused)
         except LedgerError as error:
-            log.warning("redelivery not written down", why=str(error))
+            log.warning("a refusal is not written down", why=str(error))
 
     async def _note(self, click: Click, ids: tuple[str, ...]) -> Click | None:
         """Write the click down before Slack hears that we have it: a crash in between must not lose it.

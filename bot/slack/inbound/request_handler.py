@@ -36,11 +36,11 @@ from bot.redaction import clip
 from bot.slack.inbound.audit_command import AuditCommand
 from bot.slack.inbound.builtin_commands import SWITCHES, Origin, open_tickets, stop_for, switch, unchanged
 from bot.slack.inbound.freshness import Freshness
-from bot.slack.inbound.person_rate import PersonRate
 from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent, classify_error
 from bot.slack.outbound.blockkit_fitting import weaker_view
 from bot.slack.outbound.message import Block, Message, View
 from bot.slack.outbound.outbox import Outbox
+from bot.slack.outbound.person_rate import PersonRate
 from bot.slack.outbound.responder import PressedReply, Reply, ReplyTarget, WindowReply
 from bot.slack.outbound.slack_time import slack_time
 from bot.slack.render import errors, progress
@@ -68,6 +68,9 @@ _MENU_SECONDS = 1.0  # until somebody who opens a menu is shown it, empty where 
 # Of one person at once, and until the next: half of what all have in a minute, at most.
 _WINDOWS, _WINDOW_SECONDS = 30, 3.0
 _PAGES, _PAGE_SECONDS = 20, 2.0  # of windows, likewise
+# Mentions, each of which takes two of the messages that only its person sees: that it was understood, and the answer.
+_MENTIONS, _MENTION_SECONDS = 10, 4.0
+_TOLD_SECONDS = 60.0  # until somebody who goes on mentioning hvops is told again that it is too often
 _AT_ONCE = 4  # short reads and writes of the ledger; it takes one write at a time
 
 T = TypeVar("T")
@@ -140,6 +143,8 @@ class RequestHandler:
         # Slack opens a hundred windows a minute, and changes as many, for all people together: a trigger is worth nothing later
         self.windows = PersonRate(_WINDOWS, _WINDOW_SECONDS)
         self.pages = PersonRate(_PAGES, _PAGE_SECONDS)
+        self.mentions = PersonRate(_MENTIONS, _MENTION_SECONDS)
+        self.told_too_many = PersonRate(1, _TOLD_SECONDS)
         self._menus = ThreadPoolExecutor(1, "menus")  # whoever holds down a key holds up menus alone
 
     def start(self, work: Coroutine[Any, Any, None]) -> None:

@@ -5,6 +5,7 @@ a rate limit delays what follows and never reorders it. Updates of one message t
 Messages of a channel go in turns, person by person: what they are answered, each of them in order, and what is said of the
 tickets that they asked for. Whoever asks sixty things at once, or proposes sixty plans, waits for that, and nobody else does.
 What hvops itself has to say there, a stop, and what a run says, goes in every other of these turns.
+Of what Slack grants to all channels together nobody is shown more than half: beyond that they are told directly.
 Where nobody can know whether a message with a key arrived, the channel is looked through before it is sent again.
 """
 
@@ -30,6 +31,7 @@ from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent, PartMissing,
 from bot.slack.outbound.blockkit_fitting import downgrade, fit, weaker_view
 from bot.slack.outbound.blockkit_validation import problems
 from bot.slack.outbound.message import File, Message, escape_control, split
+from bot.slack.outbound.person_rate import PersonRate
 from bot.slack.outbound.sent_messages import SentMessages, marked, marked_title, metadata
 
 log = structlog.get_logger()
@@ -41,6 +43,8 @@ _LONGEST_WAIT = 15.0  # where it does not say
 _PIECE = 3_000  # characters of a refused file in one message
 _PIECES = 10  # messages that a refused file may take, unless it must be whole
 _REFUSED_LOOKS = 5  # after which nobody can look
+# Messages that only one person sees: Slack takes a hundred a minute of all together. At once, and until the next; half of them.
+_EPHEMERALS, _EPHEMERAL_SECONDS = 20, 2.0
 _REMEMBERED = 1_000  # keys of messages that may stand there twice
 
 
@@ -170,6 +174,7 @@ class Outbox:
         self._mask = mask or Redactor()
         self._sign = sign or _digest
         self._sent = SentMessages(client)
+        self._ephemerals = PersonRate(_EPHEMERALS, _EPHEMERAL_SECONDS, self._tempo.clock)
         self._own_id = ""
         self._repeated: dict[str, None] = {}
         self._found: dict[str, None] = {}
@@ -352,9 +357,11 @@ class Outbox:
         """Show a message to one person in a channel; its files go to them directly.
 
         Raises:
-            NotSent: Slack refuses: the bot, or the person, is not in the channel.
+            NotSent: Slack refuses: the bot, or the person, is not in the channel. Or they were shown many in the last minute.
             DeliveryUnknown: nobody can know whether it arrived.
         """
+        if not self._ephemerals.take(user):
+            raise NotSent("too_many_ephemerals", "hvops has shown you many messages in channels in the last minute.")
 
         async def send(fitting: Message) -> Any:
             return await self._client.chat_postEphemeral(

@@ -16,7 +16,7 @@ from bot.executor import scheduler
 from bot.ledger import Ledger
 from bot.ledger.entries import Clicked, Stopped
 from bot.ledger.schema import TRIGGERS
-from bot.slack.inbound.person_rate import PersonRate
+from bot.slack.outbound.person_rate import PersonRate
 from lab.slack.model import Channel
 from lab.slack.plain_text import plain_text
 
@@ -232,6 +232,17 @@ async def test_who_opened_too_many_windows_is_asked_in_a_sentence_why_to_stop(be
         await bench.operator.sees("/hvops stop <why>")
         assert bench.slack.calls("views.open") == []
         await bench.operator.types("/hvops stop power work")
+        await bench.until(bench.ledger.is_stopped)
+
+
+async def test_who_mentioned_hvops_too_often_can_stop_changes_all_the_same(bench):
+    async with bench.running() as bot:
+        bot.desk.mentions = PersonRate(0, 60.0, lambda: 0.0)
+        await bench.operator.mentions("runs")
+        await bench.operator.sees("You have mentioned hvops many times")
+        await bench.operator.mentions("stop")
+        await bench.operator.sees("/hvops stop <why>")
+        await bench.operator.mentions("stop power work")
         await bench.until(bench.ledger.is_stopped)
 
 

@@ -10,13 +10,14 @@ from slack_bolt.request.async_request import AsyncBoltRequest
 
 from bot.api.report import Remedy
 from bot.errors import LedgerError
-from bot.slack.inbound.person_rate import PersonRate
 from bot.slack.inbound.request_handler import SlackUser
 from bot.slack.inbound.ticket_buttons import Click
 from bot.slack.outbound import responder
 from bot.slack.outbound.message import Message
+from bot.slack.outbound.person_rate import PersonRate
 from bot.slack.outbound.responder import ReplyTarget
 from bot.slack.render.blocks import EVIDENCE_PAGE, actions, button
+from lab.slack.model import Channel
 from lab.slack.plain_text import plain_text
 
 
@@ -586,6 +587,56 @@ async def test_pages_that_one_person_turns_on_and_on_leave_those_of_others(bench
     too_many = "You have turned many pages in the last minute. Try again in a moment."
     assert [one.data.reason for one in bench.entries("refused")].count(too_many) == 3
     assert len(bench.slack.calls("views.update")) <= 2
+
+
+@pytest.mark.parametrize("who", ["operator", "nobody"])
+async def test_mentions_of_one_person_on_and_on_in_many_channels_leave_the_answers_of_others(bench, who):
+    """Slack takes a hundred messages a minute that one person sees, of all channels together; nobody needs a role to be answered."""
+    workspace, person = bench.slack.core.workspace, getattr(bench, who)
+    for name in ("talk1", "talk2", "talk3"):
+        members = [*workspace.channels["C0OPS"].members, "U0HVOPS"]
+        workspace.channels[f"C0{name}"] = Channel(f"C0{name}", name, list(dict.fromkeys(members)))
+    for at in range(30):
+        for name in ("talk1", "talk2", "talk3"):
+            await person.mentions(f"help {at}", name)
+    await until(lambda: len(bench.entries("asked")) + len(bench.entries("refused")) == 90)
+    await bench.idle()
+    assert 0 < len(bench.slack.calls("chat.postEphemeral")) <= 50
+    assert not bench.slack.core.rates.refused
+    await bench.viewer.mentions("check-writers prod")
+    await bench.viewer.sees("STUCK hv03")
+    assert not bench.slack.core.rates.refused
+
+
+async def test_who_mentions_hvops_too_often_is_told_once_and_each_time_stands_in_the_ledger(bench):
+    now = [0.0]
+    bench.desk.mentions = PersonRate(2, 6.0, lambda: now[0])
+    bench.desk.told_too_many = PersonRate(1, 60.0, lambda: now[0])
+    for at in range(6):
+        await bench.operator.mentions(f"help {at}")
+    await bench.operator.sees("You have mentioned hvops many times in the last minute.")
+    await until(lambda: len(bench.entries("refused")) == 4)
+    await bench.idle()
+    assert len(bench.operator.ephemerals()) == 3
+    refused = bench.entries("refused")
+    assert all(one.data.line.startswith("/hvops help ") for one in refused)
+    assert {(one.data.via, one.data.place, one.data.category) for one in refused} == {
+        ("mention", "C0OPS", "not answered")
+    }
+    now[0] = 6.0
+    await bench.operator.mentions("help 6")
+    await until(lambda: len(bench.entries("asked")) == 3)
+    await bench.idle()
+    assert len(bench.operator.ephemerals()) == 4
+
+
+async def test_who_was_shown_many_messages_in_channels_is_answered_directly(bench):
+    bench.outbox._ephemerals = PersonRate(0, 60.0, lambda: 0.0)
+    await bench.operator.mentions("check-writers prod")
+    await bench.operator.sees("STUCK hv03", "dm")
+    await bench.idle()
+    assert bench.entries("shown")[0].data.delivery == "direct"
+    assert not bench.slack.calls("chat.postEphemeral")
 
 
 @pytest.mark.parametrize("code", ["ratelimited", "internal_error", "service_unavailable"])

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from bot.dispatch.builtins import BUILTINS, STOP
 from bot.dispatch.registry import Registry
 from bot.slack.inbound.listeners import Listener
+from bot.slack.outbound.person_rate import PersonRate
 
 INVISIBLE = st.sampled_from(["", *"\u200b\u200d\u200e\u2060\u2068\ufeff\ufe0f\u00ad"])
 QUOTE = st.sampled_from(["", "```", *"`\"'\u2018\u2019\u201c\u201d\u201e\u00ab\u00bb\u2039\u203a\uff02"])
@@ -27,6 +28,7 @@ class Desk:
     def __init__(self):
         self.lines = []
         self.written = []
+        self.mentions = PersonRate(10, 4.0)
         people = SimpleNamespace(known_name=lambda user: "")
         self.parts = SimpleNamespace(
             changes=None, reviews=None, base_url="http://127.0.0.1/api/", people=people, registry=REGISTRY, seconds=60

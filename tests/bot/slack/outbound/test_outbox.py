@@ -13,6 +13,7 @@ from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent, make_client
 from bot.slack.outbound.blockkit_validation import problems
 from bot.slack.outbound.message import File, Message
 from bot.slack.outbound.outbox import OURS, Outbox, RateLimit, Turn
+from bot.slack.outbound.person_rate import PersonRate
 from bot.slack.render.blocks import sections
 from lab.slack.model import Message as LabMessage
 from lab.slack.server import FakeSlack
@@ -138,6 +139,22 @@ async def test_channels_do_not_wait_for_each_other(outbox, api):
     assert {at for at, *_ in api.taken} == {1_000}
 
 
+async def test_in_a_minute_one_person_is_shown_half_of_what_slack_takes_over_all_channels(outbox, api, time):
+    """Slack takes a hundred messages a minute that one person sees, of all channels together."""
+    refusals = 0
+    for second in range(60):
+        time.now = 1_000.0 + second
+        for at in range(5):
+            try:
+                await outbox.ephemeral(f"C{at}", "U1", Message("for one"))
+            except NotSent:
+                refusals += 1
+    assert 40 <= len(api.taken) <= 50
+    assert refusals == 300 - len(api.taken)
+    await outbox.ephemeral("C1", "U2", Message("for another"))
+    assert api.done[-1] == "for another"
+
+
 async def test_a_rate_limit_delays_and_does_not_reorder(outbox, api, time):
     api.fails = [None, refused("ratelimited", 429, "7")]
     await asyncio.gather(*(outbox.post("C1", message) for message in numbered(4)))
@@ -218,6 +235,7 @@ async def test_an_update_overtakes_waiting_posts_one_at_a_time(outbox, api):
 
 async def test_sixty_answers_of_one_person_hold_up_no_plan_and_nobody_elses_answer(outbox, api):
     """They mention hvops in its channel, or press Share; a plan is posted there, and somebody else is answered."""
+    outbox._ephemerals = PersonRate(30, 60.0, lambda: 0.0)
     api.hold = asyncio.Event()
     sent = [asyncio.create_task(outbox.ephemeral("C1", "U1", message)) for message in numbered(30)]
     sent += [asyncio.create_task(outbox.post("C1", Message("shared"), turn=Turn("U1"))) for _ in range(30)]
