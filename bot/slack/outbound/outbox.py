@@ -42,10 +42,12 @@ _BLOCKS_REFUSED = ("invalid_blocks", "invalid_blocks_format", "msg_blocks_too_lo
 _LONGEST_WAIT = 15.0  # where it does not say
 _PIECE = 3_000  # characters of a refused file in one message
 _PIECES = 10  # messages that a refused file may take, unless it must be whole
+# What Slack answers where a conversation is none that the bot can write into.
+_NO_CONVERSATION = ("channel_not_found", "is_archived", "not_in_channel")
 _REFUSED_LOOKS = 5  # after which nobody can look
 # Messages that only one person sees: Slack takes a hundred a minute of all together. At once, and until the next; half of them.
 _EPHEMERALS, _EPHEMERAL_SECONDS = 20, 2.0
-_REMEMBERED = 1_000  # keys of messages that may stand there twice
+_REMEMBERED = 1_000  # keys of messages that may stand there twice; people whose conversation is known
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +182,7 @@ class Outbox:
         self._found: dict[str, None] = {}
         self._buttonless: dict[str, None] = {}
         self._lanes: dict[str, _Lane] = {}
+        self._conversations: dict[str, str] = {}
 
     def prepared(self, message: Message) -> Message:
         """The message as it may leave: without secrets, within the limits."""
@@ -387,17 +390,43 @@ class Outbox:
         turn: Turn = OURS,
     ) -> str:
         """Post a message to one person. Returns its ts. Raises NotSent or DeliveryUnknown."""
+        was_known = user in self._conversations
         place = await self.conversation(user)
+        try:
+            return await self.post(place, message, key=key, looks_first=looks_first, was_sent=was_sent, turn=turn)
+        except NotSent as refused:
+            if not was_known or refused.code not in _NO_CONVERSATION:
+                raise
+        place = await self.conversation(user)  # it was forgotten, and is asked for anew
         return await self.post(place, message, key=key, looks_first=looks_first, was_sent=was_sent, turn=turn)
 
     async def conversation(self, user: str) -> str:
-        """The id of the conversation with one person. Raises NotSent."""
+        """The id of the conversation with one person. Raises NotSent.
+
+        Slack is asked once: it never changes, and Slack grants few such questions to all people together.
+        """
+        if user in self._conversations:
+            return self._conversations[user]
 
         async def send(_: Message) -> Any:
-            return await self._client.conversations_open(users=user)
+            if user in self._conversations:  # asked while this one waited
+                return {"channel": {"id": self._conversations[user]}}
+            answer = await self._client.conversations_open(users=user)
+            if place := (answer.get("channel") or {}).get("id"):
+                self._remember_conversation(user, str(place))
+            return answer
 
         answer, _ = await self._send(user, send, _NOTHING, idempotent=True)
         return str(answer["channel"]["id"])
+
+    def _remember_conversation(self, user: str, place: str) -> None:
+        self._conversations[user] = place
+        while len(self._conversations) > _REMEMBERED:
+            self._conversations.pop(next(iter(self._conversations)))
+
+    def _forget_conversation(self, channel: str) -> None:
+        """Slack does not know it: it is asked for anew."""
+        self._conversations = {user: place for user, place in self._conversations.items() if place != channel}
 
     async def files(self, channel: str, files: Sequence[File], thread_ts: str = "", turn: Turn = OURS) -> None:
         """Upload files, in order. Raises NotSent or DeliveryUnknown."""
@@ -579,6 +608,8 @@ class Outbox:
         except asyncio.CancelledError:
             _tell(job, NotSent("closing", "The bot is shutting down."))
             raise
+        if isinstance(fate, NotSent) and fate.code in _NO_CONVERSATION:
+            self._forget_conversation(channel)
         if isinstance(fate, DeliveryUnknown):
             log.warning("fate of a message unknown", channel=channel, text=clip(fitting.text, 80))
             self._on_unknown(channel, fitting)

@@ -9,6 +9,7 @@ from slack_sdk.errors import SlackApiError
 
 from bot.redaction import Redactor
 from bot.slack.manifest import manifest
+from bot.slack.outbound import outbox as outbox_module
 from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent, make_client
 from bot.slack.outbound.blockkit_validation import problems
 from bot.slack.outbound.message import File, Message
@@ -153,6 +154,43 @@ async def test_in_a_minute_one_person_is_shown_half_of_what_slack_takes_over_all
     assert refusals == 300 - len(api.taken)
     await outbox.ephemeral("C1", "U2", Message("for another"))
     assert api.done[-1] == "for another"
+
+
+def opened(api):
+    return sum(method == "open" for _, method, *_ in api.taken)
+
+
+async def test_the_conversation_with_somebody_is_asked_for_once(outbox, api):
+    """Slack grants fifty such questions a minute to all people together, and the answer never changes."""
+    await asyncio.gather(*(outbox.direct("U1", message) for message in numbered(5)))
+    await outbox.direct("U1", Message("later"))
+    assert await outbox.conversation("U1") == "D1"
+    assert opened(api) == 1
+    await outbox.direct("U2", Message("to another"))
+    assert opened(api) == 2
+
+
+@pytest.mark.parametrize("code", ["channel_not_found", "is_archived", "not_in_channel"])
+async def test_a_conversation_that_slack_does_not_know_any_more_is_asked_for_anew(outbox, api, code):
+    await outbox.direct("U1", Message("first"))
+    api.fails = [refused(code)]
+    await outbox.direct("U1", Message("second"))
+    assert api.done == ["U1", "first", "U1", "second"]
+    api.fails = [refused(code), None, refused(code)]
+    with pytest.raises(NotSent):
+        await outbox.direct("U1", Message("third"))
+    assert opened(api) == 3, "once anew, and not on and on"
+    await outbox.direct("U1", Message("fourth"))
+    assert opened(api) == 4
+
+
+async def test_of_many_people_the_conversations_of_some_are_remembered(outbox, api, monkeypatch):
+    monkeypatch.setattr(outbox_module, "_REMEMBERED", 3)
+    for at in range(10):
+        await outbox.conversation(f"U{at}")
+    assert len(outbox._conversations) == 3
+    await outbox.conversation("U9")
+    assert opened(api) == 10
 
 
 async def test_a_rate_limit_delays_and_does_not_reorder(outbox, api, time):
