@@ -114,6 +114,7 @@ async def _says(changes: Changes, one: TicketSummary, now: datetime) -> str:
         return waiting_line(one, now)
     try:
         card = await changes.board.card(one.ticket)
-        return ticket_message(replace(card, stop=None)).text  # that stands above all of them
+        # The stop stands above all of them. Drawn beside the loop: it takes as long as its plan.
+        return (await asyncio.to_thread(ticket_message, replace(card, stop=None))).text
     except HvopsError:
         return f"{one.ticket} {one.state}"  # it cannot be read; its message says why

@@ -11,6 +11,7 @@ from entry_samples import entry_data
 
 from bot.dispatch.pipeline import Request
 from bot.executor.context import TicketChange
+from bot.slack.inbound import builtin_commands
 from bot.slack.render.ticket import ticket_message
 from bot.slack.tickets import thread_delivery, ticket_messages
 from bot.slack.tickets.message_table import MessageRef, button_seal
@@ -512,18 +513,27 @@ async def test_a_proposal_whose_blocks_slack_refuses_keeps_its_buttons_and_its_p
 async def test_what_grows_with_a_plan_or_with_what_a_host_told_is_drawn_beside_the_loop(bench, monkeypatch):
     """A plan may be a megabyte long, and so may be how it was before and after a step: either took up to a second to draw."""
     loop, drawn = threading.get_ident(), []
-    for module, name in ((ticket_messages, "ticket_message"), (thread_delivery, "entry_message")):
+    drawing = (
+        (ticket_messages, "ticket_message"),
+        (thread_delivery, "entry_message"),
+        (builtin_commands, "ticket_message"),
+    )
+    for module, name in drawing:
         real = getattr(module, name)
 
-        def draw(*given, name=name, real=real):
-            drawn.append((name, threading.get_ident() == loop))
+        def draw(*given, module=module, name=name, real=real):
+            drawn.append(((module, name), threading.get_ident() == loop))
             return real(*given)
 
         monkeypatch.setattr(module, name, draw)
-    bench.world.gate.set()
     async with bench.running():
         await bench.operator.types("/repair hv03")
         await bench.approver.clicks(await bench.viewer.sees("Repair on hv03?", "hv-ops"), "Approve")
+        await bench.until(lambda: "started" in bench.kinds())
+        await bench.approver.opens_home()
+        await bench.approver.sees_home("T-1")
+        await bench.until(lambda: any(module is builtin_commands for (module, _), _ in drawn))
+        bench.world.gate.set()
         await bench.ended("done")
-    assert {name for name, _ in drawn} == {"ticket_message", "entry_message"}
+    assert {one for one, _ in drawn} == set(drawing)
     assert not [name for name, is_on_the_loop in drawn if is_on_the_loop]
