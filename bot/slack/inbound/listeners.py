@@ -209,8 +209,9 @@ class Listener:
         if command is not None:
             await self._filled_in(ack, body, context, command)
             return
-        click = Click(who, ReplyTarget(who.user), SUBMIT, name[:80], "")
-        noted = await self._taken(ack, body, context, click, f"button submit {name[:80]}")
+        # Whatever it calls itself, it is no window of ours: not the one that asks why to stop, nor one of a command.
+        click = Click(who, ReplyTarget(who.user), SUBMIT, f"unknown {name[:80]}", "")
+        noted = await self._taken(ack, body, context, click, f"button {click.verb} {click.argument}")
         if noted is not None:  # no verb is called "submit": it is answered as an old one
             self._start(context, lambda: self._clicks.dispatch(noted))
 

@@ -285,12 +285,14 @@ async def test_the_window_that_asks_why_to_stop_takes_the_same_role(slack):
 
 async def test_no_window_says_a_line_of_its_own(slack):
     """The window of a command takes its arguments: a forged one can name no builtin, and no command that is not there."""
-    for name in ("hvops", "audit", "../x", ""):
+    ways = [f"{ASK}:{name}" for name in ("hvops", "audit", "../x", "", "stop", "go")]
+    for name in (*ways, "stop", "go"):
         values = {"arguments": {"arguments": {"value": "stop why"}}}
-        view = {"type": "modal", "callback_id": f"{ASK}:{name}", "state": {"values": values}}
+        view = {"type": "modal", "callback_id": name, "state": {"values": values}}
         head = slack.ledger.head().seq if slack.ledger.head() else 0
         await sent(slack, {"type": "view_submission", **by(HOME, "U0APPROVER"), "view": view})
         assert {one.kind for one in slack.ledger.every() if one.seq > head} <= {"clicked", "refused"}, name
+        assert not slack.ledger.stop_requests(), name  # nothing would start before it is answered
     assert not slack.ledger.is_stopped()
 
 
