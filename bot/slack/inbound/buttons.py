@@ -122,7 +122,7 @@ class Clicks:
         async with contextlib.AsyncExitStack() as turn:
             if click.verb in _HEAVY:
                 await self._take_turn(click, turn)
-            if click.verb in _TURNS_A_PAGE and not self._desk.pages.take(click.who.id):
+            if click.verb in _TURNS_A_PAGE and not self._desk.windows.take(click.who.id):
                 raise await self._too_many(click, "turned many pages")
             await verb(click)
 

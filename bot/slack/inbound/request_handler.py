@@ -65,9 +65,9 @@ log = structlog.get_logger()
 BOT = "bot"  # the actor of entries that nobody asked for
 _LAST = 10
 _MENU_SECONDS = 1.0  # until somebody who opens a menu is shown it, empty where nothing is known of them
-# Of one person at once, and until the next: half of what all have in a minute, at most.
+# Windows of one person at once, and until the next: half of what all have in a minute, at most. Each is filled once, so
+# what changes one that is open counts with them.
 _WINDOWS, _WINDOW_SECONDS = 30, 3.0
-_PAGES, _PAGE_SECONDS = 20, 2.0  # of windows, likewise
 # Mentions, each of which takes two of the messages that only its person sees: that it was understood, and the answer.
 _MENTIONS, _MENTION_SECONDS = 10, 4.0
 _TOLD_SECONDS = 60.0  # until somebody who goes on mentioning hvops is told again that it is too often
@@ -142,7 +142,6 @@ class RequestHandler:
         self._threads = ThreadPoolExecutor(_AT_ONCE, "acknowledge")
         # Slack opens a hundred windows a minute, and changes as many, for all people together: a trigger is worth nothing later
         self.windows = PersonRate(_WINDOWS, _WINDOW_SECONDS)
-        self.pages = PersonRate(_PAGES, _PAGE_SECONDS)
         self.mentions = PersonRate(_MENTIONS, _MENTION_SECONDS)
         self.told_too_many = PersonRate(1, _TOLD_SECONDS)
         self._menus = ThreadPoolExecutor(1, "menus")  # whoever holds down a key holds up menus alone
@@ -292,8 +291,8 @@ class RequestHandler:
 
         Nor does one of somebody who has had many changed: they are answered another way, and others have theirs.
         """
-        wanted: View | None = view if self.pages.take(who.id) else None
-        while wanted is not None:
+        wanted: View | None = view
+        while wanted is not None and self.windows.take(who.id):
             try:
                 await self.parts.client.views_update(view_id=window, view=wanted)
             except Exception as error:  # noqa: BLE001 - foreign errors; whoever asked is answered another way

@@ -509,7 +509,7 @@ async def test_one_window_that_is_sent_off_again_and_again_leaves_those_of_other
     await bench.operator.clicks(await bench.operator.sees_home("Your recent answers"), "Check Writers…")
     view = await bench.operator.sees_view("Cluster or host")
     changed = len(bench.slack.calls("views.update"))
-    bench.desk.pages = PersonRate(0, 60.0)  # they have had all of theirs
+    bench.desk.windows = PersonRate(0, 60.0)  # they have had all of theirs
     assert (await bench.operator.submits(view, {"target": "prdo"})).ok
     await bench.operator.sees("There is no prdo")
     assert len(bench.slack.calls("views.update")) == changed, "they are answered all the same"

@@ -10,6 +10,7 @@ from slack_bolt.request.async_request import AsyncBoltRequest
 
 from bot.api.report import Remedy
 from bot.errors import LedgerError
+from bot.slack.inbound import request_handler
 from bot.slack.inbound.request_handler import SlackUser
 from bot.slack.inbound.ticket_buttons import Click
 from bot.slack.outbound import responder
@@ -578,7 +579,7 @@ async def test_windows_that_one_person_opens_on_and_on_leave_those_of_others(ben
 
 async def test_pages_that_one_person_turns_on_and_on_leave_those_of_others(bench):
     """Slack changes a hundred windows a minute for all people together."""
-    bench.desk.pages = PersonRate(2, 6.0, lambda: 0.0)
+    bench.desk.windows = PersonRate(2, 6.0, lambda: 0.0)
     who = SlackUser("T0PRACTICE", bench.operator.id)
     for _ in range(5):
         turned = Click(who, ReplyTarget(who.user), EVIDENCE_PAGE, "1", "gone", view="V1")
@@ -587,6 +588,26 @@ async def test_pages_that_one_person_turns_on_and_on_leave_those_of_others(bench
     too_many = "You have turned many pages in the last minute. Try again in a moment."
     assert [one.data.reason for one in bench.entries("refused")].count(too_many) == 3
     assert len(bench.slack.calls("views.update")) <= 2
+
+
+async def test_windows_and_their_pages_together_leave_others_half_of_what_slack_grants(bench):
+    """Each window that opens is filled, which changes it once; a page changes it once more."""
+    assert request_handler._WINDOWS + 60 / request_handler._WINDOW_SECONDS <= 50
+    bench.desk.windows = PersonRate(3, 6.0, lambda: 0.0)
+    who = SlackUser("T0PRACTICE", bench.operator.id)
+    await bench.operator.types("/check-writers prod")
+    answer = await bench.operator.sees("STUCK hv03")
+    for opened in (1, 2):
+        await bench.operator.clicks(answer, "Evidence")
+        await until(lambda opened=opened: len(bench.slack.calls("views.update")) == opened)
+        await bench.idle()
+    for _ in range(3):
+        turned = Click(who, ReplyTarget(who.user), EVIDENCE_PAGE, "1", "gone", view="V1")
+        await bench.listener._clicks.dispatch(turned)
+    await bench.operator.clicks(answer, "Evidence")
+    await bench.operator.sees("You have opened many windows in the last minute.", after=answer.ts)
+    assert len(bench.slack.calls("views.open")) == 2
+    assert len(bench.slack.calls("views.update")) == 3
 
 
 @pytest.mark.parametrize("who", ["operator", "nobody"])
