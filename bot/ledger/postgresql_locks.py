@@ -45,7 +45,8 @@ from bot.redaction import clip_line, strip_end
 
 ANSWER_SECONDS = 5.0  # for the server to say whether a lock is held; after that it counts as lost
 FRESH_SECONDS = 5.0  # so long a look at the duties is good for
-_OPTIONS = {"lock_timeout": "3s", "search_path": "pg_catalog"}
+# No table that a session before it left in a pooler is taken for one of the server's.
+_OPTIONS = {"lock_timeout": "3s", "search_path": "pg_catalog,pg_temp"}
 KEYS = {duty: duty_key(duty) for duty in Duty}
 CHANNEL = "hvops_appended"
 _EAR_SECONDS = 1.0  # between two looks whether anybody still listens, and before a lost connection is made anew

@@ -4,7 +4,8 @@ Columns are generated from the body and stored. `told` is the body as jsonb, whi
 generated from it, the replacement character stands there instead. The body itself keeps every byte.
 
 Definitions are compared as the server prints them, with those of a schema that is made afresh and taken back at once:
-each version of PostgreSQL prints them in its own way.
+each version of PostgreSQL prints them in its own way. What is found is compared to the letter; it is what we made ourselves
+that is read as if it stood in the other schema, as we know that its name occurs there only where the server puts it.
 """
 
 # ruff: noqa: S608 - every part of these statements is a constant of this file
@@ -163,31 +164,51 @@ TRIGGERS = (
 
 EVERYTHING = (*TABLES, *INDEXES, *FUNCTIONS, *TRIGGERS, *VIEWS)
 
-_RELATIONS = "SELECT oid FROM pg_class WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = {schema})"
 _HERE = "(SELECT oid FROM pg_namespace WHERE nspname = {schema})"
+_RELATIONS = f"SELECT oid FROM pg_class WHERE relnamespace = {_HERE}"
+_MEMBERS = (
+    f"refclassid = 'pg_namespace'::regclass AND refobjid = {_HERE}"  # of whatever kind, also one that we never make
+)
+# Whatever may need something else: its address in the catalogue.
+_NEEDING = f"""
+SELECT 'pg_class'::regclass AS classid, oid AS objid FROM pg_class WHERE relnamespace = {_HERE}
+UNION ALL SELECT 'pg_attrdef'::regclass, oid FROM pg_attrdef WHERE adrelid IN ({_RELATIONS})
+UNION ALL SELECT 'pg_constraint'::regclass, oid FROM pg_constraint WHERE connamespace = {_HERE}
+UNION ALL SELECT 'pg_trigger'::regclass, oid FROM pg_trigger WHERE tgrelid IN ({_RELATIONS})
+UNION ALL SELECT 'pg_rewrite'::regclass, oid FROM pg_rewrite WHERE ev_class IN ({_RELATIONS})
+UNION ALL SELECT 'pg_proc'::regclass, oid FROM pg_proc WHERE pronamespace = {_HERE}"""
 
-# What it is, its name, and its text.
+# What it is, its name, and its text. The last two say by identity what a printed text may leave out: which functions,
+# types, operators and tables it is about, and that nothing of another kind is there.
 _DEFINITIONS = f"""
-SELECT 'relation', relname::text, concat_ws(' ', relkind, relpersistence, relrowsecurity, relforcerowsecurity,
-    relispartition, relhasrules, relhassubclass) FROM pg_class WHERE relnamespace = {_HERE}
-UNION ALL SELECT 'column', attrelid::regclass::text || '.' || attname, concat_ws(' ', attnum,
+SELECT 'relation', relname::text, json_build_array(relkind, relpersistence, relrowsecurity, relforcerowsecurity,
+    relispartition, relhasrules, relhassubclass, CASE relkind WHEN 'v' THEN reloptions END)::text
+    FROM pg_class WHERE relnamespace = {_HERE}
+UNION ALL SELECT 'column', attrelid::regclass::text || '.' || attname, json_build_array(attnum,
     format_type(atttypid, atttypmod), attnotnull, attgenerated, attidentity, attcollation::regcollation,
-    pg_get_expr(adbin, adrelid))
+    pg_get_expr(adbin, adrelid))::text
     FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
     WHERE attrelid IN ({_RELATIONS}) AND attnum > 0
-UNION ALL SELECT 'constraint', conname::text, concat_ws(' ', conrelid::regclass, convalidated, pg_get_constraintdef(oid))
+UNION ALL SELECT 'constraint', conname::text, json_build_array(conrelid::regclass, convalidated, pg_get_constraintdef(oid))::text
     FROM pg_constraint WHERE connamespace = {_HERE}
-UNION ALL SELECT 'index', indexrelid::regclass::text, concat_ws(' ', indisvalid, indisready, indislive,
-    pg_get_indexdef(indexrelid)) FROM pg_index WHERE indrelid IN ({_RELATIONS})
-UNION ALL SELECT 'trigger', tgname::text, concat_ws(' ', tgenabled, pg_get_triggerdef(oid))
+UNION ALL SELECT 'index', indexrelid::regclass::text, json_build_array(indisvalid, indisready, indislive,
+    pg_get_indexdef(indexrelid))::text FROM pg_index WHERE indrelid IN ({_RELATIONS})
+UNION ALL SELECT 'trigger', tgname::text, json_build_array(tgenabled, pg_get_triggerdef(oid))::text
     FROM pg_trigger WHERE tgrelid IN ({_RELATIONS})
-UNION ALL SELECT 'rule', ev_class::regclass::text || '.' || rulename, pg_get_ruledef(oid) FROM pg_rewrite WHERE ev_class IN ({_RELATIONS})
+UNION ALL SELECT 'rule', ev_class::regclass::text || '.' || rulename, json_build_array(ev_enabled, pg_get_ruledef(oid))::text
+    FROM pg_rewrite WHERE ev_class IN ({_RELATIONS})
 UNION ALL SELECT 'policy', polname::text, polrelid::regclass::text FROM pg_policy WHERE polrelid IN ({_RELATIONS})
 UNION ALL SELECT 'function', proname::text, pg_get_functiondef(oid) FROM pg_proc
     WHERE pronamespace = {_HERE} AND prokind <> 'a'
 UNION ALL SELECT 'aggregate', proname::text, '' FROM pg_proc WHERE pronamespace = {_HERE} AND prokind = 'a'
 UNION ALL SELECT 'operator', oprname::text, oprcode::text FROM pg_operator WHERE oprnamespace = {_HERE}
-UNION ALL SELECT 'version', 'schema', obj_description({_HERE}, 'pg_namespace')"""
+UNION ALL SELECT 'version', 'schema', obj_description({_HERE}, 'pg_namespace')
+UNION ALL SELECT member.type, member.identity, 'is there'
+    FROM pg_depend, pg_identify_object(classid, objid, objsubid) AS member WHERE {_MEMBERS}
+UNION ALL SELECT one.type, one.identity, json_build_array('needs', deptype, other.type, other.identity)::text
+    FROM ({_NEEDING}) AS needing JOIN pg_depend USING (classid, objid),
+    pg_identify_object(classid, objid, objsubid) AS one, pg_identify_object(refclassid, refobjid, refobjsubid) AS other
+    WHERE NOT ({_MEMBERS})"""
 
 # Which rows of the catalogue these come from, and which transaction wrote each: the same as before, then so are they.
 _OURS = "= ANY (ARRAY(SELECT oid FROM ours))"  # so that indexes of the catalogue are used
@@ -198,6 +219,8 @@ SELECT md5(coalesce(string_agg(one, ',' ORDER BY one COLLATE "C"), '')) FROM (
     SELECT 'n' || oid || ':' || xmin AS one FROM here
     UNION ALL SELECT 'v' || xmin FROM pg_description
         WHERE objoid = (SELECT oid FROM here) AND classoid = 'pg_namespace'::regclass
+    UNION ALL SELECT 'm' || classid || '.' || objid || ':' || xmin FROM pg_depend
+        WHERE refobjid = (SELECT oid FROM here) AND refclassid = 'pg_namespace'::regclass
     UNION ALL SELECT 'c' || oid || ':' || xmin FROM ours
     UNION ALL SELECT 'a' || attrelid || '.' || attnum || ':' || xmin FROM pg_attribute WHERE attrelid {_OURS}
     UNION ALL SELECT 'd' || oid || ':' || xmin FROM pg_attrdef WHERE adrelid {_OURS}
@@ -225,9 +248,21 @@ UNLIKE_ITS_BODY = f"""SELECT min(seq) FROM entry WHERE told IS DISTINCT FROM {_T
         told -> 'data' ->> 'line', told -> 'data' ->> 'verdict', told -> 'data' ->> 'answer')"""
 
 
-def without_schema(found: Sequence[Sequence[str]], schema: str) -> frozenset[Definition]:
-    """Definitions that can be compared with those of another schema."""
-    return frozenset((what, name, (text or "").replace(f"{schema}.", "")) for what, name, text in found)
+def as_found(rows: Sequence[Sequence[str]]) -> frozenset[Definition]:
+    """Definitions of the ledger's own schema, each to the letter: in a literal its name is a word like any other."""
+    return frozenset((what, name, text or "") for what, name, text in rows)
+
+
+def as_wanted(rows: Sequence[Sequence[str]]) -> frozenset[Definition]:
+    """Definitions of the schema that was made for comparison, as the server prints them in the ledger's own.
+
+    No text of ours holds its name, so it stands only where the server says which schema is meant.
+    """
+    return frozenset((what, _moved(name), _moved(text or "")) for what, name, text in rows)
+
+
+def _moved(text: str) -> str:
+    return text.replace(f"{REFERENCE}.", f"{SCHEMA}.")
 
 
 def altered(found: frozenset[Definition], wanted: frozenset[Definition]) -> str:

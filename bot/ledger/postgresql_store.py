@@ -47,6 +47,8 @@ _OPTIONS = {
     "lock_timeout": f"{LOCK_SECONDS}s",
     "idle_in_transaction_session_timeout": f"{IDLE_SECONDS}s",
     "standard_conforming_strings": "on",
+    # Definitions are compared as they are printed, by connections that began at different times.
+    "quote_all_identifiers": "off",
 }
 _SESSION = """SELECT current_setting('synchronous_commit'), current_setting('fsync'), current_setting('full_page_writes'),
     current_setting('server_encoding'), current_setting('session_replication_role'), pg_is_in_recovery()::text,
@@ -202,7 +204,7 @@ class PostgresqlStore(Store):
     def altered_definitions(self) -> str:
         """Which definition is not as a ledger's is, in a sentence, or ""."""
         found = self.rows(schema.definitions(schema.SCHEMA))
-        return schema.altered(schema.without_schema(found, schema.SCHEMA), self._of_a_new_ledger())
+        return schema.altered(schema.as_found(found), self._of_a_new_ledger())
 
     def integrity(self) -> str:
         """Whether the stored columns are what the bodies say, "ok" where they are."""
@@ -401,7 +403,7 @@ class PostgresqlStore(Store):
                 beside.execute("BEGIN")  # and never a commit
                 _make(beside, schema.REFERENCE)
                 found = beside.execute(schema.definitions(schema.REFERENCE)).fetchall()
-            _known[version] = schema.without_schema(found, schema.REFERENCE)
+            _known[version] = schema.as_wanted(found)
         return _known[version]
 
     @contextlib.contextmanager

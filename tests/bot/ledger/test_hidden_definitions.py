@@ -88,6 +88,52 @@ def test_a_disk_or_another_process_in_the_way_ends_no_deciding(ledger, clock, ti
     ledger.append("U2", entry_data("approved", {"by": "U2", "start_by": clock.later(30)}), ticket)
 
 
+def changed(name, old, new):
+    assert old in EVERYTHING[name]
+    return ("UPDATE sqlite_schema SET sql = ? WHERE name = ?", EVERYTHING[name].replace(old, new), name)
+
+
+def put(kind, name, table, sql):
+    """One more, with the pages of another index, so that SQLite has some for it."""
+    root = "SELECT rootpage FROM sqlite_schema WHERE name = 'ticket_state'"
+    return (f"INSERT INTO sqlite_schema VALUES (?, ?, ?, ({root}), ?)", kind, name, table, sql)
+
+
+NEARLY_ALIKE = {
+    "a letter in a literal": changed("decisions", "'approved', 'rejected'", "'Approved', 'rejected'"),
+    "a blank in a literal": changed("one_end", "'rejected'", "'rejected '"),
+    "a letter in a path": changed("entry", "'$.kind'", "'$.Kind'"),
+    "a blank more": changed("one_end", "CREATE UNIQUE", "CREATE  UNIQUE"),
+    "a remark": changed("one_end", "(ticket)", "(ticket/**/)"),
+    "an end before the end": changed("decisions", "'stop', 'go')", "'stop')\0, 'go')"),
+    "bytes in place of a text": ("UPDATE sqlite_schema SET sql = CAST(sql AS BLOB) WHERE name = 'decisions'",),
+    "a collation": changed("ticket", "state TEXT NOT NULL", "state TEXT NOT NULL COLLATE NOCASE"),
+    "a table with row numbers": changed("lock", "STRICT, WITHOUT ROWID", "STRICT"),
+    "a table that takes any type": changed("entry", ") STRICT", ")"),
+    "a column that is stored": changed("entry", "'$.data.answer'))", "'$.data.answer')) STORED"),
+    "an index of the same name": put("index", "One_End", "ticket", "CREATE INDEX One_End ON ticket (state)"),
+    "an index under another name": put("index", "other", "ticket", "CREATE INDEX one_end ON ticket (state)"),
+    "a trigger that is called statistics": put(
+        "trigger", "sqlite_stat1", "entry", refuses("withdrawn", "RAISE(IGNORE)").replace(" x ", " sqlite_stat1 ")
+    ),
+    "a table in place of a function": put("table", "json_each", "json_each", "CREATE TABLE json_each (value)"),
+    "a view in place of the schema": put(
+        "view", "sqlite_schema", "sqlite_schema", "CREATE VIEW sqlite_schema AS SELECT * FROM sqlite_master"
+    ),
+}
+
+
+@pytest.mark.parametrize("statement", NEARLY_ALIKE.values(), ids=NEARLY_ALIKE)
+def test_a_definition_that_reads_nearly_alike_is_told_apart(ledger, ticket, statement):
+    assert not ledger.is_stopped()
+    written(ledger.path, statement)
+    with pytest.raises(LedgerError, match=r"definition|Unexpected|malformed"):
+        ledger.is_stopped()
+    with pytest.raises(LedgerError, match=r"definition|Unexpected|malformed"):
+        ledger.append("U2", entry_data("rejected", {"by": "U2"}), ticket)
+    assert not ledger.verify().holds
+
+
 HONEST = EVERYTHING["entry"]
 COLUMN = "kind TEXT NOT NULL AS (json_extract(body, '$.kind'))"
 LIE = HONEST.replace(

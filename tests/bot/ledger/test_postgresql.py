@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -19,6 +20,7 @@ from bot.errors import LedgerError
 from bot.ledger import Ledger, postgresql_connection, postgresql_store
 from bot.ledger.anchors import is_elsewhere
 from bot.ledger.places import open_locks, open_store
+from bot.ledger.postgresql_schema import EVERYTHING, REFERENCE, SCHEMA, VERSION
 from bot.ledger.postgresql_store import LOCK, PostgresqlStore
 from bot.ledger.shared_locks import Duty, run_key
 from bot.ledger.store import CommitUnknown
@@ -338,28 +340,159 @@ def test_a_setting_that_is_changed_later_is_noticed_at_the_next_append(ledger):
     assert ledger.append("U1", entry_data("asked")).seq == 2
 
 
-@pytest.mark.parametrize(
-    "statement",
-    [
-        "ALTER TABLE hvops.entry DISABLE TRIGGER entry_stays",
-        "CREATE FUNCTION hvops.lower(text) RETURNS text LANGUAGE sql AS 'SELECT $1'",
-        "CREATE UNIQUE INDEX only_one_stop ON hvops.entry (kind) WHERE kind = 'stop'",
-        "CREATE RULE nothing AS ON INSERT TO hvops.lock DO INSTEAD NOTHING",
-        "ALTER TABLE hvops.ticket ALTER COLUMN state SET DEFAULT 'approved'",
+def made_with(old: str, new: str, *ahead: str) -> tuple[str, ...]:
+    """The whole schema made again, with other words wherever those stand."""
+    told = [statement.replace(old, new) for statement in EVERYTHING]
+    assert told != list(EVERYTHING)
+    begins = "DROP SCHEMA hvops CASCADE", "CREATE SCHEMA hvops", f"COMMENT ON SCHEMA hvops IS '{VERSION}'"
+    return (*begins, *ahead, *told)
+
+
+def defined(name: str) -> str:
+    """The statement that makes an index, a view or a trigger of that name."""
+    return next(one for one in EVERYTHING if re.match(rf"CREATE [A-Z ]*(INDEX|VIEW|TRIGGER) {name}\b", one))
+
+
+BLIND = "CREATE COLLATION {} (provider = icu, locale = 'und-u-ks-level1', deterministic = false)"
+NEVER = "CREATE FUNCTION {} RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT false'"
+# The whole schema made again with other words wherever those stand, after what else is made there.
+OTHER_WORDS = {
+    "a view's literal": ("kind IN ('approved', 'rejected', 'withdrawn'", "kind IN ('hvops.approved', 'withdrawn'"),
+    "a view's one literal": ("kind IN ('approved', 'rejected', 'w", "kind IN ('hvops.approved', 'rejected', 'w"),
+    "a view's field": ("'data' ->> 'reason'", "'data' ->> 'hvops.reason'"),
+    "the other schema's name": ("entry.kind = 'intent'", "entry.kind = 'hvops_reference.intent'"),
+    "an index's literal": ("WHERE kind = 'intent'", "WHERE kind = 'hvops.intent'"),
+    "an index's expression": ("'data' ->> 'attempt'))", "'data' ->> 'hvops.attempt'))"),
+    "a function's literal": ("NEW.kind = 'approved' THEN told", "NEW.kind = 'hvops.approved' THEN told"),
+    "a column's literal": ("-> 'data' ->> 'verdict'", "-> 'data' ->> 'hvops.verdict'"),
+    "a check's literal": ("told ->> 'seq'", "told ->> 'hvops.seq'"),
+    "a domain as text": ("approver text", "approver hvops.text", "CREATE DOMAIN hvops.text AS pg_catalog.text"),
+    "a type in a cast": ("::jsonb)", "::hvops.jsonb)", "CREATE DOMAIN hvops.jsonb AS pg_catalog.jsonb"),
+    "a collation as C": ('approver text COLLATE "C"', 'approver text COLLATE hvops."C"', BLIND.format('hvops."C"')),
+    "a function as length": (
+        "(length(mac)",
+        "(hvops.length(mac)",
+        "CREATE FUNCTION hvops.length(bytea) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 32'",
+    ),
+    "an operator as =": (
+        "kind = 'anchor'",
+        "kind OPERATOR(hvops.=) 'anchor'",
+        NEVER.format("hvops.never(text, text)"),
+        "CREATE OPERATOR hvops.= (LEFTARG = text, RIGHTARG = text, FUNCTION = hvops.never)",
+    ),
+    "a partitioned table": (
+        "    PRIMARY KEY (name, rank)\n)",
+        "    PRIMARY KEY (name, rank)\n) PARTITION BY LIST (name)",
+    ),
+}
+ALTERED = {
+    "a view of another table": (
+        "CREATE TABLE public.entry AS TABLE hvops.entry",
+        defined("heads").replace("CREATE VIEW", "CREATE OR REPLACE VIEW").replace("FROM entry", "FROM public.entry"),
+    ),
+    "a trigger of another function": (
+        "CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
+        "DROP TRIGGER entry_stays ON hvops.entry",
+        defined("entry_stays").replace("FUNCTION refuse", "FUNCTION public.refuse"),
+    ),
+    "a materialized view": (
+        "DROP VIEW hvops.heads",
+        defined("heads").replace("CREATE VIEW", "CREATE MATERIALIZED VIEW"),
+    ),
+    "a table that forgets": ("ALTER TABLE hvops.lock SET UNLOGGED",),
+    "an heir": ("CREATE TABLE public.more () INHERITS (hvops.entry)",),
+    "an ancestor": (
+        """CREATE TABLE public.above (name text COLLATE "C")""",
+        "ALTER TABLE hvops.lock INHERIT public.above",
+    ),
+    "a view with the rights of its reader": ("ALTER VIEW hvops.heads SET (security_invoker = true)",),
+    "an index that is not unique": (
+        "DROP INDEX hvops.one_end",
+        defined("one_end").replace("UNIQUE ", ""),
+    ),
+    "an index of fewer rows": ("DROP INDEX hvops.entry_id", defined("entry_id") + " WHERE seq > 5"),
+    "an index more": ("CREATE UNIQUE INDEX only_one_stop ON hvops.entry (kind) WHERE kind = 'stop'",),
+    "an index that is not valid": (
+        "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'hvops.one_end'::regclass",
+    ),
+    "a constraint that is gone": ("ALTER TABLE hvops.entry DROP CONSTRAINT entry_previous_key",),
+    "a constraint that was not looked at": (
+        "ALTER TABLE hvops.entry DROP CONSTRAINT entry_number",
+        "ALTER TABLE hvops.entry ADD CONSTRAINT entry_number CHECK (seq = (told ->> 'seq')::bigint) NOT VALID",
+    ),
+    "a constraint that waits": (
         "ALTER TABLE hvops.entry DROP CONSTRAINT entry_previous_key",
-        "ALTER TABLE hvops.lock ENABLE ROW LEVEL SECURITY",
+        "ALTER TABLE hvops.entry ADD CONSTRAINT entry_previous_key UNIQUE (previous) DEFERRABLE INITIALLY DEFERRED",
+    ),
+    "a default": ("ALTER TABLE hvops.ticket ALTER COLUMN state SET DEFAULT 'approved'",),
+    "a column that is no more generated": ("ALTER TABLE hvops.entry ALTER COLUMN kind DROP EXPRESSION",),
+    "a trigger that is off": ("ALTER TABLE hvops.entry DISABLE TRIGGER entry_stays",),
+    "a trigger for replicas": ("ALTER TABLE hvops.entry ENABLE REPLICA TRIGGER entry_moves",),
+    "a trigger more": ("CREATE TRIGGER more BEFORE INSERT ON hvops.lock FOR EACH ROW EXECUTE FUNCTION hvops.refuse()",),
+    "a rule": ("CREATE RULE nothing AS ON INSERT TO hvops.lock DO INSTEAD NOTHING",),
+    "row security": ("ALTER TABLE hvops.lock ENABLE ROW LEVEL SECURITY",),
+    "a policy": ("CREATE POLICY none ON hvops.lock USING (false)",),
+    "another function": (
         "CREATE OR REPLACE FUNCTION hvops.refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
-        "CREATE VIEW hvops.more AS SELECT 1",
-    ],
-)
-def test_every_altered_definition_is_noticed_before_anything_is_decided(ledger, opened, place, statement):
-    ledger.append("U1", entry_data("proposed"))
+    ),
+    "a function with its owner's rights": ("ALTER FUNCTION hvops.entry_moves() SECURITY DEFINER",),
+    "a function with a search path": ("ALTER FUNCTION hvops.entry_moves() SET search_path = public",),
+    "a function more": ("CREATE FUNCTION hvops.lower(text) RETURNS text LANGUAGE sql AS 'SELECT $1'",),
+    "a view more": ("CREATE VIEW hvops.more AS SELECT 1",),
+    "a domain more": ("CREATE DOMAIN hvops.more AS text",),
+    "a type more": ("CREATE TYPE hvops.more AS ENUM ('one')",),
+    "a collation more": (BLIND.format("hvops.more"),),
+    "an extension": ("CREATE EXTENSION pg_trgm SCHEMA hvops",),
+}
+
+
+def must_be_noticed(ledger, place, statements):
     assert not ledger.is_stopped()
-    with session(place) as admin:
-        admin.execute(statement)
-    with pytest.raises(LedgerError, match=r"definition|Unexpected|version"):
+    with psycopg.connect(place.url, autocommit=True, options="-c search_path=hvops") as admin:
+        for statement in statements:
+            admin.execute(statement)
+    with pytest.raises(LedgerError, match=r"definition|Unexpected"):
         ledger.is_stopped()
-    assert not ledger.verify().holds
+    with pytest.raises(LedgerError, match=r"definition|Unexpected"):
+        ledger.append("U1", entry_data("proposed"))
+    assert re.search("definition|Unexpected", ledger.verify().says)
+
+
+@pytest.mark.parametrize("words", OTHER_WORDS.values(), ids=OTHER_WORDS)
+def test_definitions_that_read_alike_without_a_schemas_name_are_told_apart(ledger, place, words):
+    must_be_noticed(ledger, place, made_with(*words))
+
+
+@pytest.mark.parametrize("statements", ALTERED.values(), ids=ALTERED)
+def test_every_altered_definition_is_noticed_before_anything_is_decided(ledger, place, statements):
+    must_be_noticed(ledger, place, statements)
+
+
+def test_no_definition_of_ours_names_the_schema_that_is_made_for_comparison():
+    """Its name is replaced wherever it stands in what the server prints of that schema."""
+    assert not [statement for statement in (*EVERYTHING, VERSION) if REFERENCE in statement]
+    assert REFERENCE not in SCHEMA
+
+
+def test_what_a_session_begins_with_makes_no_definition_look_altered_and_shows_no_other_tables(opened, place):
+    """Whoever owns the database sets the path and the spelling of each new session, and may fill schemas of their own."""
+    opened().append("U1", entry_data("proposed"))
+    database = place.url.rpartition("/")[2]
+    with session(place) as admin:
+        for name in ("entry", "ticket", "lock"):
+            admin.execute(f"CREATE TABLE public.{name} AS TABLE hvops.{name} WITH NO DATA")
+        admin.execute("CREATE FUNCTION public.length(bytea) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 32'")
+        admin.execute(f"ALTER DATABASE {database} SET search_path = public, pg_catalog")
+        admin.execute(f"ALTER DATABASE {database} SET quote_all_identifiers = on")
+        admin.execute(f"ALTER DATABASE {database} SET transform_null_equals = on")
+    ledger = opened()
+    ledger._store._connection.execute("CREATE TEMP TABLE ticket AS TABLE hvops.ticket WITH NO DATA")
+    ledger._store._connection.execute("CREATE TEMP TABLE entry AS TABLE hvops.entry WITH NO DATA")
+    postgresql_store._known.clear()
+    assert not ledger.is_stopped()
+    assert [one.kind for one in ledger.every()] == ["proposed"]
+    assert ledger.append("U1", entry_data("asked")).seq == 2
+    assert ledger.verify().holds
 
 
 def test_a_ledger_of_another_version_is_noticed(ledger, opened, place):
