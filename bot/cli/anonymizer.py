@@ -31,8 +31,12 @@ COMMON = frozenset(
 )
 
 _GUID = re.compile(r"(?<![0-9A-Za-z])[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}(?![0-9A-Za-z])")
-_IPV4 = re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.])")
-_IPV6 = re.compile(r"(?<![\w:])(?:[0-9A-Fa-f]{1,4}:{1,2}){1,7}[0-9A-Fa-f]{0,4}(?:%\d+)?(?![\w:])")
+# A dot or a colon behind an address is the end of a sentence, or of a label, unless more of a number follows.
+_IPV4 = re.compile(r"(?<!\d)(?<!\d\.)(?:\d{1,3}\.){3}\d{1,3}(?!\.?\d)")
+_IPV6 = re.compile(
+    r"(?<![\w:])[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:]{1,39}(?:(?:\.\d{1,3}){3}(?!\.?\d))?(?:%\w{1,15})?(?![0-9A-Za-z_])"
+)
+_ADDRESS = re.compile(f"{_IPV6.pattern}|{_IPV4.pattern}")
 _BARE_GUID = re.compile(r"(?<![0-9A-Za-z])[0-9A-Fa-f]{32}(?![0-9A-Za-z])")
 _DOTTED_HARDWARE = re.compile(  # with a letter: 1000.2000.3000 is a version
     r"(?<![0-9A-Za-z.])(?=[0-9.]*[A-Fa-f])(?:(?:[0-9A-Fa-f]{4}\.){2}[0-9A-Fa-f]{4}|(?:[0-9A-Fa-f]{2}\.){5}[0-9A-Fa-f]{2})"
@@ -43,11 +47,65 @@ _BARE_HARDWARE = re.compile(r"(?<![0-9A-Fa-f])00155D[0-9A-Fa-f]{6}(?![0-9A-Fa-f]
 _SID = re.compile(r"S-1-5-21-\d+-\d+-\d+")
 _CLOUD_SID = re.compile(r"S-1-12-1(?:-\d+){4}")  # of Entra ID: the four numbers are the GUID of the object [doc]
 _MAIL = re.compile(r"(?<![\w.%+-])[\w.%+-]+@(?:[\w-]+\.)+[A-Za-z][\w-]+")
-_ACCOUNT = re.compile(r"(?<![\w\\.:$-])([^\W_][\w.-]{0,62})\\([^\W_][\w.-]{0,63}\$?)(?![\w\\])")
-# What stands before a backslash and is no domain: hives of the registry, namespaces, ends of Windows' own authorities.
+# Quoted text doubles the backslash.
+_ACCOUNT = re.compile(r"(?<![\w\\.:$%/-])([^\W_][\w.-]{0,62})(\\{1,2})([^\W_][\w.-]{0,63}\$?)(?![\w\\%])")
+# What stands before a backslash and is no domain: hives of the registry, namespaces, ends of Windows' own authorities, and
+# folders of every Windows in a path that begins with them.
 _NO_DOMAINS = frozenset(
     {"software", "system", "sam", "security", "hardware", "hklm", "hkcu", "hkcr", "hku", "hkcc", "root", "builtin"}
-    | {"authority", "service", "machine", "apppool", "winnt"}
+    | {"authority", "service", "machine", "apppool", "winnt", "cluster", "guest", "microsoft", "standardcimv2"}
+    | {
+        "system32",
+        "syswow64",
+        "sysnative",
+        "windows",
+        "drivers",
+        "inetpub",
+        "users",
+        "temp",
+        "programdata",
+        "clusterstorage",
+    }
+)
+_FILES = frozenset(
+    {
+        "exe",
+        "dll",
+        "sys",
+        "log",
+        "txt",
+        "xml",
+        "ini",
+        "cfg",
+        "config",
+        "cab",
+        "msu",
+        "mum",
+        "inf",
+        "mui",
+        "cat",
+        "json",
+        "js",
+    }
+    | {
+        "vhd",
+        "vhdx",
+        "avhd",
+        "avhdx",
+        "vmcx",
+        "vmrs",
+        "bin",
+        "vsv",
+        "iso",
+        "ps1",
+        "bat",
+        "cmd",
+        "vbs",
+        "evtx",
+        "etl",
+        "dmp",
+    }
+    | {"mdf", "ndf", "ldf", "bak", "trn", "htm", "html", "asp", "aspx", "php", "css", "zip", "tmp", "dat", "db"}
 )
 _NOBODY = frozenset({"administrator", "guest", "krbtgt", "sa", "svc"})  # accounts that are called so everywhere
 _MADE = ("mail1@mail.example", "DOMAIN1\\account1", "d01.example", "name")  # what stands in place of names
@@ -88,8 +146,7 @@ class Anonymiser:
         text = _SID.sub("S-1-5-21-1-2-3", text)
         text = _HARDWARE.sub(lambda found: self._mac(found[0]), text)
         text = _BARE_HARDWARE.sub(lambda found: self._mac(found[0]), text)
-        text = _IPV4.sub(lambda found: self._ipv4(found[0]), text)
-        text = _IPV6.sub(lambda found: self._ipv6(found[0]), text)
+        text = _ADDRESS.sub(lambda found: self._address(found[0]), text)
         if self._pattern is not None:
             text = self._pattern.sub(lambda found: self._names.get(_folded(found[0]), "name"), text)
         return text
@@ -106,10 +163,11 @@ class Anonymiser:
         return self._met.setdefault((kind, _folded(word)), sum(one == kind for one, _ in self._met) + 1)
 
     def _account(self, found: re.Match[str]) -> str:
-        r"""CORP\somebody: a domain that is known, or that is written as domains are."""
-        domain, user = found[1], found[2]
+        r"""CORP\somebody: a domain in whatever letters, and no folder with a file in it."""
+        domain, between, user = found.groups()
         is_known = _folded(domain) in self._names
-        if _folded(domain) in _NO_DOMAINS or not (is_known or (domain == domain.upper() and len(domain) <= _NETBIOS)):
+        is_path = user.rpartition(".")[2].lower() in _FILES and "." in user
+        if _folded(domain) in _NO_DOMAINS or (not is_known and (is_path or len(domain) > _NETBIOS)):
             return found[0]
         where = domain if is_known else f"DOMAIN{self._number('domain', domain)}"
         bare = user.removesuffix("$")
@@ -118,7 +176,7 @@ class Anonymiser:
             if _folded(bare) in self._names or _folded(bare) in _NOBODY
             else f"account{self._number('account', bare)}"
         )
-        return f"{where}\\{who}{user[len(bare) :]}"
+        return f"{where}{between}{who}{user[len(bare) :]}"
 
     def _mac(self, word: str) -> str:
         bare = re.sub("[.:-]", "", word).upper()
@@ -128,23 +186,31 @@ class Anonymiser:
         size = 4 if word[4] == "." else 2
         return word[size].join(new[at : at + size] for at in range(0, len(new), size))
 
+    def _address(self, word: str) -> str:
+        if ":" not in word:
+            return self._ipv4(word)
+        for written in (word, word.removesuffix(":")):
+            try:
+                address = ipaddress.IPv6Address(written.partition("%")[0])
+            except ValueError:
+                continue
+            return self._ipv6(address, written) + word[len(written) :]
+        # a time, a hardware address, or a port before an address
+        return _IPV4.sub(lambda found: self._ipv4(found[0]), word)
+
     def _ipv4(self, word: str) -> str:
         try:
-            address = ipaddress.IPv4Address(word)
+            address = ipaddress.IPv4Address(".".join(str(int(part)) for part in word.split(".")))
         except ValueError:
             return word
         if address.is_loopback or address.is_unspecified or word.startswith("255."):
             return word
-        return self._addresses.setdefault(word, _spare(len(self._addresses)))
+        return self._addresses.setdefault(str(address), _spare(len(self._addresses)))
 
-    def _ipv6(self, word: str) -> str:
-        try:
-            address = ipaddress.IPv6Address(word.partition("%")[0])
-        except ValueError:
-            return word  # a time, or a hardware address
+    def _ipv6(self, address: ipaddress.IPv6Address, word: str) -> str:
         if address.is_loopback or address.is_unspecified:
             return word
-        return self._addresses.setdefault(word.lower(), f"2001:db8::{len(self._addresses) + 1:x}")
+        return self._addresses.setdefault(str(address), f"2001:db8::{len(self._addresses) + 1:x}")
 
 
 def common_in(text: str) -> set[str]:

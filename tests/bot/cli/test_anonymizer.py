@@ -27,6 +27,33 @@ def test_addresses_become_those_for_documentation_and_stay_apart():
     assert text == ("192.0.2.1 192.0.2.2 192.0.2.1 127.0.0.1 255.255.255.0 6.3.9600.16384 2001:db8::3 12:30:45")
 
 
+def test_addresses_at_the_end_of_a_sentence_or_before_a_colon_are_others():
+    said = "It listens on 10.20.30.40. See http://10.20.30.40., 10.20.30.40:443; 5985:10.20.30.40: 010.020.030.040"
+    assert Anonymiser({}).text(said) == (
+        "It listens on 192.0.2.1. See http://192.0.2.1., 192.0.2.1:443; 5985:192.0.2.1: 192.0.2.1"
+    )
+    assert Anonymiser({}).text("2001:db8:aa::5: x, [FD00:1::7], fd00:1:0::7. fe80::1%eth0") == (
+        "2001:db8::1: x, [2001:db8::2], 2001:db8::2. 2001:db8::3"
+    )
+    for stays in ("6.3.9600.16384", "10.0.1.2.5", "at 12:30: x", "::1", "::", "std::vector", "0.0.0.0:80", "C:1"):
+        assert Anonymiser({}).text(stays) == stays
+
+
+def test_an_address_within_an_address_of_the_other_kind_goes_with_it():
+    assert Anonymiser({}).text("fd00:1234::10.1.2.3, ::ffff:10.1.2.3. 10.1.2.3") == (
+        "2001:db8::1, 2001:db8::2. 192.0.2.3"
+    )
+
+
+def test_accounts_of_domains_that_nothing_lists_are_others_in_whatever_letters():
+    anonymiser = Anonymiser({})
+    assert anonymiser.text(r"corp\jane.doe, Corp\Jane.Doe; 'CORP\\jane.doe' (müller\jörg)") == (
+        r"DOMAIN1\account1, DOMAIN1\account1; 'DOMAIN1\\account1' (DOMAIN2\account2)"
+    )
+    for stays in (r"system32\svchost.exe", r"logs\backup.log", r"%windir%\system32", r"Cluster\Parameters"):
+        assert anonymiser.text(stays) == stays
+
+
 def test_hardware_addresses_keep_their_form_and_are_one_in_both():
     assert Anonymiser({}).text("00-15-5D-AA-BB-CC 00155DAABBCC 00:15:5d:aa:bb:cd") == (
         "00-15-5D-00-00-01 00155D000001 00:15:5D:00:00:02"
