@@ -9,10 +9,17 @@ names is kept, and a GUID whose first half is written in the other byte order st
 from __future__ import annotations
 
 import hashlib
+import html.entities
 import ipaddress
+import json
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
+from functools import cache
+from urllib.parse import quote, unquote
 from uuid import UUID
+
+from bot.api.texts import unescape
 
 # What stands behind these is the same on every Windows: the class id of a VSS writer, in the line after the writer's
 # name in any language [cap], and the id of an event provider.
@@ -108,8 +115,13 @@ _FILES = frozenset(
     | {"mdf", "ndf", "ldf", "bak", "trn", "htm", "html", "asp", "aspx", "php", "css", "zip", "tmp", "dat", "db"}
 )
 _NOBODY = frozenset({"administrator", "guest", "krbtgt", "sa", "svc"})  # accounts that are called so everywhere
+# What is written in one way wherever it stands.
+_PLAIN = re.compile(r"[A-Za-z0-9._-]+")
+_IN_JSON = re.compile(r"\\u([0-9A-Fa-f]{4})")
+_IN_POWERSHELL = re.compile("_x([0-9A-Fa-f]{4})_")
 _MADE = ("mail1@mail.example", "DOMAIN1\\account1", "d01.example", "name")  # what stands in place of names
 _NETBIOS = 15  # characters of a name [doc]
+_NETBIOS_NAME = re.compile(r"[\w-]+")
 _SHORT = 4  # a name this short is only replaced where it stands alone
 _SPARE_NETS = ("192.0.2.", "198.51.100.", "203.0.113.")  # RFC 5737: for documentation
 
@@ -127,16 +139,20 @@ class Anonymiser:
         self._common = COMMON | {guid.lower() for guid in common}
         self._names = {_folded(name): new for name, new in names.items() if name}
         for name, new in tuple(self._names.items()):
-            if len(name) > _NETBIOS and "." not in name[:_NETBIOS]:
+            if len(name) > _NETBIOS and _NETBIOS_NAME.fullmatch(name[:_NETBIOS]):
                 self._names.setdefault(name[:_NETBIOS], new[:_NETBIOS])
         ordered = sorted(self._names, key=lambda name: (-len(name), name))
-        self._pattern = re.compile("|".join(map(_spelled, ordered)), re.IGNORECASE) if ordered else None
+        # Those of which a part could be taken for an account or an address go before these.
+        self._odd = [name for name in ordered if not _PLAIN.fullmatch(name) or _is_like_another(name)]
+        self._first = _any_of(self._odd)
+        self._last = _any_of(name for name in ordered if name not in set(self._odd))
         self._addresses: dict[str, str] = {}
         self._hardware: dict[str, str] = {}
         self._met: dict[tuple[str, str], int] = {}
 
     def text(self, text: str) -> str:
         """The text with everything replaced."""
+        text = self._without_names(self._first, text)
         text = _MAIL.sub(lambda found: f"mail{self._number('mail', found[0])}@mail.example", text)
         text = _ACCOUNT.sub(self._account, text)
         text = _GUID.sub(self._guid, text)
@@ -147,9 +163,19 @@ class Anonymiser:
         text = _HARDWARE.sub(lambda found: self._mac(found[0]), text)
         text = _BARE_HARDWARE.sub(lambda found: self._mac(found[0]), text)
         text = _ADDRESS.sub(lambda found: self._address(found[0]), text)
-        if self._pattern is not None:
-            text = self._pattern.sub(lambda found: self._names.get(_folded(found[0]), "name"), text)
-        return text
+        return self._without_names(self._last, text)
+
+    def _without_names(self, pattern: re.Pattern[str] | None, text: str) -> str:
+        return text if pattern is None else pattern.sub(lambda found: self._name(found[0]), text)
+
+    def _name(self, word: str) -> str:
+        """What stands for a name in whatever way it was written."""
+        key = _folded(word)
+        if key not in self._names:
+            written = (name for name in self._odd if re.fullmatch(_spelled(name), word, re.IGNORECASE))
+            name = next(written, "")
+            self._names[key] = self._names[name] if name else "name"
+        return self._names[key]
 
     def _guid(self, found: re.Match[str]) -> str:
         word = found[0]
@@ -248,20 +274,81 @@ def left_in(names: Mapping[str, str], texts: Iterable[str]) -> str:
     """
     made = "\n".join({*names.values(), *_MADE})
     wanted = sorted(name for name in names if name and not occurs(name, made))
-    pattern = re.compile("|".join(map(_spelled, wanted)), re.IGNORECASE) if wanted else None
+    pattern = _any_of(wanted)
     found = (pattern.search(text) for text in texts) if pattern is not None else ()
     return next((one[0] for one in found if one is not None), "")
 
 
+def readings(text: str) -> set[str]:
+    """What a text says in each way in which letters are escaped: XML, XML within XML, JSON, PowerShell's, that of a URL."""
+    once = unescape(text)
+    found = {text, once, unescape(once)}
+    for pattern in (_IN_JSON, _IN_POWERSHELL):
+        found.add(pattern.sub(lambda escape: chr(int(escape[1], 16)), once))
+    found.add(unquote(once, errors="replace"))
+    return {_whole(one) for one in found}
+
+
+def _whole(text: str) -> str:
+    """A text in which halves of a letter, as JSON escapes them, are one."""
+    return text if text.isascii() else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def _any_of(names: Iterable[str]) -> re.Pattern[str] | None:
+    """What finds each of these names, the first of them before the others."""
+    found = "|".join(map(_spelled, names))
+    return re.compile(found, re.IGNORECASE) if found else None
+
+
+def _is_like_another(name: str) -> bool:
+    """Whether something in a name is replaced by itself: an address, a GUID."""
+    others = (_GUID, _BARE_GUID, _CLOUD_SID, _DOTTED_HARDWARE, _SID, _HARDWARE, _BARE_HARDWARE, _ADDRESS)
+    return any(pattern.search(name) for pattern in others)
+
+
 def _spelled(name: str) -> str:
     """A short name must stand alone; a long one goes wherever it occurs, as in a path."""
-    escaped = re.escape(_folded(name)).replace("ss", "(?:ss|ß|ẞ)")
+    folded = _folded(name)
+    letters = re.escape(folded) if _PLAIN.fullmatch(folded) else "".join(map(_written, folded))
+    escaped = letters.replace("ss", "(?:ss|ß|ẞ)")
     return rf"(?<![A-Za-z0-9]){escaped}(?![A-Za-z0-9])" if len(name) <= _SHORT else escaped
+
+
+@cache
+def _written(letter: str) -> str:
+    """The pattern of a letter that is written in many ways: see `readings`. Quotes and backslashes have backslashes before them."""
+    if _PLAIN.fullmatch(letter):
+        return re.escape(letter)
+    ways: set[str] = set()
+    for one in {letter, letter.lower(), letter.upper()}:
+        if len(one) != 1:
+            continue
+        code = ord(one)
+        named = [html.entities.codepoint2name[code]] if code in html.entities.codepoint2name else []
+        named += ["apos"] if one == "'" else []
+        entity = "|".join([*named, f"#0{{0,5}}{code}", f"#x0{{0,5}}{code:x}"])
+        ways |= {re.escape(one), re.escape(unicodedata.normalize("NFD", one)), f"&(?:amp;){{0,2}}(?:{entity});"}
+        escapes = [
+            json.dumps(one)[1:-1],
+            "".join(f"\\u{unit:04x}" for unit in _units(one)),
+            quote(one, safe="", errors="surrogatepass"),
+        ]
+        escapes += ["".join(f"_x{unit:04x}_" for unit in _units(one))]
+        ways |= {re.escape(escape) for escape in escapes}
+    ways |= {r"\+", "\xa0", r"&(?:amp;){0,2}(?:nbsp|#160|#xa0);"} if letter == " " else set()
+    ways |= {"''"} if letter == "'" else set()
+    before = r"\\{0,4}" if letter in "'\"\\" else ""
+    return f"{before}(?:{'|'.join(sorted(ways, key=lambda way: (-len(way), way)))})"
+
+
+def _units(letter: str) -> list[int]:
+    data = letter.encode("utf-16-be", "surrogatepass")
+    return [256 * high + low for high, low in zip(data[::2], data[1::2], strict=True)]
 
 
 def _folded(name: str) -> str:
     """A name in the form in which upper and lower case are one: "strasse" for "STRAßE", also where "İ" stands for "i"."""
-    return name.casefold().replace("i\u0307", "i").replace("ı", "i")
+    return unicodedata.normalize("NFC", name).casefold().replace("i\u0307", "i").replace("ı", "i")
 
 
 def _spare(number: int) -> str:

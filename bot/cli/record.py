@@ -9,13 +9,13 @@ import asyncio
 import re
 import socket
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
 from bot.api.texts import unescape
-from bot.cli.anonymizer import Anonymiser, common_in, left_in, numbered, occurs
+from bot.cli.anonymizer import Anonymiser, common_in, left_in, numbered, occurs, readings
 from bot.cli.console import console, styled
 from bot.cli.layout import print_text
 from bot.cli.os_user import current_user
@@ -36,7 +36,74 @@ _MACHINE = re.compile(
 # winrm/config [cap]: names of machines with commas between them, and the thumbprint of the listener's certificate.
 _TRUSTED = re.compile(r"<(?:\w+:)?TrustedHosts\b[^<>]*+>([^<]{1,4096})</")
 _THUMBPRINT = re.compile(r"(<(?:\w+:)?CertificateThumbprint\b[^<>]*+>)[^<]+")
-_GUEST = re.compile(r"<(?:\w+:)?ElementName\b[^<>]*+>([^<]{1,255})</")
+# Whatever people typed, by the question: the names of machines and snapshots, of roles, of resources, of a cluster.
+_ELEMENT_NAME = re.compile(r"<(?:\w+:)?ElementName\b[^<>]*+>([^<]{1,1024})</")
+_NAME = re.compile(r"<(?:\w+:)?Name\b[^<>]*+>([^<]{1,1024})</")
+_TYPED = (
+    (re.compile(r"\bMsvm_(?:ComputerSystem|VirtualSystemSettingData)\b"), _ELEMENT_NAME),
+    (re.compile(r"\bMSCluster_(?:ResourceGroup|Resource|Cluster|Group)\b"), _NAME),
+    (
+        re.compile(r"sValueName>(?:VirtualMachineName|PhysicalHostName|Hostname|ComputerName)<", re.IGNORECASE),
+        re.compile(r"<(?:\w+:)?sValue\b[^<>]*+>([^<]{1,1024})</"),
+    ),
+)
+# The same, in every answer: of roles, and of the virtual machine that an event is about [cap].
+_TOLD = (
+    re.compile(r"<(?:\w+:)?(?:OwnerGroup|VmName)\b[^<>]*+>([^<]{1,1024})</"),
+    re.compile(r"""<Data Name=["'](?:VmName|ResourceGroup|ResourceName)["']>([^<]{1,1024})</Data>"""),
+)
+_CONTEXT = re.compile(r"<(?:\w+:)?EnumerationContext\b[^<>]*+>([^<]{1,255})</")
+# What Windows and VMM write around the name of a machine [cap], and what Windows itself calls things [doc].
+_AROUND = re.compile(r"(?:Virtual Machine(?: Configuration)? |SCVMM )(.{1,1024})", re.IGNORECASE)
+_RESOURCES = re.compile(r"SCVMM (.{1,1024}) (?:Resources|Configuration)", re.IGNORECASE)
+_OF_WINDOWS = re.compile(
+    r"(?:cluster (?:group|name|disk|virtual disk|ip address|pool)|available storage|file share witness|cloud witness"
+    r"|ip address|ipv6 address|virtual machine|virtual machine configuration|virtual machine cluster wmi|network name"
+    r"|physical disk|volume ?[0-9]+|task ?scheduler|health|user manager group|sddc group)(?: [0-9a-f.:{}()-]{1,64})?",
+    re.IGNORECASE,
+)
+# Values that mean something to whoever reads an answer: a machine that is called so keeps its name.
+_WORDS = frozenset(
+    {
+        "true",
+        "false",
+        "yes",
+        "no",
+        "none",
+        "null",
+        "nil",
+        "ok",
+        "on",
+        "off",
+        "up",
+        "down",
+        "unknown",
+        "error",
+        "warning",
+    }
+    | {
+        "running",
+        "stopped",
+        "paused",
+        "saved",
+        "stopping",
+        "starting",
+        "stable",
+        "failed",
+        "online",
+        "offline",
+        "pending",
+    }
+    | {"auto", "automatic", "manual", "disabled", "enabled", "success", "failure", "system", "application", "security"}
+    | {"stdout", "stderr", "stdin", "vssadmin", "wevtutil", "windows", "microsoft", "hyper-v", "vmms"}
+)
+_WORD_OF = re.compile(
+    r"<(?:\w+:)?(?:Action|ResourceURI|Channel|Type|Command|sSubKeyName|sValueName|sNames|Filter)\b[^<>]*+>([^<]+)</",
+    re.IGNORECASE,
+)
+_QUOTED = re.compile(r"""'[^'\\]*(?:\\.[^'\\]*)*'?|"[^"\\]*(?:\\.[^"\\]*)*"?""", re.DOTALL)
+_GUID = re.compile(r"\{?[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\}?")
+_UNC = re.compile(r"(?<!\\)\\{2}(?:\\{2})?([A-Za-z0-9_][\w.-]{0,253})\\{1,2}[\w$]")
 _EXCHANGED = re.compile(
     r'NAME="Data"[^<>]*+>\s*<VALUE>([^<]{1,255})</VALUE>(?:(?!</INSTANCE>).){0,4096}?<VALUE>(?:FullyQualifiedDomainName)</VALUE>'
     r'|<VALUE>(?:FullyQualifiedDomainName)</VALUE>(?:(?!</INSTANCE>).){0,4096}?NAME="Data"[^<>]*+>\s*<VALUE>([^<]{1,255})</VALUE>',
@@ -48,7 +115,8 @@ _IN_TAGS = re.compile(r"<[^>]*+>?")
 _IN_FAULTS = re.compile(r"""\bMachine\s*=\s*(?:"[^"]*"|'[^']*')""", re.IGNORECASE)  # who says it, in every fault [doc]
 _COVERING = [(tuple(word for word in one.argv if "{" not in word), one.cover) for one in PROGRAMS.values() if one.cover]
 _STAYS = "{} is written in a reply in a way in which it would stay, such as another encoding."
-_NAMEABLE = re.compile(r"[\w.-]{2,64}", re.ASCII)
+_NAMEABLE = re.compile(r"(?=[0-9.-]{0,63}[^\W0-9])[\w.-]{2,64}")  # what is no address
+_SHORTEST = 2
 
 
 def record(settings: Settings, line: str, output: Path | None = None) -> int:
@@ -94,15 +162,14 @@ def anonymised(capture: Capture, names: dict[str, str], settings: Settings) -> t
 
     Raises UsageError where a name or a secret would stay: written in a way, or an encoding, in which it was not replaced.
     """
-    tags = {tag for one in capture.exchanges for text in (one.request, one.reply) for tag in _IN_TAGS.findall(text)}
-    protocol = "\n".join(sorted({_IN_FAULTS.sub("", tag) for tag in tags}))
-    kept = sorted(name for name in names if occurs(name, protocol))
+    protocol = _protocol(capture.exchanges)
+    kept = sorted(name for name in names if _is_word(name) or occurs(name, protocol))
     common = {guid for text in capture.texts() for guid in common_in(text)}
     replaced = {name: new for name, new in names.items() if name not in kept}
     anonymiser = Anonymiser(replaced, common)
     mask = Redactor(settings.secrets())
     made = capture.changed(lambda text: anonymiser.text(mask.redact_text(_THUMBPRINT.sub(r"\g<1>", text))))
-    texts = [way for text in made.texts() for way in {text, unescape(text)}]
+    texts = [way for text in (made.line, made.title, *made.texts()) for way in readings(text)]
     if left_in(replaced, texts):
         raise UsageError(f"There is no capture: {_STAYS.format('a name')}")
     if any(mask.redact_known(text) != text for text in texts):
@@ -110,30 +177,70 @@ def anonymised(capture: Capture, names: dict[str, str], settings: Settings) -> t
     return made, kept
 
 
+def _protocol(exchanges: Iterable[Exchange]) -> str:
+    """What the protocol itself says: its tags, and the values by which it names classes, channels, keys and types."""
+    texts = {text for one in exchanges for text in (one.request, one.reply)}
+    tags = {_IN_FAULTS.sub("", tag) for text in texts for tag in _IN_TAGS.findall(text)}
+    words = {_QUOTED.sub("", unescape(word)) for text in texts for word in _WORD_OF.findall(text)}
+    return "\n".join(sorted(tags | words))
+
+
+def _is_word(name: str) -> bool:
+    """Whether a name could as well be a value of the protocol: a number, a letter, "true"."""
+    is_spelled = any(letter.isalpha() for letter in name)
+    return not is_spelled or len(name) < _SHORTEST or name.casefold() in _WORDS or bool(_OF_WINDOWS.fullmatch(name))
+
+
 def names_in(made: Services, settings: Settings, heard: Iterable[Exchange]) -> dict[str, str]:
     """Every name of a machine, a domain or an account in inventory, settings and replies, with its replacement."""
     heard = list(heard)
     replies = [unescape(one.reply) for one in heard]
-    systems = [one.reply for one in heard if "Msvm_ComputerSystem" in one.request or "enumeration/Pull" in one.request]
     hosts = {one.host for one in heard if any(word in one.request for word in _ONLY_OF_HOSTS)}
     file = made.inventory_file
     hosts |= set(made.inventory.known()) - {*file.clusters, *file.vmm, *file.load_balancers()}
-    guests = {unescape(found).strip() for reply in systems for found in _GUEST.findall(reply)}
+    typed = typed_in(heard)
     machines = {found.strip() for reply in replies for found in _MACHINE.findall(reply)}
     exchanged = {name for reply in replies for found in _EXCHANGED.findall(unescape(reply)) for name in found if name}
     machines |= {name for reply in replies for name in trusted_in(reply)}
+    machines |= {name for reply in replies for name in _UNC.findall(reply)}
     domains = _domains(made.inventory_file, exchanged)
     hosts = {_label(host) for host in hosts}
-    guests = {
-        name
-        for name in {*guests, *map(_label, exchanged), *map(_label, machines), *(one.host for one in heard)}
-        if _NAMEABLE.fullmatch(name)
-    }
+    machines = {*map(_label, exchanged), *map(_label, machines), *(one.host for one in heard)}
+    guests = typed | {name for name in machines if _NAMEABLE.fullmatch(name)}
     users = {_user(profile.username) for profile in settings.credentials.profiles().values()} - {""}
     found = numbered({label for domain in domains for label in (domain, domain.partition(".")[0])}, "d{0:02d}.example")
     found = {name: new if "." in name else new.partition(".")[0] for name, new in found.items()}
     found |= numbered(users, "user{0:02d}") | numbered({name.lower() for name in guests} - _lower(hosts), "vm{0:04d}")
     return found | numbered(hosts, "host{0:02d}") | numbered(made.inventory_file.clusters, "cluster{0}")
+
+
+def typed_in(heard: Iterable[Exchange]) -> set[str]:
+    """What people called virtual machines, snapshots, roles and their resources: any text, told by the answers."""
+    found: set[str] = set()
+    for question, reply in _answered(heard):
+        patterns = [names for asked, names in _TYPED if asked.search(question)]
+        found.update(name for pattern in (*patterns, *_TOLD) for name in pattern.findall(reply))
+    names = {unescape(unescape(name)).strip() for name in found}
+    names = {_bare(name) for name in names}
+    return {name for name in names if name and not _GUID.fullmatch(name) and not _OF_WINDOWS.fullmatch(name)}
+
+
+def _bare(name: str) -> str:
+    """The name of a role or a machine within that of its resource."""
+    around = _RESOURCES.fullmatch(name) or _AROUND.fullmatch(name)
+    return around[1].strip() if around else name
+
+
+def _answered(heard: Iterable[Exchange]) -> Iterator[tuple[str, str]]:
+    """Each reply with the question that it answers, also where it is a later part of an answer."""
+    questions: dict[tuple[str, str], str] = {}
+    for one in heard:
+        of = _CONTEXT.search(one.request)
+        question = questions.get((one.host, of[1]), one.request) if of else one.request
+        more = _CONTEXT.search(one.reply)
+        if more:
+            questions[one.host, more[1]] = question
+        yield question, one.reply
 
 
 def trusted_in(reply: str) -> set[str]:

@@ -161,3 +161,8 @@ def test_a_name_is_found_in_every_way_in_which_its_case_can_be_written(name):
 
 def test_a_letter_that_only_a_search_takes_for_another_breaks_nothing():
     assert Anonymiser({"mail-in": "vm0001"}).text("MAİL-İN maıl-ın") == "vm0001 vm0001"
+
+
+def test_a_name_that_holds_an_address_or_an_account_goes_as_a_whole():
+    anonymiser = Anonymiser({"web 10.1.2.3": "vm0001", "10.1.2.3-alt": "vm0002", r"lohn\huber": "vm0003"})
+    assert anonymiser.text(r"Web 10.1.2.3, 10.1.2.3-alt, LOHN\Huber, 10.1.2.3") == "vm0001, vm0002, vm0003, 192.0.2.1"

@@ -10,7 +10,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from bot.cli.record import anonymised, trusted_in
+from bot.cli.anonymizer import readings
+from bot.cli.record import anonymised, trusted_in, typed_in
 from bot.config.settings import Limits, load
 from bot.dispatch import argument_parser
 from bot.dispatch.inventory import Inventory
@@ -329,3 +330,101 @@ def test_without_a_file_it_takes_a_name_that_is_free(hvops, healthy, tmp_path):
         assert ended.code == 0, ended.err
         assert f"are in {name}." in ended.out
         assert Capture.load(tmp_path / name).line.startswith("/check-writers host")
+
+
+TYPED = {
+    "vdi-07": "Kasse Nord",
+    "vdi-06": "crm (alt)",
+    "vdi-05": "Bäckerei-01",
+    "vdi-04": 'Akten "Huber" & Sohn\'s',
+    "vdi-03": "Łódź [test] 50% \\ neu",
+    "vdi-02": "Сервер учёта",
+}
+
+
+@pytest.fixture(scope="module")
+def renamed(tmp_path_factory):
+    """A function: a capture of one line, of a practice environment whose guests were called otherwise, and what was said."""
+
+    def capture(hvops, line, names):
+        folder = tmp_path_factory.mktemp("renamed")
+        with PRACTICE.start("stuck-writer", folder / "practice") as running:
+            for guest, name in names.items():
+                running.do(lambda guest=guest, name=name: setattr(running.world.guest(guest), "name", name))
+            ended = hvops("record", "--settings", running.settings_path, "-o", folder / "c.json", line)
+        assert ended.code == 0, ended.err
+        return Capture.load(folder / "c.json"), ended.out
+
+    return capture
+
+
+@pytest.mark.parametrize("line", ["/check-writers prod", "/drain-node hv02"])
+def test_a_guest_whose_name_is_any_text_is_not_named_nor_is_its_role(hvops, renamed, line):
+    capture, said = renamed(hvops, line, TYPED)
+    everything = "\n".join([json.dumps(capture.inventory), capture.line, capture.title, *capture.texts()])
+    everything = "\n".join(readings(everything)).casefold()
+    for old, new in TYPED.items():
+        assert new.casefold() not in everything, new
+        assert not re.search(rf"\b{old}\b", everything), old  # the role is still called so
+    assert "stayed" not in said
+    report = replayed(capture)
+    assert report.title == capture.title or hasattr(report, "gates")
+
+
+def test_a_guest_that_is_called_like_a_value_keeps_its_name_and_the_answer_its_meaning(hvops, renamed):
+    words = {"vdi-07": "True", "vdi-06": "1", "vdi-05": "Running", "vdi-04": "Virtual Machine", "vdi-03": "Windows"}
+    capture, said = renamed(hvops, "/check-writers prod", words)
+    report = replayed(capture)
+    assert report.title == capture.title
+    assert (report.answered, report.asked, report.unanswered) == (6, 6, ())
+    told = said.partition("These names stayed")[2]
+    assert all(word in told for word in ("1", "running", "true"))
+
+
+TYPED_NAMES = {"bäckerei & söhne": "vm0001", 'o\'neil "alt"': "vm0002", "r&d": "vm0003", "a\\b c": "vm0004"}
+WRITTEN = {
+    "plain": 'Bäckerei & Söhne|O\'Neil "alt"|R&D|a\\b c',
+    "in capital letters": 'BÄCKEREI & SÖHNE|O\'NEIL "ALT"|R&D|A\\B C',
+    "XML": "B&#228;ckerei &amp; S&#xF6;hne|O&apos;Neil &quot;alt&quot;|R&amp;D|a\\b c",
+    "XML with names of letters": "B&auml;ckerei&nbsp;&amp; S&ouml;hne|O&#39;Neil &quot;alt&quot;|R&#x26;D|a&#92;b&#32;c",
+    "XML within XML": "B&amp;#228;ckerei &amp;amp; S&amp;#xf6;hne|O&amp;apos;Neil &amp;quot;alt&amp;quot;|R&amp;amp;D|a\\b c",
+    "JSON": 'B\\u00e4ckerei \\u0026 S\\u00F6hne|O\'Neil \\"alt\\"|R\\u0026D|a\\\\b c',
+    "PowerShell": 'B_x00E4_ckerei_x0020_&_x0020_S_x00f6_hne|O\'Neil "alt"|R_x0026_D|a_x005C_b c',
+    "a URL": "B%C3%A4ckerei%20%26%20S%c3%b6hne|O%27Neil+%22alt%22|R%26D|a%5Cb+c",
+    "WQL": 'Bäckerei & Söhne|O\\\'Neil \\"alt\\"|R&D|a\\\\b c',
+    "letters and marks": 'Ba\u0308ckerei & So\u0308hne|O\'Neil "alt"|R&D|a\\b c',
+}
+
+
+@pytest.mark.parametrize("written", list(WRITTEN))
+def test_a_name_goes_in_every_way_in_which_it_is_written(stuck, written):
+    exchange = Exchange("h", "<q/>", f"<x>{WRITTEN[written]}</x>")
+    capture = Capture("/x", "2026-03-02T12:00:00+00:00", {}, "t", (exchange,))
+    made, kept = anonymised(capture, TYPED_NAMES, load(stuck))
+    assert made.exchanges[0].reply == "<x>vm0001|vm0002|vm0003|vm0004</x>"
+    assert kept == []
+
+
+@pytest.mark.parametrize("written", ["\\u0042äckerei & Söhne", "_x0042_äckerei & Söhne", "%42äckerei & Söhne"])
+def test_a_name_in_a_mixture_that_nothing_replaces_leaves_no_capture(stuck, written):
+    exchange = Exchange("h", "<q/>", f"<x>{written}</x>")
+    with pytest.raises(UsageError, match="There is no capture"):
+        anonymised(Capture("/x", "2026-03-02T12:00:00+00:00", {}, "t", (exchange,)), TYPED_NAMES, load(stuck))
+
+
+def test_names_are_found_in_later_parts_of_an_answer_and_no_other_words_are_taken_for_names():
+    def part(context, name):
+        return f"<n:EnumerationContext>{context}</n:EnumerationContext><p:ElementName>{name}</p:ElementName>"
+
+    heard = [
+        Exchange("hv01", "SELECT ElementName FROM Msvm_ComputerSystem", part("uuid:1", "Kasse Nord")),
+        Exchange("hv01", "SELECT ElementName FROM Msvm_MemorySettingData", part("uuid:2", "Memory of it")),
+        Exchange("hv01", "<n:EnumerationContext>uuid:2</n:EnumerationContext>", part("uuid:2", "Hard Drive")),
+        Exchange("hv01", "<n:EnumerationContext>uuid:1</n:EnumerationContext>", part("uuid:1", "Kasse S&amp;#252;d")),
+        Exchange(
+            "hv01", "FROM MSCluster_ResourceGroup", "<Name>SCVMM Huber Resources</Name><Name>Cluster Group</Name>"
+        ),
+        Exchange("hv01", "FROM MSCluster_Resource", "<Name>Virtual Machine Configuration Lohn 2</Name>"),
+        Exchange("hv01", "wevtutil", "<Data Name='VmName'>Alt &amp; Neu</Data><OwnerGroup>Meier</OwnerGroup>"),
+    ]
+    assert typed_in(heard) == {"Kasse Nord", "Kasse Süd", "Huber", "Lohn 2", "Alt & Neu", "Meier"}
