@@ -13,13 +13,16 @@ from collections.abc import Iterable, Iterator
 from itertools import chain, count
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from bot.api.texts import unescape
+from bot.api.web import read_address, split_port
 from bot.cli.anonymizer import Anonymiser, common_in, left_in, numbered, occurs, readings
 from bot.cli.console import console, styled
 from bot.cli.layout import print_text
 from bot.cli.os_user import current_user
 from bot.config.inventory_file import InventoryFile
+from bot.config.inventory_strings import Text, change_texts, texts_in, texts_of
 from bot.config.settings import Settings
 from bot.dispatch.command_line import EntryPoint, read_typed
 from bot.dispatch.pipeline import AnsweredRequest, Request
@@ -169,7 +172,9 @@ def anonymised(capture: Capture, names: dict[str, str], settings: Settings) -> t
     anonymiser = Anonymiser(replaced, common)
     mask = Redactor(settings.secrets())
     made = capture.changed(lambda text: anonymiser.text(mask.redact_text(_THUMBPRINT.sub(r"\g<1>", text))))
-    texts = [way for text in (made.line, made.title, *made.texts()) for way in readings(text)]
+    listed = [text for kind, text in texts_in(made.inventory) if kind is not Text.WORD]
+    said = [made.line.partition(" ")[2], made.title, *listed]
+    texts = [way for text in (*said, *made.texts()) for way in readings(text)]
     if left_in(replaced, texts):
         raise UsageError(f"There is no capture: {_STAYS.format('a name')}")
     if any(mask.redact_known(text) != text for text in texts):
@@ -197,21 +202,37 @@ def names_in(made: Services, settings: Settings, heard: Iterable[Exchange]) -> d
     replies = [unescape(one.reply) for one in heard]
     hosts = {one.host for one in heard if any(word in one.request for word in _ONLY_OF_HOSTS)}
     file = made.inventory_file
-    hosts |= set(made.inventory.known()) - {*file.clusters, *file.vmm, *file.load_balancers()}
-    typed = typed_in(heard)
+    listed: dict[Text, set[str]] = {kind: set() for kind in Text}
+    for kind, text in texts_of(file):
+        listed[kind].add(text)
+    hosts |= {*listed[Text.HOST], *made.inventory.known()}
+    hosts -= {*file.clusters, *file.vmm, *file.load_balancers(), *file.service}
+    typed = typed_in(heard) | listed[Text.GUEST]
     machines = {found.strip() for reply in replies for found in _MACHINE.findall(reply)}
     exchanged = {name for reply in replies for found in _EXCHANGED.findall(unescape(reply)) for name in found if name}
     machines |= {name for reply in replies for name in trusted_in(reply)}
     machines |= {name for reply in replies for name in _UNC.findall(reply)}
-    domains = _domains(made.inventory_file, exchanged)
+    named = {_machine_of(text) for kind in (Text.MACHINE, Text.URL) for text in listed[kind]} - {""}
+    users = {profile.username for profile in settings.credentials.profiles().values()}
+    domains = _domains(file, {*exchanged, *named}) | {_domain(user) for user in users} - {""}
     hosts = {_label(host) for host in hosts}
-    machines = {*map(_label, exchanged), *map(_label, machines), *(one.host for one in heard)}
+    machines = {*map(_label, {*exchanged, *machines, *named}), *(one.host for one in heard)}
     guests = typed | {name for name in machines if _NAMEABLE.fullmatch(name)}
-    users = {_user(profile.username) for profile in settings.credentials.profiles().values()} - {""}
-    found = numbered({label for domain in domains for label in (domain, domain.partition(".")[0])}, "d{0:02d}.example")
+    labels = {label for domain in domains for label in (domain, domain.partition(".")[0])}
+    found = numbered(labels, "d{0:02d}.example")
     found = {name: new if "." in name else new.partition(".")[0] for name, new in found.items()}
-    found |= numbered(users, "user{0:02d}") | numbered({name.lower() for name in guests} - _lower(hosts), "vm{0:04d}")
-    return found | numbered(hosts, "host{0:02d}") | numbered(made.inventory_file.clusters, "cluster{0}")
+    found |= numbered({_user(user) for user in users} - {""}, "user{0:02d}")
+    found |= numbered({name.lower() for name in guests} - _lower(hosts), "vm{0:04d}")
+    found |= numbered(listed[Text.RULE], "rule{0}") | numbered(listed[Text.SITE], "site{0}")
+    found |= numbered(listed[Text.SERVICE], "service{0}") | numbered(listed[Text.MANAGER], "vmm{0}")
+    found |= numbered(listed[Text.BALANCER], "balancer{0}")
+    return found | numbered(hosts, "host{0:02d}") | numbered(file.clusters, "cluster{0}")
+
+
+def _machine_of(text: str) -> str:
+    """The machine in "www.corp.example:443" or in a URL; "" for an address."""
+    host = (urlsplit(text).hostname or "") if "://" in text else _host_of(text)
+    return "" if read_address(host) is not None or host.lower() == "localhost" else host
 
 
 def typed_in(heard: Iterable[Exchange]) -> set[str]:
@@ -249,13 +270,51 @@ def trusted_in(reply: str) -> set[str]:
     return {name for name in listed if name and "*" not in name and not re.fullmatch("[0-9.]+", name)}
 
 
+def _host_of(text: str) -> str:
+    try:
+        return split_port(text)[0]
+    except ValueError:  # a computer's name that no DNS has: "crm_01"
+        return text
+
+
 def _capture(made: Services, answered: AnsweredRequest, heard: list[Exchange]) -> Capture:
-    inventory: dict[str, Any] = made.inventory_file.model_dump(
-        mode="json", exclude={"endpoints", "vmm", "load_balancer"}
-    )
-    for part in (*inventory["clusters"].values(), *inventory["hosts"].values()):
-        part["ops_channel"] = ""
-    return Capture(answered.line, answered.at.isoformat(), inventory, answered.report.title, tuple(heard))
+    inventory = shared_inventory(made.inventory_file, {one.host for one in heard} | set(made.inventory.known()))
+    title = answered.report.title
+    for said, new in sorted(_sentences(made.inventory_file).items(), key=lambda one: -len(one[0])):
+        title = title.replace(said, new)
+    return Capture(answered.line, answered.at.isoformat(), inventory, title, tuple(heard))
+
+
+def shared_inventory(inventory_file: InventoryFile, hosts: Iterable[str]) -> dict[str, Any]:
+    """The inventory without what only those know who wrote it: channels, addresses, what people say in it.
+
+    Nor what a replay does not ask. Names that are replaced elsewhere stand in it as they are; nodes of a pattern are written out.
+    """
+    sentences = _sentences(inventory_file)
+
+    def change(kind: Text, text: str) -> str:
+        if kind is Text.URL:
+            return urlsplit(text)._replace(netloc="service.example").geturl()
+        return "" if kind is Text.CHANNEL else sentences.get(text, text) if kind is Text.SENTENCE else text
+
+    told = inventory_file.model_dump(mode="json", exclude={"endpoints", "vmm", "load_balancer", "web"})
+    for key, cluster in inventory_file.clusters.items():
+        if cluster.node_pattern:
+            nodes = {*cluster.entry_hosts, *cluster.nodes, *(host for host in hosts if cluster.names(host))}
+            told["clusters"][key] |= {"nodes": sorted(_lower(nodes)), "node_pattern": ""}
+    places = {*inventory_file.clusters, *inventory_file.hosts}
+    windows = [
+        (one | {"scope": [place for place in window.scope if place in places]}, bool(window.scope))
+        for one, window in zip(told["window"], inventory_file.windows(), strict=True)
+    ]
+    # One without a scope would be about every place.
+    told["window"] = [one for one, is_bound in windows if one["scope"] or not is_bound]
+    return change_texts(told, change)
+
+
+def _sentences(inventory_file: InventoryFile) -> dict[str, str]:
+    said = {text for kind, text in texts_of(inventory_file) if kind is Text.SENTENCE and text}
+    return {text: f"Text {number}" for number, text in enumerate(sorted(said), 1)}
 
 
 def _domains(inventory_file: InventoryFile, exchanged: Iterable[str]) -> set[str]:
@@ -276,6 +335,10 @@ def _say(output: Path, capture: Capture, kept: list[str]) -> None:
 
 def _label(name: str) -> str:
     return name.partition(".")[0].lower()
+
+
+def _domain(user: str) -> str:
+    return (user.rpartition("\\")[0] or user.partition("@")[2]).lower()
 
 
 def _user(name: str) -> str:

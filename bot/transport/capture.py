@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.api.texts import unescape
+from bot.config.inventory_strings import Text, change_texts
 from bot.errors import UsageError
 from bot.private_files import private_text
 
@@ -117,8 +118,10 @@ class Capture:
             Exchange(change(one.host), change(one.request), _inside(one, change, pages.get(one.host, "")))
             for one in printed
         )
-        inventory = json.loads(change(json.dumps(self.inventory)))
-        return replace(self, line=change(self.line), inventory=inventory, title=change(self.title), exchanges=exchanges)
+        inventory = change_texts(self.inventory, lambda kind, text: text if kind is Text.WORD else change(text))
+        command, between, rest = self.line.partition(" ")
+        line = f"{command}{between}{change(rest)}"
+        return replace(self, line=line, inventory=inventory, title=change(self.title), exchanges=exchanges)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,14 @@ import asyncio
 import base64
 import json
 import re
+import tomllib
 from types import SimpleNamespace
 
 import pytest
 
 from bot.cli.anonymizer import readings
-from bot.cli.record import anonymised, trusted_in, typed_in
+from bot.cli.record import anonymised, names_in, shared_inventory, trusted_in, typed_in
+from bot.config.inventory_file import InventoryFile
 from bot.config.settings import Limits, load
 from bot.dispatch import argument_parser
 from bot.dispatch.inventory import Inventory
@@ -21,7 +23,7 @@ from bot.errors import UsageError
 from bot.ledger import Reader
 from bot.ledger.ticket_state import TicketState
 from bot.transport.capture import Capture, Exchange, whole_output
-from bot.transport.replay import Replay
+from bot.transport.replay import Replay, inventory_of
 from lab.plugin import PRACTICE
 from lab.scenarios import continuity
 
@@ -428,3 +430,109 @@ def test_names_are_found_in_later_parts_of_an_answer_and_no_other_words_are_take
         Exchange("hv01", "wevtutil", "<Data Name='VmName'>Alt &amp; Neu</Data><OwnerGroup>Meier</OwnerGroup>"),
     ]
     assert typed_in(heard) == {"Kasse Nord", "Kasse Süd", "Huber", "Lohn 2", "Alt & Neu", "Meier"}
+
+
+LISTED = """
+[clusters.prod]
+domain = "huber.example"
+entry_hosts = ["hv01"]
+ops_channel = "C0HUBER"
+node_pattern = "hv0*"
+[hosts.sqlhost7]
+domain = "huber.example"
+[vmm.huber-vmm]
+server = "sql-huber.db.example"
+[commvault]
+url = "https://huber-backup.save.example/webconsole/api"
+[[load_balancer]]
+name = "huber-lm"
+url = "https://lm-huber.dmz.example"
+networks = ["10.20.7.0/24"]
+[web]
+networks = ["10.20.8.0/24"]
+[web.hosts]
+"huber-www.shop.example" = "10.20.8.4"
+[service.huber-crm]
+places = ["prod"]
+guests = ["Kasse Huber", "crm-01"]
+connects = ["kasse-huber.shop.example:443"]
+[[service.huber-crm.assumption]]
+says = "Frau Huber is told"
+kind = "statement"
+target = "lic-huber"
+owner = "Team Huber"
+proof = "minutes of Huber"
+max_age_days = 100
+others = ["lic-huber2.other.example"]
+site = "huberdorf"
+folders = ['C:\\inetpub\\huber-crm']
+[site.huberdorf]
+members = ["prod", "fs-huber"]
+[update_rule.huber-rule]
+says = "Huber said so"
+builds = [9600]
+steps = ["add KB2616676"]
+[[window]]
+name = "Huber rests"
+kind = "freeze"
+from = "22:00"
+to = "04:00"
+zone = "Europe/Berlin"
+scope = ["huber-vmm"]
+[[window]]
+name = "Huber balances"
+kind = "freeze"
+from = "22:00"
+to = "04:00"
+zone = "Europe/Berlin"
+scope = ["huber-lm"]
+[endpoints]
+hv01 = "http://hv01-huber.mgmt.example:5985/wsman"
+"""
+
+
+def listing():
+    return InventoryFile.model_validate(tomllib.loads(LISTED))
+
+
+def test_an_inventory_that_is_given_away_names_nobody_and_is_read_as_before(stuck):
+    heard = [Exchange("hv02", "root/MSCluster", "<x>lm-huber, sql-huber and huber-vmm, of db.example</x>")]
+    known = SimpleNamespace(known=lambda: ("prod", "huber-vmm", "huber-lm", "huber-crm", "hv01", "sqlhost7"))
+    made = SimpleNamespace(inventory_file=listing(), inventory=known)
+    names = names_in(made, load(stuck), heard)
+    inventory = shared_inventory(listing(), ["hv01", "hv02", "sqlhost7"])
+    capture = Capture("/check-vmm huber-vmm", "2026-03-02T12:00:00+00:00", inventory, "t", tuple(heard))
+    told, kept = anonymised(capture, names, load(stuck))
+    everything = json.dumps([told.inventory, told.line, [one.reply for one in told.exchanges]])
+    for word in ("huber", "hv01", "hv02", "prod", "sqlhost7", "C0", "10.20", "db.example", "save.example"):
+        assert word not in everything.lower(), everything
+    assert kept == []
+    assert told.line == "/check-vmm vmm1"
+    read = inventory_of(told)
+    (cluster,) = read.clusters.values()
+    assert len(cluster.nodes) == 2
+    assert all(read.may_claim(cluster.name, node) for node in cluster.nodes)
+    assert [window.scope for window in read.windows()] == [(cluster.name,)]
+    (service,) = read.services().values()
+    assert service.places == (cluster.name,)
+    assert {len({one.target, *one.others, one.site}) for one in service.assumptions} == {3}
+
+
+def test_a_setting_keeps_its_name_where_a_machine_is_called_like_it(stuck):
+    inventory = {"clusters": {"domain": {"domain": "d.example", "entry_hosts": ["writers"]}}}
+    capture = Capture("/check-writers writers", "2026-03-02T12:00:00+00:00", inventory, "writers", ())
+    told, _ = anonymised(capture, {"domain": "cluster1", "writers": "host01"}, load(stuck))
+    assert (told.line, told.title) == ("/check-writers host01", "host01")
+    assert told.inventory == {"clusters": {"cluster1": {"domain": "d.example", "entry_hosts": ["host01"]}}}
+
+
+def test_a_capture_of_a_service_is_read_as_before_and_names_nothing_of_the_inventory(hvops, tmp_path):
+    with PRACTICE.start("continuity", tmp_path / "practice") as running:
+        ended = hvops("record", "--settings", running.settings_path, "-o", tmp_path / "c.json", "/check-continuity crm")
+        assert ended.code == 0, ended.err
+    capture = Capture.load(tmp_path / "c.json")
+    everything = json.dumps([capture.inventory, capture.line, capture.title])
+    for word in ("crm", "antwerp", "ghent", "fs01", "lic01", "S0ONCALL", "licence", "127.0.0.1"):
+        assert not re.search(rf"\b{word}\b", everything, re.IGNORECASE), word
+    assert capture.line == "/check-continuity service1"
+    assert inventory_of(capture).services()
