@@ -373,7 +373,7 @@ def _look(
         limits,
         progress,
         place=client.router.scope_of,
-        find=parts.inventory.find,
+        find=parts.inventory.find_told,
         learn=parts.inventory.names.learn,
     )
 

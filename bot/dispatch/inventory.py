@@ -6,7 +6,7 @@ import asyncio
 import difflib
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -80,6 +80,10 @@ class Inventory:
         self._called: dict[str, tuple[float, str]] = {}  # cluster -> what it is called in Windows
         self._itself: dict[str, tuple[float, str, str]] = {}  # node -> the cluster that it says it belongs to, and ours
         self.names = KnownNames()
+        written = ((*one.entry_hosts, *one.nodes) for one in inventory_file.clusters.values())
+        self._written_nodes = frozenset(name.lower() for names in written for name in names)
+        # Made once for the same nodes: a service can name thousands of machines, and each is looked up.
+        self._homes_by_nodes: tuple[Mapping[str, frozenset[str]], Mapping[str, tuple[str, str, str]]] | None = None
         # Whether the ledger saw that node in that cluster before: it has acted there.
         self.was_seen: Callable[[str, str], bool] = lambda _cluster, _node: False
 
@@ -237,19 +241,32 @@ class Inventory:
         Raises:
             UsageError: there is none; suggests names that are near, and says whose nodes are not known.
         """
+        found = await self._found(name)
+        if isinstance(found, Target):
+            return found
+        near = await asyncio.to_thread(self._near, host_key(name).partition(".")[0])  # of thousands of hosts
+        there = "" if near else f" Clusters: {', '.join(sorted(self._inventory_file.clusters)) or 'none'}."
+        raise UsageError(_no_such(name, found, there), suggestions=tuple(near))
+
+    async def find_told(self, name: str) -> Target:
+        """The same of a name that a machine told: nobody mistyped it, so nothing near is looked for.
+
+        Raises:
+            UsageError: there is none; says whose nodes are not known.
+        """
+        found = await self._found(name)
+        if isinstance(found, Target):
+            return found
+        raise UsageError(_no_such(name, found))
+
+    async def _found(self, name: str) -> Target | dict[str, str]:
+        """The target, or which clusters did not say what their nodes are, and why."""
         wanted = host_key(name)
         target = self._known(wanted)
-        if target is not None and (self._is_written(wanted) or self._has_asked_all):
+        if target is not None and (self._has_asked_all or self._is_written(wanted)):
             return target
         silent = await self._discover()
-        target = self._known(wanted)
-        if target is not None:
-            return target
-        near = await asyncio.to_thread(self._near, wanted.partition(".")[0])  # of thousands of hosts
-        unknown = "".join(f" The nodes of {cluster} are not known: {why}" for cluster, why in silent.items())
-        there = "" if near else f" Clusters: {', '.join(sorted(self._inventory_file.clusters)) or 'none'}."
-        says = f"There is no cluster or host {quoted(name)} in the inventory.{there}{unknown}"
-        raise UsageError(says, suggestions=tuple(near))
+        return self._known(wanted) or silent
 
     async def find_now(self, names: Iterable[str]) -> dict[str, Target | UsageError]:
         """The same as `find`, of many, by what clusters and nodes say now: what they said minutes ago may be so no more.
@@ -365,14 +382,9 @@ class Inventory:
     def _is_written(self, wanted: str) -> bool:
         """Whether the inventory itself names it: of other names, no cluster is believed before the others were heard."""
         label, _ = host_parts(wanted)
-        told = {
-            name.lower()
-            for cluster in self._inventory_file.clusters.values()
-            for name in (*cluster.entry_hosts, *cluster.nodes)
-        }
-        file = self._inventory_file
+        file, told = self._inventory_file, self._written_nodes
         places = {*file.clusters, *file.load_balancers(), *file.service}
-        return wanted in places or label in self._inventory_file.hosts or label in told
+        return wanted in places or label in file.hosts or label in told
 
     def _known(self, wanted: str) -> Target | None:
         cluster = self._inventory_file.clusters.get(wanted)
@@ -419,12 +431,17 @@ class Inventory:
         written = {host_key(one) for one in (*cluster.entry_hosts, *cluster.nodes)}
         return tuple(sorted(written | self._router.nodes_of(cluster.name)))
 
-    def _homes(self) -> dict[str, tuple[str, str, str]]:
+    def _homes(self) -> Mapping[str, tuple[str, str, str]]:
         """Lower-case name -> name, domain, and cluster ("" for a host that stands alone)."""
-        homes: dict[str, tuple[str, str, str]] = {}
         # One view for roles, locks and logins: where acts are let go by a newer list of nodes than roles are asked by, who
         # may change things on the old cluster alone would change them on the new one.
         told = {key: self._router.nodes_of(key) for key in self._inventory_file.clusters}
+        if self._homes_by_nodes is None or self._homes_by_nodes[0] != told:
+            self._homes_by_nodes = told, self._read_homes(told)
+        return self._homes_by_nodes[1]
+
+    def _read_homes(self, told: Mapping[str, frozenset[str]]) -> Mapping[str, tuple[str, str, str]]:
+        homes: dict[str, tuple[str, str, str]] = {}
         claimed = Counter(node for nodes in told.values() for node in nodes)
         for key, cluster in self._inventory_file.clusters.items():
             nodes = [node for node in told[key] if claimed[node] == 1]
@@ -457,3 +474,8 @@ class Inventory:
 def scopes_of(target: Target) -> tuple[str, ...]:
     """Where a role must hold for this target: its cluster, or itself; for a VMM server, every cluster it manages; for a service, every place of it."""
     return target.clusters or (target.cluster or target.name,)
+
+
+def _no_such(name: str, silent: Mapping[str, str], there: str = "") -> str:
+    unknown = "".join(f" The nodes of {cluster} are not known: {why}" for cluster, why in silent.items())
+    return f"There is no cluster or host {quoted(name)} in the inventory.{there}{unknown}"

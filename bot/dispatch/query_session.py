@@ -50,8 +50,10 @@ T = TypeVar("T")
 
 MAX_EVIDENCE = 4 * _MOST  # characters of one request: of longer answers the ledger keeps the beginning
 
+MAX_QUESTIONS = 2**15  # of one request: twice as many as 64 nodes and 4,096 guests are asked
 _LONGEST_SENTENCE = 4_000  # characters of why there is no answer
 _FEW, _SHORT = 1_000, 2**16  # rows, and bytes of what came, that are read in no time
+_ASK_LESS = "Ask about less at once, such as one host."
 _AT_ONCE = 256  # questions of one kind: a host can name more guests than there is memory for tasks
 
 
@@ -101,7 +103,7 @@ class QuerySession:
             progress: is told whenever a target begins or has finished; must not raise.
             place: the cluster of a host (`Router.scope_of`); "" where nobody knows.
             find: finds a name in the inventory, and asks the clusters for their nodes first where it has to
-                (`Inventory.find`); None where only what is known by now counts.
+                (`Inventory.find_told`); None where only what is known by now counts.
             learn: is told the names in an answer, with their kind and who told them (`KnownNames.learn`).
         """
         self.evidence: list[Evidence] = []
@@ -117,7 +119,11 @@ class QuerySession:
         self._progress = progress
         self._ends = 0.0
         self._room = MAX_EVIDENCE  # characters
-        self._answers: dict[Query, asyncio.Task[QueryResult]] = {}
+        self._answers: dict[Query, asyncio.Task[QueryResult | Unknown]] = {}
+        self._explaining = (
+            asyncio.Lock()
+        )  # what hosts tell in errors is searched for secrets one by one, others' work in between
+        self._left_out, self._left_out_at = 0, 0  # how many failures the evidence has no room for, and where it says so
         self._open: dict[str, int] = {}  # target -> how many of its questions are under way
         self._waiting: dict[str, None] = {}  # those of them of which any is, in the order in which they began
         self._silent: set[str] = set()
@@ -150,15 +156,14 @@ class QuerySession:
     async def query(self, source: Source[T]) -> Known[T] | Unknown:
         """Ask one source."""
         question = source.query
-        try:
-            answer = await self._answer(question)
-        except TargetError as error:
-            return self._unanswered(_unanswered(question.on, error))
+        answer = await self._answer(question)
+        if isinstance(answer, Unknown):
+            return self._unanswered(answer)
         try:
             value = await _beside(source.read, answer)
         except (CellError, ValueError, OverflowError) as error:  # a number beyond every time, for instance
             self._silent.add(question.on)
-            self.evidence.append(Evidence(question.on, describe(question), "", _sentence(f"not understood: {error}")))
+            self._keep_failure(question, "", _sentence(f"not understood: {error}"))
             says = f"its answer cannot be understood: {error}."
             return self._unanswered(Unknown(question.on, "bad reply", _sentence(says)))
         assert answer.asked is not None
@@ -182,6 +187,7 @@ class QuerySession:
 
     async def find_host(self, name: str) -> Target | Unknown:
         """The host or cluster of that name, whoever was asked before."""
+        await asyncio.sleep(0)  # a service can name thousands, and none of them need be waited for
         if self._find is None:
             return self._unanswered(Unknown(name, "not in the inventory", "there is no inventory to look it up in."))
         try:
@@ -206,8 +212,12 @@ class QuerySession:
         self._unknown[found] = None
         return found
 
-    async def _answer(self, question: Query) -> QueryResult:
+    async def _answer(self, question: Query) -> QueryResult | Unknown:
         task = self._answers.get(question)
+        if task is None and len(self._answers) >= MAX_QUESTIONS:
+            self._silent.add(question.on)
+            says = f"not asked: this question has already led to {MAX_QUESTIONS:,} others."
+            return Unknown(question.on, PolicyViolation.kind, says, _ASK_LESS)
         if task is None:
             task = self._answers[question] = asyncio.create_task(self._ask(question))
         try:
@@ -216,7 +226,25 @@ class QuerySession:
             task.cancel()  # the request is given up, so nobody waits for the others either
             raise
 
-    async def _ask(self, question: Query) -> QueryResult:
+    async def _ask(self, question: Query) -> QueryResult | Unknown:
+        """Ask once. Why there is no answer is kept, and not the error with all that it was raised through."""
+        if self._ends and asyncio.get_running_loop().time() >= self._ends:
+            late = Unknown(question.on, NotAskedInTime.kind, self._too_late())
+            self._silent.add(question.on)
+            self._open.setdefault(question.on, 0)
+            self._keep_failure(question, "", late.why)
+            return late
+        try:
+            return await self._ask_target(question)
+        except TargetError as error:
+            async with self._explaining:
+                why = _unanswered(question.on, error)
+                self._silent.add(question.on)
+                raw = self._within(getattr(error, "raw", ""))  # what no parser takes may be as long as what one does
+                self._keep_failure(question, raw, why.why if str(error) == why.why else _sentence(str(error)))
+                return why
+
+    async def _ask_target(self, question: Query) -> QueryResult:
         if isinstance(question, (SampleHistory, DoneChanges)):
             self._check(question)
             asked = datetime.now(UTC)
@@ -231,11 +259,6 @@ class QuerySession:
             self._check(question)
             seconds = self._deadlines.per_host_seconds
             answer = await self._in_time(question.on, self._target_client.answer(question, seconds))
-        except TargetError as error:
-            self._silent.add(question.on)
-            raw = self._within(getattr(error, "raw", ""))  # what no parser takes may be as long as what one does
-            self.evidence.append(Evidence(question.on, describe(question), raw, _sentence(str(error))))
-            raise
         finally:
             self._end(question.on)
         by = question.on if host_key(answer.by) == host_key(question.on) else f"{question.on} via {answer.by}"
@@ -249,6 +272,21 @@ class QuerySession:
         """As much of a text as the evidence of one request still takes, and that the rest was left out."""
         left, self._room = self._room, max(0, self._room - len(text))
         return text if len(text) <= left else f"{clip(text, left)}\n[{len(text) - left:,} more characters not kept]"
+
+    def _keep_failure(self, question: Query, raw: str, why: str) -> None:
+        """Keep why there is no answer; where the evidence has no more room, how many of those there are."""
+        kept = Evidence(question.on, describe(question), raw, why)
+        size = len(kept.query) + len(why)
+        if raw or size <= self._room:
+            self._room = max(0, self._room - size)
+            self.evidence.append(kept)
+            return
+        if not self._left_out:
+            self._left_out_at = len(self.evidence)
+            self.evidence.append(replace(kept, query="further questions"))
+        self._left_out += 1
+        says = f"{self._left_out:,} more had no answer; they are not kept one by one."
+        self.evidence[self._left_out_at] = replace(self.evidence[self._left_out_at], error=says)
 
     def _check(self, question: Query) -> None:
         """A cluster may name hosts that are not its own; whoever asks about it has a role there, not with them."""
@@ -267,8 +305,10 @@ class QuerySession:
             async with asyncio.timeout_at(self._ends):
                 return await answer
         except TimeoutError:
-            seconds = self._deadlines.overall_seconds
-            raise NotAskedInTime(on, f"no answer within the {seconds:.0f} s of the whole question.") from None
+            raise NotAskedInTime(on, self._too_late()) from None
+
+    def _too_late(self) -> str:
+        return f"no answer within the {self._deadlines.overall_seconds:.0f} s of the whole question."
 
     def _begin(self, target: str) -> None:
         self._open[target] = self._open.get(target, 0) + 1

@@ -110,7 +110,7 @@ async def _examined(
     """What one diagnostic says of one target. Whatever goes wrong inside of it is a check that failed."""
     # A person waits for an answer no longer than overall_seconds; doctor waits for each host as long as it may take.
     limits = out.settings.limits.model_copy(update={"overall_seconds": float("inf")})
-    place, find = out.router.scope_of, out.inventory.find
+    place, find = out.router.scope_of, out.inventory.find_told
     look = QuerySession(client, _no_history, datetime.now(UTC), limits, place=place, find=find)
     try:
         line = await resolve(out.inventory, read_line(registry, read_typed(f"/{command.name} {name}")), None)

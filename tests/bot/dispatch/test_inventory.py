@@ -171,6 +171,22 @@ async def test_unknown_names_are_refused_with_near_ones(typed):
         assert "hv03" in caught.value.suggestions
 
 
+async def test_nothing_near_is_looked_for_where_a_machine_told_the_name(monkeypatch):
+    """A backup product lists thousands of clients that are in no inventory, and each was compared with all hosts."""
+    names, _, _ = directory()
+    monkeypatch.setattr("difflib.get_close_matches", None)
+    assert (await names.find_told("hv03")).name == "hv03"
+    with pytest.raises(UsageError, match="There is no cluster or host “hv04” in the inventory") as caught:
+        await names.find_told("hv04")
+    assert caught.value.suggestions == ()
+
+
+async def test_hosts_of_the_inventory_are_found_where_there_is_no_cluster():
+    file = InventoryFile.model_validate({"hosts": {"Backup01": {"domain": "other.example"}}})
+    alone = Inventory(file, Clusters(), Router(file, {}))
+    assert (await alone.find("backup01")).name == "Backup01"
+
+
 async def test_a_silent_cluster_is_named_when_a_name_is_not_found():
     names, _, _ = directory(branch=TargetTimeout("br01", "no answer in 20 s."))
     with pytest.raises(UsageError, match=r"The nodes of branch are not known: br01: no answer in 20 s\."):

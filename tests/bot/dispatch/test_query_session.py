@@ -1,5 +1,7 @@
 import asyncio
+import gc
 import threading
+import weakref
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import count
@@ -22,7 +24,7 @@ from bot.api.queries import (
 )
 from bot.api.rows import CellError, get_int, get_str
 from bot.api.sources import Source
-from bot.dispatch.query_session import MAX_EVIDENCE, Progress, QuerySession, describe
+from bot.dispatch.query_session import MAX_EVIDENCE, MAX_QUESTIONS, Progress, QuerySession, describe
 from bot.errors import AuthenticationFailed, ConnectionFailed, TargetTimeout, UsageError
 from bot.transport.allowlist import PROGRAMS
 from bot.transport.client import QueryResult
@@ -383,6 +385,76 @@ async def test_of_thousands_of_questions_some_hundreds_are_under_way_at_a_time()
     assert most < 1_000
     assert max(len(one.waiting) for one in told) < 1_000
     assert told[-1] == Progress(5_000, 5_000, ())
+
+
+async def test_one_request_asks_no_more_than_so_many_questions(monkeypatch):
+    """A cluster names what each of them is about."""
+    monkeypatch.setattr("bot.dispatch.query_session.MAX_QUESTIONS", 10)
+    names = [f"g{number}" for number in range(12)]
+    world = World({name: [{"Name": name}] for name in names})
+    look = looking(world)
+    found = await look.query_many({name: Source(nodes(name), first) for name in names})
+    assert len(world.asked) == 10
+    more = [one for one in found.values() if isinstance(one, Unknown)]
+    assert [one.kind for one in more] == ["not allowed"] * 2
+    assert more[0].why == "not asked: this question has already led to 10 others."
+    assert set(more) <= set(look.unanswered)
+    assert value_of(await look.query(Source(nodes("g0"), first))) == "g0"  # what was asked has its answer
+    assert MAX_QUESTIONS >= 4_096 * 6
+
+
+async def test_of_many_failures_the_evidence_keeps_what_there_is_room_for_and_their_number():
+    """A host chooses what it says in each, and the ledger keeps evidence for good."""
+    names = [f"g{number}" for number in range(1_500)]
+    look = looking(World(errors={name: ConnectionFailed(name, f"{name} {'x' * 6_000}.") for name in names}))
+    found = await look.query_many({name: Source(nodes(name), first) for name in names})
+    assert all(isinstance(one, Unknown) for one in found.values())
+    assert sum(len(one.query) + len(one.raw) + len(one.error) for one in look.evidence) < MAX_EVIDENCE + 1_000
+    more = next(one for one in look.evidence if one.query == "further questions")
+    kept = len(look.evidence) - 1
+    assert more.error == f"{len(names) - kept:,} more had no answer; they are not kept one by one."
+
+
+async def test_of_a_failure_no_more_is_kept_than_what_it_says():
+    """An error holds all that it was raised through, and one request can have tens of thousands."""
+
+    class Refusing(World):
+        async def answer(self, question, seconds=20.0):
+            refused = ConnectionFailed(question.on, "connection refused.")
+            raised.append(weakref.ref(refused))
+            raise refused
+
+    raised: list[weakref.ref[Exception]] = []
+    look = looking(Refusing())
+    await look.query_many({name: Source(nodes(name), first) for name in ("hv01", "hv02")})
+    gc.collect()
+    assert [one() for one in raised] == [None, None]
+
+
+async def test_when_the_time_of_a_request_is_over_nobody_is_asked_any_more():
+    world = World({"hv01": [{"Name": "a"}]})
+    look = looking(world, overall_seconds=60)
+    look.count_from(asyncio.get_running_loop().time() - 61)
+    found = await look.query(Source(nodes("hv01"), first))
+    assert found == Unknown("hv01", "out of time", "no answer within the 60 s of the whole question.")
+    assert world.asked == []
+    assert (look.asked, look.answered) == (("hv01",), ())
+    assert look.evidence[0].error == "no answer within the 60 s of the whole question."
+
+
+async def test_thousands_of_names_that_are_known_are_looked_up_while_others_work():
+    """A service lists clients in as many spellings as it likes; none of them needs to be waited for."""
+
+    async def known(name):
+        return Target("hv07", "host", "prod")
+
+    look = QuerySession(World(), lambda _: (), NOW, Limits(), find=known)
+    begun = asyncio.create_task(look.find_host("hv07"))
+    others = 0
+    while not begun.done():
+        others += 1
+        await asyncio.sleep(0)
+    assert others > 1
 
 
 @pytest.mark.parametrize("raw", ["x" * 100_000, "x"])
