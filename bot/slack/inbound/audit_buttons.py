@@ -15,6 +15,7 @@ from bot.slack.inbound.audit_command import AuditCommand
 from bot.slack.inbound.request_handler import RequestHandler
 from bot.slack.inbound.ticket_buttons import Click
 from bot.slack.outbound.message import File, Message, View
+from bot.slack.outbound.outbox import Turn
 from bot.slack.render import audit_results as render
 from bot.slack.render import ticket_history as story_render
 from bot.slack.render.ticket_buttons import STORY, STORY_ALL, STORY_FILE, STORY_PAGE
@@ -114,7 +115,7 @@ class ReviewClicks:
 
     async def _send(self, click: Click, file: File, says: str) -> None:
         outbox = self._desk.parts.outbox
-        await outbox.files(await outbox.conversation(click.where.user), [file])
+        await outbox.files(await outbox.conversation(click.where.user), [file], turn=Turn(click.where.user))
         await self._desk.reply(click.where).result(Message(says))
 
     async def _request(self, click: Click, line: str) -> Request:

@@ -223,7 +223,7 @@ class Clicks:
     async def _send_file(self, click: Click, file: File) -> None:
         """Files go to the person directly: an ephemeral cannot carry one."""
         outbox = self._desk.parts.outbox
-        await outbox.files(await outbox.conversation(click.where.user), [file])
+        await outbox.files(await outbox.conversation(click.where.user), [file], turn=Turn(click.where.user))
         await self._say(click, Message(f"{file.name} was sent to you as a direct message."))
 
     async def _share(self, click: Click) -> None:

@@ -47,6 +47,15 @@ _NO_CONVERSATION = ("channel_not_found", "is_archived", "not_in_channel")
 _REFUSED_LOOKS = 5  # after which nobody can look
 # Messages that only one person sees: Slack takes a hundred a minute of all together. At once, and until the next; half of them.
 _EPHEMERALS, _EPHEMERAL_SECONDS = 20, 2.0
+# Of everything else that Slack grants to all channels together: at once, and how many seconds, at a pace of one a second, until
+# the next. Half of what it says [doc: docs.slack.dev/apis/web-api/rate-limits], counted for the first minute.
+_GRANTED = {
+    "chat.postMessage": (60, 1.0),  # several hundred a minute
+    "chat.update": (10, 4.0),  # tier 3: 50
+    "chat.delete": (10, 4.0),  # tier 3
+    "files.getUploadURLExternal": (20, 2.0),  # tier 4: 100, and so is the call that shares what was uploaded
+    "views.publish": (20, 2.0),  # tier 4
+}
 _REMEMBERED = 1_000  # keys of messages that may stand there twice; people whose conversation is known
 
 
@@ -177,6 +186,10 @@ class Outbox:
         self._sign = sign or _digest
         self._sent = SentMessages(client)
         self._ephemerals = PersonRate(_EPHEMERALS, _EPHEMERAL_SECONDS, self._tempo.clock)
+        self._granted = {
+            method: PersonRate(at_once, seconds * self._tempo.interval, self._tempo.clock)
+            for method, (at_once, seconds) in _GRANTED.items()
+        }
         self._own_id = ""
         self._repeated: dict[str, None] = {}
         self._found: dict[str, None] = {}
@@ -268,6 +281,7 @@ class Outbox:
             return {"ts": found[0]} if found else None
 
         first = _first(looks_first, was_sent)
+        await self._wait_for("chat.postMessage", turn)
         answer, sent = await self._send(
             channel, send, message, look=look if mark else None, first=first, name=key, turn=turn
         )
@@ -296,6 +310,7 @@ class Outbox:
                 channel=channel, ts=ts, text=fitting.text, blocks=marked(fitting.blocks, mark)
             )
 
+        await self._wait_for("chat.update", turn)
         await self._send(channel, send, message, key=ts, name=key, turn=turn)
 
     async def delete(self, channel: str, ts: str, turn: Turn = OURS) -> None:
@@ -304,6 +319,7 @@ class Outbox:
         async def send(_: Message) -> Any:
             return await self._client.chat_delete(channel=channel, ts=ts)
 
+        await self._wait_for("chat.delete", turn)
         await self._send(channel, send, _NOTHING, idempotent=True, turn=turn)
 
     async def stands(self, channel: str, ts: str) -> bool:
@@ -377,7 +393,7 @@ class Outbox:
 
         _, sent = await self._send(channel, send, message, turn=Turn(user))
         if sent.files:
-            await self.attach_quietly(await self.conversation(user), sent.files)
+            await self.attach_quietly(await self.conversation(user), sent.files, turn=Turn(user))
 
     async def direct(
         self,
@@ -504,6 +520,7 @@ class Outbox:
         async def reserve(_: Message) -> Any:
             return await self._client.files_getUploadURLExternal(filename=file.name, length=len(file.content))
 
+        await self._wait_for("files.getUploadURLExternal", turn)
         told, _ = await self._send(lane, reserve, _NOTHING, idempotent=True, turn=turn)
         url, file_id = str(told["upload_url"]), str(told["file_id"])
 
@@ -543,7 +560,13 @@ class Outbox:
         async def send(_: Message) -> Any:
             return await self._client.views_publish(user_id=user, view=view)
 
+        await self._wait_for("views.publish", Turn(user))
         await self._send(f"home {user}", send, _NOTHING, key="home")
+
+    async def _wait_for(self, method: str, turn: Turn) -> None:
+        """Wait until a person may have one more of what Slack grants to all together. What a run says waits for nobody."""
+        if turn.of and not turn.is_first and (seconds := self._granted[method].reserve(turn.of)):
+            await self._tempo.sleep(seconds)
 
     async def close(self) -> None:
         """Send nothing more. What still waits is told that it was not sent."""

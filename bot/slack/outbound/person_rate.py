@@ -26,6 +26,13 @@ class PersonRate:
         self._left[who] = left - may, now
         return may
 
+    def reserve(self, who: str) -> float:
+        """Let a person have one more, and say in how many seconds it is theirs."""
+        now = self._clock()
+        left = self._now_left(self._left.get(who, (self._at_once, now)), now) - 1
+        self._left[who] = left, now
+        return max(0.0, -left * self._seconds)
+
     def _now_left(self, told: tuple[float, float], now: float) -> float:
         left, then = told
         return min(self._at_once, left + (now - then) / self._seconds)

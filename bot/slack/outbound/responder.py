@@ -25,7 +25,7 @@ from bot.slack.outbound.blockkit_fitting import downgrade
 from bot.slack.outbound.bounded_client import bounded_session, masked_arguments
 from bot.slack.outbound.local_times import local_message
 from bot.slack.outbound.message import Message, View
-from bot.slack.outbound.outbox import Outbox
+from bot.slack.outbound.outbox import Outbox, Turn
 
 log = structlog.get_logger()
 
@@ -116,7 +116,7 @@ class Reply:
                 log.info("no ephemeral", channel=self.where.channel, code=refused.code)
             else:
                 return "ephemeral"
-        await self._outbox.direct(self.where.user, message)
+        await self._outbox.direct(self.where.user, message, turn=Turn(self.where.user))
         return "direct"
 
     async def _post(self, prepared: Message) -> bool:
@@ -167,7 +167,7 @@ class Reply:
             except NotSent as refused:
                 log.warning("a file was not delivered", user=self.where.user, why=str(refused))
                 return
-            await self._outbox.attach_quietly(place, message.files)
+            await self._outbox.attach_quietly(place, message.files, turn=Turn(self.where.user))
 
 
 class PressedReply(Reply):

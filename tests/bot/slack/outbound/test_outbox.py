@@ -76,6 +76,12 @@ class WebApi:
     async def chat_postEphemeral(self, **told):  # noqa: N802 - the SDK's name
         return await self._call("ephemeral", told["text"])
 
+    async def chat_delete(self, **told):
+        return await self._call("delete", told["ts"])
+
+    async def views_publish(self, **_):
+        return await self._call("home", "")
+
     async def auth_test(self):
         return {"user_id": "U0BOT"}
 
@@ -138,6 +144,32 @@ async def test_one_channel_in_order_one_a_second_after_a_burst(outbox, api):
 async def test_channels_do_not_wait_for_each_other(outbox, api):
     await asyncio.gather(*(outbox.post(f"C{at}", message) for at, message in enumerate(numbered(10))))
     assert {at for at, *_ in api.taken} == {1_000}
+
+
+@pytest.mark.parametrize(
+    ("method", "half"), [("post", 150), ("update", 25), ("delete", 25), ("file", 50), ("home", 50)]
+)
+async def test_in_a_minute_one_person_has_half_of_what_slack_takes_over_all_channels(method, half, outbox, api):
+    """What Slack grants to one method it grants to all channels together. The rest is sent later, and nothing is lost."""
+    mine = Turn("U1")
+
+    def sent(at):
+        channel, message = f"C{at % 60}", Message(f"number {at}")
+        return {
+            "post": lambda: outbox.post(channel, message, turn=mine),
+            "update": lambda: outbox.update(channel, f"{at}.0", message, turn=mine),
+            "delete": lambda: outbox.delete(channel, f"{at}.0", turn=mine),
+            "file": lambda: outbox.files(channel, [File("a.csv", "a", b"1")], turn=mine),
+            "home": lambda: outbox.publish_home("U1", {}),
+        }[method]()
+
+    await asyncio.gather(*(sent(at) for at in range(200)))
+    taken = [at for at, *_ in api.taken]
+    assert sum(at < 1_060 for at in taken) <= half
+    assert len(taken) == 200 if method != "home" else taken  # of a Home that waits only the newest is sent
+    before = len(taken)
+    await outbox.update("C1", "1.0", Message("of a run"), turn=Turn("U1", is_first=True))  # a run waits for nobody
+    assert len(api.taken) == before + 1
 
 
 async def test_in_a_minute_one_person_is_shown_half_of_what_slack_takes_over_all_channels(outbox, api, time):

@@ -58,7 +58,7 @@ class Elsewhere(Outbox):
             raise NotSent("user_not_in_channel")
         self.told.append(("ephemeral", channel, user, message.text))
 
-    async def direct(self, user, message):
+    async def direct(self, user, message, turn):
         self.told.append(("direct", user, message.text))
         return "1.0"
 
