@@ -6,6 +6,7 @@ sources       a query and its reader, as one value
 rows          what comes back: mappings of column to cell, and how to read a cell
 query_client  the one thing a command's `collect` is given
 texts         cutting what somebody else wrote, masked
+beside        long work beside the event loop
 arguments     the types of a command's arguments
 host_names    under which spelling a machine counts
 web           addresses of the web: a URL, where a Location leads, how either is shown

@@ -17,6 +17,7 @@ from typing import Any
 
 import structlog
 
+from bot.api.beside import beside
 from bot.api.command import Diagnostic, Remediation
 from bot.api.report import Report
 from bot.config.settings import Limits
@@ -161,7 +162,7 @@ class Pipeline:
             report = await run_diagnostic(line, look)
             seconds = time.monotonic() - began
             # On a thread: megabytes of evidence are searched for secrets, and acknowledgements must not wait for it.
-            return await asyncio.to_thread(self.store_answer, asking, line, report, tuple(look.evidence), seconds)
+            return await beside(self.store_answer, asking, line, report, tuple(look.evidence), seconds)
 
     @contextmanager
     def recording_refusals(self, request: Request) -> Iterator[RequestContext]:
@@ -349,7 +350,7 @@ async def run_diagnostic(line: CommandLine, look: QuerySession) -> Report:
     args = spec.args(**line.values)
     with asking_about(line.scopes):
         facts = await spec.collect(args, look)
-    return await asyncio.to_thread(spec.evaluate, args, facts)  # of lists as long as a host makes them
+    return await beside(spec.evaluate, args, facts)  # of lists as long as a host makes them
 
 
 def _asked(request: Request, typed: CommandLine) -> Asked:

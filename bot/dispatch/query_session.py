@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
 
 from bot.api.arguments import Target
+from bot.api.beside import beside
 from bot.api.facts import Known, Unknown
 from bot.api.host_names import host_key
 from bot.api.queries import (
@@ -248,7 +249,7 @@ class QuerySession:
         if isinstance(question, (SampleHistory, DoneChanges)):
             self._check(question)
             asked = datetime.now(UTC)
-            rows = await asyncio.to_thread(self._recall, question)
+            rows = await beside(self._recall, question)
             what = "samples" if isinstance(question, SampleHistory) else "changes"
             self.evidence.append(Evidence(question.on, describe(question), f"{len(rows)} {what} in the ledger"))
             return QueryResult(rows, "", "", asked, datetime.now(UTC))
@@ -330,7 +331,7 @@ class QuerySession:
 async def _beside(work: Callable[[Rows], T], answer: QueryResult) -> T:
     """Work on rows, on a thread where there is so much that others would notice: one row can have a million cells."""
     is_much = len(answer.rows) > _FEW or len(answer.raw) > _SHORT
-    return await asyncio.to_thread(work, answer.rows) if is_much else work(answer.rows)
+    return await beside(work, answer.rows) if is_much else work(answer.rows)
 
 
 def _is_json(raw: str) -> bool:

@@ -13,6 +13,7 @@ import structlog
 
 from bot.api.actions import Action, InvokeMethod, ManualStep, RunProgram
 from bot.api.arguments import Target
+from bot.api.beside import beside
 from bot.api.command import AfterRun, Remediation
 from bot.api.plan import Gate, GateOutcome, GateText, Plan, Step
 from bot.api.queries import GuestQuery, LedgerQuery, Query
@@ -97,7 +98,7 @@ class Planner:
             fresh = spec.plan_on(args, facts, group) if group and spec.plan_on is not None else spec.plan(args, facts)
             return self._with_refusals(fresh)
 
-        made = await self._with_doubts(await asyncio.to_thread(planned))  # from lists as long as a host makes them
+        made = await self._with_doubts(await beside(planned))  # from lists as long as a host makes them
         plan = self._as_allowed(made, line.target or str(line))
         places = tuple(
             dict.fromkeys(

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+from bot.api.beside import for_a_question
 from bot.errors import Withheld
 
 RUNS = "a run"  # who asks where what was approved is carried out; no person's id has a space
@@ -27,7 +28,8 @@ def asking_as(who: str) -> Iterator[None]:
     """All that is asked inside is asked for them: a person's id, or RUNS."""
     token = _asker.set(who)
     try:
-        yield
+        with for_a_question(is_one=who not in {RUNS, _NOBODY}):
+            yield
     finally:
         _asker.reset(token)
 
