@@ -171,12 +171,14 @@ async def find_guest_space(target: Target, ask: QueryClient, *, with_disks: bool
     (space, unlimited), disks = await asyncio.gather(
         _ask_guests(askable, ask), _ask_disks(askable if with_disks else (), ask)
     )
+    # Beside the loop: there can be tens of thousands of roles.
+    silent_hosts, unseen = await asyncio.to_thread(_not_seen, nodes, hosts, groups)
     return GuestSpaceFacts(
         now=ask.now,
         guests=guests,
         space=space,
-        silent_hosts=_silent_hosts(nodes, hosts, groups),
-        unseen=_unseen(told, nodes, groups),
+        silent_hosts=silent_hosts,
+        unseen=unseen,
         named=find_suspects(known_logs, by_host, dict.fromkeys(known_logs, since)),
         unlimited=unlimited,
         disks=disks,
@@ -278,14 +280,22 @@ def _proven(one: HostedGuest, volumes: Volumes | Unknown, vm_id: str, firmware: 
     return Unknown(one.guest.name, "wrong machine", says, "Check its name in DNS, and whether two machines bear it.")
 
 
-def _silent_hosts(
+def _not_seen(
     nodes: Sequence[Node], hosts: Sequence[HostGuests | Unknown], groups: Sequence[Group]
+) -> tuple[tuple[Unknown, ...], tuple[str, ...]]:
+    """Hosts whose guests are not known, and those that told only half; and the roles on the first."""
+    on = _roles_by_owner(groups)
+    silent = {node.name: None for node, part in zip(nodes, hosts, strict=True) if isinstance(part, Unknown)}
+    return _silent_hosts(nodes, hosts, on), tuple(name for one in silent for name in on.get(one.casefold(), ()))
+
+
+def _silent_hosts(
+    nodes: Sequence[Node], hosts: Sequence[HostGuests | Unknown], on: Mapping[str, Sequence[str]]
 ) -> tuple[Unknown, ...]:
-    """Hosts whose guests are not known, and hosts that told only half."""
     found = []
     for node, part in zip(nodes, hosts, strict=True):
         if isinstance(part, Unknown):
-            roles = _roles_on(node, groups)
+            roles = on.get(node.name.casefold(), ())
             whose = f"its {pluralize(len(roles), 'guest')}: {join_names(roles)}" if roles else "its guests"
             found.append(Unknown(node.name, part.kind, f"{part.why} Not known: {whose}.", part.remedy))
         elif part.failed:
@@ -295,13 +305,10 @@ def _silent_hosts(
     return tuple(found)
 
 
-def _unseen(told: Mapping[str, HostGuests], nodes: Sequence[Node], groups: Sequence[Group]) -> tuple[str, ...]:
-    return tuple(name for node in nodes if node.name not in told for name in _roles_on(node, groups))
-
-
-def _roles_on(node: Node, groups: Sequence[Group]) -> list[str]:
-    return [group.name for group in groups if group.is_guest and _same(group.owner, node.name)]
-
-
-def _same(one: str, other: str) -> bool:
-    return one.casefold() == other.casefold()
+def _roles_by_owner(groups: Sequence[Group]) -> dict[str, list[str]]:
+    """Node, without its case -> the roles of guests that it owns: each role is looked at once, however many nodes are silent."""
+    found: dict[str, list[str]] = {}
+    for group in groups:
+        if group.is_guest:
+            found.setdefault(group.owner.casefold(), []).append(group.name)
+    return found

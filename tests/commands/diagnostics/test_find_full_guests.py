@@ -11,11 +11,12 @@ from bot.api.facts import Unknown
 from bot.api.plan import GateText
 from bot.api.report import Bar, Chart, Finding, Healthy, Remedy, Severity
 from commands.diagnostics.find_full_guests import COMMAND, Args
-from commands.guest_space.facts import GuestSpaceFacts, short_of_space
+from commands.guest_space.facts import GuestSpaceFacts, find_guest_space, short_of_space
 from commands.guest_space.gates import has_room
 from commands.sources.guests import Guest, HostedGuest, Power
 from commands.sources.kvp import KvpInfo
 from commands.sources.volumes import Room, Volume, Volumes, guest_volumes
+from tests.support.counted import CountedName
 
 GIB, MIB = 2**30, 2**20
 NOW = datetime(2026, 11, 22, 22, 41, tzinfo=UTC)
@@ -551,3 +552,22 @@ async def test_headroom_is_advised_where_it_is_more_than_what_helps_now(find, ma
     own = [make.volume(name, 0, size * GIB) for name, size in volumes]
     report = await find(make.space(2, vm_101={VOLUMES: own}))
     assert dict(report.findings[0].lines)["By hand"] == by_hand
+
+
+async def test_of_many_silent_hosts_none_is_compared_with_each_role(scripted):
+    hosts, roles = [f"hv{at:02}" for at in range(1, 41)], 400
+    groups = [
+        {"Name": f"vm-{at}", "OwnerNode": CountedName(hosts[at % 40].upper()), "GroupType": "111", "State": "0"}
+        for at in range(roles)
+    ]
+    nodes = [{"Name": name, "State": "0", "BuildNumber": "9600"} for name in hosts]
+    ask = scripted(
+        {("prod", "MSCluster_Node"): nodes, ("prod", "MSCluster_ResourceGroup"): groups},
+        dict.fromkeys(hosts, "timed out"),
+    )
+    CountedName.times = 0
+    facts = await find_guest_space(Target("prod", "cluster", "prod"), ask)
+    assert CountedName.times <= 2 * roles
+    assert facts.unseen[:2] == ("vm-0", "vm-40")
+    assert len(facts.unseen) == roles
+    assert "its 10 guests: vm-0, vm-40, vm-80" in facts.silent_hosts[0].why
