@@ -87,6 +87,19 @@ def join_names(names: Iterable[str], most: int = 8) -> str:
     return ", ".join(few) if len(few) == len(every) else f"{', '.join(few[:-1])} and {few[-1]}"
 
 
+def join_first(names: Sequence[str], count: int, most: int = 8) -> str:
+    """The same of the first names of a longer list that has so many: it need not be made for them.
+
+    Args:
+        names: at least `most` of them, or all.
+        count: how many there are.
+        most: how many stand in the line, with that of the others.
+    """
+    if count <= most:
+        return join_names(names[:count], most)
+    return f"{', '.join(names[: most - 1])} and {count - most + 1} more"
+
+
 _ID_SHOWN = 8  # characters of a GUID that tell namesakes apart; all of it where they do not
 
 

@@ -137,7 +137,7 @@ def _title(args: Args, compared: Sequence[Compared], silent: int) -> str:
         where = f"{missing[0].real.guest.power.value} on {missing[0].real.host}"
         parts.append(f"{missing[0].machine.name} is missing in VMM, and {where}")
     elif len(missing) == 1 and missing[0].namesakes:
-        where = seen_at(missing[0].namesakes[0].place)
+        where = seen_at(missing[0].namesakes.first[0].place)
         parts.append(f"{missing[0].machine.name} is missing in VMM; another machine of that name is {where}")
     elif missing:
         parts.append(f"{pluralize(len(missing), 'virtual machine')} missing")

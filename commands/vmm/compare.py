@@ -7,13 +7,19 @@ machine: it counts for a record of its own host alone. A machine of a record's n
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import InitVar, dataclass, field, replace
 from enum import StrEnum
+from itertools import islice
 
 from commands.sources.guests import Guest, Power, Replication
-from commands.sources.host_names import host_label, hosts_named
+from commands.sources.host_names import NETBIOS, HostIndex, host_label, hosts_named
 from commands.sources.vmm import BUSY, MISSING, NOT_HEARD, OF_2008_R2, OLDEST, SAYS, STATES, Layout, Machine
+
+# Of one id on one host, in one mode of replication: Hyper-V has one, and of more nobody knows which is meant. Two say so.
+_TOLD_TWICE = 2
+NAMED = 6  # machines of one name that are told, beside how many there are
 
 
 class RecordStatus(StrEnum):
@@ -49,6 +55,28 @@ class Namesake:
 
 
 @dataclass(frozen=True, slots=True)
+class Namesakes:
+    """The machines of a record's name that have another id. A host can tell thousands, for thousands of records of that name.
+
+    Attributes:
+        count: how many there are.
+        first: so many of them as are told.
+        new_on: the hosts that have some of which VMM has no record.
+    """
+
+    count: int = 0
+    first: tuple[Namesake, ...] = ()
+    new_on: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        """Whether there are any."""
+        return self.count > 0
+
+
+_NO_NAMESAKES = Namesakes()
+
+
+@dataclass(frozen=True, slots=True)
 class Compared:
     """A record and its verdict.
 
@@ -66,36 +94,62 @@ class Compared:
     verdict: RecordStatus
     why: str = ""
     replicas: tuple[Place, ...] = ()
-    namesakes: tuple[Namesake, ...] = ()
+    namesakes: Namesakes = _NO_NAMESAKES
 
 
 @dataclass(frozen=True, slots=True)
 class _Share:
     """Where the machine of one record can be, how many records can mean it, and the other machines of its id."""
 
-    places: tuple[Place, ...]
+    places: InitVar[Sequence[Place]]
     records: int
     replicas: tuple[Place, ...] = ()
     why: str = ""
+    real: Place | None = field(init=False)
+    doubt: str = field(init=False)
+
+    def __post_init__(self, places: Sequence[Place]) -> None:
+        """Conclude once where it is, for all records."""
+        real, doubt = _where(places)
+        object.__setattr__(self, "real", real)
+        object.__setattr__(self, "doubt", doubt)
 
 
-@dataclass(frozen=True, slots=True)
 class _Names:
     """All names of hosts: as VMM has them, of those that answered, and of those (or clusters) that did not."""
 
-    recorded: tuple[str, ...]
-    answered: tuple[str, ...]
-    silent: tuple[str, ...]
+    def __init__(self, recorded: Iterable[str], answered: Sequence[str], silent: Sequence[str]) -> None:
+        self._times = Counter(recorded)
+        self._recorded = HostIndex(self._times)
+        self._answered = HostIndex(answered)
+        self._nodes = HostIndex((*answered, *silent))
+        self.is_any_silent = bool(silent)
 
     def is_same(self, node: str, recorded: str) -> bool | None:
         """Whether a node is the host that VMM means; None where either name could be another's too."""
-        if self.recorded.count(recorded) > 1 and host_label(recorded) == host_label(node):
+        if self._times[recorded] > 1 and host_label(recorded) == host_label(node):
             return None
-        meant = hosts_named(node, self.recorded)
-        nodes = hosts_named(recorded, (*self.answered, *self.silent))
-        if recorded not in meant and node not in nodes:
+        if not self._recorded.names(node, recorded) and not self._nodes.names(recorded, node):
             return False
-        return True if meant == (recorded,) and nodes == (node,) else None
+        return True if self._recorded.only(node) == recorded and self._nodes.only(recorded) == node else None
+
+    def has_answered(self, recorded: str) -> bool:
+        """Whether any host that answered can be the one that VMM means."""
+        return self._answered.count(recorded) > 0
+
+
+class _OfOneName:
+    """The machines of one name, gone through once for all records of that name."""
+
+    def __init__(self, places: Sequence[Place], records: Collection[str]) -> None:
+        self._all = tuple(Namesake(place, place.guest.vm_id in records) for place in places)
+        self._of_id = Counter(place.guest.vm_id for place in places)
+        self._new_on = tuple(dict.fromkeys(one.place.host for one in self._all if not one.is_recorded))
+
+    def but(self, vm_id: str) -> Namesakes:
+        """All but those of an id."""
+        others = (one for one in self._all if one.place.guest.vm_id != vm_id)
+        return Namesakes(len(self._all) - self._of_id[vm_id], tuple(islice(others, NAMED)), self._new_on)
 
 
 def compare(
@@ -115,20 +169,20 @@ def compare(
         states: those whose meaning is known for this VMM.
     """
     places = _places(seen)
-    known = _Names(tuple(hosts.values()), tuple(seen), tuple(silent))
+    known = _Names(hosts.values(), tuple(seen), tuple(silent))
     records: dict[str, list[Machine]] = {}
     for machine in machines:
         records.setdefault(machine.vm_id, []).append(machine)
-    named = _by_name(places)
+    named = {name: _OfOneName(same, records) for name, same in _by_name(places).items()}
     shares: dict[str, _Share] = {}
     for vm_id, same in records.items():
         shares |= _shares(same, places.get(vm_id, ()), hosts, known) if vm_id else {}
     compared = []
     for machine in machines:
-        name, share = hosts.get(machine.host_id, ""), shares.get(machine.object_id, _Share((), 0))
+        name, share = hosts.get(machine.host_id, ""), shares.get(machine.object_id, _NOWHERE)
         is_judged = machine.state in states or not machine.vm_id or share.records > 1
         found = _judge(machine, name, share, known) if is_judged else _unexplained(machine, name)
-        compared.append(replace(found, replicas=share.replicas, namesakes=_namesakes(found, named, records)))
+        compared.append(replace(found, replicas=share.replicas, namesakes=_namesakes(found, named)))
     return tuple(compared)
 
 
@@ -157,10 +211,15 @@ def unrecorded(machines: Sequence[Machine], seen: Mapping[str, Sequence[Guest]])
 
 
 def _places(seen: Mapping[str, Sequence[Guest]]) -> dict[str, list[Place]]:
+    """Virtual-machine id -> where it is. A host that lists one more often than twice says no more by that."""
     found: dict[str, list[Place]] = {}
+    times: Counter[tuple[str, str, Replication | None]] = Counter()
     for host, guests in seen.items():
         for guest in guests:
-            found.setdefault(guest.vm_id, []).append(Place(host, guest))
+            key = host, guest.vm_id, guest.replication
+            times[key] += 1
+            if times[key] <= _TOLD_TWICE:
+                found.setdefault(guest.vm_id, []).append(Place(host, guest))
     return found
 
 
@@ -174,27 +233,39 @@ def _shares(
     """
     copies = tuple(place for place in places if place.guest.is_copy)
     others = tuple(place for place in places if not place.guest.is_copy)
-    owned: dict[str, list[Place]] = {}
-    doubtful: set[str] = set()
-    for record in records:
-        same = {copy: known.is_same(copy.host, hosts.get(record.host_id, "")) for copy in copies}
-        owned[record.object_id] = [copy for copy, is_same in same.items() if is_same]
-        doubtful |= {record.object_id for is_same in same.values() if is_same is None}
-    rest = sum(not found for found in owned.values())
+    on: dict[str, tuple[tuple[str, ...], bool]] = {}
+    alike = _by_beginning(place.host for place in copies)
+    for name in dict.fromkeys(hosts.get(record.host_id, "") for record in records):
+        same = {host: known.is_same(host, name) for host in alike.get(host_label(name)[:NETBIOS], ())}
+        on[name] = tuple(host for host, is_same in same.items() if is_same), None in same.values()
+    takers = Counter(on[hosts.get(record.host_id, "")][0] for record in records)
+    owned = {key: _share_of(key, copies, places, takers[key]) for key in takers if key}
+    rest = takers[()]
     replicated = copies or any(place.guest.replication is Replication.PRIMARY for place in others)
     why = ""
-    if rest > 1 and replicated and known.silent:
+    if rest > 1 and replicated and known.is_any_silent:
         why = "One of its records can be that of a replica on a host that did not answer."
+    doubted = _Share(others, 1, copies, "More than one host bears the name of one with its replica.")
+    shared = _Share(others, 1 if why else rest, copies, why)
     shares = {}
-    for key, found in owned.items():
-        if found:
-            takers = sum(other == found for other in owned.values())
-            shares[key] = _Share(tuple(found), takers, tuple(place for place in places if place not in found))
-        elif key in doubtful:
-            shares[key] = _Share(others, 1, copies, "More than one host bears the name of one with its replica.")
-        else:
-            shares[key] = _Share(others, 1 if why else rest, copies, why)
+    for record in records:
+        key, is_doubtful = on[hosts.get(record.host_id, "")]
+        shares[record.object_id] = owned[key] if key else doubted if is_doubtful else shared
     return shares
+
+
+def _share_of(hosts: Collection[str], copies: Sequence[Place], places: Sequence[Place], records: int) -> _Share:
+    """That of the records whose hosts have a replica."""
+    own = tuple(place for place in copies if place.host in hosts)
+    return _Share(own, records, tuple(place for place in places if place not in own))
+
+
+def _by_beginning(names: Iterable[str]) -> dict[str, dict[str, None]]:
+    """Beginning of a label -> the names of hosts that begin so: no two others can be one host, however they are cut."""
+    found: dict[str, dict[str, None]] = {}
+    for name in names:
+        found.setdefault(host_label(name)[:NETBIOS], {})[name] = None
+    return found
 
 
 def _by_name(places: Mapping[str, Sequence[Place]]) -> dict[str, list[Place]]:
@@ -205,20 +276,17 @@ def _by_name(places: Mapping[str, Sequence[Place]]) -> dict[str, list[Place]]:
     return found
 
 
-def _namesakes(one: Compared, named: Mapping[str, Sequence[Place]], records: Collection[str]) -> tuple[Namesake, ...]:
+def _namesakes(one: Compared, named: Mapping[str, _OfOneName]) -> Namesakes:
     """Machines of the record's name, where its own was not seen."""
-    if one.real is not None or one.verdict is RecordStatus.DUPLICATE:
-        return ()
-    return tuple(
-        Namesake(place, place.guest.vm_id in records)
-        for place in named.get(one.machine.name.casefold(), ())
-        if place.guest.vm_id != one.machine.vm_id
-    )
+    same = named.get(one.machine.name.casefold())
+    if one.real is not None or one.verdict is RecordStatus.DUPLICATE or same is None:
+        return _NO_NAMESAKES
+    return same.but(one.machine.vm_id)
 
 
 def _judge(machine: Machine, name: str, share: _Share, known: _Names) -> Compared:
     believed = host_label(name)
-    real, why = _where(share.places)
+    real, why = share.real, share.doubt
     why = why or share.why
     if not machine.vm_id:
         why = "VMM has no virtual-machine id for it."
@@ -287,9 +355,12 @@ def _where(places: Sequence[Place]) -> tuple[Place | None, str]:
 
 def _unseen(machine: Machine, name: str, known: _Names) -> Compared:
     believed = host_label(name)
-    if machine.state != MISSING and not hosts_named(name, known.answered):
+    if machine.state != MISSING and not known.has_answered(name):
         return Compared(machine, believed, None, RecordStatus.NOT_COMPARED)
-    if known.silent:
+    if known.is_any_silent:
         why = "No host that answered has it, and not all of them answered."
         return Compared(machine, believed, None, RecordStatus.UNKNOWN, why)
     return Compared(machine, believed, None, RecordStatus.GONE)
+
+
+_NOWHERE = _Share((), 0)

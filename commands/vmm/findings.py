@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from bot.api.facts import Unknown
 from bot.api.report import Column, Finding, Severity, Table
-from commands.formatting import join_names, pluralize, sentences, tell_apart
+from commands.formatting import join_first, join_names, pluralize, sentences, tell_apart
 from commands.sources.vmm import SAYS, VmmJob
 from commands.vmm.compare import Compared, Namesake, Place, RecordStatus
 
@@ -44,6 +44,7 @@ def findings(
     found: list[Finding] = []
     told: set[str] = set()
     called = _told_apart(compared)
+    same = _duplicates(compared)
     for verdict in ORDER:
         if verdict is RecordStatus.NOT_HEARD:
             found += _not_heard(compared, called)
@@ -55,7 +56,9 @@ def findings(
             if one.verdict is not verdict or (verdict is RecordStatus.DUPLICATE and one.machine.vm_id in told):
                 continue
             told.add(one.machine.vm_id)
-            found.append(_finding(one, called[_key(one)], compared, jobs.get(one.machine.object_id)))
+            found.append(
+                _finding(one, called[_key(one)], same.get(one.machine.vm_id, ()), jobs.get(one.machine.object_id))
+            )
     return tuple(found)
 
 
@@ -153,8 +156,8 @@ def _strangers(one: Compared) -> str:
     """The machines of the record's name with another id, in a sentence; "" for none."""
     if not one.namesakes:
         return ""
-    told = join_names([_namesake(other) for other in one.namesakes], _SHOWN)
-    subject = "Another machine of that name has" if len(one.namesakes) == 1 else "Other machines of that name have"
+    told = join_first([_namesake(other) for other in one.namesakes.first], one.namesakes.count, _SHOWN)
+    subject = "Another machine of that name has" if one.namesakes.count == 1 else "Other machines of that name have"
     return f"{subject} another id: {told}. hvops never points this record at it."
 
 
@@ -164,9 +167,8 @@ def _which(one: Compared) -> str:
 
 def _adopt(one: Compared) -> Iterator[str]:
     """How VMM learns of a machine that was restored, and how the old record goes. Each by id: the name means both."""
-    new = [other.place for other in one.namesakes if not other.is_recorded]
-    if new:
-        hosts = join_names(dict.fromkeys(place.host for place in new), _SHOWN)
+    if one.namesakes.new_on:
+        hosts = join_names(one.namesakes.new_on, _SHOWN)
         yield f"Is it the same machine, restored? Then refresh {hosts} in VMM (Read-SCVMHost): VMM records the new id by itself."
     yield f"Only when the old one is really gone, its record alone, by its own id and never by its name: {_remove_record(one)}"
 
@@ -197,10 +199,11 @@ def replica_notes(compared: Sequence[Compared], strangers: Sequence[Place]) -> t
         strangers: machines without a record.
     """
     copies: dict[tuple[str, str], Place] = {}
-    for one in compared:
-        for place in (*one.replicas, *((one.real,) if one.real else ())):
-            if place.guest.is_copy:
-                copies[place.host, place.guest.vm_id] = place
+    # The records of one machine share them, and there can be thousands of those.
+    replicas = {id(one.replicas): one.replicas for one in compared}.values()
+    for place in (*(place for same in replicas for place in same), *(one.real for one in compared if one.real)):
+        if place.guest.is_copy:
+            copies[place.host, place.guest.vm_id] = place
     copies |= {(place.host, place.guest.vm_id): place for place in strangers if place.guest.is_copy}
     running = [place for place in copies.values() if place.guest.power.runs]
     resting = [place for place in copies.values() if not place.guest.power.runs]
@@ -214,12 +217,12 @@ def replica_notes(compared: Sequence[Compared], strangers: Sequence[Place]) -> t
     return tuple(notes)
 
 
-def _finding(one: Compared, called: str, compared: Sequence[Compared], job: VmmJob | None) -> Finding:
+def _finding(one: Compared, called: str, same: Sequence[Compared], job: VmmJob | None) -> Finding:
     severity, word = _SEVERITIES[one.verdict]
-    lines = [*_LINES[one.verdict](one, compared), *_job(job)]
+    lines = [*_LINES[one.verdict](one, same), *_job(job)]
     if copies := _copies(one):
         lines.insert(1, ("Replica", copies))
-    return Finding(severity, word, called, _says(one, compared), tuple(lines))
+    return Finding(severity, word, called, _says(one, same), tuple(lines))
 
 
 def _not_heard(compared: Sequence[Compared], called: Mapping[str, str]) -> list[Finding]:
@@ -279,26 +282,25 @@ def _dismiss(one: Compared) -> str:
     return f"Get-SCVirtualMachine -ID {one.machine.object_id} | Repair-SCVirtualMachine -Dismiss"
 
 
-def _says(one: Compared, compared: Sequence[Compared]) -> str:
+def _says(one: Compared, same: Sequence[Compared]) -> str:
     if one.verdict is RecordStatus.DUPLICATE:
-        records = len(_same(one, compared))
-        return f"VMM has {records} records of this one virtual machine."
+        return f"VMM has {len(same)} records of this one virtual machine."
     if one.verdict is RecordStatus.BUSY:
         return f"VMM says {_state(one)} on {_host(one)}: a job of its own should be at work."
     if one.namesakes and not one.real:
-        places = join_names([seen_at(other.place) for other in one.namesakes], _SHOWN)
-        others = "another machine of its name is" if len(one.namesakes) == 1 else "other machines of its name are"
+        places = join_first([seen_at(other.place) for other in one.namesakes.first], one.namesakes.count, _SHOWN)
+        others = "another machine of its name is" if one.namesakes.count == 1 else "other machines of its name are"
         return f"VMM says {_state(one)} on {_host(one)}; it is on no node, and {others} {places}."
     return f"VMM says {_state(one)} on {_host(one)}; it is {seen_at(one.real) if one.real else 'on no node'}."
 
 
-def _same(one: Compared, compared: Sequence[Compared]) -> list[Compared]:
-    """The records among which nobody can tell; that of a replica on its own host is none of them."""
-    return [
-        other
-        for other in compared
-        if other.machine.vm_id == one.machine.vm_id and other.verdict is RecordStatus.DUPLICATE
-    ]
+def _duplicates(compared: Sequence[Compared]) -> dict[str, list[Compared]]:
+    """Virtual-machine id -> the records among which nobody can tell; that of a replica on its own host is none of them."""
+    found: dict[str, list[Compared]] = {}
+    for one in compared:
+        if one.verdict is RecordStatus.DUPLICATE:
+            found.setdefault(one.machine.vm_id, []).append(one)
+    return found
 
 
 def _state(one: Compared) -> str:
@@ -317,7 +319,7 @@ def _refresh(one: Compared) -> str:
 Lines = list[tuple[str, str]]
 
 
-def _lost(one: Compared, _all: Sequence[Compared]) -> Lines:
+def _lost(one: Compared, _same: Sequence[Compared]) -> Lines:
     move = f"live-migrate it to {one.believed} in Failover Cluster Manager and wait for VMM's next refresh"
     tries = [f"on the VMM server: {_refresh(one)}", *([move] if one.believed else [])]
     tries.append("last, and at your own risk, VMM's database")
@@ -335,7 +337,7 @@ def _lost(one: Compared, _all: Sequence[Compared]) -> Lines:
     ]
 
 
-def _gone(one: Compared, _all: Sequence[Compared]) -> Lines:
+def _gone(one: Compared, _same: Sequence[Compared]) -> Lines:
     if one.namesakes:
         return [
             ("Means", f"Every node answered, and none of them has its id, {one.machine.vm_id}. {_strangers(one)}"),
@@ -356,8 +358,7 @@ def _gone(one: Compared, _all: Sequence[Compared]) -> Lines:
     ]
 
 
-def _duplicate(one: Compared, compared: Sequence[Compared]) -> Lines:
-    same = _same(one, compared)
+def _duplicate(one: Compared, same: Sequence[Compared]) -> Lines:
     which = "; ".join(f"{other.machine.object_id} on {_host(other)}, {_state(other)}" for other in same)
     return [
         ("Means", f"Which record is the right one cannot be told by the id: {which}."),
@@ -366,7 +367,7 @@ def _duplicate(one: Compared, compared: Sequence[Compared]) -> Lines:
     ]
 
 
-def _stale(one: Compared, _all: Sequence[Compared]) -> Lines:
+def _stale(one: Compared, _same: Sequence[Compared]) -> Lines:
     return [
         ("Means", "It is where VMM believes it to be; only the state was not refreshed since."),
         ("By hand", f"On the VMM server: {_refresh(one)}"),
@@ -374,7 +375,7 @@ def _stale(one: Compared, _all: Sequence[Compared]) -> Lines:
     ]
 
 
-def _wrong_host(one: Compared, _all: Sequence[Compared]) -> Lines:
+def _wrong_host(one: Compared, _same: Sequence[Compared]) -> Lines:
     return [
         (
             "Means",
@@ -384,7 +385,7 @@ def _wrong_host(one: Compared, _all: Sequence[Compared]) -> Lines:
     ]
 
 
-def _other_state(one: Compared, _all: Sequence[Compared]) -> Lines:
+def _other_state(one: Compared, _same: Sequence[Compared]) -> Lines:
     if one.machine.state in SAYS:
         means = "It is where VMM believes it to be. VMM refreshes from time to time; a state that stays wrong is not refreshed."
         return [
@@ -405,7 +406,7 @@ def _other_state(one: Compared, _all: Sequence[Compared]) -> Lines:
     ]
 
 
-def _busy(_one: Compared, _all: Sequence[Compared]) -> Lines:
+def _busy(_one: Compared, _same: Sequence[Compared]) -> Lines:
     return [
         ("Next", "Wait until the job in VMM has ended, then check again. Its record is locked until then (error 2606).")
     ]

@@ -8,7 +8,8 @@ from bot.api.report import Severity
 from commands.diagnostics.find_missing_vms import Args, collect, evaluate
 from commands.sources import vmm
 from commands.sources.guests import Guest, Power
-from commands.vmm.compare import compare
+from commands.vmm.compare import NAMED, RecordStatus, compare
+from commands.vmm.findings import findings
 from commands.vmm.gates import no_vmm_job
 from tests.support.counted import CountedName
 
@@ -499,5 +500,19 @@ def test_of_thousands_of_records_each_is_looked_up_among_the_machines_and_not_co
     guests = [Guest(guid("other", str(at)), CountedName(f"crm-{at}"), Power.RUNNING) for at in range(many)]
     CountedName.times = 0
     found = compare(records, {}, {"hv06": guests}, ())
-    assert [one.namesakes[0].place.guest for one in found] == guests
+    assert [one.namesakes.first[0].place.guest for one in found] == guests
     assert CountedName.times <= 3 * many
+
+
+def test_of_thousands_of_records_and_machines_of_one_name_the_first_are_told_and_the_others_counted():
+    many = 300
+    records = [vmm.Machine(guid("object", str(at)), "web", 220, "", guid("old", str(at))) for at in range(many)]
+    guests = [Guest(guid("new", str(at)), "WEB", Power.RUNNING) for at in range(many)]
+    found = compare(records, {}, {"hv06": guests}, ())
+    assert {(one.verdict, one.namesakes.count, len(one.namesakes.first)) for one in found} == {
+        (RecordStatus.GONE, many, NAMED)
+    }
+    assert all(
+        f"running on hv06, running on hv06, running on hv06 and {many - 3} more" in one.summary
+        for one in findings(found, {})
+    )
