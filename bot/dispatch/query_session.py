@@ -121,10 +121,12 @@ class QuerySession:
         self._ends = 0.0
         self._room = MAX_EVIDENCE  # characters
         self._answers: dict[Query, asyncio.Task[QueryResult | Unknown]] = {}
-        self._explaining = (
-            asyncio.Lock()
-        )  # what hosts tell in errors is searched for secrets one by one, others' work in between
+        # What hosts tell in errors is searched for secrets one by one, others' work in between.
+        self._explaining = asyncio.Lock()
         self._left_out, self._left_out_at = 0, 0  # how many failures the evidence has no room for, and where it says so
+        # Question and reader, by its id -> the reader, so that no other one has that id, and what it made of the answer.
+        self._values: dict[tuple[Query, int], tuple[Callable[[Rows], Any], Any]] = {}
+        self._reading: dict[tuple[Query, int], asyncio.Lock] = {}
         self._open: dict[str, int] = {}  # target -> how many of its questions are under way
         self._waiting: dict[str, None] = {}  # those of them of which any is, in the order in which they began
         self._silent: set[str] = set()
@@ -161,7 +163,7 @@ class QuerySession:
         if isinstance(answer, Unknown):
             return self._unanswered(answer)
         try:
-            value = await _beside(source.read, answer)
+            value = await self._read(source, answer)
         except (CellError, ValueError, OverflowError) as error:  # a number beyond every time, for instance
             self._silent.add(question.on)
             self._keep_failure(question, "", _sentence(f"not understood: {error}"))
@@ -173,6 +175,16 @@ class QuerySession:
             kind, names_of = source.names
             self._learn(kind, question.on, names_of(value))
         return Known(value, answer.asked, answer.answered)
+
+    async def _read(self, source: Source[T], answer: QueryResult) -> T:
+        """What a reader makes of an answer, once: commands ask the same for each node of a cluster, and would keep as many lists."""
+        key = source.query, id(source.read)
+        async with self._reading.setdefault(key, asyncio.Lock()):
+            known = self._values.get(key)
+            if known is None:
+                known = self._values[key] = source.read, await _beside(source.read, answer)
+        value: T = known[1]
+        return value
 
     async def query_many(self, sources: Mapping[K, Source[T]]) -> dict[K, Known[T] | Unknown]:
         """Ask many, some hundreds at once. The answers carry the keys of the sources, in the same order."""

@@ -6,7 +6,7 @@ VMM's jobs are asked for where the inventory names a VMM server that manages the
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -23,6 +23,7 @@ from commands.sources.cluster import (
     Node,
     Resource,
     RoleResource,
+    beside_if_long,
     look_at_cluster,
     node_named,
     possibly_on,
@@ -322,7 +323,8 @@ async def _held(
     cluster: Cluster, node: Node, ask: QueryClient
 ) -> tuple[tuple[RoleResource, ...] | Unknown, placement.Owners | Unknown]:
     """The resources of the node's other roles, and where they may be; nothing is asked where it has none."""
-    roles = other_roles(cluster.groups, node.name, ())
+    groups = cluster.groups
+    roles = await beside_if_long(() if isinstance(groups, Unknown) else groups, other_roles, groups, node.name, ())
     if isinstance(roles, Unknown) or all(one.is_shared_volume for one in roles):
         return (), {}
     held = value_of(await ask.query(role_resources(cluster.name, node.name)))
@@ -335,8 +337,12 @@ async def _owners(cluster: Cluster, node: Node, ask: QueryClient) -> placement.O
     """Where the node's resources may be."""
     if isinstance(cluster.resources, Unknown):
         return cluster.resources
-    own = [one.name for one in cluster.resources if one.name and one.may_be_on(node.name)]
+    own = await beside_if_long(cluster.resources, _owned, cluster.resources, node.name)
     return await placement.find_possible_owners(cluster.name, own, ask)
+
+
+def _owned(resources: Sequence[Resource], node: str) -> list[str]:
+    return [one.name for one in possibly_on(node, resources) if one.name]
 
 
 async def _threshold_of_hive(node: Node, told: int | Unknown | None, ask: QueryClient) -> int | Unknown | None:

@@ -18,7 +18,7 @@ from bot.api.plan import Gate, GateOutcome, GateText, OpenQuestion
 from bot.api.query_client import QueryClient
 from commands.formatting import join_names, pluralize, tell_apart
 from commands.sources import commvault
-from commands.sources.cluster import Cluster, cluster_groups, cluster_nodes, look_at_host, open_volumes
+from commands.sources.cluster import Cluster, cluster_groups, cluster_nodes, look_at_host
 from commands.sources.commvault import BackupJob, active_jobs, jobs_of, which_machine
 from commands.sources.guests import Guest, virtual_machines
 from commands.sources.snapshots import Snapshot
@@ -232,10 +232,9 @@ def backup_state(
         since: when hvops first saw the writers wait that wait now.
         recent: where they wait and it never saw them do so, from when on a copy may be of what they wait for.
     """
-    shared = cluster.volumes if cluster else ()
     names = {} if isinstance(guests, Unknown) else tell_apart((guest.vm_id, guest.name) for guest in guests)
     held = () if isinstance(guests, Unknown) else tuple(names[one.vm_id] for one in guests if one.backing_up)
-    volumes = () if isinstance(shared, Unknown) else tuple(volume.shown for volume in shared if volume.backing_up)
+    volumes = cluster.in_backup if cluster else ()
     alive = (
         () if isinstance(copies, Unknown) else tuple(one for one in copies if one.is_of_a_backup(since, recent=recent))
     )
@@ -298,8 +297,8 @@ def _silent_hosts(node: str, guests: Sequence[Guest] | Unknown, cluster: Cluster
             yield OpenQuestion(f"whether {names[one.vm_id]} is in backup", why, "In Hyper-V Manager on the host.")
     if cluster and isinstance(cluster.volumes, Unknown):
         yield _unanswered(f"backups of the shared volumes of {cluster.name}", cluster.volumes)
-    elif cluster and not isinstance(cluster.volumes, Unknown):
-        yield from open_volumes("whether {} is in backup", (one for one in cluster.volumes if one.backing_up is None))
+    elif cluster:
+        yield from cluster.open_backups
 
 
 def _are_kept(copies: Sequence[Snapshot] | Unknown) -> bool:

@@ -7,9 +7,10 @@ read tolerantly. Locks are flag 1 of StatusInformation (2012 and later); there i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from functools import cached_property
+from typing import ParamSpec, TypeVar
 
 from bot.api.arguments import Target
 from bot.api.facts import Unknown, value_of
@@ -18,6 +19,7 @@ from bot.api.queries import Predicate, Registry, Wql
 from bot.api.query_client import QueryClient
 from bot.api.rows import Cell, CellError, Row, Rows, get_build, get_int, get_str, get_strs, readable
 from bot.api.sources import Source
+from commands.formatting import ALONE
 from commands.sources.host_names import hosts_named
 from commands.sources.identity import guid
 
@@ -59,6 +61,7 @@ _DOWN = 1
 _BACKUP = {0: False, 1: True}  # BackupState of a shared volume: none, in progress [doc]
 _MACHINE = "Virtual Machine"
 _VM_TYPES = (_MACHINE, "Virtual Machine Configuration")
+_FEW = 1_000  # resources that are gone through in no time
 _AT_ONCE = 40  # names in one question: WQL limits the terms of one, and does not say how many it takes [doc]
 
 
@@ -137,6 +140,8 @@ class Resource:
 
 
 Owned = TypeVar("Owned", Group, Resource)
+T = TypeVar("T")
+P = ParamSpec("P")
 
 
 def possibly_on(node: str, every: Iterable[Owned]) -> tuple[Owned, ...]:
@@ -178,7 +183,7 @@ class SharedVolume:
         return self.name or "a shared volume whose name cannot be read"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Cluster:
     """What a cluster says of itself; each part stands alone, since each can fail alone.
 
@@ -192,6 +197,18 @@ class Cluster:
     resources: tuple[Resource, ...] | Unknown = ()
     volumes: tuple[SharedVolume, ...] | Unknown = ()
     backup_hint: bool | Unknown = False
+
+    @cached_property
+    def in_backup(self) -> tuple[str, ...]:
+        """The names of the shared volumes in backup: made once, for as many nodes as ask for them."""
+        volumes = () if isinstance(self.volumes, Unknown) else self.volumes
+        return tuple(one.shown for one in volumes if one.backing_up)
+
+    @cached_property
+    def open_backups(self) -> tuple[OpenQuestion, ...]:
+        """The shared volumes of which nobody knows whether they are in backup."""
+        volumes = () if isinstance(self.volumes, Unknown) else self.volumes
+        return open_volumes("whether {} is in backup", [one for one in volumes if one.backing_up is None])
 
 
 def target_nodes(target: Target, nodes: Sequence[Node]) -> tuple[Node, ...]:
@@ -294,15 +311,18 @@ def resource_vm_id(on: str, resource: str) -> Source[str]:
     return Source(Registry(on, rf"Cluster\Resources\{resource}\Parameters", ("VmID",)), _read_vm_id)
 
 
-def open_volumes(what: str, volumes: Iterable[SharedVolume]) -> tuple[OpenQuestion, ...]:
-    """What is not known of each: `what` with its name in it, "whether {} is in backup"."""
+def open_volumes(what: str, volumes: Sequence[SharedVolume]) -> tuple[OpenQuestion, ...]:
+    """What is not known of each: `what` with its name in it, "whether {} is in backup"; of those after the first in one."""
+    alone = volumes if len(volumes) <= ALONE else volumes[: ALONE - 1]
+    told = [(one.shown, one.shown) for one in alone]
+    if rest := len(volumes) - len(alone):
+        more = f"{rest} more shared volumes"
+        told.append((f"any of {more}", more))
     return tuple(
         OpenQuestion(
-            what.format(one.shown),
-            f"what the cluster reports about {one.shown} cannot be read",
-            "In Failover Cluster Manager.",
+            what.format(one), f"what the cluster reports about {of} cannot be read", "In Failover Cluster Manager."
         )
-        for one in volumes
+        for one, of in told
     )
 
 
@@ -331,32 +351,43 @@ async def with_vm_ids(cluster: Cluster, ask: QueryClient, of_node: str = "") -> 
     """
     if isinstance(cluster.resources, Unknown):
         return cluster
-    here = of_node.casefold()
-    roles = () if isinstance(cluster.groups, Unknown) else cluster.groups
-    held = {one.name.casefold() for one in roles if one.locked}  # its resources may be locked or not
-    owned = [one for one in cluster.resources if one.owner.casefold() == here]
-    locked = [
-        one
-        for one in cluster.resources
-        if one.owner.casefold() != here and (one.locked or one.group.casefold() in held)
-    ]
+    owned, locked, named = await beside_if_long(cluster.resources, _in_question, cluster, of_node)
     if not owned and not locked:
         return cluster
-    groups = {one.group.casefold() for one in locked}
-    named = [one.name for one in cluster.resources if one.group.casefold() in groups and one.owner.casefold() != here]
     questions = {str(at): machines_of(cluster.name, named[at : at + _AT_ONCE]) for at in range(0, len(named), _AT_ONCE)}
     if owned:
         questions["owned"] = machines_of_node(cluster.name, of_node)
     told = await ask.query_many(questions)
     ids = {name: vm_id for part in told.values() if not isinstance(part, Unknown) for name, vm_id in part.value.items()}
-    known = _with_ids(cluster.resources, ids)
+    known = await beside_if_long(cluster.resources, _with_ids, cluster.resources, ids)
     wanted = {one.key for one in (*owned, *locked)}
     missing = [one.key for one in known if one.key and one.key in wanted and not one.vm_id]
     if missing:
         found = await ask.query_many({key: resource_vm_id(cluster.name, key) for key in missing})
         hive = {key: vm_id.value for key, vm_id in found.items() if not isinstance(vm_id, Unknown)}
-        known = tuple(replace(one, vm_id=one.vm_id or hive.get(one.key, "")) for one in known)
+        known = tuple(replace(one, vm_id=hive[one.key]) if not one.vm_id and one.key in hive else one for one in known)
     return replace(cluster, resources=known)
+
+
+def _in_question(cluster: Cluster, of_node: str) -> tuple[list[Resource], list[Resource], tuple[str, ...]]:
+    """The resources that a node owns, those of others that are locked, and the names of all in the roles of the latter."""
+    every = () if isinstance(cluster.resources, Unknown) else cluster.resources
+    here = of_node.casefold()
+    roles = () if isinstance(cluster.groups, Unknown) else cluster.groups
+    held = {one.name.casefold() for one in roles if one.locked}  # its resources may be locked or not
+    owned = [one for one in every if one.owner.casefold() == here]
+    others = [one for one in every if one.owner.casefold() != here]
+    locked = [one for one in others if one.locked or one.group.casefold() in held]
+    groups = {one.group.casefold() for one in locked}
+    # Each name once: a cluster that has many of one would be asked for them as often, and tell them all each time.
+    return owned, locked, tuple(dict.fromkeys(one.name for one in others if one.group.casefold() in groups))
+
+
+async def beside_if_long(every: Sized, work: Callable[P, T], *told: P.args, **named: P.kwargs) -> T:
+    """Work on a list, on a thread where it is so long that others would notice, for each of many nodes."""
+    if len(every) > _FEW:
+        return await asyncio.to_thread(work, *told, **named)
+    return work(*told, **named)
 
 
 def _with_ids(resources: Sequence[Resource], ids: Mapping[str, str]) -> tuple[Resource, ...]:
@@ -366,10 +397,9 @@ def _with_ids(resources: Sequence[Resource], ids: Mapping[str, str]) -> tuple[Re
         if vm_id := ids.get(one.name.casefold(), ""):
             of_role.setdefault(one.group.casefold(), set()).add(vm_id)
     single = {group: next(iter(found)) for group, found in of_role.items() if group and len(found) == 1}
-    return tuple(
-        replace(one, vm_id=ids.get(one.name.casefold(), "") or single.get(one.group.casefold(), ""))
-        for one in resources
-    )
+    found = ((one, ids.get(one.name.casefold(), "") or single.get(one.group.casefold(), "")) for one in resources)
+    # One that has no other id stays the same object: this is done for each node that a change is about.
+    return tuple(one if one.vm_id == vm_id else replace(one, vm_id=vm_id) for one, vm_id in found)
 
 
 def _read_nodes(rows: Rows) -> tuple[Node, ...]:

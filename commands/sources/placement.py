@@ -63,7 +63,9 @@ def possible_owners(on: str, resources: Sequence[str] = ()) -> Source[Owners]:
 
 async def find_possible_owners(on: str, resources: Sequence[str], ask: QueryClient) -> Owners | Unknown:
     """Resource -> nodes where it may be, in lower case, for at least these resources of a cluster."""
-    slices = [resources[at : at + _AT_ONCE] for at in range(0, len(resources), _AT_ONCE)]
+    # Each once: a cluster that has many of one name would be asked for them as often, and tell them all each time.
+    names = tuple({name.casefold(): name for name in resources}.values())
+    slices = [names[at : at + _AT_ONCE] for at in range(0, len(names), _AT_ONCE)]
     questions = {at: possible_owners(on, some) for at, some in enumerate(slices)}
     told = await ask.query_many(questions)
     silent = [part for part in told.values() if isinstance(part, Unknown)]
@@ -72,7 +74,7 @@ async def find_possible_owners(on: str, resources: Sequence[str], ask: QueryClie
     found = {
         name: nodes for part in told.values() if not isinstance(part, Unknown) for name, nodes in part.value.items()
     }
-    if not silent and all(name.casefold() in found for name in resources):
+    if not silent and all(name.casefold() in found for name in names):
         return found
     return value_of(await ask.query(possible_owners(on)))
 

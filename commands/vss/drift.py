@@ -7,7 +7,8 @@ absence is known to fail backups, is a finding: the System Writer [doc ntdebuggi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bot.api.report import Finding, Severity
@@ -100,32 +101,36 @@ def _is_whole(node: NodeVerdict) -> bool:
 
 
 def _missing(alike: Sequence[NodeVerdict]) -> Iterator[tuple[str, tuple[Missing, ...]]]:
-    listed = {node.name: _listed(node, alike) for node in alike}
-    for node in alike:
-        others = [listed[other.name] for other in alike if other is not node]
-        every = {key: writer for other in others for key, writer in other.items() if key not in listed[node.name]}
-        counted = [
-            Missing(writer, sum(key in other for other in others), len(others))
-            for key, writer in every.items()
-            if key[0] != HYPER_V
-        ]
-        gone = [one for one in counted if one.others == one.peers or one.is_fault]
+    """What each lacks. Writers are counted once for all nodes: a host may list thousands that no other one does."""
+    shared = _shared_ids(alike)
+    listed = [{_key(one.writer, shared): one.writer for one in node.writers} for node in alike]
+    writers = {key: writer for own in listed for key, writer in own.items() if key[0] != HYPER_V}
+    times = Counter(key for own in listed for key in own)
+    peers = len(alike) - 1
+    missing = {key: Missing(writer, times[key], peers) for key, writer in writers.items()}
+    by_all = [(key, one) for key, one in missing.items() if one.others == peers]
+    faults: dict[str, list[tuple[_Key, Missing]]] = {}
+    for key, one in sorted(missing.items(), key=lambda pair: -pair[1].others):
+        if one.is_fault and one.rule is not None:
+            faults.setdefault(one.rule.service, []).append((key, one))
+    for node, own in zip(alike, listed, strict=True):
+        # Of one service one is enough: whoever writes names can write as many with its id.
+        lacks = (next((pair for pair in every if pair[0] not in own), None) for every in faults.values())
+        gone = dict(pair for pair in (*lacks, *by_all) if pair is not None and pair[0] not in own)
         if gone:
-            yield node.name, tuple(sorted(gone, key=lambda one: one.writer.name.casefold()))
+            yield node.name, tuple(sorted(gone.values(), key=lambda one: one.writer.name.casefold()))
 
 
-def _listed(node: NodeVerdict, alike: Sequence[NodeVerdict]) -> dict[_Key, Writer]:
-    """The writers of a node by id; by name too where some node lists several names under the id (Exchange's two)."""
-    names: dict[str, set[str]] = {}
-    for other in alike:
-        mine: dict[str, set[str]] = {}
-        for one in other.writers:
-            mine.setdefault(one.writer.writer_id, set()).add(one.writer.name)
-        for key, found in mine.items():
-            if len(found) > 1:
-                names.setdefault(key, set()).update(found)
-    return {_key(one.writer, names): one.writer for one in node.writers}
+def _shared_ids(alike: Sequence[NodeVerdict]) -> set[str]:
+    """The ids under which some node lists several names: Exchange's two."""
+    found: set[str] = set()
+    for node in alike:
+        first: dict[str, str] = {}
+        for one in node.writers:
+            if first.setdefault(one.writer.writer_id, one.writer.name) != one.writer.name:
+                found.add(one.writer.writer_id)
+    return found
 
 
-def _key(writer: Writer, shared: dict[str, set[str]]) -> _Key:
+def _key(writer: Writer, shared: Collection[str]) -> _Key:
     return writer.writer_id, writer.name if writer.writer_id in shared else ""

@@ -19,7 +19,7 @@ from commands.sources.event_log import (
 from commands.sources.guests import Power
 from commands.vss.event_8194 import Cause
 from commands.vss.node_verdict import NodeVerdict
-from commands.vss.suspects import Suspect, is_suspect
+from commands.vss.suspects import Suspect, which_are_suspects
 
 
 def suspect_line(node: NodeVerdict, now: datetime) -> str:
@@ -83,7 +83,7 @@ def locked_line(node: NodeVerdict) -> str:
     if not node.locks.roles:
         return ""
     of = f" of {node.guests}" if node.guests else ""
-    locked = [(one.name, is_suspect(one, node.suspects)) for one in node.locks.locked or ()]
+    locked = [(one.name, is_) for one, is_ in which_are_suspects(node.locks.locked or (), node.suspects)]
     kinds = {
         True: ("{}, suspect", 4),
         None: ("suspect or victim, the event has no id: {}", 4),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -19,7 +19,7 @@ from commands.sources.rules import WriterService
 from commands.sources.vss_writers import HYPER_V
 from commands.vss.event_8194 import CallbackError, Cause, judge_callbacks
 from commands.vss.facts import LOOK_BACK, LogFacts, NodeFacts, WriterFacts
-from commands.vss.suspects import HostLog, Locks, Suspect, find_suspects, locks_on, suspects_of
+from commands.vss.suspects import ClusterLocks, HostLog, Locks, Suspect, find_suspects, suspects_by_node
 from commands.vss.writer_verdict import (
     WriterSample,
     WriterStatus,
@@ -125,10 +125,18 @@ def judge_nodes(facts: WriterFacts) -> tuple[tuple[NodeVerdict, ...], tuple[Node
     logs = {one.node.name: HostLog(one.node.build, _known_events(one.vmms)) for one in every}
     samples = {one.node.name: _samples(one) for one in facts.nodes}
     since = {name: _job_began(samples.get(name, ()), facts.now) for name in logs}
-    suspects = find_suspects(logs, guests, since)
+    suspects = suspects_by_node(find_suspects(logs, guests, since))
+    locks = ClusterLocks(facts.cluster)
     shown = tell_apart((guest.vm_id, guest.name) for own in guests.values() for guest in own)
     judged = [
-        _judge(one, facts, suspects_of(one.node.name, suspects), since[one.node.name], shown) for one in facts.nodes
+        _judge(
+            one,
+            facts,
+            suspects.get(one.node.name, ()),
+            since[one.node.name],
+            locks.on(one.node.name, one.guests, shown),
+        )
+        for one in facts.nodes
     ]
     return (
         tuple(node for node in judged if not isinstance(node.facts.writers, Unknown)),
@@ -137,7 +145,7 @@ def judge_nodes(facts: WriterFacts) -> tuple[tuple[NodeVerdict, ...], tuple[Node
 
 
 def _judge(
-    one: NodeFacts, facts: WriterFacts, suspects: tuple[Suspect, ...], since: datetime, shown: Mapping[str, str]
+    one: NodeFacts, facts: WriterFacts, suspects: tuple[Suspect, ...], since: datetime, locks: Locks
 ) -> NodeVerdict:
     listed = () if isinstance(one.writers, Unknown) else one.writers
     samples = _samples(one)
@@ -158,7 +166,7 @@ def _judge(
         facts=one,
         writers=writers,
         backup=backup,
-        locks=locks_on(one.node.name, one.guests, facts.cluster, shown),
+        locks=locks,
         suspects=suspects,
         callback=_callback(one, writers),
         logs_since=since,

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from bot.api.facts import Unknown
 from commands.formatting import tell_apart
-from commands.sources.cluster import Cluster, Group, Resource, possibly_on
+from commands.sources.cluster import Cluster, Group, Resource
 from commands.sources.event_log import Event, Meaning, meaning_of, named_guest
 from commands.sources.guests import Guest
 
@@ -107,26 +107,51 @@ def locks_on(
         cluster: None for a host that stands alone.
         shown: VM id -> the name that tells a guest apart, where more guests than the node's are known.
     """
-    if cluster is None:
-        return Locks(())
-    if isinstance(cluster.groups, Unknown) or isinstance(cluster.resources, Unknown):
-        return Locks(None)
-    own = {} if isinstance(guests, Unknown) else {guest.vm_id: guest.name for guest in guests}
-    names = tell_apart(own.items()) | dict(shown or {})
-    own_vm = {one.group.casefold(): one.vm_id for one in cluster.resources if one.vm_id}
-    here = node.casefold()
-    locked = [group.name for group in cluster.groups if group.locked and group.owner.casefold() == here]
-    locked += [one.group or one.name for one in cluster.resources if one.locked and one.owner.casefold() == here]
-    every: tuple[Group | Resource, ...] = (*possibly_on(node, cluster.groups), *possibly_on(node, cluster.resources))
-    unread = {one.shown for one in every if _may_be_locked(one)}
-    found = {
-        group.casefold(): LockedRole(names.get(vm_id, group), vm_id, own.get(vm_id, ""))
-        for group in locked
-        for vm_id in (own_vm.get(group.casefold(), ""),)
-    }
-    return Locks(
-        tuple(sorted(found.values(), key=lambda one: one.name.casefold())), tuple(sorted(unread, key=str.casefold))
-    )
+    return ClusterLocks(cluster).on(node, guests, shown)
+
+
+class ClusterLocks:
+    """The locked roles and resources of a cluster by their node: all are gone through once, however many nodes there are."""
+
+    def __init__(self, cluster: Cluster | None) -> None:
+        """None for a host that stands alone."""
+        self._is_alone = cluster is None
+        every: tuple[Group | Resource, ...] | None = ()
+        self._own_vm: dict[str, str] = {}
+        if cluster is not None:
+            if isinstance(cluster.groups, Unknown) or isinstance(cluster.resources, Unknown):
+                every = None
+            else:
+                every = (*cluster.groups, *cluster.resources)
+                self._own_vm = {one.group.casefold(): one.vm_id for one in cluster.resources if one.vm_id}
+        self._are_known = every is not None
+        self._locked: dict[str, dict[str, str]] = {}  # node -> role without its case -> as it was written last
+        self._unread: dict[str, set[str]] = {}
+        for one in every or ():
+            owner = one.owner.casefold()
+            if one.locked:
+                name = one.name if isinstance(one, Group) else one.group or one.name
+                self._locked.setdefault(owner, {})[name.casefold()] = name
+            if _may_be_locked(one):
+                self._unread.setdefault(owner, set()).add(one.shown)
+        self._of_nobody = self._unread.get("", set())
+
+    def on(self, node: str, guests: Sequence[Guest] | Unknown, shown: Mapping[str, str] | None = None) -> Locks:
+        """Those of a node, as of `locks_on`."""
+        if self._is_alone:
+            return Locks(())
+        if not self._are_known:
+            return Locks(None)
+        own = {} if isinstance(guests, Unknown) else {guest.vm_id: guest.name for guest in guests}
+        names = tell_apart(own.items())
+        told = shown or {}
+        found = [
+            LockedRole(told.get(vm_id, names.get(vm_id, group)), vm_id, own.get(vm_id, ""))
+            for key, group in self._locked.get(node.casefold(), {}).items()
+            for vm_id in (self._own_vm.get(key, ""),)
+        ]
+        unread = self._unread.get(node.casefold(), set()) | self._of_nobody
+        return Locks(tuple(sorted(found, key=lambda one: one.name.casefold())), tuple(sorted(unread, key=str.casefold)))
 
 
 def _may_be_locked(one: Group | Resource) -> bool:
@@ -148,16 +173,20 @@ def find_suspects(
     """
     every = [(guest, node) for node, own in guests.items() for guest in own]
     by_id = {guest.vm_id: (guest, node) for guest, node in every}
-    by_name: dict[str, list[tuple[Guest, str]]] = {}
+    by_name: dict[str, list[Guest]] = {}
+    on_node: dict[tuple[str, str], list[Guest]] = {}
     for guest, node in every:
-        by_name.setdefault(guest.name.casefold(), []).append((guest, node))
+        by_name.setdefault(guest.name.casefold(), []).append(guest)
+        on_node.setdefault((guest.name.casefold(), node), []).append(guest)
     shown = tell_apart((guest.vm_id, guest.name) for guest, _ in every)
     found: dict[str, list[tuple[str, Event, Meaning]]] = {}
     for node, event, meaning in _since(logs, since):
         vm_id, name = named_guest(event)
         if not vm_id:
-            known, _ = _the_one(by_name.get(name.casefold(), []), node)
-            vm_id = known.vm_id if known else ""
+            # The only guest of a name, or the one on the node that logged it: names need not be unique.
+            same = by_name.get(name.casefold(), [])
+            here = on_node.get((name.casefold(), node), []) if len(same) > 1 else same
+            vm_id = here[0].vm_id if len(here) == 1 else ""
         found.setdefault(vm_id or name.casefold(), []).append((node, event, meaning))
     suspects = []
     for key, named in found.items():
@@ -181,12 +210,6 @@ def find_suspects(
     return tuple(sorted(suspects, key=lambda suspect: suspect.newest, reverse=True))
 
 
-def _the_one(namesakes: Sequence[tuple[Guest, str]], node: str) -> tuple[Guest | None, str]:
-    """The only guest of a name, or the one on the node that logged it: names need not be unique."""
-    here = [pair for pair in namesakes if pair[1] == node] if len(namesakes) > 1 else namesakes
-    return here[0] if len(here) == 1 else (None, "")
-
-
 def _since(logs: Mapping[str, HostLog], since: Mapping[str, datetime]) -> Iterator[tuple[str, Event, Meaning]]:
     for node, log in logs.items():
         for event in log.events:
@@ -195,15 +218,23 @@ def _since(logs: Mapping[str, HostLog], since: Mapping[str, datetime]) -> Iterat
                 yield node, event, meaning
 
 
-def suspects_of(node: str, suspects: Iterable[Suspect]) -> tuple[Suspect, ...]:
-    """Those that a node's log names, and those that run there now."""
-    return tuple(one for one in suspects if node in one.logged_on or one.runs_on == node)
+def suspects_by_node(suspects: Iterable[Suspect]) -> dict[str, tuple[Suspect, ...]]:
+    """Node -> those that its log names, and those that run there now."""
+    found: dict[str, list[Suspect]] = {}
+    for one in suspects:
+        for node in dict.fromkeys((*one.logged_on, one.runs_on)):
+            found.setdefault(node, []).append(one)
+    return {node: tuple(own) for node, own in found.items()}
 
 
-def is_suspect(locked: LockedRole, suspects: Iterable[Suspect]) -> bool | None:
-    """Whether a locked guest is one that events name, by VM id; None where an event has a name only that it bears too."""
+def which_are_suspects(
+    locked: Iterable[LockedRole], suspects: Iterable[Suspect]
+) -> list[tuple[LockedRole, bool | None]]:
+    """Each locked guest, and whether it is one that events name, by VM id.
+
+    None where an event has a name only that it bears too.
+    """
     every = tuple(suspects)
-    if locked.vm_id and any(one.vm_id == locked.vm_id for one in every):
-        return True
-    bears = locked.guest and any(not one.vm_id and one.name.casefold() == locked.guest.casefold() for one in every)
-    return None if bears else False
+    ids = {one.vm_id for one in every} - {""}
+    names = {one.name.casefold() for one in every if not one.vm_id} - {""}
+    return [(one, True if one.vm_id in ids else None if one.guest.casefold() in names else False) for one in locked]

@@ -46,7 +46,8 @@ def _rows(facts: WriterFacts, cluster: Cluster) -> Iterator[Unknown]:
     groups = () if isinstance(cluster.groups, Unknown) else cluster.groups
     resources = () if isinstance(cluster.resources, Unknown) else cluster.resources
     every: tuple[Group | Resource, ...] = (*groups, *resources)
-    locks = [one.shown for one in every if one.locked is None and any(map(one.may_be_on, _names(facts)))]
+    owners = {"", *(one.node.name.casefold() for one in facts.nodes)}
+    locks = [one.shown for one in every if one.locked is None and one.owner.casefold() in owners]
     volumes = () if isinstance(cluster.volumes, Unknown) else cluster.volumes
     backups = [one.shown for one in volumes if one.backing_up is None]
     parts = {"is locked": locks, "is in backup": backups}
@@ -57,10 +58,6 @@ def _rows(facts: WriterFacts, cluster: Cluster) -> Iterator[Unknown]:
     ]
     if says:
         yield Unknown(cluster.name, "bad reply", " ".join(says), "In Failover Cluster Manager.")
-
-
-def _names(facts: WriterFacts) -> tuple[str, ...]:
-    return tuple(one.node.name for one in facts.nodes)
 
 
 def _nodes(nodes: Sequence[NodeFacts]) -> Iterator[Unknown]:

@@ -124,6 +124,20 @@ async def test_the_same_question_goes_out_once_but_is_read_by_each():
     assert len(world.asked) == 2
 
 
+async def test_an_answer_is_read_once_by_each_reader_however_long_it_is():
+    world = World({"hv01": [{"Name": str(at)} for at in range(2_000)]})
+    look, times = looking(world), []
+
+    def names(rows):
+        times.append(len(rows))
+        return [row["Name"] for row in rows]
+
+    one, *others = await asyncio.gather(*(look.query(Source(nodes("hv01"), names)) for _ in range(9)))
+    assert times == [2_000]
+    assert all(other.value is one.value for other in others)
+    assert (await look.query(Source(nodes("hv01"), len))).value == 2_000
+
+
 async def test_an_answer_carries_its_times():
     before = datetime.now(UTC)
     found = await looking(World({"hv01": [{"Name": "a"}]})).query(Source(nodes("hv01"), first))

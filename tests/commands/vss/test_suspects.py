@@ -8,7 +8,15 @@ from bot.api.facts import Unknown
 from commands.sources.cluster import Cluster, Group, Resource
 from commands.sources.event_log import VMMS, Event, Meaning
 from commands.sources.guests import Guest, Power
-from commands.vss.suspects import HostLog, LockedRole, Locks, find_suspects, is_suspect, locks_on, suspects_of
+from commands.vss.suspects import (
+    HostLog,
+    LockedRole,
+    Locks,
+    find_suspects,
+    locks_on,
+    suspects_by_node,
+    which_are_suspects,
+)
 
 NOW = datetime(2026, 11, 22, 22, 41, tzinfo=UTC)
 A, B = "0000000A-0000-4000-8000-000000000000", "0000000B-0000-4000-8000-000000000000"
@@ -33,8 +41,7 @@ def test_a_guest_that_moved_is_found_by_its_id():
     (one,) = suspects_in({"hv03": [event(9, "old-name", A), event(5, "old-name", A)], "hv04": []}, guests, LONG_AGO)
     assert (one.name, one.vm_id, one.times, one.logged_on, one.runs_on) == ("renamed", A, 2, ("hv03",), "hv04")
     assert one.newest == NOW - timedelta(minutes=5)
-    assert suspects_of("hv03", [one]) == suspects_of("hv04", [one]) == (one,)
-    assert suspects_of("hv05", [one]) == ()
+    assert suspects_by_node([one]) == {"hv03": (one,), "hv04": (one,)}
 
 
 def test_without_a_valid_id_the_name_decides_in_any_case():
@@ -103,7 +110,7 @@ def test_two_guests_of_one_name_are_shown_by_their_ids_and_only_the_named_one_is
     assert locks.roles == ("app (0000000A)", "APP (0000000B)")
     (one,) = suspects_in({"hv03": [event(9, "app", A)]}, {"hv03": twins}, LONG_AGO)
     assert one.name == "app (0000000A)"
-    assert [is_suspect(locked, [one]) for locked in locks.locked] == [True, False]
+    assert [is_ for _, is_ in which_are_suspects(locks.locked, [one])] == [True, False]
 
 
 def test_a_name_alone_that_two_guests_bear_accuses_neither_and_clears_neither():
@@ -112,7 +119,7 @@ def test_a_name_alone_that_two_guests_bear_accuses_neither_and_clears_neither():
     assert (one.vm_id, one.name, one.namesakes) == ("", "app", 2)
     resources = (resource("role one", A, locked=True), resource("app", "", locked=True))
     locked = locks_on("hv03", twins, cluster(resources=resources)).locked
-    assert {role.name: is_suspect(role, [one]) for role in locked} == {"app (0000000A)": None, "app": False}
+    assert {role.name: is_ for role, is_ in which_are_suspects(locked, [one])} == {"app (0000000A)": None, "app": False}
 
 
 @pytest.mark.parametrize(
