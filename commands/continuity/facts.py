@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import TypeVar
 
 from bot.api.arguments import Target
@@ -44,7 +45,7 @@ from commands.sources.slack_group import Member, group_members
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class HostFacts:
     """One host: its machines, what of them it replicates, and with whom."""
 
@@ -52,6 +53,17 @@ class HostFacts:
     guests: tuple[Guest, ...] | Unknown
     relationships: tuple[Relationship, ...] | Unknown
     ends: Mapping[str, Ends] | Unknown
+
+    def guests_named(self, name: str) -> Sequence[Guest]:
+        """Its machines of that name; none where it did not say. Looked up, for a service has many and a host thousands."""
+        return self._by_name.get(name.casefold(), ())
+
+    @cached_property
+    def _by_name(self) -> Mapping[str, Sequence[Guest]]:
+        found: dict[str, list[Guest]] = {}
+        for guest in () if isinstance(self.guests, Unknown) else self.guests:
+            found.setdefault(guest.name.casefold(), []).append(guest)
+        return found
 
 
 @dataclass(frozen=True, slots=True)

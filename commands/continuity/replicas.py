@@ -167,16 +167,11 @@ def _find(assumption: Assumption, hosts: Iterable[HostFacts], *, copies: bool) -
     found = [
         End(host, guest)
         for host in hosts
-        if not isinstance(host.guests, Unknown)
-        for guest in host.guests
-        if guest.name.casefold() == assumption.target.casefold() and _is_end(guest, copies=copies)
+        for guest in host.guests_named(assumption.target)
+        if _is_end(guest, copies=copies)
     ]
     dumb = [
-        host.node.name
-        for host in hosts
-        if not isinstance(host.guests, Unknown)
-        for guest in host.guests
-        if guest.name.casefold() == assumption.target.casefold() and guest.replication is None
+        host.node.name for host in hosts for guest in host.guests_named(assumption.target) if guest.replication is None
     ]
     if dumb:
         return _unprovable(assumption, f"{join_names(dumb)} does not say whether it is the machine itself or a copy")

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from bot.api.arguments import Target
+from bot.api.beside import beside
 from bot.api.facts import Unknown, value_of, values_of
 from bot.api.query_client import QueryClient
 from commands.drain.roles import OtherRole, other_roles
@@ -274,7 +275,7 @@ async def find_drain_facts(target: Target, ask: QueryClient) -> DrainFacts:
         ),
         asyncio.gather(_updating(node.name, nodes, ask), _vmm_jobs(target, ask), find_bonds(on, node, up, ask)),
     )
-    judged = await asyncio.to_thread(  # by as many writers and guests as the host lists
+    judged = await beside(  # by as many writers and guests as the host lists
         backup_with_writers,
         node.name,
         value_of(guests),

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from bot.api.arguments import Target
+from bot.api.beside import beside
 from bot.api.facts import Known, Unknown, value_of, values_of
 from bot.api.query_client import QueryClient
 from bot.api.sources import Source
@@ -118,7 +119,7 @@ async def find_drill_facts(target: Target, ask: QueryClient, *, is_lost: bool = 
     if is_lost:
         told, reached = await asyncio.gather(_look_at(places[-1], ask), _reach(await _known_hosts(places[0], ask), ask))
         hosts = {places[-1].casefold(): told}
-        primaries = () if isinstance(told, Unknown) else _primaries(service.guests, told)
+        primaries = () if isinstance(told, Unknown) else await beside(_primaries, service.guests, told)
         asked = {host_label(one) for one in reached}
         reached |= await _reach([one for one in primaries if one not in asked], ask)
         if any(not isinstance(one, Unknown) for one in reached.values()):
@@ -126,7 +127,8 @@ async def find_drill_facts(target: Target, ask: QueryClient, *, is_lost: bool = 
     else:
         looked = await asyncio.gather(*(_look_at(place, ask) for place in places))
         hosts = {place.casefold(): one for place, one in zip(places, looked, strict=True)}
-    machines = apart([find_pair(name, places, hosts) for name in service.guests])
+    # Beside the loop: by as many machines as the hosts list.
+    machines = await beside(lambda: apart([find_pair(name, places, hosts) for name in service.guests]))
     pairs = [one for one in machines if isinstance(one, Pair)]
     known = [end for pair in pairs for end in (pair.home, pair.away)]
     away = hosts[places[-1].casefold()]
@@ -237,7 +239,7 @@ async def _backup(host: HostFacts, ask: QueryClient) -> Backup:
     cluster, copies, products = await asyncio.gather(
         _cluster(place.cluster, ask), ask.query(shadow_copies(on)), ask_backup_products(place, ask)
     )
-    return backup_state(on, host.guests, cluster, value_of(copies), products)
+    return await beside(backup_state, on, host.guests, cluster, value_of(copies), products)
 
 
 async def _cluster(name: str, ask: QueryClient) -> Cluster | None:

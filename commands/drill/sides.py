@@ -158,7 +158,6 @@ def named_ends(name: str, hosts: Iterable[HostFacts]) -> list[End]:
     return [
         End(host, guest)
         for host in hosts
-        if not isinstance(host.guests, Unknown)
-        for guest in host.guests
-        if guest.name.casefold() == name.casefold() and guest.replication is not Replication.TEST_REPLICA
+        for guest in host.guests_named(name)
+        if guest.replication is not Replication.TEST_REPLICA
     ]

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from bot.api.arguments import Target
+from bot.api.beside import beside
 from bot.api.facts import Known, Unknown, value_of, values_of
 from bot.api.query_client import QueryClient
 from commands.formatting import GIB, join_names, pluralize, tell_apart
@@ -172,7 +173,7 @@ async def find_guest_space(target: Target, ask: QueryClient, *, with_disks: bool
         _ask_guests(askable, ask), _ask_disks(askable if with_disks else (), ask)
     )
     # Beside the loop: there can be tens of thousands of roles.
-    silent_hosts, unseen = await asyncio.to_thread(_not_seen, nodes, hosts, groups)
+    silent_hosts, unseen = await beside(_not_seen, nodes, hosts, groups)
     return GuestSpaceFacts(
         now=ask.now,
         guests=guests,

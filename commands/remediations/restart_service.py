@@ -10,6 +10,7 @@ from datetime import datetime
 from graphlib import CycleError, TopologicalSorter
 
 from bot.api.arguments import HostTarget
+from bot.api.beside import beside
 from bot.api.command import Remediation, Risk, Role
 from bot.api.facts import Unknown, value_of
 from bot.api.plan import Check, Gate, GateOutcome, GateText, Group, OpenQuestion, Plan, missing
@@ -119,7 +120,7 @@ async def collect(args: Args, ask: QueryClient) -> RestartFacts:
     found = _find(facts.services, " ".join(args.service))
     if len(found) != 1 or found[0].state != RUNNING or _why_never(found[0].name):
         return facts
-    hyper_v, writers = await asyncio.to_thread(_among, args.host.name, facts, found[0])  # of what a host lists
+    hyper_v, writers = await beside(_among, args.host.name, facts, found[0])  # of what a host lists
     if hyper_v:
         return replace(facts, hyper_v=await find_reset_facts(args.host, ask)) if args.host.cluster else facts
     if writers:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bot.api.arguments import Target
+from bot.api.beside import beside
 from bot.api.facts import Known, Unknown, value_of
 from bot.api.plan import Gate, GateOutcome, GateText, OpenQuestion
 from bot.api.query_client import QueryClient
@@ -87,7 +88,7 @@ async def find_strangers(target: Target, jobs: Sequence[BackupJob] | Unknown, as
     await asyncio.gather(*(find() for _ in range(min(_AT_ONCE, len(clients)))))
     if not strangers:
         return frozenset()
-    guests = await asyncio.to_thread(jobs_of, await _guest_names(target, ask), open_)
+    guests = await beside(jobs_of, await _guest_names(target, ask), open_)
     return frozenset(strangers) - {job.client for job in guests}
 
 

@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import ParamSpec, TypeVar
 
 from bot.api.arguments import Target
+from bot.api.beside import beside
 from bot.api.facts import Unknown, value_of
 from bot.api.plan import OpenQuestion
 from bot.api.queries import Predicate, Registry, Wql
@@ -386,7 +387,7 @@ def _in_question(cluster: Cluster, of_node: str) -> tuple[list[Resource], list[R
 async def beside_if_long(every: Sized, work: Callable[P, T], *told: P.args, **named: P.kwargs) -> T:
     """Work on a list, on a thread where it is so long that others would notice, for each of many nodes."""
     if len(every) > _FEW:
-        return await asyncio.to_thread(work, *told, **named)
+        return await beside(work, *told, **named)
     return work(*told, **named)
 
 

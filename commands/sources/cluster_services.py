@@ -11,11 +11,11 @@ are asked for them, and the cluster's hive is the second way [mem].
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bot.api.arguments import Target
+from bot.api.beside import beside
 from bot.api.facts import Unknown
 from bot.api.queries import Predicate, Registry, Wql
 from bot.api.query_client import QueryClient
@@ -137,9 +137,9 @@ async def find_cluster_services(target: Target, ask: QueryClient) -> ClusterServ
     listed = await ask.query(other_resources(on))
     if isinstance(listed, Unknown):
         return ClusterServices(cluster) if not target.cluster and listed.kind == "absent" else listed
-    plain, open_ = await asyncio.to_thread(_sorted_out, listed.value)
+    plain, open_ = await beside(_sorted_out, listed.value)
     told = await _told(on, target.name, open_, ask)
-    return await asyncio.to_thread(_put_together, cluster, plain, open_, told)
+    return await beside(_put_together, cluster, plain, open_, told)
 
 
 def _sorted_out(listed: Sequence[ServiceResource]) -> tuple[list[ServiceResource], list[ServiceResource]]:

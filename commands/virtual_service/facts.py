@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
 
+from bot.api.beside import beside
 from bot.api.facts import Known, Unknown, value_of
 from bot.api.query_client import QueryClient
 from bot.api.web import is_name, split_port
@@ -92,9 +93,9 @@ async def find_services(balancer: str, wanted: str, hosts: Sequence[str], ask: Q
     if isinstance(services, Unknown):
         return ServiceFacts(services, (), value_of(times), value_of(version), {}, 0, ask.now)
     # beside the loop: there may be thousands of services, as many as the load balancer likes
-    chosen = await asyncio.to_thread(choose, services, wanted)
-    places, left_out = await asyncio.to_thread(_places_of, chosen)
-    known = await asyncio.to_thread(KnownNames, services)
+    chosen = await beside(choose, services, wanted)
+    places, left_out = await beside(_places_of, chosen)
+    known = await beside(KnownNames, services)
     answers = await _ask_as_checked(places, ask)
     room = MOST_REQUESTS - sum(one.asked is not None for one in answers.values())
     for service in {id(service): service for service, _ in places}.values():

@@ -77,6 +77,13 @@ def told(tmp_path_factory) -> dict[str, Recorded]:
     return _told
 
 
+def test_commands_work_on_the_threads_of_questions():
+    """Python's own are those on which the ledger is written."""
+    commands = Path(__file__).parents[2] / "commands"
+    sources = {path: path.read_text(encoding="utf-8") for path in commands.rglob("*.py")}
+    assert [path.name for path, source in sources.items() if "to_thread" in source] == []
+
+
 def test_every_command_is_asked():
     assert {line.split()[0].removeprefix("/") for line in EVERY} == {command.name for command in Registry.load()}
 

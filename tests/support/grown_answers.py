@@ -81,7 +81,7 @@ async def record(made: Services, line: str) -> Recorded:
     spec = typed.command.spec
     session = pipeline.look(pipeline._clock(), None)
     found = Recorded(line, spec, spec.args(**typed.values), session.now, {}, {})
-    ask, find = session._ask, session.find_host
+    ask, find = session._ask_target, session.find_host
 
     async def asked(question: Query) -> QueryResult:
         try:
@@ -96,7 +96,7 @@ async def record(made: Services, line: str) -> Recorded:
         found.found[name] = await find(name)
         return found.found[name]
 
-    session._ask, session.find_host = asked, host
+    session._ask_target, session.find_host = asked, host
     await spec.collect(found.args, session)
     return found
 

@@ -563,3 +563,22 @@ def test_a_name_far_to_the_right_of_its_address_is_overridden_all_the_same(blank
 def test_a_line_of_a_hosts_file_without_an_end_is_not_read():
     with pytest.raises(ValueError, match="more than 8,192 characters"):
         parse_hosts(f"1:10.20.0.15{' ' * 9_000}sql-prod\r\n")
+
+
+def test_of_thousands_of_guests_each_is_looked_at_once_however_many_machines_a_service_has():
+    class Name(str):
+        __slots__ = ()
+
+        def casefold(self):
+            nonlocal looked
+            looked += 1
+            return super().casefold()
+
+    looked = 0
+    guests = tuple(replace(guest(Replication.PRIMARY, vm_id=f"id-{at}"), name=Name(f"Crm-{at}")) for at in range(200))
+    host = HostFacts(Node("hv01", 9600), guests, (), {})
+    for at in range(50):
+        assert [one.vm_id for one in host.guests_named(f"CRM-{at}")] == [f"id-{at}"]
+    assert host.guests_named("gone") == ()
+    assert looked == len(guests)
+    assert replace(host, guests=Unknown("hv01", "timed out", "no answer")).guests_named("crm-1") == ()
