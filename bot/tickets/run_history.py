@@ -20,7 +20,7 @@ Key = tuple[str, int]  # step and round
 
 DONE, FAILED, ABANDONED = "done", "failed", "abandoned"  # what an outcome can say
 NOT_SENT: Final = "not sent"  # likewise; such a step has not begun
-# What *Done* carries is another number after each interruption, and for the undo of a step: no plan has so many steps.
+# What *Done* carries is another number in each wait of a step, and for the undo of a step: no plan has so many steps.
 _ANEW, _BACK = 1_000_000, 500_000
 _BOT: Final = "bot"  # by whom is what no person did
 
@@ -76,10 +76,11 @@ class RunHistory:
         weight: bytes that all rows take which were noted before and after its acts, those of earlier rounds too.
         ended: when the outcome of each step was written.
         confirmations: how often a person has said that a step by hand is done, since it waits without an interruption: what
-            was said before is not so any more where others had the locks, or a person decided, in between.
+            was said before is not so any more where others had the locks, or a person decided, in between; nor is it where the
+            wait had come to its end, and the step was begun anew.
         confirmed_by: the name of who said so last.
         confirmer: the same person's id.
-        interruptions: how often each step was interrupted while it waited.
+        interruptions: how often each step was interrupted while it waited, or begun anew.
         began: when each step was begun for the first time.
         failed: the step whose failure has its group taken back, as what takes it back says; None where nothing does.
         failed_why: why it failed.
@@ -135,7 +136,7 @@ class RunHistory:
         return next((key for key in self.intents if key in self.unsettled), None) if self.unsettled else None
 
     def shown_as(self, at: StepInstance) -> int:
-        """What *Done* carries for a step: a number that it has until it is interrupted, and no other step ever has."""
+        """What *Done* carries for a step: a number that it has until it is interrupted or begun anew, and no other step ever has."""
         return at.number + _ANEW * self.interruptions[at.key] + (_BACK if at.step.key.startswith(UNDO) else 0)
 
     def is_untouched(self, key: Key) -> bool:
@@ -234,6 +235,10 @@ def positions(plan: Plan) -> tuple[StepInstance, ...]:
 def _begin(story: RunHistory, key: Key, at: str, told: Intent, times: int) -> None:
     before: Rows | None = told.before
     earlier = story.intents.get(key)
+    if earlier is not None or key in story.outcomes:
+        _unheard(story, key)
+    else:
+        _forget_words(story, key)  # a press that was under way while it was held back
     story.intents[key] = BegunStep(
         at=datetime.fromisoformat(at),
         attempt=told.attempt,
@@ -254,8 +259,13 @@ def _begin(story: RunHistory, key: Key, at: str, told: Intent, times: int) -> No
 
 
 def _unheard(story: RunHistory, key: Key) -> None:
-    """Let go of who said that a step is done: it is said again, of how things are once the wait goes on."""
+    """Let go of who said that a step is done: it is said again, of how things are in the wait that begins now."""
     story.interruptions[key] += 1
+    _forget_words(story, key)
+
+
+def _forget_words(story: RunHistory, key: Key) -> None:
+    """Let go of what was said of a step before: it is about another wait, or none."""
     story.confirmations.pop(key, None)
     story.confirmed_by.pop(key, None)
     story.confirmer.pop(key, None)

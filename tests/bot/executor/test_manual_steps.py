@@ -10,12 +10,17 @@ from dataclasses import replace
 import pytest
 from scripted_world import APPROVER, BOTH, OPERATOR, POLICY, VIEWER, Group, Plan, Step, by_hand, is_now, moves, step
 
+
+from entry_samples import entry_data
+from scripted_world import APPROVER, BOTH, OPERATOR, VIEWER, Group, Plan, Step, by_hand, is_now, moves, step
+
 from bot.api.actions import ManualStep, ReadBack, TypedField
 from bot.errors import MovedOn, PermissionDenied, RolesUnknown
 from bot.ledger.entries import Interrupted
 from bot.slack.render.ticket import ticket_message
 from bot.slack.render.ticket_thread import entry_message
 from bot.slack.tickets.message_table import read_card
+from bot.tickets.run_history import story_of
 
 TYPED = ReadBack("See that it is off", "operator", (TypedField("Its state", "text", "POWERED OFF"),))
 # What is asked of a person: what a machine can be asked about and says at once, what only they can see, what they type.
@@ -342,3 +347,44 @@ async def test_a_way_back_that_nobody_did_in_time_can_be_gone_on_with(bench, wor
     bench.decisions.confirm_manual_step(replace(bench.press(OPERATOR, ticket), shown=shown_on_card(bench, ticket)))
     await bench.runs(2)
     assert (bench.last(ticket).kind, bench.last(ticket).fields["rolled_back"]) == ("failed", True)
+
+
+@pytest.mark.parametrize("back", [STARTS, READS], ids=["checked", "typed"])
+async def test_a_done_that_did_not_count_in_time_does_not_count_for_the_wait_after_go_on(bench, world, back):
+    """A way back by hand that nobody did in time has an outcome before a person decides: its next wait is another one."""
+    ticket, _ = await undone_by_hand(bench, world, back)
+    world.hosts["hv03"]["seen"] = "back"
+    bench.now_are[OPERATOR.id] = RolesUnknown("Slack does not answer")
+    said = ("POWERED OFF",) if back is READS else ()
+    old = shown_on_card(bench, ticket)
+    bench.decisions.confirm_manual_step(replace(bench.press(OPERATOR, ticket), shown=old), said)
+    await until(bench, ticket, lambda: any("who confirmed it, still may" in one.says for one in bench.told))
+    bench.clock.forward(hours=3)
+    await until(bench, ticket, lambda: bench.last(ticket).kind == "interrupted")
+    bench.now_are.clear()
+    bench.clock.forward(hours=5)
+    bench.decisions.resume(bench.press(APPROVER, ticket))
+    await until(bench, ticket, lambda: bench.kinds(ticket).count("intent") == 4)
+    await looked_again(bench, ticket)
+    assert (bench.ledger.ticket(ticket).intent or ("",))[0] == "undo-look"
+    new = shown_on_card(bench, ticket)
+    with pytest.raises(MovedOn, match=r"moved on.*it gave way or was interrupted, and it waits for step 1 now"):
+        bench.decisions.confirm_manual_step(replace(bench.press(OPERATOR, ticket), shown=old), said)
+    bench.decisions.confirm_manual_step(replace(bench.press(OPERATOR, ticket), shown=new), said)
+    await bench.runs(2)
+    assert (bench.last(ticket).kind, bench.last(ticket).fields["rolled_back"]) == ("failed", True)
+    assert bench.ledger.locks() == {}
+
+
+async def test_a_done_that_was_under_way_while_its_step_was_held_back_counts_for_no_later_wait(bench, world):
+    """The press was judged while the step waited, and written down when it did no more: nobody has seen the next wait."""
+    ticket = await waits_by_hand(bench, world, HANDS["seen"])
+    await bench.dies()
+    place = {"step": "look", "round": 1}
+    bench.ledger.append("bot", entry_data("outcome", place | {"attempt": 1, "result": "not sent"}), ticket)
+    said = place | {"attempt": 1, "by": OPERATOR.id}
+    bench.ledger.append(OPERATOR.id, entry_data("step-confirmed", said), ticket)
+    bench.ledger.append("bot", entry_data("resumed", {"attempt": 2, "by": "bot"}), ticket)
+    bench.ledger.append("bot", entry_data("intent", place | {"attempt": 2}), ticket)
+    story = story_of(bench.ledger.story(ticket))
+    assert (story.in_flight, story.confirmations, story.confirmer) == (("look", 1), {}, {})
