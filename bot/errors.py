@@ -7,7 +7,8 @@
       TooManyWindows             of one person in a minute; this one was not opened
   TooManyMentions            the same; this one was not read
       TicketError                NoSuchTicket, NoPlan, Expired (and DeadlinePassed), AlreadyDecided, MovedOn, ChangesStopped,
-                                 SwitchUnchanged, StoppedSince, Locked, Unanswered, PlanNotShown, WrongReadBack
+                                 SwitchUnchanged, StoppedSince, Locked, Unanswered, PlanNotShown, WrongReadBack, ResumedSince,
+                                 LookedTooEarly
       TargetError(target)        ConnectionFailed (and NotAsked), AuthenticationFailed (and LoginNotChecked), TargetTimeout (and
                                  NotAskedInTime),
                                  TargetFault (and ProgramFailed, NotFound), MalformedResponse (and IncompleteResponse), QuotaExceeded, PolicyViolation,
@@ -94,6 +95,14 @@ class TicketError(HvopsError):
     """A ticket cannot make the transition that was asked of it."""
 
     refused_as: ClassVar[Refusal] = "blocked"
+
+
+class ResumedSince(TicketError):
+    """An undo that was proposed before its ticket resumed: nobody who asked for it, or approved it, has seen what came of that."""
+
+
+class LookedTooEarly(TicketError):
+    """What a start goes by was read before another ticket moved that needs the same: it is read again."""
 
 
 class NoPlan(TicketError):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -15,7 +16,7 @@ import structlog
 
 from bot.api.command import Role
 from bot.api.plan import Gate, GateOutcome
-from bot.errors import HvopsError, LedgerError, PermissionDenied, TicketError
+from bot.errors import HvopsError, LedgerError, LookedTooEarly, PermissionDenied, TicketError
 from bot.executor.context import BOT
 from bot.executor.permissions import lacks
 from bot.executor.run import Run
@@ -68,6 +69,7 @@ async def revalidate(run: Run, at: StepInstance | None) -> PlanDrift | NotDue | 
         at: the step that begins the group to compare; None to compare the whole plan, before the first act.
     """
     await asyncio.to_thread(run.refresh)  # what was answered too long ago counts no more
+    run.looked = await asyncio.to_thread(run.parts.ledger.proved_up_to)
     try:
         made = await run.parts.planner.rebuild(run.proposal, at.group.key if at is not None else "")
     except LedgerError:
@@ -94,17 +96,30 @@ def _compared(run: Run, made: PlannedChange, at: StepInstance | None) -> PlanDri
 
 async def void_ticket(run: Run, change: PlanDrift) -> None:
     """End the ticket, and propose what is so now in the same transaction, where something can be proposed."""
-    mask = run.parts.mask
     replacement, why_not = await _replacement(run, change.made)
+    try:
+        await _write_void(run, change, replacement, why_not)
+    except LookedTooEarly as late:
+        await _write_void(run, change, (), str(late))
+
+
+async def _write_void(run: Run, change: PlanDrift, replacement: Sequence[EntryDraft], why_not: str) -> None:
+    """Raises LookedTooEarly where nobody has looked at what the replacement would take back as it is by now."""
+    mask, undoes = run.parts.mask, run.proposal.made.undoes
     why = f"{change.why}; no replacement was proposed: {why_not}" if why_not else change.why
 
     def masked() -> Voided:
         lines = tuple(mask.redact_text(one) for one in change.lines)
         return Voided(attempt=run.attempt, reason=mask.redact_text(why), difference=lines)
 
+    def must_be_as_seen() -> None:
+        run.must_lead()
+        if replacement and undoes and run.parts.ledger.last_move(undoes) > run.looked:
+            raise LookedTooEarly(f"{undoes} has moved on meanwhile")
+
     voided = await asyncio.to_thread(masked)
     await run.must_be_led_here()
-    await run.parts.write_together(EntryDraft(BOT, voided, run.ticket), *replacement, check=run.must_lead)
+    await run.parts.write_together(EntryDraft(BOT, voided, run.ticket), *replacement, check=must_be_as_seen)
     run.tell("voided", why)
 
 

@@ -65,6 +65,7 @@ class Run:
         failed: the step whose failure has its group taken back; None where nothing is.
         failed_why: why it failed.
         not_before: when it is worth trying again to start it, where only time is missing.
+        looked: the newest entry that there was before the plan was made afresh the last time.
         measured: how it stood when the plan was made afresh, in the words of that plan.
         must_lead: raises LedgerError where another process may be the one that runs what was decided.
         locked_at: from when on no other process could send anything of it, by a clock that nobody sets.
@@ -90,6 +91,7 @@ class Run:
     failed: StepInstance | None = None
     failed_why: str = ""
     not_before: datetime | None = None
+    looked: int = 0
     measured: str = ""
     must_lead: Callable[[], None] = lambda: None
     locked_at: float | None = None
@@ -174,16 +176,21 @@ class Run:
         """Ask again, beside the loop, whether another process may be running it. Raises LedgerError."""
         await asyncio.to_thread(self.must_lead)
 
-    async def write(self, transition: Transition) -> Entry:
+    async def write(self, transition: Transition, check: Callable[[], None] | None = None) -> Entry:
         """Append about this ticket, read it back, and tell.
 
         What became of an act is written down by whoever sent it, unless a later attempt has begun; all else only by whoever
         runs it. Raises LedgerError, TicketError.
+
+        Args:
+            transition: what it says.
+            check: raises where it may not be written now; asked in its transaction.
         """
         if not isinstance(transition, Outcome):
             await self.must_be_led_here()
         # What ends a run, or interrupts it, has no number of its own: whoever runs it is asked once more in its transaction.
-        how = {"check": self.must_lead} if isinstance(transition, OfRun) else {}
+        asked = check or (self.must_lead if isinstance(transition, OfRun) else None)
+        how = {"check": asked} if asked is not None else {}
         entry = await self.parts.write(self.ticket, transition, **how)
         await asyncio.to_thread(self.refresh)
         self.tell(entry.kind, entry.message or entry.description or entry.reason)

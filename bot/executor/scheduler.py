@@ -31,7 +31,7 @@ from bot.ledger.envelope import to_timestamp
 from bot.ledger.shared_locks import Duty
 from bot.ledger.store import VERIFY
 from bot.ledger.ticket_state import OPEN, Ticket, TicketState
-from bot.tickets.proposal import proposal_of, why_half_undone
+from bot.tickets.proposal import must_not_be_half_undone, proposal_of, why_half_undone
 from bot.transport.turns import RUNS, asking_about, asking_as
 
 log = structlog.get_logger()
@@ -489,6 +489,7 @@ class Scheduler:
         """Who gave way goes on once its locks are free, and nobody who could have them waits for them."""
         with self._apart(ticket):
             ledger = self._parts.ledger
+            seen = await asyncio.to_thread(ledger.proved_up_to)
             now = await asyncio.to_thread(ledger.ticket, ticket)
             if now is None or not now.yields_locks or self._waits_for_presses(ticket):  # somebody may have closed it
                 return
@@ -504,7 +505,7 @@ class Scheduler:
             wanted = {lock for needs in waiting for lock in needs.locks if not kept & needs.locks}
             if others or wanted & now.locks or not await self._may_resume(ticket):
                 return
-            await self._resume(now)
+            await self._resume(now, seen)
 
     async def _may_resume(self, ticket: str) -> bool:
         """Whether the bot may let it go on by itself: its time is not over, its people hold their roles, no undo has begun."""
@@ -522,11 +523,12 @@ class Scheduler:
         self._waiting[ticket] = says
         return not says
 
-    async def _resume(self, now: Ticket) -> None:
+    async def _resume(self, now: Ticket, seen: int) -> None:
         locks = tuple(sorted(now.locks))
         resumed = Resumed(attempt=now.attempt + 1, by=BOT, locks=locks, reason="its locks are free again")
         try:
-            await self._parts.write(now.id, resumed)
+            check = partial(must_not_be_half_undone, self._parts.ledger, now.id, seen)
+            await self._parts.write(now.id, resumed, check=check)
         except TicketError as error:
             log.info("not resumed", ticket=now.id, why=str(error))
             return

@@ -6,11 +6,12 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import structlog
 
-from bot.errors import AlreadyDecided, ChangesStopped, Expired, LedgerError, Locked
+from bot.errors import AlreadyDecided, ChangesStopped, Expired, LedgerError, Locked, LookedTooEarly, ResumedSince
 from bot.executor.context import BOT
 from bot.executor.measuring import measure_after, measure_undone
 from bot.executor.outcome import StepResult, StepStatus, ask_about
@@ -70,24 +71,19 @@ async def _prove(run: Run) -> None:
 
 async def _start(run: Run, ticket: Ticket) -> bool:
     """Look again, and take the locks. False: not now, or never."""
-    run.tell("looking")
-    change = await revalidate(run, None)
-    if isinstance(change, NotDue):
-        run.not_before = change.until
-        run.tell("ripening", change.why)
-        return False
-    if change is None and await asyncio.to_thread(_has_gone_on, run):
-        change = PlanDrift(f"{run.proposal.made.undoes} has resumed since this undo was proposed")
-    if change is not None:
-        await void_ticket(run, change)
-        return False
-    if not await _may_start(run):  # looking took its time
+    if not await _is_as_approved(run) or not await _may_start(run):  # looking took its time
         return False
     stood: dict[str, Any] = {"measured": run.measured} if run.measured else {}
     takes_over = await asyncio.to_thread(_takes_over, run)
     started = Started(attempt=1, locks=tuple(sorted(run.proposal.plan.locks)), takes_over=takes_over, **stood)
     try:
-        await run.write(started)
+        await run.write(started, check=partial(_must_be_as_seen, run))
+    except ResumedSince as since:
+        await void_ticket(run, PlanDrift(str(since)))
+        return False
+    except LookedTooEarly as early:
+        log.info("checking again before the start", ticket=ticket.id, why=str(early))
+        return False
     except Locked as locked:
         run.tell("locked", str(locked))
         return False
@@ -98,13 +94,41 @@ async def _start(run: Run, ticket: Ticket) -> bool:
     return True
 
 
-def _has_gone_on(run: Run) -> bool:
-    """Whether the ticket that it undoes has resumed since: what is in doubt there now, nobody has seen who proposed this or approved it."""
-    undoes = run.proposal.made.undoes
-    proposed = run.parts.ledger.proposal(run.ticket)
-    if not undoes or proposed is None:
+async def _is_as_approved(run: Run) -> bool:
+    """Look again: whether the plan is the one that was approved, and may start now. Else it waits, or is void."""
+    run.tell("looking")
+    if await asyncio.to_thread(run.parts.ledger.has_resumed_since_proposed, run.ticket):
+        # What is in doubt there now, nobody has seen who proposed this or approved it; nor does hvops ask for more of it.
+        await void_ticket(run, PlanDrift(f"{run.proposal.made.undoes} has resumed since this undo was proposed"))
         return False
-    return any(one.kind == "resumed" and one.seq > proposed.seq for one in run.parts.ledger.moves(undoes))
+    change = await revalidate(run, None)
+    if isinstance(change, NotDue):
+        run.not_before = change.until
+        run.tell("ripening", change.why)
+        return False
+    if change is not None:
+        await void_ticket(run, change)
+    return change is None
+
+
+def _must_be_as_seen(run: Run) -> None:
+    """Asked in the transaction of the start: since the plan was made afresh, Slack has taken its time to name its people.
+
+    An undo whose ticket has resumed since it was proposed, and a lock that is held, the ledger itself refuses.
+
+    Raises:
+        LookedTooEarly: another ticket that needs the same has moved since, and may have changed what the plan goes by.
+        LedgerError: another process may be running it.
+    """
+    run.must_lead()
+    ledger = run.parts.ledger
+    held = ledger.locks()
+    holders = [ledger.ticket(held[lock]) for lock in run.proposal.plan.locks if lock in held]
+    is_held = any(one is not None and one.state is TicketState.RUNNING for one in holders)
+    if is_held or ledger.has_resumed_since_proposed(run.ticket):
+        return
+    if moved := ledger.moved_since(run.looked, run.proposal.plan.locks):
+        raise LookedTooEarly(f"{' and '.join(moved)} moved after the plan was made afresh")
 
 
 async def _is_newest_copy(run: Run) -> bool:
@@ -430,6 +454,15 @@ async def _done(run: Run, *, fresh: bool) -> None:
     read = await measure_after(run, fresh=fresh)
     measured: dict[str, Any] = {"measured": read} if read else {}
     done = Done(attempt=run.attempt, message=says, **measured)
+    try:
+        await _write_done(run, done)
+    except AlreadyDecided:  # somebody has closed that one since it was looked at
+        await _write_done(run, done)
+    run.tell("done", says)
+
+
+async def _write_done(run: Run, done: Done) -> None:
+    """Raises AlreadyDecided where the ticket that was taken back has ended since it was looked at, and nothing was written."""
     drafts: Sequence[EntryDraft] = [EntryDraft(BOT, done, run.ticket)]
     other = await asyncio.to_thread(run.parts.ledger.ticket, run.proposal.made.undoes)
     if other is not None and other.state is TicketState.INTERRUPTED:
@@ -437,7 +470,6 @@ async def _done(run: Run, *, fresh: bool) -> None:
         drafts = [*drafts, EntryDraft(BOT, closed, other.id)]
     await run.must_be_led_here()
     await run.parts.write_together(*drafts, check=run.must_lead)
-    run.tell("done", says)
 
 
 def _all_done(run: Run) -> str:

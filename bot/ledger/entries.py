@@ -17,7 +17,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from bot.errors import LedgerError, Refusal
 
-RULES_VERSION = 3  # of the transitions in ticket_state
+RULES_VERSION = 4  # of the transitions in ticket_state
 
 _LARGEST = 2**53 - 1  # the largest integer that every JSON reader keeps whole (RFC 8785, 3.2.2.3)
 _STORED = "stored"  # validation context: the fields come from an entry, where they are exact already

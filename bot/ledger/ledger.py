@@ -335,6 +335,32 @@ class Ledger(Reader):
         with self._proved() as state:
             return state.worked_since(seq, locks, hosts)
 
+    def moved_since(self, seq: int, locks: Collection[str]) -> list[str]:
+        """The tickets that have worked under one of these locks and that an entry has moved behind that one.
+
+        Raises LedgerError where nothing is proved.
+        """
+        with self._proved() as state:
+            return state.moved_since(seq, locks)
+
+    def last_move(self, ticket: str) -> int:
+        """The number of the newest entry that moves a ticket; 0 where there is none. Raises LedgerError where nothing is proved."""
+        with self._proved() as state:
+            return state.last_move(ticket)
+
+    def has_resumed_since_proposed(self, undo: str) -> bool:
+        """Whether the ticket that an open undo takes back has resumed behind the undo's proposal; False for other tickets.
+
+        Raises LedgerError where nothing is proved.
+        """
+        with self._proved() as state:
+            return state.has_resumed_since_proposed(undo)
+
+    def proved_up_to(self) -> int:
+        """The number of the newest entry: what is read after this was asked knows all up to there. Raises LedgerError."""
+        with self._proved() as state:
+            return state.head.seq
+
     def has(self, anchor: Anchor) -> bool:
         """Whether the entry that an anchor names is there, and the chain leads from it to the newest one.
 

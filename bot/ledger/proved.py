@@ -18,7 +18,15 @@ from collections.abc import Collection, Iterable, Mapping, MutableMapping, Seque
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from bot.errors import LedgerError, NoSuchTicket, StoppedSince, SwitchUnchanged, TicketError, UnreadableEntry
+from bot.errors import (
+    LedgerError,
+    NoSuchTicket,
+    ResumedSince,
+    StoppedSince,
+    SwitchUnchanged,
+    TicketError,
+    UnreadableEntry,
+)
 from bot.formatting import format_time
 from bot.ledger.anchors import Anchor
 from bot.ledger.entries import (
@@ -57,6 +65,8 @@ _ENDS_WITH = re.compile(
 )
 _LONGEST_END = 200
 _ASKS_FOR_A_STOP = f'"button":"{STOP_REQUEST}"'.encode()
+# Since these rules no undo is proposed of a ticket that runs, and it starts only where that has not resumed behind its proposal.
+_FOURTH_RULES = 4
 TAKES_LOCKS = frozenset({Started.kind, Resumed.kind})
 # What a `refused` entry says of somebody who may stop changes, and heard that they are stopped already.
 _STOPPED_ALREADY = f'"category":"{SwitchUnchanged.refused_as}"'.encode(), b'"line":"/hvops stop"'
@@ -98,6 +108,8 @@ class KnownTicket:
         last: the number of the newest entry that moves it.
         locks: that it has ever taken.
         hosts: where its plan works, without regard to case; () for one that does not say it.
+        undoes: the ticket that it was proposed to take back, or "".
+        resumed: the number of the newest entry by which it resumed; 0 where it never did.
     """
 
     seal: bytes = FIRST
@@ -112,6 +124,8 @@ class KnownTicket:
     last: int = 0
     locks: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
+    undoes: str = ""
+    resumed: int = 0
 
 
 _UNKNOWN = KnownTicket()
@@ -267,9 +281,11 @@ class ProvedState:
             self._listed.pop(entry.ticket, None)
         locks = tuple(dict.fromkeys([*known.locks, *_locks_of(entry)])) if entry.kind in TAKES_LOCKS else known.locks
         hosts = known.hosts if known.state else _hosts_of(entry.fields)
+        undoes = known.undoes if known.state else sys.intern(str(entry.fields.get("undoes") or ""))
+        resumed = entry.seq if entry.kind == Resumed.kind else known.resumed
         row = None if ending else row_after(known.row, entry)
         self._memory.tickets[entry.ticket] = KnownTicket(
-            seal, state, ending, command, ended, kept, doubt, moves, row, entry.seq, locks, hosts
+            seal, state, ending, command, ended, kept, doubt, moves, row, entry.seq, locks, hosts, undoes, resumed
         )
         if not known.state:
             self._memory.last_number = max(self._memory.last_number, number_of(entry.ticket))
@@ -365,6 +381,22 @@ class ProvedState:
     def end_of(self, ticket: str) -> str:
         """The kind of the entry that ended a ticket; "" while it is open."""
         return self._known(ticket).ending
+
+    def has_resumed_since_proposed(self, undo: str) -> bool:
+        """Whether the ticket that an open undo takes back has resumed behind the undo's proposal; False for other tickets."""
+        known = self._known(undo)
+        return bool(known.moves) and self._known(known.undoes).resumed > known.moves[0].seq
+
+    def moved_since(self, seq: int, locks: Collection[str]) -> list[str]:
+        """The tickets that have worked under one of these locks and that an entry has moved behind that one."""
+        under = frozenset(locks)
+        return [
+            ticket for ticket, one in self._memory.tickets.items() if one.last > seq and not under.isdisjoint(one.locks)
+        ]
+
+    def last_move(self, ticket: str) -> int:
+        """The number of the newest entry that moves a ticket; 0 where there is none."""
+        return self._known(ticket).last
 
     def must_have_ticket(self, ticket: str) -> None:
         """An entry about a ticket is about one that there is. Raises TicketError."""
@@ -464,15 +496,24 @@ class ProvedState:
         before = self.ticket(ticket_id)
         now = apply(ticket_id, before, step)
         if step.kind == "proposed":
+            self._must_not_run(step)
             self._must_be_the_only_undo(step)
         if step.kind in ("started", "intent", "resumed"):
             check_stop(ticket_id, step.kind, stopped=self.is_stopped)
         if step.kind == "started":
+            self._must_not_have_resumed(ticket_id, step)
             taken = self._taken_over(ticket_id, step)
             check_locks(ticket_id, now.locks, self.locks, taken, undoes=ticket_id in self.undos_of(taken))
         if step.kind == "resumed" and before is not None:
             self._must_have_its_locks(before, step)
         return now
+
+    def _must_not_run(self, step: TicketEvent) -> None:
+        """What a ticket did that runs, nobody can say: it may have sent more since it was looked at."""
+        proposal = step.read(Proposed)
+        state = self._known(proposal.undoes).state
+        if proposal.rules_version >= _FOURTH_RULES and state == _SHOWN_AS[Started.kind]:
+            raise TicketError(f"{proposal.undoes} is {state}; it can be undone once it has ended or is interrupted.")
 
     def _must_be_the_only_undo(self, step: TicketEvent) -> None:
         """What was done is taken back once: two undos of one ticket would each do the whole of it."""
@@ -481,6 +522,13 @@ class ProvedState:
             known = self._known(other)
             if known.ending not in UNDO_FAILED_STATES:
                 raise TicketError(f"{other} already undoes {undoes}: {known.ending or known.state}.")
+
+    def _must_not_have_resumed(self, ticket_id: str, step: TicketEvent) -> None:
+        """An undo counts for how its ticket stood when it was proposed. Raises ResumedSince."""
+        if step.read(Started).rules_version < _FOURTH_RULES:
+            return
+        if self.has_resumed_since_proposed(ticket_id):
+            raise ResumedSince(f"{self._known(ticket_id).undoes} has resumed since this undo was proposed")
 
     def _must_have_its_locks(self, ticket: Ticket, step: TicketEvent) -> None:
         """Whoever resumes holds its locks, and names those that others could have meanwhile."""

@@ -157,11 +157,21 @@ class ProposalService:
             with no_hints_for_strangers(request.person):
                 places = (await asyncio.to_thread(proposal_of, self._ledger, ticket)).places
             require_everywhere(request.person, Role.OPERATOR, places)
+            seen = await asyncio.to_thread(self._ledger.last_move, ticket)
             await asyncio.to_thread(self._must_have_ended, ticket)
             with asking_as(request.person.id):
                 made = await self._planner.undo(ticket)
             await asyncio.to_thread(self._refuse_undo, ticket, made)
-            return await asyncio.to_thread(self._write_once, request, asking, made, once=False)
+            as_seen = partial(self._must_not_have_moved, ticket, seen)
+            draft = await asyncio.to_thread(self._draft, request, made, _origin(request, asking))
+            return Proposed((await asyncio.to_thread(self._ledger.append_together, draft, check=as_seen))[0])
+
+    def _must_not_have_moved(self, ticket: str, seen: int) -> None:
+        """Asked in the transaction of an undo's proposal: hosts take their time to say what has to be so. Raises TicketError."""
+        if self._ledger.last_move(ticket) != seen:
+            raise TicketError(
+                f"{ticket} has moved on while its undo was planned. Check it, then ask for the undo again."
+            )
 
     def _must_have_ended(self, ticket: str) -> None:
         """Before anything is asked of a host."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, TypedDict
 
 from bot.api.actions import ManualStep, ReadBack
@@ -56,7 +57,7 @@ from bot.ledger.proved import switch_in_words
 from bot.ledger.ticket_state import ENDS, Ticket, TicketState
 from bot.redaction import clip_line
 from bot.tickets.answers import answers_from
-from bot.tickets.proposal import Proposal, forbidden_by, proposal_of, why_half_undone
+from bot.tickets.proposal import Proposal, forbidden_by, must_not_be_half_undone, proposal_of, why_half_undone
 from bot.tickets.read_back import read_back
 from bot.tickets.run_history import StepInstance, positions, story_of
 from bot.tickets.undo import owes_undo, place_of
@@ -281,11 +282,15 @@ class ApprovalService:
             self._must_be_interrupted(press, ticket)
             if ticket.run_until and self._now() > datetime.fromisoformat(ticket.run_until):
                 raise DeadlinePassed(past_its_time(ticket))
+            seen = self._ledger.proved_up_to()
             hindered = hindered or why_half_undone(self._ledger, press.ticket)
             if hindered:
                 raise TicketError(f"{press.ticket} cannot go on: {hindered.rstrip('.')}.")
             locks = tuple(sorted(ticket.locks)) if ticket.yields_locks else ()
-            return self._write(press, Resumed(attempt=ticket.attempt + 1, locks=locks, **_by(press)))
+            resumed = Resumed(attempt=ticket.attempt + 1, locks=locks, **_by(press))
+            # Between the look and this transaction an undo may have begun, and ended.
+            check = partial(must_not_be_half_undone, self._ledger, press.ticket, seen)
+            return self._ledger.append_together(EntryDraft(press.person.id, resumed, press.ticket), check=check)[0]
 
     def close(self, press: UserAction, why: str) -> Entry:
         """Close an interrupted ticket as it is, and release its locks.

@@ -335,6 +335,24 @@ def why_half_undone(ledger: Ledger, ticket: str) -> str:
     return ""
 
 
+def must_not_be_half_undone(ledger: Ledger, ticket: str, seen: int) -> None:
+    """Refuse, in the transaction that lets a ticket go on, where an undo has taken a part of it back since that was looked at.
+
+    Args:
+        ledger: the state.
+        ticket: that is to go on.
+        seen: the newest entry that there was at that look.
+
+    Raises:
+        TicketError: that is so.
+        LedgerError: nothing is proved.
+    """
+    # What an undo did is read only where one has moved: all writers wait meanwhile.
+    has_moved = any(ledger.last_move(undo) > seen for undo in ledger.undos_of(ticket))
+    if has_moved and (why := why_half_undone(ledger, ticket)):
+        raise TicketError(f"{ticket} cannot go on: {why}.")
+
+
 def _may_have_acted(entries: Iterable[Entry]) -> bool:
     """Whether any act may have been sent and done: each begun one, but for those that are known to have changed nothing."""
     begun, unsent = set(), set()

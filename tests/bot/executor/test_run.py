@@ -714,11 +714,11 @@ async def test_a_run_that_stood_still_does_not_say_that_the_bot_was_down(bench, 
     ticket = await bench.approved()
     write, failed = Run.write, []
 
-    async def fails_once(run, transition):
+    async def fails_once(run, transition, **how):
         if transition.kind == "outcome" and not failed:
             failed.append(transition)
             raise LedgerError("the disk is full.")
-        return await write(run, transition)
+        return await write(run, transition, **how)
 
     monkeypatch.setattr(Run, "write", fails_once)
     await bench.runs()

@@ -1,5 +1,6 @@
 """What is left to take back of a ticket: nothing, where the plan itself puts back what it changed on the way."""
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -14,7 +15,9 @@ from bot.api.command import Risk
 from bot.api.plan import Gate, GateOutcome, Group, OpenQuestion, Plan, Step, exists
 from bot.api.queries import Predicate
 from bot.dispatch.pipeline import Request
-from bot.errors import NoPlan, TicketError, UsageError
+from bot.errors import NoPlan, TargetFault, TicketError, UsageError
+from bot.ledger import EntryDraft
+from bot.ledger.entries import Done, Failed, Interrupted, Started
 from bot.tickets.plan_digest import plan_from_json, plan_to_json
 from bot.tickets.plan_text import plan_lines
 from bot.tickets.run_history import DONE, FAILED, BegunStep, RunHistory, positions
@@ -391,3 +394,170 @@ async def test_an_undo_of_an_earlier_interruption_frees_no_lock_of_a_later_one(b
     assert (bench.last(back).kind, len(world.order)) == ("voided", sent)
     assert f"{ticket} has resumed since this undo was proposed" in bench.last(back).reason
     assert bench.ledger.locks() == {"node:hv03": ticket}
+
+
+def two_steps(on, _facts):
+    """A pause, which may be sent again, and a second step; both can be undone."""
+    (pause,) = slow(on, _facts).groups[0].steps
+    second = replace(step("second", on, second="yes"), before=state(on), undo=set_to(on, second="no"))
+    return simple(on, replace(pause, before=state(on), repeatable=True), second)
+
+
+async def in_doubt(bench, world):
+    """A ticket that is interrupted behind its first step."""
+    bench.plans["reset"] = two_steps
+    bench.known[BOTH.id] = BOTH
+    ticket = await bench.approved()
+    world.hooks[1] = lambda: world.silent.add("hv03")
+    await bench.runs(2)
+    assert bench.last(ticket).kind == "interrupted"
+    world.silent.clear()
+    bench.clock.forward(minutes=20)  # nothing can be under way any more
+    return ticket
+
+
+async def undo_that_waits_for_slack(bench, world, asks, meanwhile):
+    """An interrupted ticket, and its approved undo that runs; what happens while Slack is asked so often for its people."""
+    ticket = await in_doubt(bench, world)
+    back = (await bench.proposals.undo(Request(BOTH, f"undo {ticket}", "button", "C0OPS"), ticket)).ticket
+    bench.decisions.approve(bench.press(APPROVER, back))
+    asked, people = [], bench.people
+
+    async def takes_its_time(person_id, name):
+        if asyncio.current_task().get_name() == back:
+            asked.append(person_id)
+            if len(asked) == asks:
+                await meanwhile(ticket)
+        return await people(person_id, name)
+
+    object.__setattr__(bench.parts, "people", takes_its_time)
+    await bench.runs()
+    return ticket, back
+
+
+@pytest.mark.parametrize("ends", ["done", "interrupted"])
+async def test_an_undo_does_not_start_where_its_ticket_resumes_while_slack_is_asked_for_its_people(bench, world, ends):
+    """Two people at once: one lets the ticket go on, while the undo that another approved has looked and starts."""
+
+    async def goes_on(ticket):
+        world.faults = [] if ends == "done" else [TargetFault("hv03", "something happened", code=5)]
+        bench.decisions.resume(bench.press(BOTH, ticket))
+        for _ in range(2_000):
+            if bench.ledger.ticket(ticket).attempt > 1 and bench.last(ticket).kind in ("done", "interrupted"):
+                break
+            await bench.runner.tick()
+            await asyncio.sleep(0.001)
+
+    ticket, back = await undo_that_waits_for_slack(bench, world, 3, goes_on)
+    await bench.runs(2)
+    assert bench.last(ticket).kind == ends
+    assert (bench.last(back).kind, "started" in bench.kinds(back)) == ("voided", False)
+    assert f"{ticket} has resumed since this undo was proposed" in bench.last(back).reason
+    assert world.order[-1][2] == "yes", "nothing was undone"
+    assert bench.ledger.locks() == ({} if ends == "done" else {"node:hv03": ticket})
+    assert bench.ledger.verify().holds
+
+
+@pytest.mark.parametrize("then", ["running", "interrupted"])
+async def test_no_undo_is_proposed_of_a_ticket_that_resumes_while_hosts_are_asked(bench, world, monkeypatch, then):
+    """It would be made from how things stood before, and start by itself at an interruption that nobody has seen."""
+    ticket = await in_doubt(bench, world)
+    undo = bench.planner.undo
+
+    async def takes_its_time(name):
+        made = await undo(name)
+        bench.decisions.resume(bench.press(BOTH, ticket))
+        if then == "interrupted":
+            bench.ledger.append("bot", Interrupted(attempt=2, reason="again"), ticket)
+        return made
+
+    monkeypatch.setattr(bench.planner, "undo", takes_its_time)
+    with pytest.raises(TicketError, match=f"{ticket} has moved on while its undo was planned"):
+        await bench.proposals.undo(Request(BOTH, f"undo {ticket}", "button", "C0OPS"), ticket)
+    assert bench.ledger.undos_of(ticket) == ()
+    assert bench.ledger.head().kind == "refused"
+
+
+@pytest.mark.parametrize("asks", [1, 3], ids=["before it looks", "for its replacement"])
+async def test_what_replaces_an_undo_is_proposed_of_no_ticket_that_resumes_meanwhile(bench, world, monkeypatch, asks):
+    rebuild = bench.planner.rebuild
+
+    async def of_another_version(proposal, *words):
+        bench.planner.version = "another" if proposal.made.undoes else bench.version
+        return await rebuild(proposal, *words)
+
+    async def goes_on(ticket):
+        bench.decisions.resume(bench.press(BOTH, ticket))
+
+    monkeypatch.setattr(bench.planner, "rebuild", of_another_version)
+    ticket, back = await undo_that_waits_for_slack(bench, world, asks, goes_on)
+    assert bench.last(back).kind == "voided"
+    assert bench.ledger.undos_of(ticket) == (back,)
+    assert f"{ticket} has " in bench.last(back).reason
+
+
+async def test_what_starts_looks_again_where_another_ticket_has_moved_since_under_its_locks(bench, world):
+    """A ticket that gave way is let go on while Slack is asked: what it changes, the plan made before does not know."""
+    bench.known[BOTH.id] = BOTH
+    first = await bench.approved("/tweak hv03", BOTH, BOTH)
+    bench.ledger.append("bot", Started(attempt=1, locks=("node:hv03",)), first)
+    bench.ledger.append("bot", Interrupted(attempt=1, reason="it waits", yields_locks=True), first)
+    second = (await bench.propose()).ticket
+    bench.decisions.approve(bench.press(APPROVER, second))
+    asked, people = [], bench.people
+
+    async def takes_its_time(person_id, name):
+        if asyncio.current_task().get_name() == second:
+            asked.append(person_id)
+            if len(asked) == 3:  # twice before its plan is made afresh
+                bench.decisions.resume(bench.press(BOTH, first))
+                bench.ledger.append("bot", Done(attempt=2, message="done"), first)
+                world.hosts["hv03"]["broken"] = "no"
+        return await people(person_id, name)
+
+    object.__setattr__(bench.parts, "people", takes_its_time)
+    await bench.runs(2)
+    assert (bench.last(second).kind, world.order) == ("voided", [])
+    assert "nothing is left to do" in bench.last(second).reason
+
+
+async def test_go_on_counts_no_more_where_an_undo_has_begun_and_ended_since_it_was_looked_at(bench, world, monkeypatch):
+    ticket = await in_doubt(bench, world)
+    back = (await bench.proposals.undo(Request(BOTH, f"undo {ticket}", "button", "C0OPS"), ticket)).ticket
+    bench.decisions.approve(bench.press(APPROVER, back))
+    append_together = bench.ledger.append_together
+
+    def after_an_undo(*drafts, **how):
+        if drafts[0].kind == "resumed" and "started" not in bench.kinds(back):
+            act = {"step": "undo-pause", "round": 1, "attempt": 1}
+            for told in (
+                Started(attempt=1, locks=("node:hv03",), takes_over=ticket),
+                entry_data("intent", act),
+                entry_data("outcome", act),
+                Failed(attempt=1, reason="the rest could not be undone"),
+            ):
+                append_together(EntryDraft("bot", told, back))
+        return append_together(*drafts, **how)
+
+    monkeypatch.setattr(bench.ledger, "append_together", after_an_undo)
+    with pytest.raises(TicketError, match=f"{ticket} cannot go on: {back} has begun to take it back"):
+        bench.decisions.resume(bench.press(BOTH, ticket))
+    assert bench.ledger.ticket(ticket).state == "interrupted"
+
+
+async def test_an_undo_ends_as_done_also_where_somebody_closes_its_ticket_in_that_moment(bench, world, monkeypatch):
+    ticket = await in_doubt(bench, world)
+    back = (await bench.proposals.undo(Request(BOTH, f"undo {ticket}", "button", "C0OPS"), ticket)).ticket
+    bench.decisions.approve(bench.press(APPROVER, back))
+    append_together = bench.ledger.append_together
+
+    def after_a_close(*drafts, **how):
+        if drafts[0].kind == "done" and bench.ledger.ticket(ticket).state == "interrupted":
+            bench.decisions.close(bench.press(OPERATOR, ticket), "by hand")
+        return append_together(*drafts, **how)
+
+    monkeypatch.setattr(bench.ledger, "append_together", after_a_close)
+    await bench.runs(2)
+    assert (bench.last(back).kind, bench.ledger.locks()) == ("done", {})
+    assert bench.kinds(ticket)[-1] == "closed"
+    assert bench.last(ticket).reason == "by hand"

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from pydantic import ValidationError
 
-from bot.errors import ChangesStopped, LedgerError, Locked, SwitchUnchanged, TicketError
+from bot.errors import ChangesStopped, LedgerError, Locked, ResumedSince, SwitchUnchanged, TicketError
 from bot.ledger import EntryDraft, Ledger
 from bot.ledger.entries import StopShown
 from bot.ledger.ticket_state import UNDO_FAILED_STATES, TicketState
@@ -101,11 +101,11 @@ def test_a_lock_is_held_by_one_ticket(ledger, clock):
 
 def test_an_undo_takes_over_the_locks_of_an_interrupted_ticket_only(ledger, clock):
     first = running(ledger, clock, "cluster:prod")
+    with pytest.raises(TicketError, match=f"{first} is running; it can be undone once it has ended or is interrupted"):
+        propose(ledger, clock, undoes=first)
+    ledger.append("bot", entry_data("interrupted", {"step": "drain", "known": "paused"}), first)
     undo = propose(ledger, clock, undoes=first)
     approve(ledger, clock, undo)
-    with pytest.raises(TicketError, match="is not interrupted"):
-        start(ledger, undo, "cluster:prod", takes_over=first)
-    ledger.append("bot", entry_data("interrupted", {"step": "drain", "known": "paused"}), first)
     start(ledger, undo, "cluster:prod", takes_over=first)
     with pytest.raises(TicketError, match=f"{undo} has taken over its locks"):
         ledger.append("U2", entry_data("resumed", {"attempt": 2, "by": "U2"}), first)
@@ -128,6 +128,36 @@ def undoing(ledger, clock, undoes, *locks):
     approve(ledger, clock, undo)
     start(ledger, undo, *locks, takes_over=undoes)
     return undo
+
+
+@pytest.mark.parametrize("then", ["running", "done", "interrupted"])
+def test_an_undo_does_not_start_where_its_ticket_has_resumed_since_it_was_proposed(ledger, clock, then):
+    first = interrupted(ledger, clock, "cluster:prod")
+    undo = propose(ledger, clock, undoes=first)
+    approve(ledger, clock, undo)
+    ledger.append("U2", entry_data("resumed", {"attempt": 2, "by": "U2"}), first)
+    if then != "running":
+        ledger.append("bot", entry_data(then, {"attempt": 2}), first)
+    with pytest.raises(ResumedSince, match=f"{first} has resumed since this undo was proposed"):
+        start(ledger, undo, "cluster:prod", takes_over=first if then == "interrupted" else "")
+    ledger.append("bot", entry_data("voided"), undo)
+    if then == "interrupted":
+        assert undoing(ledger, clock, first, "cluster:prod")
+    assert ledger.verify().holds
+
+
+def test_what_older_rules_let_start_holds(ledger, clock):
+    """A bot of before may have started an undo whose ticket had resumed, and proposed one of a ticket that ran."""
+    first = running(ledger, clock, "cluster:prod")
+    older = {"rules_version": 3}
+    undo = propose(ledger, clock, undoes=first, **older)
+    approve(ledger, clock, undo)
+    ledger.append("bot", entry_data("resumed", {"attempt": 2, "by": "bot"}), first)
+    ledger.append("bot", entry_data("interrupted", {"attempt": 2}), first)
+    with pytest.raises(ResumedSince):
+        start(ledger, undo, "cluster:prod", takes_over=first)
+    start(ledger, undo, "cluster:prod", takes_over=first, **older)
+    agree(ledger, prod=undo)
 
 
 def agree(ledger, **locks):
@@ -385,6 +415,7 @@ class Model:
         self.state, self.attempt, self.act, self.done_acts = "proposed", 0, None, set()
         self.locks: set[str] = set()
         self.undoes, self.end, self.yields = "", "", False
+        self.proposed, self.resumed = 0, 0  # the numbers of its proposal, and of the newest entry by which it resumed
 
 
 LOCKS = ("cluster:prod", "cluster:branch")
@@ -452,16 +483,17 @@ class Machine(RuleBasedStateMachine):
     def propose_an_undo(self, number):
         undoes, _ = self.pick(number)
         undos = [other for other in self.tickets.values() if other.undoes == undoes]
+        allowed = self.tickets[undoes].state != "running" and all(other.end in UNDO_FAILED_STATES for other in undos)
         data = PROPOSAL | {"open_until": (self.now + timedelta(minutes=1)).isoformat(), "undoes": undoes}
         try:
             entry = self.ledger.append("U1", entry_data("proposed", data))
         except TicketError:
-            assert not all(other.end in UNDO_FAILED_STATES for other in undos)
+            assert not allowed
             return
-        assert all(other.end in UNDO_FAILED_STATES for other in undos)
+        assert allowed
         self.length += 1
         self.tickets[entry.ticket] = Model()
-        self.tickets[entry.ticket].undoes = undoes
+        self.tickets[entry.ticket].undoes, self.tickets[entry.ticket].proposed = undoes, self.length
 
     @rule()
     def ask(self):
@@ -494,7 +526,8 @@ class Machine(RuleBasedStateMachine):
         other = self.tickets.get(over)
         gives = other is None or (other.state == "interrupted" and (other.yields or model.undoes == over))
         free = all(self.claims[lock][-1:] in ([], [over]) for lock in locks)
-        allowed = model.state == "approved" and gives and free and not self.stopped
+        resumed = self.tickets[model.undoes].resumed if model.undoes else 0
+        allowed = model.state == "approved" and gives and free and not self.stopped and resumed <= model.proposed
         if self.attempt(allowed, "started", name, attempt=1, locks=sorted(locks), takes_over=over):
             model.state, model.attempt, model.locks = "running", 1, locks
             for lock in locks:
@@ -556,6 +589,7 @@ class Machine(RuleBasedStateMachine):
         named = {"locks": sorted(model.locks)} if model.yields else {}
         if self.attempt(allowed, "resumed", name, attempt=model.attempt + ahead, by=by, **named):
             model.state, model.attempt, model.yields = "running", model.attempt + 1, False
+            model.resumed = self.length
 
     @precondition(lambda self: self.tickets)
     @rule(number=st.integers(0, 9), end=st.sampled_from(ALL_ENDS))
