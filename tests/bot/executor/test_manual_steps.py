@@ -8,11 +8,8 @@ import re
 from dataclasses import replace
 
 import pytest
-from scripted_world import APPROVER, BOTH, OPERATOR, POLICY, VIEWER, Group, Plan, Step, by_hand, is_now, moves, step
-
-
 from entry_samples import entry_data
-from scripted_world import APPROVER, BOTH, OPERATOR, VIEWER, Group, Plan, Step, by_hand, is_now, moves, step
+from scripted_world import APPROVER, BOTH, OPERATOR, POLICY, VIEWER, Group, Plan, Step, by_hand, is_now, moves, step
 
 from bot.api.actions import ManualStep, ReadBack, TypedField
 from bot.errors import MovedOn, PermissionDenied, RolesUnknown
