@@ -2,7 +2,7 @@
 
 import pytest
 
-from commands.sources.host_names import HostNames, host_label, hosts_named, same_host
+from commands.sources.host_names import HostIndex, HostNames, host_label, hosts_named, same_host
 
 
 @pytest.mark.parametrize(
@@ -54,3 +54,12 @@ def test_a_name_is_among_many_where_it_is_that_of_one_of_them(name):
         assert (name in HostNames([one])) is same_host(name, one), one
         for other in NAMES:
             assert (name in HostNames([one, other])) is (same_host(name, one) or same_host(name, other)), (one, other)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_index_finds_the_same_names_as_a_look_at_all(name):
+    for among in (NAMES, *([one, other] for one in NAMES for other in NAMES)):
+        index, found = HostIndex(among), hosts_named(name, among)
+        assert index.count(name) == len(found), among
+        assert [one for one in dict.fromkeys(among) if index.names(name, one)] == list(found), among
+        assert index.only(name) == (found[0] if len(found) == 1 else ""), among
