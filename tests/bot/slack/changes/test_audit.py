@@ -439,10 +439,10 @@ async def test_a_story_is_drawn_and_written_beside_the_loop_and_held_while_it_is
         await bench.viewer.sees_view("T-1")
         files = bot.outbox.files
 
-        async def slow(*given):
+        async def slow(*given, **named):
             told.append(bot.desk.parts.pipeline.turns._people[f"T0PRACTICE/{bench.viewer.id}"].inside)
             await sent.wait()
-            await files(*given)
+            await files(*given, **named)
 
         monkeypatch.setattr(bot.outbox, "files", slow)
         await bench.viewer.clicks(bench.viewer.views()[-1], "Send as File")
