@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-from bot.api.beside import for_a_question
+from bot.api.beside import for_a_question_of
 from bot.errors import Withheld
 
 RUNS = "a run"  # who asks where what was approved is carried out; no person's id has a space
@@ -28,7 +28,7 @@ def asking_as(who: str) -> Iterator[None]:
     """All that is asked inside is asked for them: a person's id, or RUNS."""
     token = _asker.set(who)
     try:
-        with for_a_question(is_one=who not in {RUNS, _NOBODY}):
+        with for_a_question_of("" if who == RUNS else who):
             yield
     finally:
         _asker.reset(token)
