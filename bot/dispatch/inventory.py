@@ -12,6 +12,7 @@ from functools import partial
 from typing import Protocol
 
 from bot.api.arguments import Target
+from bot.api.beside import beside
 from bot.api.host_names import LONGEST, host_key, host_parts
 from bot.api.queries import Wql
 from bot.api.rows import CellError, get_str
@@ -244,7 +245,7 @@ class Inventory:
         found = await self._found(name)
         if isinstance(found, Target):
             return found
-        near = await asyncio.to_thread(self._near, host_key(name).partition(".")[0])  # of thousands of hosts
+        near = await beside(self._near, host_key(name).partition(".")[0])  # of thousands of hosts
         there = "" if near else f" Clusters: {', '.join(sorted(self._inventory_file.clusters)) or 'none'}."
         raise UsageError(_no_such(name, found, there), suggestions=tuple(near))
 

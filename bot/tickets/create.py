@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, partial
 
+from bot.api.beside import beside
 from bot.api.command import Remediation, Role
 from bot.config.settings import Policy
 from bot.dispatch.authorization import Accounts, no_hints_for_strangers, require_everywhere
@@ -108,19 +109,20 @@ class ProposalService:
             HvopsError: refused, unreadable, no rule for such a risk, or our own bug.
         """
         began = time.monotonic()
-        async with self._pipeline.recording_refusals_beside(request) as asking:
-            async with self._pipeline.turns.take(request.person.id):
-                line = await self._pipeline.begin(request, asking, Remediation)
-                look = self._pipeline.look(self._clock(), progress)
-                look.count_from(began)
-                made = await self._planner.make(line, look)
+        pipeline, turn = self._pipeline, self._pipeline.turns.take(request.person.id)
+        async with pipeline.recording_refusals_beside(request) as asking, turn:
+            line = await pipeline.begin(request, asking, Remediation)
+            look = pipeline.look(self._clock(), progress)
+            look.count_from(began)
+            made = await self._planner.make(line, look)
             if made.can_run:
-                return await asyncio.to_thread(self._write_once, request, asking, made, once=once)
+                return await beside(self._write_once, request, asking, made, once=once)
             report = no_plan(made, look.unanswered)
-        seconds = time.monotonic() - began
-        # On a thread: megabytes of evidence are searched for secrets, and acknowledgements must not wait for it.
-        store = partial(self._pipeline.store_answer, no_plan=True)
-        return await asyncio.to_thread(store, asking, line, report, tuple(look.evidence), seconds)
+            seconds = time.monotonic() - began
+            # On a thread: megabytes of evidence are searched for secrets, and acknowledgements must not wait for it. Within
+            # the turn: nobody's next line begins while it is still at the last one's.
+            store = partial(pipeline.store_answer, no_plan=True)
+            return await beside(store, asking, line, report, tuple(look.evidence), seconds)
 
     async def preview(self, request: Request, progress: Callable[[Progress], None] | None = None) -> Preview:
         """Answer the line of a remediation without proposing it: what a proposal would be, by the very same rules.
@@ -143,7 +145,7 @@ class ProposalService:
             report = would_be(made, decides) if made.can_run else no_plan(made, look.unanswered)
         seconds = time.monotonic() - began
         store = partial(self._pipeline.store_answer, no_plan=not made.can_run)
-        answered = await asyncio.to_thread(store, asking, line, report, tuple(look.evidence), seconds)
+        answered = await beside(store, asking, line, report, tuple(look.evidence), seconds)
         return Preview(answered, made, decides, (first.ticket or "") if first else "")
 
     async def undo(self, request: Request, ticket: str) -> Proposed:

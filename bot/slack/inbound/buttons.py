@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import hmac
 from collections.abc import Awaitable, Callable
@@ -11,6 +10,7 @@ from functools import partial
 
 import structlog
 
+from bot.api.beside import beside, for_a_question_of
 from bot.api.command import Role
 from bot.dispatch.authorization import require_role
 from bot.dispatch.command_line import EntryPoint, read_typed
@@ -124,6 +124,7 @@ class Clicks:
                 await self._take_turn(click, turn)
             if click.verb in _TURNS_A_PAGE and not self._desk.windows.take(click.who.id):
                 raise await self._too_many(click, "turned many pages")
+            turn.enter_context(for_a_question_of(click.who.id))
             await verb(click)
 
     async def _take_turn(self, click: Click, turn: contextlib.AsyncExitStack, turns: Turns | None = None) -> None:
@@ -218,7 +219,7 @@ class Clicks:
         if answered.report.table is None:
             await self._say(click, errors.expired_button(answered.line))
             return
-        await self._send_file(click, await asyncio.to_thread(csv_file, answered.report.table, answered.line))
+        await self._send_file(click, await beside(csv_file, answered.report.table, answered.line))
 
     async def _send_file(self, click: Click, file: File) -> None:
         """Files go to the person directly: an ephemeral cannot carry one."""
@@ -229,7 +230,7 @@ class Clicks:
     async def _share(self, click: Click) -> None:
         answered = await self._reopen(click)
         outbox, where, report = self._desk.parts.outbox, click.where, answered.report
-        message = await asyncio.to_thread(shared_message, report, answered.token, answered.at, where.user)
+        message = await beside(shared_message, report, answered.token, answered.at, where.user)
         try:
             ts = await outbox.post(where.channel, message, where.thread_ts, turn=Turn(where.user))
         except NotSent as refused:
@@ -238,10 +239,10 @@ class Clicks:
             return
         shown = AnswerShown(answer=answered.token, delivery="shared", place=where.channel, ts=ts, to=where.channel)
         await self._desk.write(click.who.id, shown)
-        for message in await asyncio.to_thread(thread_messages, report, answered.at):
+        for message in await beside(thread_messages, report, answered.at):
             await outbox.post(where.channel, message, where.thread_ts or ts, turn=Turn(where.user))
         if report.table is not None:
-            file = await asyncio.to_thread(csv_file, report.table, answered.line)
+            file = await beside(csv_file, report.table, answered.line)
             await outbox.files(where.channel, [file], where.thread_ts or ts, Turn(where.user))
 
     async def _evidence(self, click: Click) -> None:
@@ -260,7 +261,7 @@ class Clicks:
                 title, evidence = answered.report.title, answered.evidence
                 report, at = answered.report, answered.at
                 draw = partial(evidence_view, background=report.background, at=at)
-                shown = await asyncio.to_thread(draw, title, evidence, answered.token, page)
+                shown = await beside(draw, title, evidence, answered.token, page)
                 del answered, evidence, report, draw
         except HvopsError as error:
             shown = error_view(str(error))
@@ -269,7 +270,7 @@ class Clicks:
     async def _evidence_file(self, click: Click) -> None:
         answered = await self._reopen(click)
         report = answered.report
-        file = await asyncio.to_thread(evidence_file, report.title, answered.evidence, report.background)
+        file = await beside(evidence_file, report.title, answered.evidence, report.background)
         await self._send_file(click, file)
 
     async def _typed(self, click: Click) -> None:

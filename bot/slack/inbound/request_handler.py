@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 import structlog
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.api.beside import beside, for_a_question_of
 from bot.api.command import Role
 from bot.dispatch.argument_parser import Parameter, is_read_as_itself
 from bot.dispatch.authorization import EVERYWHERE, Person, no_role
@@ -272,7 +273,7 @@ class RequestHandler:
 
     async def reply_to_press(self, where: ReplyTarget, answered: AnsweredRequest) -> Reply:
         """How somebody is answered who pressed a button of an answer that only they see: in it stands how far it is."""
-        made = await asyncio.to_thread(report_message, answered.report, answered.token, answered.at)
+        made = await beside(report_message, answered.report, answered.token, answered.at)
         # Its files were sent; it is held until all is answered.
         shown = replace(self.sealed_message(where.user, made), files=())
         return PressedReply(self.parts.outbox, where, self.parts.base_url, partial(asking_message, shown))
@@ -370,7 +371,8 @@ class RequestHandler:
             else:
                 # What hosts said stands in the ledger: it is not held while the answer waits for its turn in a channel.
                 answered = replace(answered, evidence=())
-                await self.deliver(answered, reply)
+                with for_a_question_of(who.id):
+                    await self.deliver(answered, reply)
 
         async def filled_in() -> None:
             try:
@@ -471,7 +473,7 @@ class RequestHandler:
         way = "not sent"
         try:
             # On a thread, like all that is made of an answer: a host can make it say fifty thousand things.
-            message = await asyncio.to_thread(report_message, answered.report, answered.token, answered.at)
+            message = await beside(report_message, answered.report, answered.token, answered.at)
             way = await reply.result(self.sealed_message(reply.where.user, message))
         except DeliveryUnknown:
             way = "unknown"

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import UTC, datetime
 
 from entry_samples import entry_data
 
+from bot.dispatch.pipeline import Pipeline
+from bot.slack.inbound import buttons, request_handler
 from bot.slack.inbound.builtin_commands import open_tickets
+from bot.tickets.create import ProposalService
 from lab.slack.plain_text import plain_text
 
 MANY = 60
@@ -103,3 +107,34 @@ async def test_a_restart_posts_only_what_is_not_told_and_reminds_of_the_rest(ben
         kept = [bot.board._keeping.get(f"T-{number}") for number in range(1, MANY + 2)]
         await bench.until(lambda: all(one.remind_at is not None for one in kept))
         assert len(bot.board._keeping.to_remind(datetime.max.replace(tzinfo=UTC))) == MANY + 1
+
+
+async def test_what_is_made_for_one_person_is_never_made_on_the_threads_that_everybody_needs(bench, monkeypatch):
+    """Megabytes of evidence are searched for secrets, and long answers are drawn: on the threads for questions."""
+    where = {}
+
+    def noting(owner, name):
+        real = getattr(owner, name)
+
+        def noted(*given, **named):
+            where.setdefault(name, set()).add(threading.current_thread().name.partition("_")[0])
+            return real(*given, **named)
+
+        monkeypatch.setattr(owner, name, noted)
+
+    noting(Pipeline, "store_answer")
+    noting(ProposalService, "_write_once")
+    noting(request_handler, "report_message")
+    for name in ("csv_file", "shared_message", "evidence_file"):
+        noting(buttons, name)
+    async with bench.running():
+        bench.world.values["locked"] = "yes"
+        await bench.operator.types("/repair hv03")
+        no_plan = await bench.operator.sees("No plan yet for hv03")
+        await bench.operator.clicks(no_plan, "Share")
+        await bench.viewer.sees("No plan yet for hv03", "hv-ops")
+        bench.world.values["locked"] = "no"
+        await bench.operator.types("/repair hv03")
+        await bench.viewer.sees("Repair on hv03?", "hv-ops")
+    assert {"store_answer", "_write_once", "report_message", "shared_message"} <= where.keys()
+    assert set().union(*where.values()) == {"questions"}

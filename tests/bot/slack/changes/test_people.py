@@ -55,13 +55,13 @@ async def test_while_slack_does_not_say_what_an_account_is_its_press_decides_not
     async with bench.running():
         await bench.operator.types("/repair hv03")
         plan = await bench.viewer.sees("Repair on hv03?", "hv-ops")
+        bench.slack.faults.add("users.info", "fatal_error", 1_000)  # whoever else is asked about meanwhile
         bench.bot.people._people.clear()
-        bench.slack.faults.add("users.info", "fatal_error", 2)
         await bench.approver.clicks(plan, "Approve")
         await bench.approver.sees("cannot tell right now whether you have it")
         assert bench.kinds().count("refused") == 1
         assert "approved" not in bench.kinds()
-        await bench.until(lambda: not bench.slack.faults.next("users.info"))
+        bench.slack.faults.waiting.clear()
         await bench.approver.clicks(plan, "Approve")
         await bench.ended("done")
 
