@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Self
 
@@ -99,6 +99,7 @@ class Facts:
         nodes: the nodes of all clusters that they manage.
         backups: VMM server -> the newest full backup of its database, None where there is none.
         services: VMM server whose host the inventory names -> the state of its service there, "" where there is none.
+        placed: the same -> that host, with its cluster where it is a node of one.
         clustered: the same -> the services that a cluster of that host owns: a highly available VMM is a role of one.
         move: the node where the machine really is, asked as for a drain; only where it is to be moved.
         moves_in: that node.
@@ -110,6 +111,7 @@ class Facts:
     backups: Mapping[str, FullBackup | Unknown | None]
     services: Mapping[str, str | Unknown]
     clustered: Mapping[str, ClusterServices | Unknown]
+    placed: Mapping[str, Target] = field(default_factory=dict)
     move: DrainFacts | None = None
     moves_in: Target | None = None
     migration: MigrationFacts | None = None
@@ -135,6 +137,10 @@ async def collect(args: Args, ask: QueryClient) -> Facts:
         values_of(services),
         dict(zip(hosts, clustered, strict=True)),
     )
+    if args.by == "database":
+        told = await asyncio.gather(*(ask.find_host(host.name) for host in hosts.values()))
+        placed = {name: one for name, one in zip(hosts, told, strict=True) if isinstance(one, Target)}
+        return replace(facts, placed=placed)
     if args.by != "migration":
         return facts
     of = {one.name: cluster for cluster, part in nodes.items() if not isinstance(part, Unknown) for one in part.value}
@@ -266,9 +272,10 @@ def _lock(repair: Repair) -> tuple[str, ...]:
     return (f"vmm:{repair.on.lower()}:{repair.machine}",)
 
 
-def _locks_of_server(repair: Repair) -> tuple[str, ...]:
+def _locks_of_server(facts: Facts, repair: Repair) -> tuple[str, ...]:
     """VMM's service is stopped for the change of a row: another one would start it meanwhile, or find it stopped."""
-    return (f"vmm:{repair.on.lower()}", *_lock(repair))
+    on = facts.placed.get(repair.on) or Target(repair.host, "host")
+    return (*((cluster_lock(on),) if repair.host else ()), f"vmm:{repair.on.lower()}", *_lock(repair))
 
 
 def _locks_of_move(facts: Facts, repair: Repair) -> tuple[str, ...]:
@@ -391,7 +398,7 @@ def _by_database(facts: Facts, chosen: Resolved, repair: Repair) -> Plan:
         reason=f"{because(one)} Microsoft does not document this change: try the refresh and the live migration first.",
         impact="VMM cannot manage anything while its service is stopped; all virtual machines keep running.",
         rollback="Undo: the service is stopped again, the row's previous values are restored, the service is started.",
-        locks=_locks_of_server(repair),
+        locks=_locks_of_server(facts, repair),
         gates=gates,
         groups=database_groups(repair),
         evidence=(f"ObjectId {repair.machine}, VM id {repair.vm_id}.", *_by_hand(facts, chosen, repair)),

@@ -12,7 +12,7 @@ from bot.api.facts import Unknown, value_of
 from bot.api.plan import Gate, GateOutcome, GateText, Group, OpenQuestion, Plan, Step
 from bot.api.query_client import QueryClient
 from commands.formatting import format_size, join_names, pluralize, sentences
-from commands.no_plan import no_plan, or_no_plan
+from commands.no_plan import cluster_lock, no_plan, or_no_plan
 from commands.sources.audit_log import Auditing, CrashOnAuditFail, WhenFull, look_at_auditing
 from commands.sources.audit_policy import Audits, Subcategory, as_it_was, object_access_policy, toggle_steps
 from commands.sources.cluster import Node, look_at_host
@@ -63,7 +63,7 @@ def plan(args: Args, facts: Facts) -> Plan:
         reason=f"Someone reported that remote browsing on {on} fails. {_now(facts.policy)}",
         impact=_impact(on, facts.auditing),
         rollback="Every subcategory is restored by its GUID, immediately if a step fails.",
-        locks=(f"audit-policy:{on.lower()}",),
+        locks=(cluster_lock(args.node),),  # no other change restarts it before its policy is set back
         gates=(
             Gate(f"{on} runs Windows Server 2012 or 2012 R2", GateOutcome.PASSED, _FAMILY[facts.host.build or 0]),
             Gate(

@@ -10,9 +10,10 @@ from typing import Any, TypeVar
 import pytest
 from repeatable import unshown
 
+from bot.api.actions import InvokeMethod, RunProgram
 from bot.api.arguments import Target
 from bot.api.facts import Known, Unknown
-from bot.api.plan import Step
+from bot.api.plan import Plan, Step
 from bot.api.queries import DoneChanges, GuestRegistry, GuestWql, Query, Registry, SampleHistory, WinRMConfig, Wql
 from bot.api.rows import Rows
 from bot.api.sources import Source
@@ -112,6 +113,28 @@ def repeatable_steps_show_what_they_change(monkeypatch):
         assert not unshown(step), f"one that is under way may be sent a second time: {unshown(step)}"
 
     monkeypatch.setattr(Step, "__post_init__", check_image)
+
+
+@pytest.fixture(autouse=True)
+def what_runs_on_a_machine_holds_it(monkeypatch):
+    """Whatever a command plans in any of these tests, no other change runs on the same host meanwhile: its card says so."""
+    check = Plan.__post_init__
+
+    def check_locks(plan: Plan) -> None:
+        check(plan)
+        assert not unheld(plan), f"another change may run there meanwhile: {unheld(plan)}; the plan holds {plan.locks}"
+
+    monkeypatch.setattr(Plan, "__post_init__", check_locks)
+
+
+def unheld(plan: Plan) -> set[str]:
+    """The hosts and clusters that a plan acts on through Windows and holds neither themselves nor by a cluster."""
+    acts = [act for group in plan.groups for step in group.steps for act in (step.act, step.undo)]
+    on = {
+        act.on.lower() for act in acts if isinstance(act, (InvokeMethod, RunProgram)) and act.on != "commvault"
+    }  # by its job
+    held = {lock.partition(":")[2] for lock in plan.locks if lock.startswith(("host:", "load-balancer:"))}
+    return set() if any(lock.startswith("cluster:") for lock in plan.locks) else {one for one in on if one not in held}
 
 
 @pytest.fixture

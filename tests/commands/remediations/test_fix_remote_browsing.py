@@ -72,7 +72,7 @@ async def test_the_whole_plan(planned):
         impact="For about a minute hv03 audits all object access, so its Security log grows."
         " When that log is full, it overwrites its oldest events.",
         rollback="Every subcategory is restored by its GUID, immediately if a step fails.",
-        locks=("audit-policy:hv03",),
+        locks=("cluster:prod",),
         gates=(
             Gate(
                 "hv03 runs Windows Server 2012 or 2012 R2",
