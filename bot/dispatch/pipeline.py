@@ -25,6 +25,7 @@ from bot.dispatch import argument_parser, authorization
 from bot.dispatch.authorization import Person
 from bot.dispatch.builtins import FRONT_DOOR
 from bot.dispatch.command_line import CommandLine, TypedLine, read_line, read_typed, resolve
+from bot.dispatch.evidence_limits import EvidenceLimits, free_bytes
 from bot.dispatch.inventory import Inventory
 from bot.dispatch.query_session import Progress, QuerySession
 from bot.dispatch.registry import Registry
@@ -145,6 +146,7 @@ class Pipeline:
         self.mask = mask or Redactor()
         self.turns = turns or Turns(Limits().per_person, Limits().overall_seconds)
         self._clock = clock
+        self._limits = EvidenceLimits(functools.partial(free_bytes, ledger.place))
         # What is said at once, which way a line goes and what it asks: one line is looked at three times, and read once.
         self._read = functools.lru_cache(_REMEMBERED)(functools.partial(read_line, registry))
 
@@ -292,6 +294,7 @@ class Pipeline:
         token = secrets.token_urlsafe(12)
         if report.chart is not None and any(hides_number(str(tenths)) for tenths in report.chart.tenths()):
             report = replace(report, chart=None)  # masked, it would be no chart, and so no report
+        evidence = self._limits.kept(asked.actor, evidence)
         report_blob = self.ledger.put_blob(report_to_bytes(report))
         evidence_blob = self.ledger.put_blob(evidence_to_bytes(evidence))
         report = report_from_bytes(self._kept(report_blob))  # as the ledger has it: without secrets

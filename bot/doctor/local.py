@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from bot.config.settings import Settings, permission_warnings
+from bot.dispatch.evidence_limits import LEAST_FREE, free_bytes
 from bot.doctor.audit_channel import audit_channel
 from bot.doctor.check import SLACK_LATER, DoctorCheck, fail, ok, skip, slack_fault, warn
 from bot.errors import HvopsError, LedgerError
@@ -34,6 +35,7 @@ def check_local(settings: Settings) -> Iterator[DoctorCheck]:
         yield warn("masking", f"a password shorter than {SHORTEST} characters cannot be masked", "Set a longer one.")
     yield from _roles(settings)
     yield _ledger(settings)
+    yield from _disk(settings)
     yield _outside(settings)
     yield from _kerberos(settings)
 
@@ -137,6 +139,14 @@ def _ledger(settings: Settings) -> DoctorCheck:
             "Set anchor_file to a place out of reach of anyone who can truncate the ledger.",
         )
     return ok("ledger", f"{verdict.entries} entries hold, {verdict.anchors} anchors match")
+
+
+def _disk(settings: Settings) -> Iterator[DoctorCheck]:
+    """Room for entries; a database's administrators watch theirs."""
+    free = free_bytes(settings.ledger.place)
+    if free is not None and free < LEAST_FREE:
+        says = f"the disk of {settings.ledger.place} has only {free >> 20} MB left, so no raw answers are kept"
+        yield warn("disk", says, "Make room on it: once it is full, nothing is answered, decided or started.")
 
 
 def _outside(settings: Settings) -> DoctorCheck:

@@ -132,17 +132,30 @@ def _first_since(store: Store, at: str) -> int:
 
 
 def samples_since(store: Store, on: str, what: str, since: datetime) -> list[dict[str, Any]]:
-    """The samples that answers and proposals carried about a target since a time: their fields and "at", oldest first."""
+    """The samples that answers and proposals carried about a target since a time: their fields and "at", oldest first.
+
+    Of more than a few answers can hold, the newest: a host chooses how much an answer remembers of it.
+    """
     at = to_timestamp(since)
-    return [
-        {**(sample.get("fields") or {}), "at": entry.at}
-        for entry in store.with_samples(on, what, at, _first_since(store, at))
-        for sample in entry.fields["samples"]
-        if str(sample.get("on")).lower() == on.lower() and sample.get("what") == what
-    ]
+    first, before, read = _first_since(store, at), _BEHIND_ALL, 0
+    found: list[list[dict[str, Any]]] = []
+    while read < MOST_SAMPLES and (page := store.with_samples(on, what, at, range(first, before), _AT_ONCE)):
+        before = page[-1].seq
+        for entry in page:
+            read += len(entry.fields["samples"])
+            own = (
+                sample
+                for sample in entry.fields["samples"]
+                if str(sample.get("on")).lower() == on.lower() and sample.get("what") == what
+            )
+            found.append([{**(sample.get("fields") or {}), "at": entry.at} for sample in own])
+    return [row for rows in reversed(found) for row in rows]
 
 
 PAGE = 1000  # entries read at once
+MOST_SAMPLES = 20_000  # that are looked through for one target; 64 nodes, asked every quarter of an hour for three days
+_AT_ONCE = 8  # entries with samples; one can hold thousands
+_BEHIND_ALL = 2**62  # a number that no entry reaches
 
 
 @dataclass(frozen=True, slots=True)

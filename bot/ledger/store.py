@@ -374,18 +374,18 @@ class Store(ABC):
             raise LedgerError(f"{self.place}: the raw answer {sha256[:12]}… was altered. Run hvops audit verify.")
         return bytes(found[0][0]) if found else None
 
-    def with_samples(self, on: str, what: str, since: str, first: int) -> list[Entry]:
-        """The answers and proposals since a time that carry samples about a target, oldest first.
+    def with_samples(self, on: str, what: str, since: str, among: range, most: int) -> list[Entry]:
+        """The newest answers and proposals among some entries that carry samples about a target, since a time, newest first.
 
-        Walks on from the entry `first`, the first of that time: an index could leave entries out.
+        Walks back through these numbers of entries, from the first of that time on: an index could leave entries out.
         """
         say = self.dialect
         sql = f"""SELECT {self._columns} FROM entry{say.unindexed}
-            WHERE seq >= ? AND kind IN ('answered', 'proposed') AND at >= ? AND EXISTS (
+            WHERE seq >= ? AND seq < ? AND kind IN ('answered', 'proposed') AND at >= ? AND EXISTS (
                 SELECT 1 FROM {say.elements("samples", "entry", "sample")}
                 WHERE lower({say.member("sample", "on")}) = lower(?) AND {say.member("sample", "what")} = ?)
-            ORDER BY seq"""  # noqa: S608 - our columns
-        return [self.entry_from(row) for row in self.rows(sql, (first, since, on, what))]
+            ORDER BY seq DESC LIMIT ?"""  # noqa: S608 - our columns
+        return [self.entry_from(row) for row in self.rows(sql, (among.start, among.stop, since, on, what, most))]
 
     def rebuild(self, tickets: Sequence[Mapping[str, Any]], claims: Mapping[str, Sequence[str]]) -> None:
         """Put the derived tables back to what the entries say. Inside a transaction."""

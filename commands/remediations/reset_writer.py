@@ -25,7 +25,7 @@ from commands.no_plan import cluster_lock, no_plan, or_no_plan
 from commands.sources.commvault import BackupJob
 from commands.sources.event_log import LOCKED_ERROR
 from commands.sources.identity import fold_name, guid
-from commands.sources.rules import WriterService, service_of
+from commands.sources.rules import WriterService, folded_names, service_of
 from commands.sources.services import CARRIES_US
 from commands.sources.vss_writers import no_error_text
 from commands.vss.evidence import log_line
@@ -297,7 +297,7 @@ def _free_the_guest(args: Args, facts: ResetFacts, node: NodeVerdict, drain: Dra
 
 def _other(args: Args, facts: ResetFacts, node: NodeVerdict, one: WriterVerdict) -> Plan:
     """Any other writer: by the rules which service may be restarted, and which never."""
-    rule = service_of(one.writer.writer_id, one.writer.name, [other.writer.name for other in node.writers])
+    rule = service_of(one.writer.writer_id, one.writer.name, folded_names(other.writer.name for other in node.writers))
     if refusal := _never(node, one, rule):
         return no_plan(refusal)
     if early := _too_early(node, one):

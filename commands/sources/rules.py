@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -160,7 +160,12 @@ def writer_services() -> tuple[WriterService, ...]:
     return tuple(_service(rule) for rule in _load("writer_services")["writer"])
 
 
-def service_of(writer_id: str, name: str, listed: Iterable[str] = ()) -> WriterService | None:
+def folded_names(names: Iterable[str]) -> frozenset[str]:
+    """The names of all writers of a host, as `service_of` compares them: once, for it may be asked of each of thousands."""
+    return frozenset(map(fold_name, names))
+
+
+def service_of(writer_id: str, name: str, listed: Collection[str] = frozenset()) -> WriterService | None:
     """The service of a writer; None where no source names one.
 
     By id and name where writers share an id, else by id, and by name where no rule has the id.
@@ -168,13 +173,13 @@ def service_of(writer_id: str, name: str, listed: Iterable[str] = ()) -> WriterS
     Args:
         writer_id: a GUID in any form.
         name: as vssadmin prints it.
-        listed: the names of all writers of the host.
+        listed: the names of all writers of the host (`folded_names`).
     """
-    own, names = guid(writer_id), {fold_name(one) for one in listed}
+    own = guid(writer_id)
     by_id = [rule for rule in writer_services() if own and rule.writer_id == own]
     same = [rule for rule in by_id or writer_services() if fold_name(rule.name) == fold_name(name)]
     alone = [rule for rule in by_id if not rule.by_name]
-    fitting = [rule for rule in same or alone if not rule.beside or fold_name(rule.beside) in names]
+    fitting = [rule for rule in same or alone if not rule.beside or fold_name(rule.beside) in listed]
     return max(fitting, key=lambda rule: bool(rule.beside), default=None)
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from bot.api.report import Finding, Severity
 from commands.formatting import format_time, join_names, pluralize, sentences
 from commands.sources.event_log import LOCKED_ERROR, Meaning
-from commands.sources.rules import service_of
+from commands.sources.rules import folded_names, service_of
 from commands.sources.vss_writers import ADVICE, HYPER_V, Error
 from commands.vss.event_8194 import Cause
 from commands.vss.evidence import count_events, locked_line, log_line, saved_line, suspect_line
@@ -205,7 +205,7 @@ def _restart_vmms(node: NodeVerdict) -> str:
 
 def _restart(node: NodeVerdict, found: tuple[WriterVerdict, ...]) -> Iterator[Line]:
     """The services of writers: by hand, never, or not known. The Hyper-V writer's needs a drain first."""
-    listed = [one.writer.name for one in node.writers]
+    listed = folded_names(one.writer.name for one in node.writers)
     rules = [rule for one in found if (rule := service_of(one.writer.writer_id, one.writer.name, listed))]
     never = dict.fromkeys(f"{rule.service} ({rule.why})" for rule in rules if rule.restart == "never")
     leave = f"Don't restart {join_names(never)} on {node.name}." if never else ""

@@ -37,6 +37,9 @@ WELL = (WriterStatus.STABLE, WriterStatus.EXPECTED)
 TROUBLED = (WriterStatus.STUCK, WriterStatus.LOOKS_STUCK, WriterStatus.FAILED, WriterStatus.ERROR, WriterStatus.ODD)
 
 
+MOST_SAMPLES = 32  # writers of a host that an answer remembers; Windows and what runs on it bring some forty
+
+
 @dataclass(frozen=True)
 class NodeVerdict:
     """A node, what is known of it, and what that means. Without an answer about its writers there are none.
@@ -112,7 +115,9 @@ class NodeVerdict:
             for one in readable
             if one.writer.is_hyper_v or (one.verdict not in WELL and not one.writer.guess) or one.was
         )
-        return tuple(sample(self.name, one.writer, self.backup) for one in kept)
+        # The Hyper-V writer first: a host can list thousands that have failed, and each answer is kept and read again.
+        first = sorted(kept, key=lambda one: not one.writer.is_hyper_v)
+        return tuple(sample(self.name, one.writer, self.backup) for one in first[:MOST_SAMPLES])
 
 
 def judge_nodes(facts: WriterFacts) -> tuple[tuple[NodeVerdict, ...], tuple[NodeVerdict, ...]]:

@@ -10,7 +10,7 @@ from bot.api.plan import Gate, GateOutcome, GateText, OpenQuestion
 from commands.formatting import format_time, join_names
 from commands.sources.cluster_services import ClusterServices, is_sql_engine, names_of
 from commands.sources.commvault import BackupJob, jobs_in_words, which_machine
-from commands.sources.rules import service_of
+from commands.sources.rules import folded_names, service_of
 from commands.sources.vss_writers import Error, no_error_text
 from commands.vss.node_verdict import NodeVerdict
 from commands.vss.writer_verdict import APART, WriterStatus, WriterVerdict
@@ -93,7 +93,7 @@ def curable(node: NodeVerdict, one: WriterVerdict) -> tuple[Gate, ...]:
 
 def _comes_back(node: NodeVerdict, one: WriterVerdict) -> Gate:
     """A restart of the service does no harm, clears the state, and cures nothing: people decide, and only are told."""
-    rule = service_of(one.writer.writer_id, one.writer.name, [other.writer.name for other in node.writers])
+    rule = service_of(one.writer.writer_id, one.writer.name, folded_names(other.writer.name for other in node.writers))
     log = rule.log if rule and rule.log else f"the Application log of {node.name}"
     return Gate.of(
         GateText(

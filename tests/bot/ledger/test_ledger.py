@@ -201,6 +201,20 @@ def test_samples_are_recalled_oldest_first(ledger, clock):
     assert ledger.recall("hv09", "writer", began) == []
 
 
+def test_of_more_samples_than_answers_can_hold_the_newest_are_recalled(ledger, clock, monkeypatch):
+    monkeypatch.setattr("bot.ledger.queries.MOST_SAMPLES", 100)
+    question = asked(ledger)
+    began = clock.now
+    for answer in range(30):
+        clock.forward(1)
+        many = [{"on": "hv03", "what": "writer", "fields": {"state": answer}}] * 10
+        answered(ledger, question, f"t{answer}", samples=many)
+    states = [row["state"] for row in ledger.recall("hv03", "writer", began)]
+    assert states == sorted(states)
+    assert states[-1] == 29
+    assert 100 <= len(states) < 200
+
+
 def test_the_same_bytes_are_kept_once_and_may_be_dropped(ledger, tmp_path):
     digest = ledger.put_blob(b"raw")
     assert ledger.put_blob(b"raw") == digest

@@ -1,5 +1,6 @@
 """`/check-writers` from scripted replies to the whole report."""
 
+from collections import Counter
 from datetime import timedelta
 
 import pytest
@@ -9,6 +10,9 @@ from bot.api.facts import Unknown
 from bot.api.queries import make_params
 from bot.api.report import Finding, Healthy, Remedy, Report, Sample, Severity
 from commands.diagnostics.check_writers import COMMAND, Args
+from commands.sources import rules
+from commands.sources.identity import fold_name
+from commands.vss.node_verdict import MOST_SAMPLES
 
 PROD = Target("prod", "cluster", "prod", backup=())
 HV03 = Target("hv03", "host", "prod", backup=())
@@ -386,6 +390,24 @@ async def test_one_writer_that_cannot_be_read_is_unknown_and_the_others_are_not(
     assert why in unknown.why
     assert all("hv03" not in one.targets for one in report.fine)
     assert {dict(one.fields)["state"] for one in report.samples} == {1, 10}
+
+
+async def test_of_thousands_of_failed_writers_an_answer_remembers_the_first_and_looks_each_up(check, make, monkeypatch):
+    """A host lists them; each answer is kept, and the next one reads what all of three days remember."""
+    folded = Counter()
+
+    def counting(name):
+        folded[name] += 1
+        return fold_name(name)
+
+    monkeypatch.setattr(rules, "fold_name", counting)
+    failed = make.writer_row("SqlServerWriter", 10, "Timed out")
+    rows = [*make.writer_rows(), *(failed | {"name": f"Writer {at}"} for at in range(300))]
+    report = await check(make.cluster(hv03={WRITERS: rows}))
+    own = [dict(one.fields) for one in report.samples if one.on == "hv03"]
+    assert len(own) == MOST_SAMPLES
+    assert own[0]["writer_id"] == HYPER_V
+    assert max(folded[f"Writer {at}"] for at in range(300)) < 100
 
 
 async def test_event_8194_beside_a_writer_that_cannot_be_read_is_no_missing_permission(check, make):

@@ -44,7 +44,7 @@ STORE, REPLICA = "Microsoft Exchange Writer", "Microsoft Exchange Replica Writer
     ],
 )
 def test_the_service_of_an_exchange_writer_is_found_by_id_and_name(name, listed, service):
-    rule = rules.service_of(EXCHANGE, name, listed)
+    rule = rules.service_of(EXCHANGE, name, rules.folded_names(listed))
     assert rule.service == service
     assert ("dismounts every mailbox database" in rule.why) is (service == "MSExchangeIS")
 
