@@ -73,14 +73,12 @@ class SendResult:
         kind: "accepted"; "refused": it has not begun; "ended": it failed, and nobody knows what it has changed; "faulted": it has
             answered, and perhaps begun; "unknown": no answer, or the bot was not running.
         fresh: this process has just acted; nothing was lost in between.
-        began: when that was, by a clock that nobody sets.
     """
 
     kind: Literal["accepted", "refused", "ended", "faulted", "unknown"]
     says: str = ""
     raw: str = ""
     fresh: bool = True
-    began: float | None = None
 
 
 async def reconcile(run: Run, at: StepInstance, fate: SendResult) -> StepResult | None:
@@ -97,7 +95,7 @@ async def reconcile(run: Run, at: StepInstance, fate: SendResult) -> StepResult 
             )
             return await _conclude(run, at, StepResult(verdict, _said(fate, seen)), fate, seen)
         if fate.kind in ("faulted", "unknown"):
-            seen = await _wait_out(run, at, intent, fate)
+            seen = await _wait_out(run, at, intent)
             is_open = seen.is_ not in (CheckState.MET, CheckState.FAILED)
             if fate.kind == "unknown" and is_open and await has_not_happened(run, at, intent):
                 if not _was_away(run, at, intent):
@@ -105,7 +103,8 @@ async def reconcile(run: Run, at: StepInstance, fate: SendResult) -> StepResult 
                 seen = CheckResult(CheckState.UNKNOWN, _as_before(intent), ())
                 return await _conclude(run, at, StepResult(StepStatus.UNKNOWN, seen.says), fate, seen)
         if seen.is_ not in (CheckState.MET, CheckState.FAILED):
-            seen = await wait_for(run.parts, at.step.done, run.images, _ends(run, at, intent, fate), run.pause)
+            settled, ends = _times(run, at, intent, fate)
+            seen = await wait_for(run.parts, at.step.done, run.images, ends, run.pause, settled=settled)
         verdict = _verdict(at, seen)
         if fate.kind in ("ended", "faulted") and verdict is StepStatus.UNKNOWN and await _is_untouched(run, at, intent):
             verdict = StepStatus.FAILED  # all its time is over, and what it changes first is as it was
@@ -114,42 +113,64 @@ async def reconcile(run: Run, at: StepInstance, fate: SendResult) -> StepResult 
     return await _conclude(run, at, StepResult(verdict, _said(fate, seen)), fate, seen)
 
 
-def _ends(run: Run, at: StepInstance, intent: BegunStep, fate: SendResult) -> datetime:
-    """Until when it is worth waiting. After a crash the time counts from the intent, not from the restart."""
-    waits = timedelta(seconds=max_wait(at.step.done))
+def _times(run: Run, at: StepInstance, intent: BegunStep, fate: SendResult) -> tuple[float, float]:
+    """From when on an answer tells of the change, and until when it is worth waiting, by the clock that nobody sets."""
     if fate.fresh:
-        return run.parts.clock() + waits
-    acts = timedelta(seconds=0 if at.step.act is None else _longest(run, at))
-    return intent.at + acts + waits
+        now = run.parts.monotonic()
+        return now + time_to_settle(at.step.done), now + max_wait(at.step.done)
+    return _settled(run, at, intent), _over(run, at, intent) + max_wait(at.step.done)
 
 
-def _seconds_left(run: Run, at: StepInstance, intent: BegunStep, fate: SendResult) -> float:
+def _over(run: Run, at: StepInstance, intent: BegunStep) -> float:
+    """When an act has ended at the latest, by the clock that nobody sets.
+
+    Where an earlier life of the bot sent it, the time of its intent has to do: after a crash it counts from that, and not from
+    the restart.
+    """
+    acts = 0.0 if at.step.act is None else _longest(run, at)
+    if (sent := run.sent.get(at.key)) is not None:
+        return sent + acts
+    return run.parts.monotonic() + (intent.at - run.parts.clock()).total_seconds() + acts
+
+
+def _settled(run: Run, at: StepInstance, intent: BegunStep) -> float:
+    """From when on an answer tells of the change, by the clock that nobody sets.
+
+    The intent of an earlier life may bear the time of another machine, or of a clock that is put right since, and an answer that
+    comes too early is taken for the new state: so the time to settle passes here as well, from when this run was taken up.
+    """
+    acts = 0.0 if at.step.act is None else _longest(run, at)
+    over = _over(run, at, intent)
+    if at.key not in run.sent and run.locked_at is not None:
+        over = max(over, run.locked_at + acts)
+    return over + time_to_settle(at.step.done)
+
+
+def _seconds_left(run: Run, at: StepInstance, intent: BegunStep) -> float:
     """Seconds until an act has ended at the latest, whoever sent it.
 
     Its intent may bear the time of another machine, or of a clock that is put right since: what would be sent again is waited for
     by a clock that nobody sets, too, from when it was sent here, or nobody else could send it any more.
     """
-    longest = _longest(run, at)
-    left = (intent.at - run.parts.clock()).total_seconds() + longest
-    since = fate.began if fate.fresh else run.locked_at
-    if since is None or not at.step.repeatable:
-        return left
-    return max(left, since + longest - run.parts.monotonic())
+    over = _over(run, at, intent)
+    if at.step.repeatable and at.key not in run.sent and run.locked_at is not None:
+        over = max(over, run.locked_at + _longest(run, at))
+    return over - run.parts.monotonic()
 
 
-async def _wait_out(run: Run, at: StepInstance, intent: BegunStep, fate: SendResult) -> CheckResult:
+async def _wait_out(run: Run, at: StepInstance, intent: BegunStep) -> CheckResult:
     """Until its deadline an act may still be under way over there, whoever sent it.
 
     Where its checks settle, nothing is asked meanwhile: the time to settle begins with its end, at the latest.
     """
     if time_to_settle(at.step.done):
-        while (left := _seconds_left(run, at, intent, fate)) > 0:
+        while (left := _seconds_left(run, at, intent)) > 0:
             await run.pause(min(run.parts.every, left), "until the act can have ended")
         return CheckResult(CheckState.UNKNOWN, "the source still reports the state before the step", ())
     while True:
-        ends = run.parts.clock() + timedelta(seconds=_seconds_left(run, at, intent, fate))
+        ends = run.parts.monotonic() + _seconds_left(run, at, intent)
         seen = await wait_for(run.parts, at.step.done, run.images, ends, run.pause)
-        if seen.is_ in (CheckState.MET, CheckState.FAILED) or _seconds_left(run, at, intent, fate) <= 0:
+        if seen.is_ in (CheckState.MET, CheckState.FAILED) or _seconds_left(run, at, intent) <= 0:
             return seen
 
 
@@ -211,7 +232,7 @@ async def _settle_by_hand(run: Run, at: StepInstance, intent: BegunStep) -> Step
 
     As long as nothing has been changed, a freeze that begins ends the wait: nobody is asked to begin inside it.
     """
-    heard, ends = 0, intent.at + timedelta(seconds=at.step.deadline)
+    heard, ends = 0, _over(run, at, intent)
     says = "waiting for a manual step"
     while True:
         await asyncio.to_thread(run.refresh)
@@ -223,7 +244,7 @@ async def _settle_by_hand(run: Run, at: StepInstance, intent: BegunStep) -> Step
             heard, says = hands, f"not confirmed: {said.lost}"
         elif hands > heard:
             heard = hands
-            patience = run.parts.clock() + timedelta(seconds=max_wait(at.step.done))
+            patience = run.parts.monotonic() + max_wait(at.step.done)
             seen = await wait_for(run.parts, at.step.done, run.images, patience, run.pause)
             if seen.is_ is CheckState.MET:
                 return await _conclude(run, at, StepResult(StepStatus.DONE, seen.says), SendResult("accepted"), seen)
@@ -232,7 +253,7 @@ async def _settle_by_hand(run: Run, at: StepInstance, intent: BegunStep) -> Step
             outcome = Outcome(result=NOT_SENT, message=f"no one confirmed it before the {freeze}", **run.place_of(at))
             await run.write(outcome)
             return StepResult(StepStatus.HELD_BACK, freeze)
-        if run.parts.clock() >= ends:
+        if run.parts.monotonic() >= ends:
             result = StepResult(StepStatus.FAILED, f"no one did it in time ({says})")
             return await _conclude(run, at, result, SendResult("accepted"), CheckResult(CheckState.UNMET, says, ()))
         await run.pause(run.parts.every, says)
@@ -261,10 +282,10 @@ async def _why_unheard(run: Run, at: StepInstance) -> str:
 
 async def _look_now(run: Run, at: StepInstance) -> CheckResult:
     """One look at a step in flight; none before its checks settle, since until then they tell what was so before."""
-    acts = 0.0 if at.step.act is None else _longest(run, at)
-    settled = run.story.intents[at.key].at + timedelta(seconds=acts + time_to_settle(at.step.done))
-    if time_to_settle(at.step.done) and run.parts.clock() < settled:
-        says = f"the source still reports the state before the step; a current reading is possible from {format_time(settled.isoformat())}"
+    left = _settled(run, at, run.story.intents[at.key]) - run.parts.monotonic()
+    if time_to_settle(at.step.done) and left > 0:
+        settled = format_time((run.parts.clock() + timedelta(seconds=left)).isoformat())
+        says = f"the source still reports the state before the step; a current reading is possible from {settled}"
         return CheckResult(CheckState.UNKNOWN, says, ())
     return await look_at(run.parts, at.step.done, run.images)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from enum import IntEnum
 
 from bot.api.facts import Unknown
@@ -98,8 +97,10 @@ async def wait_for(
     parts: RunContext,
     checks: Sequence[Check],
     images: Images,
-    ends: datetime,
+    ends: float,
     pause: Callable[[float, str], Awaitable[None]],
+    *,
+    settled: float | None = None,
 ) -> CheckResult:
     """Ask until it is so, until it never will be, or until the time is over.
 
@@ -107,17 +108,18 @@ async def wait_for(
         parts: what a run works with.
         checks: all of them must hold.
         images: before-images.
-        ends: when to give up; looked at once more then. Nothing is asked before the time in which it settles is over.
+        ends: when to give up, by the clock that nobody sets; looked at once more then.
         pause: waits some seconds, and says what is waited for; may raise to abandon the wait.
+        settled: from when on an answer tells of the change, by that clock: nothing is asked before. None: all the time
+            to settle is still to come.
     """
     every = min((check.every for check in checks), default=5)
-    settle = time_to_settle(checks)
-    began = min(parts.clock(), ends - timedelta(seconds=max_wait(checks)))  # before a restart, perhaps
-    while (left := (min(began + timedelta(seconds=settle), ends) - parts.clock()).total_seconds()) > 0:
+    settled = parts.monotonic() + time_to_settle(checks) if settled is None else settled
+    while time_to_settle(checks) and (left := settled - parts.monotonic()) > 0:
         await pause(min(float(every), left), _settling(checks))
     while True:
         seen = await look_at(parts, checks, images)
-        left = (ends - parts.clock()).total_seconds()
+        left = ends - parts.monotonic()
         if seen.is_ in (CheckState.MET, CheckState.FAILED) or left <= 0:
             return seen
         await pause(min(float(every), left), seen.until)

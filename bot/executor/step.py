@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from dataclasses import replace
-from datetime import timedelta
 from functools import partial
 from itertools import takewhile
 from typing import Any
@@ -208,7 +207,7 @@ async def _not_ready(run: Run, at: StepInstance) -> str:
     look = _look_before(run, at)
     while checks := (*look, *at.step.guard) if run.has_waited else at.step.guard:
         looks_again = run.has_waited
-        ends = run.parts.clock() + timedelta(seconds=max_wait(checks))
+        ends = run.parts.monotonic() + max_wait(checks)
         seen = await wait_for(run.parts, checks, run.images, ends, run.pause)
         if seen.is_ is not CheckState.MET:
             return seen.says or "its guard is not met"
@@ -255,6 +254,7 @@ async def _intend_and_act(run: Run, at: StepInstance, before: Any, held: HeldBef
     try:
         await asyncio.to_thread(run.must_lead)
         intent = await _intend(run, at, before, held)
+        run.sent[at.key] = run.parts.monotonic()
         await leave_note(run, at, intent)
         return await _act(run, at, intent)
     except Withheld as held_back:
@@ -326,7 +326,7 @@ async def _act(run: Run, at: StepInstance, intent: Entry) -> SendResult:
     step = at.step
     if step.act is None or step.is_by_hand:
         return SendResult("accepted")
-    began = run.parts.monotonic()
+    began = run.sent[at.key] = run.parts.monotonic()
     try:
         with sending_unless(partial(_why_not, run, at)), carrying_out(_errand(run, at, intent)):
             # Before anything of it is asked of the target, and again before it goes out.
@@ -337,9 +337,9 @@ async def _act(run: Run, at: StepInstance, intent: Entry) -> SendResult:
     except Withheld:
         raise
     except TimeoutError:
-        return SendResult("unknown", str(TargetTimeout(step.key, TargetTimeout.after(step.deadline))), began=began)
+        return SendResult("unknown", str(TargetTimeout(step.key, TargetTimeout.after(step.deadline))))
     except TargetError as error:
-        return SendResult(fate_of(error, step.act), str(error), getattr(error, "raw", ""), began=began)
+        return SendResult(fate_of(error, step.act), str(error), getattr(error, "raw", ""))
     return SendResult("accepted", raw=answer.raw)
 
 

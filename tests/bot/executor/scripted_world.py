@@ -227,6 +227,9 @@ class OtherClock:
     def __init__(self, clock, ahead):
         self._clock, self._ahead = clock, timedelta(seconds=ahead)
 
+    def set_by(self, seconds):
+        self._ahead += timedelta(seconds=seconds)
+
     def __call__(self):
         return self._clock() + self._ahead
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
-from scripted_world import APPROVER, OPERATOR, STRANGER, is_now, person, set_to, simple, step
+from scripted_world import APPROVER, OPERATOR, STRANGER, OtherClock, is_now, person, set_to, simple, step
 
 from bot.api.plan import Check, Expect, Plan, Step
 from bot.api.queries import Wql
-from bot.errors import TargetTimeout
+from bot.errors import TargetTimeout, TicketError
 from bot.executor import outcome, polling
 from bot.executor.polling import CheckResult, CheckState
 from bot.tickets.plan_digest import plan_from_json, plan_to_json
@@ -36,25 +37,25 @@ def test_what_is_signed_names_it_only_where_it_is_set():
 
 async def test_nothing_is_asked_before_its_time_is_over(monkeypatch):
     """The first look would be met at once, by what was so before."""
-    at = datetime(2026, 11, 22, 22, 41, tzinfo=UTC)
-    now, looks = [at], []
+    now, looks = [0.0], []
 
     async def look_at(*_):
-        looks.append((now[0] - at).total_seconds())
+        looks.append(now[0])
         return CheckResult(CheckState.MET, "", ())
 
     async def pause(seconds, _says):
-        now[0] += timedelta(seconds=seconds)
+        now[0] += seconds
 
     monkeypatch.setattr(polling, "look_at", look_at)
-    parts = SimpleNamespace(clock=lambda: now[0])
-    # until its own end; with a step's longer deadline, which makes nothing settle later; ten seconds after a restart
-    for ends, over in ((26, 0), (300, 0), (16, 10)):
-        for settle, first in ((0, 0), (17, 17 - over), (26, 26 - over)):
-            now[0] = at
+    parts = SimpleNamespace(monotonic=lambda: now[0])
+    # by its own time; with a step's longer deadline, which makes nothing settle later; ten seconds after a restart
+    for ends, over in ((26, None), (300, None), (16, 10)):
+        for settle, first in ((0, 0), (17, 17), (26, 26)):
+            now[0] = 0.0
             check = Check(QUESTION, (Expect(),), within=26, every=3, settle=settle)
-            seen = await polling.wait_for(parts, (check,), {}, at + timedelta(seconds=ends), pause)
-            assert (seen.is_, looks.pop()) == (CheckState.MET, first)
+            settled = None if over is None else settle - over
+            seen = await polling.wait_for(parts, (check,), {}, ends, pause, settled=settled)
+            assert (seen.is_, looks.pop()) == (CheckState.MET, max(0, first - (over or 0)))
 
 
 def settling(bench):
@@ -151,8 +152,8 @@ async def test_after_a_lost_reply_it_settles_from_when_the_act_can_have_ended(be
     async def lost(_action, _seconds):
         raise TargetTimeout("hv03", "no answer in 60 s.")
 
-    async def wait_for(parts, checks, *more):
-        seen = await real(parts, checks, *more)
+    async def wait_for(parts, checks, *more, **how):
+        seen = await real(parts, checks, *more, **how)
         looks.append(parts.clock())
         return seen
 
@@ -163,3 +164,78 @@ async def test_after_a_lost_reply_it_settles_from_when_the_act_can_have_ended(be
     intent = next(one for one in bench.ledger.story(ticket) if one.kind == "intent")
     asked = [(one - datetime.fromisoformat(intent.at)).total_seconds() for one in looks]
     assert min(asked) >= late.deadline + 600
+
+
+def judged_by(bench, seconds):
+    """Its clock is set by so many seconds, half a minute after the waiting has begun. Returns how long it really waited."""
+    settling(bench)
+    clock = OtherClock(bench.clock, 0)
+    bench.goes_by(clock)
+    real, looks = bench.parts.look, []
+
+    def look(*more):
+        looks.append(bench.clock())
+        return real(*more)
+
+    object.__setattr__(bench.parts, "look", look)
+    when_it_judges(bench, "T-1", lambda: clock.set_by(seconds))
+    return looks
+
+
+@pytest.mark.parametrize("seconds", [0, 900, -900])
+async def test_a_clock_that_is_set_while_it_settles_lets_it_be_judged_no_sooner(bench, world, seconds):
+    """The old state was told, and met; it was done, and what came of the change afterwards undid nothing and told nobody."""
+    looks = judged_by(bench, seconds)
+    ticket = await bench.approved()
+    world.later.append((bench.clock() + timedelta(seconds=300), "hv03", {"broken": "no"}))
+    await bench.runs()
+    assert bench.last(ticket).kind == "failed"
+    begun = [one for one in bench.ledger.story(ticket) if one.kind == "intent"][-1]
+    waited = (looks[-1] - datetime.fromisoformat(begun.at)).total_seconds()
+    assert 900 <= waited <= 910
+
+
+async def test_a_clock_that_is_set_forward_lets_a_check_have_its_time(bench, world):
+    """It was judged failed at once, and what worked was undone."""
+    judged_by(bench, 1500)
+    ticket = await bench.approved()
+    world.hosts["hv03"]["broken"] = "no"
+    world.later.append((bench.clock() + timedelta(seconds=700), "hv03", {"broken": "yes"}))
+    bench.plans["reset"], first = (lambda on, _facts: first(on, {"broken": "yes"})), bench.plans["reset"]
+    await bench.runs()
+    assert bench.last(ticket).kind == "done"
+
+
+@pytest.mark.parametrize("seconds", [0, 900, -900])
+async def test_who_cancels_after_the_clock_was_set_forward_ends_nothing_as_done_that_settles(bench, seconds):
+    judged_by(bench, seconds)
+    ticket = await bench.approved()
+    sleep = bench.parts.sleep
+
+    async def sleeping(pause):
+        await sleep(pause)
+        begun = [one for one in bench.ledger.story(ticket) if one.kind == "intent"]
+        if len(begun) > 1 and bench.clock() > datetime.fromisoformat(begun[1].at) + timedelta(seconds=60):
+            with suppress(TicketError):
+                bench.decisions.cancel(bench.press(OPERATOR, ticket))
+
+    object.__setattr__(bench.parts, "sleep", sleeping)
+    await bench.runs()
+    assert bench.last(ticket).kind == "cancelled"
+    assert "still reports the state before the step" in bench.last(ticket).data.reason
+
+
+async def test_a_clock_that_is_set_forward_while_the_bot_is_down_lets_it_be_judged_no_sooner(benches, world):
+    """Its intent is old by the new clock; how long it has really settled nobody knows."""
+    one = benches()
+    settling(one)
+    ticket = await one.approved()
+    when_it_judges(one, ticket, lambda: [each.cancel() for each in one.runner._tasks.values()])
+    await one.runs()
+    await one.close()
+    two = benches()
+    settling(two)
+    two.goes_by(OtherClock(one.clock, 1500))
+    world.later.append((one.clock() + timedelta(seconds=300), "hv03", {"broken": "no"}))
+    await two.runs()
+    assert two.last(ticket).kind == "failed"

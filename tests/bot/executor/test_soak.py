@@ -397,9 +397,9 @@ async def test_what_was_looked_at_just_now_is_not_looked_at_again(soaking, world
     """Of thousands of moves each would ask twice."""
     asked, wait_for = [], step.wait_for
 
-    async def counting(parts, checks, *more):
+    async def counting(parts, checks, *more, **how):
         asked.append(len(checks))
-        return await wait_for(parts, checks, *more)
+        return await wait_for(parts, checks, *more, **how)
 
     monkeypatch.setattr(step, "wait_for", counting)
     ticket = await soaking.approved("/soak hv03")
