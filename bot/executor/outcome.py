@@ -33,6 +33,7 @@ from bot.formatting import clauses, format_time
 from bot.ledger import Entry
 from bot.ledger.entries import Outcome, Resumed
 from bot.ledger.envelope import to_timestamp
+from bot.ledger.shared_locks import MOST_SKEW_SECONDS
 from bot.redaction import clip
 from bot.serialization import evidence_to_bytes
 from bot.tickets.conditions import same_rows
@@ -43,6 +44,8 @@ from bot.tickets.undo import NOTE_SECONDS
 MOST_TIMES = 3  # how often the bot itself begins one and the same step
 # How long nobody may have looked, beyond the time that an action may take, for "as before" to mean that it did not happen.
 _AWAY_SECONDS = 120.0
+# How far behind an entry of another bot the clock of this one may be: each of them by half of it from the database's.
+_APART_SECONDS = 2 * MOST_SKEW_SECONDS
 _SHOWN = 2_000  # characters of a reply that an entry repeats; the rest is in the evidence
 
 
@@ -98,7 +101,7 @@ async def reconcile(run: Run, at: StepInstance, fate: SendResult) -> StepResult 
             seen = await _wait_out(run, at, intent)
             is_open = seen.is_ not in (CheckState.MET, CheckState.FAILED)
             if fate.kind == "unknown" and is_open and await has_not_happened(run, at, intent):
-                if not _was_away(run, at, intent):
+                if not await asyncio.to_thread(_was_away, run, at, intent):
                     return None
                 seen = CheckResult(CheckState.UNKNOWN, _as_before(intent), ())
                 return await _conclude(run, at, StepResult(StepStatus.UNKNOWN, seen.says), fate, seen)
@@ -198,13 +201,21 @@ async def _is_untouched(run: Run, at: StepInstance, intent: BegunStep) -> bool:
 def _was_away(run: Run, at: StepInstance, intent: BegunStep) -> bool:
     """Whether nobody looked for so long that it may have been done, and undone by people, and be as before for that reason.
 
-    Whoever let the run go on since the step was begun has looked by then.
+    Whoever let the run go on since the step was begun has looked by then. Where the times of then and now cannot be compared,
+    nobody knows for how long nobody looked, and a person decides. Raises LedgerError.
     """
     if run.locked_at is None:
         return False
-    looked = max([intent.at, *(_at(one) for one in run.decided if one.kind == Resumed.kind)])
+    doubt = run.parts.ledger.clock_doubt()
+    if (sent := run.sent.get(at.key)) is not None:  # a machine that stood still since shows as a clock that was set
+        return doubt.noticed is not None and doubt.noticed >= sent
+    let_go_on = [(_at(one), one.seq) for one in run.decided if one.kind == Resumed.kind]
+    looked, seq = max([(intent.at, intent.seq), *let_go_on], key=lambda one: one[1])
+    if seq <= doubt.up_to:
+        return True
     taken_up = run.parts.clock() - timedelta(seconds=run.parts.monotonic() - run.locked_at)
-    return (taken_up - looked).total_seconds() > _longest(run, at) + _AWAY_SECONDS
+    seconds = (taken_up - looked).total_seconds()
+    return seconds > _longest(run, at) + _AWAY_SECONDS or seconds < -_APART_SECONDS
 
 
 def _at(entry: Entry) -> datetime:

@@ -109,6 +109,7 @@ class Scheduler:
         self._told_unproved: frozenset[str] = frozenset()
         self._has_begun = False
         self._has_told_trouble = False
+        self._told_of_clock: float | None = None
         self._making_up: asyncio.Task[None] | None = None
         self._answering: set[asyncio.Task[bool]] = set()  # to recorded presses; no ticket waits for one for ever
         self._made_up: set[int] = set()  # presses that were made up for, or looked at for that
@@ -210,6 +211,7 @@ class Scheduler:
         try:
             is_leader = await asyncio.to_thread(self._only.acquire)
             await self._leave_lost_runs()
+            await self._watch_clock()
             if not is_leader:
                 if self._making_up is None or self._making_up.done():
                     self._has_begun = False  # whoever becomes the one again does not know what happened meanwhile
@@ -234,6 +236,16 @@ class Scheduler:
         except LedgerError as error:
             log.warning("the ledger cannot be used; nothing runs", why=str(error))
             self._tell_unproved()
+
+    async def _watch_clock(self) -> None:
+        """Notice soon where the clock was set: how long ago something was sent before that, it does not tell."""
+        doubt = await asyncio.to_thread(self._parts.ledger.clock_doubt)
+        if doubt.noticed is not None and doubt.noticed != self._told_of_clock:
+            self._told_of_clock = doubt.noticed
+            why = "until its time is over once more, what was sent before counts as under way"
+            log.warning(
+                "the clock of this machine was set, or the machine stood still", seconds=round(doubt.by), why=why
+            )
 
     async def _leave_lost_runs(self) -> None:
         """End each run whose lock another process may have, as soon as no act is under way."""
@@ -443,7 +455,7 @@ class Scheduler:
     async def _may_start(self, one: TicketRow, now: _Now) -> bool:
         """Whether its locks are free, or can be had from one other. Whoever only waits for days is asked to give way."""
         ripe = self._not_before.get(one.id)
-        if ripe is not None and self._parts.clock() < ripe:
+        if ripe is not None and self._parts.now() < ripe:
             return False
         needs = self._needs.get(one.id)
         if needs is None:  # its proposal could not be read in this sweep
@@ -511,13 +523,13 @@ class Scheduler:
         """Whether the bot may let it go on by itself: its time is not over, its people hold their roles, no undo has begun."""
         again = self._not_before.get(ticket)
         run = Run(self._parts, ticket, await asyncio.to_thread(proposal_of, self._parts.ledger, ticket))
-        if run.is_late() or (again is not None and self._parts.clock() < again):
+        if run.is_late() or (again is not None and self._parts.now() < again):
             return False
         await asyncio.to_thread(run.refresh)
         found = await recheck_roles(run)
         says = await asyncio.to_thread(why_half_undone, self._parts.ledger, ticket) or found.lost or found.unknown
         if says:
-            self._not_before[ticket] = self._parts.clock() + timedelta(seconds=TROUBLE_SECONDS)
+            self._not_before[ticket] = self._parts.now() + timedelta(seconds=TROUBLE_SECONDS)
             if self._waiting.get(ticket) != says:
                 self._parts.tell(TicketChange(ticket, "roles", says=f"It does not resume by itself: {says}"))
         self._waiting[ticket] = says

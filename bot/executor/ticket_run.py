@@ -135,7 +135,7 @@ async def _is_newest_copy(run: Run) -> bool:
     """Whether the external records let it start; else it waits, and says for what."""
     why = (await check_records(run, run.places)).says
     if why:
-        run.not_before = run.parts.clock() + timedelta(seconds=AGAIN_SECONDS)
+        run.not_before = run.parts.now() + timedelta(seconds=AGAIN_SECONDS)
         run.tell("stopped", f"Waiting: {why}.")
     return not why
 
@@ -146,7 +146,7 @@ async def _may_start(run: Run) -> bool:
     if found.lost:
         await void_ticket(run, PlanDrift(found.lost))
     elif found.unknown:
-        run.not_before = run.parts.clock() + timedelta(seconds=ASK_AGAIN_SECONDS)
+        run.not_before = run.parts.now() + timedelta(seconds=ASK_AGAIN_SECONDS)
         run.tell("roles", f"Waiting: {found.unknown}")
     return not (found.lost or found.unknown)
 

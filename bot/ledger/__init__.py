@@ -10,6 +10,7 @@ postgresql_store  a database instead, for bots on more than one machine; postgre
 postgresql_connection  given up where its server is silent, and made anew beside who needs it
 shared_locks  what bots on several machines share out among them; postgresql_locks: by sessions of a database
 places        the store that opens it there
+clock_watch   whether the clock of this process was set, and which entries bear times that it cannot be compared with
 key           the key, outside the database
 anchors       heads remembered elsewhere, against truncation; chain_heads: the same as sentences in a channel
 patience      a thread for a file on a share whose server may be away

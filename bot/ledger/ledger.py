@@ -18,6 +18,7 @@ from bot.api.queries import DoneChanges
 from bot.errors import LedgerError, StopNotWritten, TicketError, UnreadableEntry
 from bot.ledger.anchors import Anchor, Anchors, AnchorSeal, beyond, length_of, newest, patiently
 from bot.ledger.changes import change_row
+from bot.ledger.clock_watch import ClockDoubt, ClockWatch
 from bot.ledger.entries import Done, EntryData, Moved, Released, Stopped, parse
 from bot.ledger.envelope import (
     FIRST,
@@ -110,6 +111,7 @@ class Ledger(Reader):
         self._owes_a_stop = False  # somebody stopped everything, and that could not be written down
         self._unwritten = 0, NEVER  # how often that was so, and when last
         self._latest = NEVER, 0.0  # of the entries that this process has seen; since when
+        self._clocks = ClockWatch(clock, monotonic)
         known = patiently(anchor_file, partial(newest, anchor_file))
         with ExitStack() as failing:
             # What bots on other machines take from each other; None where there can be none.
@@ -121,6 +123,7 @@ class Ledger(Reader):
             self._key = self._store.key = self._open_key(known)
             self.seal = AnchorSeal(self._key)
             self._check_head()
+            self._clocks.begin(self._latest[0], self._seen)
             self._anchors = patiently(anchor_file, partial(Anchors, anchor_file, monotonic))
             failing.callback(self._anchors.close)
             self._watch = IncrementalVerifier(place, self._key, anchor_file, clock)
@@ -550,6 +553,14 @@ class Ledger(Reader):
         if moment >= latest:
             return moment
         return latest + timedelta(seconds=max(0.0, self._monotonic() - since))
+
+    def clock_doubt(self) -> ClockDoubt:
+        """Which times cannot be compared with the clock of this process: it was set, or began behind them. Raises LedgerError."""
+        return self._clocks.look(self._reader.length)
+
+    def elapsed_since(self, moment: float) -> float:
+        """Seconds since a moment of the clock that nobody sets."""
+        return self._monotonic() - moment
 
     def verify(self, anchor_file: Path | None = None) -> Verification:
         """Prove the whole ledger, on a connection of its own, while others append."""

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 MARKS = ("code", "settings", "inventory", "anchors", "sites")  # what should be the same on all bots
+# Between the clock of a bot and the database's. What is sent counts as under way for 45 s (`NOTE_SECONDS`) beyond its own
+# time, which has to be more than that: else what one bot sent is over by the clock of another before it is.
+MOST_SKEW_SECONDS = 30.0
 
 
 class Duty(StrEnum):

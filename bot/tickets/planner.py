@@ -143,12 +143,18 @@ class Planner:
         # Last: what begins while hosts are asked counts as well.
         gates += await asyncio.to_thread(later_changes, self._ledger, acts, made.plan, approved)
         now = self._ledger.not_behind(self._clock())
-        gates += await asyncio.to_thread(under_way, proposal.plan, acts.story, now, approved)
+        steady = await asyncio.to_thread(self._steady_seconds)
+        gates += await asyncio.to_thread(under_way, proposal.plan, acts.story, now, approved, steady)
         back = replace(made.plan, gates=gates)
         plan = self._as_allowed(await self._with_doubts(await asyncio.to_thread(self._with_refusals, back)), ticket)
         if not is_half_done(proposal.plan, acts.story):
             plan = self._with_windows(plan, made.places, approved, group)
         return replace(made, plan=plan)
+
+    def _steady_seconds(self) -> float | None:
+        """For how long the clock was not set, where it was set since this process began."""
+        noticed = self._ledger.clock_doubt().noticed
+        return self._ledger.elapsed_since(noticed) if noticed is not None else None
 
     def _taken_back(self, ticket: str, undo: str) -> tuple[TicketActs, PlannedChange]:
         """What a ticket did and what undoes it, by its entries and those of its undos, of which there may be tens of thousands."""

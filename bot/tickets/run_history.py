@@ -53,6 +53,7 @@ class BegunStep:
         times: how often the bot has begun this one.
         held_before: whether what it is judged by was so before it was begun for the first time. What was held back before it
             was sent was not begun.
+        seq: of its entry.
     """
 
     at: datetime
@@ -60,6 +61,7 @@ class BegunStep:
     before: Rows | None
     times: int
     held_before: HeldBefore = ""
+    seq: int = 0
 
 
 @dataclass(slots=True)
@@ -186,7 +188,7 @@ class StoryReader:
             self._times[key] += 1
             if key in story.intents or key in story.outcomes:
                 self._before[key] = _Standing(story.intents.get(key), story.outcomes.get(key))
-            _begin(story, key, entry.at, told, self._times[key])
+            _begin(story, key, entry, told, self._times[key])
         elif isinstance(told, Outcome) and told.result == NOT_SENT:
             key = (told.step, told.round)
             self._times[key] -= 1
@@ -232,7 +234,7 @@ def positions(plan: Plan) -> tuple[StepInstance, ...]:
     return tuple(StepInstance(number, *place) for number, place in enumerate(places, 1))
 
 
-def _begin(story: RunHistory, key: Key, at: str, told: Intent, times: int) -> None:
+def _begin(story: RunHistory, key: Key, entry: Entry, told: Intent, times: int) -> None:
     before: Rows | None = told.before
     earlier = story.intents.get(key)
     if earlier is not None or key in story.outcomes:
@@ -240,13 +242,14 @@ def _begin(story: RunHistory, key: Key, at: str, told: Intent, times: int) -> No
     else:
         _forget_words(story, key)  # a press that was under way while it was held back
     story.intents[key] = BegunStep(
-        at=datetime.fromisoformat(at),
+        at=datetime.fromisoformat(entry.at),
         attempt=told.attempt,
         before=before,
         times=times,
         held_before=earlier.held_before if earlier else told.held_before,
+        seq=entry.seq,
     )
-    story.began.setdefault(key, datetime.fromisoformat(at))
+    story.began.setdefault(key, datetime.fromisoformat(entry.at))
     if told.failed_step:
         story.failed, story.failed_why = (told.failed_step, told.failed_round), told.failed_why
     story.outcomes.pop(key, None)  # an undo that failed, and that a person has let begin again

@@ -173,7 +173,9 @@ def _is_left(story: RunHistory, key: Key) -> bool:
     return result != DONE and (result != ABANDONED or story.is_untouched(key))
 
 
-def under_way(plan: Plan, story: RunHistory, now: datetime, approved: Plan | None) -> tuple[Gate, ...]:
+def under_way(
+    plan: Plan, story: RunHistory, now: datetime, approved: Plan | None, steady: float | None = None
+) -> tuple[Gate, ...]:
     """The gate about actions that were sent and may still be under way; () where there is none, and none was.
 
     Whoever interrupts a run, or ends its wait, does not end what a host is at: an undo before that would be judged by how it
@@ -184,9 +186,12 @@ def under_way(plan: Plan, story: RunHistory, now: datetime, approved: Plan | Non
         story: its run.
         now: by a clock that never runs back.
         approved: the plan of its undo as it was proposed, where it is made anew.
+        steady: for how many seconds the clock was not set, where it was set since this process began: how long ago something
+            was sent before that, it does not tell.
     """
+    set_at = now - timedelta(seconds=steady) if steady is not None else None
     ends = [
-        (begun.at + timedelta(seconds=place.step.deadline + NOTE_SECONDS), place)
+        (max(begun.at, set_at or begun.at) + timedelta(seconds=place.step.deadline + NOTE_SECONDS), place)
         for place in _places_of(plan, story)
         if place.step.act is not None and not place.step.is_by_hand and _is_unseen(story, place.key)
         for begun in (story.intents[place.key],)

@@ -30,6 +30,7 @@ from bot.executor.context import RunContext
 from bot.executor.external_records import ExternalRecords
 from bot.executor.scheduler import Scheduler
 from bot.ledger import Ledger
+from bot.ledger.clock_watch import ClockWatch
 from bot.ledger_place import Database
 from bot.tickets.create import ProposalService
 from bot.tickets.decisions import ApprovalService, UserAction
@@ -299,8 +300,8 @@ class Bench:
         self.plans = {"reset": reset_plan} | options.pop("plans", {})
         self.policy = options.pop("policy", POLICY)
         self.version = options.pop("version", VERSION)
-        told = {"monotonic": options.pop("monotonic")} if "monotonic" in options else {}
-        self.ledger = Ledger(*ledger_files(folder), clock=clock, **told)
+        monotonic = options.pop("monotonic", lambda: clock().timestamp())
+        self.ledger = Ledger(*ledger_files(folder), clock=clock, monotonic=monotonic)
         halfway = options.pop("halfway", {})
         registry = Registry(
             {name: command(name, partial(self._plan, name), Risk.HIGH, halfway.get(name)) for name in self.plans}
@@ -381,8 +382,9 @@ class Bench:
         self.runner = self.new_runner()
 
     def goes_by(self, clock):
-        """From now on it goes by this clock."""
-        self.ledger._clock = clock
+        """From now on it goes by this clock, as if it had from its beginning."""
+        self.ledger._clock = self.planner._clock = clock
+        self.ledger._clocks = ClockWatch(clock, self.parts.monotonic)
         self.parts = replace(self.parts, clock=clock, sleep=clock.sleep)
         self.runner = self.new_runner()
 
