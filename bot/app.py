@@ -252,11 +252,13 @@ def _other_bots(ledger: Ledger) -> list[tuple[str, str]]:
     """Which bots share the ledger's database and what each does for all, and what is not the same on them."""
     if ledger.shared is None:
         return []
+    says = ledger.shared.clock_trouble()
+    clock = [("Clock", f"{says[0].upper()}{says[1:]}.")] if says else []
     try:
         found = ledger.shared.present()
     except LedgerError as error:
-        return [("Bots", str(error))]
-    return [("Bots", describe(found)), *(("Bots differ", says) for says in differences(found))]
+        return [*clock, ("Bots", str(error))]
+    return [*clock, ("Bots", describe(found)), *(("Bots differ", says) for says in differences(found))]
 
 
 def _open_windows(parts: Services, person: Person) -> Iterator[tuple[str, str]]:

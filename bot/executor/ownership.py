@@ -153,7 +153,7 @@ class SharedOwnership:
         if not is_taken:
             session.close()
             return None
-        return _OneRun(ticket, session)
+        return _OneRun(ticket, session, self._locks)
 
     def close(self) -> None:
         """Let another bot have the duties."""
@@ -163,8 +163,8 @@ class SharedOwnership:
 class _OneRun:
     """The right to run one ticket. Once it was lost it never comes back: another run may have begun meanwhile."""
 
-    def __init__(self, ticket: str, session: LockSession) -> None:
-        self._ticket, self._session = ticket, session
+    def __init__(self, ticket: str, session: LockSession, locks: SharedLocks) -> None:
+        self._ticket, self._session, self._locks = ticket, session, locks
         self._is_lost = False
 
     def must_be_held(self) -> None:
@@ -173,6 +173,10 @@ class _OneRun:
                 f"The connection that held the lock of the run of {self._ticket} was lost, so another bot may be running it. "
                 "This run ends before its next step."
             )
+        if (
+            says := self._locks.clock_trouble()
+        ):  # what is under way is brought to its end; another bot may go on with the rest
+            raise LedgerError(f"The run of {self._ticket} ends before its next step: {says}.")
 
     def is_held(self) -> bool:
         self._is_lost = self._is_lost or not self._session.holds(run_key(self._ticket))

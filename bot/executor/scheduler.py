@@ -429,7 +429,9 @@ class Scheduler:
             self._in_trouble(run.ticket, TICK_SECONDS)
             log.warning("the ledger cannot be used; the run stands still", ticket=run.ticket, why=str(error))
             if run.now_at is not None:
-                run.tell("stopped", STANDS_STILL)
+                shared = self._parts.ledger.shared
+                clock = shared.clock_trouble() if shared is not None else ""
+                run.tell("stopped", f"This run is on hold here: {clock}." if clock else STANDS_STILL)
         except Exception as error:
             if not await asyncio.to_thread(lock.is_held):  # whoever is the one now has taken it up, and goes on with it
                 log.warning(

@@ -24,8 +24,10 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 import psycopg
+import structlog
 
 from bot.errors import LedgerError
+from bot.ledger.clock_watch import STEP_SECONDS
 from bot.ledger.patience import PatientThread
 from bot.ledger.postgresql_connection import Connection, connect
 from bot.ledger.postgresql_schema import SCHEMA
@@ -39,11 +41,15 @@ from bot.ledger.shared_locks import (
     SharedLocks,
     duty_key,
     number_of_run,
+    skew_in_words,
 )
 from bot.ledger_place import Database
 from bot.redaction import clip_line, strip_end
 
+log = structlog.get_logger()
+
 ANSWER_SECONDS = 5.0  # for the server to say whether a lock is held; after that it counts as lost
+CLOCK_SECONDS = 60.0  # between two comparisons of the clocks
 FRESH_SECONDS = 5.0  # so long a look at the duties is good for
 # No table that a session before it left in a pooler is taken for one of the server's.
 _OPTIONS = {"lock_timeout": "3s", "search_path": "pg_catalog,pg_temp"}
@@ -67,6 +73,7 @@ _IS_HELD = f"SELECT count(*) FROM pg_locks WHERE {_HERE} AND {_NUMBER} = %s AND 
 _WHOSE = f"SELECT key, pid = pg_backend_pid(), name FROM ({_HELD}) AS held"  # noqa: S608 - our words
 _TAKE = f"""SELECT pg_try_advisory_lock({{number}})
     WHERE NOT EXISTS (SELECT FROM ({_HELD}) AS held WHERE key = {{key}})"""  # noqa: S608 - our words
+_CLOCK = "SELECT extract(epoch FROM clock_timestamp())::float8"
 _BOTS = """SELECT pid, application_name FROM pg_stat_activity
     WHERE datname = current_database() AND usename = current_user AND application_name LIKE 'hvops/%'"""
 # A name of an application has 63 bytes [doc postgresql runtime-config-logging]: with five marks and a process id of seven
@@ -148,6 +155,11 @@ class PostgresqlLocks(SharedLocks):
         self._elsewhere: frozenset[int] = frozenset()
         self._looked_at = -FRESH_SECONDS
         self._is_closed = False
+        self.clock: Callable[[], float] = time.time  # of the machine
+        self._compared: tuple[float, float] | None = (
+            None  # the clock, and the one that nobody sets, at the last comparison
+        )
+        self._clock_trouble = ""
         self._bell = PatientThread(f"bell of {place}")
         self._is_ringing = threading.Event()
         host = re.sub(r"[^A-Za-z0-9.-]", "-", socket.gethostname())[-_LONGEST_HOST:] or "-"
@@ -165,8 +177,15 @@ class PostgresqlLocks(SharedLocks):
             began = time.monotonic()
             try:
                 connection = self._connected()
+                if self._is_to_be_compared():
+                    self._compare(connection)
                 held, others = self._now(connection)
-                if free := [key for key in KEYS.values() if key not in held | others]:
+                if self._clock_trouble and KEYS[Duty.RUNS] in held:  # one lock goes with them all
+                    _drop(connection)
+                    connection = self._connected()
+                    held, others = self._now(connection)
+                wanted = [key for duty, key in KEYS.items() if duty is not Duty.RUNS or not self._clock_trouble]
+                if free := [key for key in wanted if key not in held | others]:
                     take_free(connection, free)
                     held, others = self._now(connection)
                 self._held = frozenset(duty for duty, key in KEYS.items() if key in held)
@@ -185,6 +204,31 @@ class PostgresqlLocks(SharedLocks):
     def runs_elsewhere(self) -> frozenset[int]:
         """The locks of the runs of other bots, by that look."""
         return self._elsewhere
+
+    def clock_trouble(self) -> str:
+        """Why this bot starts nothing by its clock, by the last look."""
+        return self._clock_trouble
+
+    def compare_clock(self) -> str:
+        """The same, asked now, on a connection of its own. Raises LedgerError."""
+        with _translated(self._place), contextlib.closing(connect_as(self._place, "hvops")) as connection:
+            return skew_in_words(*_ahead(connection, self.clock))
+
+    def _is_to_be_compared(self) -> bool:
+        """Whether it is time, or the clock was set since."""
+        if self._compared is None:
+            return True
+        clock, steady = self.clock() - self._compared[0], time.monotonic() - self._compared[1]
+        return steady > CLOCK_SECONDS or abs(clock - steady) > STEP_SECONDS
+
+    def _compare(self, connection: Connection) -> None:
+        says = skew_in_words(*_ahead(connection, self.clock))
+        self._compared = self.clock(), time.monotonic()
+        if says and not self._clock_trouble:
+            log.error("this bot starts nothing", why=says)
+        elif self._clock_trouble and not says:
+            log.info("the clock of this machine is right again")
+        self._clock_trouble = says
 
     def present(self) -> list[PresentBot]:
         """All bots that are there: which machine, what they tell of themselves, what they do for all. Raises LedgerError."""
@@ -254,6 +298,7 @@ class PostgresqlLocks(SharedLocks):
         if self._duties is None or self._duties.closed:
             marks = "".join(f"/{self.marks.get(name, '')[:_LONGEST_MARK]:0>5}" for name in MARKS)
             self._duties = connect_as(self._place, f"{self._name}{marks}")
+            self._compared = None
         return self._duties
 
     def _now(self, connection: Connection) -> tuple[set[int], set[int]]:
@@ -279,6 +324,14 @@ def take_free(connection: Connection, keys: Sequence[int]) -> dict[int, int]:
         connection.close()
         raise LedgerError("the login of the bot is neither the owner of the ledger's tables nor a member of that role")
     return got
+
+
+def _ahead(connection: Connection, clock: Callable[[], float]) -> tuple[float, float]:
+    """By how many seconds a clock is ahead of the server's, and by how much that may be wrong: half the round trip."""
+    before, began = clock(), time.monotonic()
+    ((told,),) = connection.execute(_CLOCK).fetchall()
+    half = (time.monotonic() - began) / 2
+    return before + half - float(told), half
 
 
 def connect_as(place: Database, name: str) -> Connection:

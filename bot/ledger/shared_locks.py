@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 MARKS = ("code", "settings", "inventory", "anchors", "sites")  # what should be the same on all bots
-# Between the clock of a bot and the database's. What is sent counts as under way for 45 s (`NOTE_SECONDS`) beyond its own
-# time, which has to be more than that: else what one bot sent is over by the clock of another before it is.
+# Between the clock of a bot and the database's: NTP keeps machines within less than a second, and what one bot sent counts as
+# under way to another for twice as long beyond its own time.
 MOST_SKEW_SECONDS = 30.0
 
 
@@ -91,6 +91,14 @@ class SharedLocks(ABC):
         """The locks of the runs of other bots, by that look."""
 
     @abstractmethod
+    def clock_trouble(self) -> str:
+        """Why this bot starts nothing by its clock, by the last look: how far it is from the database's, and what to do; else ""."""
+
+    @abstractmethod
+    def compare_clock(self) -> str:
+        """The same, asked now, for whoever is no bot. Blocks. Raises LedgerError."""
+
+    @abstractmethod
     def present(self) -> list[PresentBot]:
         """All bots that are there, this one among them. Blocks. Raises LedgerError."""
 
@@ -109,6 +117,18 @@ class SharedLocks(ABC):
     @abstractmethod
     def close(self) -> None:
         """Give everything back."""
+
+
+def skew_in_words(seconds: float, doubt: float) -> str:
+    """What is wrong with a clock that is so far ahead of the database's, where that may be wrong by so much; "" where nothing is."""
+    if abs(seconds) <= MOST_SKEW_SECONDS + doubt:
+        return ""
+    way = "ahead of" if seconds > 0 else "behind"
+    return (
+        f"the clock of this machine is {abs(seconds):.0f} s {way} that of the ledger's database (at most {MOST_SKEW_SECONDS:.0f} s "
+        "are allowed), so this bot starts, resumes and undoes nothing. Set the clock of the one that is wrong, and see that "
+        "its time service (NTP) runs"
+    )
 
 
 def duty_key(duty: Duty) -> int:

@@ -24,6 +24,7 @@ from bot.dispatch.query_session import QuerySession
 from bot.dispatch.registry import Registry
 from bot.errors import HvopsError, LedgerError, NoPlan, TargetError, TicketError, UsageError
 from bot.ledger import Ledger
+from bot.ledger.shared_locks import MOST_SKEW_SECONDS
 from bot.tickets.answers import without_answers
 from bot.tickets.freezes import with_windows
 from bot.tickets.other_tickets import TicketActs, acts_of, later_changes
@@ -144,7 +145,10 @@ class Planner:
         gates += await asyncio.to_thread(later_changes, self._ledger, acts, made.plan, approved)
         now = self._ledger.not_behind(self._clock())
         steady = await asyncio.to_thread(self._steady_seconds)
-        gates += await asyncio.to_thread(under_way, proposal.plan, acts.story, now, approved, steady)
+        apart = 2 * MOST_SKEW_SECONDS if self._ledger.shared is not None else 0.0
+        gates += await asyncio.to_thread(
+            under_way, proposal.plan, acts.story, now, approved, steady=steady, apart=apart
+        )
         back = replace(made.plan, gates=gates)
         plan = self._as_allowed(await self._with_doubts(await asyncio.to_thread(self._with_refusals, back)), ticket)
         if not is_half_done(proposal.plan, acts.story):

@@ -174,7 +174,13 @@ def _is_left(story: RunHistory, key: Key) -> bool:
 
 
 def under_way(
-    plan: Plan, story: RunHistory, now: datetime, approved: Plan | None, steady: float | None = None
+    plan: Plan,
+    story: RunHistory,
+    now: datetime,
+    approved: Plan | None,
+    *,
+    steady: float | None = None,
+    apart: float = 0.0,
 ) -> tuple[Gate, ...]:
     """The gate about actions that were sent and may still be under way; () where there is none, and none was.
 
@@ -188,10 +194,11 @@ def under_way(
         approved: the plan of its undo as it was proposed, where it is made anew.
         steady: for how many seconds the clock was not set, where it was set since this process began: how long ago something
             was sent before that, it does not tell.
+        apart: by how many seconds the clock of another bot that sent it may differ.
     """
     set_at = now - timedelta(seconds=steady) if steady is not None else None
     ends = [
-        (max(begun.at, set_at or begun.at) + timedelta(seconds=place.step.deadline + NOTE_SECONDS), place)
+        (max(begun.at, set_at or begun.at) + timedelta(seconds=place.step.deadline + NOTE_SECONDS + apart), place)
         for place in _places_of(plan, story)
         if place.step.act is not None and not place.step.is_by_hand and _is_unseen(story, place.key)
         for begun in (story.intents[place.key],)

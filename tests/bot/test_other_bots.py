@@ -4,10 +4,12 @@ from types import SimpleNamespace
 
 import pytest
 
+from bot.app import _other_bots
 from bot.config import settings
 from bot.config.inventory_file import load as load_inventory
+from bot.errors import LedgerError
 from bot.ledger import postgresql_locks
-from bot.ledger.shared_locks import MARKS, Duty, PresentBot
+from bot.ledger.shared_locks import MARKS, Duty, PresentBot, skew_in_words
 from bot.ledger_place import Database
 from bot.other_bots import describe, differences, marks_of
 
@@ -88,3 +90,19 @@ def test_what_a_bot_tells_of_itself_fits_into_the_name_of_an_application(monkeyp
     assert len(named[0].encode()) <= 63
     found = postgresql_locks._NAME.fullmatch(named[0])
     assert found[4].count("/") == len(MARKS)
+
+
+def test_status_says_first_that_the_clock_of_this_machine_is_wrong():
+    """Also where the database does not answer any more: that is why nothing starts here."""
+
+    class Shared:
+        def clock_trouble(self):
+            return skew_in_words(-400, 0.1)
+
+        def present(self):
+            raise LedgerError("the ledger does not answer")
+
+    (label, says), (other, _) = _other_bots(SimpleNamespace(shared=Shared()))
+    assert (label, other) == ("Clock", "Bots")
+    assert says.startswith("The clock of this machine is 400 s behind that of the ledger's database")
+    assert "Set the clock" in says

@@ -1,6 +1,7 @@
 """What doctor says of the bots that share a ledger in a database."""
 
 import contextlib
+import time
 
 import pytest
 
@@ -49,6 +50,14 @@ async def test_each_bot_is_named_with_what_it_does_and_what_is_not_the_same(told
     assert (differs.status, differs.says.partition(" differs")[0]) == (Status.WARN, "inventory.toml")
     one.close()
     other.close()
+
+
+async def test_a_clock_that_is_far_from_the_databases_is_named_with_what_to_do(told, monkeypatch):
+    monkeypatch.setattr("bot.ledger.postgresql_locks.time.time", lambda now=time.time: now() + 90)
+    _, clock = await bots(told)
+    assert clock.status is Status.WARN
+    assert "90 s ahead of that of the ledger's database" in clock.says
+    assert "NTP" in clock.do
 
 
 async def test_a_database_whose_locks_nobody_of_us_holds_is_named(told):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import psycopg
@@ -16,7 +18,8 @@ from bot.errors import LedgerError, TicketError
 from bot.executor.ownership import ownership_of
 from bot.ledger.places import open_locks
 from bot.ledger.postgresql_locks import KEYS
-from bot.ledger.shared_locks import KEY_BITS, Duty, delivery_key, number_of_run, run_key
+from bot.ledger.shared_locks import KEY_BITS, MOST_SKEW_SECONDS, Duty, delivery_key, number_of_run, run_key
+from bot.tickets.undo import NOTE_SECONDS
 
 
 @pytest.fixture(autouse=True)
@@ -271,6 +274,78 @@ async def test_whose_clock_is_ahead_waits_all_the_same_until_an_act_can_have_end
     taken_up.set()
     await first.runner.wait_idle()
     assert second.last(ticket).kind == "done"
+    assert all(times == 1 for times in world.acts.values()), world.order
+
+
+@pytest.mark.parametrize("ahead", [900, -180, 40])
+async def test_a_bot_whose_clock_is_off_starts_nothing_and_another_one_does(benches, world, ahead):
+    """By it what the other one sent was over and undone while it was under way, or nobody had been away."""
+    first, second = benches(), benches()
+    first.ledger.shared.clock = lambda: time.time() + ahead
+    ticket = await first.approved()
+    await first.runs(2)
+    assert not first.runner.is_leader
+    assert first.last(ticket).kind == "approved"
+    await second.runs(2)
+    assert second.last(ticket).kind == "done"
+    first.decisions.stop_changes(OPERATOR, "a clock is wrong")
+    assert second.ledger.is_stopped(), "a stop is always taken"
+
+
+async def test_an_undo_waits_longer_for_what_another_bot_may_have_sent_by_a_clock_that_is_a_little_off(
+    benches, world, clock
+):
+    bench = benches()
+    ticket = await bench.approved()
+    world.faults = ["never"]
+    sent, sleep = clock(), bench.parts.sleep
+
+    async def sleeping(seconds):
+        await sleep(seconds)
+        if not bench.ledger.ticket(ticket).cancel_asked:
+            bench.decisions.cancel(bench.press(OPERATOR, ticket))
+
+    object.__setattr__(bench.parts, "sleep", sleeping)
+    await bench.runs()
+    assert bench.last(ticket).kind == "interrupted"
+    (until,) = [gate.passes_at for gate in (await bench.planner.undo(ticket)).plan.gates if gate.passes_at]
+    (intent,) = (one for one in bench.ledger.story(ticket) if one.kind == "intent")
+    deadline = intent.data.deadline_seconds
+    assert (datetime.fromisoformat(until) - sent).total_seconds() >= deadline + NOTE_SECONDS + 2 * MOST_SKEW_SECONDS
+
+
+async def test_a_clock_that_is_a_little_off_or_put_right_keeps_nobody_from_starting(benches):
+    bench = benches()
+    bench.ledger.shared.clock = lambda: time.time() + 20
+    ticket = await bench.approved()
+    await bench.runs()
+    assert bench.last(ticket).kind == "done"
+    bench.ledger.shared.clock = lambda: time.time() - 60
+    again = await bench.approved("/reset hv04")
+    await bench.runs()
+    assert bench.last(again).kind == "approved"
+    bench.ledger.shared.clock = time.time
+    while bench.last(again).kind != "done":  # the server needs a moment
+        await bench.runs()
+
+
+async def test_a_bot_whose_clock_is_set_wrong_ends_what_is_under_way_and_another_one_goes_on(benches, world):
+    first, second = benches(), benches()
+    await first.runner.tick()
+    ticket = await first.approved()
+
+    def is_set():
+        first.ledger.shared.clock = lambda: time.time() + 900
+        first.ledger.shared.look()
+
+    world.hooks[1] = is_set
+    await first.runner.tick()
+    await first.runner.wait_idle()
+    assert len(world.order) == 1
+    assert first.kinds(ticket)[-2:] == ["intent", "outcome"]
+    assert "900 s ahead of that of the ledger's database" in first.told[-1].says
+    while second.last(ticket).kind != "done":  # the server needs a moment
+        await second.runs()
     assert all(times == 1 for times in world.acts.values()), world.order
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
@@ -177,3 +178,28 @@ def test_two_that_make_the_ledger_at_once_make_one(place):
             with contextlib.closing(made.result()) as store:
                 assert store.length() == 0
                 store.check_definitions()
+
+
+@pytest.mark.parametrize(("ahead", "says"), [(20, ""), (-20, ""), (31, "31 s ahead of"), (-3600, "3600 s behind")])
+def test_who_is_far_from_the_databases_time_starts_nothing_and_keeps_what_needs_no_time(bots, ahead, says):
+    one, _ = bots
+    one.clock = lambda: time.time() + ahead
+    one.look()
+    assert (one.owns(Duty.RUNS), one.owns(Duty.NOTICES)) == (not says, True)
+    assert says in one.clock_trouble()
+    assert says in one.compare_clock()
+    assert bool(one.clock_trouble()) == bool(says)
+
+
+def test_a_clock_that_is_set_is_compared_at_the_next_look_and_another_bot_may_start_then(bots):
+    one, other = bots
+    one.look()
+    assert one.owns(Duty.RUNS)
+    one.clock = lambda: time.time() - 120
+    one.look()
+    assert not one.owns(Duty.RUNS)
+    while not other.owns(Duty.RUNS):  # the server needs a moment
+        other.look()
+    one.clock = time.time
+    one.look()
+    assert not one.clock_trouble()
