@@ -167,6 +167,8 @@ class Step:
             undone any more. Somebody may have done the same on purpose since.
         untouched: of one that is repeatable: must hold as well for it not to have begun. For what its act changes first, where
             `before` is about something else: an act that is under way must never look as if it had not happened.
+        moves: the guests and other roles that its act may move, one a row: they are counted just before it, and with more of
+            them than the plan's `at_most` it is not begun. Its description ends a sentence: "are on hv03".
     """
 
     key: str
@@ -186,6 +188,7 @@ class Step:
     no_undo_after: bool = False
     reverts: tuple[str, ...] = ()
     untouched: tuple[Check, ...] = ()
+    moves: Check | None = None
 
     def __post_init__(self) -> None:
         """Refuse a step that nobody could judge. Raises ValueError."""
@@ -199,6 +202,8 @@ class Step:
             raise ValueError(f"step {self.key} is repeatable, but nothing shows that it has not happened yet")
         if self.untouched and not self.repeatable:
             raise ValueError(f"step {self.key} is never repeated, so nothing shows whether it may be")
+        if self.moves is not None and not all(isinstance(one, Expect) for one in self.moves.holds):
+            raise ValueError(f"step {self.key} does not count what it moves")
         if self.deadline <= 0:
             raise ValueError(f"step {self.key} has no time to happen in")
 
@@ -483,6 +488,7 @@ class Plan:
                 raise ValueError(f"{gate.description}: it is {gate.outcome}, so nothing about it is missing")
             if gate.passes_at and (gate.passed or datetime.fromisoformat(gate.passes_at).tzinfo is None):
                 raise ValueError(f"{gate.description}: it has passed already, or {gate.passes_at!r} names no time zone")
+        _refuse_unlimited(self.at_most, self.steps)
         with_image = {step.key for step in self.steps if step.before is not None}
         for step in self.steps:
             unknown = {versus.step for versus in _comparisons(step)} - with_image
@@ -493,6 +499,17 @@ class Plan:
     def steps(self) -> tuple[Step, ...]:
         """All steps, in order, each once."""
         return tuple(step for group in self.groups for step in group.steps)
+
+    def guards_of(self, step: Step) -> tuple[Check, ...]:
+        """What must hold just before a step: its guard, and that there is no more to move than the plan says at most.
+
+        The count of a plan made afresh is another one, so the number stands once, in the plan, and in no step.
+        """
+        if step.moves is None or self.at_most is None:
+            return step.guard
+        holds = tuple(replace(one, at_most=self.at_most) for one in step.moves.holds if isinstance(one, Expect))
+        says = f"no more than {self.at_most} guests and other roles {step.moves.description}"
+        return (*step.guard, replace(step.moves, holds=holds, description=says))
 
     @property
     def passed_gates(self) -> tuple[Gate, ...]:
@@ -582,6 +599,11 @@ def _comparisons(step: Step) -> Iterator[CompareToBefore]:
 def _refuse_doubles(what: str, keys: list[str]) -> None:
     if double := next((key for key, times in Counter(keys).items() if times > 1), None):
         raise ValueError(f"two {what}s are called {double}")
+
+
+def _refuse_unlimited(at_most: int | None, steps: Iterable[Step]) -> None:
+    if at_most is None and (moving := next((step.key for step in steps if step.moves is not None), "")):
+        raise ValueError(f"step {moving} moves guests, and the plan does not say how many at most")
 
 
 def bound(counted: int) -> int:

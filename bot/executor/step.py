@@ -204,8 +204,8 @@ async def _not_ready(run: Run, at: StepInstance) -> str:
 
     Where the run has waited since it looked, be it for its guard, all that was looked at must hold at once with the guard.
     """
-    look = _look_before(run, at)
-    while checks := (*look, *at.step.guard) if run.has_waited else at.step.guard:
+    look, guard = _look_before(run, at), run.proposal.plan.guards_of(at.step)
+    while checks := (*look, *guard) if run.has_waited else guard:
         looks_again = run.has_waited
         ends = run.parts.monotonic() + max_wait(checks)
         seen = await wait_for(run.parts, checks, run.images, ends, run.pause)

@@ -414,7 +414,7 @@ def _term_in_words(term: Term) -> str:
         return f"flag {term.mask} {'set' if term.are_set else 'not set'} in {term.column}"
     if term.op in ("is null", "is not null"):
         return f"{term.column} {term.op}"
-    shown = ", ".join(map(str, term.value)) if isinstance(term.value, tuple) else str(term.value)
+    shown = ", ".join(str(one) or "(empty)" for one in term.value) if isinstance(term.value, tuple) else str(term.value)
     return f"{term.column} {term.op} {shown}"
 
 

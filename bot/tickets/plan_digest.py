@@ -40,6 +40,7 @@ _LATER = {
     (OpenQuestion, "is_override"),
     (Plan, "is_done_already"),
     (Step, "finishes"),
+    (Step, "moves"),
     (Step, "no_undo_after"),
     (Step, "reverts"),
     (Step, "undo_guard"),

@@ -180,14 +180,14 @@ def _groups(plan: Plan) -> Iterator[str]:
         title = f": {group.title}" if group.title else ""
         yield f"Group {group.key}{rounds}, on failure: {group.on_failure}{finishes}{title}"
         for step in group.steps:
-            yield from _step(next(numbers), step, words)
+            yield from _step(next(numbers), step, plan.guards_of(step), words)
 
 
-def _step(number: int, step: Step, words: Mapping[str, str]) -> Iterator[str]:
+def _step(number: int, step: Step, guard: Sequence[Check], words: Mapping[str, str]) -> Iterator[str]:
     marks = [name for name in ("repeatable", "preemptible", "finishes") if getattr(step, name)]
     marks += ["no earlier step is undone once this one has begun"] if step.no_undo_after else []
     yield f"{number} {step.description} [{step.key}], timeout {step.deadline} s{''.join(f', {mark}' for mark in marks)}"
-    for check in step.guard:
+    for check in guard:
         yield f"   only if: {check_in_words(check, words)}"
     if step.before is not None:
         yield f"   records first: {_question(step.before)}"

@@ -314,7 +314,8 @@ class Planner:
 def _to_send(step: Step) -> tuple[tuple[str, tuple[Action | Query, ...]], ...]:
     """What of a step goes to a target, by what it is for."""
     image = () if step.before is None else (step.before,)
-    there = tuple(check.question for check in (*step.guard, *step.done))
+    counted = () if step.moves is None else (step.moves,)
+    there = tuple(check.question for check in (*step.guard, *counted, *step.done))
     back = tuple(check.question for check in (*step.undo_guard, *step.undone))
     return (
         ("carry out", () if step.act is None else (step.act,)),

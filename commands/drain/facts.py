@@ -134,6 +134,11 @@ class DrainFacts:
         """All of them but the node."""
         return tuple(one for one in self.states if one.name.casefold() != self.node.casefold())
 
+    @property
+    def others_up(self) -> tuple[str, ...]:
+        """The other nodes that are up, by name, in order."""
+        return tuple(sorted(one.name for one in self.others if one.is_up))
+
     @cached_property
     def resources(self) -> tuple[Resource, ...]:
         """The resources of virtual machines that the node owns, or may own."""

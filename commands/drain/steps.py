@@ -26,7 +26,7 @@ NOT_ONLINE = (_OFFLINE, _FAILED)  # of a role that a drain may leave where it is
 _SETTLES = 60  # seconds from the end of a drain until the cluster's list of roles says so
 
 
-def drain_step(cluster: str, node: str, *, earlier: int | None, flags: bool = False) -> Step:
+def drain_step(cluster: str, node: str, *, earlier: int | None, flags: bool = False, up: tuple[str, ...] = ()) -> Step:
     """Pause a node and wait until its guests have left, and its other roles.
 
     The before-image is which guests were there. A drain changes the node first, and the guests one by one: after a crash it may
@@ -40,6 +40,7 @@ def drain_step(cluster: str, node: str, *, earlier: int | None, flags: bool = Fa
             says when the next one takes it away: an earlier failure ends no wait, an earlier success is no success. Where
             it may be such a success, each role that is left has to be offline or failed; else none may be on its way.
         flags: whether every node tells if it is isolated or in quarantine; a Windows before 2016 refuses the question.
+        up: the other nodes that were up when the plan was made: by these quorum and room for its guests were judged.
     """
     state = node_query(cluster, node)
     wait = DRAIN_MINUTES * 60
@@ -54,7 +55,7 @@ def drain_step(cluster: str, node: str, *, earlier: int | None, flags: bool = Fa
         act=_method(node, "Pause", DrainType=_DRAIN_ROLES),
         guard=(
             _is_up(cluster, node),
-            others_stay(cluster, node),
+            others_stay(cluster, node, up),
             *((none_is_isolated(cluster),) if flags else ()),
             *gate_no_locks(cluster, node),
         ),
@@ -77,10 +78,13 @@ def drain_step(cluster: str, node: str, *, earlier: int | None, flags: bool = Fa
         repeatable=True,
         undo_says=f"Resume {node}, its guests come back",
         untouched=(_is_not_draining(cluster, node), _no_role_moves(cluster, node)),
+        moves=_may_leave(cluster, node),
     )
 
 
-def resume_step(cluster: str, node: str, failback: int = AT_ONCE, *, notes_guests: bool = False) -> Step:
+def resume_step(
+    cluster: str, node: str, failback: int = AT_ONCE, *, notes_guests: bool = False, moves: bool = False
+) -> Step:
     """Let a paused node take roles again. It has no undo: pausing it again would not take the guests away.
 
     Args:
@@ -88,6 +92,8 @@ def resume_step(cluster: str, node: str, failback: int = AT_ONCE, *, notes_guest
         node: the node's name.
         failback: the FailbackType [doc].
         notes_guests: whether the before-image is which guests the node has, in place of its state.
+        moves: whether the plan's limit is about what it brings back: not where a step before it has moved that away, within
+            that limit.
     """
     how = {0: "its guests stay where they are", 1: "its guests come back", 2: "its guests come back as their roles say"}
     state = node_query(cluster, node)
@@ -100,6 +106,7 @@ def resume_step(cluster: str, node: str, failback: int = AT_ONCE, *, notes_guest
         before=roles_query(cluster, node) if notes_guests else state,
         repeatable=True,
         untouched=(_is_paused(cluster, node),) if notes_guests else (),
+        moves=_may_come_back(cluster, node) if moves else None,
     )
 
 
@@ -173,12 +180,18 @@ def none_locked(question: Wql) -> Check:
     return Check(question, (Expect((FlagPredicate("StatusInformation", LOCKED),), at_least=0, at_most=0), untold))
 
 
-def others_stay(cluster: str, node: str) -> Check:
-    """Every other node is up or down: none is paused, joining, or in a state that nobody lists."""
+def others_stay(cluster: str, node: str, up: tuple[str, ...] = ()) -> Check:
+    """Every other node is up or down: none is paused, joining, or in a state that nobody lists.
+
+    Those of `up` are up still: with one of them gone meanwhile, the gates could say otherwise of quorum and memory.
+    """
     others = Wql(cluster, NAMESPACE, "MSCluster_Node", COLUMNS, (Predicate("Name", "!=", node),))
     stays = Predicate("State", "in", (ClusterNodeState.UP, ClusterNodeState.DOWN))
-    return Check(others, (Expect(each=(stays,), at_least=0),)).described_as(
-        f"no other node of {cluster} is paused or joining"
+    is_up = Predicate("State", "=", ClusterNodeState.UP)
+    are_up = (Expect((Predicate("Name", "in", up), is_up), at_least=len(up)),) if up else ()
+    named = f", and {', '.join(up)} {'is' if len(up) == 1 else 'are'} up" if up else ""
+    return Check(others, (Expect(each=(stays,), at_least=0), *are_up)).described_as(
+        f"no other node of {cluster} is paused or joining{named}"
     )
 
 
@@ -236,6 +249,22 @@ def _each_role_is(cluster: str, node: str, states: tuple[int, ...], within: int)
     )
     stays = (Predicate("State", "in", states), FlagPredicate("StatusInformation", _QUEUED, are_set=False))
     return Check(question, (Expect(each=stays, at_least=0),), within=within)
+
+
+def _may_leave(cluster: str, node: str) -> Check:
+    """The roles that the node owns, or may own, of whatever kind: those that a plan counts."""
+    own = Expect((Predicate("OwnerNode", "in", (node, "")),), at_least=0)
+    return Check(_every_role(cluster), (own,)).described_as(f"are on {node}")
+
+
+def _may_come_back(cluster: str, node: str) -> Check:
+    """The roles that another node owns, or may own. The cluster tells of none that it has left this one in its drain."""
+    away = Expect((Predicate("OwnerNode", "!=", node),), at_least=0)
+    return Check(_every_role(cluster), (away,)).described_as(f"are on other nodes than {node}")
+
+
+def _every_role(cluster: str) -> Wql:
+    return Wql(cluster, NAMESPACE, "MSCluster_ResourceGroup", ("Name", "OwnerNode"))
 
 
 def roles_query(cluster: str, node: str) -> Wql:

@@ -203,7 +203,7 @@ def _empty(at: Place, drain: DrainFacts | None) -> Step:
     """The node gives its guests away: by a drain, or by people where Windows knows none."""
     if drain is not None:
         earlier = drain.state.drain if drain.state else None
-        step = drain_step(at.cluster, at.node, earlier=earlier, flags=drain.tells_flags)
+        step = drain_step(at.cluster, at.node, earlier=earlier, flags=drain.tells_flags, up=drain.others_up)
         return replace(step, key=f"drain-{at.key}")
     return Step(
         key=f"empty-{at.key}",

@@ -68,7 +68,7 @@ def plan(args: Args, facts: Facts) -> Plan:
     if held(gates):
         return _held(facts, drain)
     earlier = drain.state.drain if drain.state else None
-    step = drain_step(drain.cluster.name, drain.node, earlier=earlier, flags=drain.tells_flags)
+    step = drain_step(drain.cluster.name, drain.node, earlier=earlier, flags=drain.tells_flags, up=drain.others_up)
     return Plan(
         reason=f"{drain.node} is up with {pluralize(len(drain.roles), 'guest')}; {_stand(gates)}.",
         impact=impact(drain),

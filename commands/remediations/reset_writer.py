@@ -184,6 +184,7 @@ def _hyper_v(args: Args, facts: ResetFacts, node: NodeVerdict, one: WriterVerdic
         drain=not drained,
         earlier=drain.state.drain if drain.state else None,
         flags=drain.tells_flags,
+        up=drain.others_up,
         twins=twins,
     )
     moves = f"{_guests(drain)} live-migrate off {node.name} and back."
@@ -206,7 +207,7 @@ def _hyper_v(args: Args, facts: ResetFacts, node: NodeVerdict, one: WriterVerdic
         expected_state=f"{_well_afterwards(node)}; {node.name} is up{'' if drained else ' and its guests are back'}",
         afterwards=tuple(check for step in steps[:-1] if step.key in (WRITER, RESUME) for check in step.done),
         self_reverting=True,
-        at_most=bound(0 if drained else drain.affected),
+        at_most=bound(resume_facts(drain).affected if drained else drain.affected),
     )
     return or_no_plan(args.node.name, whole)
 

@@ -88,8 +88,8 @@ def plan(args: Args, facts: ResumeFacts | None) -> Plan:
 def _steps(cluster: str, node: str, failback: Failback) -> tuple[Step, ...]:
     """Guests that come back at once are waited for, so that the end names them."""
     if failback != _AT_ONCE:
-        return (resume_step(cluster, node, _TYPES[failback]),)
-    return (resume_step(cluster, node, _TYPES[failback], notes_guests=True), arrival_step(cluster, node))
+        return (resume_step(cluster, node, _TYPES[failback], moves=failback != _STAY),)
+    return (resume_step(cluster, node, _TYPES[failback], notes_guests=True, moves=True), arrival_step(cluster, node))
 
 
 def describe_after(told: AfterRun) -> tuple[str, ...]:

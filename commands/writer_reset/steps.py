@@ -67,6 +67,7 @@ def hyper_v_steps(
     drain: bool,
     earlier: int | None = None,
     flags: bool = False,
+    up: tuple[str, ...] = (),
     twins: tuple[str, ...] = (),
 ) -> tuple[Step, ...]:
     """Drain the node, reset its Hyper-V writer, resume it with failback.
@@ -79,12 +80,13 @@ def hyper_v_steps(
         drain: False where the node is drained already; then nobody knows which guests would have to come back.
         earlier: as for `drain_step`.
         flags: as for `drain_step`.
+        up: as for `drain_step`.
         twins: as for `reset_steps`.
     """
     empty = (*is_drained(cluster, node), *gate_no_locks(cluster, node))
     return (
-        *((drain_step(cluster, node, earlier=earlier, flags=flags),) if drain else ()),
+        *((drain_step(cluster, node, earlier=earlier, flags=flags, up=up),) if drain else ()),
         *reset_steps(node, HYPER_V_SERVICE, writer, no_error, empty, twins=twins),
-        replace(resume_step(cluster, node), reverts=(DRAIN,) if drain else ()),
+        replace(resume_step(cluster, node, moves=not drain), reverts=(DRAIN,) if drain else ()),
         *((failback_step(cluster, node),) if drain else ()),
     )

@@ -73,6 +73,35 @@ async def reaches(ops, start):
 
 
 @pytest.mark.long
+async def test_a_drain_moves_no_more_than_was_signed_however_long_its_group_has_waited(play, quick, monkeypatch):
+    """The first act of the group is sent, changes are stopped, and others bring their guests to the node meanwhile."""
+    monkeypatch.setattr("lab.world.services.STOPPING_SECONDS", 3)
+    async with play("kb-drift-fix") as ops:
+        await only_hv02(ops)
+        hv02, world = node(ops, "hv02"), ops.estate.world
+        ops.estate.do(lambda: setattr(hv02.service("wuauserv"), "state", "Running"))
+        plan = await approved(ops)
+        text = await ops.whole_plan(plan)
+        assert "Limit: moves no more than 24 guests and other roles" in text
+        assert "only if: no more than 24 guests and other roles are on hv02" in text
+        await until(lambda: ops.estate.do(lambda: bool(world.asked)))
+        await ops.says("/hvops stop something is odd")
+        await ops.recorded("outcome", 1)
+        there = ops.estate.do(lambda: [*world.clusters["prod"].guests])
+        ops.estate.do(lambda: [setattr(guest, "node", hv02) for guest in there])
+        await ops.says("/hvops go", who="approver")
+        await until(lambda: ended(ops))
+        assert ended(ops) == "failed"
+        says = told(ops, "failed")[0].reason
+        assert "not started: not met: no more than 24 guests and other roles are on hv02" in says
+        assert f"({len(there) + 1} rows" in says  # with the shared volume that it coordinates
+        asked = ops.estate.do(lambda: [*world.asked])
+        assert not [one for one in asked if "Pause" in one]
+        assert ops.estate.do(lambda: len(hv02.guests)) == len(there)
+        assert ops.estate.do(lambda: hv02.service("wuauserv").start) == "Manual"  # what was held is given back
+
+
+@pytest.mark.long
 async def test_both_nodes_are_fixed_one_after_the_other(play, quick):
     async with play("kb-drift-fix") as ops:
         homes = ops.estate.do(lambda: {name: {one.name for one in node(ops, name).guests} for name in ("hv02", "hv05")})

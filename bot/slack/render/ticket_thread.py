@@ -37,7 +37,7 @@ from bot.tickets.answers import statement
 from bot.tickets.conditions import comparable, matches
 from bot.tickets.run_history import DONE, NOT_SENT, Key, StepInstance, result_in_words
 
-_INLINE = 6_000  # characters of a plan or a difference that still go into the thread itself
+_INLINE = 7_000  # characters of a plan or a difference that still go into the thread itself
 _SPOKEN = 9_000  # characters of an approver's answers
 _ROWS = 5
 _IMAGE = 700  # characters of a state before or after

@@ -54,7 +54,7 @@ from bot.slack.render.ticket_buttons import STOP_STEP
 from bot.slack.render.ticket_thread import entry_message
 from bot.slack.tickets.message_table import read_card
 from bot.tickets.plan_text import plan_lines
-from bot.tickets.proposal import proposal_from
+from bot.tickets.proposal import proposal_from, proposal_of
 from bot.tickets.undo import undo_step
 
 REACHED = [("hv03", "set", "yes"), ("hv03", "restart"), ("hv03", "set", "no")]
@@ -175,6 +175,49 @@ async def test_the_bound_holds_half_way_too_and_cannot_be_left_out(bench, world)
     bench.plans["reset"] = counting(guests=1)
     await bench.runs()
     assert bench.last(other).kind == "voided"
+
+
+def limited(on, *, times=1):
+    """Two acts of one group; before the second, no more of what it moves may be there than the plan says."""
+    there = Check(state(on), (Expect((Predicate("locked", "=", "yes"),), at_least=0),)).described_as(f"are on {on}")
+    steps = step("a", on, a="1"), replace(step("b", on, b="1"), moves=there)
+    return replace(simple(on, *steps, at_most=0), groups=(Group("all", steps, times=times),))
+
+
+@pytest.mark.parametrize("way", ["at once", "after a stop", "in a later round", "after an interruption"])
+async def test_what_an_act_moves_is_counted_just_before_it_however_it_comes_to_begin(bench, world, way):
+    """The plan is made afresh before a group alone; hours may pass between the first act of one and the act that moves."""
+    bench.plans["reset"] = lambda on, _facts: limited(on, times=2 if way == "in a later round" else 1)
+    ticket = await bench.approved()
+    assert "   only if: no more than 0 guests and other roles are on hv03: " in "\n".join(
+        plan_lines(proposal_of(bench.ledger, ticket).plan, Risk.HIGH, "1")
+    )
+    acts = 3 if way == "in a later round" else 1
+    more = {"locked": "yes"}
+    if way == "after a stop":
+        world.hooks[acts] = lambda: bench.decisions.stop_changes(OPERATOR, "power work")
+        sleep = bench.clock.sleep
+
+        async def sleep_and_go(seconds):
+            await sleep(seconds)
+            if bench.ledger.is_stopped():
+                world.hosts["hv03"].update(more)
+                bench.decisions.allow_changes(APPROVER)
+
+        object.__setattr__(bench.parts, "sleep", sleep_and_go)
+    elif way == "after an interruption":
+        world.faults = ["never"]
+        await bench.runs()
+        assert bench.last(ticket).kind == "interrupted"
+        world.hosts["hv03"].update(more, a="1")  # people did it by hand
+        bench.decisions.resume(bench.press(APPROVER, ticket))
+    else:
+        world.hooks[acts] = lambda: world.hosts["hv03"].update(more)
+    await bench.runs()
+    assert bench.last(ticket).kind == "failed"
+    says = bench.last(ticket).data.reason
+    assert "not started: not met: no more than 0 guests and other roles are on hv03" in says
+    assert len(world.order) == acts
 
 
 async def test_half_way_the_plan_is_made_afresh_before_each_group(bench, world):

@@ -172,11 +172,23 @@ RICH = replace(
     groups=(Group("refers", (Step("refers", "Fail over", REFERS, (exists(NODES),)),)),),
     promises=(PromisedTime("RTO", 60),),
 )
+RICH = replace(
+    RICH,
+    groups=(
+        *RICH.groups,
+        Group("moves", (replace(DRAIN, moves=Check(NODES, (Expect(at_least=0),)).described_as("are on hv03")),)),
+    ),
+    at_most=24,
+)
 
 
 @pytest.mark.parametrize(
     "path",
-    [path for path in leaves(plan_to_json(RICH)) if {"references", "promises"} & set(map(str, path))],
+    [
+        path
+        for path in leaves(plan_to_json(RICH))
+        if {"references", "promises", "moves", "at_most"} & set(map(str, path))
+    ],
     ids=lambda path: ".".join(map(str, path)),
 )
 def test_what_came_later_is_signed_and_shown_where_it_is(path):
@@ -290,6 +302,7 @@ def test_what_a_plan_cannot_hold_is_never_signed_as_something_else(value):
         ({"undo": ManualStep("x", "operator")}, "nothing says when"),
         ({"repeatable": True}, "has not happened"),
         ({"deadline": 0}, "no time"),
+        ({"moves": Check(NODES, (CompareToBefore("a"),))}, "does not count what it moves"),
     ],
 )
 def test_a_step_that_nobody_could_judge_is_refused(step, why):
@@ -307,6 +320,7 @@ def test_a_step_that_nobody_could_judge_is_refused(step, why):
         ({"locks": ()}, "locks"),
         ({"locks": ("guest:a\0b",)}, "NUL"),
         ({"groups": (Group("a", (SAMPLE,)),)}, "compared with restart"),
+        ({"groups": (Group("a", (replace(DRAIN, moves=exists(NODES)),)),)}, "how many at most"),
     ],
 )
 def test_a_plan_that_could_not_be_run_is_refused(change, why):

@@ -48,8 +48,11 @@ DRAIN = Step(
         Check(NODE, (Expect((Predicate("State", "=", 0),)),)).described_as("hv03 is up"),
         Check(
             Wql("prod", CLUSTER, "MSCluster_Node", NODE.columns, (Predicate("Name", "!=", "hv03"),)),
-            (Expect(each=(Predicate("State", "in", (0, 1)),), at_least=0),),
-        ).described_as("no other node of prod is paused or joining"),
+            (
+                Expect(each=(Predicate("State", "in", (0, 1)),), at_least=0),
+                Expect((Predicate("Name", "in", ("hv01", "hv02")), Predicate("State", "=", 0)), at_least=2),
+            ),
+        ).described_as("no other node of prod is paused or joining, and hv01, hv02 are up"),
         Check(Wql("prod", CLUSTER, "MSCluster_ResourceGroup", COLUMNS, OWNED), UNLOCKED).described_as(
             "no guest on hv03 is locked"
         ),
@@ -86,6 +89,10 @@ DRAIN = Step(
         ).described_as("hv03 is up and not being drained"),
         RESTS,
     ),
+    moves=Check(
+        Wql("prod", CLUSTER, "MSCluster_ResourceGroup", ("Name", "OwnerNode")),
+        (Expect((Predicate("OwnerNode", "in", ("hv03", "")),), at_least=0),),
+    ).described_as("are on hv03"),
 )
 GATES = (
     Gate("hv03 is up", outcome=GateOutcome.PASSED),
@@ -157,10 +164,35 @@ async def test_the_whole_plan(planned, make):
         remedies=(Remedy("Resume Node…", "/resume-node hv03"),),
         current_state="hv03 is up with 3 guests",
         expected_state="hv03 is paused and drained, no guest is left",
+        at_most=6,
     )
     assert plan.at_most == 6  # twice what was counted: signed, and shown
     assert planned.ask.rounds == 2
     assert (COMMAND.role, COMMAND.risk) == (Role.OPERATOR, Risk.HIGH)
+
+
+@pytest.mark.parametrize(
+    ("others", "unread", "is_met"), [(0, 0, True), (3, 0, True), (4, 0, False), (0, 3, True), (2, 2, False)]
+)
+async def test_no_more_roles_may_be_there_than_were_signed_as_the_drain_begins(planned, make, others, unread, is_met):
+    """Of whatever kind; one that may be there counts as it does in the plan."""
+    plan = await planned(COMMAND, make.cluster())
+    limit = plan.guards_of(plan.steps[0])[-1]
+    assert limit.description == "no more than 6 guests and other roles are on hv03"
+    rows = [row | {"OwnerNode": "hv03"} for row in make.role_rows()[:3]]
+    rows += [{"Name": f"SQL {number}", "OwnerNode": "HV03"} for number in range(others)]
+    rows += [{"Name": f"odd {number}", "OwnerNode": (None, "")[number % 2]} for number in range(unread)]
+    rows += [{"Name": f"crm-{number}", "OwnerNode": "hv01"} for number in range(50)]
+    assert bool(unmet(limit, rows, {})) is not is_met
+
+
+@pytest.mark.parametrize("state", ["0", "1", "2", "3", None, "gone"])
+async def test_each_node_that_was_up_for_the_gates_is_up_as_the_drain_begins(planned, make, state):
+    (step,) = (await planned(COMMAND, make.cluster())).steps
+    check = next(one for one in step.guard if one.description.endswith(", and hv01, hv02 are up"))
+    rows = [make.node_row("hv01"), make.node_row("hv02"), make.node_row("hv04", state=1)]
+    rows[1] = rows[1] | {"State": state}
+    assert bool(unmet(check, [row for row in rows if row["State"] != "gone"], {})) is (state != "0")
 
 
 async def test_what_is_measured_stands_beside_what_is_signed(planned, make):
@@ -575,7 +607,10 @@ async def test_a_warning_is_shown_and_the_plan_goes_on(planned, make, case):
     plan = await planned(COMMAND, make.cluster(**over(make)))
     gate = next(gate for gate in plan.gates if gate.description == says)
     assert (gate.passed, gate.blocks, gate.measured) == (False, False, measured)
-    assert plan.groups == (Group("drain", (DRAIN,)),)
+    (step,) = plan.steps
+    are_up = [one for one in step.guard if "no other node" in one.description]
+    assert replace(step, guard=()) == replace(DRAIN, guard=())
+    assert set(step.guard) - set(DRAIN.guard) <= set(are_up)  # a node that is down is none by which room was judged
 
 
 def with_roles(make, *roles, resources=(), owners=()):
@@ -988,7 +1023,11 @@ async def test_the_guard_before_a_drain_looks_for_what_its_gate_looks_for(planne
     checks = [one for one in drain.guard if "node of prod" in one.description]
     held = [unmet(one, others if "isolated" not in one.description else rows, {}) for one in checks]
     assert len(checks) == 2
-    assert gate.passed is not any(held) or (state, status) == ("0", None)  # an up node that tells no flags: 2016 does
+    if gate.passed and state == "1":
+        assert any(held)  # it was up as the plan was made, and what the other gates said rests on it
+    else:
+        # an up node that tells no flags: 2016 does
+        assert gate.passed is not any(held) or (state, status) == ("0", None)
 
 
 @pytest.mark.parametrize(

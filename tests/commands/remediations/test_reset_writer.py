@@ -105,7 +105,7 @@ async def test_the_job_is_dead_and_nothing_is_locked(planned, make):
             Group(
                 "reset",
                 (
-                    drain_step("prod", "hv03", earlier=0),
+                    drain_step("prod", "hv03", earlier=0, up=("hv01", "hv02")),
                     *restart("hv03", "vmms", ID, HYPER_V, EMPTY),
                     replace(resume_step("prod", "hv03"), reverts=("drain",)),
                     failback_step("prod", "hv03"),
@@ -117,6 +117,7 @@ async def test_the_job_is_dead_and_nothing_is_locked(planned, make):
         current_state="[5] Waiting for completion · Unexpected error; hv03 is up with 3 guests",
         expected_state="[1] Stable · No error, in a new instance; hv03 is up and its guests are back",
         self_reverting=True,
+        at_most=6,
         afterwards=(*plan.steps[3].done, *resume_step("prod", "hv03").done),
     )
     assert [(one.on, one.what, dict(one.fields)["state"]) for one in plan.samples] == [("hv03", "writer", 5)]
@@ -360,8 +361,14 @@ async def test_a_node_that_is_drained_already_is_not_drained_again(planned, make
         },
     )
     plan = await planned(COMMAND, script)
-    assert plan.groups == (Group("reset", (*restart("hv03", "vmms", ID, HYPER_V, EMPTY), resume_step("prod", "hv03"))),)
+    resume = resume_step("prod", "hv03", moves=True)
+    assert plan.groups == (Group("reset", (*restart("hv03", "vmms", ID, HYPER_V, EMPTY), resume)),)
     assert plan.impact.startswith("hv03 is drained already; it takes guests again afterwards.")
+    roles = len(make.role_rows(owner="hv01"))
+    assert plan.at_most == 2 * roles  # whichever of them the earlier drain has moved away come back
+    assert plan.guards_of(resume)[-1].description == (
+        f"no more than {2 * roles} guests and other roles are on other nodes than hv03"
+    )
 
 
 async def test_a_node_that_is_drained_already_waits_for_a_run_of_updates_and_for_the_last_guest(planned, make):

@@ -9,6 +9,7 @@ from bot.api.command import CHECK_RESULT, AfterRun, Risk
 from bot.api.facts import Known, Unknown
 from bot.api.plan import Check, Expect, FlagPredicate, Gate, GateOutcome, Group, Plan, Step
 from bot.api.queries import DoneChanges, Predicate, Wql
+from bot.tickets.conditions import unmet
 from commands.remediations.resume_node import COMMAND, Failback
 
 NOW = datetime(2026, 3, 2, 23, 5, tzinfo=UTC)
@@ -35,6 +36,12 @@ def script(make, state=2, drain=2, nodes=None, prod=None, **over):
     return make.cluster(prod={"MSCluster_Node": rows, **(prod or {})}, **answers)
 
 
+AWAY = Check(
+    Wql("prod", "root/MSCluster", "MSCluster_ResourceGroup", ("Name", "OwnerNode")),
+    (Expect((Predicate("OwnerNode", "!=", "hv03"),), at_least=0),),
+).described_as("are on other nodes than hv03")
+
+
 def step(says, kind):
     return Step(
         key="resume",
@@ -49,6 +56,7 @@ def step(says, kind):
         untouched=(Check(NODE, (Expect((Predicate("State", "=", 2),)),)).described_as("hv03 is paused"),)
         if kind == 1
         else (),
+        moves=AWAY if kind else None,
     )
 
 
@@ -130,6 +138,7 @@ async def test_the_whole_plan(planned, make):
         groups=(Group("resume", (step("Resume hv03: its guests come back", 1), ARRIVE)),),
         current_state="hv03 is paused and drained",
         expected_state="hv03 is up and takes guests again",
+        at_most=12,
         afterwards=(
             Check(EVERY_ROLE, (Expect(at_least=0),)).described_as("guests came back to hv03"),
             *(
@@ -265,6 +274,10 @@ async def test_how_many_may_come_back_is_bounded(planned, make, word, most):
     roles = [row | {"OwnerNode": owner} for row, owner in zip(make.role_rows(), owners, strict=False)]
     plan = await planned(COMMAND, script(make, prod={"MSCluster_ResourceGroup": roles}), failback=Failback.parse(word))
     assert plan.at_most == most
+    resume = plan.steps[0]
+    limit = [one for one in plan.guards_of(resume) if one not in resume.guard]
+    held = {number: not unmet(limit[0], roles[:1] * number, {}) for number in (6, 7)} if limit else None
+    assert held == ({6: True, 7: False} if most else None)  # counted anew just before the node is resumed
 
 
 @pytest.mark.parametrize("word", ["", "now", "1", "immediate;", "нет"])
