@@ -92,7 +92,10 @@ def plan(args: Args, facts: Facts) -> Plan:
         return no_plan(f"Nothing to resume: job {job.says(facts.now)}.{_reason(job)}{_after_window(job)}")
     gates = (
         Gate(
-            f"Job {job.number} is pending", outcome=GateOutcome.PASSED, measured=job.stands(facts.now), guards="worth"
+            f"Job {job.number} is {job.waits_as.lower()}",
+            outcome=GateOutcome.PASSED,
+            measured=job.stands(facts.now),
+            guards="worth",
         ),
         _has_room(job, facts.space),
     )
@@ -106,7 +109,7 @@ def plan(args: Args, facts: Facts) -> Plan:
         rollback="Suspend the job in the backup product. Killing it can leave the writer stuck.",
         locks=_locks(job, facts.client),
         gates=gates,
-        groups=(Group("resume", (_resume(job.number),)),),
+        groups=(Group("resume", (_resume(job.number, job.waits_as),)),),
         remedies=(Remedy("Check Writers", f"/check-writers {machine}", primary=True),) if machine else (),
         touches=(machine,) if machine else (),
         current_state=f"job {job.says(facts.now)}",
@@ -151,8 +154,11 @@ def _has_room(job: BackupJob, space: space_facts.GuestSpaceFacts | None) -> Gate
     )
 
 
-def _resume(number: int) -> Step:
-    """Judged by the job afterwards; a job that fails again at once has waited before the first look, so look often."""
+def _resume(number: int, waits_as: str) -> Step:
+    """Judged by the job afterwards; a job that fails again at once has waited before the first look, so look often.
+
+    Only in the state that people were shown: one that was pending may have been suspended since, by a person and on purpose.
+    """
     job = backup_job(number).query
     this = (Predicate("job", "=", number),)
     return Step(
@@ -160,8 +166,8 @@ def _resume(number: int) -> Step:
         description=f"Resume backup job {number}",
         act=resume_job(number),
         guard=(
-            Check(job, (Expect(this, (Predicate("status", "in", commvault.WAITS),), at_most=1),)).described_as(
-                f"job {number} is pending"
+            Check(job, (Expect(this, (Predicate("status", "=", waits_as),), at_most=1),)).described_as(
+                f"job {number} is {waits_as.lower()}"
             ),
         ),
         done=(

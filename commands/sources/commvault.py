@@ -62,7 +62,12 @@ class BackupJob:
     @property
     def waits(self) -> bool:
         """Whether a person can resume it."""
-        return self.status.casefold() in {word.casefold() for word in WAITS}
+        return bool(self.waits_as)
+
+    @property
+    def waits_as(self) -> str:
+        """The state in which it waits, as the product writes it; "" for one that does not wait."""
+        return next((word for word in WAITS if word.casefold() == self.status.casefold()), "")
 
     @property
     def waits_for_window(self) -> bool:

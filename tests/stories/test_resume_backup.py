@@ -113,3 +113,21 @@ async def test_a_job_that_only_suspends_is_resumed_too_and_a_number_that_is_none
         await ops.sees("No plan for job 99: the backup software reported nothing about it")
         await ops.says("/resume-backup tonight")
         await ops.sees("a backup job number such as 48211")
+
+
+async def test_a_job_that_was_suspended_since_it_was_shown_is_not_resumed(play, hurried):
+    """The administrator of the backups has a reason of their own, and nobody who confirmed knew of it."""
+    async with play("stuck-writer") as ops:
+        plan = await proposed(ops)
+        await ops.says("/hvops stop maintenance of the backup server")
+        await ops.clicks(plan, "Confirm")
+        await ops.recorded("approved", 1)
+        await ops.guest_admin(f"Suspend Job {JOB}")
+        await ops.until(f"Backup job {JOB}", "suspended")
+        await ops.says("/hvops go", who="approver")
+        await ops.recorded("voided", 1)
+        (voided,) = [entry.data for entry in ops.ledger() if entry.kind == "voided"]
+        assert f"- Check passed: Job {JOB} is pending" in voided.difference
+        assert f"+ Check passed: Job {JOB} is suspended" in voided.difference
+        assert "started" not in turns(ops)
+        assert "suspended" in dict(ops.estate.do(ops.estate.world.facts))[f"Backup job {JOB}"]

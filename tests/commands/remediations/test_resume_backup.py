@@ -9,6 +9,7 @@ from bot.api.plan import Check, Expect, Gate, GateOutcome, Group, Plan, Step
 from bot.api.queries import Predicate, RunReader
 from bot.api.report import Remedy
 from bot.tickets.conditions import is_terminal_failure, unmet
+from bot.tickets.plan_digest import digest
 from commands.remediations.resume_backup import COMMAND, Args, JobNumber
 
 JOB = RunReader("commvault", "commvault job", (("job", 48211),))
@@ -19,9 +20,9 @@ STEP = Step(
     description="Resume backup job 48211",
     act=RunProgram("commvault", "commvault resume job", (("job", 48211),)),
     guard=(
-        Check(
-            JOB, (Expect(THIS, (Predicate("status", "in", ("Pending", "Suspended", "Waiting")),), at_most=1),)
-        ).described_as("job 48211 is pending"),
+        Check(JOB, (Expect(THIS, (Predicate("status", "=", "Pending"),), at_most=1),)).described_as(
+            "job 48211 is pending"
+        ),
     ),
     done=(
         Check(
@@ -112,9 +113,20 @@ def test_no_other_job_and_no_second_answer_decides_what_became_of_it(other):
     assert not is_terminal_failure(done, (lost, {"job": "48211", "status": other}), {})
 
 
-@pytest.mark.parametrize("status", ["Suspended", "Waiting"])
-async def test_others_that_wait(planned, make, status):
-    assert (await planned(script(make, make.job(status=status)))).groups == (Group("resume", (STEP,)),)
+@pytest.mark.parametrize("status", ["Pending", "Suspended", "Waiting", "SUSPENDED"])
+async def test_a_job_is_resumed_only_from_the_state_that_was_shown(planned, make, status):
+    """A person may have suspended since what was pending: that is another plan, and the guard of the shown one is unmet."""
+    plan = await planned(script(make, make.job(status=status)))
+    word = status.lower()
+    assert plan.gates[0].description == f"Job 48211 is {word}"
+    (guard,) = plan.steps[0].guard
+    assert guard.description == f"job 48211 is {word}"
+    for other in ("Pending", "Suspended", "Waiting", "Running", "Kill Pending", "", None):
+        held = not unmet(guard, ({"job": "48211", "status": other},), {})
+        assert held is (other == status.capitalize())
+        if other in ("Pending", "Suspended", "Waiting") and not held:
+            fresh = await planned(script(make, make.job(status=other)))
+            assert digest(fresh, Risk.LOW, "1") != digest(plan, Risk.LOW, "1")
 
 
 @pytest.mark.parametrize("status", ["Running", "Completed", "Killed", "Queued", "Kill Pending", "Verwirrt"])
