@@ -141,6 +141,21 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
+class UnseenAction:
+    """An action that was sent and whose end nobody saw: what its host took, it may carry out later.
+
+    Attributes:
+        description: of its step, as people read it: "Shut down crm-01 on hv05".
+        until: when its whole time is over, that of its checks included. ISO 8601 with an offset.
+        within: seconds of these that its checks have; an undo does not start before the others are over.
+    """
+
+    description: str
+    until: str
+    within: int
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """One thing that is done, or waited for where `act` is None.
 
@@ -169,6 +184,8 @@ class Step:
             `before` is about something else: an act that is under way must never look as if it had not happened.
         moves: the guests and other roles that its act may move, one a row: they are counted just before it, and with more of
             them than the plan's `at_most` it is not begun. Its description ends a sentence: "are on hv03".
+        undoes: of an undo: the action that it undoes, where nobody saw the end of that. While nothing of it shows, there may be
+            something to undo yet: the step begins once that shows, or the time of the action is over.
     """
 
     key: str
@@ -189,6 +206,7 @@ class Step:
     reverts: tuple[str, ...] = ()
     untouched: tuple[Check, ...] = ()
     moves: Check | None = None
+    undoes: UnseenAction | None = None
 
     def __post_init__(self) -> None:
         """Refuse a step that nobody could judge. Raises ValueError."""

@@ -8,7 +8,7 @@ with a fault that is no known refusal; it is asked until the time of the checks 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Literal
@@ -29,6 +29,7 @@ from bot.executor.polling import (
     wait_for,
 )
 from bot.executor.run import Cancelled, Run
+from bot.executor.unseen import may_come_until, wait_for_something_to_undo, what_may_come
 from bot.formatting import clauses, format_time
 from bot.ledger import Entry
 from bot.ledger.entries import Outcome, Resumed
@@ -91,6 +92,8 @@ async def reconcile(run: Run, at: StepInstance, fate: SendResult) -> StepResult 
     try:
         if at.step.is_by_hand:
             return await _settle_by_hand(run, at, intent)
+        if fate.kind == "refused" or not fate.fresh:  # nobody saw that it was this undo which made it so
+            await wait_for_something_to_undo(run, at, may_come_until(run, at))
         if fate.kind == "refused":
             seen = await look_at(run.parts, at.step.done, run.images)
             verdict = {CheckState.MET: StepStatus.DONE, CheckState.UNKNOWN: StepStatus.UNKNOWN}.get(
@@ -298,7 +301,10 @@ async def _look_now(run: Run, at: StepInstance) -> CheckResult:
         settled = format_time((run.parts.clock() + timedelta(seconds=left)).isoformat())
         says = f"the source still reports the state before the step; a current reading is possible from {settled}"
         return CheckResult(CheckState.UNKNOWN, says, ())
-    return await look_at(run.parts, at.step.done, run.images)
+    seen = await look_at(run.parts, at.step.done, run.images)
+    if seen.is_ is CheckState.MET and run.parts.monotonic() < may_come_until(run, at):
+        return replace(seen, is_=CheckState.UNKNOWN, says=what_may_come(at))
+    return seen
 
 
 async def abandon(run: Run, at: StepInstance, fate: SendResult) -> StepResult:

@@ -33,6 +33,7 @@ from bot.executor.permissions import why_no_step_may_start
 from bot.executor.polling import LARGEST_IMAGES, CheckState, before_image, max_wait, wait_for
 from bot.executor.record_check import check_records, leave_note
 from bot.executor.run import Cancelled, KnownElsewhere, NotAllowedNow, OutOfTime, Preempted, Run
+from bot.executor.unseen import may_come_until, wait_for_something_to_undo
 from bot.ledger import Entry
 from bot.ledger.entries import HeldBefore, Intent, Outcome
 from bot.tickets.plan_text import action_in_words
@@ -97,23 +98,14 @@ async def _out_of_time(run: Run, at: StepInstance) -> StepResult:
 
 async def _begin_and_settle(run: Run, at: StepInstance) -> StepResult | None:
     """A step that has not begun. None: it turned out not to have happened, and may be begun again."""
-    held_back = False
+    held_back, may_come = False, may_come_until(run, at)
     while True:
-        try:
-            if await _waited(run, at) or held_back:
-                if not has_begun_group(run, at):
-                    return StepResult(StepStatus.HELD_BACK, f"before: {at.step.description}")
-                await _ask_again(run, at)
-                run.has_waited = True
-            not_ready = await _not_ready(run, at)
-        except Cancelled:
-            return StepResult(StepStatus.CANCELLED, f"before: {at.step.description}")
-        if not_ready:
-            return StepResult(StepStatus.FAILED, f"not started: {not_ready}")
-        if at.step.is_by_hand and run.why_it_does_not_begin(at):
-            return StepResult(StepStatus.HELD_BACK, f"before: {at.step.description}")
+        if (ended := await _until_ready(run, at, may_come, held_back=held_back)) is not None:
+            return ended
         # Anew each time: what the host was before it was held back tells nothing of what is sent hours later.
         (before, why), held = await asyncio.gather(_image(run, at.step), held_before(run, at.step))
+        if held != "no" and run.parts.monotonic() < may_come:  # it shows no more, and may come again
+            continue
         if at.step.before is not None and before is None:
             return StepResult(StepStatus.FAILED, f"not started: the state before it is not known: {why}")
         held_back = True
@@ -122,6 +114,33 @@ async def _begin_and_settle(run: Run, at: StepInstance) -> StepResult | None:
         with suppress(ChangesStopped):  # between the glance and the transaction: wait for go, and check again
             if (fate := await _intend_and_act(run, at, before, held)) is not None:
                 return await reconcile(run, at, fate)
+
+
+async def _until_ready(run: Run, at: StepInstance, may_come: float, *, held_back: bool) -> StepResult | None:
+    """Wait until a step may begin. What else ends it before that; None where it may.
+
+    Args:
+        run: the run.
+        at: the step.
+        may_come: until when what it undoes may still take effect, by the clock that nobody sets.
+        held_back: it was about to begin, and something held it back.
+    """
+    try:
+        if await wait_for_something_to_undo(run, at, may_come):
+            await _ask_again(run, at)
+        if await _waited(run, at) or held_back:
+            if not has_begun_group(run, at):
+                return StepResult(StepStatus.HELD_BACK, f"before: {at.step.description}")
+            await _ask_again(run, at)
+            run.has_waited = True
+        not_ready = await _not_ready(run, at)
+    except Cancelled:
+        return StepResult(StepStatus.CANCELLED, f"before: {at.step.description}")
+    if not_ready:
+        return StepResult(StepStatus.FAILED, f"not started: {not_ready}")
+    if at.step.is_by_hand and run.why_it_does_not_begin(at):
+        return StepResult(StepStatus.HELD_BACK, f"before: {at.step.description}")
+    return None
 
 
 async def _waited(run: Run, at: StepInstance) -> bool:

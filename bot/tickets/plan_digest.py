@@ -2,7 +2,7 @@
 
 Every value carries the name of its type, so that a question and an action with the same fields are not the same
 bytes, and what is read back is exactly what was written. Nothing of the signed part may be left out by a default:
-every field is written, empty ones too, but for those of `_LATER` where they are 0, False or (), and a plan's bound, title,
+every field is written, empty ones too, but for those of `_LATER` where they are 0, False, None or (), and a plan's bound, title,
 places and promises where it has none.
 """
 
@@ -44,6 +44,7 @@ _LATER = {
     (Step, "no_undo_after"),
     (Step, "reverts"),
     (Step, "undo_guard"),
+    (Step, "undoes"),
     (Step, "untouched"),
 }
 _TYPES: Mapping[str, type[Any]] = {

@@ -183,9 +183,17 @@ def _groups(plan: Plan) -> Iterator[str]:
             yield from _step(next(numbers), step, plan.guards_of(step), words)
 
 
+def _marks_in_words(step: Step) -> Iterator[str]:
+    if step.no_undo_after:
+        yield "no earlier step is undone once this one has begun"
+    if (unseen := step.undoes) is not None:
+        what = f"“{unseen.description}” may still take effect"
+        yield f"starts once there is something to undo, or at {unseen.until} (until then, {what})"
+
+
 def _step(number: int, step: Step, guard: Sequence[Check], words: Mapping[str, str]) -> Iterator[str]:
     marks = [name for name in ("repeatable", "preemptible", "finishes") if getattr(step, name)]
-    marks += ["no earlier step is undone once this one has begun"] if step.no_undo_after else []
+    marks += _marks_in_words(step)
     yield f"{number} {step.description} [{step.key}], timeout {step.deadline} s{''.join(f', {mark}' for mark in marks)}"
     for check in guard:
         yield f"   only if: {check_in_words(check, words)}"

@@ -29,7 +29,15 @@ from bot.tickets.answers import without_answers
 from bot.tickets.freezes import with_windows
 from bot.tickets.other_tickets import TicketActs, acts_of, later_changes
 from bot.tickets.proposal import PlannedChange, Proposal
-from bot.tickets.undo import build_undo, gates_afresh, gates_back, gates_not_asked, is_half_done, under_way
+from bot.tickets.undo import (
+    build_undo,
+    gates_afresh,
+    gates_back,
+    gates_not_asked,
+    is_half_done,
+    under_way,
+    without_past,
+)
 from bot.transport.turns import asking_about
 
 log = structlog.get_logger()
@@ -149,7 +157,7 @@ class Planner:
         gates += await asyncio.to_thread(
             under_way, proposal.plan, acts.story, now, approved, steady=steady, apart=apart
         )
-        back = replace(made.plan, gates=gates)
+        back = replace(without_past(made.plan, now, approved), gates=gates)
         plan = self._as_allowed(await self._with_doubts(await asyncio.to_thread(self._with_refusals, back)), ticket)
         if not is_half_done(proposal.plan, acts.story):
             plan = self._with_windows(plan, made.places, approved, group)

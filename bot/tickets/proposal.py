@@ -249,9 +249,10 @@ def undo_seconds(plan: Plan) -> int:
 
 
 def step_seconds(step: Step) -> int:
-    """How long a step may take: its guard, the act, and the wait until it is done."""
+    """How long a step may take: the wait for what it undoes, its guard, the act, and the wait until it is done."""
+    shows = 0 if step.undoes is None else step.undoes.within
     acts = 0 if step.act is None else step.deadline
-    return _patience(step.guard) + acts + _patience(step.done)
+    return shows + _patience(step.guard) + acts + _patience(step.done)
 
 
 def _patience(checks: Iterable[Check]) -> int:

@@ -22,7 +22,19 @@ from datetime import datetime, timedelta
 from itertools import islice
 from types import MappingProxyType
 
-from bot.api.plan import UNDO, Check, CompareToBefore, Gate, GateOutcome, GateText, Group, OpenQuestion, Plan, Step
+from bot.api.plan import (
+    UNDO,
+    Check,
+    CompareToBefore,
+    Gate,
+    GateOutcome,
+    GateText,
+    Group,
+    OpenQuestion,
+    Plan,
+    Step,
+    UnseenAction,
+)
 from bot.formatting import format_time
 from bot.ledger.envelope import to_timestamp
 from bot.tickets.freezes import without_windows
@@ -54,8 +66,41 @@ def steps_to_undo(done: Iterable[StepInstance], story: RunHistory) -> tuple[Step
 
     A step that was begun and never told its outcome may have happened: its undo is among them, and finds out.
     """
-    undos = [undo_step(place.step, place.round) for place in reversed(_may_go_back(done, story))]
+    undos = [
+        replace(undo_step(place.step, place.round), undoes=_unseen(place, story))
+        for place in reversed(_may_go_back(done, story))
+    ]
     return tuple(step for step in undos if story.result((step.key, 1)) != DONE)
+
+
+def _unseen(place: StepInstance, story: RunHistory) -> UnseenAction | None:
+    """What of a step may still come, where nobody saw the end of its action; None where somebody did, or there is none."""
+    step = place.step
+    if step.act is None or step.is_by_hand or not _is_unseen(story, place.key):
+        return None
+    within = max((check.within for check in step.done), default=0)
+    until = story.intents[place.key].at + timedelta(seconds=step.deadline + NOTE_SECONDS + within)
+    return UnseenAction(step.description, to_timestamp(until), within)
+
+
+def without_past(plan: Plan, now: datetime, approved: Plan | None) -> Plan:
+    """The plan of an undo without the waits that are over; one that was approved stays as it is.
+
+    Args:
+        plan: of the undo.
+        now: by a clock that never runs back.
+        approved: the plan as it was proposed, where it is made anew.
+    """
+    listed = {step.undoes for step in approved.steps} if approved is not None else set()
+
+    def waits(unseen: UnseenAction | None) -> bool:
+        return unseen is not None and (unseen in listed or datetime.fromisoformat(unseen.until) > now)
+
+    def current(step: Step) -> Step:
+        return step if waits(step.undoes) else replace(step, undoes=None)
+
+    groups = [replace(group, steps=tuple(map(current, group.steps))) for group in plan.groups]
+    return replace(plan, groups=tuple(groups))
 
 
 def _point_of_no_return(places: Iterable[StepInstance], story: RunHistory) -> StepInstance | None:

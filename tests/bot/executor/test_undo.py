@@ -20,6 +20,7 @@ from bot.ledger import EntryDraft
 from bot.ledger.entries import Done, Failed, Interrupted, Started
 from bot.tickets.plan_digest import plan_from_json, plan_to_json
 from bot.tickets.plan_text import plan_lines
+from bot.tickets.proposal import proposal_of, step_seconds
 from bot.tickets.run_history import DONE, FAILED, BegunStep, RunHistory, positions
 from bot.tickets.undo import remaining_undo, undo_plan
 
@@ -372,6 +373,175 @@ async def test_what_was_sent_and_may_be_under_way_is_undone_once_its_time_is_ove
     clock.forward(seconds=700)
     assert world.rows("hv03")[0]["paused"] == "no"
     assert bench.ledger.verify().holds
+
+
+def taken_at_once(on, _facts):
+    """What the host takes at once, and carries out within a quarter of an hour: a shutdown."""
+    stop = Step(
+        "stop",
+        f"Shut down {on}",
+        set_to(on, power="off"),
+        done=(is_now(on, 900, power="off"),),
+        before=state(on),
+        undo=set_to(on, power="on"),
+        undone=(is_now(on, 60, power="on"),),
+    )
+    return simple(on, stop)
+
+
+@pytest.fixture
+async def left(benches, world, clock):
+    """Makes an approved undo of a shutdown that was taken, and whose wait was ended: bench, undo, and when it was sent."""
+
+    async def stopped(comes_after, **values):
+        world.hosts["hv03"]["power"] = "on"
+        bench = benches(plans={"reset": taken_at_once})
+        bench.known[BOTH.id] = BOTH
+        world.faults = [("slow", comes_after)]
+        world.hooks[1] = lambda: (
+            world.hosts["hv03"].update(values),
+            bench.decisions.cancel(bench.press(OPERATOR, "T-1")),
+        )
+        ticket, began = await bench.approved(), clock()
+        await bench.runs()
+        (outcome,) = (one.data for one in bench.ledger.story(ticket) if one.kind == "outcome")
+        assert (bench.last(ticket).kind, outcome.result) == ("cancelled", "abandoned")
+        back = (await bench.proposals.undo(Request(BOTH, f"undo {ticket}", "button", "C0OPS"), ticket)).ticket
+        bench.decisions.approve(bench.press(APPROVER, back))
+        await bench.runs()
+        assert bench.last(back).kind == "approved", "it starts once the host can have taken it"
+        clock.forward(seconds=110)
+        return bench, back, began
+
+    return stopped
+
+
+def basis(bench, ticket):
+    return [(one.data.result, one.data.basis) for one in bench.ledger.story(ticket) if one.kind == "outcome"]
+
+
+async def test_what_a_host_took_and_carries_out_later_is_undone_once_it_shows(left, world, clock):
+    """Else the undo would be done by how it was before, and the machine go off afterwards, with no ticket left open."""
+    bench, back, began = await left(400)
+    await bench.runs(3)
+    assert (bench.last(back).kind, basis(bench, back)) == ("done", [("done", "changed")])
+    assert timedelta(seconds=400) <= clock() - began < timedelta(seconds=500)
+    clock.forward(seconds=1000)
+    assert world.rows("hv03")[0]["power"] == "on"
+    said = [one.says for one in bench.told if one.kind == "progress" and one.ticket == back]
+    assert said[0].startswith("“Shut down hv03” was sent and may still take effect until 14:16 UTC on 2026-03-02")
+
+
+async def test_nothing_to_undo_counts_once_the_whole_time_of_what_was_sent_is_over(left, world, clock):
+    bench, back, began = await left(10**6)
+    plan = bench.ledger.proposal(back)
+    await bench.runs(3)
+    assert (bench.last(back).kind, basis(bench, back)) == ("done", [("done", "already so")])
+    assert clock() - began >= timedelta(seconds=60 + 900)
+    assert clock() < datetime.fromisoformat(plan.fields["run_until"])
+
+
+async def test_silence_is_nothing_that_shows(left, world, clock):
+    """Whether there is something to undo, a host that does not answer has not said."""
+    bench, back, began = await left(400)
+    sleep = bench.parts.sleep
+
+    async def sleeps(seconds):
+        await sleep(seconds)
+        world.silent = {"hv03"} if clock() - began < timedelta(seconds=300) else set()
+
+    object.__setattr__(bench.parts, "sleep", sleeps)
+    await bench.runs(3)
+    assert (bench.last(back).kind, basis(bench, back)) == ("done", [("done", "changed")])
+    assert clock() - began >= timedelta(seconds=400)
+    clock.forward(seconds=1000)
+    assert world.rows("hv03")[0]["power"] == "on"
+
+
+async def test_what_shows_at_once_is_undone_at_once(left, world, clock):
+    """A drain, of which the node says at once that it is paused, is not waited for."""
+    bench, back, began = await left(10**6, power="going off")
+    await bench.runs(3)
+    assert (bench.last(back).kind, basis(bench, back)) == ("done", [("done", "changed")])
+    assert clock() - began < timedelta(seconds=200)
+
+
+@pytest.mark.parametrize(("comes_after", "ends"), [(400, "failed"), (10**6, "done")])
+async def test_an_undo_that_was_refused_is_not_done_by_what_shows_before_that_time_is_over(
+    left, world, clock, comes_after, ends
+):
+    """The host was busy with what is undone, and a moment later it shows nothing of it."""
+    bench, back, began = await left(comes_after, power="going off")
+    world.logins[1] = lambda: world.hosts["hv03"].update(power="on")
+    world.faults = ["refused"]
+    await bench.runs(3)
+    assert (bench.last(back).kind, len(world.order)) == (ends, 1)
+    assert clock() - began >= timedelta(seconds=400 if ends == "failed" else 960)
+
+
+@pytest.mark.parametrize("how", ["cancelled", "killed"])
+async def test_the_wait_after_a_refused_undo_that_is_left_calls_nothing_done(left, world, clock, how):
+    bench, back, _ = await left(400, power="going off")
+    world.logins[1] = lambda: world.hosts["hv03"].update(power="on")
+    world.faults = ["refused"]
+    sleep, waits = bench.parts.sleep, asyncio.Event()
+
+    async def sleeps(seconds):
+        await sleep(seconds)
+        if how == "killed":
+            waits.set()
+            await asyncio.Event().wait()
+        if not bench.ledger.ticket(back).cancel_asked:
+            bench.decisions.cancel(bench.press(OPERATOR, back))
+
+    object.__setattr__(bench.parts, "sleep", sleeps)
+    if how == "cancelled":
+        await bench.runs(2)
+        assert (bench.last(back).kind, basis(bench, back)) == ("cancelled", [("abandoned", "")])
+        return
+    await bench.runner.tick()
+    async with asyncio.timeout(30):
+        await waits.wait()
+    object.__setattr__(bench.parts, "sleep", sleep)
+    await bench.dies()
+    await bench.runs(3)
+    assert (bench.last(back).kind, basis(bench, back)) == ("interrupted", [])
+    assert world.rows("hv03")[0]["power"] == "off"
+
+
+async def test_who_ends_the_wait_for_something_to_undo_leaves_nothing_called_done(left, world):
+    bench, back, _ = await left(400)
+    sleep = bench.parts.sleep
+
+    async def sleeps(seconds):
+        await sleep(seconds)
+        if bench.ledger.ticket(back).attempt and not bench.ledger.ticket(back).cancel_asked:
+            bench.decisions.cancel(bench.press(OPERATOR, back))
+
+    object.__setattr__(bench.parts, "sleep", sleeps)
+    await bench.runs(2)
+    assert (bench.last(back).kind, basis(bench, back)) == ("cancelled", [])
+    assert [step.key for step in (await bench.planner.undo("T-1")).plan.steps] == ["undo-stop"]
+
+
+async def test_the_plan_of_an_undo_says_until_when_it_waits_and_gives_it_that_time(left, clock):
+    bench, back, began = await left(400)
+    proposed = proposal_of(bench.ledger, back)
+    (step,) = proposed.plan.steps
+    ends = began + timedelta(seconds=60 + 45 + 900)
+    assert datetime.fromisoformat(step.undoes.until) == ends
+    (line,) = (
+        one for one in plan_lines(proposed.plan, Risk.HIGH, "1") if "starts once there is something to undo" in one
+    )
+    assert step.undoes.until in line
+    assert step_seconds(step) == 900 + step_seconds(replace(step, undoes=None))
+    assert datetime.fromisoformat(proposed.run_until) > ends + timedelta(seconds=120)
+    assert plan_from_json(plan_to_json(proposed.plan)) == proposed.plan
+    # Of an undo that is asked for when all of that is over, the plan says nothing of it.
+    clock.now = ends + timedelta(seconds=1)
+    assert [one.undoes for one in (await bench.planner.undo("T-1")).plan.steps] == [None]
+    (approved,) = (await bench.planner.undo("T-1", "", proposed.plan, back)).plan.steps
+    assert approved.undoes == step.undoes
 
 
 async def test_an_undo_of_an_earlier_interruption_frees_no_lock_of_a_later_one(bench, world):

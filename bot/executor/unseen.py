@@ -1,0 +1,50 @@
+"""What an undo waits for: an action whose end nobody saw may take effect after its undo was judged by how it was before.
+
+A host that takes a shutdown, or a move, at once carries it out in its own time. Until that is over, nothing to undo may mean
+that nothing has come yet.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from bot.executor.measuring import held_before
+from bot.executor.run import Run
+from bot.formatting import format_time
+from bot.tickets.run_history import StepInstance
+
+_NEVER = float("-inf")
+
+
+def may_come_until(run: Run, at: StepInstance) -> float:
+    """Until when what a step undoes may take effect, by the clock that nobody sets; long past where nothing may.
+
+    An undo starts once its host can have taken it, so no more is left than the time in which it shows, whatever the clock says.
+    """
+    unseen = at.step.undoes
+    if unseen is None or not at.step.done:
+        return _NEVER
+    left = (datetime.fromisoformat(unseen.until) - run.parts.now()).total_seconds()
+    return run.parts.monotonic() + min(left, unseen.within)
+
+
+async def wait_for_something_to_undo(run: Run, at: StepInstance, until: float) -> bool:
+    """Wait as long as nothing shows that a step could undo, until that moment at most. Whether it had to wait.
+
+    Raises Cancelled, Preempted, OutOfTime.
+    """
+    has_waited = False
+    while (left := until - run.parts.monotonic()) > 0 and await held_before(run, at.step) != "no":
+        has_waited = True
+        await run.pause(min(run.parts.every, left), what_may_come(at))
+    return has_waited
+
+
+def what_may_come(at: StepInstance) -> str:
+    """That what a step undoes may still take effect, as a sentence without its full stop."""
+    unseen = at.step.undoes
+    assert unseen is not None
+    return (
+        f"“{unseen.description}” was sent and may still take effect until {format_time(unseen.until)}; nothing shows yet that could"
+        " be undone"
+    )
