@@ -101,6 +101,7 @@ async def reconcile(run: Run, at: StepInstance, fate: SendResult) -> StepResult 
             )
             return await _conclude(run, at, StepResult(verdict, _said(fate, seen)), fate, seen)
         if fate.kind in ("faulted", "unknown"):
+            await _note_first_look(run, at)
             seen = await _wait_out(run, at, intent)
             is_open = seen.is_ not in (CheckState.MET, CheckState.FAILED)
             if fate.kind == "unknown" and is_open and await has_not_happened(run, at, intent):
@@ -164,6 +165,14 @@ def _seconds_left(run: Run, at: StepInstance, intent: BegunStep) -> float:
     return over - run.parts.monotonic()
 
 
+async def _note_first_look(run: Run, at: StepInstance) -> None:
+    """Note when its host was first heard about what an earlier life of the bot sent: hvops may be back, and not ask for long."""
+    if at.key in run.sent or at.key in run.looked_at:
+        return
+    if (await look_at(run.parts, at.step.done, run.images)).is_ is not CheckState.UNKNOWN:
+        run.looked_at[at.key] = run.parts.monotonic()
+
+
 async def _wait_out(run: Run, at: StepInstance, intent: BegunStep) -> CheckResult:
     """Until its deadline an act may still be under way over there, whoever sent it.
 
@@ -202,7 +211,7 @@ async def _is_untouched(run: Run, at: StepInstance, intent: BegunStep) -> bool:
 
 
 def _was_away(run: Run, at: StepInstance, intent: BegunStep) -> bool:
-    """Whether nobody looked for so long that it may have been done, and undone by people, and be as before for that reason.
+    """Whether no host was heard for so long that it may have been done, and undone by people, and be as before for that reason.
 
     Whoever let the run go on since the step was begun has looked by then. Where the times of then and now cannot be compared,
     nobody knows for how long nobody looked, and a person decides. Raises LedgerError.
@@ -216,8 +225,9 @@ def _was_away(run: Run, at: StepInstance, intent: BegunStep) -> bool:
     looked, seq = max([(intent.at, intent.seq), *let_go_on], key=lambda one: one[1])
     if seq <= doubt.up_to:
         return True
-    taken_up = run.parts.clock() - timedelta(seconds=run.parts.monotonic() - run.locked_at)
-    seconds = (taken_up - looked).total_seconds()
+    now = run.parts.monotonic()
+    looked_again = run.parts.clock() - timedelta(seconds=now - run.looked_at.get(at.key, now))
+    seconds = (looked_again - looked).total_seconds()
     return seconds > _longest(run, at) + _AWAY_SECONDS or seconds < -_APART_SECONDS
 
 

@@ -69,6 +69,7 @@ class Run:
         measured: how it stood when the plan was made afresh, in the words of that plan.
         must_lead: raises LedgerError where another process may be the one that runs what was decided.
         locked_at: from when on no other process could send anything of it, by a clock that nobody sets.
+        looked_at: when a host was first heard about a step that an earlier life of the bot sent, by the same.
         sent: when it began each step itself, by a clock that nobody sets; nothing that an earlier run of it began.
         decided: the entries in which people approved it, or let it go on.
         unasked: no external record could be read when it was taken up; until one can, nothing is started.
@@ -96,6 +97,7 @@ class Run:
     measured: str = ""
     must_lead: Callable[[], None] = lambda: None
     locked_at: float | None = None
+    looked_at: dict[Key, float] = field(default_factory=dict)
     sent: dict[Key, float] = field(default_factory=dict)
     unasked: bool = False
     has_waited: bool = True

@@ -218,6 +218,11 @@ def _is_left(story: RunHistory, key: Key) -> bool:
     return result != DONE and (result != ABANDONED or story.is_untouched(key))
 
 
+def _takes(step: Step) -> float:
+    """Seconds in which a host may be at an action. Of a restart nothing shows until it goes down, and no undo of its own asks for it."""
+    return step.deadline + (0.0 if step.undo is not None else max((check.within for check in step.done), default=0.0))
+
+
 def under_way(
     plan: Plan,
     story: RunHistory,
@@ -243,7 +248,7 @@ def under_way(
     """
     set_at = now - timedelta(seconds=steady) if steady is not None else None
     ends = [
-        (max(begun.at, set_at or begun.at) + timedelta(seconds=place.step.deadline + NOTE_SECONDS + apart), place)
+        (max(begun.at, set_at or begun.at) + timedelta(seconds=_takes(place.step) + NOTE_SECONDS + apart), place)
         for place in _places_of(plan, story)
         if place.step.act is not None and not place.step.is_by_hand and _is_unseen(story, place.key)
         for begun in (story.intents[place.key],)

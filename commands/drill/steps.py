@@ -182,6 +182,7 @@ def _stop(direction: Direction, pair: Pair, key: str, states: Mapping[str, HostS
         undo_guard=(is_off(target, pair.vm_id, pair.name), _in_state(target, pair.vm_id, REPLICATING, PREPARED)),
         undone=(_runs(source, pair.vm_id, pair.name),),
         undo_says=f"start {pair.name} on {source}",
+        finishes=True,  # a guest goes off minutes after it was asked
     )
 
 

@@ -76,4 +76,6 @@ def restart_step(on: str, key: str, guard: tuple[Check, ...], why: str) -> Step:
         guard=guard,
         done=(started, is_there),
         before=newest_start(on),
+        # A host goes down minutes after it was asked: whoever left it then could bring guests back to it before that.
+        finishes=True,
     )

@@ -10,6 +10,7 @@ import pytest
 from scripted_world import APPROVER, BOTH, OPERATOR, OtherClock, Request, is_now, set_to, simple, state
 
 from bot.api.plan import Step
+from bot.errors import RolesUnknown
 
 PAUSED = ("hv03", "set", "yes")
 
@@ -168,3 +169,23 @@ async def test_a_machine_that_stood_still_behind_an_action_does_not_do_it_again(
     assert world.order.count(PAUSED) == 1
     assert bench.last(ticket).kind == "interrupted"
     assert datetime.fromisoformat(bench.last(ticket).at) <= other()
+
+
+async def test_back_at_once_and_blind_for_long_hvops_does_not_do_again_what_people_undid(benches, world, clock):
+    """It is back in seconds, and asks no host: while Slack does not say who holds which role, no run goes on."""
+    ticket = await killed_behind_its_action(benches(plans=pausing(60, repeatable=True)), world)
+    clock.forward(seconds=20)
+    began, two = clock(), benches(plans=pausing(60, repeatable=True))
+    two.now_are[OPERATOR.id] = RolesUnknown("Slack does not answer.")
+    sleep = two.parts.sleep
+
+    async def sleeping(seconds):
+        await sleep(seconds)
+        if (clock() - began).total_seconds() > 1_200:
+            two.now_are.clear()
+
+    object.__setattr__(two.parts, "sleep", sleeping)
+    await two.runs(3)
+    assert world.order.count(PAUSED) == 1
+    assert two.last(ticket).kind == "interrupted"
+    assert "it is not known whether the step was done and then undone" in two.last(ticket).reason

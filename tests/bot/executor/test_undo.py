@@ -22,7 +22,7 @@ from bot.tickets.plan_digest import plan_from_json, plan_to_json
 from bot.tickets.plan_text import plan_lines
 from bot.tickets.proposal import proposal_of, step_seconds
 from bot.tickets.run_history import DONE, FAILED, BegunStep, RunHistory, positions
-from bot.tickets.undo import remaining_undo, undo_plan
+from bot.tickets.undo import remaining_undo, under_way, undo_plan
 
 FACTS = {"broken": "yes", "locked": "no"}
 
@@ -731,3 +731,22 @@ async def test_an_undo_ends_as_done_also_where_somebody_closes_its_ticket_in_tha
     assert (bench.last(back).kind, bench.ledger.locks()) == ("done", {})
     assert bench.kinds(ticket)[-1] == "closed"
     assert bench.last(ticket).reason == "by hand"
+
+
+@pytest.mark.parametrize(("undo", "waits"), [(None, 645 + 3_000), (set_to("hv03", paused="no"), 645)])
+def test_of_what_has_no_undo_of_its_own_the_time_in_which_it_shows_counts_as_well(undo, waits):
+    """A restart is taken at once; the host goes down minutes later, with the guests that an undo has brought back to it."""
+    step = Step(
+        "restart",
+        "Restart hv03",
+        set_to("hv03", paused="yes"),
+        done=(is_now("hv03", 3_000, paused="yes"),),
+        before=state("hv03"),
+        undo=undo,
+        undone=(is_now("hv03", 60, paused="no"),) if undo else (),
+        deadline=600,
+    )
+    begun = datetime(2026, 3, 2, 14, 0, tzinfo=UTC)
+    story = RunHistory(intents={("restart", 1): BegunStep(begun, 1, None, 1)}, unsettled={("restart", 1)})
+    (gate,) = under_way(simple("hv03", step), story, begun + timedelta(seconds=1), None)
+    assert datetime.fromisoformat(gate.passes_at) == begun + timedelta(seconds=waits)

@@ -178,6 +178,7 @@ def test_a_restart_whole():
         ),
         guard=guards,
         before=SYSTEM,
+        finishes=True,
     )  # fmt: skip
 
 
