@@ -93,7 +93,7 @@ async def reconcile(run: Run, at: StepInstance, fate: SendResult) -> StepResult 
         if at.step.is_by_hand:
             return await _settle_by_hand(run, at, intent)
         if fate.kind == "refused" or not fate.fresh:  # nobody saw that it was this undo which made it so
-            await wait_for_something_to_undo(run, at, may_come_until(run, at))
+            await wait_for_something_to_undo(run, at, await may_come_until(run, at))
         if fate.kind == "refused":
             seen = await look_at(run.parts, at.step.done, run.images)
             verdict = {CheckState.MET: StepStatus.DONE, CheckState.UNKNOWN: StepStatus.UNKNOWN}.get(
@@ -312,7 +312,7 @@ async def _look_now(run: Run, at: StepInstance) -> CheckResult:
         says = f"the source still reports the state before the step; a current reading is possible from {settled}"
         return CheckResult(CheckState.UNKNOWN, says, ())
     seen = await look_at(run.parts, at.step.done, run.images)
-    if seen.is_ is CheckState.MET and run.parts.monotonic() < may_come_until(run, at):
+    if seen.is_ is CheckState.MET and run.parts.monotonic() < await may_come_until(run, at):
         return replace(seen, is_=CheckState.UNKNOWN, says=what_may_come(at))
     return seen
 

@@ -98,7 +98,7 @@ async def _out_of_time(run: Run, at: StepInstance) -> StepResult:
 
 async def _begin_and_settle(run: Run, at: StepInstance) -> StepResult | None:
     """A step that has not begun. None: it turned out not to have happened, and may be begun again."""
-    held_back, may_come = False, may_come_until(run, at)
+    held_back, may_come = False, await may_come_until(run, at)
     while True:
         if (ended := await _until_ready(run, at, may_come, held_back=held_back)) is not None:
             return ended

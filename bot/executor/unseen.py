@@ -6,26 +6,34 @@ that nothing has come yet.
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime
 
 from bot.executor.measuring import held_before
 from bot.executor.run import Run
 from bot.formatting import format_time
 from bot.tickets.run_history import StepInstance
+from bot.tickets.undo import whole_seconds
 
 _NEVER = float("-inf")
 
 
-def may_come_until(run: Run, at: StepInstance) -> float:
+async def may_come_until(run: Run, at: StepInstance) -> float:
     """Until when what a step undoes may take effect, by the clock that nobody sets; long past where nothing may.
 
     An undo starts once its host can have taken it, so no more is left than the time in which it shows, whatever the clock says.
+    Where that was set, it does not tell how long ago the action was sent: its whole time counts from when that was noticed.
+    Raises LedgerError.
     """
     unseen = at.step.undoes
     if unseen is None or not at.step.done:
         return _NEVER
     left = (datetime.fromisoformat(unseen.until) - run.parts.now()).total_seconds()
-    return run.parts.monotonic() + min(left, unseen.within)
+    noticed = (await asyncio.to_thread(run.parts.ledger.clock_doubt)).noticed
+    now = run.parts.monotonic()
+    if noticed is not None:
+        left = max(left, noticed + whole_seconds(at.step, unseen) - now)
+    return now + min(left, unseen.within)
 
 
 async def wait_for_something_to_undo(run: Run, at: StepInstance, until: float) -> bool:

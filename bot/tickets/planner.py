@@ -157,7 +157,7 @@ class Planner:
         gates += await asyncio.to_thread(
             under_way, proposal.plan, acts.story, now, approved, steady=steady, apart=apart
         )
-        back = replace(without_past(made.plan, now, approved), gates=gates)
+        back = replace(without_past(made.plan, now, approved, steady), gates=gates)
         plan = self._as_allowed(await self._with_doubts(await asyncio.to_thread(self._with_refusals, back)), ticket)
         if not is_half_done(proposal.plan, acts.story):
             plan = self._with_windows(plan, made.places, approved, group)

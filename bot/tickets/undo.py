@@ -83,21 +83,28 @@ def _unseen(place: StepInstance, story: RunHistory) -> UnseenAction | None:
     return UnseenAction(step.description, to_timestamp(until), within)
 
 
-def without_past(plan: Plan, now: datetime, approved: Plan | None) -> Plan:
+def whole_seconds(undo: Step, undoes: UnseenAction) -> float:
+    """How long the action that a step undoes has, its checks included, from when it was sent: an undo has the same deadline."""
+    return undo.deadline + NOTE_SECONDS + undoes.within
+
+
+def without_past(plan: Plan, now: datetime, approved: Plan | None, steady: float | None = None) -> Plan:
     """The plan of an undo without the waits that are over; one that was approved stays as it is.
 
     Args:
         plan: of the undo.
         now: by a clock that never runs back.
         approved: the plan as it was proposed, where it is made anew.
+        steady: as `under_way` has it.
     """
     listed = {step.undoes for step in approved.steps} if approved is not None else set()
 
-    def waits(unseen: UnseenAction | None) -> bool:
-        return unseen is not None and (unseen in listed or datetime.fromisoformat(unseen.until) > now)
-
     def current(step: Step) -> Step:
-        return step if waits(step.undoes) else replace(step, undoes=None)
+        unseen = step.undoes
+        if unseen is None or unseen in listed or datetime.fromisoformat(unseen.until) > now:
+            return step
+        is_over = steady is None or steady >= whole_seconds(step, unseen)
+        return replace(step, undoes=None) if is_over else step
 
     groups = [replace(group, steps=tuple(map(current, group.steps))) for group in plan.groups]
     return replace(plan, groups=tuple(groups))

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 import scripted_world as scripted
 from entry_samples import entry_data
-from scripted_world import APPROVER, BOTH, OPERATOR, is_now, moves, set_to, simple, state, step
+from scripted_world import APPROVER, BOTH, OPERATOR, OtherClock, is_now, moves, set_to, simple, state, step
 
 from bot.api.actions import ManualStep
 from bot.api.command import Risk
@@ -22,7 +22,7 @@ from bot.tickets.plan_digest import plan_from_json, plan_to_json
 from bot.tickets.plan_text import plan_lines
 from bot.tickets.proposal import proposal_of, step_seconds
 from bot.tickets.run_history import DONE, FAILED, BegunStep, RunHistory, positions
-from bot.tickets.undo import remaining_undo, under_way, undo_plan
+from bot.tickets.undo import remaining_undo, under_way, undo_plan, without_past
 
 FACTS = {"broken": "yes", "locked": "no"}
 
@@ -393,9 +393,12 @@ def taken_at_once(on, _facts):
 async def left(benches, world, clock):
     """Makes an approved undo of a shutdown that was taken, and whose wait was ended: bench, undo, and when it was sent."""
 
-    async def stopped(comes_after, **values):
+    async def stopped(comes_after, set_by=0, **values):
         world.hosts["hv03"]["power"] = "on"
         bench = benches(plans={"reset": taken_at_once})
+        other = OtherClock(clock, 0)
+        bench.goes_by(other)
+        bench.planner._clock = other
         bench.known[BOTH.id] = BOTH
         world.faults = [("slow", comes_after)]
         world.hooks[1] = lambda: (
@@ -406,6 +409,7 @@ async def left(benches, world, clock):
         await bench.runs()
         (outcome,) = (one.data for one in bench.ledger.story(ticket) if one.kind == "outcome")
         assert (bench.last(ticket).kind, outcome.result) == ("cancelled", "abandoned")
+        other.set_by(set_by)
         back = (await bench.proposals.undo(Request(BOTH, f"undo {ticket}", "button", "C0OPS"), ticket)).ticket
         bench.decisions.approve(bench.press(APPROVER, back))
         await bench.runs()
@@ -439,6 +443,23 @@ async def test_nothing_to_undo_counts_once_the_whole_time_of_what_was_sent_is_ov
     assert (bench.last(back).kind, basis(bench, back)) == ("done", [("done", "already so")])
     assert clock() - began >= timedelta(seconds=60 + 900)
     assert clock() < datetime.fromisoformat(plan.fields["run_until"])
+
+
+async def test_a_clock_that_was_set_forward_since_shortens_no_wait_for_something_to_undo(left, world, clock):
+    bench, back, began = await left(800, set_by=600)
+    await bench.runs(3)
+    assert (bench.last(back).kind, basis(bench, back)) == ("done", [("done", "changed")])
+    assert clock() - began >= timedelta(seconds=800)
+    assert world.rows("hv03")[0]["power"] == "on"
+
+
+async def test_a_clock_that_was_set_forward_since_takes_no_wait_out_of_the_plan(left):
+    bench, *_ = await left(400)
+    acts, made = bench.planner._taken_back("T-1", "")
+    late = acts.story.intents["stop", 1].at + timedelta(hours=2)
+    for steady, waits in ((None, False), (100.0, True), (1004.0, True), (1006.0, False)):
+        (step,) = without_past(made.plan, late, None, steady).steps
+        assert (step.undoes is not None) is waits
 
 
 async def test_silence_is_nothing_that_shows(left, world, clock):
