@@ -28,6 +28,8 @@ import pytest
 import time_machine
 from inline_snapshot import external_file
 
+from bot.executor.context import RunContext
+from bot.ledger import Ledger
 from lab.app_manifest import bot_manifest
 from lab.environment import PracticeEnvironment, SlackAccess
 from lab.slack.model import Message, View
@@ -319,8 +321,24 @@ def clock(monkeypatch):
     monkeypatch.setattr(pwd, "getpwuid", lambda _: SimpleNamespace(pw_name="alex", pw_dir="/nowhere"))
     # The SDK tells by the time of day whether Slack still answers: it must not miss what a scene skips.
     monkeypatch.setattr("slack_sdk.socket_mode.aiohttp.time", SimpleNamespace(time=time.monotonic))
+    for made in (RunContext, Ledger):
+        follow_the_clock(monkeypatch, made.__init__)
     with time_machine.travel(NOW, tick=False) as standing:
         yield standing
+
+
+def follow_the_clock(monkeypatch, init):
+    """Let the clock that nobody sets move as well with the time that a scene lets pass: nobody has set the other one."""
+
+    def monotonic():
+        return time.monotonic() + (datetime.now(UTC) - NOW).total_seconds()
+
+    def moved(default):
+        return monotonic if default is time.monotonic else default
+
+    monkeypatch.setattr(init, "__defaults__", tuple(map(moved, init.__defaults__ or ())))
+    named = {name: moved(default) for name, default in (init.__kwdefaults__ or {}).items()}
+    monkeypatch.setattr(init, "__kwdefaults__", named)
 
 
 def sleeps_little(call_later):
