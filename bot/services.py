@@ -317,8 +317,12 @@ def runner(
 
 def open_ledger(settings: Settings, clock: Callable[[], datetime] | None = None) -> Ledger:
     """The ledger that the settings name, with their secrets masked. Raises LedgerError."""
-    files = settings.ledger
-    return Ledger(files.place, files.key_file, files.anchor_file, Redactor(settings.secrets()), clock or _now)
+    files, mask = settings.ledger, Redactor(settings.secrets())
+    if clock is None or clock is _now:
+        return Ledger(files.place, files.key_file, files.anchor_file, mask, _now)
+    # The time of what is played again is given, and goes from one moment to another: nobody has set this machine's clock.
+    monotonic = lambda: clock().timestamp()  # noqa: E731 - as short as what it is for
+    return Ledger(files.place, files.key_file, files.anchor_file, mask, clock, monotonic=monotonic)
 
 
 def build_router(settings: Settings, inventory_file: InventoryFile) -> Router:

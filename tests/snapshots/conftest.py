@@ -331,7 +331,7 @@ def follow_the_clock(monkeypatch, init):
     """Let the clock that nobody sets move as well with the time that a scene lets pass: nobody has set the other one."""
 
     def monotonic():
-        return time.monotonic() + (datetime.now(UTC) - NOW).total_seconds()
+        return (datetime.now(UTC) - NOW).total_seconds()
 
     def moved(default):
         return monotonic if default is time.monotonic else default

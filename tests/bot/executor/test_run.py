@@ -805,10 +805,11 @@ async def test_what_was_cancelled_as_it_gave_its_locks_away_does_not_go_on_by_it
     assert bench.last(waiting).kind == "cancelled"
 
 
-async def test_undo_of_an_interrupted_ticket_takes_over_its_locks_and_closes_it(bench, world):
+async def test_undo_of_an_interrupted_ticket_takes_over_its_locks_and_closes_it(bench, world, clock):
     world.faults = [None, "never"]
     ticket = await bench.approved()
     await bench.runs()
+    clock.forward(seconds=120)  # what was sent cannot be under way any longer
     undo = await bench.proposals.undo(Request(BOTH, f"undo {ticket}", "button", "C0OPS"), ticket)
     assert undo.proposal.made.line == f"undo {ticket}"
     assert "Not undone: Restart vmms on hv03" in undo.proposal.plan.reason
@@ -822,11 +823,12 @@ async def test_undo_of_an_interrupted_ticket_takes_over_its_locks_and_closes_it(
 
 
 @pytest.mark.parametrize("end", ["failed", "cancelled"])
-async def test_an_undo_that_ends_otherwise_gives_the_lock_back_to_what_is_half_done(bench, world, end):
+async def test_an_undo_that_ends_otherwise_gives_the_lock_back_to_what_is_half_done(bench, world, clock, end):
     world.faults = [None, "never"]
     ticket = await bench.approved()
     await bench.runs()
     waiting = await bench.approved("/tweak hv03", approver=OPERATOR)
+    clock.forward(seconds=120)  # what was sent cannot be under way any longer
     undo = (await bench.proposals.undo(Request(BOTH, f"undo {ticket}", "button", "C0OPS"), ticket)).ticket
     bench.decisions.approve(bench.press(APPROVER, undo))
     if end == "failed":
@@ -852,13 +854,14 @@ async def test_an_undo_that_ends_otherwise_gives_the_lock_back_to_what_is_half_d
     assert bench.last(waiting).kind == "done"
 
 
-async def test_a_ticket_of_which_a_part_was_taken_back_does_not_go_on(bench, world):
+async def test_a_ticket_of_which_a_part_was_taken_back_does_not_go_on(bench, world, clock):
     """It would do its later steps where the earlier ones do not stand any more, and say that all are done."""
     steps = (taken_back("a"), taken_back("b"), step("c", "hv03", c="1"))
     bench.plans["reset"] = lambda on, _facts: simple(on, *steps)
     world.faults = [None, None, "never"]
     ticket = await bench.approved()
     await bench.runs()
+    clock.forward(seconds=120)  # what was sent cannot be under way any longer
     undo = (await bench.proposals.undo(Request(BOTH, f"undo {ticket}", "button", "C0OPS"), ticket)).ticket
     bench.decisions.approve(bench.press(APPROVER, undo))
     world.hooks[len(world.order) + 1] = lambda: bench.decisions.cancel(bench.press(OPERATOR, undo))
