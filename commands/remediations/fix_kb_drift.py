@@ -86,9 +86,9 @@ def _plan(args: Args, rule: UpdateRule, facts: FixFacts, gates: tuple[Gate, ...]
         reason=f"{_so_far(facts.to_fix)} {rule.says.rstrip('.')}.",
         impact=_impact(facts),
         rollback=(
-            "Before a package is removed: press Stop After Step, then Undo…, and the node takes its guests back. Without Undo… it"
-            " stays paused, and Automatic Updates stay disabled. After that, a failure is undone: the removed package is installed again (active after the next restart), Automatic Updates start as before. A finished node"
-            " is not undone."
+            "Before a package is removed: press Stop After Step, then Undo…: the node takes its guests back. After that, a failure is"
+            " undone: the removed package is installed again (active after the next restart), Automatic Updates start as before. A"
+            " finished node is not undone."
         ),
         locks=(cluster_lock(args.target),),
         gates=gates,
