@@ -179,6 +179,11 @@ async def resume(bench, ticket):
         bench.decisions.resume(bench.press(scripted.APPROVER, ticket))
 
 
+async def later(bench, seconds):
+    """Of an action that nobody saw the end of, an undo waits for all its time."""
+    await bench.parts.sleep(seconds)
+
+
 async def close(bench, ticket):
     if bench.ledger.ticket(ticket).state == "interrupted":
         bench.decisions.close(bench.press(scripted.OPERATOR, ticket), "seen to")
@@ -186,7 +191,7 @@ async def close(bench, ticket):
 
 ONCE = {
     "propose": propose, "approve": approve, "undo": undo, "cancel": cancel, "hand": hand, "switch": switch,
-    "resume": resume, "close": close,
+    "resume": resume, "close": close, "later": later,
 }  # fmt: skip
 
 

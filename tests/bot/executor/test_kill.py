@@ -132,7 +132,7 @@ STORIES = {
     "an answer is lost": (PROPOSED, {2: "unanswered"}, {"T-1": ("done",)}),
     "an act is refused": (PROPOSED, {1: "refused"}, {"T-1": ("failed", "done")}),
     "and taken back": (
-        [*PROPOSED, ["undo", "T-1"], ["approve", "T-2"], ["run"]],
+        [*PROPOSED, ["undo", "T-1"], ["approve", "T-2"], ["later", 60], ["run"]],
         {},
         {"T-1": ("done", "closed"), "T-2": ("done",)},
     ),
