@@ -52,7 +52,7 @@ class EvidenceLimits:
         left = self._now_left(self._left.get(person, (AT_ONCE, now)), now)
         may = size <= left
         self._left[person] = left - size * may, now
-        return "" if may else "[not kept: much was kept of what you asked in the last hours. Ask again later.]"
+        return "" if may else "[not kept: you have used up the room for your raw answers. Ask again in an hour.]"
 
     def _now_left(self, told: tuple[float, float], now: float) -> float:
         left, then = told

@@ -298,7 +298,7 @@ class QuerySession:
             self._left_out_at = len(self.evidence)
             self.evidence.append(replace(kept, query="further questions"))
         self._left_out += 1
-        says = f"{self._left_out:,} more had no answer; they are not kept one by one."
+        says = f"{self._left_out:,} more questions had no answer; they are not listed individually."
         self.evidence[self._left_out_at] = replace(self.evidence[self._left_out_at], error=says)
 
     def _check(self, question: Query) -> None:

@@ -23,7 +23,7 @@ def test_of_one_person_who_asks_on_and_on_the_raw_answers_of_an_hour_are_kept_an
     kept = sum(len(one.raw) for answer in answers for one in answer if not one.raw.startswith("["))
     assert kept == AT_ONCE
     question, failure = answers[-1]
-    assert question.raw == "[not kept: much was kept of what you asked in the last hours. Ask again later.]"
+    assert question.raw == "[not kept: you have used up the room for your raw answers. Ask again in an hour.]"
     assert (question.on, question.query, failure) == ("hv03", "SELECT Name FROM Writer", LONG[1])
     assert limits.kept("U2", LONG) == LONG
     time.now += 2**22 / A_SECOND

@@ -426,7 +426,7 @@ async def test_of_many_failures_the_evidence_keeps_what_there_is_room_for_and_th
     assert sum(len(one.query) + len(one.raw) + len(one.error) for one in look.evidence) < MAX_EVIDENCE + 1_000
     more = next(one for one in look.evidence if one.query == "further questions")
     kept = len(look.evidence) - 1
-    assert more.error == f"{len(names) - kept:,} more had no answer; they are not kept one by one."
+    assert more.error == f"{len(names) - kept:,} more questions had no answer; they are not listed individually."
 
 
 async def test_of_a_failure_no_more_is_kept_than_what_it_says():
