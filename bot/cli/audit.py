@@ -22,7 +22,7 @@ from bot.audit.ticket_history import is_plumbing, step_words, told
 from bot.cli.console import console, format_short_time, format_time, styled, visible
 from bot.cli.layout import print_rows, print_text
 from bot.cli.render import print_evidence, print_report
-from bot.control_chars import escape_masked, spreadsheet_row
+from bot.control_chars import json_text, spreadsheet_row
 from bot.errors import HvopsError, LedgerError, UsageError
 from bot.formatting import plural
 from bot.ledger import Entry, Filter, Reader, Verification, copies
@@ -337,8 +337,7 @@ def _when(place: Place, seq: int) -> str:
 def _write(reader: Reader, wanted: Filter, shape: str, file: IO[str]) -> None:
     if shape == "jsonl":
         for entry, who, policy in _Book(reader).told(reader.every(wanted)):
-            told = _plain(entry, who, policy)
-            file.write(escape_masked(json.dumps(told, ensure_ascii=False, separators=(",", ":"))) + "\n")
+            file.write(json_text(_plain(entry, who, policy), separators=(",", ":")) + "\n")
         return
     writer, book = csv.writer(file), _Book(reader)
     writer.writerow((*COLUMNS, "mac"))

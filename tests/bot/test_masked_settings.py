@@ -37,6 +37,16 @@ def test_nobody_reads_the_settings_without_a_mask():
     assert found == MAY_LOAD
 
 
+def test_nobody_writes_out_what_nobody_masked():
+    """But for log lines, which are masked as a whole."""
+    found = set()
+    for path in BOT.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.ImportFrom) and any(name.name == "escape_masked" for name in node.names):
+                found.add(path.relative_to(BOT).as_posix())
+    assert found == {"logging_setup.py"}
+
+
 @pytest.fixture
 def logging_as_it_was():
     root = logging.getLogger()

@@ -26,6 +26,18 @@ REPORT = Report(
     "prod: writer STUCK on hv03", "stuck", "nodes", 6, 6, (Finding(Severity.FAULT, "STUCK", "hv03", "[5] Retryable"),)
 )
 
+AUDIT_WORDS = [("list",), ("list", "--all"), ("show", "2"), ("export",), ("export", "--format", "jsonl")]
+NEWLY_SECRET = """inventory = "inventory.toml"
+[credentials.reader]
+transport = "ntlm"
+username = 'CORP\\reader'
+password = "Winter-Tulpe-7713"
+[ledger]
+path = "ledger.db"
+key_file = "ledger.key"
+anchor_file = "anchors.txt"
+"""
+
 
 @pytest.fixture(autouse=True)
 def others_keep_the_anchors(monkeypatch):
@@ -269,6 +281,25 @@ def test_export_as_json_lines_is_every_entry_whole(audit, folder):
     assert told[0]["data"]["line"] == "/x \x1b=1+1"
     whole = io.StringIO(audit("export", "--format", "jsonl").out)
     assert len(whole.readlines()) == 8
+
+
+@pytest.mark.parametrize("words", AUDIT_WORDS, ids=" ".join)
+def test_what_has_become_a_secret_since_it_was_written_is_masked(words, hvops, tmp_path):
+    """A host repeated it, or somebody typed it, before the settings named it."""
+    (tmp_path / "inventory.toml").write_text('[clusters.prod]\ndomain = "corp.example"\nentry_hosts = ["hv01"]\n')
+    settings = tmp_path / "settings.toml"
+    settings.write_text(NEWLY_SECRET)
+    settings.chmod(0o600)
+    with Ledger(tmp_path / "ledger.db", tmp_path / "ledger.key", tmp_path / "anchors.txt") as ledger:
+        ledger.append(
+            "os:ops1", entry_data("asked", {"line": "/x Winter-Tulpe-7713", "target": "prod", "via": "slack"})
+        )
+        refusal = {"line": "/x Winter-Tulpe-7713", "category": "not understood", "reason": "No Winter-Tulpe-7713 here."}
+        ledger.append("os:ops1", entry_data("refused", refusal))
+    ended = hvops("audit", *words, "--settings", settings)
+    assert ended.code == 0
+    assert "[masked]" in ended.out
+    assert "Winter-Tulpe" not in ended.out + ended.err
 
 
 def verify(hvops, folder, file="ledger.db"):
