@@ -455,8 +455,9 @@ class Plan:
         expected_state: how it is meant to stand once all is done. It is never shown as what became of it.
         afterwards: asked once when all steps are done, beside the digest: what they answer decides nothing, and tells
             with the checks of the last step how it stands then. What an earlier step has seen may be over by then.
-        at_most: how many guests and other roles it may move: `bound` of what was counted; None for a plan that moves none.
-            It is signed: a recalculated plan that counts more is a different plan.
+        at_most: how many guests and other roles each of its steps may move: `bound` of what was counted, the largest count where
+            several steps move any; None for a plan that moves none. It is signed: a recalculated plan that counts more is a
+            different plan.
         self_reverting: once all is done, its own steps have put back what others of them changed on the way: nothing is left
             that an undo could take back.
         promises: signed: what the run is measured against, by `Remediation.describe_after`.

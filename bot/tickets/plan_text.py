@@ -42,7 +42,7 @@ def plan_lines(plan: Plan, risk: Risk, version: str, run_until: str = "") -> tup
         f"Risk: {risk}",
         f"Locks: {', '.join(sorted(plan.locks)) or 'none'}",
         *((f"Touches: {', '.join(plan.touches)}",) if plan.touches else ()),
-        *(() if plan.at_most is None else (f"Limit: moves no more than {plan.at_most} guests and other roles",)),
+        *_limit(plan),
         *((f"Title: {plan.title}",) if plan.title else ()),
         *((f"Places: {', '.join(plan.places)}",) if plan.places else ()),
         *(f"Target: {one.name} {one.minutes} min" for one in plan.promises),
@@ -167,6 +167,15 @@ def verdict_on(gate: Gate) -> str:
 def _gate(gate: Gate) -> str:
     """The signed sentence, which is that of a gate that passed: so whether it has comes first."""
     return f"{verdict_on(gate)}{'' if gate.blocks or gate.passed else ', does not block'}: {gate.description}"
+
+
+def _limit(plan: Plan) -> Iterator[str]:
+    """The limit of what it may move. Each step that moves anything counts that by itself, in each round: it is no sum of them."""
+    if plan.at_most is None:
+        return
+    count_it = sum(group.times for group in plan.groups for step in group.steps if step.moves is not None)
+    each = f" in each of {count_it} steps" if count_it > 1 else ""
+    yield f"Limit: moves no more than {plan.at_most} guests and other roles{each}"
 
 
 def _groups(plan: Plan) -> Iterator[str]:

@@ -199,6 +199,23 @@ def test_what_came_later_is_signed_and_shown_where_it_is(path):
     assert difference(RICH, other, Risk.HIGH, ("1", "1"))
 
 
+def test_a_limit_that_holds_for_each_of_several_steps_says_so():
+    """Each step counts by itself what it moves, so all together may move more than the number that is signed."""
+    leaves_hv03, leaves_hv04 = (
+        replace(DRAIN, key=f"drain-{node}", moves=Check(NODES, (Expect(at_least=0),)).described_as(f"are on {node}"))
+        for node in ("hv03", "hv04")
+    )
+
+    def limit(*groups):
+        lines = plan_lines(replace(PLAN, groups=groups, at_most=24), Risk.HIGH, "1")
+        return [line for line in lines if line.startswith("Limit: ")]
+
+    one = "Limit: moves no more than 24 guests and other roles"
+    assert limit(Group("one", (leaves_hv03,))) == [one]
+    assert limit(Group("one", (leaves_hv03,)), Group("two", (leaves_hv04,))) == [f"{one} in each of 2 steps"]
+    assert limit(Group("often", (leaves_hv03,), times=3)) == [f"{one} in each of 3 steps"]
+
+
 def test_whether_a_gate_passed_is_signed_and_why_it_did_not_is_not():
     gates = [replace(PLAN, gates=(Gate("Quorum", outcome),)) for outcome in GateOutcome]
     assert [plan_from_json(plan_to_json(one)) for one in gates] == gates
