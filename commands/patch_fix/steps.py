@@ -33,6 +33,7 @@ from commands.sources.services import RUNNING, STOPPED, WAIT, is_in_state, servi
 DISM_SECONDS = 45 * 60  # that one change of a package may take; servers with slow disks need half an hour [mem]
 SETTLE = 20 * 60  # from the start of Windows until servicing has brought a package to its end
 LEAVE_HOURS = 8  # that people have to empty a node by hand
+_MODE_SECONDS = 60  # until a startup type that was set shows
 _RETURN = 300  # seconds that another node may be away, before nothing more is done to this one
 SERVICING = "Microsoft-Windows-Servicing"
 _CHANGED = 2  # of Servicing: a package's state was changed [src: libyal winevt-kb]
@@ -134,8 +135,8 @@ def _updater(node: str) -> Wql:
     return Wql(node, "root/cimv2", "Win32_Service", ("Name", "StartMode"), (Predicate("Name", "=", UPDATER),))
 
 
-def _starts(node: str, mode: str) -> Check:
-    return exists(_updater(node), Predicate("StartMode", "=", mode), within=60).described_as(
+def _starts(node: str, mode: str, within: int = 0) -> Check:
+    return exists(_updater(node), Predicate("StartMode", "=", mode), within=within).described_as(
         f"the startup type of {UPDATER} on {node} is {mode}"
     )
 
@@ -147,14 +148,19 @@ def _service(node: str, method: str, accept: tuple[int, ...] = (0,), **params: s
 
 
 def _hold(at: Place, mode: str) -> Iterator[Step]:
-    """Stop Automatic Updates and let nothing start them. In this order, so that an undo starts them last."""
+    """Stop Automatic Updates and let nothing start them. In this order, so that an undo starts them last.
+
+    The startup type that is restored afterwards is that of the plan: where someone has set another since, nothing is held.
+    """
     if not mode:
         return
     runs_by_itself = mode == "Auto"
+    as_planned = (_starts(at.node, mode),)
     yield Step(
         key=f"stop-updates-{at.key}",
         description=f"Stop Automatic Updates ({UPDATER}) on {at.node}",
         act=_service(at.node, "StopService", _ACCEPTED_STOP),
+        guard=as_planned,
         done=(is_in_state(at.node, UPDATER, STOPPED, WAIT),),
         before=service_state(at.node, UPDATER).query,
         undo=_service(at.node, "StartService", _ACCEPTED_START) if runs_by_itself else None,
@@ -166,10 +172,11 @@ def _hold(at: Place, mode: str) -> Iterator[Step]:
         key=f"hold-updates-{at.key}",
         description=f"Disable Automatic Updates on {at.node} during the work",
         act=_service(at.node, "ChangeStartMode", StartMode="Disabled"),
-        done=(_starts(at.node, "Disabled"),),
+        guard=as_planned,
+        done=(_starts(at.node, "Disabled", _MODE_SECONDS),),
         before=_updater(at.node),
         undo=_service(at.node, "ChangeStartMode", StartMode=_MODES[mode]),
-        undone=(_starts(at.node, mode),),
+        undone=(_starts(at.node, mode, _MODE_SECONDS),),
         undo_says=f"Restore the startup type of Automatic Updates on {at.node} ({mode})",
         repeatable=True,
     )
@@ -182,7 +189,7 @@ def _give_back(at: Place, mode: str) -> Iterator[Step]:
         key=f"give-updates-{at.key}",
         description=f"Restore the startup type of Automatic Updates on {at.node} ({mode})",
         act=_service(at.node, "ChangeStartMode", StartMode=_MODES[mode]),
-        done=(_starts(at.node, mode),),
+        done=(_starts(at.node, mode, _MODE_SECONDS),),
         before=_updater(at.node),
         repeatable=True,
         reverts=(f"hold-updates-{at.key}",),
@@ -292,7 +299,7 @@ def _resume(at: Place, removed: Sequence[str]) -> Iterator[Step]:
 
 def _is_held(at: Place, mode: str) -> tuple[Check, ...]:
     """Somebody's policy may have let updates start again."""
-    return (replace(_starts(at.node, "Disabled"), within=0),) if mode else ()
+    return (_starts(at.node, "Disabled"),) if mode else ()
 
 
 def _guards(at: Place, mode: str) -> tuple[Check, ...]:

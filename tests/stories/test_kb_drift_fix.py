@@ -275,23 +275,32 @@ async def test_a_word_that_is_no_rule_asks_no_machine(play):
         await ops.sees("there is no rule “everything”")
 
 
+async def until_hv02_is_to_be_emptied(ops):
+    """Propose and approve the fix of a node of 2008 R2: how hvops asks people to empty it."""
+    await ops.says("/fix-kb-drift prod KB2616676")
+    plan = await ops.sees(re.compile(r"Fix updates of prod.*[?]"), channel="hv-ops")
+    assert "whether every node but hv02 has a vote" in plain_text(plan)
+    person = ops.slack.person("approver")
+    await ops.clicks(plan, "Approve With 1 Unknown…", who="approver")
+    window = await person.sees_view("Approve T-1")
+    await person.submits(window, {"whether every node but hv02 has a vote": "cluster.exe shows six votes."})
+    return await ops.slack.person("operator").sees(
+        re.compile("is waiting for a manual step: Pause hv02 and move"), "hv-ops"
+    )
+
+
+async def empties_hv02(ops, waits):
+    await ops.guest_admin("Pause hv02 and move its guests away")
+    await until(lambda: ops.estate.do(lambda: not node(ops, "hv02").guests))
+    await ops.clicks(waits, "Done")
+
+
 @pytest.mark.long
 async def test_people_empty_a_node_of_2008_r2_and_hvops_does_the_rest(play, quick):
     async with play("kb-drift-2008-r2") as ops:
-        await ops.says("/fix-kb-drift prod KB2616676")
-        plan = await ops.sees(re.compile(r"Fix updates of prod.*[?]"), channel="hv-ops")
-        assert "whether every node but hv02 has a vote" in plain_text(plan)
-        person = ops.slack.person("approver")
-        await ops.clicks(plan, "Approve With 1 Unknown…", who="approver")
-        window = await person.sees_view("Approve T-1")
-        await person.submits(window, {"whether every node but hv02 has a vote": "cluster.exe shows six votes."})
-        waits = await ops.slack.person("operator").sees(
-            re.compile("is waiting for a manual step: Pause hv02 and move"), "hv-ops"
-        )
+        waits = await until_hv02_is_to_be_emptied(ops)
         assert not [one for one in ops.estate.world.asked if "hv02" in one]  # nothing is held before it is empty
-        await ops.guest_admin("Pause hv02 and move its guests away")
-        await until(lambda: ops.estate.do(lambda: not node(ops, "hv02").guests))
-        await ops.clicks(waits, "Done")
+        await empties_hv02(ops, waits)
         await until_ended(ops)
         assert ended(ops) == "done"
         assert {"KB2607712", "KB2616676"} <= updates(ops, "hv02")
@@ -299,3 +308,19 @@ async def test_people_empty_a_node_of_2008_r2_and_hvops_does_the_rest(play, quic
             0,
             "Manual",
         )
+
+
+@pytest.mark.long
+async def test_a_startup_type_that_someone_changed_since_it_was_planned_is_left_as_it_is(play, quick):
+    """People empty the node for hours: what the plan would restore afterwards may be wanted no more by then."""
+    async with play("kb-drift-2008-r2") as ops:
+        waits = await until_hv02_is_to_be_emptied(ops)
+        ops.estate.do(lambda: setattr(node(ops, "hv02").service("wuauserv"), "start", "Disabled"))
+        await empties_hv02(ops, waits)
+        await until_ended(ops)
+        assert ended(ops) == "failed"
+        says = told(ops, "failed")[0].reason
+        assert "not started: not met: the startup type of wuauserv on hv02 is Manual" in says
+        assert ops.estate.do(lambda: node(ops, "hv02").service("wuauserv").start) == "Disabled"
+        assert not [one for one in ops.estate.do(lambda: [*ops.estate.world.asked]) if "wuauserv" in one]
+        assert ops.estate.do(lambda: node(ops, "hv02").state) == 0

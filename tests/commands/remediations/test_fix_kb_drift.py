@@ -116,6 +116,17 @@ def test_a_node_that_is_finished_is_not_undone_and_one_that_is_not_is():
     assert by_step["start-updates-hv02"] == []
 
 
+@pytest.mark.parametrize("key", ["stop-updates-hv02", "hold-updates-hv02"])
+def test_updates_are_held_only_while_they_start_as_they_did_when_it_was_planned(key):
+    """Another startup type was set by someone since, and restoring the planned one would undo that."""
+    (check,) = next(step for step in plan(package(B)).steps if step.key == key).guard
+    assert check.within == 0
+    assert not unmet(check, ({"Name": "wuauserv", "StartMode": "Auto"},), {})
+    for other in ("Manual", "Disabled", None):
+        assert unmet(check, ({"Name": "wuauserv", "StartMode": other},), {})
+    assert unmet(check, (), {})
+
+
 def test_only_what_is_missing_is_done():
     keys = [step.key for step in plan(package(A)).steps]
     assert [key for key in keys if key.startswith(("1-", "2-"))] == ["1-add-kb2616676-hv02"]
