@@ -34,7 +34,7 @@ from bot.formatting import clauses, format_time
 from bot.ledger import Entry
 from bot.ledger.entries import Outcome, Resumed
 from bot.ledger.envelope import to_timestamp
-from bot.ledger.shared_locks import MOST_SKEW_SECONDS
+from bot.ledger.shared_locks import BOTS_APART_SECONDS
 from bot.redaction import clip
 from bot.serialization import evidence_to_bytes
 from bot.tickets.conditions import same_rows
@@ -46,7 +46,6 @@ MOST_TIMES = 3  # how often the bot itself begins one and the same step
 # How long nobody may have looked, beyond the time that an action may take, for "as before" to mean that it did not happen.
 _AWAY_SECONDS = 120.0
 # How far behind an entry of another bot the clock of this one may be: each of them by half of it from the database's.
-_APART_SECONDS = 2 * MOST_SKEW_SECONDS
 _SHOWN = 2_000  # characters of a reply that an entry repeats; the rest is in the evidence
 
 
@@ -228,7 +227,7 @@ def _was_away(run: Run, at: StepInstance, intent: BegunStep) -> bool:
     now = run.parts.monotonic()
     looked_again = run.parts.clock() - timedelta(seconds=now - run.looked_at.get(at.key, now))
     seconds = (looked_again - looked).total_seconds()
-    return seconds > _longest(run, at) + _AWAY_SECONDS or seconds < -_APART_SECONDS
+    return seconds > _longest(run, at) + _AWAY_SECONDS or seconds < -BOTS_APART_SECONDS
 
 
 def _at(entry: Entry) -> datetime:

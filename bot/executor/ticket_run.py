@@ -382,7 +382,7 @@ async def _fail(run: Run, at: StepInstance, says: str) -> None:
         says = outcome.message
     run.heeds_cancel, run.failed, run.failed_why = False, at, says
     taken = [place for place in run.places if place.group is at.group and place.number <= at.number]
-    undos = steps_to_undo(taken, run.story)
+    undos = steps_to_undo(taken, run.story, run.parts.ledger.clocks_apart)
     if undos and not run.is_taking_back and run.story.result(at.key) != FAILED:
         # Its guard failed, so nothing else tells that: the first undo may wait for hours, and meanwhile hvops be begun anew.
         await run.must_be_led_here()

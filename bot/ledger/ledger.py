@@ -38,6 +38,7 @@ from bot.ledger.key import check_places, make_key, read_key, seal
 from bot.ledger.places import open_locks, open_store
 from bot.ledger.proved import SWITCHES, ProvedState, RefusedTransition, seal_over
 from bot.ledger.queries import Reader, TicketRow, samples_since
+from bot.ledger.shared_locks import BOTS_APART_SECONDS
 from bot.ledger.store import PAGE, VERIFY, CommitUnknown, Store, StoreName, StoreRefuses
 from bot.ledger.story_cache import StoryCache
 from bot.ledger.ticket_row import COLUMNS
@@ -557,6 +558,11 @@ class Ledger(Reader):
     def clock_doubt(self) -> ClockDoubt:
         """Which times cannot be compared with the clock of this process: it was set, or began behind them. Raises LedgerError."""
         return self._clocks.look(self._reader.length)
+
+    @property
+    def clocks_apart(self) -> float:
+        """By how many seconds the clock of another bot that wrote here may differ from this one's; 0 where there is no other."""
+        return BOTS_APART_SECONDS if self.shared is not None else 0.0
 
     def elapsed_since(self, moment: float) -> float:
         """Seconds since a moment of the clock that nobody sets."""

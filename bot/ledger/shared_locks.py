@@ -11,6 +11,9 @@ MARKS = ("code", "settings", "inventory", "anchors", "sites")  # what should be 
 # Between the clock of a bot and the database's: NTP keeps machines within less than a second, and what one bot sent counts as
 # under way to another for twice as long beyond its own time.
 MOST_SKEW_SECONDS = 30.0
+BOTS_APART_SECONDS = (
+    2 * MOST_SKEW_SECONDS
+)  # between the clocks of two bots: one may be ahead of the database's, one behind
 
 
 class Duty(StrEnum):

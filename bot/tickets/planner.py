@@ -24,7 +24,6 @@ from bot.dispatch.query_session import QuerySession
 from bot.dispatch.registry import Registry
 from bot.errors import HvopsError, LedgerError, NoPlan, TargetError, TicketError, UsageError
 from bot.ledger import Ledger
-from bot.ledger.shared_locks import MOST_SKEW_SECONDS
 from bot.tickets.answers import without_answers
 from bot.tickets.freezes import with_windows
 from bot.tickets.other_tickets import TicketActs, acts_of, later_changes
@@ -153,7 +152,7 @@ class Planner:
         gates += await asyncio.to_thread(later_changes, self._ledger, acts, made.plan, approved)
         now = self._ledger.not_behind(self._clock())
         steady = await asyncio.to_thread(self._steady_seconds)
-        apart = 2 * MOST_SKEW_SECONDS if self._ledger.shared is not None else 0.0
+        apart = self._ledger.clocks_apart
         gates += await asyncio.to_thread(
             under_way, proposal.plan, acts.story, now, approved, steady=steady, apart=apart
         )
@@ -171,7 +170,7 @@ class Planner:
     def _taken_back(self, ticket: str, undo: str) -> tuple[TicketActs, PlannedChange]:
         """What a ticket did and what undoes it, by its entries and those of its undos, of which there may be tens of thousands."""
         acts = acts_of(self._ledger, ticket, but_for=undo)
-        return acts, build_undo(acts.proposal, acts.story, self.version, acts.undone)
+        return acts, build_undo(acts.proposal, acts.story, self.version, acts.undone, self._ledger.clocks_apart)
 
     async def _why_elsewhere(self, proposal: Proposal, back: Plan) -> str:
         """Why the way back is not that of the ticket any more: a host of it has left for another place. "" where none has."""

@@ -61,25 +61,30 @@ def undo_step(step: Step, turn: int = 1) -> Step:
     )
 
 
-def steps_to_undo(done: Iterable[StepInstance], story: RunHistory) -> tuple[Step, ...]:
+def steps_to_undo(done: Iterable[StepInstance], story: RunHistory, apart: float = 0.0) -> tuple[Step, ...]:
     """The undos of everything that was begun, the newest first; what cannot be undone, or has been, is left out.
 
     A step that was begun and never told its outcome may have happened: its undo is among them, and finds out.
+
+    Args:
+        done: the steps.
+        story: their run.
+        apart: by how many seconds the clock of another bot that sent one may differ.
     """
     undos = [
-        replace(undo_step(place.step, place.round), undoes=_unseen(place, story))
+        replace(undo_step(place.step, place.round), undoes=_unseen(place, story, apart))
         for place in reversed(_may_go_back(done, story))
     ]
     return tuple(step for step in undos if story.result((step.key, 1)) != DONE)
 
 
-def _unseen(place: StepInstance, story: RunHistory) -> UnseenAction | None:
+def _unseen(place: StepInstance, story: RunHistory, apart: float) -> UnseenAction | None:
     """What of a step may still come, where nobody saw the end of its action; None where somebody did, or there is none."""
     step = place.step
     if step.act is None or step.is_by_hand or not _is_unseen(story, place.key):
         return None
     within = max((check.within for check in step.done), default=0)
-    until = story.intents[place.key].at + timedelta(seconds=step.deadline + NOTE_SECONDS + within)
+    until = story.intents[place.key].at + timedelta(seconds=step.deadline + NOTE_SECONDS + within + apart)
     return UnseenAction(step.description, to_timestamp(until), within)
 
 
@@ -196,19 +201,20 @@ def leaves_nothing(plan: Plan, story: RunHistory) -> bool:
     return plan.self_reverting and all(story.result(place.key) == DONE for place in positions(plan))
 
 
-def remaining_undo(plan: Plan, story: RunHistory, undone: Collection[Key] = ()) -> tuple[Step, ...]:
+def remaining_undo(plan: Plan, story: RunHistory, undone: Collection[Key] = (), apart: float = 0.0) -> tuple[Step, ...]:
     """What an undo of a plan would do now; nothing where the plan has put back itself what it changed on the way.
 
     Args:
         plan: the plan.
         story: its run.
         undone: the steps that earlier undos of the ticket have undone. Somebody may have done the same on purpose since.
+        apart: as for `steps_to_undo`.
     """
     if leaves_nothing(plan, story):
         return ()
     places = positions(plan)
     skipped = {undo_step(place.step, place.round).key for place in places if place.key in undone}
-    return tuple(step for step in steps_to_undo(places, story) if step.key not in skipped)
+    return tuple(step for step in steps_to_undo(places, story, apart) if step.key not in skipped)
 
 
 def is_half_done(plan: Plan, story: RunHistory) -> bool:
@@ -301,16 +307,19 @@ def undone_checks(places: Iterable[StepInstance], story: RunHistory) -> tuple[Ch
     return tuple(reversed(asked.values()))
 
 
-def undo_plan(proposal: Proposal, story: RunHistory, undone: Mapping[Key, str] = MappingProxyType({})) -> Plan:
+def undo_plan(
+    proposal: Proposal, story: RunHistory, undone: Mapping[Key, str] = MappingProxyType({}), apart: float = 0.0
+) -> Plan:
     """The plan that takes a ticket back; without groups where there is nothing to take back.
 
     Args:
         proposal: of the ticket.
         story: its run.
         undone: the steps that earlier undos of it have undone -> the undo that did.
+        apart: as for `steps_to_undo`.
     """
     plan, places = proposal.plan, positions(proposal.plan)
-    steps = remaining_undo(plan, story, undone)
+    steps = remaining_undo(plan, story, undone, apart)
     goes_back = {place.key for place in _may_go_back(places, story)}
     reverted = {key for place in places if story.result(place.key) == DONE for key in place.step.reverts}
     begun = [place for place in places if story.was_begun(place.key) and place.step.key not in reverted]
@@ -412,14 +421,18 @@ def undo_line(ticket: str) -> str:
 
 
 def build_undo(
-    proposal: Proposal, story: RunHistory, version: str, undone: Mapping[Key, str] = MappingProxyType({})
+    proposal: Proposal,
+    story: RunHistory,
+    version: str,
+    undone: Mapping[Key, str] = MappingProxyType({}),
+    apart: float = 0.0,
 ) -> PlannedChange:
-    """The undo of a ticket, as something to propose. `undone` is that of `undo_plan`."""
+    """The undo of a ticket, as something to propose. `undone` and `apart` are those of `undo_plan`."""
     return replace(
         proposal.made,
         line=undo_line(proposal.ticket),
         command="undo",
-        plan=undo_plan(proposal, story, undone),
+        plan=undo_plan(proposal, story, undone, apart),
         version=version,
         undoes=proposal.ticket,
     )

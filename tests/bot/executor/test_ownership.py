@@ -6,12 +6,12 @@ import asyncio
 import threading
 import time
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import psycopg
 import pytest
-from scripted_world import APPROVER, OPERATOR, OTHER, OtherClock, Request, is_now, simple, state, step
+from scripted_world import APPROVER, OPERATOR, OTHER, OtherClock, Request, is_now, set_to, simple, state, step
 
 from bot.api.plan import Step
 from bot.errors import LedgerError, TicketError
@@ -312,6 +312,47 @@ async def test_an_undo_waits_longer_for_what_another_bot_may_have_sent_by_a_cloc
     (intent,) = (one for one in bench.ledger.story(ticket) if one.kind == "intent")
     deadline = intent.data.deadline_seconds
     assert (datetime.fromisoformat(until) - sent).total_seconds() >= deadline + NOTE_SECONDS + 2 * MOST_SKEW_SECONDS
+
+
+def taken_at_once(on, _facts):
+    """A shutdown, which the host takes at once and carries out within 15 minutes."""
+    stop = Step(
+        "stop",
+        f"Shut down {on}",
+        set_to(on, power="off"),
+        done=(is_now(on, 900, power="off"),),
+        before=state(on),
+        undo=set_to(on, power="on"),
+        undone=(is_now(on, 60, power="on"),),
+    )
+    return simple(on, stop)
+
+
+async def test_an_undo_waits_its_whole_time_for_what_another_bot_sent_by_a_clock_that_is_behind(
+    benches, world, clock, admin
+):
+    """By both clocks together it was over a minute early, so that nothing to undo counted, and it came afterwards."""
+    plans = {"reset": taken_at_once}
+    first, second = benches(plans=plans), benches(plans=plans)
+    first.goes_by(OtherClock(clock, -MOST_SKEW_SECONDS))
+    second.goes_by(OtherClock(clock, MOST_SKEW_SECONDS))
+    world.hosts["hv03"]["power"] = "on"
+    world.faults = [("slow", 60 + NOTE_SECONDS + 900 - 20)]
+    world.hooks[1] = lambda: first.decisions.cancel(first.press(OPERATOR, "T-1"))
+    ticket, began = await first.approved(), clock()
+    await first.runs()
+    assert first.last(ticket).kind == "cancelled"
+    admin.cut(*KEYS.values())
+    back = (await second.proposals.undo(Request(OPERATOR, f"undo {ticket}", "button", "C0OPS"), ticket)).ticket
+    second.decisions.approve(second.press(APPROVER, back))
+    while second.last(back).kind not in ("done", "failed", "voided"):
+        clock.forward(seconds=30)
+        await second.runs()
+    (outcome,) = (one.data for one in second.ledger.story(back) if one.kind == "outcome")
+    assert (second.last(back).kind, outcome.basis) == ("done", "changed")
+    assert clock() - began >= timedelta(seconds=60 + NOTE_SECONDS + 900 - 20)
+    clock.forward(seconds=1000)
+    assert world.rows("hv03")[0]["power"] == "on"
 
 
 async def test_a_clock_that_is_a_little_off_or_put_right_keeps_nobody_from_starting(benches):
