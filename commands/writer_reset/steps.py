@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bot.api.plan import Check, CompareToBefore, Expect, Step
+from bot.api.plan import Check, CompareToBefore, Expect, Step, exists
 from bot.api.queries import Predicate
 from commands.drain.steps import DRAIN, drain_step, failback_step, gate_no_locks, is_drained, resume_step
 from commands.sources.services import HYPER_V_SERVICE, restart_steps
@@ -13,6 +13,7 @@ from commands.sources.vss_writers import VssState, Writer, host_writers
 SETTLES = 300  # seconds for a writer to register again [1 note: a minute or two]
 
 WRITER = "writer"  # the step that waits for the writer
+_BAD = tuple(range(VssState.WAITING_FOR_FREEZE, VssState.FAILED_AT_BACKUP_SHUTDOWN + 1))  # it waits, or has failed
 
 
 def reset_steps(
@@ -26,6 +27,8 @@ def reset_steps(
 ) -> tuple[Step, ...]:
     """Stop the service, start it, wait for the writer.
 
+    A drain before it can take long, and more with a stop behind it: the service is stopped only while the writer is still bad.
+
     Args:
         on: the host.
         service: the one that hosts the writer.
@@ -35,8 +38,9 @@ def reset_steps(
         twins: the instances of this writer that run beside it, and are not the one that is reset.
         guard: what else must hold just before the service is stopped.
     """
+    guard = (*guard, _is_still_bad(on, writer))
     stop, start = restart_steps(on, service, guard, before=host_writers(on).query)
-    same: tuple[Predicate, ...] = (Predicate("writer_id", "=", writer.writer_id), Predicate("name", "=", writer.name))
+    same = _same(writer)
     same += tuple(Predicate("instance_id", "!=", instance) for instance in twins)
     well: tuple[Predicate, ...] = (Predicate("state", "=", int(VssState.STABLE)),)
     if no_error:
@@ -56,6 +60,18 @@ def reset_steps(
         ),
     )
     return stop, start, stable
+
+
+def _same(writer: Writer) -> tuple[Predicate, ...]:
+    return (Predicate("writer_id", "=", writer.writer_id), Predicate("name", "=", writer.name))
+
+
+def _is_still_bad(on: str, writer: Writer) -> Check:
+    """One that is well by now, is listed no more, or was restarted by someone, needs no reset."""
+    instance, state = Predicate("instance_id", "=", writer.instance_id), Predicate("state", "in", _BAD)
+    return exists(host_writers(on).query, *_same(writer), instance, state).described_as(
+        f"{writer.name} on {on} is still waiting or failed, in the same instance"
+    )
 
 
 def hyper_v_steps(

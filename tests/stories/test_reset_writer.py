@@ -214,6 +214,38 @@ async def test_a_lock_that_appears_during_the_drain_fails_it_and_the_node_is_res
         await ops.recorded("done", 1)
 
 
+async def test_a_writer_that_recovers_during_the_drain_is_not_reset_and_the_node_is_resumed_by_a_plan(
+    play, soon, monkeypatch
+):
+    """A drain can take half an hour, and more with a stop behind it: by then the reset may be harm without use."""
+    async with play("stuck-writer-job-dead") as ops:
+        writer = ops.estate.world.node(NODE).writer(practice_services.HYPER_V_WRITER)
+        act = ops.engine.target_client.invoke
+
+        def recovers():
+            writer.state, writer.error = 1, "none"
+
+        async def recovers_first(action, seconds):
+            if action.method == "Pause":
+                ops.estate.do(recovers)
+            return await act(action, seconds)
+
+        monkeypatch.setattr(ops.engine.target_client, "invoke", recovers_first)
+        await proposes_and_approves(ops)
+        failed = await reaches(ops, "Failed at step 2: Reset writer on hv03")
+        told = plain_text(failed)
+        assert "not met: Microsoft Hyper-V VSS Writer on hv03 is still waiting or failed, in the same instance" in told
+        assert turns(ops) == [*STARTED, *PAIR, "failed"]
+        assert ops.estate.do(lambda: ops.estate.world.node(NODE).service("vmms").state) == "Running"
+        assert [act for act in ops.estate.do(lambda: [*ops.estate.world.asked]) if "StopService" in act] == []
+
+        await ops.clicks(failed, "Undo…")
+        back = await ops.sees("Undo T-1 on hv03?", channel="hv-ops")
+        await ops.clicks(back, "Approve", who="approver")
+        await ops.until(NODE, "up, 11 guests")
+        await ops.recorded("done", 1)
+
+
 async def test_vmms_that_hangs_is_interrupted_looked_at_and_gone_on_with(play, soon, monkeypatch):
     monkeypatch.setattr(services, "WAIT", 3)
     async with play("stuck-writer-job-dead") as ops:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from scripted_cluster import INSTANCE
 
 from bot.api.actions import InvokeMethod
 from bot.api.arguments import Target
@@ -33,6 +34,19 @@ def stuck(make, name=HYPER_V, error="Unexpected error", state=5, **over):
     } | over
 
 
+def is_still_bad(on, name, writer_id):
+    """What is looked at once more before a service is stopped: a drain may have taken half an hour."""
+    bad = (
+        Predicate("writer_id", "=", writer_id),
+        Predicate("name", "=", name),
+        Predicate("instance_id", "=", INSTANCE.upper()),
+        Predicate("state", "in", tuple(range(2, 16))),
+    )
+    return Check(RunReader(on, "vssadmin list writers"), (Expect(bad),)).described_as(
+        f"{name} on {on} is still waiting or failed, in the same instance"
+    )
+
+
 def restart(on, service, writer_id, name, guard=()):
     question = Wql(
         on, "root/cimv2", "Win32_Service", ("Name", "State", "ProcessId"), (Predicate("Name", "=", service),)
@@ -52,7 +66,7 @@ def restart(on, service, writer_id, name, guard=()):
             f"stop-{key}",
             f"Stop the service {service} on {on}",
             method("StopService", 6),
-            guard=(state("Running"), *guard),
+            guard=(state("Running"), *guard, is_still_bad(on, name, writer_id)),
             done=(state("Stopped", 120),),
             before=WRITERS,
             undo=method("StartService", 10),
@@ -702,6 +716,25 @@ async def test_stopping_the_information_store_says_that_databases_are_dismounted
     plan = await planned(COMMAND, script, writer=(Writer("Microsoft Exchange Writer"),))
     assert plan.steps[0].key == "stop-msexchangeis"
     assert "dismounts every mailbox database of the host" in plan.impact
+
+
+async def test_a_service_is_stopped_only_while_the_instance_of_the_plan_is_still_bad(planned, make):
+    """A writer that came up again, or was restarted by someone, needs no reset any more; nor does one that is not listed."""
+    script = exchange(make, ("Microsoft Exchange Writer", 8, A), ("Microsoft Exchange Writer", 1, B))
+    plan = await planned(COMMAND, script, writer=(Writer("Microsoft Exchange Writer"),))
+    *_, check = plan.steps[0].guard
+    rows = script["hv03", "vssadmin list writers"]
+
+    def now(**cells):
+        return [row | cells if row["instance_id"] == A else row for row in rows]
+
+    assert check.within == 0
+    assert not unmet(check, rows, {})
+    assert not unmet(check, now(state="5"), {})
+    assert unmet(check, now(state="1"), {})
+    assert unmet(check, now(state=None), {})
+    assert unmet(check, now(instance_id="0000000c-0000-4000-8000-000000000000"), {})
+    assert unmet(check, [row for row in rows if row["instance_id"] != A], {})
 
 
 async def test_a_reset_is_judged_by_the_instance_that_was_bad(planned, make):
