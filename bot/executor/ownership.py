@@ -57,6 +57,10 @@ class Ownership(Protocol):
         """Whether another process runs a ticket, by the last look."""
         ...
 
+    def why_nobody_starts(self) -> str:
+        """Why no process at all starts what was decided, by the last look; "" where one does, or nobody can say."""
+        ...
+
     def lock_run(self, ticket: str) -> RunLock | None:
         """The right to run a ticket; None where another process has it. Blocks. Raises LedgerError."""
         ...
@@ -86,6 +90,10 @@ class FileOwnership(LeaderLock):
         """Whoever may run one may run all."""
         del ticket
         return False
+
+    def why_nobody_starts(self) -> str:
+        """A process that has no lock does not know what the other one does with it."""
+        return ""
 
     def lock_run(self, ticket: str) -> RunLock | None:
         """The lock of all runs is that of each."""
@@ -141,6 +149,10 @@ class SharedOwnership:
     def runs_elsewhere(self, ticket: str) -> bool:
         """Whether another bot runs a ticket, by the last look."""
         return run_key(ticket) in self._locks.runs_elsewhere()
+
+    def why_nobody_starts(self) -> str:
+        """This bot's clock, as long as no other bot has the duty."""
+        return self._locks.clock_trouble() if self._locks.is_free(Duty.RUNS) else ""
 
     def lock_run(self, ticket: str) -> RunLock | None:
         """The lock of one run, on a connection of its own. Raises LedgerError."""

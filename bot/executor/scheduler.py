@@ -44,6 +44,9 @@ ANSWER_SECONDS = 60.0  # how long the answer to one recorded press may take; aft
 CATCH_UP_SECONDS = 15.0  # between two looks for presses that another process took, and was killed before it answered
 _IN_HAND_SECONDS = 20.0  # a younger press may be in the hands of the process that took it
 _ANSWERED_AT_ONCE = 8  # tickets whose recorded presses are answered beside each other
+_NOBODY_SECONDS = (
+    10.0  # how long no bot may lead before cards say so: where one is replaced, the next has the duty by then
+)
 _OPEN = ("approved", "running")
 
 
@@ -107,6 +110,8 @@ class Scheduler:
             str, datetime
         ] = {}  # for tickets that only need time; forgotten, they are looked at again
         self._told_unproved: frozenset[str] = frozenset()
+        self._told_nobody_starts: frozenset[str] = frozenset()
+        self._nobody_since: float | None = None  # since when no process at all starts what was decided
         self._has_begun = False
         self._has_told_trouble = False
         self._told_of_clock: float | None = None
@@ -146,6 +151,28 @@ class Scheduler:
         log.error("this process runs no more tickets", why=trouble)
         for one in await asyncio.to_thread(self._parts.ledger.listed, _OPEN, limit=-1):
             self._parts.tell(TicketChange(one.id, "stopped", says=trouble))
+
+    async def _say_that_nobody_starts(self, why: str) -> None:
+        """Those who wait for an approved ticket see there why no bot starts it, and no more once one does. Raises LedgerError."""
+        now = self._parts.monotonic()
+        self._nobody_since = (now if self._nobody_since is None else self._nobody_since) if why else None
+        is_so = self._nobody_since is not None and now - self._nobody_since >= _NOBODY_SECONDS
+        if not is_so and not self._told_nobody_starts:
+            return
+        listed = await asyncio.to_thread(self._parts.ledger.listed, ("approved",), limit=-1)
+        waiting = frozenset(one.id for one in listed if one.id not in self._tasks)
+        if is_so:
+            for ticket in waiting - self._told_nobody_starts:
+                self._parts.tell(
+                    TicketChange(ticket, "stopped", says=f"Waiting for a bot whose clock is right: {why}.")
+                )
+            self._told_nobody_starts = waiting
+            return
+        for ticket in waiting & self._told_nobody_starts:
+            self._parts.tell(TicketChange(ticket, "restart"))
+            self._waiting.pop(ticket, None)  # what else it waits for is told anew
+            self._not_before.pop(ticket, None)
+        self._told_nobody_starts = frozenset()
 
     @property
     def parts(self) -> RunContext:
@@ -212,6 +239,7 @@ class Scheduler:
             is_leader = await asyncio.to_thread(self._only.acquire)
             await self._leave_lost_runs()
             await self._watch_clock()
+            await self._say_that_nobody_starts("" if is_leader else self._only.why_nobody_starts())
             if not is_leader:
                 if self._making_up is None or self._making_up.done():
                     self._has_begun = False  # whoever becomes the one again does not know what happened meanwhile

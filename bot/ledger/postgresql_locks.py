@@ -153,6 +153,7 @@ class PostgresqlLocks(SharedLocks):
         self._duties: Connection | None = None
         self._held: frozenset[Duty] = frozenset()
         self._elsewhere: frozenset[int] = frozenset()
+        self._free: frozenset[Duty] = frozenset()
         self._looked_at = -FRESH_SECONDS
         self._is_closed = False
         self.clock: Callable[[], float] = time.time  # of the machine
@@ -190,6 +191,7 @@ class PostgresqlLocks(SharedLocks):
                     held, others = self._now(connection)
                 self._held = frozenset(duty for duty, key in KEYS.items() if key in held)
                 self._elsewhere = frozenset(key for key in others if number_of_run(key) is not None)
+                self._free = frozenset(duty for duty, key in KEYS.items() if key not in held | others)
                 self._looked_at = began
             except BaseException:
                 self._held, self._elsewhere = frozenset(), frozenset()
@@ -204,6 +206,10 @@ class PostgresqlLocks(SharedLocks):
     def runs_elsewhere(self) -> frozenset[int]:
         """The locks of the runs of other bots, by that look."""
         return self._elsewhere
+
+    def is_free(self, duty: Duty) -> bool:
+        """Whether no bot at all has a duty, by the last look that was answered."""
+        return duty in self._free
 
     def clock_trouble(self) -> str:
         """Why this bot starts nothing by its clock, by the last look."""

@@ -94,6 +94,10 @@ class SharedLocks(ABC):
         """The locks of the runs of other bots, by that look."""
 
     @abstractmethod
+    def is_free(self, duty: Duty) -> bool:
+        """Whether no bot at all has a duty, by the last look that was answered."""
+
+    @abstractmethod
     def clock_trouble(self) -> str:
         """Why this bot starts nothing by its clock, by the last look: how far it is from the database's, and what to do; else ""."""
 

@@ -314,6 +314,57 @@ async def test_an_undo_waits_longer_for_what_another_bot_may_have_sent_by_a_cloc
     assert (datetime.fromisoformat(until) - sent).total_seconds() >= deadline + NOTE_SECONDS + 2 * MOST_SKEW_SECONDS
 
 
+def said_of_the_clock(bench, ticket):
+    """What the card of a ticket that waits is told of a clock; "shown again" where that is over."""
+    told = [(one.kind, one.says) for one in bench.told if one.ticket == ticket]
+    return [
+        says or "shown again" for kind, says in told if kind == "restart" or (kind == "stopped" and "clock" in says)
+    ]
+
+
+async def test_what_waits_because_no_bot_starts_it_by_its_clock_says_so_once_and_until_one_does(benches, clock):
+    bench = benches()
+    bench.ledger.shared.clock = lambda: time.time() + 900
+    ticket = await bench.approved()
+    await bench.runs()
+    assert said_of_the_clock(bench, ticket) == [], "another bot may be about to lead"
+    clock.forward(seconds=30)
+    await bench.runs(3)
+    (says,) = said_of_the_clock(bench, ticket)
+    assert says.startswith("Waiting for a bot whose clock is right: the clock of this machine is 900 s ahead of")
+    again = await bench.approved("/reset hv04")
+    await bench.runs(2)
+    assert said_of_the_clock(bench, again) == [says]
+    bench.decisions.stop_changes(OPERATOR, "so that nothing starts")
+    bench.ledger.shared.clock = time.time
+    while not bench.runner.is_leader:  # the server needs a moment
+        await bench.runs()
+    await bench.runs()
+    assert [said_of_the_clock(bench, one) for one in (ticket, again)] == [[says, "shown again"]] * 2
+
+
+async def test_while_another_bot_leads_no_card_waits_for_a_clock(benches, clock):
+    first, second = benches(), benches()
+    first.ledger.shared.clock = lambda: time.time() + 900
+    await second.runner.tick()
+    ticket = await second.approved()
+    second.decisions.stop_changes(OPERATOR, "so that nothing starts")
+    for _ in range(3):
+        await first.runs()
+        clock.forward(seconds=30)
+    assert not first.runner.is_leader
+    assert said_of_the_clock(first, ticket) == []
+    await second.runner.close()
+    while said_of_the_clock(first, ticket) == []:  # the server needs a moment
+        await first.runs()
+        clock.forward(seconds=30)
+    third = benches()
+    while not third.runner.is_leader:
+        await third.runs()
+    await first.runs()
+    assert said_of_the_clock(first, ticket)[1:] == ["shown again"]
+
+
 def taken_at_once(on, _facts):
     """A shutdown, which the host takes at once and carries out within 15 minutes."""
     stop = Step(
