@@ -18,11 +18,11 @@ from typing import Any
 from bot.api.actions import Action, InvokeMethod, ManualStep, RowTransaction, RunProgram
 from bot.api.plan import UNDO, Gate, GateOutcome, GateText, OpenQuestion, Plan, Step
 from bot.errors import NoSuchTicket
-from bot.ledger import Ledger
+from bot.ledger import Entry, Ledger
 from bot.ledger.entries import Intent, Outcome
 from bot.tickets.proposal import Proposal, proposal_from
 from bot.tickets.run_history import DONE, Key, RunHistory, StepInstance, positions, story_of
-from bot.tickets.undo import leaves_nothing, may_be_done, undo_step
+from bot.tickets.undo import has_unseen, leaves_nothing, may_be_done, undo_step
 
 _NAMED = 5  # tickets that a sentence names
 _READ = 200  # later tickets that are read, the newest first: a host may have had thousands since
@@ -35,17 +35,24 @@ class TicketActs:
     Attributes:
         begun: the number of the newest intent of each step.
         undone: the steps that its undos have undone since -> the undo that did.
+        unseen: of its undos that sent something whose end nobody saw, the plan and the run.
     """
 
     proposal: Proposal
     story: RunHistory
     begun: Mapping[Key, int]
     undone: Mapping[Key, str]
+    unseen: tuple[tuple[Plan, RunHistory], ...] = ()
 
     @property
     def ticket(self) -> str:
         """Its number."""
         return self.proposal.ticket
+
+    @property
+    def runs(self) -> tuple[tuple[Plan, RunHistory], ...]:
+        """All that may still be in progress: its own run, and those of its undos that left something unseen."""
+        return ((self.proposal.plan, self.story), *self.unseen)
 
     def acted(self) -> Iterator[StepInstance]:
         """The steps whose acts may have happened."""
@@ -92,15 +99,27 @@ def acts_of(ledger: Ledger, ticket: str, but_for: str = "") -> TicketActs:
     if not entries:
         raise NoSuchTicket(f"There is no ticket {ticket}.")
     proposal = proposal_from(entries[0])
-    return TicketActs(proposal, story_of(entries), begun, _undone(ledger, proposal, begun, but_for))
-
-
-def _undone(ledger: Ledger, proposal: Proposal, begun: Mapping[Key, int], but_for: str) -> dict[Key, str]:
-    """The steps that undos of a ticket have proved to be undone, unless it has begun them again since."""
     done: dict[str, tuple[int, str]] = {}
-    for undo in ledger.undos_of(proposal.ticket):
-        if undo != but_for:
-            done |= {step: (seq, undo) for step, seq in _undo_steps_done(ledger, undo)}
+    unseen: list[tuple[Plan, RunHistory]] = []
+    for undo in ledger.undos_of(ticket):
+        if undo == but_for:
+            continue
+        moves = ledger.moves(undo)
+        run = story_of(moves)
+        done |= {step: (seq, undo) for step, seq in _undo_steps_done(moves, run)}
+        if run.has_begun and has_unseen(plan := proposal_from(moves[0]).plan, run):
+            unseen.append((plan, run))
+    return TicketActs(proposal, story_of(entries), begun, _undone(proposal, begun, done), tuple(unseen))
+
+
+def _undone(proposal: Proposal, begun: Mapping[Key, int], done: Mapping[str, tuple[int, str]]) -> dict[Key, str]:
+    """The steps that undos of a ticket have proved to be undone, unless it has begun them again since.
+
+    Args:
+        proposal: of the ticket.
+        begun: the number of the newest intent of each of its steps.
+        done: the step of an undo -> the number of its outcome, and that undo.
+    """
     if not done:
         return {}
     found: dict[Key, str] = {}
@@ -112,10 +131,8 @@ def _undone(ledger: Ledger, proposal: Proposal, begun: Mapping[Key, int], but_fo
     return found
 
 
-def _undo_steps_done(ledger: Ledger, undo: str) -> Iterator[tuple[str, int]]:
+def _undo_steps_done(entries: Iterable[Entry], story: RunHistory) -> Iterator[tuple[str, int]]:
     """The steps that an undo has done and has not taken back itself, each with the number of its outcome."""
-    entries = ledger.moves(undo)
-    story = story_of(entries)
     for entry in entries:
         told = entry.data
         if not isinstance(told, Outcome) or story.result((told.step, told.round)) != DONE:

@@ -153,9 +153,7 @@ class Planner:
         now = self._ledger.not_behind(self._clock())
         steady = await asyncio.to_thread(self._steady_seconds)
         apart = self._ledger.clocks_apart
-        gates += await asyncio.to_thread(
-            under_way, proposal.plan, acts.story, now, approved, steady=steady, apart=apart
-        )
+        gates += await asyncio.to_thread(under_way, acts.runs, now, approved, steady=steady, apart=apart)
         back = replace(without_past(made.plan, now, approved, steady), gates=gates)
         plan = self._as_allowed(await self._with_doubts(await asyncio.to_thread(self._with_refusals, back)), ticket)
         if not is_half_done(proposal.plan, acts.story):

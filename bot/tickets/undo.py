@@ -8,6 +8,7 @@ command does not list any more, because it makes no plan from how things stand n
 warning, since it may be about the way there only.
 
 What earlier undos of the ticket have done is put back, and counts as such: somebody may have done the same on purpose since.
+What one of them sent, and nobody saw the end of, may still come: the next one waits until its whole time is over.
 
 A group that failed and takes itself back is another matter: it goes back at once, from where it stands, by the guards of
 its steps and nothing else.
@@ -237,8 +238,7 @@ def _takes(step: Step) -> float:
 
 
 def under_way(
-    plan: Plan,
-    story: RunHistory,
+    runs: Iterable[tuple[Plan, RunHistory]],
     now: datetime,
     approved: Plan | None,
     *,
@@ -248,11 +248,10 @@ def under_way(
     """The gate about actions that were sent and may still be under way; () where there is none, and none was.
 
     Whoever interrupts a run, or ends its wait, does not end what a host is at: an undo before that would be judged by how it
-    was before, and what was undone would come after it.
+    was before, and what was undone would come after it. So does what an earlier undo has sent.
 
     Args:
-        plan: of the ticket.
-        story: its run.
+        runs: the plan of the ticket with its run, and those of its earlier undos.
         now: by a clock that never runs back.
         approved: the plan of its undo as it was proposed, where it is made anew.
         steady: for how many seconds the clock was not set, where it was set since this process began: how long ago something
@@ -262,8 +261,8 @@ def under_way(
     set_at = now - timedelta(seconds=steady) if steady is not None else None
     ends = [
         (max(begun.at, set_at or begun.at) + timedelta(seconds=_takes(place.step) + NOTE_SECONDS + apart), place)
-        for place in _places_of(plan, story)
-        if place.step.act is not None and not place.step.is_by_hand and _is_unseen(story, place.key)
+        for plan, story in runs
+        for place in _unseen_places(plan, story)
         for begun in (story.intents[place.key],)
     ]
     until, last = max(ends, key=lambda one: one[0], default=(now, None))
@@ -279,15 +278,25 @@ def under_way(
     return (Gate.of(text, GateOutcome.PASSED),) if was_listed else ()
 
 
-def _places_of(plan: Plan, story: RunHistory) -> Iterable[StepInstance]:
-    """The steps that were begun, and the undos of a failed group among them."""
+def _unseen_places(plan: Plan, story: RunHistory) -> list[StepInstance]:
+    """The steps that were sent and whose end nobody saw, the undos of a failed group among them; what people do is none."""
     places = positions(plan)
-    return filter(None, (place_of(places, key) for key in story.intents))
+    begun = filter(None, (place_of(places, key) for key in story.intents))
+    return [
+        place
+        for place in begun
+        if place.step.act is not None and not place.step.is_by_hand and _is_unseen(story, place.key)
+    ]
 
 
 def _is_unseen(story: RunHistory, key: Key) -> bool:
     """Whether nobody saw the end of what was sent: it is in flight, or its wait was ended."""
     return key in story.unsettled or (story.result(key) == ABANDONED and not story.is_untouched(key))
+
+
+def has_unseen(plan: Plan, story: RunHistory) -> bool:
+    """Whether something of a run was sent whose end nobody saw, however long ago that was."""
+    return bool(_unseen_places(plan, story))
 
 
 def undone_checks(places: Iterable[StepInstance], story: RunHistory) -> tuple[Check, ...]:

@@ -1,6 +1,7 @@
 """The undo of a ticket beside other tickets: earlier undos of it, and changes that came after it."""
 
 from dataclasses import replace
+from datetime import datetime, timedelta
 from functools import partial
 from types import SimpleNamespace
 
@@ -116,6 +117,52 @@ async def test_what_an_earlier_undo_may_have_done_is_found_out_by_the_next_one(r
     assert (await runs(ready, first)).kind == "cancelled"
     assert [one.data.result for one in ready.ledger.story(first) if one.kind == "outcome"] == ["abandoned"]
     assert keys(await undo(ready)) == ["undo-c", "undo-b", "undo-a"]
+
+
+async def unseen_undo(bench, world, comes_after):
+    """T-1 is done, and the first act of its undo is taken at once and comes later; its wait is ended before that."""
+    await done(bench, "/work hv03")
+    found = (await undo(bench)).ticket
+    world.faults = [("slow", comes_after)]
+    world.hooks[4] = lambda: bench.decisions.cancel(bench.press(scripted.OPERATOR, found))
+    assert (await runs(bench, found)).kind == "cancelled"
+    (outcome,) = (one.data for one in bench.ledger.story(found) if one.kind == "outcome")
+    assert outcome.result == "abandoned"
+    return found
+
+
+async def test_an_undo_waits_for_what_an_earlier_one_sent_and_nobody_saw_the_end_of(ready, world, clock):
+    """Else it would come beside its double, or after whatever is done on purpose once all is undone."""
+    sent = clock()
+    await unseen_undo(ready, world, comes_after=150)
+    again = await undo(ready)
+    (gate,) = again.proposal.plan.gates
+    assert gate.finding.startswith("“Undo: Set c of hv03 back” was sent and may still be in progress until")
+    assert datetime.fromisoformat(gate.passes_at) >= sent + timedelta(seconds=60 + 60), "the act, and its checks"
+    assert (await runs(ready, again.ticket)).kind == "approved", "it waits"
+    assert len(world.order) == 4
+    clock.forward(seconds=200)
+    await ready.runs(2)
+    assert ready.last(again.ticket).kind == "done"
+    assert not world.later, "nothing comes any more"
+    assert [world.hosts["hv03"][key] for key in "abc"] == ["0", "0", "0"]
+
+
+async def test_an_undo_waits_for_the_unseen_act_of_any_earlier_one(ready, world, clock):
+    """Two undos back, and the one in between was withdrawn before it began anything."""
+    await unseen_undo(ready, world, comes_after=150)
+    between = (await undo(ready)).ticket
+    ready.decisions.withdraw(ready.press(scripted.OPERATOR, between))
+    (gate,) = (await undo(ready)).proposal.plan.gates
+    assert "“Undo: Set c of hv03 back” was sent" in gate.finding
+
+
+async def test_an_undo_after_the_time_of_what_an_earlier_one_sent_waits_for_nothing(ready, world, clock):
+    await unseen_undo(ready, world, comes_after=150)
+    clock.forward(seconds=200)
+    again = await undo(ready)
+    assert again.proposal.plan.gates == ()
+    assert (await runs(ready, again.ticket)).kind == "done"
 
 
 async def test_an_undo_that_was_stopped_counts_itself_when_it_is_checked_again(ready, world):

@@ -769,5 +769,5 @@ def test_of_what_has_no_undo_of_its_own_the_time_in_which_it_shows_counts_as_wel
     )
     begun = datetime(2026, 3, 2, 14, 0, tzinfo=UTC)
     story = RunHistory(intents={("restart", 1): BegunStep(begun, 1, None, 1)}, unsettled={("restart", 1)})
-    (gate,) = under_way(simple("hv03", step), story, begun + timedelta(seconds=1), None)
+    (gate,) = under_way([(simple("hv03", step), story)], begun + timedelta(seconds=1), None)
     assert datetime.fromisoformat(gate.passes_at) == begun + timedelta(seconds=waits)
