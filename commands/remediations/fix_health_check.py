@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from bot.api.arguments import LoadBalancerTarget
 from bot.api.command import AfterRun, Remediation, Risk, Role
 from bot.api.facts import Known, Unknown
-from bot.api.plan import Check, Expect, Plan
+from bot.api.plan import Check, Expect, Gate, Plan
 from bot.api.queries import Predicate
 from bot.api.query_client import QueryClient
 from bot.api.report import Remedy
@@ -227,4 +227,10 @@ def _look(args: Args) -> tuple[Remedy, ...]:
     )
 
 
-COMMAND = Remediation(Role.OPERATOR, Risk.HIGH, Args, collect, plan, describe_after=_describe)
+def undo_gates(args: Args, facts: ServiceFacts, back: Plan) -> tuple[Gate, ...]:
+    """That the new check is answered is no matter any more: where it is not, the old one is what helps."""
+    del args
+    return fix.gates_back(facts, back)
+
+
+COMMAND = Remediation(Role.OPERATOR, Risk.HIGH, Args, collect, plan, undo_gates, _describe)

@@ -10,7 +10,7 @@ from typing import Self
 from bot.api.arguments import NO_HOST, ClusterTargets, HostTarget
 from bot.api.command import ProofLine, Remediation, Risk, Role
 from bot.api.facts import Unknown
-from bot.api.plan import Group, Plan
+from bot.api.plan import Gate, Group, Plan
 from bot.api.query_client import QueryClient
 from bot.api.report import Remedy
 from bot.api.rows import Rows
@@ -157,4 +157,14 @@ def proof_lines(rows: Rows) -> Sequence[ProofLine]:
     return tuple(ProofLine(one.says, one.holds) for one in read_proofs(rows))
 
 
-COMMAND = Remediation(Role.OPERATOR, Risk.HIGH, Args, collect, plan, proofs=proof_lines)
+def undo_gates(args: Args, facts: Facts, back: Plan) -> tuple[Gate, ...]:
+    """Nothing: an undo cancels the migration that is running, and that none is running has to be so on the way there alone.
+
+    That it is this machine's, and still at a point where the cluster cancels it, is seen just before. As a gate it would be signed,
+    and would void the undo as soon as the migration begins to show.
+    """
+    del args, facts, back
+    return ()
+
+
+COMMAND = Remediation(Role.OPERATOR, Risk.HIGH, Args, collect, plan, undo_gates, proofs=proof_lines)

@@ -7,18 +7,20 @@ silence runs out after timeout × retries [doc]. Where fewer are up then than be
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from bot.api.actions import ManualStep
+from bot.api.actions import ManualStep, RunProgram
 from bot.api.facts import Unknown
-from bot.api.plan import Check, Expect, Gate, GateOutcome, GateText, Group, Step, exists
+from bot.api.plan import Check, Expect, Gate, GateOutcome, GateText, Group, Plan, Step, exists
 from bot.api.queries import Predicate, RunReader, Value
 from commands.formatting import join_names, pluralize
 from commands.sources.load_balancer import (
     SERVICES,
+    SET_CHECK,
     UP,
     CheckTimes,
     HealthCheck,
+    HttpVersion,
     RealServer,
     VirtualService,
     check_settings,
@@ -28,7 +30,7 @@ from commands.sources.load_balancer import (
 )
 from commands.sources.web_server import Method, WebAnswer
 from commands.virtual_service.facts import ServiceFacts, enabled_servers
-from commands.virtual_service.probes import GET, HEAD, Request, with_name
+from commands.virtual_service.probes import GET, HEAD, Request, as_checked, with_name
 from commands.virtual_service.verdict import in_words, is_well
 
 BY_HAND_SECONDS = 4 * 3600
@@ -158,6 +160,55 @@ def gates_of(service: VirtualService, wanted: Wanted) -> tuple[Gate, ...]:
             pluralize(len(servers), "real server"),
             answerable=False,
         ),
+    )
+
+
+def gates_back(facts: ServiceFacts, back: Plan) -> tuple[Gate, ...]:
+    """Whether the real servers answer the check that is put back; it only warns.
+
+    A check is mostly put back where the new one is answered no more, and nobody answered the old one before: neither holds it.
+    That the service is the same, and its check as it was left, is seen just before.
+    """
+    acts = [act for step in back.steps for act in (step.act,) if isinstance(act, RunProgram) and act.what == SET_CHECK]
+    return tuple(_answers_old(facts, dict(act.params)) for act in acts)
+
+
+def _answers_old(facts: ServiceFacts, fields: dict[str, Value]) -> Gate:
+    if isinstance(facts.services, Unknown):
+        return _old_check("the service", None, facts.services.why.rstrip("."))
+    service = next((one for one in facts.services if one.index == fields["vs"]), None)
+    if service is None:
+        return _old_check("the service", None, f"the virtual service {fields['vs']} is not listed")
+    check = _with_fields(service.check, fields)
+    judged: list[bool | None] = []
+    told = []
+    for server in enabled_servers(service):
+        answers, request = facts.of(service, server), as_checked(check, server)
+        known = {**answers.others, **({answers.asked: answers.answer} if answers.asked is not None else {})}
+        answer = known.get(request) if request is not None else None
+        judged.append(is_well(check, request, answer))
+        told.append(f"{server.place} {in_words(answer)}")
+    is_answered = False if False in judged else None if None in judged or not judged else True
+    return _old_check(service.label, is_answered, join_names(told, 6) or "no real server is enabled")
+
+
+def _old_check(label: str, is_answered: bool | None, measured: str) -> Gate:  # noqa: FBT001 - as of GateOutcome.of
+    says = GateText(
+        f"Every real server of {label} answers the old check",
+        f"Not every real server of {label} answers the old check",
+        f"It is not known whether every real server of {label} answers the old check",
+    )
+    return Gate.of(says, GateOutcome.of(is_answered), measured, blocks=False, guards="worth")
+
+
+def _with_fields(check: HealthCheck, fields: dict[str, Value]) -> HealthCheck:
+    """The check once these fields are written."""
+    version: HttpVersion = "1.1" if fields.get("use_1_1") else "1.0"
+    return replace(
+        check,
+        host=str(fields.get("host", check.host)),
+        method=str(fields.get("method", check.method)),
+        version=version if "use_1_1" in fields else check.version,
     )
 
 

@@ -12,6 +12,7 @@ import pytest
 from bot.ledger.ticket_state import ENDS
 from bot.transport.http import loadmaster
 from lab.loadmaster.model import Refused, VirtualService
+from lab.slack.plain_text import plain_text
 from lab.websites.model import Binding
 from lab.world.accounts import balancer_account
 
@@ -212,6 +213,31 @@ async def test_an_undo_changes_no_other_service_that_has_the_index_by_then(balan
         back = await ops.sees("Undo T-1 on lm01?", channel="hv-ops")
         await ops.clicks(back, "Approve", who="approver")
         assert "is still ntrip" in (await ended(ops, "T-2")).data.reason
+        assert settings(ops) == before
+
+
+async def test_it_is_undone_where_the_new_check_is_answered_no_more(balanced):
+    """The old check is what brings the servers up again: that the new one fails must not keep it away."""
+    async with balanced() as ops:
+        ops.estate.do(lambda: quick(ops))
+        before = settings(ops)
+        await ops.says(LINE)
+        plan = await ops.sees("set the health check to HTTP/1.1, Host", channel="hv-ops")
+        await ops.clicks(plan, "Approve", who="approver")
+        await ops.recorded("done", 1)
+
+        def rebind():
+            for one in ops.estate.world.web_servers:
+                one.sites[0].bindings[:] = [Binding.read("http/*:80:")]
+                one.sites[0].running = False
+
+        ops.estate.do(rebind)
+        done = await ops.slack.person("operator").sees(DONE, "hv-ops")
+        await ops.clicks(done, "Undo…")
+        back = await ops.sees("Undo T-1 on lm01?", channel="hv-ops")
+        assert "Not every real server of ntrip answers the old check (10.1.0.51:80 503" in plain_text(back)
+        await ops.clicks(back, "Approve", who="approver")
+        await ops.recorded("done", 2)
         assert settings(ops) == before
 
 

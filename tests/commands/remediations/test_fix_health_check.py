@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from scripted_balancer import LM, NOW, BalancerAsk, bound_to, server, service
 
 from bot.api.actions import ManualStep, RunProgram
 from bot.api.command import AfterRun
 from bot.api.facts import Known, Unknown
-from bot.api.plan import GateOutcome
+from bot.api.plan import GateOutcome, Group
 from bot.api.queries import Predicate, RunReader, make_params
+from bot.tickets.undo import undo_step
 from commands.remediations.fix_health_check import COMMAND, Args
 from commands.virtual_service.host_names import HostNames, Vs
 
@@ -19,6 +22,13 @@ async def planned(services, answers, vs="web", host=NAME, **more):
     ask = BalancerAsk(services, answers, **more)
     args = Args(LM, tuple(map(Vs, vs.split())), HostNames.parse(host) if host else HostNames())
     return COMMAND.plan(args, await COMMAND.collect(args, ask))
+
+
+async def gates_back(made, services, answers):
+    """The gates of the undo of that plan, by how things are later."""
+    args = Args(LM, (Vs("web"),), HostNames.parse(NAME))
+    back = replace(made, groups=(Group("undo", (undo_step(made.steps[0]),)),))
+    return COMMAND.undo_gates(args, await COMMAND.collect(args, BalancerAsk(services, answers)), back)
 
 
 def down(**over):
@@ -60,6 +70,49 @@ async def test_the_field_notes_fix_whole():
 async def test_fewer_up_than_before_is_what_takes_it_back():
     plan = await planned([service(1, "web", server(1, A, "Up"), server(2, B, "Up"))], bound_to(NAME))
     assert plan.steps[1].done[0].holds[0].at_least == 2
+
+
+NO_MORE = lambda _address, params, _method: 404 if params["host"] else 200  # noqa: E731
+
+
+@pytest.mark.parametrize(
+    ("answers", "outcome", "measured"),
+    [
+        (NO_MORE, GateOutcome.PASSED, "10.1.0.51:80 200, 10.1.0.52:80 200"),
+        (bound_to(NAME), GateOutcome.BLOCKED, "10.1.0.51:80 400, 10.1.0.52:80 400"),
+        (lambda address, *_: Unknown(address, "not allowed", "no."), GateOutcome.NOT_KNOWN, "10.1.0.51:80 not allowed"),
+        (lambda *_: None, GateOutcome.BLOCKED, "10.1.0.51:80 connection refused"),
+    ],
+)
+async def test_whether_the_new_check_is_answered_keeps_nobody_from_the_old_one(answers, outcome, measured):
+    """All are down by the new check when its undo is needed; and by the old one, mostly, it was not needed at all."""
+    made = await planned([down()], bound_to(NAME))
+    (gate,) = await gates_back(made, [down(host=NAME, use_1_1="true")], answers)
+    assert (gate.outcome, gate.blocks, gate.guards) == (outcome, False, "worth")
+    assert gate.sentence.endswith("real server of web answers the old check")
+    assert measured in gate.measured
+
+
+@pytest.mark.parametrize(
+    ("services", "measured"),
+    [
+        (Unknown("lm01", "timed out", "no answer in 20 s."), "no answer in 20 s"),
+        ([service(7, "web", server(1, A))], "the virtual service 1 is not listed"),
+        ([service(1, "web", server(1, A, enabled="false"))], "no real server is enabled"),
+    ],
+)
+async def test_what_is_not_known_of_the_old_check_only_warns(services, measured):
+    made = await planned([down()], bound_to(NAME))
+    (gate,) = await gates_back(made, services, NO_MORE)
+    assert (gate.outcome, gate.blocks, gate.measured) == (GateOutcome.NOT_KNOWN, False, measured)
+
+
+async def test_the_old_method_is_what_is_asked_on_the_way_back():
+    made = await planned([down(use_1_1="true", host=NAME)], bound_to(NAME, head=405))
+    assert made.steps[0].undo.params == make_params(vs=1, method="HEAD")
+    now = [down(use_1_1="true", host=NAME, method="GET")]
+    (gate,) = await gates_back(made, now, lambda _address, _params, method: 200 if method == "HEAD" else 500)
+    assert (gate.outcome, gate.measured) == (GateOutcome.PASSED, "10.1.0.51:80 200, 10.1.0.52:80 200")
 
 
 async def test_case_39_get_is_the_fix_and_the_name_is_left_alone():

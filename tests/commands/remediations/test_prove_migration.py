@@ -1,17 +1,20 @@
 """`/prove-migration`: there and back, by the way that was asked for; or why not."""
 
+from dataclasses import replace
+
 import pytest
 from scripted_migration import PROD, script, ticket
 
 from bot.api.arguments import Target
 from bot.api.command import Risk
 from bot.api.facts import Unknown
-from bot.api.plan import GateOutcome
+from bot.api.plan import GateOutcome, Group
 from bot.tickets.conditions import is_terminal_failure, unmet
 from bot.tickets.plan_digest import digest, plan_from_json, plan_to_json
+from bot.tickets.undo import undo_step
 from commands.migration.proof import Way, proofs, read_proofs, way_to_use
 from commands.migration.steps import Machine, live_move_step, move_parameters, node_name_octets
-from commands.remediations.prove_migration import COMMAND, Vm, WayWord, proof_lines
+from commands.remediations.prove_migration import COMMAND, Args, Vm, WayWord, proof_lines
 
 
 @pytest.fixture
@@ -110,6 +113,17 @@ async def test_what_another_machine_does_proves_no_move_and_no_failure_and_is_no
         assert not is_terminal_failure(arrived, (resource(VmId=told, **failed),), images)
         assert unmet(can_be_cancelled, (resource(VmId=told, MigrationState="2"),), images)
         assert unmet(stayed, (resource(VmId=told, MigrationState="4"),), images)
+
+
+async def test_a_migration_that_is_running_keeps_nobody_from_cancelling_it(plans, make, guest, scripted):
+    """What has to be so before one begins, that none is running, would be asked just when there is one to cancel."""
+    made = await plans()
+    back = replace(made, groups=(Group("undo", (undo_step(made.steps[0]),)),))
+    args = Args(Vm(guest), Target("hv01", "host", "prod"), on=PROD)
+    running = await COMMAND.collect(args, scripted(script(make, {"MigrationState": "2"})))
+    assert COMMAND.plan(args, running).blocking_gates
+    assert COMMAND.undo_gates(args, running, back) == ()
+    assert back.steps[0].guard == made.steps[0].undo_guard, "looked at just before"
 
 
 def test_the_bytes_are_those_of_the_documents():
