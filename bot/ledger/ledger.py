@@ -339,6 +339,15 @@ class Ledger(Reader):
         with self._proved() as state:
             return state.worked_since(seq, locks, hosts)
 
+    def cut_short(self, since: str, locks: Collection[str], hosts: Collection[str]) -> list[str]:
+        """The tickets that people ended at that time or later while they worked under one of these locks, on one of these hosts.
+
+        The newest first. What such a ticket had sent last may have an end that nobody saw. Raises LedgerError where nothing is
+        proved.
+        """
+        with self._proved() as state:
+            return state.cut_short(since, locks, hosts)
+
     def moved_since(self, seq: int, locks: Collection[str]) -> list[str]:
         """The tickets that have worked under one of these locks and that an entry has moved behind that one.
 

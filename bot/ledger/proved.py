@@ -44,6 +44,7 @@ from bot.ledger.entries import (
 from bot.ledger.envelope import FIRST, Entry, EntryDraft, InForce, decode
 from bot.ledger.ticket_row import COLUMNS, Row, number_of, row_after
 from bot.ledger.ticket_state import (
+    CUT_SHORT,
     ENDS,
     MAY_NAME_A_TICKET,
     NOT_STARTED,
@@ -377,6 +378,22 @@ class ProvedState:
             for _, ticket, how in sorted(found, reverse=True)
             if all(self.end_of(undo) != Done.kind for undo in self.undos_of(ticket))
         ]
+
+    def cut_short(self, since: str, locks: Collection[str], hosts: Collection[str]) -> list[str]:
+        """The tickets that people ended at that time or later while they worked under one of these locks, on one of these hosts.
+
+        The newest first. What such a ticket had sent last may have an end that nobody saw.
+        """
+        under, on = frozenset(locks), frozenset(hosts)
+        found = [
+            (one.last, ticket)
+            for ticket, one in self._memory.tickets.items()
+            if one.ending in CUT_SHORT
+            and one.ended >= since
+            and not under.isdisjoint(one.locks)
+            and not (one.hosts and on.isdisjoint(one.hosts))
+        ]
+        return [ticket for _, ticket in sorted(found, reverse=True)]
 
     def end_of(self, ticket: str) -> str:
         """The kind of the entry that ended a ticket; "" while it is open."""

@@ -48,6 +48,7 @@ MAY_NAME_A_TICKET = frozenset({"refused", "clicked", "shown"})  # about a ticket
 DECISIONS = frozenset({"approved", "rejected", "expired"})
 ENDS = frozenset({"rejected", "withdrawn", "expired", "lapsed", "voided", "done", "failed", "cancelled", "closed"})
 NOT_STARTED = frozenset({"rejected", "withdrawn", "expired", "lapsed"})  # it ended, and nothing of it was begun
+CUT_SHORT = frozenset({"cancelled", "closed"})  # by a person, perhaps while a host was still at what was sent
 # An undo that ended so leaves room for another one.
 UNDO_FAILED_STATES = NOT_STARTED | {
     "voided",

@@ -12,7 +12,7 @@ have put it back already, and only people know which.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bot.api.actions import Action, InvokeMethod, ManualStep, RowTransaction, RunProgram
@@ -22,7 +22,7 @@ from bot.ledger import Entry, Ledger
 from bot.ledger.entries import Intent, Outcome
 from bot.tickets.proposal import Proposal, proposal_from
 from bot.tickets.run_history import DONE, Key, RunHistory, StepInstance, positions, story_of
-from bot.tickets.undo import has_unseen, leaves_nothing, may_be_done, undo_step
+from bot.tickets.undo import leaves_nothing, may_be_done, undo_step, unseen_places
 
 _NAMED = 5  # tickets that a sentence names
 _READ = 200  # later tickets that are read, the newest first: a host may have had thousands since
@@ -107,7 +107,7 @@ def acts_of(ledger: Ledger, ticket: str, but_for: str = "") -> TicketActs:
         moves = ledger.moves(undo)
         run = story_of(moves)
         done |= {step: (seq, undo) for step, seq in _undo_steps_done(moves, run)}
-        if run.has_begun and has_unseen(plan := proposal_from(moves[0]).plan, run):
+        if run.has_begun and unseen_places(plan := proposal_from(moves[0]).plan, run):
             unseen.append((plan, run))
     return TicketActs(proposal, story_of(entries), begun, _undone(proposal, begun, done), tuple(unseen))
 
@@ -189,6 +189,37 @@ def later_changes(ledger: Ledger, older: TicketActs, back: Plan, approved: Plan 
         return (Gate.of(text, GateOutcome.NOT_KNOWN, measured, unknowns=tuple(questions)),)
     was_listed = approved is not None and any(gate.description == text.passed for gate in approved.gates)
     return (Gate.of(text, GateOutcome.PASSED),) if was_listed else ()
+
+
+def cut_short(ledger: Ledger, plan: Plan, since: str) -> tuple[tuple[Plan, RunHistory], ...]:
+    """The runs that people ended, and of which something may come that this plan is about: plan and run of each.
+
+    That is an action on the same thing, or one on a whole host. Raises LedgerError, TicketError.
+
+    Args:
+        ledger: proves what is read.
+        plan: that is made now.
+        since: of runs that were ended before, nothing can come; "" where no time tells that.
+    """
+    steps = [step for step in plan.steps if step.act is not None]
+    acts = [act for step in steps for act in (step.act, step.undo) if act is not None]
+    hosts = {act.on.casefold() for act in acts if not isinstance(act, ManualStep)}
+    found = []
+    for ticket in ledger.cut_short(since, plan.locks, hosts)[:_READ]:
+        moves = ledger.moves(ticket)
+        made, run = proposal_from(moves[0]).plan, story_of(moves)
+        if any(_may_disturb(place.step, steps, hosts) for place in unseen_places(made, run)):
+            found.append((made, run))
+    return tuple(found)
+
+
+def _may_disturb(unseen: Step, steps: Collection[Step], hosts: Collection[str]) -> bool:
+    """Whether what may come of a step is about what these steps are about; what a whole host does is about all of it."""
+    act = unseen.act
+    if isinstance(act, InvokeMethod) and not (act.path or act.references):
+        return act.on.casefold() in hosts
+    alone = replace(unseen, undo=None)  # nobody has sent that
+    return any(_relation(step, alone) == "same" for step in steps)
 
 
 def _question(ticket: str, one: _Later) -> OpenQuestion:

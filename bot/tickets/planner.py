@@ -24,11 +24,14 @@ from bot.dispatch.query_session import QuerySession
 from bot.dispatch.registry import Registry
 from bot.errors import HvopsError, LedgerError, NoPlan, TargetError, TicketError, UsageError
 from bot.ledger import Ledger
+from bot.ledger.envelope import to_timestamp
 from bot.tickets.answers import without_answers
 from bot.tickets.freezes import with_windows
-from bot.tickets.other_tickets import TicketActs, acts_of, later_changes
+from bot.tickets.other_tickets import TicketActs, acts_of, cut_short, later_changes
 from bot.tickets.proposal import PlannedChange, Proposal
+from bot.tickets.run_history import RunHistory
 from bot.tickets.undo import (
+    LONGEST_ACT,
     build_undo,
     gates_afresh,
     gates_back,
@@ -113,6 +116,8 @@ class Planner:
                 [*(plan.places or line.scopes), *[place for on in _targets(plan) for place in await self._places(on)]]
             )
         )
+        if plan.groups:
+            plan = replace(plan, gates=(*plan.gates, *await self._left_behind(plan, approved)))
         in_time = self._with_windows(plan, places, approved, group)
         return PlannedChange(
             str(line), line.command.name, line.target, places, spec.risk, in_time, self.version, is_rest=is_rest
@@ -150,15 +155,27 @@ class Planner:
         gates = await self._gates_back(proposal, made.plan)
         # Last: what begins while hosts are asked counts as well.
         gates += await asyncio.to_thread(later_changes, self._ledger, acts, made.plan, approved)
+        gates += await self._under_way(acts.runs, approved)
         now = self._ledger.not_behind(self._clock())
         steady = await asyncio.to_thread(self._steady_seconds)
-        apart = self._ledger.clocks_apart
-        gates += await asyncio.to_thread(under_way, acts.runs, now, approved, steady=steady, apart=apart)
         back = replace(without_past(made.plan, now, approved, steady), gates=gates)
         plan = self._as_allowed(await self._with_doubts(await asyncio.to_thread(self._with_refusals, back)), ticket)
         if not is_half_done(proposal.plan, acts.story):
             plan = self._with_windows(plan, made.places, approved, group)
         return replace(made, plan=plan)
+
+    async def _left_behind(self, plan: Plan, approved: Plan | None) -> tuple[Gate, ...]:
+        """The gate about what tickets that people ended have sent there and what may still come. Raises LedgerError."""
+        is_clock_set = await asyncio.to_thread(self._steady_seconds) is not None
+        since = "" if is_clock_set else to_timestamp(self._ledger.not_behind(self._clock()) - LONGEST_ACT)
+        return await self._under_way(await asyncio.to_thread(cut_short, self._ledger, plan, since), approved)
+
+    async def _under_way(self, runs: Sequence[tuple[Plan, RunHistory]], approved: Plan | None) -> tuple[Gate, ...]:
+        """The gate about what these runs have sent and what may still come. Raises LedgerError."""
+        now = self._ledger.not_behind(self._clock())
+        steady = await asyncio.to_thread(self._steady_seconds)
+        apart = self._ledger.clocks_apart
+        return await asyncio.to_thread(under_way, runs, now, approved, steady=steady, apart=apart)
 
     def _steady_seconds(self) -> float | None:
         """For how long the clock was not set, where it was set since this process began."""

@@ -43,6 +43,8 @@ from bot.tickets.proposal import PlannedChange, Proposal
 from bot.tickets.run_history import ABANDONED, DONE, FAILED, Key, RunHistory, StepInstance, positions
 
 NOTE_SECONDS = 45.0  # for a note on a host before an action and the look behind it, whatever the host does
+# No action has as long, its checks included; what people do apart.
+LONGEST_ACT = timedelta(days=1)
 _SHOWN = 5  # things done that a sentence names
 
 
@@ -251,9 +253,9 @@ def under_way(
     was before, and what was undone would come after it. So does what an earlier undo has sent.
 
     Args:
-        runs: the plan of the ticket with its run, and those of its earlier undos.
+        runs: plans with their runs: that of the ticket and of its earlier undos, or of tickets that people ended there.
         now: by a clock that never runs back.
-        approved: the plan of its undo as it was proposed, where it is made anew.
+        approved: the plan that waits, as it was proposed, where it is made anew.
         steady: for how many seconds the clock was not set, where it was set since this process began: how long ago something
             was sent before that, it does not tell.
         apart: by how many seconds the clock of another bot that sent it may differ.
@@ -262,7 +264,7 @@ def under_way(
     ends = [
         (max(begun.at, set_at or begun.at) + timedelta(seconds=_takes(place.step) + NOTE_SECONDS + apart), place)
         for plan, story in runs
-        for place in _unseen_places(plan, story)
+        for place in unseen_places(plan, story)
         for begun in (story.intents[place.key],)
     ]
     until, last = max(ends, key=lambda one: one[0], default=(now, None))
@@ -278,8 +280,8 @@ def under_way(
     return (Gate.of(text, GateOutcome.PASSED),) if was_listed else ()
 
 
-def _unseen_places(plan: Plan, story: RunHistory) -> list[StepInstance]:
-    """The steps that were sent and whose end nobody saw, the undos of a failed group among them; what people do is none."""
+def unseen_places(plan: Plan, story: RunHistory) -> list[StepInstance]:
+    """The steps that were sent and whose end nobody saw, however long ago; the undos of a failed group too, and none by hand."""
     places = positions(plan)
     begun = filter(None, (place_of(places, key) for key in story.intents))
     return [
@@ -292,11 +294,6 @@ def _unseen_places(plan: Plan, story: RunHistory) -> list[StepInstance]:
 def _is_unseen(story: RunHistory, key: Key) -> bool:
     """Whether nobody saw the end of what was sent: it is in flight, or its wait was ended."""
     return key in story.unsettled or (story.result(key) == ABANDONED and not story.is_untouched(key))
-
-
-def has_unseen(plan: Plan, story: RunHistory) -> bool:
-    """Whether something of a run was sent whose end nobody saw, however long ago that was."""
-    return bool(_unseen_places(plan, story))
 
 
 def undone_checks(places: Iterable[StepInstance], story: RunHistory) -> tuple[Check, ...]:

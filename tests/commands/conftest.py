@@ -17,6 +17,7 @@ from bot.api.plan import Plan, Step
 from bot.api.queries import DoneChanges, GuestRegistry, GuestWql, Query, Registry, SampleHistory, WinRMConfig, Wql
 from bot.api.rows import Rows
 from bot.api.sources import Source
+from bot.tickets.undo import LONGEST_ACT, NOTE_SECONDS
 
 NOW = datetime(2026, 11, 22, 22, 41, tzinfo=UTC)
 T = TypeVar("T")
@@ -113,6 +114,20 @@ def repeatable_steps_show_what_they_change(monkeypatch):
         assert not unshown(step), f"one that is under way may be sent a second time: {unshown(step)}"
 
     monkeypatch.setattr(Step, "__post_init__", check_image)
+
+
+@pytest.fixture(autouse=True)
+def no_action_takes_longer_than_a_ticket_is_looked_back_at(monkeypatch):
+    """Whatever a command plans in any of these tests: what an ended ticket sent longer ago can come no more."""
+    check = Step.__post_init__
+
+    def check_time(step: Step) -> None:
+        check(step)
+        if step.act is not None and not step.is_by_hand:
+            within = max((one.within for one in (*step.done, *step.undone)), default=0)
+            assert step.deadline + NOTE_SECONDS + within < LONGEST_ACT.total_seconds(), step.key
+
+    monkeypatch.setattr(Step, "__post_init__", check_time)
 
 
 @pytest.fixture(autouse=True)

@@ -15,6 +15,7 @@ from bot.api.queries import make_params
 from bot.dispatch.pipeline import Request
 from bot.errors import NoPlan
 from bot.tickets import other_tickets
+from bot.tickets.proposal import proposal_of
 
 
 def switch(key, on="hv03", value="1"):
@@ -163,6 +164,53 @@ async def test_an_undo_after_the_time_of_what_an_earlier_one_sent_waits_for_noth
     again = await undo(ready)
     assert again.proposal.plan.gates == ()
     assert (await runs(ready, again.ticket)).kind == "done"
+
+
+@pytest.mark.parametrize("line", ["/work hv03", "/back hv03"])
+async def test_a_change_of_the_same_thing_waits_for_what_a_ticket_sent_that_somebody_ended(ready, world, clock, line):
+    """Else what is done and approved since would be reversed by it, and nobody would hear of it."""
+    add(ready, work=plan_of(switch("a")), back=plan_of(replace(step("back", "hv03", a="0"), key="back")))
+    await done(ready, "/work hv03")
+    first = (await undo(ready)).ticket
+    world.faults = [("slow", 150)]
+    world.hooks[2] = lambda: ready.decisions.cancel(ready.press(scripted.OPERATOR, first))
+    assert (await runs(ready, first)).kind == "cancelled"
+    world.hosts["hv03"]["a"] = "2"
+    again = await ready.propose(line)
+    (gate,) = again.proposal.plan.gates
+    assert "“Undo: Set a of hv03 back” was sent and may still be in progress until" in gate.finding
+    assert (await runs(ready, again.ticket)).kind == "approved", "it waits"
+    assert len(world.order) == 2
+    clock.forward(seconds=200)
+    await ready.runs(2)
+    assert ready.last(again.ticket).kind == "done"
+    assert not world.later
+    assert world.rows("hv03")[0]["a"] == ("1" if line == "/work hv03" else "0")
+
+
+async def test_a_change_of_something_else_waits_for_nothing(ready, world):
+    add(ready, work=plan_of(switch("a")), there=plan_of(switch("a", "hv04")))
+    await done(ready, "/work hv03")
+    first = (await undo(ready)).ticket
+    world.faults = [("slow", 150)]
+    world.hooks[2] = lambda: ready.decisions.cancel(ready.press(scripted.OPERATOR, first))
+    assert (await runs(ready, first)).kind == "cancelled"
+    for line in ("/other hv03", "/there hv04"):
+        assert (await ready.propose(line)).proposal.plan.gates == ()
+
+
+async def test_what_was_approved_before_somebody_ended_another_one_there_is_proposed_again(ready, world):
+    """It would start as soon as the other one is ended, whatever that one's host is still at."""
+    add(ready, work=plan_of(switch("a")))
+    first, second = await ready.approved("/work hv03"), await ready.approved("/work hv03")
+    world.faults = [("slow", 100)]
+    world.hooks[1] = lambda: ready.decisions.cancel(ready.press(scripted.OPERATOR, first))
+    await ready.runs(2)
+    assert (ready.last(first).kind, ready.last(second).kind) == ("cancelled", "voided")
+    assert "in progress" in "".join(ready.last(second).data.difference)
+    (gate,) = proposal_of(ready.ledger, "T-3").plan.gates
+    assert gate.finding.startswith("“a hv03” was sent and may still be in progress until")
+    assert len(world.order) == 1
 
 
 async def test_an_undo_that_was_stopped_counts_itself_when_it_is_checked_again(ready, world):
