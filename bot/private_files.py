@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import resource
 import stat
 import tempfile
@@ -19,6 +20,7 @@ from typing import TextIO
 
 MODE = 0o600
 _MOST_LINKS = 40  # as the kernel follows
+_MOUNTS = Path("/proc/self/mountinfo")
 
 
 def forbid_core_dumps() -> None:
@@ -147,6 +149,52 @@ def open_to_others(path: Path, writable: int = 0o022, *, is_kept_by_others: bool
         return f"{path}: who can write there cannot be known: {error.strerror}."
 
 
+def is_of_kubelet(folder: Path) -> bool:
+    """Whether Kubernetes mounted a folder of a ConfigMap or a Secret there: nobody else writes in it, whatever its mode says.
+
+    It is open to everybody (0777, 1777, 3777, by version), and lies on its node below folders that only root enters [src]
+    Kubernetes, pkg/kubelet/kubelet.go. It is a read-only mount of its own, and its files are links by way of `..data`,
+    a link to a folder beside it in which root alone writes [src] pkg/volume/util/atomic_writer.go.
+
+    That a mount is read-only says nothing by itself: it is so for this process and its like, as systemd's ProtectSystem= and
+    a container's `:ro` make it, and whoever sees the same folder elsewhere writes there.
+    """
+    data = folder / "..data"
+    try:
+        if not _is_read_only_mount(folder) or not data.is_symlink():
+            return False
+        to = data.readlink()
+        if len(to.parts) != 1 or not to.name.startswith("..") or to.name == "..":
+            return False
+        about = (folder / to).lstat()
+        owners = {one.lstat().st_uid for one in (folder, data)} | {about.st_uid}
+        return stat.S_ISDIR(about.st_mode) and not about.st_mode & 0o022 and owners <= set(_trusted())
+    except OSError:
+        return False
+
+
+def where_to_run(path: Path) -> str:
+    """What to add to a command that changes a file: where it can be run, if not here."""
+    try:
+        is_read_only = bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+    except OSError:
+        return ""
+    return " (it is read-only here, and not for others: run that where it can be written)" if is_read_only else ""
+
+
+def _is_read_only_mount(folder: Path) -> bool:
+    """Whether something is mounted at a folder itself, for reading alone. Raises OSError."""
+    at = os.path.realpath(folder)
+    lines = (line.split(" ") for line in _MOUNTS.read_text(encoding="utf-8", errors="surrogateescape").splitlines())
+    told = [fields[5] for fields in lines if len(fields) > 5 and _unescape(fields[4]) == at]  # noqa: PLR2004
+    return bool(told) and "ro" in told[-1].split(",")
+
+
+def _unescape(path: str) -> str:
+    """A path as the kernel means it: blanks, line ends and backslashes stand there as octal numbers [doc] proc(5)."""
+    return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), path)
+
+
 def made_by_others(file: Path, *ends: str) -> str:
     """Which file of another account's stands beside a file, and what to do; "" for none.
 
@@ -184,27 +232,35 @@ def _says_foreign(path: Path, uid: int) -> str:
 def _takes_from_all(folder: Path) -> str:
     """Whether everybody can put files into a folder in which nobody replaces what another one made, and what to do."""
     mode = stat.S_IMODE(folder.stat().st_mode)
-    if not mode & 0o002 or not mode & stat.S_ISVTX or os.statvfs(folder).f_flag & os.ST_RDONLY:
+    if not mode & 0o002 or not mode & stat.S_ISVTX or is_of_kubelet(folder):
         return ""
-    return f"{folder}: every account of this machine can put files in it (mode {mode:04o}). Run: chmod o-w {folder}"
+    run = f"chmod o-w {folder}{where_to_run(folder)}"
+    return f"{folder}: every account of this machine can put files in it (mode {mode:04o}). Run: {run}"
 
 
 def _place_open(place: Path, is_folder: bool, writable: int, *, is_kept_by_others: bool) -> str:  # noqa: FBT001
     about = place.lstat()
     mode = stat.S_IMODE(about.st_mode)
-    if os.statvfs(place if is_folder or not stat.S_ISLNK(about.st_mode) else place.parent).f_flag & os.ST_RDONLY:
-        return ""
     own = {*_trusted(), *([place.parent.stat().st_uid] if os.geteuid() == 0 and not is_folder else [])}
     is_theirs = about.st_uid not in own and not (is_folder and os.geteuid() == 0)
+    where = "" if stat.S_ISLNK(about.st_mode) else where_to_run(place)
     if is_theirs and not is_kept_by_others:
-        return f"{place} belongs to another account (uid {about.st_uid}), which can change it. Run: chown {os.geteuid()} {place}"
+        run = f"chown {os.geteuid()} {place}{where}"
+        return f"{place} belongs to another account (uid {about.st_uid}), which can change it. Run: {run}"
     if stat.S_ISLNK(about.st_mode):
         return ""
-    if is_folder and mode & 0o002 and not mode & stat.S_ISVTX:
-        return f"{place}: every account of this machine can replace what is in it (mode {mode:04o}). Run: chmod o-w {place}"
-    if not is_folder and mode & writable:
-        return f"{place}: other accounts of this machine can write it (mode {mode:04o}). Run: chmod go-w {place}"
+    if is_folder and mode & 0o002 and not mode & stat.S_ISVTX and not is_of_kubelet(place):
+        run = f"chmod o-w {place}{where}"
+        return f"{place}: every account of this machine can replace what is in it (mode {mode:04o}). Run: {run}"
+    if not is_folder and mode & writable and (mode & 0o022 or not _is_data_of_kubelet(place)):
+        does, run = ("write", "chmod go-w") if mode & 0o022 else ("read", "chmod go-rwx")
+        return f"{place}: other accounts of this machine can {does} it (mode {mode:04o}). Run: {run} {place}{where}"
     return ""
+
+
+def _is_data_of_kubelet(file: Path) -> bool:
+    """Whether a file is of a ConfigMap or a Secret: who may read it besides root is whose pod it is."""
+    return any(is_of_kubelet(folder) for folder in file.parents)
 
 
 def _check_planted(there: os.stat_result, path: Path) -> None:

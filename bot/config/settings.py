@@ -35,7 +35,7 @@ from bot.config.logins import Form, wrong_form
 from bot.config.validation_errors import PREFIX, explained, name_of_key, near, read_toml
 from bot.errors import PermissionDenied, SettingsError
 from bot.ledger_place import Database, Place
-from bot.private_files import hops
+from bot.private_files import hops, is_of_kubelet, where_to_run
 
 PLACE = Path("/etc/hvops/settings.toml")  # never a file of the folder that somebody happens to be in
 Transport = Literal["kerberos", "ntlm", "certificate", "basic"]
@@ -533,15 +533,14 @@ def must_be_ours(file: Path) -> None:
         if about.st_uid not in (0, os.geteuid()):
             raise SettingsError(
                 f"{path} belongs to another account (uid {about.st_uid}), which could change these settings. "
-                f"Run: chown {'-h ' if is_link else ''}{os.geteuid()} {path}"
+                f"Run: chown {'-h ' if is_link else ''}{os.geteuid()} {path}{'' if is_link else where_to_run(path)}"
             )
-        if is_link or os.statvfs(path).f_flag & os.ST_RDONLY:
-            continue  # as Kubernetes mounts settings: open to everybody by its mode, and nobody can write there
-        if mode & 0o022 and not (is_folder and mode & stat.S_ISVTX):  # there nobody replaces what another one made
-            raise SettingsError(
-                f"{path}: other accounts of this machine can write it (mode {mode:04o}), so they could change these "
-                f"settings. Run: chmod go-w {path}"
-            )
+        if is_link or not mode & 0o022 or (is_folder and (mode & stat.S_ISVTX or is_of_kubelet(path))):
+            continue  # in a folder with the sticky bit nobody replaces what another one made
+        raise SettingsError(
+            f"{path}: other accounts of this machine can write it (mode {mode:04o}), so they could change these "
+            f"settings. Run: chmod go-w {path}{where_to_run(path)}"
+        )
 
 
 def permission_warnings(settings: Settings) -> tuple[str, ...]:
