@@ -319,7 +319,7 @@ class ApprovalService:
         """
         try:
             with self._may_switch(person, Stopped.kind, click, via, place):
-                said = _one_line(why)
+                said = reason_of(why)
                 if not said:
                     self._must_go_on()
                     raise UsageError(NO_REASON, STOP.usage)
@@ -606,11 +606,12 @@ def _must_be_shown(press: UserAction, now: int, so: str) -> None:
 
 
 def _reason(why: str) -> str:
-    said = _one_line(why)
+    said = reason_of(why)
     if not said:
         raise Unanswered("Give a short reason: it goes into the ledger.")
     return said
 
 
-def _one_line(why: str) -> str:
+def reason_of(why: str) -> str:
+    """As much of what somebody wrote as an entry keeps for a reason, on one line and without secrets."""
     return clip_line(why, LONGEST_REASON)

@@ -58,6 +58,7 @@ from bot.slack.render.ticket_buttons import ANSWER, READ_BACK, REASONED, TICKET_
 from bot.slack.socket import ACKNOWLEDGED, Rarely, kind_of
 from bot.slack.tickets.message_table import opened_at
 from bot.tickets.answers import ONE_BY_ONE
+from bot.tickets.decisions import reason_of
 from bot.transport.turns import Slots, asking_as
 
 log = structlog.get_logger()
@@ -523,7 +524,10 @@ class Listener:
             self._noting.release(who)
 
     async def _write_click(self, click: Click, ids: tuple[str, ...]) -> Entry:
-        """About its ticket, where it is one of a ticket's buttons and there is such a ticket."""
+        """About its ticket, where it is one of a ticket's buttons and there is such a ticket.
+
+        Its reason is cut first, wherever it was written: it is there before anybody looks at who wrote it, and for good.
+        """
         name = click.who.name or self._desk.parts.people.known_name(click.who.user)
         rare: dict[str, Any] = {"name": name, "answers": click.said, "forged": click.forged}
         told = {field: said for field, said in rare.items() if said}
@@ -533,7 +537,7 @@ class Listener:
             button=f"{click.verb} {click.argument}".strip(),
             answer=click.token,
             place=click.where.channel,
-            reason=click.why,
+            reason=reason_of(click.why),
             deliveries=ids,
             **told,
         )

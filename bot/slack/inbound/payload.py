@@ -17,7 +17,7 @@ from bot.slack.render.blocks import PREFIX
 from bot.slack.socket import ENVELOPE
 
 _LATEST = 253_402_300_800  # epoch seconds: the end of the year 9999
-_LONGEST = 4_000  # characters of a field that are read
+_LONGEST = 1_000  # characters of a field that are read
 _LONGEST_VALUE = 160  # of what a button carries: a token, or a ticket and its seal
 
 

@@ -9,6 +9,7 @@ from datetime import timedelta
 
 import pytest
 from entry_samples import entry_data
+from slack_bolt.request.async_request import AsyncBoltRequest
 
 from bot.api.command import Role
 from bot.config.settings import Rule
@@ -17,6 +18,11 @@ from bot.ledger import Ledger
 from bot.ledger.entries import Clicked, Stopped
 from bot.ledger.schema import TRIGGERS
 from bot.slack.outbound.person_rate import PersonRate
+from bot.slack.render.reason_modal import CALLBACK as WINDOW
+from bot.slack.render.reason_modal import REASON
+from bot.slack.render.stop import CALLBACK as STOP_CALLBACK
+from bot.slack.render.ticket_buttons import REJECT
+from bot.tickets.decisions import LONGEST_REASON
 from lab.slack.model import Channel
 from lab.slack.plain_text import plain_text
 
@@ -208,7 +214,7 @@ async def test_a_stop_typed_alone_asks_why_in_a_window(bench):
         stop = bench.ledger.newest_switch()
         click = bench.ledger.entry(stop.click)
         assert (stop.actor.endswith("/U0OPERATOR"), stop.reason, stop.fields["via"]) == (True, "power work", "modal")
-        assert (click.kind, click.fields["reason"]) == ("clicked", "power\nwork")
+        assert (click.kind, click.fields["reason"]) == ("clicked", "power work")
         await bench.approver.types("/hvops stop")
         await bench.approver.sees("Changes are already stopped by <@U0OPERATOR>")
         assert not bench.approver.views()
@@ -307,6 +313,58 @@ async def test_a_typed_stop_is_written_down_before_slack_hears_that_it_came(benc
         (stop,) = bench.ledger.entries(kind="stop")
         assert stop.click == click.seq
         assert done
+
+
+@pytest.mark.parametrize("who", ["operator", "nobody"])
+@pytest.mark.parametrize("way", ["typed", "mention", "window"])
+async def test_of_a_reason_no_more_is_written_than_a_stop_keeps_of_it(bench, way, who):
+    """Slack takes forty thousand characters from anybody, and an entry is there for good."""
+    long, person = f"power\nwork {'x' * 39_000}", bench.slack.person(who)
+    async with bench.running(ops=("C0OPS",)) as bot:
+        if way == "typed":
+            await person.types(f"/hvops stop {long}")
+        elif way == "mention":
+            await person.types(f"@hvops stop {long}", "hv-ops")
+        else:
+            body = sent_window(person, STOP_CALLBACK, "C0OPS", long)
+            await bot.app.async_dispatch(AsyncBoltRequest(mode="socket_mode", body=body))
+        settled = "stop" if who == "operator" else "refused"
+        await bench.until(lambda: bench.ledger.entries(kind=settled))
+        (click,) = bench.ledger.entries(kind="clicked")
+        assert (len(click.reason), click.reason[:12]) == (LONGEST_REASON, "power work x")
+        assert bench.ledger.is_stopped() is (who == "operator")
+        if who == "operator":
+            assert bench.ledger.newest_switch().reason == click.reason
+        assert max(len(repr(one.fields)) for one in bench.ledger.every()) < 2 * LONGEST_REASON
+
+
+async def test_of_the_reason_of_a_rejection_no_more_is_written_than_it_keeps(bench):
+    async with bench.running(ops=("C0OPS",)) as bot:
+        await bench.operator.types("/repair hv03")
+        await bench.viewer.sees("Repair on hv03?", "hv-ops")
+        body = bot.genuine(sent_window(bench.approver, f"{WINDOW}:{REJECT}", "T-1", f"not\nnow {'x' * 39_000}"))
+        await bot.app.async_dispatch(AsyncBoltRequest(mode="socket_mode", body=body))
+        await bench.ended("rejected")
+        (click,) = bench.ledger.entries(kind="clicked")
+        (rejected,) = bench.ledger.entries(kind="rejected")
+        assert rejected.reason == click.reason
+        assert (len(click.reason), click.reason[:8]) == (LONGEST_REASON, "not now ")
+
+
+def sent_window(person, callback, about, why):
+    """A window that was sent off with more in its field than it takes, as no client of Slack's does it."""
+    return {
+        "type": "view_submission",
+        "team": {"id": "T0PRACTICE"},
+        "user": {"id": person.id, "team_id": "T0PRACTICE"},
+        "trigger_id": "sent",
+        "view": {
+            "type": "modal",
+            "callback_id": callback,
+            "private_metadata": about,
+            "state": {"values": {REASON: {REASON: {"type": "plain_text_input", "value": why}}}},
+        },
+    }
 
 
 async def test_a_second_stop_or_go_hears_what_is_so_and_writes_neither(bench):
