@@ -25,7 +25,7 @@ The rooms, from the port inwards:
     limits                        would Slack take these blocks?
     blockkit/                     what Block Kit allows; blockkit_walk: walking them
     workspace                     the state, and every way it changes; model: what it consists of; api_json: as the Web API writes it
-    user_actions, simulated_user  people type (message_parsing: what Slack makes of a line), click, choose, see (plain_text: blocks as text)
+    user_actions, simulated_user  people type (message_parsing, rich_text: what Slack makes of a line), click, choose, see (plain_text: blocks as text)
     page_api                      the page's API; page_state: the state as the page sees it; event_stream: its events; page/: the page
     clock                         time, the wall's or a test's
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lab.slack.blockkit_walk import state_of
 from lab.slack.model import APP, BOT, BOT_USER, JSON, TEAM, Channel, Message, StoredFile, View
+from lab.slack.rich_text import rich_text
 from lab.slack.workspace import Workspace
 
 
@@ -24,7 +25,7 @@ def message_json(workspace: Workspace, message: Message, *, all_metadata: bool =
     elif workspace.members[message.user].is_bot:
         answer |= {"bot_id": f"B{message.user[1:]}", "subtype": "bot_message"}
     optional: JSON = {
-        "blocks": message.blocks,
+        "blocks": message.blocks or _typed_blocks(workspace, message),
         "attachments": message.attachments,
         "thread_ts": message.thread_ts,
         "files": [file_json(workspace.files[file_id]) for file_id in message.files],
@@ -37,6 +38,12 @@ def message_json(workspace: Workspace, message: Message, *, all_metadata: bool =
     if replies:
         answer |= {"thread_ts": message.ts, "reply_count": replies}
     return answer
+
+
+def _typed_blocks(workspace: Workspace, message: Message) -> list[JSON]:
+    """What a person typed has a rich_text block beside its text; what an app says as text alone has none [mem]."""
+    is_typed = bool(message.text) and not workspace.members[message.user].is_bot
+    return [rich_text(message.text, f"p{message.ts[-6:]}")] if is_typed else []
 
 
 def _event_type_only(metadata: JSON | None) -> JSON | None:

@@ -60,10 +60,9 @@ def history(call: Call) -> JSON:
     """
     channel = _read_by_bot(call)
     every = [message for message in _lasting(call, channel) if message.thread_ts in (None, message.ts)]
-    chosen = _described(call, list(reversed(_between(call, every))))
-    page, cursor = paged(call, chosen, most=999, usual=100)
+    page, cursor = paged(call, list(reversed(_between(call, every))), most=999, usual=100)
     more: JSON = {"response_metadata": {"next_cursor": cursor}} if cursor else {}
-    return {"messages": page, "has_more": bool(cursor), **more}
+    return {"messages": _described(call, page), "has_more": bool(cursor), **more}
 
 
 def replies(call: Call) -> JSON:
@@ -74,8 +73,8 @@ def replies(call: Call) -> JSON:
         raise Refusal("thread_not_found")
     root = parent.thread_ts or parent.ts
     thread = [message for message in _lasting(call, channel) if root in (message.ts, message.thread_ts)]
-    page, cursor = paged(call, _described(call, _between(call, thread)))
-    return {"messages": page, "has_more": bool(cursor), "response_metadata": {"next_cursor": cursor}}
+    page, cursor = paged(call, _between(call, thread))
+    return {"messages": _described(call, page), "has_more": bool(cursor), "response_metadata": {"next_cursor": cursor}}
 
 
 def join(call: Call) -> JSON:

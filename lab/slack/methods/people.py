@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from lab.slack.arguments import flag
 from lab.slack.context import Call, Method
 from lab.slack.model import BOT_USER, JSON, TEAM, Group, Member, Refusal
+
+Item = TypeVar("Item")
 
 
 def user_info(call: Call) -> JSON:
@@ -59,7 +63,7 @@ def described(member: Member) -> JSON:
     }
 
 
-def paged(call: Call, every: list[JSON], most: int = 1_000, usual: int | None = None) -> tuple[list[JSON], str]:
+def paged(call: Call, every: list[Item], most: int = 1_000, usual: int | None = None) -> tuple[list[Item], str]:
     """The page that `limit` and `cursor` ask for, and the next cursor ("" at the end); `usual` without a limit.
 
     Raises:

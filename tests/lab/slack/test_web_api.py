@@ -10,6 +10,7 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.http_retry.builtin_async_handlers import AsyncConnectionErrorRetryHandler
 from slack_sdk.web.async_client import AsyncWebClient
 
+from lab.slack.limits import message_problems
 from lab.slack.server import FakeSlack
 
 
@@ -286,3 +287,30 @@ async def test_files_need_their_bytes_and_their_length(slack, client):
 async def _get(slack, path):
     async with aiohttp.ClientSession() as session, session.get(slack.address + path) as answer:
         return await answer.json()
+
+
+async def test_beside_the_text_of_what_a_person_typed_stands_its_rich_text(slack, client):
+    typed = "*look* at <hv03> :+1::tada: with @operator in #hv-audit, @here: https://example.com/a?b&c `x`"
+    await slack.person("viewer").types(typed)
+    await client.chat_postMessage(channel="C0OPS", text="*text* alone")
+    own, said = (await client.conversations_history(channel="C0OPS"))["messages"][:2]
+    assert "blocks" not in own
+    assert message_problems(said["blocks"]) == []
+    (block,) = said["blocks"]
+    (section,) = block["elements"]
+    assert section["elements"] == [
+        {"type": "text", "text": "look", "style": {"bold": True}},
+        {"type": "text", "text": " at <hv03> "},
+        {"type": "emoji", "name": "+1", "unicode": "1f44d"},
+        {"type": "emoji", "name": "tada", "unicode": "1f389"},
+        {"type": "text", "text": " with "},
+        {"type": "user", "user_id": "U0OPERATOR"},
+        {"type": "text", "text": " in "},
+        {"type": "channel", "channel_id": "C0AUDIT"},
+        {"type": "text", "text": ", "},
+        {"type": "broadcast", "range": "here"},
+        {"type": "text", "text": ": "},
+        {"type": "link", "url": "https://example.com/a?b&c"},
+        {"type": "text", "text": " "},
+        {"type": "text", "text": "x", "style": {"code": True}},
+    ]
