@@ -47,6 +47,8 @@ _DIGITS = 40  # of a number; the longest that means anything has twenty
 _TEXTS = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*(?:"|\\?\Z)', re.DOTALL)
 _HALF = re.compile(r"\\ud[89a-f]", re.IGNORECASE)  # an escape that may be half of a character
 _OPENS, _CLOSES = "[{", "]}"
+_OUTSIDE_A_TEXT, _INSIDE_A_TEXT = re.compile(rb'["\[\]{}]'), re.compile(rb'["\\]')
+_LONGEST_OUTLINE = 2**20  # bytes that are kept
 
 
 V = TypeVar("V")
@@ -219,6 +221,52 @@ class JsonReader:
             text, parse_int=_integer, parse_float=_float, parse_constant=_no_number, object_pairs_hook=self._pairs
         )
         return _without_halves(found) if _HALF.search(text) else found
+
+
+class JsonOutline:
+    """A JSON document while it comes in, without what is nested deeper than so many levels: it may be of any length.
+
+    Of what is left out the brackets stay, so a list has as many elements as before.
+    """
+
+    def __init__(self, deepest: int) -> None:
+        """Nothing has come in yet."""
+        self._deepest = deepest
+        self._kept: list[bytes] = []
+        self._length = self._depth = 0
+        self._in_text = self._is_escaped = False
+
+    def add(self, part: bytes) -> None:
+        """Take the next bytes. Raises TooMuch where too much of it is not nested."""
+        begin, at = 0, int(self._is_escaped)
+        self._is_escaped = False
+        while mark := (_INSIDE_A_TEXT if self._in_text else _OUTSIDE_A_TEXT).search(part, at):
+            at = mark.end()
+            if mark[0] == b"\\":
+                self._is_escaped = at == len(part)
+                at += 1
+            elif mark[0] == b'"':
+                self._in_text = not self._in_text
+            elif mark[0] in b"[{":
+                if self._depth == self._deepest:
+                    self._keep(part[begin:at])
+                self._depth += 1
+            else:
+                self._depth -= 1
+                if self._depth == self._deepest:
+                    begin = at - 1
+        if self._depth <= self._deepest:
+            self._keep(part[begin:])
+
+    def read(self) -> bytes:
+        """What was kept."""
+        return b"".join(self._kept)
+
+    def _keep(self, part: bytes) -> None:
+        self._length += len(part)
+        if self._length > _LONGEST_OUTLINE:
+            raise TooMuch("too much of it is not nested")
+        self._kept.append(part)
 
 
 def _without_halves(found: Any) -> Any:

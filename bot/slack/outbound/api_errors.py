@@ -17,7 +17,7 @@ from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.errors import HvopsError
-from bot.slack.outbound.bounded_client import BoundedWebClient
+from bot.slack.outbound.bounded_client import BoundedWebClient, ReplyTooLarge
 
 # Slack warns that with the first two a part of the call may have been done already [doc: errors of any method]; of the
 # third nobody says that it was not
@@ -58,11 +58,13 @@ class DeliveryUnknown(HvopsError):
 
     Attributes:
         unreadable: Slack's word for why nobody can look whether it arrived, or "".
+        was_sent: whether this process sent it. Otherwise an earlier one may have, or nobody.
     """
 
-    def __init__(self, says: str, unreadable: str = "") -> None:
+    def __init__(self, says: str, unreadable: str = "", *, was_sent: bool = True) -> None:
         super().__init__(says)
         self.unreadable = unreadable
+        self.was_sent = was_sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,8 @@ def classify_error(error: BaseException, *, idempotent: bool) -> Retry | NotSent
         error: what the SDK raised.
         idempotent: whether doing it twice is the same as once (an update; not a post).
     """
+    if isinstance(error, (NotSent, DeliveryUnknown)):
+        return error
     if isinstance(error, SlackApiError):
         return _answered(error, idempotent=idempotent)
     if isinstance(error, (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)):
@@ -96,7 +100,9 @@ def classify_error(error: BaseException, *, idempotent: bool) -> Retry | NotSent
     if isinstance(error, (aiohttp.InvalidURL, SlackClientError)):
         return NotSent(type(error).__name__)
     if isinstance(error, (aiohttp.ClientError, OSError, asyncio.TimeoutError)):
-        return _lost(f"the connection died: {type(error).__name__}", idempotent=idempotent)
+        is_large = isinstance(error, ReplyTooLarge)
+        why = "its answer is too large to be read" if is_large else f"the connection died: {type(error).__name__}"
+        return _lost(why, idempotent=idempotent)
     says = f"Slack's answer cannot be read: {type(error).__name__}"
     return NotSent(type(error).__name__, f"{says}.") if idempotent else _lost(says, idempotent=False)
 

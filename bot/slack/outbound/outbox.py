@@ -16,7 +16,7 @@ import hashlib
 import logging
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -184,7 +184,7 @@ class Outbox:
         self._on_unknown = on_unknown or (lambda _channel, _message: None)
         self._mask = mask or Redactor()
         self._sign = sign or _digest
-        self._sent = SentMessages(client)
+        self._sent = SentMessages(client, self._tempo.give_up_after / 2, self._tempo.sleep)
         self._ephemerals = PersonRate(_EPHEMERALS, _EPHEMERAL_SECONDS, self._tempo.clock)
         self._granted = {
             method: PersonRate(at_once, seconds * self._tempo.interval, self._tempo.clock)
@@ -328,11 +328,17 @@ class Outbox:
 
     async def copies(self, channel: str, key: str) -> list[str]:
         """The ts of every message of that key in a channel, oldest first. Raises NotSent: Slack does not say."""
+        return (await self.copies_of(channel, (key,)))[key]
 
-        async def look() -> list[str]:
-            return await self._sent.with_mark(channel, self._mark(key, channel), await self._own())
+    async def copies_of(self, channel: str, keys: Collection[str]) -> dict[str, list[str]]:
+        """The same of several keys, in one look: Slack takes few of them."""
+        marks = {key: self._mark(key, channel) for key in keys}
 
-        return list(await self._read(look))
+        async def look() -> dict[str, list[str]]:
+            return await self._sent.with_marks(channel, marks.values(), await self._own())
+
+        found = await self._read(look)
+        return {key: found[mark] for key, mark in marks.items()}
 
     def _mark(self, key: str, channel: str, thread_ts: str = "") -> str:
         """What a message carries to be found again: there and nowhere else."""
@@ -633,9 +639,11 @@ class Outbox:
             raise
         if isinstance(fate, NotSent) and fate.code in _NO_CONVERSATION:
             self._forget_conversation(channel)
-        if isinstance(fate, DeliveryUnknown):
+        if isinstance(fate, DeliveryUnknown) and fate.was_sent:
             log.warning("fate of a message unknown", channel=channel, text=clip(fitting.text, 80))
             self._on_unknown(channel, fitting)
+        elif isinstance(fate, DeliveryUnknown):
+            log.warning("a message was not sent: it may stand there", channel=channel, why=str(fate))
         _tell(job, (fate, fitting) if isinstance(fate, Mapping) else fate)
 
     async def _settled(self, channel: str, job: _Job) -> tuple[Any, Message]:
@@ -652,7 +660,9 @@ class Outbox:
             fate = await _attempt(job, fitting)
             if isinstance(fate, DeliveryUnknown) and job.look is not None:
                 self._note_repeated(job.name)
-                fate = await self._looked(job, self._tempo.looks, str(fate), soon)
+                lost, fate = fate, await self._looked(job, self._tempo.looks, str(fate), soon)
+                if fate is None and self._tempo.clock() >= soon:
+                    fate = lost  # others of its channel wait; whoever sent it looks again, and sends it then
             elif isinstance(fate, Retry):
                 tries += 1
                 fate = await self._rest(fate, tries, soon if fate.after is None else until)
@@ -665,10 +675,15 @@ class Outbox:
                 return fate, fitting
 
     async def _looked_first(self, job: _Job, until: float) -> Any:
-        """The same before it is sent by this process: None as well where nobody can look, and it may never have been sent."""
+        """The same before it is sent by this process: None as well where nobody can look, and it may never have been sent.
+
+        However long a look took: what it did not find is sent, or a channel that takes long to look through would never hear of it.
+        """
         fate: Any = None
         for _ in range(_REFUSED_LOOKS):  # a passing refusal must not make a second message
             fate = await self._looked(job, (0.0,), job.first, until)
+            if isinstance(fate, DeliveryUnknown):
+                fate.was_sent = job.first == _SENT
             if not (isinstance(fate, DeliveryUnknown) and fate.unreadable):
                 return {**fate, _FOUND: True} if isinstance(fate, Mapping) else fate
             await self._tempo.sleep(self._tempo.interval)
@@ -695,7 +710,7 @@ class Outbox:
                     break
             if found is not None:
                 return found
-        return DeliveryUnknown(why) if self._tempo.clock() >= until else None
+        return None
 
     def _note_repeated(self, name: str) -> None:
         if name:

@@ -9,22 +9,28 @@ is not documented; the block's id is part of the message. A file has its mark in
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.slack.outbound.api_errors import Retry, classify_error
+from bot.slack.outbound.bounded_client import outlined
+from bot.slack.outbound.conversation_pages import Call, conversation_pages, moment
 from bot.slack.outbound.message import Block
 from bot.slack.outbound.slack_time import slack_time
 
 EVENT = "hvops_message"
 _BEFORE_MARK = " \N{MIDDLE DOT} "  # in a file's title
-_PAGE = 200  # messages in one call: Slack recommends no more [doc: docs.slack.dev/apis/web-api/pagination]
 _APART = timedelta(days=1)  # that our clock and Slack's may differ by, where Slack's is not known
 _BOTS_APART = timedelta(minutes=30)  # that the clocks of two bots may: of a busy channel, a day is many calls
-_PAGES = 10  # of a channel, newest first: what is looked for was sent a moment ago, or before a restart
-_THREAD_PAGES = 20  # of a thread, which is told oldest first
+_MESSAGES = 2_000  # of a channel, newest first: what is looked for was sent a moment ago, or before a restart
+_THREAD_MESSAGES = 4_000  # of a thread, which is told oldest first
+# What Slack is asked for that many messages at most, twice what they take where members write as people do. Behind more than
+# that nothing is looked for: what may stand there is sent again, since otherwise whoever fills a channel keeps hvops silent there.
+_CALLS, _THREAD_CALLS = 20, 40
 
 
 def metadata(mark: str) -> dict[str, Any] | None:
@@ -48,9 +54,21 @@ def marked_title(title: str, mark: str) -> str:
 class SentMessages:
     """What stands in Slack. Every method raises what the SDK raises."""
 
-    def __init__(self, client: AsyncWebClient) -> None:
-        """Take the Web API client."""
-        self._client = client
+    def __init__(
+        self,
+        client: AsyncWebClient,
+        patience: float = 0.0,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        """Take the Web API client.
+
+        Args:
+            client: asks Slack.
+            patience: the seconds that one look waits, all in all, where Slack asks for a pause between its pages: who began anew
+                each time would never come to the last one.
+            sleep: waits.
+        """
+        self._client, self._patience, self._sleep = client, patience, sleep
 
     async def with_mark(
         self, channel: str, mark: str, owner: str, thread_ts: str = "", since: datetime | None = None
@@ -59,9 +77,18 @@ class SentMessages:
 
         Whoever can read the channel can copy a mark. `since`: nothing of a channel is older, give or take what clocks differ by.
         """
-        messages = self._messages(channel, thread_ts, "" if since is None else self._oldest(since))
-        found = [str(one["ts"]) async for one in messages if one.get("user") == owner and _has(one, mark)]
-        return sorted(found, key=_moment)
+        return (await self.with_marks(channel, (mark,), owner, thread_ts, since))[mark]
+
+    async def with_marks(
+        self, channel: str, marks: Collection[str], owner: str, thread_ts: str = "", since: datetime | None = None
+    ) -> dict[str, list[str]]:
+        """The same for several marks, in one look."""
+        found: dict[str, set[str]] = {mark: set() for mark in marks}
+        async for one in self._messages(channel, thread_ts, "" if since is None else self._oldest(since)):
+            if one.get("user") == owner:
+                for mark in _marks(one) & found.keys():
+                    found[mark].add(str(one["ts"]))
+        return {mark: sorted(stamps, key=moment) for mark, stamps in found.items()}
 
     async def has_file(self, channel: str, thread_ts: str, file_id: str) -> bool:
         """Whether a file that was uploaded has been shared there."""
@@ -93,33 +120,56 @@ class SentMessages:
         return f"{now - age.total_seconds():.6f}"
 
     async def _messages(self, channel: str, thread_ts: str, oldest: str = "") -> AsyncIterator[dict[str, Any]]:
-        cursor = ""
-        bounded: dict[str, Any] = {"oldest": oldest} if oldest else {}
-        for _ in range(_THREAD_PAGES if thread_ts else _PAGES):
-            more: dict[str, Any] = {"cursor": cursor} if cursor else {}
-            if thread_ts:
-                told = await self._client.conversations_replies(
-                    channel=channel, ts=thread_ts, limit=_PAGE, include_all_metadata=True, **more
-                )
-            else:
-                told = await self._client.conversations_history(
-                    channel=channel, limit=_PAGE, include_all_metadata=True, **bounded, **more
-                )
-            for one in told.get("messages") or ():
-                yield one
-            cursor = str((told.get("response_metadata") or {}).get("next_cursor") or "")
-            if not cursor:
+        asked: dict[str, Any] = {"channel": channel, "include_all_metadata": True}
+        most, calls = (_THREAD_MESSAGES, _THREAD_CALLS) if thread_ts else (_MESSAGES, _CALLS)
+        if thread_ts:
+            asked["ts"], method, call = thread_ts, "conversations.replies", self._client.conversations_replies
+        else:
+            asked |= {"oldest": oldest} if oldest else {}
+            method, call = "conversations.history", self._client.conversations_history
+
+        async def ask(page: dict[str, Any]) -> Any:
+            return await call(**asked, **page)
+
+        async def outline(page: dict[str, Any]) -> Any:
+            return await outlined(self._client, method, {**asked, **page})
+
+        waits = _Patience(self._patience, self._sleep)
+        async for one in conversation_pages(waits.asking(ask), waits.asking(outline), calls=calls):
+            for message in one.messages:
+                yield message
+            most -= max(len(one.messages), one.passed_over)
+            if most <= 0:
                 return
 
 
-def _has(message: dict[str, Any], mark: str) -> bool:
+class _Patience:
+    """Waits where Slack asks for a pause, as long as there is some left."""
+
+    def __init__(self, seconds: float, sleep: Callable[[float], Awaitable[None]]) -> None:
+        self._left, self._sleep = seconds, sleep
+
+    def asking(self, ask: Call) -> Call:
+        """The same call, made again after each pause that Slack asked for. Raises what it raises once too long was asked for."""
+
+        async def patient(page: dict[str, Any]) -> Any:
+            while True:
+                try:
+                    return await ask(page)
+                except Exception as error:
+                    fate = classify_error(error, idempotent=True)
+                    pause = fate.after if isinstance(fate, Retry) else None
+                    if pause is None or pause > self._left:
+                        raise
+                self._left -= pause
+                await self._sleep(pause)
+
+        return patient
+
+
+def _marks(message: dict[str, Any]) -> set[str]:
+    """What a message may carry to be found again."""
     told = message.get("metadata") or {}
     payload = told.get("event_payload") or {} if told.get("event_type") == EVENT else {}
-    if payload.get("mark") == mark:
-        return True
-    return any(block.get("block_id") == mark for block in message.get("blocks") or ())
-
-
-def _moment(ts: str) -> tuple[int, int]:
-    seconds, _, rest = ts.partition(".")
-    return int(seconds or 0), int(rest or 0)
+    marks = {payload.get("mark"), *(block.get("block_id") for block in message.get("blocks") or ())}
+    return {mark for mark in marks if isinstance(mark, str)}

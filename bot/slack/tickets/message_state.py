@@ -77,10 +77,14 @@ class MessageState:
             self.tried.add(key)
             return error
         except DeliveryUnknown as error:
-            self.unsure.add(key)
+            self.note_unknown(key, error)
             return error
         self._taken.add(key)
         return None
+
+    def note_unknown(self, key: str, error: DeliveryUnknown) -> None:
+        """Nobody knows whether it arrived; where this process sent nothing, it is as unsure as it was."""
+        (self.unsure if error.was_sent else self.tried).add(key)
 
     def was_sent(self, message: Message) -> bool:
         """Whether this is what its message shows already."""

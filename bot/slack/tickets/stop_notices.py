@@ -1,6 +1,7 @@
 """Every ops channel hears of each stop and go: posted until it is delivered, also what a terminal wrote or a restart left.
 
-What a channel was told stands in the ledger. Only the newest of stop and go is told, so a channel that was away, or let
+Where nobody can look whether a notice has arrived, it is posted in the end all the same: a stop that stands twice is better than one
+that nobody heard of. What a channel was told stands in the ledger. Only the newest of stop and go is told, so a channel that was away, or let
 nobody in, never hears "stopped" last of what is over: a go names the stop that it ends. No channel waits for another one.
 """
 
@@ -29,6 +30,7 @@ from bot.slack.tickets.ticket_messages import TicketMessages
 log = structlog.get_logger()
 
 NEWS = timedelta(days=7)  # a channel that never heard of any stop is not told of one that was over before that
+_LOOKS = 5  # about a minute: after that, what may stand twice is better than what may stand nowhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +61,15 @@ class _Channel:
         not_before: when it is tried again, by the clock of the schedule.
         trouble: why it did not take it the last time, or "".
         unsure: the key of the one that may have arrived, or "".
+        vain_looks: how often in a row nobody could look whether it has arrived.
+        most_looks: after how many of them it is posted all the same; twice as many each time.
     """
 
     told: int = 0
     failures: int = 0
     unsure: str = ""
+    vain_looks: int = 0
+    most_looks: int = _LOOKS
     not_before: float = 0.0
     trouble: str = ""
     posting: asyncio.Task[None] | None = None
@@ -194,16 +200,21 @@ class StopNotices:
             before = next(iter(found), None)
         message = notice(newest, before, self._board.resumed_by())
         key = f"{newest.kind} {newest.id}"
+        looks = one.vain_looks < one.most_looks
         try:  # an earlier life may have told it without being able to write that down
             since = datetime.fromisoformat(newest.at)
             ts = await self._outbox.post(
-                name, message, key=key, looks_first=True, was_sent=one.unsure == key, since=since
+                name, message, key=key, looks_first=looks, was_sent=looks and one.unsure == key, since=since
             )
-        except DeliveryUnknown:
-            one.unsure = key
+        except DeliveryUnknown as error:
+            if error.was_sent:
+                one.unsure = key
+            one.vain_looks += 1
+            if not looks:
+                one.vain_looks, one.most_looks = 0, 2 * one.most_looks
             raise
         # It was told, even where that cannot be written down now: the next life may tell it again.
-        one.told = newest.seq
+        one.told, one.vain_looks, one.most_looks = newest.seq, 0, _LOOKS
         shown = StopShown(entry=newest.seq, channel=name, ts=ts)
         try:
             await asyncio.to_thread(self._ledger.append, BOT, shown)

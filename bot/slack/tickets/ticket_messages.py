@@ -439,8 +439,8 @@ class TicketMessages:
                 turn=turn_of(card),
                 since=datetime.fromisoformat(card.entries[0].at),
             )
-        except DeliveryUnknown:
-            kept.unsure.add(key)
+        except DeliveryUnknown as error:
+            kept.note_unknown(key, error)
             raise
         kept.placed = (channel, ts)
         kept.refused = 0

@@ -2,13 +2,14 @@
 
 import codecs
 import encodings
+import json
 import time
 from xml.etree.ElementTree import ParseError, fromstring, tostring
 
 import pytest
 
 from bot.transport import bounds
-from bot.transport.bounds import DocumentType, TooMuch, is_encoded, parse_json, parse_xml, weigh
+from bot.transport.bounds import DocumentType, JsonOutline, TooMuch, is_encoded, parse_json, parse_xml, weigh
 
 
 @pytest.mark.parametrize(
@@ -172,3 +173,32 @@ def test_of_many_names_the_latest_are_remembered():
     known.put("guest-10", 10)
     assert [known.get(f"guest-{number}") for number in (7, 8, 9, 10)] == [None, 80, 9, 10]
     assert len(known) == 3
+
+
+def outline(document, piece, deepest=3):
+    made = JsonOutline(deepest)
+    for at in range(0, len(document), piece):
+        made.add(document[at : at + piece])
+    return json.loads(made.read())
+
+
+def test_an_outline_keeps_what_is_not_nested_however_it_comes_in():
+    told = {
+        "ok": True,
+        "list": [{"ts": "1.5", "text": 'a"]}\\[{\\"', "in": [{"x": ['"', "\\", "]"]}], "of": {"n": 1}}, {}],
+    }
+    document = json.dumps({**told, "cursor": "é}"}).encode()
+    kept = {
+        "ok": True,
+        "list": [{"ts": "1.5", "text": told["list"][0]["text"], "in": [], "of": {}}, {}],
+        "cursor": "é}",
+    }
+    for piece in range(1, len(document) + 1):
+        assert outline(document, piece) == kept
+    assert outline(document, 7, deepest=9) == json.loads(document)
+
+
+def test_an_outline_of_much_that_is_not_nested_is_refused():
+    for document in (b'{"ok": "' + b"x" * 2**21 + b'"}', b"[" + b"{}," * 400_000 + b"{}]"):
+        with pytest.raises(TooMuch):
+            outline(document, 2**16)

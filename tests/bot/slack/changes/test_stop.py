@@ -9,7 +9,9 @@ from datetime import timedelta
 
 import pytest
 from entry_samples import entry_data
+from heavy_talk import emoji, too_large
 from slack_bolt.request.async_request import AsyncBoltRequest
+from structlog.testing import capture_logs
 
 from bot.api.command import Role
 from bot.config.settings import Rule
@@ -524,3 +526,43 @@ async def test_a_stop_that_cannot_be_written_still_takes_its_role(bench, way):
         await bench.viewer.sees("Nothing was done", "hv-ops")
         rewritten(bench.ledger, newest, lambda _: was)
         assert not bench.ledger.is_stopped()
+
+
+async def test_no_member_keeps_a_channel_from_hearing_by_what_they_write_there(bench):
+    """Pages that cannot be read at once, and messages that cannot be read at all: what is not found there is told."""
+    emoji(bench.slack.workspace)
+    too_large(bench.slack.workspace)
+    async with bench.running(ops=("C0OPS",)):
+        await bench.operator.types("/hvops stop the storage is on fire")
+        await heard(bench, "stop", "C0OPS")
+    async with bench.running(ops=("C0OPS",)):
+        await bench.approver.types("/hvops go")
+        await heard(bench, "go", "C0OPS")
+    assert told(bench, "hv-ops") == [STOPPED, GOES_ON]
+
+
+@pytest.mark.parametrize("fault", ["500", "ratelimited"])
+async def test_where_nobody_can_look_whether_a_stop_was_told_it_is_told_in_the_end(bench, fault):
+    """A second notice is better than none; and what was never sent is not said to have been."""
+    bench.slack.faults.add("conversations.history", fault, 10_000)
+    with capture_logs() as logs:
+        async with bench.running(ops=("C0OPS",)):
+            await bench.operator.types("/hvops stop the storage is on fire")
+            await heard(bench, "stop", "C0OPS")
+    assert told(bench, "hv-ops") == [STOPPED]
+    (why,) = {one["why"] for one in logs if one["event"] == "an ops channel does not hear of a stop or a go"}
+    assert why.startswith("It may have been sent before. Slack can't confirm it right now")
+    assert len(bench.slack.faults.waiting["conversations.history"]) <= 10_000 - 5
+
+
+async def test_a_notice_whose_every_answer_is_lost_is_not_told_all_the_time(bench):
+    """Where nobody can look either: each time twice as many looks are in vain before it is told again."""
+    bench.slack.faults.add("conversations.history", "500", 10_000)
+    bench.slack.faults.add("chat.postMessage", "drop", 10_000)
+    async with bench.running(ops=("C0OPS",)):
+        await bench.operator.types("/hvops stop the storage is on fire")
+        await bench.until(lambda: told(bench, "hv-ops") == [STOPPED] * 3)
+        assert len(bench.slack.faults.waiting["conversations.history"]) <= 10_000 - 5 - 10
+        bench.slack.faults.waiting.clear()
+        await heard(bench, "stop", "C0OPS")
+    assert told(bench, "hv-ops") == [STOPPED] * 3

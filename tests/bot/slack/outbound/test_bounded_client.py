@@ -9,7 +9,7 @@ from aiohttp import web
 
 from bot.slack.outbound import bounded_client
 from bot.slack.outbound.api_errors import DeliveryUnknown, classify_error, make_client
-from bot.slack.outbound.bounded_client import bounded_session
+from bot.slack.outbound.bounded_client import ReplyTooLarge, bounded_session, outlined
 
 OK = json.dumps({"ok": True, "team_id": "T1"}).encode()
 
@@ -74,3 +74,17 @@ async def test_a_session_reads_no_more_than_its_bound(served, monkeypatch):
     async with bounded_session(5) as session, session.get(address) as got:
         with pytest.raises(aiohttp.ClientPayloadError):
             await got.read()
+
+
+async def test_an_outline_of_what_is_not_nested_is_bounded_too(served):
+    reply, _, address = served
+    client = make_client("xoxb-1", address)
+    inside = b'{"ok": true, "messages": [{"ts": "1.5", "blocks": [' + b"[]," * 3_000_000 + b'[]]}], "more": 1}'
+    reply.update(said(inside))
+    told = await outlined(client, "conversations.history", {"limit": 1})
+    assert told.data == {"ok": True, "messages": [{"ts": "1.5", "blocks": []}], "more": 1}
+    for kind in ("without end", "compressed"):
+        reply.update(HOSTILE[kind])
+        with pytest.raises(aiohttp.ClientPayloadError, match="Slack's reply was not read: ") as lost:
+            await outlined(client, "conversations.history", {"limit": 1})
+        assert isinstance(lost.value, ReplyTooLarge) == (kind == "without end")

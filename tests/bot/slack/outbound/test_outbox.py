@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import aiohttp
 import pytest
+from heavy_talk import emoji, too_large
 from slack_sdk.errors import SlackApiError
 
 from bot.redaction import Redactor
@@ -433,6 +434,86 @@ async def test_of_a_busy_channel_no_more_is_looked_through_than_what_came_since(
     assert await outbox.post("C0OPS", Message("once"), key="first", looks_first=True, since=now) == ts
     assert await outbox.post("C0OPS", Message("other"), key="other", looks_first=True, since=now) != ts
     assert len(slack.calls("conversations.history")) == 2
+    await outbox.close()
+
+
+async def test_what_stands_among_messages_that_nobody_could_read_at_once_is_found_and_what_does_not_is_sent(slack):
+    """A member of the channel wrote them; whoever could not look would never send anything that may have been sent."""
+    outbox = marking(slack, None)
+    ts = await outbox.post("C0OPS", Message("once"), key="first")
+    emoji(slack.workspace)
+    too_large(slack.workspace)
+    assert await outbox.post("C0OPS", Message("once"), key="first", looks_first=True) == ts
+    assert await outbox.post("C0OPS", Message("other"), key="other", looks_first=True) != ts
+    assert [one for one in said(slack) if ":" not in one] == ["once", "much", "other"]
+    assert len(slack.calls("conversations.history")) <= 2 * 12
+    await outbox.close()
+
+
+async def test_a_channel_full_of_messages_that_cannot_be_read_keeps_nothing_from_being_sent(slack):
+    """Behind so many calls nobody looks: a second one is better than none."""
+    outbox = marking(slack, None)
+    for _ in range(12):
+        too_large(slack.workspace)
+    await outbox.post("C0OPS", Message("a stop"), key="first", looks_first=True)
+    assert said(slack)[-1] == "a stop"
+    assert len(slack.calls("conversations.history")) <= 21
+    await outbox.close()
+
+
+async def test_a_look_goes_on_after_the_pause_that_slack_asks_for(slack, time):
+    """Who began anew each time would never come through a channel of many pages, of which Slack tells fifty a minute."""
+    client = make_client(slack.bot_token, slack.base_url)
+    outbox = Outbox(client, RateLimit(clock=time.clock, sleep=time.sleep))
+    for number in range(900):
+        slack.workspace.post(LabMessage("C0OPS", slack.workspace.next_ts(), "U0VIEWER", f"talk {number}"))
+    asked = client.conversations_history
+    calls = []
+
+    async def limited(**told):
+        calls.append(told.get("cursor", ""))
+        if len(calls) % 2 == 0:
+            raise refused("ratelimited", 429, after="5")
+        return await asked(**told)
+
+    client.conversations_history = limited
+    await outbox.post("C0OPS", Message("once"), key="first", looks_first=True)
+    assert said(slack)[-1] == "once"
+    assert time.slept.count(5.0) == 4
+    assert len(set(calls)) == 5
+    await outbox.close()
+
+
+async def test_what_a_long_look_did_not_find_is_sent(api, time):
+    """Otherwise a channel that takes long to look through would never hear of it."""
+
+    async def slow(**_):
+        time.now += 90
+        return {"messages": []}
+
+    api.conversations_history = slow
+    outbox = Outbox(api, RateLimit(clock=time.clock, sleep=time.sleep))
+    for first in ({"looks_first": True}, {"was_sent": True}):
+        await outbox.post("C1", Message("a stop"), key="stop", **first)
+    assert api.done == ["a stop", "a stop"]
+    await outbox.close()
+
+
+@pytest.mark.parametrize(
+    ("first", "says"),
+    [({"looks_first": True}, "It may have been sent before."), ({"was_sent": True}, "It was sent, but Slack did not")],
+)
+async def test_what_was_not_sent_is_not_said_to_have_been(api, time, first, says):
+    async def away(**_):
+        raise refused("internal_error", 500)
+
+    api.conversations_history = away
+    lost = []
+    outbox = Outbox(api, RateLimit(clock=time.clock, sleep=time.sleep), lambda *told: lost.append(told))
+    with pytest.raises(DeliveryUnknown, match=f"{says}.* Slack can't confirm it right now: .*internal_error") as told:
+        await outbox.post("C1", Message("a stop"), key="stop", **first)
+    assert told.value.was_sent == bool(lost) == ("was_sent" in first)
+    assert api.done == []
     await outbox.close()
 
 
