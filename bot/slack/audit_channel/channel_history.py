@@ -1,21 +1,26 @@
 """Reading a channel back: for the anchors that stand in it, and for whether the bot is in there at all.
 
 `conversations.history` is Tier 3, about 50 calls a minute for an app of one's own [doc: docs.slack.dev/reference/methods/
-conversations.history]; a call too many is answered with the seconds to wait, and they are waited for.
+conversations.history]; a call too many is answered with the seconds to wait, and they are waited for. Whatever members write there,
+it is read, a few messages at a time where they are large.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from typing import Any
 
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.slack.audit_channel.anchor_messages import BotIdentity
 from bot.slack.outbound.api_errors import LONGEST_REST, DeliveryUnknown, NotSent, Retry, classify_error, make_client
+from bot.slack.outbound.bounded_client import ReplyTooLarge, outlined
+from bot.slack.outbound.conversation_pages import LARGEST, Page, conversation_pages
 
-PAGE = 200  # messages in one call: Slack recommends no more [doc: docs.slack.dev/apis/web-api/pagination]
+PAGE = LARGEST
+_HISTORY = "conversations.history"
 _TRIES = 8
 _WHAT_TO_DO = {
     "not_in_channel": "the bot is not in it. Type there: /invite @hvops",
@@ -42,8 +47,10 @@ class ChannelReader:
 
     async def newest(self, most: int = PAGE) -> list[dict[str, Any]]:
         """The newest messages, at most one page. Raises NotSent: the bot is not in there, or a scope is missing."""
-        told = await self._call("conversations.history", {"channel": self._channel, "limit": most})
-        return list(told.get("messages") or ())
+        async with aclosing(self._read(most)) as pages:
+            async for page in pages:
+                return list(page.messages)
+        return []
 
     async def everything(self, each_page: Callable[[int], None] = lambda _: None) -> list[dict[str, Any]]:
         """All messages, newest first.
@@ -56,29 +63,43 @@ class ChannelReader:
         """
         found: list[dict[str, Any]] = []
         async for page in self.pages():
-            found += page
+            found += page.messages
             each_page(len(found))
         return found
 
-    async def pages(self) -> AsyncIterator[list[dict[str, Any]]]:
-        """The messages, page by page, newest first. Raises NotSent."""
-        seen, cursor = set[str](), ""
-        while True:
-            wanted = {"channel": self._channel, "limit": PAGE, **({"cursor": cursor} if cursor else {})}
-            told = await self._call("conversations.history", wanted)
-            yield list(told.get("messages") or ())
-            cursor = str((told.get("response_metadata") or {}).get("next_cursor") or "")
-            if not cursor:
-                return
-            if cursor in seen:
-                raise NotSent("invalid_cursor", "Slack sends the same page again and again; the channel was not read.")
-            seen.add(cursor)
+    async def pages(self, latest: str = "", oldest: str = "") -> AsyncIterator[Page]:
+        """The messages, page by page, newest first: before and after those ts, where they are given. Raises NotSent."""
+        async for page in self._read(PAGE, latest, oldest):
+            yield page
+
+    async def _read(self, largest: int, latest: str = "", oldest: str = "") -> AsyncGenerator[Page, None]:
+        bounds = {name: ts for name, ts in (("latest", latest), ("oldest", oldest)) if ts}
+        asked = {"channel": self._channel, **bounds}
+
+        async def ask(page: dict[str, Any]) -> Any:
+            return await self._call(_HISTORY, {**asked, **page})
+
+        async def outline(page: dict[str, Any]) -> Any:
+            return await self._tried(_HISTORY, lambda: outlined(self._client, _HISTORY, {**asked, **page}))
+
+        try:
+            async for page in conversation_pages(ask, outline, largest=largest):
+                yield page
+        except ReplyTooLarge as error:  # even one message, of which hardly anything is kept
+            raise NotSent(
+                "too_large", f"A message in the audit channel {self._channel} is too large to be read."
+            ) from error
 
     async def _call(self, method: str, arguments: dict[str, Any]) -> Any:
-        """One call that changes nothing, tried until it is answered. Raises NotSent."""
+        """One call that changes nothing, tried until it is answered. Raises NotSent, ReplyTooLarge."""
+        return await self._tried(method, lambda: self._client.api_call(method, params=arguments, http_verb="GET"))
+
+    async def _tried(self, method: str, call: Callable[[], Awaitable[Any]]) -> Any:
         for tries in range(1, _TRIES + 1):
             try:
-                return await self._client.api_call(method, params=arguments, http_verb="GET")
+                return await call()
+            except ReplyTooLarge:
+                raise  # the next one would be as large
             except Exception as error:
                 fate = classify_error(error, idempotent=True)
                 if isinstance(fate, DeliveryUnknown):

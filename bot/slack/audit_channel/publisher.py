@@ -225,14 +225,13 @@ class AuditChannel:
         How many entries were due when it did, nobody knows: it may have been killed before it could write down what it told.
         Whether it told just as many as would be told now, up to `to`, is looked for with the post itself.
         """
+        keys = {f"audit {due[0].seq} to {entry.seq}": entry.seq for entry in reversed(due) if entry.seq != to}
         try:
-            for entry in reversed(due):
-                key = f"audit {due[0].seq} to {entry.seq}"
-                for ts in await self._outbox.copies(self._channel, key) if entry.seq != to else ():
-                    return entry.seq, ts
+            found = await self._outbox.copies_of(self._channel, keys) if keys else {}
         except NotSent as error:
             log.info("what the audit channel was told is not known", why=str(error))
-        return None
+            return None
+        return next(((keys[key], stamps[0]) for key, stamps in found.items() if stamps), None)
 
     async def _post(self, message: Message, key: str) -> str:
         """Post a message, looking first where an earlier one may have arrived that nobody wrote down. Returns its ts."""

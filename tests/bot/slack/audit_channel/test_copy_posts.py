@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from entry_samples import entry_data
+from heavy_talk import emoji, too_large
 
 from bot.errors import LedgerError
 from bot.executor.external_records import ExternalRecords
@@ -152,7 +153,7 @@ async def test_where_the_channel_cannot_be_read_no_head_is_posted_until_it_can(b
     first, copy = both
     read = ChannelReader.pages
 
-    async def refused(self):
+    async def refused(self, **_):
         raise NotSent("missing_scope", "the app lacks channels:history")
         yield
 
@@ -175,17 +176,33 @@ async def test_behind_much_talk_a_copy_posts_nothing_and_the_true_ledger_goes_on
     first, copy = both
     before = bench.heads()
     await bench.talk()
-    assert "was posted there and is gone" in await copy.says()
+    assert "the head of entry 1 is not among the 10 messages that were read now" in await copy.says()
     bench.clock.forward(minutes=61)
     with pytest.raises(LedgerError, match=f"the audit channel records entry {before[-1]} "):
         await copy.publisher.catch_up()
     assert "the audit channel records entry" in await copy.says()
     first.asked()
-    assert "was posted there and is gone" in await first.says()
+    assert f"the head of entry {before[-1]} is not among the 10 messages that were read now" in await first.says()
     await first.publisher.catch_up()
     assert len(bench.heads()) == len(before) + 1
     bench.clock.forward(seconds=3)
     assert await first.says() == ""
+
+
+async def test_behind_messages_that_nobody_could_read_at_once_heads_go_on(bench):
+    """Anybody in the channel can write emoji; what cannot be read at all would keep every later head back."""
+    first = bench.bot()
+    first.asked()
+    await first.publisher.catch_up()
+    for _ in range(2):
+        emoji(bench.slack.workspace, "C0AUDIT", 6)
+        too_large(bench.slack.workspace, "C0AUDIT")
+        bench.clock.forward(minutes=61)
+        first.asked()
+        await first.publisher.catch_up()
+        bench.clock.forward(seconds=3)
+        assert await first.says() == ""
+    assert len(bench.heads()) == 3
 
 
 async def test_a_copy_from_before_the_first_head_does_not_answer_itself_either(bench):
@@ -197,7 +214,7 @@ async def test_a_copy_from_before_the_first_head_does_not_answer_itself_either(b
     before = bench.heads()
     await bench.talk()
     copy.asked()
-    assert "its newest 2 pages hold no head" in await copy.says()
+    assert "no head is among the 10 messages that were read now" in await copy.says()
     with pytest.raises(LedgerError, match="the audit channel records entry"):
         await copy.publisher.catch_up()
     assert bench.heads() == before
@@ -229,10 +246,10 @@ async def test_a_channel_that_took_long_to_search_in_vain_is_not_searched_again_
     await deleted(bench)
     searches, read = [], ChannelReader.pages
 
-    async def slow(self):
+    async def slow(self, **where):
         searches.append(bench.clock())
         bench.clock.forward(seconds=40)
-        async for page in read(self):
+        async for page in read(self, **where):
             yield page
 
     monkeypatch.setattr(ChannelReader, "pages", slow)

@@ -2,6 +2,7 @@
 
 import pytest
 from entry_samples import entry_data
+from heavy_talk import emoji, too_large
 
 from bot.errors import RecordUnavailable
 from bot.ledger import Ledger
@@ -43,10 +44,13 @@ def ledger(ledgers):
     return ledgers("ours")
 
 
+def asking(slack, ledger):
+    return NewestHead(ChannelReader(slack.bot_token, slack.base_url, "C0AUDIT"), ledger, "C0AUDIT")
+
+
 @pytest.fixture
 def asked(slack, ledger):
-    reader = ChannelReader(slack.bot_token, slack.base_url, "C0AUDIT")
-    return NewestHead(reader, ledger, "C0AUDIT")
+    return asking(slack, ledger)
 
 
 async def posted(slack, ledger, seq):
@@ -83,8 +87,10 @@ async def test_a_head_behind_much_talk_is_still_found(slack, ledger, asked, monk
         await slack.person("operator").types(f"talk {number}", "hv-audit")
     assert (await asked()).seq == 2
     monkeypatch.setattr(newest_head, "_PAGES", 2)
-    with pytest.raises(RecordUnavailable, match="the head of entry 2 was posted there and is gone"):
-        await asked()
+    again = asking(slack, ledger)
+    with pytest.raises(RecordUnavailable, match="the head of entry 2 is not among the 10 messages that were read now"):
+        await again()
+    assert (await again()).seq == 2
 
 
 async def test_a_copy_from_before_the_first_head_takes_much_talk_for_no_answer(slack, ledger, asked, monkeypatch):
@@ -94,8 +100,76 @@ async def test_a_copy_from_before_the_first_head_takes_much_talk_for_no_answer(s
     await posted(slack, ledger, 5)
     for number in range(12):
         await slack.person("operator").types(f"talk {number}", "hv-audit")
-    with pytest.raises(RecordUnavailable, match="its newest 2 pages hold no head"):
+    with pytest.raises(RecordUnavailable, match="no head is among the 10 messages that were read now"):
         await asked()
+
+
+async def test_what_was_read_once_is_not_read_again(slack, ledger, asked, monkeypatch):
+    """Who always begins anew never comes behind what somebody writes all the time; and what comes meanwhile is read as well."""
+    monkeypatch.setattr("bot.slack.audit_channel.channel_history.PAGE", 5)
+    monkeypatch.setattr(newest_head, "_PAGES", 2)
+    await posted(slack, ledger, 2)
+    operator = slack.person("operator")
+    typed = [(await operator.types(f"talk {number}", "hv-audit")).ts for number in range(30)]
+    looks = 0
+    while True:
+        typed += [(await operator.types("more talk", "hv-audit")).ts for _ in range(4)]
+        try:
+            found = await asked()
+            break
+        except RecordUnavailable:
+            looks += 1
+    assert (found.seq, looks) == (2, 3)
+    read = [
+        one["ts"]
+        for call in slack.calls("conversations.history")
+        for one in call.answer["messages"]
+        if "bot_id" not in one
+    ]
+    assert sorted(read) == sorted(typed)
+    await posted(slack, ledger, 4)
+    assert (await asked()).seq == 4
+
+
+async def test_a_channel_without_a_head_is_read_to_its_beginning_once(slack, ledger, asked, monkeypatch):
+    monkeypatch.setattr("bot.slack.audit_channel.channel_history.PAGE", 5)
+    for number in range(12):
+        await slack.person("operator").types(f"talk {number}", "hv-audit")
+    assert await asked(to_post=True) is None
+    slack.core.calls.clear()
+    assert await asked(to_post=True) is None
+    assert [call.answer["messages"] for call in slack.calls("conversations.history")] == [[]]
+    await posted(slack, ledger, 3)
+    assert (await asked()).seq == 3
+
+
+async def test_a_head_behind_messages_of_any_size_is_found(slack, ledger, asked):
+    await posted(slack, ledger, 2)
+    emoji(slack.workspace, "C0AUDIT", 3)
+    too_large(slack.workspace, "C0AUDIT")
+    emoji(slack.workspace, "C0AUDIT", 3)
+    assert (await asked()).seq == 2
+
+
+async def test_a_look_that_takes_too_long_says_how_far_it_came(slack, ledger, asked, monkeypatch):
+    """It is no silence of Slack's."""
+    monkeypatch.setattr("bot.slack.audit_channel.channel_history.PAGE", 5)
+    await posted(slack, ledger, 2)
+    for number in range(12):
+        await slack.person("operator").types(f"talk {number}", "hv-audit")
+    call, calls = asked._reader._call, []
+
+    async def until_time_is_over(method, arguments):
+        calls.append(method)
+        if calls.count("conversations.history") > 2:
+            raise TimeoutError
+        return await call(method, arguments)
+
+    monkeypatch.setattr(asked._reader, "_call", until_time_is_over)
+    with pytest.raises(RecordUnavailable, match="20 s are over: no head is among the 10 messages that were read now"):
+        await asked()
+    monkeypatch.setattr(asked._reader, "_call", call)
+    assert (await asked()).seq == 2
 
 
 async def test_a_channel_from_which_the_heads_were_deleted_says_nothing(slack, ledger, asked):

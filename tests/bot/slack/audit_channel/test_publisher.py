@@ -321,7 +321,8 @@ async def stopped_while_posting(bench, answers):
         return await bench.outbox.post(channel, message, **how)
 
     life._rhythm = PostSchedule(grace=0.05 if not answers.is_set() else 10)
-    life._outbox = type("Slow", (), {"post": staticmethod(post), "copies": staticmethod(bench.outbox.copies)})()
+    slow = {"post": staticmethod(post), "copies_of": staticmethod(bench.outbox.copies_of)}
+    life._outbox = type("Slow", (), slow)()
     living = asyncio.create_task(life.run(stop))
     await asyncio.wait_for(posting.wait(), 20)
     stop.set()
