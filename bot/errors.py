@@ -190,10 +190,13 @@ class TargetError(HvopsError):
         hint: what a person can do about it, or "".
         is_refusal: of an action: it is known that nothing of it was begun. What a target answered says so only where its
             documents do; by itself no answer does.
+        is_unsent: of an action: hvops itself knows that nothing of it went out, whatever anybody answered. Every way that has
+            sent a piece of it says that this is not so.
     """
 
     kind = "did not answer"
     is_refusal = False
+    is_unsent = False
 
     def __init__(self, on: str, says: str, do: str = "") -> None:
         super().__init__(f"{on}: {says}" + (f" {do}" if do else ""))
@@ -292,6 +295,7 @@ class PolicyViolation(TargetError):
 
     kind = "not allowed"
     is_refusal = True
+    is_unsent = True
 
 
 class MalformedResponse(TargetError):
@@ -336,6 +340,7 @@ class NotBegun(TargetError):
 
     kind = "not started"
     is_refusal = True
+    is_unsent = True
 
 
 class Withheld(TargetError):
@@ -343,6 +348,7 @@ class Withheld(TargetError):
 
     kind = "held back"
     is_refusal = True
+    is_unsent = True
 
 
 class SettingsError(HvopsError):

@@ -50,6 +50,8 @@ def definitely_not_executed(error: TargetError, action: Action) -> bool:
     Anything else may have happened all the same: most of all a fault that is on no list of refusals. A transaction says itself
     whether it was cut off at the one moment that decides; else nothing is half done.
     """
+    if error.is_unsent:
+        return True
     if isinstance(action, RowTransaction):
         return not isinstance(error, OutcomeUnknown)
     if isinstance(action, InvokeMethod) and action.may_begin_despite_fault and isinstance(error, TargetFault):

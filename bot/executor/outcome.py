@@ -76,12 +76,14 @@ class SendResult:
         kind: "accepted"; "refused": it has not begun; "ended": it failed, and nobody knows what it has changed; "faulted": it has
             answered, and perhaps begun; "unknown": no answer, or the bot was not running.
         fresh: this process has just acted; nothing was lost in between.
+        is_unsent: hvops itself knows that nothing of it went out this time.
     """
 
     kind: Literal["accepted", "refused", "ended", "faulted", "unknown"]
     says: str = ""
     raw: str = ""
     fresh: bool = True
+    is_unsent: bool = False
 
 
 async def reconcile(run: Run, at: StepInstance, fate: SendResult) -> StepResult | None:
@@ -94,11 +96,7 @@ async def reconcile(run: Run, at: StepInstance, fate: SendResult) -> StepResult 
         if fate.kind == "refused" or not fate.fresh:  # nobody saw that it was this undo which made it so
             await wait_for_something_to_undo(run, at, await may_come_until(run, at))
         if fate.kind == "refused":
-            seen = await look_at(run.parts, at.step.done, run.images)
-            verdict = {CheckState.MET: StepStatus.DONE, CheckState.UNKNOWN: StepStatus.UNKNOWN}.get(
-                seen.is_, StepStatus.FAILED
-            )
-            return await _conclude(run, at, StepResult(verdict, _said(fate, seen)), fate, seen)
+            return await _settle_refused(run, at, fate)
         if fate.kind in ("faulted", "unknown"):
             await _note_first_look(run, at)
             seen = await _wait_out(run, at, intent)
@@ -117,6 +115,20 @@ async def reconcile(run: Run, at: StepInstance, fate: SendResult) -> StepResult 
     except Cancelled:
         return await abandon(run, at, fate)
     return await _conclude(run, at, StepResult(verdict, _said(fate, seen)), fate, seen)
+
+
+async def _settle_refused(run: Run, at: StepInstance, fate: SendResult) -> StepResult:
+    """How things are all the same, by one look.
+
+    Where that does not tell, a person decides. What never went out is not in flight then: an undo does not ask for it, and who
+    lets the run go on has it begun. What an earlier intent of it sent stands as it stood.
+    """
+    seen = await look_at(run.parts, at.step.done, run.images)
+    verdict = {CheckState.MET: StepStatus.DONE, CheckState.UNKNOWN: StepStatus.UNKNOWN}.get(seen.is_, StepStatus.FAILED)
+    says = _said(fate, seen)
+    if verdict is StepStatus.UNKNOWN and fate.is_unsent:
+        await run.write(Outcome(result=NOT_SENT, message=says, not_executed=True, **run.place_of(at)))
+    return await _conclude(run, at, StepResult(verdict, says), fate, seen)
 
 
 def _times(run: Run, at: StepInstance, intent: BegunStep, fate: SendResult) -> tuple[float, float]:
@@ -327,6 +339,8 @@ async def abandon(run: Run, at: StepInstance, fate: SendResult) -> StepResult:
         return StepResult(StepStatus.UNKNOWN, f"cancelled while its outcome is unknown: {_said(fate, seen)}")
     says = seen.says or unheard or "no one confirmed it"
     more: dict[str, Any] = {"measured": seen.readings[:MOST_READINGS]} if seen.readings else {}
+    if _changed_nothing(run, at, fate):
+        more["not_executed"] = True
     outcome = Outcome(result="abandoned", message=says, evidence=await _kept(run, seen), **run.place_of(at), **more)
     await run.write(outcome)
     return StepResult(StepStatus.CANCELLED, f"while waiting for “{at.step.description}”: {says}")
@@ -357,7 +371,7 @@ async def _conclude(run: Run, at: StepInstance, result: StepResult, fate: SendRe
     more: dict[str, Any] = {}  # what is not known is not claimed
     if step.act is not None and fate.fresh and fate.kind != "refused":
         more["event_log_note"] = await write_event_log_note(run.parts.actor, step.act, _note(run, at, result))
-    if result.verdict is StepStatus.FAILED and _changed_nothing(run, at, fate):
+    if _changed_nothing(run, at, fate):
         more["not_executed"] = True
     if (question := _shown_after(step)) is not None and run.story.weight < LARGEST_IMAGES // 2:
         more["after"], _ = await before_image(run.parts, question)
@@ -365,7 +379,7 @@ async def _conclude(run: Run, at: StepInstance, result: StepResult, fate: SendRe
         more["measured"] = seen.readings[:MOST_READINGS]
     says = result.says
     if result.verdict is StepStatus.DONE:
-        basis, why = _basis(run, at)
+        basis, why = _basis(run, at, fate)
         more |= {"basis": basis} if basis else {}
         says = clauses((says, why))
     outcome = Outcome(
@@ -381,15 +395,19 @@ async def _conclude(run: Run, at: StepInstance, result: StepResult, fate: SendRe
 
 
 def _changed_nothing(run: Run, at: StepInstance, fate: SendResult) -> bool:
-    """A transaction that was not committed has changed nothing, where no earlier one of the step was sent, which may come later.
+    """Whether nothing of it can have happened, nor come later: an earlier one of the step, which was sent, may.
 
-    A program may have, half-way.
+    What never went out has changed nothing, and a transaction that was not committed. What else a target says that it has not
+    begun, it may have: a program half-way, and one that lies at all. However the host is by now, whatever made it so was not
+    hvops, and is not hvops' to undo.
     """
-    is_transaction = isinstance(at.step.act, RowTransaction)
-    return is_transaction and fate.kind == "refused" and fate.fresh and run.story.intents[at.key].times == 1
+    is_known = fate.is_unsent or isinstance(at.step.act, RowTransaction)
+    return is_known and fate.kind == "refused" and fate.fresh and run.story.intents[at.key].times == 1
 
 
-def _basis(run: Run, at: StepInstance) -> tuple[Literal["", "changed", "already so", "statement"], str]:
+def _basis(
+    run: Run, at: StepInstance, fate: SendResult
+) -> tuple[Literal["", "changed", "already so", "statement"], str]:
     """What “done” rests on, and the sentence that says so. Only what was not so before proves that it was done."""
     held = run.story.intents[at.key].held_before
     if at.step.is_by_hand:
@@ -404,6 +422,8 @@ def _basis(run: Run, at: StepInstance) -> tuple[Literal["", "changed", "already 
             else "it is not known whether the check was met before"
         )
         return "statement", f"{by}; not verified: {why}"
+    if _changed_nothing(run, at, fate):
+        return "already so", "the check is met, and hvops changed nothing"
     if held == "yes":
         return (
             "already so",

@@ -358,7 +358,7 @@ async def _act(run: Run, at: StepInstance, intent: Entry) -> SendResult:
     except TimeoutError:
         return SendResult("unknown", str(TargetTimeout(step.key, TargetTimeout.after(step.deadline))))
     except TargetError as error:
-        return SendResult(fate_of(error, step.act), str(error), getattr(error, "raw", ""))
+        return SendResult(fate_of(error, step.act), str(error), getattr(error, "raw", ""), is_unsent=error.is_unsent)
     return SendResult("accepted", raw=answer.raw)
 
 

@@ -545,11 +545,11 @@ class Outcome(_OfStep):
         reply: what the target answered, shortened.
         evidence: SHA-256 of the blob.
         event_log_note: what was written into the host's own log, or why not.
-        not_executed: nothing of it has happened: there is nothing to take back.
+        not_executed: nothing of it has happened, also where its checks are met by now: there is nothing to take back.
         after: the rows as they are now, None where they are not known; not set where nobody looked.
         measured: what each of its checks read at the end, in words; shortened.
         basis: what "done" rests on: "changed": it was not so before and is so now; "already so": it was so before the
-            act; "statement": a person said so, and no check could have shown the opposite. "" where it was only
+            act, or is so without it; "statement": a person said so, and no check could have shown the opposite. "" where it was only
             waited for, or nobody knows how it was before.
     """
 

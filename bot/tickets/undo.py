@@ -135,13 +135,13 @@ def _may_go_back(places: Iterable[StepInstance], story: RunHistory) -> list[Step
     found: dict[Key, StepInstance] = {}
     rounds: defaultdict[str, list[Key]] = defaultdict(list)
     for place in places:
+        if story.result(place.key) == DONE:  # whoever has done it
+            for key in (key for reverted in place.step.reverts for key in rounds.pop(reverted, ())):
+                found.pop(key, None)
         if not may_be_done(place, story):
             continue
         if place.step.no_undo_after:
             found.clear()
-        if story.result(place.key) == DONE:
-            for key in (key for reverted in place.step.reverts for key in rounds.pop(reverted, ())):
-                found.pop(key, None)
         if place.step.undo is not None:
             found[place.key] = place
             rounds[place.step.key].append(place.key)
@@ -328,7 +328,7 @@ def undo_plan(
     steps = remaining_undo(plan, story, undone, apart)
     goes_back = {place.key for place in _may_go_back(places, story)}
     reverted = {key for place in places if story.result(place.key) == DONE for key in place.step.reverts}
-    begun = [place for place in places if story.was_begun(place.key) and place.step.key not in reverted]
+    begun = [place for place in places if may_be_done(place, story) and place.step.key not in reverted]
     kept = [place.step.description for place in begun if place.key not in goes_back]
     stays = f" Not undone: {'; '.join(dict.fromkeys(kept))}." if kept else ""
     if (last := _point_of_no_return(places, story)) is not None:

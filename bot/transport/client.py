@@ -13,9 +13,9 @@ import threading
 import time
 import weakref
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -47,7 +47,6 @@ from bot.errors import (
     PolicyViolation,
     QuotaExceeded,
     TargetError,
-    TargetFault,
     TargetTimeout,
 )
 from bot.redaction import clip
@@ -62,7 +61,7 @@ from bot.transport.http.loadmaster import LoadBalancers, is_appliance
 from bot.transport.http.probe import Prober, is_probe
 from bot.transport.routing import Profile, Route, Router, guest_key
 from bot.transport.sql.databases import Databases, is_sql
-from bot.transport.turns import Slots, last_look
+from bot.transport.turns import LastLook, Slots, last_look
 from bot.transport.windows import host_operations, winrm_config, wql
 from bot.transport.windows.program_output import rows_of
 from bot.transport.windows.winrm import Connection, Deadline, WireObserver
@@ -107,27 +106,6 @@ class QueryResult:
 
 class _Lease:
     """Gives back what an answer takes, when nobody holds it any more."""
-
-
-@dataclass(slots=True)
-class _LastLook:
-    """The last look before an action goes out, and whether it was taken: until then, whatever a host answers, nothing was sent."""
-
-    look: Callable[[], None]
-    is_taken: bool = False
-
-    def __call__(self) -> None:
-        self.look()
-        self.is_taken = True
-
-    @contextmanager
-    def judging(self) -> Iterator[None]:
-        """Call a fault from before it what it is: a refusal."""
-        try:
-            yield
-        except TargetFault as error:
-            error.is_refusal = error.is_refusal or not self.is_taken
-            raise
 
 
 class TargetClient:
@@ -324,9 +302,9 @@ class TargetClient:
         Raises:
             TargetError: it was refused, or nobody knows: `TargetTimeout` does not mean that nothing happened.
         """
-        look, ends = _LastLook(last_look(action.on)), time.monotonic() + seconds
-        way = await self._way(action.on, "operator")
+        look, ends = LastLook(last_look(action.on)), time.monotonic() + seconds
         with look.judging():
+            way = await self._way(action.on, "operator")
             row, raw = await self._once(
                 way,
                 lambda over, until: host_operations.call(over, action, until, look),
@@ -361,10 +339,10 @@ class TargetClient:
             )
             return QueryResult(rows, raw, action.on)
         program, ends = self._program(action), time.monotonic() + seconds
-        way = await self._way(action.on, "operator")
-        look = _LastLook(last_look(action.on))
-        work = self._running_of(way, program, action, look)
+        look = LastLook(last_look(action.on))
         with look.judging():
+            way = await self._way(action.on, "operator")
+            work = self._running_of(way, program, action, look)
             (rows, raw), _ = await self._once(way, work, seconds, reads=False, ends=ends)
         return QueryResult(rows, raw, way.name)
 
@@ -541,9 +519,11 @@ class TargetClient:
         waited = ends - began
         if not reads:
             was_busy = f"it was busy with other questions from hvops for {waited:.0f} s"
-            return QuotaExceeded(
+            busy = QuotaExceeded(
                 name, f"nothing was sent: {was_busy if waited > 0 else 'the questions before it took all its time'}."
             )
+            busy.is_unsent = True
+            return busy
         if self._heard.get(key, 0) < began:  # nor did it answer those that were asked before
             return TargetTimeout(name, TargetTimeout.after(waited))
         return TargetTimeout(name, f"not asked: it was busy with other questions from hvops for {waited:.0f} s.", _BUSY)

@@ -11,9 +11,10 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 
 from bot.api.beside import for_a_question_of
-from bot.errors import Withheld
+from bot.errors import TargetError, TargetFault, Withheld
 
 RUNS = "a run"  # who asks where what was approved is carried out; no person's id has a space
 _NOBODY = ""  # the bot itself, doctor: questions that no person waits for in a row
@@ -89,6 +90,35 @@ def _look(on: str, why_not: Callable[[], str]) -> Callable[[], None]:
             raise Withheld(on, f"nothing was sent: {why}.")
 
     return look
+
+
+@dataclass(slots=True)
+class LastLook:
+    """The last look before an action goes out, and whether it was taken: until then, whatever a host answers, nothing was sent."""
+
+    look: Callable[[], None]
+    is_taken: bool = False
+
+    def __call__(self) -> None:
+        """Look. Raises Withheld."""
+        self.look()
+        self.is_taken = True
+
+    @contextmanager
+    def judging(self) -> Iterator[None]:
+        """Say of a refusal whether the action was sent by then; a fault from before that is a refusal.
+
+        Of what may still be under way when it is given up, such as a time-out, it says nothing.
+        """
+        try:
+            yield
+        except Withheld:
+            raise
+        except TargetError as error:
+            if isinstance(error, TargetFault):
+                error.is_refusal = error.is_refusal or not self.is_taken
+            error.is_unsent = error.is_refusal and not self.is_taken
+            raise
 
 
 class Slots:

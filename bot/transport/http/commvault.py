@@ -34,7 +34,7 @@ from bot.transport.allowlist.definitions import BadOutput
 from bot.transport.allowlist.web import ACCESS_DENIED, CALLS, JobRefused, WebCall, total_jobs
 from bot.transport.bounds import MAX_ANSWER, MAX_EVIDENCE, MAX_KEPT, weigh
 from bot.transport.http import client as http
-from bot.transport.turns import last_look
+from bot.transport.turns import LastLook, last_look
 
 _SECTION = "commvault"  # of the inventory, and of the credentials
 _DEVICE = "hvops"  # a name of ours for this client
@@ -78,9 +78,13 @@ class BackupProduct:
 
     async def change(self, action: RunProgram, seconds: float) -> tuple[Rows, str]:
         """Act, once. Raises TargetError; `TargetTimeout` does not mean that nothing happened."""
-        return await self._call(action.on, action.what, action.params, seconds, marked="changes")
+        look = LastLook(last_look(action.on))
+        with look.judging():
+            return await self._call(action.on, action.what, action.params, seconds, marked="changes", look=look)
 
-    async def _call(self, on: str, what: str, params: Fields, seconds: float, *, marked: str) -> tuple[Rows, str]:
+    async def _call(
+        self, on: str, what: str, params: Fields, seconds: float, *, marked: str, look: LastLook | None = None
+    ) -> tuple[Rows, str]:
         call, service = self._calls[what], self._service
         if call.marked != marked:
             raise PolicyViolation(
@@ -100,7 +104,6 @@ class BackupProduct:
             ):
                 if call.page:
                     return await self._pages(on, service, client, call, address)
-                look = last_look(on) if marked == "changes" else None
                 reply = await self._with_token(on, service, client, call.verb, address, look=look)
                 rows, text, _ = await asyncio.to_thread(self._read, on, call, reply)
                 return rows, text

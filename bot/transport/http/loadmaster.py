@@ -41,7 +41,7 @@ from bot.transport.allowlist.definitions import BadOutput
 from bot.transport.allowlist.loadmaster import NAMES, Tree
 from bot.transport.allowlist.web import CALLS, WebCall
 from bot.transport.http import client as http
-from bot.transport.turns import last_look
+from bot.transport.turns import LastLook, last_look
 
 _SECTION = "load_balancer"
 _PAUSE = 300.0  # seconds after a refused login
@@ -72,6 +72,7 @@ class _Way:
     balancer: LoadBalancer
     login: ApplianceLogin
     client: http.Client
+    look: LastLook | None = None  # of a change
 
 
 class Declined(ValueError):
@@ -102,9 +103,13 @@ class LoadBalancers:
 
     async def change(self, action: RunProgram, seconds: float) -> tuple[Rows, str]:
         """Act, once. Raises TargetError; `TargetTimeout` does not mean that nothing happened."""
-        return await self._call(action.on, action.what, action.params, seconds, marked="changes")
+        look = LastLook(last_look(action.on))
+        with look.judging():
+            return await self._call(action.on, action.what, action.params, seconds, marked="changes", look=look)
 
-    async def _call(self, on: str, what: str, params: Fields, seconds: float, *, marked: str) -> tuple[Rows, str]:
+    async def _call(
+        self, on: str, what: str, params: Fields, seconds: float, *, marked: str, look: LastLook | None = None
+    ) -> tuple[Rows, str]:
         call = CALLS[what]
         if call.marked != marked:
             kind = "question" if marked == "reads" else "action"
@@ -125,7 +130,7 @@ class LoadBalancers:
                 asyncio.timeout(seconds),
                 http.open_client(balancer.url, login.ca_file, seconds, one_long) as client,
             ):
-                return await self._rows(_Way(on, balancer, login, client), call, params)
+                return await self._rows(_Way(on, balancer, login, client, look), call, params)
         except TimeoutError:
             raise TargetTimeout(on, TargetTimeout.after(seconds)) from None
         except http.ERRORS as error:
@@ -167,8 +172,7 @@ class LoadBalancers:
         fixed = {} if "{" in query else dict(part.split("=", 1) for part in query.split("&") if asks)
         bound = call.bind(params)
         given = {name: bound[name] for name, value in dict(params).items() if value is not None}
-        look = last_look(way.on) if call.marked == "changes" else None
-        send = partial(http.send, way.client, most=_LARGEST_REPLY, look=look)
+        send = partial(http.send, way.client, most=_LARGEST_REPLY, look=way.look)
         if way.balancer.api == "v2":
             values = {NAMES[name][0]: NAMES[name][1](value) for name, value in given.items()}
             body = {"cmd": address.removeprefix("access/"), **_login_fields(way.login), **fixed, **values}

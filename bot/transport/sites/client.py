@@ -45,7 +45,7 @@ from bot.transport.http.commvault import is_web
 from bot.transport.sites.database import Clock, QueueAway, QueueRefuses
 from bot.transport.sites.messages import Answer, decode_answer, encode, fingerprint, is_of_who_began
 from bot.transport.sites.queue import GONE, POLL_SECONDS, Pending, Queue, Site
-from bot.transport.turns import RUNS, asked_about, asker, last_look
+from bot.transport.turns import RUNS, LastLook, asked_about, asker, last_look
 
 log = structlog.get_logger()
 
@@ -306,7 +306,7 @@ class SitedClient(TargetClient):
             return error
         code = (error.code,) if isinstance(error, TargetFault) else ()
         own = type(error)(on, error.message, error.hint, *code)
-        own.is_refusal = error.is_refusal
+        own.is_refusal, own.is_unsent = error.is_refusal, error.is_unsent
         return own
 
     async def _put_question(self, site: Site, question: Query, seconds: float) -> Answer | TargetError | ValueError:
@@ -419,7 +419,8 @@ class SitedClient(TargetClient):
     ) -> QueryResult:
         began, errand, look = time.monotonic(), current_errand(), last_look(action.on)
         if proves and self.prove is not None:
-            await self.prove(action.on)
+            with LastLook(look).judging():
+                await self.prove(action.on)
         lasts = seconds - (time.monotonic() - began)
         within = min(lasts / 2, _BEGIN_WITHIN)
         number = errand.task if errand is not None else uuid.uuid4()

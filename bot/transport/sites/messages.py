@@ -187,6 +187,8 @@ def encode_error(error: TargetError, mask: Callable[[str], str] = str, *, begun:
         told["code"] = error.code
     if error.is_refusal is not type(error).is_refusal:
         told["refusal"] = error.is_refusal
+    if error.is_unsent is not type(error).is_unsent:
+        told["unsent"] = error.is_unsent
     return dumps(told | ({"begun": True} if begun else {}))
 
 
@@ -232,6 +234,7 @@ def _decode_error(told: Mapping[str, Any]) -> TargetError:
     else:
         found = kind(on, says, do)
     found.is_refusal = told.get("refusal", found.is_refusal) is True
+    found.is_unsent = found.is_refusal and told.get("unsent", found.is_unsent) is True
     return found
 
 

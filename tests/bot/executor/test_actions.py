@@ -89,6 +89,7 @@ async def test_a_note_is_left_on_hosts_only():
     ],
 )
 def test_which_errors_mean_that_nothing_has_begun(error, call, transaction):
+    assert error.is_unsent is isinstance(error, (PolicyViolation, NotBegun, Withheld))
     assert definitely_not_executed(error, INVOKE) is definitely_not_executed(error, CHANGE) is call
     assert definitely_not_executed(error, UPDATES) is transaction
 

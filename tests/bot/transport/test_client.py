@@ -576,12 +576,66 @@ async def test_a_change_goes_to_the_machine_it_was_approved_for(site, itself, sa
     )
     async with reaching(site) as reach:
         if says:
-            with pytest.raises(PolicyViolation, match=says):
+            with pytest.raises(PolicyViolation, match=says) as refused:
                 await reach.invoke(STOP)
+            assert refused.value.is_unsent
             assert not box.called
         else:
             await reach.invoke(STOP)
             assert len(box.called) == 1
+
+
+@pytest.mark.parametrize(
+    ("trouble", "value", "error"), [("fault", TOO_MANY_SHELLS, QuotaExceeded), ("deny", True, AuthenticationFailed)]
+)
+@pytest.mark.parametrize("change", [STOP, RunProgram("hv01", "eventcreate", make_params(says="T-7"))])
+async def test_a_refusal_says_whether_the_change_was_sent_by_then(site, change, trouble, value, error):
+    """The same words before it went out are knowledge, and in answer to it only what somebody says."""
+    box = site.boxes["hv01"]
+    box.classes["root/cimv2", "win32_service"] = [{"Name": "vmms"}]
+
+    def with_it():
+        setattr(box.trouble, trouble, value)
+        return ""
+
+    async with reaching(site) as reach:
+        do = reach.invoke if isinstance(change, InvokeMethod) else reach.change
+        with sending_unless(with_it), pytest.raises(error) as answered:
+            await do(change)
+        with pytest.raises(error) as before:
+            await do(change)
+    assert (answered.value.is_refusal, answered.value.is_unsent) == (True, False)
+    assert (before.value.is_refusal, before.value.is_unsent) == (True, True)
+
+
+@pytest.mark.parametrize("change", [STOP, RunProgram("hv01", "eventcreate", make_params(says="T-7"))])
+async def test_what_is_refused_on_the_way_to_a_host_was_not_sent(site, change):
+    """By a login that its node is asked for first, or by one that no host takes any more."""
+    box = site.boxes["hv01"]
+
+    async def refuses(on):
+        raise AuthenticationFailed(on, "the login was refused.")
+
+    async with reaching(site) as reach:
+        do = reach.invoke if isinstance(change, InvokeMethod) else reach.change
+        reach.prove = refuses
+        with pytest.raises(AuthenticationFailed) as unproved:
+            await do(change)
+        reach.prove = None
+        box.access.accounts = {}
+        with pytest.raises(AuthenticationFailed) as locked:
+            await do(change)
+    assert (unproved.value.is_unsent, locked.value.is_unsent) == (True, True)
+    assert (box.called, box.ran) == ([], [])
+
+
+async def test_a_change_of_which_nobody_knows_whether_it_is_under_way_is_not_called_unsent(site):
+    """The thread that was to send it may still come to it."""
+    site.boxes["hv01"].trouble.hang = True
+    async with reaching(site) as reach:
+        with pytest.raises(TargetTimeout) as late:
+            await reach.invoke(STOP, 0.3)
+    assert (late.value.is_refusal, late.value.is_unsent) == (False, False)
 
 
 class LetsIn(dict):

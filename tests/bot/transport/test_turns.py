@@ -203,8 +203,9 @@ async def test_what_waited_too_long_to_be_sent_was_not_sent(slow):
     """An act is not in doubt: nobody has to look what became of it."""
     runs = [slow.ask(RUNS) for _ in range(PER_HOST)]
     await slow.has_come(RUNS)
-    with asking_as(RUNS), pytest.raises(QuotaExceeded, match="nothing was sent"):
+    with asking_as(RUNS), pytest.raises(QuotaExceeded, match="nothing was sent") as late:
         await slow.reach._once(slow.way, slow.work("act"), 0.2, reads=False)
+    assert late.value.is_unsent
     slow.answers.set()
     await asyncio.gather(*runs)
     assert "act" not in slow.came

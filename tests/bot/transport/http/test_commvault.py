@@ -131,6 +131,24 @@ async def test_an_act_is_looked_at_once_more_behind_the_login(product, practice)
     assert practice.world.jobs[JOB].state == "running"
 
 
+async def test_a_refusal_says_whether_the_act_was_sent_by_then(practice, answering):
+    wrong = BackupProduct(WebService(practice.url, ACCOUNT.user, "wrong"))
+    for product in (wrong, wrong, BackupProduct(None), BackupProduct(WebService(practice.url))):
+        with pytest.raises(TargetError) as before:
+            await product.change(RESUME, SECONDS)
+        assert (before.value.is_refusal, before.value.is_unsent) == (True, True)
+    with pytest.raises(AuthenticationFailed) as answered:
+        await BackupProduct(WebService(practice.url, VIEWER.user, VIEWER.password)).change(RESUME, SECONDS)
+    assert (answered.value.is_refusal, answered.value.is_unsent) == (True, False)
+    for status in (401, 429):  # behind the first one, the next login is refused: the act went out all the same
+        product, seen = await answering({}, status=status)
+        product._token = "alive"
+        with pytest.raises(TargetError) as answered:
+            await product.change(RESUME, SECONDS)
+        assert (answered.value.is_refusal, answered.value.is_unsent) == (True, False)
+        assert sum("resume" in path.lower() for _, path, _, _ in seen) == 1
+
+
 async def test_an_account_that_may_only_look(practice):
     product = BackupProduct(WebService(practice.url, VIEWER.user, VIEWER.password))
     assert (await product.answer(ONE, SECONDS))[0]

@@ -145,6 +145,19 @@ async def test_a_change_goes_in_a_form_and_never_in_an_address(lm):
     assert lm.requests == ["POST modvs"]
 
 
+@pytest.mark.parametrize("api", ["v1", "v2"])
+async def test_a_refusal_says_whether_the_change_was_sent_by_then(lm, api):
+    """The login goes out with the change itself; one that was refused a moment ago is not tried again."""
+    wrong = client(lm.url, api, ApplianceLogin("hvops", "wrong"))
+    unsent = []
+    for balancers in (wrong, wrong, client(lm.url, api, None), LoadBalancers({}, {})):
+        with pytest.raises(TargetError) as refused:
+            await balancers.change(change(host="www.shop.lab"), 5)
+        assert refused.value.is_refusal
+        unsent.append(refused.value.is_unsent)
+    assert unsent == [False, True, True, True]
+
+
 async def test_the_allowlist_alone_tells_reads_from_changes(lm):
     with pytest.raises(PolicyViolation, match="changes, so no question"):
         await client(lm.url).answer(RunReader("lm01", "loadmaster set check", make_params(vs=1)), 5)

@@ -247,6 +247,18 @@ def test_every_error_of_a_target_comes_back_as_it_was(kind):
     )
 
 
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("is_unsent", [True, False])
+def test_whether_an_action_was_sent_comes_back_with_its_refusal(kind, is_unsent):
+    """An older worker says nothing of it: then it goes by the kind. What is no refusal is never called unsent."""
+    error = kind("hv01", "no answer.")
+    error.is_unsent = is_unsent
+    assert decode_answer(encode_error(error)).is_unsent is (is_unsent and kind.is_refusal)
+    told = loads(encode_error(error))
+    told.pop("unsent", None)
+    assert decode_answer(dumps(told)).is_unsent is kind.is_unsent
+
+
 def test_an_error_has_its_code_and_no_secret():
     error = decode_answer(
         encode_error(NotFound("hv01", "x hunter22 y", code=5960), lambda text: text.replace("hunter22", "*"))

@@ -40,7 +40,7 @@ from bot.transport.sites import queue, schema
 from bot.transport.sites.database import Link, QueueAway, QueueRefuses, utc_now
 from bot.transport.sites.messages import Answer, join_part
 from bot.transport.sites.signing import SiteKey
-from bot.transport.turns import RUNS, Slots, asking_about, asking_as, earlier_look, last_look, sending_unless
+from bot.transport.turns import RUNS, LastLook, Slots, asking_about, asking_as, earlier_look, last_look, sending_unless
 
 ROW = "11111111-1111-1111-1111-111111111111"
 UPDATE = Update("tbl_WLC_VObject", (("ObjectId", ROW),), (("ObjectState", 220),), (("ObjectState", 0),))
@@ -1032,6 +1032,41 @@ async def test_what_failed_before_it_was_begun_is_not_begun(place, asking):
     async with asking() as client, Running(place, "branch1", Unreachable()):
         with carrying_out(errand(act)), pytest.raises(NotBegun, match="not started: no route"):
             await client.invoke(act, 10)
+
+
+@slow
+@pytest.mark.parametrize("on", ["branch1-1", "branch1-2"])
+@pytest.mark.parametrize("is_sent", [True, False])
+async def test_a_refusal_at_a_site_says_whether_it_was_sent_by_then(place, asking, on, is_sent):
+    """Whichever of the site's machines it is told of."""
+
+    class Refused(CountingMachines):
+        async def invoke(self, action, seconds):
+            look = LastLook(last_look(action.on))
+            with look.judging():
+                if is_sent:
+                    await asyncio.to_thread(look)
+                raise AuthenticationFailed(on, "the login was refused.")
+
+    act = action("branch1-1")
+    async with asking() as client, Running(place, "branch1", Refused()):
+        with carrying_out(errand(act)), pytest.raises(AuthenticationFailed) as refused:
+            await client.invoke(act, 10)
+    assert (refused.value.is_refusal, refused.value.is_unsent) == (True, not is_sent)
+
+
+@slow
+async def test_what_is_refused_before_it_is_put_was_not_sent(asking, admin):
+    async def refuses(on):
+        raise AuthenticationFailed(on, "the login was refused.")
+
+    act = action("branch1-1")
+    async with asking() as client:
+        client.prove = refuses
+        with carrying_out(errand(act)), pytest.raises(AuthenticationFailed) as refused:
+            await client.invoke(act, 10)
+    assert refused.value.is_unsent
+    assert states(admin) == []
 
 
 @slow
