@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 from bot.api.actions import Action, InvokeMethod, ManualStep, RowTransaction, RunProgram
@@ -205,7 +206,7 @@ def cut_short(ledger: Ledger, plan: Plan, since: str) -> tuple[tuple[Plan, RunHi
     acts = [act for step in steps for act in (step.act, step.undo) if act is not None]
     hosts = {act.on.casefold() for act in acts if not isinstance(act, ManualStep)}
     found = []
-    for ticket in ledger.cut_short(since, plan.locks, hosts)[:_READ]:
+    for ticket in islice(ledger.cut_short(since, plan.locks, hosts), _READ):
         moves = ledger.moves(ticket)
         made, run = proposal_from(moves[0]).plan, story_of(moves)
         if any(_may_disturb(place.step, steps, hosts) for place in unseen_places(made, run)):
