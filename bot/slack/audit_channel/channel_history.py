@@ -22,6 +22,7 @@ from bot.slack.outbound.conversation_pages import LARGEST, Page, conversation_pa
 PAGE = LARGEST
 _HISTORY = "conversations.history"
 _TRIES = 8
+_FEW_CALLS = 10  # one, where messages are as people write them
 _WHAT_TO_DO = {
     "not_in_channel": "the bot is not in it. Type there: /invite @hvops",
     "channel_not_found": "there is no such channel, or it is private and the bot is not in it. Type there: /invite @hvops",
@@ -46,11 +47,14 @@ class ChannelReader:
         return BotIdentity(str(told.get("user_id") or ""), str(told.get("bot_id") or ""))
 
     async def newest(self, most: int = PAGE) -> list[dict[str, Any]]:
-        """The newest messages, at most one page. Raises NotSent: the bot is not in there, or a scope is missing."""
-        async with aclosing(self._read(most)) as pages:
+        """The newest messages, as far as a few calls tell. Raises NotSent: the bot is not in there, or a scope is missing."""
+        found: list[dict[str, Any]] = []
+        async with aclosing(self._read(most, calls=_FEW_CALLS)) as pages:
             async for page in pages:
-                return list(page.messages)
-        return []
+                found += page.messages
+                if len(found) >= most:
+                    break
+        return found
 
     async def everything(self, each_page: Callable[[int], None] = lambda _: None) -> list[dict[str, Any]]:
         """All messages, newest first.
@@ -72,7 +76,9 @@ class ChannelReader:
         async for page in self._read(PAGE, latest, oldest):
             yield page
 
-    async def _read(self, largest: int, latest: str = "", oldest: str = "") -> AsyncGenerator[Page, None]:
+    async def _read(
+        self, largest: int, latest: str = "", oldest: str = "", *, calls: int | None = None
+    ) -> AsyncGenerator[Page, None]:
         bounds = {name: ts for name, ts in (("latest", latest), ("oldest", oldest)) if ts}
         asked = {"channel": self._channel, **bounds}
 
@@ -83,7 +89,7 @@ class ChannelReader:
             return await self._tried(_HISTORY, lambda: outlined(self._client, _HISTORY, {**asked, **page}))
 
         try:
-            async for page in conversation_pages(ask, outline, largest=largest):
+            async for page in conversation_pages(ask, outline, largest=largest, calls=calls):
                 yield page
         except ReplyTooLarge as error:  # even one message, of which hardly anything is kept
             raise NotSent(

@@ -27,6 +27,7 @@ _POST_SECONDS = (
 )
 _POSTED = 20  # `anchor` entries, for the newest that went to this channel
 _BEGINNING = ""  # in place of the ts of a channel's first message
+_SETTLES = 10  # seconds, in which a message may still come in before one that was read already
 _STRETCHES = 100  # that are remembered; one a look, until it reaches the one before
 
 
@@ -53,6 +54,8 @@ class _Stretches:
 
     def add(self, newest: str, oldest: str) -> None:
         """All of that was read; what touches becomes one."""
+        if moment(newest) < moment(oldest):
+            return
         made: list[_Stretch] = []
         for one in sorted([*self._known, _Stretch(newest, oldest)], key=lambda one: moment(one.newest), reverse=True):
             last = made[-1] if made else None
@@ -111,7 +114,7 @@ class NewestHead:
             async for page in self._reader.pages(latest=before, oldest=until):
                 if (head := self._head_in(page)) is not None:
                     return head
-                newest = newest or page.first
+                newest = newest or _settled(page.first)
                 if page.last:
                     self._without_head.add(newest, page.last)
                 read.messages += max(len(page.messages), page.passed_over)
@@ -130,6 +133,12 @@ class NewestHead:
         found = classify(page.messages, frozenset({self._own})).anchors
         ours = [anchor for anchor in found if self._ledger.seal.holds(anchor)]
         return max(ours, key=lambda anchor: anchor.seq, default=None)
+
+
+def _settled(ts: str) -> str:
+    """Up to when nothing comes in later, where this is the newest message."""
+    seconds, rest = moment(ts)
+    return f"{max(0, seconds - _SETTLES)}.{rest:06}"
 
 
 def _not_reached(read: int, posted: int | None) -> str:

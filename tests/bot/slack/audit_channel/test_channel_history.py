@@ -1,6 +1,7 @@
 """The channel is read back page by page, at the pace that Slack asks for, and refusals say what to do."""
 
 import pytest
+from heavy_talk import emoji, too_large
 
 from bot.slack.audit_channel import channel_history
 from bot.slack.audit_channel.anchor_messages import BotIdentity
@@ -39,6 +40,16 @@ async def test_every_page_is_read_newest_first(slack, monkeypatch):
     asked = [call.arguments for call in slack.core.calls if call.method == "conversations.history"]
     assert [int(one["limit"]) for one in asked] == [4, 4, 4]
     assert len(await channel(slack).newest(3)) == 3
+
+
+async def test_the_newest_messages_are_told_beside_those_that_nobody_can_read(slack):
+    """The examiner looks for heads among them, and must not take what it did not see for what is not there."""
+    posted = await said(slack, 2)
+    heavy = emoji(slack.workspace, "C0AUDIT")
+    too_large(slack.workspace, "C0AUDIT")
+    assert [one["ts"] for one in await channel(slack).newest()] == [*heavy[::-1], *posted[::-1]]
+    assert [one["ts"] for one in await channel(slack).everything()] == [*heavy[::-1], *posted[::-1]]
+    assert await channel(slack).newest(1) == (await channel(slack).newest())[:1]
 
 
 async def test_who_the_bot_is_comes_from_slack(slack):

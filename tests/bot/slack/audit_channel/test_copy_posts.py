@@ -106,6 +106,7 @@ class Bench:
 async def bench(tmp_path, monkeypatch):
     monkeypatch.setattr("bot.slack.audit_channel.channel_history.PAGE", 5)
     monkeypatch.setattr(newest_head, "_PAGES", 2)
+    monkeypatch.setattr(newest_head, "_SETTLES", 0)
     async with FakeSlack(manifest=manifest(()), rates="off") as slack:
         made = Bench(slack, tmp_path, Clock())
         yield made

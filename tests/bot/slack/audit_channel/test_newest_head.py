@@ -12,6 +12,7 @@ from bot.slack.audit_channel.channel_history import ChannelReader
 from bot.slack.audit_channel.newest_head import NewestHead
 from bot.slack.manifest import manifest
 from bot.slack.outbound.api_errors import make_client
+from lab.slack.model import BOT_USER, Message
 from lab.slack.server import FakeSlack
 
 
@@ -46,6 +47,12 @@ def ledger(ledgers):
 
 def asking(slack, ledger):
     return NewestHead(ChannelReader(slack.bot_token, slack.base_url, "C0AUDIT"), ledger, "C0AUDIT")
+
+
+@pytest.fixture(autouse=True)
+def settled(monkeypatch):
+    """What these tests write is as good as old."""
+    monkeypatch.setattr(newest_head, "_SETTLES", 0)
 
 
 @pytest.fixture
@@ -129,6 +136,16 @@ async def test_what_was_read_once_is_not_read_again(slack, ledger, asked, monkey
     assert sorted(read) == sorted(typed)
     await posted(slack, ledger, 4)
     assert (await asked()).seq == 4
+
+
+async def test_a_head_that_comes_in_before_what_was_read_already_is_found(slack, ledger, asked, monkeypatch):
+    """Slack shows messages of the last seconds when it has them."""
+    monkeypatch.setattr(newest_head, "_SETTLES", 10)
+    late = Message("C0AUDIT", slack.workspace.next_ts(), BOT_USER, format_anchor(ledger.entry(3), ledger.seal))
+    await slack.person("operator").types("talk", "hv-audit")
+    assert await asked() is None
+    slack.workspace.messages["C0AUDIT"].insert(0, late)
+    assert (await asked()).seq == 3
 
 
 async def test_a_channel_without_a_head_is_read_to_its_beginning_once(slack, ledger, asked, monkeypatch):
