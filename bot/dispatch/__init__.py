@@ -8,7 +8,7 @@ builtins         what hvops itself answers: help, status, runs, stop, go, audit
 inventory        which host or cluster is meant; nodes come from the cluster itself
 known_names      names that were answered before, for the lists of forms
 query_session    a command's queries, fanned out: facts, or who did not answer
-evidence_limits  how much raw evidence is kept for one person, and when none is
+evidence_limits  how much of answers is kept for one person, raw and as a report, and when nothing is
 turns            how many lines of one person are answered at a time
 pipeline         all of that, and a ledger entry for each line
 help             what /hvops help and status say

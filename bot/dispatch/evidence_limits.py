@@ -1,18 +1,26 @@
-"""How much raw evidence is kept for one person, and when none is: the ledger keeps it for good, and decisions need room."""
+"""How much of answers is kept for one person, raw and as a report, and when nothing is: the ledger keeps it for good.
+
+Decisions need room. Whoever asks is shown the whole report all the same, and its entry is written.
+"""
 
 from __future__ import annotations
 
 import shutil
+import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from bot.serialization import Evidence
+from bot.api.report import Finding, Remedy, Report, Severity
+from bot.redaction import clip
+from bot.serialization import Evidence, evidence_to_bytes
 
-AT_ONCE = 256 * 2**20  # bytes of raw answers for one person; some fifty of the longest answers
+AT_ONCE = 256 * 2**20  # bytes of raw answers and reports for one person; some fifty of the longest answers
 A_SECOND = 35_000  # bytes that are added to that again: some 120 MB an hour
 LEAST_FREE = 512 * 2**20  # bytes of the disk that entries have to themselves
+MOST_OF_THE_REST = 2**14  # bytes of the questions, and of the buttons, of what is not kept
+_LINE = 500  # characters of its title
 _MANY = 1_000  # people, after whom those who have all of theirs again are forgotten
 
 
@@ -27,33 +35,86 @@ def free_bytes(place: object) -> int | None:
 
 
 class EvidenceLimits:
-    """What of the evidence of an answer is kept. Safe between threads that do not share a person."""
+    """What of an answer is kept. Safe between threads."""
 
-    def __init__(self, free: Callable[[], int | None], clock: Callable[[], float] = time.monotonic) -> None:
-        """Take what tells how much room there is (`free_bytes`), and a clock that nobody sets, in seconds."""
-        self._free, self._clock = free, clock
+    def __init__(
+        self,
+        free: Callable[[], int | None],
+        clock: Callable[[], float] = time.monotonic,
+        used_up: str = "you have used up the room for your answers",
+    ) -> None:
+        """Take what tells how much room there is (`free_bytes`), and a clock that nobody sets, in seconds.
+
+        Args:
+            free: bytes of the ledger's disk; None where nobody knows.
+            clock: seconds.
+            used_up: what is said where a person's room is used up.
+        """
+        self._free, self._clock, self._used_up = free, clock, used_up
         self._left: dict[str, tuple[float, float]] = {}  # how much somebody had left, and when
+        self._lock = threading.Lock()
 
     def kept(self, person: str, evidence: Iterable[Evidence]) -> tuple[Evidence, ...]:
-        """The evidence as it is kept: each question and each error, and the raw answers where there is room for them."""
+        """The evidence as it is kept: all of it, or without raw answers where there is no room, and of its questions a few."""
         evidence = tuple(evidence)
-        why = self._why_not(person, sum(len(one.raw) + len(one.rendered) for one in evidence))
-        if not why:
-            return evidence
-        return tuple(replace(one, raw=why, rendered="") if one.raw or one.rendered else one for one in evidence)
+        why = self.why_not(person, len(evidence_to_bytes(evidence)))
+        return tuple(_without_answers(evidence, f"[not kept: {why}.]")) if why else evidence
 
-    def _why_not(self, person: str, size: int) -> str:
+    def why_not(self, person: str, size: int) -> str:
+        """Why so many bytes are not kept for somebody, without a full stop; "" where they are, and count from now on."""
         free = self._free()
         if free is not None and free < LEAST_FREE:
-            return f"[not kept: the disk of the ledger has only {free >> 20} MB left]"
-        now = self._clock()
-        if len(self._left) > _MANY:
-            self._left = {one: told for one, told in self._left.items() if self._now_left(told, now) < AT_ONCE}
-        left = self._now_left(self._left.get(person, (AT_ONCE, now)), now)
-        may = size <= left
-        self._left[person] = left - size * may, now
-        return "" if may else "[not kept: you have used up the room for your raw answers. Ask again in an hour.]"
+            return f"the disk of the ledger has only {free >> 20} MB left"
+        with self._lock:
+            now = self._clock()
+            if len(self._left) > _MANY:
+                self._left = {one: told for one, told in self._left.items() if self._now_left(told, now) < AT_ONCE}
+            left = self._now_left(self._left.get(person, (AT_ONCE, now)), now)
+            may = size <= left
+            self._left[person] = left - size * may, now
+        return "" if may else f"{self._used_up}; there is more in an hour"
 
     def _now_left(self, told: tuple[float, float], now: float) -> float:
         left, then = told
         return min(AT_ONCE, left + (now - then) * A_SECOND)
+
+
+def says_not_kept(why: str) -> Finding:
+    """What an answer says first that is not kept, when it is shown and whenever somebody comes back to it."""
+    return Finding(Severity.NOTE, "NOT KEPT", "this answer", f"{why}. To see all of it again, run the command again.")
+
+
+def what_is_left(report: Report, why: str) -> Report:
+    """What is kept of a report for which there is no room: its title, and what its buttons start. Without secrets before."""
+    return Report(
+        clip(report.title, _LINE),
+        clip(report.summary, _LINE),
+        clip(report.of, _LINE),
+        report.asked,
+        report.answered,
+        findings=(says_not_kept(why),),
+        remedies=tuple(_first(report.remedies)),
+        did=clip(report.did, _LINE),
+    )
+
+
+def _first(remedies: Iterable[Remedy]) -> Iterator[Remedy]:
+    """As many as there is room for, in their order: a button says which one it is by its number."""
+    left = MOST_OF_THE_REST
+    for one in remedies:
+        left -= len(f"{one.label}{one.line}".encode())
+        if left < 0:
+            return
+        yield one
+
+
+def _without_answers(evidence: tuple[Evidence, ...], why: str) -> Iterator[Evidence]:
+    """What was asked, as far as there is room for it, and each error; why there is no answer in the place of each."""
+    left = MOST_OF_THE_REST
+    for at, one in enumerate(evidence):
+        asked = replace(one, raw=why, rendered="") if one.raw or one.rendered else one
+        left -= len(evidence_to_bytes((asked,)))
+        if left < 0:
+            yield Evidence(clip(one.on, _LINE), f"and {len(evidence) - at:,} more", why)
+            return
+        yield asked

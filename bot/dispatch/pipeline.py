@@ -25,7 +25,7 @@ from bot.dispatch import argument_parser, authorization
 from bot.dispatch.authorization import Person
 from bot.dispatch.builtins import FRONT_DOOR
 from bot.dispatch.command_line import CommandLine, TypedLine, read_line, read_typed, resolve
-from bot.dispatch.evidence_limits import EvidenceLimits, free_bytes
+from bot.dispatch.evidence_limits import EvidenceLimits, free_bytes, says_not_kept, what_is_left
 from bot.dispatch.inventory import Inventory
 from bot.dispatch.query_session import Progress, QuerySession
 from bot.dispatch.registry import Registry
@@ -288,16 +288,18 @@ class Pipeline:
         *,
         no_plan: bool = False,
     ) -> AnsweredRequest:
-        """Keep a report and its evidence, and write down that the line was answered, or that no plan came of it."""
+        """Keep a report and its evidence, and write down that the line was answered, or that no plan came of it.
+
+        Where there is no room for them, little is kept of both, and the report that is returned says so.
+        """
         asked = asking.entry
         assert asked is not None
         token = secrets.token_urlsafe(12)
         if report.chart is not None and any(hides_number(str(tenths)) for tenths in report.chart.tenths()):
             report = replace(report, chart=None)  # masked, it would be no chart, and so no report
-        evidence = self._limits.kept(asked.actor, evidence)
-        report_blob = self.ledger.put_blob(report_to_bytes(report))
-        evidence_blob = self.ledger.put_blob(evidence_to_bytes(evidence))
-        report = report_from_bytes(self._kept(report_blob))  # as the ledger has it: without secrets
+        found = len(report.findings)
+        report, report_blob = self._keep_report(asked.actor, report)
+        evidence_blob = self.ledger.put_blob(evidence_to_bytes(self._limits.kept(asked.actor, evidence)))
         evidence = evidence_from_bytes(self._kept(evidence_blob))
         answered = Answered(
             asked=asked.seq,
@@ -309,7 +311,7 @@ class Pipeline:
             places=tuple(sorted(line.scopes)),
             title=report.title,
             verdict=report.summary,
-            findings=len(report.findings),
+            findings=found,
             unknown=len(report.unanswered),
             report=report_blob,
             evidence=evidence_blob,
@@ -320,6 +322,16 @@ class Pipeline:
         entry = self.ledger.append(asked.actor, answered)
         at = datetime.fromisoformat(entry.at)
         return AnsweredRequest(token, entry.seq, at, str(line), line.command.name, report, evidence, seconds)
+
+    def _keep_report(self, person: str, report: Report) -> tuple[Report, str]:
+        """The report as the person is shown it, without secrets, and the digest of what is kept of it."""
+        data = report_to_bytes(report)
+        if not (why := self._limits.why_not(person, len(data))):
+            blob = self.ledger.put_blob(data)
+            return report_from_bytes(self._kept(blob)), blob
+        shown = report_from_bytes(self.ledger.without_secrets(data))
+        blob = self.ledger.put_blob(report_to_bytes(what_is_left(shown, why)))
+        return replace(shown, findings=(says_not_kept(why), *shown.findings)), blob
 
     def _kept(self, blob: str) -> bytes:
         data = self.ledger.blob(blob)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from typing import Any
 
 from bot.config.settings import Policy
 from bot.dispatch.authorization import Accounts, Person
+from bot.dispatch.evidence_limits import EvidenceLimits, free_bytes
 from bot.dispatch.query_session import QuerySession
 from bot.executor.actions import Actor
 from bot.executor.external_records import ExternalRecords
@@ -67,6 +69,7 @@ class RunContext:
         may_begin_now: why the first act of a plan may not go out now, out of what was proposed, what was answered, and the time,
             as such a sentence: a freeze that began after the plan was made afresh, and that nobody has overridden.
         outside: the external records of the ledger; None where they are not checked.
+        evidence_limits: how much is kept of what is seen of steps, for each person who requested changes.
     """
 
     ledger: Ledger
@@ -85,6 +88,13 @@ class RunContext:
     outside: ExternalRecords | None = None
     may_start_now: Callable[[Proposal, datetime], str] = lambda _proposal, _now: ""
     may_begin_now: Callable[[Proposal, frozenset[str], datetime], str] = lambda _proposal, _answered, _now: ""
+    evidence_limits: EvidenceLimits = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Bound what is kept of steps apart from what the same person's questions keep."""
+        free = functools.partial(free_bytes, self.ledger.place)
+        used_up = "the room for the raw answers of this person's changes is used up"
+        object.__setattr__(self, "evidence_limits", EvidenceLimits(free, self.monotonic, used_up))
 
     def now(self) -> datetime:
         """The time that decides: never behind the newest entry, so that a clock that was set back revives nothing."""

@@ -448,8 +448,16 @@ def _note(run: Run, at: StepInstance, result: StepResult) -> str:
 
 
 async def _kept(run: Run, seen: CheckResult) -> str:
-    """On a thread: a host can answer megabytes, all of which are searched for secrets."""
-    return await asyncio.to_thread(lambda: run.parts.ledger.put_blob(evidence_to_bytes(seen.evidence)))
+    """On a thread: a host can answer megabytes, all of which are searched for secrets.
+
+    Without room for them it says so: a plan may have thousands of rounds, and its outcomes are written in any case.
+    """
+
+    def keep() -> str:
+        evidence = run.parts.evidence_limits.kept(run.proposal.requester, seen.evidence)
+        return run.parts.ledger.put_blob(evidence_to_bytes(evidence))
+
+    return await asyncio.to_thread(keep)
 
 
 def _said(fate: SendResult, seen: CheckResult) -> str:

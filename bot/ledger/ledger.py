@@ -534,9 +534,13 @@ class Ledger(Reader):
             told = (change_row(question, _as_listed(store, one, listed), undone_by) for one, listed, undone_by in found)
             return [row for row in told if row is not None]
 
+    def without_secrets(self, data: bytes) -> bytes:
+        """Raw bytes as they would be kept."""
+        return self._mask.redact_bytes(data)
+
     def put_blob(self, data: bytes) -> str:
         """Keep raw bytes beside the chain, without their secrets. Returns their SHA-256 in hexadecimal."""
-        masked = self._mask.redact_bytes(data)
+        masked = self.without_secrets(data)
         digest = hashlib.sha256(masked).hexdigest()
         with self._store.transaction():
             self._store.put_blob(digest, masked)

@@ -17,6 +17,7 @@ from entry_samples import entry_data
 
 from bot.api.report import Finding, Report, Severity
 from bot.cli.audit import print_one
+from bot.dispatch.evidence_limits import what_is_left
 from bot.ledger import Ledger, Reader
 from bot.serialization import Evidence, evidence_to_bytes, report_to_bytes
 
@@ -197,6 +198,16 @@ def test_an_answer_is_shown_as_it_was_seen(audit):
     assert "STUCK hv03 [5] Retryable" in lines
     assert "── hv03: vssadmin list writers" in lines
     assert "token-1" not in ended.out
+
+
+def test_a_report_that_was_not_kept_says_why(audit, folder):
+    left = report_to_bytes(what_is_left(REPORT, "the disk of the ledger has only 100 MB left"))
+    with Ledger(folder / "ledger.db", folder / "ledger.key", folder / "anchors.txt") as ledger:
+        answer = {"asked": 1, "answer": "token-2", "line": "/check-writers prod", "report": ledger.put_blob(left)}
+        entry = ledger.append("os:ops1", entry_data("answered", answer))
+    said = " ".join(words_of(audit("show", str(entry.seq)).out))
+    assert "prod: writer STUCK on hv03" in said
+    assert "NOT KEPT this answer the disk of the ledger has only 100 MB left." in said
 
 
 def test_a_report_that_was_dropped_is_said_to_be(audit, folder):

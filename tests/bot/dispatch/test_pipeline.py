@@ -1,17 +1,20 @@
 """Every way a line can end, and what the ledger then says."""
 
 import asyncio
+import shutil
 import sqlite3
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from bot.api.arguments import Size, Target
 from bot.api.command import Diagnostic, Role
 from bot.api.queries import make_params
-from bot.api.report import Bar, Chart, Column, Finding, Report, Sample, Severity, Table
+from bot.api.report import Bar, Chart, Column, Finding, Remedy, Report, Sample, Severity, Table
 from bot.dispatch import argument_parser
 from bot.dispatch.authorization import Person
 from bot.dispatch.command_line import read_typed
@@ -216,6 +219,73 @@ async def test_a_secret_of_digits_is_kept_in_no_number_and_the_answer_stays_an_a
     assert b"2026113" not in everything
     shepherd.report = replace(REPORT, chart=replace(chart, bars=chart.bars[1:]))
     assert (await shepherd.says("/count-sheep prod")).report == shepherd.report
+
+
+def long_report(number=0, secret=""):
+    """As long as one of hundreds of guests, and of its own moment."""
+    return replace(
+        REPORT,
+        title=f"{REPORT.title} {number}",
+        findings=tuple(
+            Finding(Severity.FAULT, "BLACK", f"dolly-{one}", f"wool {number} {secret}") for one in range(300)
+        ),
+        remedies=(Remedy("Count Sheep", "/count-sheep prod", primary=True),),
+    )
+
+
+def kept_beside(ledger):
+    """Bytes of raw answers and reports."""
+    with closing(sqlite3.connect(ledger.path)) as database:
+        return database.execute("SELECT coalesce(sum(length(bytes)), 0) FROM blob").fetchone()[0]
+
+
+async def asks_on_and_on(shepherd, times):
+    for number in range(times):
+        shepherd.report = long_report(number, "Wolf-2026!")
+        answered = await shepherd.says("/count-sheep prod")
+        assert len(answered.report.findings) >= 300
+    return answered
+
+
+async def test_with_little_room_on_the_disk_an_answer_is_shown_whole_and_not_kept(shepherd, monkeypatch):
+    """Reports alone filled it within a night, and then nothing could be decided or stopped."""
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=100 * 2**20))
+    answered = await asks_on_and_on(shepherd, 8)
+    assert kept_beside(shepherd.ledger) < 8 * 1_024
+    told, *findings = answered.report.findings
+    assert (told.status, told.target) == ("NOT KEPT", "this answer")
+    assert told.summary.startswith("the disk of the ledger has only 100 MB left. ")
+    assert findings == list(long_report(7, "[masked]").findings)
+    assert [kind for kind, _ in shepherd.story()] == ["asked", "answered"] * 8
+    assert (shepherd.last().title, shepherd.last().findings) == (f"{REPORT.title} 7", 300)
+    assert shepherd.last().samples  # which the next answer is compared with
+    verdict = shepherd.ledger.verify()
+    assert (verdict.holds, verdict.notes) == (True, ())
+
+
+async def test_the_buttons_of_an_answer_that_was_not_kept_start_what_they_started(shepherd, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=100 * 2**20))
+    answered = await asks_on_and_on(shepherd, 1)
+    found = shepherd.pipeline.find(answered.token)
+    assert (found.line, found.report.title, found.report.remedies) == (
+        "/count-sheep prod",
+        answered.report.title,
+        answered.report.remedies,
+    )
+    assert found.report.findings == answered.report.findings[:1]
+    assert [(one.on, one.query) for one in found.evidence] == [("dolly", "SELECT * FROM Sheep")]
+    assert found.evidence[0].raw.startswith("[not kept: ")
+
+
+async def test_of_one_person_who_asks_on_and_on_reports_are_bounded_as_raw_answers_are(shepherd, monkeypatch):
+    monkeypatch.setattr("bot.dispatch.evidence_limits.AT_ONCE", 2**16)
+    monkeypatch.setattr("bot.dispatch.evidence_limits.A_SECOND", 0)
+    answered = await asks_on_and_on(shepherd, 8)
+    assert kept_beside(shepherd.ledger) < 2**16 + 8 * 1_024
+    assert answered.report.findings[0].summary.startswith("you have used up the room for your answers")
+    shepherd.report = REPORT
+    other = Person("T1/U2", "viewer", {Role.VIEWER: frozenset(["prod"])})
+    assert (await shepherd.says("/count-sheep prod", other)).report == REPORT
 
 
 async def test_a_secret_that_a_host_prints_is_shown_to_nobody(shepherd):

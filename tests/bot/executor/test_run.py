@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import shutil
 import threading
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 from entry_samples import entry_data, entry_data_of
@@ -48,6 +50,7 @@ from bot.errors import (
 )
 from bot.executor import scheduler, ticket_run
 from bot.executor.run import Run
+from bot.serialization import evidence_from_bytes
 from bot.slack.render.running import half_done
 from bot.slack.render.ticket import ticket_message
 from bot.slack.render.ticket_buttons import STOP_STEP
@@ -292,6 +295,47 @@ async def test_what_was_answered_is_kept_beside_the_loop(bench, monkeypatch):
     await bench.runs()
     assert bench.last(ticket).kind == "done"
     assert kept == [False] * 3
+
+
+@pytest.fixture
+def long_answers(world, monkeypatch):
+    """What a host says beside its rows, at length."""
+    answer = world.answer
+
+    async def at_length(question, seconds=20.0):
+        return replace(await answer(question, seconds), raw="x" * 2**16)
+
+    monkeypatch.setattr(world, "answer", at_length)
+
+
+@pytest.mark.usefixtures("long_answers")
+async def test_with_little_room_on_the_disk_outcomes_are_written_without_what_was_answered(bench, monkeypatch):
+    """The disk's rest is for entries: a change may have thousands of rounds, each judged by what a host answers."""
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=100 * 2**20))
+    ticket = await bench.approved()
+    await bench.runs()
+    pair = ["intent", "outcome"]
+    assert bench.kinds(ticket) == ["proposed", "approved", "started", *pair * 3, "done"]
+    for entry in bench.ledger.entries(ticket=ticket, kind="outcome"):
+        evidence = evidence_from_bytes(bench.ledger.blob(entry.data.evidence))
+        assert [one.raw for one in evidence] == ["[not kept: the disk of the ledger has only 100 MB left.]"]
+        assert evidence[0].query
+        assert entry.data.measured  # what it was judged by stands in the entry
+    verdict = bench.ledger.verify()
+    assert (verdict.holds, verdict.notes) == (True, ())
+
+
+@pytest.mark.usefixtures("long_answers")
+async def test_what_steps_of_one_person_keep_is_bounded(bench, monkeypatch):
+    monkeypatch.setattr("bot.dispatch.evidence_limits.AT_ONCE", 2 * 2**16)
+    monkeypatch.setattr("bot.dispatch.evidence_limits.A_SECOND", 0)
+    ticket = await bench.approved()
+    await bench.runs()
+    assert bench.last(ticket).kind == "done"
+    outcomes = bench.ledger.entries(ticket=ticket, kind="outcome", newest_first=False)
+    raw = [one.raw for entry in outcomes for one in evidence_from_bytes(bench.ledger.blob(entry.data.evidence))]
+    why = "the room for the raw answers of this person's changes is used up; there is more in an hour"
+    assert raw == ["x" * 2**16, f"[not kept: {why}.]", f"[not kept: {why}.]"]
 
 
 async def test_a_silent_guard_or_before_image_does_not_begin(bench, world):

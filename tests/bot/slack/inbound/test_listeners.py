@@ -2,13 +2,15 @@
 
 import asyncio
 import re
+import shutil
 from dataclasses import replace
+from types import SimpleNamespace
 
 import newer_version
 import pytest
 from slack_bolt.request.async_request import AsyncBoltRequest
 
-from bot.api.report import Remedy
+from bot.api.report import Column, Remedy, Table
 from bot.errors import LedgerError
 from bot.slack.inbound import request_handler
 from bot.slack.inbound.request_handler import SlackUser
@@ -41,6 +43,25 @@ async def test_look_again_asks_the_same_line(bench):
     clicked, asked = bench.entries("clicked"), bench.entries("asked")
     assert asked[1].data.click == clicked[0].seq
     assert asked[1].data.via == "button"
+
+
+async def test_an_answer_that_is_not_kept_is_shown_whole_and_says_so_and_its_buttons_go_on_working(bench, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=100 * 2**20))
+    table = Table("Nodes", (Column("Node"),), (("hv03",),))
+    bench.report = replace(bench.report, table=table, remedies=(Remedy("Check hv03", "/check-writers hv03"),))
+    await bench.operator.types("/check-writers prod")
+    first = await bench.operator.sees("STUCK hv03")
+    assert "NOT KEPT this answer:* the disk of the ledger has only 100 MB left." in plain_text(first)
+    await bench.operator.clicks(first, "Evidence")
+    await bench.operator.sees_view("[not kept: the disk of the ledger has only 100 MB left.]")
+    await bench.operator.clicks(first, "Send CSV")
+    gone = await bench.operator.sees("its answer is no longer kept; type /check-writers prod", after=first.ts)
+    await bench.operator.clicks(first, "Check Again")
+    again = await bench.operator.sees("STUCK hv03", after=gone.ts)
+    await bench.operator.clicks(again, "Check hv03")
+    await bench.operator.sees("STUCK hv03", after=again.ts)
+    lines = ["/check-writers prod", "/check-writers prod", "/check-writers hv03"]
+    assert [one.data.line for one in bench.entries("asked")] == lines
 
 
 async def until(holds):
