@@ -5,7 +5,8 @@
       PermissionDenied           closed door: says who may; RolesUnknown: nobody can say now who holds which role
       TooManyQuestions           of one person at a time; this one was not asked
       TooManyWindows             of one person in a minute; this one was not opened
-  TooManyMentions            the same; this one was not read
+      TooManyMentions            the same; this one was not read
+      TooManyLines               the same of what is typed to hvops itself; this one was not answered
       TicketError                NoSuchTicket, NoPlan, Expired (and DeadlinePassed), AlreadyDecided, MovedOn, ChangesStopped,
                                  SwitchUnchanged, StoppedSince, Locked, Unanswered, PlanNotShown, WrongReadBack, ResumedSince,
                                  LookedTooEarly
@@ -83,6 +84,10 @@ class TooManyWindows(HvopsError):
 
 class TooManyMentions(HvopsError):
     """One person has mentioned hvops too often in a minute: Slack grants so many answers to all together."""
+
+
+class TooManyLines(HvopsError):
+    """One person has typed too much to hvops itself in a minute: each such line is an entry, and the ledger takes one at a time."""
 
 
 class RolesUnknown(PermissionDenied):

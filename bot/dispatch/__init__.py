@@ -10,6 +10,8 @@ known_names      names that were answered before, for the lists of forms
 query_session    a command's queries, fanned out: facts, or who did not answer
 evidence_limits  how much of answers is kept for one person, raw and as a report, and when nothing is
 turns            how many lines of one person are answered at a time
+person_rate      how often one person may have what there is little of for all together
+line_entries     entries about one person's lines: few at a time, and some refusals a minute
 pipeline         all of that, and a ledger entry for each line
 help             what /hvops help and status say
 """

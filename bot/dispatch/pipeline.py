@@ -27,6 +27,7 @@ from bot.dispatch.builtins import FRONT_DOOR
 from bot.dispatch.command_line import CommandLine, TypedLine, read_line, read_typed, resolve
 from bot.dispatch.evidence_limits import EvidenceLimits, free_bytes, says_not_kept, what_is_left
 from bot.dispatch.inventory import Inventory
+from bot.dispatch.line_entries import LineEntries
 from bot.dispatch.query_session import Progress, QuerySession
 from bot.dispatch.registry import Registry
 from bot.dispatch.turns import Turns
@@ -145,6 +146,7 @@ class Pipeline:
         self.look = look
         self.mask = mask or Redactor()
         self.turns = turns or Turns(Limits().per_person, Limits().overall_seconds)
+        self.entries = LineEntries(ledger)
         self._clock = clock
         self._limits = EvidenceLimits(functools.partial(free_bytes, ledger.place))
         # What is said at once, which way a line goes and what it asks: one line is looked at three times, and read once.
@@ -168,7 +170,7 @@ class Pipeline:
 
     @contextmanager
     def recording_refusals(self, request: Request) -> Iterator[RequestContext]:
-        """Whatever goes wrong inside stands in the ledger, without secrets, before it is raised on. For threads."""
+        """Whatever goes wrong inside stands in the ledger, without secrets, before it is raised on. For the terminal."""
         asking = RequestContext()
         try:
             yield asking
@@ -176,14 +178,14 @@ class Pipeline:
             raise  # nothing can be written, so nothing is asked and nothing is claimed
         except Exception as error:
             known = self._known(request, error)
-            self._refuse(request, asking, known)
+            self.ledger.append(request.person.id, _refused(request, asking, known))
             if known is error:
                 raise
             raise known from error
 
     @asynccontextmanager
     async def recording_refusals_beside(self, request: Request) -> AsyncIterator[RequestContext]:
-        """The same for whoever is on the loop: it is written beside it."""
+        """The same for whoever is on the loop: it is written beside it, in the turn of this person, or counted."""
         asking = RequestContext()
         try:
             yield asking
@@ -191,7 +193,7 @@ class Pipeline:
             raise
         except Exception as error:
             known = self._known(request, error)
-            await asyncio.to_thread(self._refuse, request, asking, known)
+            await self._refuse(request, asking, known)
             if known is error:
                 raise
             raise known from error
@@ -215,7 +217,7 @@ class Pipeline:
                 does = "makes changes, and only diagnostics run here" if typed.command.changes else "changes nothing"
                 raise UsageError(f"/{typed.command.name} {does}.", typed.command.usage)
         authorization.require_role(request.person, typed.command.role)
-        asking.entry = await asyncio.to_thread(self.ledger.append, request.person.id, _asked(request, typed))
+        asking.entry = await self.entries.write(request.person.id, _asked(request, typed))
         return await resolve(self.inventory, typed, request.person)
 
     def can_parse(self, line: TypedLine) -> bool:
@@ -253,7 +255,7 @@ class Pipeline:
         except LedgerError:
             raise
         except HvopsError as error:
-            await asyncio.to_thread(self._refuse, request, asking, error)
+            await self._refuse(request, asking, error)
             raise
         return found
 
@@ -339,19 +341,9 @@ class Pipeline:
             raise LedgerError("The answer was written and cannot be read back. Run hvops audit verify.")
         return data
 
-    def _refuse(self, request: Request, asking: RequestContext, error: HvopsError) -> None:
-        refused = Refused(
-            asked=asking.entry.seq if asking.entry else None,
-            name=request.person.name,
-            command=asking.command or None,
-            target=asking.target or None,
-            line=argument_parser.truncate(request.line),
-            via=request.via,
-            place=request.place,
-            category=error.refused_as,
-            reason=str(error),
-        )
-        self.ledger.append(request.person.id, refused)
+    async def _refuse(self, request: Request, asking: RequestContext, error: HvopsError) -> None:
+        is_press = request.answers is not None
+        await self.entries.refuse(request.person.id, _refused(request, asking, error), always=is_press)
 
 
 async def run_diagnostic(line: CommandLine, look: QuerySession) -> Report:
@@ -377,4 +369,18 @@ def _asked(request: Request, typed: CommandLine) -> Asked:
         via=request.via,
         place=request.place,
         click=request.answers,
+    )
+
+
+def _refused(request: Request, asking: RequestContext, error: HvopsError) -> Refused:
+    return Refused(
+        asked=asking.entry.seq if asking.entry else None,
+        name=request.person.name,
+        command=asking.command or None,
+        target=asking.target or None,
+        line=argument_parser.truncate(request.line),
+        via=request.via,
+        place=request.place,
+        category=error.refused_as,
+        reason=str(error),
     )

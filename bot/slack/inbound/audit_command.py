@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -24,7 +24,7 @@ from bot.audit.rows import Row
 from bot.dispatch import authorization
 from bot.dispatch.authorization import Person
 from bot.dispatch.command_line import read_typed
-from bot.dispatch.pipeline import Pipeline, Request
+from bot.dispatch.pipeline import Pipeline, Request, RequestContext
 from bot.dispatch.turns import Turns
 from bot.errors import LedgerError, UsageError
 from bot.ledger import ChainStatus, Entry, Ledger
@@ -95,7 +95,7 @@ class AuditCommand:
 
         Raises PermissionDenied, UsageError.
         """
-        return await self._in_turn(request, lambda review: tell(self._story(request, ticket, review)))
+        return await self._in_turn(request, lambda _, review: tell(review.story(request.person, ticket)))
 
     async def story_file(
         self,
@@ -105,7 +105,7 @@ class AuditCommand:
         send: Callable[[File], Awaitable[None]],
     ) -> None:
         """The same as a file, held as long as `send` takes. Raises PermissionDenied, UsageError."""
-        await self._in_turn(request, lambda review: tell(self._story(request, ticket, review)), send)
+        await self._in_turn(request, lambda _, review: tell(review.story(request.person, ticket)), send)
 
     async def recent(self, person: Person, most: int) -> tuple[tuple[Row, ...], ChainStatus | None]:
         """The changes that ended last, and how the chain is. Raises PermissionDenied."""
@@ -120,15 +120,21 @@ class AuditCommand:
         return await asyncio.to_thread(self._kept, token)
 
     async def _in_turn(
-        self, request: Request, work: Callable[[Review], T], send: Callable[[T], Awaitable[None]] | None = None
+        self,
+        request: Request,
+        work: Callable[[RequestContext, Review], T],
+        send: Callable[[T], Awaitable[None]] | None = None,
     ) -> T:
-        """Search when it is this person's turn, and send what was found in it: a search is a question as well."""
+        """Search when it is this person's turn, and send what was found in it: a search is a question as well.
+
+        What goes wrong stands in the ledger.
+        """
         async with AsyncExitStack() as turn:
-            async with AsyncExitStack() as searching:
-                async with self._pipeline.recording_refusals_beside(request):
-                    await turn.enter_async_context(self._pipeline.turns.take(request.person.id))
-                    await searching.enter_async_context(self._searches.take(request.person.id))
-                found = await self._beside(work, self._free if send is None else self._for_files)
+            recording = self._pipeline.recording_refusals_beside(request)
+            async with AsyncExitStack() as searching, recording as asking:
+                await turn.enter_async_context(self._pipeline.turns.take(request.person.id))
+                await searching.enter_async_context(self._searches.take(request.person.id))
+                found = await self._beside(partial(work, asking), self._free if send is None else self._for_files)
             if send is not None:
                 await send(found)
             return found
@@ -146,40 +152,29 @@ class AuditCommand:
         finally:
             free.put_nowait(review)
 
-    def _answer(self, request: Request, review: Review) -> Message:
-        with self._pipeline.recording_refusals(request) as asking:
-            asking.command = filter_syntax.NAME
-            with authorization.no_hints_for_strangers(request.person):
-                wanted = filter_syntax.read(request.reading.rest)
-            asking.target = wanted.place
-            authorization.require_role(request.person, Role.VIEWER)
-            asking.entry = asked = self._ledger.append(request.person.id, _asked(request, wanted))
-            at = datetime.fromisoformat(asked.at)
-            page = review.page(request.person, wanted, at, asked.seq)
-            answer = AuditAnswer(secrets.token_urlsafe(12), wanted, page, self._look())
-            self._ledger.append(request.person.id, _answered(asked, answer, review.places(wanted)))
-            return audit_message(answer)
+    def _answer(self, request: Request, asking: RequestContext, review: Review) -> Message:
+        asking.command = filter_syntax.NAME
+        with authorization.no_hints_for_strangers(request.person):
+            wanted = filter_syntax.read(request.reading.rest)
+        asking.target = wanted.place
+        authorization.require_role(request.person, Role.VIEWER)
+        asking.entry = asked = self._ledger.append(request.person.id, _asked(request, wanted))
+        at = datetime.fromisoformat(asked.at)
+        page = review.page(request.person, wanted, at, asked.seq)
+        answer = AuditAnswer(secrets.token_urlsafe(12), wanted, page, self._look())
+        self._ledger.append(request.person.id, _answered(asked, answer, review.places(wanted)))
+        return audit_message(answer)
 
-    def _turn(self, request: Request, token: str, number: int, review: Review) -> Message:
-        with self._recording(request):
+    def _turn(self, request: Request, token: str, number: int, _: RequestContext, review: Review) -> Message:
+        with authorization.no_hints_for_strangers(request.person):
             kept = self._kept(token)
             page = review.page(request.person, kept.wanted, kept.at, kept.asked, max(number, 0))
             return audit_message(AuditAnswer(token, kept.wanted, page, self._look()))
 
-    def _csv(self, request: Request, token: str, review: Review) -> tuple[File, int]:
-        with self._recording(request):
+    def _csv(self, request: Request, token: str, _: RequestContext, review: Review) -> tuple[File, int]:
+        with authorization.no_hints_for_strangers(request.person):
             kept = self._kept(token)
             return audit_csv(kept.wanted, review.iter_all(request.person, kept.wanted, kept.at, kept.asked))
-
-    def _story(self, request: Request, ticket: str, review: Review) -> tuple[Entry, ...]:
-        with self._pipeline.recording_refusals(request):
-            return review.story(request.person, ticket)
-
-    @contextmanager
-    def _recording(self, request: Request) -> Iterator[None]:
-        """What goes wrong stands in the ledger; who has no role is told no more than that."""
-        with self._pipeline.recording_refusals(request), authorization.no_hints_for_strangers(request.person):
-            yield
 
     def _kept(self, token: str) -> EarlierAnswer:
         entry = self._ledger.find_answer(token)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
+from typing import Protocol, TypeVar
 
 from bot.api.command import Role
 from bot.dispatch import authorization
@@ -24,6 +26,7 @@ from bot.slack.render.ticket_list import runs_message, waiting_line
 from bot.slack.render.ticket_view_model import StopView
 from bot.slack.tickets.change_service import Changes
 
+T = TypeVar("T")
 SWITCHES = (STOP, GO, RUNS)
 
 
@@ -44,8 +47,22 @@ class Origin:
     given: InForce | None = None
 
 
-async def switch(changes: Changes, typed: TypedLine, person: Person, origin: Origin) -> Message:
+class Beside(Protocol):
+    """Does something short beside the loop."""
+
+    async def __call__(self, work: Callable[[], T], /) -> T:
+        """Do it, and answer what it answers."""
+
+
+async def switch(changes: Changes, typed: TypedLine, person: Person, origin: Origin, stopping: Beside) -> Message:
     """Stop everything, let it go on, or list what is open.
+
+    Args:
+        changes: what decides.
+        typed: the line.
+        person: who typed it.
+        origin: how it came in.
+        stopping: does what a stop takes, which waits for nobody else.
 
     Raises:
         PermissionDenied: that person may not.
@@ -59,7 +76,7 @@ async def switch(changes: Changes, typed: TypedLine, person: Person, origin: Ori
     decisions, how = changes.decisions, {"via": origin.via, "place": origin.place}
     try:
         if typed.builtin is STOP:
-            entry = await asyncio.to_thread(decisions.stop_changes, person, typed.rest, origin.click, **how)
+            entry = await stopping(partial(decisions.stop_changes, person, typed.rest, origin.click, **how))
         else:
             if typed.rest:
                 raise UsageError("Nothing was done: /hvops go takes no arguments.", GO.usage)

@@ -153,7 +153,7 @@ class Clicks:
             name=click.who.name, line=f"button {click.verb}", reason=why, category=category, via="button",
             place=click.where.channel, click=click.seq,
         )  # fmt: skip
-        await self._desk.write(click.who.id, refused)
+        await self._desk.entries.refuse(click.who.id, refused, always=True)
 
     async def _pressed_twice(self, click: Click) -> None:
         """Answered by an entry of its own, so that no later life of the bot takes it for one that nobody answered."""
@@ -163,7 +163,7 @@ class Clicks:
         )
         ticket = click.token if click.verb.removesuffix(REASONED) in TICKET_VERBS else None
         with contextlib.suppress(TicketError):  # there is no such ticket
-            await self._desk.write(click.who.id, refused, ticket)
+            await self._desk.entries.refuse(click.who.id, refused, ticket, always=True)
         await self._say(click, errors.already_done("This button"))
 
     async def _say(self, click: Click, message: Message) -> None:

@@ -13,11 +13,9 @@ import hashlib
 import re
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
-from math import inf
 from typing import Any
 
 import structlog
@@ -30,8 +28,9 @@ from bot.dispatch.argument_parser import field_error, line_of
 from bot.dispatch.authorization import require_switch
 from bot.dispatch.builtins import FRONT_DOOR, STOP
 from bot.dispatch.command_line import EntryPoint, TypedLine, read_typed
+from bot.dispatch.person_rate import PersonRate
 from bot.dispatch.registry import Command
-from bot.errors import LedgerError, PermissionDenied, RolesUnknown, TicketError, TooManyMentions
+from bot.errors import LedgerError, PermissionDenied, RolesUnknown, TicketError, TooManyLines, TooManyMentions
 from bot.ledger import Entry
 from bot.ledger.entries import STOP_REQUEST, Clicked, Refused, Stopped
 from bot.redaction import clip
@@ -59,12 +58,12 @@ from bot.slack.socket import ACKNOWLEDGED, Rarely, kind_of
 from bot.slack.tickets.message_table import opened_at
 from bot.tickets.answers import ONE_BY_ONE
 from bot.tickets.decisions import reason_of
-from bot.transport.turns import Slots, asking_as
 
 log = structlog.get_logger()
 
 ACK_SECONDS = 1.5  # for what is written down before the acknowledgement, for which Slack waits three
-_NOTED_AT_ONCE = 5  # presses that are written down, but for one place that is for runs; of one person two
+# Stops of one person that are written down before anybody looks who it is; then only those of who may, or may perhaps, stop.
+_STOPS, _STOP_SECONDS = 10, 6.0
 ANYTHING = re.compile(r".*", re.DOTALL)
 _REMEMBERED = 4_096
 _NOTED = "hvops.noted"  # of bolt's context: the entry of a mentioned stop, None where there is none to act on
@@ -120,7 +119,7 @@ class Listener:
         self._clicks = Clicks(desk)
         self._seen = seen or DeliveryDeduplicator()
         self._unhandled = Rarely()
-        self._noting = Slots(_NOTED_AT_ONCE)
+        self.stops = PersonRate(_STOPS, _STOP_SECONDS)
         self._time = slack_time(desk.parts.base_url)
         app.command(ANYTHING)(self.command)
         app.action(ANYTHING)(self.action)
@@ -180,7 +179,7 @@ class Listener:
         if self._came_before(body, context, who, line.text):
             await ack()
             return
-        given = self._desk.note_go(line)
+        given = self._desk.note_go(who, line)
         said = self._desk.ack_message(line)
         await (ack(text=said.text, response_type="ephemeral") if said else ack())
         self._start(context, lambda: self._desk.handle_line(who, where, line, "slack", trigger=trigger, given=given))
@@ -380,7 +379,7 @@ class Listener:
             self._desk.start(self._desk.handle_line(said.who, said.where, said.line, "mention", fresh=said.fresh))
 
     def _refuse_mention(self, said: _Mention) -> None:
-        """One too many of one person. The ledger says so each time, and they are told once in a while: that takes a message too."""
+        """One too many of one person. The ledger says so, and they are told once in a while: that takes a message too."""
         error = TooManyMentions(
             "You have mentioned hvops many times in the last minute. It answers some of them only, and a stop always. Try "
             "again in a moment, or type it as a slash command."
@@ -491,7 +490,7 @@ class Listener:
 
     async def _write_down(self, who: SlackUser, refused: Refused) -> None:
         try:
-            await self._desk.write(who.id, refused)
+            await self._desk.entries.refuse(who.id, refused)
         except LedgerError as error:
             log.warning("a refusal is not written down", why=str(error))
 
@@ -501,27 +500,38 @@ class Listener:
         Returns None where it cannot be written; the person is told, and nothing is done. But for a stop, which comes back
         without a number: it needs nothing written before it, and is in force in this process whatever the ledger takes.
         """
+        is_stop = _is_stop(click)
+        if is_stop and not self.stops.take(click.who.id) and await self._desk.cannot_stop(click.who):
+            self._refuse_stop(click)
+            return None
         try:
-            async with self._turn(click):
+            async with self._desk.turn_to_note(click.who.id, STOP if is_stop else None):
                 click = replace(click, forged=await self._clicks.is_forged(click))
                 entry = await self._write_click(click, ids)
         except LedgerError as error:
-            if _is_stop(click):
+            if is_stop:
                 log.warning("a request to stop changes is not written down; it goes on", why=str(error))
                 return click
             self._tell(click.where, errors.no_ledger(error), "no ledger")
             return None
         return replace(click, seq=int(entry.seq))
 
-    @asynccontextmanager
-    async def _turn(self, click: Click) -> AsyncIterator[None]:
-        """Few presses of one person at a time: whoever presses on and on waits for themselves, and not with a stop."""
-        with asking_as(f"{click.who.id} {STOP.name}" if _is_stop(click) else click.who.id):
-            who = await self._noting.acquire(inf)
-        try:
-            yield
-        finally:
-            self._noting.release(who)
+    def _refuse_stop(self, click: Click) -> None:
+        """One too many of somebody whose stop does nothing. A mention is answered once in a while: that takes a message too."""
+        error = TooManyLines(
+            "You have asked many times in the last minute to stop changes, which your role does not allow. This was not "
+            "looked at again. If changes must stop, ask someone who may."
+        )
+        refused = Refused(
+            name=click.who.name or self._desk.parts.people.known_name(click.who.user),
+            line=clip(f"/{FRONT_DOOR} {STOP.name} {click.why}", 200),
+            reason=str(error),
+            category=error.refused_as,
+            place=click.where.channel,
+        )
+        self._desk.start(self._write_down(click.who, refused))
+        if click.where.response_url or self._desk.told_too_many.take(click.who.id):
+            self._tell(click.where, errors.refusal(error), "too many stops")
 
     async def _write_click(self, click: Click, ids: tuple[str, ...]) -> Entry:
         """About its ticket, where it is one of a ticket's buttons and there is such a ticket.

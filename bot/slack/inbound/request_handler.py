@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
+from math import inf
 from typing import Any, TypeVar
 
 import structlog
@@ -22,26 +24,38 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.api.beside import beside, for_a_question_of
 from bot.api.command import Role
 from bot.dispatch.argument_parser import Parameter, is_read_as_itself
-from bot.dispatch.authorization import EVERYWHERE, Person, no_role
-from bot.dispatch.builtins import AUDIT, FRONT_DOOR, GO, STATUS, STOP
+from bot.dispatch.authorization import EVERYWHERE, Person, no_role, require_switch
+from bot.dispatch.builtins import AUDIT, FRONT_DOOR, GO, STATUS, STOP, Builtin
 from bot.dispatch.command_line import TypedLine
 from bot.dispatch.help import Status, help_for
+from bot.dispatch.line_entries import LineEntries
+from bot.dispatch.person_rate import PersonRate
 from bot.dispatch.pipeline import AnsweredRequest, Pipeline, Request
 from bot.dispatch.query_session import Progress
 from bot.dispatch.registry import Command, Registry
-from bot.errors import HvopsError, InternalError, LedgerError, StopNotWritten, SwitchUnchanged, TicketError, UsageError
+from bot.errors import (
+    HvopsError,
+    InternalError,
+    LedgerError,
+    PermissionDenied,
+    RolesUnknown,
+    StopNotWritten,
+    SwitchUnchanged,
+    TicketError,
+    TooManyLines,
+    UsageError,
+)
 from bot.ledger import Entry, Ledger
-from bot.ledger.entries import Answered, AnswerShown, Asked, EntryData, Refused
+from bot.ledger.entries import Answered, AnswerShown, Asked, EntryData, Refused, Stopped
 from bot.ledger.envelope import InForce
 from bot.redaction import clip
 from bot.slack.inbound.audit_command import AuditCommand
-from bot.slack.inbound.builtin_commands import SWITCHES, Origin, open_tickets, stop_for, switch, unchanged
+from bot.slack.inbound.builtin_commands import SWITCHES, Beside, Origin, open_tickets, stop_for, switch, unchanged
 from bot.slack.inbound.freshness import Freshness
 from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent, classify_error
 from bot.slack.outbound.blockkit_fitting import weaker_view
 from bot.slack.outbound.message import Block, Message, View
 from bot.slack.outbound.outbox import Outbox
-from bot.slack.outbound.person_rate import PersonRate
 from bot.slack.outbound.responder import PressedReply, Reply, ReplyTarget, WindowReply
 from bot.slack.outbound.slack_time import slack_time
 from bot.slack.render import errors, progress
@@ -60,6 +74,7 @@ from bot.slack.render.report import asking_message, report_message
 from bot.slack.render.stop import stop_view
 from bot.slack.roles import RoleResolver
 from bot.slack.tickets.change_service import Changes
+from bot.transport.turns import Slots, asking_as
 
 log = structlog.get_logger()
 
@@ -73,6 +88,9 @@ _WINDOWS, _WINDOW_SECONDS = 30, 3.0
 _MENTIONS, _MENTION_SECONDS = 10, 4.0
 _TOLD_SECONDS = 60.0  # until somebody who goes on mentioning hvops is told again that it is too often
 _AT_ONCE = 4  # short reads and writes of the ledger; it takes one write at a time
+_NOTED_AT_ONCE = 5  # presses and stops that are written down, but for one place that is for runs; of one person two
+# Lines to hvops itself, each of which is an entry: more than anybody types by hand.
+_OWN_LINES, _OWN_LINE_SECONDS = 30, 2.0
 
 T = TypeVar("T")
 
@@ -145,6 +163,8 @@ class RequestHandler:
         self.windows = PersonRate(_WINDOWS, _WINDOW_SECONDS)
         self.mentions = PersonRate(_MENTIONS, _MENTION_SECONDS)
         self.told_too_many = PersonRate(1, _TOLD_SECONDS)
+        self.own_lines = PersonRate(_OWN_LINES, _OWN_LINE_SECONDS)
+        self._noting = Slots(_NOTED_AT_ONCE)
         self._menus = ThreadPoolExecutor(1, "menus")  # whoever holds down a key holds up menus alone
 
     def start(self, work: Coroutine[Any, Any, None]) -> None:
@@ -159,8 +179,43 @@ class RequestHandler:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self.entries.close()
         self._threads.shutdown(wait=False)
         self._menus.shutdown(wait=False, cancel_futures=True)
+
+    @property
+    def entries(self) -> LineEntries:
+        """What writes entries about people's lines, of each person few at a time."""
+        return self.parts.pipeline.entries
+
+    @asynccontextmanager
+    async def turn_to_note(self, who: str, builtin: Builtin | None = None) -> AsyncIterator[None]:
+        """Few presses of one person at a time: whoever presses on and on waits for themselves, and not with a stop."""
+        with asking_as(f"{who} {STOP.name}" if builtin is STOP else who):
+            key = await self._noting.acquire(inf)
+        try:
+            yield
+        finally:
+            self._noting.release(key)
+
+    async def cannot_stop(self, who: SlackUser) -> bool:
+        """Whether somebody is known, within a second, to be nobody who may stop changes: what they say of it does nothing."""
+        with contextlib.suppress(HvopsError, TimeoutError):
+            async with asyncio.timeout(_MENU_SECONDS):
+                return self._may_not_stop(await self.parts.people.person(who.team, who.user, who.name))
+        return False
+
+    def _may_not_stop(self, person: Person) -> bool:
+        """The same of somebody who was looked up. What is not known keeps nobody from stopping."""
+        if self.parts.changes is None:
+            return person.highest_role is Role.NOBODY and not person.unknown
+        try:
+            require_switch(person, self.parts.changes.decisions.stopping_role, Stopped.kind)
+        except RolesUnknown:
+            return False
+        except PermissionDenied:
+            return True
+        return False
 
     def reply(self, where: ReplyTarget) -> Reply:
         """How this person is answered."""
@@ -333,7 +388,7 @@ class RequestHandler:
             reply: how they are answered, where that is neither there nor as anybody is.
             given: of a go, what was in force when it came in (`note_go`); None where it comes in here.
         """
-        given = given or self.note_go(line)
+        given = given or self.note_go(who, line)
         reply = reply or (self.reply(where) if window is None else self.reply_in(who, window))
         self._acknowledge(line, reply, fresh)
 
@@ -352,7 +407,7 @@ class RequestHandler:
                     place=where.channel,
                     click=answers,
                 )
-                await self.write(who.id, refused)
+                await self.entries.refuse(who.id, refused)
                 await reply.result(errors.not_executed(TicketError(late)))
                 return
             if self.parts.reviews is not None and line.builtin is AUDIT:
@@ -383,7 +438,7 @@ class RequestHandler:
 
         await self.report_errors(reply, filled_in, line.text)
 
-    def note_go(self, line: TypedLine) -> asyncio.Task[InForce] | None:
+    def note_go(self, who: SlackUser, line: TypedLine) -> asyncio.Task[InForce] | None:
         """What is in force of stop and go, looked up while the line comes in: a go ends no stop that comes later.
 
         Asked of Slack is nothing before that: it may take minutes to say who somebody is. None for any other line.
@@ -392,7 +447,12 @@ class RequestHandler:
             return None
         decisions = self.parts.changes.decisions
         came = decisions.now()
-        return asyncio.create_task(self.soon(lambda: decisions.in_force().as_given(came, decisions.now())))
+
+        async def in_force() -> InForce:
+            async with self.turn_to_note(who.id):
+                return await self.soon(lambda: decisions.in_force().as_given(came, decisions.now()))
+
+        return asyncio.create_task(in_force())
 
     def _as_written(self, given: InForce, dated: Freshness | None) -> InForce:
         """The same, where Slack says when it was written: before that, it may have held it back."""
@@ -447,7 +507,7 @@ class RequestHandler:
                 place=where.channel,
                 click=click,
             )
-            await self.write(who.id, refused)
+            await self.entries.refuse(who.id, refused)
             raise
 
     async def report_errors(self, reply: Reply, work: Callable[[], Awaitable[None]], what: str) -> None:
@@ -560,7 +620,33 @@ class RequestHandler:
             del latest[:-1]
 
     async def _front_door(self, line: TypedLine, person: Person, reply: Reply, origin: Origin, trigger: str) -> None:
-        """Answer /hvops itself. Questions about the bot are questions: they stand in the ledger too."""
+        """Answer /hvops itself. Questions about the bot are questions: they stand in the ledger too, up to some a minute."""
+        await self._write_own_line(line, person, reply, origin)
+        changes = self.parts.changes
+        stopping: Beside = partial(self._in_turn_of_stops, person.id)
+        if line.builtin in SWITCHES and changes is not None:
+            if line.builtin is STOP and not line.rest and trigger:
+                try:
+                    await stopping(partial(changes.decisions.check_stop, person, via=origin.via, place=origin.place))
+                except SwitchUnchanged as same:
+                    await reply.result(await unchanged(changes, same))
+                    return
+                if await self._has_opened(stop_view(reply.where.channel), trigger, person.id):
+                    return  # the window asks why, and is the answer
+            message = await switch(changes, line, person, origin, stopping)
+        elif person.highest_role is Role.NOBODY:
+            message = help_renderer.no_role_message(no_role(person))
+        elif line.builtin is STATUS:
+            message = help_renderer.status_message(await self.parts.status(person), await stop_for(changes, person))
+        else:
+            message = help_renderer.help_message(help_for(person, self.parts.registry))
+        await reply.result(message)
+
+    async def _write_own_line(self, line: TypedLine, person: Person, reply: Reply, origin: Origin) -> None:
+        """Write down what was said to hvops itself. Raises TooManyLines, LedgerError; of a stop neither, where it may count."""
+        is_stop = line.builtin is STOP
+        if not self.own_lines.take(person.id) and (not is_stop or self._may_not_stop(person)):
+            raise await self._one_too_many(line, person, reply, origin)
         asked = Asked(
             name=person.name,
             line=clip(line.text, 200),
@@ -569,31 +655,37 @@ class RequestHandler:
             via=origin.via,
             place=reply.where.channel,
         )
+        if not is_stop:
+            await self.entries.write(person.id, asked)
+            return
         try:
-            await self.write(person.id, asked)
+            await self._in_turn_of_stops(person.id, partial(self.parts.ledger.append, person.id, asked))
         except LedgerError as error:
             # A stop is in force in this process even where nothing can be written.
-            if line.builtin is not STOP:
-                raise
             log.warning("a request to stop changes is not written down; it goes on", why=str(error))
-        changes = self.parts.changes
-        if line.builtin in SWITCHES and changes is not None:
-            if line.builtin is STOP and not line.rest and trigger:
-                try:
-                    await asyncio.to_thread(changes.decisions.check_stop, person, via=origin.via, place=origin.place)
-                except SwitchUnchanged as same:
-                    await reply.result(await unchanged(changes, same))
-                    return
-                if await self._has_opened(stop_view(reply.where.channel), trigger, person.id):
-                    return  # the window asks why, and is the answer
-            message = await switch(changes, line, person, origin)
-        elif person.highest_role is Role.NOBODY:
-            message = help_renderer.no_role_message(no_role(person))
-        elif line.builtin is STATUS:
-            message = help_renderer.status_message(await self.parts.status(person), await stop_for(changes, person))
-        else:
-            message = help_renderer.help_message(help_for(person, self.parts.registry))
-        await reply.result(message)
+
+    async def _one_too_many(self, line: TypedLine, person: Person, reply: Reply, origin: Origin) -> TooManyLines:
+        """What is said of a line to hvops itself that is not answered, once it is written down or counted."""
+        error = TooManyLines(
+            "You have typed many lines to hvops in the last minute, so this one was not answered. Try again in a moment. "
+            "A stop by someone who may stop changes always counts."
+        )
+        refused = Refused(
+            name=person.name,
+            line=clip(line.text, 200),
+            reason=str(error),
+            category=error.refused_as,
+            via=origin.via,
+            place=reply.where.channel,
+            click=origin.click,
+        )
+        await self.entries.refuse(person.id, refused)
+        return error
+
+    async def _in_turn_of_stops(self, who: str, work: Callable[[], T]) -> T:
+        """What a stop writes waits for no line and no press of anybody else, nor for threads that they may keep busy."""
+        async with self.turn_to_note(who, STOP):
+            return await self.soon(work)
 
     async def _has_opened(self, view: View, trigger: str, who: str) -> bool:
         """Whether a window is open. Slack may be too slow for one, or they had many: they are then asked in a sentence."""

@@ -243,7 +243,7 @@ class TicketClicks:
             name=click.who.name, line=f"{click.verb} {ticket}", reason=why, category="not allowed", via="button",
             place=click.where.channel, click=click.seq,
         )  # fmt: skip
-        await self._desk.write(click.who.id, refused, ticket)
+        await self._desk.entries.refuse(click.who.id, refused, ticket, always=True)
         link = await self._changes.board.permalink(ticket)
         await self._desk.reply(await self._where(click)).result(errors.not_the_real_message(ticket, link))
 
@@ -302,7 +302,7 @@ class TicketClicks:
             line=f"{click.verb} {click.token}", reason=str(late), category="too late", via="button",
             place=where.channel, click=click.seq,
         )  # fmt: skip
-        await self._desk.write(click.who.id, refused, click.token if known else None)
+        await self._desk.entries.refuse(click.who.id, refused, click.token if known else None, always=True)
         await self._desk.reply(where).result(errors.not_executed(late))
 
     async def _ask_why(self, click: Click) -> None:
@@ -422,7 +422,7 @@ class TicketClicks:
             )  # fmt: skip
             ledger = self._desk.parts.ledger
             known = await asyncio.to_thread(ledger.entries, ticket=click.token, kind="proposed", limit=1)
-            await asyncio.to_thread(ledger.append, click.who.id, refused, click.token if known else None)
+            await self._desk.entries.refuse(click.who.id, refused, click.token if known else None, always=True)
             raise
 
     async def _where(self, click: Click) -> ReplyTarget:

@@ -3,7 +3,6 @@
 outbox          in order per channel, one a second, never blindly twice
 conversation_pages  what stands in a channel, page by page, however much members write into a message
 sent_messages   whether what may have arrived did: found again by its mark
-person_rate     how often one person may have what Slack grants to all together
 responder       how one person is answered: response_url, then an ephemeral, then a direct message
 local_times     times in words as each reader's own
 message         a message, a file, and text from outside made harmless

@@ -26,12 +26,12 @@ import structlog
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.dispatch.person_rate import PersonRate
 from bot.redaction import Redactor, clip
 from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent, PartMissing, Retry, classify_error
 from bot.slack.outbound.blockkit_fitting import downgrade, fit, weaker_view
 from bot.slack.outbound.blockkit_validation import problems
 from bot.slack.outbound.message import File, Message, escape_control, split
-from bot.slack.outbound.person_rate import PersonRate
 from bot.slack.outbound.sent_messages import SentMessages, marked, marked_title, metadata
 
 log = structlog.get_logger()

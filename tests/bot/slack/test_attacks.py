@@ -16,13 +16,13 @@ from slack_bolt.request.async_request import AsyncBoltRequest
 
 from bot.api.command import Role
 from bot.api.report import Remedy
+from bot.dispatch.person_rate import PersonRate
 from bot.errors import UsageError
 from bot.redaction import Redactor
 from bot.slack.inbound import buttons, request_handler, ticket_buttons
 from bot.slack.inbound.payload import deliveries_of, parse_click, parse_field, parse_person
 from bot.slack.inbound.request_handler import SlackUser
 from bot.slack.outbound.message import Message
-from bot.slack.outbound.person_rate import PersonRate
 from bot.slack.outbound.slack_time import SlackTime
 from bot.slack.render.stop import CALLBACK as STOP_CALLBACK
 

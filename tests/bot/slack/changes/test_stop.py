@@ -15,11 +15,11 @@ from structlog.testing import capture_logs
 
 from bot.api.command import Role
 from bot.config.settings import Rule
+from bot.dispatch.person_rate import PersonRate
 from bot.executor import scheduler
 from bot.ledger import Ledger
 from bot.ledger.entries import Clicked, Stopped
 from bot.ledger.schema import TRIGGERS
-from bot.slack.outbound.person_rate import PersonRate
 from bot.slack.render.reason_modal import CALLBACK as WINDOW
 from bot.slack.render.reason_modal import REASON
 from bot.slack.render.stop import CALLBACK as STOP_CALLBACK

@@ -11,13 +11,14 @@ import pytest
 from slack_bolt.request.async_request import AsyncBoltRequest
 
 from bot.api.report import Column, Remedy, Table
+from bot.dispatch.line_entries import LineEntries
+from bot.dispatch.person_rate import PersonRate
 from bot.errors import LedgerError
 from bot.slack.inbound import request_handler
 from bot.slack.inbound.request_handler import SlackUser
 from bot.slack.inbound.ticket_buttons import Click
 from bot.slack.outbound import responder
 from bot.slack.outbound.message import Message
-from bot.slack.outbound.person_rate import PersonRate
 from bot.slack.outbound.responder import ReplyTarget
 from bot.slack.render.blocks import EVIDENCE_PAGE, actions, button
 from lab.slack.model import Channel
@@ -635,6 +636,7 @@ async def test_windows_and_their_pages_together_leave_others_half_of_what_slack_
 async def test_mentions_of_one_person_on_and_on_in_many_channels_leave_the_answers_of_others(bench, who):
     """Slack takes a hundred messages a minute that one person sees, of all channels together; nobody needs a role to be answered."""
     workspace, person = bench.slack.core.workspace, getattr(bench, who)
+    bench.desk.parts.pipeline.entries = LineEntries(bench.ledger, PersonRate(100, 2.0))  # each of them is written
     for name in ("talk1", "talk2", "talk3"):
         members = [*workspace.channels["C0OPS"].members, "U0HVOPS"]
         workspace.channels[f"C0{name}"] = Channel(f"C0{name}", name, list(dict.fromkeys(members)))

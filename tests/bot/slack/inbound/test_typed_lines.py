@@ -1,6 +1,7 @@
 """What the listener makes of a decorated line, entry point by entry point: the value that everything else takes."""
 
 import asyncio
+from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from unittest.mock import MagicMock
 
@@ -9,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.dispatch.builtins import BUILTINS, STOP
+from bot.dispatch.person_rate import PersonRate
 from bot.dispatch.registry import Registry
 from bot.slack.inbound.listeners import Listener
-from bot.slack.outbound.person_rate import PersonRate
 
 INVISIBLE = st.sampled_from(["", *"\u200b\u200d\u200e\u2060\u2068\ufeff\ufe0f\u00ad"])
 QUOTE = st.sampled_from(["", "```", *"`\"'\u2018\u2019\u201c\u201d\u201e\u00ab\u00bb\u2039\u203a\uff02"])
@@ -37,8 +38,12 @@ class Desk:
     def ack_message(self, line):
         return None
 
-    def note_go(self, line):
+    def note_go(self, who, line):
         return None
+
+    @asynccontextmanager
+    async def turn_to_note(self, who, builtin=None):
+        yield
 
     def form_seal(self, who, command, opened):
         return ""  # as the windows here carry none

@@ -8,6 +8,7 @@ import pytest
 from heavy_talk import emoji, too_large
 from slack_sdk.errors import SlackApiError
 
+from bot.dispatch.person_rate import PersonRate
 from bot.redaction import Redactor
 from bot.slack.manifest import manifest
 from bot.slack.outbound import outbox as outbox_module
@@ -15,7 +16,6 @@ from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent, make_client
 from bot.slack.outbound.blockkit_validation import problems
 from bot.slack.outbound.message import File, Message
 from bot.slack.outbound.outbox import OURS, Outbox, RateLimit, Turn
-from bot.slack.outbound.person_rate import PersonRate
 from bot.slack.render.blocks import sections
 from lab.slack.model import Message as LabMessage
 from lab.slack.server import FakeSlack

@@ -1,4 +1,4 @@
-"""How often one person may have what Slack grants to all of them together: some at once, then one every few seconds."""
+"""How often one person may have what there is for all of them together: some at once, then one every few seconds."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """How often one person may have what Slack grants to all together."""
 
-from bot.slack.outbound import person_rate
-from bot.slack.outbound.person_rate import PersonRate
+from bot.dispatch import person_rate
+from bot.dispatch.person_rate import PersonRate
 
 
 def test_some_at_once_and_one_more_every_few_seconds_for_each_person():

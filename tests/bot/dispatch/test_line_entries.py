@@ -1,0 +1,114 @@
+"""What is written of lines that are refused: of each person two at a time, some a minute one by one, and the others as a number."""
+
+import asyncio
+import threading
+
+import pytest
+
+from bot.dispatch.line_entries import LineEntries
+from bot.dispatch.person_rate import PersonRate
+from bot.errors import LedgerError
+from bot.ledger import Ledger
+from bot.ledger.entries import Asked, Refused
+
+WHO, OTHER = "T1/U1", "T1/U2"
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    with Ledger(tmp_path / "ledger.db", tmp_path / "key", tmp_path / "anchors") as ledger:
+        yield ledger
+
+
+@pytest.fixture
+async def entries(ledger):
+    """Two refusals of each person are written, and no more come free."""
+    made = LineEntries(ledger, PersonRate(2, 60.0, lambda: 0.0))
+    yield made
+    await made.close()
+
+
+def refusal(line, **more):
+    return Refused(name="jane", line=line, reason="No.", category="not allowed", via="slack", place="C0OPS", **more)
+
+
+def written(ledger, actor=WHO):
+    return ledger.entries(kind="refused", actor=actor, newest_first=False)
+
+
+class Held:
+    """A ledger in which the entries of one person are not written until `release`."""
+
+    def __init__(self, ledger, monkeypatch, actor):
+        self.release, self.waiting = threading.Event(), []
+        append = ledger.append
+
+        def held(by, data, ticket=None):
+            if by == actor:
+                self.waiting.append(data.line)
+                self.release.wait(30)
+            return append(by, data, ticket)
+
+        monkeypatch.setattr(ledger, "append", held)
+
+
+async def test_whoever_has_many_entries_written_waits_for_themselves_alone(ledger, monkeypatch):
+    held, entries = Held(ledger, monkeypatch, WHO), LineEntries(ledger)
+    mine = [asyncio.create_task(entries.write(WHO, Asked(line=f"/hvops {number}"))) for number in range(20)]
+    try:
+        async with asyncio.timeout(10):
+            await entries.write(OTHER, Asked(line="/hvops status"))
+            await entries.refuse(OTHER, refusal("/repair hv03"))
+        assert len(held.waiting) == 2
+        assert len(ledger.entries()) == 2
+    finally:
+        held.release.set()
+    await asyncio.gather(*mine)
+    assert len(ledger.entries(actor=WHO)) == 20
+    await entries.close()
+
+
+async def test_beyond_some_a_minute_refusals_are_a_number(ledger, entries):
+    for number in range(7):
+        await entries.refuse(WHO, refusal(f"/repair {number}"))
+    await entries.refuse(OTHER, refusal("/repair hv03"))
+    assert [one.line for one in written(ledger)] == ["/repair 0", "/repair 1"]
+    assert [one.line for one in written(ledger, OTHER)] == ["/repair hv03"]
+    await entries.close()
+    number = written(ledger)[2]
+    assert number.line == "/repair 2"
+    assert number.reason.startswith("5 more lines of this person, of which this is the first")
+    assert (number.name, number.data.via, number.data.place) == ("jane", "slack", "C0OPS")
+    assert number.data.category == "not answered"
+    assert len(written(ledger)) == 3
+
+
+async def test_the_number_is_written_while_the_bot_runs_and_counted_anew_then(ledger):
+    entries = LineEntries(ledger, PersonRate(0, 60.0, lambda: 0.0), counted_seconds=0.01)
+    for count in (1, 2):
+        await entries.refuse(WHO, refusal(f"/repair {count}"))
+        async with asyncio.timeout(10):
+            while len(written(ledger)) < count:  # noqa: ASYNC110 - a task of its own writes it
+                await asyncio.sleep(0.001)
+    assert [one.reason[:11] for one in written(ledger)] == ["1 more line"] * 2
+    await entries.close()
+
+
+@pytest.mark.parametrize("more", [{"click": 7}, {"asked": 7}])
+async def test_what_ends_a_press_or_a_line_that_was_asked_is_always_written(ledger, entries, more):
+    for number in range(7):
+        await entries.refuse(WHO, refusal(f"/repair {number}", **more))
+    await entries.refuse(WHO, refusal("button show"), always=True)
+    assert len(written(ledger)) == 8
+
+
+async def test_a_number_that_cannot_be_written_ends_nothing(ledger, monkeypatch):
+    entries = LineEntries(ledger, PersonRate(0, 60.0, lambda: 0.0))
+    await entries.refuse(WHO, refusal("/repair hv03"))
+
+    def fails(*_):
+        raise LedgerError("The disk is full.")
+
+    monkeypatch.setattr(ledger, "append", fails)
+    await entries.close()
+    assert not written(ledger)
