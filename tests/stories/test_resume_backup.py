@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from bot.transport.http import client as http
 from lab.slack.blockkit_walk import placed
 from lab.slack.plain_text import plain_text
 
@@ -131,3 +132,29 @@ async def test_a_job_that_was_suspended_since_it_was_shown_is_not_resumed(play, 
         assert f"+ Check passed: Job {JOB} is suspended" in voided.difference
         assert "started" not in turns(ops)
         assert "suspended" in dict(ops.estate.do(ops.estate.world.facts))[f"Backup job {JOB}"]
+
+
+@pytest.mark.long
+async def test_a_time_out_of_the_service_itself_is_waited_out(play, hurried, monkeypatch):
+    """It comes as an error of the service in a reply of a gateway, and the job goes on behind it."""
+    real, asked = http.send, 0
+
+    async def send(client, verb, address, *args, **more):
+        nonlocal asked
+        if address == f"Job/{JOB}/action/resume":
+            asked = 1
+            return http.Reply(504, '{"errorCode": 2, "errorMessage": "Timed out while waiting for the job manager"}')
+        if asked and address == f"Job/{JOB}":
+            asked += 1
+            if asked == 5:  # it has been seen as it was before, more than once
+                ops.estate.do(lambda: setattr(ops.estate.world.jobs[int(JOB)], "state", "running"))
+        return await real(client, verb, address, *args, **more)
+
+    async with play("stuck-writer") as ops:
+        plan = await proposed(ops)
+        monkeypatch.setattr(http, "send", send)
+        await ops.clicks(plan, "Confirm")
+        await ops.recorded("outcome", 1)
+        assert turns(ops)[-2:] != ["outcome", "failed"]
+        (outcome,) = [entry.data for entry in ops.ledger() if entry.kind == "outcome"]
+        assert (outcome.result, "Timed out" in outcome.message) == ("done", True)

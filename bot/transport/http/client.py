@@ -42,7 +42,12 @@ ERRORS = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, httpx.CookieConf
 
 def is_refused(status: int) -> bool:
     """Whether a status says that a request is not carried out: a redirect, or a fault of the request [doc: RFC 9110, 15.5]."""
-    return MULTIPLE_CHOICES <= status < SERVER_ERROR and status != REQUEST_TIMEOUT
+    return status >= MULTIPLE_CHOICES and not leaves_open(status)
+
+
+def leaves_open(status: int) -> bool:
+    """Whether a status says that something went wrong on the way or there, so that nobody knows what was done [doc: as above]."""
+    return status >= SERVER_ERROR or status == REQUEST_TIMEOUT
 
 
 @dataclass(frozen=True, slots=True)

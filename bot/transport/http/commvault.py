@@ -215,9 +215,9 @@ class BackupProduct:
         except JobRefused as declined:
             if declined.code == ACCESS_DENIED:
                 raise AuthenticationFailed(on, f"the account may not do this there: {declined}", _LOGIN) from None
-            # The service's own word on this very request; the vendor's client takes it for "not done" as well [src].
+            # For an action, the documents list no code but "2, a failure": a time-out of its own comes in the same form.
             says = f"it replied: {without_stop(str(declined))} (error {declined.code})"
-            raise TargetFault(on, says, code=declined.code, is_refusal=True) from None
+            raise TargetFault(on, says, code=declined.code, is_refusal=http.is_refused(reply.status)) from None
         except BadOutput as error:
             raise MalformedResponse(on, f"{error}.") from None
         if reply.status >= http.MULTIPLE_CHOICES:

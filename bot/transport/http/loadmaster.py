@@ -80,11 +80,13 @@ class Declined(ValueError):
 
     Attributes:
         code: its number, as that of HTTP.
+        is_refusal: nothing was done: by that number, and by the status of HTTP beside it.
     """
 
-    def __init__(self, says: str, code: int) -> None:
+    def __init__(self, says: str, code: int, *, is_refusal: bool = False) -> None:
         super().__init__(says)
         self.code = code
+        self.is_refusal = is_refusal
 
 
 class LoadBalancers:
@@ -199,7 +201,9 @@ class LoadBalancers:
             found = await asyncio.to_thread(_told, tree, reply, way.login)
         except Declined as declined:
             if declined.code in (http.UNAUTHORIZED, http.FORBIDDEN):  # whatever status HTTP has beside it
-                raise self._no_login(way, declined.code) from None
+                refused = self._no_login(way, declined.code)
+                refused.is_refusal = declined.is_refusal
+                raise refused from None
             self._refused.pop(on.lower(), None)
             raise
         except BadOutput as error:
@@ -247,9 +251,9 @@ def _rows_and_text(parse: Callable[[Any], Rows], data: Tree) -> tuple[Rows, str]
 
 
 def _fault(on: str, declined: Declined) -> TargetFault:
-    """What it declined; a refusal where its code is that of an HTTP request that is not carried out."""
+    """What it declined, and whether that is a refusal."""
     says = f"it replied: {without_stop(str(declined))} (error {declined.code})"
-    return TargetFault(on, says, code=declined.code, is_refusal=http.is_refused(declined.code))
+    return TargetFault(on, says, code=declined.code, is_refusal=declined.is_refusal)
 
 
 def _with_index(data: Tree, index: str) -> list[Tree]:
@@ -263,7 +267,8 @@ def _told(tree: Callable[[http.Reply], Tree], reply: http.Reply, login: Applianc
         return tree(reply)
     except Declined as declined:
         says = strip_end(_without_login(login, str(declined)))
-        raise Declined(says or "it did not say why", declined.code) from None
+        is_refusal = http.is_refused(declined.code) and not http.leaves_open(reply.status)
+        raise Declined(says or "it did not say why", declined.code, is_refusal=is_refusal) from None
 
 
 def _without_login(login: ApplianceLogin, says: str) -> str:

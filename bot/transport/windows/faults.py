@@ -14,17 +14,21 @@ _LONGEST = 300  # characters of the host's own words
 
 
 def from_fault(on: str, fault: Fault) -> TargetError:
-    """A fault as an error: by the HRESULT of WMI, else by the code, else by the SOAP subcode."""
+    """A fault as an error: by the HRESULT of WMI, else by the code, else by the SOAP subcode.
+
+    A refusal it is by the HRESULT alone, where there is one: WinRM wraps many of them in the same code of its own.
+    """
+    is_refusal = (fault.code if fault.hresult is None else fault.hresult) in REFUSALS
     for code in (fault.hresult, fault.code):
         if code is not None and code in KNOWN:
-            return _known(on, code, fault.text)
+            return _known(on, code, fault.text, is_refusal=is_refusal)
     if fault.code is None and fault.subcode in SUBCODES:
         error, says, do = SUBCODES[fault.subcode]
         return error(on, says, do)
     code = fault.code if fault.code is not None else fault.hresult
     number = f"error {code} (0x{code & 0xFFFFFFFF:08X})" if code is not None else f"a fault {fault.subcode}".rstrip()
     words = f": {clip_line(fault.text, _LONGEST)}" if fault.text else "."
-    return TargetFault(on, f"it answered with {number}{words}", code=code, is_refusal=code in REFUSALS)
+    return TargetFault(on, f"it answered with {number}{words}", code=code, is_refusal=is_refusal)
 
 
 def from_code(on: str, code: int, text: str = "") -> TargetError:
@@ -45,12 +49,12 @@ def from_return(on: str, cls: str, method: str, returned: int) -> TargetError:
     return TargetFault(on, says, code=returned, is_refusal=is_refusing_return(cls, returned))
 
 
-def _known(on: str, code: int, text: str) -> TargetError:
+def _known(on: str, code: int, text: str, *, is_refusal: bool) -> TargetError:
     error, says, do = KNOWN[code]
     if issubclass(error, TargetFault):
         words = f" It says: {clip_line(text, _LONGEST)}" if text else ""
         found: TargetError = error(on, says + words, do, code=code)
     else:
         found = error(on, says, do)
-    found.is_refusal = code in REFUSALS
+    found.is_refusal = is_refusal
     return found

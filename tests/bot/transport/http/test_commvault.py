@@ -384,6 +384,35 @@ async def test_what_a_status_means(answering, status, error):
     assert all("127.0.0.1:1" not in path for _, path, _, _ in seen)
 
 
+TIMED_OUT = {"errorCode": 2, "errorMessage": "Timed out while waiting for the job manager"}
+
+
+@pytest.mark.parametrize(
+    ("reply", "status", "refuses"),
+    [
+        (TIMED_OUT, 500, False),
+        (TIMED_OUT, 502, False),
+        (TIMED_OUT, 503, False),
+        (TIMED_OUT, 504, False),
+        (TIMED_OUT, 408, False),
+        (TIMED_OUT, 200, False),
+        ({"errors": [{"errList": [{"errorCode": 587, "errLogMessage": "It failed."}]}]}, 200, False),
+        ({"errors": [{"errList": [{"errorCode": 587, "errLogMessage": "It failed."}]}]}, 500, False),
+        ({"errorCode": 2, "errorMessage": "There is no such job."}, 404, True),
+        ({"errorCode": 2, "errorMessage": "It is no number."}, 400, True),
+        ({"errorCode": 5, "errorMessage": "Access denied"}, 200, True),
+        ({"errorCode": 5, "errorMessage": "Access denied"}, 500, True),
+    ],
+)
+async def test_an_error_of_the_service_is_a_refusal_only_where_the_documents_say_so(answering, reply, status, refuses):
+    """A time-out of its own comes in the same form: the job may go on behind it."""
+    product, _ = await answering(reply, status=status)
+    product._token = "alive"
+    with pytest.raises(TargetError) as answered:
+        await product.change(RESUME, SECONDS)
+    assert answered.value.is_refusal is refuses
+
+
 async def test_a_service_that_is_silent_or_not_there(answering):
     product, _ = await answering(TOKEN, delay=30.0)
     with pytest.raises(TargetTimeout, match="no answer in 1 s"):

@@ -388,6 +388,31 @@ async def test_what_other_statuses_mean(status, error):
             await client(url).answer(SERVICES, 5)
 
 
+@pytest.mark.parametrize(
+    ("code", "status", "refuses"),
+    [
+        (422, 200, True),
+        (422, 422, True),
+        (401, 200, True),
+        (500, 200, False),
+        (200, 200, False),
+        (422, 504, False),
+        (422, 408, False),
+        (401, 502, False),
+        (403, 500, False),
+    ],
+)
+@pytest.mark.parametrize("api", ["v1", "v2"])
+async def test_a_change_is_refused_only_where_its_own_code_and_http_both_say_so(api, code, status, refuses):
+    """Beside a fault of the server, or a time-out, its own code is only half of what it says."""
+    xml = f"<Response stat='{code}' code='fail'><Error>no</Error></Response>"
+    body, kind = (xml, "text/xml") if api == "v1" else (f'{{"code": {code}, "status": "fail"}}', "application/json")
+    async with answering(says(body.encode(), status, content_type=kind)) as url:
+        with pytest.raises(TargetError) as answered:
+            await client(url, api).change(change(host="www.shop.lab"), 5)
+    assert answered.value.is_refusal is refuses
+
+
 async def test_a_reply_is_bounded_and_not_unpacked():
     async with answering(says(b"x" * (8 * 2**20 + 1))) as url:
         with pytest.raises(MalformedResponse):

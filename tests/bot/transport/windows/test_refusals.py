@@ -90,6 +90,24 @@ def test_every_code_is_judged_by_the_list_and_never_by_its_kind():
 
 
 @pytest.mark.parametrize(
+    ("code", "hresult", "refuses"),
+    [
+        (0x80338102, 0x87654321, False),
+        (5, 0x80041001, False),
+        (0x8033805A, 0x800706BA, False),
+        (0x8033805A, 0x87654321, False),
+        (0x80338102, 0x8004100C, True),
+        (0x87654321, 0x80041003, True),
+        (None, 0x80041003, True),
+        (0x80338102, None, True),
+    ],
+)
+def test_where_wmi_says_by_its_own_number_what_failed_that_one_decides(code, hresult, refuses):
+    """WinRM wraps what a provider says in a code of its own, which is one for many."""
+    assert from_fault("hv06", Fault(code, "", "", hresult)).is_refusal is refuses
+
+
+@pytest.mark.parametrize(
     ("subcode", "kind", "refuses"),
     [
         ("AccessDenied", AuthenticationFailed, True),
