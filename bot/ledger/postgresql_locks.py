@@ -74,8 +74,10 @@ _WHOSE = f"SELECT key, pid = pg_backend_pid(), name FROM ({_HELD}) AS held"  # n
 _TAKE = f"""SELECT pg_try_advisory_lock({{number}})
     WHERE NOT EXISTS (SELECT FROM ({_HELD}) AS held WHERE key = {{key}})"""  # noqa: S608 - our words
 _CLOCK = "SELECT extract(epoch FROM clock_timestamp())::float8"
-_BOTS = """SELECT pid, application_name FROM pg_stat_activity
-    WHERE datname = current_database() AND usename = current_user AND application_name LIKE 'hvops/%'"""
+# Of whoever may write, too: bots may log in as different members of one role, and a name anybody may give himself. Each login
+# sees the names of all sessions; of those whose role it has not, only what they do is hidden [src: pg_stat_get_activity].
+_BOTS = f"""SELECT pid, application_name FROM pg_stat_activity AS session
+    WHERE datname = current_database() AND application_name LIKE 'hvops/%' AND {_MAY_WRITE}"""  # noqa: S608 - our words
 # A name of an application has 63 bytes [doc postgresql runtime-config-logging]: with five marks and a process id of seven
 # digits, Linux's longest [doc proc(5), pid_max], it has them all. The end of a host's name tells pods apart.
 _LONGEST_HOST, _LONGEST_MARK = 14, 5

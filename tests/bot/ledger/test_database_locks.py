@@ -14,8 +14,9 @@ from entry_samples import entry_data
 from bot.errors import LedgerError
 from bot.ledger.places import open_locks, open_store
 from bot.ledger.postgresql_locks import KEYS, connect_as, take_free
-from bot.ledger.shared_locks import KEY_BITS, Duty, run_key
+from bot.ledger.shared_locks import KEY_BITS, MARKS, Duty, run_key
 from bot.ledger_place import Database
+from bot.other_bots import differences
 
 _VIEWS = ("timeline", "tickets_readable", "decisions", "steps", "questions", "refusals", "heads")
 
@@ -158,6 +159,40 @@ def test_bots_whose_logins_differ_keep_each_other_from_a_lock(place, bots, login
         assert one.runs_elsewhere() == {run_key("T-3")}
         run.close()
         other.close()
+
+
+@pytest.mark.parametrize(
+    "how",
+    ["INHERIT", "INHERIT; ALTER ROLE {name} SET role = 'hvops'", "NOINHERIT; ALTER ROLE {name} SET role = 'hvops'"],
+)
+def test_bots_whose_logins_differ_see_each_other_and_what_is_not_the_same(place, bots, login, how):
+    logins = [login("GRANT hvops TO {name}; ALTER ROLE {name} " + how) for _ in range(2)]
+    others = [open_locks(mine) for mine in logins]
+    with contextlib.ExitStack() as stack:
+        for locks in others:
+            stack.enter_context(contextlib.closing(locks))
+        one, _ = bots
+        for locks, digest in ((one, "a"), (others[0], "b"), (others[1], "a")):
+            locks.marks = dict.fromkeys(MARKS, digest * 40)
+            locks.look()
+        run = others[1].session()
+        assert run.take(run_key("T-9"))
+        seen = [locks.present() for locks in (one, *others)]
+        assert seen[0] == seen[1] == seen[2]
+        assert sorted(bot.marks["settings"][0] for bot in seen[0]) == ["a", "a", "b"]
+        assert len(list(differences(seen[0]))) == len(MARKS)
+        assert sorted((bot.duties, bot.runs) for bot in seen[0]) == sorted([(tuple(Duty), ()), ((), ()), ((), (9,))])
+        others[1].look()
+        assert others[1].runs_elsewhere() == frozenset()
+        run.close()
+
+
+def test_who_calls_himself_a_bot_and_may_not_write_the_ledger_is_none(reader, bots):
+    one, _ = bots
+    one.marks = dict.fromkeys(MARKS, "a" * 40)
+    one.look()
+    reader.execute("SELECT set_config('application_name', 'hvops/hv-b/12.abcd/00000/00000/00000/00000/00000', false)")
+    assert len(one.present()) == 1
 
 
 def test_a_login_whose_locks_others_would_not_see_takes_none(place, bots, login):
