@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Awaitable, Callable, Container, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Any, Literal
 
 import structlog
@@ -15,28 +16,35 @@ from bot.api.actions import Action, InvokeMethod, ManualStep, RunProgram
 from bot.api.arguments import Target
 from bot.api.beside import beside
 from bot.api.command import AfterRun, Remediation
-from bot.api.plan import Gate, GateOutcome, GateText, Plan, Step
+from bot.api.facts import Unknown
+from bot.api.plan import Check, Gate, GateOutcome, GateText, Plan, Step
 from bot.api.queries import GuestQuery, LedgerQuery, Query
+from bot.api.sources import Source
 from bot.api.windows import Window
 from bot.dispatch.command_line import CommandLine, read_line, read_typed, resolve
 from bot.dispatch.inventory import Doubt, Inventory, scopes_of
 from bot.dispatch.query_session import QuerySession
 from bot.dispatch.registry import Registry
 from bot.errors import HvopsError, LedgerError, NoPlan, TargetError, TicketError, UsageError
+from bot.formatting import clauses
 from bot.ledger import Ledger
 from bot.ledger.envelope import to_timestamp
 from bot.tickets.answers import without_answers
+from bot.tickets.conditions import unmet
 from bot.tickets.freezes import with_windows
 from bot.tickets.other_tickets import TicketActs, acts_of, cut_short, later_changes
 from bot.tickets.proposal import PlannedChange, Proposal
-from bot.tickets.run_history import RunHistory
+from bot.tickets.run_history import RunHistory, StepInstance
 from bot.tickets.undo import (
     LONGEST_ACT,
     build_undo,
+    gate_not_put_back,
     gates_afresh,
     gates_back,
     gates_not_asked,
     is_half_done,
+    may_have_put_back,
+    settled_at,
     under_way,
     without_past,
 )
@@ -152,7 +160,13 @@ class Planner:
             return made
         if why := await self._why_elsewhere(proposal, made.plan):
             raise NoPlan(why)
-        gates = await self._gates_back(proposal, made.plan)
+        found, put_back = await self._put_back(acts)
+        if found:
+            afresh = partial(build_undo, apart=self._ledger.clocks_apart)
+            made = await asyncio.to_thread(afresh, proposal, acts.story, self.version, acts.undone, found)
+            if not made.plan.groups:
+                return made
+        gates = (*await self._gates_back(proposal, made.plan), *put_back)
         # Last: what begins while hosts are asked counts as well.
         gates += await asyncio.to_thread(later_changes, self._ledger, acts, made.plan, approved)
         gates += await self._under_way(acts.runs, approved)
@@ -177,6 +191,31 @@ class Planner:
         apart = self._ledger.clocks_apart
         return await asyncio.to_thread(under_way, runs, now, approved, steady=steady, apart=apart)
 
+    async def _put_back(self, acts: TicketActs) -> tuple[list[StepInstance], tuple[Gate, ...]]:
+        """The steps whose end nobody saw and that are seen now to have put back something, and the gate about the others."""
+        proposal, story = acts.proposal, acts.story
+        places = await asyncio.to_thread(may_have_put_back, proposal.plan, story, acts.undone)
+        with asking_about(proposal.places):
+            why_not = dict(zip(places, [await self._why_not_done(one, story) for one in places], strict=True))
+        open_ends = {place: why for place, why in why_not.items() if why}
+        gates = (gate_not_put_back(proposal.ticket, story, open_ends),) if open_ends else ()
+        return [place for place in places if place not in open_ends], gates
+
+    async def _why_not_done(self, place: StepInstance, story: RunHistory) -> str:
+        """Why a step that was sent is not seen to be done now; "" where all of its checks are met."""
+        if self._ledger.not_behind(self._clock()) < settled_at(place, story):
+            return "its source may still report the state before it"
+        await self.resolve_hosts(*(check.question.on for check in place.step.done))
+        look, images = self._look(self._clock(), None), story.images_of(place)
+
+        async def why_not(check: Check) -> str:
+            found = await look.query(Source(check.question, lambda rows: unmet(check, rows, images)))
+            if isinstance(found, Unknown):
+                return f"{found.target}: {found.why}"
+            return f"not met: {check.description or clauses(found.value)}" if found.value else ""
+
+        return clauses(await asyncio.gather(*map(why_not, place.step.done)))
+
     def _steady_seconds(self) -> float | None:
         """For how long the clock was not set, where it was set since this process began."""
         noticed = self._ledger.clock_doubt().noticed
@@ -185,7 +224,8 @@ class Planner:
     def _taken_back(self, ticket: str, undo: str) -> tuple[TicketActs, PlannedChange]:
         """What a ticket did and what undoes it, by its entries and those of its undos, of which there may be tens of thousands."""
         acts = acts_of(self._ledger, ticket, but_for=undo)
-        return acts, build_undo(acts.proposal, acts.story, self.version, acts.undone, self._ledger.clocks_apart)
+        apart = self._ledger.clocks_apart
+        return acts, build_undo(acts.proposal, acts.story, self.version, acts.undone, apart=apart)
 
     async def _why_elsewhere(self, proposal: Proposal, back: Plan) -> str:
         """Why the way back is not that of the ticket any more: a host of it has left for another place. "" where none has."""

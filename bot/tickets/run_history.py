@@ -18,7 +18,8 @@ from bot.transport.bounds import weigh
 
 Key = tuple[str, int]  # step and round
 
-DONE, FAILED, ABANDONED = "done", "failed", "abandoned"  # what an outcome can say
+DONE: Final = "done"  # what an outcome can say
+FAILED, ABANDONED = "failed", "abandoned"
 NOT_SENT: Final = "not sent"  # likewise; such a step has not begun
 # What *Done* carries is another number in each wait of a step, and for the undo of a step: no plan has so many steps.
 _ANEW, _BACK = 1_000_000, 500_000
@@ -224,6 +225,17 @@ def story_of(entries: Iterable[Entry]) -> RunHistory:
     reader = StoryReader()
     reader.add(entries)
     return reader.story
+
+
+def as_done(story: RunHistory, places: Iterable[StepInstance]) -> RunHistory:
+    """The run as if these steps, which were begun, had been seen to be done."""
+    seen = {
+        place.key: Outcome(
+            step=place.key[0], round=place.key[1], attempt=story.intents[place.key].attempt, result=DONE, message=""
+        )
+        for place in places
+    }
+    return replace(story, outcomes=story.outcomes | seen, unsettled=story.unsettled - seen.keys())
 
 
 def positions(plan: Plan) -> tuple[StepInstance, ...]:

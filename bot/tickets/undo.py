@@ -10,6 +10,10 @@ warning, since it may be about the way there only.
 What earlier undos of the ticket have done is put back, and counts as such: somebody may have done the same on purpose since.
 What one of them sent, and nobody saw the end of, may still come: the next one waits until its whole time is over.
 
+What a step of the ticket puts back itself is not undone once that step is done. Where nobody saw its end, its checks are asked
+afresh, for the proposal and again before the start: met, it is done; else an approver says whether it was, before somebody did
+the same again.
+
 A group that failed and takes itself back is another matter: it goes back at once, from where it stands, by the guards of
 its steps and nothing else.
 """
@@ -17,7 +21,7 @@ its steps and nothing else.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import islice
@@ -40,7 +44,7 @@ from bot.formatting import format_time
 from bot.ledger.envelope import to_timestamp
 from bot.tickets.freezes import without_windows
 from bot.tickets.proposal import PlannedChange, Proposal
-from bot.tickets.run_history import ABANDONED, DONE, FAILED, Key, RunHistory, StepInstance, positions
+from bot.tickets.run_history import ABANDONED, DONE, FAILED, Key, RunHistory, StepInstance, as_done, positions
 
 NOTE_SECONDS = 45.0  # for a note on a host before an action and the look behind it, whatever the host does
 # No action has as long, its checks included; what people do apart.
@@ -220,6 +224,51 @@ def remaining_undo(plan: Plan, story: RunHistory, undone: Collection[Key] = (), 
     return tuple(step for step in steps_to_undo(places, story, apart) if step.key not in skipped)
 
 
+def may_have_put_back(plan: Plan, story: RunHistory, undone: Collection[Key] = ()) -> list[StepInstance]:
+    """The steps whose end nobody saw and that, if they are done, have put back themselves what an undo would undo."""
+    left = {step.key for step in remaining_undo(plan, story, undone)}
+    planned = {place.key for place in positions(plan)}
+    return [
+        place
+        for place in unseen_places(plan, story)
+        if place.key in planned
+        and story.result(place.key) != DONE
+        and left != {step.key for step in remaining_undo(plan, as_done(story, [place]), undone)}
+    ]
+
+
+def settled_at(place: StepInstance, story: RunHistory) -> datetime:
+    """From when on the checks of a step that was sent tell of it."""
+    settle = max((check.settle for check in place.step.done), default=0)
+    return story.intents[place.key].at + timedelta(seconds=place.step.deadline + NOTE_SECONDS + settle if settle else 0)
+
+
+def gate_not_put_back(ticket: str, story: RunHistory, unmet: Mapping[StepInstance, str]) -> Gate:
+    """The gate about steps that may have put back what is undone, and of which no look tells whether they have.
+
+    How it is now says nothing of what was in between: somebody may have done the same again on purpose.
+
+    Args:
+        ticket: that is undone.
+        story: its run.
+        unmet: each of these steps, and how its checks stand now.
+    """
+    says = GateText(
+        f"{ticket} has not restored what this undoes",
+        f"{ticket} has restored what this undoes",
+        f"It is not known whether {ticket} has already restored what this undoes",
+    )
+    questions = tuple(
+        OpenQuestion(
+            f"whether “{place.step.description}” took effect, and somebody changed it again on purpose since",
+            f"it was sent at {format_time(to_timestamp(story.intents[place.key].at))} and hvops did not see how it ended; now: {why}",
+            "look at the logs of its host, and ask who has worked there since",
+        )
+        for place, why in unmet.items()
+    )
+    return Gate.of(says, GateOutcome.NOT_KNOWN, unknowns=questions)
+
+
 def is_half_done(plan: Plan, story: RunHistory) -> bool:
     """Whether an action of hvops' own is left to do, or may be: what waits only for people is as done as hvops makes it.
 
@@ -314,7 +363,12 @@ def undone_checks(places: Iterable[StepInstance], story: RunHistory) -> tuple[Ch
 
 
 def undo_plan(
-    proposal: Proposal, story: RunHistory, undone: Mapping[Key, str] = MappingProxyType({}), apart: float = 0.0
+    proposal: Proposal,
+    story: RunHistory,
+    undone: Mapping[Key, str] = MappingProxyType({}),
+    found: Sequence[StepInstance] = (),
+    *,
+    apart: float = 0.0,
 ) -> Plan:
     """The plan that takes a ticket back; without groups where there is nothing to take back.
 
@@ -322,8 +376,10 @@ def undo_plan(
         proposal: of the ticket.
         story: its run.
         undone: the steps that earlier undos of it have undone -> the undo that did.
+        found: the steps whose end nobody saw, and that are seen to be done now.
         apart: as for `steps_to_undo`.
     """
+    story = as_done(story, found)
     plan, places = proposal.plan, positions(proposal.plan)
     steps = remaining_undo(plan, story, undone, apart)
     goes_back = {place.key for place in _may_go_back(places, story)}
@@ -339,6 +395,7 @@ def undo_plan(
         stays = " It has already restored what it changed temporarily."
     elif steps:
         stays += _already_undone(places, undone)
+    stays += "".join(f" “{one.step.description}” is done now, so what it restores is not undone." for one in found)
     return Plan(
         reason=f"Undoes what {proposal.ticket} did.{stays}"
         if steps
@@ -431,14 +488,16 @@ def build_undo(
     story: RunHistory,
     version: str,
     undone: Mapping[Key, str] = MappingProxyType({}),
+    found: Sequence[StepInstance] = (),
+    *,
     apart: float = 0.0,
 ) -> PlannedChange:
-    """The undo of a ticket, as something to propose. `undone` and `apart` are those of `undo_plan`."""
+    """The undo of a ticket, as something to propose. `undone`, `found` and `apart` are those of `undo_plan`."""
     return replace(
         proposal.made,
         line=undo_line(proposal.ticket),
         command="undo",
-        plan=undo_plan(proposal, story, undone, apart),
+        plan=undo_plan(proposal, story, undone, found, apart=apart),
         version=version,
         undoes=proposal.ticket,
     )

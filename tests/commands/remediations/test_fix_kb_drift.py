@@ -16,8 +16,8 @@ from bot.api.plan import Check, CompareToBefore, Expect, Gate, GateOutcome, Gate
 from bot.api.queries import Predicate, Registry, RunReader, Wql
 from bot.api.updates import UpdatePackage
 from bot.tickets.conditions import unmet
-from bot.tickets.run_history import DONE, BegunStep, RunHistory, positions
-from bot.tickets.undo import remaining_undo
+from bot.tickets.run_history import ABANDONED, DONE, BegunStep, RunHistory, as_done, positions
+from bot.tickets.undo import may_have_put_back, remaining_undo
 from bot.transport.permitted import why_not_sent
 from commands.patch_fix.facts import FixFacts, NodeFacts, OldNode
 from commands.patch_fix.needs import Told, judge_need
@@ -125,6 +125,20 @@ def test_updates_are_held_only_while_they_start_as_they_did_when_it_was_planned(
     for other in ("Manual", "Disabled", None):
         assert unmet(check, ({"Name": "wuauserv", "StartMode": other},), {})
     assert unmet(check, (), {})
+
+
+def test_of_a_node_whose_resume_nobody_saw_the_end_of_it_is_found_out_whether_its_package_may_come_back():
+    """No package is added to a node that has its guests again, and its guests are not brought back twice."""
+    made = plan(package(B))
+    places = positions(made)
+    resume = next(place for place in places if place.step.key == "resume-hv02")
+    told = RunHistory()
+    for place in places[: resume.number]:
+        told.intents[place.key] = BegunStep(NOW, 1, None, 1)
+        told.outcomes[place.key] = entry_data("outcome", {"result": ABANDONED if place is resume else DONE})
+    assert may_have_put_back(made, told) == [resume]
+    undone = [step.key for step in remaining_undo(made, as_done(told, [resume]))]
+    assert undone == ["undo-hold-updates-hv02", "undo-stop-updates-hv02"]
 
 
 def test_only_what_is_missing_is_done():
