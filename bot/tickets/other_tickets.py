@@ -5,7 +5,8 @@ somebody may have done the same on purpose since. What a later ticket changed ma
 have put it back already, and only people know which.
 
     the same thing (one service, one node, one row)     the older ticket is not undone before the later one is
-    another kind of thing on the same host              an approver says what the undo means for the later ticket
+    the same thing, which was so already                an approver says what the undo means for the later ticket
+    another kind of thing on the same host              the same
     another service, guest or row, or another host      nothing to do with each other
 """
 
@@ -23,7 +24,7 @@ from bot.ledger import Entry, Ledger
 from bot.ledger.entries import Intent, Outcome
 from bot.tickets.proposal import Proposal, proposal_from
 from bot.tickets.run_history import DONE, Key, RunHistory, StepInstance, positions, story_of
-from bot.tickets.undo import leaves_nothing, may_be_done, undo_step, unseen_places
+from bot.tickets.undo import leaves_nothing, may_be_done, undo_step, unseen_places, was_so_before
 
 _NAMED = 5  # tickets that a sentence names
 _READ = 200  # later tickets that are read, the newest first: a host may have had thousands since
@@ -281,7 +282,9 @@ def _compared(older: TicketActs, affected: Collection[StepInstance], later: Tick
     there = _by_host(older, older.acted())
     same: dict[str, None] = {}
     beside: dict[str, None] = {}
-    for host, acts in _by_host(later, later.standing()).items():
+    standing = later.standing()
+    changed = {place.step.key for place in standing if not was_so_before(place, later.story)}
+    for host, acts in _by_host(later, standing).items():
         mine = there.get(host, [])
         if not any(step.key in keys for step, _ in mine):
             continue
@@ -290,7 +293,8 @@ def _compared(older: TicketActs, affected: Collection[StepInstance], later: Tick
             alike = [(one, at) for one, at, relation in related if relation == "same"]
             if any(one.key in keys for one, _ in alike):
                 if begun > max(at for _, at in alike):
-                    same[host] = None
+                    # What was so already has no undo that could come first: it may rest on what the older one left.
+                    (same if step.key in changed else beside)[host] = None
             elif begun > max(at for _, at in mine) and not any(relation for *_, relation in related):
                 beside[host] = None
     if same or beside:

@@ -10,6 +10,9 @@ warning, since it may be about the way there only.
 What earlier undos of the ticket have done is put back, and counts as such: somebody may have done the same on purpose since.
 What one of them sent, and nobody saw the end of, may still come: the next one waits until its whole time is over.
 
+What was so already before anything was sent is not the ticket's change, and is not undone. Its checks do not show the end of what
+was sent all the same: that may still come, and is waited for.
+
 What a step of the ticket puts back itself is not undone once that step is done. Where nobody saw its end, its checks are asked
 afresh, for the proposal and again before the start: met, it is done; else an approver says whether it was, before somebody did
 the same again.
@@ -149,7 +152,21 @@ def _may_go_back(places: Iterable[StepInstance], story: RunHistory) -> list[Step
         if place.step.undo is not None:
             found[place.key] = place
             rounds[place.step.key].append(place.key)
-    return [*found.values()]
+    return [place for place in found.values() if not was_so_before(place, story)]
+
+
+def was_so_before(place: StepInstance, story: RunHistory) -> bool:
+    """Whether a step's checks were met before its action was sent: what is so is not its change, as far as anyone knows.
+
+    What a person says to have done is: they may have begun before they were asked.
+    """
+    begun = story.intents.get(place.key)
+    return begun is not None and begun.held_before == "yes" and not place.step.is_by_hand
+
+
+def _in_words(place: StepInstance, story: RunHistory) -> str:
+    """What a step did and what stays of it."""
+    return f"{place.step.description}{' (already done before)' if was_so_before(place, story) else ''}"
 
 
 def not_undone(places: Iterable[StepInstance], story: RunHistory) -> tuple[str, ...]:
@@ -161,7 +178,7 @@ def not_undone(places: Iterable[StepInstance], story: RunHistory) -> tuple[str, 
     goes_back = {place.key for place in _may_go_back(known, story)}
     reverted = {key for place in known if story.result(place.key) == DONE for key in place.step.reverts}
     stays = [
-        place.step.description
+        _in_words(place, story)
         for place in known
         if place.step.act is not None
         and may_be_done(place, story)
@@ -260,7 +277,7 @@ def gate_not_put_back(ticket: str, story: RunHistory, unmet: Mapping[StepInstanc
     )
     questions = tuple(
         OpenQuestion(
-            f"whether “{place.step.description}” took effect, and somebody changed it again on purpose since",
+            f"whether “{place.step.description}” took effect, and someone changed it again on purpose since",
             f"it was sent at {format_time(to_timestamp(story.intents[place.key].at))} and hvops did not see how it ended; now: {why}",
             "look at the logs of its host, and ask who has worked there since",
         )
@@ -283,9 +300,11 @@ def _is_left(story: RunHistory, key: Key) -> bool:
     return result != DONE and (result != ABANDONED or story.is_untouched(key))
 
 
-def _takes(step: Step) -> float:
+def _takes(place: StepInstance, story: RunHistory) -> float:
     """Seconds in which a host may be at an action. Of a restart nothing shows until it goes down, and no undo of its own asks for it."""
-    return step.deadline + (0.0 if step.undo is not None else max((check.within for check in step.done), default=0.0))
+    is_asked_for = place.step.undo is not None and not was_so_before(place, story)
+    within = max((check.within for check in place.step.done), default=0.0)
+    return place.step.deadline + (0.0 if is_asked_for else within)
 
 
 def under_way(
@@ -311,7 +330,7 @@ def under_way(
     """
     set_at = now - timedelta(seconds=steady) if steady is not None else None
     ends = [
-        (max(begun.at, set_at or begun.at) + timedelta(seconds=_takes(place.step) + NOTE_SECONDS + apart), place)
+        (max(begun.at, set_at or begun.at) + timedelta(seconds=_takes(place, story) + NOTE_SECONDS + apart), place)
         for plan, story in runs
         for place in unseen_places(plan, story)
         for begun in (story.intents[place.key],)
@@ -341,8 +360,11 @@ def unseen_places(plan: Plan, story: RunHistory) -> list[StepInstance]:
 
 
 def _is_unseen(story: RunHistory, key: Key) -> bool:
-    """Whether nobody saw the end of what was sent: it is in flight, or its wait was ended."""
-    return key in story.unsettled or (story.result(key) == ABANDONED and not story.is_untouched(key))
+    """Whether nobody saw the end of what was sent: it is in flight, its wait was ended, or its checks were met before."""
+    if key in story.unsettled:
+        return True
+    is_open = story.result(key) == ABANDONED or (key in story.outcomes and story.outcomes[key].basis == "already so")
+    return is_open and not story.is_untouched(key)
 
 
 def undone_checks(places: Iterable[StepInstance], story: RunHistory) -> tuple[Check, ...]:
@@ -385,7 +407,7 @@ def undo_plan(
     goes_back = {place.key for place in _may_go_back(places, story)}
     reverted = {key for place in places if story.result(place.key) == DONE for key in place.step.reverts}
     begun = [place for place in places if may_be_done(place, story) and place.step.key not in reverted]
-    kept = [place.step.description for place in begun if place.key not in goes_back]
+    kept = [_in_words(place, story) for place in begun if place.key not in goes_back]
     stays = f" Not undone: {'; '.join(dict.fromkeys(kept))}." if kept else ""
     if (last := _point_of_no_return(places, story)) is not None:
         stays += f" No step before “{last.step.description}” is undone: that would lose what came of it."

@@ -28,7 +28,7 @@ def switch(key, on="hv03", value="1"):
 
 def about(key, on="hv03", program="other"):
     """The same by another program than all others."""
-    made = switch(key, on)
+    made = switch(key, on, "2")
     return replace(made, act=replace(made.act, what=program), undo=replace(made.undo, what=program))
 
 
@@ -50,6 +50,7 @@ def ready(bench, world):
     add(
         bench,
         work=plan_of(*map(switch, "abc")),
+        more=plan_of(*(switch(key, value="2") for key in "abc")),
         back=plan_of(replace(step("back", "hv03", a="0"), key="back")),
         other=plan_of(about("b")),
     )
@@ -240,7 +241,7 @@ async def test_what_a_later_ticket_changed_too_is_not_undone_before_it(ready, wo
 
 async def test_a_later_ticket_that_was_wholly_undone_keeps_no_undo_back(ready, world):
     await done(ready, "/work hv03")
-    await done(ready, "/work hv03")
+    await done(ready, "/more hv03")
     with pytest.raises(NoPlan, match=r"hvops has changed hv03 since: T-2"):
         await undo(ready)
     assert (await runs(ready, (await undo(ready, "T-2")).ticket)).kind == "done"
@@ -249,11 +250,11 @@ async def test_a_later_ticket_that_was_wholly_undone_keeps_no_undo_back(ready, w
 
 async def test_a_later_ticket_that_was_undone_in_part_still_counts(ready, world):
     await done(ready, "/work hv03")
-    await done(ready, "/work hv03")
+    await done(ready, "/more hv03")
     second = (await undo(ready, "T-2")).ticket
     world.hooks[7] = lambda: ready.decisions.cancel(ready.press(scripted.OPERATOR, second))
     assert (await runs(ready, second)).kind == "cancelled"
-    with pytest.raises(NoPlan, match=r"since: T-2 \(/work hv03, done\)\. Undo"):
+    with pytest.raises(NoPlan, match=r"since: T-2 \(/more hv03, done\)\. Undo"):
         await undo(ready)
 
 
@@ -261,19 +262,19 @@ async def test_a_later_ticket_that_was_undone_in_part_still_counts(ready, world)
 async def test_what_has_nothing_to_do_with_it_keeps_no_undo_back(ready, world, how):
     await done(ready, "/work hv03")
     line, ends = "/later hv03", "done"
-    later = plan_of(switch("a"))
+    later = plan_of(switch("a", value="2"))
     if how == "another host":
         line, later = "/later hv04", plan_of(switch("a", "hv04"))
     elif how == "another lock":
-        later = lambda *_: replace(plan_of(switch("a"))(), locks=("audit-policy:hv03",))  # noqa: E731
+        later = lambda *_: replace(plan_of(switch("a", value="2"))(), locks=("audit-policy:hv03",))  # noqa: E731
     elif how == "nothing was begun":
         ends = "failed"
         later = plan_of(switch("a", "hv04"), replace(switch("b"), guard=(is_now("hv03", b="no"),)))
     elif how == "rolled back":
         world.faults, ends = [None, "refused"], "failed"
-        later = plan_of(switch("a"), switch("b", value="2"), on_failure="undo")
+        later = plan_of(switch("a", value="2"), switch("b", value="2"), on_failure="undo")
     elif how == "put back itself":
-        later = plan_of(switch("a"), replace(step("again", "hv03", a="0"), act=switch("a").undo))
+        later = plan_of(switch("a", value="2"), replace(step("again", "hv03", a="0"), act=switch("a").undo))
     add(ready, later=later)
     ticket = await ready.approved(line)
     await ready.runs()
@@ -293,6 +294,18 @@ async def test_what_a_later_ticket_did_there_otherwise_is_answered_by_an_approve
     )
     assert found.proposal.made.open_questions == ("what undoing T-1 means for T-2 (/other hv03)",)
     assert (await runs(ready, found.ticket, ("b is no longer used by it",))).kind == "done"
+
+
+async def test_a_later_ticket_that_found_the_same_so_already_is_answered_by_an_approver(ready, world):
+    """It has no undo that could come first, and may rest on what the older one left."""
+    await done(ready, "/work hv03")
+    await done(ready, "/work hv03")
+    with pytest.raises(NoPlan, match="Nothing that T-2 did can be undone"):
+        await undo(ready, "T-2")
+    found = await undo(ready)
+    assert found.proposal.made.open_questions == ("what undoing T-1 means for T-2 (/work hv03)",)
+    assert (await runs(ready, found.ticket, ("nobody needs it any more",))).kind == "done"
+    assert [world.hosts["hv03"][key] for key in "abc"] == ["0", "0", "0"]
 
 
 async def test_a_later_ticket_that_was_undone_meanwhile_voids_no_undo(ready, world):
@@ -340,7 +353,7 @@ async def test_an_undo_after_one_that_failed_is_kept_back_by_neither(ready, worl
 
 async def test_a_later_ticket_that_was_closed_half_done_counts(ready, world):
     await done(ready, "/work hv03")
-    add(ready, half=plan_of(switch("a"), switch("b", value="2")))
+    add(ready, half=plan_of(switch("a", value="2"), switch("b", value="2")))
     world.hooks[4] = lambda: world.silent.add("hv03")
     ticket = await ready.approved("/half hv03")
     await ready.runs()

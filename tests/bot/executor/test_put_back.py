@@ -10,7 +10,7 @@ from bot.api.plan import GateOutcome
 from bot.dispatch.pipeline import Request
 from bot.errors import NoPlan, Unanswered
 
-WHETHER = "whether “resume hv03” took effect, and somebody changed it again on purpose since"
+WHETHER = "whether “resume hv03” took effect, and someone changed it again on purpose since"
 
 
 def plan(on, _facts):
