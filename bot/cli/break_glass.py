@@ -6,6 +6,7 @@ read, what a stop covers is not known, and `go` asks for the role approver on "*
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -27,6 +28,7 @@ from bot.tickets.decisions import ApprovalService
 
 _VIA = "terminal"
 _LISTED = 50
+_LONGEST_REASON = 10_000  # bytes that are read of one
 _POSTED = "The bot posts this to every ops channel once it is running and Slack is reachable."
 _NOT_THE_BOTS = (
     "The bot runs as this account, so hvops can't tell who you are. Log in as yourself and run this through sudo, or "
@@ -52,9 +54,10 @@ def runs(settings: Settings) -> int:
 
 def stop(settings: Settings, words: Sequence[str]) -> int:
     """Stop changes. Returns the exit code: 0 also where they are stopped already."""
+    why = " ".join(words) if words else _asked_why()
     with _decisions(settings) as (decisions, user):
         person = user.person(settings.roles)
-        return _switched(lambda: decisions.stop_changes(person, " ".join(words), via=_VIA, place=user.host))
+        return _switched(lambda: decisions.stop_changes(person, why, via=_VIA, place=user.host))
 
 
 def go(settings: Settings) -> int:
@@ -86,6 +89,15 @@ def _decisions(settings: Settings) -> Iterator[tuple[ApprovalService, OsUser]]:
             ),
             user,
         )
+
+
+def _asked_why() -> str:
+    """The reason, as a line of standard input: a sudo rule can so allow the command alone, without any words behind it."""
+    if sys.stdin is None:  # it was started with none
+        return ""
+    sys.stderr.write("Why? Everyone sees the reason. ")
+    sys.stderr.flush()
+    return sys.stdin.buffer.readline(_LONGEST_REASON).decode(errors="replace").strip()
 
 
 def _switched(switch: Callable[[], Entry]) -> int:

@@ -32,7 +32,7 @@ from pydantic_settings import SettingsError as EnvironmentUnreadable
 from bot.api.command import Risk, Role
 from bot.config.inventory_file import load as load_inventory
 from bot.config.logins import Form, wrong_form
-from bot.config.validation_errors import PREFIX, explained, name_of_key, near, read_toml
+from bot.config.validation_errors import NO_FILE, PREFIX, explained, name_of_key, near, read_toml
 from bot.errors import PermissionDenied, SettingsError
 from bot.ledger_place import Database, Place
 from bot.private_files import hops, is_of_kubelet, where_to_run
@@ -483,8 +483,11 @@ def load(path: Path | None = None) -> Settings:
                 f"{file}: [{table}] database names {wrong}, which would be looked for in whatever folder hvops is started from. "
                 "Write its whole path."
             )
-    for named in _named_files(settings):
-        must_be_ours(named)
+    try:
+        for named in _named_files(settings):
+            must_be_ours(named)
+    except OSError as error:
+        raise SettingsError(f"{error.filename} cannot be read: {error.strerror}.") from None
     _refuse_wrong_forms(file, settings)
     settings._file = file  # noqa: SLF001 - set once, here
     return settings
@@ -523,24 +526,31 @@ def must_be_ours(file: Path) -> None:
     A link is as good as what it leads to, and as the folder that it lies in; so each one on the way is looked at.
     """
     try:
-        places = dict.fromkeys(place for hop in hops(file) for place in ((hop, False), (hop.parent, True)))
+        kind = file.stat().st_mode
+        if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
+            raise SettingsError(f"{file}: {NO_FILE}")
+        for path, is_folder in dict.fromkeys(at for hop in hops(file) for at in ((hop, False), (hop.parent, True))):
+            _must_be_our(path, is_folder=is_folder)
     except OSError as error:
         raise SettingsError(f"{file} cannot be read: {error.strerror}.") from None
-    for path, is_folder in places:
-        about = path.lstat()
-        is_link = stat.S_ISLNK(about.st_mode)  # its mode says nothing, its folder's does
-        mode = stat.S_IMODE(about.st_mode)
-        if about.st_uid not in (0, os.geteuid()):
-            raise SettingsError(
-                f"{path} belongs to another account (uid {about.st_uid}), which could change these settings. "
-                f"Run: chown {'-h ' if is_link else ''}{os.geteuid()} {path}{'' if is_link else where_to_run(path)}"
-            )
-        if is_link or not mode & 0o022 or (is_folder and (mode & stat.S_ISVTX or is_of_kubelet(path))):
-            continue  # in a folder with the sticky bit nobody replaces what another one made
+
+
+def _must_be_our(path: Path, *, is_folder: bool) -> None:
+    """One of those places. Raises SettingsError, OSError."""
+    about = path.lstat()
+    is_link = stat.S_ISLNK(about.st_mode)  # its mode says nothing, its folder's does
+    mode = stat.S_IMODE(about.st_mode)
+    if about.st_uid not in (0, os.geteuid()):
         raise SettingsError(
-            f"{path}: other accounts of this machine can write it (mode {mode:04o}), so they could change these "
-            f"settings. Run: chmod go-w {path}{where_to_run(path)}"
+            f"{path} belongs to another account (uid {about.st_uid}), which could change these settings. "
+            f"Run: chown {'-h ' if is_link else ''}{os.geteuid()} {path}{'' if is_link else where_to_run(path)}"
         )
+    if is_link or not mode & 0o022 or (is_folder and (mode & stat.S_ISVTX or is_of_kubelet(path))):
+        return  # in a folder with the sticky bit nobody replaces what another one made
+    raise SettingsError(
+        f"{path}: other accounts of this machine can write it (mode {mode:04o}), so they could change these "
+        f"settings. Run: chmod go-w {path}{where_to_run(path)}"
+    )
 
 
 def permission_warnings(settings: Settings) -> tuple[str, ...]:

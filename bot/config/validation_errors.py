@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import stat
 import tomllib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -19,12 +20,19 @@ from pydantic_core import ErrorDetails
 from bot.errors import SettingsError
 
 PREFIX = "HVOPS_"
+NO_FILE = "this is no regular file, but a pipe or a device, of which nobody can say who writes into it."
+
+
+class NoFileError(OSError):
+    """What is named is neither a file nor a directory: a pipe, a device, a socket."""
 
 
 def read_toml(path: Path, what: str, write: str) -> dict[str, Any]:
     """Read a TOML file. Raises SettingsError that names the file, the line, and what to write."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(_text_of(path))
+    except NoFileError:
+        raise SettingsError(f"{path}: {NO_FILE} {write}") from None
     except FileNotFoundError:
         raise SettingsError(f"{path}: there is no such {what}. {write}") from None
     except IsADirectoryError:
@@ -37,6 +45,22 @@ def read_toml(path: Path, what: str, write: str) -> dict[str, Any]:
         raise SettingsError(f"{path}: byte {error.start} is not UTF-8. Save the {what} as UTF-8.") from None
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{path}: not valid TOML: {error}. Texts need quotes, lists need brackets.") from None
+    except (ValueError, RecursionError):  # a path with a zero byte in it; lists in lists in lists
+        raise SettingsError(f"{path}: no {what} can be read from there. {write}") from None
+
+
+def _text_of(path: Path) -> str:
+    """The text of a file. Raises NoFileError for what may never end, and OSError, UnicodeDecodeError."""
+    descriptor = os.open(
+        path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
+    )  # waits for no writer of a pipe
+    with os.fdopen(descriptor, encoding="utf-8") as file:
+        kind = os.fstat(descriptor).st_mode
+        if stat.S_ISDIR(kind):
+            raise IsADirectoryError
+        if not stat.S_ISREG(kind):
+            raise NoFileError
+        return file.read()
 
 
 def explained(path: Path, model: type[BaseModel], error: ValidationError) -> SettingsError:

@@ -78,6 +78,14 @@ def test_what_is_commented_out_can_be_switched_on(tmp_path):
     assert list(estate.load_balancers()) == list(settings.credentials.load_balancer) == ["lm01"]
 
 
+def test_the_sudo_rule_lets_nobody_choose_settings():
+    """A star takes blanks, and so `--settings FILE`; sudo takes a command with words behind it for exactly these."""
+    (rule,) = re.findall(r"^ *%\S+ ALL=\(hvops\) (.*)$", (DEPLOY / "README.md").read_text(), re.MULTILINE)
+    allowed = rule.split(", ")
+    assert [one.split()[1:] for one in allowed] == [["runs"], ["stop"], ["go"]]
+    assert {one.split()[0] for one in allowed} == {"/opt/hvops/.venv/bin/hvops"}
+
+
 def test_step_2_can_be_walked_without_slack(tmp_path):
     """The example as it is, with what step 2 shows put in: it loads, and doctor skips Slack."""
     step = (DEPLOY / "README.md").read_text().split("## 2. ")[1].split("## 3. ")[0]

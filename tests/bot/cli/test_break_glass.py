@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pwd
 import sqlite3
@@ -175,13 +176,32 @@ def test_an_account_without_a_name_holds_no_role(hvops, settings, ledger, logged
     assert ledger.entries(kind="refused")[0].actor == f"os:uid-{free}"
 
 
-@pytest.mark.parametrize("words", [(), ("",), ("  ", " ")])
-def test_a_stop_takes_a_reason(hvops, settings, ledger, logged_in, words):
+def test_a_stop_without_words_asks_why_so_that_a_sudo_rule_needs_none(hvops, settings, ledger, logged_in, monkeypatch):
     logged_in(OTHER.pw_uid)
+    typed = b"the storage \xff is on --settings fire\nand more\n"
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(typed)))
+    ended = hvops("stop", "--settings", settings(operators=[OTHER.pw_name]))
+    assert (ended.code, ended.err) == (0, "Why? Everyone sees the reason. ")
+    assert ledger.newest_switch().reason == "the storage \ufffd is on --settings fire"
+
+
+@pytest.mark.parametrize("words", [(), ("",), ("  ", " ")])
+def test_a_stop_takes_a_reason(hvops, settings, ledger, monkeypatch, words):
+    os_user.LOGIN_UID.write_text(f"{OTHER.pw_uid}", encoding="ascii")
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b" \n")))
     ended = hvops("stop", "--settings", settings(operators=[OTHER.pw_name]), *words)
     assert ended.code == 2
     assert "add a short reason" in ended.err
     assert "hvops stop <why>" in ended.err
+    assert not ledger.is_stopped()
+
+
+@pytest.mark.parametrize("typed", [None, b""])
+def test_a_stop_without_a_reason_and_anybody_to_ask_is_refused(hvops, settings, ledger, monkeypatch, typed):
+    monkeypatch.setattr("sys.stdin", None if typed is None else io.TextIOWrapper(io.BytesIO(typed)))
+    ended = hvops("stop", "--settings", settings(operators=[OWN]))
+    assert ended.code == 2
+    assert "add a short reason" in ended.err
     assert not ledger.is_stopped()
 
 

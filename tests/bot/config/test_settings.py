@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bot.api.command import Risk, Role
+from bot.config import inventory_file
 from bot.config.settings import Settings, find, load, permission_warnings
 from bot.errors import PermissionDenied, SettingsError
 
@@ -173,6 +174,33 @@ def test_no_file_half_a_file_and_no_text(tmp_path):
     (tmp_path / "settings.toml").write_bytes(b'inventory = "\xff"')
     with pytest.raises(SettingsError, match="not UTF-8"):
         load(tmp_path / "settings.toml")
+
+
+def test_what_is_no_regular_file_is_said_to_be_none_and_never_waited_for(tmp_path):
+    """Nor read to an end that does not come."""
+    os.mkfifo(tmp_path / "fifo", 0o600)
+    reading, writing = os.pipe()
+    os.write(writing, GOOD.encode())
+    os.close(writing)
+    file = written(tmp_path, GOOD)
+    for none in (tmp_path / "fifo", Path(f"/dev/fd/{reading}"), Path(f"/proc/self/fd/{reading}"), Path("/dev/zero")):
+        with pytest.raises(SettingsError, match="this is no regular file"):
+            load(none)
+        text = GOOD.replace("inventory.toml", str(none))
+        assert text != GOOD
+        assert "this is no regular file" in refusal(tmp_path, text)
+    os.close(reading)
+    written(tmp_path, GOOD)
+    with file.open() as deleted:
+        file.unlink()
+        with pytest.raises(SettingsError, match="cannot be read: No such file or directory"):
+            load(Path(f"/dev/fd/{deleted.fileno()}"))
+
+
+def test_a_path_that_is_none_and_lists_without_an_end_are_said_in_a_sentence(tmp_path):
+    assert "no settings file can be read" in refusal(tmp_path, "a = " + "[" * 100_000)
+    with pytest.raises(SettingsError, match="no inventory file can be read"):
+        inventory_file.load(tmp_path / "in\0ventory.toml")
 
 
 def test_which_file_is_read_and_never_one_of_the_current_folder(tmp_path, monkeypatch):
