@@ -15,6 +15,9 @@ from bot.ledger.anchors import Anchor, AnchorSeal
 from bot.ledger.envelope import Entry
 
 _BEGINS = "ledger head"
+# What a person could compare with an anchor: the number of an entry and a MAC, however they are set. People talk about heads, too.
+_LIKE = re.compile(r"entry\W{0,3}[0-9][0-9,.]{0,20}\W{1,4}mac\W{0,3}[0-9a-f]{8}", re.IGNORECASE)
+_TORN = re.compile(r"Ledger head: entry [0-9]")
 _HEAD = re.compile(
     r"Ledger head: entry ([1-9][0-9]{0,15}), mac ([0-9a-f]{64}), ledger ([0-9a-f]{16}), seal ([0-9a-f]{32}), "
     r"([0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}) UTC",
@@ -43,7 +46,12 @@ def parse_anchor(text: str) -> Anchor | None:
 
 def is_anchor_like(text: str) -> bool:
     """Whether a person could take it for an anchor: then it is at least named where it is not believed."""
-    return _BEGINS in text.lower()
+    return _LIKE.search(text) is not None
+
+
+def begins_as_anchor(text: str) -> bool:
+    """Whether it begins as the anchors of hvops do, and as nothing else that it posts."""
+    return text.lstrip().lower().startswith(_BEGINS)
 
 
 def parse_anchors(text: str) -> tuple[tuple[Anchor, ...], tuple[str, ...]]:
@@ -54,7 +62,7 @@ def parse_anchors(text: str) -> tuple[tuple[Anchor, ...], tuple[str, ...]]:
     anchors: list[Anchor] = []
     doubts: list[str] = []
     for number, line in enumerate(text.splitlines(), 1):
-        if not is_anchor_like(line):
+        if not (is_anchor_like(line) or _TORN.search(line)):
             continue
         anchor = parse_anchor(line[max(0, line.find("Ledger head:")) :].strip())
         if anchor is None:

@@ -363,6 +363,24 @@ async def by_channel(file, capsys, ledger=None):
     return code, capsys.readouterr().out
 
 
+async def test_talk_about_heads_and_a_reason_that_hvops_repeats_let_verification_pass(ledger, slack, settings, capsys):
+    (first,) = asked(ledger)
+    forged = format_anchor(first, ledger.seal).replace("entry 1", "entry 9")
+    for why in ("the ledger head looks odd", forged):
+        ledger.append("T0/U1", entry_data("stop", {"reason": why, "name": "anna"}))
+        ledger.append("T0/U2", entry_data("go", {"name": "bert"}))
+    await told_the_channel(slack, ledger)
+    slack.workspace.post_as("anna", "C0AUDIT", "is today's ledger head there?")
+    asked(ledger)
+    await told_the_channel(slack, ledger)
+    file = settings(audit_channel="C0AUDIT")
+    code, said = await by_channel(file, capsys)
+    assert (code, "Not believed" in said) == (0, False), said
+    slack.workspace.post_as("anna", "C0AUDIT", forged)
+    code, said = await by_channel(file, capsys)
+    assert (code, "Not believed" in said) == (1, True), said
+
+
 async def test_the_channel_finds_what_was_cut_off_the_ledger_and_its_anchor_file(
     ledger, slack, settings, tmp_path, capsys
 ):

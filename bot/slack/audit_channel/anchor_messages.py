@@ -2,7 +2,8 @@
 
 Anybody in the channel can type an anchor. One counts only as a message of its own by this bot that nobody edited
 [doc: docs.slack.dev/events/message: an edited message carries `edited`, one of an app its `bot_id`]; an app that posts in
-a person's name carries a bot_id beside that person's user. Whatever else looks like an anchor is named, never hidden.
+a person's name carries a bot_id beside that person's user. Whatever else has the numbers of an anchor is named, never hidden;
+talk about heads, and a reason of somebody's that hvops repeats, is none.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bot.ledger.anchors import Anchor
-from bot.ledger.chain_heads import is_anchor_like, parse_anchor
+from bot.ledger.chain_heads import begins_as_anchor, is_anchor_like, parse_anchor
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +55,13 @@ def classify(messages: Iterable[Mapping[str, Any]], ours: frozenset[BotIdentity]
     authors: set[str] = set()
     for message in messages:
         text = message.get("text")
-        if not isinstance(text, str) or not is_anchor_like(text):
+        is_own = _author(message) in ours
+        if not isinstance(text, str) or not (is_anchor_like(text) or (is_own and begins_as_anchor(text))):
             continue
         anchor = parse_anchor(text)
         why = _doubt(message, ours)
+        if is_own and not why and not begins_as_anchor(text):
+            continue  # a decision that it tells: in a reason people write what they like
         if why or anchor is None:
             doubts.append(f"Not believed: {_named(message, anchor)}: {why or 'it is not exactly an anchor'}.")
         else:
@@ -72,13 +76,17 @@ def _doubt(message: Mapping[str, Any], ours: frozenset[BotIdentity]) -> str:
     """Why a message cannot be one of ours as it was posted; "" where it can."""
     if not message.get("bot_id"):
         return "a person wrote it"
-    if ours and BotIdentity(str(message.get("user")), str(message.get("bot_id"))) not in ours:
+    if ours and _author(message) not in ours:
         return "another app, or somebody through one, wrote it"
     if message.get("edited"):
         return "it was edited"
     if message.get("subtype") not in (None, "bot_message"):
         return f"it is a message of the kind {message['subtype']}"
     return ""
+
+
+def _author(message: Mapping[str, Any]) -> BotIdentity:
+    return BotIdentity(str(message.get("user")), str(message.get("bot_id")))
 
 
 def _named(message: Mapping[str, Any], anchor: Anchor | None) -> str:

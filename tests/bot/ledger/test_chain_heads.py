@@ -81,7 +81,13 @@ def test_pasted_text_gives_its_anchors_and_names_what_only_looks_like_one():
     anchors, doubts = parse_anchors(pasted)
     assert anchors == (Anchor(1310, MAC), Anchor(1320, MAC))
     assert doubts == ("Line 5 looks like an anchor and is none.",)
-    assert is_anchor_like("LEDGER HEAD of yesterday")
+
+
+def test_pasted_talk_about_heads_is_passed_over():
+    pasted = f"anna  2:06 PM\nis today's ledger head there?\nhvops\nAPP  2:07 PM\n{SAID}\nLEDGER HEAD of yesterday\n"
+    assert parse_anchors(pasted) == ((Anchor(1310, MAC),), ())
+    assert not is_anchor_like("LEDGER HEAD of yesterday")
+    assert is_anchor_like(SAID.upper())
 
 
 @pytest.fixture

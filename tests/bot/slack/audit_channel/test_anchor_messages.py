@@ -43,6 +43,32 @@ def test_anything_else_is_named_and_not_believed(changes, why):
     assert why in doubt
 
 
+LIKE = "Ledger head: entry 1310, mac 9f3c9f3c9f3c"
+TALK = (
+    "is today's ledger head there?",
+    "Ledger head: none yet",
+    "LEDGER HEAD of yesterday: entry 1,310 is missing, as mac users say",
+)
+
+
+@pytest.mark.parametrize("text", TALK)
+@pytest.mark.parametrize("author", [{"user": "U1"}, {"user": "U1", "bot_id": "B0OTHER"}, {"user": "U1", "edited": {}}])
+def test_talk_about_heads_is_no_head_so_that_nobody_makes_verification_fail(text, author):
+    assert sifted({"ts": "1.0", "text": text, **author}).doubts == ()
+
+
+@pytest.mark.parametrize("why", [*TALK, LIKE, SAID])
+def test_what_hvops_repeats_of_peoples_words_is_no_head(why):
+    """They decide what stands in a reason; nobody but hvops could delete the line."""
+    assert sifted({**GENUINE, "text": f"/hvops stop · by anna (T0/U1) · “{why}” · entry 12"}) == sifted()
+
+
+@pytest.mark.parametrize("text", [LIKE, f"  *{LIKE.replace('1310', '1,310')}*", LIKE.upper(), f"see: {SAID}"])
+def test_what_has_the_numbers_of_a_head_is_named_whoever_else_wrote_it(text):
+    for author in ({"bot_id": None}, {"bot_id": "B0OTHER"}, {"edited": {"ts": "1772460421.000100"}}):
+        assert len(sifted({**GENUINE, **author, "text": text}).doubts) == 1
+
+
 def test_what_nobody_could_take_for_an_anchor_is_passed_over():
     assert sifted({"text": "good morning"}, {"text": None}, {}, {"text": 7}).doubts == ()
 
