@@ -432,14 +432,17 @@ async def test_two_undos_at_once_are_one(benches, world):
     ticket = await bench.approved()
     await bench.runs()
 
-    def undo(one):
+    async def undo(one):
         try:
-            return asyncio.run(one.proposals.undo(Request(OPERATOR, f"undo {ticket}", "button", "C"), ticket)).ticket
+            return (await one.proposals.undo(Request(OPERATOR, f"undo {ticket}", "button", "C"), ticket)).ticket
         except TicketError as late:
             return str(late)
 
-    with ThreadPoolExecutor(16) as pool:
-        said = list(pool.map(undo, [bench, other] * 12))
+    async def process(one):
+        return await asyncio.gather(*(undo(one) for _ in range(12)))
+
+    with ThreadPoolExecutor(2) as pool:
+        said = [each for told in pool.map(lambda one: asyncio.run(process(one)), [bench, other]) for each in told]
     assert sorted(set(said)) == ["T-2", "T-2 already undoes T-1: proposed."]
     assert said.count("T-2") == 1
     assert bench.ledger.tickets() == ["T-2"]
