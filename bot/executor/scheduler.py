@@ -122,6 +122,7 @@ class Scheduler:
         # Ticket -> presses from before this process, not answered yet.
         self._unanswered: Counter[str | None] = Counter()
         self._stops_asked = False  # somebody wants changes stopped, and was neither heeded nor refused
+        self._stops_before: set[int] = set()  # such requests of earlier lives, which nobody has in hand
         self._stopping: dict[int, asyncio.Task[None]] = {}  # requests to stop that are being made up for
         self._stops_tried: dict[int, float] = {}  # when each was made up for the last time
 
@@ -603,15 +604,17 @@ class Scheduler:
 
         In each sweep and in a lane of its own: no other press, and nobody whom Slack does not name, keeps it waiting. What the
         proved entries say counts, and not what this process took or told: whoever took it may not have come to its end.
+        One that may still be in somebody's hands holds as much, and is left to them at first; none is of before the first sweep.
         Raises LedgerError.
         """
         if self._missed_click is None:
             return
         asked = await asyncio.to_thread(self._parts.ledger.stop_requests)
-        if self._has_begun:
-            last = to_timestamp(self._parts.now() - timedelta(seconds=_IN_HAND_SECONDS))
-            asked = [click for click in asked if click.at <= last]
         self._stops_asked = bool(asked)
+        if not self._has_begun:
+            self._stops_before = {click.seq for click in asked}
+        last = to_timestamp(self._parts.now() - timedelta(seconds=_IN_HAND_SECONDS))
+        asked = [click for click in asked if click.at <= last or click.seq in self._stops_before]
         now = asyncio.get_running_loop().time()
         self._stops_tried = {
             click.seq: self._stops_tried[click.seq] for click in asked if click.seq in self._stops_tried

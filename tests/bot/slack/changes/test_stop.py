@@ -286,12 +286,38 @@ async def test_a_stop_that_was_taken_before_a_crash_holds_before_anything_starts
 @pytest.mark.parametrize("method", ["usergroups.users.list", "auth.test", "users.info"])
 async def test_nothing_starts_while_slack_does_not_say_whether_who_asked_for_a_stop_may(bench, monkeypatch, method):
     monkeypatch.setattr(scheduler, "CATCH_UP_SECONDS", 0.05)
-    monkeypatch.setattr(scheduler, "_IN_HAND_SECONDS", 0.0)
     click = await killed_when_a_stop_was_taken(bench)
     bench.slack.faults.add(method, "500", 8)
     async with bench.running(ops=("C0OPS",)):
         await bench.until(bench.ledger.is_stopped)
         assert bench.ledger.newest_switch().click == click.seq
+        assert "started" not in bench.kinds()
+
+
+async def test_nothing_starts_while_a_request_to_stop_may_be_in_the_hands_of_another_process(bench, monkeypatch):
+    bench.world.gate.set()
+    async with bench.running(ops=("C0OPS",)) as bot:
+        await bench.operator.types("/repair hv03")
+        plan = await bench.viewer.sees("Repair on hv03?", "hv-ops")
+        operator = bench.ledger.story("T-1")[0].actor
+        bench.ledger.append(operator, Clicked(button="submit stop", place="C0OPS", reason="it burns"))
+        looks = [0]
+        heed = bot.runner._heed_stop_requests
+
+        async def counted():
+            await heed()
+            looks[0] += 1
+
+        monkeypatch.setattr(bot.runner, "_heed_stop_requests", counted)
+        await bench.until(lambda: looks[0] > 0)
+        await bench.approver.clicks(plan, "Approve")
+        await bench.until(lambda: "approved" in bench.kinds())
+        seen = looks[0]
+        await bench.until(lambda: looks[0] > seen + 3)
+        assert "started" not in bench.kinds()
+        assert bench.ledger.stop_requests() != []
+        monkeypatch.setattr(scheduler, "_IN_HAND_SECONDS", 0.0)
+        await bench.until(bench.ledger.is_stopped)
         assert "started" not in bench.kinds()
 
 
