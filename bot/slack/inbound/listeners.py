@@ -30,7 +30,16 @@ from bot.dispatch.builtins import FRONT_DOOR, STOP
 from bot.dispatch.command_line import EntryPoint, TypedLine, read_typed
 from bot.dispatch.person_rate import PersonRate
 from bot.dispatch.registry import Command
-from bot.errors import LedgerError, PermissionDenied, RolesUnknown, TicketError, TooManyLines, TooManyMentions
+from bot.errors import (
+    HvopsError,
+    LedgerError,
+    PermissionDenied,
+    RolesUnknown,
+    TicketError,
+    TooManyLines,
+    TooManyMentions,
+    UsageError,
+)
 from bot.ledger import Entry
 from bot.ledger.entries import STOP_REQUEST, Clicked, Refused, Stopped
 from bot.redaction import clip
@@ -67,6 +76,17 @@ _STOPS, _STOP_SECONDS = 10, 6.0
 ANYTHING = re.compile(r".*", re.DOTALL)
 _REMEMBERED = 4_096
 _NOTED = "hvops.noted"  # of bolt's context: the entry of a mentioned stop, None where there is none to act on
+# How Slack shows what a person wrote: `text` holds their own words [doc: docs.slack.dev/reference/events/message/thread_broadcast,
+# file_share and me_message; the first with `app_mention`, as others saw it: SlackNet#69]. It comes in place of the plain message.
+_WRITTEN = frozenset({"", "thread_broadcast", "file_share", "me_message"})
+# What Slack itself writes about what somebody did, and what apps write [doc: docs.slack.dev/reference/events/message]. Of a
+# mention in a canvas `text` is a sentence of Slack's [doc: document_mention].
+_WRITTEN_BY_SLACK = frozenset(
+    {"bot_message", "message_changed", "message_deleted", "message_replied", "document_mention", "ekm_access_denied"}
+    | {"pinned_item", "unpinned_item", "file_comment", "file_mention", "reminder_add", "slackbot_response", "tombstone"}
+    | {"bot_add", "bot_remove", "assistant_app_thread", "huddle_thread", "sh_room_created"}
+)
+_ABOUT_THE_CHANNEL = ("channel_", "group_")  # somebody came, went, gave it a topic
 _FOR_SECONDS = 3_600.0  # Slack redelivers within minutes; how late is documented for HTTP only
 
 
@@ -118,7 +138,7 @@ class Listener:
         self._desk = desk
         self._clicks = Clicks(desk)
         self._seen = seen or DeliveryDeduplicator()
-        self._unhandled = Rarely()
+        self._unhandled, self._untaken = Rarely(), Rarely()
         self.stops = PersonRate(_STOPS, _STOP_SECONDS)
         self._time = slack_time(desk.parts.base_url)
         app.command(ANYTHING)(self.command)
@@ -362,6 +382,7 @@ class Listener:
         """
         said = self._mentioned(body)
         if said is None:
+            self._log_untaken(body)
             return
         if _NOTED in context:
             noting = context[_NOTED]
@@ -374,16 +395,34 @@ class Listener:
             )
         elif not self._came_before(body, context, said.who, said.line.text, said.wording):
             if said.line.builtin is not STOP and not self._desk.mentions.take(said.who.id):
-                self._refuse_mention(said)
+                self._refuse_too_many(said)
+                return
+            if said.line.builtin is not STOP and said.unknown_kind:
+                self._refuse_unknown_kind(said)
                 return
             self._desk.start(self._desk.handle_line(said.who, said.where, said.line, "mention", fresh=said.fresh))
 
-    def _refuse_mention(self, said: _Mention) -> None:
+    def _refuse_too_many(self, said: _Mention) -> None:
         """One too many of one person. The ledger says so, and they are told once in a while: that takes a message too."""
         error = TooManyMentions(
             "You have mentioned hvops many times in the last minute. It answers some of them only, and a stop always. Try "
             "again in a moment, or type it as a slash command."
         )
+        self._refuse_mention(said, error)
+        if self._desk.told_too_many.take(said.who.id):
+            self._tell(said.where, errors.refusal(error), "too many mentions")
+
+    def _refuse_unknown_kind(self, said: _Mention) -> None:
+        """It may be what they wrote, and it may be what Slack wrote about them: it decides nothing, and is told."""
+        kind = clip(said.unknown_kind, 40)
+        error = UsageError(
+            f"Slack marks this message as {kind}, and hvops can't tell whether you typed it. Nothing was done. Write it again "
+            "as a message of its own, or type it as a slash command."
+        )
+        self._refuse_mention(said, error)
+        self._tell(said.where, errors.refusal(error), "mention of an unknown kind")
+
+    def _refuse_mention(self, said: _Mention, error: HvopsError) -> None:
         refused = Refused(
             name=self._desk.parts.people.known_name(said.who.user),
             line=clip(said.line.text, 200),
@@ -393,14 +432,28 @@ class Listener:
             place=said.where.channel,
         )
         self._desk.start(self._write_down(said.who, refused))
-        if self._desk.told_too_many.take(said.who.id):
-            self._tell(said.where, errors.refusal(error), "too many mentions")
+
+    def _log_untaken(self, body: dict[str, Any]) -> None:
+        """A mention that no person wrote is answered by nothing: the log has it, so that one can wonder why."""
+        event = body.get("event") or {}
+        kind = get_str(event, "subtype") or (
+            "of an app" if event.get("bot_id") else "edited by somebody else, or of nobody"
+        )
+        more = self._untaken.since(kind)
+        if more is not None:
+            log.info("a mention that no person wrote is not answered", kind=clip(kind, 200), unsaid=more)
 
     def _mentioned(self, body: dict[str, Any]) -> _Mention | None:
-        """What a person typed behind `@hvops`. None of bots and the like: only what people typed counts, and only their own words."""
+        """What a person typed behind `@hvops`. None of bots and the like: only what people typed counts, and only their own words.
+
+        Who wrote it does not follow from how Slack shows it: a reply that is sent to the channel as well has a subtype too.
+        """
         event = body.get("event") or {}
         user, edited = get_str(event, "user"), event.get("edited")
-        if event.get("bot_id") or event.get("subtype") or not user or (edited and get_str(edited, "user") != user):
+        kind = str(event.get("subtype") or "")
+        if kind in _WRITTEN_BY_SLACK or kind.startswith(_ABOUT_THE_CHANNEL):
+            return None
+        if event.get("bot_id") or not user or (edited and get_str(edited, "user") != user):
             return None
         is_ours = body.get("is_ext_shared_channel") is False  # else it may be anybody's, or Slack does not say
         home = get_str(body, "team_id") if is_ours else ""
@@ -410,7 +463,7 @@ class Listener:
         line = read_typed(get_str(event, "text"), EntryPoint.MENTION)
         written = get_str(event, "ts")  # of an edit too: a new word in an old message must not make that fresh
         fresh = Freshness.of(seconds_in(written), self._time, Way.MENTION)
-        return _Mention(who, where, line, fresh, _wording(event, line))
+        return _Mention(who, where, line, fresh, _wording(event, line), "" if kind in _WRITTEN else kind)
 
     async def other_event(self, body: dict[str, Any]) -> None:
         """Events the manifest does not ask for. Acknowledged by bolt; noted, so that one can wonder why."""
@@ -481,8 +534,10 @@ class Listener:
         if not came and not same:
             return False
         why = "Slack delivered this twice; the first one is being answered."
-        if not came:
+        if not came and (body.get("event") or {}).get("edited"):
             why = "This message was edited, but hvops has already answered it with the same wording."
+        elif not came:
+            why = "Slack told hvops of this message more than once; hvops has already answered it."
         name = who.name or self._desk.parts.people.known_name(who.user)
         refused = Refused(name=name, line=clip(line, 200), reason=why, category="redelivered", deliveries=ids)
         self._desk.start(self._write_down(who, refused))
@@ -559,13 +614,20 @@ class Listener:
 
 @dataclass(frozen=True)
 class _Mention:
-    """A message to the bot. `wording` names the message together with what it says now."""
+    """A message to the bot.
+
+    Attributes:
+        wording: names the message together with what it says now.
+        unknown_kind: Slack's word for what kind of message it is, where hvops does not know that as one that people write. A
+            stop counts all the same.
+    """
 
     who: SlackUser
     where: ReplyTarget
     line: TypedLine
     fresh: Freshness
     wording: str
+    unknown_kind: str = ""
 
 
 def _is_stop(click: Click) -> bool:

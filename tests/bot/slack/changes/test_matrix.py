@@ -21,6 +21,7 @@ from bot.slack.render.command_modal import CALLBACK as ASK
 from bot.slack.render.reason_modal import CALLBACK as WINDOW
 from bot.slack.render.stop import CALLBACK as STOP_WINDOW
 from lab.slack.model import Member
+from lab.slack.plain_text import plain_text
 
 HOME, OTHER = "T0PRACTICE", "T0OTHER"
 PEOPLE = {  # team, user, and what they may where the ticket works: prod
@@ -336,10 +337,24 @@ NOT_TYPED = {
     "an edit by somebody else": {"edited": {"user": "U0OPERATOR", "ts": "2.2"}},
     "an edit by nobody": {"edited": {"ts": "2.2"}},
     "an edit, as its own event": {"subtype": "message_changed"},
-    "a broadcast of a thread": {"subtype": "thread_broadcast"},
     "a deletion": {"subtype": "message_deleted"},
+    "a note that somebody came": {"subtype": "channel_join"},
+    "a topic": {"subtype": "channel_topic"},
+    "a canvas": {"subtype": "document_mention", "document_mention": {"mentioning_user_ids": ["U0APPROVER"]}},
     "nobody": {"user": ""},
 }
+TYPED = {  # where Slack says how it shows what a person wrote; what stands beside it as others saw it: SlackNet#69
+    "a broadcast of a thread": {
+        "subtype": "thread_broadcast",
+        "thread_ts": "1772460000.000100",
+        "parent_user_id": "U0OPERATOR",
+        "root": {"type": "message", "user": "U0OPERATOR", "text": "Backup is pending", "ts": "1772460000.000100"},
+    },
+    "beside a file": {"subtype": "file_share", "files": [{"id": "F1"}], "upload": False, "display_as_bot": False},
+    "a file, with no team": {"subtype": "file_share", "files": [{"id": "F1"}], "team": None},
+    "with /me": {"subtype": "me_message"},
+}
+OF_THIS_WORKSPACE = {"is_ext_shared_channel": False}
 WORDS = ("approve T-1", "hvops go", "/hvops stop", "approve", "t-approve T-1", "hvops approve T-1", "confirm T-1")
 
 
@@ -363,6 +378,50 @@ async def test_what_no_person_typed_decides_and_asks_nothing(slack, kind):
         )
     assert slack.ledger.head().seq == head
     assert slack.ledger.ticket(ticket).state == "proposed"
+
+
+@pytest.mark.parametrize("more", TYPED.values(), ids=TYPED)
+async def test_a_mentioned_stop_counts_however_slack_shows_its_message(slack, more):
+    body = mentioned(HOME, "U0APPROVER", "<@U0BOT> stop the storage is on fire", **more) | OF_THIS_WORKSPACE
+    await sent(slack, body)
+    (stop,) = slack.ledger.entries(kind="stop")
+    assert (stop.actor, stop.fields["reason"]) == (f"{HOME}/U0APPROVER", "the storage is on fire")
+    (clicked,) = slack.ledger.entries(kind="clicked")
+    assert stop.click == clicked.seq
+
+
+@pytest.mark.parametrize("more", TYPED.values(), ids=TYPED)
+async def test_a_mention_is_answered_however_slack_shows_its_message(slack, more):
+    await sent(slack, mentioned(HOME, "U0OPERATOR", "<@U0BOT> repair hv03", **more) | OF_THIS_WORKSPACE)
+    assert [one.data.line for one in slack.ledger.entries(kind="proposed")] == ["/repair hv03"]
+
+
+async def test_a_message_that_slack_tells_of_twice_is_one_stop(slack):
+    """As the reply in a thread that it is, and as what the channel shows of it."""
+    reply = mentioned(HOME, "U0APPROVER", "<@U0BOT> stop the storage is on fire", thread_ts=TS) | OF_THIS_WORKSPACE
+    shown = reply | {"event_id": next(TRIGGERS), "event": reply["event"] | {"subtype": "thread_broadcast"}}
+    await sent(slack, reply)
+    await sent(slack, shown)
+    assert len(slack.ledger.entries(kind="stop")) == 1
+    (again,) = slack.ledger.entries(kind="refused")
+    assert (again.data.category, again.data.reason) == (
+        "redelivered",
+        "Slack told hvops of this message more than once; hvops has already answered it.",
+    )
+
+
+@pytest.mark.usefixtures("to_the_second")
+async def test_a_mention_of_a_kind_that_hvops_does_not_know_stops_or_its_person_is_told(slack):
+    for words in ("hvops go", "repair hv03", "hvops runs"):
+        head = slack.ledger.head().seq if slack.ledger.head() else 0
+        body = mentioned(HOME, "U0APPROVER", f"<@U0BOT> {words}", subtype="hologram") | OF_THIS_WORKSPACE
+        await sent(slack, body)
+        (refused,) = [one for one in slack.ledger.every() if one.seq > head]
+        assert (refused.kind, refused.data.via) == ("refused", "mention"), words
+    told = plain_text(await slack.approver.sees("Slack marks this message as hologram", "hv-ops"))
+    assert "Nothing was done." in told
+    await sent(slack, mentioned(HOME, "U0APPROVER", "<@U0BOT> stop now", subtype="hologram") | OF_THIS_WORKSPACE)
+    assert slack.ledger.is_stopped()
 
 
 async def test_no_word_approves_whoever_types_it(slack):

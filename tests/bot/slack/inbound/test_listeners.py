@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import newer_version
 import pytest
 from slack_bolt.request.async_request import AsyncBoltRequest
+from structlog.testing import capture_logs
 
 from bot.api.report import Column, Remedy, Table
 from bot.dispatch.line_entries import LineEntries
@@ -314,8 +315,12 @@ async def test_every_command_also_works_through_hvops_and_in_a_thread(bench):
 
 async def test_what_bots_say_is_not_a_command(bench):
     event = {"type": "app_mention", "user": "U0OPERATOR", "text": "<@U0BOT> check-writers prod", "channel": "C0OPS"}
-    for mark in ({"bot_id": "B1"}, {"subtype": "message_changed"}, {"edited": {"user": "U0VIEWER"}}, {"edited": 1}):
-        await bench.listener.mention({"team_id": "T0PRACTICE", "event": {**event, **mark}}, {})
+    marks = ({"bot_id": "B1"}, {"subtype": "message_changed"}, {"edited": {"user": "U0VIEWER"}}, {"edited": 1})
+    with capture_logs() as logged:
+        for mark in marks:
+            await bench.listener.mention({"team_id": "T0PRACTICE", "event": {**event, **mark}}, {})
+    told = [one["kind"] for one in logged if one["event"] == "a mention that no person wrote is not answered"]
+    assert told == ["of an app", "message_changed", "edited by somebody else, or of nobody"]  # each once an hour
     assert not bench.entries("asked")
     assert not bench.entries("refused")
     await bench.listener.mention({"team_id": "T0PRACTICE", "is_ext_shared_channel": False, "event": event}, {})
