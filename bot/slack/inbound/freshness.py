@@ -37,6 +37,7 @@ class Freshness:
         since: it grows older while it is answered.
         recorded: the bot was restarted since it came.
         made: when it was made, by Slack's clock, in epoch seconds; None where that is not known.
+        apart: by how many seconds it may have been younger when it came (`SlackTime.apart`).
     """
 
     age: float | None
@@ -45,6 +46,7 @@ class Freshness:
     since: Stopwatch = field(default_factory=Stopwatch, compare=False)
     recorded: bool = False
     made: float | None = None
+    apart: float = 0.0
 
     @classmethod
     def of(cls, made: float | None, slack: SlackTime, way: Way) -> Freshness:
@@ -52,7 +54,14 @@ class Freshness:
         now = slack.now()
         age = None if made is None or now is None or made - now > _BEFORE else max(0.0, now - made)
         most = WINDOW_SECONDS if way is Way.WINDOW else FRESH_SECONDS
-        return cls(age, way, most if age is None else min(most, age + FRESH_SECONDS), made=made)
+        return cls(age, way, most if age is None else min(most, age + FRESH_SECONDS), made=made, apart=slack.apart())
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether Slack's next answer may say that it is of another age: this host's clocks do not know."""
+        return self.made is not None and (
+            self.age is None or self.apart > INEXACT_SECONDS or self.since.apart() > INEXACT_SECONDS
+        )
 
     @property
     def left(self) -> float:

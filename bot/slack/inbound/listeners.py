@@ -71,6 +71,9 @@ from bot.tickets.decisions import reason_of
 log = structlog.get_logger()
 
 ACK_SECONDS = 1.5  # for what is written down before the acknowledgement, for which Slack waits three
+_DATING_SECONDS = (
+    1.0  # before that, for Slack to say what time it is, where a stop seems to be too old by a clock in doubt
+)
 # Stops of one person that are written down before anybody looks who it is; then only those of who may, or may perhaps, stop.
 _STOPS, _STOP_SECONDS = 10, 6.0
 ANYTHING = re.compile(r".*", re.DOTALL)
@@ -366,7 +369,12 @@ class Listener:
         One that came too late is not: it is refused, and a later life must not take it for one that counts.
         """
         said = self._mentioned(body)
-        if said is not None and said.line.builtin is STOP and said.line.rest and said.fresh.left > 0:
+        is_stop = said is not None and said.line.builtin is STOP and said.line.rest
+        if said is not None and is_stop and said.fresh.left <= 0:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_DATING_SECONDS):
+                    said = replace(said, fresh=await self._desk.dated(said.fresh))
+        if said is not None and is_stop and said.fresh.left > 0:
             context[_NOTED] = None
             if not self._came_before(body, context, said.who, said.line.text, said.wording):
                 asked = Click(said.who, said.where, SUBMIT, STOP.name, "", why=said.line.rest, fresh=said.fresh)

@@ -51,7 +51,7 @@ from bot.ledger.envelope import InForce
 from bot.redaction import clip
 from bot.slack.inbound.audit_command import AuditCommand
 from bot.slack.inbound.builtin_commands import SWITCHES, Beside, Origin, open_tickets, stop_for, switch, unchanged
-from bot.slack.inbound.freshness import Freshness
+from bot.slack.inbound.freshness import INEXACT_SECONDS, Freshness
 from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent, classify_error
 from bot.slack.outbound.blockkit_fitting import weaker_view
 from bot.slack.outbound.message import Block, Message, View
@@ -255,7 +255,7 @@ class RequestHandler:
             names = {
                 one.name: self.names_for(person, command, one) for one in command.parameters if has_closed_list(one)
             }
-        opened = int(slack_time(self.parts.base_url).now() or 0)
+        opened = await self.slack_seconds()
         return form_view(replace(filled, names=names, seal=self.form_seal(who, command.name, opened)))
 
     def form_seal(self, who: SlackUser, command: str, opened: int) -> str:
@@ -396,7 +396,7 @@ class RequestHandler:
             person = await self.person(who, where, line.text, answers)
             late, dated = "", None
             if fresh is not None and self._changes_something(line):
-                dated = await self.dated(fresh)
+                dated = await self.dated(fresh, exactly=line.builtin is GO)
                 late = dated.why_late()
             if late:
                 refused = Refused(
@@ -473,16 +473,31 @@ class RequestHandler:
         filled = Form(window.command, typed=window.typed, trouble=trouble)
         return await self._shown_in(who, window.view, await self.form(who, window.command, filled))
 
-    async def dated(self, fresh: Freshness) -> Freshness:
-        """The same, where its age is not known only because this process has not heard Slack's time for long: it asks.
+    async def dated(self, fresh: Freshness, *, exactly: bool = False) -> Freshness:
+        """The same, where it would not count, or not as of when, by a time that is in doubt: Slack is asked what time it is.
 
-        A machine that was saved for hours finds its clocks where they were, and what is pressed then dated in the future.
+        A machine that was saved for hours finds its clocks where they were, and what is pressed then dated in the future; one
+        whose clock was put right by minutes takes what is pressed this second for as old as that.
+
+        Args:
+            fresh: how old it seems to be.
+            exactly: its age matters though it counts.
         """
-        if fresh.age is not None or fresh.made is None:
+        if not fresh.is_doubtful or (fresh.left > 0 and not exactly):
             return fresh
-        with contextlib.suppress(Exception):  # then it stays unknown
-            await self.parts.client.auth_test()
+        await self._hear_slacks_time()
         return Freshness.of(fresh.made, slack_time(self.parts.base_url), fresh.way)
+
+    async def slack_seconds(self) -> int:
+        """What time it is at Slack, to be written into a window; asked where this host's clocks disagree. 0 where it is unknown."""
+        if slack_time(self.parts.base_url).apart() > INEXACT_SECONDS:
+            await self._hear_slacks_time()
+        return int(slack_time(self.parts.base_url).now() or 0)
+
+    async def _hear_slacks_time(self) -> None:
+        """Any answer of Slack's tells it. Without one it stays what it was."""
+        with contextlib.suppress(Exception):
+            await self.parts.client.auth_test()
 
     def _changes_something(self, line: TypedLine) -> bool:
         """Whether it proposes a change, stops changes, or lets them start."""

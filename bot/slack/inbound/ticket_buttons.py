@@ -24,7 +24,6 @@ from bot.slack.inbound.freshness import FRESH_SECONDS, Freshness, Way
 from bot.slack.inbound.request_handler import RequestHandler, SlackUser
 from bot.slack.outbound.message import Message, View
 from bot.slack.outbound.responder import Reply, ReplyTarget
-from bot.slack.outbound.slack_time import slack_time
 from bot.slack.render import errors
 from bot.slack.render.answer_modal import answer_view
 from bot.slack.render.read_back_modal import read_back_view
@@ -350,8 +349,8 @@ class TicketClicks:
         """Open a window for this person and this ticket: what is sent off by anybody else, or from another, is not ours."""
         ledger, ticket = self._desk.parts.ledger, click.token
         digest = (await asyncio.to_thread(proposal_of, ledger, ticket)).digest
-        now = slack_time(self._desk.parts.base_url).now() or 0.0
-        seal = window_seal(ledger, ticket, digest, _window_of(click), click.who.id, opened=int(now))
+        opened = await self._desk.slack_seconds()
+        seal = window_seal(ledger, ticket, digest, _window_of(click), click.who.id, opened=opened)
         await self._window(click, {**view, "private_metadata": sealed_value(ticket, seal)})
 
     async def _look(self, click: Click) -> None:

@@ -113,11 +113,13 @@ class SentMessages:
 
     def _oldest(self, since: datetime) -> str:
         """The earliest time of Slack's at which something can have been sent that came about then, by a bot's clock."""
-        now = slack_time(self._client.base_url).now()
+        slack = slack_time(self._client.base_url)
+        now = slack.now()
         if now is None:
             return f"{(since - _APART).timestamp():.6f}"
         age = max(timedelta(), datetime.now(UTC) - since) + _BOTS_APART
-        return f"{now - age.total_seconds():.6f}"
+        # Where this host's clocks disagree, the earlier time: else what was sent just now may be looked for in the future.
+        return f"{now - slack.apart() - age.total_seconds():.6f}"
 
     async def _messages(self, channel: str, thread_ts: str, oldest: str = "") -> AsyncIterator[dict[str, Any]]:
         asked: dict[str, Any] = {"channel": channel, "include_all_metadata": True}

@@ -26,8 +26,15 @@ class Stopwatch:
 
     def seconds(self) -> float:
         """How long ago it was started."""
+        return max(0.0, *self._by_each())
+
+    def apart(self) -> float:
+        """How many of these seconds may never have passed, because one of the two clocks has not seen them."""
+        return self.seconds() - max(0.0, min(self._by_each()))
+
+    def _by_each(self) -> tuple[float, float]:
         monotonic, wall = self._began
-        return max(0.0, self._monotonic() - monotonic, self._wall() - wall)
+        return self._monotonic() - monotonic, self._wall() - wall
 
 
 class SlackTime:
@@ -52,6 +59,13 @@ class SlackTime:
             return None
         told, since = self._noted
         return told + since.seconds()
+
+    def apart(self) -> float:
+        """By how many seconds it may be earlier than that: this host's clocks disagree since Slack last told; its next answer settles it.
+
+        So it is where the host's clock is put right by minutes, or the machine was saved and restored.
+        """
+        return 0.0 if self._noted is None else self._noted[1].apart()
 
 
 _TIMES: dict[str, SlackTime] = {}

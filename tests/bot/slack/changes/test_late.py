@@ -16,6 +16,8 @@ from bot.dispatch.authorization import Person
 from bot.dispatch.pipeline import Request
 from bot.executor.scheduler import missed_clicks
 from bot.ledger.entries import STOP_REQUEST
+from bot.slack.inbound import freshness, listeners
+from bot.slack.inbound.freshness import Freshness, Way
 from bot.slack.outbound.slack_time import slack_time
 from bot.slack.render.ticket_buttons import sealed_value
 from bot.slack.socket import ENVELOPE
@@ -319,3 +321,89 @@ async def test_a_process_that_has_not_heard_slacks_time_for_long_asks_for_it(ben
         slack_time(bench.slack.base_url).note(formatdate(time.time() - 7_200, usegmt=True))
         await sent(life, pressed("t-approve", ticket, age))
         assert bench.ledger.ticket(ticket).state == state
+
+
+@pytest.fixture
+def stepped(bench, life):
+    """The host's clock is set forward by that many seconds, and Slack has not answered anything since."""
+    slack, ahead = slack_time(bench.slack.base_url), [0.0]
+
+    def step(seconds):
+        ahead[0] = 0.0
+        slack.note(formatdate(time.time(), usegmt=True))
+        ahead[0] = seconds
+
+    wall = slack._wall
+    slack._wall = lambda: time.time() + ahead[0]
+    yield step
+    slack._wall = wall
+
+
+async def test_a_clock_that_was_set_forward_makes_no_press_too_old(bench, life, stepped):
+    first, second = await proposed(life), await proposed(life, "/reopen hv03")
+    for ticket, age, found in ((first, 0, "approved"), (second, OLD, "proposed")):
+        stepped(400)
+        await sent(life, pressed("t-approve", ticket, age))
+        assert bench.ledger.ticket(ticket).state == found
+
+
+@pytest.mark.parametrize("words", ["repair hv03", "hvops stop power work"])
+async def test_a_clock_that_was_set_forward_makes_no_mention_too_old(bench, life, stepped, words):
+    stepped(400)
+    await sent(life, mentioned(words, 0))
+    assert not bench.ledger.entries(kind="refused")
+    assert {"proposed", "stop"} & {one.kind for one in bench.ledger.every()}
+    stepped(400)
+    await sent(life, mentioned(words, OLD))
+    assert [one.data.category for one in bench.ledger.entries(kind="refused")] == ["too late"]
+
+
+async def test_a_stop_that_seems_old_by_such_a_clock_is_written_down_before_slack_hears_that_it_came(life, stepped):
+    stepped(400)
+    seen = []
+    await sent(life, mentioned("hvops stop power work", 0), acknowledged=lambda: seen.extend(life.ledger.every()))
+    assert [one.fields["button"] for one in seen if one.kind == "clicked"] == [STOP_REQUEST]
+
+
+async def test_where_slack_does_not_say_the_time_such_a_stop_holds_up_no_acknowledgement(
+    bench, life, stepped, monkeypatch
+):
+    stepped(400)
+    monkeypatch.setattr(listeners, "_DATING_SECONDS", 0.05)
+    asked, answers, real = asyncio.Event(), asyncio.Event(), life.desk.parts.client.auth_test
+
+    async def slow():
+        asked.set()
+        await answers.wait()
+        return await real()
+
+    monkeypatch.setattr(life.desk.parts.client, "auth_test", slow)
+    async with asyncio.timeout(20):
+        await sent(life, mentioned("hvops stop power work", 0), acknowledged=answers.set)
+    assert asked.is_set()
+    assert bench.ledger.is_stopped()
+
+
+async def test_a_clock_that_was_set_forward_dates_no_go_before_a_stop(bench, life, stepped, monkeypatch):
+    """The stop of a minute ago is older than the go, whatever the clock says of the go."""
+    monkeypatch.setattr(freshness, "INEXACT_SECONDS", 0.0)
+    stopped(bench, "power work")
+    stepped(200)
+    await sent(life, mentioned("hvops go", 0, "U0APPROVER"))
+    assert not bench.ledger.is_stopped()
+
+
+async def test_a_window_that_was_opened_after_such_a_step_counts(bench, life, stepped):
+    ticket = await proposed(life)
+    stepped(400)
+    assert abs(await life.desk.slack_seconds() - time.time()) < 30
+    stepped(400)
+    await sent(life, submitted(bench.ledger, "t-reject", ticket, 0), sealed=True)
+    assert bench.ledger.ticket(ticket).end == "rejected"
+
+
+async def test_slack_is_asked_for_its_time_only_where_the_hosts_clocks_disagree(bench, life, stepped):
+    for seconds, made, asks in ((0, OLD, False), (400, OLD, True), (400, 0, True), (200, 0, False)):
+        stepped(seconds)
+        seen = Freshness.of(time.time() - made, slack_time(bench.slack.base_url), Way.PRESS)
+        assert (await life.desk.dated(seen) is not seen) is asks, (seconds, made)

@@ -58,6 +58,21 @@ def test_without_slacks_time_nothing_is_known_and_a_header_that_is_none_tells_no
     assert Freshness.of(AT_SLACK, slack, Way.PRESS).why_late()
 
 
+@pytest.mark.parametrize(
+    ("monotonic", "wall", "apart"), [(400.0, 400.0, 0.0), (0.0, 400.0, 400.0), (400.0, 0.0, 400.0), (5.0, -900.0, 5.0)]
+)
+def test_an_age_is_in_doubt_where_the_hosts_clocks_disagree(monotonic, wall, apart):
+    host = Host()
+    slack = host.time()
+    host.monotonic += monotonic
+    host.wall += wall
+    assert slack.apart() == apart
+    assert Freshness.of(AT_SLACK, slack, Way.PRESS).is_doubtful is (apart > 0)
+    slack.note(formatdate(AT_SLACK, usegmt=True))
+    assert not Freshness.of(AT_SLACK, slack, Way.PRESS).is_doubtful
+    assert not Freshness.of(None, slack, Way.PRESS).is_doubtful
+
+
 def test_it_grows_older_while_it_is_answered():
     host = Host()
     since = Stopwatch(lambda: host.monotonic, lambda: host.wall)

@@ -1,6 +1,9 @@
 """A conversation is read whatever its members write: in smaller pages where they are large, each message once, in few calls."""
 
+import time
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import formatdate
 
 import pytest
 from heavy_talk import emoji, too_large
@@ -10,6 +13,7 @@ from bot.slack.outbound.api_errors import NotSent, classify_error, make_client
 from bot.slack.outbound.bounded_client import ReplyTooLarge, outlined
 from bot.slack.outbound.conversation_pages import conversation_pages, moment
 from bot.slack.outbound.sent_messages import SentMessages
+from bot.slack.outbound.slack_time import slack_time
 from lab.slack.server import FakeSlack
 
 ROOM = 50_000  # objects in one page
@@ -134,6 +138,18 @@ async def test_a_message_of_ours_is_found_among_what_nobody_could_read_at_once(s
     sent = SentMessages(client)
     assert await sent.with_mark("C0OPS", "m1", "U0BOT", root if is_thread else "") == [ours]
     assert await sent.with_marks("C0OPS", ("m1", "m2"), "U0BOT") == {"m1": [] if is_thread else [ours], "m2": []}
+
+
+async def test_what_was_sent_before_the_hosts_clock_was_set_forward_is_found(slack):
+    """Nothing was heard of Slack since: by the clock that stepped, it would be looked for an hour after it was sent."""
+    client = make_client(slack.bot_token, slack.base_url)
+    mark = {"event_type": "hvops_message", "event_payload": {"mark": "m1"}}
+    ours = (await client.chat_postMessage(channel="C0OPS", text="ours", metadata=mark))["ts"]
+    time_there = slack_time(slack.base_url)
+    time_there._wall, real = lambda: time.time() - 3_600, time_there._wall
+    time_there.note(formatdate(time.time(), usegmt=True))
+    time_there._noted[1]._wall = real
+    assert await SentMessages(client).with_mark("C0OPS", "m1", "U0BOT", since=datetime.now(UTC)) == [ours]
 
 
 async def test_of_a_reply_of_any_length_an_outline_says_where_it_goes_on(slack):
