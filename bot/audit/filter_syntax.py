@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
@@ -21,6 +23,7 @@ _SPAN = re.compile(r"([0-9]{1,5})\s*(m|min|h|d|w)", re.IGNORECASE)
 _SECONDS = {"m": 60, "min": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _ALL = "all"
 _OLDEST = timedelta(days=36_500)  # nothing is older, and what is said again must be readable
+_NO_TEXT = ("Cc", "Cs")  # control characters, and halves of a surrogate pair
 _TICKET = re.compile(r"t-[0-9]{1,15}", re.IGNORECASE)
 
 
@@ -72,14 +75,57 @@ class Outcome(str):
         return cls(as_typed(word))
 
 
+class Person(str):
+    """A person's id or name, without the "@" before it."""
+
+    __slots__ = ()
+    wants = "a person"
+
+    @classmethod
+    def parse(cls, word: str) -> Person:
+        """Read it. Raises ValueError."""
+        return cls(_text(word.lstrip("@"), word))
+
+
+class CommandName(str):
+    """A command's name, in lower case and without the slash before it."""
+
+    __slots__ = ()
+    wants = "a command"
+
+    @classmethod
+    def parse(cls, word: str) -> CommandName:
+        """Read it. Raises ValueError."""
+        return cls(_text(word.lstrip("/").casefold(), word))
+
+
+class Place(str):
+    """A cluster, a host, or a ticket."""
+
+    __slots__ = ()
+    wants = "a cluster, a host or a ticket"
+
+    @classmethod
+    def parse(cls, word: str) -> Place:
+        """Read it. Raises ValueError."""
+        return cls(_text(word, word))
+
+
+def _text(name: str, word: str) -> str:
+    """The same, where a ledger can be asked for it: neither SQLite nor PostgreSQL takes half a pair. Raises ValueError."""
+    if not name or any(unicodedata.category(one) in _NO_TEXT for one in name):
+        raise ValueError(word)
+    return name
+
+
 def _parameter(name: str, kind: Literal["option", "rest"], of: type) -> Parameter:
     return Parameter(name, kind, of, f"[--{name}]")
 
 
 PARAMETERS = (
-    _parameter("about", "rest", str),
-    _parameter("who", "option", str),
-    _parameter("what", "option", str),
+    _parameter("about", "rest", Place),
+    _parameter("who", "option", Person),
+    _parameter("what", "option", CommandName),
     _parameter("outcome", "option", Outcome),
     _parameter("when", "option", Span),
     _parameter("since", "option", Moment),
@@ -165,7 +211,22 @@ class AuditQuery:
 
 
 def read(text: str) -> AuditQuery:
-    """Read what was typed behind the command. Raises UsageError."""
+    """Read what was typed behind the command. Raises UsageError.
+
+    What is read is what its own line asks for: pages, files and the window of the filters read that line in the ledger.
+    """
+    found = _read(text)
+    with contextlib.suppress(UsageError):
+        if _read(str(found).removeprefix(f"/{NAME}")) == found:
+            return found
+    raise UsageError(
+        f"hvops can't write this question into the ledger as it reads it: {argument_parser.quoted(text)}. Type it without "
+        "quotes and special characters.",
+        USAGE,
+    )
+
+
+def _read(text: str) -> AuditQuery:
     typed = argument_parser.tokenize(text)
     values: dict[str, Any] = argument_parser.bind_arguments(USAGE, PARAMETERS, typed)
     about = values.pop("about", ())
@@ -173,10 +234,6 @@ def read(text: str) -> AuditQuery:
         raise UsageError(f"Name one cluster, host or ticket, not {argument_parser.quoted(' '.join(about))}.", USAGE)
     if "when" in values and "since" in values:
         raise UsageError("Say --when or --since, not both.", USAGE)
-    if "who" in values:
-        values["who"] = values["who"].removeprefix("@")
-    if "what" in values:
-        values["what"] = values["what"].removeprefix("/").casefold()
     return AuditQuery(about="".join(about), **values)
 
 
@@ -198,6 +255,9 @@ def _shown(value: Any) -> str:
         )
         return _ALL if value == Span.max else f"{seconds // size}{unit}"
     if isinstance(value, datetime):
-        told = value.astimezone(UTC)
-        return f"{told:%Y-%m-%d}" if told.time() == datetime.min.time() else f"{told:%Y-%m-%dT%H:%M}"
+        # `isoformat` writes years below 1000 so that they can be read again; `%Y` does not.
+        told = value.astimezone(UTC).replace(tzinfo=None)
+        if told.time() == datetime.min.time():
+            return told.date().isoformat()
+        return told.isoformat(timespec="auto" if told.second or told.microsecond else "minutes")
     return str(value)

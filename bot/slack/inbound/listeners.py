@@ -288,6 +288,9 @@ class Listener:
         if told["since"] and told["until"] and told["since"] >= told["until"]:
             await ack(response_action="errors", errors={"until": "This is not after the beginning."})
             return
+        if len(told["who"].split()) > 1:  # of a line, the second word would be the cluster that is asked about
+            await ack(response_action="errors", errors={"who": "Type one word: a name without spaces, or an id."})
+            return
         line = read_typed(audit_line(told.items()), EntryPoint.MODAL)
         token = get_str(body.get("view"), "private_metadata")[:80]
         click = Click(who, ReplyTarget(who.user), SUBMIT, "audit", token)

@@ -10,6 +10,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
+from datetime import datetime
 
 import pytest
 from entry_samples import entry_data
@@ -291,8 +292,33 @@ async def test_a_time_is_picked_and_what_cannot_be_so_is_said_beside_its_field(b
         noon = int(time.time())
         wrong = await bench.viewer.submits(window, {"about": "prod", "since": noon, "until": noon - 60})
         assert wrong.errors == {"until": "This is not after the beginning."}
-        assert (await bench.viewer.submits(window, {"since": noon - 3600, "until": noon})).ok  # prod is still chosen
+        wrong = await bench.viewer.submits(window, {"who": "Anna Smith", "since": noon - 3600, "until": noon})
+        assert wrong.errors == {"who": "Type one word: a name without spaces, or an id."}
+        assert (await bench.viewer.submits(window, {"who": "anna"})).ok  # prod and the times are still chosen
         await bench.viewer.sees("Audit prod, since", "hv-ops")
+
+
+async def test_the_pages_and_the_file_of_an_answer_are_of_the_very_time_that_was_asked(bench):
+    """All within one minute: what the ledger has of the question says the part of a second as well."""
+
+    def refused():
+        return bench.ledger.entries(kind="refused", newest_first=False)
+
+    async with bench.running():
+        while len({one.at for one in refused()}) < 3:
+            before = len(refused())
+            await bench.viewer.types("/hvops nonsense")
+            await bench.until(lambda before=before: len(refused()) > before)
+        since, until = refused()[-2].at, refused()[-1].at
+        within = sum(since <= one.at < until for one in refused())
+        await bench.viewer.types(f"/audit --outcome refused --since {since} --until {until}")
+        await bench.viewer.clicks(await bench.viewer.sees(f"{within} refusal"), "Send CSV")
+        await bench.until(lambda: any(one.files for one in bench.viewer.messages("dm")))
+        sent = next(one for one in bench.viewer.messages("dm") if one.files)
+        rows = list(csv.DictReader(io.StringIO(bench.viewer.file(sent).decode("utf-8-sig"))))
+        assert len(rows) == within
+        asked = entries(bench, "asked")[0].data.line
+        assert datetime.fromisoformat(f"{asked.rpartition(' ')[2]}+00:00") == datetime.fromisoformat(until)
 
 
 async def test_a_csv_comes_by_direct_message_without_formulas(bench):
