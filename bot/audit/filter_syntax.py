@@ -23,7 +23,6 @@ _SPAN = re.compile(r"([0-9]{1,5})\s*(m|min|h|d|w)", re.IGNORECASE)
 _SECONDS = {"m": 60, "min": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _ALL = "all"
 _OLDEST = timedelta(days=36_500)  # nothing is older, and what is said again must be readable
-_NO_TEXT = ("Cc", "Cs")  # control characters, and halves of a surrogate pair
 _TICKET = re.compile(r"t-[0-9]{1,15}", re.IGNORECASE)
 
 
@@ -112,8 +111,8 @@ class Place(str):
 
 
 def _text(name: str, word: str) -> str:
-    """The same, where a ledger can be asked for it: neither SQLite nor PostgreSQL takes half a pair. Raises ValueError."""
-    if not name or any(unicodedata.category(one) in _NO_TEXT for one in name):
+    """The same, where a ledger can be asked for it: PostgreSQL takes no NUL. Raises ValueError."""
+    if not name or any(unicodedata.category(one) == "Cc" for one in name):
         raise ValueError(word)
     return name
 

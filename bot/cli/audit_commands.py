@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -20,6 +20,17 @@ audit = PlainTyper(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+
+def _text(typed: Any) -> Any:
+    """The same, where a database can be asked for it: bytes that are no UTF-8 arrive as halves of pairs. Raises UsageError."""
+    for one in typed if isinstance(typed, list) else [typed or ""]:
+        if any("\ud800" <= character <= "\udfff" for character in one):
+            from bot.redaction import clip
+
+            raise UsageError(f"“{clip(one, 40)}” is not UTF-8 text, so no entry can match it.")
+    return typed
+
+
 SettingsFile = Annotated[
     Path | None,
     typer.Option(
@@ -29,14 +40,23 @@ SettingsFile = Annotated[
 File = Annotated[Path | None, typer.Option("--file", metavar="FILE", help="Read this copy, not the bot's own ledger.")]
 Kind = Annotated[
     list[str] | None,
-    typer.Option("--kind", metavar="KIND", help="asked, answered, refused, approved … May be repeated."),
+    typer.Option(
+        "--kind", callback=_text, metavar="KIND", help="asked, answered, refused, approved … May be repeated."
+    ),
 ]
-Actor = Annotated[str | None, typer.Option("--actor", metavar="ID", help="Id of a user: T01/U02, or os:ops1.")]
-TicketId = Annotated[str | None, typer.Option("--ticket", metavar="TICKET", help="Such as T-412.")]
-Target = Annotated[str | None, typer.Option("--target", metavar="NAME", help="Cluster or host.")]
+Actor = Annotated[
+    str | None, typer.Option("--actor", callback=_text, metavar="ID", help="Id of a user: T01/U02, or os:ops1.")
+]
+TicketId = Annotated[str | None, typer.Option("--ticket", callback=_text, metavar="TICKET", help="Such as T-412.")]
+Target = Annotated[str | None, typer.Option("--target", callback=_text, metavar="NAME", help="Cluster or host.")]
 Command = Annotated[
     str | None,
-    typer.Option("--what", metavar="COMMAND", help="A command such as drain-node: of the entry, or of its ticket."),
+    typer.Option(
+        "--what",
+        callback=_text,
+        metavar="COMMAND",
+        help="A command such as drain-node: of the entry, or of its ticket.",
+    ),
 ]
 Outcome = Annotated[
     str | None,
@@ -48,7 +68,9 @@ Outcome = Annotated[
 ]
 Who = Annotated[
     str | None,
-    typer.Option("--who", metavar="USER", help="A user, by name or id: who asked, or who decided on a proposal."),
+    typer.Option(
+        "--who", callback=_text, metavar="USER", help="A user, by name or id: who asked, or who decided on a proposal."
+    ),
 ]
 _WHEN = "2026-03-01, 2026-03-01T23:05, today, yesterday, or how far back: 24h, 7d."
 Since = Annotated[
@@ -113,7 +135,9 @@ def show(
 def search(
     words: Annotated[
         list[str],
-        typer.Argument(metavar="WORDS", help="Words that must all occur in the entry, its report or its evidence."),
+        typer.Argument(
+            callback=_text, metavar="WORDS", help="Words that must all occur in the entry, its report or its evidence."
+        ),
     ],
     file: File = None,
     settings: SettingsFile = None,

@@ -26,7 +26,7 @@ from bot.api.arguments import (
     VmmTarget,
     VmmTargets,
 )
-from bot.api.texts import unescape
+from bot.api.texts import unescape, without_halves
 from bot.errors import UsageError
 from bot.redaction import clip
 
@@ -189,11 +189,11 @@ def split_words(plain: str) -> list[str]:
 
 
 def plain_text(text: str) -> str:
-    """What somebody typed, without what a chat client made of it: links, entities, characters that nobody sees.
+    """What somebody typed, without what a chat client made of it: links, entities, characters that nobody sees, half a character.
 
     A member becomes "@U0123"; what follows it is a word of its own, whatever invisible character parted the two.
     """
-    named = _MEMBER.sub(r"@\1 ", text)
+    named = _MEMBER.sub(r"@\1 ", without_halves(text))
     return unescape(_LINK.sub(lambda link: link[2] or link[1], named)).translate(_INVISIBLE)
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.api.texts import unescape
+from bot.api.texts import unescape, without_halves
 
 
 @pytest.mark.parametrize(
@@ -28,3 +28,9 @@ def test_an_entity_of_any_length_is_read(written, text):
 @given(st.lists(st.sampled_from(["&", "#", "x", "0", "9", "65", ";", "amp", " ", "0000000041"])).map("".join))
 def test_all_others_are_read_as_ever(text):
     assert unescape(text) == html.unescape(text)
+
+
+def test_half_a_character_is_one_that_cannot_be_read():
+    assert without_halves("a\ud800b \udc00") == "a\ufffdb \ufffd"
+    assert without_halves("\ud83d\ude00 é 😀") == "😀 é 😀"
+    assert without_halves("") == ""

@@ -160,6 +160,14 @@ def test_list_is_narrowed(audit, words, numbers):
     assert numbers_in(audit("list", *words).out) == numbers
 
 
+@pytest.mark.parametrize("option", ["--kind", "--actor", "--ticket", "--target", "--who", "--what"])
+def test_what_is_no_text_is_refused_in_our_own_words(audit, option):
+    """As a shell hands on a byte that is no UTF-8."""
+    for ended in (audit("list", option, "a\udcff"), audit("export", option, "a\udcff"), audit("search", "a\udcff")):
+        assert ended.code == 2
+        assert "is not UTF-8 text, so no entry can match it." in " ".join(ended.err.split())
+
+
 @pytest.mark.parametrize("option", ["--since", "--until"])
 @pytest.mark.parametrize("word", ["now", "32.1.2026", "2026-13-01", "x", "7 years", "", "²d", "9" * 400])
 def test_what_is_no_time_is_refused_in_our_own_words(audit, option, word):

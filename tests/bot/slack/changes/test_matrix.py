@@ -396,6 +396,30 @@ async def test_a_mention_is_answered_however_slack_shows_its_message(slack, more
     assert [one.data.line for one in slack.ledger.entries(kind="proposed")] == ["/repair hv03"]
 
 
+HALVES = ("check hv\ud800", "repair \udc00", "hvops \ud800", "hvops stop the storage \ud83d", "audit --who \ud800")
+
+
+@pytest.mark.parametrize("way", SWITCH_WAYS)
+@pytest.mark.parametrize("words", HALVES)
+async def test_half_a_character_keeps_no_line_from_being_answered(slack, words, way):
+    """JSON can bring half a surrogate pair, which can be hashed, stored and sent by nothing."""
+    made = SWITCH_WAYS[way](HOME, "U0APPROVER", "x")
+    part = made["event"] if way == "mention" else made
+    part["text"] = f"<@U0BOT> {words}" if way == "mention" else words.removeprefix("hvops ")
+    await sent(slack, made | OF_THIS_WORKSPACE)
+    assert slack.ledger.is_stopped() is ("stop" in words)
+    told = [plain_text(one) for one in slack.approver.messages("hv-ops")]
+    assert told
+    assert "inside hvops itself" not in told[-1]
+
+
+async def test_half_a_character_in_a_button_is_answered(slack):
+    for verb in ("t-approve", "t-show", "t-undo", "evidence"):
+        head = slack.ledger.head().seq if slack.ledger.head() else 0
+        await sent(slack, BUTTONS["message"]((HOME, "U0APPROVER"), verb, "T-\ud800"))
+        assert next(one.kind for one in slack.ledger.every() if one.seq > head) == "clicked", verb
+
+
 async def test_a_message_that_slack_tells_of_twice_is_one_stop(slack):
     """As the reply in a thread that it is, and as what the channel shows of it."""
     reply = mentioned(HOME, "U0APPROVER", "<@U0BOT> stop the storage is on fire", thread_ts=TS) | OF_THIS_WORKSPACE
