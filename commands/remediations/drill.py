@@ -134,7 +134,8 @@ def _plan(args: Args, facts: DrillFacts, direction: Direction, unreversed: tuple
         remedies=look,
         current_state=_state(facts, direction),
         expected_state=f"in {home}, replicating to {away}",
-        self_reverting=True,  # what an undo could take back lies before the reversal of either way
+        # The way back alone ends on another side than it began; what could be undone of either lies before its reversal.
+        self_reverting=both,
         afterwards=tuple(
             exists(relationship(pair.home.on, pair.vm_id)).described_as(f"replication of {pair.name}")
             for pair in facts.pairs

@@ -206,7 +206,8 @@ def _hyper_v(args: Args, facts: ResetFacts, node: NodeVerdict, one: WriterVerdic
         current_state=f"{one.writer.says}; {node.name} is {'drained' if drained else f'up with {_guests(drain)}'}",
         expected_state=f"{_well_afterwards(node)}; {node.name} is up{'' if drained else ' and its guests are back'}",
         afterwards=tuple(check for step in steps[:-1] if step.key in (WRITER, RESUME) for check in step.done),
-        self_reverting=True,
+        # A node that was drained before is paused no more afterwards.
+        self_reverting=not drained,
         at_most=bound(resume_facts(drain).affected if drained else drain.affected),
     )
     return or_no_plan(args.node.name, whole)

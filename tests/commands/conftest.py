@@ -13,7 +13,7 @@ from repeatable import unshown
 from bot.api.actions import InvokeMethod, RunProgram
 from bot.api.arguments import Target
 from bot.api.facts import Known, Unknown
-from bot.api.plan import Plan, Step
+from bot.api.plan import UNDO, Plan, Step
 from bot.api.queries import DoneChanges, GuestRegistry, GuestWql, Query, Registry, SampleHistory, WinRMConfig, Wql
 from bot.api.rows import Rows
 from bot.api.sources import Source
@@ -140,6 +140,46 @@ def what_runs_on_a_machine_holds_it(monkeypatch):
         assert not unheld(plan), f"another change may run there meanwhile: {unheld(plan)}; the plan holds {plan.locks}"
 
     monkeypatch.setattr(Plan, "__post_init__", check_locks)
+
+
+@pytest.fixture(autouse=True)
+def what_a_plan_says_to_put_back_it_puts_back(monkeypatch):
+    """Whatever a command plans in any of these tests: a plan that says it leaves nothing reverses each act by a step of its own."""
+    check = Plan.__post_init__
+
+    def check_left(plan: Plan) -> None:
+        check(plan)
+        assert not (plan.self_reverting and left_by(plan)), f"no step of the plan reverses {left_by(plan)}"
+
+    monkeypatch.setattr(Plan, "__post_init__", check_left)
+
+
+def left_by(plan: Plan) -> list[str]:
+    """The acts of hvops that no other step of a plan reverses, once all of it is done.
+
+    An act is reversed by a step that says so, by its own undo, by the same way in the other direction, and by a later act that
+    brings the same thing to another place.
+    """
+    left: dict[str, Step] = {}
+    for step in (step for group in plan.groups for step in group.steps):
+        if step.act is None or step.is_by_hand or step.key.startswith(UNDO):  # an undo takes the place of its step
+            continue
+        before = [key for key, earlier in left.items() if key in step.reverts or is_reversed_by(earlier, step)]
+        for key in before:
+            del left[key]
+        if not before:
+            left[step.key] = step
+    return [*left]
+
+
+def is_reversed_by(earlier: Step, step: Step) -> bool:
+    """Whether what an act changed goes back by a later one."""
+    if earlier.undo == step.act or earlier.key.replace("-out-", "-back-", 1) == step.key != earlier.key:
+        return True
+    one, other = earlier.act, step.act
+    if not isinstance(one, InvokeMethod) or not isinstance(other, InvokeMethod) or one.params == other.params:
+        return False
+    return bool(one.path) and (one.cls, one.path, one.method) == (other.cls, other.path, other.method)
 
 
 def unheld(plan: Plan) -> set[str]:

@@ -1,10 +1,16 @@
 """A node is drained: proposed by an operator, decided by an approver beside the whole plan, done, and proved."""
 
 import re
+from datetime import timedelta
 
 import pytest
 
+from commands.vss import writer_verdict
+from commands.writer_reset import gates
 from lab.slack.plain_text import plain_text
+from lab.world.drain import DRAIN, UP, pause
+
+from .conftest import until
 
 
 async def test_a_drain_is_proposed_approved_and_done(play):
@@ -169,3 +175,28 @@ async def test_a_drain_that_others_repeated_on_purpose_is_not_ended_by_the_undo_
         await ops.sees("hvops has changed hv03 since: T-2 (/resume-node hv03, done), T-3 (/drain-node hv03, done)")
         assert [entry.kind for entry in ops.ledger()].count("proposed") == 3
         assert ops.estate.do(lambda: ops.estate.world.node("hv03").guests) == []
+
+
+async def test_a_reset_that_resumed_a_drained_node_keeps_the_undo_of_the_older_drain_back(play, hurried, monkeypatch):
+    """T-2 had no drain of its own: it has ended that of T-1, and people have emptied the node again to work on it."""
+    for module in (writer_verdict, gates):
+        monkeypatch.setattr(module, "APART", timedelta(seconds=1))
+
+    async with play("stuck-writer-job-dead") as ops:
+        node = ops.estate.world.node("hv03")
+        plans = []
+        for number, (line, ends) in enumerate(
+            (("/drain-node hv03", "Drain node"), ("/reset-writer hv03", "Reset writer on")), 1
+        ):
+            await ops.says(line)
+            plans.append(await ops.sees(f"*T-{number}* · requested by", channel="hv-ops"))
+            await ops.clicks(plans[-1], "Approve", who="approver")
+            await ops.recorded("done", number)
+            await ops.slack.person("operator").sees(re.compile(f"^Done: {ends} hv03"), "hv-ops")
+        assert ops.estate.do(lambda: node.state) == UP
+        ops.estate.do(lambda: pause(ops.estate.world, node, DRAIN))
+        await until(lambda: ops.estate.do(lambda: not node.guests and node.draining is None))
+        await ops.clicks(plans[0], "Undo…")
+        await ops.sees("hvops has changed hv03 since: T-2 (/reset-writer hv03, done)")
+        assert [entry.kind for entry in ops.ledger()].count("proposed") == 2
+        assert ops.estate.do(lambda: node.guests) == []

@@ -722,6 +722,7 @@ async def test_what_was_stopped_before_its_reversal_is_reversed_first(planned):
         ("out-reverse", "reverse-out-crm-01", "dr01 ReverseReplicationRelationship", "", "hv01 dr01", "dr01 hv01"),
         *WAY_BACK,
     ]
+    assert not made.self_reverting, "it brings home what an earlier drill has failed over"
     fresh = await planned(away(), only="back", group="back-over")
     assert fresh.groups == made.groups[1:]
     asked = {gate.description for gate in fresh.gates}

@@ -378,6 +378,7 @@ async def test_a_node_that_is_drained_already_is_not_drained_again(planned, make
     resume = resume_step("prod", "hv03", moves=True)
     assert plan.groups == (Group("reset", (*restart("hv03", "vmms", ID, HYPER_V, EMPTY), resume)),)
     assert plan.impact.startswith("hv03 is drained already; it takes guests again afterwards.")
+    assert not plan.self_reverting, "the node was paused before it"
     roles = len(make.role_rows(owner="hv01"))
     assert plan.at_most == 2 * roles  # whichever of them the earlier drain has moved away come back
     assert plan.guards_of(resume)[-1].description == (
