@@ -334,7 +334,7 @@ class Ledger(Reader):
     def worked_since(self, seq: int, locks: Collection[str], hosts: Collection[str]) -> list[tuple[str, str]]:
         """The tickets that may have acted behind an entry, under one of these locks and on one of these hosts, the newest first.
 
-        Each with its end or state. Those that an undo has wholly undone are left out. Raises LedgerError where nothing is proved.
+        Each with its end or state, whatever undos have undone of them. Raises LedgerError where nothing is proved.
         """
         with self._proved() as state:
             return state.worked_since(seq, locks, hosts)

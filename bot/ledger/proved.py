@@ -33,7 +33,6 @@ from bot.ledger.entries import (
     RULES_VERSION,
     STOP_REQUEST,
     Clicked,
-    Done,
     Proposed,
     Refused,
     Released,
@@ -361,7 +360,7 @@ class ProvedState:
     def worked_since(self, seq: int, locks: Collection[str], hosts: Collection[str]) -> list[tuple[str, str]]:
         """The tickets that may have acted behind an entry, under one of these locks and on one of these hosts, the newest first.
 
-        Each with its end or state. Those that an undo has wholly undone are left out.
+        Each with its end or state, whatever undos have undone of them: one that is done may have left what has no undo.
         """
         under, on = frozenset(locks), frozenset(hosts)
         found = [
@@ -373,11 +372,7 @@ class ProvedState:
             and not under.isdisjoint(one.locks)
             and not (one.hosts and on.isdisjoint(one.hosts))
         ]
-        return [
-            (ticket, how)
-            for _, ticket, how in sorted(found, reverse=True)
-            if all(self.end_of(undo) != Done.kind for undo in self.undos_of(ticket))
-        ]
+        return [(ticket, how) for _, ticket, how in sorted(found, reverse=True)]
 
     def cut_short(self, since: str, locks: Collection[str], hosts: Collection[str]) -> list[str]:
         """The tickets that people ended at that time or later while they worked under one of these locks, on one of these hosts.

@@ -248,6 +248,21 @@ async def test_a_later_ticket_that_was_wholly_undone_keeps_no_undo_back(ready, w
     assert (await undo(ready)).proposal.plan.gates == ()
 
 
+async def test_a_later_ticket_whose_undo_left_what_has_no_undo_still_counts(ready, world):
+    """The undo of T-2 is done and says what it left, which is what has put T-1 back; somebody has set it on purpose since."""
+    add(ready, work=plan_of(switch("a")), later=plan_of(switch("b"), step("back", "hv03", a="0")))
+    await done(ready, "/work hv03")
+    await done(ready, "/later hv03")
+    second = await undo(ready, "T-2")
+    assert keys(second) == ["undo-b"]
+    assert "Not undone: back hv03" in second.proposal.plan.reason
+    assert (await runs(ready, second.ticket)).kind == "done"
+    world.hosts["hv03"]["a"] = "1"
+    with pytest.raises(NoPlan, match=r"hvops has changed hv03 since: T-2 \(/later hv03, done\)"):
+        await undo(ready)
+    assert world.hosts["hv03"]["a"] == "1"
+
+
 async def test_a_later_ticket_that_was_undone_in_part_still_counts(ready, world):
     await done(ready, "/work hv03")
     await done(ready, "/more hv03")
