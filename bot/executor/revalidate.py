@@ -177,7 +177,7 @@ def _new_places(run: Run, made: PlannedChange) -> tuple[str, ...]:
 def _uncovered(run: Run, made: PlannedChange) -> tuple[Gate, ...]:
     """The gates that block now, but for those that the approver answered; half-way also those that would pass in time."""
     before = {gate.description: gate for gate in run.proposal.plan.gates}
-    pending = [gate for gate in made.plan.pending_gates if gate.guards == "safety"] if run.images else []
+    pending = [gate for gate in made.plan.pending_gates if gate.guards == "safety"] if run.story.intents else []
     blocking = (*made.plan.blocking_gates, *pending)
     return tuple(gate for gate in blocking if not is_covered(gate, before.get(gate.description), run.answered))
 

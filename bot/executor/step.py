@@ -33,7 +33,7 @@ from bot.executor.permissions import why_no_step_may_start
 from bot.executor.polling import LARGEST_IMAGES, CheckState, before_image, max_wait, wait_for
 from bot.executor.record_check import check_records, leave_note
 from bot.executor.run import Cancelled, KnownElsewhere, NotAllowedNow, OutOfTime, Preempted, Run
-from bot.executor.unseen import may_come_until, wait_for_something_to_undo
+from bot.executor.unseen import may_come_until, wait_for_others, wait_for_something_to_undo
 from bot.ledger import Entry
 from bot.ledger.entries import HeldBefore, Intent, Outcome
 from bot.tickets.plan_text import action_in_words
@@ -128,7 +128,8 @@ async def _until_ready(run: Run, at: StepInstance, may_come: float, *, held_back
     try:
         if await wait_for_something_to_undo(run, at, may_come):
             await _ask_again(run, at)
-        if await _waited(run, at) or held_back:
+        has_waited = await wait_for_others(run, at)
+        if await _waited(run, at) or has_waited or held_back:
             if not has_begun_group(run, at):
                 return StepResult(StepStatus.HELD_BACK, f"before: {at.step.description}")
             await _ask_again(run, at)

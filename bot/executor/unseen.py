@@ -48,6 +48,23 @@ async def wait_for_something_to_undo(run: Run, at: StepInstance, until: float) -
     return has_waited
 
 
+async def wait_for_others(run: Run, at: StepInstance) -> bool:
+    """Wait until what ended tickets have sent about the same things can take effect no more. Whether it had to wait.
+
+    A run that gave its locks away does not know what others have done meanwhile, and what one of them left under way would
+    reverse its next action. What is undone because a step failed waits for nothing.
+    Raises Cancelled, Preempted, OutOfTime, LedgerError.
+    """
+    if run.attempt == 1 or at.step.act is None or at.step.is_by_hand or not run.is_planned(at):
+        return False
+    has_waited = False
+    while waits := [gate for gate in await run.parts.planner.left_behind(run.proposal.plan) if gate.passes_at]:
+        has_waited = True
+        left = (datetime.fromisoformat(waits[0].passes_at) - run.parts.now()).total_seconds()
+        await run.pause(min(run.parts.every, max(left, 1.0)), f"waiting: {waits[0].finding}")
+    return has_waited
+
+
 def what_may_come(at: StepInstance) -> str:
     """That what a step undoes may still take effect, as a sentence without its full stop."""
     unseen = at.step.undoes

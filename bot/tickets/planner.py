@@ -125,7 +125,7 @@ class Planner:
             )
         )
         if plan.groups:
-            plan = replace(plan, gates=(*plan.gates, *await self._left_behind(plan, approved)))
+            plan = replace(plan, gates=(*plan.gates, *await self.left_behind(plan, approved)))
         in_time = self._with_windows(plan, places, approved, group)
         return PlannedChange(
             str(line), line.command.name, line.target, places, spec.risk, in_time, self.version, is_rest=is_rest
@@ -178,8 +178,15 @@ class Planner:
             plan = self._with_windows(plan, made.places, approved, group)
         return replace(made, plan=plan)
 
-    async def _left_behind(self, plan: Plan, approved: Plan | None) -> tuple[Gate, ...]:
-        """The gate about what tickets that people ended have sent there and what may still come. Raises LedgerError."""
+    async def left_behind(self, plan: Plan, approved: Plan | None = None) -> tuple[Gate, ...]:
+        """Make the gate about what tickets that people ended have sent there and what may still come.
+
+        Raises LedgerError, TicketError.
+
+        Args:
+            plan: what is to act there.
+            approved: that plan as it was proposed, where it is made anew.
+        """
         is_clock_set = await asyncio.to_thread(self._steady_seconds) is not None
         since = "" if is_clock_set else to_timestamp(self._ledger.not_behind(self._clock()) - LONGEST_ACT)
         return await self._under_way(await asyncio.to_thread(cut_short, self._ledger, plan, since), approved)

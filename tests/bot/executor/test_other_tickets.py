@@ -1,5 +1,6 @@
 """The undo of a ticket beside other tickets: earlier undos of it, and changes that came after it."""
 
+import asyncio
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -9,7 +10,7 @@ import pytest
 import scripted_world as scripted
 from scripted_world import is_now, set_to, step
 
-from bot.api.actions import InvokeMethod, RowTransaction, RunProgram, Update
+from bot.api.actions import InvokeMethod, ManualStep, RowTransaction, RunProgram, Update
 from bot.api.plan import Group, Plan
 from bot.api.queries import make_params
 from bot.dispatch.pipeline import Request
@@ -211,6 +212,59 @@ async def test_what_was_approved_before_somebody_ended_another_one_there_is_prop
     assert "in progress" in "".join(ready.last(second).data.difference)
     (gate,) = proposal_of(ready.ledger, "T-3").plan.gates
     assert gate.finding.startswith("“a hv03” was sent and may still be in progress until")
+    assert len(world.order) == 1
+
+
+def look():
+    """A step by hand, which gives the locks of its ticket away while it waits."""
+    found = step("look", "hv03", deadline=86_400)
+    return replace(found, act=ManualStep("Look at it.", "operator"), done=(is_now("hv03", seen="yes"),))
+
+
+async def until(bench, holds):
+    """Sweep until something holds, while runs wait."""
+    for _ in range(2_000):
+        if holds():
+            return
+        await bench.runner.tick()
+        await asyncio.sleep(0.001)
+    raise AssertionError("it never came to that")
+
+
+async def beside_what_another_left(ready, world, work):
+    """T-1 waits for a person, T-2 is ended under its locks while its action is still to come, and T-1 has just gone on."""
+    add(ready, work=work, back=plan_of(step("back", "hv03", deadline=600, a="2")))
+    world.hosts["hv03"]["seen"] = "no"
+    first = await ready.approved("/work hv03")
+    await until(ready, lambda: ready.ledger.ticket(first).intent is not None)
+    second = await ready.approved("/back hv03")
+    world.faults = [("slow", 500)]
+    world.hooks[1] = lambda: ready.decisions.cancel(ready.press(scripted.OPERATOR, second))
+    await until(ready, lambda: ready.ledger.ticket(second).end)
+    assert [one.data.result for one in ready.ledger.story(second) if one.kind == "outcome"] == ["abandoned"]
+    await until(ready, lambda: "resumed" in ready.kinds(first))
+    world.hosts["hv03"]["seen"] = "yes"
+    ready.decisions.confirm_manual_step(ready.press(scripted.OPERATOR, first))
+    await until(ready, lambda: ready.ledger.ticket(first).end)
+    return first
+
+
+async def test_what_gave_its_locks_away_waits_for_what_another_ticket_left_under_way(ready, world):
+    """Else the action of T-2 would come after that of T-1 and reverse it, and T-1 would stay “done”."""
+    first = await beside_what_another_left(ready, world, plan_of(look(), replace(switch("a"), before=None)))
+    assert ready.last(first).kind == "done"
+    assert not world.later, "nothing comes any more"
+    assert world.rows("hv03")[0]["a"] == "1"
+
+
+async def test_before_a_group_without_an_image_so_far_what_another_ticket_left_voids_the_rest(ready, world):
+    def work(*_):
+        groups = (Group("hand", (look(),)), Group("acts", (replace(switch("a"), before=None),)))
+        return Plan("why", "all stops", "none", ("cluster:prod",), (), groups)
+
+    first = await beside_what_another_left(ready, world, work)
+    assert ready.last(first).kind == "voided"
+    assert "may still be in progress until" in ready.last(first).data.reason
     assert len(world.order) == 1
 
 
