@@ -13,6 +13,7 @@ from bot.executor.context import BOT, RunContext, TicketChange
 from bot.formatting import format_time
 from bot.ledger import Entry
 from bot.ledger.entries import Approved, Intent, OfRun, Outcome, Resumed, Transition
+from bot.ledger.ledger import CHANGES_STOPPED
 from bot.tickets.proposal import Proposal, answers_until
 from bot.tickets.run_history import DONE, Key, RunHistory, StepInstance, StoryReader, positions, story_of
 
@@ -296,15 +297,26 @@ class Run:
         return self.story.result(begun.key) == DONE if begun.step.is_by_hand else begun.step.act is not None
 
     async def wait_while_stopped(self) -> bool:
-        """Nothing begins while /hvops stop is in force. Whether it had to wait. Raises Cancelled, Preempted, OutOfTime."""
-        told = False
-        while await asyncio.to_thread(self.parts.ledger.is_stopped):
+        """Nothing begins while /hvops stop is in force, or was asked for and nobody has answered that yet.
+
+        Returns whether it had to wait. Raises Cancelled, Preempted, OutOfTime.
+        """
+        told, has_waited = "", False
+        while why := await asyncio.to_thread(self.parts.ledger.why_held):
             await asyncio.to_thread(self.raise_if_cancelled, is_sending=True)
-            if not told:
+            is_stopped = why == CHANGES_STOPPED
+            # Most requests are answered in a moment, and need no word on the card.
+            if why != told and (is_stopped or has_waited):
                 waits = (
                     "what failed is not undone" if self.is_taking_back or not self.heeds_cancel else "nothing starts"
                 )
-                self.tell("stopped", f"/hvops stop is in force; {waits} until /hvops go.")
-                told = True
+                self.tell(
+                    "stopped",
+                    f"/hvops stop is in force; {waits} until /hvops go."
+                    if is_stopped
+                    else f"A request to stop changes is not answered yet; {waits} before that.",
+                )
+                told = why
+            has_waited = True
             await self.pause(self.parts.every)
-        return told
+        return has_waited

@@ -304,9 +304,7 @@ def _why_not(run: Run, at: StepInstance) -> str:
     try:
         run.must_lead()
         run.raise_if_cancelled(is_sending=True)
-        if run.parts.ledger.is_stopped():
-            return "changes are stopped"
-        return run.why_it_waits(at) or run.why_it_does_not_begin(at)
+        return run.parts.ledger.why_held() or run.why_it_waits(at) or run.why_it_does_not_begin(at)
     except Cancelled:
         return "it was cancelled"
     except Preempted:

@@ -48,6 +48,7 @@ from bot.ledger.verify import Verification, verify
 from bot.ledger_place import Database, Place
 from bot.redaction import Redactor
 
+CHANGES_STOPPED = "changes are stopped"
 ANSWER_SECONDS = 8.0  # for a database to say a word to what everybody waits for; more than it waits for a lock itself
 UNKNOWN_SECONDS = 15.0  # how long to ask what became of a commit whose answer never came
 _AGAIN_SECONDS = 0.2
@@ -295,6 +296,15 @@ class Ledger(Reader):
         """Whether `/hvops stop` is in force. Raises LedgerError where nothing is proved."""
         with self._proved() as state:
             return state.is_stopped or self._owes_a_stop
+
+    def why_held(self) -> str:
+        """Why nothing may begin: changes are stopped, or were asked to be and nobody has answered yet; "" where it may.
+
+        Raises LedgerError where nothing is proved.
+        """
+        if self.is_stopped():
+            return CHANGES_STOPPED
+        return "a request to stop changes is not answered yet" if self.stop_requests() else ""
 
     def in_force(self) -> InForce:
         """What is known of stop and go now, for a go that is given now. Raises LedgerError where nothing is proved."""

@@ -50,6 +50,7 @@ from bot.errors import (
 )
 from bot.executor import scheduler, ticket_run
 from bot.executor.run import Run
+from bot.ledger.entries import STOP_REQUEST
 from bot.serialization import evidence_from_bytes
 from bot.slack.render.running import half_done
 from bot.slack.render.ticket import ticket_message
@@ -622,6 +623,42 @@ async def test_who_may_stop_anywhere_may_not_end_a_stop_that_holds_elsewhere_too
     bench.decisions.allow_changes(APPROVER)
     await bench.runs()
     assert bench.last(ticket).kind == "done"
+
+
+@pytest.mark.parametrize("answer", ["refused", "stop"])
+@pytest.mark.parametrize("way", ["between steps", "at the login"])
+async def test_a_request_to_stop_that_nobody_has_answered_holds_a_run_under_way(bench, world, way, answer):
+    """The process that took it was killed, and Slack does not say who asked."""
+    ticket = await bench.approved()
+    reached, asked = [], []
+
+    def ask():
+        asked.append(bench.ledger.append(OPERATOR.id, entry_data("clicked", {"button": STOP_REQUEST})))
+
+    (world.hooks if way == "between steps" else world.logins)[1] = ask
+
+    def answer_after_a_while():
+        if not asked:
+            return
+        reached.append(list(world.order))
+        if len(reached) == 4 and answer == "refused":
+            refusal = {"click": asked[0].seq, "line": "/hvops stop", "category": "not allowed", "reason": "No role."}
+            bench.ledger.append(OPERATOR.id, entry_data("refused", refusal))
+        elif len(reached) == 4:
+            bench.decisions.stop_changes(OPERATOR, "it burns", asked[0].seq)
+        elif len(reached) == 8 and answer == "stop":
+            bench.decisions.allow_changes(APPROVER)
+
+    sleeping(bench, answer_after_a_while)
+    await bench.runs()
+    assert reached[:4] == [reached[0]] * 4
+    assert len(reached[0]) < len(REACHED)
+    assert answer == "refused" or reached[:8] == [reached[0]] * 8
+    assert world.order == REACHED
+    assert bench.last(ticket).kind == "done"
+    said = [one.says for one in bench.told if one.kind == "stopped"]
+    assert said[0] == "A request to stop changes is not answered yet; nothing starts before that."
+    assert said[1:] == (["/hvops stop is in force; nothing starts until /hvops go."] if answer == "stop" else [])
 
 
 def stopped_at_the_login(bench, world):
