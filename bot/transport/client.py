@@ -41,6 +41,7 @@ from bot.config.inventory_file import Web
 from bot.errors import (
     AuthenticationFailed,
     ConnectionFailed,
+    LoginNotChecked,
     MalformedResponse,
     NotAskedInTime,
     NotFound,
@@ -63,6 +64,7 @@ from bot.transport.routing import Profile, Route, Router, guest_key
 from bot.transport.sql.databases import Databases, is_sql
 from bot.transport.turns import LastLook, Slots, last_look
 from bot.transport.windows import host_operations, winrm_config, wql
+from bot.transport.windows.kerberos import no_answer_yet, wait_for_ticket
 from bot.transport.windows.program_output import rows_of
 from bot.transport.windows.winrm import Connection, Deadline, WireObserver
 from bot.transport.windows.wsman import check_xml_text
@@ -71,6 +73,7 @@ T = TypeVar("T")
 Work = Callable[[Connection, Deadline], T]
 
 PER_HOST = 4  # questions to one host at a time, one of them a run's: WinRM 2.0 allows five shells per user [doc]
+_OF_A_DOMAIN, _OF_A_REALM = 3 / 4, 7 / 8  # of the threads
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 4.0  # seconds of back-off
 _NODES = "mscluster_node"
 _LEAST = 0.1  # seconds that a database or a service gets after a long wait
@@ -145,6 +148,9 @@ class TargetClient:
         self._threads = ThreadPoolExecutor(at_once, thread_name_prefix="reach")
         self._slots = Slots(at_once)
         self._per_host: dict[str, Slots] = {}
+        self._per_realm: dict[str, Slots] = {}
+        self._per_domain: dict[tuple[str, str], Slots] = {}
+        self._at_once = at_once
         self._code_pages: Latest[int] = Latest(_MOST_HOSTS)
         self._held: Counter[str] = Counter()  # machine -> bytes of its answers that requests still hold
         self._held_of_all = 0
@@ -479,9 +485,11 @@ class TargetClient:
         """
         began = time.monotonic()
         ends = ends or began + seconds
+        if not (reads and self._kept.has(way)):
+            await wait_for_ticket(way.credentials, min(ends, began + (silence or seconds)))
         job = PooledCall(self._kept, way, work, lambda: Deadline(ends, silence or seconds), began, reads=reads)
         with ExitStack() as slots:
-            for slot in (self._slots_of(way.key), self._slots):
+            for slot in (self._slots_of(way.key), *self._slots_of_domain(way), self._slots):
                 await self._take(slot, slots, (way.name, way.key), began, ends, reads=reads)
             if self._fell_silent.get(way.key, 0) > max(began, self._heard.get(way.key, 0)):
                 raise TargetTimeout(way.name, TargetTimeout.after(silence or seconds))  # to those it queued behind
@@ -491,7 +499,7 @@ class TargetClient:
             self._running.add(job)
             whole = ends - time.monotonic() >= seconds / 2
             future.add_done_callback(partial(self._ended, job, way.key, slots.pop_all(), whole=whole))
-        return await _until(future, job, way.name, began, ends)
+        return await _until(future, job, way, began, ends)
 
     def _slots_of(self, name: str) -> Slots:
         """Those of a host. Of hosts that nobody asks just now none are kept for ever: guests are called as they like."""
@@ -500,6 +508,20 @@ class TargetClient:
             for told in (self._fell_silent, self._heard):
                 told.clear()
         return self._per_host.setdefault(host_key(name), Slots(PER_HOST))
+
+    def _slots_of_domain(self, way: Route) -> tuple[Slots, Slots]:
+        """Those of its domain, and of all that the same realm logs in to: fewer than there are, so that others have some.
+
+        No deadline ends a thread that waits in libkrb5 or in the resolver: domain controllers of one domain that are silent
+        must not take all of them. A login may reach through a trust into a domain whose own controllers are.
+        """
+        realm, domain = way.credentials.realm, host_key(way.service_name).partition(".")[2]
+        least = min(2, self._at_once)  # one for a question, one for a run
+        some, most = (max(least, int(self._at_once * share)) for share in (_OF_A_DOMAIN, _OF_A_REALM))
+        return (
+            self._per_domain.setdefault((realm, domain), Slots(some)),
+            self._per_realm.setdefault(realm, Slots(most)),
+        )
 
     async def _take(
         self, slot: Slots, held: ExitStack, of: tuple[str, str], began: float, ends: float, *, reads: bool = True
@@ -539,8 +561,9 @@ class TargetClient:
         self, job: PooledCall[Any], key: str, slots: ExitStack, future: asyncio.Future[Any], *, whole: bool
     ) -> None:
         # looked at even if the caller has left; noted before the slots go to those that would ask a silent host next
-        silent = not future.cancelled() and isinstance(future.exception(), TargetTimeout)
-        if whole or not silent:
+        error = None if future.cancelled() else future.exception()
+        silent = isinstance(error, TargetTimeout)
+        if (whole or not silent) and not isinstance(error, LoginNotChecked):  # that says nothing of the host
             (self._fell_silent if silent else self._heard)[key] = time.monotonic()
         slots.close()
         self._running.discard(job)
@@ -579,7 +602,7 @@ def _work(question: Query) -> Work[Rows]:
 
 
 async def _until(
-    future: asyncio.Future[tuple[T, str]], job: PooledCall[T], on: str, began: float, ends: float
+    future: asyncio.Future[tuple[T, str]], job: PooledCall[T], way: Route, began: float, ends: float
 ) -> tuple[T, str]:
     """Wait, but no longer than the deadline: a thread may hang where no socket deadline reaches, as in DNS."""
     done: set[Any] = set()
@@ -589,14 +612,17 @@ async def _until(
             if not done and job.is_mostly_wrapping():
                 job.abort()
                 raise MalformedResponse(
-                    on, "it sends mostly TLS records that carry little or nothing, so it was given up."
+                    way.name, "it sends mostly TLS records that carry little or nothing, so it was given up."
                 )
     except asyncio.CancelledError:
         asyncio.get_running_loop().call_later(_GRACE, job.abort)
         raise
     if not done and not future.done():
+        if job.is_asking_kdc():  # nothing has gone to the host, nor will it: its time is over
+            job.abort()
+            raise no_answer_yet(way.credentials)
         asyncio.get_running_loop().call_later(_GRACE, job.abort)
-        raise TargetTimeout(on, TargetTimeout.after(ends - began))
+        raise TargetTimeout(way.name, TargetTimeout.after(ends - began))
     return future.result()
 
 

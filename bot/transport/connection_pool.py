@@ -65,6 +65,11 @@ class ConnectionPool:
             connection.close()
         return found
 
+    def has(self, way: Route) -> bool:
+        """Whether a connection lies there that the next question may take."""
+        with self._lock:
+            return _place(way) in self._idle
+
     def fresh(self, way: Route) -> Connection:
         """A new connection, not yet open. Raises TargetError."""
         return Connection(way, self._tap)
@@ -172,6 +177,11 @@ class PooledCall(Generic[T]):
         self._is_aborted = True
         if self._connection is not None:
             self._connection.abort()
+
+    def is_asking_kdc(self) -> bool:
+        """Whether its thread waits for a KDC, before anything goes to the host. From any thread."""
+        connection = self._connection
+        return connection is not None and connection.is_asking_kdc()
 
     def is_mostly_wrapping(self) -> bool:
         """Whether its host sends much that carries nothing: no read returns, and a thread is busy with it. From any thread."""

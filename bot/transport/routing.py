@@ -40,6 +40,12 @@ class Credentials:
     # What a transport works out of the password once, by its name: as secret as the password, and gone with it.
     derived: dict[str, str] = field(default_factory=dict, init=False, repr=False, compare=False)
 
+    @property
+    def realm(self) -> str:
+        """Whose domain controllers answer for it, in capital letters; "" where the username does not say."""
+        _, at, realm = self.username.rpartition("@")
+        return realm.upper() if at else ""
+
 
 @dataclass(frozen=True, slots=True)
 class Route:

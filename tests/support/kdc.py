@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -119,6 +121,43 @@ def kdc_serving(directory: Path) -> Iterator[Kdc]:
     finally:
         process.terminate()
         process.wait(timeout=10)
+
+
+class SilentKdc:
+    """A port that takes connections and says nothing, until `close`."""
+
+    def __init__(self) -> None:
+        self._listener = socket.create_server((ADDRESS, 0))
+        self.asked: list[socket.socket] = []
+        self._thread = threading.Thread(target=self._take)
+        self._thread.start()
+
+    def environment(self, kdc: Kdc, realm: str, file: Path) -> dict[str, str]:
+        """What leads to it for that realm, and to the KDC for its own one where that is another."""
+        port = self._listener.getsockname()[1]
+        known = Path(kdc.environment["KRB5_CONFIG"]).read_text()
+        line = f"    kdc = {ADDRESS}:{port}\n"
+        if realm == kdc.realm:
+            known = re.sub(r"^ *kdc = .*\n", line, known, flags=re.MULTILINE)
+        else:
+            known = known.replace("[domain_realm]", f"  {realm} = {{\n{line}  }}\n[domain_realm]")
+        file.write_text(known)
+        return {"KRB5_CONFIG": str(file)}
+
+    def close(self) -> None:
+        """Refuse whoever waits, so that no thread is left that waits for it. Once is enough."""
+        if self._listener.fileno() == -1:
+            return
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
+        self._listener.close()
+        for one in self.asked:
+            one.close()
+
+    def _take(self) -> None:
+        with suppress(OSError):
+            while True:
+                self.asked.append(self._listener.accept()[0])
 
 
 def run_tool(name: str, *words: str, environment: dict[str, str], typed: str | None = None) -> None:

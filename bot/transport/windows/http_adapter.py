@@ -49,6 +49,7 @@ class Adapter(HTTPAdapter):
         self.until = 0.0
         self.is_established = False
         self.is_proving = False  # whether the leg of a login is under way that belongs to the connection before it
+        self.is_asking_kdc = False  # whether libkrb5 gets a ticket just now
         self.last_look: Callable[[], None] | None = None  # asked before each piece of a change goes out
         self.before_long: Callable[[], None] | None = None  # called where a reply is longer than any honest one
         self.is_held = False  # whether all that follows goes to the machine that answered first, and to no other

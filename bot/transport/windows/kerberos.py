@@ -8,10 +8,15 @@ first password on, the process looks there and no longer into another ticket cac
 Each login adds the ticket of its host, and libkrb5 reads such a file from its beginning, several times a login: with two
 thousand hosts in it that took 20 ms of CPU time, where it takes one with a few [measured]. So a file begins anew now and
 then, with nothing but the ticket that others are got with. It takes the place of the old one whole: nobody finds it empty.
+
+A KDC that is silent keeps libkrb5 waiting for half a minute, and nothing ends that. So each password is carried to its KDC on
+a thread of its own, one at a time; whoever needs the ticket waits beside it, as long as their question has, and whoever
+needs another one does not wait. A ticket that is still valid serves meanwhile.
 """
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import hashlib
 import importlib
@@ -23,14 +28,15 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from bot.errors import PolicyViolation
+from bot.errors import AuthenticationFailed, LoginNotChecked, PolicyViolation
 from bot.transport.routing import Credentials
-from bot.transport.windows.kerberos_reasons import KerberosReason, why_no_ticket
-from bot.transport.windows.libkrb5 import Krb5Error, PasswordTicket
+from bot.transport.windows.kerberos_reasons import NO_ANSWER_YET, KerberosReason, why_no_ticket
+from bot.transport.windows.libkrb5 import Krb5Error, PasswordTicket, load
 
 _REFUSED_FOR = 60.0  # seconds: five hundred hosts must not carry one wrong password to the KDC five hundred times
 _MOST_HOSTS = (
@@ -43,13 +49,40 @@ _TOKEN = re.compile(r"(?:^|,)\s*+Negotiate(?![^\s,])\s*+([^,]*+)", re.IGNORECASE
 
 INSTALL = "Install it (pip install 'hvops[kerberos]'; it is compiled against libkrb5-dev), or log in by NTLM."
 
+# Held for a look, or while a file is written: never while a KDC is waited for.
 _lock = threading.Lock()
-_fetched: dict[tuple[str, str], _Ticket] = {}  # principal and password -> what the KDC gave for it
-_refused: dict[tuple[str, str], tuple[float, KerberosReason]] = {}  # likewise, and why
+_Who = tuple[str, str]  # principal and password
+_fetched: dict[_Who, _Ticket] = {}  # what the KDC gave for it
+_refused: dict[_Who, tuple[float, KerberosReason]] = {}  # when it gave none, and why
+_asking: dict[_Who, Future[None]] = {}  # done when the KDC that is asked just now has answered
 
 
-def ticket_for(login: Credentials) -> str:
-    """Make sure that there is a ticket. Answers the principal to log in as, "" for the default one.
+async def wait_for_ticket(login: Credentials, ends: float) -> None:
+    """Wait for the ticket that a login needs, on no thread that others need.
+
+    Args:
+        login: of any kind; one that needs no ticket by password does not wait.
+        ends: until when, by the monotonic clock.
+
+    Raises:
+        LoginNotChecked: no KDC has answered by then.
+        PolicyViolation, AuthenticationFailed: as `ticket_for` does.
+    """
+    if login.transport != "kerberos" or not login.password or not is_installed():
+        return
+    asked = _begin(login)
+    if asked is None:
+        return
+    try:
+        async with asyncio.timeout_at(ends):
+            await asyncio.shield(asyncio.wrap_future(asked))
+    except TimeoutError:
+        raise no_answer_yet(login) from None
+    _begin(login)
+
+
+def ticket_for(login: Credentials, until: float) -> None:
+    """Make sure that there is a ticket, on the thread that logs in by it. Waits until then, by the monotonic clock.
 
     Raises:
         PolicyViolation: a library is not installed: pykerberos, or libkrb5, which turns a password into a ticket.
@@ -61,16 +94,25 @@ def ticket_for(login: Credentials) -> str:
         )
     _read_in_linear_time()
     if not login.password:
-        return login.username
-    who = (login.username, login.password)
+        return
+    asked = _begin(login)
+    if asked is not None:
+        try:
+            asked.result(max(0.0, until - time.monotonic()))
+        except TimeoutError:
+            raise no_answer_yet(login) from None
+        _begin(login)
     with _lock:
-        ticket = _fetched.get(who)
-        if ticket is None or time.monotonic() - ticket.at >= _RENEW_AFTER:
-            ticket = _fetched[who] = _fetch_once(login, who)
-        ticket.logins += 1
-        if ticket.logins % _MOST_HOSTS == 0:
-            ticket.write()
-    return login.username
+        ticket = _fetched.get((login.username, login.password))
+        if ticket is not None:  # else refused since
+            ticket.logins += 1
+            if ticket.logins % _MOST_HOSTS == 0:
+                ticket.write()
+
+
+def no_answer_yet(login: Credentials) -> AuthenticationFailed:
+    """What is said where a KDC has not answered, and the question has no time left."""
+    return _no_ticket(login, NO_ANSWER_YET)
 
 
 @cache
@@ -85,16 +127,69 @@ def _read_in_linear_time() -> None:
     vendored._negotiate_value.regex = _TOKEN  # noqa: SLF001 - nothing public takes it
 
 
-def _fetch_once(login: Credentials, who: tuple[str, str]) -> _Ticket:
-    """Ask the KDC, unless it has refused just now. Raises AuthenticationFailed."""
-    at, reason = _refused.pop(who, (float("-inf"), None))
-    if reason is None or time.monotonic() - at >= _REFUSED_FOR:
-        at, found = time.monotonic(), _fetch(login)
+def _begin(login: Credentials) -> Future[None] | None:
+    """Have the KDC asked where that is due. Answers what to wait for; None where a ticket serves already.
+
+    Raises:
+        PolicyViolation: libkrb5 is not installed.
+        AuthenticationFailed: the KDC has refused just now, or did not answer, and there is no ticket from before.
+    """
+    _check_library(login)
+    who = (login.username, login.password)
+    with _lock:
+        ticket = _fetched.get(who)
+        if ticket is not None and time.monotonic() - ticket.at < _RENEW_AFTER:
+            return None
+        is_valid = ticket is not None and time.time() < ticket.ends
+        at, reason = _refused.get(who, (float("-inf"), None))
+        if reason is not None and time.monotonic() - at < _REFUSED_FOR:
+            if is_valid:  # a refusal leaves none
+                return None
+            raise _no_ticket(login, reason)
+        asked = _asking.get(who) or _ask(login, who)
+        return None if is_valid else asked
+
+
+def _check_library(login: Credentials) -> None:
+    try:
+        load()
+    except OSError:
+        raise PolicyViolation(
+            login.username,
+            "a Kerberos password is set, and MIT's libkrb5 is not installed.",
+            "Install it (Debian: libgssapi-krb5-2), or leave the password out and set KRB5_CLIENT_KTNAME to a keytab.",
+        ) from None
+
+
+def _no_ticket(login: Credentials, reason: KerberosReason) -> AuthenticationFailed:
+    return reason.error(login.username, f"no ticket for it: {reason.says}", reason.do)
+
+
+def _ask(login: Credentials, who: _Who) -> Future[None]:
+    """Ask the KDC beside everything else. Call it with the lock held."""
+    asked: Future[None] = Future()
+    # a daemon: the end of the process waits for no KDC
+    threading.Thread(target=_keep_answer, args=(login, who, asked), name="ticket", daemon=True).start()
+    _asking[who] = asked
+    return asked
+
+
+def _keep_answer(login: Credentials, who: _Who, asked: Future[None]) -> None:
+    found: _Ticket | KerberosReason
+    try:
+        found = _fetch(login)
+    except Exception as error:  # noqa: BLE001 - whoever waits hears of it: the disk may be full
+        found = why_no_ticket(None, str(error))._replace(error=LoginNotChecked)
+    with _lock:
+        _asking.pop(who, None)
         if isinstance(found, _Ticket):
-            return found
-        reason = found
-    _refused[who] = (at, reason)
-    raise reason.error(login.username, f"no ticket for it: {reason.says}", reason.do)
+            _fetched[who] = found
+            _refused.pop(who, None)
+        else:
+            _refused[who] = (time.monotonic(), found)
+            if not issubclass(found.error, LoginNotChecked):
+                _fetched.pop(who, None)
+    asked.set_result(None)
 
 
 @dataclass(slots=True)
@@ -102,6 +197,7 @@ class _Ticket:
     """What other tickets are got with. `write` puts it into a file of its own, alone."""
 
     write: Callable[[], None]
+    ends: float  # seconds since 1970
     at: float = field(default_factory=time.monotonic)
     logins: int = 0
 
@@ -117,17 +213,13 @@ def _fetch(login: Credentials) -> _Ticket | KerberosReason:
 
     try:
         ticket = PasswordTicket(login.username, login.password)
-        write()
-    except OSError:
-        raise PolicyViolation(
-            login.username,
-            "a Kerberos password is set, and MIT's libkrb5 is not installed.",
-            "Install it (Debian: libgssapi-krb5-2), or leave the password out and set KRB5_CLIENT_KTNAME to a keytab.",
-        ) from None
+        with _lock:  # the ticket before may be written to the same file
+            write()
+            if os.environ.get("KRB5CCNAME") != f"DIR:{folder}":  # others may be reading the environment
+                os.environ["KRB5CCNAME"] = f"DIR:{folder}"
     except Krb5Error as error:
         return why_no_ticket(error.number, str(error))
-    os.environ["KRB5CCNAME"] = f"DIR:{folder}"
-    return _Ticket(write)
+    return _Ticket(write, ticket.ends)
 
 
 @cache

@@ -2,7 +2,8 @@
 
 pykerberos, which pywinrm speaks, has none for that, and brings libkrb5 into the process anyway; a second binding would be
 compiled for these alone. Names, arguments and the size of `krb5_creds` are the library's public interface, the same
-since 1.6 [src: krb5.h of MIT krb5]. Not for two threads at once: a context keeps its last error.
+since 1.6 [src: krb5.h of MIT krb5]. A ticket is not for two threads at once: its context keeps its last error. Two tickets
+are, as each has a context of its own.
 """
 
 from __future__ import annotations
@@ -34,6 +35,23 @@ _SIGNATURES: dict[str, tuple[type | None, ...]] = {  # what it answers, then its
     "krb5_get_error_message": (_POINTER, _POINTER, ctypes.c_int32),
     "krb5_free_error_message": (None, _POINTER, _POINTER),
 }
+
+
+class _Beginning(ctypes.Structure):
+    """What krb5_creds begins with. Times are read as unsigned, as the library does: they end in 2106."""
+
+    _fields_ = (
+        ("magic", ctypes.c_int32),
+        ("client", _POINTER),
+        ("server", _POINTER),
+        ("key_magic", ctypes.c_int32),
+        ("key_type", ctypes.c_int32),
+        ("key_length", ctypes.c_uint),
+        ("key", _POINTER),
+        ("authtime", ctypes.c_uint32),
+        ("starttime", ctypes.c_uint32),
+        ("endtime", ctypes.c_uint32),
+    )
 
 
 class Krb5Error(Exception):
@@ -72,6 +90,11 @@ class PasswordTicket:
             self._call("krb5_get_init_creds_password", self._credentials, *asked)
         finally:
             self._library.krb5_get_init_creds_opt_free(self._context, options)
+
+    @property
+    def ends(self) -> float:
+        """When it ends, in seconds since 1970."""
+        return float(_Beginning.from_buffer(self._credentials).endtime)
 
     def write(self, file: Path) -> None:
         """Write it, alone, as a cache of tickets that only the owner may read. Raises Krb5Error."""

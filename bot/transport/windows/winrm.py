@@ -35,7 +35,7 @@ from bot.transport.room import Room
 from bot.transport.routing import Credentials, Route
 from bot.transport.windows.exception_mapping import DeadlineExceeded, ResponseTooLarge
 from bot.transport.windows.http_adapter import BOUND, LONGEST_REPLY, Adapter
-from bot.transport.windows.kerberos import ticket_for
+from bot.transport.windows.kerberos import no_answer_yet, ticket_for
 from bot.transport.windows.ntlm import NtlmLogin
 from bot.transport.windows.wsman import MalformedReply, Message, body_of
 
@@ -185,6 +185,10 @@ class Connection:
         self.is_broken = True
         self._adapter.abort()
 
+    def is_asking_kdc(self) -> bool:
+        """Whether it waits for a ticket: the host has not been asked yet. From any thread."""
+        return self._adapter.is_asking_kdc
+
     def is_mostly_wrapping(self) -> bool:
         """Whether the host sends much over TLS that carries nothing. From any thread."""
         return self._adapter.is_mostly_wrapping()
@@ -257,7 +261,7 @@ def _login(way: Route) -> dict[str, Any]:
     login = way.credentials
     sealed = login.transport in BOUND and not way.is_tls
     return {
-        "username": ticket_for(login) if login.transport == "kerberos" else login.username,
+        "username": login.username,
         "password": login.password,
         "cert_pem": str(login.certificate) if login.certificate else None,
         "cert_key_pem": str(login.key) if login.key else None,
@@ -272,12 +276,15 @@ class _Transport(Transport):
     def __init__(self, adapter: Adapter, login: Credentials, **named: Any) -> None:
         super().__init__(**named)
         self._adapter = adapter
+        self._login = login
         self._ntlm = NtlmLogin(login, adapter) if login.transport == "ntlm" else None
 
     def build_session(self) -> requests.Session:
         """The session, made at the first call; logs in where messages are encrypted."""
         if self.session:
             return self.session
+        if self._login.transport == "kerberos":
+            ticket_for(self._login, self._adapter.until)
         return self._bare(super().build_session())
 
     def setup_encryption(self, session: requests.Session) -> None:
@@ -310,11 +317,29 @@ class _Transport(Transport):
             raise MalformedReply("the reply is not encrypted, so nobody knows who wrote it")
         return b""  # its status is believed, as that of a dropped connection would be; its words are not
 
+    def _ask_kdc(self, header: Callable[..., str], *args: Any, **named: Any) -> str:
+        """The login's header, for which libkrb5 gets the host's ticket: no deadline of ours ends that.
+
+        Raises:
+            LoginNotChecked: the deadline has passed meanwhile, which says nothing of the host.
+        """
+        self._adapter.is_asking_kdc = True
+        try:
+            made = header(*args, **named)
+            if time.monotonic() >= self._adapter.until:
+                raise no_answer_yet(self._login)
+        finally:
+            self._adapter.is_asking_kdc = False
+        return made
+
     def _bare(self, made: requests.Session) -> requests.Session:
         """Our session, with the login and the headers of the one that pywinrm made, and nothing of the environment."""
         if not isinstance(self.session, _Session):
             session = self.session = _Session()
             session.auth, session.cert = self._ntlm or made.auth, made.cert
+            if self._login.transport == "kerberos":
+                login: Any = made.auth
+                login.generate_request_header = partial(self._ask_kdc, login.generate_request_header)
             session.headers = made.headers
             session.trust_env = False
             session.max_redirects = 0

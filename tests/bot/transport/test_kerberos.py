@@ -5,21 +5,30 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import stat
+import time
 from pathlib import Path
 
 import pytest
 
+from bot.api.actions import InvokeMethod
 from bot.api.queries import GuestWql, Wql
 from bot.errors import AuthenticationFailed, LoginNotChecked, PolicyViolation
 from bot.transport.client import TargetClient
 from bot.transport.routing import Credentials, Router
+from bot.transport.turns import RUNS, asking_as
 from bot.transport.windows import kerberos
+from tests.support.kdc import SilentKdc
+
+from .conftest import PASSWORD, READER, USER
 
 pytestmark = pytest.mark.kerberos
 
 HOST = "hv02.corp.example"
 QUESTION = Wql("hv02", "root/MSCluster", "MSCluster_Node", ("Name",))
 TICKET = Credentials("kerberos", "asker@CORP.EXAMPLE")
+LOGIN = Credentials("kerberos", "asker@CORP.EXAMPLE", "Ticket-3")
+ELSEWHERE = Credentials("kerberos", "svc@GUESTS.EXAMPLE", "Other-4")
+STOP = InvokeMethod("hv02", "root/cimv2", (("Name", "vmms"),), "Win32_Service", "StopService")
 
 
 @pytest.fixture(scope="session")
@@ -37,6 +46,7 @@ def realm(kdc, people, monkeypatch, site, tmp_path):
     monkeypatch.setitem(kdc.environment, "KRB5CCNAME", f"FILE:{tmp_path / 'tickets'}")
     monkeypatch.setattr(kerberos, "_fetched", {})
     monkeypatch.setattr(kerberos, "_refused", {})
+    monkeypatch.setattr(kerberos, "_asking", {})
     box = site.boxes["hv02"]
     box.access.kerberos, box.access.ntlm = True, False
     box.access.accounts = {"asker@CORP.EXAMPLE": ""}
@@ -185,3 +195,136 @@ async def test_a_guest_by_its_own_name_inside_of_the_domains(realm, site):
         await ask(site, TICKET, GuestWql("hv02", "hv09.corp.example", "id", "root/MSCluster", "MSCluster_Node"))
     with pytest.raises(PolicyViolation):
         await ask(site, TICKET, GuestWql("hv02", "hv02.evil.example", "id", "root/MSCluster", "MSCluster_Node"))
+
+
+@pytest.fixture
+def silent(realm, monkeypatch, tmp_path):
+    """A KDC that says nothing, and is asked once it `leads` for a realm."""
+    made = SilentKdc()
+
+    def leads(name):
+        for key, value in made.environment(realm, name, tmp_path / "krb5.conf").items():
+            monkeypatch.setenv(key, value)
+
+    made.leads = leads
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def reaching(site, silent):
+    """Clients by the login for each profile; closed, and their threads ended, before the site is."""
+    made = []
+
+    def reach(at_once=4, **logins):
+        made.append(TargetClient(Router(site.estate(), logins), at_once=at_once))
+        return made[-1]
+
+    yield reach
+    silent.close()
+    for one in made:
+        one.close()
+        one._threads.shutdown()
+
+
+def guest(number):
+    return GuestWql(f"vm{number}", f"vm{number}.corp.example", str(number), "root/cimv2", "Win32_OperatingSystem")
+
+
+async def eventually(condition):
+    while not condition():  # noqa: ASYNC110 - it becomes true on a thread
+        await asyncio.sleep(0.005)
+
+
+async def asked_by(who, reach, question, seconds=30.0):
+    with asking_as(who):
+        return await reach.answer(question, seconds)
+
+
+async def test_a_kdc_of_another_domain_that_is_silent_holds_up_no_login(silent, reaching):
+    """More guests than there are threads wait for it; hosts whose own KDC answers are logged in to meanwhile."""
+    silent.leads("GUESTS.EXAMPLE")
+    reach = reaching(reader=LOGIN, guest=ELSEWHERE)
+    waiting = [asyncio.create_task(asked_by(f"T0/U{n}", reach, guest(n))) for n in range(8)]
+    await eventually(lambda: silent.asked)
+    for who in (RUNS, "T0/UOTHER"):
+        for _ in range(3):
+            assert len((await asked_by(who, reach, QUESTION, 5.0)).rows) == 2
+            reach._kept.close()
+    assert not any(task.done() for task in waiting)
+    assert (len(silent.asked), len(reach._running)) == (1, 0)  # one asks for all, on no thread of theirs
+    silent.close()
+    failed = await asyncio.gather(*waiting, return_exceptions=True)
+    assert {type(one) for one in failed} == {LoginNotChecked}
+
+
+async def test_whoever_waits_for_a_silent_kdc_waits_as_long_as_they_have(site, silent, reaching):
+    silent.leads("GUESTS.EXAMPLE")
+    reach = reaching(reader=ELSEWHERE, operator=ELSEWHERE)
+    with pytest.raises(LoginNotChecked, match="no KDC of this realm has answered") as caught:
+        await reach.answer(QUESTION, 0.2)
+    assert "port 88" in caught.value.hint
+    assert (reach._fell_silent, reach._heard) == ({}, {})  # the host was not asked
+    with pytest.raises(LoginNotChecked) as unsent:
+        await reach.invoke(STOP, 0.2)
+    assert (unsent.value.is_unsent, site.boxes["hv02"].called) == (True, [])
+    assert len(silent.asked) == 1
+
+
+async def test_a_thread_waits_for_a_silent_kdc_no_longer_than_its_question_has(silent):
+    silent.leads("GUESTS.EXAMPLE")
+    with pytest.raises(LoginNotChecked, match="no KDC of this realm has answered"):
+        await asyncio.to_thread(kerberos.ticket_for, ELSEWHERE, 0.0)
+
+
+async def test_a_ticket_that_is_valid_serves_while_a_silent_kdc_is_to_renew_it(silent, reaching, monkeypatch):
+    reach = reaching(reader=LOGIN)
+    assert len((await reach.answer(QUESTION, 5.0)).rows) == 2
+    silent.leads("CORP.EXAMPLE")
+    monkeypatch.setattr(kerberos, "_RENEW_AFTER", 0.0)
+    again = reaching(reader=LOGIN)
+    for _ in range(3):
+        assert len((await again.answer(QUESTION, 5.0)).rows) == 2
+        again._kept.close()
+    await eventually(lambda: silent.asked)
+    silent.close()
+    await eventually(lambda: kerberos._refused)  # no KDC answered, and it still serves
+    assert len((await reaching(reader=LOGIN).answer(QUESTION, 5.0)).rows) == 2
+    kept = kerberos._fetched["asker@CORP.EXAMPLE", "Ticket-3"]
+    assert 0 < kept.ends - time.time() <= 86_400  # a day is the longest that a KDC gives unless it is told otherwise
+    kept.ends = 0.0
+    with pytest.raises(LoginNotChecked, match="no KDC of this realm answers"):
+        await reaching(reader=LOGIN).answer(QUESTION, 5.0)
+
+
+async def test_no_ticket_serves_any_more_that_the_kdc_refuses_to_renew(realm, reaching, monkeypatch):
+    realm.add_user("leaver", "Ticket-6")
+    leaver = Credentials("kerberos", "leaver@CORP.EXAMPLE", "Ticket-6")
+    await asyncio.to_thread(kerberos.ticket_for, leaver, time.monotonic() + 60)
+    realm.change_user("leaver", "-allow_tix")
+    monkeypatch.setattr(kerberos, "_RENEW_AFTER", 0.0)
+    await kerberos.wait_for_ticket(leaver, time.monotonic() + 60)  # the one from before serves until it is known
+    await eventually(lambda: kerberos._refused)
+    with pytest.raises(AuthenticationFailed, match="disabled, locked out"):
+        await reaching(reader=leaver).answer(QUESTION, 5.0)
+    assert not kerberos._fetched
+
+
+async def test_threads_that_a_silent_kdc_holds_leave_some_to_other_domains(site, silent, reaching):
+    """Of a host's ticket libkrb5 asks on the thread that logs in, and nothing ends that, past any deadline."""
+    box = site.boxes["hv01"]
+    box.access.accounts = {USER: PASSWORD}
+    await asyncio.to_thread(kerberos.ticket_for, LOGIN, time.monotonic() + 60)
+    silent.leads("CORP.EXAMPLE")
+    reach = reaching(reader=READER, guest=LOGIN)
+    failed = await asyncio.gather(
+        *(asked_by(f"T0/U{n}", reach, guest(n), 1.0) for n in range(8)), return_exceptions=True
+    )
+    held = [one for one in failed if isinstance(one, LoginNotChecked)]
+    assert held
+    assert all("no KDC of this realm has answered" in str(one) for one in held)
+    assert len(reach._running) == len(silent.asked) == len(held)  # their threads wait on
+    for who in (RUNS, "T0/UOTHER"):
+        answer = await asked_by(who, reach, Wql("hv01", "root/MSCluster", "MSCluster_Node", ("Name",)), 5.0)
+        assert len(answer.rows) == 2
+    assert len(reach._running) == len(held)
