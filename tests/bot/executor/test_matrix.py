@@ -18,6 +18,8 @@ from scripted_world import by_hand, person, simple, step
 from bot.api.command import Role
 from bot.config.settings import Policy
 from bot.dispatch.authorization import Person
+from bot.dispatch.line_entries import LineEntries
+from bot.dispatch.person_rate import PersonRate
 from bot.dispatch.pipeline import Request
 from bot.errors import HvopsError, PermissionDenied, SwitchUnchanged, TicketError
 from bot.ledger.entries import Released, Stopped
@@ -150,6 +152,7 @@ async def test_who_may_do_what_when(benches, kind, where, low):
     bench = benches(policy=Policy(low=low, high="approval"))
     if bench.ledger.store_name == "sqlite":
         bench.ledger._store.write("PRAGMA synchronous=OFF")  # what is asked here is not whether it outlives a power cut
+    bench.pipeline.entries = LineEntries(bench.ledger, PersonRate(10_000, 1.0))  # each refusal is written
     asker = person(1, O, on=("*",))
     table = Table(bench, "/tweak hv03" if low == kind else "/reset hv03", where, asker)
     wrong = []
