@@ -15,7 +15,8 @@ from bot.ledger import Entry
 from bot.ledger.entries import Approved, Intent, OfRun, Outcome, Resumed, Transition
 from bot.ledger.ledger import CHANGES_STOPPED
 from bot.tickets.proposal import Proposal, answers_until
-from bot.tickets.run_history import DONE, Key, RunHistory, StepInstance, StoryReader, positions, story_of
+from bot.tickets.run_history import Key, RunHistory, StepInstance, StoryReader, positions, story_of
+from bot.tickets.undo import may_have_changed
 
 
 class Cancelled(Exception):
@@ -282,7 +283,8 @@ class Run:
     def _has_changed_before(self, at: StepInstance) -> bool:
         """Whether another act may have been sent, or a person has changed something by hand; a wait changes nothing.
 
-        Where a person was asked, what counts is that they said so and that it was accepted.
+        Where a person was asked, what counts is that they said so and that it was accepted. What never went out has changed
+        nothing, also where its checks are met by now.
         """
         story = self.story
         return any(
@@ -294,7 +296,7 @@ class Run:
     def _changes(self, begun: StepInstance | None) -> bool:
         if begun is None:  # no step of the plan: it takes one back
             return True
-        return self.story.result(begun.key) == DONE if begun.step.is_by_hand else begun.step.act is not None
+        return may_have_changed(begun, self.story)
 
     async def wait_while_stopped(self) -> bool:
         """Nothing begins while /hvops stop is in force, or was asked for and nobody has answered that yet.

@@ -159,7 +159,7 @@ def has_begun_group(run: Run, at: StepInstance) -> bool:
     if not run.is_planned(at):
         return True
     acts = {step.key for step in at.group.steps if step.act is not None}
-    return any(step in acts for step, _ in run.story.intents)
+    return any(key[0] in acts and not run.story.is_untouched(key) for key in run.story.intents)
 
 
 def _was_begun(run: Run, at: StepInstance) -> bool:

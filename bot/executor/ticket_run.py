@@ -317,7 +317,7 @@ async def _may_begin(run: Run, at: StepInstance, *, again: bool = False) -> bool
 def _has_sent(run: Run, at: StepInstance) -> bool:
     """Whether an action of hvops' own may have been sent in its group, in whatever round."""
     acts = {step.key for step in at.group.steps if step.act is not None and not step.is_by_hand}
-    return any(step in acts for step, _ in run.story.intents)
+    return any(key[0] in acts and not run.story.is_untouched(key) for key in run.story.intents)
 
 
 async def _agrees_outside(run: Run, at: StepInstance) -> bool:

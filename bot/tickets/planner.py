@@ -143,8 +143,8 @@ class Planner:
     async def undo(self, ticket: str, group: str = "", approved: Plan | None = None, undo: str = "") -> PlannedChange:
         """What takes a ticket back, and what has to be so before. Raises TicketError where there is no such ticket.
 
-        A freeze holds it where all that hvops does is done, however the ticket ended: what was left half done is undone inside of
-        one, too.
+        A freeze holds it where all that hvops does is done, however the ticket ended, and where nothing was begun: what was left
+        half done is undone inside of one, too.
         Its locks, roles and windows are those of the ticket, so it is taken back only where its hosts are still there:
         NoPlan where one of them belongs to another cluster now, or nobody knows to which.
 

@@ -286,13 +286,25 @@ def gate_not_put_back(ticket: str, story: RunHistory, unmet: Mapping[StepInstanc
     return Gate.of(says, GateOutcome.NOT_KNOWN, unknowns=questions)
 
 
-def is_half_done(plan: Plan, story: RunHistory) -> bool:
-    """Whether an action of hvops' own is left to do, or may be: what waits only for people is as done as hvops makes it.
+def may_have_changed(place: StepInstance, story: RunHistory) -> bool:
+    """Whether a step may have changed something: a wait has not, nor has what a person was asked to do and nobody says they did.
 
-    So is an action that was sent, and whose wait somebody ended: it goes on by itself, and nothing of it is left to send.
+    What a target says to have refused may have begun: it may lie.
     """
-    acts = (place for place in positions(plan) if place.step.act is not None and not place.step.is_by_hand)
-    return any(_is_left(story, place.key) for place in acts)
+    if place.step.is_by_hand:
+        return story.result(place.key) == DONE
+    return place.step.act is not None and may_be_done(place, story)
+
+
+def is_half_done(plan: Plan, story: RunHistory) -> bool:
+    """Whether something may have been changed, and an action of hvops' own is left to do, or may be: one in doubt is both.
+
+    What waits only for people is as done as hvops makes it. So is an action that was sent, and whose wait somebody ended: it
+    goes on by itself, and nothing of it is left to send. Where nothing was begun, nothing is half done, however it ended.
+    """
+    places = positions(plan)
+    acts = (place for place in places if place.step.act is not None and not place.step.is_by_hand)
+    return any(_is_left(story, place.key) for place in acts) and any(may_have_changed(one, story) for one in places)
 
 
 def _is_left(story: RunHistory, key: Key) -> bool:

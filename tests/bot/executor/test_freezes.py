@@ -26,7 +26,7 @@ from scripted_world import (
 from bot.api.command import Role
 from bot.api.windows import Window, WindowKind
 from bot.dispatch.pipeline import Request
-from bot.errors import PermissionDenied, RolesUnknown, TicketError, Unanswered
+from bot.errors import NoPlan, NotBegun, PermissionDenied, PolicyViolation, RolesUnknown, TicketError, Unanswered
 from bot.slack.render.ticket import ticket_message
 from bot.slack.render.ticket_thread import entry_message
 from bot.slack.tickets.message_table import read_card
@@ -502,6 +502,81 @@ async def test_what_was_sent_and_is_waited_for_no_more_is_whole_as_well(bench, w
     told(bench, stretch(bench, -60, 300))
     (question,) = (await bench.planner.undo(ticket)).plan.open_questions
     assert question.is_override
+
+
+@pytest.mark.parametrize("confirms", [False, True])
+async def test_what_nobody_has_begun_is_not_half_done(bench, world, confirms):
+    """A person was asked to begin; while nobody says that they did, its undo is a change like any other inside a freeze."""
+    hand = replace(HAND, undo=set_to("hv03", seen="no"), undone=(is_now("hv03", 60, seen="no"),))
+    wait = replace(WAIT, done=(is_now("hv03", 3600, ready="yes"),))
+    bench.plans["reset"] = lambda on, _facts: Plan(
+        "why", "none", "none", (f"node:{on}",), (), one_group(hand, wait, step("act", on, a="1"))
+    )
+    ticket = await bench.approved()
+    if confirms:
+        says_done(bench, ticket)
+
+    def stops():
+        intent = bench.ledger.ticket(ticket).intent or ("",)
+        if intent[0] == ("wait" if confirms else "look") and not bench.ledger.ticket(ticket).cancel_asked:
+            bench.decisions.cancel(bench.press(APPROVER, ticket))
+
+    meanwhile(bench, stops)
+    await bench.runs(2)
+    assert (bench.last(ticket).kind, world.order) == ("cancelled", [])
+    told(bench, stretch(bench, -60, 300))
+    undo = (await bench.planner.undo(ticket)).plan
+    assert [one.key for one in undo.steps] == ["undo-look"]
+    assert [question.is_override for question in undo.open_questions] == ([] if confirms else [True])
+
+
+@pytest.mark.parametrize("unsent", [NotBegun, PolicyViolation])
+async def test_of_a_ticket_that_never_sent_anything_nothing_changes_a_host_inside_of_a_freeze(bench, world, unsent):
+    """However its step failed, and whoever has done the same by hand since."""
+    bench.plans["tweak"] = undoable
+    ticket = (await bench.propose("/tweak hv03", BOTH)).ticket
+    bench.decisions.approve(bench.press(BOTH, ticket))
+    world.faults = [unsent("hv03", "nothing was sent.")]
+    await bench.runs(2)
+    assert bench.last(ticket).kind == "failed"
+    told(bench, stretch(bench, -60, 300))
+    world.hosts["hv03"]["tweaked"] = "yes"
+    with pytest.raises(NoPlan, match="can be undone"):
+        await undone(bench, ticket, BOTH)
+
+
+@pytest.mark.parametrize("fault", ["refused", "never"])
+async def test_a_single_act_that_may_have_begun_is_undone_inside_of_a_freeze(bench, world, fault):
+    """It may be half done, also where its host says that it has refused it: that may be a lie."""
+    bench.plans["tweak"] = undoable
+    ticket = (await bench.propose("/tweak hv03", BOTH)).ticket
+    bench.decisions.approve(bench.press(BOTH, ticket))
+    world.faults = [fault]
+    await bench.runs(2)
+    assert bench.last(ticket).kind in {"failed", "interrupted"}
+    told(bench, stretch(bench, -60, 300))
+    undo = (await bench.planner.undo(ticket)).plan
+    assert [one.key for one in undo.steps] == ["undo-tweak"]
+    assert undo.open_questions == ()
+
+
+async def test_what_never_went_out_is_no_first_act(bench, world):
+    """Its check is met all the same, so the run goes on: what it would send next is the first that it changes."""
+    told(bench, stretch(bench, 2, 300))
+    bench.plans["reset"] = lambda on, _facts: simple(on, step("a", on, a="1"), step("b", on, b="1"))
+    asks_before_it_sends(bench)
+    ticket = await bench.approved()
+
+    def someone_does_it():
+        world.hosts["hv03"]["a"] = "1"
+        world.logins[0] = lambda: bench.clock.forward(minutes=3)  # of the second act: nothing has reached the host
+
+    world.logins[0] = someone_does_it
+    world.faults = [NotBegun("hv03", "nothing was sent.")]
+    await bench.runs(2)
+    outcomes = bench.ledger.entries(ticket=ticket, kind="outcome", newest_first=False)
+    assert [(one.data.step, one.data.result) for one in outcomes] == [("a", "done"), ("b", "not sent")]
+    assert (world.order, bench.last(ticket).kind) == ([], "voided")
 
 
 async def test_an_undo_that_was_approved_before_a_freeze_waits_for_its_end(bench, world):
