@@ -79,15 +79,14 @@ def groups_of(
     if facts.flags is not None:
         first.append(_restart(at, "earlier", mode, ": earlier updates wait for it"))
         first.append(_settled(at, "earlier", ()))
+    removed: dict[str, str] = {}  # the key of its step -> which update
     for number, change in enumerate(need.changes, start=1):
-        first += _changed(at, number, change, files, mode, first_of_all=number == 1)
-    removed = [
-        _change_key(at, number, change)
-        for number, change in enumerate(need.changes, start=1)
-        if change.step.does == "remove"
-    ]
+        again = tuple(key for key, kb in removed.items() if kb == change.step.kb)
+        first += _changed(at, number, change, files, mode, again=again)
+        if change.step.does == "remove":
+            removed[_change_key(at, number, change)] = change.step.kb
     back = [
-        *_resume(at, removed),
+        *_resume(at, tuple(removed)),
         *_give_back(at, mode),
         _proof(at, _change_key(at, len(need.changes), need.changes[-1])),
     ]
@@ -344,13 +343,13 @@ def _changed(
     files: Mapping[str, tuple[str, PackageFile]],
     mode: str,
     *,
-    first_of_all: bool,
+    again: tuple[str, ...],
 ) -> Iterator[Step]:
-    """One change, the restart after it, and the look that it is in force."""
+    """One change, the restart after it, and the look that it is in force; `again`: the steps that removed what this adds."""
     kb, key = change.step.kb, _change_key(at, number, change)
     path, file = files.get(kb, ("", None))
     guard = (*_guards(at, mode), no_servicing_pending(at.node))
-    if first_of_all:  # every file is read again before the first package is touched
+    if number == 1:  # every file is read again before the first package is touched
         guard += tuple(_is_file(at.node, one, told.identity) for one, told in files.values())
     if change.step.does == "remove":
         now, then = _is_gone(at.node, kb, change.identity, pending=True), _is_gone(at.node, kb, change.identity)
@@ -378,6 +377,7 @@ def _changed(
             done=(_is_added(at.node, kb, file.identity),),
             deadline=DISM_SECONDS,
             before=newest_servicing(at.node),
+            reverts=again,
         )
     yield _restart(
         at, str(number), mode, f": {kb} is {'removed' if change.step.does == 'remove' else 'active'} only after that"

@@ -154,6 +154,27 @@ def what_a_plan_says_to_put_back_it_puts_back(monkeypatch):
     monkeypatch.setattr(Plan, "__post_init__", check_left)
 
 
+@pytest.fixture(autouse=True)
+def what_a_step_puts_back_it_names(monkeypatch):
+    """Whatever a command plans in any of these tests: an undo of both would do again what the later step has done already."""
+    check = Plan.__post_init__
+
+    def check_reverts(plan: Plan) -> None:
+        check(plan)
+        steps = [step for group in plan.groups for step in group.steps if step.act is not None]
+        unnamed = [
+            (later.key, step.key)
+            for at, later in enumerate(steps)
+            for step in steps[:at]
+            if step.undo == later.act and step.key not in later.reverts and not later.key.startswith(UNDO)
+            # Such two enclose what lies between, and so do their undos; and behind some steps nothing is undone any more.
+            if later.undo != step.act and not later.no_undo_after
+        ]
+        assert not unnamed, f"the first of each does what undoes the second, and does not say so: {unnamed}"
+
+    monkeypatch.setattr(Plan, "__post_init__", check_reverts)
+
+
 def left_by(plan: Plan) -> list[str]:
     """The acts of hvops that no other step of a plan reverses, once all of it is done.
 

@@ -17,7 +17,7 @@ from bot.api.queries import Predicate, Registry, RunReader, Wql
 from bot.api.updates import UpdatePackage
 from bot.tickets.conditions import unmet
 from bot.tickets.run_history import ABANDONED, DONE, BegunStep, RunHistory, as_done, positions
-from bot.tickets.undo import may_have_put_back, remaining_undo
+from bot.tickets.undo import may_have_restored, remaining_undo
 from bot.transport.permitted import why_not_sent
 from commands.patch_fix.facts import FixFacts, NodeFacts, OldNode
 from commands.patch_fix.needs import Told, judge_need
@@ -110,7 +110,9 @@ def test_a_node_that_is_finished_is_not_undone_and_one_that_is_not_is():
         )
     held = ["hold-updates-hv02", "stop-updates-hv02"]
     by_step = dict(zip([place.step.key for place in positions(made)], left, strict=True))
-    assert by_step["settled-3-hv02"] == ["1-remove-kb2616676-hv02", *held, "empty-hv02"]
+    assert by_step["settled-2-hv02"] == ["1-remove-kb2616676-hv02", *held, "empty-hv02"]
+    assert by_step["3-add-kb2616676-hv02"] == [*held, "empty-hv02"]  # it is there again
+    assert by_step["settled-3-hv02"] == [*held, "empty-hv02"]
     assert by_step["resume-hv02"] == held
     assert by_step["give-updates-hv02"] == held[1:]
     assert by_step["start-updates-hv02"] == []
@@ -136,7 +138,7 @@ def test_of_a_node_whose_resume_nobody_saw_the_end_of_it_is_found_out_whether_it
     for place in places[: resume.number]:
         told.intents[place.key] = BegunStep(NOW, 1, None, 1)
         told.outcomes[place.key] = entry_data("outcome", {"result": ABANDONED if place is resume else DONE})
-    assert may_have_put_back(made, told) == [resume]
+    assert may_have_restored(made, told) == [resume]
     undone = [step.key for step in remaining_undo(made, as_done(told, [resume]))]
     assert undone == ["undo-hold-updates-hv02", "undo-stop-updates-hv02"]
 

@@ -43,7 +43,7 @@ def is_still_bad(on, name, writer_id):
         Predicate("state", "in", tuple(range(2, 16))),
     )
     return Check(RunReader(on, "vssadmin list writers"), (Expect(bad),)).described_as(
-        f"{name} on {on} is still waiting or failed, in the same instance"
+        f"{name} on {on} is the same instance, and still waiting or failed"
     )
 
 
