@@ -141,7 +141,7 @@ def stop(
     *,
     settings: SettingsFile = None,
 ) -> None:
-    """Stop changes: nothing new starts. For system users with the role operator. Needs no Slack. Without a reason it asks for one.
+    """Stop changes: nothing new starts. For system users with the role operator. Needs no Slack. Asks for a reason if none is given.
 
     Exit code: 0 changes are stopped, now or already; 2 refused.
     """

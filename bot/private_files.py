@@ -149,7 +149,7 @@ def open_to_others(path: Path, writable: int = 0o022, *, is_kept_by_others: bool
         return f"{path}: who can write there cannot be known: {error.strerror}."
 
 
-def is_of_kubelet(folder: Path) -> bool:
+def is_kubelet_volume(folder: Path) -> bool:
     """Whether Kubernetes mounted a folder of a ConfigMap or a Secret there: nobody else writes in it, whatever its mode says.
 
     It is open to everybody (0777, 1777, 3777, by version), and lies on its node below folders that only root enters [src]
@@ -173,13 +173,17 @@ def is_of_kubelet(folder: Path) -> bool:
         return False
 
 
-def where_to_run(path: Path) -> str:
+def read_only_hint(path: Path) -> str:
     """What to add to a command that changes a file: where it can be run, if not here."""
     try:
         is_read_only = bool(os.statvfs(path).f_flag & os.ST_RDONLY)
     except OSError:
         return ""
-    return " (it is read-only here, and not for others: run that where it can be written)" if is_read_only else ""
+    return (
+        " (it is mounted read-only here but may be writable elsewhere: run the command where it is writable)"
+        if is_read_only
+        else ""
+    )
 
 
 def _is_read_only_mount(folder: Path) -> bool:
@@ -232,9 +236,9 @@ def _says_foreign(path: Path, uid: int) -> str:
 def _takes_from_all(folder: Path) -> str:
     """Whether everybody can put files into a folder in which nobody replaces what another one made, and what to do."""
     mode = stat.S_IMODE(folder.stat().st_mode)
-    if not mode & 0o002 or not mode & stat.S_ISVTX or is_of_kubelet(folder):
+    if not mode & 0o002 or not mode & stat.S_ISVTX or is_kubelet_volume(folder):
         return ""
-    run = f"chmod o-w {folder}{where_to_run(folder)}"
+    run = f"chmod o-w {folder}{read_only_hint(folder)}"
     return f"{folder}: every account of this machine can put files in it (mode {mode:04o}). Run: {run}"
 
 
@@ -243,13 +247,13 @@ def _place_open(place: Path, is_folder: bool, writable: int, *, is_kept_by_other
     mode = stat.S_IMODE(about.st_mode)
     own = {*_trusted(), *([place.parent.stat().st_uid] if os.geteuid() == 0 and not is_folder else [])}
     is_theirs = about.st_uid not in own and not (is_folder and os.geteuid() == 0)
-    where = "" if stat.S_ISLNK(about.st_mode) else where_to_run(place)
+    where = "" if stat.S_ISLNK(about.st_mode) else read_only_hint(place)
     if is_theirs and not is_kept_by_others:
         run = f"chown {os.geteuid()} {place}{where}"
         return f"{place} belongs to another account (uid {about.st_uid}), which can change it. Run: {run}"
     if stat.S_ISLNK(about.st_mode):
         return ""
-    if is_folder and mode & 0o002 and not mode & stat.S_ISVTX and not is_of_kubelet(place):
+    if is_folder and mode & 0o002 and not mode & stat.S_ISVTX and not is_kubelet_volume(place):
         run = f"chmod o-w {place}{where}"
         return f"{place}: every account of this machine can replace what is in it (mode {mode:04o}). Run: {run}"
     if not is_folder and mode & writable and (mode & 0o022 or not _is_data_of_kubelet(place)):
@@ -260,7 +264,7 @@ def _place_open(place: Path, is_folder: bool, writable: int, *, is_kept_by_other
 
 def _is_data_of_kubelet(file: Path) -> bool:
     """Whether a file is of a ConfigMap or a Secret: who may read it besides root is whose pod it is."""
-    return any(is_of_kubelet(folder) for folder in file.parents)
+    return any(is_kubelet_volume(folder) for folder in file.parents)
 
 
 def _check_planted(there: os.stat_result, path: Path) -> None:

@@ -7,7 +7,7 @@ import re
 
 from bot.redaction import clip, clip_line, clip_middle
 
-__all__ = ["clip", "clip_line", "clip_middle", "unescape", "without_halves"]
+__all__ = ["clip", "clip_line", "clip_middle", "replace_lone_surrogates", "unescape"]
 
 _HALF = re.compile("[\ud800-\udfff]")
 _LONG = re.compile("&#([0-9]{9,})")  # more than any character has; Python makes no number of thousands of digits
@@ -18,7 +18,7 @@ def unescape(text: str) -> str:
     return html.unescape(_LONG.sub(lambda found: f"&#{found[1].lstrip('0')[:8] or '0'}", text))
 
 
-def without_halves(text: str) -> str:
+def replace_lone_surrogates(text: str) -> str:
     """The text with "\ufffd" for each half of a surrogate pair: JSON and command lines can bring one, and no database takes it."""
     return (
         text if _HALF.search(text) is None else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

@@ -74,14 +74,14 @@ class Outcome(str):
         return cls(as_typed(word))
 
 
-class Person(str):
+class UserFilter(str):
     """A person's id or name, without the "@" before it."""
 
     __slots__ = ()
-    wants = "a person"
+    wants = "a user"
 
     @classmethod
-    def parse(cls, word: str) -> Person:
+    def parse(cls, word: str) -> UserFilter:
         """Read it. Raises ValueError."""
         return cls(_text(word.lstrip("@"), word))
 
@@ -98,14 +98,14 @@ class CommandName(str):
         return cls(_text(word.lstrip("/").casefold(), word))
 
 
-class Place(str):
+class TargetFilter(str):
     """A cluster, a host, or a ticket."""
 
     __slots__ = ()
     wants = "a cluster, a host or a ticket"
 
     @classmethod
-    def parse(cls, word: str) -> Place:
+    def parse(cls, word: str) -> TargetFilter:
         """Read it. Raises ValueError."""
         return cls(_text(word, word))
 
@@ -122,8 +122,8 @@ def _parameter(name: str, kind: Literal["option", "rest"], of: type) -> Paramete
 
 
 PARAMETERS = (
-    _parameter("about", "rest", Place),
-    _parameter("who", "option", Person),
+    _parameter("about", "rest", TargetFilter),
+    _parameter("who", "option", UserFilter),
     _parameter("what", "option", CommandName),
     _parameter("outcome", "option", Outcome),
     _parameter("when", "option", Span),
@@ -219,8 +219,8 @@ def read(text: str) -> AuditQuery:
         if _read(str(found).removeprefix(f"/{NAME}")) == found:
             return found
     raise UsageError(
-        f"hvops can't write this question into the ledger as it reads it: {argument_parser.quoted(text)}. Type it without "
-        "quotes and special characters.",
+        f"hvops can't record this query in the ledger exactly as typed: {argument_parser.quoted(text)}. Type it without "
+        "quotes or special characters.",
         USAGE,
     )
 

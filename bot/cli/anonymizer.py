@@ -19,7 +19,7 @@ from functools import cache
 from urllib.parse import quote, unquote
 from uuid import UUID
 
-from bot.api.texts import unescape
+from bot.api.texts import replace_lone_surrogates, unescape
 
 # What stands behind these is the same on every Windows: the class id of a VSS writer, in the line after the writer's
 # name in any language [cap], and the id of an event provider.
@@ -286,12 +286,7 @@ def readings(text: str) -> set[str]:
     for pattern in (_IN_JSON, _IN_POWERSHELL):
         found.add(pattern.sub(lambda escape: chr(int(escape[1], 16)), once))
     found.add(unquote(once, errors="replace"))
-    return {_whole(one) for one in found}
-
-
-def _whole(text: str) -> str:
-    """A text in which halves of a letter, as JSON escapes them, are one."""
-    return text if text.isascii() else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return {replace_lone_surrogates(one) for one in found}
 
 
 def _any_of(names: Iterable[str]) -> re.Pattern[str] | None:

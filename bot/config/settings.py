@@ -32,10 +32,10 @@ from pydantic_settings import SettingsError as EnvironmentUnreadable
 from bot.api.command import Risk, Role
 from bot.config.inventory_file import load as load_inventory
 from bot.config.logins import Form, wrong_form
-from bot.config.validation_errors import NO_FILE, PREFIX, explained, name_of_key, near, read_toml
+from bot.config.validation_errors import NOT_REGULAR, PREFIX, explained, name_of_key, near, read_toml
 from bot.errors import PermissionDenied, SettingsError
 from bot.ledger_place import Database, Place
-from bot.private_files import hops, is_of_kubelet, where_to_run
+from bot.private_files import hops, is_kubelet_volume, read_only_hint
 
 PLACE = Path("/etc/hvops/settings.toml")  # never a file of the folder that somebody happens to be in
 Transport = Literal["kerberos", "ntlm", "certificate", "basic"]
@@ -528,28 +528,28 @@ def must_be_ours(file: Path) -> None:
     try:
         kind = file.stat().st_mode
         if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
-            raise SettingsError(f"{file}: {NO_FILE}")
+            raise SettingsError(f"{file}: {NOT_REGULAR}")
         for path, is_folder in dict.fromkeys(at for hop in hops(file) for at in ((hop, False), (hop.parent, True))):
-            _must_be_our(path, is_folder=is_folder)
+            _check_owner_and_mode(path, is_folder=is_folder)
     except OSError as error:
         raise SettingsError(f"{file} cannot be read: {error.strerror}.") from None
 
 
-def _must_be_our(path: Path, *, is_folder: bool) -> None:
-    """One of those places. Raises SettingsError, OSError."""
+def _check_owner_and_mode(path: Path, *, is_folder: bool) -> None:
+    """Refuse a file or folder that others could have written. Raises SettingsError, OSError."""
     about = path.lstat()
     is_link = stat.S_ISLNK(about.st_mode)  # its mode says nothing, its folder's does
     mode = stat.S_IMODE(about.st_mode)
     if about.st_uid not in (0, os.geteuid()):
         raise SettingsError(
             f"{path} belongs to another account (uid {about.st_uid}), which could change these settings. "
-            f"Run: chown {'-h ' if is_link else ''}{os.geteuid()} {path}{'' if is_link else where_to_run(path)}"
+            f"Run: chown {'-h ' if is_link else ''}{os.geteuid()} {path}{'' if is_link else read_only_hint(path)}"
         )
-    if is_link or not mode & 0o022 or (is_folder and (mode & stat.S_ISVTX or is_of_kubelet(path))):
+    if is_link or not mode & 0o022 or (is_folder and (mode & stat.S_ISVTX or is_kubelet_volume(path))):
         return  # in a folder with the sticky bit nobody replaces what another one made
     raise SettingsError(
         f"{path}: other accounts of this machine can write it (mode {mode:04o}), so they could change these "
-        f"settings. Run: chmod go-w {path}{where_to_run(path)}"
+        f"settings. Run: chmod go-w {path}{read_only_hint(path)}"
     )
 
 

@@ -20,10 +20,10 @@ from pydantic_core import ErrorDetails
 from bot.errors import SettingsError
 
 PREFIX = "HVOPS_"
-NO_FILE = "this is no regular file, but a pipe or a device, of which nobody can say who writes into it."
+NOT_REGULAR = "this is a pipe, a socket or a device, not a regular file, so hvops can't tell who writes to it."
 
 
-class NoFileError(OSError):
+class NotRegularFileError(OSError):
     """What is named is neither a file nor a directory: a pipe, a device, a socket."""
 
 
@@ -31,8 +31,8 @@ def read_toml(path: Path, what: str, write: str) -> dict[str, Any]:
     """Read a TOML file. Raises SettingsError that names the file, the line, and what to write."""
     try:
         return tomllib.loads(_text_of(path))
-    except NoFileError:
-        raise SettingsError(f"{path}: {NO_FILE} {write}") from None
+    except NotRegularFileError:
+        raise SettingsError(f"{path}: {NOT_REGULAR} {write}") from None
     except FileNotFoundError:
         raise SettingsError(f"{path}: there is no such {what}. {write}") from None
     except IsADirectoryError:
@@ -46,20 +46,21 @@ def read_toml(path: Path, what: str, write: str) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{path}: not valid TOML: {error}. Texts need quotes, lists need brackets.") from None
     except (ValueError, RecursionError):  # a path with a zero byte in it; lists in lists in lists
-        raise SettingsError(f"{path}: no {what} can be read from there. {write}") from None
+        raise SettingsError(
+            f"{path}: the {what} cannot be read: the path is invalid, or its lists are nested too deeply. {write}"
+        ) from None
 
 
 def _text_of(path: Path) -> str:
-    """The text of a file. Raises NoFileError for what may never end, and OSError, UnicodeDecodeError."""
-    descriptor = os.open(
-        path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
-    )  # waits for no writer of a pipe
+    """The text of a file. Raises NotRegularFileError for what may never end, and OSError, UnicodeDecodeError."""
+    # so that it waits for no writer of a pipe
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK)
     with os.fdopen(descriptor, encoding="utf-8") as file:
         kind = os.fstat(descriptor).st_mode
         if stat.S_ISDIR(kind):
             raise IsADirectoryError
         if not stat.S_ISREG(kind):
-            raise NoFileError
+            raise NotRegularFileError
         return file.read()
 
 

@@ -26,7 +26,7 @@ from bot.api.arguments import (
     VmmTarget,
     VmmTargets,
 )
-from bot.api.texts import unescape, without_halves
+from bot.api.texts import replace_lone_surrogates, unescape
 from bot.errors import UsageError
 from bot.redaction import clip
 
@@ -193,7 +193,7 @@ def plain_text(text: str) -> str:
 
     A member becomes "@U0123"; what follows it is a word of its own, whatever invisible character parted the two.
     """
-    named = _MEMBER.sub(r"@\1 ", without_halves(text))
+    named = _MEMBER.sub(r"@\1 ", replace_lone_surrogates(text))
     return unescape(_LINK.sub(lambda link: link[2] or link[1], named)).translate(_INVISIBLE)
 
 

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bot.api.report import Finding, Remedy, Report, Severity
+from bot.dispatch.person_rate import PersonRate
 from bot.redaction import clip
 from bot.serialization import Evidence, evidence_to_bytes
 
@@ -21,7 +22,6 @@ A_SECOND = 35_000  # bytes that are added to that again: some 120 MB an hour
 LEAST_FREE = 512 * 2**20  # bytes of the disk that entries have to themselves
 MOST_OF_THE_REST = 2**14  # bytes of the questions, and of the buttons, of what is not kept
 _LINE = 500  # characters of its title
-_MANY = 1_000  # people, after whom those who have all of theirs again are forgotten
 
 
 def free_bytes(place: object) -> int | None:
@@ -41,7 +41,7 @@ class EvidenceLimits:
         self,
         free: Callable[[], int | None],
         clock: Callable[[], float] = time.monotonic,
-        used_up: str = "you have used up the room for your answers",
+        used_up: str = "you have used up your storage quota for answers",
     ) -> None:
         """Take what tells how much room there is (`free_bytes`), and a clock that nobody sets, in seconds.
 
@@ -50,41 +50,34 @@ class EvidenceLimits:
             clock: seconds.
             used_up: what is said where a person's room is used up.
         """
-        self._free, self._clock, self._used_up = free, clock, used_up
-        self._left: dict[str, tuple[float, float]] = {}  # how much somebody had left, and when
+        self._free, self._used_up = free, used_up
+        self._room = PersonRate(AT_ONCE, 1 / A_SECOND, clock)
         self._lock = threading.Lock()
 
     def kept(self, person: str, evidence: Iterable[Evidence]) -> tuple[Evidence, ...]:
         """The evidence as it is kept: all of it, or without raw answers where there is no room, and of its questions a few."""
         evidence = tuple(evidence)
         why = self.why_not(person, len(evidence_to_bytes(evidence)))
-        return tuple(_without_answers(evidence, f"[not kept: {why}.]")) if why else evidence
+        return tuple(_without_answers(evidence, f"[not stored: {why}.]")) if why else evidence
 
     def why_not(self, person: str, size: int) -> str:
         """Why so many bytes are not kept for somebody, without a full stop; "" where they are, and count from now on."""
         free = self._free()
         if free is not None and free < LEAST_FREE:
-            return f"the disk of the ledger has only {free >> 20} MB left"
+            return f"the ledger's disk has only {free >> 20} MB free"
         with self._lock:
-            now = self._clock()
-            if len(self._left) > _MANY:
-                self._left = {one: told for one, told in self._left.items() if self._now_left(told, now) < AT_ONCE}
-            left = self._now_left(self._left.get(person, (AT_ONCE, now)), now)
-            may = size <= left
-            self._left[person] = left - size * may, now
-        return "" if may else f"{self._used_up}; there is more in an hour"
-
-    def _now_left(self, told: tuple[float, float], now: float) -> float:
-        left, then = told
-        return min(AT_ONCE, left + (now - then) * A_SECOND)
+            may = self._room.take(person, size)
+        return "" if may else f"{self._used_up}; some 120 MB of it is free again after an hour"
 
 
-def says_not_kept(why: str) -> Finding:
+def not_stored_finding(why: str) -> Finding:
     """What an answer says first that is not kept, when it is shown and whenever somebody comes back to it."""
-    return Finding(Severity.NOTE, "NOT KEPT", "this answer", f"{why}. To see all of it again, run the command again.")
+    return Finding(
+        Severity.NOTE, "NOT STORED", "this answer", f"{why}. To see the full answer again, rerun the command."
+    )
 
 
-def what_is_left(report: Report, why: str) -> Report:
+def stored_remainder(report: Report, why: str) -> Report:
     """What is kept of a report for which there is no room: its title, and what its buttons start. Without secrets before."""
     return Report(
         clip(report.title, _LINE),
@@ -92,7 +85,7 @@ def what_is_left(report: Report, why: str) -> Report:
         clip(report.of, _LINE),
         report.asked,
         report.answered,
-        findings=(says_not_kept(why),),
+        findings=(not_stored_finding(why),),
         remedies=tuple(_first(report.remedies)),
         did=clip(report.did, _LINE),
     )

@@ -31,10 +31,9 @@ _CLOSING_SECONDS = 2.0  # that the end of the process waits for such numbers
 
 @dataclass(slots=True)
 class _Counted:
-    """Refusals of one person that are not written: the first one, how many there are, and what writes their number."""
+    """Refusals of one person that are not written: the first one, and how many there are."""
 
     first: Refused
-    writing: asyncio.Task[None] | None = None
     number: int = 1
 
 
@@ -51,16 +50,17 @@ class LineEntries:
         self._slots = Slots(_AT_ONCE)
         self._threads = ThreadPoolExecutor(_AT_ONCE - 1, "lines")
         self._counted: dict[str, _Counted] = {}
+        self._writing: set[asyncio.Task[None]] = set()  # what writes their number, until it has
         self._closing = asyncio.Event()
 
     async def close(self) -> None:
         """Write how many refusals were counted by now."""
         self._closing.set()
-        writing = [one.writing for one in self._counted.values() if one.writing is not None]
-        if writing:
-            _, late = await asyncio.wait(writing, timeout=_CLOSING_SECONDS)
+        if self._writing:
+            _, late = await asyncio.wait(self._writing, timeout=_CLOSING_SECONDS)
             for one in late:
                 one.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
         self._threads.shutdown(wait=False)
 
     async def write(self, actor: str, data: EntryData, ticket: str | None = None) -> Entry:
@@ -94,9 +94,11 @@ class LineEntries:
         elif (counted := self._counted.get(actor)) is not None:
             counted.number += 1
         else:
-            log.warning("many lines of one person are refused; they are counted from now on", actor=actor)
+            log.warning("too many refused lines of one person; further ones are counted, not written", actor=actor)
             self._counted[actor] = counted = _Counted(refused)
-            counted.writing = asyncio.create_task(self._write_number(actor, counted))
+            writing = asyncio.create_task(self._write_number(actor, counted))
+            self._writing.add(writing)
+            writing.add_done_callback(self._writing.discard)
 
     async def _write_number(self, actor: str, counted: _Counted) -> None:
         """Count for a while, or until the process ends, and write down what it came to."""
@@ -106,11 +108,13 @@ class LineEntries:
         del self._counted[actor]
         first, number = counted.first, counted.number
         lines = "1 more line" if number == 1 else f"{number:,} more lines"
-        says = f"{lines} of this person, of which this is the first, not written one by one: too many in a minute."
+        says = f"{lines} of this person refused within a minute; only the first is shown here."
         refused = Refused(
             name=first.name, line=first.line, reason=says, category="not answered", via=first.via, place=first.place
         )
         try:
             await self.write(actor, refused)
         except LedgerError as error:
-            log.warning("how many lines were refused is not written down", actor=actor, lines=number, why=str(error))
+            log.warning(
+                "could not write the number of refused lines to the ledger", actor=actor, lines=number, why=str(error)
+            )

@@ -16,14 +16,14 @@ class PersonRate:
         self._at_once, self._seconds, self._clock = at_once, seconds, clock
         self._left: dict[str, tuple[float, float]] = {}  # how many somebody had left, and when
 
-    def take(self, who: str) -> bool:
-        """Whether a person may have one now; then it is theirs."""
+    def take(self, who: str, many: float = 1) -> bool:
+        """Whether a person may have so many now; then they are theirs."""
         now = self._clock()
         if len(self._left) > _MANY:
             self._left = {one: told for one, told in self._left.items() if self._now_left(told, now) < self._at_once}
         left = self._now_left(self._left.get(who, (self._at_once, now)), now)
-        may = left >= 1
-        self._left[who] = left - may, now
+        may = left >= many
+        self._left[who] = left - many * may, now
         return may
 
     def reserve(self, who: str) -> float:

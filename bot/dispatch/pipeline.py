@@ -25,7 +25,7 @@ from bot.dispatch import argument_parser, authorization
 from bot.dispatch.authorization import Person
 from bot.dispatch.builtins import FRONT_DOOR
 from bot.dispatch.command_line import CommandLine, TypedLine, read_line, read_typed, resolve
-from bot.dispatch.evidence_limits import EvidenceLimits, free_bytes, says_not_kept, what_is_left
+from bot.dispatch.evidence_limits import EvidenceLimits, free_bytes, not_stored_finding, stored_remainder
 from bot.dispatch.inventory import Inventory
 from bot.dispatch.line_entries import LineEntries
 from bot.dispatch.query_session import Progress, QuerySession
@@ -332,8 +332,8 @@ class Pipeline:
             blob = self.ledger.put_blob(data)
             return report_from_bytes(self._kept(blob)), blob
         shown = report_from_bytes(self.ledger.without_secrets(data))
-        blob = self.ledger.put_blob(report_to_bytes(what_is_left(shown, why)))
-        return replace(shown, findings=(says_not_kept(why), *shown.findings)), blob
+        blob = self.ledger.put_blob(report_to_bytes(stored_remainder(shown, why)))
+        return replace(shown, findings=(not_stored_finding(why), *shown.findings)), blob
 
     def _kept(self, blob: str) -> bytes:
         data = self.ledger.blob(blob)

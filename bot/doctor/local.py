@@ -145,7 +145,7 @@ def _disk(settings: Settings) -> Iterator[DoctorCheck]:
     """Room for entries; a database's administrators watch theirs."""
     free = free_bytes(settings.ledger.place)
     if free is not None and free < LEAST_FREE:
-        says = f"the disk of {settings.ledger.place} has only {free >> 20} MB left, so no answers are kept"
+        says = f"the disk that holds {settings.ledger.place} has only {free >> 20} MB free, so answers are not stored"
         yield warn("disk", says, "Make room on it: once it is full, nothing is answered, decided or started.")
 
 

@@ -93,7 +93,7 @@ class RunContext:
     def __post_init__(self) -> None:
         """Bound what is kept of steps apart from what the same person's questions keep."""
         free = functools.partial(free_bytes, self.ledger.place)
-        used_up = "the room for the raw answers of this person's changes is used up"
+        used_up = "the requester's storage quota for the evidence of steps is used up"
         object.__setattr__(self, "evidence_limits", EvidenceLimits(free, self.monotonic, used_up))
 
     def now(self) -> datetime:

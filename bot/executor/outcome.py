@@ -34,7 +34,7 @@ from bot.formatting import clauses, format_time
 from bot.ledger import Entry
 from bot.ledger.entries import Outcome, Resumed
 from bot.ledger.envelope import to_timestamp
-from bot.ledger.shared_locks import BOTS_APART_SECONDS
+from bot.ledger.shared_locks import MOST_SKEW_BETWEEN_BOTS
 from bot.redaction import clip
 from bot.serialization import evidence_to_bytes
 from bot.tickets.conditions import same_rows
@@ -45,7 +45,6 @@ from bot.tickets.undo import NOTE_SECONDS
 MOST_TIMES = 3  # how often the bot itself begins one and the same step
 # How long nobody may have looked, beyond the time that an action may take, for "as before" to mean that it did not happen.
 _AWAY_SECONDS = 120.0
-# How far behind an entry of another bot the clock of this one may be: each of them by half of it from the database's.
 _SHOWN = 2_000  # characters of a reply that an entry repeats; the rest is in the evidence
 
 
@@ -127,8 +126,13 @@ async def _settle_refused(run: Run, at: StepInstance, fate: SendResult) -> StepR
     verdict = {CheckState.MET: StepStatus.DONE, CheckState.UNKNOWN: StepStatus.UNKNOWN}.get(seen.is_, StepStatus.FAILED)
     says = _said(fate, seen)
     if verdict is StepStatus.UNKNOWN and fate.is_unsent:
-        await run.write(Outcome(result=NOT_SENT, message=says, not_executed=True, **run.place_of(at)))
+        await write_not_sent(run, at, says)
     return await _conclude(run, at, StepResult(verdict, says), fate, seen)
+
+
+async def write_not_sent(run: Run, at: StepInstance, why: str) -> None:
+    """Write down that nothing of an act went out: else it would be asked about as if it might have happened."""
+    await run.write(Outcome(result=NOT_SENT, message=why.rstrip("."), not_executed=True, **run.place_of(at)))
 
 
 def _times(run: Run, at: StepInstance, intent: BegunStep, fate: SendResult) -> tuple[float, float]:
@@ -239,7 +243,7 @@ def _was_away(run: Run, at: StepInstance, intent: BegunStep) -> bool:
     now = run.parts.monotonic()
     looked_again = run.parts.clock() - timedelta(seconds=now - run.looked_at.get(at.key, now))
     seconds = (looked_again - looked).total_seconds()
-    return seconds > _longest(run, at) + _AWAY_SECONDS or seconds < -BOTS_APART_SECONDS
+    return seconds > _longest(run, at) + _AWAY_SECONDS or seconds < -MOST_SKEW_BETWEEN_BOTS
 
 
 def _at(entry: Entry) -> datetime:

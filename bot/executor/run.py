@@ -304,7 +304,7 @@ class Run:
         Returns whether it had to wait. Raises Cancelled, Preempted, OutOfTime.
         """
         told, has_waited = "", False
-        while why := await asyncio.to_thread(self.parts.ledger.why_held):
+        while why := await asyncio.to_thread(self.parts.ledger.why_blocked):
             await asyncio.to_thread(self.raise_if_cancelled, is_sending=True)
             is_stopped = why == CHANGES_STOPPED
             # Most requests are answered in a moment, and need no word on the card.
@@ -316,7 +316,7 @@ class Run:
                     "stopped",
                     f"/hvops stop is in force; {waits} until /hvops go."
                     if is_stopped
-                    else f"A request to stop changes is not answered yet; {waits} before that.",
+                    else f"A request to stop changes is pending; {waits} until it is answered.",
                 )
                 told = why
             has_waited = True

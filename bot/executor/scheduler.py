@@ -44,9 +44,8 @@ ANSWER_SECONDS = 60.0  # how long the answer to one recorded press may take; aft
 CATCH_UP_SECONDS = 15.0  # between two looks for presses that another process took, and was killed before it answered
 _IN_HAND_SECONDS = 20.0  # a younger press may be in the hands of the process that took it
 _ANSWERED_AT_ONCE = 8  # tickets whose recorded presses are answered beside each other
-_NOBODY_SECONDS = (
-    10.0  # how long no bot may lead before cards say so: where one is replaced, the next has the duty by then
-)
+# How long no bot may lead before cards say so: where one is replaced, the next has the duty by then.
+_NOBODY_SECONDS = 10.0
 _OPEN = ("approved", "running")
 
 
@@ -165,7 +164,11 @@ class Scheduler:
         if is_so:
             for ticket in waiting - self._told_nobody_starts:
                 self._parts.tell(
-                    TicketChange(ticket, "stopped", says=f"Waiting for a bot whose clock is right: {why}.")
+                    TicketChange(
+                        ticket,
+                        "stopped",
+                        says=f"Waiting for a bot whose clock is in sync: on the bot that wrote this, {why}.",
+                    )
                 )
             self._told_nobody_starts = waiting
             return
@@ -604,7 +607,7 @@ class Scheduler:
 
         In each sweep and in a lane of its own: no other press, and nobody whom Slack does not name, keeps it waiting. What the
         proved entries say counts, and not what this process took or told: whoever took it may not have come to its end.
-        One that may still be in somebody's hands holds as much, and is left to them at first; none is of before the first sweep.
+        One that may still be in somebody's hands holds as much, and is left to them at first. One from before the first sweep is in nobody's hands.
         Raises LedgerError.
         """
         if self._missed_click is None:
@@ -636,7 +639,7 @@ class Scheduler:
             async with asyncio.timeout(self.answer_seconds):
                 await self._answer(click)
         if await asyncio.to_thread(self._is_open_stop, click):
-            log.warning("a request to stop changes is not answered yet; nothing starts before", click=click.seq)
+            log.warning("a request to stop changes is pending; nothing starts until it is answered", click=click.seq)
         self._wake.set()
 
     def _waits_for_presses(self, ticket: str) -> bool:

@@ -28,6 +28,7 @@ from bot.executor.outcome import (
     has_not_happened,
     not_begun,
     reconcile,
+    write_not_sent,
 )
 from bot.executor.permissions import why_no_step_may_start
 from bot.executor.polling import LARGEST_IMAGES, CheckState, before_image, max_wait, wait_for
@@ -35,9 +36,9 @@ from bot.executor.record_check import check_records, leave_note
 from bot.executor.run import Cancelled, KnownElsewhere, NotAllowedNow, OutOfTime, Preempted, Run
 from bot.executor.unseen import may_come_until, wait_for_others, wait_for_something_to_undo
 from bot.ledger import Entry
-from bot.ledger.entries import HeldBefore, Intent, Outcome
+from bot.ledger.entries import HeldBefore, Intent
 from bot.tickets.plan_text import action_in_words
-from bot.tickets.run_history import NOT_SENT, StepInstance
+from bot.tickets.run_history import StepInstance
 from bot.transport.errand import Errand, carrying_out
 from bot.transport.turns import last_look, sending_unless
 
@@ -159,7 +160,7 @@ def has_begun_group(run: Run, at: StepInstance) -> bool:
     if not run.is_planned(at):
         return True
     acts = {step.key for step in at.group.steps if step.act is not None}
-    return any(key[0] in acts and not run.story.is_untouched(key) for key in run.story.intents)
+    return run.story.may_have_sent(acts)
 
 
 def _was_begun(run: Run, at: StepInstance) -> bool:
@@ -291,7 +292,7 @@ async def _not_sent(run: Run, at: StepInstance, why: str) -> None:
         Cancelled, OutOfTime, Preempted: it is not begun again, either.
         LedgerError: this process is not the one that acts any more.
     """
-    await run.write(Outcome(result=NOT_SENT, message=why.rstrip("."), not_executed=True, **run.place_of(at)))
+    await write_not_sent(run, at, why)
     await asyncio.to_thread(run.must_lead)
     await asyncio.to_thread(run.raise_if_cancelled, is_sending=True)
 
@@ -304,7 +305,7 @@ def _why_not(run: Run, at: StepInstance) -> str:
     try:
         run.must_lead()
         run.raise_if_cancelled(is_sending=True)
-        return run.parts.ledger.why_held() or run.why_it_waits(at) or run.why_it_does_not_begin(at)
+        return run.parts.ledger.why_blocked() or run.why_it_waits(at) or run.why_it_does_not_begin(at)
     except Cancelled:
         return "it was cancelled"
     except Preempted:

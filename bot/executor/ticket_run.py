@@ -317,7 +317,7 @@ async def _may_begin(run: Run, at: StepInstance, *, again: bool = False) -> bool
 def _has_sent(run: Run, at: StepInstance) -> bool:
     """Whether an action of hvops' own may have been sent in its group, in whatever round."""
     acts = {step.key for step in at.group.steps if step.act is not None and not step.is_by_hand}
-    return any(key[0] in acts and not run.story.is_untouched(key) for key in run.story.intents)
+    return run.story.may_have_sent(acts)
 
 
 async def _agrees_outside(run: Run, at: StepInstance) -> bool:
@@ -382,7 +382,7 @@ async def _fail(run: Run, at: StepInstance, says: str) -> None:
         says = outcome.message
     run.heeds_cancel, run.failed, run.failed_why = False, at, says
     taken = [place for place in run.places if place.group is at.group and place.number <= at.number]
-    undos = steps_to_undo(taken, run.story, run.parts.ledger.clocks_apart)
+    undos = steps_to_undo(taken, run.story, run.parts.ledger.clock_skew)
     if undos and not run.is_taking_back and run.story.result(at.key) != FAILED:
         # Its guard failed, so nothing else tells that: the first undo may wait for hours, and meanwhile hvops be begun anew.
         await run.must_be_led_here()

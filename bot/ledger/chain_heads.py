@@ -49,7 +49,7 @@ def is_anchor_like(text: str) -> bool:
     return _LIKE.search(text) is not None
 
 
-def begins_as_anchor(text: str) -> bool:
+def starts_like_anchor(text: str) -> bool:
     """Whether it begins as the anchors of hvops do, and as nothing else that it posts."""
     return text.lstrip().lower().startswith(_BEGINS)
 

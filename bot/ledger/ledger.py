@@ -38,7 +38,7 @@ from bot.ledger.key import check_places, make_key, read_key, seal
 from bot.ledger.places import open_locks, open_store
 from bot.ledger.proved import SWITCHES, ProvedState, RefusedTransition, seal_over
 from bot.ledger.queries import Reader, TicketRow, samples_since
-from bot.ledger.shared_locks import BOTS_APART_SECONDS
+from bot.ledger.shared_locks import MOST_SKEW_BETWEEN_BOTS
 from bot.ledger.store import PAGE, VERIFY, CommitUnknown, Store, StoreName, StoreRefuses
 from bot.ledger.story_cache import StoryCache
 from bot.ledger.ticket_row import COLUMNS
@@ -297,14 +297,15 @@ class Ledger(Reader):
         with self._proved() as state:
             return state.is_stopped or self._owes_a_stop
 
-    def why_held(self) -> str:
+    def why_blocked(self) -> str:
         """Why nothing may begin: changes are stopped, or were asked to be and nobody has answered yet; "" where it may.
 
         Raises LedgerError where nothing is proved.
         """
-        if self.is_stopped():
-            return CHANGES_STOPPED
-        return "a request to stop changes is not answered yet" if self.stop_requests() else ""
+        with self._proved() as state:  # one look: a stop that answers its request takes the place of it
+            if state.is_stopped or self._owes_a_stop:
+                return CHANGES_STOPPED
+            return "a request to stop changes is pending" if state.stop_requests else ""
 
     def in_force(self) -> InForce:
         """What is known of stop and go now, for a go that is given now. Raises LedgerError where nothing is proved."""
@@ -583,9 +584,9 @@ class Ledger(Reader):
         return self._clocks.look(self._reader.length)
 
     @property
-    def clocks_apart(self) -> float:
+    def clock_skew(self) -> float:
         """By how many seconds the clock of another bot that wrote here may differ from this one's; 0 where there is no other."""
-        return BOTS_APART_SECONDS if self.shared is not None else 0.0
+        return MOST_SKEW_BETWEEN_BOTS if self.shared is not None else 0.0
 
     def elapsed_since(self, moment: float) -> float:
         """Seconds since a moment of the clock that nobody sets."""

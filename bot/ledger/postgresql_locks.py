@@ -196,7 +196,7 @@ class PostgresqlLocks(SharedLocks):
                 self._free = frozenset(duty for duty, key in KEYS.items() if key not in held | others)
                 self._looked_at = began
             except BaseException:
-                self._held, self._elsewhere = frozenset(), frozenset()
+                self._held, self._elsewhere, self._free = frozenset(), frozenset(), frozenset()
                 _drop(self._duties)
                 self._duties = None
                 raise
@@ -210,7 +210,7 @@ class PostgresqlLocks(SharedLocks):
         return self._elsewhere
 
     def is_free(self, duty: Duty) -> bool:
-        """Whether no bot at all has a duty, by the last look that was answered."""
+        """Whether no bot at all has a duty, by the last look; not where that was not answered."""
         return duty in self._free
 
     def clock_trouble(self) -> str:

@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 MARKS = ("code", "settings", "inventory", "anchors", "sites")  # what should be the same on all bots
-# Between the clock of a bot and the database's: NTP keeps machines within less than a second, and what one bot sent counts as
-# under way to another for twice as long beyond its own time.
+# Between the clock of a bot and the database's: NTP keeps machines within less than a second.
 MOST_SKEW_SECONDS = 30.0
-BOTS_APART_SECONDS = (
-    2 * MOST_SKEW_SECONDS
-)  # between the clocks of two bots: one may be ahead of the database's, one behind
+# Between the clocks of two bots: one may be ahead of the database's, the other one behind.
+MOST_SKEW_BETWEEN_BOTS = 2 * MOST_SKEW_SECONDS
 
 
 class Duty(StrEnum):
@@ -95,7 +93,7 @@ class SharedLocks(ABC):
 
     @abstractmethod
     def is_free(self, duty: Duty) -> bool:
-        """Whether no bot at all has a duty, by the last look that was answered."""
+        """Whether no bot at all has a duty, by the last look; not where that was not answered."""
 
     @abstractmethod
     def clock_trouble(self) -> str:

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from itertools import islice
 from typing import Any
 
 from bot.api.actions import Action, InvokeMethod, ManualStep, RowTransaction, RunProgram
@@ -24,7 +23,7 @@ from bot.ledger import Entry, Ledger
 from bot.ledger.entries import Intent, Outcome
 from bot.tickets.proposal import Proposal, proposal_from
 from bot.tickets.run_history import DONE, Key, RunHistory, StepInstance, positions, story_of
-from bot.tickets.undo import leaves_nothing, may_be_done, undo_step, unseen_places, was_so_before
+from bot.tickets.undo import leaves_nothing, may_be_done, undo_step, unseen_places, was_already_met
 
 _NAMED = 5  # tickets that a sentence names
 _READ = 200  # later tickets that are read, the newest first: a host may have had thousands since
@@ -207,7 +206,7 @@ def cut_short(ledger: Ledger, plan: Plan, since: str) -> tuple[tuple[Plan, RunHi
     acts = [act for step in steps for act in (step.act, step.undo) if act is not None]
     hosts = {act.on.casefold() for act in acts if not isinstance(act, ManualStep)}
     found = []
-    for ticket in islice(ledger.cut_short(since, plan.locks, hosts), _READ):
+    for ticket in ledger.cut_short(since, plan.locks, hosts):
         moves = ledger.moves(ticket)
         made, run = proposal_from(moves[0]).plan, story_of(moves)
         if any(_may_disturb(place.step, steps, hosts) for place in unseen_places(made, run)):
@@ -283,7 +282,7 @@ def _compared(older: TicketActs, affected: Collection[StepInstance], later: Tick
     same: dict[str, None] = {}
     beside: dict[str, None] = {}
     standing = later.standing()
-    changed = {place.step.key for place in standing if not was_so_before(place, later.story)}
+    changed = {place.step.key for place in standing if not was_already_met(place, later.story)}
     for host, acts in _by_host(later, standing).items():
         mine = there.get(host, [])
         if not any(step.key in keys for step, _ in mine):

@@ -173,8 +173,8 @@ def _limit(plan: Plan) -> Iterator[str]:
     """The limit of what it may move. Each step that moves anything counts that by itself, in each round: it is no sum of them."""
     if plan.at_most is None:
         return
-    count_it = sum(group.times for group in plan.groups for step in group.steps if step.moves is not None)
-    each = f" in each of {count_it} steps" if count_it > 1 else ""
+    counted = sum(group.times for group in plan.groups for step in group.steps if step.moves is not None)
+    each = f" in each of {counted} steps" if counted > 1 else ""
     yield f"Limit: moves no more than {plan.at_most} guests and other roles{each}"
 
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Container, Iterable, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Literal
 
@@ -34,7 +34,7 @@ from bot.tickets.conditions import unmet
 from bot.tickets.freezes import with_windows
 from bot.tickets.other_tickets import TicketActs, acts_of, cut_short, later_changes
 from bot.tickets.proposal import PlannedChange, Proposal
-from bot.tickets.run_history import RunHistory, StepInstance
+from bot.tickets.run_history import RunHistory, StepInstance, as_done
 from bot.tickets.undo import (
     LONGEST_ACT,
     build_undo,
@@ -43,7 +43,7 @@ from bot.tickets.undo import (
     gates_back,
     gates_not_asked,
     is_half_done,
-    may_have_put_back,
+    may_have_restored,
     settled_at,
     under_way,
     without_past,
@@ -162,19 +162,19 @@ class Planner:
             raise NoPlan(why)
         found, put_back = await self._put_back(acts)
         if found:
-            afresh = partial(build_undo, apart=self._ledger.clocks_apart)
+            afresh = partial(build_undo, apart=self._ledger.clock_skew)
             made = await asyncio.to_thread(afresh, proposal, acts.story, self.version, acts.undone, found)
             if not made.plan.groups:
                 return made
         gates = (*await self._gates_back(proposal, made.plan), *put_back)
         # Last: what begins while hosts are asked counts as well.
         gates += await asyncio.to_thread(later_changes, self._ledger, acts, made.plan, approved)
-        gates += await self._under_way(acts.runs, approved)
+        gates += await self._under_way((*acts.runs, *await self._cut_short(made.plan)), approved)
         now = self._ledger.not_behind(self._clock())
         steady = await asyncio.to_thread(self._steady_seconds)
         back = replace(without_past(made.plan, now, approved, steady), gates=gates)
         plan = self._as_allowed(await self._with_doubts(await asyncio.to_thread(self._with_refusals, back)), ticket)
-        if not is_half_done(proposal.plan, acts.story):
+        if not is_half_done(proposal.plan, as_done(acts.story, found)):
             plan = self._with_windows(plan, made.places, approved, group)
         return replace(made, plan=plan)
 
@@ -187,30 +187,37 @@ class Planner:
             plan: what is to act there.
             approved: that plan as it was proposed, where it is made anew.
         """
-        is_clock_set = await asyncio.to_thread(self._steady_seconds) is not None
-        since = "" if is_clock_set else to_timestamp(self._ledger.not_behind(self._clock()) - LONGEST_ACT)
-        return await self._under_way(await asyncio.to_thread(cut_short, self._ledger, plan, since), approved)
+        return await self._under_way(await self._cut_short(plan), approved)
+
+    async def _cut_short(self, plan: Plan) -> tuple[tuple[Plan, RunHistory], ...]:
+        """The runs that people ended and of which something may come that a plan is about. Raises LedgerError, TicketError."""
+        steady = await asyncio.to_thread(self._steady_seconds)
+        longest = LONGEST_ACT + timedelta(seconds=self._ledger.clock_skew)
+        is_time_known = steady is None or steady > longest.total_seconds()
+        since = to_timestamp(self._ledger.not_behind(self._clock()) - longest) if is_time_known else ""
+        return await asyncio.to_thread(cut_short, self._ledger, plan, since)
 
     async def _under_way(self, runs: Sequence[tuple[Plan, RunHistory]], approved: Plan | None) -> tuple[Gate, ...]:
         """The gate about what these runs have sent and what may still come. Raises LedgerError."""
         now = self._ledger.not_behind(self._clock())
         steady = await asyncio.to_thread(self._steady_seconds)
-        apart = self._ledger.clocks_apart
+        apart = self._ledger.clock_skew
         return await asyncio.to_thread(under_way, runs, now, approved, steady=steady, apart=apart)
 
     async def _put_back(self, acts: TicketActs) -> tuple[list[StepInstance], tuple[Gate, ...]]:
         """The steps whose end nobody saw and that are seen now to have put back something, and the gate about the others."""
         proposal, story = acts.proposal, acts.story
-        places = await asyncio.to_thread(may_have_put_back, proposal.plan, story, acts.undone)
+        places = await asyncio.to_thread(may_have_restored, proposal.plan, story, acts.undone)
         with asking_about(proposal.places):
-            why_not = dict(zip(places, [await self._why_not_done(one, story) for one in places], strict=True))
+            why_not = {place: await self._why_not_done(place, story) for place in places}
         open_ends = {place: why for place, why in why_not.items() if why}
         gates = (gate_not_put_back(proposal.ticket, story, open_ends),) if open_ends else ()
         return [place for place in places if place not in open_ends], gates
 
     async def _why_not_done(self, place: StepInstance, story: RunHistory) -> str:
         """Why a step that was sent is not seen to be done now; "" where all of its checks are met."""
-        if self._ledger.not_behind(self._clock()) < settled_at(place, story):
+        now, steady = self._ledger.not_behind(self._clock()), await asyncio.to_thread(self._steady_seconds)
+        if now < settled_at(place, story, now, steady=steady, apart=self._ledger.clock_skew):
             return "its source may still report the state before it"
         await self.resolve_hosts(*(check.question.on for check in place.step.done))
         look, images = self._look(self._clock(), None), story.images_of(place)
@@ -231,7 +238,7 @@ class Planner:
     def _taken_back(self, ticket: str, undo: str) -> tuple[TicketActs, PlannedChange]:
         """What a ticket did and what undoes it, by its entries and those of its undos, of which there may be tens of thousands."""
         acts = acts_of(self._ledger, ticket, but_for=undo)
-        apart = self._ledger.clocks_apart
+        apart = self._ledger.clock_skew
         return acts, build_undo(acts.proposal, acts.story, self.version, acts.undone, apart=apart)
 
     async def _why_elsewhere(self, proposal: Proposal, back: Plan) -> str:

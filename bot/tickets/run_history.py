@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
@@ -146,6 +146,10 @@ class RunHistory:
         """Whether its outcome says that nothing of it has happened: there is nothing to take back."""
         return key in self.outcomes and self.outcomes[key].not_executed
 
+    def may_have_sent(self, steps: Collection[str]) -> bool:
+        """Whether an action of one of these steps may have been sent, in whatever round."""
+        return any(key[0] in steps and not self.is_untouched(key) for key in self.intents)
+
     def result(self, key: Key) -> str:
         """What the outcome of a step says; "" where there is none."""
         return self.outcomes[key].result if key in self.outcomes else ""
@@ -157,6 +161,8 @@ def result_in_words(outcome: Outcome) -> str:
         return "stopped before it was done"
     if outcome.result != DONE:
         return outcome.result
+    if outcome.not_executed:
+        return "done, not by hvops"
     return {"statement": "confirmed, not verified", "already so": "was already done"}.get(outcome.basis, DONE)
 
 

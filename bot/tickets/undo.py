@@ -47,10 +47,20 @@ from bot.formatting import format_time
 from bot.ledger.envelope import to_timestamp
 from bot.tickets.freezes import without_windows
 from bot.tickets.proposal import PlannedChange, Proposal
-from bot.tickets.run_history import ABANDONED, DONE, FAILED, Key, RunHistory, StepInstance, as_done, positions
+from bot.tickets.run_history import (
+    ABANDONED,
+    DONE,
+    FAILED,
+    BegunStep,
+    Key,
+    RunHistory,
+    StepInstance,
+    as_done,
+    positions,
+)
 
 NOTE_SECONDS = 45.0  # for a note on a host before an action and the look behind it, whatever the host does
-# No action has as long, its checks included; what people do apart.
+# No action of hvops takes as long, its checks included; steps by hand are not meant.
 LONGEST_ACT = timedelta(days=1)
 _SHOWN = 5  # things done that a sentence names
 
@@ -152,10 +162,10 @@ def _may_go_back(places: Iterable[StepInstance], story: RunHistory) -> list[Step
         if place.step.undo is not None:
             found[place.key] = place
             rounds[place.step.key].append(place.key)
-    return [place for place in found.values() if not was_so_before(place, story)]
+    return [place for place in found.values() if not was_already_met(place, story)]
 
 
-def was_so_before(place: StepInstance, story: RunHistory) -> bool:
+def was_already_met(place: StepInstance, story: RunHistory) -> bool:
     """Whether a step's checks were met before its action was sent: what is so is not its change, as far as anyone knows.
 
     What a person says to have done is: they may have begun before they were asked.
@@ -166,7 +176,7 @@ def was_so_before(place: StepInstance, story: RunHistory) -> bool:
 
 def _in_words(place: StepInstance, story: RunHistory) -> str:
     """What a step did and what stays of it."""
-    return f"{place.step.description}{' (already done before)' if was_so_before(place, story) else ''}"
+    return f"{place.step.description}{' (already done before)' if was_already_met(place, story) else ''}"
 
 
 def not_undone(places: Iterable[StepInstance], story: RunHistory) -> tuple[str, ...]:
@@ -241,7 +251,7 @@ def remaining_undo(plan: Plan, story: RunHistory, undone: Collection[Key] = (), 
     return tuple(step for step in steps_to_undo(places, story, apart) if step.key not in skipped)
 
 
-def may_have_put_back(plan: Plan, story: RunHistory, undone: Collection[Key] = ()) -> list[StepInstance]:
+def may_have_restored(plan: Plan, story: RunHistory, undone: Collection[Key] = ()) -> list[StepInstance]:
     """The steps whose end nobody saw and that, if they are done, have put back themselves what an undo would undo."""
     left = {step.key for step in remaining_undo(plan, story, undone)}
     planned = {place.key for place in positions(plan)}
@@ -254,10 +264,18 @@ def may_have_put_back(plan: Plan, story: RunHistory, undone: Collection[Key] = (
     ]
 
 
-def settled_at(place: StepInstance, story: RunHistory) -> datetime:
-    """From when on the checks of a step that was sent tell of it."""
+def settled_at(
+    place: StepInstance, story: RunHistory, now: datetime, *, steady: float | None = None, apart: float = 0.0
+) -> datetime:
+    """From when on the checks of a step that was sent tell of it. `steady` and `apart` are those of `under_way`."""
     settle = max((check.settle for check in place.step.done), default=0)
-    return story.intents[place.key].at + timedelta(seconds=place.step.deadline + NOTE_SECONDS + settle if settle else 0)
+    seconds = place.step.deadline + NOTE_SECONDS + settle + apart if settle else 0
+    return _begun_at(story.intents[place.key], now, steady) + timedelta(seconds=seconds)
+
+
+def _begun_at(begun: BegunStep, now: datetime, steady: float | None) -> datetime:
+    """When it was sent; of what was sent before the clock was set, no earlier than that is known."""
+    return begun.at if steady is None else max(begun.at, now - timedelta(seconds=steady))
 
 
 def gate_not_put_back(ticket: str, story: RunHistory, unmet: Mapping[StepInstance, str]) -> Gate:
@@ -277,9 +295,9 @@ def gate_not_put_back(ticket: str, story: RunHistory, unmet: Mapping[StepInstanc
     )
     questions = tuple(
         OpenQuestion(
-            f"whether “{place.step.description}” took effect, and someone changed it again on purpose since",
+            f"whether “{place.step.description}” took effect and someone has changed it again on purpose since",
             f"it was sent at {format_time(to_timestamp(story.intents[place.key].at))} and hvops did not see how it ended; now: {why}",
-            "look at the logs of its host, and ask who has worked there since",
+            "check the logs of its host, and ask who has worked on it since",
         )
         for place, why in unmet.items()
     )
@@ -287,7 +305,7 @@ def gate_not_put_back(ticket: str, story: RunHistory, unmet: Mapping[StepInstanc
 
 
 def may_have_changed(place: StepInstance, story: RunHistory) -> bool:
-    """Whether a step may have changed something: a wait has not, nor has what a person was asked to do and nobody says they did.
+    """Whether a step may have changed something: a wait has not, nor has what a person was asked to do and is not confirmed.
 
     What a target says to have refused may have begun: it may lie.
     """
@@ -314,7 +332,7 @@ def _is_left(story: RunHistory, key: Key) -> bool:
 
 def _takes(place: StepInstance, story: RunHistory) -> float:
     """Seconds in which a host may be at an action. Of a restart nothing shows until it goes down, and no undo of its own asks for it."""
-    is_asked_for = place.step.undo is not None and not was_so_before(place, story)
+    is_asked_for = place.step.undo is not None and not was_already_met(place, story)
     within = max((check.within for check in place.step.done), default=0.0)
     return place.step.deadline + (0.0 if is_asked_for else within)
 
@@ -340,9 +358,8 @@ def under_way(
             was sent before that, it does not tell.
         apart: by how many seconds the clock of another bot that sent it may differ.
     """
-    set_at = now - timedelta(seconds=steady) if steady is not None else None
     ends = [
-        (max(begun.at, set_at or begun.at) + timedelta(seconds=_takes(place, story) + NOTE_SECONDS + apart), place)
+        (_begun_at(begun, now, steady) + timedelta(seconds=_takes(place, story) + NOTE_SECONDS + apart), place)
         for plan, story in runs
         for place in unseen_places(plan, story)
         for begun in (story.intents[place.key],)
@@ -429,7 +446,9 @@ def undo_plan(
         stays = " It has already restored what it changed temporarily."
     elif steps:
         stays += _already_undone(places, undone)
-    stays += "".join(f" “{one.step.description}” is done now, so what it restores is not undone." for one in found)
+    stays += "".join(
+        f" “{one.step.description}” has since completed, so what it restored needs no undo." for one in found
+    )
     return Plan(
         reason=f"Undoes what {proposal.ticket} did.{stays}"
         if steps

@@ -18,6 +18,7 @@ from xml.etree.ElementTree import Element, ParseError, TreeBuilder
 from xml.parsers import expat
 
 from bot.api.rows import Cell, Row
+from bot.api.texts import replace_lone_surrogates
 
 MAX_ANSWER = 24 * 2**20  # bytes of all replies to one question
 MAX_EVIDENCE = 2**20  # bytes of them that are kept beside the rows
@@ -237,7 +238,7 @@ class JsonOutline:
         self._in_text = self._is_escaped = False
 
     def add(self, part: bytes) -> None:
-        """Take the next bytes. Raises TooMuch where too much of it is not nested."""
+        """Take the next bytes. Raises TooMuch where its outer levels alone are too large."""
         begin, at = 0, int(self._is_escaped)
         self._is_escaped = False
         while mark := (_INSIDE_A_TEXT if self._in_text else _OUTSIDE_A_TEXT).search(part, at):
@@ -265,14 +266,14 @@ class JsonOutline:
     def _keep(self, part: bytes) -> None:
         self._length += len(part)
         if self._length > _LONGEST_OUTLINE:
-            raise TooMuch("too much of it is not nested")
+            raise TooMuch("its outer levels alone are too large")
         self._kept.append(part)
 
 
 def _without_halves(found: Any) -> Any:
     """The same with "\ufffd" for half a character, which no ledger, message or digest can be written with."""
     if isinstance(found, str):
-        return found.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        return replace_lone_surrogates(found)
     if isinstance(found, list):
         return [_without_halves(one) for one in found]
     if isinstance(found, dict):

@@ -62,7 +62,7 @@ from bot.transport.http.loadmaster import LoadBalancers, is_appliance
 from bot.transport.http.probe import Prober, is_probe
 from bot.transport.routing import Profile, Route, Router, guest_key
 from bot.transport.sql.databases import Databases, is_sql
-from bot.transport.turns import LastLook, Slots, last_look
+from bot.transport.turns import Slots, judged_look
 from bot.transport.windows import host_operations, winrm_config, wql
 from bot.transport.windows.kerberos import no_answer_yet, wait_for_ticket
 from bot.transport.windows.program_output import rows_of
@@ -308,8 +308,8 @@ class TargetClient:
         Raises:
             TargetError: it was refused, or nobody knows: `TargetTimeout` does not mean that nothing happened.
         """
-        look, ends = LastLook(last_look(action.on)), time.monotonic() + seconds
-        with look.judging():
+        ends = time.monotonic() + seconds
+        with judged_look(action.on) as look:
             way = await self._way(action.on, "operator")
             row, raw = await self._once(
                 way,
@@ -345,8 +345,7 @@ class TargetClient:
             )
             return QueryResult(rows, raw, action.on)
         program, ends = self._program(action), time.monotonic() + seconds
-        look = LastLook(last_look(action.on))
-        with look.judging():
+        with judged_look(action.on) as look:
             way = await self._way(action.on, "operator")
             work = self._running_of(way, program, action, look)
             (rows, raw), _ = await self._once(way, work, seconds, reads=False, ends=ends)
@@ -618,7 +617,7 @@ async def _until(
         asyncio.get_running_loop().call_later(_GRACE, job.abort)
         raise
     if not done and not future.done():
-        if job.is_asking_kdc():  # nothing has gone to the host, nor will it: its time is over
+        if job.is_asking_kdc():  # nothing more goes to the host: its time is over
             job.abort()
             raise no_answer_yet(way.credentials)
         asyncio.get_running_loop().call_later(_GRACE, job.abort)

@@ -14,7 +14,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 
 from bot.api.beside import for_a_question_of
-from bot.errors import TargetError, TargetFault, Withheld
+from bot.errors import LoginNotChecked, TargetError, TargetFault, Withheld
 
 RUNS = "a run"  # who asks where what was approved is carried out; no person's id has a space
 _NOBODY = ""  # the bot itself, doctor: questions that no person waits for in a row
@@ -117,8 +117,18 @@ class LastLook:
         except TargetError as error:
             if isinstance(error, TargetFault):
                 error.is_refusal = error.is_refusal or not self.is_taken
+            elif isinstance(error, LoginNotChecked) and self.is_taken:
+                error.is_refusal = False  # a later message of it had no ticket; the first one has gone
             error.is_unsent = error.is_refusal and not self.is_taken
             raise
+
+
+@contextmanager
+def judged_look(on: str) -> Iterator[LastLook]:
+    """Give the last look of an action, and judge by it what is raised meanwhile."""
+    look = LastLook(last_look(on))
+    with look.judging():
+        yield look
 
 
 class Slots:

@@ -70,7 +70,7 @@ def _is_still_bad(on: str, writer: Writer) -> Check:
     """One that is well by now, is listed no more, or was restarted by someone, needs no reset."""
     instance, state = Predicate("instance_id", "=", writer.instance_id), Predicate("state", "in", _BAD)
     return exists(host_writers(on).query, *_same(writer), instance, state).described_as(
-        f"{writer.name} on {on} is still waiting or failed, in the same instance"
+        f"{writer.name} on {on} is the same instance, and still waiting or failed"
     )
 
 

@@ -24,7 +24,7 @@ INSTALLED, SUPERSEDED, STAGED = "Installed", "Superseded", "Staged"
 INSTALL_PENDING, UNINSTALL_PENDING = "Install Pending", "Uninstall Pending"
 SUCCESS, RESTART = 0, 3010
 NOT_APPLICABLE, PERMANENT, UNKNOWN_NAME, PENDING_WORK = 0x800F081E, 0x800F0825, 0x800F0805, 0x800F0823
-NO_FILE, NOT_FOR_MSU = 0x80070002, 0x80070032
+NOT_REGULAR, NOT_FOR_MSU = 0x80070002, 0x80070032
 SHUTDOWN_SECONDS, START_SECONDS = 3.0, 40.0
 _CUMULATIVE = ("2016", "2019", "2022", "2025")
 
@@ -106,7 +106,7 @@ def add(world: World, windows: Windows, path: str) -> int:
         return NOT_FOR_MSU
     file = staged(windows, path)
     if file is None:
-        return NO_FILE
+        return NOT_REGULAR
     if (wrong := _refused(windows, file.kb)) is not None:
         return wrong
     if state_of(windows, file.kb) == INSTALLED:

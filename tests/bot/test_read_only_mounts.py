@@ -18,7 +18,7 @@ from bot import private_files
 from bot.config.settings import load
 from bot.errors import LedgerError, SettingsError
 from bot.ledger.key import check_places
-from bot.private_files import is_of_kubelet, open_to_others
+from bot.private_files import is_kubelet_volume, open_to_others
 from bot.transport.sites.keys import read_site_key
 
 GOOD = """
@@ -98,7 +98,9 @@ def test_what_others_write_elsewhere_is_refused_on_a_read_only_mount_too(tmp_pat
     folder = laid_out(tmp_path / "etc")
     load(folder / "settings.toml")
     (folder / name).chmod((folder / name).stat().st_mode | mode)
-    with pytest.raises(SettingsError, match=r"can write it .*chmod go-w .*read-only here, and not for others"):
+    with pytest.raises(
+        SettingsError, match=r"can write it .*chmod go-w .*read-only here but may be writable elsewhere"
+    ):
         load(folder / "settings.toml")
 
 
@@ -120,7 +122,7 @@ def test_the_key_of_the_ledger_is_refused_on_a_read_only_mount_too(tmp_path, nam
     told = (folder / "ledger.db", folder / "ledger.key", tmp_path / "anchors.txt")
     check_places(*told)
     (folder / name).chmod(mode)
-    with pytest.raises(LedgerError, match=rf"{says}.*read-only here, and not for others"):
+    with pytest.raises(LedgerError, match=rf"{says}.*read-only here but may be writable elsewhere"):
         check_places(*told)
 
 
@@ -225,7 +227,7 @@ def replaced(path, target):
 
 
 def test_a_volume_of_the_kubelets_is_known(volume):
-    assert is_of_kubelet(volume)
+    assert is_kubelet_volume(volume)
 
 
 @pytest.mark.parametrize(
@@ -261,9 +263,9 @@ def test_a_volume_of_the_kubelets_is_known(volume):
 )
 def test_what_is_no_volume_of_the_kubelets_is_not_taken_for_one(volume, change):
     change(volume)
-    assert not is_of_kubelet(volume)
+    assert not is_kubelet_volume(volume)
 
 
 def test_a_volume_whose_links_are_anothers_is_none(volume, monkeypatch):
     monkeypatch.setattr(private_files, "_trusted", lambda: (0xDEAD,))
-    assert not is_of_kubelet(volume)
+    assert not is_kubelet_volume(volume)

@@ -234,7 +234,7 @@ async def test_a_writer_that_recovers_during_the_drain_is_not_reset_and_the_node
         await proposes_and_approves(ops)
         failed = await reaches(ops, "Failed at step 2: Reset writer on hv03")
         told = plain_text(failed)
-        assert "not met: Microsoft Hyper-V VSS Writer on hv03 is still waiting or failed, in the same instance" in told
+        assert "not met: Microsoft Hyper-V VSS Writer on hv03 is the same instance, and still waiting or failed" in told
         assert turns(ops) == [*STARTED, *PAIR, "failed"]
         assert ops.estate.do(lambda: ops.estate.world.node(NODE).service("vmms").state) == "Running"
         assert [act for act in ops.estate.do(lambda: [*ops.estate.world.asked]) if "StopService" in act] == []

@@ -7,12 +7,10 @@ EMOJI = 10_000
 """As many as 40,000 characters hold, which a member posts by a token of their own; typed, the same takes eleven messages."""
 
 
-def emoji(
-    workspace: Workspace, channel: str = "C0OPS", messages: int = 6, thread_ts: str | None = None, count: int = EMOJI
-) -> list[str]:
+def emoji(workspace: Workspace, channel: str = "C0OPS", messages: int = 6, thread_ts: str | None = None) -> list[str]:
     """Write emoji, which Slack gives back as an object each, and tell the ts of these messages."""
     said = [
-        Message(channel, workspace.next_ts(), "U0VIEWER", ":+1:" * count, thread_ts=thread_ts) for _ in range(messages)
+        Message(channel, workspace.next_ts(), "U0VIEWER", ":+1:" * EMOJI, thread_ts=thread_ts) for _ in range(messages)
     ]
     return [workspace.post(one).ts for one in said]
 

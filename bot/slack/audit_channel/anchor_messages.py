@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bot.ledger.anchors import Anchor
-from bot.ledger.chain_heads import begins_as_anchor, is_anchor_like, parse_anchor
+from bot.ledger.chain_heads import is_anchor_like, parse_anchor, starts_like_anchor
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +56,11 @@ def classify(messages: Iterable[Mapping[str, Any]], ours: frozenset[BotIdentity]
     for message in messages:
         text = message.get("text")
         is_own = _author(message) in ours
-        if not isinstance(text, str) or not (is_anchor_like(text) or (is_own and begins_as_anchor(text))):
+        if not isinstance(text, str) or not (is_anchor_like(text) or (is_own and starts_like_anchor(text))):
             continue
         anchor = parse_anchor(text)
         why = _doubt(message, ours)
-        if is_own and not why and not begins_as_anchor(text):
+        if is_own and not why and not starts_like_anchor(text):
             continue  # a decision that it tells: in a reason people write what they like
         if why or anchor is None:
             doubts.append(f"Not believed: {_named(message, anchor)}: {why or 'it is not exactly an anchor'}.")

@@ -54,7 +54,7 @@ class ChannelReader:
                 found += page.messages
                 if len(found) >= most:
                     break
-        return found
+        return found[:most]
 
     async def everything(self, each_page: Callable[[int], None] = lambda _: None) -> list[dict[str, Any]]:
         """All messages, newest first.
@@ -73,8 +73,9 @@ class ChannelReader:
 
     async def pages(self, latest: str = "", oldest: str = "") -> AsyncIterator[Page]:
         """The messages, page by page, newest first: before and after those ts, where they are given. Raises NotSent."""
-        async for page in self._read(PAGE, latest, oldest):
-            yield page
+        async with aclosing(self._read(PAGE, latest, oldest)) as pages:
+            async for page in pages:
+                yield page
 
     async def _read(
         self, largest: int, latest: str = "", oldest: str = "", *, calls: int | None = None

@@ -22,9 +22,8 @@ from bot.slack.outbound.conversation_pages import Page, moment
 
 _PAGES = 10  # of 200 messages; who writes more than that between two heads keeps us from knowing, until more was read
 _SECONDS = 20.0  # for all of it: a start waits meanwhile
-_POST_SECONDS = (
-    60.0  # the same before a head is posted: some ten thousand messages; the lines of decisions wait meanwhile
-)
+# The same before a head is posted: some ten thousand messages; the lines of decisions wait meanwhile.
+_POST_SECONDS = 60.0
 _POSTED = 20  # `anchor` entries, for the newest that went to this channel
 _BEGINNING = ""  # in place of the ts of a channel's first message
 _SETTLES = 10  # seconds, in which a message may still come in before one that was read already
@@ -67,10 +66,11 @@ class _Stretches:
         self._known = made
 
 
+@dataclass(slots=True)
 class _Count:
     """How many messages one look has read."""
 
-    messages = 0
+    messages: int = 0
 
 
 class NewestHead:
@@ -99,7 +99,7 @@ class NewestHead:
         except TimeoutError:
             if not read.messages:
                 raise RecordUnavailable(f"no answer from Slack in {seconds:.0f} s") from None
-            raise RecordUnavailable(f"{seconds:.0f} s are over: {_not_reached(read.messages, None)}") from None
+            raise RecordUnavailable(f"timed out after {seconds:.0f} s: {_not_reached(read.messages, None)}") from None
         except (NotSent, DeliveryUnknown) as error:
             raise RecordUnavailable(str(error).rstrip(".")) from None
 
@@ -144,7 +144,7 @@ def _settled(ts: str) -> str:
 def _not_reached(read: int, posted: int | None) -> str:
     """What is known where not all was read: nothing of what is older. A copy from before the first head knows of none either."""
     what = "no head is" if posted is None else f"the head of entry {posted:,} is not"
-    return f"{what} among the {read:,} messages that were read now; the next look goes on with older ones"
+    return f"{what} among the {read:,} messages read this time; the next check continues with older ones"
 
 
 def newest_posted(ledger: Reader, channel: str) -> int | None:

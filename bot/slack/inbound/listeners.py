@@ -71,9 +71,6 @@ from bot.tickets.decisions import reason_of
 log = structlog.get_logger()
 
 ACK_SECONDS = 1.5  # for what is written down before the acknowledgement, for which Slack waits three
-_DATING_SECONDS = (
-    1.0  # before that, for Slack to say what time it is, where a stop seems to be too old by a clock in doubt
-)
 # Stops of one person that are written down before anybody looks who it is; then only those of who may, or may perhaps, stop.
 _STOPS, _STOP_SECONDS = 10, 6.0
 ANYTHING = re.compile(r".*", re.DOTALL)
@@ -374,9 +371,7 @@ class Listener:
         said = self._mentioned(body)
         is_stop = said is not None and said.line.builtin is STOP and said.line.rest
         if said is not None and is_stop and said.fresh.left <= 0:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_DATING_SECONDS):
-                    said = replace(said, fresh=await self._desk.dated(said.fresh))
+            said = replace(said, fresh=await self._desk.dated(said.fresh))
         if said is not None and is_stop and said.fresh.left > 0:
             context[_NOTED] = None
             if not self._came_before(body, context, said.who, said.line.text, said.wording):
@@ -427,8 +422,8 @@ class Listener:
         """It may be what they wrote, and it may be what Slack wrote about them: it decides nothing, and is told."""
         kind = clip(said.unknown_kind, 40)
         error = UsageError(
-            f"Slack marks this message as {kind}, and hvops can't tell whether you typed it. Nothing was done. Write it again "
-            "as a message of its own, or type it as a slash command."
+            f"Slack gives this message the type {kind}, so hvops can't tell whether you typed it. Nothing was done. Send it "
+            "again as a new message, or as a slash command."
         )
         self._refuse_mention(said, error)
         self._tell(said.where, errors.refusal(error), "mention of an unknown kind")
@@ -448,11 +443,11 @@ class Listener:
         """A mention that no person wrote is answered by nothing: the log has it, so that one can wonder why."""
         event = body.get("event") or {}
         kind = get_str(event, "subtype") or (
-            "of an app" if event.get("bot_id") else "edited by somebody else, or of nobody"
+            "from an app" if event.get("bot_id") else "edited by someone else, or without an author"
         )
         more = self._untaken.since(kind)
         if more is not None:
-            log.info("a mention that no person wrote is not answered", kind=clip(kind, 200), unsaid=more)
+            log.info("ignored a mention that no user wrote", kind=clip(kind, 200), unsaid=more)
 
     def _mentioned(self, body: dict[str, Any]) -> _Mention | None:
         """What a person typed behind `@hvops`. None of bots and the like: only what people typed counts, and only their own words.
@@ -548,7 +543,7 @@ class Listener:
         if not came and (body.get("event") or {}).get("edited"):
             why = "This message was edited, but hvops has already answered it with the same wording."
         elif not came:
-            why = "Slack told hvops of this message more than once; hvops has already answered it."
+            why = "Slack delivered this message more than once; hvops has already answered it."
         name = who.name or self._desk.parts.people.known_name(who.user)
         refused = Refused(name=name, line=clip(line, 200), reason=why, category="redelivered", deliveries=ids)
         self._desk.start(self._write_down(who, refused))
@@ -576,7 +571,9 @@ class Listener:
                 entry = await self._write_click(click, ids)
         except LedgerError as error:
             if is_stop:
-                log.warning("a request to stop changes is not written down; it goes on", why=str(error))
+                log.warning(
+                    "could not write a request to stop changes to the ledger; the stop still proceeds", why=str(error)
+                )
                 return click
             self._tell(click.where, errors.no_ledger(error), "no ledger")
             return None
@@ -585,8 +582,8 @@ class Listener:
     def _refuse_stop(self, click: Click) -> None:
         """One too many of somebody whose stop does nothing. A mention is answered once in a while: that takes a message too."""
         error = TooManyLines(
-            "You have asked many times in the last minute to stop changes, which your role does not allow. This was not "
-            "looked at again. If changes must stop, ask someone who may."
+            "You have asked many times in the last minute to stop changes, which your role does not allow. This request "
+            "was ignored. If changes must stop, ask someone who is allowed to stop them."
         )
         refused = Refused(
             name=click.who.name or self._desk.parts.people.known_name(click.who.user),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from bot.api.texts import without_halves
+from bot.api.texts import replace_lone_surrogates
 from bot.slack.inbound.freshness import Freshness, Way, seconds_in
 from bot.slack.inbound.request_handler import SlackUser
 from bot.slack.inbound.ticket_buttons import Click
@@ -106,4 +106,4 @@ def deliveries_of(body: dict[str, Any], context: Any) -> tuple[str, ...]:
 def get_str(of: Any, name: str) -> str:
     """A text field of a payload, with "\ufffd" for half a character; "" where there is none, or something else."""
     found = of.get(name) if isinstance(of, dict) else None
-    return without_halves(found) if isinstance(found, str) else ""
+    return replace_lone_surrogates(found) if isinstance(found, str) else ""

@@ -12,6 +12,7 @@ import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -88,7 +89,9 @@ _WINDOWS, _WINDOW_SECONDS = 30, 3.0
 _MENTIONS, _MENTION_SECONDS = 10, 4.0
 _TOLD_SECONDS = 60.0  # until somebody who goes on mentioning hvops is told again that it is too often
 _AT_ONCE = 4  # short reads and writes of the ledger; it takes one write at a time
-_NOTED_AT_ONCE = 5  # presses and stops that are written down, but for one place that is for runs; of one person two
+_NOTED_AT_ONCE = 5  # presses, or stops, that are written down, but for one place that is for runs; of one person two
+# Whether what runs writes down a stop.
+_stopping: ContextVar[bool] = ContextVar("stopping", default=False)
 # Lines to hvops itself, each of which is an entry: more than anybody types by hand.
 _OWN_LINES, _OWN_LINE_SECONDS = 30, 2.0
 
@@ -164,7 +167,8 @@ class RequestHandler:
         self.mentions = PersonRate(_MENTIONS, _MENTION_SECONDS)
         self.told_too_many = PersonRate(1, _TOLD_SECONDS)
         self.own_lines = PersonRate(_OWN_LINES, _OWN_LINE_SECONDS)
-        self._noting = Slots(_NOTED_AT_ONCE)
+        self._noting, self._noting_stops = Slots(_NOTED_AT_ONCE), Slots(_NOTED_AT_ONCE)
+        self._stop_threads = ThreadPoolExecutor(_AT_ONCE, "stops")  # no press and no answer keeps these busy
         self._menus = ThreadPoolExecutor(1, "menus")  # whoever holds down a key holds up menus alone
 
     def start(self, work: Coroutine[Any, Any, None]) -> None:
@@ -181,6 +185,7 @@ class RequestHandler:
         await asyncio.gather(*tasks, return_exceptions=True)
         await self.entries.close()
         self._threads.shutdown(wait=False)
+        self._stop_threads.shutdown(wait=False)
         self._menus.shutdown(wait=False, cancel_futures=True)
 
     @property
@@ -191,12 +196,15 @@ class RequestHandler:
     @asynccontextmanager
     async def turn_to_note(self, who: str, builtin: Builtin | None = None) -> AsyncIterator[None]:
         """Few presses of one person at a time: whoever presses on and on waits for themselves, and not with a stop."""
-        with asking_as(f"{who} {STOP.name}" if builtin is STOP else who):
-            key = await self._noting.acquire(inf)
+        slots = self._noting_stops if builtin is STOP else self._noting
+        with asking_as(who):
+            key = await slots.acquire(inf)
+        stopping = _stopping.set(builtin is STOP)
         try:
             yield
         finally:
-            self._noting.release(key)
+            _stopping.reset(stopping)
+            slots.release(key)
 
     async def cannot_stop(self, who: SlackUser) -> bool:
         """Whether somebody is known, within a second, to be nobody who may stop changes: what they say of it does nothing."""
@@ -227,7 +235,8 @@ class RequestHandler:
 
     async def soon(self, work: Callable[[], T]) -> T:
         """Read or write a little on a thread of our own: an acknowledgement waits for it, and must for nothing longer."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        threads = self._stop_threads if _stopping.get() else self._threads
+        return await asyncio.get_running_loop().run_in_executor(threads, work)
 
     def answer_seal(self, user: str, does: str, token: str) -> str:
         """What a button of an answer carries that starts something: for one person, one answer, and one thing ("run:0")."""
@@ -495,9 +504,10 @@ class RequestHandler:
         return int(slack_time(self.parts.base_url).now() or 0)
 
     async def _hear_slacks_time(self) -> None:
-        """Any answer of Slack's tells it. Without one it stays what it was."""
+        """Any answer of Slack's tells it. Without one within a second it stays what it was: a window opens within three."""
         with contextlib.suppress(Exception):
-            await self.parts.client.auth_test()
+            async with asyncio.timeout(_MENU_SECONDS):
+                await self.parts.client.auth_test()
 
     def _changes_something(self, line: TypedLine) -> bool:
         """Whether it proposes a change, stops changes, or lets them start."""
@@ -677,13 +687,15 @@ class RequestHandler:
             await self._in_turn_of_stops(person.id, partial(self.parts.ledger.append, person.id, asked))
         except LedgerError as error:
             # A stop is in force in this process even where nothing can be written.
-            log.warning("a request to stop changes is not written down; it goes on", why=str(error))
+            log.warning(
+                "could not write a request to stop changes to the ledger; the stop still proceeds", why=str(error)
+            )
 
     async def _one_too_many(self, line: TypedLine, person: Person, reply: Reply, origin: Origin) -> TooManyLines:
         """What is said of a line to hvops itself that is not answered, once it is written down or counted."""
         error = TooManyLines(
-            "You have typed many lines to hvops in the last minute, so this one was not answered. Try again in a moment. "
-            "A stop by someone who may stop changes always counts."
+            "You have sent hvops too many commands in the last minute, so this one was not answered. Try again in a moment. "
+            "A stop from someone allowed to stop changes always counts."
         )
         refused = Refused(
             name=person.name,

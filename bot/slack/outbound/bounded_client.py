@@ -62,7 +62,7 @@ class BoundedReply(aiohttp.ClientResponse):
         """The body. Raises ReplyTooLarge, ClientPayloadError."""
         if self._body is None:
             if self.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
-                raise self._refused("it is compressed, which nobody asked for", aiohttp.ClientPayloadError)
+                raise self._refused("it is compressed, which hvops did not ask for", aiohttp.ClientPayloadError)
             self._body = await self._read_within(MAX_REPLY)
         return self._body
 

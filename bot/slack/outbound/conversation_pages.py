@@ -109,7 +109,7 @@ async def conversation_pages(
         size.grow()
         page = _page(told, is_read=is_read)
         if page.passed_over:
-            log.warning("a message in slack is too large to be read, and passed over", ts=page.last)
+            log.warning("skipped a slack message that is too large to read", ts=page.last)
         yield page
         cursor = str((told.get("response_metadata") or {}).get("next_cursor") or "")
         if not cursor:

@@ -643,7 +643,7 @@ class Outbox:
             log.warning("fate of a message unknown", channel=channel, text=clip(fitting.text, 80))
             self._on_unknown(channel, fitting)
         elif isinstance(fate, DeliveryUnknown):
-            log.warning("a message was not sent: it may stand there", channel=channel, why=str(fate))
+            log.warning("a message was not sent: it may already be in the channel", channel=channel, why=str(fate))
         _tell(job, (fate, fitting) if isinstance(fate, Mapping) else fate)
 
     async def _settled(self, channel: str, job: _Job) -> tuple[Any, Message]:

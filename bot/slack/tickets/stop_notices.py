@@ -61,14 +61,14 @@ class _Channel:
         not_before: when it is tried again, by the clock of the schedule.
         trouble: why it did not take it the last time, or "".
         unsure: the key of the one that may have arrived, or "".
-        vain_looks: how often in a row nobody could look whether it has arrived.
+        failed_looks: how often in a row nobody could look whether it has arrived.
         most_looks: after how many of them it is posted all the same; twice as many each time.
     """
 
     told: int = 0
     failures: int = 0
     unsure: str = ""
-    vain_looks: int = 0
+    failed_looks: int = 0
     most_looks: int = _LOOKS
     not_before: float = 0.0
     trouble: str = ""
@@ -200,7 +200,7 @@ class StopNotices:
             before = next(iter(found), None)
         message = notice(newest, before, self._board.resumed_by())
         key = f"{newest.kind} {newest.id}"
-        looks = one.vain_looks < one.most_looks
+        looks = one.failed_looks < one.most_looks
         try:  # an earlier life may have told it without being able to write that down
             since = datetime.fromisoformat(newest.at)
             ts = await self._outbox.post(
@@ -209,12 +209,12 @@ class StopNotices:
         except DeliveryUnknown as error:
             if error.was_sent:
                 one.unsure = key
-            one.vain_looks += 1
+            one.failed_looks += 1
             if not looks:
-                one.vain_looks, one.most_looks = 0, 2 * one.most_looks
+                one.failed_looks, one.most_looks = 0, 2 * one.most_looks
             raise
         # It was told, even where that cannot be written down now: the next life may tell it again.
-        one.told, one.vain_looks, one.most_looks = newest.seq, 0, _LOOKS
+        one.told, one.failed_looks, one.most_looks = newest.seq, 0, _LOOKS
         shown = StopShown(entry=newest.seq, channel=name, ts=ts)
         try:
             await asyncio.to_thread(self._ledger.append, BOT, shown)

@@ -42,10 +42,10 @@ ERRORS = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, httpx.CookieConf
 
 def is_refused(status: int) -> bool:
     """Whether a status says that a request is not carried out: a redirect, or a fault of the request [doc: RFC 9110, 15.5]."""
-    return status >= MULTIPLE_CHOICES and not leaves_open(status)
+    return status >= MULTIPLE_CHOICES and not is_outcome_unknown(status)
 
 
-def leaves_open(status: int) -> bool:
+def is_outcome_unknown(status: int) -> bool:
     """Whether a status says that something went wrong on the way or there, so that nobody knows what was done [doc: as above]."""
     return status >= SERVER_ERROR or status == REQUEST_TIMEOUT
 

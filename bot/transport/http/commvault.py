@@ -27,6 +27,7 @@ from bot.errors import (
     QuotaExceeded,
     TargetFault,
     TargetTimeout,
+    Withheld,
 )
 from bot.formatting import without_stop
 from bot.redaction import LONGEST_TOKEN, SESSION_TOKENS, Redactor, clip, strip_end
@@ -34,7 +35,7 @@ from bot.transport.allowlist.definitions import BadOutput
 from bot.transport.allowlist.web import ACCESS_DENIED, CALLS, JobRefused, WebCall, total_jobs
 from bot.transport.bounds import MAX_ANSWER, MAX_EVIDENCE, MAX_KEPT, weigh
 from bot.transport.http import client as http
-from bot.transport.turns import LastLook, last_look
+from bot.transport.turns import LastLook, judged_look
 
 _SECTION = "commvault"  # of the inventory, and of the credentials
 _DEVICE = "hvops"  # a name of ours for this client
@@ -78,8 +79,7 @@ class BackupProduct:
 
     async def change(self, action: RunProgram, seconds: float) -> tuple[Rows, str]:
         """Act, once. Raises TargetError; `TargetTimeout` does not mean that nothing happened."""
-        look = LastLook(last_look(action.on))
-        with look.judging():
+        with judged_look(action.on) as look:
             return await self._call(action.on, action.what, action.params, seconds, marked="changes", look=look)
 
     async def _call(
@@ -161,7 +161,11 @@ class BackupProduct:
         reply = await http.send(client, verb, address, {**more, **_token_header(token)}, look=look)
         if reply.status == http.UNAUTHORIZED:
             token = await self._log_in(on, service, client, token)
-            reply = await http.send(client, verb, address, {**more, **_token_header(token)}, look=look)
+            try:
+                reply = await http.send(client, verb, address, {**more, **_token_header(token)}, look=look)
+            except Withheld as error:  # it went out once, and that it was not carried out is what the service says
+                says = f"it refused the login, and it was not sent again: {error.message}"
+                raise TargetFault(on, says, is_refusal=True) from None
         return reply
 
     async def _log_in(self, on: str, service: WebService, client: http.Client, dead: str) -> str:

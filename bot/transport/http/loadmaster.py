@@ -41,7 +41,7 @@ from bot.transport.allowlist.definitions import BadOutput
 from bot.transport.allowlist.loadmaster import NAMES, Tree
 from bot.transport.allowlist.web import CALLS, WebCall
 from bot.transport.http import client as http
-from bot.transport.turns import LastLook, last_look
+from bot.transport.turns import LastLook, judged_look
 
 _SECTION = "load_balancer"
 _PAUSE = 300.0  # seconds after a refused login
@@ -105,8 +105,7 @@ class LoadBalancers:
 
     async def change(self, action: RunProgram, seconds: float) -> tuple[Rows, str]:
         """Act, once. Raises TargetError; `TargetTimeout` does not mean that nothing happened."""
-        look = LastLook(last_look(action.on))
-        with look.judging():
+        with judged_look(action.on) as look:
             return await self._call(action.on, action.what, action.params, seconds, marked="changes", look=look)
 
     async def _call(
@@ -267,7 +266,7 @@ def _told(tree: Callable[[http.Reply], Tree], reply: http.Reply, login: Applianc
         return tree(reply)
     except Declined as declined:
         says = strip_end(_without_login(login, str(declined)))
-        is_refusal = http.is_refused(declined.code) and not http.leaves_open(reply.status)
+        is_refusal = http.is_refused(declined.code) and not http.is_outcome_unknown(reply.status)
         raise Declined(says or "it did not say why", declined.code, is_refusal=is_refusal) from None
 
 

@@ -45,7 +45,7 @@ _CACHE = (
 )
 _CONFIG = "Check krb5.conf (KRB5_CONFIG) of the machine that hvops runs on."
 UNPROVEN = KerberosReason("the host did not prove who it is.", _SPN)  # pywinrm says only this
-NO_ANSWER_YET = KerberosReason("no KDC of this realm has answered in that time.", _KDC, LoginNotChecked)
+NO_ANSWER_YET = KerberosReason("no KDC of this realm answered in time.", _KDC, LoginNotChecked)
 _RENAMED = "the host cannot decrypt the ticket: the SPN leads to another account, or the name to another machine."
 
 # Number after BASE -> reason.

@@ -64,7 +64,7 @@ _ERRORS = {
     servicing.PERMANENT: "An error occurred because the package is permanent and cannot be uninstalled.",
     servicing.UNKNOWN_NAME: "The specified package is not valid Windows package.",
     servicing.PENDING_WORK: "The specified package cannot be added to this Windows Image due to a version mismatch.",
-    servicing.NO_FILE: "The system cannot find the file specified.",
+    servicing.NOT_REGULAR: "The system cannot find the file specified.",
     servicing.NOT_FOR_MSU: "An error occurred trying to open - the file is an MSU package. MSU files are not supported here.",
     BAD_OPTION: "An option is unknown.",
     ELEVATION: "Elevated permissions are required to run DISM.",
@@ -117,7 +117,7 @@ def _tell(call: Call, words: Words, options: Options) -> Output:
             return _failed(words, servicing.NOT_FOR_MSU)
         file = servicing.staged(call.windows, path)
         if file is None:
-            return _failed(words, servicing.NO_FILE)
+            return _failed(words, servicing.NOT_REGULAR)
         return Output(_information(call.windows, words, _of_file(call.windows, file)))
     found = servicing.find(call.windows, options.get("packagename", ""))
     if found is None:

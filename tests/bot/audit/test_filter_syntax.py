@@ -58,12 +58,12 @@ def test_stretches_of_time(typed, since, until):
         ("--when 24h --since 2026-03-01", "not both"),
         ("--whom operator", "There is no option --whom"),
         ("--when", "Missing:"),
-        ("--who", "Missing: a person"),
-        ("--who @", "is not a person"),
+        ("--who", "Missing: a user"),
+        ("--who @", "is not a user"),
         ("--what /", "is not a command"),
         ("--what \x00", "is not a command"),
         ("prod\x01", "is not a cluster, a host or a ticket"),
-        ("--who &amp;lt;", "hvops can't write this question into the ledger as it reads it"),
+        ("--who &amp;lt;", "hvops can't record this query in the ledger exactly as typed"),
     ],
 )
 def test_what_cannot_be_read_is_refused_with_what_can(typed, says):

@@ -17,7 +17,7 @@ from entry_samples import entry_data
 
 from bot.api.report import Finding, Report, Severity
 from bot.cli.audit import print_one
-from bot.dispatch.evidence_limits import what_is_left
+from bot.dispatch.evidence_limits import stored_remainder
 from bot.ledger import Ledger, Reader
 from bot.serialization import Evidence, evidence_to_bytes, report_to_bytes
 
@@ -209,13 +209,13 @@ def test_an_answer_is_shown_as_it_was_seen(audit):
 
 
 def test_a_report_that_was_not_kept_says_why(audit, folder):
-    left = report_to_bytes(what_is_left(REPORT, "the disk of the ledger has only 100 MB left"))
+    left = report_to_bytes(stored_remainder(REPORT, "the ledger's disk has only 100 MB free"))
     with Ledger(folder / "ledger.db", folder / "ledger.key", folder / "anchors.txt") as ledger:
         answer = {"asked": 1, "answer": "token-2", "line": "/check-writers prod", "report": ledger.put_blob(left)}
         entry = ledger.append("os:ops1", entry_data("answered", answer))
     said = " ".join(words_of(audit("show", str(entry.seq)).out))
     assert "prod: writer STUCK on hv03" in said
-    assert "NOT KEPT this answer the disk of the ledger has only 100 MB left." in said
+    assert "NOT STORED this answer the ledger's disk has only 100 MB free." in said
 
 
 def test_a_report_that_was_dropped_is_said_to_be(audit, folder):

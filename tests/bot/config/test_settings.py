@@ -184,11 +184,11 @@ def test_what_is_no_regular_file_is_said_to_be_none_and_never_waited_for(tmp_pat
     os.close(writing)
     file = written(tmp_path, GOOD)
     for none in (tmp_path / "fifo", Path(f"/dev/fd/{reading}"), Path(f"/proc/self/fd/{reading}"), Path("/dev/zero")):
-        with pytest.raises(SettingsError, match="this is no regular file"):
+        with pytest.raises(SettingsError, match="this is a pipe, a socket or a device, not a regular file"):
             load(none)
         text = GOOD.replace("inventory.toml", str(none))
         assert text != GOOD
-        assert "this is no regular file" in refusal(tmp_path, text)
+        assert "this is a pipe, a socket or a device, not a regular file" in refusal(tmp_path, text)
     os.close(reading)
     written(tmp_path, GOOD)
     with file.open() as deleted:
@@ -198,8 +198,8 @@ def test_what_is_no_regular_file_is_said_to_be_none_and_never_waited_for(tmp_pat
 
 
 def test_a_path_that_is_none_and_lists_without_an_end_are_said_in_a_sentence(tmp_path):
-    assert "no settings file can be read" in refusal(tmp_path, "a = " + "[" * 100_000)
-    with pytest.raises(SettingsError, match="no inventory file can be read"):
+    assert "the settings file cannot be read" in refusal(tmp_path, "a = " + "[" * 100_000)
+    with pytest.raises(SettingsError, match="the inventory file cannot be read"):
         inventory_file.load(tmp_path / "in\0ventory.toml")
 
 

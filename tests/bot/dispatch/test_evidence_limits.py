@@ -11,7 +11,7 @@ from bot.dispatch.evidence_limits import (
     MOST_OF_THE_REST,
     EvidenceLimits,
     free_bytes,
-    what_is_left,
+    stored_remainder,
 )
 from bot.serialization import Evidence, evidence_to_bytes, report_to_bytes
 
@@ -33,7 +33,10 @@ def test_of_one_person_who_asks_on_and_on_the_raw_answers_of_an_hour_are_kept_an
     kept = sum(len(evidence_to_bytes(one)) for one in answers if one == LONG)
     assert AT_ONCE - len(evidence_to_bytes(LONG)) < kept <= AT_ONCE
     question, failure = answers[-1]
-    assert question.raw == "[not kept: you have used up the room for your answers; there is more in an hour.]"
+    assert (
+        question.raw
+        == "[not stored: you have used up your storage quota for answers; some 120 MB of it is free again after an hour.]"
+    )
     assert (question.on, question.query, failure) == ("hv03", "SELECT Name FROM Writer", LONG[1])
     assert limits.kept("U2", LONG) == LONG
     time.now += len(evidence_to_bytes(LONG)) / A_SECOND
@@ -48,7 +51,7 @@ def test_where_the_disk_is_nearly_full_its_room_is_for_entries(free, is_kept):
     assert (kept == LONG) is is_kept
     assert (limits.why_not("U1", 1) == "") is is_kept
     if not is_kept:
-        assert kept[0].raw == f"[not kept: the disk of the ledger has only {free >> 20} MB left.]"
+        assert kept[0].raw == f"[not stored: the ledger's disk has only {free >> 20} MB free.]"
 
 
 def test_what_counts_is_what_the_disk_holds():
@@ -68,20 +71,20 @@ def test_of_what_is_not_kept_the_questions_are_bounded_as_well(long):
     kept = EvidenceLimits(lambda: 0).kept("U1", asked)
     assert len(evidence_to_bytes(kept)) < 2 * MOST_OF_THE_REST
     assert kept[-1].query == f"and {4_096 - len(kept) + 1:,} more"
-    assert all(one.raw == "[not kept: the disk of the ledger has only 0 MB left.]" for one in kept)
+    assert all(one.raw == "[not stored: the ledger's disk has only 0 MB free.]" for one in kept)
 
 
 def test_of_a_report_that_is_not_kept_its_title_and_what_its_buttons_start_are_left():
     remedies = tuple(Remedy(f"Resume Backup {number}", f"/resume-backup {number}") for number in range(4_096))
     findings = (Finding(Severity.FAULT, "FULL", "crm-01", "0 MB free"),) * 4_096
     report = Report("t" * 9_999, "s" * 9_999, "guests", 4_096, 4_000, findings, remedies=remedies)
-    left = what_is_left(report, "the disk of the ledger has only 7 MB left")
+    left = stored_remainder(report, "the ledger's disk has only 7 MB free")
     assert len(report_to_bytes(left)) < 4 * MOST_OF_THE_REST
     assert (left.title, left.asked, left.answered) == ("t" * 500, 4_096, 4_000)
     assert left.remedies == remedies[: len(left.remedies)]
     assert len(left.remedies) > 25  # as many as a message has buttons
     assert [(one.status, one.summary) for one in left.findings] == [
-        ("NOT KEPT", "the disk of the ledger has only 7 MB left. To see all of it again, run the command again.")
+        ("NOT STORED", "the ledger's disk has only 7 MB free. To see the full answer again, rerun the command.")
     ]
     assert not left.has_findings
 

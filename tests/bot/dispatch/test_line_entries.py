@@ -77,7 +77,7 @@ async def test_beyond_some_a_minute_refusals_are_a_number(ledger, entries):
     await entries.close()
     number = written(ledger)[2]
     assert number.line == "/repair 2"
-    assert number.reason.startswith("5 more lines of this person, of which this is the first")
+    assert number.reason.startswith("5 more lines of this person refused within a minute")
     assert (number.name, number.data.via, number.data.place) == ("jane", "slack", "C0OPS")
     assert number.data.category == "not answered"
     assert len(written(ledger)) == 3

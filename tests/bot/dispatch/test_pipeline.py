@@ -1,6 +1,7 @@
 """Every way a line can end, and what the ledger then says."""
 
 import asyncio
+import math
 import shutil
 import sqlite3
 from contextlib import closing
@@ -18,6 +19,7 @@ from bot.api.report import Bar, Chart, Column, Finding, Remedy, Report, Sample, 
 from bot.dispatch import argument_parser
 from bot.dispatch.authorization import Person
 from bot.dispatch.command_line import read_typed
+from bot.dispatch.person_rate import PersonRate
 from bot.dispatch.pipeline import Pipeline, Request
 from bot.dispatch.registry import Command, Registry
 from bot.errors import InternalError, LedgerError, PermissionDenied, UsageError
@@ -253,8 +255,8 @@ async def test_with_little_room_on_the_disk_an_answer_is_shown_whole_and_not_kep
     answered = await asks_on_and_on(shepherd, 8)
     assert kept_beside(shepherd.ledger) < 8 * 1_024
     told, *findings = answered.report.findings
-    assert (told.status, told.target) == ("NOT KEPT", "this answer")
-    assert told.summary.startswith("the disk of the ledger has only 100 MB left. ")
+    assert (told.status, told.target) == ("NOT STORED", "this answer")
+    assert told.summary.startswith("the ledger's disk has only 100 MB free. ")
     assert findings == list(long_report(7, "[masked]").findings)
     assert [kind for kind, _ in shepherd.story()] == ["asked", "answered"] * 8
     assert (shepherd.last().title, shepherd.last().findings) == (f"{REPORT.title} 7", 300)
@@ -274,15 +276,14 @@ async def test_the_buttons_of_an_answer_that_was_not_kept_start_what_they_starte
     )
     assert found.report.findings == answered.report.findings[:1]
     assert [(one.on, one.query) for one in found.evidence] == [("dolly", "SELECT * FROM Sheep")]
-    assert found.evidence[0].raw.startswith("[not kept: ")
+    assert found.evidence[0].raw.startswith("[not stored: ")
 
 
 async def test_of_one_person_who_asks_on_and_on_reports_are_bounded_as_raw_answers_are(shepherd, monkeypatch):
-    monkeypatch.setattr("bot.dispatch.evidence_limits.AT_ONCE", 2**16)
-    monkeypatch.setattr("bot.dispatch.evidence_limits.A_SECOND", 0)
+    monkeypatch.setattr(shepherd.pipeline._limits, "_room", PersonRate(2**16, math.inf))
     answered = await asks_on_and_on(shepherd, 8)
     assert kept_beside(shepherd.ledger) < 2**16 + 8 * 1_024
-    assert answered.report.findings[0].summary.startswith("you have used up the room for your answers")
+    assert answered.report.findings[0].summary.startswith("you have used up your storage quota for answers")
     shepherd.report = REPORT
     other = Person("T1/U2", "viewer", {Role.VIEWER: frozenset(["prod"])})
     assert (await shepherd.says("/count-sheep prod", other)).report == REPORT

@@ -404,5 +404,19 @@ def simple(on, *steps, **more):
     return Plan("why", "none", "none", (f"node:{on}",), (), (Group("all", steps),), **more)
 
 
+def taken_at_once(on, _facts):
+    """A shutdown, which the host takes at once and carries out within 15 minutes."""
+    stop = Step(
+        "stop",
+        f"Shut down {on}",
+        set_to(on, power="off"),
+        done=(is_now(on, 900, power="off"),),
+        before=state(on),
+        undo=set_to(on, power="on"),
+        undone=(is_now(on, 60, power="on"),),
+    )
+    return simple(on, stop)
+
+
 def by_hand(on, deadline=3 * 86400):
     return Step("look", "A person looks", ManualStep("Look", "operator"), (is_now(on, seen="yes"),), deadline=deadline)

@@ -14,9 +14,11 @@ from bot.api.actions import InvokeMethod, ManualStep, RowTransaction, RunProgram
 from bot.api.plan import Group, Plan
 from bot.api.queries import make_params
 from bot.dispatch.pipeline import Request
-from bot.errors import NoPlan
+from bot.errors import NoPlan, TargetTimeout
 from bot.tickets import other_tickets
 from bot.tickets.proposal import proposal_of
+
+RESTART = InvokeMethod("hv03", "root/cimv2", (), "Win32_OperatingSystem", "Reboot")
 
 
 def switch(key, on="hv03", value="1"):
@@ -188,6 +190,60 @@ async def test_a_change_of_the_same_thing_waits_for_what_a_ticket_sent_that_some
     assert ready.last(again.ticket).kind == "done"
     assert not world.later
     assert world.rows("hv03")[0]["a"] == ("1" if line == "/work hv03" else "0")
+
+
+async def restarting(ready, world, clock):
+    """T-1 has set a value, and T-2 was closed while the restart of the whole host, of which nothing was heard, was to come."""
+    add(ready, work=plan_of(switch("a")), boot=plan_of(replace(step("boot", "hv03", 600, booted="2"), act=RESTART)))
+    world.hosts["hv03"]["booted"] = "1"
+    first = await done(ready, "/work hv03")
+    second = await ready.approved("/boot hv03")
+
+    async def invoke(action, seconds):
+        world.order.append(action.method)
+        world.later.append((clock() + timedelta(seconds=480), "hv03", {"booted": "2"}))
+        ready.decisions.cancel(ready.press(scripted.OPERATOR, second))
+        raise TargetTimeout("hv03", "no answer in time.")
+
+    world.invoke = invoke
+    await ready.runs(3)
+    shown = replace(ready.press(scripted.OPERATOR, second), shown=ready.ledger.ticket(second).attempt)
+    if ready.last(second).kind == "interrupted":
+        ready.decisions.close(shown, "leave it")
+    assert ready.ledger.ticket(second).end
+    return first
+
+
+async def test_an_undo_waits_for_what_an_ended_ticket_sent_the_whole_host(ready, world, clock):
+    """Else what it brings back is on a node that restarts minutes later."""
+    again = await undo(ready, await restarting(ready, world, clock))
+    waits = [gate.finding for gate in again.proposal.plan.gates if gate.passes_at]
+    assert [one for one in waits if one.startswith("“boot hv03” was sent and may still be in progress until")] == waits
+    assert len(waits) == 1
+
+
+async def test_what_was_ended_long_ago_is_read_no_more_once_the_clock_was_not_set_for_as_long(ready, monkeypatch):
+    """Nobody knows how long ago it was where the clock was set since; a day later that is known again."""
+    asked = []
+    monkeypatch.setattr(ready.ledger, "cut_short", lambda since, _locks, _hosts: asked.append(since) or [])
+    for seconds in (None, 60.0, 86_400.0 + 60):
+        monkeypatch.setattr(ready.planner, "_steady_seconds", lambda told=seconds: told)
+        await ready.planner.left_behind(plan_of(switch("a"))())
+    assert [bool(since) for since in asked] == [True, False, True]
+
+
+async def test_of_the_tickets_that_were_ended_there_none_is_left_out(ready, world, monkeypatch):
+    """The oldest of them may be the one whose action is still to come."""
+    add(ready, work=plan_of(switch("a")))
+    first = await ready.approved("/work hv03")
+    world.faults = [("slow", 150)]
+    world.hooks[1] = lambda: ready.decisions.cancel(ready.press(scripted.OPERATOR, first))
+    await ready.runs(2)
+    listed = ready.ledger.cut_short
+    other = await done(ready, "/other hv03")
+    monkeypatch.setattr(ready.ledger, "cut_short", lambda *about: [other] * 300 + listed(*about))
+    (gate,) = await ready.planner.left_behind(plan_of(switch("a"))())
+    assert gate.finding.startswith("“a hv03” was sent")
 
 
 async def test_a_change_of_something_else_waits_for_nothing(ready, world):

@@ -11,7 +11,18 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from scripted_world import APPROVER, OPERATOR, OTHER, OtherClock, Request, is_now, set_to, simple, state, step
+from scripted_world import (
+    APPROVER,
+    OPERATOR,
+    OTHER,
+    OtherClock,
+    Request,
+    is_now,
+    simple,
+    state,
+    step,
+    taken_at_once,
+)
 
 from bot.api.plan import Step
 from bot.errors import LedgerError, TicketError
@@ -331,7 +342,9 @@ async def test_what_waits_because_no_bot_starts_it_by_its_clock_says_so_once_and
     clock.forward(seconds=30)
     await bench.runs(3)
     (says,) = said_of_the_clock(bench, ticket)
-    assert says.startswith("Waiting for a bot whose clock is right: the clock of this machine is 900 s ahead of")
+    assert says.startswith(
+        "Waiting for a bot whose clock is in sync: on the bot that wrote this, the clock of this machine is 900 s ahead of"
+    )
     again = await bench.approved("/reset hv04")
     await bench.runs(2)
     assert said_of_the_clock(bench, again) == [says]
@@ -363,20 +376,6 @@ async def test_while_another_bot_leads_no_card_waits_for_a_clock(benches, clock)
         await third.runs()
     await first.runs()
     assert said_of_the_clock(first, ticket)[1:] == ["shown again"]
-
-
-def taken_at_once(on, _facts):
-    """A shutdown, which the host takes at once and carries out within 15 minutes."""
-    stop = Step(
-        "stop",
-        f"Shut down {on}",
-        set_to(on, power="off"),
-        done=(is_now(on, 900, power="off"),),
-        before=state(on),
-        undo=set_to(on, power="on"),
-        undone=(is_now(on, 60, power="on"),),
-    )
-    return simple(on, stop)
 
 
 async def test_an_undo_waits_its_whole_time_for_what_another_bot_sent_by_a_clock_that_is_behind(

@@ -6,11 +6,13 @@ from datetime import timedelta
 import pytest
 from scripted_world import APPROVER, BOTH, OPERATOR, is_now, set_to, simple, step
 
-from bot.api.plan import GateOutcome
+from bot.api.plan import GateOutcome, Group
 from bot.dispatch.pipeline import Request
 from bot.errors import NoPlan, Unanswered
+from bot.tickets.run_history import BegunStep, RunHistory, StepInstance
+from bot.tickets.undo import NOTE_SECONDS, settled_at
 
-WHETHER = "whether “resume hv03” took effect, and someone changed it again on purpose since"
+WHETHER = "whether “resume hv03” took effect and someone has changed it again on purpose since"
 
 
 def plan(on, _facts):
@@ -72,7 +74,7 @@ async def test_what_was_put_back_after_its_wait_was_ended_is_not_undone(left, wo
     clock.forward(days=3)
     found = await undo(bench)
     assert keys(found) == ["undo-held"]
-    assert "“resume hv03” is done now, so what it restores is not undone" in found.proposal.plan.reason
+    assert "“resume hv03” has since completed, so what it restored needs no undo" in found.proposal.plan.reason
     assert found.proposal.plan.gates == ()
     sent = len(world.order)
     bench.decisions.approve(bench.press(APPROVER, found.ticket))
@@ -84,9 +86,37 @@ async def test_what_was_put_back_after_its_wait_was_ended_is_not_undone(left, wo
 async def test_where_all_was_put_back_so_there_is_no_undo_and_it_says_why(left, clock):
     bench = await left(plan=pause_alone)
     clock.forward(days=3)
-    with pytest.raises(NoPlan, match=r"Nothing that T-1 did can be undone.*“resume hv03” is done now"):
+    with pytest.raises(NoPlan, match=r"Nothing that T-1 did can be undone.*“resume hv03” has since completed"):
         await undo(bench)
     assert bench.ledger.undos_of("T-1") == ()
+
+
+async def test_what_is_found_to_be_whole_is_undone_inside_of_a_freeze_by_an_override_alone(left, clock, monkeypatch):
+    """Its last step was in flight when it was closed, and is seen to be done: nothing of it is left half done."""
+    bench = await left("closed")
+    seen = []
+
+    def half_done(_plan, story):
+        seen.append([key for key, outcome in story.outcomes.items() if outcome.result == "done"])
+        return True
+
+    monkeypatch.setattr("bot.tickets.planner.is_half_done", half_done)
+    clock.forward(days=3)
+    await undo(bench)
+    assert ("resume", 1) in seen[-1], "what was found counts"
+
+
+@pytest.mark.parametrize("seconds", [0, 100])
+def test_by_a_clock_that_was_set_a_look_is_taken_no_earlier(clock, seconds):
+    """Or by the clock of another bot: a source that settles may still tell of the time before."""
+    check = replace(is_now("hv03", 60, a="0"), settle=30)
+    place = StepInstance(1, Group("all", ()), 1, replace(step("resume", "hv03", a="0"), done=(check,), deadline=60))
+    story = RunHistory()
+    story.intents[place.key] = BegunStep(clock() - timedelta(days=3), 1, None, 1)
+    whole = 60 + NOTE_SECONDS + 30
+    assert settled_at(place, story, clock()) == clock() + timedelta(days=-3, seconds=whole)
+    asked = settled_at(place, story, clock(), steady=seconds, apart=60)
+    assert asked == clock() + timedelta(seconds=whole + 60 - seconds)
 
 
 @pytest.mark.parametrize("how", ["cancelled", "closed"])
@@ -127,7 +157,7 @@ async def test_what_is_put_back_between_proposal_and_start_voids_the_undo(left, 
     await bench.runs(2)
     assert (bench.last(found.ticket).kind, len(world.order)) == ("voided", sent)
     (instead,) = (one for one in bench.ledger.undos_of("T-1") if one != found.ticket)
-    assert "“resume hv03” is done now" in bench.ledger.proposal(instead).fields["plan"]["reason"]
+    assert "“resume hv03” has since completed" in bench.ledger.proposal(instead).fields["plan"]["reason"]
 
 
 async def test_a_look_before_its_checks_settle_tells_nothing(left, world, clock):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import re
 import shutil
 import threading
@@ -38,6 +39,7 @@ from bot.api.command import Risk
 from bot.api.plan import Check, CompareToBefore, Expect, bound
 from bot.api.queries import Predicate, make_params
 from bot.audit.ticket_history import story_of as history_of
+from bot.dispatch.person_rate import PersonRate
 from bot.dispatch.pipeline import Request
 from bot.errors import (
     LedgerError,
@@ -319,7 +321,7 @@ async def test_with_little_room_on_the_disk_outcomes_are_written_without_what_wa
     assert bench.kinds(ticket) == ["proposed", "approved", "started", *pair * 3, "done"]
     for entry in bench.ledger.entries(ticket=ticket, kind="outcome"):
         evidence = evidence_from_bytes(bench.ledger.blob(entry.data.evidence))
-        assert [one.raw for one in evidence] == ["[not kept: the disk of the ledger has only 100 MB left.]"]
+        assert [one.raw for one in evidence] == ["[not stored: the ledger's disk has only 100 MB free.]"]
         assert evidence[0].query
         assert entry.data.measured  # what it was judged by stands in the entry
     verdict = bench.ledger.verify()
@@ -328,15 +330,14 @@ async def test_with_little_room_on_the_disk_outcomes_are_written_without_what_wa
 
 @pytest.mark.usefixtures("long_answers")
 async def test_what_steps_of_one_person_keep_is_bounded(bench, monkeypatch):
-    monkeypatch.setattr("bot.dispatch.evidence_limits.AT_ONCE", 2 * 2**16)
-    monkeypatch.setattr("bot.dispatch.evidence_limits.A_SECOND", 0)
+    monkeypatch.setattr(bench.parts.evidence_limits, "_room", PersonRate(2 * 2**16, math.inf))
     ticket = await bench.approved()
     await bench.runs()
     assert bench.last(ticket).kind == "done"
     outcomes = bench.ledger.entries(ticket=ticket, kind="outcome", newest_first=False)
     raw = [one.raw for entry in outcomes for one in evidence_from_bytes(bench.ledger.blob(entry.data.evidence))]
-    why = "the room for the raw answers of this person's changes is used up; there is more in an hour"
-    assert raw == ["x" * 2**16, f"[not kept: {why}.]", f"[not kept: {why}.]"]
+    why = "the requester's storage quota for the evidence of steps is used up; some 120 MB of it is free again after an hour"
+    assert raw == ["x" * 2**16, f"[not stored: {why}.]", f"[not stored: {why}.]"]
 
 
 async def test_a_silent_guard_or_before_image_does_not_begin(bench, world):
@@ -657,7 +658,7 @@ async def test_a_request_to_stop_that_nobody_has_answered_holds_a_run_under_way(
     assert world.order == REACHED
     assert bench.last(ticket).kind == "done"
     said = [one.says for one in bench.told if one.kind == "stopped"]
-    assert said[0] == "A request to stop changes is not answered yet; nothing starts before that."
+    assert said[0] == "A request to stop changes is pending; nothing starts until it is answered."
     assert said[1:] == (["/hvops stop is in force; nothing starts until /hvops go."] if answer == "stop" else [])
 
 
@@ -1078,7 +1079,7 @@ def sleeping(bench, do):
 async def test_what_is_begun_again_waits_for_go_and_is_begun_once(bench, world, monkeypatch, seen_late):
     """Stop comes while it is found out that a step has not happened; or between the last glance and the intent."""
     ticket = await bench.approved()
-    change, stopped, waited = world.change, bench.ledger.is_stopped, []
+    change, stopped, blocked, waited = world.change, bench.ledger.is_stopped, bench.ledger.why_blocked, []
 
     async def lost_and_stopped(action, seconds):
         if not world.order and not waited and not stopped():
@@ -1088,8 +1089,8 @@ async def test_what_is_begun_again_waits_for_go_and_is_begun_once(bench, world, 
 
     def glance():
         if seen_late and bench.kinds(ticket).count("resumed") == 1:
-            return False
-        return stopped()
+            return ""
+        return blocked()
 
     def go_after_a_while():
         if stopped() and bench.kinds(ticket)[-1] == "resumed":
@@ -1098,7 +1099,7 @@ async def test_what_is_begun_again_waits_for_go_and_is_begun_once(bench, world, 
                 bench.decisions.allow_changes(APPROVER)
 
     monkeypatch.setattr(world, "change", lost_and_stopped)
-    monkeypatch.setattr(bench.ledger, "is_stopped", glance)
+    monkeypatch.setattr(bench.ledger, "why_blocked", glance)
     sleeping(bench, go_after_a_while)
     async with asyncio.timeout(20):
         await bench.runs()

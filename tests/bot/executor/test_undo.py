@@ -8,7 +8,19 @@ from types import SimpleNamespace
 import pytest
 import scripted_world as scripted
 from entry_samples import entry_data
-from scripted_world import APPROVER, BOTH, OPERATOR, OtherClock, is_now, moves, set_to, simple, state, step
+from scripted_world import (
+    APPROVER,
+    BOTH,
+    OPERATOR,
+    OtherClock,
+    is_now,
+    moves,
+    set_to,
+    simple,
+    state,
+    step,
+    taken_at_once,
+)
 
 from bot.api.actions import ManualStep
 from bot.api.command import Risk
@@ -373,20 +385,6 @@ async def test_what_was_sent_and_may_be_under_way_is_undone_once_its_time_is_ove
     clock.forward(seconds=700)
     assert world.rows("hv03")[0]["paused"] == "no"
     assert bench.ledger.verify().holds
-
-
-def taken_at_once(on, _facts):
-    """What the host takes at once, and carries out within a quarter of an hour: a shutdown."""
-    stop = Step(
-        "stop",
-        f"Shut down {on}",
-        set_to(on, power="off"),
-        done=(is_now(on, 900, power="off"),),
-        before=state(on),
-        undo=set_to(on, power="on"),
-        undone=(is_now(on, 60, power="on"),),
-    )
-    return simple(on, stop)
 
 
 @pytest.fixture

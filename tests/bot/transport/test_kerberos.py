@@ -261,7 +261,7 @@ async def test_a_kdc_of_another_domain_that_is_silent_holds_up_no_login(silent, 
 async def test_whoever_waits_for_a_silent_kdc_waits_as_long_as_they_have(site, silent, reaching):
     silent.leads("GUESTS.EXAMPLE")
     reach = reaching(reader=ELSEWHERE, operator=ELSEWHERE)
-    with pytest.raises(LoginNotChecked, match="no KDC of this realm has answered") as caught:
+    with pytest.raises(LoginNotChecked, match="no KDC of this realm answered in time") as caught:
         await reach.answer(QUESTION, 0.2)
     assert "port 88" in caught.value.hint
     assert (reach._fell_silent, reach._heard) == ({}, {})  # the host was not asked
@@ -273,7 +273,7 @@ async def test_whoever_waits_for_a_silent_kdc_waits_as_long_as_they_have(site, s
 
 async def test_a_thread_waits_for_a_silent_kdc_no_longer_than_its_question_has(silent):
     silent.leads("GUESTS.EXAMPLE")
-    with pytest.raises(LoginNotChecked, match="no KDC of this realm has answered"):
+    with pytest.raises(LoginNotChecked, match="no KDC of this realm answered in time"):
         await asyncio.to_thread(kerberos.ticket_for, ELSEWHERE, 0.0)
 
 
@@ -322,7 +322,7 @@ async def test_threads_that_a_silent_kdc_holds_leave_some_to_other_domains(site,
     )
     held = [one for one in failed if isinstance(one, LoginNotChecked)]
     assert held
-    assert all("no KDC of this realm has answered" in str(one) for one in held)
+    assert all("no KDC of this realm answered in time" in str(one) for one in held)
     assert len(reach._running) == len(silent.asked) == len(held)  # their threads wait on
     for who in (RUNS, "T0/UOTHER"):
         answer = await asked_by(who, reach, Wql("hv01", "root/MSCluster", "MSCluster_Node", ("Name",)), 5.0)

@@ -177,13 +177,13 @@ async def test_behind_much_talk_a_copy_posts_nothing_and_the_true_ledger_goes_on
     first, copy = both
     before = bench.heads()
     await bench.talk()
-    assert "the head of entry 1 is not among the 10 messages that were read now" in await copy.says()
+    assert "the head of entry 1 is not among the 10 messages read this time" in await copy.says()
     bench.clock.forward(minutes=61)
     with pytest.raises(LedgerError, match=f"the audit channel records entry {before[-1]} "):
         await copy.publisher.catch_up()
     assert "the audit channel records entry" in await copy.says()
     first.asked()
-    assert f"the head of entry {before[-1]} is not among the 10 messages that were read now" in await first.says()
+    assert f"the head of entry {before[-1]} is not among the 10 messages read this time" in await first.says()
     await first.publisher.catch_up()
     assert len(bench.heads()) == len(before) + 1
     bench.clock.forward(seconds=3)
@@ -215,7 +215,7 @@ async def test_a_copy_from_before_the_first_head_does_not_answer_itself_either(b
     before = bench.heads()
     await bench.talk()
     copy.asked()
-    assert "no head is among the 10 messages that were read now" in await copy.says()
+    assert "no head is among the 10 messages read this time" in await copy.says()
     with pytest.raises(LedgerError, match="the audit channel records entry"):
         await copy.publisher.catch_up()
     assert bench.heads() == before

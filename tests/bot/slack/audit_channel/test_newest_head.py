@@ -95,7 +95,7 @@ async def test_a_head_behind_much_talk_is_still_found(slack, ledger, asked, monk
     assert (await asked()).seq == 2
     monkeypatch.setattr(newest_head, "_PAGES", 2)
     again = asking(slack, ledger)
-    with pytest.raises(RecordUnavailable, match="the head of entry 2 is not among the 10 messages that were read now"):
+    with pytest.raises(RecordUnavailable, match="the head of entry 2 is not among the 10 messages read this time"):
         await again()
     assert (await again()).seq == 2
 
@@ -107,7 +107,7 @@ async def test_a_copy_from_before_the_first_head_takes_much_talk_for_no_answer(s
     await posted(slack, ledger, 5)
     for number in range(12):
         await slack.person("operator").types(f"talk {number}", "hv-audit")
-    with pytest.raises(RecordUnavailable, match="no head is among the 10 messages that were read now"):
+    with pytest.raises(RecordUnavailable, match="no head is among the 10 messages read this time"):
         await asked()
 
 
@@ -183,7 +183,9 @@ async def test_a_look_that_takes_too_long_says_how_far_it_came(slack, ledger, as
         return await call(method, arguments)
 
     monkeypatch.setattr(asked._reader, "_call", until_time_is_over)
-    with pytest.raises(RecordUnavailable, match="20 s are over: no head is among the 10 messages that were read now"):
+    with pytest.raises(
+        RecordUnavailable, match="timed out after 20 s: no head is among the 10 messages read this time"
+    ):
         await asked()
     monkeypatch.setattr(asked._reader, "_call", call)
     assert (await asked()).seq == 2

@@ -93,7 +93,7 @@ async def test_a_line_to_hvops_beyond_some_a_minute_is_not_answered_and_says_so(
         await bench.viewer.types("/hvops status")
         await bench.viewer.sees("*Ledger:* entry 1")
         await bench.viewer.types("/hvops status")
-        await bench.viewer.sees("You have typed many lines to hvops in the last minute")
+        await bench.viewer.sees("You have sent hvops too many commands in the last minute")
         await bench.operator.types("/hvops status")
         await bench.operator.sees("*Ledger:* entry 1")
 

@@ -16,7 +16,7 @@ from bot.dispatch.authorization import Person
 from bot.dispatch.pipeline import Request
 from bot.executor.scheduler import missed_clicks
 from bot.ledger.entries import STOP_REQUEST
-from bot.slack.inbound import freshness, listeners
+from bot.slack.inbound import freshness, request_handler
 from bot.slack.inbound.freshness import Freshness, Way
 from bot.slack.outbound.slack_time import slack_time
 from bot.slack.render.ticket_buttons import sealed_value
@@ -369,7 +369,7 @@ async def test_where_slack_does_not_say_the_time_such_a_stop_holds_up_no_acknowl
     bench, life, stepped, monkeypatch
 ):
     stepped(400)
-    monkeypatch.setattr(listeners, "_DATING_SECONDS", 0.05)
+    monkeypatch.setattr(request_handler, "_MENU_SECONDS", 0.05)
     asked, answers, real = asyncio.Event(), asyncio.Event(), life.desk.parts.client.auth_test
 
     async def slow():

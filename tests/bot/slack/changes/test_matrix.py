@@ -430,7 +430,7 @@ async def test_a_message_that_slack_tells_of_twice_is_one_stop(slack):
     (again,) = slack.ledger.entries(kind="refused")
     assert (again.data.category, again.data.reason) == (
         "redelivered",
-        "Slack told hvops of this message more than once; hvops has already answered it.",
+        "Slack delivered this message more than once; hvops has already answered it.",
     )
 
 
@@ -442,7 +442,7 @@ async def test_a_mention_of_a_kind_that_hvops_does_not_know_stops_or_its_person_
         await sent(slack, body)
         (refused,) = [one for one in slack.ledger.every() if one.seq > head]
         assert (refused.kind, refused.data.via) == ("refused", "mention"), words
-    told = plain_text(await slack.approver.sees("Slack marks this message as hologram", "hv-ops"))
+    told = plain_text(await slack.approver.sees("Slack gives this message the type hologram", "hv-ops"))
     assert "Nothing was done." in told
     await sent(slack, mentioned(HOME, "U0APPROVER", "<@U0BOT> stop now", subtype="hologram") | OF_THIS_WORKSPACE)
     assert slack.ledger.is_stopped()

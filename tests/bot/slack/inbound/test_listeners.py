@@ -53,9 +53,9 @@ async def test_an_answer_that_is_not_kept_is_shown_whole_and_says_so_and_its_but
     bench.report = replace(bench.report, table=table, remedies=(Remedy("Check hv03", "/check-writers hv03"),))
     await bench.operator.types("/check-writers prod")
     first = await bench.operator.sees("STUCK hv03")
-    assert "NOT KEPT this answer:* the disk of the ledger has only 100 MB left." in plain_text(first)
+    assert "NOT STORED this answer:* the ledger's disk has only 100 MB free." in plain_text(first)
     await bench.operator.clicks(first, "Evidence")
-    await bench.operator.sees_view("[not kept: the disk of the ledger has only 100 MB left.]")
+    await bench.operator.sees_view("[not stored: the ledger's disk has only 100 MB free.]")
     await bench.operator.clicks(first, "Send CSV")
     gone = await bench.operator.sees("its answer is no longer kept; type /check-writers prod", after=first.ts)
     await bench.operator.clicks(first, "Check Again")
@@ -319,8 +319,12 @@ async def test_what_bots_say_is_not_a_command(bench):
     with capture_logs() as logged:
         for mark in marks:
             await bench.listener.mention({"team_id": "T0PRACTICE", "event": {**event, **mark}}, {})
-    told = [one["kind"] for one in logged if one["event"] == "a mention that no person wrote is not answered"]
-    assert told == ["of an app", "message_changed", "edited by somebody else, or of nobody"]  # each once an hour
+    told = [one["kind"] for one in logged if one["event"] == "ignored a mention that no user wrote"]
+    assert told == [
+        "from an app",
+        "message_changed",
+        "edited by someone else, or without an author",
+    ]  # each once an hour
     assert not bench.entries("asked")
     assert not bench.entries("refused")
     await bench.listener.mention({"team_id": "T0PRACTICE", "is_ext_shared_channel": False, "event": event}, {})
