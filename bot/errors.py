@@ -235,10 +235,18 @@ class NoTls(ConnectionFailed):
 
 
 class AuthenticationFailed(TargetError):
-    """The target does not accept the credentials, or the account may not do this."""
+    """The target does not accept the credentials, or the account may not do this.
+
+    Attributes:
+        is_only_there: only that host says so, and no password was called wrong: another one may let the same login in.
+    """
 
     kind = "login refused"
     is_refusal = True
+
+    def __init__(self, on: str, says: str, do: str = "", *, is_only_there: bool = False) -> None:
+        super().__init__(on, says, do)
+        self.is_only_there = is_only_there
 
 
 class LoginNotChecked(AuthenticationFailed):

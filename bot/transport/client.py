@@ -13,7 +13,7 @@ import threading
 import time
 import weakref
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -241,16 +241,18 @@ class TargetClient:
                 way = await self._way(entry, self._profile(question))
                 answer = await self._ask(way, question, seconds)
                 check_nodes(question, answer)
-            except (AuthenticationFailed, PolicyViolation):
-                raise  # the same on every host, and each wrong password brings the account nearer to its lockout
+            except PolicyViolation:  # the same on every host
+                raise
             except TargetError as failure:  # also a refusal: the cluster service may be down on this node only
                 failures.append(failure)
+                if _ends_search(failure):
+                    break
                 continue
             if len(entries) > 1:
                 self.router.mark_preferred(question.on, entry)
             self._learn(question, answer)
             return answer
-        raise _nobody(question.on, failures)
+        raise _nobody(question.on, failures, entries[len(failures) :])
 
     async def _elsewhere(self, question: RunReader, seconds: float) -> QueryResult | None:
         """The answer to what is asked of no Windows: a database, a web service, Slack; None for a program of a host."""
@@ -619,16 +621,28 @@ async def _until(
     if not done and not future.done():
         if job.is_asking_kdc():  # nothing more goes to the host: its time is over
             job.abort()
-            raise no_answer_yet(way.credentials)
+            late = no_answer_yet(way.credentials)
+            job.judge(late)
+            raise late
         asyncio.get_running_loop().call_later(_GRACE, job.abort)
         raise TargetTimeout(way.name, TargetTimeout.after(ends - began))
     return future.result()
 
 
-def _nobody(on: str, failures: list[TargetError]) -> TargetError:
-    """No entry host of a cluster answered, or the one host did not."""
+def _ends_search(failure: TargetError) -> bool:
+    """Whether no other entry host is asked: each would say the same, and each wrong password brings the account nearer to its lockout."""
+    return isinstance(failure, AuthenticationFailed) and not failure.is_only_there
+
+
+def _nobody(on: str, failures: list[TargetError], left: Sequence[str]) -> TargetError:
+    """No entry host of a cluster answered, or the one host did not. `left`: those that were not asked after that."""
+    last = failures[-1]
     if len(failures) == 1:
-        return failures[0]
+        return last
     kinds = {type(failure) for failure in failures}
-    says = "none of its entry hosts answered: " + " ".join(str(failure) for failure in failures)
+    says = f"none of its entry hosts answered: {' '.join(map(str, failures))}"
+    if _ends_search(last):
+        return type(last)(on, f"{says} Not asked after that: {', '.join(left)}." if left else says)
+    if all(isinstance(failure, AuthenticationFailed) for failure in failures):
+        return AuthenticationFailed(on, says, is_only_there=True)
     return (kinds.pop() if len(kinds) == 1 else ConnectionFailed)(on, says)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from bot.api.host_names import host_key
-from bot.errors import ConnectionFailed, TargetError, TargetTimeout
+from bot.errors import AuthenticationFailed, ConnectionFailed, TargetError, TargetTimeout
 from bot.transport.connection_reasons import chain
 from bot.transport.routing import Route
 from bot.transport.windows import host_operations
@@ -183,6 +183,11 @@ class PooledCall(Generic[T]):
         connection = self._connection
         return connection is not None and connection.is_asking_kdc()
 
+    def judge(self, refused: AuthenticationFailed) -> None:
+        """Mark a refusal that is this host's alone (`Connection.judge`). From any thread."""
+        if self._connection is not None:
+            self._connection.judge(refused)
+
     def is_mostly_wrapping(self) -> bool:
         """Whether its host sends much that carries nothing: no read returns, and a thread is busy with it. From any thread."""
         connection = self._connection
@@ -209,6 +214,8 @@ class PooledCall(Generic[T]):
 
     def _translated(self, error: Exception) -> TargetError:
         failed = from_exception(self._way.name, error, time.monotonic() - self._began)
+        if isinstance(failed, AuthenticationFailed):
+            self.judge(failed)
         if self._way.odd_port and isinstance(failed, TargetTimeout | ConnectionFailed):
             return type(failed)(failed.target, failed.message, self._way.odd_port)
         return failed

@@ -39,7 +39,7 @@ from bot.errors import (
 from bot.redaction import clip
 from bot.transport.connection_reasons import chain, tls_reason, why_no_name, why_no_tls, why_no_trust
 from bot.transport.windows.faults import from_fault
-from bot.transport.windows.kerberos_reasons import UNPROVEN, why_no_ticket
+from bot.transport.windows.kerberos_reasons import OF_THE_HOST, UNPROVEN, why_no_ticket
 from bot.transport.windows.wsman import Fault, MalformedReply, WSManFaultReply
 
 Kinds = tuple[type[BaseException], ...]
@@ -138,11 +138,15 @@ def _plain(error: type[TargetError], says: str, do: str = "") -> Translate:
     return lambda on, _cause, _seconds: error(on, says, do)
 
 
+def _only_there(says: str, do: str = "") -> Translate:
+    """Of a host that no proof of a password went to, or that shows otherwise that it called none wrong."""
+    return lambda on, _cause, _seconds: AuthenticationFailed(on, says, do, is_only_there=True)
+
+
 def _weak(on: str, error: BaseException, _seconds: float) -> TargetError:
     says = f"its NTLM login is weaker than Windows' own ({error}), so it got no proof of the password."
-    return AuthenticationFailed(
-        on, says, "Find out who is between: the login may have been weakened on the way. Use Kerberos or https."
-    )
+    do = "Find out who is between: the login may have been weakened on the way. Use Kerberos or https."
+    return AuthenticationFailed(on, says, do, is_only_there=True)
 
 
 def _faulted(on: str, error: BaseException, seconds: float) -> TargetError:
@@ -231,6 +235,8 @@ def _http(on: str, error: BaseException, seconds: float) -> TargetError:
     if status not in STATUSES:
         return MalformedResponse(on, f"it answered with HTTP {status} in place of WS-Management.")
     kind, says, do = STATUSES[status]
+    if kind is AuthenticationFailed:
+        return kind(on, says, do, is_only_there=status == http.client.FORBIDDEN)
     # Each of them is answered before WinRM hears of the request.
     return TargetFault(on, says, do, code=status, is_refusal=True) if kind is TargetFault else kind(on, says, do)
 
@@ -282,7 +288,7 @@ def _tls(on: str, error: BaseException, seconds: float) -> TargetError:
     del seconds
     if (name := tls_reason(error)) in REFUSED_CERTIFICATES:
         says, do = REFUSED_CERTIFICATES[name]
-        return AuthenticationFailed(on, f"{says} ({name}).", do)
+        return AuthenticationFailed(on, f"{says} ({name}).", do, is_only_there=True)
     reason = why_no_tls(error)
     return ConnectionFailed(on, reason.says, reason.do)
 
@@ -315,7 +321,7 @@ def _kerberos(on: str, error: BaseException, seconds: float) -> TargetError:
     else:
         number, words = next(filter(None, map(_minor_status, chain(error))), (None, str(error)))
         reason = why_no_ticket(number, words)
-    return reason.error(on, reason.says, reason.do)
+    return reason.error(on, reason.says, reason.do, is_only_there=reason in OF_THE_HOST)
 
 
 def _minor_status(error: BaseException) -> tuple[int, str] | None:
@@ -343,11 +349,11 @@ _EXACT: Table = (
     (_KERBEROS, _kerberos),
     (
         (SpnegoError, NativeError, FeatureMissingError),
-        _plain(AuthenticationFailed, "no login could be negotiated.", _LOGIN),
+        _only_there("no login could be negotiated.", _LOGIN),
     ),
     (
         (requests_ntlm.NoCertificateRetrievedWarning, requests_ntlm.UnknownSignatureAlgorithmOID, UnsupportedAlgorithm),
-        _plain(AuthenticationFailed, "its certificate cannot be bound to the login."),
+        _only_there("its certificate cannot be bound to the login."),
     ),
 )
 
@@ -364,7 +370,7 @@ _NETWORK: Table = (
     ((ConnectionError, StaleConnection), _socket),
     (http.client.HTTPException, _NOT_HTTP),
     (WeakChallenge, _weak),
-    (PermissionError, _plain(AuthenticationFailed, "it does not offer the login that the settings ask for.", _LOGIN)),
+    (PermissionError, _only_there("it does not offer the login that the settings ask for.", _LOGIN)),
     ((TimeoutError, req.Timeout), _late),
     (lib3.NewConnectionError, _NO_CONNECTION),
     ((lib3.TimeoutError, lib3.TimeoutStateError), _late),

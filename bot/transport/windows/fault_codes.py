@@ -21,11 +21,15 @@ from bot.errors import (
 
 
 class Known(NamedTuple):
-    """A code we know: which error it is, the sentence, and what to do about it."""
+    """A code we know: which error it is, the sentence, what to do about it, and of a refused login whose word that is.
+
+    `is_only_there`: as of `AuthenticationFailed`.
+    """
 
     error: type[TargetError]
     says: str
     do: str = ""
+    is_only_there: bool = False
 
 
 _RIGHTS = "Add the account to Remote Management Users (or Administrators) there, and give it Remote Enable on the WMI namespace."
@@ -36,6 +40,12 @@ _OURS = "This is a fault of hvops: please report it."
 _BEHIND = "See that the service which answers for it runs there: ClusSvc for the cluster, vmms for Hyper-V."
 _PLAIN = 0x10000  # Win32 codes are below it
 _HRESULT = 0x80070000  # FACILITY_WIN32: the Win32 code stands in the lower half [doc: HRESULT_FROM_WIN32]
+
+
+def _denied(says: str, do: str = _RIGHTS) -> Known:
+    """What a host says of an account that it has let in."""
+    return Known(AuthenticationFailed, says, do, is_only_there=True)
+
 
 # RPC between WinRM or a provider there and a service, there or on another node [doc: winerror.h]. Nobody refused anything.
 RPC: dict[int, Known] = {
@@ -57,14 +67,14 @@ UNKNOWN_SHELL = 2150858843
 
 KNOWN: dict[int, Known] = {
     # Win32
-    5: Known(AuthenticationFailed, "the login is good, but the account may not do this there.", _RIGHTS),
+    5: _denied("the login is good, but the account may not do this there."),
     87: Known(TargetFault, "it calls a parameter of the request wrong."),
     995: Known(TargetTimeout, "it broke the operation off."),
     1326: Known(AuthenticationFailed, "user name or password is wrong.", "Check the credentials in the settings."),
     1331: Known(AuthenticationFailed, "the account is disabled.", "Enable it, or set another in the settings."),
     1909: Known(AuthenticationFailed, "the account is locked out.", "Unlock it before asking again."),
     2147942402: Known(NotFound, "it has no such program or file."),
-    2147942405: Known(AuthenticationFailed, "the login is good, but the account may not do this there.", _RIGHTS),
+    2147942405: _denied("the login is good, but the account may not do this there."),
     # WS-Management
     2150858752: Known(NotFound, "it has no such object, class or namespace."),
     2150858770: Known(
@@ -95,15 +105,15 @@ KNOWN: dict[int, Known] = {
     2150859003: Known(TargetFault, "the query was sent to a class instead of the namespace.", _OURS),
     2150859009: Known(TargetFault, "the object refers to one on another machine, which WinRM does not hand out."),
     2150859010: Known(TargetFault, "the WMI provider there cannot do this."),
-    2150859012: Known(AuthenticationFailed, "WMI there denies access to the account.", _RIGHTS),
-    2150859013: Known(AuthenticationFailed, "the WMI provider there denies access to the account.", _RIGHTS),
-    2150859014: Known(AuthenticationFailed, "the account may not connect to WMI there.", _RIGHTS),
+    2150859012: _denied("WMI there denies access to the account."),
+    2150859013: _denied("the WMI provider there denies access to the account."),
+    2150859014: _denied("the account may not connect to WMI there."),
     2150859038: Known(TargetFault, "the WMI provider there calls a parameter wrong."),
     2150859173: Known(QuotaExceeded, "the account has too many shells open there.", _SHELLS),
     2150859174: Known(QuotaExceeded, "the account has too many operations running there.", _SLOWER),
     2150859175: Known(QuotaExceeded, "the account has used up its load quota there.", _SLOWER),
     2150859176: Known(QuotaExceeded, "the load quota of the whole host is used up.", _SLOWER),
-    2150859177: Known(AuthenticationFailed, "the rights of the account changed since its last login.", "Ask again."),
+    2150859177: _denied("the rights of the account changed since its last login.", "Ask again."),
     2150859179: Known(QuotaExceeded, "too many users have shells open there.", _SLOWER),
     2150859180: Known(
         TargetFault, "remote shells are switched off there.", "Set AllowRemoteShellAccess to true there."
@@ -118,7 +128,7 @@ KNOWN: dict[int, Known] = {
     # WMI
     0x80041001: Known(TargetFault, "WMI there failed without saying why."),
     0x80041002: Known(NotFound, "it has no such object."),
-    0x80041003: Known(AuthenticationFailed, "WMI there denies access to the account.", _RIGHTS),
+    0x80041003: _denied("WMI there denies access to the account."),
     0x80041004: Known(TargetFault, "the WMI provider there failed."),
     0x80041008: Known(TargetFault, "WMI there calls a parameter wrong."),
     0x8004100C: Known(TargetFault, "WMI there does not support this."),
@@ -132,12 +142,10 @@ KNOWN: dict[int, Known] = {
     0x8004102F: Known(TargetFault, "the method there takes other parameters."),
     0x80041032: Known(TargetFault, "WMI there broke the call off."),
     0x80041033: Known(ConnectionFailed, "WMI there is shutting down.", "Ask again in a minute."),
-    0x80041062: Known(AuthenticationFailed, "the account lacks a privilege that this needs.", _RIGHTS),
+    0x80041062: _denied("the account lacks a privilege that this needs."),
     0x80041069: Known(TargetTimeout, "WMI there did not finish in time."),
     0x8004106C: Known(QuotaExceeded, "WMI there has run out of its own quotas.", _SLOWER),
-    0x80041087: Known(
-        AuthenticationFailed, "this WMI namespace takes only encrypted connections.", "Use Kerberos, NTLM or TLS."
-    ),
+    0x80041087: _denied("this WMI namespace takes only encrypted connections.", "Use Kerberos, NTLM or TLS."),
 }
 
 # Errors of the cluster service, which its WMI provider reports as HRESULTs made of them [inf]; their meaning: Microsoft's list

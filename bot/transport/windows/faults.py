@@ -5,9 +5,9 @@ Whether nothing of an action was begun is read from a list of known refusals alo
 
 from __future__ import annotations
 
-from bot.errors import ConnectionFailed, TargetError, TargetFault, TargetTimeout
+from bot.errors import AuthenticationFailed, ConnectionFailed, TargetError, TargetFault, TargetTimeout
 from bot.redaction import clip_line
-from bot.transport.windows.fault_codes import KNOWN, REFUSALS, SUBCODES, is_refusing_return, meaning_of_return
+from bot.transport.windows.fault_codes import KNOWN, REFUSALS, SUBCODES, Known, is_refusing_return, meaning_of_return
 from bot.transport.windows.wsman import Fault
 
 _LONGEST = 300  # characters of the host's own words
@@ -23,8 +23,7 @@ def from_fault(on: str, fault: Fault) -> TargetError:
         if code is not None and code in KNOWN:
             return _known(on, code, fault.text, is_refusal=is_refusal)
     if fault.code is None and fault.subcode in SUBCODES:
-        error, says, do = SUBCODES[fault.subcode]
-        return error(on, says, do)
+        return _made(on, SUBCODES[fault.subcode])
     code = fault.code if fault.code is not None else fault.hresult
     number = f"error {code} (0x{code & 0xFFFFFFFF:08X})" if code is not None else f"a fault {fault.subcode}".rstrip()
     words = f": {clip_line(fault.text, _LONGEST)}" if fault.text else "."
@@ -50,11 +49,17 @@ def from_return(on: str, cls: str, method: str, returned: int) -> TargetError:
 
 
 def _known(on: str, code: int, text: str, *, is_refusal: bool) -> TargetError:
-    error, says, do = KNOWN[code]
-    if issubclass(error, TargetFault):
+    known = KNOWN[code]
+    if issubclass(known.error, TargetFault):
         words = f" It says: {clip_line(text, _LONGEST)}" if text else ""
-        found: TargetError = error(on, says + words, do, code=code)
+        found: TargetError = known.error(on, known.says + words, known.do, code=code)
     else:
-        found = error(on, says, do)
+        found = _made(on, known)
     found.is_refusal = is_refusal
     return found
+
+
+def _made(on: str, known: Known) -> TargetError:
+    if issubclass(known.error, AuthenticationFailed):
+        return known.error(on, known.says, known.do, is_only_there=known.is_only_there)
+    return known.error(on, known.says, known.do)

@@ -48,6 +48,7 @@ class Adapter(HTTPAdapter):
         super().__init__(max_retries=0)
         self.until = 0.0
         self.is_established = False
+        self.has_answered = False  # whether anything came back: what fails from then on is no matter of a KDC's
         self.is_proving = False  # whether the leg of a login is under way that belongs to the connection before it
         self.is_asking_kdc = False  # whether libkrb5 gets a ticket just now
         self.last_look: Callable[[], None] | None = None  # asked before each piece of a change goes out
@@ -84,6 +85,7 @@ class Adapter(HTTPAdapter):
             raise DeadlineExceeded
         named["timeout"] = left
         response = super().send(request, **named)
+        self.has_answered = True
         if is_encoded(response.headers):
             raise MalformedReply("the reply is compressed, which hvops did not ask for")
         length = response.headers.get("Content-Length") or "0"

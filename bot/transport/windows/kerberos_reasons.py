@@ -132,6 +132,12 @@ _GSS_TABLE: Mapping[int, KerberosReason] = MappingProxyType(
     }
 )
 
+# What is said of the host that a ticket is for, and not of the account or its password: of another host it may be otherwise.
+# 37 is not among them: where it has a number it is the KDC's word, as what a host calls wrong with a ticket comes without one.
+OF_THE_HOST: frozenset[KerberosReason] = frozenset(
+    _TABLE[number] for number in (2, 7, 8, 14, 19, 22, 27, 35, 41, 44, 45, 46, 216, 236)
+)
+
 REASONS: Mapping[int, KerberosReason] = MappingProxyType(
     {BASE + number: reason for number, reason in _TABLE.items()}
     | {_GSS + number: reason for number, reason in _GSS_TABLE.items()}

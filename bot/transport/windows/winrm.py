@@ -30,6 +30,7 @@ from winrm.exceptions import WinRMTransportError
 from winrm.protocol import Protocol
 from winrm.transport import Transport
 
+from bot.errors import AuthenticationFailed
 from bot.transport import bounds
 from bot.transport.room import Room
 from bot.transport.routing import Credentials, Route
@@ -42,6 +43,7 @@ from bot.transport.windows.wsman import MalformedReply, Message, body_of
 _NOT_KEPT = f"[the rest is not kept: this answer has more than {bounds.MAX_EVIDENCE >> 20} MB]".encode()
 _READING = Room(bounds.MAX_READ_OF_ALL)  # of all hosts
 _MOST_COOKIES = 20  # that are kept with a connection
+_NO_PASSWORD = ("kerberos", "certificate")  # logins of which a host gets neither the password nor a proof of it
 _LONGEST_OPERATION = 60.0  # seconds: MaxTimeoutms of WinRM [doc]
 
 WireObserver = Callable[[str, str, str], None]  # host, request, reply: everything that goes over the wire, in clear
@@ -188,6 +190,14 @@ class Connection:
     def is_asking_kdc(self) -> bool:
         """Whether it waits for a ticket: the host has not been asked yet. From any thread."""
         return self._adapter.is_asking_kdc
+
+    def judge(self, refused: AuthenticationFailed) -> None:
+        """Mark a refusal that is the host's own word of a login that takes no password there. From any thread.
+
+        By Kerberos, whatever a KDC says of account and password comes before the host has heard anything.
+        """
+        if self._adapter.has_answered and self.way.credentials.transport in _NO_PASSWORD:
+            refused.is_only_there = True
 
     def is_mostly_wrapping(self) -> bool:
         """Whether the host sends much over TLS that carries nothing. From any thread."""

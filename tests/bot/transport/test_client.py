@@ -44,9 +44,9 @@ from bot.transport.turns import RUNS, asking_as, sending_unless
 from bot.transport.windows.exception_mapping import StaleConnection
 from bot.transport.windows.winrm import Deadline
 from bot.transport.windows.wsman import get
-from lab.windows.machine_protocol import Output
+from lab.windows.machine_protocol import Output, Page
 
-from .conftest import CODE_PAGE, READER
+from .conftest import CODE_PAGE, READER, USER
 
 NODES = Wql("hv01", "root/MSCluster", "MSCluster_Node", ("Name", "State"))
 TOO_MANY_SHELLS = 2150859173
@@ -742,11 +742,79 @@ async def test_a_cluster_that_names_more_nodes_than_any_has_is_not_believed(site
         assert reach.router.clusters_of("hv01x7") == known == ()
 
 
-async def test_a_refused_login_is_not_tried_on_the_next_entry_host(site):
-    site.boxes["hv01"].trouble.deny = True
+OF_PROD = Wql("prod", "root/MSCluster", "MSCluster_Node", ("Name",))
+
+
+def deny(box):
+    box.trouble.deny = True
+
+
+def forbid(box):
+    box.trouble.page = Page(403)
+
+
+def call_the_password_wrong(box):
+    box.access.accounts = {USER: "another"}
+
+
+@pytest.mark.parametrize("refuse", [deny, forbid])
+async def test_an_entry_host_that_lets_the_account_in_no_more_leaves_its_cluster_to_the_next_one(site, refuse):
+    async with reaching(site) as reach:
+        refuse(site.boxes["hv01"])
+        with pytest.raises(AuthenticationFailed):
+            await reach.answer(replace(OF_PROD, on="hv01"))
+        assert (await reach.answer(OF_PROD)).by == "hv02"
+        assert reach.router.entries("prod") == ("hv02", "hv01")
+
+
+async def test_a_password_that_an_entry_host_calls_wrong_is_not_tried_on_the_next_one(site):
+    """Each refused proof brings the account nearer to its lockout."""
+    call_the_password_wrong(site.boxes["hv01"])
+    async with reaching(site) as reach:
+        for _ in range(2):
+            with pytest.raises(AuthenticationFailed, match=r"^hv01: the login was refused") as caught:
+                await reach.answer(OF_PROD)
+            assert "hv02" not in str(caught.value)
+
+
+async def test_a_wrong_password_ends_the_search_wherever_it_is_called_so(site):
+    deny(site.boxes["hv01"])
+    call_the_password_wrong(site.boxes["hv02"])
+    async with reaching(site, hv03=site.up.url(site.addresses["hv01"])) as reach:
+        with pytest.raises(AuthenticationFailed) as caught:
+            await reach.answer(OF_PROD)
+    assert (type(caught.value), caught.value.target, caught.value.kind) == (
+        AuthenticationFailed,
+        "prod",
+        "login refused",
+    )
+    assert "hv01: the login is good, but the account may not do this there." in caught.value.message
+    assert "hv02: the login was refused." in caught.value.message
+    assert caught.value.message.endswith("Not asked after that: hv03.")
+
+
+async def test_a_login_that_all_entry_hosts_refuse_is_a_refused_login_and_each_is_told(site):
+    deny(site.boxes["hv01"])
+    forbid(site.boxes["hv02"])
+    async with reaching(site) as reach:
+        with pytest.raises(AuthenticationFailed, match=r"none of its entry hosts answered: hv01: .* hv02: ") as caught:
+            await reach.answer(OF_PROD)
+        assert "HTTP 403" in caught.value.message
+        assert "Not asked" not in caught.value.message
+        site.boxes["hv02"].trouble.page, site.boxes["hv02"].trouble.refuse = None, True
+        with pytest.raises(ConnectionFailed, match=r"none of its entry hosts answered: hv01: .* hv02: "):
+            await reach.answer(OF_PROD)
+
+
+async def test_what_is_done_goes_to_one_host_whoever_refuses_it(site):
+    """Entry hosts answer for each other, and none acts for another one."""
+    deny(site.boxes["hv01"])
     async with reaching(site) as reach:
         with pytest.raises(AuthenticationFailed):
-            await reach.answer(Wql("prod", "root/MSCluster", "MSCluster_Node", ("Name",)))
+            await reach.invoke(InvokeMethod("hv01", "root/cimv2", (("Name", "vmms"),), "Win32_Service", "StopService"))
+        with pytest.raises(PolicyViolation):
+            await reach.invoke(InvokeMethod("prod", "root/cimv2", (("Name", "vmms"),), "Win32_Service", "StopService"))
+    assert site.boxes["hv01"].called == site.boxes["hv02"].called == []
 
 
 async def test_closing_gives_up_what_is_under_way(site):

@@ -241,8 +241,9 @@ async def test_a_host_that_takes_no_ntlm_gets_no_proof(client, wire, offers):
         return unwilling(*offers)
 
     wire.act = act
-    with pytest.raises(AuthenticationFailed, match="does not offer the login"):
+    with pytest.raises(AuthenticationFailed, match="does not offer the login") as caught:
         await client(secure=True).answer(QUESTION, 5.0)
+    assert caught.value.is_only_there  # nobody has called the password wrong
     assert set(wire.bodies) == {0}
     assert (wire.proofs, len(wire.legs) <= 2) == (0, True)
 
@@ -265,15 +266,17 @@ async def test_a_challenge_that_was_weakened_on_the_way_gets_no_proof(client, wi
         return reply
 
     wire.act = act
-    with pytest.raises(AuthenticationFailed, match="weaker than Windows' own"):
+    with pytest.raises(AuthenticationFailed, match="weaker than Windows' own") as caught:
         await client(secure=secure).invoke(ACT)
+    assert caught.value.is_only_there
     assert (wire.proofs, set(wire.bodies), box.called) == (0, {0}, [])
 
 
 @pytest.mark.parametrize("secure", [False, True])
 async def test_a_wrong_password_is_carried_there_once(client, wire, box, secure):
-    with pytest.raises(AuthenticationFailed, match="refused"):
+    with pytest.raises(AuthenticationFailed, match="refused") as caught:
         await client(Credentials("ntlm", USER, "nonsense-9"), secure=secure).invoke(ACT)
+    assert not caught.value.is_only_there
     assert (wire.proofs, len(wire.legs), box.called) == (1, 2, [])
 
 

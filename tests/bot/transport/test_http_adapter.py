@@ -210,6 +210,20 @@ async def test_login_by_certificate(authority, tmp_path):
         assert answer.rows == ({"Name": "HV01"},)
 
 
+async def test_a_certificate_that_one_host_maps_to_no_account_may_open_another_one(authority, tmp_path):
+    """It is mapped on each host by itself, and no password is called wrong."""
+    ca, ca_file = authority
+    certificate, key = ca.client("reader@corp.example").write(tmp_path, "reader")
+    with served(tls_box(certificates={}), ca.server_context("127.0.92.2")) as up:
+        url = up.url("127.0.92.2", secure=True)
+        with pytest.raises(AuthenticationFailed) as caught:
+            await asked(url, Credentials("certificate", certificate=certificate, key=key, ca_file=ca_file), 5)
+        assert caught.value.is_only_there
+        with pytest.raises(AuthenticationFailed) as caught:
+            await asked(url, Credentials("basic", USER, "nonsense-9", ca_file=ca_file), 5)
+        assert not caught.value.is_only_there
+
+
 @pytest.mark.parametrize(
     ("names", "expired", "trusted", "words"),
     [

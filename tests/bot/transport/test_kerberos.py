@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import stat
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from bot.errors import AuthenticationFailed, LoginNotChecked, PolicyViolation
 from bot.transport.client import TargetClient
 from bot.transport.routing import Credentials, Router
 from bot.transport.turns import RUNS, asking_as
-from bot.transport.windows import kerberos
+from bot.transport.windows import kerberos, winrm
 from tests.support.kdc import SilentKdc
 
 from .conftest import PASSWORD, READER, USER
@@ -33,7 +34,7 @@ STOP = InvokeMethod("hv02", "root/cimv2", (("Name", "vmms"),), "Win32_Service", 
 
 @pytest.fixture(scope="session")
 def people(kdc):
-    kdc.add_service("HTTP", HOST)
+    kdc.add_services("HTTP", ["hv01.corp.example", HOST])
     kdc.add_user("asker", "Ticket-3")
     kdc.add_user("other", "Ticket-4")
 
@@ -328,3 +329,76 @@ async def test_threads_that_a_silent_kdc_holds_leave_some_to_other_domains(site,
         answer = await asked_by(who, reach, Wql("hv01", "root/MSCluster", "MSCluster_Node", ("Name",)), 5.0)
         assert len(answer.rows) == 2
     assert len(reach._running) == len(held)
+
+
+OF_PROD = Wql("prod", "root/MSCluster", "MSCluster_Node", ("Name",))
+
+
+@pytest.fixture
+def first(realm, site):
+    """The entry host that its cluster is asked through first. Both take the ticket."""
+    box = site.boxes["hv01"]
+    box.access.kerberos, box.access.ntlm = True, False
+    box.access.accounts = {"asker@CORP.EXAMPLE": ""}
+    return box
+
+
+def forget_account(box):
+    box.access.accounts = {}
+
+
+def take_no_ticket(box):
+    """As where its key, its clock or its SPN is another one: a 401 is all that it says."""
+    box.access.kerberos, box.access.ntlm = False, True
+
+
+@pytest.mark.parametrize("refuse", [forget_account, take_no_ticket])
+async def test_an_entry_host_that_takes_no_ticket_leaves_its_cluster_to_the_next_one(first, site, refuse):
+    """No password goes to a host by Kerberos, so none can bring the account nearer to its lockout."""
+    refuse(first)
+    with pytest.raises(AuthenticationFailed):
+        await ask(site, LOGIN, replace(QUESTION, on="hv01"))
+    assert (await ask(site, LOGIN, OF_PROD)).by == "hv02"
+
+
+async def test_an_entry_host_without_an_spn_leaves_its_cluster_to_the_next_one(first, site):
+    """The KDC says that of the host alone."""
+    reach = TargetClient(Router(site.estate(hv00=site.up.url(site.addresses["hv01"])), {"reader": LOGIN}))
+    try:
+        with pytest.raises(AuthenticationFailed, match="knows no service"):
+            await reach.answer(replace(QUESTION, on="hv00"), 5.0)
+        assert (await reach.answer(OF_PROD, 5.0)).by == "hv01"
+    finally:
+        reach.close()
+
+
+async def test_an_entry_host_that_refuses_a_ticket_in_the_last_moment_is_no_silent_kdc(first, site, monkeypatch):
+    """Without time for another ticket: what was answered is the host's word, and the next one is asked."""
+    take_no_ticket(first)
+    made = winrm._Transport._ask_kdc
+
+    def ask_kdc(self, header, response, *told, **named):
+        if response is not None:  # the 401 to the first ticket
+            self._adapter.until = 0.0
+        return made(self, header, response, *told, **named)
+
+    monkeypatch.setattr(winrm._Transport, "_ask_kdc", ask_kdc)
+    with pytest.raises(LoginNotChecked):
+        await ask(site, LOGIN, replace(QUESTION, on="hv01"))
+    assert (await ask(site, LOGIN, OF_PROD)).by == "hv02"
+
+
+async def test_what_the_kdc_says_of_the_account_is_asked_on_no_other_entry_host(first, site):
+    """The same on every host; and a keytab of an old password goes to the KDC with each of them."""
+    with pytest.raises(AuthenticationFailed, match=r"^asker@CORP.EXAMPLE: no ticket for it") as caught:
+        await ask(site, replace(LOGIN, password="nonsense-8"), OF_PROD)
+    assert "entry hosts" not in str(caught.value)
+    with pytest.raises(AuthenticationFailed, match=r"^hv01: there is no ticket for this login"):
+        await ask(site, TICKET, OF_PROD)
+
+
+async def test_a_silent_kdc_is_waited_for_once_and_not_for_each_entry_host(silent, reaching):
+    silent.leads("GUESTS.EXAMPLE")
+    with pytest.raises(LoginNotChecked, match="no KDC of this realm") as caught:
+        await reaching(reader=ELSEWHERE).answer(OF_PROD, 0.2)
+    assert "entry hosts" not in str(caught.value)

@@ -42,6 +42,7 @@ from bot.transport.windows.exception_mapping import (
     from_exception,
     is_known,
 )
+from bot.transport.windows.fault_codes import KNOWN
 from bot.transport.windows.faults import from_code, from_fault, from_return
 from bot.transport.windows.wsman import Fault, MalformedReply, WSManFaultReply
 
@@ -193,6 +194,45 @@ def tls_error(reason):
     inner = ssl.SSLError(1, f"[SSL: {reason}] no words to go by (_ssl.c:1006)")
     inner.reason = reason
     return inner
+
+
+@pytest.mark.parametrize(
+    ("error", "is_only_there"),
+    [
+        (winrm.exceptions.InvalidCredentialsError("x"), False),
+        (winrm.exceptions.WinRMTransportError("http", 401, ""), False),
+        (winrm.exceptions.WinRMTransportError("http", 403, ""), True),
+        (spnego.exceptions.BadMICError(), True),  # what it sealed is not sealed by this login
+        (requests.exceptions.SSLError(tls_error("TLSV1_ALERT_UNKNOWN_CA")), True),
+        (kerberos.MutualAuthenticationError("x"), True),
+        (kerberos.KerberosExchangeError("a failure that is listed nowhere"), False),
+    ],
+)
+def test_whether_a_refusal_is_that_of_one_host_alone(error, is_only_there):
+    """Else nobody else is asked with the same password."""
+    assert from_exception("hv01", error).is_only_there is is_only_there
+
+
+def test_of_what_windows_answers_only_a_wrong_login_is_wrong_elsewhere():
+    refused = {code: from_code("hv01", code) for code, known in KNOWN.items() if known.error is AuthenticationFailed}
+    assert {code for code, error in refused.items() if not error.is_only_there} == {1326, 1331, 1909, 2150858806}
+    assert [
+        from_fault("hv01", Fault(None, name, "")).is_only_there for name in ("AccessDenied", "FailedAuthentication")
+    ] == [
+        True,
+        False,
+    ]
+
+
+def test_of_what_a_kdc_says_only_what_it_says_of_the_host_is_of_one_host_alone():
+    """Never what it says of the account, of its password or key, or of this machine's clock."""
+    host_says = {number for number in range(256) if is_of_one_host(kerberos_reasons.BASE + number)}
+    assert {7, 35, 41, 44, 45, 46} <= host_says
+    assert not host_says & {1, 6, 9, 12, 18, 20, 21, 23, 24, 31, 32, 33, 37, 68, 141, 148, 154, 156, 181}
+
+
+def is_of_one_host(code):
+    return from_exception("hv01", gss_error(code, "")).is_only_there
 
 
 @pytest.mark.parametrize("reason", REFUSED_CERTIFICATES)
