@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,6 +12,7 @@ from bot.api.actions import RunProgram
 from bot.api.queries import make_params
 from bot.errors import (
     ConnectionFailed,
+    LoginNotChecked,
     OutcomeUnknown,
     PolicyViolation,
     ProgramFailed,
@@ -17,11 +20,14 @@ from bot.errors import (
     TargetFault,
     TargetTimeout,
 )
+from bot.executor.actions import fate_of
 from bot.transport.allowlist import PROGRAMS, Program
 from bot.transport.allowlist.eventcreate import LONGEST, parse_message
 from bot.transport.client import TargetClient
 from bot.transport.routing import Credentials, Router
+from bot.transport.sites.messages import decode_answer, encode_error
 from bot.transport.windows import host_operations
+from bot.transport.windows.exception_mapping import DeadlineExceeded
 from bot.transport.windows.wsman import Fault, WSManFaultReply
 from lab.windows.machine_protocol import Output
 
@@ -82,6 +88,30 @@ async def test_what_is_refused_after_a_program_was_started_does_not_say_that_it_
     with pytest.raises(OutcomeUnknown, match="eventcreate was started, and then: the account has too many shells"):
         await reach.change(NOTE)
     assert len(site.boxes["hv01"].ran) == 1
+
+
+async def test_of_a_program_that_was_started_a_silent_kdc_does_not_say_that_it_was_not(site, reach, monkeypatch):
+    """Each message may need a ticket, and the one that started it had one."""
+    await reach.change(NOTE)  # nothing is left to be asked of the host
+    waits, is_over = threading.Event(), threading.Event()
+
+    def wait_for_kdc(connection, *_):
+        connection._adapter.is_asking_kdc = True
+        waits.set()
+        is_over.wait(30)
+        raise DeadlineExceeded
+
+    monkeypatch.setattr(host_operations, "_receive", wait_for_kdc)
+    try:
+        with pytest.raises(LoginNotChecked) as found:
+            await reach.change(NOTE, 2.0)
+        assert waits.is_set()
+        assert len(site.boxes["hv01"].ran) == 2
+        assert (found.value.is_refusal, found.value.is_unsent) == (False, False)
+        assert fate_of(found.value, NOTE) == "unknown"  # it is looked what became of it, as after a time-out
+        assert decode_answer(encode_error(found.value)).is_refusal is False  # of a worker as well
+    finally:
+        is_over.set()
 
 
 async def test_it_is_never_sent_twice(site, reach):

@@ -10,11 +10,11 @@ import pytest
 
 from bot.api.queries import GuestWql, RunReader, Wql
 from bot.config.inventory_file import InventoryFile
-from bot.errors import MalformedResponse, QuotaExceeded, TargetTimeout
+from bot.errors import AuthenticationFailed, LoginNotChecked, MalformedResponse, QuotaExceeded, TargetTimeout
 from bot.transport import client
 from bot.transport.client import PER_HOST
 from bot.transport.routing import Credentials, Route, Router
-from bot.transport.turns import RUNS, Slots, asking_as
+from bot.transport.turns import RUNS, Slots, asking_as, judged_look
 from bot.transport.windows import winrm
 
 SECONDS = 30.0
@@ -209,6 +209,27 @@ async def test_what_waited_too_long_to_be_sent_was_not_sent(slow):
     slow.answers.set()
     await asyncio.gather(*runs)
     assert "act" not in slow.came
+
+
+@pytest.mark.parametrize(
+    ("error", "is_taken", "fate"),
+    [
+        (LoginNotChecked, False, (True, True)),
+        (LoginNotChecked, True, (False, False)),  # nobody said anything, and the first message has gone
+        (AuthenticationFailed, False, (True, True)),
+        (AuthenticationFailed, True, (True, False)),  # somebody said no
+    ],
+)
+def test_a_login_that_nobody_checked_is_a_refusal_only_until_the_last_look(error, is_taken, fate):
+    def refused():
+        with judged_look("hv01") as look:
+            if is_taken:
+                look()
+            raise error("hv01", "no KDC of this realm answered in time.")
+
+    with pytest.raises(error) as found:
+        refused()
+    assert (found.value.is_refusal, found.value.is_unsent) == fate
 
 
 async def test_databases_and_services_are_shared_in_the_same_way(slow):
