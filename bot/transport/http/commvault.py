@@ -164,7 +164,8 @@ class BackupProduct:
             try:
                 reply = await http.send(client, verb, address, {**more, **_token_header(token)}, look=look)
             except Withheld as error:  # it went out once, and that it was not carried out is what the service says
-                says = f"it refused the login, and it was not sent again: {error.message}"
+                why = error.message.removeprefix("nothing was sent: ")  # this time
+                says = f"it refused the login, and the action was not sent again: {why}"
                 raise TargetFault(on, says, is_refusal=True) from None
         return reply
 

@@ -149,6 +149,21 @@ async def test_a_refusal_says_whether_the_act_was_sent_by_then(practice, answeri
         assert sum("resume" in path.lower() for _, path, _, _ in seen) == 1
 
 
+async def test_an_act_that_the_service_refused_by_its_token_and_that_is_then_held_back_was_sent(product, practice):
+    """The service says that it was not carried out. Nothing of hvops' own says that it did not go out."""
+    await product.answer(ONE, SECONDS)
+    dead = product._token
+    practice.tokens.expire()
+    with (
+        sending_unless(lambda: "changes are stopped" if product._token != dead else ""),
+        pytest.raises(TargetFault, match=r"not sent again: changes are stopped\.$") as held,
+    ):
+        await product.change(RESUME, SECONDS)
+    assert product._token not in ("", dead)
+    assert (held.value.is_refusal, held.value.is_unsent) == (True, False)
+    assert practice.world.jobs[JOB].state == "pending"
+
+
 async def test_an_account_that_may_only_look(practice):
     product = BackupProduct(WebService(practice.url, VIEWER.user, VIEWER.password))
     assert (await product.answer(ONE, SECONDS))[0]
