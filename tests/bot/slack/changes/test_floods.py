@@ -7,6 +7,7 @@ import pytest
 
 from bot.dispatch.line_entries import LineEntries
 from bot.dispatch.person_rate import PersonRate
+from bot.ledger.entries import STOP_REQUEST, AnswerShown, Clicked
 
 MANY = 40
 LINES = (
@@ -136,3 +137,52 @@ async def test_a_stop_of_whom_slack_says_nothing_is_written_down_however_many_th
         await bench.operator.types("/hvops stop it burns")
         (click,) = bench.ledger.entries(kind="clicked")
         assert click.reason == "it burns"
+
+
+@pytest.fixture
+def held(bench, monkeypatch):
+    """What is about to be written of presses and of answers, but of no stop: none of it is, until the test is over."""
+    release, waiting, append = threading.Event(), [], bench.ledger.append
+
+    def hold(actor, data, ticket=None):
+        if isinstance(data, (Clicked, AnswerShown)) and getattr(data, "button", "") != STOP_REQUEST:
+            waiting.append(data)
+            release.wait(60)
+        return append(actor, data, ticket)
+
+    monkeypatch.setattr(bench.ledger, "append", hold)
+    yield waiting
+    release.set()
+
+
+@pytest.mark.parametrize("way", ["/hvops stop power work", "@hvops stop power work", "window"])
+@pytest.mark.parametrize("flood", ["presses", "answers"])
+async def test_a_stop_waits_for_nothing_that_its_own_person_presses_or_is_answered(bench, held, flood, way):
+    """Neither for their turn nor for a thread: four answers that were being written down held it up."""
+    async with bench.running(ops=("C0OPS",)) as bot:
+        await bench.operator.types("/repair hv03")
+        plan = await bench.operator.sees("Repair on hv03?", "hv-ops")
+        window = None
+        if way == "window":
+            await bench.operator.types("/hvops stop")
+            window = await bench.operator.sees_view("Stop Changes")
+        shown = AnswerShown(answer="a", delivery="direct", to=bench.operator.id)
+        begin = {
+            "presses": lambda: bench.operator.clicks(plan, "Approve"),
+            "answers": lambda: bot.desk.write("bot", shown),
+        }[flood]
+        under_way = [asyncio.create_task(begin()) for _ in range(MANY)]
+        await bench.until(lambda: len(held) == {"presses": 2, "answers": 4}[flood])
+        stops = {
+            "/": lambda: bench.operator.types(way),
+            "@": lambda: bench.operator.types(way, "hv-ops"),
+            "w": lambda: bench.operator.submits(window, {"Why?": "power work"}),
+        }[way[0]]
+        under_way.append(asyncio.create_task(stops()))
+        await bench.until(bench.ledger.is_stopped)
+        (request,) = bench.ledger.entries(kind="clicked")
+        assert (request.fields["button"], request.reason) == (STOP_REQUEST, "power work")
+        assert len(held) == {"presses": 2, "answers": 4}[flood]
+        for task in under_way:
+            task.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)
