@@ -384,6 +384,55 @@ async def test_where_slack_does_not_say_the_time_such_a_stop_holds_up_no_acknowl
     assert bench.ledger.is_stopped()
 
 
+@pytest.fixture
+async def asked(life, monkeypatch):
+    """Slack never answers when it is asked for its time; how often it was. Who people are is known already."""
+    found, nobody = [], asyncio.Event()
+    for user in ("U0OPERATOR", "U0APPROVER"):
+        await life.people.person(TEAM, user, "")
+
+    async def never():
+        found.append(True)
+        await nobody.wait()
+
+    monkeypatch.setattr(request_handler, "_MENU_SECONDS", 0.05)
+    monkeypatch.setattr(life.desk.parts.client, "auth_test", never)
+    return found
+
+
+async def test_a_slack_that_never_says_the_time_keeps_no_window_from_being_opened(bench, life, stepped, asked):
+    ticket = await proposed(life)
+    stepped(200)
+    async with asyncio.timeout(20):
+        await sent(life, pressed("t-reject", ticket, 0))
+    assert asked
+    assert len(bench.slack.calls("views.open")) == 1
+    assert bench.ledger.ticket(ticket).state == "proposed"
+
+
+async def test_a_slack_that_never_says_the_time_keeps_no_stop_from_being_taken(bench, life, stepped, asked):
+    """Nor a go from being answered, of which it matters when it was given: by this clock that was before the stop."""
+    stepped(200)
+    async with asyncio.timeout(20):
+        await sent(life, mentioned("hvops stop power work", 0))
+        assert bench.ledger.is_stopped()
+        assert not asked
+        stepped(200)
+        await sent(life, mentioned("hvops go", 0, "U0APPROVER"))
+    assert asked
+    assert bench.ledger.entries(kind="refused")
+
+
+async def test_a_stop_that_seems_old_is_answered_where_slack_never_says_the_time(bench, life, stepped, asked):
+    """Whoever typed it hears that it does not count, and how to have it count; a slash command does at once."""
+    stepped(400)
+    async with asyncio.timeout(20):
+        await sent(life, mentioned("hvops stop power work", 0))
+    assert len(asked) == 2  # before Slack hears that it came, and behind that
+    assert [one.data.category for one in bench.ledger.entries(kind="refused")] == ["too late"]
+    await bench.operator.sees("Nothing was done", "hv-ops")
+
+
 async def test_a_clock_that_was_set_forward_dates_no_go_before_a_stop(bench, life, stepped, monkeypatch):
     """The stop of a minute ago is older than the go, whatever the clock says of the go."""
     monkeypatch.setattr(freshness, "INEXACT_SECONDS", 0.0)
