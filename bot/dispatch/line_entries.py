@@ -114,6 +114,9 @@ class LineEntries:
         )
         try:
             await self.write(actor, refused)
+        except asyncio.CancelledError:
+            log.warning("the process ended before the number of refused lines was written", actor=actor, lines=number)
+            raise
         except LedgerError as error:
             log.warning(
                 "could not write the number of refused lines to the ledger", actor=actor, lines=number, why=str(error)

@@ -4,6 +4,7 @@ import asyncio
 import threading
 
 import pytest
+from structlog.testing import capture_logs
 
 from bot.dispatch.line_entries import LineEntries
 from bot.dispatch.person_rate import PersonRate
@@ -112,3 +113,43 @@ async def test_a_number_that_cannot_be_written_ends_nothing(ledger, monkeypatch)
     monkeypatch.setattr(ledger, "append", fails)
     await entries.close()
     assert not written(ledger)
+
+
+async def begun_to_write(ledger, monkeypatch, count):
+    """What writes the number of so many refusals, and a ledger that is at it: nothing of it is counted any more."""
+    held = Held(ledger, monkeypatch, WHO)
+    entries = LineEntries(ledger, PersonRate(0, 60.0, lambda: 0.0), counted_seconds=0.0)
+    for number in range(count):
+        await entries.refuse(WHO, refusal(f"/repair {number}"))
+    async with asyncio.timeout(10):
+        while not held.waiting:  # noqa: ASYNC110 - a thread comes to it
+            await asyncio.sleep(0.001)
+    assert not entries._counted
+    return held, entries
+
+
+async def test_the_end_waits_for_a_number_that_is_being_written(ledger, monkeypatch):
+    held, entries = await begun_to_write(ledger, monkeypatch, 3)
+    try:
+        closing = asyncio.create_task(entries.close())
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert not closing.done()
+    finally:
+        held.release.set()
+    await closing
+    assert [one.reason[:12] for one in written(ledger)] == ["3 more lines"]
+
+
+async def test_a_number_that_the_end_does_not_wait_for_any_longer_is_in_the_log(ledger, monkeypatch):
+    monkeypatch.setattr("bot.dispatch.line_entries._CLOSING_SECONDS", 0.05)
+    held, entries = await begun_to_write(ledger, monkeypatch, 3)
+    (writing,) = entries._writing
+    try:
+        with capture_logs() as logged:
+            async with asyncio.timeout(10):
+                await entries.close()
+        assert writing.cancelled()
+        assert [(one["actor"], one["lines"]) for one in logged] == [(WHO, 3)]
+    finally:
+        held.release.set()
