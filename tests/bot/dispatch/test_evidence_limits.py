@@ -44,6 +44,34 @@ def test_of_one_person_who_asks_on_and_on_the_raw_answers_of_an_hour_are_kept_an
     assert limits.kept("U1", LONG) != LONG
 
 
+def test_what_somebody_has_left_grows_by_the_second_and_to_no_more_than_at_first():
+    time = Time()
+    limits = EvidenceLimits(lambda: None, time)
+    assert limits.why_not("U1", AT_ONCE + 1) != ""
+    assert limits.why_not("U1", AT_ONCE) == "", "what was not kept takes nothing"
+    assert limits.why_not("U1", 1) != ""
+    time.now += 60
+    assert limits.why_not("U1", 60 * A_SECOND + 1) != ""
+    assert limits.why_not("U1", 60 * A_SECOND - 1) == ""
+    assert limits.why_not("U1", A_SECOND) != ""
+    time.now += 10 * AT_ONCE / A_SECOND
+    assert limits.why_not("U1", AT_ONCE + 1) != ""
+    assert limits.why_not("U1", AT_ONCE) == ""
+
+
+def test_who_has_all_of_theirs_again_is_forgotten_and_nobody_else():
+    """A workspace has many people, and a bot runs for months."""
+    time = Time()
+    limits = EvidenceLimits(lambda: None, time)
+    assert limits.why_not("U1", AT_ONCE) == ""
+    for number in range(5_000):
+        time.now += 1
+        assert limits.why_not(f"U-{number}", A_SECOND) == ""
+    assert len(limits._room._left) < 1_100
+    assert limits.why_not("U1", 5_001 * A_SECOND) != ""
+    assert limits.why_not("U1", 4_999 * A_SECOND) == ""
+
+
 @pytest.mark.parametrize(("free", "is_kept"), [(LEAST_FREE, True), (LEAST_FREE - 1, False), (0, False), (None, True)])
 def test_where_the_disk_is_nearly_full_its_room_is_for_entries(free, is_kept):
     limits = EvidenceLimits(lambda: free)
