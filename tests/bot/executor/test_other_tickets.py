@@ -15,6 +15,8 @@ from bot.api.plan import Group, Plan
 from bot.api.queries import make_params
 from bot.dispatch.pipeline import Request
 from bot.errors import NoPlan, TargetTimeout
+from bot.ledger import Ledger
+from bot.ledger.envelope import to_timestamp
 from bot.tickets import other_tickets
 from bot.tickets.proposal import proposal_of
 
@@ -222,14 +224,22 @@ async def test_an_undo_waits_for_what_an_ended_ticket_sent_the_whole_host(ready,
     assert len(waits) == 1
 
 
-async def test_what_was_ended_long_ago_is_read_no_more_once_the_clock_was_not_set_for_as_long(ready, monkeypatch):
-    """Nobody knows how long ago it was where the clock was set since; a day later that is known again."""
+@pytest.mark.parametrize("apart", [0.0, 60.0])
+async def test_what_was_ended_long_ago_is_read_no_more_once_the_clock_was_not_set_for_as_long(
+    ready, clock, monkeypatch, apart
+):
+    """Nobody knows how long ago it was where the clock was set since; a day later that is known again.
+
+    The clock of another bot, which ended it, may be behind.
+    """
     asked = []
+    monkeypatch.setattr(Ledger, "clock_skew", apart)
     monkeypatch.setattr(ready.ledger, "cut_short", lambda since, _locks, _hosts: asked.append(since) or [])
-    for seconds in (None, 60.0, 86_400.0 + 60):
+    for seconds in (None, 60.0, 86_400.0 + apart - 1, 86_400.0 + apart + 1):
         monkeypatch.setattr(ready.planner, "_steady_seconds", lambda told=seconds: told)
         await ready.planner.left_behind(plan_of(switch("a"))())
-    assert [bool(since) for since in asked] == [True, False, True]
+    since = to_timestamp(clock() - timedelta(days=1, seconds=apart))
+    assert asked == [since, "", "", since]
 
 
 async def test_of_the_tickets_that_were_ended_there_none_is_left_out(ready, world, monkeypatch):

@@ -6,9 +6,11 @@ from datetime import timedelta
 import pytest
 from scripted_world import APPROVER, BOTH, OPERATOR, is_now, set_to, simple, step
 
-from bot.api.plan import GateOutcome, Group
+from bot.api.plan import GateOutcome, Group, Step
+from bot.api.windows import Window, WindowKind
 from bot.dispatch.pipeline import Request
 from bot.errors import NoPlan, Unanswered
+from bot.ledger import Ledger
 from bot.tickets.run_history import BegunStep, RunHistory, StepInstance
 from bot.tickets.undo import NOTE_SECONDS, settled_at
 
@@ -91,19 +93,28 @@ async def test_where_all_was_put_back_so_there_is_no_undo_and_it_says_why(left, 
     assert bench.ledger.undos_of("T-1") == ()
 
 
-async def test_what_is_found_to_be_whole_is_undone_inside_of_a_freeze_by_an_override_alone(left, clock, monkeypatch):
-    """Its last step was in flight when it was closed, and is seen to be done: nothing of it is left half done."""
-    bench = await left("closed")
-    seen = []
+@pytest.mark.parametrize("is_whole", [True, False])
+async def test_what_is_found_to_be_whole_is_undone_inside_of_a_freeze_by_an_override_alone(
+    left, world, clock, is_whole
+):
+    """Its last action was in flight when it was closed: seen to be done, nothing of it is left half done."""
 
-    def half_done(_plan, story):
-        seen.append([key for key, outcome in story.outcomes.items() if outcome.result == "done"])
-        return True
+    def waits_last(on, facts):
+        waits = Step("wait", f"Wait for {on}", None, (is_now(on, 60, z="1"),))
+        return simple(on, *plan(on, facts).steps[:3], waits)
 
-    monkeypatch.setattr("bot.tickets.planner.is_half_done", half_done)
+    bench = await left("closed", plan=waits_last)
     clock.forward(days=3)
-    await undo(bench)
-    assert ("resume", 1) in seen[-1], "what was found counts"
+    world.rows("hv03")
+    world.hosts["hv03"]["a"] = "0" if is_whole else "1"
+    begins, ends = clock() - timedelta(hours=1), clock() + timedelta(hours=5)
+    freeze = Window(
+        "year-end", WindowKind.FREEZE, "UTC", begins.time().replace(second=0), ends.time().replace(second=0),
+        ("prod",), "prod", frozenset(), begins.date(), ends.date(),
+    )  # fmt: skip
+    bench.planner._windows = (freeze,)
+    overrides = [one for one in (await undo(bench)).proposal.plan.open_questions if one.is_override]
+    assert len(overrides) == is_whole
 
 
 @pytest.mark.parametrize("seconds", [0, 100])
@@ -160,20 +171,43 @@ async def test_what_is_put_back_between_proposal_and_start_voids_the_undo(left, 
     assert "“resume hv03” has since completed" in bench.ledger.proposal(instead).fields["plan"]["reason"]
 
 
+def settles(on, facts):
+    """The same; what tells of the resume may lag behind."""
+    held, pause, resume, last = plan(on, facts).steps
+    return simple(on, held, pause, replace(resume, done=(replace(resume.done[0], settle=100),)), last)
+
+
+async def asked_about(bench):
+    """What people are asked before T-1 is undone."""
+    return [gate.questions[0].what for gate in (await bench.planner.undo("T-1")).plan.gates if gate.is_open]
+
+
 async def test_a_look_before_its_checks_settle_tells_nothing(left, world, clock):
     """Until then a source may report the state before the step: what it shows is asked about."""
-
-    def settles(on, facts):
-        held, pause, resume, last = plan(on, facts).steps
-        return simple(on, held, pause, replace(resume, done=(replace(resume.done[0], settle=100),)), last)
-
     bench = await left(plan=settles)
     clock.forward(seconds=150)
-    assert [gate.questions[0].what for gate in (await bench.planner.undo("T-1")).plan.gates if gate.is_open] == [
-        WHETHER
-    ]
+    assert await asked_about(bench) == [WHETHER]
     clock.forward(seconds=100)
     assert [one.key for one in (await bench.planner.undo("T-1")).plan.steps] == ["undo-held"]
+
+
+async def test_such_a_look_waits_as_long_again_by_a_clock_that_was_set_since(left, clock, monkeypatch):
+    bench = await left(plan=settles)
+    clock.forward(days=3)
+    steady = [150.0]
+    monkeypatch.setattr(bench.planner, "_steady_seconds", lambda: steady[0])
+    assert await asked_about(bench) == [WHETHER]
+    steady[0] = 250.0
+    assert await asked_about(bench) == []
+
+
+async def test_such_a_look_waits_for_as_much_as_the_clocks_of_two_bots_may_differ(left, clock, monkeypatch):
+    bench = await left(plan=settles)
+    monkeypatch.setattr(Ledger, "clock_skew", 60.0)
+    clock.forward(seconds=250)
+    assert await asked_about(bench) == [WHETHER]
+    clock.forward(seconds=60)
+    assert await asked_about(bench) == []
 
 
 async def test_nobody_is_asked_about_what_an_earlier_undo_has_undone_already(left, world, clock):
