@@ -32,6 +32,10 @@ from bot.ledger.postgresql_locks import KEYS
 from bot.ledger.shared_locks import KEY_BITS, MOST_SKEW_SECONDS, Duty, delivery_key, number_of_run, run_key
 from bot.tickets.undo import NOTE_SECONDS
 
+WAITING = (
+    "Waiting for a bot whose clock is in sync: on the bot that wrote this, the clock of this machine is 900 s ahead of"
+)
+
 
 @pytest.fixture(autouse=True)
 def stored(postgresql_cluster, tmp_path):
@@ -65,6 +69,30 @@ def admin(stored):
     made.connection.close()
 
 
+def has_the_duties_soon(own):
+    """The server needs a moment to let go of the locks of a bot that is gone."""
+    assert any(own.acquire() for _ in range(2_000))
+
+
+async def nothing():
+    """Only time passes."""
+
+
+async def until(holds, do=nothing):
+    """Do it again and again until something holds."""
+    for _ in range(2_000):
+        if holds():
+            return
+        await do()
+        await asyncio.sleep(0.001)
+    raise AssertionError("it never came to that")
+
+
+async def runs_half_a_minute_later(bench, clock):
+    clock.forward(seconds=30)
+    await bench.runs()
+
+
 def test_each_key_is_of_one_thing():
     keys = [*KEYS.values(), run_key("T-1"), run_key("T-2"), delivery_key("T-1"), run_key("nonsense")]
     assert len(set(keys)) == len(keys)
@@ -79,8 +107,7 @@ def test_each_duty_has_one_owner_and_the_next_bot_has_it_when_that_one_is_gone(b
     assert (one.acquire(), other.acquire()) == (True, False)
     assert [[each.owns(duty) for duty in Duty] for each in (one, other)] == [[True] * 4, [False] * 4]
     one.close()
-    while not other.acquire():  # the server needs a moment
-        pass
+    has_the_duties_soon(other)
     assert (one.acquire(), one.owns(Duty.AUDIT_CHANNEL), other.owns(Duty.AUDIT_CHANNEL)) == (False, False, True)
 
 
@@ -94,8 +121,7 @@ def test_who_lost_its_duties_knows_it_at_its_next_look_and_may_have_them_again(b
     assert other.acquire()
     assert not one.acquire()
     other.close()
-    while not one.acquire():
-        pass
+    has_the_duties_soon(one)
 
 
 def test_one_run_has_one_lock_and_its_loss_takes_no_others(benches, admin):
@@ -185,9 +211,12 @@ async def test_a_bot_that_lost_a_run_may_take_it_up_again(bench, world, admin):
     await bench.runner.wait_idle()
     assert len(world.order) == 1
     bench.runner._trouble.clear()
-    while bench.last(ticket).kind != "done":
+
+    async def tries_again():
         await bench.runs()
         bench.runner._trouble.clear()
+
+    await until(lambda: bench.last(ticket).kind == "done", tries_again)
     assert all(times == 1 for times in world.acts.values()), world.order
 
 
@@ -345,13 +374,13 @@ async def test_what_waits_because_no_bot_starts_it_by_its_clock_says_so_once_and
     assert says.startswith(
         "Waiting for a bot whose clock is in sync: on the bot that wrote this, the clock of this machine is 900 s ahead of"
     )
+    assert says.startswith(WAITING)
     again = await bench.approved("/reset hv04")
     await bench.runs(2)
     assert said_of_the_clock(bench, again) == [says]
     bench.decisions.stop_changes(OPERATOR, "so that nothing starts")
     bench.ledger.shared.clock = time.time
-    while not bench.runner.is_leader:  # the server needs a moment
-        await bench.runs()
+    await until(lambda: bench.runner.is_leader, bench.runs)
     await bench.runs()
     assert [said_of_the_clock(bench, one) for one in (ticket, again)] == [[says, "shown again"]] * 2
 
@@ -368,12 +397,9 @@ async def test_while_another_bot_leads_no_card_waits_for_a_clock(benches, clock)
     assert not first.runner.is_leader
     assert said_of_the_clock(first, ticket) == []
     await second.runner.close()
-    while said_of_the_clock(first, ticket) == []:  # the server needs a moment
-        await first.runs()
-        clock.forward(seconds=30)
+    await until(lambda: said_of_the_clock(first, ticket), lambda: runs_half_a_minute_later(first, clock))
     third = benches()
-    while not third.runner.is_leader:
-        await third.runs()
+    await until(lambda: third.runner.is_leader, third.runs)
     await first.runs()
     assert said_of_the_clock(first, ticket)[1:] == ["shown again"]
 
@@ -395,9 +421,8 @@ async def test_an_undo_waits_its_whole_time_for_what_another_bot_sent_by_a_clock
     admin.cut(*KEYS.values())
     back = (await second.proposals.undo(Request(OPERATOR, f"undo {ticket}", "button", "C0OPS"), ticket)).ticket
     second.decisions.approve(second.press(APPROVER, back))
-    while second.last(back).kind not in ("done", "failed", "voided"):
-        clock.forward(seconds=30)
-        await second.runs()
+    ends = ("done", "failed", "voided")
+    await until(lambda: second.last(back).kind in ends, lambda: runs_half_a_minute_later(second, clock))
     (outcome,) = (one.data for one in second.ledger.story(back) if one.kind == "outcome")
     assert (second.last(back).kind, outcome.basis) == ("done", "changed")
     assert clock() - began >= timedelta(seconds=60 + NOTE_SECONDS + 900 - 20)
@@ -416,8 +441,7 @@ async def test_a_clock_that_is_a_little_off_or_put_right_keeps_nobody_from_start
     await bench.runs()
     assert bench.last(again).kind == "approved"
     bench.ledger.shared.clock = time.time
-    while bench.last(again).kind != "done":  # the server needs a moment
-        await bench.runs()
+    await until(lambda: bench.last(again).kind == "done", bench.runs)
 
 
 async def test_a_bot_whose_clock_is_set_wrong_ends_what_is_under_way_and_another_one_goes_on(benches, world):
@@ -435,8 +459,7 @@ async def test_a_bot_whose_clock_is_set_wrong_ends_what_is_under_way_and_another
     assert len(world.order) == 1
     assert first.kinds(ticket)[-2:] == ["intent", "outcome"]
     assert "900 s ahead of that of the ledger's database" in first.told[-1].says
-    while second.last(ticket).kind != "done":  # the server needs a moment
-        await second.runs()
+    await until(lambda: second.last(ticket).kind == "done", second.runs)
     assert all(times == 1 for times in world.acts.values()), world.order
 
 
@@ -454,8 +477,7 @@ async def test_a_run_of_a_bot_that_starts_nothing_more_goes_on_and_gives_way_to_
     first, second = benches(plans=plans, sleep=sleep), benches(plans=plans)
     ticket = await first.approved("/soak hv03")
     await first.runner.tick()
-    while not any(one.kind == "progress" for one in first.told):  # noqa: ASYNC110 - the run sets no event
-        await asyncio.sleep(0.01)
+    await until(lambda: any(one.kind == "progress" for one in first.told))  # the run sets no event
     admin.cut(*KEYS.values())
     await second.runner.tick()
     assert second.runner.is_leader
