@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from copy import deepcopy
 from types import SimpleNamespace
 
@@ -40,6 +41,18 @@ async def still_slack(clock):
 
 def web_client(slack, **more):
     return AsyncWebClient(slack.bot_token, base_url=slack.base_url, **more)
+
+
+@pytest.fixture
+def until():
+    """`await until(condition)`: what is noted once an effect was seen, or by an app after its acknowledgement."""
+
+    async def until(condition):
+        async with asyncio.timeout(30):
+            while not condition():  # noqa: ASYNC110 - there is no event to wait for
+                await asyncio.sleep(0.01)
+
+    return until
 
 
 @pytest.fixture

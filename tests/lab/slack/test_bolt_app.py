@@ -286,7 +286,7 @@ async def test_a_mention_arrives_escaped_and_is_answered_in_the_thread(slack, co
     assert [reply.text for reply in operator.thread(first)] == ["at your service"]
 
 
-async def test_a_direct_message_is_an_event_too_and_a_channel_message_only_with_its_subscription(slack, connect):
+async def test_a_direct_message_is_an_event_too_and_a_channel_message_only_with_its_subscription(slack, connect, until):
     app = await connect(slack)
     heard = []
 
@@ -299,10 +299,12 @@ async def test_a_direct_message_is_an_event_too_and_a_channel_message_only_with_
     await operator.types("hello bot", "dm")
     await slack.socket.until_sent(1)
     await slack.socket.settled()
+    # Bolt acknowledges an event before its listener has run.
+    await until(lambda: heard)
     assert heard == [("im", "hello bot")]
 
 
-async def test_other_apps_are_heard_with_a_bot_id_and_ephemerals_are_not(connect, kit):
+async def test_other_apps_are_heard_with_a_bot_id_and_ephemerals_are_not(connect, kit, until):
     events = {"event_subscriptions": {"bot_events": ["message.channels", "app_mention"]}}
     async with FakeSlack(manifest={**kit.manifest, "settings": events}) as slack:
         app = await connect(slack)
@@ -316,6 +318,8 @@ async def test_other_apps_are_heard_with_a_bot_id_and_ephemerals_are_not(connect
         await slack.person("operator").types("/nonsense")
         await slack.person("operator").types("I see")
         await slack.socket.settled()
+        # Bolt acknowledges an event before its listener has run.
+        await until(lambda: len(heard) > 1)
         assert heard == [("Backup: job 48211 pending", "B1BACKUP"), ("I see", None)]
         await slack.socket.close()
 
