@@ -276,7 +276,8 @@ def main() -> None:
     """Run the command line. What is wrong is said in a sentence on standard error, with exit code 2."""
     forbid_core_dumps()
     try:
-        app()
+        # However it was started: under `python -m` the library would say so in each usage line.
+        app(prog_name="hvops")
     except HvopsError as error:
         from bot.cli.ask import print_error
         from bot.cli.console import console

@@ -6,8 +6,10 @@ import io
 import re
 import subprocess
 import sys
+from datetime import UTC, datetime
 
 import pytest
+import time_machine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
@@ -101,12 +103,20 @@ def test_no_help_is_cut_at_any_width(hvops, monkeypatch, columns):
         assert all(len(line) <= max(columns, 60) for line in ended.out.splitlines()), words
 
 
+def test_a_usage_line_names_hvops_however_it_was_started(hvops, monkeypatch):
+    # What a start by `python -m` leaves behind.
+    monkeypatch.setattr(sys.modules["__main__"], "__package__", "bot", raising=False)
+    assert hvops("audit", "--help").out.split()[:3] == ["Usage:", "hvops", "audit"]
+
+
 @pytest.mark.parametrize("columns", WIDTHS)
 def test_an_answer_breaks_no_word_at_any_width(hvops, monkeypatch, healthy, columns):
-    monkeypatch.setenv("COLUMNS", str(columns))
-    wide = words_of(hvops("ask", "--settings", healthy, "/check-writers branch").out)
-    monkeypatch.setenv("COLUMNS", "1000")
-    assert words_of(hvops("ask", "--settings", healthy, "/check-writers branch").out) == wide
+    # The answer tells a time of day: both are given in the same minute.
+    with time_machine.travel(datetime.now(UTC), tick=False):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        narrow = words_of(hvops("ask", "--settings", healthy, "/check-writers branch").out)
+        monkeypatch.setenv("COLUMNS", "1000")
+        assert words_of(hvops("ask", "--settings", healthy, "/check-writers branch").out) == narrow
 
 
 def words_of(text: str) -> list[str]:
