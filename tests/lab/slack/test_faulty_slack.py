@@ -33,7 +33,7 @@ async def faulty(slack):
 
 
 def client_of(faulty):
-    return AsyncWebClient(faulty.bot_token, base_url=faulty.base_url, retry_handlers=[], timeout=0.2)
+    return AsyncWebClient(faulty.bot_token, base_url=faulty.base_url, retry_handlers=[], timeout=60)
 
 
 def test_the_same_call_of_the_same_seed_meets_the_same_fault():
@@ -69,13 +69,11 @@ def test_every_fault_and_every_code_is_drawn():
     ],
     ids=str,
 )
-async def test_a_call_fails_and_its_work_is_done_or_not(faulty, until, fault, heard):
+async def test_a_call_fails_and_its_work_is_done_or_not(faulty, fault, heard):
     faulty.draws.plan = {"chat.postMessage": fault}
     with pytest.raises((SlackApiError, aiohttp.ClientError, TimeoutError, OSError)):
         await client_of(faulty).chat_postMessage(channel="C0OPS", text="T-1 done")
     (seen,) = faulty.calls
-    # The proxy may wait longer than its client.
-    await until(lambda: seen.heard != "nothing yet")
     there = [one.text for one in faulty.workspace.messages.get("C0OPS", [])]
     assert there == (["T-1 done"] if fault.is_done else [])
     assert (seen.was_done, seen.heard, seen.misreports) == (fault.is_done, heard, fault.is_done)
