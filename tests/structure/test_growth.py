@@ -7,6 +7,9 @@ code that run are counted, function by function. Nothing here looks at a clock.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import functools
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +18,7 @@ from grown_answers import Growth, Recorded, grows_too_much, record, small
 from bot.cli import lab_plugin
 from bot.config.settings import load
 from bot.dispatch.registry import Registry
-from bot.services import build_services
+from bot.services import Services, build_services
 
 COPIES = 4, 16
 # Four times as long an answer may take five times the lines, for lists are sorted as well; sixteen times is the square.
@@ -61,20 +64,26 @@ SHORT = {
 }
 # Of each node that is to be fixed all is judged that a drain of it would need, for each is drained: 128 at most. Beside the loop.
 FOR_EACH_NODE = {("/fix-kb-drift prod kb5016622", Growth.HOSTS)}
-_told: dict[str, Recorded] = {}
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory) -> dict[str, Recorded]:
-    """Line -> what was asked and told, of a small part of the practice environment."""
-    for story, lines in LINES.items():
-        directory: Path = tmp_path_factory.mktemp(story)
-        with (
-            lab_plugin.find().start(story, directory) as running,
-            build_services(load(running.settings_path)) as made,
-        ):
-            _told.update({line: small(asyncio.run(record(made, line))) for line in lines})
-    return _told
+def told(tmp_path_factory) -> Iterator[Callable[[str], Recorded]]:
+    """What was asked and told for a line, of a small part of the practice environment.
+
+    Each test process starts only the stories of its own lines, and asks only these.
+    """
+    with contextlib.ExitStack() as stack:
+
+        @functools.cache
+        def services(story: str) -> Services:
+            running = stack.enter_context(lab_plugin.find().start(story, tmp_path_factory.mktemp(story)))
+            return stack.enter_context(build_services(load(running.settings_path)))
+
+        def ask(line: str) -> Recorded:
+            story = next(story for story, lines in LINES.items() if line in lines)
+            return small(asyncio.run(record(services(story), line)))
+
+        yield ask
 
 
 def test_commands_work_on_the_threads_of_questions():
@@ -90,10 +99,11 @@ def test_every_command_is_asked():
 
 @pytest.mark.parametrize("line", EVERY)
 def test_work_grows_with_what_is_told_and_not_with_its_square(told, line):
+    recorded = told(line)
     found = [
         says
         for growth in Growth
-        for says in grows_too_much(told[line], growth, COPIES, MOST, LEAST)
+        for says in grows_too_much(recorded, growth, COPIES, MOST, LEAST)
         if not any(name in says for name in SHORT)
         and ((line, growth) not in FOR_EACH_NODE or says.endswith("are kept"))
     ]
