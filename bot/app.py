@@ -23,7 +23,7 @@ from bot.dispatch.authorization import Accounts, Person
 from bot.dispatch.help import Status, roles_of
 from bot.errors import LedgerError
 from bot.executor.scheduler import Scheduler
-from bot.ledger import Entry, Ledger, Reader
+from bot.ledger import Entry, Ledger, Reader, places
 from bot.ledger.shared_locks import Duty
 from bot.memory import give_memory_back
 from bot.other_bots import describe, differences, marks_of
@@ -48,15 +48,12 @@ log = structlog.get_logger()
 
 # Of the ledger, for people, at a time, one of them for a file: each has a reader that nobody else waits for.
 _SEARCHES = 3
+# Seconds between attempts to open a ledger whose database is away; the last one is repeated.
+_PAUSES = (1.0, 2.0, 4.0, 8.0, 15.0)
 
 
 def run(settings: Settings) -> None:
-    """Be the bot until SIGTERM or SIGINT.
-
-    Raises:
-        SettingsError: something is missing in the settings or the inventory.
-        LedgerError: the ledger cannot be opened; nothing is answered without it.
-    """
+    """Be the bot until SIGTERM or SIGINT. Raises as `serve` does."""
     give_memory_back()
     gc.freeze()  # what is loaded by now stays: a collection need not look at it, and holds every thread meanwhile
     with asyncio.Runner(loop_factory=Loop) as runner:
@@ -72,13 +69,36 @@ async def _until_signal(settings: Settings) -> None:
 
 
 async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[Services], None] | None = None) -> None:
-    """Be the bot until `stop` is set.
+    """Be the bot until `stop` is set. A database of the ledger's that is away at the start is waited for.
 
     Args:
         settings: as read.
         stop: ends it, cleanly.
         ready: is told the engine once it stands, before Slack is connected.
+
+    Raises:
+        SettingsError: something is missing in the settings or the inventory.
+        LedgerError: the ledger cannot be opened, and that is not because its database is away; nothing is answered without it.
     """
+    pauses = iter(_PAUSES)
+    pause = 0.0
+    while not stop.is_set():
+        try:
+            await _serve(settings, stop, ready)
+        except LedgerError as error:
+            # set by its own end: then it stood already, and this is no start
+            if stop.is_set() or not await asyncio.to_thread(places.is_away, settings.ledger.place, error):
+                raise
+            pause = next(pauses, pause)
+            log.warning("the database of the ledger is waited for", why=str(error), next_attempt_in_seconds=pause)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), pause)
+        else:
+            return
+    log.info("hvops stopped before the database of the ledger was there")
+
+
+async def _serve(settings: Settings, stop: asyncio.Event, ready: Callable[[Services], None] | None) -> None:
     slack = settings.need_slack()
     with build_services(settings, makes_keys=True) as parts:
         if parts.ledger.shared is not None:

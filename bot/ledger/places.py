@@ -29,3 +29,17 @@ def open_locks(place: Place) -> SharedLocks | None:
     from bot.ledger.postgresql_locks import PostgresqlLocks  # noqa: PLC0415 - as above
 
     return PostgresqlLocks(place)
+
+
+def is_away(place: Place, error: LedgerError) -> bool:
+    """Whether a ledger could not be opened because its database is away, or too busy: it may be there a moment later.
+
+    Not where anything is wrong that somebody has to put right; nor of a file, which nobody else brings back. May take long.
+    """
+    if not isinstance(place, Database):
+        return False
+    try:
+        from bot.ledger import postgresql_connection  # noqa: PLC0415 - as above
+    except ImportError:
+        return False
+    return postgresql_connection.is_away(place, error)

@@ -8,14 +8,15 @@ clients, so that one that is gone keeps no lock.
 
 from __future__ import annotations
 
+import re
 import threading
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
 import psycopg
-from psycopg import conninfo
+from psycopg import conninfo, pq
 
 from bot.errors import LedgerError
 from bot.ledger import patience
@@ -42,6 +43,14 @@ _WATCHED = {
     "client_connection_check_interval": "5s",
 }
 _SET = "pg_catalog.set_config(%s, %s, false)"  # whatever the search path is that the session began with
+# SQLSTATEs of a server that is up again, or less busy, a moment later [doc postgresql errcodes-appendix]: connections, room,
+# shutdown, start and crash, a lock that others hold.
+_AWAY = ("08", "53", "57P01", "57P02", "57P03", "55P03")
+# What libpq says of its own checks, which a server that is there does not pass. It knows no other language here.
+_MISTAKES = re.compile(r"certificate|private key|does not support SSL")
+# Of a server, or a pooler, that takes nobody just now. libpq passes on no SQLSTATE of a connection that was not made; a server
+# that speaks another language is taken for one that refuses.
+_CROWDED = re.compile(r"too many (?:clients|connections)|remaining connection slots|no more connections allowed")
 T = TypeVar("T")
 
 
@@ -177,9 +186,9 @@ class Reconnector:
             made = self._made
             try:
                 connection = self._thread.wait(made, 0.0 if self._is_slow else WAIT_SECONDS)
-            except patience.NoAnswer:
+            except patience.NoAnswer as error:
                 self._is_slow = True
-                raise LedgerError(f"{self._place} does not answer. Nothing was written.") from None
+                raise LedgerError(f"{self._place} does not answer. Nothing was written.") from error
             except BaseException:
                 self._made = None
                 raise
@@ -204,3 +213,46 @@ class Reconnector:
 def _close(made: Future[Connection]) -> None:
     if made.exception() is None:
         made.result().close()
+
+
+def is_away(place: Database, error: LedgerError) -> bool:
+    """Whether a ledger could not be opened because its server is away, or too busy, and not because it refuses us.
+
+    Whatever the server itself says when a connection is made is in its own language, without a code. So libpq's ping is
+    asked: it tells a server that does not answer, or takes nobody yet, from one that does [doc libpq-connect PQping]. One
+    that does is asked once more, as it may have come back meanwhile. The ping lets no other thread run.
+
+    Args:
+        place: where the ledger is.
+        error: what opening it came to.
+    """
+    for cause in _causes(error):
+        if isinstance(cause, (NoAnswer, patience.NoAnswer)):
+            return True
+        if isinstance(cause, (psycopg.OperationalError, psycopg.InterfaceError)):
+            return _is_away(place, cause)
+    return False
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__
+
+
+def _is_away(place: Database, error: psycopg.Error) -> bool:
+    if error.sqlstate is not None:
+        return error.sqlstate.startswith(_AWAY)
+    if error.pgconn is None:  # lost, out of time, or its name is not found
+        return True
+    if _MISTAKES.search(str(error)):
+        return False
+    answer = pq.PGconn.ping(conninfo.make_conninfo(place.url, **_KEPT_ALIVE).encode())
+    if answer != pq.Ping.OK:
+        return answer != pq.Ping.NO_ATTEMPT
+    try:
+        connect(place, {"search_path": "pg_catalog,pg_temp"}).close()
+    except psycopg.Error as again:
+        return _CROWDED.search(str(again)) is not None
+    return True

@@ -126,13 +126,14 @@ def test_no_example_holds_a_secret():
         assert value.endswith("replace-me")
 
 
-def test_the_unit_starts_what_there_is():
+def test_the_unit_starts_what_there_is_and_never_gives_up():
     unit = configparser.ConfigParser(strict=False, interpolation=None)
     unit.optionxform = str
     unit.read(DEPLOY / "hvops.service")
     assert unit["Service"]["ExecStart"].endswith("/hvops run --settings /etc/hvops/settings.toml")
     assert unit["Service"]["NoNewPrivileges"] == "yes"
-    assert "StartLimitBurst" in unit["Unit"]
+    assert (unit["Service"]["Restart"], unit["Unit"]["StartLimitIntervalSec"]) == ("on-failure", "0")
+    assert 5 <= int(unit["Service"]["RestartSec"]) <= 60
 
 
 def test_the_unit_of_a_worker_is_started_again_for_ever():

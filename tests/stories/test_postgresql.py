@@ -1,12 +1,16 @@
 """Whole incidents with the ledger in a database: what they look like to people is what it is on SQLite."""
 
+import asyncio
 import re
 from contextlib import asynccontextmanager
 
 import pytest
+from structlog.testing import capture_logs
 
+from bot import app
 from bot.cli import break_glass
 from bot.config import settings
+from bot.errors import LedgerError
 from bot.services import open_ledger
 from tests.support.postgresql import cluster
 
@@ -127,3 +131,69 @@ async def test_who_asks_while_the_database_is_silent_is_told_so_and_nothing_is_d
         await ops.sees("Nothing was done", who="approver")
         own.hang(still=False)
         assert {"approved", "clicked"}.isdisjoint(entry.kind for entry in ops.ledger())
+
+
+WAITED_FOR = "the database of the ledger is waited for"
+
+
+@pytest.fixture
+async def absent(play, monkeypatch):
+    """A bot that ran on a database of its own and was stopped, and then the database; the log of what comes after that."""
+    monkeypatch.setattr(app, "_PAUSES", (0.01,))
+    with cluster() as own:
+        monkeypatch.setenv("HVOPS_LEDGER__DATABASE", own.database().url)
+        async with play("healthy") as ops:
+            ops.ledger = lambda: entries(ops)
+            await ops.ends()
+            await asyncio.to_thread(own.stop)
+            with capture_logs() as logged:
+                yield ops, own, logged
+
+
+async def attempts(logged, bots, times):
+    """Wait until the bot has said so often that it waits."""
+    async with asyncio.timeout(60):
+        while [one["event"] for one in logged].count(WAITED_FOR) < times:
+            for bot in bots:
+                assert not bot.done(), bot.result()
+            await asyncio.sleep(0.01)
+
+
+async def test_a_bot_that_starts_while_its_database_is_away_waits_for_it_and_then_answers(absent):
+    ops, own, logged = absent
+    starting = asyncio.create_task(ops.starts())
+    await attempts(logged, (starting,), 3)
+    said = next(one for one in logged if one["event"] == WAITED_FOR)
+    assert said["log_level"] == "warning"
+    assert "Connection refused" in said["why"]
+    assert own.password not in str(logged)
+    await asyncio.to_thread(own.start)
+    await starting
+    await ops.says("/check-writers hv01")
+    await ops.sees("hv01: VSS writers healthy")
+    await ops.recorded("answered", 1)
+
+
+async def test_a_bot_that_waits_for_its_database_can_be_stopped(absent, monkeypatch):
+    ops, _, logged = absent
+    monkeypatch.setattr(app, "_PAUSES", (600.0,))
+    stop = asyncio.Event()
+    serving = asyncio.create_task(app.serve(settings.load(ops.estate.settings_path), stop))
+    await attempts(logged, (serving,), 1)
+    stop.set()
+    async with asyncio.timeout(60):
+        await serving
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [(("hvops:", "hvops:not"), "password authentication failed"), (("/ledger", "/no_ledger"), "does not exist")],
+)
+async def test_a_bot_waits_for_no_database_that_refuses_it(absent, monkeypatch, wrong, says):
+    ops, own, logged = absent
+    await asyncio.to_thread(own.start)
+    told = settings.load(ops.estate.settings_path)
+    monkeypatch.setenv("HVOPS_LEDGER__DATABASE", told.ledger.database.get_secret_value().replace(*wrong))
+    with pytest.raises(LedgerError, match=says):
+        await app.serve(settings.load(ops.estate.settings_path), asyncio.Event())
+    assert WAITED_FOR not in [one["event"] for one in logged]

@@ -19,7 +19,7 @@ from entry_samples import entry_data
 from bot.errors import LedgerError
 from bot.ledger import Ledger, postgresql_connection, postgresql_store
 from bot.ledger.anchors import is_elsewhere
-from bot.ledger.places import open_locks, open_store
+from bot.ledger.places import is_away, open_locks, open_store
 from bot.ledger.postgresql_schema import EVERYTHING, REFERENCE, SCHEMA, VERSION
 from bot.ledger.postgresql_store import LOCK, PostgresqlStore
 from bot.ledger.shared_locks import Duty, run_key
@@ -801,3 +801,158 @@ def test_every_sign_is_kept_whatever_a_client_is_told_to_write(opened, place, en
     ledger = opened()
     assert ledger.append("U1", entry_data("asked", {"line": line})).data.line == line
     assert [entry.data.line for entry in ledger.every()] == [line]
+
+
+REFUSER = """
+import socket, sys
+code, says = sys.argv[1:]
+fields = b"".join(part.encode() + b"\\0" for part in ("SFATAL", "VFATAL", "C" + code, "M" + says)) + b"\\0"
+listener = socket.create_server(("127.0.0.1", 0))
+print(listener.getsockname()[1], flush=True)
+while True:
+    client, _ = listener.accept()
+    client.recv(2**16)
+    client.sendall(b"E" + (len(fields) + 4).to_bytes(4, "big") + fields)
+    client.close()
+"""
+
+
+@contextmanager
+def refusing(code: str, says: str):
+    """A server that answers each connection with this error. A process of its own: libpq's ping lets no other thread run."""
+    command = [sys.executable, "-c", REFUSER, code, says]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            port = int(server.stdout.readline())
+            yield Database(f"postgresql://hvops@127.0.0.1:{port}/ledger?sslmode=disable&gssencmode=disable")
+        finally:
+            server.kill()
+
+
+def refused(place: Database) -> LedgerError:
+    with pytest.raises(LedgerError) as found:
+        open_store(place)
+    return found.value
+
+
+def must_be_away(place: Database):
+    error = refused(place)
+    assert is_away(place, error), error
+
+
+def must_be_wrong(place: Database):
+    error = refused(place)
+    assert not is_away(place, error), error
+
+
+@pytest.fixture(scope="module")
+def own():
+    """A server that is stopped, and comes back."""
+    with cluster() as made:
+        yield made
+
+
+def test_a_server_that_is_stopped_is_away_also_where_it_is_back_before_anybody_asks(own):
+    place = own.database()
+    own.stop()
+    try:
+        must_be_away(place)
+        error = refused(place)
+    finally:
+        own.start()
+    assert is_away(place, error)
+    open_store(place).close()
+
+
+def test_a_server_that_takes_no_connection_is_away(own, monkeypatch):
+    monkeypatch.setitem(postgresql_connection._KEPT_ALIVE, "connect_timeout", 2)  # the least that libpq takes
+    place = own.database()
+    own.pause()
+    try:
+        must_be_away(place)
+    finally:
+        own.pause(still=False)
+
+
+def test_a_server_that_stops_in_the_middle_of_the_start_is_away(own, monkeypatch):
+    place, prepare = own.database(), PostgresqlStore._prepare
+
+    def prepare_too_late(store):
+        own.stop()
+        prepare(store)
+
+    monkeypatch.setattr(PostgresqlStore, "_prepare", prepare_too_late)
+    try:
+        must_be_away(place)
+    finally:
+        own.start()
+
+
+def test_a_server_that_has_no_connection_left_is_away(own):
+    place = own.database()
+    own.stop()
+    own.start("max_connections=2", "superuser_reserved_connections=0", "max_wal_senders=0")
+    try:
+        held = [psycopg.connect(place.url) for _ in range(2)]
+        must_be_away(place)
+        for one in held:
+            one.close()
+    finally:
+        own.stop()
+        own.start()
+
+
+def test_a_lock_that_others_hold_is_waited_for(place, tmp_path, monkeypatch):
+    monkeypatch.setattr(postgresql_store, "_OPTIONS", postgresql_store._OPTIONS | {"lock_timeout": "10ms"})
+    open_store(place).close()
+    with session(place) as admin:
+        admin.execute("BEGIN")
+        admin.execute(LOCK)
+        with pytest.raises(LedgerError) as found:
+            Ledger(place, tmp_path / "ledger.key", tmp_path / "anchors.txt")
+        assert is_away(place, found.value)
+
+
+@pytest.mark.parametrize(
+    ("code", "is_starting"),
+    [("57P03", True), ("28P01", False), ("3D000", False), ("28000", False)],
+    ids=["it starts up", "a wrong password", "an unknown database", "nobody is let in from here"],
+)
+def test_whether_a_server_is_away_is_known_whatever_language_it_speaks(code, is_starting):
+    with refusing(code, "das geht jetzt gerade nicht") as place:
+        (must_be_away if is_starting else must_be_wrong)(place)
+
+
+def test_what_is_wrong_in_an_address_is_not_waited_for(place, postgresql_cluster, tmp_path):
+    open_store(place).close()
+    for wrong in (
+        place.url.replace(postgresql_cluster.password, "another"),
+        place.url.replace("hvops:", "nobody:"),
+        f"{place.url}_not",
+        f"{place.url}?sslmode=require",
+        f"{place.url}?sslmode=verify-full&sslrootcert={tmp_path}/missing",
+        f"{place.url}?sslmode=never",
+    ):
+        must_be_wrong(Database(wrong))
+
+
+def test_a_database_that_can_keep_no_ledger_is_not_waited_for(place):
+    open_store(place).close()
+    with session(place) as admin:
+        admin.execute(f"COMMENT ON SCHEMA {SCHEMA} IS 'hvops ledger 0'")
+    must_be_wrong(place)
+    with session(place) as admin:
+        admin.execute(f"ALTER DATABASE {place.url.rpartition('/')[2]} SET synchronous_commit = off")
+    must_be_wrong(place)
+
+
+def test_a_name_that_is_not_found_just_now_is_waited_for(monkeypatch):
+    def fails(*_, **__):
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+    monkeypatch.setattr(socket, "getaddrinfo", fails)
+    must_be_away(Database("postgresql://hvops@db1.corp.example/hvops"))
+
+
+def test_a_file_is_waited_for_by_nobody(tmp_path):
+    assert not is_away(tmp_path / "ledger.db", LedgerError("it cannot be opened"))
