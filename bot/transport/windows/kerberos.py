@@ -1,9 +1,10 @@
 """Kerberos tickets for a login that has a password. Without one, the bot's own ticket cache or keytab is used.
 
-pywinrm's Kerberos takes tickets only, and finds those of a principal in the process's collection of caches. Of the
-kinds of collection that MIT krb5 has, only a directory shows more than one cache to such a search [doc] "ccache types";
-so the tickets lie in a directory of our own, readable by nobody else, and are fetched again before they end. From the
-first password on, the process looks there and no longer into another ticket cache; a client keytab still serves.
+pywinrm's Kerberos takes tickets only, and looks for them where its thread is told to, else where the whole process is
+(KRB5CCNAME). So the tickets of each login with a password lie in a file of its own, in a directory that nobody else can read,
+and are fetched again before they end; only the thread that logs in by them looks there, and only while it does. A login
+without a password finds the account's own ticket cache or keytab as if there were no other, and so does the process of an
+ODBC driver.
 
 Each login adds the ticket of its host, and libkrb5 reads such a file from its beginning, several times a login: with two
 thousand hosts in it that took 20 ms of CPU time, where it takes one with a few [measured]. So a file begins anew now and
@@ -21,14 +22,14 @@ import atexit
 import hashlib
 import importlib
 import importlib.util
-import os
 import re
 import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -36,7 +37,7 @@ from pathlib import Path
 from bot.errors import AuthenticationFailed, LoginNotChecked, PolicyViolation
 from bot.transport.routing import Credentials
 from bot.transport.windows.kerberos_reasons import NO_ANSWER_YET, KerberosReason, why_no_ticket
-from bot.transport.windows.libkrb5 import Krb5Error, PasswordTicket, load
+from bot.transport.windows.libkrb5 import Krb5Error, PasswordTicket, load, set_ticket_cache
 
 _REFUSED_FOR = 60.0  # seconds: five hundred hosts must not carry one wrong password to the KDC five hundred times
 _MOST_HOSTS = (
@@ -108,6 +109,34 @@ def ticket_for(login: Credentials, until: float) -> None:
             ticket.logins += 1
             if ticket.logins % _MOST_HOSTS == 0:
                 ticket.write()
+
+
+@contextmanager
+def tickets_of(login: Credentials) -> Iterator[None]:
+    """Let this thread, and no other, log in by the tickets that were fetched for a password; without one, by the account's own.
+
+    Raises PolicyViolation where the thread cannot be told: it would log in as somebody else.
+    """
+    if not login.password:
+        yield
+        return
+    _look_at(login, f"FILE:{_file_of(login)}")
+    try:
+        yield
+    finally:
+        _look_at(login, None)
+
+
+def _look_at(login: Credentials, tickets: str | None) -> None:
+    """Tell this thread where its tickets are; None: where those of the process are. Raises PolicyViolation."""
+    try:
+        set_ticket_cache(tickets)
+    except (OSError, Krb5Error) as error:
+        raise PolicyViolation(
+            login.username,
+            f"a Kerberos password is set, and its tickets cannot be kept apart from others: {error}.",
+            "Install MIT's GSS-API (Debian: libgssapi-krb5-2), or leave the password out and set KRB5_CLIENT_KTNAME to a keytab.",
+        ) from None
 
 
 def no_answer_yet(login: Credentials) -> AuthenticationFailed:
@@ -204,22 +233,24 @@ class _Ticket:
 
 def _fetch(login: Credentials) -> _Ticket | KerberosReason:
     """Ask the KDC. Answers why there is no ticket where there is none."""
-    folder = _folder()
-    name = hashlib.sha256(login.username.encode()).hexdigest()[:16]
+    file = _file_of(login)
 
     def write() -> None:
-        ticket.write(folder / f"new{name}")  # a collection is what begins with tkt
-        (folder / f"new{name}").replace(folder / f"tkt{name}")
+        new = file.with_name(f"new{file.name}")
+        ticket.write(new)
+        new.replace(file)
 
     try:
         ticket = PasswordTicket(login.username, login.password)
         with _lock:  # the ticket before may be written to the same file
             write()
-            if os.environ.get("KRB5CCNAME") != f"DIR:{folder}":  # others may be reading the environment
-                os.environ["KRB5CCNAME"] = f"DIR:{folder}"
     except Krb5Error as error:
         return why_no_ticket(error.number, str(error))
     return _Ticket(write, ticket.ends)
+
+
+def _file_of(login: Credentials) -> Path:
+    return _folder() / f"tkt{hashlib.sha256(login.username.encode()).hexdigest()[:16]}"
 
 
 @cache

@@ -1,4 +1,4 @@
-"""The few functions of MIT's libkrb5 that turn a password into a ticket, called through ctypes.
+"""The few functions of MIT's libkrb5 that turn a password into a ticket, and one by which a thread uses it, called through ctypes.
 
 pykerberos, which pywinrm speaks, has none for that, and brings libkrb5 into the process anyway; a second binding would be
 compiled for these alone. Names, arguments and the size of `krb5_creds` are the library's public interface, the same
@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 
 _NAME = "libkrb5.so.3"  # MIT's; Heimdal's has another number
+_GSS_NAME = "libgssapi_krb5.so.2"  # that of the same package, which pykerberos logs in by
 _CREDENTIALS = 1024  # bytes; krb5_creds has 120 where pointers have 8
 _POINTER = ctypes.c_void_p
 _TEXT = ctypes.c_char_p
@@ -130,4 +131,25 @@ def load() -> ctypes.CDLL:
     for name, (answers, *takes) in _SIGNATURES.items():
         function = getattr(library, name)
         function.restype, function.argtypes = answers, takes
+    return library
+
+
+def set_ticket_cache(name: str | None) -> None:
+    """Let GSS-API look for this thread's tickets there and nowhere else; None: where the process does [src: set_ccache.c of MIT krb5].
+
+    Raises:
+        OSError: GSS-API is not installed.
+        Krb5Error: it does not take that.
+    """
+    minor = ctypes.c_uint32()
+    failed = _gss().gss_krb5_ccache_name(ctypes.byref(minor), None if name is None else name.encode(), None)
+    if failed:
+        raise Krb5Error(minor.value, f"GSS-API looks for tickets nowhere else ({failed:#x})")
+
+
+@cache
+def _gss() -> ctypes.CDLL:
+    library = ctypes.CDLL(_GSS_NAME)
+    function = library.gss_krb5_ccache_name
+    function.restype, function.argtypes = ctypes.c_uint32, (_POINTER, _TEXT, _POINTER)
     return library

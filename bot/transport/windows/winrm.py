@@ -36,7 +36,7 @@ from bot.transport.room import Room
 from bot.transport.routing import Credentials, Route
 from bot.transport.windows.exception_mapping import DeadlineExceeded, ResponseTooLarge
 from bot.transport.windows.http_adapter import BOUND, LONGEST_REPLY, Adapter
-from bot.transport.windows.kerberos import no_answer_yet, ticket_for
+from bot.transport.windows.kerberos import no_answer_yet, ticket_for, tickets_of
 from bot.transport.windows.ntlm import NtlmLogin
 from bot.transport.windows.wsman import MalformedReply, Message, body_of
 
@@ -335,7 +335,8 @@ class _Transport(Transport):
         """
         self._adapter.is_asking_kdc = True
         try:
-            made = header(*args, **named)
+            with tickets_of(self._login):
+                made = header(*args, **named)
             if time.monotonic() >= self._adapter.until:
                 raise no_answer_yet(self._login)
         finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import stat
 import time
 from dataclasses import replace
@@ -402,3 +403,74 @@ async def test_a_silent_kdc_is_waited_for_once_and_not_for_each_entry_host(silen
     with pytest.raises(LoginNotChecked, match="no KDC of this realm") as caught:
         await reaching(reader=ELSEWHERE).answer(OF_PROD, 0.2)
     assert "entry hosts" not in str(caught.value)
+
+
+GUEST = Credentials("kerberos", "other@CORP.EXAMPLE", "Ticket-4")
+
+
+@pytest.fixture
+def arrives(realm, site):
+    """As whom a login arrives at the machine."""
+
+    async def of(login):
+        found = []
+        for who in ("asker", "other"):
+            site.boxes["hv02"].access.accounts = {f"{who}@CORP.EXAMPLE": ""}
+            try:
+                await ask(site, login)
+            except AuthenticationFailed:
+                continue
+            found.append(who)
+        return found
+
+    return of
+
+
+@pytest.fixture(scope="session")
+def keytab(kdc, people, tmp_path_factory):
+    """The bot's own account has a keytab as well; its password stays."""
+    made = tmp_path_factory.mktemp("client") / "client.keytab"
+    kdc._administer("ktadd", "-norandkey", "-k", str(made), "asker")
+    return made
+
+
+async def test_a_login_by_the_accounts_ticket_cache_stands_beside_one_with_a_password(realm, arrives):
+    realm.log_in("asker", "Ticket-3")
+    for _ in range(2):
+        assert await arrives(TICKET) == ["asker"]
+        assert await arrives(GUEST) == ["other"]
+
+
+@pytest.mark.parametrize("username", ["", "asker@CORP.EXAMPLE"], ids=["no name", "by name"])
+async def test_a_login_by_the_accounts_keytab_stands_beside_one_with_a_password(
+    realm, keytab, arrives, monkeypatch, username
+):
+    monkeypatch.setenv("KRB5_CLIENT_KTNAME", f"FILE:{keytab}")
+    monkeypatch.setenv("KRB5CCNAME", "MEMORY:")  # as deploy/hvops.service has it
+    for _ in range(2):
+        assert await arrives(GUEST) == ["other"]
+        assert await arrives(Credentials("kerberos", username)) == ["asker"]
+
+
+async def test_logins_of_both_kinds_at_one_time_stay_apart(realm, site):
+    realm.log_in("asker", "Ticket-3")
+    site.boxes["hv02"].access.accounts = {"asker@CORP.EXAMPLE": ""}
+    refused = Credentials("kerberos", "other@CORP.EXAMPLE", "Ticket-4")
+    for _ in range(5):
+        asked = (ask(site, one) for one in (TICKET, refused) * 3)
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        assert [len(answer.rows) for answer in answers[::2]] == [2] * 3
+        assert all(isinstance(answer, AuthenticationFailed) for answer in answers[1::2])
+
+
+async def test_a_login_with_a_password_leaves_the_process_its_ticket_cache(realm, site):
+    """An ODBC driver's process inherits it, and logs in to VMM's database by the account's own ticket."""
+    before = os.environ["KRB5CCNAME"]
+    assert len((await ask(site, LOGIN)).rows) == 2
+    assert os.environ["KRB5CCNAME"] == before
+
+
+async def test_a_password_does_not_hide_that_a_login_without_one_has_no_ticket(realm, site, arrives):
+    assert await arrives(GUEST) == ["other"]
+    for login in (TICKET, Credentials("kerberos", "")):
+        assert await arrives(login) == []
