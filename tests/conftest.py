@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import shutil
@@ -76,6 +77,17 @@ LONGEST: tuple[str, ...] = (
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--no-skips", action="store_true", help="a skipped test fails; `make test` says so")
     parser.addoption("--long", action="store_true", help="only what is marked as long; `make test-long` says so")
+
+
+def pytest_configure() -> None:
+    """Look for garbage seldom: thousands of tests stay in memory, and looking through them takes a sixth of all time."""
+    gc.set_threshold(100_000, 20, 20)
+
+
+def pytest_collection_finish() -> None:
+    """The tests themselves are no garbage."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
