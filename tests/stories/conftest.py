@@ -112,8 +112,18 @@ class Incident:
         await until(lambda: says in dict(self.estate.do(self.estate.world.facts))[about])
 
     async def recorded(self, kind: str, times: int):
-        """Wait until the ledger has that many entries of a kind: what was shown is written after it is seen."""
-        await until(lambda: sum(entry.kind == kind for entry in self.ledger()) >= times)
+        """Wait until the ledger has that many entries of a kind: what was shown is written after it is seen.
+
+        All of it is proved once they are there, and not at each look: that keeps a processor busy for as long as a host
+        takes.
+        """
+
+        def is_recorded() -> bool:
+            with open_ledger(settings.load(self.estate.settings_path)) as ledger:
+                return len(ledger.entries(kind=kind, limit=times)) >= times
+
+        await until(is_recorded)
+        self.ledger()
 
     async def whole_plan(self, plan, who: str = "operator") -> str:
         """What stands in the thread of a proposal: commands, checks and evidence, as text or as a file."""
@@ -144,7 +154,7 @@ async def until(condition: Callable[[], bool]) -> None:
     """Wait for something that other processes and threads bring about; they cannot tell."""
     async with asyncio.timeout(180):  # two bots that start again are told by Slack to wait a minute, and once more
         while not condition():  # noqa: ASYNC110 - there is no event to wait for
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)
 
 
 def taken_with_a_fault(ops, monkeypatch, method: str, fault: Callable[[], TargetError]) -> None:
