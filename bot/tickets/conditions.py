@@ -3,7 +3,7 @@
 A cell that cannot be read as what it is compared with is no answer: `CellError` is raised, and the caller treats the
 target as silent. Texts are compared without case, as WQL does [doc] "WHERE clause"; NULL matches nothing but "is null". So
 NULL never counts as one of those that have to be there, and always as one of those that must not be: it may be one. Nor is it
-another value than there was before: what has to be new has to be told.
+another value than there was before: what has to be new has to be told. What was masked when it was recorded is not told either.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 from bot.api.plan import Check, CompareToBefore, Expect, FlagPredicate, ListPredicate, Term, Terms
 from bot.api.queries import Predicate, Value
 from bot.api.rows import Cell, CellError, Row, Rows, get_bool, get_datetime, get_int, get_ints
-from bot.redaction import clip_line
+from bot.redaction import MASKED, clip_line
 
 Images = Mapping[str, Rows]  # step -> its before-image
 
@@ -190,8 +190,8 @@ def _is_not(row: Row, term: Term) -> str:
 
 def _versus(expected: CompareToBefore, rows: Rows, images: Images) -> str:
     """Rows of which nobody can say whether they are compared are none that have to be as before, and may be as one was before."""
-    if expected.step not in images:
-        return "how it was before is not recorded"
+    if why := _unrecorded(expected, images):
+        return why
     found, perhaps = _compared(rows, expected.where)
     known, perhaps_before = _compared(images[expected.step], expected.where)
     if expected.nothing_new:
@@ -205,6 +205,27 @@ def _versus(expected: CompareToBefore, rows: Rows, images: Images) -> str:
             f"unknown whether {_count(len(perhaps) or len(perhaps_before))} {'counts' if perhaps else 'counted before'}"
         )
     return _as_before(expected, found, known)
+
+
+def _unrecorded(expected: CompareToBefore, images: Images) -> str:
+    if expected.step not in images:
+        return "how it was before is not recorded"
+    return "how it was before is recorded only masked" if _is_masked(images[expected.step], expected) else ""
+
+
+def _is_masked(rows: Rows, expected: CompareToBefore) -> bool:
+    """Whether a cell that is compared was not recorded as it was: it is equal to a secret of the settings, or holds one."""
+    columns = (*expected.columns, *(term.column for term in expected.where)) if expected.columns else ()
+    return any(
+        _holds_mask([with_embedded(row, name).get(name) for name in columns] if columns else [*row.values()])
+        for row in rows
+    )
+
+
+def _holds_mask(cell: Cell) -> bool:
+    if isinstance(cell, Mapping):
+        return any(map(_holds_mask, cell.values()))
+    return MASKED in cell if isinstance(cell, str) else isinstance(cell, (tuple, list)) and any(map(_holds_mask, cell))
 
 
 def _compared(rows: Rows, where: Terms) -> tuple[list[Row], list[Row]]:

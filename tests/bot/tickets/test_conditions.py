@@ -7,6 +7,7 @@ import pytest
 from bot.api.plan import Check, CompareToBefore, Expect, FlagPredicate, ListPredicate, Meaning
 from bot.api.queries import Predicate, RunReader
 from bot.api.rows import CellError
+from bot.redaction import MASKED
 from bot.tickets import conditions
 from bot.tickets.conditions import is_terminal_failure, matches, meaning, progress_text, same_rows, unmet
 
@@ -474,3 +475,29 @@ def test_each_of_several_times_reads_like_the_nearest_before():
     assert not unmet(Check(ASK, (same,)), moved, before)
     assert unmet(Check(ASK, (same,)), moved[:1], before)
     assert unmet(Check(ASK, (same,)), [*moved, {"at": None}], before)
+
+
+@pytest.mark.parametrize(
+    "compared",
+    [
+        CompareToBefore("b", ("id",), same=False),
+        CompareToBefore("b", ("id",)),
+        CompareToBefore("b", (), same=False),
+        CompareToBefore("b", ("id",), same=False, nothing_new=True),
+        CompareToBefore("b", ("id",), nothing_new=True),
+        CompareToBefore("b", ("Name",), where=(Predicate("id", "=", "471147"),), same=False),
+        CompareToBefore("b", ("Embedded.id",), same=False),
+    ],
+)
+@pytest.mark.parametrize("was", [MASKED, f"process {MASKED}", (MASKED, "2"), {"id": MASKED}])
+def test_what_was_recorded_only_masked_is_neither_the_same_nor_another(compared, was):
+    """A secret of digits may be the number of a process: the mask in its place proves no new process, and no old one."""
+    row, now = {"Name": "a", "id": was, "Embedded": {"id": was}}, {"Name": "a", "id": "471147", "Embedded": {"id": "1"}}
+    check = Check(ASK, (compared,))
+    for rows in ((now,), (row,)):
+        assert unmet(check, rows, {"b": [row]}) == ("how it was before is recorded only masked",)
+
+
+def test_a_mask_in_what_is_not_compared_hides_nothing():
+    check = Check(ASK, (CompareToBefore("b", ("id",), same=False),))
+    assert unmet(check, ({"id": "2"},), {"b": [{"id": "1", "Note": MASKED}]}) == ()
