@@ -107,7 +107,7 @@ class ResumedSince(TicketError):
 
 
 class LookedTooEarly(TicketError):
-    """What a start goes by was read before another ticket moved that needs the same: it is read again."""
+    """What a start goes by was read before another ticket moved that needs the same, or has its locks: it is read again."""
 
 
 class NoPlan(TicketError):

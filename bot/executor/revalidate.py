@@ -16,7 +16,7 @@ import structlog
 
 from bot.api.command import Role
 from bot.api.plan import Gate, GateOutcome
-from bot.errors import HvopsError, LedgerError, LookedTooEarly, PermissionDenied, TicketError
+from bot.errors import AlreadyDecided, HvopsError, LedgerError, LookedTooEarly, PermissionDenied, TicketError
 from bot.executor.context import BOT
 from bot.executor.permissions import lacks
 from bot.executor.run import Run
@@ -95,12 +95,18 @@ def _compared(run: Run, made: PlannedChange, at: StepInstance | None) -> PlanDri
 
 
 async def void_ticket(run: Run, change: PlanDrift) -> None:
-    """End the ticket, and propose what is so now in the same transaction, where something can be proposed."""
+    """End the ticket, and propose what is so now in the same transaction, where something can be proposed.
+
+    What somebody has withdrawn meanwhile has ended already, and nothing replaces it.
+    """
     replacement, why_not = await _replacement(run, change.made)
     try:
-        await _write_void(run, change, replacement, why_not)
-    except LookedTooEarly as late:
-        await _write_void(run, change, (), str(late))
+        try:
+            await _write_void(run, change, replacement, why_not)
+        except LookedTooEarly as late:
+            await _write_void(run, change, (), str(late))
+    except AlreadyDecided as ended:
+        log.info("not voided", ticket=run.ticket, why=str(ended))
 
 
 async def _write_void(run: Run, change: PlanDrift, replacement: Sequence[EntryDraft], why_not: str) -> None:

@@ -204,8 +204,13 @@ async def _take_up(run: Run) -> bool:
     if why:
         await _come_to_rest(run, why)
         return False
-    if not is_let_go_on:
+    if is_let_go_on:
+        return True
+    try:
         await run.next_attempt("hvops had stopped working on it")
+    except Expired:  # its deadline has passed since it was looked at
+        await _come_to_rest(run, run.late_in_words)
+        return False
     return True
 
 

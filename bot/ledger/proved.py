@@ -20,6 +20,7 @@ from typing import Any
 
 from bot.errors import (
     LedgerError,
+    LookedTooEarly,
     NoSuchTicket,
     ResumedSince,
     StoppedSince,
@@ -557,15 +558,18 @@ class ProvedState:
             raise TicketError(f"{ticket.id} must name the locks that it released when it resumes.")
 
     def _taken_over(self, ticket_id: str, step: TicketEvent) -> str:
-        """The interrupted ticket whose locks this one takes over: the one that it undoes, or one that gives way; or ""."""
+        """The interrupted ticket whose locks this one takes over: the one that it undoes, or one that gives way; or "".
+
+        Raises LookedTooEarly: whose locks they are is read before the transaction, and that ticket may have moved since.
+        """
         other = step.read(Started).takes_over
         if not other:
             return ""
         ticket = self.ticket(other)
         if ticket is None or ticket.state is not TicketState.INTERRUPTED:
-            raise TicketError(f"{other} is not interrupted; its locks cannot be taken over.")
+            raise LookedTooEarly(f"{other} is not interrupted; its locks cannot be taken over.")
         if not ticket.yields_locks and ticket_id not in self._memory.undos.get(other, ()):
-            raise TicketError(f"{ticket_id} does not undo {other}, which keeps its locks.")
+            raise LookedTooEarly(f"{ticket_id} does not undo {other}, which keeps its locks.")
         return other
 
 

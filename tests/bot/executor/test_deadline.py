@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
+import structlog
 from scripted_world import (
     APPROVER,
     OPERATOR,
@@ -129,6 +130,26 @@ async def test_the_same_run_goes_on_while_its_time_is_not_over(bench, world, clo
     ticket = await stays_in_the_first_group(bench, world, clock, {"minutes": 5})
     await bench.runs(3)
     assert (world.order, bench.last(ticket).kind) == (STARTED, "done")
+
+
+async def test_a_deadline_that_passes_in_the_moment_of_going_on_is_nobodys_fault(bench, world, clock, monkeypatch):
+    """The bot is begun anew just before it: what it wants to write down comes too late."""
+    ticket = await stays_in_the_first_group(bench, world, clock, {})
+    append_together, tried = bench.ledger.append_together, []
+
+    def too_late(*drafts, **how):
+        if drafts[0].kind == "resumed":
+            tried.append(drafts[0].kind)
+            clock.now = until(bench, ticket) + timedelta(seconds=1)
+        return append_together(*drafts, **how)
+
+    monkeypatch.setattr(bench.ledger, "append_together", too_late)
+    with structlog.testing.capture_logs() as logs:
+        await bench.runs()
+    assert tried
+    assert bench.last(ticket).kind == "interrupted"
+    assert bench.last(ticket).reason.endswith("has passed, so no further step starts")
+    assert not [one for one in logs if one["log_level"] in ("warning", "error")]
 
 
 @pytest.mark.parametrize("reached", [True, False])

@@ -12,6 +12,7 @@ from functools import partial
 from unittest.mock import AsyncMock, Mock
 
 import pytest
+import structlog
 from entry_samples import entry_data, entry_data_of
 from scripted_world import (
     APPROVER,
@@ -314,6 +315,25 @@ async def test_withdrawing(bench):
     bench.decisions.withdraw(bench.press(OTHER, ticket))
     await bench.runs()
     assert bench.world.order == []
+
+
+async def test_withdrawing_what_is_just_found_to_be_another_plan_is_nobodys_fault(bench, monkeypatch):
+    """The plan is made afresh, which takes its time: meanwhile the requester withdraws what would be voided."""
+    ticket = await bench.approved()
+    append_together = bench.ledger.append_together
+
+    def after_withdrawing(*drafts, **how):
+        if drafts[0].kind == "voided":
+            bench.decisions.withdraw(bench.press(OPERATOR, ticket))
+        return append_together(*drafts, **how)
+
+    monkeypatch.setattr(bench.ledger, "append_together", after_withdrawing)
+    bench.planner.version = "another"
+    with structlog.testing.capture_logs() as logs:
+        await bench.runs(2)
+    assert bench.last(ticket).kind == "withdrawn"
+    assert bench.ledger.ticket("T-2") is None, "nothing replaces what somebody has withdrawn"
+    assert not [one for one in logs if one["log_level"] in ("warning", "error")]
 
 
 async def test_stop_and_go_need_their_roles(bench):

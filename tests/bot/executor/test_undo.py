@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 import scripted_world as scripted
+import structlog
 from entry_samples import entry_data
 from scripted_world import (
     APPROVER,
@@ -708,6 +709,30 @@ async def test_what_starts_looks_again_where_another_ticket_has_moved_since_unde
     await bench.runs(2)
     assert (bench.last(second).kind, world.order) == ("voided", [])
     assert "nothing is left to do" in bench.last(second).reason
+
+
+async def test_a_start_waits_for_a_ticket_that_goes_on_just_before_its_locks_are_taken_over(bench, world, monkeypatch):
+    """Its person lets it go on in that very moment: nobody is to blame, and the start is due as soon as that one has ended."""
+    bench.known[BOTH.id] = BOTH
+    first = await bench.approved("/tweak hv03", BOTH, BOTH)
+    bench.ledger.append("bot", Started(attempt=1, locks=("node:hv03",)), first)
+    bench.ledger.append("bot", Interrupted(attempt=1, reason="it waits", yields_locks=True), first)
+    second = await bench.approved()
+    append_together, tried = bench.ledger.append_together, []
+
+    def after_go_on(*drafts, **how):
+        if drafts[0].kind == "started" and not tried:
+            tried.append(drafts[0].data.takes_over)
+            bench.decisions.resume(bench.press(BOTH, first))
+        return append_together(*drafts, **how)
+
+    monkeypatch.setattr(bench.ledger, "append_together", after_go_on)
+    with structlog.testing.capture_logs() as logs:
+        await bench.runs()
+    assert (tried, bench.ledger.ticket(second).state) == ([first], "approved")
+    await bench.runs(3)
+    assert (bench.last(first).kind, bench.last(second).kind) == ("done", "done")
+    assert not [one for one in logs if one["log_level"] in ("warning", "error")]
 
 
 async def test_go_on_counts_no_more_where_an_undo_has_begun_and_ended_since_it_was_looked_at(bench, world, monkeypatch):
