@@ -8,7 +8,7 @@ query_client  the one thing a command's `collect` is given
 texts         cutting what somebody else wrote, masked
 beside        long work beside the event loop
 arguments     the types of a command's arguments
-host_names    under which spelling a machine counts
+host_names    under which spelling a machine counts, and which names can be one machine's
 web           addresses of the web: a URL, where a Location leads, how either is shown
 continuity    services, their assumptions, the sites of the inventory
 windows       backup, freeze and maintenance windows of the inventory, and when they are open

@@ -18,6 +18,7 @@ from collections.abc import Collection, Iterable, Mapping, MutableMapping, Seque
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from bot.api.host_names import HostNames, host_key
 from bot.errors import (
     LedgerError,
     LookedTooEarly,
@@ -108,7 +109,7 @@ class KnownTicket:
         row: what the ticket table shows of it while it is open.
         last: the number of the newest entry that moves it.
         locks: that it has ever taken.
-        hosts: where its plan works, without regard to case; () for one that does not say it.
+        hosts: where its plan works, by the spelling that counts; () for one that does not say it.
         undoes: the ticket that it was proposed to take back, or "".
         resumed: the number of the newest entry by which it resumed; 0 where it never did.
     """
@@ -363,7 +364,7 @@ class ProvedState:
 
         Each with its end or state, whatever undos have undone of them: one that is done may have left what has no undo.
         """
-        under, on = frozenset(locks), frozenset(hosts)
+        under, on = frozenset(locks), HostNames(hosts)
         found = [
             (one.last, ticket, one.ending or one.state)
             for ticket, one in self._memory.tickets.items()
@@ -371,7 +372,7 @@ class ProvedState:
             and one.state not in ("proposed", "approved")
             and one.ending not in NOT_STARTED
             and not under.isdisjoint(one.locks)
-            and not (one.hosts and on.isdisjoint(one.hosts))
+            and _may_be_on(one, on)
         ]
         return [(ticket, how) for _, ticket, how in sorted(found, reverse=True)]
 
@@ -380,14 +381,14 @@ class ProvedState:
 
         The newest first. What such a ticket had sent last may have an end that nobody saw.
         """
-        under, on = frozenset(locks), frozenset(hosts)
+        under, on = frozenset(locks), HostNames(hosts)
         found = [
             (one.last, ticket)
             for ticket, one in self._memory.tickets.items()
             if one.ending in CUT_SHORT
             and one.ended >= since
             and not under.isdisjoint(one.locks)
-            and not (one.hosts and on.isdisjoint(one.hosts))
+            and _may_be_on(one, on)
         ]
         return [ticket for _, ticket in sorted(found, reverse=True)]
 
@@ -619,6 +620,11 @@ def _locks_of(entry: Entry) -> list[str]:
     return [sys.intern(str(name)) for name in wanted]
 
 
+def _may_be_on(one: KnownTicket, hosts: HostNames) -> bool:
+    """Whether a ticket works on one of these hosts, however its name is written, or does not say where it works."""
+    return not one.hosts or any(name in hosts for name in one.hosts)
+
+
 def _hosts_of(fields: Mapping[str, Any]) -> tuple[str, ...]:
     """Where a proposal works, by its bare fields; () where they do not say it, which may be anywhere."""
     try:
@@ -627,7 +633,7 @@ def _hosts_of(fields: Mapping[str, Any]) -> tuple[str, ...]:
         acts = [act for step in steps for act in (step["act"], step["undo"]) if act is not None]
         # What a person does has no address.
         told = [fields["target"], *plan["touches"], *(act["on"] for act in acts if "on" in act)]
-        return tuple(sorted({sys.intern(str(name).casefold()) for name in told if name}))
+        return tuple(sorted({sys.intern(host_key(str(name))) for name in told if name}))
     except (AttributeError, KeyError, TypeError):
         return ()
 

@@ -12,4 +12,5 @@ answers      what a person answers where no source did; read_back: what one read
 decisions    approve or confirm, reject, withdraw: one decision per ticket
 run_history  what the ledger says of a ticket's steps
 undo         which steps are taken back, and how; other_tickets: earlier undos, and what was changed since
+same_thing   whether two actions are about one thing, however each writes its name
 """

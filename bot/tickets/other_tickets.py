@@ -8,6 +8,8 @@ have put it back already, and only people know which.
     the same thing, which was so already                an approver says what the undo means for the later ticket
     another kind of thing on the same host              the same
     another service, guest or row, or another host      nothing to do with each other
+
+What is the same thing, `same_thing` says: two spellings of one name are one.
 """
 
 from __future__ import annotations
@@ -17,12 +19,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bot.api.actions import Action, InvokeMethod, ManualStep, RowTransaction, RunProgram
+from bot.api.host_names import host_key
 from bot.api.plan import UNDO, Gate, GateOutcome, GateText, OpenQuestion, Plan, Step
 from bot.errors import NoSuchTicket
 from bot.ledger import Entry, Ledger
 from bot.ledger.entries import Intent, Outcome
 from bot.tickets.proposal import Proposal, proposal_from
 from bot.tickets.run_history import DONE, Key, RunHistory, StepInstance, positions, story_of
+from bot.tickets.same_thing import same_class, same_instance, same_place, share_a_row, shares_a_value
 from bot.tickets.undo import leaves_nothing, may_be_done, undo_step, unseen_places, was_already_met
 
 _NAMED = 5  # tickets that a sentence names
@@ -204,7 +208,7 @@ def cut_short(ledger: Ledger, plan: Plan, since: str) -> tuple[tuple[Plan, RunHi
     """
     steps = [step for step in plan.steps if step.act is not None]
     acts = [act for step in steps for act in (step.act, step.undo) if act is not None]
-    hosts = {act.on.casefold() for act in acts if not isinstance(act, ManualStep)}
+    hosts = {host_key(act.on) for act in acts if not isinstance(act, ManualStep)}
     found = []
     for ticket in ledger.cut_short(since, plan.locks, hosts):
         moves = ledger.moves(ticket)
@@ -218,7 +222,7 @@ def _may_disturb(unseen: Step, steps: Collection[Step], hosts: Collection[str]) 
     """Whether what may come of a step is about what these steps are about; what a whole host does is about all of it."""
     act = unseen.act
     if isinstance(act, InvokeMethod) and not (act.path or act.references):
-        return act.on.casefold() in hosts
+        return any(same_place(act.on, host) for host in hosts)
     alone = replace(unseen, undo=None)  # nobody has sent that
     return any(_relation(step, alone) == "same" for step in steps)
 
@@ -283,10 +287,12 @@ def _compared(older: TicketActs, affected: Collection[StepInstance], later: Tick
     beside: dict[str, None] = {}
     standing = later.standing()
     changed = {place.step.key for place in standing if not was_already_met(place, later.story)}
-    for host, acts in _by_host(later, standing).items():
-        mine = there.get(host, [])
+    for place, acts in _by_host(later, standing).items():
+        named = [name for name in there if same_place(name, place)]
+        mine = [one for name in named for one in there[name]]
         if not any(step.key in keys for step, _ in mine):
             continue
+        host = place if place in named else named[0]
         for step, begun in acts:
             related = [(one, at, _relation(one, step)) for one, at in mine]
             alike = [(one, at) for one, at, relation in related if relation == "same"]
@@ -317,9 +323,9 @@ def _by_host(acts: TicketActs, places: Iterable[StepInstance]) -> dict[str, list
 def _hosts(acts: TicketActs, step: Step) -> set[str]:
     """Where a step and its undo work; what a person does there has no address, and is about the ticket's target."""
     made = [act for act in (step.act, step.undo) if act is not None]
-    names = {act.on.casefold() for act in made if not isinstance(act, ManualStep)}
+    names = {host_key(act.on) for act in made if not isinstance(act, ManualStep)}
     if any(isinstance(act, ManualStep) for act in made):
-        names |= {name.casefold() for name in (acts.proposal.made.target, *acts.proposal.plan.touches) if name}
+        names |= {host_key(name) for name in (acts.proposal.made.target, *acts.proposal.plan.touches) if name}
     return names
 
 
@@ -335,26 +341,19 @@ def _of_one_act(one: Action, other: Action, older: Step) -> str:
     if isinstance(one, InvokeMethod) and isinstance(other, InvokeMethod):
         # A method of a whole host, about nothing that its call names, can be about anything there.
         named = (one.path or one.references) and (other.path or other.references)
-        if not named or (one.namespace, one.cls) != (other.namespace, other.cls):
+        if not named or not same_class(one, other):
             return ""
-        is_same = _where(one) == _where(other)
+        is_same = same_place(one.on, other.on) and same_instance(one, other)
         return "same" if is_same else "another of its kind"
     if isinstance(one, RowTransaction) and isinstance(other, RowTransaction):
-        is_same = one.on.casefold() == other.on.casefold() and bool(_rows(one) & _rows(other))
+        is_same = same_place(one.on, other.on) and share_a_row(one, other)
         return "same" if is_same else "another of its kind"
     if isinstance(one, RunProgram) and isinstance(other, RunProgram):
         told = dict(other.params)
-        is_same = (one.on.casefold(), one.what) == (other.on.casefold(), other.what)
-        return "same" if is_same and all(told.get(name, value) == value for name, value in _identity(older)) else ""
+        is_same = one.what == other.what and same_place(one.on, other.on)
+        is_same = is_same and all(shares_a_value(told.get(name, value), value) for name, value in _identity(older))
+        return "same" if is_same else ""
     return ""
-
-
-def _where(act: InvokeMethod) -> tuple[Any, ...]:
-    return act.on.casefold(), act.path, act.references
-
-
-def _rows(act: RowTransaction) -> set[Any]:
-    return {(act.database, row.table, row.key) for row in act.rows}
 
 
 def _identity(step: Step) -> Iterable[tuple[str, Any]]:

@@ -17,6 +17,7 @@ from bot.api.arguments import Target
 from bot.api.beside import beside
 from bot.api.command import AfterRun, Remediation
 from bot.api.facts import Unknown
+from bot.api.host_names import HostNames
 from bot.api.plan import Check, Gate, GateOutcome, GateText, Plan, Step
 from bot.api.queries import GuestQuery, LedgerQuery, Query
 from bot.api.sources import Source
@@ -415,10 +416,10 @@ def _elsewhere(target: Target, places: Container[str]) -> str:
 
 def _hosts_of(proposal: Proposal, back: Plan) -> tuple[str, ...]:
     """What a way back works on, and what it asks of the targets that were typed: a step by hand names its host there alone."""
-    typed = {word.casefold() for word in proposal.made.line.replace(",", " ").split()}
+    typed = HostNames(proposal.made.line.replace(",", " ").split())
     checks = [check for step in back.steps for check in (*step.guard, *step.done)]
     asked = [check.question.on for check in checks if not isinstance(check.question, GuestQuery | LedgerQuery)]
-    return tuple(dict.fromkeys([*_targets(back), *(name for name in asked if name.casefold() in typed)]))
+    return tuple(dict.fromkeys([*_targets(back), *(name for name in asked if name in typed)]))
 
 
 def _targets(plan: Plan) -> tuple[str, ...]:

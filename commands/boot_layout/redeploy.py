@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from bot.api.actions import ManualStep, ReadBack, TypedField, can_be_typed
 from bot.api.arguments import Target
 from bot.api.facts import Unknown, value_of
+from bot.api.host_names import NETBIOS, host_label
 from bot.api.plan import Check, Expect, Gate, GateOutcome, GateText, Step, exists, missing
 from bot.api.queries import Predicate, Registry, Wql
 from bot.api.query_client import QueryClient
@@ -24,7 +25,7 @@ from commands.formatting import format_size, join_names, pluralize
 from commands.sources.boot_disks import Disk
 from commands.sources.cluster import NAMESPACE, Group, cluster_groups, look_at_host, possibly_on
 from commands.sources.guests import Guest, virtual_machines, visible_systems
-from commands.sources.host_names import NETBIOS, host_label, hosts_named
+from commands.sources.host_names import hosts_named
 from commands.sources.nodes import NodeState, node_states
 from commands.sources.services import Service, host_services
 

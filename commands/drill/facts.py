@@ -10,6 +10,7 @@ from datetime import datetime
 from bot.api.arguments import Target
 from bot.api.beside import beside
 from bot.api.facts import Known, Unknown, value_of, values_of
+from bot.api.host_names import host_label
 from bot.api.query_client import QueryClient
 from bot.api.sources import Source
 from commands.continuity.facts import HostFacts, QuorumFacts, look_at_quorum, look_at_replicas, place_nodes, service_of
@@ -19,7 +20,6 @@ from commands.sources.capacity import free_memory, logical_processors, memory_us
 from commands.sources.certificates import certificate_end
 from commands.sources.cluster import Cluster, look_at_cluster
 from commands.sources.guests import configuration_versions, shutdown_components
-from commands.sources.host_names import host_label
 from commands.sources.ping import answers_at, connect_time
 from commands.sources.replication import (
     ReplicaSettings,

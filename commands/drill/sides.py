@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bot.api.facts import Unknown
+from bot.api.host_names import host_label
 from bot.api.plan import OpenQuestion
 from commands.continuity.facts import HostFacts
 from commands.formatting import join_names
 from commands.sources.guests import Guest, Power, Replication
-from commands.sources.host_names import host_label
 from commands.sources.replication import PREPARED, RECOVERED
 
 Direction = Literal["out", "back"]

@@ -13,12 +13,12 @@ from datetime import datetime
 from functools import partial
 
 from bot.api.actions import RunProgram
+from bot.api.host_names import HostNames
 from bot.api.plan import OpenQuestion
 from bot.api.queries import RunReader, make_params
 from bot.api.rows import CellError, Row, Rows, get_datetime, get_int, get_str, readable
 from bot.api.sources import Source
 from commands.formatting import format_time, join_names
-from commands.sources.host_names import HostNames
 
 ON = "commvault"  # the one backup product of an inventory
 JOB, ACTIVE_JOBS, RESUME = "commvault job", "commvault active jobs", "commvault resume job"

@@ -13,8 +13,9 @@ from dataclasses import InitVar, dataclass, field, replace
 from enum import StrEnum
 from itertools import islice
 
+from bot.api.host_names import NETBIOS, host_label
 from commands.sources.guests import Guest, Power, Replication
-from commands.sources.host_names import NETBIOS, HostIndex, host_label, hosts_named
+from commands.sources.host_names import HostIndex, hosts_named
 from commands.sources.vmm import BUSY, MISSING, NOT_HEARD, OF_2008_R2, OLDEST, SAYS, STATES, Layout, Machine
 
 # Of one id on one host, in one mode of replication: Hyper-V has one, and of more nobody knows which is meant. Two say so.

@@ -10,7 +10,7 @@ import pytest
 import scripted_world as scripted
 from scripted_world import is_now, set_to, step
 
-from bot.api.actions import InvokeMethod, ManualStep, RowTransaction, RunProgram, Update
+from bot.api.actions import InstanceReference, InvokeMethod, ManualStep, RowTransaction, RunProgram, Update
 from bot.api.plan import Group, Plan
 from bot.api.queries import make_params
 from bot.dispatch.pipeline import Request
@@ -194,9 +194,9 @@ async def test_a_change_of_the_same_thing_waits_for_what_a_ticket_sent_that_some
     assert world.rows("hv03")[0]["a"] == ("1" if line == "/work hv03" else "0")
 
 
-async def restarting(ready, world, clock):
+async def restarting(ready, world, clock, act=RESTART):
     """T-1 has set a value, and T-2 was closed while the restart of the whole host, of which nothing was heard, was to come."""
-    add(ready, work=plan_of(switch("a")), boot=plan_of(replace(step("boot", "hv03", 600, booted="2"), act=RESTART)))
+    add(ready, work=plan_of(switch("a")), boot=plan_of(replace(step("boot", "hv03", 600, booted="2"), act=act)))
     world.hosts["hv03"]["booted"] = "1"
     first = await done(ready, "/work hv03")
     second = await ready.approved("/boot hv03")
@@ -222,6 +222,36 @@ async def test_an_undo_waits_for_what_an_ended_ticket_sent_the_whole_host(ready,
     waits = [gate.finding for gate in again.proposal.plan.gates if gate.passes_at]
     assert [one for one in waits if one.startswith("“boot hv03” was sent and may still be in progress until")] == waits
     assert len(waits) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "on"),
+    [("srmsvc", "hv03"), ("SrmSvc", "hv03"), ("SRMSVC", "HV03.corp.example"), ("srmsvc", "hv03.")],
+)
+async def test_a_change_of_one_thing_waits_however_its_name_is_written(ready, world, clock, name, on):
+    """A rule file and its host spell a service in different cases, to which Windows is blind."""
+    await restarting(ready, world, clock, service("StopService", "srmsvc"))
+    again = replace(step("again", "hv03", 600, booted="3"), act=service("StopService", name, on))
+    (gate,) = await ready.planner.left_behind(plan_of(again)())
+    assert gate.finding.startswith("“boot hv03” was sent and may still be in progress until")
+
+
+async def test_a_change_of_another_service_or_of_another_host_like_it_waits_for_nothing(ready, world, clock):
+    await restarting(ready, world, clock, service("StopService", "srmsvc"))
+    for name, on in (("srm", "hv03"), ("srmsvc", "hv033"), ("srmsvc", "hv04.corp.example")):
+        other = replace(step("other", "hv03", 600, booted="3"), act=service("StopService", name, on))
+        assert await ready.planner.left_behind(plan_of(other)()) == ()
+
+
+async def test_what_a_later_ticket_did_to_a_host_by_its_whole_name_keeps_an_undo_back(ready, world):
+    """Each of the two names its host as its own source does."""
+    for values in (world.hosts["hv03"], world.hosts.setdefault("hv03.corp.example", dict(world.hosts["hv03"]))):
+        values["a"] = "0"
+    add(ready, work=plan_of(switch("a")), there=plan_of(switch("a", "hv03.corp.example", "2")))
+    await done(ready, "/work hv03")
+    await done(ready, "/there hv03")
+    with pytest.raises(NoPlan, match=r"hvops has changed hv03 since: T-2 \(/there hv03, done\)"):
+        await undo(ready)
 
 
 @pytest.mark.parametrize("apart", [0.0, 60.0])
@@ -539,12 +569,27 @@ def service(method, name="Spooler", on="hv03"):
     return InvokeMethod(on, "root/cimv2", make_params(Name=name), "Win32_Service", method)
 
 
-def rows(key):
-    return RowTransaction("vmm", "vmm", (Update("t", make_params(Id=key), (), make_params(State="0")),))
+def rows(key, on="vmm", database="vmm", table="t", column="Id"):
+    return RowTransaction(on, database, (Update(table, make_params(**{column: key}), (), make_params(State="0")),))
 
 
-def program(**params):
-    return RunProgram("hv03", "set check", make_params(**params))
+def program(on="hv03", **params):
+    return RunProgram(on, "set check", make_params(**params))
+
+
+def node(name, on="hv03"):
+    return InvokeMethod(on, "root/mscluster", make_params(Name=name), "MSCluster_Node", "Pause")
+
+
+def replica(machine, name="ComputerSystem", key="Name", namespace="root/virtualization/v2", cls="Msvm_ComputerSystem"):
+    refers = (InstanceReference(name, cls, make_params(**{key: machine})),)
+    return InvokeMethod(
+        "hv03", namespace, make_params(CreationClassName="M"), "Msvm_ReplicationService", "Go", references=refers
+    )
+
+
+GUID = "0a6c3c5e-5f0e-4c1d-9a55-3f9a5d1c2b7f"
+OTHER_GUID = "1a6c3c5e-5f0e-4c1d-9a55-3f9a5d1c2b7f"
 
 
 @pytest.mark.parametrize(
@@ -559,6 +604,29 @@ def program(**params):
         (rows("1"), rows("1"), rows("2"), "another of its kind"),
         (program(vs="1", to="x"), program(vs="1", to="y"), program(vs="1", to="z"), "same"),
         (program(vs="1", to="x"), program(vs="1", to="y"), program(vs="2", to="z"), ""),
+        # The same under another spelling: of a service, a node, a machine, a file, a row, a host.
+        (service("Stop", "srmsvc"), service("Start", "srmsvc"), service("Stop", "SrmSvc"), "same"),
+        (service("Stop"), service("Start"), service("Stop", on="HV03.corp.example"), "same"),
+        (service("Stop", on="hyperv-berlin-03"), service("Start"), service("Stop", on="HYPERV-BERLIN-0"), "same"),
+        (
+            service("Stop"),
+            service("Start"),
+            replace(service("Stop"), namespace="ROOT\\CIMV2", cls="WIN32_Service"),
+            "same",
+        ),
+        (service("Stop"), service("Start"), replace(service("Stop"), path=make_params(NAME="spooler")), "same"),
+        (node("hv03"), node("hv03"), node("HV03.corp.example"), "same"),
+        (node("hv03"), node("hv03"), node("hv04"), "another of its kind"),
+        (replica(GUID), replica(GUID), replica(f"{{{GUID.upper()}}}", "computersystem", "NAME"), "same"),
+        (replica(GUID), replica(GUID), replica(OTHER_GUID), "another of its kind"),
+        (replica(GUID), replica(GUID), replica(GUID, cls="MSVM_COMPUTERSYSTEM"), "same"),
+        (rows(GUID), rows(GUID), rows(GUID.upper(), "VMM.corp.example", "VMM", "[dbo].[T]", "ID"), "same"),
+        (rows(GUID), rows(GUID), rows(GUID, table="u"), "another of its kind"),
+        (rows(GUID), rows(GUID), rows(GUID, database="other"), "another of its kind"),
+        (rows(1), rows(1), rows("1"), "same"),
+        (program(of="C:\\Fix\\a.msu"), program(of="C:\\Fix\\a.msu"), program(of="c:/fix//A.MSU/"), "same"),
+        (program(of="C:\\Fix\\a.msu"), program(of="C:\\Fix\\a.msu"), program(of="C:\\Fix\\b.msu"), ""),
+        (program(of=GUID), program(of=GUID), program("HV03.corp.example", of=f"{OTHER_GUID},{GUID.upper()}"), "same"),
     ],
 )
 def test_what_is_the_same_thing(mine, back, theirs, relation):

@@ -2,7 +2,8 @@
 
 import pytest
 
-from commands.sources.host_names import HostIndex, HostNames, host_label, hosts_named, same_host
+from bot.api.host_names import HostNames, host_label, same_host
+from commands.sources.host_names import HostIndex, hosts_named
 
 
 @pytest.mark.parametrize(
