@@ -57,6 +57,21 @@ def directory(clock=lambda: 0.0, **nodes):
     return Inventory(ESTATE, world, ways, clock=clock), world, ways
 
 
+@pytest.mark.parametrize(
+    "typed",
+    [
+        ("hv03", "HV03", "hv03.corp.example", "HV03.Corp.Example."),
+        ("Prod", "prod", "PROD"),
+        ("backup01", "BACKUP01", "Backup01.other.example"),
+    ],
+)
+async def test_what_a_person_names_is_one_target_however_they_type_it(typed):
+    """Locks, roles and the keys of what is done there are made of its name: two spellings would be two of each."""
+    names, _, _ = directory()
+    first, *others = [await names.find(one) for one in typed]
+    assert others == [first] * len(others)
+
+
 async def test_a_target_knows_what_backs_it_up():
     clusters = {"prod": {"domain": "corp.example", "entry_hosts": ["hv01"], "backup": ["veeam"]}}
     hosts = {"backup01": {"domain": "corp.example", "backup": []}}

@@ -234,14 +234,17 @@ async def test_nothing_is_taken_back_where_the_node_moves_between_approval_and_s
     assert "started" not in bench.kinds(found.ticket)
 
 
-async def test_what_is_taken_back_by_hand_goes_by_where_its_node_is_too(bench, world):
+@pytest.mark.parametrize("typed", ["hv03", "hv03.corp.example"])
+async def test_what_is_taken_back_by_hand_goes_by_where_its_node_is_too(bench, world, typed):
+    """By the name that its plan asks for, whether it was typed so or not."""
+    world.hosts[typed] = dict(world.hosts["hv03"])
     tweak = replace(
         step("tweak", "hv03", tweaked="yes"),
         undo=ManualStep("Put it back", "operator"),
         undone=(is_now("hv03", tweaked="no"),),
     )
     bench.plans["reset"] = lambda *_: scripted.simple("hv03", tweak)
-    await bench.approved()
+    await bench.approved(f"/reset {typed}")
     await bench.runs()
     moves(bench)
     with pytest.raises(NoPlan, match="hv03 was in prod then and is in branch now"):
