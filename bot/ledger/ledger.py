@@ -350,14 +350,13 @@ class Ledger(Reader):
         with self._proved() as state:
             return state.worked_since(seq, locks, hosts)
 
-    def cut_short(self, since: str, locks: Collection[str], hosts: Collection[str]) -> list[str]:
-        """The tickets that people ended at that time or later while they worked under one of these locks, on one of these hosts.
+    def left_unseen(self, since: str, locks: Collection[str], hosts: Collection[str]) -> list[str]:
+        """The tickets that ended at that time or later, worked under one of these locks on one of these hosts, and may have left an act.
 
-        The newest first. What such a ticket had sent last may have an end that nobody saw. Raises LedgerError where nothing is
-        proved.
+        The newest first. Raises LedgerError where nothing is proved.
         """
         with self._proved() as state:
-            return state.cut_short(since, locks, hosts)
+            return state.left_unseen(since, locks, hosts)
 
     def moved_since(self, seq: int, locks: Collection[str]) -> list[str]:
         """The tickets that have worked under one of these locks and that an entry has moved behind that one.

@@ -35,6 +35,8 @@ from bot.ledger.entries import (
     RULES_VERSION,
     STOP_REQUEST,
     Clicked,
+    Failed,
+    Outcome,
     Proposed,
     Refused,
     Released,
@@ -112,6 +114,7 @@ class KnownTicket:
         hosts: where its plan works, by the spelling that counts; () for one that does not say it.
         undoes: the ticket that it was proposed to take back, or "".
         resumed: the number of the newest entry by which it resumed; 0 where it never did.
+        is_unseen: whether nobody saw the end of an action of it: its wait was ended, or its checks were met before it.
     """
 
     seal: bytes = FIRST
@@ -128,6 +131,7 @@ class KnownTicket:
     hosts: tuple[str, ...] = ()
     undoes: str = ""
     resumed: int = 0
+    is_unseen: bool = False
 
 
 _UNKNOWN = KnownTicket()
@@ -285,9 +289,24 @@ class ProvedState:
         hosts = known.hosts if known.state else _hosts_of(entry.fields)
         undoes = known.undoes if known.state else sys.intern(str(entry.fields.get("undoes") or ""))
         resumed = entry.seq if entry.kind == Resumed.kind else known.resumed
+        is_unseen = known.is_unseen or (entry.kind == Outcome.kind and _is_unseen(entry))
         row = None if ending else row_after(known.row, entry)
         self._memory.tickets[entry.ticket] = KnownTicket(
-            seal, state, ending, command, ended, kept, doubt, moves, row, entry.seq, locks, hosts, undoes, resumed
+            seal,
+            state,
+            ending,
+            command,
+            ended,
+            kept,
+            doubt,
+            moves,
+            row,
+            entry.seq,
+            locks,
+            hosts,
+            undoes,
+            resumed,
+            is_unseen,
         )
         if not known.state:
             self._memory.last_number = max(self._memory.last_number, number_of(entry.ticket))
@@ -376,16 +395,16 @@ class ProvedState:
         ]
         return [(ticket, how) for _, ticket, how in sorted(found, reverse=True)]
 
-    def cut_short(self, since: str, locks: Collection[str], hosts: Collection[str]) -> list[str]:
-        """The tickets that people ended at that time or later while they worked under one of these locks, on one of these hosts.
+    def left_unseen(self, since: str, locks: Collection[str], hosts: Collection[str]) -> list[str]:
+        """The tickets that ended at that time or later, worked under one of these locks on one of these hosts, and may have left an act.
 
-        The newest first. What such a ticket had sent last may have an end that nobody saw.
+        The newest first. People ended it, or it failed, and nobody saw the end of what was sent, such as an undo.
         """
         under, on = frozenset(locks), HostNames(hosts)
         found = [
             (one.last, ticket)
             for ticket, one in self._memory.tickets.items()
-            if one.ending in CUT_SHORT
+            if (one.ending in CUT_SHORT or (one.ending == Failed.kind and one.is_unseen))
             and one.ended >= since
             and not under.isdisjoint(one.locks)
             and _may_be_on(one, on)
@@ -623,6 +642,13 @@ def _locks_of(entry: Entry) -> list[str]:
 def _may_be_on(one: KnownTicket, hosts: HostNames) -> bool:
     """Whether a ticket works on one of these hosts, however its name is written, or does not say where it works."""
     return not one.hosts or any(name in hosts for name in one.hosts)
+
+
+def _is_unseen(outcome: Entry) -> bool:
+    fields = outcome.fields
+    return fields.get("result") == "abandoned" or (
+        fields.get("basis") == "already so" and fields.get("not_executed") is not True
+    )
 
 
 def _hosts_of(fields: Mapping[str, Any]) -> tuple[str, ...]:

@@ -196,8 +196,8 @@ def later_changes(ledger: Ledger, older: TicketActs, back: Plan, approved: Plan 
     return (Gate.of(text, GateOutcome.PASSED),) if was_listed else ()
 
 
-def cut_short(ledger: Ledger, plan: Plan, since: str) -> tuple[tuple[Plan, RunHistory], ...]:
-    """The runs that people ended, and of which something may come that this plan is about: plan and run of each.
+def left_unseen(ledger: Ledger, plan: Plan, since: str) -> tuple[tuple[Plan, RunHistory], ...]:
+    """The runs that have ended, and of which something may come that this plan is about: plan and run of each.
 
     That is an action on the same thing, or one on a whole host. Raises LedgerError, TicketError.
 
@@ -210,7 +210,7 @@ def cut_short(ledger: Ledger, plan: Plan, since: str) -> tuple[tuple[Plan, RunHi
     acts = [act for step in steps for act in (step.act, step.undo) if act is not None]
     hosts = {host_key(act.on) for act in acts if not isinstance(act, ManualStep)}
     found = []
-    for ticket in ledger.cut_short(since, plan.locks, hosts):
+    for ticket in ledger.left_unseen(since, plan.locks, hosts):
         moves = ledger.moves(ticket)
         made, run = proposal_from(moves[0]).plan, story_of(moves)
         if any(_may_disturb(place.step, steps, hosts) for place in unseen_places(made, run)):

@@ -33,7 +33,7 @@ from bot.ledger.envelope import to_timestamp
 from bot.tickets.answers import without_answers
 from bot.tickets.conditions import unmet
 from bot.tickets.freezes import with_windows
-from bot.tickets.other_tickets import TicketActs, acts_of, cut_short, later_changes
+from bot.tickets.other_tickets import TicketActs, acts_of, later_changes, left_unseen
 from bot.tickets.proposal import PlannedChange, Proposal
 from bot.tickets.run_history import RunHistory, StepInstance, as_done
 from bot.tickets.undo import (
@@ -170,7 +170,7 @@ class Planner:
         gates = (*await self._gates_back(proposal, made.plan), *put_back)
         # Last: what begins while hosts are asked counts as well.
         gates += await asyncio.to_thread(later_changes, self._ledger, acts, made.plan, approved)
-        gates += await self._under_way((*acts.runs, *await self._cut_short(made.plan)), approved)
+        gates += await self._under_way((*acts.runs, *await self._left_unseen(made.plan)), approved)
         now = self._ledger.not_behind(self._clock())
         steady = await asyncio.to_thread(self._steady_seconds)
         back = replace(without_past(made.plan, now, approved, steady), gates=gates)
@@ -180,7 +180,7 @@ class Planner:
         return replace(made, plan=plan)
 
     async def left_behind(self, plan: Plan, approved: Plan | None = None) -> tuple[Gate, ...]:
-        """Make the gate about what tickets that people ended have sent there and what may still come.
+        """Make the gate about what tickets that have ended have sent there and what may still come.
 
         Raises LedgerError, TicketError.
 
@@ -188,15 +188,15 @@ class Planner:
             plan: what is to act there.
             approved: that plan as it was proposed, where it is made anew.
         """
-        return await self._under_way(await self._cut_short(plan), approved)
+        return await self._under_way(await self._left_unseen(plan), approved)
 
-    async def _cut_short(self, plan: Plan) -> tuple[tuple[Plan, RunHistory], ...]:
-        """The runs that people ended and of which something may come that a plan is about. Raises LedgerError, TicketError."""
+    async def _left_unseen(self, plan: Plan) -> tuple[tuple[Plan, RunHistory], ...]:
+        """The runs that have ended and of which something may come that a plan is about. Raises LedgerError, TicketError."""
         steady = await asyncio.to_thread(self._steady_seconds)
         longest = LONGEST_ACT + timedelta(seconds=self._ledger.clock_skew)
         is_time_known = steady is None or steady > longest.total_seconds()
         since = to_timestamp(self._ledger.not_behind(self._clock()) - longest) if is_time_known else ""
-        return await asyncio.to_thread(cut_short, self._ledger, plan, since)
+        return await asyncio.to_thread(left_unseen, self._ledger, plan, since)
 
     async def _under_way(self, runs: Sequence[tuple[Plan, RunHistory]], approved: Plan | None) -> tuple[Gate, ...]:
         """The gate about what these runs have sent and what may still come. Raises LedgerError."""

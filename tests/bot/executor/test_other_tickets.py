@@ -264,7 +264,7 @@ async def test_what_was_ended_long_ago_is_read_no_more_once_the_clock_was_not_se
     """
     asked = []
     monkeypatch.setattr(Ledger, "clock_skew", apart)
-    monkeypatch.setattr(ready.ledger, "cut_short", lambda since, _locks, _hosts: asked.append(since) or [])
+    monkeypatch.setattr(ready.ledger, "left_unseen", lambda since, _locks, _hosts: asked.append(since) or [])
     for seconds in (None, 60.0, 86_400.0 + apart - 1, 86_400.0 + apart + 1):
         monkeypatch.setattr(ready.planner, "_steady_seconds", lambda told=seconds: told)
         await ready.planner.left_behind(plan_of(switch("a"))())
@@ -279,11 +279,22 @@ async def test_of_the_tickets_that_were_ended_there_none_is_left_out(ready, worl
     world.faults = [("slow", 150)]
     world.hooks[1] = lambda: ready.decisions.cancel(ready.press(scripted.OPERATOR, first))
     await ready.runs(2)
-    listed = ready.ledger.cut_short
+    listed = ready.ledger.left_unseen
     other = await done(ready, "/other hv03")
-    monkeypatch.setattr(ready.ledger, "cut_short", lambda *about: [other] * 300 + listed(*about))
+    monkeypatch.setattr(ready.ledger, "left_unseen", lambda *about: [other] * 300 + listed(*about))
     (gate,) = await ready.planner.left_behind(plan_of(switch("a"))())
     assert gate.finding.startswith("“a hv03” was sent")
+
+
+async def test_what_a_failed_ticket_sent_to_undo_what_had_not_happened_is_waited_for_too(ready, world):
+    """Its check was met before, so nobody saw the end of it: it would reverse what the next ticket does."""
+    add(ready, work=plan_of(switch("a"), switch("b"), on_failure="undo"))
+    world.faults = [None, "refused", ("late", 55)]
+    assert (await runs(ready, (await ready.propose("/work hv03")).ticket)).kind == "failed"
+    assert world.later, "the host is still at it"
+    (gate,) = await ready.planner.left_behind(plan_of(switch("b", value="2"))())
+    assert "was sent and may still be in progress until" in gate.finding
+    assert await ready.planner.left_behind(plan_of(switch("b", "hv04"))()) == ()
 
 
 async def test_a_change_of_something_else_waits_for_nothing(ready, world):
