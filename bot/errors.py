@@ -1,7 +1,7 @@
 """What can go wrong, as a tree. `str(error)` is the sentence a person reads.
 
     HvopsError
-      UsageError                 they typed something else than the command takes
+      UsageError                 they typed something else than the command takes; HostNotKnown: nobody can say now whether a name is a host
       PermissionDenied           closed door: says who may; RolesUnknown: nobody can say now who holds which role
       TooManyQuestions           of one person at a time; this one was not asked
       TooManyWindows             of one person in a minute; this one was not opened
@@ -66,6 +66,10 @@ class UsageError(HvopsError):
         super().__init__(says)
         self.usage = usage
         self.suggestions = suggestions
+
+
+class HostNotKnown(UsageError):
+    """Nobody knows whether a name is a host: a cluster has not said what its nodes are. The text says which."""
 
 
 class PermissionDenied(HvopsError):

@@ -33,7 +33,7 @@ class Unknown:
     target: str
     kind: str  # "timed out", "login refused", "login not checked", "unreachable", "refused", "absent", "bad reply", "too busy",
     # "connection refused", "not allowed", or "not asked" and "out of time": hvops' own way or time failed,
-    # which says nothing of the target
+    # which says nothing of the target; of a name "not in the inventory", and "not known" while a cluster that could own it is silent
     why: str  # a sentence
     remedy: str = ""  # what a person can do about it
 

@@ -34,7 +34,8 @@ class QueryClient(Protocol):
         """The host or cluster that a name in some answer means: a job's client, VMM's host, an owner node.
 
         A name with a domain is of that domain. Clusters are asked for their nodes before a name is called a stranger, so
-        that a plan does not depend on what was asked earlier.
+        that a plan does not depend on what was asked earlier. A cluster that is silent is waited for a moment at most; a name
+        that could be its node's is then unknown (kind "not known"), and never called a stranger.
         """
         ...
 

@@ -7,9 +7,10 @@ import difflib
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from contextvars import Context
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 from bot.api.arguments import Target
 from bot.api.beside import beside
@@ -20,12 +21,16 @@ from bot.config.inventory_file import Cluster, InventoryFile, Vmm
 from bot.dispatch.argument_parser import quoted
 from bot.dispatch.known_names import KnownNames
 from bot.dispatch.query_session import QueryExecutor
-from bot.errors import PolicyViolation, TargetError, UsageError
+from bot.errors import HostNotKnown, PolicyViolation, TargetError, UsageError
 from bot.transport.turns import asker
 
 UPDATE_RULE = "update rule"  # a kind of name
+_NOBODY = ""  # who asks where nobody in particular does (`transport.turns.asker`)
 _PROVED_SECONDS = 60.0  # how long a node is believed to belong to the cluster that it named itself
 FRESH_SECONDS = 600.0  # how long a cluster's list of nodes is believed
+PATIENCE_SECONDS = 1.0  # how long a name that nobody typed waits for clusters, from when they began to be asked
+SILENT_SECONDS = 60.0  # how long such names do not wait at all for a cluster that did not answer
+_PAUSE_SECONDS = 10.0  # how long a cluster that did not answer is not asked again for such a name
 
 
 class NodeCache(Protocol):
@@ -76,9 +81,13 @@ class Inventory:
         self._nodes: dict[str, tuple[float, tuple[str, ...]]] = {}
         # Of each cluster, and of each person or run: who asks waits for their own question alone, and for none before it.
         self._asking: dict[tuple[str, str], asyncio.Task[tuple[str, ...]]] = {}
-        self._has_asked_all = False
+        self._began: dict[tuple[str, str], float] = {}  # since when, on the loop's clock
+        self._silent: dict[str, tuple[float, str]] = {}  # cluster -> when it last failed to name its nodes, and why
         self._answered: set[str] = set()  # clusters that have named their nodes since the bot started
+        self._heard: set[str] = set()  # those, and clusters that were asked in vain
         self._called: dict[str, tuple[float, str]] = {}  # cluster -> what it is called in Windows
+        self._naming: dict[str, asyncio.Task[str]] = {}  # of each cluster, the question what it is called
+        self._unnamed: dict[str, float] = {}  # cluster -> when it last failed to say that
         self._itself: dict[str, tuple[float, str, str]] = {}  # node -> the cluster that it says it belongs to, and ours
         self.names = KnownNames()
         written = ((*one.entry_hosts, *one.nodes) for one in inventory_file.clusters.values())
@@ -95,30 +104,46 @@ class Inventory:
             TargetError: no entry host of the cluster answered.
         """
         key = host_key(cluster)
-        at, known = self._nodes.get(key, (float("-inf"), ()))
-        if self._clock() - at < FRESH_SECONDS:
-            return known
+        if self._is_fresh(key):
+            return self._nodes[key][1]
         mine = key, asker()
+        return await asyncio.shield(self._under_way(mine) or self._begin_to_ask(mine))
+
+    def _is_fresh(self, key: str) -> bool:
+        """Whether what a cluster said of its nodes is still believed."""
+        return key in self._nodes and self._clock() - self._nodes[key][0] < FRESH_SECONDS
+
+    def _under_way(self, mine: tuple[str, str]) -> asyncio.Task[tuple[str, ...]] | None:
         asking = self._asking.get(mine)
-        if asking is None or asking.done():
-            asking = self._asking[mine] = asyncio.create_task(self._ask_for_nodes(key), name=f"nodes of {key}")
-            asking.add_done_callback(partial(self._asked, mine))
-        return await asyncio.shield(asking)
+        return None if asking is None or asking.done() else asking
+
+    def _begin_to_ask(self, mine: tuple[str, str], context: Context | None = None) -> asyncio.Task[tuple[str, ...]]:
+        key, _ = mine
+        asking = asyncio.create_task(self._ask_for_nodes(key), name=f"nodes of {key}", context=context)
+        self._asking[mine], self._began[mine] = asking, asyncio.get_running_loop().time()
+        asking.add_done_callback(partial(self._asked, mine))
+        return asking
 
     async def _ask_for_nodes(self, key: str) -> tuple[str, ...]:
         question = Wql(self._inventory_file.clusters[key].name, "root/MSCluster", "MSCluster_Node", ("Name",))
-        answer = await self._target_client.answer(question, self._seconds)
-        named = tuple(sorted({host_key(get_str(row, "Name")) for row in answer.rows} - {""}))
+        try:
+            answer = await self._target_client.answer(question, self._seconds)
+            named = tuple(sorted({host_key(get_str(row, "Name")) for row in answer.rows} - {""}))
+        except (TargetError, CellError) as error:
+            self._silent[key] = (self._clock(), str(error))
+            self._heard.add(key)
+            raise
         found = self._router.add_nodes(key, named)
         self._nodes[key] = (self._clock(), found)
+        self._silent.pop(key, None)
         self._answered.add(key)
+        self._heard.add(key)
         return found
 
     def _asked(self, mine: tuple[str, str], asking: asyncio.Task[tuple[str, ...]]) -> None:
         if self._asking.get(mine) is asking:
-            del self._asking[mine]
-        if not asking.cancelled():
-            asking.exception()  # looked at: whoever asked may have left
+            del self._asking[mine], self._began[mine]
+        _looked_at(asking)
 
     async def prove(self, name: str) -> None:
         """Let the operator's login be used on a host. Raises PolicyViolation where it is not known to be the node."""
@@ -138,7 +163,7 @@ class Inventory:
         if self._is_entry(label) or self._is_place(label):
             return None
         if not self._router.clusters_of(label):
-            await self._discover()
+            await self._listen(self._inventory_file.clusters, first=True, pause=0.0)
         homes = self._router.clusters_of(label)
         if len(homes) == 1 and homes[0] not in self._inventory_file.named_by(label):
             key = homes[0]
@@ -166,7 +191,8 @@ class Inventory:
     async def _silent_neighbours(self, key: str, label: str) -> dict[str, str]:
         """The clusters that could own a host too and that have not told their nodes since the bot started, and why."""
         missing = [one for one in self._inventory_file.neighbours(key, label) if one not in self._answered]
-        return await self._ask_nodes(missing)
+        # Asked again however lately it did not answer: what it says now may be that the host is its own.
+        return await self._listen(missing, first=True, pause=0.0)
 
     async def _doubt_itself(self, label: str, key: str) -> Doubt | None:
         """Whether the node names the cluster that names it. One that has done so, and now cannot, is still believed."""
@@ -210,15 +236,37 @@ class Inventory:
     async def _same_name(self, label: str, key: str, called: str) -> str:
         """Another cluster that could own the host and says it has the same name; "" where none does."""
         others = self._inventory_file.neighbours(key, label)
-        names = await asyncio.gather(*map(self._windows_name, others), return_exceptions=True)
+        names = await asyncio.gather(*map(self._name_of_neighbour, others))
         return next((self._cluster(one).name for one, name in zip(others, names, strict=True) if name == called), "")
+
+    async def _name_of_neighbour(self, key: str) -> str:
+        """What another cluster is called; where it is silent, what it was called last, and "" where it never said.
+
+        One that has let a whole question go unanswered is asked on, and waited for a moment at most.
+        """
+        asking = self._naming.get(key)
+        if asking is None or asking.done():
+            asking = asyncio.create_task(self._windows_name(key), name=f"name of {key}", context=Context())
+            self._naming[key] = asking
+            asking.add_done_callback(_looked_at)
+        is_silent = self._clock() - self._unnamed.get(key, float("-inf")) < FRESH_SECONDS
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS if is_silent else None):
+                return await asyncio.shield(asking)
+        except (TargetError, CellError, TimeoutError):
+            return self._called.get(key, (0.0, ""))[1]
 
     async def _windows_name(self, key: str, *, afresh: bool = False) -> str:
         """What a cluster is called in Windows, in lower case. Raises TargetError, CellError."""
         at, known = self._called.get(key, (float("-inf"), ""))
         if not afresh and self._clock() - at < FRESH_SECONDS:
             return known
-        found = await self._ask_name(self._cluster(key).name)
+        try:
+            found = await self._ask_name(self._cluster(key).name)
+        except (TargetError, CellError):
+            self._unnamed[key] = self._clock()
+            raise
+        self._unnamed.pop(key, None)
         self._called[key] = (self._clock(), found)
         return found
 
@@ -252,22 +300,54 @@ class Inventory:
     async def find_told(self, name: str) -> Target:
         """The same of a name that a machine told: nobody mistyped it, so nothing near is looked for.
 
+        A machine can tell thousands of strangers. So none of them is waited for longer than a moment, and not at all while a
+        cluster is known to be silent: it is asked meanwhile, and its answer serves whoever asks next.
+
         Raises:
-            UsageError: there is none; says whose nodes are not known.
+            HostNotKnown: a cluster that could own it has not said what its nodes are.
+            UsageError: there is none.
         """
-        found = await self._found(name)
-        if isinstance(found, Target):
-            return found
-        raise UsageError(_no_such(name, found))
+        return await self._found_for_nobody(name, first=False)
+
+    async def find_planned(self, name: str) -> Target:
+        """The same of a name of a plan. After a start, it waits until each cluster was asked once. Raises as `find_told`."""
+        return await self._found_for_nobody(name, first=True)
 
     async def _found(self, name: str) -> Target | dict[str, str]:
         """The target, or which clusters did not say what their nodes are, and why."""
         wanted = host_key(name)
         target = self._known(wanted)
-        if target is not None and (self._has_asked_all or self._is_written(wanted)):
-            return target
-        silent = await self._discover()
+        if self._is_settled(wanted, target):
+            return target or {}
+        silent = await self._ask_nodes(list(self._inventory_file.clusters))
         return self._known(wanted) or silent
+
+    async def _found_for_nobody(self, name: str, *, first: bool) -> Target:
+        wanted = host_key(name)
+        target, silent = self._known(wanted), dict[str, str]()
+        if not self._is_settled(wanted, target):
+            silent = await self._listen(self._inventory_file.clusters, first=first or target is not None)
+            target = self._known(wanted)
+            if target is not None and not self._is_settled(wanted, target):
+                # One cluster names it, and another one was never asked: once, right after a start.
+                await self._listen(self._inventory_file.clusters, first=True)
+                target = self._known(wanted)
+        if target is not None:
+            return target
+        if silent:
+            raise HostNotKnown(_not_known(name, silent))
+        raise UsageError(_no_such(name, {}))
+
+    def _is_settled(self, wanted: str, target: Target | None) -> bool:
+        """Whether no cluster need be asked for that name.
+
+        Of names that the inventory does not write, one cluster is not believed before the others were asked; that is once,
+        since a cluster that is down must not hold up questions about the others.
+        """
+        if target is None:
+            # Nor can a cluster claim it: the backup product is asked by its name in every round of a wait.
+            return self._is_place(wanted)
+        return self._heard >= self._inventory_file.clusters.keys() or self._is_written(wanted)
 
     async def find_now(self, names: Iterable[str]) -> dict[str, Target | UsageError]:
         """The same as `find`, of many, by what clusters and nodes say now: what they said minutes ago may be so no more.
@@ -454,11 +534,48 @@ class Inventory:
             homes |= {name.lower(): (name.lower(), cluster.domain, cluster.name) for name in names}
         return homes | {key: (host.name, host.domain, "") for key, host in self._inventory_file.hosts.items()}
 
-    async def _discover(self) -> dict[str, str]:
-        """Ask all clusters for their nodes. Answers those that did not say, and why."""
-        silent = await self._ask_nodes(list(self._inventory_file.clusters))
-        self._has_asked_all = True  # once: a cluster that is down must not hold up questions about the others
-        return silent
+    async def _listen(self, keys: Iterable[str], *, first: bool, pause: float = _PAUSE_SECONDS) -> dict[str, str]:
+        """Have clusters asked whose nodes are not known now, each once at a time, and wait a moment at most.
+
+        Args:
+            keys: the clusters, by lower-case name.
+            first: whether a cluster that was not asked since the bot started is waited for as long as it may take.
+            pause: for how long one that did not answer is not asked again.
+
+        Returns:
+            Those that have not said by then, and why.
+        """
+        missing = [key for key in keys if not self._is_fresh(key)]
+        asking = {key: one for key in missing if (one := self._ask_for_nobody(key, pause)) is not None}
+        if whole := [one for key, one in asking.items() if first and key not in self._heard]:
+            await asyncio.wait(whole)
+        for key, one in asking.items():
+            is_silent = pause > 0 and self._was_silent(key, SILENT_SECONDS)
+            if not one.done() and not is_silent:
+                # From when its question began: a name that comes later in the same request waits no second time.
+                left = self._began[key, _NOBODY] + PATIENCE_SECONDS - asyncio.get_running_loop().time()
+                await asyncio.wait([one], timeout=max(0.0, left))
+        for one in asking.values():
+            error = one.exception() if one.done() and not one.cancelled() else None
+            if error is not None and not isinstance(error, (TargetError, CellError)):
+                raise error
+        return {self._cluster(key).name: self._why_silent(key) for key in missing if not self._is_fresh(key)}
+
+    def _ask_for_nobody(self, key: str, pause: float) -> asyncio.Task[tuple[str, ...]] | None:
+        """The one question to a cluster that many wait for, and that goes on without them; None where it was silent lately.
+
+        It is nobody's, so that it is in no person's queue, and takes no place that is kept for runs.
+        """
+        mine = key, _NOBODY
+        if (asking := self._under_way(mine)) is not None:
+            return asking
+        return None if self._was_silent(key, pause) else self._begin_to_ask(mine, Context())
+
+    def _was_silent(self, key: str, seconds: float) -> bool:
+        return key in self._silent and self._clock() - self._silent[key][0] < seconds
+
+    def _why_silent(self, key: str) -> str:
+        return self._silent[key][1] if key in self._silent else "it has not answered yet."
 
     async def _ask_nodes(self, names: list[str]) -> dict[str, str]:
         """Ask these clusters for their nodes. Answers those that did not say, and why."""
@@ -477,6 +594,20 @@ def scopes_of(target: Target) -> tuple[str, ...]:
     return target.clusters or (target.cluster or target.name,)
 
 
+def _looked_at(asking: asyncio.Task[Any]) -> None:
+    """Whoever asked may have left: what it ended in is said by whoever asks next."""
+    if not asking.cancelled():
+        asking.exception()
+
+
 def _no_such(name: str, silent: Mapping[str, str], there: str = "") -> str:
     unknown = "".join(f" The nodes of {cluster} are not known: {why}" for cluster, why in silent.items())
     return f"There is no cluster or host {quoted(name)} in the inventory.{there}{unknown}"
+
+
+def _not_known(name: str, silent: Mapping[str, str]) -> str:
+    """Why it is not known whether a name is a host: silence of a cluster does not say that it is none."""
+    which = " and ".join(silent)
+    who = f"Cluster {which} has" if len(silent) == 1 else f"Clusters {which} have"
+    why = "".join(f" {cluster}: {says}" for cluster, says in silent.items())
+    return f"{who} not answered, so it is not known whether {quoted(name)} is a host.{why}"

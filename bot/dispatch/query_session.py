@@ -7,7 +7,6 @@ spoils nothing; every question and its raw answer stand in `evidence`.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -35,7 +34,7 @@ from bot.api.query_client import K
 from bot.api.rows import CellError, Rows, format_rows
 from bot.api.sources import Source
 from bot.config.settings import Limits
-from bot.errors import NotAskedInTime, NotFound, PolicyViolation, TargetError, UsageError
+from bot.errors import HostNotKnown, NotAskedInTime, NotFound, PolicyViolation, TargetError, UsageError
 from bot.redaction import clip, mask_all
 from bot.serialization import Evidence
 from bot.transport.allowlist import PROGRAMS
@@ -54,6 +53,7 @@ MAX_EVIDENCE = 4 * _MOST  # characters of one request: of longer answers the led
 MAX_QUESTIONS = 2**15  # of one request: twice as many as 64 nodes and 4,096 guests are asked
 _LONGEST_SENTENCE = 4_000  # characters of why there is no answer
 _FEW, _SHORT = 1_000, 2**16  # rows, and bytes of what came, that are read in no time
+_ASK_AGAIN = "Ask again when it answers."
 _ASK_LESS = "Ask about less at once, such as one host."
 _AT_ONCE = 256  # questions of one kind: a host can name more guests than there is memory for tasks
 
@@ -205,6 +205,8 @@ class QuerySession:
             return self._unanswered(Unknown(name, "not in the inventory", "there is no inventory to look it up in."))
         try:
             return await self._in_time(name, self._find(name))
+        except HostNotKnown as nobody_knows:
+            return self._unanswered(Unknown(name, "not known", str(nobody_knows), _ASK_AGAIN))
         except UsageError as stranger:
             return self._unanswered(Unknown(name, "not in the inventory", str(stranger)))
         except TargetError as error:
@@ -218,8 +220,23 @@ class QuerySession:
         if self._discovery is None:
             self._discovery = asyncio.ensure_future(self._find(question.on))
             self._discovery.add_done_callback(_retrieved)
-        with contextlib.suppress(UsageError):  # who is asked about it says that it is a stranger
+        try:
             await self._in_time(question.on, asyncio.shield(self._discovery))
+        except HostNotKnown:
+            await self._must_be_known(question.on, self._find)
+        except UsageError:
+            pass  # who is asked about it says that it is a stranger
+
+    async def _must_be_known(self, name: str, find: Callable[[str], Awaitable[Target]]) -> None:
+        """Raise NotAskedInTime where nobody knows yet whether that is a host: "not in the inventory" would say that it is none."""
+        if self._place(name):
+            return
+        try:
+            await self._in_time(name, find(name))
+        except HostNotKnown as nobody_knows:
+            raise NotAskedInTime(name, str(nobody_knows), _ASK_AGAIN) from None
+        except UsageError:
+            pass
 
     def _unanswered(self, found: Unknown) -> Unknown:
         self._unknown[found] = None

@@ -316,7 +316,7 @@ class Planner:
         found = []
         for name in dict.fromkeys(names):
             with contextlib.suppress(UsageError, TargetError):
-                found.append(await self._inventory.find(name))
+                found.append(await self._inventory.find_planned(name))
         return tuple(found)
 
     async def why_not_there(self, places: Iterable[str], *names: str) -> str:
@@ -383,7 +383,7 @@ class Planner:
     async def _places(self, name: str) -> tuple[str, ...]:
         """Where a role must hold for a target of an action; a name that nobody knows represents itself."""
         try:
-            return scopes_of(await self._inventory.find(name))
+            return scopes_of(await self._inventory.find_planned(name))
         except UsageError:
             return (name,)
 

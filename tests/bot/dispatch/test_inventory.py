@@ -1,6 +1,7 @@
 import asyncio
 import threading
 import unicodedata
+from itertools import chain
 
 import pytest
 
@@ -8,7 +9,7 @@ from bot.api.arguments import Target
 from bot.config.inventory_file import InventoryFile
 from bot.dispatch import inventory
 from bot.dispatch.inventory import FRESH_SECONDS, Inventory
-from bot.errors import NotFound, PolicyViolation, TargetTimeout, UsageError
+from bot.errors import HostNotKnown, NotFound, PolicyViolation, TargetTimeout, UsageError
 from bot.transport.client import QueryResult
 from bot.transport.routing import Credentials, Router
 from bot.transport.turns import RUNS, asking_as
@@ -560,3 +561,174 @@ async def test_a_name_that_is_none_is_read_no_further(monkeypatch):
     fresh = Inventory(ESTATE, world, ways)
     await refused(fresh, ways, "hv09", "did not report its own name")
     assert max(read) <= 255
+
+
+class Hanging(Clusters):
+    """Clusters of which some take a question and do not answer it, until `ends` is set; then as `nodes` says."""
+
+    def __init__(self, *hanging, **nodes):
+        super().__init__(**{"Prod": ("hv01", "hv02", "hv03"), "branch": ("br01", "br07"), **nodes})
+        self.hanging, self.ends, self.taken = set(hanging), asyncio.Event(), asyncio.Queue()
+
+    async def answer(self, question, seconds=20.0):
+        if question.on in self.hanging:
+            asked = self.asked if question.cls == "MSCluster_Node" else self.asked_itself
+            asked.append(question.on)
+            self.taken.put_nowait(question.on)
+            await self.ends.wait()
+            asked.remove(question.on)
+        return await super().answer(question, seconds)
+
+    async def end(self, **nodes):
+        """Let what hangs be answered, and wait until it was taken."""
+        self.nodes |= nodes
+        self.hanging.clear()
+        self.ends.set()
+        asked = [task for task in asyncio.all_tasks() if task.get_name().startswith(("nodes of", "name of"))]
+        await asyncio.gather(*asked, return_exceptions=True)
+
+
+def hanging(*which, clock=lambda: 0.0, **nodes):
+    world = Hanging(*which, **nodes)
+    login = Credentials("ntlm", "u", "p")
+    ways = Router(ESTATE, {"reader": login, "operator": login})
+    return Inventory(ESTATE, world, ways, clock=clock), world, ways
+
+
+async def told(names, *strangers, find="find_told"):
+    """What is said of names that nobody typed, all at once. Whoever waits for a silent cluster does not come back."""
+    async with asyncio.timeout(30):
+        return await asyncio.gather(*map(getattr(names, find), strangers), return_exceptions=True)
+
+
+async def test_a_silent_cluster_holds_up_no_stranger_of_anybodys_longer_than_a_moment(monkeypatch):
+    """One entry host that hung kept each question of two people and each check of a run waiting, for every 16 names anew."""
+    monkeypatch.setattr(inventory, "PATIENCE_SECONDS", 0.05)
+    names, world, _ = hanging("branch")
+
+    async def asks(who):
+        with asking_as(who):
+            return [one for at in range(3) for one in await told(names, *(f"laptop-{at}{n}" for n in range(16)))]
+
+    found = await asyncio.gather(*map(asks, ("U1", "U2", RUNS)))
+    assert [type(one) for one in chain(*found)] == [HostNotKnown] * 144
+    assert str(found[0][0]) == (
+        "Cluster branch has not answered, so it is not known whether “laptop-00” is a host. branch: it has not answered yet."
+    )
+    assert sorted(world.asked) == ["Prod", "branch"]
+    await world.end()
+    assert (await names.find_told("br07")).cluster == "branch", "what it said meanwhile counts"
+    (stranger,) = await told(names, "laptop-00")
+    assert (type(stranger), str(stranger)) == (
+        UsageError,
+        "There is no cluster or host “laptop-00” in the inventory.",
+    )
+    assert sorted(world.asked) == ["Prod", "branch"]
+
+
+@pytest.mark.parametrize("find", ["find_told", "find_planned"])
+async def test_a_cluster_that_was_silent_is_not_waited_for_at_all_and_asked_meanwhile(monkeypatch, find):
+    monkeypatch.setattr(inventory, "PATIENCE_SECONDS", float(10**6))
+    at = [0.0]
+    names, world, _ = hanging(clock=lambda: at[0], branch=TargetTimeout("br01", "no answer in 20 s."))
+    (first,) = await told(names, "laptop-1", find=find)
+    assert str(first).endswith("branch: br01: no answer in 20 s.")
+    assert [type(one) for one in await told(names, "laptop-2", "laptop-3", find=find)] == [HostNotKnown] * 2
+    assert world.asked == ["Prod", "branch"], "it has just been asked"
+    at[0] = 11.0
+    world.hanging.add("branch")
+    assert [type(one) for one in await told(names, "laptop-2", "laptop-3", find=find)] == [HostNotKnown] * 2
+    assert await world.taken.get() == "branch"
+    assert world.asked == ["Prod", "branch", "branch"]
+    await world.end(branch=("br01", "br07"))
+    assert [one.cluster for one in await told(names, "br07", find=find)] == ["branch"]
+
+
+async def test_a_silence_long_ago_is_no_knowledge(monkeypatch):
+    """Else the first question about a cluster that has come back would be told that it is silent."""
+    at = [0.0]
+    names, world, _ = hanging(clock=lambda: at[0], branch=TargetTimeout("br01", "no answer in 20 s."))
+    await told(names, "br07")
+    world.nodes["branch"] = ("br01", "br07")
+    at[0] = inventory.SILENT_SECONDS
+    assert [one.cluster for one in await told(names, "br07")] == ["branch"]
+
+
+async def test_what_a_person_types_is_asked_for_as_long_as_it_may_take(monkeypatch):
+    monkeypatch.setattr(inventory, "PATIENCE_SECONDS", 0.05)
+    names, world, _ = hanging("branch")
+    await told(names, "laptop-1")
+    await world.taken.get()
+    with asking_as("U1"):
+        asking = asyncio.create_task(names.find("br07"))
+    await world.taken.get()
+    assert not asking.done()
+    await world.end()
+    assert (await asking).cluster == "branch"
+
+
+async def test_a_host_of_a_plan_is_waited_for_until_each_cluster_was_asked_once():
+    """After a restart nobody knows its host, and an act at a stranger would fail."""
+    names, world, _ = hanging("Prod", "branch")
+    asking = asyncio.create_task(told(names, "hv03", find="find_planned"))
+    assert [await world.taken.get(), await world.taken.get()] == ["Prod", "branch"]
+    assert not asking.done()
+    await world.end(branch=TargetTimeout("br01", "no answer in 20 s."))
+    assert [one.cluster for one in await asking] == ["Prod"]
+
+
+async def test_one_cluster_alone_is_not_believed_before_the_others_were_asked():
+    """A machine's word gives a host to a cluster as little as a person's does."""
+    names, world, _ = hanging("Prod", branch=("br01", "hv03"))
+    await names.nodes("branch")
+    asking = asyncio.create_task(told(names, "hv03"))
+    assert await world.taken.get() == "Prod"
+    await world.end()
+    assert [type(one) for one in await asking] == [UsageError], "both claim it"
+
+
+async def test_for_the_name_of_what_is_no_host_no_cluster_is_asked():
+    """A step that waits for a backup job asks the product by its name in every round."""
+    names, world, _ = hanging("branch")
+    assert [type(one) for one in await told(names, "commvault", find="find_planned")] == [UsageError]
+    assert world.asked == []
+
+
+async def test_the_silence_of_a_cluster_that_could_own_a_node_lets_nothing_act_there_however_short_it_was_waited_for(
+    monkeypatch,
+):
+    monkeypatch.setattr(inventory, "PATIENCE_SECONDS", 0.05)
+    names, world, ways = hanging(branch=("br01", "hv05"), Prod=SILENT)
+    world.called |= {"hv05": "BRANCHCL"}
+    await told(names, "hv05", "laptop-1")
+    world.hanging.add("Prod")
+    async with asyncio.timeout(30):
+        await refused(names, ways, "hv05", "only branch claims it as a node, and Prod, which could own it too")
+        await refused(names, ways, "hv05", "has not answered since hvops started")
+    assert world.asked.count("Prod") == 2
+    await world.end(Prod=("hv01", "hv02", "hv05"))
+    await refused(names, ways, "hv05", "branch and Prod claim it as a node")
+
+
+async def test_another_cluster_that_does_not_say_its_name_holds_up_an_act_once(monkeypatch):
+    """It is asked at each act whether it has the same name; while it is silent, the name that it said last counts."""
+    at = [0.0]
+    names, world, ways = hanging(clock=lambda: at[0])
+    world.called |= {"hv03": "PRODCL"}
+    await names.find("hv03")
+    await names.prove("hv03")
+    world.nodes["branch"] = TargetTimeout("br01", "no answer in 20 s.")
+    at[0] = FRESH_SECONDS + 1
+    await names.prove("hv03")
+    monkeypatch.setattr(inventory, "PATIENCE_SECONDS", 0.05)
+    world.hanging.add("branch")
+    at[0] += 61.0
+    async with asyncio.timeout(30):
+        await names.prove("hv03")
+    assert ways.host("hv03", "operator")
+    world.called |= {"Prod": "BRANCHCL", "hv03": "BRANCHCL"}
+    at[0] += FRESH_SECONDS - 100
+    names._called.pop("prod")
+    async with asyncio.timeout(30):
+        await refused(names, ways, "hv03", "branch and Prod both report the name .branchcl.")
+    await world.end()

@@ -25,7 +25,7 @@ from bot.api.queries import (
 from bot.api.rows import CellError, get_int, get_str
 from bot.api.sources import Source
 from bot.dispatch.query_session import MAX_EVIDENCE, MAX_QUESTIONS, Progress, QuerySession, describe
-from bot.errors import AuthenticationFailed, ConnectionFailed, TargetTimeout, UsageError
+from bot.errors import AuthenticationFailed, ConnectionFailed, HostNotKnown, TargetTimeout, UsageError
 from bot.transport.allowlist import PROGRAMS
 from bot.transport.client import QueryResult
 from bot.transport.windows.host_operations import Output
@@ -354,6 +354,23 @@ async def test_a_host_is_found_by_its_name_and_a_stranger_is_unknown():
     assert (stranger.target, stranger.kind) == ("fs01.other.example", "not in the inventory")
     assert "There is no cluster or host fs01.other.example" in stranger.why
     assert stranger in look.unanswered
+
+
+async def test_a_name_of_which_a_silent_cluster_may_be_the_owner_is_unknown_and_no_stranger():
+    """ "It is not in the inventory" would say that it is none of ours, and the silence says nothing of the kind."""
+    says = "Cluster branch has not answered, so it is not known whether “br07” is a host."
+
+    async def find(name):
+        raise HostNotKnown(says)
+
+    world = World({"br07": []})
+    look = QuerySession(world, lambda _: (), NOW, Limits(), find=find)
+    found = await look.find_host("br07")
+    assert (found.kind, found.why, found.remedy) == ("not known", says, "Ask again when it answers.")
+    asked = await look.query(Source(nodes("br07"), len))
+    assert (asked.kind, asked.why) == ("out of time", says)
+    assert world.asked == []
+    assert set(look.unanswered) == {found, asked}
 
 
 async def test_clusters_that_are_silent_cost_no_more_than_the_request_has():

@@ -245,6 +245,9 @@ class Names:
             raise UsageError(f"There is no {name}.")
         return Target(name.casefold(), "host", cluster)
 
+    async def find_planned(self, name):
+        return await self.find(name)
+
     async def find_now(self, names):
         return {name: await self.find(name) for name in names}
 

@@ -187,6 +187,9 @@ class Names:
             return Target(name, "host", "prod")
         raise UsageError(f"There is no {name}.")
 
+    async def find_planned(self, name):
+        return await self.find(name)
+
     async def find_now(self, names):
         return {name: await self.find(name) for name in names}
 
