@@ -6,6 +6,7 @@ authorization    may this person ask this here? one function for every entry poi
 registry         which commands and builtins there are
 builtins         what hvops itself answers: help, status, runs, stop, go, audit
 inventory        which host or cluster is meant; nodes come from the cluster itself
+askings          questions to clusters that go on while nobody waits for them
 known_names      names that were answered before, for the lists of forms
 query_session    a command's queries, fanned out: facts, or who did not answer
 evidence_limits  how much of answers is kept for one person, raw and as a report, and when nothing is

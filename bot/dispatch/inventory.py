@@ -19,6 +19,7 @@ from bot.api.queries import Wql
 from bot.api.rows import CellError, get_str
 from bot.config.inventory_file import Cluster, InventoryFile, Vmm
 from bot.dispatch.argument_parser import quoted
+from bot.dispatch.askings import Askings
 from bot.dispatch.known_names import KnownNames
 from bot.dispatch.query_session import QueryExecutor
 from bot.errors import HostNotKnown, PolicyViolation, TargetError, UsageError
@@ -31,6 +32,7 @@ FRESH_SECONDS = 600.0  # how long a cluster's list of nodes is believed
 PATIENCE_SECONDS = 1.0  # how long a name that nobody typed waits for clusters, from when they began to be asked
 SILENT_SECONDS = 60.0  # how long such names do not wait at all for a cluster that did not answer
 _PAUSE_SECONDS = 10.0  # how long a cluster that did not answer is not asked again for such a name
+_SOON_SECONDS = 1.0  # how long a look waits for a cluster whose answer may decide, and whose silence does not
 
 
 class NodeCache(Protocol):
@@ -86,9 +88,10 @@ class Inventory:
         self._answered: set[str] = set()  # clusters that have named their nodes since the bot started
         self._heard: set[str] = set()  # those, and clusters that were asked in vain
         self._called: dict[str, tuple[float, str]] = {}  # cluster -> what it is called in Windows
-        self._naming: dict[str, asyncio.Task[str]] = {}  # of each cluster, the question what it is called
-        self._unnamed: dict[str, float] = {}  # cluster -> when it last failed to say that
         self._itself: dict[str, tuple[float, str, str]] = {}  # node -> the cluster that it says it belongs to, and ours
+        # Of other clusters than a node's own: what they answer counts as soon as it comes.
+        self._others_nodes = Askings(self.nodes)
+        self._others_names = Askings(self._windows_name)
         self.names = KnownNames()
         written = ((*one.entry_hosts, *one.nodes) for one in inventory_file.clusters.values())
         self._written_nodes = frozenset(name.lower() for names in written for name in names)
@@ -147,7 +150,8 @@ class Inventory:
 
     async def prove(self, name: str) -> None:
         """Let the operator's login be used on a host. Raises PolicyViolation where it is not known to be the node."""
-        doubt = await self.doubt(name)
+        # What is changed is changed: of a neighbour that was not silent before, the name is waited for as long as it may take.
+        doubt = await self._doubt(name, self._seconds)
         self._router.allow_acts(name, may=doubt is None)
         if doubt is not None:
             raise PolicyViolation(name, doubt.says, doubt.do)
@@ -158,7 +162,14 @@ class Inventory:
         A cluster can claim any machine of the domain as a node, and the claim would decide where the operator's login goes
         and who may use it. So a node counts if the inventory lists it, if the ledger saw it there before, or if every cluster
         of the domain has listed its nodes since the bot started; and the node itself has to name that cluster.
+
+        A cluster whose silence decides nothing is waited for a second, and no more once it was silent: else one of them would
+        hold up every change of the others. It is asked all the same, and what it answers counts from then on.
         """
+        return await self._doubt(name, _SOON_SECONDS)
+
+    async def _doubt(self, name: str, seconds: float) -> Doubt | None:
+        """The same. `seconds` is how long other clusters have to say what they are called, unless they were silent last."""
         label = host_parts(name)[0]
         if self._is_entry(label) or self._is_place(label):
             return None
@@ -168,14 +179,22 @@ class Inventory:
         if len(homes) == 1 and homes[0] not in self._inventory_file.named_by(label):
             key = homes[0]
             silent = await self._silent_neighbours(key, label)
-            homes = self._router.clusters_of(label)  # a neighbour may call it its own
-            if silent and not await asyncio.to_thread(self.was_seen, self._cluster(key).name, label):
+            if silent:
                 return self._claimed(label, key, silent)
-        if len(homes) != 1:
-            both = " and ".join(self._cluster(key).name for key in homes) or "no cluster"
-            says = f"{both} {'claim' if len(homes) > 1 else 'claims'} it as a node, so its cluster is not known."
-            return Doubt(both, says, f'Write nodes = ["{label}", …] under its cluster in inventory.toml.')
-        return await self._doubt_itself(label, homes[0])
+            homes = self._router.clusters_of(label)  # a neighbour may call it its own
+        doubt = self._doubt_homes(label, homes) or await self._doubt_itself(label, homes[0], seconds)
+        now = self._router.clusters_of(label)
+        if doubt is not None or now == homes:
+            return doubt
+        return self._doubt_homes(label, (*homes, *now) if len(now) == 1 else now)  # it left one for the other meanwhile
+
+    def _doubt_homes(self, label: str, homes: tuple[str, ...]) -> Doubt | None:
+        """Whether another number of clusters than one call it their own."""
+        if len(homes) == 1:
+            return None
+        both = " and ".join(self._cluster(key).name for key in homes) or "no cluster"
+        says = f"{both} {'claim' if len(homes) > 1 else 'claims'} it as a node, so its cluster is not known."
+        return Doubt(both, says, f'Write nodes = ["{label}", …] under its cluster in inventory.toml.')
 
     def _claimed(self, label: str, key: str, silent: dict[str, str]) -> Doubt:
         cluster = self._cluster(key).name
@@ -189,17 +208,29 @@ class Inventory:
         )
 
     async def _silent_neighbours(self, key: str, label: str) -> dict[str, str]:
-        """The clusters that could own a host too and that have not told their nodes since the bot started, and why."""
-        missing = [one for one in self._inventory_file.neighbours(key, label) if one not in self._answered]
-        # Asked again however lately it did not answer: what it says now may be that the host is its own.
-        return await self._listen(missing, first=True, pause=0.0)
+        """The clusters for whose nodes a host that they could own has to wait, and why they have not told them.
 
-    async def _doubt_itself(self, label: str, key: str) -> Doubt | None:
+        They have not since the bot started, and the ledger has not seen the host in its cluster either. Where it has, they are
+        asked, but their silence decides nothing. One that was silent before has a second to be back.
+        """
+        missing = [one for one in self._inventory_file.neighbours(key, label) if one not in self._answered]
+        if not missing:
+            return {}
+        asked = self._others_nodes
+        asked.begin(missing)
+        if await asyncio.to_thread(self.was_seen, self._cluster(key).name, label):
+            await asked.wait(missing, _SOON_SECONDS)
+            return {}
+        await asked.wait(missing, None, silent=_SOON_SECONDS)
+        return {self._cluster(one).name: asked.why(one) for one in missing if one not in self._answered}
+
+    async def _doubt_itself(self, label: str, key: str, seconds: float) -> Doubt | None:
         """Whether the node names the cluster that names it. One that has done so, and now cannot, is still believed."""
         cluster = self._cluster(key).name
         at, said, ours = self._itself.get(label, (float("-inf"), "", ""))
         if ours == key and self._clock() - at < _PROVED_SECONDS:
-            return None
+            return self._doubt_double(label, key, said)
+        self._ask_names_of_others(label, key)
         own, called = await asyncio.gather(self._ask_name(label), self._windows_name(key), return_exceptions=True)
         for found in (own, called):
             if isinstance(found, BaseException) and not isinstance(found, (TargetError, CellError)):
@@ -209,18 +240,18 @@ class Inventory:
             return Doubt(cluster, f"{cluster} did not report its own name: {why}", "Try again when it answers.")
         if isinstance(own, BaseException) or not own:
             if ours == key and said == called:
-                return None
+                return self._doubt_double(label, key, called)
             why = own if isinstance(own, BaseException) else "its reply has no name."
             says = f"{cluster} claims it as a node, but the node has not confirmed that: {why}"
             return Doubt(
                 cluster, says, "Check that its cluster service is running and that the reader's login may query it."
             )
-        doubt = await self._doubt_names(label, key, own, called)
+        doubt = await self._doubt_names(label, key, own, called, seconds)
         if doubt is None:
             self._itself[label] = (self._clock(), own, key)
         return doubt
 
-    async def _doubt_names(self, label: str, key: str, own: str, called: str) -> Doubt | None:
+    async def _doubt_names(self, label: str, key: str, own: str, called: str, seconds: float) -> Doubt | None:
         """Whether a node means the cluster that means it."""
         cluster = self._cluster(key).name
         if own != called:  # renamed a moment ago, perhaps
@@ -228,45 +259,34 @@ class Inventory:
         if own != called:
             says = f"{cluster} claims it as a node and reports its own name as {quoted(called)}; the node says that it belongs to {quoted(own)}."
             return Doubt(cluster, says, "Find out which cluster it belongs to; until then nothing is changed there.")
-        if double := await self._same_name(label, key, called):
-            says = f"{double} and {cluster} both report the name {quoted(called)}, so its cluster is not known."
-            return Doubt(cluster, says, f"Correct the entry_hosts of {double} or {cluster} in inventory.toml.")
-        return None
+        await self._others_names.wait(self._ask_names_of_others(label, key), seconds)
+        return self._doubt_double(label, key, called)
 
-    async def _same_name(self, label: str, key: str, called: str) -> str:
-        """Another cluster that could own the host and says it has the same name; "" where none does."""
+    def _ask_names_of_others(self, label: str, key: str) -> list[str]:
+        """Begin to ask the clusters that could own the host too what they are called, where they have not said so lately."""
+        others = [one for one in self._inventory_file.neighbours(key, label) if not self._has_said_lately(one)]
+        self._others_names.begin(others)
+        return others
+
+    def _doubt_double(self, label: str, key: str, called: str) -> Doubt | None:
+        """Whether another cluster that could own the host has the same name, by what each said last: silence takes back nothing."""
+        cluster = self._cluster(key).name
         others = self._inventory_file.neighbours(key, label)
-        names = await asyncio.gather(*map(self._name_of_neighbour, others))
-        return next((self._cluster(one).name for one, name in zip(others, names, strict=True) if name == called), "")
+        double = next((self._cluster(one).name for one in others if self._called.get(one, (0.0, ""))[1] == called), "")
+        if not double:
+            return None
+        says = f"{double} and {cluster} both report the name {quoted(called)}, so its cluster is not known."
+        return Doubt(cluster, says, f"Correct the entry_hosts of {double} or {cluster} in inventory.toml.")
 
-    async def _name_of_neighbour(self, key: str) -> str:
-        """What another cluster is called; where it is silent, what it was called last, and "" where it never said.
-
-        One that has let a whole question go unanswered is asked on, and waited for a moment at most.
-        """
-        asking = self._naming.get(key)
-        if asking is None or asking.done():
-            asking = asyncio.create_task(self._windows_name(key), name=f"name of {key}", context=Context())
-            self._naming[key] = asking
-            asking.add_done_callback(_looked_at)
-        is_silent = self._clock() - self._unnamed.get(key, float("-inf")) < FRESH_SECONDS
-        try:
-            async with asyncio.timeout(PATIENCE_SECONDS if is_silent else None):
-                return await asyncio.shield(asking)
-        except (TargetError, CellError, TimeoutError):
-            return self._called.get(key, (0.0, ""))[1]
+    def _has_said_lately(self, key: str) -> bool:
+        at, _ = self._called.get(key, (float("-inf"), ""))
+        return self._clock() - at < FRESH_SECONDS
 
     async def _windows_name(self, key: str, *, afresh: bool = False) -> str:
         """What a cluster is called in Windows, in lower case. Raises TargetError, CellError."""
-        at, known = self._called.get(key, (float("-inf"), ""))
-        if not afresh and self._clock() - at < FRESH_SECONDS:
-            return known
-        try:
-            found = await self._ask_name(self._cluster(key).name)
-        except (TargetError, CellError):
-            self._unnamed[key] = self._clock()
-            raise
-        self._unnamed.pop(key, None)
+        if not afresh and self._has_said_lately(key):
+            return self._called[key][1]
+        found = await self._ask_name(self._cluster(key).name)
         self._called[key] = (self._clock(), found)
         return found
 
@@ -387,11 +407,12 @@ class Inventory:
     async def _must_agree(self, label: str) -> None:
         """Raise UsageError where an entry host says that it belongs to another cluster. Its silence says nothing."""
         (key,) = self._router.clusters_of(label)
+        self._ask_names_of_others(label, key)
         try:
             own, called = await asyncio.gather(self._ask_name(label), self._windows_name(key))
         except (TargetError, CellError):
             return
-        doubt = await self._doubt_names(label, key, own, called) if own and called else None
+        doubt = await self._doubt_names(label, key, own, called, _SOON_SECONDS) if own and called else None
         if doubt is not None:
             raise UsageError(f"{doubt.says} {doubt.do}")
 

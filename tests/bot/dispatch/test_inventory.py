@@ -436,6 +436,147 @@ async def test_a_node_whose_cluster_service_was_stopped_is_still_itself():
     assert ways.host("hv03", "operator")
 
 
+class Stuck(Clusters):
+    """Who hangs takes the question and says nothing until it is let go; then it says what it would have said."""
+
+    def __init__(self, **nodes):
+        super().__init__(**nodes)
+        self.hangs = {}
+        self.begun = []
+        self.taken = asyncio.Event()  # a question by one that hangs
+
+    async def answer(self, question, seconds=20.0):
+        self.begun.append((question.on, question.cls))
+        if question.on in self.hangs:
+            self.taken.set()
+            await self.hangs[question.on].wait()
+        return await super().answer(question, seconds)
+
+    def let_hang(self, on):
+        self.hangs[on] = asyncio.Event()
+
+    def let_go(self, on):
+        self.hangs.pop(on).set()
+
+
+@pytest.fixture
+def beside_branch(monkeypatch):
+    """hv03 is Prod's alone and says so; branch, of the same domain, will hang. A wait for it that is bounded is over at once."""
+    monkeypatch.setattr(inventory, "_SOON_SECONDS", 0.0)
+    world = Stuck(Prod=("HV01", "HV02", "HV03"), branch=("br01", "br02"))
+    world.called |= {"hv03": "PRODCL"}
+    login = Credentials("ntlm", "u", "p")
+    ways, at = Router(ESTATE, {"reader": login, "operator": login}), [0.0]
+    return Inventory(ESTATE, world, ways, clock=lambda: at[0]), world, ways, at
+
+
+def under_way(on):
+    return [one for one in asyncio.all_tasks() if one.get_name() in (f"beside a look: {on}", f"nodes of {on}")]
+
+
+async def ended(on):
+    await asyncio.wait(under_way(on))
+
+
+async def test_a_neighbour_whose_silence_decides_nothing_holds_up_no_plan_and_no_act(beside_branch):
+    names, world, ways, at = beside_branch
+    await names.find("hv03")  # all have named their nodes
+    world.let_hang("branch")
+    for at[0] in (0.0, 61.0, 122.0):
+        assert await asyncio.wait_for(names.doubt("hv03"), 10.0) is None
+    assert world.begun.count(("branch", "MSCluster_Cluster")) == 1  # one question, however many look meanwhile
+    world.nodes["branch"] = SILENT
+    world.let_go("branch")
+    await ended("branch")
+    with asking_as(RUNS):
+        for at[0] in (200.0, 2 * FRESH_SECONDS):
+            world.let_hang("branch")
+            await asyncio.wait_for(names.prove("hv03"), 10.0)
+    assert ways.host("hv03", "operator")
+
+
+async def test_an_act_waits_for_the_first_word_of_a_neighbour(beside_branch):
+    """What it is called decides, and no later look undoes what was changed."""
+    names, world, ways, _ = beside_branch
+    await names.find("hv03")
+    world.called["branch"] = "PRODCL"
+    world.let_hang("branch")
+    acting = asyncio.create_task(refused(names, ways, "hv03", "branch and Prod both report the name .prodcl."))
+    await world.taken.wait()
+    world.let_go("branch")
+    await acting
+
+
+async def test_a_neighbour_that_takes_the_name_late_is_a_doubt_from_then_on(beside_branch):
+    """Also within the minute for which the node is believed, and while its own cluster service is stopped."""
+    names, world, ways, at = beside_branch
+    await names.find("hv03")
+    world.let_hang("branch")
+    assert await asyncio.wait_for(names.doubt("hv03"), 10.0) is None
+    world.called["branch"] = "PRODCL"
+    world.let_go("branch")
+    await ended("branch")
+    await refused(names, ways, "hv03", "branch and Prod both report the name .prodcl.")
+    world.called["hv03"] = NotFound("hv03", "there is no such class.", code=1)
+    at[0] = 61.0
+    await refused(names, ways, "hv03", "branch and Prod both report the name .prodcl.")
+
+
+async def test_a_neighbour_that_falls_silent_keeps_the_name_that_it_took(beside_branch):
+    names, world, ways, at = beside_branch
+    await names.find("hv03")
+    world.called["branch"] = "PRODCL"
+    await refused(names, ways, "hv03", "branch and Prod both report the name .prodcl.")
+    world.nodes["branch"] = SILENT
+    at[0] = 2 * FRESH_SECONDS
+    await refused(names, ways, "hv03", "branch and Prod both report the name .prodcl.")
+    del world.nodes["branch"]
+    world.called["branch"] = "BRANCHCL"
+    await names.prove("hv03")
+
+
+async def test_no_neighbour_is_waited_for_where_work_was_done_before(beside_branch):
+    """It may be silent since the bot started; what it claims when it answers counts from then on."""
+    names, world, ways, _ = beside_branch
+    names.was_seen = lambda cluster, node: (cluster, node) == ("Prod", "hv03")
+    await names.nodes("prod")
+    world.let_hang("branch")
+    assert await asyncio.wait_for(names.doubt("hv03"), 10.0) is None
+    world.nodes["branch"] = ("br01", "hv03")
+    world.let_go("branch")
+    await ended("branch")
+    await refused(names, ways, "hv03", "branch and Prod claim it as a node")
+
+
+async def test_a_node_that_joins_another_cluster_while_it_is_looked_at_is_nobodys(beside_branch):
+    names, world, ways, _ = beside_branch
+    await names.find("hv03")
+    world.let_hang("hv03")
+    looking = asyncio.create_task(names.doubt("hv03"))
+    await world.taken.wait()
+    ways.add_nodes("prod", ("hv01", "hv02"))
+    ways.add_nodes("branch", ("br01", "hv03"))
+    world.let_go("hv03")
+    assert (await looking).says == "Prod and branch claim it as a node, so its cluster is not known."
+
+
+async def test_a_node_that_nobody_knows_waits_once_for_a_neighbour_that_never_answered(beside_branch):
+    names, world, ways, _ = beside_branch
+    await names.nodes("prod")
+    world.let_hang("branch")
+    looking = asyncio.create_task(names.doubt("hv03"))
+    await world.taken.wait()
+    world.nodes["branch"] = SILENT
+    world.let_go("branch")
+    assert "branch, which could own it too, has not answered since hvops started (branch: " in (await looking).says
+    world.let_hang("branch")
+    await asyncio.wait_for(refused(names, ways, "hv03", "only Prod claims it as a node"), 10.0)  # its silence is known
+    world.nodes["branch"] = ("br01",)
+    world.let_go("branch")
+    await ended("branch")
+    await names.prove("hv03")
+
+
 async def test_entry_hosts_and_hosts_that_stand_alone_are_written_so_they_count():
     names, world, ways = claimed(Prod=SILENT, branch=SILENT)
     for host in ("hv01", "BR01", "backup01", "br01.corp.example"):
