@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bot.api.texts import unescape
+from bot.api.texts import codec_of, unescape
 from bot.config.inventory_strings import Text, change_texts
 from bot.errors import UsageError
 from bot.private_files import private_text
@@ -222,7 +222,7 @@ def cover_output(
 def _code_pages(exchanges: Iterable[Exchange]) -> dict[str, str]:
     """In which encoding the programs of each host print, as its shells were asked to."""
     told = ((one.host, found[1]) for one in exchanges if (found := _CODE_PAGE.search(one.request)))
-    return {host: f"cp{page}" for host, page in told}
+    return {host: codec_of(int(page)) for host, page in told}
 
 
 def _inside(one: Exchange, change: Callable[[str], str], code_page: str) -> str:

@@ -7,6 +7,8 @@ no honest server sends gets no further than here. Nothing of it is repeated: it 
 A reader that ended a line, a fold or the head elsewhere would read what nobody looked at: Python's reader of mail, behind
 http.client, ends a line at a bare carriage return, too, and takes for a body what follows a line that is no header [src].
 So both are refused, and control characters. What is not ASCII stays: some servers write UTF-8, and no reader ends a line there.
+The reader of mail also looks up the character set that a boundary may name for itself [doc: RFC 2231], and Python remembers each
+one that it does not know as long as the process lives: no server names one.
 """
 
 from __future__ import annotations
@@ -26,6 +28,8 @@ _BLANKS = re.compile(rb"[ \t]++")
 _COMMAS = re.compile(rb",[ \t,]*+")
 _LOGIN = re.compile(rb"(?:www|proxy)-authenticate:", re.IGNORECASE)
 _KIND = re.compile(rb"content-type:", re.IGNORECASE)
+_MULTIPART = re.compile(rb"multipart", re.IGNORECASE)
+_CHARACTERS = re.compile(rb"\*[0-9]*[ \t\x85\xa0]*=")  # as in boundary*=ascii''x, or boundary*0*=ascii''x
 _HEADER = re.compile(
     rb"[!-9;-~]++:"
 )  # a name without blanks, as readers of mail take it; HTTP has fewer [doc: RFC 9110, 5.6.2]
@@ -59,7 +63,7 @@ class HeadCheck:
         self._came = self._lines = self._folds = self._parts = 0
         self._is_first, self._is_interim, self._is_login = True, False, False
         self._is_header = False  # whether the line before was a header, or went on with one
-        self._kind = 0  # bytes of the line that says the kind of a body, with those that go on with it
+        self._kind = b""  # the line that says the kind of a body, with those that go on with it
         self._is_over = False
 
     def feed(self, piece: bytes) -> None:
@@ -105,11 +109,7 @@ class HeadCheck:
             raise OddHead("a line of the head of its answer is no header")
         else:
             self._is_header = True
-        self._kind = self._kind + len(line) if _KIND.match(line) or (is_fold and self._kind) else 0
-        if self._kind > _LONGEST_KIND:
-            raise LongHead(
-                f"the head of its answer is too long: its Content-Type has more than {_LONGEST_KIND:,} bytes"
-            )
+        self._check_kind(line, is_fold=is_fold)
         if is_fold:
             self._folds += 1
             if self._folds > _MOST_FOLDS:
@@ -121,6 +121,15 @@ class HeadCheck:
         if self._is_login:
             self._check_login(line)
         return self._is_over
+
+    def _check_kind(self, line: bytes, *, is_fold: bool) -> None:
+        self._kind = self._kind + line if (self._kind if is_fold else _KIND.match(line)) else b""
+        if len(self._kind) > _LONGEST_KIND:
+            raise LongHead(
+                f"the head of its answer is too long: its Content-Type has more than {_LONGEST_KIND:,} bytes"
+            )
+        if _MULTIPART.search(self._kind) and _CHARACTERS.search(self._kind):
+            raise OddHead("the boundary of its answer is in a character set of its own")
 
     def _check_login(self, line: bytes) -> None:
         if any(found.count(b",") > _MOST_COMMAS for found in _COMMAS.findall(line)):

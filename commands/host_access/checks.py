@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import codecs
 import re
 from collections.abc import Iterator
 
 from bot.api.facts import Unknown
 from bot.api.report import Finding, Severity
+from bot.api.texts import codec_of
 from commands.host_access.facts import HostFacts, HypervisorFacts
 from commands.host_access.verdict import RIGHTS, NotKnown, Passed, Verdict, finding, not_known, says_no
 from commands.sources.event_log import INTEGRATION_LOG, VMMS_LOG
@@ -92,10 +92,7 @@ def check_code_page(host: str, page: str | Unknown) -> Verdict:
 
 
 def _can_decode(page: str) -> bool:
-    try:
-        return _PAGE.fullmatch(page) is not None and bool(codecs.lookup(f"cp{int(page)}"))
-    except LookupError:
-        return False
+    return _PAGE.fullmatch(page) is not None and bool(codec_of(int(page)))
 
 
 def check_hyper_v(host: str, told: HypervisorFacts) -> Verdict:

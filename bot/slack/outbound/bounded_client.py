@@ -32,6 +32,7 @@ MAX_REPLY = 8 * 2**20
 _MAX_OUTLINED = 64 * 2**20  # bytes of a reply of which only an outline is kept
 _OUTLINE = 3  # levels: the reply, its list of messages, and what each message says of itself
 _SAYS, _TOKEN = ("data", "params", "json"), "token"
+_UTF8 = "utf-8"  # what Slack writes, always
 _PLAIN = {"Accept-Encoding": "identity"}
 _NAMES = 8  # that are looked up at a time: slack.com, where files go, where sockets are; by many calls each
 _lookups: WeakKeyDictionary[asyncio.AbstractEventLoop, NameLookup] = WeakKeyDictionary()
@@ -56,7 +57,29 @@ class ReplyTooLarge(aiohttp.ClientPayloadError):
 
 
 class BoundedReply(aiohttp.ClientResponse):
-    """A reply that ends as ClientPayloadError where it is larger than any honest one, as one that broke off does."""
+    """A reply that ends as ClientPayloadError where it is larger than any honest one, as one that broke off does.
+
+    It is UTF-8, and nothing of its Content-Type is read but the kind: Python looks up each character set that is named there, or
+    beside a parameter, and remembers as long as the process lives each one that it does not know.
+    """
+
+    @property
+    def content_type(self) -> str:
+        """The kind of the body, in lower case."""
+        return self.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+
+    @property
+    def charset(self) -> str | None:
+        """UTF-8, whatever it calls itself."""
+        return _UTF8
+
+    def get_encoding(self) -> str:
+        """UTF-8, whatever it calls itself."""
+        return _UTF8
+
+    async def text(self, encoding: str | None = None, errors: str = "replace") -> str:
+        """The body as text: a proxy's page in another character set is no error of ours. Raises as `read` does."""
+        return await super().text(encoding, errors)
 
     async def read(self) -> bytes:
         """The body. Raises ReplyTooLarge, ClientPayloadError."""

@@ -16,6 +16,7 @@ from bot.api.actions import InvokeMethod
 from bot.api.host_names import host_key, host_parts
 from bot.api.queries import Fields
 from bot.api.rows import Cell, CellError, Row, Rows, get_int, get_str, get_strs
+from bot.api.texts import codec_of
 from bot.errors import (
     AuthenticationFailed,
     MalformedResponse,
@@ -226,10 +227,7 @@ def decode(output: bytes, code_page: int) -> str:
         return output.decode("utf-16", "replace")
     if len(output) > 1 and output[1] == 0 and output[0] != 0:
         return output.decode("utf-16-le", "replace")  # wevtutil /uni:true writes no mark into a pipe [inf]
-    try:
-        return output.decode(f"cp{code_page}", "replace")
-    except LookupError:
-        return output.decode("cp437", "replace")
+    return output.decode(codec_of(code_page) or "cp437", "replace")
 
 
 def _enumerate(connection: Connection, namespace: str, query: str, deadline: Deadline) -> tuple[Row, ...]:

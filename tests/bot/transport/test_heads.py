@@ -41,6 +41,10 @@ HONEST = {
     "interim answers": b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + OK + b"\r\n",
     "letters of no ASCII": OK + "X-Note: Zürich… Ѕ\x85\r\nLocation: /Å\r\n\r\n".encode() + b"Server: caf\xe9 \x93x\x94\r\n\r\n",
     "odd names": OK + b"X(a)/b@c: d\r\nP3P:\r\na:\tb\r\n\r\n",
+    "a name in UTF-8": OK + b"Content-Type: text/html; name*=UTF-8''a\r\n\r\n",
+    "any kind": OK + b"Content-Type: */*; q=1\r\n\r\n",
+    "sealed": OK + b'Content-Type: multipart/encrypted;protocol="application/HTTP-SPNEGO-session-encrypted";'
+    + b'boundary="Encrypted Boundary"\r\n\r\n',
     "bare line ends": b"HTTP/1.0 200 OK\nServer: x\n\n",
 }  # fmt: skip
 
