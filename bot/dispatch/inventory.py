@@ -29,10 +29,10 @@ UPDATE_RULE = "update rule"  # a kind of name
 _NOBODY = ""  # who asks where nobody in particular does (`transport.turns.asker`)
 _PROVED_SECONDS = 60.0  # how long a node is believed to belong to the cluster that it named itself
 FRESH_SECONDS = 600.0  # how long a cluster's list of nodes is believed
+_SOON_SECONDS = 1.0  # how long a look waits for a cluster whose answer may decide, and whose silence does not
 PATIENCE_SECONDS = 1.0  # how long a name that nobody typed waits for clusters, from when they began to be asked
 SILENT_SECONDS = 60.0  # how long such names do not wait at all for a cluster that did not answer
 _PAUSE_SECONDS = 10.0  # how long a cluster that did not answer is not asked again for such a name
-_SOON_SECONDS = 1.0  # how long a look waits for a cluster whose answer may decide, and whose silence does not
 
 
 class NodeCache(Protocol):
@@ -216,13 +216,12 @@ class Inventory:
         missing = [one for one in self._inventory_file.neighbours(key, label) if one not in self._answered]
         if not missing:
             return {}
-        asked = self._others_nodes
-        asked.begin(missing)
         if await asyncio.to_thread(self.was_seen, self._cluster(key).name, label):
-            await asked.wait(missing, _SOON_SECONDS)
+            self._others_nodes.begin(missing)
+            await self._others_nodes.wait(missing, _SOON_SECONDS)
             return {}
-        await asked.wait(missing, None, silent=_SOON_SECONDS)
-        return {self._cluster(one).name: asked.why(one) for one in missing if one not in self._answered}
+        # Asked again however lately it did not answer: what it says now may be that the host is its own.
+        return await self._listen(missing, first=True, pause=0.0)
 
     async def _doubt_itself(self, label: str, key: str, seconds: float) -> Doubt | None:
         """Whether the node names the cluster that names it. One that has done so, and now cannot, is still believed."""
