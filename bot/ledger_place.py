@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import pwd
 import re
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import SplitResult, parse_qs, quote, unquote, urlsplit
@@ -19,9 +21,12 @@ _FORM = (
 )
 _SECRET_OPTIONS = ("password", "sslpassword", "oauth_client_secret", "scram_client_key", "scram_server_key")
 _VARIABLES = ("PGPASSWORD", "PGSSLPASSWORD", "PGOAUTHCLIENTSECRET")
-_LONGEST_FILE = 2**20  # bytes of a file of passwords
-_FIELD = re.compile(r"(?<!\\):")  # a colon that nothing escapes
-_ESCAPED = re.compile(r"\\(.)")
+# A line of a file of passwords: four fields, each up to a colon that nothing escapes, and the password up to the next one.
+_PASSWORD = re.compile(rb"(?:(?:[^:\\]|\\.)*:){4}((?:[^:\\]|\\.|\\\Z)*)", re.DOTALL)
+_ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
+_CUT = re.compile(
+    rb"\0[^\n]*\n?"
+)  # what libpq does not see of a line with a zero byte: it goes on with the next line there
 _FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl", "sslcrldir", "passfile")  # of libpq [doc libpq-connect]
 _LOCAL = ("localhost", "ip6-localhost", "localhost4", "localhost6")
 _NO_FILE = "system"  # as sslrootcert: the authorities of this machine
@@ -70,15 +75,15 @@ class Database:
     def _beside(self) -> Iterator[str]:
         """The passwords of libpq's variables and of its file of passwords [doc libpq-envars, libpq-pgpass]."""
         yield from (os.environ.get(name, "") for name in _VARIABLES)
-        named = self._option("passfile") or os.environ.get("PGPASSFILE") or "~/.pgpass"
-        try:
-            with Path(named).expanduser().open("rb") as file:
-                lines = file.read(_LONGEST_FILE).decode("utf-8", "replace").splitlines()
-        except (OSError, RuntimeError, ValueError):  # none, or none that we may read: then libpq reads none, either
-            return
-        for line in lines:
-            *_, password = _FIELD.split(line) if not line.startswith("#") else ("",)
-            yield from (password, _ESCAPED.sub(r"\1", password))
+        with suppress(OSError, KeyError, ValueError):  # none, or none that we may read: then libpq reads none, either
+            yield from _passwords_in(self._passfile.read_bytes())
+
+    @property
+    def _passfile(self) -> Path:
+        """Libpq's file of passwords. Of what is named, "~" is no home; "" in the address wins over the variable [src] libpq."""
+        told = parse_qs(self._parts.query.replace("+", "%2B"), keep_blank_values=True)
+        named = told["passfile"][-1] if "passfile" in told else os.environ.get("PGPASSFILE", "")
+        return Path(named) if named else _home() / ".pgpass"
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -136,6 +141,19 @@ class Database:
 
 
 Place = Path | Database
+
+
+def _home() -> Path:
+    """Where libpq looks for files of its own. Raises KeyError for an account that has no home."""
+    return Path(os.environ.get("HOME") or pwd.getpwuid(os.geteuid()).pw_dir)
+
+
+def _passwords_in(content: bytes) -> Iterator[str]:
+    """What libpq could take for a password in a file of passwords, and how it stands there [src] libpq, passwordFromFile."""
+    for line in _CUT.sub(b"", content).split(b"\n"):
+        found = None if line.startswith(b"#") else _PASSWORD.match(line.rstrip(b"\r"))
+        if found:
+            yield from (one.decode("utf-8", "replace") for one in (found[1], _ESCAPED.sub(rb"\1", found[1])))
 
 
 def _split(told: str) -> tuple[str, str]:
