@@ -25,6 +25,7 @@ from bot.ledger.key import check_places, read_key
 from bot.ledger.verify import HEADS_EVERY, AnchorSet, is_kept_elsewhere, verify
 from bot.ledger_place import Place
 from bot.masked_settings import load_masked
+from bot.private_files import check_regular
 from bot.slack.audit_channel.anchor_messages import BotIdentity, ClassifiedAnchors, classify
 from bot.slack.audit_channel.channel_history import ChannelReader
 from bot.slack.audit_channel.export import is_export, messages_in
@@ -107,6 +108,10 @@ def _memory(given: tuple[Path, ...], files: LedgerFiles | None, ledger: Place, f
     """What the files remember; what comes through a pipe is put into the folder, for it can be read but once."""
     memory = AnchorMemory()
     if not given and files:
+        try:
+            check_regular(files.anchor_file)
+        except OSError as error:
+            raise LedgerError(f"{files.anchor_file}: anchors cannot be read: {error.strerror}.") from None
         memory.file, memory.is_outside = files.anchor_file, is_kept_elsewhere(ledger, files.anchor_file)
     for number, path in enumerate(given):
         if not path.exists():

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import SplitResult, parse_qs, quote, unquote, urlsplit
 
+from bot.private_files import read_regular
+
 _SCHEMES = ("postgresql", "postgres")
 _PORT = "5432"
 _FORM = (
@@ -28,6 +30,22 @@ _CUT = re.compile(
     rb"\0[^\n]*\n?"
 )  # what libpq does not see of a line with a zero byte: it goes on with the next line there
 _FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl", "sslcrldir", "passfile")  # of libpq [doc libpq-connect]
+_NAME_FILES = (
+    "PGPASSFILE",
+    "PGSERVICEFILE",
+    "PGSSLROOTCERT",
+    "PGSSLCERT",
+    "PGSSLKEY",
+    "PGSSLCRL",
+)  # [doc libpq-envars]
+_OF_HOME = (
+    ".pgpass",
+    ".pg_service.conf",
+    ".postgresql/root.crt",
+    ".postgresql/root.crl",
+    ".postgresql/postgresql.crt",
+    ".postgresql/postgresql.key",
+)
 _LOCAL = ("localhost", "ip6-localhost", "localhost4", "localhost6")
 _NO_FILE = "system"  # as sslrootcert: the authorities of this machine
 # What libpq or we could take for another part than it was meant for, so that part of a password would pass for a host.
@@ -76,7 +94,7 @@ class Database:
         """The passwords of libpq's variables and of its file of passwords [doc libpq-envars, libpq-pgpass]."""
         yield from (os.environ.get(name, "") for name in _VARIABLES)
         with suppress(OSError, KeyError, ValueError):  # none, or none that we may read: then libpq reads none, either
-            yield from _passwords_in(self._passfile.read_bytes())
+            yield from _passwords_in(read_regular(self._passfile))
 
     @property
     def _passfile(self) -> Path:
@@ -90,6 +108,12 @@ class Database:
         """The files that its options name: who is believed to be the server, and who we are there."""
         told = (one for name in _FILES for one in self._options.get(name, ()))
         return tuple(Path(one) for one in told if one not in ("", _NO_FILE))
+
+    def read_by_libpq(self) -> Iterator[tuple[str, Path]]:
+        """The files that libpq opens by itself beside those of the options, each with who names it."""
+        yield from ((f"{name} names", Path(os.environ[name])) for name in _NAME_FILES if os.environ.get(name))
+        with suppress(KeyError):
+            yield from (("libpq reads by itself", _home() / name) for name in _OF_HOME)
 
     @property
     def is_here(self) -> bool:

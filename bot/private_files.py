@@ -1,5 +1,6 @@
 """Files that hvops writes: readable by its own account only, whatever the umask of whoever started it.
 
+Files that it reads: opened without waiting, for a pipe may never have a writer, and read only where they are regular.
 And what others could do to a file that hvops goes by: who owns it, who can write it, and who can put another one in its place.
 What the kernel would write of hvops, a core dump, has its secrets in it: there is none.
 """
@@ -16,9 +17,10 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO, TextIO
 
 MODE = 0o600
+NOT_REGULAR = "this is a pipe, a socket or a device, not a regular file, so hvops can't tell who writes to it."
 _MOST_LINKS = 40  # as the kernel follows
 _MOUNTS = Path("/proc/self/mountinfo")
 
@@ -34,6 +36,49 @@ def forbid_core_dumps() -> None:
         resource.setrlimit(resource.RLIMIT_CORE, (1, 1))
     except (ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+class NotRegularFileError(OSError):
+    """What is named is neither a file nor a directory: a pipe, a device, a socket."""
+
+    def __init__(self, path: Path) -> None:
+        """Say so, as each sentence about a file that cannot be read ends."""
+        super().__init__(errno.EINVAL, NOT_REGULAR.removesuffix("."), str(path))
+
+    def __str__(self) -> str:
+        return NOT_REGULAR.removesuffix(".")
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a file for reading, and wait for no writer of a pipe. Raises OSError, and NotRegularFileError for what may never end."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK)
+    try:
+        _check_kind(os.fstat(descriptor), path)
+        return os.fdopen(descriptor, "rb")  # refuses a directory
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def read_regular(path: Path) -> bytes:
+    """All bytes of a file. Raises OSError, and NotRegularFileError for what may never end."""
+    with open_regular(path) as file:
+        return file.read()
+
+
+def check_regular(*paths: Path) -> None:
+    """Refuse what a library would wait for, once it opens it by its name; what is not there is for it to say.
+
+    Raises NotRegularFileError.
+    """
+    for path in paths:
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            _check_kind(path.stat(), path)
+
+
+def _check_kind(about: os.stat_result, path: Path) -> None:
+    if not (stat.S_ISREG(about.st_mode) or stat.S_ISDIR(about.st_mode)):
+        raise NotRegularFileError(path)
 
 
 @contextmanager
@@ -253,6 +298,8 @@ def _place_open(place: Path, is_folder: bool, writable: int, *, is_kept_by_other
         return f"{place} belongs to another account (uid {about.st_uid}), which can change it. Run: {run}"
     if stat.S_ISLNK(about.st_mode):
         return ""
+    if not (stat.S_ISREG(about.st_mode) or stat.S_ISDIR(about.st_mode)):
+        return f"{place}: {NOT_REGULAR}"
     if is_folder and mode & 0o002 and not mode & stat.S_ISVTX and not is_kubelet_volume(place):
         run = f"chmod o-w {place}{where}"
         return f"{place}: every account of this machine can replace what is in it (mode {mode:04o}). Run: {run}"

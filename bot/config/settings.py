@@ -32,16 +32,29 @@ from pydantic_settings import SettingsError as EnvironmentUnreadable
 from bot.api.command import Risk, Role
 from bot.config.inventory_file import load as load_inventory
 from bot.config.logins import Form, wrong_form
-from bot.config.validation_errors import NOT_REGULAR, PREFIX, explained, name_of_key, near, read_toml
+from bot.config.validation_errors import PREFIX, explained, name_of_key, near, read_toml
 from bot.errors import PermissionDenied, SettingsError
 from bot.ledger_place import Database, Place
-from bot.private_files import hops, is_kubelet_volume, read_only_hint
+from bot.private_files import NOT_REGULAR, NotRegularFileError, check_regular, hops, is_kubelet_volume, read_only_hint
 
 PLACE = Path("/etc/hvops/settings.toml")  # never a file of the folder that somebody happens to be in
 Transport = Literal["kerberos", "ntlm", "certificate", "basic"]
 Seconds = Annotated[int, Field(ge=1, le=600)]
 Minutes = Annotated[int, Field(ge=1, le=1440)]
 RoleName = Literal["operator", "approver"]
+# Files that libraries open by themselves, where these name some: several with colons between them, also behind "FILE:".
+_OF_LIBRARIES = (
+    "SSL_CERT_FILE",
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+    "NETRC",
+    "KRB5_CONFIG",
+    "KRB5CCNAME",
+    "KRB5_KTNAME",
+    "KRB5_CLIENT_KTNAME",
+    "ODBCINI",
+    "ODBCINSTINI",
+)
 _ACCOUNT = re.compile(r"(?:[TE][A-Z0-9]+/)?[UW][A-Z0-9]+|os:[^\s:/]+")
 
 
@@ -486,6 +499,7 @@ def load(path: Path | None = None) -> Settings:
     try:
         for named in _named_files(settings):
             must_be_ours(named)
+        _refuse_what_libraries_wait_for(settings)
     except OSError as error:
         raise SettingsError(f"{error.filename} cannot be read: {error.strerror}.") from None
     _refuse_wrong_forms(file, settings)
@@ -518,6 +532,28 @@ def _databases(settings: Settings) -> Iterator[tuple[str, Database]]:
         yield "ledger", settings.ledger.place
     if settings.sites is not None:
         yield "sites", settings.sites.place
+
+
+def _refuse_what_libraries_wait_for(settings: Settings) -> None:
+    """Refuse pipes and devices as files that libraries open by themselves. Raises SettingsError that names who names it.
+
+    What is at /dev/null is empty at once, and often meant so.
+    """
+    told = [(f"{name} names", Path(one)) for name in _OF_LIBRARIES for one in _paths_in(os.environ.get(name, ""))]
+    told += [one for _, place in _databases(settings) for one in place.read_by_libpq()]
+    null = Path(os.devnull).stat().st_rdev
+    for name, path in told:
+        try:
+            if path.exists() and path.stat().st_rdev != null:
+                check_regular(path)
+        except NotRegularFileError:
+            raise SettingsError(f"{path}, which {name}: {NOT_REGULAR}") from None
+        except (OSError, ValueError):  # its library says what is wrong with it
+            continue
+
+
+def _paths_in(told: str) -> Iterator[str]:
+    yield from filter(None, dict.fromkeys((told, *told.split(":"))))
 
 
 def must_be_ours(file: Path) -> None:

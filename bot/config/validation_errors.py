@@ -6,8 +6,8 @@ Nothing here ever shows a value: the wrong value may be a secret in the wrong pl
 from __future__ import annotations
 
 import difflib
+import io
 import os
-import stat
 import tomllib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -18,13 +18,9 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from bot.errors import SettingsError
+from bot.private_files import NOT_REGULAR, NotRegularFileError, open_regular
 
 PREFIX = "HVOPS_"
-NOT_REGULAR = "this is a pipe, a socket or a device, not a regular file, so hvops can't tell who writes to it."
-
-
-class NotRegularFileError(OSError):
-    """What is named is neither a file nor a directory: a pipe, a device, a socket."""
 
 
 def read_toml(path: Path, what: str, write: str) -> dict[str, Any]:
@@ -53,14 +49,7 @@ def read_toml(path: Path, what: str, write: str) -> dict[str, Any]:
 
 def _text_of(path: Path) -> str:
     """The text of a file. Raises NotRegularFileError for what may never end, and OSError, UnicodeDecodeError."""
-    # so that it waits for no writer of a pipe
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK)
-    with os.fdopen(descriptor, encoding="utf-8") as file:
-        kind = os.fstat(descriptor).st_mode
-        if stat.S_ISDIR(kind):
-            raise IsADirectoryError
-        if not stat.S_ISREG(kind):
-            raise NotRegularFileError
+    with io.TextIOWrapper(open_regular(path), encoding="utf-8") as file:
         return file.read()
 
 

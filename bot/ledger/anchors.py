@@ -26,6 +26,7 @@ from typing import Literal, TypeVar
 from bot.errors import LedgerError
 from bot.ledger.patience import NoAnswer, PatientThread, call_once
 from bot.ledger_place import Database, Place
+from bot.private_files import open_regular
 
 WAIT_SECONDS = 5.0  # for a line to be written: it is where others keep it, who may be away
 OPEN_SECONDS = 60.0  # for the file to be opened and looked at before the bot begins
@@ -274,7 +275,7 @@ def beyond(path: Path, seal: AnchorSeal, seq: int, length: int | None) -> Anchor
 def _at_the_end(path: Path, most: int) -> tuple[list[Anchor], bool]:
     """The anchors in so many last bytes, and whether that is all of the file. Raises LedgerError."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             length = file.seek(0, os.SEEK_END)
             file.seek(max(0, length - most))
             lines = file.read().split(b"\n")
@@ -337,7 +338,7 @@ def _lines(path: Path, length: int | None, begin: int) -> Iterator[bytes]:
     """The lines of a file, without those that are longer than any anchor. Raises LedgerError."""
     read = begin
     try:
-        with path.open("rb") as file:
+        with path.open("rb") as file:  # also a pipe that was named for it
             if begin:
                 file.seek(begin)
             is_rest = False  # of a line that is longer than any anchor: others may write there, and never end one

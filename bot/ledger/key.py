@@ -20,7 +20,7 @@ from pathlib import Path
 from bot.errors import LedgerError
 from bot.ledger.anchors import is_elsewhere
 from bot.ledger_place import Database, Place
-from bot.private_files import made_by_others, open_to_others
+from bot.private_files import NOT_REGULAR, NotRegularFileError, made_by_others, open_to_others, read_regular
 
 LENGTH = 32
 OF_SQLITE = ("-wal", "-shm", "-journal")  # beside its file, and read as a part of it
@@ -31,12 +31,14 @@ _SEAL = 16  # bytes of a seal: 22 characters
 def read_key(path: Path) -> bytes:
     """Read the key. Raises LedgerError where it is missing or is no key."""
     try:
-        text = path.read_text(encoding="ascii").strip()
+        text = read_regular(path).decode("ascii").strip()
     except FileNotFoundError:
         raise LedgerError(
             f"{path}: the key of the ledger is missing. Put it back from where it is kept; "
             "without it nothing can be appended or verified, and no new key is made beside old entries."
         ) from None
+    except NotRegularFileError:
+        raise LedgerError(f"{path}: {NOT_REGULAR} The key of the ledger is a file. Correct key_file.") from None
     except (OSError, UnicodeDecodeError) as error:
         raise LedgerError(f"{path}: the key of the ledger cannot be read: {error}.") from error
     with contextlib.suppress(ValueError):

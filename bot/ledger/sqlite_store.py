@@ -22,7 +22,7 @@ from bot.ledger import schema
 from bot.ledger.dialect import SQLITE
 from bot.ledger.key import OF_SQLITE
 from bot.ledger.store import VERIFY, Store, StoreRefuses
-from bot.private_files import made_by_others
+from bot.private_files import check_regular, made_by_others
 
 if TYPE_CHECKING:
     import sqlite_utils
@@ -248,6 +248,7 @@ def _identity(path: Path) -> tuple[int, int]:
 
 
 def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
+    check_regular(path, *(path.with_name(f"{path.name}{end}") for end in OF_SQLITE))  # SQLite would wait for a writer
     if read_only:
         return _connect_to_read(path)
     # Made before SQLite does, so that nobody else can read it even for a moment; its -wal and -shm inherit the mode.

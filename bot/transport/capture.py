@@ -19,7 +19,7 @@ from typing import Any
 from bot.api.texts import codec_of, unescape
 from bot.config.inventory_strings import Text, change_texts
 from bot.errors import UsageError
-from bot.private_files import private_text
+from bot.private_files import private_text, read_regular
 
 VERSION = 1
 
@@ -94,7 +94,7 @@ class Capture:
     def load(cls, path: Path) -> Capture:
         """Read a file. Raises UsageError for anything else than a capture of this version."""
         try:
-            told = json.loads(path.read_text(encoding="utf-8"))
+            told = json.loads(read_regular(path).decode("utf-8"))
             if told.pop("version") != VERSION:
                 raise UsageError(f"{path}: a capture of another version; record it again.")
             told["exchanges"] = tuple(Exchange(**one) for one in told["exchanges"])

@@ -12,15 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from bot.errors import UsageError
+from bot.private_files import check_regular, open_regular, read_regular
 
 LARGEST = 200_000_000  # bytes of one channel's day; a ZIP may claim anything
 
 
 def is_export(path: Path) -> bool:
     """Whether this is a folder, a ZIP, or begins as JSON does."""
+    check_regular(path)  # zipfile would wait for the writer of a pipe
     if path.is_dir() or zipfile.is_zipfile(path):
         return True
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return file.read(64).lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"[", b"{")
 
 
@@ -39,9 +41,10 @@ def messages_in(path: Path) -> Iterator[dict[str, Any]]:
 
 def _files(path: Path) -> Iterator[tuple[str, bytes]]:
     """Name and bytes of each file of JSON."""
+    check_regular(path)
     if path.is_dir():
         for file in sorted(path.rglob("*.json")):
-            yield file.name, file.read_bytes()
+            yield file.name, read_regular(file)
     elif zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as packed:
             for part in packed.infolist():
@@ -50,4 +53,4 @@ def _files(path: Path) -> Iterator[tuple[str, bytes]]:
                         raise ValueError(f"{part.filename} has {part.file_size:,} bytes")
                     yield part.filename, packed.read(part)
     else:
-        yield path.name, path.read_bytes()
+        yield path.name, read_regular(path)

@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from bot.errors import ConnectionFailed, MalformedResponse, PolicyViolation, TargetError, TargetTimeout
+from bot.private_files import check_regular
 from bot.transport import bounds
 from bot.transport.connection_reasons import chain, why_no_name, why_no_tls, why_no_trust
 from bot.transport.heads import OddHead
@@ -138,6 +139,7 @@ def open_client(url: str, ca_file: Path | None, seconds: float, one_long: asynci
 @functools.lru_cache(maxsize=64)
 def _trust(ca_file: Path | None, _written: int) -> ssl.SSLContext:
     """One context for all calls, until the file is written anew: reading the authorities takes 25 ms, on the event loop."""
+    check_regular(*([ca_file] if ca_file else []))  # OpenSSL would wait for the writer of a pipe
     return without_long_handshakes(ssl.create_default_context(cafile=str(ca_file) if ca_file else None))
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bot.errors import LedgerError, SettingsError
 from bot.ledger.key import LENGTH, make_key
-from bot.private_files import open_to_others
+from bot.private_files import open_to_others, read_regular
 
 
 def read_site_key(path: Path) -> bytes:
@@ -14,7 +14,7 @@ def read_site_key(path: Path) -> bytes:
     if says := open_to_others(path, 0o077):
         raise SettingsError(f"The key of a site is its bots' and its worker's alone. {says}")
     try:
-        key = bytes.fromhex(path.read_text(encoding="ascii").strip())
+        key = bytes.fromhex(read_regular(path).decode("ascii").strip())
     except FileNotFoundError:
         raise SettingsError(
             f"{path}: the key of the site is missing. Copy it from the bot's machine; on the bot's, the first bot makes it "

@@ -23,6 +23,7 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from bot.errors import AuthenticationFailed, PolicyViolation
+from bot.private_files import check_regular, read_regular
 from bot.redaction import clip
 from bot.transport.bounds import is_encoded
 from bot.transport.heads import HeadCheck, OddHead
@@ -292,13 +293,16 @@ def _refuse_expired(way: Route) -> None:
 def _end_of(certificate: Path) -> datetime | None:
     """When a certificate runs out; None where that cannot be read from it."""
     with suppress(OSError, ValueError):
-        return load_pem_x509_certificate(certificate.read_bytes()).not_valid_after_utc
+        return load_pem_x509_certificate(read_regular(certificate)).not_valid_after_utc
     return None
 
 
 @lru_cache(maxsize=64)
 def tls_context(ca_file: Path | None, certificate: Path | None, key: Path | None) -> ssl.SSLContext:
     """One context for all hosts of a login: reading the authorities costs more than a whole question."""
+    check_regular(
+        *(path for path in (ca_file, certificate, key) if path)
+    )  # OpenSSL would wait for the writer of a pipe
     context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
     context.sslsocket_class = _TlsSocket
     if certificate and key:
