@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bot.cli.audit import MOST_NOTES, print_verdict
+from bot.cli.audit import MOST_NOTES, mask_copy, print_verdict
 from bot.config.settings import LedgerFiles, Settings
 from bot.errors import LedgerError, SettingsError, UsageError
 from bot.ledger import Reader
@@ -63,7 +63,8 @@ def verify_audit_log(
 
     Args:
         file: a copy; None: the ledger of the settings.
-        settings: their file, or None for the usual one. Not read where file and key make it needless.
+        settings: their file, or None for the usual one. Where file and key are given and this is not, only what to mask is
+            taken from it, where it can be read.
         key: its file; None: the one of the settings.
         anchors: anchor files, text copied from the audit channel, Slack exports, each also through a pipe; none: the
             file of the settings.
@@ -74,12 +75,14 @@ def verify_audit_log(
         note; 1 otherwise.
 
     Raises:
-        SettingsError: the settings lack what is needed.
+        SettingsError: the settings lack what is needed, or cannot be read and were named.
         LedgerError: there is no ledger, or no key, or another account could have put those of the settings there.
         UsageError: one of the files is no memory of a ledger, or holds not one anchor.
         NotSent: the channel cannot be read.
     """
     told = None if file and key and not settings and not channel else load_masked(settings)
+    if told is None:
+        mask_copy(None)
     files = told.ledger if told else None
     place: Place = file or (files.place if files else Path())
     if files and not file and not key:

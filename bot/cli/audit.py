@@ -43,7 +43,7 @@ from bot.ledger.entries import (
 )
 from bot.ledger.ticket_state import TicketState
 from bot.ledger_place import Place
-from bot.masked_settings import load_masked
+from bot.masked_settings import load_masked, load_masks
 from bot.private_files import private_text
 from bot.redaction import clip
 from bot.serialization import evidence_from_bytes, report_from_bytes
@@ -62,9 +62,26 @@ COLUMNS = (*("seq", "at", "kind", "outcome", "why", "name", "actor", "ticket", "
 
 @contextmanager
 def open_reader(file: Path | None, settings: Path | None) -> Iterator[Reader]:
-    """A copy, or the ledger of the settings. Needs no key. Raises LedgerError, SettingsError."""
-    with Reader(file or load_masked(settings).ledger.place) as reader:
+    """A copy, or the ledger of the settings. Needs no key. What is printed of either is masked by the settings of now.
+
+    Raises:
+        LedgerError: it cannot be read.
+        SettingsError: the settings cannot, and they were named, or there is no copy.
+    """
+    if file is None:
+        place = load_masked(settings).ledger.place
+    else:
+        place = file
+        mask_copy(settings)
+    with Reader(place) as reader:
         yield reader
+
+
+def mask_copy(settings: Path | None) -> None:
+    """Mask what is printed of a copy, or say on standard error that there are no settings to mask it by. Raises SettingsError."""
+    if not load_masks(settings):
+        says = "No settings read: configured secrets are not masked. Name the file that has them: --settings FILE."
+        print_text(console(errors=True), styled(says, "yellow"))
 
 
 def moment(option: str, typed: str | None) -> datetime | None:

@@ -37,7 +37,14 @@ SettingsFile = Annotated[
         "--settings", metavar="FILE", help="Settings file (default: $HVOPS_SETTINGS, then /etc/hvops/settings.toml)."
     ),
 ]
-File = Annotated[Path | None, typer.Option("--file", metavar="FILE", help="Read this copy, not the bot's own ledger.")]
+File = Annotated[
+    Path | None,
+    typer.Option(
+        "--file",
+        metavar="FILE",
+        help="Read this copy, not the bot's own ledger. Secrets of the settings are masked if those can be read.",
+    ),
+]
 Kind = Annotated[
     list[str] | None,
     typer.Option(

@@ -475,11 +475,17 @@ class Settings(BaseSettings):
         return tuple(value for value in found if value)
 
 
-def load(path: Path | None = None) -> Settings:
-    """Read the settings. Raises SettingsError naming file, key and what to write, all mistakes at once."""
+def load(path: Path | None = None, *, by_anyone: bool = False) -> Settings:
+    """Read the settings. Raises SettingsError naming file, key and what to write, all mistakes at once.
+
+    Args:
+        path: their file; None: the one of the environment, or the usual one.
+        by_anyone: whoever may have written them, where nothing but what to mask is taken from them.
+    """
     file = find(path).absolute()
     told = read_toml(file, "settings file", "Copy deploy/settings.toml there, or name another with --settings FILE.")
-    must_be_ours(file)
+    if not by_anyone:
+        must_be_ours(file)
     _refuse_strangers(file, told)
     try:
         settings = Settings(**told)
@@ -496,12 +502,9 @@ def load(path: Path | None = None) -> Settings:
                 f"{file}: [{table}] database names {wrong}, which would be looked for in whatever folder hvops is started from. "
                 "Write its whole path."
             )
-    try:
-        for named in _named_files(settings):
-            must_be_ours(named)
+    if not by_anyone:
+        _refuse_others_files(settings)
         _refuse_what_libraries_wait_for(settings)
-    except OSError as error:
-        raise SettingsError(f"{error.filename} cannot be read: {error.strerror}.") from None
     _refuse_wrong_forms(file, settings)
     settings._file = file  # noqa: SLF001 - set once, here
     return settings
@@ -509,11 +512,24 @@ def load(path: Path | None = None) -> Settings:
 
 def find(path: Path | None = None) -> Path:
     """Which file would be read."""
+    return find_named(path) or PLACE
+
+
+def find_named(path: Path | None) -> Path | None:
+    """Which file somebody named, on the command line or in the environment; None where it is the usual one that counts."""
     if path is not None:
         return path
-    if told := os.environ.get(f"{PREFIX}SETTINGS"):
-        return Path(told)
-    return PLACE
+    told = os.environ.get(f"{PREFIX}SETTINGS")
+    return Path(told) if told else None
+
+
+def _refuse_others_files(settings: Settings) -> None:
+    """Refuse files that the settings name and that others could have written. Raises SettingsError."""
+    try:
+        for named in _named_files(settings):
+            must_be_ours(named)
+    except OSError as error:
+        raise SettingsError(f"{error.filename} cannot be read: {error.strerror}.") from None
 
 
 def _named_files(settings: Settings) -> Iterator[Path]:

@@ -213,9 +213,7 @@ UNLIMITED = "import resource as r; r.setrlimit(r.RLIMIT_CORE, (r.getrlimit(r.RLI
 def test_no_crash_leaves_the_memory_of_hvops_behind(tmp_path):
     """Nobody else limits what is started in a terminal, or in a container. The kernel says whether it dumped, also to a program."""
     said = "print(r.getrlimit(r.RLIMIT_CORE), flush=True)"
-    started = (
-        f"{UNLIMITED}; import os, bot.__main__; bot.__main__.app = lambda **_: ({said}, os.abort()); bot.__main__.main()"
-    )
+    started = f"{UNLIMITED}; import os, bot.__main__; bot.__main__.app = lambda **_: ({said}, os.abort()); bot.__main__.main()"
     child = subprocess.Popen([sys.executable, "-c", started], cwd=tmp_path, stdout=subprocess.PIPE, text=True)
     limits = child.stdout.read()
     _, status = os.waitpid(child.pid, 0)

@@ -302,9 +302,10 @@ def test_export_as_json_lines_is_every_entry_whole(audit, folder):
     assert len(whole.readlines()) == 8
 
 
-@pytest.mark.parametrize("words", AUDIT_WORDS, ids=" ".join)
-def test_what_has_become_a_secret_since_it_was_written_is_masked(words, hvops, tmp_path):
-    """A host repeated it, or somebody typed it, before the settings named it."""
+@pytest.fixture
+def newly_secret(tmp_path, monkeypatch):
+    """Settings that name a password which a host repeated, or somebody typed, before; and a copy of that ledger. None are at the usual place."""
+    monkeypatch.setattr("bot.config.settings.PLACE", tmp_path / "etc" / "settings.toml")
     (tmp_path / "inventory.toml").write_text('[clusters.prod]\ndomain = "corp.example"\nentry_hosts = ["hv01"]\n')
     settings = tmp_path / "settings.toml"
     settings.write_text(NEWLY_SECRET)
@@ -315,10 +316,97 @@ def test_what_has_become_a_secret_since_it_was_written_is_masked(words, hvops, t
         )
         refusal = {"line": "/x Winter-Tulpe-7713", "category": "not understood", "reason": "No Winter-Tulpe-7713 here."}
         ledger.append("os:ops1", entry_data("refused", refusal))
-    ended = hvops("audit", *words, "--settings", settings)
+    shutil.copy(tmp_path / "ledger.db", tmp_path / "copy.db")
+    return settings
+
+
+def is_masked(ended):
+    assert ended.code == 0, ended.err
+    return "[masked]" in ended.out and "Winter-Tulpe" not in ended.out + ended.err
+
+
+@pytest.mark.parametrize("words", AUDIT_WORDS, ids=" ".join)
+def test_what_has_become_a_secret_since_it_was_written_is_masked(words, hvops, newly_secret):
+    assert is_masked(hvops("audit", *words, "--settings", newly_secret))
+
+
+@pytest.mark.parametrize("by", ["--settings", "the environment", "the usual place"])
+@pytest.mark.parametrize("words", [*AUDIT_WORDS, ("search", "understood")], ids=" ".join)
+def test_a_copy_is_masked_by_the_settings_that_there_are(words, by, hvops, newly_secret, monkeypatch):
+    named = ("--settings", newly_secret) if by == "--settings" else ()
+    if by == "the environment":
+        monkeypatch.setenv("HVOPS_SETTINGS", str(newly_secret))
+    if by == "the usual place":
+        monkeypatch.setattr("bot.config.settings.PLACE", newly_secret)
+    ended = hvops("audit", *words, "--file", newly_secret.parent / "copy.db", *named)
+    assert is_masked(ended)
+    assert ended.err == ""
+
+
+def test_a_copy_is_masked_by_settings_of_another_account_that_this_one_may_read(
+    hvops, newly_secret, tmp_path, monkeypatch
+):
+    """Root beside the bot's account: their secrets are all that is taken from them."""
+    monkeypatch.setattr("bot.config.settings.os.geteuid", lambda: 54_321)
+    newly_secret.chmod(0o664)
+    (tmp_path / "inventory.toml").chmod(0o664)
+    assert is_masked(hvops("audit", "export", "--file", tmp_path / "copy.db", "--settings", newly_secret))
+    assert hvops("audit", "list", "--settings", newly_secret).code == 2
+
+
+def test_an_exported_file_of_a_copy_is_masked_too(hvops, newly_secret, tmp_path):
+    output = tmp_path / "week.csv"
+    ended = hvops("audit", "export", "-o", output, "--file", tmp_path / "copy.db", "--settings", newly_secret)
     assert ended.code == 0
-    assert "[masked]" in ended.out
-    assert "Winter-Tulpe" not in ended.out + ended.err
+    assert "[masked]" in output.read_text("utf-8")
+    assert "Winter-Tulpe" not in output.read_text("utf-8")
+
+
+@pytest.mark.parametrize("is_there", [False, True], ids=["missing", "not ours to read"])
+@pytest.mark.parametrize("words", [("list",), ("show", "1"), ("search", "understood"), ("export",)], ids=" ".join)
+def test_a_copy_without_settings_is_read_and_that_nothing_is_masked_is_said(
+    words, is_there, hvops, newly_secret, monkeypatch
+):
+    if is_there:
+        monkeypatch.setattr("bot.config.settings.PLACE", newly_secret)
+        # Root may read all files.
+        monkeypatch.setattr("bot.masked_settings.os.access", lambda place, _mode: place != newly_secret)
+    ended = hvops("audit", *words, "--file", newly_secret.parent / "copy.db")
+    assert (ended.code, "Winter-Tulpe-7713" in ended.out) == (0, True)
+    assert "No settings read: configured secrets are not masked." in " ".join(ended.err.split())
+
+
+@pytest.mark.parametrize("by", ["--settings", "the environment"])
+@pytest.mark.parametrize("words", [("list",), ("show", "1"), ("search", "understood"), ("export",)], ids=" ".join)
+def test_a_copy_is_not_read_where_settings_were_named_and_cannot_be(words, by, hvops, newly_secret, monkeypatch):
+    missing = newly_secret.parent / "elsewhere.toml"
+    if by == "the environment":
+        monkeypatch.setenv("HVOPS_SETTINGS", str(missing))
+    named = ("--settings", missing) if by == "--settings" else ()
+    ended = hvops("audit", *words, "--file", newly_secret.parent / "copy.db", *named)
+    assert (ended.code, ended.out) == (2, "")
+    assert "there is no such settings file" in " ".join(ended.err.split())
+
+
+def test_a_copy_is_not_read_where_something_in_the_usual_settings_is_wrong(hvops, newly_secret, tmp_path, monkeypatch):
+    """They are there, and name secrets that nobody would know."""
+    monkeypatch.setattr("bot.config.settings.PLACE", newly_secret)
+    newly_secret.write_text(NEWLY_SECRET + "no_such_key = 1\n")
+    ended = hvops("audit", "export", "--file", tmp_path / "copy.db")
+    assert (ended.code, ended.out) == (2, "")
+    assert "no_such_key" in ended.err
+
+
+def test_a_proof_of_a_copy_is_masked_by_the_settings_that_there_are(hvops, newly_secret, tmp_path, monkeypatch):
+    words = ("audit", "verify", tmp_path / "copy.db", "--key", tmp_path / "ledger.key")
+    anchors = ("--anchors", tmp_path / "Winter-Tulpe-7713.txt")
+    assert "Winter-Tulpe-7713" in "".join(hvops(*words, *anchors).err.split())
+    said = hvops(*words, "--anchors", tmp_path / "anchors.txt")
+    assert (said.code, "not masked" in " ".join(said.err.split())) == (0, True)
+    monkeypatch.setattr("bot.config.settings.PLACE", newly_secret)
+    said = "".join(hvops(*words, *anchors).err.split())
+    assert "[masked].txt:thereisnosuchfile" in said
+    assert hvops(*words, "--anchors", tmp_path / "anchors.txt").err == ""
 
 
 def verify(hvops, folder, file="ledger.db"):

@@ -34,7 +34,7 @@ def packages_loaded(*words: object) -> set[str]:
         "print(sorted({name.partition('.')[0] for name in sys.modules}), file=sys.stderr)"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    return set(ast.literal_eval(ran.stderr))
+    return set(ast.literal_eval(ran.stderr.splitlines()[-1]))
 
 
 COMMANDS = (
