@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import sqlite3
+import tracemalloc
 from dataclasses import replace
 
 import pytest
@@ -11,9 +13,12 @@ from entry_samples import entry_data
 from bot.errors import LedgerError
 from bot.ledger import Ledger, store
 from bot.ledger.entries import ThreadReplyShown
-from bot.ledger.envelope import Entry
+from bot.ledger.envelope import Entry, EntryDraft, decode, encode
 from bot.ledger.schema import TRIGGERS
-from bot.ledger.story_cache import StoryCache
+from bot.ledger.story_cache import StoryCache, weigh_entry
+
+AT = "2026-12-01T00:00:00.000Z"
+INTENT = {"step": "move", "description": "Move crm-01 to hv04", "round": 1, "attempt": 1}
 
 
 def entries(count, ticket="T-1", start=1):
@@ -55,14 +60,62 @@ def test_what_is_listed_otherwise_is_read_again(now):
 
 
 def test_of_too_many_those_go_that_nobody_looked_at():
-    cache = StoryCache(most=250)
+    cache = StoryCache(most=2 * sum(map(weigh_entry, entries(100))) + 1)
     for ticket in ("T-1", "T-2", "T-3"):
         cache.keep(ticket, entries(100, ticket))
     assert len(cache) == 200
     assert not cache.known("T-1", listed(entries(100, "T-1")))
     assert cache.known("T-3", listed(entries(100, "T-3")))
-    cache.keep("T-9", entries(251, "T-9"))
-    assert len(cache) == 200
+
+
+def noting(image, rounds=70):
+    """The entries of a ticket whose steps note that before each of their acts, as they stand in the file."""
+    draft = EntryDraft("bot", entry_data("intent"), "T-1")
+    return [encode(turn, AT, draft, {**INTENT, "before": image}, "T-1") for turn in range(1, rounds + 1)]
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        [{"Name": f"SCVMM crm-{number:05}", "OwnerNode": "hv03", "State": 2} for number in range(50)],
+        [{"Values": [[] for _ in range(300)]}],
+        [{"Values": list(range(1_000_000, 1_000_500))}],
+        [{f"{number:x>60}": None for number in range(150)}],
+    ],
+    ids=["rows", "empty lists", "numbers", "names"],
+)
+def test_what_hosts_answer_with_takes_no_more_memory_than_there_is_for_all_tickets(image):
+    most, bodies = 3 * 2**20, noting(image)
+    cache = StoryCache(most)
+    assert decode(bodies[0], b"").data  # what is made once for all entries is there
+    tracemalloc.start()
+    try:
+        for number in range(5):
+            cache.keep(f"T-{number}", [decode(body, b"") for body in bodies])
+        gc.collect()
+        taken = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    # The least: else the tickets are none that would take more, or what is weighed is far from what it takes.
+    assert most / 3 < taken < most
+
+
+def test_of_a_ticket_larger_than_all_room_the_first_entries_are_kept():
+    each = weigh_entry(entries(1)[0])
+    cache, long = StoryCache(most=150 * each), entries(250)
+    cache.keep("T-1", long)
+    assert cache.known("T-1", listed(long)) == tuple(long[:150])
+    cache.keep("T-1", long)
+    assert (len(cache), cache.weight) == (150, 150 * each)
+
+
+def test_what_a_ticket_gains_is_weighed_and_what_is_read_again_is_not_weighed_twice():
+    cache, long = StoryCache(), entries(100)
+    cache.keep("T-1", long)
+    cache.keep("T-1", [*long, *entries(5, start=101)])
+    assert (len(cache), cache.weight) == (105, sum(map(weigh_entry, entries(105))))
+    cache.keep("T-1", entries(90))  # of a file that was put in its place
+    assert (len(cache), cache.weight) == (90, sum(map(weigh_entry, entries(90))))
 
 
 class Long:
