@@ -42,7 +42,10 @@ from bot.transport.windows.wsman import MalformedReply, Message, body_of
 
 _NOT_KEPT = f"[the rest is not kept: this answer has more than {bounds.MAX_EVIDENCE >> 20} MB]".encode()
 _READING = Room(bounds.MAX_READ_OF_ALL)  # of all hosts
-_MOST_COOKIES = 20  # that are kept with a connection
+_MOST_COOKIES, _LONGEST_COOKIES = (
+    20,
+    2**14,
+)  # that are kept with a connection, and characters of all with what they say besides
 _NO_PASSWORD = ("kerberos", "certificate")  # logins of which a host gets neither the password nor a proof of it
 _LONGEST_OPERATION = 60.0  # seconds: MaxTimeoutms of WinRM [doc]
 
@@ -309,6 +312,8 @@ class _Transport(Transport):
         response = super()._send_message_request(session, prepared_request)
         if len(session.cookies) > _MOST_COOKIES:
             raise MalformedReply("the reply sets too many cookies")
+        if sum(len(str(vars(cookie))) for cookie in session.cookies) > _LONGEST_COOKIES:
+            raise MalformedReply("the reply sets cookies that are too long")
         if response.headers.get("Content-Type", "").startswith("text/html"):
             raise MalformedReply("the reply is a web page, so a proxy or another web server answers in place of WinRM")
         if self._ntlm is not None and self._ntlm.session_security is None:

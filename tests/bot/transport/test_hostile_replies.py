@@ -111,17 +111,23 @@ async def test_an_instance_nested_without_end_is_a_bad_reply():
 
 
 @pytest.mark.parametrize(
-    ("cookies", "says"),
-    [((60_000,), "is too long"), ((16_000,) * 9, "is too long"), ((10,), "too many cookies")],
-    ids=["a long one", "long ones", "many"],
+    ("cookies", "more", "says"),
+    [
+        ((60_000,), "", "is too long"),
+        ((16_000,) * 9, "", "is too long"),
+        ((10,), "", "too many cookies"),
+        ((8_000,), "", "cookies that are too long"),
+        ((10,), f"; Note={'v' * 8_000}", "cookies that are too long"),
+    ],
+    ids=["a long one", "long ones", "many", "a few that come to much", "a few that say much besides"],
 )
-async def test_a_host_fills_no_memory_with_cookies(cookies, says):
+async def test_a_host_fills_no_memory_with_cookies(cookies, more, says):
     """They are kept with the connection, and no page of an enumeration without end has to be long for them."""
     named = count()
 
     def act(request):
         reply = page("", "Pull" if b"/Pull<" in request else "Enumerate", end="")
-        heads = "".join(f"Set-Cookie: c{next(named)}={'v' * length}\r\n" for length in cookies)
+        heads = "".join(f"Set-Cookie: c{next(named)}={'v' * length}{more}\r\n" for length in cookies)
         return [whole(reply).replace(b"Content-Type", f"{heads}Content-Type".encode(), 1)]
 
     with Impostor(act) as url, pytest.raises(MalformedResponse, match=says):
