@@ -17,8 +17,9 @@ from typing import Any
 from bot.ledger.envelope import Entry
 
 _LONG = 64  # entries from which a ticket is worth it
-# Bytes of all tickets together: what hosts answer stands in them. One of 5,000 repeated acts has 20,000 entries, of some 3 KB.
-_MOST = 96 * 2**20
+# Bytes of all tickets together: what hosts answer stands in them, and the whole bot stays below 256 MB. One with 10,000
+# presses takes some 30 MB; of one that takes more, what is beyond is read at each look.
+_MOST = 40 * 2**20
 _ENTRY = 2_400  # bytes that an entry takes beside its fields, with what was read of it
 
 
