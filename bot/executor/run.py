@@ -251,6 +251,12 @@ class Run:
         flying = self._by_key.get(self.story.in_flight or ("", 0))
         return flying is not None and flying.step.finishes
 
+    @property
+    def may_be_asked_to_give_way(self) -> bool:
+        """Whether it is where it gives way, or among repeated acts between which it does, each only for a moment."""
+        at = self.now_at
+        return at is not None and (at.step.yields_locks or at.group.gives_way_between)
+
     def _may_give_way(self) -> bool:
         """Whether nothing of ours is under way, in a step or between steps that may be left; what failed is undone first."""
         at = self.now_at

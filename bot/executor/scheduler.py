@@ -12,7 +12,7 @@ import contextlib
 import secrets
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -24,7 +24,7 @@ from bot.executor.context import BOT, RunContext, TicketChange
 from bot.executor.ownership import RunLock, ownership_of
 from bot.executor.permissions import recheck_roles
 from bot.executor.run import Run
-from bot.executor.ticket_run import NOT_PROVED, STANDS_STILL, run_ticket
+from bot.executor.ticket_run import NOT_PROVED, STANDS_STILL, Outlook, outlook_of, run_ticket
 from bot.ledger import Entry, Filter, Ledger, TicketRow
 from bot.ledger.entries import Expired, Interrupted, Lapsed, Proposed, Resumed
 from bot.ledger.envelope import to_timestamp
@@ -39,6 +39,7 @@ log = structlog.get_logger()
 TICK_SECONDS = 1.0
 LEAVING_SECONDS = 30.0  # how long an act under way may take to end when the bot is told to stop
 TROUBLE_SECONDS = 60.0  # a ticket that cannot be read, or whose run met our own bug, is left alone for so long
+LOOK_SECONDS = 30.0  # between two looks whether a ticket would start if it had the locks of one that only waits
 CLICK_HOURS = 24  # whose press is older is told no more that it came to nothing
 ANSWER_SECONDS = 60.0  # how long the answer to one recorded press may take; after it, that press decides nothing
 CATCH_UP_SECONDS = 15.0  # between two looks for presses that another process took, and was killed before it answered
@@ -72,11 +73,13 @@ class _Now:
     Attributes:
         held: lock -> who has it, or is just about to take it.
         giving_way: the interrupted tickets whose locks may be had; none that cannot be read.
+        asked: the tickets that are to give way to one that would start; filled by the sweep.
     """
 
     is_stopped: bool
     held: dict[str, str]
     giving_way: frozenset[str]
+    asked: set[str] = field(default_factory=set)
 
 
 class Scheduler:
@@ -108,6 +111,8 @@ class Scheduler:
         self._not_before: dict[
             str, datetime
         ] = {}  # for tickets that only need time; forgotten, they are looked at again
+        self._outlooks: dict[str, tuple[Outlook, float]] = {}  # of tickets that need what another one has; seen when
+        self._looking: dict[str, asyncio.Task[None]] = {}
         self._told_unproved: frozenset[str] = frozenset()
         self._told_nobody_starts: frozenset[str] = frozenset()
         self._nobody_since: float | None = None  # since when no process at all starts what was decided
@@ -262,8 +267,9 @@ class Scheduler:
                 await self._catch_up()
             for one in listed:
                 await self._look_after(one, now)
+            self._ask_to_give_way(now)
             for ticket in sorted(now.giving_way):
-                await self._take_locks_back(ticket)
+                await self._take_locks_back(ticket, now)
             self._told_unproved = frozenset()
         except LedgerError as error:
             log.warning("the ledger cannot be used; nothing runs", why=str(error))
@@ -291,10 +297,17 @@ class Scheduler:
         await asyncio.to_thread(self._parts.ledger.prove)
         listed = await asyncio.to_thread(self._parts.ledger.listed, _OPEN, limit=-1, newest_first=False)
         now = await self._now(listed)
-        for needs in tuple(self._needs.values()):
+        is_blocked = bool(await asyncio.to_thread(self._parts.ledger.why_blocked) or self._only.why_nobody_starts())
+        for ticket, needs in () if is_blocked else tuple(self._needs.items()):
             holders = needs.holders(now.held)
-            if len(holders) == 1 and not needs.kept_by(now.held):
-                await self._yields(holders.pop(), needs.undoes, now)
+            if len(holders) == 1 and not needs.kept_by(now.held) and not self._is_held_up(ticket):
+                await self._yields(holders.pop(), ticket, now)
+        self._ask_to_give_way(now)
+
+    def _ask_to_give_way(self, now: _Now) -> None:
+        """Who is asked gives way at its next pause, if it only waits; nobody does any more for one that would not start now."""
+        for ticket, run in self._runs.items():
+            run.preempt_requested = ticket in now.asked
 
     def _tell_unproved(self) -> None:
         """Whoever waits for an approved ticket to begin is told once why it does not."""
@@ -305,12 +318,13 @@ class Scheduler:
     async def wait_idle(self) -> None:
         """Wait until nothing is under way in this process. For tests and for the end."""
         await asyncio.gather(*self._stopping.values(), *([self._making_up] if self._making_up is not None else ()))
-        while self._tasks:
-            await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        while self._tasks or self._looking:
+            await asyncio.gather(*self._tasks.values(), *self._looking.values(), return_exceptions=True)
 
     async def close(self) -> None:
         """Leave: acts end if they do so soon, waits are left to the next life. Lets another process be the one."""
         making_up = [*self._stopping.values(), *self._answering, *([self._making_up] if self._making_up else ())]
+        making_up += self._looking.values()
         for task in making_up:
             task.cancel()
         await asyncio.gather(*making_up, return_exceptions=True)
@@ -375,6 +389,7 @@ class Scheduler:
         waiting = [one for one in listed if one.state == TicketState.APPROVED]
         needed = {one.id: self._needs.get(one.id) or await self._read_needs(one) for one in waiting}
         self._needs = {ticket: needs for ticket, needs in needed.items() if needs is not None}
+        self._outlooks = {ticket: seen for ticket, seen in self._outlooks.items() if ticket in self._needs}
         begun = {lock: ticket for ticket in self._tasks if ticket in self._needs for lock in self._needs[ticket].locks}
         yielding = await asyncio.to_thread(ledger.yielding_tickets)
         giving_way = frozenset([ticket for ticket in yielding if await self._gives_way(ticket)])
@@ -406,6 +421,7 @@ class Scheduler:
         await asyncio.to_thread(self._parts.ledger.ticket, ticket)
         proposal = await asyncio.to_thread(proposal_of, self._parts.ledger, ticket)
         run = Run(self._parts, ticket, proposal)
+        self._outlooks.pop(ticket, None)
         self._runs[ticket] = run
         task = asyncio.create_task(self._guarded(run), name=ticket)
         self._tasks[ticket] = task
@@ -416,10 +432,14 @@ class Scheduler:
         self._leaving.pop(ticket, None)
         run = self._runs.pop(ticket, None)
         if run is not None and run.not_before is not None:
-            self._not_before[ticket] = run.not_before
+            self._wait(ticket, run.not_before)
         else:
             self._not_before.pop(ticket, None)
         self._wake.set()  # its locks may be what another one waits for
+
+    def _wait(self, ticket: str, until: datetime) -> None:
+        """Leave one alone that waits for time, for people or for what is outside: at least until whoever gave way to it goes on."""
+        self._not_before[ticket] = max(until, self._parts.now() + timedelta(seconds=TICK_SECONDS))
 
     async def _guarded(self, run: Run) -> None:
         """Run a ticket while its lock is held; whatever is our own fault leaves it interrupted, never silently stuck or repeated."""
@@ -488,18 +508,19 @@ class Scheduler:
 
     async def _may_start(self, one: TicketRow, now: _Now) -> bool:
         """Whether its locks are free, or can be had from one other. Whoever only waits for days is asked to give way."""
-        ripe = self._not_before.get(one.id)
-        if ripe is not None and self._parts.now() < ripe:
+        if self._is_not_due(one.id):
             return False
         needs = self._needs.get(one.id)
         if needs is None:  # its proposal could not be read in this sweep
             return False
         ticket, says = one.id, ""
+        if self._outlook(ticket) is Outlook.ENDS:
+            return True
         holders, kept = needs.holders(now.held), needs.kept_by(now.held)
         if kept or len(holders) > 1:  # nobody is asked to give way in vain
             waits_for = kept or holders - {needs.undoes}
         else:
-            waits_for = {holder for holder in holders if not await self._yields(holder, needs.undoes, now)}
+            waits_for = {holder for holder in holders if not await self._yields(holder, ticket, now)}
         if waits_for:
             says = f"{ticket} waits for {' and '.join(sorted(waits_for))}, which {_hold(waits_for)} what it needs."
         if len(holders) > 1 and not kept:
@@ -520,18 +541,67 @@ class Scheduler:
                 needs = _needs_in(entry) if entry else _Needs(frozenset(), "")
         return needs
 
-    async def _yields(self, holder: str, undoes: str, now: _Now) -> bool:
-        """Whether the holder's locks can be taken over now."""
+    async def _yields(self, holder: str, ticket: str, now: _Now) -> bool:
+        """Whether the holder's locks can be taken over now by a ticket. Only one that would start then has it asked to give way."""
         if holder in now.giving_way:
             return True
-        if holder == undoes:
-            ticket = await asyncio.to_thread(self._parts.ledger.ticket, holder)
-            return ticket is not None and ticket.state is TicketState.INTERRUPTED
-        if holder in self._runs:
-            self._runs[holder].preempt_requested = True  # gives way at its next pause, if it only waits
+        if holder == self._needs[ticket].undoes:
+            found = await asyncio.to_thread(self._parts.ledger.ticket, holder)
+            return found is not None and found.state is TicketState.INTERRUPTED
+        run = self._runs.get(holder)
+        if run is not None and run.may_be_asked_to_give_way and self._would_start(ticket):
+            now.asked.add(holder)
         return False
 
-    async def _take_locks_back(self, ticket: str) -> None:
+    def _would_start(self, ticket: str) -> bool:
+        """Whether a look has shown so, not long ago; the look is beside the sweeps, since hosts and people are asked for it."""
+        now = asyncio.get_running_loop().time()
+        seen = self._outlooks.get(ticket)
+        if ticket not in self._looking and (seen is None or now - seen[1] >= LOOK_SECONDS):
+            task = self._looking[ticket] = asyncio.create_task(self._look_ahead(ticket))
+            task.add_done_callback(partial(self._forget_look, ticket))
+        return self._outlook(ticket) is Outlook.STARTS
+
+    def _outlook(self, ticket: str) -> Outlook | None:
+        """What the last look showed; None where there was none, or it is too old while the next one takes its time."""
+        found, at = self._outlooks.get(ticket, (None, 0.0))
+        return found if asyncio.get_running_loop().time() - at < 2 * LOOK_SECONDS else None
+
+    def _forget_look(self, ticket: str, _task: asyncio.Task[None]) -> None:
+        self._looking.pop(ticket, None)
+        self._wake.set()
+
+    async def _look_ahead(self, ticket: str) -> None:
+        """Look how far an approved ticket would come, without its locks."""
+        try:
+            run = Run(self._parts, ticket, await asyncio.to_thread(proposal_of, self._parts.ledger, ticket))
+            with asking_as(RUNS), asking_about(run.proposal.places):
+                found = await outlook_of(run)
+        except UnreadableEntry as error:
+            self._stands_still(ticket, error)
+        except LedgerError as error:
+            self._in_trouble(ticket, TICK_SECONDS)
+            log.warning("the ledger cannot be used; nobody gives way", ticket=ticket, why=str(error))
+        except Exception:
+            self._in_trouble(ticket)
+            log.exception("our bug in a look ahead; nobody gives way", bug=secrets.token_hex(4), ticket=ticket)
+        else:
+            self._outlooks[ticket] = (found, asyncio.get_running_loop().time())
+            if run.not_before is not None:
+                self._outlooks.pop(ticket)
+                # Whose locks it needs is told again once it is due.
+                self._waiting.pop(ticket, None)
+                self._wait(ticket, run.not_before)
+
+    def _is_not_due(self, ticket: str) -> bool:
+        ripe = self._not_before.get(ticket)
+        return ripe is not None and self._parts.now() < ripe
+
+    def _is_held_up(self, ticket: str) -> bool:
+        """Whether it would not be started now, also if nobody had its locks."""
+        return self._is_in_trouble(ticket) or self._is_not_due(ticket) or self._waits_for_presses(ticket)
+
+    async def _take_locks_back(self, ticket: str, sweep: _Now) -> None:
         """Who gave way goes on once its locks are free, and nobody who could have them waits for them."""
         with self._apart(ticket):
             ledger = self._parts.ledger
@@ -544,7 +614,7 @@ class Scheduler:
             waiting = [
                 needs
                 for one, needs in self._needs.items()
-                if not self._is_in_trouble(one) and len(needs.holders(held)) <= 1
+                if not sweep.is_stopped and not self._is_held_up(one) and len(needs.holders(held)) <= 1
             ]
             # Whoever needs one of these waits for this one.
             kept = {lock for lock in now.locks if lock.startswith(KEPT)}

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+from enum import Enum, auto
 from functools import partial
 from typing import Any
 
@@ -15,7 +16,7 @@ from bot.errors import AlreadyDecided, ChangesStopped, Expired, LedgerError, Loc
 from bot.executor.context import BOT
 from bot.executor.measuring import measure_after, measure_undone
 from bot.executor.outcome import StepResult, StepStatus, ask_about
-from bot.executor.permissions import ASK_AGAIN_SECONDS, recheck_roles, why_no_step_may_start
+from bot.executor.permissions import ASK_AGAIN_SECONDS, RoleCheck, recheck_roles, why_no_step_may_start
 from bot.executor.record_check import AGAIN_SECONDS, check_records
 from bot.executor.revalidate import NotDue, PlanDrift, revalidate, void_ticket
 from bot.executor.run import Cancelled as CancelledRun
@@ -33,6 +34,14 @@ NOT_PROVED = "The ledger cannot be verified now, so this does not start. Run hvo
 STANDS_STILL = "The ledger cannot be used or verified now, so this run is on hold. Run hvops audit verify."
 
 
+class Outlook(Enum):
+    """What would become of the start of an approved ticket, if nobody had its locks."""
+
+    STARTS = auto()
+    WAITS = auto()
+    ENDS = auto()
+
+
 async def run_ticket(run: Run) -> None:
     """Run a ticket that is approved or running. Returns when it has ended, is interrupted, or cannot start yet."""
     await _prove(run)
@@ -47,6 +56,31 @@ async def run_ticket(run: Run) -> None:
         await _go_on(run, looked=True)
     elif ticket.state is TicketState.RUNNING and await _may_take_up(run) and await _take_up(run):
         await _go_on(run, looked=False)
+
+
+async def outlook_of(run: Run) -> Outlook:
+    """How far the start of an approved ticket would come, as far as that can be known while another one has its locks.
+
+    Nothing is written. What it waits for is told, and `not_before` says when to look again. A plan that is another one now counts
+    as one that starts: whoever has the locks may be what makes it so, and it is judged once they are free.
+    Raises LedgerError.
+    """
+    await _prove(run)
+    await asyncio.to_thread(run.refresh)
+    if not await _is_newest_copy(run):
+        return Outlook.WAITS
+    found = await recheck_roles(run)
+    has_resumed = await asyncio.to_thread(run.parts.ledger.has_resumed_since_proposed, run.ticket)
+    if found.lost or has_resumed:
+        return Outlook.ENDS
+    if found.unknown:
+        _wait_for_roles(run, found)
+        return Outlook.WAITS
+    change = await revalidate(run, None)
+    if isinstance(change, NotDue):
+        _wait_for_time(run, change)
+        return Outlook.WAITS
+    return Outlook.STARTS
 
 
 async def _prove(run: Run) -> None:
@@ -103,8 +137,7 @@ async def _is_as_approved(run: Run) -> bool:
         return False
     change = await revalidate(run, None)
     if isinstance(change, NotDue):
-        run.not_before = change.until
-        run.tell("ripening", change.why)
+        _wait_for_time(run, change)
         return False
     if change is not None:
         await void_ticket(run, change)
@@ -146,9 +179,18 @@ async def _may_start(run: Run) -> bool:
     if found.lost:
         await void_ticket(run, PlanDrift(found.lost))
     elif found.unknown:
-        run.not_before = run.parts.now() + timedelta(seconds=ASK_AGAIN_SECONDS)
-        run.tell("roles", f"Waiting: {found.unknown}")
+        _wait_for_roles(run, found)
     return not (found.lost or found.unknown)
+
+
+def _wait_for_roles(run: Run, found: RoleCheck) -> None:
+    run.not_before = run.parts.now() + timedelta(seconds=ASK_AGAIN_SECONDS)
+    run.tell("roles", f"Waiting: {found.unknown}")
+
+
+def _wait_for_time(run: Run, change: NotDue) -> None:
+    run.not_before = change.until
+    run.tell("ripening", change.why)
 
 
 def _takes_over(run: Run) -> str:

@@ -6,13 +6,29 @@ import asyncio
 import json
 import re
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from entry_samples import entry_data
-from scripted_world import APPROVER, BOTH, OPERATOR, POLICY, VIEWER, Group, Plan, Step, by_hand, is_now, moves, step
+from scripted_world import (
+    APPROVER,
+    BOTH,
+    OPERATOR,
+    OTHER,
+    POLICY,
+    VIEWER,
+    Group,
+    Plan,
+    Step,
+    by_hand,
+    is_now,
+    moves,
+    step,
+)
 
 from bot.api.actions import ManualStep, ReadBack, TypedField
-from bot.errors import MovedOn, PermissionDenied, RolesUnknown
+from bot.api.plan import Gate, GateOutcome
+from bot.errors import MovedOn, PermissionDenied, RecordUnavailable, RolesUnknown
 from bot.ledger.entries import Interrupted
 from bot.slack.render.ticket import ticket_message
 from bot.slack.render.ticket_thread import entry_message
@@ -181,6 +197,224 @@ async def test_a_bot_that_leads_no_more_gives_way_to_nobody_who_needs_what_two_o
     assert not any(bench.runner._runs[one].preempt_requested for one in (first, second))
 
 
+UNKNOWN = RolesUnknown("Slack does not answer")
+
+
+class Channel:
+    """The audit channel: it has seen nothing yet, or is silent."""
+
+    is_silent = False
+
+    async def __call__(self, *, to_post=False):
+        if self.is_silent:
+            raise RecordUnavailable("no answer from Slack in 20 s")
+
+
+def not_before(bench, ripe):
+    """The plan of the other ticket has a gate that only takes time."""
+    waits = Gate("Seen twice", GateOutcome.BLOCKED, "once", passes_at=ripe.isoformat())
+
+    def plan(on, _facts):
+        gate = waits if bench.clock() < ripe else Gate("Seen twice", GateOutcome.PASSED)
+        return replace(shared(step("other", on, seen="started again")), gates=(gate,))
+
+    bench.plans["drill"] = plan
+
+
+def needs_time(bench):
+    not_before(bench, bench.clock() + timedelta(minutes=14))
+    return "ripening", lambda: bench.clock.forward(minutes=14)
+
+
+def needs_people(bench):
+    bench.now_are[OTHER.id] = UNKNOWN
+
+    def known():
+        bench.now_are.clear()
+        bench.clock.forward(minutes=1)
+
+    return "roles", known
+
+
+def needs_records(bench):
+    bench.channel.is_silent = True
+    bench.world.silent.add("no-logs")
+    # What it said before stands for a minute.
+    bench.clock.forward(minutes=2)
+
+    def answers():
+        bench.channel.is_silent = False
+        bench.world.silent.clear()
+        bench.clock.forward(minutes=1)
+
+    return "stopped", answers
+
+
+HELD_UP = {"time": needs_time, "people": needs_people, "records": needs_records}
+
+
+async def settled(bench, *tickets):
+    """Sweep, while the clock stands, until nobody is looked at and nothing more is told of these."""
+    quiet, seen = 0, -1
+    while quiet < 20:
+        await bench.runner.tick()
+        await asyncio.sleep(0.001)
+        now = sum(one.ticket in tickets for one in bench.told)
+        quiet = quiet + 1 if now == seen and not bench.runner._looking else 0
+        seen = now
+
+
+async def beside_one_that_waits(benches, world):
+    """A ticket that waits for its person; the clock stands from then on, so that the wait itself does not go by."""
+    channel = Channel()
+    policy = POLICY.model_copy(update={"start_minutes": 1440})
+    bench = benches(
+        plans={"drill": lambda on, _facts: shared(step("other", on, other="1"))},
+        outside=channel,
+        anchor_minutes=1,
+        policy=policy,
+    )
+    bench.channel = channel
+    ticket = await waits_by_hand(bench, world, HANDS["seen"])
+    bench.clock.is_held = True
+    return bench, ticket
+
+
+async def approved_beside(bench):
+    """Another one is approved, by somebody who has no say in the first, while the clock goes on standing."""
+    other = await bench.approved("/drill hv03", BOTH, OTHER)
+    bench.clock.is_held = True
+    return other
+
+
+def let_it_pause(bench):
+    """A run that is asked to gives way at its next pause."""
+    bench.clock.is_held = False
+
+
+@pytest.mark.parametrize("hinders", HELD_UP.values(), ids=HELD_UP)
+async def test_nobody_gives_way_to_one_that_could_not_start(benches, world, hinders):
+    """Its person may confirm the step as long as the other one waits for what is not the locks; then it gives way."""
+    bench, ticket = await beside_one_that_waits(benches, world)
+    kind, passes = hinders(bench)
+    other = await approved_beside(bench)
+    await settled(bench, ticket, other)
+    assert [one.kind for one in bench.told if one.ticket == other and one.kind != "approved"][:2] == ["locked", kind]
+    assert not bench.runner._runs[ticket].preempt_requested
+    assert states(bench, ticket, other) == ["running", "approved"]
+    passes()
+    let_it_pause(bench)
+    await until(bench, ticket, lambda: bench.kinds(other)[-1] == "done")
+    assert "interrupted" in bench.kinds(ticket)
+
+
+async def test_a_done_is_taken_while_another_ticket_that_needs_the_same_is_not_due(benches, world):
+    bench, ticket = await beside_one_that_waits(benches, world)
+    needs_time(bench)
+    other = await approved_beside(bench)
+    await settled(bench, ticket, other)
+    done(bench, ticket, HANDS["seen"])
+    let_it_pause(bench)
+    await until(bench, other, lambda: bench.kinds(ticket)[-1] == "done")
+    assert "interrupted" not in bench.kinds(ticket)
+
+
+async def test_who_gave_way_goes_on_at_once_where_the_other_one_turns_out_to_wait(benches, world, monkeypatch):
+    """Slack names its people when it is asked for, and no more when it is to start."""
+    bench, ticket = await beside_one_that_waits(benches, world)
+    append_together = bench.ledger.append_together
+
+    def as_it_gives_way(*drafts, **how):
+        if drafts[0].kind == "interrupted":
+            bench.now_are[OTHER.id] = UNKNOWN
+            bench.clock.is_held = True
+        return append_together(*drafts, **how)
+
+    monkeypatch.setattr(bench.ledger, "append_together", as_it_gives_way)
+    other = await approved_beside(bench)
+    let_it_pause(bench)
+    await until(bench, ticket, lambda: "resumed" in bench.kinds(ticket))
+    assert states(bench, ticket, other) == ["running", "approved"]
+    await until(bench, ticket, lambda: bench.ledger.ticket(ticket).intent is not None)
+    await settled(bench, ticket, other)
+    assert states(bench, ticket, other) == ["running", "approved"], "it is not asked again for nothing"
+    done(bench, ticket, HANDS["seen"])
+    let_it_pause(bench)
+    await until(bench, other, lambda: bench.kinds(ticket)[-1] == "done")
+
+
+async def test_who_gave_way_goes_on_where_everything_is_stopped_before_the_other_one_starts(
+    benches, world, monkeypatch
+):
+    bench, ticket = await beside_one_that_waits(benches, world)
+    append_together = bench.ledger.append_together
+
+    def as_it_gives_way(*drafts, **how):
+        if drafts[0].kind == "interrupted":
+            bench.decisions.stop_changes(APPROVER, "power work")
+            bench.clock.is_held = True
+        return append_together(*drafts, **how)
+
+    monkeypatch.setattr(bench.ledger, "append_together", as_it_gives_way)
+    other = await approved_beside(bench)
+    let_it_pause(bench)
+    await until(bench, ticket, lambda: "resumed" in bench.kinds(ticket))
+    assert states(bench, ticket, other) == ["running", "approved"]
+
+
+async def test_nobody_gives_way_any_more_once_the_other_one_is_withdrawn(benches, world):
+    bench, ticket = await beside_one_that_waits(benches, world)
+    other = await approved_beside(bench)
+    await until(bench, other, lambda: bench.runner._runs[ticket].preempt_requested)
+    bench.decisions.withdraw(bench.press(BOTH, other))
+    await settled(bench, ticket, other)
+    assert not bench.runner._runs[ticket].preempt_requested
+
+
+async def test_one_whose_people_lost_their_role_ends_and_nobody_gives_way_to_it(benches, world):
+    bench, ticket = await beside_one_that_waits(benches, world)
+    bench.now_are[OTHER.id] = replace(OTHER, roles={})
+    other = await approved_beside(bench)
+    await until(bench, ticket, lambda: bench.kinds(other)[-1] == "voided")
+    assert not bench.runner._runs[ticket].preempt_requested
+    assert states(bench, ticket) == ["running"]
+
+
+async def test_one_whose_plan_is_another_one_now_ends_and_who_gave_way_goes_on(benches, world):
+    """Whoever has the locks may be what makes it another one, so that is judged when they are free."""
+    bench, ticket = await beside_one_that_waits(benches, world)
+    other = await approved_beside(bench)
+    bench.plans["drill"] = lambda on, _facts: shared(step("another", on, other="2"))
+    let_it_pause(bench)
+    await until(bench, ticket, lambda: bench.kinds(other)[-1] == "voided")
+    await until(bench, ticket, lambda: "resumed" in bench.kinds(ticket))
+    assert ("hv03", "set", "2") not in world.order
+
+
+@pytest.mark.parametrize("hinders", [*HELD_UP.values(), None], ids=[*HELD_UP, "a stop"])
+async def test_a_bot_that_leads_no_more_gives_way_to_nobody_who_could_not_start(benches, world, hinders):
+    bench, ticket = await beside_one_that_waits(benches, world)
+    if hinders is not None:
+        hinders(bench)
+    other = await approved_beside(bench)
+    if hinders is None:
+        bench.decisions.stop_changes(APPROVER, "power work")
+    for _ in range(20):
+        await bench.runner._give_way_to_others()
+        await asyncio.gather(*bench.runner._looking.values())
+        assert not bench.runner._runs[ticket].preempt_requested
+    assert states(bench, ticket, other) == ["running", "approved"]
+
+
+async def test_a_bot_that_leads_no_more_gives_way_to_one_that_could_start(benches, world):
+    bench, ticket = await beside_one_that_waits(benches, world)
+    await approved_beside(bench)
+    for _ in range(2):
+        await bench.runner._give_way_to_others()
+        await asyncio.gather(*bench.runner._looking.values())
+    assert bench.runner._runs[ticket].preempt_requested
+
+
 @pytest.mark.parametrize("hand", HANDS.values(), ids=HANDS)
 async def test_a_button_from_before_another_ticket_had_the_locks_confirms_nothing(bench, world, hand):
     """Its person did it before, and somebody else has changed it since: the card asks anew."""
@@ -311,8 +545,8 @@ async def test_a_done_is_checked_on_the_way_back_too(bench, world):
 async def test_a_way_back_by_hand_gives_its_locks_to_nobody(bench, world):
     ticket, _ = await undone_by_hand(bench, world)
     other = await bench.approved("/tweak hv04", BOTH, BOTH)
+    await until(bench, ticket, lambda: bench.runner._runs[ticket].preempt_requested)
     await looked_again(bench, ticket)
-    assert bench.runner._runs[ticket].preempt_requested
     assert bench.ledger.ticket(ticket).state == "running"
     assert "interrupted" not in bench.kinds(ticket)
     world.hosts["hv03"]["seen"] = "back"

@@ -483,7 +483,7 @@ async def test_a_run_of_a_bot_that_starts_nothing_more_goes_on_and_gives_way_to_
     assert "resumed" not in second.kinds(ticket)  # nobody took it up
     wants = await second.approved()  # needs the same lock
     await second.runner.tick()
-    await first.runner.tick()
+    await until(lambda: first.runner._runs[ticket].preempt_requested, first.runner.tick)
     gate.set()
     await first.runner.wait_idle()
     assert first.last(ticket).data.yields_locks
