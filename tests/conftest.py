@@ -90,6 +90,12 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown() -> None:
+    """Clear away what a test leaves at its end: no later test is told of its open sockets, or masks what it called secret."""
+    gc.collect(1)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """The longest files first, everything else as it stands; a file's tests stay together. Long ones are for --long."""
     is_wanted = bool(config.getoption("--long"))
