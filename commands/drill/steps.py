@@ -230,13 +230,27 @@ def _fail_over(direction: Direction, pair: Pair, key: str) -> Step:
     )
 
 
+def _is_left(source: str, pair: Pair) -> Check:
+    """It has not been used there since it was failed over: whoever does that has to cancel the planned failover there first.
+
+    That it is off says nothing of the hours in which a run was held: it may have run, and its last changes be there alone.
+    """
+    return _in_state(source, pair.vm_id, PREPARED).described_as(
+        f"the planned failover of {pair.name} still stands on {source}"
+    )
+
+
 def _start(direction: Direction, pair: Pair, key: str) -> Step:
     source, target = pair.source(direction).on, pair.target(direction).on
     return Step(
         key=f"start-{direction}-{key}",
         description=f"Start {pair.name} on {target}",
         act=_on_machine(target, pair.vm_id, "RequestStateChange", _RUNNING),
-        guard=(is_off(source, pair.vm_id, pair.name), _in_state(target, pair.vm_id, RECOVERED)),
+        guard=(
+            is_off(source, pair.vm_id, pair.name),
+            _is_left(source, pair),
+            _in_state(target, pair.vm_id, RECOVERED),
+        ),
         done=(_runs(target, pair.vm_id, pair.name),),
         before=machine(target, pair.vm_id),
         no_undo_after=True,
@@ -294,7 +308,11 @@ def _reverse(direction: Direction, pair: Pair, key: str, states: Mapping[str, Ho
         key=f"reverse-{direction}-{key}",
         description=f"Reverse the replication of {pair.name}: {target} to {source}",
         act=act,
-        guard=(is_off(source, pair.vm_id, pair.name), _runs(target, pair.vm_id, pair.name, within=0)),
+        guard=(
+            is_off(source, pair.vm_id, pair.name),
+            _is_left(source, pair),
+            _runs(target, pair.vm_id, pair.name, within=0),
+        ),
         done=(
             exists(
                 machine(target, pair.vm_id), Predicate("ReplicationMode", "=", _PRIMARY), within=_REVERSED_SECONDS

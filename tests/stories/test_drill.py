@@ -12,7 +12,7 @@ from bot.errors import TargetFault
 from lab.scenarios.drill import GUESTS, SERVICE
 from lab.slack.plain_text import plain_text
 from lab.world.os_releases import RELEASES
-from lab.world.replica_methods import _power, other_end
+from lab.world.replica_methods import REPLICATING, _power, other_end
 
 PLAN = f"Fail {SERVICE} over to branch and back"
 
@@ -221,6 +221,36 @@ async def test_an_undo_does_not_discard_what_was_written_on_the_other_side(play)
         assert "Undo…" not in str(stopped.blocks)
         assert "run /drill crm --only back, which loses nothing" in plain_text(stopped)
         assert not any("Revert" in one for one in ops.estate.do(lambda: list(ops.estate.world.asked)))
+
+
+@pytest.mark.parametrize("begins", ["start", pytest.param("reverse", marks=pytest.mark.long)])
+async def test_a_primary_that_was_used_since_its_failover_loses_nothing(play, begins):
+    """In prod someone cancels the planned failover, works on, and shuts it down: it is off, as the drill had left it."""
+    async with play("drill") as ops:
+        world = ops.estate.world
+        primaries = [world.guest(name) for name in GUESTS]
+        real = ops.engine.target_client.invoke
+
+        def used():
+            for primary in primaries:
+                primary.replication.state = REPLICATING
+
+        async def invoke(action, seconds):
+            told = await real(action, seconds)
+            if begins == "start" and action.method == "InitiateFailover" and action.on == "br02":
+                ops.estate.do(used)
+            return told
+
+        ops.engine.target_client.invoke = invoke
+        await approved(ops)
+        if begins == "reverse":
+            card = await waits(ops, f"Check that {SERVICE} works in branch")
+            ops.estate.do(used)
+            await ops.clicks(card, "Done")
+        await ops.sees("the planned failover of crm-01 still stands on hv05", channel="hv-ops")
+        asked = ops.estate.do(lambda: list(world.asked))
+        assert not any("Reverse" in one for one in asked)
+        assert all(entry.step != "start-out-crm-01" for entry in entries(ops, "intent")) or begins == "reverse"
 
 
 async def _brought_back(ops):
