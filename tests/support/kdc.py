@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bot.transport.windows.libkrb5 import PasswordTicket
@@ -62,6 +62,7 @@ class Kdc:
     directory: Path
     environment: dict[str, str]
     realm: str = REALM
+    services: set[str] = field(default_factory=set)
 
     def add_user(self, name: str, password: str) -> None:
         self._administer("addprinc", "-pw", password, name)
@@ -72,17 +73,14 @@ class Kdc:
 
     def add_service(self, service: str, host: str) -> None:
         """A service with a random key in the keytab: `add_service("HTTP", "hv01.corp.example")`."""
-        self._administer("addprinc", "-randkey", f"{service}/{host}")
-        self._administer("ktadd", "-k", self.environment["KRB5_KTNAME"].removeprefix("FILE:"), f"{service}/{host}")
+        self.add_services(service, [host])
 
     def add_services(self, service: str, hosts: Iterable[str]) -> None:
-        """Likewise for many, in one go."""
+        """Likewise for many, in one go. One that there is already, as tests of one run share a KDC, keeps its key."""
         keytab = self.environment["KRB5_KTNAME"].removeprefix("FILE:")
-        lines = [
-            line
-            for host in hosts
-            for line in (f"addprinc -randkey {service}/{host}", f"ktadd -k {keytab} {service}/{host}")
-        ]
+        new = [name for host in hosts if (name := f"{service}/{host}") not in self.services]
+        self.services.update(new)
+        lines = [line for name in new for line in (f"addprinc -randkey {name}", f"ktadd -k {keytab} {name}")]
         run_tool("kadmin.local", "-r", self.realm, environment=self.environment, typed="\n".join([*lines, ""]))
 
     def log_in(self, name: str, password: str) -> None:
