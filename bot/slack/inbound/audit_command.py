@@ -69,6 +69,8 @@ class AuditCommand:
         self._for_files: asyncio.Queue[Review] = asyncio.Queue()
         self._for_files.put_nowait(for_files)
         self._searches = Turns(1, pipeline.turns.seconds)
+        # Apart from them: whoever waits for somebody else's file still searches.
+        self._files = Turns(1, pipeline.turns.seconds)
         self._threads = ThreadPoolExecutor(1 + len(reviews), "search")
 
     def close(self) -> None:
@@ -133,8 +135,9 @@ class AuditCommand:
             recording = self._pipeline.recording_refusals_beside(request)
             async with AsyncExitStack() as searching, recording as asking:
                 await turn.enter_async_context(self._pipeline.turns.take(request.person.id))
-                await searching.enter_async_context(self._searches.take(request.person.id))
-                found = await self._beside(partial(work, asking), self._free if send is None else self._for_files)
+                turns, free = (self._searches, self._free) if send is None else (self._files, self._for_files)
+                await searching.enter_async_context(turns.take(request.person.id))
+                found = await self._beside(partial(work, asking), free)
             if send is not None:
                 await send(found)
             return found
