@@ -81,7 +81,10 @@ async def revalidate(run: Run, at: StepInstance | None) -> PlanDrift | NotDue | 
         log.exception("our bug while looking again", bug=bug, ticket=run.ticket)
         return PlanDrift(f"the plan could not be recalculated: something went wrong inside hvops itself (id {bug})")
     run.measured = short_reading(made.plan.current_state)
-    return await asyncio.to_thread(_compared, run, made, at)  # a plan is as long as a host makes it
+    change = await asyncio.to_thread(_compared, run, made, at)  # a plan is as long as a host makes it
+    if change is None:
+        run.rests_on = run.answered
+    return change
 
 
 def _compared(run: Run, made: PlannedChange, at: StepInstance | None) -> PlanDrift | NotDue | None:

@@ -14,6 +14,7 @@ from bot.formatting import format_time
 from bot.ledger import Entry
 from bot.ledger.entries import Approved, Intent, OfRun, Outcome, Resumed, Transition
 from bot.ledger.ledger import CHANGES_STOPPED
+from bot.tickets.expired_answers import why_answers_expired
 from bot.tickets.proposal import Proposal, answers_until
 from bot.tickets.run_history import Key, RunHistory, StepInstance, StoryReader, positions, story_of
 from bot.tickets.undo import may_have_changed
@@ -59,6 +60,7 @@ class Run:
     Attributes:
         answered: what a person said they know, by name, where no source did; what was said too long ago is not among it.
         outdated: what was, and counts no more.
+        rests_on: what still counted of it when the plan was last made afresh; None where this life of the bot has not done that.
         attempt: which one this is, 0 before its start; every entry carries it, and an older one is refused.
         places: every step in every round.
         idle: set while no act is under way, from the entry of its intent to its answer.
@@ -85,6 +87,7 @@ class Run:
     approver: str = ""
     answered: frozenset[str] = frozenset()
     outdated: frozenset[str] = frozenset()
+    rests_on: frozenset[str] | None = None
     attempt: int = 0
     places: tuple[StepInstance, ...] = ()
     story: RunHistory = field(default_factory=RunHistory)
@@ -106,6 +109,7 @@ class Run:
     now_at: StepInstance | None = None
     decided: list[Entry] = field(default_factory=list)
     _said: str = ""
+    _approved: Approved | None = None
     _entries: list[Entry] = field(default_factory=list)
     _reader: StoryReader = field(default_factory=StoryReader)
     _by_key: dict[Key, StepInstance] = field(default_factory=dict)
@@ -144,7 +148,8 @@ class Run:
         approvals = [entry for entry in self.decided if entry.kind == "approved"]
         if approvals:
             self.approver = f"{approvals[-1].name} ({approvals[-1].actor})".strip()
-            self._take_answers(approvals[-1].read(Approved))
+            self._approved = approvals[-1].read(Approved)
+            self._take_answers(self._approved)
         if self.proposal.made.undoes:
             self.older = story_of(self.parts.ledger.moves(self.proposal.made.undoes)).images
         return entries
@@ -285,6 +290,16 @@ class Run:
         if self._has_changed_before(at) or not self.heeds_cancel:
             return ""
         return self.parts.may_begin_now(self.proposal, self.answered, self.parts.now())
+
+    def why_answers_expired(self, at: StepInstance) -> str:
+        """The approver's answers that an action rests on and that have expired, as a sentence without its full stop; "" for none.
+
+        By the time now, however long ago the ledger was read. What undoes a group that failed restores, and rests on none; nor
+        does what was made afresh since without them.
+        """
+        if self._approved is None or not self.is_planned(at) or self.rests_on == frozenset():
+            return ""
+        return why_answers_expired(self.proposal, self._approved, self.story, at, self.parts.now())
 
     def _has_changed_before(self, at: StepInstance) -> bool:
         """Whether another act may have been sent, or a person has changed something by hand; a wait changes nothing.

@@ -37,6 +37,7 @@ from bot.executor.run import Cancelled, KnownElsewhere, NotAllowedNow, OutOfTime
 from bot.executor.unseen import may_come_until, wait_for_others, wait_for_something_to_undo
 from bot.ledger import Entry
 from bot.ledger.entries import HeldBefore, Intent
+from bot.tickets.expired_answers import has_sent
 from bot.tickets.plan_text import action_in_words
 from bot.tickets.run_history import StepInstance
 from bot.transport.errand import Errand, carrying_out
@@ -140,6 +141,15 @@ async def _until_ready(run: Run, at: StepInstance, may_come: float, *, held_back
         return StepResult(StepStatus.CANCELLED, f"before: {at.step.description}")
     if not_ready:
         return StepResult(StepStatus.FAILED, f"not started: {not_ready}")
+    return _held_back(run, at)
+
+
+def _held_back(run: Run, at: StepInstance) -> StepResult | None:
+    """A freeze, or an answer that has expired, behind whatever it waited for; None where neither holds it."""
+    if expired := run.why_answers_expired(at):
+        if has_sent(at, run.story):
+            return StepResult(StepStatus.UNKNOWN, f"not started: {at.step.description}: {expired}")
+        return StepResult(StepStatus.HELD_BACK, f"before: {at.step.description}")
     if at.step.is_by_hand and run.why_it_does_not_begin(at):
         return StepResult(StepStatus.HELD_BACK, f"before: {at.step.description}")
     return None
@@ -213,6 +223,8 @@ async def _act_again(run: Run, at: StepInstance) -> StepResult | None:
         return None
     if not_ready:
         return await not_begun(run, at, f"not started again: {not_ready}")
+    if expired := run.why_answers_expired(at):
+        raise NotAllowedNow(expired)
     try:
         fate = await _intend_and_act(run, at, begun.before, begun.held_before)
     except ChangesStopped:
@@ -305,7 +317,8 @@ def _why_not(run: Run, at: StepInstance) -> str:
     try:
         run.must_lead()
         run.raise_if_cancelled(is_sending=True)
-        return run.parts.ledger.why_blocked() or run.why_it_waits(at) or run.why_it_does_not_begin(at)
+        held = run.parts.ledger.why_blocked() or run.why_it_waits(at) or run.why_it_does_not_begin(at)
+        return held or run.why_answers_expired(at)
     except Cancelled:
         return "it was cancelled"
     except Preempted:

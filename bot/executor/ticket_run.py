@@ -25,6 +25,7 @@ from bot.executor.step import do_step, has_begun_group
 from bot.ledger import Entry, EntryDraft
 from bot.ledger.entries import Cancelled, Closed, Done, Failed, Interrupted, Outcome, Resumed, Started
 from bot.ledger.ticket_state import Ticket, TicketState
+from bot.tickets.expired_answers import has_sent
 from bot.tickets.run_history import ABANDONED, DONE, FAILED, StepInstance
 from bot.tickets.undo import not_undone, owes_undo, place_of, steps_to_undo, undone_checks
 
@@ -306,7 +307,9 @@ async def _go_on(run: Run, *, looked: bool) -> None:
             return
         if at.key not in run.story.intents and not looked:
             # Whatever kept it from beginning in an older life, nobody has looked since.
-            again = (is_taken_up and not has_begun_group(run, at)) or (bool(run.outdated) and not _has_sent(run, at))
+            again = (is_taken_up and not has_begun_group(run, at)) or (
+                bool(run.outdated) and not has_sent(at, run.story)
+            )
             if not await _may_begin(run, at, again=again):
                 return
             is_taken_up = False
@@ -338,7 +341,7 @@ async def _may_begin(run: Run, at: StepInstance, *, again: bool = False) -> bool
     if not begins and not (at.group.is_counted and at.step.act is not None):
         return True
     replans = at.begins_group or (again and (at.group.revalidate_before or not run.story.intents or bool(run.outdated)))
-    replans = replans or (begins and bool(_why_frozen(run, at)))
+    replans = replans or (begins and bool(_why_frozen(run, at))) or (again and bool(run.why_answers_expired(at)))
     try:
         if replans:
             await asyncio.to_thread(run.raise_if_cancelled)
@@ -359,12 +362,6 @@ async def _may_begin(run: Run, at: StepInstance, *, again: bool = False) -> bool
     if why or (begins and not await _agrees_outside(run, at)):
         return False
     return not (replans and await _is_void(run, at))
-
-
-def _has_sent(run: Run, at: StepInstance) -> bool:
-    """Whether an action of hvops' own may have been sent in its group, in whatever round."""
-    acts = {step.key for step in at.group.steps if step.act is not None and not step.is_by_hand}
-    return run.story.may_have_sent(acts)
 
 
 async def _agrees_outside(run: Run, at: StepInstance) -> bool:

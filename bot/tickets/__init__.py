@@ -9,6 +9,7 @@ proposal     what a `proposed` entry holds
 create       create a plan, or say why there is none (plan_report)
 plan_text    a plan in lines that people read and compare
 answers      what a person answers where no source did; read_back: what one reads off a machine, compared
+expired_answers  whether a group goes on, where such an answer that its plan rests on has expired
 decisions    approve or confirm, reject, withdraw: one decision per ticket
 run_history  what the ledger says of a ticket's steps
 undo         which steps are taken back, and how; other_tickets: earlier undos, and what was changed since

@@ -57,6 +57,7 @@ from bot.ledger.proved import switch_in_words
 from bot.ledger.ticket_state import ENDS, Ticket, TicketState
 from bot.redaction import clip_line
 from bot.tickets.answers import answers_from
+from bot.tickets.expired_answers import why_it_cannot_go_on
 from bot.tickets.proposal import Proposal, forbidden_by, must_not_be_half_undone, proposal_of, why_half_undone
 from bot.tickets.read_back import read_back
 from bot.tickets.run_history import StepInstance, positions, story_of
@@ -271,7 +272,7 @@ class ApprovalService:
 
         Raises:
             PermissionDenied: whoever may approve may let it go on.
-            Expired: its deadline has passed.
+            Expired: its deadline has passed, or an approver's answer that the next action of its group rests on has expired.
             TicketError: it is not interrupted, or again since that was shown, or another ticket took over, or has taken a
                 part of it back.
         """
@@ -282,6 +283,11 @@ class ApprovalService:
             self._must_be_interrupted(press, ticket)
             if ticket.run_until and self._now() > datetime.fromisoformat(ticket.run_until):
                 raise DeadlinePassed(past_its_time(ticket))
+            entries = self._ledger.moves(press.ticket)
+            if expired := why_it_cannot_go_on(proposal, entries, story_of(entries), self._now()):
+                raise Expired(
+                    f"{press.ticket} cannot go on: {expired}. Undo it or close it, then propose again what is still needed."
+                )
             seen = self._ledger.proved_up_to()
             hindered = hindered or why_half_undone(self._ledger, press.ticket)
             if hindered:

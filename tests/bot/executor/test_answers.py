@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 import pytest
-from scripted_world import APPROVER, BOTH, OPERATOR, OTHER, POLICY, is_now, person, reset_plan
+from scripted_world import (
+    APPROVER,
+    BOTH,
+    OPERATOR,
+    OTHER,
+    POLICY,
+    is_now,
+    person,
+    reset_plan,
+    set_to,
+    state,
+    step,
+)
 
 from bot.api.actions import ManualStep
 from bot.api.command import Role
-from bot.api.plan import Gate, GateOutcome, Group, OpenQuestion, Step
+from bot.api.plan import Expect, Gate, GateOutcome, Group, OpenQuestion, Step
+from bot.api.queries import Predicate
 from bot.dispatch.pipeline import AnsweredRequest, Request
-from bot.errors import PermissionDenied, Unanswered, UnreadableEntry
+from bot.errors import Expired, PermissionDenied, RolesUnknown, Unanswered, UnreadableEntry
 from bot.ledger.entries import Voided
 from bot.tickets.plan_digest import digest, digest_as_approved
 from bot.tickets.planner import Planner
@@ -284,3 +298,267 @@ async def test_no_action_is_sent_on_an_answer_that_has_expired_behind_a_step_by_
     assert pressed
     assert (world.order, bench.last(ticket).kind) == ([], "voided")
     assert bench.last(ticket).reason.startswith("the approver's answer has expired")
+
+
+# A group that has begun
+
+
+UNTIL_THEN = {"hours": 6}
+SENT_A, SENT_B = ("hv03", "set", "1"), ("hv03", "set", "2")
+GOES_BACK = ("hv03", "set", "0")
+EXPIRED = f"the approver's answer to “{CRM}” has expired"
+
+
+def steps():
+    first = replace(step("a", "hv03", a="1"), undo=set_to("hv03", a="0"), undone=(is_now("hv03", 60, a="0"),))
+    return first, step("b", "hv03", b="2")
+
+
+class Groups:
+    """A plan of these groups, whose gate leaves something open until a test says otherwise."""
+
+    def __init__(self, bench, *groups, gates=()):
+        self.gates = gates or (gate(ROOM, CRM),)
+        self._groups = groups or (Group("both", steps()),)
+        bench.plans["reset"] = self.plan
+
+    def plan(self, on, _facts):
+        made = reset_plan(on, {"broken": "yes", "locked": "no"})
+        # Its deadline is later than that of any answer.
+        return replace(made, gates=self.gates, groups=self._groups, soak_seconds=86400)
+
+
+def forwards(bench, clock, when, *, then=lambda: None, **how):
+    """The next time it waits, and `when` holds, these hours go by at once."""
+    sleep, gone = bench.parts.sleep, []
+
+    async def late(seconds):
+        await sleep(seconds)
+        if not gone and when():
+            gone.append(clock.forward(**(how or UNTIL_THEN)))
+            then()
+
+    object.__setattr__(bench.parts, "sleep", late)
+    return gone
+
+
+def stopped_after(bench, world, acts):
+    """Changes are stopped while that act is under way."""
+    world.hooks[acts] = lambda: bench.decisions.stop_changes(OPERATOR, "storage")
+
+
+def is_stopped(bench):
+    return bool(bench.ledger.why_blocked())
+
+
+async def behind_a_stop(bench, world, clock, ticket):
+    stopped_after(bench, world, 1)
+    gone = forwards(bench, clock, lambda: is_stopped(bench), then=lambda: bench.decisions.allow_changes(APPROVER))
+    await bench.runs()
+    assert gone
+
+
+async def while_nobody_can_say_who_holds_which_role(bench, world, clock, ticket):
+    stopped_after(bench, world, 1)
+
+    def go():
+        bench.now_are[APPROVER.id] = RolesUnknown("Slack does not answer")
+        bench.decisions.allow_changes(APPROVER)
+
+    forwards(bench, clock, lambda: is_stopped(bench), then=go, seconds=1)
+    gone = forwards(bench, clock, lambda: bench.now_are, then=bench.now_are.clear)
+    await bench.runs()
+    assert gone
+
+
+async def behind_a_restart(bench, world, clock, ticket):
+    world.faults, under_way, real = [("slow", 5)], asyncio.Event(), world.change
+
+    async def change(action, seconds):
+        await real(action, seconds)
+        world.change = real
+        under_way.set()
+        await asyncio.Event().wait()
+
+    world.change = change
+    await bench.runner.tick()
+    await under_way.wait()
+    await bench.dies()
+    clock.forward(**UNTIL_THEN)
+    await bench.runs(2)
+
+
+async def behind_an_interruption(bench, world, clock, ticket):
+    world.faults = ["unanswered"]
+    world.silent.add("hv03")
+    real = world.answer
+
+    async def answer(question, seconds=20.0):
+        if not world.order:
+            world.silent.clear()
+        else:
+            world.silent.add("hv03")
+        return await real(question, seconds)
+
+    world.answer = answer
+    await bench.runs()
+    assert bench.last(ticket).kind == "interrupted"
+    world.answer = real
+    world.silent.clear()
+    clock.forward(**UNTIL_THEN)
+    bench.decisions.resume(bench.press(APPROVER, ticket))
+    await bench.runs()
+
+
+async def in_the_login(bench, world, clock, ticket):
+    world.logins[1] = lambda: clock.forward(minutes=30)
+    await bench.runs()
+
+
+@pytest.mark.parametrize(
+    "hours_pass",
+    [
+        behind_a_stop,
+        while_nobody_can_say_who_holds_which_role,
+        behind_a_restart,
+        behind_an_interruption,
+        in_the_login,
+    ],
+)
+async def test_of_a_group_that_has_begun_nothing_more_is_sent_on_an_answer_that_has_expired(
+    bench, world, clock, hours_pass
+):
+    Groups(bench)
+    ticket = await answered(bench, SAID[0])
+    await hours_pass(bench, world, clock, ticket)
+    assert world.order == [SENT_A]
+    assert bench.last(ticket).kind == "interrupted"
+    assert bench.last(ticket).reason.startswith(f"not started: b hv03: {EXPIRED}: it was valid until ")
+    with pytest.raises(Expired, match=r"T-1 cannot go on: the approver's answer to .* Undo it or close it"):
+        bench.decisions.resume(bench.press(APPROVER, ticket))
+    await bench.runs(2)
+    assert world.order == [SENT_A]
+    undo = await bench.proposals.undo(Request(OPERATOR, f"undo {ticket}", "button", "C"), ticket)
+    bench.decisions.approve(bench.press(APPROVER, undo.ticket), SAID[:1])
+    await bench.runs()
+    assert world.order == [SENT_A, GOES_BACK]
+    assert bench.last(ticket).kind == "closed"
+
+
+async def test_an_action_that_did_not_happen_is_not_sent_again_on_an_answer_that_has_expired(bench, world, clock):
+    again = replace(step("a", "hv03", a="1"), before=state("hv03"), repeatable=True)
+    Groups(bench, Group("both", (again, step("b", "hv03", b="2"))))
+    ticket = await answered(bench, SAID[0])
+    world.faults = ["never"]
+    real = world.change
+
+    async def change(action, seconds):
+        world.change = real
+        try:
+            return await real(action, seconds)
+        finally:
+            bench.decisions.stop_changes(OPERATOR, "storage")
+
+    world.change = change
+    gone = forwards(
+        bench,
+        clock,
+        lambda: is_stopped(bench) and "resumed" in bench.kinds(ticket),
+        then=lambda: bench.decisions.allow_changes(APPROVER),
+    )
+    await bench.runs()
+    assert gone
+    assert world.order == [SENT_A]
+    assert bench.last(ticket).kind == "interrupted"
+    assert EXPIRED in bench.last(ticket).reason
+
+
+async def test_where_only_people_have_acted_in_a_group_it_is_checked_without_an_answer_that_has_expired(
+    bench, world, clock
+):
+    hand = Step("look", "Look", ManualStep("Look", "operator"), (is_now("hv03", seen="yes"),), deadline=3600)
+    Groups(bench, Group("both", (hand, *steps())))
+    ticket = await answered(bench, SAID[0])
+    world.hosts["hv03"]["seen"] = "yes"
+    done = []
+
+    def press():
+        if bench.ledger.ticket(ticket).intent and not done:
+            done.append(bench.decisions.confirm_manual_step(bench.press(OPERATOR, ticket)))
+            bench.decisions.stop_changes(OPERATOR, "storage")
+        return is_stopped(bench) and any(entry.kind == "outcome" for entry in bench.ledger.story(ticket))
+
+    gone = forwards(bench, clock, press, then=lambda: bench.decisions.allow_changes(APPROVER))
+    await bench.runs()
+    assert gone
+    assert world.order == []
+    assert bench.last(ticket).kind == "voided"
+    assert bench.last(ticket).reason.startswith(f"the approver's answer has expired: {CRM}")
+
+
+async def test_a_group_that_finishes_another_one_begins_on_no_answer_that_has_expired(bench, world, clock):
+    first, second = steps()
+    Groups(bench, Group("first", (first,)), Group("second", (second,), revalidate_before=False))
+    ticket = await answered(bench, SAID[0])
+    await behind_a_stop(bench, world, clock, ticket)
+    assert world.order == [SENT_A]
+    assert bench.last(ticket).kind == "voided"
+    assert bench.last(ticket).reason.startswith(f"the approver's answer has expired: {CRM}")
+
+
+@pytest.mark.parametrize("dies", [False, True])
+async def test_a_group_that_was_checked_without_the_answer_rests_on_none(bench, world, clock, dies):
+    """What was missing is known by then: the rest of the group needs nobody's word."""
+    first, second = steps()
+    third = step("c", "hv03", c="3")
+    plan = Groups(bench, Group("first", (first,)), Group("second", (second, third)))
+    ticket = await answered(bench, SAID[0])
+
+    def known():
+        plan.gates = (PASSED,)
+        bench.decisions.allow_changes(APPROVER)
+
+    stopped_after(bench, world, 1)
+    forwards(bench, clock, lambda: is_stopped(bench), then=known)
+    if dies:
+        under_way, real = asyncio.Event(), world.change
+
+        async def change(action, seconds):
+            answer = await real(action, seconds)
+            if len(world.order) == 2 and not under_way.is_set():
+                under_way.set()
+                await asyncio.Event().wait()
+            return answer
+
+        world.change = change
+        await bench.runner.tick()
+        await under_way.wait()
+        await bench.dies()
+    await bench.runs(2)
+    assert world.order == [SENT_A, SENT_B, ("hv03", "set", "3")]
+    assert bench.last(ticket).kind == "done"
+
+
+async def test_what_undoes_a_group_that_failed_waits_for_no_answer(bench, world, clock):
+    """Undoing restores: an answer that has expired meanwhile does not keep it from that."""
+    first, _ = steps()
+    failing = Step("b", "Fail", set_to("hv03", b="2"), (is_now("hv03", within=30, b="never"),), deadline=30)
+    failing = replace(failing, done=(replace(failing.done[0], give_up=Expect((Predicate("b", "=", "2"),))),))
+    Groups(bench, Group("both", (first, failing), on_failure="undo"))
+    ticket = await answered(bench, SAID[0])
+    stopped_after(bench, world, 2)
+    gone = forwards(bench, clock, lambda: is_stopped(bench), then=lambda: bench.decisions.allow_changes(APPROVER))
+    await bench.runs()
+    assert gone
+    assert world.order == [SENT_A, SENT_B, GOES_BACK]
+    assert bench.last(ticket).kind == "failed"
+
+
+async def test_a_freeze_that_an_approver_overrode_holds_nothing_of_a_group_that_has_begun(bench, world, clock):
+    freeze = OpenQuestion("freeze until Friday", "nothing starts inside it", is_override=True)
+    asked = Gate("No change freeze", GateOutcome.NOT_KNOWN, guards="worth", unknowns=(freeze,))
+    Groups(bench, gates=(asked,))
+    ticket = await answered(bench, "it cannot wait")
+    await behind_a_stop(bench, world, clock, ticket)
+    assert world.order == [SENT_A, SENT_B]
+    assert bench.last(ticket).kind == "done"
