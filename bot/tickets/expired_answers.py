@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from itertools import islice
 
 from bot.formatting import format_time
 from bot.ledger import Entry
@@ -60,7 +61,7 @@ def why_it_cannot_go_on(proposal: Proposal, entries: Iterable[Entry], story: Run
     What is in flight is asked about first, and a group that failed is undone, whatever has expired.
     """
     places = positions(proposal.plan)
-    said = next((entry.read(Approved) for entry in reversed([*entries]) if entry.kind == Approved.kind), None)
+    said = next((entry.read_if(Approved) for entry in reversed([*entries]) if entry.kind == Approved.kind), None)
     at = next((place for place in places if story.result(place.key) != "done"), None)
     if said is None or at is None or story.in_flight is not None or story.result(at.key) or owes_undo(places, story):
         return ""
@@ -77,7 +78,7 @@ def _own_acts(at: StepInstance) -> set[str]:
 
 def _in_words(names: list[str], until: datetime) -> str:
     more = [f"{len(names) - _SHOWN:,} more"] if len(names) > _SHOWN else []
-    told = ", ".join([*(f"“{name}”" for name in names[:_SHOWN]), *more])
+    told = ", ".join([*(f"“{name}”" for name in islice(names, _SHOWN)), *more])
     when = format_time(to_timestamp(until))
     if len(names) == 1:
         return f"the approver's answer to {told} has expired: it was valid until {when}"

@@ -17,6 +17,7 @@ from bot.slack.render.competing import competing_text
 from bot.slack.render.rounds import rounds_line
 from bot.slack.render.ticket_buttons import interrupted_buttons, running_buttons
 from bot.slack.render.ticket_view_model import DATE, TicketView, at_time, person, statements, what, who
+from bot.tickets.expired_answers import why_it_cannot_go_on
 from bot.tickets.run_history import ABANDONED, DONE, FAILED, StepInstance
 from bot.tickets.undo import remaining_undo
 
@@ -72,6 +73,9 @@ def interrupted_message(card: TicketView) -> Message:
     elif _is_late(card):
         title = f"Interrupted at step {number}: the deadline has passed"
         closing = "It can no longer resume. Undo it or close it, then propose again what is still needed."
+    elif _has_expired(card):
+        title = f"Interrupted at step {number}: an answer has expired"
+        closing = "It cannot go on with that answer. Undo it or close it, then propose again what is still needed."
     else:
         title = f"Interrupted at step {number}: someone must decide"
         closing = "Nothing resumes on its own."
@@ -85,7 +89,9 @@ def interrupted_message(card: TicketView) -> Message:
         *contexts(statements(card)),
         *contexts(competing_text(card.competing)),
         *contexts(_record(card)),
-        *actions(interrupted_buttons(card.id, card.ticket.attempt, can_undo=can_undo(card), is_late=_is_late(card))),
+        *actions(
+            interrupted_buttons(card.id, card.ticket.attempt, can_undo=can_undo(card), is_late=not _can_go_on(card))
+        ),
     )
     says = f"{card.id} INTERRUPTED at step {number}: {what(card)}. {entry.reason if entry else ''}"
     return Message(truncate(escape(says.strip()), limits.MESSAGE_TEXT), blocks)
@@ -95,6 +101,19 @@ def _is_late(card: TicketView) -> bool:
     """Whether it was interrupted because its deadline has passed."""
     entry, last = card.last("interrupted"), card.ticket.run_until
     return entry is not None and bool(last) and datetime.fromisoformat(entry.at) > datetime.fromisoformat(last)
+
+
+def _has_expired(card: TicketView) -> bool:
+    """Whether an approver's answer that its next action rests on had expired when it was interrupted."""
+    entry = card.last("interrupted")
+    if entry is None:
+        return False
+    return bool(why_it_cannot_go_on(card.proposal, card.entries, card.story, datetime.fromisoformat(entry.at)))
+
+
+def _can_go_on(card: TicketView) -> bool:
+    """Whether it was interrupted before anything refused its *Go On*."""
+    return not _is_late(card) and not _has_expired(card)
 
 
 def _known(card: TicketView) -> Iterator[str]:
@@ -149,7 +168,7 @@ def _held(card: TicketView) -> Iterator[str]:
     if card.plan.rollback:
         yield f"*Way back:* {escape(truncate(card.plan.rollback, _SAYS))}"
     if card.ticket.locks:
-        if card.ticket.run_until and not _is_late(card):
+        if card.ticket.run_until and _can_go_on(card):
             yield f"*Can be resumed until:* {at_time(card.ticket.run_until, DATE)}"
         yield f"*Locked until someone decides:* {escape(truncate(format_locks(card.ticket.locks), _SAYS))}"
 

@@ -121,7 +121,7 @@ def running_buttons(*, ticket: str, by_hand: int | None, can_stop: bool, is_type
 def interrupted_buttons(ticket: str, attempt: int, *, can_undo: bool, is_late: bool = False) -> list[Block]:
     """What a person can decide about an interrupted run. Going on and closing are meant for this attempt, and for none after it.
 
-    After the deadline nothing is offered that could start another step.
+    After the deadline, or where an answer has expired, nothing is offered that could start another step.
     """
     go_on = button("Go On…", GO_ON, ticket, index=attempt)
     asks = "hvops first checks whether the interrupted step took effect and never repeats it blindly. Then the rest of the plan runs."
