@@ -95,9 +95,11 @@ class Told:
     def tells_of(self, kind, actor, **data):
         return self.tells(kind, actor, **{name: data[name] for name in data.keys() & model_of(kind, data).model_fields})
 
-    def approved(self):
+    def approved(self, **more):
         until = to_timestamp(self.now + timedelta(minutes=15))
-        return self.tells("approved", APPROVER, by=APPROVER, name="approver", start_by=until, digest=self.digest)
+        return self.tells(
+            "approved", APPROVER, by=APPROVER, name="approver", start_by=until, digest=self.digest, **more
+        )
 
     def started(self):
         return self.approved().tells("started", locks=["cluster:prod"], attempt=1)

@@ -2,6 +2,7 @@
 
 import string
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from hypothesis import Phase, given, settings
@@ -189,6 +190,26 @@ def test_an_interrupted_run_says_what_is_not_known(told):
         assert fact in text
     assert "Nothing resumes on its own." in text
     assert labels(message) == ["Check Again", "Go On…", "Undo…", "Close…"]
+
+
+@pytest.mark.parametrize("hours", [0, 24])
+def test_a_run_that_rests_on_an_answer_that_has_expired_does_not_offer_to_go_on(told, drained, hours):
+    unknown = Gate("Room", GateOutcome.NOT_KNOWN, unknowns=(OpenQuestion("free space of crm-03", "timed out"),))
+    whole = drained(gates=(unknown,))
+    steps = (whole.groups[0].steps[0], *whole.groups[1].steps)
+    run = told(drained(gates=(unknown,), groups=(Group("both", steps),)), open_questions=("free space of crm-03",))
+    run.approved(answers=({"what": "free space of crm-03", "answer": "I looked"},))
+    run.tells("started", locks=["cluster:prod"], attempt=1).begins("drain").ends("drain")
+    run.now += timedelta(hours=hours)
+    message = ticket_message(run.tells("interrupted", step="restart", number=2, known="it has expired").card())
+    title = message.blocks[0]["text"]["text"]
+    if hours:
+        assert title == "Interrupted at step 2: an answer has expired"
+        assert "It cannot go on with that answer. Undo it or close it" in said(message)
+        assert labels(message) == ["Check Again", "Undo…", "Close…"]
+    else:
+        assert title == "Interrupted at step 2: someone must decide"
+        assert labels(message) == ["Check Again", "Go On…", "Undo…", "Close…"]
 
 
 @pytest.mark.parametrize(
