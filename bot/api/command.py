@@ -107,7 +107,8 @@ class Remediation(Generic[A, F]):
             it names what did not answer. Without it, or where it raises ValueError, each answer is shown as it was read.
         undo_gates: what has to be so before a person takes back what it did: from new facts, and from the plan that
             takes it back. Those that guard safety block, the others warn. None: the gates of its own plan, made afresh;
-            so a command whose gates only make sense on the way there ("hv03 is up", before a drain) says what else.
+            so a command whose gates only make sense on the way there ("hv03 is up", before a drain) says what else. A run
+            asks them too before it undoes a group that failed: where one is not known or not met, it leaves that to a person.
         proofs: of a command that is there to prove something: what its tickets on a place, rows of `DoneChanges` in
             every ending, come to; `hvops doctor --migrate` shows them. Pure; raises ValueError for what it cannot read.
         plan_on: makes the plan anew half-way, before the group of that key: for a command whose own steps have changed what

@@ -9,6 +9,7 @@ record_check  whether external records let it act, and the note on a host before
 external_records  the anchor file, the audit channel and hosts' event logs: a restored copy of the ledger does nothing
 step        guard, before-image, intent, actions
 outcome     what became of the act: done?, outcome
+own_undo    whether a run may undo by itself what failed, or leaves it to a person
 unseen      what an undo waits for where nobody saw the end of what it undoes
 polling     asks whether a check holds, once or until it does
 measuring   what was so before an act, and what is so at the end

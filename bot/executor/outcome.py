@@ -56,6 +56,7 @@ class StepStatus(StrEnum):
     UNKNOWN = "unknown"  # a person must decide
     CANCELLED = "cancelled"
     GAVE_WAY = "gave way"
+    LEFT_TO_PERSON = "left to a person"  # the undo of what failed: nothing was sent, and a person has to ask for it
     HELD_BACK = "held back"  # by a stop, before anything of its group was sent: whether it may begin is asked anew
 
 

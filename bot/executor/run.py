@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TypedDict
 
+from bot.api.plan import Step
 from bot.api.rows import Rows
 from bot.executor.context import BOT, RunContext, TicketChange
 from bot.formatting import format_time
@@ -34,6 +35,10 @@ class KnownElsewhere(Exception):
 
 class NotAllowedNow(Exception):
     """Who asked or decided has lost the role meanwhile. Only inside of `run`."""
+
+
+class LeftToPerson(Exception):
+    """What a failed group's undo needs is not known, or not so: hvops does not undo it by itself. Only inside of `run`."""
 
 
 class OutOfTime(Exception):
@@ -75,6 +80,8 @@ class Run:
         locked_at: from when on no other process could send anything of it, by a clock that nobody sets.
         looked_at: when a host was first heard about a step that an earlier life of the bot sent, by the same.
         sent: when it began each step itself, by a clock that nobody sets; nothing that an earlier run of it began.
+        to_undo: the undos of the group that failed, in their order, those that are done among them.
+        is_undo_checked: what has to be so before them was asked, and the run has not been held since.
         decided: the entries in which people approved it, or let it go on.
         unasked: no external record could be read when it was taken up; until one can, nothing is started.
         has_waited: for whatever, since the last look between two acts, or another life of the bot did that look: what it saw
@@ -107,6 +114,8 @@ class Run:
     unasked: bool = False
     has_waited: bool = True
     now_at: StepInstance | None = None
+    to_undo: tuple[Step, ...] = ()
+    is_undo_checked: bool = False
     decided: list[Entry] = field(default_factory=list)
     _said: str = ""
     _approved: Approved | None = None

@@ -30,10 +30,11 @@ from bot.executor.outcome import (
     reconcile,
     write_not_sent,
 )
+from bot.executor.own_undo import must_be_undone_here
 from bot.executor.permissions import why_no_step_may_start
 from bot.executor.polling import LARGEST_IMAGES, CheckState, before_image, max_wait, wait_for
 from bot.executor.record_check import check_records, leave_note
-from bot.executor.run import Cancelled, KnownElsewhere, NotAllowedNow, OutOfTime, Preempted, Run
+from bot.executor.run import Cancelled, KnownElsewhere, LeftToPerson, NotAllowedNow, OutOfTime, Preempted, Run
 from bot.executor.unseen import may_come_until, wait_for_others, wait_for_something_to_undo
 from bot.ledger import Entry
 from bot.ledger.entries import HeldBefore, Intent
@@ -65,11 +66,17 @@ async def do_step(run: Run, at: StepInstance) -> StepResult:
         return await _give_way(run, at)
     except Cancelled:  # it has not happened, and is not begun again
         return await _abandon(run, at)
-    except (KnownElsewhere, NotAllowedNow) as why:  # nothing was sent now
-        again = " again" if run.story.in_flight == at.key else ""
-        return StepResult(StepStatus.UNKNOWN, f"not started{again}: {at.step.description}: {why}")
+    except (KnownElsewhere, NotAllowedNow, LeftToPerson) as why:
+        return _not_sent_now(run, at, why)
     except (OutOfTime, Expired):  # a step in flight is asked about; one that is not, begins no more
         return await _out_of_time(run, at)
+
+
+def _not_sent_now(run: Run, at: StepInstance, why: Exception) -> StepResult:
+    if isinstance(why, LeftToPerson):
+        return StepResult(StepStatus.LEFT_TO_PERSON, str(why))
+    again = " again" if run.story.in_flight == at.key else ""
+    return StepResult(StepStatus.UNKNOWN, f"not started{again}: {at.step.description}: {why}")
 
 
 async def _give_way(run: Run, at: StepInstance) -> StepResult:
@@ -129,13 +136,15 @@ async def _until_ready(run: Run, at: StepInstance, may_come: float, *, held_back
     """
     try:
         if await wait_for_something_to_undo(run, at, may_come):
+            run.is_undo_checked = False
             await _ask_again(run, at)
         has_waited = await wait_for_others(run, at)
         if await _waited(run, at) or has_waited or held_back:
             if not has_begun_group(run, at):
                 return StepResult(StepStatus.HELD_BACK, f"before: {at.step.description}")
             await _ask_again(run, at)
-            run.has_waited = True
+            run.has_waited, run.is_undo_checked = True, False
+        await must_be_undone_here(run, at)
         not_ready = await _not_ready(run, at)
     except Cancelled:
         return StepResult(StepStatus.CANCELLED, f"before: {at.step.description}")
@@ -217,6 +226,8 @@ async def _act_again(run: Run, at: StepInstance) -> StepResult | None:
         await _ask_again(run, at)
     if (result := await reconcile(run, at, SendResult("unknown", fresh=False))) is not None:
         return result
+    run.is_undo_checked = False
+    await must_be_undone_here(run, at)
     not_ready = await _not_ready(run, at)
     begun = run.story.intents[at.key]
     if not await has_not_happened(run, at, begun):  # what its guard misses may be what the step itself has changed

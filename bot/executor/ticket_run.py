@@ -32,6 +32,9 @@ from bot.tickets.undo import not_undone, owes_undo, place_of, steps_to_undo, und
 log = structlog.get_logger()
 
 NOT_PROVED = "The ledger cannot be verified now, so this does not start. Run hvops audit verify."
+ASK_FOR_UNDO = (
+    "Nothing was sent for this. Someone must check, then press Undo…: an approver answers for what is not known"
+)
 STANDS_STILL = "The ledger cannot be used or verified now, so this run is on hold. Run hvops audit verify."
 
 
@@ -431,6 +434,7 @@ async def _fail(run: Run, at: StepInstance, says: str) -> None:
         # Its guard failed, so nothing else tells that: the first undo may wait for hours, and meanwhile hvops be begun anew.
         await run.must_be_led_here()
         await run.write(Outcome(result="failed", message=says, not_executed=True, **run.place_of(at)))
+    run.to_undo, run.is_undo_checked = undos, False
     for step in undos:
         place = StepInstance(at.number, at.group, 1, step)
         if run.story.result(place.key) == DONE:
@@ -440,6 +444,11 @@ async def _fail(run: Run, at: StepInstance, says: str) -> None:
             result = StepResult(StepStatus.FAILED, run.story.outcomes[place.key].message)
         else:
             result = await do_step(run, place)
+        if result.verdict is StepStatus.LEFT_TO_PERSON:
+            failed = f"step {at.number}, {at.step.description}: {says}. " if says else ""
+            left = f"{failed}Its group is not undone automatically: {result.says}. {ASK_FOR_UNDO}"
+            await _interrupt(run, place, StepResult(StepStatus.UNKNOWN, left))
+            return
         if result.verdict is not StepStatus.DONE:
             await _interrupt(
                 run,

@@ -18,7 +18,7 @@ from bot.api.beside import beside
 from bot.api.command import AfterRun, Remediation
 from bot.api.facts import Unknown
 from bot.api.host_names import HostNames
-from bot.api.plan import Check, Gate, GateOutcome, GateText, Plan, Step
+from bot.api.plan import Check, Gate, GateOutcome, GateText, Group, Plan, Step
 from bot.api.queries import GuestQuery, LedgerQuery, Query
 from bot.api.sources import Source
 from bot.api.windows import Window
@@ -178,6 +178,21 @@ class Planner:
         if not is_half_done(proposal.plan, as_done(acts.story, found)):
             plan = self._with_windows(plan, made.places, approved, group)
         return replace(made, plan=plan)
+
+    async def own_undo_gates(self, proposal: Proposal, steps: Sequence[Step]) -> tuple[Gate, ...]:
+        """What has to be so before a run undoes a group of its own that failed: the same that a person's undo is asked.
+
+        () where the command names nothing for it: such a group goes by the guards of its steps. Raises LedgerError.
+
+        Args:
+            proposal: of the ticket.
+            steps: the undos that are left, in their order.
+        """
+        command = self._registry.commands.get(proposal.made.command)
+        if command is not None and isinstance(command.spec, Remediation) and command.spec.undo_gates is None:
+            return ()
+        back = Plan("", "", "", proposal.plan.locks, (), (Group("undo", tuple(steps)),))
+        return await self._gates_back(proposal, back)
 
     async def left_behind(self, plan: Plan, approved: Plan | None = None) -> tuple[Gate, ...]:
         """Make the gate about what tickets that have ended have sent there and what may still come.

@@ -17,8 +17,9 @@ What a step of the ticket puts back itself is not undone once that step is done.
 afresh, for the proposal and again before the start: met, it is done; else an approver says whether it was, before somebody did
 the same again.
 
-A group that failed and takes itself back is another matter: it goes back at once, from where it stands, by the guards of
-its steps and nothing else.
+A group that failed and takes itself back goes by the guards of its steps, and first by `Remediation.undo_gates` where the command
+names some: what an approver would have to answer for, no run passes over by itself. It is left as it is, and a person decides. The
+gates of the way there are not asked: what they say by then keeps nothing half done.
 """
 
 from __future__ import annotations

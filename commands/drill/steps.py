@@ -10,8 +10,8 @@ A planned failover as Microsoft describes it [doc: Set up Hyper-V Replica, plann
 5. ReverseReplicationRelationship on the replica, with its own settings and the old primary as the recovery side, as
    Microsoft's sample does it [src].
 
-Until step 4 nothing new was written on the other side, so a failure is taken back by itself: RevertFailover [doc], state 3
-[doc], start. From step 4 on the way back loses what was written there, so nothing is undone and a person decides. A guest that is a cluster's
+Until step 3 a failure is undone by the run itself: state 3 [doc], start. RevertFailover [doc] discards what was written on the other
+side, where people may have started a machine meanwhile: once a failover may have been sent, an approver is asked before. From step 4 on the way back loses what was written there, so nothing is undone and a person decides. A guest that is a cluster's
 role is started and shut down through Hyper-V all the same: its cluster follows [mem].
 """
 

@@ -66,6 +66,9 @@ def interrupted_message(card: TicketView) -> Message:
     """Where it stopped, what is known and what is not; nothing continues by itself."""
     entry, at = card.last("interrupted"), card.now_at
     number = at.number if at else len(card.places)
+    # An undo that the run left to a person was never begun: the next step of the plan is not where it stopped.
+    if entry is not None and card.story.in_flight is None and (told := entry.read(Interrupted).number) is not None:
+        number = told
     if card.ticket.yields_locks:
         title = f"{card.id} is waiting at step {number}: it released its locks to another ticket"
         closing = "It resumes automatically once its locks are free again."

@@ -25,7 +25,7 @@ from scripted_world import (
 
 from bot.api.actions import ManualStep
 from bot.api.command import Risk
-from bot.api.plan import Gate, GateOutcome, Group, OpenQuestion, Plan, Step, exists
+from bot.api.plan import Expect, Gate, GateOutcome, Group, OpenQuestion, Plan, Step, exists
 from bot.api.queries import Predicate
 from bot.dispatch.pipeline import Request
 from bot.errors import NoPlan, TargetFault, TicketError, UsageError
@@ -797,3 +797,153 @@ def test_of_what_has_no_undo_of_its_own_the_time_in_which_it_shows_counts_as_wel
     story = RunHistory(intents={("restart", 1): BegunStep(begun, 1, None, 1)}, unsettled={("restart", 1)})
     (gate,) = under_way([(simple("hv03", step), story)], begun + timedelta(seconds=1), None)
     assert datetime.fromisoformat(gate.passes_at) == begun + timedelta(seconds=waits)
+
+
+UNTOUCHED = Gate("Nobody has used hv03 since", GateOutcome.PASSED)
+DISCARDS = [
+    replace(UNTOUCHED, outcome=GateOutcome.BLOCKED, measured="it was used for 3 h"),
+    replace(UNTOUCHED, outcome=GateOutcome.NOT_KNOWN, unknowns=(OpenQuestion("use of hv03", "no state tells"),)),
+    replace(UNTOUCHED, outcome=GateOutcome.NOT_KNOWN, answerable=False),
+]
+
+
+@pytest.fixture
+def failing(bench, world):
+    """The third step of a group fails; `failing.gates` are what the command's undo is asked, `asked` with which steps."""
+
+    class Failing:
+        gates = (UNTOUCHED,)
+
+        def __init__(self):
+            self.asked = []
+            command = bench.pipeline.registry.commands["reset"]
+            spec = replace(command.spec, undo_gates=self.undo_gates)
+            bench.pipeline.registry.commands["reset"] = replace(command, spec=spec)
+            first, second = (
+                replace(
+                    step(key, "hv03", **{key: "1"}),
+                    undo=set_to("hv03", **{key: ""}),
+                    undone=(is_now("hv03", **{key: ""}),),
+                )
+                for key in ("one", "two")
+            )
+            fails = Step(
+                "three", "three hv03", set_to("hv03", three="1"), (is_now("hv03", three="2", give_up=Expect()),)
+            )
+            groups = (Group("all", (first, second, fails), on_failure="undo"),)
+            self.plan = Plan("why", "", "", ("node:hv03",), (), groups)
+            bench.plans["reset"] = lambda *_: self.plan
+
+        def undo_gates(self, _args, _facts, back):
+            self.asked.append([step.key for step in back.steps])
+            return self.gates
+
+        def values(self):
+            row = world.rows("hv03")[0]
+            return row["one"], row["two"]
+
+    return Failing()
+
+
+@pytest.mark.parametrize("gate", DISCARDS, ids=["blocked", "an approver would be asked", "nobody can answer"])
+async def test_what_a_persons_undo_is_asked_no_run_passes_over_by_itself(bench, world, failing, gate):
+    """Nothing is sent, and a person's undo asks an approver."""
+    failing.gates = (gate,)
+    ticket = await bench.approved()
+    await bench.runs(2)
+    end = bench.last(ticket)
+    assert (end.kind, len(world.order), failing.values()) == ("interrupted", 3, ("1", "1"))
+    assert f"Its group is not undone automatically: {gate.finding}" in end.reason
+    assert end.reason.startswith("step 3, three hv03: ")
+    assert failing.asked == [["undo-two", "undo-one"]]
+
+
+async def test_a_failed_group_whose_undo_may_be_sent_is_undone_by_the_run(bench, world, failing):
+    ticket = await bench.approved()
+    await bench.runs()
+    assert (bench.last(ticket).kind, bench.last(ticket).data.rolled_back) == ("failed", True)
+    assert (failing.values(), failing.asked) == (("", ""), [["undo-two", "undo-one"]])
+
+
+async def test_what_an_approver_of_the_ticket_answered_for_the_same_check_counts_for_its_undo(bench, world, failing):
+    unknown = DISCARDS[1]
+    failing.plan = replace(failing.plan, gates=(unknown,))
+    failing.gates = (unknown,)
+    ticket = (await bench.propose("/reset hv03", OPERATOR)).ticket
+    bench.decisions.approve(bench.press(APPROVER, ticket), ("I asked everybody",))
+    await bench.runs()
+    assert (bench.last(ticket).kind, failing.values()) == ("failed", ("", ""))
+
+
+@pytest.mark.parametrize("held", [3, 4], ids=["before the first undo", "between two undos"])
+async def test_behind_a_stop_it_is_asked_anew_whether_the_run_may_undo(bench, world, failing, held):
+    world.hooks[held] = lambda: bench.decisions.stop_changes(OPERATOR, "power work")
+    sleep = bench.parts.sleep
+
+    async def hold(seconds):
+        if not bench.ledger.is_stopped():
+            await sleep(seconds)
+            return
+        failing.gates = (DISCARDS[0],)
+        bench.decisions.allow_changes(APPROVER)
+
+    object.__setattr__(bench.parts, "sleep", hold)
+    ticket = await bench.approved()
+    await bench.runs(2)
+    assert (bench.last(ticket).kind, len(world.order)) == ("interrupted", held)
+    assert "it was used for 3 h" in bench.last(ticket).reason
+    assert failing.asked[-1] == ["undo-two", "undo-one"][held - 3 :]
+
+
+@pytest.mark.parametrize("by", ["Go On", "a restart"])
+async def test_who_goes_on_with_an_undo_has_it_asked_again(bench, world, failing, by):
+    ticket = await bench.approved()
+    if by == "Go On":
+        failing.gates = (DISCARDS[1],)
+        await bench.runs()
+        bench.decisions.resume(bench.press(APPROVER, ticket))
+    else:
+        stops = asyncio.Event()
+        world.hooks[4] = lambda: bench.decisions.stop_changes(OPERATOR, "power work")
+
+        async def hold(seconds):
+            stops.set()
+            await asyncio.Event().wait()
+
+        sleep = bench.parts.sleep
+        object.__setattr__(bench.parts, "sleep", hold)
+        await bench.runner.tick()
+        async with asyncio.timeout(20):
+            await stops.wait()
+        await bench.dies()
+        object.__setattr__(bench.parts, "sleep", sleep)
+        failing.gates = (DISCARDS[1],)
+        bench.decisions.allow_changes(APPROVER)
+    acts = len(world.order)
+    await bench.runs(2)
+    assert (bench.last(ticket).kind, len(world.order)) == ("interrupted", acts)
+    assert "Its group is not undone automatically" in bench.last(ticket).reason
+
+
+async def test_what_is_left_to_a_person_is_undone_once_an_approver_has_answered(bench, world, failing):
+    failing.gates = (DISCARDS[1],)
+    ticket = await bench.approved()
+    await bench.runs()
+    found = await undo(bench)
+    assert bench.ledger.ticket(found.ticket).questions == ("use of hv03",)
+    bench.decisions.approve(bench.press(APPROVER, found.ticket), ("I looked",))
+    await bench.runs(2)
+    assert (bench.last(found.ticket).kind, failing.values()) == ("done", ("", ""))
+    assert bench.last(ticket).kind == "closed"
+
+
+async def test_a_bug_in_what_an_undo_takes_leaves_it_to_a_person(bench, world, failing):
+    def broken(*_):
+        raise ZeroDivisionError
+
+    command = bench.pipeline.registry.commands["reset"]
+    bench.pipeline.registry.commands["reset"] = replace(command, spec=replace(command.spec, undo_gates=broken))
+    ticket = await bench.approved()
+    await bench.runs()
+    assert (bench.last(ticket).kind, len(world.order)) == ("interrupted", 3)
+    assert "something went wrong inside hvops itself (id " in bench.last(ticket).reason
