@@ -178,7 +178,7 @@ def print_one(reader: Reader, what: str, *, evidence: bool, whole: bool = False)
     """One entry by its number, or the story of a ticket. Raises UsageError where there is none."""
     out = console()
     if what.upper().startswith("T-"):
-        _print_ticket(out, reader, what.upper(), whole=whole)
+        _print_ticket(out, reader, what.upper(), whole=whole, evidence=evidence)
         return
     entry = reader.entry(int(what)) if _NUMBER.fullmatch(what) else None
     if entry is None:
@@ -191,6 +191,8 @@ def print_one(reader: Reader, what: str, *, evidence: bool, whole: bool = False)
     out.print(styled(f"  mac            {entry.mac.hex()}", "dim"), soft_wrap=True)
     if entry.kind == "answered":
         _print_answer(out, reader, entry, evidence=evidence)
+    elif evidence and (outcome := entry.read_if(Outcome)) is not None:
+        _print_evidence(out, reader, outcome.evidence)
 
 
 def export(reader: Reader, wanted: Filter, shape: str, output: Path | None) -> None:
@@ -271,7 +273,7 @@ def _of_step(said: Intent | Outcome, steps: Mapping[str, str]) -> str:
     return ", ".join(part for part in (f"{step}: {result_in_words(said)}", said.message) if part)
 
 
-def _print_ticket(out: Console, reader: Reader, ticket: str, *, whole: bool) -> None:
+def _print_ticket(out: Console, reader: Reader, ticket: str, *, whole: bool, evidence: bool) -> None:
     entries = list(reader.every(Filter(ticket=ticket)))
     if not entries:
         raise UsageError(f"There is no ticket {ticket}.")
@@ -291,6 +293,20 @@ def _print_ticket(out: Console, reader: Reader, ticket: str, *, whole: bool) -> 
     print_text(out, styled(f"{ticket}: {now} · times in {zone_of(entries)}", "bold"))
     print_rows(out, rows)
     _print_hidden(out, len(entries) - len(shown))
+    for entry in entries if evidence else ():
+        # One at a time: together they may be more than there is memory for.
+        if (outcome := entry.read_if(Outcome)) is not None and outcome.evidence:
+            print_text(out, styled(f"Entry {entry.seq}: {says(entry, steps)}", "bold"))
+            _print_evidence(out, reader, outcome.evidence)
+
+
+def _print_evidence(out: Console, reader: Reader, digest: str) -> None:
+    """What was seen of a step, as people read it, or that it is not there any more."""
+    raw = reader.blob(digest) if digest else None
+    if raw is not None:
+        print_evidence(out, evidence_from_bytes(raw))
+    elif digest:
+        print_text(out, styled("The evidence itself has been dropped; the chain still proves what it was.", "dim"))
 
 
 def _print_answer(out: Console, reader: Reader, entry: Entry, *, evidence: bool) -> None:

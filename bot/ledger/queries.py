@@ -347,6 +347,10 @@ class Reader:
         """The bytes of that digest, or None where they have been dropped."""
         return self._reader.blob(sha256)
 
+    def blob_size(self, sha256: str) -> int | None:
+        """How many bytes those are, without reading them; None where they have been dropped."""
+        return self._reader.blob_size(sha256)
+
     def recall(self, on: str, what: str, since: datetime) -> list[dict[str, Any]]:
         """The samples that earlier answers and proposals carried about a target: their fields and "at", oldest first."""
         return samples_since(self._reader, on, what, since)

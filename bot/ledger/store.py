@@ -374,6 +374,11 @@ class Store(ABC):
             raise LedgerError(f"{self.place}: the raw answer {sha256[:12]}… was altered. Run hvops audit verify.")
         return bytes(found[0][0]) if found else None
 
+    def blob_size(self, sha256: str) -> int | None:
+        """How many bytes `blob` would return, without reading them; None where they were dropped or never were."""
+        found = self.rows("SELECT length(bytes) FROM blob WHERE sha256 = ?", (sha256,))
+        return found[0][0] if found else None
+
     def with_samples(self, on: str, what: str, since: str, among: range, most: int) -> list[Entry]:
         """The newest answers and proposals among some entries that carry samples about a target, since a time, newest first.
 

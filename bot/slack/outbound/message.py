@@ -25,11 +25,16 @@ _AT_AN_EDGE = re.compile(r"(?<![^\W_])[*_~]+|[*_~]+(?![^\W_])")
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file for a person or a thread."""
+    """A file for a person or a thread.
+
+    Attributes:
+        elsewhere: a sentence that says where all of it can be read. Where Slack refuses a long file, it is said in its place.
+    """
 
     name: str
     title: str
     content: bytes
+    elsewhere: str = ""
 
 
 @dataclass(frozen=True, slots=True)

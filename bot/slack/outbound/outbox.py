@@ -223,7 +223,8 @@ class Outbox:
 
     def _masked_file(self, file: File) -> File:
         data = self._mask.redact_data
-        return File(data(file.name), data(file.title), self._mask.redact_bytes(file.content))
+        content = self._mask.redact_bytes(file.content)
+        return File(data(file.name), data(file.title), content, data(file.elsewhere))
 
     async def post(
         self,
@@ -806,7 +807,9 @@ def _refuses_metadata(error: SlackApiError) -> bool:
 
 
 def _as_messages(file: File, code: str, *, whole: bool) -> list[Message]:
-    """A file as text that stands in messages instead, the first of which says why."""
+    """A file as text that stands in messages instead, the first of which says why; of a long one where else it can be read."""
+    if file.elsewhere and not whole and len(file.content) > _PIECE * _PIECES:
+        return [Message(f"{file.name} is not here (Slack refused the file: {code}). {file.elsewhere}")]
     pieces = split(_literal(file.content.decode(errors="replace")), _PIECE)
     shown = pieces if whole else pieces[:_PIECES]
     left = sum(map(len, pieces[len(shown) :]))

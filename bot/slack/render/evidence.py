@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from bot.redaction import clip
@@ -19,6 +20,8 @@ _PAGE = 18_000  # characters of raw text on a page
 _ONE = 6_000  # characters of one answer before the modal points to the file
 _MEMORY = "ledger:"  # how `look.describe` begins a question to the ledger
 _EMPTY = "(empty)"
+_LEAST = 200  # bytes of an answer that are of any use
+_CUT = b"\n[The rest is not in this file.]\n"
 _FRAME = 600  # what every answer weighs beside its text, so that a page stays below 100 blocks
 
 
@@ -65,11 +68,67 @@ def evidence_view(
 def evidence_file(title: str, evidence: Sequence[Evidence], background: Sequence[str] = ()) -> File:
     """All of it, whole, as one text file."""
     parts = [f"{escape_control(title)}\n", *(f"{escape_control(says, lines=True)}\n" for says in background)]
-    for one in evidence:
-        says = escape_control(one.raw, lines=True) or ("(no answer)" if one.error else _EMPTY)
-        error = f"# {escape_control(one.error)}\n" if one.error else ""
-        parts.append(f"## {escape_control(one.on)}: {escape_control(one.query)}\n{error}{says}\n")
-    return File("evidence.txt", "Evidence", "\n".join(parts).encode())
+    return File("evidence.txt", "Evidence", "\n".join([*parts, *map(_answer_text, evidence)]).encode())
+
+
+def evidence_part(evidence: Sequence[Evidence], most: int) -> tuple[bytes, bool]:
+    """The same of some answers in so many bytes at most, and whether that is all of them.
+
+    The shortest answers are whole, and the others are cut: one long answer leaves room for all others.
+    """
+    made: dict[int, bytes] = {}
+    left, is_whole = most, True
+    by_length = sorted(range(len(evidence)), key=lambda at: _length(evidence[at]))
+    for turn, at in enumerate(by_length):
+        share = left // (len(by_length) - turn)
+        if share < _LEAST:
+            is_whole = False
+            continue
+        made[at], is_all = _cut_answer(evidence[at], share - 1)
+        is_whole = is_whole and is_all
+        left -= len(made[at]) + 1
+    return b"\n".join(made[at] for at in sorted(made)), is_whole
+
+
+def ticket_evidence_file(ticket: str, parts: Sequence[tuple[str, bytes]], left_out: int, *, is_whole: bool) -> File:
+    """The answers behind the steps of a ticket as one text file, which says where the rest is.
+
+    Args:
+        ticket: its id.
+        parts: what each of them is about, and its answers out of `evidence_part`.
+        left_out: how many more there are.
+        is_whole: whether they are all answers, and none is cut.
+    """
+    rest = f"To see all of it: hvops audit show {ticket} --evidence"
+    if is_whole:
+        answers = b"\n".join(answers for _, answers in parts)
+        return File("evidence.txt", "Evidence", f"{ticket}\n\n".encode() + answers, f"{rest}.")
+    of = f"{len(parts):,} of {len(parts) + left_out:,} step results"
+    says = f"This file holds a part of the evidence: {of}, and of long answers the beginning. {rest}"
+    told = (f"# {escape_control(about)}\n\n".encode() + answers for about, answers in parts)
+    content = b"\n".join((f"{ticket}\n\n{says}\n".encode(), *told))
+    return File("evidence.txt", f"Evidence, a part. {rest}", content, f"{rest}.")
+
+
+def _answer_text(one: Evidence) -> str:
+    says = escape_control(one.raw, lines=True) or ("(no answer)" if one.error else _EMPTY)
+    error = f"# {escape_control(one.error)}\n" if one.error else ""
+    return f"## {escape_control(one.on)}: {escape_control(one.query)}\n{error}{says}\n"
+
+
+def _cut_answer(one: Evidence, most: int) -> tuple[bytes, bool]:
+    """One answer in so many bytes at most, and whether it is all of it. Only what could be shown is searched for secrets."""
+    texts = {name: clip(getattr(one, name), most) for name in ("on", "query", "raw", "error")}
+    is_all = all(text == getattr(one, name) for name, text in texts.items())
+    # What cannot be seen takes twelve times its room once it is shown.
+    text = _answer_text(replace(one, **texts, rendered="")).encode()
+    if is_all and len(text) <= most:
+        return text, True
+    return text[: most - len(_CUT)].decode(errors="ignore").encode() + _CUT, False
+
+
+def _length(one: Evidence) -> int:
+    return len(one.on) + len(one.query) + len(one.raw) + len(one.error)
 
 
 def _background(says: Sequence[str]) -> Iterator[Block]:

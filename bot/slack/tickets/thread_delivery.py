@@ -14,19 +14,18 @@ import structlog
 
 from bot.executor.context import BOT
 from bot.ledger import Entry, Ledger
-from bot.ledger.entries import DirectMessageShown, MissingPartShown, Outcome, Shown, Started, ThreadReplyShown
+from bot.ledger.entries import DirectMessageShown, MissingPartShown, Shown, Started, ThreadReplyShown
 from bot.ledger.ticket_state import ENDS
-from bot.serialization import Evidence, evidence_from_bytes
 from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent, PartMissing
 from bot.slack.outbound.message import File, Message
 from bot.slack.outbound.outbox import Outbox, Turn
 from bot.slack.render.blocks import contexts
-from bot.slack.render.evidence import evidence_file
 from bot.slack.render.proposed import plan_file, plan_lines
 from bot.slack.render.ticket_thread import direct_message, entry_message, thread_kinds
 from bot.slack.render.ticket_view_model import TicketView, slack_id
 from bot.slack.tickets.message_state import MessageState
 from bot.slack.tickets.message_table import MessageRef, missing_parts, told_directly, told_entries
+from bot.slack.tickets.ticket_evidence import evidence_beside
 
 log = structlog.get_logger()
 
@@ -156,8 +155,8 @@ class ThreadDelivery:
         files = list(message.files) if message is not None else []
         if entry.kind == "proposed" and kept.needs_file and not files:
             files = [await asyncio.to_thread(plan_file, card.proposal)]
-        if entry.kind in ENDS:
-            files += await asyncio.to_thread(lambda: list(self._evidence(card)))
+        if entry.kind in ENDS and (evidence := await evidence_beside(self._ledger, card.id, card.entries)):
+            files.append(evidence)
         for file in files:
             key = f"{card.id} {place.ts} file {entry.seq} {file.name}"
             error = await kept.once(key, self._uploading(entry, file, place, key, kept, turn=turn_of(card)))
@@ -222,15 +221,6 @@ class ThreadDelivery:
         approval = card.last("approved")
         actors = dict.fromkeys([card.proposal.requester, *([approval.actor] if approval else [])])
         yield from filter(None, map(slack_id, actors))
-
-    def _evidence(self, card: TicketView) -> Iterator[File]:
-        """The raw answers of every step, as a file."""
-        outcomes = [outcome for entry in card.entries if (outcome := entry.read_if(Outcome)) is not None]
-        digests = dict.fromkeys(outcome.evidence for outcome in outcomes if outcome.evidence)
-        blobs = [self._ledger.blob(one) for one in digests]
-        answers: tuple[Evidence, ...] = tuple(one for blob in blobs if blob for one in evidence_from_bytes(blob))
-        if answers:
-            yield evidence_file(card.id, answers)
 
     async def _write(self, ticket: str, shown: Shown) -> None:
         await asyncio.to_thread(self._ledger.append, BOT, shown, ticket)

@@ -262,6 +262,44 @@ def test_what_an_approver_answered_is_shown_as_their_words(answered):
     assert "\x1b" not in answered("show", "T-2").out
 
 
+@pytest.fixture
+def soaked(folder):
+    """T-1 with what was seen of two more rounds, the second of which was dropped since."""
+    with Ledger(folder / "ledger.db", folder / "ledger.key", folder / "anchors.txt", clock=lambda: NOON) as ledger:
+        for at, seen in ((2, "crm-01 is on hv04"), (3, "crm-01 is \x1b[31mon hv03")):
+            turn = {"step": "drain", "round": at, "attempt": 1}
+            blob = ledger.put_blob(evidence_to_bytes((Evidence(f"hv0{at}", "SELECT Name", seen),)))
+            ledger.append("bot", entry_data("intent", turn), "T-1")
+            ledger.append("bot", entry_data("outcome", turn | {"evidence": blob}), "T-1")
+    return folder
+
+
+def test_the_evidence_of_a_ticket_or_of_one_step_is_shown_where_it_is_asked_for(audit, soaked):
+    told = audit("show", "T-1", "--evidence").out
+    assert told.index("hv02: SELECT Name") < told.index("crm-01 is on hv04") < told.index("hv03: SELECT Name")
+    assert "\x1b" not in told
+    assert "crm-01 is on" not in audit("show", "T-1").out
+    assert "crm-01 is on hv04" in audit("show", "10", "--evidence").out
+    assert "crm-01 is on hv04" not in audit("show", "10").out
+
+
+def test_evidence_of_a_step_that_was_dropped_is_said_to_be(audit, soaked, monkeypatch):
+    monkeypatch.setattr(Reader, "blob", lambda *_: None)
+    assert audit("show", "T-1", "--evidence").out.count("The evidence itself has been dropped") == 2
+
+
+def test_the_evidence_of_a_ticket_is_read_and_printed_result_by_result(soaked, monkeypatch):
+    """All of it may be more than there is memory for."""
+    done = []
+    monkeypatch.setattr(
+        Reader, "blob", lambda self, digest, real=Reader.blob: done.append("read") or real(self, digest)
+    )
+    monkeypatch.setattr("bot.cli.audit.print_evidence", lambda _out, evidence: done.append(evidence[0].on))
+    with Reader(soaked / "ledger.db") as reader:
+        print_one(reader, "T-1", evidence=True)
+    assert done == ["read", "hv02", "read", "hv03"]
+
+
 def test_what_an_approver_answered_is_exported_whole(answered, tmp_path):
     file = tmp_path / "out.csv"
     assert answered("export", "--format", "csv", "--output", file).code == 0

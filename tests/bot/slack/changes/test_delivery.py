@@ -16,6 +16,7 @@ from bot.slack.outbound.api_errors import make_client
 from bot.slack.outbound.outbox import RateLimit
 from bot.slack.tickets.ticket_messages import ReminderSchedule
 from bot.tickets.decisions import UserAction, is_plan_shown
+from bot.transport.client import QueryResult
 from lab.slack.model import BOT_USER, Message
 from lab.slack.plain_text import plain_text
 
@@ -338,3 +339,28 @@ async def test_every_end_of_a_long_outage_is_told_by_the_next_life(bench, quick)
     async with quick():
         await bench.until(lambda: any("T-1" in one and "ithdr" in one for one in texts(bench, plan)))
         assert len(roots(bench)) == 1
+
+
+async def test_long_evidence_that_slack_refuses_is_one_message_that_says_where_it_is(bench, quick, monkeypatch):
+    async def at_length(question, seconds=20.0):
+        return QueryResult((dict(bench.world.values),), "a line of a long answer\n" * 20_000, question.on)
+
+    monkeypatch.setattr(bench.world, "answer", at_length)
+    async with quick():
+        plan = await approved(bench)
+        bench.slack.faults.add("files.getUploadURLExternal", "missing_scope", 50)
+        bench.world.gate.set()
+        refused = "evidence.txt is not here (Slack refused the file: missing_scope). "
+        where = "To see all of it: hvops audit show T-1 --evidence."
+        await bench.until(lambda: refused + where in texts(bench, plan))
+        await bench.ended("done")
+        shown = [entry.read_if(ThreadReplyShown) for entry in bench.ledger.story("T-1")]
+        assert not any("a line of a long answer" in one for one in texts(bench, plan))
+        assert not any(one.missing for one in shown if one)
+    tried = len(bench.slack.calls("files.getUploadURLExternal"))
+    bench.world.values.update(paused="no", fixed="no")
+    async with quick():  # nothing is left to be tried again
+        await bench.operator.types("/repair hv03")
+        await bench.until(lambda: any(one.read_if(ThreadReplyShown) for one in bench.ledger.story("T-2")))
+        assert len(bench.slack.calls("files.getUploadURLExternal")) == tried
+        assert texts(bench, plan).count(refused + where) == 1
