@@ -36,6 +36,7 @@ from bot.ledger.entries import (
     STOP_REQUEST,
     Clicked,
     Failed,
+    Intent,
     Outcome,
     Proposed,
     Refused,
@@ -114,7 +115,8 @@ class KnownTicket:
         hosts: where its plan works, by the spelling that counts; () for one that does not say it.
         undoes: the ticket that it was proposed to take back, or "".
         resumed: the number of the newest entry by which it resumed; 0 where it never did.
-        is_unseen: whether nobody saw the end of an action of it: its wait was ended, or its checks were met before it.
+        is_unseen: whether nobody may have seen the end of an action of it: its wait was ended, or its checks were met before it,
+            or nobody heard whether they were.
     """
 
     seal: bytes = FIRST
@@ -289,7 +291,7 @@ class ProvedState:
         hosts = known.hosts if known.state else _hosts_of(entry.fields)
         undoes = known.undoes if known.state else sys.intern(str(entry.fields.get("undoes") or ""))
         resumed = entry.seq if entry.kind == Resumed.kind else known.resumed
-        is_unseen = known.is_unseen or (entry.kind == Outcome.kind and _is_unseen(entry))
+        is_unseen = known.is_unseen or _is_unseen(entry)
         row = None if ending else row_after(known.row, entry)
         self._memory.tickets[entry.ticket] = KnownTicket(
             seal,
@@ -644,8 +646,15 @@ def _may_be_on(one: KnownTicket, hosts: HostNames) -> bool:
     return not one.hosts or any(name in hosts for name in one.hosts)
 
 
-def _is_unseen(outcome: Entry) -> bool:
-    fields = outcome.fields
+def _is_unseen(entry: Entry) -> bool:
+    """Whether an entry may say that nobody saw the end of an action. Whoever asks reads the run itself."""
+    fields = entry.fields
+    if entry.kind == Intent.kind:
+        return fields.get("held_before") == "not known"
+    return entry.kind == Outcome.kind and _says_unseen(fields)
+
+
+def _says_unseen(fields: Mapping[str, Any]) -> bool:
     return fields.get("result") == "abandoned" or (
         fields.get("basis") == "already so" and fields.get("not_executed") is not True
     )

@@ -39,6 +39,7 @@ from bot.tickets.run_history import RunHistory, StepInstance, as_done
 from bot.tickets.undo import (
     LONGEST_ACT,
     build_undo,
+    gate_not_met_before,
     gate_not_put_back,
     gates_afresh,
     gates_back,
@@ -167,7 +168,8 @@ class Planner:
             made = await asyncio.to_thread(afresh, proposal, acts.story, self.version, acts.undone, found)
             if not made.plan.groups:
                 return made
-        gates = (*await self._gates_back(proposal, made.plan), *put_back)
+        not_met = await asyncio.to_thread(gate_not_met_before, proposal, acts.story, made.plan)
+        gates = (*await self._gates_back(proposal, made.plan), *put_back, *not_met)
         # Last: what begins while hosts are asked counts as well.
         gates += await asyncio.to_thread(later_changes, self._ledger, acts, made.plan, approved)
         gates += await self._under_way((*acts.runs, *await self._left_unseen(made.plan)), approved)

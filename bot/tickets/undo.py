@@ -305,6 +305,41 @@ def gate_not_put_back(ticket: str, story: RunHistory, unmet: Mapping[StepInstanc
     return Gate.of(says, GateOutcome.NOT_KNOWN, unknowns=questions)
 
 
+def gate_not_met_before(proposal: Proposal, story: RunHistory, back: Plan) -> tuple[Gate, ...]:
+    """The gate about steps of which nobody knows whether they were so before the ticket; () where there is none.
+
+    Args:
+        proposal: of the ticket that is undone.
+        story: its run.
+        back: the plan of its undo.
+    """
+    undos, ticket = {step.key for step in back.steps}, proposal.ticket
+    doubtful = {
+        place.step.description: place
+        for place in positions(proposal.plan)
+        if _is_before_unknown(story, place.key)
+        and not place.step.is_by_hand
+        and place.step.undo is not None
+        and undo_step(place.step, place.round).key in undos
+    }
+    if not doubtful:
+        return ()
+    says = GateText(
+        f"What this undoes was not so before {ticket}",
+        f"What this undoes was so before {ticket}",
+        f"It is not known whether what this undoes was so before {ticket}",
+    )
+    questions = tuple(
+        OpenQuestion(
+            f"whether someone else had done “{what}” before {ticket} did",
+            f"{ticket} could not check it before it was sent at {format_time(to_timestamp(story.intents[place.key].at))}",
+            "check the logs of its host, and ask who worked on it then",
+        )
+        for what, place in doubtful.items()
+    )
+    return (Gate.of(says, GateOutcome.NOT_KNOWN, unknowns=questions),)
+
+
 def may_have_changed(place: StepInstance, story: RunHistory) -> bool:
     """Whether a step may have changed something: a wait has not, nor has what a person was asked to do and is not confirmed.
 
@@ -333,7 +368,9 @@ def _is_left(story: RunHistory, key: Key) -> bool:
 
 def _takes(place: StepInstance, story: RunHistory) -> float:
     """Seconds in which a host may be at an action. Of a restart nothing shows until it goes down, and no undo of its own asks for it."""
-    is_asked_for = place.step.undo is not None and not was_already_met(place, story)
+    is_asked_for = (
+        place.step.undo is not None and not was_already_met(place, story) and not _is_before_unknown(story, place.key)
+    )
     within = max((check.within for check in place.step.done), default=0.0)
     return place.step.deadline + (0.0 if is_asked_for else within)
 
@@ -390,11 +427,22 @@ def unseen_places(plan: Plan, story: RunHistory) -> list[StepInstance]:
 
 
 def _is_unseen(story: RunHistory, key: Key) -> bool:
-    """Whether nobody saw the end of what was sent: it is in flight, its wait was ended, or its checks were met before."""
+    """Whether nobody saw the end of what was sent: in flight, its wait was ended, or its checks may have been met before."""
     if key in story.unsettled:
         return True
-    is_open = story.result(key) == ABANDONED or (key in story.outcomes and story.outcomes[key].basis == "already so")
-    return is_open and not story.is_untouched(key)
+    if story.result(key) == ABANDONED:
+        return not story.is_untouched(key)
+    outcome = story.outcomes.get(key)
+    if outcome is None or story.is_untouched(key):
+        return False
+    # Nobody knows whether that was so before: its checks show the end no more than those that were met.
+    is_in_doubt = outcome.result == DONE and not outcome.basis and _is_before_unknown(story, key)
+    return outcome.basis == "already so" or is_in_doubt
+
+
+def _is_before_unknown(story: RunHistory, key: Key) -> bool:
+    """Whether the one look at a step's checks before it was sent told nothing."""
+    return key in story.intents and story.intents[key].held_before == "not known"
 
 
 def undone_checks(places: Iterable[StepInstance], story: RunHistory) -> tuple[Check, ...]:

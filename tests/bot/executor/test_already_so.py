@@ -9,7 +9,7 @@ from scripted_world import APPROVER, BOTH, OPERATOR, is_now, set_to, simple, ste
 from bot.api.actions import ManualStep
 from bot.api.plan import Group
 from bot.dispatch.pipeline import Request
-from bot.errors import NoPlan
+from bot.errors import NoPlan, TargetTimeout, TicketError
 
 
 def switch(key, deadline=60):
@@ -121,3 +121,76 @@ async def test_what_a_person_says_to_have_done_is_theirs_though_it_was_so_before
     (outcome,) = bench.ledger.entries(ticket=ticket, kind="outcome")
     assert (bench.last(ticket).kind, outcome.data.basis) == ("done", "statement")
     assert keys(await undo(bench)) == ["undo-a"]
+
+
+@pytest.fixture
+def unheard(benches, world):
+    """A bench on which the one look before a step is lost, of what somebody else has done already."""
+    world.hosts["hv03"]["a"] = "1"
+    bench, answer = benches(plans={"reset": plan(switch("a"))}), world.answer
+
+    async def answers(query, *more):
+        ticket = bench.ledger.ticket("T-1")
+        if ticket is not None and ticket.state == "running" and not world.order:
+            raise TargetTimeout(query.on, "no answer in 20 s.")
+        return await answer(query, *more)
+
+    world.answer = answers
+    return bench
+
+
+async def test_an_undo_asks_whether_it_was_so_before_where_nobody_heard(unheard, world):
+    """Silence is not knowledge: it may be what somebody else has done, and an approver says so."""
+    await unheard.approved()
+    await unheard.runs(2)
+    (intent,) = unheard.ledger.entries(ticket="T-1", kind="intent")
+    assert (unheard.last("T-1").kind, intent.data.held_before) == ("done", "not known")
+    early = (await unheard.planner.undo("T-1")).plan
+    assert ["may still be in progress until" in gate.finding for gate in early.gates] == [False, True]
+    unheard.clock.forward(hours=1)
+    found = await undo(unheard)
+    question = "whether someone else had done “a hv03” before T-1 did"
+    assert found.proposal.made.open_questions == (question,)
+    assert [gate.finding for gate in found.proposal.plan.gates] == [
+        "It is not known whether what this undoes was so before T-1"
+    ]
+    with pytest.raises(TicketError, match="answer"):
+        unheard.decisions.approve(unheard.press(APPROVER, found.ticket))
+    unheard.decisions.approve(unheard.press(APPROVER, found.ticket), ("nobody else has worked on it",))
+    await unheard.runs(2)
+    assert (unheard.last(found.ticket).kind, world.hosts["hv03"]["a"]) == ("done", "0")
+
+
+async def test_a_change_waits_for_what_was_sent_where_nobody_heard_whether_it_was_so_before(benches, world, clock):
+    """The check of the undo was met, by somebody's hand, and tells nothing of what the host is still at."""
+    steps, hand, asked = (switch("a"), step("b", "hv03", b="1")), [], world.answer
+    groups = (Group("all", steps, on_failure="undo"),)
+    bench = benches(
+        plans={
+            "reset": lambda *_: replace(simple("hv03", *steps), groups=groups),
+            "set": plan(step("a", "hv03", a="1")),
+        }
+    )
+    world.hosts["hv03"].update(a="0", b="0")
+
+    async def answers(query, *more):
+        outcomes = bench.ledger.entries(ticket="T-1", kind="outcome")
+        if not hand and any(one.data.result == "failed" for one in outcomes):
+            hand.append(world.hosts["hv03"].update(a="0"))
+            raise TargetTimeout(query.on, "no answer in 20 s.")
+        return await asked(query, *more)
+
+    world.answer = answers
+    world.faults = [None, "refused", ("late", 50)]
+    ticket = await bench.approved()
+    await bench.runs(2)
+    assert (bench.last(ticket).kind, bool(world.later)) == ("failed", True), "the host is still at it"
+    found = await bench.propose("/set hv03", OPERATOR)
+    (gate,) = found.proposal.plan.gates
+    assert "was sent and may still be in progress until" in gate.finding
+    bench.decisions.approve(bench.press(APPROVER, found.ticket))
+    await bench.runs(2)
+    assert bench.last(found.ticket).kind == "approved", "it waits"
+    clock.forward(seconds=200)
+    await bench.runs(2)
+    assert (bench.last(found.ticket).kind, world.rows("hv03")[0]["a"], world.later) == ("done", "1", [])
