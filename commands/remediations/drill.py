@@ -34,10 +34,9 @@ from commands.no_plan import blocking_reason, held, no_plan
 from commands.sources.guests import Power
 
 _ROLLBACK = (
-    "Until a failover is sent, hvops undoes a failed step automatically. After that, until it starts a machine on the other side, a"
-    " failed step leaves the ticket interrupted, and its undo needs an approver who states that no machine has run there. From that"
-    " start on nothing is undone, because that would lose what was written since: press Stop After Step, then run /drill {service} --only back, which loses"
-    " nothing. If that fails too, someone decides in Hyper-V Manager which side is authoritative."
+    "Until a failover is sent, hvops undoes a failed step; after it, undo needs an approver. Once a machine runs there, nothing is"
+    " undone: that loses what was written. Press Stop After Step, then run /drill {service} --only back, which loses nothing. If"
+    " that fails too, someone decides in Hyper-V Manager which side is authoritative."
     " Never start a machine on both sides."
 )
 

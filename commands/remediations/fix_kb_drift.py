@@ -87,8 +87,8 @@ def _plan(args: Args, rule: UpdateRule, facts: FixFacts, gates: tuple[Gate, ...]
         impact=_impact(facts),
         rollback=(
             "Before a package is removed: press Stop After Step, then Undo…: the node takes its guests back. After that, a failure is"
-            " undone: the removed package is installed again (active after the next restart), Automatic Updates start as before."
-            " Where others may be at work on the cluster, someone decides instead. A finished node is not undone."
+            " undone unless others may be at work: the removed package is added again (active after a restart), Automatic Updates"
+            " start as before. A finished node is not."
         ),
         locks=(cluster_lock(args.target),),
         gates=gates,
