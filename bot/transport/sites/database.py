@@ -119,6 +119,7 @@ class Link:
         self._name = name
         self._connection: psycopg.AsyncConnection | None = None
         self._turn = asyncio.Lock()
+        self._work: asyncio.Future[Any] | None = None  # what whoever has the turn waits for
         self._is_closed = False
 
     async def fetch(
@@ -144,18 +145,31 @@ class Link:
                 await self._guarded(connection, self._rows(connection, "SELECT 1", ()), STATEMENT_SECONDS)
 
     def close(self) -> None:
-        """Let go of it, at once."""
+        """Let go of it, at once: whoever waits for an answer hears that the connection was lost."""
         self._is_closed = True
+        # First whoever waits there: freed under the rest of a statement, libpq's memory would be read by it all the same.
+        if self._work is not None:
+            with contextlib.suppress(RuntimeError):  # its loop is closed already, and goes on with nothing
+                self._work.cancel()
         if self._connection is not None:
             self._connection.pgconn.finish()
             self._connection = None
 
     async def _ready(self) -> psycopg.AsyncConnection:
+        self._must_be_open()
+        if self._connection is None or self._connection.closed:
+            connection = await connect(self.place, self._name)
+            try:
+                self._must_be_open()  # still
+            except QueueAway:
+                await connection.close()
+                raise
+            self._connection = connection
+        return self._connection
+
+    def _must_be_open(self) -> None:
         if self._is_closed:
             raise QueueAway("the connection was closed", was_sent=False)
-        if self._connection is None or self._connection.closed:
-            self._connection = await connect(self.place, self._name)
-        return self._connection
 
     async def _rows(
         self, connection: psycopg.AsyncConnection, statement: str, values: Sequence[Any]
@@ -164,8 +178,9 @@ class Link:
         return await cursor.fetchall() if cursor.description else []
 
     async def _guarded(self, connection: psycopg.AsyncConnection, work: Any, seconds: float) -> Any:
+        self._work = asyncio.ensure_future(work)
         try:
-            return await within(connection, work, seconds)
+            return await within(connection, self._work, seconds)
         except TimeoutError:
             await self._drop(connection)
             raise QueueAway(f"{self.place} did not answer in {seconds:.0f} s", was_sent=True) from None
@@ -181,6 +196,8 @@ class Link:
             raise QueueAway(f"{self.place}: {said(error)}", was_sent=True) from error
         except psycopg.Error as error:
             raise QueueRefuses(f"{self.place}: {said(error)}") from error
+        finally:
+            self._work = None
 
     async def _drop(self, connection: psycopg.AsyncConnection) -> None:
         self._connection = None
@@ -193,11 +210,14 @@ async def within(connection: psycopg.AsyncConnection, work: Any, seconds: float)
 
     Raises:
         TimeoutError: nothing came, and the connection was cut.
+        psycopg.OperationalError: the work was cancelled, and nobody who waits for it.
     """
     task = asyncio.ensure_future(work)
     task.add_done_callback(_looked_at)  # whoever waits may be gone
     try:
         done, _ = await asyncio.wait({task}, timeout=seconds)
+        if task.cancelled():
+            raise psycopg.OperationalError("the connection was closed here")
         if done:
             return task.result()
         _shut(connection)

@@ -2,6 +2,8 @@
 
 import asyncio
 import gc
+import os
+import sys
 import threading
 import time
 import uuid
@@ -960,6 +962,69 @@ async def test_a_commit_is_kept_whatever_the_server_does_usually(place, admin):
             link.close()
 
 
+_LETS_GO = """
+import asyncio, socket, sys
+from bot.transport.sites.database import Database, Link, QueueAway
+
+async def main():
+    link, waits = Link(Database(sys.argv[1]), "let go of"), sys.argv[2]
+    if waits == "LISTEN":
+        waiting = asyncio.create_task(link.listen("anything", lambda _says: print("waits", flush=True)))
+    else:
+        waiting = asyncio.create_task(link.fetch(waits))
+    await asyncio.to_thread(sys.stdin.readline)
+    link.close()
+    others = [socket.socketpair() for _ in range(8)]  # one has the number that the connection had, and is ready
+    for near, far in others:
+        near.send(b"x")
+        far.send(b"x")
+    try:
+        await waiting
+    except QueueAway as lost:
+        print(lost)
+    try:
+        await link.fetch("SELECT 1")
+    except QueueAway as closed:
+        print(closed)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("waits_for", ["SELECT pg_sleep(60)", "LISTEN"])
+async def test_a_connection_that_is_let_go_of_while_someone_waits_on_it_is_lost_to_them(place, admin, waits_for):
+    """Freed under them, it ended the process, once something else was ready under the number that the connection had had.
+
+    Here what is freed is overwritten, as other work does sooner or later.
+    """
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-c", _LETS_GO, place.bot.url, waits_for),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        env={**os.environ, "MALLOC_PERTURB_": "165"},
+    )
+    seen = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'let go of' AND query LIKE %s AND state = %s"
+    how = ("%LISTEN%", "idle") if waits_for == "LISTEN" else ("%pg_sleep%", "active")
+    await until(lambda: admin.execute(seen, how).fetchone()[0])
+    told, _ = await process.communicate(b"\n")
+    assert process.returncode == 0
+    *_, lost, closed = told.decode().splitlines()
+    assert lost.endswith("the connection was closed here")
+    assert closed == "the connection was closed"
+
+
+async def test_a_connection_that_is_made_while_its_link_is_closed_is_not_kept(place, admin):
+    link = Link(place.bot, "late")
+    waiting = asyncio.create_task(link.fetch("SELECT 1"))
+    await asyncio.sleep(0)
+    link.close()
+    with pytest.raises(QueueAway, match="closed"):
+        await waiting
+    left = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'late'"
+    await until(lambda: not admin.execute(left).fetchone()[0])
+
+
 def running_tasks():
     return [one for one in asyncio.all_tasks() if one.get_name().startswith("task ")]
 
@@ -1528,6 +1593,9 @@ async def test_what_a_silent_worker_has_taken_goes_to_another_one_but_never_an_a
 
         assert takes() == ["action", "questions"]
         assert takes() == []
+        admin.execute("UPDATE site SET stale = '1 s'")  # a server that has just been started counts nobody as silent
+        up = "SELECT pg_postmaster_start_time() < clock_timestamp() - interval '1 s'"
+        await until(lambda: admin.execute(up).fetchone()[0])
         admin.execute("UPDATE task SET seen = clock_timestamp() - interval '61 s'")
         assert takes() == ["questions"]
         admin.execute("UPDATE site SET stale = '1 year'")  # longer than the database has been up
