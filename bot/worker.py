@@ -34,7 +34,6 @@ from bot.api.rows import Cell, Rows
 from bot.config.inventory_file import COMMVAULT, InventoryFile
 from bot.config.inventory_file import load as load_inventory
 from bot.config.settings import Settings
-from bot.dispatch.inventory import Inventory
 from bot.errors import (
     MalformedResponse,
     NotBegun,
@@ -118,12 +117,14 @@ class Machines:
 
     Attributes:
         meet: gets to know a host by its name, so that it can be reached; raises PolicyViolation for one of no cluster of the site's.
+        meet_first: the same of one that is only read: believes the first cluster that names it, and waits for no other.
         mask: knows the site's secrets.
         names: what it reaches, for doctor.
     """
 
     client: Client
     meet: Callable[[str], Awaitable[None]]
+    meet_first: Callable[[str], Awaitable[None]]
     mask: Redactor = field(default_factory=Redactor)
     names: tuple[str, ...] = ()
 
@@ -366,7 +367,7 @@ class Worker:
                 isinstance(question, RunReader) and question.what in PROBES
             )
             if not is_elsewhere:  # guests and web servers have rules of their own
-                await self._machines.meet(question.on)
+                await self._machines.meet_first(question.on)
             result = await self._machines.client.answer(question, seconds)
             return await self._encoded(task, result), result.lease
         except TargetError as error:
@@ -525,12 +526,12 @@ def _masked_cell(cell: Cell, known: Callable[[str], str], name_of: Callable[[str
     return cell
 
 
-async def _meet(own: InventoryFile, inventory: Inventory, on: str) -> None:
+async def _meet(own: InventoryFile, find: Callable[[str], Awaitable[object]], on: str) -> None:
     """Get to know a host. Raises PolicyViolation for a name that is not of this site."""
     if own.is_place(on):
         return
     try:
-        await inventory.find(on)
+        await find(on)
     except UsageError:
         raise PolicyViolation(on, "it is not of this site, so its worker does not ask it.") from None
 
@@ -591,7 +592,8 @@ async def serve(settings: Settings, site: str, stop: asyncio.Event) -> None:
     with connections_to(settings.model_copy(update={"sites": None}), own) as out:
         machines = Machines(
             out.target_client,
-            partial(_meet, own, out.inventory),
+            partial(_meet, own, out.inventory.find),
+            partial(_meet, own, out.inventory.find_first),
             Redactor(settings.secrets()),
             (*sorted(own.clusters), *sorted(own.hosts), *sorted(own.vmm), *sorted(own.load_balancers())),
         )

@@ -122,7 +122,7 @@ class Running:
             return
 
         self.stop = asyncio.Event()
-        machines = Machines(client, known, Redactor(mask), ("branch",))
+        machines = Machines(client, known, known, Redactor(mask), ("branch",))
         self.worker = Worker(place.inbox(site, port), machines)
 
     async def __aenter__(self) -> Self:

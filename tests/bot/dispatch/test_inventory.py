@@ -818,6 +818,23 @@ async def test_a_host_of_a_plan_is_waited_for_until_each_cluster_was_asked_once(
     assert [one.cluster for one in await asking] == ["Prod"]
 
 
+async def test_who_only_reads_waits_for_no_cluster_but_the_first_that_names_the_host():
+    """A site's worker waited, with each question about a node, for the silent cluster beside its own."""
+    names, world, _ = hanging("branch")
+    async with asyncio.timeout(30):
+        assert (await names.find_first("hv03")).cluster == "Prod"
+    stranger = asyncio.create_task(names.find_first("laptop-1"))
+    assert [await world.taken.get()] == ["branch"]
+    assert not stranger.done(), "the silent one could name it"
+    await world.end(branch=TargetTimeout("br01", "no answer in 20 s."))
+    (none,) = await asyncio.gather(stranger, return_exceptions=True)
+    assert (type(none), str(none).partition(" The nodes of ")[2]) == (
+        UsageError,
+        "branch are not known: br01: no answer in 20 s.",
+    )
+    assert world.asked == ["Prod", "branch"]
+
+
 async def test_one_cluster_alone_is_not_believed_before_the_others_were_asked():
     """A machine's word gives a host to a cluster as little as a person's does."""
     names, world, _ = hanging("Prod", branch=("br01", "hv03"))
