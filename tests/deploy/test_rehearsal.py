@@ -153,12 +153,14 @@ def terminals(tmp_path, need_tool):
         need_tool(name)
     with cluster() as server:
         with psycopg.connect(server.url("postgres"), autocommit=True) as admin:
-            admin.execute("CREATE ROLE dba SUPERUSER LOGIN PASSWORD 'dba'")
-        with psycopg.connect(f"postgresql://dba:dba@127.0.0.1:{server.port}/postgres", autocommit=True) as admin:
+            admin.execute("CREATE ROLE dba SUPERUSER LOGIN PASSWORD 'changes everything'")
+        with psycopg.connect(
+            f"postgresql://dba:changes%20everything@127.0.0.1:{server.port}/postgres", autocommit=True
+        ) as admin:
             admin.execute("ALTER ROLE hvops RENAME TO first_administrator")  # the page makes a role of that name
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("HVOPS_", "PG"))}
         tools = os.pathsep.join((search_path(), kept.pop("PATH", "")))
-        told = {"PGHOST": "127.0.0.1", "PGPORT": str(server.port), "PGUSER": "dba", "PGPASSWORD": "dba"}
+        told = {"PGHOST": "127.0.0.1", "PGPORT": str(server.port), "PGUSER": "dba", "PGPASSWORD": "changes everything"}
         opened = Terminals(tmp_path, {**kept, **told, "HOME": str(tmp_path), "PATH": tools})
         opened.begin = f"{opened.begin}export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH\n"
         try:

@@ -1,5 +1,6 @@
 """A backup job waits for one full guest: no reset; the guest is freed, the job resumed, and the writer recovers."""
 
+import asyncio
 import re
 
 import pytest
@@ -143,6 +144,7 @@ async def test_a_time_out_of_the_service_itself_is_waited_out(play, hurried, mon
         nonlocal asked
         if address == f"Job/{JOB}/action/resume":
             asked = 1
+            await asyncio.to_thread(more["look"])  # it goes out
             return http.Reply(504, '{"errorCode": 2, "errorMessage": "Timed out while waiting for the job manager"}')
         if asked and address == f"Job/{JOB}":
             asked += 1
