@@ -101,11 +101,9 @@ async def reconcile(run: Run, at: StepInstance, fate: SendResult) -> StepResult 
             await _note_first_look(run, at)
             seen = await _wait_out(run, at, intent)
             is_open = seen.is_ not in (CheckState.MET, CheckState.FAILED)
-            if fate.kind == "unknown" and is_open and await has_not_happened(run, at, intent):
-                if not await asyncio.to_thread(_was_away, run, at, intent):
-                    return None
-                seen = CheckResult(CheckState.UNKNOWN, _as_before(intent), ())
-                return await _conclude(run, at, StepResult(StepStatus.UNKNOWN, seen.says), fate, seen)
+            if is_open and (why := await _why_not_again(run, at, intent, fate)) is not None:
+                told = CheckResult(CheckState.UNKNOWN, why, ())
+                return await _conclude(run, at, StepResult(StepStatus.UNKNOWN, why), fate, told) if why else None
         if seen.is_ not in (CheckState.MET, CheckState.FAILED):
             settled, ends = _times(run, at, intent, fate)
             seen = await wait_for(run.parts, at.step.done, run.images, ends, run.pause, settled=settled)
@@ -194,13 +192,18 @@ async def _wait_out(run: Run, at: StepInstance, intent: BegunStep) -> CheckResul
 
     Where its checks settle, nothing is asked meanwhile: the time to settle begins with its end, at the latest.
     """
+
+    async def pause(seconds: float, says: str) -> None:
+        await _note_begun(run, at, intent)
+        await run.pause(seconds, says)
+
     if time_to_settle(at.step.done):
         while (left := _seconds_left(run, at, intent)) > 0:
-            await run.pause(min(run.parts.every, left), "until the act can have ended")
+            await pause(min(run.parts.every, left), "until the act can have ended")
         return CheckResult(CheckState.UNKNOWN, "the source still reports the state before the step", ())
     while True:
         ends = run.parts.monotonic() + _seconds_left(run, at, intent)
-        seen = await wait_for(run.parts, at.step.done, run.images, ends, run.pause)
+        seen = await wait_for(run.parts, at.step.done, run.images, ends, pause)
         if seen.is_ in (CheckState.MET, CheckState.FAILED) or _seconds_left(run, at, intent) <= 0:
             return seen
 
@@ -212,8 +215,29 @@ def _longest(run: Run, at: StepInstance) -> float:
 
 
 async def has_not_happened(run: Run, at: StepInstance, intent: BegunStep) -> bool:
-    """Whether the step may be begun again: marked so, and everything is as it was before."""
-    return intent.times < MOST_TIMES and await _is_untouched(run, at, intent)
+    """Whether the step may be begun again: marked so, everything is as it was before, and nobody has seen it otherwise since."""
+    return intent.times < MOST_TIMES and at.key not in run.seen_begun and await _is_untouched(run, at, intent)
+
+
+async def _why_not_again(run: Run, at: StepInstance, intent: BegunStep, fate: SendResult) -> str | None:
+    """Why a step is not begun again though everything is as before: a person decides. "": it is; None: it is not as before."""
+    if not await _is_untouched(run, at, intent):
+        return None
+    if at.key in run.seen_begun:
+        return _put_back(intent)
+    if fate.kind != "unknown" or intent.times >= MOST_TIMES:
+        return None
+    return _as_before(intent) if await asyncio.to_thread(_was_away, run, at, intent) else ""
+
+
+async def _note_begun(run: Run, at: StepInstance, intent: BegunStep) -> None:
+    """Note that something of it shows: where everything is as before later, it was done and put back, and not left undone."""
+    if at.key in run.seen_begun or not at.step.repeatable or at.step.before is None or intent.before is None:
+        return
+    now, _ = await before_image(run.parts, at.step.before)
+    is_other = now is not None and not same_rows(now, intent.before)
+    if is_other or (await look_at(run.parts, at.step.untouched, run.images)).is_ is CheckState.UNMET:
+        run.seen_begun.add(at.key)
 
 
 async def _is_untouched(run: Run, at: StepInstance, intent: BegunStep) -> bool:
@@ -255,6 +279,13 @@ def _as_before(intent: BegunStep) -> str:
     return (
         f"everything is as it was before the step, which was started at {format_time(to_timestamp(intent.at))}; hvops was not running for a "
         "while after that, so it is not known whether the step was done and then undone"
+    )
+
+
+def _put_back(intent: BegunStep) -> str:
+    return (
+        f"the step, which was started at {format_time(to_timestamp(intent.at))}, was seen to take effect, and now everything is "
+        "as it was before it: someone may have undone it"
     )
 
 

@@ -79,6 +79,7 @@ class Run:
         must_lead: raises LedgerError where another process may be the one that runs what was decided.
         locked_at: from when on no other process could send anything of it, by a clock that nobody sets.
         looked_at: when a host was first heard about a step that an earlier life of the bot sent, by the same.
+        seen_begun: steps without a known outcome that were seen to have changed something.
         sent: when it began each step itself, by a clock that nobody sets; nothing that an earlier run of it began.
         to_undo: the undos of the group that failed, in their order, those that are done among them.
         is_undo_checked: what has to be so before them was asked, and the run has not been held since.
@@ -110,6 +111,7 @@ class Run:
     must_lead: Callable[[], None] = lambda: None
     locked_at: float | None = None
     looked_at: dict[Key, float] = field(default_factory=dict)
+    seen_begun: set[Key] = field(default_factory=set)
     sent: dict[Key, float] = field(default_factory=dict)
     unasked: bool = False
     has_waited: bool = True

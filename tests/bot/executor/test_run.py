@@ -2134,6 +2134,38 @@ async def test_what_is_as_before_after_a_long_absence_is_not_sent_again(bench, w
         assert world.order.count(("hv03", "set", "yes")) == 2
 
 
+@pytest.mark.parametrize("shows_in", ["image", "untouched"])
+async def test_what_was_seen_to_take_effect_and_is_as_before_is_not_sent_again(bench, world, clock, shows_in):
+    """Its reply was lost, each look saw the node paused, and then someone put it back on purpose: that is no "did not happen"."""
+
+    def drain(on, _facts):
+        act, done = set_to(on, paused="yes", drain="under way"), is_now(on, 1800, paused="yes", drain="done")
+        image, untouched = state(on), (is_now(on, paused="no"),)
+        if shows_in == "image":
+            untouched = ()
+        else:
+            image = state("br01")
+        return simple(
+            on, Step("drain", f"Drain {on}", act, (done,), before=image, repeatable=True, untouched=untouched)
+        )
+
+    bench.plans["reset"] = drain
+    world.faults.append("unanswered")
+    ticket = await bench.approved()
+    sleep, began = clock.sleep, clock()
+
+    async def resumed_after_half_a_minute(seconds):
+        await sleep(seconds)
+        if clock() - began > timedelta(seconds=30) and not world.later:
+            world.later.append((clock(), "hv03", {"paused": "no", "drain": ""}))
+
+    object.__setattr__(bench.parts, "sleep", resumed_after_half_a_minute)
+    await bench.runs()
+    assert len(world.order) == 1
+    assert bench.last(ticket).kind == "interrupted"
+    assert "was seen to take effect, and now everything is as it was before it" in bench.last(ticket).reason
+
+
 async def test_an_absence_after_someone_let_it_go_on_counts_as_well(bench, world, clock):
     """They had looked, and it was done; then hvops was away, and its people undid it."""
     ticket = await killed_behind_its_first_action(bench, world)
