@@ -300,7 +300,7 @@ def _compared(older: TicketActs, affected: Collection[StepInstance], later: Tick
                 if begun > max(at for _, at in alike):
                     # What was so already has no undo that could come first: it may rest on what the older one left.
                     (same if step.key in changed else beside)[host] = None
-            elif begun > max(at for _, at in mine) and not any(relation for *_, relation in related):
+            elif begun > max(at for _, at in mine) and not any(kind for one, _, kind in related if one.key in keys):
                 beside[host] = None
     if same or beside:
         return _Later(later, tuple(same or beside), bool(same), how)

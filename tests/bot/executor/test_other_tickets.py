@@ -472,6 +472,18 @@ async def test_what_a_later_ticket_did_there_otherwise_is_answered_by_an_approve
     assert (await runs(ready, found.ticket, ("b is no longer used by it",))).kind == "done"
 
 
+async def test_what_a_ticket_put_back_itself_hides_no_later_ticket_from_an_approver(ready, world):
+    """A reset of a writer had restarted the service that a later ticket stopped: resuming its node asked nobody about that."""
+    there = replace(about("b"), undo=None, undone=(), undo_says="")
+    back = replace(step("again", "hv03", b="0"), act=about("b").undo)
+    add(ready, work=plan_of(switch("a"), there, back))
+    await done(ready, "/work hv03")
+    await done(ready, "/other hv03")
+    found = await undo(ready)
+    assert keys(found) == ["undo-a"]
+    assert found.proposal.made.open_questions == ("what undoing T-1 means for T-2 (/other hv03)",)
+
+
 async def test_a_later_ticket_that_found_the_same_so_already_is_answered_by_an_approver(ready, world):
     """It has no undo that could come first, and may rest on what the older one left."""
     await done(ready, "/work hv03")
