@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import re
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -40,6 +41,9 @@ from bot.transport.turns import LastLook, judged_look
 _SECTION = "commvault"  # of the inventory, and of the credentials
 _DEVICE = "hvops"  # a name of ours for this client
 _CLIENT_TYPE, _MODE = 30, 4  # what the vendor's own client sends [src]
+# A token is masked wherever it stands: words with blanks between them, such as those of hvops' own plans, are none. What comes
+# before it names its kind; the rest is of the letters of hex, base64 and URLs [src cvpysdk, doc RFC 6750].
+_TOKEN = re.compile(r"(QSDK )?[A-Za-z0-9+/=_.~-]+", re.ASCII)
 _PAUSE = 300.0  # seconds after a refused login
 _MOST_PAGES = 20  # twenty thousand jobs, or two thousand where the service gives no more than 100 at a time
 _LOGIN = "Check username and password below [credentials.commvault] in the settings."
@@ -259,12 +263,12 @@ def _token_header(token: str) -> dict[str, str]:
 
 
 def _token_of(reply: http.Reply) -> str:
-    """The token; "" for none. Beside the loop: whatever answers may send megabytes."""
+    """The token; "" for none, or for what is none by its letters. Beside the loop: whatever answers may send megabytes."""
     told = reply.json()
     token = told.get("token") if isinstance(told, dict) and reply.status == http.OK else None
     if not isinstance(token, str) or len(token) > LONGEST_TOKEN:
         return ""
-    return token if token.isascii() and token.isprintable() else ""  # else no header can carry it
+    return token if _TOKEN.fullmatch(token) else ""
 
 
 def _no_login(on: str, reply: http.Reply, mask: Redactor) -> AuthenticationFailed:

@@ -239,8 +239,11 @@ async def test_a_token_is_made_ready_for_its_mask_beside_the_loop(answering, mon
     assert threading.get_ident() not in threads
 
 
-@pytest.mark.parametrize("token", ["QSDK 1\u00e9", "QSDK 1\ud800", "QSDK 1\r\nX: y", "QSDK\t1"])
-async def test_a_token_that_no_header_can_carry_is_none(answering, token):
+@pytest.mark.parametrize(
+    "token",
+    ["QSDK 1\u00e9", "QSDK 1\ud800", "QSDK 1\r\nX: y", "QSDK\t1", "timeout 60 s, repeatable", "QSDK QSDK 1", "“1”"],
+)
+async def test_a_token_that_no_header_can_carry_or_that_is_a_sentence_is_none(answering, token):
     product, seen = await answering({"token": token}, {"totalRecordsWithoutPaging": 0, "jobs": []})
     with pytest.raises(AuthenticationFailed, match="does not take the login"):
         await product.answer(ACTIVE, 5)
