@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from contextlib import suppress
 from importlib.metadata import entry_points
@@ -272,9 +273,19 @@ def _ready(file: Path | None) -> Settings:
     return load_masked(file)
 
 
+def _stay_awake() -> None:
+    """Let no key of a terminal stop this process: inside a transaction it would hold the lock of all writers of a ledger's file.
+
+    Whoever may type `hvops stop` through sudo has that terminal. Ctrl-C ends the process, and with it the transaction.
+    """
+    for key_or_output in (signal.SIGTSTP, signal.SIGTTOU):
+        signal.signal(key_or_output, signal.SIG_IGN)
+
+
 def main() -> None:
     """Run the command line. What is wrong is said in a sentence on standard error, with exit code 2."""
     forbid_core_dumps()
+    _stay_awake()
     try:
         # However it was started: under `python -m` the library would say so in each usage line.
         app(prog_name="hvops")

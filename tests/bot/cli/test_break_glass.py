@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import io
 import os
+import pty
 import pwd
+import shlex
 import sqlite3
-from contextlib import closing
+import sys
+from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -183,6 +186,24 @@ def test_a_stop_without_words_asks_why_so_that_a_sudo_rule_needs_none(hvops, set
     ended = hvops("stop", "--settings", settings(operators=[OTHER.pw_name]))
     assert (ended.code, ended.err) == (0, "Why? Everyone sees the reason. ")
     assert ledger.newest_switch().reason == "the storage \ufffd is on --settings fire"
+
+
+def test_no_key_of_a_terminal_keeps_a_command_in_the_middle_of_what_it_does(settings, ledger):
+    """Stopped inside its transaction, it held the lock of all writers: nothing could be written any more, also no stop."""
+    command = shlex.join([sys.executable, "-m", "bot", "stop", "--settings", str(settings(operators=[OWN]))])
+    child, terminal = pty.fork()
+    if child == 0:  # a shell with jobs: only there does the kernel stop one
+        os.execvp("bash", ["bash", "--norc", "-mc", f'{command}; echo "ended with $?"'])
+    seen, typed = b"", [b"the storage is on fire\n", b"\x1a"]
+    with suppress(OSError):  # the shell has ended
+        while more := os.read(terminal, 4096):
+            seen += more
+            if typed and (b"^Z" if len(typed) == 1 else b"Why?") in seen:
+                os.write(terminal, typed.pop())
+    os.close(terminal)
+    os.waitpid(child, 0)
+    assert b"ended with 0" in seen, seen
+    assert ledger.newest_switch().reason == "the storage is on fire"
 
 
 @pytest.mark.parametrize("words", [(), ("",), ("  ", " ")])
