@@ -217,7 +217,10 @@ class Scheduler:
     async def _watch_duties(self) -> None:
         """Look what this process still has to do for all, beside the sweeps, which may take long; nobody else shares a file's."""
         while self._parts.ledger.shared is not None:
-            await asyncio.to_thread(self._only.acquire)
+            try:
+                await asyncio.to_thread(self._only.acquire)
+            except Exception:
+                log.exception("our bug in looking after the duties; it goes on", bug=secrets.token_hex(4))
             await asyncio.sleep(TICK_SECONDS)
 
     def _hear_others(self) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
@@ -93,6 +94,23 @@ class ReminderSchedule:
         return min(self.again * 2.0 ** min(failures - 1, 10), longest)
 
 
+@dataclass(slots=True)
+class _Sweeps:
+    """The looks at what the ledger says was not delivered.
+
+    Attributes:
+        at: when the last one was, by the schedule's clock.
+        is_first: none was; what it finds is of an earlier life of this process.
+        is_known: whether every ticket was looked at since this process delivers.
+        trouble: why the last one failed, which is logged once; "" where it did not.
+    """
+
+    at: float
+    is_first: bool = True
+    is_known: bool = False
+    trouble: str = ""
+
+
 class TicketMessages:
     """Shows tickets."""
 
@@ -159,35 +177,45 @@ class TicketMessages:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Catch up with what was not delivered, again and again, and remind, until `stop` is set."""
-        swept, is_known = self._pace.clock(), False
-        if self._may():
-            is_known = True
-            for ticket in await asyncio.to_thread(self._behind, all_of_them=True):
-                self.notify(TicketChange(ticket, "restart"))
+        sweeps = _Sweeps(self._pace.clock())
         while not stop.is_set():
-            may = self._may()
-            if may and (not is_known or self._pace.clock() - swept >= self._pace.sweep):
-                is_known = await self._sweep(all_of_them=not is_known) or is_known
-                swept = self._pace.clock()
-            is_known = is_known and may  # what another process does meanwhile is looked for afterwards
-            for ticket in self._keeping.to_remind(self._pace.now()) if may else ():
-                if not await self._guarded(ticket, self._unbroken.do(self._reminded(ticket))):
-                    self._keeping.get(ticket).remind_at = self._pace.now() + timedelta(seconds=self._pace.longest)
-            for ticket in self._keeping.to_look_for_copies(self._pace.now()):
-                if not await self._guarded(ticket, self._unbroken.do(self._without_copies(ticket))):
-                    self._keeping.get(ticket).copies_at = self._pace.now() + timedelta(seconds=self._pace.longest)
+            try:
+                await self._look_over(sweeps)
+            except (
+                Exception
+            ):  # what goes wrong in one round must not end all: nothing would be shown, and nobody would know
+                log.exception("our bug in the delivery of messages; it goes on", bug=secrets.token_hex(4))
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), self._pace.glance)
 
-    async def _sweep(self, *, all_of_them: bool = False) -> bool:
+    async def _look_over(self, sweeps: _Sweeps) -> None:
+        may = self._may()
+        if may and (not sweeps.is_known or self._pace.clock() - sweeps.at >= self._pace.sweep):
+            sweeps.is_known = await self._sweep(sweeps) or sweeps.is_known
+            sweeps.at = self._pace.clock()
+        # What another process does meanwhile is looked for afterwards.
+        sweeps.is_known, sweeps.is_first = sweeps.is_known and may, sweeps.is_first and may
+        for ticket in self._keeping.to_remind(self._pace.now()) if may else ():
+            if not await self._guarded(ticket, self._unbroken.do(self._reminded(ticket))):
+                self._keeping.get(ticket).remind_at = self._pace.now() + timedelta(seconds=self._pace.longest)
+        for ticket in self._keeping.to_look_for_copies(self._pace.now()):
+            if not await self._guarded(ticket, self._unbroken.do(self._without_copies(ticket))):
+                self._keeping.get(ticket).copies_at = self._pace.now() + timedelta(seconds=self._pace.longest)
+
+    async def _sweep(self, sweeps: _Sweeps) -> bool:
         """What happened without a word to this process, through a terminal or another bot, is shown as well. Whether it is known."""
         try:
-            behind = await asyncio.to_thread(self._behind, all_of_them=all_of_them)
+            behind = await asyncio.to_thread(self._behind, all_of_them=not sweeps.is_known)
         except HvopsError as error:
-            log.warning("what is not delivered is not known", why=str(error))
+            if str(error) != sweeps.trouble:
+                log.warning("what is not delivered is not known", why=str(error))
+            sweeps.trouble = str(error)
             return False
+        is_first, sweeps.is_first, sweeps.trouble = sweeps.is_first, False, ""
         for ticket in behind:
-            if not self._keeping.is_busy(ticket) and not self._is_shown_elsewhere(ticket):
+            if is_first:  # of an earlier life of this process
+                self.notify(TicketChange(ticket, "restart"))
+            elif not self._keeping.is_busy(ticket) and not self._is_shown_elsewhere(ticket):
                 self._keeping.get(ticket).by_others = True
                 self.notify(TicketChange(ticket, "restart"))
         return True

@@ -7,9 +7,11 @@ from dataclasses import replace
 from datetime import timedelta
 
 import newer_version
+import pytest
 from entry_samples import entry_data
 
 from bot.dispatch.pipeline import Request
+from bot.errors import LedgerError
 from bot.executor.context import TicketChange
 from bot.slack.inbound import builtin_commands
 from bot.slack.render.ticket import ticket_message
@@ -445,6 +447,27 @@ async def test_half_of_the_time_over_is_said_once(bench):
         await bench.operator.sees("1 open ticket")
         said = [one for one in bench.viewer.messages("hv-ops") if "is still pending a decision" in one.text]
         assert len(said) == 1
+
+
+@pytest.mark.parametrize("error", [LedgerError("The database is away."), RuntimeError("ours")])
+async def test_one_look_at_the_ledger_that_fails_as_the_bot_begins_ends_no_delivery(bench, monkeypatch, error):
+    """What went wrong in the first one ended all: no card was caught up with any more, and nobody was told so."""
+    async with bench.running():
+        await bench.operator.types("/repair hv03")
+        await bench.viewer.sees("T-1: Repair on hv03?", "hv-ops")
+        await bench.until(lambda: "shown" in bench.kinds("T-1"))
+    behind, failed = ticket_messages.TicketMessages._behind, []
+
+    def fails_once(*args, **told):
+        if not failed:
+            failed.append(error)
+            raise error
+        return behind(*args, **told)
+
+    monkeypatch.setattr(ticket_messages.TicketMessages, "_behind", fails_once)
+    async with bench.running(ahead=timedelta(minutes=16)):
+        await bench.viewer.sees("T-1 is still pending a decision", "hv-ops")
+    assert failed
 
 
 async def test_what_a_newer_version_wrote_about_one_ticket_keeps_no_other_from_being_shown(bench):
