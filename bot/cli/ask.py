@@ -25,7 +25,7 @@ from bot.cli.render import head_as_json, print_evidence, print_report
 from bot.config.settings import Roles, Settings
 from bot.control_chars import json_text, spreadsheet_row
 from bot.dispatch.authorization import Person, no_role
-from bot.dispatch.builtins import HELP, STATUS, Builtin
+from bot.dispatch.builtins import FRONT_DOOR, HELP, STATUS, Builtin
 from bot.dispatch.command_line import EntryPoint, TypedLine, read_typed
 from bot.dispatch.help import help_for, role_name, roles_of
 from bot.dispatch.pipeline import AnsweredRequest, Request
@@ -33,7 +33,7 @@ from bot.dispatch.query_session import Progress as Step
 from bot.errors import HvopsError, LedgerError, TargetError, UsageError
 from bot.executor.external_records import NOT_ASKED
 from bot.ledger import Entry, Ledger
-from bot.ledger.entries import Stopped
+from bot.ledger.entries import Asked, Refused, Stopped
 from bot.ledger.proved import switch_in_words
 from bot.private_files import private_text
 from bot.redaction import clip
@@ -67,10 +67,10 @@ def ask(settings: Settings, line: str, shape: OutputOptions) -> int:
     with build_services(settings) as made:
         typed = read_typed(line, EntryPoint.TERMINAL)
         own = _OWN.get(typed.builtin) if typed.builtin and not typed.rest else None
-        if own is not None and person.highest_role is Role.NOBODY:
-            print_text(console(errors=True), styled(no_role(person)))
-            return REFUSED
         if own is not None:
+            if not _may_ask(made, person, typed):
+                print_text(console(errors=True), styled(no_role(person)))
+                return REFUSED
             own(person, made)
             return WELL
         outcome = asyncio.run(outcome_of(made, person, typed))
@@ -78,6 +78,19 @@ def ask(settings: Settings, line: str, shape: OutputOptions) -> int:
             stop = stop_in_force(made.ledger)
     draw(outcome, person, shape, settings.roles, stop)
     return outcome.code
+
+
+def _may_ask(made: Services, person: Person, typed: TypedLine) -> bool:
+    """Whether this person holds any role; what they said to hvops itself is written down, as in Slack. Raises LedgerError."""
+    line, where = clip(typed.text, 200), socket.gethostname()
+    entry: Asked | Refused = Asked(
+        name=person.name, line=line, command=FRONT_DOOR, target="", via="terminal", place=where
+    )
+    if may_not := person.highest_role is Role.NOBODY:
+        reason = no_role(person)
+        entry = Refused(name=person.name, line=line, reason=reason, category="not allowed", via="terminal", place=where)
+    made.ledger.append(person.id, entry)
+    return not may_not
 
 
 def stop_in_force(ledger: Ledger) -> str:
@@ -163,10 +176,10 @@ def _bar(line: TypedLine) -> Iterator[Callable[[Step], None] | None]:
         yield None
         return
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(20),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[waiting]}"),
+        TextColumn("{task.fields[waiting]}", markup=False),
     )
     with Progress(*columns, console=errors, transient=True) as drawn:
         task = drawn.add_task(f"Asking {visible(' '.join(line.rest.split()[:1]))}", total=None, waiting="")

@@ -101,14 +101,23 @@ class LineEntries:
             writing.add_done_callback(self._writing.discard)
 
     async def _write_number(self, actor: str, counted: _Counted) -> None:
-        """Count for a while, or until the process ends, and write down what it came to."""
+        """Count for a while, or until the process ends, and write down what it came to; what cannot be written is kept till then."""
+        while not await self._has_written(actor, counted):
+            if self._closing.is_set():
+                return
+            if (since := self._counted.get(actor)) is not None:  # begun while it was written
+                since.first, since.number = counted.first, since.number + counted.number
+                return
+            self._counted[actor] = counted
+
+    async def _has_written(self, actor: str, counted: _Counted) -> bool:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._counted_seconds):
                 await self._closing.wait()
         del self._counted[actor]
         first, number = counted.first, counted.number
         lines = "1 more line" if number == 1 else f"{number:,} more lines"
-        says = f"{lines} of this person refused within a minute; only the first is shown here."
+        says = f"{lines} of this person refused shortly after one another; only the first is shown here."
         refused = Refused(
             name=first.name, line=first.line, reason=says, category="not answered", via=first.via, place=first.place
         )
@@ -121,3 +130,5 @@ class LineEntries:
             log.warning(
                 "could not write the number of refused lines to the ledger", actor=actor, lines=number, why=str(error)
             )
+            return False
+        return True

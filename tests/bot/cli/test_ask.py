@@ -98,8 +98,10 @@ def test_nobody_may_ask(hvops, healthy, tmp_path):
     closed.write_text(healthy.read_text().replace(f'"{ME}"', '"somebody-else"'))
     closed.chmod(0o600)
     for line in ("/check-writers prod", "/check-writer", "/hvops help", "/hvops status"):
+        before = newest(healthy).seq
         ended = hvops("ask", "--settings", closed, line)
         assert (ended.code, ended.out) == (2, "")
+        assert newest(healthy).seq > before
         said = " ".join(ended.err.split())
         assert said == "You have no role in hvops. Ask your hvops administrator if you need one."
     assert newest(healthy).data.category == "not allowed"
@@ -145,6 +147,13 @@ def test_status_says_who_asks_and_where_the_ledger_stands(hvops, healthy):
     assert any(line.startswith(f"Ledger entry {newest(healthy).seq}, ") for line in lines)
     assert "prod queried through hv01, hv02" in lines
     assert not any("require_anchor" in line for line in lines)
+
+
+@pytest.mark.parametrize("line", ["/hvops status", "/hvops help"])
+def test_what_is_asked_of_hvops_itself_is_in_the_ledger_too(hvops, healthy, line):
+    assert hvops("ask", "--settings", healthy, line).code == 0
+    asked = newest(healthy)
+    assert (asked.kind, asked.line, asked.data.command, asked.data.via) == ("asked", line, "hvops", "terminal")
 
 
 def test_status_says_that_nobody_is_asked_whether_the_ledger_is_an_old_copy(hvops, healthy, monkeypatch):
@@ -217,12 +226,12 @@ def test_no_cell_becomes_a_formula(cell, written):
 def test_progress_is_drawn_on_standard_error_of_a_terminal(monkeypatch):
     drawn = Console(file=io.StringIO(), force_terminal=True, width=80)
     monkeypatch.setattr("bot.cli.ask.console", lambda *, errors: drawn)
-    with _bar(read_typed("/check-writers prod")) as tell:
-        tell(Progress(5, 6, ("hv05", "\x1b[2J" * 30)))
+    with _bar(read_typed("/check-writers [/prod]")) as tell:
+        tell(Progress(5, 6, ("[/hv05]", "\x1b[2J" * 30)))
     text = drawn.file.getvalue()
-    assert "Asking prod" in text
+    assert "Asking [/prod]" in text
     assert "5/6" in text
-    assert "waiting: hv05" in text
+    assert "waiting: [/hv05]" in text
     assert "\x1b[2J" not in text
 
 

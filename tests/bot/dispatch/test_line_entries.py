@@ -78,7 +78,7 @@ async def test_beyond_some_a_minute_refusals_are_a_number(ledger, entries):
     await entries.close()
     number = written(ledger)[2]
     assert number.line == "/repair 2"
-    assert number.reason.startswith("5 more lines of this person refused within a minute")
+    assert number.reason.startswith("5 more lines of this person refused shortly after one another")
     assert (number.name, number.data.via, number.data.place) == ("jane", "slack", "C0OPS")
     assert number.data.category == "not answered"
     assert len(written(ledger)) == 3
@@ -113,6 +113,32 @@ async def test_a_number_that_cannot_be_written_ends_nothing(ledger, monkeypatch)
     monkeypatch.setattr(ledger, "append", fails)
     await entries.close()
     assert not written(ledger)
+
+
+@pytest.mark.parametrize("more", [0, 2])
+async def test_a_number_that_cannot_be_written_is_part_of_the_next_one(ledger, monkeypatch, more):
+    """The ledger was locked, or its database away, in the very moment in which the number was due."""
+    entries = LineEntries(ledger, PersonRate(0, 60.0, lambda: 0.0), counted_seconds=0.01)
+    real, failed = ledger.append, 0
+
+    def fails_once(*args):
+        nonlocal failed
+        failed += 1
+        if failed == 1:
+            for _ in range(more):  # while it is being written
+                asyncio.run_coroutine_threadsafe(entries.refuse(WHO, refusal("/repair hv04")), loop).result()
+            raise LedgerError("The database is locked.")
+        return real(*args)
+
+    loop = asyncio.get_running_loop()
+    monkeypatch.setattr(ledger, "append", fails_once)
+    for _ in range(3):
+        await entries.refuse(WHO, refusal("/repair hv03"))
+    async with asyncio.timeout(10):
+        while not written(ledger):  # noqa: ASYNC110 - a task of its own writes it
+            await asyncio.sleep(0.001)
+    await entries.close()
+    assert [(one.line, one.reason[:12]) for one in written(ledger)] == [("/repair hv03", f"{3 + more} more lines")]
 
 
 async def begun_to_write(ledger, monkeypatch, count):
