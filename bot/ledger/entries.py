@@ -687,6 +687,36 @@ SHOWN: Mapping[str, type[Shown]] = {
 }
 
 
+# Fields by which entries refer to each other, to a plan, and to what it locks. Nothing of a plan is hidden when it is proposed, so
+# these hold no secret; masked later, by what a service calls its token since, they would name another step or another lock.
+REFERENCES = frozenset(
+    {
+        "plan",
+        "digest",
+        "open_questions",
+        "places",
+        "undoes",
+        "replaces",
+        "step",
+        "failed_step",
+        "locks",
+        "takes_over",
+        "by",
+        "same_person",
+    }
+)
+
+
+def restore_references(given: Mapping[str, Any], masked: Mapping[str, Any]) -> dict[str, Any]:
+    """The masked fields of an entry, with the references as they were given; of answers, what each is an answer to."""
+    kept = {name: value for name, value in given.items() if name in REFERENCES}
+    answers = given.get("answers", ())
+    if any(isinstance(one, Mapping) for one in answers):
+        told = zip(answers, masked["answers"], strict=True)
+        kept["answers"] = [{**after, "what": before["what"]} for before, after in told]
+    return {**masked, **kept}
+
+
 def model_of(kind: str, fields: Mapping[str, Any]) -> type[EntryData]:
     """The model of a kind. Raises LedgerError where there is none."""
     found = SHOWN.get(str(fields.get("what"))) if kind == Shown.kind else MODELS.get(kind)

@@ -19,7 +19,7 @@ from bot.errors import LedgerError, StopNotWritten, TicketError, UnreadableEntry
 from bot.ledger.anchors import Anchor, Anchors, AnchorSeal, beyond, length_of, newest, patiently
 from bot.ledger.changes import change_row
 from bot.ledger.clock_watch import ClockDoubt, ClockWatch
-from bot.ledger.entries import Done, EntryData, Moved, Released, Stopped, parse
+from bot.ledger.entries import Done, EntryData, Moved, Released, Stopped, parse, restore_references
 from bot.ledger.envelope import (
     FIRST,
     NEVER,
@@ -757,7 +757,7 @@ class Ledger(Reader):
         given = draft.data.fields
         # Numbers of an entry itself are counts and entries of ours; what others told is further down.
         own = {name: value for name, value in given.items() if isinstance(value, (int, float))}
-        fields = self._mask.redact_data(given) | own
+        fields = restore_references(given, self._mask.redact_data(given)) | own
         return replace(draft, data=parse(draft.kind, fields)), fields
 
     def _entry(
