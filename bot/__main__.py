@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from contextlib import suppress
@@ -17,7 +18,7 @@ from bot.cli.audit_commands import audit
 from bot.cli.ledger_commands import ledger
 from bot.cli.plain_help import PlainTyper
 from bot.errors import HvopsError, UsageError
-from bot.private_files import forbid_core_dumps
+from bot.private_files import check_named, forbid_core_dumps
 
 if TYPE_CHECKING:
     from bot.config.settings import Settings
@@ -287,6 +288,9 @@ def main() -> None:
     forbid_core_dumps()
     _stay_awake()
     try:
+        # What makes a TLS context as it is imported opens them, and waits for whoever writes to a pipe.
+        named = ((f"{name} names", os.environ.get(name, "")) for name in ("SSL_CERT_FILE", "SSLKEYLOGFILE"))
+        check_named((says, Path(path)) for says, path in named if path)
         # However it was started: under `python -m` the library would say so in each usage line.
         app(prog_name="hvops")
     except HvopsError as error:

@@ -14,10 +14,12 @@ import re
 import resource
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, TextIO
+
+from bot.errors import SettingsError
 
 MODE = 0o600
 NOT_REGULAR = "this is a pipe, a socket or a device, not a regular file, so hvops can't tell who writes to it."
@@ -74,6 +76,25 @@ def check_regular(*paths: Path) -> None:
     for path in paths:
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             _check_kind(path.stat(), path)
+
+
+def check_named(named: Iterable[tuple[str, Path]]) -> None:
+    """Refuse pipes and devices as files that libraries open by themselves. Raises SettingsError that names who names it.
+
+    What is at /dev/null is empty at once, and often meant so.
+
+    Args:
+        named: what names a file, and the file.
+    """
+    null = Path(os.devnull).stat().st_rdev
+    for name, path in named:
+        try:
+            if path.exists() and path.stat().st_rdev != null:
+                check_regular(path)
+        except NotRegularFileError:
+            raise SettingsError(f"{path}, which {name}: {NOT_REGULAR}") from None
+        except (OSError, ValueError):  # its library says what is wrong with it
+            continue
 
 
 def _check_kind(about: os.stat_result, path: Path) -> None:

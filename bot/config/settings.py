@@ -35,7 +35,7 @@ from bot.config.logins import Form, wrong_form
 from bot.config.validation_errors import PREFIX, explained, name_of_key, near, read_toml
 from bot.errors import PermissionDenied, SettingsError
 from bot.ledger_place import Database, Place
-from bot.private_files import NOT_REGULAR, NotRegularFileError, check_regular, hops, is_kubelet_volume, read_only_hint
+from bot.private_files import NOT_REGULAR, check_named, hops, is_kubelet_volume, read_only_hint
 
 PLACE = Path("/etc/hvops/settings.toml")  # never a file of the folder that somebody happens to be in
 Transport = Literal["kerberos", "ntlm", "certificate", "basic"]
@@ -45,6 +45,7 @@ RoleName = Literal["operator", "approver"]
 # Files that libraries open by themselves, where these name some: several with colons between them, also behind "FILE:".
 _OF_LIBRARIES = (
     "SSL_CERT_FILE",
+    "SSLKEYLOGFILE",
     "REQUESTS_CA_BUNDLE",
     "CURL_CA_BUNDLE",
     "NETRC",
@@ -551,21 +552,10 @@ def _databases(settings: Settings) -> Iterator[tuple[str, Database]]:
 
 
 def _refuse_what_libraries_wait_for(settings: Settings) -> None:
-    """Refuse pipes and devices as files that libraries open by themselves. Raises SettingsError that names who names it.
-
-    What is at /dev/null is empty at once, and often meant so.
-    """
+    """Refuse pipes and devices as files that libraries open by themselves. Raises SettingsError."""
     told = [(f"{name} names", Path(one)) for name in _OF_LIBRARIES for one in _paths_in(os.environ.get(name, ""))]
     told += [one for _, place in _databases(settings) for one in place.read_by_libpq()]
-    null = Path(os.devnull).stat().st_rdev
-    for name, path in told:
-        try:
-            if path.exists() and path.stat().st_rdev != null:
-                check_regular(path)
-        except NotRegularFileError:
-            raise SettingsError(f"{path}, which {name}: {NOT_REGULAR}") from None
-        except (OSError, ValueError):  # its library says what is wrong with it
-            continue
+    check_named(told)
 
 
 def _paths_in(told: str) -> Iterator[str]:

@@ -111,7 +111,15 @@ def test_nothing_is_appended_to_a_pipe_as_to_the_anchor_file(pipe):
         Anchors(pipe)
 
 
-_LIBRARIES = ("SSL_CERT_FILE", "KRB5_CONFIG", "KRB5CCNAME", "KRB5_KTNAME", "KRB5_CLIENT_KTNAME", "ODBCINI")
+_LIBRARIES = (
+    "SSL_CERT_FILE",
+    "SSLKEYLOGFILE",
+    "KRB5_CONFIG",
+    "KRB5CCNAME",
+    "KRB5_KTNAME",
+    "KRB5_CLIENT_KTNAME",
+    "ODBCINI",
+)
 _LIBPQ = ("PGPASSFILE", "PGSERVICEFILE", "PGSSLROOTCERT", "PGSSLCERT", "PGSSLKEY", "PGSSLCRL")
 
 
@@ -174,6 +182,23 @@ def test_no_command_waits_for_the_writer_of_a_pipe_that_the_settings_name(tmp_pa
     assert ended.returncode != 0
     assert _SAYS in ended.stdout + ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "SSLKEYLOGFILE"])
+@pytest.mark.parametrize("line", ["run", "doctor", "audit verify", "stop why", "worker branch1"])
+def test_no_command_waits_for_a_pipe_that_a_library_opens_as_it_is_imported(tmp_path, variable, line):
+    os.mkfifo(tmp_path / "pipe", 0o600)
+    ended = subprocess.run(
+        [sys.executable, "-m", "bot", *line.split(), "--settings", "settings.toml"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), variable: str(tmp_path / "pipe"), "COLUMNS": "500"},
+        capture_output=True,
+        text=True,
+        timeout=_LIMIT,
+        check=False,
+    )
+    assert ended.returncode == 2
+    assert f"{tmp_path / 'pipe'}, which {variable} names: {NOT_REGULAR}" in ended.stderr
 
 
 _OPERATOR = '[roles.operator]\nsystem_users = ["{user}"]\nclusters = ["*"]\n'
