@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeGuard
 
 from bot.api.actions import Action, InvokeMethod, ManualStep, RowTransaction, RunProgram
 from bot.api.host_names import host_key
@@ -221,10 +221,19 @@ def left_unseen(ledger: Ledger, plan: Plan, since: str) -> tuple[tuple[Plan, Run
 def _may_disturb(unseen: Step, steps: Collection[Step], hosts: Collection[str]) -> bool:
     """Whether what may come of a step is about what these steps are about; what a whole host does is about all of it."""
     act = unseen.act
-    if isinstance(act, InvokeMethod) and not (act.path or act.references):
+    if _is_of_whole_host(act):
         return any(same_place(act.on, host) for host in hosts)
+    if isinstance(act, (InvokeMethod, RunProgram, RowTransaction)):
+        ours = [one for step in steps for one in (step.act, step.undo)]
+        if any(_is_of_whole_host(one) and same_place(one.on, act.on) for one in ours):
+            return True
     alone = replace(unseen, undo=None)  # nobody has sent that
     return any(_relation(step, alone) == "same" for step in steps)
+
+
+def _is_of_whole_host(act: Action | None) -> TypeGuard[InvokeMethod]:
+    """Whether it is about nothing that its call names, such as a restart."""
+    return isinstance(act, InvokeMethod) and not (act.path or act.references)
 
 
 def _question(ticket: str, one: _Later) -> OpenQuestion:

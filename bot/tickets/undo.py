@@ -508,7 +508,6 @@ def undo_plan(
         gates=(),
         groups=(Group("undo", steps),) if steps else (),
         afterwards=undone_checks([place for place in places if place.key not in undone], story) if steps else (),
-        at_most=plan.at_most if steps else None,  # no more come back than were let go
     )
 
 

@@ -224,6 +224,18 @@ async def test_an_undo_waits_for_what_an_ended_ticket_sent_the_whole_host(ready,
     assert len(waits) == 1
 
 
+async def test_what_a_plan_does_to_a_whole_host_waits_for_all_that_an_ended_ticket_sent_there(ready, world, clock):
+    """Packages of one update were still being removed, and the next one restarted the node in the middle of that."""
+    program = RunProgram("hv03", "dism remove package", make_params(package="Package_for_KB1"))
+    await restarting(ready, world, clock, program)
+    for on, waits in (("hv03", 1), ("HV03.corp.example", 1), ("hv04", 0)):
+        boot = replace(step("boot", on, 600, booted="3"), act=replace(RESTART, on=on))
+        found = await ready.planner.left_behind(plan_of(boot)())
+        assert [gate.finding[:16] for gate in found] == ["“boot hv03” was "] * waits
+    other = replace(step("add", "hv03", 600, booted="3"), act=replace(program, what="dism add package"))
+    assert await ready.planner.left_behind(plan_of(other)()) == ()
+
+
 @pytest.mark.parametrize(
     ("name", "on"),
     [("srmsvc", "hv03"), ("SrmSvc", "hv03"), ("SRMSVC", "HV03.corp.example"), ("srmsvc", "hv03.")],
