@@ -8,6 +8,7 @@ with a fault that is no known refusal; it is asked until the time of the checks 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -441,6 +442,14 @@ def _changed_nothing(run: Run, at: StepInstance, fate: SendResult) -> bool:
     return is_known and fate.kind == "refused" and fate.fresh and run.story.intents[at.key].times == 1
 
 
+_PROVES_NOTHING = "so it does not prove that the action had an effect"
+_BY_WHAT_HELD: Mapping[str, tuple[Literal["", "changed", "already so"], str]] = {
+    "no": ("changed", ""),
+    "yes": ("already so", f"the check was already met before the action, {_PROVES_NOTHING}"),
+    "not known": ("", f"it is not known whether the check was met before the action, {_PROVES_NOTHING}"),
+}
+
+
 def _basis(
     run: Run, at: StepInstance, fate: SendResult
 ) -> tuple[Literal["", "changed", "already so", "statement"], str]:
@@ -460,12 +469,7 @@ def _basis(
         return "statement", f"{by}; not verified: {why}"
     if _changed_nothing(run, at, fate):
         return "already so", "the check is met, and hvops changed nothing"
-    if held == "yes":
-        return (
-            "already so",
-            "the check was already met before the action, so it does not prove that the action had an effect",
-        )
-    return ("changed" if held == "no" else ""), ""
+    return _BY_WHAT_HELD.get(held, ("", ""))
 
 
 def _shown_after(step: Step) -> Query | None:

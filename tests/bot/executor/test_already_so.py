@@ -145,6 +145,8 @@ async def test_an_undo_asks_whether_it_was_so_before_where_nobody_heard(unheard,
     await unheard.runs(2)
     (intent,) = unheard.ledger.entries(ticket="T-1", kind="intent")
     assert (unheard.last("T-1").kind, intent.data.held_before) == ("done", "not known")
+    (outcome,) = unheard.ledger.entries(ticket="T-1", kind="outcome")
+    assert outcome.message.startswith("it is not known whether the check was met before the action")
     early = (await unheard.planner.undo("T-1")).plan
     assert ["may still be in progress until" in gate.finding for gate in early.gates] == [False, True]
     unheard.clock.forward(hours=1)
