@@ -34,6 +34,7 @@ from bot.api.rows import Cell, Rows
 from bot.config.inventory_file import COMMVAULT, InventoryFile
 from bot.config.inventory_file import load as load_inventory
 from bot.config.settings import Settings
+from bot.dispatch.inventory import Inventory
 from bot.errors import (
     MalformedResponse,
     NotBegun,
@@ -117,14 +118,14 @@ class Machines:
 
     Attributes:
         meet: gets to know a host by its name, so that it can be reached; raises PolicyViolation for one of no cluster of the site's.
-        meet_first: the same of one that is only read: believes the first cluster that names it, and waits for no other.
+        meet_of: the same of one that is only read, and of which the bot has heard that it is of that cluster ("" for none).
         mask: knows the site's secrets.
         names: what it reaches, for doctor.
     """
 
     client: Client
     meet: Callable[[str], Awaitable[None]]
-    meet_first: Callable[[str], Awaitable[None]]
+    meet_of: Callable[[str, str], Awaitable[None]]
     mask: Redactor = field(default_factory=Redactor)
     names: tuple[str, ...] = ()
 
@@ -330,14 +331,14 @@ class Worker:
         """All questions of a task at once, each answered as soon as it is there; what comes together goes together."""
         try:
             asked = [(get_seconds(seconds), told) for seconds, told in get_list(task.told, "questions")]
-            who = get_text(task.told, "who")
+            who, homes = get_text(task.told, "who"), _homes_of(task.told)
         except (ValueError, TypeError) as error:
             log.warning("questions that cannot be read", task=str(task.id), why=str(error))
             return
         ready: asyncio.Queue[tuple[int, str, object]] = asyncio.Queue()
 
         async def one(number: int, seconds: float, told: Any) -> None:
-            await ready.put((number, *await self._ask(task, seconds, told)))
+            await ready.put((number, *await self._ask(task, seconds, told, homes)))
 
         with asking_as(who):
             asking = [asyncio.create_task(one(number, *question)) for number, question in enumerate(asked)]
@@ -355,7 +356,7 @@ class Worker:
                 each.cancel()
             await asyncio.gather(*asking, return_exceptions=True)
 
-    async def _ask(self, task: Task, seconds: float, told: Any) -> tuple[str, object]:
+    async def _ask(self, task: Task, seconds: float, told: Any, homes: Mapping[str, str]) -> tuple[str, object]:
         """The text of an answer, and its lease: however long the queue takes, one host's answers are no more than they may be."""
         on = clip(str(told.get("on", "?")), 80) if isinstance(told, dict) else "?"
         try:
@@ -367,7 +368,7 @@ class Worker:
                 isinstance(question, RunReader) and question.what in PROBES
             )
             if not is_elsewhere:  # guests and web servers have rules of their own
-                await self._machines.meet_first(question.on)
+                await self._machines.meet_of(question.on, homes.get(question.on, ""))
             result = await self._machines.client.answer(question, seconds)
             return await self._encoded(task, result), result.lease
         except TargetError as error:
@@ -526,12 +527,20 @@ def _masked_cell(cell: Cell, known: Callable[[str], str], name_of: Callable[[str
     return cell
 
 
-async def _meet(own: InventoryFile, find: Callable[[str], Awaitable[object]], on: str) -> None:
-    """Get to know a host. Raises PolicyViolation for a name that is not of this site."""
+def _homes_of(told: Mapping[str, Any]) -> dict[str, str]:
+    """Of which cluster each host is, as the bot has heard; {} from one that does not tell. Raises ValueError."""
+    homes = told.get("homes", {})
+    if not isinstance(homes, dict) or not all(isinstance(one, str) for one in homes.values()):
+        raise ValueError("homes are no names")
+    return homes
+
+
+async def _meet(own: InventoryFile, inventory: Inventory, on: str, home: str = "") -> None:
+    """Get to know a host. Raises PolicyViolation for a name that is not of this site; TargetError where its cluster is silent."""
     if own.is_place(on):
         return
     try:
-        await find(on)
+        await (inventory.find_of(on, home) if home else inventory.find(on))
     except UsageError:
         raise PolicyViolation(on, "it is not of this site, so its worker does not ask it.") from None
 
@@ -592,8 +601,8 @@ async def serve(settings: Settings, site: str, stop: asyncio.Event) -> None:
     with connections_to(settings.model_copy(update={"sites": None}), own) as out:
         machines = Machines(
             out.target_client,
-            partial(_meet, own, out.inventory.find),
-            partial(_meet, own, out.inventory.find_first),
+            partial(_meet, own, out.inventory),
+            partial(_meet, own, out.inventory),
             Redactor(settings.secrets()),
             (*sorted(own.clusters), *sorted(own.hosts), *sorted(own.vmm), *sorted(own.load_balancers())),
         )

@@ -7,6 +7,7 @@ import difflib
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from contextvars import Context
 from dataclasses import dataclass
 from functools import partial
@@ -332,27 +333,22 @@ class Inventory:
         """The same of a name of a plan. After a start, it waits until each cluster was asked once. Raises as `find_told`."""
         return await self._found_for_nobody(name, first=True)
 
-    async def find_first(self, name: str) -> Target:
-        """The same, as soon as one cluster names it: for whoever reads where another one has decided that it may be read.
+    async def find_of(self, name: str, cluster: str) -> Target:
+        """The same of a node of this cluster, as whoever asks has heard from it: no other cluster is waited for.
 
         Raises:
-            UsageError: no cluster names it; says whose nodes are not known.
+            TargetError: no entry host of the cluster answered.
+            UsageError: another cluster claims it as well, or neither does; says whose nodes are not known.
         """
-        wanted, clusters = host_key(name), self._inventory_file.clusters
-        asking = set[asyncio.Task[tuple[str, ...]]]()
-        if self._known(wanted) is None and not self._is_place(wanted):
-            missing = [key for key in clusters if not self._is_fresh(key)]
-            asking = {one for key in missing if (one := self._ask_for_nobody(key, pause=0.0)) is not None}
-        while asking and self._known(wanted) is None:
-            done, asking = await asyncio.wait(asking, return_when=asyncio.FIRST_COMPLETED)
-            _must_be_silence(done)
-        if (target := self._known(wanted)) is not None:
-            return target
-        raise UsageError(
-            _no_such(
-                name, {one.name: self._why_silent(key) for key, one in clusters.items() if not self._is_fresh(key)}
-            )
-        )
+        wanted, key = host_key(name), host_key(cluster)
+        if key in self._inventory_file.clusters and not self._is_place(wanted):
+            if self._known(wanted) is None:
+                with suppress(CellError):  # what it calls its nodes cannot be read
+                    await self.nodes(key)
+            target = self._known(wanted)
+            if target is not None and host_key(target.cluster) == key:
+                return target
+        return await self.find(name)
 
     async def _found(self, name: str) -> Target | dict[str, str]:
         """The target, or which clusters did not say what their nodes are, and why."""
@@ -597,7 +593,10 @@ class Inventory:
                 # From when its question began: a name that comes later in the same request waits no second time.
                 left = self._began[key, _NOBODY] + PATIENCE_SECONDS - asyncio.get_running_loop().time()
                 await asyncio.wait([one], timeout=max(0.0, left))
-        _must_be_silence(asking.values())
+        for one in asking.values():
+            error = one.exception() if one.done() and not one.cancelled() else None
+            if error is not None and not isinstance(error, (TargetError, CellError)):
+                raise error
         return {self._cluster(key).name: self._why_silent(key) for key in missing if not self._is_fresh(key)}
 
     def _ask_for_nobody(self, key: str, pause: float) -> asyncio.Task[tuple[str, ...]] | None:
@@ -631,14 +630,6 @@ class Inventory:
 def scopes_of(target: Target) -> tuple[str, ...]:
     """Where a role must hold for this target: its cluster, or itself; for a VMM server, every cluster it manages; for a service, every place of it."""
     return target.clusters or (target.cluster or target.name,)
-
-
-def _must_be_silence(asked: Iterable[asyncio.Task[Any]]) -> None:
-    """Raise what a question ended in that is neither an answer nor the silence of whoever was asked: a fault of ours."""
-    for one in asked:
-        error = one.exception() if one.done() and not one.cancelled() else None
-        if error is not None and not isinstance(error, (TargetError, CellError)):
-            raise error
 
 
 def _looked_at(asking: asyncio.Task[Any]) -> None:

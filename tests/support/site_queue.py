@@ -118,7 +118,7 @@ class Running:
     def __init__(
         self, place: QueuePlace, site: str, client: object, *, port: int | None = None, mask: Iterable[str] = ()
     ):
-        async def known(_on: str) -> None:
+        async def known(*_: str) -> None:
             return
 
         self.stop = asyncio.Event()

@@ -348,6 +348,11 @@ class SitedClient(TargetClient):
         if batch is not None and batch.is_ready and not task.cancelled():
             self._send(key, batch)
 
+    def _clusters_of(self, hosts: Iterable[str]) -> dict[str, str]:
+        """The one cluster of each of these hosts that is in one, so that a worker need ask no other one whose it is."""
+        homes = {host: self.router.scope_of(host) for host in hosts if not self.router.is_cluster(host)}
+        return {host: home for host, home in homes.items() if self.router.is_cluster(home)}
+
     async def _carry(self, batch: _Batch) -> None:
         site = batch.site
         if not batch.is_wanted:  # whoever asked has gone while it waited
@@ -356,6 +361,7 @@ class SitedClient(TargetClient):
         told = {
             "who": batch.who,
             "questions": [[seconds, encode(question)] for question, seconds in batch.asked],
+            "homes": self._clusters_of(question.on for question, _ in batch.asked),
         }
         try:
             pending = await self.queue.put(

@@ -818,21 +818,21 @@ async def test_a_host_of_a_plan_is_waited_for_until_each_cluster_was_asked_once(
     assert [one.cluster for one in await asking] == ["Prod"]
 
 
-async def test_who_only_reads_waits_for_no_cluster_but_the_first_that_names_the_host():
+async def test_a_node_whose_cluster_is_known_to_whoever_asks_waits_for_no_other_one():
     """A site's worker waited, with each question about a node, for the silent cluster beside its own."""
     names, world, _ = hanging("branch")
     async with asyncio.timeout(30):
-        assert (await names.find_first("hv03")).cluster == "Prod"
-    stranger = asyncio.create_task(names.find_first("laptop-1"))
-    assert [await world.taken.get()] == ["branch"]
-    assert not stranger.done(), "the silent one could name it"
-    await world.end(branch=TargetTimeout("br01", "no answer in 20 s."))
-    (none,) = await asyncio.gather(stranger, return_exceptions=True)
-    assert (type(none), str(none).partition(" The nodes of ")[2]) == (
-        UsageError,
-        "branch are not known: br01: no answer in 20 s.",
-    )
-    assert world.asked == ["Prod", "branch"]
+        assert (await names.find_of("hv03", "prod")).cluster == "Prod"
+    assert world.asked == ["Prod"]
+
+
+async def test_a_host_that_its_cluster_does_not_name_or_that_another_one_claims_is_none():
+    names, _, _ = hanging(branch=("br01", "hv03"))
+    for name, cluster in (("hv99", "prod"), ("hv99", "nowhere")):
+        with pytest.raises(UsageError, match="There is no cluster or host"):
+            await names.find_of(name, cluster)
+    with pytest.raises(UsageError, match="There is no cluster or host"):
+        await names.find_of("hv03", "prod")  # both have named it by now
 
 
 async def test_one_cluster_alone_is_not_believed_before_the_others_were_asked():

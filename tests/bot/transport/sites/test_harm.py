@@ -357,14 +357,14 @@ async def test_after_an_outage_no_living_worker_counts_as_silent(place, asking, 
     """The database was away, so nobody could be heard of: nothing is asked twice for that."""
     with cluster() as server:
         own = site_queue.make_place(server, "branch1")
-        machines = CountingMachines(seconds=4)
-        client = site_queue.client(own.queue(), site_queue.inventory("branch1"))
+        machines = CountingMachines(seconds=9)
+        client = site_queue.client(own.queue(stale_seconds=4), site_queue.inventory("branch1"))
         await client.warm()
         async with Running(own, "branch1", machines), Running(own, "branch1", machines):
             asked = asyncio.create_task(client.answer(question("branch1-1")))
             await until(lambda: machines.asked.total() == 1)
             await asyncio.to_thread(server.stop, signal.SIGQUIT)
-            await asyncio.sleep(1.5)
+            await asyncio.sleep(4.5)
             await asyncio.to_thread(server.start)
             await asked
             assert machines.asked.total() == 1
