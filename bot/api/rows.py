@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from bot.api.texts import clip
+from bot.redaction import MASKED
 
 Cell = Any  # str | None | tuple[Cell, ...] | Row: recursive, and read only through the functions below
 Row = Mapping[str, Cell]
@@ -33,11 +34,14 @@ class CellError(ValueError):
 
 
 def get_str(row: Row, column: str) -> str:
-    """The cell as text; "" for NULL or an absent column."""
+    """The cell as text; "" for NULL or an absent column. Raises CellError also for what came masked: it is not told.
+
+    A site's worker masks whatever a service there calls its token: a host's name, or the id of a package on another host.
+    """
     cell = row.get(column)
     if cell is None:
         return ""
-    if isinstance(cell, str):
+    if isinstance(cell, str) and MASKED not in cell:
         return cell
     raise CellError(column, cell)
 
@@ -88,8 +92,8 @@ def get_strs(row: Row, column: str) -> tuple[str, ...]:
     if cell is None:
         return ()
     if isinstance(cell, str):
-        return (cell,)
-    if isinstance(cell, (tuple, list)) and all(isinstance(one, str) for one in cell):
+        return (get_str(row, column),)
+    if isinstance(cell, (tuple, list)) and all(isinstance(one, str) and MASKED not in one for one in cell):
         return tuple(cell)
     raise CellError(column, cell)
 
@@ -146,7 +150,7 @@ def get_reference_key(row: Row, column: str, key: str) -> str:
     is none, or more than one.
     """
     found = _keys(row.get(column), key.casefold())
-    if len(found) == 1:
+    if len(found) == 1 and MASKED not in found[0]:
         return found[0]
     raise CellError(column, row.get(column))
 

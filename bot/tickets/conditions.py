@@ -3,7 +3,8 @@
 A cell that cannot be read as what it is compared with is no answer: `CellError` is raised, and the caller treats the
 target as silent. Texts are compared without case, as WQL does [doc] "WHERE clause"; NULL matches nothing but "is null". So
 NULL never counts as one of those that have to be there, and always as one of those that must not be: it may be one. Nor is it
-another value than there was before: what has to be new has to be told. What was masked when it was recorded is not told either.
+another value than there was before: what has to be new has to be told. What was masked is not told either: when it was recorded,
+or by a site's worker, before it was sent.
 """
 
 from __future__ import annotations
@@ -89,13 +90,18 @@ def untold(rows: Rows, terms: Terms) -> list[Row]:
 
 
 def _is_untold(row: Row, term: Term) -> bool:
-    """Whether the cell of a term tells nothing: it is NULL, or is empty where a number or a list is asked for. Raises CellError."""
+    """Whether the cell of a term tells nothing: it is NULL or masked, or empty where a number or a list is asked for.
+
+    Raises CellError.
+    """
     row = with_embedded(row, term.column)
     if isinstance(term, ListPredicate):
         return not get_ints(row, term.column)
     if isinstance(term, Predicate) and term.op in ("is null", "is not null"):
         return False
     cell = row.get(term.column)
+    if _holds_mask(cell):
+        return True
     return not _tells(cell) if isinstance(term, FlagPredicate) or _is_about_a_number(term) else cell is None
 
 
@@ -190,7 +196,9 @@ def _is_not(row: Row, term: Term) -> str:
 
 def _versus(expected: CompareToBefore, rows: Rows, images: Images) -> str:
     """Rows of which nobody can say whether they are compared are none that have to be as before, and may be as one was before."""
-    if why := _unrecorded(expected, images):
+    if why := _unrecorded(expected, images) or (
+        "how it is now is told only masked" if _is_masked(rows, expected) else ""
+    ):
         return why
     found, perhaps = _compared(rows, expected.where)
     known, perhaps_before = _compared(images[expected.step], expected.where)
@@ -214,7 +222,7 @@ def _unrecorded(expected: CompareToBefore, images: Images) -> str:
 
 
 def _is_masked(rows: Rows, expected: CompareToBefore) -> bool:
-    """Whether a cell that is compared was not recorded as it was: it is equal to a secret of the settings, or holds one."""
+    """Whether a cell that is compared is not known as it was: it is equal to a secret or a service's token, or holds one."""
     columns = (*expected.columns, *(term.column for term in expected.where)) if expected.columns else ()
     return any(
         _holds_mask([with_embedded(row, name).get(name) for name in columns] if columns else [*row.values()])
@@ -388,8 +396,8 @@ def _is_null(row: Row, column: str) -> bool:
 
 
 def _compare(row: Row, column: str, how: Callable[[Any, Any], bool], value: Value) -> bool:
-    """Compare a cell as what the value is. NULL compares with nothing, as in WQL."""
-    if value is None or row.get(column) is None:
+    """Compare a cell as what the value is. NULL compares with nothing, as in WQL; nor does what came masked."""
+    if value is None or row.get(column) is None or _holds_mask(row[column]):
         return False
     if isinstance(value, (bool, int)):
         told = get_bool(row, column) if isinstance(value, bool) else get_int(row, column)
@@ -404,7 +412,7 @@ def _compare(row: Row, column: str, how: Callable[[Any, Any], bool], value: Valu
 
 def _like(row: Row, column: str, pattern: str) -> bool:
     cell = row.get(column)
-    if cell is None:
+    if cell is None or _holds_mask(cell):
         return False
     if not isinstance(cell, str):
         raise CellError(column, cell)

@@ -2,7 +2,18 @@
 
 import pytest
 
-from bot.api.rows import CellError, get_build, get_datetime, get_int, get_ints, get_reference_name
+from bot.api.rows import (
+    CellError,
+    get_bool,
+    get_build,
+    get_datetime,
+    get_int,
+    get_ints,
+    get_reference_name,
+    get_str,
+    get_strs,
+)
+from bot.redaction import MASKED
 
 
 @pytest.mark.parametrize("at", ["9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+12:00", "2026-13-01", "now"])
@@ -65,3 +76,11 @@ def test_what_is_no_build_is_not_known(cell):
         get_build({"BuildNumber": cell})
     assert get_build({"BuildNumber": "9600"}) == 9600
     assert get_build({}) is None
+
+
+@pytest.mark.parametrize("cell", [MASKED, f"C:\\{MASKED}", (MASKED, "b"), {"Name": MASKED}])
+@pytest.mark.parametrize("read", [get_str, get_strs, get_int, get_ints, get_bool, get_datetime, get_reference_name])
+def test_what_came_masked_is_read_by_nobody(read, cell):
+    """It is known to be something, and not what: a name that is masked is no name."""
+    with pytest.raises(CellError):
+        read({"a": cell}, "a")

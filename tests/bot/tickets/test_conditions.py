@@ -501,3 +501,35 @@ def test_what_was_recorded_only_masked_is_neither_the_same_nor_another(compared,
 def test_a_mask_in_what_is_not_compared_hides_nothing():
     check = Check(ASK, (CompareToBefore("b", ("id",), same=False),))
     assert unmet(check, ({"id": "2"},), {"b": [{"id": "1", "Note": MASKED}]}) == ()
+
+
+@pytest.mark.parametrize(
+    ("term", "must_not"),
+    [
+        (Predicate("Package", "=", "KB1"), "Package of b is unknown"),
+        (Predicate("Package", "like", "KB%"), "Package of b is unknown"),
+        (Predicate("Package", "!=", "KB2"), "Package of b is unknown"),
+        (Predicate("Package", "in", ("KB1", "KB3")), "Package of b is unknown"),
+    ],
+)
+def test_what_came_masked_is_none_that_has_to_be_there_and_may_be_one_that_must_not(term, must_not):
+    """A site's worker masks what a service there calls its token: the id of a package is not gone for that."""
+    rows = [{"Name": "b", "Package": MASKED}]
+    assert unmet(Check(ASK, (Expect((term,), at_least=0, at_most=0),)), rows, {}) == (must_not,)
+    for has_to in (Expect((term,)), Expect((), (term,)), Expect((term,), at_least=2)):
+        assert unmet(Check(ASK, (has_to,)), rows, {})
+
+
+@pytest.mark.parametrize(
+    "compared",
+    [
+        CompareToBefore("b", ("id",), same=False),
+        CompareToBefore("b", ("id",)),
+        CompareToBefore("b", (), same=False),
+        CompareToBefore("b", ("id",), same=False, nothing_new=True),
+        CompareToBefore("b", ("id",), nothing_new=True),
+    ],
+)
+def test_what_came_masked_is_no_other_than_before_and_not_the_same(compared):
+    check = Check(ASK, (compared,))
+    assert unmet(check, [{"id": MASKED}], {"b": [{"id": "1"}]}) == ("how it is now is told only masked",)
