@@ -13,7 +13,7 @@ import re
 import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -59,10 +59,20 @@ _OF_LIBRARIES = (
 _ACCOUNT = re.compile(r"(?:[TE][A-Z0-9]+/)?[UW][A-Z0-9]+|os:[^\s:/]+")
 
 
+def _no_address_as_a_file(cls: type[BaseModel], value: Any, info: ValidationInfo) -> Any:
+    """Refuse an address where a file is named: the password in it would be repeated wherever that file's name is."""
+    kind = cls.model_fields[info.field_name or ""].annotation
+    if isinstance(value, str) and "://" in value and (kind is Path or Path in get_args(kind)):
+        raise ValueError("this is an address, and a file is named here")
+    return value
+
+
 class Section(BaseModel):
     """A table of the file."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+
+    _no_address = field_validator("*", mode="before")(_no_address_as_a_file)
 
 
 _PLACEHOLDER = re.compile(r"replace.?me|placeholder|…|\.\.\.$", re.IGNORECASE)
@@ -425,6 +435,8 @@ class Settings(BaseSettings):
     sites: Sites | None = Field(default=None, description="a table [sites] with database")
 
     _file: Path = Path()
+
+    _no_address = field_validator("*", mode="before")(_no_address_as_a_file)
 
     @model_validator(mode="after")
     def _queue_of_its_own(self) -> Self:

@@ -143,6 +143,24 @@ def test_all_mistakes_are_named_at_once_and_no_secret_is(tmp_path):
     assert "hunter2" not in refused
 
 
+@pytest.mark.parametrize("key", ["path", "key_file", "anchor_file"])
+@pytest.mark.parametrize("told_by", ["file", "variable"])
+def test_an_address_in_the_place_of_a_file_is_refused_and_its_password_is_nowhere(tmp_path, monkeypatch, key, told_by):
+    """A slip for database: each command named the "file", with the password in it."""
+    address = "postgresql://hvops:hunter2hunter2@db1/hvops"
+    if told_by == "variable":
+        monkeypatch.setenv(f"HVOPS_LEDGER__{key.upper()}", address)
+        refused = refusal(tmp_path, GOOD)
+    else:
+        without = GOOD.replace('path = "data/ledger.db"\n', "")
+        refused = refusal(tmp_path, without.replace("[ledger]", f'[ledger]\n{key} = "{address}"'))
+    assert (
+        f"{key.upper() if told_by == 'variable' else key} is wrong: this is an address, and a file is named here"
+        in refused
+    )
+    assert "hunter2" not in refused
+
+
 def test_a_wrong_variable_is_named_by_its_own_name(tmp_path, monkeypatch):
     monkeypatch.setenv("HVOPS_LIMITS__AT_ONCE", "many")
     refused = refusal(tmp_path, GOOD)
