@@ -395,6 +395,8 @@ class Scheduler:
         self._outlooks = {ticket: seen for ticket, seen in self._outlooks.items() if ticket in self._needs}
         begun = {lock: ticket for ticket in self._tasks if ticket in self._needs for lock in self._needs[ticket].locks}
         yielding = await asyncio.to_thread(ledger.yielding_tickets)
+        kept = {one.id for one in listed}.union(yielding)
+        self._waiting = {ticket: says for ticket, says in self._waiting.items() if ticket in kept}
         giving_way = frozenset([ticket for ticket in yielding if await self._gives_way(ticket)])
         is_stopped, held = await asyncio.to_thread(lambda: (ledger.is_stopped(), ledger.locks()))
         return _Now(is_stopped, begun | held, giving_way)

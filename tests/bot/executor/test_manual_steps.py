@@ -52,7 +52,9 @@ def shared(*steps):
 async def until(bench, ticket, holds):
     """Sweep until that is so of a ticket, which has not ended before."""
     for _ in range(2_000):
-        has_ended = bench.ledger.ticket(ticket).state == "ended"  # before it is asked: it may end in between, as it should
+        has_ended = (
+            bench.ledger.ticket(ticket).state == "ended"
+        )  # before it is asked: it may end in between, as it should
         if holds():
             return
         assert not has_ended, bench.last(ticket)
@@ -180,6 +182,8 @@ async def test_nobody_gives_way_to_who_needs_what_two_others_have(benches, world
     assert (bench.kinds(first)[-1], "interrupted" in bench.kinds(first)) == ("done", False)
     await until_resumed(bench, second)
     assert bench.ledger.locks() == {"node:hv04": second}
+    await bench.runner.tick()
+    assert not {first, third} & bench.runner._waiting.keys(), "of what has ended nothing is kept"
 
 
 async def test_who_gave_way_goes_on_though_somebody_waits_for_its_locks_and_anothers(benches):
