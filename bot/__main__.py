@@ -16,6 +16,7 @@ import typer
 
 from bot.cli.audit_commands import audit
 from bot.cli.ledger_commands import ledger
+from bot.cli.own_bugs import mask_tracebacks, tell_of_bug
 from bot.cli.plain_help import PlainTyper
 from bot.errors import HvopsError, UsageError
 from bot.private_files import check_named, forbid_core_dumps
@@ -284,7 +285,8 @@ def _stay_awake() -> None:
 
 
 def main() -> None:
-    """Run the command line. What is wrong is said in a sentence on standard error, with exit code 2."""
+    """Run the command line. What is wrong is said in a sentence on standard error, with exit code 2; a bug of ours ends it with 70."""
+    mask_tracebacks()
     forbid_core_dumps()
     _stay_awake()
     try:
@@ -302,6 +304,8 @@ def main() -> None:
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception as error:  # noqa: BLE001 - Python would print it unmasked, and end with the code of findings
+        sys.exit(tell_of_bug(error))
 
 
 if __name__ == "__main__":

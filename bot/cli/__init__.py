@@ -6,6 +6,7 @@ render        a report as text
 plain_help    help without the types of a parser
 layout        lines for a terminal of any width: no word, path or id is ever broken
 console       what could move a cursor or hide text, made visible
+own_bugs      what nobody caught: logged without secrets, and said in a sentence
 os_user       who sits there: the operating-system user
 break_glass   hvops runs, stop and go: what must work while Slack does not
 audit         the ledger: list, show, search, export, verify; audit_commands: the words on the command line

@@ -493,9 +493,9 @@ def test_an_escaped_value_is_masked_wherever_the_slices_end(at):
     ],
 )
 def test_nobody_can_write_escapes_that_take_longer_than_their_length(word):
-    began = time.perf_counter()
+    began = time.thread_time()
     Redactor([KNOWN, "hunter2"]).redact_text("securestring password" + word * (800_000 // len(word)))
-    assert time.perf_counter() - began < 60
+    assert time.thread_time() - began < 60
 
 
 @pytest.mark.parametrize("code", ["utf-8", "utf-16-le"])
@@ -569,9 +569,9 @@ def test_base64_of_something_else_stays():
 )
 def test_nobody_can_write_what_takes_longer_than_its_length(word):
     """Masking runs between a host's words and Slack: quadratic time there would hold the whole bot."""
-    began = time.perf_counter()
+    began = time.thread_time()
     Redactor(["hunter2", "Tr0ub4dor"]).redact_text(word * (800_000 // len(word)))
-    assert time.perf_counter() - began < 60
+    assert time.thread_time() - began < 60
 
 
 SPELLED = st.sampled_from(

@@ -56,7 +56,7 @@ _GRANTED = {
     "files.getUploadURLExternal": (20, 2.0),  # tier 4: 100, and so is the call that shares what was uploaded
     "views.publish": (20, 2.0),  # tier 4
 }
-_REMEMBERED = 1_000  # keys of messages that may stand there twice; people whose conversation is known
+_REMEMBERED = 1_000  # keys of messages that may stand there twice; people whose conversation is known; idle lanes
 
 
 @dataclass(frozen=True, slots=True)
@@ -600,7 +600,7 @@ class Outbox:
         turn: Turn = OURS,
     ) -> tuple[Any, Message]:
         """Queue one call and wait until its fate is known: Slack's answer, and the message as it was taken."""
-        lane = self._lanes.setdefault(channel, _Lane())
+        lane = self._lanes.get(channel) or self._new_lane(channel)
         job = _waiting(lane, key)
         if job is not None:
             job.send, job.message, job.name, job.turn = send, message, name, turn
@@ -612,6 +612,14 @@ class Outbox:
             lane.task = asyncio.create_task(self._empty(channel, lane), name=f"outbox {channel}")
         answer: tuple[Any, Message] = await asyncio.shield(job.done)
         return answer
+
+    def _new_lane(self, channel: str) -> _Lane:
+        """A lane for a channel that has none; those that have been silent for long enough to say nothing are let go of."""
+        if len(self._lanes) >= _REMEMBERED:
+            now = self._tempo.clock()
+            self._lanes = {name: one for name, one in self._lanes.items() if one.task or one.waiting or one.due > now}
+        made = self._lanes[channel] = _Lane()
+        return made
 
     async def _empty(self, channel: str, lane: _Lane) -> None:
         try:

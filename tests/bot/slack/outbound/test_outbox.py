@@ -226,6 +226,20 @@ async def test_of_many_people_the_conversations_of_some_are_remembered(outbox, a
     assert opened(api) == 10
 
 
+async def test_of_channels_that_are_silent_no_more_than_some_are_remembered(outbox, api, time, monkeypatch):
+    monkeypatch.setattr(outbox_module, "_REMEMBERED", 3)
+    for at in range(20):
+        await outbox.post(f"C{at}", Message("one"))
+        time.now += 10
+    assert len(outbox._lanes) <= 3
+    # Those that have spoken just now keep their pace, however many others there are.
+    await asyncio.gather(*(outbox.post("C1", message) for message in numbered(6)))
+    await asyncio.gather(*(outbox.post(f"D{at}", Message("one")) for at in range(5)))
+    began = time.now
+    await asyncio.gather(*(outbox.post("C1", message) for message in numbered(1)))
+    assert time.now > began
+
+
 async def test_a_rate_limit_delays_and_does_not_reorder(outbox, api, time):
     api.fails = [None, refused("ratelimited", 429, "7")]
     await asyncio.gather(*(outbox.post("C1", message) for message in numbered(4)))
