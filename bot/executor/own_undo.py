@@ -3,11 +3,12 @@
 A run may have been held for hours between a step and the failure of a later one: by a stop, an interruption, a restart, people
 or records that nobody could tell of. Meanwhile somebody may have made use of what its undo discards. So whatever a person's
 undo is asked (`Remediation.undo_gates`) is asked here too, just before the first act; where it is not so, or nobody knows, the
-group is left as it is, and a person decides.
+group is left as it is, and a person decides. The same where nobody heard whether what is undone was so before the ticket.
 """
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 
 import structlog
@@ -18,6 +19,7 @@ from bot.executor.run import LeftToPerson, Run
 from bot.formatting import clauses
 from bot.tickets.plan_digest import is_covered
 from bot.tickets.run_history import DONE, StepInstance
+from bot.tickets.undo import gate_not_met_before
 
 log = structlog.get_logger()
 
@@ -34,6 +36,7 @@ async def must_be_undone_here(run: Run, at: StepInstance) -> None:
     left = [step for step in run.to_undo if run.story.result((step.key, 1)) != DONE]
     try:
         gates = await run.parts.planner.own_undo_gates(run.proposal, left)
+        gates += await asyncio.to_thread(gate_not_met_before, run.proposal, run.story, left)
     except LedgerError:
         raise
     except Exception as error:

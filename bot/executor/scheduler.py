@@ -506,7 +506,8 @@ class Scheduler:
                 await run.write(Interrupted(attempt=run.attempt, step=step, known="", reason=why))
 
     def _in_trouble(self, ticket: str, seconds: float = TROUBLE_SECONDS) -> None:
-        self._trouble[ticket] = asyncio.get_running_loop().time() + seconds
+        now = asyncio.get_running_loop().time()
+        self._trouble = {one: until for one, until in self._trouble.items() if until > now} | {ticket: now + seconds}
 
     def _is_in_trouble(self, ticket: str) -> bool:
         return self._trouble.get(ticket, 0) > asyncio.get_running_loop().time()

@@ -168,7 +168,7 @@ class Planner:
             made = await asyncio.to_thread(afresh, proposal, acts.story, self.version, acts.undone, found)
             if not made.plan.groups:
                 return made
-        not_met = await asyncio.to_thread(gate_not_met_before, proposal, acts.story, made.plan)
+        not_met = await asyncio.to_thread(gate_not_met_before, proposal, acts.story, made.plan.steps)
         gates = (*await self._gates_back(proposal, made.plan), *put_back, *not_met)
         # Last: what begins while hosts are asked counts as well.
         gates += await asyncio.to_thread(later_changes, self._ledger, acts, made.plan, approved)

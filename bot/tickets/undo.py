@@ -305,15 +305,15 @@ def gate_not_put_back(ticket: str, story: RunHistory, unmet: Mapping[StepInstanc
     return Gate.of(says, GateOutcome.NOT_KNOWN, unknowns=questions)
 
 
-def gate_not_met_before(proposal: Proposal, story: RunHistory, back: Plan) -> tuple[Gate, ...]:
+def gate_not_met_before(proposal: Proposal, story: RunHistory, back: Iterable[Step]) -> tuple[Gate, ...]:
     """The gate about steps of which nobody knows whether they were so before the ticket; () where there is none.
 
     Args:
         proposal: of the ticket that is undone.
         story: its run.
-        back: the plan of its undo.
+        back: the undos that are left.
     """
-    undos, ticket = {step.key for step in back.steps}, proposal.ticket
+    undos, ticket = {step.key for step in back}, proposal.ticket
     doubtful = {
         place.step.description: place
         for place in positions(proposal.plan)

@@ -196,3 +196,25 @@ async def test_a_change_waits_for_what_was_sent_where_nobody_heard_whether_it_wa
     clock.forward(seconds=200)
     await bench.runs(2)
     assert (bench.last(found.ticket).kind, world.rows("hv03")[0]["a"], world.later) == ("done", "1", [])
+
+
+async def test_no_run_undoes_by_itself_what_may_have_been_so_before(benches, world):
+    """What Undo… would ask an approver, no failed group passes over: it may be what somebody else has done."""
+    world.hosts["hv03"].update(a="1", b="0")
+    steps, asked = (switch("a"), step("b", "hv03", b="1")), world.answer
+    groups = (Group("all", steps, on_failure="undo"),)
+    bench = benches(plans={"reset": lambda *_: replace(simple("hv03", *steps), groups=groups)})
+
+    async def answers(query, *more):
+        ticket = bench.ledger.ticket("T-1")
+        if ticket is not None and ticket.state == "running" and not world.order:
+            raise TargetTimeout(query.on, "no answer in 20 s.")
+        return await asked(query, *more)
+
+    world.answer = answers
+    world.faults = [None, "refused"]
+    ticket = await bench.approved()
+    await bench.runs(2)
+    end = bench.last(ticket)
+    assert (end.kind, world.hosts["hv03"]["a"]) == ("interrupted", "1")
+    assert "It is not known whether what this undoes was so before T-1" in end.reason
