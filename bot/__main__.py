@@ -286,8 +286,8 @@ def _stay_awake() -> None:
 
 def main() -> None:
     """Run the command line. What is wrong is said in a sentence on standard error, with exit code 2; a bug of ours ends it with 70."""
-    mask_tracebacks()
     forbid_core_dumps()
+    mask_tracebacks()
     _stay_awake()
     try:
         # What makes a TLS context as it is imported opens them, and waits for whoever writes to a pipe.

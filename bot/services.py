@@ -308,8 +308,8 @@ def runner(
         clock=clock or _now,
         outside=outside,
         may_start_now=lambda proposal, now: why_repeated_moves_wait(windows, proposal.places, now),
-        may_begin_now=lambda proposal, answered, now: why_not_begun(
-            proposal.plan, windows, proposal.places, now, answered, undoes=bool(proposal.made.undoes)
+        may_begin_now=lambda proposal, answered, now, undoes_half_done: why_not_begun(
+            proposal.plan, windows, proposal.places, now, answered, undoes_half_done=undoes_half_done
         ),
     )
     return Scheduler(work, missed_click)

@@ -172,7 +172,9 @@ class Inventory:
     async def _doubt(self, name: str, seconds: float) -> Doubt | None:
         """The same. `seconds` is how long other clusters have to say what they are called, unless they were silent last."""
         label = host_parts(name)[0]
-        if self._is_entry(label) or self._is_place(label):
+        if self._is_entry(label):
+            return await self._doubt_entry(label, seconds)
+        if self._is_place(label):
             return None
         if not self._router.clusters_of(label):
             await self._listen(self._inventory_file.clusters, first=True, pause=0.0)
@@ -248,6 +250,22 @@ class Inventory:
             )
         doubt = await self._doubt_names(label, key, own, called, seconds)
         if doubt is None:
+            self._itself[label] = (self._clock(), own, key)
+        return doubt
+
+    async def _doubt_entry(self, label: str, seconds: float) -> Doubt | None:
+        """Whether an entry host says that it belongs to another cluster than the inventory says. Its silence says nothing."""
+        (key,) = self._router.clusters_of(label)
+        at, said, ours = self._itself.get(label, (float("-inf"), "", ""))
+        if ours == key and self._clock() - at < _PROVED_SECONDS:
+            return self._doubt_double(label, key, said)
+        self._ask_names_of_others(label, key)
+        try:
+            own, called = await asyncio.gather(self._ask_name(label), self._windows_name(key))
+        except (TargetError, CellError):
+            return None
+        doubt = await self._doubt_names(label, key, own, called, seconds) if own and called else None
+        if own and called and doubt is None:
             self._itself[label] = (self._clock(), own, key)
         return doubt
 
@@ -423,13 +441,8 @@ class Inventory:
 
     async def _must_agree(self, label: str) -> None:
         """Raise UsageError where an entry host says that it belongs to another cluster. Its silence says nothing."""
-        (key,) = self._router.clusters_of(label)
-        self._ask_names_of_others(label, key)
-        try:
-            own, called = await asyncio.gather(self._ask_name(label), self._windows_name(key))
-        except (TargetError, CellError):
-            return
-        doubt = await self._doubt_names(label, key, own, called, _SOON_SECONDS) if own and called else None
+        self._itself.pop(label, None)  # what it said a moment ago may be so no more
+        doubt = await self._doubt_entry(label, _SOON_SECONDS)
         if doubt is not None:
             raise UsageError(f"{doubt.says} {doubt.do}")
 

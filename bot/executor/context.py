@@ -66,8 +66,9 @@ class RunContext:
         every: seconds between two glances at whether somebody asked to cancel.
         may_start_now: why no round of a repeated group may go on now, as a sentence without its full stop: a window in which
             backups run, a freeze; "" where it may. Asked before each of its steps, again and again while it says something.
-        may_begin_now: why the first act of a plan may not go out now, out of what was proposed, what was answered, and the time,
-            as such a sentence: a freeze that began after the plan was made afresh, and that nobody has overridden.
+        may_begin_now: why the first act of a plan may not go out now, out of what was proposed, what was answered, the time, and
+            whether it undoes what another ticket left half done, as such a sentence: a freeze that began after the plan was made
+            afresh, and that nobody has overridden.
         outside: the external records of the ledger; None where they are not checked.
         evidence_limits: how much is kept of what is seen of steps, for each person who requested changes.
     """
@@ -87,7 +88,7 @@ class RunContext:
     every: float = 1.0
     outside: ExternalRecords | None = None
     may_start_now: Callable[[Proposal, datetime], str] = lambda _proposal, _now: ""
-    may_begin_now: Callable[[Proposal, frozenset[str], datetime], str] = lambda _proposal, _answered, _now: ""
+    may_begin_now: Callable[[Proposal, frozenset[str], datetime, bool], str] = lambda _plan, _answers, _now, _half: ""
     evidence_limits: EvidenceLimits = field(init=False)
 
     def __post_init__(self) -> None:

@@ -243,6 +243,10 @@ class ExternalRecords:
             more = more or await self._ask_file(_FILE_SECONDS)
         return self._knows_more(more).more if more else ""
 
+    def knows_more_by(self, ticket: str, host: str, notes: Sequence[Note]) -> bool:
+        """Whether notes of a host tell more of a ticket than the ledger."""
+        return bool(self._more_on(ticket, host, notes))
+
     def _places(
         self, ticket: str, hosts: Sequence[str], notes_on: ReadNotes
     ) -> Iterator[tuple[str, Callable[[], Awaitable[str]]]]:

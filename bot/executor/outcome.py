@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -32,8 +32,7 @@ from bot.executor.polling import (
 from bot.executor.run import Cancelled, Run
 from bot.executor.unseen import may_come_until, wait_for_something_to_undo, what_may_come
 from bot.formatting import clauses, format_time
-from bot.ledger import Entry
-from bot.ledger.entries import Outcome, Resumed
+from bot.ledger.entries import Outcome
 from bot.ledger.envelope import to_timestamp
 from bot.ledger.shared_locks import MOST_SKEW_BETWEEN_BOTS
 from bot.redaction import clip
@@ -63,10 +62,15 @@ class StepStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """How a step ended, and why."""
+    """How a step ended, and why.
+
+    Attributes:
+        asks_if_undone: all is as before it, and a person decides whether it was done and then undone.
+    """
 
     verdict: StepStatus
     says: str = ""
+    asks_if_undone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +108,8 @@ async def reconcile(run: Run, at: StepInstance, fate: SendResult) -> StepResult 
             is_open = seen.is_ not in (CheckState.MET, CheckState.FAILED)
             if is_open and (why := await _why_not_again(run, at, intent, fate)) is not None:
                 told = CheckResult(CheckState.UNKNOWN, why, ())
-                return await _conclude(run, at, StepResult(StepStatus.UNKNOWN, why), fate, told) if why else None
+                result = StepResult(StepStatus.UNKNOWN, why, asks_if_undone=True)
+                return await _conclude(run, at, result, fate, told) if why else None
         if seen.is_ not in (CheckState.MET, CheckState.FAILED):
             settled, ends = _times(run, at, intent, fate)
             seen = await wait_for(run.parts, at.step.done, run.images, ends, run.pause, settled=settled)
@@ -195,7 +200,7 @@ async def _wait_out(run: Run, at: StepInstance, intent: BegunStep) -> CheckResul
     """
 
     async def pause(seconds: float, says: str) -> None:
-        await _note_begun(run, at, intent)
+        await note_begun(run, at, intent)
         await run.pause(seconds, says)
 
     if time_to_settle(at.step.done):
@@ -217,26 +222,26 @@ def _longest(run: Run, at: StepInstance) -> float:
 
 async def has_not_happened(run: Run, at: StepInstance, intent: BegunStep) -> bool:
     """Whether the step may be begun again: marked so, everything is as it was before, and nobody has seen it otherwise since."""
-    return intent.times < MOST_TIMES and at.key not in run.seen_begun and await _is_untouched(run, at, intent)
+    return intent.times < MOST_TIMES and not run.was_seen_begun(at.key) and await _is_untouched(run, at, intent)
 
 
 async def _why_not_again(run: Run, at: StepInstance, intent: BegunStep, fate: SendResult) -> str | None:
     """Why a step is not begun again though everything is as before: a person decides. "": it is; None: it is not as before."""
     if not await _is_untouched(run, at, intent):
         return None
-    if at.key in run.seen_begun:
+    if run.was_seen_begun(at.key):
         return _put_back(intent)
     if fate.kind != "unknown" or intent.times >= MOST_TIMES:
         return None
     return _as_before(intent) if await asyncio.to_thread(_was_away, run, at, intent) else ""
 
 
-async def _note_begun(run: Run, at: StepInstance, intent: BegunStep) -> None:
+async def note_begun(run: Run, at: StepInstance, intent: BegunStep) -> None:
     """Note that something of it shows: where everything is as before later, it was done and put back, and not left undone."""
-    if at.key in run.seen_begun or not at.step.repeatable or at.step.before is None or intent.before is None:
+    if run.was_seen_begun(at.key) or not at.step.repeatable or at.step.before is None or intent.before is None:
         return
     now, _ = await before_image(run.parts, at.step.before)
-    is_other = now is not None and not same_rows(now, intent.before)
+    is_other = now is not None and same_rows(now, intent.before) is False
     if is_other or (await look_at(run.parts, at.step.untouched, run.images)).is_ is CheckState.UNMET:
         run.seen_begun.add(at.key)
 
@@ -254,7 +259,7 @@ async def _is_untouched(run: Run, at: StepInstance, intent: BegunStep) -> bool:
 def _was_away(run: Run, at: StepInstance, intent: BegunStep) -> bool:
     """Whether no host was heard for so long that it may have been done, and undone by people, and be as before for that reason.
 
-    Whoever let the run go on since the step was begun has looked by then. Where the times of then and now cannot be compared,
+    Whoever let the run go on, and was asked just that, has looked by then: nobody else was told to. Where the times of then and now cannot be compared,
     nobody knows for how long nobody looked, and a person decides. Raises LedgerError.
     """
     if run.locked_at is None:
@@ -262,8 +267,8 @@ def _was_away(run: Run, at: StepInstance, intent: BegunStep) -> bool:
     doubt = run.parts.ledger.clock_doubt()
     if (sent := run.sent.get(at.key)) is not None:  # a machine that stood still since shows as a clock that was set
         return doubt.noticed is not None and doubt.noticed >= sent
-    let_go_on = [(_at(one), one.seq) for one in run.decided if one.kind == Resumed.kind]
-    looked, seq = max([(intent.at, intent.seq), *let_go_on], key=lambda one: one[1])
+    begun = (intent.at, intent.seq)
+    looked, seq = max(begun, run.story.let_begin_again.get(at.key, begun), key=lambda one: one[1])
     if seq <= doubt.up_to:
         return True
     now = run.parts.monotonic()
@@ -272,14 +277,10 @@ def _was_away(run: Run, at: StepInstance, intent: BegunStep) -> bool:
     return seconds > _longest(run, at) + _AWAY_SECONDS or seconds < -MOST_SKEW_BETWEEN_BOTS
 
 
-def _at(entry: Entry) -> datetime:
-    return datetime.fromisoformat(entry.at)
-
-
 def _as_before(intent: BegunStep) -> str:
     return (
-        f"everything is as it was before the step, which was started at {format_time(to_timestamp(intent.at))}; hvops was not running for a "
-        "while after that, so it is not known whether the step was done and then undone"
+        f"everything is as it was before the step, which was started at {format_time(to_timestamp(intent.at))}; its host was not heard "
+        "for a while after that, so it is not known whether the step was done and then undone"
     )
 
 

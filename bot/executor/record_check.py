@@ -66,7 +66,8 @@ async def leave_note(run: Run, at: StepInstance, intent: Entry) -> None:
         except (RecordUnavailable, TimeoutError) as error:
             log.info("the event log was not asked before an act", host=host, ticket=run.ticket, why=str(error))
     if why := await outside.refuses(run.ticket, host, notes):
-        raise KnownElsewhere(why)
+        by_note = await asyncio.to_thread(outside.knows_more_by, run.ticket, host, notes)
+        raise KnownElsewhere(why, may_be_sent=by_note)
 
 
 async def _notes_on(parts: RunContext, host: str) -> LogPage:

@@ -16,9 +16,9 @@ from bot.ledger import Entry
 from bot.ledger.entries import Approved, Intent, OfRun, Outcome, Resumed, Transition
 from bot.ledger.ledger import CHANGES_STOPPED
 from bot.tickets.expired_answers import why_answers_expired
-from bot.tickets.proposal import Proposal, answers_until
+from bot.tickets.proposal import Proposal, answers_until, proposal_from
 from bot.tickets.run_history import Key, RunHistory, StepInstance, StoryReader, positions, story_of
-from bot.tickets.undo import may_have_changed
+from bot.tickets.undo import is_half_done, may_have_changed
 
 
 class Cancelled(Exception):
@@ -30,7 +30,15 @@ class Preempted(Exception):
 
 
 class KnownElsewhere(Exception):
-    """Nothing may be done now: an external record knows more than the ledger, or none can be read. Only inside of `run`."""
+    """Nothing may be done now: an external record knows more than the ledger, or none can be read. Only inside of `run`.
+
+    Attributes:
+        may_be_sent: the host has a note that this ledger knows nothing of: another copy may have sent the very act.
+    """
+
+    def __init__(self, says: str, *, may_be_sent: bool = False) -> None:
+        super().__init__(says)
+        self.may_be_sent = may_be_sent
 
 
 class NotAllowedNow(Exception):
@@ -79,12 +87,13 @@ class Run:
         must_lead: raises LedgerError where another process may be the one that runs what was decided.
         locked_at: from when on no other process could send anything of it, by a clock that nobody sets.
         looked_at: when a host was first heard about a step that an earlier life of the bot sent, by the same.
-        seen_begun: steps without a known outcome that were seen to have changed something.
+        seen_begun: steps without a known outcome that were seen to have changed something since it was taken up.
         sent: when it began each step itself, by a clock that nobody sets; nothing that an earlier run of it began.
         to_undo: the undos of the group that failed, in their order, those that are done among them.
         is_undo_checked: what has to be so before them was asked, and the run has not been held since.
         decided: the entries in which people approved it, or let it go on.
         unasked: no external record could be read when it was taken up; until one can, nothing is started.
+        undoes_half_done: it undoes what another ticket left half done; None where it undoes none, or has not read it yet.
         has_waited: for whatever, since the last look between two acts, or another life of the bot did that look: what it saw
             may be so no more.
     """
@@ -118,6 +127,7 @@ class Run:
     now_at: StepInstance | None = None
     to_undo: tuple[Step, ...] = ()
     is_undo_checked: bool = False
+    undoes_half_done: bool | None = None
     decided: list[Entry] = field(default_factory=list)
     _said: str = ""
     _approved: Approved | None = None
@@ -137,6 +147,10 @@ class Run:
         """
         at = self.now_at
         return self.older | (self.story.images_of(at) if at and self.is_planned(at) else self.story.images)
+
+    def was_seen_begun(self, key: Key) -> bool:
+        """Whether a step without a known outcome was seen to have changed something, in this run or before an interruption."""
+        return key in self.seen_begun or key in self.story.seen_begun
 
     @property
     def is_taking_back(self) -> bool:
@@ -162,7 +176,11 @@ class Run:
             self._approved = approvals[-1].read(Approved)
             self._take_answers(self._approved)
         if self.proposal.made.undoes:
-            self.older = story_of(self.parts.ledger.moves(self.proposal.made.undoes)).images
+            moves = self.parts.ledger.moves(self.proposal.made.undoes)
+            story = story_of(moves)
+            self.older = story.images
+            if self.undoes_half_done is None:  # what goes on there voids this one
+                self.undoes_half_done = is_half_done(proposal_from(moves[0]).plan, story)
         return entries
 
     def is_planned(self, at: StepInstance) -> bool:
@@ -271,12 +289,17 @@ class Run:
     def may_be_asked_to_give_way(self) -> bool:
         """Whether it is where it gives way, or among repeated acts between which it does, each only for a moment."""
         at = self.now_at
-        return at is not None and (at.step.yields_locks or at.group.gives_way_between)
+        if at is None or self.proposal.made.undoes:
+            return False
+        return at.step.yields_locks or at.group.gives_way_between
 
     def _may_give_way(self) -> bool:
-        """Whether nothing of ours is under way, in a step or between steps that may be left; what failed is undone first."""
+        """Whether nothing of ours is under way, in a step or between steps that may be left; what is to be undone is undone first.
+
+        An undo has the locks of a ticket that may be half done: nobody else changes anything there before it has ended.
+        """
         at = self.now_at
-        if at is None or not self.heeds_cancel:
+        if at is None or not self.heeds_cancel or self.proposal.made.undoes:
             return False
         return at.step.yields_locks or (at.group.gives_way_between and at.key not in self.story.intents)
 
@@ -300,7 +323,7 @@ class Run:
         """The freeze in which the first act of all does not go out; "" where it may, or something was changed before."""
         if self._has_changed_before(at) or not self.heeds_cancel:
             return ""
-        return self.parts.may_begin_now(self.proposal, self.answered, self.parts.now())
+        return self.parts.may_begin_now(self.proposal, self.answered, self.parts.now(), bool(self.undoes_half_done))
 
     def why_answers_expired(self, at: StepInstance) -> str:
         """The approver's answers that an action rests on and that have expired, as a sentence without its full stop; "" for none.

@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Literal
 
 import structlog
 
@@ -32,6 +33,7 @@ from bot.ledger.shared_locks import Duty
 from bot.ledger.store import VERIFY
 from bot.ledger.ticket_state import OPEN, Ticket, TicketState
 from bot.tickets.proposal import must_not_be_half_undone, proposal_of, why_half_undone
+from bot.tickets.run_history import Key
 from bot.transport.turns import RUNS, asking_about, asking_as
 
 log = structlog.get_logger()
@@ -106,6 +108,9 @@ class Scheduler:
         self._locks: dict[str, RunLock] = {}
         self._leaving: dict[str, asyncio.Task[None]] = {}  # runs whose lock was lost
         self._trouble: dict[str, float] = {}
+        self._seen: dict[
+            str, set[Key]
+        ] = {}  # of runs that the ledger's trouble ended: steps in flight that were seen to take effect
         self._waiting: dict[str, str] = {}  # what was last said about what a ticket waits for
         self._needs: dict[str, _Needs] = {}  # of the tickets that are approved
         self._not_before: dict[
@@ -425,7 +430,7 @@ class Scheduler:
         # one that cannot be read takes no locks from those that can
         await asyncio.to_thread(self._parts.ledger.ticket, ticket)
         proposal = await asyncio.to_thread(proposal_of, self._parts.ledger, ticket)
-        run = Run(self._parts, ticket, proposal)
+        run = Run(self._parts, ticket, proposal, seen_begun=self._seen.pop(ticket, set()))
         self._outlooks.pop(ticket, None)
         self._runs[ticket] = run
         task = asyncio.create_task(self._guarded(run), name=ticket)
@@ -483,6 +488,7 @@ class Scheduler:
         except UnreadableEntry as error:
             self._stands_still(run.ticket, error)
         except LedgerError as error:
+            self._seen[run.ticket] = run.seen_begun
             self._in_trouble(run.ticket, TICK_SECONDS)
             log.warning("the ledger cannot be used; the run stands still", ticket=run.ticket, why=str(error))
             if run.now_at is not None:
@@ -503,7 +509,9 @@ class Scheduler:
             why = str(error) if isinstance(error, HvopsError) else f"something went wrong inside hvops (id {bug})"
             with contextlib.suppress(HvopsError):
                 step = run.now_at.step.key if run.now_at else ""
-                await run.write(Interrupted(attempt=run.attempt, step=step, known="", reason=why))
+                is_seen = run.now_at is not None and run.was_seen_begun(run.now_at.key)
+                effect: Literal["", "seen"] = "seen" if is_seen else ""
+                await run.write(Interrupted(attempt=run.attempt, step=step, known="", reason=why, effect=effect))
 
     def _in_trouble(self, ticket: str, seconds: float = TROUBLE_SECONDS) -> None:
         now = asyncio.get_running_loop().time()

@@ -304,6 +304,10 @@ async def _intend_and_act(run: Run, at: StepInstance, before: Any, held: HeldBef
     except Withheld as held_back:
         await _not_sent(run, at, held_back.message)
         return None
+    except KnownElsewhere as elsewhere:
+        if not elsewhere.may_be_sent:  # else it is asked about, as what another copy may have done
+            await write_not_sent(run, at, str(elsewhere))
+        raise
     finally:
         run.idle.set()
 

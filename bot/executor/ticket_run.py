@@ -8,14 +8,14 @@ from dataclasses import replace
 from datetime import timedelta
 from enum import Enum, auto
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import structlog
 
 from bot.errors import AlreadyDecided, ChangesStopped, Expired, LedgerError, Locked, LookedTooEarly, ResumedSince
 from bot.executor.context import BOT
 from bot.executor.measuring import measure_after, measure_undone
-from bot.executor.outcome import StepResult, StepStatus, ask_about
+from bot.executor.outcome import StepResult, StepStatus, ask_about, note_begun
 from bot.executor.permissions import ASK_AGAIN_SECONDS, RoleCheck, recheck_roles, why_no_step_may_start
 from bot.executor.record_check import AGAIN_SECONDS, check_records
 from bot.executor.revalidate import NotDue, PlanDrift, revalidate, void_ticket
@@ -225,7 +225,7 @@ async def _may_take_up(run: Run) -> bool:
 def _place_now(run: Run) -> StepInstance | None:
     """The step in flight, the one whose group is to be undone, or the next one that would begin; None where all are done."""
     if run.story.in_flight is not None:
-        return place_of(run.places, run.story.in_flight)
+        return place_of(run.places, run.story.in_flight, run.story, run.parts.ledger.clock_skew)
     return _next_place(run) if run.heeds_cancel else _failed_place(run)
 
 
@@ -269,10 +269,12 @@ def _lets_go_on(entry: Entry) -> bool:
 async def _come_to_rest(run: Run, why: str) -> None:
     """Ask about the step in flight, begin nothing, and leave the rest to a person."""
     flying = run.story.in_flight
-    run.now_at = place_of(run.places, flying)
-    known = ""
+    run.now_at = place_of(run.places, flying, run.story, run.parts.ledger.clock_skew)
+    known: str = ""
+    effect: Literal["", "seen"] = ""
     if run.now_at is not None:
         known = (await ask_about(run, run.now_at)).says
+        effect = await _effect(run, run.now_at)
     elif flying is not None:
         known = f"the outcome of {flying[0]} is not known"
     if _is_through(run):
@@ -280,7 +282,18 @@ async def _come_to_rest(run: Run, why: str) -> None:
         return
     at = run.now_at or (_next_place(run) if run.heeds_cancel else _failed_place(run))
     step, number = (at.step.key, at.number) if at else ("", None)
-    await run.write(Interrupted(attempt=run.attempt, step=step, number=number, known=known or why, reason=why))
+    interrupted = Interrupted(
+        attempt=run.attempt, step=step, number=number, known=known or why, reason=why, effect=effect
+    )
+    await run.write(interrupted)
+
+
+async def _effect(run: Run, at: StepInstance) -> Literal["", "seen"]:
+    """Whether a step in flight is seen to have taken effect, now or before: who lets the run go on later may find it undone."""
+    if at.key not in run.story.unsettled:
+        return ""
+    await note_begun(run, at, run.story.intents[at.key])
+    return "seen" if run.was_seen_begun(at.key) else ""
 
 
 def _is_through(run: Run) -> bool:
@@ -453,7 +466,11 @@ async def _fail(run: Run, at: StepInstance, says: str) -> None:
             await _interrupt(
                 run,
                 place,
-                StepResult(StepStatus.UNKNOWN, f"the undo did not finish: {step.description}: {result.says}"),
+                replace(
+                    result,
+                    verdict=StepStatus.UNKNOWN,
+                    says=f"the undo did not finish: {step.description}: {result.says}",
+                ),
             )
             return
     stays = not_undone(taken, run.story)
@@ -490,6 +507,7 @@ async def _end_cancelled(run: Run, at: StepInstance, says: str) -> None:
 
 async def _interrupt(run: Run, at: StepInstance, result: StepResult) -> None:
     """A person must decide; the locks stay, unless it only waits."""
+    is_seen = run.story.in_flight is not None and run.was_seen_begun(run.story.in_flight)
     interrupted = Interrupted(
         attempt=run.attempt,
         step=at.step.key,
@@ -497,6 +515,7 @@ async def _interrupt(run: Run, at: StepInstance, result: StepResult) -> None:
         known=result.says,
         reason=result.says,
         yields_locks=result.verdict is StepStatus.GAVE_WAY,
+        effect="asked" if result.asks_if_undone else "seen" if is_seen else "",
     )
     await run.write(interrupted)
 

@@ -607,6 +607,8 @@ class Interrupted(OfRun):
         step, number: where it stands, by key and counted from 1; "" and None before the first.
         known: what is known about that step.
         yields_locks: it only waits, and whoever needs its locks may have them meanwhile.
+        effect: of the step in flight. "seen": it was seen to take effect; "asked": all is as before it, and whoever lets the run go
+            on is asked whether it was done and then undone. "" for neither.
     """
 
     kind: ClassVar[str] = "interrupted"
@@ -616,6 +618,7 @@ class Interrupted(OfRun):
     number: int | None = None
     known: str = ""
     yields_locks: bool = False
+    effect: Literal["", "seen", "asked"] = ""
 
 
 class Done(OfRun):

@@ -44,6 +44,7 @@ from bot.ledger.entries import (
     Resumed,
     Started,
     Stopped,
+    Voided,
 )
 from bot.ledger.envelope import FIRST, Entry, EntryDraft, InForce, decode
 from bot.ledger.ticket_row import COLUMNS, Row, number_of, row_after
@@ -400,13 +401,14 @@ class ProvedState:
     def left_unseen(self, since: str, locks: Collection[str], hosts: Collection[str]) -> list[str]:
         """The tickets that ended at that time or later, worked under one of these locks on one of these hosts, and may have left an act.
 
-        The newest first. People ended it, or it failed, and nobody saw the end of what was sent, such as an undo.
+        The newest first. People ended it, or it failed or was voided half-way, and nobody saw the end of what was sent, such as
+        an undo.
         """
         under, on = frozenset(locks), HostNames(hosts)
         found = [
             (one.last, ticket)
             for ticket, one in self._memory.tickets.items()
-            if (one.ending in CUT_SHORT or (one.ending == Failed.kind and one.is_unseen))
+            if (one.ending in CUT_SHORT or (one.ending in (Failed.kind, Voided.kind) and one.is_unseen))
             and one.ended >= since
             and not under.isdisjoint(one.locks)
             and _may_be_on(one, on)

@@ -126,8 +126,10 @@ def _holds(row: Row, term: Term) -> bool:
     return _list(row, term) if isinstance(term, ListPredicate) else _term(row, term)
 
 
-def same_rows(now: Rows, before: Rows) -> bool:
-    """Whether two answers say the same, in whatever order."""
+def same_rows(now: Rows, before: Rows) -> bool | None:
+    """Whether two answers say the same, in whatever order; None where a cell of either came masked: nobody knows."""
+    if any(_holds_mask([*row.values()]) for row in (*now, *before)):
+        return None
     return _sorted(now, ()) == _sorted(before, ())
 
 

@@ -68,7 +68,7 @@ def why_not_begun(
     now: datetime,
     answered: Collection[str],
     *,
-    undoes: bool = False,
+    undoes_half_done: bool = False,
 ) -> str:
     """The freeze in which the first act of a plan may not go out, as a sentence without its full stop; "" where it may.
 
@@ -78,9 +78,9 @@ def why_not_begun(
         places: where a role must hold for it.
         now: the time, UTC.
         answered: what an approver said something of, by name: a freeze that was overridden is among it.
-        undoes: it undoes another ticket: without the gate, what is half done, and no freeze holds that.
+        undoes_half_done: it undoes what another ticket left half done: without the gate, no freeze holds that.
     """
-    if undoes and all(one.description != _says(places) for one in plan.gates):
+    if undoes_half_done and all(one.description != _says(places) for one in plan.gates):
         return ""
     found = open_now(windows, places, now, WindowKind.FREEZE)
     return next((str(one) for one in found if str(one) not in answered), "")

@@ -67,18 +67,21 @@ class TicketActs:
 
     def standing(self) -> list[StepInstance]:
         """Those of them that may have changed something for good: neither the ticket itself nor an undo of it has put it back."""
-        if leaves_nothing(self.proposal.plan, self.story):
+        acted = list(self.acted())
+        was_so = any(place.step.undo is not None and was_already_met(place, self.story) for place in acted)
+        if not was_so and leaves_nothing(self.proposal.plan, self.story):
             return []
         left: dict[Key, StepInstance] = {}
         goes_back: dict[Action, Key] = {}
-        for place in self.acted():
+        for place in acted:
             assert place.step.act is not None
             # What puts an earlier step back leaves things as they were: a service that is started again after its stop.
             if self.story.result(place.key) == DONE and (before := goes_back.pop(place.step.act, None)) is not None:
                 del left[before]
                 continue
             left[place.key] = place
-            if place.step.undo is not None:
+            # What was so already, a later step ends: that leaves things otherwise than they were.
+            if place.step.undo is not None and not was_already_met(place, self.story):
                 goes_back[place.step.undo] = place.key
         return [place for place in left.values() if not self._is_undone(place)]
 

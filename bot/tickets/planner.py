@@ -184,17 +184,22 @@ class Planner:
     async def own_undo_gates(self, proposal: Proposal, steps: Sequence[Step]) -> tuple[Gate, ...]:
         """What has to be so before a run undoes a group of its own that failed: the same that a person's undo is asked.
 
-        () where the command names nothing for it: such a group goes by the guards of its steps. Raises LedgerError.
+        Where the command names nothing for it, such a group goes by the guards of its steps, and by what later tickets have
+        changed since: a run gives way while it only waits. Raises LedgerError.
 
         Args:
             proposal: of the ticket.
             steps: the undos that are left, in their order.
         """
+        back = Plan("", "", "", proposal.plan.locks, (), (Group("undo", tuple(steps)),))
+        later = await asyncio.to_thread(self._changed_since, proposal.ticket, back)
         command = self._registry.commands.get(proposal.made.command)
         if command is not None and isinstance(command.spec, Remediation) and command.spec.undo_gates is None:
-            return ()
-        back = Plan("", "", "", proposal.plan.locks, (), (Group("undo", tuple(steps)),))
-        return await self._gates_back(proposal, back)
+            return later
+        return (*await self._gates_back(proposal, back), *later)
+
+    def _changed_since(self, ticket: str, back: Plan) -> tuple[Gate, ...]:
+        return later_changes(self._ledger, acts_of(self._ledger, ticket), back, None)
 
     async def left_behind(self, plan: Plan, approved: Plan | None = None) -> tuple[Gate, ...]:
         """Make the gate about what tickets that have ended have sent there and what may still come.

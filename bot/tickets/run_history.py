@@ -74,6 +74,9 @@ class RunHistory:
         unsettled: the steps of which an intent stands, and no outcome: also one that was held back when it was begun again.
         outcomes: the outcome of each step; of later rounds without the rows as they were then.
         let_go_on: the steps that had failed when a person last let the run go on.
+        seen_begun: the steps in flight that were seen to take effect before an interruption, and of which nobody was asked since.
+        let_begin_again: step -> when somebody let the run go on who was asked whether it was done and then undone, and the
+            number of that entry.
         images: step -> its before-image, of the first time it was begun: what somebody wants back.
         round_images: the same of the newest round that it was begun in, and of the newest time in it: what it is judged by.
         weight: bytes that all rows take which were noted before and after its acts, those of earlier rounds too.
@@ -100,6 +103,8 @@ class RunHistory:
     confirmer: dict[Key, str] = field(default_factory=dict)
     interruptions: Counter[Key] = field(default_factory=Counter)
     let_go_on: set[Key] = field(default_factory=set)
+    seen_begun: set[Key] = field(default_factory=set)
+    let_begin_again: dict[Key, tuple[datetime, int]] = field(default_factory=dict)
     unsettled: set[Key] = field(default_factory=set)
     began: dict[Key, datetime] = field(default_factory=dict)
     failed: Key | None = None
@@ -181,6 +186,9 @@ class StoryReader:
     story: RunHistory = field(default_factory=RunHistory)
     _times: Counter[Key] = field(default_factory=Counter)
     _before: dict[Key, _Standing] = field(default_factory=dict)
+    _asked: frozenset[Key] = (
+        frozenset()
+    )  # of which steps the last interruption asks whether they were done and then undone
 
     def add(self, entries: Iterable[Entry]) -> None:
         """Take in the next entries, oldest first. Raises UnreadableEntry for one that moves the ticket and cannot be read."""
@@ -208,15 +216,21 @@ class StoryReader:
             story.ended[key] = datetime.fromisoformat(entry.at)
             story.unsettled.discard(key)
             story.let_go_on.discard(key)
+            story.seen_begun.discard(key)
             self._before.pop(key, None)
         elif isinstance(told, Resumed) and told.by != _BOT:
             story.let_go_on = {key for key, one in story.outcomes.items() if one.result == FAILED}
+            story.let_begin_again |= dict.fromkeys(self._asked, (datetime.fromisoformat(entry.at), entry.seq))
+            story.seen_begun -= self._asked
+            self._asked = frozenset()
         elif isinstance(told, StepConfirmed):
             key = (told.step, told.round)
             story.confirmations[key] = story.confirmations.get(key, 0) + 1
             story.confirmed_by[key] = entry.name or entry.actor
             story.confirmer[key] = entry.actor
         elif isinstance(told, Interrupted):
+            self._asked = frozenset(story.unsettled) if told.effect == "asked" else frozenset()
+            story.seen_begun |= story.unsettled if told.effect == "seen" else set()
             for key in story.unsettled:
                 _unheard(story, key)
                 if told.yields_locks:

@@ -200,10 +200,18 @@ def not_undone(places: Iterable[StepInstance], story: RunHistory) -> tuple[str, 
     return tuple(dict.fromkeys(stays))
 
 
-def place_of(places: Iterable[StepInstance], key: Key | None) -> StepInstance | None:
+def place_of(
+    places: Iterable[StepInstance], key: Key | None, story: RunHistory | None = None, apart: float = 0.0
+) -> StepInstance | None:
     """The step with that key: one of the plan's, or the undo of one, by the number of the step that it undoes.
 
     None where there is none. A run that undoes its own failed group does steps that its plan does not list.
+
+    Args:
+        places: every step of the plan, in every round.
+        key: of the step.
+        story: the run, where the step is to be asked about: what an undo undoes may still come, and until then it is not done.
+        apart: as for `steps_to_undo`.
     """
     if key is None:
         return None
@@ -211,12 +219,13 @@ def place_of(places: Iterable[StepInstance], key: Key | None) -> StepInstance | 
     planned = next((place for place in known if place.key == key), None)
     if planned is not None or not key[0].startswith(UNDO):
         return planned
-    undos = (
-        StepInstance(place.number, place.group, 1, undo_step(place.step, place.round))
-        for place in known
-        if place.step.undo is not None
-    )
-    return next((undo for undo in undos if undo.key == key), None)
+    for place in known:
+        if place.step.undo is None or (undo_step(place.step, place.round).key, 1) != key:
+            continue
+        unseen = _unseen(place, story, apart) if story is not None and place.key in story.intents else None
+        undo = replace(undo_step(place.step, place.round), undoes=unseen)
+        return StepInstance(place.number, place.group, 1, undo)
+    return None
 
 
 def owes_undo(places: Collection[StepInstance], story: RunHistory) -> bool:

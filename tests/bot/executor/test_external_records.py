@@ -15,13 +15,15 @@ from types import SimpleNamespace
 import pytest
 import scripted_world as scripted
 from entry_samples import entry_data
+from scripted_world import NOBODY, OPERATOR, is_now, set_to, simple, step
 
 from bot.api.actions import RowTransaction, Update
 from bot.api.plan import Expect, Group, Plan, Step
 from bot.api.queries import make_params
+from bot.dispatch.pipeline import Request
 from bot.doctor.check import Status
 from bot.doctor.event_logs import event_logs
-from bot.errors import LedgerError, RecordUnavailable
+from bot.errors import LedgerError, NoPlan, RecordUnavailable
 from bot.ledger import Ledger
 from bot.ledger.anchors import anchors_in
 from bot.ledger.schema import EVERYTHING
@@ -807,3 +809,25 @@ async def test_an_anchor_file_that_lost_what_hvops_wrote_there_is_no_answer(mach
     bench.clock.forward(minutes=1)
     await bench.runs()
     assert world.order == RESET
+
+
+async def test_what_a_record_held_back_was_not_begun_and_is_not_undone(benches, world, clock):
+    """Nothing went out, and no note on the host says that another copy sent it: what people do later is theirs."""
+    switch = replace(step("a", "hv03", a="1"), undo=set_to("hv03", a="0"), undone=(is_now("hv03", 60, a="0"),))
+    bench = benches(outside=NOBODY, plans={"reset": lambda *_: simple("hv03", switch)})
+    world.hosts["hv03"]["a"] = "0"
+    outside, real = bench.parts.outside, bench.parts.outside.refuses
+
+    async def refuses(*_):
+        return "the anchor file records entry 99, here with another mac"
+
+    outside.refuses = refuses
+    ticket = await bench.approved()
+    await bench.runs(2)
+    outside.refuses = real
+    assert world.order == []
+    assert (bench.last(ticket).kind, bench.ledger.ticket(ticket).intent) == ("interrupted", None)
+    world.hosts["hv03"]["a"] = "1"
+    clock.forward(hours=1)
+    with pytest.raises(NoPlan):
+        await bench.proposals.undo(Request(OPERATOR, f"undo {ticket}", "button", "C0OPS"), ticket)

@@ -206,8 +206,8 @@ def asks_before_it_sends(bench):
     """As the engine does."""
     bench.parts = replace(
         bench.parts,
-        may_begin_now=lambda proposal, answered, now: why_not_begun(
-            proposal.plan, bench.planner._windows, proposal.places, now, answered, undoes=bool(proposal.made.undoes)
+        may_begin_now=lambda proposal, answered, now, undoes_half_done: why_not_begun(
+            proposal.plan, bench.planner._windows, proposal.places, now, answered, undoes_half_done=undoes_half_done
         ),
     )
     bench.runner._only.close()

@@ -667,3 +667,15 @@ OTHER_GUID = "1a6c3c5e-5f0e-4c1d-9a55-3f9a5d1c2b7f"
 def test_what_is_the_same_thing(mine, back, theirs, relation):
     older, later = SimpleNamespace(act=mine, undo=back), SimpleNamespace(act=theirs, undo=None)
     assert other_tickets._relation(older, later) == relation
+
+
+async def test_what_was_so_already_and_was_ended_then_is_a_later_change(ready, world, clock):
+    """It leaves things otherwise than they were: what the older ticket had set is not set any more."""
+    on, off = replace(switch("a"), before=None), step("off", "hv03", a="0")
+    add(ready, one=plan_of(switch("a")), two=plan_of(on, off))
+    await done(ready, "/one hv03")
+    clock.forward(hours=1)
+    second = await done(ready, "/two hv03")
+    clock.forward(hours=1)
+    with pytest.raises(NoPlan, match=f"hvops has changed hv03 since: {second}"):
+        await undo(ready)

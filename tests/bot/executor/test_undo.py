@@ -35,7 +35,7 @@ from bot.tickets.plan_digest import plan_from_json, plan_to_json
 from bot.tickets.plan_text import plan_lines
 from bot.tickets.proposal import proposal_of, step_seconds
 from bot.tickets.run_history import DONE, FAILED, BegunStep, RunHistory, positions
-from bot.tickets.undo import remaining_undo, under_way, undo_plan, without_past
+from bot.tickets.undo import place_of, remaining_undo, under_way, undo_plan, without_past
 
 FACTS = {"broken": "yes", "locked": "no"}
 
@@ -948,3 +948,13 @@ async def test_a_bug_in_what_an_undo_takes_leaves_it_to_a_person(bench, world, f
     await bench.runs()
     assert (bench.last(ticket).kind, len(world.order)) == ("interrupted", 3)
     assert "something went wrong inside hvops itself (id " in bench.last(ticket).reason
+
+
+def test_an_undo_in_flight_waits_for_what_it_undoes_also_where_it_is_only_asked_about():
+    """A restarted bot reads it off the plan: by what shows alone, it would count as done before its action has come."""
+    undo = replace(step("a", "hv03", a="1"), undo=set_to("hv03", a="0"), undone=(is_now("hv03", 60, a="0"),))
+    begun = datetime(2026, 3, 2, 14, 0, tzinfo=UTC)
+    story = RunHistory(intents={("a", 1): BegunStep(begun, 1, None, 1)}, unsettled={("a", 1)})
+    places = positions(simple("hv03", undo))
+    assert place_of(places, ("undo-a", 1), story).step.undoes is not None
+    assert place_of(places, ("undo-a", 1)).step.undoes is None
