@@ -25,6 +25,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from typing import Any, Protocol
+from weakref import WeakValueDictionary
 
 import structlog
 
@@ -195,6 +196,9 @@ class Worker:
         self._acting: set[uuid.UUID] = set()
         self._acted: dict[uuid.UUID, None] = {}
         self._writers = ThreadPoolExecutor(_WRITERS, "write")
+        self._long_answers: WeakValueDictionary[str, asyncio.Lock] = (
+            WeakValueDictionary()
+        )  # as long as somebody wants one
         self._one_long = asyncio.Semaphore()
         self._heard = asyncio.Event()
         self._beat_every = 1.0
@@ -455,8 +459,13 @@ class Worker:
             answer = Answer(_masked(result.rows, known), known(result.raw), result.by, result.asked, result.answered)
             return encode_answer(answer, task.clock.offset, task.clock.doubt)
 
-        is_small = len(result.raw) < _SMALL and len(result.rows) < _FEW
-        text = encode() if is_small else await asyncio.get_running_loop().run_in_executor(self._writers, encode)
+        if _is_small(result):
+            text = encode()
+        else:
+            # One at a time of each machine: whatever one answers, the other thread is for everybody else.
+            turn = self._long_answers.setdefault(result.by.lower(), asyncio.Lock())
+            async with turn:
+                text = await asyncio.get_running_loop().run_in_executor(self._writers, encode)
         if len(text) > _MOST:
             raise MalformedResponse(result.by, "its answer is too large for the queue of sites.")
         return text
@@ -507,6 +516,23 @@ async def _together(ready: asyncio.Queue[tuple[int, str, object]]) -> tuple[dict
         answers[number] = text
         leases.append(lease)
     return answers, leases
+
+
+def _is_small(result: QueryResult) -> bool:
+    """Whether an answer takes no time to write down: by its rows as well, since not every answer keeps its text."""
+    if len(result.raw) >= _SMALL or len(result.rows) >= _FEW:
+        return False
+    left, cells = _SMALL, [cell for row in result.rows for cell in (*row, *row.values())]
+    while cells:
+        cell = cells.pop()
+        if isinstance(cell, Mapping):
+            cells += (*cell, *cell.values())
+        elif isinstance(cell, (tuple, list)):
+            cells += cell
+        left -= len(cell) if isinstance(cell, str) else 8
+        if left < 0:
+            return False
+    return True
 
 
 def _masked(rows: Rows, known: Callable[[str], str]) -> Rows:

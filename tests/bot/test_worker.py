@@ -4,6 +4,9 @@ import asyncio
 import os
 import subprocess
 import sys
+import threading
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 
@@ -11,6 +14,8 @@ from bot import worker
 from bot.config import settings
 from bot.errors import SettingsError
 from bot.services import open_connections
+from bot.transport.client import QueryResult
+from bot.worker import Worker
 
 OWN = """inventory = "inventory.toml"
 [credentials.reader]
@@ -144,3 +149,47 @@ def test_a_bot_makes_the_key_and_says_where_a_login_is_missing(told, tmp_path):
     both = told(login='login = "hvops_ghent"\n[sites.worker.antwerp]\nkey_file = "antwerp.key"')
     with pytest.raises(SettingsError, match="the inventory has no such site"), open_connections(both):
         pass
+
+
+class Writing:
+    """A worker of which only the writing of answers is used; what begins with "held" is masked when `go` is set."""
+
+    def __init__(self):
+        self.go, self.threads = threading.Event(), set()
+        self.worker = Worker(SimpleNamespace(), SimpleNamespace(mask=SimpleNamespace(redact_known=self.known)))
+        self.task = SimpleNamespace(clock=SimpleNamespace(offset=timedelta(), doubt=timedelta()))
+
+    def known(self, text):
+        self.threads.add(threading.current_thread().name.partition("_")[0])
+        if text.startswith("held"):
+            self.go.wait(30)
+        return text
+
+    def write(self, by, rows):
+        now = datetime(2026, 3, 2, 14, 0, tzinfo=UTC)
+        return asyncio.create_task(self.worker._encoded(self.task, QueryResult(rows, "", by, now, now)))
+
+
+@pytest.fixture
+def writing():
+    made = Writing()
+    yield made
+    made.go.set()
+    made.worker._writers.shutdown()
+
+
+async def test_long_answers_of_one_machine_keep_nobody_elses_from_being_written(writing):
+    flood = [writing.write("hv01", [{"Name": "held"}] * 150) for _ in range(4)]
+    others = [writing.write(name, [{"Name": name}] * 150) for name in ("hv02", "hv03")]
+    async with asyncio.timeout(20):
+        await asyncio.gather(*others)
+    assert not any(task.done() for task in flood)
+    writing.go.set()
+    await asyncio.gather(*flood)
+
+
+@pytest.mark.parametrize("cell", ["x" * 200_000, ["x" * 100] * 2_000, {"inner": "x" * 200_000}], ids=type)
+async def test_a_long_answer_of_a_few_rows_is_not_written_on_the_loop(writing, cell):
+    """Not every answer keeps its text, whose length would say so."""
+    await writing.write("hv01", [{"Name": cell}] * 3)
+    assert writing.threads == {"write"}
