@@ -51,6 +51,7 @@ from bot.memory import give_memory_back
 from bot.redaction import MASKED, SESSION_TOKENS, Redactor, clip
 from bot.services import connections_to
 from bot.transport.allowlist.web_probe import PROBES
+from bot.transport.bounds import is_longer
 from bot.transport.client import QueryResult
 from bot.transport.name_lookup import Loop
 from bot.transport.permitted import why_not_sent
@@ -520,19 +521,7 @@ async def _together(ready: asyncio.Queue[tuple[int, str, object]]) -> tuple[dict
 
 def _is_small(result: QueryResult) -> bool:
     """Whether an answer takes no time to write down: by its rows as well, since not every answer keeps its text."""
-    if len(result.raw) >= _SMALL or len(result.rows) >= _FEW:
-        return False
-    left, cells = _SMALL, [cell for row in result.rows for cell in (*row, *row.values())]
-    while cells:
-        cell = cells.pop()
-        if isinstance(cell, Mapping):
-            cells += (*cell, *cell.values())
-        elif isinstance(cell, (tuple, list)):
-            cells += cell
-        left -= len(cell) if isinstance(cell, str) else 8
-        if left < 0:
-            return False
-    return True
+    return len(result.raw) < _SMALL and len(result.rows) < _FEW and not is_longer(result.rows, _SMALL)
 
 
 def _masked(rows: Rows, known: Callable[[str], str]) -> Rows:

@@ -19,7 +19,9 @@ from weakref import WeakValueDictionary
 T = TypeVar("T")
 P = ParamSpec("P")
 
-_questions = ThreadPoolExecutor(2, "questions")  # more at a time would be no quicker: Python works on one thing at once
+# More at a time are no quicker, since Python works on one thing at once, but fairer: whoever asks about a host that tells much
+# has one of them until all of that is searched.
+_questions = ThreadPoolExecutor(4, "questions")
 _asker: ContextVar[str] = ContextVar("asker_of_long_work", default="")
 # Of each event loop and person; gone with the last work that waits for it.
 _turns: WeakValueDictionary[tuple[int, str], asyncio.Lock] = WeakValueDictionary()

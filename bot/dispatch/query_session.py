@@ -43,6 +43,7 @@ from bot.transport.allowlist.sql import QUERIES
 from bot.transport.allowlist.web import CALLS
 from bot.transport.allowlist.web_probe import ANSWERS, PROBES, connect_port
 from bot.transport.bounds import MAX_EVIDENCE as _MOST
+from bot.transport.bounds import is_longer
 from bot.transport.client import GROUP, QueryResult
 from bot.transport.windows.wql import select
 
@@ -359,7 +360,7 @@ class QuerySession:
 
 async def _beside(work: Callable[[Rows], T], answer: QueryResult) -> T:
     """Work on rows, on a thread where there is so much that others would notice: one row can have a million cells."""
-    is_much = len(answer.rows) > _FEW or len(answer.raw) > _SHORT
+    is_much = len(answer.rows) > _FEW or len(answer.raw) > _SHORT or is_longer(answer.rows, _SHORT)
     return await beside(work, answer.rows) if is_much else work(answer.rows)
 
 

@@ -80,6 +80,26 @@ class Latest(Generic[V]):
         return len(self._known)
 
 
+def is_longer(rows: Iterable[Row], most: int) -> bool:
+    """Whether the texts of some rows, and their names, have more than so many characters; no longer looked at than that takes.
+
+    The text that they were read from does not tell: of a long answer a part of it is not kept.
+    """
+    left = most
+    for row in rows:
+        cells: list[Any] = [row]
+        while cells:
+            cell = cells.pop()
+            if isinstance(cell, Mapping):
+                cells += (*cell, *cell.values())
+            elif isinstance(cell, (list, tuple)):
+                cells += cell
+            left -= len(cell) if isinstance(cell, str) else 8
+            if left < 0:
+                return True
+    return False
+
+
 def weigh(rows: Iterable[Row]) -> int:
     """How many bytes these rows take, roughly; names are shared."""
     return sum(map(_weight, rows))

@@ -54,7 +54,7 @@ from bot.redaction import clip
 from bot.transport.allowlist import PROGRAMS, Program
 from bot.transport.allowlist.reading_methods import METHODS
 from bot.transport.allowlist.web_probe import ANSWERS
-from bot.transport.bounds import MAX_KEPT, MAX_KEPT_OF_ALL, MAX_NODES, SHORT, Latest, weigh
+from bot.transport.bounds import MAX_KEPT, MAX_KEPT_OF_ALL, MAX_NODES, SHORT, Latest, is_longer, weigh
 from bot.transport.connect import CONNECT, measure_connect
 from bot.transport.connection_pool import ConnectionPool, PooledCall
 from bot.transport.http.commvault import BackupProduct, is_web
@@ -198,7 +198,8 @@ class TargetClient:
 
     def _is_small(self, answer: QueryResult) -> bool:
         """Whether its rows take no more than its text, as those that were read from it."""
-        return sys.getsizeof(answer.raw) <= _SMALL and len(answer.rows) <= _FEW
+        is_short = sys.getsizeof(answer.raw) <= _SMALL and len(answer.rows) <= _FEW
+        return is_short and not is_longer(answer.rows, _SMALL)
 
     def _lease(self, answer: QueryResult, whose: tuple[str, ...], weight: int) -> _Lease:
         """Count an answer.

@@ -17,15 +17,18 @@ import logging
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import aiohttp
 import structlog
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.api.beside import beside, for_a_question_of
 from bot.dispatch.person_rate import PersonRate
 from bot.redaction import Redactor, clip
 from bot.slack.outbound.api_errors import DeliveryUnknown, NotSent, PartMissing, Retry, classify_error
@@ -56,6 +59,8 @@ _GRANTED = {
     "files.getUploadURLExternal": (20, 2.0),  # tier 4: 100, and so is the call that shares what was uploaded
     "views.publish": (20, 2.0),  # tier 4
 }
+_files = ThreadPoolExecutor(1, "files")  # for what hvops says by itself
+_T = TypeVar("_T")
 _REMEMBERED = 1_000  # keys of messages that may stand there twice; people whose conversation is known; idle lanes
 
 
@@ -159,6 +164,17 @@ class _Lane:
     posts: _Turns = field(default_factory=_Turns)
 
 
+async def _beside(turn: Turn, work: Callable[..., _T], *args: Any, **more: Any) -> _T:
+    """Work on what may have megabytes, on no thread that a decision or a run needs. Raises what it raises.
+
+    Of the threads for questions a person has one at a time; what is nobody's has a thread of its own.
+    """
+    if turn.of:
+        with for_a_question_of(turn.of):
+            return await beside(work, *args, **more)
+    return await asyncio.get_running_loop().run_in_executor(_files, partial(work, *args, **more))
+
+
 class Outbox:
     """Everything the bot says leaves through here."""
 
@@ -201,9 +217,9 @@ class Outbox:
         """The message as it may leave: without secrets, within the limits."""
         return _within_limits(self._masked(message))
 
-    async def prepare(self, message: Message) -> Message:
+    async def prepare(self, message: Message, turn: Turn = OURS) -> Message:
         """The same, on a thread where it has files: those may be megabytes, and nothing else may wait for them."""
-        return await asyncio.to_thread(self.prepared, message) if message.files else self.prepared(message)
+        return await _beside(turn, self.prepared, message) if message.files else self.prepared(message)
 
     def hides(self, message: Message, words: str) -> bool:
         """Whether something of a message would be masked before it leaves, or was when it was made.
@@ -483,15 +499,15 @@ class Outbox:
             DeliveryUnknown: nobody can know whether it arrived.
         """
         for number, file in enumerate(files):
-            masked = await asyncio.to_thread(self._masked, Message("", (), (file,)))
-            mark = await asyncio.to_thread(self._file_mark, masked.files[0], key, channel, thread_ts)
+            masked = await _beside(turn, self._masked, Message("", (), (file,)))
+            mark = await _beside(turn, self._file_mark, masked.files[0], key, channel, thread_ts)
             try:
                 await self._upload(channel, masked.files[0], thread_ts, turn, mark, looks_first=looks_first)
             except NotSent as refused:
                 if not refused.is_refusal:
                     raise
                 log.warning("slack refused a file; it follows as text", file=file.name, code=refused.code)
-                pieces = await asyncio.to_thread(_as_messages, masked.files[0], refused.code, whole=whole)
+                pieces = await _beside(turn, _as_messages, masked.files[0], refused.code, whole=whole)
                 for at, message in enumerate(pieces):
                     part = f"{key} file {number} part {at}" if key else ""
                     # text alone: there is nothing that Slack could refuse and that would become a file again
@@ -517,7 +533,7 @@ class Outbox:
         async def there() -> bool:
             return await self._sent.has_own_file(channel, thread_ts, mark, await self._own())
 
-        file = await asyncio.to_thread(self._masked_file, file)  # before its size is told; it may be megabytes
+        file = await _beside(turn, self._masked_file, file)  # before its size is told; it may be megabytes
         may_be_there = bool(looks_first and thread_ts and mark)
         if may_be_there and await self._read(there):
             return
@@ -665,7 +681,7 @@ class Outbox:
             if fate is not None:
                 return fate, message
         while True:
-            fitting = message if message is _NOTHING else await self.prepare(message)
+            fitting = message if message is _NOTHING else await self.prepare(message, job.turn)
             fate = await _attempt(job, fitting)
             if isinstance(fate, DeliveryUnknown) and job.look is not None:
                 self._note_repeated(job.name)

@@ -91,7 +91,7 @@ class Reply:
 
     async def _said(self, message: Message) -> bool:
         try:
-            return await self._post(await self._outbox.prepare(message))
+            return await self._post(await self._outbox.prepare(message, Turn(self.where.user)))
         except DeliveryUnknown:
             return False
 
@@ -105,7 +105,7 @@ class Reply:
         message = local_message(message, datetime.now(UTC))
         async with self._one_at_a_time:
             self._replaces = replaces
-            fitting = await self._outbox.prepare(message)
+            fitting = await self._outbox.prepare(message, Turn(self.where.user))
             if self._url and await self._post(fitting):
                 await self._files(fitting)
                 return "response_url"
@@ -243,7 +243,9 @@ class WindowReply(Reply):
     async def progress(self, message: Message) -> bool:
         """Say in the window how far it is. The answer waits until Slack has it: what comes second stands there."""
         async with self._one_at_a_time:
-            return await self._update(self._draw["progress"](await self._outbox.prepare(message)))
+            return await self._update(
+                self._draw["progress"](await self._outbox.prepare(message, Turn(self.where.user)))
+            )
 
     async def begins(self, message: Message) -> bool:
         """Say nothing more: the window has said it already."""
@@ -253,7 +255,7 @@ class WindowReply(Reply):
         """Show the answer in the window: "window"; else as `Reply` does. Raises NotSent, DeliveryUnknown."""
         message = local_message(message, datetime.now(UTC))
         async with self._one_at_a_time:
-            fitting = await self._outbox.prepare(message)
+            fitting = await self._outbox.prepare(message, Turn(self.where.user))
             is_shown = await self._update(self._draw["result"](fitting))
         if not is_shown:
             return await super().result(message, replaces=replaces)

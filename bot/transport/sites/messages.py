@@ -183,7 +183,7 @@ def encode_error(error: TargetError, mask: Callable[[str], str] = str, *, begun:
     kind = next(name for cls in type(error).__mro__ if (name := cls.__name__) in _ERRORS)
     says, do = mask(error.message), mask(error.hint)
     told: dict[str, Any] = {"error": kind, "on": error.target, "says": clip(says, _LONGEST), "do": clip(do, _LONGEST)}
-    if isinstance(error, TargetFault):
+    if isinstance(error, TargetFault) and mask(str(error.code)) == str(error.code):
         told["code"] = error.code
     if error.is_refusal is not type(error).is_refusal:
         told["refusal"] = error.is_refusal

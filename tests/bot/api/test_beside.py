@@ -34,7 +34,7 @@ async def test_however_long_questions_take_nobody_else_waits_for_them():
         assert await beside(lambda: "of hvops itself") == "of hvops itself"
     finally:
         may_end.set()
-    assert 1 <= len(set(await asyncio.gather(*questions))) <= 2
+    assert 1 <= len(set(await asyncio.gather(*questions))) <= 4
 
 
 async def test_one_person_has_one_thread_at_a_time_and_another_waits_for_none_of_theirs():

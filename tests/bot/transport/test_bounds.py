@@ -8,8 +8,11 @@ from xml.etree.ElementTree import ParseError, fromstring, tostring
 
 import pytest
 
+from bot.config.inventory_file import InventoryFile
 from bot.transport import bounds
 from bot.transport.bounds import DocumentType, JsonOutline, TooMuch, is_encoded, parse_json, parse_xml, weigh
+from bot.transport.client import QueryResult, TargetClient
+from bot.transport.routing import Router
 
 
 @pytest.mark.parametrize(
@@ -202,3 +205,24 @@ def test_an_outline_of_much_that_is_not_nested_is_refused():
     for document in (b'{"ok": "' + b"x" * 2**21 + b'"}', b"[" + b"{}," * 400_000 + b"{}]"):
         with pytest.raises(TooMuch):
             outline(document, 2**16)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [[{"a": "x" * 101}], [{"x" * 101: ""}], [{"a": ["x" * 50] * 3}], [{"a": {"b": {"x" * 101: 1}}}], [{"a": 1}] * 20],
+    ids=["a cell", "a name", "a list", "an inner name", "numbers"],
+)
+def test_rows_are_long_by_all_that_stands_in_them(rows):
+    assert bounds.is_longer(rows, 100)
+    assert not bounds.is_longer([{"a": "x" * 10, "b": [1, None]}], 100)
+
+
+@pytest.mark.parametrize("raw", ["", "the first page"])
+def test_an_answer_of_a_few_long_rows_is_weighed_though_little_of_its_text_was_kept(raw):
+    """Of a long answer a part of the text is not kept: by that alone, hundreds of megabytes counted as a few bytes."""
+    client = TargetClient(Router(InventoryFile.model_validate({"hosts": {"hv01": {"domain": "corp.example"}}}), {}))
+    try:
+        assert not client._is_small(QueryResult([{"a": "x" * 2**20}] * 13, raw, "hv01"))
+        assert client._is_small(QueryResult([{"a": "x"}], raw, "hv01"))
+    finally:
+        client.close()

@@ -1,6 +1,7 @@
 """The outbox against a Web API that misbehaves on purpose; time is ours, so nothing here waits."""
 
 import asyncio
+import threading
 from datetime import UTC, datetime, timedelta
 
 import aiohttp
@@ -678,3 +679,21 @@ async def test_closing_tells_whoever_waits(outbox, api):
     await outbox.close()
     told = await asyncio.gather(*tasks, return_exceptions=True)
     assert all(isinstance(one, NotSent) for one in told)
+
+
+async def test_files_are_searched_on_no_thread_that_decisions_need(outbox, api, monkeypatch):
+    """Those of a person on the threads for questions, of which they have one at a time; what hvops says on one of its own."""
+    seen, real = [], outbox._masked_file
+
+    def masked(file):
+        seen.append(threading.current_thread().name.rpartition("_")[0])
+        return real(file)
+
+    monkeypatch.setattr(outbox, "_masked_file", masked)
+    file = File("evidence.txt", "Evidence", b"a" * 10_000)
+    await outbox.files("C1", [file], turn=Turn("T1/U1"))
+    assert set(seen) == {"questions"}
+    seen.clear()
+    await outbox.files("C1", [file])
+    await outbox.prepare(Message("one", files=(file,)))
+    assert set(seen) == {"files"}

@@ -22,6 +22,7 @@ from bot.api.queries import (
     Wql,
 )
 from bot.errors import NotFound, OutcomeUnknown, TargetError, TargetFault
+from bot.redaction import Redactor
 from bot.transport.sites.database import MOST_SKEW, Clock
 from bot.transport.sites.inbox import NotOurs, Unread
 from bot.transport.sites.long_answers import from_lines, to_lines
@@ -371,3 +372,15 @@ def test_a_worker_whose_clock_is_far_off_does_no_action(hours):
 
 def test_unknown_stays_unknown():
     assert isinstance(decode_answer(encode_error(OutcomeUnknown("hv01", "x"))), OutcomeUnknown)
+
+
+def test_a_number_that_is_a_secret_of_the_site_does_not_leave_it_as_the_code_of_a_fault():
+    told = encode_error(
+        TargetFault("hv01", "it failed with error 20261130.", "", 20261130), Redactor(["20261130"]).redact_known
+    )
+    assert "20261130" not in told
+    assert "[masked]" in told
+    assert (
+        encode_error(TargetFault("hv01", "it failed.", "", 5), Redactor(["20261130"]).redact_known).count('"code":5')
+        == 1
+    )
