@@ -118,7 +118,7 @@ async def test_a_number_that_cannot_be_written_ends_nothing(ledger, monkeypatch)
 @pytest.mark.parametrize("more", [0, 2])
 async def test_a_number_that_cannot_be_written_is_part_of_the_next_one(ledger, monkeypatch, more):
     """The ledger was locked, or its database away, in the very moment in which the number was due."""
-    entries = LineEntries(ledger, PersonRate(0, 60.0, lambda: 0.0), counted_seconds=0.01)
+    entries = LineEntries(ledger, PersonRate(0, 60.0, lambda: 0.0), counted_seconds=0.5)
     real, failed = ledger.append, 0
 
     def fails_once(*args):
