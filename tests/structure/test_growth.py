@@ -60,6 +60,7 @@ EVERY = [line for lines in LINES.values() for line in lines]
 # Of each function that may grow with the square of something: of what, and why that is short.
 SHORT = {
     "commands/clocks/compare.py": "nodes of one cluster are compared with each other: 128 at most (MAX_NODES)",
+    "bot/transport/bounds.py": "of an answer no more is looked at than some 64,000 characters (is_longer)",
     "commands/patches/levels.py": "nodes of one cluster are compared with each other: 128 at most (MAX_NODES)",
 }
 # Of each node that is to be fixed all is judged that a drain of it would need, for each is drained: 128 at most. Beside the loop.
